@@ -1,0 +1,74 @@
+"""The command line: one command a verb, each in the folder of its name.
+
+Commands are imported only when they run or show their own help, so that `caer-data --help`
+answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from caer_data import __version__
+from caer_data.errors import CaerError
+
+# verb: (module with a click command named `command`, one line of help)
+_VERBS = {
+    "build": ("caer_data.build.command", "From a folder of raw shows to clips ready to be rated."),
+    "inspect": ("caer_data.build.inspect", "Show the funnel, the reasons for drops, the time."),
+    "demo": ("caer_data.build.demo", "Make a small show of public-domain pictures and build it."),
+    "annotate": ("caer_data.annotate.command", "Have the clips rated in Label Studio."),
+    "export": ("caer_data.export.command", "Turn labelled clips into a released dataset."),
+    "verify": ("caer_data.export.verify", "Check a release against its manifest."),
+    "rebuild": ("caer_data.export.rebuild", "Cut the clips of a release without media again."),
+    "benchmark": ("caer_data.benchmark.command", "Train and test CAER-Net and its baselines."),
+    "doctor": ("caer_data.doctor", "Say what is installed, what is missing and how to get it."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return None
+        command = importlib.import_module(_VERBS[cmd_name][0]).command
+        assert isinstance(command, click.Command)  # noqa: S101 - for the type checker
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, help_line) for verb, (_, help_line) in _VERBS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="caer-data")
+def cli() -> None:
+    """From raw television shows to a context-aware emotion dataset, and its benchmark.
+
+    Without a folder, commands work on dataset/ (and export writes release/) in the current folder.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; a user's mistake is one sentence and a non-zero exit code."""
+    try:
+        result: Any = cli.main(args=arguments, prog_name="caer-data", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\nStopped. Run the same command again to go on.", err=True)
+        sys.exit(130)
+    except CaerError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    sys.exit(result if isinstance(result, int) else 0)

@@ -1,0 +1,1 @@
+"""`caer-data export`: a dataset others can load, with splits that do not leak."""

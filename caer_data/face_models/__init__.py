@@ -1,0 +1,1 @@
+"""Face detectors and embedders behind one small interface; chosen by the recipe's words."""

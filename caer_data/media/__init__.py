@@ -1,0 +1,1 @@
+"""Everything that touches video files: probing, decoding, cutting."""

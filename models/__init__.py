@@ -1,0 +1,1 @@
+"""Model and training recipes: YAML files a researcher edits."""

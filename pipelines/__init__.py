@@ -1,0 +1,1 @@
+"""Dataset recipes: YAML files a researcher edits."""

@@ -1,0 +1,18 @@
+"""What every model returns."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Output(NamedTuple):
+    """Logits, and what can be looked at: N clips, K classes, T' time steps, h x w positions."""
+
+    logits: Tensor
+    """(N, K)."""
+    attention: Tensor | None = None
+    """Context attention (N, T', h, w), which sums to 1 over h, w (Eq. 3); T' is 1 for images."""
+    weights: Tensor | None = None
+    """Fusion weights (N, 2): lambda of face and of context, which sum to 1."""

@@ -1,0 +1,266 @@
+"""Model recipes: every choice of one model and its training, in one commented YAML file.
+
+The files in `models/` give each field its unit, meaning and source; here are types, limits and
+defaults. A file's fields are the preset `paper`, the most literal reading; its section `tuned`
+lists what the preset `tuned` changes. `vary` makes ablations in the same words.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from caer_data import recipe as recipes
+from caer_data.errors import CaerError
+
+ModelName = Literal["caer-net", "caer-net-s", "alexnet", "vgg", "resnet", "c3d"]
+Preset = Literal["paper", "tuned"]
+Size = tuple[int, int]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Streams(_Section):
+    """Which parts of CAER-Net exist (Table 3); a part that is off is not built."""
+
+    face: bool = True
+    context: bool = True
+    context_attention: bool = True
+    fusion_attention: bool = True
+
+    @model_validator(mode="after")
+    def _possible(self) -> Streams:
+        if not (self.face or self.context):
+            raise ValueError("one of face and context must be on")
+        if self.context_attention and not self.context:
+            raise ValueError("context_attention needs context")
+        if self.fusion_attention and not (self.face and self.context):
+            raise ValueError("fusion_attention needs both face and context")
+        return self
+
+
+class Layers(_Section):
+    """Choices inside CAER-Net that the paper leaves open."""
+
+    attention_bn_relu: bool = True
+    attention_pool: Literal["sum", "mean", "mean-bn"] = "sum"
+    dropout: float = Field(0.5, ge=0, lt=1)
+
+
+class Hide(_Section):
+    """Whose faces are hidden from the context stream, and with what."""
+
+    faces: Literal["none", "target", "all"] = "target"
+    fill: Literal["black", "mean"] = "black"
+    margin: float = Field(0.0, ge=0, le=1)
+
+
+class Input(_Section):
+    """What a model sees: sizes are height, width in pixels; one frame means images, not clips."""
+
+    face: Size = (96, 96)
+    frame: Size = (128, 171)
+    crop: Size = (112, 112)
+    frames: int = Field(16, ge=1, le=256)
+    fps: float = Field(10.0, gt=0, le=60)
+    stride: int = Field(8, ge=1, le=256)
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Input:
+        if min(*self.face, *self.frame, *self.crop) < 16:
+            raise ValueError("heights and widths must be 16 pixels or more: four poolings halve them")
+        if self.crop[0] > self.frame[0] or self.crop[1] > self.frame[1]:
+            raise ValueError(f"crop {self.crop} does not fit into frame {self.frame}")
+        if min(self.std) <= 0:
+            raise ValueError("std must be above 0")
+        return self
+
+
+class Baseline(_Section):
+    """AlexNet, VGG, ResNet and C3D: what they see and where their features come from."""
+
+    input: Literal["frame", "face"] = "frame"
+    variant: Literal["", "16", "16_bn", "18", "50"] = ""
+    width: int = Field(512, ge=1, le=8192)
+    dropout: float = Field(0.5, ge=0, lt=1)
+    weights: str | None = None
+    weights_channels: Literal["rgb", "bgr"] = "rgb"
+    frozen: bool = False
+
+
+class Augment(_Section):
+    """One draw a clip, held over its frames; the flip is shared by both streams."""
+
+    flip: float = Field(0.5, ge=0, le=1)
+    contrast: float = Field(0.2, ge=0, lt=1)
+    color: float = Field(0.1, ge=0, lt=1)
+    random_crop: bool = True
+
+
+class Train(_Section):
+    """Optimisation: SGD with momentum on the cross-entropy (section 5.1)."""
+
+    epochs: int = Field(12, ge=1, le=10_000)
+    batch_size: int = Field(32, ge=1, le=65_536)
+    learning_rate: float = Field(5e-3, gt=0, le=100)
+    lr_step_epochs: int = Field(4, ge=1)
+    lr_gamma: float = Field(0.1, gt=0, le=1)
+    warmup_epochs: float = Field(0.0, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    weight_decay: float = Field(0.0, ge=0, lt=1)
+    select: Literal["war", "uar", "macro_f1"] = "war"
+
+    @property
+    def scaled_learning_rate(self) -> float:
+        """`learning_rate` holds for batches of 32; larger and smaller ones scale it linearly."""
+        return self.learning_rate * self.batch_size / 32
+
+
+class Compute(_Section):
+    """How the same arithmetic is run; nothing here changes what a model is."""
+
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    channels_last: bool = False
+    pool_first: bool = False
+    compile: bool = False
+    cuda_graphs: bool = False
+
+
+class ModelRecipe(_Section):
+    """One model, how it is fed and how it is trained."""
+
+    name: str = Field(min_length=1, max_length=60)
+    preset: Preset = "paper"
+    model: str
+    streams: Streams = Streams()
+    layers: Layers = Layers()
+    hide: Hide = Hide()
+    baseline: Baseline = Baseline()
+    input: Input = Input()
+    augment: Augment = Augment()
+    train: Train = Train()
+    compute: Compute = Compute()
+
+    @field_validator("model")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in get_args(ModelName) and not re.fullmatch(r"\w+(\.\w+)*:\w+", value):
+            raise ValueError(
+                f"known are {', '.join(get_args(ModelName))}, or your own class as package.module:Class"
+            )
+        return value
+
+    @property
+    def clips(self) -> bool:
+        """Whether the model takes clips (several frames) rather than images."""
+        return self.input.frames > 1
+
+    @property
+    def sees_face(self) -> bool:
+        """Whether the model is given face crops."""
+        return self.streams.face if self.is_caer_net else self.baseline.input == "face"
+
+    @property
+    def sees_context(self) -> bool:
+        """Whether the model is given the context stream, or the whole frame."""
+        return self.streams.context if self.is_caer_net else self.baseline.input == "frame"
+
+    @property
+    def is_caer_net(self) -> bool:
+        """Whether the model has CAER-Net's two streams (a user's own class gets both, too)."""
+        return self.model in ("caer-net", "caer-net-s") or ":" in self.model
+
+
+class _RecipeFile(ModelRecipe):
+    """A YAML file: the fields of the preset `paper`, then what `tuned` changes."""
+
+    tuned: dict[str, Any] = {}
+
+    @field_validator("tuned")
+    @classmethod
+    def _valid_changes(cls, value: dict[str, Any]) -> dict[str, Any]:
+        _check_names(ModelRecipe, value)
+        return value
+
+
+def shipped() -> dict[str, str]:
+    """Recipes that come with the package: name to YAML text."""
+    folder = importlib.resources.files("caer_data.models")
+    return {
+        item.name.removesuffix(".yaml"): item.read_text(encoding="utf-8")
+        for item in sorted(folder.iterdir(), key=lambda item: item.name)
+        if item.name.endswith(".yaml")
+    }
+
+
+def load(name_or_path: str | Path, preset: Preset = "paper") -> ModelRecipe:
+    """Read a model recipe by the name of a shipped one (`caer-net`) or from a YAML file.
+
+    Raises:
+        CaerError: no such recipe, or a mistake in it, named with file, line and field.
+    """
+    name = str(name_or_path)
+    known = shipped()
+    if name in known:
+        return parse(known[name], f"{name}.yaml", preset)
+    path = Path(name)
+    if not path.is_file():
+        raise CaerError(f"{name}: no such model; give a YAML file or one of {', '.join(known)}")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CaerError(f"{name}: cannot be read as a text file ({error})") from error
+    return parse(text, name, preset)
+
+
+def parse(text: str, where: str, preset: Preset = "paper") -> ModelRecipe:
+    """Read a model recipe from YAML text; `where` names the file in errors."""
+    file = recipes.parse_yaml(_RecipeFile, text, where)
+    values = file.model_dump(exclude={"tuned"})
+    paper = ModelRecipe.model_validate(values)
+    if preset == "paper":
+        return paper
+    return vary(paper, {**file.tuned, "preset": "tuned"}, where=f"{where}: tuned")
+
+
+def vary(recipe: ModelRecipe, changes: Mapping[str, Any], where: str = "recipe") -> ModelRecipe:
+    """A recipe with some fields changed: `{"streams": {"context": False, ...}}`.
+
+    Raises:
+        CaerError: an unknown field, or values that do not fit together.
+    """
+    try:
+        return ModelRecipe.model_validate(_merge(recipe.model_dump(), changes))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        field = ".".join(str(part) for part in problem["loc"])
+        raise CaerError(
+            f"{where}: {field}: {problem['msg'].removeprefix('Value error, ')}"
+        ) from error
+
+
+def _merge(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(values)
+    for key, value in changes.items():
+        old = merged.get(key)
+        nested = isinstance(value, Mapping) and isinstance(old, dict)
+        merged[key] = _merge(old, value) if nested and isinstance(old, dict) else value
+    return merged
+
+
+def _check_names(model: type[BaseModel], values: Mapping[str, Any]) -> None:
+    for key, value in values.items():
+        if key not in model.model_fields:
+            raise ValueError(f"unknown field '{key}'; known are {', '.join(model.model_fields)}")
+        section = model.model_fields[key].annotation
+        if isinstance(value, Mapping) and isinstance(section, type):
+            _check_names(section, value)

@@ -1,0 +1,242 @@
+"""Exact frames of a video, in the order they are shown.
+
+One decode feeds every stage: a frame gives a small picture for shot detection and a larger one for
+faces, each made straight from the decoder's planes, without converting the whole frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from caer_data.errors import CaerError
+from caer_data.media.probe import VideoInfo, open_container
+
+Picture = npt.NDArray[np.uint8]
+
+# Planar YUV: depth in bits by FFmpeg's format name; the chroma planes may have any size.
+_PLANAR: Final = {
+    f"yuv{full}{chroma}p{depth}": int(depth[:2] or 8)
+    for full in ("", "j")
+    for chroma in ("420", "422", "444")
+    for depth in (("",) if full else ("", "10le", "12le"))
+}
+_TURNS: Final = {
+    90: cv2.ROTATE_90_CLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+# Luma weights of red and blue by AVColorSpace (ITU-T H.273, table 4)
+_WEIGHTS: Final = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
+_WEIGHTS_601: Final = (0.299, 0.114)
+_UNSPECIFIED: Final = 2
+_FULL_RANGE: Final = 2
+_ERRORS_IN_A_ROW: Final = 100
+_RESTART_S: Final = 1.0
+"""A timestamp that lies further back than this starts a new count; nearer, it is damage."""
+
+
+@dataclass
+class Damage:
+    """What was wrong with the file while it was decoded.
+
+    Attributes:
+        packets: packets that could not be read or decoded.
+        frames_out_of_order: frames left out because a later one had been shown already.
+        corrupt_frames: frames that the decoder repaired as well as it could; they are kept.
+        restarts: places where the timestamps jump back; they are continued from there.
+    """
+
+    packets: int = 0
+    frames_out_of_order: int = 0
+    corrupt_frames: int = 0
+    restarts: int = 0
+
+    def __str__(self) -> str:
+        parts = (
+            (self.packets, "damaged packets skipped"),
+            (self.frames_out_of_order, "frames out of order left out"),
+            (self.corrupt_frames, "frames repaired by the decoder"),
+            (self.restarts, "restarts of the timestamps"),
+        )
+        return ", ".join(f"{count} {what}" for count, what in parts if count)
+
+
+@dataclass(frozen=True)
+class DecodedFrame:
+    """One frame; its pictures are made when asked for.
+
+    Attributes:
+        index: number of the frame, from 0, in the order of presentation.
+        pts: timestamp in the stream's time base; always later than the frame before.
+        duration: how long it is shown, in the time base.
+        raw: the decoder's frame.
+        info: the video.
+    """
+
+    index: int
+    pts: int
+    duration: int
+    raw: Any
+    info: VideoInfo
+
+    def small(self, width: int, height: int) -> Picture:
+        """The displayed picture, upright, at exactly this size: BGR, (height, width, 3)."""
+        turn = self.info.rotation
+        size = (height, width) if turn in (90, 270) else (width, height)
+        picture = _to_bgr(self.raw, size, cv2.INTER_LINEAR)
+        return np.asarray(cv2.rotate(picture, _TURNS[turn])) if turn else picture
+
+    def picture(self, max_side: int | None = None) -> Picture:
+        """The displayed picture, upright, its longer side at most `max_side` pixels: BGR."""
+        width, height = fitted(self.info.width, self.info.height, max_side)
+        return self.small(width, height)
+
+
+def fitted(width: int, height: int, max_side: int | None) -> tuple[int, int]:
+    """Size of a picture scaled down, never up, so that its longer side is at most `max_side`."""
+    scale = 1.0 if max_side is None else min(1.0, max_side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+@dataclass
+class VideoReader:
+    """Iterates over the frames of a video, each exactly once, from the first to the last.
+
+    Damaged packets are skipped and counted in `damage`; what can be decoded is. Frames without a
+    timestamp follow the frame before them by one frame of the average rate.
+
+    Raises:
+        CaerError: the file cannot be opened any more.
+    """
+
+    path: Path
+    info: VideoInfo
+    threads: int = 0
+    damage: Damage = field(default_factory=Damage)
+
+    def __iter__(self) -> Iterator[DecodedFrame]:
+        self.damage = Damage()
+        nominal = max(1, round(1 / (self.info.fps * self.info.time_base)))
+        restart = Fraction(_RESTART_S) / self.info.time_base
+        offset, last, index = 0, None, 0
+        for raw in self._raw_frames():
+            step = raw.duration or nominal
+            if raw.pts is None:
+                pts = 0 if last is None else last + nominal
+            else:
+                pts = raw.pts + offset
+                if last is not None and last - pts > restart:
+                    self.damage.restarts += 1
+                    offset += last + nominal - pts
+                    pts = last + nominal
+            if last is not None and pts <= last:
+                self.damage.frames_out_of_order += 1
+                continue
+            self.damage.corrupt_frames += bool(raw.is_corrupt)
+            yield DecodedFrame(index, pts, step, raw, self.info)
+            last, index = pts, index + 1
+
+    def _raw_frames(self) -> Iterator[Any]:
+        with open_container(self.path, self.info.max_pixels) as container:
+            stream = container.streams[self.info.stream_index]
+            context = stream.codec_context
+            context.thread_type = "AUTO"
+            context.thread_count = self.threads
+            context.options = {"max_pixels": str(self.info.max_pixels)}
+            in_a_row = 0
+            while in_a_row < _ERRORS_IN_A_ROW:
+                # After an error the same demuxer goes on behind the damage.
+                try:
+                    for packet in container.demux(stream):
+                        try:
+                            frames = context.decode(packet)
+                        except av.FFmpegError:
+                            self.damage.packets += 1
+                            continue
+                        in_a_row = 0
+                        yield from frames
+                    return
+                except av.FFmpegError:
+                    self.damage.packets += 1
+                    in_a_row += 1
+
+
+def frames(path: Path, info: VideoInfo, threads: int = 0) -> VideoReader:
+    """Decode a video with this many threads (0: as many as there are cores)."""
+    return VideoReader(path, info, threads)
+
+
+def read_frames(path: Path, info: VideoInfo, wanted: Sequence[int]) -> dict[int, Picture]:
+    """Full displayed pictures (BGR, upright) of some frames, by index.
+
+    Decodes from the start to the last frame wanted, so that an index means the same frame as in
+    `frames`, whatever the file's index says.
+
+    Raises:
+        CaerError: the video has fewer frames.
+    """
+    missing = set(wanted)
+    found: dict[int, Picture] = {}
+    if missing:
+        for frame in frames(path, info):
+            if frame.index in missing:
+                found[frame.index] = frame.picture()
+                missing.discard(frame.index)
+                if not missing:
+                    break
+    if missing:
+        raise CaerError(f"{path}: has no frame {min(missing)}")
+    return found
+
+
+def _to_bgr(raw: Any, size: tuple[int, int], interpolation: int) -> Picture:
+    depth = _PLANAR.get(raw.format.name)
+    if depth is None:
+        # Rare formats (grey, packed, RGB): FFmpeg converts the whole frame.
+        full = raw.reformat(format="bgr24").to_ndarray()
+        return np.asarray(cv2.resize(full, size, interpolation=cv2.INTER_AREA))
+    planes = [cv2.resize(_plane(raw, i, depth), size, interpolation=interpolation) for i in range(3)]
+    merged = cv2.merge(planes)
+    return np.asarray(cv2.transform(merged, _matrix(raw)))
+
+
+def _plane(raw: Any, number: int, depth: int) -> npt.NDArray[Any]:
+    """View of one plane; deeper samples come down to eight bits."""
+    plane = raw.planes[number]
+    kind = np.dtype(np.uint8 if depth == 8 else "<u2")
+    rows = np.frombuffer(plane, kind).reshape(plane.height, plane.line_size // kind.itemsize)
+    view = rows[:, : plane.width]
+    return view if depth == 8 else np.right_shift(view, depth - 8).astype(np.uint8)
+
+
+def _matrix(raw: Any) -> npt.NDArray[np.float32]:
+    """3x4 matrix from Y, Cb, Cr to B, G, R by ITU-T H.273, equations 11 to 61."""
+    space = raw.colorspace
+    if space == _UNSPECIFIED and raw.height >= 720:
+        space = 1  # players take untagged HD as BT.709
+    red, blue = _WEIGHTS.get(space, _WEIGHTS_601)
+    green = 1 - red - blue
+    full = raw.color_range == _FULL_RANGE or raw.format.name.startswith("yuvj")
+    luma, chroma, black = (1.0, 1.0, 0.0) if full else (255 / 219, 255 / 224, 16.0)
+    matrix = np.array(
+        [
+            [luma, 2 * (1 - blue) * chroma, 0],
+            [
+                luma,
+                -2 * blue * (1 - blue) / green * chroma,
+                -2 * red * (1 - red) / green * chroma,
+            ],
+            [luma, 0, 2 * (1 - red) * chroma],
+        ]
+    )
+    shift = -matrix @ np.array([black, 128, 128])
+    return np.hstack([matrix, shift[:, None]]).astype(np.float32)

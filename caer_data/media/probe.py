@@ -1,0 +1,194 @@
+"""What a video file is, found out without trusting it.
+
+A file is opened only if it is a regular file, only with demuxers of single-file video formats, and
+only with the `file` protocol: a playlist, a session description or a concatenation script that is
+dressed up as a video is refused, never followed.
+"""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import av
+
+from caer_data.errors import CaerError
+from caer_data.files import explain_os_error
+
+# Demuxers that read one file and nothing else; hls, dash, concat, sdp, image2 and the like are not
+# here. The mov demuxer follows references to other files only if `enable_drefs` is set.
+# https://ffmpeg.org/ffmpeg-formats.html#Format-Options
+_FORMATS: Final = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,flv,asf,ogg,mxf,dv,rm"
+)
+_PACKETS_TRIED: Final = 1000
+"""Video packets that may be broken before the first good frame."""
+
+_WIDEST_PIXEL: Final = 8
+"""Sample aspect ratios beyond 1:8 and 8:1 are writing errors, not anamorphic pictures."""
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """A video file whose first frame could be decoded.
+
+    Attributes:
+        width: displayed width, pixels: turned upright, with square pixels.
+        height: displayed height, pixels.
+        stored_width: width of the decoded picture, before turning and stretching.
+        stored_height: height of the decoded picture.
+        rotation: clockwise turn that makes the decoded picture upright: 0, 90, 180 or 270.
+        pixel_aspect: width over height of a stored pixel.
+        fps: average frame rate by the file's header; 25 where the header has none.
+        time_base: seconds of one timestamp unit.
+        codec: name of the video codec.
+        pixel_format: FFmpeg's name of the stored pixel format.
+        has_audio: there is at least one sound track.
+        duration_s: duration by the header, seconds; None where it has none.
+        stream_index: index of the video stream among all streams of the file.
+        max_pixels: largest stored picture that may be decoded.
+    """
+
+    width: int
+    height: int
+    stored_width: int
+    stored_height: int
+    rotation: int
+    pixel_aspect: Fraction
+    fps: Fraction
+    time_base: Fraction
+    codec: str
+    pixel_format: str
+    has_audio: bool
+    duration_s: float | None
+    stream_index: int
+    max_pixels: int
+
+
+def probe(path: Path, max_megapixels: float = 36.0) -> VideoInfo:
+    """Open a video, choose its main video stream and decode one frame.
+
+    Raises:
+        CaerError: the file cannot be read, is not a video, has no picture that can be decoded, or
+            its picture is larger than `max_megapixels`.
+    """
+    max_pixels = int(max_megapixels * 1e6)
+    with open_container(path, max_pixels) as container:
+        stream = _main_stream(container, path)
+        context = stream.codec_context
+        _check_size(path, context.width, context.height, max_pixels)
+        frame = _first_frame(container, stream, path)
+        _check_size(path, frame.width, frame.height, max_pixels)
+        aspect = _pixel_aspect(stream.sample_aspect_ratio)
+        rotation = round(-frame.rotation / 90) * 90 % 360
+        width, height = max(1, round(frame.width * aspect)), frame.height
+        _check_size(path, width, height, max_pixels)
+        if rotation in (90, 270):
+            width, height = height, width
+        return VideoInfo(
+            width=width,
+            height=height,
+            stored_width=frame.width,
+            stored_height=frame.height,
+            rotation=rotation,
+            pixel_aspect=aspect,
+            fps=stream.average_rate or stream.guessed_rate or Fraction(25),
+            time_base=stream.time_base,
+            codec=context.codec.canonical_name,
+            pixel_format=frame.format.name,
+            has_audio=bool(container.streams.audio),
+            duration_s=_duration(container, stream),
+            stream_index=stream.index,
+            max_pixels=max_pixels,
+        )
+
+
+def open_container(path: Path, max_pixels: int) -> Any:
+    """Open a regular file with FFmpeg, such that nothing but this file is ever read.
+
+    Raises:
+        CaerError: not a regular file, not readable, or not in a known video format.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise CaerError(explain_os_error(error, path)) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise CaerError(f"{path}: is not a regular file; give a video file")
+    if status.st_size == 0:
+        raise CaerError(f"{path}: the file is empty")
+    options = {
+        "protocol_whitelist": "file",
+        "format_whitelist": _FORMATS,
+        "max_pixels": str(max_pixels),
+    }
+    try:
+        # The explicit protocol keeps a name such as "concat:a|b.mp4" from being read as a URL.
+        return av.open(f"file:{path}", options=options, metadata_errors="replace")
+    except PermissionError as error:
+        raise CaerError(f"{path}: permission denied") from error
+    except (av.FFmpegError, ValueError) as error:
+        raise CaerError(
+            f"{path}: is not a video that can be opened (damaged, incomplete, or of another kind)"
+        ) from error
+
+
+def _main_stream(container: Any, path: Path) -> Any:
+    """Choose as FFmpeg does: marked as default first, then the larger; never cover art."""
+    hidden = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+    streams = [s for s in container.streams.video if not s.disposition & hidden]
+    if not streams:
+        kind = "sound but no pictures" if container.streams.audio else "no video stream"
+        raise CaerError(f"{path}: has {kind}")
+    known = [s for s in streams if s.codec_context is not None]
+    if not known:
+        raise CaerError(f"{path}: its video codec is unknown, so no frame can be decoded")
+    return max(
+        known,
+        key=lambda s: (
+            bool(s.disposition & av.stream.Disposition.default),
+            s.codec_context.width * s.codec_context.height,
+            -s.index,
+        ),
+    )
+
+
+def _first_frame(container: Any, stream: Any, path: Path) -> Any:
+    encrypted = False
+    try:
+        for packet in islice(container.demux(stream), _PACKETS_TRIED):
+            encrypted |= packet.has_sidedata("encryption_info")
+            try:
+                frames = stream.codec_context.decode(packet)
+            except av.FFmpegError:
+                continue
+            if frames:
+                return frames[0]
+    except av.FFmpegError:
+        pass
+    why = "it is encrypted" if encrypted else "damaged, or holding none"
+    raise CaerError(f"{path}: no frame can be decoded ({why})")
+
+
+def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise CaerError(
+            f"{path}: a picture of {width}x{height} is larger than the recipe's "
+            f"videos.max_megapixels of {max_pixels / 1e6:g}"
+        )
+
+
+def _pixel_aspect(stored: Fraction | None) -> Fraction:
+    if not stored or not Fraction(1, _WIDEST_PIXEL) <= stored <= _WIDEST_PIXEL:
+        return Fraction(1)
+    return Fraction(stored.numerator, stored.denominator)
+
+
+def _duration(container: Any, stream: Any) -> float | None:
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    return None if container.duration is None else container.duration / av.time_base

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,8 +39,9 @@ _WEIGHTS_601: Final = (0.299, 0.114)
 _UNSPECIFIED: Final = 2
 _FULL_RANGE: Final = 2
 _ERRORS_IN_A_ROW: Final = 100
-_RESTART_S: Final = 1.0
-"""A timestamp that lies further back than this starts a new count; nearer, it is damage."""
+_RESTART_S: Final = 10
+"""A timestamp that lies further back than this starts a new count; nearer, it is damage.
+The same limit as FFmpeg's `-dts_delta_threshold`."""
 
 
 @dataclass
@@ -126,7 +126,7 @@ class VideoReader:
     def __iter__(self) -> Iterator[DecodedFrame]:
         self.damage = Damage()
         nominal = max(1, round(1 / (self.info.fps * self.info.time_base)))
-        restart = Fraction(_RESTART_S) / self.info.time_base
+        restart = _RESTART_S / self.info.time_base
         offset, last, index = 0, None, 0
         for raw in self._raw_frames():
             step = raw.duration or nominal
@@ -204,7 +204,9 @@ def _to_bgr(raw: Any, size: tuple[int, int], interpolation: int) -> Picture:
         # Rare formats (grey, packed, RGB): FFmpeg converts the whole frame.
         full = raw.reformat(format="bgr24").to_ndarray()
         return np.asarray(cv2.resize(full, size, interpolation=cv2.INTER_AREA))
-    planes = [cv2.resize(_plane(raw, i, depth), size, interpolation=interpolation) for i in range(3)]
+    planes = [
+        cv2.resize(_plane(raw, i, depth), size, interpolation=interpolation) for i in range(3)
+    ]
     merged = cv2.merge(planes)
     return np.asarray(cv2.transform(merged, _matrix(raw)))
 

@@ -22,7 +22,7 @@ from caer_data.files import explain_os_error
 # Demuxers that read one file and nothing else; hls, dash, concat, sdp, image2 and the like are not
 # here. The mov demuxer follows references to other files only if `enable_drefs` is set.
 # https://ffmpeg.org/ffmpeg-formats.html#Format-Options
-_FORMATS: Final = (
+FORMATS: Final = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,flv,asf,ogg,mxf,dv,rm"
 )
 _PACKETS_TRIED: Final = 1000
@@ -123,7 +123,7 @@ def open_container(path: Path, max_pixels: int) -> Any:
         raise CaerError(f"{path}: the file is empty")
     options = {
         "protocol_whitelist": "file",
-        "format_whitelist": _FORMATS,
+        "format_whitelist": FORMATS,
         "max_pixels": str(max_pixels),
     }
     try:
@@ -138,7 +138,7 @@ def open_container(path: Path, max_pixels: int) -> Any:
 
 
 def _main_stream(container: Any, path: Path) -> Any:
-    """Choose as FFmpeg does: marked as default first, then the larger; never cover art."""
+    """The first stream marked as default, else the first; never cover art."""
     hidden = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
     streams = [s for s in container.streams.video if not s.disposition & hidden]
     if not streams:
@@ -147,14 +147,7 @@ def _main_stream(container: Any, path: Path) -> Any:
     known = [s for s in streams if s.codec_context is not None]
     if not known:
         raise CaerError(f"{path}: its video codec is unknown, so no frame can be decoded")
-    return max(
-        known,
-        key=lambda s: (
-            bool(s.disposition & av.stream.Disposition.default),
-            s.codec_context.width * s.codec_context.height,
-            -s.index,
-        ),
-    )
+    return next((s for s in known if s.disposition & av.stream.Disposition.default), known[0])
 
 
 def _first_frame(container: Any, stream: Any, path: Path) -> Any:

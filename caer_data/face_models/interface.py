@@ -12,48 +12,77 @@ import numpy.typing as npt
 Picture = npt.NDArray[np.uint8]
 """A picture, BGR, shape (height, width, 3), values 0 to 255."""
 
+Floats = npt.NDArray[np.float32]
+
 
 @dataclass(frozen=True)
 class Detections:
     """Faces found in one picture, best first: equally long arrays.
 
     Attributes:
-        boxes: (n, 4) float32, x1, y1, x2, y2 in pixels of the picture, right and bottom exclusive.
+        boxes: (n, 4) float32, x1, y1, x2, y2 in pixels of the picture, right and bottom exclusive;
+            a box may reach beyond the picture.
         scores: (n,) float32, higher is surer, on the detector's own scale.
-        points: (n, 5, 2) float32 eye, eye, nose, mouth corner, mouth corner in pixels, or None
-            where the detector does not give them.
+        points: (n, 5, 2) float32 in pixels: the eye and then the mouth corner that lie further
+            left in an upright picture come before their twins (eye, eye, nose, corner, corner);
+            None where the detector does not give them.
     """
 
-    boxes: npt.NDArray[np.float32]
-    scores: npt.NDArray[np.float32]
-    points: npt.NDArray[np.float32] | None = None
+    boxes: Floats
+    scores: Floats
+    points: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
 
 
 class Detector(Protocol):
-    """Finds faces in pictures."""
+    """Finds faces in pictures.
+
+    Attributes:
+        name: the recipe's word for it.
+        min_score: score from which a detection counts as a face, unless the recipe says otherwise.
+        provider: what it runs on: "cpu", or the accelerator that really runs it.
+        warnings: sentences for the user, such as a fall back from an accelerator to the CPU.
+    """
 
     name: str
     min_score: float
-    """Score from which a detection counts as a face, unless the recipe says otherwise."""
+    provider: str
+    warnings: list[str]
 
-    def detect(self, pictures: Sequence[Picture], min_score: float) -> list[Detections]:
-        """Find faces in pictures of one common size."""
+    def detect(
+        self, pictures: Sequence[Picture], min_score: float, size: int | None = None
+    ) -> list[Detections]:
+        """Find faces in pictures of one common size, one result a picture.
+
+        Args:
+            pictures: of any size, but all of the same.
+            min_score: faces with a lower score are left out.
+            size: long side in pixels at which to look, the recipe's `detector_size` if None; give
+                less to look at a part of a frame, which then costs less.
+        """
         ...
 
 
 class Embedder(Protocol):
-    """Turns faces into vectors that lie close together for one person."""
+    """Turns faces into vectors that lie close together for one person.
+
+    Attributes:
+        name: the recipe's word for it.
+        dimensions: length of a vector.
+        threshold: distance under which two faces are taken for one person, where the model
+            separates best.
+        provider: what it runs on: "cpu", or the accelerator that really runs it.
+        warnings: sentences for the user, such as a fall back from an accelerator to the CPU.
+    """
 
     name: str
     dimensions: int
     threshold: float
-    """Distance under which two faces are taken for one person, where the model separates best."""
+    provider: str
+    warnings: list[str]
 
-    def embed(
-        self, picture: Picture, faces: Detections
-    ) -> npt.NDArray[np.float32]:
+    def embed(self, picture: Picture, faces: Detections) -> Floats:
         """Embed the faces of one picture: (n, dimensions), compared by Euclidean distance."""
         ...

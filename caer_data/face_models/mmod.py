@@ -1,0 +1,80 @@
+"""dlib's max-margin face detector in torch: the embedded default, for faces at every angle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from caer_data.face_models.dlib_networks import DetectorNetwork
+from caer_data.face_models.geometry import detections, resize, stack
+from caer_data.face_models.interface import Detections, Picture
+from caer_data.face_models.weights import embedded
+
+_PYRAMID = 5 / 6  # each level over the one before, as dlib's own pyramid
+_EDGE = 11  # black pixels around each level, as dlib's own pyramid has
+
+
+class MmodDetector:
+    """Finds faces of at least 80 pixels in the picture as looked at (see `DetectorNetwork`)."""
+
+    name = "mmod"
+    min_score = 0.0
+    provider = "cpu"
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.warnings: list[str] = []
+        self.network = DetectorNetwork(embedded("mmod_human_face_detector.dat")).eval()
+
+    def detect(
+        self, pictures: Sequence[Picture], min_score: float, size: int | None = None
+    ) -> list[Detections]:
+        """Find faces; see `interface.Detector`."""
+        if not pictures:
+            return []
+        looked_at = [resize(picture, size or self.size) for picture in pictures]
+        _, scale_x, scale_y = looked_at[0]
+        level = [picture for picture, _, _ in looked_at]
+        found: list[list[npt.NDArray[np.float32]]] = [[] for _ in pictures]
+        while True:
+            height, width = level[0].shape[:2]
+            for index, rows in enumerate(self._windows(level, min_score)):
+                if len(rows):
+                    zoom_x = width / looked_at[0][0].shape[1] * scale_x
+                    zoom_y = height / looked_at[0][0].shape[0] * scale_y
+                    rows[:, :4] /= (zoom_x, zoom_y, zoom_x, zoom_y)
+                    found[index].append(rows)
+            smaller = round(width * _PYRAMID), round(height * _PYRAMID)
+            if min(smaller) < self.network.window // 2:
+                break
+            level = [cv2.resize(p, smaller, interpolation=cv2.INTER_LINEAR) for p in level]
+        return [self._result(rows) for rows in found]
+
+    def _windows(self, level: list[Picture], min_score: float) -> list[npt.NDArray[np.float32]]:
+        """Windows of one pyramid level: a picture's rows x1, y1, x2, y2, score."""
+        edge = _EDGE
+        padded = stack(
+            [cv2.copyMakeBorder(p, edge, edge, edge, edge, cv2.BORDER_CONSTANT) for p in level]
+        )
+        with torch.inference_mode():
+            scores = self.network(torch.from_numpy(padded).permute(0, 3, 1, 2).float()).numpy()
+        result = []
+        half = self.network.window / 2
+        for picture in scores:
+            y, x = np.nonzero(picture >= min_score)
+            centres = np.stack([x, y], axis=1) * self.network.stride + self.network.offset - _EDGE
+            centres = centres + 0.5  # the middle of that pixel
+            result.append(
+                np.concatenate(
+                    [centres - half, centres + half, picture[y, x, None]], axis=1
+                ).astype(np.float32)
+            )
+        return result
+
+    def _result(self, rows: list[npt.NDArray[np.float32]]) -> Detections:
+        every = np.concatenate(rows) if rows else np.zeros((0, 5), dtype=np.float32)
+        return detections(every[:, :4], every[:, 4], self.network.max_iou)

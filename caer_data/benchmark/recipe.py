@@ -51,7 +51,7 @@ class Layers(_Section):
 
     attention_bn_relu: bool = True
     attention_pool: Literal["sum", "mean", "mean-bn"] = "sum"
-    dropout: float = Field(0.5, ge=0, lt=1)
+    dropout: float = Field(default=0.5, ge=0, lt=1)
 
 
 class Hide(_Section):
@@ -59,7 +59,7 @@ class Hide(_Section):
 
     faces: Literal["none", "target", "all"] = "target"
     fill: Literal["black", "mean"] = "black"
-    margin: float = Field(0.0, ge=0, le=1)
+    margin: float = Field(default=0.0, ge=0, le=1)
 
 
 class Input(_Section):
@@ -68,16 +68,18 @@ class Input(_Section):
     face: Size = (96, 96)
     frame: Size = (128, 171)
     crop: Size = (112, 112)
-    frames: int = Field(16, ge=1, le=256)
-    fps: float = Field(10.0, gt=0, le=60)
-    stride: int = Field(8, ge=1, le=256)
+    frames: int = Field(default=16, ge=1, le=256)
+    fps: float = Field(default=10.0, gt=0, le=60)
+    stride: int = Field(default=8, ge=1, le=256)
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
     @model_validator(mode="after")
     def _fits(self) -> Input:
         if min(*self.face, *self.frame, *self.crop) < 16:
-            raise ValueError("heights and widths must be 16 pixels or more: four poolings halve them")
+            raise ValueError(
+                "heights and widths must be 16 pixels or more: four poolings halve them"
+            )
         if self.crop[0] > self.frame[0] or self.crop[1] > self.frame[1]:
             raise ValueError(f"crop {self.crop} does not fit into frame {self.frame}")
         if min(self.std) <= 0:
@@ -90,8 +92,8 @@ class Baseline(_Section):
 
     input: Literal["frame", "face"] = "frame"
     variant: Literal["", "16", "16_bn", "18", "50"] = ""
-    width: int = Field(512, ge=1, le=8192)
-    dropout: float = Field(0.5, ge=0, lt=1)
+    width: int = Field(default=512, ge=1, le=8192)
+    dropout: float = Field(default=0.5, ge=0, lt=1)
     weights: str | None = None
     weights_channels: Literal["rgb", "bgr"] = "rgb"
     frozen: bool = False
@@ -100,23 +102,23 @@ class Baseline(_Section):
 class Augment(_Section):
     """One draw a clip, held over its frames; the flip is shared by both streams."""
 
-    flip: float = Field(0.5, ge=0, le=1)
-    contrast: float = Field(0.2, ge=0, lt=1)
-    color: float = Field(0.1, ge=0, lt=1)
+    flip: float = Field(default=0.5, ge=0, le=1)
+    contrast: float = Field(default=0.2, ge=0, lt=1)
+    color: float = Field(default=0.1, ge=0, lt=1)
     random_crop: bool = True
 
 
 class Train(_Section):
     """Optimisation: SGD with momentum on the cross-entropy (section 5.1)."""
 
-    epochs: int = Field(12, ge=1, le=10_000)
-    batch_size: int = Field(32, ge=1, le=65_536)
-    learning_rate: float = Field(5e-3, gt=0, le=100)
-    lr_step_epochs: int = Field(4, ge=1)
-    lr_gamma: float = Field(0.1, gt=0, le=1)
-    warmup_epochs: float = Field(0.0, ge=0)
-    momentum: float = Field(0.9, ge=0, lt=1)
-    weight_decay: float = Field(0.0, ge=0, lt=1)
+    epochs: int = Field(default=12, ge=1, le=10_000)
+    batch_size: int = Field(default=32, ge=1, le=65_536)
+    learning_rate: float = Field(default=5e-3, gt=0, le=100)
+    lr_step_epochs: int = Field(default=4, ge=1)
+    lr_gamma: float = Field(default=0.1, gt=0, le=1)
+    warmup_epochs: float = Field(default=0.0, ge=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=0.0, ge=0, lt=1)
     select: Literal["war", "uar", "macro_f1"] = "war"
 
     @property
@@ -154,9 +156,8 @@ class ModelRecipe(_Section):
     @classmethod
     def _known(cls, value: str) -> str:
         if value not in get_args(ModelName) and not re.fullmatch(r"\w+(\.\w+)*:\w+", value):
-            raise ValueError(
-                f"known are {', '.join(get_args(ModelName))}, or your own class as package.module:Class"
-            )
+            known = ", ".join(get_args(ModelName))
+            raise ValueError(f"known are {known}, or your own class as package.module:Class")
         return value
 
     @property

@@ -1,0 +1,49 @@
+"""C3D's convolutions (Tran et al., ICCV 2015) for clips of 16 frames of 112 x 112 pixels.
+
+State-dict keys and shapes `conv1` to `conv5b` are those of the common public PyTorch conversions
+of the Sports-1M weights. Those expect values of 0 to 255 less a mean, channels in the order blue,
+green, red: `baseline.weights_channels: bgr` turns the first convolution for that when they are
+loaded, so that the model reads red, green, blue, as everything here does.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from caer_data.benchmark.models.head import Baseline
+from caer_data.benchmark.recipe import ModelRecipe
+
+
+def create(recipe: ModelRecipe, classes: int) -> C3D:
+    """C3D with the recipe's classifier."""
+    return C3D(recipe, classes)
+
+
+class C3D(Baseline):
+    """Eight 3 x 3 x 3 convolutions, five max-poolings."""
+
+    def __init__(self, recipe: ModelRecipe, classes: int) -> None:
+        super().__init__(recipe)
+        self.conv1 = nn.Conv3d(3, 64, kernel_size=3, padding=1)
+        self.conv2 = nn.Conv3d(64, 128, kernel_size=3, padding=1)
+        self.conv3a = nn.Conv3d(128, 256, kernel_size=3, padding=1)
+        self.conv3b = nn.Conv3d(256, 256, kernel_size=3, padding=1)
+        self.conv4a = nn.Conv3d(256, 512, kernel_size=3, padding=1)
+        self.conv4b = nn.Conv3d(512, 512, kernel_size=3, padding=1)
+        self.conv5a = nn.Conv3d(512, 512, kernel_size=3, padding=1)
+        self.conv5b = nn.Conv3d(512, 512, kernel_size=3, padding=1)
+        self.build_head(512 * 4 * 4, classes)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(N, 3, 16, 112, 112) to (N, 8192); other sizes are pooled to 1 x 4 x 4."""
+        x = F.max_pool3d(torch.relu_(self.conv1(x)), (1, 2, 2))  # (N, 64, 16, 56, 56)
+        x = F.max_pool3d(torch.relu_(self.conv2(x)), 2)  # (N, 128, 8, 28, 28)
+        x = torch.relu_(self.conv3b(torch.relu_(self.conv3a(x))))
+        x = F.max_pool3d(x, 2)  # (N, 256, 4, 14, 14)
+        x = torch.relu_(self.conv4b(torch.relu_(self.conv4a(x))))
+        x = F.max_pool3d(x, 2)  # (N, 512, 2, 7, 7)
+        x = torch.relu_(self.conv5b(torch.relu_(self.conv5a(x))))
+        x = F.max_pool3d(x, 2, padding=(0, 1, 1))  # (N, 512, 1, 4, 4)
+        return F.adaptive_avg_pool3d(x, (1, 4, 4)).flatten(1)

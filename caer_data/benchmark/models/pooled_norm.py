@@ -1,0 +1,146 @@
+"""Batch normalisation, ReLU and max-pooling after a convolution, in one of two orders.
+
+Plainly: normalise, cut at zero, pool. Where the scale gamma of the normalisation is positive, both
+normalisation and ReLU are monotone, so the largest value of a pooling window is the same one before
+and after them: pooling may come first, and normalisation and ReLU then touch an eighth of the
+values. Only the statistics still need every value. Where gamma is negative the smallest value
+wins; turning the sign of that convolution channel and of gamma gives the same output and makes
+gamma positive, so the order holds for every gamma. Outputs, gradients and running statistics of
+both orders are equal (up to rounding; at a tie in a window, either value may get the gradient).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+
+def norm_relu_pool(
+    conv: nn.Conv2d | nn.Conv3d,
+    norm: nn.BatchNorm2d | nn.BatchNorm3d,
+    x: Tensor,
+    pool: tuple[int, ...],
+    pool_first: bool,
+) -> Tensor:
+    """max_pool(relu(norm(conv(x)))), windows of size and stride `pool`; all ones: no pooling."""
+    if max(pool) == 1:
+        return torch.relu_(norm(conv(x)))
+    if not pool_first:
+        return _max_pool(torch.relu_(norm(conv(x))), pool)
+    sign = torch.where(norm.weight < 0, -1.0, 1.0).to(norm.weight.dtype)
+    convolve = F.conv3d if len(pool) == 3 else F.conv2d
+    y = convolve(
+        x,
+        conv.weight * sign.view(-1, *(1,) * (conv.weight.dim() - 1)),
+        None if conv.bias is None else conv.bias * sign,
+        padding=conv.padding,
+    )
+    gamma = norm.weight * sign  # never negative
+    if not norm.training:
+        assert norm.running_mean is not None and norm.running_var is not None  # noqa: S101
+        scale = gamma * torch.rsqrt(norm.running_var + norm.eps)
+        shift = norm.bias - norm.running_mean * sign * scale
+        pooled = _max_pool(y, pool)
+        return torch.relu(pooled * _wide(scale, y) + _wide(shift, y)).to(y.dtype)
+    apply: Callable[..., tuple[Tensor, Tensor, Tensor]] = _PoolNormRelu.apply
+    out, mean, variance = apply(y, gamma, norm.bias, norm.eps, pool)
+    _update_running(norm, mean * sign, variance, count=y.numel() // y.shape[1])
+    return out
+
+
+class _PoolNormRelu(torch.autograd.Function):
+    """relu(norm(max_pool(y))) with the statistics of all of y; gamma must not be negative.
+
+    Saved for the gradient: y, its pooled values and their places; the plain order saves y, the
+    normalised y and the places.
+    """
+
+    @staticmethod
+    def forward(  # noqa: PLR0917 - autograd passes by position
+        ctx: Any, y: Tensor, gamma: Tensor, beta: Tensor, eps: float, pool: tuple[int, ...]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        mean, variance = _moments(y)
+        rstd = torch.rsqrt(variance + eps)
+        pooled, places = _max_pool_with_places(y, pool)
+        normal = (pooled - _wide(mean, y)) * _wide(rstd, y)
+        out = torch.relu_(normal * _wide(gamma, y) + _wide(beta, y))
+        ctx.save_for_backward(y, pooled, places, gamma, beta, mean, rstd)
+        ctx.pool = pool
+        ctx.mark_non_differentiable(mean, variance)
+        return out.to(y.dtype), mean, variance
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        y, pooled, places, gamma, beta, mean, rstd = ctx.saved_tensors
+        others = _all_but_channels(y)
+        normal = (pooled - _wide(mean, y)) * _wide(rstd, y)
+        grad = grad * (normal * _wide(gamma, y) + _wide(beta, y) > 0)
+        grad_beta = grad.sum(others, dtype=mean.dtype)
+        grad_gamma = (grad * normal).sum(others, dtype=mean.dtype)
+        scale = gamma * rstd
+        grad_y = _max_unpool((grad * _wide(scale, y)).to(y.dtype), y, ctx.pool, places)
+        # every value took part in mean and deviation: - scale / M (grad_beta + y_hat grad_gamma)
+        count = y.numel() // y.shape[1]
+        slope = -scale * rstd * grad_gamma / count
+        offset = -scale * grad_beta / count - slope * mean
+        grad_y.addcmul_(y, _wide(slope, y).to(y.dtype)).add_(_wide(offset, y).to(y.dtype))
+        return grad_y, grad_gamma, grad_beta, None, None
+
+
+def _moments(y: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and (biased) variance of each channel, in single precision or better."""
+    others = _all_but_channels(y)
+    if y.dtype in (torch.float32, torch.float64):
+        variance, mean = torch.var_mean(y, others, correction=0)
+        return mean, variance
+    mean = y.mean(others, dtype=torch.float32)
+    norm = torch.linalg.vector_norm(y, dim=others, dtype=torch.float32)
+    return mean, (norm.square() * (y.shape[1] / y.numel()) - mean.square()).clamp_min(0)
+
+
+def _update_running(
+    norm: nn.BatchNorm2d | nn.BatchNorm3d, mean: Tensor, variance: Tensor, count: int
+) -> None:
+    """As torch's BatchNorm does: exponential average, variance with Bessel's correction."""
+    with torch.no_grad():
+        assert norm.running_mean is not None and norm.running_var is not None  # noqa: S101
+        assert norm.num_batches_tracked is not None and norm.momentum is not None  # noqa: S101
+        norm.num_batches_tracked.add_(1)
+        norm.running_mean.lerp_(mean, norm.momentum)
+        norm.running_var.lerp_(variance * (count / (count - 1)), norm.momentum)
+
+
+def _all_but_channels(y: Tensor) -> list[int]:
+    return [d for d in range(y.dim()) if d != 1]
+
+
+def _wide(v: Tensor, y: Tensor) -> Tensor:
+    """(C,) as (1, C, 1, 1, 1), to meet y."""
+    return v.view(1, -1, *(1,) * (y.dim() - 2))
+
+
+def _max_pool(y: Tensor, pool: tuple[int, ...]) -> Tensor:
+    return F.max_pool3d(y, pool) if len(pool) == 3 else F.max_pool2d(y, pool)
+
+
+def _max_pool_with_places(y: Tensor, pool: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    if len(pool) == 3:
+        return torch.ops.aten.max_pool3d_with_indices(y, pool, pool)  # type: ignore[no-any-return]
+    return torch.ops.aten.max_pool2d_with_indices(y, pool, pool)  # type: ignore[no-any-return]
+
+
+def _max_unpool(grad: Tensor, y: Tensor, pool: tuple[int, ...], places: Tensor) -> Tensor:
+    """The gradient of max-pooling: each value to the place of its maximum, zero elsewhere."""
+    none, one = [0] * len(pool), [1] * len(pool)
+    backward = (
+        torch.ops.aten.max_pool3d_with_indices_backward
+        if len(pool) == 3
+        else torch.ops.aten.max_pool2d_with_indices_backward
+    )
+    return backward(grad, y, pool, pool, none, one, False, places)  # type: ignore[no-any-return]

@@ -1,0 +1,73 @@
+"""The target's box in each frame of a clip, in pixels of the clip."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pandas as pd
+
+from caer_data import tables
+from caer_data.export.manifest import BOXES
+
+_SIDES = ["x1", "y1", "x2", "y2"]
+
+
+def of_targets(clips: pd.DataFrame, sources: pd.DataFrame, faces: pd.DataFrame) -> pd.DataFrame:
+    """Boxes of every clip's target, as `BOXES`, by clip and frame.
+
+    A clip's frame `i` is the source's frame `start_frame + i`. Where the source's frame durations
+    differ, the clip was resampled to an even rate; its frames then take the box that is nearest in
+    time, if that is less than one frame of the clip away.
+
+    Args:
+        clips: labelled clips with `track_id, start_frame, start_s, frames, fps, width, height`.
+        sources: `video_id, height, variable_rate` of their videos.
+        faces: `tables.FACES` of the dataset, boxes in pixels of the source frame.
+    """
+    kept = clips.merge(
+        sources[["video_id", "height", "variable_rate"]].rename(
+            columns={"height": "source_height"}
+        ),
+        on="video_id",
+        validate="m:1",
+    )
+    faces = faces[faces.track_id.isin(kept.track_id.dropna().unique())]
+    uneven = kept.variable_rate.fillna(False).astype(bool)
+    found = [_by_frame(kept[~uneven], faces)]
+    found += [_by_time(clip, faces) for clip in kept[uneven].itertuples()]
+    boxes = pd.concat(found, ignore_index=True)
+    scale = (boxes.height / boxes.source_height).to_numpy(float)
+    for side in _SIDES:
+        limit = boxes["width" if side.startswith("x") else "height"].to_numpy(float)
+        pixels = boxes[side].to_numpy(float) * scale
+        boxes[side] = np.clip(pixels, 0, limit).astype("float32")
+    visible = (boxes.x2 - boxes.x1 >= 1) & (boxes.y2 - boxes.y1 >= 1)
+    boxes = boxes.loc[visible, BOXES.names].sort_values(["clip_id", "frame"], ignore_index=True)
+    return boxes if len(boxes) else tables.empty(BOXES)
+
+
+_OF_CLIP = ["clip_id", "width", "height", "source_height"]
+
+
+def _by_frame(clips: pd.DataFrame, faces: pd.DataFrame) -> pd.DataFrame:
+    columns = [*_OF_CLIP, "track_id", "start_frame", "frames"]
+    pairs = clips[columns].merge(
+        faces[["track_id", "frame", "interpolated", *_SIDES]], on="track_id"
+    )
+    pairs["frame"] = (pairs["frame"] - pairs["start_frame"]).astype("int64")
+    return pairs[(pairs["frame"] >= 0) & (pairs["frame"] < pairs["frames"])]
+
+
+def _by_time(clip: object, faces: pd.DataFrame) -> pd.DataFrame:
+    values = clip._asdict()  # type: ignore[attr-defined]
+    step = float(1 / Fraction(values["fps"]))
+    frames = pd.DataFrame({"frame": np.arange(values["frames"], dtype="int64")})
+    frames["time_s"] = values["start_s"] + frames["frame"] * step
+    of_track = faces.loc[
+        faces.track_id == values["track_id"], ["time_s", "interpolated", *_SIDES]
+    ].sort_values("time_s")
+    near = pd.merge_asof(frames, of_track, on="time_s", direction="nearest", tolerance=step)
+    near = near.dropna(subset=_SIDES)
+    near["interpolated"] = near["interpolated"].astype(bool)
+    return near.assign(**{name: values[name] for name in _OF_CLIP})

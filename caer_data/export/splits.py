@@ -1,0 +1,302 @@
+"""Train, validation and test: groups that never straddle, drawn once and then kept.
+
+A split is drawn by groups: all clips of one shot (`clip`), video, show or person stay together.
+Parts of one long shot are groups even with `clip`, since they are nearly the same pictures; in the
+paper a clip is a whole shot (Lee et al. 2019, section 4.1; 70/10/20 at random, section 4.3).
+
+The draw starts from scikit-learn's `StratifiedGroupKFold` and from a greedy deal, and moves single
+groups while that brings sizes and class shares closer to the request. Up to nine groups are tried
+in every way there is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import pandas as pd
+
+from caer_data.emotions import EMOTIONS
+from caer_data.errors import CaerError
+from caer_data.export.manifest import SPLITS
+from caer_data.tables import STRING, Column, Table
+
+By = Literal["clip", "video", "show", "person"]
+
+GROUP_OF: Final[dict[By, str]] = {
+    "clip": "shot_id",
+    "video": "video_id",
+    "show": "show",
+    "person": "person_id",
+}
+"""Column that says which clips stay together."""
+
+ASSIGNED: Final = Table(
+    "splits",
+    "the split of one clip under one way of splitting",
+    ("scheme", "clip_id"),
+    (
+        Column("scheme", STRING, "what was asked for: groups, shares, seed"),
+        Column("clip_id", STRING, "the clip"),
+        Column("split", STRING, "train, validation or test", values=SPLITS),
+    ),
+)
+
+_TRY_ALL = 9
+_FOLDS = 20
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """One way of splitting: shares of train, validation and test, groups, seed."""
+
+    shares: tuple[float, float, float]
+    by: By
+    seed: int
+
+    def __str__(self) -> str:
+        shares = "/".join(f"{share:g}" for share in self.shares)
+        return f"{shares} by {self.by}, seed {self.seed}"
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Shares that add up to one, shape (3,)."""
+        shares = np.asarray(self.shares, float)
+        return shares / shares.sum()
+
+
+def parse_shares(text: str) -> tuple[float, float, float]:
+    """Read `70/10/20`, or `80/20` for train and test alone.
+
+    Raises:
+        CaerError: not two or three numbers of which none is negative.
+    """
+    parts = text.split("/")
+    try:
+        numbers = [float(part) for part in parts]
+    except ValueError:
+        numbers = []
+    if len(numbers) == 2:
+        numbers.insert(1, 0.0)
+    if len(numbers) != 3 or not all(0 <= n < 1e6 for n in numbers) or numbers[0] <= 0:
+        raise CaerError(
+            f"--split {text}: give the shares of train, validation and test, such as 70/10/20, "
+            "or of train and test, such as 80/20"
+        )
+    return numbers[0], numbers[1], numbers[2]
+
+
+def assign(
+    clips: pd.DataFrame, scheme: Scheme, kept: Mapping[str, str] | None = None
+) -> pd.Series:
+    """Give every clip a split.
+
+    Args:
+        clips: `clip_id, label` and the group columns, one row a labelled clip.
+        scheme: shares, groups, seed.
+        kept: split of clips that were assigned before; they and their groups stay.
+
+    Returns:
+        Split names, indexed like `clips`. Equal input gives an equal answer in any row order.
+
+    Raises:
+        CaerError: there are fewer groups than splits, or clips of one group were kept in
+            different splits.
+    """
+    groups = _groups(clips, scheme.by)
+    names = sorted(groups.unique(), key=lambda name: _draw(scheme.seed, name))
+    position = {name: i for i, name in enumerate(names)}
+    member_of = groups.map(position).to_numpy(int)
+    wanted = np.flatnonzero(scheme.targets > 0)
+    _check_enough(clips, scheme.by, len(names), len(wanted))
+    fixed = _fixed(clips, groups, position, scheme, kept or {})
+
+    counts = np.zeros((len(names), len(EMOTIONS) + 1))
+    np.add.at(counts, (member_of, clips["label"].to_numpy(int)), 1)
+    counts[:, -1] = counts.sum(axis=1)
+    weights = counts[:, counts.sum(axis=0) > 0]
+    weights = weights / weights.sum(axis=0)
+
+    free = np.flatnonzero(fixed < 0)
+    if len(wanted) ** len(free) <= 3**_TRY_ALL:
+        chosen = _best_of_all(weights, fixed, wanted, scheme.targets)
+    else:
+        starts = [_greedy(weights, fixed, wanted, scheme.targets)]
+        if len(free) == len(names) and scheme.by != "clip":
+            starts.append(_folds(clips, member_of, len(names), scheme))
+        moved = [_improve(weights, start, fixed, wanted, scheme.targets) for start in starts]
+        chosen = min(moved, key=lambda groups: _cost(weights, groups, scheme.targets))
+    empty = [SPLITS[s] for s in wanted if s not in chosen]
+    if empty:
+        raise CaerError(
+            f"{' and '.join(empty)} would be empty, because all groups were assigned before; "
+            "add clips, or draw a new split with --resplit"
+        )
+    return pd.Series(np.asarray(SPLITS, dtype=object)[chosen[member_of]], index=clips.index)
+
+
+def reached(clips: pd.DataFrame, split: pd.Series, scheme: Scheme) -> pd.DataFrame:
+    """What was asked for and what came out: one row a split.
+
+    Columns: `split, asked, reached` (shares of all clips), `clips, groups`, and for each emotion
+    its clips and, as `<emotion>_share`, the share of that emotion's clips (close to `asked`).
+    """
+    groups = _groups(clips, scheme.by)
+    totals = clips["emotion"].value_counts()
+    table = []
+    for name, target in zip(SPLITS, scheme.targets, strict=True):
+        inside = clips[split == name]
+        counts = inside["emotion"].value_counts()
+        row: dict[str, object] = {
+            "split": name,
+            "asked": float(target),
+            "reached": len(inside) / len(clips),
+            "clips": len(inside),
+            "groups": int(groups[split == name].nunique()),
+        }
+        for emotion in EMOTIONS:
+            row[emotion] = int(counts.get(emotion, 0))
+            row[f"{emotion}_share"] = counts.get(emotion, 0) / max(totals.get(emotion, 0), 1)
+        table.append(row)
+    return pd.DataFrame(table)
+
+
+def _draw(seed: int, name: str) -> bytes:
+    return hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogatepass")).digest()
+
+
+def _groups(clips: pd.DataFrame, by: By) -> pd.Series:
+    # a clip without a known person is a group of its own
+    return clips[GROUP_OF[by]].astype(object).fillna(clips["clip_id"].astype(object))
+
+
+def _check_enough(clips: pd.DataFrame, by: By, groups: int, splits: int) -> None:
+    if groups >= splits:
+        return
+    others = {other: _groups(clips, other).nunique() for other in GROUP_OF if other != by}
+    ways = [f"--by {other} ({n} groups)" for other, n in others.items() if n >= splits]
+    raise CaerError(
+        f"--by {by}: {groups} group{'s' if groups != 1 else ''} cannot fill {splits} splits; "
+        + (f"use {' or '.join(ways)}, or " if ways else "")
+        + ("ask for fewer splits such as --split 80/20, or " if splits > groups >= 2 else "")
+        + "add labelled clips"
+    )
+
+
+def _fixed(
+    clips: pd.DataFrame,
+    groups: pd.Series,
+    position: Mapping[str, int],
+    scheme: Scheme,
+    kept: Mapping[str, str],
+) -> np.ndarray:
+    """Split of each group that has clips assigned before, else -1; shape (groups,)."""
+    fixed = np.full(len(position), -1)
+    for clip_id, group in zip(clips["clip_id"], groups, strict=True):
+        if clip_id not in kept:
+            continue
+        split = SPLITS.index(kept[clip_id])
+        before = fixed[position[group]]
+        if before not in (-1, split):
+            raise CaerError(
+                f"--by {scheme.by}: '{group}' now joins clips that were assigned to "
+                f"{SPLITS[before]} and to {SPLITS[split]} before; draw a new split with --resplit"
+            )
+        fixed[position[group]] = split
+    return fixed
+
+
+def _sums(weights: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Share of each class (and of all clips, last) in each split; shape (3, classes + 1)."""
+    return np.stack([weights[chosen == s].sum(axis=0) for s in range(len(SPLITS))])
+
+
+def _cost(weights: np.ndarray, chosen: np.ndarray, targets: np.ndarray) -> float:
+    """Squared distance between the shares reached and those asked for."""
+    return float(((_sums(weights, chosen) - targets[:, None]) ** 2).sum())
+
+
+def _best_of_all(
+    weights: np.ndarray, fixed: np.ndarray, wanted: np.ndarray, targets: np.ndarray
+) -> np.ndarray:
+    free = np.flatnonzero(fixed < 0)
+    best, least = fixed, np.inf
+    for choice in itertools.product(wanted, repeat=len(free)):
+        trial = fixed.copy()
+        trial[free] = choice
+        cost = _cost(weights, trial, targets)
+        if len(np.unique(trial)) >= len(wanted) and cost < least - 1e-12:
+            best, least = trial, cost
+    if np.isinf(least):
+        best = fixed.copy()
+        best[free] = wanted[0]
+    return best
+
+
+def _greedy(
+    weights: np.ndarray, fixed: np.ndarray, wanted: np.ndarray, targets: np.ndarray
+) -> np.ndarray:
+    """Deal large groups first, each to the split that lacks its clips most."""
+    chosen = fixed.copy()
+    lacks = targets[:, None] - _sums(weights, chosen)
+    order = np.argsort(-weights.sum(axis=1), kind="stable")
+    for group in order[fixed[order] < 0]:
+        split = wanted[np.argmax(lacks[wanted] @ weights[group])]
+        chosen[group] = split
+        lacks[split] -= weights[group]
+    return chosen
+
+
+def _folds(
+    clips: pd.DataFrame, member_of: np.ndarray, groups: int, scheme: Scheme
+) -> np.ndarray:
+    """Even folds of scikit-learn, dealt to the splits by their shares."""
+    import warnings
+
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    folds = min(_FOLDS, groups)
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=scheme.seed % 2**32)
+    ends = np.round(np.cumsum(scheme.targets) * folds)
+    chosen = np.zeros(groups, int)
+    order = np.argsort(member_of, kind="stable")  # the answer must not depend on the row order
+    labels, members = clips["label"].to_numpy(int)[order], member_of[order]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class with fewer clips than folds is fine
+        for fold, (_, inside) in enumerate(splitter.split(labels, labels, members)):
+            chosen[members[inside]] = np.searchsorted(ends, fold, side="right")
+    return chosen
+
+
+def _improve(
+    weights: np.ndarray,
+    start: np.ndarray,
+    fixed: np.ndarray,
+    wanted: np.ndarray,
+    targets: np.ndarray,
+) -> np.ndarray:
+    """Move the group whose move helps most, until none does; a wanted split is never left empty."""
+    chosen = start.copy()
+    own = (weights**2).sum(axis=1)
+    everyone = np.arange(len(chosen))
+    while True:
+        surplus = _sums(weights, chosen) - targets[:, None]
+        pull = weights @ surplus.T
+        gain = 2 * (own[:, None] + pull - pull[everyone, chosen][:, None])
+        gain[everyone, chosen] = np.inf
+        gain[fixed >= 0] = np.inf
+        gain[:, np.setdiff1d(np.arange(len(SPLITS)), wanted)] = np.inf
+        sizes = np.bincount(chosen, minlength=len(SPLITS))
+        gain[sizes[chosen] == 1] = np.inf
+        unfilled = [s for s in wanted if sizes[s] == 0]
+        if unfilled:
+            gain[:, [s for s in range(len(SPLITS)) if s not in unfilled]] = np.inf
+        group, split = np.unravel_index(np.argmin(gain), gain.shape)
+        least = gain[group, split]
+        if np.isinf(least) or (least > -1e-12 and not unfilled):
+            return chosen
+        chosen[group] = split

@@ -42,6 +42,16 @@ class Dataset:
         return self.folder / "recipe.yaml"
 
     @property
+    def exists(self) -> bool:
+        """Whether a build has begun here."""
+        return self.recipe_path.is_file()
+
+    @property
+    def provenance_path(self) -> Path:
+        """Versions of the tools that made it."""
+        return self.folder / "provenance.json"
+
+    @property
     def tables_folder(self) -> Path:
         """Folder of the parquet tables."""
         return self.folder / "tables"
@@ -69,7 +79,7 @@ class Dataset:
 
     def require(self) -> None:
         """Raise a CaerError unless the folder is a dataset."""
-        if not self.recipe_path.is_file():
+        if not self.exists:
             raise CaerError(
                 f"{self.folder}: not a dataset; run 'caer-data build --shows FOLDER "
                 f"-o {self.folder}' first"

@@ -11,6 +11,7 @@ source frame (upright, square pixels), right and bottom exclusive.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -341,6 +342,19 @@ def write(table: Table, data: pd.DataFrame, path: Path) -> None:
     arrow = check(table, data)
     with atomic_path(path) as temporary:
         pq.write_table(arrow, temporary, compression="zstd")
+
+
+def write_arrow(table: Table, parts: Iterable[pa.Table], path: Path) -> None:
+    """Write a long table part by part, each validated; memory holds one part at a time.
+
+    Keys must not repeat between parts; that is not checked.
+    """
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, table.schema, compression="zstd") as writer,
+    ):
+        for part in parts:
+            writer.write_table(check(table, part.to_pandas()))
 
 
 def read(table: Table, path: Path) -> pd.DataFrame:

@@ -1,0 +1,215 @@
+"""What one worker process does with one video: shots and samples in one decode, then faces."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from caer_data import recipe as recipes
+from caer_data import tables
+from caer_data.build import faces
+from caer_data.build.pieces import Pieces, key_of, read_json, write_json
+from caer_data.build.samples import LONGEST_SIDE, Samples, SampleWriter
+from caer_data.build.shots import ShotDetector
+from caer_data.build.workers import Progress
+from caer_data.media.decode import frames
+from caer_data.media.probe import VideoInfo
+
+SHOTS_VERSION = 1
+FACES_VERSION = 1
+
+_PROGRESS_EVERY = 100  # frames
+
+
+@dataclass(frozen=True)
+class Job:
+    """One video to analyse."""
+
+    path: Path
+    video_id: str
+    sha256: str
+    info: VideoInfo
+    recipe: recipes.Recipe
+    work: Path
+    threads: int
+
+    @property
+    def shots_key(self) -> str:
+        """Key of the shots piece: content, name and the recipe's section."""
+        return key_of("shots", SHOTS_VERSION, self.recipe.shots, self.sha256, self.video_id)
+
+    @property
+    def samples_key(self) -> str:
+        """Key of the spooled samples."""
+        rate = self.recipe.faces.samples_per_second
+        return key_of("samples", SHOTS_VERSION, None, self.sha256, self.video_id, rate)
+
+    @property
+    def faces_key(self) -> str:
+        """Key of the faces piece."""
+        shortest = self.recipe.clips.min_frames
+        return key_of("faces", FACES_VERSION, self.recipe.faces, self.shots_key, shortest)
+
+    @property
+    def shots_folder(self) -> Path:
+        """`shots.parquet`, `pts.npy`, `video.json`, `seconds.json`."""
+        return Pieces(self.work).path("shots", self.video_id, self.shots_key)
+
+    @property
+    def faces_folder(self) -> Path:
+        """What `faces.find` writes, and `seconds.json`."""
+        return Pieces(self.work).path("faces", self.video_id, self.faces_key)
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.shots_folder.is_dir() and self.faces_folder.is_dir()
+
+
+def analyse(job: Job, progress: Progress) -> None:
+    """Make the pieces of a video that are missing: shots, then faces.
+
+    Raises:
+        CaerError: the video cannot be decoded, or the face models are missing.
+    """
+    import cv2
+
+    cv2.setNumThreads(1)
+    pieces = Pieces(job.work)
+    samples = pieces.path("samples", job.video_id, job.samples_key)
+    if job.done:
+        return
+    if not job.shots_folder.is_dir() or not samples.is_dir():
+        _decode(job, progress)
+    pieces.make(
+        "faces", job.video_id, job.faces_key, lambda folder: _find_faces(job, folder, progress)
+    )
+    shutil.rmtree(samples, ignore_errors=True)
+
+
+def timestamps(job: Job) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Timestamp of every frame of an analysed video, in its time base."""
+    pts: np.ndarray[Any, np.dtype[np.int64]] = np.load(
+        job.shots_folder / "pts.npy", allow_pickle=False
+    )
+    return pts
+
+
+def _decode(job: Job, progress: Progress) -> None:
+    """Decode every frame once: find the shots and spool the samples."""
+    pieces = Pieces(job.work)
+    with_shots = not job.shots_folder.is_dir()
+
+    def fill_samples(folder: Path) -> None:
+        nonlocal rows, pts, end_pts, damage
+        started = time.perf_counter()
+        writer = SampleWriter(folder, job.recipe.faces.samples_per_second)
+        detector = ShotDetector(job.recipe.shots, job.info) if with_shots else None
+        reader = frames(job.path, job.info, job.threads)
+        for frame in reader:
+            pts.append(frame.pts)
+            end_pts = frame.pts + frame.duration
+            if detector:
+                detector.push(frame)
+            if writer.due((frame.pts - pts[0]) * job.info.time_base):
+                writer.add(frame.index, frame.picture(LONGEST_SIDE))
+            if frame.index % _PROGRESS_EVERY == _PROGRESS_EVERY - 1:
+                progress("shots", float((frame.pts - pts[-_PROGRESS_EVERY]) * job.info.time_base))
+        writer.close()
+        damage = str(reader.damage)
+        if detector:
+            rows = detector.finish()
+            seconds["shots"] = time.perf_counter() - started
+
+    rows: list[dict[str, Any]] = []
+    pts: list[int] = []
+    end_pts = 0
+    damage = ""
+    seconds: dict[str, float] = {}
+    shutil.rmtree(pieces.path("samples", job.video_id, job.samples_key), ignore_errors=True)
+    pieces.make("samples", job.video_id, job.samples_key, fill_samples)
+    if with_shots:
+
+        def fill_shots(folder: Path) -> None:
+            shots = [
+                {"shot_id": f"{job.video_id}.s{n:04d}", "video_id": job.video_id, **row}
+                for n, row in enumerate(rows, 1)
+            ]
+            tables.write(tables.SHOTS, tables.frame(tables.SHOTS, shots), folder / "shots.parquet")
+            np.save(folder / "pts.npy", np.array(pts, np.int64))
+            write_json(folder / "video.json", _measured(pts, end_pts, job.info, damage))
+            write_json(folder / "seconds.json", seconds)
+
+        pieces.make("shots", job.video_id, job.shots_key, fill_shots)
+
+
+def _measured(
+    pts: list[int], end_pts: int, info: VideoInfo, damage: str
+) -> dict[str, Any]:
+    """What only decoding tells: number of frames, true rate, length."""
+    steps = np.diff(np.array([*pts, end_pts], np.int64))
+    usual = float(np.median(steps))
+    tick = max(1.5 * usual * 0.02, 1.5)
+    # Containers with coarse clocks (1 ms in Matroska) jitter by a tick; that is a constant rate.
+    variable = bool(len(pts) > 1 and (np.abs(steps[:-1] - usual) > max(tick, 0.05 * usual)).any())
+    length = (end_pts - pts[0]) * info.time_base
+    fps = info.fps
+    measured = Fraction(len(pts)) / length if length > 0 else fps
+    if abs(measured / fps - 1) > Fraction(1, 50):
+        fps = measured.limit_denominator(1001)
+    return {
+        "frames": len(pts),
+        "first_pts": pts[0],
+        "duration_s": float(length),
+        "fps": str(fps),
+        "variable_rate": variable,
+        "damage": damage,
+    }
+
+
+def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
+    from caer_data.face_models.choose import create_detector, create_embedder
+
+    started = time.perf_counter()
+    settings = job.recipe.faces
+    pts = timestamps(job)
+    samples = Pieces(job.work).path("samples", job.video_id, job.samples_key)
+    detector = create_detector(settings, job.threads)
+    minimum = settings.min_score
+    faces.find(
+        shots=tables.read(tables.SHOTS, job.shots_folder / "shots.parquet"),
+        frames=faces.Frames(
+            samples=Samples(samples),
+            times=(pts - pts[0]).astype(np.float64) * float(job.info.time_base),
+            width=job.info.width,
+            height=job.info.height,
+        ),
+        models=faces.Models(
+            detector=detector,
+            embedder=create_embedder(settings, job.threads),
+            min_score=detector.min_score if minimum is None else minimum,
+        ),
+        settings=settings,
+        min_frames=job.recipe.clips.min_frames,
+        folder=folder,
+        on_shot=lambda seconds: progress("faces", seconds),
+    )
+    write_json(folder / "seconds.json", {"faces": time.perf_counter() - started})
+
+
+def measured(job: Job) -> dict[str, Any]:
+    """What the decode pass found out about the video."""
+    values: dict[str, Any] = read_json(job.shots_folder / "video.json")
+    return values
+
+
+def shots_of(job: Job) -> pd.DataFrame:
+    """The video's rows of `shots`."""
+    return tables.read(tables.SHOTS, job.shots_folder / "shots.parquet")

@@ -1,0 +1,61 @@
+"""`caer-data build`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from caer_data.errors import PartialFailure
+from caer_data.progress import Reporter, options
+
+
+@click.command("build")
+@click.option(
+    "--shows",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder of shows: SHOW/any/depth/EPISODE.mp4, or videos straight in it.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("dataset"),
+    show_default=True,
+    help="Dataset folder; made, or gone on with.",
+)
+@click.option(
+    "--recipe",
+    help="A shipped recipe (caer, caer-insightface, quick) or a YAML file. "
+    "Default: the dataset's own, else caer.",
+)
+@click.option(
+    "--workers", type=click.IntRange(1, 256), help="Processes. Default: one for each core."
+)
+@click.option("--limit", type=click.IntRange(1), help="Take only the first so many videos.")
+@options
+def command(
+    shows: Path,
+    output: Path,
+    recipe: str | None,
+    workers: int | None,
+    limit: int | None,
+    reporter: Reporter,
+) -> None:
+    """From a folder of raw shows to clips ready to be rated.
+
+    Running the same command again does only what is missing.
+    """
+    from caer_data.build.run import build
+
+    outcome = build(shows, output, recipe, workers=workers, limit=limit, reporter=reporter)
+    reporter.result(outcome.as_dict())
+    reporter.say(outcome.summary())
+    if outcome.failed:
+        lines = "".join(f"\n  {path}: {why}" for path, why in outcome.failed.items())
+        count = len(outcome.failed)
+        raise PartialFailure(
+            f"{count} video{'s' * (count > 1)} failed; the rest is done, and running the same "
+            f"command tries them again:{lines}"
+        )

@@ -1,0 +1,383 @@
+"""Run the build: videos, shots, faces, people, filter, clips, report."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from caer_data import recipe as recipes
+from caer_data import tables
+from caer_data.build import clips as clip_stage
+from caer_data.build import filter as filter_stage
+from caer_data.build import people as people_stage
+from caer_data.build import videos as video_stage
+from caer_data.build.analyse import Job, analyse, measured, shots_of, timestamps
+from caer_data.build.pieces import read_json, write_json
+from caer_data.build.provenance import provenance
+from caer_data.build.workers import Limits, Task, run_tasks
+from caer_data.dataset import Dataset
+from caer_data.errors import CaerError
+from caer_data.files import explain_os_error, remove_leftovers, write_text
+from caer_data.media.cut import Source, Span
+from caer_data.progress import Reporter
+
+_CLIPS_A_TASK = 8
+
+
+@dataclass
+class Outcome:
+    """What a build came to."""
+
+    dataset: Path
+    videos: int = 0
+    duplicates: int = 0
+    kept: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    people: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs."""
+        return {**self.__dict__, "dataset": str(self.dataset)}
+
+    def summary(self) -> str:
+        """For people."""
+        dropped = ", ".join(f"{count} {reason}" for reason, count in self.dropped.items())
+        return (
+            f"{self.videos} videos, {self.people} people, {self.kept} clips kept"
+            + (f", dropped: {dropped}" if dropped else "")
+            + f". Took {self.seconds:.0f} s. Look at {self.dataset / 'report.html'}"
+        )
+
+
+def build(
+    shows: Path,
+    output: Path,
+    recipe: str | None = None,
+    *,
+    workers: int | None = None,
+    limit: int | None = None,
+    reporter: Reporter | None = None,
+    limits: Limits | None = None,
+) -> Outcome:
+    """Build a dataset from a folder of shows, or go on with one.
+
+    Args:
+        shows: folder of shows, or one video.
+        output: the dataset folder.
+        recipe: name or file of a recipe; without one the dataset's own, else `caer`.
+        workers: processes; without a number, one for each core.
+        limit: take only the first so many videos.
+        reporter: who is told of the progress.
+        limits: what one video may use.
+
+    Raises:
+        CaerError: no videos, a mistake in the recipe, or a folder that cannot be written.
+        BusyError: another command is working on the dataset.
+    """
+    started = time.perf_counter()
+    dataset = Dataset(output)
+    chosen = recipes.load(recipe or (dataset.recipe_path if dataset.exists else "caer"))
+    found = video_stage.find(shows, chosen.videos)[:limit]
+    try:
+        with dataset.lock():
+            run = _Run(dataset, chosen, workers or os.cpu_count() or 1, reporter or Reporter("quiet"))
+            run.limits = limits or Limits()
+            remove_leftovers(dataset.folder)
+            write_text(dataset.recipe_path, recipes.dump(chosen))
+            write_json(dataset.provenance_path, provenance(shows))
+            outcome = run.everything(found)
+            outcome.seconds = round(time.perf_counter() - started, 1)
+            return outcome
+    except OSError as error:
+        raise CaerError(explain_os_error(error, output)) from error
+
+
+@dataclass
+class _Video:
+    """One good video on its way through the stages."""
+
+    row: dict[str, Any]
+    job: Job
+
+
+class _Run:
+    """One run over a dataset folder; the stages are methods in the order in which they happen."""
+
+    def __init__(
+        self, dataset: Dataset, recipe: recipes.Recipe, workers: int, reporter: Reporter
+    ) -> None:
+        self.dataset = dataset
+        self.recipe = recipe
+        self.workers = workers
+        self.reporter = reporter
+        self.limits = Limits()
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.seconds: Counter[str] = Counter()
+
+    def everything(self, found: list[video_stage.Found]) -> Outcome:
+        """All stages, tables and report."""
+        from caer_data.build.report import write_report
+
+        videos = self._videos(found)
+        videos = self._analyse(videos)
+        tracks, people = self._people(videos)
+        clips = self._cut(videos, self._filter(videos, tracks))
+        self._write_tables(videos, tracks, people, clips)
+        write_report(self.dataset)
+        kept = clips["status"] == "kept"
+        return Outcome(
+            dataset=self.dataset.folder,
+            videos=len(videos),
+            duplicates=sum(row["status"] == "duplicate" for row in self.rows.values()),
+            kept=int(kept.sum()),
+            dropped={str(k): int(v) for k, v in clips.loc[~kept, "reason"].value_counts().items()},
+            people=len(people),
+            failed={
+                row["path"]: row["reason"]
+                for row in self.rows.values()
+                if row["status"] == "failed"
+            },
+        )
+
+    def _videos(self, found: list[video_stage.Found]) -> list[_Video]:
+        """Probe every file; keep a row for each, and a job for each good one."""
+        tasks = [
+            Task(item.video_id, video_stage.describe, (item, self.recipe.videos, self._work))
+            for item in found
+        ]
+        by_id = {item.video_id: item for item in found}
+        described: dict[str, video_stage.Described] = {}
+        with self.reporter.stage("videos", len(tasks), "videos") as bar:
+            for outcome in run_tasks(tasks, self.workers, _ignore, self.limits):
+                item = by_id[outcome.task.name]
+                described[item.video_id] = outcome.value or video_stage.failed(item, outcome.error)
+                bar.advance(1, item.video_id)
+        ordered = video_stage.mark_duplicates([described[item.video_id] for item in found])
+        self.rows = {d.row["video_id"]: d.row for d in ordered}
+        threads = max(1, (os.cpu_count() or 1) // self.workers)
+        return [
+            _Video(
+                d.row,
+                Job(
+                    path=d.path,
+                    video_id=d.row["video_id"],
+                    sha256=d.row["sha256"],
+                    info=d.info,
+                    recipe=self.recipe,
+                    work=self._work,
+                    threads=threads,
+                ),
+            )
+            for d in ordered
+            if d.info is not None and d.row["status"] == "ok"
+        ]
+
+    def _analyse(self, videos: list[_Video]) -> list[_Video]:
+        """Shots and faces of every video, each in a process of its own."""
+        tasks = [Task(v.job.video_id, analyse, (v.job,)) for v in videos if not v.job.done]
+        minutes = sum((v.job.info.duration_s or 0) / 60 for v in videos if not v.job.done)
+        if tasks:
+            self.reporter.say(f"{len(tasks)} of {len(videos)} videos to look at")
+            with (
+                self.reporter.stage("shots", minutes, "min of video") as shots,
+                self.reporter.stage("faces", minutes, "min of video") as faces,
+            ):
+                bars = {"shots": shots, "faces": faces}
+                for outcome in run_tasks(
+                    tasks,
+                    self.workers,
+                    lambda task, stage, amount: bars[stage].advance(amount / 60, task.name),
+                    self.limits,
+                ):
+                    if outcome.error:
+                        self._fail(outcome.task.name, outcome.error)
+        good = [v for v in videos if v.job.done]
+        for video in good:
+            values = measured(video.job)
+            damage = values.pop("damage")
+            video.row |= values | {"reason": damage or None}
+        return good
+
+    def _people(self, videos: list[_Video]) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+        """Tracks with persons by video, and the people of all shows."""
+        from caer_data.face_models.choose import embedder_threshold
+
+        started = time.perf_counter()
+        threshold = self.recipe.people.threshold or embedder_threshold(self.recipe.faces)
+        tracks: dict[str, pd.DataFrame] = {}
+        people = [tables.empty(tables.PEOPLE)]
+        shows: dict[str, list[_Video]] = {}
+        for video in videos:
+            shows.setdefault(video.row["show"], []).append(video)
+        with self.reporter.stage("people", len(shows), "shows") as bar:
+            for show, own in shows.items():
+                frames = [
+                    tables.read(tables.TRACKS, v.job.faces_folder / "tracks.parquet") for v in own
+                ]
+                vectors = [
+                    np.load(v.job.faces_folder / "embeddings.npy", allow_pickle=False) for v in own
+                ]
+                labelled, found = people_stage.cluster(
+                    show, pd.concat(frames, ignore_index=True), np.concatenate(vectors), threshold
+                )
+                for video in own:
+                    mine = labelled["video_id"] == video.job.video_id
+                    tracks[video.job.video_id] = labelled[mine].reset_index(drop=True)
+                people.append(found)
+                bar.advance(1, show)
+        self.seconds["people"] = time.perf_counter() - started
+        return tracks, pd.concat(people, ignore_index=True)
+
+    def _filter(self, videos: list[_Video], tracks: dict[str, pd.DataFrame]) -> pd.DataFrame:
+        """Keep or drop every shot."""
+        started = time.perf_counter()
+        chosen = [tables.empty(tables.CLIPS)]
+        for video in videos:
+            timing = filter_stage.Timing(
+                Fraction(video.row["fps"]), video.job.info.time_base, timestamps(video.job)
+            )
+            chosen.append(
+                filter_stage.choose(
+                    pd.Series(video.row),
+                    shots_of(video.job),
+                    tracks[video.job.video_id],
+                    timing,
+                    self.recipe.filter,
+                    self.recipe.clips,
+                )
+            )
+        self.seconds["filter"] = time.perf_counter() - started
+        return pd.concat(chosen, ignore_index=True)
+
+    def _cut(self, videos: list[_Video], clips: pd.DataFrame) -> pd.DataFrame:
+        """Cut what is kept and not yet cut; clips of no use any more are removed."""
+        wanted = self._wanted(videos, clips)
+        folder, settings = self.dataset.folder, self.recipe.clips
+        missing = [
+            clip
+            for clip in wanted.values()
+            if clip_stage.finished(folder, self._work, clip, settings) is None
+        ]
+        tasks = [
+            Task(
+                chunk[0].clip_id,
+                clip_stage.cut,
+                (folder, self._work, chunk, settings),
+            )
+            for chunk in _chunks(missing)
+        ]
+        problems: dict[str, str] = {}
+        with self.reporter.stage("clips", len(missing), "clips") as bar:
+            for outcome in run_tasks(
+                tasks,
+                self.workers,
+                lambda task, _, amount: bar.advance(amount, task.name),
+                self.limits,
+            ):
+                problems |= outcome.value or {outcome.task.name: str(outcome.error)}
+        for clip_id, problem in problems.items():
+            self.reporter.warn(f"{clip_id}: {problem}")
+        rows = clips.to_dict("records")
+        for row in rows:
+            if row["clip_id"] in wanted:
+                clip = wanted[row["clip_id"]]
+                record = clip_stage.finished(folder, self._work, clip, settings)
+                if record is None:
+                    row |= {"status": "dropped", "reason": "failed"}
+                else:
+                    self.seconds["clips"] += record.pop("seconds")
+                    row |= record | {"path": clip.path}
+        self._remove_others({row["path"] for row in rows if row["status"] == "kept"})
+        return tables.frame(tables.CLIPS, [_without_na(row) for row in rows])
+
+    def _wanted(self, videos: list[_Video], clips: pd.DataFrame) -> dict[str, clip_stage.Clip]:
+        by_id = {v.job.video_id: v for v in videos}
+        wanted = {}
+        for row in clips[clips["status"] == "kept"].to_dict("records"):
+            video = by_id[row["video_id"]]
+            wanted[row["clip_id"]] = clip_stage.Clip(
+                clip_id=row["clip_id"],
+                show=row["show"],
+                source=Source(
+                    path=video.job.path,
+                    info=video.job.info,
+                    first_pts=video.row["first_pts"],
+                    fps=Fraction(video.row["fps"]),
+                    variable_rate=video.row["variable_rate"],
+                ),
+                span=Span(
+                    row["start_frame"], row["end_frame"], row["start_pts"], row["end_pts"]
+                ),
+                sha256=video.job.sha256,
+            )
+        return wanted
+
+    def _remove_others(self, paths: set[str]) -> None:
+        """Remove clips that an earlier recipe kept and this one does not."""
+        for file in self.dataset.clips_folder.glob("*/*.mp4"):
+            if file.relative_to(self.dataset.folder).as_posix() not in paths:
+                file.unlink()
+
+    def _write_tables(
+        self,
+        videos: list[_Video],
+        tracks: dict[str, pd.DataFrame],
+        people: pd.DataFrame,
+        clips: pd.DataFrame,
+    ) -> None:
+        write = self.dataset.write
+        write(tables.VIDEOS, tables.frame(tables.VIDEOS, list(self.rows.values())))
+        shots = [tables.empty(tables.SHOTS), *(shots_of(v.job) for v in videos)]
+        write(tables.SHOTS, pd.concat(shots, ignore_index=True))
+        every = [tables.empty(tables.TRACKS), *(tracks[v.job.video_id] for v in videos)]
+        write(tables.TRACKS, pd.concat(every, ignore_index=True))
+        tables.write_arrow(
+            tables.FACES,
+            (pq.read_table(v.job.faces_folder / "faces.parquet") for v in videos),
+            self.dataset.path_of(tables.FACES),
+        )
+        write(tables.PEOPLE, people)
+        write(tables.CLIPS, clips)
+        by_video = {
+            v.job.video_id: {
+                **read_json(v.job.shots_folder / "seconds.json"),
+                **read_json(v.job.faces_folder / "seconds.json"),
+            }
+            for v in videos
+        }
+        for values in by_video.values():
+            self.seconds.update(values)
+        write_json(
+            self._work / "timings.json", {"stages": dict(self.seconds), "videos": by_video}
+        )
+
+    @property
+    def _work(self) -> Path:
+        return self.dataset.work_folder
+
+    def _fail(self, video_id: str, why: str) -> None:
+        self.rows[video_id] |= {"status": "failed", "reason": why}
+        self.reporter.warn(f"{self.rows[video_id]['path']}: {why}")
+
+
+def _chunks(clips: list[clip_stage.Clip]) -> list[list[clip_stage.Clip]]:
+    return [clips[n : n + _CLIPS_A_TASK] for n in range(0, len(clips), _CLIPS_A_TASK)]
+
+
+def _without_na(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: None if pd.isna(value) else value for name, value in row.items()}
+
+
+def _ignore(task: Task, stage: str, amount: float) -> None:
+    """Probing has no progress of its own."""

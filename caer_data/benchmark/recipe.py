@@ -95,7 +95,7 @@ class Baseline(_Section):
     width: int = Field(default=512, ge=1, le=8192)
     dropout: float = Field(default=0.5, ge=0, lt=1)
     weights: str | None = None
-    weights_channels: Literal["rgb", "bgr"] = "rgb"
+    weights_input: Literal["normalised", "sports-1m"] = "normalised"
     frozen: bool = False
 
 

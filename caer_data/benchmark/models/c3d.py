@@ -1,9 +1,8 @@
 """C3D's convolutions (Tran et al., ICCV 2015) for clips of 16 frames of 112 x 112 pixels.
 
 State-dict keys and shapes `conv1` to `conv5b` are those of the common public PyTorch conversions
-of the Sports-1M weights. Those expect values of 0 to 255 less a mean, channels in the order blue,
-green, red: `baseline.weights_channels: bgr` turns the first convolution for that when they are
-loaded, so that the model reads red, green, blue, as everything here does.
+of the Sports-1M weights. Those expect other pictures than everything else here:
+`baseline.weights_input: sports-1m` has the model convert its input.
 """
 
 from __future__ import annotations

@@ -33,9 +33,6 @@ def load_features(model: nn.Module, recipe: Baseline, name: str) -> None:
     wanted = {key: value for key, value in model.state_dict().items() if key[:5] != "head."}
     _check(wanted, state, path)
     chosen = {key: state[key] for key in wanted if key in state}
-    if recipe.weights_channels == "bgr":
-        first = next(iter(chosen))
-        chosen[first] = chosen[first].flip(1)
     model.load_state_dict(chosen, strict=False)
 
 

@@ -1,0 +1,111 @@
+"""Balanced blocks: all k-subsets of N raters, in an order that is fair after every clip.
+
+A block holds each of the C(N, k) subsets once, so every pair of raters meets equally often. In the
+order found here the raters' loads differ by at most one after any number of subsets. That such an
+order exists for every N and k follows Baranyai's theorem; the way to find it, rater by rater with
+network flows, is the proof of Brouwer and Schrijver ("Uniform hypergraphs", 1979).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import lru_cache
+from itertools import accumulate
+from math import comb
+
+Subset = tuple[int, ...]
+
+
+@lru_cache(maxsize=4)
+def block(raters: int, per_clip: int) -> tuple[Subset, ...]:
+    """Return all subsets of `per_clip` out of `range(raters)`, in an order fair at every prefix.
+
+    Raters are added one after the other. Before rater r, each place in the order holds a subset of
+    the raters below r that still lacks some of the `left = raters - r` to come: its share of r is
+    `lacking / left`. The shares are rounded to 0 or 1 such that every prefix of the order gets its
+    sum rounded down or up, and every group of places with equal subsets gets exactly its sum.
+    """
+    places: list[Subset] = [()] * comb(raters, per_clip)
+    for rater in range(raters):
+        chosen = _round_shares(places, per_clip, raters - rater)
+        places = [(*p, rater) if i in chosen else p for i, p in enumerate(places)]
+    return tuple(places)
+
+
+def _round_shares(places: list[Subset], per_clip: int, left: int) -> set[int]:
+    """Choose the places that get the next rater.
+
+    In units of `1 / left`, the running sum of the shares cuts the order into windows of one whole
+    rater; a place lies in one window or across two neighbours. Taking one place from each window
+    keeps every prefix; taking no more places from a group than its sum keeps the groups.
+    """
+    lacking = [per_clip - len(place) for place in places]
+    windows: list[list[int]] = [[] for _ in range(sum(lacking) // left)]
+    sums: dict[Subset, int] = {}
+    for i, end in enumerate(accumulate(lacking)):
+        sums[places[i]] = sums.get(places[i], 0) + lacking[i]
+        if lacking[i]:
+            for window in range((end - lacking[i]) // left, (end - 1) // left + 1):
+                windows[window].append(i)
+    flow = _Flow(windows, places, {group: units // left for group, units in sums.items()})
+    for window in range(len(windows)):
+        flow.serve(window)
+    return set(flow.holder)
+
+
+class _Flow:
+    """One place for each window, at most `room` places of each group."""
+
+    def __init__(
+        self, windows: list[list[int]], places: list[Subset], room: dict[Subset, int]
+    ) -> None:
+        self.windows = windows
+        self.places = places
+        self.room = room
+        self.holder: dict[int, int] = {}  # chosen place: the window that holds it
+        self.members: dict[Subset, dict[int, None]] = {g: {} for g in room}  # chosen places
+
+    def serve(self, start: int) -> None:
+        """Give a window a place, moving others where needed (shortest augmenting path)."""
+        # window asked to give up its place: (window that asks, place it wants, place given up)
+        asked_by: dict[int, tuple[int, int, int] | None] = {start: None}
+        seen: set[int] = set()
+        full: set[Subset] = set()
+        queue = deque([start])
+        while queue:
+            window = queue.popleft()
+            for place in self.windows[window]:
+                group = self.places[place]
+                if place in seen:
+                    continue
+                seen.add(place)
+                if place in self.holder:
+                    given_up = [place]
+                elif len(self.members[group]) < self.room[group]:
+                    self._take(window, place, asked_by)
+                    return
+                elif group in full:
+                    continue
+                else:
+                    full.add(group)
+                    given_up = list(self.members[group])
+                for held in given_up:
+                    if self.holder[held] not in asked_by:
+                        asked_by[self.holder[held]] = (window, place, held)
+                        queue.append(self.holder[held])
+        raise AssertionError("a fair order exists for every number of raters")
+
+    def _take(
+        self, window: int, place: int, asked_by: dict[int, tuple[int, int, int] | None]
+    ) -> None:
+        """Take a free place, hand the one given up for it to the window that asked, and so on."""
+        while True:
+            asked = asked_by[window]
+            if asked is not None:
+                del self.holder[asked[2]]
+                del self.members[self.places[asked[2]]][asked[2]]
+            self.holder[place] = window
+            self.members[self.places[place]][place] = None
+            if asked is None:
+                return
+            window, place, _ = asked

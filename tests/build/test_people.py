@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from caer_data import tables
+from caer_data.build.people import cluster
+
+
+def tracks_of(*spans: tuple[str, int, int]) -> pd.DataFrame:
+    """Tracks from (shot, first frame, end frame)."""
+    rows = [
+        {
+            "track_id": f"{shot}.t{n}",
+            "shot_id": shot,
+            "video_id": shot.split("-")[0],
+            "start_frame": start,
+            "end_frame": end,
+            "start_s": start / 25,
+            "end_s": end / 25,
+            "coverage": 1.0,
+            "detections": 3,
+            "score": 1.0,
+            "face_height": 0.3,
+            "sharpness": 0.5,
+            "brightness": 0.5,
+        }
+        for n, (shot, start, end) in enumerate(spans)
+    ]
+    return tables.frame(tables.TRACKS, rows)
+
+
+def near(centre: int, shift: float = 0.0) -> np.ndarray:
+    """A vector near one of several far-apart centres."""
+    vector = np.zeros(8, np.float32)
+    vector[centre] = 1
+    vector[7] = shift
+    return vector
+
+
+def test_tracks_that_look_alike_are_one_person_and_the_longest_seen_comes_first():
+    tracks = tracks_of(("v-1", 0, 25), ("v-2", 0, 100), ("v-3", 0, 90), ("w-1", 0, 10))
+    vectors = np.stack([near(0), near(1), near(0, 0.1), near(1, 0.1)])
+    labelled, people = cluster("My Show", tracks, vectors, 0.5)
+    assert labelled["person_id"].tolist() == [
+        "my-show.p0001", "my-show.p0002", "my-show.p0001", "my-show.p0002"
+    ]  # fmt: skip
+    assert people["person_id"].tolist() == ["my-show.p0001", "my-show.p0002"]
+    assert people["seconds"].tolist() == [4.6, 4.4]
+    assert people["videos"].tolist() == [1, 2]
+
+
+def test_two_tracks_seen_at_the_same_time_are_never_one_person():
+    tracks = tracks_of(("v-1", 0, 50), ("v-1", 40, 90), ("v-1", 90, 120))
+    labelled, _ = cluster("s", tracks, np.stack([near(0)] * 3), 0.5)
+    first, second, _ = labelled["person_id"]
+    assert first != second
+
+
+def test_the_same_frames_of_different_shots_do_not_hold_tracks_apart():
+    tracks = tracks_of(("v-1", 0, 50), ("w-1", 0, 50))
+    labelled, _ = cluster("s", tracks, np.stack([near(0)] * 2), 0.5)
+    assert labelled["person_id"].nunique() == 1
+
+
+def test_a_pair_held_apart_stays_apart_in_large_clusters():
+    tracks = tracks_of(*[(f"v-{n // 2}", 0, 50) for n in range(200)])
+    rng = np.random.default_rng(0)
+    vectors = np.stack([near(0)] * 200) + rng.normal(0, 0.01, (200, 8)).astype(np.float32)
+    labelled, _ = cluster("s", tracks, vectors, 0.5)
+    for _, pair in labelled.groupby("shot_id"):
+        assert pair["person_id"].nunique() == 2
+
+
+def test_a_face_that_could_not_be_embedded_is_a_person_of_its_own():
+    tracks = tracks_of(("v-1", 0, 50), ("v-2", 0, 50), ("v-3", 0, 50))
+    vectors = np.stack([near(0), np.full(8, np.nan, np.float32), near(0)])
+    labelled, people = cluster("s", tracks, vectors, 0.5)
+    assert labelled["person_id"].iloc[0] == labelled["person_id"].iloc[2]
+    assert len(people) == 2
+
+
+def test_no_tracks_no_people():
+    labelled, people = cluster("s", tables.empty(tables.TRACKS), np.zeros((0, 8), np.float32), 0.5)
+    assert labelled.empty
+    assert people.empty

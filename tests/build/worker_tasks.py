@@ -1,0 +1,52 @@
+"""Tasks for the tests of the workers; worker processes import them by name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from caer_data.build.workers import Progress
+from caer_data.errors import CaerError
+
+
+def double(value: int, progress: Progress) -> int:
+    progress("doubling", 1)
+    return 2 * value
+
+
+def crash(progress: Progress) -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def leave(progress: Progress) -> None:
+    os._exit(7)
+
+
+def hang(progress: Progress) -> None:
+    time.sleep(600)
+
+
+def grow(progress: Progress) -> None:
+    hoard = []
+    while True:
+        hoard.append(bytearray(b"x" * 50_000_000))
+        time.sleep(0.05)
+
+
+def mistake(progress: Progress) -> None:
+    raise CaerError("the file is not a video")
+
+
+def bug(progress: Progress) -> None:
+    raise KeyError("oops")
+
+
+def hang_with_child(folder: Path, progress: Progress) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    (folder / "pids").write_text(f"{os.getpid()} {child.pid}")
+    progress("started", 1)
+    time.sleep(600)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import os
 import signal
 import subprocess
@@ -10,23 +9,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+import worker_tasks as tasks
 
 from caer_data.build.workers import Limits, Outcome, Task, run_tasks
-
-TASKS = Path(__file__).with_name("worker_tasks.py")
-
-
-@pytest.fixture(scope="module")
-def tasks(tmp_path_factory):
-    """The module of tasks, importable by name in this process and in the workers."""
-    folder = str(TASKS.parent)
-    sys.path.insert(0, folder)
-    spec = importlib.util.find_spec("worker_tasks")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["worker_tasks"] = module
-    spec.loader.exec_module(module)
-    yield module
-    sys.path.remove(folder)
 
 
 def run(tasks: list[Task], workers: int = 2, **limits) -> dict[str, Outcome]:
@@ -34,7 +19,7 @@ def run(tasks: list[Task], workers: int = 2, **limits) -> dict[str, Outcome]:
     return {outcome.task.name: outcome for outcome in done}
 
 
-def test_values_and_progress_come_back(tasks):
+def test_values_and_progress_come_back():
     seen = []
     jobs = [Task(str(n), tasks.double, (n,)) for n in range(5)]
     outcomes = list(run_tasks(jobs, 2, lambda *what: seen.append(what)))
@@ -52,31 +37,31 @@ def test_values_and_progress_come_back(tasks):
         ("bug", "unexpected KeyError in worker_tasks.py"),
     ],
 )
-def test_a_failure_costs_its_own_task_alone(tasks, name, words):
+def test_a_failure_costs_its_own_task_alone(name, words):
     outcomes = run([Task("bad", getattr(tasks, name), ()), Task("good", tasks.double, (4,))])
     assert words in outcomes["bad"].error
     assert outcomes["good"].value == 8
 
 
-def test_a_task_that_stands_still_is_stopped(tasks):
+def test_a_task_that_stands_still_is_stopped():
     outcome = run([Task("slow", tasks.hang, ())], stall_s=1.5)["slow"]
     assert "no progress" in outcome.error
 
 
-def test_a_task_that_eats_memory_is_stopped(tasks):
+def test_a_task_that_eats_memory_is_stopped():
     outcome = run([Task("big", tasks.grow, ())], memory=800_000_000)["big"]
     assert "memory" in outcome.error
 
 
-def test_stopping_ends_what_the_task_started(tasks, tmp_path):
+def test_stopping_ends_what_the_task_started(tmp_path):
     outcome = run([Task("x", tasks.hang_with_child, (tmp_path,))], stall_s=2)["x"]
     assert outcome.error
     _assert_gone(tmp_path)
 
 
-def test_killing_the_parent_ends_the_workers(tasks, tmp_path):
+def test_killing_the_parent_ends_the_workers(tmp_path):
     script = (
-        f"import sys; sys.path.insert(0, {str(TASKS.parent)!r})\n"
+        f"import sys; sys.path.insert(0, {str(Path(tasks.__file__).parent)!r})\n"
         "import worker_tasks\nfrom pathlib import Path\n"
         "from caer_data.build.workers import Task, run_tasks\n"
         "if __name__ == '__main__':\n"

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import hashlib
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numbered_video as numbered
+import numpy as np
+import pytest
+
+from caer_data.errors import CaerError
+from caer_data.media.cut import Source, Span, clip_rate, clip_size, cut_clip
+from caer_data.media.decode import frames
+from caer_data.media.probe import probe
+from caer_data.recipe import Clips
+
+SETTINGS = Clips(preset="ultrafast", crf=12)
+
+
+def source_of(path: Path, variable: bool = False) -> tuple[Source, list[int]]:
+    info = probe(path)
+    pts = []
+    end = 0
+    for frame in frames(path, info):
+        pts.append(frame.pts)
+        end = frame.pts + frame.duration
+    return Source(path, info, pts[0], info.fps, variable), [*pts, end]
+
+
+def span(pts: list[int], start: int, end: int) -> Span:
+    return Span(start, end, pts[start], pts[end])
+
+
+def numbers(path: Path) -> list[int]:
+    return [numbered.number_of(f.picture()) for f in frames(path, probe(path))]
+
+
+@pytest.mark.parametrize(
+    ("name", "fps"),
+    [
+        ("a.mp4", Fraction(24000, 1001)),
+        ("a.mp4", Fraction(25)),
+        ("a.mp4", Fraction(30000, 1001)),
+        ("a.mp4", Fraction(50)),
+        ("a.mkv", Fraction(24000, 1001)),
+        ("a.mkv", Fraction(30000, 1001)),
+        ("a.ts", Fraction(25)),
+        ("a.mov", Fraction(24)),
+        ("a.avi", Fraction(25)),
+    ],
+    ids=lambda value: str(value),
+)
+def test_a_clip_holds_exactly_its_frames(tmp_path, name, fps):
+    path = numbered.write(
+        tmp_path / name, 330, fps, codec="mpeg4" if name.endswith("avi") else "libx264"
+    )
+    source, pts = source_of(path)
+    rng = np.random.default_rng(1)
+    starts = [0, 1, 329 - 40, *rng.integers(0, 290, 4)]
+    for start in map(int, starts):
+        media = cut_clip(source, span(pts, start, start + 40), tmp_path / "clip.mp4", SETTINGS)
+        assert media.frames == 40
+        assert media.fps == fps
+        assert numbers(tmp_path / "clip.mp4") == list(range(start, start + 40))
+
+
+def test_sound_starts_with_the_picture_and_is_as_long(tmp_path):
+    path = numbered.write(tmp_path / "a.mp4", 250, sound=True)
+    source, pts = source_of(path)
+    media = cut_clip(source, span(pts, 90, 160), tmp_path / "clip.mp4", SETTINGS)
+    assert media.has_audio
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        sound = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
+    clicks = np.flatnonzero(np.abs(sound) > 0.2)
+    # the clip starts at 3.6 s, so the click of second 4 comes 0.4 s in
+    assert clicks[0] / 48000 == pytest.approx(0.4, abs=0.003)
+    assert len(sound) / 48000 == pytest.approx(2.8, abs=0.03)
+
+
+def test_sound_that_starts_late_is_preceded_by_silence(tmp_path, media_data):
+    path = media_data / "odd" / "derived" / "audio_shorter_than_video.mp4"
+    source, pts = source_of(path)
+    media = cut_clip(source, span(pts, 30, 70), tmp_path / "clip.mp4", SETTINGS)
+    assert media.frames == 40
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        sound = sum(f.samples for f in container.decode(audio=0))
+    assert sound / 48000 == pytest.approx(40 / 30, abs=0.03)
+
+
+def test_a_variable_rate_becomes_constant_and_no_neighbour_leaks_in(tmp_path):
+    steps = np.where(np.arange(200) % 50 < 25, 33, 50)
+    pts = [0, *np.cumsum(steps)[:-1].tolist()]
+    path = numbered.write(
+        tmp_path / "a.mkv", 200, Fraction(25), pts=pts, time_base=Fraction(1, 1000)
+    )
+    source, times = source_of(path, variable=True)
+    media = cut_clip(source, span(times, 40, 110), tmp_path / "clip.mp4", SETTINGS)
+    shown = numbers(tmp_path / "clip.mp4")
+    assert media.fps == clip_rate(source)
+    assert set(shown) <= set(range(40, 110))
+    assert shown == sorted(shown)
+    assert (shown[0], shown[-1]) == (40, 109)
+    seconds = (times[110] - times[40]) / 1000
+    assert media.frames == pytest.approx(seconds * float(media.fps), abs=1)
+
+
+def test_what_browsers_need(tmp_path):
+    path = numbered.write(tmp_path / "a.mp4", 60, sound=True)
+    source, pts = source_of(path)
+    cut_clip(source, span(pts, 5, 50), tmp_path / "clip.mp4", SETTINGS)
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        video, audio = container.streams.video[0], container.streams.audio[0]
+        assert video.codec_context.name == "h264"
+        assert video.codec_context.pix_fmt == "yuv420p"
+        assert audio.codec_context.name == "aac"
+    data = (tmp_path / "clip.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+
+
+def test_equal_input_gives_equal_bytes(tmp_path):
+    path = numbered.write(tmp_path / "a.mp4", 60, sound=True)
+    source, pts = source_of(path)
+    hashes = set()
+    for name in ("one.mp4", "two.mp4"):
+        cut_clip(source, span(pts, 5, 50), tmp_path / name, SETTINGS)
+        hashes.add(hashlib.sha256((tmp_path / name).read_bytes()).hexdigest())
+    assert len(hashes) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["-dash.mp4", "späce 'quote' \"two\".mp4", "new\nline.mp4", "file:x|y.mp4", "%03d.mp4"]
+)
+def test_odd_names(tmp_path, name):
+    path = numbered.write(tmp_path / "plain.mp4", 60).rename(tmp_path / name)
+    source, pts = source_of(path)
+    media = cut_clip(source, span(pts, 3, 40), tmp_path / "out" / "clip.mp4", SETTINGS)
+    assert media.frames == 37
+
+
+def test_a_damaged_source_is_an_error_and_leaves_no_file(tmp_path):
+    path = numbered.write(tmp_path / "a.mp4", 60)
+    source, pts = source_of(path)
+    path.write_bytes(b"\0" * 1000)
+    with pytest.raises(CaerError, match=r"a\.mp4: a clip could not be cut"):
+        cut_clip(source, span(pts, 3, 40), tmp_path / "out" / "clip.mp4", SETTINGS)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_clip_of_fewer_frames_than_asked_for_is_refused(tmp_path):
+    path = numbered.write(tmp_path / "a.mp4", 60)
+    source, pts = source_of(path)
+    beyond = Span(30, 90, pts[30], pts[30] + 60 * (pts[1] - pts[0]))
+    with pytest.raises(CaerError, match="30 frames instead of 60"):
+        cut_clip(source, beyond, tmp_path / "clip.mp4", SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("size", "limit", "expected"),
+    [
+        ((1920, 1080), 480, (854, 480)),
+        ((333, 187), 480, (332, 188)),
+        ((640, 360), 480, (640, 360)),
+        ((720, 1280), 480, (270, 480)),
+        ((1, 1), 480, (2, 2)),
+    ],
+)
+def test_sizes(size, limit, expected):
+    assert clip_size(*size, limit) == expected

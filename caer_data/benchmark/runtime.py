@@ -1,0 +1,52 @@
+"""Devices and processes: where a run computes, on one device or on many.
+
+Lightning Fabric starts the processes, on one machine or on many, and joins their gradients; the
+training loop stays in plain sight. `docs/benchmark.md` says why Fabric was chosen.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+import torch
+
+from caer_data.errors import CaerError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+DEVICES: Final = ("auto", "cpu", "cuda")
+
+
+def start(device: str = "auto", devices: int = 1, nodes: int = 1) -> Fabric:
+    """Start the processes of a benchmark, one a device; each goes on from here.
+
+    Raises:
+        CaerError: no such device, or fewer of them than asked for.
+    """
+    from lightning_fabric import Fabric
+
+    kind = "cuda" if device == "auto" and torch.cuda.is_available() else device
+    kind = "cpu" if kind == "auto" else kind
+    if kind == "cuda" and torch.cuda.device_count() < devices:
+        raise CaerError(
+            f"--device cuda --devices {devices}: torch {torch.__version__} sees "
+            f"{torch.cuda.device_count()} CUDA devices; use --device cpu, or install torch for CUDA"
+        )
+    many = devices * nodes > 1
+    fabric = Fabric(
+        accelerator=kind, devices=devices, num_nodes=nodes, strategy="ddp" if many else "auto"
+    )
+    fabric.launch()
+    if kind == "cuda":
+        torch.backends.cudnn.benchmark = True  # input sizes never change
+    return fabric
+
+
+def precision_of(
+    wanted: Literal["auto", "fp32", "bf16"], device: torch.device
+) -> Literal["fp32", "bf16"]:
+    """The arithmetic of a run: bf16 on CUDA devices that have it, unless the recipe decides."""
+    if wanted != "auto":
+        return wanted
+    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "fp32"

@@ -1,0 +1,192 @@
+"""The store: every sample decoded once, read as memory-mapped arrays by all runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from caer_data.benchmark import shards
+from caer_data.benchmark.samples import SPLITS, Sample, Source
+from caer_data.benchmark.shards import ARRAYS, Format, Work
+from caer_data.errors import CaerError
+from caer_data.progress import Reporter
+
+CLIPS_A_SHARD: Final = 64
+IMAGES_A_SHARD: Final = 1024
+MOST_LEFT_OUT: Final = 0.05
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A sample that could not be used."""
+
+    sample: Sample
+    reason: str
+
+
+@dataclass
+class Store:
+    """Decoded samples of a source.
+
+    Attributes:
+        samples: those that could be used, in the order of the arrays.
+        left_out: those that could not.
+        first: (n,) row of each sample's first frame in the arrays of all shards put together.
+        frames: (n,) number of frames of each sample.
+    """
+
+    source: Source
+    form: Format
+    samples: list[Sample]
+    left_out: list[LeftOut]
+    first: npt.NDArray[np.int64]
+    frames: npt.NDArray[np.int64]
+    _arrays: dict[str, list[npt.NDArray[Any]]]
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """(n,) class ids."""
+        return np.array([s.label for s in self.samples], np.int64)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that a run's figures depend on: samples, labels, splits, frames, sizes."""
+        parts = [self.form.face, self.form.frame, self.form.fps, self.source.classes]
+        parts += [
+            [s.sample_id, s.split, s.label, int(n), s.sha256]
+            for s, n in zip(self.samples, self.frames, strict=True)
+        ]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+
+    def with_splits(self, splits: Sequence[str], name: str) -> Store:
+        """The same samples in other splits; a split of another name than the three is not used."""
+        samples = [replace(s, split=x) for s, x in zip(self.samples, splits, strict=True)]
+        source = replace(self.source, name=name)
+        return replace(self, source=source, samples=samples, left_out=[])
+
+    def __add__(self, other: Store) -> Store:
+        """Both stores as one: the samples of each keep their splits.
+
+        Raises:
+            CaerError: they have other sizes or classes.
+        """
+        if (self.form, self.source.classes) != (other.form, other.source.classes):
+            raise CaerError(
+                f"{self.source.name} and {other.source.name} have other sizes or classes"
+            )
+        name = f"{self.source.name}+{other.source.name}"
+        made_up = self.source.made_up or other.source.made_up
+        rows = int(self.frames.sum())
+        return Store(
+            replace(self.source, name=name, made_up=made_up),
+            self.form,
+            [
+                replace(s, sample_id=f"{store.source.name}:{s.sample_id}")
+                for store in (self, other)
+                for s in store.samples
+            ],
+            [*self.left_out, *other.left_out],
+            np.concatenate([self.first, other.first + rows]),
+            np.concatenate([self.frames, other.frames]),
+            {name: [*self._arrays[name], *other._arrays[name]] for name in ARRAYS},
+        )
+
+    @property
+    def bytes(self) -> int:
+        """Size of all arrays, bytes."""
+        return sum(a.nbytes for arrays in self._arrays.values() for a in arrays)
+
+    def of_split(self, split: str) -> npt.NDArray[np.int64]:
+        """Positions of a split's samples."""
+        found = [i for i, s in enumerate(self.samples) if s.split == split]
+        return np.array(found, np.int64)
+
+    def shard_arrays(self, name: str) -> list[npt.NDArray[Any]]:
+        """The memory-mapped arrays of `face`, `context` or `boxes`, a shard each."""
+        return self._arrays[name]
+
+    def read(self, name: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+        """Copy rows, in any shape, of `face`, `context` or `boxes` to memory: (*rows.shape, ...)."""
+        arrays = self._arrays[name]
+        starts = np.cumsum([0, *(len(a) for a in arrays)])
+        flat = rows.ravel()
+        out = np.empty((len(flat), *arrays[0].shape[1:]), arrays[0].dtype)
+        of_shard = np.searchsorted(starts, flat, side="right") - 1
+        for shard in np.unique(of_shard):
+            where = of_shard == shard
+            out[where] = arrays[shard][flat[where] - starts[shard]]
+        return out.reshape(*rows.shape, *arrays[0].shape[1:])
+
+
+def build(
+    works: Sequence[Work],
+    source: Source,
+    form: Format,
+    folder: Path,
+    reporter: Reporter,
+    workers: int | None = None,
+) -> Store:
+    """Decode what is not decoded yet, check every shard by its hashes, and open the store.
+
+    Running it again after a kill makes only the shards that are missing or damaged.
+
+    Raises:
+        CaerError: more than one in twenty samples of a split cannot be used, or the disk is full.
+    """
+    workers = workers or os.cpu_count() or 1
+    size = CLIPS_A_SHARD if form.fps else IMAGES_A_SHARD
+    chunks = [list(works[i : i + size]) for i in range(0, len(works), size)]
+    wanted = {folder / shards.name_of(chunk, form): chunk for chunk in chunks}
+    with ThreadPoolExecutor(workers) as pool:
+        whole = dict(zip(wanted, pool.map(shards.is_whole, wanted), strict=True))
+    missing = {path: chunk for path, chunk in wanted.items() if not whole[path]}
+    shards.make_all(missing, form, workers, reporter)
+    store = _open(wanted, source, form)
+    _complain(store, reporter)
+    return store
+
+
+def _open(wanted: dict[Path, list[Work]], source: Source, form: Format) -> Store:
+    samples, left_out, frames = [], [], []
+    arrays: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in ARRAYS}
+    for path, chunk in wanted.items():
+        notes = json.loads((path / "shard.json").read_text())["samples"]
+        for work, note in zip(chunk, notes, strict=True):
+            if note["frames"]:
+                samples.append(work.sample)
+                frames.append(note["frames"])
+            else:
+                left_out.append(LeftOut(work.sample, note["reason"]))
+        for name in ARRAYS:
+            arrays[name].append(np.load(path / f"{name}.npy", mmap_mode="r"))
+    counts = np.array(frames, np.int64)
+    first = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
+    return Store(source, form, samples, left_out, first[: len(counts)], counts, arrays)
+
+
+def _complain(store: Store, reporter: Reporter) -> None:
+    """Name what was left out; a file is a matter for a list, a twentieth of a split is not."""
+    if not store.left_out:
+        return
+    example = store.left_out[0].reason
+    for split in SPLITS:
+        lost = [x for x in store.left_out if x.sample.split == split]
+        total = len(lost) + len(store.of_split(split))
+        if lost and len(lost) > max(1, total * MOST_LEFT_OUT):
+            raise CaerError(
+                f"{store.source.name}: {len(lost)} of {total} {split} {store.source.kind} cannot "
+                f"be used, so results would mean little; the first: {lost[0].reason}"
+            )
+    reporter.warn(
+        f"{len(store.left_out)} of {len(store.left_out) + len(store.samples)} "
+        f"{store.source.kind} cannot be used and are left out (left-out.csv); the first: {example}"
+    )

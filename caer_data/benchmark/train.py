@@ -1,0 +1,314 @@
+"""The training loop (paper, section 5.1), and how it goes on after a stop.
+
+Every random choice of a step comes from (seed, epoch, step, process), so a run that was stopped and
+goes on from its checkpoint computes what it would have computed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from caer_data.benchmark import checkpoint
+from caer_data.benchmark.augment import inputs
+from caer_data.benchmark.checkpoint import Progress
+from caer_data.benchmark.data import Batch, Frames
+from caer_data.benchmark.memory import available_memory, batch_that_fits, peak_memory
+from caer_data.benchmark.metrics import score
+from caer_data.benchmark.numerics import check_bf16
+from caer_data.benchmark.predict import predict
+from caer_data.benchmark.recipe import ModelRecipe, Train
+from caer_data.benchmark.runtime import precision_of
+from caer_data.benchmark.store import Store
+from caer_data.benchmark.windows import Indices, Pick, random_windows
+from caer_data.errors import CaerError
+from caer_data.progress import Bar
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+SAVE_EVERY_S: Final = 60.0
+LOOK_EVERY: Final = 20
+"""Steps between looks at the loss on a GPU, where a look waits for the device."""
+
+CHECKED: Final = 8  # samples that the numerics check computes twice
+
+
+class Trainer:
+    """One run: a model, its data and its folder.
+
+    `fit` writes `checkpoint.safetensors` (at least once a minute) and `weights.safetensors` (the
+    epoch that is best on validation) into the folder and starts from them if they are there.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: ModelRecipe,
+        store: Store,
+        frames: Frames,
+        fabric: Fabric,
+        folder: Path,
+        seed: int,
+        identity: str,
+    ) -> None:
+        self.recipe = recipe
+        self.store = store
+        self.frames = frames
+        self.fabric = fabric
+        self.folder = folder
+        self.seed = seed
+        self.identity = identity
+        self.bf16 = precision_of(recipe.compute.precision, fabric.device) == "bf16"
+        self.model = model.to(fabric.device)
+        if recipe.compute.channels_last:
+            layout = torch.channels_last_3d if recipe.clips else torch.channels_last
+            for parameter in self.model.parameters():
+                if parameter.dim() == (5 if recipe.clips else 4):
+                    parameter.data = parameter.data.contiguous(memory_format=layout)
+        self.optimizer = sgd(self.model, recipe.train)
+        self.network = fabric.setup_module(self._faster(self.model))
+        self.numerics: dict[str, float] | None = None
+
+    @property
+    def weights_path(self) -> Path:
+        """Weights of the best epoch so far."""
+        return self.folder / "weights.safetensors"
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where a stopped run goes on."""
+        return self.folder / "checkpoint.safetensors"
+
+    def fit(
+        self, train: Indices, validation: Indices, bar: Bar, log: Callable[[Progress], None]
+    ) -> Progress:
+        """Train for the recipe's epochs, or for those that are left.
+
+        Args:
+            train: positions of the samples to learn from.
+            validation: positions of those that choose the epoch.
+            bar: is advanced by trained samples.
+            log: is called after each epoch.
+
+        Raises:
+            CaerError: the loss is no number any more, or the device has too little memory.
+        """
+        progress = Progress()
+        if self.checkpoint_path.is_file():
+            progress = checkpoint.load_progress(
+                self.checkpoint_path, self.model, self.optimizer, self.identity
+            )
+        bar.advance(progress.trained)
+        while progress.epoch < self.recipe.train.epochs:
+            self._epoch(train, progress, bar)
+            entry = self._validate(validation, progress)
+            if entry["value"] > progress.best:  # a tie keeps the earlier epoch
+                progress.best, progress.best_epoch = entry["value"], progress.epoch
+                self._save_weights(progress.epoch)
+            progress.history.append(entry)
+            progress.epoch, progress.step = progress.epoch + 1, 0
+            progress.loss_sum, progress.seen = 0.0, 0
+            self._save(progress)
+            log(progress)
+        return progress
+
+    def _epoch(self, train: Indices, progress: Progress, bar: Bar) -> None:
+        recipe, fabric = self.recipe, self.fabric
+        pick = random_windows(self.store, train, recipe.input.frames, self.seed, progress.epoch)
+        batches = shared_batches(pick, recipe.train.batch_size, fabric)
+        self.network.train()
+        losses = torch.zeros((), device=fabric.device)
+        started = saved = time.monotonic()
+        todo = batches[progress.step :]
+        look_every = LOOK_EVERY if fabric.device.type == "cuda" else 1
+
+        def settle() -> None:
+            nonlocal started
+            total = float(losses)
+            if not math.isfinite(total):
+                raise CaerError(
+                    f"{self.folder}: the loss became {total} in epoch {progress.epoch + 1}, step "
+                    f"{progress.step}; lower train.learning_rate or set compute.precision: fp32 "
+                    "(the last good checkpoint is kept)"
+                )
+            progress.loss_sum += total
+            losses.zero_()
+            progress.seconds += time.monotonic() - started
+            started = time.monotonic()
+
+        for batch, picked in zip(self.frames.batches(todo), todo, strict=True):
+            rate = learning_rate(recipe.train, progress.epoch, progress.step, len(batches))
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            losses += self._step(batch, progress)
+            size = len(picked.samples) * fabric.world_size
+            progress.step += 1
+            progress.seen += size
+            progress.trained += size
+            bar.advance(size, f"epoch {progress.epoch + 1} of {recipe.train.epochs}")
+            if progress.step % look_every and progress.step < len(batches):
+                continue
+            settle()
+            if time.monotonic() - saved > SAVE_EVERY_S:
+                self._save(progress)
+                saved = started = time.monotonic()
+
+    def _step(self, batch: Batch, progress: Progress) -> Tensor:
+        """One step; returns the loss times the samples, still on the device."""
+        rank = self.fabric.global_rank
+        torch.manual_seed(step_seed(self.seed, progress.epoch, progress.step, rank))
+        try:
+            face, context = inputs(batch, self.recipe, training=True)
+            if self.bf16 and self.numerics is None:
+                self._check_numerics(face, context, batch.labels)
+            loss = self._forward(face, context, batch.labels)
+            self.optimizer.zero_grad(set_to_none=True)
+            self.fabric.backward(loss)
+            self.optimizer.step()
+        except torch.OutOfMemoryError as error:
+            raise CaerError(self._too_large(batch)) from error
+        return loss.detach() * len(batch.labels)
+
+    def _check_numerics(self, face: Tensor | None, context: Tensor | None, labels: Tensor) -> None:
+        some = slice(CHECKED)
+        self.numerics = check_bf16(
+            self.model,
+            None if face is None else face[some],
+            None if context is None else context[some],
+            labels[some],
+        )
+
+    def _forward(self, face: Tensor | None, context: Tensor | None, labels: Tensor) -> Tensor:
+        kind = self.fabric.device.type
+        with torch.autocast(kind, torch.bfloat16, enabled=self.bf16):
+            logits = self.network(face, context).logits
+        return F.cross_entropy(logits.float(), labels)
+
+    def _validate(self, validation: Indices, progress: Progress) -> dict[str, float]:
+        found = predict(
+            self.network, self.recipe, self.store, self.frames, validation, self.fabric
+        )
+        labels = self.store.labels[validation]
+        scores = score(labels, found.probabilities, len(self.store.source.classes))
+        chosen = np.clip(found.probabilities[np.arange(len(labels)), labels], 1e-12, None)
+        return {
+            "epoch": progress.epoch + 1,
+            "train_loss": progress.loss_sum / max(progress.seen, 1) * self.fabric.world_size,
+            "validation_loss": float(-np.log(chosen).mean()),
+            "war": scores.war,
+            "uar": scores.uar,
+            "macro_f1": scores.macro_f1,
+            "value": float(getattr(scores, self.recipe.train.select)),
+        }
+
+    def _save(self, progress: Progress) -> None:
+        if self.fabric.is_global_zero:
+            checkpoint.save_progress(
+                self.checkpoint_path, self.model, self.optimizer, progress, self.identity
+            )
+
+    def _save_weights(self, epoch: int) -> None:
+        if self.fabric.is_global_zero:
+            checkpoint.save_weights(
+                self.weights_path,
+                self.model,
+                self.recipe,
+                self.store.source.classes,
+                seed=self.seed,
+                epoch=epoch + 1,
+                trained_on=self.store.source.name,
+                made_up=self.store.source.made_up,
+            )
+
+    def _faster(self, model: nn.Module) -> nn.Module:
+        compute = self.recipe.compute
+        if not (compute.compile or compute.cuda_graphs):
+            return model
+        if compute.cuda_graphs and self.fabric.device.type != "cuda":
+            raise CaerError("compute.cuda_graphs: true needs --device cuda")
+        # this mode of the compiler records the step as CUDA graphs
+        mode = "reduce-overhead" if compute.cuda_graphs else "default"
+        compiled: Any = torch.compile(model, mode=mode)
+        assert isinstance(compiled, nn.Module)  # noqa: S101 - for the type checker
+        return compiled
+
+    def _too_large(self, batch: Batch) -> str:
+        """What to do about too little memory: measured with small batches."""
+        device = self.fabric.device
+        size = len(batch.labels)
+        self.optimizer.zero_grad(set_to_none=True)
+
+        def step(n: int) -> None:
+            part = Batch(
+                None if batch.face is None else batch.face[:n],
+                None if batch.context is None else batch.context[:n],
+                batch.boxes[:n],
+                batch.labels[:n],
+                batch.samples[:n],
+            )
+            loss = self._forward(*inputs(part, self.recipe, training=True), part.labels)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.zero_grad(set_to_none=True)
+
+        fits = batch_that_fits(peak_memory(step, device), available_memory(device))
+        advice = f"--batch-size {min(fits, size // 2)} would fit" if fits else "no batch size fits"
+        return f"{device} has too little memory for batches of {size}: {advice}"
+
+
+def sgd(model: nn.Module, train: Train) -> torch.optim.SGD:
+    """Stochastic gradient descent over the parameters that learn."""
+    learning = [p for p in model.parameters() if p.requires_grad]
+    return torch.optim.SGD(
+        learning,
+        lr=train.scaled_learning_rate,
+        momentum=train.momentum,
+        weight_decay=train.weight_decay,
+        fused=all(p.is_cuda for p in learning),
+    )
+
+
+def learning_rate(train: Train, epoch: int, step: int, steps: int) -> float:
+    """Rate of a step: divided every few epochs, after a linear warm-up."""
+    rate = train.scaled_learning_rate * train.lr_gamma ** (epoch // train.lr_step_epochs)
+    warmup_steps = train.warmup_epochs * steps
+    done = epoch * steps + step + 1
+    return rate * min(1.0, done / warmup_steps) if warmup_steps else rate
+
+
+def step_seed(seed: int, epoch: int, step: int, rank: int) -> int:
+    """Seed of a step's augmentation and dropout."""
+    state = np.random.SeedSequence([seed, epoch, step, rank]).generate_state(1, np.uint64)[0]
+    return int(state) & (2**63 - 1)
+
+
+def shared_batches(pick: Pick, batch_size: int, fabric: Fabric) -> list[Pick]:
+    """This process's part of every batch; all processes get equally many of equal size.
+
+    A last batch of one sample a process is left out: batch normalisation needs two.
+    """
+    world, rank = fabric.world_size, fabric.global_rank
+    if batch_size % world:
+        raise CaerError(f"a batch of {batch_size} cannot be shared by {world} devices evenly")
+    even = len(pick.samples) // world * world
+    mine = Pick(pick.samples[rank:even:world], pick.rows[rank:even:world])
+    batches = list(mine.batches(batch_size // world))
+    if len(batches) > 1 and len(batches[-1].samples) == 1:
+        batches.pop()
+    if not batches or len(batches[0].samples) < 2:
+        raise CaerError("fewer than two training samples a device; add clips or use fewer devices")
+    return batches
+
+
+def identity_of(recipe: ModelRecipe, data: str, seed: int) -> str:
+    """What must be equal for a checkpoint to be of the same run."""
+    return json.dumps([recipe.model_dump(mode="json"), data, seed], sort_keys=True)

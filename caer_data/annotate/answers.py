@@ -1,0 +1,83 @@
+"""Fetch every answer of a dataset from the server, as it stands there, nothing trusted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from caer_data.annotate import accounts, media, projects
+from caer_data.annotate.accept import Answer
+from caer_data.annotate.client import Server
+from caer_data.dataset import Dataset
+from caer_data.errors import CaerError
+from caer_data.progress import Reporter
+
+
+def fetch(dataset: Dataset, server: Server, name: str, reporter: Reporter) -> list[Answer]:
+    """All answers in the projects of the raters to whom clips were dealt.
+
+    Args:
+        dataset: its assignments say whose projects there must be.
+        server: where they are.
+        name: the dataset's name on servers (`push.dataset_id`).
+        reporter: shows progress.
+
+    Raises:
+        CaerError: a project is gone, or the connection broke: then nothing is returned at all.
+    """
+    people = sorted(set(dataset.assignments["rater"]))
+    found = projects.find(server, name)
+    gone = [rater for rater in people if rater not in found]
+    if gone:
+        raise CaerError(
+            f"{server.url} has no project of {', '.join(gone)} for this dataset; if it was deleted,"
+            " restore the server's backup, or run 'caer-data annotate push' to start it anew"
+        )
+    emails = accounts.users(server)
+    clip_of = media.keys(dataset.clips)
+    answers: list[Answer] = []
+    total = sum(found[rater].answered for rater in people)
+    with reporter.stage("pull", total=max(total, 1), unit="answers") as bar:
+        for rater in people:
+            project = found[rater]
+            tasks = server.get(f"/api/projects/{project.number}/export", exportType="JSON")
+            for task in tasks:
+                key = str(task["data"].get("clip", ""))
+                for annotation in task["annotations"]:
+                    answers.append(_answer(annotation, clip_of.get(key, key), rater, emails))
+            bar.advance(project.answered, note=rater)
+    return answers
+
+
+def _answer(annotation: dict[str, Any], clip_id: str, owner: str, emails: dict[int, str]) -> Answer:
+    author = annotation.get("completed_by")
+    if isinstance(author, dict):
+        author = author.get("id")
+    result = annotation.get("result") or []
+    return Answer(
+        source_id=str(annotation["id"]),
+        clip_id=clip_id,
+        rater=emails.get(author, f"account {author}") if isinstance(author, int) else "nobody",
+        project_rater=owner,
+        emotion=_chosen(result, "emotion"),
+        confidence=_chosen(result, "confidence"),
+        lead_time_s=_number(annotation.get("lead_time")),
+        created_at=annotation.get("created_at"),
+        updated_at=annotation.get("updated_at"),
+        cancelled=bool(annotation.get("was_cancelled")),
+        ground_truth=bool(annotation.get("ground_truth")),
+    )
+
+
+def _chosen(result: Any, control: str) -> str | None:
+    """What a control stores, as text; several choices joined by commas; None where it is unset."""
+    chosen: list[str] = []
+    for part in result if isinstance(result, list) else []:
+        if isinstance(part, dict) and part.get("from_name") == control:
+            value = part.get("value")
+            stored = value.get("choices", value.get("number")) if isinstance(value, dict) else value
+            chosen += [str(v) for v in (stored if isinstance(stored, list) else [stored])]
+    return ",".join(chosen) if chosen else None
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

@@ -1,0 +1,1 @@
+"""Runs inside Label Studio's own Python environment: imports nothing from caer_data."""

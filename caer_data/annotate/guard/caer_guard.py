@@ -1,0 +1,323 @@
+"""BlindGuard: a rater reaches their own project, tasks, answers and clips, and nothing else.
+
+Open-source Label Studio has one role: whoever is logged in may read, change and delete everything.
+This Django middleware adds what blind rating needs. It works by allow-list: a view that is not
+named below is forbidden, whatever its path; so is any way to call a named view that the labelling
+page does not use. The administrator (a superuser) is let through.
+
+A project belongs to the rater named at the start of its description, `caer-rater:<e-mail> `, which
+only an administrator can write.
+"""
+
+# mypy: ignore-errors
+# ruff: noqa: D102
+import json
+import posixpath
+
+from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+from rest_framework.settings import api_settings
+
+GUARD_VERSION = 1
+
+# Files of the pages themselves: the same for everybody, no data.
+STATIC = ("/static/", "/react-app/", "/label-studio-frontend/", "/dm/", "/favicon.ico", "/sw")
+
+# Views that tell about nobody but the caller.
+OPEN = {
+    "user-login": {"GET", "POST"},
+    "user-signup": {"GET"},
+    "logout": {"GET", "POST"},
+    "health": {"GET"},
+    "heidi_tips": {"GET"},
+    "collect_metrics": {"GET"},
+    "feature_flags": {"GET"},
+    "current-user-whoami": {"GET"},
+    "current-user-hotkeys": {"GET"},
+    "product-tour": {"GET"},
+    "api-version": {"GET"},
+}
+
+ANSWER_FIELDS = {
+    "result", "lead_time", "draft_id", "parent_prediction", "parent_annotation", "started_at",
+    "project", "task", "completed_by", "id", "unique_id", "was_cancelled", "ground_truth",
+}  # fmt: skip
+
+
+class BlindGuard:
+    """Refuses every request of a rater that blind rating does not need."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        if request.path.rstrip("/") == "/caer-guard":
+            return JsonResponse({"guard": GUARD_VERSION})
+        return self.get_response(request)
+
+    def process_view(self, request, view, args, kwargs):
+        """Answer 403 instead of calling the view, unless every identity in the request may."""
+        for user in _identities(request):
+            if user.is_superuser:
+                continue
+            refused = Visit(request, user, kwargs).refuse()
+            if refused is not None:
+                return refused
+        return None
+
+
+def _identities(request):
+    """Everybody a request can act as: by session or JWT, and by any scheme of the API's own.
+
+    A request that carries two (a cookie and a token, say) must be allowed for both, so that it does
+    not matter which of them a view believes.
+    """
+    users = [request.user] if request.user.is_authenticated else []
+    for scheme in api_settings.DEFAULT_AUTHENTICATION_CLASSES:
+        try:
+            found = scheme().authenticate(Request(request))
+        except APIException:
+            continue  # the view answers it with 401
+        if found is not None and found[0] not in users:
+            users.append(found[0])
+    return users
+
+
+class Visit:
+    """One request of one rater."""
+
+    def __init__(self, request, user, kwargs):
+        self.request = request
+        self.user = user
+        self.kwargs = kwargs
+        self.method = "GET" if request.method == "HEAD" else request.method
+        self.name = request.resolver_match.view_name.rsplit(":", 1)[-1]
+        self._own = None
+
+    def refuse(self):
+        """The answer that forbids the request, or None to let it pass."""
+        path = posixpath.normpath(self.request.path)
+        if self.method == "GET" and self.request.path.startswith(STATIC):
+            return None
+        if self.method in OPEN.get(self.name, ()):
+            return None
+        if self.method == "GET" and self.name in ("main", "project-index"):
+            return self._home()
+        rule = RULES.get((self.method, self.name))
+        if rule is not None and self._is_plain() and rule(self):
+            return None
+        text = "This page is not open to raters."
+        if path.startswith("/api"):
+            return JsonResponse({"detail": text, "status_code": 403}, status=403)
+        return HttpResponse(text, status=403, content_type="text/plain")
+
+    def _home(self):
+        """Lead a rater from the start page to the next clip."""
+        projects = sorted(self.projects(), key=lambda p: (_left(p, self.user) == 0, p.id))
+        if not projects:
+            return HttpResponse(
+                "There is nothing to rate for you yet.", content_type="text/plain; charset=utf-8"
+            )
+        return HttpResponseRedirect(f"/projects/{projects[0].id}/data?labeling=1")
+
+    def _is_plain(self):
+        """JSON bodies only, so that what is checked here is what the view reads."""
+        if self.method == "GET":
+            return not self.request.body
+        kind = self.request.content_type
+        return not self.request.body or kind == "application/json"
+
+    def body(self):
+        """The JSON object sent; None where it is anything else."""
+        if not self.request.body:
+            return {}
+        try:
+            sent = json.loads(self.request.body)
+        except ValueError:
+            return None
+        return sent if isinstance(sent, dict) else None
+
+    def projects(self):
+        """The rater's own projects."""
+        if self._own is None:
+            from projects.models import Project
+
+            mark = f"caer-rater:{self.user.email.lower()} "
+            self._own = list(Project.objects.filter(description__startswith=mark))
+        return self._own
+
+    def owns(self, project):
+        """Whether a project id, as number or text, is one of the rater's own."""
+        return str(project) in {str(p.id) for p in self.projects()}
+
+    def own_path(self):
+        """The project in the path is the rater's own."""
+        return self.owns(self.kwargs["pk"])
+
+    def own_query(self):
+        """Every project named in the query or the body is own, and no filter joins tables.
+
+        Label Studio passes the field names of filters to the database, where a double underscore
+        follows a relation: that could ask about other people's answers through own tasks.
+        """
+        sent = self.body()
+        if sent is None:
+            return False
+        named = [
+            *self.request.GET.getlist("project"),
+            *([sent["project"]] if "project" in sent else []),
+        ]
+        views = [*self.request.GET.getlist("view"), *([sent["view"]] if "view" in sent else [])]
+        asked = self.request.GET.urlencode() + json.dumps(sent)
+        return (
+            bool(named)
+            and all(self.owns(project) for project in named)
+            and all(self._owns_view(view) for view in views)
+            and "__" not in asked
+        )
+
+    def _owns_view(self, pk):
+        from data_manager.models import View
+
+        view = View.objects.filter(pk=pk).first() if str(pk).isdigit() else None
+        return view is not None and self.owns(view.project_id)
+
+    def own_view(self):
+        """The tab in the path belongs to an own project, and so does what is written to it."""
+        sent = self.body()
+        return (
+            sent is not None
+            and self._owns_view(self.kwargs["pk"])
+            and ("project" not in sent or self.owns(sent["project"]))
+            and "__" not in json.dumps(sent)
+        )
+
+    def own_task(self):
+        """The task in the path is in an own project."""
+        from tasks.models import Task
+
+        task = Task.objects.filter(pk=self.kwargs["pk"]).first()
+        return task is not None and self.owns(task.project_id)
+
+    def next_task(self):
+        """The one action that the labelling page calls."""
+        return self.request.GET.getlist("id") == ["next_task"] and self.own_query()
+
+    def _is_own_answer(self, task_id):
+        """What is sent names nobody else as its author and no other place."""
+        sent = self.body()
+        return (
+            sent is not None
+            and set(sent) <= ANSWER_FIELDS
+            and sent.get("completed_by") in (None, self.user.id)
+            and ("project" not in sent or self.owns(sent["project"]))
+            and sent.get("task") in (None, task_id, str(task_id))
+            and not sent.get("ground_truth")
+            and not sent.get("parent_annotation")
+            and not (set(self.request.GET) - {"project"})
+        )
+
+    def new_answer(self):
+        """A first answer to an own task; a second one would leave the order of answers open."""
+        from tasks.models import Annotation
+
+        task_id = self.kwargs["pk"]
+        return (
+            self.own_task()
+            and self._is_own_answer(task_id)
+            and not Annotation.objects.filter(task_id=task_id, completed_by=self.user).exists()
+        )
+
+    def own_answer(self):
+        """An answer that the rater gave, in an own project."""
+        from tasks.models import Annotation
+
+        answer = Annotation.objects.filter(pk=self.kwargs["pk"]).first()
+        return (
+            answer is not None
+            and answer.completed_by_id == self.user.id
+            and self.owns(answer.project_id)
+            and (self.method == "GET" or self._is_own_answer(answer.task_id))
+        )
+
+    def task_draft(self):
+        """A draft beside an own task (and own answer)."""
+        from tasks.models import Annotation
+
+        answer_id = self.kwargs.get("annotation_id")
+        mine = (
+            answer_id is None
+            or Annotation.objects.filter(
+                pk=answer_id, task_id=self.kwargs["pk"], completed_by=self.user
+            ).exists()
+        )
+        return mine and self.own_task() and self._is_draft()
+
+    def own_draft(self):
+        """A draft that the rater wrote."""
+        from tasks.models import AnnotationDraft
+
+        draft = AnnotationDraft.objects.filter(pk=self.kwargs["pk"], user=self.user).first()
+        return draft is not None and self.owns(draft.task.project_id) and self._is_draft()
+
+    def _is_draft(self):
+        sent = self.body()
+        allowed = {"result", "lead_time", "draft_id", "parent_prediction", "parent_annotation",
+                   "started_at", "project", "was_postponed", "id"}  # fmt: skip
+        return (
+            sent is not None
+            and set(sent) <= allowed
+            and ("project" not in sent or self.owns(sent["project"]))
+            and not sent.get("parent_annotation")
+        )
+
+    def myself(self):
+        """The rater's own account, to look at."""
+        return self.kwargs["pk"] in (self.user.id, str(self.user.id))
+
+    def own_clip(self):
+        """A file that lies in the folder of an own project: `clips/<project>/...`."""
+        asked = self.request.GET.getlist("d")
+        parts = posixpath.normpath(asked[-1]).strip("/").split("/") if len(asked) == 1 else []
+        return len(parts) == 3 and parts[0] == "clips" and self.owns(parts[1])
+
+    def own_upload(self):
+        """A file uploaded to an own project: `upload/<project>/...`."""
+        parts = posixpath.normpath(self.kwargs["filename"]).split("/")
+        return len(parts) == 2 and self.owns(parts[0])
+
+
+def _left(project, user):
+    """Tasks of a project that the rater has not answered."""
+    return project.tasks.exclude(annotations__completed_by=user).count()
+
+
+RULES = {
+    ("GET", "project-detail"): Visit.own_path,
+    ("GET", "project-next"): Visit.own_path,
+    ("GET", "label-stream-history"): Visit.own_path,
+    ("GET", "project-data"): Visit.own_path,
+    ("GET", "dm-project"): Visit.own_query,
+    ("GET", "dm-columns"): Visit.own_query,
+    ("GET", "dm-actions"): Visit.own_query,
+    ("POST", "dm-actions"): Visit.next_task,
+    ("GET", "view-list"): Visit.own_query,
+    ("POST", "view-list"): Visit.own_query,
+    ("GET", "view-detail"): Visit.own_view,
+    ("PATCH", "view-detail"): Visit.own_view,
+    ("GET", "task-list"): Visit.own_query,
+    ("GET", "task-detail"): Visit.own_task,
+    ("GET", "task-annotations"): Visit.own_task,
+    ("POST", "task-annotations"): Visit.new_answer,
+    ("GET", "task-drafts"): Visit.own_task,
+    ("POST", "task-drafts"): Visit.task_draft,
+    ("POST", "task-annotations-drafts"): Visit.task_draft,
+    ("GET", "annotation-detail"): Visit.own_answer,
+    ("PATCH", "annotation-detail"): Visit.own_answer,
+    ("PATCH", "draft-detail"): Visit.own_draft,
+    ("DELETE", "draft-detail"): Visit.own_draft,
+    ("GET", "user-detail"): Visit.myself,
+    ("GET", "localfiles_data"): Visit.own_clip,
+    ("GET", "data-upload"): Visit.own_upload,
+}

@@ -1,0 +1,153 @@
+"""`caer-data annotate push`: deal the clips and bring every rater's project to what was dealt.
+
+Nothing here depends on what an earlier run did: each step looks at what is there and adds what is
+missing, so a second run changes nothing and a killed one is finished by the next.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from caer_data import tables
+from caer_data.annotate import accounts, deal, media, page, projects
+from caer_data.annotate.answers import fetch
+from caer_data.annotate.client import Server
+from caer_data.dataset import Dataset
+from caer_data.errors import CaerError
+from caer_data.files import write_text
+from caer_data.progress import Reporter
+
+
+@dataclass
+class Pushed:
+    """What a push did.
+
+    Attributes:
+        clips: clips dealt in all.
+        added: tasks added on the server.
+        removed: unanswered tasks removed from it.
+        refused: clips that are not shown, and why.
+        addresses: each rater's labelling page.
+        new_accounts: accounts made.
+    """
+
+    clips: int = 0
+    added: int = 0
+    removed: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
+    addresses: dict[str, str] = field(default_factory=dict)
+    new_accounts: int = 0
+
+
+def dataset_id(dataset: Dataset, *, make: bool = False) -> str:
+    """The dataset's name on servers: random, made at the first push.
+
+    Raises:
+        CaerError: nothing was pushed yet.
+    """
+    path = dataset.folder / "annotation.json"
+    if not path.is_file():
+        if not make:
+            raise CaerError(
+                f"{dataset.folder}: nothing was pushed yet; run 'caer-data annotate push'"
+            )
+        write_text(path, json.dumps({"dataset_id": uuid.uuid4().hex}, indent=1) + "\n")
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["dataset_id"])
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise CaerError(f"{path}: damaged ({error}); restore it from a backup") from error
+
+
+def push(
+    dataset: Dataset,
+    server: Server,
+    reporter: Reporter,
+    *,
+    raters: Sequence[str] | None = None,
+    replace: tuple[str, str] | None = None,
+    page_file: Path | None = None,
+) -> Pushed:
+    """Deal every kept clip and put it before its raters.
+
+    Args:
+        dataset: a built dataset.
+        server: where the raters work.
+        reporter: shows progress.
+        raters: e-mail addresses; None for those of the earlier push.
+        replace: a rater who leaves, and who takes over the rest of their clips.
+        page_file: another labelling page than the one that comes with caer-data.
+
+    Raises:
+        CaerError: with the dataset as it was, except that clips already dealt stay dealt.
+    """
+    with dataset.lock():
+        text = page.load(page_file)
+        page.check_on_server(server, text)
+        shown, refused = _shown(dataset, reporter)
+        assignments = _deal(dataset, server, list(shown), raters=raters, replace=replace)
+        name = dataset_id(dataset, make=True)
+        if not dataset.has(tables.ASSIGNMENTS) or not assignments.equals(dataset.assignments):
+            dataset.write(tables.ASSIGNMENTS, assignments)
+        people = sorted(set(assignments["rater"]))
+        result = Pushed(clips=assignments["clip_id"].nunique(), refused=refused)
+        result.new_accounts = accounts.ensure(server, people, reporter)
+        existing = projects.find(server, name)
+        with reporter.stage("push", total=len(assignments), unit="tasks") as bar:
+            for rater in people:
+                project = projects.ensure(server, existing.get(rater), rater, name, text)
+                mine = assignments[assignments["rater"] == rater].sort_values("position")
+                wanted = [shown[clip] for clip in mine["clip_id"] if clip in shown]
+                added, removed = projects.bring_to(server, project, wanted, bar)
+                result.added += added
+                result.removed += removed
+                result.addresses[rater] = f"{server.url}/projects/{project.number}/data?labeling=1"
+        return result
+
+
+def _shown(dataset: Dataset, reporter: Reporter) -> tuple[dict[str, media.Shown], dict[str, str]]:
+    """Clips a browser can play, and the reasons for the others."""
+    clips = dataset.clips
+    kept = clips[clips["status"] == "kept"]
+    if kept.empty:
+        raise CaerError(f"{dataset.folder}: the build kept no clip, so there is nothing to rate")
+    everything = media.prepare(dataset, kept, reporter)
+    refused = {s.clip_id: s.problem for s in everything if s.problem}
+    shown = {s.clip_id: s for s in everything if not s.problem}
+    if not shown:
+        first, reason = next(iter(refused.items()))
+        raise CaerError(
+            f"{dataset.folder}: none of the {len(refused)} clips can be shown; of {first}: {reason}"
+        )
+    return shown, refused
+
+
+def _deal(
+    dataset: Dataset,
+    server: Server,
+    clip_ids: list[str],
+    *,
+    raters: Sequence[str] | None,
+    replace: tuple[str, str] | None,
+) -> pd.DataFrame:
+    recipe = dataset.recipe
+    existing = (
+        dataset.assignments if dataset.has(tables.ASSIGNMENTS) else tables.empty(tables.ASSIGNMENTS)
+    )
+    if raters is None and existing.empty:
+        raise CaerError("nothing was dealt yet; name the raters with --raters FILE")
+    if replace is not None:
+        old, new = replace
+        answered = {
+            (answer.clip_id, answer.rater)
+            for answer in fetch(dataset, server, dataset_id(dataset), Reporter("quiet"))
+        }
+        existing = deal.replace(existing, answered, old, new, recipe.seed)
+        raters = [r for r in (raters or sorted(set(existing["rater"]) | {new})) if r != old]
+    people = list(raters) if raters is not None else sorted(set(existing["rater"]))
+    return deal.deal(clip_ids, people, existing, recipe.annotate, recipe.seed)

@@ -29,8 +29,19 @@ class Videos(_Section):
     """Which files are taken as videos."""
 
     extensions: tuple[str, ...] = (
-        ".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".flv", ".3gp",
-        ".wmv", ".ogv",
+        ".mp4",
+        ".mkv",
+        ".avi",
+        ".mov",
+        ".webm",
+        ".m4v",
+        ".mpg",
+        ".mpeg",
+        ".ts",
+        ".flv",
+        ".3gp",
+        ".wmv",
+        ".ogv",
     )
     max_megapixels: float = Field(36.0, gt=0, le=1000)
 
@@ -89,9 +100,9 @@ class Clips(_Section):
     max_seconds: float = Field(10.0, gt=0.5)
     max_height: int = Field(480, ge=64, le=4320)
     crf: int = Field(20, ge=0, le=51)
-    preset: Literal[
-        "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"
-    ] = "veryfast"
+    preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = (
+        "veryfast"
+    )
     audio_kbps: int = Field(128, ge=32, le=512)
 
     @model_validator(mode="after")
@@ -155,9 +166,8 @@ def shipped() -> dict[str, str]:
     """Recipes that come with the package: name to YAML text."""
     folder = importlib.resources.files("caer_data.pipelines")
     return {
-        item.name.removesuffix(".yaml"): item.read_text(encoding="utf-8")
-        for item in sorted(folder.iterdir(), key=lambda item: item.name)
-        if item.name.endswith(".yaml")
+        name: (folder / f"{name}.yaml").read_text(encoding="utf-8")
+        for name in sorted(item.name[:-5] for item in folder.iterdir() if item.name[-5:] == ".yaml")
     }
 
 
@@ -216,9 +226,7 @@ def _find(name_or_path: str | Path) -> tuple[str, str]:
         return recipes[name], f"{name}.yaml"
     path = Path(name)
     if not path.is_file():
-        raise CaerError(
-            f"{name}: no such recipe; give a YAML file or one of {', '.join(recipes)}"
-        )
+        raise CaerError(f"{name}: no such recipe; give a YAML file or one of {', '.join(recipes)}")
     try:
         return path.read_text(encoding="utf-8"), name
     except (OSError, UnicodeDecodeError) as error:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from caer_data.build.pieces import Pieces, key_of, read_json, write_json
 from caer_data.recipe import Faces, Shots
 
@@ -36,10 +38,8 @@ def test_a_piece_that_fails_leaves_nothing(tmp_path):
         (folder / "a").write_text("x")
         raise RuntimeError
 
-    try:
+    with pytest.raises(RuntimeError):
         pieces.make("shots", "v", "k", fill)
-    except RuntimeError:
-        pass
     assert not pieces.path("shots", "v", "k").exists()
     assert list((tmp_path / "shots").iterdir()) == []
 

@@ -1,7 +1,7 @@
 """caer-data: from raw television shows to a context-aware emotion dataset, and its benchmark.
 
-    from caer_data import Dataset
-    Dataset("dataset").clips        # a typed pandas frame
+from caer_data import Dataset
+Dataset("dataset").clips        # a typed pandas frame
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """The dataset folder: where everything is, and how Python code reads it.
 
-    dataset/
-      recipe.yaml        the recipe as used, every default explicit
-      provenance.json    versions, machine, command
-      tables/*.parquet   the tables of `caer_data.tables`
-      clips/<show>/*.mp4 the kept clips
-      report.html        what happened, to look at
-      work/              pieces of finished work; may be deleted, is then made again
+dataset/
+  recipe.yaml        the recipe as used, every default explicit
+  provenance.json    versions, machine, command
+  tables/*.parquet   the tables of `caer_data.tables`
+  clips/<show>/*.mp4 the kept clips
+  report.html        what happened, to look at
+  work/              pieces of finished work; may be deleted, is then made again
 """
 
 from __future__ import annotations

@@ -150,9 +150,7 @@ def _decode(job: Job, progress: Progress) -> None:
         pieces.make("shots", job.video_id, job.shots_key, fill_shots)
 
 
-def _measured(
-    pts: list[int], end_pts: int, info: VideoInfo, damage: str
-) -> dict[str, Any]:
+def _measured(pts: list[int], end_pts: int, info: VideoInfo, damage: str) -> dict[str, Any]:
     """What only decoding tells: number of frames, true rate, length."""
     steps = np.diff(np.array([*pts, end_pts], np.int64))
     usual = float(np.median(steps))

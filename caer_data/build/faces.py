@@ -170,13 +170,13 @@ def _describe(
         1 / settings.samples_per_second,
     )
     end = path.start + len(path.boxes)
-    looks = [_look(frames, frame, box) for frame, box in zip(track.frames, track.boxes, strict=True)]
+    looks = [
+        _look(frames, frame, box) for frame, box in zip(track.frames, track.boxes, strict=True)
+    ]
     sharpness = np.array([sharp for _, sharp, _ in looks])
     heights = np.array([box[3] - box[1] for box in track.boxes])
     best = np.argsort(-(np.array(track.scores) + 2) * heights * (0.2 + sharpness), kind="stable")
-    found.embeddings.append(
-        _embed(track, best[: settings.embeddings_per_track], frames, models)
-    )
+    found.embeddings.append(_embed(track, best[: settings.embeddings_per_track], frames, models))
     cv2.imwrite(
         str(folder / "portraits" / f"{track_id}.jpg"),
         cv2.resize(looks[best[0]][0], (_PORTRAIT, _PORTRAIT), interpolation=cv2.INTER_AREA),
@@ -203,9 +203,7 @@ def _describe(
     found.faces.append(_boxes(track_id, track, path, frames))
 
 
-def _boxes(
-    track_id: str, track: tracking.Track, path: tracking.Path, frames: Frames
-) -> pa.Table:
+def _boxes(track_id: str, track: tracking.Track, path: tracking.Path, frames: Frames) -> pa.Table:
     """Rows of `faces` for a track; boxes are kept inside the frame, to a hundredth of a pixel."""
     numbers = np.arange(path.start, path.start + len(path.boxes))
     limits = np.array([frames.width, frames.height] * 2, np.float32)
@@ -216,7 +214,10 @@ def _boxes(
             "track_id": pa.array([track_id] * len(numbers), pa.string()),
             "frame": pa.array(numbers, pa.int64()),
             "time_s": pa.array(frames.times[numbers], pa.float64()),
-            **{name: pa.array(boxes[:, k], pa.float32()) for k, name in enumerate(("x1", "y1", "x2", "y2"))},
+            **{
+                name: pa.array(boxes[:, k], pa.float32())
+                for k, name in enumerate(("x1", "y1", "x2", "y2"))
+            },
             "score": pa.array([scores.get(int(n)) for n in numbers], pa.float32()),
             "interpolated": pa.array(path.interpolated, pa.bool_()),
         },
@@ -224,9 +225,7 @@ def _boxes(
     )
 
 
-def _look(
-    frames: Frames, frame: int, box: npt.NDArray[np.float32]
-) -> tuple[Picture, float, float]:
+def _look(frames: Frames, frame: int, box: npt.NDArray[np.float32]) -> tuple[Picture, float, float]:
     """A face's crop, its sharpness and its brightness, both 0 to 1."""
     picture = frames.samples.picture(frame)
     scale = picture.shape[1] / frames.width

@@ -102,9 +102,7 @@ def _seen_together(tracks: pd.DataFrame) -> npt.NDArray[np.int64]:
     end = tracks["end_frame"].to_numpy(int)
     for members in pd.Series(position).groupby(tracks["shot_id"].to_numpy()).indices.values():
         for n, i in enumerate(members):
-            pairs += [
-                (i, j) for j in members[n + 1 :] if start[i] < end[j] and start[j] < end[i]
-            ]
+            pairs += [(i, j) for j in members[n + 1 :] if start[i] < end[j] and start[j] < end[i]]
     return np.array(pairs, np.int64).reshape(-1, 2)
 
 

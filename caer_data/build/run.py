@@ -91,7 +91,9 @@ def build(
     found = video_stage.find(shows, chosen.videos)[:limit]
     try:
         with dataset.lock():
-            run = _Run(dataset, chosen, workers or os.cpu_count() or 1, reporter or Reporter("quiet"))
+            run = _Run(
+                dataset, chosen, workers or os.cpu_count() or 1, reporter or Reporter("quiet")
+            )
             run.limits = limits or Limits()
             remove_leftovers(dataset.folder)
             write_text(dataset.recipe_path, recipes.dump(chosen))
@@ -316,9 +318,7 @@ class _Run:
                     fps=Fraction(video.row["fps"]),
                     variable_rate=video.row["variable_rate"],
                 ),
-                span=Span(
-                    row["start_frame"], row["end_frame"], row["start_pts"], row["end_pts"]
-                ),
+                span=Span(row["start_frame"], row["end_frame"], row["start_pts"], row["end_pts"]),
                 sha256=video.job.sha256,
             )
         return wanted
@@ -358,9 +358,7 @@ class _Run:
         }
         for values in by_video.values():
             self.seconds.update(values)
-        write_json(
-            self._work / "timings.json", {"stages": dict(self.seconds), "videos": by_video}
-        )
+        write_json(self._work / "timings.json", {"stages": dict(self.seconds), "videos": by_video})
 
     @property
     def _work(self) -> Path:

@@ -24,8 +24,16 @@ from caer_data.recipe import Clips
 _SEEK_MARGIN_S = 3.0  # containers without an index seek past their target by up to a few seconds
 _STANDARD_RATES = tuple(
     Fraction(n, d)
-    for n, d in ((24000, 1001), (24, 1), (25, 1), (30000, 1001), (30, 1), (50, 1), (60000, 1001),
-                 (60, 1))
+    for n, d in (
+        (24000, 1001),
+        (24, 1),
+        (25, 1),
+        (30000, 1001),
+        (30, 1),
+        (50, 1),
+        (60000, 1001),
+        (60, 1),
+    )
 )
 
 

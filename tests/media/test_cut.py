@@ -49,7 +49,7 @@ def numbers(path: Path) -> list[int]:
         ("a.mov", Fraction(24)),
         ("a.avi", Fraction(25)),
     ],
-    ids=lambda value: str(value),
+    ids=str,
 )
 def test_a_clip_holds_exactly_its_frames(tmp_path, name, fps):
     path = numbered.write(

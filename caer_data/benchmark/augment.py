@@ -35,7 +35,9 @@ class Draw:
     left: Tensor
 
 
-def inputs(batch: Batch, recipe: ModelRecipe, training: bool) -> tuple[Tensor | None, Tensor | None]:
+def inputs(
+    batch: Batch, recipe: ModelRecipe, training: bool
+) -> tuple[Tensor | None, Tensor | None]:
     """Turn a batch into what the model reads.
 
     Random draws come from torch's global generator of the batch's device. Testing draws nothing

@@ -54,6 +54,6 @@ def _step(
     torch.manual_seed(0)
     with torch.autocast(labels.device.type, torch.bfloat16, enabled=bf16):
         logits = trial(face, context).logits
-    F.cross_entropy(logits.float(), labels).backward()
+    F.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
     parts = [p.grad.flatten() for p in trial.parameters() if p.grad is not None]
     return logits.detach().float(), torch.cat(parts).float()

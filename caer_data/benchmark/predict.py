@@ -44,6 +44,7 @@ def predict(
     store: Store,
     frames: Frames,
     positions: Indices,
+    *,
     fabric: Fabric,
 ) -> Predictions:
     """Show every window of the samples; each process takes a share and all get the result."""
@@ -86,7 +87,9 @@ def outputs(
 def _sum_over_processes(sums: Tensor | None, fabric: Fabric, samples: int) -> Tensor:
     """Add up all shares; a process without windows does not know the width and asks the others."""
     width = torch.tensor([0 if sums is None else sums.shape[1]], device=fabric.device)
-    columns = int(fabric.all_gather(width).max())
+    widths = fabric.all_gather(width)
+    assert isinstance(widths, Tensor)  # noqa: S101 - for the type checker
+    columns = int(widths.max())
     if sums is None:
         sums = torch.zeros((samples, columns), device=fabric.device)
     total = fabric.all_reduce(sums, reduce_op="sum")

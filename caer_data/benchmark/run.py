@@ -1,12 +1,12 @@
 """One run: train a recipe with one seed, choose the epoch on validation, test once, write it down.
 
-    <results>/<dataset>/<recipe>-<hash>/seed-<n>/
-      recipe.yaml              the recipe as used
-      weights.safetensors      the best epoch
-      checkpoint.safetensors   where a stopped run goes on
-      predictions.parquet      probabilities of validation and test
-      tensorboard/             curves, where TensorBoard is installed
-      result.json              all figures; written last, so a run that has it is finished
+<results>/<dataset>/<recipe>-<hash>/seed-<n>/
+  recipe.yaml              the recipe as used
+  weights.safetensors      the best epoch
+  checkpoint.safetensors   where a stopped run goes on
+  predictions.parquet      probabilities of validation and test
+  tensorboard/             curves, where TensorBoard is installed
+  result.json              all figures; written last, so a run that has it is finished
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ def run(
     recipe: ModelRecipe,
     store: Store,
     seed: int,
+    *,
     results: Path,
     fabric: Fabric,
     reporter: Reporter,
@@ -86,7 +87,9 @@ def run(
     model = create(recipe, len(store.source.classes))
     frames = open_frames(store, fabric.device, recipe.sees_face, recipe.sees_context)
     identity = identity_of(recipe, store.fingerprint, seed)
-    trainer = Trainer(model, recipe, store, frames, fabric, folder, seed, identity)
+    trainer = Trainer(
+        model, recipe, store, frames, fabric, folder=folder, seed=seed, identity=identity
+    )
     header: dict[str, Any] = {}
     progress = Progress()
     if weights is None:
@@ -105,11 +108,11 @@ def run(
     else:
         header = checkpoint.load_weights(weights, trainer.model, recipe, store.source.classes)
     found = {
-        split: predict(trainer.network, recipe, store, frames, positions[split], fabric)
+        split: predict(trainer.network, recipe, store, frames, positions[split], fabric=fabric)
         for split in ("validation", "test")
     }
     result = {
-        **_about(recipe, store, seed, fabric, trainer, progress),
+        **_about(trainer, progress),
         "weights_trained_on": header.get("trained_on"),
         **_figures(store, found["test"], trained=store),
     }
@@ -130,17 +133,11 @@ def _test_elsewhere(trainer: Trainer, store: Store) -> Predictions:
     if store.source.classes != trainer.store.source.classes:
         raise CaerError(f"{store.source.name} has other classes than {trainer.store.source.name}")
     frames = open_frames(store, fabric.device, recipe.sees_face, recipe.sees_context)
-    return predict(trainer.network, recipe, store, frames, store.of_split("test"), fabric)
+    return predict(trainer.network, recipe, store, frames, store.of_split("test"), fabric=fabric)
 
 
-def _about(
-    recipe: ModelRecipe,
-    store: Store,
-    seed: int,
-    fabric: Fabric,
-    trainer: Trainer,
-    progress: Progress,
-) -> Result:
+def _about(trainer: Trainer, progress: Progress) -> Result:
+    recipe, store, fabric = trainer.recipe, trainer.store, trainer.fabric
     short = store.frames < recipe.input.frames
     source = store.source
     notes = list(source.notes)
@@ -150,7 +147,7 @@ def _about(
     return {
         "model": recipe.name,
         "recipe": recipe.model_dump(mode="json"),
-        "seed": seed,
+        "seed": trainer.seed,
         "dataset": source.name,
         "made_up": source.made_up,
         "data": store.fingerprint,

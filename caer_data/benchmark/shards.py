@@ -136,7 +136,9 @@ def _decode(work: Work, form: Format) -> dict[str, npt.NDArray[Any]]:
     if not sample.path.is_file():
         raise CaerError(f"{sample.path}: does not exist")
     if not len(sample.boxes):
-        raise CaerError(f"{sample.path}: no face is known; give a box list, or detect with --detect")
+        raise CaerError(
+            f"{sample.path}: no face is known; give a box list, or detect with --detect"
+        )
     if sample.sha256 and sha256_of(sample.path) != sample.sha256:
         raise CaerError(f"{sample.path}: differs from its hash in the manifest; export it again")
     faces, contexts, boxes = [], [], []

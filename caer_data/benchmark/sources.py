@@ -4,8 +4,9 @@ Three shapes are recognised, in this order:
 
 1. a release of `caer-data export`: `manifest.parquet` beside `CAER/` or `CAER-S/`;
 2. a tree `{train,validation,test}/<Class>/file`, the folder itself or its `CAER` / `CAER-S`;
-3. such a tree with box lists `train.txt`, `test.txt` (`Class/0001.png,label,x1,y1,x2,y2`, path below
-   the split folder, box in pixels), beside the split folders, inside them, or beside the tree.
+3. such a tree with box lists `train.txt`, `test.txt` beside the split folders, inside them, or
+   beside the tree: lines `Class/0001.png,label,x1,y1,x2,y2`, the path below the split folder, the
+   box in pixels.
 """
 
 from __future__ import annotations
@@ -32,7 +33,12 @@ TREES: Final[dict[Kind, str]] = {"clips": "CAER", "images": "CAER-S"}
 LAYOUTS: Final[dict[Kind, str]] = {"clips": "caer", "images": "caer-s"}
 
 # The released train folder says Angry, its test folder Anger; AFEW says Angry too.
-_ALIASES: Final = {"angry": "anger", "happiness": "happy", "sadness": "sad", "surprised": "surprise"}
+_ALIASES: Final = {
+    "angry": "anger",
+    "happiness": "happy",
+    "sadness": "sad",
+    "surprised": "surprise",
+}
 _SPLIT_FOLDERS: Final = {
     "train": ("train",),
     "validation": ("validation", "val", "valid"),

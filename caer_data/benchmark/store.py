@@ -60,7 +60,7 @@ class Store:
     @property
     def fingerprint(self) -> str:
         """Hash of all that a run's figures depend on: samples, labels, splits, frames, sizes."""
-        parts = [self.form.face, self.form.frame, self.form.fps, self.source.classes]
+        parts: list[Any] = [self.form.face, self.form.frame, self.form.fps, self.source.classes]
         parts += [
             [s.sample_id, s.split, s.label, int(n), s.sha256]
             for s, n in zip(self.samples, self.frames, strict=True)
@@ -115,7 +115,7 @@ class Store:
         return self._arrays[name]
 
     def read(self, name: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        """Copy rows, in any shape, of `face`, `context` or `boxes` to memory: (*rows.shape, ...)."""
+        """Copy rows of `face`, `context` or `boxes` to memory: (*rows.shape, ...)."""
         arrays = self._arrays[name]
         starts = np.cumsum([0, *(len(a) for a in arrays)])
         flat = rows.ravel()
@@ -132,6 +132,7 @@ def build(
     source: Source,
     form: Format,
     folder: Path,
+    *,
     reporter: Reporter,
     workers: int | None = None,
 ) -> Store:

@@ -57,6 +57,7 @@ class Trainer:
         store: Store,
         frames: Frames,
         fabric: Fabric,
+        *,
         folder: Path,
         seed: int,
         identity: str,
@@ -196,7 +197,7 @@ class Trainer:
 
     def _validate(self, validation: Indices, progress: Progress) -> dict[str, float]:
         found = predict(
-            self.network, self.recipe, self.store, self.frames, validation, self.fabric
+            self.network, self.recipe, self.store, self.frames, validation, fabric=self.fabric
         )
         labels = self.store.labels[validation]
         scores = score(labels, found.probabilities, len(self.store.source.classes))

@@ -180,6 +180,7 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
     pts = timestamps(job)
     samples = Pieces(job.work).path("samples", job.video_id, job.samples_key)
     detector = create_detector(settings, job.threads)
+    embedder = create_embedder(settings, job.threads)
     minimum = settings.min_score
     faces.find(
         shots=tables.read(tables.SHOTS, job.shots_folder / "shots.parquet"),
@@ -191,7 +192,7 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
         ),
         models=faces.Models(
             detector=detector,
-            embedder=create_embedder(settings, job.threads),
+            embedder=embedder,
             min_score=detector.min_score if minimum is None else minimum,
         ),
         settings=settings,
@@ -200,6 +201,15 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
         on_shot=lambda seconds: progress("faces", seconds),
     )
     write_json(folder / "seconds.json", {"faces": time.perf_counter() - started})
+    write_json(
+        folder / "models.json",
+        {
+            "detector": detector.name,
+            "embedder": embedder.name,
+            "threshold": embedder.threshold,
+            "warnings": sorted({*detector.warnings, *embedder.warnings}),
+        },
+    )
 
 
 def measured(job: Job) -> dict[str, Any]:

@@ -213,10 +213,11 @@ class _Run:
 
     def _people(self, videos: list[_Video]) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
         """Tracks with persons by video, and the people of all shows."""
-        from caer_data.face_models.choose import embedder_threshold
-
         started = time.perf_counter()
-        threshold = self.recipe.people.threshold or embedder_threshold(self.recipe.faces)
+        models = [read_json(v.job.faces_folder / "models.json") for v in videos]
+        for warning in sorted({w for m in models for w in m["warnings"]}):
+            self.reporter.warn(warning)
+        threshold = self.recipe.people.threshold or (models[0]["threshold"] if models else 0.0)
         tracks: dict[str, pd.DataFrame] = {}
         people = [tables.empty(tables.PEOPLE)]
         shows: dict[str, list[_Video]] = {}
@@ -287,7 +288,10 @@ class _Run:
                 lambda task, _, amount: bar.advance(amount, task.name),
                 self.limits,
             ):
-                problems |= outcome.value or {outcome.task.name: str(outcome.error)}
+                if outcome.error:
+                    problems[outcome.task.name] = outcome.error
+                else:
+                    problems |= outcome.value
         for clip_id, problem in problems.items():
             self.reporter.warn(f"{clip_id}: {problem}")
         rows = clips.to_dict("records")

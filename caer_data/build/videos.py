@@ -1,0 +1,172 @@
+"""Find the videos of a folder of shows, and say what each is.
+
+Show and episode come from the path: the first folder below the shows folder is the show, the rest
+of the path without its extension the episode; videos straight in the folder belong to a show of
+the folder's own name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from caer_data.build.pieces import read_json, write_json
+from caer_data.build.workers import Progress
+from caer_data.errors import CaerError
+from caer_data.files import explain_os_error, sha256_of, slug
+from caer_data.media.probe import VideoInfo, probe
+from caer_data.recipe import Videos
+
+_FRACTIONS = ("pixel_aspect", "fps", "time_base")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A video file and the names that follow from its path.
+
+    Attributes:
+        path: the file.
+        relative: its path below the shows folder, with `/`, as text that can be stored.
+        show: name of the show.
+        episode: name of the episode.
+        video_id: identifier, unique among those found together.
+    """
+
+    path: Path
+    relative: str
+    show: str
+    episode: str
+    video_id: str
+
+
+@dataclass(frozen=True)
+class Described:
+    """A row of `videos`, and what decoding needs to know unless the file is no good."""
+
+    row: dict[str, Any]
+    path: Path
+    info: VideoInfo | None
+
+
+def find(shows: Path, settings: Videos) -> list[Found]:
+    """List the videos below a folder, in order of their paths; a single file is taken as it is.
+
+    Hidden files and folders are passed over.
+
+    Raises:
+        CaerError: no such folder, or no video in it.
+    """
+    if not shows.exists():
+        raise CaerError(f"{shows}: no such folder; give the folder that holds the shows")
+    endings = {ending.lower() for ending in settings.extensions}
+    root = shows if shows.is_dir() else shows.parent
+    paths = _walk(shows, endings) if shows.is_dir() else [shows]
+    if not paths:
+        raise CaerError(f"{shows}: holds no video; looked for {' '.join(sorted(endings))}")
+    found: list[Found] = []
+    taken: set[str] = set()
+    for path in paths:
+        parts = [_text(part) for part in path.relative_to(root).with_suffix("").parts]
+        show = parts[0] if len(parts) > 1 else _text(root.resolve().name or "shows")
+        episode = "/".join(parts[1:] or parts)
+        relative = _text(path.relative_to(root).as_posix())
+        video_id = f"{slug(show)}.{slug(episode)}"
+        if video_id in taken:
+            video_id += f"-{hashlib.sha256(relative.encode()).hexdigest()[:6]}"
+        taken.add(video_id)
+        found.append(Found(path, relative, show, episode, video_id))
+    return found
+
+
+def describe(found: Found, settings: Videos, work: Path, progress: Progress) -> Described:
+    """Probe one video and hash it; remembered by path, size and time of change."""
+    try:
+        status = found.path.stat()
+    except OSError as error:
+        return failed(found, explain_os_error(error, Path(found.relative)))
+    identity = [found.relative, status.st_size, status.st_mtime_ns, settings.max_megapixels]
+    digest = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+    record = work / "videos" / f"{found.video_id}.{digest}.json"
+    if record.is_file():
+        values = read_json(record)
+    else:
+        try:
+            info = asdict(probe(found.path, settings.max_megapixels))
+            values = {"info": {k: _plain(v) for k, v in info.items()}}
+            values["sha256"] = sha256_of(found.path)
+        except CaerError as error:
+            return replace(failed(found, str(error)))
+        write_json(record, values)
+    info = VideoInfo(
+        **{k: Fraction(v) if k in _FRACTIONS else v for k, v in values["info"].items()}
+    )
+    row = _row(found) | {
+        "status": "ok",
+        "sha256": values["sha256"],
+        "width": info.width,
+        "height": info.height,
+        "rotation": info.rotation,
+        "pixel_aspect": str(info.pixel_aspect),
+        "fps": str(info.fps),
+        "time_base": str(info.time_base),
+        "video_codec": info.codec,
+        "has_audio": info.has_audio,
+    }
+    return Described(row, found.path, info)
+
+
+def failed(found: Found, reason: str | None) -> Described:
+    """Row of a file that cannot be used."""
+    why = (reason or "unknown").removeprefix(f"{found.path}: ")
+    return Described(_row(found) | {"status": "failed", "reason": _text(why)}, found.path, None)
+
+
+def mark_duplicates(described: list[Described]) -> list[Described]:
+    """Of files with equal content the first is the video, the others are duplicates of it."""
+    first: dict[str, str] = {}
+    result = []
+    for item in described:
+        digest = item.row.get("sha256")
+        if item.info is not None and digest in first:
+            reason = f"the same as {first[digest]}"
+            item = replace(item, row=item.row | {"status": "duplicate", "reason": reason})
+        elif item.info is not None and digest:
+            first[digest] = item.row["path"]
+        result.append(item)
+    return result
+
+
+def _walk(folder: Path, endings: set[str]) -> list[Path]:
+    paths = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths += [
+            Path(place, name)
+            for name in names
+            if not name.startswith(".") and Path(name).suffix.lower() in endings
+        ]
+    return sorted(paths, key=lambda path: path.relative_to(folder).parts)
+
+
+def _row(found: Found) -> dict[str, Any]:
+    size = found.path.stat().st_size if found.path.exists() else 0
+    return {
+        "video_id": found.video_id,
+        "show": found.show,
+        "episode": found.episode,
+        "path": found.relative,
+        "bytes": size,
+    }
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Fraction) else value
+
+
+def _text(name: str) -> str:
+    """A file name as text that tables can hold: bytes that are not UTF-8 become escapes."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -56,7 +56,7 @@ def description(rater: str, dataset_id: str) -> str:
 def find(server: Server, dataset_id: str) -> dict[str, Project]:
     """The dataset's projects on a server, by rater."""
     found: dict[str, Project] = {}
-    wanted = "task_number,num_tasks_with_annotations"
+    wanted = "id,description,label_config,task_number,num_tasks_with_annotations"
     for item in server.pages("/api/projects/", "results", 100, include=wanted):
         words = str(item.get("description") or "").split(" ")
         if words[-1] != f"caer-dataset:{dataset_id}" or not words[0].startswith("caer-rater:"):

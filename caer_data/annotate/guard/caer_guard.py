@@ -36,7 +36,7 @@ OPEN = {
     "current-user-whoami": {"GET"},
     "current-user-hotkeys": {"GET"},
     "product-tour": {"GET"},
-    "api-version": {"GET"},
+    "version": {"GET"},
 }
 
 ANSWER_FIELDS = {
@@ -102,8 +102,8 @@ class Visit:
             return None
         if self.method in OPEN.get(self.name, ()):
             return None
-        if self.method == "GET" and self.name in ("main", "project-index"):
-            return self._home()
+        if self.method == "GET" and self.name in INSTEAD:
+            return INSTEAD[self.name](self)
         rule = RULES.get((self.method, self.name))
         if rule is not None and self._is_plain() and rule(self):
             return None
@@ -112,7 +112,7 @@ class Visit:
             return JsonResponse({"detail": text, "status_code": 403}, status=403)
         return HttpResponse(text, status=403, content_type="text/plain")
 
-    def _home(self):
+    def home(self):
         """Lead a rater from the start page to the next clip."""
         projects = sorted(self.projects(), key=lambda p: (_left(p, self.user) == 0, p.id))
         if not projects:
@@ -120,6 +120,22 @@ class Visit:
                 "There is nothing to rate for you yet.", content_type="text/plain; charset=utf-8"
             )
         return HttpResponseRedirect(f"/projects/{projects[0].id}/data?labeling=1")
+
+    def only_me(self):
+        """The list of users, which the page needs, holding the rater alone."""
+        me = self.user
+        about = {"id": me.id, "email": me.email, "username": me.username, "avatar": None,
+                 "first_name": me.first_name, "last_name": me.last_name,
+                 "initials": me.get_initials()}  # fmt: skip
+        return JsonResponse([about], safe=False)
+
+    def no_list(self):
+        """An empty list, where the page asks for what raters have none of."""
+        return JsonResponse([], safe=False)
+
+    def no_pages(self):
+        """The same as a list in pages."""
+        return JsonResponse({"count": 0, "next": None, "previous": None, "results": []})
 
     def _is_plain(self):
         """JSON bodies only, so that what is checked here is what the view reads."""
@@ -286,6 +302,16 @@ class Visit:
         """A file uploaded to an own project: `upload/<project>/...`."""
         parts = posixpath.normpath(self.kwargs["filename"]).split("/")
         return len(parts) == 2 and self.owns(parts[0])
+
+
+# Answered by the guard in place of the view.
+INSTEAD = {
+    "main": Visit.home,
+    "project-index": Visit.home,
+    "user-list": Visit.only_me,
+    "ml-list": Visit.no_list,
+    "label_link-list": Visit.no_pages,
+}
 
 
 def _left(project, user):

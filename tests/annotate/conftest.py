@@ -1,0 +1,170 @@
+"""Small datasets with real clips, and a real Label Studio, for the tests of annotation."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+
+from caer_data import tables
+from caer_data.annotate import environment, places, server
+from caer_data.annotate.client import Server
+from caer_data.dataset import Dataset
+from caer_data.errors import CaerError
+from caer_data.progress import Reporter
+from caer_data.recipe import Recipe, dump
+
+FRAMES, FPS, WIDTH, HEIGHT = 50, 25, 320, 180
+
+# Encoder arguments of clips that a browser plays, and of those it does not.
+CODINGS = {
+    "playable": ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac", "-f", "mp4"),
+    "hevc": ("-c:v", "libx265", "-x265-params", "log-level=none", "-c:a", "aac", "-f", "mp4"),
+    "10-bit": ("-c:v", "libx264", "-pix_fmt", "yuv420p10le", "-c:a", "aac", "-f", "mp4"),
+    "4:4:4": ("-c:v", "libx264", "-pix_fmt", "yuv444p", "-c:a", "aac", "-f", "mp4"),
+    "avi": ("-c:v", "mpeg4", "-c:a", "mp3", "-f", "avi"),
+    "opus": ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "libopus", "-f", "mp4"),
+    "silent": ("-c:v", "libx264", "-pix_fmt", "yuv420p", "-an", "-f", "mp4"),
+}
+
+
+@functools.cache
+def _clip_bytes(coding: str, number: int) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "clip"
+        subprocess.run(
+            [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error",
+             "-f", "lavfi", "-i", f"testsrc2=size={WIDTH}x{HEIGHT}:rate={FPS}",
+             "-f", "lavfi", "-i", f"sine=frequency={300 + 60 * number}",
+             "-vf", f"hue=h={40 * number}", "-t", str(FRAMES / FPS), "-shortest",
+             *CODINGS[coding], str(target)],
+            check=True,
+        )  # fmt: skip
+        return target.read_bytes()
+
+
+def make_dataset(folder: Path, clips: int, codings: tuple[str, ...] = ()) -> Dataset:
+    """A built dataset of clips of two seconds; the first ones coded as asked for."""
+    dataset = Dataset(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    dataset.recipe_path.write_text(dump(Recipe()), encoding="utf-8")
+    rows, faces = [], []
+    for number in range(clips):
+        coding = codings[number] if number < len(codings) else "playable"
+        content = _clip_bytes(coding, number % 4)
+        path = f"clips/secret-show/c{number:05d}.{'avi' if coding == 'avi' else 'mp4'}"
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+        start = number * FRAMES
+        names = {
+            "clip_id": f"secret-show-s01e01-s{number:05d}-p0",
+            "shot_id": f"secret-show-s01e01-s{number:05d}",
+            "video_id": "secret-show-s01e01",
+            "track_id": f"secret-show-s01e01-s{number:05d}-t0",
+        }
+        rows.append(
+            {
+                **names, "show": "Secret Show", "episode": "s01e01",
+                "start_frame": start, "end_frame": start + FRAMES,
+                "start_pts": start, "end_pts": start + FRAMES,
+                "start_s": start / FPS, "end_s": (start + FRAMES) / FPS,
+                "status": "kept", "n_people": 1, "person_id": "secret-show-p0", "path": path,
+                "width": WIDTH, "height": HEIGHT, "fps": str(FPS), "frames": FRAMES,
+                "has_audio": coding != "silent", "bytes": len(content),
+                "sha256": hashlib.sha256(content).hexdigest(),
+            }
+        )  # fmt: skip
+        for frame in (start, start + 20):
+            faces.append(
+                {
+                    "track_id": names["track_id"], "frame": frame, "time_s": frame / FPS,
+                    "x1": 200.0, "y1": 60.0, "x2": 320.0, "y2": 200.0 + frame - start,
+                    "score": 0.9, "interpolated": False,
+                }
+            )  # fmt: skip
+    video = {
+        "video_id": "secret-show-s01e01", "show": "Secret Show", "episode": "s01e01",
+        "path": "Secret Show/s01e01.mkv", "status": "ok", "bytes": 1,
+        "width": 2 * WIDTH, "height": 2 * HEIGHT,
+    }  # fmt: skip
+    dataset.write(tables.VIDEOS, tables.frame(tables.VIDEOS, [video]))
+    dataset.write(tables.FACES, tables.frame(tables.FACES, faces))
+    dataset.write(tables.CLIPS, tables.frame(tables.CLIPS, rows))
+    return dataset
+
+
+@pytest.fixture
+def new_dataset(tmp_path: Path) -> Callable[..., Dataset]:
+    """Makes a dataset of some clips below the test's folder."""
+    return lambda clips, codings=(), name="dataset": make_dataset(tmp_path / name, clips, codings)
+
+
+def free_port() -> int:
+    """A port nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class Studio:
+    """A running Label Studio."""
+
+    url: str
+    folder: Path
+    server: Server
+
+
+@pytest.fixture(scope="session")
+def migrated() -> Path:
+    """Server folder whose database is set up; making it takes a minute, so it is kept."""
+    kept = places.cache_folder() / f"test-server-{environment.VERSION}"
+    if not kept.is_dir():
+        try:
+            environment.install(Reporter("quiet"))
+        except CaerError as error:
+            pytest.skip(f"no Label Studio to test with: {error}")
+        with tempfile.TemporaryDirectory() as folder:
+            fresh = Path(folder) / "server"
+            with server.running(fresh, "127.0.0.1", free_port(), Reporter("quiet")):
+                pass
+            shutil.copytree(fresh, kept)
+    return kept
+
+
+def _studio(migrated: Path, folder: Path, guard: bool) -> Iterator[Studio]:
+    shutil.copytree(migrated, folder, dirs_exist_ok=True)
+    before = os.environ.get("CAER_SERVER")
+    with server.running(folder, "127.0.0.1", free_port(), Reporter("quiet"), guard=guard) as (url, _):
+        access = places.read_access(folder)
+        assert access is not None
+        os.environ["CAER_SERVER"] = str(folder)
+        try:
+            yield Studio(url, folder, Server(url, access.token, files=folder / "files"))
+        finally:
+            if before is None:
+                os.environ.pop("CAER_SERVER", None)
+            else:
+                os.environ["CAER_SERVER"] = before
+
+
+@pytest.fixture(scope="session")
+def studio(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """The server as `caer-data annotate serve` runs it."""
+    yield from _studio(migrated, tmp_path_factory.mktemp("guarded"), guard=True)
+
+
+@pytest.fixture(scope="module")
+def open_studio(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
+    """The same server without the guard."""
+    yield from _studio(migrated, tmp_path_factory.mktemp("open"), guard=False)

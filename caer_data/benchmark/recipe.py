@@ -244,9 +244,10 @@ def vary(recipe: ModelRecipe, changes: Mapping[str, Any], where: str = "recipe")
     except ValidationError as error:
         problem = error.errors()[0]
         field = ".".join(str(part) for part in problem["loc"])
-        raise CaerError(
-            f"{where}: {field}: {problem['msg'].removeprefix('Value error, ')}"
-        ) from error
+        message = problem["msg"].removeprefix("Value error, ")
+        if not isinstance(problem.get("input"), Mapping):
+            message = f"{message} (found {problem['input']!r})"
+        raise CaerError(f"{where}: {field}: {message}") from error
 
 
 def _merge(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

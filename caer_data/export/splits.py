@@ -65,8 +65,7 @@ class Scheme:
     @property
     def targets(self) -> np.ndarray:
         """Shares that add up to one, shape (3,)."""
-        shares = np.asarray(self.shares, float)
-        return shares / shares.sum()
+        return np.asarray(self.shares, float) / sum(self.shares)
 
 
 def parse_shares(text: str) -> tuple[float, float, float]:
@@ -90,9 +89,7 @@ def parse_shares(text: str) -> tuple[float, float, float]:
     return numbers[0], numbers[1], numbers[2]
 
 
-def assign(
-    clips: pd.DataFrame, scheme: Scheme, kept: Mapping[str, str] | None = None
-) -> pd.Series:
+def assign(clips: pd.DataFrame, scheme: Scheme, kept: Mapping[str, str] | None = None) -> pd.Series:
     """Give every clip a split.
 
     Args:
@@ -251,9 +248,7 @@ def _greedy(
     return chosen
 
 
-def _folds(
-    clips: pd.DataFrame, member_of: np.ndarray, groups: int, scheme: Scheme
-) -> np.ndarray:
+def _folds(clips: pd.DataFrame, member_of: np.ndarray, groups: int, scheme: Scheme) -> np.ndarray:
     """Even folds of scikit-learn, dealt to the splits by their shares."""
     import warnings
 

@@ -1,0 +1,246 @@
+"""The audit of a release: does anything leak between its splits, and can a class be guessed?
+
+Every check is a function of the manifest alone, so that any release can be audited again, also one
+that others made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Final, Literal
+
+import numpy as np
+import pandas as pd
+
+from caer_data.emotions import EMOTIONS
+from caer_data.export import duplicates
+from caer_data.export.manifest import SPLITS
+
+WINDOW: Final = 16
+"""Frames of CAER-Net's input (paper, section 4.2)."""
+
+RATE: Final = 10
+"""Frames a second at which the input is sampled."""
+
+GUESSED: Final = 0.75
+"""Area under the ROC curve from which box sizes are said to give a class away; 0.5 is chance."""
+
+_FEWEST = 20
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One line of the audit.
+
+    Attributes:
+        check: what was looked at.
+        verdict: `ok`, `note` (a property to know of) or `finding` (something is wrong).
+        count: how many clips, groups or classes it concerns.
+        text: the sentence for people.
+    """
+
+    check: str
+    verdict: Literal["ok", "note", "finding"]
+    count: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.verdict:<8}{self.check}: {self.text}"
+
+
+def audit(manifest: pd.DataFrame) -> list[Verdict]:
+    """Audit one split of a manifest.
+
+    Args:
+        manifest: rows of `MANIFEST`, of layouts that share one split. Several files of a clip
+            (frames, other layouts) count once a split.
+
+    Returns:
+        A verdict a check, always the same checks in the same order.
+    """
+    clips = manifest.drop_duplicates(["clip_id", "split"])
+    return [
+        *(_straddling(clips, check, column) for check, column in _GROUPS[:1]),
+        _overlapping(clips),
+        *(_straddling(clips, check, column) for check, column in _GROUPS[1:]),
+        _near_duplicates(manifest),
+        _box_size_by_class(manifest),
+        _box_size_by_split(manifest),
+        _short(clips),
+        _balance(manifest),
+    ]
+
+
+def as_table(verdicts: dict[str, list[Verdict]]) -> pd.DataFrame:
+    """All verdicts, by the part of the release they are about."""
+    return pd.DataFrame(
+        [{"part": part, **asdict(line)} for part, lines in verdicts.items() for line in lines]
+    )
+
+
+def box_sizes(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Median height of the target's box over that of the frame, by class (rows) and split."""
+    sizes = manifest.pivot_table(
+        index="emotion", columns="split", values="face_height", aggfunc="median", observed=True
+    )
+    return sizes.reindex(index=[e for e in EMOTIONS if e in sizes.index]).reindex(
+        columns=[s for s in SPLITS if s in sizes.columns]
+    )
+
+
+_GROUPS: Final = (
+    ("same clip", "clip_id"),
+    ("same shot", "shot_id"),
+    ("same episode", "video_id"),
+    ("same show", "show"),
+    ("same person", "person_id"),
+)
+
+
+def _straddling(clips: pd.DataFrame, check: str, column: str) -> Verdict:
+    known = clips.dropna(subset=[column])
+    splits = known.groupby(column)["split"].nunique()
+    across = splits[splits > 1]
+    if across.empty:
+        return Verdict(check, "ok", 0, "in one split each")
+    inside = known[known[column].isin(across.index)]["clip_id"].nunique()
+    text = (
+        f"{len(across):,} of {len(splits):,} lie in more than one split "
+        f"({inside:,} of {clips['clip_id'].nunique():,} clips)"
+    )
+    return Verdict(check, "finding", len(across), text)
+
+
+def _overlapping(clips: pd.DataFrame) -> Verdict:
+    """Clips of one video that share time with a clip of another split."""
+    spans = clips.sort_values(["video_id", "start_pts", "end_pts", "clip_id"])
+    concerned: set[str] = set()
+    for _, of_video in spans.groupby("video_id", sort=False):
+        open_until: list[tuple[int, str, str]] = []
+        columns = ["start_pts", "end_pts", "split", "clip_id"]
+        for start, end, split, clip_id in of_video[columns].itertuples(index=False):
+            open_until = [entry for entry in open_until if entry[0] > start]
+            for _, other_split, other in open_until:
+                if other_split != split and other != clip_id:
+                    concerned |= {clip_id, other}
+            open_until.append((end, split, clip_id))
+    if not concerned:
+        return Verdict("overlapping time", "ok", 0, "no clip shares time with one of another split")
+    text = f"{len(concerned):,} clips share time with a clip of another split"
+    return Verdict("overlapping time", "finding", len(concerned), text)
+
+
+def _near_duplicates(manifest: pd.DataFrame) -> Verdict:
+    check = "near-duplicate pictures"
+    hashed = manifest.dropna(subset=["perceptual_hash"]).drop_duplicates(
+        ["clip_id", "split", "perceptual_hash"]
+    )
+    lists = hashed["perceptual_hash"].str.split()
+    values = [int(text, 16) for texts in lists for text in texts]
+    if not values:
+        return Verdict(check, "note", 0, "not looked for: no picture has a perceptual hash")
+    of_row = np.repeat(np.arange(len(hashed)), lists.str.len().to_numpy(int))
+    sides = hashed["split"].map(SPLITS.index).to_numpy(np.int64)[of_row]
+    partner = duplicates.pairs(np.array(values, np.uint64), sides)
+    concerned = np.flatnonzero(partner >= 0)
+    names = hashed["clip_id"].to_numpy(object)[of_row]
+    clips = len(set(names[concerned]))
+    total = hashed["clip_id"].nunique()
+    if not clips:
+        text = f"no clip looks like one of another split ({len(values):,} pictures compared)"
+        return Verdict(check, "ok", 0, text)
+    first = concerned[0]
+    text = (
+        f"{clips:,} of {total:,} clips have a picture that nearly equals one of another split "
+        f"(such as {names[first]} and {names[partner[first]]})"
+    )
+    return Verdict(check, "finding", clips, text)
+
+
+def _box_size_by_class(manifest: pd.DataFrame) -> Verdict:
+    """The shortcut in public CAER-S boxes: classes whose boxes came from another scale."""
+    sized = _one_size_a_clip(manifest)
+    told = {
+        emotion: (area, "")
+        for emotion in EMOTIONS
+        if (area := _area(sized, sized["emotion"] == emotion)) is not None
+    }
+    return _size_verdict("box size by class", told, "the size of a box tells {} from the rest")
+
+
+def _box_size_by_split(manifest: pd.DataFrame) -> Verdict:
+    sized = _one_size_a_clip(manifest)
+    told: dict[str, tuple[float, str]] = {}
+    for emotion in EMOTIONS:
+        of_class = sized[sized["emotion"] == emotion]
+        for split in SPLITS:
+            area = _area(of_class, of_class["split"] == split)
+            if area is not None:
+                told[emotion] = max(told.get(emotion, (0.5, "")), (area, split), key=_distance)
+    return _size_verdict(
+        "box size by split", told, "boxes of {} have another size in one split than in the others"
+    )
+
+
+def _one_size_a_clip(manifest: pd.DataFrame) -> pd.DataFrame:
+    """Median box size of each clip: its frames are not independent of each other."""
+    sized = manifest.dropna(subset=["face_height"])
+    keys = ["clip_id", "split", "emotion"]
+    return sized.groupby(keys, sort=False, as_index=False)["face_height"].median()
+
+
+def _distance(told: tuple[float, str]) -> float:
+    return abs(told[0] - 0.5)
+
+
+def _area(sized: pd.DataFrame, inside: pd.Series) -> float | None:
+    """Area under the ROC curve of the size as a guess; None with too few clips to say."""
+    from sklearn.metrics import roc_auc_score
+
+    if min(inside.sum(), (~inside).sum()) < _FEWEST:
+        return None
+    return float(roc_auc_score(inside, sized["face_height"]))
+
+
+def _size_verdict(check: str, told: dict[str, tuple[float, str]], sentence: str) -> Verdict:
+    if not told:
+        return Verdict(check, "note", 0, f"needs {_FEWEST} clips of a class to be looked at")
+    worst = max(told.values(), key=_distance)
+    given_away = [emotion for emotion, value in told.items() if _distance(value) >= GUESSED - 0.5]
+    if not given_away:
+        return Verdict(check, "ok", 0, f"no class stands out (AUC at most {_away(worst):.2f})")
+    text = f"{sentence.format(', '.join(given_away))} (AUC {_away(worst):.2f})"
+    return Verdict(check, "finding", len(given_away), text)
+
+
+def _away(told: tuple[float, str]) -> float:
+    return 0.5 + _distance(told)
+
+
+def _short(clips: pd.DataFrame) -> Verdict:
+    check = f"under {WINDOW} frames at {RATE} fps"
+    unique = clips.drop_duplicates("clip_id")
+    seconds = (unique["end_s"] - unique["start_s"]).to_numpy(float)
+    count = int((seconds < float(Fraction(WINDOW, RATE)) - 1e-9).sum())
+    if not count:
+        return Verdict(check, "ok", 0, "no clip is that short")
+    text = f"{count:,} of {len(unique):,} clips; their last frame is repeated to fill a window"
+    return Verdict(check, "note", count, text)
+
+
+def _balance(manifest: pd.DataFrame) -> Verdict:
+    units = manifest.drop_duplicates(["clip_id", "split"])
+    counts = pd.crosstab(units["split"], units["emotion"]).reindex(
+        columns=list(EMOTIONS), fill_value=0
+    )
+    missing = [f"{e} in {s}" for s in counts.index for e in EMOTIONS if counts.loc[s, e] == 0]
+    if missing:
+        text = f"no clip of {', '.join(missing)}"
+        return Verdict("class balance", "finding", len(missing), text)
+    total = counts.sum()
+    text = (
+        f"{total.idxmax()} {total.max() / total.sum():.1%} to {total.idxmin()} "
+        f"{total.min() / total.sum():.1%}; always guessing {total.idxmax()} scores that much"
+    )
+    return Verdict("class balance", "note", 0, text)

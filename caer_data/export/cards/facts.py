@@ -1,0 +1,155 @@
+"""What the pipeline knows about a dataset: the numbers on its cards."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, Final
+
+import pandas as pd
+
+from caer_data import __version__, tables
+from caer_data import recipe as recipes
+from caer_data.dataset import Dataset
+from caer_data.emotions import EMOTIONS
+from caer_data.errors import CaerError
+from caer_data.export.plan import Options, Plan
+
+_TOOLS: Final = ("av", "ImageHash", "numpy", "opencv-python-headless", "pandas", "pyarrow",
+                 "scikit-learn")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Facts for the cards; only plain values, so that equal datasets give equal cards.
+
+    Attributes:
+        name: the recipe's name.
+        about: what `release.json` says.
+        funnel: what was left after each step: pairs of a step and a count.
+        drops: why clips were dropped: triples of a stage, a reason and a count.
+        table1: clips, frames and share of each emotion (paper, table 1): one dict an emotion.
+        split: the split table: one dict a split.
+        agreement: alpha, its 95 % interval and Fleiss' kappa; empty if it cannot be measured.
+        raters: people whose answers count.
+        built_with: versions recorded when the dataset was built, as name and version.
+        exported_with: versions of this export.
+        recipe: YAML text.
+    """
+
+    name: str
+    about: dict[str, Any]
+    funnel: tuple[tuple[str, int], ...]
+    drops: tuple[tuple[str, str, int], ...]
+    table1: tuple[dict[str, Any], ...]
+    split: tuple[dict[str, Any], ...]
+    agreement: dict[str, float]
+    raters: int
+    built_with: tuple[tuple[str, str], ...]
+    exported_with: tuple[tuple[str, str], ...]
+    recipe: str
+
+
+def collect(dataset: Dataset, plan: Plan, options: Options) -> Facts:
+    """Read the facts of a dataset."""
+    recipe = dataset.recipe
+    used = recipe.model_copy(update={"export": options.settings, "seed": options.seed})
+    clips, labels = dataset.clips, dataset.labels
+    return Facts(
+        name=recipe.name,
+        about={
+            "name": recipe.name,
+            "layouts": list(dict.fromkeys(options.settings.layouts)),
+            "split": str(options.scheme),
+            "by": options.settings.by,
+            "media": options.media,
+            "rights": options.rights,
+            "made_up_ratings": bool(plan.clips["made_up"].any()),
+            "clips": len(plan.clips),
+            "shows": int(plan.clips["show"].nunique()),
+            "episodes": int(plan.clips["video_id"].nunique()),
+            "people": int(plan.clips["person_id"].nunique()),
+            "seconds": round(float((plan.clips["end_s"] - plan.clips["start_s"]).sum()), 3),
+        },
+        funnel=_funnel(dataset, clips, labels, plan),
+        drops=(*_reasons("build", clips), *_reasons("labels", labels)),
+        table1=_table1(plan.clips),
+        split=tuple(plan.reached.to_dict("records")),
+        agreement=_agreement(dataset, labels, clips, recipe.seed),
+        raters=_raters(plan.clips["votes"]),
+        built_with=_built_with(dataset),
+        exported_with=_versions(),
+        recipe=recipes.dump(used),
+    )
+
+
+def _funnel(
+    dataset: Dataset, clips: pd.DataFrame, labels: pd.DataFrame, plan: Plan
+) -> tuple[tuple[str, int], ...]:
+    videos = dataset.videos
+    return (
+        ("video files", len(videos)),
+        ("videos that could be read, each once", int((videos.status == "ok").sum())),
+        ("shots", len(dataset.shots)),
+        ("clips (shots or parts of them)", len(clips)),
+        ("clips kept by the filters", int((clips.status == "kept").sum())),
+        ("clips with a rating", len(labels)),
+        ("clips released", len(plan.clips)),
+    )
+
+
+def _reasons(stage: str, table: pd.DataFrame) -> tuple[tuple[str, str, int], ...]:
+    counts = table.loc[table.status == "dropped", "reason"].value_counts()
+    return tuple((stage, str(reason), int(counts[reason])) for reason in sorted(counts.index))
+
+
+def _table1(clips: pd.DataFrame) -> tuple[dict[str, Any], ...]:
+    rows = []
+    for emotion in EMOTIONS:
+        own = clips[clips["emotion"] == emotion]
+        row = {"emotion": emotion, "clips": len(own), "frames": int(own["frames"].sum())}
+        rows.append({**row, "share": len(own) / len(clips)})
+    return tuple(rows)
+
+
+def _agreement(
+    dataset: Dataset, labels: pd.DataFrame, clips: pd.DataFrame, seed: int
+) -> dict[str, float]:
+    if not dataset.has(tables.RATINGS):
+        return {}
+    from caer_data.annotate import agreement
+
+    measured = agreement.measure(dataset.ratings, labels, clips, seed=seed)
+    values = {
+        name: float(getattr(measured, name))
+        for name in ("alpha", "alpha_low", "alpha_high", "fleiss_kappa")
+    }
+    return {} if math.isnan(values["alpha"]) else values
+
+
+def _raters(votes: pd.Series) -> int:
+    return len({vote.split("=")[0] for text in votes for vote in text.split()})
+
+
+def _built_with(dataset: Dataset) -> tuple[tuple[str, str], ...]:
+    path = dataset.provenance_path
+    if not path.is_file():
+        return ()
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        versions = {name: known[name] for name in ("caer_data", "python", "ffmpeg")}
+        versions |= known["packages"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CaerError(f"{path}: cannot be read ({error}); run 'caer-data build' again") from error
+    return tuple(sorted((str(name), str(version)) for name, version in versions.items()))
+
+
+def _versions() -> tuple[tuple[str, str], ...]:
+    return (
+        ("caer-data", __version__),
+        ("python", platform.python_version()),
+        *((name, metadata.version(name)) for name in _TOOLS),
+    )

@@ -1,0 +1,51 @@
+"""`SHA256SUMS`: the hash of every file of a release, in the format that `sha256sum -c` reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from caer_data.errors import CaerError
+from caer_data.files import inside, sha256_of, write_text
+
+NAME: Final = "SHA256SUMS"
+
+_LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<path>.+)")
+
+
+def files_of(folder: Path) -> Iterator[Path]:
+    """Files of a release, in order, without the list itself."""
+    return (p for p in sorted(folder.rglob("*")) if not p.is_dir() and p != folder / NAME)
+
+
+def write(root: Path, known: dict[str, str] | None = None) -> None:
+    """List all files; hashes that are known already are not computed again."""
+    known = known or {}
+    lines = []
+    for path in files_of(root):
+        name = path.relative_to(root).as_posix()
+        lines.append(f"{known.get(name) or sha256_of(path)}  {name}\n")
+    write_text(root / NAME, "".join(lines))
+
+
+def read(root: Path) -> dict[str, str]:
+    """Hashes by path.
+
+    Raises:
+        CaerError: the list is missing or damaged, or names a file outside of the folder.
+    """
+    path = root / NAME
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CaerError(f"{path}: cannot be read; is {root} a release? ({error})") from error
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise CaerError(f"{path}:{number}: expected a hash, two spaces and a path")
+        inside(root, match["path"])
+        found[match["path"]] = match["sha256"]
+    return found

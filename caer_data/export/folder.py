@@ -1,0 +1,177 @@
+"""The folder of a release while it is made: beside its place, resumable, renamed when whole.
+
+.<name>.unfinished/
+  lock        held by the command that works here
+  key         what is being made; other contents are thrown away
+  done.jsonl  one line a finished clip
+  release/    becomes <name>
+.<name>.replaced/  the old release, for the moment between two renames
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from filelock import FileLock, Timeout
+
+from caer_data.errors import BusyError, CaerError
+from caer_data.files import explain_os_error, remove_leftovers, write_text
+
+ABOUT: Final = "release.json"
+"""Says what a release is; a folder with it is one that may be replaced."""
+
+
+class Unfinished:
+    """A release under way.
+
+    Attributes:
+        root: folder of its files.
+        done: results of clips that an earlier, interrupted call finished, by `clip_id`.
+    """
+
+    def __init__(self, home: Path, key: str) -> None:
+        self.root = home / "release"
+        self._home = home
+        self._journal = home / "done.jsonl"
+        if not _holds(home / "key", key):
+            shutil.rmtree(self.root, ignore_errors=True)
+            self._journal.unlink(missing_ok=True)
+            write_text(home / "key", key)
+        self.root.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(self.root)
+        self.done = self._read_journal()
+
+    def note(self, result: dict[str, Any]) -> None:
+        """Remember that a clip is finished; its files must be there already."""
+        try:
+            with self._journal.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(result) + "\n")
+        except OSError as error:
+            raise CaerError(explain_os_error(error, self._journal)) from error
+
+    def publish(self, target: Path) -> None:
+        """Put the whole release in its place; an old one is there until then."""
+        remove_leftovers(self.root)
+        replaced = _replaced(target)
+        try:
+            if target.exists() and any(target.iterdir()):
+                target.rename(replaced)
+            self.root.replace(target)
+        except OSError as error:
+            raise CaerError(explain_os_error(error, target)) from error
+        shutil.rmtree(replaced, ignore_errors=True)
+
+    def _read_journal(self) -> dict[str, dict[str, Any]]:
+        """Finished clips; a torn last line and lines whose files are gone do not count."""
+        done: dict[str, dict[str, Any]] = {}
+        if not self._journal.is_file():
+            return done
+        text = self._journal.read_text(encoding="utf-8")
+        whole = text[: text.rfind("\n") + 1]
+        if whole != text:
+            write_text(self._journal, whole)
+        for line in whole.splitlines():
+            result = json.loads(line)
+            if all(self._there(path, told) for path, told in result["files"].items()):
+                done[result["clip_id"]] = result
+        return done
+
+    def _there(self, path: str, told: dict[str, Any]) -> bool:
+        file = self.root / path
+        return "bytes" not in told or (file.is_file() and file.stat().st_size == told["bytes"])
+
+
+@contextmanager
+def unfinished(target: Path, key: str) -> Iterator[Unfinished]:
+    """Begin or continue a release; what an interruption leaves is continued by the next call.
+
+    Args:
+        target: where the release is to be.
+        key: hash of all that shapes the release.
+
+    Raises:
+        BusyError: another command makes a release there.
+        CaerError: the folder cannot be written.
+    """
+    home = target.with_name(f".{target.name}.unfinished")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CaerError(explain_os_error(error, home)) from error
+    lock = FileLock(home / "lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise BusyError(
+            f"{target}: another caer-data command is writing it; wait for it to end, or choose "
+            "another folder with -o"
+        ) from error
+    try:
+        _recover(target)
+        yield Unfinished(home, key)
+        shutil.rmtree(home, ignore_errors=True)
+    finally:
+        lock.release()
+
+
+def check_target(target: Path, dataset: Path, overwrite: bool) -> None:
+    """Refuse to write where something would be lost.
+
+    Raises:
+        CaerError: the folder holds the dataset or lies among its files, holds another release
+            and `overwrite` is off, or holds something that is not a release.
+    """
+    full, data = Path(os.path.realpath(target)), Path(os.path.realpath(dataset))
+    own = [data / name for name in ("clips", "tables", "work")]
+    if data.is_relative_to(full) or any(full.is_relative_to(folder) for folder in own):
+        raise CaerError(f"{target}: the dataset is there; choose another folder with -o")
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if not (target / ABOUT).is_file():
+        raise CaerError(f"{target}: is not empty and not a release; choose another folder with -o")
+    if not overwrite:
+        raise CaerError(
+            f"{target}: holds another release; choose another folder with -o, or replace it with "
+            "--overwrite"
+        )
+
+
+def about(target: Path) -> dict[str, Any]:
+    """What a release says of itself, or nothing if there is none.
+
+    Raises:
+        CaerError: the file is damaged.
+    """
+    path = target / ABOUT
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise CaerError(f"{path}: cannot be read ({error}); export the release again") from error
+    return values if isinstance(values, dict) else {}
+
+
+def _replaced(target: Path) -> Path:
+    return target.with_name(f".{target.name}.replaced")
+
+
+def _recover(target: Path) -> None:
+    """Finish what a kill interrupted between the two renames of `publish`."""
+    replaced = _replaced(target)
+    if not replaced.exists():
+        return
+    if target.exists():
+        shutil.rmtree(replaced, ignore_errors=True)
+    else:
+        replaced.rename(target)
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8") == text

@@ -1,0 +1,74 @@
+"""Which frames of a clip become pictures: spread over time, each the sharpest of its stretch."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+SPACING_S: Final = 0.5
+"""A clip gives at most one picture per half second: closer ones show nearly the same. With six a
+clip, the lengths of the paper's clips give its about 70 K pictures from 13.2 K clips."""
+
+_FACE_SIDE = 96
+
+
+def number(clips: pd.DataFrame, most: int) -> pd.Series:
+    """Pictures to take from each clip: one per `SPACING_S`, at least one, at most `most`."""
+    seconds = clips["frames"] / clips["fps"].map(lambda text: float(Fraction(text)))
+    return (seconds / SPACING_S).astype(int).clip(1, most)
+
+
+def stretches(clips: pd.DataFrame, boxes: pd.DataFrame, pictures: pd.Series) -> pd.DataFrame:
+    """Divide each clip into equal stretches and keep those in which the target has a box.
+
+    Args:
+        clips: `clip_id, frames`.
+        boxes: `BOXES` of these clips.
+        pictures: stretches of each clip, indexed like `clips`.
+
+    Returns:
+        `clip_id, from_frame, to_frame` (exclusive), by clip and time. One picture is taken from
+        each, and how many there are does not depend on what the pictures show.
+    """
+    counts = clips[["clip_id", "frames"]].assign(
+        pictures=np.minimum(pictures.to_numpy(int), clips["frames"].to_numpy(int))
+    )
+    found = boxes[["clip_id", "frame"]].merge(counts, on="clip_id")
+    found["stretch"] = found["frame"] * found["pictures"] // found["frames"]
+    found = found.drop_duplicates(["clip_id", "stretch"])
+    first = -(-found["stretch"] * found["frames"] // found["pictures"])
+    end = -(-(found["stretch"] + 1) * found["frames"] // found["pictures"])
+    chosen = found[["clip_id"]].assign(from_frame=first, to_frame=end)
+    return chosen.sort_values(["clip_id", "from_frame"], ignore_index=True)
+
+
+def sharpness(luma: npt.NDArray[np.uint8], box: npt.NDArray[Any]) -> float:
+    """Variance of the Laplacian of a face, its longer side scaled to 96 pixels.
+
+    The focus measure of Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy",
+    ICPR 2000; only faces of one clip are compared with it.
+
+    Args:
+        luma: brightness of the frame, shape (height, width).
+        box: x1, y1, x2, y2 in pixels.
+    """
+    x1, y1, x2, y2 = pixels(box, luma.shape[1], luma.shape[0])
+    face = luma[y1:y2, x1:x2]
+    scale = _FACE_SIDE / max(face.shape)
+    size = (max(1, round(face.shape[1] * scale)), max(1, round(face.shape[0] * scale)))
+    small = cv2.resize(face, size, interpolation=cv2.INTER_AREA)
+    return float(cv2.Laplacian(small, cv2.CV_32F).var())
+
+
+def pixels(box: npt.NDArray[Any], width: int, height: int) -> tuple[int, int, int, int]:
+    """Whole pixels that a box touches: inside of the picture and at least one each way."""
+    x1 = int(np.clip(np.floor(box[0]), 0, width - 1))
+    y1 = int(np.clip(np.floor(box[1]), 0, height - 1))
+    x2 = int(np.clip(np.ceil(box[2]), x1 + 1, width))
+    y2 = int(np.clip(np.ceil(box[3]), y1 + 1, height))
+    return x1, y1, x2, y2

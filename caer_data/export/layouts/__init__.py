@@ -1,0 +1,70 @@
+"""Layouts of a release, one module each.
+
+A layout has a word, `NAME`, and two functions. `plan` says which files there will be, from tables
+alone: `clip_id, split, layout, path`, for files in an archive `member`, for pictures `from_frame`
+and `to_frame`. `finish` writes what stands beside the media once they are there: lists, metadata,
+archives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+import pandas as pd
+
+from caer_data.recipe import Export
+
+WORDS: Final = ("caer", "caer-s", "caer-s-2019", "huggingface", "webdataset")
+"""Words for `--layout`."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the layouts are planned from.
+
+    Attributes:
+        clips: labelled clips with their `split`, by `clip_id`.
+        boxes: boxes of their targets, `BOXES`.
+        settings: the recipe's section on exports.
+        seed: seed of every draw.
+    """
+
+    clips: pd.DataFrame
+    boxes: pd.DataFrame
+    settings: Export
+    seed: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What is known once the clips have been worked on.
+
+    Attributes:
+        root: the release under way.
+        rows: the layout's rows of the manifest.
+        boxes: boxes of the targets, `BOXES`.
+        clip_files: media file of each clip, by `clip_id`.
+        media: footage is part of the release.
+    """
+
+    root: Path
+    rows: pd.DataFrame
+    boxes: pd.DataFrame
+    clip_files: dict[str, Path]
+    media: bool
+
+
+def module(word: str) -> ModuleType:
+    """The module of a layout."""
+    from caer_data.export.layouts import caer, caer_s, caer_s_2019, huggingface, webdataset
+
+    modules = (caer, caer_s, caer_s_2019, huggingface, webdataset)
+    return {m.NAME: m for m in modules}[word]
+
+
+def numbered(rows: pd.DataFrame, within: list[str]) -> pd.Series:
+    """Number rows from 1 in their order, anew within each group."""
+    return rows.groupby(within, sort=False).cumcount() + 1

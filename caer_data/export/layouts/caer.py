@@ -1,0 +1,24 @@
+"""CAER as it was released: `CAER/{train,validation,test}/{Anger,...}/0001.mp4`."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from caer_data.export.layouts import Finished, Wanted, numbered
+
+NAME = "caer"
+
+
+def plan(wanted: Wanted) -> pd.DataFrame:
+    """One video file a clip; avi and mp4 differ in the container only."""
+    rows = wanted.clips[["clip_id", "split", "emotion"]].copy()
+    number = numbered(rows, ["split", "emotion"])
+    rows["path"] = [
+        f"CAER/{split}/{emotion.capitalize()}/{n:04d}.{wanted.settings.container}"
+        for split, emotion, n in zip(rows["split"], rows["emotion"], number, strict=True)
+    ]
+    return rows.drop(columns="emotion").assign(layout=NAME)
+
+
+def finish(finished: Finished) -> None:
+    """Nothing stands beside the clips: the release's manifest tells what the original hid."""

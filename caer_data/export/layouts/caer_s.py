@@ -1,0 +1,52 @@
+"""CAER-S: frames of the clips, each in its clip's split, with the box lists that loaders read.
+
+`CAER-S/{train,validation,test}/{Anger,...}/0001.png` and, beside the split folders, one text file
+a split with a line a picture: `Anger/0001.png,0,x1,y1,x2,y2`.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from caer_data.export import frames
+from caer_data.export.layouts import Finished, Wanted, numbered
+from caer_data.files import write_text
+
+NAME = "caer-s"
+
+
+def plan(wanted: Wanted) -> pd.DataFrame:
+    """Some pictures a clip, spread over it in time, where its target has a box."""
+    count = frames.number(wanted.clips, wanted.settings.frames_per_clip)
+    rows = frames.stretches(wanted.clips, wanted.boxes, count)
+    rows = rows.merge(wanted.clips[["clip_id", "split", "emotion"]], on="clip_id", validate="m:1")
+    return picture_paths(rows, "CAER-S").assign(layout=NAME)
+
+
+def finish(finished: Finished) -> None:
+    """Write the box lists."""
+    write_lists(finished, "CAER-S")
+
+
+def picture_paths(rows: pd.DataFrame, folder: str) -> pd.DataFrame:
+    """Name the pictures in their order, from 0001 in each split and class."""
+    number = numbered(rows, ["split", "emotion"])
+    rows["path"] = [
+        f"{folder}/{split}/{emotion.capitalize()}/{n:04d}.png"
+        for split, emotion, n in zip(rows["split"], rows["emotion"], number, strict=True)
+    ]
+    return rows.drop(columns="emotion")
+
+
+def write_lists(finished: Finished, folder: str) -> None:
+    """Write `<folder>/<split>.txt`; paths in it start below the split's folder."""
+    for split, rows in finished.rows.groupby("split", sort=False):
+        prefix = f"{folder}/{split}/"
+        columns = zip(
+            rows["path"], rows["label"], rows["x1"], rows["y1"], rows["x2"], rows["y2"], strict=True
+        )
+        lines = [
+            f"{path.removeprefix(prefix)},{label},{x1},{y1},{x2},{y2}\n"
+            for path, label, x1, y1, x2, y2 in columns
+        ]
+        write_text(finished.root / folder / f"{split}.txt", "".join(lines))

@@ -1,0 +1,43 @@
+"""A video folder for `datasets.load_dataset`: clips and their metadata, one folder a split."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from caer_data.export.layouts import Finished, Wanted, numbered
+from caer_data.export.manifest import MANIFEST
+from caer_data.files import atomic_path
+
+NAME = "huggingface"
+
+_ELSEWHERE = {"layout", "path", "member", "frame", "split", "x1", "y1", "x2", "y2"}
+
+
+def plan(wanted: Wanted) -> pd.DataFrame:
+    """One video file a clip."""
+    rows = wanted.clips[["clip_id", "split"]].copy()
+    number = numbered(rows, ["split"])
+    rows["path"] = [
+        f"huggingface/{split}/{n:06d}.mp4" for split, n in zip(rows["split"], number, strict=True)
+    ]
+    return rows.assign(layout=NAME)
+
+
+def finish(finished: Finished) -> None:
+    """Write `metadata.parquet` beside the videos: `file_name` and the manifest's columns.
+
+    A release without footage has no video folder; its manifest is what is loaded.
+    """
+    if not finished.media:
+        return
+    schema = pa.schema(
+        [pa.field("file_name", pa.string(), nullable=False)]
+        + [field for field in MANIFEST.schema if field.name not in _ELSEWHERE]
+    )
+    for split, rows in finished.rows.groupby("split", sort=False):
+        data = rows.assign(file_name=rows["path"].str.rsplit("/", n=1).str[-1])[schema.names]
+        table = pa.Table.from_pandas(data, schema=schema, preserve_index=False)
+        with atomic_path(finished.root / NAME / str(split) / "metadata.parquet") as temporary:
+            pq.write_table(table, temporary)

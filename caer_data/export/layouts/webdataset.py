@@ -1,0 +1,94 @@
+"""Tar shards for training at scale: for each clip its video and a JSON file with all labels.
+
+Clips lie in the shards in a random order that the seed fixes, so that reading straight on is
+already shuffled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from typing import Any, Final
+
+import pandas as pd
+
+from caer_data.emotions import PROBABILITY_COLUMNS
+from caer_data.errors import CaerError
+from caer_data.export.layouts import Finished, Wanted
+from caer_data.files import atomic_path, explain_os_error
+
+NAME = "webdataset"
+
+SHARD_CLIPS: Final = 1000
+SHARD_BYTES: Final = 512 * 1024**2
+
+_TOLD = [
+    "clip_id", "split", "emotion", "label", "frames", "fps", "width", "height", "show", "episode",
+    "shot_id", "person_id", "start_s", "end_s", "votes", "confidence", "made_up",
+    *PROBABILITY_COLUMNS,
+]  # fmt: skip
+
+
+def plan(wanted: Wanted) -> pd.DataFrame:
+    """One member a clip; a shard ends after 1,000 clips or before it grows over 512 MB."""
+    rows = wanted.clips[["clip_id", "split", "bytes"]].copy()
+    rows["order"] = [
+        hashlib.sha256(f"{wanted.seed}:{clip_id}".encode()).hexdigest()
+        for clip_id in rows["clip_id"]
+    ]
+    rows = rows.sort_values(["split", "order"], ignore_index=True)
+    paths, members = [], []
+    for split, of_split in rows.groupby("split", sort=False):
+        shard, held, size = 0, 0, 0
+        for number, clip_bytes in enumerate(of_split["bytes"]):
+            if held and (held == SHARD_CLIPS or size + clip_bytes > SHARD_BYTES):
+                shard, held, size = shard + 1, 0, 0
+            held, size = held + 1, size + clip_bytes
+            paths.append(f"webdataset/{split}-{shard:06d}.tar")
+            members.append(f"{split}-{number:06d}.mp4")
+    return rows[["clip_id", "split"]].assign(path=paths, member=members, layout=NAME)
+
+
+def finish(finished: Finished) -> None:
+    """Write the shards, each whole or absent.
+
+    Raises:
+        CaerError: a clip cannot be read, or the disk is full.
+    """
+    if not finished.media:
+        return
+    boxes = dict(iter(finished.boxes.groupby("clip_id")))
+    for path, rows in finished.rows.groupby("path", sort=False):
+        with (
+            atomic_path(finished.root / str(path)) as temporary,
+            tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as shard,
+        ):
+            for row in rows.to_dict("records"):
+                clip = finished.clip_files[row["clip_id"]]
+                try:
+                    video = clip.read_bytes()
+                except OSError as error:
+                    raise CaerError(explain_os_error(error, clip)) from error
+                if hashlib.sha256(video).hexdigest() != row["sha256"]:
+                    raise CaerError(f"{clip}: changed while it was exported; run this again")
+                told = describe(row, boxes.get(row["clip_id"]))
+                _add(shard, row["member"], video)
+                _add(shard, f"{row['member'].removesuffix('.mp4')}.json", told)
+
+
+def describe(row: dict[str, Any], boxes: pd.DataFrame | None) -> bytes:
+    """JSON of one clip: labels, where it is from, and the target's box (or null) in each frame."""
+    told = {name: None if pd.isna(row[name]) else row[name] for name in _TOLD}
+    target: list[list[float] | None] = [None] * row["frames"]
+    if boxes is not None:
+        for box in boxes.itertuples():
+            target[box.frame] = [round(float(v), 2) for v in (box.x1, box.y1, box.x2, box.y2)]
+    return json.dumps({**told, "boxes": target}, ensure_ascii=False).encode()
+
+
+def _add(shard: tarfile.TarFile, name: str, data: bytes) -> None:
+    entry = tarfile.TarInfo(name)  # no time, no owner: equal clips give equal shards
+    entry.size = len(data)
+    shard.addfile(entry, io.BytesIO(data))

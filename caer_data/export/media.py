@@ -1,0 +1,225 @@
+"""All that one clip gives to a release, from one reading and one decode of its file."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from caer_data.errors import CaerError
+from caer_data.export.frames import pixels, sharpness
+from caer_data.files import atomic_path, explain_os_error
+
+HASHED_AT: Final = (1 / 8, 3 / 8, 5 / 8, 7 / 8)
+"""Places in a clip, as shares of its length, whose frames get a perceptual hash."""
+
+_FLAT: Final = 6.0
+"""Standard deviation of brightness (of 255) below which a picture is too flat to be compared."""
+
+# Run lengths over the "up" filter: on film as small as level 3 of the defaults, thrice as quick.
+_PNG = [
+    cv2.IMWRITE_PNG_COMPRESSION, 1,
+    cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP,
+    cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG to be made from the sharpest frame of a stretch of the clip."""
+
+    path: str
+    from_frame: int
+    to_frame: int
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be made of one clip.
+
+    Attributes:
+        clip_id: the clip.
+        source: its media file.
+        sha256: the file's hash by the dataset's tables; None if any file is accepted.
+        frames: frames that it must hold.
+        root: the release under way; paths are relative to it.
+        copies: files to be written with the clip's streams as they are, in the container that the
+            suffix names.
+        pictures: frames to be chosen.
+        boxes: `frame, x1, y1, x2, y2` of the target, pixels of the clip; shape (n, 5).
+        hash_frames: hash all decoded pictures.
+        write: write the files; otherwise only hash and choose.
+    """
+
+    clip_id: str
+    source: Path
+    sha256: str | None
+    frames: int
+    root: Path
+    copies: tuple[str, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    boxes: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 5), np.float32))
+    hash_frames: bool = True
+    write: bool = True
+
+
+@dataclass
+class _Best:
+    score: float
+    index: int
+    frame: Any
+
+
+def make(work: Work) -> dict[str, Any]:
+    """Do the work on one clip.
+
+    Returns:
+        `clip_id`, `sha256` and `bytes` of its file, `framehash` (SHA-256 over the planes of all
+        pictures), `perceptual_hash`, and `files`: for each path its `sha256, bytes` if written
+        and, for a picture, `frame, x1, y1, x2, y2, framehash, perceptual_hash`. Only strings and
+        numbers, fit for JSON.
+
+    Raises:
+        CaerError: the clip's file is missing, changed, damaged, or the disk is full.
+    """
+    data, sha256 = _read(work)
+    files: dict[str, dict[str, Any]] = {}
+    if work.write:
+        for relative in work.copies:
+            files[relative] = _save(work.root / relative, _contained(data, relative))
+    faces = {int(row[0]): row[1:] for row in work.boxes}
+    wanted = _candidates(work.pictures, faces)
+    places = {int(share * work.frames) for share in HASHED_AT}
+    best: dict[int, _Best] = {}
+    hashes: list[str] = []
+    digest = hashlib.sha256()
+    count = 0
+    for index, frame in enumerate(_decoded(work, data)):
+        count += 1
+        luma = plane(frame, 0)
+        for number in range(3 if work.hash_frames else 0):
+            digest.update(plane(frame, number).tobytes())
+        if index in places:
+            hashes.append(perceptual_hash(luma))
+        if index in wanted:
+            score = sharpness(luma, faces[index])
+            for position in wanted[index]:
+                if position not in best or score > best[position].score:
+                    best[position] = _Best(score, index, frame)
+    if count != work.frames:
+        raise CaerError(
+            f"{work.source}: holds {count} frames instead of {work.frames}; "
+            "run 'caer-data build' again"
+        )
+    for position, found in sorted(best.items()):
+        relative = work.pictures[position].path
+        files[relative] = _picture(work, relative, found, faces[found.index])
+    return {
+        "clip_id": work.clip_id,
+        "sha256": sha256,
+        "bytes": len(data),
+        "framehash": digest.hexdigest() if work.hash_frames else None,
+        "perceptual_hash": " ".join(filter(None, hashes)) or None,
+        "files": files,
+    }
+
+
+def _candidates(pictures: tuple[Picture, ...], faces: dict[int, Any]) -> dict[int, list[int]]:
+    """Positions of the pictures that each frame with a box may become."""
+    wanted: dict[int, list[int]] = {}
+    for position, picture in enumerate(pictures):
+        for index in range(picture.from_frame, picture.to_frame):
+            if index in faces:
+                wanted.setdefault(index, []).append(position)
+    return wanted
+
+
+def plane(frame: Any, number: int) -> npt.NDArray[np.uint8]:
+    """View of one plane of a decoded 8-bit frame, without its padding."""
+    stored = frame.planes[number]
+    rows = np.frombuffer(stored, np.uint8).reshape(stored.height, stored.line_size)
+    return rows[:, : stored.width]
+
+
+def perceptual_hash(luma: npt.NDArray[np.uint8]) -> str:
+    """64-bit pHash in hexadecimal; empty for a picture that is nearly of one brightness."""
+    import imagehash
+    from PIL import Image
+
+    small = cv2.resize(luma, (128, 128), interpolation=cv2.INTER_AREA)
+    if small.std() < _FLAT:
+        return ""
+    return str(imagehash.phash(Image.fromarray(small)))
+
+
+def _read(work: Work) -> tuple[bytes, str]:
+    try:
+        data = work.source.read_bytes()
+    except OSError as error:
+        raise CaerError(explain_os_error(error, work.source)) from error
+    sha256 = hashlib.sha256(data).hexdigest()
+    if work.sha256 not in (None, sha256):
+        raise CaerError(
+            f"{work.source}: changed since it was built; run 'caer-data build' to make it again"
+        )
+    return data, sha256
+
+
+def _decoded(work: Work, data: bytes) -> Iterator[Any]:
+    try:
+        with av.open(io.BytesIO(data), format="mp4") as container:
+            stream = container.streams.video[0]
+            stream.codec_context.thread_count = 1  # clips are decoded side by side
+            for frame in container.decode(stream):
+                yield frame if frame.format.name == "yuv420p" else frame.reformat(format="yuv420p")
+    except (av.FFmpegError, IndexError) as error:
+        raise CaerError(
+            f"{work.source}: cannot be decoded ({error}); run 'caer-data build' again"
+        ) from error
+
+
+def _picture(work: Work, relative: str, best: _Best, box: npt.NDArray[Any]) -> dict[str, Any]:
+    rgb = best.frame.to_ndarray(format="rgb24")
+    x1, y1, x2, y2 = pixels(box, rgb.shape[1], rgb.shape[0])
+    result: dict[str, Any] = {
+        "frame": best.index,
+        "framehash": hashlib.sha256(rgb.tobytes()).hexdigest(),
+        "perceptual_hash": perceptual_hash(plane(best.frame, 0)) or None,
+        "x1": x1, "y1": y1, "x2": x2, "y2": y2,
+    }  # fmt: skip
+    if work.write:
+        encoded = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), _PNG)[1]
+        result |= _save(work.root / relative, encoded.tobytes())
+    return result
+
+
+def _save(path: Path, data: bytes) -> dict[str, Any]:
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+    return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+
+
+def _contained(data: bytes, name: str) -> bytes:
+    """The clip in the container of a file name; streams are copied, not encoded again."""
+    suffix = Path(name).suffix
+    if suffix == ".mp4":
+        return data
+    target = io.BytesIO()
+    with (
+        av.open(io.BytesIO(data), format="mp4") as source,
+        av.open(target, "w", format=suffix[1:], options={"fflags": "+bitexact"}) as output,
+    ):
+        streams = {s.index: output.add_stream_from_template(s) for s in source.streams}
+        for packet in source.demux():
+            if packet.dts is not None:
+                packet.stream = streams[packet.stream.index]
+                output.mux(packet)
+    return target.getvalue()

@@ -1,0 +1,134 @@
+"""What a release will be, from tables alone: the split and every file, before any media is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from caer_data.dataset import Dataset
+from caer_data.errors import CaerError
+from caer_data.export import boxes, labelled, layouts, splits
+from caer_data.export.manifest import rows
+from caer_data.recipe import Export
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a release is to be.
+
+    Attributes:
+        settings: the recipe's section on exports, with what the command line changed.
+        seed: seed of the split and of every draw.
+        media: footage is part of it.
+        rights: the user's words on the right to share the footage; None if nothing was stated.
+        resplit: forget the split that was drawn before.
+        overwrite: an older release at the target may be replaced.
+        strict: a finding of the audit is a failure.
+        jobs: processes that work on clips.
+    """
+
+    settings: Export
+    seed: int
+    media: bool = True
+    rights: str | None = None
+    resplit: bool = False
+    overwrite: bool = False
+    strict: bool = False
+    jobs: int = 1
+
+    @property
+    def scheme(self) -> splits.Scheme:
+        """The way of splitting."""
+        return splits.Scheme(self.settings.split, self.settings.by, self.seed)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be in a release.
+
+    Attributes:
+        clips: labelled clips with their `split`.
+        sources: their videos, `SOURCES`.
+        boxes: boxes of their targets, `BOXES`.
+        files: rows of `MANIFEST`, and `from_frame, to_frame` where the file is a picture: it will
+            be one of these frames. What only the media tell is still empty.
+        reached: the split as asked for and as drawn.
+    """
+
+    clips: pd.DataFrame
+    sources: pd.DataFrame
+    boxes: pd.DataFrame
+    files: pd.DataFrame
+    reached: pd.DataFrame
+
+
+def plan(dataset: Dataset, options: Options) -> Plan:
+    """Draw the split of a dataset's labelled clips and list the files.
+
+    Raises:
+        CaerError: there is nothing to release, or the split is impossible.
+    """
+    clips = labelled.read(dataset)
+    sources = labelled.sources(dataset, clips)
+    of_targets = boxes.of_targets(clips, sources, dataset.faces)
+    kept = {} if options.resplit else assigned(dataset, options.scheme)
+    return of_tables(clips, sources, of_targets, options, kept)
+
+
+def of_tables(
+    clips: pd.DataFrame,
+    sources: pd.DataFrame,
+    of_targets: pd.DataFrame,
+    options: Options,
+    kept: Mapping[str, str] | None = None,
+) -> Plan:
+    """The same from tables: labelled clips, `SOURCES`, `BOXES`, and splits drawn before."""
+    clips = clips.assign(split=splits.assign(clips, options.scheme, kept))
+    wanted = layouts.Wanted(clips, of_targets, options.settings, options.seed)
+    planned = [
+        layouts.module(word).plan(wanted) for word in dict.fromkeys(options.settings.layouts)
+    ]
+    if sum(map(len, planned)) == 0:
+        raise CaerError("no frame of a labelled clip has a box of its target; run the build again")
+    listed = pd.concat(planned, ignore_index=True)
+    listed = listed.reindex(
+        columns=list(dict.fromkeys([*listed.columns, "from_frame", "to_frame"]))
+    )
+    spans = listed[["from_frame", "to_frame"]].astype("Int64")
+    files = pd.concat([rows(listed.drop(columns=list(spans)), clips), spans], axis=1)
+    files.loc[files["from_frame"].notna(), "frames"] = 1
+    return Plan(
+        clips, sources, of_targets, files, splits.reached(clips, clips["split"], options.scheme)
+    )
+
+
+def assigned(dataset: Dataset, scheme: splits.Scheme) -> dict[str, str]:
+    """Splits that were drawn before under a scheme, by `clip_id`."""
+    if not dataset.has(splits.ASSIGNED):
+        return {}
+    known = dataset.read(splits.ASSIGNED)
+    known = known[known["scheme"] == str(scheme)]
+    return dict(zip(known["clip_id"], known["split"], strict=True))
+
+
+def remember(dataset: Dataset, planned: Plan, options: Options) -> None:
+    """Keep the split in the dataset, so that later exports leave every clip where it is.
+
+    Raises:
+        BusyError: another command is writing in the dataset.
+    """
+    scheme = options.scheme
+    kept = {} if options.resplit else assigned(dataset, scheme)
+    now = dict(zip(planned.clips["clip_id"], planned.clips["split"], strict=True))
+    if kept | now == assigned(dataset, scheme):
+        return
+    own = pd.DataFrame(sorted((kept | now).items()), columns=["clip_id", "split"])
+    with dataset.lock():
+        parts = [own.assign(scheme=str(scheme))]
+        if dataset.has(splits.ASSIGNED):
+            others = dataset.read(splits.ASSIGNED)
+            parts.append(others[others["scheme"] != str(scheme)])
+        everything = pd.concat(parts).sort_values(["scheme", "clip_id"], ignore_index=True)
+        dataset.write(splits.ASSIGNED, everything)

@@ -1,0 +1,231 @@
+"""Make a release: work on the clips, check, describe, put it in its place."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from caer_data import __version__, tables
+from caer_data.dataset import Dataset
+from caer_data.errors import CaerError
+from caer_data.export import audit, cards, checksums, folder, layouts, media, parallel, plan
+from caer_data.export.layouts.caer_s_2019 import NAME as LEAKY
+from caer_data.export.manifest import BOXES, MANIFEST, SOURCES
+from caer_data.export.plan import Options, Plan
+from caer_data.files import atomic_path, inside, write_text
+from caer_data.progress import Reporter
+
+FORMAT: Final = 1
+"""Version of the files of a release."""
+
+
+class FindingsError(CaerError):
+    """The audit found something and `--strict` was given."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True)
+class ClipFile:
+    """Media of one clip: the file, its frames, and its hash where it is known."""
+
+    path: Path
+    frames: int
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Release:
+    """What came out.
+
+    Attributes:
+        folder: where it is.
+        plan: what it was made from.
+        manifest: its files, `MANIFEST`.
+        verdicts: the audit, by part: `release`, and the layout that has a split of its own.
+        new: it was made now; False if it was there already.
+    """
+
+    folder: Path
+    plan: Plan
+    manifest: pd.DataFrame
+    verdicts: dict[str, list[audit.Verdict]]
+    new: bool
+
+    @property
+    def findings(self) -> list[audit.Verdict]:
+        """What is wrong with it."""
+        return [v for lines in self.verdicts.values() for v in lines if v.verdict == "finding"]
+
+
+def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter) -> Release:
+    """Make a release of a dataset.
+
+    An interrupted call is continued by an equal one, and the outcome is the same byte for byte.
+
+    Raises:
+        CaerError: there is nothing to release, the split is impossible, a clip's file is gone or
+            changed, the target is taken, the disk is full.
+        FindingsError: `strict` was asked for and the audit found something; nothing was published.
+    """
+    planned = plan.plan(dataset, options)
+    facts = cards.collect(dataset, planned, options)
+    key = _key(planned, facts)
+    there = folder.about(target).get("key") == key
+    if not there:
+        folder.check_target(target, dataset.folder, options.overwrite)
+    with folder.unfinished(target, key) as under_way:
+        if there:
+            manifest = tables.read(MANIFEST, target / "manifest.parquet")
+        else:
+            clip_files = {
+                row.clip_id: ClipFile(inside(dataset.folder, row.path), row.frames, row.sha256)
+                for row in planned.clips.itertuples()
+            }
+            tasks = works(planned.files, planned.boxes, clip_files, under_way.root, options.media)
+            results = work(tasks, len(clip_files), under_way, options.jobs, reporter)
+            manifest = complete(planned.files, results)
+        release = Release(target, planned, manifest, audit_parts(manifest), not there)
+        if options.strict and release.findings:
+            raise FindingsError(
+                f"the audit has {len(release.findings)} findings and --strict was given, so "
+                f"{target} was not written: "
+                + "; ".join(f"{v.check}: {v.text}" for v in release.findings)
+            )
+        if not there:
+            paths = {clip_id: file.path for clip_id, file in clip_files.items()}
+            write(under_way.root, manifest, planned, paths, options.media)
+            container = options.settings.container
+            cards.write(under_way.root, facts, manifest, release.verdicts, container)
+            describe(under_way.root, {"key": key, **facts.about}, manifest)
+        plan.remember(dataset, planned, options)
+        if not there:
+            under_way.publish(target)
+    return release
+
+
+def works(
+    planned: pd.DataFrame,
+    of_targets: pd.DataFrame,
+    clip_files: Mapping[str, ClipFile],
+    root: Path,
+    write_files: bool,
+) -> Iterator[media.Work]:
+    """The work on each clip, by `clip_id`; arguments as in `Plan` and `media.Work`."""
+    numbers = of_targets[["frame", "x1", "y1", "x2", "y2"]].to_numpy("float32")
+    boxes_at = of_targets.groupby("clip_id", sort=False).indices
+    for clip_id, files in planned.groupby("clip_id", sort=True):
+        clip = clip_files[str(clip_id)]
+        pictures = files[files["from_frame"].notna()]
+        copies = files[files["from_frame"].isna()]
+        spans = zip(pictures["path"], pictures["from_frame"], pictures["to_frame"], strict=True)
+        yield media.Work(
+            clip_id=str(clip_id),
+            source=clip.path,
+            sha256=clip.sha256,
+            frames=clip.frames,
+            root=root,
+            copies=tuple(copies.loc[copies["member"].isna(), "path"]),
+            pictures=tuple(media.Picture(path, int(a), int(b)) for path, a, b in spans),
+            boxes=numbers[boxes_at.get(clip_id, [])],
+            hash_frames=len(copies) > 0,
+            write=write_files,
+        )
+
+
+def work(
+    tasks: Iterator[media.Work],
+    total: int,
+    under_way: folder.Unfinished,
+    jobs: int,
+    reporter: Reporter,
+) -> dict[str, dict[str, Any]]:
+    """Work on the clips that are not done yet; returns all results by `clip_id`."""
+    results = dict(under_way.done)
+    with reporter.stage("clips", total, "clips") as bar:
+        bar.advance(len(results))
+        missing = (task for task in tasks if task.clip_id not in under_way.done)
+        for result in parallel.run(media.make, missing, jobs):
+            under_way.note(result)
+            results[result["clip_id"]] = result
+            bar.advance(1, result["clip_id"])
+    return results
+
+
+def complete(planned: pd.DataFrame, results: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Fill in what the media told: the release's manifest, in the order of the plan.
+
+    Args:
+        planned: as `Plan.files`.
+        results: what `media.make` returned, by `clip_id`.
+    """
+    told = pd.DataFrame.from_dict(
+        {path: of_file for result in results.values() for path, of_file in result["files"].items()},
+        orient="index",
+    )
+    of_file = told.reindex(planned["path"]).reset_index(drop=True)
+    is_picture = planned["from_frame"].notna()
+    # the clip's own file, byte for byte, also where footage is left out or lies in an archive
+    is_clip = ~is_picture & (planned["member"].notna() | planned["path"].str.endswith(".mp4"))
+    filled = planned[MANIFEST.names].copy()
+    for name in ("frame", "x1", "y1", "x2", "y2", "sha256", "bytes", "framehash"):
+        if name in of_file:
+            filled[name] = of_file[name]
+    for name, rows in (
+        ("sha256", is_clip),
+        ("bytes", is_clip),
+        ("framehash", ~is_picture),
+        ("perceptual_hash", ~is_picture),
+    ):
+        of_clip = planned["clip_id"].map({clip_id: r[name] for clip_id, r in results.items()})
+        own = of_file.get(name)
+        filled[name] = of_clip.where(rows, own)
+    height = (filled["y2"] - filled["y1"]) / filled["height"]
+    filled["face_height"] = filled["face_height"].where(~is_picture, height)
+    return tables.to_pandas(tables.check(MANIFEST, filled))
+
+
+def audit_parts(manifest: pd.DataFrame) -> dict[str, list[audit.Verdict]]:
+    """Audit a release: layouts that have the clips' split together, the other one by itself."""
+    leaky = manifest["layout"] == LEAKY
+    parts = {"release": manifest[~leaky], LEAKY: manifest[leaky]}
+    return {part: audit.audit(files) for part, files in parts.items() if len(files)}
+
+
+def write(
+    root: Path,
+    manifest: pd.DataFrame,
+    planned: Plan,
+    clip_files: Mapping[str, Path],
+    media_too: bool,
+) -> None:
+    """Write tables and what the layouts put beside the media."""
+    tables.write(MANIFEST, manifest, root / "manifest.parquet")
+    tables.write(SOURCES, planned.sources, root / "sources.parquet")
+    tables.write(BOXES, planned.boxes, root / "boxes.parquet")
+    with atomic_path(root / "splits.csv") as temporary:
+        planned.reached.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+    for word, rows in manifest.groupby("layout", sort=False):
+        finished = layouts.Finished(root, rows, planned.boxes, dict(clip_files), media_too)
+        layouts.module(str(word)).finish(finished)
+
+
+def describe(root: Path, about: Mapping[str, Any], manifest: pd.DataFrame) -> None:
+    """Say what the release is, for programs, and list the hashes of all its files."""
+    values = {"format": FORMAT, "caer_data": __version__, **about}
+    write_text(root / folder.ABOUT, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+    known = manifest[manifest["member"].isna() & manifest["sha256"].notna()]
+    checksums.write(root, dict(zip(known["path"], known["sha256"], strict=True)))
+
+
+def _key(planned: Plan, facts: cards.Facts) -> str:
+    digest = hashlib.sha256(f"{FORMAT} {__version__} {facts}".encode())
+    for table in (planned.files, planned.sources, planned.boxes):
+        digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
+    return digest.hexdigest()

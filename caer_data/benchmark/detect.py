@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from caer_data.benchmark.pictures import sampled
+from caer_data.benchmark.pictures import box_at, sampled
 from caer_data.benchmark.samples import NO_BOXES, Boxes, Sample
 from caer_data.benchmark.shards import MAX_FACES, Work
 from caer_data.errors import CaerError
@@ -23,6 +24,7 @@ from caer_data.recipe import Faces
 
 SAMPLES_A_PIECE: Final = 64
 LOOKS_PER_SECOND: Final = 2.5  # as the build looks for faces; boxes between are interpolated
+_PICTURES: Final = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
 SAME_FACE: Final = 0.1  # overlap (IoU) at which a face 0.4 s later is the same one
 
 
@@ -32,8 +34,8 @@ def add_boxes(
     """Detect faces in samples and make the main one their target.
 
     The target is the largest face of the sample, followed from the frame where it is largest; the
-    rest are its others. A sample without a face keeps no box and is left out by the store. What was
-    found is cached in `folder`, a piece for every 64 samples.
+    rest are its others; a target that is known stays. A sample without a face keeps no box and is
+    left out by the store. What was found is cached in `folder`, a piece for every 64 samples.
 
     Raises:
         CaerError: the detector's weights are missing.
@@ -89,15 +91,16 @@ def _detect(path: Path, chunk: Sequence[Sample], faces: Faces) -> None:
         temporary.write_text(json.dumps(found))
 
 
-_PICTURES: Final = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
-
-
 def _work(sample: Sample, rows: list[list[float]]) -> Work:
-    from dataclasses import replace
-
     followed = follow(np.array(rows, np.float32).reshape(-1, 5))
+    if len(sample.boxes):
+        return Work(sample, tuple(f for f in followed if not _is_target(f, sample.boxes)))
     target, *others = followed or [NO_BOXES]
     return Work(replace(sample, boxes=target), tuple(others))
+
+
+def _is_target(face: Boxes, target: Boxes) -> bool:
+    return bool(np.mean([_iou(row[1:], box_at(target, int(row[0]))) for row in face]) > SAME_FACE)
 
 
 def follow(rows: Boxes) -> list[Boxes]:

@@ -60,6 +60,12 @@ def read(folder: Path, kind: Kind) -> Source:
             "or that holds CAER/ or CAER-S/"
         )
     tree = _tree(folder, kind)
+    if tree is None or not has(folder, kind):
+        raise CaerError(
+            f"{folder}: no {kind} in {TREES[kind]}/train; this model needs {kind}: run 'caer-data "
+            f"export --split --layout {LAYOUTS[kind]}', or 'caer-data rebuild' where the release "
+            "came without media"
+        )
     if (folder / "manifest.parquet").is_file() and tree != folder:
         source = _from_manifest(folder, tree, kind)
     else:
@@ -73,20 +79,25 @@ def read(folder: Path, kind: Kind) -> Source:
     return source
 
 
+def has(folder: Path, kind: Kind) -> bool:
+    """Whether a release holds clips, or pictures."""
+    tree = _tree(folder, kind)
+    return tree is not None and any(_media(tree / "train", kind))
+
+
 def class_of(folder_name: str) -> int | None:
     """Class id of a class folder's name, None where it is no class."""
     name = folder_name.lower()
     return LABELS.get(_ALIASES.get(name, name))
 
 
-def _tree(folder: Path, kind: Kind) -> Path:
-    for tree in (folder / TREES[kind], folder):
-        if any((tree / name).is_dir() for name in _SPLIT_FOLDERS["train"]):
-            return tree
-    raise CaerError(
-        f"{folder}: no {kind} here ({TREES[kind]}/train is missing); this model needs {kind}: "
-        f"run 'caer-data export --split --layout {LAYOUTS[kind]}'"
-    )
+def _tree(folder: Path, kind: Kind) -> Path | None:
+    """The folder that holds the split folders."""
+    return next((t for t in (folder / TREES[kind], folder) if (t / "train").is_dir()), None)
+
+
+def _media(folder: Path, kind: Kind) -> Iterator[Path]:
+    return (p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS[kind])
 
 
 def _from_manifest(folder: Path, tree: Path, kind: Kind) -> Source:
@@ -102,11 +113,6 @@ def _from_manifest(folder: Path, tree: Path, kind: Kind) -> Source:
             f"{folder / 'manifest.parquet'}: "
             + (f"unknown classes {unknown}" if unknown else f"lists nothing below {tree.name}/")
             + "; export the release again"
-        )
-    if not inside(folder, str(rows["path"].iloc[0])).is_file():
-        raise CaerError(
-            f"{folder}: {rows['path'].iloc[0]} is missing; a release without media is cut again "
-            "by 'caer-data rebuild' from the original shows"
         )
     boxes = _release_boxes(folder, tree) if kind == "clips" else {}
     samples = []

@@ -55,6 +55,7 @@ class Shots(_Section):
     threshold: float | None = Field(None, gt=0)
     min_frames: int = Field(5, ge=1, le=1000)
     width: int = Field(256, ge=64, le=1920)
+    refine: bool = True
 
 
 class Faces(_Section):
@@ -63,12 +64,14 @@ class Faces(_Section):
     detector: Literal["mmod", "hog", "scrfd", "yunet"] = "mmod"
     embedder: Literal["dlib", "arcface"] = "dlib"
     weights: str | None = None
+    weights_sha256: tuple[str, ...] = ()
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
     detector_size: int = Field(960, ge=160, le=4096)
     min_score: float | None = None
     min_face: float = Field(0.06, gt=0, lt=1)
     samples_per_second: float = Field(2.5, gt=0, le=60)
     first_look: int = Field(3, ge=1, le=100)
+    whole_frame_every_s: float = Field(1.6, ge=0, le=3600)
     min_iou: float = Field(0.3, ge=0, le=1)
     max_gap_s: float = Field(1.0, ge=0, le=60)
     min_detections: int = Field(2, ge=1, le=100)

@@ -14,7 +14,7 @@ import pandas as pd
 
 from caer_data import recipe as recipes
 from caer_data import tables
-from caer_data.build import faces
+from caer_data.build import faces, looking
 from caer_data.build.pieces import Pieces, key_of, read_json, write_json
 from caer_data.build.samples import LONGEST_SIDE, Samples, SampleWriter
 from caer_data.build.shots import ShotDetector
@@ -184,13 +184,13 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
     minimum = settings.min_score
     faces.find(
         shots=tables.read(tables.SHOTS, job.shots_folder / "shots.parquet"),
-        frames=faces.Frames(
+        frames=looking.Frames(
             samples=Samples(samples),
             times=(pts - pts[0]).astype(np.float64) * float(job.info.time_base),
             width=job.info.width,
             height=job.info.height,
         ),
-        models=faces.Models(
+        models=looking.Models(
             detector=detector,
             embedder=embedder,
             min_score=detector.min_score if minimum is None else minimum,

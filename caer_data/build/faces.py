@@ -19,38 +19,12 @@ import pyarrow as pa
 from caer_data import recipe as recipes
 from caer_data import tables
 from caer_data.build import tracking
-from caer_data.build.samples import Samples
-from caer_data.face_models.interface import Detections, Detector, Embedder, Picture
+from caer_data.build.looking import Frames, Models, look
+from caer_data.face_models.interface import Detections, Picture
 
-_BATCH = 8
 _THUMBNAIL = 320
 _PORTRAIT = 112
 _FACE = 96  # side at which sharpness is judged, px: the size of the face stream's input
-
-
-@dataclass(frozen=True)
-class Models:
-    """The face models in use, and the score from which a detection counts."""
-
-    detector: Detector
-    embedder: Embedder
-    min_score: float
-
-
-@dataclass(frozen=True)
-class Frames:
-    """A video's frames as the face stage needs them.
-
-    Attributes:
-        samples: sampled pictures.
-        times: time of every frame from the first, s.
-        width, height: displayed size, px; boxes are given at this size.
-    """
-
-    samples: Samples
-    times: npt.NDArray[np.float64]
-    width: int
-    height: int
 
 
 @dataclass
@@ -96,7 +70,7 @@ def find(
         if sampled:
             detections: dict[int, Detections] = {}
             if shot["end_frame"] - shot["start_frame"] >= min_frames:
-                detections = _detect(sampled, frames, models, settings)
+                detections = look(sampled, frames, models, settings)
             tracks = tracking.associate(
                 detections,
                 frames.times,
@@ -116,38 +90,6 @@ def find(
     stacked = np.array(found.embeddings, np.float32).reshape(size)
     np.save(folder / "embeddings.npy", stacked)
     write_json(folder / "thumbnails.json", found.thumbnails)
-
-
-def _detect(
-    sampled: list[int], frames: Frames, models: Models, settings: recipes.Faces
-) -> dict[int, Detections]:
-    """Detections of every sample of a shot, or nothing if the first look saw no face."""
-    count = min(settings.first_look, len(sampled))
-    places = np.linspace(0, len(sampled) - 1, 2 * count + 1)[1::2].round().astype(int)
-    look = sorted({sampled[p] for p in places})
-    detections = _detect_in(look, frames, models, settings)
-    if not any(len(d) for d in detections.values()):
-        return {}
-    rest = [frame for frame in sampled if frame not in detections]
-    detections |= _detect_in(rest, frames, models, settings)
-    return detections
-
-
-def _detect_in(
-    wanted: list[int], frames: Frames, models: Models, settings: recipes.Faces
-) -> dict[int, Detections]:
-    """Detections in pixels of the displayed frame, faces too small to matter left out."""
-    result = {}
-    for at in range(0, len(wanted), _BATCH):
-        batch = wanted[at : at + _BATCH]
-        pictures = [frames.samples.picture(frame) for frame in batch]
-        for frame, picture, seen in zip(
-            batch, pictures, models.detector.detect(pictures, models.min_score), strict=True
-        ):
-            high = (seen.boxes[:, 3] - seen.boxes[:, 1]) / picture.shape[0]
-            large = high >= settings.min_face
-            result[frame] = _scaled(_only(seen, large), frames.width / picture.shape[1])
-    return result
 
 
 def _describe(
@@ -279,13 +221,3 @@ def _thumbnail(
         str(folder / "thumbnails" / f"{shot_id}.jpg"), small, [cv2.IMWRITE_JPEG_QUALITY, 80]
     )
     found.thumbnails[shot_id] = sampled[place]
-
-
-def _only(seen: Detections, chosen: npt.NDArray[np.bool_]) -> Detections:
-    points = None if seen.points is None else seen.points[chosen]
-    return Detections(seen.boxes[chosen], seen.scores[chosen], points)
-
-
-def _scaled(seen: Detections, factor: float) -> Detections:
-    points = None if seen.points is None else seen.points * np.float32(factor)
-    return Detections(seen.boxes * np.float32(factor), seen.scores, points)

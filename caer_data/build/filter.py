@@ -7,6 +7,7 @@ the video: thresholds can change without looking at it again.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -90,7 +91,7 @@ def _parts(shot: dict[str, Any], fps: Fraction, max_seconds: float) -> list[tupl
     count = max(1, int(np.ceil((seconds - 0.5 / float(fps or 25)) / max_seconds)))
     count = min(count, end - start)
     edges = [start + (end - start) * n // count for n in range(count + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
 
 
 def _span(shot: dict[str, Any], start: int, end: int, timing: Timing) -> dict[str, Any]:

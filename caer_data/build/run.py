@@ -296,14 +296,15 @@ class _Run:
             self.reporter.warn(f"{clip_id}: {problem}")
         rows = clips.to_dict("records")
         for row in rows:
-            if row["clip_id"] in wanted:
-                clip = wanted[row["clip_id"]]
-                record = clip_stage.finished(folder, self._work, clip, settings)
-                if record is None:
-                    row |= {"status": "dropped", "reason": "failed"}
-                else:
-                    self.seconds["clips"] += record.pop("seconds")
-                    row |= record | {"path": clip.path}
+            clip = wanted.get(row["clip_id"])
+            if clip is None:
+                continue
+            record = clip_stage.finished(folder, self._work, clip, settings)
+            if record is None:
+                row.update(status="dropped", reason="failed")
+            else:
+                self.seconds["clips"] += record.pop("seconds")
+                row.update(record, path=clip.path)
         self._remove_others({row["path"] for row in rows if row["status"] == "kept"})
         return tables.frame(tables.CLIPS, [_without_na(row) for row in rows])
 

@@ -138,7 +138,7 @@ def _main(task: Task, pipe: Connection, lifeline: Connection) -> None:
         message = ("error", str(error))
     except MemoryError:
         message = ("error", "ran out of memory")
-    except Exception as error:  # noqa: BLE001 - any bug must cost one video, not the build
+    except Exception as error:  # any bug must cost one video, not the build
         place = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{os.path.basename(place.filename)}:{place.lineno}"  # noqa: PTH119
         message = ("error", f"unexpected {type(error).__name__} in {where}: {error}")

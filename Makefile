@@ -1,0 +1,56 @@
+# Two commands do everything on a fresh machine (Python 3.11 or newer, no GPU, no compiler):
+#
+#   make demo                 set up, make a small show of public-domain pictures, build it
+#   make demo SHOWS=raw/      the same on your own footage
+#   make test                 set up and pass the tests
+#
+# They work in .venv/ and change nothing outside this folder, but for `make test`, which installs
+# Debian's chromium for the browser tests where it may (as root) and it is not there.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: demo test lint browser clean
+
+demo: $(VENV)/.installed
+ifdef SHOWS
+	$(BIN)/caer-data build --shows "$(SHOWS)"
+else
+	$(BIN)/caer-data demo
+endif
+
+test: $(VENV)/.tested browser
+	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(TESTS)
+
+lint: $(VENV)/.tested
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/.created:
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed: make PYTHON=python3.12 ...')"
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+# torch goes first and by its exact version, so that a CPU build that pip already knows is taken.
+$(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
+	@echo "Setting up $(VENV) (a few minutes the first time)"
+	$(PIP) torch
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.tested: $(VENV)/.installed
+	$(PIP) --editable ".[test,lint]"
+	touch $@
+
+browser:
+	@if ! command -v chromium >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing chromium for the browser tests"; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null \
+			|| echo "chromium could not be installed: the browser tests will be skipped"; \
+	fi
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*

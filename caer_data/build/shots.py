@@ -1,49 +1,143 @@
-"""Find the shots of a video while it is decoded."""
+"""Stage 2: shots, from the frames of one decode.
+
+A shot is an uninterrupted take: the frames between two cuts. The shots of a video follow each other
+without gaps and cover every frame. Detectors get a counter as time, so that a variable frame rate
+does not move cuts; times come from the frames' own timestamps.
+
+Detectors: those of PySceneDetect (https://www.scenedetect.com), pyannote.video's displaced frame
+difference, TransNetV2.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from array import array
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
+from scenedetect import FrameTimecode
+from scenedetect.detectors import (
+    AdaptiveDetector,
+    ContentDetector,
+    HashDetector,
+    HistogramDetector,
+    ThresholdDetector,
+)
+
+from caer_data import recipe
+from caer_data.build.shot_dfd import DisplacedFrameDifference
+from caer_data.build.shot_refine import BoundaryFinder, Refined
+from caer_data.build.shot_transnet import TransNet
 from caer_data.media.decode import DecodedFrame
 from caer_data.media.probe import VideoInfo
-from caer_data.recipe import Shots
+
+_COUNTER: Final = Fraction(25)
+"""Rate of the frame counter that PySceneDetect is given; only whole frames are counted."""
 
 
 class ShotDetector:
-    """Fed every frame in order, gives the shots at the end."""
+    """Finds the shots of one video while its frames go by.
 
-    def __init__(self, settings: Shots, info: VideoInfo) -> None:
-        from scenedetect import AdaptiveDetector
+    Memory does not grow with the length of the video, but for eight bytes a frame of the shot that
+    is under way.
 
-        self._info = info
-        self._detector = AdaptiveDetector(min_scene_len=settings.min_frames)
-        self._size = (settings.width, max(16, round(settings.width * info.height / info.width)))
-        self._pts: list[int] = []
-        self._end = 0
-        self._cuts: list[int] = []
+    Raises:
+        CaerError: the recipe's detector is not installed.
+    """
+
+    def __init__(self, settings: recipe.Shots, info: VideoInfo) -> None:
+        self._finder = _finder(settings, info)
+        self._min_frames = settings.min_frames
+        self._time_base = info.time_base
+        self._rows: list[dict[str, Any]] = []
+        self._first_pts = 0
+        self._start = 0
+        self._pts = array("q")
+        self._end_pts = 0
 
     def push(self, frame: DecodedFrame) -> None:
-        """Take in the next frame."""
-        from scenedetect import FrameTimecode
-
+        """Take the next frame."""
+        if frame.index == 0:
+            self._first_pts = frame.pts
         self._pts.append(frame.pts)
-        self._end = frame.pts + frame.duration
-        cuts = self._detector.process_frame(FrameTimecode(frame.index, 25.0), frame.small(*self._size))
-        self._cuts += [cut.frame_num for cut in cuts]
+        self._end_pts = frame.pts + frame.duration
+        self._close(self._finder.push(frame.index, frame.small(*self._finder.size)))
 
     def finish(self) -> list[dict[str, Any]]:
-        """Rows of `shots` without their identifiers."""
-        from scenedetect import FrameTimecode
+        """Rows of the table `shots`, in order, without their identifiers; none without frames."""
+        self._close(self._finder.finish())
+        if self._pts:
+            self._add(len(self._pts), self._end_pts)
+        return self._rows
 
-        last = FrameTimecode(max(0, len(self._pts) - 1), 25.0)
-        self._cuts += [cut.frame_num for cut in self._detector.post_process(last)]
-        edges = sorted({0, *self._cuts, len(self._pts)})
-        pts = [*self._pts, self._end]
-        base = self._info.time_base
-        return [
+    def _close(self, cuts: list[int]) -> None:
+        for cut in cuts:
+            length = cut - self._start
+            if length >= self._min_frames:
+                self._add(length, self._pts[length])
+
+    def _add(self, length: int, end_pts: int) -> None:
+        start_pts, end = self._pts[0], self._start + length
+        self._rows.append(
             {
-                "start_frame": a, "end_frame": b, "start_pts": pts[a], "end_pts": pts[b],
-                "start_s": float((pts[a] - pts[0]) * base), "end_s": float((pts[b] - pts[0]) * base),
+                "start_frame": self._start,
+                "end_frame": end,
+                "start_pts": start_pts,
+                "end_pts": end_pts,
+                "start_s": float((start_pts - self._first_pts) * self._time_base),
+                "end_s": float((end_pts - self._first_pts) * self._time_base),
             }
-            for a, b in zip(edges[:-1], edges[1:], strict=True)
-        ]
+        )
+        del self._pts[:length]
+        self._start = end
+
+
+class SceneDetect:
+    """A detector of PySceneDetect, fed with a frame counter instead of the container's times."""
+
+    def __init__(self, detector: Any, size: tuple[int, int]) -> None:
+        self.size = size
+        self._detector = detector
+        self._last = FrameTimecode(0, _COUNTER)
+
+    def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[int]:
+        """Hand the picture to the detector."""
+        self._last = FrameTimecode(index, _COUNTER)
+        return [cut.frame_num for cut in self._detector.process_frame(self._last, picture)]
+
+    def finish(self) -> list[int]:
+        """Ask the detector for its last cuts."""
+        return [cut.frame_num for cut in self._detector.post_process(self._last)]
+
+
+def _finder(settings: recipe.Shots, info: VideoInfo) -> BoundaryFinder:
+    size = analysis_size(info, settings.width)
+    if settings.detector == "dfd":
+        return DisplacedFrameDifference(info, settings.threshold)
+    if settings.detector == "transnet":
+        return TransNet(settings.threshold)
+    make, threshold, default = _SCENE_DETECTORS[settings.detector]
+    limit = default if settings.threshold is None else settings.threshold
+    # Fades have no structure to compare, so they are left as PySceneDetect finds them.
+    if settings.refine and settings.detector != "threshold":
+        detector = make(**{threshold: limit, "min_scene_len": 0})
+        return Refined(SceneDetect(detector, size), settings.min_frames)
+    return SceneDetect(make(**{threshold: limit, "min_scene_len": settings.min_frames}), size)
+
+
+def analysis_size(info: VideoInfo, width: int) -> tuple[int, int]:
+    """Size of the pictures that are compared: at most `width` wide, never enlarged."""
+    scale = min(1.0, width / info.width)
+    return max(1, round(info.width * scale)), max(1, round(info.height * scale))
+
+
+# recipe's word: PySceneDetect's class, the name of its threshold, the threshold's default there
+_SCENE_DETECTORS: Final[dict[str, tuple[Callable[..., Any], str, float]]] = {
+    "adaptive": (AdaptiveDetector, "adaptive_threshold", 3.0),
+    "content": (ContentDetector, "threshold", 27.0),
+    "hash": (HashDetector, "threshold", 0.395),
+    "histogram": (HistogramDetector, "threshold", 0.05),
+    "threshold": (ThresholdDetector, "threshold", 12),
+}

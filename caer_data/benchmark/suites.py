@@ -10,7 +10,6 @@ from caer_data.benchmark.recipe import ModelRecipe, Preset, load, vary
 from caer_data.errors import CaerError
 from caer_data.files import slug
 
-
 Dataset = Literal["CAER", "CAER-S"]
 
 

@@ -61,7 +61,7 @@ class _PoolNormRelu(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(  # noqa: PLR0917 - autograd passes by position
+    def forward(
         ctx: Any, y: Tensor, gamma: Tensor, beta: Tensor, eps: float, pool: tuple[int, ...]
     ) -> tuple[Tensor, Tensor, Tensor]:
         mean, variance = _moments(y)

@@ -230,13 +230,13 @@ def _short(clips: pd.DataFrame) -> Verdict:
 
 
 def _balance(manifest: pd.DataFrame) -> Verdict:
-    units = manifest.drop_duplicates(["clip_id", "split"])
-    counts = pd.crosstab(units["split"], units["emotion"]).reindex(
+    files = manifest[manifest["layout"] == manifest["layout"].iloc[0]]
+    counts = pd.crosstab(files["split"], files["emotion"]).reindex(
         columns=list(EMOTIONS), fill_value=0
     )
     missing = [f"{e} in {s}" for s in counts.index for e in EMOTIONS if counts.loc[s, e] == 0]
     if missing:
-        text = f"no clip of {', '.join(missing)}"
+        text = f"no file of {', '.join(missing)}"
         return Verdict("class balance", "finding", len(missing), text)
     total = counts.sum()
     text = (

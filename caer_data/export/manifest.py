@@ -37,6 +37,8 @@ MANIFEST: Final = Table(
         Column("person_id", STRING, "the target person (a number, no name)", nullable=True),
         Column("start_s", FLOAT, "start, from the source's first frame", "s"),
         Column("end_s", FLOAT, "end, from the source's first frame", "s"),
+        Column("start_frame", INT, "first frame of the source", "frames"),
+        Column("end_frame", INT, "one past the last frame of the source", "frames"),
         Column("start_pts", INT, "timestamp of the clip's first frame", "time_base"),
         Column("end_pts", INT, "timestamp one past the clip's last frame", "time_base"),
         Column("source_sha256", STRING, "hash of the source video"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -89,7 +89,9 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
                 for row in planned.clips.itertuples()
             }
             tasks = works(planned.files, planned.boxes, clip_files, under_way.root, options.media)
-            results = work(tasks, len(clip_files), under_way, options.jobs, reporter)
+            missing = (task for task in tasks if task.clip_id not in under_way.done)
+            running = parallel.run(media.make, missing, options.jobs)
+            results = gather(running, len(clip_files), under_way, reporter)
             manifest = complete(planned.files, results)
         release = Release(target, planned, manifest, audit_parts(manifest), not there)
         if options.strict and release.findings:
@@ -99,11 +101,11 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
                 + "; ".join(f"{v.check}: {v.text}" for v in release.findings)
             )
         if not there:
-            paths = {clip_id: file.path for clip_id, file in clip_files.items()}
-            write(under_way.root, manifest, planned, paths, options.media)
+            root, boxes = under_way.root, planned.boxes
+            write(root, manifest, planned.sources, boxes, facts, clip_files)
             container = options.settings.container
             cards.write(under_way.root, facts, manifest, release.verdicts, container)
-            describe(under_way.root, {"key": key, **facts.about}, manifest)
+            describe(under_way.root, key, facts, manifest)
         plan.remember(dataset, planned, options)
         if not there:
             under_way.publish(target)
@@ -139,20 +141,22 @@ def works(
         )
 
 
-def work(
-    tasks: Iterator[media.Work],
+def gather(
+    running: Iterator[dict[str, Any]],
     total: int,
     under_way: folder.Unfinished,
-    jobs: int,
     reporter: Reporter,
 ) -> dict[str, dict[str, Any]]:
-    """Work on the clips that are not done yet; returns all results by `clip_id`."""
+    """Collect results of clips as they come, by `clip_id`, with those of an earlier call.
+
+    A result with `failed` is not remembered: the next call tries the clip again.
+    """
     results = dict(under_way.done)
     with reporter.stage("clips", total, "clips") as bar:
         bar.advance(len(results))
-        missing = (task for task in tasks if task.clip_id not in under_way.done)
-        for result in parallel.run(media.make, missing, jobs):
-            under_way.note(result)
+        for result in running:
+            if "failed" not in result:
+                under_way.note(result)
             results[result["clip_id"]] = result
             bar.advance(1, result["clip_id"])
     return results
@@ -201,24 +205,27 @@ def audit_parts(manifest: pd.DataFrame) -> dict[str, list[audit.Verdict]]:
 def write(
     root: Path,
     manifest: pd.DataFrame,
-    planned: Plan,
-    clip_files: Mapping[str, Path],
-    media_too: bool,
+    sources: pd.DataFrame,
+    of_targets: pd.DataFrame,
+    facts: cards.Facts,
+    clip_files: Mapping[str, ClipFile],
 ) -> None:
-    """Write tables and what the layouts put beside the media."""
+    """Write the tables and what the layouts put beside the media."""
     tables.write(MANIFEST, manifest, root / "manifest.parquet")
-    tables.write(SOURCES, planned.sources, root / "sources.parquet")
-    tables.write(BOXES, planned.boxes, root / "boxes.parquet")
+    tables.write(SOURCES, sources, root / "sources.parquet")
+    tables.write(BOXES, of_targets, root / "boxes.parquet")
     with atomic_path(root / "splits.csv") as temporary:
-        planned.reached.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+        reached = pd.DataFrame(list(facts.split))
+        reached.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
+    paths = {clip_id: file.path for clip_id, file in clip_files.items()}
     for word, rows in manifest.groupby("layout", sort=False):
-        finished = layouts.Finished(root, rows, planned.boxes, dict(clip_files), media_too)
+        finished = layouts.Finished(root, rows, of_targets, paths, facts.about["media"])
         layouts.module(str(word)).finish(finished)
 
 
-def describe(root: Path, about: Mapping[str, Any], manifest: pd.DataFrame) -> None:
+def describe(root: Path, key: str, facts: cards.Facts, manifest: pd.DataFrame) -> None:
     """Say what the release is, for programs, and list the hashes of all its files."""
-    values = {"format": FORMAT, "caer_data": __version__, **about}
+    values = {"format": FORMAT, "caer_data": __version__, "key": key, "facts": asdict(facts)}
     write_text(root / folder.ABOUT, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
     known = manifest[manifest["member"].isna() & manifest["sha256"].notna()]
     checksums.write(root, dict(zip(known["path"], known["sha256"], strict=True)))

@@ -8,6 +8,7 @@ archives.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +20,9 @@ from caer_data.recipe import Export
 
 WORDS: Final = ("caer", "caer-s", "caer-s-2019", "huggingface", "webdataset")
 """Words for `--layout`."""
+
+FOLDERS: Final = re.compile(r"(CAER|CAER-S|CAER-S-2019|huggingface|webdataset)/[\w./-]+", re.ASCII)
+"""Paths of the files of all layouts."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,121 @@
+"""`caer-data verify`: is a release still what its manifest says?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from caer_data import progress
+from caer_data.errors import CaerError
+from caer_data.progress import Reporter
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SHOWN = 20
+
+
+class DamagedError(CaerError):
+    """Files of a release are missing, changed or unknown."""
+
+    exit_code = 1
+
+
+@click.command()
+@click.argument("release", type=click.Path(path_type=Path), default="release")
+@progress.options
+def command(release: Path, reporter: Reporter) -> None:
+    """Check every file of RELEASE against its manifest and its list of hashes."""
+    files, problems = verify(release, reporter)
+    reporter.result({"release": str(release), "files": files, "problems": problems})
+    if problems:
+        shown = "\n  ".join(problems[:_SHOWN])
+        more = f"\n  and {len(problems) - _SHOWN:,} more" if len(problems) > _SHOWN else ""
+        raise DamagedError(
+            f"{release}: {len(problems):,} problems in {files:,} files; fetch or export the "
+            f"release again:\n  {shown}{more}"
+        )
+    reporter.say(f"{release}: all {files:,} files are as the manifest says.")
+
+
+def verify(release: Path, reporter: Reporter) -> tuple[int, list[str]]:
+    """Hash all files of a release; returns their number and what is wrong, in order.
+
+    Raises:
+        CaerError: the folder is not a release, or its lists cannot be read.
+    """
+    from caer_data import tables
+    from caer_data.export import checksums, folder
+    from caer_data.export.manifest import MANIFEST
+
+    about = folder.about(release)
+    if not about:
+        raise CaerError(f"{release}: not a release (it has no {folder.ABOUT}); give its folder")
+    listed = checksums.read(release)
+    problems = _against_list(release, listed, reporter)
+    manifest = tables.read(MANIFEST, release / "manifest.parquet")
+    if about["facts"]["about"]["media"]:
+        problems += _against_manifest(release, manifest, listed)
+    return len(listed), sorted(problems)
+
+
+def _against_list(release: Path, listed: dict[str, str], reporter: Reporter) -> list[str]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from caer_data.export import checksums, parallel
+    from caer_data.files import sha256_of
+
+    def problem(name: str) -> str | None:
+        path = release / name
+        if not path.is_file():
+            return f"{name}: missing"
+        return None if sha256_of(path) == listed[name] else f"{name}: changed"
+
+    found = {path.relative_to(release).as_posix() for path in checksums.files_of(release)}
+    problems = [f"{name}: not part of the release" for name in found - listed.keys()]
+    # hashing leaves Python's lock alone, so threads use all cores
+    with (
+        ThreadPoolExecutor(parallel.cores()) as pool,
+        reporter.stage("files", len(listed), "files") as bar,
+    ):
+        for answer in pool.map(problem, listed):
+            problems += [answer] if answer else []
+            bar.advance(1)
+    return problems
+
+
+def _against_manifest(release: Path, manifest: pd.DataFrame, listed: dict[str, str]) -> list[str]:
+    """Does the list of hashes say the same as the manifest, and what do the shards hold?"""
+    plain = manifest[manifest["member"].isna()]
+    problems = [
+        f"{path}: the manifest has another hash than the list"
+        for path, sha256 in zip(plain["path"], plain["sha256"], strict=True)
+        if listed.get(path) != sha256
+    ]
+    packed = manifest[manifest["member"].notna()]
+    for path, members in packed.groupby("path", sort=False):
+        wanted = dict(zip(members["member"], members["sha256"], strict=True))
+        problems += _in_shard(release / str(path), str(path), wanted)
+    return problems
+
+
+def _in_shard(shard: Path, name: str, wanted: dict[str, str]) -> list[str]:
+    import hashlib
+    import tarfile
+
+    found: dict[str, str] = {}
+    try:
+        with tarfile.open(shard, "r:") as archive:
+            for entry in archive:
+                stream = archive.extractfile(entry) if entry.isfile() else None
+                if stream is not None and entry.name in wanted:
+                    found[entry.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    except (OSError, tarfile.TarError) as error:
+        return [f"{name}: cannot be read as a tar file ({error})"]
+    return [
+        f"{name}: {member} is {'changed' if member in found else 'missing'}"
+        for member, sha256 in wanted.items()
+        if found.get(member) != sha256
+    ]

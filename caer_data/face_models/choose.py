@@ -11,9 +11,10 @@ def create_detector(faces: Faces, threads: int) -> Detector:
     """Load the detector that a recipe chooses.
 
     Args:
-        faces: the recipe's section; `detector`, `detector_size`, `weights` and `provider` count.
-        threads: processor cores to use. For the detectors that run in torch this is set for the
-            whole process.
+        faces: the recipe's section; `detector`, `detector_size`, `weights`, `weights_sha256` and
+            `provider` count.
+        threads: processor cores to use. For models that run in torch, and for YuNet, which OpenCV
+            runs, this is set for the whole process.
 
     Raises:
         CaerError: a model file or a library is missing, damaged or unknown.
@@ -27,17 +28,41 @@ def create_detector(faces: Faces, threads: int) -> Detector:
         from caer_data.face_models.hog import HogDetector
 
         return HogDetector(faces.detector_size)
-    raise CaerError(f"faces.detector: no detector '{faces.detector}' yet")
+    from caer_data.face_models import onnx, weights
+
+    if faces.detector == "scrfd":
+        from caer_data.face_models.scrfd import ScrfdDetector
+
+        model = onnx.load(weights.local(faces, "scrfd"), faces.provider, threads)
+        return ScrfdDetector(model, faces.detector_size)
+    import cv2
+
+    from caer_data.face_models.yunet import YunetDetector
+
+    cv2.setNumThreads(threads)
+    return YunetDetector(weights.local(faces, "yunet"), faces.detector_size)
 
 
 def create_embedder(faces: Faces, threads: int) -> Embedder:
-    """Load the embedder that a recipe chooses; arguments and errors as in `create_detector`."""
+    """Load the embedder that a recipe chooses; arguments and errors as in `create_detector`.
+
+    Raises:
+        CaerError: also where the recipe's detector does not give the points the embedder needs.
+    """
     if faces.embedder == "dlib":
         _set_torch_threads(threads)
         from caer_data.face_models.dlib_embedder import DlibEmbedder
 
         return DlibEmbedder()
-    raise CaerError(f"faces.embedder: no embedder '{faces.embedder}' yet")
+    if faces.detector not in ("scrfd", "yunet"):
+        raise CaerError(
+            f"faces.embedder: 'arcface' needs five points of each face, which the detector "
+            f"'{faces.detector}' does not give; choose 'scrfd' or 'yunet', or the embedder 'dlib'"
+        )
+    from caer_data.face_models import onnx, weights
+    from caer_data.face_models.arcface import ArcfaceEmbedder
+
+    return ArcfaceEmbedder(onnx.load(weights.local(faces, "arcface"), faces.provider, threads))
 
 
 def _set_torch_threads(threads: int) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from caer_data.face_models.interface import Detections, Floats, Picture
+from caer_data.face_models.interface import Detections, Picture
+
+Reals = npt.NDArray[Any]
 
 
 def resize(picture: Picture, long_side: int) -> tuple[Picture, float, float]:
@@ -23,12 +26,12 @@ def resize(picture: Picture, long_side: int) -> tuple[Picture, float, float]:
     return resized, size[0] / width, size[1] / height
 
 
-def best_first(boxes: Floats, scores: Floats) -> npt.NDArray[np.intp]:
+def best_first(boxes: Reals, scores: Reals) -> npt.NDArray[np.intp]:
     """Order of falling score; equal scores from the top left, so that the order never varies."""
     return np.lexsort((boxes[:, 0], boxes[:, 1], -scores))
 
 
-def suppress(boxes: Floats, scores: Floats, max_iou: float) -> npt.NDArray[np.intp]:
+def suppress(boxes: Reals, scores: Reals, max_iou: float) -> npt.NDArray[np.intp]:
     """Non-maximum suppression: which boxes to keep, best first.
 
     A box is left out where its intersection over union with a better one is above `max_iou`.
@@ -48,7 +51,7 @@ def suppress(boxes: Floats, scores: Floats, max_iou: float) -> npt.NDArray[np.in
 
 
 def detections(
-    boxes: Floats, scores: Floats, max_iou: float, points: Floats | None = None
+    boxes: Reals, scores: Reals, max_iou: float, points: Reals | None = None
 ) -> Detections:
     """Suppress overlapping boxes and hand back the rest, best first."""
     kept = suppress(boxes, scores, max_iou)

@@ -28,6 +28,7 @@ class MmodDetector:
     def __init__(self, size: int) -> None:
         self.size = size
         self.warnings: list[str] = []
+        self._halved = _multiplies_bfloat16()
         self.network = DetectorNetwork(embedded("mmod_human_face_detector.dat")).eval()
 
     def detect(
@@ -60,14 +61,16 @@ class MmodDetector:
         padded = stack(
             [cv2.copyMakeBorder(p, edge, edge, edge, edge, cv2.BORDER_CONSTANT) for p in level]
         )
-        with torch.inference_mode():
-            scores = self.network(torch.from_numpy(padded).permute(0, 3, 1, 2).float()).numpy()
+        pixels = torch.from_numpy(padded).permute(0, 3, 1, 2).float()
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self._halved):
+            scores = self.network(pixels).numpy()
         result = []
         half = self.network.window / 2
         for picture in scores:
             y, x = np.nonzero(picture >= min_score)
-            centres = np.stack([x, y], axis=1) * self.network.stride + self.network.offset - _EDGE
-            centres = centres + 0.5  # the middle of that pixel
+            cells = np.stack([x, y], axis=1)
+            # Half a pixel more: a centre is the middle of its pixel, a box begins at pixel edges.
+            centres = cells * self.network.stride + (self.network.offset - _EDGE + 0.5)
             result.append(
                 np.concatenate(
                     [centres - half, centres + half, picture[y, x, None]], axis=1
@@ -78,3 +81,9 @@ class MmodDetector:
     def _result(self, rows: list[npt.NDArray[np.float32]]) -> Detections:
         every = np.concatenate(rows) if rows else np.zeros((0, 5), dtype=np.float32)
         return detections(every[:, :4], every[:, 4], self.network.max_iou)
+
+
+def _multiplies_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 itself: twice as fast, scores differ by 0.02."""
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # new in torch 2.10
+    return bool(capabilities.get("avx512_bf16"))

@@ -1,15 +1,69 @@
-"""Where model files come from: the embedded ones, and files in a folder the user names."""
+"""Where model files come from: the embedded ones, and files in a folder the user names.
+
+Nothing here downloads anything. The embedded models come with the package face_recognition_models,
+which pip installs. Other models are files that the user has: `faces.weights` in the recipe, or the
+environment variable CAER_INSIGHTFACE_DIR, names a file or a folder, such as an unpacked InsightFace
+model pack. The package insightface itself is not needed. A model file is a program that a large
+library runs, so a file is loaded only if its SHA-256 is known here or written in the recipe.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import importlib.util
+import os
+from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 from caer_data.errors import CaerError
+from caer_data.files import explain_os_error
+from caer_data.recipe import Faces
 
-EMBEDDED_PACKAGE = "face_recognition_models"
+EMBEDDED_PACKAGE: Final = "face_recognition_models"
+FOLDER_VARIABLE: Final = "CAER_INSIGHTFACE_DIR"
+
+LocalModel = Literal["scrfd", "yunet", "arcface"]
+
+_INSIGHTFACE_LICENCE = "InsightFace's model packs are for non-commercial research only"
+_YUNET_LICENCE = "Apache-2.0"
+
+_FILE_NAMES: Final[dict[LocalModel, tuple[str, ...]]] = {
+    "scrfd": ("det_*.onnx", "scrfd_*.onnx"),
+    "yunet": ("*yunet*.onnx",),
+    "arcface": ("w600k_*.onnx",),
+}
+
+# Beginning of the SHA-256 of each published file. Sixteen hexadecimal digits or more where the
+# whole file has been seen, eight where only the publisher's list has.
+_KNOWN: Final[dict[str, tuple[LocalModel, str]]] = {
+    "5e4447f50245bbd7966bd6c0fa52938c61474a04ec7def48753668a9d8b4ea3a": ("scrfd", "det_500m"),
+    "041f73f4": ("scrfd", "det_2.5g"),
+    "5838f7fe": ("scrfd", "det_10g"),
+    "9cc6e4a7": ("arcface", "w600k_mbf"),
+    "4c06341c": ("arcface", "w600k_r50"),
+    "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4": ("yunet", "yunet_s"),
+    "25a606a145a5b6d7271ae138fbd00eba91dad8b83222ae3f2c7ecd0f4a7b0e31": ("yunet", "yunet_n"),
+}
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A model file whose content was checked: the very bytes to load.
+
+    Attributes:
+        path: where it was read.
+        data: its content.
+        sha256: hash of `data`.
+        licence: what its publisher allows, or that this is not known.
+    """
+
+    path: Path
+    data: bytes
+    sha256: str
+    licence: str
 
 
 def embedded(name: str) -> Path:
@@ -44,3 +98,71 @@ def import_dlib(user: str) -> Any:
             f"{user} needs the library dlib, which does not load here ({error}); "
             "run 'pip install dlib-bin'"
         ) from error
+
+
+def local(faces: Faces, model: LocalModel) -> ModelFile:
+    """Find, read and check the file of a model that does not come with the installation.
+
+    `faces.weights` wins over the environment variable. Where it names a file, this is the
+    detector's (the embedder's, if the detector is an embedded one); the other is looked for in
+    the same folder.
+
+    Raises:
+        CaerError: no file, several that fit, or one whose content is not known.
+    """
+    given = faces.weights or os.environ.get(FOLDER_VARIABLE)
+    if not given:
+        raise CaerError(
+            f"the model '{model}' needs weights that are not installed: set faces.weights in the "
+            f"recipe, or the environment variable {FOLDER_VARIABLE}, to a folder with "
+            f"{' or '.join(_FILE_NAMES[model])} ({_INSIGHTFACE_LICENCE})"
+        )
+    path = _choose(Path(given).expanduser(), model, faces.detector)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CaerError(explain_os_error(error, path)) from error
+    return _check(path, data, model, faces.weights_sha256)
+
+
+def _choose(given: Path, model: LocalModel, detector: str) -> Path:
+    if given.is_file():
+        meant = detector if detector in _FILE_NAMES else "arcface"
+        if model == meant:
+            return given
+        given = given.parent
+    if not given.is_dir():
+        raise CaerError(f"{given}: no such file or folder of model weights (faces.weights)")
+    patterns = _FILE_NAMES[model]
+    found = sorted(
+        path
+        for path in given.iterdir()
+        if path.is_file() and any(fnmatch(path.name.lower(), pattern) for pattern in patterns)
+    )
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise CaerError(
+            f"{given}: holds no weights for '{model}', which are named {' or '.join(patterns)}; "
+            f"unpack a model pack there ({_INSIGHTFACE_LICENCE})"
+        )
+    names = ", ".join(path.name for path in found)
+    raise CaerError(
+        f"{given}: several files fit '{model}' ({names}); let faces.weights name one of them"
+    )
+
+
+def _check(path: Path, data: bytes, model: LocalModel, vouched: tuple[str, ...]) -> ModelFile:
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 in vouched:
+        return ModelFile(path, data, sha256, "not known")
+    for beginning, (known_model, name) in _KNOWN.items():
+        if sha256.startswith(beginning):
+            if known_model != model:
+                raise CaerError(f"{path}: is the model {name}, which is no '{model}'")
+            licence = _YUNET_LICENCE if model == "yunet" else _INSIGHTFACE_LICENCE
+            return ModelFile(path, data, sha256, licence)
+    raise CaerError(
+        f"{path}: is not one of the published '{model}' files, or is damaged; if you trust it, "
+        f"add {sha256} to faces.weights_sha256 in the recipe"
+    )

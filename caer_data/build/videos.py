@@ -76,7 +76,7 @@ def find(shows: Path, settings: Videos) -> list[Found]:
         relative = _text(path.relative_to(root).as_posix())
         video_id = f"{slug(show)}.{slug(episode)}"
         if video_id in taken:
-            video_id += f"-{hashlib.sha256(relative.encode()).hexdigest()[:6]}"
+            video_id += f"-{hashlib.sha256(os.fsencode(path.relative_to(root))).hexdigest()[:6]}"
         taken.add(video_id)
         found.append(Found(path, relative, show, episode, video_id))
     return found
@@ -141,8 +141,15 @@ def mark_duplicates(described: list[Described]) -> list[Described]:
 
 
 def _walk(folder: Path, endings: set[str]) -> list[Path]:
+    """Videos at any depth; linked folders are entered, each folder once."""
     paths = []
-    for place, folders, names in os.walk(folder):
+    seen: set[tuple[int, int]] = set()
+    for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
+        status = Path(place).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         paths += [
             Path(place, name)
@@ -150,6 +157,10 @@ def _walk(folder: Path, endings: set[str]) -> list[Path]:
             if not name.startswith(".") and Path(name).suffix.lower() in endings
         ]
     return sorted(paths, key=lambda path: path.relative_to(folder).parts)
+
+
+def _refuse(error: OSError) -> None:
+    raise CaerError(explain_os_error(error, Path(error.filename))) from error
 
 
 def _row(found: Found) -> dict[str, Any]:

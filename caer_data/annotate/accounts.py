@@ -26,7 +26,8 @@ def users(server: Server) -> dict[int, str]:
 def password_path(server: Server) -> Path:
     """The file with the first passwords for a server: outside of datasets, for the user alone."""
     place = urlsplit(server.url).netloc.replace(":", "_").strip("[]")
-    return server_folder() / f"passwords-{place}.csv"
+    folder = server.files.parent if server.files else server_folder()
+    return folder / f"passwords-{place}.csv"
 
 
 def ensure(server: Server, raters: Sequence[str], reporter: Reporter) -> int:

@@ -13,7 +13,7 @@ from caer_data.progress import Reporter
 
 
 def fetch(dataset: Dataset, server: Server, name: str, reporter: Reporter) -> list[Answer]:
-    """All answers in the projects of the raters to whom clips were dealt.
+    """All answers in the dataset's projects; every rater with clips must have one.
 
     Args:
         dataset: its assignments say whose projects there must be.
@@ -35,10 +35,9 @@ def fetch(dataset: Dataset, server: Server, name: str, reporter: Reporter) -> li
     emails = accounts.users(server)
     clip_of = media.keys(dataset.clips)
     answers: list[Answer] = []
-    total = sum(found[rater].answered for rater in people)
+    total = sum(project.answered for project in found.values())
     with reporter.stage("pull", total=max(total, 1), unit="answers") as bar:
-        for rater in people:
-            project = found[rater]
+        for rater, project in sorted(found.items()):
             tasks = server.get(f"/api/projects/{project.number}/export", exportType="JSON")
             for task in tasks:
                 key = str(task["data"].get("clip", ""))

@@ -16,6 +16,7 @@ import pandas as pd
 
 from caer_data import tables
 from caer_data.annotate import accounts, deal, media, page, projects
+from caer_data.annotate import again as second_round
 from caer_data.annotate.answers import fetch
 from caer_data.annotate.client import Server
 from caer_data.dataset import Dataset
@@ -71,6 +72,7 @@ def push(
     *,
     raters: Sequence[str] | None = None,
     replace: tuple[str, str] | None = None,
+    again: Path | None = None,
     page_file: Path | None = None,
 ) -> Pushed:
     """Deal every kept clip and put it before its raters.
@@ -81,6 +83,7 @@ def push(
         reporter: shows progress.
         raters: e-mail addresses; None for those of the earlier push.
         replace: a rater who leaves, and who takes over the rest of their clips.
+        again: CSV of clips to be rated anew by raters who have not seen them.
         page_file: another labelling page than the one that comes with caer-data.
 
     Raises:
@@ -91,6 +94,10 @@ def push(
         page.check_on_server(server, text)
         shown, refused = _shown(dataset, reporter)
         assignments = _deal(dataset, server, list(shown), raters=raters, replace=replace)
+        if again is not None:
+            clips = second_round.read_clips(again, set(assignments["clip_id"]))
+            people = list(raters) if raters is not None else sorted(set(assignments["rater"]))
+            assignments = second_round.deal_again(assignments, clips, people, dataset.recipe.seed)
         name = dataset_id(dataset, make=True)
         if not dataset.has(tables.ASSIGNMENTS) or not assignments.equals(dataset.assignments):
             dataset.write(tables.ASSIGNMENTS, assignments)
@@ -107,6 +114,9 @@ def push(
                 result.added += added
                 result.removed += removed
                 result.addresses[rater] = f"{server.url}/projects/{project.number}/data?labeling=1"
+            for rater in sorted(set(existing) - set(people)):
+                # Whoever left without an answer that counts has nothing more to do.
+                result.removed += projects.bring_to(server, existing[rater], [], bar)[1]
         return result
 
 
@@ -147,6 +157,9 @@ def _deal(
             (answer.clip_id, answer.rater)
             for answer in fetch(dataset, server, dataset_id(dataset), Reporter("quiet"))
         }
+        if dataset.has(tables.RATINGS):
+            counted = dataset.ratings[dataset.ratings["status"] == "accepted"]
+            answered |= set(zip(counted["clip_id"], counted["rater"], strict=True))
         existing = deal.replace(existing, answered, old, new, recipe.seed)
         raters = [r for r in (raters or sorted(set(existing["rater"]) | {new})) if r != old]
     people = list(raters) if raters is not None else sorted(set(existing["rater"]))

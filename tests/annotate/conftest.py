@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 import hashlib
-import os
 import shutil
 import socket
 import subprocess
@@ -12,12 +12,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import imageio_ffmpeg
 import pytest
+import requests
 
 from caer_data import tables
-from caer_data.annotate import environment, places, server
+from caer_data.annotate import accounts, environment, places, server
 from caer_data.annotate.client import Server
 from caer_data.dataset import Dataset
 from caer_data.errors import CaerError
@@ -100,7 +102,15 @@ def make_dataset(folder: Path, clips: int, codings: tuple[str, ...] = ()) -> Dat
     dataset.write(tables.VIDEOS, tables.frame(tables.VIDEOS, [video]))
     dataset.write(tables.FACES, tables.frame(tables.FACES, faces))
     dataset.write(tables.CLIPS, tables.frame(tables.CLIPS, rows))
+    for table in (tables.SHOTS, tables.TRACKS, tables.PEOPLE):
+        dataset.write(table, tables.empty(table))
     return dataset
+
+
+@pytest.fixture(scope="session")
+def dataset_of() -> Callable[..., Dataset]:
+    """Makes a dataset of some clips in a folder."""
+    return make_dataset
 
 
 @pytest.fixture
@@ -144,18 +154,68 @@ def migrated() -> Path:
 
 def _studio(migrated: Path, folder: Path, guard: bool) -> Iterator[Studio]:
     shutil.copytree(migrated, folder, dirs_exist_ok=True)
-    before = os.environ.get("CAER_SERVER")
-    with server.running(folder, "127.0.0.1", free_port(), Reporter("quiet"), guard=guard) as (url, _):
+    quiet = Reporter("quiet")
+    with server.running(folder, "127.0.0.1", free_port(), quiet, guard=guard) as (url, _):
         access = places.read_access(folder)
         assert access is not None
-        os.environ["CAER_SERVER"] = str(folder)
-        try:
-            yield Studio(url, folder, Server(url, access.token, files=folder / "files"))
-        finally:
-            if before is None:
-                os.environ.pop("CAER_SERVER", None)
-            else:
-                os.environ["CAER_SERVER"] = before
+        yield Studio(url, folder, Server(url, access.token, files=server.files_folder(folder)))
+
+
+class Rater:
+    """Somebody who logs in through the page and speaks to the server as the page does."""
+
+    def __init__(self, studio: Studio, email: str) -> None:
+        self.url, self.email = studio.url, email
+        self.session = requests.Session()
+        self.session.trust_env = False
+        with accounts.password_path(studio.server).open(newline="") as stream:
+            passwords = {row["rater"]: row["password"] for row in csv.DictReader(stream)}
+        page = f"{self.url}/user/login/"
+        self.session.get(page)
+        form = {"email": email, "password": passwords[email], "csrfmiddlewaretoken": self._csrf()}
+        reply = self.session.post(page, data=form, headers={"Referer": page}, allow_redirects=False)
+        assert reply.status_code == 302, reply.text[:500]
+        self.me = int(self.call("GET", "/api/current-user/whoami").json()["id"])
+
+    def _csrf(self) -> str:
+        return self.session.cookies.get("csrftoken", "")
+
+    def call(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Any request, with the cookie and the token against forged requests."""
+        headers = {"X-CSRFToken": self._csrf(), "Referer": self.url, **options.pop("headers", {})}
+        return self.session.request(
+            method, self.url + path, headers=headers, allow_redirects=False, **options
+        )
+
+    def answer(self, project: int, emotion: str, confidence: str, **extra: Any) -> dict[str, Any]:
+        """Take the next clip of a project and answer it; give the task."""
+        task = self.call("POST", f"/api/dm/actions?id=next_task&project={project}", json={})
+        assert task.status_code == 200, task.text
+        found: dict[str, Any] = task.json()
+        body = {"result": result(emotion, confidence), "lead_time": 9.5, **extra}
+        reply = self.call("POST", f"/api/tasks/{found['id']}/annotations", json=body)
+        assert reply.status_code == 201, reply.text
+        return found
+
+
+def result(emotion: str, confidence: str) -> list[dict[str, Any]]:
+    """An answer as the labelling page stores it."""
+    return [
+        {"from_name": name, "to_name": "clip", "type": "choices", "value": {"choices": [choice]}}
+        for name, choice in (("emotion", emotion), ("confidence", confidence))
+    ]
+
+
+@pytest.fixture(scope="session")
+def rater_of() -> type[Rater]:
+    """Logs a rater in: `rater_of(studio, email)`."""
+    return Rater
+
+
+@pytest.fixture(scope="session")
+def result_of() -> Callable[[str, str], list[dict[str, Any]]]:
+    """Makes the stored form of an answer."""
+    return result
 
 
 @pytest.fixture(scope="session")

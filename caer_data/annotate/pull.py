@@ -1,0 +1,73 @@
+"""`caer-data annotate pull`: from answers on the server to ratings, labels and agreement."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import pandas as pd
+
+from caer_data.annotate import labels
+from caer_data.annotate.accept import accept
+from caer_data.annotate.agreement import Agreement, measure
+from caer_data.annotate.answers import fetch
+from caer_data.annotate.client import Server
+from caer_data.annotate.push import dataset_id
+from caer_data.dataset import Dataset
+from caer_data.progress import Reporter
+
+
+@dataclass(frozen=True)
+class Pulled:
+    """What a pull found.
+
+    Attributes:
+        ratings: all of `tables.RATINGS` now.
+        labels: all of `tables.LABELS` now.
+        agreement: of the accepted ratings.
+    """
+
+    ratings: pd.DataFrame
+    labels: pd.DataFrame
+    agreement: Agreement
+
+    def summary(self) -> str:
+        """What counts, what was refused and why, in a few lines."""
+        status = Counter(self.ratings["status"])
+        lines = [f"{status['accepted']} ratings accepted, {status['refused']} refused."]
+        refused = self.ratings[self.ratings["status"] == "refused"]
+        lines += [f"  refused {n}: {why}" for why, n in refused["reason"].value_counts().items()]
+        accepted = self.ratings[self.ratings["status"] == "accepted"]
+        for column, said in (
+            ("too_fast", "given in less time than the clip lasts"),
+            ("edited", "changed after they were sent"),
+        ):
+            flagged = int(accepted[column].sum())
+            if flagged:
+                lines.append(f"  accepted, but {said}: {flagged}")
+        decided = Counter(self.labels["reason"].fillna("kept"))
+        kept = decided.pop("kept", 0)
+        reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(decided.items()))
+        lines.append(f"{kept} clips labelled; dropped: {reasons or 'none'}.")
+        return "\n".join(lines)
+
+
+def pull(dataset: Dataset, server: Server, reporter: Reporter) -> Pulled:
+    """Fetch, judge, decide; write `ratings` and `labels` only after everything arrived.
+
+    The server is what counts: ratings pulled before are replaced, those from files stay.
+
+    Raises:
+        CaerError: nothing was pushed, a project is gone, or the connection broke: the dataset is
+            then as it was.
+    """
+    with dataset.lock():
+        answers = fetch(dataset, server, dataset_id(dataset), reporter)
+        fresh = accept(answers, dataset.assignments, dataset.clips)
+        ratings, decided = labels.update(dataset, fresh, snapshot=True)
+        return Pulled(ratings, decided, agreement_of(dataset, ratings, decided))
+
+
+def agreement_of(dataset: Dataset, ratings: pd.DataFrame, decided: pd.DataFrame) -> Agreement:
+    """Measure agreement of a dataset's ratings."""
+    return measure(ratings, decided, dataset.clips, dataset.assignments, dataset.recipe.seed)

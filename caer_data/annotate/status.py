@@ -1,0 +1,130 @@
+"""`caer-data annotate status`: who has done how much, at what pace, and how well raters agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from caer_data.annotate import labels
+from caer_data.annotate.accept import Answer, accept
+from caer_data.annotate.agreement import Agreement
+from caer_data.annotate.answers import fetch
+from caer_data.annotate.client import Server
+from caer_data.annotate.pull import agreement_of
+from caer_data.annotate.push import dataset_id
+from caer_data.dataset import Dataset
+from caer_data.progress import Reporter
+
+# A longer pause between two answers is a break, not work.
+_BREAK_S = 300.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far one rater is.
+
+    Attributes:
+        rater: e-mail address.
+        dealt: clips dealt.
+        answered: clips with an accepted answer.
+        refused: answers that do not count.
+        per_hour: answers an hour of work, breaks left out; None before the second answer.
+        hours_left: hours of work left at this pace.
+        last: ISO 8601 time of the last answer.
+    """
+
+    rater: str
+    dealt: int
+    answered: int
+    refused: int
+    per_hour: float | None
+    hours_left: float | None
+    last: str | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a dataset's rating stands."""
+
+    raters: list[Progress]
+    complete: int
+    clips: int
+    agreement: Agreement
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "raters": [asdict(rater) for rater in self.raters],
+            "complete": self.complete,
+            "clips": self.clips,
+            "alpha": self.agreement.alpha if self.complete else None,
+        }
+
+    def text(self) -> str:
+        """For the terminal."""
+        width = max(len("rater"), *(len(r.rater) for r in self.raters))
+        lines = [f"{'rater':<{width}}  answered     dealt   refused  per hour  hours left  last"]
+        for r in self.raters:
+            pace = "-" if r.per_hour is None else f"{r.per_hour:.0f}"
+            left = "-" if r.hours_left is None else f"{r.hours_left:.1f}"
+            last = (r.last or "-")[:16].replace("T", " ")
+            lines.append(
+                f"{r.rater:<{width}}  {r.answered:>8}  {r.dealt:>8}  {r.refused:>8}  {pace:>8}  "
+                f"{left:>10}  {last}"
+            )
+        lines.append(f"{self.complete} of {self.clips} clips have all their answers.")
+        if self.complete:
+            a = self.agreement
+            lines.append(
+                f"Agreement so far: Krippendorff's alpha {a.alpha:.2f} "
+                f"({a.alpha_low:.2f} to {a.alpha_high:.2f})."
+            )
+        return "\n".join(lines)
+
+
+def status(dataset: Dataset, server: Server, reporter: Reporter) -> Status:
+    """Look at the server without changing the dataset."""
+    answers = fetch(dataset, server, dataset_id(dataset), reporter)
+    assignments, recipe = dataset.assignments, dataset.recipe
+    ratings = accept(answers, assignments, dataset.clips)
+    decided = labels.decide(ratings, recipe.labels, recipe.annotate.raters_per_clip)
+    accepted = ratings[ratings["status"] == "accepted"]
+    done = accepted["rater"].value_counts()
+    refused = ratings.loc[ratings["status"] == "refused", "rater"].value_counts()
+    dealt = assignments["rater"].value_counts()
+    raters = []
+    for rater in sorted(set(assignments["rater"])):
+        mine = [answer for answer in answers if answer.rater == rater]
+        pace = per_hour(mine)
+        left = int(dealt[rater]) - int(done.get(rater, 0))
+        raters.append(
+            Progress(
+                rater=rater,
+                dealt=int(dealt[rater]),
+                answered=int(done.get(rater, 0)),
+                refused=int(refused.get(rater, 0)),
+                per_hour=pace,
+                hours_left=left / pace if pace else None,
+                last=max((a.created_at or "" for a in mine), default="") or None,
+            )
+        )
+    return Status(
+        raters=raters,
+        complete=int((decided["reason"].fillna("") != "incomplete").sum()),
+        clips=assignments["clip_id"].nunique(),
+        agreement=agreement_of(dataset, ratings, decided),
+    )
+
+
+def per_hour(answers: Sequence[Answer]) -> float | None:
+    """Answers an hour of work: gaps longer than five minutes between two answers are breaks."""
+    times = sorted(
+        datetime.fromisoformat(answer.created_at).timestamp()
+        for answer in answers
+        if answer.created_at
+    )
+    gaps = [b - a for a, b in pairwise(times) if 0 < b - a <= _BREAK_S]
+    return 3600 * len(gaps) / sum(gaps) if gaps else None

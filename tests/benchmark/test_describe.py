@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 
@@ -16,14 +17,13 @@ WIDTHS = (3, 32, 64, 128, 256, 256)
 
 def trunk_parameters(taps):
     """Weights and biases of five convolutions, and two numbers a channel of normalisation."""
-    pairs = list(zip(WIDTHS, WIDTHS[1:], strict=False))
-    return sum(taps * a * b + b for a, b in pairs) + 2 * sum(WIDTHS[1:])
+    return sum(taps * a * b + b for a, b in itertools.pairwise(WIDTHS)) + 2 * sum(WIDTHS[1:])
 
 
 def trunk_multiply_adds(frames, size):
     """Taps x channels in x channels out x positions, halved by the pooling before each layer."""
     total, T, H = 0, frames, size
-    for number, (a, b) in enumerate(zip(WIDTHS, WIDTHS[1:], strict=False), start=1):
+    for number, (a, b) in enumerate(itertools.pairwise(WIDTHS), start=1):
         taps = 27 if frames > 1 else 9
         total += taps * a * b * T * H * H
         H //= 2
@@ -46,7 +46,7 @@ def attention_parameters(taps, bn):
         ("caer-net-s", "paper", 2_389_004, 979_968, 1_276_419, 132_617),
         ("caer-net-s", "tuned", 2_389_002, 979_968, 1_276_417, 132_617),
     ],
-    ids=lambda v: str(v),
+    ids=str,
 )
 def test_parameters_of_caer_net(model, preset, total, face, context, fusion):
     found = describe(load(model, preset))
@@ -81,7 +81,7 @@ def test_mean_bn_adds_512_parameters():
 @pytest.mark.parametrize(
     ("name", "variant", "features", "multiply_adds"),
     [
-        # parameters below the classifier, and G multiply-adds of convolutions, of the published models
+        # the published models: parameters and G multiply-adds below the classifier
         ("alexnet", "", 2_469_696, 0.656),
         ("vgg", "16", 14_714_688, 15.347),
         ("vgg", "16_bn", 14_723_136, 15.347),

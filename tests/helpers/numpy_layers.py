@@ -20,7 +20,7 @@ def convolve(x, weight, bias, stride=1, padding=1):
     out = np.zeros((len(x), len(weight), *sizes))
     for tap in itertools.product(*map(range, taps)):
         window = tuple(slice(t, t + stride * n, stride) for t, n in zip(tap, sizes, strict=True))
-        out += np.einsum("nc...,oc->no...", x[:, :, *window], weight[:, :, *tap])
+        out += np.einsum("nc...,oc->no...", x[:, :, *window], weight[:, :, *tap], optimize=True)
     return out if bias is None else out + _wide(bias, out)
 
 
@@ -60,7 +60,9 @@ def linear(x, weight, bias):
 
 
 def cross_entropy(logits, labels):
-    return -np.log(softmax(logits, 1)[np.arange(len(labels)), labels]).mean()
+    below = logits - logits.max(1, keepdims=True)
+    chosen = below[np.arange(len(labels)), labels]
+    return (np.log(np.exp(below).sum(1)) - chosen).mean()
 
 
 def slope(function: Callable[[np.ndarray], float], at: np.ndarray, along: np.ndarray) -> float:

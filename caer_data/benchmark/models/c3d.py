@@ -14,6 +14,9 @@ from torch.nn import functional as F
 from caer_data.benchmark.models.head import Baseline
 from caer_data.benchmark.recipe import ModelRecipe
 
+WIDTHS = (64, 128, 256, 512, 512)
+"""Channels of the convolutions between two poolings."""
+
 
 def create(recipe: ModelRecipe, classes: int) -> C3D:
     """C3D with the recipe's classifier."""
@@ -25,15 +28,16 @@ class C3D(Baseline):
 
     def __init__(self, recipe: ModelRecipe, classes: int) -> None:
         super().__init__(recipe)
-        self.conv1 = nn.Conv3d(3, 64, kernel_size=3, padding=1)
-        self.conv2 = nn.Conv3d(64, 128, kernel_size=3, padding=1)
-        self.conv3a = nn.Conv3d(128, 256, kernel_size=3, padding=1)
-        self.conv3b = nn.Conv3d(256, 256, kernel_size=3, padding=1)
-        self.conv4a = nn.Conv3d(256, 512, kernel_size=3, padding=1)
-        self.conv4b = nn.Conv3d(512, 512, kernel_size=3, padding=1)
-        self.conv5a = nn.Conv3d(512, 512, kernel_size=3, padding=1)
-        self.conv5b = nn.Conv3d(512, 512, kernel_size=3, padding=1)
-        self.build_head(512 * 4 * 4, classes)
+        a, b, c, d, e = WIDTHS
+        self.conv1 = nn.Conv3d(3, a, kernel_size=3, padding=1)
+        self.conv2 = nn.Conv3d(a, b, kernel_size=3, padding=1)
+        self.conv3a = nn.Conv3d(b, c, kernel_size=3, padding=1)
+        self.conv3b = nn.Conv3d(c, c, kernel_size=3, padding=1)
+        self.conv4a = nn.Conv3d(c, d, kernel_size=3, padding=1)
+        self.conv4b = nn.Conv3d(d, d, kernel_size=3, padding=1)
+        self.conv5a = nn.Conv3d(d, e, kernel_size=3, padding=1)
+        self.conv5b = nn.Conv3d(e, e, kernel_size=3, padding=1)
+        self.build_head(e * 4 * 4, classes)
 
     def encode(self, x: Tensor) -> Tensor:
         """(N, 3, 16, 112, 112) to (N, 8192); other sizes are pooled to 1 x 4 x 4."""

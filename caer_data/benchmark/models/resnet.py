@@ -16,6 +16,9 @@ from caer_data.benchmark.recipe import ModelRecipe
 DEPTHS = {"18": (2, 2, 2, 2), "50": (3, 4, 6, 3)}
 """Residual units in each of the four layers."""
 
+WIDTH = 64
+"""Channels of the first layer; each further one has twice as many."""
+
 
 def create(recipe: ModelRecipe, classes: int) -> ResNet:
     """ResNet with the recipe's classifier."""
@@ -72,11 +75,11 @@ class ResNet(Baseline):
         super().__init__(recipe)
         unit = Basic if recipe.baseline.variant == "18" else Bottleneck
         depths = DEPTHS[recipe.baseline.variant or "50"]
-        self.conv1 = nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        channels = 64
+        self.conv1 = nn.Conv2d(3, WIDTH, kernel_size=7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(WIDTH)
+        channels = WIDTH
         for number, depth in enumerate(depths, start=1):
-            width = 32 * 2**number
+            width = WIDTH * 2 ** (number - 1)
             layer = nn.Sequential()
             for index in range(depth):
                 stride = 2 if number > 1 and index == 0 else 1

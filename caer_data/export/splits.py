@@ -4,9 +4,9 @@ A split is drawn by groups: all clips of one shot (`clip`), video, show or perso
 Parts of one long shot are groups even with `clip`, since they are nearly the same pictures; in the
 paper a clip is a whole shot (Lee et al. 2019, section 4.1; 70/10/20 at random, section 4.3).
 
-The draw starts from scikit-learn's `StratifiedGroupKFold` and from a greedy deal, and moves single
-groups while that brings sizes and class shares closer to the request. Up to nine groups are tried
-in every way there is.
+The draw starts from scikit-learn's `StratifiedGroupKFold` and from a greedy deal, and moves or
+swaps groups while that brings sizes and class shares closer to the request. Up to nine groups are
+tried in every way there is.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ ASSIGNED: Final = Table(
 )
 
 _TRY_ALL = 9
+_TRY_SWAPS = 300
 _FOLDS = 20
+_NO_GAIN = 1e-12
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,7 @@ def _best_of_all(
         trial = fixed.copy()
         trial[free] = choice
         cost = _cost(weights, trial, targets)
-        if len(np.unique(trial)) >= len(wanted) and cost < least - 1e-12:
+        if len(np.unique(trial)) >= len(wanted) and cost < least - _NO_GAIN:
             best, least = trial, cost
     if np.isinf(least):
         best = fixed.copy()
@@ -254,7 +256,7 @@ def _folds(clips: pd.DataFrame, member_of: np.ndarray, groups: int, scheme: Sche
 
     from sklearn.model_selection import StratifiedGroupKFold
 
-    folds = min(_FOLDS, groups)
+    folds = min(_FOLDS, groups, int(clips["label"].value_counts().max()))
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=scheme.seed % 2**32)
     ends = np.round(np.cumsum(scheme.targets) * folds)
     chosen = np.zeros(groups, int)
@@ -274,24 +276,47 @@ def _improve(
     wanted: np.ndarray,
     targets: np.ndarray,
 ) -> np.ndarray:
-    """Move the group whose move helps most, until none does; a wanted split is never left empty."""
+    """Move one group or swap two, whatever helps most, until nothing does.
+
+    A wanted split is never left empty.
+    """
     chosen = start.copy()
-    own = (weights**2).sum(axis=1)
-    everyone = np.arange(len(chosen))
     while True:
-        surplus = _sums(weights, chosen) - targets[:, None]
-        pull = weights @ surplus.T
-        gain = 2 * (own[:, None] + pull - pull[everyone, chosen][:, None])
-        gain[everyone, chosen] = np.inf
-        gain[fixed >= 0] = np.inf
-        gain[:, np.setdiff1d(np.arange(len(SPLITS)), wanted)] = np.inf
         sizes = np.bincount(chosen, minlength=len(SPLITS))
-        gain[sizes[chosen] == 1] = np.inf
         unfilled = [s for s in wanted if sizes[s] == 0]
-        if unfilled:
-            gain[:, [s for s in range(len(SPLITS)) if s not in unfilled]] = np.inf
+        pull = weights @ (_sums(weights, chosen) - targets[:, None]).T
+        gain = _gain_of_moves(weights, pull, chosen)
+        allowed = np.zeros(gain.shape, bool)
+        allowed[:, unfilled or wanted] = True
+        allowed &= ((fixed < 0) & (sizes[chosen] > 1))[:, None]
+        gain[~allowed | np.isnan(gain)] = np.inf
         group, split = np.unravel_index(np.argmin(gain), gain.shape)
-        least = gain[group, split]
-        if np.isinf(least) or (least > -1e-12 and not unfilled):
+        if gain[group, split] < -_NO_GAIN or (unfilled and np.isfinite(gain[group, split])):
+            chosen[group] = split
+            continue
+        free = np.flatnonzero(fixed < 0)
+        if len(free) > _TRY_SWAPS:
             return chosen
-        chosen[group] = split
+        gain = _gain_of_swaps(weights[free], pull[free], chosen[free])
+        one, other = np.unravel_index(np.argmin(gain), gain.shape)
+        if gain[one, other] > -_NO_GAIN:
+            return chosen
+        chosen[free[[one, other]]] = chosen[free[[other, one]]]
+
+
+def _gain_of_moves(weights: np.ndarray, pull: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Change of the cost if a group (row) goes to a split (column); NaN where it is."""
+    everyone = np.arange(len(chosen))
+    own = (weights**2).sum(axis=1)
+    gain = 2 * (own[:, None] + pull - pull[everyone, chosen][:, None])
+    gain[everyone, chosen] = np.nan
+    return gain
+
+
+def _gain_of_swaps(weights: np.ndarray, pull: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Change of the cost if two groups (row, column) change places."""
+    own = (weights**2).sum(axis=1)
+    apart = own[:, None] + own[None] - 2 * weights @ weights.T
+    here = pull[np.arange(len(chosen)), chosen]
+    there = pull[:, chosen]  # of the row's group, at the column's split
+    return 2 * (apart + there + there.T - here[:, None] - here[None])

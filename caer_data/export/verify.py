@@ -111,7 +111,7 @@ def _in_shard(shard: Path, name: str, wanted: dict[str, str]) -> list[str]:
             for entry in archive:
                 stream = archive.extractfile(entry) if entry.isfile() else None
                 if stream is not None and entry.name in wanted:
-                    found[entry.name] = hashlib.file_digest(stream, "sha256").hexdigest()
+                    found[entry.name] = hashlib.sha256(stream.read()).hexdigest()
     except (OSError, tarfile.TarError) as error:
         return [f"{name}: cannot be read as a tar file ({error})"]
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import shutil
 from fractions import Fraction
@@ -18,12 +19,17 @@ from caer_data import recipe as recipes
 from caer_data import tables
 from caer_data.dataset import Dataset
 from caer_data.emotions import EMOTIONS
+from caer_data.export.layouts import WORDS
+from caer_data.export.plan import Options
+from caer_data.export.release import Release, export
 from caer_data.files import sha256_of
-from caer_data.recipe import Recipe
+from caer_data.progress import Reporter
+from caer_data.recipe import Export, Recipe
 
 WIDTH, HEIGHT = 160, 120
 SOURCE_HEIGHT = 240
 FACE = 48  # pixels of the clip
+ENCODER = {"preset": "ultrafast", "bf": "2", "threads": "1", "x264-params": "threads=1"}
 
 
 def write_clip(path: Path, seed: int, frames: int, fps: Fraction) -> None:
@@ -31,18 +37,15 @@ def write_clip(path: Path, seed: int, frames: int, fps: Fraction) -> None:
     random = np.random.default_rng(seed)
     spots = random.integers(0, 255, (5, 6, 3)).astype(np.uint8)
     background = cv2.resize(spots, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
-    face = cv2.resize(pictures.astronaut()[0:180, 140:300], (FACE, FACE))
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as output:
-        video = output.add_stream("libx264", rate=fps, options={"preset": "ultrafast", "bf": "2"})
+        video = output.add_stream("libx264", rate=fps, options=ENCODER)
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         audio = output.add_stream("aac", rate=16000)
         for index in range(frames):
             picture = background.copy()
             x1, y1, _, _ = box_at(index)
-            sharp = index % 6 == 3
-            shown = face if sharp else cv2.GaussianBlur(face, (7, 7), 0)
-            picture[y1 : y1 + FACE, x1 : x1 + FACE] = shown
+            picture[y1 : y1 + FACE, x1 : x1 + FACE] = _faces()[index % 6 == 3]
             for packet in video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
                 output.mux(packet)
         samples = np.sin(np.arange(int(frames / fps * 16000)) / 8).astype(np.float32)[None]
@@ -50,6 +53,13 @@ def write_clip(path: Path, seed: int, frames: int, fps: Fraction) -> None:
         sound.sample_rate = 16000
         for packet in [*audio.encode(sound), *video.encode(None), *audio.encode(None)]:
             output.mux(packet)
+
+
+@functools.cache
+def _faces() -> tuple[Any, Any]:
+    """A blurred and a sharp face."""
+    sharp = cv2.resize(pictures.astronaut()[0:180, 140:300], (FACE, FACE))
+    return cv2.GaussianBlur(sharp, (7, 7), 0), sharp
 
 
 def box_at(index: int) -> tuple[int, int, int, int]:
@@ -61,7 +71,7 @@ def box_at(index: int) -> tuple[int, int, int, int]:
 def make_dataset(
     folder: Path,
     *,
-    shows: int = 4,
+    shows: int = 3,
     episodes: int = 2,
     clips: int = 7,
     made_up: bool = False,
@@ -178,3 +188,25 @@ def dataset(labelled_folder: Path, tmp_path: Path) -> Dataset:
     """A copy of the dataset that a test may change."""
     shutil.copytree(labelled_folder, tmp_path / "dataset")
     return Dataset(tmp_path / "dataset")
+
+
+@pytest.fixture(scope="session")
+def everything(labelled_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Release:
+    """A release in every layout; tests must not change it."""
+    folder = tmp_path_factory.mktemp("release")
+    shutil.copytree(labelled_folder, folder / "dataset")
+    return export(
+        Dataset(folder / "dataset"), folder / "release", options(layouts=WORDS), Reporter("quiet")
+    )
+
+
+def options(**changes: Any) -> Options:
+    """Options of an export; settings of the recipe go by their names."""
+    settings = {name: changes.pop(name) for name in list(changes) if name in Export.model_fields}
+    return Options(Export().model_copy(update=settings), **{"seed": 2019, **changes})
+
+
+def tree(folder: Path) -> dict[str, str]:
+    """Hash of every file below a folder, by path."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}

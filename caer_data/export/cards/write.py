@@ -51,7 +51,7 @@ def write(
         "header": _header(facts),
     }
     for name in ("README.md", "datasheet.md"):
-        write_text(root / name, _template(f"{name}.j2").render(told))
+        write_text(root / name, _template(f"{name}.j2").render(told).rstrip() + "\n")
     write_text(
         root / "audit.json", _json({"verdicts": lines, "median_box_height": told["box_sizes"]})
     )

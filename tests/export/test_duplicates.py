@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from caer_data.export.duplicates import DISTANCE, pairs
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 600], ids=lambda n: f"{n}-hashes")
+def test_finds_what_comparing_all_with_all_finds(count):
+    random = np.random.default_rng(1)
+    hashes = random.integers(0, 2**64, count, dtype=np.uint64)
+    for i in range(count // 2, count):  # near copies, 0 to 9 bits away
+        bits = random.choice(64, random.integers(0, 10), replace=False)
+        hashes[i] = hashes[i - count // 2] ^ np.uint64(sum(1 << int(b) for b in bits))
+    sides = random.integers(0, 3, count)
+    far = np.bitwise_count(hashes[:, None] ^ hashes[None]) > DISTANCE
+    other = sides[:, None] != sides[None]
+    partner = pairs(hashes, sides)
+    assert ((partner >= 0) == (~far & other).any(axis=1)).all()
+    for i in np.flatnonzero(partner >= 0):
+        assert not far[i, partner[i]]
+        assert other[i, partner[i]]
+
+
+def test_many_equal_hashes_of_one_side_are_no_duplicates():
+    assert (pairs(np.full(5000, 7, np.uint64), np.zeros(5000, np.int64)) == -1).all()

@@ -39,6 +39,10 @@ _WEIGHTS_601: Final = (0.299, 0.114)
 _UNSPECIFIED: Final = 2
 _FULL_RANGE: Final = 2
 _ERRORS_IN_A_ROW: Final = 100
+THREADS: Final = 3
+"""Threads of one decoder, which keep two cores busy."""
+
+_MISSING_S: Final = 0.5
 _RESTART_S: Final = 10
 """A timestamp that lies further back than this starts a new count; nearer, it is damage.
 The same limit as FFmpeg's `-dts_delta_threshold`."""
@@ -53,21 +57,24 @@ class Damage:
         frames_out_of_order: frames left out because a later one had been shown already.
         corrupt_frames: frames that the decoder repaired as well as it could; they are kept.
         restarts: places where the timestamps jump back; they are continued from there.
+        missing_s: seconds at the end that the file's header promises and the file does not hold.
     """
 
     packets: int = 0
     frames_out_of_order: int = 0
     corrupt_frames: int = 0
     restarts: int = 0
+    missing_s: float = 0.0
 
     def __str__(self) -> str:
-        parts = (
+        parts: tuple[tuple[float, str], ...] = (
             (self.packets, "damaged packets skipped"),
             (self.frames_out_of_order, "frames out of order left out"),
             (self.corrupt_frames, "frames repaired by the decoder"),
             (self.restarts, "restarts of the timestamps"),
+            (round(self.missing_s, 1), "seconds missing at the end"),
         )
-        return ", ".join(f"{count} {what}" for count, what in parts if count)
+        return ", ".join(f"{count:g} {what}" for count, what in parts if count)
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ class DecodedFrame:
         """The displayed picture, upright, at exactly this size: BGR, (height, width, 3)."""
         turn = self.info.rotation
         size = (height, width) if turn in (90, 270) else (width, height)
-        picture = _to_bgr(self.raw, size, cv2.INTER_LINEAR)
+        picture = _to_bgr(self.raw, size)
         return np.asarray(cv2.rotate(picture, _TURNS[turn])) if turn else picture
 
     def picture(self, max_side: int | None = None) -> Picture:
@@ -120,14 +127,15 @@ class VideoReader:
 
     path: Path
     info: VideoInfo
-    threads: int = 0
+    threads: int = THREADS
     damage: Damage = field(default_factory=Damage)
+    _promised_end: int | None = None
 
     def __iter__(self) -> Iterator[DecodedFrame]:
         self.damage = Damage()
         nominal = max(1, round(1 / (self.info.fps * self.info.time_base)))
         restart = _RESTART_S / self.info.time_base
-        offset, last, index = 0, None, 0
+        offset, last, index, end = 0, None, 0, 0
         for raw in self._raw_frames():
             step = raw.duration or nominal
             if raw.pts is None:
@@ -143,11 +151,17 @@ class VideoReader:
                 continue
             self.damage.corrupt_frames += bool(raw.is_corrupt)
             yield DecodedFrame(index, pts, step, raw, self.info)
-            last, index = pts, index + 1
+            last, index, end = pts, index + 1, pts + step
+        promised = self._promised_end
+        if promised is not None and not self.damage.restarts:
+            missing = float((promised - end) * self.info.time_base)
+            self.damage.missing_s = missing if missing >= _MISSING_S else 0.0
 
     def _raw_frames(self) -> Iterator[Any]:
         with open_container(self.path, self.info.max_pixels) as container:
             stream = container.streams[self.info.stream_index]
+            if None not in (stream.start_time, stream.duration):
+                self._promised_end = stream.start_time + stream.duration
             context = stream.codec_context
             context.thread_type = "AUTO"
             context.thread_count = self.threads
@@ -170,8 +184,12 @@ class VideoReader:
                     in_a_row += 1
 
 
-def frames(path: Path, info: VideoInfo, threads: int = 0) -> VideoReader:
-    """Decode a video with this many threads (0: as many as there are cores)."""
+def frames(path: Path, info: VideoInfo, threads: int = THREADS) -> VideoReader:
+    """Decode a video with this many threads.
+
+    What can be saved of a damaged file depends a little on their number; where equal input must
+    give equal output, it must not follow the number of cores.
+    """
     return VideoReader(path, info, threads)
 
 
@@ -198,14 +216,14 @@ def read_frames(path: Path, info: VideoInfo, wanted: Sequence[int]) -> dict[int,
     return found
 
 
-def _to_bgr(raw: Any, size: tuple[int, int], interpolation: int) -> Picture:
+def _to_bgr(raw: Any, size: tuple[int, int]) -> Picture:
     depth = _PLANAR.get(raw.format.name)
     if depth is None:
         # Rare formats (grey, packed, RGB): FFmpeg converts the whole frame.
         full = raw.reformat(format="bgr24").to_ndarray()
         return np.asarray(cv2.resize(full, size, interpolation=cv2.INTER_AREA))
     planes = [
-        cv2.resize(_plane(raw, i, depth), size, interpolation=interpolation) for i in range(3)
+        cv2.resize(_plane(raw, i, depth), size, interpolation=cv2.INTER_LINEAR) for i in range(3)
     ]
     merged = cv2.merge(planes)
     return np.asarray(cv2.transform(merged, _matrix(raw)))

@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import resource
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numbered_video as numbered
+import numpy as np
+import pytest
+
+from caer_data.errors import CaerError
+from caer_data.media.decode import fitted, frames, read_frames
+from caer_data.media.probe import probe
+
+# file below odd/: frames that an independent decoder (ffmpeg's command line) gives
+FRAMES = {
+    "av1.mkv": 125,
+    "counter_10fps.mp4": 30,
+    "delayed_start.mp4": 24,
+    "derived/face_120fps.mp4": 288,
+    "derived/face_mjpeg.avi": 72,
+    "derived/face_vp9.webm": 72,
+    "derived/interlaced_tff.mpg": 120,
+    "derived/negative_ts.mkv": 217,
+    "derived/odd_size_333x187.mp4": 240,
+    "derived/single_frame.mp4": 1,
+    "derived/start_at_5s.mkv": 240,
+    "derived/timestamp_gap_60s.ts": 144,
+    "derived/vfr_extreme.mkv": 96,
+    "h264_10bit.mp4": 30,
+    "no_duration.webm": 74,
+    "one_pixel.mp4": 5,
+    "rotated180_vfr.mp4": 25,
+    "two_video_streams.mp4": 325,
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_every_frame_once_and_in_order(media_data: Path, name: str) -> None:
+    path = media_data / "odd" / name
+    info = probe(path)
+    reader = frames(path, info, threads=2)
+    seen = [(f.index, f.pts, f.duration) for f in reader]
+    assert [index for index, _, _ in seen] == list(range(FRAMES[name]))
+    pts = [p for _, p, _ in seen]
+    assert all(later > earlier for earlier, later in pairwise(pts))
+    assert all(duration > 0 for _, _, duration in seen)
+    assert str(reader.damage) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "first_s"),
+    [("delayed_start.mp4", 1.075), ("derived/start_at_5s.mkv", 5.0)],
+)
+def test_the_first_timestamp_is_the_files_own(media_data: Path, name: str, first_s: float) -> None:
+    path = media_data / "odd" / name
+    info = probe(path)
+    first = next(iter(frames(path, info)))
+    assert float(first.pts * info.time_base) == first_s
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(
+    ("suffix", "codec", "pts"),
+    [
+        ("mp4", "libx264", None),
+        ("mkv", "libx264", None),
+        ("ts", "libx264", None),
+        ("avi", "mpeg4", None),
+        ("webm", "libvpx-vp9", None),
+        ("mkv", "libx264", [0, 40, 90, 1200, 1201, 1300, *range(2000, 3620, 30)]),
+    ],
+    ids=["mp4", "mkv", "ts", "avi", "webm", "variable-rate"],
+)
+def test_numbered_frames_come_with_their_numbers(
+    tmp_path: Path, suffix: str, codec: str, pts: list[int] | None, threads: int
+) -> None:
+    path = numbered.write(
+        tmp_path / f"numbers.{suffix}",
+        60 if codec != "libvpx-vp9" else 12,
+        codec=codec,
+        pts=pts,
+        time_base=Fraction(1, 1000) if pts else None,
+    )
+    info = probe(path)
+    seen = list(frames(path, info, threads))
+    assert [numbered.number_of(f.picture()) for f in seen] == list(range(len(seen)))
+    assert len(seen) == (60 if codec != "libvpx-vp9" else 12)
+    if pts:
+        assert [f.pts - seen[0].pts for f in seen] == pts
+
+
+def test_read_frames_gives_exactly_those(tmp_path: Path) -> None:
+    path = numbered.write(tmp_path / "numbers.mp4", 80)
+    found = read_frames(path, probe(path), [70, 3, 3, 0, 51])
+    assert {i: numbered.number_of(picture) for i, picture in found.items()} == {
+        i: i for i in (0, 3, 51, 70)
+    }
+    assert read_frames(path, probe(path), []) == {}
+    with pytest.raises(CaerError, match="has no frame 80"):
+        read_frames(path, probe(path), [2, 80])
+
+
+def test_pictures_are_upright_with_square_pixels(media_data: Path) -> None:
+    path = media_data / "odd" / "rotated90_face.mov"
+    info = probe(path)
+    frame = next(iter(frames(path, info)))
+    assert frame.picture().shape == (640, 480, 3)
+    assert frame.picture(320).shape == (320, 240, 3)
+    assert frame.small(48, 64).shape == (64, 48, 3)
+    stored = frame.raw.reformat(format="bgr24").to_ndarray()
+    assert np.abs(np.rot90(stored, -1).astype(int) - frame.picture()).mean() < 4
+    wide = media_data / "odd" / "sar_2by3.mp4"
+    assert next(iter(frames(wide, probe(wide)))).picture().shape == (360, 427, 3)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "range_", "space"),
+    [
+        ("yuv420p", 1, 5),
+        ("yuv420p", 1, 1),
+        ("yuvj420p", 2, 5),
+        ("yuv422p", 1, 1),
+        ("yuv444p", 1, 5),
+        ("yuv420p10le", 1, 1),
+        ("yuv444p12le", 1, 9),
+        ("gray", 2, 2),
+        ("rgb24", 2, 0),
+    ],
+)
+def test_colours_are_those_that_were_filmed(pixels: str, range_: int, space: int) -> None:
+    from caer_data.media import decode
+
+    colours = np.array(
+        [[200, 30, 60], [20, 180, 90], [40, 60, 220], [128, 128, 128], [250, 240, 230]], np.uint8
+    )
+    rgb = np.repeat(np.repeat(colours[None], 32, axis=0), 32, axis=1)
+    if pixels == "gray":
+        rgb = np.repeat(rgb.mean(axis=2, keepdims=True).astype(np.uint8), 3, axis=2)
+    source = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+    frame = source.reformat(
+        format=pixels,
+        dst_colorspace=space if space not in (0, 2) else None,
+        dst_color_range=range_,
+    )
+    if space not in (0, 2):
+        frame.colorspace = space
+    frame.color_range = range_
+    bgr = decode._to_bgr(frame, (160, 32))
+    centres = bgr[16, 16::32, ::-1].astype(int)
+    assert np.abs(centres - rgb[16, 16::32].astype(int)).max() <= 4
+
+
+@pytest.mark.parametrize(
+    ("name", "at_least", "says"),
+    [
+        ("truncated_moov_first.mp4", 130, "seconds missing at the end"),
+        ("corrupt_middle.mp4", 190, "damaged packets"),
+    ],
+)
+def test_good_frames_of_damaged_files_are_kept(
+    media_data: Path, name: str, at_least: int, says: str
+) -> None:
+    path = media_data / "odd" / "derived" / name
+    info = probe(path)
+    reader = frames(path, info)
+    pts = [f.pts for f in reader]
+    assert len(pts) >= at_least
+    assert says in str(reader.damage)
+    assert all(later > earlier for earlier, later in pairwise(pts))
+    assert pts[-1] * info.time_base < 10, "the time after the damage is the file's own"
+
+
+class _Raw:
+    """A decoder's frame of which only the times matter."""
+
+    is_corrupt = False
+
+    def __init__(self, pts: int | None, duration: int = 40) -> None:
+        self.pts = pts
+        self.duration = duration
+
+
+@pytest.mark.parametrize(
+    ("given", "expected", "says"),
+    [
+        ([0, 40, 80], [0, 40, 80], ""),
+        ([None, None, None], [0, 40, 80], ""),
+        ([0, None, 80], [0, 40, 80], ""),
+        ([-80, -40, 0], [-80, -40, 0], ""),
+        ([0, 40, 30, 80], [0, 40, 80], "1 frames out of order left out"),
+        ([0, 40, 40, 80], [0, 40, 80], "1 frames out of order left out"),
+        ([90000, 90040, 0, 40], [90000, 90040, 90080, 90120], "1 restarts of the timestamps"),
+    ],
+    ids=["plain", "none", "one-missing", "negative", "back", "twice", "restart"],
+)
+def test_timestamps_always_rise(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    given: list[int | None],
+    expected: list[int],
+    says: str,
+) -> None:
+    from caer_data.media.decode import VideoReader
+
+    path = numbered.write(tmp_path / "any.mkv", 5)
+    monkeypatch.setattr(VideoReader, "_raw_frames", lambda self: (_Raw(p) for p in given))
+    reader = frames(path, probe(path))
+    assert [f.pts for f in reader] == expected
+    assert str(reader.damage) == says
+
+
+def test_a_file_that_is_gone_says_so(tmp_path: Path) -> None:
+    path = numbered.write(tmp_path / "gone.mp4", 5)
+    info = probe(path)
+    path.unlink()
+    with pytest.raises(CaerError, match="No such file"):
+        list(frames(path, info))
+
+
+def test_memory_does_not_grow_with_the_length(tmp_path: Path) -> None:
+    path = numbered.write(tmp_path / "long.mp4", 300, gop=12)
+    info = probe(path)
+    peaks = []
+    for _ in range(3):
+        for frame in frames(path, info, threads=2):
+            frame.small(96, 48)
+        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    assert peaks[-1] - peaks[0] < 20_000, "kB after another 600 frames"
+
+
+@pytest.mark.parametrize(
+    ("size", "max_side", "expected"),
+    [
+        ((1920, 1080), 960, (960, 540)),
+        ((1080, 1920), 960, (540, 960)),
+        ((320, 180), 960, (320, 180)),
+        ((320, 180), None, (320, 180)),
+        ((1, 1), 960, (1, 1)),
+        ((5000, 1), 100, (100, 1)),
+    ],
+)
+def test_pictures_are_made_smaller_never_larger(
+    size: tuple[int, int], max_side: int | None, expected: tuple[int, int]
+) -> None:
+    assert fitted(*size, max_side) == expected

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ from caer_data.face_models.geometry import detections, resize, stack
 from caer_data.face_models.interface import Detections, Picture
 from caer_data.face_models.weights import embedded
 
-_PYRAMID = 5 / 6  # each level over the one before, as dlib's own pyramid
+_STEP = 25 / 36  # size of a pyramid level over the one before: every second one of dlib's
 _EDGE = 11  # black pixels around each level, as dlib's own pyramid has
 
 
@@ -25,8 +25,17 @@ class MmodDetector:
     min_score = 0.0
     provider = "cpu"
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, step: float = _STEP) -> None:
+        """Load the network.
+
+        Args:
+            size: long side in pixels at which to look.
+            step: size of a pyramid level over the one before. dlib's is 5/6; the default skips
+                every second level, which is 1.7 times as fast, misses one face in a hundred more,
+                and makes the height of boxes noisier (11 instead of 9 %).
+        """
         self.size = size
+        self.step = step
         self.warnings: list[str] = []
         self._halved = _multiplies_bfloat16()
         self.network = DetectorNetwork(embedded("mmod_human_face_detector.dat")).eval()
@@ -49,7 +58,7 @@ class MmodDetector:
                     zoom_y = height / looked_at[0][0].shape[0] * scale_y
                     rows[:, :4] /= (zoom_x, zoom_y, zoom_x, zoom_y)
                     found[index].append(rows)
-            smaller = round(width * _PYRAMID), round(height * _PYRAMID)
+            smaller = round(width * self.step), round(height * self.step)
             if min(smaller) < self.network.window // 2:
                 break
             level = [cv2.resize(p, smaller, interpolation=cv2.INTER_LINEAR) for p in level]
@@ -85,5 +94,5 @@ class MmodDetector:
 
 def _multiplies_bfloat16() -> bool:
     """Whether the processor multiplies bfloat16 itself: twice as fast, scores differ by 0.02."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()  # new in torch 2.10
-    return bool(capabilities.get("avx512_bf16"))
+    ask: Callable[[], dict[str, object]] = getattr(torch.cpu, "get_capabilities", dict)
+    return bool(ask().get("avx512_bf16"))  # older releases of torch cannot say

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from caer_data.errors import CaerError
@@ -82,6 +83,48 @@ def import_onnxruntime() -> Any:
             "onnxruntime-gpu' and then 'pip install onnxruntime'"
         ) from error
     return module
+
+
+def provider_that_runs(name: str) -> str:
+    """Ask for one provider, run a tiny model, and say the name of the provider that computed it.
+
+    A provider that is listed may still fail when it is used, for want of a driver or a library;
+    ONNX Runtime then computes on the CPU.
+    """
+    import json
+    import tempfile
+
+    import numpy as np
+
+    onnxruntime = import_onnxruntime()
+    if name == _CUDA:
+        onnxruntime.preload_dlls()
+    with tempfile.TemporaryDirectory() as folder:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(folder) / "profile")
+        session = onnxruntime.InferenceSession(_tiny_model(), options, providers=[name])
+        session.run(None, {"x": np.ones(4, np.float32)})
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    used = [e["args"]["provider"] for e in events if "provider" in e.get("args", {})]
+    return str(used[0]) if used else str(session.get_providers()[0])
+
+
+def _tiny_model() -> bytes:
+    """An ONNX file with one node, y = Relu(x) on four numbers, written as protocol buffers."""
+
+    def field(number: int, value: bytes | int) -> bytes:
+        if isinstance(value, int):
+            return bytes((number << 3, value))
+        return bytes((number << 3 | 2, len(value))) + value
+
+    floats = field(1, 1) + field(2, field(1, field(1, 4)))  # element type, then shape
+    node = field(1, b"x") + field(2, b"y") + field(4, b"Relu")
+    graph = field(1, node) + field(2, b"tiny")
+    for number, tensor in ((11, b"x"), (12, b"y")):
+        graph += field(number, field(1, tensor) + field(2, field(1, floats)))
+    return field(1, 8) + field(7, graph) + field(8, field(1, b"") + field(2, 13))
 
 
 def _fallback(provider: Provider, really: str, available: list[str]) -> list[str]:

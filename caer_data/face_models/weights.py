@@ -19,16 +19,29 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from caer_data.errors import CaerError
-from caer_data.files import explain_os_error
+from caer_data.files import explain_os_error, sha256_of
 from caer_data.recipe import Faces
 
 EMBEDDED_PACKAGE: Final = "face_recognition_models"
 FOLDER_VARIABLE: Final = "CAER_INSIGHTFACE_DIR"
 
+# The embedded models and the SHA-256 of each file.
+EMBEDDED: Final = {
+    "mmod_human_face_detector.dat": (
+        "4cb19393e2fbaf2b1609a9319ad5386618c886a6234ec1b971f3e87c85d87fe6"
+    ),
+    "dlib_face_recognition_resnet_model_v1.dat": (
+        "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30"
+    ),
+    "shape_predictor_5_face_landmarks.dat": (
+        "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888"
+    ),
+}
+
 LocalModel = Literal["scrfd", "yunet", "arcface"]
 
-_INSIGHTFACE_LICENCE = "InsightFace's model packs are for non-commercial research only"
-_YUNET_LICENCE = "Apache-2.0"
+_INSIGHTFACE_LICENCE: Final = "InsightFace: non-commercial research only"
+_YUNET_LICENCE: Final = "Apache-2.0"
 
 _FILE_NAMES: Final[dict[LocalModel, tuple[str, ...]]] = {
     "scrfd": ("det_*.onnx", "scrfd_*.onnx"),
@@ -36,8 +49,8 @@ _FILE_NAMES: Final[dict[LocalModel, tuple[str, ...]]] = {
     "arcface": ("w600k_*.onnx",),
 }
 
-# Beginning of the SHA-256 of each published file. Sixteen hexadecimal digits or more where the
-# whole file has been seen, eight where only the publisher's list has.
+# SHA-256 of each published file; where only its first eight digits could be learned, those, which
+# find a damaged file or a mistaken one but not a forged one.
 _KNOWN: Final[dict[str, tuple[LocalModel, str]]] = {
     "5e4447f50245bbd7966bd6c0fa52938c61474a04ec7def48753668a9d8b4ea3a": ("scrfd", "det_500m"),
     "041f73f4": ("scrfd", "det_2.5g"),
@@ -125,6 +138,21 @@ def local(faces: Faces, model: LocalModel) -> ModelFile:
     return _check(path, data, model, faces.weights_sha256)
 
 
+def known_in(folder: Path) -> list[tuple[Path, str]]:
+    """Model files in a folder whose content is known, each with its name and licence."""
+    found = []
+    for path in sorted(folder.glob("*.onnx")):
+        sha256 = sha256_of(path)
+        for beginning, (model, name) in _KNOWN.items():
+            if sha256.startswith(beginning):
+                found.append((path, f"{name} ({model}; {_licence(model)})"))
+    return found
+
+
+def _licence(model: LocalModel) -> str:
+    return _YUNET_LICENCE if model == "yunet" else _INSIGHTFACE_LICENCE
+
+
 def _choose(given: Path, model: LocalModel, detector: str) -> Path:
     if given.is_file():
         meant = detector if detector in _FILE_NAMES else "arcface"
@@ -160,8 +188,7 @@ def _check(path: Path, data: bytes, model: LocalModel, vouched: tuple[str, ...])
         if sha256.startswith(beginning):
             if known_model != model:
                 raise CaerError(f"{path}: is the model {name}, which is no '{model}'")
-            licence = _YUNET_LICENCE if model == "yunet" else _INSIGHTFACE_LICENCE
-            return ModelFile(path, data, sha256, licence)
+            return ModelFile(path, data, sha256, _licence(model))
     raise CaerError(
         f"{path}: is not one of the published '{model}' files, or is damaged; if you trust it, "
         f"add {sha256} to faces.weights_sha256 in the recipe"

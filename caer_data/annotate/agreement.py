@@ -87,7 +87,8 @@ def measure(
     names, clip = np.unique(accepted["clip_id"].to_numpy(str), return_inverse=True)
     counts = np.zeros((len(names), len(EMOTIONS)))
     np.add.at(counts, (clip, chosen), 1)
-    complete = np.isin(names, labels.loc[labels["reason"] != "incomplete", "clip_id"])
+    decided = labels.loc[labels["reason"] != "incomplete", "clip_id"]
+    complete = pd.Index(names).isin(decided)
     right = _equals_consensus(counts, clip, chosen)
     low, high = measures.alpha_interval(counts, bootstraps, seed)
     pairs = _pairs(accepted, chosen)

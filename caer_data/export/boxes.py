@@ -17,8 +17,8 @@ def of_targets(clips: pd.DataFrame, sources: pd.DataFrame, faces: pd.DataFrame) 
     """Boxes of every clip's target, as `BOXES`, by clip and frame.
 
     A clip's frame `i` is the source's frame `start_frame + i`. Where the source's frame durations
-    differ, the clip was resampled to an even rate; its frames then take the box that is nearest in
-    time, if that is less than one frame of the clip away.
+    differ, the clip was resampled to an even rate; its frames then take the box of the source's
+    frame that they show.
 
     Args:
         clips: labelled clips with `track_id, start_frame, start_s, frames, fps, width, height`.
@@ -67,7 +67,9 @@ def _by_time(clip: object, faces: pd.DataFrame) -> pd.DataFrame:
     of_track = faces.loc[
         faces.track_id == values["track_id"], ["time_s", "interpolated", *_SIDES]
     ].sort_values("time_s")
-    near = pd.merge_asof(frames, of_track, on="time_s", direction="nearest", tolerance=step)
-    near = near.dropna(subset=_SIDES)
-    near["interpolated"] = near["interpolated"].astype(bool)
-    return near.assign(**{name: values[name] for name in _OF_CLIP})
+    # resampling shows a frame from the tick nearest to its time until the next frame's
+    frames["time_s"] += step / 2
+    shown = pd.merge_asof(frames, of_track, on="time_s", direction="backward")
+    shown = shown[shown["time_s"] < of_track["time_s"].max() + 1.5 * step].dropna(subset=_SIDES)
+    shown["interpolated"] = shown["interpolated"].astype(bool)
+    return shown.assign(**{name: values[name] for name in _OF_CLIP})

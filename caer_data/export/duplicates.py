@@ -32,6 +32,15 @@ def pairs(
     Returns:
         For each hash the index of one near-duplicate of another side, or -1; shape (n,).
     """
+    keys = np.stack([hashes, sides.astype(np.uint64)], axis=1)
+    _, first, same_as = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    partner = _partners(hashes[first], sides[first], distance)[same_as.reshape(-1)]
+    return np.where(partner >= 0, first[partner], -1)
+
+
+def _partners(
+    hashes: npt.NDArray[np.uint64], sides: npt.NDArray[np.int64], distance: int
+) -> npt.NDArray[np.int64]:
     partner = np.full(len(hashes), -1, np.int64)
     edges = np.linspace(0, _BITS, distance + 2).astype(int)
     for low, high in itertools.pairwise(edges):
@@ -39,7 +48,7 @@ def pairs(
         order = np.argsort(band, kind="stable")
         starts = np.flatnonzero(np.diff(band[order], prepend=band[order][:1] + np.uint64(1)))
         for members in np.split(order, starts[1:]):
-            if len(members) > 1:
+            if len(np.unique(sides[members])) > 1:
                 _compare(hashes, sides, members, partner, distance)
     return partner
 

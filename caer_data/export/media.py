@@ -13,6 +13,7 @@ import av
 import cv2
 import numpy as np
 import numpy.typing as npt
+from av.bitstream import BitStreamFilterContext
 
 from caer_data.errors import CaerError
 from caer_data.export.frames import pixels, sharpness
@@ -218,8 +219,15 @@ def _contained(data: bytes, name: str) -> bytes:
         av.open(target, "w", format=suffix[1:], options={"fflags": "+bitexact"}) as output,
     ):
         streams = {s.index: output.add_stream_from_template(s) for s in source.streams}
+        # AVI holds H.264 with start codes, mp4 with lengths; the coded pictures stay as they are
+        video = source.streams.video[0]
+        start_codes = BitStreamFilterContext("h264_mp4toannexb", video)
+        streams[video.index].time_base = 1 / video.average_rate  # AVI counts frames
         for packet in source.demux():
-            if packet.dts is not None:
-                packet.stream = streams[packet.stream.index]
-                output.mux(packet)
+            is_video, target_stream = packet.stream is video, streams[packet.stream.index]
+            if packet.dts is None:
+                continue
+            for part in start_codes.filter(packet) if is_video else [packet]:
+                part.stream = target_stream
+                output.mux(part)
     return target.getvalue()

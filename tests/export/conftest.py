@@ -41,14 +41,14 @@ def write_clip(path: Path, seed: int, frames: int, fps: Fraction) -> None:
     with av.open(str(path), "w") as output:
         video = output.add_stream("libx264", rate=fps, options=ENCODER)
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        audio = output.add_stream("aac", rate=16000)
+        audio = output.add_stream("aac", rate=16000, options={"aac_coder": "fast"})
         for index in range(frames):
             picture = background.copy()
             x1, y1, _, _ = box_at(index)
             picture[y1 : y1 + FACE, x1 : x1 + FACE] = _faces()[index % 6 == 3]
             for packet in video.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
                 output.mux(packet)
-        samples = np.sin(np.arange(int(frames / fps * 16000)) / 8).astype(np.float32)[None]
+        samples = np.sin(np.arange(int(frames / fps * 16000)) / 8)[None].astype(np.float32)
         sound = av.AudioFrame.from_ndarray(samples * 0.2, format="fltp", layout="mono")
         sound.sample_rate = 16000
         for packet in [*audio.encode(sound), *video.encode(None), *audio.encode(None)]:

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from caer_data import tables
+from caer_data.export import boxes
+from caer_data.export.manifest import BOXES
+
+CLIP = {
+    "clip_id": "c", "video_id": "v", "track_id": "t", "start_frame": 100, "start_s": 4.0,
+    "frames": 50, "fps": "25", "width": 160, "height": 120,
+}  # fmt: skip
+
+
+def faces(numbers, times=None, box=(20, 40, 60, 100)):
+    return tables.frame(
+        tables.FACES,
+        [
+            {"track_id": "t", "frame": n, "time_s": n / 25 if times is None else times[i],
+             "x1": box[0], "y1": box[1], "x2": box[2], "y2": box[3], "interpolated": False}
+            for i, n in enumerate(numbers)
+        ],
+    )  # fmt: skip
+
+
+def sources(variable=False):
+    return pd.DataFrame([{"video_id": "v", "height": 240, "variable_rate": variable}])
+
+
+def test_boxes_are_scaled_and_counted_from_the_clip_start():
+    found = boxes.of_targets(pd.DataFrame([CLIP]), sources(), faces([99, 100, 149, 150]))
+    assert list(found.frame) == [0, 49]
+    assert found.loc[0, ["x1", "y1", "x2", "y2"]].tolist() == [10, 20, 30, 50]
+    tables.check(BOXES, found)
+
+
+def test_boxes_end_at_the_picture_and_those_outside_are_left_out():
+    outside = faces([101], box=(400, 40, 460, 100))
+    beyond = faces([100], box=(-20, -8, 60, 999))
+    found = boxes.of_targets(pd.DataFrame([CLIP]), sources(), pd.concat([beyond, outside]))
+    assert found[["frame", "x1", "y1", "x2", "y2"]].values.tolist() == [[0, 0, 0, 30, 120]]
+
+
+def test_other_tracks_of_the_clip_are_left_out():
+    other = faces([100, 101]).assign(track_id="u")
+    assert boxes.of_targets(pd.DataFrame([CLIP]), sources(), other).empty
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        pytest.param([4.0, 4.04, 4.2], [0, 1, 2, 3, 4, 5], id="a-frame-that-lasts-is-held"),
+        pytest.param([4.08, 4.093, 4.106], [2, 3], id="faster-than-the-clip"),
+        pytest.param([5.88, 5.92, 5.96], [47, 48, 49], id="to-the-end"),
+    ],
+)
+def test_variable_rate_goes_by_time(times, expected):
+    found = boxes.of_targets(
+        pd.DataFrame([CLIP]), sources(True), faces(range(100, 100 + len(times)), times)
+    )
+    assert list(found.frame) == expected
+
+
+def test_no_boxes_at_all():
+    assert boxes.of_targets(pd.DataFrame([CLIP]), sources(), faces([])).empty

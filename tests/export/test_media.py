@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from caer_data.errors import CaerError
+from caer_data.export import media
+from caer_data.files import sha256_of
+from tests.export.conftest import FACE, HEIGHT, WIDTH, box_at, write_clip
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    write_clip(path, 5, 48, Fraction(25))
+    return path
+
+
+@pytest.fixture
+def work(clip, tmp_path):
+    boxes = np.array([[i, *box_at(i)] for i in range(2, 48)], np.float32)
+    return media.Work("c", clip, sha256_of(clip), 48, tmp_path, boxes=boxes)
+
+
+def decoded(path):
+    with av.open(str(path)) as container:
+        return [f.to_ndarray(format="yuv420p") for f in container.decode(video=0)]
+
+
+def test_the_sharpest_frame_of_each_stretch_is_taken(work, clip):
+    spans = [(0, 12), (12, 24), (36, 48)]
+    pictures = tuple(media.Picture(f"CAER-S/{a}.png", a, b) for a, b in spans)
+    files = media.make(replace(work, pictures=pictures))["files"]
+    for (start, end), picture in zip(spans, pictures, strict=True):
+        told = files[picture.path]
+        assert start <= told["frame"] < end
+        assert told["frame"] % 6 == 3  # where the generated face is sharp
+        assert (told["x1"], told["y1"]) == box_at(told["frame"])[:2]
+        assert told["x2"] - told["x1"] == FACE
+        image = cv2.imread(str(work.root / picture.path))
+        assert image.shape == (HEIGHT, WIDTH, 3)
+        with av.open(str(clip)) as container:
+            frames = list(container.decode(video=0))
+        assert (image[..., ::-1] == frames[told["frame"]].to_ndarray(format="rgb24")).all()
+        assert told["sha256"] == sha256_of(work.root / picture.path)
+        assert told["framehash"] == hashlib.sha256(image[..., ::-1].tobytes()).hexdigest()
+
+
+def test_mp4_is_copied_byte_for_byte(work, clip):
+    result = media.make(replace(work, copies=("CAER/train/a.mp4",)))
+    assert (work.root / "CAER/train/a.mp4").read_bytes() == clip.read_bytes()
+    assert result["files"]["CAER/train/a.mp4"]["sha256"] == result["sha256"] == sha256_of(clip)
+
+
+def test_avi_holds_the_same_pictures_and_sound_without_encoding(work, clip):
+    media.make(replace(work, copies=("a.avi",)))
+    avi = work.root / "a.avi"
+    assert all((a == b).all() for a, b in zip(decoded(clip), decoded(avi), strict=True))
+    with av.open(str(clip)) as one, av.open(str(avi)) as other:
+        assert other.format.name == "avi"
+        assert [s.codec_context.name for s in other.streams] == ["h264", "aac"]
+        assert other.streams.video[0].average_rate == one.streams.video[0].average_rate
+        heard = [sum(f.samples for f in c.decode(audio=0)) for c in (one, other)]
+        assert heard[0] == heard[1]
+
+
+def test_the_frame_hash_is_that_of_the_decoded_planes(work, clip):
+    digest = hashlib.sha256(b"".join(picture.tobytes() for picture in decoded(clip)))
+    assert media.make(work)["framehash"] == digest.hexdigest()
+
+
+def test_nothing_is_written_without_media(work):
+    picture = media.Picture("p.png", 0, 12)
+    told = media.make(replace(work, pictures=(picture,), copies=("a.mp4",), write=False))
+    assert list(work.root.iterdir()) == []
+    assert told["files"]["p.png"]["frame"] % 6 == 3
+    assert "sha256" not in told["files"]["p.png"]
+
+
+def test_a_stretch_without_a_box_gives_no_picture(work):
+    assert media.make(replace(work, pictures=(media.Picture("p.png", 0, 2),)))["files"] == {}
+
+
+def test_flat_pictures_have_no_perceptual_hash():
+    assert media.perceptual_hash(np.full((90, 160), 7, np.uint8)) == ""
+    assert len(media.perceptual_hash(np.tile(np.arange(160, dtype=np.uint8), (90, 1)))) == 16
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param({"sha256": "0" * 64}, "changed since it was built", id="changed"),
+        pytest.param({"frames": 47}, "holds 48 frames instead of 47", id="frames"),
+    ],
+)
+def test_a_clip_that_is_not_what_the_tables_say(work, change, said):
+    with pytest.raises(CaerError, match=said):
+        media.make(replace(work, **change))
+
+
+def test_a_missing_clip(work, tmp_path):
+    with pytest.raises(CaerError, match="gone.mp4"):
+        media.make(replace(work, source=tmp_path / "gone.mp4"))
+
+
+def test_a_damaged_clip(work, tmp_path):
+    damaged = tmp_path / "damaged.mp4"
+    damaged.write_bytes(b"no video" * 99)
+    with pytest.raises(CaerError, match="cannot be decoded"):
+        media.make(replace(work, source=damaged, sha256=None))

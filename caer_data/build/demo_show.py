@@ -78,6 +78,8 @@ PICTURES: Final = {
     ),
 }
 CAST: Final = ("collins", "hopper")
+STAND_IN: Final = "stand-in"
+"""A third person for the groups: the first portrait with its face reshaped."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Role:
     """A person in a shot.
 
     Attributes:
-        person: key of `PICTURES`.
+        person: one of `CAST`, or `STAND_IN`.
         x: centre of the face, as a share of the picture's width.
         face: height of the face, as a share of the picture's height.
         mirrored: the portrait is flipped left to right.
@@ -136,7 +138,11 @@ def storyboard(show: str, episode: str) -> list[Shot]:
         *(_close_up(CAST[(i + number) % 2], moods[i], draw) for i in range(8)),
         Shot("two-shot", moods[8], (Role(far, 0.75, 0.2), Role(near, 0.32, 0.34)), "out"),
         Shot("two equals", "neutral", (Role(far, 0.7, 0.26), Role(near, 0.3, 0.26))),
-        Shot("group", "happy", tuple(Role(CAST[i % 2], 0.14 + 0.24 * i, 0.2) for i in range(4))),
+        Shot(
+            "group",
+            "happy",
+            (Role(STAND_IN, 0.5, 0.21), Role(far, 0.2, 0.21), Role(near, 0.77, 0.28)),
+        ),
         Shot("insert", "neutral", (Role(near),)),
         _DOUBTFUL[number % len(_DOUBTFUL)],
     ]
@@ -183,7 +189,7 @@ def truth() -> dict[str, Any]:
         "fps": f"{FPS}/1",
         "width": WIDTH,
         "height": HEIGHT,
-        "people": {name: PICTURES[name].title for name in CAST},
+        "people": {name: PICTURES[name].title for name in CAST} | {STAND_IN: "nobody"},
         "videos": {
             f"{show}/{episode}.mp4": _video_truth(storyboard(show, episode))
             for show in SHOWS
@@ -222,8 +228,9 @@ def credits_text() -> str:
     return (
         "# Credits of the demo\n\n"
         "The demo's shows are montages of the pictures below, which installed packages carry. They "
-        "were cropped, scaled, coloured, and put together; the stories, the moods and the sounds "
-        "are made up and say nothing about the people shown.\n\n"
+        "were cropped, scaled, coloured, and put together, and for a third face in the groups one "
+        "was reshaped; the stories, the moods and the sounds are made up and say nothing about the "
+        "people shown.\n\n"
         "| picture | by | terms | file |\n|---|---|---|---|\n"
         f"{rows}\n\n"
         "CC BY 2.0: <https://creativecommons.org/licenses/by/2.0/>, "

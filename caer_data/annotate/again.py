@@ -52,10 +52,7 @@ def deal_again(
     Raises:
         CaerError: too few raters have not seen a clip.
     """
-    rows: list[dict[str, Any]] = [
-        dict(zip(assignments.columns, values, strict=True))
-        for values in assignments.itertuples(index=False)
-    ]
+    rows: list[dict[str, Any]] = tables.check(tables.ASSIGNMENTS, assignments).to_pylist()
     of_clip: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         of_clip.setdefault(row["clip_id"], []).append(row)
@@ -64,7 +61,7 @@ def deal_again(
     block = max((int(row["block"]) for row in rows), default=-1) + 1
     for clip in clips:
         old = of_clip[clip]
-        if all(isinstance(row["replaces"], str) for row in old):
+        if all(row["replaces"] for row in old):
             continue
         seen = {row["rater"] for row in old} | {row["replaces"] for row in old}
         fresh = sorted(

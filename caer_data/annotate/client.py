@@ -74,13 +74,14 @@ class Server:
 
     def pages(self, path: str, key: str, size: int, **query: Any) -> Any:
         """Iterate over all items of a paged list."""
-        page = 1
-        while True:
-            items = self.get(path, page=page, page_size=size, **query)[key]
-            yield from items
-            if len(items) < size:
-                return
+        page = seen = 0
+        total = 1
+        while seen < total:
             page += 1
+            reply = self.get(path, page=page, page_size=size, **query)
+            yield from reply[key]
+            seen += len(reply[key])
+            total = int(reply["total"] if "total" in reply else reply["count"]) if reply[key] else 0
 
     def call(self, method: str, path: str, **options: Any) -> requests.Response:
         """Send a request as the administrator.

@@ -27,6 +27,7 @@ class Project:
     Attributes:
         number: id of the project.
         rater: e-mail address.
+        dataset_id: the dataset it belongs to.
         tasks: tasks in it.
         answered: tasks that have an answer.
         page: its labelling page.
@@ -34,6 +35,7 @@ class Project:
 
     number: int
     rater: str
+    dataset_id: str
     tasks: int
     answered: int
     page: str
@@ -65,6 +67,7 @@ def find(server: Server, dataset_id: str) -> dict[str, Project]:
         project = Project(
             number=int(item["id"]),
             rater=rater,
+            dataset_id=dataset_id,
             tasks=int(item["task_number"] or 0),
             answered=int(item["num_tasks_with_annotations"] or 0),
             page=str(item["label_config"]),
@@ -98,7 +101,7 @@ def ensure(
         },
     )
     _ensure_storage(server, int(made["id"]))
-    return Project(int(made["id"]), rater, 0, 0, page)
+    return Project(int(made["id"]), rater, dataset_id, 0, 0, page)
 
 
 def _title(rater: str, dataset_id: str) -> str:
@@ -209,13 +212,25 @@ class _Folder:
 
 
 class _Uploads:
-    """Media of a server elsewhere: uploaded to the project once, under their opaque names."""
+    """Media of a server elsewhere: uploaded once, under their opaque names.
+
+    They go to a second project of the same rater: Label Studio takes files only into projects
+    whose page shows a single one, and the guard tells by the project whose files they are.
+    """
 
     def __init__(self, server: Server, project: Project) -> None:
         self._server = server
-        self._path = f"/api/projects/{project.number}"
-        listed = server.get(f"{self._path}/file-uploads", all="true")
-        self._there = {_uploaded_name(item["file"]): f"/data/{item['file']}" for item in listed}
+        mark = f"caer-rater:{project.rater} caer-media:{project.dataset_id}"
+        listed = server.pages("/api/projects/", "results", 100, include="id,description")
+        numbers = [int(item["id"]) for item in listed if item.get("description") == mark]
+        if not numbers:
+            title = _title(f"media {project.rater}", project.dataset_id)
+            page = '<View><Video name="file" value="$file"/></View>'
+            made = {"title": title, "description": mark, "label_config": page}
+            numbers = [int(server.post("/api/projects/", made)["id"])]
+        self._path = f"/api/projects/{min(numbers)}"
+        files = server.get(f"{self._path}/file-uploads", all="true")
+        self._there = {_uploaded_name(item["file"]): f"/data/{item['file']}" for item in files}
 
     def task_of(self, shown: Shown) -> dict[str, str]:
         video = self._upload(shown.video, f"{shown.key}.mp4", "video/mp4")

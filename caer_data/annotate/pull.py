@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from caer_data import tables
 from caer_data.annotate import labels
 from caer_data.annotate.accept import accept
 from caer_data.annotate.agreement import Agreement, measure
@@ -70,4 +71,5 @@ def pull(dataset: Dataset, server: Server, reporter: Reporter) -> Pulled:
 
 def agreement_of(dataset: Dataset, ratings: pd.DataFrame, decided: pd.DataFrame) -> Agreement:
     """Measure agreement of a dataset's ratings."""
-    return measure(ratings, decided, dataset.clips, dataset.assignments, dataset.recipe.seed)
+    assignments = dataset.assignments if dataset.has(tables.ASSIGNMENTS) else None
+    return measure(ratings, decided, dataset.clips, assignments, seed=dataset.recipe.seed)

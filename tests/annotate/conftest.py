@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
 import hashlib
@@ -19,7 +20,7 @@ import pytest
 import requests
 
 from caer_data import tables
-from caer_data.annotate import accounts, environment, places, server
+from caer_data.annotate import accounts, environment, media, places, server
 from caer_data.annotate.client import Server
 from caer_data.dataset import Dataset
 from caer_data.errors import CaerError
@@ -107,6 +108,29 @@ def make_dataset(folder: Path, clips: int, codings: tuple[str, ...] = ()) -> Dat
     return dataset
 
 
+RATERS = [f"rater{number}@example.org" for number in range(1, 7)]
+
+
+@pytest.fixture(scope="session")
+def six_raters() -> list[str]:
+    """Addresses of six raters."""
+    return list(RATERS)
+
+
+def skip_posters(dataset: Dataset) -> None:
+    """Put one picture in the place of every poster, where a test is not about posters."""
+    folder = dataset.work_folder / "annotate"
+    folder.mkdir(parents=True, exist_ok=True)
+    for key in media.keys(dataset.clips):
+        (folder / f"{key}.jpg").write_bytes(b"a picture")
+
+
+@pytest.fixture(scope="session")
+def without_posters() -> Callable[[Dataset], None]:
+    """Saves the time of drawing posters."""
+    return skip_posters
+
+
 @pytest.fixture(scope="session")
 def dataset_of() -> Callable[..., Dataset]:
     """Makes a dataset of some clips in a folder."""
@@ -152,10 +176,39 @@ def migrated() -> Path:
     return kept
 
 
+# Python's own audit events tell of every connection and every name that is looked up.
+AUDIT = """
+import os, sys
+def _note(event, arguments):
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname"):
+        with open(os.environ["LABEL_STUDIO_BASE_DATA_DIR"] + "/outside.log", "a") as stream:
+            stream.write(f"{event} {arguments[1:] if event == 'socket.connect' else arguments}\\n")
+sys.addaudithook(_note)
+"""
+
+
+@contextlib.contextmanager
+def _patched(module: Any, name: str, value: Any) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, name, value)
+        yield
+
+
 def _studio(migrated: Path, folder: Path, guard: bool) -> Iterator[Studio]:
     shutil.copytree(migrated, folder, dirs_exist_ok=True)
+    (folder / "audit").mkdir()
+    (folder / "audit" / "sitecustomize.py").write_text(AUDIT)
     quiet = Reporter("quiet")
-    with server.running(folder, "127.0.0.1", free_port(), quiet, guard=guard) as (url, _):
+    plain = server.settings
+
+    def audited(*args: Any) -> dict[str, str]:
+        found = plain(*args)
+        return {**found, "PYTHONPATH": f"{folder / 'audit'}:{found['PYTHONPATH']}"}
+
+    with (
+        _patched(server, "settings", audited),
+        server.running(folder, "127.0.0.1", free_port(), quiet, guard=guard) as (url, _),
+    ):
         access = places.read_access(folder)
         assert access is not None
         yield Studio(url, folder, Server(url, access.token, files=server.files_folder(folder)))

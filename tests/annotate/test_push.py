@@ -1,0 +1,234 @@
+"""Pushing to a real server: idempotent, killed and gone on with, and what raters are shown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from caer_data import tables
+from caer_data.annotate import accounts, media, projects, push
+from caer_data.annotate.client import Server
+from caer_data.dataset import Dataset
+from caer_data.errors import CaerError
+from caer_data.progress import Reporter
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+QUIET = Reporter("quiet")
+New = Callable[..., Dataset]
+
+
+def on_server(server: Server, dataset: Dataset) -> dict[str, list[str]]:
+    """The clips in each rater's project, in order."""
+    found = projects.find(server, push.dataset_id(dataset))
+    clip_of = media.keys(dataset.clips)
+    return {
+        rater: [clip_of[task.key] for task in projects.tasks(server, project)]
+        for rater, project in found.items()
+    }
+
+
+def dealt(dataset: Dataset) -> dict[str, list[str]]:
+    """The clips dealt to each rater, in order."""
+    table = dataset.assignments.sort_values("position")
+    return {rater: list(rows["clip_id"]) for rater, rows in table.groupby("rater")}
+
+
+def test_push_twice_adds_nothing(studio: Any, new_dataset: New, six_raters: list[str]) -> None:
+    dataset = new_dataset(8, ("hevc", "silent"))
+    first = push.push(dataset, studio.server, QUIET, raters=six_raters)
+    assert first.added == 21 and first.clips == 7
+    assert list(first.refused.values()) == ["it has no sound track"]
+    assert on_server(studio.server, dataset) == dealt(dataset)
+    before = dataset.path_of(tables.ASSIGNMENTS).read_bytes()
+    second = push.push(dataset, studio.server, QUIET, raters=six_raters)
+    assert (second.added, second.removed, second.new_accounts) == (0, 0, 0)
+    assert dataset.path_of(tables.ASSIGNMENTS).read_bytes() == before
+
+
+@pytest.mark.parametrize("arrived", [True, False], ids=["batch arrived", "batch did not arrive"])
+@pytest.mark.parametrize("at", [1, 4], ids=["first batch", "later batch"])
+def test_killed_push_is_gone_on_with(
+    studio: Any, new_dataset: New, six_raters: list[str], without_posters: Any,
+    monkeypatch: pytest.MonkeyPatch, arrived: bool, at: int,
+) -> None:  # fmt: skip
+    dataset = new_dataset(10)
+    without_posters(dataset)
+    monkeypatch.setattr(projects, "_BATCH", 2)
+    post, calls = Server.post, []
+
+    def dying(self: Server, path: str, body: Any, **query: Any) -> Any:
+        if path.endswith("/import"):
+            calls.append(path)
+            if len(calls) == at:
+                if arrived:
+                    post(self, path, body, **query)
+                raise KeyboardInterrupt
+        return post(self, path, body, **query)
+
+    monkeypatch.setattr(Server, "post", dying)
+    with pytest.raises(KeyboardInterrupt):
+        push.push(dataset, studio.server, QUIET, raters=six_raters)
+    monkeypatch.setattr(Server, "post", post)
+    push.push(dataset, studio.server, QUIET, raters=six_raters)
+    assert on_server(studio.server, dataset) == dealt(dataset)
+
+
+def test_a_batch_sent_twice_is_thinned_out(
+    studio: Any, new_dataset: New, six_raters: list[str], without_posters: Any
+) -> None:
+    dataset = new_dataset(5)
+    without_posters(dataset)
+    push.push(dataset, studio.server, QUIET, raters=six_raters)
+    project = projects.find(studio.server, push.dataset_id(dataset))[six_raters[0]]
+    path = f"/api/projects/{project.number}"
+    tasks = studio.server.get(f"{path}/tasks/", page_size=100)
+    studio.server.post(f"{path}/import", [{"data": task["data"]} for task in tasks])
+    again = push.push(dataset, studio.server, QUIET)
+    assert (again.added, again.removed) == (0, len(tasks))
+    assert on_server(studio.server, dataset) == dealt(dataset)
+
+
+def test_later_clips_leave_earlier_ones_alone(
+    studio: Any, new_dataset: New, six_raters: list[str], without_posters: Any
+) -> None:
+    dataset, larger = new_dataset(6), new_dataset(9, name="larger")
+    without_posters(larger)
+    push.push(dataset, studio.server, QUIET, raters=six_raters)
+    before = dealt(dataset)
+    (dataset.folder / "work").rename(dataset.folder / "old-work")
+    for part in ("clips", "work", "tables/clips.parquet", "tables/faces.parquet"):
+        target = dataset.folder / part
+        if part == "clips":
+            target.rename(dataset.folder / "old-clips")
+        (larger.folder / part).rename(target)
+    push.push(dataset, studio.server, QUIET)
+    after = dealt(dataset)
+    assert sum(map(len, after.values())) == 27
+    assert all(after[rater][: len(clips)] == clips for rater, clips in before.items())
+    assert on_server(studio.server, dataset) == after
+
+
+def test_a_rater_who_leaves(
+    studio: Any, new_dataset: New, six_raters: list[str], without_posters: Any, rater_of: Any
+) -> None:
+    dataset = new_dataset(6)
+    without_posters(dataset)
+    old, new = six_raters[0], "late@example.org"
+    push.push(dataset, studio.server, QUIET, raters=six_raters)
+    leaver = projects.find(studio.server, push.dataset_id(dataset))[old]
+    answered = rater_of(studio, old).answer(leaver.number, "happy", "1.0")
+    for _ in range(2):
+        push.push(dataset, studio.server, QUIET, replace=(old, new))
+    assert on_server(studio.server, dataset) == dealt(dataset)
+    assert [media.keys(dataset.clips)[answered["data"]["clip"]]] == dealt(dataset)[old]
+    assert set(dataset.assignments["clip_id"].value_counts()) == {3}
+
+
+def test_second_round_goes_to_other_raters(
+    studio: Any, new_dataset: New, six_raters: list[str], without_posters: Any, tmp_path: Path
+) -> None:
+    dataset = new_dataset(4)
+    without_posters(dataset)
+    push.push(dataset, studio.server, QUIET, raters=six_raters)
+    before = dataset.assignments.groupby("clip_id")["rater"].agg(set)
+    doubtful = sorted(before.index)[:2]
+    table = tmp_path / "suspicious.csv"
+    table.write_text("clip_id,score\n" + "".join(f"{clip},0.1\n" for clip in doubtful))
+    for _ in range(2):
+        push.push(dataset, studio.server, QUIET, raters=six_raters, again=table)
+    after = dataset.assignments.groupby("clip_id")["rater"].agg(set)
+    for clip, people in after.items():
+        assert people == (set(six_raters) - before[clip] if clip in doubtful else before[clip])
+    placed = {r: set(clips) for r, clips in on_server(studio.server, dataset).items()}
+    assert placed == {r: set(dealt(dataset).get(r, [])) for r in placed}
+    table.write_text("clip_id\nno-such-clip\n")
+    with pytest.raises(CaerError, match=r"suspicious.csv:2: no clip 'no-such-clip'"):
+        push.push(dataset, studio.server, QUIET, again=table)
+
+
+def test_names_of_shows_and_files_are_hidden(
+    studio: Any, new_dataset: New, six_raters: list[str], without_posters: Any, rater_of: Any
+) -> None:
+    dataset = new_dataset(2)
+    without_posters(dataset)
+    push.push(dataset, studio.server, QUIET, raters=six_raters[:3])
+    project = projects.find(studio.server, push.dataset_id(dataset))[six_raters[0]].number
+    rater = rater_of(studio, six_raters[0])
+    for path in (
+        f"/api/projects/{project}/",
+        f"/api/tasks/?project={project}&fields=all",
+        f"/api/dm/columns?project={project}",
+        f"/projects/{project}/data",
+    ):
+        reply = rater.call("GET", path)
+        assert reply.status_code == 200 and "secret" not in reply.text.lower(), path
+
+
+def test_a_server_elsewhere_gets_the_media_uploaded(
+    studio: Any, new_dataset: New, six_raters: list[str], without_posters: Any, rater_of: Any
+) -> None:
+    dataset = new_dataset(2)
+    without_posters(dataset)
+    elsewhere = Server(studio.url, studio.server._token)
+    assert push.push(dataset, elsewhere, QUIET, raters=six_raters[:3]).added == 6
+    assert push.push(dataset, elsewhere, QUIET).added == 0
+    assert on_server(elsewhere, dataset) == dealt(dataset)
+    found = projects.find(elsewhere, push.dataset_id(dataset))
+    rater = rater_of(studio, six_raters[0])
+    task = rater.answer(found[six_raters[0]].number, "sad", "0.25")
+    clips = {(dataset.folder / path).read_bytes() for path in dataset.clips["path"]}
+    assert rater.call("GET", task["data"]["video"]).content in clips
+    stranger = rater_of(studio, six_raters[1])
+    assert stranger.call("GET", task["data"]["video"]).status_code == 403
+
+
+def test_a_page_the_server_refuses_changes_nothing(
+    studio: Any, new_dataset: New, six_raters: list[str], tmp_path: Path
+) -> None:
+    from caer_data.annotate import page
+
+    dataset = new_dataset(1)
+    changed = tmp_path / "page.xml"
+    changed.write_text(page.load(None).replace('toName="clip"', 'toName="nowhere"'))
+    with pytest.raises(CaerError, match="nowhere"):
+        push.push(dataset, studio.server, QUIET, raters=six_raters, page_file=changed)
+    assert not dataset.has(tables.ASSIGNMENTS)
+
+
+def test_a_deleted_project_is_told_and_made_anew(
+    studio: Any, new_dataset: New, six_raters: list[str], without_posters: Any
+) -> None:
+    from caer_data.annotate.pull import pull
+
+    dataset = new_dataset(3)
+    without_posters(dataset)
+    push.push(dataset, studio.server, QUIET, raters=six_raters)
+    project = projects.find(studio.server, push.dataset_id(dataset))[six_raters[2]]
+    studio.server.call("DELETE", f"/api/projects/{project.number}/")
+    with pytest.raises(CaerError, match=f"no project of {six_raters[2]}"):
+        pull(dataset, studio.server, QUIET)
+    assert not dataset.has(tables.RATINGS)
+    push.push(dataset, studio.server, QUIET)
+    assert on_server(studio.server, dataset) == dealt(dataset)
+
+
+def test_passwords_are_for_the_user_alone(studio: Any, new_dataset: New) -> None:
+    dataset = new_dataset(1)
+    raters = [f"fresh{number}@example.org" for number in range(3)]
+    accounts.ensure(studio.server, raters, QUIET)
+    path = accounts.password_path(studio.server)
+    assert path.stat().st_mode & 0o077 == 0
+    assert all(rater in path.read_text() for rater in raters)
+    assert accounts.ensure(studio.server, raters, QUIET) == 0
+    push.push(dataset, studio.server, QUIET, raters=raters)
+    secrets = [line.split(",")[1] for line in path.read_text().splitlines()[1:]]
+    secrets += [json.loads((studio.folder / "access.json").read_text())["token"]]
+    for file in dataset.folder.rglob("*"):
+        if file.is_file():
+            content = file.read_bytes()
+            assert not any(secret.encode() in content for secret in secrets), file

@@ -40,9 +40,7 @@ REASONS: Final = {
     "too_brief": Reason(
         "its target is seen in too little of it", "coverage", "filter.min_coverage"
     ),
-    "ambiguous": Reason(
-        "the next person weighs as much as the target", "dominance", "filter.min_dominance"
-    ),
+    "ambiguous": Reason("another person weighs about as much", "dominance", "filter.min_dominance"),
     "too_small": Reason("the target's face is too small", "face_height", "filter.min_face_height"),
     "blurred": Reason("the target's face is blurred", "sharpness", "filter.min_sharpness"),
     "too_dark": Reason("the target's face is too dark", "brightness", "filter.min_brightness"),
@@ -107,6 +105,11 @@ def funnel(videos: pd.DataFrame, shots: pd.DataFrame, clips: pd.DataFrame) -> pd
         add(name, "clips", "lost", reason.meaning, clips["reason"].eq(name).fillna(False), seconds)
     add("kept", "clips", "left", "one clear person each", clips["status"] == "kept", seconds)
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def label(step: Mapping[Any, Any]) -> str:
+    """Name of a funnel's row on its own: `videos found`, `shots`, `no_face`, `clips kept`."""
+    return f"{step['of']} {step['step']}" if step["step"] in ("found", "kept") else step["step"]
 
 
 def score_text(clip: Mapping[Any, Any], recipe: Recipe) -> str:

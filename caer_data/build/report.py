@@ -11,7 +11,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from caer_data import pages, recipe, tables
-from caer_data.build.funnel import REASONS, duration_text, funnel, score_text
+from caer_data.build.funnel import REASONS, duration_text, funnel, label, score_text
 from caer_data.build.report_pictures import Pictures, short_name
 from caer_data.dataset import Dataset
 from caer_data.files import write_text
@@ -92,9 +92,7 @@ def _funnel(steps: pd.DataFrame) -> Section:
             | {
                 "from": round(max(start, 0.0), 2),
                 "width": round(width, 2),
-                "label": f"{step['of']} {step['step']}"
-                if step["step"] in ("found", "kept")
-                else step["step"],
+                "label": label(step),
                 "text": f"{_count(step['count'], unit)}, {duration_text(step['seconds'])}",
             }
         )

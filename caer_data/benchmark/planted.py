@@ -39,15 +39,19 @@ KINDS: Final = ("face", "context", "both")
 NAME: Final = "made-up clips"
 SIZE: Final = (56, 72)
 """Height and width of a frame, pixels."""
+FPS: Final = 10
 
 COLORS: Final = len(EMOTIONS)
 FACE_STEP: Final = 1
 SCENE_STEP: Final = 2
+
+# pixels: half height and width of a face, radius of a disc, cells that each take one, and the most
+# that anything moves in a clip; nothing can overlap
 _FACE_HALF: Final = (10, 8)
 _DISC: Final = 7
 _DISCS: Final = 4
-_CELL: Final = 16
-_DRIFT: Final = 3.0
+_CELL: Final = (16, 17)
+_DRIFT: Final = 2.0
 
 
 @dataclass(frozen=True)
@@ -139,7 +143,7 @@ def store(planted: Planted, face_size: tuple[int, int]) -> Store:
         for i, (s, label) in enumerate(zip(planted.splits, planted.labels, strict=True))
     ]
     source = Source(NAME, "clips" if T > 1 else "images", tuple(samples), made_up=True)
-    form = Format(face_size, SIZE, 10.0 if T > 1 else None)
+    form = Format(face_size, SIZE, float(FPS) if T > 1 else None)
     counts = np.full(n, T, np.int64)
     return Store(source, form, samples, [], np.arange(n, dtype=np.int64) * T, counts, arrays)
 
@@ -187,7 +191,7 @@ def _clip(
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Frames (T, H, W, 3), face boxes (T, 4) and boxes of the chosen disc (T, 4)."""
     places = _places(random)
-    drift = random.uniform(-_DRIFT / 2, _DRIFT / 2, (len(places), 2))
+    drift = random.uniform(-_DRIFT, _DRIFT, (len(places), 2))
     greys = random.uniform(60, 200, (len(places), 1)).astype(np.float32) * np.ones(3, np.float32)
     ground = random.uniform(80, 170)
     y, x = np.mgrid[: SIZE[0], : SIZE[1]].astype(np.float32)
@@ -217,8 +221,8 @@ def _places(random: np.random.Generator) -> npt.NDArray[np.float64]:
     # a face is higher than a cell: its neighbours above and below stay empty
     free = [c for c in cells[1:] if c % columns != face % columns]
     chosen = np.array([face, *free[:_DISCS]])
-    y = (chosen // columns - (rows - 1) / 2) * _CELL + SIZE[0] / 2
-    x = (chosen % columns - (columns - 1) / 2) * _CELL + SIZE[1] / 2
+    y = (chosen // columns - (rows - 1) / 2) * _CELL[0] + SIZE[0] / 2
+    x = (chosen % columns - (columns - 1) / 2) * _CELL[1] + SIZE[1] / 2
     return np.stack([y, x], axis=1)
 
 

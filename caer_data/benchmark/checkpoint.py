@@ -20,7 +20,7 @@ from caer_data.benchmark.recipe import ModelRecipe
 from caer_data.errors import CaerError
 from caer_data.files import atomic_path
 
-FORMAT: Final = "caer-data 1"
+FORMAT: Final = 1
 
 
 @dataclass
@@ -79,8 +79,8 @@ def load_weights(
         theirs, ours = (_structure(part, values.get(part)) for values in (saved, now))
         if theirs != ours:
             raise CaerError(
-                f"{path}: was trained with {part} {theirs}, the recipe has {ours}; "
-                "give the recipe it was trained with"
+                f"{path}: was trained with {_difference(part, theirs, ours)}; give the recipe it "
+                "was trained with"
             )
     wanted = model.state_dict()
     wrong = sorted(
@@ -136,14 +136,23 @@ def _structure(part: str, values: Any) -> Any:
     return values
 
 
+def _difference(part: str, theirs: Any, ours: Any) -> str:
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        names = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
+        name = names[0]
+        return _difference(f"{part}.{name}", theirs.get(name), ours.get(name))
+    return f"{part} {theirs}, the recipe has {ours}"
+
+
 def _plain(tensor: Tensor) -> Tensor:
     return tensor.detach().cpu().contiguous()
 
 
 def _write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
-    text = json.dumps(header, sort_keys=True)
+    # one entry only: safetensors writes several in no fixed order
+    text = json.dumps({"format": FORMAT, **header}, sort_keys=True)
     with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"format": FORMAT, "header": text})
+        save_file(tensors, temporary, metadata={"caer-data": text})
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -155,6 +164,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         raise CaerError(f"{path}: no such checkpoint") from error
     except (SafetensorError, OSError) as error:
         raise CaerError(f"{path}: is damaged or no safetensors file ({error})") from error
-    if metadata.get("format") != FORMAT:
+    header = json.loads(metadata.get("caer-data", "{}"))
+    if header.get("format") != FORMAT:
         raise CaerError(f"{path}: was not written by this version of caer-data benchmark")
-    return tensors, json.loads(metadata["header"])
+    return tensors, header

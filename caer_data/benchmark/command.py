@@ -13,7 +13,7 @@ from caer_data.progress import Reporter
 
 if TYPE_CHECKING:
     from caer_data.benchmark.compare import Bench
-    from caer_data.benchmark.recipe import ModelRecipe
+    from caer_data.benchmark.recipe import ModelRecipe, Preset
     from caer_data.benchmark.results import Entry
     from caer_data.benchmark.store import Store
     from caer_data.recipe import Faces
@@ -269,8 +269,17 @@ def _self_test(bench: Bench) -> int:
     return 0 if found.passed else 1
 
 
-def _describe(reporter: Reporter, model: str, preset: str) -> int:
-    raise NotImplementedError
+def _describe(reporter: Reporter, model: str, preset: Preset) -> int:
+    from dataclasses import asdict
+
+    from caer_data.benchmark import describe, recipe
+
+    found = describe.describe(recipe.load(model, preset))
+    if reporter.mode == "json":
+        reporter.result(asdict(found))
+    else:
+        click.echo(describe.as_text(found))
+    return 0
 
 
 def _detector(word: str | None) -> Faces | None:

@@ -73,15 +73,15 @@ def table(entries: list[Entry]) -> pd.DataFrame:
         row: dict[str, Any] = {"Methods": entry.label}
         if any(e.recipe.is_caer_net and ":" not in e.recipe.model for e in entries):
             row |= _marks(entry.recipe)
-        row["trained on"] = entry.runs[0]["dataset"]
-        row["tested on"] = entry.test or entry.runs[0]["dataset"]
+        if any(e.test for e in entries):
+            row["trained on"] = entry.runs[0]["dataset"]
+            row["tested on"] = entry.test or entry.runs[0]["dataset"]
         row["seeds"] = len(entry.runs)
         names = ("Acc. (WAR) %", "UAR %", "macro-F1 %")
         for name, figure in zip(names, FIGURES, strict=True):
             row[name] = spread([test[figure] for test in entry.tests])
         row["majority %"] = f"{100 * entry.tests[0]['majority']:.2f}"
-        row["paper's Acc. %"] = "" if entry.paper is None else f"{entry.paper:.2f}"
-        row["paper's figure is of"] = _of(entry)
+        row["paper's Acc. %"] = _of_paper(entry)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -159,10 +159,11 @@ def _summary(entry: Entry) -> dict[str, Any]:
     return row
 
 
-def _of(entry: Entry) -> str:
+def _of_paper(entry: Entry) -> str:
     if entry.paper is None:
         return ""
-    return entry.paper_dataset + ("" if entry.same_dataset else f" ({ANOTHER})")
+    where = entry.paper_dataset + ("" if entry.same_dataset else f": {ANOTHER}")
+    return f"{entry.paper:.2f} ({where})"
 
 
 def _marks(recipe: ModelRecipe) -> dict[str, str]:

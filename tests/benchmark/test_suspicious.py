@@ -1,0 +1,67 @@
+"""Clips whose label the model disagrees with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from caer_data.benchmark import suspicious
+
+CLASSES = ("anger", "happy", "sad")
+
+
+def noisy(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """300 labels of which 30 are planted mistakes, and a model that mostly knows the truth."""
+    random = np.random.default_rng(seed)
+    truth = random.integers(0, 3, 300)
+    probabilities = random.dirichlet([0.3] * 3, 300) * 0.3
+    probabilities[np.arange(300), truth] += 0.7
+    labels = truth.copy()
+    planted = random.choice(300, 30, replace=False)
+    labels[planted] = (labels[planted] + 1) % 3
+    return labels, probabilities, planted
+
+
+def test_planted_mistakes_are_found_with_their_true_class() -> None:
+    labels, probabilities, planted = noisy()
+    found, suggested = suspicious.find(labels, probabilities)
+    hits = set(planted) & set(found.tolist())
+    assert len(hits) >= 10  # those that the model is surer of than of the average clip
+    assert len(hits) == len(found)
+    truth = probabilities.argmax(1)
+    assert (suggested == truth[found]).all()
+
+
+def test_the_worst_come_first() -> None:
+    labels, probabilities, _ = noisy()
+    found, _ = suspicious.find(labels, probabilities)
+    own = probabilities[found, labels[found]]
+    assert (np.diff(own) >= 0).all()
+
+
+def test_rule_by_hand() -> None:
+    # thresholds: class 0 mean(.9, .2) = .55, class 1 mean(.6, .5) = .55
+    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.5, 0.5]])
+    found, suggested = suspicious.find(np.array([0, 0, 1, 1]), probabilities)
+    assert found.tolist() == [1]
+    assert suggested.tolist() == [1]
+
+
+def test_a_clip_of_several_pictures_or_seeds_is_one_row(tmp_path) -> None:
+    rows = [
+        ("a-1.png", "clip-a", 0, 0.1, 0.8, 0.1),
+        ("a-2.png", "clip-a", 0, 0.2, 0.7, 0.1),
+        ("b-1.png", "clip-b", 1, 0.3, 0.6, 0.1),
+        ("c-1.png", "", 0, 0.9, 0.05, 0.05),
+    ]
+    columns = ["sample_id", "clip_id", "label", *(f"p_{c}" for c in CLASSES)]
+    frame = pd.DataFrame(rows, columns=columns).assign(split="test")
+    count = suspicious.write([frame, frame], CLASSES, tmp_path / "suspicious.csv")
+    written = pd.read_csv(tmp_path / "suspicious.csv")
+    assert count == len(written) == 1
+    assert written.loc[0, ["clip_id", "label", "suggested"]].tolist() == [
+        "clip-a",
+        "anger",
+        "happy",
+    ]
+    assert written.loc[0, "p_label"] == 0.15

@@ -54,7 +54,7 @@ def _refused(agreement: Agreement) -> Markup:
     if agreement.refused.empty:
         return Markup("")
     frame = agreement.refused.assign(meaning=agreement.refused["reason"].map(REASONS))
-    return _block("Refused answers", pages.table(frame))
+    return _block("Refused answers", _table(frame))
 
 
 def _emotions(agreement: Agreement) -> Markup:
@@ -68,13 +68,18 @@ def _emotions(agreement: Agreement) -> Markup:
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
         bars = pages.plot(figure, "Agreement by emotion")
     shown = frame.assign(share=_percent(frame["share"]), agreement=_percent(frame["agreement"]))
-    return _block("Emotions", bars, _confusion(agreement.confusion), pages.table(shown))
+    return _block("Emotions", bars, _confusion(agreement.confusion), _table(shown))
 
 
 def _confusion(confusion: pd.DataFrame) -> Markup:
+    from matplotlib.colors import to_rgba
+
     shares = confusion.to_numpy()
     with pages.figure(5.2, 4.6) as (figure, axes):
-        axes.imshow(np.nan_to_num(shares), cmap="Blues", vmin=0, vmax=1, alpha=0.75)
+        # One colour, more or less of it, so that it reads on a light and on a dark page.
+        tint = np.broadcast_to(to_rgba(pages.COLOURS[0]), (*shares.shape, 4)).copy()
+        tint[..., 3] = 0.85 * np.nan_to_num(shares)
+        axes.imshow(tint)
         for (row, column), share in np.ndenumerate(shares):
             words = "–" if np.isnan(share) else f"{100 * share:.0f}"
             axes.text(column, row, words, ha="center", va="center")
@@ -95,7 +100,7 @@ def _raters(agreement: Agreement) -> Markup:
             shown,
             "Accuracy: equal to the consensus of the clip's other raters, where they have one",
         ),
-        pages.table(pairs, "Pairs of raters, with Cohen's kappa"),
+        _table(pairs, "Pairs of raters, with Cohen's kappa"),
     ]
     times = agreement.lead_times
     if len(times):
@@ -125,11 +130,15 @@ def _confidence(agreement: Agreement) -> Markup:
         f"Mean distance from the ideal: {pages.value_text(agreement.calibration_error)}."
     )
     shown = agreement.calibration.assign(accuracy=_percent(agreement.calibration["accuracy"]))
-    return _block("Confidence", words, curve, pages.table(shown))
+    return _block("Confidence", words, curve, _table(shown))
 
 
 def _block(heading: str, *parts: Markup) -> Markup:
     return Markup("<h3>{}</h3>\n{}").format(heading, Markup("\n").join(parts))
+
+
+def _table(frame: pd.DataFrame, caption: str = "") -> Markup:
+    return pages.table(frame.rename(columns=lambda name: name.replace("_", " ")), caption)
 
 
 def _percent(shares: Any) -> list[str]:

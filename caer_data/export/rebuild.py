@@ -46,15 +46,6 @@ def command(
 
     target = output or release.with_name(f"{release.name}-rebuilt")
     outcome = recut(release, shows, target, overwrite, jobs or parallel.cores(), reporter)
-    reporter.result(
-        {
-            "release": str(target),
-            "identical": outcome.identical,
-            "similar": outcome.similar,
-            "failed": outcome.failed,
-            "missing": outcome.missing,
-        }
-    )
     reporter.say(
         f"{target}: {outcome.identical:,} clips have exactly the recorded pictures"
         + (
@@ -63,6 +54,15 @@ def command(
             else ""
         )
         + ". It holds footage for your own use and must not be passed on."
+    )
+    reporter.result(
+        {
+            "release": str(target),
+            "identical": outcome.identical,
+            "similar": outcome.similar,
+            "failed": outcome.failed,
+            "missing": outcome.missing,
+        }
     )
     problems = [f"no file for {name}" for name in outcome.missing]
     problems += [f"{clip_id}: {why}" for clip_id, why in outcome.failed.items()]

@@ -29,8 +29,8 @@ class DamagedError(CaerError):
 def command(release: Path, reporter: Reporter) -> None:
     """Check every file of RELEASE against its manifest and its list of hashes."""
     files, problems = verify(release, reporter)
-    reporter.result({"release": str(release), "files": files, "problems": problems})
     if problems:
+        reporter.result({"release": str(release), "files": files, "problems": problems})
         shown = "\n  ".join(problems[:_SHOWN])
         more = f"\n  and {len(problems) - _SHOWN:,} more" if len(problems) > _SHOWN else ""
         raise DamagedError(
@@ -38,6 +38,7 @@ def command(release: Path, reporter: Reporter) -> None:
             f"release again:\n  {shown}{more}"
         )
     reporter.say(f"{release}: all {files:,} files are as the manifest says.")
+    reporter.result({"release": str(release), "files": files, "problems": []})
 
 
 def verify(release: Path, reporter: Reporter) -> tuple[int, list[str]]:

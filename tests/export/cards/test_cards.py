@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import yaml
+
+from caer_data import recipe as recipes
+from caer_data import tables
+from caer_data.export.cards import statements
+from caer_data.export.release import export
+from caer_data.progress import Reporter
+from tests.export.conftest import make_dataset, options, tree
+
+CARDS = ["README.md", "datasheet.md", "croissant.json"]
+
+
+def made(dataset, tmp_path, **changes):
+    release = export(dataset, tmp_path / "out", options(**changes), Reporter("quiet"))
+    return {name: (release.folder / name).read_text() for name in CARDS}, release
+
+
+@pytest.fixture(scope="module")
+def cards(everything):
+    return {name: (everything.folder / name).read_text() for name in CARDS}
+
+
+def test_croissant_is_valid_and_its_records_can_be_read(everything):
+    mlcroissant = pytest.importorskip("mlcroissant", reason="needs the extra 'test'")
+    dataset = mlcroissant.Dataset(jsonld=everything.folder / "croissant.json")
+    assert dataset.metadata.ctx.issues.errors == set()
+    assert "1.1" in str(dataset.metadata.ctx.conforms_to)
+    assert dataset.metadata.data_limitations
+    rows = list(dataset.records("manifest"))
+    assert len(rows) == len(everything.manifest)
+    assert {row["manifest/split"] for row in rows} == {b"train", b"validation", b"test"}
+    assert len(list(dataset.records("emotions"))) == 7
+
+
+def test_croissant_of_a_release_without_media_is_valid(dataset, tmp_path):
+    mlcroissant = pytest.importorskip("mlcroissant", reason="needs the extra 'test'")
+    _, release = made(dataset, tmp_path, media=False)
+    found = mlcroissant.Dataset(jsonld=release.folder / "croissant.json")
+    assert [f.name for f in found.metadata.distribution] == [
+        "manifest.parquet", "sources.parquet", "boxes.parquet",
+    ]  # fmt: skip
+
+
+def test_the_header_is_yaml_that_names_the_files_of_each_split(cards):
+    header = yaml.safe_load(cards["README.md"].split("---")[1])
+    assert header["license"] == "other"
+    files = header["configs"][0]["data_files"]
+    assert [f["split"] for f in files] == ["train", "validation", "test"]
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_every_card_says_what_must_be_said(cards, name):
+    text = cards[name]
+    for needed in (statements.MEANING, "Article 5(1)(f)", "must not be passed on", "embeddings"):
+        assert needed in text
+
+
+def test_the_datasheet_has_numbers_and_marked_blanks(cards, everything):
+    text = cards["datasheet.md"]
+    assert text.count("[to be filled in") >= 8
+    assert "| clips released | 42 |" in text
+    assert "min_confidence: 0.5" in text  # the recipe
+    assert "| opencv-python-headless |" in text
+    assert "42 clips" in cards["README.md"]
+    assert "| happy | 6 |" in cards["README.md"]
+
+
+@pytest.mark.parametrize("name", [*CARDS, "release.json", "audit.json", "splits.csv"])
+def test_no_rater_s_address_and_no_absolute_path(everything, name):
+    text = (everything.folder / name).read_text()
+    assert "example.org" not in text
+    assert str(everything.folder.parent) not in text
+
+
+def test_no_rater_s_address_in_the_tables(everything):
+    for path in everything.folder.rglob("*"):
+        if path.is_file():
+            assert b"example.org" not in path.read_bytes(), path
+
+
+@pytest.mark.parametrize("media", [True, False], ids=["media", "no-media"])
+@pytest.mark.parametrize("rights", [None, "CC BY 4.0, with consent"], ids=["none", "stated"])
+def test_rights_are_said_in_every_card(dataset, tmp_path, media, rights):
+    cards, _ = made(dataset, tmp_path, media=media, rights=rights, layouts=("caer",))
+    licence = json.loads(cards["croissant.json"])["license"]
+    for text in (licence, cards["README.md"], cards["datasheet.md"]):
+        assert (rights in text) if rights else ("not stated" in text)
+        assert ("must not be passed on" in text) == (media and not rights)
+        assert ("rebuild" in text) != media
+
+
+def test_made_up_ratings_are_said_everywhere(tmp_path):
+    dataset = make_dataset(tmp_path / "dataset", made_up=True)
+    cards, release = made(dataset, tmp_path, layouts=("caer",))
+    for name in CARDS:
+        assert statements.MADE_UP in cards[name], name
+    about = json.loads((release.folder / "release.json").read_text())
+    assert about["facts"]["about"]["made_up_ratings"] is True
+    assert release.manifest.made_up.all()
+
+
+def test_agreement_with_its_interval(dataset, tmp_path):
+    rows = [
+        {"clip_id": c, "rater": r, "emotion": e, "confidence": 0.8, "status": "accepted",
+         "too_fast": False, "edited": False, "source": "csv", "source_id": f"{c}{r}"}
+        for c, label in zip(dataset.labels.clip_id, dataset.labels.emotion, strict=True)
+        for r, e in (("a@x.org", label), ("b@x.org", label), ("c@x.org", "neutral"))
+    ]  # fmt: skip
+    dataset.write(tables.RATINGS, tables.frame(tables.RATINGS, rows))
+    cards, _ = made(dataset, tmp_path, layouts=("caer",), media=False)
+    found = re.search(
+        r"alpha (0\.\d+)\s*\(95 % interval (0\.\d+) to (0\.\d+)\)", cards["datasheet.md"]
+    )
+    assert found is not None
+    assert float(found[2]) < float(found[1]) < float(found[3])
+
+
+def test_names_from_outside_do_not_change_the_markup(tmp_path):
+    dataset = make_dataset(tmp_path / "dataset", shows=3, episodes=1, clips=3, media=False)
+    named = recipes.Recipe(name="a|b <script>\n# c")
+    dataset.recipe_path.write_text(recipes.dump(named))
+    # no media to read: the cards are written from the plan alone
+    from caer_data.export import cards as package
+    from caer_data.export.plan import plan
+
+    facts = package.collect(dataset, plan(dataset, options()), options())
+    from caer_data.export.cards.write import _template
+
+    assert facts.name == "a|b <script>\n# c"
+    shown = _template("README.md.j2").environment.filters["text"](facts.name)
+    assert shown == "a\\|b \\<script\\> \\# c"
+
+
+def test_equal_input_gives_equal_bytes(dataset, tmp_path):
+    trees = []
+    for name in ("one", "two"):
+        export(dataset, tmp_path / name, options(layouts=("caer", "caer-s")), Reporter("quiet"))
+        trees.append(tree(tmp_path / name))
+    assert trees[0] == trees[1]

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from caer_data.errors import BusyError, CaerError
+from caer_data.export import folder
+
+
+@pytest.fixture
+def target(tmp_path):
+    return tmp_path / "release"
+
+
+def begin(target, key="key", name="a.txt", content="a"):
+    """Do what an export does, up to publishing."""
+    with folder.unfinished(target, key) as under_way:
+        (under_way.root / name).write_text(content)
+        (under_way.root / folder.ABOUT).write_text("{}")
+        under_way.publish(target)
+
+
+def test_a_whole_release_takes_its_place_and_nothing_is_left_beside_it(target):
+    begin(target)
+    assert (target / "a.txt").read_text() == "a"
+    assert [p.name for p in target.parent.iterdir()] == ["release"]
+
+
+def test_an_older_release_is_replaced_as_a_whole(target):
+    begin(target)
+    begin(target, "other", "b.txt", "b")
+    assert sorted(p.name for p in target.iterdir()) == ["b.txt", folder.ABOUT]
+    assert [p.name for p in target.parent.iterdir()] == ["release"]
+
+
+def interrupt(target, key, results=(), tail=""):
+    with pytest.raises(KeyboardInterrupt), folder.unfinished(target, key) as under_way:
+        for result in results:
+            (under_way.root / "a.png").write_bytes(b"1234")
+            under_way.note(result)
+        with (under_way.root.parent / "done.jsonl").open("a") as stream:
+            stream.write(tail)
+        (under_way.root / ".b.png.123.part").write_text("half")
+        raise KeyboardInterrupt
+
+
+RESULT = {"clip_id": "c1", "files": {"a.png": {"bytes": 4}}}
+
+
+@pytest.mark.parametrize(
+    ("key", "tail", "size", "known"),
+    [
+        pytest.param("key", "", 4, ["c1"], id="goes-on"),
+        pytest.param("key", '{"clip_id": "c2", "fi', 4, ["c1"], id="torn-last-line"),
+        pytest.param("key", "", 3, [], id="a-file-is-cut-off"),
+        pytest.param("other", "", 4, [], id="other-contents-start-anew"),
+    ],
+)
+def test_what_was_finished_before_is_known(target, key, tail, size, known):
+    interrupt(target, "key", [RESULT], tail)
+    home = target.with_name(".release.unfinished")
+    (home / "release" / "a.png").write_bytes(b"1234"[:size])
+    with folder.unfinished(target, key) as under_way:
+        assert list(under_way.done) == known
+        assert not list(under_way.root.rglob("*.part"))
+        assert (under_way.root / "a.png").exists() == (key == "key")
+        under_way.note({"clip_id": "c3", "files": {}})
+        assert json.loads((home / "done.jsonl").read_text().splitlines()[-1])["clip_id"] == "c3"
+
+
+def test_the_old_release_survives_an_interruption(target):
+    begin(target)
+    interrupt(target, "other")
+    assert (target / "a.txt").read_text() == "a"
+
+
+@pytest.mark.parametrize("new_is_there", [True, False])
+def test_a_kill_between_the_two_renames_is_mended(target, new_is_there):
+    begin(target)
+    target.rename(target.with_name(".release.replaced"))
+    if new_is_there:
+        target.mkdir()
+        (target / "b.txt").write_text("b")
+    interrupt(target, "key")
+    assert [p.name for p in target.parent.glob("*.replaced")] == []
+    assert (target / ("b.txt" if new_is_there else "a.txt")).exists()
+
+
+def test_two_at_once(target):
+    with (
+        folder.unfinished(target, "key"),
+        pytest.raises(BusyError, match="another caer-data command"),
+        folder.unfinished(target, "key"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["dataset", ".", "dataset/clips", "dataset/tables/x", "dataset/work", "dataset/../dataset"],
+)
+def test_the_dataset_is_never_a_target(tmp_path, place):
+    (tmp_path / "dataset").mkdir()
+    with pytest.raises(CaerError, match="choose another folder"):
+        folder.check_target(tmp_path / place, tmp_path / "dataset", overwrite=True)
+
+
+def test_a_link_to_the_dataset_is_no_way_around(tmp_path):
+    (tmp_path / "dataset").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "dataset")
+    with pytest.raises(CaerError, match="choose another folder"):
+        folder.check_target(tmp_path / "link", tmp_path / "dataset", overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("content", "overwrite", "said"),
+    [
+        pytest.param("letters.txt", True, "is not empty and not a release", id="not-a-release"),
+        pytest.param(folder.ABOUT, False, "replace it with --overwrite", id="another-release"),
+        pytest.param(folder.ABOUT, True, None, id="overwrite"),
+        pytest.param(None, False, None, id="empty"),
+    ],
+)
+def test_what_is_there_is_kept(tmp_path, target, content, overwrite, said):
+    target.mkdir()
+    if content:
+        (target / content).write_text("{}")
+    if said is None:
+        folder.check_target(target, tmp_path / "dataset", overwrite)
+        return
+    with pytest.raises(CaerError, match=said):
+        folder.check_target(target, tmp_path / "dataset", overwrite)
+
+
+def test_a_file_in_the_place_of_the_release(tmp_path, target):
+    target.write_text("a file")
+    with pytest.raises(CaerError, match="not a release"):
+        folder.check_target(target, tmp_path / "dataset", overwrite=True)
+
+
+def test_a_name_that_is_too_long(tmp_path):
+    with pytest.raises(CaerError, match="too long"), folder.unfinished(tmp_path / ("x" * 250), "k"):
+        pass

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from click.testing import CliRunner
+
+from caer_data.cli import cli, main
+from caer_data.errors import CaerError
+from caer_data.export.verify import verify
+from caer_data.progress import Reporter
+from tests.export.conftest import tree
+
+
+@pytest.fixture
+def release(everything, tmp_path):
+    return shutil.copytree(everything.folder, tmp_path / "release")
+
+
+def test_a_release_as_it_was_made(everything):
+    result = CliRunner().invoke(cli, ["verify", str(everything.folder), "--json"])
+    assert result.exit_code == 0, result.output
+    outcome = json.loads(result.stdout.splitlines()[-1])
+    assert outcome["problems"] == []
+    assert outcome["files"] == len(tree(everything.folder)) - 1  # without the list itself
+
+
+def test_the_list_is_one_that_sha256sum_reads(everything):
+    lines = (everything.folder / "SHA256SUMS").read_text().splitlines()
+    assert dict(reversed(line.split("  ")) for line in lines) == {
+        path: sha for path, sha in tree(everything.folder).items() if path != "SHA256SUMS"
+    }
+
+
+def _change(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    "name", ["CAER/train/Happy/0001.mp4", "CAER-S/train.txt", "webdataset/train-000000.tar",
+             "README.md", "huggingface/train/metadata.parquet"]
+)  # fmt: skip
+@pytest.mark.parametrize("damage", [_change, lambda path: path.unlink()], ids=["changed", "gone"])
+def test_every_kind_of_file_is_checked(release, name, damage):
+    damage(release / name)
+    _, problems = verify(release, Reporter("quiet"))
+    assert any(problem.startswith(name) for problem in problems)
+
+
+def test_a_file_too_many(release):
+    (release / "CAER/train/Happy/9999.mp4").write_text("mine")
+    problems = verify(release, Reporter("quiet"))[1]
+    assert problems == ["CAER/train/Happy/9999.mp4: not part of the release"]
+
+
+def test_a_list_that_was_changed_with_the_file(release):
+    from caer_data.export import checksums
+
+    _change(release / "CAER/train/Happy/0001.mp4")
+    checksums.write(release)
+    problems = verify(release, Reporter("quiet"))[1]
+    assert problems == ["CAER/train/Happy/0001.mp4: the manifest has another hash than the list"]
+
+
+def test_the_command_fails_with_one_sentence(release, capsys):
+    _change(release / "CAER/train/Happy/0001.mp4")
+    with pytest.raises(SystemExit) as stop:
+        main(["verify", str(release), "-q"])
+    assert stop.value.code == 1
+    assert "1 problems" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("no list", "expected a hash"),
+        (f"{'0' * 64}  ../../etc/passwd", "points outside"),
+        (f"{'0' * 64}  /etc/passwd", "points outside"),
+    ],
+)
+def test_a_list_from_elsewhere_cannot_point_outside(release, lines, said):
+    (release / "SHA256SUMS").write_text(lines + "\n")
+    with pytest.raises(CaerError, match=said):
+        verify(release, Reporter("quiet"))
+
+
+def test_not_a_release(tmp_path):
+    with pytest.raises(CaerError, match="not a release"):
+        verify(tmp_path, Reporter("quiet"))

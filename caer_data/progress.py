@@ -85,7 +85,7 @@ class Reporter:
             self._line("result", **values)
 
     def _line(self, event: str, **values: Any) -> None:
-        click.echo(json.dumps({"event": event, **values}, ensure_ascii=False))
+        click.echo(json.dumps({"event": event, **values}))
 
     @contextmanager
     def _bars(self) -> Iterator[Any]:

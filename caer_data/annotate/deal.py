@@ -83,13 +83,14 @@ def deal(
     (`caer_data.annotate.design`). Which clips come first, who is who in the design, and each
     rater's own order are shuffled by the seed. `clip_ids` may hold clips dealt before: they are
     left alone, and a block they left unfinished is gone on with. With other raters than before a
-    new block begins; those with fewer clips so far come first in it.
+    new block begins; those with fewer clips so far come first in it. Raters whose clips `replace`
+    gave away get no more.
 
     Raises:
         CaerError: fewer raters than a clip needs, or so many that no block could be filled.
     """
     per_clip = settings.raters_per_clip
-    people = sorted({rater.lower() for rater in raters})
+    people = sorted({rater.lower() for rater in raters} - set(existing["replaces"].dropna()))
     size = comb(len(people), per_clip)
     if not 1 <= size <= _LARGEST_BLOCK:
         raise CaerError(
@@ -132,8 +133,8 @@ def replace(
     twice. New clips come after a rater's earlier ones. Doing it again changes nothing.
 
     Raises:
-        CaerError: `old` was never dealt a clip, `new` is the same or no address, or all others
-            have one of the clips already.
+        CaerError: `old` was never dealt a clip; `new` is the same, left before, or is no address;
+            all others have one of the clips already.
     """
     old = old.lower()
     new = new.lower() if new is not None else None
@@ -144,6 +145,8 @@ def replace(
         check_address(new, "the new rater")
     if new == old:
         raise CaerError(f"{old}: the new rater is the old one; give another address")
+    if new in left_before:
+        raise CaerError(f"{new}: this rater left before; give another address")
     loads = Counter(assignments["rater"])
     others = sorted(set(loads) - left_before - {old} | ({new} if new else set()))
     holders = assignments.groupby("clip_id")["rater"].agg(set).to_dict()

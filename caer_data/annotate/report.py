@@ -25,7 +25,9 @@ def section(dataset: Dataset) -> pages.Section | None:
     if not (dataset.has(tables.RATINGS) and dataset.has(tables.LABELS)):
         return None
     dealt = dataset.assignments if dataset.has(tables.ASSIGNMENTS) else None
-    agreement = measure(dataset.ratings, dataset.labels, dataset.clips, dealt)
+    agreement = measure(
+        dataset.ratings, dataset.labels, dataset.clips, dealt, seed=dataset.recipe.seed
+    )
     title = "Raters and agreement"
     first, *others = [pages.paragraph(line) for line in headlines(agreement)]
     if agreement.made_up:

@@ -166,6 +166,16 @@ class TestReplace:
         assert set(after["rater"]) == set(now)
         assert spread(after, now) <= 1
 
+    def test_one_who_left_is_dealt_no_more_and_does_not_come_back(self) -> None:
+        first = ("rater2@example.org", "new@example.org")
+        once = deal.replace(dealt(30), {(c, first[0]) for c in clips(10)}, *first, 7)
+        after = deal.deal(clips(60), [*people(6), first[1]], once, Annotate(), 7)
+        added = after.iloc[len(once) :]
+        assert first[0] not in set(added["rater"])
+        assert spread(added, sorted({*people(6), first[1]} - {first[0]})) <= 1
+        with pytest.raises(CaerError, match="rater2@example.org: this rater left before"):
+            deal.replace(after, set(), "rater3@example.org", first[0], 7)
+
     @pytest.mark.parametrize(
         ("old", "new", "message"),
         [

@@ -189,7 +189,8 @@ def _camera(move: str, t: float) -> Any:
     elif move in ("left", "right"):
         x = (0.06 if move == "left" else -0.06) * (1 - 2 * ease) * WIDTH
     elif move == "reveal":
-        zoom, x = 1.6, (-0.28 + 0.5 * max(0.0, 2 * ease - 1)) * WIDTH
+        turn = min(1.0, max(0.0, (t - 0.35) / 0.3))
+        zoom, x = 1.6, (-0.28 + 0.5 * turn * turn * (3 - 2 * turn)) * WIDTH
     x += 1.5 * math.sin(9 * t)
     y += 1.2 * math.sin(7 * t + 1)
     angle = 0.4 * math.sin(5 * t)

@@ -110,7 +110,7 @@ class Shot:
         move: what the camera does: in, out, left, right, reveal (from the empty side to the face).
         effect: fade-in, fade-out, blurred, dark, or nothing.
         place: key of `PICTURES`, the background.
-        frames: length.
+        frames: length; 0 until the storyboard has drawn it.
     """
 
     kind: str
@@ -143,7 +143,7 @@ def storyboard(show: str, episode: str) -> list[Shot]:
             "happy",
             (Role(STAND_IN, 0.5, 0.21), Role(far, 0.2, 0.21), Role(near, 0.77, 0.28)),
         ),
-        Shot("insert", "neutral", (Role(near),)),
+        Shot("insert", "neutral", (Role(near),), frames=14),
         _DOUBTFUL[number % len(_DOUBTFUL)],
     ]
     draw.shuffle(middle)
@@ -160,7 +160,7 @@ def storyboard(show: str, episode: str) -> list[Shot]:
         replace(
             shot,
             place=places[i % len(places)],
-            frames=14 if shot.kind == "insert" else draw.randint(32, 42),
+            frames=shot.frames or draw.randint(32, 42),
         )
         for i, shot in enumerate(story)
     ]
@@ -173,7 +173,7 @@ def _close_up(person: str, mood: str, draw: random.Random) -> Shot:
 
 # One an episode: it holds a person and is still of little use.
 _DOUBTFUL: Final = (
-    Shot("late face", "surprise", (Role("hopper", 0.8),), "reveal"),
+    Shot("late face", "surprise", (Role("hopper", 0.8),), "reveal", frames=60),
     Shot("blurred face", "fear", (Role("collins"),), effect="blurred"),
     Shot("dark face", "fear", (Role("hopper"),), effect="dark"),
 )

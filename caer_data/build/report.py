@@ -108,7 +108,7 @@ def _kept(clips: pd.DataFrame, pictures: Pictures) -> Section:
         return Section("Kept clips", pages.paragraph("No clip was kept."))
     shown = _evenly(kept, KEPT_SHOWN)
     note = (
-        f"{_some(shown, kept, 'clips')} The target's box is thick; names of persons count within "
+        f"{_some(shown, kept, 'clips')}. The target's box is thick; names of persons count within "
         "their show."
     )
     tiles = [
@@ -316,7 +316,7 @@ def _evenly(rows: pd.DataFrame, count: int) -> pd.DataFrame:
 def _some(shown: pd.DataFrame, of: pd.DataFrame, things: str, which: str = "") -> str:
     if len(shown) == len(of):
         return _count(len(of), {"people": "person"}.get(things, things.removesuffix("s")))
-    return f"{len(shown)} of {len(of):,} {things}, {which or 'spread evenly'}."
+    return f"{len(shown)} of {len(of):,} {things}, {which or 'spread evenly'}"
 
 
 def _count(number: int, one: str, many: str = "") -> str:

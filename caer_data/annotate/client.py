@@ -205,6 +205,8 @@ def clean_url(url: str) -> str:
     Raises:
         CaerError: it is something else, or has a user name or password in it.
     """
+    if "@" in url:
+        raise CaerError("leave user name and password out of --url; a token is used")
     try:
         parts = urlsplit(url.strip())
         valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -212,8 +214,6 @@ def clean_url(url: str) -> str:
         valid = False
     if not valid or parts.query or parts.fragment:
         raise CaerError(f"'{url}' is not an address such as https://labels.example.org")
-    if parts.username or parts.password:
-        raise CaerError("leave user name and password out of --url; a token is used")
     return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
 
 

@@ -150,6 +150,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.fixture
+def free_port_number() -> int:
+    """A port nobody listens on right now."""
+    return free_port()
+
+
 @dataclass(frozen=True)
 class Studio:
     """A running Label Studio."""
@@ -184,6 +190,8 @@ def _note(event, arguments):
         with open(os.environ["LABEL_STUDIO_BASE_DATA_DIR"] + "/outside.log", "a") as stream:
             stream.write(f"{event} {arguments[1:] if event == 'socket.connect' else arguments}\\n")
 sys.addaudithook(_note)
+with open(os.environ["LABEL_STUDIO_BASE_DATA_DIR"] + "/audit/canary.log", "w") as stream:
+    stream.write("audit hook is on\\n")
 """
 
 

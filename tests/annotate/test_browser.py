@@ -1,0 +1,116 @@
+"""One rater in a real browser: log in, watch a clip, answer by keyboard; the answers arrive."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from caer_data.annotate import accounts, media, projects, push
+from caer_data.annotate.pull import pull
+from caer_data.dataset import Dataset
+from caer_data.progress import Reporter
+
+pytestmark = [pytest.mark.server, pytest.mark.browser, pytest.mark.slow]
+
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+    "--autoplay-policy=no-user-gesture-required",
+)  # fmt: skip
+PLAYER = "document.querySelector('video')"
+WAIT_MS = 60_000
+
+
+@pytest.fixture
+def page() -> Iterator[Any]:
+    """A page of a fresh headless Chromium."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    browser_path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser_path is None:
+        pytest.skip("no chromium; apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=browser_path, headless=True, args=list(FLAGS)
+        )
+        yield browser.new_page(viewport={"width": 1400, "height": 900})
+        browser.close()
+
+
+def screenshot(page: Any, name: str) -> None:
+    """Keep a picture to look at, where CAER_SCREENSHOTS names a folder."""
+    folder = os.environ.get("CAER_SCREENSHOTS")
+    if folder:
+        page.screenshot(path=str(Path(folder) / f"{name}.png"))
+
+
+def test_a_rater_answers_three_clips_by_keyboard(
+    page: Any, studio: Any, new_dataset: Callable[..., Dataset], six_raters: list[str]
+) -> None:
+    dataset = new_dataset(3, ("hevc",))
+    push.push(dataset, studio.server, Reporter("quiet"), raters=six_raters[:3])
+    rater = six_raters[0]
+    with accounts.password_path(studio.server).open(newline="") as stream:
+        password = next(r["password"] for r in csv.DictReader(stream) if r["rater"] == rater)
+    outside: list[str] = []
+    failed: list[str] = []
+    page.on("request", lambda r: outside.append(r.url) if is_outside(r.url, studio.url) else None)
+    page.on("response", lambda r: failed.append(r.url) if r.status >= 400 else None)
+    page.on("pageerror", lambda error: failed.append(str(error)))
+
+    page.goto(f"{studio.url}/user/login/")
+    screenshot(page, "login")
+    page.fill("input[name=email]", rater)
+    page.fill("input[name=password]", password)
+    page.press("input[name=password]", "Enter")
+    project = projects.find(studio.server, push.dataset_id(dataset))[rater].number
+    page.wait_for_url(lambda url: "/projects/" in url, timeout=WAIT_MS)
+    page.goto(f"{studio.url}/projects/{project}/data?labeling=1")
+
+    answers = (("4", "r", "happy", 0.75), ("6", "t", "sad", 1.0), ("1", "q", "anger", 0.0))
+    shown: list[str] = []
+    for number, (emotion_key, sure_key, _, _) in enumerate(answers):
+        last = shown[-1] if shown else ""
+        page.wait_for_function(
+            f"{PLAYER} && {PLAYER}.readyState >= 3 && {PLAYER}.currentSrc !== '{last}'"
+            " && [...document.images].some(i => i.src.endsWith('.jpg') && i.naturalWidth > 0)",
+            timeout=WAIT_MS,
+        )
+        shown.append(page.evaluate(f"{PLAYER}.currentSrc"))
+        page.wait_for_timeout(500)  # the page binds its keys after it has drawn
+        assert page.evaluate(f"[{PLAYER}.videoWidth, {PLAYER}.muted]") == [320, False]
+        page.keyboard.press("Space")
+        page.wait_for_function(f"{PLAYER}.currentTime > 0.5", timeout=WAIT_MS)
+        assert page.evaluate(f"{PLAYER}.webkitAudioDecodedByteCount") > 0
+        page.keyboard.press(emotion_key)
+        page.keyboard.press(sure_key)
+        page.wait_for_function(
+            "document.querySelectorAll('input[type=radio]:checked').length === 2", timeout=WAIT_MS
+        )
+        screenshot(page, f"clip-{number}")
+        with page.expect_response(lambda r: "next_task" in r.url, timeout=WAIT_MS) as following:
+            page.keyboard.press("Enter")
+    assert following.value.status == 404  # nothing is left
+    page.wait_for_timeout(500)
+    screenshot(page, "finished")
+
+    rows = pull(dataset, studio.server, Reporter("quiet")).ratings
+    order = [
+        media.keys(dataset.clips)[url.rsplit("/", 1)[-1].removesuffix(".mp4")] for url in shown
+    ]
+    expected = {clip: (a[2], a[3]) for clip, a in zip(order, answers, strict=True)}
+    assert set(rows["rater"]) == {rater} and set(rows["status"]) == {"accepted"}
+    assert {r.clip_id: (r.emotion, r.confidence) for r in rows.itertuples()} == expected
+    assert (rows["lead_time_s"] > 0).all()
+    assert outside == []
+    assert [url for url in failed if "heidi-tips" not in url and "next_task" not in url] == []
+
+
+def is_outside(url: str, home: str) -> bool:
+    """Whether an address is neither the server's nor part of the page itself."""
+    return not url.startswith((home, "data:", "blob:", "about:"))

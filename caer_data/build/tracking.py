@@ -54,8 +54,8 @@ def associate(
         times: time of every frame of the video, s.
         min_iou: least overlap (of enlarged boxes) of one face in successive samples.
         max_gap_s: longest time a face may go unseen within its track.
-        min_detections: shorter tracks are taken for false alarms, unless the shot has fewer
-            samples than that.
+        min_detections: tracks of fewer detections are taken for false alarms; in a short shot
+            that is no more than every third sample.
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -76,7 +76,7 @@ def associate(
         for b in sorted(free):
             tracks.append(Track())
             _extend(tracks[-1], frame, found, b)
-    least = min(min_detections, len(detections))
+    least = min(min_detections, -(-len(detections) // 3))
     lasting = [t for t in tracks if len(t.frames) >= least]
     return sorted(lasting, key=lambda t: (t.frames[0], float(t.boxes[0][0])))
 

@@ -37,8 +37,9 @@ def test_a_short_gap_is_bridged_and_a_long_one_starts_a_new_track():
     assert [t.frames for t in follow(long)] == [[0, 10], [60, 70]]
 
 
-def test_a_single_detection_is_a_false_alarm_unless_the_shot_has_one_sample():
-    assert follow({0: seen(box(50)), 10: seen(), 20: seen()}) == []
+def test_a_single_detection_is_a_false_alarm_unless_the_shot_is_short():
+    assert follow({0: seen(box(50)), 10: seen(), 20: seen(), 30: seen()}) == []
+    assert len(follow({0: seen(box(50)), 10: seen(), 20: seen()})) == 1
     assert len(follow({0: seen(box(50))})) == 1
 
 

@@ -1,0 +1,173 @@
+"""How well faces are counted and persons told apart, on videos with ground truth by hand.
+
+    python benchmarks/accuracy_faces.py DATA [--recipe caer] [--detector scrfd --weights FILE]
+
+DATA holds `shots_gt/*.mp4|mov` with a JSON beside each (`shots`: start, end, faces, people) and
+`identities/intel_asl/*.mkv`, one person a file, named `<person>_<sign>.mkv`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from caer_data import recipe as recipes
+from caer_data import tables
+from caer_data.build import faces as faces_stage
+from caer_data.build import filter as filter_stage
+from caer_data.build import people as people_stage
+from caer_data.build.looking import Frames, Models
+from caer_data.build.samples import LONGEST_SIDE, Samples, SampleWriter
+from caer_data.face_models.choose import create_detector, create_embedder
+from caer_data.media.decode import frames
+from caer_data.media.probe import probe
+
+ANIMATED = "anim_"  # drawn faces are not scored
+
+
+def find_faces(
+    path: Path, video_id: str, spans: list[tuple[int, int]] | None, models: Models, recipe: Any
+) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray, filter_stage.Timing]:
+    """Shots (as given; without spans the whole video is one), tracks, embeddings, frame times."""
+    info = probe(path)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        writer = SampleWriter(folder, recipe.faces.samples_per_second)
+        pts, end = [], 0
+        for frame in frames(path, info):
+            pts.append(frame.pts)
+            end = frame.pts + frame.duration
+            if writer.due((frame.pts - pts[0]) * info.time_base):
+                writer.add(frame.index, frame.picture(LONGEST_SIDE))
+        writer.close()
+        seconds = (np.array([*pts, end]) - pts[0]) * float(info.time_base)
+        shots = tables.frame(
+            tables.SHOTS,
+            [
+                {
+                    "shot_id": f"{video_id}.s{n:04d}", "video_id": video_id,
+                    "start_frame": a, "end_frame": b, "start_pts": [*pts, end][a],
+                    "end_pts": [*pts, end][b], "start_s": seconds[a], "end_s": seconds[b],
+                }
+                for n, (a, b) in enumerate(spans or [(0, len(pts))], 1)
+            ],
+        )  # fmt: skip
+        out = folder / "faces"
+        out.mkdir()
+        seen = Frames(Samples(folder), seconds[:-1], info.width, info.height)
+        faces_stage.find(shots, seen, models, recipe.faces, 1, out, lambda _: None)
+        return (
+            shots,
+            tables.read(tables.TRACKS, out / "tracks.parquet"),
+            np.load(out / "embeddings.npy"),
+            filter_stage.Timing(Fraction(info.fps), info.time_base, np.array([*pts, end])),
+        )
+
+
+def count_faces(data: Path, models: Models, recipe: Any) -> pd.DataFrame:
+    """One row a shot: faces by hand and as found, each as none, one or more."""
+    rows = []
+    no_limit = recipes.Clips(min_frames=1, max_seconds=3600.0)
+    for truth_path in sorted((data / "shots_gt").glob("*.json")):
+        if truth_path.name.startswith(ANIMATED):
+            continue
+        truth = json.loads(truth_path.read_text())
+        spans = [(s["start"], s["end"] + 1) for s in truth["shots"]]
+        path = truth_path.with_name(truth["file"])
+        shots, tracks, _, timing = find_faces(path, path.stem, spans, models, recipe)
+        tracks = tracks.assign(person_id=tracks["track_id"])
+        video = pd.Series({"show": "s", "episode": "e"})
+        clips = filter_stage.choose(video, shots, tracks, timing, recipe.filter, no_limit)
+        for shot, found in zip(truth["shots"], clips["n_people"], strict=True):
+            wanted = {"0": "none", "1": "one"}.get(shot["faces"], "more")
+            got = "none" if found == 0 else "one" if found == 1 else "more"
+            rows.append({"file": path.stem, "start": shot["start"], "true": wanted, "found": got})
+    return pd.DataFrame(rows)
+
+
+def tell_apart(data: Path, models: Models, recipe: Any) -> dict[str, tuple[float, float, float]]:
+    """Pairwise precision, recall and F1 of the persons, by set."""
+    sets = {"intel_asl": _signers(data, models, recipe), "composite": _composite(data, models, recipe)}
+    threshold = recipe.people.threshold or models.embedder.threshold
+    results = {}
+    for name, (tracks, vectors, truth) in sets.items():
+        labelled, _ = people_stage.cluster("s", tracks, vectors, threshold)
+        results[name] = pairwise(truth, labelled["person_id"].tolist())
+    return results
+
+
+def pairwise(truth: list[str], found: list[str]) -> tuple[float, float, float]:
+    """Precision, recall and F1 over all pairs of tracks."""
+    pairs = list(itertools.combinations(range(len(truth)), 2))
+    same = [truth[a] == truth[b] for a, b in pairs]
+    joined = [found[a] == found[b] for a, b in pairs]
+    both = sum(s and j for s, j in zip(same, joined, strict=True))
+    precision = both / sum(joined) if any(joined) else 1.0
+    recall = both / sum(same) if any(same) else 1.0
+    return precision, recall, 2 * precision * recall / max(precision + recall, 1e-9)
+
+
+def _signers(data: Path, models: Models, recipe: Any) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
+    every, vectors, truth = [], [], []
+    for path in sorted((data / "identities" / "intel_asl").glob("*.mkv")):
+        _, tracks, embeddings, _ = find_faces(path, path.stem, None, models, recipe)
+        every.append(tracks)
+        vectors.append(embeddings)
+        truth += [path.stem.split("_")[0]] * len(tracks)
+    return pd.concat(every, ignore_index=True), np.concatenate(vectors), truth
+
+
+def _composite(data: Path, models: Models, recipe: Any) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
+    truth_path = data / "shots_gt" / "composite_open_44s.json"
+    shots = json.loads(truth_path.read_text())["shots"]
+    spans = [(s["start"], s["end"] + 1) for s in shots]
+    path = truth_path.with_suffix(".mp4")
+    _, tracks, vectors, _ = find_faces(path, "c", spans, models, recipe)
+    people = {f"c.s{n:04d}": s["people"] for n, s in enumerate(shots, 1)}
+    single = tracks["shot_id"].map(lambda shot: len(people[shot]) == 1).to_numpy(bool)
+    tracks = tracks[single].reset_index(drop=True)
+    return tracks, vectors[single], [people[shot][0] for shot in tracks["shot_id"]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--recipe", default="caer")
+    parser.add_argument("--detector")
+    parser.add_argument("--weights")
+    parser.add_argument("--size", type=int)
+    parser.add_argument("--verbose", action="store_true")
+    given = parser.parse_args()
+    recipe = recipes.load(given.recipe)
+    change: dict[str, Any] = {"embedder": "dlib"}
+    if given.detector:
+        change |= {"detector": given.detector, "weights": given.weights}
+    if given.size:
+        change |= {"detector_size": given.size}
+    recipe = recipe.model_copy(update={"faces": recipe.faces.model_copy(update=change)})
+    detector = create_detector(recipe.faces, 2)
+    minimum = recipe.faces.min_score
+    models = Models(
+        detector,
+        create_embedder(recipe.faces, 2),
+        detector.min_score if minimum is None else minimum,
+    )
+    counted = count_faces(given.data, models, recipe)
+    if given.verbose:
+        print(counted.to_string())
+    right = (counted["true"] == counted["found"]).mean()
+    print(f"faces   {detector.name}: {right:.3f} of {len(counted)} shots sorted right")
+    print(pd.crosstab(counted["true"], counted["found"]).to_string())
+    for name, (precision, recall, f1) in tell_apart(given.data, models, recipe).items():
+        print(f"people  {name}: pairwise F1 {f1:.3f} (precision {precision:.3f}, recall {recall:.3f})")
+
+
+if __name__ == "__main__":
+    main()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -60,8 +59,3 @@ def detections(
         np.ascontiguousarray(scores[kept], dtype=np.float32),
         None if points is None else np.ascontiguousarray(points[kept], dtype=np.float32),
     )
-
-
-def stack(pictures: Sequence[Picture]) -> npt.NDArray[np.uint8]:
-    """Pictures of one common size as one array (n, height, width, 3)."""
-    return np.stack([np.ascontiguousarray(picture) for picture in pictures])

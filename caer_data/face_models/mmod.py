@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 
 from caer_data.face_models.dlib_networks import DetectorNetwork
-from caer_data.face_models.geometry import detections, resize, stack
+from caer_data.face_models.geometry import detections, resize
 from caer_data.face_models.interface import Detections, Picture
 from caer_data.face_models.weights import embedded
 
@@ -46,30 +46,23 @@ class MmodDetector:
         """Find faces; see `interface.Detector`."""
         if not pictures:
             return []
-        looked_at = [resize(picture, size or self.size) for picture in pictures]
-        _, scale_x, scale_y = looked_at[0]
-        level = [picture for picture, _, _ in looked_at]
+        full_height, full_width = pictures[0].shape[:2]
+        level = [resize(picture, size or self.size)[0] for picture in pictures]
         found: list[list[npt.NDArray[np.float32]]] = [[] for _ in pictures]
-        while True:
+        while min(level[0].shape[:2]) >= self.network.window // 2:
             height, width = level[0].shape[:2]
+            zoom = np.array((width / full_width, height / full_height), dtype=np.float32)
             for index, rows in enumerate(self._windows(level, min_score)):
-                if len(rows):
-                    zoom_x = width / looked_at[0][0].shape[1] * scale_x
-                    zoom_y = height / looked_at[0][0].shape[0] * scale_y
-                    rows[:, :4] /= (zoom_x, zoom_y, zoom_x, zoom_y)
-                    found[index].append(rows)
+                rows[:, :4] /= np.tile(zoom, 2)
+                found[index].append(rows)
             smaller = round(width * self.step), round(height * self.step)
-            if min(smaller) < self.network.window // 2:
-                break
             level = [cv2.resize(p, smaller, interpolation=cv2.INTER_LINEAR) for p in level]
         return [self._result(rows) for rows in found]
 
     def _windows(self, level: list[Picture], min_score: float) -> list[npt.NDArray[np.float32]]:
         """Windows of one pyramid level: a picture's rows x1, y1, x2, y2, score."""
-        edge = _EDGE
-        padded = stack(
-            [cv2.copyMakeBorder(p, edge, edge, edge, edge, cv2.BORDER_CONSTANT) for p in level]
-        )
+        edges = (_EDGE, _EDGE, _EDGE, _EDGE)
+        padded = np.stack([cv2.copyMakeBorder(p, *edges, cv2.BORDER_CONSTANT) for p in level])
         pixels = torch.from_numpy(padded).permute(0, 3, 1, 2).float()
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self._halved):
             scores = self.network(pixels).numpy()

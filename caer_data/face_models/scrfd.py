@@ -12,17 +12,21 @@ import cv2
 import numpy as np
 
 from caer_data.errors import CaerError
-from caer_data.face_models.geometry import detections, resize
+from caer_data.face_models.geometry import Reals, detections, resize
 from caer_data.face_models.interface import Detections, Floats, Picture
 from caer_data.face_models.onnx import OnnxModel
 
 _STRIDES = (8, 16, 32)
 _ANCHORS = 2
 _MAX_IOU = 0.4
+_SMALLER = 4  # the picture is looked at again this many times smaller
 
 
 class ScrfdDetector:
-    """Finds faces from about a thirtieth of the long side, with five points each."""
+    """Finds faces of twelve pixels and more in the picture as looked at, with five points each.
+
+    The network misses faces that fill its picture, so each is looked at in a second, small size.
+    """
 
     name = "scrfd"
     min_score = 0.5
@@ -47,21 +51,32 @@ class ScrfdDetector:
         return [self._detect(picture, min_score, size or self.size) for picture in pictures]
 
     def _detect(self, picture: Picture, min_score: float, size: int) -> Detections:
-        resized, scale_x, scale_y = resize(picture, size)
+        parts = [
+            part
+            for long_side in (size, max(size // _SMALLER, _STRIDES[-1]))
+            for part in self._look(picture, min_score, long_side)
+        ]
+        boxes, scores, points = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return detections(boxes, scores, _MAX_IOU, points)
+
+    def _look(
+        self, picture: Picture, min_score: float, long_side: int
+    ) -> list[tuple[Reals, Reals, Reals]]:
+        """Boxes, scores and points in pixels of the picture, seen at one size; a stride each."""
+        resized, scale_x, scale_y = resize(picture, long_side)
         height, width = resized.shape[:2]
         right, below = -width % _STRIDES[-1], -height % _STRIDES[-1]
         padded = cv2.copyMakeBorder(resized, 0, below, 0, right, cv2.BORDER_CONSTANT)
         blob = cv2.dnn.blobFromImage(padded, 1 / 128, mean=(127.5, 127.5, 127.5), swapRB=True)
         outputs = [np.asarray(o) for o in self._session.run(None, {self._input: blob})]
         outputs = [output.reshape(-1, output.shape[-1]) for output in outputs]
-        levels = len(_STRIDES)
-        parts = [
-            _decode(outputs[index::levels], padded.shape, stride, min_score)
-            for index, stride in enumerate(_STRIDES)
-        ]
-        boxes, scores, points = (np.concatenate(column) for column in zip(*parts, strict=True))
         zoom = np.array((scale_x, scale_y))
-        return detections(boxes / np.tile(zoom, 2), scores, _MAX_IOU, points / zoom)
+        found = []
+        for index, stride in enumerate(_STRIDES):
+            of_stride = outputs[index :: len(_STRIDES)]
+            boxes, scores, points = _decode(of_stride, padded.shape, stride, min_score)
+            found.append((boxes / np.tile(zoom, 2), scores, points / zoom))
+        return found
 
 
 def _decode(

@@ -1,0 +1,41 @@
+"""Small ONNX networks with the inputs and outputs of real ones, with made-up weights."""
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+
+def arcface(batch="N", size=112, dimensions=512):
+    """A network of ArcFace's shape: averages over an 8 by 8 grid, then a fixed random matrix."""
+    matrix = np.random.default_rng(0).normal(size=(3 * 64, dimensions)).astype(np.float32)
+    window = size // 8
+    nodes = [
+        helper.make_node(
+            "AveragePool", ["data"], ["grid"], kernel_shape=[window] * 2, strides=[window] * 2
+        ),
+        helper.make_node("Flatten", ["grid"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "matrix"], ["vector"]),
+    ]
+    return _model(
+        nodes,
+        [("data", [batch, 3, size, size])],
+        [("vector", [batch, dimensions])],
+        [numpy_helper.from_array(matrix, "matrix")],
+    )
+
+
+def identity(outputs=1):
+    """A network that hands a picture on, as often as asked."""
+    names = [f"y{n}" for n in range(outputs)]
+    nodes = [helper.make_node("Identity", ["x"], [name]) for name in names]
+    shape = [1, 3, "h", "w"]
+    return _model(nodes, [("x", shape)], [(name, shape) for name in names], [])
+
+
+def _model(nodes, inputs, outputs, weights):
+    def tensors(named):
+        return [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in named]
+
+    graph = helper.make_graph(nodes, "tiny", tensors(inputs), tensors(outputs), weights)
+    opset = helper.make_opsetid("", 13)
+    return onnx.helper.make_model(graph, opset_imports=[opset], ir_version=8).SerializeToString()

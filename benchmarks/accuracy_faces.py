@@ -94,7 +94,10 @@ def count_faces(data: Path, models: Models, recipe: Any) -> pd.DataFrame:
 
 def tell_apart(data: Path, models: Models, recipe: Any) -> dict[str, tuple[float, float, float]]:
     """Pairwise precision, recall and F1 of the persons, by set."""
-    sets = {"intel_asl": _signers(data, models, recipe), "composite": _composite(data, models, recipe)}
+    sets = {
+        "intel_asl": _signers(data, models, recipe),
+        "composite": _composite(data, models, recipe),
+    }
     threshold = recipe.people.threshold or models.embedder.threshold
     results = {}
     for name, (tracks, vectors, truth) in sets.items():
@@ -124,7 +127,9 @@ def _signers(data: Path, models: Models, recipe: Any) -> tuple[pd.DataFrame, np.
     return pd.concat(every, ignore_index=True), np.concatenate(vectors), truth
 
 
-def _composite(data: Path, models: Models, recipe: Any) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
+def _composite(
+    data: Path, models: Models, recipe: Any
+) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
     truth_path = data / "shots_gt" / "composite_open_44s.json"
     shots = json.loads(truth_path.read_text())["shots"]
     spans = [(s["start"], s["end"] + 1) for s in shots]
@@ -166,7 +171,9 @@ def main() -> None:
     print(f"faces   {detector.name}: {right:.3f} of {len(counted)} shots sorted right")
     print(pd.crosstab(counted["true"], counted["found"]).to_string())
     for name, (precision, recall, f1) in tell_apart(given.data, models, recipe).items():
-        print(f"people  {name}: pairwise F1 {f1:.3f} (precision {precision:.3f}, recall {recall:.3f})")
+        print(
+            f"people  {name}: pairwise F1 {f1:.3f} (precision {precision:.3f}, recall {recall:.3f})"
+        )
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+
 from caer_data import recipe as recipes
 from caer_data import tables
 from caer_data.build import faces as faces_stage

@@ -24,6 +24,7 @@ from typing import Any
 import imageio_ffmpeg
 import psutil
 import yaml
+
 from caer_data import Dataset
 from caer_data.build.pieces import read_json
 from caer_data.build.run import build

@@ -99,7 +99,8 @@ def recut(
         good = planned[~planned["clip_id"].isin(failed)].reset_index(drop=True)
         if good.empty:
             raise CaerError(f"no clip could be made again: {next(iter(failed.values()))}")
-        made = release.complete(good, results)
+        good_results = {c: r for c, r in results.items() if c not in failed}
+        made = release.complete(good, good_results)
         release.write(under_way.root, made, sources, boxes, facts, files)
         verdicts = release.audit_parts(made)
         cards.write(under_way.root, facts, made, verdicts, recipe.export.container)

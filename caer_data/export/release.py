@@ -122,21 +122,26 @@ def works(
     """The work on each clip, by `clip_id`; arguments as in `Plan` and `media.Work`."""
     numbers = of_targets[["frame", "x1", "y1", "x2", "y2"]].to_numpy("float32")
     boxes_at = of_targets.groupby("clip_id", sort=False).indices
-    for clip_id, files in planned.groupby("clip_id", sort=True):
-        clip = clip_files[str(clip_id)]
-        pictures = files[files["from_frame"].notna()]
-        copies = files[files["from_frame"].isna()]
-        spans = zip(pictures["path"], pictures["from_frame"], pictures["to_frame"], strict=True)
+    copies: dict[str, list[str]] = {}
+    pictures: dict[str, list[media.Picture]] = {}
+    columns = ["clip_id", "path", "member", "from_frame", "to_frame"]
+    for clip_id, path, member, first, end in planned[columns].itertuples(index=False):
+        if not pd.isna(first):
+            pictures.setdefault(clip_id, []).append(media.Picture(path, int(first), int(end)))
+        else:
+            copies.setdefault(clip_id, []).extend([path] if pd.isna(member) else [])
+    for clip_id in sorted(copies.keys() | pictures.keys()):
+        clip = clip_files[clip_id]
         yield media.Work(
-            clip_id=str(clip_id),
+            clip_id=clip_id,
             source=clip.path,
             sha256=clip.sha256,
             frames=clip.frames,
             root=root,
-            copies=tuple(copies.loc[copies["member"].isna(), "path"]),
-            pictures=tuple(media.Picture(path, int(a), int(b)) for path, a, b in spans),
+            copies=tuple(copies.get(clip_id, ())),
+            pictures=tuple(pictures.get(clip_id, ())),
             boxes=numbers[boxes_at.get(clip_id, [])],
-            hash_frames=len(copies) > 0,
+            hash_frames=clip_id in copies,
             write=write_files,
         )
 

@@ -48,7 +48,7 @@ def test_split_bare_and_with_a_value(dataset, tmp_path, arguments):
     result = run(*arguments, "--layout", "caer", "-q")
     assert result.exit_code == 0, result.output
     manifest = pd.read_parquet(tmp_path / "release/manifest.parquet")
-    assert manifest["split"].value_counts().to_dict() == {"train": 29, "test": 8, "validation": 5}
+    assert manifest["split"].value_counts().to_dict() == {"train": 14, "test": 6, "validation": 1}
 
 
 def test_other_shares_by_show_into_two_layouts(dataset, tmp_path):
@@ -74,7 +74,7 @@ def test_what_is_said_at_the_end(dataset):
 def test_json_is_one_object_a_line(dataset):
     lines = [json.loads(line) for line in run("--layout", "caer", "--json").stdout.splitlines()]
     assert {line["event"] for line in lines} == {"progress", "note", "result"}
-    assert lines[-1]["clips"] == 42
+    assert lines[-1]["clips"] == 21
     assert lines[-1]["new"] is True
 
 
@@ -131,7 +131,7 @@ def test_the_dataset_is_left_as_it_was_but_for_the_split(dataset, tmp_path):
 
 
 def test_the_split_stays_when_clips_are_labelled_later(tmp_path):
-    dataset = make_dataset(tmp_path / "dataset")
+    dataset = make_dataset(tmp_path / "dataset", media=True)
     labels = dataset.labels
     few = labels[labels.clip_id.str[-2:].astype(int) < 5].reset_index(drop=True)
     dataset.write(tables.LABELS, few)
@@ -142,13 +142,13 @@ def test_the_split_stays_when_clips_are_labelled_later(tmp_path):
         pd.read_parquet(tmp_path / name / "manifest.parquet").set_index("clip_id")["split"]
         for name in ("one", "two")
     )
-    assert len(one) == 30
-    assert len(two) == 42
+    assert len(one) == 15
+    assert len(two) == 21
     assert (two[one.index] == one).all()
     run("-q", "--no-media", "--layout", "caer", "-o", "three", "--seed", "1")
     kept = dataset.read(splits.ASSIGNED)
     assert kept.groupby("scheme").size().to_dict() == {
-        "70/10/20 by clip, seed 2019": 42, "70/10/20 by clip, seed 1": 42,
+        "70/10/20 by clip, seed 2019": 21, "70/10/20 by clip, seed 1": 21,
     }  # fmt: skip
 
 
@@ -160,8 +160,8 @@ def test_resplit_draws_anew(tmp_path):
     from caer_data.export.plan import plan
     from tests.export.conftest import options
 
-    assert (plan(dataset, options()).clips["split"] == "train").sum() == 40
-    assert (plan(dataset, options(resplit=True)).clips["split"] == "train").sum() == 29
+    assert (plan(dataset, options()).clips["split"] == "train").sum() == 19
+    assert (plan(dataset, options(resplit=True)).clips["split"] == "train").sum() == 14
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_one_show_cannot_be_split_by_show(tmp_path, capsys):
     make_dataset(tmp_path / "dataset", shows=1, media=False)
     code, error = fail(capsys, "--by", "show")
     assert code == 2
-    assert "--by clip (14 groups)" in error
+    assert "--by clip (7 groups)" in error
 
 
 def test_a_clip_that_changed_is_named_and_nothing_is_published(dataset, tmp_path, capsys):

@@ -9,7 +9,7 @@ from tests.export.conftest import options
 
 def test_tree_of_the_original(everything):
     files = everything.manifest[everything.manifest.layout == "caer"]
-    assert len(files) == 42
+    assert len(files) == 21
     for row in files.itertuples():
         top, split, folder, name = row.path.split("/")
         assert (top, split, folder) == ("CAER", row.split, row.emotion.capitalize())

@@ -1,0 +1,146 @@
+"""From shows to a release without footage and back to the clips."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from fractions import Fraction
+
+import pandas as pd
+import pytest
+
+from caer_data import tables
+from caer_data.cli import main
+from caer_data.errors import CaerError
+from caer_data.export import recut
+from caer_data.export.layouts import WORDS
+from caer_data.export.manifest import MANIFEST
+from caer_data.export.release import export
+from caer_data.export.verify import verify
+from caer_data.files import sha256_of
+from caer_data.media import cut
+from caer_data.media.probe import probe
+from caer_data.progress import Reporter
+from tests.export.conftest import make_dataset, options, tree, write_clip
+
+QUIET = Reporter("quiet")
+
+
+@pytest.fixture(scope="module")
+def origin(tmp_path_factory):
+    """Shows, a dataset whose clips are cut from them, a release with and one without footage."""
+    home = tmp_path_factory.mktemp("origin")
+    dataset = make_dataset(home / "dataset", shows=3, clips=3, media=False)
+    videos, clips = dataset.videos, dataset.clips
+    for at, video in enumerate(videos.itertuples()):
+        path = home / "shows" / video.path
+        path = path.with_suffix(".mp4")
+        fps = Fraction(video.fps)
+        write_clip(path, at, 300, fps)
+        info = probe(path)
+        own = clips.video_id == video.video_id
+        tick = int(1 / fps / info.time_base)
+        for name in ("start", "end"):
+            clips.loc[own, f"{name}_pts"] = clips.loc[own, f"{name}_frame"] * tick
+        videos.loc[at, ["bytes", "sha256", "time_base", "height"]] = [
+            path.stat().st_size, sha256_of(path), str(info.time_base), info.height,
+        ]  # fmt: skip
+        source = cut.Source(path, info, 0, fps, variable_rate=False)
+        for row in clips[own].itertuples():
+            span = cut.Span(row.start_frame, row.end_frame, row.start_pts, row.end_pts)
+            cut.cut_clip(source, span, dataset.folder / row.path, dataset.recipe.clips)
+            clips.loc[row.Index, ["sha256", "bytes"]] = [
+                sha256_of(dataset.folder / row.path), (dataset.folder / row.path).stat().st_size,
+            ]  # fmt: skip
+    dataset.write(tables.VIDEOS, videos)
+    dataset.write(tables.CLIPS, clips)
+    wanted = options(layouts=WORDS, frames_per_clip=2)
+    export(dataset, home / "with", wanted, QUIET)
+    export(dataset, home / "without", replace(wanted, media=False), QUIET)
+    return home
+
+
+def media_of(folder):
+    return {n: h for n, h in tree(folder).items() if n.endswith((".mp4", ".png", ".tar", ".txt"))}
+
+
+def test_the_same_clips_come_back_byte_for_byte(origin, tmp_path):
+    moved = tmp_path / "raw"
+    for at, path in enumerate(sorted((origin / "shows").rglob("*.mp4"))):
+        moved.mkdir(exist_ok=True)
+        shutil.copy(path, moved / f"other name {at}.mp4")  # found by content
+    target = tmp_path / "again"
+    outcome = recut.recut(origin / "without", moved, target, False, 2, QUIET)
+    assert outcome == recut.Outcome(9, 0, {}, [])
+    assert media_of(target) == media_of(origin / "with")
+    assert verify(target, QUIET)[1] == []
+    assert "must not be passed on" in (target / "README.md").read_text()
+    assert json.loads((target / "release.json").read_text())["facts"]["about"]["media"] is True
+
+
+def test_what_is_missing_is_named_and_the_rest_is_made(origin, tmp_path, capsys):
+    raw = shutil.copytree(origin / "shows", tmp_path / "raw")
+    shutil.rmtree(raw / "Show 1")
+    release = shutil.copytree(origin / "without", tmp_path / "release")
+    with pytest.raises(SystemExit) as stop:
+        main(["rebuild", str(release), "--shows", str(raw), "--jobs", "1", "-q"])
+    assert stop.value.code == 3
+    assert "no file for Show 1 S01/e0" in capsys.readouterr().err
+    made = pd.read_parquet(tmp_path / "release-rebuilt/manifest.parquet")
+    assert set(made.show) == {"Show 0", "Show 2"}
+    assert verify(tmp_path / "release-rebuilt", QUIET)[1] == []
+
+
+def forge(release, change):
+    manifest = tables.read(MANIFEST, release / "manifest.parquet")
+    tables.write(MANIFEST, change(manifest), release / "manifest.parquet")
+
+
+@pytest.mark.parametrize(
+    ("perceptual", "similar", "failed"),
+    [
+        pytest.param(None, 1, 0, id="another-encoder"),
+        pytest.param("0123456789abcdef " * 4, 0, 1, id="other-pictures"),
+    ],
+)
+def test_pictures_are_held_to_the_recorded_hashes(origin, tmp_path, perceptual, similar, failed):
+    release = shutil.copytree(origin / "without", tmp_path / "release")
+
+    def change(manifest):
+        own = manifest.clip_id == manifest.clip_id[0]
+        manifest.loc[own, "framehash"] = hashlib.sha256(b"other").hexdigest()
+        if perceptual:
+            manifest.loc[own & manifest.frame.isna(), "perceptual_hash"] = perceptual.strip()
+        return manifest
+
+    forge(release, change)
+    target = tmp_path / "again"
+    outcome = recut.recut(release, origin / "shows", target, False, 1, QUIET)
+    assert (outcome.identical, outcome.similar, len(outcome.failed)) == (8, similar, failed)
+    assert verify(target, QUIET)[1] == []
+    assert len(pd.read_parquet(target / "manifest.parquet").clip_id.unique()) == 9 - failed
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../evil.mp4", "/tmp/evil.mp4", "CAER/../../evil.mp4", "README.md", "CAER/a\n.mp4", "x/y.mp4"],
+)
+def test_a_manifest_from_elsewhere_cannot_write_elsewhere(origin, tmp_path, path):
+    release = shutil.copytree(origin / "without", tmp_path / "release")
+    forge(release, lambda m: m.assign(path=[path, *m.path[1:]]))
+    with pytest.raises(CaerError, match="names a file where no layout has one"):
+        recut.recut(release, origin / "shows", tmp_path / "again", False, 1, QUIET)
+    assert not (tmp_path / "again").exists()
+
+
+def test_other_shows(origin, tmp_path):
+    (tmp_path / "raw").mkdir()
+    with pytest.raises(CaerError, match="has none of the 3 videos"):
+        recut.recut(origin / "without", tmp_path / "raw", tmp_path / "again", False, 1, QUIET)
+
+
+def test_a_release_that_has_its_footage(origin, tmp_path):
+    with pytest.raises(CaerError, match="has its footage already"):
+        recut.recut(origin / "with", origin / "shows", tmp_path / "again", False, 1, QUIET)

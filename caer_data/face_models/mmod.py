@@ -37,7 +37,7 @@ class MmodDetector:
         self.size = size
         self.step = step
         self.warnings: list[str] = []
-        self._halved = _multiplies_bfloat16()
+        self.in_bfloat16 = _multiplies_bfloat16()
         self.network = DetectorNetwork(embedded("mmod_human_face_detector.dat")).eval()
 
     def detect(
@@ -64,7 +64,10 @@ class MmodDetector:
         edges = (_EDGE, _EDGE, _EDGE, _EDGE)
         padded = np.stack([cv2.copyMakeBorder(p, *edges, cv2.BORDER_CONSTANT) for p in level])
         pixels = torch.from_numpy(padded).permute(0, 3, 1, 2).float()
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self._halved):
+        with (
+            torch.inference_mode(),
+            torch.autocast("cpu", torch.bfloat16, enabled=self.in_bfloat16),
+        ):
             scores = self.network(pixels).numpy()
         result = []
         half = self.network.window / 2

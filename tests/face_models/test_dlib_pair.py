@@ -59,7 +59,7 @@ def test_on_its_pyramid_the_detector_finds_dlibs_boxes(name, request):
 
 def test_at_full_size_the_scores_are_dlibs(group):
     detector = MmodDetector(size=max(group.shape), step=0.01)  # one level: no resizing differs
-    detector._halved = False
+    detector.in_bfloat16 = False
     found = sorted_rows(detector.detect([group], 0.0)[0])
     expected = dlibs_boxes(group)
     same = [

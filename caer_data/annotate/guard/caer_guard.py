@@ -231,7 +231,7 @@ class Visit:
             and sent.get("task") in (None, task_id, str(task_id))
             and not sent.get("ground_truth")
             and not sent.get("parent_annotation")
-            and not (set(self.request.GET) - {"project"})
+            and not (set(self.request.GET) - {"project", "taskID"})
         )
 
     def new_answer(self):

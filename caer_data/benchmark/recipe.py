@@ -131,7 +131,7 @@ class Compute(_Section):
     """How the same arithmetic is run; nothing here changes what a model is."""
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    channels_last: bool = False
+    channels_last: bool = True
     pool_first: bool = False
     compile: bool = False
     cuda_graphs: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def command(
     result: dict[str, Any] = {"shows": str(shows)}
     steps = []
     if no_build:
-        steps.append(f"caer-data build --shows {shows} -o {output}")
+        steps.append(shlex.join(["caer-data", "build", "--shows", str(shows), "-o", str(output)]))
     else:
         from caer_data.build.run import build
 
@@ -65,14 +66,16 @@ def command(
         )
         reporter.say(outcome.summary())
         result |= outcome.as_dict()
-        where = "" if output == Path("dataset") else f" {output}"
-        steps.append(f"caer-data inspect{where}")
+        elsewhere = [] if output == Path("dataset") else [str(output)]
+        steps.append(shlex.join(["caer-data", "inspect", *elsewhere]))
         if ratings:
             from caer_data.build.demo_ratings import write_ratings
 
             result["ratings"] = str(write_ratings(output, folder))
-            option = f" --dataset {output}" if where else ""
-            steps.append(f"caer-data annotate import {result['ratings']}{option}")
+            option = ["-d", *elsewhere] if elsewhere else []
+            steps.append(
+                shlex.join(["caer-data", "annotate", "import", result["ratings"], *option])
+            )
         else:
             steps.append("caer-data annotate --help")
     reporter.result(result)

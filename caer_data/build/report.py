@@ -45,7 +45,7 @@ def write_report(dataset: Dataset) -> Path:
         _kept(clips, pictures),
         _dropped(clips, pictures, used),
         _people(people, dataset.tracks, pictures),
-        _distributions(clips, dataset.tracks),
+        _distributions(shots, clips, dataset.tracks),
         _videos(videos, shots, clips),
         *_ratings(dataset),
         _words(used),
@@ -175,7 +175,7 @@ def _people(people: pd.DataFrame, tracks: pd.DataFrame, pictures: Pictures) -> S
     return Section("People", html)
 
 
-def _distributions(clips: pd.DataFrame, tracks: pd.DataFrame) -> Section:
+def _distributions(shots: pd.DataFrame, clips: pd.DataFrame, tracks: pd.DataFrame) -> Section:
     kept = clips["status"] == "kept"
     length = (clips["end_s"] - clips["start_s"]).astype(float)
     html = Markup('<div class="plots">')
@@ -190,7 +190,8 @@ def _distributions(clips: pd.DataFrame, tracks: pd.DataFrame) -> Section:
     html += _histogram(
         "Face height of a track, share of frame", [tracks["face_height"]], ("",), False
     )
-    html += _histogram("Tracks of a shot", [tracks["shot_id"].value_counts()], ("",), True)
+    followed = tracks["shot_id"].value_counts().reindex(shots["shot_id"], fill_value=0)
+    html += _histogram("Tracks of a shot", [followed], ("",), True)
     return Section("Lengths, sizes, people", html + Markup("</div>"))
 
 

@@ -56,6 +56,10 @@ class Pictures:
     def _recipe(self) -> Any:
         return self._dataset.recipe
 
+    @cached_property
+    def _tracks(self) -> pd.DataFrame:
+        return self._dataset.tracks
+
     def folder(self, video_id: str) -> Path:
         """Piece of the face stage that the tables were put together from."""
         recipe, sha256 = self._recipe, self._videos.loc[video_id, "sha256"]
@@ -106,8 +110,7 @@ class Pictures:
     def _boxes(self, clips: pd.DataFrame) -> pd.DataFrame:
         """Faces of the clips' shots, with shot and person; the rest of `faces` is not loaded."""
         shots: Collection[str] = set(clips["shot_id"])
-        tracks = self._dataset.tracks
-        tracks = tracks[tracks["shot_id"].isin(shots)]
+        tracks = self._tracks[self._tracks["shot_id"].isin(shots)]
         faces: pd.DataFrame = pq.read_table(
             self._dataset.path_of(tables.FACES),
             columns=["track_id", "frame", "x1", "y1", "x2", "y2"],

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import click
 
@@ -48,28 +48,35 @@ def command(as_json: bool) -> int:
 
     Exits with 0 when everything that the default build needs is there, else with 1.
     """
-    findings = examine()
+    findings = []
+    for finding in examine():
+        findings.append(finding)
+        if not as_json:
+            _print(finding)
     healthy = all(finding.status != "missing" for finding in findings)
     if as_json:
         rows = [asdict(finding) for finding in findings]
         click.echo(json.dumps({"ok": healthy, "findings": rows}, indent=2, ensure_ascii=False))
     else:
-        _print(findings, healthy)
+        click.echo(
+            "\nEverything that the default build needs is there."
+            if healthy
+            else "\nThe default build lacks what is marked 'missing'; run the commands after '>'."
+        )
     return 0 if healthy else 1
 
 
-def examine() -> list[Finding]:
+def examine() -> Iterator[Finding]:
     """Look at everything; a part that breaks is a finding, not an error."""
-    findings: list[Finding] = []
     for look in _LOOKS:
         try:
-            findings += look()
+            yield from look()
         except Exception as error:  # a broken installation can fail in any way
             name = look.__name__.strip("_").replace("_", " ")
-            findings.append(Finding(name, "missing", f"breaks: {error}", _REINSTALL))
-    return findings
+            yield Finding(name, "missing", f"breaks: {error}", _REINSTALL)
 
 
+_NAME_WIDTH: Final = 41  # of the longest model file
 _REINSTALL: Final = "pip install --force-reinstall caer-data"
 
 
@@ -124,7 +131,7 @@ def _torch() -> Iterator[Finding]:
             "GPU",
             "warning",
             "an NVIDIA driver is installed, but PyTorch cannot use a GPU",
-            "pip install --force-reinstall torch --index-url https://download.pytorch.org/whl/cu130",
+            "pip install --force-reinstall torch --index-url https://pypi.org/simple",
         )
     else:
         yield Finding("GPU", "optional", "none; everything runs on the processor")
@@ -207,18 +214,17 @@ def _has_gpu() -> bool:
 
 
 def _opencv() -> Iterator[Finding]:
-    import cv2
-
-    owners = [f"{name} {_version(name)}" for name in _owners("cv2")]
+    owners = _owners("cv2")
+    named = " and ".join(f"{name} {_version(name)}" for name in owners)
+    fix = f"pip uninstall -y {' '.join(owners)} && pip install 'opencv-python-headless>=4.12,<5'"
+    try:
+        cv2 = importlib.import_module("cv2")
+    except ImportError as error:  # the build with windows needs libraries of a desktop
+        yield Finding("OpenCV", "missing", f"does not load: {error}", fix)
+        return
     if len(owners) > 1:
-        yield Finding(
-            "OpenCV packages",
-            "warning",
-            f"{' and '.join(owners)} lie over each other",
-            f"pip uninstall -y {' '.join(_owners('cv2'))} && "
-            "pip install 'opencv-python-headless>=4.12,<5'",
-        )
-    yield Finding("OpenCV", "ok", f"{cv2.__version__} ({', '.join(owners)})")
+        yield Finding("OpenCV packages", "warning", f"{named} lie over each other", fix)
+    yield Finding("OpenCV", "ok", f"{cv2.__version__} ({named})")
 
 
 def _ffmpeg() -> Iterator[Finding]:
@@ -311,17 +317,9 @@ def _run(arguments: list[str]) -> str:
     return done.stdout
 
 
-def _print(findings: list[Finding], healthy: bool) -> None:
-    colours: dict[Status, Any] = {"ok": "green", "missing": "red", "warning": "yellow"}
-    width = max(len(finding.name) for finding in findings)
-    for finding in findings:
-        status = click.style(f"{finding.status:<8}", fg=colours.get(finding.status))
-        click.echo(f"{status}  {finding.name:<{width}}  {finding.found}")
-        if finding.fix:
-            click.echo(f"{'':8}  {'':{width}}  > {finding.fix}")
-    click.echo()
-    click.echo(
-        "Everything that the default build needs is there."
-        if healthy
-        else "The default build lacks what is marked 'missing'; run the commands after '>'."
-    )
+def _print(finding: Finding) -> None:
+    colours: dict[Status, str] = {"ok": "green", "missing": "red", "warning": "yellow"}
+    status = click.style(f"{finding.status:<8}", fg=colours.get(finding.status))
+    click.echo(f"{status}  {finding.name:<{_NAME_WIDTH}}  {finding.found}")
+    if finding.fix:
+        click.echo(f"{'':8}  {'':{_NAME_WIDTH}}  > {finding.fix}")

@@ -86,7 +86,7 @@ class _Reader:
 
     def real(self) -> float:
         mantissa, exponent = self.integers(2)
-        if abs(exponent) > 1100:
+        if abs(exponent) > 900:
             self.fail("a number is out of range")
         return float(mantissa) * 2.0**exponent
 
@@ -165,6 +165,8 @@ class _Reader:
 def _convolution(reader: _Reader) -> Layer:
     weights = reader.tensor()
     numbers = reader.integers(7)  # filters, rows, columns, stride y, x, padding y, x
+    if min(numbers[:5]) < 1 or min(numbers[5:]) < 0 or max(numbers) > 4096:
+        reader.fail("a convolution has an impossible size")
     reader.alias()
     reader.alias()
     reader.reals(4)

@@ -34,9 +34,9 @@ def agreement_text(agreement: Agreement, width: int | None = None) -> str:
     for line in headlines(agreement):
         console.print(line, markup=False)
     if agreement.answers or len(agreement.refused):
-        for table in _tables(agreement):
-            console.print()
-            console.print(table)
+        for title, frame in _tables(agreement).items():
+            console.print(f"\n{title}", markup=False)
+            console.print(_table(frame))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
@@ -66,7 +66,7 @@ def headlines(agreement: Agreement) -> list[str]:
     return lines
 
 
-def _tables(agreement: Agreement) -> list[Table]:
+def _tables(agreement: Agreement) -> dict[str, pd.DataFrame]:
     funnel = agreement.funnel.assign(
         step=agreement.funnel["step"].map(STEPS), share=_percent(agreement.funnel["share"])
     )
@@ -82,32 +82,27 @@ def _tables(agreement: Agreement) -> list[Table]:
     pairs = agreement.pairs.assign(agreement=_percent(agreement.pairs["agreement"]))
     confusion = agreement.confusion.apply(_percent).reset_index(names="one says")
     calibration = agreement.calibration.assign(accuracy=_percent(agreement.calibration["accuracy"]))
-    tables = [
-        _table("From clips to labels", funnel),
-        _table("Raters (accuracy: against the consensus of the clip's others)", raters),
-        _table("Emotions (agreement: a second rater says so too)", emotions),
-        _table("Another rater then says, in %", confusion),
-        _table("Pairs of raters (Cohen's kappa)", pairs),
-        _table(
-            "Confidence against accuracy (mean distance "
-            f"{_number(agreement.calibration_error, 2)})",
-            calibration,
+    manner = ["confidence", "seconds", "too_fast", "edited"]
+    distance = _number(agreement.calibration_error, 2)
+    tables = {
+        "From clips to labels": funnel,
+        "Raters (accuracy: against the consensus of the clip's others)": raters.drop(
+            columns=manner
         ),
-    ]
+        "How raters answer (mean confidence, median seconds)": raters[["rater", *manner]],
+        "Emotions (agreement: a second rater says so too)": emotions,
+        "Confusion: when one rater says the row, another says": confusion,
+        "Pairs of raters (Cohen's kappa)": pairs,
+        f"Confidence against accuracy (mean distance {distance})": calibration,
+    }
     if len(agreement.refused):
         refused = agreement.refused.assign(meaning=agreement.refused["reason"].map(REASONS))
-        tables.append(_table("Refused answers", refused))
+        tables["Refused answers"] = refused
     return tables
 
 
-def _table(title: str, frame: pd.DataFrame) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+def _table(frame: pd.DataFrame) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for name in frame.columns:
         right = name not in ("step", "rater", "rater_a", "rater_b", "emotion", "one says",
                              "reason", "meaning")  # fmt: skip

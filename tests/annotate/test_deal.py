@@ -173,7 +173,7 @@ class TestReplace:
         added = after.iloc[len(once) :]
         assert first[0] not in set(added["rater"])
         assert spread(added, sorted({*people(6), first[1]} - {first[0]})) <= 1
-        with pytest.raises(CaerError, match="rater2@example.org: this rater left before"):
+        with pytest.raises(CaerError, match=r"rater2@example\.org: this rater left before"):
             deal.replace(after, set(), "rater3@example.org", first[0], 7)
 
     @pytest.mark.parametrize(

@@ -243,3 +243,23 @@ class TestUpdate:
         with pytest.raises(CaerError, match="has 4 raters"):
             labels.update(dataset, ratings("sad 1, sad 1, sad 1, sad 1"), snapshot=True)
         assert before == [dataset.path_of(t).read_bytes() for t in (tables.RATINGS, tables.LABELS)]
+
+    def test_after_a_kill_between_the_two_writes_the_same_again_makes_them_whole(
+        self, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first, second = ratings("sad 1, sad 1, sad 1"), ratings("happy 1, happy 1, sad 1")
+        labels.update(dataset, first, snapshot=True)
+
+        def killed(self: Dataset, table: tables.Table, data: pd.DataFrame) -> None:
+            if table is tables.LABELS:
+                raise KeyboardInterrupt
+            tables.write(table, data, self.path_of(table))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Dataset, "write", killed)
+            with pytest.raises(KeyboardInterrupt):
+                labels.update(dataset, second, snapshot=True)
+        assert dataset.labels["emotion"].tolist() == ["sad"]
+        labels.update(dataset, second, snapshot=True)
+        assert dataset.labels["emotion"].tolist() == ["happy"]
+        assert dataset.labels["votes"].tolist() == ["r0=happy:1 r1=happy:1 r2=sad:1"]

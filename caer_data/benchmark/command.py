@@ -180,7 +180,7 @@ def _benchmark(bench: Bench, options: dict[str, Any]) -> None:
             features=features,
             changed=changed,
         )
-        _finish(bench, options["suite"], entries, open_store, release)
+        bench.reporter.result(_finish(bench, options["suite"], entries, open_store, release))
         return
     wanted = changed(recipe.load(options["model"], options["preset"]))
     if features:
@@ -193,16 +193,19 @@ def _benchmark(bench: Bench, options: dict[str, Any]) -> None:
     else:
         entries = [compare.one(bench, wanted, here, options["weights"])]
     title = f"{wanted.name}{' crossed' if options['cross'] else ''}"
-    _finish(bench, title, entries, open_store, release)
+    found = _finish(bench, title, entries, open_store, release)
     if not options["cross"] and not options["weights"]:
         folder = bench.results / slug(here.source.name) / slug(wanted.name)
         _suspicious(bench, wanted, here, options["folds"], folder)
+    bench.reporter.result(found)
 
 
-def _finish(bench: Bench, title: str, entries: list[Entry], open_store: Any, release: Path) -> None:
+def _finish(
+    bench: Bench, title: str, entries: list[Entry], open_store: Any, release: Path
+) -> dict[str, Any]:
     """Write results and page, and print the table."""
     if not bench.fabric.is_global_zero:
-        return
+        return {}
     from caer_data.benchmark import attention, page, results
     from caer_data.benchmark.run import folder_of
     from caer_data.files import slug
@@ -224,7 +227,7 @@ def _finish(bench: Bench, title: str, entries: list[Entry], open_store: Any, rel
     for note in sorted({entry.note for entry in entries} - {""}):
         bench.reporter.say(note)
     bench.reporter.say(f"{folder}/results.html, results.json and results.csv are written.")
-    bench.reporter.result(found)
+    return found
 
 
 def _suspicious(

@@ -111,7 +111,7 @@ def _check_accuracy(
         found = f"{hits.mean():.1%} against {others.mean():.1%}"
         return Check(name, found, bool(difference.mean() > needed))
 
-    in_face, in_context = kinds == KINDS.index("face"), kinds == KINDS.index("context")
+    in_face, in_context, in_both = (kinds == number for number in range(len(KINDS)))
     return [
         at_chance("The face alone fails on context", face[in_context]),
         at_chance("The context alone fails on face", context[in_face]),
@@ -119,6 +119,8 @@ def _check_accuracy(
         above("The context alone reads context clips", context[in_context], face[in_context]),
         above("Both streams win over the face alone", both, face),
         above("Both streams win over the context alone", both, context),
+        above("... where both are needed, over the face", both[in_both], face[in_both]),
+        above("... where both are needed, over the context", both[in_both], context[in_both]),
     ]
 
 

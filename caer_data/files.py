@@ -9,7 +9,7 @@ import shutil
 import unicodedata
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from caer_data.errors import CaerError
@@ -40,7 +40,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if temporary.is_dir() and not temporary.is_symlink():
             shutil.rmtree(temporary, ignore_errors=True)
         else:
-            temporary.unlink(missing_ok=True)
+            # Whatever hinders this hindered the block already, and that error is the one to tell.
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -66,6 +68,7 @@ def explain_os_error(error: OSError, path: Path) -> str:
         13: "permission denied; choose a folder you may write to",
         30: "the file system is read-only; choose a folder you may write to",
         36: "the file name is too long; shorten it",
+        17: "a part of the path is a file, not a folder",
         20: "a part of the path is a file, not a folder",
     }
     return f"{path}: {hints.get(error.errno or 0, error.strerror or str(error))}"

@@ -84,6 +84,14 @@ def test_slugs_are_safe_unique_names(name):
     assert text != files.slug(name + "!日")
 
 
+@pytest.mark.parametrize("name", ["a/x.txt", "a/b/x.txt"])
+def test_a_file_in_place_of_a_folder_is_one_sentence(tmp_path, name):
+    (tmp_path / "a").write_text("a file")
+    with pytest.raises(CaerError, match="a part of the path is a file, not a folder"):
+        files.write_text(tmp_path / name, "text")
+    assert (tmp_path / "a").read_text() == "a file"
+
+
 @pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x", ".."])
 def test_a_path_cannot_leave_its_folder(tmp_path, path):
     with pytest.raises(CaerError, match="points outside"):

@@ -43,8 +43,10 @@ from caer_data.benchmark.recipe import ModelRecipe, load, vary
 from caer_data.benchmark.samples import Sample, Source
 from caer_data.benchmark.shards import Format, Work
 from caer_data.benchmark.train import Trainer
+from caer_data.errors import CaerError
 from caer_data.progress import Reporter
 
+NOTHING = {"channels_last": False, "pool_first": False, "compile": False, "cuda_graphs": False}
 VARIANTS: dict[str, dict[str, Any]] = {
     "fp32": {"precision": "fp32"},
     "bf16": {"precision": "bf16"},
@@ -66,6 +68,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "channels_last": True,
     },
 }
+clock = time.perf_counter
 SMALL = {"frames": 8, "face": (48, 48), "frame": (64, 86), "crop": (56, 56)}
 
 
@@ -78,35 +81,37 @@ class Peaks:
 
 
 def main() -> None:
+    global clock  # noqa: PLW0603
     options = _options()
+    if options.cpu_time:
+        clock = time.process_time
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     fabric = runtime.start(device.type)
     recipe = load(options.model)
     if options.small:
         recipe = vary(recipe, {"input": SMALL})
-    precision = runtime.precision_of("auto", device)
-    peaks = measure_peaks(device, precision)
     found = describe(recipe)
-    limits = limits_of(found, recipe, peaks, precision)
     print(f"machine: {machine(device)}")
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {precision}")
-    print(
-        f"peaks measured: {peaks.flops / 1e12:.2f} TFLOP/s ({precision} matrix products), "
-        f"{peaks.bytes / 1e9:.0f} GB/s (copies)"
-    )
-    print(
-        f"a training sample: {training_flops(found) / 1e9:.2f} GFLOP, "
-        f"{traffic(found, recipe, False) * width_of(precision) / 1e6:.0f} MB moved plain, "
-        f"{traffic(found, recipe, True) * width_of(precision) / 1e6:.0f} MB pool_first"
-    )
-    for name, value in limits.items():
-        print(f"limit, {name}: {value:,.1f} samples/s")
-    print(HEADER)
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
+    print(f"a training sample: {training_flops(found) / 1e9:.2f} GFLOP")
+    limits = {}
+    for precision in ("fp32", "bf16"):
+        peaks = measure_peaks(device, precision)
+        limits[precision] = limits_of(found, recipe, peaks, precision)
+        print(
+            f"{precision} peaks measured: {peaks.flops / 1e12:.2f} TFLOP/s (matrix products), "
+            f"{peaks.bytes / 1e9:.0f} GB/s (copies)"
+        )
+        for name, value in limits[precision].items():
+            print(f"{precision} limit, {name}: {value:,.1f} samples/s")
+    if options.cpu_time:
+        print("all figures are a second of processor time, not of wall time")
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files, boxes = plain_port.write_clips(folder, options.clips)
         store = build_store(files, boxes, recipe, folder)
+        print(HEADER)
         for batch in options.batches:
             plain = measure_plain(files, boxes, recipe, batch, device, options)
             plain.show(limits, plain)
@@ -114,8 +119,14 @@ def main() -> None:
             for label, compute in VARIANTS.items():
                 if unsuited(label, compute, device, options):
                     continue
-                changed = vary(recipe, {"compute": compute, "train": {"batch_size": batch}})
-                row = measure(label, changed, store, batch, fabric, folder, options)
+                changed = vary(
+                    recipe, {"compute": {**NOTHING, **compute}, "train": {"batch_size": batch}}
+                )
+                try:
+                    row = measure(label, changed, store, batch, fabric, folder, options)
+                except CaerError as error:  # too little memory for this batch: the next may fit
+                    print(f"{label}: {error}")
+                    continue
                 row.show(limits, plain)
                 rows.append(vars(row))
     if options.json:
@@ -127,16 +138,18 @@ def main() -> None:
 @dataclass
 class Row:
     label: str
+    precision: str
     batch: int
     forward: float
     training: float
     waiting: float
     memory: float
 
-    def show(self, limits: dict[str, float], plain: Row) -> None:
+    def show(self, limits: dict[str, dict[str, float]], plain: Row) -> None:
+        limit = limits[self.precision]["arithmetic"]
         print(
             f"{self.label:32}{self.batch:6}{self.forward:12,.1f}{self.training:12,.1f}"
-            f"{self.training / plain.training:9.1f}x{self.training / limits['arithmetic']:9.1%}"
+            f"{self.training / plain.training:9.1f}x{self.training / limit:9.1%}"
             f"{self.waiting:9.1%}{self.memory / 2**30:10.2f}",
             flush=True,
         )
@@ -216,7 +229,7 @@ def build_store(files: list[Path], boxes: np.ndarray, recipe: ModelRecipe, folde
     ]
     source = Source("made-up clips", "clips", tuple(samples), made_up=True)
     form = Format(recipe.input.face, recipe.input.frame, recipe.input.fps)
-    started = time.perf_counter()
+    started = clock()
     store = stores.build(
         [Work(s) for s in samples],
         source,
@@ -225,7 +238,7 @@ def build_store(files: list[Path], boxes: np.ndarray, recipe: ModelRecipe, folde
         reporter=Reporter("quiet"),
         workers=1,
     )
-    print(f"store: {len(files)} clips decoded once, {time.perf_counter() - started:.1f} s")
+    print(f"store: {len(files)} clips decoded once, {clock() - started:.1f} s")
     return store
 
 
@@ -253,13 +266,13 @@ def measure(
     trainer.network.train()
     for number in range(len(todo)):
         synchronize(device)
-        started = time.perf_counter()
+        started = clock()
         given = next(batches)
-        waited = time.perf_counter() - started
+        waited = clock() - started
         trainer._step(given, Progress(step=number))
         synchronize(device)
         if number >= options.warm:
-            steps.append(time.perf_counter() - started)
+            steps.append(clock() - started)
             waits.append(waited)
     memory = used_memory(device)
     face, context = augment.inputs(given, recipe, training=False)
@@ -275,7 +288,15 @@ def measure(
     step_s = statistics.median(steps)
     if isinstance(frames, Streamed):
         label = f"{label} (streamed)" if device.type == "cuda" else label
-    return Row(label, batch, batch / forward_s, batch / step_s, sum(waits) / sum(steps), memory)
+    return Row(
+        label,
+        recipe.compute.precision,
+        batch,
+        batch / forward_s,
+        batch / step_s,
+        sum(waits) / sum(steps),
+        memory,
+    )
 
 
 def measure_plain(
@@ -293,9 +314,9 @@ def measure_plain(
     clips = plain_port.Clips(
         files, boxes, labels, size.face, size.frame, size.crop, size.frames, times
     )
-    marks = [time.perf_counter()]
+    marks = [clock()]
     for number, _ in enumerate(plain_port.training_steps(clips, batch, options.workers, device)):
-        marks.append(time.perf_counter())
+        marks.append(clock())
         if number + 1 == options.warm + options.steps:
             break
     step_s = statistics.median(np.diff(marks[options.warm :]).tolist())
@@ -316,7 +337,13 @@ def measure_plain(
 
     alone_s = best_of(step, device, options.steps, statistics.median)
     return Row(
-        "plain port", batch, batch / forward_s, batch / step_s, max(1 - alone_s / step_s, 0), memory
+        "plain port",
+        "fp32",
+        batch,
+        batch / forward_s,
+        batch / step_s,
+        max(1 - alone_s / step_s, 0),
+        memory,
     )
 
 
@@ -324,10 +351,10 @@ def best_of(function: Any, device: torch.device, repeats: int = 10, choose: Any 
     times = []
     for _ in range(repeats + 1):
         synchronize(device)
-        started = time.perf_counter()
+        started = clock()
         function()
         synchronize(device)
-        times.append(time.perf_counter() - started)
+        times.append(clock() - started)
     return choose(times[1:])
 
 
@@ -385,6 +412,12 @@ def _options() -> Any:
     parser.add_argument("--warm", type=int, default=5, help="steps before them")
     parser.add_argument("--clips", type=int, default=16, help="made-up clips of three seconds")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="of the plain port")
+    parser.add_argument(
+        "--cpu-time",
+        action="store_true",
+        help="processor time in place of wall time, for a CPU that others use at the same time; "
+        "set OMP_NUM_THREADS=1 and --workers 0, so that all work is in one thread",
+    )
     parser.add_argument("--json", help="write the figures there, too")
     return parser.parse_args()
 

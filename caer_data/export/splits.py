@@ -308,7 +308,7 @@ def _gain_of_moves(weights: np.ndarray, pull: np.ndarray, chosen: np.ndarray) ->
     """Change of the cost if a group (row) goes to a split (column); NaN where it is."""
     everyone = np.arange(len(chosen))
     own = (weights**2).sum(axis=1)
-    gain = 2 * (own[:, None] + pull - pull[everyone, chosen][:, None])
+    gain = np.asarray(2 * (own[:, None] + pull - pull[everyone, chosen][:, None]))
     gain[everyone, chosen] = np.nan
     return gain
 
@@ -319,4 +319,4 @@ def _gain_of_swaps(weights: np.ndarray, pull: np.ndarray, chosen: np.ndarray) ->
     apart = own[:, None] + own[None] - 2 * weights @ weights.T
     here = pull[np.arange(len(chosen)), chosen]
     there = pull[:, chosen]  # of the row's group, at the column's split
-    return 2 * (apart + there + there.T - here[:, None] - here[None])
+    return np.asarray(2 * (apart + there + there.T - here[:, None] - here[None]))

@@ -46,7 +46,8 @@ def test_killed_at_random_moments_and_run_again(dataset, tmp_path, jobs):
         home = tmp_path / ".release.unfinished"
         while process.poll() is None and not home.exists():
             time.sleep(0.005)  # before that nothing is written
-        time.sleep(moments.uniform(0, lasts / 2)  # each call goes on where the last was stopped)
+        # each call goes on where the last was stopped
+        time.sleep(moments.uniform(0, lasts / 2))
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         process.stderr.close()

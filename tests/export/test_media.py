@@ -105,7 +105,7 @@ def test_a_clip_that_is_not_what_the_tables_say(work, change, said):
 
 
 def test_a_missing_clip(work, tmp_path):
-    with pytest.raises(CaerError, match="gone.mp4"):
+    with pytest.raises(CaerError, match=r"gone\.mp4"):
         media.make(replace(work, source=tmp_path / "gone.mp4"))
 
 

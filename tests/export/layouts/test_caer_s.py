@@ -13,7 +13,7 @@ class PeerLoader:
     """Root, list file, lines `path,label,x1,y1,x2,y2`; face cropped, face hidden in the context."""
 
     def __init__(self, root, split):
-        with open(f"{root}/{split}.txt") as lines:
+        with (root / f"{split}.txt").open() as lines:
             self.samples = [line.strip().split(",") for line in lines]
         self.folder = f"{root}/{split}"
 

@@ -83,7 +83,7 @@ def command(
 
 
 def make_shows(folder: Path, reporter: Reporter) -> Path:
-    """Film the demo's episodes into `folder/raw`, unless they are there, and return that folder.
+    """Film the demo's episodes that are not yet in `folder/raw`, and return that folder.
 
     Also writes `truth.json` (see `demo_show.truth`) and `CREDITS.md`.
 
@@ -94,34 +94,33 @@ def make_shows(folder: Path, reporter: Reporter) -> Path:
     from concurrent.futures import ThreadPoolExecutor
 
     from caer_data.build import demo_film, demo_show
-    from caer_data.files import write_text
+    from caer_data.files import remove_leftovers, write_text
 
     shows = folder / "raw"
-    truth = json.dumps(demo_show.truth(), indent=1) + "\n"
-    names = list(demo_show.truth()["videos"])
+    truth = demo_show.truth()
+    names: list[str] = list(truth["videos"])
+    text = json.dumps(truth, indent=1) + "\n"
     known = folder / "truth.json"
-    if (
-        known.is_file()
-        and known.read_text(encoding="utf-8") == truth
-        and all((shows / name).is_file() for name in names)
-    ):
-        reporter.say(f"The demo's shows are in {shows} already.")
-        return shows
+    if not (known.is_file() and known.read_text(encoding="utf-8") == text):
+        write_text(folder / "CREDITS.md", demo_show.credits_text())
+        for name in names:  # filmed from another storyboard
+            (shows / name).unlink(missing_ok=True)
+        write_text(known, text)
+    missing = [number for number, name in enumerate(names) if not (shows / name).is_file()]
 
     def film(number: int) -> str:
-        name: str = names[number]
-        show, episode = name.removesuffix(".mp4").split("/")
-        demo_film.film(demo_show.storyboard(show, episode), shows / name, number)
-        return name
+        show, episode = names[number].removesuffix(".mp4").split("/")
+        demo_film.film(demo_show.storyboard(show, episode), shows / names[number], number)
+        return names[number]
 
-    write_text(folder / "CREDITS.md", demo_show.credits_text())
-    with (
-        reporter.stage("demo", len(names), "episodes") as bar,
-        ThreadPoolExecutor(2) as pool,  # the codec and OpenCV work outside of Python's lock
-    ):
-        for name in pool.map(film, range(len(names))):
-            bar.advance(1, name)
-    write_text(known, truth)
+    if missing:
+        remove_leftovers(shows)
+        with (
+            reporter.stage("demo", len(missing), "episodes") as bar,
+            ThreadPoolExecutor(2) as pool,  # codec and OpenCV work outside of Python's lock
+        ):
+            for name in pool.map(film, missing):
+                bar.advance(1, name)
     return shows
 
 

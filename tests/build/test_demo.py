@@ -144,6 +144,9 @@ def test_shows_are_filmed_once_and_again_when_the_story_changes(
     assert "danielbuechele" in (folder / "CREDITS.md").read_text()
     demo.make_shows(folder, Reporter("quiet"))
     assert video.stat().st_mtime_ns == before
+    video.unlink()
+    demo.make_shows(folder, Reporter("quiet"))
+    before = video.stat().st_mtime_ns
     monkeypatch.setattr(demo_show, "storyboard", lambda show, episode: SHORT[:2])
     demo.make_shows(folder, Reporter("quiet"))
     assert video.stat().st_mtime_ns > before
@@ -240,3 +243,9 @@ def test_finding_a_picture_does_not_import_its_package() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_a_file_in_place_of_the_folder_is_one_sentence(tmp_path) -> None:
+    (tmp_path / "demo").write_text("a file")
+    with pytest.raises(CaerError, match="not a folder"):
+        demo.make_shows(tmp_path / "demo", Reporter("quiet"))

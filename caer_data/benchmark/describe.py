@@ -7,7 +7,7 @@ is loaded or downloaded.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -62,10 +62,6 @@ class Description:
     trainable: int
     multiply_adds: int
     parts: dict[str, dict[str, int]]
-
-    def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
 
 
 def describe(recipe: ModelRecipe, classes: int = len(EMOTIONS)) -> Description:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from dataclasses import asdict
 
 import pytest
 
@@ -142,6 +143,6 @@ def test_text_and_json():
     text = as_text(found)
     assert "face.conv1.conv" in text
     assert "6,892,172 parameters; 9.713 G multiply-adds a sample forward (19.4 GFLOP)" in text
-    values = json.loads(json.dumps(found.as_dict()))
+    values = json.loads(json.dumps(asdict(found)))
     assert values["layers"][0]["shape_out"] == [32, 16, 96, 96]
     assert values["inputs"] == {"face": [3, 16, 96, 96], "context": [3, 16, 112, 112]}

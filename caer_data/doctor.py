@@ -187,8 +187,8 @@ def _onnx_runtime() -> Iterator[Finding]:
         yield Finding(
             "ONNX Runtime packages",
             "warning",
-            f"{' and '.join(owners)} lie over each other; the processor's wins without a word",
-            swap + ("'onnxruntime-gpu[cuda,cudnn]'" if _has_gpu() else "onnxruntime"),
+            f"{' and '.join(owners)} lie over each other; the GPU's is hidden",
+            swap + _onnx_runtime_package(),
         )
     try:
         onnxruntime = onnx.import_onnxruntime()
@@ -197,20 +197,26 @@ def _onnx_runtime() -> Iterator[Finding]:
         return
     yield Finding("ONNX Runtime", "ok", ", ".join(owners) or onnxruntime.__version__)
     for name in onnxruntime.get_available_providers():
-        if name not in onnx.WORDS:
-            continue
-        really = onnx.provider_that_runs(name)
-        good = really == name
-        yield Finding(
-            f"  {onnx.WORDS[name]} provider",
-            "ok" if good else "warning",
-            "runs" if good else f"listed, but {really} runs instead",
-            "" if good else swap + "'onnxruntime-gpu[cuda,cudnn]'",
-        )
+        if name in onnx.WORDS:
+            yield _provider(name, swap)
 
 
-def _has_gpu() -> bool:
-    return shutil.which("nvidia-smi") is not None
+def _provider(name: str, swap: str) -> Finding:
+    from caer_data.face_models import onnx
+
+    word = onnx.WORDS[name]
+    label = f"  {word} provider"
+    really, complaint = onnx.provider_that_runs(name)
+    if really == name:
+        return Finding(label, "ok", "runs")
+    found = f"listed, but {really} runs instead" + (f" ({complaint})" if complaint else "")
+    if word == "tensorrt":
+        return Finding(label, "optional", found, "pip install tensorrt")
+    return Finding(label, "warning", found, swap + _onnx_runtime_package())
+
+
+def _onnx_runtime_package() -> str:
+    return "'onnxruntime-gpu[cuda,cudnn]'" if shutil.which("nvidia-smi") else "onnxruntime"
 
 
 def _opencv() -> Iterator[Finding]:

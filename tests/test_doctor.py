@@ -110,10 +110,12 @@ def test_a_provider_that_is_listed_but_does_not_run_is_warned_about(monkeypatch)
         __version__="1",
     )
     monkeypatch.setattr(onnx, "import_onnxruntime", lambda: fake)
-    monkeypatch.setattr(onnx, "provider_that_runs", lambda name: "CPUExecutionProvider")
+    outcome = ("CPUExecutionProvider", "Failed to load libcublas")
+    monkeypatch.setattr(onnx, "provider_that_runs", lambda name: outcome)
     findings = by_name(doctor._onnx_runtime)
     assert findings["  cuda provider"].status == "warning"
-    assert "CPUExecutionProvider runs instead" in findings["  cuda provider"].found
+    found = findings["  cuda provider"].found
+    assert found == "listed, but CPUExecutionProvider runs instead (Failed to load libcublas)"
     assert findings["  cpu provider"].status == "ok"
 
 
@@ -126,7 +128,7 @@ def test_a_broken_onnx_runtime_is_missing(monkeypatch):
 
 
 def test_the_processor_really_runs_the_tiny_model():
-    assert onnx.provider_that_runs("CPUExecutionProvider") == "CPUExecutionProvider"
+    assert onnx.provider_that_runs("CPUExecutionProvider") == ("CPUExecutionProvider", "")
 
 
 def test_local_models_are_listed_with_licence(media_data, monkeypatch):

@@ -25,6 +25,15 @@ def resize(picture: Picture, long_side: int) -> tuple[Picture, float, float]:
     return resized, size[0] / width, size[1] / height
 
 
+def pad(picture: Picture, stride: int, least: int = 0) -> Picture:
+    """Add black at the right and below until both sides are whole strides and `least` pixels."""
+    height, width = picture.shape[:2]
+    below = max(-height % stride, least - height)
+    right = max(-width % stride, least - width)
+    padded: Picture = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_CONSTANT)
+    return padded
+
+
 def best_first(boxes: Reals, scores: Reals) -> npt.NDArray[np.intp]:
     """Order of falling score; equal scores from the top left, so that the order never varies."""
     return np.lexsort((boxes[:, 0], boxes[:, 1], -scores))

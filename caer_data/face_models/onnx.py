@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
+import json
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
+
+import numpy as np
 
 from caer_data.errors import CaerError
 from caer_data.face_models.weights import ModelFile
@@ -51,16 +57,12 @@ def load(file: ModelFile, provider: Provider, threads: int) -> OnnxModel:
     onnxruntime = import_onnxruntime()
     wanted = _WANTED[provider]
     available = onnxruntime.get_available_providers()
-    if _CUDA in available and wanted != (_CPU,):
-        onnxruntime.preload_dlls()  # the CUDA libraries that pip installed
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = 4
+    providers = [name for name in wanted if name in available]
     try:
-        session = onnxruntime.InferenceSession(
-            file.data, options, providers=[name for name in wanted if name in available]
-        )
+        session, _ = _open(file.data, options, providers)
     except Exception as error:  # the library's errors share no class of their own
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CaerError(f"{file.path}: ONNX Runtime cannot load this model ({reason})") from error
@@ -82,33 +84,40 @@ def import_onnxruntime() -> Any:
             f"ONNX Runtime does not load ({error}); run 'pip uninstall -y onnxruntime "
             "onnxruntime-gpu' and then 'pip install onnxruntime'"
         ) from error
+    module.set_default_logger_severity(4)  # what the user should know is said here, once
     return module
 
 
-def provider_that_runs(name: str) -> str:
-    """Ask for one provider, run a tiny model, and say the name of the provider that computed it.
+def _open(data: bytes, options: Any, providers: list[str]) -> tuple[Any, str]:
+    """Open a session; also what ONNX Runtime printed about providers that do not work."""
+    onnxruntime = import_onnxruntime()
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        if _CPU not in providers[:1]:
+            onnxruntime.preload_dlls()  # the CUDA libraries that pip installed
+        session = onnxruntime.InferenceSession(data, options, providers=providers)
+    return session, printed.getvalue()
+
+
+def provider_that_runs(name: str) -> tuple[str, str]:
+    """Ask for one provider, run a tiny model, and see which provider computed it.
 
     A provider that is listed may still fail when it is used, for want of a driver or a library;
     ONNX Runtime then computes on the CPU.
+
+    Returns:
+        The name of the provider that computed, and the first complaint, empty where there is none.
     """
-    import json
-    import tempfile
-
-    import numpy as np
-
-    onnxruntime = import_onnxruntime()
-    if name == _CUDA:
-        onnxruntime.preload_dlls()
+    options = import_onnxruntime().SessionOptions()
+    options.enable_profiling = True
     with tempfile.TemporaryDirectory() as folder:
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        options.enable_profiling = True
         options.profile_file_prefix = str(Path(folder) / "profile")
-        session = onnxruntime.InferenceSession(_tiny_model(), options, providers=[name])
+        session, printed = _open(_tiny_model(), options, [name])
         session.run(None, {"x": np.ones(4, np.float32)})
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     used = [e["args"]["provider"] for e in events if "provider" in e.get("args", {})]
-    return str(used[0]) if used else str(session.get_providers()[0])
+    complaints = [line for line in printed.splitlines() if line.startswith(("Failed", "EP Error"))]
+    return used[0], complaints[0][-160:] if complaints else ""
 
 
 def _tiny_model() -> bytes:

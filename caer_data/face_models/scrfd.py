@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from caer_data.errors import CaerError
-from caer_data.face_models.geometry import Reals, detections, resize
+from caer_data.face_models.geometry import Reals, detections, pad, resize
 from caer_data.face_models.interface import Detections, Floats, Picture
 from caer_data.face_models.onnx import OnnxModel
 
@@ -64,9 +64,7 @@ class ScrfdDetector:
     ) -> list[tuple[Reals, Reals, Reals]]:
         """Boxes, scores and points in pixels of the picture, seen at one size; a stride each."""
         resized, scale_x, scale_y = resize(picture, long_side)
-        height, width = resized.shape[:2]
-        right, below = -width % _STRIDES[-1], -height % _STRIDES[-1]
-        padded = cv2.copyMakeBorder(resized, 0, below, 0, right, cv2.BORDER_CONSTANT)
+        padded = pad(resized, _STRIDES[-1])
         blob = cv2.dnn.blobFromImage(padded, 1 / 128, mean=(127.5, 127.5, 127.5), swapRB=True)
         outputs = [np.asarray(o) for o in self._session.run(None, {self._input: blob})]
         outputs = [output.reshape(-1, output.shape[-1]) for output in outputs]

@@ -8,12 +8,14 @@ import cv2
 import numpy as np
 
 from caer_data.errors import CaerError
-from caer_data.face_models.geometry import detections, resize
+from caer_data.face_models.geometry import detections, pad, resize
 from caer_data.face_models.interface import Detections, Picture
 from caer_data.face_models.weights import ModelFile
 
 _MAX_IOU = 0.3
 _MOST_FACES = 5000
+_STRIDE = 32
+_LEAST = 64  # px; with a single row or column of cells OpenCV reads memory that was never written
 
 
 class YunetDetector:
@@ -42,10 +44,10 @@ class YunetDetector:
 
     def _detect(self, picture: Picture, min_score: float, size: int) -> Detections:
         resized, scale_x, scale_y = resize(picture, size)
-        height, width = resized.shape[:2]
-        self._detector.setInputSize((width, height))
+        padded = pad(resized, _STRIDE, _LEAST)
+        self._detector.setInputSize((padded.shape[1], padded.shape[0]))
         self._detector.setScoreThreshold(min_score)
-        _, found = self._detector.detect(resized)
+        _, found = self._detector.detect(padded)
         rows = np.zeros((0, 15)) if found is None else found
         zoom = np.array((scale_x, scale_y))
         boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1) / np.tile(zoom, 2)

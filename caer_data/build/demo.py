@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from caer_data.errors import CaerError, PartialFailure
 from caer_data.progress import Reporter, options
 
 
@@ -65,6 +66,9 @@ def command(
             shows=shows, output=output, recipe=recipe, workers=workers, reporter=reporter
         )
         reporter.say(outcome.summary())
+        if outcome.failed:
+            lines = "".join(f"\n  {path}: {why}" for path, why in outcome.failed.items())
+            raise PartialFailure(f"{output}: of the demo's videos failed:{lines}")
         result |= outcome.as_dict()
         elsewhere = [] if output == Path("dataset") else [str(output)]
         steps.append(shlex.join(["caer-data", "inspect", *elsewhere]))
@@ -78,8 +82,8 @@ def command(
             )
         else:
             steps.append("caer-data annotate --help")
-    reporter.result(result)
     reporter.say("Next:\n" + "\n".join(f"  {step}" for step in steps))
+    reporter.result(result)
 
 
 def make_shows(folder: Path, reporter: Reporter) -> Path:
@@ -133,7 +137,6 @@ def check_output(folder: Path, output: Path) -> None:
     from caer_data import tables
     from caer_data.build.demo_show import SHOWS
     from caer_data.dataset import Dataset
-    from caer_data.errors import CaerError
 
     dataset = Dataset(output)
     if not dataset.recipe_path.is_file():

@@ -220,7 +220,8 @@ def test_demo_from_nothing_to_imported_ratings(tmp_path, short, monkeypatch) -> 
     )
     assert result.exit_code == 0
     events = [json.loads(line) for line in result.stdout.splitlines()]
-    assert events[-1]["text"].endswith("caer-data annotate import demo/ratings.csv")
+    assert events[-2]["text"].endswith("caer-data annotate import demo/ratings.csv")
+    assert (events[-1]["event"], events[-1]["kept"]) == ("result", 2)
     dataset = Dataset("dataset")
     clips = dataset.clips
     truth = demo_show.truth()["videos"]["First Light/s01e01.mp4"]

@@ -58,7 +58,8 @@ def labelled_clips(count: int, random: np.random.Generator) -> pd.DataFrame:
         "start_pts": start, "end_pts": start + frames, "start_s": start / 25,
         "end_s": (start + frames) / 25, "frames": frames, "fps": "25", "width": 712, "height": 400,
         "path": "clip.mp4", "bytes": 500_000, "sha256": [f"{h:064x}" for h in hashes],
-        "source_sha256": [f"{v:064x}" for v in video], "face_height": random.uniform(0.1, 0.6, count),
+        "source_sha256": [f"{v:064x}" for v in video],
+        "face_height": random.uniform(0.1, 0.6, count),
         "emotion": [EMOTIONS[i] for i in label], "label": label, "raters": 3,
         "votes": [f"rater-1={EMOTIONS[i]}:0.8 rater-2={EMOTIONS[i]}:0.6 rater-3=neutral:0.5"
                   for i in label],
@@ -121,7 +122,8 @@ def results_of(planned: plan.Plan, random: np.random.Generator) -> dict[str, dic
     for clip_id in planned.clips["clip_id"]:
         hashes = " ".join(f"{h:016x}" for h in random.integers(0, 2**63, 4))
         results[clip_id] = {"clip_id": clip_id, "sha256": "0" * 64, "bytes": 500_000,
-                            "framehash": "0" * 64, "perceptual_hash": hashes, "files": {}}  # fmt: skip
+                            "framehash": "0" * 64, "perceptual_hash": hashes,
+                            "files": {}}  # fmt: skip
     pictures = planned.files[planned.files["from_frame"].notna()]
     numbers = random.integers(0, 2**63, len(pictures))
     for row, h in zip(pictures.itertuples(), numbers, strict=True):
@@ -142,11 +144,12 @@ def cut_clips(videos: list[Path], folder: Path, count: int) -> list[media.Work]:
             stream = output.add_stream("libx264", rate=25, options=options)
             stream.width, stream.height, stream.pix_fmt = 712, 400, "yuv420p"
             taken = itertools.islice(source.decode(video=0), index // len(videos) * 20, None)
-            written = 0
-            for written, frame in enumerate(itertools.islice(taken, CLIP_FRAMES), start=1):
+            chosen = list(itertools.islice(taken, CLIP_FRAMES))
+            for frame in chosen:
                 small = cv2.resize(frame.to_ndarray(format="bgr24"), (712, 400))
                 output.mux(stream.encode(av.VideoFrame.from_ndarray(small, format="bgr24")))
             output.mux(stream.encode(None))
+        written = len(chosen)
         clip = pd.DataFrame({"clip_id": [str(index)], "frames": [written], "fps": ["25"]})
         numbers = np.arange(written, dtype=np.float32)[:, None]
         box = np.hstack([numbers, np.tile(np.float32([278, 111, 389, 256]), (written, 1))])
@@ -158,8 +161,8 @@ def cut_clips(videos: list[Path], folder: Path, count: int) -> list[media.Work]:
             for _, a, b in spans.itertuples(index=False)
         )
         works.append(
-            media.Work(str(index), path, None, written, folder / "out", pictures=pictures, boxes=box,
-                       hash_frames=False)
+            media.Work(str(index), path, None, written, folder / "out", pictures=pictures,
+                       boxes=box, hash_frames=False)
         )  # fmt: skip
     return works
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from av.bitstream import BitStreamFilterContext
 
 from caer_data.errors import CaerError
+from caer_data.export import png
 from caer_data.export.frames import pixels, sharpness
 from caer_data.files import atomic_path, explain_os_error
 
@@ -24,13 +25,6 @@ HASHED_AT: Final = (1 / 8, 3 / 8, 5 / 8, 7 / 8)
 
 _FLAT: Final = 6.0
 """Standard deviation of brightness (of 255) below which a picture is too flat to be compared."""
-
-# Run lengths over the "up" filter: on film as small as level 3 of the defaults, thrice as quick.
-_PNG = [
-    cv2.IMWRITE_PNG_COMPRESSION, 1,
-    cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP,
-    cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE,
-]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -56,7 +50,7 @@ class Work:
             suffix names.
         pictures: frames to be chosen.
         boxes: `frame, x1, y1, x2, y2` of the target, pixels of the clip; shape (n, 5).
-        hash_frames: hash all decoded pictures.
+        hash_frames: hash all decoded pictures, and some of them perceptually.
         write: write the files; otherwise only hash and choose.
     """
 
@@ -98,7 +92,7 @@ def make(work: Work) -> dict[str, Any]:
             files[relative] = _save(work.root / relative, _contained(data, relative))
     faces = {int(row[0]): row[1:] for row in work.boxes}
     wanted = _candidates(work.pictures, faces)
-    places = {int(share * work.frames) for share in HASHED_AT}
+    places = {int(share * work.frames) for share in HASHED_AT if work.hash_frames}
     best: dict[int, _Best] = {}
     hashes: list[str] = []
     digest = hashlib.sha256()
@@ -197,8 +191,7 @@ def _picture(work: Work, relative: str, best: _Best, box: npt.NDArray[Any]) -> d
         "x1": x1, "y1": y1, "x2": x2, "y2": y2,
     }  # fmt: skip
     if work.write:
-        encoded = cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), _PNG)[1]
-        result |= _save(work.root / relative, encoded.tobytes())
+        result |= _save(work.root / relative, png.encode(rgb))
     return result
 
 

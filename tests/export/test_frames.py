@@ -39,7 +39,7 @@ def test_more_pictures_than_frames_are_one_a_frame():
     assert found[["from_frame", "to_frame"]].values.tolist() == [[0, 1], [1, 2], [2, 3]]
 
 
-def test_a_blurred_face_is_less_sharp_at_any_size():
+def test_a_blurred_face_is_less_sharp():
     luma = data.camera()
     box = np.array([150, 50, 350, 250])
     blurred = cv2.GaussianBlur(luma, (9, 9), 0)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from caer_data import recipe as recipes
@@ -19,6 +20,7 @@ from caer_data.build.pieces import Pieces, key_of, read_json, write_json
 from caer_data.build.samples import LONGEST_SIDE, Samples, SampleWriter
 from caer_data.build.shots import ShotDetector
 from caer_data.build.workers import Progress
+from caer_data.errors import CaerError
 from caer_data.media.decode import frames
 from caer_data.media.probe import VideoInfo
 
@@ -94,69 +96,76 @@ def analyse(job: Job, progress: Progress) -> None:
     shutil.rmtree(samples, ignore_errors=True)
 
 
-def timestamps(job: Job) -> np.ndarray[Any, np.dtype[np.int64]]:
+def timestamps(job: Job) -> npt.NDArray[np.int64]:
     """Timestamp of every frame of an analysed video, in its time base."""
-    pts: np.ndarray[Any, np.dtype[np.int64]] = np.load(
-        job.shots_folder / "pts.npy", allow_pickle=False
-    )
+    pts: npt.NDArray[np.int64] = np.load(job.shots_folder / "pts.npy", allow_pickle=False)
     return pts
 
 
-def _decode(job: Job, progress: Progress) -> None:
-    """Decode every frame once: find the shots and spool the samples."""
-    pieces = Pieces(job.work)
-    with_shots = not job.shots_folder.is_dir()
+class _Pass:
+    """One decode of every frame: finds the shots, spools the samples, notes the timestamps."""
 
-    def fill_samples(folder: Path) -> None:
-        nonlocal rows, pts, end_pts, damage
+    def __init__(self, job: Job, progress: Progress) -> None:
+        self._job = job
+        self._progress = progress
+        self._pts: list[int] = []
+        self._end_pts = 0
+        self._rows: list[dict[str, Any]] = []
+        self._damage = ""
+        self._seconds = 0.0
+
+    def spool_samples(self, folder: Path) -> None:
+        """Decode, and write the samples' piece on the way."""
         started = time.perf_counter()
+        job, pts = self._job, self._pts
         writer = SampleWriter(folder, job.recipe.faces.samples_per_second)
-        detector = ShotDetector(job.recipe.shots, job.info) if with_shots else None
+        detector = ShotDetector(job.recipe.shots, job.info)
         reader = frames(job.path, job.info, job.threads)
         for frame in reader:
             pts.append(frame.pts)
-            end_pts = frame.pts + frame.duration
-            if detector:
-                detector.push(frame)
+            self._end_pts = frame.pts + frame.duration
+            detector.push(frame)
             if writer.due((frame.pts - pts[0]) * job.info.time_base):
                 writer.add(frame.index, frame.picture(LONGEST_SIDE))
             if frame.index % _PROGRESS_EVERY == _PROGRESS_EVERY - 1:
-                progress("shots", float((frame.pts - pts[-_PROGRESS_EVERY]) * job.info.time_base))
+                passed = (frame.pts - pts[-_PROGRESS_EVERY]) * job.info.time_base
+                self._progress("shots", float(passed))
         writer.close()
-        damage = str(reader.damage)
-        if detector:
-            rows = detector.finish()
-            seconds["shots"] = time.perf_counter() - started
+        if not pts:
+            raise CaerError("no frame can be decoded")
+        self._damage = str(reader.damage)
+        self._rows = detector.finish()
+        self._seconds = time.perf_counter() - started
 
-    rows: list[dict[str, Any]] = []
-    pts: list[int] = []
-    end_pts = 0
-    damage = ""
-    seconds: dict[str, float] = {}
+    def write_shots(self, folder: Path) -> None:
+        """Write the shots' piece."""
+        video_id = self._job.video_id
+        shots = [
+            {"shot_id": f"{video_id}.s{number:04d}", "video_id": video_id, **row}
+            for number, row in enumerate(self._rows, 1)
+        ]
+        tables.write(tables.SHOTS, tables.frame(tables.SHOTS, shots), folder / "shots.parquet")
+        np.save(folder / "pts.npy", np.array(self._pts, np.int64))
+        values = _measured(self._pts, self._end_pts, self._job.info)
+        write_json(folder / "video.json", values | {"damage": self._damage})
+        write_json(folder / "seconds.json", {"shots": self._seconds})
+
+
+def _decode(job: Job, progress: Progress) -> None:
+    """Make the pieces that need every frame: samples, and shots unless they are there."""
+    pieces = Pieces(job.work)
+    once = _Pass(job, progress)
     shutil.rmtree(pieces.path("samples", job.video_id, job.samples_key), ignore_errors=True)
-    pieces.make("samples", job.video_id, job.samples_key, fill_samples)
-    if with_shots:
-
-        def fill_shots(folder: Path) -> None:
-            shots = [
-                {"shot_id": f"{job.video_id}.s{n:04d}", "video_id": job.video_id, **row}
-                for n, row in enumerate(rows, 1)
-            ]
-            tables.write(tables.SHOTS, tables.frame(tables.SHOTS, shots), folder / "shots.parquet")
-            np.save(folder / "pts.npy", np.array(pts, np.int64))
-            write_json(folder / "video.json", _measured(pts, end_pts, job.info, damage))
-            write_json(folder / "seconds.json", seconds)
-
-        pieces.make("shots", job.video_id, job.shots_key, fill_shots)
+    pieces.make("samples", job.video_id, job.samples_key, once.spool_samples)
+    pieces.make("shots", job.video_id, job.shots_key, once.write_shots)
 
 
-def _measured(pts: list[int], end_pts: int, info: VideoInfo, damage: str) -> dict[str, Any]:
+def _measured(pts: list[int], end_pts: int, info: VideoInfo) -> dict[str, Any]:
     """What only decoding tells: number of frames, true rate, length."""
-    steps = np.diff(np.array([*pts, end_pts], np.int64))
-    usual = float(np.median(steps))
-    tick = max(1.5 * usual * 0.02, 1.5)
+    steps = np.diff(np.array(pts, np.float64))
+    usual = float(np.median(steps)) if len(steps) else 0.0
     # Containers with coarse clocks (1 ms in Matroska) jitter by a tick; that is a constant rate.
-    variable = bool(len(pts) > 1 and (np.abs(steps[:-1] - usual) > max(tick, 0.05 * usual)).any())
+    variable = bool((np.abs(steps - usual) > max(1.5, 0.05 * usual)).any())
     length = (end_pts - pts[0]) * info.time_base
     fps = info.fps
     measured = Fraction(len(pts)) / length if length > 0 else fps
@@ -168,7 +177,6 @@ def _measured(pts: list[int], end_pts: int, info: VideoInfo, damage: str) -> dic
         "duration_s": float(length),
         "fps": str(fps),
         "variable_rate": variable,
-        "damage": damage,
     }
 
 

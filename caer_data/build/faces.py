@@ -191,10 +191,11 @@ def _embed(
     for place in sorted(int(p) for p in chosen):
         picture = frames.samples.picture(track.frames[place])
         scale = picture.shape[1] / frames.width
+        points = track.points[place]
         face = Detections(
             boxes=track.boxes[place][None] * np.float32(scale),
             scores=np.array([track.scores[place]], np.float32),
-            points=None if track.points[place] is None else track.points[place][None] * scale,
+            points=None if points is None else points[None] * np.float32(scale),
         )
         vectors.append(models.embedder.embed(picture, face)[0])
     mean: npt.NDArray[np.float32] = np.mean(vectors, axis=0).astype(np.float32)

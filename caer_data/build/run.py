@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -125,7 +125,7 @@ class _Run:
         self.reporter = reporter
         self.limits = Limits()
         self.rows: dict[str, dict[str, Any]] = {}
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def everything(self, found: list[video_stage.Found]) -> Outcome:
         """All stages, tables and report."""
@@ -154,12 +154,18 @@ class _Run:
 
     def _videos(self, found: list[video_stage.Found]) -> list[_Video]:
         """Probe every file; keep a row for each, and a job for each good one."""
-        tasks = [
-            Task(item.video_id, video_stage.describe, (item, self.recipe.videos, self._work))
-            for item in found
-        ]
+        settings = self.recipe.videos
         by_id = {item.video_id: item for item in found}
-        described: dict[str, video_stage.Described] = {}
+        described = {
+            item.video_id: known
+            for item in found
+            if (known := video_stage.remembered(item, settings, self._work))
+        }
+        tasks = [
+            Task(item.video_id, video_stage.describe, (item, settings, self._work))
+            for item in found
+            if item.video_id not in described
+        ]
         with self.reporter.stage("videos", len(tasks), "videos") as bar:
             for outcome in run_tasks(tasks, self.workers, _ignore, self.limits):
                 item = by_id[outcome.task.name]
@@ -362,7 +368,8 @@ class _Run:
             for v in videos
         }
         for values in by_video.values():
-            self.seconds.update(values)
+            for stage, seconds in values.items():
+                self.seconds[stage] += seconds
         write_json(self._work / "timings.json", {"stages": dict(self.seconds), "videos": by_video})
 
     @property

@@ -83,27 +83,32 @@ def find(shows: Path, settings: Videos) -> list[Found]:
 
 
 def describe(found: Found, settings: Videos, work: Path, progress: Progress) -> Described:
-    """Probe one video and hash it; remembered by path, size and time of change."""
+    """Probe one video and hash it, and remember what was found."""
     try:
-        status = found.path.stat()
+        record = _record(found, settings, work)
+        values = {
+            k: _plain(v) for k, v in asdict(probe(found.path, settings.max_megapixels)).items()
+        }
+        write_json(record, {"info": values, "sha256": sha256_of(found.path)})
+    except CaerError as error:
+        return failed(found, str(error))
     except OSError as error:
         return failed(found, explain_os_error(error, Path(found.relative)))
-    identity = [found.relative, status.st_size, status.st_mtime_ns, settings.max_megapixels]
-    digest = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
-    record = work / "videos" / f"{found.video_id}.{digest}.json"
-    if record.is_file():
-        values = read_json(record)
-    else:
-        try:
-            info = asdict(probe(found.path, settings.max_megapixels))
-            values = {"info": {k: _plain(v) for k, v in info.items()}}
-            values["sha256"] = sha256_of(found.path)
-        except CaerError as error:
-            return replace(failed(found, str(error)))
-        write_json(record, values)
-    info = VideoInfo(
-        **{k: Fraction(v) if k in _FRACTIONS else v for k, v in values["info"].items()}
-    )
+    remembered_now = remembered(found, settings, work)
+    return remembered_now or failed(found, "changed while it was being read; run again")
+
+
+def remembered(found: Found, settings: Videos, work: Path) -> Described | None:
+    """What an earlier run found out about a file of this name, size and time of change."""
+    try:
+        record = _record(found, settings, work)
+    except OSError:
+        return None
+    if not record.is_file():
+        return None
+    values = read_json(record)
+    stored: dict[str, Any] = values["info"]
+    info = VideoInfo(**stored | {name: Fraction(stored[name]) for name in _FRACTIONS})
     row = _row(found) | {
         "status": "ok",
         "sha256": values["sha256"],
@@ -138,6 +143,13 @@ def mark_duplicates(described: list[Described]) -> list[Described]:
             first[digest] = item.row["path"]
         result.append(item)
     return result
+
+
+def _record(found: Found, settings: Videos, work: Path) -> Path:
+    status = found.path.stat()
+    identity = [found.relative, status.st_size, status.st_mtime_ns, settings.max_megapixels]
+    digest = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+    return work / "videos" / f"{found.video_id}.{digest}.json"
 
 
 def _walk(folder: Path, endings: set[str]) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -122,9 +123,7 @@ def test_tables_hang_together(built):
 def test_the_clips_on_disk_are_the_kept_rows(built):
     kept = built.clips[built.clips["status"] == "kept"]
     assert len(kept) >= 4
-    on_disk = {
-        p.relative_to(built.folder).as_posix() for p in built.clips_folder.rglob("*.mp4")
-    }
+    on_disk = {p.relative_to(built.folder).as_posix() for p in built.clips_folder.rglob("*.mp4")}
     assert on_disk == set(kept["path"])
     for row in kept.to_dict("records"):
         data = (built.folder / row["path"]).read_bytes()
@@ -214,7 +213,7 @@ def test_killed_at_random_moments_and_run_again(built, shows, recipe, tmp_path):
                str(folder), "--recipe", recipe, "--workers", "2", "--quiet"]  # fmt: skip
     rng = random.Random(7)
     kills = 0
-    while kills < 8:
+    while kills < 6:
         with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
             try:
                 process.wait(rng.uniform(1.0, 6.0))
@@ -242,9 +241,7 @@ def test_limit_takes_the_first_videos(shows, recipe, tmp_path):
 
 
 def test_a_video_that_is_stopped_costs_itself_alone(shows, recipe, tmp_path):
-    outcome = build(
-        shows, tmp_path / "d", recipe, limits=Limits(memory=100_000_000), workers=2
-    )
+    outcome = build(shows, tmp_path / "d", recipe, limits=Limits(memory=100_000_000), workers=2)
     assert outcome.videos == 0
     assert all("memory" in why for why in list(outcome.failed.values())[:1])
     videos = Dataset(tmp_path / "d").videos
@@ -297,8 +294,8 @@ def test_the_command_lists_failures_and_ends_with_three(built, shows, recipe):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 3
     assert "Show Two/broken.mp4" in done.stderr
-    result = pd.read_json(done.stdout.splitlines()[-2], typ="series")
-    assert result["event"] == "result"
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    (result,) = [event for event in events if event["event"] == "result"]
     assert result["videos"] == 3
 
 

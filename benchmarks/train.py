@@ -59,6 +59,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "fp32 channels_last": {"precision": "fp32", "channels_last": True},
     "fp32 pool_first": {"precision": "fp32", "pool_first": True},
+    "fp32 channels_last pool_first": {
+        "precision": "fp32",
+        "channels_last": True,
+        "pool_first": True,
+    },
     "bf16 compile": {"precision": "bf16", "compile": True},
     "bf16 compile pool_first": {"precision": "bf16", "compile": True, "pool_first": True},
     "bf16 cuda_graphs": {"precision": "bf16", "cuda_graphs": True},
@@ -148,7 +153,7 @@ class Row:
     def show(self, limits: dict[str, dict[str, float]], plain: Row) -> None:
         limit = limits[self.precision]["arithmetic"]
         print(
-            f"{self.label:32}{self.batch:6}{self.forward:12,.1f}{self.training:12,.1f}"
+            f"{self.label:32}{self.batch:6}{self.forward:12,.2f}{self.training:12,.2f}"
             f"{self.training / plain.training:9.1f}x{self.training / limit:9.1%}"
             f"{self.waiting:9.1%}{self.memory / 2**30:10.2f}",
             flush=True,
@@ -385,7 +390,9 @@ def used_memory(device: torch.device) -> float:
 def unsuited(label: str, compute: dict[str, Any], device: torch.device, options: Any) -> bool:
     if options.only:
         return label not in options.only
-    return device.type != "cuda" and (compute.get("cuda_graphs") or compute.get("compile"))
+    # on CPUs: no graphs, a compiler is needed, and bf16 gradients can be wrong (see the docs)
+    only_cuda = compute["precision"] == "bf16" or compute.get("compile")
+    return device.type != "cuda" and only_cuda
 
 
 def machine(device: torch.device) -> str:

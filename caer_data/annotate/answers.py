@@ -35,15 +35,14 @@ def fetch(dataset: Dataset, server: Server, name: str, reporter: Reporter) -> li
     emails = accounts.users(server)
     clip_of = media.keys(dataset.clips)
     answers: list[Answer] = []
-    total = sum(project.answered for project in found.values())
-    with reporter.stage("pull", total=max(total, 1), unit="answers") as bar:
+    with reporter.stage("pull", total=len(found), unit="raters") as bar:
         for rater, project in sorted(found.items()):
             tasks = server.get(f"/api/projects/{project.number}/export", exportType="JSON")
             for task in tasks:
                 key = str(task["data"].get("clip", ""))
                 for annotation in task["annotations"]:
                     answers.append(_answer(annotation, clip_of.get(key, key), rater, emails))
-            bar.advance(project.answered, note=rater)
+            bar.advance(1, note=rater)
     return answers
 
 

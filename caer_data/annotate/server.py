@@ -158,7 +158,8 @@ def serve(folder: Path, host: str, port: int, reporter: Reporter) -> None:
             if not is_loopback(host):
                 reporter.warn(
                     f"Everybody who can reach {host}:{port} sees the login page, and passwords "
-                    "travel unencrypted: put an HTTPS proxy in front, or use a private network."
+                    "travel unencrypted: put an HTTPS proxy in front, or use a private network. "
+                    f"Raters elsewhere put this machine's name in the place of {url}."
                 )
             reporter.result({"url": url, "folder": str(folder)})
             process.wait()

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import functools
 import hashlib
+import json
 import shutil
 import socket
 import subprocess
@@ -61,7 +62,7 @@ def make_dataset(folder: Path, clips: int, codings: tuple[str, ...] = ()) -> Dat
     dataset = Dataset(folder)
     folder.mkdir(parents=True, exist_ok=True)
     dataset.recipe_path.write_text(dump(Recipe()), encoding="utf-8")
-    rows, faces = [], []
+    rows, faces, tracks = [], [], []
     for number in range(clips):
         coding = codings[number] if number < len(codings) else "playable"
         content = _clip_bytes(coding, number % 4)
@@ -87,6 +88,15 @@ def make_dataset(folder: Path, clips: int, codings: tuple[str, ...] = ()) -> Dat
                 "sha256": hashlib.sha256(content).hexdigest(),
             }
         )  # fmt: skip
+        tracks.append(
+            {
+                "track_id": names["track_id"], "shot_id": names["shot_id"],
+                "video_id": names["video_id"], "person_id": "secret-show-p0",
+                "start_frame": start, "end_frame": start + FRAMES, "start_s": start / FPS,
+                "end_s": (start + FRAMES) / FPS, "coverage": 1.0, "detections": 2, "score": 0.9,
+                "face_height": 0.4, "sharpness": 0.5, "brightness": 0.5,
+            }
+        )  # fmt: skip
         for frame in (start, start + 20):
             faces.append(
                 {
@@ -98,12 +108,18 @@ def make_dataset(folder: Path, clips: int, codings: tuple[str, ...] = ()) -> Dat
     video = {
         "video_id": "secret-show-s01e01", "show": "Secret Show", "episode": "s01e01",
         "path": "Secret Show/s01e01.mkv", "status": "ok", "bytes": 1,
-        "width": 2 * WIDTH, "height": 2 * HEIGHT,
+        "width": 2 * WIDTH, "height": 2 * HEIGHT, "frames": clips * FRAMES, "fps": str(FPS),
+        "time_base": f"1/{FPS}", "first_pts": 0, "duration_s": clips * FRAMES / FPS,
+        "variable_rate": False, "has_audio": True, "rotation": 0, "pixel_aspect": "1",
+        "video_codec": "h264", "sha256": "0" * 64,
     }  # fmt: skip
     dataset.write(tables.VIDEOS, tables.frame(tables.VIDEOS, [video]))
     dataset.write(tables.FACES, tables.frame(tables.FACES, faces))
     dataset.write(tables.CLIPS, tables.frame(tables.CLIPS, rows))
-    for table in (tables.SHOTS, tables.TRACKS, tables.PEOPLE):
+    made = {"caer_data": "0", "python": "3", "platform": "here", "ffmpeg": "7", "packages": {}}
+    (folder / "provenance.json").write_text(json.dumps(made))
+    dataset.write(tables.TRACKS, tables.frame(tables.TRACKS, tracks))
+    for table in (tables.SHOTS, tables.PEOPLE):
         dataset.write(table, tables.empty(table))
     return dataset
 

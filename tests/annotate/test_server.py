@@ -132,6 +132,12 @@ class TestReal:
                 env=variables, capture_output=True, text=True, check=True,
             )  # fmt: skip
             assert "0 of 2 clips have all their answers" in shown.stdout
+            pulled = subprocess.run(
+                [*verb, "pull", "-d", str(dataset.folder)],
+                env=variables, capture_output=True, text=True, check=True,
+            )  # fmt: skip
+            assert "0 ratings accepted" in pulled.stderr and "Agreement" in pulled.stdout
+            assert dataset.report_path.is_file() and len(dataset.ratings) == 0
         finally:
             serving.send_signal(signal.SIGINT)
             assert serving.wait(30) == 0

@@ -44,6 +44,10 @@ ANSWER_FIELDS = {
     "project", "task", "completed_by", "id", "unique_id", "was_cancelled", "ground_truth",
 }  # fmt: skip
 
+QUERY_FIELDS = {
+    "project", "view", "tabID", "id", "page", "page_size", "fields", "include", "interaction",
+}  # fmt: skip
+
 
 class BlindGuard:
     """Refuses every request of a rater that blind rating does not need."""
@@ -175,22 +179,20 @@ class Visit:
         """Every project named in the query or the body is own, and no filter joins tables.
 
         Label Studio passes the field names of filters to the database, where a double underscore
-        follows a relation: that could ask about other people's answers through own tasks.
+        follows a relation: that could ask about other people's answers through own tasks. Filters
+        in the query (`query`) are not needed; those in the body are looked through.
         """
         sent = self.body()
-        if sent is None:
+        if sent is None or not set(self.request.GET) <= QUERY_FIELDS:
             return False
-        named = [
-            *self.request.GET.getlist("project"),
-            *([sent["project"]] if "project" in sent else []),
-        ]
-        views = [*self.request.GET.getlist("view"), *([sent["view"]] if "view" in sent else [])]
-        asked = self.request.GET.urlencode() + json.dumps(sent)
+        asked = self.request.GET
+        named = [*asked.getlist("project"), *([sent["project"]] if "project" in sent else [])]
+        views = [*asked.getlist("view"), *([sent["view"]] if "view" in sent else [])]
         return (
             bool(named)
             and all(self.owns(project) for project in named)
             and all(self._owns_view(view) for view in views)
-            and "__" not in asked
+            and "__" not in json.dumps(sent)
         )
 
     def _owns_view(self, pk):

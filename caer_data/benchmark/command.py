@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--suite",
-    type=click.Choice(["table3", "table4", "table5"]),
-    help="Every row of a table of the paper.",
+    type=click.Choice(["table3", "table4", "table5", "readings", "figure8"]),
+    help="Every row of a table of the paper, or of an ablation of ours.",
 )
 @click.option(
     "--cross",

@@ -51,23 +51,19 @@ def predict(
     windows = all_windows(store, positions, recipe.input.frames, recipe.input.stride)
     mine = slice(fabric.global_rank, None, fabric.world_size)
     share = Pick(windows.samples[mine], windows.rows[mine])
-    sums: Tensor | None = None
-    counts = np.bincount(windows.samples, minlength=len(store.samples))
-    for output, samples in outputs(network, recipe, frames, share, fabric.device):
-        found = torch.softmax(output.logits.float(), dim=1)
-        if output.weights is not None:
-            found = torch.cat([found, output.weights.float()], dim=1)
-        if sums is None:
-            sums = found.new_zeros((len(store.samples), found.shape[1]))
-        sums.index_add_(0, samples, found)
-    if fabric.world_size > 1:
-        sums = _sum_over_processes(sums, fabric, len(store.samples))
-    if sums is None:
-        raise ValueError("there are no samples to predict")
-    means = sums.double().cpu().numpy()[positions] / counts[positions, None]
     classes = len(store.source.classes)
-    weights = means[:, classes:] if means.shape[1] > classes else None
-    return Predictions(positions, means[:, :classes], weights)
+    # the last two columns are the fusion weights, zero in a model that has none
+    sums = torch.zeros((len(store.samples), classes + 2), device=fabric.device)
+    for output, samples in outputs(network, recipe, frames, share, fabric.device):
+        probabilities = torch.softmax(output.logits.float(), dim=1)
+        weights = sums.new_zeros((len(samples), 2)) if output.weights is None else output.weights
+        sums.index_add_(0, samples, torch.cat([probabilities, weights.float()], dim=1))
+    total = fabric.all_reduce(sums, reduce_op="sum")
+    assert isinstance(total, Tensor)  # noqa: S101 - for the type checker
+    counts = np.bincount(windows.samples, minlength=len(store.samples))
+    means = total.double().cpu().numpy()[positions] / counts[positions, None]
+    weighted = means[:, classes:]
+    return Predictions(positions, means[:, :classes], weighted if weighted.any() else None)
 
 
 @torch.no_grad()
@@ -82,16 +78,3 @@ def outputs(
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             output = network(face, context)
         yield output, batch.samples
-
-
-def _sum_over_processes(sums: Tensor | None, fabric: Fabric, samples: int) -> Tensor:
-    """Add up all shares; a process without windows does not know the width and asks the others."""
-    width = torch.tensor([0 if sums is None else sums.shape[1]], device=fabric.device)
-    widths = fabric.all_gather(width)
-    assert isinstance(widths, Tensor)  # noqa: S101 - for the type checker
-    columns = int(widths.max())
-    if sums is None:
-        sums = torch.zeros((samples, columns), device=fabric.device)
-    total = fabric.all_reduce(sums, reduce_op="sum")
-    assert isinstance(total, Tensor)  # noqa: S101 - for the type checker
-    return total

@@ -204,13 +204,20 @@ class Trainer:
         chosen = np.clip(found.probabilities[np.arange(len(labels)), labels], 1e-12, None)
         return {
             "epoch": progress.epoch + 1,
-            "train_loss": progress.loss_sum / max(progress.seen, 1) * self.fabric.world_size,
+            "train_loss": self._mean_loss(progress),
             "validation_loss": float(-np.log(chosen).mean()),
             "war": scores.war,
             "uar": scores.uar,
             "macro_f1": scores.macro_f1,
             "value": float(getattr(scores, self.recipe.train.select)),
         }
+
+    def _mean_loss(self, progress: Progress) -> float:
+        """Mean training loss of the epoch, over all processes."""
+        mine = torch.tensor(progress.loss_sum, dtype=torch.float64, device=self.fabric.device)
+        total = self.fabric.all_reduce(mine, reduce_op="sum")
+        assert isinstance(total, Tensor)  # noqa: S101 - for the type checker
+        return float(total) / progress.seen
 
     def _save(self, progress: Progress) -> None:
         if self.fabric.is_global_zero:

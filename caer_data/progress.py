@@ -45,7 +45,7 @@ class Reporter:
                 task = live.add_task(name, total=total, unit=unit, note="")
                 yield Bar(
                     lambda bar: live.update(
-                        task, completed=bar.done, total=bar.total, note=bar.note
+                        task, completed=bar.done, total=bar.total, note=_end(bar.note)
                     ),
                     total,
                 )
@@ -94,13 +94,14 @@ class Reporter:
             return
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.table import Column
 
         from caer_data.progress_columns import RateColumn
 
         with Progress(
             TextColumn("{task.description:<10}"),
-            BarColumn(bar_width=24),
-            RateColumn(),
+            BarColumn(bar_width=10),
+            RateColumn(table_column=Column(no_wrap=True)),
             TimeRemainingColumn(compact=True, elapsed_when_finished=True),
             TextColumn("{task.fields[note]}", markup=False),
             console=Console(stderr=True),
@@ -110,6 +111,11 @@ class Reporter:
                 yield live
             finally:
                 self._live = None
+
+
+def _end(note: str, longest: int = 22) -> str:
+    """The end of a note, where identifiers differ; short, so that a bar fits 80 columns."""
+    return note if len(note) <= longest else "…" + note[1 - longest :]
 
 
 def options(function: Callable[..., Any]) -> Callable[..., Any]:

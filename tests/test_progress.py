@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 import click
 import pytest
@@ -85,6 +86,18 @@ def test_stages_may_run_side_by_side(capsys) -> None:
         clips.advance(1)
     text = capsys.readouterr().err
     assert all(stage in text for stage in ("shots", "faces", "clips"))
+
+
+def test_every_bar_fits_one_line_of_80_columns(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with Reporter("bars").stage("shots", 28.0, "min of video") as bar:
+        for _ in range(3):
+            bar.advance(1.37, "a-show-with-a-long-name.season-1-s01e01")
+            time.sleep(0.02)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert len(last) <= 80
+    for part in ("shots", "4.11/28 min of video", "s01e01"):
+        assert part in last
 
 
 def test_names_are_not_markup(capsys) -> None:

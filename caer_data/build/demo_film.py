@@ -27,7 +27,7 @@ SAMPLE_RATE: Final = 48_000
 _MARGIN: Final = 1.2  # the stage is larger than the picture, so that the camera can move
 _STAGE: Final = (round(WIDTH * _MARGIN), round(HEIGHT * _MARGIN))
 _FADE_FRAMES: Final = 10
-_ENCODER: Final = {"crf": "20", "preset": "veryfast", "x264-params": "mbtree=0"}
+_ENCODER: Final = {"crf": "20", "preset": "superfast", "x264-params": "mbtree=0"}
 
 Samples = npt.NDArray[np.float32]
 

@@ -46,7 +46,7 @@ def labelled_clips(count: int, random: np.random.Generator) -> pd.DataFrame:
     label = random.choice(len(EMOTIONS), count, p=shares / shares.sum())
     frames = random.lognormal(4.27, 0.55, count).clip(30, 753).astype(int)
     video = np.sort(random.integers(0, 79 * 16, count))
-    start = np.cumsum(frames + 40)
+    start = np.cumsum(frames + 40) - frames
     clip_id = [f"show-{v // 16:02d}-e{v % 16:02d}-s{i:06d}" for i, v in enumerate(video)]
     hashes = random.integers(0, 2**63, count)
     values: dict[str, object] = {

@@ -115,17 +115,17 @@ def _straddling(clips: pd.DataFrame, check: str, column: str) -> Verdict:
 
 def _overlapping(clips: pd.DataFrame) -> Verdict:
     """Clips of one video that share time with a clip of another split."""
-    spans = clips.sort_values(["video_id", "start_pts", "end_pts", "clip_id"])
+    columns = ["video_id", "start_pts", "end_pts", "split", "clip_id"]
     concerned: set[str] = set()
-    for _, of_video in spans.groupby("video_id", sort=False):
-        open_until: list[tuple[int, str, str]] = []
-        columns = ["start_pts", "end_pts", "split", "clip_id"]
-        for start, end, split, clip_id in of_video[columns].itertuples(index=False):
-            open_until = [entry for entry in open_until if entry[0] > start]
-            for _, other_split, other in open_until:
-                if other_split != split and other != clip_id:
-                    concerned |= {clip_id, other}
-            open_until.append((end, split, clip_id))
+    current, open_until = "", list[tuple[int, str, str]]()
+    for video, start, end, split, clip_id in sorted(clips[columns].itertuples(index=False)):
+        before = open_until if video == current else []
+        open_until = [entry for entry in before if entry[0] > start]
+        for _, other_split, other in open_until:
+            if other_split != split and other != clip_id:
+                concerned |= {clip_id, other}
+        open_until.append((end, split, clip_id))
+        current = video
     if not concerned:
         return Verdict("overlapping time", "ok", 0, "no clip shares time with one of another split")
     text = f"{len(concerned):,} clips share time with a clip of another split"

@@ -12,11 +12,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
-from caer_data.recipe import Export
+    from caer_data.recipe import Export
 
 WORDS: Final = ("caer", "caer-s", "caer-s-2019", "huggingface", "webdataset")
 """Words for `--layout`."""

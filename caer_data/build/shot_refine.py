@@ -19,16 +19,14 @@ accuracy is reported on, and the result hardly depends on them.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-
-Thumbnail = npt.NDArray[np.float32]
-"""Grey values, shape (27, 48), 0 to 255."""
 
 _WIDTH: Final = 48
 _HEIGHT: Final = 27
@@ -67,6 +65,16 @@ class BoundaryFinder(Protocol):
     def finish(self) -> list[int]:
         """Return the cuts that waited for more pictures."""
         ...
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A small grey picture: values (27, 48), 0 to 255, and what comparing needs of them."""
+
+    grey: npt.NDArray[np.float32]
+    mean: float
+    centred: npt.NDArray[np.float32]
+    variance: float
 
 
 @dataclass(frozen=True)
@@ -198,7 +206,7 @@ def thumbnail_of(picture: npt.NDArray[np.uint8]) -> Thumbnail:
     """Grey thumbnail of a BGR picture."""
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
     small = cv2.resize(grey, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA)
-    return np.asarray(small, dtype=np.float32)
+    return _thumbnail(np.asarray(small, dtype=np.float32))
 
 
 def unlikeness(one: Thumbnail, other: Thumbnail) -> float:
@@ -207,31 +215,36 @@ def unlikeness(one: Thumbnail, other: Thumbnail) -> float:
     if lowest < _SAME:
         return lowest
     right, down = _SHIFT
-    centre = other[down : _HEIGHT - down, right : _WIDTH - right]
-    scores = cv2.matchTemplate(one, centre, cv2.TM_CCOEFF_NORMED)
+    centre = other.grey[down : _HEIGHT - down, right : _WIDTH - right]
+    scores = cv2.matchTemplate(one.grey, centre, cv2.TM_CCOEFF_NORMED)
     _, _, _, (x, y) = cv2.minMaxLoc(np.nan_to_num(scores))
     height, width = centre.shape
-    return min(lowest, _unlike(one[y : y + height, x : x + width], centre))
+    moved = one.grey[y : y + height, x : x + width]
+    return min(lowest, _unlike(_thumbnail(moved), _thumbnail(centre)))
 
 
-def _unlike(one: npt.NDArray[Any], other: npt.NDArray[Any]) -> float:
-    mean_one, mean_other = float(one.mean()), float(other.mean())
-    a, b = one - mean_one, other - mean_other
-    size = a.size
-    var_a, var_b = float((a * a).sum()) / size, float((b * b).sum()) / size
-    if max(var_a, var_b) < _STABLE:
-        return abs(mean_one - mean_other) / 255
-    both = float((a * b).sum()) / size
-    return 1 - (both + _STABLE) / float(np.sqrt((var_a + _STABLE) * (var_b + _STABLE)))
+def _thumbnail(grey: npt.NDArray[np.float32]) -> Thumbnail:
+    mean = cv2.mean(grey)[0]
+    centred = (grey - np.float32(mean)).ravel()
+    return Thumbnail(grey, mean, centred, float(centred @ centred) / centred.size)
+
+
+def _unlike(one: Thumbnail, other: Thumbnail) -> float:
+    if max(one.variance, other.variance) < _STABLE:
+        return abs(one.mean - other.mean) / 255
+    both = float(one.centred @ other.centred) / one.centred.size
+    spread = math.sqrt((one.variance + _STABLE) * (other.variance + _STABLE))
+    return 1 - (both + _STABLE) / spread
 
 
 def _share_of_old(old: Thumbnail, mixed: Thumbnail, new: Thumbnail) -> float | None:
     """Weight of the old frame in the mixed one, or None where it is no mean of the two."""
-    change = old - new
-    power = float((change * change).sum())
+    change = (old.grey - new.grey).ravel()
+    power = float(change @ change)
     if power < _STABLE * change.size:
         return None
-    share = float(((mixed - new) * change).sum()) / power
-    residual = mixed - share * old - (1 - share) * new
-    unexplained = float((residual * residual).sum()) / power
+    rest = (mixed.grey - new.grey).ravel()
+    share = float(rest @ change) / power
+    residual = rest - np.float32(share) * change
+    unexplained = float(residual @ residual) / power
     return share if 0.1 < share < 0.9 and unexplained < _BLEND_RESIDUAL**2 else None

@@ -320,3 +320,23 @@ def test_hard_cuts_of_real_videos(media_data: Path) -> None:
 )
 def test_single_takes_stay_whole(media_data: Path, name: str) -> None:
     assert of_video(media_data / "videos" / name, Shots()) == []
+
+
+def test_every_odd_video_is_covered_by_shots(media_data: Path) -> None:
+    for path in sorted((media_data / "odd").rglob("*")):
+        try:
+            info = probe(path)
+        except CaerError:
+            continue
+        if info.width * info.height > 640 * 480:
+            continue  # nothing new about large pictures, but the time they take
+        detector = ShotDetector(Shots(), info)
+        pts = []
+        for frame in frames(path, info):
+            pts.append(frame.pts)
+            detector.push(frame)
+        rows = detector.finish()
+        assert [row["start_frame"] for row in rows] == [0, *(r["end_frame"] for r in rows[:-1])]
+        assert rows[-1]["end_frame"] == len(pts), path.name
+        assert rows[0]["start_pts"] == pts[0]
+        assert rows[-1]["end_pts"] > pts[-1]

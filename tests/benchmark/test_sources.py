@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from small_releases import BOX, make_images, manifest_row
 
+from caer_data import tables
 from caer_data.benchmark import sources
 from caer_data.emotions import EMOTIONS
 from caer_data.errors import CaerError
+from caer_data.export.manifest import MANIFEST
 
 
 def test_own_release_gives_clips_with_ids_boxes_and_hashes(clips_release: Path) -> None:
@@ -26,6 +29,24 @@ def test_own_release_gives_clips_with_ids_boxes_and_hashes(clips_release: Path) 
     assert first.boxes[7].tolist() == [7, 20, 10, 44, 38]
     assert len(first.sha256) == 64
     assert first.group == "video-show-train-3-1"
+
+
+def test_own_release_of_frames_has_boxes_and_clips_from_its_manifest(tmp_path: Path) -> None:
+    make_images(tmp_path / "CAER-S", {"train": 2, "validation": 1, "test": 1}, lists=False)
+    rows = []
+    for path in sorted((tmp_path / "CAER-S").rglob("*.png")):
+        relative = path.relative_to(tmp_path).as_posix()
+        _, split, folder, name = relative.split("/")
+        label = sources.class_of(folder)
+        row = manifest_row(tmp_path, relative, f"{split}-{label}-clip", split, label, 1)
+        box = dict(zip(("x1", "y1", "x2", "y2"), BOX, strict=True)) if name != "0002.png" else {}
+        rows.append({**row, **box})
+    tables.write(MANIFEST, tables.frame(MANIFEST, rows), tmp_path / "manifest.parquet")
+    found = {s.sample_id: s for s in sources.read(tmp_path, "images").samples}
+    first = found["CAER-S/test/Happy/0001.png"]
+    assert (first.clip_id, first.label, first.split) == ("test-3-clip", 3, "test")
+    assert first.boxes.tolist() == [[0, *BOX]]
+    assert len(found["CAER-S/train/Happy/0002.png"].boxes) == 0
 
 
 def test_peers_box_lists_train_unchanged(images_tree: Path) -> None:

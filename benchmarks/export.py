@@ -192,7 +192,7 @@ def pictures(videos: list[Path], jobs: int, count: int) -> None:
             lambda: [media.make(work) for work in works], lambda: [decode(work) for work in works]
         )
         said("one process", frames, one_export, one_decode, "PyAV, one thread")
-        with ProcessPoolExecutor(jobs, mp_context=parallel._context()) as pool:
+        with ProcessPoolExecutor(jobs, mp_context=parallel.context()) as pool:
             list(pool.map(decode, works))  # processes are there before the clock runs
             all_export, all_decode, threaded = best(
                 lambda: list(parallel.run(media.make, works, jobs)),

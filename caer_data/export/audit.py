@@ -6,7 +6,7 @@ that others made.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Literal
 
@@ -71,13 +71,6 @@ def audit(manifest: pd.DataFrame) -> list[Verdict]:
         _short(clips),
         _balance(manifest),
     ]
-
-
-def as_table(verdicts: dict[str, list[Verdict]]) -> pd.DataFrame:
-    """All verdicts, by the part of the release they are about."""
-    return pd.DataFrame(
-        [{"part": part, **asdict(line)} for part, lines in verdicts.items() for line in lines]
-    )
 
 
 def box_sizes(manifest: pd.DataFrame) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 import pandas as pd
+import pyarrow as pa
 
 from caer_data import tables
 from caer_data.emotions import EMOTIONS, PROBABILITY_COLUMNS
@@ -113,10 +114,7 @@ def rows(planned: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
     for column in MANIFEST.columns:
         if column.name not in merged.columns:
             merged[column.name] = None
-    return tables.to_pandas(_nullable(merged))
-
-
-def _nullable(data: pd.DataFrame) -> object:
-    import pyarrow as pa
-
-    return pa.Table.from_pandas(data[MANIFEST.names], schema=MANIFEST.schema, preserve_index=False)
+    typed = pa.Table.from_pandas(
+        merged[MANIFEST.names], schema=MANIFEST.schema, preserve_index=False
+    )
+    return tables.to_pandas(typed)

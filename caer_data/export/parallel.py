@@ -41,7 +41,7 @@ def run(
     if jobs <= 1:
         yield from map(function, items)
         return
-    pool = ProcessPoolExecutor(jobs, mp_context=_context(), initializer=_prepare)
+    pool = ProcessPoolExecutor(jobs, mp_context=context(), initializer=_prepare)
     waiting: set[Future[ResultT]] = set()
     source = iter(items)
     try:
@@ -62,7 +62,8 @@ def run(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _context() -> Any:
+def context() -> Any:
+    """How processes are started: forked from a clean server that has loaded what they need."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from caer_data.emotions import EMOTIONS
-from caer_data.export.audit import as_table, audit, box_sizes
+from caer_data.export.audit import audit, box_sizes
 
 
 def clean(count: int = 210) -> pd.DataFrame:
@@ -132,13 +132,7 @@ def test_flat_pictures_are_not_compared():
     assert found["near-duplicate pictures"] == ("note", 0)
 
 
-def test_two_labels_of_a_shift_in_box_size_are_told_by_medians():
+def test_medians_of_box_sizes_by_class_and_split():
     sizes = box_sizes(_sizes(clean()))
     assert list(sizes.index) == list(EMOTIONS)
     assert sizes.loc["fear", "train"] > sizes.loc["anger", "train"] + 0.3
-
-
-def test_a_table_holds_all_lines():
-    table = as_table({"release": audit(clean())})
-    assert list(table.columns) == ["part", "check", "verdict", "count", "text"]
-    assert len(table) == 11

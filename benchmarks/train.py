@@ -32,12 +32,14 @@ from typing import Any
 import numpy as np
 import plain_port
 import torch
+import train_limits
+from train_limits import best_of, limits_of, measure_peaks, synchronize, training_flops
 
 from caer_data.benchmark import augment, runtime, windows
 from caer_data.benchmark import store as stores
 from caer_data.benchmark.checkpoint import Progress
 from caer_data.benchmark.data import Streamed, open_frames
-from caer_data.benchmark.describe import Description, describe
+from caer_data.benchmark.describe import describe
 from caer_data.benchmark.models import create
 from caer_data.benchmark.recipe import ModelRecipe, load, vary
 from caer_data.benchmark.samples import Sample, Source
@@ -73,23 +75,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "channels_last": True,
     },
 }
-clock = time.perf_counter
 SMALL = {"frames": 8, "face": (48, 48), "frame": (64, 86), "crop": (56, 56)}
 
 
-@dataclass(frozen=True)
-class Peaks:
-    """Measured on this machine: floating-point operations and bytes a second."""
-
-    flops: float
-    bytes: float
-
-
 def main() -> None:
-    global clock  # noqa: PLW0603
     options = _options()
     if options.cpu_time:
-        clock = time.process_time
+        train_limits.clock = time.process_time
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     fabric = runtime.start(device.type)
     recipe = load(options.model)
@@ -102,7 +94,7 @@ def main() -> None:
     limits = {}
     for precision in ("fp32", "bf16"):
         peaks = measure_peaks(device, precision)
-        limits[precision] = limits_of(found, recipe, peaks, precision)
+        limits[precision] = limits_of(found, peaks, precision)
         print(
             f"{precision} peaks measured: {peaks.flops / 1e12:.2f} TFLOP/s (matrix products), "
             f"{peaks.bytes / 1e9:.0f} GB/s (copies)"
@@ -166,64 +158,6 @@ HEADER = (
 )
 
 
-# ---- limits ----------------------------------------------------------------------------------
-
-
-def measure_peaks(device: torch.device, precision: str) -> Peaks:
-    kind = torch.bfloat16 if precision == "bf16" else torch.float32
-    size = 8192 if device.type == "cuda" else 1536
-    a, b = (torch.randn(size, size, device=device).to(kind) for _ in range(2))
-    seconds = best_of(lambda: a @ b, device)
-    many = torch.empty((1 << 30) if device.type == "cuda" else (1 << 27), dtype=torch.uint8)
-    source, target = many.to(device), torch.empty_like(many, device=device)
-    copied = best_of(lambda: target.copy_(source), device)
-    return Peaks(2 * size**3 / seconds, 2 * many.numel() / copied)
-
-
-def limits_of(
-    found: Description, recipe: ModelRecipe, peaks: Peaks, precision: str
-) -> dict[str, float]:
-    arithmetic = training_flops(found) / peaks.flops
-    plain, first = (
-        traffic(found, recipe, order) * width_of(precision) / peaks.bytes for order in (False, True)
-    )
-    return {
-        "arithmetic": 1 / arithmetic,
-        "memory, plain": 1 / plain,
-        "memory, pool_first": 1 / first,
-        "one after the other, plain": 1 / (arithmetic + plain),
-        "one after the other, pool_first": 1 / (arithmetic + first),
-    }
-
-
-def training_flops(found: Description) -> float:
-    """Forward, gradients of weights, gradients of inputs; the first layers' inputs need none."""
-    first = sum(x.multiply_adds for x in found.layers if x.shape_in[0] == 3)
-    return 2.0 * (3 * found.multiply_adds - first)
-
-
-def traffic(found: Description, recipe: ModelRecipe, pool_first: bool) -> float:
-    """Values read or written by a training step of one sample, where nothing stays in a cache.
-
-    Per convolution with A values out and I in. Convolution: writes A and reads I forward, reads A
-    twice and I once and writes I backward (A, I: not for pictures). Plain normalisation, ReLU and
-    pooling: statistics 1, normalise 2, ReLU in place 2, pool 1; backward pool 1, ReLU 3, sums 2,
-    normalise 3: 15 A. Pooling first: statistics 1, pool 1; backward pool 1, normalise 3: 6 A.
-    """
-    total = 0.0
-    for layer in found.layers:
-        if layer.kind.startswith("Conv"):
-            out, into = (float(np.prod(s)) for s in (layer.shape_out, layer.shape_in))
-            pooled = layer.name.split(".")[1] in ("conv1", "conv2", "conv3", "conv4")
-            total += 3 * out + (2 if layer.shape_in[0] == 3 else 3) * into
-            total += (6 if pool_first and pooled else 15) * out
-    return total
-
-
-def width_of(precision: str) -> int:
-    return 2 if precision == "bf16" else 4
-
-
 # ---- measurements ----------------------------------------------------------------------------
 
 
@@ -234,7 +168,7 @@ def build_store(files: list[Path], boxes: np.ndarray, recipe: ModelRecipe, folde
     ]
     source = Source("made-up clips", "clips", tuple(samples), made_up=True)
     form = Format(recipe.input.face, recipe.input.frame, recipe.input.fps)
-    started = clock()
+    started = train_limits.clock()
     store = stores.build(
         [Work(s) for s in samples],
         source,
@@ -243,7 +177,7 @@ def build_store(files: list[Path], boxes: np.ndarray, recipe: ModelRecipe, folde
         reporter=Reporter("quiet"),
         workers=1,
     )
-    print(f"store: {len(files)} clips decoded once, {clock() - started:.1f} s")
+    print(f"store: {len(files)} clips decoded once, {train_limits.clock() - started:.1f} s")
     return store
 
 
@@ -271,13 +205,13 @@ def measure(
     trainer.network.train()
     for number in range(len(todo)):
         synchronize(device)
-        started = clock()
+        started = train_limits.clock()
         given = next(batches)
-        waited = clock() - started
+        waited = train_limits.clock() - started
         trainer._step(given, Progress(step=number))
         synchronize(device)
         if number >= options.warm:
-            steps.append(clock() - started)
+            steps.append(train_limits.clock() - started)
             waits.append(waited)
     memory = used_memory(device)
     face, context = augment.inputs(given, recipe, training=False)
@@ -319,9 +253,9 @@ def measure_plain(
     clips = plain_port.Clips(
         files, boxes, labels, size.face, size.frame, size.crop, size.frames, times
     )
-    marks = [clock()]
+    marks = [train_limits.clock()]
     for number, _ in enumerate(plain_port.training_steps(clips, batch, options.workers, device)):
-        marks.append(clock())
+        marks.append(train_limits.clock())
         if number + 1 == options.warm + options.steps:
             break
     step_s = statistics.median(np.diff(marks[options.warm :]).tolist())
@@ -350,22 +284,6 @@ def measure_plain(
         max(1 - alone_s / step_s, 0),
         memory,
     )
-
-
-def best_of(function: Any, device: torch.device, repeats: int = 10, choose: Any = min) -> float:
-    times = []
-    for _ in range(repeats + 1):
-        synchronize(device)
-        started = clock()
-        function()
-        synchronize(device)
-        times.append(clock() - started)
-    return choose(times[1:])
-
-
-def synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def reset_memory(device: torch.device) -> None:

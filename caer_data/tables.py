@@ -235,7 +235,7 @@ ASSIGNMENTS = Table(
         Column("clip_id", STRING, "the clip"),
         Column("rater", STRING, "e-mail address of the rater"),
         Column("position", INT, "place in the rater's own order, from 0"),
-        Column("block", INT, "block of the balanced design the clip was dealt in"),
+        Column("block", INT, "block of the design it was dealt in; -1: second round"),
         Column("replaces", STRING, "rater who left and had this clip", nullable=True),
     ),
 )

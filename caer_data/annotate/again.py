@@ -7,12 +7,15 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
 from caer_data import tables
 from caer_data.errors import CaerError
+
+SECOND_ROUND: Final = -1
+"""Block of the rows of a second round, which no block of the balanced design has."""
 
 
 def read_clips(path: Path, known: set[str]) -> list[str]:
@@ -45,9 +48,8 @@ def deal_again(
 ) -> pd.DataFrame:
     """Deal clips to as many other raters as they had; the earlier answers no longer count.
 
-    Each new row says in `replaces` whose place it takes; a clip all of whose rows do is in its
-    second round already and left alone, so that doing this twice changes nothing. Those with the
-    fewest clips come first.
+    The new rows are of block -1, which says that the clip is in its second round: it is then left
+    alone, so that doing this twice changes nothing. Those with the fewest clips come first.
 
     Raises:
         CaerError: too few raters have not seen a clip.
@@ -57,13 +59,13 @@ def deal_again(
     for row in rows:
         of_clip.setdefault(row["clip_id"], []).append(row)
     loads = Counter(row["rater"] for row in rows)
+    left = {row["replaces"] for row in rows}
     following = {r: 1 + max(x["position"] for x in rows if x["rater"] == r) for r in loads}
-    block = max((int(row["block"]) for row in rows), default=-1) + 1
     for clip in clips:
         old = of_clip[clip]
-        if all(row["replaces"] for row in old):
+        if any(row["block"] == SECOND_ROUND for row in old):
             continue
-        seen = {row["rater"] for row in old} | {row["replaces"] for row in old}
+        seen = {row["rater"] for row in old} | left
         fresh = sorted(
             (r for r in raters if r not in seen), key=lambda r: _rank(loads, r, clip, seed)
         )
@@ -77,7 +79,7 @@ def deal_again(
             loads[rater] += 1
             position = following.get(rater, 0)
             following[rater] = position + 1
-            row.update(rater=rater, replaces=row["rater"], position=position, block=block)
+            row.update(rater=rater, position=position, block=SECOND_ROUND)
     return tables.frame(tables.ASSIGNMENTS, rows)
 
 

@@ -136,3 +136,25 @@ def test_a_broken_clip_is_left_out_said_and_listed(
     assert result["left_out"] == {"train": 1, "validation": 0, "test": 0}
     listed = pd.read_csv(next((tmp_path / "o").rglob("left-out.csv")))
     assert "differs from its hash" in listed.loc[0, "reason"]
+
+
+def test_boxes_that_are_needed_and_unknown_are_asked_for(
+    images_tree: Path, clips_release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = tmp_path / "bare"
+    shutil.copytree(images_tree, bare, ignore=shutil.ignore_patterns("*.txt"))
+    assert benchmark(bare, "--model", "caer-net-s", "-o", tmp_path / "o") == 2
+    assert "has no face boxes; put box lists" in capsys.readouterr().err
+    everyone = vary(small("caer-net"), {"hide": {"faces": "all"}})
+    path = tmp_path / "all.yaml"
+    path.write_text(yaml.safe_dump(everyone.model_dump(mode="json")))
+    assert benchmark(clips_release, "--model", path, "-o", tmp_path / "o") == 2
+    assert "boxes of the other faces" in capsys.readouterr().err
+
+
+def test_suites_on_the_command_line_are_those_that_exist() -> None:
+    from caer_data.benchmark.command import command
+    from caer_data.benchmark.suites import NAMES
+
+    choices = next(p.type.choices for p in command.params if p.name == "suite")
+    assert set(choices) == set(NAMES)

@@ -138,7 +138,7 @@ def _attention(examples: Sequence[Example], classes: Sequence[str]) -> Markup:
     parts = [
         Markup("<h3>Attention</h3>"),
         pages.paragraph(
-            "Frames above, attention below: red most, blue least. Left as in training, right the "
+            "Frames above, attention below: red most, blue least. First as in training, then the "
             "same weights with the face not hidden.",
             "note",
         ),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
+
+if TYPE_CHECKING:  # workers need no pandas, and start sooner without
+    import pandas as pd
 
 SPACING_S: Final = 0.5
 """A clip gives at most one picture per half second: closer ones show nearly the same. With six a

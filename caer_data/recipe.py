@@ -66,7 +66,7 @@ class Faces(_Section):
     weights: str | None = None
     weights_sha256: tuple[str, ...] = ()
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
-    detector_size: int = Field(960, ge=160, le=4096)
+    detector_size: int = Field(1280, ge=160, le=4096)
     min_score: float | None = None
     min_face: float = Field(0.06, gt=0, lt=1)
     samples_per_second: float = Field(2.5, gt=0, le=60)

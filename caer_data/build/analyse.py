@@ -15,7 +15,8 @@ import pandas as pd
 
 from caer_data import recipe as recipes
 from caer_data import tables
-from caer_data.build import faces, looking
+from caer_data.build import faces, looking, pyannote_import
+from caer_data.build.imports import Imported
 from caer_data.build.pieces import Pieces, key_of, read_json, write_json
 from caer_data.build.samples import LONGEST_SIDE, Samples, SampleWriter
 from caer_data.build.shots import ShotDetector
@@ -24,8 +25,8 @@ from caer_data.errors import CaerError
 from caer_data.media.decode import frames
 from caer_data.media.probe import VideoInfo
 
-SHOTS_VERSION = 1
-FACES_VERSION = 1
+SHOTS_VERSION = 2
+FACES_VERSION = 2
 
 _PROGRESS_EVERY = 100  # frames
 
@@ -41,11 +42,13 @@ class Job:
     recipe: recipes.Recipe
     work: Path
     threads: int
+    imported: Imported
 
     @property
     def shots_key(self) -> str:
         """Key of the shots piece: content, name and the recipe's section."""
-        return key_of("shots", SHOTS_VERSION, self.recipe.shots, self.sha256, self.video_id)
+        content = (self.sha256, self.video_id, self.imported.shots_sha256)
+        return key_of("shots", SHOTS_VERSION, self.recipe.shots, *content)
 
     @property
     def samples_key(self) -> str:
@@ -57,7 +60,8 @@ class Job:
     def faces_key(self) -> str:
         """Key of the faces piece."""
         shortest = self.recipe.clips.min_frames
-        return key_of("faces", FACES_VERSION, self.recipe.faces, self.shots_key, shortest)
+        inputs = (self.shots_key, shortest, self.imported.tracks_sha256)
+        return key_of("faces", FACES_VERSION, self.recipe.faces, *inputs)
 
     @property
     def shots_folder(self) -> Path:
@@ -119,12 +123,14 @@ class _Pass:
         started = time.perf_counter()
         job, pts = self._job, self._pts
         writer = SampleWriter(folder, job.recipe.faces.samples_per_second)
-        detector = ShotDetector(job.recipe.shots, job.info)
-        reader = frames(job.path, job.info, job.threads)
+        imported = job.imported.shots
+        detector = ShotDetector(job.recipe.shots, job.info) if imported is None else None
+        reader = frames(job.path, job.info)
         for frame in reader:
             pts.append(frame.pts)
             self._end_pts = frame.pts + frame.duration
-            detector.push(frame)
+            if detector:
+                detector.push(frame)
             if writer.due((frame.pts - pts[0]) * job.info.time_base):
                 writer.add(frame.index, frame.picture(LONGEST_SIDE))
             if frame.index % _PROGRESS_EVERY == _PROGRESS_EVERY - 1:
@@ -134,7 +140,11 @@ class _Pass:
         if not pts:
             raise CaerError("no frame can be decoded")
         self._damage = str(reader.damage)
-        self._rows = detector.finish()
+        if detector:
+            self._rows = detector.finish()
+        elif imported:
+            starts = pyannote_import.read_shots(imported)
+            self._rows = pyannote_import.shot_rows(starts, pts, self._end_pts, job.info.time_base)
         self._seconds = time.perf_counter() - started
 
     def write_shots(self, folder: Path) -> None:
@@ -186,6 +196,7 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
     started = time.perf_counter()
     settings = job.recipe.faces
     pts = timestamps(job)
+    seconds = (pts - pts[0]).astype(np.float64) * float(job.info.time_base)
     samples = Pieces(job.work).path("samples", job.video_id, job.samples_key)
     detector = create_detector(settings, job.threads)
     embedder = create_embedder(settings, job.threads)
@@ -194,7 +205,7 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
         shots=tables.read(tables.SHOTS, job.shots_folder / "shots.parquet"),
         frames=looking.Frames(
             samples=Samples(samples),
-            times=(pts - pts[0]).astype(np.float64) * float(job.info.time_base),
+            times=seconds,
             width=job.info.width,
             height=job.info.height,
         ),
@@ -205,6 +216,7 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
         ),
         settings=settings,
         min_frames=job.recipe.clips.min_frames,
+        tracks=job.imported.read_tracks(seconds, job.info),
         folder=folder,
         on_shot=lambda seconds: progress("faces", seconds),
     )

@@ -34,6 +34,12 @@ from caer_data.progress import Reporter, options
     "--workers", type=click.IntRange(1, 256), help="Processes. Default: one for each core."
 )
 @click.option("--limit", type=click.IntRange(1), help="Take only the first so many videos.")
+@click.option(
+    "--pyannote",
+    type=click.Path(path_type=Path),
+    help="Folder of pyannote.video's results (SHOW/EPISODE.shots.json, .track.txt) to take in "
+    "place of finding shots and faces.",
+)
 @options
 def command(
     shows: Path,
@@ -41,6 +47,7 @@ def command(
     recipe: str | None,
     workers: int | None,
     limit: int | None,
+    pyannote: Path | None,
     reporter: Reporter,
 ) -> None:
     """From a folder of raw shows to clips ready to be rated.
@@ -49,7 +56,9 @@ def command(
     """
     from caer_data.build.run import build
 
-    outcome = build(shows, output, recipe, workers=workers, limit=limit, reporter=reporter)
+    outcome = build(
+        shows, output, recipe, workers=workers, limit=limit, pyannote=pyannote, reporter=reporter
+    )
     reporter.result(outcome.as_dict())
     reporter.say(outcome.summary())
     if outcome.failed:

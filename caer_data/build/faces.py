@@ -45,6 +45,7 @@ def find(
     min_frames: int,
     folder: Path,
     on_shot: Callable[[float], None],
+    tracks: list[tracking.Track] | None = None,
 ) -> None:
     """Find the faces of a video's shots and write them into a piece's folder.
 
@@ -59,6 +60,7 @@ def find(
         min_frames: shorter shots cannot become clips and are not looked at.
         folder: where to write.
         on_shot: called with each finished shot's length, s.
+        tracks: tracks that were found elsewhere, in place of looking for faces.
     """
     from caer_data.build.pieces import write_json
 
@@ -68,19 +70,14 @@ def find(
     for shot in shots.to_dict("records"):
         sampled = frames.samples.between(shot["start_frame"], shot["end_frame"])
         if sampled:
-            detections: dict[int, Detections] = {}
-            if shot["end_frame"] - shot["start_frame"] >= min_frames:
-                detections = look(sampled, frames, models, settings)
-            tracks = tracking.associate(
-                detections,
-                frames.times,
-                settings.min_iou,
-                settings.max_gap_s,
-                settings.min_detections,
-            )
-            for number, track in enumerate(tracks, 1):
+            if tracks is None:
+                long = shot["end_frame"] - shot["start_frame"] >= min_frames
+                own = _follow(sampled, frames, models, settings) if long else []
+            else:
+                own = tracking.among(tracks, sampled)
+            for number, track in enumerate(own, 1):
                 _describe(shot, number, track, frames, models, settings, found, folder)
-            _thumbnail(shot["shot_id"], sampled, tracks, frames, found, folder)
+            _thumbnail(shot["shot_id"], sampled, own, frames, found, folder)
         on_shot(shot["end_s"] - shot["start_s"])
     tables.write(
         tables.TRACKS, tables.frame(tables.TRACKS, found.tracks), folder / "tracks.parquet"
@@ -90,6 +87,19 @@ def find(
     stacked = np.array(found.embeddings, np.float32).reshape(size)
     np.save(folder / "embeddings.npy", stacked)
     write_json(folder / "thumbnails.json", found.thumbnails)
+
+
+def _follow(
+    sampled: list[int], frames: Frames, models: Models, settings: recipes.Faces
+) -> list[tracking.Track]:
+    """Find the faces of one shot and follow them through it."""
+    return tracking.associate(
+        look(sampled, frames, models, settings),
+        frames.times,
+        settings.min_iou,
+        settings.max_gap_s,
+        settings.min_detections,
+    )
 
 
 def _describe(

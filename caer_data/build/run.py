@@ -21,6 +21,7 @@ from caer_data.build import filter as filter_stage
 from caer_data.build import people as people_stage
 from caer_data.build import videos as video_stage
 from caer_data.build.analyse import Job, analyse, measured, shots_of, timestamps
+from caer_data.build.imports import Imported, imported_for, require_some
 from caer_data.build.pieces import read_json, write_json
 from caer_data.build.provenance import provenance
 from caer_data.build.workers import Limits, Task, run_tasks
@@ -67,6 +68,7 @@ def build(
     *,
     workers: int | None = None,
     limit: int | None = None,
+    pyannote: Path | None = None,
     reporter: Reporter | None = None,
     limits: Limits | None = None,
 ) -> Outcome:
@@ -78,6 +80,7 @@ def build(
         recipe: name or file of a recipe; without one the dataset's own, else `caer`.
         workers: processes; without a number, one for each core.
         limit: take only the first so many videos.
+        pyannote: folder of pyannote.video's results, taken in place of finding shots and faces.
         reporter: who is told of the progress.
         limits: what one video may use.
 
@@ -89,12 +92,17 @@ def build(
     dataset = Dataset(output)
     chosen = recipes.load(recipe or (dataset.recipe_path if dataset.exists else "caer"))
     found = video_stage.find(shows, chosen.videos)[:limit]
+    imported = {}
+    if pyannote:
+        imported = {item.video_id: imported_for(pyannote, item.relative) for item in found}
+        require_some(pyannote, list(imported.values()))
     try:
         with dataset.lock():
             run = _Run(
                 dataset, chosen, workers or os.cpu_count() or 1, reporter or Reporter("quiet")
             )
             run.limits = limits or Limits()
+            run.imported = imported
             remove_leftovers(dataset.folder)
             write_text(dataset.recipe_path, recipes.dump(chosen))
             write_json(dataset.provenance_path, provenance(shows))
@@ -124,6 +132,7 @@ class _Run:
         self.workers = workers
         self.reporter = reporter
         self.limits = Limits()
+        self.imported: dict[str, Imported] = {}
         self.rows: dict[str, dict[str, Any]] = {}
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
@@ -185,6 +194,7 @@ class _Run:
                     recipe=self.recipe,
                     work=self._work,
                     threads=threads,
+                    imported=self.imported.get(d.row["video_id"], Imported()),
                 ),
             )
             for d in ordered

@@ -69,8 +69,11 @@ class ShotDetector:
     def finish(self) -> list[dict[str, Any]]:
         """Rows of the table `shots`, in order, without their identifiers; none without frames."""
         self._close(self._finder.finish())
-        if self._pts:
-            self._add(len(self._pts), self._end_pts)
+        count = len(self._pts)
+        if self._rows and count < self._min_frames:
+            self._rows[-1] |= self._until(self._start + count, self._end_pts)
+        elif count:
+            self._add(count, self._end_pts)
         return self._rows
 
     def _close(self, cuts: list[int]) -> None:
@@ -84,15 +87,17 @@ class ShotDetector:
         self._rows.append(
             {
                 "start_frame": self._start,
-                "end_frame": end,
                 "start_pts": start_pts,
-                "end_pts": end_pts,
                 "start_s": float((start_pts - self._first_pts) * self._time_base),
-                "end_s": float((end_pts - self._first_pts) * self._time_base),
+                **self._until(end, end_pts),
             }
         )
         del self._pts[:length]
         self._start = end
+
+    def _until(self, end: int, end_pts: int) -> dict[str, Any]:
+        end_s = float((end_pts - self._first_pts) * self._time_base)
+        return {"end_frame": end, "end_pts": end_pts, "end_s": end_s}
 
 
 class SceneDetect:

@@ -88,6 +88,24 @@ def _extend(track: Track, frame: int, found: Detections, place: int) -> None:
     track.points.append(None if found.points is None else found.points[place])
 
 
+def among(tracks: list[Track], frames: list[int]) -> list[Track]:
+    """The parts of tracks that lie in these frames, without those that have none there."""
+    wanted = set(frames)
+    parts = []
+    for track in tracks:
+        places = [n for n, frame in enumerate(track.frames) if frame in wanted]
+        if places:
+            parts.append(
+                Track(
+                    frames=[track.frames[n] for n in places],
+                    boxes=[track.boxes[n] for n in places],
+                    scores=[track.scores[n] for n in places],
+                    points=[track.points[n] for n in places],
+                )
+            )
+    return parts
+
+
 def path_of(
     track: Track, first: int, last: int, times: npt.NDArray[np.float64], reach_s: float
 ) -> Path:

@@ -136,12 +136,14 @@ def mark_duplicates(described: list[Described]) -> list[Described]:
     result = []
     for item in described:
         digest = item.row.get("sha256")
-        if item.info is not None and digest in first:
-            reason = f"the same as {first[digest]}"
-            item = replace(item, row=item.row | {"status": "duplicate", "reason": reason})
-        elif item.info is not None and digest:
+        if item.info is None or not digest:
+            result.append(item)
+        elif digest in first:
+            told = {"status": "duplicate", "reason": f"the same as {first[digest]}"}
+            result.append(replace(item, row=item.row | told))
+        else:
             first[digest] = item.row["path"]
-        result.append(item)
+            result.append(item)
     return result
 
 

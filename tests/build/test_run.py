@@ -229,6 +229,29 @@ def test_killed_at_random_moments_and_run_again(built, shows, recipe, tmp_path):
     assert not list(folder.rglob("*.part"))
 
 
+def test_results_of_pyannote_video_take_the_place_of_ours(shows, recipe, tmp_path):
+    results = tmp_path / "results" / "Show One"
+    results.mkdir(parents=True)
+    segments = [{"segment": {"start": a, "end": b}} for a, b in ((0, 3), (3, 8.4))]
+    (results / "e2.shots.json").write_text(
+        json.dumps({"pyannote": "Annotation", "content": segments})
+    )
+    lines = [f"{n / 30:.3f} 4 0.2 0.1 0.6 0.7 detection" for n in range(120)]
+    (results / "e2.track.txt").write_text("\n".join(lines))
+    folder = tmp_path / "dataset"
+    build(shows / "Show One", folder, recipe, pyannote=tmp_path / "results" / "Show One")
+    dataset = Dataset(folder)
+    video_id = dataset.videos.set_index("path").loc["e2.mp4", "video_id"]
+    shots = dataset.shots[dataset.shots["video_id"] == video_id]
+    assert shots["start_frame"].tolist() == [0, 90]
+    tracks = dataset.tracks[dataset.tracks["video_id"] == video_id]
+    assert tracks["shot_id"].tolist() == shots["shot_id"].tolist()
+    boxes = dataset.faces[dataset.faces["track_id"] == tracks["track_id"].iloc[0]]
+    assert boxes[["x1", "y1", "x2", "y2"]].iloc[0].tolist() == [96, 48, 288, 336]
+    with pytest.raises(CaerError, match="holds no results for these videos"):
+        build(shows, folder, recipe, pyannote=tmp_path)
+
+
 def test_two_builds_on_one_folder(built, shows, recipe):
     with built.lock(), pytest.raises(BusyError, match="another caer-data command"):
         build(shows, built.folder, recipe)

@@ -133,7 +133,8 @@ def test_without_refining_the_cuts_are_those_of_pyscenedetect(
         for cut in peer.process_frame(FrameTimecode(index, Fraction(25)), picture)
     ]
     settings = Shots.model_validate({"detector": word, "threshold": threshold, "refine": False})
-    assert cuts(pictures, settings) == theirs
+    # a last shot shorter than min_frames is joined to the one before
+    assert cuts(pictures, settings) == [cut for cut in theirs if cut <= len(pictures) - 5]
 
 
 @pytest.mark.parametrize("settings", [Shots(), Shots(refine=False), Shots(detector="dfd")], ids=str)
@@ -346,3 +347,10 @@ def test_every_odd_video_is_covered_by_shots(media_data: Path) -> None:
         assert rows[-1]["end_frame"] == len(pts), path.name
         assert rows[0]["start_pts"] == pts[0]
         assert rows[-1]["end_pts"] > pts[-1]
+
+
+def test_a_last_shot_that_is_too_short_belongs_to_the_one_before() -> None:
+    dark, bright = (np.full((144, 256, 3), value, np.uint8) for value in (20, 240))
+    settings = Shots(detector="content", refine=False)
+    assert cuts([dark] * 38 + [bright] * 2, settings) == []
+    assert cuts([dark] * 38 + [bright] * 8, settings) == [38]

@@ -1,6 +1,6 @@
 """How well faces are counted and persons told apart, on videos with ground truth by hand.
 
-    python benchmarks/accuracy_faces.py DATA [--recipe caer] [--detector scrfd --weights FILE]
+    python benchmarks/accuracy_faces.py DATA [--scrfd scrfd_500m.onnx]
 
 DATA holds `shots_gt/*.mp4|mov` with a JSON beside each (`shots`: start, end, faces, people) and
 `identities/intel_asl/*.mkv`, one person a file, named `<person>_<sign>.mkv`.
@@ -142,22 +142,8 @@ def _composite(
     return tracks, vectors[single], [people[shot][0] for shot in tracks["shot_id"]]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--recipe", default="caer")
-    parser.add_argument("--detector")
-    parser.add_argument("--weights")
-    parser.add_argument("--size", type=int)
-    parser.add_argument("--verbose", action="store_true")
-    given = parser.parse_args()
-    recipe = recipes.load(given.recipe)
-    change: dict[str, Any] = {"embedder": "dlib"}
-    if given.detector:
-        change |= {"detector": given.detector, "weights": given.weights}
-    if given.size:
-        change |= {"detector_size": given.size}
-    recipe = recipe.model_copy(update={"faces": recipe.faces.model_copy(update=change)})
+def report(data: Path, recipe: Any, verbose: bool) -> None:
+    """Print how well one recipe's pair of models does."""
     detector = create_detector(recipe.faces, 2)
     minimum = recipe.faces.min_score
     models = Models(
@@ -165,16 +151,35 @@ def main() -> None:
         create_embedder(recipe.faces, 2),
         detector.min_score if minimum is None else minimum,
     )
-    counted = count_faces(given.data, models, recipe)
-    if given.verbose:
+    counted = count_faces(data, models, recipe)
+    if verbose:
         print(counted.to_string())
     right = (counted["true"] == counted["found"]).mean()
     print(f"faces   {detector.name}: {right:.3f} of {len(counted)} shots sorted right")
     print(pd.crosstab(counted["true"], counted["found"]).to_string())
-    for name, (precision, recall, f1) in tell_apart(given.data, models, recipe).items():
+    for name, (precision, recall, f1) in tell_apart(data, models, recipe).items():
         print(
-            f"people  {name}: pairwise F1 {f1:.3f} (precision {precision:.3f}, recall {recall:.3f})"
+            f"people  {detector.name}, {name}: pairwise F1 {f1:.3f} "
+            f"(precision {precision:.3f}, recall {recall:.3f})"
         )
+
+
+def with_scrfd(weights: str) -> Any:
+    """The InsightFace recipe with these detector weights and the embedded embedder."""
+    recipe = recipes.load("caer-insightface")
+    change = {"weights": weights, "embedder": "dlib"}
+    return recipe.model_copy(update={"faces": recipe.faces.model_copy(update=change)})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--scrfd", help="file of SCRFD weights, to score that detector too")
+    parser.add_argument("--verbose", action="store_true", help="print every shot")
+    given = parser.parse_args()
+    report(given.data, recipes.load("caer"), given.verbose)
+    if given.scrfd:
+        report(given.data, with_scrfd(given.scrfd), given.verbose)
 
 
 if __name__ == "__main__":

@@ -73,10 +73,10 @@ def self_test(
     Args:
         bench: folder of results, seed, device, progress.
         clips: other made-up clips than the default, such as fewer.
-        recipe: another recipe than `planted.recipe()`.
+        recipe: another recipe than `default_recipe`.
     """
     clips = planted.make() if clips is None else clips
-    recipe = recipe or planted.recipe()
+    recipe = recipe or default_recipe()
     store = planted.store(clips, recipe.input.face)
     entries, right, rows = [], {}, []
     for name, off in STREAMS.items():
@@ -92,6 +92,16 @@ def self_test(
     checks = _check_accuracy(right, _kinds(clips, store))
     checks += _check_streams(bench, entries[-1].recipe, store, clips)
     return SelfTest(entries, pd.DataFrame(rows), checks)
+
+
+def default_recipe() -> ModelRecipe:
+    """`planted.recipe` without dropout and with more, smaller steps.
+
+    Putting two vague witnesses together is learned late: with dropout of one half the network stays
+    on a plateau (60 % of `both` clips where 97 % of all validation clips can be reached).
+    """
+    changes = {"layers": {"dropout": 0.0}, "train": {"batch_size": 16, "learning_rate": 0.04}}
+    return vary(planted.recipe(), changes)
 
 
 def _check_accuracy(

@@ -21,10 +21,7 @@ def bench(tmp_path: Path, fabric: Fabric) -> Bench:
 
 @pytest.mark.slow
 def test_both_streams_win_and_attend_to_what_was_planted(bench: Bench) -> None:
-    recipe = vary(
-        planted.recipe(),
-        {"train": {"epochs": 5, "lr_step_epochs": 4, "batch_size": 16, "learning_rate": 0.04}},
-    )
+    recipe = vary(selftest.default_recipe(), {"train": {"epochs": 5, "lr_step_epochs": 4}})
     found = selftest.self_test(bench, planted.make(800, 60, 300), recipe)
     failed = [check for check in found.checks if not check.passed]
     # combining two vague witnesses takes the whole self-test's training to show beyond doubt

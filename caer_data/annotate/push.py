@@ -17,6 +17,7 @@ import pandas as pd
 from caer_data import tables
 from caer_data.annotate import accounts, deal, media, page, projects
 from caer_data.annotate import again as second_round
+from caer_data.annotate.accept import accept
 from caer_data.annotate.answers import fetch
 from caer_data.annotate.client import Server
 from caer_data.dataset import Dataset
@@ -153,12 +154,12 @@ def _deal(
         raise CaerError("nothing was dealt yet; name the raters with --raters FILE")
     if replace is not None:
         old, new = replace
-        answered = {
-            (answer.clip_id, answer.rater)
-            for answer in fetch(dataset, server, dataset_id(dataset), Reporter("quiet"))
-        }
-        if dataset.has(tables.RATINGS):
-            counted = dataset.ratings[dataset.ratings["status"] == "accepted"]
+        answers = fetch(dataset, server, dataset_id(dataset), Reporter("quiet"))
+        judged = [accept(answers, existing, dataset.clips)]
+        judged += [dataset.ratings] if dataset.has(tables.RATINGS) else []
+        answered: set[tuple[str, str]] = set()
+        for ratings in judged:
+            counted = ratings[ratings["status"] == "accepted"]
             answered |= set(zip(counted["clip_id"], counted["rater"], strict=True))
         existing = deal.replace(existing, answered, old, new, recipe.seed)
         raters = [r for r in (raters or sorted(set(existing["rater"]) | {new})) if r != old]

@@ -14,9 +14,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-
 from caer_data.errors import CaerError
-
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -193,7 +191,7 @@ def parse_yaml(model: type[ModelT], text: str, where: str) -> ModelT:
     """Read YAML into a pydantic model, naming file, line and field of any mistake."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.load(text, Loader=_UniqueKeyLoader)
+        values = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""

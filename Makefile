@@ -22,7 +22,8 @@ else
 endif
 
 test: $(VENV)/.tested browser
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered $(TESTS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --durations 15 \
+		--cov --cov-report=term:skip-covered $(TESTS)
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff check .

@@ -99,7 +99,8 @@ def tell_apart(data: Path, models: Models, recipe: Any) -> dict[str, tuple[float
         "intel_asl": _signers(data, models, recipe),
         "composite": _composite(data, models, recipe),
     }
-    threshold = recipe.people.threshold or models.embedder.threshold
+    usual = people_stage.track_threshold(models.embedder.threshold)
+    threshold = recipe.people.threshold or usual
     results = {}
     for name, (tracks, vectors, truth) in sets.items():
         labelled, _ = people_stage.cluster("s", tracks, vectors, threshold)

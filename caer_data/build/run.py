@@ -233,7 +233,8 @@ class _Run:
         models = [read_json(v.job.faces_folder / "models.json") for v in videos]
         for warning in sorted({w for m in models for w in m["warnings"]}):
             self.reporter.warn(warning)
-        threshold = self.recipe.people.threshold or (models[0]["threshold"] if models else 0.0)
+        usual = people_stage.track_threshold(models[0]["threshold"] if models else 0.0)
+        threshold = self.recipe.people.threshold or usual
         tracks: dict[str, pd.DataFrame] = {}
         people = [tables.empty(tables.PEOPLE)]
         shows: dict[str, list[_Video]] = {}

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from caer_data import tables
-from caer_data.build.people import cluster
+from caer_data.build.people import cluster, track_threshold
 
 
 def tracks_of(*spans: tuple[str, int, int]) -> pd.DataFrame:
@@ -78,6 +79,10 @@ def test_a_face_that_could_not_be_embedded_is_a_person_of_its_own():
     labelled, people = cluster("s", tracks, vectors, 0.5)
     assert labelled["person_id"].iloc[0] == labelled["person_id"].iloc[2]
     assert len(people) == 2
+
+
+def test_means_of_several_faces_lie_closer_than_single_faces():
+    assert track_threshold(0.5) == pytest.approx(0.44)
 
 
 def test_no_tracks_no_people():

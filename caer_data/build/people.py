@@ -23,8 +23,8 @@ _AVERAGED = 0.88
 def track_threshold(face_threshold: float) -> float:
     """Distance at which two tracks are two persons, from that of two single faces.
 
-    A track's embedding is the mean of several; means lie closer together than single faces do, those
-    of different people too. Measured on tracks of four faces.
+    A track's embedding is the mean of several; means lie closer together than single faces do,
+    those of different people too. Measured on tracks of four faces.
     """
     return _AVERAGED * face_threshold
 

@@ -19,8 +19,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from caer_data import pages, tables
-from caer_data.build.analyse import FACES_VERSION, SHOTS_VERSION
-from caer_data.build.pieces import Pieces, key_of, read_json
+from caer_data.build.pieces import read_json
 from caer_data.dataset import Dataset
 
 
@@ -53,8 +52,10 @@ class Pictures:
         self._frames: dict[Path, dict[str, int]] = {}
 
     @cached_property
-    def _recipe(self) -> Any:
-        return self._dataset.recipe
+    def _pieces(self) -> dict[str, str]:
+        """Name of each video's piece of the face stage; nothing where work/ was deleted."""
+        path = self._dataset.work_folder / "pieces.json"
+        return dict(read_json(path)["faces"]) if path.is_file() else {}
 
     @cached_property
     def _tracks(self) -> pd.DataFrame:
@@ -62,10 +63,7 @@ class Pictures:
 
     def folder(self, video_id: str) -> Path:
         """Piece of the face stage that the tables were put together from."""
-        recipe, sha256 = self._recipe, self._videos.loc[video_id, "sha256"]
-        shots = key_of("shots", SHOTS_VERSION, recipe.shots, sha256, video_id)
-        faces = key_of("faces", FACES_VERSION, recipe.faces, shots, recipe.clips.min_frames)
-        return Pieces(self._dataset.work_folder).path("faces", video_id, faces)
+        return self._dataset.work_folder / "faces" / self._pieces.get(video_id, "absent")
 
     def thumbnails(self, clips: pd.DataFrame) -> list[Thumbnail]:
         """Thumbnails of clips (rows of `clips`), in their order."""

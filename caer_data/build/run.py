@@ -382,6 +382,8 @@ class _Run:
             for stage, seconds in values.items():
                 self.seconds[stage] += seconds
         write_json(self._work / "timings.json", {"stages": dict(self.seconds), "videos": by_video})
+        used = {v.job.video_id: v.job.faces_folder.name for v in videos}
+        write_json(self._work / "pieces.json", {"faces": used})
 
     @property
     def _work(self) -> Path:

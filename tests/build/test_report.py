@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
+import shutil
 from html.parser import HTMLParser
 
 import built_dataset
 import pytest
 
 from caer_data import Dataset, tables
-from caer_data.build.analyse import Job
 from caer_data.build.report import DROPPED_SHOWN, KEPT_SHOWN, write_report
-from caer_data.build.report_pictures import Pictures, short_name
+from caer_data.build.report_pictures import short_name
 
 
 class Page(HTMLParser):
@@ -143,13 +143,10 @@ def test_ratings_get_their_section(tmp_path) -> None:
     assert "made up" in report(dataset)[1].sections["agreement"].lower()
 
 
-def test_pictures_come_from_the_piece_that_the_tables_were_made_from(hostile) -> None:
-    video = hostile.videos.iloc[0]
-    job = Job(
-        path=hostile.folder, video_id=video["video_id"], sha256=video["sha256"], info=None,
-        recipe=hostile.recipe, work=hostile.work_folder, threads=1,
-    )  # fmt: skip
-    assert Pictures(hostile).folder(video["video_id"]) == job.faces_folder
+def test_without_the_work_folder_the_page_is_written_without_pictures(tmp_path) -> None:
+    dataset = built_dataset.make(tmp_path / "dataset")
+    shutil.rmtree(dataset.work_folder)
+    assert "no picture kept" in write_report(dataset).read_text()
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,8 @@ def test_the_faceless_shot_is_dropped_for_that(built):
 def test_the_report_is_written(built):
     page = built.report_path.read_text()
     assert "broken.mp4" in page
+    assert "data:image/jpeg" in page
+    assert "no picture kept" not in page
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 

@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 
 from caer_data import Dataset, recipe, tables
-from caer_data.build.analyse import FACES_VERSION, SHOTS_VERSION
-from caer_data.build.pieces import Pieces, key_of
+from caer_data.build.pieces import Pieces
 from caer_data.files import slug, write_text
 
 HOSTILE = "<script>alert(1)</script>\"'\x1b[31m\n"
@@ -65,7 +64,7 @@ def make(folder: Path, shots: int = 12, show: str = "A Show", pictures: bool = T
     for name, own in rows.items():
         dataset.write(tables.TABLES[name], tables.frame(tables.TABLES[name], own))
     if pictures:
-        _pictures(dataset, used, video_id, sha256, rows)
+        _pictures(dataset, video_id, rows)
     return dataset
 
 
@@ -115,12 +114,8 @@ def _add_shot(rows: dict, video_id: str, show: str, number: int, reason: str | N
     rows["clips"].append(clip)
 
 
-def _pictures(
-    dataset: Dataset, used: recipe.Recipe, video_id: str, sha256: str, rows: dict
-) -> None:
-    shots_key = key_of("shots", SHOTS_VERSION, used.shots, sha256, video_id)
-    key = key_of("faces", FACES_VERSION, used.faces, shots_key, used.clips.min_frames)
-    folder = Pieces(dataset.work_folder).path("faces", video_id, key)
+def _pictures(dataset: Dataset, video_id: str, rows: dict) -> None:
+    folder = Pieces(dataset.work_folder).path("faces", video_id, "0123")
     for name in ("thumbnails", "portraits"):
         (folder / name).mkdir(parents=True)
     noise = np.random.default_rng(0).integers(0, 256, (23, 40, 3), np.uint8)
@@ -136,6 +131,8 @@ def _pictures(
         "videos": {video_id: {"shots": 1.0, "faces": 30.0}},
     }
     (dataset.work_folder / "timings.json").write_text(json.dumps(timings))
+    pieces = {"faces": {video_id: folder.name}}
+    (dataset.work_folder / "pieces.json").write_text(json.dumps(pieces))
 
 
 def _provenance(dataset: Dataset) -> None:

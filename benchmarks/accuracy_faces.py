@@ -82,8 +82,8 @@ def count_faces(data: Path, models: Models, recipe: Any) -> pd.DataFrame:
         truth = json.loads(truth_path.read_text())
         spans = [(s["start"], s["end"] + 1) for s in truth["shots"]]
         path = truth_path.with_name(truth["file"])
-        shots, tracks, _, timing = find_faces(path, path.stem, spans, models, recipe)
-        tracks = tracks.assign(person_id=tracks["track_id"])
+        shots, tracks, vectors, timing = find_faces(path, path.stem, spans, models, recipe)
+        tracks, _ = people_stage.cluster("s", tracks, vectors, threshold_of(models, recipe))
         video = pd.Series({"show": "s", "episode": "e"})
         clips = filter_stage.choose(video, shots, tracks, timing, recipe.filter, no_limit)
         for shot, found in zip(truth["shots"], clips["n_people"], strict=True):
@@ -99,13 +99,16 @@ def tell_apart(data: Path, models: Models, recipe: Any) -> dict[str, tuple[float
         "intel_asl": _signers(data, models, recipe),
         "composite": _composite(data, models, recipe),
     }
-    usual = people_stage.track_threshold(models.embedder.threshold)
-    threshold = recipe.people.threshold or usual
     results = {}
     for name, (tracks, vectors, truth) in sets.items():
-        labelled, _ = people_stage.cluster("s", tracks, vectors, threshold)
+        labelled, _ = people_stage.cluster("s", tracks, vectors, threshold_of(models, recipe))
         results[name] = pairwise(truth, labelled["person_id"].tolist())
     return results
+
+
+def threshold_of(models: Models, recipe: Any) -> float:
+    """Distance at which tracks are different persons, as the build takes it."""
+    return float(recipe.people.threshold or people_stage.track_threshold(models.embedder.threshold))
 
 
 def pairwise(truth: list[str], found: list[str]) -> tuple[float, float, float]:

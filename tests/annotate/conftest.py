@@ -19,12 +19,14 @@ from typing import Any
 import imageio_ffmpeg
 import pytest
 import requests
+from filelock import FileLock
 
 from caer_data import tables
 from caer_data.annotate import accounts, environment, media, places, server
 from caer_data.annotate.client import Server
 from caer_data.dataset import Dataset
 from caer_data.errors import CaerError
+from caer_data.files import atomic_path
 from caer_data.progress import Reporter
 from caer_data.recipe import Recipe, dump
 
@@ -185,16 +187,19 @@ class Studio:
 def migrated() -> Path:
     """Server folder whose database is set up; making it takes a minute, so it is kept."""
     kept = places.cache_folder() / f"test-server-{environment.VERSION}"
-    if not kept.is_dir():
-        try:
-            environment.install(Reporter("quiet"))
-        except CaerError as error:
-            pytest.skip(f"no Label Studio to test with: {error}")
-        with tempfile.TemporaryDirectory() as folder:
-            fresh = Path(folder) / "server"
-            with server.running(fresh, "127.0.0.1", free_port(), Reporter("quiet")):
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(kept.with_suffix(".lock")):  # tests may run in several processes
+        if not kept.is_dir():
+            try:
+                environment.install(Reporter("quiet"))
+            except CaerError as error:
+                pytest.skip(f"no Label Studio to test with: {error}")
+            quiet = Reporter("quiet")
+            with (
+                atomic_path(kept) as temporary,
+                server.running(temporary, "127.0.0.1", free_port(), quiet),
+            ):
                 pass
-            shutil.copytree(fresh, kept)
     return kept
 
 

@@ -220,6 +220,8 @@ class _Run:
                 ):
                     if outcome.error:
                         self._fail(outcome.task.name, outcome.error)
+                for bar in bars.values():  # headers only estimate how long a video is
+                    bar.advance(max(0.0, bar.total - bar.done))
         good = [v for v in videos if v.job.done]
         for video in good:
             values = measured(video.job)

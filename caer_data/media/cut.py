@@ -21,7 +21,10 @@ from caer_data.files import atomic_path
 from caer_data.media.probe import FORMATS, VideoInfo
 from caer_data.recipe import Clips
 
-_SEEK_MARGIN_S = 3.0  # containers without an index seek past their target by up to a few seconds
+# Containers without an index seek past their target by up to a few seconds. In the others a seek to
+# the very start of a shot mostly lands on it, because encoders put a key frame at a cut.
+_UNINDEXED = (".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".vob")
+_SEEK_MARGIN_S = 3.0
 _STANDARD_RATES = tuple(
     Fraction(n, d)
     for n, d in (
@@ -162,8 +165,13 @@ def _command(source: Source, span: Span, target: Path, settings: Clips, seek: bo
         "format_whitelist": FORMATS,
         "copyts": None,
     }
-    if seek and start - _SEEK_MARGIN_S > float(source.first_pts * info.time_base):
-        options |= {"seek_timestamp": 1, "ss": f"{start - _SEEK_MARGIN_S:.6f}"}
+    margin = _SEEK_MARGIN_S if source.path.suffix.lower() in _UNINDEXED else 0.0
+    if seek and start - margin > float(source.first_pts * info.time_base):
+        options |= {
+            "seek_timestamp": 1,
+            "noaccurate_seek": None,  # the trim filters below are exact
+            "ss": f"{start - margin:.6f}",
+        }
     entry = ffmpeg.input(f"file:{source.path}", **options)
     rate = clip_rate(source)
     picture = entry[str(info.stream_index)]

@@ -2,11 +2,11 @@
 
     python benchmarks/build.py VIDEO [--weights scrfd_500m.onnx] [--seconds 90] [--long 2700]
 
-A show of two episodes is made by looping the file; one run prints ratios: the whole build (embedded pair, and SCRFD where weights are
-given) against decoding every frame once with PyAV; against the obvious chain (scenedetect's
-command, the same face model on every frame, one ffmpeg call a clip); and with `--long` the peak
-memory of a build of the file looped to that many seconds, beside that of the file itself.
-The face model of the obvious chain is timed on every 50th frame and scaled up, which is said.
+A show of two episodes is made by looping the file; one run prints ratios: the whole build (embedded
+pair, and SCRFD where weights are given) against decoding every frame once with PyAV; against the
+obvious chain (scenedetect's command, the same face model on every frame, one ffmpeg call a clip);
+and with `--long` the peak memory of a build of the file looped to that many seconds. The face model
+of the obvious chain is timed on every 50th frame and scaled up, which is said.
 """
 
 from __future__ import annotations

@@ -30,10 +30,6 @@ class Pieces:
         """Folder of a piece, whether it exists or not."""
         return self.folder / stage / f"{subject}.{key}"
 
-    def has(self, stage: str, subject: str, key: str) -> bool:
-        """Whether the piece is finished."""
-        return self.path(stage, subject, key).is_dir()
-
     def make(self, stage: str, subject: str, key: str, fill: Callable[[Path], None]) -> Path:
         """Return the piece's folder, filling it first if it is not there."""
         path = self.path(stage, subject, key)

@@ -1,12 +1,11 @@
-"""Read the result files of pyannote.video: shots, face tracks, names.
+"""Read the result files of pyannote.video: shots and face tracks.
 
 Formats, as pyannote.video 1.6.3 writes them (https://github.com/pyannote/pyannote-video):
 
 - `pyannote-structure.py shot`: JSON of pyannote.core, a Timeline of segments in seconds (or an
   Annotation, whose segments are taken);
 - `pyannote-face.py track`: lines `seconds track left top right bottom status`, boxes as shares of
-  the picture's width and height, status such as `detection`, `forward` or `backward+forward`;
-- a label file: lines `track name`.
+  the picture's width and height, status such as `detection`, `forward` or `backward+forward`.
 
 pyannote.video counts seconds from the first frame at a constant rate; a time means the nearest
 frame of the video.
@@ -30,7 +29,6 @@ from caer_data.errors import CaerError
 from caer_data.files import explain_os_error
 
 _TRACK_WORDS = 7
-_LABEL_WORDS = 2
 _EDGES_PER_BOX = 4
 
 
@@ -119,23 +117,6 @@ def read_tracks(
         score = float("detection" in words[6].split("+"))
         tracks.setdefault(number, {})[frame] = (box * scale, score)
     return {number: _track(boxes) for number, boxes in sorted(tracks.items())}
-
-
-def read_labels(path: Path) -> dict[int, str]:
-    """Names of tracks from a label file.
-
-    Raises:
-        CaerError: a line of the file cannot be read.
-    """
-    labels: dict[int, str] = {}
-    for where, words in _lines(path, _LABEL_WORDS):
-        try:
-            number = int(words[0])
-        except ValueError as error:
-            raise CaerError(f"{where}: is not 'track name'") from error
-        if labels.setdefault(number, words[1]) != words[1]:
-            raise CaerError(f"{where}: track {number} has two names")
-    return labels
 
 
 def nearest_frame(times: npt.NDArray[np.float64], seconds: float) -> int:

@@ -10,7 +10,6 @@ import pytest
 
 from caer_data.build.pyannote_import import (
     nearest_frame,
-    read_labels,
     read_shots,
     read_tracks,
     shot_rows,
@@ -108,29 +107,11 @@ def test_a_bad_line_of_tracks_is_named(tmp_path: Path, line: str, says: str) -> 
         read_tracks(write(tmp_path / "track.txt", line + "\n"), TIMES, 640, 360)
 
 
-def test_labels_name_tracks(tmp_path: Path) -> None:
-    path = write(tmp_path / "labels.txt", "7 Sheldon_Cooper\n2 Mary Ann\n7 Sheldon_Cooper\n")
-    assert read_labels(path) == {7: "Sheldon_Cooper", 2: "Mary Ann"}
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        ("seven Sheldon\n", ":1: is not 'track name'"),
-        ("7\n", ":1: has 1 words"),
-        ("7 A\n7 B\n", ":2: track 7 has two names"),
-    ],
-)
-def test_bad_labels_are_named(tmp_path: Path, content: str, says: str) -> None:
-    with pytest.raises(CaerError, match=says):
-        read_labels(write(tmp_path / "labels.txt", content))
-
-
 def test_absent_and_binary_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_bytes(b"\xff\xfe\x00")
     for name, says in (("a.txt", "No such file"), ("b.txt", "is not a text file")):
         with pytest.raises(CaerError, match=says):
-            read_labels(tmp_path / name)
+            read_tracks(tmp_path / name, TIMES, 640, 360)
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def cut_clips(videos: list[Path], folder: Path, count: int) -> list[media.Work]:
             options = {"preset": "veryfast", "crf": "20"}
             stream = output.add_stream("libx264", rate=25, options=options)
             stream.width, stream.height, stream.pix_fmt = 712, 400, "yuv420p"
-            taken = itertools.islice(source.decode(video=0), index // len(videos) * 20, None)
+            taken = itertools.islice(source.decode(video=0), index // len(videos) * 20 % 280, None)
             chosen = list(itertools.islice(taken, CLIP_FRAMES))
             for frame in chosen:
                 small = cv2.resize(frame.to_ndarray(format="bgr24"), (712, 400))

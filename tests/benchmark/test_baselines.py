@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import numpy as np
 import numpy_layers as ref
 import pytest
@@ -93,6 +95,32 @@ def test_c3d_has_the_common_keys():
     expected = {f"conv{n}.weight": (b, a, 3, 3, 3) for n, (a, b) in widths.items()}
     expected |= {f"conv{n}.bias": (b,) for n, (_, b) in widths.items()}
     assert features_of("c3d") == expected
+
+
+C3D_FILES = {  # the first and the last convolution, as the files name them
+    "c3d.pickle": ("conv1", "conv5b"),
+    "c3d-pretrained.pth": ("features.0", "features.18"),
+    "mmaction2": ("conv1a.conv", "conv5b.conv"),
+}
+
+
+@pytest.mark.parametrize("file", C3D_FILES)
+def test_all_published_conversions_of_sports_1m_load(tmp_path, file):
+    torch.manual_seed(2)
+    ours = architecture(recipe_of("c3d")).state_dict()
+    layers = [key.removesuffix(".weight") for key in ours if key.endswith("weight")][:8]
+    names = dict(zip(C3D_FILES, c3d.PUBLISHED_NAMES, strict=True))[file]
+    assert (names[0], names[-1]) == C3D_FILES[file]
+    state = {"fc6.weight": torch.zeros(1), "fc6.bias": torch.zeros(1)}
+    for theirs, layer in zip(names, layers, strict=True):
+        state[f"{theirs}.weight"] = torch.randn_like(ours[f"{layer}.weight"])
+        state[f"{theirs}.bias"] = torch.randn_like(ours[f"{layer}.bias"])
+    path = tmp_path / "weights.pth"
+    torch.save(state, path)
+    loaded = create(recipe_of("c3d", weights=str(path))).state_dict()
+    for theirs, layer in zip(names, layers, strict=True):
+        for kind in ("weight", "bias"):
+            assert torch.equal(loaded[f"{layer}.{kind}"], state[f"{theirs}.{kind}"]), theirs
 
 
 # ---- arithmetic ------------------------------------------------------------------------------
@@ -316,7 +344,9 @@ def published():
     return state | {"fc.weight": torch.zeros(1000, 512), "fc.bias": torch.zeros(1000)}
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".nested.pth", ".old.pth"])
+@pytest.mark.parametrize(
+    "suffix", [".pth", ".safetensors", ".nested.pth", ".old.pth", ".older.pth"]
+)
 def test_published_weights_load(tmp_path, published, suffix):
     path = tmp_path / f"resnet18{suffix}"
     if suffix == ".safetensors":
@@ -325,6 +355,9 @@ def test_published_weights_load(tmp_path, published, suffix):
         torch.save({"state_dict": published, "epoch": 90}, path)
     elif suffix == ".old.pth":  # before torch counted batches
         torch.save({k: v for k, v in published.items() if "num_batches" not in k}, path)
+    elif suffix == ".older.pth":  # as the oldest of torchvision's files: no zip, parameters
+        state = OrderedDict((k, nn.Parameter(v, requires_grad=False)) for k, v in published.items())
+        torch.save(state, path, _use_new_zipfile_serialization=False)
     else:
         torch.save(published, path)
     model = create(recipe_of("resnet", variant="18", weights=str(path)))

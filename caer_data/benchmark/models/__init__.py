@@ -17,6 +17,7 @@ from collections.abc import Callable
 from torch import nn
 
 from caer_data.benchmark.models import alexnet, c3d, caer_net, resnet, vgg
+from caer_data.benchmark.models.head import Baseline
 from caer_data.benchmark.models.output import Output
 from caer_data.benchmark.models.weights import load_features
 from caer_data.benchmark.recipe import ModelRecipe
@@ -43,8 +44,8 @@ def create(recipe: ModelRecipe, classes: int = len(EMOTIONS)) -> nn.Module:
             weights, or the user's own class cannot be imported.
     """
     model = architecture(recipe, classes)
-    if not recipe.is_caer_net:
-        load_features(model, recipe.baseline, recipe.name)
+    if isinstance(model, Baseline):
+        load_features(model, recipe.name)
     return model
 
 

@@ -1,8 +1,8 @@
 """C3D's convolutions (Tran et al., ICCV 2015) for clips of 16 frames of 112 x 112 pixels.
 
-State-dict keys and shapes `conv1` to `conv5b` are those of the common public PyTorch conversions
-of the Sports-1M weights. Those expect other pictures than everything else here:
-`baseline.weights_input: sports-1m` has the model convert its input.
+The Sports-1M weights travel as three PyTorch conversions of the authors' Caffe file, with the same
+shapes and different names: all three are read. They expect other pictures than everything else
+here: `baseline.weights_input: sports-1m` has the model convert its input.
 """
 
 from __future__ import annotations
@@ -16,6 +16,16 @@ from caer_data.benchmark.recipe import ModelRecipe
 
 WIDTHS = (64, 128, 256, 512, 512)
 """Channels of the convolutions between two poolings."""
+
+_LAYERS = ("conv1", "conv2", "conv3a", "conv3b", "conv4a", "conv4b", "conv5a", "conv5b")
+PUBLISHED_NAMES = (
+    _LAYERS,  # DavideA/c3d-pytorch, c3d.pickle
+    # jfzhang95/pytorch-video-recognition, c3d-pretrained.pth
+    tuple(f"features.{place}" for place in (0, 3, 6, 8, 11, 13, 16, 18)),
+    # MMAction2, c3d_sports1m_pretrain
+    ("conv1a.conv", "conv2a.conv", *(f"{name}.conv" for name in _LAYERS[2:])),
+)
+"""Names of the eight convolutions in the published weight files."""
 
 
 def create(recipe: ModelRecipe, classes: int) -> C3D:
@@ -38,6 +48,18 @@ class C3D(Baseline):
         self.conv5a = nn.Conv3d(d, e, kernel_size=3, padding=1)
         self.conv5b = nn.Conv3d(e, e, kernel_size=3, padding=1)
         self.build_head(e * 4 * 4, classes)
+
+    def named_here(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Any of the published conversions with the names of the first."""
+        for names in PUBLISHED_NAMES:
+            if f"{names[0]}.weight" in state:
+                ours = dict(zip(names, _LAYERS, strict=True))
+                parts = {key: key.rpartition(".") for key in state}
+                return {
+                    f"{ours.get(layer, layer)}.{kind}": state[key]
+                    for key, (layer, _, kind) in parts.items()
+                }
+        return state
 
     def encode(self, x: Tensor) -> Tensor:
         """(N, 3, 16, 112, 112) to (N, 8192); other sizes are pooled to 1 x 4 x 4."""

@@ -49,6 +49,10 @@ class Baseline(nn.Module):
         """(N, 3, H, W) or (N, 3, T, H, W) to vectors (N, channels)."""
         raise NotImplementedError
 
+    def named_here(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A published state dict with the names of this model's layers."""
+        return state
+
     def forward(self, face: Tensor | None, context: Tensor | None) -> Output:
         """The recipe's input, the whole frame (as `context`) or the face, to logits (N, K)."""
         x = face if self.recipe.input == "face" else context

@@ -5,22 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from caer_data.benchmark.recipe import Baseline
+from caer_data.benchmark.models.head import Baseline
 from caer_data.errors import CaerError
 
 
-def load_features(model: nn.Module, recipe: Baseline, name: str) -> None:
+def load_features(model: Baseline, name: str) -> None:
     """Load the weights that a baseline's recipe names; the classifier keeps its fresh weights.
 
     The file is a state dict in safetensors or in torch's format, read with `weights_only=True`
     (nothing is unpickled). Keys of the file's own classifier are left out.
 
+    Args:
+        model: with fresh weights.
+        name: of the recipe, for errors.
+
     Raises:
         CaerError: no such file, not a state dict, a layer missing or of another shape, or frozen
             features without weights.
     """
+    recipe = model.recipe
     if recipe.weights is None:
         if recipe.frozen:
             raise CaerError(
@@ -29,7 +34,7 @@ def load_features(model: nn.Module, recipe: Baseline, name: str) -> None:
             )
         return
     path = Path(recipe.weights)
-    state = _read(path)
+    state = model.named_here(_read(path))
     wanted = {key: value for key, value in model.state_dict().items() if key[:5] != "head."}
     _check(wanted, state, path)
     chosen = {key: state[key] for key in wanted if key in state}

@@ -14,7 +14,7 @@ from caer_data.errors import CaerError
 from caer_data.files import sha256_of, slug
 from caer_data.media.cut import Source, Span, cut_clip
 
-CLIPS_VERSION = 2
+CLIPS_VERSION = 3
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,10 @@ from caer_data.recipe import Clips
 # the very start of a shot mostly lands on it, because encoders put a key frame at a cut.
 _UNINDEXED = (".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".vob")
 _SEEK_MARGIN_S = 3.0
+# x264's quickest presets leave out the macroblock tree, which costs next to no time and makes the
+# files of most footage a good deal smaller (benchmarks/presets.py). Its lookahead is in frames.
+_WITHOUT_TREE = ("ultrafast", "superfast")
+_TREE = "mbtree=1:rc-lookahead=10"
 _STANDARD_RATES = tuple(
     Fraction(n, d)
     for n, d in (
@@ -198,9 +202,8 @@ def _command(source: Source, span: Span, target: Path, settings: Clips, seek: bo
         "preset": settings.preset,
         "crf": settings.crf,
         "r": str(rate),
-        # Clips are cut side by side, and their bytes must not depend on the number of cores.
         "threads": 1,
-        "x264-params": "threads=1:lookahead-threads=1",
+        "x264-params": x264_params(settings.preset),
     }
     if info.has_audio:
         seconds = float(clip_frames(source, span) / rate)
@@ -228,6 +231,15 @@ def _command(source: Source, span: Span, target: Path, settings: Clips, seek: bo
         output.global_args("-nostdin", "-v", "error", "-y"), cmd=imageio_ffmpeg.get_ffmpeg_exe()
     )
     return command
+
+
+def x264_params(preset: str) -> str:
+    """What is asked of x264 beside its preset.
+
+    Clips are cut side by side, and their bytes must not depend on the number of cores: one thread.
+    """
+    threads = "threads=1:lookahead-threads=1"
+    return f"{threads}:{_TREE}" if preset in _WITHOUT_TREE else threads
 
 
 def _run(command: list[str], timeout_s: float) -> str:

@@ -141,20 +141,18 @@ def _composite(
     path = truth_path.with_suffix(".mp4")
     _, tracks, vectors, _ = find_faces(path, "c", spans, models, recipe)
     people = {f"c.s{n:04d}": s["people"] for n, s in enumerate(shots, 1)}
-    single = tracks["shot_id"].map(lambda shot: len(people[shot]) == 1).to_numpy(bool)
-    tracks = tracks[single].reset_index(drop=True)
-    return tracks, vectors[single], [people[shot][0] for shot in tracks["shot_id"]]
+    # who is named is who is looked at, not those who sit in the dark behind
+    weight = tracks["coverage"] * tracks["face_height"] ** 2
+    looked_at = weight.groupby(tracks["shot_id"]).idxmax().sort_values()
+    named = [n for n in looked_at if len(people[tracks.loc[n, "shot_id"]]) == 1]
+    tracks, vectors = tracks.loc[named].reset_index(drop=True), vectors[named]
+    return tracks, vectors, [people[shot][0] for shot in tracks["shot_id"]]
 
 
 def report(data: Path, recipe: Any, verbose: bool) -> None:
     """Print how well one recipe's pair of models does."""
     detector = create_detector(recipe.faces, 2)
-    minimum = recipe.faces.min_score
-    models = Models(
-        detector,
-        create_embedder(recipe.faces, 2),
-        detector.min_score if minimum is None else minimum,
-    )
+    models = Models.of(detector, create_embedder(recipe.faces, 2), recipe.faces)
     counted = count_faces(data, models, recipe)
     if verbose:
         print(counted.to_string())

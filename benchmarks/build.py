@@ -154,10 +154,7 @@ def main() -> None:
         # The first build also waits for the libraries to load; that is part of what users see.
         kinds: dict[str, dict[str, Any]] = {"embedded pair": {}}
         if given.weights:
-            kinds["scrfd"] = {
-                "detector": "scrfd", "weights": given.weights, "detector_size": 640,
-                "whole_frame_every_s": 0.0,
-            }  # fmt: skip
+            kinds["scrfd"] = {"detector": "scrfd", "weights": given.weights}
         for kind, faces in kinds.items():
             with PeakMemory() as peak:
                 seconds, dataset = timed_build(shows, folder / "dataset", faces)

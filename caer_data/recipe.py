@@ -56,6 +56,37 @@ class Shots(_Section):
     refine: bool = True
 
 
+# What suits a detector: the size it looks at, how often a second and on whole frames, and the share
+# of a clip from which a face counts (InsightFace and YuNet also see those who pass behind). Measured with
+# benchmarks/accuracy_faces.py.
+_DLIB = {
+    "detector_size": 1280,
+    "samples_per_second": 2.5,
+    "whole_frame_every_s": 1.6,
+    "min_presence": 0.3,
+}
+_SMALL_FACES = {
+    "detector_size": 640,
+    "samples_per_second": 3.0,
+    "whole_frame_every_s": 0.0,
+    "min_presence": 0.5,
+}
+_SUITS: dict[str, dict[str, float]] = {
+    "mmod": _DLIB,
+    "hog": _DLIB,
+    "scrfd": _SMALL_FACES,
+    "yunet": _SMALL_FACES,
+}
+
+
+def _suited(values: Any, detector: Any, fields: tuple[str, ...]) -> Any:
+    """A section's values in which fields that are missing or null suit the detector."""
+    suits = _SUITS.get(detector) if isinstance(detector, str) else None
+    if not isinstance(values, dict) or not suits:
+        return values  # a mistake, which validation names
+    return values | {name: suits[name] for name in fields if values.get(name) is None}
+
+
 class Faces(_Section):
     """Face detection, tracking and embedding."""
 
@@ -66,6 +97,7 @@ class Faces(_Section):
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
     detector_size: int = Field(1280, ge=160, le=4096)
     min_score: float | None = None
+    weak_score: float | None = None
     min_face: float = Field(0.06, gt=0, lt=1)
     samples_per_second: float = Field(2.5, gt=0, le=60)
     first_look: int = Field(3, ge=1, le=100)
@@ -74,6 +106,14 @@ class Faces(_Section):
     max_gap_s: float = Field(1.0, ge=0, le=60)
     min_detections: int = Field(2, ge=1, le=100)
     embeddings_per_track: int = Field(4, ge=1, le=100)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _suit_the_detector(cls, values: Any) -> Any:
+        detector = values.get("detector", "mmod") if isinstance(values, dict) else None
+        return _suited(
+            values, detector, ("detector_size", "samples_per_second", "whole_frame_every_s")
+        )
 
 
 class People(_Section):
@@ -102,7 +142,7 @@ class Clips(_Section):
     max_height: int = Field(480, ge=64, le=4320)
     crf: int = Field(20, ge=0, le=51)
     preset: Literal["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"] = (
-        "veryfast"
+        "superfast"
     )
     audio_kbps: int = Field(128, ge=32, le=512)
 
@@ -161,6 +201,15 @@ class Recipe(_Section):
     annotate: Annotate = Annotate()
     labels: Labels = Labels()
     export: Export = Export()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _suit_the_detector(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        faces = values.get("faces", {})
+        detector = faces.get("detector", "mmod") if isinstance(faces, dict) else None
+        return values | {"filter": _suited(values.get("filter", {}), detector, ("min_presence",))}
 
 
 def shipped() -> dict[str, str]:

@@ -208,7 +208,7 @@ CLIPS = Table(
                 "failed",
             ),
         ),
-        Column("n_people", INT, "people who last in it"),
+        Column("n_people", INT, "people who last in it, not counting those in the dark"),
         Column("person_id", STRING, "the target person", nullable=True),
         Column("track_id", STRING, "the target's track", nullable=True),
         Column("coverage", FLOAT, "share of the clip that shows the target", nullable=True),

@@ -71,3 +71,19 @@ def test_a_binary_file_is_no_recipe(tmp_path):
     (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(CaerError, match="cannot be read as a text file"):
         recipes.load(tmp_path / "x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "presence"),
+    [
+        ("faces: {detector: mmod}", 1280, 0.3),
+        ("faces: {detector: scrfd, detector_size: null}", 640, 0.5),
+        ("faces: {detector: scrfd, detector_size: 320}\nfilter: {min_presence: 0.7}", 320, 0.7),
+        ("filter: {min_presence: null}", 1280, 0.3),
+    ],
+    ids=["dlib's", "InsightFace's", "given", "null"],
+)
+def test_fields_left_out_suit_the_detector(text, size, presence):
+    recipe = recipes.parse(text, "r.yaml")
+    assert (recipe.faces.detector_size, recipe.filter.min_presence) == (size, presence)
+    assert recipes.parse(recipes.dump(recipe), "dumped") == recipe

@@ -26,7 +26,7 @@ from caer_data.media.decode import frames
 from caer_data.media.probe import VideoInfo
 
 SHOTS_VERSION = 2
-FACES_VERSION = 2
+FACES_VERSION = 3
 
 _PROGRESS_EVERY = 100  # frames
 
@@ -200,7 +200,6 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
     samples = Pieces(job.work).path("samples", job.video_id, job.samples_key)
     detector = create_detector(settings, job.threads)
     embedder = create_embedder(settings, job.threads)
-    minimum = settings.min_score
     faces.find(
         shots=tables.read(tables.SHOTS, job.shots_folder / "shots.parquet"),
         frames=looking.Frames(
@@ -209,11 +208,7 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
             width=job.info.width,
             height=job.info.height,
         ),
-        models=looking.Models(
-            detector=detector,
-            embedder=embedder,
-            min_score=detector.min_score if minimum is None else minimum,
-        ),
+        models=looking.Models.of(detector, embedder, settings),
         settings=settings,
         min_frames=job.recipe.clips.min_frames,
         tracks=job.imported.read_tracks(seconds, job.info),

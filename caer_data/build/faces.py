@@ -99,6 +99,7 @@ def _follow(
         settings.min_iou,
         settings.max_gap_s,
         settings.min_detections,
+        models.min_score,
     )
 
 

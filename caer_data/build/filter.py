@@ -113,7 +113,11 @@ def _judge(
 ) -> dict[str, Any]:
     """Status, reason, target and scores of one part."""
     people = _people(tracks, start, end)
-    lasting = [p for p in people if p.coverage >= settings.min_presence]
+    lasting = [
+        p
+        for p in people
+        if p.coverage >= settings.min_presence and p.brightness >= settings.min_brightness
+    ]
     target = max(people, key=lambda p: p.weight, default=None)
     row: dict[str, Any] = {"n_people": len(lasting)}
     dominance = None

@@ -27,11 +27,27 @@ _ONE_FACE = 0.4  # two boxes that overlap more are one face, found twice
 
 @dataclass(frozen=True)
 class Models:
-    """The face models in use, and the score from which a detection counts."""
+    """The face models in use, and which detections count.
+
+    Attributes:
+        detector: finds faces.
+        embedder: tells them apart.
+        min_score: a face counts if it is this sure at one time of the shot at least,
+        weak_score: and this sure at the others.
+    """
 
     detector: Detector
     embedder: Embedder
     min_score: float
+    weak_score: float
+
+    @classmethod
+    def of(cls, detector: Detector, embedder: Embedder, settings: recipes.Faces) -> Models:
+        """Models with the recipe's scores, or the detector's own where it has none."""
+        strong, weak = settings.min_score, settings.weak_score
+        strong = detector.min_score if strong is None else strong
+        weak = min(detector.weak_score, strong) if weak is None else weak
+        return cls(detector, embedder, strong, weak)
 
 
 @dataclass(frozen=True)
@@ -94,7 +110,7 @@ def _search(
     for at in range(0, len(wanted), _BATCH):
         batch = wanted[at : at + _BATCH]
         pictures = [frames.samples.picture(frame) for frame in batch]
-        seen = models.detector.detect(pictures, models.min_score)
+        seen = models.detector.detect(pictures, models.weak_score)
         for frame, picture, faces in zip(batch, pictures, seen, strict=True):
             factor = frames.width / picture.shape[1]
             result[frame] = _large(_moved(faces, factor, 0, 0), frames, settings)
@@ -120,7 +136,7 @@ def _search_around(
         batch = jobs[at : at + _BATCH]
         scale = frames.samples.picture(batch[0][0]).shape[1] / frames.width
         crops = [_crop(frames.samples.picture(frame), square * scale) for frame, square in batch]
-        seen = models.detector.detect(crops, models.min_score, size=_REGION)
+        seen = models.detector.detect(crops, models.weak_score, size=_REGION)
         for (frame, square), faces in zip(batch, seen, strict=True):
             factor = (square[2] - square[0]) / _REGION
             pieces[frame].append(_moved(faces, factor, square[0], square[1]))

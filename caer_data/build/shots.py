@@ -155,10 +155,12 @@ def _finder(settings: recipe.Shots, info: VideoInfo) -> BoundaryFinder:
     return SceneDetect(make(**{threshold: limit, "min_scene_len": settings.min_frames}), size)
 
 
-def analysis_size(info: VideoInfo, width: int) -> tuple[int, int]:
-    """Size of the pictures that are compared: at most `width` wide, never enlarged."""
-    scale = min(1.0, width / info.width)
-    return max(1, round(info.width * scale)), max(1, round(info.height * scale))
+def analysis_size(info: VideoInfo, longest: int) -> tuple[int, int]:
+    """Size of the pictures that are compared: stored pixels, scaled down as PySceneDetect does."""
+    width, height = info.stored_width, info.stored_height
+    scale = min(1.0, longest / max(width, height))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return size[::-1] if info.rotation in (90, 270) else size
 
 
 # recipe's word: PySceneDetect's class, the name of its threshold, the threshold's default there

@@ -46,6 +46,7 @@ def associate(
     min_iou: float,
     max_gap_s: float,
     min_detections: int,
+    min_score: float,
 ) -> list[Track]:
     """Join the detections of one shot into tracks, ordered by first frame, then from left.
 
@@ -56,6 +57,8 @@ def associate(
         max_gap_s: longest time a face may go unseen within its track.
         min_detections: tracks of fewer detections are taken for false alarms; in a short shot
             that is no more than every third sample.
+        min_score: so are tracks whose surest detection scores less; others may keep weaker ones
+            (ByteTrack, Zhang et al. 2022, arXiv:2110.06864, section 3).
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -77,7 +80,7 @@ def associate(
             tracks.append(Track())
             _extend(tracks[-1], frame, found, b)
     least = min(min_detections, -(-len(detections) // 3))
-    lasting = [t for t in tracks if len(t.frames) >= least]
+    lasting = [t for t in tracks if len(t.frames) >= least and max(t.scores) >= min_score]
     return sorted(lasting, key=lambda t: (t.frames[0], float(t.boxes[0][0])))
 
 

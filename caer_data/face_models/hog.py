@@ -20,6 +20,7 @@ class HogDetector:
 
     name = "hog"
     min_score = 0.0
+    weak_score = 0.0
     provider = "cpu"
 
     def __init__(self, size: int) -> None:

@@ -42,12 +42,14 @@ class Detector(Protocol):
     Attributes:
         name: the recipe's word for it.
         min_score: score from which a detection counts as a face, unless the recipe says otherwise.
+        weak_score: score from which it may be a face that is surer at another time of the shot.
         provider: what it runs on: "cpu", or the accelerator that really runs it.
         warnings: sentences for the user, such as a fall back from an accelerator to the CPU.
     """
 
     name: str
     min_score: float
+    weak_score: float
     provider: str
     warnings: list[str]
 

@@ -23,6 +23,7 @@ class MmodDetector:
 
     name = "mmod"
     min_score = 0.0
+    weak_score = 0.0
     provider = "cpu"
 
     def __init__(self, size: int, step: float = _STEP) -> None:

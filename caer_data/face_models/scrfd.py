@@ -30,6 +30,7 @@ class ScrfdDetector:
 
     name = "scrfd"
     min_score = 0.5
+    weak_score = 0.35
 
     def __init__(self, model: OnnxModel, size: int) -> None:
         self.size = size

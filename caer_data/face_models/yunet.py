@@ -23,6 +23,7 @@ class YunetDetector:
 
     name = "yunet"
     min_score = 0.6
+    weak_score = 0.5
     provider = "cpu"
 
     def __init__(self, file: ModelFile, size: int) -> None:

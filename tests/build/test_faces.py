@@ -38,7 +38,7 @@ def found(tmp_path):
     faces.find(
         SHOTS,
         Frames(spooled(spool, pictures), TIMES, 640, 360),
-        Models(SquareDetector(), BrightnessEmbedder(), 0.0),
+        Models(SquareDetector(), BrightnessEmbedder(), 0.0, 0.0),
         Faces(),
         30,
         out,

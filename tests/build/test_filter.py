@@ -68,6 +68,11 @@ def judge(
             None,
             id="passers-by do not last",
         ),
+        pytest.param(
+            [{}, *({"face_height": 0.15, "brightness": 0.05} for _ in range(3))],
+            None,
+            id="an audience in the dark is no group",
+        ),
     ],
 )
 def test_reasons(faces, reason):

@@ -14,7 +14,7 @@ def looked(tmp_path, pictures, width=640, height=360, **settings):
     """Detections of a shot, and the detector that was asked."""
     detector = SquareDetector()
     frames = Frames(spooled(tmp_path, pictures), TIMES, width, height)
-    models = Models(detector, BrightnessEmbedder(), 0.0)
+    models = Models(detector, BrightnessEmbedder(), 0.0, 0.0)
     return look(sorted(pictures), frames, models, Faces(**settings)), detector
 
 

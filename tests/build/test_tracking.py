@@ -9,9 +9,9 @@ from caer_data.face_models.interface import Detections
 TIMES = np.arange(200) / 25  # 25 frames a second
 
 
-def seen(*boxes: tuple[float, float, float, float]) -> Detections:
+def seen(*boxes: tuple[float, float, float, float], score: float = 1.0) -> Detections:
     array = np.array(boxes, np.float32).reshape(-1, 4)
-    return Detections(array, np.ones(len(array), np.float32))
+    return Detections(array, np.full(len(array), score, np.float32))
 
 
 def box(x: float, y: float = 50, size: float = 40) -> tuple[float, float, float, float]:
@@ -19,7 +19,7 @@ def box(x: float, y: float = 50, size: float = 40) -> tuple[float, float, float,
 
 
 def follow(detections, min_iou=0.3, max_gap_s=1.0, min_detections=2):
-    return associate(detections, TIMES, min_iou, max_gap_s, min_detections)
+    return associate(detections, TIMES, min_iou, max_gap_s, min_detections, 0.5)
 
 
 def test_two_faces_keep_their_tracks_while_they_approach_each_other():
@@ -35,6 +35,14 @@ def test_a_short_gap_is_bridged_and_a_long_one_starts_a_new_track():
     assert [t.frames for t in follow(short)] == [[0, 20, 30]]
     long = {0: seen(box(50)), 10: seen(box(50)), 60: seen(box(52)), 70: seen(box(54))}
     assert [t.frames for t in follow(long)] == [[0, 10], [60, 70]]
+
+
+@pytest.mark.parametrize(
+    ("surest", "tracks"), [(0.49, []), (0.51, [[0, 10, 20]])], ids=["never sure", "sure once"]
+)
+def test_weak_detections_count_only_beside_a_sure_one(surest, tracks):
+    steps = {n: seen(box(50), score=surest if n == 10 else 0.4) for n in (0, 10, 20)}
+    assert [t.frames for t in follow(steps)] == tracks
 
 
 def test_a_single_detection_is_a_false_alarm_unless_the_shot_is_short():

@@ -16,6 +16,7 @@ class SquareDetector:
 
     name = "squares"
     min_score = 0.0
+    weak_score = 0.0
     provider = "cpu"
 
     def __init__(self) -> None:

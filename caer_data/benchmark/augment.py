@@ -7,6 +7,7 @@ multiplication and one addition a channel.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -58,7 +59,7 @@ def inputs(
         columns = torch.where(draw.flip[:, None], columns.flip(1), columns)
         shown = _normal(_gather(batch.context, rows, columns), draw, recipe)
         if recipe.hide.faces != "none":
-            fill = shown.new_tensor(_fill(recipe))
+            fill = _constant(_fill(recipe), shown.device)
             hidden = hidden_pixels(batch.boxes, rows, columns, recipe.hide)
             shown = torch.where(hidden[..., None], fill, shown)
         context = _finish(shown, recipe)
@@ -128,18 +129,24 @@ def _gather(frames: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 def _normal(frames: Tensor, draw: Draw, recipe: ModelRecipe) -> Tensor:
     """Contrast, colour and normalisation of (N, T, H, W, 3) uint8 as one multiply-add."""
-    mean = draw.scale.new_tensor(recipe.input.mean)
-    std = draw.scale.new_tensor(recipe.input.std)
+    mean = _constant(recipe.input.mean, frames.device)
+    std = _constant(recipe.input.std, frames.device)
     scale = (draw.scale / (255 * std))[:, None, None, None]
     shift = ((draw.shift - mean) / std)[:, None, None, None]
     return torch.addcmul(shift, frames.to(scale.dtype), scale)
 
 
-def _fill(recipe: ModelRecipe) -> list[float]:
+def _fill(recipe: ModelRecipe) -> tuple[float, ...]:
     """The hidden pixels' value after normalisation."""
     if recipe.hide.fill == "mean":
-        return [0.0, 0.0, 0.0]
-    return [-m / s for m, s in zip(recipe.input.mean, recipe.input.std, strict=True)]
+        return (0.0, 0.0, 0.0)
+    return tuple(-m / s for m, s in zip(recipe.input.mean, recipe.input.std, strict=True))
+
+
+@functools.cache
+def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Numbers on the device, put there once: in every step, the copy would wait for the GPU."""
+    return torch.tensor(values, device=device)
 
 
 def _finish(frames: Tensor, recipe: ModelRecipe) -> Tensor:

@@ -37,6 +37,7 @@ class Progress:
         best_epoch: the epoch with the best validation figure, -1 before the first.
         best: that figure.
         history: one entry a finished epoch.
+        numerics: what the check of bf16 found at the first step, None in fp32.
     """
 
     epoch: int = 0
@@ -48,6 +49,7 @@ class Progress:
     best_epoch: int = -1
     best: float = -1.0
     history: list[dict[str, float]] = field(default_factory=list)
+    numerics: dict[str, float] | None = None
 
 
 def save_weights(
@@ -126,7 +128,9 @@ def load_progress(
     for name, parameter in model.named_parameters():
         momentum = tensors.get(f"momentum.{name}")
         if momentum is not None:
-            optimizer.state[parameter]["momentum_buffer"] = momentum.to(parameter.device)
+            # in the parameter's own memory layout, which fused optimisers need
+            buffer = torch.empty_like(parameter, requires_grad=False)
+            optimizer.state[parameter]["momentum_buffer"] = buffer.copy_(momentum)
     return Progress(**header["progress"])
 
 

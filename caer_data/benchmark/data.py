@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from caer_data.benchmark.memory import available_memory
 from caer_data.benchmark.store import Store
+from caer_data.benchmark.transfer import CopyStream, Stay, Tensors, Transfer
 from caer_data.benchmark.windows import Pick
+from caer_data.progress import Bar, Reporter
 
 MOST_OF_MEMORY: Final = 0.5
 """Share of a GPU's free memory that the store may take; the rest is for training."""
 
 AHEAD: Final = 3
 READERS: Final = 4
+
+T = TypeVar("T")
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,16 @@ class Batch:
     labels: Tensor
     samples: Tensor
 
+    def first(self, count: int) -> Batch:
+        """The first windows as a batch of their own."""
+        return Batch(
+            None if self.face is None else self.face[:count],
+            None if self.context is None else self.context[:count],
+            self.boxes[:count],
+            self.labels[:count],
+            self.samples[:count],
+        )
+
 
 class Frames(Protocol):
     """Gives batches on the device."""
@@ -48,38 +65,97 @@ class Frames(Protocol):
         ...
 
 
-def open_frames(store: Store, device: torch.device, face: bool, context: bool) -> Frames:
-    """Put the store on a GPU if it takes at most half of the free memory there, else stream it."""
+def open_frames(
+    store: Store,
+    device: torch.device,
+    face: bool,
+    context: bool,
+    reporter: Reporter | None = None,
+) -> Frames:
+    """Put the store on a GPU if it takes at most half of the free memory there, else stream it.
+
+    What lies on a GPU stays there until another store is opened: runs one after the other over the
+    same store, such as seeds, put it there once.
+    """
     names = ["boxes", *(["face"] if face else []), *(["context"] if context else [])]
-    size = sum(array.nbytes for name in names for array in store.shard_arrays(name))
-    if device.type == "cuda" and size <= torch.cuda.mem_get_info(device)[0] * MOST_OF_MEMORY:
-        return Resident(store, device, names)
-    return Streamed(store, device, names)
+    if device.type != "cuda":
+        return Streamed(store, names, Stay())
+    _forget_all_but(store)
+    missing = {n: size_of(store, n) for n in names if n not in _on_device}
+    if sum(missing.values()) > available_memory(device, empty=True) * MOST_OF_MEMORY:
+        return Streamed(store, names, CopyStream(device))
+    with (reporter or Reporter("quiet")).stage(
+        "to GPU", total=sum(missing.values()) / 2**20, unit="MiB"
+    ) as bar:
+        for name in missing:
+            shards = store.shard_arrays(name)
+            _on_device[name] = (shards, DeviceArray(shards, device, bar))
+    return Resident(store, device, {name: _on_device[name][1] for name in names})
+
+
+def size_of(store: Store, name: str) -> int:
+    """Bytes of all shards of `face`, `context` or `boxes`."""
+    return sum(array.nbytes for array in store.shard_arrays(name))
+
+
+class DeviceArray:
+    """All shards of one array as one array on the device.
+
+    A row is kept as 8-byte words where its size allows, because a GPU's gathering costs by the
+    element: pictures would be moved byte by byte.
+    """
+
+    def __init__(self, shards: list[Any], device: torch.device, bar: Bar | None = None) -> None:
+        self.shape = shards[0].shape[1:]
+        self.dtype = _dtype_of(shards[0])
+        values = int(np.prod(self.shape))
+        whole = torch.empty(
+            (sum(len(shard) for shard in shards), values), dtype=self.dtype, device=device
+        )
+        start = 0
+        for shard in shards:
+            part = torch.from_numpy(np.array(shard).reshape(len(shard), values))
+            whole[start : start + len(shard)] = part
+            start += len(shard)
+            if bar is not None:
+                bar.advance(shard.nbytes / 2**20)
+        words = values * whole.element_size() % 8 == 0
+        self._rows = whole.view(torch.int64) if words else whole
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        """Rows, shape (*rows.shape, ...) of a tensor of positions."""
+        return self._rows[rows].view(self.dtype).view(*rows.shape, *self.shape)
+
+
+# name of an array: the shards it was made of, and it
+_on_device: dict[str, tuple[list[Any], DeviceArray]] = {}
+
+
+def _forget_all_but(store: Store) -> None:
+    for name, (shards, _) in list(_on_device.items()):
+        if shards is not store.shard_arrays(name):
+            del _on_device[name]
 
 
 class Resident:
-    """All arrays lie on the device; a batch is one indexing operation."""
+    """All arrays lie on the device; a batch is one gathering of rows."""
 
-    def __init__(self, store: Store, device: torch.device, names: list[str]) -> None:
+    def __init__(self, store: Store, device: torch.device, arrays: dict[str, DeviceArray]) -> None:
         self._device = device
         self._labels = torch.from_numpy(store.labels).to(device)
-        self._arrays: dict[str, Tensor] = {}
-        for name in names:
-            shards = store.shard_arrays(name)
-            rows = sum(len(shard) for shard in shards)
-            kind = torch.float32 if name == "boxes" else torch.uint8
-            whole = torch.empty((rows, *shards[0].shape[1:]), dtype=kind, device=device)
-            start = 0
-            for shard in shards:
-                whole[start : start + len(shard)] = torch.from_numpy(shard[:].copy())
-                start += len(shard)
-            self._arrays[name] = whole
+        self._arrays = arrays
 
     def batches(self, picks: Iterable[Pick]) -> Iterator[Batch]:
         """One batch for every pick, in order."""
-        for pick in picks:
-            rows = torch.from_numpy(pick.rows).to(self._device, non_blocking=True)
-            samples = torch.from_numpy(pick.samples).to(self._device, non_blocking=True)
+        # all positions at once: a copy from ordinary memory in every step would stop the GPU
+        todo = list(picks)
+        if not todo:
+            return
+        sizes = [len(pick.samples) for pick in todo]
+        all_rows = torch.from_numpy(np.concatenate([p.rows for p in todo])).to(self._device)
+        all_samples = torch.from_numpy(np.concatenate([p.samples for p in todo])).to(self._device)
+        split = zip(torch.split(all_rows, sizes), torch.split(all_samples, sizes), strict=True)
+        for rows, samples in split:
             found = {name: array[rows] for name, array in self._arrays.items()}
             yield Batch(
                 found.get("face"),
@@ -91,39 +167,51 @@ class Resident:
 
 
 class Streamed:
-    """A few threads read the next batches from the memory map into pinned memory."""
+    """A few threads read the next batches from the memory map and send them ahead of time."""
 
-    def __init__(self, store: Store, device: torch.device, names: list[str]) -> None:
+    def __init__(self, store: Store, names: list[str], transfer: Transfer) -> None:
         self._store = store
-        self._device = device
         self._names = names
-        self._labels = store.labels
+        self._labels = torch.from_numpy(store.labels)
+        self._transfer = transfer
 
     def batches(self, picks: Iterable[Pick]) -> Iterator[Batch]:
         """One batch for every pick, in order."""
-        waiting: deque[Future[dict[str, Tensor]]] = deque()
-        with ThreadPoolExecutor(READERS) as readers:
-            for pick in picks:
-                waiting.append(readers.submit(self._read, pick))
-                if len(waiting) > AHEAD:
-                    yield self._batch(waiting.popleft().result())
-            while waiting:
-                yield self._batch(waiting.popleft().result())
+        transfer = self._transfer
+        with ThreadPoolExecutor(READERS, initializer=transfer.begin_thread) as readers:
+            reads = ahead(picks, lambda pick: readers.submit(self._read, pick), AHEAD)
+            sent = ahead(reads, lambda reading: transfer.send(reading.result()), transfer.ahead)
+            for moved in map(transfer.receive, sent):
+                yield Batch(
+                    moved.get("face"),
+                    moved.get("context"),
+                    moved["boxes"],
+                    moved["labels"],
+                    moved["samples"],
+                )
 
-    def _read(self, pick: Pick) -> dict[str, Tensor]:
-        found = {n: torch.from_numpy(self._store.read(n, pick.rows)) for n in self._names}
-        found["labels"] = torch.from_numpy(self._labels[pick.samples])
-        found["samples"] = torch.from_numpy(pick.samples)
-        if self._device.type == "cuda":
-            found = {name: tensor.pin_memory() for name, tensor in found.items()}
+    def _read(self, pick: Pick) -> Tensors:
+        found: Tensors = {}
+        for name in self._names:
+            like = self._store.shard_arrays(name)[0]
+            shape = (*pick.rows.shape, *like.shape[1:])
+            found[name] = self._transfer.empty(shape, _dtype_of(like))
+            self._store.read(name, pick.rows, out=found[name].numpy())
+        positions = torch.from_numpy(pick.samples)
+        for name, values in (("labels", self._labels[positions]), ("samples", positions)):
+            found[name] = self._transfer.empty(values.shape, values.dtype).copy_(values)
         return found
 
-    def _batch(self, found: dict[str, Tensor]) -> Batch:
-        moved = {n: tensor.to(self._device, non_blocking=True) for n, tensor in found.items()}
-        return Batch(
-            moved.get("face"),
-            moved.get("context"),
-            moved["boxes"],
-            moved["labels"],
-            moved["samples"],
-        )
+
+def _dtype_of(array: Any) -> torch.dtype:
+    return torch.from_numpy(np.empty(0, array.dtype)).dtype
+
+
+def ahead(items: Iterable[T], start: Callable[[T], S], count: int) -> Iterator[S]:
+    """Start every item, `count` of them before the result of the first is wanted."""
+    started: deque[S] = deque()
+    for item in items:
+        started.append(start(item))
+        if len(started) > count:
+            yield started.popleft()
+    yield from started

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 import torch
 
-PROBES = (2, 4)  # batch normalisation needs two samples
+PROBES: Final = (2, 4)
+"""Batch sizes that are tried; batch normalisation needs two samples."""
+
+MARGIN: Final = 0.9
+"""Share of the memory that is counted on: the allocator loses some between its blocks, and cuDNN
+wants larger workspaces for larger batches."""
+
+_SIGNS: Final = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is short; cuDNN, cuBLAS and CPUs have their own words."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
 
 
 def batch_that_fits(peak_of: Callable[[int], int], available: int) -> int | None:
@@ -23,10 +38,12 @@ def batch_that_fits(peak_of: Callable[[int], int], available: int) -> int | None
     """
     try:
         low, high = (peak_of(size) for size in PROBES)
-    except torch.OutOfMemoryError:
-        return None
+    except RuntimeError as error:
+        if is_out_of_memory(error):
+            return None
+        raise
     each = max((high - low) / (PROBES[1] - PROBES[0]), 1.0)
-    most = int((available - (low - each * PROBES[0])) / each)
+    most = int((available * MARGIN - (low - each * PROBES[0])) / each)
     return 1 << (most.bit_length() - 1) if most >= PROBES[0] else None
 
 
@@ -42,6 +59,12 @@ def peak_memory(step: Callable[[int], None], device: torch.device) -> Callable[[
     return peak
 
 
-def available_memory(device: torch.device) -> int:
-    """Bytes this process has or can still get on a CUDA device."""
-    return torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
+def available_memory(device: torch.device, *, empty: bool = False) -> int:
+    """Bytes that this process has or can still get on a CUDA device.
+
+    Args:
+        device: the GPU.
+        empty: leave out what tensors hold now. What torch's allocator merely keeps counts as free.
+    """
+    free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
+    return free - torch.cuda.memory_allocated(device) if empty else free

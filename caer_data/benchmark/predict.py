@@ -12,12 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from caer_data.benchmark.augment import inputs
+from caer_data.benchmark.compiled import as_compiled
 from caer_data.benchmark.data import Frames
+from caer_data.benchmark.memory import is_out_of_memory
 from caer_data.benchmark.models import Output
 from caer_data.benchmark.recipe import ModelRecipe
 from caer_data.benchmark.runtime import precision_of
 from caer_data.benchmark.store import Store
 from caer_data.benchmark.windows import Indices, Pick, all_windows
+from caer_data.errors import CaerError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -53,15 +56,17 @@ def predict(
     share = Pick(windows.samples[mine], windows.rows[mine])
     classes = len(store.source.classes)
     # the last two columns are the fusion weights, zero in a model that has none
-    sums = torch.zeros((len(store.samples), classes + 2), device=fabric.device)
+    shape = (len(store.samples), classes + 2)
+    # in double precision, because a GPU adds in no fixed order
+    sums = torch.zeros(shape, dtype=torch.float64, device=fabric.device)
     for output, samples in outputs(network, recipe, frames, share, fabric.device):
         probabilities = torch.softmax(output.logits.float(), dim=1)
         weights = sums.new_zeros((len(samples), 2)) if output.weights is None else output.weights
-        sums.index_add_(0, samples, torch.cat([probabilities, weights.float()], dim=1))
+        sums.index_add_(0, samples, torch.cat([probabilities, weights], dim=1).double())
     total = fabric.all_reduce(sums, reduce_op="sum")
     assert isinstance(total, Tensor)  # noqa: S101 - for the type checker
     counts = np.bincount(windows.samples, minlength=len(store.samples))
-    means = total.double().cpu().numpy()[positions] / counts[positions, None]
+    means = total.cpu().numpy()[positions] / counts[positions, None]
     weighted = means[:, classes:]
     return Predictions(positions, means[:, :classes], weighted if weighted.any() else None)
 
@@ -73,8 +78,20 @@ def outputs(
     """The network's outputs for picked windows without any randomness, with their positions."""
     network.eval()
     bf16 = precision_of(recipe.compute.precision, device) == "bf16"
-    for batch in frames.batches(pick.batches(recipe.train.batch_size)):
-        face, context = inputs(batch, recipe, training=False)
-        with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            output = network(face, context)
+    size = recipe.train.batch_size
+    for batch in frames.batches(pick.batches(size)):
+        try:
+            face, context = inputs(batch, recipe, training=False)
+            with (
+                as_compiled(recipe.compute, full=len(batch.labels) == size),
+                torch.autocast(device.type, torch.bfloat16, enabled=bf16),
+            ):
+                output = network(face, context)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise CaerError(
+                f"{device} has too little memory to test batches of {size}: give a smaller "
+                f"--batch-size, such as {max(size // 2, 2)}"
+            ) from error
         yield output, batch.samples

@@ -51,14 +51,21 @@ def open_store(
             "detector find the faces with --detect mmod"
         )
     form = Format(recipe.input.face, recipe.input.frame, recipe.input.fps if recipe.clips else None)
-    for here in (True, False):
-        # the others wait until the first has made everything, then find it
-        if fabric.is_global_zero == here:
-            works = [Work(sample) for sample in source.samples]
-            if faces is not None and (everyone or unknown):
-                works = detect.add_boxes(
-                    source.samples, folder, faces, os.cpu_count() or 1, reporter
-                )
-            found = store.build(works, source, form, folder, reporter=reporter)
-        fabric.barrier()
-    return found
+
+    def make() -> Store:
+        works = [Work(sample) for sample in source.samples]
+        if faces is not None and (everyone or unknown):
+            works = detect.add_boxes(source.samples, folder, faces, os.cpu_count() or 1, reporter)
+        return store.build(works, source, form, folder, reporter=reporter)
+
+    # the others wait until the first has made everything, then find it
+    found, problem = None, ""
+    if fabric.is_global_zero:
+        try:
+            found = make()
+        except CaerError as error:
+            problem = str(error)
+    problem = fabric.broadcast(problem)
+    if problem:
+        raise CaerError(problem)
+    return found or make()

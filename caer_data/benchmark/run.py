@@ -85,7 +85,7 @@ def run(
     positions = {split: store.of_split(split) for split in SPLITS}
     torch.manual_seed(seed)
     model = create(recipe, len(store.source.classes))
-    frames = open_frames(store, fabric.device, recipe.sees_face, recipe.sees_context)
+    frames = open_frames(store, fabric.device, recipe.sees_face, recipe.sees_context, reporter)
     identity = identity_of(recipe, store.fingerprint, seed)
     trainer = Trainer(
         model, recipe, store, frames, fabric, folder=folder, seed=seed, identity=identity
@@ -103,12 +103,16 @@ def run(
             progress = trainer.fit(positions["train"], positions["validation"], bar, write)
         fabric.barrier()
         header = checkpoint.load_weights(
-            trainer.weights_path, trainer.model, recipe, store.source.classes
+            trainer.weights_path, trainer.learner.model, recipe, store.source.classes
         )
     else:
-        header = checkpoint.load_weights(weights, trainer.model, recipe, store.source.classes)
+        header = checkpoint.load_weights(
+            weights, trainer.learner.model, recipe, store.source.classes
+        )
     found = {
-        split: predict(trainer.network, recipe, store, frames, positions[split], fabric=fabric)
+        split: predict(
+            trainer.learner.tested, recipe, store, frames, positions[split], fabric=fabric
+        )
         for split in ("validation", "test")
     }
     result = {
@@ -133,7 +137,9 @@ def _test_elsewhere(trainer: Trainer, store: Store) -> Predictions:
     if store.source.classes != trainer.store.source.classes:
         raise CaerError(f"{store.source.name} has other classes than {trainer.store.source.name}")
     frames = open_frames(store, fabric.device, recipe.sees_face, recipe.sees_context)
-    return predict(trainer.network, recipe, store, frames, store.of_split("test"), fabric=fabric)
+    return predict(
+        trainer.learner.tested, recipe, store, frames, store.of_split("test"), fabric=fabric
+    )
 
 
 def _about(trainer: Trainer, progress: Progress) -> Result:
@@ -143,7 +149,7 @@ def _about(trainer: Trainer, progress: Progress) -> Result:
     notes = list(source.notes)
     if not recipe.is_caer_net and recipe.baseline.weights is None:
         notes.append("No weight file was given: all layers learn from scratch.")
-    parameters = sum(p.numel() for p in trainer.model.parameters())
+    parameters = sum(p.numel() for p in trainer.learner.model.parameters())
     return {
         "model": recipe.name,
         "recipe": recipe.model_dump(mode="json"),
@@ -163,8 +169,8 @@ def _about(trainer: Trainer, progress: Progress) -> Result:
         "samples_per_s": progress.trained / progress.seconds if progress.seconds else None,
         "device": fabric.device.type,
         "devices": fabric.world_size,
-        "precision": "bf16" if trainer.bf16 else "fp32",
-        "numerics": trainer.numerics,
+        "precision": "bf16" if trainer.learner.bf16 else "fp32",
+        "numerics": progress.numerics,
     }
 
 

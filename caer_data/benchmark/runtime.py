@@ -6,6 +6,10 @@ training loop stays in plain sight. `docs/benchmark.md` says why Fabric was chos
 
 from __future__ import annotations
 
+import os
+import threading
+import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal
 
 import torch
@@ -15,7 +19,10 @@ from caer_data.errors import CaerError
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-DEVICES: Final = ("auto", "cpu", "cuda")
+LONGEST_WAIT: Final = timedelta(days=2)
+"""How long processes wait for each other: the others wait while the first decodes a dataset."""
+
+LOOK_FOR_PARENT_S: Final = 2.0
 
 
 def start(device: str = "auto", devices: int = 1, nodes: int = 1) -> Fabric:
@@ -25,6 +32,7 @@ def start(device: str = "auto", devices: int = 1, nodes: int = 1) -> Fabric:
         CaerError: no such device, or fewer of them than asked for.
     """
     from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
 
     kind = "cuda" if device == "auto" and torch.cuda.is_available() else device
     kind = "cpu" if kind == "auto" else kind
@@ -33,14 +41,28 @@ def start(device: str = "auto", devices: int = 1, nodes: int = 1) -> Fabric:
             f"--device cuda --devices {devices}: torch {torch.__version__} sees "
             f"{torch.cuda.device_count()} CUDA devices; use --device cpu, or install torch for CUDA"
         )
-    many = devices * nodes > 1
-    fabric = Fabric(
-        accelerator=kind, devices=devices, num_nodes=nodes, strategy="ddp" if many else "auto"
-    )
+    strategy: DDPStrategy | str = "auto"
+    if devices * nodes > 1:
+        strategy = DDPStrategy(timeout=LONGEST_WAIT)
+    fabric = Fabric(accelerator=kind, devices=devices, num_nodes=nodes, strategy=strategy)
     fabric.launch()
+    if fabric.local_rank > 0:  # the first of a machine started the others, or torchrun did
+        _end_with_parent()
     if kind == "cuda":
         torch.backends.cudnn.benchmark = True  # input sizes never change
     return fabric
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone, instead of waiting for it."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_FOR_PARENT_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def precision_of(

@@ -114,17 +114,27 @@ class Store:
         """The memory-mapped arrays of `face`, `context` or `boxes`, a shard each."""
         return self._arrays[name]
 
-    def read(self, name: str, rows: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        """Copy rows of `face`, `context` or `boxes` to memory: (*rows.shape, ...)."""
+    def read(
+        self,
+        name: str,
+        rows: npt.NDArray[np.int64],
+        out: npt.NDArray[Any] | None = None,
+    ) -> npt.NDArray[Any]:
+        """Copy rows of `face`, `context` or `boxes` to memory or `out`: (*rows.shape, ...)."""
         arrays = self._arrays[name]
         starts = np.cumsum([0, *(len(a) for a in arrays)])
         flat = rows.ravel()
-        out = np.empty((len(flat), *arrays[0].shape[1:]), arrays[0].dtype)
+        if out is None:
+            out = np.empty((*rows.shape, *arrays[0].shape[1:]), arrays[0].dtype)
+        flat_out = out.reshape(len(flat), *arrays[0].shape[1:])
         of_shard = np.searchsorted(starts, flat, side="right") - 1
-        for shard in np.unique(of_shard):
-            where = of_shard == shard
-            out[where] = arrays[shard][flat[where] - starts[shard]]
-        return out.reshape(*rows.shape, *arrays[0].shape[1:])
+        # neighbours are nearly always of one shard, as the frames of a window are
+        edges = np.flatnonzero(np.diff(of_shard)) + 1
+        for part in np.split(np.arange(len(flat)), edges) if len(flat) else []:
+            piece, shard = slice(part[0], part[-1] + 1), of_shard[part[0]]
+            # a mode other than "raise" writes straight into the result
+            np.take(arrays[shard], flat[piece] - starts[shard], 0, out=flat_out[piece], mode="clip")
+        return out
 
 
 def build(

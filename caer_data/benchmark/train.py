@@ -11,23 +11,19 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from caer_data.benchmark import checkpoint
-from caer_data.benchmark.augment import inputs
 from caer_data.benchmark.checkpoint import Progress
-from caer_data.benchmark.data import Batch, Frames
-from caer_data.benchmark.memory import available_memory, batch_that_fits, peak_memory
+from caer_data.benchmark.data import Frames
+from caer_data.benchmark.learner import Learner
 from caer_data.benchmark.metrics import score
-from caer_data.benchmark.numerics import check_bf16
 from caer_data.benchmark.predict import predict
 from caer_data.benchmark.recipe import ModelRecipe, Train
-from caer_data.benchmark.runtime import precision_of
 from caer_data.benchmark.store import Store
 from caer_data.benchmark.windows import Indices, Pick, random_windows
 from caer_data.errors import CaerError
@@ -39,8 +35,6 @@ if TYPE_CHECKING:
 SAVE_EVERY_S: Final = 60.0
 LOOK_EVERY: Final = 20
 """Steps between looks at the loss on a GPU, where a look waits for the device."""
-
-CHECKED: Final = 8  # samples that the numerics check computes twice
 
 
 class Trainer:
@@ -69,16 +63,7 @@ class Trainer:
         self.folder = folder
         self.seed = seed
         self.identity = identity
-        self.bf16 = precision_of(recipe.compute.precision, fabric.device) == "bf16"
-        self.model = model.to(fabric.device)
-        if recipe.compute.channels_last:
-            layout = torch.channels_last_3d if recipe.clips else torch.channels_last
-            for parameter in self.model.parameters():
-                if parameter.dim() == (5 if recipe.clips else 4):
-                    parameter.data = parameter.data.contiguous(memory_format=layout)
-        self.optimizer = sgd(self.model, recipe.train)
-        self.network = fabric.setup_module(self._faster(self.model))
-        self.numerics: dict[str, float] | None = None
+        self.learner = Learner(model, recipe, fabric)
 
     @property
     def weights_path(self) -> Path:
@@ -107,7 +92,7 @@ class Trainer:
         progress = Progress()
         if self.checkpoint_path.is_file():
             progress = checkpoint.load_progress(
-                self.checkpoint_path, self.model, self.optimizer, self.identity
+                self.checkpoint_path, self.learner.model, self.learner.optimizer, self.identity
             )
         bar.advance(progress.trained)
         while progress.epoch < self.recipe.train.epochs:
@@ -127,7 +112,7 @@ class Trainer:
         recipe, fabric = self.recipe, self.fabric
         pick = random_windows(self.store, train, recipe.input.frames, self.seed, progress.epoch)
         batches = shared_batches(pick, recipe.train.batch_size, fabric)
-        self.network.train()
+        self.learner.network.train()
         losses = torch.zeros((), device=fabric.device)
         started = saved = time.monotonic()
         todo = batches[progress.step :]
@@ -135,13 +120,7 @@ class Trainer:
 
         def settle() -> None:
             nonlocal started
-            total = float(losses)
-            if not math.isfinite(total):
-                raise CaerError(
-                    f"{self.folder}: the loss became {total} in epoch {progress.epoch + 1}, step "
-                    f"{progress.step}; lower train.learning_rate or set compute.precision: fp32 "
-                    "(the last good checkpoint is kept)"
-                )
+            total = self._finite(self._over_processes(float(losses)), progress)
             progress.loss_sum += total
             losses.zero_()
             progress.seconds += time.monotonic() - started
@@ -149,9 +128,9 @@ class Trainer:
 
         for batch, picked in zip(self.frames.batches(todo), todo, strict=True):
             rate = learning_rate(recipe.train, progress.epoch, progress.step, len(batches))
-            for group in self.optimizer.param_groups:
-                group["lr"] = rate
-            losses += self._step(batch, progress)
+            seed = step_seed(self.seed, progress.epoch, progress.step, fabric.global_rank)
+            losses += self.learner.learn(batch, rate, seed)
+            progress.numerics = progress.numerics or self.learner.numerics
             size = len(picked.samples) * fabric.world_size
             progress.step += 1
             progress.seen += size
@@ -164,72 +143,61 @@ class Trainer:
                 self._save(progress)
                 saved = started = time.monotonic()
 
-    def _step(self, batch: Batch, progress: Progress) -> Tensor:
-        """One step; returns the loss times the samples, still on the device."""
-        rank = self.fabric.global_rank
-        torch.manual_seed(step_seed(self.seed, progress.epoch, progress.step, rank))
-        try:
-            face, context = inputs(batch, self.recipe, training=True)
-            if self.bf16 and self.numerics is None:
-                self._check_numerics(face, context, batch.labels)
-            loss = self._forward(face, context, batch.labels)
-            self.optimizer.zero_grad(set_to_none=True)
-            self.fabric.backward(loss)
-            self.optimizer.step()
-        except torch.OutOfMemoryError as error:
-            raise CaerError(self._too_large(batch)) from error
-        return loss.detach() * len(batch.labels)
-
-    def _check_numerics(self, face: Tensor | None, context: Tensor | None, labels: Tensor) -> None:
-        some = slice(CHECKED)
-        self.numerics = check_bf16(
-            self.model,
-            None if face is None else face[some],
-            None if context is None else context[some],
-            labels[some],
-        )
-
-    def _forward(self, face: Tensor | None, context: Tensor | None, labels: Tensor) -> Tensor:
-        kind = self.fabric.device.type
-        with torch.autocast(kind, torch.bfloat16, enabled=self.bf16):
-            logits = self.network(face, context).logits
-        return F.cross_entropy(logits.float(), labels)
+    def _finite(self, loss: float, progress: Progress) -> float:
+        if not math.isfinite(loss):
+            raise CaerError(
+                f"{self.folder}: the loss became {loss} in epoch {progress.epoch + 1}, step "
+                f"{progress.step}; lower train.learning_rate or set compute.precision: fp32 "
+                "(the last good checkpoint is kept)"
+            )
+        return loss
 
     def _validate(self, validation: Indices, progress: Progress) -> dict[str, float]:
+        self.learner.share_statistics()
         found = predict(
-            self.network, self.recipe, self.store, self.frames, validation, fabric=self.fabric
+            self.learner.tested,
+            self.recipe,
+            self.store,
+            self.frames,
+            validation,
+            fabric=self.fabric,
         )
         labels = self.store.labels[validation]
         scores = score(labels, found.probabilities, len(self.store.source.classes))
         chosen = np.clip(found.probabilities[np.arange(len(labels)), labels], 1e-12, None)
         return {
             "epoch": progress.epoch + 1,
-            "train_loss": self._mean_loss(progress),
-            "validation_loss": float(-np.log(chosen).mean()),
+            "train_loss": progress.loss_sum / progress.seen,
+            # the last step may have spoiled the weights after a loss that was still a number
+            "validation_loss": self._finite(float(-np.log(chosen).mean()), progress),
             "war": scores.war,
             "uar": scores.uar,
             "macro_f1": scores.macro_f1,
             "value": float(getattr(scores, self.recipe.train.select)),
         }
 
-    def _mean_loss(self, progress: Progress) -> float:
-        """Mean training loss of the epoch, over all processes."""
-        mine = torch.tensor(progress.loss_sum, dtype=torch.float64, device=self.fabric.device)
+    def _over_processes(self, value: float) -> float:
+        """Sum over all processes, so that all see the same and stop together."""
+        mine = torch.tensor(value, dtype=torch.float64, device=self.fabric.device)
         total = self.fabric.all_reduce(mine, reduce_op="sum")
         assert isinstance(total, Tensor)  # noqa: S101 - for the type checker
-        return float(total) / progress.seen
+        return float(total)
 
     def _save(self, progress: Progress) -> None:
         if self.fabric.is_global_zero:
             checkpoint.save_progress(
-                self.checkpoint_path, self.model, self.optimizer, progress, self.identity
+                self.checkpoint_path,
+                self.learner.model,
+                self.learner.optimizer,
+                progress,
+                self.identity,
             )
 
     def _save_weights(self, epoch: int) -> None:
         if self.fabric.is_global_zero:
             checkpoint.save_weights(
                 self.weights_path,
-                self.model,
+                self.learner.model,
                 self.recipe,
                 self.store.source.classes,
                 seed=self.seed,
@@ -237,52 +205,6 @@ class Trainer:
                 trained_on=self.store.source.name,
                 made_up=self.store.source.made_up,
             )
-
-    def _faster(self, model: nn.Module) -> nn.Module:
-        compute = self.recipe.compute
-        if not (compute.compile or compute.cuda_graphs):
-            return model
-        if compute.cuda_graphs and self.fabric.device.type != "cuda":
-            raise CaerError("compute.cuda_graphs: true needs --device cuda")
-        # this mode of the compiler records the step as CUDA graphs
-        mode = "reduce-overhead" if compute.cuda_graphs else "default"
-        compiled: Any = torch.compile(model, mode=mode)
-        assert isinstance(compiled, nn.Module)  # noqa: S101 - for the type checker
-        return compiled
-
-    def _too_large(self, batch: Batch) -> str:
-        """What to do about too little memory: measured with small batches."""
-        device = self.fabric.device
-        size = len(batch.labels)
-        self.optimizer.zero_grad(set_to_none=True)
-
-        def step(n: int) -> None:
-            part = Batch(
-                None if batch.face is None else batch.face[:n],
-                None if batch.context is None else batch.context[:n],
-                batch.boxes[:n],
-                batch.labels[:n],
-                batch.samples[:n],
-            )
-            loss = self._forward(*inputs(part, self.recipe, training=True), part.labels)
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.optimizer.zero_grad(set_to_none=True)
-
-        fits = batch_that_fits(peak_memory(step, device), available_memory(device))
-        advice = f"--batch-size {min(fits, size // 2)} would fit" if fits else "no batch size fits"
-        return f"{device} has too little memory for batches of {size}: {advice}"
-
-
-def sgd(model: nn.Module, train: Train) -> torch.optim.SGD:
-    """Stochastic gradient descent over the parameters that learn."""
-    learning = [p for p in model.parameters() if p.requires_grad]
-    return torch.optim.SGD(
-        learning,
-        lr=train.scaled_learning_rate,
-        momentum=train.momentum,
-        weight_decay=train.weight_decay,
-        fused=all(p.is_cuda for p in learning),
-    )
 
 
 def learning_rate(train: Train, epoch: int, step: int, steps: int) -> float:

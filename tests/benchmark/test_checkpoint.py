@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 
 from caer_data.benchmark import checkpoint, planted
 from caer_data.benchmark.checkpoint import Progress
+from caer_data.benchmark.learner import sgd
 from caer_data.benchmark.models import create
 from caer_data.benchmark.recipe import vary
-from caer_data.benchmark.train import sgd
 from caer_data.emotions import EMOTIONS
 from caer_data.errors import CaerError
 
@@ -109,3 +109,31 @@ def test_progress_comes_back_with_momentum_and_only_to_its_run(tmp_path: Path) -
         assert torch.equal(*(b["momentum_buffer"] for b in buffers))
     with pytest.raises(CaerError, match="belongs to a run with another recipe, data or seed"):
         checkpoint.load_progress(tmp_path / "c", again, restored, "another run")
+
+
+def test_momentum_comes_back_in_the_layout_of_its_weights(tmp_path: Path) -> None:
+    """Fused optimisers go through memory in its order, whatever the strides."""
+
+    def made() -> tuple[torch.nn.Module, torch.optim.SGD]:
+        torch.manual_seed(0)
+        model = create(RECIPE).to(memory_format=torch.channels_last)
+        parameters = list(model.parameters())
+        return model, torch.optim.SGD(parameters, lr=0.1, momentum=0.9, fused=True)
+
+    def step(model: torch.nn.Module, optimizer: torch.optim.SGD) -> None:
+        torch.manual_seed(1)
+        optimizer.zero_grad()
+        model(torch.rand(2, 3, 16, 16), None).logits.sum().backward()
+        optimizer.step()
+
+    model, optimizer = made()
+    step(model, optimizer)
+    checkpoint.save_progress(tmp_path / "c", model, optimizer, Progress(), "this run")
+    again, restored = made()
+    checkpoint.load_progress(tmp_path / "c", again, restored, "this run")
+    for parameter in again.parameters():
+        assert restored.state[parameter]["momentum_buffer"].stride() == parameter.stride()
+    step(model, optimizer)
+    step(again, restored)
+    for old, new in zip(model.parameters(), again.parameters(), strict=True):
+        assert torch.equal(old, new)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
-from caer_data.benchmark.memory import batch_that_fits
+from caer_data.benchmark.memory import MARGIN, batch_that_fits
 
 
 @pytest.mark.parametrize(
@@ -18,7 +20,8 @@ from caer_data.benchmark.memory import batch_that_fits
     ],
 )
 def test_batch_that_fits(available: int, size: int | None) -> None:
-    assert batch_that_fits(lambda n: 100 + 10 * n, available) == size
+    found = batch_that_fits(lambda n: 100 + 10 * n, math.ceil(available / MARGIN))
+    assert found == size
 
 
 def test_not_even_a_small_one() -> None:
@@ -26,3 +29,11 @@ def test_not_even_a_small_one() -> None:
         raise torch.OutOfMemoryError
 
     assert batch_that_fits(full, 10**9) is None
+
+
+def test_another_failure_is_not_taken_for_too_little_memory() -> None:
+    def broken(size: int) -> int:
+        raise RuntimeError("illegal memory access")
+
+    with pytest.raises(RuntimeError, match="illegal"):
+        batch_that_fits(broken, 10**9)

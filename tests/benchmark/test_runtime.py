@@ -22,7 +22,7 @@ from caer_data.benchmark.runtime import start
 from caer_data.progress import Reporter
 
 fabric = start("cpu", devices=2)
-result = run(tiny_recipe(epochs=1), tiny_store(41, 9, 11), 0, results=Path(sys.argv[1]),
+result = run(tiny_recipe(epochs=1), tiny_store(41, 17, 1), 0, results=Path(sys.argv[1]),
              fabric=fabric, reporter=Reporter("quiet"))
 (Path(sys.argv[1]) / f"rank-{fabric.global_rank}.json").write_text(repr(result["confusion"]))
 """
@@ -38,10 +38,66 @@ def test_two_processes_train_one_model_and_see_the_same_figures(tmp_path: Path) 
     )
     result = json.loads(next((tmp_path / "r").rglob("result.json")).read_text())
     assert result["devices"] == 2
-    assert sum(map(sum, result["confusion"])) == 11
+    assert sum(map(sum, result["confusion"])) == 1  # one of the processes tests nothing
     for rank in (0, 1):
         seen = (tmp_path / "r" / f"rank-{rank}.json").read_text()
         assert seen == repr(result["confusion"])
+
+
+STOPPING = """
+import sys
+from pathlib import Path
+from caer_data.benchmark import prepare
+from caer_data.benchmark.recipe import load
+from caer_data.benchmark.runtime import start
+from caer_data.errors import CaerError
+from caer_data.progress import Reporter
+
+def full(*_, **__):
+    raise CaerError("the disk is full")
+
+fabric = start("cpu", devices=2)
+prepare.store.build = full
+try:
+    prepare.open_store(Path(sys.argv[1]), load("caer-net"), Path(sys.argv[2]), faces=None,
+                       fabric=fabric, reporter=Reporter("quiet"))
+except CaerError as error:
+    (Path(sys.argv[2]) / f"rank-{fabric.global_rank}.txt").write_text(str(error))
+"""
+
+
+def test_where_the_first_process_cannot_prepare_all_stop(
+    clips_release: Path, tmp_path: Path
+) -> None:
+    script = tmp_path / "stopping.py"
+    script.write_text(STOPPING)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(
+        [sys.executable, script, clips_release, tmp_path], check=True, env=environment, timeout=300
+    )
+    said = [(tmp_path / f"rank-{rank}.txt").read_text() for rank in (0, 1)]
+    assert said == ["the disk is full"] * 2
+
+
+ORPHAN = """
+import os, sys, time
+from caer_data.benchmark import runtime
+
+runtime.LOOK_FOR_PARENT_S = 0.02
+if os.fork():
+    time.sleep(0.5)
+    os._exit(0)  # the parent is gone
+runtime._end_with_parent()
+time.sleep(60)
+print("still here")
+"""
+
+
+def test_a_process_ends_with_the_one_that_started_it() -> None:
+    done = subprocess.run(  # returns when both have closed the pipe
+        [sys.executable, "-c", ORPHAN], check=False, capture_output=True, text=True, timeout=50
+    )
+    assert "still here" not in done.stdout
 
 
 @pytest.mark.parametrize(

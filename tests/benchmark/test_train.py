@@ -19,6 +19,7 @@ from made_up import noise_store, tiny_recipe, tiny_store
 from small_releases import small
 
 from caer_data.benchmark import train
+from caer_data.benchmark.learner import Learner
 from caer_data.benchmark.recipe import vary
 from caer_data.benchmark.run import folder_of, run
 from caer_data.benchmark.store import Store
@@ -59,18 +60,18 @@ def test_a_stopped_run_goes_on_to_the_same_numbers(
     store = tiny_store()
     whole = do(store, tmp_path / "whole", fabric)
     steps = []
-    step = train.Trainer._step
+    learn = Learner.learn
 
-    def stopping(self: train.Trainer, batch: object, progress: object) -> torch.Tensor:
+    def stopping(self: Learner, *given: object) -> torch.Tensor:
         steps.append(1)
         if len(steps) > stop_after:
             raise KeyboardInterrupt
-        return step(self, batch, progress)
+        return learn(self, *given)
 
-    monkeypatch.setattr(train.Trainer, "_step", stopping)
+    monkeypatch.setattr(Learner, "learn", stopping)
     with pytest.raises(KeyboardInterrupt):
         do(store, tmp_path / "stopped", fabric)
-    monkeypatch.setattr(train.Trainer, "_step", step)
+    monkeypatch.setattr(Learner, "learn", learn)
     rest = do(store, tmp_path / "stopped", fabric)
     assert figures(rest) == figures(whole)
     files = [next((tmp_path / n).rglob("weights.safetensors")) for n in ("whole", "stopped")]
@@ -130,31 +131,34 @@ def test_a_loss_that_is_no_number_is_one_sentence_and_keeps_the_checkpoint(
     tmp_path: Path, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = tiny_store()
-    forward = train.Trainer._forward
+    loss = Learner.loss
     calls = []
 
-    def spoiled(self: train.Trainer, *inputs: object) -> torch.Tensor:
+    def spoiled(self: Learner, *inputs: object) -> torch.Tensor:
         calls.append(1)
-        return forward(self, *inputs) * (float("nan") if len(calls) > 6 else 1.0)
+        return loss(self, *inputs) * (float("nan") if len(calls) > 6 else 1.0)
 
-    monkeypatch.setattr(train.Trainer, "_forward", spoiled)
+    monkeypatch.setattr(Learner, "loss", spoiled)
     with pytest.raises(CaerError, match=r"the loss became nan in epoch 2, step 2; lower"):
         do(store, tmp_path, fabric)
-    monkeypatch.setattr(train.Trainer, "_forward", forward)
+    monkeypatch.setattr(Learner, "loss", loss)
     assert figures(do(store, tmp_path, fabric)) == figures(do(store, tmp_path / "other", fabric))
 
 
-def test_too_little_memory_says_which_batch_would_fit(
+def test_weights_that_the_last_step_spoiled_are_not_kept(
     tmp_path: Path, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
-        raise torch.OutOfMemoryError
+    learn = Learner.learn
 
-    monkeypatch.setattr(train.Trainer, "_forward", full)
-    monkeypatch.setattr(train, "peak_memory", lambda step, device: lambda size: 100 + 10 * size)
-    monkeypatch.setattr(train, "available_memory", lambda device: 150)
-    with pytest.raises(CaerError, match=r"memory for batches of 8: --batch-size 4 would fit"):
-        do(tiny_store(), tmp_path, fabric)
+    def spoiling(self: Learner, *given: object) -> torch.Tensor:
+        found = learn(self, *given)
+        next(self.model.parameters()).data.fill_(float("inf"))
+        return found
+
+    monkeypatch.setattr(Learner, "learn", spoiling)
+    with pytest.raises(CaerError, match=r"the loss became nan in epoch 1, step 1"):
+        do(tiny_store(train=8), tmp_path, fabric)
+    assert not list(tmp_path.rglob("*.safetensors"))
 
 
 def test_best_epoch_is_the_first_best_on_validation(tmp_path: Path, fabric: Fabric) -> None:

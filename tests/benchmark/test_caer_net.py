@@ -141,6 +141,10 @@ def check(module, inputs, torch_number, ref_number, rtol=1e-5):
         assert actual == pytest.approx(expected, rel=rtol, abs=1e-6), name
 
 
+def inputs_of(arrays):
+    return arrays["input 0"], arrays["input 1"]
+
+
 def weighed(shape):
     """A fixed random weighting, so that every output counts differently."""
     return np.random.default_rng(1).standard_normal(shape)
@@ -163,31 +167,52 @@ def test_block(pool, training, pool_first):
     )
 
 
-@pytest.mark.parametrize("bn_relu", [True, False], ids=["bn-relu", "plain"])
+@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize("dimensions", [2, 3])
-def test_attention(dimensions, bn_relu):
-    module = randomise(caer_net.Attention(dimensions, bn_relu)).train()
-    x = torch.randn(2, 4, *(2, 3, 4)[-dimensions:])
-    w = weighed(module(x).shape)
+def test_trunk(dimensions, training):
+    module = randomise(caer_net.trunk(dimensions)).train(training)
+    x = torch.randn(2, 3, *(16, 16, 32)[-dimensions:])
+    y = module(x)
+    assert y.shape == (2, 4, *(2, 1, 2)[-dimensions:])
+    w = weighed(y.shape)
+    randomise(module)
     check(
         module,
         [x],
         lambda y: (y * torch.from_numpy(w)).sum(),
-        lambda a: (Reference(a, True).attention(a["input 0"]) * w).sum(),
+        lambda a: (Reference(a, training).trunk(a["input 0"], "") * w).sum(),
+        rtol=1e-4,
     )
 
 
+@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
+@pytest.mark.parametrize("bn_relu", [True, False], ids=["bn-relu", "plain"])
+@pytest.mark.parametrize("dimensions", [2, 3])
+def test_attention(dimensions, bn_relu, training):
+    module = randomise(caer_net.Attention(dimensions, bn_relu)).train(training)
+    x = torch.randn(2, 4, *(2, 3, 4)[-dimensions:])
+    w = weighed(module(x).shape)
+    randomise(module)
+    check(
+        module,
+        [x],
+        lambda y: (y * torch.from_numpy(w)).sum(),
+        lambda a: (Reference(a, training).attention(a["input 0"]) * w).sum(),
+    )
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize("how", ["sum", "mean", "mean-bn"])
 @pytest.mark.parametrize("space", [(3, 4), (2, 3, 4)], ids=["image", "clip"])
-def test_context_pool(space, how):
-    module = randomise(caer_net.ContextPool(how)).train()
+def test_context_pool(space, how, training):
+    module = randomise(caer_net.ContextPool(how)).train(training)
     x, attention = torch.randn(3, 4, *space), torch.rand(3, 1, *space)
     w = weighed((3, 4))
     check(
         module,
         [x, attention],
         lambda y: (y * torch.from_numpy(w)).sum(),
-        lambda a: (Reference(a, True).context_pool(a["input 0"], a["input 1"], how) * w).sum(),
+        lambda a: (Reference(a, training).context_pool(*inputs_of(a), how) * w).sum(),
     )
 
 
@@ -218,7 +243,8 @@ def test_fusion(streams, adaptive):
 def test_whole_network(model, training, row):
     recipe = recipe_of(model, streams=ROWS[row])
     module = randomise(architecture(recipe, classes=5)).train(training)
-    T = (8,) if recipe.clips else ()
+    steps = 2 if recipe.clips and "cA" in row else 1  # with two, space must not be mixed with time
+    T = (8 * steps,) if recipe.clips else ()
     face, context = torch.randn(3, 3, *T, 16, 16), torch.randn(3, 3, *T, 32, 48)
     arrays = arrays_of(module)
     out = module(face if recipe.sees_face else None, context if recipe.sees_context else None)
@@ -226,8 +252,9 @@ def test_whole_network(model, training, row):
     np.testing.assert_allclose(out.logits.detach(), logits, rtol=1e-9, atol=1e-12)
     assert (out.attention is None) == ("cA" not in row)
     if out.attention is not None:
-        assert out.attention.shape == (3, 1, 2, 3)
-        np.testing.assert_allclose(out.attention.detach(), attention.reshape(3, 1, 2, 3), rtol=1e-9)
+        assert out.attention.shape == (3, steps, 2, 3)
+        expected = attention.reshape(3, steps, 2, 3)
+        np.testing.assert_allclose(out.attention.detach(), expected, rtol=1e-9)
         np.testing.assert_allclose(out.attention.detach().sum((2, 3)), 1, rtol=1e-12)
     assert (out.weights is None) == ("fA" not in row)
     if out.weights is not None:
@@ -235,11 +262,15 @@ def test_whole_network(model, training, row):
         np.testing.assert_allclose(out.weights.detach().sum(1), 1, rtol=1e-12)
 
 
-@pytest.mark.parametrize("pool_first", [False, True], ids=["norm-first", "pool-first"])
+@pytest.mark.parametrize(
+    ("training", "pool_first"),
+    [(True, False), (True, True), (False, False)],
+    ids=["train", "train-pool-first", "eval"],
+)
 @pytest.mark.parametrize("model", ["caer-net", "caer-net-s"])
-def test_gradients_of_the_whole_network(model, pool_first):
+def test_gradients_of_the_whole_network(model, training, pool_first):
     recipe = recipe_of(model, compute={"pool_first": pool_first})
-    module = randomise(architecture(recipe, classes=5)).train()
+    module = randomise(architecture(recipe, classes=5)).train(training)
     T = (8,) if recipe.clips else ()
     face, context = torch.randn(2, 3, *T, 16, 16), torch.randn(2, 3, *T, 16, 32)
     labels = [3, 1]
@@ -247,9 +278,24 @@ def test_gradients_of_the_whole_network(model, pool_first):
         module,
         [face, context],
         lambda y: nn.functional.cross_entropy(y.logits, torch.tensor(labels)),
-        lambda a: ref.cross_entropy(Reference(a, True).net(a["input 0"], a["input 1"])[0], labels),
+        lambda a: ref.cross_entropy(Reference(a, training).net(*inputs_of(a))[0], labels),
         rtol=1e-4,
     )
+
+
+@pytest.mark.parametrize("pool_first", [False, True], ids=["norm-first", "pool-first"])
+@pytest.mark.parametrize("pool", [(2, 2, 2), (2, 2)], ids=["3-D", "2-D"])
+def test_running_statistics_after_a_step(pool, pool_first):
+    """A tenth of the way to the batch's mean and its variance with Bessel's correction."""
+    module = randomise(caer_net.Block(3, 4, pool, pool_first)).train()
+    before = arrays_of(module)
+    x = torch.randn(2, 3, *(4, 6, 8)[-len(pool) :])
+    module(x)
+    y = ref.convolve(x.numpy(), before["conv.weight"], before["conv.bias"])
+    values = np.moveaxis(y, 1, 0).reshape(4, -1)
+    for name, batch in (("mean", values.mean(1)), ("var", values.var(1, ddof=1))):
+        expected = 0.9 * before[f"norm.running_{name}"] + 0.1 * batch
+        np.testing.assert_allclose(module.state_dict()[f"norm.running_{name}"], expected)
 
 
 @pytest.mark.parametrize("model", ["caer-net", "caer-net-s"])

@@ -1,4 +1,4 @@
-"""A store in memory of made-up images, and a recipe that learns them in seconds."""
+"""Stores in memory of made-up samples, and a recipe that learns them in seconds."""
 
 from __future__ import annotations
 
@@ -29,18 +29,24 @@ def tiny_store(train: int = 40, validation: int = 10, test: int = 10) -> Store:
     return planted.store(planted.make(train, validation, test), (16, 16))
 
 
-def noise_store(count: int) -> Store:
-    """Images of noise with labels that only remembering can tell; every split holds the same."""
+def noise_store(count: int, frames: int = 1) -> Store:
+    """Noise with labels that only remembering can tell; every split holds the same samples."""
     random = np.random.default_rng(0)
+    kind = "clips" if frames > 1 else "images"
     samples = [
         Sample(f"{split}-{i}", Path(f"{i}"), split, i % 7) for split in SPLITS for i in range(count)
     ]
+
+    def noise(height: int, width: int) -> np.ndarray:
+        shown = random.integers(0, 256, (count * frames, height, width, 3), np.uint8)
+        return np.tile(shown, (3, 1, 1, 1))
+
     arrays = {
-        "face": [np.tile(random.integers(0, 256, (count, 16, 16, 3), np.uint8), (3, 1, 1, 1))],
-        "context": [np.tile(random.integers(0, 256, (count, 24, 32, 3), np.uint8), (3, 1, 1, 1))],
-        "boxes": [np.zeros((3 * count, MAX_FACES, 4), np.float32)],
+        "face": [noise(16, 16)],
+        "context": [noise(24, 32)],
+        "boxes": [np.zeros((3 * count * frames, MAX_FACES, 4), np.float32)],
     }
-    source = Source("noise", "images", tuple(samples), made_up=True)
-    rows = np.arange(3 * count, dtype=np.int64)
-    form = Format((16, 16), (24, 32), None)
-    return Store(source, form, samples, [], rows, np.ones_like(rows), arrays)
+    source = Source("noise", kind, tuple(samples), made_up=True)
+    first = np.arange(3 * count, dtype=np.int64) * frames
+    form = Format((16, 16), (24, 32), 10.0 if frames > 1 else None)
+    return Store(source, form, samples, [], first, np.full_like(first, frames), arrays)

@@ -29,6 +29,8 @@ Picture = npt.NDArray[np.uint8]
 FRAMES: Final = 4
 EACH: Final = 3
 SMALLEST_SIDE: Final = 112
+RED: Final = 2.0
+"""Attention that is drawn red, in multiples of what an even map has."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +103,14 @@ def examples(weights: Path, recipe: ModelRecipe, store: Store, fabric: Fabric) -
 
 
 def overlay(picture: Picture, attention: npt.NDArray[np.float64]) -> Picture:
-    """Attention (h, w) over a BGR picture: red is most, blue is least."""
-    low, high = attention.min(), attention.max()
-    scaled = (attention - low) / (high - low) if high > low else np.zeros_like(attention)
+    """Attention (h, w), which sums to 1, over a BGR picture.
+
+    Blue is none, green what an even map has, red `RED` times that or more: one scale for all
+    pictures, so that a map that is nearly even looks it.
+    """
+    scaled = (attention * attention.size / RED).clip(0, 1)
     size = picture.shape[1], picture.shape[0]
-    heat = cv2.resize((scaled * 255).astype(np.uint8), size, interpolation=cv2.INTER_CUBIC)
+    heat = cv2.resize((scaled * 255).round().astype(np.uint8), size, interpolation=cv2.INTER_LINEAR)
     colored = cv2.applyColorMap(heat, cv2.COLORMAP_JET)
     return np.asarray(cv2.addWeighted(picture, 0.5, colored, 0.5, 0), np.uint8)
 

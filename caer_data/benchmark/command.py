@@ -256,18 +256,33 @@ def _suspicious(
 
 
 def _self_test(bench: Bench) -> int:
-    from caer_data.benchmark import page, results
+    from caer_data.benchmark import attention, page, results
+    from caer_data.benchmark.run import folder_of
     from caer_data.benchmark.selftest import as_text, self_test
+    from caer_data.benchmark.selftest_page import sections
 
     found = self_test(bench)
     if bench.fabric.is_global_zero:
         folder = bench.results / "self-test"
-        values = results.write(found.entries, folder)
-        page.write(folder / "results.html", "Self-test on made-up clips", found.entries, {})
+        checks = [vars(check) for check in found.checks]
+        values = results.write(
+            found.entries, folder, made_up=True, checks=checks, passed=found.passed
+        )
+        both = found.entries[2]
+        weights = folder_of(bench.results, both.recipe, found.store, bench.seeds[0])
+        weights /= "weights.safetensors"
+        examples = attention.examples(weights, both.recipe, found.store, bench.fabric)
+        page.write(
+            folder / "results.html",
+            "Self-test on made-up clips",
+            found.entries,
+            {both.label: examples},
+            sections(found),
+        )
         if bench.reporter.mode != "json":
             click.echo(as_text(found, results.as_text))
-        checks = [vars(check) for check in found.checks]
-        bench.reporter.result({**values, "made_up": True, "checks": checks, "passed": found.passed})
+        bench.reporter.say(f"{folder}/results.html, results.json and results.csv are written.")
+        bench.reporter.result(values)
     return 0 if found.passed else 1
 
 

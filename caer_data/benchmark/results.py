@@ -81,7 +81,8 @@ def table(entries: list[Entry]) -> pd.DataFrame:
         for name, figure in zip(names, FIGURES, strict=True):
             row[name] = spread([test[figure] for test in entry.tests])
         row["majority %"] = f"{100 * entry.tests[0]['majority']:.2f}"
-        row["paper's Acc. %"] = _of_paper(entry)
+        if any(e.paper is not None for e in entries):
+            row |= _of_paper(entry)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -107,8 +108,14 @@ def as_text(frame: pd.DataFrame, title: str) -> str:
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
-def write(entries: list[Entry], folder: Path) -> dict[str, Any]:
-    """Write `results.json` and `results.csv` into the folder and return what the JSON holds."""
+def write(entries: list[Entry], folder: Path, **also: Any) -> dict[str, Any]:
+    """Write `results.json` and `results.csv` into the folder and return what the JSON holds.
+
+    Args:
+        entries: rows of the table with their runs.
+        folder: is made if it is missing.
+        also: further fields of the JSON.
+    """
     runs = [
         {"row": entry.label, **run, "paper": entry.paper, "paper_dataset": entry.paper_dataset}
         for entry in entries
@@ -116,7 +123,7 @@ def write(entries: list[Entry], folder: Path) -> dict[str, Any]:
         for run in entry.runs
     ]
     summary = [_summary(entry) for entry in entries]
-    found = {"summary": summary, "runs": runs}
+    found = {"summary": summary, "runs": runs, **also}
     write_text(folder / "results.json", json.dumps(found, indent=1) + "\n")
     rows = [
         {
@@ -159,11 +166,11 @@ def _summary(entry: Entry) -> dict[str, Any]:
     return row
 
 
-def _of_paper(entry: Entry) -> str:
+def _of_paper(entry: Entry) -> dict[str, str]:
     if entry.paper is None:
-        return ""
+        return {"paper %": "", "paper's data": ""}
     where = entry.paper_dataset + ("" if entry.same_dataset else f": {ANOTHER}")
-    return f"{entry.paper:.2f} ({where})"
+    return {"paper %": f"{entry.paper:.2f}", "paper's data": where}
 
 
 def _marks(recipe: ModelRecipe) -> dict[str, str]:

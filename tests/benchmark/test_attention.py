@@ -51,6 +51,14 @@ def test_models_without_context_attention_have_none(tmp_path: Path, fabric: Fabr
     assert attention.examples(path, plain, tiny_store(), fabric) == []
 
 
+def test_an_even_map_is_drawn_evenly_green() -> None:
+    picture = np.full((40, 40, 3), 128, np.uint8)
+    for shares in (np.full((3, 4), 1 / 12), np.full((3, 4), 1 / 12) + 1e-4):
+        drawn = attention.overlay(picture, shares)
+        assert np.ptp(drawn.reshape(-1, 3), axis=0).max() == 0
+        assert drawn[0, 0].argmax() == 1
+
+
 def test_red_is_most() -> None:
     picture = np.full((40, 40, 3), 128, np.uint8)
     drawn = attention.overlay(picture, np.array([[0.0, 0.2], [0.3, 0.5]]))

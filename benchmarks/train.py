@@ -1,19 +1,22 @@
 """Samples a second of CAER-Net, forward and training, beside the machine's limits and a plain port.
 
-    python benchmarks/train.py                          # batches of 32 and 256
+    python benchmarks/train.py                          # the whole table: batches of 32 and 256
+    python benchmarks/train.py --model caer-net-s
     python benchmarks/train.py --small --batches 4,8    # for a CPU: fewer frames, smaller pictures
-    python benchmarks/train.py --only base,pool_first   # some of the variants
+    python benchmarks/train.py --only "fp32; fp32 channels_last" --device cpu
 
 One run prints, for the machine it runs on:
 
 - its measured peaks: matrix products in the precision of the run, and memory copies;
-- the limits they set (arithmetic, memory, both one after the other), with the counting rule;
-- for every variant of `compute` and batch size: samples a second forward (evaluation) and in
-  training (augmentation, forward, backward, SGD), the share of the arithmetic limit, the share of
-  the step spent waiting for data, peak memory;
+- the limits they set (`train_limits.py` has the counting rules);
+- for every variant and batch size: samples a second forward (evaluation) and in training
+  (augmentation, forward, backward, SGD), the ratio to the plain port of the same run, the share of
+  the arithmetic limit, the shares of a step that loading and augmentation take, peak memory;
 - the same for `plain_port.py`: decoding each sample, transforms on the CPU, eager, fp32.
 
-Ratios are to the plain port of the same run and batch size. Times are medians.
+Variants name what is on; `loop SGD` and `streamed` name what the product would not do. Training is
+timed over all steps together, the way it runs; the shares in a second pass that waits for the
+device after every part.
 """
 
 from __future__ import annotations
@@ -22,79 +25,67 @@ import argparse
 import json
 import os
 import platform
-import statistics
 import tempfile
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import plain_port
 import torch
 import train_limits
-from train_limits import best_of, limits_of, measure_peaks, synchronize, training_flops
+from train_limits import limits_of, measure_peaks, training_flops
+from train_measure import Row, build_store, measure, measure_plain
 
-from caer_data.benchmark import augment, runtime, windows
-from caer_data.benchmark import store as stores
-from caer_data.benchmark.checkpoint import Progress
-from caer_data.benchmark.data import Streamed, open_frames
+from caer_data.benchmark import runtime
 from caer_data.benchmark.describe import describe
-from caer_data.benchmark.models import create
-from caer_data.benchmark.recipe import ModelRecipe, load, vary
-from caer_data.benchmark.samples import Sample, Source
-from caer_data.benchmark.shards import Format, Work
-from caer_data.benchmark.train import Trainer
+from caer_data.benchmark.recipe import load, vary
 from caer_data.errors import CaerError
-from caer_data.progress import Reporter
 
-NOTHING = {"channels_last": False, "pool_first": False, "compile": False, "cuda_graphs": False}
-VARIANTS: dict[str, dict[str, Any]] = {
-    "fp32": {"precision": "fp32"},
-    "bf16": {"precision": "bf16"},
-    "bf16 channels_last": {"precision": "bf16", "channels_last": True},
-    "bf16 pool_first": {"precision": "bf16", "pool_first": True},
-    "bf16 channels_last pool_first": {
-        "precision": "bf16",
-        "channels_last": True,
-        "pool_first": True,
-    },
-    "fp32 channels_last": {"precision": "fp32", "channels_last": True},
-    "fp32 pool_first": {"precision": "fp32", "pool_first": True},
-    "fp32 channels_last pool_first": {
-        "precision": "fp32",
-        "channels_last": True,
-        "pool_first": True,
-    },
-    "bf16 compile": {"precision": "bf16", "compile": True},
-    "bf16 compile pool_first": {"precision": "bf16", "compile": True, "pool_first": True},
-    "bf16 cuda_graphs": {"precision": "bf16", "cuda_graphs": True},
-    "bf16 cuda_graphs channels_last": {
-        "precision": "bf16",
-        "cuda_graphs": True,
-        "channels_last": True,
-    },
+OPTIONS = ("channels_last", "pool_first", "compile", "cuda_graphs")
+NOT_OURS: dict[str, dict[str, bool]] = {
+    "loop SGD": {"fused": False},
+    "streamed": {"streamed": True},
 }
-SMALL = {"frames": 8, "face": (48, 48), "frame": (64, 86), "crop": (56, 56)}
+VARIANTS = [
+    "fp32",
+    "fp32 channels_last",
+    "fp32 pool_first",
+    "fp32 channels_last, pool_first",
+    "fp32 compile",
+    "bf16",
+    "bf16 channels_last",
+    "bf16 channels_last, loop SGD",
+    "bf16 channels_last, streamed",
+    "bf16 pool_first",
+    "bf16 channels_last, pool_first",
+    "bf16 compile",
+    "bf16 channels_last, compile",
+    "bf16 pool_first, compile",
+    "bf16 channels_last, pool_first, compile",
+    "bf16 cuda_graphs",
+    "bf16 channels_last, cuda_graphs",
+    "bf16 channels_last, pool_first, cuda_graphs",
+]
+SMALL = {"face": (48, 48), "frame": (64, 86), "crop": (56, 56)}
 
 
 def main() -> None:
     options = _options()
     if options.cpu_time:
-        train_limits.clock = time.process_time
+        train_limits.clock = train_limits.time.process_time
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     fabric = runtime.start(device.type)
-    recipe = load(options.model)
+    recipe = load(options.model, options.preset)
     if options.small:
-        recipe = vary(recipe, {"input": SMALL})
+        recipe = vary(recipe, {"input": {**SMALL, "frames": 8 if recipe.clips else 1}})
     found = describe(recipe)
     print(f"machine: {machine(device)}")
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
-    print(f"a training sample: {training_flops(found) / 1e9:.2f} GFLOP")
+    print(f"{recipe.name}, a training sample: {training_flops(found) / 1e9:.2f} GFLOP")
+    variants = [v for v in options.only or VARIANTS if options.only or suited(v, device)]
     limits = {}
-    for precision in ("fp32", "bf16"):
+    for precision in dict.fromkeys(["fp32", *(v.split()[0] for v in variants)]):
         peaks = measure_peaks(device, precision)
-        limits[precision] = limits_of(found, peaks, precision)
+        limits[precision] = limits_of(recipe, found, peaks, precision)
         print(
             f"{precision} peaks measured: {peaks.flops / 1e12:.2f} TFLOP/s (matrix products), "
             f"{peaks.bytes / 1e9:.0f} GB/s (copies)"
@@ -103,214 +94,62 @@ def main() -> None:
             print(f"{precision} limit, {name}: {value:,.1f} samples/s")
     if options.cpu_time:
         print("all figures are a second of processor time, not of wall time")
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        files, boxes = plain_port.write_clips(folder, options.clips)
+        write = plain_port.write_clips if recipe.clips else plain_port.write_pictures
+        files, boxes = write(folder, options.samples)
         store = build_store(files, boxes, recipe, folder)
         print(HEADER)
         for batch in options.batches:
             plain = measure_plain(files, boxes, recipe, batch, device, options)
-            plain.show(limits, plain)
-            rows.append(vars(plain))
-            for label, compute in VARIANTS.items():
-                if unsuited(label, compute, device, options):
-                    continue
-                changed = vary(
-                    recipe, {"compute": {**NOTHING, **compute}, "train": {"batch_size": batch}}
-                )
+            show(plain, limits, plain)
+            rows.append(plain)
+            for label in variants:
+                compute, how = parse(label)
+                changed = vary(recipe, {"compute": compute, "train": {"batch_size": batch}})
                 try:
-                    row = measure(label, changed, store, batch, fabric, folder, options)
-                except CaerError as error:  # too little memory for this batch: the next may fit
+                    row = measure(label, changed, store, fabric, options, **how)
+                except CaerError as error:  # too little memory, no compiler: the next may do
                     print(f"{label}: {error}")
                     continue
-                row.show(limits, plain)
-                rows.append(vars(row))
+                show(row, limits, plain)
+                rows.append(row)
     if options.json:
-        Path(options.json).write_text(
-            json.dumps({"machine": machine(device), "limits": limits, "rows": rows}, indent=1)
-        )
-
-
-@dataclass
-class Row:
-    label: str
-    precision: str
-    batch: int
-    forward: float
-    training: float
-    waiting: float
-    memory: float
-
-    def show(self, limits: dict[str, dict[str, float]], plain: Row) -> None:
-        limit = limits[self.precision]["arithmetic"]
-        print(
-            f"{self.label:32}{self.batch:6}{self.forward:12,.2f}{self.training:12,.2f}"
-            f"{self.training / plain.training:9.1f}x{self.training / limit:9.1%}"
-            f"{self.waiting:9.1%}{self.memory / 2**30:10.2f}",
-            flush=True,
-        )
+        values = {"machine": machine(device), "limits": limits, "rows": [vars(r) for r in rows]}
+        Path(options.json).write_text(json.dumps(values, indent=1))
 
 
 HEADER = (
-    f"{'variant':32}{'batch':>6}{'forward/s':>12}{'training/s':>12}{'to plain':>10}"
-    f"{'of limit':>9}{'waiting':>9}{'GiB':>10}"
+    f"{'variant':46}{'batch':>6}{'forward/s':>12}{'training/s':>12}{'to plain':>10}"
+    f"{'of limit':>9}{'loading':>9}{'augment':>9}{'GiB':>9}"
 )
 
 
-# ---- measurements ----------------------------------------------------------------------------
-
-
-def build_store(files: list[Path], boxes: np.ndarray, recipe: ModelRecipe, folder: Path) -> Any:
-    samples = [
-        Sample(path.name, path, "train", number % 7, np.array([[0, *box]], np.float32))
-        for number, (path, box) in enumerate(zip(files, boxes, strict=True))
-    ]
-    source = Source("made-up clips", "clips", tuple(samples), made_up=True)
-    form = Format(recipe.input.face, recipe.input.frame, recipe.input.fps)
-    started = train_limits.clock()
-    store = stores.build(
-        [Work(s) for s in samples],
-        source,
-        form,
-        folder / "store",
-        reporter=Reporter("quiet"),
-        workers=1,
-    )
-    print(f"store: {len(files)} clips decoded once, {train_limits.clock() - started:.1f} s")
-    return store
-
-
-def measure(
-    label: str, recipe: ModelRecipe, store: Any, batch: int, fabric: Any, folder: Path, options: Any
-) -> Row:
-    device = fabric.device
-    torch.manual_seed(0)
-    reset_memory(device)
-    frames = open_frames(store, device, face=True, context=True)
-    trainer = Trainer(
-        create(recipe), recipe, store, frames, fabric, folder=folder, seed=0, identity=""
-    )
-    random = np.random.default_rng(0)
-
-    def picks() -> Any:
-        while True:
-            drawn = random.integers(0, len(store.samples), batch)
-            yield windows.random_windows(store, drawn, recipe.input.frames, 0, 0)
-
-    # a bounded number of picks: the streamed reader takes them ahead
-    steps, waits = [], []
-    todo = [pick for pick, _ in zip(picks(), range(options.warm + options.steps), strict=False)]
-    batches = frames.batches(todo)
-    trainer.network.train()
-    for number in range(len(todo)):
-        synchronize(device)
-        started = train_limits.clock()
-        given = next(batches)
-        waited = train_limits.clock() - started
-        trainer._step(given, Progress(step=number))
-        synchronize(device)
-        if number >= options.warm:
-            steps.append(train_limits.clock() - started)
-            waits.append(waited)
-    memory = used_memory(device)
-    face, context = augment.inputs(given, recipe, training=False)
-    trainer.network.eval()
-
-    def forward() -> None:
-        with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=trainer.bf16):
-            trainer.network(face, context)
-
-    for _ in range(options.warm):
-        forward()
-    forward_s = best_of(forward, device, options.steps, statistics.median)
-    step_s = statistics.median(steps)
-    if isinstance(frames, Streamed):
-        label = f"{label} (streamed)" if device.type == "cuda" else label
-    return Row(
-        label,
-        recipe.compute.precision,
-        batch,
-        batch / forward_s,
-        batch / step_s,
-        sum(waits) / sum(steps),
-        memory,
+def show(row: Row, limits: dict[str, dict[str, float]], plain: Row) -> None:
+    limit = limits[row.precision]["arithmetic"]
+    print(
+        f"{row.label:46}{row.batch:6}{row.forward:12,.2f}{row.training:12,.2f}"
+        f"{row.training / plain.training:9.1f}x{row.training / limit:9.1%}"
+        f"{row.loading:9.1%}{row.augmenting:9.1%}{row.memory / 2**30:9.2f}",
+        flush=True,
     )
 
 
-def measure_plain(
-    files: list[Path],
-    boxes: np.ndarray,
-    recipe: ModelRecipe,
-    batch: int,
-    device: torch.device,
-    options: Any,
-) -> Row:
-    reset_memory(device)
-    size = recipe.input
-    times = -(-batch * (options.warm + options.steps) // len(files))
-    labels = [number % 7 for number in range(len(files))]
-    clips = plain_port.Clips(
-        files, boxes, labels, size.face, size.frame, size.crop, size.frames, times
-    )
-    marks = [train_limits.clock()]
-    for number, _ in enumerate(plain_port.training_steps(clips, batch, options.workers, device)):
-        marks.append(train_limits.clock())
-        if number + 1 == options.warm + options.steps:
-            break
-    step_s = statistics.median(np.diff(marks[options.warm :]).tolist())
-    memory = used_memory(device)
-    shapes = [(3, size.frames, *size.face), (3, size.frames, *size.crop)]
-    model, inputs = plain_port.forward_samples(batch, shapes, device)
-
-    def forward() -> None:
-        with torch.no_grad():
-            model(*inputs)
-
-    forward_s = best_of(forward, device, options.steps, statistics.median)
-    # without its loader: the steps that a batch at hand would take
-    model.train()
-
-    def step() -> None:
-        model(*inputs).logsumexp(1).sum().backward()
-
-    alone_s = best_of(step, device, options.steps, statistics.median)
-    return Row(
-        "plain port",
-        "fp32",
-        batch,
-        batch / forward_s,
-        batch / step_s,
-        max(1 - alone_s / step_s, 0),
-        memory,
-    )
+def parse(label: str) -> tuple[dict[str, Any], dict[str, bool]]:
+    """The fields of `compute` that a label names, and how `measure` is called."""
+    precision, _, rest = label.partition(" ")
+    words = [word.strip() for word in rest.split(",") if word.strip()]
+    unknown = set(words) - {*OPTIONS, *NOT_OURS}
+    if precision not in ("fp32", "bf16") or unknown:
+        raise SystemExit(f"no variant '{label}'; a precision, then {OPTIONS} or {tuple(NOT_OURS)}")
+    how = {k: v for word in words for k, v in NOT_OURS.get(word, {}).items()}
+    return {"precision": precision, **{name: name in words for name in OPTIONS}}, how
 
 
-def reset_memory(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
-    elif Path("/proc/self/clear_refs").exists():
-        Path("/proc/self/clear_refs").write_text("5")  # Linux: forget the peak of this process
-
-
-def used_memory(device: torch.device) -> float:
-    """Peak bytes: of the GPU, or of this process (Linux; 0 elsewhere)."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    status = Path("/proc/self/status")
-    if not status.exists():
-        return 0.0
-    line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
-    return float(line.split()[1]) * 1024
-
-
-def unsuited(label: str, compute: dict[str, Any], device: torch.device, options: Any) -> bool:
-    if options.only:
-        return label not in options.only
-    # on CPUs: no graphs, a compiler is needed, and bf16 gradients can be wrong (see the docs)
-    only_cuda = compute["precision"] == "bf16" or compute.get("compile")
-    return device.type != "cuda" and only_cuda
+def suited(label: str, device: torch.device) -> bool:
+    """On CPUs by default no bf16, whose gradients can be wrong, and nothing that compiles."""
+    return device.type == "cuda" or not ("bf16" in label or "compile" in label)
 
 
 def machine(device: torch.device) -> str:
@@ -326,16 +165,21 @@ def machine(device: torch.device) -> str:
 
 def _options() -> Any:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--model", default="caer-net", choices=["caer-net"])
+    parser.add_argument("--model", default="caer-net", choices=["caer-net", "caer-net-s"])
+    parser.add_argument("--preset", default="paper", choices=["paper", "tuned"])
     parser.add_argument("--device", choices=["cpu", "cuda"])
     parser.add_argument(
         "--batches", default="32,256", type=lambda s: [int(x) for x in s.split(",")]
     )
     parser.add_argument("--small", action="store_true", help="8 frames, face 48, context 56 pixels")
-    parser.add_argument("--only", type=lambda s: s.split(","), help=f"of: {', '.join(VARIANTS)}")
+    parser.add_argument(
+        "--only",
+        type=lambda s: [x.strip() for x in s.split(";")],
+        help=f"variants, between semicolons; of: {'; '.join(VARIANTS)}",
+    )
     parser.add_argument("--steps", type=int, default=20, help="timed steps")
     parser.add_argument("--warm", type=int, default=5, help="steps before them")
-    parser.add_argument("--clips", type=int, default=16, help="made-up clips of three seconds")
+    parser.add_argument("--samples", type=int, default=16, help="made-up clips of three seconds")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="of the plain port")
     parser.add_argument(
         "--cpu-time",

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+from lightning_fabric import Fabric
+from made_up import tiny_recipe
 
-from caer_data.benchmark import suspicious
+from caer_data import tables
+from caer_data.annotate import again, deal
+from caer_data.benchmark import planted, suspicious
+from caer_data.benchmark.run import run
+from caer_data.emotions import EMOTIONS
+from caer_data.progress import Reporter
+from caer_data.recipe import Annotate
 
 CLASSES = ("anger", "happy", "sad")
 
@@ -65,3 +75,38 @@ def test_a_clip_of_several_pictures_or_seeds_is_one_row(tmp_path) -> None:
         "happy",
     ]
     assert written.loc[0, "p_label"] == 0.15
+
+
+def with_wrong_labels(share: float) -> tuple[planted.Planted, np.ndarray]:
+    """Made-up clips that the face tells, and which of them were given a wrong label."""
+    made = planted.make(1400, 300, 300, seed=1)
+    told = made.kinds == planted.KINDS.index("face")
+    clips = planted.Planted(**{name: values[told] for name, values in vars(made).items()})
+    random = np.random.default_rng(0)
+    wrong = random.random(len(clips.labels)) < share
+    clips.labels[wrong] += random.integers(1, 7, wrong.sum())
+    clips.labels[:] %= len(EMOTIONS)
+    return clips, wrong
+
+
+def test_wrong_labels_are_found_and_dealt_to_other_raters(tmp_path: Path, fabric: Fabric) -> None:
+    clips, wrong = with_wrong_labels(0.08)
+    recipe = tiny_recipe(epochs=4)
+    store = planted.store(clips, recipe.input.face)
+    run(recipe, store, 0, results=tmp_path, fabric=fabric, reporter=Reporter("quiet"))
+    predictions = pd.read_parquet(next(tmp_path.rglob("predictions.parquet")))
+    path = tmp_path / "suspicious.csv"
+    suspicious.write([predictions], EMOTIONS, path)
+
+    judged = clips.splits != 0  # training clips need --folds
+    worst = [int(clip) for clip in pd.read_csv(path, dtype=str)["clip_id"]][: wrong[judged].sum()]
+    assert wrong[judged].sum() >= 8
+    assert wrong[worst].mean() > 0.7, "about 8 % by chance"
+
+    ids = [sample.clip_id for sample in store.samples]
+    raters = [f"r{number}@example.org" for number in range(6)]
+    dealt = deal.deal(ids, raters, tables.empty(tables.ASSIGNMENTS), Annotate(), 1)
+    doubted = again.read_clips(path, set(ids))
+    second = again.deal_again(dealt, doubted, raters, 1)
+    anew = second[second["block"] == again.SECOND_ROUND]
+    assert set(anew["clip_id"]) == set(doubted) >= {ids[i] for i in worst}

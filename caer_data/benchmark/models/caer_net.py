@@ -2,9 +2,12 @@
 
 One class serves both models: CAER-Net convolves over time, height and width (clips), CAER-Net-S
 over height and width (images). Where the paper is silent, `docs/benchmark-models.md` says which
-reading is taken and why. Shapes beside the steps are CAER-Net's for 16 frames, faces of 96 x 96
-and contexts of 112 x 112 pixels; N clips, K classes, C channels, time T, height H, width W. For
-CAER-Net-S leave out T.
+reading is taken and why. Symbols are the paper's: V inputs, X features, A attention, lambda fusion
+weights, indices F face and C context. Shapes beside the steps are CAER-Net's for 16 frames, faces
+of 96 x 96 and contexts of 112 x 112 pixels, as (N clips, channels, time, height, width); K classes.
+For CAER-Net-S leave out time.
+
+The file reads from the parts to the whole: block, trunk, attention, pooling, fusion, network.
 """
 
 from __future__ import annotations
@@ -60,7 +63,7 @@ def trunk(dimensions: int, pool_first: bool = False) -> nn.Sequential:
 
 
 class Attention(nn.Module):
-    """A = F(X_C), the attention inference module: two convolutions to one logit a position."""
+    """The attention inference module: two convolutions from X_C to A, one number a position."""
 
     def __init__(self, dimensions: int, bn_relu: bool) -> None:
         super().__init__()
@@ -71,19 +74,20 @@ class Attention(nn.Module):
         self.norm = norm(1) if bn_relu else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """X_C (N, 256, 2, 7, 7) to attention (N, 1, 2, 7, 7), summing to 1 over H, W (Eq. 3)."""
-        logit = self.logit(self.hidden(x))  # (N, 1, 2, 7, 7)
+        """X_C (N, 256, 2, 7, 7) to A^ of Eq. 3, (N, 1, 2, 7, 7), which sums to 1 over space."""
+        logit = self.logit(self.hidden(x))  # A, (N, 1, 2, 7, 7)
         if self.norm is not None:
             logit = torch.relu(self.norm(logit))
         # over space only: time is already merged by the convolutions (section 3.2.1)
-        return torch.softmax(logit.flatten(-2), dim=-1).view_as(logit)
+        return torch.softmax(logit.flatten(-2), dim=-1).view_as(logit)  # (N, 1, 2, 49) and back
 
 
 class ContextPool(nn.Module):
     """Eq. 4 and the average pooling after it: X_C weighted by attention, pooled to a vector.
 
-    The softmax already divides by H x W, so the mean of Eq. 4 divides twice. `sum` adds up over
-    H, W and keeps the scale; `mean` is the letter of the paper; `mean-bn` normalises after it.
+    The attention sums to 1 over the H x W positions, so a mean over them divides by H x W twice.
+    `sum` adds up instead and keeps the scale; `mean` is the letter of the paper; `mean-bn`
+    normalises after it.
     """
 
     def __init__(self, how: str) -> None:
@@ -92,9 +96,10 @@ class ContextPool(nn.Module):
         self.norm = nn.BatchNorm1d(WIDTHS[-1]) if how == "mean-bn" else None
 
     def forward(self, x: Tensor, attention: Tensor) -> Tensor:
-        """(N, 256, 2, 7, 7) and (N, 1, 2, 7, 7) to (N, 256)."""
-        boosted = self.over_space(attention * x, dim=(-2, -1))  # Eq. 4, (N, 256, 2)
-        vector = boosted.mean(-1) if boosted.dim() == 3 else boosted
+        """X_C (N, 256, 2, 7, 7) and A^ (N, 1, 2, 7, 7) to the attended context vector, (N, 256)."""
+        boosted = attention * x  # Eq. 4, (N, 256, 2, 7, 7)
+        pooled = self.over_space(boosted, dim=(-2, -1))  # (N, 256, 2); images: (N, 256)
+        vector = pooled.mean(-1) if pooled.dim() == 3 else pooled  # (N, 256)
         return vector if self.norm is None else self.norm(vector)
 
 
@@ -112,7 +117,7 @@ class Fusion(nn.Module):
         self.classifier = _two_layers(streams * WIDTHS[-1], classes, layers.dropout)
 
     def forward(self, vectors: list[Tensor]) -> tuple[Tensor, Tensor | None]:
-        """X_F and X_C, each (N, 256), to logits (N, K) and lambda (N, 2)."""
+        """Face and context vectors, each (N, 256), to logits (N, K) and lambda (N, 2)."""
         weights = None
         if self.face_weight is not None and self.context_weight is not None:
             face, context = vectors
@@ -150,11 +155,11 @@ class CAERNet(nn.Module):
             x = self.context(_given(context, "context"))  # Eq. 2, (N, 256, 2, 7, 7)
             if self.attention is not None and self.context_pool is not None:
                 attention = self.attention(x)  # Eq. 3, (N, 1, 2, 7, 7)
-                vectors.append(self.context_pool(x, attention))  # X_C, (N, 256)
+                vectors.append(self.context_pool(x, attention))  # Eq. 4, (N, 256)
                 attention = attention.flatten(1, -3)  # (N, 2, 7, 7); images: (N, 1, 7, 7)
             else:
-                vectors.append(x.flatten(2).mean(2))  # X_C, (N, 256)
-        logits, weights = self.fusion(vectors)
+                vectors.append(x.flatten(2).mean(2))  # (N, 256)
+        logits, weights = self.fusion(vectors)  # Eq. 5 and 6, (N, K) and (N, 2)
         return Output(logits, attention, weights)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -53,7 +54,8 @@ class Entry:
     @property
     def same_dataset(self) -> bool:
         """Whether the figures are of the dataset that the paper's are of."""
-        sizes = self.runs[0]["split_sizes"]
+        used, left_out = self.runs[0]["split_sizes"], self.runs[0]["left_out"]
+        sizes = {split: used[split] + left_out[split] for split in used}
         found = (sizes["train"] + sizes["validation"], sizes["test"])
         return not self.test and found == RELEASED[self.paper_dataset]
 
@@ -94,7 +96,7 @@ def spread(shares: list[float]) -> str:
 
 
 def as_text(frame: pd.DataFrame, title: str) -> str:
-    """A frame as a table for the terminal."""
+    """A frame as a table as wide as the terminal."""
     from rich.console import Console
     from rich.table import Table
 
@@ -104,7 +106,7 @@ def as_text(frame: pd.DataFrame, title: str) -> str:
     for values in frame.itertuples(index=False):
         drawn.add_row(*map(str, values))
     text = io.StringIO()
-    Console(file=text, width=200).print(drawn)
+    Console(file=text, width=shutil.get_terminal_size((200, 50)).columns).print(drawn)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 

@@ -50,7 +50,7 @@ def test_from_release_to_results_and_no_second_training(
     folder = tmp_path / "o" / "release" / "mine"
     assert json.loads((folder / "results.json").read_text())["runs"] == found["runs"]
     page = (folder / "results.html").read_text()
-    for part in ("Confusion matrix", "Attention", "λ face", "Made-up data"):
+    for part in ("confusion matrix", "Attention", "fusion weights by class", "Made-up data"):
         assert part in page
     assert page.count("data:image/jpeg;base64,") >= 2
     assert "http-equiv" in page  # nothing is loaded from elsewhere

@@ -16,7 +16,9 @@ from caer_data.benchmark.results import Entry
 from caer_data.emotions import EMOTIONS
 
 
-def result(seed: int, war: float, sizes: tuple[int, int, int] = (20, 5, 10)) -> dict:
+def result(
+    seed: int, war: float, sizes: tuple[int, int, int] = (20, 5, 10), left_out: int = 0
+) -> dict:
     tested = {
         "war": war,
         "uar": war / 2,
@@ -33,6 +35,7 @@ def result(seed: int, war: float, sizes: tuple[int, int, int] = (20, 5, 10)) -> 
         "dataset": "mine",
         "made_up": True,
         "split_sizes": dict(zip(("train", "validation", "test"), sizes, strict=True)),
+        "left_out": {"train": left_out, "validation": 0, "test": 0},
         "epochs": 2,
         "best_epoch": 1,
         "samples_per_s": 100.0,
@@ -72,6 +75,12 @@ def test_the_papers_figure_is_marked(sizes: tuple[int, int, int], dataset: str, 
     row = results.table([entry(runs=[result(0, 0.5, sizes)], paper_dataset=dataset)]).iloc[0]
     assert row["paper %"] == "77.04"
     assert row["paper's data"] == text
+
+
+def test_a_sample_that_was_left_out_does_not_make_it_another_dataset() -> None:
+    runs = [result(0, 0.5, (9220, 1316, 2637), left_out=2)]
+    assert entry(runs=runs).same_dataset
+    assert not entry(runs=[result(0, 0.5, (9220, 1316, 2637))]).same_dataset
 
 
 def test_without_a_figure_of_the_paper_there_is_no_column_for_it() -> None:

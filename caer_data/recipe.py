@@ -54,10 +54,11 @@ class Shots(_Section):
     min_frames: int = Field(5, ge=1, le=1000)
     width: int = Field(256, ge=64, le=1920)
     refine: bool = True
+    gradual: bool = True
 
 
 # What suits a detector: the size it looks at, how often a second and on whole frames, and the share
-# of a clip from which a face counts (InsightFace and YuNet also see those who pass behind). Measured with
+# of a clip from which a face counts: SCRFD and YuNet also see those who pass behind. Measured with
 # benchmarks/accuracy_faces.py.
 _DLIB = {
     "detector_size": 1280,

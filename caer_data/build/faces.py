@@ -198,7 +198,7 @@ def _embed(
     track: tracking.Track, chosen: npt.NDArray[np.int64], frames: Frames, models: Models
 ) -> npt.NDArray[np.float32]:
     """Mean embedding over a track's best faces."""
-    vectors = []
+    chips = []
     for place in sorted(int(p) for p in chosen):
         picture = frames.samples.picture(track.frames[place])
         scale = picture.shape[1] / frames.width
@@ -208,7 +208,8 @@ def _embed(
             scores=np.array([track.scores[place]], np.float32),
             points=None if points is None else points[None] * np.float32(scale),
         )
-        vectors.append(models.embedder.embed(picture, face)[0])
+        chips.append(models.embedder.align(picture, face))
+    vectors = models.embedder.embed(np.concatenate(chips))
     mean: npt.NDArray[np.float32] = np.mean(vectors, axis=0).astype(np.float32)
     return mean
 

@@ -31,7 +31,7 @@ from caer_data.files import explain_os_error, remove_leftovers, write_text
 from caer_data.media.cut import Source, Span
 from caer_data.progress import Reporter
 
-_CLIPS_A_TASK = 8
+_CLIPS_A_TASK = 4
 
 
 @dataclass

@@ -8,6 +8,7 @@ independent of the length of the video, and is deleted when the faces are found.
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,6 +21,7 @@ LONGEST_SIDE = 1280
 """Samples are at most this long, px: more than any detector here looks at."""
 
 _QUALITY = 92
+_KEPT = 32  # pictures, of up to 5 MB each
 
 
 class SampleWriter:
@@ -56,25 +58,31 @@ class SampleWriter:
 
 
 class Samples:
-    """Reads a spool: which frames it holds, and their pictures."""
+    """Reads a spool: which frames it holds, and their pictures.
+
+    The last pictures are kept, because a shot's are looked at several times: faces are found,
+    judged and embedded. Pictures must not be written to.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "samples.bin"
         self._index = np.load(folder / "samples.npy", allow_pickle=False)
         self._place = {int(frame): (int(at), int(size)) for frame, at, size in self._index}
         self.frames = self._index[:, 0]
+        self.picture = lru_cache(_KEPT)(self._picture)
+        """The upright picture of a sampled frame, BGR."""
 
     def between(self, start: int, end: int) -> list[int]:
         """Sampled frames from `start` to before `end`."""
         a, b = np.searchsorted(self.frames, (start, end))
         return [int(frame) for frame in self.frames[a:b]]
 
-    def picture(self, frame: int) -> Picture:
-        """The upright picture of a sampled frame, BGR."""
+    def _picture(self, frame: int) -> Picture:
         at, size = self._place[frame]
         with self._path.open("rb") as stream:
             stream.seek(at)
             data = np.frombuffer(stream.read(size), np.uint8)
         picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
         assert picture is not None  # noqa: S101 - we wrote it
+        picture.flags.writeable = False
         return np.asarray(picture, np.uint8)

@@ -7,7 +7,7 @@ import numpy as np
 
 from caer_data.errors import CaerError
 from caer_data.face_models.align import chip
-from caer_data.face_models.interface import Detections, Floats, Picture
+from caer_data.face_models.interface import Chips, Detections, Floats, Picture
 from caer_data.face_models.onnx import OnnxModel
 
 _CHIP = 112
@@ -45,21 +45,28 @@ class ArcfaceEmbedder:
         self._one_by_one = isinstance(inputs[0].shape[0], int)
         self.dimensions = int(outputs[0].shape[1])
 
-    def embed(self, picture: Picture, faces: Detections) -> Floats:
-        """Embed the faces of one picture; see `interface.Embedder`.
+    def align(self, picture: Picture, faces: Detections) -> Chips:
+        """Cut faces out by their points; see `interface.Embedder`.
 
         Raises:
             CaerError: the detector gave no points.
         """
         if not len(faces):
-            return np.zeros((0, self.dimensions), dtype=np.float32)
+            return np.zeros((0, _CHIP, _CHIP, 3), np.uint8)
         if faces.points is None:
             raise CaerError(
                 "faces.embedder: 'arcface' needs a detector that gives five points, which are "
                 "'scrfd' and 'yunet'"
             )
-        chips = [chip(picture, points, _PLACES, _CHIP) for points in faces.points]
-        blob = cv2.dnn.blobFromImages(chips, 1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True)
+        return np.stack([chip(picture, points, _PLACES, _CHIP) for points in faces.points])
+
+    def embed(self, chips: Chips) -> Floats:
+        """Embed aligned faces; see `interface.Embedder`."""
+        if not len(chips):
+            return np.zeros((0, self.dimensions), dtype=np.float32)
+        blob = cv2.dnn.blobFromImages(
+            list(chips), 1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True
+        )
         batches = np.split(blob, len(blob)) if self._one_by_one else [blob]
         vectors = np.concatenate(
             [self._session.run(None, {self._input: batch})[0] for batch in batches]

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from caer_data.face_models.dlib_networks import EmbedderNetwork
-from caer_data.face_models.interface import Detections, Floats, Picture
+from caer_data.face_models.interface import Chips, Detections, Floats, Picture
 from caer_data.face_models.weights import embedded, import_dlib
 
 _CHIP = 150
@@ -17,7 +17,7 @@ class DlibEmbedder:
     """Embeds faces into 128 numbers.
 
     A face is turned upright by dlib's five-point shape predictor and cut as a chip of 150 by 150
-    pixels, as dlib's `get_face_chip` does it; chips go through the network in one batch.
+    pixels.
     """
 
     name = "dlib"
@@ -33,16 +33,21 @@ class DlibEmbedder:
         )
         self.network = EmbedderNetwork(embedded("dlib_face_recognition_resnet_model_v1.dat")).eval()
 
-    def embed(self, picture: Picture, faces: Detections) -> Floats:
-        """Embed the faces of one picture; see `interface.Embedder`."""
+    def align(self, picture: Picture, faces: Detections) -> Chips:
+        """Cut faces out as dlib's `get_face_chip` does; see `interface.Embedder`."""
         if not len(faces):
-            return np.zeros((0, self.dimensions), dtype=np.float32)
+            return np.zeros((0, _CHIP, _CHIP, 3), np.uint8)
         picture = np.ascontiguousarray(picture)
         shapes = self._dlib.full_object_detections()
         for x1, y1, x2, y2 in faces.boxes.round().astype(int).tolist():
             box = self._dlib.rectangle(x1, y1, x2 - 1, y2 - 1)
             shapes.append(self._predictor(picture, box))
-        chips = np.stack(self._dlib.get_face_chips(picture, shapes, _CHIP, _PADDING))
+        return np.stack(self._dlib.get_face_chips(picture, shapes, _CHIP, _PADDING))
+
+    def embed(self, chips: Chips) -> Floats:
+        """Embed aligned faces in one batch; see `interface.Embedder`."""
+        if not len(chips):
+            return np.zeros((0, self.dimensions), dtype=np.float32)
         with torch.inference_mode():
             vectors = self.network(torch.from_numpy(chips).permute(0, 3, 1, 2).float())
         result: Floats = vectors.numpy()

@@ -12,6 +12,9 @@ import numpy.typing as npt
 Picture = npt.NDArray[np.uint8]
 """A picture, BGR, shape (height, width, 3), values 0 to 255."""
 
+Chips = npt.NDArray[np.uint8]
+"""Faces cut out and turned upright, BGR, shape (n, side, side, 3)."""
+
 Floats = npt.NDArray[np.float32]
 
 
@@ -85,6 +88,10 @@ class Embedder(Protocol):
     provider: str
     warnings: list[str]
 
-    def embed(self, picture: Picture, faces: Detections) -> Floats:
-        """Embed the faces of one picture: (n, dimensions), compared by Euclidean distance."""
+    def align(self, picture: Picture, faces: Detections) -> Chips:
+        """Cut the faces of one picture out, upright and of the size that the network takes."""
+        ...
+
+    def embed(self, chips: Chips) -> Floats:
+        """Embed aligned faces: (n, dimensions), compared by Euclidean distance."""
         ...

@@ -25,6 +25,7 @@ from caer_data.recipe import Clips
 # the very start of a shot mostly lands on it, because encoders put a key frame at a cut.
 _UNINDEXED = (".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".vob")
 _SEEK_MARGIN_S = 3.0
+_INTO_FRAME = Fraction(1, 4)
 # x264's quickest presets leave out the macroblock tree, which costs next to no time and makes the
 # files of most footage a good deal smaller (benchmarks/presets.py). Its lookahead is in frames.
 _WITHOUT_TREE = ("ultrafast", "superfast")
@@ -174,7 +175,8 @@ def _command(source: Source, span: Span, target: Path, settings: Clips, seek: bo
         options |= {
             "seek_timestamp": 1,
             "noaccurate_seek": None,  # the trim filters below are exact
-            "ss": f"{start - margin:.6f}",
+            # a little after the first frame, which rounding would else put before its key frame
+            "ss": f"{start + float(_INTO_FRAME / source.fps) - margin:.6f}",
         }
     entry = ffmpeg.input(f"file:{source.path}", **options)
     rate = clip_rate(source)

@@ -148,7 +148,8 @@ def test_embeddings_are_dlibs(mmod, dlib_embedder, portrait, two_people):
     for picture in (portrait, two_people):
         faces = mmod.detect([picture], 0.0)[0]
         rgb = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
-        for box, ours in zip(faces.boxes, dlib_embedder.embed(picture, faces), strict=True):
+        vectors = dlib_embedder.embed(dlib_embedder.align(picture, faces))
+        for box, ours in zip(faces.boxes, vectors, strict=True):
             x1, y1, x2, y2 = (int(edge) for edge in box.round())
             shape = predictor(rgb, dlib.rectangle(x1, y1, x2 - 1, y2 - 1))
             theirs = np.array(model.compute_face_descriptor(rgb, shape))
@@ -161,7 +162,7 @@ def test_one_person_is_closer_than_the_threshold_and_two_are_not(
     mmod, dlib_embedder, portrait, two_people
 ):
     def vectors(picture):
-        return dlib_embedder.embed(picture, mmod.detect([picture], 0.0)[0])
+        return dlib_embedder.embed(dlib_embedder.align(picture, mmod.detect([picture], 0.0)[0]))
 
     (collins,) = vectors(portrait)
     (darker,) = vectors((portrait * 0.6).astype(np.uint8))
@@ -173,12 +174,12 @@ def test_one_person_is_closer_than_the_threshold_and_two_are_not(
 
 def test_no_faces_no_vectors(dlib_embedder, portrait):
     nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-    assert dlib_embedder.embed(portrait, nothing).shape == (0, 128)
+    assert dlib_embedder.embed(dlib_embedder.align(portrait, nothing)).shape == (0, 128)
 
 
 def test_a_box_that_leaves_the_picture_is_embedded(dlib_embedder, portrait):
     faces = Detections(np.array([[-40, -40, 90, 90]], np.float32), np.ones(1, np.float32))
-    assert np.isfinite(dlib_embedder.embed(portrait, faces)).all()
+    assert np.isfinite(dlib_embedder.embed(dlib_embedder.align(portrait, faces))).all()
 
 
 @pytest.mark.parametrize("make", [DlibEmbedder, lambda: create_detector(Faces(detector="hog"), 1)])

@@ -131,39 +131,40 @@ def test_arcface_vectors_have_length_one_and_do_not_depend_on_pose(arcface, port
         points, matrix = placed(turn, scale, shift)
         drawn = cv2.warpAffine(face, matrix, (600, 600), flags=cv2.INTER_CUBIC)
         everything.append((np.where(drawn > 0, drawn, picture), points))
-    vectors = [
-        arcface.embed(p, Detections(np.zeros((1, 4), np.float32), np.ones(1, np.float32), q[None]))
+    chips = [
+        arcface.align(p, Detections(np.zeros((1, 4), np.float32), np.ones(1, np.float32), q[None]))
         for p, q in everything
     ]
+    vectors = [arcface.embed(chip) for chip in chips]
     assert vectors[0].shape == (1, 512)
     for vector in vectors:
         assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
         assert np.linalg.norm(vector - vectors[0]) < 0.2
     other = np.random.default_rng(0).integers(0, 255, (600, 600, 3)).astype(np.uint8)
     faces = Detections(np.zeros((1, 4), np.float32), np.ones(1, np.float32), everything[0][1][None])
-    assert np.linalg.norm(arcface.embed(other, faces) - vectors[0]) > 0.4
+    assert np.linalg.norm(arcface.embed(arcface.align(other, faces)) - vectors[0]) > 0.4
 
 
 def test_arcface_embeds_many_faces_of_one_picture_in_order(arcface, portrait):
     points = np.stack([placed(0, s, (20 * s, 30))[0] for s in (1, 2, 3)])
     faces = Detections(np.zeros((3, 4), np.float32), np.ones(3, np.float32), points)
-    together = arcface.embed(portrait, faces)
+    together = arcface.embed(arcface.align(portrait, faces))
     for row, one in zip(together, points, strict=True):
         alone = Detections(np.zeros((1, 4), np.float32), np.ones(1, np.float32), one[None])
-        np.testing.assert_allclose(arcface.embed(portrait, alone)[0], row, atol=1e-5)
+        np.testing.assert_allclose(arcface.embed(arcface.align(portrait, alone))[0], row, atol=1e-5)
 
 
 def test_arcface_without_points_says_which_detectors_give_them(arcface, portrait):
     faces = Detections(np.zeros((1, 4), np.float32), np.ones(1, np.float32))
     with pytest.raises(CaerError, match="'scrfd' and 'yunet'"):
-        arcface.embed(portrait, faces)
+        arcface.embed(arcface.align(portrait, faces))
     with pytest.raises(CaerError, match="'mmod' does not give"):
         create_embedder(Faces(detector="mmod", embedder="arcface"), 1)
 
 
 def test_arcface_embeds_nothing_as_nothing(arcface, portrait):
     nothing = Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32))
-    assert arcface.embed(portrait, nothing).shape == (0, 512)
+    assert arcface.embed(arcface.align(portrait, nothing)).shape == (0, 512)
 
 
 def test_arcface_of_another_shape_is_refused(tmp_path):
@@ -175,7 +176,7 @@ def test_arcface_of_another_shape_is_refused(tmp_path):
 def test_scrfd_and_arcface_work_together(weights_folder, arcface, two_people):
     scrfd = create_detector(Faces(detector="scrfd", weights=str(weights_folder)), 1)
     faces = scrfd.detect([two_people], scrfd.min_score)[0]
-    assert arcface.embed(two_people, faces).shape == (2, 512)
+    assert arcface.embed(arcface.align(two_people, faces)).shape == (2, 512)
 
 
 def test_similarity_is_exact_where_one_exists_and_never_mirrors():

@@ -48,10 +48,13 @@ class BrightnessEmbedder:
     def __init__(self) -> None:
         self.warnings: list[str] = []
 
-    def embed(self, picture: np.ndarray, faces: Detections) -> np.ndarray:
+    def align(self, picture: np.ndarray, faces: Detections) -> np.ndarray:
         x1, y1, x2, y2 = faces.boxes[0].astype(int)
-        bright = float(picture[y1:y2, x1:x2].mean()) / 255
-        return np.array([[bright, 1 - bright]], np.float32)
+        return cv2.resize(picture[y1:y2, x1:x2], (8, 8), interpolation=cv2.INTER_AREA)[None]
+
+    def embed(self, chips: np.ndarray) -> np.ndarray:
+        bright = chips.mean(axis=(1, 2, 3)) / 255
+        return np.stack([bright, 1 - bright], axis=1).astype(np.float32)
 
 
 def spooled(folder, pictures: dict[int, np.ndarray]) -> Samples:

@@ -19,6 +19,9 @@ _NEVER = 1e6
 
 _AVERAGED = 0.88
 
+_ROWS = 1024  # embeddings compared with all others at a time
+_SLACK = 1e-3  # of distance: products in single precision are not exact
+
 
 def track_threshold(face_threshold: float) -> float:
     """Distance at which two tracks are two persons, from that of two single faces.
@@ -82,27 +85,58 @@ def cluster(
 def _groups(
     tracks: pd.DataFrame, embeddings: npt.NDArray[np.float32], threshold: float
 ) -> npt.NDArray[np.int64]:
-    """Cluster number of every track."""
+    """Cluster number of every track.
+
+    Clusters are joined while their average distance is within the threshold, and then at least one
+    pair of their tracks is: no cluster reaches beyond the tracks that chains of such pairs
+    connect. Each of these parts is clustered for itself, which gives the same clusters and needs
+    memory for the pairs of the largest part, not of the whole show.
+    """
+    groups = np.arange(len(tracks))  # a track that cannot be compared stays alone
+    known = np.flatnonzero(np.isfinite(embeddings).all(axis=1))
+    part = _connected(embeddings[known], threshold)
+    for _, members in pd.Series(known).groupby(part):
+        inside = members.to_numpy()
+        joined = _average_linkage(tracks.iloc[inside], embeddings[inside], threshold)
+        groups[inside] = inside[joined]
+    numbers: npt.NDArray[np.int64] = np.unique(groups, return_inverse=True)[1]
+    return numbers
+
+
+def _connected(embeddings: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[np.int64]:
+    """Number of the part each embedding belongs to; pairs within the threshold share a part."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    count = len(embeddings)
+    part = np.arange(count)
+    squares = (embeddings**2).sum(axis=1)
+    limit = (threshold + _SLACK) ** 2
+    for start in range(0, count, _ROWS):
+        rows = slice(start, start + _ROWS)
+        products = embeddings[rows] @ embeddings[start:].T
+        near = squares[rows, None] + squares[None, start:] - 2 * products <= limit
+        i, j = np.nonzero(near)
+        edges = (np.ones(len(i), bool), (part[start + i], part[start + j]))
+        part = connected_components(coo_array(edges, shape=(count, count)), directed=False)[1][part]
+    return part
+
+
+def _average_linkage(
+    tracks: pd.DataFrame, embeddings: npt.NDArray[np.float32], threshold: float
+) -> npt.NDArray[np.int64]:
+    """For every track, the first track of its cluster."""
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import pdist
 
-    count = len(tracks)
-    known = np.flatnonzero(np.isfinite(embeddings).all(axis=1))
-    groups = np.empty(count, np.int64)
-    used = 0
-    if len(known) >= 2:
-        distances = pdist(embeddings[known].astype(np.float64))
-        together = _seen_together(tracks.iloc[known])
-        distances[_condensed(together, len(known))] = _NEVER
-        found = fcluster(linkage(distances, "average"), threshold, "distance") - 1
-        groups[known] = found
-        used = int(found.max()) + 1
-    elif len(known) == 1:
-        groups[known] = 0
-        used = 1
-    unknown = np.setdiff1d(np.arange(count), known)
-    groups[unknown] = used + np.arange(len(unknown))
-    return groups
+    if len(tracks) == 1:
+        return np.zeros(1, np.int64)
+    distances = pdist(embeddings.astype(np.float64))
+    distances[_condensed(_seen_together(tracks), len(tracks))] = _NEVER
+    found = fcluster(linkage(distances, "average"), threshold, "distance")
+    _, first, inverse = np.unique(found, return_index=True, return_inverse=True)
+    earliest: npt.NDArray[np.int64] = first[inverse]
+    return earliest
 
 
 def _seen_together(tracks: pd.DataFrame) -> npt.NDArray[np.int64]:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from caer_data import tables
+from caer_data.build import people as people_stage
 from caer_data.build.people import cluster, track_threshold
 
 
@@ -89,3 +90,18 @@ def test_no_tracks_no_people():
     labelled, people = cluster("s", tables.empty(tables.TRACKS), np.zeros((0, 8), np.float32), 0.5)
     assert labelled.empty
     assert people.empty
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_clustering_by_connected_parts_equals_clustering_at_once(seed, monkeypatch):
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(12, 8)) * 0.5
+    vectors = (centres[rng.integers(0, 12, 200)] + rng.normal(size=(200, 8)) * 0.09).astype("f4")
+    tracks = tracks_of(*((f"v-{n // 2}", 20 * (n % 2), 50) for n in range(200)))  # pairs overlap
+    monkeypatch.setattr(people_stage, "_ROWS", 32)
+    parts = people_stage._connected(vectors, 0.5)
+    assert 1 < len(np.unique(parts)) < 40
+    labelled, _ = cluster("s", tracks, vectors, 0.5)
+    at_once = people_stage._average_linkage(tracks, vectors, 0.5)
+    same = labelled["person_id"].to_numpy()[:, None] == labelled["person_id"].to_numpy()
+    np.testing.assert_array_equal(same, at_once[:, None] == at_once)

@@ -182,7 +182,10 @@ class _Run:
                 bar.advance(1, item.video_id)
         ordered = video_stage.mark_duplicates([described[item.video_id] for item in found])
         self.rows = {d.row["video_id"]: d.row for d in ordered}
-        threads = max(1, (os.cpu_count() or 1) // self.workers)
+        good = [(d, d.info) for d in ordered if d.info is not None and d.row["status"] == "ok"]
+        # by the videos there are, not by those left to do: results must not depend on a stop
+        side_by_side = max(1, min(self.workers, len(good)))
+        threads = max(1, (os.cpu_count() or 1) // side_by_side)
         return [
             _Video(
                 d.row,
@@ -190,15 +193,14 @@ class _Run:
                     path=d.path,
                     video_id=d.row["video_id"],
                     sha256=d.row["sha256"],
-                    info=d.info,
+                    info=info,
                     recipe=self.recipe,
                     work=self._work,
                     threads=threads,
                     imported=self.imported.get(d.row["video_id"], Imported()),
                 ),
             )
-            for d in ordered
-            if d.info is not None and d.row["status"] == "ok"
+            for d, info in good
         ]
 
     def _analyse(self, videos: list[_Video]) -> list[_Video]:

@@ -16,6 +16,12 @@ from caer_data.benchmark.results import Entry, spread, table
 from caer_data.benchmark.run import Result
 from caer_data.files import write_text
 
+DARK: Final = "#08306b"
+"""Text on light cells, which stay light in a dark page."""
+
+WIDE: Final = 300
+"""Pixels from which on an example has a row of its own."""
+
 FIGURES: Final = {"war": "WAR", "uar": "UAR", "macro_f1": "macro-F1"}
 
 
@@ -90,7 +96,8 @@ def _comparison(entries: Sequence[Entry]) -> Markup:
                 color = pages.COLOURS[4]
                 axes.plot(entry.paper, place, "D", color=color, mfc="none", label="the paper's")
         axes.set_yticks(places, [entry.label for entry in entries])
-        axes.set_xlim(0, 100)
+        axes.set_xlim(0, 102)
+        axes.set_ylim(-0.6, len(entries) - 0.4)
         axes.set_xlabel("accuracy on test, %")
         axes.grid(axis="x", alpha=0.25)
         known = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
@@ -181,7 +188,7 @@ def _confusion(entry: Entry) -> Markup:
     with pages.figure(4.8, 4.4) as (figure, axes):
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         for (i, j), count in np.ndenumerate(counts):
-            color = "white" if shares[i, j] > 0.5 else pages.COLOURS[0]
+            color = "white" if shares[i, j] > 0.5 else DARK
             text = f"{count}\n{shares[i, j]:.0%}" if count else "·"
             axes.text(j, i, text, ha="center", va="center", color=color, size=9)
         axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
@@ -223,22 +230,26 @@ def _attention(examples: Sequence[Example], classes: Sequence[str]) -> Markup:
         Markup("<h3>Attention</h3>"),
         pages.paragraph(
             "The surest right and wrong answers on test. Frames above, attention below: blue is "
-            "none, green what an even map has, red twice that or more. Left as in training, right "
+            "none, green what an even map has, red twice that or more. First as in training, then "
             "the same weights with the face not hidden.",
             "note",
         ),
     ]
-    for example in examples:
-        said, label = classes[example.predicted], classes[example.sample.label]
-        verdict = f"right: {label}" if example.correct else f"wrong: {label}, taken for {said}"
-        caption = f"{example.sample.sample_id}: {verdict} ({example.probability:.0%})"
-        parts.append(
-            Markup(
-                '<figure><figcaption>{}</figcaption><div class="plots">{}{}</div></figure>'
-            ).format(
-                caption,
-                pages.picture(example.hidden, f"attention, face hidden, {label}"),
-                pages.picture(example.shown, f"attention, face not hidden, {label}"),
-            )
-        )
+    figures = Markup("").join(_example(example, classes) for example in examples)
+    # clips fill a row with their frames; pictures leave room for others beside them
+    wide = any(example.hidden.shape[1] > WIDE for example in examples)
+    parts.append(figures if wide else Markup('<div class="plots">{}</div>').format(figures))
     return Markup("").join(parts)
+
+
+def _example(example: Example, classes: Sequence[str]) -> Markup:
+    said, label = classes[example.predicted], classes[example.sample.label]
+    verdict = f"right: {label}" if example.correct else f"wrong: {label}, taken for {said}"
+    pictures = (
+        pages.picture(example.hidden, f"attention, face hidden, {label}"),
+        pages.picture(example.shown, f"attention, face not hidden, {label}"),
+    )
+    return Markup("<figure>{}<figcaption>{}</figcaption></figure>").format(
+        Markup(" ").join(pictures),
+        f"{example.sample.sample_id}: {verdict} ({example.probability:.0%})",
+    )

@@ -95,7 +95,7 @@ def make(
 
 
 def make_ordered(
-    train: int = 320, validation: int = 60, test: int = 200, frames: int = 8, seed: int = 0
+    train: int = 240, validation: int = 60, test: int = 200, frames: int = 8, seed: int = 0
 ) -> Planted:
     """Generate clips of kind `face` whose label only the order of the frames tells."""
     n = train + validation + test
@@ -157,7 +157,7 @@ def ordered_recipe(model: str) -> ModelRecipe:
     changes = {
         "name": f"{model}-made-up-order",
         "input": {"frame": (28, 36), "crop": (24, 32), "stride": 1},
-        "train": {"epochs": 5, "lr_step_epochs": 4},
+        "train": {"epochs": 3, "lr_step_epochs": 2},
     }
     return vary(recipe(model), changes)
 

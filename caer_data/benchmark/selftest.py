@@ -234,7 +234,7 @@ def _right(bench: Bench, recipe: ModelRecipe, store: Store) -> Shares:
 
 
 def _percent(hits: Shares, best: float) -> str:
-    return f"{hits.mean():.1%} (at most {best:.0%})"
+    return f"{hits.mean():.1%} (best {best:.0%})"
 
 
 def statements(found: SelfTest) -> pd.DataFrame:
@@ -249,7 +249,10 @@ def as_text(found: SelfTest, draw: Callable[[pd.DataFrame, str], str]) -> str:
     """The tables for the terminal; `draw` turns a frame with a title into text."""
     return "\n".join(
         [
-            draw(found.accuracy, "Accuracy on made-up test clips, by what carries the label"),
+            draw(
+                found.accuracy,
+                "Accuracy by what carries the label (best: what can be known)",
+            ),
             draw(statements(found), "Statements"),
         ]
     )

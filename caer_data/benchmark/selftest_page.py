@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from markupsafe import Markup
 
 from caer_data import pages
 from caer_data.benchmark.planted import KINDS, Planted
 from caer_data.benchmark.selftest import SelfTest, statements
+from caer_data.emotions import EMOTIONS
 
 SHOWN: Final = 6
 LARGER: Final = 2
@@ -21,7 +23,7 @@ def sections(found: SelfTest) -> list[pages.Section]:
     tables = [
         pages.paragraph(verdict),
         pages.table(statements(found)),
-        Markup("<h3>Accuracy by what carries the label</h3>"),
+        Markup("<h3>Accuracy by what carries the label (best: what can be known)</h3>"),
         pages.table(found.accuracy),
     ]
     clips = [_strip(found.clips, kind) for kind in KINDS]
@@ -39,8 +41,14 @@ def sections(found: SelfTest) -> list[pages.Section]:
 def _strip(clips: Planted, kind: str) -> Markup:
     """Some clips of a kind side by side, with a caption."""
     chosen = np.flatnonzero(clips.kinds == KINDS.index(kind))[:SHOWN]
-    shown = np.hstack([clips.frames[i, 0] for i in chosen])[:, :, ::-1]
-    large = np.ascontiguousarray(shown.repeat(LARGER, 0).repeat(LARGER, 1))
+    pictures = [
+        pages.picture(_large(clips.frames[i, 0]), EMOTIONS[clips.labels[i]], quality=92)
+        for i in chosen
+    ]
     return Markup("<figure>{}<figcaption>{}</figcaption></figure>").format(
-        pages.picture(large, f"{kind} clips", quality=92), f"{kind} clips"
+        Markup(" ").join(pictures), f"{kind} clips"
     )
+
+
+def _large(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    return np.ascontiguousarray(picture[:, :, ::-1].repeat(LARGER, 0).repeat(LARGER, 1))

@@ -63,7 +63,7 @@ def _results(entries: Sequence[Entry]) -> pages.Section:
         ),
         _comparison(entries) if len(entries) > 1 else "",
         Markup("<h3>Recall by class, %</h3>"),
-        pages.table(pd.DataFrame([{"": entry.label, **_recalls(entry)} for entry in entries])),
+        pages.table(pd.DataFrame([{"": entry.title, **_recalls(entry)} for entry in entries])),
     ]
     return pages.Section("Results", Markup("").join(parts))
 
@@ -95,7 +95,7 @@ def _comparison(entries: Sequence[Entry]) -> Markup:
             if entry.paper is not None:
                 color = pages.COLOURS[4]
                 axes.plot(entry.paper, place, "D", color=color, mfc="none", label="the paper's")
-        axes.set_yticks(places, [entry.label for entry in entries])
+        axes.set_yticks(places, [entry.title for entry in entries])
         axes.set_xlim(0, 102)
         axes.set_ylim(-0.6, len(entries) - 0.4)
         axes.set_xlabel("accuracy on test, %")

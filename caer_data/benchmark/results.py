@@ -47,6 +47,11 @@ class Entry:
     test: str = ""
 
     @property
+    def title(self) -> str:
+        """The label, with the other data that the figures are of."""
+        return f"{self.label}, tested on {self.test}" if self.test else self.label
+
+    @property
     def tests(self) -> list[Result]:
         """The figures of each run on the data that this row is about."""
         return [run["also_tested"][self.test] if self.test else run for run in self.runs]

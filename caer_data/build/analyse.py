@@ -25,7 +25,7 @@ from caer_data.errors import CaerError
 from caer_data.media.decode import frames
 from caer_data.media.probe import VideoInfo
 
-SHOTS_VERSION = 2
+SHOTS_VERSION = 3
 FACES_VERSION = 3
 
 _PROGRESS_EVERY = 100  # frames

@@ -39,15 +39,37 @@ _STABLE: Final = 2.0
 _SAME: Final = 0.08
 """Unlikeness below which two frames show the same picture."""
 
+_WEAK: Final = 0.2
+"""Unlikeness below which a proposed cut must stand out clearly from its neighbours."""
+
 _UNLIKE: Final = 0.3
 """Unlikeness from which a frame can be a cut by structure alone."""
 
 _RATIO: Final = 2.5
 """How many times the mean of its neighbours' the unlikeness of such a frame must be."""
 
+_STANDS_OUT: Final = 3.5
+"""How many times that must be without a shift: in motion, a shift fits some frames and not others.
+"""
+
+_CLEARLY: Final = 6.0
+"""How many times is enough with a shift: the camera shakes."""
+
+_RETURNED: Final = 0.25
+"""Unlikeness below which a picture has come back, as a share of that across the cut."""
+
 _NEIGHBOURS: Final = 2
 _BLEND_RESIDUAL: Final = 0.2
 """Largest share of the change that a weighted mean of two frames may leave unexplained."""
+
+_KEPT: Final = 0.35
+"""Share of the detail that may stay in its place across a cut; chance alone keeps 0.1 to 0.2."""
+
+_FAINT: Final = 4.0
+_BLACK: Final = 8.0
+_LEAST_DETAIL: Final = 20
+"""Detail: steps between neighbouring pixels of this many grey values at least, not in the dark, and
+so many of them."""
 
 _LONGEST_FLASH: Final = 12
 
@@ -78,10 +100,17 @@ class Thumbnail:
 
 
 @dataclass(frozen=True)
-class _Frame:
-    thumbnail: Thumbnail
+class _Change:
     change: float
     """Unlikeness to the frame before."""
+
+    unmoved: float
+    """The same without a shift."""
+
+
+@dataclass(frozen=True)
+class _Frame(_Change):
+    thumbnail: Thumbnail
 
 
 @dataclass(frozen=True)
@@ -115,10 +144,18 @@ class Refined:
         """Take the next picture; cuts come out some frames late."""
         self._proposed.update(self._proposals.push(index, picture))
         thumbnail = thumbnail_of(picture)
-        change = unlikeness(self._frames[-1].thumbnail, thumbnail) if self._frames else 0.0
-        self._frames.append(_Frame(thumbnail, change))
+        change = unmoved = 0.0
+        if self._frames:
+            before = self._frames[-1].thumbnail
+            change, unmoved = unlikeness(before, thumbnail), plain_unlikeness(before, thumbnail)
+        self._frames.append(_Frame(change, unmoved, thumbnail))
         self._count += 1
         return self._decide(self._count - self._flash - _NEIGHBOURS)
+
+    @property
+    def latest(self) -> Thumbnail:
+        """Thumbnail of the picture taken last."""
+        return self._frames[-1].thumbnail
 
     def finish(self) -> list[int]:
         """Decide on the last frames."""
@@ -149,29 +186,44 @@ class Refined:
 
     def _cut_at(self, index: int) -> _Cut | None:
         change = self._change(index)
-        proposed = index in self._proposed and change >= _SAME
-        if proposed or self._stands_out(index):
+        if self._believed(index) if index in self._proposed else self._stands_out(index):
             return _Cut(index, change) if self._stays_away(index) else None
         return self._blended_cut(index)
 
+    def _believed(self, index: int) -> bool:
+        """Whether the structure does not speak against a proposed cut."""
+        frame = self._at(index)
+        least = _CLEARLY * self._usual(index).change if frame.change < _WEAK else 0.0
+        return frame.change >= max(_SAME, least)
+
     def _stands_out(self, index: int) -> bool:
-        change = self._change(index)
-        if change < _UNLIKE:
-            return False
+        frame, usual = self._at(index), self._usual(index)
+        return frame.change >= max(_UNLIKE, _RATIO * usual.change) and (
+            frame.change >= _CLEARLY * usual.change or frame.unmoved >= _STANDS_OUT * usual.unmoved
+        )
+
+    def _usual(self, index: int) -> _Change:
+        """Mean change of the neighbours."""
         around = [
-            self._change(index + step)
+            self._at(index + step)
             for step in range(-_NEIGHBOURS, _NEIGHBOURS + 1)
             if step and 1 <= index + step < self._count
         ]
-        return not around or change >= _RATIO * sum(around) / len(around)
+        count = max(1, len(around))
+        return _Change(
+            sum(f.change for f in around) / count, sum(f.unmoved for f in around) / count
+        )
 
     def _stays_away(self, index: int) -> bool:
         """Whether neither side's picture is seen on the other side a few frames on."""
         before, after = self._thumbnail(index - 1), self._thumbnail(index)
+        if only_partly_changed(before, after):
+            return False
+        same = max(_SAME, self._change(index) * _RETURNED)
         later = range(index + 1, min(index + self._flash, self._count))
-        earlier = range(index - 2, max(index - 2 - self._flash, -1), -1)
-        return all(unlikeness(before, self._thumbnail(i)) >= _SAME for i in later) and all(
-            unlikeness(self._thumbnail(i), after) >= _SAME for i in earlier
+        earlier = range(index - 2, max(index - 1 - self._flash, -1), -1)
+        return all(unlikeness(before, self._thumbnail(i)) >= same for i in later) and all(
+            unlikeness(self._thumbnail(i), after) >= same for i in earlier
         )
 
     def _blended_cut(self, index: int) -> _Cut | None:
@@ -211,7 +263,7 @@ def thumbnail_of(picture: npt.NDArray[np.uint8]) -> Thumbnail:
 
 def unlikeness(one: Thumbnail, other: Thumbnail) -> float:
     """One minus the stabilised correlation at the best small shift: 0 same picture, 1 unlike."""
-    lowest = _unlike(one, other)
+    lowest = plain_unlikeness(one, other)
     if lowest < _SAME:
         return lowest
     right, down = _SHIFT
@@ -220,7 +272,24 @@ def unlikeness(one: Thumbnail, other: Thumbnail) -> float:
     _, _, _, (x, y) = cv2.minMaxLoc(np.nan_to_num(scores))
     height, width = centre.shape
     moved = one.grey[y : y + height, x : x + width]
-    return min(lowest, _unlike(_thumbnail(moved), _thumbnail(centre)))
+    return min(lowest, plain_unlikeness(_thumbnail(moved), _thumbnail(centre)))
+
+
+def only_partly_changed(one: Thumbnail, other: Thumbnail) -> bool:
+    """Whether much of the detail is still there, in its place: a title or an inset came up."""
+    contrast = math.sqrt(max(one.variance, other.variance))
+    edge = max(_FAINT, contrast / 4)
+    detail = np.maximum(_gradient(one.grey), _gradient(other.grey)) > edge
+    detail &= np.maximum(one.grey, other.grey) > _BLACK  # the rims of black bars always stay
+    if np.count_nonzero(detail) < _LEAST_DETAIL:
+        return False
+    kept = np.abs(one.grey - other.grey)[detail] < edge / 2
+    return float(kept.mean()) > _KEPT
+
+
+def _gradient(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    across = np.abs(np.diff(grey, axis=1, append=grey[:, -1:]))
+    return across + np.abs(np.diff(grey, axis=0, append=grey[-1:]))
 
 
 def _thumbnail(grey: npt.NDArray[np.float32]) -> Thumbnail:
@@ -229,7 +298,8 @@ def _thumbnail(grey: npt.NDArray[np.float32]) -> Thumbnail:
     return Thumbnail(grey, mean, centred, float(centred @ centred) / centred.size)
 
 
-def _unlike(one: Thumbnail, other: Thumbnail) -> float:
+def plain_unlikeness(one: Thumbnail, other: Thumbnail) -> float:
+    """Unlikeness without a shift, which is never smaller than `unlikeness`."""
     if max(one.variance, other.variance) < _STABLE:
         return abs(one.mean - other.mean) / 255
     both = float(one.centred @ other.centred) / one.centred.size

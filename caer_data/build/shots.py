@@ -29,6 +29,7 @@ from scenedetect.detectors import (
 
 from caer_data import recipe
 from caer_data.build.shot_dfd import DisplacedFrameDifference
+from caer_data.build.shot_gradual import WithGradual
 from caer_data.build.shot_refine import BoundaryFinder, Refined
 from caer_data.build.shot_transnet import TransNet
 from caer_data.media.decode import DecodedFrame
@@ -151,7 +152,8 @@ def _finder(settings: recipe.Shots, info: VideoInfo) -> BoundaryFinder:
     # Fades have no structure to compare, so they are left as PySceneDetect finds them.
     if settings.refine and settings.detector != "threshold":
         detector = make(**{threshold: limit, "min_scene_len": 0})
-        return Refined(SceneDetect(detector, size), settings.min_frames)
+        refined = Refined(SceneDetect(detector, size), settings.min_frames)
+        return WithGradual(refined, settings.min_frames) if settings.gradual else refined
     return SceneDetect(make(**{threshold: limit, "min_scene_len": settings.min_frames}), size)
 
 

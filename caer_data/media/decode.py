@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,9 +35,11 @@ _TURNS: Final = {
     270: cv2.ROTATE_90_COUNTERCLOCKWISE,
 }
 # Luma weights of red and blue by AVColorSpace (ITU-T H.273, table 4)
-_WEIGHTS: Final = {1: (0.2126, 0.0722), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
 _WEIGHTS_601: Final = (0.299, 0.114)
+_WEIGHTS_709: Final = (0.2126, 0.0722)
+_WEIGHTS: Final = {1: _WEIGHTS_709, 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
 _UNSPECIFIED: Final = 2
+_HD_HEIGHT: Final = 720
 _FULL_RANGE: Final = 2
 _ERRORS_IN_A_ROW: Final = 100
 THREADS: Final = 3
@@ -95,17 +98,28 @@ class DecodedFrame:
     raw: Any
     info: VideoInfo
 
-    def small(self, width: int, height: int) -> Picture:
-        """The displayed picture, upright, at exactly this size: BGR, (height, width, 3)."""
-        turn = self.info.rotation
-        size = (height, width) if turn in (90, 270) else (width, height)
-        picture = _to_bgr(self.raw, size)
-        return np.asarray(cv2.rotate(picture, _TURNS[turn])) if turn else picture
-
     def picture(self, max_side: int | None = None) -> Picture:
         """The displayed picture, upright, its longer side at most `max_side` pixels: BGR."""
         width, height = fitted(self.info.width, self.info.height, max_side)
-        return self.small(width, height)
+        hd = self.raw.height >= _HD_HEIGHT  # players take untagged HD as BT.709
+        return self._shown(width, height, cv2.INTER_LINEAR, _WEIGHTS_709 if hd else _WEIGHTS_601)
+
+    def small(self, width: int, height: int) -> Picture:
+        """The picture, upright, at exactly this size, for comparing frames: BGR.
+
+        But for rounding it is what `cv2.VideoCapture` and `cv2.resize` make of the frame, so that
+        PySceneDetect's detectors find here what they find there: the nearest colour sample counts,
+        and untagged video is taken as BT.601.
+        """
+        return self._shown(width, height, cv2.INTER_NEAREST_EXACT, _WEIGHTS_601)
+
+    def _shown(
+        self, width: int, height: int, chroma: int, untagged: tuple[float, float]
+    ) -> Picture:
+        turn = self.info.rotation
+        size = (height, width) if turn in (90, 270) else (width, height)
+        picture = _to_bgr(self.raw, size, chroma, untagged)
+        return np.asarray(cv2.rotate(picture, _TURNS[turn])) if turn else picture
 
 
 def fitted(width: int, height: int, max_side: int | None) -> tuple[int, int]:
@@ -216,17 +230,18 @@ def read_frames(path: Path, info: VideoInfo, wanted: Sequence[int]) -> dict[int,
     return found
 
 
-def _to_bgr(raw: Any, size: tuple[int, int]) -> Picture:
+def _to_bgr(raw: Any, size: tuple[int, int], chroma: int, untagged: tuple[float, float]) -> Picture:
     depth = _PLANAR.get(raw.format.name)
     if depth is None:
         # Rare formats (grey, packed, RGB): FFmpeg converts the whole frame.
         full = raw.reformat(format="bgr24").to_ndarray()
         return np.asarray(cv2.resize(full, size, interpolation=cv2.INTER_AREA))
-    planes = [
-        cv2.resize(_plane(raw, i, depth), size, interpolation=cv2.INTER_LINEAR) for i in range(3)
+    luma, *colours = [
+        cv2.resize(_plane(raw, number, depth), size, interpolation=interpolation)
+        for number, interpolation in enumerate((cv2.INTER_LINEAR, chroma, chroma))
     ]
-    merged = cv2.merge(planes)
-    return np.asarray(cv2.transform(merged, _matrix(raw)))
+    scaled, matrix = _conversion(raw, untagged)
+    return np.asarray(cv2.transform(cv2.merge([cv2.LUT(luma, scaled), *colours]), matrix))
 
 
 def _plane(raw: Any, number: int, depth: int) -> npt.NDArray[Any]:
@@ -238,25 +253,33 @@ def _plane(raw: Any, number: int, depth: int) -> npt.NDArray[Any]:
     return view if depth == 8 else np.right_shift(view, depth - 8).astype(np.uint8)
 
 
-def _matrix(raw: Any) -> npt.NDArray[np.float32]:
-    """3x4 matrix from Y, Cb, Cr to B, G, R by ITU-T H.273, equations 11 to 61."""
-    space = raw.colorspace
-    if space == _UNSPECIFIED and raw.height >= 720:
-        space = 1  # players take untagged HD as BT.709
-    red, blue = _WEIGHTS.get(space, _WEIGHTS_601)
-    green = 1 - red - blue
+def _conversion(
+    raw: Any, untagged: tuple[float, float]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """Table that scales Y, and 3x4 matrix from scaled Y, Cb, Cr to B, G, R.
+
+    ITU-T H.273, equations 11 to 61. Y is rounded by itself, as FFmpeg does, so that grey in light
+    and shade has one hue: else rounding gives black and white films hues at random.
+    """
+    weights = untagged if raw.colorspace == _UNSPECIFIED else _WEIGHTS.get(raw.colorspace)
     full = raw.color_range == _FULL_RANGE or raw.format.name.startswith("yuvj")
+    return _conversion_of(weights or _WEIGHTS_601, full)
+
+
+@cache
+def _conversion_of(
+    weights: tuple[float, float], full: bool
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    red, blue = weights
+    green = 1 - red - blue
     luma, chroma, black = (1.0, 1.0, 0.0) if full else (255 / 219, 255 / 224, 16.0)
-    matrix = np.array(
+    scaled = np.clip((np.arange(256) - black) * luma, 0, 255).astype(np.uint8)
+    colours = chroma * np.array(
         [
-            [luma, 2 * (1 - blue) * chroma, 0],
-            [
-                luma,
-                -2 * blue * (1 - blue) / green * chroma,
-                -2 * red * (1 - red) / green * chroma,
-            ],
-            [luma, 0, 2 * (1 - red) * chroma],
+            [2 * (1 - blue), 0],
+            [-2 * blue * (1 - blue) / green, -2 * red * (1 - red) / green],
+            [0, 2 * (1 - red)],
         ]
     )
-    shift = -matrix @ np.array([black, 128, 128])
-    return np.hstack([matrix, shift[:, None]]).astype(np.float32)
+    shift = -128 * colours.sum(axis=1)
+    return scaled, np.column_stack([np.ones(3), colours, shift]).astype(np.float32)

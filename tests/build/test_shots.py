@@ -5,7 +5,7 @@ import json
 import sys
 import tracemalloc
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 import stress_shots
-from scenedetect import FrameTimecode
+from scenedetect import FrameTimecode, SceneManager, open_video
 from scenedetect.detectors import AdaptiveDetector, ContentDetector
 
 from caer_data import tables
@@ -137,6 +137,50 @@ def test_without_refining_the_cuts_are_those_of_pyscenedetect(
     assert cuts(pictures, settings) == [cut for cut in theirs if cut <= len(pictures) - 5]
 
 
+@pytest.mark.parametrize(("width", "height"), [(1280, 720), (480, 848)])
+def test_without_refining_a_file_has_the_cuts_that_pyscenedetect_finds(
+    tmp_path: Path, width: int, height: int
+) -> None:
+    pictures = [
+        cv2.resize(picture, (width, height))
+        for kind in ("plain", "grey", "flash")
+        for picture in stress_shots.film(kind, seed=13, shots=3)[0]
+    ]
+    path = stress_shots.write(tmp_path / "film.mp4", pictures)
+    manager = SceneManager()
+    manager.add_detector(AdaptiveDetector(min_scene_len=5))
+    manager.detect_scenes(open_video(str(path), backend="opencv"))
+    theirs = [start.frame_num for start, _ in manager.get_scene_list()][1:]
+    assert len(theirs) >= 8
+    assert of_video(path, Shots(refine=False)) == theirs
+
+
+def test_a_shot_of_few_frames_between_two_alike_is_found() -> None:
+    pictures, (first, *_) = stress_shots.film("plain", seed=14, shots=2)
+    around, between = pictures[:first], pictures[first : first + 5]
+    assert cuts([*around, *between, *around], Shots()) == [first, first + 5]
+
+
+@pytest.mark.parametrize("fading", [1, 4], ids=["pops-up", "fades-in"])
+def test_a_title_is_not_a_cut(fading: int) -> None:
+    pictures, _ = stress_shots.film("plain", seed=15, shots=1)
+    pictures = [pictures[0]] * 30
+    for number in range(12, 30):
+        card = pictures[number].copy()
+        cv2.rectangle(card, (20, 50), (236, 100), (20, 20, 160), -1)
+        cv2.putText(card, "NEW SERIES", (36, 84), cv2.FONT_HERSHEY_DUPLEX, 0.9, (255,) * 3, 2)
+        share = min(1.0, (number - 11) / fading)
+        pictures[number] = cv2.addWeighted(card, share, pictures[number], 1 - share, 0)
+    assert cuts(pictures, Shots()) == []
+
+
+def test_a_flash_that_fades_away_is_not_a_cut() -> None:
+    pictures, _ = stress_shots.film("plain", seed=16, shots=1)
+    for number, light in enumerate((255, 170, 85), 10):
+        pictures[number] = cv2.add(pictures[number], np.full((144, 256, 3), light, np.uint8))
+    assert cuts(pictures, Shots()) == []
+
+
 @pytest.mark.parametrize("settings", [Shots(), Shots(refine=False), Shots(detector="dfd")], ids=str)
 def test_shots_cover_all_frames_without_gaps(settings: Shots) -> None:
     pictures, _ = stress_shots.film("fast", seed=6, shots=8)
@@ -220,12 +264,12 @@ def test_memory_does_not_grow_with_the_length() -> None:
 
 @pytest.mark.parametrize(
     ("width", "height", "expected"),
-    [(1920, 1080, (256, 144)), (256, 144, (256, 144)), (64, 36, (64, 36)), (720, 1280, (256, 455))],
+    [(1920, 1080, (256, 144)), (256, 144, (256, 144)), (64, 36, (64, 36)), (720, 1280, (144, 256))],
 )
 def test_pictures_are_compared_small(width: int, height: int, expected: tuple[int, int]) -> None:
-    from dataclasses import replace
-
-    assert analysis_size(replace(INFO, width=width, height=height), 256) == expected
+    stored = replace(INFO, stored_width=width, stored_height=height)
+    assert analysis_size(stored, 256) == expected
+    assert analysis_size(replace(stored, rotation=90), 256) == expected[::-1]
 
 
 def test_unlikeness_sees_structure_not_light_nor_small_shifts() -> None:

@@ -71,7 +71,8 @@ def write(path: Path, frames: list[Picture], crf: int = 23, fps: int = 25) -> Pa
     """Encode a film as H.264, as it might be found."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=fps)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
         stream.options = {"crf": str(crf), "preset": "veryfast"}
         for picture in frames:
             frame = av.VideoFrame.from_ndarray(picture, format="bgr24")

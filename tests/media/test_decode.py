@@ -6,9 +6,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+import cv2
 import numbered_video as numbered
 import numpy as np
 import pytest
+import stress_shots
 
 from caer_data.errors import CaerError
 from caer_data.media.decode import fitted, frames, read_frames
@@ -148,9 +150,28 @@ def test_colours_are_those_that_were_filmed(pixels: str, range_: int, space: int
     if space not in (0, 2):
         frame.colorspace = space
     frame.color_range = range_
-    bgr = decode._to_bgr(frame, (160, 32))
+    bgr = decode._to_bgr(frame, (160, 32), cv2.INTER_LINEAR, decode._WEIGHTS_601)
     centres = bgr[16, 16::32, ::-1].astype(int)
     assert np.abs(centres - rgb[16, 16::32].astype(int)).max() <= 4
+
+
+@pytest.mark.parametrize("space", [None, 1, 5], ids=["untagged", "bt709", "bt601"])
+def test_small_pictures_are_those_of_opencv(tmp_path: Path, space: int | None) -> None:
+    photograph = cv2.resize(stress_shots.photographs()[0], (1280, 720))
+    path = tmp_path / "hd.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
+        if space:
+            stream.codec_context.colorspace = space
+        frame = av.VideoFrame.from_ndarray(photograph, format="bgr24")
+        container.mux([*stream.encode(frame), *stream.encode()])
+    _, theirs = cv2.VideoCapture(str(path)).read()
+    theirs = cv2.resize(theirs, (256, 144), interpolation=cv2.INTER_LINEAR)
+    ours = next(iter(frames(path, probe(path)))).small(256, 144)
+    difference = theirs.astype(int) - ours
+    assert np.abs(difference).max() <= 8, "whiter than white is clipped before, not after"
+    assert np.abs(difference.mean(axis=(0, 1))).max() <= 1.2, "FFmpeg rounds green down twice"
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def load_weights(
         if theirs != ours:
             raise CaerError(
                 f"{path}: was trained with {_difference(part, theirs, ours)}; give the recipe it "
-                "was trained with"
+                "was trained with (recipe.yaml beside it)"
             )
     wanted = model.state_dict()
     wrong = sorted(

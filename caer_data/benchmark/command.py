@@ -78,6 +78,14 @@ if TYPE_CHECKING:
     help="Find faces where the release has no boxes.",
 )
 @click.option(
+    "--most-left-out",
+    type=click.FloatRange(0, 1),
+    default=0.05,
+    show_default=True,
+    metavar="SHARE",
+    help="Stop where more of a split cannot be used.",
+)
+@click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
@@ -131,8 +139,9 @@ def command(reporter: Reporter, **options: Any) -> int:
     fabric = start(options["device"], options["devices"], options["nodes"])
     if not fabric.is_global_zero:
         reporter = Reporter("quiet")
-    if fabric.is_global_zero and options["output"].is_dir():
-        remove_leftovers(options["output"])
+    for folder in (options["output"], options["store_folder"]):
+        if fabric.is_global_zero and folder is not None and folder.is_dir():
+            remove_leftovers(folder)
     bench = Bench(options["output"], range(options["seeds"]), fabric, reporter)
     if options["self_test"]:
         return _self_test(bench)
@@ -159,6 +168,7 @@ def _benchmark(bench: Bench, options: dict[str, Any]) -> None:
                 wanted,
                 store_folder,
                 faces=faces,
+                most_left_out=options["most_left_out"],
                 fabric=bench.fabric,
                 reporter=bench.reporter,
             )

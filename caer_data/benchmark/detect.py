@@ -94,9 +94,10 @@ def _detect(path: Path, chunk: Sequence[Sample], faces: Faces) -> None:
 def _work(sample: Sample, rows: list[list[float]]) -> Work:
     followed = follow(np.array(rows, np.float32).reshape(-1, 5))
     if len(sample.boxes):
-        return Work(sample, tuple(f for f in followed if not _is_target(f, sample.boxes)))
-    target, *others = followed or [NO_BOXES]
-    return Work(replace(sample, boxes=target), tuple(others))
+        others = tuple(f for f in followed if not _is_target(f, sample.boxes))
+        return Work(sample, others, searched=True)
+    target, *rest = followed or [NO_BOXES]
+    return Work(replace(sample, boxes=target), tuple(rest), searched=True)
 
 
 def _is_target(face: Boxes, target: Boxes) -> bool:

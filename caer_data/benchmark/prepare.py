@@ -24,6 +24,7 @@ def open_store(
     folder: Path,
     *,
     faces: Faces | None,
+    most_left_out: float = store.MOST_LEFT_OUT,
     fabric: Fabric,
     reporter: Reporter,
 ) -> Store:
@@ -35,6 +36,7 @@ def open_store(
         folder: of all stores.
         faces: detector for samples without boxes, and for the other faces that `hide.faces: all`
             needs; None to detect nothing.
+        most_left_out: share of a split that may be unusable.
         fabric: processes.
         reporter: shows progress.
 
@@ -56,7 +58,9 @@ def open_store(
         works = [Work(sample) for sample in source.samples]
         if faces is not None and (everyone or unknown):
             works = detect.add_boxes(source.samples, folder, faces, os.cpu_count() or 1, reporter)
-        return store.build(works, source, form, folder, reporter=reporter)
+        return store.build(
+            works, source, form, folder, reporter=reporter, most_left_out=most_left_out
+        )
 
     # the others wait until the first has made everything, then find it
     found, problem = None, ""

@@ -32,7 +32,7 @@ from caer_data.benchmark.predict import Predictions, predict
 from caer_data.benchmark.recipe import ModelRecipe
 from caer_data.benchmark.samples import SPLITS
 from caer_data.benchmark.store import Store
-from caer_data.benchmark.train import Trainer, identity_of
+from caer_data.benchmark.train import Trainer, identity_of, samples_an_epoch
 from caer_data.errors import CaerError
 from caer_data.files import atomic_path, slug, write_text
 from caer_data.progress import Reporter
@@ -96,7 +96,9 @@ def run(
         if fabric.is_global_zero:
             text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
             write_text(folder / "recipe.yaml", text)
-        total = len(positions["train"]) * recipe.train.epochs
+        total = recipe.train.epochs * samples_an_epoch(
+            len(positions["train"]), recipe.train.batch_size, fabric.world_size
+        )
         name = f"{recipe.name} {seed}"
         log = open_log(folder / "tensorboard", fabric.is_global_zero, reporter)
         with reporter.stage(name, total=total, unit="samples") as bar, log as write:
@@ -126,7 +128,8 @@ def run(
     }
     if fabric.is_global_zero:
         _write_predictions(folder / "predictions.parquet", store, found)
-        _write_left_out(folder / "left-out.csv", store)
+        if store.left_out:
+            write_text(folder / "left-out.csv", store.left_out_as_csv())
         write_text(done, json.dumps(result, indent=1) + "\n")
     fabric.barrier()
     return result
@@ -217,10 +220,3 @@ def _write_predictions(path: Path, store: Store, found: Mapping[str, Predictions
         tables.append(pd.DataFrame(columns))
     with atomic_path(path) as temporary:
         pd.concat(tables, ignore_index=True).to_parquet(temporary)
-
-
-def _write_left_out(path: Path, store: Store) -> None:
-    if store.left_out:
-        rows = [(x.sample.sample_id, x.sample.split, x.reason) for x in store.left_out]
-        table = pd.DataFrame(rows, columns=["sample_id", "split", "reason"])
-        write_text(path, table.to_csv(index=False))

@@ -5,7 +5,8 @@ A shard holds the frames of some samples, one after the other:
     face.npy      (frames, h, w, 3) uint8, face crops
     context.npy   (frames, H, W, 3) uint8, whole frames, the face not hidden
     boxes.npy     (frames, MAX_FACES, 4) float32, in context pixels, the target first, unused zero
-    shard.json    per sample its frames or why it has none; the hash of each array
+    shard.json    per sample its frames, or why it has none and the file that was so; the hash of
+                  each array
 
 Its name is the hash of everything that goes into it, so that a shard is made once and a changed
 file, box or size makes another.
@@ -33,7 +34,7 @@ from caer_data.errors import CaerError
 from caer_data.files import atomic_path, sha256_of
 from caer_data.progress import Reporter
 
-VERSION: Final = 1
+VERSION: Final = 2
 MAX_FACES: Final = 8
 ARRAYS: Final = ("face", "context", "boxes")
 
@@ -49,15 +50,21 @@ class Format:
 
 @dataclass(frozen=True)
 class Work:
-    """One sample to decode: with the boxes of the other faces, where they are known."""
+    """One sample to decode.
+
+    Attributes:
+        sample: the sample with its target's boxes.
+        others: boxes of the other faces, where they are known.
+        searched: whether a detector looked for faces.
+    """
 
     sample: Sample
     others: tuple[Boxes, ...] = ()
+    searched: bool = False
 
     def fingerprint(self) -> list[Any]:
         """What decides the stored arrays: the file, and the boxes."""
-        status = self.sample.path.stat() if self.sample.path.is_file() else None
-        content = self.sample.sha256 or (status and [status.st_size, status.st_mtime_ns])
+        content = self.sample.sha256 or _state(self.sample.path)
         boxes = hashlib.sha256(
             b"|".join(b.astype("<f4").tobytes() for b in (self.sample.boxes, *self.others))
         )
@@ -70,11 +77,17 @@ def name_of(works: Sequence[Work], form: Format) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether a shard is there and every array has the hash it was written with."""
+def is_whole(folder: Path, works: Sequence[Work]) -> bool:
+    """Whether a shard is there and every array has the hash it was written with.
+
+    A shard is made again when a file that could not be used has changed since.
+    """
     try:
-        hashes = json.loads((folder / "shard.json").read_text())["sha256"]
-        return all(sha256_of(folder / f"{name}.npy") == hashes[name] for name in ARRAYS)
+        shard = json.loads((folder / "shard.json").read_text())
+        for work, note in zip(works, shard["samples"], strict=True):
+            if not note["frames"] and note["file"] != _state(work.sample.path):
+                return False
+        return all(sha256_of(folder / f"{name}.npy") == shard["sha256"][name] for name in ARRAYS)
     except (OSError, ValueError, KeyError):
         return False
 
@@ -113,7 +126,8 @@ def make(folder: Path, works: Iterable[Work], form: Format) -> None:
         try:
             arrays = _decode(work, form)
         except CaerError as error:
-            notes.append({"sample": work.sample.sample_id, "frames": 0, "reason": str(error)})
+            failed = {"frames": 0, "reason": str(error), "file": _state(work.sample.path)}
+            notes.append({"sample": work.sample.sample_id, **failed})
             continue
         for name in ARRAYS:
             parts[name].append(arrays[name])
@@ -136,8 +150,10 @@ def _decode(work: Work, form: Format) -> dict[str, npt.NDArray[Any]]:
     if not sample.path.is_file():
         raise CaerError(f"{sample.path}: does not exist")
     if not len(sample.boxes):
+        next(sampled(sample.path, form.fps))  # where it cannot be read, that is the reason
+        advice = "; give a box list, or detect with --detect mmod"
         raise CaerError(
-            f"{sample.path}: no face is known; give a box list, or detect with --detect"
+            f"{sample.path}: no face {'was found in it' if work.searched else 'is known' + advice}"
         )
     if sample.sha256 and sha256_of(sample.path) != sample.sha256:
         raise CaerError(f"{sample.path}: differs from its hash in the manifest; export it again")
@@ -155,6 +171,12 @@ def _decode(work: Work, form: Format) -> dict[str, npt.NDArray[Any]]:
         rows[: len(known)] = np.stack(known[:MAX_FACES]) * scale
         boxes.append(rows)
     return {"face": np.stack(faces), "context": np.stack(contexts), "boxes": np.stack(boxes)}
+
+
+def _state(path: Path) -> list[int] | None:
+    """What changes with a file: its size and time, None where there is none."""
+    status = path.stat() if path.is_file() else None
+    return status and [status.st_size, status.st_mtime_ns]
 
 
 def _shown(boxes: Boxes, frame: int) -> bool:

@@ -13,11 +13,13 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from caer_data.benchmark import shards
 from caer_data.benchmark.samples import SPLITS, Sample, Source
 from caer_data.benchmark.shards import ARRAYS, Format, Work
 from caer_data.errors import CaerError
+from caer_data.files import slug, write_text
 from caer_data.progress import Reporter
 
 CLIPS_A_SHARD: Final = 64
@@ -100,6 +102,12 @@ class Store:
             {name: [*self._arrays[name], *other._arrays[name]] for name in ARRAYS},
         )
 
+    def left_out_as_csv(self) -> str:
+        """What could not be used: sample, split, reason."""
+        rows = [(x.sample.sample_id, x.sample.split, x.reason) for x in self.left_out]
+        columns = ["sample_id", "split", "reason"]
+        return str(pd.DataFrame(rows, columns=columns).to_csv(index=False))
+
     @property
     def bytes(self) -> int:
         """Size of all arrays, bytes."""
@@ -145,24 +153,31 @@ def build(
     *,
     reporter: Reporter,
     workers: int | None = None,
+    most_left_out: float = MOST_LEFT_OUT,
 ) -> Store:
     """Decode what is not decoded yet, check every shard by its hashes, and open the store.
 
-    Running it again after a kill makes only the shards that are missing or damaged.
+    Running it again after a kill makes only the shards that are missing or damaged. What cannot be
+    used is listed in the folder.
 
     Raises:
-        CaerError: more than one in twenty samples of a split cannot be used, or the disk is full.
+        CaerError: a larger share of a split than `most_left_out` cannot be used, or the disk is
+            full.
     """
     workers = workers or os.cpu_count() or 1
     size = CLIPS_A_SHARD if form.fps else IMAGES_A_SHARD
     chunks = [list(works[i : i + size]) for i in range(0, len(works), size)]
     wanted = {folder / shards.name_of(chunk, form): chunk for chunk in chunks}
     with ThreadPoolExecutor(workers) as pool:
-        whole = dict(zip(wanted, pool.map(shards.is_whole, wanted), strict=True))
+        found = pool.map(shards.is_whole, wanted.keys(), wanted.values())
+        whole = dict(zip(wanted, found, strict=True))
     missing = {path: chunk for path, chunk in wanted.items() if not whole[path]}
     shards.make_all(missing, form, workers, reporter)
     store = _open(wanted, source, form)
-    _complain(store, reporter)
+    if store.left_out:
+        listed = folder / f"left-out-{slug(source.name)}.csv"
+        write_text(listed, store.left_out_as_csv())
+        _complain(store, listed, most_left_out, reporter)
     return store
 
 
@@ -184,20 +199,19 @@ def _open(wanted: dict[Path, list[Work]], source: Source, form: Format) -> Store
     return Store(source, form, samples, left_out, first[: len(counts)], counts, arrays)
 
 
-def _complain(store: Store, reporter: Reporter) -> None:
+def _complain(store: Store, listed: Path, most_left_out: float, reporter: Reporter) -> None:
     """Name what was left out; a file is a matter for a list, a twentieth of a split is not."""
-    if not store.left_out:
-        return
     example = store.left_out[0].reason
     for split in SPLITS:
         lost = [x for x in store.left_out if x.sample.split == split]
         total = len(lost) + len(store.of_split(split))
-        if lost and len(lost) > max(1, total * MOST_LEFT_OUT):
+        if lost and len(lost) > max(1, total * most_left_out):
             raise CaerError(
                 f"{store.source.name}: {len(lost)} of {total} {split} {store.source.kind} cannot "
-                f"be used, so results would mean little; the first: {lost[0].reason}"
+                f"be used ({listed}); the first: {lost[0].reason}; mend them, or go on without "
+                f"them with --most-left-out {min(1.0, len(lost) / total + 0.01):.2f}"
             )
     reporter.warn(
         f"{len(store.left_out)} of {len(store.left_out) + len(store.samples)} "
-        f"{store.source.kind} cannot be used and are left out (left-out.csv); the first: {example}"
+        f"{store.source.kind} cannot be used and are left out ({listed}); the first: {example}"
     )

@@ -215,6 +215,12 @@ def learning_rate(train: Train, epoch: int, step: int, steps: int) -> float:
     return rate * min(1.0, done / warmup_steps) if warmup_steps else rate
 
 
+def samples_an_epoch(count: int, batch_size: int, devices: int) -> int:
+    """How many of `count` training samples an epoch shows: what `shared_batches` deals out."""
+    share, size = count // devices, batch_size // devices
+    return (share - (share > size and share % size == 1)) * devices
+
+
 def step_seed(seed: int, epoch: int, step: int, rank: int) -> int:
     """Seed of a step's augmentation and dropout."""
     state = np.random.SeedSequence([seed, epoch, step, rank]).generate_state(1, np.uint64)[0]
@@ -229,6 +235,8 @@ def shared_batches(pick: Pick, batch_size: int, fabric: Fabric) -> list[Pick]:
     world, rank = fabric.world_size, fabric.global_rank
     if batch_size % world:
         raise CaerError(f"a batch of {batch_size} cannot be shared by {world} devices evenly")
+    if batch_size // world < 2:
+        raise CaerError(f"a batch of {batch_size} leaves one sample to each of {world} devices")
     even = len(pick.samples) // world * world
     mine = Pick(pick.samples[rank:even:world], pick.rows[rank:even:world])
     batches = list(mine.batches(batch_size // world))

@@ -11,6 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from made_up import tiny_recipe, tiny_store
 from small_releases import small
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -51,6 +52,16 @@ class StaysOnDevice(TorchDispatchMode):
         return out
 
 
+class MakesNothing(TorchFunctionMode):
+    """Fails where a tensor is made from Python's or NumPy's numbers: the copy waits for a GPU."""
+
+    MAKERS = (torch.tensor, torch.as_tensor, torch.from_numpy, torch.Tensor.new_tensor)
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        assert func not in self.MAKERS, f"{func} in a step"
+        return func(*args, **(kwargs or {}))
+
+
 @pytest.mark.parametrize("pool_first", [False, True])
 @pytest.mark.parametrize("model", ["caer-net", "caer-net-s"])
 def test_a_step_neither_copies_to_the_device_nor_reads_back(model: str, pool_first: bool) -> None:
@@ -59,7 +70,7 @@ def test_a_step_neither_copies_to_the_device_nor_reads_back(model: str, pool_fir
     network = create(recipe).to("meta")
     batch = made_up_batch(recipe, 4, "meta")
     inputs(batch, recipe, training=True)  # constants are put on the device once
-    with StaysOnDevice():
+    with StaysOnDevice(), MakesNothing():
         logits = network(*inputs(batch, recipe, training=True)).logits
         torch.nn.functional.cross_entropy(logits, batch.labels).backward()
 

@@ -135,6 +135,48 @@ def test_a_bad_clip_is_left_out_and_named(
     assert sentence in found.left_out[0].reason
 
 
+def test_a_clip_that_was_mended_is_used(clips_release: Path, tmp_path: Path) -> None:
+    release = tmp_path / "release"
+    shutil.copytree(clips_release, release)
+    source = sources.read(release, "clips")
+    bad = source.samples[0].path
+    whole = bad.read_bytes()
+
+    def usable() -> int:
+        found = store.build(works(source), source, FORM, tmp_path / "store", reporter=QUIET)
+        return len(found.samples)
+
+    bad.unlink()
+    assert usable() == 27
+    bad.write_bytes(b"no video at all")
+    assert usable() == 27
+    bad.write_bytes(whole)
+    assert usable() == 28
+
+
+def test_where_faces_were_looked_for_the_reason_says_so(
+    clips_release: Path, tmp_path: Path
+) -> None:
+    source = sources.read(clips_release, "clips")
+    first, *rest = source.samples
+    searched = [Work(replace(first, boxes=NO_BOXES), searched=True), *map(Work, rest)]
+    found = store.build(searched, source, FORM, tmp_path, reporter=QUIET)
+    assert "no face was found in it" in found.left_out[0].reason
+    listed = (tmp_path / "left-out-release.csv").read_text()
+    assert listed.count("no face was found in it") == 1
+
+
+def test_how_many_may_be_left_out_can_be_said(clips_release: Path, tmp_path: Path) -> None:
+    source = sources.read(clips_release, "clips")
+    bad = [s for s in source.samples if s.split == "train"][:5]
+    samples = tuple(replace(s, boxes=NO_BOXES) if s in bad else s for s in source.samples)
+    source = replace(source, samples=samples)
+    with pytest.raises(CaerError, match=r"5 of 14 train clips .* --most-left-out 0\.37"):
+        store.build(works(source), source, FORM, tmp_path, reporter=QUIET)
+    found = store.build(works(source), source, FORM, tmp_path, reporter=QUIET, most_left_out=0.37)
+    assert len(found.samples) == 23
+
+
 def test_many_bad_clips_are_an_error(clips_release: Path, tmp_path: Path) -> None:
     source = sources.read(clips_release, "clips")
     source = replace(source, samples=tuple(replace(s, boxes=NO_BOXES) for s in source.samples))

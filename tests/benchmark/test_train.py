@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from caer_data.benchmark.learner import Learner
 from caer_data.benchmark.recipe import vary
 from caer_data.benchmark.run import folder_of, run
 from caer_data.benchmark.store import Store
+from caer_data.benchmark.windows import random_windows
 from caer_data.cli import main
 from caer_data.errors import CaerError
 from caer_data.progress import Reporter
@@ -184,6 +186,21 @@ def test_learning_rate_follows_the_schedule(epoch: int, step: int, factor: float
     ).train
     rate = train.learning_rate(settings, epoch, step, steps=10)
     assert rate == pytest.approx(0.01 * factor)  # twice the batch of 32, twice the rate
+
+
+@pytest.mark.parametrize(
+    ("samples", "batch_size", "devices"),
+    [(40, 8, 1), (41, 8, 1), (42, 8, 1), (43, 8, 2), (35, 8, 2)],
+)
+def test_the_bar_counts_what_an_epoch_shows(samples: int, batch_size: int, devices: int) -> None:
+    pick = random_windows(tiny_store(samples), np.arange(samples), 1, 0, 0)
+    ranks = [SimpleNamespace(world_size=devices, global_rank=rank) for rank in range(devices)]
+    shown = sum(
+        len(batch.samples)
+        for rank in ranks
+        for batch in train.shared_batches(pick, batch_size, rank)
+    )
+    assert train.samples_an_epoch(samples, batch_size, devices) == shown
 
 
 def test_the_folder_depends_on_recipe_and_data(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pandas as pd
 from caer_data import recipe as recipes
 from caer_data import tables
 from caer_data.build import faces, looking, pyannote_import
+from caer_data.build.heap import Heap
 from caer_data.build.imports import Imported
 from caer_data.build.pieces import Pieces, key_of, read_json, write_json
 from caer_data.build.samples import LONGEST_SIDE, Samples, SampleWriter
@@ -200,6 +201,12 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
     samples = Pieces(job.work).path("samples", job.video_id, job.samples_key)
     detector = create_detector(settings, job.threads)
     embedder = create_embedder(settings, job.threads)
+    heap = Heap()
+
+    def on_shot(length_s: float) -> None:
+        progress("faces", length_s)
+        heap.tidy()
+
     faces.find(
         shots=tables.read(tables.SHOTS, job.shots_folder / "shots.parquet"),
         frames=looking.Frames(
@@ -213,7 +220,7 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
         min_frames=job.recipe.clips.min_frames,
         tracks=job.imported.read_tracks(seconds, job.info),
         folder=folder,
-        on_shot=lambda seconds: progress("faces", seconds),
+        on_shot=on_shot,
     )
     write_json(folder / "seconds.json", {"faces": time.perf_counter() - started})
     write_json(

@@ -99,6 +99,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="Devices of each machine.",
 )
+@click.option(
+    "--compile",
+    "compiled",
+    is_flag=True,
+    help="Compile models, on one GPU with CUDA graphs: takes a while, pays for many epochs.",
+)
 @click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Machines.")
 @click.option(
     "-o",
@@ -177,7 +183,11 @@ def _benchmark(bench: Bench, options: dict[str, Any]) -> None:
     def changed(wanted: ModelRecipe) -> ModelRecipe:
         train = {name: options[name] for name in ("epochs", "batch_size") if options[name]}
         baseline = {"input": options["baseline_input"]} if options["baseline_input"] else {}
-        return recipe.vary(wanted, {"train": train, "baseline": baseline}, "command line")
+        fabric = bench.fabric
+        graphs = fabric.device.type == "cuda" and fabric.world_size == 1
+        compute = {"compile": True, "cuda_graphs": graphs} if options["compiled"] else {}
+        changes = {"train": train, "baseline": baseline, "compute": compute}
+        return recipe.vary(wanted, changes, "command line")
 
     release = options["release"]
     if options["suite"]:

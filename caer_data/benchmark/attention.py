@@ -41,6 +41,7 @@ class Example:
         sample: the sample.
         predicted: class id that the model gives.
         probability: of that class.
+        peak: largest attention with the face hidden, in multiples of what an even map has.
         hidden: BGR pictures side by side, frames above and their attention below, the face hidden
             as in training.
         shown: the same with the face not hidden.
@@ -49,6 +50,7 @@ class Example:
     sample: Sample
     predicted: int
     probability: float
+    peak: float
     hidden: Picture
     shown: Picture
 
@@ -90,13 +92,16 @@ def examples(weights: Path, recipe: ModelRecipe, store: Store, fabric: Fabric) -
         one = Pick(pick.samples[row : row + 1], pick.rows[row : row + 1])
         batch = next(iter(frames.batches([one])))
         predicted = int(probabilities[row].argmax())
+        hidden, attention = _drawn(model, batch, recipe)
+        shown, _ = _drawn(model, batch, open_face)
         found.append(
             Example(
                 store.samples[int(pick.samples[row])],
                 predicted,
                 float(probabilities[row, predicted]),
-                _drawn(model, batch, recipe),
-                _drawn(model, batch, open_face),
+                float(attention.max() * attention[0].size),
+                hidden,
+                shown,
             )
         )
     return found
@@ -116,7 +121,10 @@ def overlay(picture: Picture, attention: npt.NDArray[np.float64]) -> Picture:
 
 
 @torch.no_grad()
-def _drawn(model: torch.nn.Module, batch: Batch, recipe: ModelRecipe) -> Picture:
+def _drawn(
+    model: torch.nn.Module, batch: Batch, recipe: ModelRecipe
+) -> tuple[Picture, npt.NDArray[np.float64]]:
+    """One sample's frames above their attention, and the attention (T', h, w) itself."""
     face, context = inputs(batch, recipe, training=False)
     attention = model(face, context).attention[0].float().cpu().numpy()  # (T', h, w)
     pictures = _pictures(context, recipe)
@@ -125,7 +133,7 @@ def _drawn(model: torch.nn.Module, batch: Batch, recipe: ModelRecipe) -> Picture
     for index in np.linspace(0, len(pictures) - 1, count).round().astype(int):
         step = index * len(attention) // len(pictures)
         columns.append(np.vstack([pictures[index], overlay(pictures[index], attention[step])]))
-    return np.hstack(columns)
+    return np.hstack(columns), attention
 
 
 def _pictures(context: Tensor | None, recipe: ModelRecipe) -> list[Picture]:

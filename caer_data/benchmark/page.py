@@ -70,7 +70,9 @@ def _results(entries: Sequence[Entry]) -> pages.Section:
 
 def _unbroken(cell: Any) -> Any:
     """A cell that keeps to one line."""
-    return cell.replace(" ", "\N{NO-BREAK SPACE}") if isinstance(cell, str) else cell
+    if not isinstance(cell, str):
+        return cell
+    return cell.replace(" ", "\N{NO-BREAK SPACE}").replace("-", "\N{NON-BREAKING HYPHEN}")
 
 
 def _recalls(entry: Entry) -> dict[str, str]:
@@ -251,5 +253,6 @@ def _example(example: Example, classes: Sequence[str]) -> Markup:
     )
     return Markup("<figure>{}<figcaption>{}</figcaption></figure>").format(
         Markup(" ").join(pictures),
-        f"{example.sample.sample_id}: {verdict} ({example.probability:.0%})",
+        f"{example.sample.sample_id}: {verdict} ({example.probability:.0%}); most attention "
+        f"{example.peak:.1f} times even",
     )

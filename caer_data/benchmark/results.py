@@ -101,17 +101,18 @@ def spread(shares: list[float]) -> str:
 
 
 def as_text(frame: pd.DataFrame, title: str) -> str:
-    """A frame as a table as wide as the terminal."""
+    """A frame as a table as wide as the terminal, and never so narrow that numbers break."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    drawn = Table(title=title, title_justify="left")
-    for column in frame.columns:
-        drawn.add_column(str(column))
+    drawn = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for number, column in enumerate(frame.columns):
+        drawn.add_column(str(column), no_wrap=number == 0, overflow="fold")
     for values in frame.itertuples(index=False):
         drawn.add_row(*map(str, values))
     text = io.StringIO()
-    Console(file=text, width=shutil.get_terminal_size((200, 50)).columns).print(drawn)
+    Console(file=text, width=max(110, shutil.get_terminal_size((200, 50)).columns)).print(drawn)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 

@@ -21,12 +21,13 @@ from caer_data.benchmark.selftest_page import sections
 from caer_data.progress import Reporter
 
 QUIET = Reporter("quiet")
+UNBROKEN = str.maketrans({"\N{NO-BREAK SPACE}": " ", "\N{NON-BREAKING HYPHEN}": "-"})
 
 
 def text_of(path: Path) -> str:
     """What a reader sees, without what pictures hold."""
     html = re.sub(r"<(style|svg).*?</\1>", " ", path.read_text(encoding="utf-8"), flags=re.DOTALL)
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html).replace("\N{NO-BREAK SPACE}", " "))
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html).translate(UNBROKEN))
 
 
 def alts_of(path: Path) -> list[str]:

@@ -37,6 +37,7 @@ def test_examples_show_frames_with_the_face_hidden_and_not(
         assert example.hidden.shape == (2 * height, columns * width, 3)
         assert example.shown.shape == example.hidden.shape
         assert example.sample.split == "test"
+        assert example.peak >= 1
         frames = (example.hidden[:height], example.shown[:height])
         changed = (frames[0] != frames[1]).any(2)
         assert 0 < changed.mean() < 0.25  # only the face differs

@@ -105,7 +105,7 @@ C3D_FILES = {  # the first and the last convolution, as the files name them
 
 
 @pytest.mark.parametrize("file", C3D_FILES)
-def test_all_published_conversions_of_sports_1m_load(tmp_path, file):
+def test_all_published_conversions_of_sports_1m_load(narrow, tmp_path, file):
     torch.manual_seed(2)
     ours = architecture(recipe_of("c3d")).state_dict()
     layers = [key.removesuffix(".weight") for key in ours if key.endswith("weight")][:8]

@@ -68,10 +68,33 @@ def test_multiply_adds_of_caer_net():
     assert round(describe(load("caer-net")).multiply_adds / 1e9, 3) == 9.713
 
 
-def test_multiply_adds_of_caer_net_s():
-    parts = describe(load("caer-net-s", "tuned")).parts
-    assert parts["face"]["multiply_adds"] == trunk_multiply_adds(1, 96)
-    assert parts["context"]["multiply_adds"] == trunk_multiply_adds(1, 112)
+@pytest.mark.parametrize(
+    ("preset", "face", "crop", "total"),
+    [("paper", 224, 224, 1.763), ("tuned", 96, 112, 0.384)],
+)
+def test_multiply_adds_of_caer_net_s(preset, face, crop, total):
+    found = describe(load("caer-net-s", preset))
+    counts = {name: sums["multiply_adds"] for name, sums in found.parts.items()}
+    assert counts == {
+        "face": trunk_multiply_adds(1, face),
+        "context": trunk_multiply_adds(1, crop),
+        "attention": (crop // 16) ** 2 * 9 * (256 * 128 + 128),
+        "fusion": 2 * (256 * 128 + 128) + 512 * 128 + 128 * 7,
+    }
+    assert found.multiply_adds / 1e9 == pytest.approx(total, abs=5e-4)
+
+
+def test_shapes_of_caer_net_are_those_beside_its_steps():
+    shapes = {
+        layer.name: (layer.shape_in, layer.shape_out) for layer in describe(load("caer-net")).layers
+    }
+    assert shapes["face.conv5.norm"][1] == (256, 2, 6, 6)
+    assert shapes["context.conv5.norm"][1] == (256, 2, 7, 7)
+    assert shapes["attention.hidden.conv"] == ((256, 2, 7, 7), (128, 2, 7, 7))
+    assert shapes["attention.logit"][1] == (1, 2, 7, 7)
+    assert shapes["fusion.face_weight.0"][0] == shapes["fusion.context_weight.0"][0] == (256,)
+    assert shapes["fusion.classifier.0"][0] == (512,)
+    assert shapes["fusion.classifier.3"][1] == (7,)
 
 
 def test_mean_bn_adds_512_parameters():

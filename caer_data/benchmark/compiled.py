@@ -56,13 +56,26 @@ def as_compiled(compute: Compute, full: bool) -> Iterator[None]:
     if not is_compiled(compute):
         yield
         return
-    from torch._dynamo.exc import TorchDynamoException
-
     if compute.cuda_graphs:
         torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+    with compiler_errors(compute), torch.compiler.set_stance("default" if full else "force_eager"):
+        yield
+
+
+@contextmanager
+def compiler_errors(compute: Compute) -> Iterator[None]:
+    """Say what to do where the compiler fails, which may be as late as in a backward pass.
+
+    Raises:
+        CaerError: the compiler is missing or fails.
+    """
+    if not is_compiled(compute):
+        yield
+        return
+    from torch._dynamo.exc import TorchDynamoException
+
     try:
-        with torch.compiler.set_stance("default" if full else "force_eager"):
-            yield
+        yield
     except TorchDynamoException as error:
         first = str(error).strip().splitlines()[0]
         raise CaerError(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from caer_data.benchmark.augment import inputs
-from caer_data.benchmark.compiled import as_compiled, faster
+from caer_data.benchmark.compiled import as_compiled, compiler_errors, faster
 from caer_data.benchmark.data import Batch
 from caer_data.benchmark.memory import (
     available_memory,
@@ -96,7 +96,8 @@ class Learner:
         if self.bf16 and self.numerics is None:
             self.numerics = self._check_numerics(face, context, batch.labels)
         loss = self.loss(self.network, face, context, batch.labels)
-        self.fabric.backward(loss)
+        with compiler_errors(self.recipe.compute):
+            self.fabric.backward(loss)
         self.optimizer.step()
         # not kept over the next forward pass, where memory is needed most
         self.optimizer.zero_grad(set_to_none=True)

@@ -11,6 +11,9 @@ import torch
 from lightning_fabric import Fabric
 from made_up import tiny_recipe, tiny_store
 from small_releases import small
+from torch._dynamo.backends.common import aot_autograd
+from torch._dynamo.exc import TorchDynamoException
+from torch._functorch.compilers import nop
 
 from caer_data.benchmark import compiled
 from caer_data.benchmark.models import create
@@ -71,13 +74,21 @@ def test_caer_net_is_one_graph(model: str, pool_first: bool) -> None:
         assert torch.allclose(found, network(face, context).logits, atol=1e-5)
 
 
-def test_a_missing_compiler_is_one_sentence(
-    fabric: Fabric, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def missing(graph: Any, inputs: Any) -> Any:
-        raise RuntimeError("no C++ compiler was found")
+def missing(graph: Any, inputs: Any) -> Any:
+    raise TorchDynamoException("no C++ compiler was found")
 
-    with_backend(monkeypatch, missing)
+
+@pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param(missing, id="forward"),
+        pytest.param(aot_autograd(fw_compiler=nop, bw_compiler=missing), id="backward"),
+    ],
+)
+def test_a_missing_compiler_is_one_sentence(
+    fabric: Fabric, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, backend: Any
+) -> None:
+    with_backend(monkeypatch, backend)
     with pytest.raises(CaerError, match=r"torch.compile failed .* set compute.compile"):
         run(compiling(), tiny_store(), 0, results=tmp_path, fabric=fabric,
             reporter=Reporter("quiet"))  # fmt: skip

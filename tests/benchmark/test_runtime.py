@@ -105,3 +105,14 @@ def test_a_process_ends_with_the_one_that_started_it() -> None:
 )
 def test_precision_on_a_cpu(wanted: str, expected: str) -> None:
     assert precision_of(wanted, torch.device("cpu")) == expected
+
+
+@pytest.mark.parametrize(("real", "expected"), [(True, "bf16"), (False, "fp32")])
+def test_precision_on_a_gpu(monkeypatch: pytest.MonkeyPatch, real: bool, expected: str) -> None:
+    """Older GPUs say that they support bf16, by emulation."""
+
+    def supported(including_emulation: bool = True) -> bool:
+        return real or including_emulation
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    assert precision_of("auto", torch.device("cuda", 0)) == expected

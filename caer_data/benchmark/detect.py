@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from caer_data.benchmark.pictures import box_at, sampled
 from caer_data.benchmark.samples import NO_BOXES, Boxes, Sample
-from caer_data.benchmark.shards import MAX_FACES, Work
+from caer_data.benchmark.shards import MAX_FACES, Work, leave_ctrl_c_to_parent
 from caer_data.errors import CaerError
 from caer_data.files import atomic_path
 from caer_data.progress import Reporter
@@ -50,7 +50,11 @@ def add_boxes(
                 _detect(path, chunk, faces)
                 bar.advance(len(chunk))
         elif missing:
-            pool = ProcessPoolExecutor(min(workers, len(missing)), get_context("spawn"))
+            pool = ProcessPoolExecutor(
+                min(workers, len(missing)),
+                get_context("spawn"),
+                initializer=leave_ctrl_c_to_parent,
+            )
             try:
                 jobs = {pool.submit(_detect, p, c, faces): c for p, c in missing.items()}
                 for job in as_completed(jobs):
@@ -67,7 +71,10 @@ def add_boxes(
 
 def _name(chunk: Iterable[Sample], faces: Faces) -> str:
     parts: list[Any] = [faces.detector, faces.detector_size, faces.min_score, LOOKS_PER_SECOND]
-    parts += [Work(sample).fingerprint() for sample in chunk]
+    # with the size, because a file that could not be read may have been mended since
+    parts += [
+        [*Work(s).fingerprint(), s.path.stat().st_size if s.path.is_file() else None] for s in chunk
+    ]
     return "faces-" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
 
 

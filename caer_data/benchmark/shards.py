@@ -106,7 +106,7 @@ def make_all(
                 bar.advance(len(works))
             return
         pool = ProcessPoolExecutor(
-            min(workers, len(shards)), get_context("spawn"), initializer=_leave_ctrl_c_to_parent
+            min(workers, len(shards)), get_context("spawn"), initializer=leave_ctrl_c_to_parent
         )
         try:
             waiting = {pool.submit(make, f, works, form): works for f, works in shards.items()}
@@ -183,5 +183,6 @@ def _shown(boxes: Boxes, frame: int) -> bool:
     return bool(len(boxes) and boxes[0, 0] <= frame <= boxes[-1, 0])
 
 
-def _leave_ctrl_c_to_parent() -> None:
+def leave_ctrl_c_to_parent() -> None:
+    """Called in every worker: the parent decides what a Ctrl-C means."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

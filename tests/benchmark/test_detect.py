@@ -70,3 +70,16 @@ def test_a_known_target_stays_and_is_no_other(
         work = detect.add_boxes([known], tmp_path / str(others), FACES, 1, Reporter("quiet"))[0]
         assert work.sample is known
         assert len(work.others) == others
+
+
+def test_a_file_that_was_mended_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choose, "create_detector", lambda faces, threads: Counting())
+    sample = Sample("a", tmp_path / "a.mp4", "train", 0, sha256="0" * 64)
+    found = []
+    for write in (lambda: sample.path.write_bytes(b"broken"), lambda: write_clip(sample.path, 0)):
+        write()
+        work = detect.add_boxes([sample], tmp_path / "store", FACES, 1, Reporter("quiet"))[0]
+        found.append(len(work.sample.boxes))
+    assert found == [0, 3]

@@ -6,6 +6,7 @@ training loop stays in plain sight. `docs/benchmark.md` says why Fabric was chos
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -34,6 +35,7 @@ def start(device: str = "auto", devices: int = 1, nodes: int = 1) -> Fabric:
     from lightning_fabric import Fabric
     from lightning_fabric.strategies.ddp import DDPStrategy
 
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     kind = "cuda" if device == "auto" and torch.cuda.is_available() else device
     kind = "cpu" if kind == "auto" else kind
     if kind == "cuda" and torch.cuda.device_count() < devices:

@@ -21,7 +21,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--scrfd", help="file of SCRFD weights, to score that detector too")
     given = parser.parse_args()
-    accuracy_shots.main(given.data / "shots_gt")
+    accuracy_shots.main(given.data)
     accuracy_faces.report(given.data, recipes.load("caer"), verbose=False)
     if given.scrfd:
         accuracy_faces.report(given.data, accuracy_faces.with_scrfd(given.scrfd), verbose=False)

@@ -4,7 +4,11 @@
 
 Every contestant is a process of its own that runs on the same cores, taking turns; the best of the
 rounds counts. The video is repeated, without encoding it anew, so that starting up hardly counts.
-Cuts are compared with `refine: false`, which is PySceneDetect's adaptive detector unchanged.
+
+Cuts are compared with `refine: false`, which is PySceneDetect's adaptive detector unchanged, and
+with the default. Pictures are the same but for FFmpeg's rounding, so a cut may differ whose ratio
+to its neighbours is within a few per cent of the threshold. A JSON file beside the video with its
+`cuts` and `gradual` ranges (see `accuracy_shots.py`) tells which of the others are right.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 MIN_FRAMES = 5
@@ -120,10 +125,34 @@ def main() -> None:
             f"{title:30}{seconds:8.2f}{count / seconds:10.0f}{used:8.2f}"
             f"{seconds / decode[0]:10.2f}{peer[0] / seconds:15.2f}"
         )
-    mine = json.loads(printed["shots, refine: false"])
-    only_mine, only_theirs = sorted(set(mine) - set(theirs)), sorted(set(theirs) - set(mine))
-    print(f"cuts: scenedetect {len(theirs)}, shots {len(mine)}", end="")
-    print(f", only shots {only_mine}, only scenedetect {only_theirs}")
+    truth = truth_of(given.video, count // given.repeat, given.repeat)
+    print(f"cuts: scenedetect {len(theirs)}")
+    for title in ("shots, refine: false", "shots, refine: true"):
+        mine = json.loads(printed[title])
+        print(f"{title}: {len(mine)} cuts, {len(set(mine) & set(theirs))} of them scenedetect's")
+        for whose, cuts in (
+            ("only shots", sorted(set(mine) - set(theirs))),
+            ("only scenedetect", sorted(set(theirs) - set(mine))),
+        ):
+            print(f"    {whose}: {', '.join(f'{cut}{truth(cut)}' for cut in cuts) or 'none'}")
+
+
+def truth_of(video: Path, frames: int, times: int) -> Callable[[int], str]:
+    """What the ground truth beside a video, repeated so many times, says of a cut."""
+    path = video.with_suffix(".json")
+    if not path.is_file():
+        return lambda cut: ""
+    truth = json.loads(path.read_text(encoding="utf-8"))
+    seams = [i * frames for i in range(1, times)]
+    right = {i * frames + cut for i in range(times) for cut in truth["cuts"]} | {*seams}
+    soft = [(g["start"] - 1, g["end"] + 1) for g in truth["gradual"]]
+
+    def verdict(cut: int) -> str:
+        if any(abs(cut - r) <= 1 for r in right):
+            return " (right)"
+        return " (gradual)" if any(a <= cut % frames <= b for a, b in soft) else " (wrong)"
+
+    return verdict
 
 
 if __name__ == "__main__":

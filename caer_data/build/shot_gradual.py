@@ -129,6 +129,8 @@ class WithGradual:
         """The best transition with this centre."""
         found = None
         for half in _HALVES:
+            if centre % max(1, half // 3):
+                continue  # the middle of a long transition is long
             if centre - half < max(0, self._count - len(self._thumbnails)):
                 break
             if centre + half >= self._count:

@@ -97,10 +97,13 @@ def make(
 def make_ordered(
     train: int = 240, validation: int = 60, test: int = 200, frames: int = 8, seed: int = 0
 ) -> Planted:
-    """Generate clips of kind `face` whose label only the order of the frames tells."""
+    """Generate clips of kind `face` whose label only the order of the frames tells.
+
+    Each second one grows brighter, so that always giving one answer is right in half of a split.
+    """
     n = train + validation + test
     random = np.random.default_rng(seed)
-    rises = random.random(n) < 0.5
+    rises = np.arange(n) % 2 == 0
     made = []
     for i in range(n):
         ramp = np.linspace(random.uniform(40, 90), random.uniform(160, 210), frames)

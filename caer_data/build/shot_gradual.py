@@ -55,6 +55,10 @@ _DRIFT: Final = 0.5
 _FLAT: Final = 20.0
 """Variance below which a thumbnail shows nothing: a fade to black ends in a hard cut or in none."""
 
+_KEPT: Final = 0.25
+"""Share of the detail that may stay in its place: less than across a hard cut, for titles fade in.
+"""
+
 _RETURN: Final = 8
 """Frames after a transition in which the old picture may not be seen again."""
 
@@ -171,7 +175,7 @@ class WithGradual:
         first, last = self._count - len(self._thumbnails), self._count - 1
         span = max(3, (end - start) // 2)
         old, new = self._at(start), self._at(end)
-        if only_partly_changed(old, new):
+        if only_partly_changed(old, new, _KEPT):
             return False
         earlier, later = self._at(max(first, start - span)), self._at(min(last, end + span))
         if max(unlikeness(earlier, old), unlikeness(new, later)) > _DRIFT * unlike:

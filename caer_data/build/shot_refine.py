@@ -62,7 +62,7 @@ _NEIGHBOURS: Final = 2
 _BLEND_RESIDUAL: Final = 0.2
 """Largest share of the change that a weighted mean of two frames may leave unexplained."""
 
-_KEPT: Final = 0.35
+KEPT: Final = 0.35
 """Share of the detail that may stay in its place across a cut; chance alone keeps 0.1 to 0.2."""
 
 _FAINT: Final = 4.0
@@ -279,7 +279,7 @@ def unlikeness(one: Thumbnail, other: Thumbnail) -> float:
     return min(lowest, plain_unlikeness(_thumbnail(moved), _thumbnail(centre)))
 
 
-def only_partly_changed(one: Thumbnail, other: Thumbnail) -> bool:
+def only_partly_changed(one: Thumbnail, other: Thumbnail, kept: float = KEPT) -> bool:
     """Whether much of the detail is still there, in its place: a title or an inset came up."""
     contrast = math.sqrt(max(one.variance, other.variance))
     edge = max(_FAINT, contrast / 4)
@@ -287,8 +287,8 @@ def only_partly_changed(one: Thumbnail, other: Thumbnail) -> bool:
     detail &= np.maximum(one.grey, other.grey) > _BLACK  # the rims of black bars always stay
     if np.count_nonzero(detail) < _LEAST_DETAIL:
         return False
-    kept = np.abs(one.grey - other.grey)[detail] < edge / 2
-    return float(kept.mean()) > _KEPT
+    stays = np.abs(one.grey - other.grey)[detail] < edge / 2
+    return float(stays.mean()) > kept
 
 
 def _gradient(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -11,9 +11,9 @@ window, for windows of several lengths. A transition is a window
 
 The cut is placed in the middle: the first frame in which the new picture outweighs the old.
 
-The model is that of editing, "dissolve" in Hampapur et al. 1994 (Digital video segmentation,
-https://doi.org/10.1145/192593.192699). Wipes are not found. The constants were chosen on one half
-of the films that `benchmarks/accuracy_shots.py` makes, on other footage than it is given.
+Fitting a model of the edit is the idea of Hampapur, Jain and Weymouth, "Production model based
+digital video segmentation" (Multimedia Tools and Applications, 1995). Wipes are not found. The
+constants were chosen with the first half of the footage of `benchmarks/edited_films.py`.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ Here every frame is also compared with the one before by normalised cross-correl
 small shift (so that a pan does not count), which sees neither brightness nor contrast:
 
 - a proposed cut across which the structure stays, or comes back within a few frames, is a lamp, a
-  flash or a dropped frame: it is left out;
+  flash or a dropped frame: it is left out; likewise one across which much of the detail stays in
+  its place, which is a title;
 - a frame whose structure changes by far more than its neighbours' is a cut, proposed or not;
 - a frame that is a weighted mean of its neighbours, which are unlike, is a cut with a blended
   frame; the shot that has the larger weight gets it.

@@ -32,10 +32,10 @@ def bench(tmp_path_factory: pytest.TempPathFactory, fabric: Fabric) -> Bench:
 
 @pytest.fixture(scope="module")
 def small(bench: Bench) -> SelfTest:
-    """Less than a fifth of the training: too little for what is learned last."""
-    train = {"epochs": 4, "lr_step_epochs": 3}
+    """A third of the training: too little for what is learned last."""
+    train = {"epochs": 5, "lr_step_epochs": 4}
     ordered = planted.make_ordered(120, 20, 60)
-    return selftest.self_test(bench, planted.make(700, 60, 300), ordered, train)
+    return selftest.self_test(bench, planted.make(1000, 60, 300), ordered, train)
 
 
 def failed(checks: list[Check]) -> list[str]:

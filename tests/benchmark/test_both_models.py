@@ -25,7 +25,7 @@ def model(request: pytest.FixtureRequest) -> str:
 def recipe_of(model: str, **train: object) -> ModelRecipe:
     return small(
         model,
-        train={"epochs": 2, "batch_size": 8, "learning_rate": 0.05, "lr_step_epochs": 40, **train},
+        train={"epochs": 2, "batch_size": 8, "learning_rate": 0.02, "lr_step_epochs": 40, **train},
         layers={"dropout": 0.0, "attention_bn_relu": False},
     )
 

@@ -115,7 +115,8 @@ def test_files_hold_every_named_field(tmp_path: Path) -> None:
     assert table["war"].tolist() == [0.5, 0.6, 0.1, 0.1]
 
 
-def test_text_for_the_terminal_shows_every_row() -> None:
+def test_text_for_the_terminal_shows_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "160")  # in narrow terminals cells are broken into lines
     text = results.as_text(results.table([entry(), entry(label="other", paper=None)]), "Title")
     assert text.startswith("Title")
     assert "CAER-Net" in text and "other" in text and "another dataset" in text

@@ -42,7 +42,7 @@ def find_faces(
         folder = Path(name)
         writer = SampleWriter(folder, recipe.faces.samples_per_second)
         pts, end = [], 0
-        for frame in frames(path, info):
+        for frame in frames(path, info, for_analysis=True):
             pts.append(frame.pts)
             end = frame.pts + frame.duration
             if writer.due((frame.pts - pts[0]) * info.time_base):

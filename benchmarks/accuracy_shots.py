@@ -61,7 +61,7 @@ def cuts_of(path: Path, settings: Shots) -> list[int]:
     """First frames of all shots but the first, as the build finds them."""
     info = probe(path)
     detector = ShotDetector(settings, info)
-    for frame in frames(path, info):
+    for frame in frames(path, info, for_analysis=True):
         detector.push(frame)
     return [row["start_frame"] for row in detector.finish()][1:]
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import imageio_ffmpeg
 
-from caer_data.media.cut import clip_size, x264_params
+from caer_data.media.clip_command import clip_size, x264_params
 from caer_data.media.probe import probe
 from caer_data.recipe import Clips
 

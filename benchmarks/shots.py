@@ -49,7 +49,7 @@ def work(task: str, path: Path) -> None:
         print(json.dumps([count]))
         return
     detector = ShotDetector(Shots(min_frames=MIN_FRAMES, refine=task == "refined"), info)
-    for frame in frames(path, info):
+    for frame in frames(path, info, for_analysis=True):
         detector.push(frame)
     print(json.dumps([row["start_frame"] for row in detector.finish()][1:]))
 

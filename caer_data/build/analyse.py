@@ -26,7 +26,7 @@ from caer_data.errors import CaerError
 from caer_data.media.decode import frames
 from caer_data.media.probe import VideoInfo
 
-SHOTS_VERSION = 3
+SHOTS_VERSION = 4
 FACES_VERSION = 3
 
 _PROGRESS_EVERY = 100  # frames
@@ -126,7 +126,7 @@ class _Pass:
         writer = SampleWriter(folder, job.recipe.faces.samples_per_second)
         imported = job.imported.shots
         detector = ShotDetector(job.recipe.shots, job.info) if imported is None else None
-        reader = frames(job.path, job.info)
+        reader = frames(job.path, job.info, for_analysis=True)
         for frame in reader:
             pts.append(frame.pts)
             self._end_pts = frame.pts + frame.duration

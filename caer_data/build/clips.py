@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,14 @@ from caer_data.build.pieces import key_of, read_json, write_json
 from caer_data.build.workers import Progress
 from caer_data.errors import CaerError
 from caer_data.files import sha256_of, slug
-from caer_data.media.cut import Source, Span, cut_clip
+from caer_data.media.clip_command import Source, Span
+from caer_data.media.cut import cut_clips
 
-CLIPS_VERSION = 3
+CLIPS_VERSION = 4
+
+_WINDOW_S = 12
+_LONGEST_GAP_S = 1
+_MOST_TOGETHER = 6  # each has an encoder of its own, which needs memory
 
 
 @dataclass(frozen=True)
@@ -33,52 +39,112 @@ class Clip:
         """Where the clip lies, relative to the dataset."""
         return f"clips/{slug(self.show)}/{self.clip_id}.mp4"
 
-    def key(self, settings: recipes.Clips) -> str:
-        """Key of the clip: the video's content, the frames, and how they are encoded."""
+
+@dataclass(frozen=True)
+class Group:
+    """Neighbouring clips of one video, which are cut in one decode."""
+
+    clips: tuple[Clip, ...]
+
+    @property
+    def name(self) -> str:
+        """Identifier of the first clip."""
+        return self.clips[0].clip_id
+
+    def record(self, work: Path, settings: recipes.Clips) -> Path:
+        """File that says what is finished; its key is all that the bytes of the clips follow from.
+
+        That is the video's content, the frames, and how they are encoded. The other clips of the
+        group count: FFmpeg fills in noise when it decodes AAC, and goes on with it from clip to
+        clip.
+        """
         encoding = settings.model_copy(update={"min_frames": 1, "max_seconds": 1.0})
-        return key_of("clips", CLIPS_VERSION, encoding, self.sha256, asdict(self.span), self.path)
+        spans = [(asdict(clip.span), clip.path) for clip in self.clips]
+        key = key_of("clips", CLIPS_VERSION, encoding, self.clips[0].sha256, spans)
+        return work / "clips" / f"{self.name}.{key}.json"
 
 
-def record_path(work: Path, clip: Clip, settings: recipes.Clips) -> Path:
-    """File that says that a clip is finished, and what it holds."""
-    return work / "clips" / f"{clip.clip_id}.{clip.key(settings)}.json"
+def grouped(clips: Iterable[Clip]) -> list[Group]:
+    """Put neighbouring clips together, in the order given, which is that of their videos.
+
+    Opening a video and going to a frame costs about as much as decoding a second of it. Borders lie
+    at fixed times, so that a clip more or less changes one group only.
+    """
+    groups: list[list[Clip]] = []
+    for clip in clips:
+        if not groups or not _together(groups[-1], clip):
+            groups.append([])
+        groups[-1].append(clip)
+    return [Group(tuple(group)) for group in groups]
 
 
-def finished(dataset: Path, work: Path, clip: Clip, settings: recipes.Clips) -> Any:
-    """The record of a finished clip, or None if it has to be cut."""
-    record = record_path(work, clip, settings)
+def _together(group: list[Clip], clip: Clip) -> bool:
+    before, source = group[-1], clip.source
+    gap = (clip.span.start_pts - before.span.end_pts) * source.info.time_base
+    return (
+        len(group) < _MOST_TOGETHER
+        and before.source == source
+        and 0 <= gap <= _LONGEST_GAP_S
+        and _window(group[0]) == _window(clip)
+    )
+
+
+def _window(clip: Clip) -> int:
+    start = (clip.span.start_pts - clip.source.first_pts) * clip.source.info.time_base
+    return int(start // _WINDOW_S)
+
+
+def records(
+    dataset: Path, work: Path, group: Group, settings: recipes.Clips
+) -> dict[str, dict[str, Any]]:
+    """What is known of the finished clips of a group, by `clip_id`."""
+    record = group.record(work, settings)
     if not record.is_file():
-        return None
-    values = read_json(record)
-    file = dataset / clip.path
-    whole = file.is_file() and file.stat().st_size == values["bytes"]
-    return values if whole else None
+        return {}
+    known = read_json(record)
+    return {
+        clip.clip_id: known[clip.clip_id]
+        for clip in group.clips
+        if clip.clip_id in known and _size(dataset / clip.path) == known[clip.clip_id]["bytes"]
+    }
+
+
+def finished(dataset: Path, work: Path, group: Group, settings: recipes.Clips) -> bool:
+    """Whether every clip of a group is there."""
+    return len(records(dataset, work, group, settings)) == len(group.clips)
 
 
 def cut(
-    dataset: Path, work: Path, clips: list[Clip], settings: recipes.Clips, progress: Progress
+    dataset: Path, work: Path, groups: list[Group], settings: recipes.Clips, progress: Progress
 ) -> dict[str, str]:
-    """Cut clips one after the other; returns the reasons of those that could not be cut."""
+    """Cut groups one after the other; returns the reasons of clips that could not be cut."""
     problems = {}
-    for clip in clips:
+    for group in groups:
         started = time.perf_counter()
-        target = dataset / clip.path
-        try:
-            media = cut_clip(clip.source, clip.span, target, settings)
-        except CaerError as error:
-            problems[clip.clip_id] = str(error)
-            progress("clips", 1)
-            continue
-        values = {
-            "width": media.width,
-            "height": media.height,
-            "fps": str(media.fps),
-            "frames": media.frames,
-            "has_audio": media.has_audio,
-            "bytes": target.stat().st_size,
-            "sha256": sha256_of(target),
-            "seconds": time.perf_counter() - started,
-        }
-        write_json(record_path(work, clip, settings), values)
-        progress("clips", 1)
+        targets = {dataset / clip.path: clip for clip in group.clips}
+        spans = {target: clip.span for target, clip in targets.items()}
+        results = cut_clips(group.clips[0].source, spans, settings)
+        seconds = time.perf_counter() - started
+        known = {}
+        for target, clip in targets.items():
+            media = results[target]
+            if isinstance(media, CaerError):
+                problems[clip.clip_id] = str(media)
+                continue
+            known[clip.clip_id] = {
+                "width": media.width,
+                "height": media.height,
+                "fps": str(media.fps),
+                "frames": media.frames,
+                "has_audio": media.has_audio,
+                "bytes": target.stat().st_size,
+                "sha256": sha256_of(target),
+                "seconds": seconds / len(group.clips),
+            }
+        write_json(group.record(work, settings), known)
+        progress("clips", len(group.clips))
     return problems
+
+
+def _size(file: Path) -> int | None:
+    return file.stat().st_size if file.is_file() else None

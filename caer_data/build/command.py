@@ -54,6 +54,9 @@ def command(
 
     Running the same command again does only what is missing.
     """
+    from caer_data.build.workers import warm_up
+
+    warm_up()
     from caer_data.build.run import build
 
     outcome = build(

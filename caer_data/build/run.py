@@ -28,7 +28,7 @@ from caer_data.build.workers import Limits, Task, run_tasks
 from caer_data.dataset import Dataset
 from caer_data.errors import CaerError
 from caer_data.files import explain_os_error, remove_leftovers, write_text
-from caer_data.media.cut import Source, Span
+from caer_data.media.clip_command import Source, Span
 from caer_data.progress import Reporter
 
 _CLIPS_A_TASK = 4
@@ -288,21 +288,14 @@ class _Run:
         """Cut what is kept and not yet cut; clips of no use any more are removed."""
         wanted = self._wanted(videos, clips)
         folder, settings = self.dataset.folder, self.recipe.clips
-        missing = [
-            clip
-            for clip in wanted.values()
-            if clip_stage.finished(folder, self._work, clip, settings) is None
-        ]
+        groups = clip_stage.grouped(wanted.values())
+        missing = [g for g in groups if not clip_stage.finished(folder, self._work, g, settings)]
         tasks = [
-            Task(
-                chunk[0].clip_id,
-                clip_stage.cut,
-                (folder, self._work, chunk, settings),
-            )
+            Task(chunk[0].name, clip_stage.cut, (folder, self._work, chunk, settings))
             for chunk in _chunks(missing)
         ]
         problems: dict[str, str] = {}
-        with self.reporter.stage("clips", len(missing), "clips") as bar:
+        with self.reporter.stage("clips", sum(len(g.clips) for g in missing), "clips") as bar:
             for outcome in run_tasks(
                 tasks,
                 self.workers,
@@ -315,12 +308,15 @@ class _Run:
                     problems |= outcome.value
         for clip_id, problem in problems.items():
             self.reporter.warn(f"{clip_id}: {problem}")
+        records: dict[str, dict[str, Any]] = {}
+        for group in groups:
+            records |= clip_stage.records(folder, self._work, group, settings)
         rows = clips.to_dict("records")
         for row in rows:
             clip = wanted.get(row["clip_id"])
             if clip is None:
                 continue
-            record = clip_stage.finished(folder, self._work, clip, settings)
+            record = records.get(clip.clip_id)
             if record is None:
                 row.update(status="dropped", reason="failed")
             else:
@@ -398,8 +394,17 @@ class _Run:
         self.reporter.warn(f"{self.rows[video_id]['path']}: {why}")
 
 
-def _chunks(clips: list[clip_stage.Clip]) -> list[list[clip_stage.Clip]]:
-    return [clips[n : n + _CLIPS_A_TASK] for n in range(0, len(clips), _CLIPS_A_TASK)]
+def _chunks(groups: list[clip_stage.Group]) -> list[list[clip_stage.Group]]:
+    """Some four clips together: enough to be worth a process, few enough to share out.
+
+    The longest come first, so that at the end no process waits for another.
+    """
+    chunks: list[list[clip_stage.Group]] = []
+    for group in groups:
+        if not chunks or sum(len(g.clips) for g in chunks[-1]) >= _CLIPS_A_TASK:
+            chunks.append([])
+        chunks[-1].append(group)
+    return sorted(chunks, key=lambda chunk: -sum(c.span.frames for g in chunk for c in g.clips))
 
 
 def _without_na(row: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -24,6 +25,9 @@ from caer_data.errors import CaerError
 
 _POLL_S = 0.5
 _PRELOAD = ["caer_data.build.preload"]
+_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+_SAFE_PATH = "PYTHONSAFEPATH"
+"""https://docs.python.org/3/using/cmdline.html#envvar-PYTHONSAFEPATH"""
 
 Progress = Callable[[str, float], None]
 """Called inside a task with a stage's name and the amount done."""
@@ -76,7 +80,8 @@ def run_tasks(
     Leaving the iteration early, also by Ctrl-C, ends all tasks that still run.
     """
     limits = limits or Limits()
-    context = _context()
+    warm_up()
+    context = multiprocessing.get_context(_METHOD)
     waiting = list(reversed(tasks))
     running: list[_Running] = []
     try:
@@ -99,14 +104,24 @@ def run_tasks(
             _end(item)
 
 
-def _context() -> Any:
-    """Processes are forked from a clean server that has loaded the heavy libraries once."""
-    methods = multiprocessing.get_all_start_methods()
-    if "forkserver" not in methods:
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOAD)
-    return context
+def warm_up() -> None:
+    """Begin to load what workers need, in the background, while this process loads its own.
+
+    Workers are forked from a clean server that has loaded the heavy libraries once. Python would
+    let it import from the current folder, where a user's `types.py` may lie.
+    """
+    if _METHOD != "forkserver":
+        return
+    known = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    try:
+        forkserver.set_forkserver_preload(_PRELOAD)
+        forkserver.ensure_running()
+    finally:
+        if known is None:
+            del os.environ[_SAFE_PATH]
+        else:
+            os.environ[_SAFE_PATH] = known
 
 
 def _start(context: Any, task: Task) -> _Running:

@@ -20,6 +20,7 @@ from caer_data.export.layouts import FOLDERS, WORDS
 from caer_data.export.manifest import BOXES, MANIFEST, SOURCES
 from caer_data.files import sha256_of
 from caer_data.media import cut
+from caer_data.media.clip_command import Source, Span
 from caer_data.media.probe import VideoInfo, probe
 from caer_data.progress import Reporter
 from caer_data.recipe import Recipe
@@ -55,7 +56,7 @@ class _Cut:
     first_pts: int
     fps: str
     variable_rate: bool
-    span: cut.Span
+    span: Span
     recipe: Recipe
     recorded: dict[str, tuple[str, str | None]]
     keep: bool
@@ -179,7 +180,7 @@ def _cuts(
             first_pts=int(source["first_pts"]),
             fps=source["fps"],
             variable_rate=bool(source["variable_rate"]),
-            span=cut.Span(*(int(clip[n]) for n in ("start_frame", "end_frame", "start_pts",
+            span=Span(*(int(clip[n]) for n in ("start_frame", "end_frame", "start_pts",
                                                    "end_pts"))),
             recipe=recipe,
             recorded=recorded[work.clip_id],
@@ -199,7 +200,7 @@ def _recorded(planned: pd.DataFrame) -> dict[str, dict[str, tuple[str, str | Non
 def _make(task: _Cut) -> dict[str, Any]:
     """Cut one clip, make its files, compare their pictures; runs in a worker process."""
     work = task.work
-    source = cut.Source(
+    source = Source(
         task.video, _info(task.video), task.first_pts, Fraction(task.fps), task.variable_rate
     )
     try:

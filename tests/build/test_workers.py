@@ -90,3 +90,19 @@ def _alive(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def test_files_in_the_current_folder_are_not_taken_for_modules(tmp_path):
+    (tmp_path / "scenedetect.py").write_text("raise SystemExit('imported from the folder')")
+    script = tmp_path / "elsewhere" / "run.py"
+    script.parent.mkdir()
+    script.write_text(
+        "from caer_data.build.workers import Task, run_tasks\n"
+        "if __name__ == '__main__':\n"
+        "    assert [o.error for o in run_tasks([Task('t', callable, ())], 1, print)] == [None]\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "imported from the folder" not in done.stderr

@@ -21,6 +21,7 @@ from caer_data.export.release import export
 from caer_data.export.verify import verify
 from caer_data.files import sha256_of
 from caer_data.media import cut
+from caer_data.media.clip_command import Source, Span
 from caer_data.media.probe import probe
 from caer_data.progress import Reporter
 from tests.export.conftest import make_dataset, options, tree, write_clip
@@ -47,9 +48,9 @@ def origin(tmp_path_factory):
         videos.loc[at, ["bytes", "sha256", "time_base", "height"]] = [
             path.stat().st_size, sha256_of(path), str(info.time_base), info.height,
         ]  # fmt: skip
-        source = cut.Source(path, info, 0, fps, variable_rate=False)
+        source = Source(path, info, 0, fps, variable_rate=False)
         for row in clips[own].itertuples():
-            span = cut.Span(row.start_frame, row.end_frame, row.start_pts, row.end_pts)
+            span = Span(row.start_frame, row.end_frame, row.start_pts, row.end_pts)
             cut.cut_clip(source, span, dataset.folder / row.path, dataset.recipe.clips)
             clips.loc[row.Index, ["sha256", "bytes"]] = [
                 sha256_of(dataset.folder / row.path), (dataset.folder / row.path).stat().st_size,

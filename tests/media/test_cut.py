@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from caer_data.errors import CaerError
-from caer_data.media.cut import Source, Span, clip_rate, clip_size, cut_clip
+from caer_data.media import cut
+from caer_data.media.clip_command import Source, Span, clip_rate, clip_size
+from caer_data.media.cut import cut_clip, cut_clips
 from caer_data.media.decode import frames
 from caer_data.media.probe import probe
 from caer_data.recipe import Clips
@@ -76,6 +78,80 @@ def test_sound_starts_with_the_picture_and_is_as_long(tmp_path):
     # the clip starts at 3.6 s, so the click of second 4 comes 0.4 s in
     assert clicks[0] / 48000 == pytest.approx(0.4, abs=0.003)
     assert len(sound) / 48000 == pytest.approx(2.8, abs=0.03)
+
+
+def test_sound_is_right_from_the_first_sample(tmp_path):
+    path = numbered.write(tmp_path / "a.mp4", 250, sound=True)
+    source, pts = source_of(path)
+    # the clip starts with a click and on a key frame: coded sound builds on what went before, which
+    # decoding from there must not lose
+    cut_clip(source, span(pts, 100, 140), tmp_path / "clip.mp4", SETTINGS)
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        sound = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
+    first, second = np.abs(sound[:240]).mean(), np.abs(sound[48000:48240]).mean()
+    assert first == pytest.approx(second, rel=0.1)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts", "a.mov", "a.avi"])
+def test_clips_cut_together_are_those_cut_alone(tmp_path, name):
+    codec = "mpeg4" if name.endswith("avi") else "libx264"
+    path = numbered.write(tmp_path / name, 330, codec=codec, sound=True)
+    source, pts = source_of(path)
+    places = [(60, 95), (95, 130), (141, 175), (200, 240)]
+    together = {tmp_path / f"{a}.mp4": span(pts, a, b) for a, b in places}
+    results = cut_clips(source, together, SETTINGS)
+    assert list(results) == list(together)
+    for target, wanted in together.items():
+        assert results[target].frames == wanted.frames
+        assert results[target].has_audio
+        assert numbers(target) == list(range(wanted.start_frame, wanted.end_frame))
+        cut_clip(source, wanted, tmp_path / "alone.mp4", SETTINGS)
+        assert coded(target, "video") == coded(tmp_path / "alone.mp4", "video")
+        assert len(coded(target, "audio")) == len(coded(tmp_path / "alone.mp4", "audio"))
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def coded(path: Path, kind: str) -> list[bytes]:
+    """The packets of a stream."""
+    with av.open(str(path)) as container:
+        stream = getattr(container.streams, kind)[0]
+        return [bytes(packet) for packet in container.demux(stream) if packet.size]
+
+
+def test_clips_of_a_variable_rate_cut_together(tmp_path):
+    steps = np.where(np.arange(200) % 50 < 25, 33, 50)
+    pts = [0, *np.cumsum(steps)[:-1].tolist()]
+    path = numbered.write(
+        tmp_path / "a.mkv", 200, Fraction(25), pts=pts, time_base=Fraction(1, 1000)
+    )
+    source, times = source_of(path, variable=True)
+    together = {tmp_path / f"{a}.mp4": span(times, a, b) for a, b in ((40, 80), (80, 120))}
+    cut_clips(source, together, SETTINGS)
+    for target, wanted in together.items():
+        shown = numbers(target)
+        assert shown == sorted(shown)
+        assert (shown[0], shown[-1]) == (wanted.start_frame, wanted.end_frame - 1)
+
+
+def test_one_bad_clip_does_not_cost_its_neighbours(tmp_path):
+    path = numbered.write(tmp_path / "a.mp4", 60)
+    source, pts = source_of(path)
+    beyond = Span(30, 90, pts[30], pts[30] + 60 * (pts[1] - pts[0]))
+    good, bad = tmp_path / "out" / "good.mp4", tmp_path / "out" / "bad.mp4"
+    results = cut_clips(source, {good: span(pts, 0, 30), bad: beyond}, SETTINGS)
+    assert results[good].frames == 30
+    assert "30 frames instead of 60" in str(results[bad])
+    assert list((tmp_path / "out").iterdir()) == [good]
+
+
+def test_clips_that_cannot_be_cut_together_are_cut_alone(tmp_path, monkeypatch):
+    path = numbered.write(tmp_path / "a.mp4", 80)
+    source, pts = source_of(path)
+    monkeypatch.setattr(cut, "_cut_together", lambda *_: {})
+    spans = {tmp_path / f"{a}.mp4": span(pts, a, a + 30) for a in (0, 35)}
+    results = cut_clips(source, spans, SETTINGS)
+    assert [media.frames for media in results.values()] == [30, 30]
+    assert [numbers(target)[0] for target in spans] == [0, 35]
 
 
 def test_sound_that_starts_late_is_preceded_by_silence(tmp_path, media_data):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import resource
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import av
@@ -92,6 +92,18 @@ def test_numbered_frames_come_with_their_numbers(
     assert len(seen) == (60 if codec != "libvpx-vp9" else 12)
     if pts:
         assert [f.pts - seen[0].pts for f in seen] == pts
+
+
+def test_frames_for_analysis_are_the_same_but_for_block_edges(media_data: Path) -> None:
+    path = media_data / "shots_gt" / "composite_open_44s.mp4"
+    info = probe(path)
+    plain, quick = (frames(path, info, for_analysis=given) for given in (False, True))
+    differences = []
+    for one, other in islice(zip(plain, quick, strict=True), 120):
+        assert (one.index, one.pts) == (other.index, other.pts)
+        small = [f.small(256, 144).astype(int) for f in (one, other)]
+        differences.append(np.abs(small[0] - small[1]).mean())
+    assert 0 < max(differences) < 1
 
 
 def test_read_frames_gives_exactly_those(tmp_path: Path) -> None:

@@ -1,0 +1,238 @@
+"""The ffmpeg command that cuts clips: exactly their frames, with sound, for every browser.
+
+Written with ffmpeg-python. Timestamps are kept as they are in the file (`-copyts`), so that the
+trim filters can be given the very timestamps that decoding saw; a seek only saves decoding what
+lies before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import ffmpeg
+import imageio_ffmpeg
+
+from caer_data.media.probe import FORMATS, VideoInfo
+from caer_data.recipe import Clips
+
+# Containers without an index seek past their target by up to a few seconds. In the others a seek to
+# the very start of a shot mostly lands on it, because encoders put a key frame at a cut.
+_UNINDEXED = (".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".vob")
+_SEEK_MARGIN_S = 3.0
+_INTO_FRAME = Fraction(1, 4)
+# x264's quickest presets leave out the macroblock tree, which costs next to no time and makes the
+# files of most footage a good deal smaller (benchmarks/presets.py). Its lookahead is in frames.
+_WITHOUT_TREE = ("ultrafast", "superfast")
+_TREE = "mbtree=1:rc-lookahead=10"
+_STANDARD_RATES = tuple(
+    Fraction(n, d)
+    for n, d in (
+        (24000, 1001),
+        (24, 1),
+        (25, 1),
+        (30000, 1001),
+        (30, 1),
+        (50, 1),
+        (60000, 1001),
+        (60, 1),
+    )
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The video a clip is cut from, as the decode pass saw it.
+
+    Attributes:
+        path: the file.
+        info: what it is.
+        first_pts: timestamp of its first frame, in the time base.
+        fps: average frame rate.
+        variable_rate: its frames last differently long.
+    """
+
+    path: Path
+    info: VideoInfo
+    first_pts: int
+    fps: Fraction
+    variable_rate: bool
+
+
+@dataclass(frozen=True)
+class Span:
+    """Frames to cut: numbers and timestamps of the first frame and one past the last."""
+
+    start_frame: int
+    end_frame: int
+    start_pts: int
+    end_pts: int
+
+    @property
+    def frames(self) -> int:
+        """Number of source frames."""
+        return self.end_frame - self.start_frame
+
+
+def clip_size(width: int, height: int, max_height: int) -> tuple[int, int]:
+    """Size of a clip: at most `max_height` high, never enlarged, even sides as H.264 needs."""
+    scale = min(1.0, max_height / height)
+    return max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
+
+
+def clip_rate(source: Source) -> Fraction:
+    """Constant frame rate of the source's clips.
+
+    A constant source keeps its rate; of a variable one the next standard rate is taken, so that
+    no frame is lost in its faster parts.
+    """
+    if not source.variable_rate:
+        return source.fps
+    slack = Fraction(98, 100)
+    return next((r for r in _STANDARD_RATES if r >= source.fps * slack), source.fps)
+
+
+def clip_frames(source: Source, span: Span) -> int:
+    """Number of frames a clip of this span has."""
+    if not source.variable_rate:
+        return span.frames
+    seconds = (span.end_pts - span.start_pts) * source.info.time_base
+    return max(1, round(seconds * clip_rate(source)))
+
+
+def command(
+    source: Source, clips: Sequence[tuple[Span, Path]], settings: Clips, seek: bool = True
+) -> list[str]:
+    """Arguments of ffmpeg that cut clips in one decode.
+
+    Args:
+        source: the video.
+        clips: the frames of each clip and the mp4 file to write, in the order of the video.
+        settings: the recipe's section on clips.
+        seek: go to the first clip and cut by timestamp; else count frames from the start.
+    """
+    info = source.info
+    entry = ffmpeg.input(f"file:{source.path}", **_opening(source, clips[0][0], seek))
+    pictures = _copies(entry[str(info.stream_index)], "split", len(clips))
+    sounds = _copies(entry["a:0"], "asplit", len(clips)) if info.has_audio else []
+    outputs = []
+    for number, (span, target) in enumerate(clips):
+        streams = [_picture(pictures[number], source, span, settings, seek)]
+        if sounds:
+            streams.append(_sound(sounds[number], source, span))
+        outputs.append(_output(streams, source, target, settings))
+    arguments: list[str] = ffmpeg.compile(
+        ffmpeg.merge_outputs(*outputs).global_args("-nostdin", "-v", "error", "-y", "-copyts"),
+        cmd=imageio_ffmpeg.get_ffmpeg_exe(),
+    )
+    return arguments
+
+
+def x264_params(preset: str) -> str:
+    """What is asked of x264 beside its preset.
+
+    Clips are cut side by side, and their bytes must not depend on the number of cores: one thread.
+    A clip is one shot, so there are no cuts to look for: files are some 5 % smaller.
+    """
+    params = "threads=1:lookahead-threads=1:scenecut=0"
+    return f"{params}:{_TREE}" if preset in _WITHOUT_TREE else params
+
+
+def _opening(source: Source, first: Span, seek: bool) -> dict[str, Any]:
+    """Options of the input: who may be read, and where to begin."""
+    info = source.info
+    # One thread: clips are cut side by side, and what is saved of a damaged video depends on it.
+    options: dict[str, Any] = {
+        "protocol_whitelist": "file",
+        "format_whitelist": FORMATS,
+        "threads": 1,
+    }
+    start = float(first.start_pts * info.time_base)
+    margin = _SEEK_MARGIN_S if source.path.suffix.lower() in _UNINDEXED else 0.0
+    if seek and start - margin > float(source.first_pts * info.time_base):
+        options |= {
+            "seek_timestamp": 1,
+            "noaccurate_seek": None,  # the trim filters are exact
+            # a little after the first frame, which rounding would else put before its key frame
+            "ss": f"{start + float(_INTO_FRAME / source.fps) - margin:.6f}",
+        }
+    return options
+
+
+def _copies(stream: Any, split: str, count: int) -> list[Any]:
+    """The stream, once for each clip."""
+    if count == 1:
+        return [stream]
+    node = stream.filter_multi_output(split, count)
+    return [node[number] for number in range(count)]
+
+
+def _picture(stream: Any, source: Source, span: Span, settings: Clips, seek: bool) -> Any:
+    """The frames of a clip, at its rate and size."""
+    info, rate = source.info, clip_rate(source)
+    if seek:
+        start, end = _seconds(source, span)
+        stream = stream.filter("trim", start=f"{start:.6f}", end=f"{end:.6f}")
+    else:
+        stream = stream.filter("trim", start_frame=span.start_frame, end_frame=span.end_frame)
+    if source.variable_rate:
+        # The last frame lasts until the end of the span, so it is repeated before counting off.
+        stream = (
+            stream.filter("setpts", "PTS-STARTPTS")
+            .filter("fps", fps=str(rate), start_time=0)
+            .filter("tpad", stop=-1, stop_mode="clone")
+            .filter("trim", end_frame=clip_frames(source, span))
+        )
+    else:
+        stream = stream.filter("setpts", f"N/({rate})/TB")
+    width, height = clip_size(info.width, info.height, settings.max_height)
+    stream = stream.filter("scale", width, height, flags="bicubic").filter("setsar", 1)
+    return stream.filter("format", "yuv420p")
+
+
+def _sound(stream: Any, source: Source, span: Span) -> Any:
+    """The sound of a clip, exactly as long as its pictures, silence where there is none."""
+    start, end = _seconds(source, span)
+    length = f"{float(clip_frames(source, span) / clip_rate(source)):.6f}"
+    return (
+        stream.filter("atrim", start=f"{start:.6f}", end=f"{end:.6f}")
+        .filter("asetpts", f"PTS-({start:.6f}/TB)")
+        .filter("aresample", 48000, **{"async": 1, "first_pts": 0})
+        .filter("apad", whole_dur=length)
+        .filter("atrim", end=length)
+    )
+
+
+def _output(streams: list[Any], source: Source, target: Path, settings: Clips) -> Any:
+    """One clip's file."""
+    codec: dict[str, Any] = {
+        "vcodec": "libx264",
+        "profile:v": "high",
+        "preset": settings.preset,
+        "crf": settings.crf,
+        "r": str(clip_rate(source)),
+        "threads": 1,
+        "x264-params": x264_params(settings.preset),
+    }
+    if source.info.has_audio:
+        codec |= {"acodec": "aac", "ac": 2, "audio_bitrate": f"{settings.audio_kbps}k"}
+    return ffmpeg.output(
+        *streams,
+        f"file:{target}",
+        format="mp4",
+        movflags="+faststart",
+        map_metadata=-1,
+        map_chapters=-1,
+        fflags="+bitexact",
+        **{"flags:v": "+bitexact", "flags:a": "+bitexact"},
+        **codec,
+    )
+
+
+def _seconds(source: Source, span: Span) -> tuple[float, float]:
+    """First instant of a span and the one after its last."""
+    start, end = (float(pts * source.info.time_base) for pts in (span.start_pts, span.end_pts))
+    return start, end

@@ -123,8 +123,8 @@ def running(
         process = subprocess.Popen(
             [str(python), "-m", "label_studio.server", "start", "--no-browser",
              "--internal-host", host, "--port", str(port)],
-            env=settings(folder, access, host, guard), cwd=folder,
-            stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.STDOUT,
+            env=settings(folder, access, host, guard) | {"CAER_LIFELINE": "stdin"}, cwd=folder,
+            stdin=subprocess.PIPE, stdout=stream, stderr=subprocess.STDOUT,
             start_new_session=True,
         )  # fmt: skip
         try:

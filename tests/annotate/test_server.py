@@ -145,6 +145,25 @@ class TestReal:
         with sqlite3.connect(folder / "label_studio.sqlite3") as database:
             assert database.execute("select count(*) from task").fetchone() == (6,)
 
+    def test_the_server_does_not_outlive_a_killed_serve(
+        self, migrated: Path, tmp_path: Path, free_port_number: int
+    ) -> None:
+        folder = tmp_path / "server"
+        shutil.copytree(migrated, folder)
+        serving = subprocess.Popen(
+            [sys.executable, "-m", "caer_data", "annotate", "serve", "--port",
+             str(free_port_number), "--json"],
+            env={**os.environ, "CAER_SERVER": str(folder)}, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert serving.stdout is not None
+        assert any('"result"' in line for line in serving.stdout)
+        family = psutil.Process(serving.pid).children(recursive=True)
+        assert family
+        serving.kill()
+        serving.wait()
+        gone, left = psutil.wait_procs(family, timeout=30)
+        assert gone and not left
+
     def test_the_database_lets_readers_and_a_writer_work_side_by_side(self, studio: Any) -> None:
         with sqlite3.connect(studio.folder / "label_studio.sqlite3") as database:
             assert database.execute("pragma journal_mode").fetchone() == ("wal",)

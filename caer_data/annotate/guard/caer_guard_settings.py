@@ -7,6 +7,8 @@ of the active module, which an import under another name does not give them.
 # mypy: ignore-errors
 # ruff: noqa: F821, S102 - names come from the executed file, which is Label Studio's own
 import os
+import signal
+import threading
 from pathlib import Path
 
 import label_studio
@@ -24,3 +26,17 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL",
     }
+
+
+def _end_with_serve() -> None:
+    """Wait for the end of standard input, which `caer-data annotate serve` holds open.
+
+    It comes when that process is gone, however it went; a server that nobody can stop must not
+    stay.
+    """
+    os.read(0, 1)
+    os.killpg(0, signal.SIGTERM)
+
+
+if os.environ.get("CAER_LIFELINE"):
+    threading.Thread(target=_end_with_serve, daemon=True).start()

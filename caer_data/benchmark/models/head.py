@@ -6,6 +6,8 @@ width is not given; it is a field of the recipe.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +18,7 @@ SPORTS_1M_MEAN = (102.0, 98.0, 90.0)
 """Mean of red, green, blue in 0..255 that is taken off clips for C3D's Sports-1M weights."""
 
 
-class Baseline(nn.Module):
+class Baseline(nn.Module, ABC):
     """Features named by a subclass as the published weight files name them, then the classifier.
 
     A subclass builds its layers, gives `encode` and calls `build_head`.
@@ -45,9 +47,9 @@ class Baseline(nn.Module):
             self.requires_grad_(False)
             self.head.requires_grad_(True)
 
+    @abstractmethod
     def encode(self, x: Tensor) -> Tensor:
         """(N, 3, H, W) or (N, 3, T, H, W) to vectors (N, channels)."""
-        raise NotImplementedError
 
     def named_here(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """A published state dict with the names of this model's layers."""

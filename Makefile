@@ -1,6 +1,6 @@
 # Two commands do everything on a fresh machine (Python 3.11 or newer, no GPU, no compiler):
 #
-#   make demo                 set up, make a small show of public-domain pictures, build it
+#   make demo                 set up, make small shows of free pictures, build them
 #   make demo SHOWS=raw/      the same on your own footage
 #   make test                 set up and pass the tests
 #

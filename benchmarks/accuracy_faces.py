@@ -83,7 +83,7 @@ def count_faces(data: Path, models: Models, recipe: Any) -> pd.DataFrame:
         spans = [(s["start"], s["end"] + 1) for s in truth["shots"]]
         path = truth_path.with_name(truth["file"])
         shots, tracks, vectors, timing = find_faces(path, path.stem, spans, models, recipe)
-        tracks, _ = people_stage.cluster("s", tracks, vectors, threshold_of(models, recipe))
+        tracks, _ = people_stage.cluster("s", "s", tracks, vectors, threshold_of(models, recipe))
         video = pd.Series({"show": "s", "episode": "e"})
         clips = filter_stage.choose(video, shots, tracks, timing, recipe.filter, no_limit)
         for shot, found in zip(truth["shots"], clips["n_people"], strict=True):
@@ -101,7 +101,7 @@ def tell_apart(data: Path, models: Models, recipe: Any) -> dict[str, tuple[float
     }
     results = {}
     for name, (tracks, vectors, truth) in sets.items():
-        labelled, _ = people_stage.cluster("s", tracks, vectors, threshold_of(models, recipe))
+        labelled, _ = people_stage.cluster("s", "s", tracks, vectors, threshold_of(models, recipe))
         results[name] = pairwise(truth, labelled["person_id"].tolist())
     return results
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,7 +20,7 @@ from caer_data.errors import CaerError
 _VERBS = {
     "build": ("caer_data.build.command", "From a folder of raw shows to clips ready to be rated."),
     "inspect": ("caer_data.build.inspect", "Show the funnel, the reasons for drops, the time."),
-    "demo": ("caer_data.build.demo", "Make a small show of public-domain pictures and build it."),
+    "demo": ("caer_data.build.demo", "Make small shows of free pictures and build them."),
     "annotate": ("caer_data.annotate.command", "Have the clips rated in Label Studio."),
     "export": ("caer_data.export.command", "Turn labelled clips into a released dataset."),
     "verify": ("caer_data.export.verify", "Check a release against its manifest."),
@@ -71,4 +72,9 @@ def main(arguments: list[str] | None = None) -> None:
     except CaerError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
+    except OSError as error:
+        from caer_data.files import explain_os_error
+
+        click.echo(f"Error: {explain_os_error(error, Path(error.filename or '.'))}", err=True)
+        sys.exit(CaerError.exit_code)
     sys.exit(result if isinstance(result, int) else 0)

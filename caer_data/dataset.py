@@ -2,7 +2,7 @@
 
 dataset/
   recipe.yaml        the recipe as used, every default explicit
-  provenance.json    versions, machine, command
+  provenance.json    versions, machine, where the shows lie
   tables/*.parquet   the tables of `caer_data.tables`
   clips/<show>/*.mp4 the kept clips
   report.html        what happened, to look at

@@ -77,7 +77,7 @@ def examine() -> Iterator[Finding]:
 
 
 _NAME_WIDTH: Final = 41  # of the longest model file
-_REINSTALL: Final = "pip install --force-reinstall caer-data"
+_REINSTALL: Final = "pip install --force-reinstall .   # in a clone of caer-data"
 
 
 def _machine() -> Iterator[Finding]:

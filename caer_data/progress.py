@@ -129,3 +129,8 @@ def options(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*args, reporter=Reporter(mode), **kwargs)
 
     return wrapper
+
+
+def printable(text: Any) -> str:
+    """Text that cannot steer a terminal: control characters of a file's name become `?`."""
+    return "".join(c if c.isprintable() else "?" for c in str(text))

@@ -20,7 +20,7 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Videos(_Section):
@@ -116,6 +116,13 @@ class Faces(_Section):
             values, detector, ("detector_size", "samples_per_second", "whole_frame_every_s")
         )
 
+    @model_validator(mode="after")
+    def _scores_in_order(self) -> Faces:
+        weak, strong = self.weak_score, self.min_score
+        if weak is not None and strong is not None and weak > strong:
+            raise ValueError("weak_score is above min_score, which surer faces have to reach")
+        return self
+
 
 class People(_Section):
     """Clustering of tracks into persons."""
@@ -129,8 +136,8 @@ class Filter(_Section):
     max_people: int = Field(2, ge=1, le=100)
     min_presence: float = Field(0.3, gt=0, le=1)
     min_coverage: float = Field(0.6, gt=0, le=1)
-    min_face_height: float = Field(0.1, gt=0, lt=1)
     min_dominance: float = Field(1.15, ge=1)
+    min_face_height: float = Field(0.1, gt=0, lt=1)
     min_sharpness: float = Field(0.08, ge=0, le=1)
     min_brightness: float = Field(0.1, ge=0, le=1)
 
@@ -212,6 +219,15 @@ class Recipe(_Section):
         detector = faces.get("detector", "mmod") if isinstance(faces, dict) else None
         return values | {"filter": _suited(values.get("filter", {}), detector, ("min_presence",))}
 
+    @model_validator(mode="after")
+    def _enough_raters(self) -> Recipe:
+        if self.labels.min_agree > self.annotate.raters_per_clip:
+            raise ValueError(
+                f"labels.min_agree is {self.labels.min_agree}, but annotate.raters_per_clip gives "
+                f"a clip {self.annotate.raters_per_clip} raters"
+            )
+        return self
+
 
 def shipped() -> dict[str, str]:
     """Recipes that come with the package: name to YAML text."""
@@ -290,6 +306,10 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "the name of a field must be one word", key.start_mark
+                )
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"the key '{key.value}' is given twice", key.start_mark

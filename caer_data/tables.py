@@ -199,10 +199,10 @@ CLIPS = Table(
             values=(
                 "too_short",
                 "no_face",
-                "too_brief",
                 "group",
-                "too_small",
+                "too_brief",
                 "ambiguous",
+                "too_small",
                 "blurred",
                 "too_dark",
                 "failed",

@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from caer_data.progress import Reporter, options
+from caer_data.progress import Reporter, options, printable
 from caer_data.progress_columns import _short
 
 
@@ -124,3 +124,7 @@ def test_options_choose_the_mode(arguments, mode) -> None:
 )
 def test_numbers_are_short(value, text) -> None:
     assert _short(value) == text
+
+
+def test_printable() -> None:
+    assert printable("a\x1b[2J\nb\udc80ü") == "a?[2J?b?ü"

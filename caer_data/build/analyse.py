@@ -23,13 +23,14 @@ from caer_data.build.samples import LONGEST_SIDE, Samples, SampleWriter
 from caer_data.build.shots import ShotDetector
 from caer_data.build.workers import Progress
 from caer_data.errors import CaerError
-from caer_data.media.decode import frames
+from caer_data.media.decode import THREADS, Damage, frames
 from caer_data.media.probe import VideoInfo
 
 SHOTS_VERSION = 4
 FACES_VERSION = 3
 
 _PROGRESS_EVERY = 100  # frames
+_RATE_TOLERANCE = Fraction(1, 500)  # half a frame in a clip of ten seconds
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Job:
     work: Path
     threads: int
     imported: Imported
+    weights: tuple[str, ...] = ()
+    """SHA-256 of the face models that the user brought."""
 
     @property
     def shots_key(self) -> str:
@@ -61,8 +64,10 @@ class Job:
     def faces_key(self) -> str:
         """Key of the faces piece."""
         shortest = self.recipe.clips.min_frames
-        inputs = (self.shots_key, shortest, self.imported.tracks_sha256)
-        return key_of("faces", FACES_VERSION, self.recipe.faces, *inputs)
+        inputs = (self.shots_key, shortest, self.imported.tracks_sha256, *self.weights)
+        # what the files hold counts, not where they lie
+        settings = self.recipe.faces.model_copy(update={"weights": None, "weights_sha256": ()})
+        return key_of("faces", FACES_VERSION, settings, *inputs)
 
     @property
     def shots_folder(self) -> Path:
@@ -71,7 +76,7 @@ class Job:
 
     @property
     def faces_folder(self) -> Path:
-        """What `faces.find` writes, and `seconds.json`."""
+        """What `faces.find` writes, `models.json` and `seconds.json`."""
         return Pieces(self.work).path("faces", self.video_id, self.faces_key)
 
     @property
@@ -116,17 +121,24 @@ class _Pass:
         self._pts: list[int] = []
         self._end_pts = 0
         self._rows: list[dict[str, Any]] = []
-        self._damage = ""
+        self._damage = Damage()
         self._seconds = 0.0
 
     def spool_samples(self, folder: Path) -> None:
         """Decode, and write the samples' piece on the way."""
         started = time.perf_counter()
-        job, pts = self._job, self._pts
+        if self._decode(folder, THREADS, self._progress).hurt:
+            # How a decoder repairs damage depends on how its threads happen to run.
+            self._decode(folder, 1, lambda stage, _: self._progress(stage, 0.0))
+        self._seconds = time.perf_counter() - started
+
+    def _decode(self, folder: Path, threads: int, progress: Progress) -> Damage:
+        job, self._pts = self._job, []
+        pts = self._pts
         writer = SampleWriter(folder, job.recipe.faces.samples_per_second)
         imported = job.imported.shots
         detector = ShotDetector(job.recipe.shots, job.info) if imported is None else None
-        reader = frames(job.path, job.info, for_analysis=True)
+        reader = frames(job.path, job.info, threads, for_analysis=True)
         for frame in reader:
             pts.append(frame.pts)
             self._end_pts = frame.pts + frame.duration
@@ -136,17 +148,17 @@ class _Pass:
                 writer.add(frame.index, frame.picture(LONGEST_SIDE))
             if frame.index % _PROGRESS_EVERY == _PROGRESS_EVERY - 1:
                 passed = (frame.pts - pts[-_PROGRESS_EVERY]) * job.info.time_base
-                self._progress("shots", float(passed))
+                progress("shots", float(passed))
         writer.close()
         if not pts:
             raise CaerError("no frame can be decoded")
-        self._damage = str(reader.damage)
+        self._damage = reader.damage
         if detector:
             self._rows = detector.finish()
         elif imported:
             starts = pyannote_import.read_shots(imported)
             self._rows = pyannote_import.shot_rows(starts, pts, self._end_pts, job.info.time_base)
-        self._seconds = time.perf_counter() - started
+        return reader.damage
 
     def write_shots(self, folder: Path) -> None:
         """Write the shots' piece."""
@@ -158,7 +170,8 @@ class _Pass:
         tables.write(tables.SHOTS, tables.frame(tables.SHOTS, shots), folder / "shots.parquet")
         np.save(folder / "pts.npy", np.array(self._pts, np.int64))
         values = _measured(self._pts, self._end_pts, self._job.info)
-        write_json(folder / "video.json", values | {"damage": self._damage})
+        values |= {"damage": str(self._damage), "restarted": self._damage.restarts > 0}
+        write_json(folder / "video.json", values)
         write_json(folder / "seconds.json", {"shots": self._seconds})
 
 
@@ -179,9 +192,11 @@ def _measured(pts: list[int], end_pts: int, info: VideoInfo) -> dict[str, Any]:
     variable = bool((np.abs(steps - usual) > max(1.5, 0.05 * usual)).any())
     length = (end_pts - pts[0]) * info.time_base
     fps = info.fps
-    measured = Fraction(len(pts)) / length if length > 0 else fps
-    if abs(measured / fps - 1) > Fraction(1, 50):
-        fps = measured.limit_denominator(1001)
+    # without the last frame, whose length is often wrong
+    lasted = (pts[-1] - pts[0]) * info.time_base
+    measured = Fraction(len(pts) - 1) / lasted if lasted > 0 else fps
+    if abs(measured / fps - 1) > _RATE_TOLERANCE:
+        fps = max(Fraction(1, 1001), measured.limit_denominator(1001))
     return {
         "frames": len(pts),
         "first_pts": pts[0],
@@ -203,14 +218,14 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
     embedder = create_embedder(settings, job.threads)
     heap = Heap()
 
-    def on_shot(length_s: float) -> None:
-        progress("faces", length_s)
+    def on_read() -> None:
+        progress("faces", 0.0)
         heap.tidy()
 
     faces.find(
         shots=tables.read(tables.SHOTS, job.shots_folder / "shots.parquet"),
         frames=looking.Frames(
-            samples=Samples(samples),
+            samples=Samples(samples, on_read),
             times=seconds,
             width=job.info.width,
             height=job.info.height,
@@ -220,7 +235,7 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
         min_frames=job.recipe.clips.min_frames,
         tracks=job.imported.read_tracks(seconds, job.info),
         folder=folder,
-        on_shot=on_shot,
+        on_shot=lambda length_s: progress("faces", length_s),
     )
     write_json(folder / "seconds.json", {"faces": time.perf_counter() - started})
     write_json(

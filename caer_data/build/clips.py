@@ -20,6 +20,7 @@ CLIPS_VERSION = 4
 
 _WINDOW_S = 12
 _LONGEST_GAP_S = 1
+_CLIPS_A_TASK = 4
 _MOST_TOGETHER = 6  # each has an encoder of its own, which needs memory
 
 
@@ -78,6 +79,19 @@ def grouped(clips: Iterable[Clip]) -> list[Group]:
     return [Group(tuple(group)) for group in groups]
 
 
+def chunks(groups: list[Group]) -> list[list[Group]]:
+    """Some four clips together: enough to be worth a process, few enough to share out.
+
+    The longest come first, so that at the end no process waits for another.
+    """
+    together: list[list[Group]] = []
+    for group in groups:
+        if not together or sum(len(g.clips) for g in together[-1]) >= _CLIPS_A_TASK:
+            together.append([])
+        together[-1].append(group)
+    return sorted(together, key=lambda chunk: -sum(c.span.frames for g in chunk for c in g.clips))
+
+
 def _together(group: list[Clip], clip: Clip) -> bool:
     before, source = group[-1], clip.source
     gap = (clip.span.start_pts - before.span.end_pts) * source.info.time_base
@@ -123,7 +137,9 @@ def cut(
         started = time.perf_counter()
         targets = {dataset / clip.path: clip for clip in group.clips}
         spans = {target: clip.span for target, clip in targets.items()}
-        results = cut_clips(group.clips[0].source, spans, settings)
+        results = cut_clips(
+            group.clips[0].source, spans, settings, on_try=lambda: progress("clips", 0)
+        )
         seconds = time.perf_counter() - started
         known = {}
         for target, clip in targets.items():

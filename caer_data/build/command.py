@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from caer_data.errors import PartialFailure
 from caer_data.progress import Reporter, options
 
 
@@ -33,7 +32,11 @@ from caer_data.progress import Reporter, options
 @click.option(
     "--workers", type=click.IntRange(1, 256), help="Processes. Default: one for each core."
 )
-@click.option("--limit", type=click.IntRange(1), help="Take only the first so many videos.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    help="Take only the first so many videos; the dataset then holds these alone.",
+)
 @click.option(
     "--pyannote",
     type=click.Path(path_type=Path),
@@ -62,12 +65,6 @@ def command(
     outcome = build(
         shows, output, recipe, workers=workers, limit=limit, pyannote=pyannote, reporter=reporter
     )
-    reporter.result(outcome.as_dict())
     reporter.say(outcome.summary())
-    if outcome.failed:
-        lines = "".join(f"\n  {path}: {why}" for path, why in outcome.failed.items())
-        count = len(outcome.failed)
-        raise PartialFailure(
-            f"{count} video{'s' * (count > 1)} failed; the rest is done, and running the same "
-            f"command tries them again:{lines}"
-        )
+    reporter.result(outcome.as_dict())
+    outcome.raise_if_failed()

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from caer_data.errors import CaerError, PartialFailure
+from caer_data.errors import CaerError
 from caer_data.progress import Reporter, options
 
 
@@ -66,9 +66,7 @@ def command(
             shows=shows, output=output, recipe=recipe, workers=workers, reporter=reporter
         )
         reporter.say(outcome.summary())
-        if outcome.failed:
-            lines = "".join(f"\n  {path}: {why}" for path, why in outcome.failed.items())
-            raise PartialFailure(f"{output}: of the demo's videos failed:{lines}")
+        outcome.raise_if_failed()
         result |= outcome.as_dict()
         elsewhere = [] if output == Path("dataset") else [str(output)]
         steps.append(shlex.join(["caer-data", "inspect", *elsewhere]))

@@ -124,15 +124,17 @@ def _describe(
     )
     end = path.start + len(path.boxes)
     looks = [
-        _look(frames, frame, box) for frame, box in zip(track.frames, track.boxes, strict=True)
+        _quality(_crop(frames, frame, box))
+        for frame, box in zip(track.frames, track.boxes, strict=True)
     ]
-    sharpness = np.array([sharp for _, sharp, _ in looks])
+    sharpness = np.array([sharp for sharp, _ in looks])
     heights = np.array([box[3] - box[1] for box in track.boxes])
     best = np.argsort(-(np.array(track.scores) + 2) * heights * (0.2 + sharpness), kind="stable")
     found.embeddings.append(_embed(track, best[: settings.embeddings_per_track], frames, models))
+    portrait = _crop(frames, track.frames[best[0]], track.boxes[best[0]])
     cv2.imwrite(
         str(folder / "portraits" / f"{track_id}.jpg"),
-        cv2.resize(looks[best[0]][0], (_PORTRAIT, _PORTRAIT), interpolation=cv2.INTER_AREA),
+        cv2.resize(portrait, (_PORTRAIT, _PORTRAIT), interpolation=cv2.INTER_AREA),
         [cv2.IMWRITE_JPEG_QUALITY, 85],
     )
     last_s = shot["end_s"] if end == shot["end_frame"] else float(frames.times[end])
@@ -150,7 +152,7 @@ def _describe(
             "score": round(float(np.mean(track.scores)), 4),
             "face_height": round(float(np.median(heights)) / frames.height, 5),
             "sharpness": round(float(np.median(sharpness)), 4),
-            "brightness": round(float(np.median([bright for _, _, bright in looks])), 4),
+            "brightness": round(float(np.median([bright for _, bright in looks])), 4),
         }
     )
     found.faces.append(_boxes(track_id, track, path, frames))
@@ -178,20 +180,23 @@ def _boxes(track_id: str, track: tracking.Track, path: tracking.Path, frames: Fr
     )
 
 
-def _look(frames: Frames, frame: int, box: npt.NDArray[np.float32]) -> tuple[Picture, float, float]:
-    """A face's crop, its sharpness and its brightness, both 0 to 1."""
+def _crop(frames: Frames, frame: int, box: npt.NDArray[np.float32]) -> Picture:
+    """A face's part of a sample; a view, which keeps the whole picture in memory."""
     picture = frames.samples.picture(frame)
     scale = picture.shape[1] / frames.width
     x1, y1 = np.maximum(np.floor(box[:2] * scale).astype(int), 0)
     x2, y2 = np.ceil(box[2:] * scale).astype(int)
     crop = picture[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)]
-    if crop.size == 0:
-        crop = picture[-1:, -1:]
+    return crop if crop.size else picture[-1:, -1:]
+
+
+def _quality(crop: Picture) -> tuple[float, float]:
+    """Sharpness and brightness of a face, both 0 to 1."""
     grey = cv2.cvtColor(cv2.resize(crop, (_FACE, _FACE)), cv2.COLOR_BGR2GRAY).astype(np.float32)
     # Laplacian energy against contrast, so that dark or flat light is not taken for blur; the
     # constant puts a face in focus at about one half.
     energy = float(cv2.Laplacian(grey, cv2.CV_32F).var()) / (float(grey.var()) + 25.0)
-    return crop, energy / (energy + 0.15), float(grey.mean()) / 255
+    return energy / (energy + 0.15), float(grey.mean()) / 255
 
 
 def _embed(

@@ -88,7 +88,7 @@ def _parts(shot: dict[str, Any], fps: Fraction, max_seconds: float) -> list[tupl
     start, end = shot["start_frame"], shot["end_frame"]
     seconds = shot["end_s"] - shot["start_s"]
     # half a frame of tolerance: a shot of exactly max_seconds stays whole
-    count = max(1, int(np.ceil((seconds - 0.5 / float(fps or 25)) / max_seconds)))
+    count = max(1, int(np.ceil((seconds - 0.5 / float(fps)) / max_seconds)))
     count = min(count, end - start)
     edges = [start + (end - start) * n // count for n in range(count + 1)]
     return list(itertools.pairwise(edges))

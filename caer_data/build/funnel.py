@@ -98,7 +98,7 @@ def funnel(videos: pd.DataFrame, shots: pd.DataFrame, clips: pd.DataFrame) -> pd
     )
     every_shot = pd.Series(True, index=shots.index)
     shot_seconds = (shots["end_s"] - shots["start_s"]).astype(float)
-    add("shots", "shots", "left", "pictures between two cuts", every_shot, shot_seconds)
+    add("shots", "shots", "left", "frames between two cuts", every_shot, shot_seconds)
     every_clip = pd.Series(True, index=clips.index)
     add("clips", "clips", "left", "shots, the long ones divided", every_clip, seconds)
     for name, reason in REASONS.items():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from caer_data.progress import Reporter
+from caer_data.progress import Reporter, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -255,8 +255,3 @@ def _print(
         if title:
             console.print(title, style="bold")
         console.print(table)
-
-
-def printable(text: Any) -> str:
-    """Text that cannot steer a terminal: control characters of a file's name become `?`."""
-    return "".join(c if c.isprintable() else "?" for c in str(text))

@@ -6,6 +6,9 @@ pyannote.video clusters faces. Two tracks seen at the same time are never one pe
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -32,8 +35,19 @@ def track_threshold(face_threshold: float) -> float:
     return _AVERAGED * face_threshold
 
 
+def show_ids(shows: Iterable[str]) -> dict[str, str]:
+    """An identifier for each show, also where the names of two meet in one slug."""
+    ids: dict[str, str] = {}
+    for show in shows:
+        name = slug(show)
+        met = name in ids.values()
+        ids[show] = f"{name}-{hashlib.sha256(show.encode()).hexdigest()[:6]}" if met else name
+    return ids
+
+
 def cluster(
     show: str,
+    show_id: str,
     tracks: pd.DataFrame,
     embeddings: npt.NDArray[np.float32],
     threshold: float,
@@ -42,6 +56,7 @@ def cluster(
 
     Args:
         show: name of the show.
+        show_id: begins the identifiers of its persons.
         tracks: the show's rows of `tracks`, in order.
         embeddings: one row a track, (n, dimensions); a row of NaN where no face could be embedded:
             such a track becomes a person of its own.
@@ -62,7 +77,7 @@ def cluster(
     order = np.lexsort((first, -np.round(total, 6)))
     number = np.empty(len(order), int)
     number[order] = np.arange(1, len(order) + 1)
-    names = [f"{slug(show)}.p{number[g]:04d}" for g in groups]
+    names = [f"{show_id}.p{number[g]:04d}" for g in groups]
     labelled = tracks.assign(person_id=pd.array(names, dtype=tracks["track_id"].dtype))
     rows = []
     for g in order:

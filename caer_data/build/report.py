@@ -269,7 +269,7 @@ def _words(used: recipe.Recipe) -> Section:
         ("found", "A video file below the shows folder."),
         ("failed", "A video that could not be read, or a clip that could not be cut."),
         ("duplicate", "A file with the same content as another; it is used once."),
-        ("shot", "The pictures between two cuts."),
+        ("shot", "The frames between two cuts."),
         ("clip", "A shot, or an equal part of a long one; what is rated."),
         ("track", "One face followed through a shot."),
         ("person", "A cluster of tracks of one show that show the same face."),

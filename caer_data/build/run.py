@@ -26,12 +26,11 @@ from caer_data.build.pieces import read_json, write_json
 from caer_data.build.provenance import provenance
 from caer_data.build.workers import Limits, Task, run_tasks
 from caer_data.dataset import Dataset
-from caer_data.errors import CaerError
+from caer_data.errors import CaerError, PartialFailure
+from caer_data.face_models import weights
 from caer_data.files import explain_os_error, remove_leftovers, write_text
 from caer_data.media.clip_command import Source, Span
-from caer_data.progress import Reporter
-
-_CLIPS_A_TASK = 4
+from caer_data.progress import Reporter, printable
 
 
 @dataclass
@@ -50,6 +49,19 @@ class Outcome:
     def as_dict(self) -> dict[str, Any]:
         """For programs."""
         return {**self.__dict__, "dataset": str(self.dataset)}
+
+    def raise_if_failed(self) -> None:
+        """Name what failed.
+
+        Raises:
+            PartialFailure: something did.
+        """
+        if self.failed:
+            lines = "".join(f"\n  {what}: {why}" for what, why in self.failed.items())
+            raise PartialFailure(
+                f"{len(self.failed)} failed; the rest is done, and running the same command tries "
+                f"again:{lines}"
+            )
 
     def summary(self) -> str:
         """For people."""
@@ -91,6 +103,7 @@ def build(
     started = time.perf_counter()
     dataset = Dataset(output)
     chosen = recipes.load(recipe or (dataset.recipe_path if dataset.exists else "caer"))
+    models = weights.chosen(chosen.faces)
     found = video_stage.find(shows, chosen.videos)[:limit]
     imported = {}
     if pyannote:
@@ -103,6 +116,9 @@ def build(
             )
             run.limits = limits or Limits()
             run.imported = imported
+            run.weights = tuple(model.sha256 for model in models)
+            for model in models:
+                run.reporter.say(f"Face model {model.path} ({model.licence})")
             remove_leftovers(dataset.folder)
             write_text(dataset.recipe_path, recipes.dump(chosen))
             write_json(dataset.provenance_path, provenance(shows))
@@ -119,6 +135,7 @@ class _Video:
 
     row: dict[str, Any]
     job: Job
+    restarted: bool = False
 
 
 class _Run:
@@ -133,6 +150,8 @@ class _Run:
         self.reporter = reporter
         self.limits = Limits()
         self.imported: dict[str, Imported] = {}
+        self.weights: tuple[str, ...] = ()
+        self.uncut: dict[str, str] = {}
         self.rows: dict[str, dict[str, Any]] = {}
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
@@ -155,10 +174,11 @@ class _Run:
             dropped={str(k): int(v) for k, v in clips.loc[~kept, "reason"].value_counts().items()},
             people=len(people),
             failed={
-                row["path"]: row["reason"]
+                printable(row["path"]): printable(row["reason"])
                 for row in self.rows.values()
                 if row["status"] == "failed"
-            },
+            }
+            | self.uncut,
         )
 
     def _videos(self, found: list[video_stage.Found]) -> list[_Video]:
@@ -198,6 +218,7 @@ class _Run:
                     work=self._work,
                     threads=threads,
                     imported=self.imported.get(d.row["video_id"], Imported()),
+                    weights=self.weights,
                 ),
             )
             for d, info in good
@@ -207,6 +228,7 @@ class _Run:
         """Shots and faces of every video, each in a process of its own."""
         tasks = [Task(v.job.video_id, analyse, (v.job,)) for v in videos if not v.job.done]
         minutes = sum((v.job.info.duration_s or 0) / 60 for v in videos if not v.job.done)
+        failures: dict[str, str] = {}
         if tasks:
             self.reporter.say(f"{len(tasks)} of {len(videos)} videos to look at")
             with (
@@ -221,13 +243,17 @@ class _Run:
                     self.limits,
                 ):
                     if outcome.error:
-                        self._fail(outcome.task.name, outcome.error)
+                        failures[outcome.task.name] = outcome.error
                 for bar in bars.values():  # headers only estimate how long a video is
                     bar.advance(max(0.0, bar.total - bar.done))
         good = [v for v in videos if v.job.done]
+        for video_id, why in failures.items():
+            if video_id not in {v.job.video_id for v in good}:  # else it was done when it ended
+                self._fail(video_id, why)
         for video in good:
             values = measured(video.job)
             damage = values.pop("damage")
+            video.restarted = values.pop("restarted")
             video.row |= values | {"reason": damage or None}
         return good
 
@@ -245,6 +271,7 @@ class _Run:
         for video in videos:
             shows.setdefault(video.row["show"], []).append(video)
         with self.reporter.stage("people", len(shows), "shows") as bar:
+            ids = people_stage.show_ids(shows)
             for show, own in shows.items():
                 frames = [
                     tables.read(tables.TRACKS, v.job.faces_folder / "tracks.parquet") for v in own
@@ -253,7 +280,11 @@ class _Run:
                     np.load(v.job.faces_folder / "embeddings.npy", allow_pickle=False) for v in own
                 ]
                 labelled, found = people_stage.cluster(
-                    show, pd.concat(frames, ignore_index=True), np.concatenate(vectors), threshold
+                    show,
+                    ids[show],
+                    pd.concat(frames, ignore_index=True),
+                    np.concatenate(vectors),
+                    threshold,
                 )
                 for video in own:
                     mine = labelled["video_id"] == video.job.video_id
@@ -292,7 +323,7 @@ class _Run:
         missing = [g for g in groups if not clip_stage.finished(folder, self._work, g, settings)]
         tasks = [
             Task(chunk[0].name, clip_stage.cut, (folder, self._work, chunk, settings))
-            for chunk in _chunks(missing)
+            for chunk in clip_stage.chunks(missing)
         ]
         problems: dict[str, str] = {}
         with self.reporter.stage("clips", sum(len(g.clips) for g in missing), "clips") as bar:
@@ -302,12 +333,10 @@ class _Run:
                 lambda task, _, amount: bar.advance(amount, task.name),
                 self.limits,
             ):
+                problems |= outcome.value or {}
                 if outcome.error:
-                    problems[outcome.task.name] = outcome.error
-                else:
-                    problems |= outcome.value
-        for clip_id, problem in problems.items():
-            self.reporter.warn(f"{clip_id}: {problem}")
+                    chunk = outcome.task.arguments[2]
+                    problems |= {c.clip_id: outcome.error for g in chunk for c in g.clips}
         records: dict[str, dict[str, Any]] = {}
         for group in groups:
             records |= clip_stage.records(folder, self._work, group, settings)
@@ -319,6 +348,9 @@ class _Run:
             record = records.get(clip.clip_id)
             if record is None:
                 row.update(status="dropped", reason="failed")
+                why = problems.get(clip.clip_id, "it could not be cut")
+                self.uncut[clip.clip_id] = printable(why)
+                self.reporter.warn(printable(f"{clip.clip_id}: {why}"))
             else:
                 self.seconds["clips"] += record.pop("seconds")
                 row.update(record, path=clip.path)
@@ -339,6 +371,7 @@ class _Run:
                     first_pts=video.row["first_pts"],
                     fps=Fraction(video.row["fps"]),
                     variable_rate=video.row["variable_rate"],
+                    restarted=video.restarted,
                 ),
                 span=Span(row["start_frame"], row["end_frame"], row["start_pts"], row["end_pts"]),
                 sha256=video.job.sha256,
@@ -346,9 +379,15 @@ class _Run:
         return wanted
 
     def _remove_others(self, paths: set[str]) -> None:
-        """Remove clips that an earlier recipe kept and this one does not."""
+        """Remove clips that an earlier recipe kept and this one does not.
+
+        Those of videos that failed stay: once mended, the same command finds them.
+        """
+        failed = {row["video_id"] for row in self.rows.values() if row["status"] == "failed"}
         for file in self.dataset.clips_folder.glob("*/*.mp4"):
-            if file.relative_to(self.dataset.folder).as_posix() not in paths:
+            video_id = file.stem.rsplit(".", 2)[0]
+            path = file.relative_to(self.dataset.folder).as_posix()
+            if path not in paths and video_id not in failed:
                 file.unlink()
 
     def _write_tables(
@@ -391,20 +430,7 @@ class _Run:
 
     def _fail(self, video_id: str, why: str) -> None:
         self.rows[video_id] |= {"status": "failed", "reason": why}
-        self.reporter.warn(f"{self.rows[video_id]['path']}: {why}")
-
-
-def _chunks(groups: list[clip_stage.Group]) -> list[list[clip_stage.Group]]:
-    """Some four clips together: enough to be worth a process, few enough to share out.
-
-    The longest come first, so that at the end no process waits for another.
-    """
-    chunks: list[list[clip_stage.Group]] = []
-    for group in groups:
-        if not chunks or sum(len(g.clips) for g in chunks[-1]) >= _CLIPS_A_TASK:
-            chunks.append([])
-        chunks[-1].append(group)
-    return sorted(chunks, key=lambda chunk: -sum(c.span.frames for g in chunk for c in g.clips))
+        self.reporter.warn(printable(f"{self.rows[video_id]['path']}: {why}"))
 
 
 def _without_na(row: dict[str, Any]) -> dict[str, Any]:

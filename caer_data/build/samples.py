@@ -7,6 +7,7 @@ independent of the length of the video, and is deleted when the faces are found.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -18,7 +19,7 @@ import numpy as np
 from caer_data.face_models.interface import Picture
 
 LONGEST_SIDE = 1280
-"""Samples are at most this long, px: more than any detector here looks at."""
+"""Samples are at most this long, px: what the embedded detector looks at."""
 
 _QUALITY = 92
 _KEPT = 32  # pictures, of up to 5 MB each
@@ -62,9 +63,14 @@ class Samples:
 
     The last pictures are kept, because a shot's are looked at several times: faces are found,
     judged and embedded. Pictures must not be written to.
+
+    Args:
+        folder: what a `SampleWriter` wrote.
+        on_read: called whenever a picture is read: work goes on, however long a shot is.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, on_read: Callable[[], None] = lambda: None) -> None:
+        self._on_read = on_read
         self._path = folder / "samples.bin"
         self._index = np.load(folder / "samples.npy", allow_pickle=False)
         self._place = {int(frame): (int(at), int(size)) for frame, at, size in self._index}
@@ -78,6 +84,7 @@ class Samples:
         return [int(frame) for frame in self.frames[a:b]]
 
     def _picture(self, frame: int) -> Picture:
+        self._on_read()
         at, size = self._place[frame]
         with self._path.open("rb") as stream:
             stream.seek(at)

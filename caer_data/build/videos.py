@@ -21,6 +21,8 @@ from caer_data.files import explain_os_error, sha256_of, slug
 from caer_data.media.probe import VideoInfo, probe
 from caer_data.recipe import Videos
 
+VIDEOS_VERSION = 1
+
 _FRACTIONS = ("pixel_aspect", "fps", "time_base")
 
 
@@ -127,6 +129,7 @@ def remembered(found: Found, settings: Videos, work: Path) -> Described | None:
 def failed(found: Found, reason: str | None) -> Described:
     """Row of a file that cannot be used."""
     why = (reason or "unknown").removeprefix(f"{found.path}: ")
+    why = why.removeprefix(f"{found.relative}: ")
     return Described(_row(found) | {"status": "failed", "reason": _text(why)}, found.path, None)
 
 
@@ -149,7 +152,8 @@ def mark_duplicates(described: list[Described]) -> list[Described]:
 
 def _record(found: Found, settings: Videos, work: Path) -> Path:
     status = found.path.stat()
-    identity = [found.relative, status.st_size, status.st_mtime_ns, settings.max_megapixels]
+    size, time = status.st_size, status.st_mtime_ns
+    identity = [VIDEOS_VERSION, found.relative, size, time, settings.max_megapixels]
     digest = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
     return work / "videos" / f"{found.video_id}.{digest}.json"
 

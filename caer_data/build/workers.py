@@ -114,10 +114,15 @@ def warm_up() -> None:
         return
     known = os.environ.get(_SAFE_PATH)
     os.environ[_SAFE_PATH] = "1"
+    # The server must not answer Ctrl-C with a stack trace; what is ignored here, it ignores.
+    ours = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if ours else None
     try:
         forkserver.set_forkserver_preload(_PRELOAD)
         forkserver.ensure_running()
     finally:
+        if ours:
+            signal.signal(signal.SIGINT, handler)
         if known is None:
             del os.environ[_SAFE_PATH]
         else:

@@ -128,7 +128,7 @@ def local(faces: Faces, model: LocalModel) -> ModelFile:
         raise CaerError(
             f"the model '{model}' needs weights that are not installed: set faces.weights in the "
             f"recipe, or the environment variable {FOLDER_VARIABLE}, to a folder with "
-            f"{' or '.join(_FILE_NAMES[model])} ({_INSIGHTFACE_LICENCE})"
+            f"{' or '.join(_FILE_NAMES[model])} ({_licence(model)})"
         )
     path = _choose(Path(given).expanduser(), model, faces.detector)
     try:
@@ -136,6 +136,20 @@ def local(faces: Faces, model: LocalModel) -> ModelFile:
     except OSError as error:
         raise CaerError(explain_os_error(error, path)) from error
     return _check(path, data, model, faces.weights_sha256)
+
+
+def chosen(faces: Faces) -> list[ModelFile]:
+    """The files of a recipe's models that do not come with the installation, checked.
+
+    Raises:
+        CaerError: as in `local`.
+    """
+    models: list[LocalModel] = []
+    if faces.detector in ("scrfd", "yunet"):
+        models.append(faces.detector)
+    if faces.embedder == "arcface":
+        models.append("arcface")
+    return [local(faces, model) for model in models]
 
 
 def known_in(folder: Path) -> list[tuple[Path, str]]:
@@ -172,7 +186,7 @@ def _choose(given: Path, model: LocalModel, detector: str) -> Path:
     if not found:
         raise CaerError(
             f"{given}: holds no weights for '{model}', which are named {' or '.join(patterns)}; "
-            f"unpack a model pack there ({_INSIGHTFACE_LICENCE})"
+            f"put one there ({_licence(model)})"
         )
     names = ", ".join(path.name for path in found)
     raise CaerError(

@@ -7,6 +7,7 @@ lies before.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -53,6 +54,7 @@ class Source:
         first_pts: timestamp of its first frame, in the time base.
         fps: average frame rate.
         variable_rate: its frames last differently long.
+        restarted: its timestamps jump back somewhere, so that they do not tell where a frame is.
     """
 
     path: Path
@@ -60,6 +62,7 @@ class Source:
     first_pts: int
     fps: Fraction
     variable_rate: bool
+    restarted: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,32 +106,62 @@ def clip_frames(source: Source, span: Span) -> int:
     return max(1, round(seconds * clip_rate(source)))
 
 
-def command(
-    source: Source, clips: Sequence[tuple[Span, Path]], settings: Clips, seek: bool = True
-) -> list[str]:
-    """Arguments of ffmpeg that cut clips in one decode.
+def by_time(source: Source, clips: Sequence[tuple[Span, Path]], settings: Clips) -> list[str]:
+    """Arguments of ffmpeg that cut clips by timestamp, in one decode.
 
     Args:
         source: the video.
         clips: the frames of each clip and the mp4 file to write, in the order of the video.
         settings: the recipe's section on clips.
-        seek: go to the first clip and cut by timestamp; else count frames from the start.
     """
     info = source.info
-    entry = ffmpeg.input(f"file:{source.path}", **_opening(source, clips[0][0], seek))
+    entry = ffmpeg.input("", **_opening(source, clips[0][0]))
     pictures = _copies(entry[str(info.stream_index)], "split", len(clips))
-    sounds = _copies(entry["a:0"], "asplit", len(clips)) if info.has_audio else []
+    sounds = _copies(entry[str(info.audio_index)], "asplit", len(clips)) if info.has_audio else []
     outputs = []
-    for number, (span, target) in enumerate(clips):
-        streams = [_picture(pictures[number], source, span, settings, seek)]
+    for number, (span, _) in enumerate(clips):
+        start, end = _seconds(source, span)
+        streams = [_picture(pictures[number].filter("trim", start=start, end=end), source, span)]
+        streams[0] = _scaled(streams[0], source, settings)
         if sounds:
-            streams.append(_sound(sounds[number], source, span))
-        outputs.append(_output(streams, source, target, settings))
-    arguments: list[str] = ffmpeg.compile(
-        ffmpeg.merge_outputs(*outputs).global_args("-nostdin", "-v", "error", "-y", "-copyts"),
-        cmd=imageio_ffmpeg.get_ffmpeg_exe(),
+            streams.append(_sound(sounds[number], source, span, start, end))
+        outputs.append(_output(streams, source, settings))
+    targets = [target for _, target in clips]
+    return _compiled(ffmpeg.merge_outputs(*outputs), [source.path], targets, "-nostdin", "-copyts")
+
+
+def by_frames(
+    source: Source, span: Span, target: Path, settings: Clips, origin_s: float
+) -> list[str]:
+    """Arguments of ffmpeg that make a clip of pictures which come through its standard input.
+
+    They come as BGR, displayed, at the clip's rate, so exactly these are in the clip. The sound is
+    decoded from the start of the file, where ffmpeg mends timestamps that restart.
+
+    Args:
+        source: the video.
+        span: the clip's frames.
+        target: the mp4 file to write.
+        settings: the recipe's section on clips.
+        origin_s: start of the file, on the clock of the timestamps, s.
+    """
+    info, rate = source.info, clip_rate(source)
+    pipe = ffmpeg.input(
+        "pipe:0",
+        protocol_whitelist="pipe",
+        format="rawvideo",
+        pix_fmt="bgr24",
+        s=f"{info.width}x{info.height}",
+        framerate=str(rate),
     )
-    return arguments
+    streams = [_scaled(pipe["v:0"], source, settings)]
+    paths = []
+    if info.has_audio:
+        entry = ffmpeg.input("", protocol_whitelist="file", format_whitelist=FORMATS)
+        start, end = (f"{float(time) - origin_s:.6f}" for time in _seconds(source, span))
+        streams.append(_sound(entry[str(info.audio_index)], source, span, start, end))
+        paths.append(source.path)
+    return _compiled(_output(streams, source, settings), paths, [target])
 
 
 def x264_params(preset: str) -> str:
@@ -141,7 +174,16 @@ def x264_params(preset: str) -> str:
     return f"{params}:{_TREE}" if preset in _WITHOUT_TREE else params
 
 
-def _opening(source: Source, first: Span, seek: bool) -> dict[str, Any]:
+def _compiled(output: Any, inputs: list[Path], targets: list[Path], *more: str) -> list[str]:
+    """The arguments; names of files are put in last, for they may hold bytes that are no text."""
+    arguments: list[str] = ffmpeg.compile(
+        output.global_args("-v", "error", "-y", *more), cmd=imageio_ffmpeg.get_ffmpeg_exe()
+    )
+    names = iter([f"file:{path}" for path in [*inputs, *targets]])
+    return [argument if argument else next(names) for argument in arguments]
+
+
+def _opening(source: Source, first: Span) -> dict[str, Any]:
     """Options of the input: who may be read, and where to begin."""
     info = source.info
     # One thread: clips are cut side by side, and what is saved of a damaged video depends on it.
@@ -152,7 +194,7 @@ def _opening(source: Source, first: Span, seek: bool) -> dict[str, Any]:
     }
     start = float(first.start_pts * info.time_base)
     margin = _SEEK_MARGIN_S if source.path.suffix.lower() in _UNINDEXED else 0.0
-    if seek and start - margin > float(source.first_pts * info.time_base):
+    if start - margin > float(source.first_pts * info.time_base):
         options |= {
             "seek_timestamp": 1,
             "noaccurate_seek": None,  # the trim filters are exact
@@ -170,43 +212,40 @@ def _copies(stream: Any, split: str, count: int) -> list[Any]:
     return [node[number] for number in range(count)]
 
 
-def _picture(stream: Any, source: Source, span: Span, settings: Clips, seek: bool) -> Any:
-    """The frames of a clip, at its rate and size."""
-    info, rate = source.info, clip_rate(source)
-    if seek:
-        start, end = _seconds(source, span)
-        stream = stream.filter("trim", start=f"{start:.6f}", end=f"{end:.6f}")
-    else:
-        stream = stream.filter("trim", start_frame=span.start_frame, end_frame=span.end_frame)
-    if source.variable_rate:
-        # The last frame lasts until the end of the span, so it is repeated before counting off.
-        stream = (
-            stream.filter("setpts", "PTS-STARTPTS")
-            .filter("fps", fps=str(rate), start_time=0)
-            .filter("tpad", stop=-1, stop_mode="clone")
-            .filter("trim", end_frame=clip_frames(source, span))
-        )
-    else:
-        stream = stream.filter("setpts", f"N/({rate})/TB")
-    width, height = clip_size(info.width, info.height, settings.max_height)
-    stream = stream.filter("scale", width, height, flags="bicubic").filter("setsar", 1)
-    return stream.filter("format", "yuv420p")
+def _picture(stream: Any, source: Source, span: Span) -> Any:
+    """The frames of a clip at its rate."""
+    rate = clip_rate(source)
+    if not source.variable_rate:
+        return stream.filter("setpts", f"N/({rate})/TB")
+    # The last frame lasts until the end of the span, so it is repeated before counting off.
+    return (
+        stream.filter("setpts", "PTS-STARTPTS")
+        .filter("fps", fps=str(rate), start_time=0)
+        .filter("tpad", stop=-1, stop_mode="clone")
+        .filter("trim", end_frame=clip_frames(source, span))
+    )
 
 
-def _sound(stream: Any, source: Source, span: Span) -> Any:
+def _scaled(stream: Any, source: Source, settings: Clips) -> Any:
+    """Pictures at the clip's size, as browsers play them."""
+    width, height = clip_size(source.info.width, source.info.height, settings.max_height)
+    stream = stream.filter("scale", width, height, flags="bicubic", out_range="tv")
+    return stream.filter("setsar", 1).filter("format", "yuv420p")
+
+
+def _sound(stream: Any, source: Source, span: Span, start: str, end: str) -> Any:
     """The sound of a clip, exactly as long as its pictures, silence where there is none."""
-    start, end = _seconds(source, span)
     length = f"{float(clip_frames(source, span) / clip_rate(source)):.6f}"
     return (
-        stream.filter("atrim", start=f"{start:.6f}", end=f"{end:.6f}")
-        .filter("asetpts", f"PTS-({start:.6f}/TB)")
+        stream.filter("atrim", start=start, end=end)
+        .filter("asetpts", f"PTS-({start}/TB)")
         .filter("aresample", 48000, **{"async": 1, "first_pts": 0})
         .filter("apad", whole_dur=length)
         .filter("atrim", end=length)
     )
 
 
-def _output(streams: list[Any], source: Source, target: Path, settings: Clips) -> Any:
+def _output(streams: list[Any], source: Source, settings: Clips) -> Any:
     """One clip's file."""
     codec: dict[str, Any] = {
         "vcodec": "libx264",
@@ -221,7 +260,7 @@ def _output(streams: list[Any], source: Source, target: Path, settings: Clips) -
         codec |= {"acodec": "aac", "ac": 2, "audio_bitrate": f"{settings.audio_kbps}k"}
     return ffmpeg.output(
         *streams,
-        f"file:{target}",
+        "",
         format="mp4",
         movflags="+faststart",
         map_metadata=-1,
@@ -232,7 +271,13 @@ def _output(streams: list[Any], source: Source, target: Path, settings: Clips) -
     )
 
 
-def _seconds(source: Source, span: Span) -> tuple[float, float]:
-    """First instant of a span and the one after its last."""
-    start, end = (float(pts * source.info.time_base) for pts in (span.start_pts, span.end_pts))
+def _seconds(source: Source, span: Span) -> tuple[str, str]:
+    """First instant of a span and the one after its last, in whole microseconds.
+
+    Filters know no shorter time. Rounded down, no frame at a border changes sides.
+    """
+    start, end = (
+        f"{math.floor(pts * source.info.time_base * 1_000_000) / 1_000_000:.6f}"
+        for pts in (span.start_pts, span.end_pts)
+    )
     return start, end

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import subprocess
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import av
+import numpy as np
 
 from caer_data.errors import CaerError
-from caer_data.files import atomic_path
-from caer_data.media.clip_command import Source, Span, clip_frames, command
+from caer_data.files import explain_os_error
+from caer_data.media.clip_command import (
+    Source,
+    Span,
+    by_frames,
+    by_time,
+    clip_frames,
+    clip_rate,
+)
+from caer_data.media.decode import DecodedFrame, frames
+from caer_data.media.probe import start_of
 from caer_data.recipe import Clips
+
+TIMEOUT_S = 540
+"""Seconds after which ffmpeg is stopped: less than a worker may be silent."""
+
+_TOLD_EVERY = 500  # frames
 
 
 @dataclass(frozen=True)
@@ -29,66 +47,58 @@ class Media:
 
 
 def cut_clips(
-    source: Source, clips: Mapping[Path, Span], settings: Clips, timeout_s: float = 600
+    source: Source,
+    clips: Mapping[Path, Span],
+    settings: Clips,
+    on_try: Callable[[], None] = lambda: None,
 ) -> dict[Path, Media | CaerError]:
-    """Cut neighbouring clips in one decode; those that come out wrong are cut by themselves.
+    """Cut neighbouring clips in one decode and check that they hold the frames asked for.
+
+    Those that come out wrong are cut by themselves. Where timestamps do not lead to the frames
+    (containers that seek badly, sound that changes its layout, timestamps that restart), the frames
+    themselves are decoded from the start and handed over.
 
     Args:
         source: the video.
         clips: the frames of each clip by the mp4 file to write, in the order of the video; all
             files in one folder. A file appears only when it is whole and right.
         settings: the recipe's section on clips.
-        timeout_s: seconds for each clip, after which ffmpeg is stopped.
+        on_try: called while work goes on, at least every `TIMEOUT_S`.
 
     Returns:
         What each file holds, or why it could not be cut.
     """
     results: dict[Path, Media | CaerError] = {}
-    if len(clips) > 1:
-        results.update(_cut_together(source, clips, settings, timeout_s * len(clips)))
-    for target, span in clips.items():
-        if target not in results:
-            try:
-                results[target] = cut_clip(source, span, target, settings, timeout_s)
-            except CaerError as error:
-                results[target] = error
-    return results
+    groups = [] if source.restarted else [dict(clips)]
+    if groups and len(clips) > 1:
+        groups += [{target: span} for target, span in clips.items()]
+    for group in groups:
+        if not all(isinstance(results.get(target), Media) for target in group):
+            on_try()
+            results |= _cut_by_time(source, group, settings)
+    left = {t: span for t, span in clips.items() if not isinstance(results.get(t), Media)}
+    if left:
+        results |= _cut_by_frames(source, left, settings, on_try)
+    return {target: results[target] for target in clips}
 
 
-def cut_clip(
-    source: Source, span: Span, target: Path, settings: Clips, timeout_s: float = 600
-) -> Media:
-    """Cut one clip and check that it holds exactly the frames asked for.
-
-    Args:
-        source: the video.
-        span: the frames, by timestamp.
-        target: the mp4 file to write; appears only when it is whole and right.
-        settings: the recipe's section on clips.
-        timeout_s: seconds after which ffmpeg is stopped.
+def cut_clip(source: Source, span: Span, target: Path, settings: Clips) -> Media:
+    """Cut one clip as `cut_clips` does.
 
     Raises:
-        CaerError: ffmpeg failed, or the file does not hold the frames asked for.
+        CaerError: it could not be cut.
     """
-    wanted = clip_frames(source, span)
-    problem = ""
-    with atomic_path(target) as temporary:
-        # Containers may seek badly (MPEG-TS) or restart their timestamps: then frames are counted
-        # from the start of the file.
-        for seek in (True, False):
-            problem = _run(command(source, [(span, temporary)], settings, seek), timeout_s)
-            if problem:
-                continue
-            media = examine(temporary)
-            if media.frames == wanted:
-                return media
-            problem = f"it holds {media.frames} frames instead of {wanted}"
-        raise CaerError(f"{source.path.name}: a clip could not be cut: {problem}")
+    result = cut_clips(source, {target: span}, settings)[target]
+    if isinstance(result, CaerError):
+        raise result
+    return result
 
 
 def examine(path: Path) -> Media:
     """Read size, rate, number of frames and sound of a cut file without decoding it."""
     with av.open(str(path), options={"protocol_whitelist": "file"}) as container:
+        if not container.streams.video:
+            return Media(0, 0, Fraction(0), 0, bool(container.streams.audio))
         video = container.streams.video[0]
         frames = sum(1 for packet in container.demux(video) if packet.size)
         return Media(
@@ -100,38 +110,122 @@ def examine(path: Path) -> Media:
         )
 
 
-def _cut_together(
-    source: Source, clips: Mapping[Path, Span], settings: Clips, timeout_s: float
-) -> dict[Path, Media]:
-    """Cut clips with one command; those that came out right."""
+def _cut_by_time(
+    source: Source, clips: Mapping[Path, Span], settings: Clips
+) -> dict[Path, Media | CaerError]:
+    """Cut clips with one command, by timestamp."""
+
+    def make(made: dict[Path, Path]) -> dict[Path, str]:
+        pairs = [(span, made[target]) for target, span in clips.items()]
+        return dict.fromkeys(clips, _run(by_time(source, pairs, settings)))
+
+    return _published(source, clips, make)
+
+
+def _cut_by_frames(
+    source: Source, clips: Mapping[Path, Span], settings: Clips, on_try: Callable[[], None]
+) -> dict[Path, Media | CaerError]:
+    """Cut clips by handing over the very frames that decoding counts."""
+
+    def make(made: dict[Path, Path]) -> dict[Path, str]:
+        problems: dict[Path, str] = {}
+        try:
+            origin = start_of(source.path, source.info)
+            reader = iter(frames(source.path, source.info, threads=1))
+            for target, span in clips.items():
+                arguments = by_frames(source, span, made[target], settings, origin)
+                pictures = _pictures(reader, source, span, on_try)
+                problems[target] = _run(arguments, pictures)
+        except CaerError as error:
+            return dict.fromkeys(clips, str(error)) | problems
+        return problems
+
+    return _published(source, clips, make)
+
+
+def _pictures(
+    reader: Iterator[DecodedFrame], source: Source, span: Span, on_try: Callable[[], None]
+) -> Iterator[bytes]:
+    """The pictures of a clip at its rate: of a variable one, each as often as it is shown."""
+    rate, wanted, given = clip_rate(source), clip_frames(source, span), 0
+    for frame in reader:
+        if frame.index % _TOLD_EVERY == 0:
+            on_try()
+        if frame.index < span.start_frame:
+            continue
+        last = frame.index == span.end_frame - 1
+        passed = (frame.pts + frame.duration - span.start_pts) * source.info.time_base
+        shown = round(passed * rate) if source.variable_rate else given + 1
+        times = (wanted if last else min(shown, wanted)) - given
+        if times > 0:
+            data = np.ascontiguousarray(frame.picture()).tobytes()
+            for _ in range(times):
+                yield data
+            given += times
+        if last:
+            return
+
+
+def _published(
+    source: Source,
+    clips: Mapping[Path, Span],
+    make: Callable[[dict[Path, Path]], dict[Path, str]],
+) -> dict[Path, Media | CaerError]:
+    """Let clips be made in a temporary folder; those that are right take their place."""
     folder = next(iter(clips)).parent
+    results: dict[Path, Media | CaerError] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".clips.", suffix=".part", dir=folder) as name:
             made = {target: Path(name) / f"{n}.mp4" for n, target in enumerate(clips)}
-            pairs = [(span, made[target]) for target, span in clips.items()]
-            if _run(command(source, pairs, settings), timeout_s):
-                return {}
-            right = {}
+            problems = make(made)
             for target, span in clips.items():
-                media = examine(made[target])
-                if media.frames == clip_frames(source, span):
-                    made[target].replace(target)
-                    right[target] = media
-            return right
-    except (OSError, av.FFmpegError):
-        return {}  # cutting them one by one says what is wrong
+                problem, wanted = problems[target], clip_frames(source, span)
+                if not problem:
+                    media = examine(made[target])
+                    if media.frames == wanted:
+                        made[target].replace(target)
+                        results[target] = media
+                        continue
+                    problem = f"it holds {media.frames} frames instead of {wanted}"
+                results[target] = CaerError(
+                    f"{source.path.name}: a clip could not be cut: {problem}"
+                )
+    except OSError as error:
+        why = CaerError(explain_os_error(error, folder))
+        return {target: results.get(target, why) for target in clips}
+    return results
 
 
-def _run(arguments: list[str], timeout_s: float) -> str:
-    """Run ffmpeg; return what went wrong, or nothing."""
+def _run(arguments: list[str], pictures: Iterable[bytes] = ()) -> str:
+    """Run ffmpeg, handing it pictures; return what went wrong, or nothing."""
+    pictures = iter(pictures)
+    first = next(pictures, b"")  # which may take long, and is not ffmpeg's time
+    process = subprocess.Popen(
+        arguments, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    overdue = threading.Event()
+
+    def stop() -> None:
+        overdue.set()
+        process.kill()
+
+    watch = threading.Timer(TIMEOUT_S, stop)
+    watch.start()
     try:
-        done = subprocess.run(
-            arguments, capture_output=True, timeout=timeout_s, check=False, stdin=subprocess.DEVNULL
-        )
-    except subprocess.TimeoutExpired:
-        return f"ffmpeg did not finish within {timeout_s:.0f} s"
-    if done.returncode == 0:
+        with contextlib.suppress(BrokenPipeError):  # it ended early, and says why
+            assert process.stdin is not None  # noqa: S101 - asked for above
+            for data in itertools.chain([first], pictures):
+                process.stdin.write(data)
+        _, said = process.communicate()
+    finally:
+        watch.cancel()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    if overdue.is_set():
+        return f"ffmpeg did not finish within {TIMEOUT_S} s"
+    if process.returncode == 0:
         return ""
-    lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
-    return lines[-1] if lines else f"ffmpeg ended with code {done.returncode}"
+    lines = said.decode("utf-8", "replace").strip().splitlines()
+    return lines[-1] if lines else f"ffmpeg ended with code {process.returncode}"

@@ -69,6 +69,11 @@ class Damage:
     restarts: int = 0
     missing_s: float = 0.0
 
+    @property
+    def hurt(self) -> bool:
+        """Whether frames were lost or repaired."""
+        return bool(self.packets or self.frames_out_of_order or self.corrupt_frames)
+
     def __str__(self) -> str:
         parts: tuple[tuple[float, str], ...] = (
             (self.packets, "damaged packets skipped"),

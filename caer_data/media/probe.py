@@ -47,7 +47,8 @@ class VideoInfo:
         time_base: seconds of one timestamp unit.
         codec: name of the video codec.
         pixel_format: FFmpeg's name of the stored pixel format.
-        has_audio: there is at least one sound track.
+        audio_index: index of the sound track among all streams: the default one, else the first,
+            of those that can be decoded; None where there is none.
         duration_s: duration by the header, seconds; None where it has none.
         stream_index: index of the video stream among all streams of the file.
         max_pixels: largest stored picture that may be decoded.
@@ -63,10 +64,15 @@ class VideoInfo:
     time_base: Fraction
     codec: str
     pixel_format: str
-    has_audio: bool
+    audio_index: int | None
     duration_s: float | None
     stream_index: int
     max_pixels: int
+
+    @property
+    def has_audio(self) -> bool:
+        """There is sound that can be decoded."""
+        return self.audio_index is not None
 
 
 def probe(path: Path, max_megapixels: float = 36.0) -> VideoInfo:
@@ -100,7 +106,7 @@ def probe(path: Path, max_megapixels: float = 36.0) -> VideoInfo:
             time_base=stream.time_base,
             codec=context.codec.canonical_name,
             pixel_format=frame.format.name,
-            has_audio=bool(container.streams.audio),
+            audio_index=_main_sound(container),
             duration_s=_duration(container, stream),
             stream_index=stream.index,
             max_pixels=max_pixels,
@@ -137,6 +143,16 @@ def open_container(path: Path, max_pixels: int) -> Any:
         ) from error
 
 
+def start_of(path: Path, info: VideoInfo) -> float:
+    """Timestamp at which a file begins, s; the clock of FFmpeg's command starts there.
+
+    Raises:
+        CaerError: the file cannot be opened any more.
+    """
+    with open_container(path, info.max_pixels) as container:
+        return (container.start_time or 0) / float(av.time_base)
+
+
 def _main_stream(container: Any, path: Path) -> Any:
     """The first stream marked as default, else the first; never cover art."""
     hidden = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
@@ -148,6 +164,13 @@ def _main_stream(container: Any, path: Path) -> Any:
     if not known:
         raise CaerError(f"{path}: its video codec is unknown, so no frame can be decoded")
     return next((s for s in known if s.disposition & av.stream.Disposition.default), known[0])
+
+
+def _main_sound(container: Any) -> int | None:
+    known = [s for s in container.streams.audio if s.codec_context is not None]
+    default = av.stream.Disposition.default
+    chosen = next((s for s in known if s.disposition & default), known[0] if known else None)
+    return None if chosen is None else int(chosen.index)
 
 
 def _first_frame(container: Any, stream: Any, path: Path) -> Any:

@@ -60,7 +60,7 @@ def test_a_group_is_finished_when_all_its_files_are_there(source, tmp_path):
     assert not finished(dataset, work, group, SETTINGS)
     seen = []
     assert cut(dataset, work, [group], SETTINGS, lambda *what: seen.append(what)) == {}
-    assert seen == [("clips", 2)]
+    assert set(seen) == {("clips", 0), ("clips", 2)}  # a sign of life, and what is done
     assert finished(dataset, work, group, SETTINGS)
     (dataset / group.clips[0].path).write_bytes(b"cut short")
     assert not finished(dataset, work, group, SETTINGS)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ from fake_faces import BrightnessEmbedder, SquareDetector, scene, spooled
 from caer_data import tables
 from caer_data.build import faces
 from caer_data.build.looking import Frames, Models
+from caer_data.build.tracking import Track
 from caer_data.recipe import Faces
 
 TIMES = np.arange(200) / 25
@@ -95,7 +97,28 @@ def test_blur_lowers_sharpness_and_darkness_does_not():
 
     box = np.array([100, 100, 200, 200], np.float32)
     scores = [
-        faces._look(Frames(One(p), TIMES, 640, 360), 0, box)[1] for p in (sharp, blurred, dark)
+        faces._quality(faces._crop(Frames(One(p), TIMES, 640, 360), 0, box))[0]
+        for p in (sharp, blurred, dark)
     ]
     assert scores[1] < 0.5 * scores[0]
     assert scores[2] == pytest.approx(scores[0], rel=0.25)
+
+
+def test_memory_does_not_grow_with_the_length_of_a_shot(tmp_path):
+    spool, out = tmp_path / "spool", tmp_path / "out"
+    spool.mkdir()
+    out.mkdir()
+    count, picture = 120, scene((100, 80, 90, 200))
+    frames = Frames(spooled(spool, dict.fromkeys(range(count), picture)), TIMES, 640, 360)
+    boxes = np.tile(np.array([100, 80, 190, 280], np.float32), (count, 1))
+    track = Track(list(range(count)), list(boxes), [1.0] * count, [None] * count)
+    shot = SHOTS.iloc[:1].assign(end_frame=count)
+    models = Models(SquareDetector(), BrightnessEmbedder(), 0.0, 0.0)
+    tracemalloc.start()
+    try:
+        faces.find(shot, frames, models, Faces(), 30, out, lambda _: None, [track])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(tables.read(tables.TRACKS, out / "tracks.parquet")) == 1
+    assert peak < 60 * picture.nbytes  # samples keeps 32

@@ -9,7 +9,7 @@ import built_dataset
 import pytest
 from click.testing import CliRunner
 
-from caer_data.build.inspect import command, printable
+from caer_data.build.inspect import command
 from caer_data.errors import CaerError
 
 
@@ -112,7 +112,3 @@ def test_mistakes_are_one_sentence(tmp_path, make, arguments, message) -> None:
     make(folder)
     with pytest.raises(CaerError, match=message):
         CliRunner().invoke(command, [str(folder), *arguments], catch_exceptions=False)
-
-
-def test_printable() -> None:
-    assert printable("a\x1b[2J\nb\udc80ü") == "a?[2J?b?ü"

@@ -11,17 +11,19 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import worker_tasks
 import yaml
 
 from caer_data import Dataset, tables
 from caer_data.build import run as run_module
 from caer_data.build.run import build
-from caer_data.build.workers import Limits
-from caer_data.errors import BusyError, CaerError
+from caer_data.build.workers import Limits, Outcome
+from caer_data.errors import BusyError, CaerError, PartialFailure
 
 # fewer and smaller looks than any shipped recipe takes, so that the tests are quick
 RECIPE = {
@@ -265,13 +267,66 @@ def test_limit_takes_the_first_videos(shows, recipe, tmp_path):
     assert Dataset(tmp_path / "d").videos["path"].tolist() == ["again.mp4"]
 
 
-def test_a_video_that_is_stopped_costs_itself_alone(shows, recipe, tmp_path):
-    outcome = build(shows, tmp_path / "d", recipe, limits=Limits(memory=100_000_000), workers=2)
-    assert outcome.videos == 0
-    assert all("memory" in why for why in list(outcome.failed.values())[:1])
-    videos = Dataset(tmp_path / "d").videos
-    assert (videos["status"] != "ok").all()
-    assert Dataset(tmp_path / "d").clips.empty
+def test_a_video_that_is_stopped_costs_itself_alone(shows, recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(run_module, "analyse", worker_tasks.analyse_but_hoard_over_one)
+    limits = Limits(memory=1_500_000_000)
+    outcome = build(shows / "Show One", tmp_path / "d", recipe, limits=limits, workers=2)
+    assert outcome.videos == 1
+    assert "needed more than" in outcome.failed["e1.mp4"]
+    dataset = Dataset(tmp_path / "d")
+    assert dataset.videos.set_index("path")["status"].to_dict() == {
+        "e1.mp4": "failed",
+        "e2.mp4": "ok",
+    }
+    assert set(dataset.clips["episode"]) == {"e2"}
+
+
+def test_a_worker_lost_after_its_work_was_done_costs_nothing(
+    built, shows, recipe, tmp_path, monkeypatch
+):
+    run_tasks = run_module.run_tasks
+
+    def lost(tasks, *rest):
+        for outcome in run_tasks(tasks, *rest):
+            known = outcome.task.function.__name__ != "analyse"
+            yield outcome if known else replace(outcome, value=None, error="lost")
+
+    monkeypatch.setattr(run_module, "run_tasks", lost)
+    outcome = build(shows, tmp_path / "d", recipe)
+    assert list(outcome.failed) == ["Show Two/broken.mp4"]
+    assert digests(Dataset(tmp_path / "d")) == digests(built)
+
+
+def test_every_clip_of_a_lost_cutting_worker_is_named(built, shows, recipe, tmp_path, monkeypatch):
+    dataset = copy_of(built, tmp_path)
+    shutil.rmtree(dataset.clips_folder)
+    run_tasks = run_module.run_tasks
+
+    def lost(tasks, *rest):
+        cutting = [task for task in tasks if task.function.__name__ == "cut"]
+        yield from (Outcome(task, error="its process ended unexpectedly") for task in cutting)
+        yield from run_tasks([task for task in tasks if task not in cutting], *rest)
+
+    monkeypatch.setattr(run_module, "run_tasks", lost)
+    outcome = build(shows, dataset.folder, recipe)
+    clips = dataset.clips
+    failed = clips.loc[clips["reason"] == "failed", "clip_id"].tolist()
+    assert failed == built.clips.loc[built.clips["status"] == "kept", "clip_id"].tolist()
+    assert set(failed) == set(outcome.failed) - {"Show Two/broken.mp4"}
+    with pytest.raises(PartialFailure, match="its process ended unexpectedly"):
+        outcome.raise_if_failed()
+
+
+def test_names_of_files_do_not_steer_the_terminal(tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "evil\x1b]0;owned\x07\nError: fake.mp4").write_bytes(b"no video")
+    command = [sys.executable, "-m", "caer_data", "build", "--shows", str(raw), "-o",
+               str(tmp_path / "d")]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "evil?]0;owned??Error: fake.mp4" in done.stderr
+    assert "\x1b]0;" not in done.stderr + done.stdout
 
 
 @pytest.mark.parametrize(

@@ -35,3 +35,12 @@ def test_pictures_come_back_by_frame(tmp_path):
     assert samples.between(10, 20) == [10, 15]
     assert samples.between(11, 15) == []
     assert abs(samples.picture(95).mean() - 95) < 2
+
+
+def test_reading_is_told_once_a_picture(tmp_path):
+    spool(tmp_path, [Fraction(n, 25) for n in range(100)], 5)
+    told = []
+    samples = Samples(tmp_path, lambda: told.append(1))
+    for frame in (0, 5, 0, 10):
+        samples.picture(frame)
+    assert len(told) == 3

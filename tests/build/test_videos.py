@@ -169,3 +169,14 @@ def test_every_odd_file_gets_a_row(media_data: Path, tmp_path: Path) -> None:
         90,
     ]
     assert rows.loc["derived/UPPERCASE.MP4", "status"] == "ok"
+
+
+def test_what_another_version_remembered_is_not_read(
+    tmp_path: Path, media_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(media_data / "videos" / "man_webcam_2s.mp4", tmp_path / "a.mp4")
+    (item,) = videos.find(tmp_path, Videos())
+    assert videos.describe(item, Videos(), tmp_path / "work", lambda *_: None).info
+    assert videos.remembered(item, Videos(), tmp_path / "work")
+    monkeypatch.setattr(videos, "VIDEOS_VERSION", videos.VIDEOS_VERSION + 1)
+    assert videos.remembered(item, Videos(), tmp_path / "work") is None

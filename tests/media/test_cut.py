@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import imageio_ffmpeg
 import numbered_video as numbered
 import numpy as np
 import pytest
@@ -144,14 +148,104 @@ def test_one_bad_clip_does_not_cost_its_neighbours(tmp_path):
     assert list((tmp_path / "out").iterdir()) == [good]
 
 
-def test_clips_that_cannot_be_cut_together_are_cut_alone(tmp_path, monkeypatch):
-    path = numbered.write(tmp_path / "a.mp4", 80)
+def test_where_timestamps_do_not_lead_the_frames_themselves_are_handed_over(tmp_path, monkeypatch):
+    path = numbered.write(tmp_path / "a.mp4", 250, sound=True)
     source, pts = source_of(path)
-    monkeypatch.setattr(cut, "_cut_together", lambda *_: {})
-    spans = {tmp_path / f"{a}.mp4": span(pts, a, a + 30) for a in (0, 35)}
+    monkeypatch.setattr(cut, "by_time", lambda *_: ["false"])
+    spans = {tmp_path / f"{a}.mp4": span(pts, a, a + 60) for a in (10, 90)}
     results = cut_clips(source, spans, SETTINGS)
-    assert [media.frames for media in results.values()] == [30, 30]
-    assert [numbers(target)[0] for target in spans] == [0, 35]
+    for target, wanted in spans.items():
+        assert results[target].frames == 60
+        assert numbers(target) == list(range(wanted.start_frame, wanted.end_frame))
+    # the clip starts at 3.6 s, so the click of second 4 comes 0.4 s in
+    assert clicks(tmp_path / "90.mp4")[0] == pytest.approx(0.4, abs=0.003)
+
+
+def clicks(path: Path) -> np.ndarray:
+    """Seconds at which the sound is loud."""
+    with av.open(str(path)) as container:
+        sound = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
+    return np.flatnonzero(np.abs(sound) > 0.2) / 48000
+
+
+def test_timestamps_that_restart(tmp_path):
+    parts = [numbered.write(tmp_path / f"{n}.ts", 300, sound=True).read_bytes() for n in (1, 2)]
+    path = tmp_path / "both.ts"
+    path.write_bytes(b"".join(parts))
+    reader = frames(path, probe(path))
+    pts = [frame.pts for frame in reader]
+    assert (len(pts), reader.damage.restarts) == (600, 1)
+    source = replace(source_of(path)[0], restarted=True)
+    target = tmp_path / "clip.mp4"
+    media = cut_clip(source, span(pts, 320, 360), target, SETTINGS)
+    assert media.frames == 40
+    assert numbers(target) == list(range(20, 60))
+    # the clip starts 0.8 s into the second part, so the click of its second 1 comes 0.2 s in
+    assert clicks(target)[0] == pytest.approx(0.2, abs=0.04)
+
+
+def test_a_variable_rate_handed_over_frame_by_frame(tmp_path, monkeypatch):
+    steps = np.where(np.arange(200) % 50 < 25, 33, 50)
+    pts = [0, *np.cumsum(steps)[:-1].tolist()]
+    path = numbered.write(
+        tmp_path / "a.mkv", 200, Fraction(25), pts=pts, time_base=Fraction(1, 1000)
+    )
+    source, times = source_of(path, variable=True)
+    wanted = span(times, 40, 110)
+    cut_clip(source, wanted, tmp_path / "time.mp4", SETTINGS)
+    monkeypatch.setattr(cut, "by_time", lambda *_: ["false"])
+    media = cut_clip(source, wanted, tmp_path / "frames.mp4", SETTINGS)
+    shown = [numbers(tmp_path / name) for name in ("time.mp4", "frames.mp4")]
+    assert media.frames == len(shown[0]) == len(shown[1])
+    assert np.abs(np.subtract(*shown)).max() <= 1
+
+
+def test_the_default_sound_track_is_taken(tmp_path):
+    path = numbered.write(tmp_path / "a.mp4", 60, sound=True)
+    both = tmp_path / "both.mkv"
+    silence = ["-f", "lavfi", "-i", "anullsrc=r=48000:cl=stereo"]
+    subprocess.run(
+        [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(path), *silence, "-shortest",
+         "-map", "0:v", "-map", "1:a", "-map", "0:a", "-c:v", "copy", "-c:a", "aac",
+         "-disposition:a:0", "0", "-disposition:a:1", "default", str(both)],
+        check=True,
+    )  # fmt: skip
+    source, pts = source_of(both)
+    cut_clip(source, span(pts, 10, 50), tmp_path / "clip.mp4", SETTINGS)
+    assert clicks(tmp_path / "clip.mp4")[0] == pytest.approx(0.6, abs=0.01)
+
+
+def test_a_time_base_finer_than_a_microsecond(tmp_path):
+    rate = Fraction(30000, 1001)
+    pts = [round(n / rate * 10_000_000) for n in range(120)]
+    path = numbered.write(tmp_path / "a.mp4", 120, rate, pts=pts, time_base=Fraction(1, 10_000_000))
+    source, times = source_of(path)
+    assert source.info.time_base < Fraction(1, 1_000_000)
+    for start in range(31, 60, 4):
+        cut_clip(source, span(times, start, start + 40), tmp_path / "clip.mp4", SETTINGS)
+        assert numbers(tmp_path / "clip.mp4") == list(range(start, start + 40))
+
+
+def test_full_range_pictures_become_what_browsers_know(tmp_path):
+    path = numbered.write(tmp_path / "a.mp4", 60)
+    full = tmp_path / "full.mp4"
+    subprocess.run(
+        [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(path), "-vf",
+         "scale=out_range=pc,format=yuvj420p", "-color_range", "pc", str(full)],
+        check=True,
+    )  # fmt: skip
+    source, pts = source_of(full)
+    cut_clip(source, span(pts, 0, 40), tmp_path / "clip.mp4", SETTINGS)
+    with av.open(str(tmp_path / "clip.mp4")) as container:
+        assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
+
+
+def test_names_that_are_no_text(tmp_path):
+    path = numbered.write(tmp_path / "a.mp4", 60, sound=True)
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.mp4"))
+    path.rename(odd)
+    source, pts = source_of(odd)
+    assert cut_clip(source, span(pts, 0, 40), tmp_path / "clip.mp4", SETTINGS).frames == 40
 
 
 def test_sound_that_starts_late_is_preceded_by_silence(tmp_path, media_data):

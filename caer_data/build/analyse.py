@@ -26,7 +26,7 @@ from caer_data.errors import CaerError
 from caer_data.media.decode import THREADS, Damage, frames
 from caer_data.media.probe import VideoInfo
 
-SHOTS_VERSION = 4
+SHOTS_VERSION = 5
 FACES_VERSION = 3
 
 _PROGRESS_EVERY = 100  # frames

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,55 +22,16 @@ from caer_data.build import people as people_stage
 from caer_data.build import videos as video_stage
 from caer_data.build.analyse import Job, analyse, measured, shots_of, timestamps
 from caer_data.build.imports import Imported, imported_for, require_some
+from caer_data.build.outcome import Outcome
 from caer_data.build.pieces import read_json, write_json
 from caer_data.build.provenance import provenance
 from caer_data.build.workers import Limits, Task, run_tasks
 from caer_data.dataset import Dataset
-from caer_data.errors import CaerError, PartialFailure
+from caer_data.errors import CaerError
 from caer_data.face_models import weights
 from caer_data.files import explain_os_error, remove_leftovers, write_text
 from caer_data.media.clip_command import Source, Span
 from caer_data.progress import Reporter, printable
-
-
-@dataclass
-class Outcome:
-    """What a build came to."""
-
-    dataset: Path
-    videos: int = 0
-    duplicates: int = 0
-    kept: int = 0
-    dropped: dict[str, int] = field(default_factory=dict)
-    people: int = 0
-    failed: dict[str, str] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """For programs."""
-        return {**self.__dict__, "dataset": str(self.dataset)}
-
-    def raise_if_failed(self) -> None:
-        """Name what failed.
-
-        Raises:
-            PartialFailure: something did.
-        """
-        if self.failed:
-            lines = "".join(f"\n  {what}: {why}" for what, why in self.failed.items())
-            raise PartialFailure(
-                f"{len(self.failed)} failed; the rest is done, and running the same command tries "
-                f"again:{lines}"
-            )
-
-    def summary(self) -> str:
-        """For people."""
-        dropped = ", ".join(f"{count} {reason}" for reason, count in self.dropped.items())
-        return (
-            f"{self.videos} videos, {self.people} people, {self.kept} clips kept"
-            + (f", dropped: {dropped}" if dropped else "")
-            + f". Took {self.seconds:.0f} s. Look at {self.dataset / 'report.html'}"
-        )
 
 
 def build(

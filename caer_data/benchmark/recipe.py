@@ -13,12 +13,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from caer_data import recipe as recipes
 from caer_data.errors import CaerError
 
 ModelName = Literal["caer-net", "caer-net-s", "alexnet", "vgg", "resnet", "c3d"]
+_OF_IMAGES = ("caer-net-s", "alexnet", "vgg", "resnet")
+_LEAST_FRAMES = {"caer-net": 8, "c3d": 16}
+"""Poolings halve the frames of a clip three and four times."""
 Preset = Literal["paper", "tuned"]
 Size = tuple[int, int]
 
@@ -160,6 +171,31 @@ class ModelRecipe(_Section):
             raise ValueError(f"known are {known}, or your own class as package.module:Class")
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _frames_suit_the_model(cls, values: Any) -> Any:
+        """Where `input.frames` is left out, models of images get one frame."""
+        if not isinstance(values, dict) or values.get("model") not in _OF_IMAGES:
+            return values
+        given = values.get("input", {})
+        return values | {"input": {"frames": 1} | given} if isinstance(given, dict) else values
+
+    @field_validator("input")
+    @classmethod
+    def _model_takes(cls, value: Input, info: ValidationInfo) -> Input:
+        model = info.data.get("model", "")
+        if model in _OF_IMAGES and value.frames > 1:
+            raise ValueError(
+                f"frames is {value.frames}, but {model} takes images: give 1, or leave it out"
+            )
+        least = _LEAST_FRAMES.get(model, 1)
+        if value.frames < least:
+            raise ValueError(
+                f"frames is {value.frames}, but {model} takes clips of {least} or more: give 16, "
+                "or leave it out"
+            )
+        return value
+
     @property
     def clips(self) -> bool:
         """Whether the model takes clips (several frames) rather than images."""
@@ -178,7 +214,12 @@ class ModelRecipe(_Section):
     @property
     def is_caer_net(self) -> bool:
         """Whether the model has CAER-Net's two streams (a user's own class gets both, too)."""
-        return self.model in ("caer-net", "caer-net-s") or ":" in self.model
+        return self.model in ("caer-net", "caer-net-s") or self.is_own_class
+
+    @property
+    def is_own_class(self) -> bool:
+        """Whether the model is a user's own class, written as `package.module:Class`."""
+        return ":" in self.model
 
 
 class _RecipeFile(ModelRecipe):
@@ -216,6 +257,10 @@ def load(name_or_path: str | Path, preset: Preset = "paper") -> ModelRecipe:
     path = Path(name)
     if not path.is_file():
         raise CaerError(f"{name}: no such model; give a YAML file or one of {', '.join(known)}")
+    if path.suffix.lower() not in (".yaml", ".yml"):
+        raise CaerError(
+            f"{name}: is no model recipe; give a file NAME.yaml or one of {', '.join(known)}"
+        )
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

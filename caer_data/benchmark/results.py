@@ -78,7 +78,7 @@ def table(entries: list[Entry]) -> pd.DataFrame:
     rows = []
     for entry in entries:
         row: dict[str, Any] = {"Methods": entry.label}
-        if any(e.recipe.is_caer_net and ":" not in e.recipe.model for e in entries):
+        if any(e.recipe.is_caer_net and not e.recipe.is_own_class for e in entries):
             row |= _marks(entry.recipe)
         if any(e.test for e in entries):
             row["trained on"] = entry.runs[0]["dataset"]
@@ -185,5 +185,5 @@ def _marks(recipe: ModelRecipe) -> dict[str, str]:
     on = recipe.streams
     present = (on.face, on.context, on.context_attention, on.fusion_attention)
     columns = ("w/F", "w/C", "w/cA", "w/fA")
-    known = recipe.is_caer_net
+    known = recipe.is_caer_net and not recipe.is_own_class
     return {c: "✓" if known and mark else "" for c, mark in zip(columns, present, strict=True)}

@@ -10,6 +10,7 @@ import yaml
 from caer_data import recipe as recipes
 from caer_data.benchmark import recipe as model_recipes
 from caer_data.benchmark import suites
+from caer_data.benchmark.describe import describe
 from caer_data.benchmark.models import Output, architecture, create
 from caer_data.benchmark.recipe import ModelRecipe, load, parse, vary
 from caer_data.errors import CaerError
@@ -90,6 +91,15 @@ def test_the_paper_preset_is_the_paper():
             r"crop \(200, 200\) does not fit into frame \(128, 171\)",
         ),
         ("name: x\nmodel: caer-net\ninput: {face: [8, 8]}\n", "16 pixels or more"),
+        (
+            "name: x\nmodel: vgg\ninput:\n  frames: 4\n",
+            "my.yaml:3: input: frames is 4, but vgg takes images: give 1",
+        ),
+        (
+            "name: x\nmodel: caer-net\ninput: {frames: 1}\n",
+            "my.yaml:3: input: frames is 1, but caer-net takes clips of 8 or more: give 16",
+        ),
+        ("name: x\nmodel: c3d\ninput: {frames: 15}\n", "c3d takes clips of 16 or more"),
         ("name: x\nmodel: caer-net\ninput: {std: [0.2, 0.0, 0.2]}\n", "std must be above 0"),
         ("name: x\nmodel: caer-net\ntuned:\n  trian: {}\n", "my.yaml:3: tuned: unknown field 'tri"),
         ("name: x\nmodel: caer-net\ntuned: {train: {lr: 1}}\n", "unknown field 'lr'"),
@@ -102,6 +112,19 @@ def test_mistakes_name_file_line_and_field(text, message):
         parse(text, "my.yaml")
 
 
+@pytest.mark.parametrize("model", NAMES)
+@pytest.mark.parametrize("given", ["", "input: {fps: 5.0}\n"], ids=["nothing", "something"])
+def test_frames_that_are_left_out_suit_the_model(model, given):
+    recipe = parse(f"name: x\nmodel: {model}\n{given}", "my.yaml")
+    assert recipe.input.frames == load(model).input.frames
+    assert describe(recipe).multiply_adds > 0
+
+
+@pytest.mark.parametrize(("model", "frames"), [("caer-net", 8), ("c3d", 16)])
+def test_the_fewest_frames_of_a_clip_are_enough(model, frames):
+    assert describe(vary(load(model), {"input": {"frames": frames}})).multiply_adds > 0
+
+
 def test_a_wrong_value_in_tuned_is_found_when_the_preset_is_asked_for():
     text = "name: x\nmodel: caer-net\ntuned: {train: {epochs: 0}}\n"
     assert parse(text, "my.yaml").train.epochs == 12
@@ -112,6 +135,13 @@ def test_a_wrong_value_in_tuned_is_found_when_the_preset_is_asked_for():
 def test_no_such_recipe():
     with pytest.raises(CaerError, match="no such model; give a YAML file or one of alexnet, c3d"):
         load("caer-net-xl")
+
+
+def test_another_file_is_no_recipe(tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text("# Recipes\n---\nmore\n")
+    with pytest.raises(CaerError, match=r"README\.md: is no model recipe; give a file NAME\.yaml"):
+        load(path)
 
 
 def test_a_users_file(tmp_path):

@@ -11,7 +11,7 @@ from made_up import tiny_recipe
 from small_releases import small
 
 from caer_data.benchmark import results
-from caer_data.benchmark.recipe import load
+from caer_data.benchmark.recipe import load, vary
 from caer_data.benchmark.results import Entry
 from caer_data.emotions import EMOTIONS
 
@@ -60,6 +60,13 @@ def test_the_table_has_the_papers_layout_and_spread() -> None:
     assert row["Acc. (WAR) %"] == "55.00 ± 7.07"
     assert row["UAR %"] == "27.50 ± 3.54"
     assert row["seeds"] == 2
+
+
+def test_a_users_own_class_is_not_said_to_have_streams() -> None:
+    own = vary(small("caer-net"), {"model": "my_models:MeanColor"})
+    assert "w/cA" not in results.table([entry(recipe=own)])
+    beside = results.table([entry(), entry(recipe=own)]).iloc[1]
+    assert beside[["w/F", "w/C", "w/cA", "w/fA"]].tolist() == [""] * 4
 
 
 @pytest.mark.parametrize(

@@ -25,12 +25,16 @@ LONGEST_WAIT: Final = timedelta(days=2)
 
 LOOK_FOR_PARENT_S: Final = 2.0
 
+BY_HAND: Final = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")
+"""What tells a process that no launcher started where the others are."""
+
 
 def start(device: str = "auto", devices: int = 1, nodes: int = 1) -> Fabric:
     """Start the processes of a benchmark, one a device; each goes on from here.
 
     Raises:
-        CaerError: no such device, or fewer of them than asked for.
+        CaerError: no such device, fewer of them than asked for, or several machines without a
+            launcher.
     """
     from lightning_fabric import Fabric
     from lightning_fabric.strategies.ddp import DDPStrategy
@@ -43,6 +47,11 @@ def start(device: str = "auto", devices: int = 1, nodes: int = 1) -> Fabric:
             f"--device cuda --devices {devices}: torch {torch.__version__} sees "
             f"{torch.cuda.device_count()} CUDA devices; use --device cpu, or install torch for CUDA"
         )
+    if nodes > 1 and not _launched():
+        raise CaerError(
+            f"--nodes {nodes}: nothing starts the other machines; run the command with torchrun or "
+            f"srun on each of them, or set {', '.join(BY_HAND)} there"
+        )
     strategy: DDPStrategy | str = "auto"
     if devices * nodes > 1:
         strategy = DDPStrategy(timeout=LONGEST_WAIT)
@@ -53,6 +62,20 @@ def start(device: str = "auto", devices: int = 1, nodes: int = 1) -> Fabric:
     if kind == "cuda":
         torch.backends.cudnn.benchmark = True  # input sizes never change
     return fabric
+
+
+def _launched() -> bool:
+    """Whether a launcher that Fabric knows started this process, or the user did as one.
+
+    Without, Fabric waits for the other machines at an address that they do not know.
+    """
+    from lightning_fabric.plugins.environments.lsf import LSFEnvironment
+    from lightning_fabric.plugins.environments.mpi import MPIEnvironment
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+    launchers = (TorchElasticEnvironment, SLURMEnvironment, LSFEnvironment, MPIEnvironment)
+    return any(launcher.detect() for launcher in launchers) or os.environ.keys() >= set(BY_HAND)
 
 
 def _end_with_parent() -> None:

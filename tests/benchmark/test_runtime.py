@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 
-from caer_data.benchmark.runtime import precision_of
+from caer_data.benchmark.runtime import BY_HAND, precision_of, start
+from caer_data.errors import CaerError
 
 SCRIPT = """
 import sys
@@ -98,6 +100,27 @@ def test_a_process_ends_with_the_one_that_started_it() -> None:
         [sys.executable, "-c", ORPHAN], check=False, capture_output=True, text=True, timeout=50
     )
     assert "still here" not in done.stdout
+
+
+def test_several_machines_need_a_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    def launch(*_: object) -> None:
+        raise RuntimeError("launched")
+
+    monkeypatch.setattr(Fabric, "launch", launch)
+    for name in (*BY_HAND, "TORCHELASTIC_RUN_ID", "SLURM_NTASKS"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(CaerError, match="--nodes 2: nothing starts the other machines"):
+        start("cpu", nodes=2)
+    launched = {
+        "torchrun": {"TORCHELASTIC_RUN_ID": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "RANK": "0"},
+        "by hand": {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500", "NODE_RANK": "0"},
+    }
+    for variables in launched.values():
+        with monkeypatch.context() as changed:
+            for name, value in variables.items():
+                changed.setenv(name, value)
+            with pytest.raises(RuntimeError, match="launched"):
+                start("cpu", nodes=2)
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def predictions(bench: Bench, recipe: ModelRecipe, store: Store, folds: int) -> 
     true_split = {s.sample_id: s.split for s in store.samples}
     seed = bench.seeds[0]
     found = []
-    for fold_store in stores(store, folds, seed):
+    for number, fold_store in enumerate(stores(store, folds, seed), 1):
         run(
             recipe,
             fold_store,
@@ -37,6 +37,7 @@ def predictions(bench: Bench, recipe: ModelRecipe, store: Store, folds: int) -> 
             results=bench.results,
             fabric=bench.fabric,
             reporter=bench.reporter,
+            title=f"fold {number} of {folds}",
         )
         path = folder_of(bench.results, recipe, fold_store, seed) / "predictions.parquet"
         frame = pd.read_parquet(path)

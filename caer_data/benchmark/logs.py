@@ -5,17 +5,23 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from caer_data.benchmark.checkpoint import Progress
 from caer_data.progress import Reporter
 
 
+@cache  # a command has one reporter
+def _say_missing(reporter: Reporter) -> None:
+    reporter.say("No TensorBoard logs: pip install 'caer-data[tensorboard]' to have them.")
+
+
 @contextmanager
 def open_log(
     folder: Path, writes: bool, reporter: Reporter
 ) -> Iterator[Callable[[Progress], None]]:
-    """Give a function that logs a finished epoch; without TensorBoard it only says so once.
+    """Give a function that logs a finished epoch; without TensorBoard say so, once a command.
 
     Args:
         folder: of the event files. A run that goes on overwrites the epochs it repeats.
@@ -26,7 +32,7 @@ def open_log(
         yield lambda progress: None
         return
     if importlib.util.find_spec("tensorboard") is None:
-        reporter.say("No TensorBoard logs: pip install 'caer-data[tensorboard]' to have them.")
+        _say_missing(reporter)
         yield lambda progress: None
         return
     from torch.utils.tensorboard import SummaryWriter

@@ -58,6 +58,7 @@ def run(
     results: Path,
     fabric: Fabric,
     reporter: Reporter,
+    title: str = "",
     also_test: Mapping[str, Store] | None = None,
     weights: Path | None = None,
 ) -> Result:
@@ -70,6 +71,7 @@ def run(
         results: folder of all results.
         fabric: device and processes.
         reporter: shows progress.
+        title: what progress calls the run; recipe and seed where it is left out.
         also_test: other data whose test split is tested with the same weights, by name.
         weights: test these and train nothing.
 
@@ -99,7 +101,7 @@ def run(
         total = recipe.train.epochs * samples_an_epoch(
             len(positions["train"]), recipe.train.batch_size, fabric.world_size
         )
-        name = f"{recipe.name} {seed}"
+        name = title or f"{recipe.name} {seed}"
         log = open_log(folder / "tensorboard", fabric.is_global_zero, reporter)
         with reporter.stage(name, total=total, unit="samples") as bar, log as write:
             progress = trainer.fit(positions["train"], positions["validation"], bar, write)

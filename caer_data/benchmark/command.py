@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from caer_data import progress
 from caer_data.errors import CaerError
@@ -133,11 +134,15 @@ def command(reporter: Reporter, **options: Any) -> int:
     RELEASE is what 'caer-data export' wrote, or a folder with CAER/ or CAER-S/ as released
     [default: release]. Stopped runs go on with the same command; finished ones are not repeated.
     """
+    alone = [n for n in ("describe", "suite", "cross", "weights", "self_test") if options[n]]
+    source = click.get_current_context().get_parameter_source("model")
+    if source is not ParameterSource.DEFAULT and not {"cross", "weights"} & set(alone):
+        alone.append("model")  # only those two are of a model
+    if len(alone) > 1:
+        first, second = (name.replace("_", "-") for name in alone[:2])
+        raise CaerError(f"--{first} and --{second}: give one of them")
     if options["describe"]:
         return _describe(reporter, options["describe"], options["preset"])
-    alone = [n for n in ("suite", "cross", "weights", "self_test") if options[n]]
-    if len(alone) > 1:
-        raise CaerError(f"--{alone[0].replace('_', '-')} and --{alone[1]}: give one of them")
     from caer_data.benchmark.compare import Bench
     from caer_data.benchmark.runtime import start
     from caer_data.files import remove_leftovers
@@ -156,7 +161,7 @@ def command(reporter: Reporter, **options: Any) -> int:
 
 
 def _benchmark(bench: Bench, options: dict[str, Any]) -> None:
-    from caer_data.benchmark import compare, recipe
+    from caer_data.benchmark import compare, recipe, sources
     from caer_data.files import slug
 
     store_folder = options["store_folder"] or bench.results / "store"
@@ -207,13 +212,16 @@ def _benchmark(bench: Bench, options: dict[str, Any]) -> None:
         wanted = recipe.vary(
             wanted, {"baseline": {"weights": _only(features, wanted)}}, "--features"
         )
+    for folder in filter(None, (release, options["cross"])):  # before one of them is decoded
+        sources.check(folder, "clips" if wanted.clips else "images")
     here = open_store(release, wanted)
     if options["cross"]:
         entries = compare.cross(bench, wanted, here, open_store(options["cross"], wanted))
     else:
         entries = [compare.one(bench, wanted, here, options["weights"])]
-    title = f"{wanted.name}{' crossed' if options['cross'] else ''}"
-    found = _finish(bench, title, entries, open_store, release)
+    way = " crossed" if options["cross"] else " weights" if options["weights"] else ""
+    title = f"{wanted.name}{way}"
+    found = _finish(bench, title, entries, open_store, release, options["weights"])
     if not options["cross"] and not options["weights"]:
         folder = bench.results / slug(here.source.name) / slug(wanted.name)
         _suspicious(bench, wanted, here, options["folds"], folder)
@@ -221,9 +229,14 @@ def _benchmark(bench: Bench, options: dict[str, Any]) -> None:
 
 
 def _finish(
-    bench: Bench, title: str, entries: list[Entry], open_store: Any, release: Path
+    bench: Bench,
+    title: str,
+    entries: list[Entry],
+    open_store: Any,
+    release: Path,
+    given: Path | None = None,
 ) -> dict[str, Any]:
-    """Write results and page, and print the table."""
+    """Write results and page, and print the table; attention is that of the given weights."""
     if not bench.fabric.is_global_zero:
         return {}
     from caer_data.benchmark import attention, page, results
@@ -235,8 +248,8 @@ def _finish(
     examples = {}
     for entry in entries:
         store = open_store(release, entry.recipe)
-        weights = folder_of(bench.results, entry.recipe, store, bench.seeds[0])
-        weights /= "weights.safetensors"
+        run_folder = folder_of(bench.results, entry.recipe, store, bench.seeds[0])
+        weights = given or run_folder / "weights.safetensors"
         if weights.is_file() and entry.runs[0]["data"] == store.fingerprint and not entry.test:
             examples[entry.label] = attention.examples(weights, entry.recipe, store, bench.fabric)
     page.write(folder / "results.html", f"Benchmark: {title}", entries, examples)

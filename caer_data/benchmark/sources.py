@@ -54,6 +54,31 @@ def read(folder: Path, kind: Kind) -> Source:
         CaerError: nothing of this kind is there, a class folder is missing, a list or manifest is
             damaged, or a split is empty.
     """
+    tree = check(folder, kind)
+    if (folder / "manifest.parquet").is_file() and tree != folder:
+        source = _from_manifest(folder, tree, kind)
+    else:
+        source = _from_tree(folder, tree, kind)
+    source = _with_validation(source)
+    source.require_splits()
+    missing = source.untrained_classes()
+    if missing:
+        note = f"No training sample of {', '.join(missing)}: these classes cannot be learned."
+        source = replace(source, notes=(*source.notes, note))
+    return source
+
+
+def check(folder: Path, kind: Kind) -> Path:
+    """Look whether a folder is a release with clips, or pictures; nothing is read.
+
+    Returns:
+        The folder that holds the split folders.
+
+    Raises:
+        CaerError: it is not.
+    """
+    if folder.is_file():
+        raise CaerError(f"{folder}: is a file; give the folder that it lies in")
     if not folder.is_dir():
         raise CaerError(
             f"{folder}: no such folder; give the folder that 'caer-data export' wrote, "
@@ -66,17 +91,7 @@ def read(folder: Path, kind: Kind) -> Source:
             f"export --split --layout {LAYOUTS[kind]}', or 'caer-data rebuild' where the release "
             "came without media"
         )
-    if (folder / "manifest.parquet").is_file() and tree != folder:
-        source = _from_manifest(folder, tree, kind)
-    else:
-        source = _from_tree(folder, tree, kind)
-    source = _with_validation(source)
-    source.require_splits()
-    missing = source.untrained_classes()
-    if missing:
-        note = f"No training sample of {', '.join(missing)}: these classes cannot be learned."
-        source = replace(source, notes=(*source.notes, note))
-    return source
+    return tree
 
 
 def has(folder: Path, kind: Kind) -> bool:
@@ -197,7 +212,11 @@ def _class_folders(split_folder: Path) -> dict[int, Path]:
         found[label] = path
     missing = [e.title() for label, e in enumerate(EMOTIONS) if label not in found]
     if missing:
-        raise CaerError(f"{split_folder}: the class folder {', '.join(missing)} is missing")
+        lack = f"{split_folder}: no class folder {' and no '.join(missing)}"
+        release = split_folder.parent.parent
+        if (release / "manifest.parquet").is_file():
+            raise CaerError(f"{lack}; give the release itself, {release}")
+        raise CaerError(f"{lack}; make an empty folder for a class that has no files")
     return found
 
 

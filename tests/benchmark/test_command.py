@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -65,6 +66,8 @@ def test_from_release_to_results_and_no_second_training(
     monkeypatch.setattr(train.Trainer, "fit", None)
     assert benchmark(*given) == 0
     table = capsys.readouterr().out
+    stages = {event["stage"] for event in events if event["event"] == "progress"}
+    assert stages >= {"mine 0", "mine 1", "fold 1 of 3", "fold 2 of 3", "fold 3 of 3"}
     assert "Acc. (WAR) %" in table and "made-up data" in table
 
 
@@ -74,7 +77,12 @@ def test_weights_are_tested_without_training(
     given = (clips_release, "--model", yaml_file, "--quiet", "-o")
     assert benchmark(*given, tmp_path / "a") == 0
     weights = next((tmp_path / "a").rglob("weights.safetensors"))
+    trained = (tmp_path / "a" / "release" / "mine" / "results.html").read_bytes()
     monkeypatch.setattr(train.Trainer, "fit", None)
+    assert benchmark(*given, tmp_path / "a", "--weights", weights) == 0
+    assert (tmp_path / "a" / "release" / "mine" / "results.html").read_bytes() == trained
+    page = (tmp_path / "a" / "release" / "mine-weights" / "results.html").read_text()
+    assert "Attention" in page
     assert benchmark(*given, tmp_path / "b", "--weights", weights) == 0
     results = [json.loads(next((tmp_path / n).rglob("result.json")).read_text()) for n in "ab"]
     assert results[0]["confusion"] == results[1]["confusion"]
@@ -91,6 +99,20 @@ def test_peers_pictures_train_unchanged(images_tree: Path, tmp_path: Path) -> No
     assert result["war"] > 0.5  # the face's colour tells the class
 
 
+def test_the_documented_model_of_ones_own_runs_to_its_results(
+    images_tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme = (Path(__file__).parents[2] / "models" / "README.md").read_text(encoding="utf-8")
+    for name, language in (("my_models.py", "python"), ("mean.yaml", "yaml")):
+        text = re.search(rf"```{language}\n(.*?)```", readme, re.DOTALL)[1]
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    given = (images_tree, "--model", tmp_path / "mean.yaml", "--epochs", 1, "--quiet")
+    assert benchmark(*given, "-o", tmp_path / "o") == 0
+    page = (tmp_path / "o" / "caer-s" / "mean-color" / "results.html").read_text()
+    assert "w/cA" not in page and "<h3>Attention" not in page
+
+
 def test_describe_trains_nothing_and_counts(capsys: pytest.CaptureFixture[str]) -> None:
     assert benchmark("--describe", "caer-net", "--json") == 0
     found = json.loads(capsys.readouterr().out)
@@ -102,6 +124,10 @@ MISTAKES = {
     "no such model": (("RELEASE", "--model", "resnext"), "resnext: no such model"),
     "images wanted": (("RELEASE", "--model", "caer-net-s"), "no images in CAER-S/train"),
     "two ways": (("RELEASE", "--suite", "table3", "--cross", "x"), "give one of them"),
+    "describe and more": (("--describe", "vgg", "--self-test"), "--describe and --self-test: give"),
+    "a suite's model": (("--suite", "table3", "--model", "vgg"), "--suite and --model: give one"),
+    "no other release": (("RELEASE", "--cross", "nothere"), "nothere: no such folder"),
+    "a file": (("RELEASE/manifest.parquet",), "manifest.parquet: is a file; give the folder"),
     "features": (("RELEASE", "--model", "c3d", "--features", "c3d"), "write MODEL=FILE"),
     "features of CAER-Net": (("RELEASE", "--features", "vgg=v.pth"), "only baselines"),
     "no gpu": (("RELEASE", "--device", "cuda"), "CUDA devices; use --device cpu"),
@@ -117,8 +143,9 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(
     if mistake == "no gpu" and torch.cuda.is_available():
         pytest.skip("this machine has one")
     arguments, sentence = MISTAKES[mistake]
-    given = [clips_release if a == "RELEASE" else a for a in arguments]
+    given = [a.replace("RELEASE", str(clips_release)) for a in arguments]
     assert benchmark(*given, "-o", tmp_path / "o") == 2
+    assert not (tmp_path / "o").exists()
     said = capsys.readouterr().err
     assert sentence in said
     assert "Traceback" not in said

@@ -88,7 +88,7 @@ FAULTS = {
     "no clips": (lambda t: shutil.rmtree(t / "train"), "no images in CAER-S/train"),
     "class missing": (
         lambda t: shutil.rmtree(t / "train" / "Fear"),
-        "class folder Fear is missing",
+        "train: no class folder Fear; make an empty folder",
     ),
     "unknown class": (lambda t: (t / "train" / "Bored").mkdir(), "Bored: not a class"),
     "same class twice": (lambda t: (t / "train" / "Anger").mkdir(), "hold the same class"),
@@ -116,6 +116,17 @@ def test_a_mistake_is_one_clear_sentence(images_tree: Path, tmp_path: Path, faul
     shutil.copytree(images_tree, tree)
     spoil, sentence = FAULTS[fault]
     spoil(tree)
+    with pytest.raises(CaerError, match=re.escape(sentence)):
+        sources.read(tree, "images")
+
+
+def test_a_part_of_a_release_is_told_from_the_release(images_tree: Path, tmp_path: Path) -> None:
+    tree = tmp_path / "release" / "CAER-S"
+    shutil.copytree(images_tree, tree)
+    for name in ("Disgust", "Fear"):
+        shutil.rmtree(tree / "train" / name)
+    (tmp_path / "release" / "manifest.parquet").touch()
+    sentence = f"no class folder Disgust and no Fear; give the release itself, {tmp_path}/release"
     with pytest.raises(CaerError, match=re.escape(sentence)):
         sources.read(tree, "images")
 

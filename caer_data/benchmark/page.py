@@ -16,8 +16,8 @@ from caer_data.benchmark.results import Entry, spread, table
 from caer_data.benchmark.run import Result
 from caer_data.files import write_text
 
-DARK: Final = "#08306b"
-"""Text on light cells, which stay light in a dark page."""
+DEEPEST: Final = 0.75
+"""Opacity of a full cell of the confusion matrix."""
 
 WIDE: Final = 300
 """Pixels from which on an example has a row of its own."""
@@ -184,15 +184,18 @@ def _curves(runs: Sequence[Result]) -> list[Markup]:
 
 def _confusion(entry: Entry) -> Markup:
     """Counts over all seeds; rows are labels, columns predictions (Figure 7)."""
+    from matplotlib.colors import ListedColormap, to_rgba
+
+    # the page's ground shows through, so that its ink is read in a light and in a dark scheme
+    shades = [to_rgba(pages.COLOURS[0], opacity) for opacity in np.linspace(0, DEEPEST, 256)]
     classes = entry.runs[0]["classes"]
     counts = np.sum([test["confusion"] for test in entry.tests], axis=0)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     with pages.figure(4.8, 4.4) as (figure, axes):
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        axes.imshow(shares, cmap=ListedColormap(shades), vmin=0, vmax=1)
         for (i, j), count in np.ndenumerate(counts):
-            color = "white" if shares[i, j] > 0.5 else DARK
             text = f"{count}\n{shares[i, j]:.0%}" if count else "·"
-            axes.text(j, i, text, ha="center", va="center", color=color, size=9)
+            axes.text(j, i, text, ha="center", va="center", size=9)
         axes.set_xticks(range(len(classes)), classes, rotation=45, ha="right")
         axes.set_yticks(range(len(classes)), classes)
         axes.set_xlabel("predicted")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from lightning_fabric import Fabric
 from made_up import tiny_recipe, tiny_store
+from PIL import Image
 
 from caer_data.benchmark import attention, compare, page, planted
 from caer_data.benchmark.compare import Bench
@@ -74,6 +78,19 @@ def test_every_figure_of_the_paper_is_there(bench: Bench, tmp_path: Path) -> Non
     assert not re.search(r'(src|href)="(?!data:|#)', html)
     page.write(tmp_path / "again.html", "CAER-Net-S", [entry], {entry.label: examples})
     assert (tmp_path / "again.html").read_bytes() == path.read_bytes()
+
+
+def test_the_confusion_matrix_is_read_in_a_light_and_in_a_dark_scheme(
+    bench: Bench, tmp_path: Path
+) -> None:
+    page.write(tmp_path / "r.html", "x", [compare.one(bench, tiny_recipe(), tiny_store())], {})
+    html = (tmp_path / "r.html").read_text(encoding="utf-8")
+    matrix = re.search(r'<svg[^>]*"confusion matrix".*?</svg>', html, re.DOTALL)[0]
+    cells = base64.b64decode(re.search(r"data:image/png;base64,([^\"]*)", matrix)[1])
+    opacity = np.asarray(Image.open(io.BytesIO(cells)).convert("RGBA"))[..., 3]
+    assert opacity.min() == 0  # the page's ground, be it light or dark
+    assert 0 < opacity.max() < 200
+    assert set(re.findall(r"fill: ([^;\"]+)", matrix)) <= {"none", "currentColor"}
 
 
 def test_the_self_test_shows_its_statements_and_clips(tmp_path: Path) -> None:

@@ -89,6 +89,12 @@ def command(
         "container": container,
     }
     settings = recipe.export.model_copy(update={k: v for k, v in changes.items() if v is not None})
+    for option, value, of in (
+        ("--container", container, ("caer",)),
+        ("--frames-per-clip", frames_per_clip, ("caer-s", "caer-s-2019")),
+    ):
+        if value is not None and not set(of) & set(settings.layouts):
+            raise click.UsageError(f"{option} is of layout {of[0]}: add --layout {of[0]}")
     options = Options(
         settings=settings,
         seed=recipe.seed if seed is None else seed,
@@ -117,12 +123,14 @@ def _say(release: Release, options: Options, reporter: Reporter) -> None:
 
     reporter.say(f"Split {options.scheme}:")
     for row in release.plan.reached.to_dict("records"):
-        reporter.say(
-            f"  {row['split']:<11}{row['reached']:6.1%} of {row['asked']:.0%} asked, "
-            f"{row['clips']:,} clips in {row['groups']:,} groups"
-        )
+        if row["asked"]:
+            reporter.say(
+                f"  {row['split']:<11}{row['reached']:6.1%} of {row['asked']:.0%} asked, "
+                f"{row['clips']:,} clip{'s' * (row['clips'] != 1)} in "
+                f"{row['groups']:,} group{'s' * (row['groups'] != 1)}"
+            )
     for part, lines in release.verdicts.items():
-        reporter.say(f"Audit of the {'split' if part == 'release' else part}:")
+        reporter.say(f"Audit of {'the split' if part == 'release' else part}:")
         for line in lines:
             reporter.say(f"  {line}")
     if LEAKY in options.settings.layouts:

@@ -120,17 +120,25 @@ def unfinished(target: Path, key: str) -> Iterator[Unfinished]:
         lock.release()
 
 
-def check_target(target: Path, dataset: Path, overwrite: bool) -> None:
+def check_target(target: Path, origin: Path, overwrite: bool, holds: str = "the dataset") -> None:
     """Refuse to write where something would be lost.
 
+    Args:
+        target: where the release is to be.
+        origin: what it is made from, a dataset or another release.
+        overwrite: an older release may be replaced.
+        holds: what `origin` is, in a sentence.
+
     Raises:
-        CaerError: the folder holds the dataset or lies among its files, holds another release
-            and `overwrite` is off, or holds something that is not a release.
+        CaerError: the target is a file, holds the origin or lies among its files, holds another
+            release and `overwrite` is off, or holds something that is not a release.
     """
-    full, data = Path(os.path.realpath(target)), Path(os.path.realpath(dataset))
+    if target.is_file():
+        raise CaerError(f"{target}: is a file; choose another folder with -o")
+    full, data = Path(os.path.realpath(target)), Path(os.path.realpath(origin))
     own = [data / name for name in ("clips", "tables", "work")]
     if data.is_relative_to(full) or any(full.is_relative_to(folder) for folder in own):
-        raise CaerError(f"{target}: the dataset is there; choose another folder with -o")
+        raise CaerError(f"{target}: {holds} is there; choose another folder with -o")
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if not (target / ABOUT).is_file():
@@ -151,7 +159,7 @@ def about(target: Path) -> dict[str, Any]:
     path = target / ABOUT
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError) as error:
         raise CaerError(f"{path}: cannot be read ({error}); export the release again") from error

@@ -26,7 +26,8 @@ def read(dataset: Dataset) -> pd.DataFrame:
     """
     if not dataset.has(tables.LABELS):
         raise CaerError(
-            f"{dataset.folder}: the clips have no labels yet; run 'caer-data annotate' first"
+            f"{dataset.folder}: the clips have no labels yet; run 'caer-data annotate pull' or "
+            "'caer-data annotate import' first"
         )
     clips, labels, videos = dataset.clips, dataset.labels, dataset.videos
     clips = clips[clips.status == "kept"].drop(columns=["status", "reason"])

@@ -162,6 +162,8 @@ def perceptual_hash(luma: npt.NDArray[np.uint8]) -> str:
 def _read(work: Work) -> tuple[bytes, str]:
     try:
         data = work.source.read_bytes()
+    except FileNotFoundError as error:
+        raise CaerError(f"{work.source}: missing; run 'caer-data build' again") from error
     except OSError as error:
         raise CaerError(explain_os_error(error, work.source)) from error
     sha256 = hashlib.sha256(data).hexdigest()

@@ -46,6 +46,8 @@ def command(
 
     target = output or release.with_name(f"{release.name}-rebuilt")
     outcome = recut(release, shows, target, overwrite, jobs or parallel.cores(), reporter)
+    if not outcome.new:
+        reporter.say(f"{target} holds this very release already; nothing was changed.")
     reporter.say(
         f"{target}: {outcome.identical:,} clips have exactly the recorded pictures"
         + (
@@ -62,13 +64,18 @@ def command(
             "similar": outcome.similar,
             "failed": outcome.failed,
             "missing": outcome.missing,
+            "clips_missing": outcome.clips_missing,
+            "new": outcome.new,
         }
     )
     problems = [f"no file for {name}" for name in outcome.missing]
     problems += [f"{clip_id}: {why}" for clip_id, why in outcome.failed.items()]
     if problems:
+        lacking = len(outcome.failed) + outcome.clips_missing
+        total = lacking + outcome.identical + outcome.similar
         shown = "\n  ".join(problems[:20])
         raise PartialFailure(
-            f"{len(outcome.failed):,} clips could not be made again and {len(outcome.missing):,} "
-            f"episodes were not found below {shows}; the rest is in {target}:\n  {shown}"
+            f"{lacking:,} of {total:,} clips are missing: {len(outcome.failed):,} could not be "
+            f"made again, {outcome.clips_missing:,} are of episodes not found below {shows} "
+            f"({len(outcome.missing):,}); the rest is in {target}:\n  {shown}"
         )

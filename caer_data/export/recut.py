@@ -35,12 +35,16 @@ class Outcome:
         similar: clips whose pictures look the same (perceptual hash); the encoder differs.
         failed: why a clip is left out, by `clip_id`.
         missing: episodes of which no file was found.
+        clips_missing: clips of those episodes.
+        new: the release was made now; False if it was there already.
     """
 
     identical: int
     similar: int
     failed: dict[str, str]
     missing: list[str]
+    clips_missing: int = 0
+    new: bool = True
 
 
 @dataclass(frozen=True)
@@ -79,18 +83,28 @@ def recut(
     boxes = tables.read(BOXES, origin / "boxes.parquet")
     recipe = recipes.load(origin / "recipe.yaml")
     _check_paths(manifest, origin)
-    folder.check_target(target, origin, overwrite)
+    about = folder.about(target)
+    if not about:
+        folder.check_target(target, origin, overwrite, holds="the release")
     videos = find(sources, shows, reporter)
     lost = sources[~sources["video_id"].isin(videos)]
     missing = [f"{s} {e}" for s, e in zip(lost["show"], lost["episode"], strict=True)]
     planned = manifest[manifest["video_id"].isin(videos)].reset_index(drop=True)
     if planned.empty:
         raise CaerError(f"{shows}: has none of the {len(sources)} videos this release was cut from")
+    lost_clips = manifest["clip_id"].nunique() - planned["clip_id"].nunique()
+    made_from = sha256_of(origin / "manifest.parquet").encode() + repr(videos).encode()
+    key = hashlib.sha256(made_from).hexdigest()
+    if about.get("key") == key:
+        there = tables.read(MANIFEST, target / "manifest.parquet")
+        if there["clip_id"].nunique() == planned["clip_id"].nunique():
+            same = there["framehash"].eq(planned["framehash"]).groupby(there["clip_id"]).all()
+            return Outcome(int(same.sum()), int((~same).sum()), {}, missing, lost_clips, new=False)
+    folder.check_target(target, origin, overwrite, holds="the release")
     planned["from_frame"] = planned["frame"]
     planned["to_frame"] = planned["frame"] + 1
 
-    key = hashlib.sha256(sha256_of(origin / "manifest.parquet").encode() + repr(videos).encode())
-    with folder.unfinished(target, key.hexdigest()) as under_way:
+    with folder.unfinished(target, key) as under_way:
         clips = under_way.root.with_name("cut")
         files = _clip_files(planned, clips)
         tasks = _cuts(planned, boxes, files, sources, videos, recipe, under_way)
@@ -105,10 +119,11 @@ def recut(
         release.write(under_way.root, made, sources, boxes, facts, files)
         verdicts = release.audit_parts(made)
         cards.write(under_way.root, facts, made, verdicts, recipe.export.container)
-        release.describe(under_way.root, key.hexdigest(), facts, made)
+        release.describe(under_way.root, key, facts, made)
         under_way.publish(target)
     similar = sum(bool(r.get("similar")) for r in results.values())
-    return Outcome(len(results) - len(failed) - similar, similar, failed, missing)
+    identical = len(results) - len(failed) - similar
+    return Outcome(identical, similar, failed, missing, lost_clips)
 
 
 def find(sources: pd.DataFrame, shows: Path, reporter: Reporter) -> dict[str, Path]:

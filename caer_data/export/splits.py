@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -71,10 +72,10 @@ class Scheme:
 
 
 def parse_shares(text: str) -> tuple[float, float, float]:
-    """Read `70/10/20`, or `80/20` for train and test alone.
+    """Read `70/10/20`, or `80/20` for train and test alone; they add up to 100, or to 1.
 
     Raises:
-        CaerError: not two or three numbers of which none is negative.
+        CaerError: not two or three such numbers, one is negative, or train or test has no share.
     """
     parts = text.split("/")
     try:
@@ -83,10 +84,11 @@ def parse_shares(text: str) -> tuple[float, float, float]:
         numbers = []
     if len(numbers) == 2:
         numbers.insert(1, 0.0)
-    if len(numbers) != 3 or not all(0 <= n < 1e6 for n in numbers) or numbers[0] <= 0:
+    whole = any(math.isclose(sum(numbers), total, rel_tol=1e-6) for total in (1, 100))
+    if len(numbers) != 3 or not whole or min(numbers) < 0 or 0 in (numbers[0], numbers[2]):
         raise CaerError(
             f"--split {text}: give the shares of train, validation and test, such as 70/10/20, "
-            "or of train and test, such as 80/20"
+            "or of train and test, such as 80/20; they add up to 100"
         )
     return numbers[0], numbers[1], numbers[2]
 

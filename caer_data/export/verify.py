@@ -34,8 +34,8 @@ def command(release: Path, reporter: Reporter) -> None:
         shown = "\n  ".join(problems[:_SHOWN])
         more = f"\n  and {len(problems) - _SHOWN:,} more" if len(problems) > _SHOWN else ""
         raise DamagedError(
-            f"{release}: {len(problems):,} problems in {files:,} files; fetch or export the "
-            f"release again:\n  {shown}{more}"
+            f"{release}: {len(problems):,} problem{'s' * (len(problems) != 1)} in {files:,} files; "
+            f"fetch or export the release again:\n  {shown}{more}"
         )
     reporter.say(f"{release}: all {files:,} files are as the manifest says.")
     reporter.result({"release": str(release), "files": files, "problems": []})
@@ -51,10 +51,16 @@ def verify(release: Path, reporter: Reporter) -> tuple[int, list[str]]:
     from caer_data.export import checksums, folder
     from caer_data.export.manifest import MANIFEST
 
+    if release.is_file():
+        raise CaerError(f"{release}: is a file; give the folder of a release")
     about = folder.about(release)
     if not about:
         raise CaerError(f"{release}: not a release (it has no {folder.ABOUT}); give its folder")
     listed = checksums.read(release)
+    if not (release / "manifest.parquet").is_file():
+        raise DamagedError(
+            f"{release}: manifest.parquet is missing; fetch or export the release again"
+        )
     problems = _against_list(release, listed, reporter)
     manifest = tables.read(MANIFEST, release / "manifest.parquet")
     if about["facts"]["about"]["media"]:

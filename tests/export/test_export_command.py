@@ -71,6 +71,40 @@ def test_what_is_said_at_the_end(dataset):
     assert "you may share it" in result.stderr.splitlines()[-1].replace("\n", " ")
 
 
+def test_a_split_that_was_not_asked_for_is_not_told(dataset):
+    said = run("--layout", "caer", "--no-media", "--split", "80/0/20").stderr
+    assert "train" in said and "test" in said
+    assert "validation" not in said.split("Audit")[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--layout", "caer-s", "--container", "avi"], "--container is of layout caer:"),
+        (["--layout", "caer", "--frames-per-clip", 2], "--frames-per-clip is of layout caer-s:"),
+    ],
+    ids=["container", "frames"],
+)
+def test_an_option_of_a_layout_that_is_not_made(dataset, tmp_path, capsys, options, said):
+    code, error = fail(capsys, *options)
+    assert code == 2
+    assert said in error
+    assert not (tmp_path / "release").exists()
+
+
+def test_a_file_where_the_release_should_go(dataset, tmp_path, capsys):
+    (tmp_path / "raters.txt").write_text("ann@example.org")
+    code, error = fail(capsys, "--layout", "caer", "-o", "raters.txt")
+    assert code == 2
+    assert "raters.txt: is a file; choose another folder with -o" in error
+    assert (tmp_path / "raters.txt").read_text() == "ann@example.org"
+
+
+def test_a_clip_that_is_gone(dataset, capsys):
+    (dataset.folder / dataset.clips.path[5]).unlink()
+    assert "missing; run 'caer-data build' again" in fail(capsys, "-q")[1]
+
+
 def test_json_is_one_object_a_line(dataset):
     lines = [json.loads(line) for line in run("--layout", "caer", "--json").stdout.splitlines()]
     assert {line["event"] for line in lines} == {"progress", "note", "result"}

@@ -135,7 +135,7 @@ def test_what_is_there_is_kept(tmp_path, target, content, overwrite, said):
 
 def test_a_file_in_the_place_of_the_release(tmp_path, target):
     target.write_text("a file")
-    with pytest.raises(CaerError, match="not a release"):
+    with pytest.raises(CaerError, match="is a file; choose"):
         folder.check_target(target, tmp_path / "dataset", overwrite=True)
 
 

@@ -47,7 +47,7 @@ def test_raters_become_numbers(votes, expected):
 
 def test_no_labels_yet(dataset):
     dataset.path_of(tables.LABELS).unlink()
-    with pytest.raises(CaerError, match="run 'caer-data annotate' first"):
+    with pytest.raises(CaerError, match=r"annotate pull' or .* first"):
         labelled.read(dataset)
 
 

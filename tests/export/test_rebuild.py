@@ -88,10 +88,30 @@ def test_what_is_missing_is_named_and_the_rest_is_made(origin, tmp_path, capsys)
     with pytest.raises(SystemExit) as stop:
         main(["rebuild", str(release), "--shows", str(raw), "--jobs", "1", "-q"])
     assert stop.value.code == 3
-    assert "no file for Show 1 S01/e0" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no file for Show 1 S01/e0" in said
+    assert "3 of 9 clips are missing: 0 could not be made again, 3 are of episodes" in said
     made = pd.read_parquet(tmp_path / "release-rebuilt/manifest.parquet")
     assert set(made.show) == {"Show 0", "Show 2"}
     assert verify(tmp_path / "release-rebuilt", QUIET)[1] == []
+
+
+def test_doing_it_twice_changes_nothing(origin, tmp_path, capsys):
+    target = tmp_path / "again"
+    typed = ["rebuild", str(origin / "without"), "--shows", str(origin / "shows"), "-o",
+             str(target), "--jobs", "1"]  # fmt: skip
+    before = {}
+    for arguments in ([*typed, "-q"], typed):
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        assert stop.value.code == 0
+        before = before or tree(target)
+    said = capsys.readouterr().err
+    assert "holds this very release already; nothing was changed" in said
+    assert "9 clips have exactly the recorded pictures" in said.replace("\n", " ")
+    assert tree(target) == before
+    with pytest.raises(CaerError, match="the release is there; choose another folder"):
+        recut.recut(origin / "without", origin / "shows", origin / "without", True, 1, QUIET)
 
 
 def forge(release, change):

@@ -162,7 +162,11 @@ def test_shares_are_read(text, shares):
     assert parse_shares(text) == shares
 
 
-@pytest.mark.parametrize("text", ["", "70", "a/b/c", "70/-10/40", "0/0/0", "1/2/3/4", "nan/1/1"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "70", "a/b/c", "70/-10/40", "0/0/0", "1/2/3/4", "nan/1/1", "inf/1/1", "70/10",
+     "70/10/30", "700/100/200", "100/0/0", "0/50/50", "33/33/33"],
+)  # fmt: skip
 def test_other_shares_are_an_error(text):
     with pytest.raises(CaerError, match="such as 70/10/20"):
         parse_shares(text)

@@ -70,7 +70,7 @@ def test_the_command_fails_with_one_sentence(release, capsys):
     with pytest.raises(SystemExit) as stop:
         main(["verify", str(release), "-q"])
     assert stop.value.code == 1
-    assert "1 problems" in capsys.readouterr().err
+    assert "1 problem in" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -90,3 +90,14 @@ def test_a_list_from_elsewhere_cannot_point_outside(release, lines, said):
 def test_not_a_release(tmp_path):
     with pytest.raises(CaerError, match="not a release"):
         verify(tmp_path, Reporter("quiet"))
+
+
+def test_a_release_without_its_manifest(release):
+    (release / "manifest.parquet").unlink()
+    with pytest.raises(CaerError, match=r"manifest.parquet is missing; fetch or export"):
+        verify(release, Reporter("quiet"))
+
+
+def test_a_file_in_place_of_a_release(release):
+    with pytest.raises(CaerError, match=r"README.md: is a file; give the folder"):
+        verify(release / "README.md", Reporter("quiet"))

@@ -25,6 +25,10 @@ def users(server: Server) -> dict[int, str]:
 
 def password_path(server: Server) -> Path:
     """The file with the first passwords for a server: outside of datasets, for the user alone."""
+    return server.files.parent / "passwords.csv" if server.files else _path_by_address(server)
+
+
+def _path_by_address(server: Server) -> Path:
     place = urlsplit(server.url).netloc.replace(":", "_").strip("[]")
     folder = server.files.parent if server.files else server_folder()
     return folder / f"passwords-{place}.csv"
@@ -35,11 +39,13 @@ def ensure(server: Server, raters: Sequence[str], reporter: Reporter) -> int:
 
     A password is written down before its account is made, so that none is lost by a kill.
     """
+    path, earlier = password_path(server), _path_by_address(server)
+    if earlier.is_file() and not path.is_file():  # versions before named the port
+        earlier.rename(path)
     existing = set(users(server).values())
     missing = [rater for rater in raters if rater not in existing]
     if not missing:
         return 0
-    path = password_path(server)
     known = _read(path)
     fresh = {rater: known.get(rater) or secrets.token_urlsafe(12) for rater in missing}
     _write(path, known | fresh, server.url)

@@ -43,6 +43,11 @@ def read_clips(path: Path, known: set[str]) -> list[str]:
     return list(dict.fromkeys(clips))
 
 
+def dealt_again(assignments: pd.DataFrame) -> set[str]:
+    """Clips that are in their second round."""
+    return set(assignments.loc[assignments["block"] == SECOND_ROUND, "clip_id"])
+
+
 def deal_again(
     assignments: pd.DataFrame, clips: Sequence[str], raters: Sequence[str], seed: int
 ) -> pd.DataFrame:

@@ -49,7 +49,8 @@ def headlines(agreement: Agreement) -> list[str]:
             "they demonstrate the tool and say nothing about the clips."
         )
     lines.append(
-        f"{agreement.answers:,} accepted answers; {agreement.clips:,} clips with two or more, "
+        f"{agreement.answers:,} accepted answer{'s' * (agreement.answers != 1)}; "
+        f"{agreement.clips:,} clip{'s' * (agreement.clips != 1)} with two or more, "
         f"{agreement.complete:,} with all their raters."
     )
     if math.isnan(agreement.alpha):

@@ -35,7 +35,7 @@ def fetch(dataset: Dataset, server: Server, name: str, reporter: Reporter) -> li
     emails = accounts.users(server)
     clip_of = media.keys(dataset.clips)
     answers: list[Answer] = []
-    with reporter.stage("pull", total=len(found), unit="raters") as bar:
+    with reporter.stage("answers", total=len(found), unit="raters") as bar:
         for rater, project in sorted(found.items()):
             tasks = server.get(f"/api/projects/{project.number}/export", exportType="JSON")
             for task in tasks:

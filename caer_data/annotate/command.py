@@ -11,6 +11,7 @@ from caer_data.progress import Reporter, options
 
 if TYPE_CHECKING:
     from caer_data.annotate.agreement import Agreement
+    from caer_data.annotate.push import Pushed
     from caer_data.dataset import Dataset
 
 _dataset = click.option(
@@ -107,6 +108,8 @@ def push(
         f"{done.clips} clips are dealt to {len(done.addresses)} raters; "
         f"{done.added} tasks added, {done.removed} removed."
     )
+    if again is not None:
+        reporter.say(_dealt_again(again, done))
     if not server.guarded:
         reporter.warn(
             "This server runs without caer-data's guard: every rater can open the other raters' "
@@ -125,11 +128,32 @@ def push(
             "added": done.added,
             "removed": done.removed,
             "refused": done.refused,
+            "again": done.again,
+            "again_before": done.again_before,
             "addresses": done.addresses,
             "guarded": server.guarded,
             "passwords": str(passwords),
         }
     )
+
+
+def _dealt_again(listed: Path, done: Pushed) -> str:
+    """What became of the clips of `--again`."""
+    if not done.again + done.again_before:
+        return f"{listed}: lists no clip; none is dealt anew."
+    sentences = []
+    if done.again:
+        one = done.again == 1
+        sentences.append(
+            f"{done.again} clip{' is' if one else 's are'} dealt anew: from the next pull on, "
+            f"{'its label is' if one else 'their labels are'} open until rated again."
+        )
+    if done.again_before:
+        one = done.again_before == 1
+        sentences.append(
+            f"{done.again_before} clip{' was' if one else 's were'} left out, dealt again already."
+        )
+    return " ".join(sentences)
 
 
 @command.command()
@@ -142,7 +166,9 @@ def status(folder: Path, url: str | None, reporter: Reporter) -> None:
     from caer_data.annotate.client import connect
     from caer_data.dataset import Dataset
 
-    found = progress.status(Dataset(folder), connect(url), reporter)
+    dataset = Dataset(folder)
+    dataset.require()
+    found = progress.status(dataset, connect(url), reporter)
     reporter.result(found.as_dict())
     if reporter.mode != "json":
         click.echo(found.text())
@@ -153,12 +179,13 @@ def status(folder: Path, url: str | None, reporter: Reporter) -> None:
 @_url
 @options
 def pull(folder: Path, url: str | None, reporter: Reporter) -> None:
-    """Fetch the answers, judge them, decide the labels, measure agreement."""
+    """Fetch the answers, decide the labels, measure agreement."""
     from caer_data.annotate import pull as pulling
     from caer_data.annotate.client import connect
     from caer_data.dataset import Dataset
 
     dataset = Dataset(folder)
+    dataset.require()
     found = pulling.pull(dataset, connect(url), reporter)
     _show(dataset, found.summary(), found.agreement, reporter)
 
@@ -174,6 +201,7 @@ def import_(folder: Path, ratings: Path, reporter: Reporter) -> None:
     from caer_data.dataset import Dataset
 
     dataset = Dataset(folder)
+    dataset.require()
     with dataset.lock():
         fresh = csv_import.read(ratings, dataset)
         everything, decided = labels.update(dataset, fresh, snapshot=False)

@@ -84,8 +84,8 @@ def prepare(dataset: Dataset, clips: pd.DataFrame, reporter: Reporter) -> list[S
     missing = [c.path for c in rows if not inside(dataset.folder, c.path).is_file()]
     if missing:
         raise CaerError(
-            f"{dataset.folder}: {len(missing)} clip files are missing, the first is {missing[0]}; "
-            "run 'caer-data build' again to cut them"
+            f"{dataset.folder}: {len(missing)} clip file{'s are' if missing[1:] else ' is'} "
+            f"missing, the first is {missing[0]}; run 'caer-data build' again"
         )
     todo = [c for c in rows if not (folder / f"{key_of(c)}.jpg").is_file()]
     problems: dict[str, str] = {}

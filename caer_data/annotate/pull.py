@@ -35,7 +35,8 @@ class Pulled:
     def summary(self) -> str:
         """What counts, what was refused and why, in a few lines."""
         status = Counter(self.ratings["status"])
-        lines = [f"{status['accepted']} ratings accepted, {status['refused']} refused."]
+        counts = status["accepted"]
+        lines = [f"{counts} rating{'s' * (counts != 1)} accepted, {status['refused']} refused."]
         refused = self.ratings[self.ratings["status"] == "refused"]
         lines += [f"  refused {n}: {why}" for why, n in refused["reason"].value_counts().items()]
         accepted = self.ratings[self.ratings["status"] == "accepted"]
@@ -49,7 +50,7 @@ class Pulled:
         decided = Counter(self.labels["reason"].fillna("kept"))
         kept = decided.pop("kept", 0)
         reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(decided.items()))
-        lines.append(f"{kept} clips labelled; dropped: {reasons or 'none'}.")
+        lines.append(f"{kept} clip{'s' * (kept != 1)} labelled; dropped: {reasons or 'none'}.")
         return "\n".join(lines)
 
 

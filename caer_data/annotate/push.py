@@ -37,6 +37,8 @@ class Pushed:
         refused: clips that are not shown, and why.
         addresses: each rater's labelling page.
         new_accounts: accounts made.
+        again: clips dealt anew, of those asked for.
+        again_before: clips asked for that had been dealt anew by an earlier push; left alone.
     """
 
     clips: int = 0
@@ -45,6 +47,8 @@ class Pushed:
     refused: dict[str, str] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
     new_accounts: int = 0
+    again: int = 0
+    again_before: int = 0
 
 
 def dataset_id(dataset: Dataset, *, make: bool = False) -> str:
@@ -95,15 +99,18 @@ def push(
         page.check_on_server(server, text)
         shown, refused = _shown(dataset, reporter)
         assignments = _deal(dataset, server, list(shown), raters=raters, replace=replace)
+        result = Pushed(refused=refused)
         if again is not None:
             clips = second_round.read_clips(again, set(assignments["clip_id"]))
+            result.again_before = len(second_round.dealt_again(assignments) & set(clips))
+            result.again = len(clips) - result.again_before
             people = list(raters) if raters is not None else sorted(set(assignments["rater"]))
             assignments = second_round.deal_again(assignments, clips, people, dataset.recipe.seed)
         name = dataset_id(dataset, make=True)
         if not dataset.has(tables.ASSIGNMENTS) or not assignments.equals(dataset.assignments):
             dataset.write(tables.ASSIGNMENTS, assignments)
         people = sorted(set(assignments["rater"]))
-        result = Pushed(clips=assignments["clip_id"].nunique(), refused=refused)
+        result.clips = assignments["clip_id"].nunique()
         result.new_accounts = accounts.ensure(server, people, reporter)
         existing = projects.find(server, name)
         with reporter.stage("push", total=len(assignments), unit="tasks") as bar:

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 import requests
+from filelock import FileLock, Timeout
 
 from caer_data.annotate import environment
 from caer_data.annotate.places import (
@@ -29,7 +30,7 @@ from caer_data.annotate.places import (
     read_access,
     write_access,
 )
-from caer_data.errors import CaerError
+from caer_data.errors import BusyError, CaerError
 from caer_data.progress import Reporter
 
 GUARD_FOLDER = Path(__file__).parent / "guard"
@@ -108,11 +109,36 @@ def running(
     """Run the server while the block runs; give its address and process.
 
     Raises:
+        BusyError: a server runs on this folder already.
         CaerError: the port is busy, or the server does not start (with the end of its log).
     """
-    _require_free(host, port)
+    with _alone(private_folder(folder)):
+        _require_free(host, port)
+        yield from _started(folder, host, port, reporter, guard)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the server folder; the lock goes with the process, also when it is killed."""
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        access = read_access(folder)
+        where = f" at {access.url}" if access else ""
+        raise BusyError(
+            f"{folder}: one already runs{where}; it serves all your datasets"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _started(
+    folder: Path, host: str, port: int, reporter: Reporter, guard: bool
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     python = environment.python(environment.install(reporter))
-    private_folder(folder)
     url = url_of(host, port)
     access = read_access(folder) or Access("", secrets.token_urlsafe(24), secrets.token_hex(20))
     access = replace(access, url=url)
@@ -186,19 +212,19 @@ def _wait_until_up(
     process: subprocess.Popen[bytes], url: str, log: Path, reporter: Reporter
 ) -> None:
     started = time.monotonic()
-    with reporter.stage("start", total=60, unit="s") as bar, requests.Session() as session:
+    with reporter.stage("start", total=1, unit="server") as bar, requests.Session() as session:
         session.trust_env = False  # no proxy on the way to this machine
         while time.monotonic() - started < _START_SECONDS:
             if process.poll() is not None:
                 break
             try:
                 if session.get(f"{url}/health", timeout=2).ok:
-                    bar.advance(bar.total - bar.done)
+                    bar.advance(1)
                     return
             except requests.RequestException:
                 pass
             time.sleep(0.25)
-            bar.advance(min(0.25, bar.total - bar.done - 0.25), note="the first start takes longer")
+            bar.advance(0, note="first one takes longer")
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     raise CaerError(
         f"Label Studio did not start: {lines[-1] if lines else 'no message'}; all it said is in "

@@ -35,6 +35,7 @@ def test_doing_it_twice_changes_nothing() -> None:
     first = deal.deal(CLIPS, RATERS, EMPTY, Annotate(), 1)
     once = again.deal_again(first, CLIPS[:5], RATERS, 1)
     assert again.deal_again(once, CLIPS[:5], RATERS, 1).equals(once)
+    assert again.dealt_again(first) == set() and again.dealt_again(once) == set(CLIPS[:5])
     assert again.deal_again(first, CLIPS[:5], RATERS, 2)["rater"].ne(once["rater"]).any()
 
 

@@ -86,7 +86,7 @@ def test_a_clip_without_its_target_is_refused(new_dataset: New) -> None:
 def test_a_missing_file_is_named(new_dataset: New) -> None:
     dataset = new_dataset(2)
     clip_path(dataset, 1).unlink()
-    with pytest.raises(CaerError, match=r"1 clip files are missing, the first is clips/.*c00001"):
+    with pytest.raises(CaerError, match=r"1 clip file is missing, the first is clips/.*c00001"):
         media.prepare(dataset, dataset.clips, QUIET)
 
 

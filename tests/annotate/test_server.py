@@ -17,10 +17,11 @@ from typing import Any
 import psutil
 import pytest
 import requests
+from filelock import FileLock
 
 from caer_data.annotate import environment, places, push, server
 from caer_data.dataset import Dataset
-from caer_data.errors import CaerError
+from caer_data.errors import BusyError, CaerError
 from caer_data.progress import Reporter
 
 QUIET = Reporter("quiet")
@@ -66,7 +67,37 @@ def test_a_busy_port_is_an_error_with_a_hint(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(CaerError, match=rf"port {port} .* --port"):
             server.serve(tmp_path / "server", "127.0.0.1", port, QUIET)
-    assert not (tmp_path / "server").exists()
+    assert not places.access_path(tmp_path / "server").exists()
+
+
+def test_a_second_server_leaves_the_first_its_folder(tmp_path: Path, free_port_number: int) -> None:
+    places.write_access(tmp_path, ACCESS)
+    (tmp_path / "server.log").write_text("the first")
+    with (
+        FileLock(tmp_path / ".lock"),
+        pytest.raises(BusyError, match=r"already runs at http://127.0.0.1:8080; it serves all"),
+    ):
+        server.serve(tmp_path, "127.0.0.1", free_port_number, QUIET)
+    assert places.read_access(tmp_path) == ACCESS
+    assert (tmp_path / "server.log").read_text() == "the first"
+
+
+def test_the_lock_goes_with_a_killed_process(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from caer_data.annotate import server;"
+        "held = server._alone(Path(sys.argv[1])); held.__enter__(); print('held', flush=True);"
+        "time.sleep(60)"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+    with pytest.raises(BusyError), server._alone(tmp_path):
+        pass
+    holder.kill()
+    holder.wait()
+    with server._alone(tmp_path):
+        pass
 
 
 def test_a_server_that_ends_at_once_is_told_with_its_last_words(
@@ -122,7 +153,14 @@ class TestReal:
                 env=variables, capture_output=True, text=True, check=True,
             )  # fmt: skip
             assert "r0@example.org" in pushed.stderr and f"{url}/projects/" in pushed.stderr
-            secrets = folder / f"passwords-127.0.0.1_{free_port_number}.csv"
+            log = (folder / "server.log").read_bytes()
+            second = subprocess.run(
+                [*verb, "serve", "--port", str(free_port_number + 1)],
+                env=variables, capture_output=True, text=True, check=False,
+            )  # fmt: skip
+            assert second.returncode != 0 and f"already runs at {url}" in second.stderr
+            assert (folder / "server.log").read_bytes().startswith(log)
+            secrets = folder / "passwords.csv"
             assert str(secrets) in pushed.stderr.replace("\n", "")
             assert not any(
                 row.split(",")[1] in pushed.stderr for row in secrets.read_text().split()[1:]

@@ -190,8 +190,9 @@ class Export(_Section):
 
     @model_validator(mode="after")
     def _shares(self) -> Export:
-        if min(self.split) < 0 or sum(self.split) <= 0:
-            raise ValueError("split needs three shares of which none is negative")
+        whole = any(abs(sum(self.split) - total) < 1e-6 for total in (100, 1))
+        if min(self.split) < 0 or not whole:
+            raise ValueError("split needs three shares, none negative, that add up to 100 (or 1)")
         return self
 
 

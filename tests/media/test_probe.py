@@ -213,3 +213,12 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> N
         probe(loop)
     with pytest.raises(CaerError, match="No such file"):
         probe(tmp_path / "absent.mp4")
+
+
+def test_sound_that_cannot_be_decoded_is_none(tmp_path: Path) -> None:
+    path = numbered.write(tmp_path / "a.mkv", 30, sound=True)
+    assert probe(path).audio_index == 1
+    unknown = tmp_path / "unknown.mkv"
+    unknown.write_bytes(path.read_bytes().replace(b"A_AAC", b"A_XYZ"))
+    assert probe(unknown).audio_index is None
+    assert not probe(unknown).has_audio

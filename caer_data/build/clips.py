@@ -68,8 +68,8 @@ class Group:
 def grouped(clips: Iterable[Clip]) -> list[Group]:
     """Put neighbouring clips together, in the order given, which is that of their videos.
 
-    Opening a video and going to a frame costs about as much as decoding a second of it. Borders lie
-    at fixed times, so that a clip more or less changes one group only.
+    Opening a video and going to a frame costs as much as decoding some twenty frames of it. Borders
+    lie at fixed times, so that a clip more or less changes one group only.
     """
     groups: list[list[Clip]] = []
     for clip in clips:

@@ -139,8 +139,9 @@ def test_second_round_goes_to_other_raters(
     doubtful = sorted(before.index)[:2]
     table = tmp_path / "suspicious.csv"
     table.write_text("clip_id,score\n" + "".join(f"{clip},0.1\n" for clip in doubtful))
-    for _ in range(2):
-        push.push(dataset, studio.server, QUIET, raters=six_raters, again=table)
+    for new, before_that in ((2, 0), (0, 2)):
+        done = push.push(dataset, studio.server, QUIET, raters=six_raters, again=table)
+        assert (done.again, done.again_before) == (new, before_that)
     after = dataset.assignments.groupby("clip_id")["rater"].agg(set)
     for clip, people in after.items():
         assert people == (set(six_raters) - before[clip] if clip in doubtful else before[clip])

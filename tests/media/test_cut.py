@@ -169,12 +169,13 @@ def clicks(path: Path) -> np.ndarray:
 
 
 def test_timestamps_that_restart(tmp_path):
-    parts = [numbered.write(tmp_path / f"{n}.ts", 300, sound=True).read_bytes() for n in (1, 2)]
+    # the second part's own timestamps reach those to which the first one's are continued
+    parts = [numbered.write(tmp_path / f"{n}.ts", n, sound=True).read_bytes() for n in (300, 700)]
     path = tmp_path / "both.ts"
     path.write_bytes(b"".join(parts))
     reader = frames(path, probe(path))
     pts = [frame.pts for frame in reader]
-    assert (len(pts), reader.damage.restarts) == (600, 1)
+    assert (len(pts), reader.damage.restarts) == (1000, 1)
     source = replace(source_of(path)[0], restarted=True)
     target = tmp_path / "clip.mp4"
     media = cut_clip(source, span(pts, 320, 360), target, SETTINGS)
@@ -222,8 +223,10 @@ def test_a_time_base_finer_than_a_microsecond(tmp_path):
     source, times = source_of(path)
     assert source.info.time_base < Fraction(1, 1_000_000)
     for start in range(31, 60, 4):
-        cut_clip(source, span(times, start, start + 40), tmp_path / "clip.mp4", SETTINGS)
-        assert numbers(tmp_path / "clip.mp4") == list(range(start, start + 40))
+        # after 30 frames the tenths of a microsecond are the same again: rounded wrongly, both ends
+        # would move and the number of frames would not tell
+        cut_clip(source, span(times, start, start + 30), tmp_path / "clip.mp4", SETTINGS)
+        assert numbers(tmp_path / "clip.mp4") == list(range(start, start + 30))
 
 
 def test_full_range_pictures_become_what_browsers_know(tmp_path):

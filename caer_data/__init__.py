@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from caer_data.dataset import Dataset
-    from caer_data.errors import CaerError
-    from caer_data.recipe import Recipe
+    from caer_data.engine.dataset import Dataset
+    from caer_data.engine.errors import CaerError
+    from caer_data.engine.recipe import Recipe
 
 __all__ = ["CaerError", "Dataset", "Recipe", "__version__"]
 __version__ = "0.1.0"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["annotate_fixtures", "benchmark_fixtures", "export_fixtures"]
+
 
 @pytest.fixture(scope="session")
 def media_data() -> Path:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from caer_data.annotate import accounts, media, projects
-from caer_data.annotate.accept import Answer
-from caer_data.annotate.client import Server
-from caer_data.dataset import Dataset
-from caer_data.errors import CaerError
-from caer_data.progress import Reporter
+from caer_data.annotate.studio import accounts, media, projects
+from caer_data.annotate.studio.client import Server
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.errors import CaerError
+from caer_data.engine.progress import Reporter
+from caer_data.labels.accept import Answer
 
 
 def fetch(dataset: Dataset, server: Server, name: str, reporter: Reporter) -> list[Answer]:

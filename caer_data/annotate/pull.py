@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from caer_data import tables
-from caer_data.annotate import labels
-from caer_data.annotate.accept import accept
-from caer_data.annotate.agreement import Agreement, measure
 from caer_data.annotate.answers import fetch
-from caer_data.annotate.client import Server
 from caer_data.annotate.push import dataset_id
-from caer_data.dataset import Dataset
-from caer_data.progress import Reporter
+from caer_data.annotate.studio.client import Server
+from caer_data.engine import tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.progress import Reporter
+from caer_data.labels import decide as labels
+from caer_data.labels.accept import accept
+from caer_data.labels.agreement import Agreement, measure
 
 
 @dataclass(frozen=True)

@@ -14,16 +14,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from caer_data import tables
-from caer_data.annotate import accounts, deal, media, page, projects
-from caer_data.annotate import again as second_round
-from caer_data.annotate.accept import accept
 from caer_data.annotate.answers import fetch
-from caer_data.annotate.client import Server
-from caer_data.dataset import Dataset
-from caer_data.errors import CaerError
-from caer_data.files import write_text
-from caer_data.progress import Reporter
+from caer_data.annotate.deal import assignments as deal
+from caer_data.annotate.deal import second_round
+from caer_data.annotate.studio import accounts, media, page, projects
+from caer_data.annotate.studio.client import Server
+from caer_data.engine import tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import write_text
+from caer_data.engine.progress import Reporter
+from caer_data.labels.accept import accept
 
 
 @dataclass

@@ -8,15 +8,15 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from caer_data.annotate import labels
-from caer_data.annotate.accept import Answer, accept
-from caer_data.annotate.agreement import Agreement
 from caer_data.annotate.answers import fetch
-from caer_data.annotate.client import Server
 from caer_data.annotate.pull import agreement_of
 from caer_data.annotate.push import dataset_id
-from caer_data.dataset import Dataset
-from caer_data.progress import Reporter
+from caer_data.annotate.studio.client import Server
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.progress import Reporter
+from caer_data.labels import decide as labels
+from caer_data.labels.accept import Answer, accept
+from caer_data.labels.agreement import Agreement
 
 # A longer pause between two answers is a break, not work.
 _BREAK_S = 300.0

@@ -23,8 +23,8 @@ from pydantic import (
     model_validator,
 )
 
-from caer_data import recipe as recipes
-from caer_data.errors import CaerError
+from caer_data.engine import recipe as recipes
+from caer_data.engine.errors import CaerError
 
 ModelName = Literal["caer-net", "caer-net-s", "alexnet", "vgg", "resnet", "c3d"]
 _OF_IMAGES = ("caer-net-s", "alexnet", "vgg", "resnet")

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from caer_data.emotions import EMOTIONS
+from caer_data.engine.emotions import EMOTIONS
 from caer_data.export import duplicates
 from caer_data.export.manifest import SPLITS
 

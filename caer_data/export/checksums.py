@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from caer_data.errors import CaerError
-from caer_data.files import inside, sha256_of, write_text
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import inside, sha256_of, write_text
 
 NAME: Final = "SHA256SUMS"
 

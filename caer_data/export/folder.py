@@ -20,8 +20,8 @@ from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
-from caer_data.errors import BusyError, CaerError
-from caer_data.files import explain_os_error, remove_leftovers, write_text
+from caer_data.engine.errors import BusyError, CaerError
+from caer_data.engine.files import explain_os_error, remove_leftovers, write_text
 
 ABOUT: Final = "release.json"
 """Says what a release is; a folder with it is one that may be replaced."""

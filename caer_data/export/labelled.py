@@ -7,9 +7,9 @@ import re
 
 import pandas as pd
 
-from caer_data import tables
-from caer_data.dataset import Dataset
-from caer_data.errors import CaerError
+from caer_data.engine import tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.errors import CaerError
 from caer_data.export.manifest import SOURCES
 
 _VOTE = re.compile(r"(?P<rater>\S.*?)=(?P<answer>[^\s=:]*:[^\s=:]*)(?=\s|$)")

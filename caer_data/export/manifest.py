@@ -7,9 +7,9 @@ from typing import Final
 import pandas as pd
 import pyarrow as pa
 
-from caer_data import tables
-from caer_data.emotions import EMOTIONS, PROBABILITY_COLUMNS
-from caer_data.tables import BOOL, FLOAT, FLOAT32, INT, STRING, Column, Table
+from caer_data.engine import tables
+from caer_data.engine.emotions import EMOTIONS, PROBABILITY_COLUMNS
+from caer_data.engine.tables import BOOL, FLOAT, FLOAT32, INT, STRING, Column, Table
 
 SPLITS: Final = ("train", "validation", "test")
 """Names of the splits, in the field's order."""

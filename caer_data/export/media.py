@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from av.bitstream import BitStreamFilterContext
 
-from caer_data.errors import CaerError
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import atomic_path, explain_os_error
 from caer_data.export import png
 from caer_data.export.frames import pixels, sharpness
-from caer_data.files import atomic_path, explain_os_error
 
 HASHED_AT: Final = (1 / 8, 3 / 8, 5 / 8, 7 / 8)
 """Places in a clip, as shares of its length, whose frames get a perceptual hash."""

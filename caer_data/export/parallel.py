@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import Any, TypeVar
 
-from caer_data.errors import CaerError
+from caer_data.engine.errors import CaerError
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")

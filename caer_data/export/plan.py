@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from caer_data.dataset import Dataset
-from caer_data.errors import CaerError
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.errors import CaerError
+from caer_data.engine.recipe import Export
 from caer_data.export import boxes, labelled, layouts, splits
 from caer_data.export.manifest import rows
-from caer_data.recipe import Export
 
 
 @dataclass(frozen=True)

@@ -1,81 +1,270 @@
-"""`caer-data rebuild`: cut the clips of a release without footage from the shows again."""
+"""Cut the clips of a release again and hold their pictures to its hashes."""
 
 from __future__ import annotations
 
+import functools
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
+from typing import Any, Literal
 
-import click
+import pandas as pd
 
-from caer_data import progress
-from caer_data.progress import Reporter
+from caer_data.engine import recipe as recipes
+from caer_data.engine import tables
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import sha256_of
+from caer_data.engine.progress import Reporter
+from caer_data.engine.recipe import Recipe
+from caer_data.export import cards, duplicates, folder, media, parallel, release
+from caer_data.export.layouts import FOLDERS, WORDS
+from caer_data.export.manifest import BOXES, MANIFEST, SOURCES
+from caer_data.media import cut
+from caer_data.media.clip_command import Source, Span
+from caer_data.media.probe import VideoInfo, probe
 
 
-@click.command()
-@click.argument("release", type=click.Path(path_type=Path), default="release")
-@click.option(
-    "--shows",
-    required=True,
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder of the original shows; files are found by their content, not their names.",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    help="Where the release with footage goes; RELEASE-rebuilt if not given.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace an older release.")
-@click.option("--jobs", type=click.IntRange(1), help="Processes; as many as cores if not given.")
-@progress.options
-def command(
-    *,
-    release: Path,
-    shows: Path,
-    output: Path | None,
-    overwrite: bool,
-    jobs: int | None,
-    reporter: Reporter,
-) -> None:
-    """Make RELEASE, which has no footage, whole again from the original shows.
+@dataclass(frozen=True)
+class Outcome:
+    """How many clips came out how.
 
-    Every clip is cut as its recipe says and its pictures are compared with the recorded hashes.
+    Attributes:
+        identical: clips whose decoded pictures have the recorded hash.
+        similar: clips whose pictures look the same (perceptual hash); the encoder differs.
+        failed: why a clip is left out, by `clip_id`.
+        missing: episodes of which no file was found.
+        clips_missing: clips of those episodes.
+        new: the release was made now; False if it was there already.
     """
-    from caer_data.errors import PartialFailure
-    from caer_data.export import parallel
-    from caer_data.export.recut import recut
 
-    target = output or release.with_name(f"{release.name}-rebuilt")
-    outcome = recut(release, shows, target, overwrite, jobs or parallel.cores(), reporter)
-    if not outcome.new:
-        reporter.say(f"{target} holds this very release already; nothing was changed.")
-    reporter.say(
-        f"{target}: {outcome.identical:,} clips have exactly the recorded pictures"
-        + (
-            f", {outcome.similar:,} the same pictures from another version of the encoder"
-            if outcome.similar
-            else ""
-        )
-        + ". It holds footage for your own use and must not be passed on."
+    identical: int
+    similar: int
+    failed: dict[str, str]
+    missing: list[str]
+    clips_missing: int = 0
+    new: bool = True
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """One clip to be cut, and what is to be made of it.
+
+    `recorded` holds the exact and perceptual hash of each picture by its path, and under the empty
+    path those of the clip; `keep` says that the cut file is needed for a shard.
+    """
+
+    work: media.Work
+    video: Path
+    first_pts: int
+    fps: str
+    variable_rate: bool
+    span: Span
+    recipe: Recipe
+    recorded: dict[str, tuple[str, str | None]]
+    keep: bool
+
+
+def recut(
+    origin: Path, shows: Path, target: Path, overwrite: bool, jobs: int, reporter: Reporter
+) -> Outcome:
+    """Make a release with footage from one without and the shows.
+
+    Clips whose pictures differ from the recorded ones are left out. An interrupted call is
+    continued by an equal one.
+
+    Raises:
+        CaerError: not a release without footage, none of its shows is there, the target is taken.
+    """
+    facts = _facts(origin)
+    manifest = tables.read(MANIFEST, origin / "manifest.parquet")
+    sources = tables.read(SOURCES, origin / "sources.parquet")
+    boxes = tables.read(BOXES, origin / "boxes.parquet")
+    recipe = recipes.load(origin / "recipe.yaml")
+    _check_paths(manifest, origin)
+    about = folder.about(target)
+    if not about:
+        folder.check_target(target, origin, overwrite, holds="the release")
+    videos = find(sources, shows, reporter)
+    lost = sources[~sources["video_id"].isin(videos)]
+    missing = [f"{s} {e}" for s, e in zip(lost["show"], lost["episode"], strict=True)]
+    planned = manifest[manifest["video_id"].isin(videos)].reset_index(drop=True)
+    if planned.empty:
+        raise CaerError(f"{shows}: has none of the {len(sources)} videos this release was cut from")
+    lost_clips = manifest["clip_id"].nunique() - planned["clip_id"].nunique()
+    made_from = sha256_of(origin / "manifest.parquet").encode() + repr(videos).encode()
+    key = hashlib.sha256(made_from).hexdigest()
+    if about.get("key") == key:
+        there = tables.read(MANIFEST, target / "manifest.parquet")
+        if there["clip_id"].nunique() == planned["clip_id"].nunique():
+            same = there["framehash"].eq(planned["framehash"]).groupby(there["clip_id"]).all()
+            return Outcome(int(same.sum()), int((~same).sum()), {}, missing, lost_clips, new=False)
+    folder.check_target(target, origin, overwrite, holds="the release")
+    planned["from_frame"] = planned["frame"]
+    planned["to_frame"] = planned["frame"] + 1
+
+    with folder.unfinished(target, key) as under_way:
+        clips = under_way.root.with_name("cut")
+        files = _clip_files(planned, clips)
+        tasks = _cuts(planned, boxes, files, sources, videos, recipe, under_way)
+        running = parallel.run(_make, tasks, jobs)
+        results = release.gather(running, len(files), under_way, reporter)
+        failed = {c: r["failed"] for c, r in sorted(results.items()) if "failed" in r}
+        good = planned[~planned["clip_id"].isin(failed)].reset_index(drop=True)
+        if good.empty:
+            raise CaerError(f"no clip could be made again: {next(iter(failed.values()))}")
+        good_results = {c: r for c, r in results.items() if c not in failed}
+        made = release.complete(good, good_results)
+        release.write(under_way.root, made, sources, boxes, facts, files)
+        verdicts = release.audit_parts(made)
+        cards.write(under_way.root, facts, made, verdicts, recipe.export.container)
+        release.describe(under_way.root, key, facts, made)
+        under_way.publish(target)
+    similar = sum(bool(r.get("similar")) for r in results.values())
+    identical = len(results) - len(failed) - similar
+    return Outcome(identical, similar, failed, missing, lost_clips)
+
+
+def find(sources: pd.DataFrame, shows: Path, reporter: Reporter) -> dict[str, Path]:
+    """Find videos by size and content, whatever their names; returns files by `video_id`."""
+    wanted: dict[int, dict[str, str]] = {}
+    for row in sources.itertuples():
+        wanted.setdefault(int(row.bytes), {})[row.sha256] = row.video_id
+    candidates = [
+        path
+        for path in sorted(shows.rglob("*"))
+        if path.is_file() and path.stat().st_size in wanted
+    ]
+    found: dict[str, Path] = {}
+    with reporter.stage("shows", len(candidates), "files") as bar:
+        for path in candidates:
+            video_id = wanted[path.stat().st_size].get(sha256_of(path))
+            if video_id is not None:
+                found.setdefault(video_id, path)
+            bar.advance(1, path.name)
+    return found
+
+
+def _facts(origin: Path) -> cards.Facts:
+    """Facts of the release, as one with footage whose rights are not stated."""
+    about = folder.about(origin)
+    if not about:
+        raise CaerError(f"{origin}: not a release (it has no {folder.ABOUT}); give its folder")
+    try:
+        facts = cards.Facts(**about["facts"])
+        has_media = facts.about["media"]
+    except (KeyError, TypeError) as error:
+        raise CaerError(
+            f"{origin / folder.ABOUT}: was written by another version of caer-data ({error})"
+        ) from error
+    if has_media:
+        raise CaerError(f"{origin}: has its footage already; nothing to rebuild")
+    return replace(facts, about={**facts.about, "media": True, "rights": None})
+
+
+def _clip_files(planned: pd.DataFrame, clips: Path) -> dict[str, release.ClipFile]:
+    names = planned["clip_id"].drop_duplicates()
+    return {
+        clip_id: release.ClipFile(clips / f"{number:06d}.mp4", 0)
+        for number, clip_id in enumerate(names)
+    }
+
+
+def _cuts(
+    planned: pd.DataFrame,
+    boxes: pd.DataFrame,
+    files: dict[str, release.ClipFile],
+    sources: pd.DataFrame,
+    videos: dict[str, Path],
+    recipe: Recipe,
+    under_way: folder.Unfinished,
+) -> Iterator[_Cut]:
+    by_clip = planned.drop_duplicates("clip_id").set_index("clip_id")
+    by_video = sources.set_index("video_id")
+    recorded = _recorded(planned)
+    packed = set(planned.loc[planned["member"].notna(), "clip_id"])
+    for work in release.works(planned, boxes, files, under_way.root, write_files=True):
+        if work.clip_id in under_way.done:
+            continue
+        clip = by_clip.loc[work.clip_id]
+        source = by_video.loc[clip["video_id"]]
+        yield _Cut(
+            work=work,
+            video=videos[clip["video_id"]],
+            first_pts=int(source["first_pts"]),
+            fps=source["fps"],
+            variable_rate=bool(source["variable_rate"]),
+            span=Span(*(int(clip[n]) for n in ("start_frame", "end_frame", "start_pts",
+                                                   "end_pts"))),
+            recipe=recipe,
+            recorded=recorded[work.clip_id],
+            keep=work.clip_id in packed,
+        )  # fmt: skip
+
+
+def _recorded(planned: pd.DataFrame) -> dict[str, dict[str, tuple[str, str | None]]]:
+    """Exact and perceptual hash of each file, by clip and path; a clip's own have the path ''."""
+    found: dict[str, dict[str, tuple[str, str | None]]] = {}
+    for row in planned.itertuples():
+        hashes = (row.framehash, None if pd.isna(row.perceptual_hash) else row.perceptual_hash)
+        found.setdefault(row.clip_id, {})[row.path if pd.notna(row.frame) else ""] = hashes
+    return found
+
+
+def _make(task: _Cut) -> dict[str, Any]:
+    """Cut one clip, make its files, compare their pictures; runs in a worker process."""
+    work = task.work
+    source = Source(
+        task.video, _info(task.video), task.first_pts, Fraction(task.fps), task.variable_rate
     )
-    reporter.result(
-        {
-            "release": str(target),
-            "identical": outcome.identical,
-            "similar": outcome.similar,
-            "failed": outcome.failed,
-            "missing": outcome.missing,
-            "clips_missing": outcome.clips_missing,
-            "new": outcome.new,
-        }
+    try:
+        made = cut.cut_clip(source, task.span, work.source, task.recipe.clips)
+        result = media.make(replace(work, frames=made.frames))
+    except CaerError as error:
+        return {"clip_id": work.clip_id, "files": {}, "failed": str(error)}
+    if not task.keep:
+        work.source.unlink()
+    answers = [
+        _compare(result["files"].get(path, result), *hashes)
+        for path, hashes in task.recorded.items()
+    ]
+    if "different" in answers:
+        for path in result["files"]:
+            (work.root / path).unlink(missing_ok=True)
+        why = "its pictures are not those that were recorded"
+        return {"clip_id": work.clip_id, "files": {}, "failed": why}
+    return {**result, "similar": "similar" in answers}
+
+
+def _compare(
+    made: dict[str, Any], framehash: str, perceptual: str | None
+) -> Literal["identical", "similar", "different"]:
+    if made["framehash"] == framehash:
+        return "identical"
+    now, before = ((text or "").split() for text in (made["perceptual_hash"], perceptual))
+    near = len(now) == len(before) and all(
+        (int(a, 16) ^ int(b, 16)).bit_count() <= duplicates.DISTANCE
+        for a, b in zip(now, before, strict=True)
     )
-    problems = [f"no file for {name}" for name in outcome.missing]
-    problems += [f"{clip_id}: {why}" for clip_id, why in outcome.failed.items()]
-    if problems:
-        lacking = len(outcome.failed) + outcome.clips_missing
-        total = lacking + outcome.identical + outcome.similar
-        shown = "\n  ".join(problems[:20])
-        raise PartialFailure(
-            f"{lacking:,} of {total:,} clips are missing: {len(outcome.failed):,} could not be "
-            f"made again, {outcome.clips_missing:,} are of episodes not found below {shows} "
-            f"({len(outcome.missing):,}); the rest is in {target}:\n  {shown}"
+    return "similar" if near else "different"
+
+
+@functools.lru_cache(maxsize=8)
+def _info(video: Path) -> VideoInfo:
+    return probe(video)
+
+
+def _check_paths(manifest: pd.DataFrame, origin: Path) -> None:
+    """A manifest comes from others: its files must lie where the layouts put files."""
+    strange = ~manifest["layout"].isin(WORDS) | ~manifest["path"].map(_in_layout_folder)
+    strange |= manifest["member"].fillna("").str.contains(r"[/\\]")
+    if strange.any():
+        raise CaerError(
+            f"{origin / 'manifest.parquet'}: names a file where no layout has one "
+            f"({manifest.loc[strange, 'path'].iloc[0]!r}); fetch the release again"
         )
+
+
+def _in_layout_folder(path: str) -> bool:
+    return FOLDERS.fullmatch(path) is not None and ".." not in Path(path).parts

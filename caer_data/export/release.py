@@ -11,15 +11,16 @@ from typing import Any, Final
 
 import pandas as pd
 
-from caer_data import __version__, tables
-from caer_data.dataset import Dataset
-from caer_data.errors import CaerError
+from caer_data import __version__
+from caer_data.engine import tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import atomic_path, inside, write_text
+from caer_data.engine.progress import Reporter
 from caer_data.export import audit, cards, checksums, folder, layouts, media, parallel, plan
 from caer_data.export.layouts.caer_s_2019 import NAME as LEAKY
 from caer_data.export.manifest import BOXES, MANIFEST, SOURCES
 from caer_data.export.plan import Options, Plan
-from caer_data.files import atomic_path, inside, write_text
-from caer_data.progress import Reporter
 
 FORMAT: Final = 1
 """Version of the files of a release."""

@@ -21,10 +21,10 @@ from typing import Final, Literal
 import numpy as np
 import pandas as pd
 
-from caer_data.emotions import EMOTIONS
-from caer_data.errors import CaerError
+from caer_data.engine.emotions import EMOTIONS
+from caer_data.engine.errors import CaerError
+from caer_data.engine.tables import STRING, Column, Table
 from caer_data.export.manifest import SPLITS
-from caer_data.tables import STRING, Column, Table
 
 By = Literal["clip", "video", "show", "person"]
 

@@ -1,20 +1,15 @@
-"""`caer-data verify`: is a release still what its manifest says?"""
+"""Is a release still what its manifest says?"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
-from caer_data import progress
-from caer_data.errors import CaerError
-from caer_data.progress import Reporter
+from caer_data.engine.errors import CaerError
+from caer_data.engine.progress import Reporter
 
 if TYPE_CHECKING:
     import pandas as pd
-
-_SHOWN = 20
 
 
 class DamagedError(CaerError):
@@ -23,31 +18,13 @@ class DamagedError(CaerError):
     exit_code = 1
 
 
-@click.command()
-@click.argument("release", type=click.Path(path_type=Path), default="release")
-@progress.options
-def command(release: Path, reporter: Reporter) -> None:
-    """Check every file of RELEASE against its manifest and its list of hashes."""
-    files, problems = verify(release, reporter)
-    if problems:
-        reporter.result({"release": str(release), "files": files, "problems": problems})
-        shown = "\n  ".join(problems[:_SHOWN])
-        more = f"\n  and {len(problems) - _SHOWN:,} more" if len(problems) > _SHOWN else ""
-        raise DamagedError(
-            f"{release}: {len(problems):,} problem{'s' * (len(problems) != 1)} in {files:,} files; "
-            f"fetch or export the release again:\n  {shown}{more}"
-        )
-    reporter.say(f"{release}: all {files:,} files are as the manifest says.")
-    reporter.result({"release": str(release), "files": files, "problems": []})
-
-
 def verify(release: Path, reporter: Reporter) -> tuple[int, list[str]]:
     """Hash all files of a release; returns their number and what is wrong, in order.
 
     Raises:
         CaerError: the folder is not a release, or its lists cannot be read.
     """
-    from caer_data import tables
+    from caer_data.engine import tables
     from caer_data.export import checksums, folder
     from caer_data.export.manifest import MANIFEST
 
@@ -71,8 +48,8 @@ def verify(release: Path, reporter: Reporter) -> tuple[int, list[str]]:
 def _against_list(release: Path, listed: dict[str, str], reporter: Reporter) -> list[str]:
     from concurrent.futures import ThreadPoolExecutor
 
+    from caer_data.engine.files import sha256_of
     from caer_data.export import checksums, parallel
-    from caer_data.files import sha256_of
 
     def problem(name: str) -> str | None:
         path = release / name

@@ -17,8 +17,8 @@ from typing import Any
 import ffmpeg
 import imageio_ffmpeg
 
+from caer_data.engine.recipe import Clips
 from caer_data.media.probe import FORMATS, VideoInfo
-from caer_data.recipe import Clips
 
 # Containers without an index seek past their target by up to a few seconds. In the others a seek to
 # the very start of a shot mostly lands on it, because encoders put a key frame at a cut.
@@ -26,7 +26,7 @@ _UNINDEXED = (".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".vob")
 _SEEK_MARGIN_S = 3.0
 _INTO_FRAME = Fraction(1, 4)
 # x264's quickest presets leave out the macroblock tree, which costs next to no time and makes the
-# files of most footage a good deal smaller (benchmarks/presets.py). Its lookahead is in frames.
+# files of most footage a good deal smaller (performance/presets.py). Its lookahead is in frames.
 _WITHOUT_TREE = ("ultrafast", "superfast")
 _TREE = "mbtree=1:rc-lookahead=10"
 _STANDARD_RATES = tuple(

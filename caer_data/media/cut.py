@@ -15,8 +15,9 @@ from tempfile import TemporaryDirectory
 import av
 import numpy as np
 
-from caer_data.errors import CaerError
-from caer_data.files import explain_os_error
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import explain_os_error
+from caer_data.engine.recipe import Clips
 from caer_data.media.clip_command import (
     Source,
     Span,
@@ -27,7 +28,6 @@ from caer_data.media.clip_command import (
 )
 from caer_data.media.decode import DecodedFrame, frames
 from caer_data.media.probe import start_of
-from caer_data.recipe import Clips
 
 TIMEOUT_S = 540
 """Seconds after which ffmpeg is stopped: less than a worker may be silent."""

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from caer_data.errors import CaerError
+from caer_data.engine.errors import CaerError
 from caer_data.media.probe import VideoInfo, open_container
 
 Picture = npt.NDArray[np.uint8]

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 import av
 
-from caer_data.errors import CaerError
-from caer_data.files import explain_os_error
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import explain_os_error
 
 # Demuxers that read one file and nothing else; hls, dash, concat, sdp, image2 and the like are not
 # here. The mov demuxer follows references to other files only if `enable_drefs` is set.

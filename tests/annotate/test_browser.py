@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from caer_data.annotate import accounts, media, projects, push
+from caer_data.annotate import push
 from caer_data.annotate.pull import pull
-from caer_data.dataset import Dataset
-from caer_data.progress import Reporter
+from caer_data.annotate.studio import accounts, media, projects
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.progress import Reporter
 
 pytestmark = [pytest.mark.server, pytest.mark.browser, pytest.mark.slow]
 

@@ -11,15 +11,16 @@ import pandas as pd
 import pytest
 import requests
 
-from caer_data import tables
-from caer_data.annotate import accounts, media, projects, push
-from caer_data.annotate.client import Server
+from caer_data.annotate import push
 from caer_data.annotate.pull import pull
 from caer_data.annotate.status import status
-from caer_data.dataset import Dataset
-from caer_data.emotions import EMOTIONS
-from caer_data.errors import CaerError
-from caer_data.progress import Reporter
+from caer_data.annotate.studio import accounts, media, projects
+from caer_data.annotate.studio.client import Server
+from caer_data.engine import tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.emotions import EMOTIONS
+from caer_data.engine.errors import CaerError
+from caer_data.engine.progress import Reporter
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 

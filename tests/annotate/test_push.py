@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from caer_data import tables
-from caer_data.annotate import accounts, media, projects, push
-from caer_data.annotate.client import Server
-from caer_data.dataset import Dataset
-from caer_data.errors import CaerError
-from caer_data.progress import Reporter
+from caer_data.annotate import push
+from caer_data.annotate.studio import accounts, media, projects
+from caer_data.annotate.studio.client import Server
+from caer_data.engine import tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.errors import CaerError
+from caer_data.engine.progress import Reporter
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -191,7 +192,7 @@ def test_a_server_elsewhere_gets_the_media_uploaded(
 def test_a_page_the_server_refuses_changes_nothing(
     studio: Any, new_dataset: New, six_raters: list[str], tmp_path: Path
 ) -> None:
-    from caer_data.annotate import page
+    from caer_data.annotate.studio import page
 
     dataset = new_dataset(1)
     changed = tmp_path / "page.xml"

@@ -9,12 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from caer_data import recipe, tables
-from caer_data.annotate import accept, deal, labels
-from caer_data.annotate.accept import Answer
-from caer_data.dataset import Dataset
-from caer_data.emotions import EMOTIONS
-from caer_data.recipe import Annotate
+from caer_data.annotate.deal import assignments as deal
+from caer_data.engine import recipe, tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.emotions import EMOTIONS
+from caer_data.engine.recipe import Annotate
+from caer_data.labels import accept
+from caer_data.labels import decide as labels
+from caer_data.labels.accept import Answer
 
 CLIPS, RATERS = 500, [f"rater{i}@example.org" for i in range(6)]
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from caer_data.annotate import answers
-from caer_data.annotate.accept import Answer
 from caer_data.annotate.status import per_hour
+from caer_data.labels.accept import Answer
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from caer_data.emotions import EMOTIONS
+from caer_data.engine.emotions import EMOTIONS
 from caer_data.export.audit import audit, box_sizes
 
 

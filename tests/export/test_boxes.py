@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from caer_data import tables
+from caer_data.engine import tables
 from caer_data.export import boxes
 from caer_data.export.manifest import BOXES
 

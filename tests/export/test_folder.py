@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from caer_data.errors import BusyError, CaerError
+from caer_data.engine.errors import BusyError, CaerError
 from caer_data.export import folder
 
 

@@ -10,10 +10,10 @@ import sys
 import time
 
 import pytest
-
-from caer_data.export.release import export
-from caer_data.progress import Reporter
 from tests.export.conftest import options, tree
+
+from caer_data.engine.progress import Reporter
+from caer_data.export.release import export
 
 ARGUMENTS = [
     "-m", "caer_data", "export", "dataset", "--overwrite", "-q",

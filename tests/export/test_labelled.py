@@ -3,8 +3,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from caer_data import tables
-from caer_data.errors import CaerError
+from caer_data.engine import tables
+from caer_data.engine.errors import CaerError
 from caer_data.export import labelled
 
 

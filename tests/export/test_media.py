@@ -8,11 +8,11 @@ import av
 import cv2
 import numpy as np
 import pytest
-
-from caer_data.errors import CaerError
-from caer_data.export import media
-from caer_data.files import sha256_of
 from tests.export.conftest import FACE, HEIGHT, WIDTH, box_at, write_clip
+
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import sha256_of
+from caer_data.export import media
 
 
 @pytest.fixture(scope="module")

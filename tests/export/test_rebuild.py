@@ -10,21 +10,21 @@ from fractions import Fraction
 
 import pandas as pd
 import pytest
+from tests.export.conftest import make_dataset, options, tree, write_clip
 
-from caer_data import tables
 from caer_data.cli import main
-from caer_data.errors import CaerError
-from caer_data.export import recut
+from caer_data.engine import tables
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import sha256_of
+from caer_data.engine.progress import Reporter
+from caer_data.export import rebuild as recut
 from caer_data.export.layouts import WORDS
 from caer_data.export.manifest import MANIFEST
 from caer_data.export.release import export
 from caer_data.export.verify import verify
-from caer_data.files import sha256_of
 from caer_data.media import cut
 from caer_data.media.clip_command import Source, Span
 from caer_data.media.probe import probe
-from caer_data.progress import Reporter
-from tests.export.conftest import make_dataset, options, tree, write_clip
 
 QUIET = Reporter("quiet")
 

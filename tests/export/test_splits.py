@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import StratifiedGroupKFold
 
-from caer_data.emotions import EMOTIONS
-from caer_data.errors import CaerError
+from caer_data.engine.emotions import EMOTIONS
+from caer_data.engine.errors import CaerError
 from caer_data.export.splits import GROUP_OF, Scheme, assign, parse_shares, reached
 
 PAPER = (1628, 719, 514, 2726, 4579, 1473, 1562)

@@ -5,12 +5,12 @@ import shutil
 
 import pytest
 from click.testing import CliRunner
+from tests.export.conftest import tree
 
 from caer_data.cli import cli, main
-from caer_data.errors import CaerError
+from caer_data.engine.errors import CaerError
+from caer_data.engine.progress import Reporter
 from caer_data.export.verify import verify
-from caer_data.progress import Reporter
-from tests.export.conftest import tree
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from caer_data import Dataset, recipe, tables
-from caer_data.build.pieces import Pieces
-from caer_data.files import slug, write_text
+from caer_data import Dataset
+from caer_data.engine import recipe, tables
+from caer_data.engine.files import slug, write_text
+from caer_data.engine.pieces import Pieces
 
 HOSTILE = "<script>alert(1)</script>\"'\x1b[31m\n"
 WIDTH, HEIGHT, FPS, FRAMES = 640, 360, 25, 50

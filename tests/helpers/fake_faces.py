@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from caer_data.build.samples import Samples, SampleWriter
-from caer_data.face_models.interface import Detections
+from caer_data.faces.models.interface import Detections
+from caer_data.faces.samples import Samples, SampleWriter
 
 
 class SquareDetector:

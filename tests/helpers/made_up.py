@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from caer_data.benchmark import planted
+from caer_data.benchmark.data.samples import SPLITS, Sample, Source
+from caer_data.benchmark.data.shards import MAX_FACES, Format
+from caer_data.benchmark.data.store import Store
 from caer_data.benchmark.recipe import ModelRecipe, vary
-from caer_data.benchmark.samples import SPLITS, Sample, Source
-from caer_data.benchmark.shards import MAX_FACES, Format
-from caer_data.benchmark.store import Store
+from caer_data.benchmark.selftest import synthetic as planted
 
 
 def tiny_recipe(**train: object) -> ModelRecipe:

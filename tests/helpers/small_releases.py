@@ -10,11 +10,11 @@ import av
 import numpy as np
 from PIL import Image
 
-from caer_data import tables
 from caer_data.benchmark.recipe import ModelRecipe, load, vary
-from caer_data.emotions import EMOTIONS
+from caer_data.engine import tables
+from caer_data.engine.emotions import EMOTIONS
+from caer_data.engine.files import sha256_of
 from caer_data.export.manifest import BOXES, MANIFEST
-from caer_data.files import sha256_of
 
 HEIGHT, WIDTH = 48, 64
 BOX = (20, 10, 44, 38)

@@ -9,9 +9,9 @@ import sys
 import time
 from pathlib import Path
 
-from caer_data.build.analyse import Job, analyse
-from caer_data.build.workers import Progress
-from caer_data.errors import CaerError
+from caer_data.curate.analyse import Job, analyse
+from caer_data.engine.errors import CaerError
+from caer_data.engine.pool import Progress
 
 
 def double(value: int, progress: Progress) -> int:

@@ -13,13 +13,13 @@ import numbered_video as numbered
 import numpy as np
 import pytest
 
-from caer_data.errors import CaerError
+from caer_data.engine.errors import CaerError
+from caer_data.engine.recipe import Clips
 from caer_data.media import cut
 from caer_data.media.clip_command import Source, Span, clip_rate, clip_size
 from caer_data.media.cut import cut_clip, cut_clips
 from caer_data.media.decode import frames
 from caer_data.media.probe import probe
-from caer_data.recipe import Clips
 
 SETTINGS = Clips(preset="ultrafast", crf=12)
 

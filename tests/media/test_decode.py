@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import stress_shots
 
-from caer_data.errors import CaerError
+from caer_data.engine.errors import CaerError
 from caer_data.media.decode import fitted, frames, read_frames
 from caer_data.media.probe import probe
 

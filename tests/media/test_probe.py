@@ -11,7 +11,7 @@ import numbered_video as numbered
 import numpy as np
 import pytest
 
-from caer_data.errors import CaerError
+from caer_data.engine.errors import CaerError
 from caer_data.media.probe import probe
 
 # file below odd/: displayed width and height, clockwise turn, codec, sound

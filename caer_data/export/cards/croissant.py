@@ -12,12 +12,12 @@ from typing import Any, Final
 import pyarrow as pa
 
 from caer_data import __version__
-from caer_data.emotions import EMOTIONS
+from caer_data.engine.emotions import EMOTIONS
+from caer_data.engine.files import sha256_of
+from caer_data.engine.tables import Table
 from caer_data.export.cards import statements
 from caer_data.export.cards.facts import Facts
 from caer_data.export.manifest import BOXES, MANIFEST, SOURCES, SPLITS
-from caer_data.files import sha256_of
-from caer_data.tables import Table
 
 _CONTEXT: Final = {
     "@language": "en",

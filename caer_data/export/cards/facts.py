@@ -11,11 +11,12 @@ from typing import Any, Final
 
 import pandas as pd
 
-from caer_data import __version__, tables
-from caer_data import recipe as recipes
-from caer_data.dataset import Dataset
-from caer_data.emotions import EMOTIONS
-from caer_data.errors import CaerError
+from caer_data import __version__
+from caer_data.engine import recipe as recipes
+from caer_data.engine import tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.emotions import EMOTIONS
+from caer_data.engine.errors import CaerError
 from caer_data.export.plan import Options, Plan
 
 _TOOLS: Final = ("av", "ImageHash", "numpy", "opencv-python-headless", "pandas", "pyarrow",
@@ -120,7 +121,7 @@ def _agreement(
 ) -> dict[str, float]:
     if not dataset.has(tables.RATINGS):
         return {}
-    from caer_data.annotate import agreement
+    from caer_data.labels import agreement
 
     measured = agreement.measure(dataset.ratings, labels, clips, seed=seed)
     values = {

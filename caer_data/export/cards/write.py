@@ -11,11 +11,11 @@ import jinja2
 import pandas as pd
 import yaml
 
-from caer_data.emotions import EMOTIONS
+from caer_data.engine.emotions import EMOTIONS
+from caer_data.engine.files import write_text
 from caer_data.export import audit
 from caer_data.export.cards import croissant, statements
 from caer_data.export.cards.facts import Facts
-from caer_data.files import write_text
 
 _SIZES: Final = (("n<1K", 1_000), ("1K<n<10K", 10_000), ("10K<n<100K", 100_000))
 

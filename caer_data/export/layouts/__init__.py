@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import pandas as pd
 
-    from caer_data.recipe import Export
+    from caer_data.engine.recipe import Export
 
 WORDS: Final = ("caer", "caer-s", "caer-s-2019", "huggingface", "webdataset")
 """Words for `--layout`."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from caer_data.engine.files import write_text
 from caer_data.export import frames
 from caer_data.export.layouts import Finished, Wanted, numbered
-from caer_data.files import write_text
 
 NAME = "caer-s"
 

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from caer_data.errors import CaerError
+from caer_data.engine.errors import CaerError
 from caer_data.export import frames
 from caer_data.export.layouts import Finished, Wanted
 from caer_data.export.layouts.caer_s import picture_paths, write_lists

@@ -6,9 +6,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from caer_data.engine.files import atomic_path
 from caer_data.export.layouts import Finished, Wanted, numbered
 from caer_data.export.manifest import MANIFEST
-from caer_data.files import atomic_path
 
 NAME = "huggingface"
 

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import pandas as pd
 
-from caer_data.emotions import PROBABILITY_COLUMNS
-from caer_data.errors import CaerError
+from caer_data.engine.emotions import PROBABILITY_COLUMNS
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import atomic_path, explain_os_error
 from caer_data.export.layouts import Finished, Wanted
-from caer_data.files import atomic_path, explain_os_error
 
 NAME = "webdataset"
 

@@ -5,13 +5,13 @@ import re
 
 import pytest
 import yaml
+from tests.export.conftest import make_dataset, options, tree
 
-from caer_data import recipe as recipes
-from caer_data import tables
+from caer_data.engine import recipe as recipes
+from caer_data.engine import tables
+from caer_data.engine.progress import Reporter
 from caer_data.export.cards import statements
 from caer_data.export.release import export
-from caer_data.progress import Reporter
-from tests.export.conftest import make_dataset, options, tree
 
 CARDS = ["README.md", "datasheet.md", "croissant.json"]
 

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-
-from caer_data.dataset import Dataset
-from caer_data.export.plan import plan
 from tests.export.conftest import options
+
+from caer_data.engine.dataset import Dataset
+from caer_data.export.plan import plan
 
 
 def test_tree_of_the_original(everything):

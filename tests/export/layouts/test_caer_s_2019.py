@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-
-from caer_data.dataset import Dataset
-from caer_data.errors import CaerError
-from caer_data.export.plan import plan
 from tests.export.conftest import make_dataset, options
+
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.errors import CaerError
+from caer_data.export.plan import plan
 
 
 def test_balanced_and_seventy_to_thirty(everything):

@@ -33,7 +33,7 @@ print(len(manifest))
 
 
 def test_datasets_loads_it_as_a_video_folder(everything, tmp_path):
-    from caer_data.emotions import EMOTIONS
+    from caer_data.engine.emotions import EMOTIONS
 
     done = subprocess.run(
         [sys.executable, "-c", _READ, str(everything.folder), str(tmp_path), *EMOTIONS],

@@ -7,9 +7,9 @@ import tarfile
 import pandas as pd
 import pytest
 
+from caer_data.engine.recipe import Export
 from caer_data.export.layouts import Wanted
 from caer_data.export.layouts import webdataset as layout
-from caer_data.recipe import Export
 
 
 def test_webdataset_iterates_it(everything):

@@ -1,0 +1,1 @@
+"""Which rater sees which clip, and in what order."""

@@ -1,0 +1,223 @@
+"""Who rates which clip: balanced dealing, later additions, and raters who leave.
+
+Nothing here is random: orders are shuffled by hashes of the seed and the names, so the same seed,
+clips and raters give the same table on every machine and in every version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from math import comb
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from caer_data.annotate.deal import design
+from caer_data.engine import tables
+from caer_data.engine.errors import CaerError
+from caer_data.engine.recipe import Annotate
+
+_ADDRESS = re.compile(r"[^\s@,;:<>()\"'=]+@[\w-]+(\.[\w-]+)+")
+_Row = dict[str, Any]
+# Beyond this a block is larger than CAER itself and would never be filled.
+_LARGEST_BLOCK = 20_000
+
+
+def read_raters(path: Path, raters_per_clip: int = 3) -> list[str]:
+    """Read raters' e-mail addresses, one a line, in lower case and in the file's order.
+
+    Blank lines are skipped, and what follows a `#` at the start of a line or after a space.
+
+    Raises:
+        CaerError: the file cannot be read, an address is wrong or occurs twice, or there are fewer
+            raters than each clip needs.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError as error:
+        raise CaerError(f"{path}: no such file; write one e-mail address a line") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CaerError(f"{path}: cannot be read as a text file ({error})") from error
+    first_line: dict[str, int] = {}
+    for number, line in enumerate(lines, start=1):
+        address = re.split(r"(?:^|\s)#", line)[0].strip().lower()
+        if not address:
+            continue
+        check_address(address, f"{path}:{number}")
+        if address in first_line:
+            raise CaerError(
+                f"{path}:{number}: {address} stands in line {first_line[address]} already; "
+                "remove one of the two"
+            )
+        first_line[address] = number
+    if len(first_line) < raters_per_clip:
+        raise CaerError(
+            f"{path}:{max(len(lines), 1)}: {len(first_line)} raters, but each clip needs "
+            f"{raters_per_clip} different ones; add addresses"
+        )
+    return list(first_line)
+
+
+def check_address(address: str, where: str) -> None:
+    """Raise a CaerError unless the text looks like one e-mail address; `where` begins the error."""
+    if len(address) > 254 or not _ADDRESS.fullmatch(address):
+        raise CaerError(f"{where}: '{address}' is not an e-mail address; write one a line")
+
+
+def deal(
+    clip_ids: Iterable[str],
+    raters: Sequence[str],
+    existing: pd.DataFrame,
+    settings: Annotate,
+    seed: int,
+) -> pd.DataFrame:
+    """Deal every clip that is not dealt yet; return all of `tables.ASSIGNMENTS`, old rows first.
+
+    Each clip goes to `settings.raters_per_clip` raters. The raters' loads differ by at most one
+    after every clip, and every pair of raters meets equally often in a block of C(N, k) clips
+    (`caer_data.annotate.deal.design`). Which clips come first, who is who in the design, and each
+    rater's own order are shuffled by the seed. `clip_ids` may hold clips dealt before: they are
+    left alone, and a block they left unfinished is gone on with. With other raters than before a
+    new block begins; those with fewer clips so far come first in it. Raters whose clips `replace`
+    gave away get no more.
+
+    Raises:
+        CaerError: fewer raters than a clip needs, or so many that no block could be filled.
+    """
+    per_clip = settings.raters_per_clip
+    people = sorted({rater.lower() for rater in raters} - set(existing["replaces"].dropna()))
+    size = comb(len(people), per_clip)
+    if not 1 <= size <= _LARGEST_BLOCK:
+        raise CaerError(
+            f"{len(people)} raters with {per_clip} a clip cannot be balanced: at least {per_clip} "
+            f"are needed, and not so many that a block of all combinations passes {_LARGEST_BLOCK} "
+            "clips; change the raters, or annotate.raters_per_clip in the recipe"
+        )
+    order = design.block(len(people), per_clip)
+    number, place = _where_to_go_on(existing, people, order, seed)
+    loads = Counter(existing["rater"])
+    rows: list[_Row] = []
+    for clip_id in _shuffled(set(clip_ids) - set(existing["clip_id"]), seed, "clips"):
+        if place == size:
+            number, place = number + 1, 0
+        if place == 0:
+            names = _names(people, order, loads, seed, number)
+        elif not rows:
+            names = _names(people, order, _loads_before(existing, number), seed, number)
+        chosen = sorted(names[i] for i in order[place])
+        loads.update(chosen)
+        rows += [{"clip_id": clip_id, "rater": rater, "block": number} for rater in chosen]
+        place += 1
+    return pd.concat(
+        [existing, tables.frame(tables.ASSIGNMENTS, _with_positions(rows, existing, seed))],
+        ignore_index=True,
+    )
+
+
+def replace(
+    assignments: pd.DataFrame,
+    answered: set[tuple[str, str]],
+    old: str,
+    new: str | None,
+    seed: int,
+) -> pd.DataFrame:
+    """Give the unanswered clips of a rater who leaves to another, or to all others.
+
+    `answered` holds (clip_id, rater); those clips stay with `old`. The rest go to `new`; where
+    `new` has the clip already, or is None, to whoever has the fewest clips. No one gets a clip
+    twice. New clips come after a rater's earlier ones. Doing it again changes nothing.
+
+    Raises:
+        CaerError: `old` was never dealt a clip; `new` is the same, left before, or is no address;
+            all others have one of the clips already.
+    """
+    old = old.lower()
+    new = new.lower() if new is not None else None
+    left_before = set(assignments["replaces"].dropna())
+    if old not in left_before | set(assignments["rater"]):
+        raise CaerError(f"{old}: no clips are dealt to this rater, so nobody can be put in place")
+    if new is not None:
+        check_address(new, "the new rater")
+    if new == old:
+        raise CaerError(f"{old}: the new rater is the old one; give another address")
+    if new in left_before:
+        raise CaerError(f"{new}: this rater left before; give another address")
+    loads = Counter(assignments["rater"])
+    others = sorted(set(loads) - left_before - {old} | ({new} if new else set()))
+    holders = assignments.groupby("clip_id")["rater"].agg(set).to_dict()
+    old_clips = assignments.loc[assignments["rater"] == old, "clip_id"]
+    leaving = [clip_id for clip_id in old_clips if (clip_id, old) not in answered]
+    taken: list[_Row] = []
+    for clip_id in _shuffled(leaving, seed, "replace", old):
+        free = [rater for rater in others if rater not in holders[clip_id]]
+        if not free:
+            raise CaerError(
+                f"{old}: every other rater has clip {clip_id} already; name a new rater in place"
+            )
+        chosen = new if new in free else min(free, key=lambda r: (loads[r], _hash(seed, old, r)))
+        loads[chosen] += 1
+        taken.append({"clip_id": clip_id, "rater": chosen, "replaces": old})
+    given = {row["clip_id"]: row for row in _with_positions(taken, assignments, seed)}
+    gone = assignments[(assignments["rater"] == old) & assignments["clip_id"].isin(list(given))]
+    rows = [
+        {**given[clip_id], "block": block}
+        for clip_id, block in zip(gone["clip_id"], gone["block"], strict=True)
+    ]
+    fresh = tables.frame(tables.ASSIGNMENTS, rows).set_axis(gone.index)
+    return pd.concat([assignments.drop(gone.index), fresh]).sort_index()
+
+
+def _where_to_go_on(
+    existing: pd.DataFrame, people: list[str], order: tuple[design.Subset, ...], seed: int
+) -> tuple[int, int]:
+    """Block and place of the next clip: in the last block if these raters made it, else anew."""
+    if existing.empty:
+        return 0, 0
+    number = int(existing["block"].max())
+    last = existing[existing["block"] == number]
+    dealt = last.groupby("clip_id", sort=False)["rater"].agg(sorted).tolist()
+    names = _names(people, order, _loads_before(existing, number), seed, number)
+    planned = [sorted(names[i] for i in subset) for subset in order[: len(dealt)]]
+    return (number, len(dealt)) if dealt == planned else (number + 1, 0)
+
+
+def _loads_before(existing: pd.DataFrame, number: int) -> Counter[str]:
+    return Counter(existing.loc[existing["block"] < number, "rater"])
+
+
+def _names(
+    people: list[str],
+    order: tuple[design.Subset, ...],
+    loads: Counter[str],
+    seed: int,
+    number: int,
+) -> dict[int, str]:
+    """Who is who in a block: those with fewer clips first, equals shuffled."""
+    first_seen = list(dict.fromkeys(chain.from_iterable(order)))
+    fewest_first = sorted(people, key=lambda r: (loads[r], _hash(seed, "block", number, r)))
+    return dict(zip(first_seen, fewest_first, strict=True))
+
+
+def _with_positions(rows: list[_Row], existing: pd.DataFrame, seed: int) -> list[_Row]:
+    """Shuffle each rater's new clips and number them after the rater's earlier ones."""
+    following = (existing.groupby("rater")["position"].max() + 1).to_dict()
+    ranked = sorted(rows, key=lambda row: _hash(seed, "order", row["rater"], row["clip_id"]))
+    position: dict[tuple[str, str], int] = {}
+    for row in ranked:
+        rater = row["rater"]
+        position[row["clip_id"], rater] = following.get(rater, 0)
+        following[rater] = following.get(rater, 0) + 1
+    return [{**row, "position": position[row["clip_id"], row["rater"]]} for row in rows]
+
+
+def _shuffled(names: Iterable[str], *salt: object) -> list[str]:
+    return sorted(names, key=lambda name: _hash(*salt, name))
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()

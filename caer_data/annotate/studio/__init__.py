@@ -1,0 +1,1 @@
+"""The Label Studio server: its environment, guard, accounts, projects and media."""

@@ -1,0 +1,93 @@
+"""Raters' accounts on the server, and the first passwords the administrator hands out."""
+
+from __future__ import annotations
+
+import csv
+import io
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import requests
+
+from caer_data.annotate.studio.client import Server, reason_of
+from caer_data.annotate.studio.folders import private_folder, server_folder, write_private
+from caer_data.engine.errors import CaerError
+from caer_data.engine.progress import Reporter
+
+
+def users(server: Server) -> dict[int, str]:
+    """E-mail address, in lower case, of every account of the server by its number."""
+    found = server.get("/api/users/")
+    return {int(user["id"]): str(user["email"]).lower() for user in found}
+
+
+def password_path(server: Server) -> Path:
+    """The file with the first passwords for a server: outside of datasets, for the user alone."""
+    return server.files.parent / "passwords.csv" if server.files else _path_by_address(server)
+
+
+def _path_by_address(server: Server) -> Path:
+    place = urlsplit(server.url).netloc.replace(":", "_").strip("[]")
+    folder = server.files.parent if server.files else server_folder()
+    return folder / f"passwords-{place}.csv"
+
+
+def ensure(server: Server, raters: Sequence[str], reporter: Reporter) -> int:
+    """Make the accounts that are missing; return how many were made.
+
+    A password is written down before its account is made, so that none is lost by a kill.
+    """
+    path, earlier = password_path(server), _path_by_address(server)
+    if earlier.is_file() and not path.is_file():  # versions before named the port
+        earlier.rename(path)
+    existing = set(users(server).values())
+    missing = [rater for rater in raters if rater not in existing]
+    if not missing:
+        return 0
+    known = _read(path)
+    fresh = {rater: known.get(rater) or secrets.token_urlsafe(12) for rater in missing}
+    _write(path, known | fresh, server.url)
+    invite = str(server.get("/api/invite")["token"])
+    with reporter.stage("accounts", total=len(missing), unit="raters") as bar:
+        for rater in missing:
+            _sign_up(server, invite, rater, fresh[rater])
+            bar.advance()
+    return len(missing)
+
+
+def _sign_up(server: Server, invite: str, rater: str, password: str) -> None:
+    """Register through the invitation page: the API makes accounts that cannot log in."""
+    path = f"/user/signup/?token={invite}"
+    with requests.Session() as session:
+        session.trust_env = False
+        server.send(session, "GET", path)
+        form = {
+            "email": rater,
+            "password": password,
+            "csrfmiddlewaretoken": session.cookies.get("csrftoken", ""),
+        }
+        headers = {"Referer": server.url + path}
+        reply = server.send(
+            session, "POST", path, data=form, headers=headers, allow_redirects=False
+        )
+    if reply.status_code != 302:
+        said = reason_of(reply) if reply.status_code != 200 else "the form was not accepted"
+        raise CaerError(f"{server.url}: no account could be made for {rater} ({said})")
+
+
+def _read(path: Path) -> dict[str, str]:
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as stream:
+        return {row["rater"]: row["password"] for row in csv.DictReader(stream)}
+
+
+def _write(path: Path, passwords: dict[str, str], url: str) -> None:
+    private_folder(path.parent)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("rater", "password", "address"))
+    writer.writerows((rater, password, url) for rater, password in sorted(passwords.items()))
+    write_private(path, text.getvalue())

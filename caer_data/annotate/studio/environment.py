@@ -1,0 +1,84 @@
+"""The Python environment of Label Studio: its own, because its pins would change the toolkit's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from filelock import FileLock
+
+from caer_data.annotate.studio.folders import cache_folder
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import atomic_path
+from caer_data.engine.progress import Reporter
+
+VERSION = "1.23.2"
+# Packages that version draws in; only the progress bar needs it.
+_PACKAGES = 160
+
+
+def environment() -> Path:
+    """Folder of the environment, whether it exists or not."""
+    return cache_folder() / f"label-studio-{VERSION}"
+
+
+def python(folder: Path) -> Path:
+    """The interpreter of an environment."""
+    return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def installed_version() -> str | None:
+    """Version of the installed server; None where there is none yet."""
+    return VERSION if python(environment()).exists() else None
+
+
+def install(reporter: Reporter) -> Path:
+    """Make the environment unless it is there, showing progress; about 1 GB, a few minutes.
+
+    The packages come from the index that pip is set up for.
+
+    Raises:
+        CaerError: pip cannot install the server, with its reason.
+    """
+    folder = environment()
+    if installed_version():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not installed_version():
+            reporter.say(
+                f"Installing Label Studio {VERSION} into {folder}: once, about 1 GB, some minutes."
+            )
+            with atomic_path(folder) as temporary:
+                venv.create(temporary, with_pip=True)
+                _pip(temporary, reporter)
+    return folder
+
+
+def _pip(folder: Path, reporter: Reporter) -> None:
+    command = [
+        str(python(folder)), "-m", "pip", "install", "--no-input", "--progress-bar", "off",
+        "--disable-pip-version-check", f"label-studio=={VERSION}",
+    ]  # fmt: skip
+    last = ""
+    with (
+        reporter.stage("install", total=_PACKAGES, unit="packages") as bar,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+        ) as process,
+    ):
+        assert process.stdout is not None  # noqa: S101 - for the type checker
+        for line in process.stdout:
+            last = line.strip() or last
+            if line.startswith("Collecting") and bar.done < _PACKAGES - 1:
+                bar.advance(1, note=line.split()[1][:40])
+            elif line.startswith("Installing collected"):
+                bar.advance(0, note="unpacking")
+        bar.advance(_PACKAGES - bar.done, note="")
+    if process.returncode:
+        raise CaerError(
+            f"Label Studio {VERSION} could not be installed ({last}); check the network and pip's "
+            "index, then run the same command again"
+        )

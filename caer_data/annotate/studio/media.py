@@ -1,0 +1,235 @@
+"""What a rater's browser gets: a clip it can play, and a picture that marks the person to judge.
+
+Browsers play H.264 with 8-bit 4:2:0 pictures and AAC sound in an mp4 file; with HEVC, Chromium
+gives sound without a picture and no error (label-studio issue 3647), so it must be found before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import imageio_ffmpeg
+import pandas as pd
+
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import atomic_path, inside
+from caer_data.engine.progress import Reporter
+from caer_data.media import decode
+from caer_data.media.probe import FORMATS, open_container, probe
+
+_POSTER_WIDTH = 480
+_PIXEL_FORMATS = ("yuv420p", "yuvj420p")
+_SOUND = ("aac", "mp3")
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is shown for one clip.
+
+    Attributes:
+        clip_id: the clip.
+        key: opaque name: tells nothing about show or file, and changes if the clip is cut anew.
+        video: file that a browser plays.
+        poster: picture of one frame with a box around the target person.
+        fps: frame rate of the clip.
+        problem: why a browser cannot play it; then it has no files.
+    """
+
+    clip_id: str
+    key: str
+    video: Path
+    poster: Path
+    fps: float
+    problem: str = ""
+
+
+def key_of(clip: Any) -> str:
+    """Opaque name of a clip: a hash of what a rater is shown (span and target).
+
+    A clip that was cut anew gets a new name, so that answers to the old one are not taken for it.
+    """
+    seen = (clip.clip_id, clip.start_pts, clip.end_pts, clip.track_id)
+    return hashlib.sha256("\0".join(map(str, seen)).encode()).hexdigest()[:20]
+
+
+def keys(clips: pd.DataFrame) -> dict[str, str]:
+    """Opaque name of each kept clip: key to clip_id."""
+    kept = clips[clips["status"] == "kept"]
+    return {key_of(clip): str(clip.clip_id) for clip in kept.itertuples()}
+
+
+def prepare(dataset: Dataset, clips: pd.DataFrame, reporter: Reporter) -> list[Shown]:
+    """Check every clip, transcode what browsers cannot play, draw posters; skip what is done.
+
+    Args:
+        dataset: its `work/annotate` keeps posters and transcoded clips.
+        clips: rows of `tables.CLIPS` that are kept.
+        reporter: shows progress.
+
+    Raises:
+        CaerError: a clip's file is missing, or the disk is full.
+    """
+    folder = dataset.work_folder / "annotate"
+    rows: list[Any] = list(clips.itertuples())
+    missing = [c.path for c in rows if not inside(dataset.folder, c.path).is_file()]
+    if missing:
+        raise CaerError(
+            f"{dataset.folder}: {len(missing)} clip file{'s are' if missing[1:] else ' is'} "
+            f"missing, the first is {missing[0]}; run 'caer-data build' again"
+        )
+    todo = [c for c in rows if not (folder / f"{key_of(c)}.jpg").is_file()]
+    problems: dict[str, str] = {}
+    if todo:
+        boxes = _Boxes(dataset, [c.track_id for c in todo])
+        workers = max(1, (os.cpu_count() or 1) - 1)
+        with (
+            reporter.stage("check", total=len(todo), unit="clips") as bar,
+            ThreadPoolExecutor(workers) as pool,
+        ):
+            for clip_id, problem in pool.map(lambda c: _make(dataset, c, boxes, folder), todo):
+                problems[clip_id] = problem
+                bar.advance()
+    return list(_shown(dataset, rows, folder, problems))
+
+
+def _shown(
+    dataset: Dataset, clips: Sequence[Any], folder: Path, problems: dict[str, str]
+) -> Iterator[Shown]:
+    for clip in clips:
+        key = key_of(clip)
+        transcoded = folder / f"{key}.mp4"
+        video = transcoded if transcoded.is_file() else inside(dataset.folder, clip.path)
+        fps = float(Fraction(clip.fps))
+        problem = problems.get(clip.clip_id, "")
+        yield Shown(clip.clip_id, key, video, folder / f"{key}.jpg", fps, problem)
+
+
+def _make(dataset: Dataset, clip: Any, boxes: _Boxes, folder: Path) -> tuple[str, str]:
+    """Make one clip's files, the poster last: it says that the clip was checked."""
+    source = inside(dataset.folder, clip.path)
+    key = key_of(clip)
+    try:
+        problem, fixable = examine(source)
+        if problem and not fixable:
+            return clip.clip_id, problem
+        if problem:
+            transcode(source, folder / f"{key}.mp4")
+        _draw_poster(source, clip, boxes, folder / f"{key}.jpg")
+    except CaerError as error:
+        return clip.clip_id, str(error)
+    return clip.clip_id, ""
+
+
+def examine(path: Path) -> tuple[str, bool]:
+    """Say why a browser cannot play a file with picture and sound, and if transcoding helps.
+
+    Returns:
+        An empty reason where it can.
+
+    Raises:
+        CaerError: the file is not a video at all.
+    """
+    info = probe(path)
+    if not info.has_audio:
+        return "it has no sound track", False
+    with open_container(path, info.max_pixels) as container:
+        sound = container.streams.audio[0].codec_context.name
+        formats = container.format.name.split(",")
+    if info.codec != "h264":
+        return f"its pictures are coded as {info.codec}", True
+    if info.pixel_format not in _PIXEL_FORMATS:
+        return f"its pixel format is {info.pixel_format}", True
+    if sound not in _SOUND:
+        return f"its sound is coded as {sound}", True
+    if "mp4" not in formats or path.suffix.lower() != ".mp4":
+        return f"its container is {formats[0]}", True
+    return "", True
+
+
+def transcode(source: Path, target: Path, timeout_s: float = 600) -> None:
+    """Write a browser's version of a clip with all its frames.
+
+    Raises:
+        CaerError: ffmpeg fails, with its reason.
+    """
+    with atomic_path(target) as temporary:
+        command = [
+            imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error",
+            "-protocol_whitelist", "file", "-format_whitelist", FORMATS, "-i", f"file:{source}",
+            "-map", "0:v:0", "-map", "0:a:0",
+            "-vf", "scale=trunc(iw/2)*2:trunc(ih/2)*2", "-fps_mode", "passthrough",
+            "-c:v", "libx264", "-profile:v", "high", "-pix_fmt", "yuv420p", "-preset", "veryfast",
+            "-crf", "20", "-c:a", "aac", "-movflags", "+faststart", "-f", "mp4",
+            f"file:{temporary}",
+        ]  # fmt: skip
+        try:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                timeout=timeout_s,
+                check=False,
+                stdin=subprocess.DEVNULL,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise CaerError(f"{source}: transcoding took over {timeout_s:.0f} s") from error
+        if done.returncode:
+            said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            raise CaerError(f"{source}: cannot be transcoded ({said[-1] if said else 'ffmpeg'})")
+
+
+class _Boxes:
+    """The target's boxes of each track, scaled to the height of a clip."""
+
+    def __init__(self, dataset: Dataset, tracks: Sequence[str]) -> None:
+        faces = dataset.faces
+        faces = faces[faces["track_id"].isin(set(tracks))]
+        self._faces = dict(iter(faces.groupby("track_id", sort=False)))
+        self._heights = dict(zip(*(dataset.videos[c] for c in ("video_id", "height")), strict=True))
+
+    def best(self, clip: Any) -> tuple[float, list[float]] | None:
+        """Time in the clip (seconds) and box in the clip where the target is seen best."""
+        faces = self._faces.get(clip.track_id)
+        if faces is None:
+            return None
+        inside_clip = faces[
+            (faces["frame"] >= clip.start_frame) & (faces["frame"] < clip.end_frame)
+        ]
+        if inside_clip.empty:
+            return None
+        detected = inside_clip[~inside_clip["interpolated"].astype(bool)]
+        seen = detected if len(detected) else inside_clip
+        height = (seen["y2"] - seen["y1"]) * (1 + 0.001 * seen["score"].fillna(0))
+        face = seen.loc[height.idxmax()]
+        scale = clip.height / float(self._heights[clip.video_id])
+        box = [float(face[edge]) * scale for edge in ("x1", "y1", "x2", "y2")]
+        return float(face["time_s"]) - clip.start_s, box
+
+
+def _draw_poster(source: Path, clip: Any, boxes: _Boxes, target: Path) -> None:
+    found = boxes.best(clip)
+    if found is None:
+        raise CaerError(f"no face box of its target {clip.track_id} lies in the clip")
+    time_s, box = found
+    info = probe(source)
+    index = min(max(0, round(time_s * float(Fraction(clip.fps)))), clip.frames - 1)
+    picture = decode.read_frames(source, info, [index])[index]
+    scale = min(1.0, _POSTER_WIDTH / picture.shape[1])
+    picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    x1, y1, x2, y2 = (round(edge * scale) for edge in box)
+    for colour, thickness in (((0, 0, 0), 5), ((0, 220, 255), 2)):
+        cv2.rectangle(picture, (x1, y1), (x2, y2), colour, thickness, cv2.LINE_AA)
+    good, coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])
+    if not good:
+        raise CaerError(f"{source}: its frame {index} cannot be written as a picture")
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(coded.tobytes())

@@ -1,0 +1,73 @@
+"""The labelling page: read, and held to what `pull` will look for."""
+
+from __future__ import annotations
+
+import importlib.resources
+import xml.etree.ElementTree as ET  # the researcher's own file; expat limits entity expansion
+from pathlib import Path
+
+from caer_data.annotate.studio.client import Server
+from caer_data.engine.emotions import EMOTIONS
+from caer_data.engine.errors import CaerError
+
+
+def load(path: Path | None) -> str:
+    """Read the page from a file, or the one that comes with caer-data (`annotation/page.xml`).
+
+    Raises:
+        CaerError: the file cannot be read, or lacks a control that the answers are read from.
+    """
+    if path is None:
+        text = (
+            importlib.resources.files("caer_data.annotation")
+            .joinpath("page.xml")
+            .read_text("utf-8")
+        )
+    else:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CaerError(f"{path}: cannot be read as a text file ({error})") from error
+    check(text, str(path or "page.xml"))
+    return text
+
+
+def check(text: str, where: str) -> None:
+    """Raise a CaerError unless the page asks for what `pull` reads: emotion and confidence."""
+    try:
+        root = ET.fromstring(text)  # noqa: S314 - see the import
+    except ET.ParseError as error:
+        raise CaerError(f"{where}: not well-formed XML ({error})") from error
+    emotions = _stored(root, "emotion", where)
+    if sorted(emotions) != sorted(EMOTIONS):
+        raise CaerError(
+            f"{where}: the control 'emotion' offers {', '.join(emotions)}; "
+            f"it must offer {', '.join(EMOTIONS)}"
+        )
+    for value in _stored(root, "confidence", where):
+        try:
+            valid = 0 <= float(value) <= 1
+        except ValueError:
+            valid = False
+        if not valid:
+            raise CaerError(
+                f"{where}: the control 'confidence' stores '{value}', which is no number from 0 "
+                "to 1; give that choice an alias such as 0.5"
+            )
+    if not any("$video" in (node.get("value") or "") for node in root.iter("Video")):
+        raise CaerError(f'{where}: there is no <Video> with value="$video", so nothing would play')
+
+
+def check_on_server(server: Server, text: str) -> None:
+    """Have the server validate the page before anything is pushed."""
+    server.call("POST", "/api/projects/validate/", json={"label_config": text})
+
+
+def _stored(root: ET.Element, name: str, where: str) -> list[str]:
+    """What the choices of a control store: the alias, else the value."""
+    controls = [node for node in root.iter("Choices") if node.get("name") == name]
+    if len(controls) != 1:
+        raise CaerError(
+            f'{where}: there must be one <Choices name="{name}">, found {len(controls)}'
+        )
+    return [c.get("alias") or c.get("value") or "" for c in controls[0].iter("Choice")]

@@ -1,0 +1,281 @@
+"""One project a rater: found or made, and its tasks brought to what was dealt."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from caer_data.annotate.studio.client import Server
+from caer_data.annotate.studio.media import Shown
+from caer_data.engine.errors import CaerError
+from caer_data.engine.progress import Bar
+
+# Sending more tasks at once gains nothing, and a kill loses at most this many.
+_BATCH = 1000
+_PAGE = 5000
+
+
+@dataclass(frozen=True)
+class Project:
+    """A rater's project on the server.
+
+    Attributes:
+        number: id of the project.
+        rater: e-mail address.
+        dataset_id: the dataset it belongs to.
+        tasks: tasks in it.
+        answered: tasks that have an answer.
+        page: its labelling page.
+    """
+
+    number: int
+    rater: str
+    dataset_id: str
+    tasks: int
+    answered: int
+    page: str
+
+
+@dataclass(frozen=True)
+class Task:
+    """A clip in a rater's project."""
+
+    number: int
+    key: str
+    answered: bool
+
+
+def description(rater: str, dataset_id: str) -> str:
+    """What marks a project; the guard reads the rater from its beginning."""
+    return f"caer-rater:{rater} caer-dataset:{dataset_id}"
+
+
+def find(server: Server, dataset_id: str) -> dict[str, Project]:
+    """The dataset's projects on a server, by rater."""
+    found: dict[str, Project] = {}
+    wanted = "id,description,label_config,task_number,num_tasks_with_annotations"
+    for item in server.pages("/api/projects/", "results", 100, include=wanted):
+        words = str(item.get("description") or "").split(" ")
+        if words[-1] != f"caer-dataset:{dataset_id}" or not words[0].startswith("caer-rater:"):
+            continue
+        rater = words[0].removeprefix("caer-rater:")
+        project = Project(
+            number=int(item["id"]),
+            rater=rater,
+            dataset_id=dataset_id,
+            tasks=int(item["task_number"] or 0),
+            answered=int(item["num_tasks_with_annotations"] or 0),
+            page=str(item["label_config"]),
+        )
+        if rater not in found or project.number < found[rater].number:
+            found[rater] = project
+    return found
+
+
+def ensure(
+    server: Server, existing: Project | None, rater: str, dataset_id: str, page: str
+) -> Project:
+    """Make a rater's project, or bring its labelling page up to date."""
+    if existing is not None:
+        if existing.page != page:
+            server.patch(f"/api/projects/{existing.number}/", {"label_config": page})
+        _ensure_storage(server, existing.number)
+        return existing
+    made = server.post(
+        "/api/projects/",
+        {
+            "title": _title(rater, dataset_id),
+            "description": description(rater, dataset_id),
+            "label_config": page,
+            "maximum_annotations": 1,
+            "sampling": "Sequential sampling",
+            "show_skip_button": False,
+            "enable_empty_annotation": False,
+            "show_annotation_history": False,
+            "show_collab_predictions": False,
+        },
+    )
+    _ensure_storage(server, int(made["id"]))
+    return Project(int(made["id"]), rater, dataset_id, 0, 0, page)
+
+
+def _title(rater: str, dataset_id: str) -> str:
+    """Titles are unique a server and at most 50 characters long."""
+    title = f"{rater} {dataset_id[:6]}"
+    if len(title) > 50:
+        title = f"{title[:42]} {hashlib.sha256(title.encode()).hexdigest()[:6]}"
+    return title
+
+
+def clips_folder(server: Server, project: int) -> Path:
+    """Folder a project's clips are served from; only its rater gets them."""
+    assert server.files is not None  # noqa: S101 - asked of a local server only
+    return server.files / "clips" / str(project)
+
+
+def _ensure_storage(server: Server, project: int) -> None:
+    """Tell the server that it may serve the project's folder; without this it answers 404."""
+    if server.files is None:
+        return
+    folder = clips_folder(server, project)
+    folder.mkdir(parents=True, exist_ok=True)
+    known = server.get("/api/storages/localfiles/", project=project)
+    if not any(Path(item["path"]) == folder for item in known):
+        server.post(
+            "/api/storages/localfiles/",
+            {"project": project, "path": str(folder), "title": "clips", "use_blob_urls": True},
+        )
+
+
+def tasks(server: Server, project: Project) -> list[Task]:
+    """All tasks of a project."""
+    items = server.pages(
+        "/api/tasks/",
+        "tasks",
+        _PAGE,
+        project=project.number,
+        fields="task_only",
+        include="id,data,total_annotations,cancelled_annotations",
+        resolve_uri="false",
+    )
+    return [
+        Task(
+            int(item["id"]),
+            str(item["data"].get("clip", "")),
+            bool(item.get("total_annotations") or item.get("cancelled_annotations")),
+        )
+        for item in items
+    ]
+
+
+def bring_to(
+    server: Server, project: Project, wanted: Sequence[Shown], bar: Bar
+) -> tuple[int, int]:
+    """Add the tasks that are missing, in order; remove those not wanted that nobody answered.
+
+    A kill between sending and the server's answer leaves it open whether a batch arrived; so what
+    is there is always listed first, and doubles are removed.
+
+    Returns:
+        Number of tasks added and removed.
+    """
+    there = tasks(server, project) if project.tasks else []
+    keep: dict[str, Task] = {}
+    remove: list[int] = []
+    keys = {shown.key for shown in wanted}
+    for task in sorted(there, key=lambda t: (not t.answered, t.number)):
+        if task.answered:
+            keep.setdefault(task.key, task)
+        elif task.key not in keys or task.key in keep:
+            remove.append(task.number)
+        else:
+            keep[task.key] = task
+    if remove:
+        _delete(server, project, remove)
+    missing = [shown for shown in wanted if shown.key not in keep]
+    bar.advance(len(wanted) - len(missing))
+    place = _Uploads(server, project) if server.files is None else _Folder(server, project)
+    for start in range(0, len(missing), _BATCH):
+        batch = missing[start : start + _BATCH]
+        data = [{"data": place.task_of(shown)} for shown in batch]
+        server.post(f"/api/projects/{project.number}/import", data, return_task_ids="false")
+        bar.advance(len(batch), note=project.rater)
+    return len(missing), len(remove)
+
+
+def _delete(server: Server, project: Project, numbers: list[int]) -> None:
+    server.post(
+        "/api/dm/actions/",
+        {"selectedItems": {"all": False, "included": numbers}},
+        id="delete_tasks",
+        project=project.number,
+    )
+
+
+class _Folder:
+    """Media of a server on this machine: hard links below the folder it serves."""
+
+    def __init__(self, server: Server, project: Project) -> None:
+        self._folder = clips_folder(server, project.number)
+        self._prefix = f"/data/local-files/?d=clips/{project.number}"
+
+    def task_of(self, shown: Shown) -> dict[str, str]:
+        video, poster = f"{shown.key}.mp4", f"{shown.key}.jpg"
+        _link(shown.video, self._folder / video)
+        _link(shown.poster, self._folder / poster)
+        return _task(shown, f"{self._prefix}/{video}", f"{self._prefix}/{poster}")
+
+
+class _Uploads:
+    """Media of a server elsewhere: uploaded once, under their opaque names.
+
+    They go to a second project of the same rater: Label Studio takes files only into projects
+    whose page shows a single one, and the guard tells by the project whose files they are.
+    """
+
+    def __init__(self, server: Server, project: Project) -> None:
+        self._server = server
+        mark = f"caer-rater:{project.rater} caer-media:{project.dataset_id}"
+        listed = server.pages("/api/projects/", "results", 100, include="id,description")
+        numbers = [int(item["id"]) for item in listed if item.get("description") == mark]
+        if not numbers:
+            title = _title(f"media {project.rater}", project.dataset_id)
+            page = '<View><Video name="file" value="$file"/></View>'
+            made = {"title": title, "description": mark, "label_config": page}
+            numbers = [int(server.post("/api/projects/", made)["id"])]
+        self._path = f"/api/projects/{min(numbers)}"
+        files = server.get(f"{self._path}/file-uploads", all="true")
+        self._there = {_uploaded_name(item["file"]): f"/data/{item['file']}" for item in files}
+
+    def task_of(self, shown: Shown) -> dict[str, str]:
+        video = self._upload(shown.video, f"{shown.key}.mp4", "video/mp4")
+        poster = self._upload(shown.poster, f"{shown.key}.jpg", "image/jpeg")
+        return _task(shown, video, poster)
+
+    def _upload(self, source: Path, name: str, kind: str) -> str:
+        if name not in self._there:
+            with source.open("rb") as stream:
+                reply = self._server.call(
+                    "POST",
+                    f"{self._path}/import",
+                    params={"commit_to_project": "false"},
+                    files={name: (name, stream, kind)},
+                )
+            number = reply.json()["file_upload_ids"][0]
+            file = self._server.get(f"/api/import/file-upload/{number}")["file"]
+            self._there[name] = f"/data/{file}"
+        return self._there[name]
+
+
+def _uploaded_name(file: str) -> str:
+    """The name a file was uploaded under: `upload/7/0a1b2c3d-name.mp4` gives `name.mp4`."""
+    return file.rsplit("/", 1)[-1].split("-", 1)[-1]
+
+
+def _task(shown: Shown, video: str, poster: str) -> dict[str, Any]:
+    return {
+        "video": video,
+        "target": poster,
+        "clip": shown.key,
+        "fps": f"{shown.fps:.6g}",
+    }
+
+
+def _link(source: Path, target: Path) -> None:
+    """Give a file a second name, or a copy where the file system cannot."""
+    try:
+        if target.exists():
+            if target.samefile(source) or target.stat().st_size == source.stat().st_size:
+                return
+            target.unlink()
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copyfile(source, target)
+    except OSError as error:
+        raise CaerError(f"{target}: the clip cannot be put there ({error})") from error

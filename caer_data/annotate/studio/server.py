@@ -1,0 +1,245 @@
+"""`caer-data annotate serve`: the pinned Label Studio on loopback, guarded, closed to the outside.
+
+The server runs as a child in a process group of its own, so that Ctrl-C ends all of it. Its
+settings switch off every call it would make to other hosts (analytics, version check, Sentry).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+
+import requests
+from filelock import FileLock, Timeout
+
+from caer_data.annotate.studio import environment
+from caer_data.annotate.studio.folders import (
+    ADMIN,
+    Access,
+    private_folder,
+    read_access,
+    write_access,
+)
+from caer_data.engine.errors import BusyError, CaerError
+from caer_data.engine.progress import Reporter
+
+GUARD_FOLDER = Path(__file__).parent / "guard"
+
+# The only variables the server inherits: others (USERNAME, PASSWORD, HOST, PORT, DEBUG, ...) have
+# meanings of their own to Label Studio.
+_INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT")
+
+KEYMAP = (
+    '{"media:playpause":{"key":"space","mac":"space","description":"Play or pause"},'
+    '"annotation:submit":{"key":"enter","mac":"enter","description":"Submit"}}'
+)
+_START_SECONDS = 600
+
+
+def files_folder(folder: Path) -> Path:
+    """What the server may serve as files, below the server folder: `clips/<project>/...`."""
+    return folder / "files"
+
+
+def settings(folder: Path, access: Access, host: str, guard: bool) -> dict[str, str]:
+    """Environment variables of the server process.
+
+    Args:
+        folder: the server folder.
+        access: secrets of the administrator.
+        host: address it listens on.
+        guard: without the guard, any rater can read everybody's answers: for tests only.
+    """
+    postgres = {k: v for k, v in os.environ.items() if k.startswith("POSTGRE_")}
+    return {
+        **{name: os.environ[name] for name in _INHERITED if name in os.environ},
+        **postgres,
+        "DJANGO_DB": "default" if postgres else "sqlite",
+        "HOME": str(folder),  # libraries that write to the home folder stay in the server's
+        "PYTHONPATH": str(GUARD_FOLDER),
+        "PYTHONUNBUFFERED": "1",
+        "DJANGO_SETTINGS_MODULE": "caer_guard_settings",
+        "CAER_GUARD": "on" if guard else "off",
+        "LABEL_STUDIO_BASE_DATA_DIR": str(folder),
+        "LABEL_STUDIO_USERNAME": ADMIN,
+        "LABEL_STUDIO_PASSWORD": access.password,
+        "LABEL_STUDIO_USER_TOKEN": access.token,
+        "LABEL_STUDIO_ENABLE_LEGACY_API_TOKEN": "true",
+        "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
+        "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
+        "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(files_folder(folder)),
+        "LABEL_STUDIO_ALLOWED_HOSTS": "127.0.0.1,localhost,[::1]" if is_loopback(host) else "*",
+        "LABEL_STUDIO_CORS_ALLOW_ALL_ORIGINS": "false",
+        "LABEL_STUDIO_EDITOR_KEYMAP": KEYMAP,
+        "LABEL_STUDIO_COLLECT_ANALYTICS": "false",
+        "LABEL_STUDIO_LATEST_VERSION_CHECK": "false",
+        "LABEL_STUDIO_SENTRY_DSN": "",
+        "LABEL_STUDIO_FRONTEND_SENTRY_DSN": "",
+    }
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def url_of(host: str, port: int) -> str:
+    """Address for the browser of somebody on this machine."""
+    shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
+    return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
+
+
+@contextmanager
+def running(
+    folder: Path, host: str, port: int, reporter: Reporter, *, guard: bool = True
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Run the server while the block runs; give its address and process.
+
+    Raises:
+        BusyError: a server runs on this folder already.
+        CaerError: the port is busy, or the server does not start (with the end of its log).
+    """
+    with _alone(private_folder(folder)):
+        _require_free(host, port)
+        yield from _started(folder, host, port, reporter, guard)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the server folder; the lock goes with the process, also when it is killed."""
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        access = read_access(folder)
+        where = f" at {access.url}" if access else ""
+        raise BusyError(
+            f"{folder}: one already runs{where}; it serves all your datasets"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _started(
+    folder: Path, host: str, port: int, reporter: Reporter, guard: bool
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    python = environment.python(environment.install(reporter))
+    url = url_of(host, port)
+    access = read_access(folder) or Access("", secrets.token_urlsafe(24), secrets.token_hex(20))
+    access = replace(access, url=url)
+    write_access(folder, access)
+    files_folder(folder).mkdir(exist_ok=True)
+    log = folder / "server.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [str(python), "-m", "label_studio.server", "start", "--no-browser",
+             "--internal-host", host, "--port", str(port)],
+            env=settings(folder, access, host, guard) | {"CAER_LIFELINE": "stdin"}, cwd=folder,
+            stdin=subprocess.PIPE, stdout=stream, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+        try:
+            _wait_until_up(process, url, log, reporter)
+            yield url, process
+        finally:
+            _stop(process)
+
+
+def serve(folder: Path, host: str, port: int, reporter: Reporter) -> None:
+    """Run the server until Ctrl-C (or SIGTERM, SIGHUP).
+
+    Raises:
+        CaerError: it cannot start, or ends by itself.
+    """
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), interrupt)
+    try:
+        with running(folder, host, port, reporter) as (url, process):
+            reporter.say(
+                f"Label Studio is ready at {url}; its data are in {folder}.\n"
+                "Now send the clips, in another terminal: "
+                "caer-data annotate push --raters raters.txt\n"
+                "Ctrl-C stops the server; all answers are kept."
+            )
+            if not is_loopback(host):
+                reporter.warn(
+                    f"Everybody who can reach {host}:{port} sees the login page, and passwords "
+                    "travel unencrypted: put an HTTPS proxy in front, or use a private network. "
+                    f"Raters elsewhere put this machine's name in the place of {url}."
+                )
+            reporter.result({"url": url, "folder": str(folder)})
+            process.wait()
+            raise CaerError(f"Label Studio ended by itself; see {folder / 'server.log'}")
+    except KeyboardInterrupt:
+        reporter.say("The server has stopped; all answers are kept.")
+
+
+def _require_free(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        if os.name == "posix":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host.strip("[]"), port))
+        except OSError as error:
+            raise CaerError(
+                f"port {port} of {host} cannot be used ({error.strerror}); if another 'caer-data "
+                "annotate serve' runs, it serves all your datasets, else choose one with --port"
+            ) from error
+
+
+def _wait_until_up(
+    process: subprocess.Popen[bytes], url: str, log: Path, reporter: Reporter
+) -> None:
+    started = time.monotonic()
+    with reporter.stage("start", total=1, unit="server") as bar, requests.Session() as session:
+        session.trust_env = False  # no proxy on the way to this machine
+        while time.monotonic() - started < _START_SECONDS:
+            if process.poll() is not None:
+                break
+            try:
+                if session.get(f"{url}/health", timeout=2).ok:
+                    bar.advance(1)
+                    return
+            except requests.RequestException:
+                pass
+            time.sleep(0.25)
+            bar.advance(0, note="first one takes longer")
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    raise CaerError(
+        f"Label Studio did not start: {lines[-1] if lines else 'no message'}; all it said is in "
+        f"{log}"
+    )
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the whole process group: politely, then by force."""
+    for number, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            break
+        try:
+            process.wait(patience)
+        except subprocess.TimeoutExpired:
+            continue

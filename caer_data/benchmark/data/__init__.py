@@ -1,0 +1,1 @@
+"""Frames and how they reach the model: sources, the store, batches, augmentation."""

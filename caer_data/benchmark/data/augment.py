@@ -1,0 +1,156 @@
+"""What happens to a batch on the device: hide the face, crop, flip, contrast and colour, normalise.
+
+One draw a clip is held over its frames, and both streams share it (paper, section 5.1). Contrast
+turns about mid-grey and colour scales each channel, so that both, and the normalisation, are one
+multiplication and one addition a channel.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from caer_data.benchmark.data.batches import Batch
+from caer_data.benchmark.recipe import Augment, Hide, ModelRecipe
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The random choices for N clips.
+
+    Attributes:
+        flip: (N,) bool.
+        scale: (N, 3) and
+        shift: (N, 3), for values of 0 to 1: v * scale + shift.
+        top: (N,) and
+        left: (N,), corner of the context crop in pixels.
+    """
+
+    flip: Tensor
+    scale: Tensor
+    shift: Tensor
+    top: Tensor
+    left: Tensor
+
+
+def inputs(
+    batch: Batch, recipe: ModelRecipe, training: bool
+) -> tuple[Tensor | None, Tensor | None]:
+    """Turn a batch into what the model reads.
+
+    Random draws come from torch's global generator of the batch's device. Testing draws nothing
+    and takes the centre crop.
+
+    Returns:
+        Faces (N, 3, T, h, w) and contexts (N, 3, T, crop h, crop w), float32, normalised; without
+        T for images; None where the batch has none.
+    """
+    frame, crop = recipe.input.frame, recipe.input.crop
+    draw = draw_for(batch.boxes, recipe.augment if training else None, frame, crop)
+    face = context = None
+    if batch.face is not None:
+        face = _finish(_normal(_flipped(batch.face, draw.flip), draw, recipe), recipe)
+    if batch.context is not None:
+        rows = draw.top[:, None] + torch.arange(crop[0], device=draw.top.device)
+        columns = draw.left[:, None] + torch.arange(crop[1], device=draw.top.device)
+        columns = torch.where(draw.flip[:, None], columns.flip(1), columns)
+        shown = _normal(_gather(batch.context, rows, columns), draw, recipe)
+        if recipe.hide.faces != "none":
+            fill = _constant(_fill(recipe), shown.device)
+            hidden = hidden_pixels(batch.boxes, rows, columns, recipe.hide)
+            shown = torch.where(hidden[..., None], fill, shown)
+        context = _finish(shown, recipe)
+    return face, context
+
+
+def draw_for(
+    like: Tensor, augment: Augment | None, frame: tuple[int, int], crop: tuple[int, int]
+) -> Draw:
+    """Draw for as many clips, and on the device, as the tensor has; nothing random if None."""
+    n, device = len(like), like.device
+    spare = (frame[0] - crop[0], frame[1] - crop[1])
+    none = torch.zeros(n, dtype=torch.int64, device=device)
+    top, left = none + spare[0] // 2, none + spare[1] // 2
+    if augment is None:
+        still = torch.zeros((n, 3), device=device)
+        return Draw(none.bool(), still + 1, still, top, left)
+    flip = torch.rand(n, device=device) < augment.flip
+    contrast = _around_one((n, 1), augment.contrast, device)
+    color = _around_one((n, 3), augment.color, device)
+    if augment.random_crop:
+        top = (torch.rand(n, device=device) * (spare[0] + 1)).long()
+        left = (torch.rand(n, device=device) * (spare[1] + 1)).long()
+    return Draw(flip, contrast * color, (1 - contrast).expand(n, 3) * 0.5, top, left)
+
+
+def hidden_pixels(boxes: Tensor, rows: Tensor, columns: Tensor, hide: Hide) -> Tensor:
+    """Which pixels are hidden: every one that a box touches, so that no part of a face shows.
+
+    The frames were shrunk by averaging areas: a pixel that no box touches holds nothing of the
+    face, and filling touched pixels whole equals filling the box before shrinking.
+
+    Args:
+        boxes: (N, T, faces, 4) in context pixels, the target first; unused ones are zero.
+        rows: (N, h) rows of the frame that the crop shows.
+        columns: (N, w) its columns, in the order shown.
+        hide: whose faces, and the margin as a share of the box's size on every side.
+
+    Returns:
+        (N, T, h, w) bool.
+    """
+    chosen = boxes[:, :, :1] if hide.faces == "target" else boxes
+    x1, y1, x2, y2 = (v.unsqueeze(-1) for v in chosen.unbind(-1))  # (N, T, faces, 1)
+    wider, higher = (x2 - x1) * hide.margin, (y2 - y1) * hide.margin
+    x, y = columns[:, None, None, :], rows[:, None, None, :]
+    across = (x + 1 > x1 - wider) & (x < x2 + wider)  # (N, T, faces, w)
+    down = (y + 1 > y1 - higher) & (y < y2 + higher)  # (N, T, faces, h)
+    real = x2 > x1
+    return ((down & real)[..., :, None] & across[..., None, :]).any(2)
+
+
+def _around_one(shape: tuple[int, ...], spread: float, device: torch.device) -> Tensor:
+    return 1 + (torch.rand(shape, device=device) * 2 - 1) * spread
+
+
+def _flipped(frames: Tensor, flip: Tensor) -> Tensor:
+    return torch.where(flip[:, None, None, None, None], frames.flip(3), frames)
+
+
+def _gather(frames: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Crop and flip in one step: (N, T, H, W, 3) to (N, T, h, w, 3)."""
+    n, t = (torch.arange(size, device=frames.device) for size in frames.shape[:2])
+    return frames[
+        n[:, None, None, None], t[:, None, None], rows[:, None, :, None], columns[:, None, None, :]
+    ]
+
+
+def _normal(frames: Tensor, draw: Draw, recipe: ModelRecipe) -> Tensor:
+    """Contrast, colour and normalisation of (N, T, H, W, 3) uint8 as one multiply-add."""
+    mean = _constant(recipe.input.mean, frames.device)
+    std = _constant(recipe.input.std, frames.device)
+    scale = (draw.scale / (255 * std))[:, None, None, None]
+    shift = ((draw.shift - mean) / std)[:, None, None, None]
+    return torch.addcmul(shift, frames.to(scale.dtype), scale)
+
+
+def _fill(recipe: ModelRecipe) -> tuple[float, ...]:
+    """The hidden pixels' value after normalisation."""
+    if recipe.hide.fill == "mean":
+        return (0.0, 0.0, 0.0)
+    return tuple(-m / s for m, s in zip(recipe.input.mean, recipe.input.std, strict=True))
+
+
+@functools.cache
+def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Numbers on the device, put there once: in every step, the copy would wait for the GPU."""
+    return torch.tensor(values, device=device)
+
+
+def _finish(frames: Tensor, recipe: ModelRecipe) -> Tensor:
+    """(N, T, H, W, 3) to (N, 3, T, H, W), or (N, 3, H, W) for images."""
+    moved = frames.permute(0, 4, 1, 2, 3)  # already channels-last in memory
+    moved = moved if recipe.clips else moved[:, :, 0]
+    return moved if recipe.compute.channels_last else moved.contiguous()

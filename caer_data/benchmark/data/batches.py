@@ -1,0 +1,217 @@
+"""From the store to the device: whole when it fits, else streamed while the device computes."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from caer_data.benchmark.data.memory import available_memory
+from caer_data.benchmark.data.store import Store
+from caer_data.benchmark.data.transfer import CopyStream, Stay, Tensors, Transfer
+from caer_data.benchmark.data.windows import Pick
+from caer_data.engine.progress import Bar, Reporter
+
+MOST_OF_MEMORY: Final = 0.5
+"""Share of a GPU's free memory that the store may take; the rest is for training."""
+
+AHEAD: Final = 3
+READERS: Final = 4
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """N windows of T frames on the device.
+
+    Attributes:
+        face: (N, T, h, w, 3) uint8, or None where the model reads no face.
+        context: (N, T, H, W, 3) uint8, or None where it reads no context.
+        boxes: (N, T, faces, 4) float32 x1, y1, x2, y2 in context pixels, the target first.
+        labels: (N,) int64.
+        samples: positions in the store.
+    """
+
+    face: Tensor | None
+    context: Tensor | None
+    boxes: Tensor
+    labels: Tensor
+    samples: Tensor
+
+    def first(self, count: int) -> Batch:
+        """The first windows as a batch of their own."""
+        return Batch(
+            None if self.face is None else self.face[:count],
+            None if self.context is None else self.context[:count],
+            self.boxes[:count],
+            self.labels[:count],
+            self.samples[:count],
+        )
+
+
+class Frames(Protocol):
+    """Gives batches on the device."""
+
+    def batches(self, picks: Iterable[Pick]) -> Iterator[Batch]:
+        """One batch for every pick, in order."""
+        ...
+
+
+def open_frames(
+    store: Store,
+    device: torch.device,
+    face: bool,
+    context: bool,
+    reporter: Reporter | None = None,
+) -> Frames:
+    """Put the store on a GPU if it takes at most half of the free memory there, else stream it.
+
+    What lies on a GPU stays there until another store is opened: runs one after the other over the
+    same store, such as seeds, put it there once.
+    """
+    names = ["boxes", *(["face"] if face else []), *(["context"] if context else [])]
+    if device.type != "cuda":
+        return Streamed(store, names, Stay())
+    _forget_all_but(store)
+    missing = {n: size_of(store, n) for n in names if n not in _on_device}
+    if sum(missing.values()) > available_memory(device, empty=True) * MOST_OF_MEMORY:
+        return Streamed(store, names, CopyStream(device))
+    with (reporter or Reporter("quiet")).stage(
+        "to GPU", total=sum(missing.values()) / 2**20, unit="MiB"
+    ) as bar:
+        for name in missing:
+            shards = store.shard_arrays(name)
+            _on_device[name] = (shards, DeviceArray(shards, device, bar))
+    return Resident(store, device, {name: _on_device[name][1] for name in names})
+
+
+def size_of(store: Store, name: str) -> int:
+    """Bytes of all shards of `face`, `context` or `boxes`."""
+    return sum(array.nbytes for array in store.shard_arrays(name))
+
+
+class DeviceArray:
+    """All shards of one array as one array on the device.
+
+    A row is kept as 8-byte words where its size allows, because a GPU's gathering costs by the
+    element: pictures would be moved byte by byte.
+    """
+
+    def __init__(self, shards: list[Any], device: torch.device, bar: Bar | None = None) -> None:
+        self.shape = shards[0].shape[1:]
+        self.dtype = _dtype_of(shards[0])
+        values = int(np.prod(self.shape))
+        whole = torch.empty(
+            (sum(len(shard) for shard in shards), values), dtype=self.dtype, device=device
+        )
+        start = 0
+        for shard in shards:
+            part = torch.from_numpy(np.array(shard).reshape(len(shard), values))
+            whole[start : start + len(shard)] = part
+            start += len(shard)
+            if bar is not None:
+                bar.advance(shard.nbytes / 2**20)
+        words = values * whole.element_size() % 8 == 0
+        self._rows = whole.view(torch.int64) if words else whole
+
+    def __getitem__(self, rows: Tensor) -> Tensor:
+        """Rows, shape (*rows.shape, ...) of a tensor of positions."""
+        return self._rows[rows].view(self.dtype).view(*rows.shape, *self.shape)
+
+
+# name of an array: the shards it was made of, and it
+_on_device: dict[str, tuple[list[Any], DeviceArray]] = {}
+
+
+def _forget_all_but(store: Store) -> None:
+    for name, (shards, _) in list(_on_device.items()):
+        if shards is not store.shard_arrays(name):
+            del _on_device[name]
+
+
+class Resident:
+    """All arrays lie on the device; a batch is one gathering of rows."""
+
+    def __init__(self, store: Store, device: torch.device, arrays: dict[str, DeviceArray]) -> None:
+        self._device = device
+        self._labels = torch.from_numpy(store.labels).to(device)
+        self._arrays = arrays
+
+    def batches(self, picks: Iterable[Pick]) -> Iterator[Batch]:
+        """One batch for every pick, in order."""
+        # all positions at once: a copy from ordinary memory in every step would stop the GPU
+        todo = list(picks)
+        if not todo:
+            return
+        sizes = [len(pick.samples) for pick in todo]
+        all_rows = torch.from_numpy(np.concatenate([p.rows for p in todo])).to(self._device)
+        all_samples = torch.from_numpy(np.concatenate([p.samples for p in todo])).to(self._device)
+        split = zip(torch.split(all_rows, sizes), torch.split(all_samples, sizes), strict=True)
+        for rows, samples in split:
+            found = {name: array[rows] for name, array in self._arrays.items()}
+            yield Batch(
+                found.get("face"),
+                found.get("context"),
+                found["boxes"],
+                self._labels[samples],
+                samples,
+            )
+
+
+class Streamed:
+    """A few threads read the next batches from the memory map and send them ahead of time."""
+
+    def __init__(self, store: Store, names: list[str], transfer: Transfer) -> None:
+        self._store = store
+        self._names = names
+        self._labels = torch.from_numpy(store.labels)
+        self._transfer = transfer
+
+    def batches(self, picks: Iterable[Pick]) -> Iterator[Batch]:
+        """One batch for every pick, in order."""
+        transfer = self._transfer
+        with ThreadPoolExecutor(READERS, initializer=transfer.begin_thread) as readers:
+            reads = ahead(picks, lambda pick: readers.submit(self._read, pick), AHEAD)
+            sent = ahead(reads, lambda reading: transfer.send(reading.result()), transfer.ahead)
+            for moved in map(transfer.receive, sent):
+                yield Batch(
+                    moved.get("face"),
+                    moved.get("context"),
+                    moved["boxes"],
+                    moved["labels"],
+                    moved["samples"],
+                )
+
+    def _read(self, pick: Pick) -> Tensors:
+        found: Tensors = {}
+        for name in self._names:
+            like = self._store.shard_arrays(name)[0]
+            shape = (*pick.rows.shape, *like.shape[1:])
+            found[name] = self._transfer.empty(shape, _dtype_of(like))
+            self._store.read(name, pick.rows, out=found[name].numpy())
+        positions = torch.from_numpy(pick.samples)
+        for name, values in (("labels", self._labels[positions]), ("samples", positions)):
+            found[name] = self._transfer.empty(values.shape, values.dtype).copy_(values)
+        return found
+
+
+def _dtype_of(array: Any) -> torch.dtype:
+    return torch.from_numpy(np.empty(0, array.dtype)).dtype
+
+
+def ahead(items: Iterable[T], start: Callable[[T], S], count: int) -> Iterator[S]:
+    """Start every item, `count` of them before the result of the first is wanted."""
+    started: deque[S] = deque()
+    for item in items:
+        started.append(start(item))
+        if len(started) > count:
+            yield started.popleft()
+    yield from started

@@ -1,0 +1,152 @@
+"""Finding the faces of a release that has no boxes, once, with the build's own detector."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from caer_data.benchmark.data.pictures import box_at, sampled
+from caer_data.benchmark.data.samples import NO_BOXES, Boxes, Sample
+from caer_data.benchmark.data.shards import MAX_FACES, Work, leave_ctrl_c_to_parent
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import atomic_path
+from caer_data.engine.progress import Reporter
+from caer_data.engine.recipe import Faces
+
+SAMPLES_A_PIECE: Final = 64
+LOOKS_PER_SECOND: Final = 2.5  # as the build looks for faces; boxes between are interpolated
+_PICTURES: Final = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
+SAME_FACE: Final = 0.1  # overlap (IoU) at which a face 0.4 s later is the same one
+
+
+def add_boxes(
+    samples: Sequence[Sample], folder: Path, faces: Faces, workers: int, reporter: Reporter
+) -> list[Work]:
+    """Detect faces in samples and make the main one their target.
+
+    The target is the largest face of the sample, followed from the frame where it is largest; the
+    rest are its others; a target that is known stays. A sample without a face keeps no box and is
+    left out by the store. What was found is cached in `folder`, a piece for every 64 samples.
+
+    Raises:
+        CaerError: the detector's weights are missing.
+    """
+    chunks = [samples[i : i + SAMPLES_A_PIECE] for i in range(0, len(samples), SAMPLES_A_PIECE)]
+    pieces = {folder / f"{_name(chunk, faces)}.json": chunk for chunk in chunks}
+    missing = {path: chunk for path, chunk in pieces.items() if not path.is_file()}
+    with reporter.stage("faces", total=len(samples), unit="samples") as bar:
+        bar.advance(len(samples) - sum(len(chunk) for chunk in missing.values()))
+        if workers == 1 or len(missing) == 1:
+            for path, chunk in missing.items():
+                _detect(path, chunk, faces)
+                bar.advance(len(chunk))
+        elif missing:
+            pool = ProcessPoolExecutor(
+                min(workers, len(missing)),
+                get_context("spawn"),
+                initializer=leave_ctrl_c_to_parent,
+            )
+            try:
+                jobs = {pool.submit(_detect, p, c, faces): c for p, c in missing.items()}
+                for job in as_completed(jobs):
+                    job.result()
+                    bar.advance(len(jobs[job]))
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+    works = []
+    for path, chunk in pieces.items():
+        found = json.loads(path.read_text())
+        works += [_work(sample, found[sample.sample_id]) for sample in chunk]
+    return works
+
+
+def _name(chunk: Iterable[Sample], faces: Faces) -> str:
+    parts: list[Any] = [faces.detector, faces.detector_size, faces.min_score, LOOKS_PER_SECOND]
+    # with the size, because a file that could not be read may have been mended since
+    parts += [
+        [*Work(s).fingerprint(), s.path.stat().st_size if s.path.is_file() else None] for s in chunk
+    ]
+    return "faces-" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
+
+
+def _detect(path: Path, chunk: Sequence[Sample], faces: Faces) -> None:
+    from caer_data.faces.models.choose import create_detector
+
+    detector = create_detector(faces, threads=1)
+    found: dict[str, list[list[float]]] = {}
+    for sample in chunk:
+        rows: list[list[float]] = []
+        fps = LOOKS_PER_SECOND if sample.path.suffix.lower() not in _PICTURES else None
+        try:
+            for frame, picture in sampled(sample.path, fps):
+                bgr = np.ascontiguousarray(picture[:, :, ::-1])
+                seen = detector.detect([bgr], faces.min_score or detector.min_score)[0]
+                rows += [[frame, *map(float, box)] for box in seen.boxes[:MAX_FACES]]
+        except CaerError:
+            rows = []  # the store says why it cannot be read
+        found[sample.sample_id] = rows
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(found))
+
+
+def _work(sample: Sample, rows: list[list[float]]) -> Work:
+    followed = follow(np.array(rows, np.float32).reshape(-1, 5))
+    if len(sample.boxes):
+        others = tuple(f for f in followed if not _is_target(f, sample.boxes))
+        return Work(sample, others, searched=True)
+    target, *rest = followed or [NO_BOXES]
+    return Work(replace(sample, boxes=target), tuple(rest), searched=True)
+
+
+def _is_target(face: Boxes, target: Boxes) -> bool:
+    return bool(np.mean([_iou(row[1:], box_at(target, int(row[0]))) for row in face]) > SAME_FACE)
+
+
+def follow(rows: Boxes) -> list[Boxes]:
+    """Link detections, shape (n, 5), into faces: each starts at the largest box still free."""
+    free = rows[np.argsort(rows[:, 0], kind="stable")]
+    faces: list[Boxes] = []
+    while len(free):
+        size = (free[:, 3] - free[:, 1]) * (free[:, 4] - free[:, 2])
+        start = int(size.argmax())
+        taken = {start}
+        for order in (range(start + 1, len(free)), range(start - 1, -1, -1)):
+            taken |= set(_linked(free, start, order))
+        chosen = sorted(taken)
+        faces.append(free[chosen])
+        free = np.delete(free, chosen, axis=0)
+    return faces
+
+
+def _linked(free: Boxes, start: int, order: Iterable[int]) -> list[int]:
+    """Follow one face through the frames in one direction: the best overlap of each frame."""
+    linked: list[int] = []
+    last, frame, best, overlap = free[start], free[start, 0], -1, SAME_FACE
+    for i in [*order, -1]:
+        if i == -1 or free[i, 0] != frame:
+            if best >= 0:
+                linked.append(best)
+                last, best = free[best], -1
+            overlap = SAME_FACE
+            if i == -1:
+                break
+            frame = free[i, 0]
+        if frame != free[start, 0] and (shared := _iou(last[1:], free[i, 1:])) >= overlap:
+            best, overlap = i, shared
+    return linked
+
+
+def _iou(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
+    width, height = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    shared = max(0.0, float(width)) * max(0.0, float(height))
+    areas = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]))
+    return shared / (areas - shared) if areas > shared else 0.0

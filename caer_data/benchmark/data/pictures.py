@@ -1,0 +1,98 @@
+"""From a media file to what the networks see: frames at a fixed rate, face crops, small frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from caer_data.benchmark.data.samples import Boxes
+from caer_data.engine.errors import CaerError
+from caer_data.media.decode import DecodedFrame, frames
+from caer_data.media.probe import probe
+
+Picture = npt.NDArray[np.uint8]
+"""RGB, shape (height, width, 3)."""
+
+MAX_PIXELS: Final = 36_000_000
+
+
+def sampled(path: Path, fps: float | None) -> Iterator[tuple[int, Picture]]:
+    """Frames of a clip nearest to 0, 1/fps, 2/fps, ... seconds, with their index; or one picture.
+
+    A file of 24, 25 or 30 frames a second thus gives `fps` of them, by timestamp and never by
+    counting, also where its rate varies. `fps` None reads an image, whose index is 0.
+
+    Raises:
+        CaerError: the file cannot be decoded.
+    """
+    if fps is None:
+        yield 0, _image(path)
+        return
+    info = probe(path)
+    before: tuple[float, DecodedFrame] | None = None
+    picture: tuple[int, Picture] | None = None
+    taken, first, end = 0, None, 0.0
+
+    def take(frame: DecodedFrame) -> tuple[int, Picture]:
+        # A file slower than `fps` shows one frame several times: convert it once.
+        nonlocal picture, taken
+        taken += 1
+        if picture is None or picture[0] != frame.index:
+            picture = frame.index, np.ascontiguousarray(frame.picture()[:, :, ::-1])
+        return picture
+
+    for frame in frames(path, info, threads=1):
+        first = frame.pts if first is None else first
+        time = float((frame.pts - first) * info.time_base)
+        end = time + float(frame.duration * info.time_base)
+        while before is not None and taken / fps <= (before[0] + time) / 2:
+            yield take(before[1])
+        before = time, frame
+    if before is None:
+        raise CaerError(f"{path}: no frame can be decoded")
+    while taken == 0 or taken / fps < end - 1e-6:
+        yield take(before[1])
+
+
+def _image(path: Path) -> Picture:
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise CaerError(f"{path}: a picture of {image.width}x{image.height} is too large")
+            return np.asarray(image.convert("RGB"))
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+        raise CaerError(f"{path}: cannot be read as a picture; repair or remove it") from error
+
+
+def box_at(boxes: Boxes, frame: int) -> npt.NDArray[np.float32]:
+    """The box at a frame, shape (4,): between two known ones interpolated, outside the nearest."""
+    known = boxes[:, 0]
+    return np.array([np.interp(frame, known, boxes[:, i]) for i in range(1, 5)], np.float32)
+
+
+def face_crop(picture: Picture, box: npt.NDArray[np.float32], size: tuple[int, int]) -> Picture:
+    """The box's part of the picture at `size` (height, width).
+
+    Raises:
+        CaerError: less than two pixels of the box lie in the picture.
+    """
+    height, width = picture.shape[:2]
+    x1, y1 = np.floor(box[:2]).astype(int).clip(0, [width, height])
+    x2, y2 = np.ceil(box[2:]).astype(int).clip(0, [width, height])
+    if x2 - x1 < 2 or y2 - y1 < 2:
+        numbers = ", ".join(f"{v:.1f}" for v in box)
+        raise CaerError(f"the box ({numbers}) lies outside the frame of {width}x{height}")
+    return resized(picture[y1:y2, x1:x2], size)
+
+
+def resized(picture: Picture, size: tuple[int, int]) -> Picture:
+    """The picture at `size` (height, width); shrinking averages areas, so no detail is aliased."""
+    shrinks = picture.shape[0] * picture.shape[1] > size[0] * size[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, size[::-1], interpolation=how), np.uint8)

@@ -1,0 +1,75 @@
+"""From a release's folder to its store: read, detect faces where that was asked for, decode."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from caer_data.benchmark.data import detect, sources, store
+from caer_data.benchmark.data.shards import Format, Work
+from caer_data.benchmark.data.store import Store
+from caer_data.benchmark.recipe import ModelRecipe
+from caer_data.engine.errors import CaerError
+from caer_data.engine.progress import Reporter
+from caer_data.engine.recipe import Faces
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+def open_store(
+    release: Path,
+    recipe: ModelRecipe,
+    folder: Path,
+    *,
+    faces: Faces | None,
+    most_left_out: float = store.MOST_LEFT_OUT,
+    fabric: Fabric,
+    reporter: Reporter,
+) -> Store:
+    """Open what a recipe needs of a release; the first process makes what is not there yet.
+
+    Args:
+        release: folder of the release.
+        recipe: its input sizes, frame rate and hidden faces count.
+        folder: of all stores.
+        faces: detector for samples without boxes, and for the other faces that `hide.faces: all`
+            needs; None to detect nothing.
+        most_left_out: share of a split that may be unusable.
+        fabric: processes.
+        reporter: shows progress.
+
+    Raises:
+        CaerError: see `sources.read` and `store.build`; boxes are needed and unknown.
+    """
+    source = sources.read(release, "clips" if recipe.clips else "images")
+    everyone = recipe.hide.faces == "all"
+    unknown = sum(not len(s.boxes) for s in source.samples)
+    if faces is None and (everyone or unknown == len(source.samples)):
+        what = "boxes of the other faces" if everyone else "face boxes"
+        raise CaerError(
+            f"{release}: has no {what}; put box lists (train.txt, ...) there, or let the build's "
+            "detector find the faces with --detect mmod"
+        )
+    form = Format(recipe.input.face, recipe.input.frame, recipe.input.fps if recipe.clips else None)
+
+    def make() -> Store:
+        works = [Work(sample) for sample in source.samples]
+        if faces is not None and (everyone or unknown):
+            works = detect.add_boxes(source.samples, folder, faces, os.cpu_count() or 1, reporter)
+        return store.build(
+            works, source, form, folder, reporter=reporter, most_left_out=most_left_out
+        )
+
+    # the others wait until the first has made everything, then find it
+    found, problem = None, ""
+    if fabric.is_global_zero:
+        try:
+            found = make()
+        except CaerError as error:
+            problem = str(error)
+    problem = fabric.broadcast(problem)
+    if problem:
+        raise CaerError(problem)
+    return found or make()

@@ -1,0 +1,188 @@
+"""Decoding samples into shards: folders of uint8 arrays that are whole or absent.
+
+A shard holds the frames of some samples, one after the other:
+
+    face.npy      (frames, h, w, 3) uint8, face crops
+    context.npy   (frames, H, W, 3) uint8, whole frames, the face not hidden
+    boxes.npy     (frames, MAX_FACES, 4) float32, in context pixels, the target first, unused zero
+    shard.json    per sample its frames, or why it has none and the file that was so; the hash of
+                  each array
+
+Its name is the hash of everything that goes into it, so that a shard is made once and a changed
+file, box or size makes another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from caer_data.benchmark.data.pictures import box_at, face_crop, resized, sampled
+from caer_data.benchmark.data.samples import Boxes, Sample
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import atomic_path, sha256_of
+from caer_data.engine.progress import Reporter
+
+VERSION: Final = 2
+MAX_FACES: Final = 8
+ARRAYS: Final = ("face", "context", "boxes")
+
+
+@dataclass(frozen=True)
+class Format:
+    """How samples are stored: sizes are height, width in pixels; no fps means images."""
+
+    face: tuple[int, int]
+    frame: tuple[int, int]
+    fps: float | None
+
+
+@dataclass(frozen=True)
+class Work:
+    """One sample to decode.
+
+    Attributes:
+        sample: the sample with its target's boxes.
+        others: boxes of the other faces, where they are known.
+        searched: whether a detector looked for faces.
+    """
+
+    sample: Sample
+    others: tuple[Boxes, ...] = ()
+    searched: bool = False
+
+    def fingerprint(self) -> list[Any]:
+        """What decides the stored arrays: the file, and the boxes."""
+        content = self.sample.sha256 or _state(self.sample.path)
+        boxes = hashlib.sha256(
+            b"|".join(b.astype("<f4").tobytes() for b in (self.sample.boxes, *self.others))
+        )
+        return [self.sample.sample_id, content, boxes.hexdigest()]
+
+
+def name_of(works: Sequence[Work], form: Format) -> str:
+    """Name of the shard of these samples."""
+    parts = [VERSION, form.face, form.frame, form.fps, [w.fingerprint() for w in works]]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
+
+
+def is_whole(folder: Path, works: Sequence[Work]) -> bool:
+    """Whether a shard is there and every array has the hash it was written with.
+
+    A shard is made again when a file that could not be used has changed since.
+    """
+    try:
+        shard = json.loads((folder / "shard.json").read_text())
+        for work, note in zip(works, shard["samples"], strict=True):
+            if not note["frames"] and note["file"] != _state(work.sample.path):
+                return False
+        return all(sha256_of(folder / f"{name}.npy") == shard["sha256"][name] for name in ARRAYS)
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def make_all(
+    shards: dict[Path, list[Work]], form: Format, workers: int, reporter: Reporter
+) -> None:
+    """Make the given shards in parallel processes; those finished stay when this is stopped."""
+    if not shards:
+        return
+    total = sum(len(works) for works in shards.values())
+    with reporter.stage("decode", total=total, unit="samples") as bar:
+        if workers == 1 or len(shards) == 1:
+            for folder, works in shards.items():
+                make(folder, works, form)
+                bar.advance(len(works))
+            return
+        pool = ProcessPoolExecutor(
+            min(workers, len(shards)), get_context("spawn"), initializer=leave_ctrl_c_to_parent
+        )
+        try:
+            waiting = {pool.submit(make, f, works, form): works for f, works in shards.items()}
+            for done in as_completed(waiting):
+                done.result()
+                bar.advance(len(waiting[done]))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def make(folder: Path, works: Iterable[Work], form: Format) -> None:
+    """Decode samples into one shard. A sample that cannot be used is noted with its reason."""
+    cv2.setNumThreads(1)
+    parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in ARRAYS}
+    notes: list[dict[str, Any]] = []
+    for work in works:
+        try:
+            arrays = _decode(work, form)
+        except CaerError as error:
+            failed = {"frames": 0, "reason": str(error), "file": _state(work.sample.path)}
+            notes.append({"sample": work.sample.sample_id, **failed})
+            continue
+        for name in ARRAYS:
+            parts[name].append(arrays[name])
+        notes.append({"sample": work.sample.sample_id, "frames": len(arrays["face"])})
+    empty = {
+        "face": np.zeros((0, *form.face, 3), np.uint8),
+        "context": np.zeros((0, *form.frame, 3), np.uint8),
+        "boxes": np.zeros((0, MAX_FACES, 4), np.float32),
+    }
+    with atomic_path(folder) as temporary:
+        temporary.mkdir()
+        for name in ARRAYS:
+            np.save(temporary / f"{name}.npy", np.concatenate([empty[name], *parts[name]]))
+        hashes = {name: sha256_of(temporary / f"{name}.npy") for name in ARRAYS}
+        (temporary / "shard.json").write_text(json.dumps({"samples": notes, "sha256": hashes}))
+
+
+def _decode(work: Work, form: Format) -> dict[str, npt.NDArray[Any]]:
+    sample = work.sample
+    if not sample.path.is_file():
+        raise CaerError(f"{sample.path}: does not exist")
+    if not len(sample.boxes):
+        next(sampled(sample.path, form.fps))  # where it cannot be read, that is the reason
+        advice = "; give a box list, or detect with --detect mmod"
+        raise CaerError(
+            f"{sample.path}: no face {'was found in it' if work.searched else 'is known' + advice}"
+        )
+    if sample.sha256 and sha256_of(sample.path) != sample.sha256:
+        raise CaerError(f"{sample.path}: differs from its hash in the manifest; export it again")
+    faces, contexts, boxes = [], [], []
+    for frame, picture in sampled(sample.path, form.fps):
+        box = box_at(sample.boxes, frame)
+        try:
+            faces.append(face_crop(picture, box, form.face))
+        except CaerError as error:
+            raise CaerError(f"{sample.path}, frame {frame}: {error}") from error
+        contexts.append(resized(picture, form.frame))
+        scale = np.tile(np.divide(form.frame, picture.shape[:2])[::-1], 2)
+        known = [box, *(box_at(other, frame) for other in work.others if _shown(other, frame))]
+        rows = np.zeros((MAX_FACES, 4), np.float32)
+        rows[: len(known)] = np.stack(known[:MAX_FACES]) * scale
+        boxes.append(rows)
+    return {"face": np.stack(faces), "context": np.stack(contexts), "boxes": np.stack(boxes)}
+
+
+def _state(path: Path) -> list[int] | None:
+    """What changes with a file: its size and time, None where there is none."""
+    status = path.stat() if path.is_file() else None
+    return status and [status.st_size, status.st_mtime_ns]
+
+
+def _shown(boxes: Boxes, frame: int) -> bool:
+    return bool(len(boxes) and boxes[0, 0] <= frame <= boxes[-1, 0])
+
+
+def leave_ctrl_c_to_parent() -> None:
+    """Called in every worker: the parent decides what a Ctrl-C means."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

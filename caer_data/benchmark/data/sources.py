@@ -1,0 +1,282 @@
+"""Reading datasets: our own exports, the released CAER / CAER-S trees, peers' box lists.
+
+Three shapes are recognised, in this order:
+
+1. a release of `caer-data export`: `manifest.parquet` beside `CAER/` or `CAER-S/`;
+2. a tree `{train,validation,test}/<Class>/file`, the folder itself or its `CAER` / `CAER-S`;
+3. such a tree with box lists `train.txt`, `test.txt` beside the split folders, inside them, or
+   beside the tree: lines `Class/0001.png,label,x1,y1,x2,y2`, the path below the split folder, the
+   box in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, Literal
+
+import numpy as np
+
+from caer_data.benchmark.data.samples import NO_BOXES, SPLITS, Boxes, Sample, Source
+from caer_data.engine.emotions import EMOTIONS, LABELS
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import inside
+
+Kind = Literal["clips", "images"]
+
+EXTENSIONS: Final[dict[Kind, frozenset[str]]] = {
+    "clips": frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm"}),
+    "images": frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"}),
+}
+TREES: Final[dict[Kind, str]] = {"clips": "CAER", "images": "CAER-S"}
+LAYOUTS: Final[dict[Kind, str]] = {"clips": "caer", "images": "caer-s"}
+
+# The released train folder says Angry, its test folder Anger; AFEW says Angry too.
+_ALIASES: Final = {
+    "angry": "anger",
+    "happiness": "happy",
+    "sadness": "sad",
+    "surprised": "surprise",
+}
+_SPLIT_FOLDERS: Final = {
+    "train": ("train",),
+    "validation": ("validation", "val", "valid"),
+    "test": ("test",),
+}
+VALIDATION_SHARE: Final = 1 / 8  # 10 of the paper's 80 % that are not test
+
+
+def read(folder: Path, kind: Kind) -> Source:
+    """Read the clips or pictures of a release.
+
+    Raises:
+        CaerError: nothing of this kind is there, a class folder is missing, a list or manifest is
+            damaged, or a split is empty.
+    """
+    tree = check(folder, kind)
+    if (folder / "manifest.parquet").is_file() and tree != folder:
+        source = _from_manifest(folder, tree, kind)
+    else:
+        source = _from_tree(folder, tree, kind)
+    source = _with_validation(source)
+    source.require_splits()
+    missing = source.untrained_classes()
+    if missing:
+        note = f"No training sample of {', '.join(missing)}: these classes cannot be learned."
+        source = replace(source, notes=(*source.notes, note))
+    return source
+
+
+def check(folder: Path, kind: Kind) -> Path:
+    """Look whether a folder is a release with clips, or pictures; nothing is read.
+
+    Returns:
+        The folder that holds the split folders.
+
+    Raises:
+        CaerError: it is not.
+    """
+    if folder.is_file():
+        raise CaerError(f"{folder}: is a file; give the folder that it lies in")
+    if not folder.is_dir():
+        raise CaerError(
+            f"{folder}: no such folder; give the folder that 'caer-data export' wrote, "
+            "or that holds CAER/ or CAER-S/"
+        )
+    tree = _tree(folder, kind)
+    if tree is None or not has(folder, kind):
+        raise CaerError(
+            f"{folder}: no {kind} in {TREES[kind]}/train; this model needs {kind}: run 'caer-data "
+            f"export --split --layout {LAYOUTS[kind]}', or 'caer-data rebuild' where the release "
+            "came without media"
+        )
+    return tree
+
+
+def has(folder: Path, kind: Kind) -> bool:
+    """Whether a release holds clips, or pictures."""
+    tree = _tree(folder, kind)
+    return tree is not None and any(_media(tree / "train", kind))
+
+
+def class_of(folder_name: str) -> int | None:
+    """Class id of a class folder's name, None where it is no class."""
+    name = folder_name.lower()
+    return LABELS.get(_ALIASES.get(name, name))
+
+
+def _tree(folder: Path, kind: Kind) -> Path | None:
+    """The folder that holds the split folders."""
+    return next((t for t in (folder / TREES[kind], folder) if (t / "train").is_dir()), None)
+
+
+def _media(folder: Path, kind: Kind) -> Iterator[Path]:
+    return (p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS[kind])
+
+
+def _from_manifest(folder: Path, tree: Path, kind: Kind) -> Source:
+    import pandas as pd
+
+    manifest = pd.read_parquet(folder / "manifest.parquet")
+    files = manifest["path"].astype("string")
+    own = files.str.startswith(f"{tree.name}/").fillna(False)
+    rows = manifest[own].sort_values("path")
+    unknown = sorted(set(rows["emotion"]) - set(EMOTIONS))
+    if unknown or not len(rows):
+        raise CaerError(
+            f"{folder / 'manifest.parquet'}: "
+            + (f"unknown classes {unknown}" if unknown else f"lists nothing below {tree.name}/")
+            + "; export the release again"
+        )
+    boxes = _release_boxes(folder, tree) if kind == "clips" else {}
+    samples = []
+    for row in rows.to_dict("records"):
+        clip_id = str(row["clip_id"])
+        if kind == "images":
+            box = [0.0, *(float(row[c]) for c in ("x1", "y1", "x2", "y2"))]
+            known = np.asarray([box], np.float32) if np.isfinite(box).all() else NO_BOXES
+        else:
+            known = boxes.get(clip_id, NO_BOXES)
+        samples.append(
+            Sample(
+                sample_id=clip_id if kind == "clips" else str(row["path"]),
+                path=inside(folder, str(row["path"])),
+                split=str(row["split"]),
+                label=LABELS[str(row["emotion"])],
+                boxes=known,
+                clip_id=clip_id,
+                group=str(row.get("video_id", clip_id)),
+                sha256=_text(row.get("sha256")),
+            )
+        )
+    made_up = "made_up" in rows and bool(rows["made_up"].fillna(False).any())
+    return Source(folder.resolve().name, kind, tuple(samples), made_up=made_up)
+
+
+def _text(cell: object) -> str:
+    return cell if isinstance(cell, str) else ""  # an empty cell is None or NaN
+
+
+def _release_boxes(folder: Path, tree: Path) -> dict[str, Boxes]:
+    import pandas as pd
+
+    places = (tree / "boxes.parquet", folder / "boxes.parquet")
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        return {}
+    table = pd.read_parquet(path).sort_values(["clip_id", "frame"])
+    columns = ["frame", "x1", "y1", "x2", "y2"]
+    return {
+        str(clip_id): rows[columns].to_numpy(np.float32)
+        for clip_id, rows in table.groupby("clip_id", sort=False)
+    }
+
+
+def _from_tree(folder: Path, tree: Path, kind: Kind) -> Source:
+    samples: list[Sample] = []
+    notes: list[str] = []
+    for split in SPLITS:
+        split_folder = next((tree / n for n in _SPLIT_FOLDERS[split] if (tree / n).is_dir()), None)
+        if split_folder is None:
+            if split == "validation":
+                continue
+            raise CaerError(f"{tree / split}: no such folder; a tree needs train/ and test/")
+        classes = _class_folders(split_folder)
+        box_list = _box_list(folder, tree, split_folder, split)
+        if box_list is not None:
+            listed = list(_listed(box_list, split_folder, split))
+            samples += listed
+            unlisted = sum(1 for _ in _files(classes, kind)) - len(listed)
+            if unlisted > 0:
+                notes.append(f"{unlisted} {kind} of {split} are not in {box_list.name}: left out.")
+        else:
+            samples += [
+                Sample(path.relative_to(tree).as_posix(), path, split, label)
+                for label, path in _files(classes, kind)
+            ]
+    name = folder.resolve().name
+    return Source(name, kind, tuple(samples), notes=tuple(notes))
+
+
+def _class_folders(split_folder: Path) -> dict[int, Path]:
+    found: dict[int, Path] = {}
+    for path in sorted(p for p in split_folder.iterdir() if p.is_dir()):
+        label = class_of(path.name)
+        if label is None:
+            raise CaerError(
+                f"{path}: not a class; class folders are {', '.join(e.title() for e in EMOTIONS)}"
+            )
+        if label in found:
+            raise CaerError(f"{path} and {found[label]} hold the same class; merge them")
+        found[label] = path
+    missing = [e.title() for label, e in enumerate(EMOTIONS) if label not in found]
+    if missing:
+        lack = f"{split_folder}: no class folder {' and no '.join(missing)}"
+        release = split_folder.parent.parent
+        if (release / "manifest.parquet").is_file():
+            raise CaerError(f"{lack}; give the release itself, {release}")
+        raise CaerError(f"{lack}; make an empty folder for a class that has no files")
+    return found
+
+
+def _files(classes: dict[int, Path], kind: Kind) -> Iterator[tuple[int, Path]]:
+    for label, class_folder in sorted(classes.items()):
+        for path in sorted(class_folder.iterdir()):
+            if path.suffix.lower() in EXTENSIONS[kind] and not path.name.startswith("."):
+                yield label, path
+
+
+def _box_list(folder: Path, tree: Path, split_folder: Path, split: str) -> Path | None:
+    places = (tree, split_folder, folder)
+    return next((p / f"{split}.txt" for p in places if (p / f"{split}.txt").is_file()), None)
+
+
+def _listed(box_list: Path, split_folder: Path, split: str) -> Iterator[Sample]:
+    """Samples of a peers' box list; the path's folder and the label must name the same class."""
+    seen: set[str] = set()
+    for number, line in enumerate(box_list.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        where = f"{box_list}:{number}"
+        name, *values = (part.strip() for part in line.split(","))
+        try:
+            label, box = int(values[0]), [float(v) for v in values[1:]]
+        except (IndexError, ValueError):
+            box = []
+        if len(box) != 4 or not np.isfinite(box).all():
+            raise CaerError(f"{where}: expected 'Class/file,label,x1,y1,x2,y2', found '{line}'")
+        path = inside(split_folder, name)
+        if class_of(Path(name).parent.name) != label:
+            raise CaerError(
+                f"{where}: label {label} is not the class of '{name}'; labels are "
+                + ", ".join(f"{i} {e}" for e, i in LABELS.items())
+            )
+        if name in seen:
+            raise CaerError(f"{where}: '{name}' is listed twice")
+        seen.add(name)
+        if not path.is_file():
+            raise CaerError(f"{where}: {path} does not exist")
+        boxes = np.asarray([[0.0, *box]], np.float32)
+        yield Sample(f"{split_folder.name}/{name}", path, split, label, boxes)
+
+
+def _with_validation(source: Source) -> Source:
+    """Where a release has no validation split (CAER-S), take it from train.
+
+    The last eighth of each class's training files in name order: no draw to repeat, and a block
+    separates neighbouring frames of one clip less often than a random draw would.
+    """
+    if any(s.split == "validation" for s in source.samples):
+        return source
+    train = [i for i, s in enumerate(source.samples) if s.split == "train"]
+    moved: set[int] = set()
+    for label in range(len(source.classes)):
+        of_class = [i for i in train if source.samples[i].label == label]
+        of_class.sort(key=lambda i: source.samples[i].sample_id)
+        moved.update(of_class[len(of_class) - round(len(of_class) * VALIDATION_SHARE) :])
+    samples = tuple(
+        replace(s, split="validation") if i in moved else s for i, s in enumerate(source.samples)
+    )
+    note = "No validation split in this release: the last eighth of each class's training files."
+    return replace(source, samples=samples, notes=(*source.notes, note))

@@ -1,0 +1,70 @@
+"""The models: CAER-Net in three and two dimensions, and the baselines it is compared with.
+
+Every model is called as `model(face, context)` and returns an `Output`:
+
+- `face`: face crops, (N, 3, T, H, W) for clips and (N, 3, H, W) for images, or None;
+- `context`: the frame with the face hidden (for baselines the whole frame), same layout, or None.
+
+Values are floats, already normalised by the recipe's mean and deviation. A recipe's `sees_face`
+and `sees_context` say which of the two a model reads; the other may be None.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+
+from torch import nn
+
+from caer_data.benchmark.networks import alexnet, c3d, caer_net, resnet, vgg
+from caer_data.benchmark.networks.head import Baseline
+from caer_data.benchmark.networks.output import Output
+from caer_data.benchmark.networks.weights import load_features
+from caer_data.benchmark.recipe import ModelRecipe
+from caer_data.engine.emotions import EMOTIONS
+from caer_data.engine.errors import CaerError
+
+__all__ = ["Output", "architecture", "create"]
+
+_MODELS: dict[str, Callable[[ModelRecipe, int], nn.Module]] = {
+    "caer-net": caer_net.create,
+    "caer-net-s": caer_net.create,
+    "alexnet": alexnet.create,
+    "vgg": vgg.create,
+    "resnet": resnet.create,
+    "c3d": c3d.create,
+}
+
+
+def create(recipe: ModelRecipe, classes: int = len(EMOTIONS)) -> nn.Module:
+    """Build a recipe's model with fresh weights, and load its baseline's features if it names any.
+
+    Raises:
+        CaerError: the weight file is missing, unsafe or of another model, frozen features have no
+            weights, or the user's own class cannot be imported.
+    """
+    model = architecture(recipe, classes)
+    if isinstance(model, Baseline):
+        load_features(model, recipe.name)
+    return model
+
+
+def architecture(recipe: ModelRecipe, classes: int = len(EMOTIONS)) -> nn.Module:
+    """Build a recipe's model with fresh weights and read no file."""
+    if ":" in recipe.model:
+        return _own_class(recipe.model)(recipe, classes)
+    return _MODELS[recipe.model](recipe, classes)
+
+
+def _own_class(name: str) -> Callable[[ModelRecipe, int], nn.Module]:
+    """A user's class, written as `package.module:Class`; it is called with recipe and classes."""
+    module_name, class_name = name.split(":")
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError) as error:
+        raise CaerError(
+            f"model {name}: {error}; its module must be installed or in a folder of PYTHONPATH"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise CaerError(f"model {name}: {class_name} is not a subclass of torch.nn.Module")
+    return found

@@ -1,0 +1,175 @@
+"""CAER-Net: face stream, context stream with attention, adaptive fusion (paper, section 3.2).
+
+One class serves both models: CAER-Net convolves over time, height and width (clips), CAER-Net-S
+over height and width (images). Where the paper is silent, `docs/benchmark-models.md` says which
+reading is taken and why. Symbols are the paper's: V inputs, X features, A attention, lambda fusion
+weights, indices F face and C context. Shapes beside the steps are CAER-Net's for 16 frames, faces
+of 96 x 96 and contexts of 112 x 112 pixels, as (N clips, channels, time, height, width); K classes.
+For CAER-Net-S leave out time.
+
+The file reads from the parts to the whole: block, trunk, attention, pooling, fusion, network.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from caer_data.benchmark.networks.output import Output
+from caer_data.benchmark.networks.pooled_norm import norm_relu_pool
+from caer_data.benchmark.recipe import Layers, ModelRecipe
+
+WIDTHS = (32, 64, 128, 256, 256)
+"""Channels of the five convolutions of a trunk (section 3.2.1)."""
+
+HIDDEN = 128
+"""Channels between the two layers of attention, of each lambda and of the classifier."""
+
+
+def create(recipe: ModelRecipe, classes: int) -> CAERNet:
+    """CAER-Net for clips, CAER-Net-S for images, with the parts that the recipe leaves on."""
+    return CAERNet(recipe, classes, dimensions=3 if recipe.model == "caer-net" else 2)
+
+
+class Block(nn.Module):
+    """Convolution of size 3, batch normalisation, ReLU and, if asked for, max-pooling."""
+
+    def __init__(self, channels: int, width: int, pool: tuple[int, ...], pool_first: bool) -> None:
+        super().__init__()
+        conv, norm = (nn.Conv3d, nn.BatchNorm3d) if len(pool) == 3 else (nn.Conv2d, nn.BatchNorm2d)
+        self.conv = conv(channels, width, kernel_size=3, padding=1)
+        self.norm = norm(width)
+        self.pool = pool
+        self.pool_first = pool_first
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, T, H, W) to (N, width, T / pool, H / pool, W / pool)."""
+        return norm_relu_pool(self.conv, self.norm, x, self.pool, self.pool_first)
+
+
+def trunk(dimensions: int, pool_first: bool = False) -> nn.Sequential:
+    """F(.; W_F) of Eq. 1 and F(.; W_C) of Eq. 2: five convolutions, four max-poolings.
+
+    The first pooling keeps time, "not to merge the temporal signal too early"; the fifth
+    convolution has none. Face: (N, 3, 16, 96, 96) to (N, 256, 2, 6, 6); context:
+    (N, 3, 16, 112, 112) to (N, 256, 2, 7, 7).
+    """
+    pools = ((1, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 2), (1, 1, 1))
+    blocks, channels = nn.Sequential(), 3
+    for number, (width, pool) in enumerate(zip(WIDTHS, pools, strict=True), start=1):
+        blocks.add_module(f"conv{number}", Block(channels, width, pool[-dimensions:], pool_first))
+        channels = width
+    return blocks
+
+
+class Attention(nn.Module):
+    """The attention inference module: two convolutions from X_C to A, one number a position."""
+
+    def __init__(self, dimensions: int, bn_relu: bool) -> None:
+        super().__init__()
+        conv, norm = (nn.Conv3d, nn.BatchNorm3d) if dimensions == 3 else (nn.Conv2d, nn.BatchNorm2d)
+        one = (1,) * dimensions
+        self.hidden = Block(WIDTHS[-1], HIDDEN, one, pool_first=False)
+        self.logit = conv(HIDDEN, 1, kernel_size=3, padding=1)
+        self.norm = norm(1) if bn_relu else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """X_C (N, 256, 2, 7, 7) to A^ of Eq. 3, (N, 1, 2, 7, 7), which sums to 1 over space."""
+        logit = self.logit(self.hidden(x))  # A, (N, 1, 2, 7, 7)
+        if self.norm is not None:
+            logit = torch.relu(self.norm(logit))
+        # over space only: time is already merged by the convolutions (section 3.2.1)
+        return torch.softmax(logit.flatten(-2), dim=-1).view_as(logit)  # (N, 1, 2, 49) and back
+
+
+class ContextPool(nn.Module):
+    """Eq. 4 and the average pooling after it: X_C weighted by attention, pooled to a vector.
+
+    The attention sums to 1 over the H x W positions, so a mean over them divides by H x W twice.
+    `sum` adds up instead and keeps the scale; `mean` is the letter of the paper; `mean-bn`
+    normalises after it.
+    """
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.over_space = torch.sum if how == "sum" else torch.mean
+        self.norm = nn.BatchNorm1d(WIDTHS[-1]) if how == "mean-bn" else None
+
+    def forward(self, x: Tensor, attention: Tensor) -> Tensor:
+        """X_C (N, 256, 2, 7, 7) and A^ (N, 1, 2, 7, 7) to the attended context vector, (N, 256)."""
+        boosted = attention * x  # Eq. 4, (N, 256, 2, 7, 7)
+        pooled = self.over_space(boosted, dim=(-2, -1))  # (N, 256, 2); images: (N, 256)
+        vector = pooled.mean(-1) if pooled.dim() == 3 else pooled  # (N, 256)
+        return vector if self.norm is None else self.norm(vector)
+
+
+class Fusion(nn.Module):
+    """Adaptive fusion (section 3.2.2). A 1 x 1 convolution of a vector is a linear layer.
+
+    With one stream there is nothing to weigh; without `adaptive` the vectors are joined as they
+    are, the simple concatenation that the paper compares with.
+    """
+
+    def __init__(self, streams: int, adaptive: bool, classes: int, layers: Layers) -> None:
+        super().__init__()
+        self.face_weight = _two_layers(WIDTHS[-1], 1) if adaptive else None
+        self.context_weight = _two_layers(WIDTHS[-1], 1) if adaptive else None
+        self.classifier = _two_layers(streams * WIDTHS[-1], classes, layers.dropout)
+
+    def forward(self, vectors: list[Tensor]) -> tuple[Tensor, Tensor | None]:
+        """Face and context vectors, each (N, 256), to logits (N, K) and lambda (N, 2)."""
+        weights = None
+        if self.face_weight is not None and self.context_weight is not None:
+            face, context = vectors
+            scores = torch.cat([self.face_weight(face), self.context_weight(context)], dim=1)
+            weights = torch.softmax(scores, dim=1)  # lambda_F + lambda_C = 1, (N, 2)
+            vectors = [face * weights[:, :1], context * weights[:, 1:]]
+        joined = torch.cat(vectors, dim=1)  # Eq. 5, (N, 512)
+        return self.classifier(joined), weights  # Eq. 6, (N, K)
+
+
+class CAERNet(nn.Module):
+    """The whole network; streams and attentions that the recipe switches off are not built."""
+
+    def __init__(self, recipe: ModelRecipe, classes: int, dimensions: int) -> None:
+        super().__init__()
+        on, layers, pool_first = recipe.streams, recipe.layers, recipe.compute.pool_first
+        self.face = trunk(dimensions, pool_first) if on.face else None
+        self.context = trunk(dimensions, pool_first) if on.context else None
+        self.attention = (
+            Attention(dimensions, layers.attention_bn_relu) if on.context_attention else None
+        )
+        self.context_pool = ContextPool(layers.attention_pool) if on.context_attention else None
+        self.fusion = Fusion(on.face + on.context, on.fusion_attention, classes, layers)
+
+    def forward(self, face: Tensor | None, context: Tensor | None) -> Output:
+        """Faces (N, 3, 16, 96, 96) and contexts (N, 3, 16, 112, 112) to logits (N, K).
+
+        A stream that is not built is not read and may be None.
+        """
+        vectors, attention = [], None
+        if self.face is not None:
+            x = self.face(_given(face, "face"))  # Eq. 1, (N, 256, 2, 6, 6)
+            vectors.append(x.flatten(2).mean(2))  # X_F, (N, 256)
+        if self.context is not None:
+            x = self.context(_given(context, "context"))  # Eq. 2, (N, 256, 2, 7, 7)
+            if self.attention is not None and self.context_pool is not None:
+                attention = self.attention(x)  # Eq. 3, (N, 1, 2, 7, 7)
+                vectors.append(self.context_pool(x, attention))  # Eq. 4, (N, 256)
+                attention = attention.flatten(1, -3)  # (N, 2, 7, 7); images: (N, 1, 7, 7)
+            else:
+                vectors.append(x.flatten(2).mean(2))  # (N, 256)
+        logits, weights = self.fusion(vectors)  # Eq. 5 and 6, (N, K) and (N, 2)
+        return Output(logits, attention, weights)
+
+
+def _two_layers(channels: int, outputs: int, dropout: float = 0.0) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(channels, HIDDEN), nn.ReLU(), nn.Dropout(dropout), nn.Linear(HIDDEN, outputs)
+    )
+
+
+def _given(x: Tensor | None, stream: str) -> Tensor:
+    if x is None:
+        raise ValueError(f"this CAER-Net has a {stream} stream, but was given no {stream}")
+    return x

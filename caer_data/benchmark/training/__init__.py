@@ -1,0 +1,1 @@
+"""Training, checkpoints, predictions and their scores."""

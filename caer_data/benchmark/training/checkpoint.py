@@ -1,0 +1,174 @@
+"""Checkpoints in safetensors: weights for others, and all that a stopped run needs to go on.
+
+Both are one file each, tensors and a JSON header, written atomically; nothing is ever unpickled.
+The random generators need no place in them: every draw is made from seed, epoch and step.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from caer_data.benchmark.recipe import ModelRecipe
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import atomic_path
+
+FORMAT: Final = 1
+
+
+@dataclass
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        epoch: the epoch in progress, from 0.
+        step: steps done in it.
+        loss_sum: sum of its losses, each times its samples.
+        seen: samples trained on in it.
+        seconds: time spent in training steps, over all epochs.
+        trained: samples trained on, over all epochs.
+        best_epoch: the epoch with the best validation figure, -1 before the first.
+        best: that figure.
+        history: one entry a finished epoch.
+        numerics: what the check of bf16 found at the first step, None in fp32.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    loss_sum: float = 0.0
+    seen: int = 0
+    seconds: float = 0.0
+    trained: int = 0
+    best_epoch: int = -1
+    best: float = -1.0
+    history: list[dict[str, float]] = field(default_factory=list)
+    numerics: dict[str, float] | None = None
+
+
+def save_weights(
+    path: Path, model: nn.Module, recipe: ModelRecipe, classes: tuple[str, ...], **facts: Any
+) -> None:
+    """Write a model's weights with its recipe (sizes and normalisation in it) and class order."""
+    header = {"recipe": recipe.model_dump(mode="json"), "classes": classes, **facts}
+    _write(path, {name: _plain(tensor) for name, tensor in model.state_dict().items()}, header)
+
+
+def load_weights(
+    path: Path, model: nn.Module, recipe: ModelRecipe, classes: tuple[str, ...]
+) -> dict[str, Any]:
+    """Load weights that `save_weights` wrote and return their header.
+
+    Raises:
+        CaerError: not such a file, another model, or another class order.
+    """
+    tensors, header = _read(path)
+    if tuple(header.get("classes", ())) != classes:
+        raise CaerError(
+            f"{path}: its classes are {', '.join(header.get('classes', ()))}, here they are "
+            f"{', '.join(classes)}; the same classes in the same order are needed"
+        )
+    saved = header.get("recipe", {})
+    now = recipe.model_dump(mode="json")
+    for part in ("model", "streams", "layers", "baseline", "input"):
+        # where a baseline's first weights came from does not change what it is
+        theirs, ours = (_structure(part, values.get(part)) for values in (saved, now))
+        if theirs != ours:
+            raise CaerError(
+                f"{path}: was trained with {_difference(part, theirs, ours)}; give the recipe it "
+                "was trained with (recipe.yaml beside it)"
+            )
+    wanted = model.state_dict()
+    wrong = sorted(
+        name
+        for name in wanted.keys() | tensors.keys()
+        if name not in tensors or name not in wanted or tensors[name].shape != wanted[name].shape
+    )
+    if wrong:
+        raise CaerError(f"{path}: holds another model: layer {wrong[0]} differs")
+    model.load_state_dict(tensors)
+    return header
+
+
+def save_progress(
+    path: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    identity: str,
+) -> None:
+    """Write everything a run needs to go on exactly."""
+    tensors = {f"model.{name}": _plain(tensor) for name, tensor in model.state_dict().items()}
+    for name, parameter in model.named_parameters():
+        momentum = optimizer.state.get(parameter, {}).get("momentum_buffer")
+        if momentum is not None:
+            tensors[f"momentum.{name}"] = _plain(momentum)
+    _write(path, tensors, {"identity": identity, "progress": asdict(progress)})
+
+
+def load_progress(
+    path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, identity: str
+) -> Progress:
+    """Put model and optimiser where `save_progress` left them.
+
+    Raises:
+        CaerError: not such a file, or one of another run.
+    """
+    tensors, header = _read(path)
+    if header.get("identity") != identity:
+        raise CaerError(f"{path}: belongs to a run with another recipe, data or seed; remove it")
+    parts = {name[6:]: t for name, t in tensors.items() if name.startswith("model.")}
+    model.load_state_dict(parts)
+    for name, parameter in model.named_parameters():
+        momentum = tensors.get(f"momentum.{name}")
+        if momentum is not None:
+            # in the parameter's own memory layout, which fused optimisers need
+            buffer = torch.empty_like(parameter, requires_grad=False)
+            optimizer.state[parameter]["momentum_buffer"] = buffer.copy_(momentum)
+    return Progress(**header["progress"])
+
+
+def _structure(part: str, values: Any) -> Any:
+    if part == "baseline" and isinstance(values, dict):
+        return {k: v for k, v in values.items() if not k.startswith("weights") and k != "frozen"}
+    return values
+
+
+def _difference(part: str, theirs: Any, ours: Any) -> str:
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        names = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
+        name = names[0]
+        return _difference(f"{part}.{name}", theirs.get(name), ours.get(name))
+    return f"{part} {theirs}, the recipe has {ours}"
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    return tensor.detach().cpu().contiguous()
+
+
+def _write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
+    # one entry only: safetensors writes several in no fixed order
+    text = json.dumps({"format": FORMAT, **header}, sort_keys=True)
+    with atomic_path(path) as temporary:
+        save_file(tensors, temporary, metadata={"caer-data": text})
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise CaerError(f"{path}: no such checkpoint") from error
+    except (SafetensorError, OSError) as error:
+        raise CaerError(f"{path}: is damaged or no safetensors file ({error})") from error
+    header = json.loads(metadata.get("caer-data", "{}"))
+    if header.get("format") != FORMAT:
+        raise CaerError(f"{path}: was not written by this version of caer-data benchmark")
+    return tensors, header

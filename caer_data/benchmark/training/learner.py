@@ -1,0 +1,167 @@
+"""One training step on the device: augment, forward, loss, backward, update.
+
+Nothing in a step waits for the device, so that a GPU always has work queued: no value is read back
+and nothing is copied from ordinary memory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from caer_data.benchmark.data.augment import inputs
+from caer_data.benchmark.data.batches import Batch
+from caer_data.benchmark.data.memory import (
+    available_memory,
+    batch_that_fits,
+    is_out_of_memory,
+    peak_memory,
+)
+from caer_data.benchmark.recipe import ModelRecipe, Train
+from caer_data.benchmark.training.compiled import as_compiled, compiler_errors, faster
+from caer_data.benchmark.training.numerics import check_bf16
+from caer_data.benchmark.training.runtime import precision_of
+from caer_data.engine.errors import CaerError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+CHECKED = 8
+"""Samples that the numerics check computes twice."""
+
+
+class Learner:
+    """A model with its optimiser on this process's device.
+
+    Attributes:
+        model: the plain model; holds the parameters.
+        network: what training calls: compiled where the recipe asks for it, joined over devices.
+        optimizer: SGD over the parameters that learn.
+        bf16: whether products are computed in bf16.
+        numerics: what the check of bf16 against fp32 found, None before the first step.
+    """
+
+    def __init__(self, model: nn.Module, recipe: ModelRecipe, fabric: Fabric) -> None:
+        self.recipe = recipe
+        self.fabric = fabric
+        self.bf16 = precision_of(recipe.compute.precision, fabric.device) == "bf16"
+        self.model = model.to(fabric.device)
+        if recipe.compute.channels_last:
+            _to_channels_last(self.model, recipe.clips)
+        self.optimizer = sgd(self.model, recipe.train)
+        self.network = fabric.setup_module(
+            faster(self.model, recipe.compute, fabric.device, fabric.world_size)
+        )
+        self.numerics: dict[str, float] | None = None
+
+    @property
+    def tested(self) -> nn.Module:
+        """What testing calls: on several devices the plain model, whose calls wait for nobody."""
+        return self.network if self.fabric.world_size == 1 else self.model
+
+    def share_statistics(self) -> None:
+        """Give all devices the first one's running statistics, as its checkpoint has them."""
+        if self.fabric.world_size > 1:
+            for buffer in self.model.buffers():
+                torch.distributed.broadcast(buffer, 0)
+
+    def learn(self, batch: Batch, rate: float, seed: int) -> Tensor:
+        """One step; returns the loss times the samples, still on the device.
+
+        Args:
+            batch: this device's share of a batch.
+            rate: learning rate.
+            seed: of augmentation and dropout.
+
+        Raises:
+            CaerError: too little memory, or bf16 differs too much from fp32.
+        """
+        torch.manual_seed(seed)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        try:
+            return self._learn(batch)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        # Here the error is gone, and with it the activations that its frames held.
+        self.optimizer.zero_grad(set_to_none=True)
+        raise CaerError(self._too_large(batch))
+
+    def _learn(self, batch: Batch) -> Tensor:
+        face, context = inputs(batch, self.recipe, training=True)
+        if self.bf16 and self.numerics is None:
+            self.numerics = self._check_numerics(face, context, batch.labels)
+        loss = self.loss(self.network, face, context, batch.labels)
+        with compiler_errors(self.recipe.compute):
+            self.fabric.backward(loss)
+        self.optimizer.step()
+        # not kept over the next forward pass, where memory is needed most
+        self.optimizer.zero_grad(set_to_none=True)
+        return loss.detach() * len(batch.labels)
+
+    def loss(
+        self, network: nn.Module, face: Tensor | None, context: Tensor | None, labels: Tensor
+    ) -> Tensor:
+        """Mean cross-entropy of a batch."""
+        full = len(labels) * self.fabric.world_size == self.recipe.train.batch_size
+        with (
+            as_compiled(self.recipe.compute, full),
+            torch.autocast(self.fabric.device.type, torch.bfloat16, enabled=self.bf16),
+        ):
+            logits = network(face, context).logits
+        return F.cross_entropy(logits.float(), labels)
+
+    def _check_numerics(
+        self, face: Tensor | None, context: Tensor | None, labels: Tensor
+    ) -> dict[str, float]:
+        some = slice(CHECKED)
+        return check_bf16(
+            self.model,
+            None if face is None else face[some],
+            None if context is None else context[some],
+            labels[some],
+        )
+
+    def _too_large(self, batch: Batch) -> str:
+        """What to do about too little memory; on a GPU measured with small batches."""
+        device, size = self.fabric.device, len(batch.labels)
+        problem = f"{device} has too little memory for batches of {size}"
+        if device.type != "cuda":
+            return f"{problem}: give a smaller --batch-size, such as {max(size // 2, 2)}"
+        devices = self.fabric.world_size
+
+        def step(count: int) -> None:  # the run ends here: a step may change the weights
+            part = batch.first(count)
+            # the plain model: other devices take no part
+            loss = self.loss(self.model, *inputs(part, self.recipe, training=True), part.labels)
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+
+        fits = batch_that_fits(peak_memory(step, device), available_memory(device))
+        if fits is None:
+            return f"{problem} and for the smallest; free some of it, or use another device"
+        return f"{problem}: --batch-size {min(fits, size // 2) * devices} would fit"
+
+
+def sgd(model: nn.Module, train: Train) -> torch.optim.SGD:
+    """Stochastic gradient descent over the parameters that learn."""
+    learning = [p for p in model.parameters() if p.requires_grad]
+    return torch.optim.SGD(
+        learning,
+        lr=train.scaled_learning_rate,
+        momentum=train.momentum,
+        weight_decay=train.weight_decay,
+        fused=all(p.is_cuda for p in learning),
+    )
+
+
+def _to_channels_last(model: nn.Module, clips: bool) -> None:
+    layout = torch.channels_last_3d if clips else torch.channels_last
+    for parameter in model.parameters():
+        if parameter.dim() == (5 if clips else 4):
+            parameter.data = parameter.data.contiguous(memory_format=layout)

@@ -1,0 +1,52 @@
+"""Curves for TensorBoard, where it is installed (`pip install 'caer-data[tensorboard]'`)."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from caer_data.benchmark.training.checkpoint import Progress
+from caer_data.engine.progress import Reporter
+
+
+@cache  # a command has one reporter
+def _say_missing(reporter: Reporter) -> None:
+    reporter.say("No TensorBoard logs: pip install 'caer-data[tensorboard]' to have them.")
+
+
+@contextmanager
+def open_log(
+    folder: Path, writes: bool, reporter: Reporter
+) -> Iterator[Callable[[Progress], None]]:
+    """Give a function that logs a finished epoch; without TensorBoard say so, once a command.
+
+    Args:
+        folder: of the event files. A run that goes on overwrites the epochs it repeats.
+        writes: False in all processes but the first.
+        reporter: is told where TensorBoard is missing.
+    """
+    if not writes:
+        yield lambda progress: None
+        return
+    if importlib.util.find_spec("tensorboard") is None:
+        _say_missing(reporter)
+        yield lambda progress: None
+        return
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer = SummaryWriter(log_dir=str(folder))
+
+    def write(progress: Progress) -> None:
+        entry = progress.history[-1]
+        for name, value in entry.items():
+            if name not in ("epoch", "value"):
+                writer.add_scalar(name, value, int(entry["epoch"]))
+        writer.flush()
+
+    try:
+        yield write
+    finally:
+        writer.close()

@@ -1,0 +1,97 @@
+"""Testing: probabilities of samples, averaged over their windows (paper, section 5.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from caer_data.benchmark.data.augment import inputs
+from caer_data.benchmark.data.batches import Frames
+from caer_data.benchmark.data.memory import is_out_of_memory
+from caer_data.benchmark.data.store import Store
+from caer_data.benchmark.data.windows import Indices, Pick, all_windows
+from caer_data.benchmark.networks import Output
+from caer_data.benchmark.recipe import ModelRecipe
+from caer_data.benchmark.training.compiled import as_compiled
+from caer_data.benchmark.training.runtime import precision_of
+from caer_data.engine.errors import CaerError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a model says of samples.
+
+    Attributes:
+        positions: (n,) positions in the store.
+        probabilities: (n, K), each row sums to 1.
+        weights: (n, 2) fusion weights of face and context, or None where the model has none.
+    """
+
+    positions: Indices
+    probabilities: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float64] | None
+
+
+def predict(
+    network: nn.Module,
+    recipe: ModelRecipe,
+    store: Store,
+    frames: Frames,
+    positions: Indices,
+    *,
+    fabric: Fabric,
+) -> Predictions:
+    """Show every window of the samples; each process takes a share and all get the result."""
+    windows = all_windows(store, positions, recipe.input.frames, recipe.input.stride)
+    mine = slice(fabric.global_rank, None, fabric.world_size)
+    share = Pick(windows.samples[mine], windows.rows[mine])
+    classes = len(store.source.classes)
+    # the last two columns are the fusion weights, zero in a model that has none
+    shape = (len(store.samples), classes + 2)
+    # in double precision, because a GPU adds in no fixed order
+    sums = torch.zeros(shape, dtype=torch.float64, device=fabric.device)
+    for output, samples in outputs(network, recipe, frames, share, fabric.device):
+        probabilities = torch.softmax(output.logits.float(), dim=1)
+        weights = sums.new_zeros((len(samples), 2)) if output.weights is None else output.weights
+        sums.index_add_(0, samples, torch.cat([probabilities, weights], dim=1).double())
+    total = fabric.all_reduce(sums, reduce_op="sum")
+    assert isinstance(total, Tensor)  # noqa: S101 - for the type checker
+    counts = np.bincount(windows.samples, minlength=len(store.samples))
+    means = total.cpu().numpy()[positions] / counts[positions, None]
+    weighted = means[:, classes:]
+    return Predictions(positions, means[:, :classes], weighted if weighted.any() else None)
+
+
+@torch.no_grad()
+def outputs(
+    network: nn.Module, recipe: ModelRecipe, frames: Frames, pick: Pick, device: torch.device
+) -> Iterator[tuple[Output, Tensor]]:
+    """The network's outputs for picked windows without any randomness, with their positions."""
+    network.eval()
+    bf16 = precision_of(recipe.compute.precision, device) == "bf16"
+    size = recipe.train.batch_size
+    for batch in frames.batches(pick.batches(size)):
+        try:
+            face, context = inputs(batch, recipe, training=False)
+            with (
+                as_compiled(recipe.compute, full=len(batch.labels) == size),
+                torch.autocast(device.type, torch.bfloat16, enabled=bf16),
+            ):
+                output = network(face, context)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            raise CaerError(
+                f"{device} has too little memory to test batches of {size}: give a smaller "
+                f"--batch-size, such as {max(size // 2, 2)}"
+            ) from error
+        yield output, batch.samples

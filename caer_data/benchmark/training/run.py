@@ -1,0 +1,224 @@
+"""One run: train a recipe with one seed, choose the epoch on validation, test once, write it down.
+
+<results>/<dataset>/<recipe>-<hash>/seed-<n>/
+  recipe.yaml              the recipe as used
+  weights.safetensors      the best epoch
+  checkpoint.safetensors   where a stopped run goes on
+  predictions.parquet      probabilities of validation and test
+  tensorboard/             curves, where TensorBoard is installed
+  result.json              all figures; written last, so a run that has it is finished
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+import yaml
+
+from caer_data.benchmark.data.batches import open_frames
+from caer_data.benchmark.data.samples import SPLITS
+from caer_data.benchmark.data.store import Store
+from caer_data.benchmark.networks import create
+from caer_data.benchmark.recipe import ModelRecipe
+from caer_data.benchmark.training import checkpoint
+from caer_data.benchmark.training.checkpoint import Progress
+from caer_data.benchmark.training.logs import open_log
+from caer_data.benchmark.training.metrics import Scores, majority, score
+from caer_data.benchmark.training.predict import Predictions, predict
+from caer_data.benchmark.training.train import Trainer, identity_of, samples_an_epoch
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import atomic_path, slug, write_text
+from caer_data.engine.progress import Reporter
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+Result = dict[str, Any]
+
+
+def folder_of(results: Path, recipe: ModelRecipe, store: Store, seed: int) -> Path:
+    """Folder of a run; another recipe or other data have another one."""
+    identity = identity_of(recipe, store.fingerprint, 0)
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
+    return results / slug(store.source.name) / f"{slug(recipe.name)}-{digest}" / f"seed-{seed}"
+
+
+def run(
+    recipe: ModelRecipe,
+    store: Store,
+    seed: int,
+    *,
+    results: Path,
+    fabric: Fabric,
+    reporter: Reporter,
+    title: str = "",
+    also_test: Mapping[str, Store] | None = None,
+    weights: Path | None = None,
+) -> Result:
+    """Do one run, or what is left of it, and return its figures (see `docs/benchmark.md`).
+
+    Args:
+        recipe: model and training.
+        store: data with its splits.
+        seed: of weights, order, windows, augmentation and dropout.
+        results: folder of all results.
+        fabric: device and processes.
+        reporter: shows progress.
+        title: what progress calls the run; recipe and seed where it is left out.
+        also_test: other data whose test split is tested with the same weights, by name.
+        weights: test these and train nothing.
+
+    Raises:
+        CaerError: see `Trainer.fit`, `create` and `load_weights`.
+    """
+    folder = folder_of(results, recipe, store, seed)
+    if weights is not None:
+        folder = folder.with_name(f"weights-{hashlib.sha256(weights.read_bytes()).hexdigest()[:8]}")
+    done = folder / "result.json"
+    if done.is_file():
+        return dict(json.loads(done.read_text()))
+    positions = {split: store.of_split(split) for split in SPLITS}
+    torch.manual_seed(seed)
+    model = create(recipe, len(store.source.classes))
+    frames = open_frames(store, fabric.device, recipe.sees_face, recipe.sees_context, reporter)
+    identity = identity_of(recipe, store.fingerprint, seed)
+    trainer = Trainer(
+        model, recipe, store, frames, fabric, folder=folder, seed=seed, identity=identity
+    )
+    header: dict[str, Any] = {}
+    progress = Progress()
+    if weights is None:
+        if fabric.is_global_zero:
+            text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+            write_text(folder / "recipe.yaml", text)
+        total = recipe.train.epochs * samples_an_epoch(
+            len(positions["train"]), recipe.train.batch_size, fabric.world_size
+        )
+        name = title or f"{recipe.name} {seed}"
+        log = open_log(folder / "tensorboard", fabric.is_global_zero, reporter)
+        with reporter.stage(name, total=total, unit="samples") as bar, log as write:
+            progress = trainer.fit(positions["train"], positions["validation"], bar, write)
+        fabric.barrier()
+        header = checkpoint.load_weights(
+            trainer.weights_path, trainer.learner.model, recipe, store.source.classes
+        )
+    else:
+        header = checkpoint.load_weights(
+            weights, trainer.learner.model, recipe, store.source.classes
+        )
+    found = {
+        split: predict(
+            trainer.learner.tested, recipe, store, frames, positions[split], fabric=fabric
+        )
+        for split in ("validation", "test")
+    }
+    result = {
+        **_about(trainer, progress),
+        "weights_trained_on": header.get("trained_on"),
+        **_figures(store, found["test"], trained=store),
+    }
+    result["also_tested"] = {
+        name: _figures(other, _test_elsewhere(trainer, other), trained=store)
+        for name, other in (also_test or {}).items()
+    }
+    if fabric.is_global_zero:
+        _write_predictions(folder / "predictions.parquet", store, found)
+        if store.left_out:
+            write_text(folder / "left-out.csv", store.left_out_as_csv())
+        write_text(done, json.dumps(result, indent=1) + "\n")
+    fabric.barrier()
+    return result
+
+
+def _test_elsewhere(trainer: Trainer, store: Store) -> Predictions:
+    recipe, fabric = trainer.recipe, trainer.fabric
+    if store.source.classes != trainer.store.source.classes:
+        raise CaerError(f"{store.source.name} has other classes than {trainer.store.source.name}")
+    frames = open_frames(store, fabric.device, recipe.sees_face, recipe.sees_context)
+    return predict(
+        trainer.learner.tested, recipe, store, frames, store.of_split("test"), fabric=fabric
+    )
+
+
+def _about(trainer: Trainer, progress: Progress) -> Result:
+    recipe, store, fabric = trainer.recipe, trainer.store, trainer.fabric
+    short = store.frames < recipe.input.frames
+    source = store.source
+    notes = list(source.notes)
+    if not recipe.is_caer_net and recipe.baseline.weights is None:
+        notes.append("No weight file was given: all layers learn from scratch.")
+    parameters = sum(p.numel() for p in trainer.learner.model.parameters())
+    return {
+        "model": recipe.name,
+        "recipe": recipe.model_dump(mode="json"),
+        "seed": trainer.seed,
+        "dataset": source.name,
+        "made_up": source.made_up,
+        "data": store.fingerprint,
+        "classes": list(source.classes),
+        "split_sizes": {split: len(store.of_split(split)) for split in SPLITS},
+        "left_out": {s: sum(x.sample.split == s for x in store.left_out) for s in SPLITS},
+        "shorter_than_a_window": {s: int(short[store.of_split(s)].sum()) for s in SPLITS},
+        "notes": notes,
+        "parameters": parameters,
+        "epochs": len(progress.history),
+        "best_epoch": progress.best_epoch + 1,
+        "history": progress.history,
+        "samples_per_s": progress.trained / progress.seconds if progress.seconds else None,
+        "device": fabric.device.type,
+        "devices": fabric.world_size,
+        "precision": "bf16" if trainer.learner.bf16 else "fp32",
+        "numerics": progress.numerics,
+    }
+
+
+def _figures(store: Store, found: Predictions, trained: Store) -> Result:
+    classes = store.source.classes
+    labels = store.labels[found.positions]
+    scores: Scores = score(labels, found.probabilities, len(classes))
+    common, baseline = majority(trained.labels[trained.of_split("train")], labels, len(classes))
+    figures: Result = {
+        "war": scores.war,
+        "uar": scores.uar,
+        "macro_f1": scores.macro_f1,
+        "majority": baseline,
+        "majority_class": classes[common],
+        "per_class": {
+            name: None if math.isnan(recall) else recall
+            for name, recall in zip(classes, scores.recalls, strict=True)
+        },
+        "confusion": scores.confusion.tolist(),
+    }
+    if found.weights is not None:
+        figures["face_weight"] = {
+            name: float(found.weights[labels == label, 0].mean())
+            for label, name in enumerate(classes)
+            if (labels == label).any()
+        }
+    return figures
+
+
+def _write_predictions(path: Path, store: Store, found: Mapping[str, Predictions]) -> None:
+    tables = []
+    for split, predictions in found.items():
+        samples = [store.samples[i] for i in predictions.positions]
+        columns: dict[str, Any] = {
+            "sample_id": [s.sample_id for s in samples],
+            "clip_id": [s.clip_id for s in samples],
+            "split": split,
+            "label": [s.label for s in samples],
+        }
+        for label, name in enumerate(store.source.classes):
+            columns[f"p_{name}"] = predictions.probabilities[:, label]
+        if predictions.weights is not None:
+            columns["face_weight"] = predictions.weights[:, 0]
+        tables.append(pd.DataFrame(columns))
+    with atomic_path(path) as temporary:
+        pd.concat(tables, ignore_index=True).to_parquet(temporary)

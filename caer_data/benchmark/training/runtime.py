@@ -1,0 +1,102 @@
+"""Devices and processes: where a run computes, on one device or on many.
+
+Lightning Fabric starts the processes, on one machine or on many, and joins their gradients; the
+training loop stays in plain sight. `docs/benchmark.md` says why Fabric was chosen.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Literal
+
+import torch
+
+from caer_data.engine.errors import CaerError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+LONGEST_WAIT: Final = timedelta(days=2)
+"""How long processes wait for each other: the others wait while the first decodes a dataset."""
+
+LOOK_FOR_PARENT_S: Final = 2.0
+
+BY_HAND: Final = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")
+"""What tells a process that no launcher started where the others are."""
+
+
+def start(device: str = "auto", devices: int = 1, nodes: int = 1) -> Fabric:
+    """Start the processes of a benchmark, one a device; each goes on from here.
+
+    Raises:
+        CaerError: no such device, fewer of them than asked for, or several machines without a
+            launcher.
+    """
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies.ddp import DDPStrategy
+
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    kind = "cuda" if device == "auto" and torch.cuda.is_available() else device
+    kind = "cpu" if kind == "auto" else kind
+    if kind == "cuda" and torch.cuda.device_count() < devices:
+        raise CaerError(
+            f"--device cuda --devices {devices}: torch {torch.__version__} sees "
+            f"{torch.cuda.device_count()} CUDA devices; use --device cpu, or install torch for CUDA"
+        )
+    if nodes > 1 and not _launched():
+        raise CaerError(
+            f"--nodes {nodes}: nothing starts the other machines; run the command with torchrun or "
+            f"srun on each of them, or set {', '.join(BY_HAND)} there"
+        )
+    strategy: DDPStrategy | str = "auto"
+    if devices * nodes > 1:
+        strategy = DDPStrategy(timeout=LONGEST_WAIT)
+    fabric = Fabric(accelerator=kind, devices=devices, num_nodes=nodes, strategy=strategy)
+    fabric.launch()
+    if fabric.local_rank > 0:  # the first of a machine started the others, or torchrun did
+        _end_with_parent()
+    if kind == "cuda":
+        torch.backends.cudnn.benchmark = True  # input sizes never change
+    return fabric
+
+
+def _launched() -> bool:
+    """Whether a launcher that Fabric knows started this process, or the user did as one.
+
+    Without, Fabric waits for the other machines at an address that they do not know.
+    """
+    from lightning_fabric.plugins.environments.lsf import LSFEnvironment
+    from lightning_fabric.plugins.environments.mpi import MPIEnvironment
+    from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+    launchers = (TorchElasticEnvironment, SLURMEnvironment, LSFEnvironment, MPIEnvironment)
+    return any(launcher.detect() for launcher in launchers) or os.environ.keys() >= set(BY_HAND)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone, instead of waiting for it."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_FOR_PARENT_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def precision_of(
+    wanted: Literal["auto", "fp32", "bf16"], device: torch.device
+) -> Literal["fp32", "bf16"]:
+    """The arithmetic of a run: bf16 on CUDA devices that have it, unless the recipe decides."""
+    if wanted != "auto":
+        return wanted
+    if device.type != "cuda":
+        return "fp32"
+    # older GPUs compute bf16 by detours, slower than fp32
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"

@@ -1,0 +1,252 @@
+"""The training loop (paper, section 5.1), and how it goes on after a stop.
+
+Every random choice of a step comes from (seed, epoch, step, process), so a run that was stopped and
+goes on from its checkpoint computes what it would have computed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from caer_data.benchmark.data.batches import Frames
+from caer_data.benchmark.data.store import Store
+from caer_data.benchmark.data.windows import Indices, Pick, random_windows
+from caer_data.benchmark.recipe import ModelRecipe, Train
+from caer_data.benchmark.training import checkpoint
+from caer_data.benchmark.training.checkpoint import Progress
+from caer_data.benchmark.training.learner import Learner
+from caer_data.benchmark.training.metrics import score
+from caer_data.benchmark.training.predict import predict
+from caer_data.engine.errors import CaerError
+from caer_data.engine.progress import Bar
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+SAVE_EVERY_S: Final = 60.0
+LOOK_EVERY: Final = 20
+"""Steps between looks at the loss on a GPU, where a look waits for the device."""
+
+
+class Trainer:
+    """One run: a model, its data and its folder.
+
+    `fit` writes `checkpoint.safetensors` (at least once a minute) and `weights.safetensors` (the
+    epoch that is best on validation) into the folder and starts from them if they are there.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: ModelRecipe,
+        store: Store,
+        frames: Frames,
+        fabric: Fabric,
+        *,
+        folder: Path,
+        seed: int,
+        identity: str,
+    ) -> None:
+        self.recipe = recipe
+        self.store = store
+        self.frames = frames
+        self.fabric = fabric
+        self.folder = folder
+        self.seed = seed
+        self.identity = identity
+        self.learner = Learner(model, recipe, fabric)
+
+    @property
+    def weights_path(self) -> Path:
+        """Weights of the best epoch so far."""
+        return self.folder / "weights.safetensors"
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where a stopped run goes on."""
+        return self.folder / "checkpoint.safetensors"
+
+    def fit(
+        self, train: Indices, validation: Indices, bar: Bar, log: Callable[[Progress], None]
+    ) -> Progress:
+        """Train for the recipe's epochs, or for those that are left.
+
+        Args:
+            train: positions of the samples to learn from.
+            validation: positions of those that choose the epoch.
+            bar: is advanced by trained samples.
+            log: is called after each epoch.
+
+        Raises:
+            CaerError: the loss is no number any more, or the device has too little memory.
+        """
+        progress = Progress()
+        if self.checkpoint_path.is_file():
+            progress = checkpoint.load_progress(
+                self.checkpoint_path, self.learner.model, self.learner.optimizer, self.identity
+            )
+        bar.advance(progress.trained)
+        while progress.epoch < self.recipe.train.epochs:
+            self._epoch(train, progress, bar)
+            entry = self._validate(validation, progress)
+            if entry["value"] > progress.best:  # a tie keeps the earlier epoch
+                progress.best, progress.best_epoch = entry["value"], progress.epoch
+                self._save_weights(progress.epoch)
+            progress.history.append(entry)
+            progress.epoch, progress.step = progress.epoch + 1, 0
+            progress.loss_sum, progress.seen = 0.0, 0
+            self._save(progress)
+            log(progress)
+        return progress
+
+    def _epoch(self, train: Indices, progress: Progress, bar: Bar) -> None:
+        recipe, fabric = self.recipe, self.fabric
+        pick = random_windows(self.store, train, recipe.input.frames, self.seed, progress.epoch)
+        batches = shared_batches(pick, recipe.train.batch_size, fabric)
+        self.learner.network.train()
+        losses = torch.zeros((), device=fabric.device)
+        started = saved = time.monotonic()
+        todo = batches[progress.step :]
+        look_every = LOOK_EVERY if fabric.device.type == "cuda" else 1
+
+        def settle() -> None:
+            nonlocal started
+            total = self._finite(self._over_processes(float(losses)), progress)
+            progress.loss_sum += total
+            losses.zero_()
+            progress.seconds += time.monotonic() - started
+            started = time.monotonic()
+
+        for batch, picked in zip(self.frames.batches(todo), todo, strict=True):
+            rate = learning_rate(recipe.train, progress.epoch, progress.step, len(batches))
+            seed = step_seed(self.seed, progress.epoch, progress.step, fabric.global_rank)
+            losses += self.learner.learn(batch, rate, seed)
+            progress.numerics = progress.numerics or self.learner.numerics
+            size = len(picked.samples) * fabric.world_size
+            progress.step += 1
+            progress.seen += size
+            progress.trained += size
+            bar.advance(size, f"epoch {progress.epoch + 1} of {recipe.train.epochs}")
+            if progress.step % look_every and progress.step < len(batches):
+                continue
+            settle()
+            if time.monotonic() - saved > SAVE_EVERY_S:
+                self._save(progress)
+                saved = started = time.monotonic()
+
+    def _finite(self, loss: float, progress: Progress) -> float:
+        if not math.isfinite(loss):
+            raise CaerError(
+                f"{self.folder}: the loss became {loss} in epoch {progress.epoch + 1}, step "
+                f"{progress.step}; lower train.learning_rate or set compute.precision: fp32 "
+                "(the last good checkpoint is kept)"
+            )
+        return loss
+
+    def _validate(self, validation: Indices, progress: Progress) -> dict[str, float]:
+        self.learner.share_statistics()
+        found = predict(
+            self.learner.tested,
+            self.recipe,
+            self.store,
+            self.frames,
+            validation,
+            fabric=self.fabric,
+        )
+        labels = self.store.labels[validation]
+        scores = score(labels, found.probabilities, len(self.store.source.classes))
+        chosen = np.clip(found.probabilities[np.arange(len(labels)), labels], 1e-12, None)
+        return {
+            "epoch": progress.epoch + 1,
+            "train_loss": progress.loss_sum / progress.seen,
+            # the last step may have spoiled the weights after a loss that was still a number
+            "validation_loss": self._finite(float(-np.log(chosen).mean()), progress),
+            "war": scores.war,
+            "uar": scores.uar,
+            "macro_f1": scores.macro_f1,
+            "value": float(getattr(scores, self.recipe.train.select)),
+        }
+
+    def _over_processes(self, value: float) -> float:
+        """Sum over all processes, so that all see the same and stop together."""
+        mine = torch.tensor(value, dtype=torch.float64, device=self.fabric.device)
+        total = self.fabric.all_reduce(mine, reduce_op="sum")
+        assert isinstance(total, Tensor)  # noqa: S101 - for the type checker
+        return float(total)
+
+    def _save(self, progress: Progress) -> None:
+        if self.fabric.is_global_zero:
+            checkpoint.save_progress(
+                self.checkpoint_path,
+                self.learner.model,
+                self.learner.optimizer,
+                progress,
+                self.identity,
+            )
+
+    def _save_weights(self, epoch: int) -> None:
+        if self.fabric.is_global_zero:
+            checkpoint.save_weights(
+                self.weights_path,
+                self.learner.model,
+                self.recipe,
+                self.store.source.classes,
+                seed=self.seed,
+                epoch=epoch + 1,
+                trained_on=self.store.source.name,
+                made_up=self.store.source.made_up,
+            )
+
+
+def learning_rate(train: Train, epoch: int, step: int, steps: int) -> float:
+    """Rate of a step: divided every few epochs, after a linear warm-up."""
+    rate = train.scaled_learning_rate * train.lr_gamma ** (epoch // train.lr_step_epochs)
+    warmup_steps = train.warmup_epochs * steps
+    done = epoch * steps + step + 1
+    return rate * min(1.0, done / warmup_steps) if warmup_steps else rate
+
+
+def samples_an_epoch(count: int, batch_size: int, devices: int) -> int:
+    """How many of `count` training samples an epoch shows: what `shared_batches` deals out."""
+    share, size = count // devices, batch_size // devices
+    return (share - (share > size and share % size == 1)) * devices
+
+
+def step_seed(seed: int, epoch: int, step: int, rank: int) -> int:
+    """Seed of a step's augmentation and dropout."""
+    state = np.random.SeedSequence([seed, epoch, step, rank]).generate_state(1, np.uint64)[0]
+    return int(state) & (2**63 - 1)
+
+
+def shared_batches(pick: Pick, batch_size: int, fabric: Fabric) -> list[Pick]:
+    """This process's part of every batch; all processes get equally many of equal size.
+
+    A last batch of one sample a process is left out: batch normalisation needs two.
+    """
+    world, rank = fabric.world_size, fabric.global_rank
+    if batch_size % world:
+        raise CaerError(f"a batch of {batch_size} cannot be shared by {world} devices evenly")
+    if batch_size // world < 2:
+        raise CaerError(f"a batch of {batch_size} leaves one sample to each of {world} devices")
+    even = len(pick.samples) // world * world
+    mine = Pick(pick.samples[rank:even:world], pick.rows[rank:even:world])
+    batches = list(mine.batches(batch_size // world))
+    if len(batches) > 1 and len(batches[-1].samples) == 1:
+        batches.pop()
+    if not batches or len(batches[0].samples) < 2:
+        raise CaerError("fewer than two training samples a device; add clips or use fewer devices")
+    return batches
+
+
+def identity_of(recipe: ModelRecipe, data: str, seed: int) -> str:
+    """What must be equal for a checkpoint to be of the same run."""
+    return json.dumps([recipe.model_dump(mode="json"), data, seed], sort_keys=True)

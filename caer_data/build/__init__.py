@@ -1,1 +1,0 @@
-"""`caer-data build`: videos, shots, faces, people, filter, clips; one stage a file."""

@@ -1,0 +1,93 @@
+"""The command line: one file per verb, with nothing but its options and wording.
+
+Commands are imported only when they run or show their own help, so that `caer-data --help`
+answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from caer_data import __version__
+from caer_data.engine.errors import CaerError
+
+# verb: (module with a click command named `command`, one line of help)
+_VERBS = {
+    "build": ("caer_data.cli.build", "From a folder of raw shows to clips ready to be rated."),
+    "inspect": ("caer_data.cli.inspect", "Show the funnel, the reasons for drops, the time."),
+    "demo": ("caer_data.cli.demo", "Make small shows of free pictures and build them."),
+    "annotate": ("caer_data.cli.annotate", "Have the clips rated in Label Studio."),
+    "export": ("caer_data.cli.export", "Turn labelled clips into a released dataset."),
+    "verify": ("caer_data.cli.verify", "Check a release against its manifest."),
+    "rebuild": ("caer_data.cli.rebuild", "Cut the clips of a release without media again."),
+    "benchmark": ("caer_data.cli.benchmark", "Train and test CAER-Net and its baselines."),
+    "doctor": ("caer_data.cli.doctor", "Say what is installed, what is missing and how to get it."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _VERBS:
+            return None
+        command = importlib.import_module(_VERBS[cmd_name][0]).command
+        assert isinstance(command, click.Command)  # noqa: S101 - for the type checker
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib  # of use for mistakes alone
+
+            near = difflib.get_close_matches(args[0], _VERBS, n=1)
+            if not near:
+                raise
+            raise click.UsageError(f"{error.message} Did you mean '{near[0]}'?", ctx) from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, help_line) for verb, (_, help_line) in _VERBS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="caer-data")
+def cli() -> None:
+    """From raw television shows to a context-aware emotion dataset, and its benchmark.
+
+    Without a folder, commands work on dataset/ (and export writes release/) in the current folder.
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; a user's mistake is one sentence and a non-zero exit code."""
+    try:
+        result: Any = cli.main(args=arguments, prog_name="caer-data", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\nStopped. Run the same command again to go on.", err=True)
+        sys.exit(130)
+    except CaerError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        from caer_data.engine.files import explain_os_error
+
+        click.echo(f"Error: {explain_os_error(error, Path(error.filename or '.'))}", err=True)
+        sys.exit(CaerError.exit_code)
+    sys.exit(result if isinstance(result, int) else 0)

@@ -1,0 +1,224 @@
+"""`caer-data annotate`: serve, push, status, pull, import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from caer_data.engine.progress import Reporter, options
+
+if TYPE_CHECKING:
+    from caer_data.annotate.push import Pushed
+    from caer_data.engine.dataset import Dataset
+    from caer_data.labels.agreement import Agreement
+
+_dataset = click.option(
+    "-d",
+    "--dataset",
+    "folder",
+    type=click.Path(path_type=Path),
+    default=Path("dataset"),
+    show_default=True,
+    help="Dataset folder.",
+)
+_url = click.option(
+    "--url",
+    help="A Label Studio that others run; its token comes from CAER_LABEL_STUDIO_TOKEN or a "
+    "prompt. Default: the one of 'annotate serve'.",
+)
+_file = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.group()
+def command() -> None:
+    """Have the clips rated by three blind raters each, in Label Studio."""
+
+
+@command.command()
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; 0.0.0.0 for raters on other machines.",
+)
+@options
+def serve(port: int, host: str, reporter: Reporter) -> None:
+    """Run Label Studio on this machine until Ctrl-C.
+
+    The first time it is installed (in an environment of its own) and its database is set up. One
+    server serves all your datasets.
+    """
+    from caer_data.annotate.studio import server
+    from caer_data.annotate.studio.folders import server_folder
+
+    server.serve(server_folder(), host, port, reporter)
+
+
+@command.command()
+@_dataset
+@click.option("--raters", type=_file, help="E-mail addresses, one a line; needed the first time.")
+@click.option(
+    "--replace",
+    nargs=2,
+    metavar="OLD NEW",
+    help="Give the unanswered clips of a rater who leaves to another.",
+)
+@click.option(
+    "--again",
+    type=_file,
+    help="CSV with a column clip_id: have these clips rated anew by raters who have not seen them.",
+)
+@click.option("--page", type=_file, help="Labelling page (XML) to use in place of the shipped one.")
+@_url
+@options
+def push(
+    *,
+    folder: Path,
+    raters: Path | None,
+    replace: tuple[str, str] | None,
+    again: Path | None,
+    page: Path | None,
+    url: str | None,
+    reporter: Reporter,
+) -> None:
+    """Deal the clips to the raters and put them on the server.
+
+    Running it again adds what is new and changes nothing else.
+    """
+    from caer_data.annotate import push as pushing
+    from caer_data.annotate.deal import assignments as deal
+    from caer_data.annotate.studio import accounts
+    from caer_data.annotate.studio.client import connect
+    from caer_data.engine.dataset import Dataset
+
+    dataset = Dataset(folder)
+    people = deal.read_raters(raters, dataset.recipe.annotate.raters_per_clip) if raters else None
+    dataset.require()
+    server = connect(url)
+    done = pushing.push(
+        dataset, server, reporter, raters=people, replace=replace, again=again, page_file=page
+    )
+    for clip, why in list(done.refused.items())[:20]:
+        reporter.warn(f"not shown: {clip}: {why}")
+    if len(done.refused) > 20:
+        reporter.warn(f"not shown: {len(done.refused) - 20} more clips")
+    reporter.say(
+        f"{done.clips} clips are dealt to {len(done.addresses)} raters; "
+        f"{done.added} tasks added, {done.removed} removed."
+    )
+    if again is not None:
+        reporter.say(_dealt_again(again, done))
+    if not server.guarded:
+        reporter.warn(
+            "This server runs without caer-data's guard: every rater can open the other raters' "
+            "projects and answers, so blindness rests on their discipline. 'caer-data annotate "
+            "serve' runs a guarded one."
+        )
+    passwords = accounts.password_path(server)
+    if done.new_accounts or passwords.is_file():
+        reporter.say(f"First passwords, to hand out: {passwords} (only you can read it).")
+    width = max(map(len, done.addresses), default=0)
+    for rater, address in done.addresses.items():
+        reporter.say(f"  {rater:<{width}}  {address}")
+    reporter.result(
+        {
+            "clips": done.clips,
+            "added": done.added,
+            "removed": done.removed,
+            "refused": done.refused,
+            "again": done.again,
+            "again_before": done.again_before,
+            "addresses": done.addresses,
+            "guarded": server.guarded,
+            "passwords": str(passwords),
+        }
+    )
+
+
+def _dealt_again(listed: Path, done: Pushed) -> str:
+    """What became of the clips of `--again`."""
+    if not done.again + done.again_before:
+        return f"{listed}: lists no clip; none is dealt anew."
+    sentences = []
+    if done.again:
+        one = done.again == 1
+        sentences.append(
+            f"{done.again} clip{' is' if one else 's are'} dealt anew: from the next pull on, "
+            f"{'its label is' if one else 'their labels are'} open until rated again."
+        )
+    if done.again_before:
+        one = done.again_before == 1
+        sentences.append(
+            f"{done.again_before} clip{' was' if one else 's were'} left out, dealt again already."
+        )
+    return " ".join(sentences)
+
+
+@command.command()
+@_dataset
+@_url
+@options
+def status(folder: Path, url: str | None, reporter: Reporter) -> None:
+    """Show who has done how much, pace, time left, agreement so far."""
+    from caer_data.annotate import status as progress
+    from caer_data.annotate.studio.client import connect
+    from caer_data.engine.dataset import Dataset
+
+    dataset = Dataset(folder)
+    dataset.require()
+    found = progress.status(dataset, connect(url), reporter)
+    reporter.result(found.as_dict())
+    if reporter.mode != "json":
+        click.echo(found.text())
+
+
+@command.command()
+@_dataset
+@_url
+@options
+def pull(folder: Path, url: str | None, reporter: Reporter) -> None:
+    """Fetch the answers, decide the labels, measure agreement."""
+    from caer_data.annotate import pull as pulling
+    from caer_data.annotate.studio.client import connect
+    from caer_data.engine.dataset import Dataset
+
+    dataset = Dataset(folder)
+    dataset.require()
+    found = pulling.pull(dataset, connect(url), reporter)
+    _show(dataset, found.summary(), found.agreement, reporter)
+
+
+@command.command("import")
+@_dataset
+@click.argument("ratings", type=_file)
+@options
+def import_(folder: Path, ratings: Path, reporter: Reporter) -> None:
+    """Take ratings from a CSV: clip_id, rater, emotion, confidence."""
+    from caer_data.annotate.pull import Pulled, agreement_of
+    from caer_data.engine.dataset import Dataset
+    from caer_data.labels import csv_import
+    from caer_data.labels import decide as labels
+
+    dataset = Dataset(folder)
+    dataset.require()
+    with dataset.lock():
+        fresh = csv_import.read(ratings, dataset)
+        everything, decided = labels.update(dataset, fresh, snapshot=False)
+        found = Pulled(everything, decided, agreement_of(dataset, everything, decided))
+    _show(dataset, found.summary(), found.agreement, reporter)
+
+
+def _show(dataset: Dataset, summary: str, agreement: Agreement, reporter: Reporter) -> None:
+    """Print the outcome and bring the dataset's report up to date."""
+    from caer_data.labels.agreement_text import agreement_text
+    from caer_data.report.dataset import write_report
+
+    reporter.say(summary)
+    if reporter.mode == "bars":
+        click.echo(agreement_text(agreement))
+    write_report(dataset)
+    reporter.say(f"The report is in {dataset.report_path}.")
+    reporter.result({"alpha": agreement.alpha, "report": str(dataset.report_path)})

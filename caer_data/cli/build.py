@@ -1,0 +1,70 @@
+"""`caer-data build`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from caer_data.engine.progress import Reporter, options
+
+
+@click.command("build")
+@click.option(
+    "--shows",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder of shows: SHOW/any/depth/EPISODE.mp4, or videos straight in it.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("dataset"),
+    show_default=True,
+    help="Dataset folder; made, or gone on with.",
+)
+@click.option(
+    "--recipe",
+    help="A shipped recipe (caer, caer-insightface, quick) or a YAML file. "
+    "Default: the dataset's own, else caer.",
+)
+@click.option(
+    "--workers", type=click.IntRange(1, 256), help="Processes. Default: one for each core."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    help="Take only the first so many videos; the dataset then holds these alone.",
+)
+@click.option(
+    "--pyannote",
+    type=click.Path(path_type=Path),
+    help="Folder of pyannote.video's results (SHOW/EPISODE.shots.json, .track.txt) to take in "
+    "place of finding shots and faces.",
+)
+@options
+def command(
+    shows: Path,
+    output: Path,
+    recipe: str | None,
+    workers: int | None,
+    limit: int | None,
+    pyannote: Path | None,
+    reporter: Reporter,
+) -> None:
+    """From a folder of raw shows to clips ready to be rated.
+
+    Running the same command again does only what is missing.
+    """
+    from caer_data.engine.pool import warm_up
+
+    warm_up()
+    from caer_data.api import build
+
+    outcome = build(
+        shows, output, recipe, workers=workers, limit=limit, pyannote=pyannote, reporter=reporter
+    )
+    reporter.say(outcome.summary())
+    reporter.result(outcome.as_dict())
+    outcome.raise_if_failed()

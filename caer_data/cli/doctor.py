@@ -1,0 +1,46 @@
+"""`caer-data doctor`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Final
+
+import click
+
+from caer_data.report.installation import Finding, Status, examine
+
+_NAME_WIDTH: Final = 41  # of the longest model file
+
+
+@click.command(name="doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+def command(as_json: bool) -> int:
+    """Say what is installed, what is missing and how to get it.
+
+    Exits with 0 when everything that the default build needs is there, else with 1.
+    """
+    findings = []
+    for finding in examine():
+        findings.append(finding)
+        if not as_json:
+            _print(finding)
+    healthy = all(finding.status != "missing" for finding in findings)
+    if as_json:
+        rows = [asdict(finding) for finding in findings]
+        click.echo(json.dumps({"ok": healthy, "findings": rows}, indent=2, ensure_ascii=False))
+    else:
+        click.echo(
+            "\nEverything that the default build needs is there."
+            if healthy
+            else "\nThe default build lacks what is marked 'missing'; run the commands after '>'."
+        )
+    return 0 if healthy else 1
+
+
+def _print(finding: Finding) -> None:
+    colours: dict[Status, str] = {"ok": "green", "missing": "red", "warning": "yellow"}
+    status = click.style(f"{finding.status:<8}", fg=colours.get(finding.status))
+    click.echo(f"{status}  {finding.name:<{_NAME_WIDTH}}  {finding.found}")
+    if finding.fix:
+        click.echo(f"{'':8}  {'':{_NAME_WIDTH}}  > {finding.fix}")

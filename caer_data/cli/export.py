@@ -1,0 +1,174 @@
+"""`caer-data export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from caer_data.engine import progress
+from caer_data.engine.progress import Reporter
+from caer_data.export.layouts import WORDS
+
+if TYPE_CHECKING:
+    from caer_data.export.plan import Options
+    from caer_data.export.release import Release
+
+_RECIPE = "recipe"
+
+
+@click.command()
+@click.argument("dataset", type=click.Path(path_type=Path), default="dataset")
+@click.option(
+    "--split",
+    is_flag=False,
+    flag_value=_RECIPE,
+    default=_RECIPE,
+    metavar="[70/10/20]",
+    help="Shares of train, validation and test; without a value (or option) the recipe's.",
+)
+@click.option(
+    "--by",
+    type=click.Choice(["clip", "video", "show", "person"]),
+    help="What never straddles two splits; the recipe's if not given.",
+)
+@click.option(
+    "--layout",
+    "layouts",
+    multiple=True,
+    type=click.Choice(WORDS),
+    help="Layout of the files; may be given more than once.",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), default="release", show_default=True
+)
+@click.option("--no-media", is_flag=True, help="Leave footage out: what may be shared.")
+@click.option("--rights", metavar="TEXT", help="Your right to share it, for cards and licence.")
+@click.option("--frames-per-clip", type=click.IntRange(1, 1000), help="CAER-S: at most so many.")
+@click.option("--container", type=click.Choice(["mp4", "avi"]), help="CAER: container of clips.")
+@click.option("--seed", type=click.IntRange(0), help="Draw with another seed.")
+@click.option("--resplit", is_flag=True, help="Forget the split that was drawn before.")
+@click.option("--strict", is_flag=True, help="A finding of the audit is a failure.")
+@click.option("--overwrite", is_flag=True, help="Replace an older release.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes; as many as cores if not given.")
+@progress.options
+def command(
+    *,
+    dataset: Path,
+    output: Path,
+    layouts: tuple[str, ...],
+    split: str,
+    by: str | None,
+    seed: int | None,
+    jobs: int | None,
+    frames_per_clip: int | None,
+    container: str | None,
+    no_media: bool,
+    reporter: Reporter,
+    **flags: Any,
+) -> None:
+    """Turn the labelled clips of DATASET into a release that others can load.
+
+    Layouts: caer (clips by class), caer-s (frames and box lists), huggingface, webdataset, and
+    caer-s-2019 (the leaking draw of the first release, to repeat published figures).
+    """
+    from caer_data.engine.dataset import Dataset
+    from caer_data.export import parallel
+    from caer_data.export.plan import Options
+    from caer_data.export.release import export
+
+    dataset, split = _folder_after_split(dataset, split)
+    data = Dataset(dataset)
+    recipe = data.recipe
+    changes: dict[str, Any] = {
+        "split": None if split == _RECIPE else _shares(split),
+        "by": by,
+        "layouts": layouts or None,
+        "frames_per_clip": frames_per_clip,
+        "container": container,
+    }
+    settings = recipe.export.model_copy(update={k: v for k, v in changes.items() if v is not None})
+    for option, value, of in (
+        ("--container", container, ("caer",)),
+        ("--frames-per-clip", frames_per_clip, ("caer-s", "caer-s-2019")),
+    ):
+        if value is not None and not set(of) & set(settings.layouts):
+            raise click.UsageError(f"{option} is of layout {of[0]}: add --layout {of[0]}")
+    options = Options(
+        settings=settings,
+        seed=recipe.seed if seed is None else seed,
+        media=not no_media,
+        jobs=jobs or parallel.cores(),
+        **flags,
+    )
+    _say(export(data, output, options, reporter), options, reporter)
+
+
+def _folder_after_split(dataset: Path, split: str) -> tuple[Path, str]:
+    """`--split FOLDER` means a bare `--split` and a folder."""
+    if split != _RECIPE and dataset == Path("dataset") and Path(split).is_dir():
+        return Path(split), _RECIPE
+    return dataset, split
+
+
+def _shares(text: str) -> tuple[float, float, float]:
+    from caer_data.export.splits import parse_shares
+
+    return parse_shares(text)
+
+
+def _say(release: Release, options: Options, reporter: Reporter) -> None:
+    from caer_data.export.layouts.caer_s_2019 import NAME as LEAKY
+
+    reporter.say(f"Split {options.scheme}:")
+    for row in release.plan.reached.to_dict("records"):
+        if row["asked"]:
+            reporter.say(
+                f"  {row['split']:<11}{row['reached']:6.1%} of {row['asked']:.0%} asked, "
+                f"{row['clips']:,} clip{'s' * (row['clips'] != 1)} in "
+                f"{row['groups']:,} group{'s' * (row['groups'] != 1)}"
+            )
+    for part, lines in release.verdicts.items():
+        reporter.say(f"Audit of {'the split' if part == 'release' else part}:")
+        for line in lines:
+            reporter.say(f"  {line}")
+    if LEAKY in options.settings.layouts:
+        reporter.warn(
+            f"Warning: {LEAKY} leaks: frames of one clip are in train and in test. Use it only to "
+            "repeat published figures."
+        )
+    if release.plan.clips["made_up"].any():
+        reporter.warn(
+            "Warning: the ratings are made up, for a demonstration; the cards say so. Do not train "
+            "or publish with them."
+        )
+    if not release.new:
+        reporter.say(f"{release.folder} holds this very release already; nothing was changed.")
+    reporter.say(_last_sentence(release, options))
+    reporter.result(
+        {
+            "release": str(release.folder),
+            "new": release.new,
+            "files": len(release.manifest),
+            "clips": len(release.plan.clips),
+            "media": options.media,
+            "split": release.plan.reached.to_dict("records"),
+            "findings": [str(line) for line in release.findings],
+        }
+    )
+
+
+def _last_sentence(release: Release, options: Options) -> str:
+    where = release.folder
+    if not options.media:
+        return (
+            f"{where} holds annotations, timestamps, hashes and the recipe, no footage: you may "
+            "share it, and who has the shows can cut the clips with 'caer-data rebuild'."
+        )
+    if options.rights:
+        return f"{where} holds footage, shared under the rights you stated: {options.rights}"
+    return (
+        f"{where} holds footage for your own use: its cards say that rights are not stated and it "
+        "must not be passed on. Use --no-media for a release to share, or --rights to state yours."
+    )

@@ -1,0 +1,32 @@
+"""`caer-data verify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from caer_data.engine import progress
+from caer_data.engine.progress import Reporter
+
+_SHOWN = 20
+
+
+@click.command()
+@click.argument("release", type=click.Path(path_type=Path), default="release")
+@progress.options
+def command(release: Path, reporter: Reporter) -> None:
+    """Check every file of RELEASE against its manifest and its list of hashes."""
+    from caer_data.export.verify import DamagedError, verify
+
+    files, problems = verify(release, reporter)
+    if problems:
+        reporter.result({"release": str(release), "files": files, "problems": problems})
+        shown = "\n  ".join(problems[:_SHOWN])
+        more = f"\n  and {len(problems) - _SHOWN:,} more" if len(problems) > _SHOWN else ""
+        raise DamagedError(
+            f"{release}: {len(problems):,} problem{'s' * (len(problems) != 1)} in {files:,} files; "
+            f"fetch or export the release again:\n  {shown}{more}"
+        )
+    reporter.say(f"{release}: all {files:,} files are as the manifest says.")
+    reporter.result({"release": str(release), "files": files, "problems": []})

@@ -1,0 +1,1 @@
+"""What `build` runs: videos to clips, stage by stage."""

@@ -1,0 +1,262 @@
+"""What one worker process does with one video: shots and samples in one decode, then faces."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from caer_data.curate import pyannote_import
+from caer_data.curate.pyannote_files import Imported
+from caer_data.engine import recipe as recipes
+from caer_data.engine import tables
+from caer_data.engine.errors import CaerError
+from caer_data.engine.heap import Heap
+from caer_data.engine.pieces import Pieces, key_of, read_json, write_json
+from caer_data.engine.pool import Progress
+from caer_data.faces import find as faces
+from caer_data.faces import search as looking
+from caer_data.faces.samples import LONGEST_SIDE, Samples, SampleWriter
+from caer_data.media.decode import THREADS, Damage, frames
+from caer_data.media.probe import VideoInfo
+from caer_data.shots.detect import ShotDetector
+
+SHOTS_VERSION = 5
+FACES_VERSION = 3
+
+_PROGRESS_EVERY = 100  # frames
+_RATE_TOLERANCE = Fraction(1, 500)  # half a frame in a clip of ten seconds
+
+
+@dataclass(frozen=True)
+class Job:
+    """One video to analyse."""
+
+    path: Path
+    video_id: str
+    sha256: str
+    info: VideoInfo
+    recipe: recipes.Recipe
+    work: Path
+    threads: int
+    imported: Imported
+    weights: tuple[str, ...] = ()
+    """SHA-256 of the face models that the user brought."""
+
+    @property
+    def shots_key(self) -> str:
+        """Key of the shots piece: content, name and the recipe's section."""
+        content = (self.sha256, self.video_id, self.imported.shots_sha256)
+        return key_of("shots", SHOTS_VERSION, self.recipe.shots, *content)
+
+    @property
+    def samples_key(self) -> str:
+        """Key of the spooled samples."""
+        rate = self.recipe.faces.samples_per_second
+        return key_of("samples", SHOTS_VERSION, None, self.sha256, self.video_id, rate)
+
+    @property
+    def faces_key(self) -> str:
+        """Key of the faces piece."""
+        shortest = self.recipe.clips.min_frames
+        inputs = (self.shots_key, shortest, self.imported.tracks_sha256, *self.weights)
+        # what the files hold counts, not where they lie
+        settings = self.recipe.faces.model_copy(update={"weights": None, "weights_sha256": ()})
+        return key_of("faces", FACES_VERSION, settings, *inputs)
+
+    @property
+    def shots_folder(self) -> Path:
+        """`shots.parquet`, `pts.npy`, `video.json`, `seconds.json`."""
+        return Pieces(self.work).path("shots", self.video_id, self.shots_key)
+
+    @property
+    def faces_folder(self) -> Path:
+        """What `faces.find` writes, `models.json` and `seconds.json`."""
+        return Pieces(self.work).path("faces", self.video_id, self.faces_key)
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.shots_folder.is_dir() and self.faces_folder.is_dir()
+
+
+def analyse(job: Job, progress: Progress) -> None:
+    """Make the pieces of a video that are missing: shots, then faces.
+
+    Raises:
+        CaerError: the video cannot be decoded, or the face models are missing.
+    """
+    import cv2
+
+    cv2.setNumThreads(1)
+    pieces = Pieces(job.work)
+    samples = pieces.path("samples", job.video_id, job.samples_key)
+    if job.done:
+        return
+    if not job.shots_folder.is_dir() or not samples.is_dir():
+        _decode(job, progress)
+    pieces.make(
+        "faces", job.video_id, job.faces_key, lambda folder: _find_faces(job, folder, progress)
+    )
+    shutil.rmtree(samples, ignore_errors=True)
+
+
+def timestamps(job: Job) -> npt.NDArray[np.int64]:
+    """Timestamp of every frame of an analysed video, in its time base."""
+    pts: npt.NDArray[np.int64] = np.load(job.shots_folder / "pts.npy", allow_pickle=False)
+    return pts
+
+
+class _Pass:
+    """One decode of every frame: finds the shots, spools the samples, notes the timestamps."""
+
+    def __init__(self, job: Job, progress: Progress) -> None:
+        self._job = job
+        self._progress = progress
+        self._pts: list[int] = []
+        self._end_pts = 0
+        self._rows: list[dict[str, Any]] = []
+        self._damage = Damage()
+        self._seconds = 0.0
+
+    def spool_samples(self, folder: Path) -> None:
+        """Decode, and write the samples' piece on the way."""
+        started = time.perf_counter()
+        if self._decode(folder, THREADS, self._progress).hurt:
+            # How a decoder repairs damage depends on how its threads happen to run.
+            self._decode(folder, 1, lambda stage, _: self._progress(stage, 0.0))
+        self._seconds = time.perf_counter() - started
+
+    def _decode(self, folder: Path, threads: int, progress: Progress) -> Damage:
+        job, self._pts = self._job, []
+        pts = self._pts
+        writer = SampleWriter(folder, job.recipe.faces.samples_per_second)
+        imported = job.imported.shots
+        detector = ShotDetector(job.recipe.shots, job.info) if imported is None else None
+        reader = frames(job.path, job.info, threads, for_analysis=True)
+        for frame in reader:
+            pts.append(frame.pts)
+            self._end_pts = frame.pts + frame.duration
+            if detector:
+                detector.push(frame)
+            if writer.due((frame.pts - pts[0]) * job.info.time_base):
+                writer.add(frame.index, frame.picture(LONGEST_SIDE))
+            if frame.index % _PROGRESS_EVERY == _PROGRESS_EVERY - 1:
+                passed = (frame.pts - pts[-_PROGRESS_EVERY]) * job.info.time_base
+                progress("shots", float(passed))
+        writer.close()
+        if not pts:
+            raise CaerError("no frame can be decoded")
+        self._damage = reader.damage
+        if detector:
+            self._rows = detector.finish()
+        elif imported:
+            starts = pyannote_import.read_shots(imported)
+            self._rows = pyannote_import.shot_rows(starts, pts, self._end_pts, job.info.time_base)
+        return reader.damage
+
+    def write_shots(self, folder: Path) -> None:
+        """Write the shots' piece."""
+        video_id = self._job.video_id
+        shots = [
+            {"shot_id": f"{video_id}.s{number:04d}", "video_id": video_id, **row}
+            for number, row in enumerate(self._rows, 1)
+        ]
+        tables.write(tables.SHOTS, tables.frame(tables.SHOTS, shots), folder / "shots.parquet")
+        np.save(folder / "pts.npy", np.array(self._pts, np.int64))
+        values = _measured(self._pts, self._end_pts, self._job.info)
+        values |= {"damage": str(self._damage), "restarted": self._damage.restarts > 0}
+        write_json(folder / "video.json", values)
+        write_json(folder / "seconds.json", {"shots": self._seconds})
+
+
+def _decode(job: Job, progress: Progress) -> None:
+    """Make the pieces that need every frame: samples, and shots unless they are there."""
+    pieces = Pieces(job.work)
+    once = _Pass(job, progress)
+    shutil.rmtree(pieces.path("samples", job.video_id, job.samples_key), ignore_errors=True)
+    pieces.make("samples", job.video_id, job.samples_key, once.spool_samples)
+    pieces.make("shots", job.video_id, job.shots_key, once.write_shots)
+
+
+def _measured(pts: list[int], end_pts: int, info: VideoInfo) -> dict[str, Any]:
+    """What only decoding tells: number of frames, true rate, length."""
+    steps = np.diff(np.array(pts, np.float64))
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    # Containers with coarse clocks (1 ms in Matroska) jitter by a tick; that is a constant rate.
+    variable = bool((np.abs(steps - usual) > max(1.5, 0.05 * usual)).any())
+    length = (end_pts - pts[0]) * info.time_base
+    fps = info.fps
+    # without the last frame, whose length is often wrong
+    lasted = (pts[-1] - pts[0]) * info.time_base
+    measured = Fraction(len(pts) - 1) / lasted if lasted > 0 else fps
+    if abs(measured / fps - 1) > _RATE_TOLERANCE:
+        fps = max(Fraction(1, 1001), measured.limit_denominator(1001))
+    return {
+        "frames": len(pts),
+        "first_pts": pts[0],
+        "duration_s": float(length),
+        "fps": str(fps),
+        "variable_rate": variable,
+    }
+
+
+def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
+    from caer_data.faces.models.choose import create_detector, create_embedder
+
+    started = time.perf_counter()
+    settings = job.recipe.faces
+    pts = timestamps(job)
+    seconds = (pts - pts[0]).astype(np.float64) * float(job.info.time_base)
+    samples = Pieces(job.work).path("samples", job.video_id, job.samples_key)
+    detector = create_detector(settings, job.threads)
+    embedder = create_embedder(settings, job.threads)
+    heap = Heap()
+
+    def on_read() -> None:
+        progress("faces", 0.0)
+        heap.tidy()
+
+    faces.find(
+        shots=tables.read(tables.SHOTS, job.shots_folder / "shots.parquet"),
+        frames=looking.Frames(
+            samples=Samples(samples, on_read),
+            times=seconds,
+            width=job.info.width,
+            height=job.info.height,
+        ),
+        models=looking.Models.of(detector, embedder, settings),
+        settings=settings,
+        min_frames=job.recipe.clips.min_frames,
+        tracks=job.imported.read_tracks(seconds, job.info),
+        folder=folder,
+        on_shot=lambda length_s: progress("faces", length_s),
+    )
+    write_json(folder / "seconds.json", {"faces": time.perf_counter() - started})
+    write_json(
+        folder / "models.json",
+        {
+            "detector": detector.name,
+            "embedder": embedder.name,
+            "threshold": embedder.threshold,
+            "warnings": sorted({*detector.warnings, *embedder.warnings}),
+        },
+    )
+
+
+def measured(job: Job) -> dict[str, Any]:
+    """What the decode pass found out about the video."""
+    values: dict[str, Any] = read_json(job.shots_folder / "video.json")
+    return values
+
+
+def shots_of(job: Job) -> pd.DataFrame:
+    """The video's rows of `shots`."""
+    return tables.read(tables.SHOTS, job.shots_folder / "shots.parquet")

@@ -1,0 +1,166 @@
+"""Cut the kept clips, and remember of each what it was cut from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from caer_data.engine import recipe as recipes
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import sha256_of, slug
+from caer_data.engine.pieces import key_of, read_json, write_json
+from caer_data.engine.pool import Progress
+from caer_data.media.clip_command import Source, Span
+from caer_data.media.cut import cut_clips
+
+CLIPS_VERSION = 4
+
+_WINDOW_S = 12
+_LONGEST_GAP_S = 1
+_CLIPS_A_TASK = 4
+_MOST_TOGETHER = 6  # each has an encoder of its own, which needs memory
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One clip to cut."""
+
+    clip_id: str
+    show: str
+    source: Source
+    span: Span
+    sha256: str
+    """Hash of the video."""
+
+    @property
+    def path(self) -> str:
+        """Where the clip lies, relative to the dataset."""
+        return f"clips/{slug(self.show)}/{self.clip_id}.mp4"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Neighbouring clips of one video, which are cut in one decode."""
+
+    clips: tuple[Clip, ...]
+
+    @property
+    def name(self) -> str:
+        """Identifier of the first clip."""
+        return self.clips[0].clip_id
+
+    def record(self, work: Path, settings: recipes.Clips) -> Path:
+        """File that says what is finished; its key is all that the bytes of the clips follow from.
+
+        That is the video's content, the frames, and how they are encoded. The other clips of the
+        group count: FFmpeg fills in noise when it decodes AAC, and goes on with it from clip to
+        clip.
+        """
+        encoding = settings.model_copy(update={"min_frames": 1, "max_seconds": 1.0})
+        spans = [(asdict(clip.span), clip.path) for clip in self.clips]
+        key = key_of("clips", CLIPS_VERSION, encoding, self.clips[0].sha256, spans)
+        return work / "clips" / f"{self.name}.{key}.json"
+
+
+def grouped(clips: Iterable[Clip]) -> list[Group]:
+    """Put neighbouring clips together, in the order given, which is that of their videos.
+
+    Opening a video and going to a frame costs as much as decoding some twenty frames of it. Borders
+    lie at fixed times, so that a clip more or less changes one group only.
+    """
+    groups: list[list[Clip]] = []
+    for clip in clips:
+        if not groups or not _together(groups[-1], clip):
+            groups.append([])
+        groups[-1].append(clip)
+    return [Group(tuple(group)) for group in groups]
+
+
+def chunks(groups: list[Group]) -> list[list[Group]]:
+    """Some four clips together: enough to be worth a process, few enough to share out.
+
+    The longest come first, so that at the end no process waits for another.
+    """
+    together: list[list[Group]] = []
+    for group in groups:
+        if not together or sum(len(g.clips) for g in together[-1]) >= _CLIPS_A_TASK:
+            together.append([])
+        together[-1].append(group)
+    return sorted(together, key=lambda chunk: -sum(c.span.frames for g in chunk for c in g.clips))
+
+
+def _together(group: list[Clip], clip: Clip) -> bool:
+    before, source = group[-1], clip.source
+    gap = (clip.span.start_pts - before.span.end_pts) * source.info.time_base
+    return (
+        len(group) < _MOST_TOGETHER
+        and before.source == source
+        and 0 <= gap <= _LONGEST_GAP_S
+        and _window(group[0]) == _window(clip)
+    )
+
+
+def _window(clip: Clip) -> int:
+    start = (clip.span.start_pts - clip.source.first_pts) * clip.source.info.time_base
+    return int(start // _WINDOW_S)
+
+
+def records(
+    dataset: Path, work: Path, group: Group, settings: recipes.Clips
+) -> dict[str, dict[str, Any]]:
+    """What is known of the finished clips of a group, by `clip_id`."""
+    record = group.record(work, settings)
+    if not record.is_file():
+        return {}
+    known = read_json(record)
+    return {
+        clip.clip_id: known[clip.clip_id]
+        for clip in group.clips
+        if clip.clip_id in known and _size(dataset / clip.path) == known[clip.clip_id]["bytes"]
+    }
+
+
+def finished(dataset: Path, work: Path, group: Group, settings: recipes.Clips) -> bool:
+    """Whether every clip of a group is there."""
+    return len(records(dataset, work, group, settings)) == len(group.clips)
+
+
+def cut(
+    dataset: Path, work: Path, groups: list[Group], settings: recipes.Clips, progress: Progress
+) -> dict[str, str]:
+    """Cut groups one after the other; returns the reasons of clips that could not be cut."""
+    problems = {}
+    for group in groups:
+        started = time.perf_counter()
+        targets = {dataset / clip.path: clip for clip in group.clips}
+        spans = {target: clip.span for target, clip in targets.items()}
+        results = cut_clips(
+            group.clips[0].source, spans, settings, on_try=lambda: progress("clips", 0)
+        )
+        seconds = time.perf_counter() - started
+        known = {}
+        for target, clip in targets.items():
+            media = results[target]
+            if isinstance(media, CaerError):
+                problems[clip.clip_id] = str(media)
+                continue
+            known[clip.clip_id] = {
+                "width": media.width,
+                "height": media.height,
+                "fps": str(media.fps),
+                "frames": media.frames,
+                "has_audio": media.has_audio,
+                "bytes": target.stat().st_size,
+                "sha256": sha256_of(target),
+                "seconds": seconds / len(group.clips),
+            }
+        write_json(group.record(work, settings), known)
+        progress("clips", len(group.clips))
+    return problems
+
+
+def _size(file: Path) -> int | None:
+    return file.stat().st_size if file.is_file() else None

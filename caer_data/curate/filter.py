@@ -1,0 +1,191 @@
+"""Decide which shots become clips: the paper's removal of shots without a face, of groups and of
+ambiguous ones (section 4.1), each with its reason and scores.
+
+Long shots are first divided into parts; every part is judged for itself. No decision here needs
+the video: thresholds can change without looking at it again.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from caer_data.engine import recipe as recipes
+from caer_data.engine import tables
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Frame times of a video: its average rate and the timestamp of every frame."""
+
+    fps: Fraction
+    time_base: Fraction
+    pts: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Presence:
+    """How one person appears in a part."""
+
+    person_id: str
+    track_id: str
+    coverage: float
+    face_height: float
+    sharpness: float
+    brightness: float
+
+    @property
+    def weight(self) -> float:
+        """Share of the time times share of the picture: who is looked at."""
+        return self.coverage * self.face_height**2
+
+
+def choose(
+    video: pd.Series,
+    shots: pd.DataFrame,
+    tracks: pd.DataFrame,
+    timing: Timing,
+    settings: recipes.Filter,
+    clips: recipes.Clips,
+) -> pd.DataFrame:
+    """Judge every shot of one video; returns its rows of `clips`, not yet cut.
+
+    Args:
+        video: its row of `videos`.
+        shots: its rows of `shots`.
+        tracks: its rows of `tracks`, with `person_id`.
+        timing: its frame times.
+        settings: thresholds.
+        clips: shortest and longest clip.
+    """
+    by_shot = dict(tuple(tracks.groupby("shot_id", sort=False)))
+    rows: list[dict[str, Any]] = []
+    for shot in shots.to_dict("records"):
+        seen = by_shot.get(shot["shot_id"], tracks.iloc[:0])
+        for number, (start, end) in enumerate(_parts(shot, timing.fps, clips.max_seconds), 1):
+            rows.append(
+                {
+                    "clip_id": f"{shot['shot_id']}.c{number}",
+                    "shot_id": shot["shot_id"],
+                    "video_id": shot["video_id"],
+                    "show": video["show"],
+                    "episode": video["episode"],
+                    **_span(shot, start, end, timing),
+                    **_judge(seen, start, end, settings, clips.min_frames),
+                }
+            )
+    return tables.frame(tables.CLIPS, rows)
+
+
+def _parts(shot: dict[str, Any], fps: Fraction, max_seconds: float) -> list[tuple[int, int]]:
+    """Divide a shot into the fewest equal parts that are none longer than `max_seconds`."""
+    start, end = shot["start_frame"], shot["end_frame"]
+    seconds = shot["end_s"] - shot["start_s"]
+    # half a frame of tolerance: a shot of exactly max_seconds stays whole
+    count = max(1, int(np.ceil((seconds - 0.5 / float(fps)) / max_seconds)))
+    count = min(count, end - start)
+    edges = [start + (end - start) * n // count for n in range(count + 1)]
+    return list(itertools.pairwise(edges))
+
+
+def _span(shot: dict[str, Any], start: int, end: int, timing: Timing) -> dict[str, Any]:
+    start_pts = int(timing.pts[start])
+    end_pts = shot["end_pts"] if end == shot["end_frame"] else int(timing.pts[end])
+    first = int(timing.pts[0])
+    return {
+        "start_frame": start,
+        "end_frame": end,
+        "start_pts": start_pts,
+        "end_pts": end_pts,
+        "start_s": float((start_pts - first) * timing.time_base),
+        "end_s": float((end_pts - first) * timing.time_base),
+    }
+
+
+def _judge(
+    tracks: pd.DataFrame, start: int, end: int, settings: recipes.Filter, min_frames: int
+) -> dict[str, Any]:
+    """Status, reason, target and scores of one part."""
+    people = _people(tracks, start, end)
+    lasting = [
+        p
+        for p in people
+        if p.coverage >= settings.min_presence and p.brightness >= settings.min_brightness
+    ]
+    target = max(people, key=lambda p: p.weight, default=None)
+    row: dict[str, Any] = {"n_people": len(lasting)}
+    dominance = None
+    if target:
+        others = [p.weight for p in people if p is not target]
+        dominance = target.weight / max(others) if others and max(others) > 0 else None
+        row |= {
+            "person_id": target.person_id,
+            "track_id": target.track_id,
+            "coverage": target.coverage,
+            "face_height": target.face_height,
+            "dominance": dominance,
+            "sharpness": target.sharpness,
+            "brightness": target.brightness,
+        }
+    reason = _reason(end - start, target, len(lasting), dominance, settings, min_frames)
+    return row | {"status": "dropped" if reason else "kept", "reason": reason}
+
+
+def _reason(
+    frames: int,
+    target: _Presence | None,
+    lasting: int,
+    dominance: float | None,
+    settings: recipes.Filter,
+    min_frames: int,
+) -> str | None:
+    """The first reason that applies, from the plainest to the finest."""
+    if frames < min_frames:
+        return "too_short"
+    if target is None:
+        return "no_face"
+    checks = {
+        "group": lasting > settings.max_people,
+        "too_brief": target.coverage < settings.min_coverage,
+        "ambiguous": dominance is not None and dominance < settings.min_dominance,
+        "too_small": target.face_height < settings.min_face_height,
+        "blurred": target.sharpness < settings.min_sharpness,
+        "too_dark": target.brightness < settings.min_brightness,
+    }
+    return next((reason for reason, applies in checks.items() if applies), None)
+
+
+def _people(tracks: pd.DataFrame, start: int, end: int) -> list[_Presence]:
+    """Everybody with a face between two frames, in order of person_id."""
+    inside = tracks[(tracks["start_frame"] < end) & (tracks["end_frame"] > start)]
+    people = []
+    for person_id, own in inside.groupby("person_id", sort=True):
+        shown = np.zeros(end - start, bool)
+        frames = []
+        for first, last in zip(own["start_frame"], own["end_frame"], strict=True):
+            a, b = max(first, start) - start, min(last, end) - start
+            shown[a:b] = True
+            frames.append(b - a)
+        weights = np.array(frames, float)
+        longest = own.iloc[int(np.argmax(weights))]
+        people.append(
+            _Presence(
+                person_id=str(person_id),
+                track_id=str(longest["track_id"]),
+                coverage=float(shown.mean()),
+                face_height=_mean(own["face_height"], weights),
+                sharpness=_mean(own["sharpness"], weights),
+                brightness=_mean(own["brightness"], weights),
+            )
+        )
+    return people
+
+
+def _mean(values: pd.Series, weights: npt.NDArray[np.float64]) -> float:
+    return float(np.average(values.to_numpy(float), weights=weights))

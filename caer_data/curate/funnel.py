@@ -1,0 +1,140 @@
+"""The funnel: what was found, what each reason took away, and what is kept.
+
+The one place that says what the reasons mean and which score and which limit of the recipe speak
+for each; `inspect`, the report and the cards all read it here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+
+from caer_data.engine.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a clip is dropped.
+
+    Attributes:
+        meaning: in words.
+        score: column of `clips` that was looked at, or `frames` of the video; empty where none.
+        limit: field of the recipe that the score was held against.
+        sign: how the score stands to the limit when the clip is dropped.
+    """
+
+    meaning: str
+    score: str = ""
+    limit: str = ""
+    sign: str = "<"
+
+
+REASONS: Final = {
+    "too_short": Reason("it has too few frames", "frames", "clips.min_frames"),
+    "no_face": Reason("nobody's face is seen"),
+    "group": Reason("too many people last in it", "n_people", "filter.max_people", ">"),
+    "too_brief": Reason(
+        "its target is seen in too little of it", "coverage", "filter.min_coverage"
+    ),
+    "ambiguous": Reason("another person weighs about as much", "dominance", "filter.min_dominance"),
+    "too_small": Reason("the target's face is too small", "face_height", "filter.min_face_height"),
+    "blurred": Reason("the target's face is blurred", "sharpness", "filter.min_sharpness"),
+    "too_dark": Reason("the target's face is too dark", "brightness", "filter.min_brightness"),
+    "failed": Reason("it could not be cut out of its video"),
+}
+"""Reasons for dropping a clip, in the order in which the filter tries them."""
+
+COLUMNS: Final = ("step", "of", "change", "count", "seconds", "share", "meaning")
+
+
+def funnel(videos: pd.DataFrame, shots: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
+    """Count what is left after each step of a build, and what each reason took away.
+
+    Args:
+        videos: table `videos`.
+        shots: table `shots`.
+        clips: table `clips`.
+
+    Returns:
+        One row a step in order. `step`: found, failed, duplicate, shots, clips, a reason of
+        `REASONS`, or kept; `of`: what is counted: videos, shots or clips; `change`: whether the
+        step is what there is (`left`) or what it takes away (`lost`); `count`; `seconds`: their
+        length as far as it is known; `share`: of all of that kind; `meaning`: in words. Reasons
+        that took nothing away have no row.
+    """
+    seconds = (clips["end_s"] - clips["start_s"]).astype(float)
+    rows: list[dict[str, Any]] = []
+
+    def add(step: str, of: str, change: str, meaning: str, chosen: Any, lengths: Any) -> None:
+        count = int(chosen.sum())
+        if count or change == "left":
+            rows.append(
+                {
+                    "step": step,
+                    "of": of,
+                    "change": change,
+                    "count": count,
+                    "seconds": float(lengths[chosen].sum()),
+                    "share": count / len(chosen) if len(chosen) else 0.0,
+                    "meaning": meaning,
+                }
+            )
+
+    lengths = videos["duration_s"].astype(float).fillna(0.0)
+    everything = pd.Series(True, index=videos.index)
+    add("found", "videos", "left", "video files below the shows folder", everything, lengths)
+    add("failed", "videos", "lost", "could not be read", videos["status"] == "failed", lengths)
+    add(
+        "duplicate",
+        "videos",
+        "lost",
+        "repeat another file's content",
+        videos["status"] == "duplicate",
+        lengths,
+    )
+    every_shot = pd.Series(True, index=shots.index)
+    shot_seconds = (shots["end_s"] - shots["start_s"]).astype(float)
+    add("shots", "shots", "left", "frames between two cuts", every_shot, shot_seconds)
+    every_clip = pd.Series(True, index=clips.index)
+    add("clips", "clips", "left", "shots, the long ones divided", every_clip, seconds)
+    for name, reason in REASONS.items():
+        add(name, "clips", "lost", reason.meaning, clips["reason"].eq(name).fillna(False), seconds)
+    add("kept", "clips", "left", "one clear person each", clips["status"] == "kept", seconds)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def label(step: Mapping[Any, Any]) -> str:
+    """Name of a funnel's row on its own: `videos found`, `shots`, `no_face`, `clips kept`."""
+    return f"{step['of']} {step['step']}" if step["step"] in ("found", "kept") else step["step"]
+
+
+def score_text(clip: Mapping[Any, Any], recipe: Recipe) -> str:
+    """Say why a clip was dropped with its score and the recipe's limit; empty if it was kept.
+
+    For example `blurred: sharpness 0.05 < 0.08`. The scores of a kept clip are in its columns.
+    """
+    name = clip["reason"]
+    if pd.isna(name):
+        return ""
+    reason = REASONS[name]
+    if not reason.score:
+        return str(name)
+    value = (
+        clip["end_frame"] - clip["start_frame"] if reason.score == "frames" else clip[reason.score]
+    )
+    section, field = reason.limit.split(".")
+    limit = getattr(getattr(recipe, section), field)
+    # Rounded down, so that a score just under its limit does not read as equal to it.
+    shown = f"{math.floor(value * 1000) / 1000:g}" if isinstance(value, float) else f"{value}"
+    return f"{name}: {reason.score} {shown} {reason.sign} {limit}"
+
+
+def duration_text(seconds: float) -> str:
+    """A length of time as people say it: 48 s, 12.5 min, 3.2 h."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"

@@ -1,0 +1,49 @@
+"""What a build came to, for people and for programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from caer_data.engine.errors import PartialFailure
+
+
+@dataclass
+class Outcome:
+    """What a build came to."""
+
+    dataset: Path
+    videos: int = 0
+    duplicates: int = 0
+    kept: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+    people: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs."""
+        return {**self.__dict__, "dataset": str(self.dataset)}
+
+    def raise_if_failed(self) -> None:
+        """Name what failed.
+
+        Raises:
+            PartialFailure: something did.
+        """
+        if self.failed:
+            lines = "".join(f"\n  {what}: {why}" for what, why in self.failed.items())
+            raise PartialFailure(
+                f"{len(self.failed)} failed; the rest is done, and running the same command tries "
+                f"again:{lines}"
+            )
+
+    def summary(self) -> str:
+        """For people."""
+        dropped = ", ".join(f"{count} {reason}" for reason, count in self.dropped.items())
+        return (
+            f"{self.videos} videos, {self.people} people, {self.kept} clips kept"
+            + (f", dropped: {dropped}" if dropped else "")
+            + f". Took {self.seconds:.0f} s. Look at {self.dataset / 'report.html'}"
+        )

@@ -1,0 +1,14 @@
+"""Loaded once by the server that worker processes are forked from: the slow imports."""
+
+import av  # noqa: F401
+import cv2
+import pandas as pd  # noqa: F401
+import pyarrow.parquet as pq  # noqa: F401
+import scenedetect  # noqa: F401
+import scipy.optimize  # noqa: F401
+import torch  # noqa: F401
+
+import caer_data.curate.analyse  # noqa: F401
+
+# Parallelism is one process a video: threads inside OpenCV would only fight over the cores.
+cv2.setNumThreads(1)

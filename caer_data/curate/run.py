@@ -1,0 +1,404 @@
+"""Run the build: videos, shots, faces, people, filter, clips."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+
+from caer_data.curate import clips as clip_stage
+from caer_data.curate import filter as filter_stage
+from caer_data.curate import videos as video_stage
+from caer_data.curate.analyse import Job, analyse, measured, shots_of, timestamps
+from caer_data.curate.outcome import Outcome
+from caer_data.curate.pyannote_files import Imported, imported_for, require_some
+from caer_data.engine import recipe as recipes
+from caer_data.engine import tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import explain_os_error, remove_leftovers, write_text
+from caer_data.engine.pieces import read_json, write_json
+from caer_data.engine.pool import Limits, Task, run_tasks
+from caer_data.engine.progress import Reporter, printable
+from caer_data.engine.provenance import provenance
+from caer_data.faces import people as people_stage
+from caer_data.faces.models import weights
+from caer_data.media.clip_command import Source, Span
+
+
+def build(
+    shows: Path,
+    output: Path,
+    recipe: str | None = None,
+    *,
+    workers: int | None = None,
+    limit: int | None = None,
+    pyannote: Path | None = None,
+    reporter: Reporter | None = None,
+    limits: Limits | None = None,
+    finish: Callable[[Dataset], object] | None = None,
+) -> Outcome:
+    """Build a dataset from a folder of shows, or go on with one.
+
+    Args:
+        shows: folder of shows, or one video.
+        output: the dataset folder.
+        recipe: name or file of a recipe; without one the dataset's own, else `caer`.
+        workers: processes; without a number, one for each core.
+        limit: take only the first so many videos.
+        pyannote: folder of pyannote.video's results, taken in place of finding shots and faces.
+        reporter: who is told of the progress.
+        limits: what one video may use.
+        finish: called with the whole dataset while it is still locked: what writes the report.
+
+    Raises:
+        CaerError: no videos, a mistake in the recipe, or a folder that cannot be written.
+        BusyError: another command is working on the dataset.
+    """
+    started = time.perf_counter()
+    dataset = Dataset(output)
+    chosen = recipes.load(recipe or (dataset.recipe_path if dataset.exists else "caer"))
+    models = weights.chosen(chosen.faces)
+    found = video_stage.find(shows, chosen.videos)[:limit]
+    imported = {}
+    if pyannote:
+        imported = {item.video_id: imported_for(pyannote, item.relative) for item in found}
+        require_some(pyannote, list(imported.values()))
+    try:
+        with dataset.lock():
+            run = _Run(
+                dataset, chosen, workers or os.cpu_count() or 1, reporter or Reporter("quiet")
+            )
+            run.limits = limits or Limits()
+            run.imported = imported
+            run.weights = tuple(model.sha256 for model in models)
+            for model in models:
+                run.reporter.say(f"Face model {model.path} ({model.licence})")
+            remove_leftovers(dataset.folder)
+            write_text(dataset.recipe_path, recipes.dump(chosen))
+            write_json(dataset.provenance_path, provenance(shows))
+            outcome = run.everything(found)
+            if finish is not None:
+                finish(dataset)
+            outcome.seconds = round(time.perf_counter() - started, 1)
+            return outcome
+    except OSError as error:
+        raise CaerError(explain_os_error(error, output)) from error
+
+
+@dataclass
+class _Video:
+    """One good video on its way through the stages."""
+
+    row: dict[str, Any]
+    job: Job
+    restarted: bool = False
+
+
+class _Run:
+    """One run over a dataset folder; the stages are methods in the order in which they happen."""
+
+    def __init__(
+        self, dataset: Dataset, recipe: recipes.Recipe, workers: int, reporter: Reporter
+    ) -> None:
+        self.dataset = dataset
+        self.recipe = recipe
+        self.workers = workers
+        self.reporter = reporter
+        self.limits = Limits()
+        self.imported: dict[str, Imported] = {}
+        self.weights: tuple[str, ...] = ()
+        self.uncut: dict[str, str] = {}
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.seconds: defaultdict[str, float] = defaultdict(float)
+
+    def everything(self, found: list[video_stage.Found]) -> Outcome:
+        """All stages and tables."""
+        videos = self._videos(found)
+        videos = self._analyse(videos)
+        tracks, people = self._people(videos)
+        clips = self._cut(videos, self._filter(videos, tracks))
+        self._write_tables(videos, tracks, people, clips)
+        kept = clips["status"] == "kept"
+        return Outcome(
+            dataset=self.dataset.folder,
+            videos=len(videos),
+            duplicates=sum(row["status"] == "duplicate" for row in self.rows.values()),
+            kept=int(kept.sum()),
+            dropped={str(k): int(v) for k, v in clips.loc[~kept, "reason"].value_counts().items()},
+            people=len(people),
+            failed={
+                printable(row["path"]): printable(row["reason"])
+                for row in self.rows.values()
+                if row["status"] == "failed"
+            }
+            | self.uncut,
+        )
+
+    def _videos(self, found: list[video_stage.Found]) -> list[_Video]:
+        """Probe every file; keep a row for each, and a job for each good one."""
+        settings = self.recipe.videos
+        by_id = {item.video_id: item for item in found}
+        described = {
+            item.video_id: known
+            for item in found
+            if (known := video_stage.remembered(item, settings, self._work))
+        }
+        tasks = [
+            Task(item.video_id, video_stage.describe, (item, settings, self._work))
+            for item in found
+            if item.video_id not in described
+        ]
+        with self.reporter.stage("videos", len(tasks), "videos") as bar:
+            for outcome in run_tasks(tasks, self.workers, _ignore, self.limits):
+                item = by_id[outcome.task.name]
+                described[item.video_id] = outcome.value or video_stage.failed(item, outcome.error)
+                bar.advance(1, item.video_id)
+        ordered = video_stage.mark_duplicates([described[item.video_id] for item in found])
+        self.rows = {d.row["video_id"]: d.row for d in ordered}
+        good = [(d, d.info) for d in ordered if d.info is not None and d.row["status"] == "ok"]
+        # by the videos there are, not by those left to do: results must not depend on a stop
+        side_by_side = max(1, min(self.workers, len(good)))
+        threads = max(1, (os.cpu_count() or 1) // side_by_side)
+        return [
+            _Video(
+                d.row,
+                Job(
+                    path=d.path,
+                    video_id=d.row["video_id"],
+                    sha256=d.row["sha256"],
+                    info=info,
+                    recipe=self.recipe,
+                    work=self._work,
+                    threads=threads,
+                    imported=self.imported.get(d.row["video_id"], Imported()),
+                    weights=self.weights,
+                ),
+            )
+            for d, info in good
+        ]
+
+    def _analyse(self, videos: list[_Video]) -> list[_Video]:
+        """Shots and faces of every video, each in a process of its own."""
+        tasks = [Task(v.job.video_id, analyse, (v.job,)) for v in videos if not v.job.done]
+        minutes = sum((v.job.info.duration_s or 0) / 60 for v in videos if not v.job.done)
+        failures: dict[str, str] = {}
+        if tasks:
+            self.reporter.say(f"{len(tasks)} of {len(videos)} videos to look at")
+            with (
+                self.reporter.stage("shots", minutes, "min of video") as shots,
+                self.reporter.stage("faces", minutes, "min of video") as faces,
+            ):
+                bars = {"shots": shots, "faces": faces}
+                for outcome in run_tasks(
+                    tasks,
+                    self.workers,
+                    lambda task, stage, amount: bars[stage].advance(amount / 60, task.name),
+                    self.limits,
+                ):
+                    if outcome.error:
+                        failures[outcome.task.name] = outcome.error
+                for bar in bars.values():  # headers only estimate how long a video is
+                    bar.advance(max(0.0, bar.total - bar.done))
+        good = [v for v in videos if v.job.done]
+        for video_id, why in failures.items():
+            if video_id not in {v.job.video_id for v in good}:  # else it was done when it ended
+                self._fail(video_id, why)
+        for video in good:
+            values = measured(video.job)
+            damage = values.pop("damage")
+            video.restarted = values.pop("restarted")
+            video.row |= values | {"reason": damage or None}
+        return good
+
+    def _people(self, videos: list[_Video]) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+        """Tracks with persons by video, and the people of all shows."""
+        started = time.perf_counter()
+        models = [read_json(v.job.faces_folder / "models.json") for v in videos]
+        for warning in sorted({w for m in models for w in m["warnings"]}):
+            self.reporter.warn(warning)
+        usual = people_stage.track_threshold(models[0]["threshold"] if models else 0.0)
+        threshold = self.recipe.people.threshold or usual
+        tracks: dict[str, pd.DataFrame] = {}
+        people = [tables.empty(tables.PEOPLE)]
+        shows: dict[str, list[_Video]] = {}
+        for video in videos:
+            shows.setdefault(video.row["show"], []).append(video)
+        with self.reporter.stage("people", len(shows), "shows") as bar:
+            ids = people_stage.show_ids(shows)
+            for show, own in shows.items():
+                frames = [
+                    tables.read(tables.TRACKS, v.job.faces_folder / "tracks.parquet") for v in own
+                ]
+                vectors = [
+                    np.load(v.job.faces_folder / "embeddings.npy", allow_pickle=False) for v in own
+                ]
+                labelled, found = people_stage.cluster(
+                    show,
+                    ids[show],
+                    pd.concat(frames, ignore_index=True),
+                    np.concatenate(vectors),
+                    threshold,
+                )
+                for video in own:
+                    mine = labelled["video_id"] == video.job.video_id
+                    tracks[video.job.video_id] = labelled[mine].reset_index(drop=True)
+                people.append(found)
+                bar.advance(1, show)
+        self.seconds["people"] = time.perf_counter() - started
+        return tracks, pd.concat(people, ignore_index=True)
+
+    def _filter(self, videos: list[_Video], tracks: dict[str, pd.DataFrame]) -> pd.DataFrame:
+        """Keep or drop every shot."""
+        started = time.perf_counter()
+        chosen = [tables.empty(tables.CLIPS)]
+        for video in videos:
+            timing = filter_stage.Timing(
+                Fraction(video.row["fps"]), video.job.info.time_base, timestamps(video.job)
+            )
+            chosen.append(
+                filter_stage.choose(
+                    pd.Series(video.row),
+                    shots_of(video.job),
+                    tracks[video.job.video_id],
+                    timing,
+                    self.recipe.filter,
+                    self.recipe.clips,
+                )
+            )
+        self.seconds["filter"] = time.perf_counter() - started
+        return pd.concat(chosen, ignore_index=True)
+
+    def _cut(self, videos: list[_Video], clips: pd.DataFrame) -> pd.DataFrame:
+        """Cut what is kept and not yet cut; clips of no use any more are removed."""
+        wanted = self._wanted(videos, clips)
+        folder, settings = self.dataset.folder, self.recipe.clips
+        groups = clip_stage.grouped(wanted.values())
+        missing = [g for g in groups if not clip_stage.finished(folder, self._work, g, settings)]
+        tasks = [
+            Task(chunk[0].name, clip_stage.cut, (folder, self._work, chunk, settings))
+            for chunk in clip_stage.chunks(missing)
+        ]
+        problems: dict[str, str] = {}
+        with self.reporter.stage("clips", sum(len(g.clips) for g in missing), "clips") as bar:
+            for outcome in run_tasks(
+                tasks,
+                self.workers,
+                lambda task, _, amount: bar.advance(amount, task.name),
+                self.limits,
+            ):
+                problems |= outcome.value or {}
+                if outcome.error:
+                    chunk = outcome.task.arguments[2]
+                    problems |= {c.clip_id: outcome.error for g in chunk for c in g.clips}
+        records: dict[str, dict[str, Any]] = {}
+        for group in groups:
+            records |= clip_stage.records(folder, self._work, group, settings)
+        rows = clips.to_dict("records")
+        for row in rows:
+            clip = wanted.get(row["clip_id"])
+            if clip is None:
+                continue
+            record = records.get(clip.clip_id)
+            if record is None:
+                row.update(status="dropped", reason="failed")
+                why = problems.get(clip.clip_id, "it could not be cut")
+                self.uncut[clip.clip_id] = printable(why)
+                self.reporter.warn(printable(f"{clip.clip_id}: {why}"))
+            else:
+                self.seconds["clips"] += record.pop("seconds")
+                row.update(record, path=clip.path)
+        self._remove_others({row["path"] for row in rows if row["status"] == "kept"})
+        return tables.frame(tables.CLIPS, [_without_na(row) for row in rows])
+
+    def _wanted(self, videos: list[_Video], clips: pd.DataFrame) -> dict[str, clip_stage.Clip]:
+        by_id = {v.job.video_id: v for v in videos}
+        wanted = {}
+        for row in clips[clips["status"] == "kept"].to_dict("records"):
+            video = by_id[row["video_id"]]
+            wanted[row["clip_id"]] = clip_stage.Clip(
+                clip_id=row["clip_id"],
+                show=row["show"],
+                source=Source(
+                    path=video.job.path,
+                    info=video.job.info,
+                    first_pts=video.row["first_pts"],
+                    fps=Fraction(video.row["fps"]),
+                    variable_rate=video.row["variable_rate"],
+                    restarted=video.restarted,
+                ),
+                span=Span(row["start_frame"], row["end_frame"], row["start_pts"], row["end_pts"]),
+                sha256=video.job.sha256,
+            )
+        return wanted
+
+    def _remove_others(self, paths: set[str]) -> None:
+        """Remove clips that an earlier recipe kept and this one does not.
+
+        Those of videos that failed stay: once mended, the same command finds them.
+        """
+        failed = {row["video_id"] for row in self.rows.values() if row["status"] == "failed"}
+        for file in self.dataset.clips_folder.glob("*/*.mp4"):
+            video_id = file.stem.rsplit(".", 2)[0]
+            path = file.relative_to(self.dataset.folder).as_posix()
+            if path not in paths and video_id not in failed:
+                file.unlink()
+
+    def _write_tables(
+        self,
+        videos: list[_Video],
+        tracks: dict[str, pd.DataFrame],
+        people: pd.DataFrame,
+        clips: pd.DataFrame,
+    ) -> None:
+        write = self.dataset.write
+        write(tables.VIDEOS, tables.frame(tables.VIDEOS, list(self.rows.values())))
+        shots = [tables.empty(tables.SHOTS), *(shots_of(v.job) for v in videos)]
+        write(tables.SHOTS, pd.concat(shots, ignore_index=True))
+        every = [tables.empty(tables.TRACKS), *(tracks[v.job.video_id] for v in videos)]
+        write(tables.TRACKS, pd.concat(every, ignore_index=True))
+        tables.write_arrow(
+            tables.FACES,
+            (pq.read_table(v.job.faces_folder / "faces.parquet") for v in videos),
+            self.dataset.path_of(tables.FACES),
+        )
+        write(tables.PEOPLE, people)
+        write(tables.CLIPS, clips)
+        by_video = {
+            v.job.video_id: {
+                **read_json(v.job.shots_folder / "seconds.json"),
+                **read_json(v.job.faces_folder / "seconds.json"),
+            }
+            for v in videos
+        }
+        for values in by_video.values():
+            for stage, seconds in values.items():
+                self.seconds[stage] += seconds
+        write_json(self._work / "timings.json", {"stages": dict(self.seconds), "videos": by_video})
+        used = {v.job.video_id: v.job.faces_folder.name for v in videos}
+        write_json(self._work / "pieces.json", {"faces": used})
+
+    @property
+    def _work(self) -> Path:
+        return self.dataset.work_folder
+
+    def _fail(self, video_id: str, why: str) -> None:
+        self.rows[video_id] |= {"status": "failed", "reason": why}
+        self.reporter.warn(printable(f"{self.rows[video_id]['path']}: {why}"))
+
+
+def _without_na(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: None if pd.isna(value) else value for name, value in row.items()}
+
+
+def _ignore(task: Task, stage: str, amount: float) -> None:
+    """Probing has no progress of its own."""

@@ -1,0 +1,1 @@
+"""Small shows made of free pictures, and made-up ratings of them."""

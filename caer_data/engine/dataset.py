@@ -1,0 +1,169 @@
+"""The dataset folder: where everything is, and how Python code reads it.
+
+dataset/
+  recipe.yaml        the recipe as used, every default explicit
+  provenance.json    versions, machine, where the shows lie
+  tables/*.parquet   the tables of `caer_data.engine.tables`
+  clips/<show>/*.mp4 the kept clips
+  report.html        what happened, to look at
+  work/              pieces of finished work; may be deleted, is then made again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+from filelock import FileLock, Timeout
+
+from caer_data.engine import recipe as recipes
+from caer_data.engine import tables
+from caer_data.engine.errors import BusyError, CaerError
+
+
+class Dataset:
+    """A dataset folder. Each table is an attribute that reads it: `Dataset("dataset").clips`.
+
+    Raises:
+        CaerError: the folder is not a dataset (when a table or the recipe is read).
+    """
+
+    def __init__(self, folder: str | Path = "dataset") -> None:
+        self.folder = Path(folder)
+
+    def __repr__(self) -> str:
+        return f"Dataset({str(self.folder)!r})"
+
+    @property
+    def recipe_path(self) -> Path:
+        """The recipe as used."""
+        return self.folder / "recipe.yaml"
+
+    @property
+    def exists(self) -> bool:
+        """Whether a build has begun here."""
+        return self.recipe_path.is_file()
+
+    @property
+    def provenance_path(self) -> Path:
+        """Versions of the tools that made it."""
+        return self.folder / "provenance.json"
+
+    @property
+    def tables_folder(self) -> Path:
+        """Folder of the parquet tables."""
+        return self.folder / "tables"
+
+    @property
+    def clips_folder(self) -> Path:
+        """Folder of the cut clips."""
+        return self.folder / "clips"
+
+    @property
+    def work_folder(self) -> Path:
+        """Folder of finished pieces of work."""
+        return self.folder / "work"
+
+    @property
+    def report_path(self) -> Path:
+        """The report page."""
+        return self.folder / "report.html"
+
+    @property
+    def recipe(self) -> recipes.Recipe:
+        """The recipe this dataset was built with."""
+        self.require()
+        return recipes.load(self.recipe_path)
+
+    def require(self) -> None:
+        """Raise a CaerError unless the folder is a dataset."""
+        if not self.exists:
+            raise CaerError(
+                f"{self.folder}: not a dataset; run 'caer-data build --shows FOLDER "
+                f"-o {self.folder}' first"
+            )
+
+    def path_of(self, table: tables.Table) -> Path:
+        """Parquet file of a table."""
+        return self.tables_folder / f"{table.name}.parquet"
+
+    def has(self, table: tables.Table) -> bool:
+        """Whether the table has been written."""
+        return self.path_of(table).is_file()
+
+    def read(self, table: tables.Table) -> pd.DataFrame:
+        """Read a table with its declared types."""
+        self.require()
+        return tables.read(table, self.path_of(table))
+
+    def write(self, table: tables.Table, data: pd.DataFrame) -> None:
+        """Validate and write a table atomically."""
+        tables.write(table, data, self.path_of(table))
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for writing; the lock goes with the process, also when it is killed.
+
+        Raises:
+            BusyError: another process holds it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise BusyError(
+                f"{self.folder}: another caer-data command is writing here; wait for it to end, "
+                "or give another folder"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @property
+    def videos(self) -> pd.DataFrame:
+        """One row a video file."""
+        return self.read(tables.VIDEOS)
+
+    @property
+    def shots(self) -> pd.DataFrame:
+        """One row a shot."""
+        return self.read(tables.SHOTS)
+
+    @property
+    def tracks(self) -> pd.DataFrame:
+        """One row a face followed through a shot."""
+        return self.read(tables.TRACKS)
+
+    @property
+    def faces(self) -> pd.DataFrame:
+        """One row a box of a track in a frame."""
+        return self.read(tables.FACES)
+
+    @property
+    def people(self) -> pd.DataFrame:
+        """One row a person of a show."""
+        return self.read(tables.PEOPLE)
+
+    @property
+    def clips(self) -> pd.DataFrame:
+        """One row a shot or part of one, kept or dropped."""
+        return self.read(tables.CLIPS)
+
+    @property
+    def assignments(self) -> pd.DataFrame:
+        """One row a clip dealt to a rater."""
+        return self.read(tables.ASSIGNMENTS)
+
+    @property
+    def ratings(self) -> pd.DataFrame:
+        """One row an answer."""
+        return self.read(tables.RATINGS)
+
+    @property
+    def labels(self) -> pd.DataFrame:
+        """One row a decided clip."""
+        return self.read(tables.LABELS)

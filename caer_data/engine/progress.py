@@ -1,0 +1,136 @@
+"""Progress that a person or a program can follow: bars, silence, or one JSON object a line."""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import click
+
+Mode = Literal["bars", "quiet", "json"]
+
+
+class Bar:
+    """One stage's progress; `advance` is called by whoever did a piece of it."""
+
+    def __init__(self, on_change: Callable[[Bar], None], total: float) -> None:
+        self.done = 0.0
+        self.total = total
+        self.note = ""
+        self._on_change = on_change
+
+    def advance(self, amount: float = 1.0, note: str | None = None) -> None:
+        """Add finished work, in the stage's unit, and say what it was."""
+        self.done += amount
+        self.note = self.note if note is None else note
+        self._on_change(self)
+
+
+class Reporter:
+    """Tells how far a command is. People read stderr; programs read JSON lines from stdout."""
+
+    def __init__(self, mode: Mode = "bars") -> None:
+        self.mode = mode
+        self._live: Any = None
+
+    @contextmanager
+    def stage(self, name: str, total: float, unit: str = "") -> Iterator[Bar]:
+        """Show one stage's bar while the block runs; stages may be nested or run side by side."""
+        if self.mode == "bars":
+            with self._bars() as live:
+                task = live.add_task(name, total=total, unit=unit, note="")
+                yield Bar(
+                    lambda bar: live.update(
+                        task, completed=bar.done, total=bar.total, note=_end(bar.note)
+                    ),
+                    total,
+                )
+            return
+        last = [0.0]
+
+        def emit(bar: Bar) -> None:
+            now = time.monotonic()
+            if self.mode == "json" and (bar.done >= bar.total or now - last[0] >= 1.0):
+                last[0] = now
+                self._line(
+                    "progress", stage=name, done=bar.done, total=bar.total, unit=unit, note=bar.note
+                )
+
+        yield Bar(emit, total)
+
+    def say(self, text: str) -> None:
+        """One sentence for people."""
+        if self.mode == "json":
+            self._line("note", text=text)
+        elif self.mode == "bars":
+            if self._live is not None:
+                self._live.console.print(text, highlight=False, markup=False)
+            else:
+                click.echo(text, err=True)
+
+    def warn(self, text: str) -> None:
+        """One sentence that is said even when quiet."""
+        if self.mode == "quiet":
+            click.echo(text, err=True)
+        else:
+            self.say(text)
+
+    def result(self, values: dict[str, Any]) -> None:
+        """The outcome, for programs."""
+        if self.mode == "json":
+            self._line("result", **values)
+
+    def _line(self, event: str, **values: Any) -> None:
+        click.echo(json.dumps({"event": event, **values}))
+
+    @contextmanager
+    def _bars(self) -> Iterator[Any]:
+        if self._live is not None:
+            yield self._live
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.table import Column
+
+        from caer_data.engine.progress_columns import RateColumn
+
+        with Progress(
+            TextColumn("{task.description:<10}"),
+            BarColumn(bar_width=10),
+            RateColumn(table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+            TextColumn("{task.fields[note]}", markup=False),
+            console=Console(stderr=True),
+        ) as live:
+            self._live = live
+            try:
+                yield live
+            finally:
+                self._live = None
+
+
+def _end(note: str, longest: int = 22) -> str:
+    """The end of a note, where identifiers differ; short, so that a bar fits 80 columns."""
+    return note if len(note) <= longest else "…" + note[1 - longest :]
+
+
+def options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--quiet` and `--json` to a click command, which receives a `reporter`."""
+
+    @click.option("--quiet", "-q", is_flag=True, help="Say only what went wrong.")
+    @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+    @functools.wraps(function)
+    def wrapper(*args: Any, quiet: bool, as_json: bool, **kwargs: Any) -> Any:
+        mode: Mode = "json" if as_json else "quiet" if quiet else "bars"
+        return function(*args, reporter=Reporter(mode), **kwargs)
+
+    return wrapper
+
+
+def printable(text: Any) -> str:
+    """Text that cannot steer a terminal: control characters of a file's name become `?`."""
+    return "".join(c if c.isprintable() else "?" for c in str(text))

@@ -1,0 +1,390 @@
+"""Every table of a dataset: its columns, their units and meaning, declared once.
+
+Stages exchange these tables and paths, never live objects. A table is a pandas frame in memory and
+one parquet file on disk; `check` holds a frame to its declaration, `write` is atomic and writes
+the same bytes for the same rows.
+
+Conventions: frames count from 0 in presentation order, `end_frame` is one past the last; seconds
+count from the first frame of the video; boxes are `x1, y1, x2, y2` in pixels of the displayed
+source frame (upright, square pixels), right and bottom exclusive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from caer_data.engine.emotions import EMOTIONS, PROBABILITY_COLUMNS
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import atomic_path
+
+STRING: Final = pa.string()
+INT: Final = pa.int64()
+FLOAT: Final = pa.float64()
+FLOAT32: Final = pa.float32()
+BOOL: Final = pa.bool_()
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its type, unit, meaning, whether it may be empty, and its allowed words."""
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    unit: str = ""
+    nullable: bool = False
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A declared table: name, what a row is, the columns that identify a row, all columns."""
+
+    name: str
+    row: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Arrow schema with unit and meaning as field metadata."""
+        return pa.schema(
+            [
+                pa.field(
+                    c.name,
+                    c.type,
+                    nullable=c.nullable,
+                    metadata={"unit": c.unit, "meaning": c.meaning},
+                )
+                for c in self.columns
+            ],
+            metadata={"table": self.name, "row": self.row},
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """Column names in order."""
+        return [c.name for c in self.columns]
+
+
+KEPT_OR_DROPPED: Final = ("kept", "dropped")
+
+VIDEOS = Table(
+    "videos",
+    "one video file found below the shows folder",
+    ("video_id",),
+    (
+        Column("video_id", STRING, "identifier made from show and episode"),
+        Column("show", STRING, "first folder below the shows folder"),
+        Column("episode", STRING, "path below the show, without extension"),
+        Column("path", STRING, "path relative to the shows folder"),
+        Column("status", STRING, "ok, failed or duplicate", values=("ok", "failed", "duplicate")),
+        Column("reason", STRING, "why it failed, or which video it repeats", nullable=True),
+        Column("frames", INT, "decoded frames", "frames", nullable=True),
+        Column("fps", STRING, "average frame rate as a fraction", "1/s", nullable=True),
+        Column("variable_rate", BOOL, "frame durations differ", nullable=True),
+        Column("time_base", STRING, "unit of the timestamps, a fraction", "s", nullable=True),
+        Column("first_pts", INT, "timestamp of the first frame", "time_base", nullable=True),
+        Column("duration_s", FLOAT, "first frame to the end of the last", "s", nullable=True),
+        Column("width", INT, "displayed width: upright, square pixels", "px", nullable=True),
+        Column("height", INT, "displayed height: upright", "px", nullable=True),
+        Column("rotation", INT, "clockwise turn that makes it upright", "degrees", nullable=True),
+        Column("pixel_aspect", STRING, "sample aspect ratio of the stored picture", nullable=True),
+        Column("video_codec", STRING, "codec of the pictures", nullable=True),
+        Column("has_audio", BOOL, "has a sound track", nullable=True),
+        Column("bytes", INT, "file size", "bytes"),
+        Column("sha256", STRING, "hash of the file's content", nullable=True),
+    ),
+)
+
+SHOTS = Table(
+    "shots",
+    "one shot of a video",
+    ("shot_id",),
+    (
+        Column("shot_id", STRING, "video_id and the shot's number"),
+        Column("video_id", STRING, "its video"),
+        Column("start_frame", INT, "first frame", "frames"),
+        Column("end_frame", INT, "one past the last frame", "frames"),
+        Column("start_pts", INT, "timestamp of the first frame", "time_base"),
+        Column("end_pts", INT, "timestamp one past the last frame", "time_base"),
+        Column("start_s", FLOAT, "start, from the video's first frame", "s"),
+        Column("end_s", FLOAT, "end, from the video's first frame", "s"),
+    ),
+)
+
+TRACKS = Table(
+    "tracks",
+    "one face followed through a shot",
+    ("track_id",),
+    (
+        Column("track_id", STRING, "shot_id and the track's number"),
+        Column("shot_id", STRING, "its shot"),
+        Column("video_id", STRING, "its video"),
+        Column("person_id", STRING, "the person it shows", nullable=True),
+        Column("start_frame", INT, "first frame with a box", "frames"),
+        Column("end_frame", INT, "one past the last frame with a box", "frames"),
+        Column("start_s", FLOAT, "start, from the video's first frame", "s"),
+        Column("end_s", FLOAT, "end, from the video's first frame", "s"),
+        Column("coverage", FLOAT, "share of the shot's frames with a box"),
+        Column("detections", INT, "sampled frames in which the detector saw it"),
+        Column("score", FLOAT, "mean score of its detections (detector's own scale)"),
+        Column("face_height", FLOAT, "median box height over frame height"),
+        Column("sharpness", FLOAT, "median sharpness of the face, 0 blurred to 1 sharp"),
+        Column("brightness", FLOAT, "median brightness of the face, 0 black to 1 white"),
+    ),
+)
+
+FACES = Table(
+    "faces",
+    "the box of one track in one frame",
+    ("track_id", "frame"),
+    (
+        Column("track_id", STRING, "its track"),
+        Column("frame", INT, "frame of the video", "frames"),
+        Column("time_s", FLOAT, "time from the video's first frame", "s"),
+        Column("x1", FLOAT32, "left edge", "px"),
+        Column("y1", FLOAT32, "top edge", "px"),
+        Column("x2", FLOAT32, "right edge, exclusive", "px"),
+        Column("y2", FLOAT32, "bottom edge, exclusive", "px"),
+        Column("score", FLOAT32, "detector's score; empty where interpolated", nullable=True),
+        Column("interpolated", BOOL, "box lies between two detections"),
+    ),
+)
+
+PEOPLE = Table(
+    "people",
+    "one person of a show: a cluster of tracks",
+    ("person_id",),
+    (
+        Column("person_id", STRING, "show and a number, most seen first"),
+        Column("show", STRING, "the show"),
+        Column("tracks", INT, "number of tracks"),
+        Column("shots", INT, "number of shots"),
+        Column("videos", INT, "number of videos"),
+        Column("seconds", FLOAT, "time on screen", "s"),
+        Column("best_track_id", STRING, "the track that shows the face best"),
+    ),
+)
+
+CLIPS = Table(
+    "clips",
+    "one shot or part of a shot, kept or dropped",
+    ("clip_id",),
+    (
+        Column("clip_id", STRING, "shot_id and the part's number"),
+        Column("shot_id", STRING, "its shot"),
+        Column("video_id", STRING, "its video"),
+        Column("show", STRING, "its show"),
+        Column("episode", STRING, "its episode"),
+        Column("start_frame", INT, "first frame", "frames"),
+        Column("end_frame", INT, "one past the last frame", "frames"),
+        Column("start_pts", INT, "timestamp of the first frame", "time_base"),
+        Column("end_pts", INT, "timestamp one past the last frame", "time_base"),
+        Column("start_s", FLOAT, "start, from the video's first frame", "s"),
+        Column("end_s", FLOAT, "end, from the video's first frame", "s"),
+        Column("status", STRING, "kept or dropped", values=KEPT_OR_DROPPED),
+        Column(
+            "reason",
+            STRING,
+            "why it was dropped",
+            nullable=True,
+            values=(
+                "too_short",
+                "no_face",
+                "group",
+                "too_brief",
+                "ambiguous",
+                "too_small",
+                "blurred",
+                "too_dark",
+                "failed",
+            ),
+        ),
+        Column("n_people", INT, "people who last in it, not counting those in the dark"),
+        Column("person_id", STRING, "the target person", nullable=True),
+        Column("track_id", STRING, "the target's track", nullable=True),
+        Column("coverage", FLOAT, "share of the clip that shows the target", nullable=True),
+        Column("face_height", FLOAT, "target's median box height over frame height", nullable=True),
+        Column("dominance", FLOAT, "target's weight over the next person's", nullable=True),
+        Column("sharpness", FLOAT, "target's sharpness, 0 to 1", nullable=True),
+        Column("brightness", FLOAT, "target's brightness, 0 to 1", nullable=True),
+        Column("path", STRING, "media file, relative to the dataset", nullable=True),
+        Column("width", INT, "width of the media file", "px", nullable=True),
+        Column("height", INT, "height of the media file", "px", nullable=True),
+        Column("fps", STRING, "frame rate of the media file, a fraction", "1/s", nullable=True),
+        Column("frames", INT, "frames in the media file", "frames", nullable=True),
+        Column("has_audio", BOOL, "the media file has sound", nullable=True),
+        Column("bytes", INT, "size of the media file", "bytes", nullable=True),
+        Column("sha256", STRING, "hash of the media file", nullable=True),
+    ),
+)
+
+ASSIGNMENTS = Table(
+    "assignments",
+    "one clip dealt to one rater",
+    ("clip_id", "rater"),
+    (
+        Column("clip_id", STRING, "the clip"),
+        Column("rater", STRING, "e-mail address of the rater"),
+        Column("position", INT, "place in the rater's own order, from 0"),
+        Column("block", INT, "block of the design it was dealt in; -1: second round"),
+        Column("replaces", STRING, "rater who left and had this clip", nullable=True),
+    ),
+)
+
+RATINGS = Table(
+    "ratings",
+    "one answer of one rater, as received",
+    ("clip_id", "rater", "source", "source_id"),
+    (
+        Column("clip_id", STRING, "the clip"),
+        Column("rater", STRING, "e-mail address or name of the rater"),
+        Column("emotion", STRING, "the answer as given", nullable=True),
+        Column("confidence", FLOAT, "0 guess to 1 certain", nullable=True),
+        Column("lead_time_s", FLOAT, "from clip shown to answer sent", "s", nullable=True),
+        Column("created_at", STRING, "ISO 8601 time of the answer", nullable=True),
+        Column("updated_at", STRING, "ISO 8601 time of the last edit", nullable=True),
+        Column("status", STRING, "accepted or refused", values=("accepted", "refused")),
+        Column("reason", STRING, "why it was refused", nullable=True),
+        Column("too_fast", BOOL, "answered in less time than the clip lasts"),
+        Column("edited", BOOL, "changed after it was first sent"),
+        Column("source", STRING, "label-studio, csv or made-up"),
+        Column("source_id", STRING, "annotation number, or row of the file"),
+    ),
+)
+
+LABELS = Table(
+    "labels",
+    "the decision on one clip",
+    ("clip_id",),
+    (
+        Column("clip_id", STRING, "the clip"),
+        Column("emotion", STRING, "the agreed emotion", nullable=True, values=EMOTIONS),
+        Column("label", INT, "class id of the emotion, 0 to 6", nullable=True),
+        Column("status", STRING, "kept or dropped", values=KEPT_OR_DROPPED),
+        Column(
+            "reason",
+            STRING,
+            "why it was dropped",
+            nullable=True,
+            values=("incomplete", "no_majority", "low_confidence"),
+        ),
+        Column("raters", INT, "accepted answers"),
+        Column("votes", STRING, "answers as 'rater=emotion:confidence', joined by spaces"),
+        Column("agreement", INT, "answers for the most chosen emotion"),
+        Column("confidence", FLOAT, "mean confidence by the recipe's rule", nullable=True),
+        Column("confidence_all", FLOAT, "mean confidence of all raters", nullable=True),
+        Column("confidence_agreeing", FLOAT, "mean of those who agree", nullable=True),
+        Column("made_up", BOOL, "comes from made-up ratings (a demonstration)"),
+        *(
+            Column(name, FLOAT, "share of votes (or posterior) of this emotion", nullable=True)
+            for name in PROBABILITY_COLUMNS
+        ),
+    ),
+)
+
+TABLES: Final = {
+    t.name: t for t in (VIDEOS, SHOTS, TRACKS, FACES, PEOPLE, CLIPS, ASSIGNMENTS, RATINGS, LABELS)
+}
+
+
+def empty(table: Table) -> pd.DataFrame:
+    """Return the table without rows."""
+    return to_pandas(table.schema.empty_table())
+
+
+def frame(table: Table, rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Make a typed frame from rows; a missing nullable column is filled with empty cells."""
+    filled = [{c.name: row.get(c.name) for c in table.columns} for row in rows]
+    return to_pandas(pa.Table.from_pylist(filled, schema=table.schema))
+
+
+def check(table: Table, data: pd.DataFrame) -> pa.Table:
+    """Hold a frame to its declaration and return it as Arrow.
+
+    Raises:
+        CaerError: a column is missing, unknown, of another type, empty where it must not be, holds
+            an unknown word, or the key repeats.
+    """
+    where = f"table '{table.name}'"
+    missing = [n for n in table.names if n not in data.columns]
+    unknown = [n for n in data.columns if n not in table.names]
+    if missing or unknown:
+        raise CaerError(f"{where}: missing columns {missing}, unknown columns {unknown}")
+    try:
+        arrow = pa.Table.from_pandas(
+            data[table.names], schema=table.schema, preserve_index=False, safe=True
+        )
+    except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
+        raise CaerError(f"{where}: {error}") from error
+    for column in table.columns:
+        if column.values:
+            strange = set(arrow[column.name].unique().to_pylist()) - {None, *column.values}
+            if strange:
+                raise CaerError(
+                    f"{where}: column '{column.name}' holds {sorted(map(str, strange))}, "
+                    f"allowed are {list(column.values)}"
+                )
+    repeated = data.duplicated(list(table.key))
+    if repeated.any():
+        first = data.loc[repeated, list(table.key)].iloc[0].to_dict()
+        raise CaerError(f"{where}: the key {first} occurs more than once")
+    return arrow.replace_schema_metadata(table.schema.metadata)
+
+
+def write(table: Table, data: pd.DataFrame, path: Path) -> None:
+    """Validate and write a table atomically; equal rows give equal bytes."""
+    arrow = check(table, data)
+    with atomic_path(path) as temporary:
+        pq.write_table(arrow, temporary, compression="zstd")
+
+
+def write_arrow(table: Table, parts: Iterable[pa.Table], path: Path) -> None:
+    """Write a long table part by part, each validated; memory holds one part at a time.
+
+    Keys must not repeat between parts; that is not checked.
+    """
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, table.schema, compression="zstd") as writer,
+    ):
+        for part in parts:
+            writer.write_table(check(table, part.to_pandas()))
+
+
+def read(table: Table, path: Path) -> pd.DataFrame:
+    """Read a table as a pandas frame with the declared types.
+
+    Raises:
+        CaerError: the file is missing, damaged, or of another layout.
+    """
+    try:
+        arrow = pq.read_table(path)
+    except FileNotFoundError as error:
+        raise CaerError(f"{path}: no table '{table.name}' here; build the dataset first") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CaerError(f"{path}: not a readable parquet table ({error})") from error
+    if not arrow.schema.equals(table.schema, check_metadata=False):
+        raise CaerError(
+            f"{path}: was written by another version of caer-data; run the command that makes it"
+        )
+    return to_pandas(arrow)
+
+
+def to_pandas(arrow: pa.Table) -> pd.DataFrame:
+    """Arrow to pandas with nullable integer and boolean columns where cells may be empty."""
+    mapping = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+    nullable = {f.name for f in arrow.schema if f.nullable and f.type in mapping}
+    data = arrow.to_pandas()
+    for name in nullable:
+        kind = mapping[arrow.schema.field(name).type]
+        data[name] = pd.array(arrow[name].to_pylist(), dtype=kind)
+    return data

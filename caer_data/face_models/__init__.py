@@ -1,8 +1,0 @@
-"""Face detectors and embedders behind one small interface; chosen by the recipe's words."""
-
-from __future__ import annotations
-
-from caer_data.face_models.choose import create_detector, create_embedder
-from caer_data.face_models.interface import Detections, Detector, Embedder, Picture
-
-__all__ = ["Detections", "Detector", "Embedder", "Picture", "create_detector", "create_embedder"]

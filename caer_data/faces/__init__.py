@@ -1,0 +1,1 @@
+"""Faces: detection, tracking, embedding, and the clustering of tracks into persons."""

@@ -1,0 +1,71 @@
+"""From a recipe's words to a detector and an embedder."""
+
+from __future__ import annotations
+
+from caer_data.engine.errors import CaerError
+from caer_data.engine.recipe import Faces
+from caer_data.faces.models.interface import Detector, Embedder
+
+
+def create_detector(faces: Faces, threads: int) -> Detector:
+    """Load the detector that a recipe chooses.
+
+    Args:
+        faces: the recipe's section; `detector`, `detector_size`, `weights`, `weights_sha256` and
+            `provider` count.
+        threads: processor cores to use. For models that run in torch, and for YuNet, which OpenCV
+            runs, this is set for the whole process.
+
+    Raises:
+        CaerError: a model file or a library is missing, damaged or unknown.
+    """
+    if faces.detector == "mmod":
+        _set_torch_threads(threads)
+        from caer_data.faces.models.mmod import MmodDetector
+
+        return MmodDetector(faces.detector_size)
+    if faces.detector == "hog":
+        from caer_data.faces.models.hog import HogDetector
+
+        return HogDetector(faces.detector_size)
+    from caer_data.faces.models import onnx, weights
+
+    if faces.detector == "scrfd":
+        from caer_data.faces.models.scrfd import ScrfdDetector
+
+        model = onnx.load(weights.local(faces, "scrfd"), faces.provider, threads)
+        return ScrfdDetector(model, faces.detector_size)
+    import cv2
+
+    from caer_data.faces.models.yunet import YunetDetector
+
+    cv2.setNumThreads(threads)
+    return YunetDetector(weights.local(faces, "yunet"), faces.detector_size)
+
+
+def create_embedder(faces: Faces, threads: int) -> Embedder:
+    """Load the embedder that a recipe chooses; arguments and errors as in `create_detector`.
+
+    Raises:
+        CaerError: also where the recipe's detector does not give the points the embedder needs.
+    """
+    if faces.embedder == "dlib":
+        _set_torch_threads(threads)
+        from caer_data.faces.models.dlib_embedder import DlibEmbedder
+
+        return DlibEmbedder()
+    if faces.detector not in ("scrfd", "yunet"):
+        raise CaerError(
+            f"faces.embedder: 'arcface' needs five points of each face, which the detector "
+            f"'{faces.detector}' does not give; choose 'scrfd' or 'yunet', or the embedder 'dlib'"
+        )
+    from caer_data.faces.models import onnx, weights
+    from caer_data.faces.models.arcface import ArcfaceEmbedder
+
+    return ArcfaceEmbedder(onnx.load(weights.local(faces, "arcface"), faces.provider, threads))
+
+
+def _set_torch_threads(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)

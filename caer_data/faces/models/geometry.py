@@ -1,0 +1,70 @@
+"""Resizing pictures for a detector, and sorting out overlapping boxes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from caer_data.faces.models.interface import Detections, Picture
+
+Reals = npt.NDArray[Any]
+
+
+def resize(picture: Picture, long_side: int) -> tuple[Picture, float, float]:
+    """Scale a picture to a long side; returns it with the scale across and down."""
+    height, width = picture.shape[:2]
+    scale = long_side / max(height, width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    if size == (width, height):
+        return picture, 1.0, 1.0
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    resized: Picture = cv2.resize(picture, size, interpolation=how)
+    return resized, size[0] / width, size[1] / height
+
+
+def pad(picture: Picture, stride: int, least: int = 0) -> Picture:
+    """Add black at the right and below until both sides are whole strides and `least` pixels."""
+    height, width = picture.shape[:2]
+    below = max(-height % stride, least - height)
+    right = max(-width % stride, least - width)
+    padded: Picture = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_CONSTANT)
+    return padded
+
+
+def best_first(boxes: Reals, scores: Reals) -> npt.NDArray[np.intp]:
+    """Order of falling score; equal scores from the top left, so that the order never varies."""
+    return np.lexsort((boxes[:, 0], boxes[:, 1], -scores))
+
+
+def suppress(boxes: Reals, scores: Reals, max_iou: float) -> npt.NDArray[np.intp]:
+    """Non-maximum suppression: which boxes to keep, best first.
+
+    A box is left out where its intersection over union with a better one is above `max_iou`.
+    """
+    order = best_first(boxes, scores)
+    areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)
+    kept: list[int] = []
+    while len(order):
+        first, rest = order[0], order[1:]
+        kept.append(int(first))
+        corner = np.maximum(boxes[first, :2], boxes[rest, :2])
+        opposite = np.minimum(boxes[first, 2:], boxes[rest, 2:])
+        shared = np.prod(np.maximum(opposite - corner, 0), axis=1)
+        union = areas[first] + areas[rest] - shared
+        order = rest[shared <= max_iou * np.maximum(union, 1e-9)]
+    return np.array(kept, dtype=np.intp)
+
+
+def detections(
+    boxes: Reals, scores: Reals, max_iou: float, points: Reals | None = None
+) -> Detections:
+    """Suppress overlapping boxes and hand back the rest, best first."""
+    kept = suppress(boxes, scores, max_iou)
+    return Detections(
+        np.ascontiguousarray(boxes[kept], dtype=np.float32),
+        np.ascontiguousarray(scores[kept], dtype=np.float32),
+        None if points is None else np.ascontiguousarray(points[kept], dtype=np.float32),
+    )

@@ -1,0 +1,148 @@
+"""Running ONNX models on the provider the recipe asks for, and saying which one really runs."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from caer_data.engine.errors import CaerError
+from caer_data.faces.models.weights import ModelFile
+
+Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
+
+_CPU: Final = "CPUExecutionProvider"
+_CUDA: Final = "CUDAExecutionProvider"
+_TENSORRT: Final = "TensorrtExecutionProvider"
+WORDS: Final = {_CPU: "cpu", _CUDA: "cuda", _TENSORRT: "tensorrt"}
+
+# What each word asks of ONNX Runtime, best first. 'auto' leaves TensorRT out: it spends minutes on
+# building an engine, which pays only for very many videos.
+_WANTED: Final[dict[Provider, tuple[str, ...]]] = {
+    "auto": (_CUDA, _CPU),
+    "cpu": (_CPU,),
+    "cuda": (_CUDA, _CPU),
+    "tensorrt": (_TENSORRT, _CUDA, _CPU),
+}
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """A loaded model.
+
+    Attributes:
+        session: the onnxruntime.InferenceSession.
+        provider: "cpu", "cuda" or "tensorrt": what the session really runs on.
+        warnings: what the user should know, such as a fall back to the CPU.
+    """
+
+    session: Any
+    provider: str
+    warnings: list[str]
+
+
+def load(file: ModelFile, provider: Provider, threads: int) -> OnnxModel:
+    """Load a checked model file.
+
+    Raises:
+        CaerError: ONNX Runtime is not installed, or cannot load the file.
+    """
+    onnxruntime = import_onnxruntime()
+    wanted = _WANTED[provider]
+    available = onnxruntime.get_available_providers()
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    providers = [name for name in wanted if name in available]
+    try:
+        session, _ = _open(file.data, options, providers)
+    except Exception as error:  # the library's errors share no class of their own
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CaerError(f"{file.path}: ONNX Runtime cannot load this model ({reason})") from error
+    really = WORDS.get(session.get_providers()[0], session.get_providers()[0])
+    return OnnxModel(session, really, _fallback(provider, really, available))
+
+
+def import_onnxruntime() -> Any:
+    """Import ONNX Runtime.
+
+    Raises:
+        CaerError: it is missing or broken, as it is after one of its two packages was removed.
+    """
+    try:
+        module = importlib.import_module("onnxruntime")
+        module.InferenceSession  # noqa: B018 - a removed package leaves an empty module behind
+    except (ImportError, AttributeError) as error:
+        raise CaerError(
+            f"ONNX Runtime does not load ({error}); run 'pip uninstall -y onnxruntime "
+            "onnxruntime-gpu' and then 'pip install onnxruntime'"
+        ) from error
+    module.set_default_logger_severity(4)  # what the user should know is said here, once
+    return module
+
+
+def _open(data: bytes, options: Any, providers: list[str]) -> tuple[Any, str]:
+    """Open a session; also what ONNX Runtime printed about providers that do not work."""
+    onnxruntime = import_onnxruntime()
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        if _CPU not in providers[:1]:
+            onnxruntime.preload_dlls()  # the CUDA libraries that pip installed
+        session = onnxruntime.InferenceSession(data, options, providers=providers)
+    return session, printed.getvalue()
+
+
+def provider_that_runs(name: str) -> tuple[str, str]:
+    """Ask for one provider, run a tiny model, and see which provider computed it.
+
+    A provider that is listed may still fail when it is used, for want of a driver or a library;
+    ONNX Runtime then computes on the CPU.
+
+    Returns:
+        The name of the provider that computed, and the first complaint, empty where there is none.
+    """
+    options = import_onnxruntime().SessionOptions()
+    options.enable_profiling = True
+    with tempfile.TemporaryDirectory() as folder:
+        options.profile_file_prefix = str(Path(folder) / "profile")
+        session, printed = _open(_tiny_model(), options, [name])
+        session.run(None, {"x": np.ones(4, np.float32)})
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    used = [e["args"]["provider"] for e in events if "provider" in e.get("args", {})]
+    complaints = [line for line in printed.splitlines() if line.startswith(("Failed", "EP Error"))]
+    return used[0], complaints[0][-160:] if complaints else ""
+
+
+def _tiny_model() -> bytes:
+    """An ONNX file with one node, y = Relu(x) on four numbers, written as protocol buffers."""
+
+    def field(number: int, value: bytes | int) -> bytes:
+        if isinstance(value, int):
+            return bytes((number << 3, value))
+        return bytes((number << 3 | 2, len(value))) + value
+
+    floats = field(1, 1) + field(2, field(1, field(1, 4)))  # element type, then shape
+    node = field(1, b"x") + field(2, b"y") + field(4, b"Relu")
+    graph = field(1, node) + field(2, b"tiny")
+    for number, tensor in ((11, b"x"), (12, b"y")):
+        graph += field(number, field(1, tensor) + field(2, field(1, floats)))
+    return field(1, 8) + field(7, graph) + field(8, field(1, b"") + field(2, 13))
+
+
+def _fallback(provider: Provider, really: str, available: list[str]) -> list[str]:
+    if provider in ("auto", really):
+        unused = provider == "auto" and _CUDA in available and really == "cpu"
+        if not unused:
+            return []
+    lacking = "" if _CUDA in available else "; its GPU provider is not installed"
+    return [
+        f"faces.provider: {provider} was asked for, but ONNX Runtime runs on {really}{lacking} "
+        "('caer-data doctor' says why)"
+    ]

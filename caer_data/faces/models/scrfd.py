@@ -1,0 +1,94 @@
+"""SCRFD, InsightFace's detector (Guo et al. 2021, arXiv:2105.04714), decoded here.
+
+For each of three strides the network gives, for two anchors in each cell, a score, the distances
+from the cell's corner to the four sides of the box, and to five points, all in strides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from caer_data.engine.errors import CaerError
+from caer_data.faces.models.geometry import Reals, detections, pad, resize
+from caer_data.faces.models.interface import Detections, Floats, Picture
+from caer_data.faces.models.onnx import OnnxModel
+
+_STRIDES = (8, 16, 32)
+_ANCHORS = 2
+_MAX_IOU = 0.4
+_SMALLER = 4  # the picture is looked at again this many times smaller
+
+
+class ScrfdDetector:
+    """Finds faces of twelve pixels and more in the picture as looked at, with five points each.
+
+    The network misses faces that fill its picture, so each is looked at in a second, small size.
+    """
+
+    name = "scrfd"
+    min_score = 0.5
+    weak_score = 0.35
+
+    def __init__(self, model: OnnxModel, size: int) -> None:
+        self.size = size
+        self.provider = model.provider
+        self.warnings = model.warnings
+        self._session = model.session
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        if len(inputs) != 1 or len(outputs) != 3 * len(_STRIDES):
+            raise CaerError(
+                "faces.weights: this SCRFD model has other inputs or outputs than those with five "
+                "points (det_500m, det_2.5g, det_10g), which are needed"
+            )
+        self._input = inputs[0].name
+
+    def detect(
+        self, pictures: Sequence[Picture], min_score: float, size: int | None = None
+    ) -> list[Detections]:
+        """Find faces; see `interface.Detector`."""
+        return [self._detect(picture, min_score, size or self.size) for picture in pictures]
+
+    def _detect(self, picture: Picture, min_score: float, size: int) -> Detections:
+        parts = [
+            part
+            for long_side in (size, max(size // _SMALLER, _STRIDES[-1]))
+            for part in self._look(picture, min_score, long_side)
+        ]
+        boxes, scores, points = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return detections(boxes, scores, _MAX_IOU, points)
+
+    def _look(
+        self, picture: Picture, min_score: float, long_side: int
+    ) -> list[tuple[Reals, Reals, Reals]]:
+        """Boxes, scores and points in pixels of the picture, seen at one size; a stride each."""
+        resized, scale_x, scale_y = resize(picture, long_side)
+        padded = pad(resized, _STRIDES[-1])
+        blob = cv2.dnn.blobFromImage(padded, 1 / 128, mean=(127.5, 127.5, 127.5), swapRB=True)
+        outputs = [np.asarray(o) for o in self._session.run(None, {self._input: blob})]
+        outputs = [output.reshape(-1, output.shape[-1]) for output in outputs]
+        zoom = np.array((scale_x, scale_y))
+        found = []
+        for index, stride in enumerate(_STRIDES):
+            of_stride = outputs[index :: len(_STRIDES)]
+            boxes, scores, points = _decode(of_stride, padded.shape, stride, min_score)
+            found.append((boxes / np.tile(zoom, 2), scores, points / zoom))
+        return found
+
+
+def _decode(
+    outputs: list[Floats], shape: tuple[int, ...], stride: int, min_score: float
+) -> tuple[Floats, Floats, Floats]:
+    """Boxes (n, 4), scores (n,) and points (n, 5, 2) of one stride, in pixels as looked at."""
+    scores, sides, points = outputs
+    rows, columns = shape[0] // stride, shape[1] // stride
+    if len(scores) != rows * columns * _ANCHORS:
+        raise CaerError("faces.weights: the SCRFD model gives another number of anchors than known")
+    sure = np.flatnonzero(scores[:, 0] >= min_score)
+    cells = sure // _ANCHORS
+    centres = np.stack([cells % columns, cells // columns], axis=1).astype(np.float32)
+    sides, offsets = sides[sure], points[sure].reshape(-1, 5, 2)
+    corners = np.concatenate([centres - sides[:, :2], centres + sides[:, 2:]], axis=1)
+    return corners * stride, scores[sure, 0], (centres[:, None] + offsets) * stride

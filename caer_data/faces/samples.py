@@ -1,0 +1,95 @@
+"""Samples: a few upright frames a second, spooled as JPEG by the decode pass for the face stage.
+
+Decoding once feeds both shot detection, which wants every frame small, and the face stage, which
+wants few frames large but only knows which after the shots are known. The spool makes memory
+independent of the length of the video, and is deleted when the faces are found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+
+from caer_data.faces.models.interface import Picture
+
+LONGEST_SIDE = 1280
+"""Samples are at most this long, px: what the embedded detector looks at."""
+
+_QUALITY = 92
+_KEPT = 32  # pictures, of up to 5 MB each
+
+
+class SampleWriter:
+    """Spools frames into one file; call `due` with every frame's time, `add` where it says so."""
+
+    def __init__(self, folder: Path, per_second: float) -> None:
+        self._folder = folder
+        self._stream: BinaryIO = (folder / "samples.bin").open("wb")
+        self._step = Fraction(1) / Fraction(per_second).limit_denominator(1000)
+        self._next: Fraction | None = None
+        self._index: list[tuple[int, int, int]] = []
+
+    def due(self, time_s: Fraction) -> bool:
+        """Whether the frame at this time is to be sampled: the first at or after each step."""
+        if self._next is None or time_s >= self._next:
+            start = self._next if self._next is not None else time_s
+            steps = int((time_s - start) / self._step) + 1
+            self._next = start + steps * self._step
+            return True
+        return False
+
+    def add(self, frame: int, picture: Picture) -> None:
+        """Spool the picture of a frame."""
+        done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+        if not done:
+            raise ValueError(f"frame {frame} cannot be written as JPEG")
+        self._index.append((frame, self._stream.tell(), len(data)))
+        self._stream.write(data.tobytes())
+
+    def close(self) -> None:
+        """Finish the spool."""
+        self._stream.close()
+        np.save(self._folder / "samples.npy", np.array(self._index, np.int64).reshape(-1, 3))
+
+
+class Samples:
+    """Reads a spool: which frames it holds, and their pictures.
+
+    The last pictures are kept, because a shot's are looked at several times: faces are found,
+    judged and embedded. Pictures must not be written to.
+
+    Args:
+        folder: what a `SampleWriter` wrote.
+        on_read: called whenever a picture is read: work goes on, however long a shot is.
+    """
+
+    def __init__(self, folder: Path, on_read: Callable[[], None] = lambda: None) -> None:
+        self._on_read = on_read
+        self._path = folder / "samples.bin"
+        self._index = np.load(folder / "samples.npy", allow_pickle=False)
+        self._place = {int(frame): (int(at), int(size)) for frame, at, size in self._index}
+        self.frames = self._index[:, 0]
+        self.picture = lru_cache(_KEPT)(self._picture)
+        """The upright picture of a sampled frame, BGR."""
+
+    def between(self, start: int, end: int) -> list[int]:
+        """Sampled frames from `start` to before `end`."""
+        a, b = np.searchsorted(self.frames, (start, end))
+        return [int(frame) for frame in self.frames[a:b]]
+
+    def _picture(self, frame: int) -> Picture:
+        self._on_read()
+        at, size = self._place[frame]
+        with self._path.open("rb") as stream:
+            stream.seek(at)
+            data = np.frombuffer(stream.read(size), np.uint8)
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        assert picture is not None  # noqa: S101 - we wrote it
+        picture.flags.writeable = False
+        return np.asarray(picture, np.uint8)

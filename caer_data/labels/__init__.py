@@ -1,0 +1,1 @@
+"""From answers to labels: acceptance, decision rules, agreement, import from CSV."""

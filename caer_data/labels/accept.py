@@ -1,0 +1,207 @@
+"""Which answers count: every answer becomes a row of `tables.RATINGS`, accepted or refused.
+
+A labelling server validates nothing: labels it never offered, confidences out of range, second
+answers and answers in another's name all arrive. So every answer is judged here, and what is
+refused stays in the table with its reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import pandas as pd
+
+from caer_data.engine import tables
+from caer_data.engine.emotions import EMOTIONS
+
+LABEL_STUDIO: Final = "label-studio"
+CSV: Final = "csv"
+MADE_UP: Final = "made-up"
+SOURCES: Final = (LABEL_STUDIO, CSV, MADE_UP)
+"""Where a rating comes from; where two speak for one rater and clip, the earlier word stands."""
+
+REASONS: Final = {
+    "cancelled": "the rater skipped the clip or took the answer back",
+    "ground_truth": "marked as a reference answer, which no blind rater gives",
+    "unknown_rater": "no clip was dealt to this rater",
+    "unknown_clip": "the dataset has no such clip",
+    "dropped_clip": "the clip was dropped when the dataset was built again",
+    "foreign_project": "given in another rater's project",
+    "not_dealt": "the clip was not dealt to this rater",
+    "unknown_emotion": "not one of the seven emotions",
+    "bad_confidence": "no number from 0 to 1",
+    "superseded": "a later answer of the same rater, or one that counts more, stands",
+}
+"""Every reason for refusing an answer, in the order in which they are looked for."""
+
+_EDIT_SECONDS = 1.0  # the server stores both times of one answer a few milliseconds apart
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer as a server holds it, nothing in it trusted."""
+
+    source_id: str
+    """Number of the annotation; of an annotation met twice the last one is taken."""
+    clip_id: str
+    rater: str
+    """E-mail address of the account that gave the answer (`completed_by`)."""
+    project_rater: str
+    """E-mail address of the rater in whose project the answer lies."""
+    emotion: str | None
+    """The choice as stored; several choices joined by commas (and then refused)."""
+    confidence: object
+    """As stored: a number, the text of one, or anything else (and then refused)."""
+    lead_time_s: float | None = None
+    """Seconds from the clip shown to the answer sent, as the browser counted them."""
+    created_at: str | None = None
+    updated_at: str | None = None
+    cancelled: bool = False
+    ground_truth: bool = False
+
+
+def accept(
+    answers: Iterable[Answer], assignments: pd.DataFrame, clips: pd.DataFrame
+) -> pd.DataFrame:
+    """Judge every answer of the server; return `tables.RATINGS` with source `label-studio`.
+
+    Accepted is an answer of a known rater, in the rater's own project, to a clip of the dataset
+    dealt to that rater, with one of the seven emotions and a confidence from 0 to 1 (rounded to
+    two places), neither cancelled nor ground truth. Of several acceptable answers of one rater to
+    one clip the last edited stands. `too_fast` marks answers given in less time than the clip
+    lasts, `edited` those changed more than a second after they were first sent.
+    """
+    length = dict(zip(clips["clip_id"], clips["end_s"] - clips["start_s"], strict=True))
+    kept = set(clips.loc[clips["status"] == "kept", "clip_id"])
+    dealt = set(zip(assignments["clip_id"], assignments["rater"], strict=True))
+    raters = set(assignments["rater"])
+    rows = []
+    for answer in {answer.source_id: answer for answer in answers}.values():
+        rater = answer.rater.strip().lower()
+        confidence = parse_confidence(answer.confidence)
+        checks = {
+            "cancelled": answer.cancelled,
+            "ground_truth": answer.ground_truth,
+            "unknown_rater": rater not in raters,
+            "unknown_clip": answer.clip_id not in length,
+            "dropped_clip": answer.clip_id not in kept,
+            "foreign_project": answer.project_rater.strip().lower() != rater,
+            "not_dealt": (answer.clip_id, rater) not in dealt,
+            "unknown_emotion": answer.emotion not in EMOTIONS,
+            "bad_confidence": confidence is None,
+        }
+        lead_time = parse_seconds(answer.lead_time_s)
+        rows.append(
+            {
+                "clip_id": answer.clip_id,
+                "rater": rater,
+                "emotion": answer.emotion,
+                "confidence": _number(answer.confidence) if confidence is None else confidence,
+                "lead_time_s": lead_time,
+                "created_at": answer.created_at,
+                "updated_at": answer.updated_at,
+                "reason": next((reason for reason, wrong in checks.items() if wrong), None),
+                "too_fast": lead_time is not None and lead_time < length.get(answer.clip_id, 0.0),
+                "edited": _is_edited(answer),
+                "source": LABEL_STUDIO,
+                "source_id": answer.source_id,
+            }
+        )
+    return tables.frame(tables.RATINGS, _refuse_earlier(rows))
+
+
+def merge(existing: pd.DataFrame, fresh: pd.DataFrame, assignments: pd.DataFrame) -> pd.DataFrame:
+    """Join ratings of the server and of files into one `tables.RATINGS` in a fixed order.
+
+    The server's rows keep their status. Rows of files are judged anew each time: a clip that was
+    dealt takes answers only from the raters it was dealt to; of one rater's answers to one clip
+    the server's stands, then a file's, then a made-up one; and made-up answers give way, clip by
+    clip, to any real one.
+    """
+    parts = [part for part in (existing, fresh) if len(part)] or [fresh]
+    joined = pd.concat(parts, ignore_index=True)
+    from_file = joined["source"] != LABEL_STUDIO
+    joined["status"] = joined["status"].where(~from_file, "accepted")
+    joined["reason"] = joined["reason"].where(~from_file, None)
+
+    pairs = pd.MultiIndex.from_frame(joined[["clip_id", "rater"]])
+    dealt = pairs.isin(pd.MultiIndex.from_frame(assignments[["clip_id", "rater"]]))
+    _refuse(
+        joined, from_file & joined["clip_id"].isin(assignments["clip_id"]) & ~dealt, "not_dealt"
+    )
+
+    weight = joined["source"].map({source: i for i, source in enumerate(SOURCES)})
+    accepted = joined[joined["status"] == "accepted"]
+    best = weight[accepted.index].groupby([accepted["clip_id"], accepted["rater"]]).transform("min")
+    _refuse(joined, (weight > best.reindex(joined.index)) & from_file, "superseded")
+
+    accepted = joined[joined["status"] == "accepted"]
+    real = accepted.loc[accepted["source"] != MADE_UP, "clip_id"]
+    made_up = (joined["source"] == MADE_UP) & joined["clip_id"].isin(real)
+    _refuse(joined, made_up & (joined["status"] == "accepted"), "superseded")
+    return joined.sort_values(list(tables.RATINGS.key), ignore_index=True)
+
+
+def parse_confidence(value: object) -> float | None:
+    """Read a confidence from 0 to 1, rounded to two places; None if it is none.
+
+    A slider in steps of 0.05 stores 0.15000000000000002 and may end a hair above 1, hence the
+    rounding and the tolerance.
+    """
+    number = _number(value)
+    if number is None or not -1e-9 <= number <= 1 + 1e-9:
+        return None
+    return abs(round(number, 2))
+
+
+def _refuse(ratings: pd.DataFrame, rows: Any, reason: str) -> None:
+    ratings.loc[rows, "status"] = "refused"
+    ratings.loc[rows, "reason"] = reason
+
+
+def _refuse_earlier(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of acceptable answers of one rater to one clip, keep the last; sort all by annotation."""
+    rows = sorted(rows, key=lambda row: (len(row["source_id"]), row["source_id"]))
+    last: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in sorted(rows, key=lambda row: _time(row["updated_at"] or row["created_at"])):
+        if row["reason"] is None:
+            earlier = last.get((row["clip_id"], row["rater"]))
+            if earlier is not None:
+                earlier["reason"] = "superseded"
+            last[row["clip_id"], row["rater"]] = row
+    for row in rows:
+        row["status"] = "accepted" if row["reason"] is None else "refused"
+    return rows
+
+
+def _is_edited(answer: Answer) -> bool:
+    return _time(answer.updated_at) - _time(answer.created_at) > _EDIT_SECONDS
+
+
+def _time(text: str | None) -> float:
+    """Seconds since 1970 of an ISO 8601 time; 0 where there is none."""
+    try:
+        return datetime.fromisoformat(text or "").timestamp()
+    except ValueError:
+        return 0.0
+
+
+def _number(value: object) -> float | None:
+    """A finite number, also from text; no truth values."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def parse_seconds(value: object) -> float | None:
+    """Read a length of time in seconds, zero or more; None if it is none."""
+    number = _number(value)
+    return number if number is not None and number >= 0 else None

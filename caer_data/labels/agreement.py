@@ -1,0 +1,238 @@
+"""How far raters agree, with each other and with themselves: the numbers behind a label's worth.
+
+Everything is measured on accepted answers to clips the dataset keeps. The docstrings and
+`docs/labels.md` say what each number means and where it comes from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from caer_data.engine.emotions import EMOTIONS, LABELS
+from caer_data.labels import measures
+from caer_data.labels.accept import MADE_UP
+
+CONFIDENCE_STEPS: Final = 4
+"""Confidence is grouped to the nearest quarter, the steps of the labelling page."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """All measures of one dataset's ratings; NaN where there is not yet enough to measure."""
+
+    answers: int
+    """Accepted answers."""
+    made_up: int
+    """Those of them that nobody gave: a demonstration."""
+    clips: int
+    """Clips with two answers or more: what alpha is measured on."""
+    complete: int
+    """Clips with all their raters: what Fleiss' kappa is measured on."""
+    alpha: float
+    """Krippendorff's alpha, nominal."""
+    alpha_low: float
+    """Lower end of alpha's 95 % bootstrap interval over clips."""
+    alpha_high: float
+    """Upper end."""
+    fleiss_kappa: float
+    """Fleiss' kappa."""
+    calibration_error: float
+    """Mean distance of confidence from accuracy over the steps, weighted by answers."""
+    pairs: pd.DataFrame
+    """rater_a, rater_b, clips both rated, agreement (share of equal answers), kappa (Cohen's)."""
+    emotions: pd.DataFrame
+    """emotion, answers, share of all answers, agreement (a second rater says so too), kappa of
+    this class, clips kept with this label."""
+    confusion: pd.DataFrame
+    """Seven by seven: where one rater says the row, the share of other raters' answers."""
+    raters: pd.DataFrame
+    """rater, dealt, answers, refused, compared (answers where the others agree), accuracy (equal to
+    the others' consensus), kappa (mean with the others), confidence (mean), lead_time_s (median),
+    too_fast and edited (shares of answers)."""
+    calibration: pd.DataFrame
+    """step of confidence, answers, compared, confidence (mean of the compared), accuracy."""
+    lead_times: pd.DataFrame
+    """One row an answer with a lead time: lead_time_s, clip_s (length of the clip)."""
+    funnel: pd.DataFrame
+    """step (kept, pushed, rated, complete, agreed, confident), clips, share of the first."""
+    refused: pd.DataFrame
+    """reason, answers."""
+
+
+def measure(
+    ratings: pd.DataFrame,
+    labels: pd.DataFrame,
+    clips: pd.DataFrame,
+    assignments: pd.DataFrame | None = None,
+    *,
+    seed: int = 0,
+    bootstraps: int = 1000,
+) -> Agreement:
+    """Measure agreement; works at any time, also on no ratings at all.
+
+    Takes the dataset's tables; without `assignments` (no clip was dealt) the funnel has no step
+    `pushed` and raters no number `dealt`. `seed` and `bootstraps` make alpha's interval.
+    """
+    kept = clips.loc[clips["status"] == "kept", ["clip_id", "start_s", "end_s"]]
+    of_kept = ratings["clip_id"].isin(kept["clip_id"])
+    accepted = ratings[of_kept & (ratings["status"] == "accepted")].sort_values(
+        ["clip_id", "rater"], ignore_index=True
+    )
+    labels = labels[labels["clip_id"].isin(kept["clip_id"])]
+    chosen = accepted["emotion"].map(LABELS).to_numpy(np.int64)
+    names, clip = np.unique(accepted["clip_id"].to_numpy(str), return_inverse=True)
+    counts = np.zeros((len(names), len(EMOTIONS)))
+    np.add.at(counts, (clip, chosen), 1)
+    decided = labels.loc[labels["reason"] != "incomplete", "clip_id"]
+    complete = pd.Index(names).isin(decided)
+    right = _equals_consensus(counts, clip, chosen)
+    low, high = measures.alpha_interval(counts, bootstraps, seed)
+    pairs = _pairs(accepted, chosen)
+    calibration = _calibration(accepted["confidence"].to_numpy(np.float64), right)
+    compared = calibration["compared"].sum()
+    distance = (calibration["accuracy"] - calibration["confidence"]).abs()
+    lengths = dict(zip(kept["clip_id"], kept["end_s"] - kept["start_s"], strict=True))
+    lead_times = pd.DataFrame(
+        {"lead_time_s": accepted["lead_time_s"], "clip_s": accepted["clip_id"].map(lengths)}
+    )
+    refused = ratings.loc[ratings["status"] == "refused", "reason"].value_counts()
+    return Agreement(
+        answers=len(accepted),
+        made_up=int((accepted["source"] == MADE_UP).sum()),
+        clips=int((counts.sum(axis=1) >= 2).sum()),
+        complete=int(complete.sum()),
+        alpha=measures.krippendorff_alpha(counts),
+        alpha_low=low,
+        alpha_high=high,
+        fleiss_kappa=measures.fleiss_kappa(counts[complete]),
+        calibration_error=float((distance * calibration["compared"]).sum() / compared)
+        if compared
+        else float("nan"),
+        pairs=pairs,
+        emotions=_emotions(counts, labels),
+        confusion=_confusion(counts),
+        raters=_raters(accepted, right, pairs, ratings, assignments),
+        calibration=calibration,
+        lead_times=lead_times.dropna(ignore_index=True),
+        funnel=_funnel(kept, labels, assignments),
+        refused=refused.rename_axis("reason").reset_index(name="answers"),
+    )
+
+
+def _equals_consensus(counts: np.ndarray, clip: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Whether each answer equals the consensus of the clip's other raters: 1, 0, or NaN.
+
+    The consensus is the emotion most of the others chose; NaN where there are no others or two
+    emotions lead. Leaving the rater out keeps a rater from being measured against themselves.
+    """
+    others = counts[clip]
+    others[np.arange(len(chosen)), chosen] -= 1
+    most = others.max(axis=1, initial=0)
+    clear = (most > 0) & ((others == most[:, None]).sum(axis=1) == 1)
+    return np.where(clear, others.argmax(axis=1) == chosen, np.nan)
+
+
+def _pairs(accepted: pd.DataFrame, chosen: np.ndarray) -> pd.DataFrame:
+    answers = accepted[["clip_id", "rater"]].assign(emotion=chosen)
+    both = answers.merge(answers, on="clip_id", suffixes=("_a", "_b"))
+    both = both[both["rater_a"] < both["rater_b"]]
+    n = len(EMOTIONS)
+    groups = both.groupby(["rater_a", "rater_b"])
+    cell = (groups.ngroup() * n + both["emotion_a"]) * n + both["emotion_b"]
+    tables = np.bincount(cell, minlength=groups.ngroups * n * n).reshape(-1, n, n)
+    agreement, kappa = measures.cohen_kappas(tables.astype(np.float64))
+    pairs = groups.size().reset_index(name="clips")
+    return pairs.assign(agreement=agreement, kappa=kappa)
+
+
+def _emotions(counts: np.ndarray, labels: pd.DataFrame) -> pd.DataFrame:
+    answers = counts.sum(axis=0)
+    agreement, kappa = measures.class_agreement(counts)
+    kept = labels.loc[labels["status"] == "kept", "emotion"].value_counts()
+    return pd.DataFrame(
+        {
+            "emotion": EMOTIONS,
+            "answers": answers.astype(np.int64),
+            "share": answers / max(answers.sum(), 1),
+            "agreement": agreement,
+            "kappa": kappa,
+            "clips": kept.reindex(list(EMOTIONS), fill_value=0).to_numpy(np.int64),
+        }
+    )
+
+
+def _confusion(counts: np.ndarray) -> pd.DataFrame:
+    table = measures.coincidences(counts)
+    sums = table.sum(axis=1, keepdims=True)
+    shares = np.divide(table, sums, out=np.full_like(table, np.nan), where=sums > 0)
+    return pd.DataFrame(shares, index=list(EMOTIONS), columns=list(EMOTIONS))
+
+
+def _raters(
+    accepted: pd.DataFrame,
+    right: np.ndarray,
+    pairs: pd.DataFrame,
+    ratings: pd.DataFrame,
+    assignments: pd.DataFrame | None,
+) -> pd.DataFrame:
+    by_rater = accepted.assign(right=right).groupby("rater")
+    both_ways = [pairs.set_index(name)["kappa"] for name in ("rater_a", "rater_b")]
+    refused = ratings.loc[ratings["status"] == "refused", "rater"].value_counts()
+    columns = {
+        "answers": by_rater.size(),
+        "refused": refused,
+        "compared": by_rater["right"].count(),
+        "accuracy": by_rater["right"].mean(),
+        "kappa": pd.concat(both_ways).groupby(level=0).mean(),
+        "confidence": by_rater["confidence"].mean(),
+        "lead_time_s": by_rater["lead_time_s"].median(),
+        "too_fast": by_rater["too_fast"].mean(),
+        "edited": by_rater["edited"].mean(),
+    }
+    if assignments is not None:
+        columns = {"dealt": assignments["rater"].value_counts(), **columns}
+    raters = pd.DataFrame(columns).sort_index().rename_axis("rater").reset_index()
+    whole = [name for name in ("dealt", "answers", "refused", "compared") if name in columns]
+    return (
+        raters.astype(dict.fromkeys(columns, float))
+        .fillna(dict.fromkeys(whole, 0))
+        .astype(dict.fromkeys(whole, np.int64))
+    )
+
+
+def _calibration(confidence: np.ndarray, right: np.ndarray) -> pd.DataFrame:
+    """Accuracy against the others' consensus, by step of confidence."""
+    step = np.round(confidence * CONFIDENCE_STEPS) / CONFIDENCE_STEPS
+    known = ~np.isnan(right)
+    answers = pd.DataFrame(
+        {"step": step, "right": right, "confidence": np.where(known, confidence, np.nan)}
+    )
+    groups = answers.groupby("step")
+    return pd.DataFrame(
+        {
+            "answers": groups.size(),
+            "compared": groups["right"].count(),
+            "confidence": groups["confidence"].mean(),
+            "accuracy": groups["right"].mean(),
+        }
+    ).reset_index()
+
+
+def _funnel(
+    kept: pd.DataFrame, labels: pd.DataFrame, assignments: pd.DataFrame | None
+) -> pd.DataFrame:
+    steps = {"kept": len(kept)}
+    if assignments is not None:
+        steps["pushed"] = int(kept["clip_id"].isin(assignments["clip_id"]).sum())
+    reason = labels["reason"].fillna("")
+    steps["rated"] = len(labels)
+    steps["complete"] = int((reason != "incomplete").sum())
+    steps["agreed"] = int((~reason.isin(["incomplete", "no_majority"])).sum())
+    steps["confident"] = int((labels["status"] == "kept").sum())
+    clips = list(steps.values())
+    shares = np.array(clips) / max(len(kept), 1)
+    return pd.DataFrame({"step": list(steps), "clips": clips, "share": shares})

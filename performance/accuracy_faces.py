@@ -1,0 +1,188 @@
+"""How well faces are counted and persons told apart, on videos with ground truth by hand.
+
+    python performance/accuracy_faces.py DATA [--scrfd scrfd_500m.onnx]
+
+DATA holds `shots_gt/*.mp4|mov` with a JSON beside each (`shots`: start, end, faces, people) and
+`identities/intel_asl/*.mkv`, one person a file, named `<person>_<sign>.mkv`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from caer_data.curate import filter as filter_stage
+from caer_data.engine import recipe as recipes
+from caer_data.engine import tables
+from caer_data.faces import find as faces_stage
+from caer_data.faces import people as people_stage
+from caer_data.faces.models.choose import create_detector, create_embedder
+from caer_data.faces.samples import LONGEST_SIDE, Samples, SampleWriter
+from caer_data.faces.search import Frames, Models
+from caer_data.media.decode import frames
+from caer_data.media.probe import probe
+
+ANIMATED = "anim_"  # drawn faces are not scored
+
+
+def find_faces(
+    path: Path, video_id: str, spans: list[tuple[int, int]] | None, models: Models, recipe: Any
+) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray, filter_stage.Timing]:
+    """Shots (as given; without spans the whole video is one), tracks, embeddings, frame times."""
+    info = probe(path)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        writer = SampleWriter(folder, recipe.faces.samples_per_second)
+        pts, end = [], 0
+        for frame in frames(path, info, for_analysis=True):
+            pts.append(frame.pts)
+            end = frame.pts + frame.duration
+            if writer.due((frame.pts - pts[0]) * info.time_base):
+                writer.add(frame.index, frame.picture(LONGEST_SIDE))
+        writer.close()
+        seconds = (np.array([*pts, end]) - pts[0]) * float(info.time_base)
+        shots = tables.frame(
+            tables.SHOTS,
+            [
+                {
+                    "shot_id": f"{video_id}.s{n:04d}", "video_id": video_id,
+                    "start_frame": a, "end_frame": b, "start_pts": [*pts, end][a],
+                    "end_pts": [*pts, end][b], "start_s": seconds[a], "end_s": seconds[b],
+                }
+                for n, (a, b) in enumerate(spans or [(0, len(pts))], 1)
+            ],
+        )  # fmt: skip
+        out = folder / "faces"
+        out.mkdir()
+        seen = Frames(Samples(folder), seconds[:-1], info.width, info.height)
+        faces_stage.find(shots, seen, models, recipe.faces, 1, out, lambda _: None)
+        return (
+            shots,
+            tables.read(tables.TRACKS, out / "tracks.parquet"),
+            np.load(out / "embeddings.npy"),
+            filter_stage.Timing(Fraction(info.fps), info.time_base, np.array([*pts, end])),
+        )
+
+
+def count_faces(data: Path, models: Models, recipe: Any) -> pd.DataFrame:
+    """One row a shot: faces by hand and as found, each as none, one or more."""
+    rows = []
+    no_limit = recipes.Clips(min_frames=1, max_seconds=3600.0)
+    for truth_path in sorted((data / "shots_gt").glob("*.json")):
+        if truth_path.name.startswith(ANIMATED):
+            continue
+        truth = json.loads(truth_path.read_text())
+        spans = [(s["start"], s["end"] + 1) for s in truth["shots"]]
+        path = truth_path.with_name(truth["file"])
+        shots, tracks, vectors, timing = find_faces(path, path.stem, spans, models, recipe)
+        tracks, _ = people_stage.cluster("s", "s", tracks, vectors, threshold_of(models, recipe))
+        video = pd.Series({"show": "s", "episode": "e"})
+        clips = filter_stage.choose(video, shots, tracks, timing, recipe.filter, no_limit)
+        for shot, found in zip(truth["shots"], clips["n_people"], strict=True):
+            wanted = {"0": "none", "1": "one"}.get(shot["faces"], "more")
+            got = "none" if found == 0 else "one" if found == 1 else "more"
+            rows.append({"file": path.stem, "start": shot["start"], "true": wanted, "found": got})
+    return pd.DataFrame(rows)
+
+
+def tell_apart(data: Path, models: Models, recipe: Any) -> dict[str, tuple[float, float, float]]:
+    """Pairwise precision, recall and F1 of the persons, by set."""
+    sets = {
+        "intel_asl": _signers(data, models, recipe),
+        "composite": _composite(data, models, recipe),
+    }
+    results = {}
+    for name, (tracks, vectors, truth) in sets.items():
+        labelled, _ = people_stage.cluster("s", "s", tracks, vectors, threshold_of(models, recipe))
+        results[name] = pairwise(truth, labelled["person_id"].tolist())
+    return results
+
+
+def threshold_of(models: Models, recipe: Any) -> float:
+    """Distance at which tracks are different persons, as the build takes it."""
+    return float(recipe.people.threshold or people_stage.track_threshold(models.embedder.threshold))
+
+
+def pairwise(truth: list[str], found: list[str]) -> tuple[float, float, float]:
+    """Precision, recall and F1 over all pairs of tracks."""
+    pairs = list(itertools.combinations(range(len(truth)), 2))
+    same = [truth[a] == truth[b] for a, b in pairs]
+    joined = [found[a] == found[b] for a, b in pairs]
+    both = sum(s and j for s, j in zip(same, joined, strict=True))
+    precision = both / sum(joined) if any(joined) else 1.0
+    recall = both / sum(same) if any(same) else 1.0
+    return precision, recall, 2 * precision * recall / max(precision + recall, 1e-9)
+
+
+def _signers(data: Path, models: Models, recipe: Any) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
+    every, vectors, truth = [], [], []
+    for path in sorted((data / "identities" / "intel_asl").glob("*.mkv")):
+        _, tracks, embeddings, _ = find_faces(path, path.stem, None, models, recipe)
+        every.append(tracks)
+        vectors.append(embeddings)
+        truth += [path.stem.split("_")[0]] * len(tracks)
+    return pd.concat(every, ignore_index=True), np.concatenate(vectors), truth
+
+
+def _composite(
+    data: Path, models: Models, recipe: Any
+) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
+    truth_path = data / "shots_gt" / "composite_open_44s.json"
+    shots = json.loads(truth_path.read_text())["shots"]
+    spans = [(s["start"], s["end"] + 1) for s in shots]
+    path = truth_path.with_suffix(".mp4")
+    _, tracks, vectors, _ = find_faces(path, "c", spans, models, recipe)
+    people = {f"c.s{n:04d}": s["people"] for n, s in enumerate(shots, 1)}
+    # who is named is who is looked at, not those who sit in the dark behind
+    weight = tracks["coverage"] * tracks["face_height"] ** 2
+    looked_at = weight.groupby(tracks["shot_id"]).idxmax().sort_values()
+    named = [n for n in looked_at if len(people[tracks.loc[n, "shot_id"]]) == 1]
+    tracks, vectors = tracks.loc[named].reset_index(drop=True), vectors[named]
+    return tracks, vectors, [people[shot][0] for shot in tracks["shot_id"]]
+
+
+def report(data: Path, recipe: Any, verbose: bool) -> None:
+    """Print how well one recipe's pair of models does."""
+    detector = create_detector(recipe.faces, 2)
+    models = Models.of(detector, create_embedder(recipe.faces, 2), recipe.faces)
+    counted = count_faces(data, models, recipe)
+    if verbose:
+        print(counted.to_string())
+    right = (counted["true"] == counted["found"]).mean()
+    print(f"faces   {detector.name}: {right:.3f} of {len(counted)} shots sorted right")
+    print(pd.crosstab(counted["true"], counted["found"]).to_string())
+    for name, (precision, recall, f1) in tell_apart(data, models, recipe).items():
+        print(
+            f"people  {detector.name}, {name}: pairwise F1 {f1:.3f} "
+            f"(precision {precision:.3f}, recall {recall:.3f})"
+        )
+
+
+def with_scrfd(weights: str) -> Any:
+    """The InsightFace recipe with these detector weights and the embedded embedder."""
+    recipe = recipes.load("caer-insightface")
+    change = {"weights": weights, "embedder": "dlib"}
+    return recipe.model_copy(update={"faces": recipe.faces.model_copy(update=change)})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--scrfd", help="file of SCRFD weights, to score that detector too")
+    parser.add_argument("--verbose", action="store_true", help="print every shot")
+    given = parser.parse_args()
+    report(given.data, recipes.load("caer"), given.verbose)
+    if given.scrfd:
+        report(given.data, with_scrfd(given.scrfd), given.verbose)
+
+
+if __name__ == "__main__":
+    main()

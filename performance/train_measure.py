@@ -1,0 +1,209 @@
+"""Measuring one variant of the training step, and the plain port, for `train.py`."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plain_port
+import torch
+import train_limits
+from train_limits import best_of, synchronize
+
+from caer_data.benchmark.data import augment, windows
+from caer_data.benchmark.data import store as stores
+from caer_data.benchmark.data.batches import Streamed, open_frames
+from caer_data.benchmark.data.samples import Sample, Source
+from caer_data.benchmark.data.shards import Format, Work
+from caer_data.benchmark.data.transfer import CopyStream, Stay
+from caer_data.benchmark.networks import create
+from caer_data.benchmark.recipe import ModelRecipe
+from caer_data.benchmark.training.compiled import as_compiled
+from caer_data.benchmark.training.learner import Learner
+from caer_data.engine.progress import Reporter
+
+
+@dataclass
+class Row:
+    """Samples a second; shares of a step; peak bytes."""
+
+    label: str
+    precision: str
+    batch: int
+    forward: float
+    training: float
+    loading: float
+    augmenting: float
+    memory: float
+    recipe: dict[str, Any] = field(default_factory=dict)
+
+
+def build_store(
+    files: list[Path], boxes: np.ndarray, recipe: ModelRecipe, folder: Path
+) -> stores.Store:
+    samples = [
+        Sample(path.name, path, "train", number % 7, np.array([[0, *box]], np.float32))
+        for number, (path, box) in enumerate(zip(files, boxes, strict=True))
+    ]
+    kind = "clips" if recipe.clips else "images"
+    source = Source(f"made-up {kind}", kind, tuple(samples), made_up=True)
+    form = Format(recipe.input.face, recipe.input.frame, recipe.input.fps if recipe.clips else None)
+    started = train_limits.clock()
+    store = stores.build(
+        [Work(s) for s in samples],
+        source,
+        form,
+        folder / "store",
+        reporter=Reporter("quiet"),
+        workers=1,
+    )
+    print(f"store: {len(files)} {kind} decoded once, {train_limits.clock() - started:.1f} s")
+    return store
+
+
+def measure(
+    label: str,
+    recipe: ModelRecipe,
+    store: stores.Store,
+    fabric: Any,
+    options: Any,
+    *,
+    fused: bool = True,
+    streamed: bool = False,
+) -> Row:
+    """A recipe's own training step; not `fused`: SGD as a loop; `streamed`: not held on the GPU."""
+    device, batch = fabric.device, recipe.train.batch_size
+    torch.manual_seed(0)
+    reset_memory(device)
+    frames: Any = open_frames(store, device, face=True, context=True)
+    if streamed:
+        way = CopyStream(device) if device.type == "cuda" else Stay()
+        frames = Streamed(store, ["boxes", "face", "context"], way)
+    learner = Learner(create(recipe), recipe, fabric)
+    if not fused:
+        groups = learner.optimizer.param_groups
+        learner.optimizer = torch.optim.SGD(
+            groups[0]["params"], lr=0.005, momentum=0.9, fused=False, foreach=False
+        )
+    learner.network.train()
+
+    def batches(count: int) -> Any:
+        random = np.random.default_rng(0)
+        draws = [random.integers(0, len(store.samples), batch) for _ in range(count)]
+        picks = [windows.random_windows(store, x, recipe.input.frames, 0, 0) for x in draws]
+        return frames.batches(picks)
+
+    for number, given in enumerate(batches(options.warm)):
+        learner.learn(given, 0.005, number)
+    # as training runs: nobody waits for the device before the end
+    synchronize(device)
+    started = train_limits.clock()
+    for number, given in enumerate(batches(options.steps)):
+        learner.learn(given, 0.005, number)
+    synchronize(device)
+    step_s = (train_limits.clock() - started) / options.steps
+    memory = used_memory(device)
+    # once more, waiting after every part
+    loads, wholes = [], []
+    coming = batches(options.steps)
+    for number in range(options.steps):
+        synchronize(device)
+        started = train_limits.clock()
+        given = next(coming)
+        synchronize(device)
+        loads.append(train_limits.clock() - started)
+        learner.learn(given, 0.005, number)
+        synchronize(device)
+        wholes.append(train_limits.clock() - started)
+    augment_s = best_of(
+        lambda: augment.inputs(given, recipe, training=True), device, 5, statistics.median
+    )
+    face, context = augment.inputs(given, recipe, training=False)
+    learner.network.eval()
+
+    def forward() -> None:
+        with (
+            torch.no_grad(),
+            as_compiled(recipe.compute, full=True),
+            torch.autocast(device.type, torch.bfloat16, enabled=learner.bf16),
+        ):
+            learner.network(face, context)
+
+    for _ in range(options.warm):
+        forward()
+    forward_s = best_of(forward, device, options.steps, statistics.median)
+    return Row(
+        label,
+        recipe.compute.precision,
+        batch,
+        batch / forward_s,
+        batch / step_s,
+        sum(loads) / sum(wholes),
+        augment_s / statistics.median(wholes),
+        memory,
+        recipe.compute.model_dump(),
+    )
+
+
+def measure_plain(
+    files: list[Path],
+    boxes: np.ndarray,
+    recipe: ModelRecipe,
+    batch: int,
+    device: torch.device,
+    options: Any,
+) -> Row:
+    reset_memory(device)
+    size = recipe.input
+    times = -(-batch * (options.warm + options.steps) // len(files))
+    labels = [number % 7 for number in range(len(files))]
+    clips = plain_port.Clips(
+        files, boxes, labels, size.face, size.frame, size.crop, size.frames, times
+    )
+    marks = [train_limits.clock()]
+    for number, _ in enumerate(plain_port.training_steps(clips, batch, options.workers, device)):
+        marks.append(train_limits.clock())
+        if number + 1 == options.warm + options.steps:
+            break
+    step_s = (marks[-1] - marks[options.warm]) / options.steps
+    memory = used_memory(device)
+    time = (size.frames,) if recipe.clips else ()
+    shapes = [(3, *time, *size.face), (3, *time, *size.crop)]
+    model, inputs = plain_port.forward_samples(batch, shapes, device)
+
+    def forward() -> None:
+        with torch.no_grad():
+            model(*inputs)
+
+    forward_s = best_of(forward, device, options.steps, statistics.median)
+    # without its loader: the steps that a batch at hand would take
+    model.train()
+
+    def step() -> None:
+        model(*inputs).logsumexp(1).sum().backward()
+
+    alone_s = best_of(step, device, options.steps, statistics.median)
+    loading = max(1 - alone_s / step_s, 0)
+    return Row("plain port", "fp32", batch, batch / forward_s, batch / step_s, loading, 0.0, memory)
+
+
+def reset_memory(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+    elif Path("/proc/self/clear_refs").exists():
+        Path("/proc/self/clear_refs").write_text("5")  # Linux: forget the peak of this process
+
+
+def used_memory(device: torch.device) -> float:
+    """Peak bytes: of the GPU, or of this process (Linux; 0 elsewhere)."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return 0.0
+    line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+    return float(line.split()[1]) * 1024

@@ -1,0 +1,70 @@
+"""A second round: other raters, even loads, no change when done twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from caer_data.annotate.deal import assignments as deal
+from caer_data.annotate.deal import second_round as again
+from caer_data.engine import tables
+from caer_data.engine.errors import CaerError
+from caer_data.engine.recipe import Annotate
+
+RATERS = [f"r{number}@example.org" for number in range(9)]
+CLIPS = [f"clip-{number:03d}" for number in range(84)]
+EMPTY = tables.empty(tables.ASSIGNMENTS)
+
+
+def test_others_rate_again_evenly() -> None:
+    first = deal.deal(CLIPS, RATERS, EMPTY, Annotate(), 1)
+    second = again.deal_again(first, CLIPS[:30], RATERS, 1)
+    tables.check(tables.ASSIGNMENTS, second)
+    before, after = (t.groupby("clip_id")["rater"].agg(set) for t in (first, second))
+    for clip in CLIPS:
+        assert len(after[clip]) == 3
+        assert after[clip].isdisjoint(before[clip]) if clip in CLIPS[:30] else True
+    untouched = ~second["clip_id"].isin(CLIPS[:30])
+    assert second[untouched].equals(first[untouched])
+    loads = second["rater"].value_counts()
+    assert loads.max() - loads.min() <= 3
+    assert not second.duplicated(["rater", "position"]).any()
+
+
+def test_doing_it_twice_changes_nothing() -> None:
+    first = deal.deal(CLIPS, RATERS, EMPTY, Annotate(), 1)
+    once = again.deal_again(first, CLIPS[:5], RATERS, 1)
+    assert again.deal_again(once, CLIPS[:5], RATERS, 1).equals(once)
+    assert again.dealt_again(first) == set() and again.dealt_again(once) == set(CLIPS[:5])
+    assert again.deal_again(first, CLIPS[:5], RATERS, 2)["rater"].ne(once["rater"]).any()
+
+
+def test_too_few_raters() -> None:
+    first = deal.deal(CLIPS, RATERS[:5], EMPTY, Annotate(), 1)
+    with pytest.raises(CaerError, match="by 3 raters who have not seen it, but there are 2"):
+        again.deal_again(first, CLIPS[:1], RATERS[:5], 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("clip\nclip-000\n", ":1: there is no column clip_id"),
+        ("", ":1: there is no column clip_id"),
+        ("clip_id\nclip-000\nnone\n", ":3: no clip 'none'"),
+        ("clip_id,x\nclip-000,1\n\n,2\n", ":4: no clip ''"),
+    ],
+    ids=["no column", "empty", "unknown", "blank"],
+)
+def test_bad_files_are_told_with_the_row(tmp_path: Path, text: str, sentence: str) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(text)
+    with pytest.raises(CaerError) as error:
+        again.read_clips(path, set(CLIPS))
+    assert str(path) + sentence in str(error.value)
+
+
+def test_clips_are_read_once_each(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("\ufeffscore,clip_id\n1,clip-002\n2,clip-001\n3,clip-002\n", encoding="utf-8")
+    assert again.read_clips(path, set(CLIPS)) == ["clip-002", "clip-001"]

@@ -1,0 +1,137 @@
+"""Suites, crossing two datasets, and cross-validation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lightning_fabric import Fabric
+from made_up import tiny_recipe, tiny_store
+from small_releases import small
+
+from caer_data.benchmark.data.store import Store
+from caer_data.benchmark.recipe import ModelRecipe, vary
+from caer_data.benchmark.results import compare, folds, suites
+from caer_data.benchmark.results.compare import Bench
+from caer_data.engine.errors import CaerError
+from caer_data.engine.progress import Reporter
+
+
+@pytest.fixture
+def bench(tmp_path: Path, fabric: Fabric) -> Bench:
+    return Bench(tmp_path, range(1), fabric, Reporter("bars"))
+
+
+def test_cross_trains_on_each_and_on_both_and_tests_on_each(bench: Bench) -> None:
+    here = tiny_store()
+    there = replace(here, source=replace(here.source, name="theirs"))
+    entries = compare.cross(bench, tiny_recipe(), here, there)
+    names = [(e.runs[0]["dataset"], e.test) for e in entries]
+    a, b = "made-up clips", "theirs"
+    both = f"{a}+{b}"
+    assert names == [(a, ""), (a, b), (b, ""), (b, a), (both, ""), (both, a), (both, b)]
+    sizes = [e.runs[0]["split_sizes"]["train"] for e in entries]
+    assert sizes == [40, 40, 40, 40, 80, 80, 80]
+    # the two hold the same clips: what is tested elsewhere is what is tested here
+    assert entries[0].tests[0]["confusion"] == entries[1].tests[0]["confusion"]
+
+
+def test_cross_warns_of_test_files_that_were_trained_on(
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Bench, "runs", lambda self, entry, store, also_test=None: entry)
+    store = tiny_store()
+    samples = [replace(s, sha256=f"{i % 45}") for i, s in enumerate(store.samples)]
+    compare.cross(bench, tiny_recipe(), replace(store, samples=samples), tiny_store())
+    assert "leak" not in capsys.readouterr().err
+    store = replace(store, samples=samples)
+    compare.cross(bench, tiny_recipe(), store, store)
+    assert "test files" in capsys.readouterr().err
+
+
+def test_a_suite_runs_the_rows_that_there_is_data_for(
+    bench: Bench,
+    images_tree: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked: list[ModelRecipe] = []
+
+    def fake(self: Bench, entry: compare.Entry, store: Store) -> compare.Entry:
+        asked.append(entry.recipe)
+        return entry
+
+    monkeypatch.setattr(Bench, "runs", fake)
+
+    def changed(recipe: ModelRecipe) -> ModelRecipe:
+        return vary(recipe, {"train": {"epochs": 1}})
+
+    entries = compare.suite(
+        bench,
+        "table3",
+        images_tree,
+        lambda release, recipe: tiny_store(),
+        preset="paper",
+        features={},
+        changed=changed,
+    )
+    assert [e.paper for e in entries] == [70.09, 65.65, 73.51]
+    assert all(recipe.train.epochs == 1 for recipe in asked)
+    assert "no clips for 6 rows of table3" in capsys.readouterr().err
+    with pytest.raises(CaerError, match="no clips for 2 rows of table5"):
+        compare.suite(
+            bench,
+            "table5",
+            images_tree,
+            lambda release, recipe: tiny_store(),
+            preset="paper",
+            features={},
+            changed=changed,
+        )
+
+
+def test_every_suite_has_rows_with_recipes_of_their_own() -> None:
+    for name in suites.NAMES:
+        recipes = [row.recipe for row in suites.rows(name)]
+        assert len({recipe.name for recipe in recipes}) == len(recipes) > 0
+
+
+def grouped(store: Store, per_group: int) -> Store:
+    samples = [replace(s, group=f"video-{i // per_group}") for i, s in enumerate(store.samples)]
+    return replace(store, samples=samples)
+
+
+def test_folds_keep_videos_together_and_leave_test_out() -> None:
+    store = grouped(tiny_store(), per_group=5)
+    made = list(folds.stores(store, 4, seed=0))
+    held_out = np.concatenate([fold.of_split("test") for fold in made])
+    assert sorted(held_out.tolist()) == list(range(50))  # train and validation, once each
+    for fold in made:
+        videos = [
+            {fold.samples[i].group for i in fold.of_split(split)}
+            for split in ("train", "validation", "test")
+        ]
+        assert not (videos[0] & videos[1] or videos[0] & videos[2] or videos[1] & videos[2])
+
+
+def test_predictions_of_folds_cover_every_training_clip(bench: Bench) -> None:
+    store = grouped(tiny_store(), per_group=5)
+    found = folds.predictions(bench, tiny_recipe(epochs=1), store, 3)
+    assert sorted(found["sample_id"]) == [f"{i:05d}" for i in range(50)]
+    assert set(found["split"]) == {"train", "validation"}
+    probabilities = found.filter(regex="^p_").to_numpy()
+    assert np.allclose(probabilities.sum(1), 1)
+
+
+def test_more_folds_than_videos_is_one_sentence(bench: Bench) -> None:
+    with pytest.raises(CaerError, match="at most 2, the number of videos"):
+        list(folds.stores(grouped(tiny_store(), per_group=30), 4, seed=0))
+
+
+def test_stores_of_other_sizes_cannot_be_joined() -> None:
+    other = tiny_store()
+    other.form = replace(other.form, face=small().input.frame)
+    with pytest.raises(CaerError, match="other sizes or classes"):
+        tiny_store() + other

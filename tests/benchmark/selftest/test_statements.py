@@ -1,0 +1,156 @@
+"""The self-test in small: it passes when the models learn, and fails when they do not or cheat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from caer_data.benchmark.networks import caer_net
+from caer_data.benchmark.recipe import vary
+from caer_data.benchmark.results import entries as results
+from caer_data.benchmark.results.compare import Bench
+from caer_data.benchmark.results.entries import Entry
+from caer_data.benchmark.selftest import statements as selftest
+from caer_data.benchmark.selftest import synthetic as planted
+from caer_data.benchmark.selftest.statements import Check, SelfTest
+from caer_data.engine.progress import Reporter
+
+LEARNED_LATE = [
+    "Face and context together read both clips",
+    "Face and context win over the face where both tell",
+    "Face and context win over the context where both tell",
+]
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, fabric: Fabric) -> Bench:
+    return Bench(tmp_path_factory.mktemp("self-test"), range(1), fabric, Reporter("quiet"))
+
+
+@pytest.fixture(scope="module")
+def small(bench: Bench) -> SelfTest:
+    """A third of the training: too little for what is learned last."""
+    train = {"epochs": 5, "lr_step_epochs": 4}
+    ordered = planted.make_ordered(120, 20, 60)
+    return selftest.self_test(bench, planted.make(1000, 60, 300), ordered, train)
+
+
+def failed(checks: list[Check]) -> list[str]:
+    return [check.statement for check in checks if not check.passed]
+
+
+@pytest.mark.slow
+def test_every_statement_holds(small: SelfTest) -> None:
+    assert set(failed(small.checks)) <= set(LEARNED_LATE), small.checks
+
+
+def test_models_that_did_not_learn_do_not_pass(bench: Bench) -> None:
+    clips, ordered = planted.make(40, 10, 90), planted.make_ordered(20, 4, 20)
+    train = {"epochs": 1, "learning_rate": 1e-6}
+    found = selftest.self_test(bench, clips, ordered, train)
+    chance = [c.statement for c in found.checks if "fails" in c.statement or "guess" in c.statement]
+    chance += ["CAER-Net-S, frame by frame, cannot tell their order"]
+    assert set(failed(found.checks)) == {c.statement for c in found.checks} - set(chance)
+    text = selftest.as_text(found, results.as_text)
+    assert "NO" in text and "best 100%" in text
+    assert all(entry.runs[0]["made_up"] for entry in found.entries)
+
+
+@pytest.fixture
+def even_attention(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    forward = caer_net.Attention.forward
+
+    def even(self: caer_net.Attention, x: Tensor) -> Tensor:
+        attention = forward(self, x)
+        return torch.full_like(attention, 1 / attention[0, 0].numel())
+
+    monkeypatch.setattr(caer_net.Attention, "forward", even)
+
+
+@pytest.fixture
+def even_fusion(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    softmax = torch.softmax
+
+    def even(x: Tensor, dim: int) -> Tensor:
+        found = softmax(x, dim)
+        return torch.full_like(found, 0.5) if found.shape[-1] == 2 and x.dim() == 2 else found
+
+    monkeypatch.setattr(caer_net.torch, "softmax", even)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("sabotage", "statement"),
+    [
+        ("even_attention", "Attention lies on the planted context more than chance says"),
+        ("even_fusion", "Fusion leans to the stream that knows"),
+    ],
+)
+def test_a_sabotaged_network_fails_its_statement(
+    bench: Bench, small: SelfTest, request: pytest.FixtureRequest, sabotage: str, statement: str
+) -> None:
+    recipe = small.entries[2].recipe
+    assert failed(selftest._check_streams(bench, recipe, small.store, small.clips)) == []
+    request.getfixturevalue(sabotage)
+    found = selftest._check_streams(bench, recipe, small.store, small.clips)
+    assert failed(found) == [statement]
+
+
+@pytest.mark.slow
+def test_a_face_that_is_not_hidden_is_found_out(bench: Bench, small: SelfTest) -> None:
+    changes = {"name": "peeping", "hide": {"faces": "none"}, "train": {"epochs": 2}}
+    recipe = vary(small.entries[1].recipe, changes)
+    bench.runs(Entry("peeping", recipe), small.store)
+    right = {
+        name: selftest._right(bench, entry.recipe, small.store)
+        for name, entry in zip(selftest.STREAMS, small.entries, strict=False)
+    }
+    right["context only"] = selftest._right(bench, recipe, small.store)
+    kinds = small.clips.kinds[small.store.of_split("test")]
+    assert "The context alone fails on face clips" in failed(selftest._check_accuracy(right, kinds))
+
+
+def test_statements_by_hand() -> None:
+    kinds = np.repeat([0, 1, 2], 100)
+    ideal = {
+        "face only": np.concatenate([np.ones(100), np.arange(100) < 14, np.arange(100) < 50]),
+        "context only": np.concatenate([np.arange(100) < 14, np.ones(100), np.arange(100) < 50]),
+        "face and context": np.ones(300),
+    }
+    right = {name: hits.astype(float) for name, hits in ideal.items()}
+    assert failed(selftest._check_accuracy(right, kinds)) == []
+    cheating = {**right, "face only": np.ones(300)}
+    assert failed(selftest._check_accuracy(cheating, kinds)) == [
+        "The face alone fails on context clips",
+        "The context alone reads context clips",
+        "The face alone guesses between two on both clips",
+        "Face and context win over the face where both tell",
+        "Face and context win over the face on all clips",
+    ]
+    forgetful = {**right, "face and context": right["face only"]}
+    assert failed(selftest._check_accuracy(forgetful, kinds)) == [
+        *LEARNED_LATE,
+        "Face and context win over the face on all clips",
+        "Face and context win over the context on all clips",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("frames", "clips", "expected"),
+    [
+        ("half", "all", []),
+        ("all", "all", ["CAER-Net-S, frame by frame, cannot tell their order"]),
+        ("half", "half", ["CAER-Net reads the order of frames"]),
+    ],
+)
+def test_statements_of_order_by_hand(frames: str, clips: str, expected: list[str]) -> None:
+    hits = {"half": np.arange(100) % 2.0, "all": np.ones(100)}
+    wanted = set(expected)
+    if frames == "all":
+        wanted.add("CAER-Net reads the order of frames")  # no better than what must be chance
+    assert set(failed(selftest._check_order(hits[frames], hits[clips]))) == wanted

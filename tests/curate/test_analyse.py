@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numbered_video as numbered
+import pytest
+
+from caer_data.curate import analyse
+from caer_data.curate.pyannote_files import Imported
+from caer_data.engine import recipe as recipes
+from caer_data.media.probe import probe
+
+
+def job_of(path: Path, work: Path, **given: Any) -> analyse.Job:
+    values: dict[str, Any] = {
+        "path": path,
+        "video_id": "show.a",
+        "sha256": "sha",
+        "info": probe(path),
+        "recipe": recipes.Recipe(),
+        "work": work,
+        "threads": 1,
+        "imported": Imported(),
+    }
+    return analyse.Job(**values | given)
+
+
+def test_face_models_count_by_what_they_hold_not_where_they_lie(tmp_path):
+    path = numbered.write(tmp_path / "a.mp4", 10)
+
+    def key(weights: str, *hashes: str) -> str:
+        text = f"faces: {{detector: scrfd, weights: {weights}}}"
+        recipe = recipes.parse(text, "x.yaml")
+        return job_of(path, tmp_path, recipe=recipe, weights=hashes).faces_key
+
+    assert key("here", "one") == key("elsewhere", "one")
+    assert key("here", "one") != key("here", "other")
+
+
+def test_a_damaged_video_is_decoded_once_more_with_one_thread(media_data, tmp_path, monkeypatch):
+    damaged = media_data / "odd" / "derived" / "corrupt_middle.mp4"
+    whole = numbered.write(tmp_path / "a.mp4", 30)
+    used: list[int] = []
+    frames = analyse.frames
+
+    def counted(path: Path, info: Any, threads: int, **options: Any) -> Any:
+        used.append(threads)
+        return frames(path, info, threads, **options)
+
+    monkeypatch.setattr(analyse, "frames", counted)
+    for path, threads in ((whole, [analyse.THREADS]), (damaged, [analyse.THREADS, 1])):
+        used.clear()
+        job = job_of(path, tmp_path / path.stem)
+        analyse._decode(job, lambda *_: None)
+        assert used == threads
+        assert bool(analyse.measured(job)["damage"]) == (len(threads) == 2)
+
+
+@pytest.mark.parametrize(
+    ("step", "last", "fps"),
+    [
+        pytest.param(40, 40, "25", id="as-the-header-says"),
+        pytest.param(41, 41, "1000/41", id="header-wrong-by-two-per-cent"),
+        pytest.param(40, 900, "25", id="a-last-frame-that-lasts-long"),
+    ],
+)
+def test_the_rate_is_that_of_the_timestamps(tmp_path, step, last, fps):
+    info = probe(
+        numbered.write(tmp_path / "a.mkv", 30, Fraction(25), time_base=Fraction(1, 1000),
+                       pts=[40 * n for n in range(30)])
+    )  # fmt: skip
+    assert (info.fps, info.time_base) == (25, Fraction(1, 1000))
+    pts = [step * n for n in range(30)]
+    assert analyse._measured(pts, pts[-1] + last, info)["fps"] == fps

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import numbered_video as numbered
+import pytest
+
+from caer_data.curate.clips import Clip, Group, cut, finished, grouped, records
+from caer_data.engine.recipe import Clips
+from caer_data.media.clip_command import Source, Span
+from caer_data.media.probe import probe
+
+SETTINGS = Clips(preset="ultrafast", crf=30)
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> Source:
+    path = numbered.write(tmp_path_factory.mktemp("raw") / "a.mp4", 100)
+    return Source(path, probe(path), 0, Fraction(25), False)
+
+
+def clip(source: Source, start: int, end: int) -> Clip:
+    tick = round(1 / (source.fps * source.info.time_base))
+    span = Span(start, end, start * tick, end * tick)
+    return Clip(f"show.a.{start}", "Show", source, span, "sha")
+
+
+def places(groups: list[Group]) -> list[list[int]]:
+    return [[c.span.start_frame for c in group.clips] for group in groups]
+
+
+def test_neighbours_are_cut_together_and_gaps_divide(source):
+    clips = [clip(source, a, b) for a, b in ((0, 50), (50, 90), (115, 150), (176, 210))]
+    assert places(grouped(clips)) == [[0, 50, 115], [176]]
+
+
+def test_no_group_straddles_two_videos(source):
+    other = replace(source, path=Path("other.mp4"))
+    clips = [clip(source, 0, 40), clip(other, 40, 80), clip(other, 80, 120)]
+    assert places(grouped(clips)) == [[0], [40, 80]]
+
+
+def test_a_group_is_not_larger_than_its_encoders_may_be(source):
+    clips = [clip(source, n * 10, n * 10 + 10) for n in range(15)]
+    assert [len(group.clips) for group in grouped(clips)] == [6, 6, 3]
+
+
+def test_a_clip_less_changes_the_groups_around_it_alone(source):
+    clips = [clip(source, n * 50, n * 50 + 50) for n in range(30)]
+    before = {g.record(Path(), SETTINGS) for g in grouped(clips)}
+    after = {g.record(Path(), SETTINGS) for g in grouped(clips[:7] + clips[8:])}
+    assert len(before - after) == 1
+
+
+def test_a_group_is_finished_when_all_its_files_are_there(source, tmp_path):
+    (group,) = grouped([clip(source, 0, 35), clip(source, 35, 70)])
+    dataset, work = tmp_path / "dataset", tmp_path / "work"
+    assert not finished(dataset, work, group, SETTINGS)
+    seen = []
+    assert cut(dataset, work, [group], SETTINGS, lambda *what: seen.append(what)) == {}
+    assert set(seen) == {("clips", 0), ("clips", 2)}  # a sign of life, and what is done
+    assert finished(dataset, work, group, SETTINGS)
+    (dataset / group.clips[0].path).write_bytes(b"cut short")
+    assert not finished(dataset, work, group, SETTINGS)
+    assert list(records(dataset, work, group, SETTINGS)) == ["show.a.35"]
+
+
+def test_a_clip_that_cannot_be_cut_is_named_and_the_others_are_kept(source, tmp_path):
+    (group,) = grouped([clip(source, 30, 65), clip(source, 70, 120)])
+    problems = cut(tmp_path, tmp_path / "work", [group], SETTINGS, lambda *_: None)
+    assert list(problems) == ["show.a.70"]
+    assert "30 frames instead of 50" in problems["show.a.70"]
+    assert list(records(tmp_path, tmp_path / "work", group, SETTINGS)) == ["show.a.30"]
+    assert not finished(tmp_path, tmp_path / "work", group, SETTINGS)
+
+
+def test_what_changes_no_byte_changes_no_key(source):
+    (group,) = grouped([clip(source, 0, 35)])
+    key = group.record(Path(), SETTINGS)
+    assert group.record(Path(), SETTINGS.model_copy(update={"min_frames": 5})) == key
+    assert group.record(Path(), SETTINGS.model_copy(update={"crf": 31})) != key

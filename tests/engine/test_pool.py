@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import worker_tasks as tasks
+
+from caer_data.engine.pool import Limits, Outcome, Task, run_tasks
+
+
+def run(tasks: list[Task], workers: int = 2, **limits) -> dict[str, Outcome]:
+    done = run_tasks(tasks, workers, lambda *_: None, Limits(**limits))
+    return {outcome.task.name: outcome for outcome in done}
+
+
+def test_values_and_progress_come_back():
+    seen = []
+    jobs = [Task(str(n), tasks.double, (n,)) for n in range(5)]
+    outcomes = list(run_tasks(jobs, 2, lambda *what: seen.append(what)))
+    assert {o.task.name: o.value for o in outcomes} == {str(n): 2 * n for n in range(5)}
+    assert len(seen) == 5
+    assert all(o.error is None for o in outcomes)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("crash", "crashed while it was being read (SIGSEGV)"),
+        ("leave", "exit code 7"),
+        ("mistake", "the file is not a video"),
+        ("bug", "unexpected KeyError in worker_tasks.py"),
+    ],
+)
+def test_a_failure_costs_its_own_task_alone(name, words):
+    outcomes = run([Task("bad", getattr(tasks, name), ()), Task("good", tasks.double, (4,))])
+    assert words in outcomes["bad"].error
+    assert outcomes["good"].value == 8
+
+
+def test_a_task_that_stands_still_is_stopped():
+    outcome = run([Task("slow", tasks.hang, ())], stall_s=1.5)["slow"]
+    assert "no progress" in outcome.error
+
+
+def test_a_task_that_eats_memory_is_stopped():
+    outcome = run([Task("big", tasks.grow, ())], memory=800_000_000)["big"]
+    assert "memory" in outcome.error
+
+
+def test_stopping_ends_what_the_task_started(tmp_path):
+    outcome = run([Task("x", tasks.hang_with_child, (tmp_path,))], stall_s=2)["x"]
+    assert outcome.error
+    _assert_gone(tmp_path)
+
+
+def test_killing_the_parent_ends_the_workers(tmp_path):
+    script = (
+        f"import sys; sys.path.insert(0, {str(Path(tasks.__file__).parent)!r})\n"
+        "import worker_tasks\nfrom pathlib import Path\n"
+        "from caer_data.engine.pool import Task, run_tasks\n"
+        "if __name__ == '__main__':\n"
+        f"    task = Task('x', worker_tasks.hang_with_child, (Path({str(tmp_path)!r}),))\n"
+        "    list(run_tasks([task], 1, lambda *_: None))\n"
+    )
+    (tmp_path / "main.py").write_text(script)
+    with subprocess.Popen([sys.executable, str(tmp_path / "main.py")]) as parent:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "pids").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.kill(parent.pid, signal.SIGKILL)
+    _assert_gone(tmp_path)
+
+
+def _assert_gone(folder: Path) -> None:
+    pids = [int(pid) for pid in (folder / "pids").read_text().split()]
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline and any(_alive(pid) for pid in pids):
+        time.sleep(0.1)
+    assert not [pid for pid in pids if _alive(pid)]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_files_in_the_current_folder_are_not_taken_for_modules(tmp_path):
+    (tmp_path / "scenedetect.py").write_text("raise SystemExit('imported from the folder')")
+    script = tmp_path / "elsewhere" / "run.py"
+    script.parent.mkdir()
+    script.write_text(
+        "from caer_data.engine.pool import Task, run_tasks\n"
+        "if __name__ == '__main__':\n"
+        "    assert [o.error for o in run_tasks([Task('t', callable, ())], 1, print)] == [None]\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "imported from the folder" not in done.stderr

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from caer_data.engine import recipe as recipes
+from caer_data.engine.errors import CaerError
+
+
+@pytest.mark.parametrize("name", recipes.shipped())
+def test_shipped_recipes_are_valid_and_named_after_their_file(name):
+    assert recipes.load(name).name == name
+
+
+def test_the_papers_recipe_shows_every_field_with_its_default():
+    assert recipes.load("caer") == recipes.Recipe()
+    written = yaml.safe_load(recipes.shipped()["caer"])
+    defaults = recipes.Recipe().model_dump()
+    assert list(written) == list(defaults)
+    for section, fields in defaults.items():
+        if isinstance(fields, dict):
+            assert set(written[section]) == set(fields), section
+
+
+def test_every_field_is_commented():
+    text = recipes.shipped()["caer"]
+    for line in text.splitlines():
+        if line.startswith("  ") and ":" in line.split("#")[0]:
+            at = text.index(line)
+            before = text[:at].splitlines()[-1]
+            assert "#" in line or "#" in before or line.strip().startswith("extensions"), line
+
+
+def test_the_recipe_as_used_reads_back(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(recipes.dump(recipes.load("quick")))
+    assert recipes.load(path) == recipes.load("quick")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("shots:\n  detectr: dfd\n", "x.yaml:2: shots.detectr: unknown field; did you mean"),
+        ("shotz: {}\n", "x.yaml:1: shotz: unknown field; did you mean 'shots'"),
+        ("seed: 1\nshots:\n  min_frames: '5'\n", "x.yaml:3: shots.min_frames: .*integer"),
+        ("faces:\n  min_face: 2\n", "x.yaml:2: faces.min_face: .*less than 1"),
+        ("shots:\n  detector: magic\n", "x.yaml:2: shots.detector: .*'adaptive'"),
+        ("a: [\n", "x.yaml:2: "),
+        ("seed: 1\nseed: 2\n", "x.yaml:2: the key 'seed' is given twice"),
+        ("- 1\n", "x.yaml:1: expected"),
+        ("export:\n  split: [70, -1, 31]\n", "x.yaml:1: export: split needs three shares"),
+        ("export:\n  split: [70, 10, 30]\n", "x.yaml:1: export: .* add up to 100"),
+        ("clips:\n  max_seconds: 0.6\n  min_frames: 90\n", "max_seconds is shorter"),
+        ("? [a, b]\n: 1\n", "x.yaml:1: the name of a field must be one word"),
+        ("faces:\n  min_score: .nan\n", "x.yaml:2: faces.min_score: .*finite"),
+        ("faces:\n  min_score: 0.3\n  weak_score: 0.5\n", "weak_score is above min_score"),
+        ("annotate: {raters_per_clip: 2}\nlabels: {min_agree: 3}\n", "gives a clip 2 raters"),
+        ("a: !!python/object/apply:os.system ['true']\n", "x.yaml:1: "),
+    ],
+)
+def test_mistakes_name_file_line_and_field(text, words):
+    with pytest.raises(CaerError, match=words):
+        recipes.parse(text, "x.yaml")
+
+
+def test_an_empty_recipe_is_all_defaults():
+    assert recipes.parse("", "x.yaml") == recipes.Recipe()
+
+
+def test_an_unknown_recipe_names_the_known(tmp_path):
+    with pytest.raises(CaerError, match="one of caer, caer-insightface, quick"):
+        recipes.load("caar")
+
+
+def test_a_binary_file_is_no_recipe(tmp_path):
+    (tmp_path / "x.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(CaerError, match="cannot be read as a text file"):
+        recipes.load(tmp_path / "x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "presence"),
+    [
+        ("faces: {detector: mmod}", 1280, 0.3),
+        ("faces: {detector: scrfd, detector_size: null}", 640, 0.5),
+        ("faces: {detector: scrfd, detector_size: 320}\nfilter: {min_presence: 0.7}", 320, 0.7),
+        ("filter: {min_presence: null}", 1280, 0.3),
+    ],
+    ids=["dlib's", "InsightFace's", "given", "null"],
+)
+def test_fields_left_out_suit_the_detector(text, size, presence):
+    recipe = recipes.parse(text, "r.yaml")
+    assert (recipe.faces.detector_size, recipe.filter.min_presence) == (size, presence)
+    assert recipes.parse(recipes.dump(recipe), "dumped") == recipe

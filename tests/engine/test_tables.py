@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from caer_data.engine import tables
+from caer_data.engine.errors import CaerError
+
+PERSON = {
+    "person_id": "s.p0001", "show": "S", "tracks": 2, "shots": 2, "videos": 1, "seconds": 3.5,
+    "best_track_id": "s.e.s0001.t1",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("table", tables.TABLES.values(), ids=lambda t: t.name)
+def test_every_table_is_declared_well(table):
+    assert set(table.key) <= set(table.names)
+    assert len(set(table.names)) == len(table.names)
+    assert all(c.meaning for c in table.columns)
+    data = tables.empty(table)
+    assert tables.check(table, data).num_rows == 0
+
+
+def test_round_trip_keeps_types_and_metadata(tmp_path):
+    path = tmp_path / "people.parquet"
+    tables.write(tables.PEOPLE, tables.frame(tables.PEOPLE, [PERSON]), path)
+    assert tables.read(tables.PEOPLE, path).to_dict("records") == [PERSON]
+    assert pd.read_parquet(path)["seconds"].tolist() == [3.5]
+    assert pq.read_schema(path).field("seconds").metadata[b"unit"] == b"s"
+
+
+def test_equal_rows_give_equal_bytes(tmp_path):
+    for name in "ab":
+        tables.write(tables.PEOPLE, tables.frame(tables.PEOPLE, [PERSON]), tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_empty_cells_survive(tmp_path):
+    row = {"video_id": "s.e", "show": "S", "episode": "e", "path": "p", "status": "failed",
+           "reason": "broken", "bytes": 0}  # fmt: skip
+    tables.write(tables.VIDEOS, tables.frame(tables.VIDEOS, [row]), tmp_path / "v")
+    back = tables.read(tables.VIDEOS, tmp_path / "v").iloc[0]
+    assert pd.isna(back["frames"])
+    assert pd.isna(back["has_audio"])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda d: d.drop(columns="seconds"), r"missing columns \['seconds'\]"),
+        (lambda d: d.assign(extra=1), r"unknown columns \['extra'\]"),
+        (lambda d: d.assign(tracks="many"), "people"),
+        (lambda d: d.assign(show=None), "show.* null value"),
+        (lambda d: pd.concat([d, d]), "occurs more than once"),
+    ],
+    ids=["missing", "unknown", "type", "empty", "repeated"],
+)
+def test_a_frame_that_breaks_its_declaration_is_refused(change, words, tmp_path):
+    data = change(tables.frame(tables.PEOPLE, [PERSON]))
+    with pytest.raises(CaerError, match=words):
+        tables.write(tables.PEOPLE, data, tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_word_is_refused():
+    row = {"clip_id": "c", "rater": "r", "status": "maybe", "too_fast": False, "edited": False,
+           "source": "csv", "source_id": "1"}  # fmt: skip
+    with pytest.raises(CaerError, match="holds \\['maybe'\\]"):
+        tables.check(tables.RATINGS, tables.frame(tables.RATINGS, [row]))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not parquet"], ids=["absent", "empty", "junk"])
+def test_an_unreadable_table_is_one_sentence(tmp_path, content):
+    path = tmp_path / "people.parquet"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CaerError, match=r"people\.parquet"):
+        tables.read(tables.PEOPLE, path)
+
+
+def test_a_table_of_another_layout_is_refused(tmp_path):
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "p")
+    with pytest.raises(CaerError, match="another version"):
+        tables.read(tables.PEOPLE, tmp_path / "p")
+
+
+def test_long_tables_are_written_part_by_part(tmp_path):
+    parts = [
+        tables.check(tables.PEOPLE, tables.frame(tables.PEOPLE, [PERSON | {"person_id": str(n)}]))
+        for n in range(3)
+    ]
+    tables.write_arrow(tables.PEOPLE, parts, tmp_path / "p")
+    assert tables.read(tables.PEOPLE, tmp_path / "p")["person_id"].tolist() == ["0", "1", "2"]

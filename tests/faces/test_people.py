@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from caer_data.engine import tables
+from caer_data.faces import people as people_stage
+from caer_data.faces.people import cluster, show_ids, track_threshold
+
+
+def tracks_of(*spans: tuple[str, int, int]) -> pd.DataFrame:
+    """Tracks from (shot, first frame, end frame)."""
+    rows = [
+        {
+            "track_id": f"{shot}.t{n}",
+            "shot_id": shot,
+            "video_id": shot.split("-")[0],
+            "start_frame": start,
+            "end_frame": end,
+            "start_s": start / 25,
+            "end_s": end / 25,
+            "coverage": 1.0,
+            "detections": 3,
+            "score": 1.0,
+            "face_height": 0.3,
+            "sharpness": 0.5,
+            "brightness": 0.5,
+        }
+        for n, (shot, start, end) in enumerate(spans)
+    ]
+    return tables.frame(tables.TRACKS, rows)
+
+
+def near(centre: int, shift: float = 0.0) -> np.ndarray:
+    """A vector near one of several far-apart centres."""
+    vector = np.zeros(8, np.float32)
+    vector[centre] = 1
+    vector[7] = shift
+    return vector
+
+
+def test_tracks_that_look_alike_are_one_person_and_the_longest_seen_comes_first():
+    tracks = tracks_of(("v-1", 0, 25), ("v-2", 0, 100), ("v-3", 0, 90), ("w-1", 0, 10))
+    vectors = np.stack([near(0), near(1), near(0, 0.1), near(1, 0.1)])
+    labelled, people = cluster("My Show", "my-show", tracks, vectors, 0.5)
+    assert labelled["person_id"].tolist() == [
+        "my-show.p0001", "my-show.p0002", "my-show.p0001", "my-show.p0002"
+    ]  # fmt: skip
+    assert people["person_id"].tolist() == ["my-show.p0001", "my-show.p0002"]
+    assert people["seconds"].tolist() == [4.6, 4.4]
+    assert people["videos"].tolist() == [1, 2]
+
+
+def test_two_tracks_seen_at_the_same_time_are_never_one_person():
+    tracks = tracks_of(("v-1", 0, 50), ("v-1", 40, 90), ("v-1", 90, 120))
+    labelled, _ = cluster("s", "s", tracks, np.stack([near(0)] * 3), 0.5)
+    first, second, _ = labelled["person_id"]
+    assert first != second
+
+
+def test_the_same_frames_of_different_shots_do_not_hold_tracks_apart():
+    tracks = tracks_of(("v-1", 0, 50), ("w-1", 0, 50))
+    labelled, _ = cluster("s", "s", tracks, np.stack([near(0)] * 2), 0.5)
+    assert labelled["person_id"].nunique() == 1
+
+
+def test_a_pair_held_apart_stays_apart_in_large_clusters():
+    tracks = tracks_of(*[(f"v-{n // 2}", 0, 50) for n in range(200)])
+    rng = np.random.default_rng(0)
+    vectors = np.stack([near(0)] * 200) + rng.normal(0, 0.01, (200, 8)).astype(np.float32)
+    labelled, _ = cluster("s", "s", tracks, vectors, 0.5)
+    for _, pair in labelled.groupby("shot_id"):
+        assert pair["person_id"].nunique() == 2
+
+
+def test_a_face_that_could_not_be_embedded_is_a_person_of_its_own():
+    tracks = tracks_of(("v-1", 0, 50), ("v-2", 0, 50), ("v-3", 0, 50))
+    vectors = np.stack([near(0), np.full(8, np.nan, np.float32), near(0)])
+    labelled, people = cluster("s", "s", tracks, vectors, 0.5)
+    assert labelled["person_id"].iloc[0] == labelled["person_id"].iloc[2]
+    assert len(people) == 2
+
+
+def test_means_of_several_faces_lie_closer_than_single_faces():
+    assert track_threshold(0.5) == pytest.approx(0.44)
+
+
+def test_no_tracks_no_people():
+    labelled, people = cluster(
+        "s", "s", tables.empty(tables.TRACKS), np.zeros((0, 8), np.float32), 0.5
+    )
+    assert labelled.empty
+    assert people.empty
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_clustering_by_connected_parts_equals_clustering_at_once(seed, monkeypatch):
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(12, 8)) * 0.5
+    vectors = (centres[rng.integers(0, 12, 200)] + rng.normal(size=(200, 8)) * 0.09).astype("f4")
+    tracks = tracks_of(*((f"v-{n // 2}", 20 * (n % 2), 50) for n in range(200)))  # pairs overlap
+    monkeypatch.setattr(people_stage, "_ROWS", 32)
+    parts = people_stage._connected(vectors, 0.5)
+    assert 1 < len(np.unique(parts)) < 40
+    labelled, _ = cluster("s", "s", tracks, vectors, 0.5)
+    at_once = people_stage._average_linkage(tracks, vectors, 0.5)
+    same = labelled["person_id"].to_numpy()[:, None] == labelled["person_id"].to_numpy()
+    np.testing.assert_array_equal(same, at_once[:, None] == at_once)
+
+
+def test_shows_whose_names_meet_in_one_slug_stay_apart():
+    ids = show_ids(["Dr. Who", "Dr Who", "Other"])
+    assert (ids["Dr. Who"], ids["Other"]) == ("dr-who", "other")
+    assert ids["Dr Who"].startswith("dr-who-")
+    assert len(set(ids.values())) == 3

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fake_faces import BrightnessEmbedder, SquareDetector, scene, spooled
+
+from caer_data.engine.recipe import Faces
+from caer_data.faces.search import Frames, Models, look
+
+TIMES = np.arange(400) / 25
+
+
+def looked(tmp_path, pictures, width=640, height=360, **settings):
+    """Detections of a shot, and the detector that was asked."""
+    detector = SquareDetector()
+    frames = Frames(spooled(tmp_path, pictures), TIMES, width, height)
+    models = Models(detector, BrightnessEmbedder(), 0.0, 0.0)
+    return look(sorted(pictures), frames, models, Faces(**settings)), detector
+
+
+def test_a_shot_without_faces_is_left_after_the_first_look(tmp_path):
+    found, detector = looked(tmp_path, {10 * n: scene() for n in range(12)}, first_look=3)
+    assert found == {}
+    assert sum(count for count, _ in detector.calls) == 3
+
+
+def test_a_face_is_found_in_every_sample(tmp_path):
+    pictures = {10 * n: scene((100 + 5 * n, 80, 60, 200)) for n in range(12)}
+    found, detector = looked(tmp_path, pictures, whole_frame_every_s=1.6)
+    assert sorted(found) == sorted(pictures)
+    for n, frame in enumerate(sorted(found)):
+        (box,) = found[frame].boxes
+        assert box == pytest.approx([100 + 5 * n, 80, 160 + 5 * n, 140], abs=3)
+    whole = sum(count for count, size in detector.calls if size is None)
+    around = sum(count for count, size in detector.calls if size is not None)
+    assert whole < 8
+    assert whole + around == 12
+
+
+def test_every_sample_is_searched_whole_where_the_recipe_says_so(tmp_path):
+    pictures = {10 * n: scene((100, 80, 60, 200)) for n in range(12)}
+    _, detector = looked(tmp_path, pictures, whole_frame_every_s=0.0)
+    assert all(size is None for _, size in detector.calls)
+
+
+def test_two_faces_side_by_side_are_found_once_each_in_between(tmp_path):
+    pictures = {10 * n: scene((100, 80, 60, 200), (190, 85, 60, 150)) for n in range(12)}
+    found, _ = looked(tmp_path, pictures)
+    assert all(len(faces) == 2 for faces in found.values())
+
+
+def test_a_face_at_the_edge_of_the_picture(tmp_path):
+    pictures = {10 * n: scene((-20, -10, 80, 200)) for n in range(8)}
+    found, _ = looked(tmp_path, pictures)
+    for faces in found.values():
+        assert faces.boxes[0] == pytest.approx([0, 0, 60, 70], abs=3)
+
+
+def test_large_faces_are_shrunk_for_the_region(tmp_path):
+    pictures = {10 * n: scene((100, 30, 300, 200)) for n in range(8)}
+    found, _ = looked(tmp_path, pictures)
+    for faces in found.values():
+        assert faces.boxes[0] == pytest.approx([100, 30, 400, 330], abs=6)
+
+
+def test_boxes_are_in_pixels_of_the_displayed_frame(tmp_path):
+    pictures = {10 * n: scene((100, 80, 60, 200)) for n in range(8)}
+    found, _ = looked(tmp_path, pictures, width=1920, height=1080)
+    for faces in found.values():
+        assert faces.boxes[0] == pytest.approx([300, 240, 480, 420], abs=9)
+
+
+def test_faces_too_small_to_matter_are_left_out(tmp_path):
+    pictures = {10 * n: scene((100, 80, 60, 200), (400, 80, 16, 200)) for n in range(8)}
+    found, _ = looked(tmp_path, pictures, min_face=0.06)
+    assert all(len(faces) == 1 for faces in found.values())

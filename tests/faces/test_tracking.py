@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from caer_data.faces.models.interface import Detections
+from caer_data.faces.tracking import associate, iou, path_of
+
+TIMES = np.arange(200) / 25  # 25 frames a second
+
+
+def seen(*boxes: tuple[float, float, float, float], score: float = 1.0) -> Detections:
+    array = np.array(boxes, np.float32).reshape(-1, 4)
+    return Detections(array, np.full(len(array), score, np.float32))
+
+
+def box(x: float, y: float = 50, size: float = 40) -> tuple[float, float, float, float]:
+    return (x, y, x + size, y + size)
+
+
+def follow(detections, min_iou=0.3, max_gap_s=1.0, min_detections=2):
+    return associate(detections, TIMES, min_iou, max_gap_s, min_detections, 0.5)
+
+
+def test_two_faces_keep_their_tracks_while_they_approach_each_other():
+    steps = {10 * n: seen(box(200 - 8 * n), box(20 + 8 * n)) for n in range(8)}
+    tracks = follow(steps)
+    assert len(tracks) == 2
+    left = [float(b[0]) for b in tracks[0].boxes]
+    assert left == [20 + 8 * n for n in range(8)]
+
+
+def test_a_short_gap_is_bridged_and_a_long_one_starts_a_new_track():
+    short = {0: seen(box(50)), 10: seen(), 20: seen(box(52)), 30: seen(box(54))}
+    assert [t.frames for t in follow(short)] == [[0, 20, 30]]
+    long = {0: seen(box(50)), 10: seen(box(50)), 60: seen(box(52)), 70: seen(box(54))}
+    assert [t.frames for t in follow(long)] == [[0, 10], [60, 70]]
+
+
+@pytest.mark.parametrize(
+    ("surest", "tracks"), [(0.49, []), (0.51, [[0, 10, 20]])], ids=["never sure", "sure once"]
+)
+def test_weak_detections_count_only_beside_a_sure_one(surest, tracks):
+    steps = {n: seen(box(50), score=surest if n == 10 else 0.4) for n in (0, 10, 20)}
+    assert [t.frames for t in follow(steps)] == tracks
+
+
+def test_a_single_detection_is_a_false_alarm_unless_the_shot_is_short():
+    assert follow({0: seen(box(50)), 10: seen(), 20: seen(), 30: seen()}) == []
+    assert len(follow({0: seen(box(50)), 10: seen(), 20: seen()})) == 1
+    assert len(follow({0: seen(box(50))})) == 1
+
+
+def test_a_face_that_jumps_is_another_face():
+    tracks = follow({0: seen(box(0)), 10: seen(box(150))}, min_detections=1)
+    assert len(tracks) == 2
+
+
+def test_a_path_fills_every_frame_and_marks_what_is_interpolated():
+    (track,) = follow({0: seen(box(50)), 10: seen(box(60)), 20: seen(box(70))})
+    path = path_of(track, 0, 24, TIMES, reach_s=0.4)
+    assert path.start == 0
+    assert len(path.boxes) == 25  # the last sample lies within one step of the shot's end
+    assert np.flatnonzero(~path.interpolated).tolist() == [0, 10, 20]
+    assert path.boxes[5, 0] == pytest.approx(55, abs=0.1)
+
+
+def test_a_face_that_leaves_ends_half_way_to_the_next_sample():
+    (track,) = follow({0: seen(box(50)), 10: seen(box(50)), 20: seen(), 30: seen()})
+    path = path_of(track, 0, 100, TIMES, reach_s=0.4)
+    assert path.start + len(path.boxes) - 1 == 15
+
+
+def test_smoothing_removes_jitter_but_keeps_the_ends():
+    steps = {10 * n: seen(box(50 + (3 if n % 2 else -3))) for n in range(7)}
+    (track,) = follow(steps)
+    path = path_of(track, 0, 60, TIMES, reach_s=0.4)
+    at_samples = path.boxes[::10, 0]
+    assert np.ptp(at_samples[1:-1]) < 0.1
+    assert at_samples[0] == 47
+
+
+def test_iou_of_known_pairs():
+    a = np.array([[0, 0, 10, 10]], float)
+    b = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30]], float)
+    assert iou(a, b)[0] == pytest.approx([1, 1 / 3, 0])

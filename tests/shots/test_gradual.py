@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import stress_shots
+
+from caer_data.engine.recipe import Shots
+from caer_data.media.decode import frames
+from caer_data.media.probe import probe
+from caer_data.shots.detect import ShotDetector
+
+Pictures = list[np.ndarray]
+
+
+@pytest.fixture
+def cuts_of(tmp_path: Path):  # type: ignore[no-untyped-def]
+    """Cuts of pictures that were encoded and decoded again."""
+
+    def find(pictures: Pictures, settings: Shots) -> list[int]:
+        path = stress_shots.write(tmp_path / "film.mp4", pictures)
+        info = probe(path)
+        detector = ShotDetector(settings, info)
+        for frame in frames(path, info):
+            detector.push(frame)
+        return [row["start_frame"] for row in detector.finish()][1:]
+
+    return find
+
+
+def two_shots(seed: int) -> tuple[Pictures, Pictures]:
+    """Two shots of 60 frames: a section of a photograph each, which moves a little."""
+    first, second = (stress_shots.photographs()[(seed + i) % 10] for i in (0, 1))
+    return tuple(  # type: ignore[return-value]
+        [cv2.resize(photograph[20:300, 10 + i // 6 : 500 + i // 6], (256, 144)) for i in range(60)]
+        for photograph in (first, second)
+    )
+
+
+def blended(old: Pictures, new: Pictures, length: int) -> tuple[Pictures, float]:
+    """Old into new by a dissolve of so many mixed frames, and its middle."""
+    mixed = []
+    for number in range(length):
+        share = 1 - (number + 1) / (length + 1)
+        mixed.append(cv2.addWeighted(old[30 + number], share, new[number], 1 - share, 0))
+    return [*old[:30], *mixed, *new[length : length + 30]], 30 + length / 2
+
+
+@pytest.mark.parametrize("length", [3, 4, 5, 8, 12, 18, 25, 30])
+@pytest.mark.parametrize("seed", [0, 4])
+def test_dissolves_are_cut_in_the_middle(cuts_of, length: int, seed: int) -> None:  # type: ignore[no-untyped-def]
+    film, middle = blended(*two_shots(seed), length)
+    assert cuts_of(film, Shots()) == [pytest.approx(middle, abs=max(1.0, length / 8))]
+
+
+def test_no_gradual_transition_is_looked_for_if_not_wanted(cuts_of) -> None:  # type: ignore[no-untyped-def]
+    film, _ = blended(*two_shots(0), 18)
+    assert cuts_of(film, Shots(gradual=False)) == []
+
+
+def test_a_dissolve_between_hard_cuts(cuts_of) -> None:  # type: ignore[no-untyped-def]
+    film, middle = blended(*two_shots(0), 12)
+    before, after = two_shots(2)
+    found = cuts_of([*before[:25], *film, *after[:25]], Shots())
+    assert found == [25, pytest.approx(25 + middle, abs=2), 25 + len(film)]
+
+
+def test_a_dissolve_that_comes_back_is_none(cuts_of) -> None:  # type: ignore[no-untyped-def]
+    old, new = two_shots(0)
+    there, _ = blended(old, new, 4)
+    flash = [*there[:34], *there[:34][::-1], *old[:20]]
+    assert cuts_of(flash, Shots()) == []
+
+
+def photograph_window(x: float, y: float, zoom: float) -> np.ndarray:
+    photograph = stress_shots.photographs()[8]
+    height, width = photograph.shape[:2]
+    w = width * zoom
+    h = w * 9 / 16
+    left, top = x * (width - w), y * (height - h)
+    move = np.array([[w / 256, 0, left], [0, h / 144, top]], np.float32)
+    return cv2.warpAffine(photograph, move, (256, 144), flags=cv2.WARP_INVERSE_MAP)
+
+
+def eased(steps: int) -> Sequence[float]:
+    """From 0 to 1 and resting at both ends, as cameras move."""
+    way = np.clip((np.arange(steps + 40) - 20) / steps, 0, 1)
+    return [float(v) for v in way * way * (3 - 2 * way)]
+
+
+@pytest.mark.parametrize("steps", [10, 20, 40])
+@pytest.mark.parametrize("kind", ["pan", "tilt", "zoom", "light"])
+def test_motion_and_light_are_no_transitions(cuts_of, kind: str, steps: int) -> None:  # type: ignore[no-untyped-def]
+    film = []
+    for v in eased(steps):
+        picture = photograph_window(
+            v if kind == "pan" else 0.3,
+            v if kind == "tilt" else 0.3,
+            1 - 0.5 * v if kind == "zoom" else 0.5,
+        )
+        if kind == "light":
+            picture = cv2.convertScaleAbs(picture, alpha=1 - 0.8 * v)
+        film.append(picture)
+    assert cuts_of(film, Shots()) == []
+
+
+def test_the_dissolve_of_a_real_film(media_data: Path) -> None:
+    path = media_data / "odd" / "two_video_streams.mp4"
+    info = probe(path)
+    detector = ShotDetector(Shots(), info)
+    for frame in frames(path, info):
+        detector.push(frame)
+    assert [row["start_frame"] for row in detector.finish()][1:] == [
+        pytest.approx(138, abs=4),
+        202,
+    ]

@@ -1,0 +1,262 @@
+"""Who is who: the one place that decides whether two clips are the same.
+
+A clip is a span of a video and the target's box at the span's middle frame, nothing else: neither
+its number, which changes when another shot is kept before it, nor its file's name. Whatever was
+said of a clip (a rating, a label, a decision) carries the anchor it was said of, and `resolve`
+alone decides what that anchor is today. Nothing else compares spans or boxes.
+
+Two anchors are the same clip when
+
+- their videos have the same content,
+- both ends lie within one frame (`END_TOLERANCE`) of each other, and
+- the boxes overlap by at least `BOX_OVERLAP`, intersection over union: detectors disagree about
+  how much forehead belongs to a face, but the faces of two people do not overlap that much.
+
+A clip's key is minted once, from rounded values, and kept by everything that later resolves to the
+anchor it was minted for, so that the last digits of another processor, provider or version mint
+nothing new. It is compared with that first anchor and not with yesterday's, so that small changes
+cannot add up.
+
+>>> face = Box(0.25, 0.25, 0.5, 0.75)
+>>> first = Anchor("9f86d081", 9000, 99000, 30, face)
+>>> again = Anchor("9f86d081", 9001, 99000, 30, Box(0.2512, 0.25, 0.5, 0.7488))
+>>> same(first, again)
+True
+>>> mint(first) == mint(Anchor("9f86d081", 9000, 99000, 30, Box(0.2512, 0.25, 0.5, 0.7488)))
+True
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+END_TOLERANCE: Final = 1
+"""Frames by which the ends of one clip may differ."""
+BOX_OVERLAP: Final = 0.3
+"""Least intersection over union of two boxes of one face."""
+BOX_STEPS: Final = 64
+"""Steps per side of the frame to which a box is rounded before a key is minted from it."""
+KEY_LENGTH: Final = 10
+"""Characters of a key: 50 bits, so that among 200,000 clips two collide once in 50,000 datasets."""
+
+_ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u to mishear
+
+Verdict = Literal["same", "changed", "gone"]
+
+
+@dataclass(frozen=True, order=True)
+class Box:
+    """A box as shares of the displayed frame's width and height; right and bottom exclusive."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+    def overlap(self, other: Box) -> float:
+        """Intersection over union, 0 to 1."""
+        width = min(self.x2, other.x2) - max(self.x1, other.x1)
+        height = min(self.y2, other.y2) - max(self.y1, other.y1)
+        if width <= 0 or height <= 0:
+            return 0.0
+        common = width * height
+        return common / (self.area + other.area - common)
+
+    @property
+    def area(self) -> float:
+        """Share of the frame that it covers."""
+        return (self.x2 - self.x1) * (self.y2 - self.y1)
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """What a clip is, whatever it is called.
+
+    Attributes:
+        video_key: SHA-256 of the video's content.
+        start_pts: retimed timestamp of the first frame, in the video's time base.
+        end_pts: retimed timestamp one past the last frame.
+        frames: frames of the span: they say how long a frame is.
+        box: the target at the middle frame; None for a clip without a target.
+    """
+
+    video_key: str
+    start_pts: int
+    end_pts: int
+    frames: int
+    box: Box | None
+
+    @property
+    def frame_pts(self) -> float:
+        """Mean duration of a frame, in the video's time base."""
+        return (self.end_pts - self.start_pts) / max(1, self.frames)
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What became of an anchor.
+
+    Attributes:
+        verdict: `same`; `changed`: another span or target stands where it was; `gone`.
+        key: the clip that it is, or that stands in its place; None where it is gone.
+    """
+
+    verdict: Verdict
+    key: str | None
+
+
+def same(one: Anchor, other: Anchor) -> bool:
+    """Whether two anchors are the same clip."""
+    if one.video_key != other.video_key:
+        return False
+    slack = END_TOLERANCE * max(one.frame_pts, other.frame_pts)
+    ends = (abs(one.start_pts - other.start_pts), abs(one.end_pts - other.end_pts))
+    return max(ends) <= slack and _same_box(one.box, other.box)
+
+
+def mint(anchor: Anchor) -> str:
+    """Derive a key from a clip that has none: ten letters and digits, the same on every machine."""
+    box = anchor.box
+    sides = () if box is None else (box.x1, box.y1, box.x2, box.y2)
+    rounded = ",".join(str(round(side * BOX_STEPS)) for side in sides)
+    text = f"clip 1|{anchor.video_key}|{anchor.start_pts}|{anchor.end_pts}|{rounded}"
+    return _letters(hashlib.sha256(text.encode()).digest(), KEY_LENGTH)
+
+
+def assign(anchors: Sequence[Anchor], minted: Mapping[str, Anchor]) -> list[str]:
+    """Give every clip its key: the one minted for it earlier, else a new one.
+
+    Args:
+        anchors: the clips of today.
+        minted: every key ever minted, with the anchor that it was minted for.
+
+    Returns:
+        One key per anchor, all different. Of two clips that both resemble an earlier one the
+        closer keeps its key.
+    """
+    index = _Index(minted)
+    pairs = sorted(
+        (_distance(anchor, minted[key]), key, position)
+        for position, anchor in enumerate(anchors)
+        for key in index.near(anchor)
+        if same(anchor, minted[key])
+    )
+    keys: dict[int, str] = {}
+    taken: set[str] = set()
+    for _, key, position in pairs:
+        if position not in keys and key not in taken:
+            keys[position] = key
+            taken.add(key)
+    taken.update(minted)
+    for position, anchor in enumerate(anchors):
+        if position not in keys:
+            keys[position] = _unused(mint(anchor), taken)
+            taken.add(keys[position])
+    return [keys[position] for position in range(len(anchors))]
+
+
+def resolve(anchors: Iterable[Anchor], clips: Mapping[str, Anchor]) -> list[Resolution]:
+    """Say what each anchor is today.
+
+    Args:
+        anchors: what ratings, labels, decisions or manifests are about.
+        clips: the clips that are kept today (those of absent videos included), by key.
+
+    Returns:
+        One resolution per anchor. An anchor is `changed` if it is no clip of today but shares
+        frames with one: then the key is of the clip that shares most of them.
+    """
+    index = _Index(clips)
+    return [_resolve(anchor, clips, index) for anchor in anchors]
+
+
+def presentation(secret: bytes, clip_key: str, rater: str, showing: int = 0) -> str:
+    """Name one showing of a clip to one rater, so that nobody without the secret can link two.
+
+    Args:
+        secret: of the dataset, at least 16 bytes.
+        clip_key: the clip.
+        rater: who sees it.
+        showing: 0 for the first time, 1 for the first repeat, and so on.
+    """
+    return _keyed(secret, "presentation", clip_key, rater, str(showing))
+
+
+def pseudonym(secret: bytes, rater: str) -> str:
+    """Name a rater in what is released: without the secret no list of names leads back to one."""
+    return _keyed(secret, "rater", rater)
+
+
+def _resolve(anchor: Anchor, clips: Mapping[str, Anchor], index: _Index) -> Resolution:
+    near = index.near(anchor)
+    equal = [key for key in near if same(anchor, clips[key])]
+    if equal:
+        return Resolution("same", min(equal, key=lambda key: (_distance(anchor, clips[key]), key)))
+    shared = [(-_shared(anchor, clips[key]), key) for key in near if _shared(anchor, clips[key])]
+    return Resolution("changed", min(shared)[1]) if shared else Resolution("gone", None)
+
+
+class _Index:
+    """Finds the clips of a video that come near a span without looking at all of them."""
+
+    def __init__(self, clips: Mapping[str, Anchor]) -> None:
+        self._videos: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+        for key, clip in clips.items():
+            slack = int(END_TOLERANCE * clip.frame_pts) + 1
+            self._videos[clip.video_key].append((clip.start_pts - slack, clip.end_pts + slack, key))
+        self._longest = {}
+        for video, spans in self._videos.items():
+            spans.sort()
+            self._longest[video] = max(end - start for start, end, _ in spans)
+
+    def near(self, anchor: Anchor) -> list[str]:
+        spans = self._videos.get(anchor.video_key, [])
+        if not spans:
+            return []
+        slack = int(END_TOLERANCE * anchor.frame_pts) + 1
+        first, last = anchor.start_pts - slack, anchor.end_pts + slack
+        low = bisect_left(spans, (first - self._longest[anchor.video_key],))
+        high = bisect_right(spans, (last,))
+        return [key for _, end, key in spans[low:high] if end >= first]
+
+
+def _same_box(one: Box | None, other: Box | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one.overlap(other) >= BOX_OVERLAP
+
+
+def _distance(one: Anchor, other: Anchor) -> float:
+    """How far two anchors of one clip are apart: ends in frames, and what boxes do not share."""
+    ends = abs(one.start_pts - other.start_pts) + abs(one.end_pts - other.end_pts)
+    boxes = one.box.overlap(other.box) if one.box and other.box else 1.0
+    return ends / max(one.frame_pts, other.frame_pts, 1e-9) + 1 - boxes
+
+
+def _shared(one: Anchor, other: Anchor) -> int:
+    return max(0, min(one.end_pts, other.end_pts) - max(one.start_pts, other.start_pts))
+
+
+def _unused(key: str, taken: set[str]) -> str:
+    """The key, or where another clip has it, the next one that hashing it again gives."""
+    while key in taken:
+        key = _letters(hashlib.sha256(key.encode()).digest(), KEY_LENGTH)
+    return key
+
+
+def _keyed(secret: bytes, *parts: str) -> str:
+    if len(secret) < 16:
+        raise ValueError("a dataset's secret has at least 16 bytes")
+    text = "".join(f"{len(part)}:{part}" for part in parts)  # no two lists of parts look alike
+    return _letters(hmac.digest(secret, text.encode(), "sha256"), 16)
+
+
+def _letters(digest: bytes, length: int) -> str:
+    number = int.from_bytes(digest, "big")
+    return "".join(_ALPHABET[number >> (5 * place) & 31] for place in range(length))

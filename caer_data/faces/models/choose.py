@@ -6,6 +6,9 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.recipe import Faces
 from caer_data.faces.models.interface import Detector, Embedder
 
+GIVE_POINTS = ("centerface", "scrfd", "yunet")
+"""Detectors that give five points of each face."""
+
 
 def create_detector(faces: Faces, threads: int) -> Detector:
     """Load the detector that a recipe chooses.
@@ -30,6 +33,12 @@ def create_detector(faces: Faces, threads: int) -> Detector:
         return HogDetector(faces.detector_size)
     from caer_data.faces.models import onnx, weights
 
+    if faces.detector == "centerface":
+        from caer_data.faces.models.centerface import CenterfaceDetector
+
+        return CenterfaceDetector(
+            weights.centerface(), faces.provider, threads, faces.detector_size
+        )
     if faces.detector == "scrfd":
         from caer_data.faces.models.scrfd import ScrfdDetector
 
@@ -54,10 +63,11 @@ def create_embedder(faces: Faces, threads: int) -> Embedder:
         from caer_data.faces.models.dlib_embedder import DlibEmbedder
 
         return DlibEmbedder()
-    if faces.detector not in ("scrfd", "yunet"):
+    if faces.detector not in GIVE_POINTS:
         raise CaerError(
             f"faces.embedder: 'arcface' needs five points of each face, which the detector "
-            f"'{faces.detector}' does not give; choose 'scrfd' or 'yunet', or the embedder 'dlib'"
+            f"'{faces.detector}' does not give; choose one of {', '.join(GIVE_POINTS)}, or the "
+            "embedder 'dlib'"
         )
     from caer_data.faces.models import onnx, weights
     from caer_data.faces.models.arcface import ArcfaceEmbedder

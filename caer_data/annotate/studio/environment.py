@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from caer_data.annotate.studio.folders import cache_folder
+from caer_data.engine.cache import cache_folder
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path
 from caer_data.engine.progress import Reporter

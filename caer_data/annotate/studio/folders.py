@@ -1,6 +1,7 @@
 """Where things of the local server live: all outside of datasets and repositories.
 
-cache folder    the server's Python environment; may be deleted, is then made again
+cache folder    the server's Python environment; may be deleted, is then made again (see
+                `engine.cache`)
 server folder   its database, clips as served, log, and the secrets (files only the user reads)
 """
 
@@ -15,13 +16,6 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path
 
 ADMIN = "admin@caer.local"
-
-
-def cache_folder() -> Path:
-    """`$CAER_CACHE`, else `caer-data` in the user's cache folder."""
-    given = os.environ.get("CAER_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(given) if given else Path(base) / "caer-data"
 
 
 def server_folder() -> Path:

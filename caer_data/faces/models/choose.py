@@ -16,17 +16,18 @@ def create_detector(faces: Faces, threads: int) -> Detector:
     Args:
         faces: the recipe's section; `detector`, `detector_size`, `weights`, `weights_sha256` and
             `provider` count.
-        threads: processor cores to use. For models that run in torch, and for YuNet, which OpenCV
-            runs, this is set for the whole process.
+        threads: processor cores to use. For YuNet, which OpenCV runs, this is set for the whole
+            process.
 
     Raises:
         CaerError: a model file or a library is missing, damaged or unknown.
     """
     if faces.detector == "mmod":
-        _set_torch_threads(threads)
+        from caer_data.faces.models import embedded
         from caer_data.faces.models.mmod import MmodDetector
 
-        return MmodDetector(faces.detector_size)
+        model = embedded.load(embedded.DETECTOR, faces.provider, threads)
+        return MmodDetector(model, faces.detector_size)
     if faces.detector == "hog":
         from caer_data.faces.models.hog import HogDetector
 
@@ -59,10 +60,10 @@ def create_embedder(faces: Faces, threads: int) -> Embedder:
         CaerError: also where the recipe's detector does not give the points the embedder needs.
     """
     if faces.embedder == "dlib":
-        _set_torch_threads(threads)
+        from caer_data.faces.models import embedded
         from caer_data.faces.models.dlib_embedder import DlibEmbedder
 
-        return DlibEmbedder()
+        return DlibEmbedder(embedded.load(embedded.EMBEDDER, faces.provider, threads))
     if faces.detector not in GIVE_POINTS:
         raise CaerError(
             f"faces.embedder: 'arcface' needs five points of each face, which the detector "
@@ -73,9 +74,3 @@ def create_embedder(faces: Faces, threads: int) -> Embedder:
     from caer_data.faces.models.arcface import ArcfaceEmbedder
 
     return ArcfaceEmbedder(onnx.load(weights.local(faces, "arcface"), faces.provider, threads))
-
-
-def _set_torch_threads(threads: int) -> None:
-    import torch
-
-    torch.set_num_threads(threads)

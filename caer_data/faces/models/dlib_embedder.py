@@ -1,15 +1,14 @@
-"""dlib's face embedder in torch: the embedded default."""
+"""dlib's face embedder: the embedded default."""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from caer_data.faces.models.dlib_networks import EmbedderNetwork
+from caer_data.faces.models.dlib_graphs import CHIP
 from caer_data.faces.models.interface import Chips, Detections, Floats, Picture
+from caer_data.faces.models.onnx import OnnxModel
 from caer_data.faces.models.weights import embedded, import_dlib
 
-_CHIP = 150
 _PADDING = 0.25
 
 
@@ -23,32 +22,30 @@ class DlibEmbedder:
     name = "dlib"
     dimensions = 128
     threshold = 0.5  # not dlib's 0.6, which takes one in nine pairs of strangers for one person
-    provider = "cpu"
 
-    def __init__(self) -> None:
-        self.warnings: list[str] = []
+    def __init__(self, model: OnnxModel) -> None:
+        self.provider = model.provider
+        self.warnings = model.warnings
+        self._session = model.session
         self._dlib = import_dlib("the face embedder 'dlib'")
         self._predictor = self._dlib.shape_predictor(
             str(embedded("shape_predictor_5_face_landmarks.dat"))
         )
-        self.network = EmbedderNetwork(embedded("dlib_face_recognition_resnet_model_v1.dat")).eval()
 
     def align(self, picture: Picture, faces: Detections) -> Chips:
         """Cut faces out as dlib's `get_face_chip` does; see `interface.Embedder`."""
         if not len(faces):
-            return np.zeros((0, _CHIP, _CHIP, 3), np.uint8)
+            return np.zeros((0, CHIP, CHIP, 3), np.uint8)
         picture = np.ascontiguousarray(picture)
         shapes = self._dlib.full_object_detections()
         for x1, y1, x2, y2 in faces.boxes.round().astype(int).tolist():
             box = self._dlib.rectangle(x1, y1, x2 - 1, y2 - 1)
             shapes.append(self._predictor(picture, box))
-        return np.stack(self._dlib.get_face_chips(picture, shapes, _CHIP, _PADDING))
+        return np.stack(self._dlib.get_face_chips(picture, shapes, CHIP, _PADDING))
 
     def embed(self, chips: Chips) -> Floats:
         """Embed aligned faces in one batch; see `interface.Embedder`."""
         if not len(chips):
             return np.zeros((0, self.dimensions), dtype=np.float32)
-        with torch.inference_mode():
-            vectors = self.network(torch.from_numpy(chips).permute(0, 3, 1, 2).float())
-        result: Floats = vectors.numpy()
-        return result
+        vectors: Floats = self._session.run(None, {"pictures": np.ascontiguousarray(chips)})[0]
+        return vectors

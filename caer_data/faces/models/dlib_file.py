@@ -39,16 +39,12 @@ class Network:
     layers: tuple[Layer, ...]
 
 
-def read_network(path: Path) -> Network:
-    """Read a network file of dlib.
+def parse_network(data: bytes, path: Path) -> Network:
+    """Read the content of a network file of dlib; `path` is where it lies, for messages.
 
     Raises:
-        CaerError: the file cannot be read, is damaged, or holds a layer that is not known here.
+        CaerError: the file is damaged, or holds a layer that is not known here.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CaerError(f"{path}: cannot be read ({error.strerror})") from error
     return _Reader(data, path).network()
 
 

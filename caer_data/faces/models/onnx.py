@@ -60,6 +60,9 @@ def load(file: ModelFile, provider: Provider, threads: int) -> OnnxModel:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    # Threads that spin while they wait take the cores from the other workers.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     providers = [name for name in wanted if name in available]
     try:
         session, _ = _open(file.data, options, providers)

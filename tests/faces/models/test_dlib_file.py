@@ -1,8 +1,10 @@
+from pathlib import Path
+
 import pytest
 
 from caer_data.engine.errors import CaerError
-from caer_data.faces.models import dlib_networks, weights
-from caer_data.faces.models.dlib_file import read_network
+from caer_data.faces.models import dlib_graphs, embedded, weights
+from caer_data.faces.models.dlib_file import parse_network
 
 DETECTOR = "mmod_human_face_detector.dat"
 EMBEDDER = "dlib_face_recognition_resnet_model_v1.dat"
@@ -14,7 +16,8 @@ def detector_bytes():
 
 
 def test_the_detectors_file_is_read_to_its_last_byte():
-    network = read_network(weights.embedded(DETECTOR))
+    path = weights.embedded(DETECTOR)
+    network = parse_network(path.read_bytes(), path)
     convolutions = [layer for layer in network.layers if layer.kind == "convolution"]
     assert [layer.numbers[0] for layer in convolutions] == [16, 32, 32, 45, 45, 45, 1]
     assert network.loss[:2] == (80, 80)
@@ -22,7 +25,8 @@ def test_the_detectors_file_is_read_to_its_last_byte():
 
 
 def test_the_embedders_file_is_read_to_its_last_byte():
-    network = read_network(weights.embedded(EMBEDDER))
+    path = weights.embedded(EMBEDDER)
+    network = parse_network(path.read_bytes(), path)
     kinds = [layer.kind for layer in network.layers]
     assert (kinds.count("convolution"), kinds.count("affine"), kinds.count("add_prev")) == (
         29,
@@ -49,33 +53,29 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_file_is_named(damage, detector_bytes, tmp_path):
-    path = tmp_path / "damaged.dat"
+def test_a_damaged_file_is_named(damage, detector_bytes):
     changed = DAMAGE[damage](detector_bytes)
     assert changed != detector_bytes
-    path.write_bytes(changed)
     with pytest.raises(CaerError, match=r"damaged\.dat"):
-        read_network(path)
+        parse_network(changed, Path("damaged.dat"))
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(CaerError, match=r"nothing\.dat"):
-        read_network(tmp_path / "nothing.dat")
+        embedded.model_file(tmp_path / "nothing.dat", DETECTOR)
 
 
-def test_one_network_is_not_taken_for_the_other():
+def test_one_network_is_not_taken_for_the_other(detector_bytes):
+    path = weights.embedded(EMBEDDER)
     with pytest.raises(CaerError, match="another network"):
-        dlib_networks.DetectorNetwork(weights.embedded(EMBEDDER))
+        dlib_graphs.detector_graph(path.read_bytes(), path)
     with pytest.raises(CaerError, match="another network"):
-        dlib_networks.EmbedderNetwork(weights.embedded(DETECTOR))
+        dlib_graphs.embedder_graph(detector_bytes, Path("detector.dat"))
 
 
-def test_weights_that_do_not_fit_the_layer_are_refused(detector_bytes, tmp_path):
-    path = tmp_path / "odd.dat"
-    path.write_bytes(
-        detector_bytes.replace(
-            b"\x01\x10\x01\x05\x01\x05\x01\x02", b"\x01\x0f\x01\x05\x01\x05\x01\x02", 1
-        )
+def test_weights_that_do_not_fit_the_layer_are_refused(detector_bytes):
+    odd = detector_bytes.replace(
+        b"\x01\x10\x01\x05\x01\x05\x01\x02", b"\x01\x0f\x01\x05\x01\x05\x01\x02", 1
     )
     with pytest.raises(CaerError, match="do not fit"):
-        dlib_networks.DetectorNetwork(path)
+        dlib_graphs.detector_graph(odd, Path("odd.dat"))

@@ -5,14 +5,17 @@ import functools
 import cv2
 import numpy as np
 import pytest
-import torch
 from box_overlap import overlap
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.recipe import Faces
-from caer_data.faces.models import Detections, create_detector, create_embedder, weights
-from caer_data.faces.models.dlib_embedder import DlibEmbedder
-from caer_data.faces.models.dlib_networks import DetectorNetwork
+from caer_data.faces.models import (
+    Detections,
+    create_detector,
+    create_embedder,
+    embedded,
+    weights,
+)
 from caer_data.faces.models.mmod import MmodDetector
 
 dlib = pytest.importorskip("dlib")
@@ -40,6 +43,10 @@ def group(media_data):
     return cv2.resize(picture[50:310, 270:460], None, fx=1.7, fy=1.7)
 
 
+def looking_at(size, **options):
+    return MmodDetector(embedded.load(embedded.DETECTOR, "cpu", 1), size, **options)
+
+
 def sorted_rows(faces):
     rows = np.concatenate([faces.boxes, faces.scores[:, None]], axis=1)
     return rows[np.argsort(rows[:, 0])]
@@ -48,7 +55,7 @@ def sorted_rows(faces):
 @pytest.mark.parametrize("name", ["two_people", "group"])
 def test_on_its_pyramid_the_detector_finds_dlibs_boxes(name, request):
     picture = request.getfixturevalue(name)
-    detector = MmodDetector(size=max(picture.shape), step=5 / 6)
+    detector = looking_at(max(picture.shape), step=5 / 6)
     expected = dlibs_boxes(picture)
     found = sorted_rows(detector.detect([picture], 0.0)[0])
     assert len(found) == len(expected) > 0
@@ -58,8 +65,7 @@ def test_on_its_pyramid_the_detector_finds_dlibs_boxes(name, request):
 
 
 def test_at_full_size_the_scores_are_dlibs(group):
-    detector = MmodDetector(size=max(group.shape), step=0.01)  # one level: no resizing differs
-    detector.in_bfloat16 = False
+    detector = looking_at(max(group.shape), step=0.01)  # one level: no resizing differs
     found = sorted_rows(detector.detect([group], 0.0)[0])
     expected = dlibs_boxes(group)
     same = [
@@ -75,8 +81,8 @@ def test_at_full_size_the_scores_are_dlibs(group):
 
 
 def test_skipping_pyramid_levels_loses_no_face(group):
-    fine = sorted_rows(MmodDetector(max(group.shape), step=5 / 6).detect([group], 0.0)[0])
-    coarse = sorted_rows(MmodDetector(max(group.shape)).detect([group], 0.0)[0])
+    fine = sorted_rows(looking_at(max(group.shape), step=5 / 6).detect([group], 0.0)[0])
+    coarse = sorted_rows(looking_at(max(group.shape)).detect([group], 0.0)[0])
     assert len(coarse) == len(fine)
     assert all(overlap(a[:4], b[:4]) > 0.5 for a, b in zip(coarse, fine, strict=True))
 
@@ -129,14 +135,17 @@ def test_hog_finds_an_upright_face(hog, portrait):
     assert overlap(faces.boxes[0], np.array((169, 60, 280, 171))) > 0.5
 
 
-def test_folding_the_last_filter_into_rows_changes_nothing():
-    network = DetectorNetwork(weights.embedded("mmod_human_face_detector.dat"))
-    picture = torch.rand(1, 3, 90, 120, generator=torch.Generator().manual_seed(1)) * 255
-    x = picture
-    for convolution in network.convolutions[:-1]:
-        x = torch.relu(convolution(x))
-    expected = network.convolutions[-1](x)[:, 0]
-    torch.testing.assert_close(network(picture), expected, rtol=1e-4, atol=1e-4)
+@pytest.mark.parametrize("name", ["mmod", "dlib_embedder"])
+def test_the_number_of_threads_changes_no_byte(name, mmod, portrait):
+    def look(threads):
+        if name == "mmod":
+            detector = create_detector(Faces(detector="mmod"), threads)
+            return detector.detect([portrait], -0.5)[0].boxes
+        faces = mmod.detect([portrait], 0.0)[0]
+        embedder = create_embedder(Faces(), threads)
+        return embedder.embed(embedder.align(portrait, faces))
+
+    assert look(1).tobytes() == look(2).tobytes()
 
 
 def test_embeddings_are_dlibs(mmod, dlib_embedder, portrait, two_people):
@@ -182,7 +191,9 @@ def test_a_box_that_leaves_the_picture_is_embedded(dlib_embedder, portrait):
     assert np.isfinite(dlib_embedder.embed(dlib_embedder.align(portrait, faces))).all()
 
 
-@pytest.mark.parametrize("make", [DlibEmbedder, lambda: create_detector(Faces(detector="hog"), 1)])
+@pytest.mark.parametrize(
+    "make", [lambda: create_embedder(Faces(), 1), lambda: create_detector(Faces(detector="hog"), 1)]
+)
 def test_without_dlib_the_error_says_what_to_install(make, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "dlib", None)
     with pytest.raises(CaerError, match="pip install dlib-bin"):

@@ -10,7 +10,7 @@ from box_overlap import overlap
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.recipe import Faces
-from caer_data.faces.models import Detections, create_detector, create_embedder
+from caer_data.faces.models import Detections, create_detector, create_embedder, embedded
 from caer_data.faces.models.align import chip, similarity
 from caer_data.faces.models.arcface import _PLACES
 
@@ -107,6 +107,13 @@ def test_a_fall_back_to_the_processor_is_said(provider, weights_folder):
 def test_running_on_the_processor_as_asked_needs_no_warning(provider, weights_folder):
     faces = Faces(detector="scrfd", weights=str(weights_folder), provider=provider)
     assert create_detector(faces, 1).warnings == []
+
+
+def test_waiting_threads_do_not_spin():
+    session = embedded.load(embedded.DETECTOR, "cpu", threads=2).session
+    options = session.get_session_options()
+    assert options.intra_op_num_threads == 2
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
 
 
 @pytest.fixture(params=["N", 1], ids=["any batch", "batch of one"])

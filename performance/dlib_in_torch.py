@@ -1,4 +1,4 @@
-"""dlib's two published face networks, rebuilt in torch from their files.
+"""dlib's two published face networks in torch: the reference that the ONNX graphs are held to.
 
 Both take BGR pictures with values 0 to 255: the input's mean and scale, the order of the colours
 and the normalisation layers are folded into the convolutions, which changes no result.
@@ -10,11 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from caer_data.engine.errors import CaerError
-from caer_data.faces.models.dlib_file import Layer, Network, read_network
+from caer_data.faces.models.dlib_file import Layer, Network, parse_network
 
 
 class DetectorNetwork(nn.Module):
@@ -29,7 +29,7 @@ class DetectorNetwork(nn.Module):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        network = read_network(path)
+        network = parse_network(path.read_bytes(), path)
         if len(network.loss) != 9 or [layer.kind for layer in network.layers] != _DETECTOR_KINDS:
             raise CaerError(f"{path}: holds another network than dlib's face detector")
         self.window = int(network.loss[0])
@@ -49,7 +49,7 @@ class EmbedderNetwork(nn.Module):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
-        network = read_network(path)
+        network = parse_network(path.read_bytes(), path)
         kinds = [layer.kind for layer in network.layers]
         if len(network.loss) != 2 or kinds != _EMBEDDER_KINDS:
             raise CaerError(f"{path}: holds another network than dlib's face embedder")
@@ -82,8 +82,8 @@ def _single_filter(convolution: nn.Module, x: Tensor) -> Tensor:
     the filter is a filter of its own, and the rows' results are shifted and added: ten times
     faster.
     """
-    assert isinstance(convolution, nn.Conv2d)  # noqa: S101 - for the type checker
-    assert convolution.bias is not None  # noqa: S101
+    assert isinstance(convolution, nn.Conv2d)
+    assert convolution.bias is not None
     side = convolution.kernel_size[0]
     rows = convolution.weight[0].permute(1, 0, 2).reshape(side, -1, 1, side)
     by_row = F.conv2d(x, rows, padding=(0, side // 2)).float()

@@ -1,0 +1,54 @@
+"""Loading dlib's networks: built as ONNX graphs once per machine, then read from the cache."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from caer_data.engine.cache import cached
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import explain_os_error
+from caer_data.faces.models import dlib_graphs, onnx, weights
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+DETECTOR: Final = "mmod_human_face_detector.dat"
+EMBEDDER: Final = "dlib_face_recognition_resnet_model_v1.dat"
+
+_BUILDERS: Final[dict[str, Callable[[bytes, Path], ModelProto]]] = {
+    DETECTOR: dlib_graphs.detector_graph,
+    EMBEDDER: dlib_graphs.embedder_graph,
+}
+
+
+def load(name: str, provider: onnx.Provider, threads: int) -> onnx.OnnxModel:
+    """Load one of dlib's networks into ONNX Runtime.
+
+    Args:
+        name: `DETECTOR` or `EMBEDDER`.
+        provider: the recipe's word for what to run on.
+        threads: processor cores to use.
+
+    Raises:
+        CaerError: the file is missing or damaged, or ONNX Runtime does not load.
+    """
+    return onnx.load(model_file(weights.embedded(name), name), provider, threads)
+
+
+def model_file(path: Path, name: str) -> weights.ModelFile:
+    """The ONNX graph of one of dlib's files; arguments and errors as in `load`."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CaerError(explain_os_error(error, path)) from error
+    sha256 = hashlib.sha256(data).hexdigest()
+    key = hashlib.sha256(f"{dlib_graphs.VERSION} {sha256}".encode()).hexdigest()
+
+    def build() -> bytes:
+        return bytes(_BUILDERS[name](data, path).SerializeToString(deterministic=True))
+
+    graph = cached(Path(name).stem, ".onnx", key, build)
+    return weights.ModelFile(path, graph, sha256, "public domain")

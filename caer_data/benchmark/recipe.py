@@ -7,24 +7,19 @@ lists what the preset `tuned` changes. `vary` makes ablations in the same words.
 
 from __future__ import annotations
 
-import importlib.resources
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
-from caer_data.engine import recipe as recipes
+from caer_data.engine import section
 from caer_data.engine.errors import CaerError
+from caer_data.engine.section import Section
+
+_PACKAGE: Final = "caer_data.models"
 
 ModelName = Literal["caer-net", "caer-net-s", "alexnet", "vgg", "resnet", "c3d"]
 _OF_IMAGES = ("caer-net-s", "alexnet", "vgg", "resnet")
@@ -34,11 +29,7 @@ Preset = Literal["paper", "tuned"]
 Size = tuple[int, int]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Streams(_Section):
+class Streams(Section):
     """Which parts of CAER-Net exist (Table 3); a part that is off is not built."""
 
     face: bool = True
@@ -57,7 +48,7 @@ class Streams(_Section):
         return self
 
 
-class Layers(_Section):
+class Layers(Section):
     """Choices inside CAER-Net that the paper leaves open."""
 
     attention_bn_relu: bool = True
@@ -65,7 +56,7 @@ class Layers(_Section):
     dropout: float = Field(default=0.5, ge=0, lt=1)
 
 
-class Hide(_Section):
+class Hide(Section):
     """Whose faces are hidden from the context stream, and with what."""
 
     faces: Literal["none", "target", "all"] = "target"
@@ -73,7 +64,7 @@ class Hide(_Section):
     margin: float = Field(default=0.0, ge=0, le=1)
 
 
-class Input(_Section):
+class Input(Section):
     """What a model sees: sizes are height, width in pixels; one frame means images, not clips."""
 
     face: Size = (96, 96)
@@ -98,7 +89,7 @@ class Input(_Section):
         return self
 
 
-class Baseline(_Section):
+class Baseline(Section):
     """AlexNet, VGG, ResNet and C3D: what they see and where their features come from."""
 
     input: Literal["frame", "face"] = "frame"
@@ -110,7 +101,7 @@ class Baseline(_Section):
     frozen: bool = False
 
 
-class Augment(_Section):
+class Augment(Section):
     """One draw a clip, held over its frames; the flip is shared by both streams."""
 
     flip: float = Field(default=0.5, ge=0, le=1)
@@ -119,15 +110,15 @@ class Augment(_Section):
     random_crop: bool = True
 
 
-class Train(_Section):
+class Train(Section):
     """Optimisation: SGD with momentum on the cross-entropy (section 5.1)."""
 
     epochs: int = Field(default=12, ge=1, le=10_000)
     batch_size: int = Field(default=32, ge=1, le=65_536)
     learning_rate: float = Field(default=5e-3, gt=0, le=100)
-    lr_step_epochs: int = Field(default=4, ge=1)
+    lr_step_epochs: int = Field(default=4, ge=1, le=10_000)
     lr_gamma: float = Field(default=0.1, gt=0, le=1)
-    warmup_epochs: float = Field(default=0.0, ge=0)
+    warmup_epochs: float = Field(default=0.0, ge=0, le=10_000)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=0.0, ge=0, lt=1)
     select: Literal["war", "uar", "macro_f1"] = "war"
@@ -138,7 +129,7 @@ class Train(_Section):
         return self.learning_rate * self.batch_size / 32
 
 
-class Compute(_Section):
+class Compute(Section):
     """How the same arithmetic is run; nothing here changes what a model is."""
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
@@ -148,7 +139,7 @@ class Compute(_Section):
     cuda_graphs: bool = False
 
 
-class ModelRecipe(_Section):
+class ModelRecipe(Section):
     """One model, how it is fed and how it is trained."""
 
     name: str = Field(min_length=1, max_length=60)
@@ -225,7 +216,7 @@ class ModelRecipe(_Section):
 class _RecipeFile(ModelRecipe):
     """A YAML file: the fields of the preset `paper`, then what `tuned` changes."""
 
-    tuned: dict[str, Any] = {}
+    tuned: dict[str, Any] = Field(default={})
 
     @field_validator("tuned")
     @classmethod
@@ -236,43 +227,28 @@ class _RecipeFile(ModelRecipe):
 
 def shipped() -> dict[str, str]:
     """Recipes that come with the package: name to YAML text."""
-    folder = importlib.resources.files("caer_data.models")
-    return {
-        item.name.removesuffix(".yaml"): item.read_text(encoding="utf-8")
-        for item in sorted(folder.iterdir(), key=lambda item: item.name)
-        if item.name.endswith(".yaml")
-    }
+    return section.shipped(_PACKAGE)
 
 
-def load(name_or_path: str | Path, preset: Preset = "paper") -> ModelRecipe:
+def load(name_or_path: str | os.PathLike[str], preset: Preset = "paper") -> ModelRecipe:
     """Read a model recipe by the name of a shipped one (`caer-net`) or from a YAML file.
 
     Raises:
         CaerError: no such recipe, or a mistake in it, named with file, line and field.
     """
-    name = str(name_or_path)
-    known = shipped()
-    if name in known:
-        return parse(known[name], f"{name}.yaml", preset)
-    path = Path(name)
-    if not path.is_file():
-        raise CaerError(f"{name}: no such model; give a YAML file or one of {', '.join(known)}")
-    if path.suffix.lower() not in (".yaml", ".yml"):
+    if Path(name_or_path).suffix.lower() not in ("", ".yaml", ".yml"):
+        known = ", ".join(shipped())
         raise CaerError(
-            f"{name}: is no model recipe; give a file NAME.yaml or one of {', '.join(known)}"
+            f"{name_or_path}: is not a model recipe; give a file NAME.yaml or one of {known}"
         )
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CaerError(f"{name}: cannot be read as a text file ({error})") from error
-    return parse(text, name, preset)
+    text, where = section.find(name_or_path, _PACKAGE, "model")
+    return parse(text, where, preset)
 
 
 def parse(text: str, where: str, preset: Preset = "paper") -> ModelRecipe:
     """Read a model recipe from YAML text; `where` names the file in errors."""
-    file = recipes.parse_yaml(_RecipeFile, text, where)
-    values = file.model_dump(exclude={"tuned"})
-    paper = ModelRecipe.model_validate(values)
+    file = section.parse(_RecipeFile, text, where)
+    paper = ModelRecipe.model_validate(file.model_dump(exclude={"tuned"}))
     if preset == "paper":
         return paper
     return vary(paper, {**file.tuned, "preset": "tuned"}, where=f"{where}: tuned")
@@ -284,15 +260,7 @@ def vary(recipe: ModelRecipe, changes: Mapping[str, Any], where: str = "recipe")
     Raises:
         CaerError: an unknown field, or values that do not fit together.
     """
-    try:
-        return ModelRecipe.model_validate(_merge(recipe.model_dump(), changes))
-    except ValidationError as error:
-        problem = error.errors()[0]
-        field = ".".join(str(part) for part in problem["loc"])
-        message = problem["msg"].removeprefix("Value error, ")
-        if not isinstance(problem.get("input"), Mapping):
-            message = f"{message} (found {problem['input']!r})"
-        raise CaerError(f"{where}: {field}: {message}") from error
+    return section.validate(ModelRecipe, _merge(recipe.model_dump(), changes), where)
 
 
 def _merge(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -308,6 +276,6 @@ def _check_names(model: type[BaseModel], values: Mapping[str, Any]) -> None:
     for key, value in values.items():
         if key not in model.model_fields:
             raise ValueError(f"unknown field '{key}'; known are {', '.join(model.model_fields)}")
-        section = model.model_fields[key].annotation
-        if isinstance(value, Mapping) and isinstance(section, type):
-            _check_names(section, value)
+        inner = model.model_fields[key].annotation
+        if isinstance(value, Mapping) and isinstance(inner, type):
+            _check_names(inner, value)

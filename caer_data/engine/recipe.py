@@ -7,23 +7,21 @@ used, with all defaults explicit.
 
 from __future__ import annotations
 
-import importlib.resources
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+import os
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from caer_data.engine.errors import CaerError
+from caer_data.engine import section
+from caer_data.engine.section import Section, dump
 
-ModelT = TypeVar("ModelT", bound=BaseModel)
+__all__ = ["Recipe", "dump", "load", "parse", "shipped"]
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+_PACKAGE: Final = "caer_data.pipelines"
 
 
-class Videos(_Section):
+class Videos(Section):
     """Which files are taken as videos."""
 
     extensions: tuple[str, ...] = (
@@ -44,7 +42,7 @@ class Videos(_Section):
     max_megapixels: float = Field(36.0, gt=0, le=1000)
 
 
-class Shots(_Section):
+class Shots(Section):
     """Shot boundary detection."""
 
     detector: Literal[
@@ -89,7 +87,7 @@ def _suited(values: Any, detector: Any, fields: tuple[str, ...]) -> Any:
     return values | {name: suits[name] for name in fields if values.get(name) is None}
 
 
-class Faces(_Section):
+class Faces(Section):
     """Face detection, tracking and embedding."""
 
     detector: Literal["centerface", "mmod", "hog", "scrfd", "yunet"] = "mmod"
@@ -125,13 +123,13 @@ class Faces(_Section):
         return self
 
 
-class People(_Section):
+class People(Section):
     """Clustering of tracks into persons."""
 
     threshold: float | None = Field(None, gt=0)
 
 
-class Filter(_Section):
+class Filter(Section):
     """Which shots are dropped, and why."""
 
     max_people: int = Field(2, ge=1, le=100)
@@ -143,7 +141,7 @@ class Filter(_Section):
     min_brightness: float = Field(0.1, ge=0, le=1)
 
 
-class Clips(_Section):
+class Clips(Section):
     """Cutting."""
 
     min_frames: int = Field(30, ge=1)
@@ -162,13 +160,13 @@ class Clips(_Section):
         return self
 
 
-class Annotate(_Section):
+class Annotate(Section):
     """Dealing clips to raters (paper, section 4.1: three of six raters a clip)."""
 
     raters_per_clip: int = Field(3, ge=1, le=20)
 
 
-class Labels(_Section):
+class Labels(Section):
     """From three answers to one label (paper, section 4.1)."""
 
     rule: Literal["majority", "weighted", "dawid-skene"] = "majority"
@@ -177,7 +175,7 @@ class Labels(_Section):
     confidence_of: Literal["all", "agreeing"] = "all"
 
 
-class Export(_Section):
+class Export(Section):
     """Splits and layouts of a release."""
 
     split: tuple[float, float, float] = (70, 10, 20)
@@ -197,11 +195,11 @@ class Export(_Section):
         return self
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """A whole recipe: one section a stage."""
 
     name: str = "caer"
-    seed: int = Field(2019, ge=0)
+    seed: int = Field(2019, ge=0, le=2**32 - 1)
     videos: Videos = Videos()
     shots: Shots = Shots()
     faces: Faces = Faces()
@@ -233,130 +231,25 @@ class Recipe(_Section):
 
 def shipped() -> dict[str, str]:
     """Recipes that come with the package: name to YAML text."""
-    folder = importlib.resources.files("caer_data.pipelines")
-    return {
-        name: (folder / f"{name}.yaml").read_text(encoding="utf-8")
-        for name in sorted(item.name[:-5] for item in folder.iterdir() if item.name[-5:] == ".yaml")
-    }
+    return section.shipped(_PACKAGE)
 
 
-def load(name_or_path: str | Path) -> Recipe:
-    """Read a recipe by the name of a shipped one (`caer`) or from a YAML file.
+def load(recipe: str | os.PathLike[str] | Mapping[str, Any] | Recipe) -> Recipe:
+    """Read a recipe by the name of a shipped one (`caer`), from a YAML file, or from values.
+
+    >>> load({"export": {"split": [80, 10, 10]}}).export.split
+    (80.0, 10.0, 10.0)
 
     Raises:
         CaerError: no such recipe, or a mistake in it, named with file, line and field.
     """
-    text, where = _find(name_or_path)
-    return parse(text, where)
+    if isinstance(recipe, Recipe):
+        return recipe
+    if isinstance(recipe, Mapping):
+        return section.validate(Recipe, recipe, "recipe")
+    return parse(*section.find(recipe, _PACKAGE, "recipe"))
 
 
 def parse(text: str, where: str) -> Recipe:
     """Read a recipe from YAML text; `where` names the file in errors."""
-    return parse_yaml(Recipe, text, where)
-
-
-def parse_yaml(model: type[ModelT], text: str, where: str) -> ModelT:
-    """Read YAML into a pydantic model, naming file, line and field of any mistake."""
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "not YAML"
-        raise CaerError(f"{where}{line}: {problem}") from error
-    if values is None:
-        values = {}
-    if not isinstance(values, dict):
-        raise CaerError(f"{where}:1: expected 'section: fields', found {type(values).__name__}")
-    try:
-        return model.model_validate(_tuples(values))
-    except ValidationError as error:
-        problem = error.errors()[0]
-        path = [str(part) for part in problem["loc"]]
-        message = problem["msg"].removeprefix("Value error, ")
-        if problem["type"] == "extra_forbidden":
-            message = _unknown_key(model, path)
-        elif "input" in problem and not isinstance(problem["input"], dict):
-            message = f"{message} (found {problem['input']!r})"
-        field = ".".join(path) or "recipe"
-        raise CaerError(f"{where}:{_line_of(root, path)}: {field}: {message}") from error
-
-
-def dump(recipe: BaseModel) -> str:
-    """Write a recipe as YAML with every default explicit."""
-    return str(yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
-
-
-def _find(name_or_path: str | Path) -> tuple[str, str]:
-    name = str(name_or_path)
-    recipes = shipped()
-    if name in recipes:
-        return recipes[name], f"{name}.yaml"
-    path = Path(name)
-    if not path.is_file():
-        raise CaerError(f"{name}: no such recipe; give a YAML file or one of {', '.join(recipes)}")
-    try:
-        return path.read_text(encoding="utf-8"), name
-    except (OSError, UnicodeDecodeError) as error:
-        raise CaerError(f"{name}: cannot be read as a text file ({error})") from error
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Safe YAML in which a key given twice is an error, not a silent override."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(
-                    None, None, "the name of a field must be one word", key.start_mark
-                )
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key.value}' is given twice", key.start_mark
-                )
-            seen.add(key.value)
-        result: dict[Any, Any] = super().construct_mapping(node, deep)
-        return result
-
-
-def _tuples(value: Any) -> Any:
-    """YAML lists become tuples, which the strict models ask for."""
-    if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return tuple(_tuples(item) for item in value)
-    return value
-
-
-def _line_of(node: yaml.Node | None, path: list[str]) -> int:
-    """Line of the deepest part of a field's path that the file holds, from 1."""
-    line = 1
-    for part in path:
-        if isinstance(node, yaml.MappingNode):
-            found = [(k, v) for k, v in node.value if k.value == part]
-            if not found:
-                break
-            key, node = found[0]
-            line = key.start_mark.line + 1
-        elif isinstance(node, yaml.SequenceNode) and part.isdigit() and int(part) < len(node.value):
-            node = node.value[int(part)]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line
-
-
-def _unknown_key(model: type[BaseModel], path: list[str]) -> str:
-    import difflib
-
-    for part in path[:-1]:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return "unknown field"
-        model = annotation
-    known = list(model.model_fields)
-    close = difflib.get_close_matches(path[-1], known, n=1)
-    hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(known)}"
-    return f"unknown field; {hint}"
+    return section.parse(Recipe, text, where)

@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import ffmpeg
 import imageio_ffmpeg
 
-from caer_data.engine.recipe import Clips
 from caer_data.media.probe import FORMATS, VideoInfo
 
 # Containers without an index seek past their target by up to a few seconds. In the others a seek to
@@ -42,6 +41,29 @@ _STANDARD_RATES = tuple(
         (60, 1),
     )
 )
+
+
+class Encoding(Protocol):
+    """How clips are encoded; the section `clips` of a recipe is one.
+
+    Attributes:
+        max_height: of a clip, pixels; higher videos are scaled down.
+        crf: x264's constant rate factor, 0 to 51.
+        preset: x264's preset.
+        audio_kbps: of the AAC sound.
+    """
+
+    @property
+    def max_height(self) -> int: ...  # noqa: D102
+
+    @property
+    def crf(self) -> int: ...  # noqa: D102
+
+    @property
+    def preset(self) -> str: ...  # noqa: D102
+
+    @property
+    def audio_kbps(self) -> int: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -106,7 +128,7 @@ def clip_frames(source: Source, span: Span) -> int:
     return max(1, round(seconds * clip_rate(source)))
 
 
-def by_time(source: Source, clips: Sequence[tuple[Span, Path]], settings: Clips) -> list[str]:
+def by_time(source: Source, clips: Sequence[tuple[Span, Path]], settings: Encoding) -> list[str]:
     """Arguments of ffmpeg that cut clips by timestamp, in one decode.
 
     Args:
@@ -131,7 +153,7 @@ def by_time(source: Source, clips: Sequence[tuple[Span, Path]], settings: Clips)
 
 
 def by_frames(
-    source: Source, span: Span, target: Path, settings: Clips, origin_s: float
+    source: Source, span: Span, target: Path, settings: Encoding, origin_s: float
 ) -> list[str]:
     """Arguments of ffmpeg that make a clip of pictures which come through its standard input.
 
@@ -226,7 +248,7 @@ def _picture(stream: Any, source: Source, span: Span) -> Any:
     )
 
 
-def _scaled(stream: Any, source: Source, settings: Clips) -> Any:
+def _scaled(stream: Any, source: Source, settings: Encoding) -> Any:
     """Pictures at the clip's size, as browsers play them."""
     width, height = clip_size(source.info.width, source.info.height, settings.max_height)
     stream = stream.filter("scale", width, height, flags="bicubic", out_range="tv")
@@ -245,7 +267,7 @@ def _sound(stream: Any, source: Source, span: Span, start: str, end: str) -> Any
     )
 
 
-def _output(streams: list[Any], source: Source, settings: Clips) -> Any:
+def _output(streams: list[Any], source: Source, settings: Encoding) -> Any:
     """One clip's file."""
     codec: dict[str, Any] = {
         "vcodec": "libx264",

@@ -17,8 +17,8 @@ import numpy as np
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
-from caer_data.engine.recipe import Clips
 from caer_data.media.clip_command import (
+    Encoding,
     Source,
     Span,
     by_frames,
@@ -49,7 +49,7 @@ class Media:
 def cut_clips(
     source: Source,
     clips: Mapping[Path, Span],
-    settings: Clips,
+    settings: Encoding,
     on_try: Callable[[], None] = lambda: None,
 ) -> dict[Path, Media | CaerError]:
     """Cut neighbouring clips in one decode and check that they hold the frames asked for.
@@ -82,7 +82,7 @@ def cut_clips(
     return {target: results[target] for target in clips}
 
 
-def cut_clip(source: Source, span: Span, target: Path, settings: Clips) -> Media:
+def cut_clip(source: Source, span: Span, target: Path, settings: Encoding) -> Media:
     """Cut one clip as `cut_clips` does.
 
     Raises:
@@ -111,7 +111,7 @@ def examine(path: Path) -> Media:
 
 
 def _cut_by_time(
-    source: Source, clips: Mapping[Path, Span], settings: Clips
+    source: Source, clips: Mapping[Path, Span], settings: Encoding
 ) -> dict[Path, Media | CaerError]:
     """Cut clips with one command, by timestamp."""
 
@@ -123,7 +123,7 @@ def _cut_by_time(
 
 
 def _cut_by_frames(
-    source: Source, clips: Mapping[Path, Span], settings: Clips, on_try: Callable[[], None]
+    source: Source, clips: Mapping[Path, Span], settings: Encoding, on_try: Callable[[], None]
 ) -> dict[Path, Media | CaerError]:
     """Cut clips by handing over the very frames that decoding counts."""
 

@@ -132,6 +132,16 @@ def test_a_wrong_value_in_tuned_is_found_when_the_preset_is_asked_for():
         parse(text, "my.yaml", "tuned")
 
 
+def test_a_warm_up_without_an_end_is_refused():
+    with pytest.raises(CaerError, match=r"my.yaml:3: train.warmup_epochs: .*finite"):
+        parse("name: x\nmodel: caer-net\ntrain: {warmup_epochs: .inf}\n", "my.yaml")
+
+
+def test_lists_are_taken_where_tuples_are_meant():
+    assert vary(load("caer-net"), {"input": {"crop": [96, 96]}}).input.crop == (96, 96)
+    assert model_recipes.Input(crop=[96, 96]).crop == (96, 96)
+
+
 def test_no_such_recipe():
     with pytest.raises(CaerError, match="no such model; give a YAML file or one of alexnet, c3d"):
         load("caer-net-xl")
@@ -140,7 +150,9 @@ def test_no_such_recipe():
 def test_another_file_is_no_recipe(tmp_path):
     path = tmp_path / "README.md"
     path.write_text("# Recipes\n---\nmore\n")
-    with pytest.raises(CaerError, match=r"README\.md: is no model recipe; give a file NAME\.yaml"):
+    with pytest.raises(
+        CaerError, match=r"README\.md: is not a model recipe; give a file NAME\.yaml"
+    ):
         load(path)
 
 

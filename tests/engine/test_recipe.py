@@ -63,8 +63,26 @@ def test_mistakes_name_file_line_and_field(text, words):
         recipes.parse(text, "x.yaml")
 
 
-def test_an_empty_recipe_is_all_defaults():
-    assert recipes.parse("", "x.yaml") == recipes.Recipe()
+@pytest.mark.parametrize("text", ["", "# nothing but a comment\n", "---\n", "~", " \n\n"])
+def test_an_emptied_recipe_is_an_error(text):
+    with pytest.raises(CaerError, match=r"x.yaml:1: is empty; write '{}' for all defaults"):
+        recipes.parse(text, "x.yaml")
+
+
+def test_a_recipe_that_says_so_is_all_defaults():
+    assert recipes.parse("{}", "x.yaml") == recipes.Recipe()
+
+
+def test_a_recipe_is_taken_as_python_gives_it(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("seed: 7\n")
+    assert recipes.load(path).seed == recipes.load(str(path)).seed == 7
+    assert recipes.load({"export": {"split": [80, 10, 10]}}).export.split == (80, 10, 10)
+    assert recipes.Export(layouts=["caer"], split=[1, 0, 0]).layouts == ("caer",)
+    assert recipes.Faces(weights=path).weights == str(path)
+    assert recipes.load(recipes.Recipe(seed=3)).seed == 3
+    with pytest.raises(CaerError, match=r"recipe: seed: .*greater than or equal to 0"):
+        recipes.load({"seed": -1})
 
 
 def test_an_unknown_recipe_names_the_known(tmp_path):

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
-import yaml
 
 from caer_data.benchmark.data.batches import open_frames
 from caer_data.benchmark.data.samples import SPLITS
@@ -33,6 +32,7 @@ from caer_data.benchmark.training.logs import open_log
 from caer_data.benchmark.training.metrics import Scores, majority, score
 from caer_data.benchmark.training.predict import Predictions, predict
 from caer_data.benchmark.training.train import Trainer, identity_of, samples_an_epoch
+from caer_data.engine import section
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path, slug, write_text
 from caer_data.engine.progress import Reporter
@@ -96,7 +96,7 @@ def run(
     progress = Progress()
     if weights is None:
         if fabric.is_global_zero:
-            text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+            text = section.dump(recipe)
             write_text(folder / "recipe.yaml", text)
         total = recipe.train.epochs * samples_an_epoch(
             len(positions["train"]), recipe.train.batch_size, fabric.world_size

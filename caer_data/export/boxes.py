@@ -13,7 +13,7 @@ from caer_data.export.manifest import BOXES
 _SIDES = ["x1", "y1", "x2", "y2"]
 
 
-def of_targets(clips: pd.DataFrame, sources: pd.DataFrame, faces: pd.DataFrame) -> pd.DataFrame:
+def of_targets(clips: pd.DataFrame, sources: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
     """Boxes of every clip's target, as `BOXES`, by clip and frame.
 
     A clip's frame `i` is the source's frame `start_frame + i`. Where the source's frame durations
@@ -21,9 +21,9 @@ def of_targets(clips: pd.DataFrame, sources: pd.DataFrame, faces: pd.DataFrame) 
     frame that they show.
 
     Args:
-        clips: labelled clips with `track_id, start_frame, start_s, frames, fps, width, height`.
+        clips: labelled clips with `start_frame, start_s, frames, fps, width, height`.
         sources: `video_id, height, variable_rate` of their videos.
-        faces: `tables.FACES` of the dataset, boxes in pixels of the source frame.
+        seen: where the targets are, in pixels of the source frame (`target.faces_of_targets`).
     """
     kept = clips.merge(
         sources[["video_id", "height", "variable_rate"]].rename(
@@ -32,10 +32,9 @@ def of_targets(clips: pd.DataFrame, sources: pd.DataFrame, faces: pd.DataFrame) 
         on="video_id",
         validate="m:1",
     )
-    faces = faces[faces.track_id.isin(kept.track_id.dropna().unique())]
     uneven = kept.variable_rate.fillna(False).astype(bool)
-    found = [_by_frame(kept[~uneven], faces)]
-    found += [_by_time(clip, faces) for clip in kept[uneven].itertuples()]
+    found = [_by_frame(kept[~uneven], seen)]
+    found += [_by_time(clip, seen) for clip in kept[uneven].itertuples()]
     boxes = pd.concat(found, ignore_index=True)
     scale = (boxes.height / boxes.source_height).to_numpy(float)
     for side in _SIDES:
@@ -50,26 +49,24 @@ def of_targets(clips: pd.DataFrame, sources: pd.DataFrame, faces: pd.DataFrame) 
 _OF_CLIP = ["clip_id", "width", "height", "source_height"]
 
 
-def _by_frame(clips: pd.DataFrame, faces: pd.DataFrame) -> pd.DataFrame:
-    columns = [*_OF_CLIP, "track_id", "start_frame", "frames"]
-    pairs = clips[columns].merge(
-        faces[["track_id", "frame", "interpolated", *_SIDES]], on="track_id"
-    )
+def _by_frame(clips: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
+    columns = [*_OF_CLIP, "start_frame", "frames"]
+    pairs = clips[columns].merge(seen[["clip_id", "frame", "interpolated", *_SIDES]], on="clip_id")
     pairs["frame"] = (pairs["frame"] - pairs["start_frame"]).astype("int64")
     return pairs[(pairs["frame"] >= 0) & (pairs["frame"] < pairs["frames"])]
 
 
-def _by_time(clip: object, faces: pd.DataFrame) -> pd.DataFrame:
+def _by_time(clip: object, seen: pd.DataFrame) -> pd.DataFrame:
     values = clip._asdict()  # type: ignore[attr-defined]
     step = float(1 / Fraction(values["fps"]))
     frames = pd.DataFrame({"frame": np.arange(values["frames"], dtype="int64")})
     frames["time_s"] = values["start_s"] + frames["frame"] * step
-    of_track = faces.loc[
-        faces.track_id == values["track_id"], ["time_s", "interpolated", *_SIDES]
+    of_clip = seen.loc[
+        seen.clip_id == values["clip_id"], ["time_s", "interpolated", *_SIDES]
     ].sort_values("time_s")
     # resampling shows a frame from the tick nearest to its time until the next frame's
     frames["time_s"] += step / 2
-    shown = pd.merge_asof(frames, of_track, on="time_s", direction="backward")
-    shown = shown[shown["time_s"] < of_track["time_s"].max() + 1.5 * step].dropna(subset=_SIDES)
+    shown = pd.merge_asof(frames, of_clip, on="time_s", direction="backward")
+    shown = shown[shown["time_s"] < of_clip["time_s"].max() + 1.5 * step].dropna(subset=_SIDES)
     shown["interpolated"] = shown["interpolated"].astype(bool)
     return shown.assign(**{name: values[name] for name in _OF_CLIP})

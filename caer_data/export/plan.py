@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from caer_data.curate.target import faces_of_targets
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.recipe import Export
@@ -72,7 +73,8 @@ def plan(dataset: Dataset, options: Options) -> Plan:
     """
     clips = labelled.read(dataset)
     sources = labelled.sources(dataset, clips)
-    of_targets = boxes.of_targets(clips, sources, dataset.faces)
+    seen = faces_of_targets(clips, dataset.tracks, dataset.faces)
+    of_targets = boxes.of_targets(clips, sources, seen)
     kept = {} if options.resplit else assigned(dataset, options.scheme)
     return of_tables(clips, sources, of_targets, options, kept)
 

@@ -8,13 +8,13 @@ from caer_data.export import boxes
 from caer_data.export.manifest import BOXES
 
 CLIP = {
-    "clip_id": "c", "video_id": "v", "track_id": "t", "start_frame": 100, "start_s": 4.0,
+    "clip_id": "c", "video_id": "v", "start_frame": 100, "start_s": 4.0,
     "frames": 50, "fps": "25", "width": 160, "height": 120,
 }  # fmt: skip
 
 
 def faces(numbers, times=None, box=(20, 40, 60, 100)):
-    return tables.frame(
+    found = tables.frame(
         tables.FACES,
         [
             {"track_id": "t", "frame": n, "time_s": n / 25 if times is None else times[i],
@@ -22,6 +22,7 @@ def faces(numbers, times=None, box=(20, 40, 60, 100)):
             for i, n in enumerate(numbers)
         ],
     )  # fmt: skip
+    return found.drop(columns="track_id").assign(clip_id="c")
 
 
 def sources(variable=False):
@@ -42,8 +43,8 @@ def test_boxes_end_at_the_picture_and_those_outside_are_left_out():
     assert found[["frame", "x1", "y1", "x2", "y2"]].values.tolist() == [[0, 0, 0, 30, 120]]
 
 
-def test_other_tracks_of_the_clip_are_left_out():
-    other = faces([100, 101]).assign(track_id="u")
+def test_targets_of_other_clips_are_left_out():
+    other = faces([100, 101]).assign(clip_id="d")
     assert boxes.of_targets(pd.DataFrame([CLIP]), sources(), other).empty
 
 

@@ -20,6 +20,7 @@ import cv2
 import imageio_ffmpeg
 import pandas as pd
 
+from caer_data.curate.target import faces_of_targets
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path, inside
@@ -90,7 +91,7 @@ def prepare(dataset: Dataset, clips: pd.DataFrame, reporter: Reporter) -> list[S
     todo = [c for c in rows if not (folder / f"{key_of(c)}.jpg").is_file()]
     problems: dict[str, str] = {}
     if todo:
-        boxes = _Boxes(dataset, [c.track_id for c in todo])
+        boxes = _Boxes(dataset, pd.DataFrame(todo))
         workers = max(1, (os.cpu_count() or 1) - 1)
         with (
             reporter.stage("check", total=len(todo), unit="clips") as bar,
@@ -188,26 +189,20 @@ def transcode(source: Path, target: Path, timeout_s: float = 600) -> None:
 
 
 class _Boxes:
-    """The target's boxes of each track, scaled to the height of a clip."""
+    """The target's boxes in each clip, scaled to the height of the clip."""
 
-    def __init__(self, dataset: Dataset, tracks: Sequence[str]) -> None:
-        faces = dataset.faces
-        faces = faces[faces["track_id"].isin(set(tracks))]
-        self._faces = dict(iter(faces.groupby("track_id", sort=False)))
+    def __init__(self, dataset: Dataset, clips: pd.DataFrame) -> None:
+        faces = faces_of_targets(clips, dataset.tracks, dataset.faces)
+        self._faces = dict(iter(faces.groupby("clip_id", sort=False)))
         self._heights = dict(zip(*(dataset.videos[c] for c in ("video_id", "height")), strict=True))
 
     def best(self, clip: Any) -> tuple[float, list[float]] | None:
         """Time in the clip (seconds) and box in the clip where the target is seen best."""
-        faces = self._faces.get(clip.track_id)
+        faces = self._faces.get(clip.clip_id)
         if faces is None:
             return None
-        inside_clip = faces[
-            (faces["frame"] >= clip.start_frame) & (faces["frame"] < clip.end_frame)
-        ]
-        if inside_clip.empty:
-            return None
-        detected = inside_clip[~inside_clip["interpolated"].astype(bool)]
-        seen = detected if len(detected) else inside_clip
+        detected = faces[~faces["interpolated"].astype(bool)]
+        seen = detected if len(detected) else faces
         height = (seen["y2"] - seen["y1"]) * (1 + 0.001 * seen["score"].fillna(0))
         face = seen.loc[height.idxmax()]
         scale = clip.height / float(self._heights[clip.video_id])
@@ -218,7 +213,7 @@ class _Boxes:
 def _draw_poster(source: Path, clip: Any, boxes: _Boxes, target: Path) -> None:
     found = boxes.best(clip)
     if found is None:
-        raise CaerError(f"no face box of its target {clip.track_id} lies in the clip")
+        raise CaerError(f"no face box of its target {clip.person_id} lies in the clip")
     time_s, box = found
     info = probe(source)
     index = min(max(0, round(time_s * float(Fraction(clip.fps)))), clip.frames - 1)

@@ -79,7 +79,7 @@ def test_poster_marks_the_target_in_the_frame_where_it_is_largest(new_dataset: N
 
 def test_a_clip_without_its_target_is_refused(new_dataset: New) -> None:
     dataset = new_dataset(1)
-    clips = dataset.clips.assign(track_id="another-track")
+    clips = dataset.clips.assign(person_id="somebody-else")
     assert "no face box" in media.prepare(dataset, clips, QUIET)[0].problem
 
 

@@ -31,6 +31,12 @@ _PACKETS_TRIED: Final = 1000
 _WIDEST_PIXEL: Final = 8
 """Sample aspect ratios beyond 1:8 and 8:1 are writing errors, not anamorphic pictures."""
 
+# Titles that are not UTF-8 stop PyAV up to 18 unless it is told to replace what it cannot decode;
+# PyAV 19 refuses the argument. Its `open` has no signature to look at, only the version tells.
+_METADATA: Final = (
+    {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+)
+
 
 @dataclass(frozen=True)
 class VideoInfo:
@@ -134,7 +140,7 @@ def open_container(path: Path, max_pixels: int) -> Any:
     }
     try:
         # The explicit protocol keeps a name such as "concat:a|b.mp4" from being read as a URL.
-        return av.open(f"file:{path}", options=options, metadata_errors="replace")
+        return av.open(f"file:{path}", options=options, **_METADATA)
     except PermissionError as error:
         raise CaerError(f"{path}: permission denied") from error
     except (av.FFmpegError, ValueError) as error:

@@ -222,3 +222,15 @@ def test_sound_that_cannot_be_decoded_is_none(tmp_path: Path) -> None:
     unknown.write_bytes(path.read_bytes().replace(b"A_AAC", b"A_XYZ"))
     assert probe(unknown).audio_index is None
     assert not probe(unknown).has_audio
+
+
+def test_a_title_that_is_not_utf8_does_not_hide_the_video(tmp_path):
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as out:
+        out.metadata["title"] = "TITLE"
+        video = out.add_stream("mpeg4", rate=25)
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        out.mux(video.encode(av.VideoFrame(64, 48, "yuv420p")))
+        out.mux(video.encode(None))
+    path.write_bytes(path.read_bytes().replace(b"TITLE", b"\xff\xfe\xfa\xffE"))
+    assert (probe(path).width, probe(path).height) == (64, 48)

@@ -65,7 +65,7 @@ class Status:
 
     def text(self) -> str:
         """For the terminal."""
-        width = max(len("rater"), *(len(r.rater) for r in self.raters))
+        width = max(map(len, ["rater", *(r.rater for r in self.raters)]))
         lines = [f"{'rater':<{width}}  answered     dealt   refused  per hour  hours left  last"]
         for r in self.raters:
             pace = "-" if r.per_hour is None else f"{r.per_hour:.0f}"

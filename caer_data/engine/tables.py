@@ -13,11 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from caer_data.engine.emotions import EMOTIONS, PROBABILITY_COLUMNS
@@ -377,6 +380,24 @@ def read(table: Table, path: Path) -> pd.DataFrame:
             f"{path}: was written by another version of caer-data; run the command that makes it"
         )
     return to_pandas(arrow)
+
+
+def read_some(
+    table: Table, path: Path, columns: list[str], **wanted: Iterable[str]
+) -> pd.DataFrame:
+    """Read some columns of the rows whose cells are among those wanted; memory holds no others.
+
+    Args:
+        table: the table.
+        path: its file.
+        columns: names of the columns to read.
+        wanted: by column, the words that its cell may be; none at all gives no rows.
+    """
+    rows = [pa.array([str(value) for value in values], STRING) for values in wanted.values()]
+    if not all(map(len, rows)):  # Arrow takes an empty set of words for one of another type
+        return to_pandas(table.schema.empty_table().select(columns))
+    fits = [pc.field(name).isin(values) for name, values in zip(wanted, rows, strict=True)]
+    return to_pandas(pq.read_table(path, columns=columns, filters=reduce(and_, fits)))
 
 
 def to_pandas(arrow: pa.Table) -> pd.DataFrame:

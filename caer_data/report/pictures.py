@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from markupsafe import Markup
 from PIL import Image
 
@@ -110,11 +107,12 @@ class Pictures:
         """Faces of the clips' shots, with shot and person; the rest of `faces` is not loaded."""
         shots: Collection[str] = set(clips["shot_id"])
         tracks = self._tracks[self._tracks["shot_id"].isin(shots)]
-        faces: pd.DataFrame = pq.read_table(
+        faces = tables.read_some(
+            tables.FACES,
             self._dataset.path_of(tables.FACES),
-            columns=["track_id", "frame", "x1", "y1", "x2", "y2"],
-            filters=pc.field("track_id").isin(pa.array(tracks["track_id"], pa.string())),
-        ).to_pandas()
+            ["track_id", "frame", "x1", "y1", "x2", "y2"],
+            track_id=tracks["track_id"],
+        )
         return faces.merge(tracks[["track_id", "shot_id", "person_id"]], on="track_id")
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from caer_data.engine import ownership
 from caer_data.engine import recipe as recipes
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import sha256_of, slug
@@ -148,6 +149,7 @@ def cut(
                 problems[clip.clip_id] = str(media)
                 continue
             known[clip.clip_id] = {
+                "path": clip.path,
                 "width": media.width,
                 "height": media.height,
                 "fps": str(media.fps),
@@ -160,6 +162,32 @@ def cut(
         write_json(group.record(work, settings), known)
         progress("clips", len(group.clips))
     return problems
+
+
+Written = tuple[str, int, str]
+"""A file that a build wrote: path relative to the dataset, size in bytes, SHA-256."""
+
+
+def written(work: Path) -> set[Written]:
+    """Every clip file that the pieces of work say was written; one path may have had several."""
+    found: set[Written] = set()
+    for record in (work / "clips").glob("*.json"):
+        for known in ownership.read_object(record).values():
+            if isinstance(known, dict) and known.keys() >= {"path", "bytes", "sha256"}:
+                found.add((known["path"], known["bytes"], known["sha256"]))
+    return found
+
+
+def unchanged(files: Mapping[str, Path], known: set[Written]) -> list[Path]:
+    """Those of some files, given by path in the dataset, that a build wrote as they are now."""
+    sizes = {(path, size) for path, size, _ in known}
+    return [
+        file
+        for path, file in files.items()
+        if not file.is_symlink()
+        and (path, _size(file)) in sizes
+        and (path, _size(file), sha256_of(file)) in known
+    ]
 
 
 def _size(file: Path) -> int | None:

@@ -26,6 +26,7 @@ from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error, remove_leftovers, write_text
+from caer_data.engine.ownership import check_dataset, claim_dataset
 from caer_data.engine.pieces import read_json, write_json
 from caer_data.engine.pool import Limits, Task, run_tasks
 from caer_data.engine.progress import Reporter, printable
@@ -61,11 +62,13 @@ def build(
         finish: called with the whole dataset while it is still locked: what writes the report.
 
     Raises:
-        CaerError: no videos, a mistake in the recipe, or a folder that cannot be written.
+        CaerError: no videos, a mistake in the recipe, a folder that cannot be written, or one that
+            holds something else than a dataset.
         BusyError: another command is working on the dataset.
     """
     started = time.perf_counter()
     dataset = Dataset(output)
+    check_dataset(output)
     chosen = recipes.load(recipe or (dataset.recipe_path if dataset.exists else "caer"))
     models = weights.chosen(chosen.faces)
     found = video_stage.find(shows, chosen.videos)[:limit]
@@ -83,7 +86,8 @@ def build(
             run.weights = tuple(model.sha256 for model in models)
             for model in models:
                 run.reporter.say(f"Face model {model.path} ({model.licence})")
-            remove_leftovers(dataset.folder)
+            claim_dataset(output)
+            remove_leftovers(output)
             write_text(dataset.recipe_path, recipes.dump(chosen))
             write_json(dataset.provenance_path, provenance(shows))
             outcome = run.everything(found)
@@ -344,14 +348,28 @@ class _Run:
     def _remove_others(self, paths: set[str]) -> None:
         """Remove clips that an earlier recipe kept and this one does not.
 
-        Those of videos that failed stay: once mended, the same command finds them.
+        Those of videos that failed stay: once mended, the same command finds them. A file that no
+        build wrote, or that was changed since, is somebody's and stays, too.
         """
         failed = {row["video_id"] for row in self.rows.values() if row["status"] == "failed"}
-        for file in self.dataset.clips_folder.glob("*/*.mp4"):
-            video_id = file.stem.rsplit(".", 2)[0]
-            path = file.relative_to(self.dataset.folder).as_posix()
-            if path not in paths and video_id not in failed:
+        others = {
+            path: file
+            for file in self.dataset.clips_folder.glob("*/*.mp4")
+            if (path := file.relative_to(self.dataset.folder).as_posix()) not in paths
+            and file.stem.rsplit(".", 2)[0] not in failed
+        }
+        if others:
+            written = clip_stage.written(self._work) | self._earlier_clips()
+            for file in clip_stage.unchanged(others, written):
                 file.unlink()
+
+    def _earlier_clips(self) -> set[clip_stage.Written]:
+        """Files of the clips that the last whole build kept."""
+        if not self.dataset.has(tables.CLIPS):
+            return set()
+        clips = self.dataset.clips
+        kept = clips.loc[clips["status"] == "kept", ["path", "bytes", "sha256"]]
+        return set(kept.itertuples(index=False, name=None))
 
     def _write_tables(
         self,

@@ -60,7 +60,9 @@ def check_output(folder: Path, output: Path) -> None:
     from caer_data.demo.storyboards import SHOWS
     from caer_data.engine import tables
     from caer_data.engine.dataset import Dataset
+    from caer_data.engine.ownership import check_dataset
 
+    check_dataset(output)
     dataset = Dataset(output)
     if not dataset.recipe_path.is_file():
         return

@@ -1,6 +1,7 @@
 """The dataset folder: where everything is, and how Python code reads it.
 
 dataset/
+  caer-data.json     says that this is a dataset, see `caer_data.engine.ownership`
   recipe.yaml        the recipe as used, every default explicit
   provenance.json    versions, machine, where the shows lie
   tables/*.parquet   the tables of `caer_data.engine.tables`

@@ -4,30 +4,40 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import re
 import shutil
+import time
 import unicodedata
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from caer_data.engine.errors import CaerError
 
 _RESERVED = {"con", "prn", "aux", "nul"} | {f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10)}
 
+_TEMPORARY = re.compile(
+    r"\..*\.caer-(?P<host>[0-9a-f]{8})-(?P<pid>\d{1,10})-(?P<start>\d{1,12})-[0-9a-f]{8}\.part",
+    re.DOTALL,
+)
+_LEASE_S = 24 * 3600  # for which another machine's temporary files are taken to be in use
+_CLOCK_S = 2  # a process's start is told by a clock that may be set meanwhile
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, renamed onto it only if the block succeeds.
 
-    A file or a folder may be written there. The temporary name begins with a dot and ends with
-    `.part`; one that a kill left behind is removed by `remove_leftovers`.
+    A file or a folder may be written there. The name is that of `temporary_name`; one that a kill
+    left behind is removed by `remove_leftovers`.
 
     Raises:
         CaerError: the disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name[:80]}.{uuid.uuid4().hex[:8]}.part")
+    temporary = path.with_name(temporary_name(path.name))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
@@ -51,13 +61,64 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
+def temporary_name(name: str) -> str:
+    """Name for what will become `name`: hidden, never used twice, and it says whose it is.
+
+    `.<name>.caer-<host>-<process>-<its start>-<random>.part`, the host as eight digits of a hash
+    and the start in seconds since 1970.
+    """
+    host, process, start = _this_process(os.getpid())
+    return f".{name[:48]}.caer-{host}-{process}-{start}-{uuid.uuid4().hex[:8]}.part"
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a name is a `temporary_name`."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
 def remove_leftovers(folder: Path) -> None:
-    """Remove what an interrupted `atomic_path` left directly in a folder and below it."""
+    """Remove what interrupted processes left under a `temporary_name` in a folder and below it.
+
+    Only such names are looked at. What a process that still runs is writing stays, and so does
+    what another machine wrote during the last day.
+    """
     for leftover in folder.rglob(".*.part"):
+        match = _TEMPORARY.fullmatch(leftover.name)
+        if match is None or _in_use(
+            leftover, match["host"], int(match["pid"]), int(match["start"])
+        ):
+            continue
         if leftover.is_dir() and not leftover.is_symlink():
             shutil.rmtree(leftover, ignore_errors=True)
         else:
             leftover.unlink(missing_ok=True)
+
+
+@cache
+def _this_process(pid: int) -> tuple[str, int, int]:
+    """Host, number and start of this process; the number is given, as a fork shares the cache."""
+    import psutil
+
+    return _host(), pid, int(psutil.Process(pid).create_time())
+
+
+def _host() -> str:
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+
+
+def _in_use(leftover: Path, host: str, pid: int, start: int) -> bool:
+    import psutil
+
+    if host != _host():
+        with suppress(OSError):
+            return time.time() - leftover.lstat().st_mtime < _LEASE_S
+        return True
+    try:
+        process = psutil.Process(pid)
+        ended = process.status() == psutil.STATUS_ZOMBIE
+        return not ended and abs(int(process.create_time()) - start) <= _CLOCK_S
+    except psutil.NoSuchProcess:
+        return False
 
 
 def explain_os_error(error: OSError, path: Path) -> str:

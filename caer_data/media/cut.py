@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import av
 import numpy as np
 
 from caer_data.engine.errors import CaerError
-from caer_data.engine.files import explain_os_error
+from caer_data.engine.files import explain_os_error, temporary_name
 from caer_data.media.clip_command import (
     Encoding,
     Source,
@@ -176,8 +176,9 @@ def _published(
     results: dict[Path, Media | CaerError] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".clips.", suffix=".part", dir=folder) as name:
-            made = {target: Path(name) / f"{n}.mp4" for n, target in enumerate(clips)}
+        temporary = folder / temporary_name("clips")
+        with _temporary_folder(temporary):
+            made = {target: temporary / f"{n}.mp4" for n, target in enumerate(clips)}
             problems = make(made)
             for target, span in clips.items():
                 problem, wanted = problems[target], clip_frames(source, span)
@@ -195,6 +196,15 @@ def _published(
         why = CaerError(explain_os_error(error, folder))
         return {target: results.get(target, why) for target in clips}
     return results
+
+
+@contextlib.contextmanager
+def _temporary_folder(folder: Path) -> Iterator[None]:
+    folder.mkdir()
+    try:
+        yield
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(arguments: list[str], pictures: Iterable[bytes] = ()) -> str:

@@ -385,3 +385,25 @@ def test_every_table_reads_with_one_line(built):
     for name in ("videos", "shots", "tracks", "faces", "people", "clips"):
         assert len(pd.read_parquet(built.tables_folder / f"{name}.parquet"))
         assert list(getattr(built, name).columns) == tables.TABLES[name].names
+
+
+def test_another_recipe_removes_its_clips_and_no_other_file(built, shows, recipe, tmp_path):
+    dataset = copy_of(built, tmp_path)
+    ours = sorted(dataset.clips_folder.rglob("*.mp4"))
+    assert ours
+    foreign = [
+        dataset.clips_folder / "holiday" / "beach.mp4",
+        ours[0].with_name("mine.s0001.c1.mp4"),
+        dataset.folder / ".download.part",
+        dataset.folder / "NOTES.md",
+    ]
+    for path in foreign:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    stricter = tmp_path / "stricter.yaml"
+    stricter.write_text(yaml.safe_dump(RECIPE | {"filter": {"min_face_height": 0.99}}))
+    with pytest.raises(PartialFailure):
+        build(shows, dataset.folder, str(stricter), workers=2).raise_if_failed()
+    assert not any(path.exists() for path in ours)
+    assert all(path.read_text() == "mine" for path in foreign)
+    assert (dataset.folder / "caer-data.json").is_file()

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -31,13 +33,52 @@ def test_an_atomic_folder_replaces_an_old_one(tmp_path):
     assert [p.name for p in (tmp_path / "d").iterdir()] == ["new"]
 
 
+def left_by_a_kill(folder: Path, name: str) -> Path:
+    """A temporary file of a process that has ended."""
+    script = (
+        "import pathlib, sys; from caer_data.engine.files import temporary_name\n"
+        "path = pathlib.Path(sys.argv[1]) / temporary_name(sys.argv[2]); path.touch(); print(path)"
+    )
+    command = [sys.executable, "-c", script, str(folder), name]
+    return Path(subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip())
+
+
 def test_leftovers_of_a_kill_are_removed(tmp_path):
     (tmp_path / "deep").mkdir()
-    (tmp_path / "deep" / ".x.12345678.part").write_text("")
-    (tmp_path / ".y.12345678.part").mkdir()
+    left_by_a_kill(tmp_path / "deep", "x" * 200 + "\n")
+    folder = left_by_a_kill(tmp_path, "y")
+    folder.unlink()
+    folder.mkdir()
+    (folder / "half").write_text("")
     (tmp_path / "keep").write_text("")
     files.remove_leftovers(tmp_path)
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["deep", "keep"]
+
+
+def test_what_others_call_a_part_is_no_leftover(tmp_path):
+    for name in (".x.12345678.part", ".download.part", ".a.caer-1-2-3.part"):
+        (tmp_path / name).write_text("")
+    (tmp_path / ".precious.part").mkdir()
+    (tmp_path / ".precious.part" / "photograph").write_text("")
+    before = sorted(tmp_path.rglob("*"))
+    files.remove_leftovers(tmp_path)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_a_living_process_writes_is_no_leftover(tmp_path):
+    with files.atomic_path(tmp_path / "x") as temporary:
+        temporary.write_text("")
+        files.remove_leftovers(tmp_path)
+        assert temporary.exists()
+
+
+@pytest.mark.parametrize(("hours", "stays"), [(1, True), (30, False)])
+def test_what_another_machine_writes_is_a_leftover_after_a_day(tmp_path, hours, stays):
+    path = tmp_path / ".x.caer-00000000-1-1-12345678.part"
+    path.write_text("")
+    os.utime(path, (time.time() - hours * 3600,) * 2)
+    files.remove_leftovers(tmp_path)
+    assert path.exists() == stays
 
 
 def test_a_full_disk_is_one_sentence(tmp_path):

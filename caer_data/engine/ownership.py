@@ -1,0 +1,120 @@
+"""Whose a folder is: a dataset or a release says what it is in a file of its own.
+
+`caer-data.json` of a dataset and `release.json` of a release hold format and version; a folder that
+is something else is never written to. Datasets of versions that wrote no such file are known by
+the content of their tables, whose Arrow metadata name the table, or, where a build stopped before
+its tables, by what their `provenance.json` says; older releases by their manifest.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import write_text
+from caer_data.engine.tables import TABLES
+
+NAME: Final = "caer-data.json"
+FORMAT: Final = "caer-data dataset"
+VERSION: Final = 1
+
+RELEASE: Final = "release.json"
+RELEASE_FORMAT: Final = "caer-data release"
+RELEASE_VERSION: Final = 1
+
+_LOCK: Final = ".lock"
+_PROVENANCE: Final = {"caer_data", "shows", "packages", "ffmpeg"}
+_OLDER_RELEASE: Final = {"caer_data", "key", "facts"}
+
+
+def check_dataset(folder: Path) -> None:
+    """Refuse a folder that is neither empty nor a dataset; nothing is written.
+
+    Raises:
+        CaerError: the folder holds something else, or a dataset of a later version.
+    """
+    if folder.is_dir() and _content(folder) and not is_dataset(folder):
+        raise CaerError(
+            f"{folder}: is not empty and not a dataset of caer-data; choose another folder with -o"
+        )
+
+
+def claim_dataset(folder: Path) -> None:
+    """Say in the folder that it is a dataset, unless it is said already."""
+    if not (folder / NAME).is_file():
+        values = {"format": FORMAT, "version": VERSION}
+        write_text(folder / NAME, json.dumps(values, indent=1) + "\n")
+
+
+def is_dataset(folder: Path) -> bool:
+    """Whether a folder is a dataset by what its own files say.
+
+    Raises:
+        CaerError: it is one of a later version.
+    """
+    about = read_object(folder / NAME)
+    return _says(folder, about, FORMAT, VERSION) or _is_older_dataset(folder)
+
+
+def is_release(folder: Path) -> bool:
+    """Whether a folder is a release by what its own files say.
+
+    Raises:
+        CaerError: it is one of a later version.
+    """
+    about = read_object(folder / RELEASE)
+    older = about.get("format") == 1 and about.keys() >= _OLDER_RELEASE
+    return _says(folder, about, RELEASE_FORMAT, RELEASE_VERSION) or (
+        older and is_table(folder / "manifest.parquet", "manifest")
+    )
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; empty where the file is missing or holds anything else."""
+    try:
+        values = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def is_table(path: Path, name: str) -> bool:
+    """Whether a file is one of our parquet tables of this name, by its metadata."""
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowException):
+        return False
+    return bool(metadata.get(b"table") == name.encode())
+
+
+def _says(folder: Path, about: dict[str, Any], form: str, newest: int) -> bool:
+    version = about.get("version")
+    if about.get("format") != form or not isinstance(version, int):
+        return False
+    if version > newest:
+        raise CaerError(
+            f"{folder}: was made by a later version of caer-data (format {version}, this one "
+            f"knows {newest}); install that version"
+        )
+    return True
+
+
+def _is_older_dataset(folder: Path) -> bool:
+    if not (folder / "recipe.yaml").is_file():
+        return False
+    tables = (is_table(folder / "tables" / f"{name}.parquet", name) for name in TABLES)
+    return any(tables) or read_object(folder / "provenance.json").keys() >= _PROVENANCE
+
+
+def _content(folder: Path) -> list[str]:
+    """Names in a folder, without the empty lock of a build that was stopped at its very start."""
+    return [
+        entry.name
+        for entry in folder.iterdir()
+        if not (entry.name == _LOCK and entry.is_file() and entry.stat().st_size == 0)
+    ]

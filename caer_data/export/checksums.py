@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,11 @@ _LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<path>.+)")
 
 def files_of(folder: Path) -> Iterator[Path]:
     """Files of a release, in order, without the list itself."""
-    return (p for p in sorted(folder.rglob("*")) if not p.is_dir() and p != folder / NAME)
+    return (
+        path
+        for path in sorted(folder.rglob("*"))
+        if (path.is_symlink() or not path.is_dir()) and path != folder / NAME
+    )
 
 
 def write(root: Path, known: dict[str, str] | None = None) -> None:
@@ -49,3 +54,22 @@ def read(root: Path) -> dict[str, str]:
         inside(root, match["path"])
         found[match["path"]] = match["sha256"]
     return found
+
+
+def strangers(root: Path) -> list[str]:
+    """Files of a folder that are not on its list, or differ from it, in order.
+
+    Raises:
+        CaerError: see `read`.
+    """
+    listed = read(root)
+
+    def is_ours(path: Path) -> bool:
+        known = listed.get(path.relative_to(root).as_posix())
+        return known is not None and not path.is_symlink() and sha256_of(path) == known
+
+    files = list(files_of(root))
+    # hashing leaves Python's lock alone, so threads use all cores
+    with ThreadPoolExecutor() as pool:
+        ours = list(pool.map(is_ours, files))
+    return [p.relative_to(root).as_posix() for p, own in zip(files, ours, strict=True) if not own]

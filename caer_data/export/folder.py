@@ -5,6 +5,7 @@
   key         what is being made; other contents are thrown away
   done.jsonl  one line a finished clip
   release/    becomes <name>
+  replaced/   the old release, while it is deleted
 .<name>.replaced/  the old release, for the moment between two renames
 """
 
@@ -20,11 +21,16 @@ from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
+from caer_data.engine import ownership
 from caer_data.engine.errors import BusyError, CaerError
-from caer_data.engine.files import explain_os_error, remove_leftovers, write_text
+from caer_data.engine.files import explain_os_error, is_temporary, remove_leftovers, write_text
+from caer_data.export import checksums
 
-ABOUT: Final = "release.json"
-"""Says what a release is; a folder with it is one that may be replaced."""
+ABOUT: Final = ownership.RELEASE
+"""Says what a release is."""
+
+_PARTS: Final = {"lock", "key", "done.jsonl", "release", "cut", "replaced"}
+_NAMED: Final = 5
 
 
 class Unfinished:
@@ -56,16 +62,22 @@ class Unfinished:
             raise CaerError(explain_os_error(error, self._journal)) from error
 
     def publish(self, target: Path) -> None:
-        """Put the whole release in its place; an old one is there until then."""
+        """Put the whole release in its place; an old one is there until then.
+
+        Raises:
+            CaerError: meanwhile somebody put files there, or the folder cannot be written.
+        """
         remove_leftovers(self.root)
         replaced = _replaced(target)
         try:
             if target.exists() and any(target.iterdir()):
+                _check_ours(target)
                 target.rename(replaced)
             self.root.replace(target)
         except OSError as error:
             raise CaerError(explain_os_error(error, target)) from error
-        shutil.rmtree(replaced, ignore_errors=True)
+        if replaced.exists():
+            _discard(replaced, self._home)
 
     def _read_journal(self) -> dict[str, dict[str, Any]]:
         """Finished clips; a torn last line and lines whose files are gone do not count."""
@@ -97,13 +109,20 @@ def unfinished(target: Path, key: str) -> Iterator[Unfinished]:
 
     Raises:
         BusyError: another command makes a release there.
-        CaerError: the folder cannot be written.
+        CaerError: the folder cannot be written, or holds files of others.
     """
     home = target.with_name(f".{target.name}.unfinished")
     try:
         home.mkdir(parents=True, exist_ok=True)
+        others = sorted(
+            entry.name
+            for entry in home.iterdir()
+            if entry.name not in _PARTS and not is_temporary(entry.name)
+        )
     except OSError as error:
         raise CaerError(explain_os_error(error, home)) from error
+    if others:
+        raise CaerError(f"{home}: holds {_some(others)}, which is not ours; move it elsewhere")
     lock = FileLock(home / "lock", timeout=0)
     try:
         lock.acquire()
@@ -113,7 +132,7 @@ def unfinished(target: Path, key: str) -> Iterator[Unfinished]:
             "another folder with -o"
         ) from error
     try:
-        _recover(target)
+        _recover(target, home)
         yield Unfinished(home, key)
         shutil.rmtree(home, ignore_errors=True)
     finally:
@@ -131,7 +150,8 @@ def check_target(target: Path, origin: Path, overwrite: bool, holds: str = "the 
 
     Raises:
         CaerError: the target is a file, holds the origin or lies among its files, holds another
-            release and `overwrite` is off, or holds something that is not a release.
+            release and `overwrite` is off, holds something that is not a release, or a release
+            with files that others put there or changed.
     """
     if target.is_file():
         raise CaerError(f"{target}: is a file; choose another folder with -o")
@@ -141,13 +161,29 @@ def check_target(target: Path, origin: Path, overwrite: bool, holds: str = "the 
         raise CaerError(f"{target}: {holds} is there; choose another folder with -o")
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
-    if not (target / ABOUT).is_file():
-        raise CaerError(f"{target}: is not empty and not a release; choose another folder with -o")
-    if not overwrite:
+    if ownership.is_release(target) and not overwrite:
         raise CaerError(
             f"{target}: holds another release; choose another folder with -o, or replace it with "
             "--overwrite"
         )
+    _check_ours(target)
+
+
+def _check_ours(target: Path) -> None:
+    """Refuse to replace anything but a release as it was written."""
+    if not ownership.is_release(target):
+        raise CaerError(f"{target}: is not empty and not a release; choose another folder with -o")
+    strangers = checksums.strangers(target)
+    if strangers:
+        raise CaerError(
+            f"{target}: cannot be replaced, since caer-data did not write {_some(strangers)}, or "
+            "not as it is now; move that elsewhere, or choose another folder with -o"
+        )
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def about(target: Path) -> dict[str, Any]:
@@ -170,13 +206,21 @@ def _replaced(target: Path) -> Path:
     return target.with_name(f".{target.name}.replaced")
 
 
-def _recover(target: Path) -> None:
+def _discard(replaced: Path, home: Path) -> None:
+    """Delete a release that was replaced; half deleted it lies in `home`, where all is ours."""
+    shutil.rmtree(home / "replaced", ignore_errors=True)
+    replaced.rename(home / "replaced")
+    shutil.rmtree(home / "replaced", ignore_errors=True)
+
+
+def _recover(target: Path, home: Path) -> None:
     """Finish what a kill interrupted between the two renames of `publish`."""
     replaced = _replaced(target)
     if not replaced.exists():
         return
     if target.exists():
-        shutil.rmtree(replaced, ignore_errors=True)
+        _check_ours(replaced)
+        _discard(replaced, home)
     else:
         replaced.rename(target)
 

@@ -7,12 +7,12 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pandas as pd
 
 from caer_data import __version__
-from caer_data.engine import tables
+from caer_data.engine import ownership, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path, inside, write_text
@@ -21,9 +21,6 @@ from caer_data.export import audit, cards, checksums, folder, layouts, media, pa
 from caer_data.export.layouts.caer_s_2019 import NAME as LEAKY
 from caer_data.export.manifest import BOXES, MANIFEST, SOURCES
 from caer_data.export.plan import Options, Plan
-
-FORMAT: Final = 1
-"""Version of the files of a release."""
 
 
 class FindingsError(CaerError):
@@ -231,14 +228,20 @@ def write(
 
 def describe(root: Path, key: str, facts: cards.Facts, manifest: pd.DataFrame) -> None:
     """Say what the release is, for programs, and list the hashes of all its files."""
-    values = {"format": FORMAT, "caer_data": __version__, "key": key, "facts": asdict(facts)}
+    values = {
+        "format": ownership.RELEASE_FORMAT,
+        "version": ownership.RELEASE_VERSION,
+        "caer_data": __version__,
+        "key": key,
+        "facts": asdict(facts),
+    }
     write_text(root / folder.ABOUT, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
     known = manifest[manifest["member"].isna() & manifest["sha256"].notna()]
     checksums.write(root, dict(zip(known["path"], known["sha256"], strict=True)))
 
 
 def _key(planned: Plan, facts: cards.Facts) -> str:
-    digest = hashlib.sha256(f"{FORMAT} {__version__} {facts}".encode())
+    digest = hashlib.sha256(f"{ownership.RELEASE_VERSION} {__version__} {facts}".encode())
     for table in (planned.files, planned.sources, planned.boxes):
         digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
     return digest.hexdigest()

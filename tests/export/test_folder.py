@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
+from caer_data.engine import tables
 from caer_data.engine.errors import BusyError, CaerError
-from caer_data.export import folder
+from caer_data.export import checksums, folder
+from caer_data.export.manifest import MANIFEST
 
 
 @pytest.fixture
@@ -17,8 +20,15 @@ def begin(target, key="key", name="a.txt", content="a"):
     """Do what an export does, up to publishing."""
     with folder.unfinished(target, key) as under_way:
         (under_way.root / name).write_text(content)
-        (under_way.root / folder.ABOUT).write_text("{}")
+        describe(under_way.root)
         under_way.publish(target)
+
+
+def describe(root):
+    """Say in a folder that it is a release of the files it holds."""
+    about = {"format": "caer-data release", "version": 1}
+    (root / folder.ABOUT).write_text(json.dumps(about))
+    checksums.write(root)
 
 
 def test_a_whole_release_takes_its_place_and_nothing_is_left_beside_it(target):
@@ -30,7 +40,7 @@ def test_a_whole_release_takes_its_place_and_nothing_is_left_beside_it(target):
 def test_an_older_release_is_replaced_as_a_whole(target):
     begin(target)
     begin(target, "other", "b.txt", "b")
-    assert sorted(p.name for p in target.iterdir()) == ["b.txt", folder.ABOUT]
+    assert sorted(p.name for p in target.iterdir()) == [checksums.NAME, "b.txt", folder.ABOUT]
     assert [p.name for p in target.parent.iterdir()] == ["release"]
 
 
@@ -41,7 +51,8 @@ def interrupt(target, key, results=(), tail=""):
             under_way.note(result)
         with (under_way.root.parent / "done.jsonl").open("a") as stream:
             stream.write(tail)
-        (under_way.root / ".b.png.123.part").write_text("half")
+        (under_way.root / ".b.png.caer-00000000-1-1-12345678.part").write_text("half")
+        os.utime(under_way.root / ".b.png.caer-00000000-1-1-12345678.part", (0, 0))
         raise KeyboardInterrupt
 
 
@@ -114,23 +125,80 @@ def test_a_link_to_the_dataset_is_no_way_around(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "overwrite", "said"),
+    ("files", "overwrite", "said"),
     [
-        pytest.param("letters.txt", True, "is not empty and not a release", id="not-a-release"),
-        pytest.param(folder.ABOUT, False, "replace it with --overwrite", id="another-release"),
-        pytest.param(folder.ABOUT, True, None, id="overwrite"),
-        pytest.param(None, False, None, id="empty"),
+        pytest.param({"letters.txt": "a"}, True, "not empty and not a release", id="not-a-release"),
+        pytest.param({folder.ABOUT: '{"name": "my app"}'}, True, "not a release", id="an-app"),
+        pytest.param({folder.ABOUT: "[["}, True, "not a release", id="no-json"),
+        pytest.param({}, False, None, id="empty"),
     ],
 )
-def test_what_is_there_is_kept(tmp_path, target, content, overwrite, said):
+def test_what_is_there_is_kept(tmp_path, target, files, overwrite, said):
     target.mkdir()
-    if content:
-        (target / content).write_text("{}")
+    for name, text in files.items():
+        (target / name).write_text(text)
     if said is None:
         folder.check_target(target, tmp_path / "dataset", overwrite)
         return
     with pytest.raises(CaerError, match=said):
         folder.check_target(target, tmp_path / "dataset", overwrite)
+
+
+def test_a_release_is_replaced_only_with_the_flag(tmp_path, target):
+    begin(target)
+    with pytest.raises(CaerError, match="replace it with --overwrite"):
+        folder.check_target(target, tmp_path / "dataset", overwrite=False)
+    folder.check_target(target, tmp_path / "dataset", overwrite=True)
+
+
+def test_a_release_with_files_of_others_is_not_replaced(tmp_path, target):
+    begin(target)
+    (target / "a.txt").write_text("edited")
+    (target / "link").symlink_to(tmp_path)
+    for number in range(5):
+        (target / f"n{number}").write_text("mine")
+    with pytest.raises(CaerError, match=r"did not write a\.txt, link, n0, n1, n2 and 2 more"):
+        folder.check_target(target, tmp_path / "dataset", overwrite=True)
+
+
+def test_what_is_put_into_a_release_meanwhile_is_not_lost(target):
+    begin(target)
+    with pytest.raises(CaerError, match=r"NOTES\.md"), folder.unfinished(target, "k") as under_way:
+        describe(under_way.root)
+        (target / "NOTES.md").write_text("mine")
+        under_way.publish(target)
+    assert (target / "NOTES.md").read_text() == "mine"
+
+
+def test_a_folder_of_others_in_the_place_of_the_unfinished(target):
+    home = target.with_name(".release.unfinished")
+    home.mkdir()
+    (home / "letters.txt").write_text("mine")
+    with pytest.raises(CaerError, match=r"holds letters\.txt"), folder.unfinished(target, "k"):
+        pass
+    assert (home / "letters.txt").exists()
+
+
+def test_a_folder_of_others_in_the_place_of_the_replaced(target):
+    begin(target)
+    replaced = target.with_name(".release.replaced")
+    replaced.mkdir()
+    (replaced / "letters.txt").write_text("mine")
+    with pytest.raises(CaerError, match="not a release"), folder.unfinished(target, "k"):
+        pass
+    assert (replaced / "letters.txt").exists()
+
+
+def test_an_older_release_is_known_by_its_manifest(target):
+    target.mkdir()
+    about = {"format": 1, "caer_data": "0.1.0", "key": "k", "facts": {}}
+    (target / folder.ABOUT).write_text(json.dumps(about))
+    checksums.write(target)
+    with pytest.raises(CaerError, match="not a release"):
+        folder.check_target(target, target.with_name("d"), overwrite=True)
+    tables.write(MANIFEST, tables.empty(MANIFEST), target / "manifest.parquet")
+    checksums.write(target)
+    folder.check_target(target, target.with_name("d"), overwrite=True)
 
 
 def test_a_file_in_the_place_of_the_release(tmp_path, target):

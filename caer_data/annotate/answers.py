@@ -33,7 +33,7 @@ def fetch(dataset: Dataset, server: Server, name: str, reporter: Reporter) -> li
             " restore the server's backup, or run 'caer-data annotate push' to start it anew"
         )
     emails = accounts.users(server)
-    clip_of = media.keys(dataset.clips)
+    clip_of = media.keys(media.named(dataset, dataset.clips))
     answers: list[Answer] = []
     with reporter.stage("answers", total=len(found), unit="raters") as bar:
         for rater, project in sorted(found.items()):

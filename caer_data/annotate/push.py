@@ -19,6 +19,7 @@ from caer_data.annotate.deal import assignments as deal
 from caer_data.annotate.deal import second_round
 from caer_data.annotate.studio import accounts, media, page, projects
 from caer_data.annotate.studio.client import Server
+from caer_data.engine import clip_keys as identity
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
@@ -107,6 +108,8 @@ def push(
             result.again = len(clips) - result.again_before
             people = list(raters) if raters is not None else sorted(set(assignments["rater"]))
             assignments = second_round.deal_again(assignments, clips, people, dataset.recipe.seed)
+        identity.fill(assignments, identity.known(assignments))
+        identity.fill(assignments, identity.known(dataset.clips))
         name = dataset_id(dataset, make=True)
         if not dataset.has(tables.ASSIGNMENTS) or not assignments.equals(dataset.assignments):
             dataset.write(tables.ASSIGNMENTS, assignments)

@@ -21,6 +21,7 @@ from caer_data.curate import videos as video_stage
 from caer_data.curate.analyse import Job, analyse, measured, shots_of, timestamps
 from caer_data.curate.outcome import Outcome
 from caer_data.curate.pyannote_files import Imported, imported_for, require_some
+from caer_data.engine import clip_keys as identity
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
@@ -88,6 +89,7 @@ def build(
                 run.reporter.say(f"Face model {model.path} ({model.licence})")
             claim_dataset(output)
             remove_leftovers(output)
+            run.earlier_keys = identity.stamp(dataset)
             write_text(dataset.recipe_path, recipes.dump(chosen))
             write_json(dataset.provenance_path, provenance(shows))
             outcome = run.everything(found)
@@ -121,6 +123,7 @@ class _Run:
         self.limits = Limits()
         self.imported: dict[str, Imported] = {}
         self.weights: tuple[str, ...] = ()
+        self.earlier_keys: dict[str, str] = {}
         self.uncut: dict[str, str] = {}
         self.rows: dict[str, dict[str, Any]] = {}
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -131,6 +134,7 @@ class _Run:
         videos = self._analyse(videos)
         tracks, people = self._people(videos)
         clips = self._cut(videos, self._filter(videos, tracks))
+        self._mint_keys(videos, clips)
         self._write_tables(videos, tracks, people, clips)
         kept = clips["status"] == "kept"
         return Outcome(
@@ -140,6 +144,7 @@ class _Run:
             kept=int(kept.sum()),
             dropped={str(k): int(v) for k, v in clips.loc[~kept, "reason"].value_counts().items()},
             people=len(people),
+            rated=identity.fates(self.dataset, clips),
             failed={
                 printable(row["path"]): printable(row["reason"])
                 for row in self.rows.values()
@@ -323,6 +328,19 @@ class _Run:
                 row.update(record, path=clip.path)
         self._remove_others({row["path"] for row in rows if row["status"] == "kept"})
         return tables.frame(tables.CLIPS, [_without_na(row) for row in rows])
+
+    def _mint_keys(self, videos: list[_Video], clips: pd.DataFrame) -> None:
+        """Give every kept clip its key; one that is what it was keeps the key that it had."""
+        kept = clips["status"] == "kept"
+        for video in videos:
+            own = clips[kept & (clips["video_id"] == video.job.video_id)]
+            faces = pq.read_table(video.job.faces_folder / "faces.parquet").to_pandas()
+            found = identity.keys(own, pd.DataFrame([video.row]), faces)
+            before = [self.earlier_keys.get(clip_id) for clip_id in own["clip_id"]]
+            clips.loc[own.index, identity.COLUMN] = [
+                old if old and new and identity.same(old, new) else new
+                for old, new in zip(before, found, strict=True)
+            ]
 
     def _wanted(self, videos: list[_Video], clips: pd.DataFrame) -> dict[str, clip_stage.Clip]:
         by_id = {v.job.video_id: v for v in videos}

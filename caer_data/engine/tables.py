@@ -36,7 +36,10 @@ BOOL: Final = pa.bool_()
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its type, unit, meaning, whether it may be empty, and its allowed words."""
+    """One column: its type, unit, meaning, whether it may be empty, and its allowed words.
+
+    `added` marks one that tables of earlier versions lack; it is then read as empty.
+    """
 
     name: str
     type: pa.DataType
@@ -44,6 +47,7 @@ class Column:
     unit: str = ""
     nullable: bool = False
     values: tuple[str, ...] = ()
+    added: bool = False
 
 
 @dataclass(frozen=True)
@@ -227,6 +231,13 @@ CLIPS = Table(
         Column("has_audio", BOOL, "the media file has sound", nullable=True),
         Column("bytes", INT, "size of the media file", "bytes", nullable=True),
         Column("sha256", STRING, "hash of the media file", nullable=True),
+        Column(
+            "clip_key",
+            STRING,
+            "tells the clip by what is seen in it, see caer_data.engine.clip_keys",
+            nullable=True,
+            added=True,
+        ),
     ),
 )
 
@@ -240,6 +251,13 @@ ASSIGNMENTS = Table(
         Column("position", INT, "place in the rater's own order, from 0"),
         Column("block", INT, "block of the design it was dealt in; -1: second round"),
         Column("replaces", STRING, "rater who left and had this clip", nullable=True),
+        Column(
+            "clip_key",
+            STRING,
+            "the clip as first dealt, see caer_data.engine.clip_keys",
+            nullable=True,
+            added=True,
+        ),
     ),
 )
 
@@ -261,6 +279,13 @@ RATINGS = Table(
         Column("edited", BOOL, "changed after it was first sent"),
         Column("source", STRING, "label-studio, csv or made-up"),
         Column("source_id", STRING, "annotation number, or row of the file"),
+        Column(
+            "clip_key",
+            STRING,
+            "the clip as rated, see caer_data.engine.clip_keys",
+            nullable=True,
+            added=True,
+        ),
     ),
 )
 
@@ -290,6 +315,13 @@ LABELS = Table(
         *(
             Column(name, FLOAT, "share of votes (or posterior) of this emotion", nullable=True)
             for name in PROBABILITY_COLUMNS
+        ),
+        Column(
+            "clip_key",
+            STRING,
+            "the clip as rated, see caer_data.engine.clip_keys",
+            nullable=True,
+            added=True,
         ),
     ),
 )
@@ -375,11 +407,21 @@ def read(table: Table, path: Path) -> pd.DataFrame:
         raise CaerError(f"{path}: no table '{table.name}' here; build the dataset first") from error
     except (pa.ArrowInvalid, OSError) as error:
         raise CaerError(f"{path}: not a readable parquet table ({error})") from error
+    arrow = _with_added(table, arrow)
     if not arrow.schema.equals(table.schema, check_metadata=False):
         raise CaerError(
             f"{path}: was written by another version of caer-data; run the command that makes it"
         )
     return to_pandas(arrow)
+
+
+def _with_added(table: Table, arrow: pa.Table) -> pa.Table:
+    """Put empty columns where a table of an earlier version lacks those that were added since."""
+    for place, column in enumerate(table.columns):
+        if column.added and column.name not in arrow.schema.names:
+            cells = pa.nulls(len(arrow), column.type)
+            arrow = arrow.add_column(place, pa.field(column.name, column.type), cells)
+    return arrow
 
 
 def read_some(

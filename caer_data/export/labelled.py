@@ -7,6 +7,7 @@ import re
 
 import pandas as pd
 
+from caer_data.engine import clip_keys as identity
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
@@ -19,7 +20,8 @@ def read(dataset: Dataset) -> pd.DataFrame:
     """Kept clips that have a kept label, joined with both and ordered by `clip_id`.
 
     Columns are those of `tables.CLIPS` and `tables.LABELS`, and `source_sha256`. Raters are
-    numbered (`rater-1`), because the names in the dataset are people's e-mail addresses.
+    numbered (`rater-1`), because the names in the dataset are people's e-mail addresses. A label
+    whose clip changed since it was rated is left out (`changed` counts them).
 
     Raises:
         CaerError: there are no labels, none was kept, or a labelled clip has no media file.
@@ -32,11 +34,14 @@ def read(dataset: Dataset) -> pd.DataFrame:
     clips, labels, videos = dataset.clips, dataset.labels, dataset.videos
     clips = clips[clips.status == "kept"].drop(columns=["status", "reason"])
     labels = labels[labels.status == "kept"].drop(columns=["status", "reason"])
+    other = identity.changed(labels, identity.known(clips))
+    labels = labels[~other].drop(columns=identity.COLUMN)
     found = clips.merge(labels, on="clip_id", validate="1:1")
     if found.empty:
         raise CaerError(
             f"{dataset.folder}: no clip has both media and a kept label "
-            f"({len(clips)} kept clips, {len(labels)} kept labels); have more clips rated"
+            f"({len(clips)} kept clips, {len(labels)} kept labels, {int(other.sum())} of clips "
+            "that changed since they were rated); have more clips rated"
         )
     sources = videos[["video_id", "sha256"]].rename(columns={"sha256": "source_sha256"})
     found = found.merge(sources, on="video_id", how="left", validate="m:1")
@@ -49,6 +54,16 @@ def read(dataset: Dataset) -> pd.DataFrame:
         )
     found["votes"] = without_names(found["votes"])
     return found.sort_values("clip_id", ignore_index=True)
+
+
+def changed(dataset: Dataset) -> int:
+    """Number of kept labels that `read` leaves out: their clip has other frames or another target.
+
+    They were given for what the clip showed when it was rated.
+    """
+    clips, labels = dataset.clips, dataset.labels
+    now = identity.known(clips[clips.status == "kept"])
+    return int(identity.changed(labels[labels.status == "kept"], now).sum())
 
 
 def sources(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame:

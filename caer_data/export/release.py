@@ -17,7 +17,17 @@ from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path, inside, write_text
 from caer_data.engine.progress import Reporter
-from caer_data.export import audit, cards, checksums, folder, layouts, media, parallel, plan
+from caer_data.export import (
+    audit,
+    cards,
+    checksums,
+    folder,
+    labelled,
+    layouts,
+    media,
+    parallel,
+    plan,
+)
 from caer_data.export.layouts.caer_s_2019 import NAME as LEAKY
 from caer_data.export.manifest import BOXES, MANIFEST, SOURCES
 from caer_data.export.plan import Options, Plan
@@ -73,6 +83,12 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
         FindingsError: `strict` was asked for and the audit found something; nothing was published.
     """
     planned = plan.plan(dataset, options)
+    changed = labelled.changed(dataset)
+    if changed:
+        reporter.warn(
+            f"{changed:,} label{'s' * (changed != 1)} left out: the clip has other frames or "
+            "another target since it was rated; have it rated again ('caer-data annotate push')"
+        )
     facts = cards.collect(dataset, planned, options)
     key = _key(planned, facts)
     there = folder.about(target).get("key") == key

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from caer_data.engine import clip_keys as identity
 from caer_data.engine import tables
 from caer_data.engine.emotions import EMOTIONS
 
@@ -30,6 +31,7 @@ REASONS: Final = {
     "unknown_rater": "no clip was dealt to this rater",
     "unknown_clip": "the dataset has no such clip",
     "dropped_clip": "the clip was dropped when the dataset was built again",
+    "clip_changed": "the clip has other frames or another target since it was rated",
     "foreign_project": "given in another rater's project",
     "not_dealt": "the clip was not dealt to this rater",
     "unknown_emotion": "not one of the seven emotions",
@@ -114,30 +116,41 @@ def accept(
     return tables.frame(tables.RATINGS, _refuse_earlier(rows))
 
 
-def merge(existing: pd.DataFrame, fresh: pd.DataFrame, assignments: pd.DataFrame) -> pd.DataFrame:
+def merge(
+    existing: pd.DataFrame,
+    fresh: pd.DataFrame,
+    assignments: pd.DataFrame,
+    now: dict[str, str] | None = None,
+) -> pd.DataFrame:
     """Join ratings of the server and of files into one `tables.RATINGS` in a fixed order.
 
     The server's rows keep their status. Rows of files are judged anew each time: a clip that was
     dealt takes answers only from the raters it was dealt to; of one rater's answers to one clip
     the server's stands, then a file's, then a made-up one; and made-up answers give way, clip by
-    clip, to any real one.
+    clip, to any real one. What was rated on other frames or another target than the clip has now
+    (`now`: its `clip_key` by `clip_id`) is refused first.
     """
     parts = [part for part in (existing, fresh) if len(part)] or [fresh]
     joined = pd.concat(parts, ignore_index=True)
     from_file = joined["source"] != LABEL_STUDIO
     joined["status"] = joined["status"].where(~from_file, "accepted")
     joined["reason"] = joined["reason"].where(~from_file, None)
+    accepted = joined["status"] == "accepted"
+    _refuse(joined, accepted & identity.changed(joined, now or {}), "clip_changed")
 
     pairs = pd.MultiIndex.from_frame(joined[["clip_id", "rater"]])
     dealt = pairs.isin(pd.MultiIndex.from_frame(assignments[["clip_id", "rater"]]))
-    _refuse(
-        joined, from_file & joined["clip_id"].isin(assignments["clip_id"]) & ~dealt, "not_dealt"
-    )
+    accepted = joined["status"] == "accepted"
+    in_deal = joined["clip_id"].isin(assignments["clip_id"])
+    _refuse(joined, accepted & from_file & in_deal & ~dealt, "not_dealt")
 
     weight = joined["source"].map({source: i for i, source in enumerate(SOURCES)})
     accepted = joined[joined["status"] == "accepted"]
     best = weight[accepted.index].groupby([accepted["clip_id"], accepted["rater"]]).transform("min")
-    _refuse(joined, (weight > best.reindex(joined.index)) & from_file, "superseded")
+    superseded = (
+        (joined["status"] == "accepted") & (weight > best.reindex(joined.index)) & from_file
+    )
+    _refuse(joined, superseded, "superseded")
 
     accepted = joined[joined["status"] == "accepted"]
     real = accepted.loc[accepted["source"] != MADE_UP, "clip_id"]

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from caer_data.engine import clip_keys as identity
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import EMOTIONS
@@ -169,7 +170,8 @@ def _check_raters(path: Path, rows: list[dict[str, Any]], dataset: Dataset) -> N
     raters: dict[Any, set[str]] = {}
     if dataset.has(tables.RATINGS):
         ratings = dataset.ratings
-        accepted = ratings[ratings["status"] == "accepted"]
+        other = identity.changed(ratings, identity.known(dataset.clips))
+        accepted = ratings[(ratings["status"] == "accepted") & ~other]
         made_up = accepted["source"] == MADE_UP
         raters = accepted.groupby(["clip_id", made_up])["rater"].agg(set).to_dict()
     for row in rows:

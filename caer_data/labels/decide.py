@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from caer_data.engine import clip_keys as identity
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import EMOTIONS, LABELS, PROBABILITY_COLUMNS
@@ -89,6 +90,7 @@ def decide(ratings: pd.DataFrame, settings: Labels, raters_per_clip: int) -> pd.
         "confidence_agreeing": of_agreeing,
         "made_up": np.bincount(row, accepted["source"] == accept.MADE_UP, len(clips)) > 0,
         **dict(zip(PROBABILITY_COLUMNS, shares.T, strict=True)),
+        identity.COLUMN: pd.Series(clips).map(identity.known(accepted)).astype(object),
     }
     labels: pd.DataFrame = tables.to_pandas(tables.check(tables.LABELS, pd.DataFrame(data)))
     return labels
@@ -109,6 +111,7 @@ def update(
         CaerError: see `decide`.
     """
     recipe = dataset.recipe
+    now = identity.known(dataset.clips)
     nothing = tables.empty(tables.RATINGS)
     existing = dataset.ratings if dataset.has(tables.RATINGS) else nothing
     assignments = (
@@ -120,12 +123,22 @@ def update(
         key = ["clip_id", "rater", "source"]
         again = pd.MultiIndex.from_frame(fresh[key])
         outdated = pd.MultiIndex.from_frame(existing[key]).isin(again)
-    ratings = accept.merge(existing[~outdated], fresh, assignments)
+    if not snapshot:
+        _keep_keys(fresh, existing[outdated])
+    identity.fill(fresh, now)
+    ratings = accept.merge(existing[~outdated], fresh, assignments, now)
     labels = decide(ratings, recipe.labels, recipe.annotate.raters_per_clip)
     tables.check(tables.RATINGS, ratings)
     dataset.write(tables.RATINGS, ratings)
     dataset.write(tables.LABELS, labels)
     return ratings, labels
+
+
+def _keep_keys(fresh: pd.DataFrame, before: pd.DataFrame) -> None:
+    """An answer that a file gave before is still of the clip that it was of then."""
+    answer = ["clip_id", "rater", "source", "emotion", "confidence", "created_at", "source_id"]
+    keys = before.drop_duplicates(answer).set_index(answer)[identity.COLUMN]
+    fresh[identity.COLUMN] = keys.reindex(pd.MultiIndex.from_frame(fresh[answer])).to_numpy()
 
 
 def _check(accepted: pd.DataFrame, settings: Labels, raters_per_clip: int) -> None:

@@ -25,6 +25,9 @@ from caer_data.curate import run as run_module
 from caer_data.engine import tables
 from caer_data.engine.errors import BusyError, CaerError, PartialFailure
 from caer_data.engine.pool import Limits, Outcome
+from caer_data.export import labelled
+from caer_data.labels import csv_import
+from caer_data.labels import decide as labels
 
 # fewer and smaller looks than any shipped recipe takes, so that the tests are quick
 RECIPE = {
@@ -407,3 +410,37 @@ def test_another_recipe_removes_its_clips_and_no_other_file(built, shows, recipe
     assert not any(path.exists() for path in ours)
     assert all(path.read_text() == "mine" for path in foreign)
     assert (dataset.folder / "caer-data.json").is_file()
+
+
+def test_labels_stay_with_the_clips_that_were_rated(built, shows, recipe, tmp_path):
+    """Another recipe gives the same names to other frames; back again, all is as it was."""
+    dataset = copy_of(built, tmp_path)
+    assert dataset.clips.loc[dataset.clips["status"] == "kept", "clip_key"].notna().all()
+    kept = dataset.clips[dataset.clips["status"] == "kept"]
+    file = tmp_path / "ratings.csv"
+    rows = [f"{clip},r{n},sad,1" for clip in kept["clip_id"] for n in range(3)]
+    file.write_text("\n".join(["clip_id,rater,emotion,confidence", *rows]))
+    labels.update(dataset, csv_import.read(file, dataset), snapshot=False)
+    assert len(labelled.read(dataset)) == len(kept)
+
+    shorter = tmp_path / "shorter.yaml"
+    shorter.write_text(yaml.safe_dump(RECIPE | {"clips": RECIPE["clips"] | {"max_seconds": 4}}))
+    outcome = build(shows, dataset.folder, str(shorter), workers=2)
+    now = dataset.clips.set_index("clip_id")
+    old = kept.set_index("clip_id")
+    moved = [c for c in old.index if c in now.index and now.end_pts[c] != old.end_pts[c]]
+    assert moved
+    assert outcome.rated == {"same": len(kept) - len(moved), "changed": len(moved), "gone": 0}
+    assert f"{len(moved)} changed" in outcome.summary()
+    assert labelled.changed(dataset) == len(moved)
+    if len(moved) < len(kept):
+        assert not set(labelled.read(dataset)["clip_id"]) & set(moved)
+    ratings, decided = labels.update(dataset, csv_import.read(file, dataset), snapshot=False)
+    refused = ratings[ratings["status"] == "refused"]
+    assert set(refused["clip_id"]) == set(moved)
+    assert set(refused["reason"]) == {"clip_changed"}
+    assert not set(decided["clip_id"]) & set(moved)
+
+    outcome = build(shows, dataset.folder, recipe, workers=2)
+    labels.update(dataset, csv_import.read(file, dataset), snapshot=False)
+    assert len(labelled.read(dataset)) == len(kept)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from caer_data.engine import clip_keys as identity
 from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
 from caer_data.export import labelled
@@ -18,6 +19,21 @@ def test_only_kept_clips_with_a_kept_label(dataset):
     assert len(found) == 19
     assert not set(found.clip_id) & {labels.clip_id[0], clips.clip_id[1]}
     assert found.clip_id.is_monotonic_increasing
+
+
+def test_a_label_of_a_clip_that_changed_is_left_out(dataset):
+    keys = identity.stamp(dataset)
+    clips, labels = dataset.clips, dataset.labels
+    clips["clip_key"] = clips["clip_id"].map(keys)
+    assert set(labels["clip_id"].map(keys)) == set(labels["clip_key"])
+    clips.loc[0, "clip_key"] = "0" * 16 + "-none"
+    dataset.write(tables.CLIPS, clips)
+    found = labelled.read(dataset)
+    assert set(clips.clip_id) - set(found.clip_id) == {clips.clip_id[0]}
+    assert labelled.changed(dataset) == 1
+    dataset.write(tables.CLIPS, clips.assign(clip_key="0" * 16 + "-none"))
+    with pytest.raises(CaerError, match="21 of clips that changed since they were rated"):
+        labelled.read(dataset)
 
 
 @pytest.mark.parametrize(

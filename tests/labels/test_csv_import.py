@@ -152,3 +152,17 @@ def test_made_up_ratings_make_room_for_real_ones(dataset: Dataset) -> None:
     labels.update(dataset, read(dataset, THREE), snapshot=False)
     assert dataset.labels["made_up"].tolist() == [False]
     assert dataset.labels["votes"].tolist() == ["anna=sad:1 ben=sad:0.5 cleo=happy:0.25"]
+
+
+def test_a_clip_that_changed_has_room_for_new_raters(dataset: Dataset) -> None:
+    """The same file again speaks of the clip as it was; other answers are of the clip there is."""
+    keys = ["0" * 16 + "-none", "1" * 16 + "-none"]
+    for key in keys:
+        dataset.write(tables.CLIPS, dataset.clips.assign(clip_key=key))
+        ratings, decided = labels.update(dataset, read(dataset, THREE), snapshot=False)
+        assert set(ratings["clip_key"]) == {keys[0]}
+    assert set(ratings["reason"]) == {"clip_changed"}
+    assert decided.empty
+    others = f"{HEADER}\nc0,anna,fear,1\nc0,dora,fear,1\nc0,emil,fear,1\n"
+    ratings, decided = labels.update(dataset, read(dataset, others), snapshot=False)
+    assert decided[["emotion", "clip_key"]].to_numpy().tolist() == [["fear", keys[1]]]

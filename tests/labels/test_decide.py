@@ -190,7 +190,9 @@ class TestUpdate:
     @pytest.fixture
     def dataset(self, tmp_path: Path) -> Dataset:
         (tmp_path / "recipe.yaml").write_text(recipe.dump(recipe.Recipe()), encoding="utf-8")
-        return Dataset(tmp_path)
+        dataset = Dataset(tmp_path)
+        dataset.write(tables.CLIPS, tables.empty(tables.CLIPS))
+        return dataset
 
     def test_a_snapshot_of_the_server_replaces_the_one_before(self, dataset: Dataset) -> None:
         labels.update(dataset, ratings("sad 1, sad 1, sad 1", "happy 1, sad 1"), snapshot=True)

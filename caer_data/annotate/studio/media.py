@@ -21,6 +21,8 @@ import imageio_ffmpeg
 import pandas as pd
 
 from caer_data.curate.target import faces_of_targets
+from caer_data.engine import clip_keys as identity
+from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path, inside
@@ -57,10 +59,20 @@ class Shown:
 def key_of(clip: Any) -> str:
     """Opaque name of a clip: a hash of what a rater is shown (span and target).
 
-    A clip that was cut anew gets a new name, so that answers to the old one are not taken for it.
+    A clip that was cut anew gets a new name, so that answers to the old one are not taken for it;
+    so does one that `named` says shows something else than when it was first dealt.
     """
-    seen = (clip.clip_id, clip.start_pts, clip.end_pts, clip.track_id)
+    seen: tuple[Any, ...] = (clip.clip_id, clip.start_pts, clip.end_pts, clip.track_id)
+    if getattr(clip, "moved", False):
+        seen = (clip.clip_id, clip.clip_key)
     return hashlib.sha256("\0".join(map(str, seen)).encode()).hexdigest()[:20]
+
+
+def named(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame:
+    """Clips with a column `moved`: they are others than those dealt under their `clip_id`."""
+    if not dataset.has(tables.ASSIGNMENTS):
+        return clips.assign(moved=False)
+    return clips.assign(moved=identity.moved(clips, dataset.assignments))
 
 
 def keys(clips: pd.DataFrame) -> dict[str, str]:
@@ -81,7 +93,7 @@ def prepare(dataset: Dataset, clips: pd.DataFrame, reporter: Reporter) -> list[S
         CaerError: a clip's file is missing, or the disk is full.
     """
     folder = dataset.work_folder / "annotate"
-    rows: list[Any] = list(clips.itertuples())
+    rows: list[Any] = list(named(dataset, clips).itertuples())
     missing = [c.path for c in rows if not inside(dataset.folder, c.path).is_file()]
     if missing:
         raise CaerError(

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from tests.export.conftest import make_dataset, tree
 
 from caer_data.cli import cli, main
+from caer_data.engine import clip_keys as identity
 from caer_data.engine import tables
 from caer_data.export import splits
 
@@ -259,3 +260,26 @@ def test_help_names_every_layout():
     text = run("--help").output
     for word in ("caer-s-2019", "huggingface", "webdataset", "--no-media", "--rights"):
         assert word in text
+
+
+def test_a_release_that_somebody_wrote_into_is_not_overwritten(dataset, tmp_path, capsys):
+    run("--layout", "caer", "-q", "--no-media")
+    (tmp_path / "release/NOTES.md").write_text("mine")
+    (tmp_path / "release/README.md").write_text("edited")
+    before = tree(tmp_path / "release")
+    code, said = fail(capsys, "--layout", "caer-s", "-q", "--overwrite", "--no-media")
+    assert code == 2
+    assert "did not write NOTES.md, README.md" in " ".join(said.split())
+    assert tree(tmp_path / "release") == before
+
+
+def test_labels_of_clips_that_changed_are_counted(dataset, tmp_path):
+    keys = identity.stamp(dataset)
+    clips = dataset.clips
+    clips["clip_key"] = clips["clip_id"].map(keys)
+    clips.loc[:1, "clip_key"] = "0" * 16 + "-none"
+    dataset.write(tables.CLIPS, clips)
+    said = run("--layout", "caer", "--no-media").stderr
+    assert "2 labels left out: the clip has other frames or another target" in said
+    manifest = pd.read_parquet(tmp_path / "release/manifest.parquet")
+    assert not set(manifest["clip_id"]) & set(clips["clip_id"][:2])

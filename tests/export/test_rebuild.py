@@ -165,3 +165,12 @@ def test_other_shows(origin, tmp_path):
 def test_a_release_that_has_its_footage(origin, tmp_path):
     with pytest.raises(CaerError, match="has its footage already"):
         recut.recut(origin / "with", origin / "shows", tmp_path / "again", False, 1, QUIET)
+
+
+def test_a_folder_of_others_is_never_rebuilt_into(origin, tmp_path):
+    target = tmp_path / "again"
+    target.mkdir()
+    (target / "release.json").write_text('{"name": "my app"}')
+    with pytest.raises(CaerError, match="not empty and not a release"):
+        recut.recut(origin / "without", origin / "shows", target, True, 1, QUIET)
+    assert [p.name for p in target.iterdir()] == ["release.json"]

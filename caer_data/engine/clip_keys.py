@@ -114,7 +114,7 @@ def fill(rows: pd.DataFrame, now: dict[str, str]) -> bool:
     lacking = rows[COLUMN].isna()
     pairs = zip(rows["clip_id"], rows[COLUMN], lacking, strict=True)
     filled = [now.get(clip_id) if none else key for clip_id, key, none in pairs]
-    rows[COLUMN] = pd.Series(filled, index=rows.index, dtype=object)
+    rows[COLUMN] = pd.Series(filled, index=rows.index, dtype=rows[COLUMN].dtype)
     return bool((lacking & rows[COLUMN].notna()).any())
 
 

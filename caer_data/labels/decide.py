@@ -138,7 +138,8 @@ def _keep_keys(fresh: pd.DataFrame, before: pd.DataFrame) -> None:
     """An answer that a file gave before is still of the clip that it was of then."""
     answer = ["clip_id", "rater", "source", "emotion", "confidence", "created_at", "source_id"]
     keys = before.drop_duplicates(answer).set_index(answer)[identity.COLUMN]
-    fresh[identity.COLUMN] = keys.reindex(pd.MultiIndex.from_frame(fresh[answer])).to_numpy()
+    known = keys.reindex(pd.MultiIndex.from_frame(fresh[answer]))
+    fresh[identity.COLUMN] = known.set_axis(fresh.index)
 
 
 def _check(accepted: pd.DataFrame, settings: Labels, raters_per_clip: int) -> None:

@@ -132,3 +132,13 @@ def test_raters_see_a_changed_clip_as_a_new_one(tmp_path):
     after = media.keys(media.named(dataset, clips))
     assert [names.get(name) for name in after].count(None) == 1
     assert set(after.values()) == set(names.values())
+
+
+def test_rows_that_get_keys_are_those_that_are_read_back(tmp_path):
+    dataset = built_dataset.make(tmp_path / "d", pictures=False)
+    rows = rated(dataset)
+    for now in ({}, identity.stamp(dataset)):
+        assert identity.fill(rows, now) == bool(now)
+        dataset.write(tables.RATINGS, rows)
+        pd.testing.assert_frame_equal(rows, dataset.ratings)
+        assert rows.equals(dataset.ratings)

@@ -19,7 +19,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     """Import the public classes on first use, so that `--help` does not wait for pandas."""
-    homes = {"Dataset": "dataset", "CaerError": "errors", "Recipe": "recipe"}
+    homes = {"Dataset": "engine.dataset", "CaerError": "engine.errors", "Recipe": "engine.recipe"}
     if name in homes:
         import importlib
 

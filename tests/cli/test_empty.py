@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from caer_data import Dataset
 from caer_data.annotate.studio import client, page
 from caer_data.annotate.studio.client import Server
+from caer_data.api import build
 from caer_data.cli import cli
-from caer_data.curate.run import build
 from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
 from caer_data.report.dataset import write_report

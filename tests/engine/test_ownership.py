@@ -7,8 +7,8 @@ import built_dataset
 import pytest
 
 from caer_data import Dataset
-from caer_data.curate.clips import unchanged, written
 from caer_data.api import build
+from caer_data.curate.clips import unchanged, written
 from caer_data.engine import ownership, tables
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import sha256_of

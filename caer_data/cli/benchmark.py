@@ -134,6 +134,8 @@ def command(reporter: Reporter, **options: Any) -> int:
     RELEASE is what 'caer-data export' wrote, or a folder with CAER/ or CAER-S/ as released
     [default: release]. Stopped runs go on with the same command; finished ones are not repeated.
     """
+    from caer_data.engine import extras
+
     alone = [n for n in ("describe", "suite", "cross", "weights", "self_test") if options[n]]
     source = click.get_current_context().get_parameter_source("model")
     if source is not ParameterSource.DEFAULT and not {"cross", "weights"} & set(alone):
@@ -141,6 +143,7 @@ def command(reporter: Reporter, **options: Any) -> int:
     if len(alone) > 1:
         first, second = (name.replace("_", "-") for name in alone[:2])
         raise CaerError(f"--{first} and --{second}: give one of them")
+    extras.require("benchmark", "the verb 'benchmark'")
     if options["describe"]:
         return _describe(reporter, options["describe"], options["preset"])
     from caer_data.benchmark.results.compare import Bench

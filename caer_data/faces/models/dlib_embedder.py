@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from caer_data.faces.models import weights
 from caer_data.faces.models.dlib_graphs import CHIP
+from caer_data.faces.models.embedded import PREDICTOR
 from caer_data.faces.models.interface import Chips, Detections, Floats, Picture
 from caer_data.faces.models.onnx import OnnxModel
-from caer_data.faces.models.weights import embedded, import_dlib
 
 _PADDING = 0.25
 
@@ -27,10 +28,8 @@ class DlibEmbedder:
         self.provider = model.provider
         self.warnings = model.warnings
         self._session = model.session
-        self._dlib = import_dlib("the face embedder 'dlib'")
-        self._predictor = self._dlib.shape_predictor(
-            str(embedded("shape_predictor_5_face_landmarks.dat"))
-        )
+        self._dlib = weights.import_dlib("the face embedder 'dlib'")
+        self._predictor = self._dlib.shape_predictor(str(weights.embedded(PREDICTOR)))
 
     def align(self, picture: Picture, faces: Detections) -> Chips:
         """Cut faces out as dlib's `get_face_chip` does; see `interface.Embedder`."""

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DETECTOR: Final = "mmod_human_face_detector.dat"
 EMBEDDER: Final = "dlib_face_recognition_resnet_model_v1.dat"
+PREDICTOR: Final = "shape_predictor_5_face_landmarks.dat"
+"""Finds the five points by which a face is turned upright; dlib itself runs it."""
 
 _BUILDERS: Final[dict[str, Callable[[bytes, Path], ModelProto]]] = {
     DETECTOR: dlib_graphs.detector_graph,

@@ -1,0 +1,18 @@
+"""What a recipe needs beyond the package itself, checked before any work begins."""
+
+from __future__ import annotations
+
+from caer_data.engine.recipe import Recipe
+from caer_data.faces.models import choose
+from caer_data.shots import transnet
+
+
+def check(recipe: Recipe) -> None:
+    """Make sure that everything a recipe asks for is installed.
+
+    Raises:
+        CaerError: names what is missing and how to get it.
+    """
+    if recipe.shots.detector == "transnet":
+        transnet.check()
+    choose.check(recipe.faces)

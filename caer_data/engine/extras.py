@@ -1,0 +1,97 @@
+"""Extras: packages that only some verbs and recipes need, and the command that installs them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from packaging.requirements import Requirement
+
+from caer_data.engine.errors import CaerError
+
+_DISTRIBUTION: Final = "caer-data"
+
+
+def require(extra: str, user: str) -> None:
+    """Refuse to go on where an extra is not installed.
+
+    Args:
+        extra: name of the extra in pyproject.toml.
+        user: what needs it, as the beginning of a sentence, such as "shots.detector 'transnet'".
+
+    Raises:
+        CaerError: names what is missing and the command that installs it.
+    """
+    lacking = missing(extra)
+    if lacking:
+        names = ", ".join(requirement.name for requirement in lacking)
+        raise CaerError(
+            f"{user} needs packages that are not installed ({names}); run {install_command(extra)}"
+        )
+
+
+def missing(extra: str) -> list[Requirement]:
+    """Packages of an extra that are not installed, or not in a version that fits."""
+    return [requirement for requirement in requirements(extra) if not _is_met(requirement)]
+
+
+def install_command(extra: str) -> str:
+    """The command that installs an extra: from the clone that was installed, else by package.
+
+    caer-data is on no package registry, so that `pip install 'caer-data[...]'` finds nothing.
+    """
+    clone, editable = _clone()
+    if clone:
+        return f"pip install {'-e ' if editable else ''}'{clone}[{extra}]'"
+    return "pip install " + " ".join(f"'{_plain(item)}'" for item in requirements(extra))
+
+
+def requirements(extra: str = "") -> list[Requirement]:
+    """What an extra requires, or without one the package itself; nothing if it is not installed."""
+    try:
+        lines = importlib.metadata.requires(_DISTRIBUTION) or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    every = [Requirement(line) for line in lines]
+    base = [r for r in every if r.marker is None or r.marker.evaluate({"extra": ""})]
+    if not extra:
+        return base
+    return [r for r in every if r not in base and r.marker and r.marker.evaluate({"extra": extra})]
+
+
+def version(distribution: str) -> str | None:
+    """Version of an installed distribution."""
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _is_met(requirement: Requirement) -> bool:
+    found = version(requirement.name)
+    return found is not None and requirement.specifier.contains(found, prereleases=True)
+
+
+def _plain(requirement: Requirement) -> str:
+    """A requirement without its marker."""
+    return f"{requirement.name}{requirement.specifier}"
+
+
+def _clone() -> tuple[str, bool]:
+    """Folder that caer-data was installed from, if it is still there, and whether as editable."""
+    try:
+        text = importlib.metadata.distribution(_DISTRIBUTION).read_text("direct_url.json")
+    except importlib.metadata.PackageNotFoundError:
+        text = None
+    origin = json.loads(text) if text else {}
+    parts = urlsplit(origin.get("url", ""))
+    if parts.scheme != "file" or "dir_info" not in origin:
+        return "", False
+    folder = url2pathname(parts.path)
+    if not (Path(folder) / "pyproject.toml").is_file():
+        return "", False
+    return folder, bool(origin["dir_info"].get("editable"))

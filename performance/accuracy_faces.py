@@ -63,7 +63,7 @@ def find_faces(
         out = folder / "faces"
         out.mkdir()
         seen = Frames(Samples(folder), seconds[:-1], info.width, info.height)
-        faces_stage.find(shots, seen, models, recipe.faces, 1, out, lambda _: None)
+        faces_stage.find(shots, seen, models, recipe.faces, out, lambda _: None)
         return (
             shots,
             tables.read(tables.TRACKS, out / "tracks.parquet"),

@@ -29,7 +29,7 @@ from caer_data.media.probe import VideoInfo
 from caer_data.shots.detect import ShotDetector
 
 SHOTS_VERSION = 5
-FACES_VERSION = 3
+FACES_VERSION = 4
 
 _PROGRESS_EVERY = 100  # frames
 _RATE_TOLERANCE = Fraction(1, 500)  # half a frame in a clip of ten seconds
@@ -65,8 +65,7 @@ class Job:
     @property
     def faces_key(self) -> str:
         """Key of the faces piece."""
-        shortest = self.recipe.clips.min_frames
-        inputs = (self.shots_key, shortest, self.imported.tracks_sha256, *self.weights)
+        inputs = (self.shots_key, self.imported.tracks_sha256, *self.weights)
         # what the files hold counts, not where they lie
         settings = self.recipe.faces.model_copy(update={"weights": None, "weights_sha256": ()})
         return key_of("faces", FACES_VERSION, settings, *inputs)
@@ -234,7 +233,6 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
         ),
         models=looking.Models.of(detector, embedder, settings),
         settings=settings,
-        min_frames=job.recipe.clips.min_frames,
         tracks=job.imported.read_tracks(seconds, job.info),
         folder=folder,
         on_shot=lambda length_s: progress("faces", length_s),

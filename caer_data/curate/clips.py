@@ -60,7 +60,9 @@ class Group:
         group count: FFmpeg fills in noise when it decodes AAC, and goes on with it from clip to
         clip.
         """
-        encoding = settings.model_copy(update={"min_frames": 1, "max_seconds": 1.0})
+        encoding = settings.model_copy(
+            update={"min_seconds": None, "min_frames": 1, "max_seconds": 1.0}
+        )
         spans = [(asdict(clip.span), clip.path) for clip in self.clips]
         key = key_of("clips", CLIPS_VERSION, encoding, self.clips[0].sha256, spans)
         return work / "clips" / f"{self.name}.{key}.json"

@@ -8,6 +8,7 @@ the video: thresholds can change without looking at it again.
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -41,9 +42,15 @@ class _Presence:
     brightness: float
 
     @property
-    def weight(self) -> float:
-        """Share of the time times share of the picture: who is looked at."""
-        return self.coverage * self.face_height**2
+    def prominence(self) -> float:
+        """Height of the face, less where it is seen for part of the time: who is looked at."""
+        return self.face_height * math.sqrt(self.coverage)
+
+    def is_clear(self, settings: recipes.Filter) -> bool:
+        """Whether the face is in the light and in focus."""
+        return (
+            self.brightness >= settings.min_brightness and self.sharpness >= settings.min_sharpness
+        )
 
 
 def choose(
@@ -77,9 +84,10 @@ def choose(
                     "show": video["show"],
                     "episode": video["episode"],
                     **_span(shot, start, end, timing),
-                    **_judge(seen, start, end, settings, clips.min_frames),
                 }
             )
+            short = clips.too_short(end - start, rows[-1]["end_s"] - rows[-1]["start_s"])
+            rows[-1] |= _judge(seen, start, end, settings, short)
     return tables.frame(tables.CLIPS, rows)
 
 
@@ -109,21 +117,26 @@ def _span(shot: dict[str, Any], start: int, end: int, timing: Timing) -> dict[st
 
 
 def _judge(
-    tracks: pd.DataFrame, start: int, end: int, settings: recipes.Filter, min_frames: int
+    tracks: pd.DataFrame, start: int, end: int, settings: recipes.Filter, short: bool
 ) -> dict[str, Any]:
-    """Status, reason, target and scores of one part."""
+    """Status, reason, target and scores of one part.
+
+    Who is in the dark or out of focus is the target only where nobody else is seen, and rivals
+    nobody. How many people last in a part that is too short is not said.
+    """
     people = _people(tracks, start, end)
     lasting = [
         p
         for p in people
         if p.coverage >= settings.min_presence and p.brightness >= settings.min_brightness
     ]
-    target = max(people, key=lambda p: p.weight, default=None)
-    row: dict[str, Any] = {"n_people": len(lasting)}
+    clear = [p for p in people if p.is_clear(settings)]
+    target = max(clear or people, key=lambda p: p.prominence, default=None)
+    row: dict[str, Any] = {"n_people": None if short else len(lasting)}
     dominance = None
     if target:
-        others = [p.weight for p in people if p is not target]
-        dominance = target.weight / max(others) if others and max(others) > 0 else None
+        rivals = [p.prominence for p in clear if p is not target]
+        dominance = target.prominence / max(rivals) if rivals and max(rivals) > 0 else None
         row |= {
             "person_id": target.person_id,
             "track_id": target.track_id,
@@ -133,21 +146,14 @@ def _judge(
             "sharpness": target.sharpness,
             "brightness": target.brightness,
         }
-    reason = _reason(end - start, target, len(lasting), dominance, settings, min_frames)
+    reason = "too_short" if short else _reason(target, len(lasting), dominance, settings)
     return row | {"status": "dropped" if reason else "kept", "reason": reason}
 
 
 def _reason(
-    frames: int,
-    target: _Presence | None,
-    lasting: int,
-    dominance: float | None,
-    settings: recipes.Filter,
-    min_frames: int,
+    target: _Presence | None, lasting: int, dominance: float | None, settings: recipes.Filter
 ) -> str | None:
     """The first reason that applies, from the plainest to the finest."""
-    if frames < min_frames:
-        return "too_short"
     if target is None:
         return "no_face"
     checks = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import pandas as pd
@@ -34,13 +34,15 @@ class Reason:
 
 
 REASONS: Final = {
-    "too_short": Reason("it has too few frames", "frames", "clips.min_frames"),
+    "too_short": Reason("it is too short", "seconds", "clips.min_seconds"),
     "no_face": Reason("nobody's face is seen"),
     "group": Reason("too many people last in it", "n_people", "filter.max_people", ">"),
     "too_brief": Reason(
         "its target is seen in too little of it", "coverage", "filter.min_coverage"
     ),
-    "ambiguous": Reason("another person weighs about as much", "dominance", "filter.min_dominance"),
+    "ambiguous": Reason(
+        "another person is about as prominent", "dominance", "filter.min_dominance"
+    ),
     "too_small": Reason("the target's face is too small", "face_height", "filter.min_face_height"),
     "blurred": Reason("the target's face is blurred", "sharpness", "filter.min_sharpness"),
     "too_dark": Reason("the target's face is too dark", "brightness", "filter.min_brightness"),
@@ -107,6 +109,19 @@ def funnel(videos: pd.DataFrame, shots: pd.DataFrame, clips: pd.DataFrame) -> pd
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def in_force(reason: Reason, recipe: Recipe) -> Reason:
+    """The reason with the score and limit that the recipe uses: clips may be limited by frames."""
+    if reason.limit == "clips.min_seconds" and recipe.clips.min_frames is not None:
+        return replace(reason, score="frames", limit="clips.min_frames")
+    return reason
+
+
+def limit_of(reason: Reason, recipe: Recipe) -> Any:
+    """The recipe's value of a reason's limit."""
+    section, field = reason.limit.split(".")
+    return getattr(getattr(recipe, section), field)
+
+
 def label(step: Mapping[Any, Any]) -> str:
     """Name of a funnel's row on its own: `videos found`, `shots`, `no_face`, `clips kept`."""
     return f"{step['of']} {step['step']}" if step["step"] in ("found", "kept") else step["step"]
@@ -120,14 +135,15 @@ def score_text(clip: Mapping[Any, Any], recipe: Recipe) -> str:
     name = clip["reason"]
     if pd.isna(name):
         return ""
-    reason = REASONS[name]
+    reason = in_force(REASONS[name], recipe)
     if not reason.score:
         return str(name)
-    value = (
-        clip["end_frame"] - clip["start_frame"] if reason.score == "frames" else clip[reason.score]
-    )
-    section, field = reason.limit.split(".")
-    limit = getattr(getattr(recipe, section), field)
+    lengths = {
+        "frames": clip["end_frame"] - clip["start_frame"],
+        "seconds": float(clip["end_s"] - clip["start_s"]),
+    }
+    value = lengths[reason.score] if reason.score in lengths else clip[reason.score]
+    limit = limit_of(reason, recipe)
     # Rounded down, so that a score just under its limit does not read as equal to it.
     shown = f"{math.floor(value * 1000) / 1000:g}" if isinstance(value, float) else f"{value}"
     return f"{name}: {reason.score} {shown} {reason.sign} {limit}"

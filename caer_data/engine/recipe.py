@@ -135,16 +135,20 @@ class Filter(Section):
     max_people: int = Field(2, ge=1, le=100)
     min_presence: float = Field(0.3, gt=0, le=1)
     min_coverage: float = Field(0.6, gt=0, le=1)
-    min_dominance: float = Field(1.15, ge=1)
+    min_dominance: float = Field(1.35, ge=1)
     min_face_height: float = Field(0.1, gt=0, lt=1)
     min_sharpness: float = Field(0.08, ge=0, le=1)
     min_brightness: float = Field(0.1, ge=0, le=1)
 
 
-class Clips(Section):
-    """Cutting."""
+_SHORTEST_S = 1.0  # about 30 frames (paper, section 4.1) of video at 30 frames a second
 
-    min_frames: int = Field(30, ge=1)
+
+class Clips(Section):
+    """Cutting. A clip is long enough by `min_seconds`, or by `min_frames` where that is given."""
+
+    min_seconds: float | None = Field(None, gt=0)
+    min_frames: int | None = Field(None, ge=1)
     max_seconds: float = Field(10.0, gt=0.5)
     max_height: int = Field(480, ge=64, le=4320)
     crf: int = Field(20, ge=0, le=51)
@@ -153,11 +157,32 @@ class Clips(Section):
     )
     audio_kbps: int = Field(128, ge=32, le=512)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_limit(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        given = [values.get(name) for name in ("min_seconds", "min_frames")]
+        if given == [None, None]:
+            return values | {"min_seconds": _SHORTEST_S}
+        if None not in given:
+            raise ValueError("give min_seconds or min_frames, and null for the other")
+        return values
+
     @model_validator(mode="after")
-    def _long_enough(self) -> Clips:
-        if self.max_seconds * 60 < self.min_frames:
+    def _shortest_below_longest(self) -> Clips:
+        if self.min_frames is not None and self.max_seconds * 60 < self.min_frames:
             raise ValueError("max_seconds is shorter than min_frames at 60 frames a second")
+        if self.min_seconds is not None and self.max_seconds < self.min_seconds:
+            raise ValueError("max_seconds is shorter than min_seconds")
         return self
+
+    def too_short(self, frames: int, seconds: float) -> bool:
+        """Whether so many frames that last so long are too short for a clip."""
+        if self.min_frames is not None:
+            return frames < self.min_frames
+        # half a frame of tolerance: containers round times to their ticks
+        return seconds + seconds / (2 * frames) < (self.min_seconds or 0)
 
 
 class Annotate(Section):

@@ -42,7 +42,6 @@ def find(
     frames: Frames,
     models: Models,
     settings: recipes.Faces,
-    min_frames: int,
     folder: Path,
     on_shot: Callable[[float], None],
     tracks: list[tracking.Track] | None = None,
@@ -57,7 +56,6 @@ def find(
         frames: its frames.
         models: detector and embedder.
         settings: the recipe's section on faces.
-        min_frames: shorter shots cannot become clips and are not looked at.
         folder: where to write.
         on_shot: called with each finished shot's length, s.
         tracks: tracks that were found elsewhere, in place of looking for faces.
@@ -71,8 +69,7 @@ def find(
         sampled = frames.samples.between(shot["start_frame"], shot["end_frame"])
         if sampled:
             if tracks is None:
-                long = shot["end_frame"] - shot["start_frame"] >= min_frames
-                own = _follow(sampled, frames, models, settings) if long else []
+                own = _follow(sampled, frames, models, settings)
             else:
                 own = tracking.among(tracks, sampled)
             for number, track in enumerate(own, 1):

@@ -10,7 +10,15 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from caer_data.curate.funnel import REASONS, duration_text, funnel, label, score_text
+from caer_data.curate.funnel import (
+    REASONS,
+    duration_text,
+    funnel,
+    in_force,
+    label,
+    limit_of,
+    score_text,
+)
 from caer_data.engine import recipe, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.files import write_text
@@ -289,8 +297,8 @@ def _words(used: recipe.Recipe) -> Section:
 def _limit_text(reason: Any, used: recipe.Recipe) -> str:
     if not reason.limit:
         return ""
-    section, field = reason.limit.split(".")
-    value = getattr(getattr(used, section), field)
+    reason = in_force(reason, used)
+    value = limit_of(reason, used)
     return f" ({reason.score} {reason.sign} {value}, {reason.limit} in the recipe)"
 
 

@@ -59,6 +59,7 @@ def judge(
         pytest.param([], "no_face", id="nobody"),
         pytest.param([{"face_height": h} for h in (0.3, 0.2, 0.15)], "group", id="three people"),
         pytest.param([{}, {"face_height": 0.29}], "ambiguous", id="two equals"),
+        pytest.param([{}, {"face_height": 0.23}], "ambiguous", id="a third taller"),
         pytest.param([{"end": 50}], "too_brief", id="seen half of the time"),
         pytest.param([{"face_height": 0.08}], "too_small", id="small face"),
         pytest.param([{"sharpness": 0.01}], "blurred", id="blurred face"),
@@ -82,10 +83,22 @@ def test_reasons(faces, reason):
 
 
 def test_a_shot_shorter_than_a_clip_may_be_is_dropped_but_scored():
-    (row,) = judge([{}], frames=29).to_dict("records")
+    (row,) = judge([{}], frames=24).to_dict("records")
     assert row["reason"] == "too_short"
     assert row["face_height"] == pytest.approx(0.3)
-    assert judge([{}], frames=30)["status"].tolist() == ["kept"]
+    assert judge([{}], frames=25)["status"].tolist() == ["kept"]
+
+
+def test_nobody_counts_the_people_of_a_shot_that_is_too_short():
+    assert judge([{}], frames=24)["n_people"].isna().tolist() == [True]
+    assert judge([], frames=24)["n_people"].isna().tolist() == [True]
+    assert judge([], frames=25)["n_people"].tolist() == [0]
+
+
+def test_a_limit_in_frames_replaces_that_in_seconds():
+    limit = Clips(min_frames=30)
+    assert judge([{}], frames=29, clips=limit)["reason"].tolist() == ["too_short"]
+    assert judge([{}], frames=30, clips=limit)["status"].tolist() == ["kept"]
 
 
 def test_the_target_is_the_person_with_the_largest_face_over_time():
@@ -93,7 +106,21 @@ def test_the_target_is_the_person_with_the_largest_face_over_time():
     assert row["person_id"] == "s.p0002"
     assert row["track_id"] == "s.e.s0001.t2"
     assert row["n_people"] == 2
-    assert row["dominance"] == pytest.approx(4)
+    assert row["dominance"] == pytest.approx(2)
+
+
+def test_dominance_is_a_ratio_of_heights_and_of_the_time_seen():
+    (row,) = judge([{"face_height": 0.3}, {"face_height": 0.2}]).to_dict("records")
+    assert row["dominance"] == pytest.approx(1.5)
+    (row,) = judge([{"face_height": 0.3}, {"face_height": 0.3, "end": 25}]).to_dict("records")
+    assert row["dominance"] == pytest.approx(2)
+
+
+@pytest.mark.parametrize("fault", [{"sharpness": 0.01}, {"brightness": 0.02}], ids=str)
+def test_a_larger_face_out_of_focus_or_in_the_dark_is_no_rival(fault):
+    (row,) = judge([{"face_height": 0.4, **fault}, {"face_height": 0.3}]).to_dict("records")
+    assert (row["person_id"], row["status"]) == ("s.p0002", "kept")
+    assert np.isnan(row["dominance"])
 
 
 def test_one_person_in_two_tracks_counts_once():

@@ -52,11 +52,11 @@ def test_empty_tables_give_zeros(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("reason", "text"),
     [
-        ("too_short", "too_short: frames 20 < 30"),
+        ("too_short", "too_short: seconds 0.8 < 1.0"),
         ("no_face", "no_face"),
         ("group", "group: n_people 3 > 2"),
         ("too_brief", "too_brief: coverage 0.2 < 0.6"),
-        ("ambiguous", "ambiguous: dominance 1.149 < 1.15"),
+        ("ambiguous", "ambiguous: dominance 1.349 < 1.35"),
         ("too_small", "too_small: face_height 0.08 < 0.1"),
         ("blurred", "blurred: sharpness 0.079 < 0.08"),
         ("too_dark", "too_dark: brightness 0.05 < 0.1"),

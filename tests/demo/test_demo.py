@@ -230,7 +230,7 @@ def test_demo_from_nothing_to_imported_ratings(tmp_path, short, monkeypatch) -> 
     truth = demo_show.truth()["videos"]["First Light/s01e01.mp4"]
     assert list(clips["start_frame"]) == [0, *truth["cuts"]]
     assert list(clips["reason"].fillna("kept")) == ["no_face", "kept", "too_short", "group", "kept"]
-    assert list(clips["n_people"]) == [0, 1, 0, 3, 1]
+    assert list(clips["n_people"].fillna(-1)) == [0, 1, -1, 3, 1]
     assert clips["person_id"].dropna().nunique() == 2
     assert len(dataset.people) == 3
     assert dataset.report_path.is_file()

@@ -51,6 +51,8 @@ def test_the_recipe_as_used_reads_back(tmp_path):
         ("export:\n  split: [70, -1, 31]\n", "x.yaml:1: export: split needs three shares"),
         ("export:\n  split: [70, 10, 30]\n", "x.yaml:1: export: .* add up to 100"),
         ("clips:\n  max_seconds: 0.6\n  min_frames: 90\n", "max_seconds is shorter"),
+        ("clips:\n  max_seconds: 0.6\n  min_seconds: 0.7\n", "max_seconds is shorter"),
+        ("clips: {min_seconds: 1.0, min_frames: 30}", "min_seconds or min_frames"),
         ("? [a, b]\n: 1\n", "x.yaml:1: the name of a field must be one word"),
         ("faces:\n  min_score: .nan\n", "x.yaml:2: faces.min_score: .*finite"),
         ("faces:\n  min_score: 0.3\n  weak_score: 0.5\n", "weak_score is above min_score"),

@@ -23,7 +23,7 @@ PATTERN = (
 )  # fmt: skip
 _SCORES = {
     "too_brief": {"coverage": 0.2},
-    "ambiguous": {"dominance": 1.1496},
+    "ambiguous": {"dominance": 1.3496},
     "too_small": {"face_height": 0.08},
     "blurred": {"sharpness": 0.0796},
     "too_dark": {"brightness": 0.05},
@@ -94,7 +94,7 @@ def _add_shot(rows: dict, video_id: str, show: str, number: int, reason: str | N
     clip = {
         "clip_id": f"{shot_id}.c1", "shot_id": shot_id, "video_id": video_id, "show": show,
         "episode": "e1", **place, "status": "dropped" if reason else "kept", "reason": reason,
-        "n_people": 0 if reason == "no_face" else 3 if reason == "group" else 1,
+        "n_people": {"too_short": None, "no_face": 0, "group": 3}.get(str(reason), 1),
     }  # fmt: skip
     if reason not in ("no_face", "too_short"):
         person = f"{video_id.split('.', maxsplit=1)[0]}.p0001"

@@ -57,7 +57,7 @@ def test_sections_hold_what_happened(hostile_report) -> None:
     _, page = hostile_report
     text = page.sections
     assert "8 clips, 16 s" in " ".join(text["funnel"].split())
-    assert "ambiguous: dominance 1.149 < 1.15" in text["dropped-clips"]
+    assert "ambiguous: dominance 1.349 < 1.35" in text["dropped-clips"]
     assert "cannot be opened" in text["videos"]
     assert "1 file that failed" in text["videos"]
     assert "filter.min_sharpness in the recipe" in text["words"]

@@ -140,7 +140,7 @@ def score_text(clip: Mapping[Any, Any], recipe: Recipe) -> str:
         return str(name)
     lengths = {
         "frames": clip["end_frame"] - clip["start_frame"],
-        "seconds": float(clip["end_s"] - clip["start_s"]),
+        "seconds": round(float(clip["end_s"] - clip["start_s"]), 6),
     }
     value = lengths[reason.score] if reason.score in lengths else clip[reason.score]
     limit = limit_of(reason, recipe)

@@ -12,13 +12,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-import av
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from caer_data.engine.errors import CaerError
+from caer_data.media.packets import Damage, Given, decoded, packets_of
 from caer_data.media.probe import VideoInfo, open_container
+from caer_data.media.retime import Retimer
 
 Picture = npt.NDArray[np.uint8]
 
@@ -41,49 +42,8 @@ _WEIGHTS: Final = {1: _WEIGHTS_709, 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
 _UNSPECIFIED: Final = 2
 _HD_HEIGHT: Final = 720
 _FULL_RANGE: Final = 2
-_ERRORS_IN_A_ROW: Final = 100
 THREADS: Final = 6
 """Threads of one decoder, which keep two cores busy."""
-
-_MISSING_S: Final = 0.5
-_RESTART_S: Final = 10
-"""A timestamp that lies further back than this starts a new count; nearer, it is damage.
-The same limit as FFmpeg's `-dts_delta_threshold`."""
-
-
-@dataclass
-class Damage:
-    """What was wrong with the file while it was decoded.
-
-    Attributes:
-        packets: packets that could not be read or decoded.
-        frames_out_of_order: frames left out because a later one had been shown already.
-        corrupt_frames: frames that the decoder repaired as well as it could; they are kept.
-        restarts: places where the timestamps jump back; they are continued from there.
-        missing_s: seconds at the end that the file's header promises and the file does not hold.
-    """
-
-    packets: int = 0
-    frames_out_of_order: int = 0
-    corrupt_frames: int = 0
-    restarts: int = 0
-    missing_s: float = 0.0
-
-    @property
-    def hurt(self) -> bool:
-        """Whether frames were lost or repaired."""
-        return bool(self.packets or self.frames_out_of_order or self.corrupt_frames)
-
-    def __str__(self) -> str:
-        parts: tuple[tuple[float, str], ...] = (
-            (self.packets, "damaged packets skipped"),
-            (self.frames_out_of_order, "frames out of order left out"),
-            (self.corrupt_frames, "frames repaired by the decoder"),
-            (self.restarts, "restarts of the timestamps"),
-            (round(self.missing_s, 1), "seconds missing at the end"),
-        )
-        return ", ".join(f"{count:g} {what}" for count, what in parts if count)
-
 
 @dataclass(frozen=True)
 class DecodedFrame:
@@ -91,10 +51,12 @@ class DecodedFrame:
 
     Attributes:
         index: number of the frame, from 0, in the order of presentation.
-        pts: timestamp in the stream's time base; always later than the frame before.
+        pts: timestamp in the stream's time base, always later than that of the frame before; see
+            `retime` for where it is not the file's.
         duration: how long it is shown, in the time base.
         raw: the decoder's frame.
         info: the video.
+        stamp: the timestamp that the file gives the frame; None where it gives none.
     """
 
     index: int
@@ -102,6 +64,7 @@ class DecodedFrame:
     duration: int
     raw: Any
     info: VideoInfo
+    stamp: int | None = None
 
     def picture(self, max_side: int | None = None) -> Picture:
         """The displayed picture, upright, its longer side at most `max_side` pixels: BGR."""
@@ -137,8 +100,8 @@ def fitted(width: int, height: int, max_side: int | None) -> tuple[int, int]:
 class VideoReader:
     """Iterates over the frames of a video, each exactly once, from the first to the last.
 
-    Damaged packets are skipped and counted in `damage`; what can be decoded is. Frames without a
-    timestamp follow the frame before them by one frame of the average rate.
+    Damaged packets are skipped and counted in `damage`; what can be decoded is. Frames whose
+    timestamps are missing or do not rise are retimed, never left out (see `retime`).
 
     Args:
         path: the file.
@@ -157,60 +120,35 @@ class VideoReader:
     threads: int = THREADS
     for_analysis: bool = False
     damage: Damage = field(default_factory=Damage)
-    _promised_end: int | None = None
 
     def __iter__(self) -> Iterator[DecodedFrame]:
         self.damage = Damage()
         nominal = max(1, round(1 / (self.info.fps * self.info.time_base)))
-        restart = _RESTART_S / self.info.time_base
-        offset, last, index, end = 0, None, 0, 0
-        for raw in self._raw_frames():
-            step = raw.duration or nominal
-            if raw.pts is None:
-                pts = 0 if last is None else last + nominal
-            else:
-                pts = raw.pts + offset
-                if last is not None and last - pts > restart:
-                    self.damage.restarts += 1
-                    offset += last + nominal - pts
-                    pts = last + nominal
-            if last is not None and pts <= last:
-                self.damage.frames_out_of_order += 1
-                continue
+        retimer = Retimer(nominal)
+        for index, timed in enumerate(retimer.times(self._raw_frames())):
+            raw = timed.raw
             self.damage.corrupt_frames += bool(raw.is_corrupt)
-            yield DecodedFrame(index, pts, step, raw, self.info)
-            last, index, end = pts, index + 1, pts + step
-        promised = self._promised_end
-        if promised is not None and not self.damage.restarts:
-            missing = float((promised - end) * self.info.time_base)
-            self.damage.missing_s = missing if missing >= _MISSING_S else 0.0
+            step = raw.duration or nominal
+            yield DecodedFrame(index, timed.pts, step, raw, self.info, timed.stamp)
+            self.damage.restarts, self.damage.retimed = retimer.restarts, retimer.retimed
 
     def _raw_frames(self) -> Iterator[Any]:
         with open_container(self.path, self.info.max_pixels) as container:
             stream = container.streams[self.info.stream_index]
-            if None not in (stream.start_time, stream.duration):
-                self._promised_end = stream.start_time + stream.duration
             context = stream.codec_context
             context.thread_type = "AUTO"
             context.thread_count = self.threads
             quick = {"skip_loop_filter": "noref"} if self.for_analysis else {}
             context.options = {"max_pixels": str(self.info.max_pixels), **quick}
-            in_a_row = 0
-            while in_a_row < _ERRORS_IN_A_ROW:
-                # After an error the same demuxer goes on behind the damage.
-                try:
-                    for packet in container.demux(stream):
-                        try:
-                            frames = context.decode(packet)
-                        except av.FFmpegError:
-                            self.damage.packets += 1
-                            continue
-                        in_a_row = 0
-                        yield from frames
-                    return
-                except av.FFmpegError:
-                    self.damage.packets += 1
-                    in_a_row += 1
+            given = Given(self.info.codec, stream.frames)
+            received = 0
+            for packet in packets_of(container, stream, self.damage):
+                given.count(packet)
+                for raw in decoded(context, packet, self.damage):
+                    received += 1
+                    yield raw
+            self.damage.frames_given = given.frames
+            self.damage.frames_lost = given.lost(received)
 
 
 def frames(

@@ -1,0 +1,139 @@
+"""From the packets of a file to decoded frames, with a count of what was lost on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import av
+
+_ERRORS_IN_A_ROW: Final = 100
+# What PyAV lets through beside its own errors: a stream that appears midway is none that it knows.
+_STRAY: Final = (IndexError, KeyError, ValueError, AttributeError)
+_EMPTY_MPEG4: Final = 8
+"""Bytes of a packet of MPEG-4 part 2 that says only "nothing new to show"."""
+
+
+@dataclass
+class Damage:
+    """What was wrong with the file while it was decoded.
+
+    Attributes:
+        packets: packets that could not be read or decoded.
+        corrupt_frames: frames that the decoder repaired as well as it could; they are kept.
+        restarts: places where the timestamps begin again; they are continued from there.
+        retimed: frames whose time is not the one in the file (see `retime`).
+        frames_given: frames that were handed to the decoder, or that the file's index promises.
+        frames_lost: those of them that did not come out.
+    """
+
+    packets: int = 0
+    corrupt_frames: int = 0
+    restarts: int = 0
+    retimed: int = 0
+    frames_given: int = 0
+    frames_lost: int = 0
+
+    @property
+    def hurt(self) -> bool:
+        """Whether frames were lost or repaired."""
+        return bool(self.packets or self.corrupt_frames or self.frames_lost)
+
+    @property
+    def share(self) -> float:
+        """Share of the frames that were lost or repaired, 0 to 1."""
+        hurt = self.frames_lost + self.corrupt_frames
+        return min(1.0, hurt / max(1, self.frames_given, hurt))
+
+    def __str__(self) -> str:
+        lost = f"of {self.frames_given} frames lost"
+        parts = (
+            (self.frames_lost, lost),
+            (self.packets, "damaged packets skipped"),
+            (self.corrupt_frames, "frames repaired by the decoder"),
+            (self.restarts, "restarts of the timestamps"),
+            (self.retimed, "frames retimed"),
+        )
+        return ", ".join(f"{count} {what}" for count, what in parts if count)
+
+
+class Given:
+    """Counts the frames that a decoder is given.
+
+    A packet is a frame, but for those that say "show nothing new", those before the first key
+    frame, those that an edit list hides, and the halves of interlaced frames that some files keep
+    apart.
+
+    Args:
+        codec: FFmpeg's name of it.
+        promised: frames that the file's index lists, 0 where it has none.
+    """
+
+    def __init__(self, codec: str, promised: int) -> None:
+        self._codec = codec
+        self._promised = promised
+        self._read = 0
+        self._shown = 0
+        self._first_key: int | None = None
+        self._begun = False
+
+    def count(self, packet: Any) -> None:
+        """Note a packet before it is decoded."""
+        if not packet.size:
+            return
+        self._read += 1
+        if packet.is_keyframe and not self._begun:
+            self._begun, self._first_key = True, packet.pts
+        if self._begun and not packet.is_discard and not self._leads(packet):
+            self._shown += not _shows_nothing(self._codec, packet)
+
+    @property
+    def frames(self) -> int:
+        """Frames that should come out."""
+        return self._shown + max(0, self._promised - self._read)
+
+    def lost(self, received: int) -> int:
+        """How many did not come out."""
+        halves = received and abs(self._shown - 2 * received) <= 0.02 * self._shown
+        return 0 if halves else max(0, self.frames - received)
+
+    def _leads(self, packet: Any) -> bool:
+        """Shown before the first key frame, whose predecessor it needs."""
+        key = self._first_key
+        return key is not None and packet.pts is not None and packet.pts < key
+
+
+def packets_of(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
+    """Every packet of a stream that can be read, and the empty one that flushes the decoder.
+
+    After an error the demuxer goes on behind the damage.
+    """
+    in_a_row = 0
+    while in_a_row < _ERRORS_IN_A_ROW:
+        try:
+            for packet in container.demux(stream):
+                in_a_row = 0
+                yield packet
+            return
+        except av.FFmpegError:
+            damage.packets += 1
+            in_a_row += 1
+        except _STRAY:
+            continue
+    yield av.Packet(0)
+
+
+def decoded(context: Any, packet: Any, damage: Damage) -> list[Any]:
+    """Frames that come out when the decoder is given a packet."""
+    try:
+        return list(context.decode(packet))
+    except (av.FFmpegError, *_STRAY):
+        damage.packets += 1
+        return []
+
+
+def _shows_nothing(codec: str, packet: Any) -> bool:
+    if codec == "vp8":  # RFC 6386, section 9.1: the fifth bit says whether it is shown
+        return not memoryview(packet)[0] >> 4 & 1
+    return codec == "mpeg4" and packet.size < _EMPTY_MPEG4

@@ -1,0 +1,145 @@
+"""Timestamps that always rise, whatever the file says.
+
+A decoder gives frames in the order in which they are shown, but files stamp them wrongly: AVI knows
+no presentation times, recordings joined end to end begin again, broadcasts repeat a stamp. No frame
+is dropped for that. As in FFmpeg (`guess_correct_pts`), the stamp of a frame is its presentation or
+its decode time, whichever has had fewer faults; where stamps then fall, repeat or are missing,
+frames are given times of their own.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+_AHEAD: Final = 8
+"""Frames looked at before a stamp is believed to be wrong by itself: if none of so many rises above
+the last good one, the count has begun again. It is also how many are looked at before the first
+frame is stamped. They are held in memory, so they are few."""
+
+
+@dataclass
+class Timed:
+    """A frame and its time.
+
+    Attributes:
+        raw: the decoder's frame.
+        stamp: the file's timestamp, in the time base; None where it has none.
+        pts: the timestamp that counts: higher than that of the frame before.
+    """
+
+    raw: Any
+    stamp: int | None
+    pts: int
+
+
+@dataclass
+class _Votes:
+    """Which of the two stamps of a frame is to be believed: the one with fewer faults so far."""
+
+    faulty_pts: int = 0
+    faulty_dts: int = 0
+    _last_pts: int | None = None
+    _last_dts: int | None = None
+
+    def count(self, pts: int | None, dts: int | None) -> None:
+        if pts is not None:
+            self.faulty_pts += self._last_pts is not None and pts <= self._last_pts
+            self._last_pts = pts
+        if dts is not None:
+            self.faulty_dts += self._last_dts is not None and dts <= self._last_dts
+            self._last_dts = dts
+
+    def best(self, pts: int | None, dts: int | None) -> int | None:
+        if pts is not None and (dts is None or self.faulty_pts <= self.faulty_dts):
+            return pts
+        return dts
+
+
+@dataclass
+class Retimer:
+    """Gives the frames of one video rising timestamps, in one pass.
+
+    Args:
+        nominal: usual length of a frame, in the time base.
+
+    Attributes:
+        restarts: places where the file's timestamps begin again; they are continued from there.
+        retimed: frames whose time is not the file's presentation time.
+    """
+
+    nominal: int
+    restarts: int = 0
+    retimed: int = 0
+    _votes: _Votes = field(default_factory=_Votes)
+    _doubtful: list[tuple[Any, int | None]] = field(default_factory=list)
+    _offset: int = 0
+    _last: int | None = None
+
+    def times(self, frames: Iterable[Any]) -> Iterator[Timed]:
+        """The frames with their times; at most a few are held back while a fault is looked into."""
+        ahead: deque[Any] = deque()
+        begun = False
+        for raw in frames:
+            self._votes.count(raw.pts, raw.dts)
+            ahead.append(raw)
+            begun = begun or len(ahead) == _AHEAD
+            while begun and ahead:
+                yield from self._take(ahead.popleft())
+        while ahead:
+            yield from self._take(ahead.popleft())
+        yield from self._end()
+
+    def _take(self, raw: Any) -> Iterator[Timed]:
+        yield from self._place(raw, self._votes.best(raw.pts, raw.dts))
+
+    def _place(self, raw: Any, stamp: int | None) -> Iterator[Timed]:
+        """Time a frame, or keep it until more is known; frames kept before it come first."""
+        if stamp is not None and self._fits(stamp + self._offset):
+            yield from self._between(stamp + self._offset)
+            yield self._timed(raw, stamp + self._offset)
+            return
+        self._doubtful.append((raw, stamp))
+        if len(self._doubtful) >= _AHEAD:
+            yield from self._begin_again()
+
+    def _fits(self, pts: int) -> bool:
+        """Whether all doubtful frames find room before this time."""
+        return self._last is None or pts - self._last > len(self._doubtful)
+
+    def _between(self, end: int) -> Iterator[Timed]:
+        """Time the doubtful frames: evenly, before a frame whose time is sure."""
+        kept, self._doubtful = self._doubtful, []
+        first = end - self.nominal * len(kept) if self._last is None else self._last
+        count = len(kept) + (self._last is not None)
+        for number, (raw, _) in enumerate(kept, 1 if self._last is not None else 0):
+            step = min(self.nominal * number, (end - first) * number // max(1, count))
+            yield self._timed(raw, first + step)
+
+    def _begin_again(self) -> Iterator[Timed]:
+        """Take the doubtful frames as the start of a new count."""
+        kept, self._doubtful = self._doubtful, []
+        raw, stamp = kept[0]
+        pts = self._next()
+        if stamp is not None:
+            self.restarts += self._last is not None
+            self._offset = pts - stamp
+        yield self._timed(raw, pts)
+        for raw, stamp in kept[1:]:
+            yield from self._place(raw, stamp)
+
+    def _end(self) -> Iterator[Timed]:
+        """Time the frames that are doubtful to the last: one after the other."""
+        kept, self._doubtful = self._doubtful, []
+        for raw, _ in kept:
+            yield self._timed(raw, self._next())
+
+    def _next(self) -> int:
+        return 0 if self._last is None else self._last + self.nominal
+
+    def _timed(self, raw: Any, pts: int) -> Timed:
+        self._last = pts
+        self.retimed += raw.pts != pts
+        return Timed(raw, raw.pts, pts)

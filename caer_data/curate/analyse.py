@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +23,17 @@ from caer_data.engine.pool import Progress
 from caer_data.faces import find as faces
 from caer_data.faces import search as looking
 from caer_data.faces.samples import LONGEST_SIDE, Samples, SampleWriter
-from caer_data.media.decode import THREADS, Damage, frames
+from caer_data.media.decode import THREADS, frames
+from caer_data.media.packets import Damage
 from caer_data.media.probe import VideoInfo
+from caer_data.media.spans import usual_rate
 from caer_data.shots.detect import ShotDetector
 
-SHOTS_VERSION = 5
+SHOTS_VERSION = 6
 FACES_VERSION = 4
 
 _PROGRESS_EVERY = 100  # frames
-_RATE_TOLERANCE = Fraction(1, 500)  # half a frame in a clip of ten seconds
+_NO_STAMP = int(np.iinfo(np.int64).min)
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,11 @@ class Job:
 
     @property
     def shots_folder(self) -> Path:
-        """`shots.parquet`, `pts.npy`, `video.json`, `seconds.json`."""
+        """`shots.parquet`, `pts.npy`, `retimed.npy`, `video.json`, `seconds.json`.
+
+        `retimed.npy` has a row for each frame whose time is not the file's own: frame, the file's
+        timestamp (the lowest integer where it has none), ours; int64.
+        """
         return Pieces(self.work).path("shots", self.video_id, self.shots_key)
 
     @property
@@ -120,6 +125,7 @@ class _Pass:
         self._job = job
         self._progress = progress
         self._pts: list[int] = []
+        self._retimed: list[tuple[int, int, int]] = []
         self._end_pts = 0
         self._rows: list[dict[str, Any]] = []
         self._damage = Damage()
@@ -134,7 +140,7 @@ class _Pass:
         self._seconds = time.perf_counter() - started
 
     def _decode(self, folder: Path, threads: int, progress: Progress) -> Damage:
-        job, self._pts = self._job, []
+        job, self._pts, self._retimed = self._job, [], []
         pts = self._pts
         writer = SampleWriter(folder, job.recipe.faces.samples_per_second)
         imported = job.imported.shots
@@ -142,6 +148,9 @@ class _Pass:
         reader = frames(job.path, job.info, threads, for_analysis=True)
         for frame in reader:
             pts.append(frame.pts)
+            if frame.stamp != frame.pts:
+                stamp = _NO_STAMP if frame.stamp is None else frame.stamp
+                self._retimed.append((frame.index, stamp, frame.pts))
             self._end_pts = frame.pts + frame.duration
             if detector:
                 detector.push(frame)
@@ -170,8 +179,14 @@ class _Pass:
         ]
         tables.write(tables.SHOTS, tables.frame(tables.SHOTS, shots), folder / "shots.parquet")
         np.save(folder / "pts.npy", np.array(self._pts, np.int64))
+        np.save(folder / "retimed.npy", np.array(self._retimed, np.int64).reshape(-1, 3))
         values = _measured(self._pts, self._end_pts, self._job.info)
-        values |= {"damage": str(self._damage), "restarted": self._damage.restarts > 0}
+        values |= {
+            "damage": str(self._damage),
+            "damaged_share": self._damage.share if self._damage.hurt else 0.0,
+            "hurt": self._damage.hurt,
+            "retimed": self._damage.retimed,
+        }
         write_json(folder / "video.json", values)
         write_json(folder / "seconds.json", {"shots": self._seconds})
 
@@ -192,17 +207,11 @@ def _measured(pts: list[int], end_pts: int, info: VideoInfo) -> dict[str, Any]:
     # Containers with coarse clocks (1 ms in Matroska) jitter by a tick; that is a constant rate.
     variable = bool((np.abs(steps - usual) > max(1.5, 0.05 * usual)).any())
     length = (end_pts - pts[0]) * info.time_base
-    fps = info.fps
-    # without the last frame, whose length is often wrong
-    lasted = (pts[-1] - pts[0]) * info.time_base
-    measured = Fraction(len(pts) - 1) / lasted if lasted > 0 else fps
-    if abs(measured / fps - 1) > _RATE_TOLERANCE:
-        fps = max(Fraction(1, 1001), measured.limit_denominator(1001))
     return {
         "frames": len(pts),
         "first_pts": pts[0],
         "duration_s": float(length),
-        "fps": str(fps),
+        "fps": str(usual_rate(np.array(pts, np.int64), info.time_base, info.fps)),
         "variable_rate": variable,
     }
 

@@ -14,10 +14,12 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.files import sha256_of, slug
 from caer_data.engine.pieces import key_of, read_json, write_json
 from caer_data.engine.pool import Progress
-from caer_data.media.clip_command import Source, Span
+from caer_data.media.clip_command import Source
 from caer_data.media.cut import cut_clips
+from caer_data.media.handover import Feed
+from caer_data.media.spans import Span
 
-CLIPS_VERSION = 4
+CLIPS_VERSION = 5
 
 _WINDOW_S = 12
 _LONGEST_GAP_S = 1
@@ -63,7 +65,9 @@ class Group:
         encoding = settings.model_copy(
             update={"min_seconds": None, "min_frames": 1, "max_seconds": 1.0}
         )
-        spans = [(asdict(clip.span), clip.path) for clip in self.clips]
+        spans = [
+            (asdict(clip.span) | {"rate": str(clip.span.rate)}, clip.path) for clip in self.clips
+        ]
         key = key_of("clips", CLIPS_VERSION, encoding, self.clips[0].sha256, spans)
         return work / "clips" / f"{self.name}.{key}.json"
 
@@ -85,14 +89,22 @@ def grouped(clips: Iterable[Clip]) -> list[Group]:
 def chunks(groups: list[Group]) -> list[list[Group]]:
     """Some four clips together: enough to be worth a process, few enough to share out.
 
-    The longest come first, so that at the end no process waits for another.
+    Those of a video whose frames are handed over stay together, because that decodes it from its
+    start. The longest come first, so that at the end no process waits for another.
     """
     together: list[list[Group]] = []
     for group in groups:
-        if not together or sum(len(g.clips) for g in together[-1]) >= _CLIPS_A_TASK:
+        if not together or not _one_task(together[-1], group):
             together.append([])
         together[-1].append(group)
     return sorted(together, key=lambda chunk: -sum(c.span.frames for g in chunk for c in g.clips))
+
+
+def _one_task(chunk: list[Group], group: Group) -> bool:
+    source = group.clips[0].source
+    if source.retimed or chunk[0].clips[0].source.retimed:
+        return chunk[0].clips[0].source == source
+    return sum(len(g.clips) for g in chunk) < _CLIPS_A_TASK
 
 
 def _together(group: list[Clip], clip: Clip) -> bool:
@@ -136,13 +148,14 @@ def cut(
 ) -> dict[str, str]:
     """Cut groups one after the other; returns the reasons of clips that could not be cut."""
     problems = {}
+    feeds: dict[Path, Feed] = {}
     for group in groups:
         started = time.perf_counter()
         targets = {dataset / clip.path: clip for clip in group.clips}
         spans = {target: clip.span for target, clip in targets.items()}
-        results = cut_clips(
-            group.clips[0].source, spans, settings, on_try=lambda: progress("clips", 0)
-        )
+        source = group.clips[0].source
+        feed = feeds.setdefault(source.path, Feed(source, lambda: progress("clips", 0)))
+        results = cut_clips(source, spans, settings, lambda: progress("clips", 0), feed)
         seconds = time.perf_counter() - started
         known = {}
         for target, clip in targets.items():
@@ -156,6 +169,7 @@ def cut(
                 "height": media.height,
                 "fps": str(media.fps),
                 "frames": media.frames,
+                "variable_rate": not clip.span.even,
                 "has_audio": media.has_audio,
                 "bytes": target.stat().st_size,
                 "sha256": sha256_of(target),

@@ -35,7 +35,8 @@ from caer_data.engine.progress import Reporter, printable
 from caer_data.engine.provenance import provenance
 from caer_data.faces import people as people_stage
 from caer_data.faces.models import weights
-from caer_data.media.clip_command import Source, Span
+from caer_data.media.clip_command import Source
+from caer_data.media.spans import span_of
 
 
 def build(
@@ -109,7 +110,6 @@ class _Video:
 
     row: dict[str, Any]
     job: Job
-    restarted: bool = False
 
 
 class _Run:
@@ -226,9 +226,8 @@ class _Run:
                 self._fail(video_id, why)
         for video in good:
             values = measured(video.job)
-            damage = values.pop("damage")
-            video.restarted = values.pop("restarted")
-            video.row |= values | {"reason": damage or None}
+            self._note_damage(video, values.pop("damage"), values.pop("hurt"))
+            video.row |= values
         return good
 
     def _people(self, videos: list[_Video]) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
@@ -346,6 +345,7 @@ class _Run:
 
     def _wanted(self, videos: list[_Video], clips: pd.DataFrame) -> dict[str, clip_stage.Clip]:
         by_id = {v.job.video_id: v for v in videos}
+        times = {name: timestamps(v.job) for name, v in by_id.items()}
         wanted = {}
         for row in clips[clips["status"] == "kept"].to_dict("records"):
             video = by_id[row["video_id"]]
@@ -357,10 +357,16 @@ class _Run:
                     info=video.job.info,
                     first_pts=video.row["first_pts"],
                     fps=Fraction(video.row["fps"]),
-                    variable_rate=video.row["variable_rate"],
-                    restarted=video.restarted,
+                    retimed=video.row["retimed"] > 0,
                 ),
-                span=Span(row["start_frame"], row["end_frame"], row["start_pts"], row["end_pts"]),
+                span=span_of(
+                    times[row["video_id"]],
+                    row["start_frame"],
+                    row["end_frame"],
+                    row["end_pts"],
+                    video.job.info.time_base,
+                    Fraction(video.row["fps"]),
+                ),
                 sha256=video.job.sha256,
             )
         return wanted
@@ -428,6 +434,12 @@ class _Run:
     @property
     def _work(self) -> Path:
         return self.dataset.work_folder
+
+    def _note_damage(self, video: _Video, damage: str, hurt: bool) -> None:
+        """Say in the row, and aloud where pictures were lost, what was wrong with a file."""
+        video.row["reason"] = damage or None
+        if hurt:
+            video.row["status"] = "damaged"
 
     def _fail(self, video_id: str, why: str) -> None:
         self.rows[video_id] |= {"status": "failed", "reason": why}

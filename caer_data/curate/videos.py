@@ -21,7 +21,7 @@ from caer_data.engine.pool import Progress
 from caer_data.engine.recipe import Videos
 from caer_data.media.probe import VideoInfo, probe
 
-VIDEOS_VERSION = 1
+VIDEOS_VERSION = 2
 
 _FRACTIONS = ("pixel_aspect", "fps", "time_base")
 

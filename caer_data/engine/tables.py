@@ -4,7 +4,9 @@ Stages exchange these tables and paths, never live objects. A table is a pandas 
 one parquet file on disk; `check` holds a frame to its declaration, `write` is atomic and writes
 the same bytes for the same rows.
 
-Conventions: frames count from 0 in presentation order, `end_frame` is one past the last; seconds
+Conventions: frames count from 0 in presentation order, `end_frame` is one past the last;
+`start_pts` is the retimed timestamp of the first frame (strictly rising, in the video's own time
+base) and `end_pts` that of the first frame after, or the end of the video's last frame; seconds
 count from the first frame of the video; boxes are `x1, y1, x2, y2` in pixels of the displayed
 source frame (upright, square pixels), right and bottom exclusive.
 """
@@ -82,6 +84,8 @@ class Table:
 
 
 KEPT_OR_DROPPED: Final = ("kept", "dropped")
+USED: Final = ("ok", "damaged")
+"""Status of the videos that clips come from."""
 
 VIDEOS = Table(
     "videos",
@@ -92,11 +96,23 @@ VIDEOS = Table(
         Column("show", STRING, "first folder below the shows folder"),
         Column("episode", STRING, "path below the show, without extension"),
         Column("path", STRING, "path relative to the shows folder"),
-        Column("status", STRING, "ok, failed or duplicate", values=("ok", "failed", "duplicate")),
-        Column("reason", STRING, "why it failed, or which video it repeats", nullable=True),
+        Column(
+            "status",
+            STRING,
+            "ok, damaged (used, though pictures were lost or repaired), failed or duplicate",
+            values=("ok", "damaged", "failed", "duplicate"),
+        ),
+        Column(
+            "reason",
+            STRING,
+            "why it failed, which video it repeats, or what was wrong with it",
+            nullable=True,
+        ),
         Column("frames", INT, "decoded frames", "frames", nullable=True),
-        Column("fps", STRING, "average frame rate as a fraction", "1/s", nullable=True),
+        Column("fps", STRING, "usual frame rate as a fraction", "1/s", nullable=True),
         Column("variable_rate", BOOL, "frame durations differ", nullable=True),
+        Column("retimed", INT, "frames whose timestamp is not the file's", "frames", nullable=True),
+        Column("damaged_share", FLOAT, "share of frames lost or repaired", nullable=True),
         Column("time_base", STRING, "unit of the timestamps, a fraction", "s", nullable=True),
         Column("first_pts", INT, "timestamp of the first frame", "time_base", nullable=True),
         Column("duration_s", FLOAT, "first frame to the end of the last", "s", nullable=True),
@@ -242,6 +258,7 @@ CLIPS = Table(
         Column("width", INT, "width of the media file", "px", nullable=True),
         Column("height", INT, "height of the media file", "px", nullable=True),
         Column("fps", STRING, "frame rate of the media file, a fraction", "1/s", nullable=True),
+        Column("variable_rate", BOOL, "its frames keep the video's uneven times", nullable=True),
         Column("frames", INT, "frames in the media file", "frames", nullable=True),
         Column("has_audio", BOOL, "the media file has sound", nullable=True),
         Column("bytes", INT, "size of the media file", "bytes", nullable=True),

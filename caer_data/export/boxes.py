@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 import pandas as pd
 
@@ -16,26 +14,19 @@ _SIDES = ["x1", "y1", "x2", "y2"]
 def of_targets(clips: pd.DataFrame, sources: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
     """Boxes of every clip's target, as `BOXES`, by clip and frame.
 
-    A clip's frame `i` is the source's frame `start_frame + i`. Where the source's frame durations
-    differ, the clip was resampled to an even rate; its frames then take the box of the source's
-    frame that they show.
+    A clip's frame `i` is the source's frame `start_frame + i`.
 
     Args:
-        clips: labelled clips with `start_frame, start_s, frames, fps, width, height`.
-        sources: `video_id, height, variable_rate` of their videos.
+        clips: labelled clips with `start_frame, frames, width, height`.
+        sources: `video_id, height` of their videos.
         seen: where the targets are, in pixels of the source frame (`target.faces_of_targets`).
     """
     kept = clips.merge(
-        sources[["video_id", "height", "variable_rate"]].rename(
-            columns={"height": "source_height"}
-        ),
+        sources[["video_id", "height"]].rename(columns={"height": "source_height"}),
         on="video_id",
         validate="m:1",
     )
-    uneven = kept.variable_rate.fillna(False).astype(bool)
-    found = [_by_frame(kept[~uneven], seen)]
-    found += [_by_time(clip, seen) for clip in kept[uneven].itertuples()]
-    boxes = pd.concat(found, ignore_index=True)
+    boxes = _by_frame(kept, seen)
     scale = (boxes.height / boxes.source_height).to_numpy(float)
     for side in _SIDES:
         limit = boxes["width" if side.startswith("x") else "height"].to_numpy(float)
@@ -54,19 +45,3 @@ def _by_frame(clips: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
     pairs = clips[columns].merge(seen[["clip_id", "frame", "interpolated", *_SIDES]], on="clip_id")
     pairs["frame"] = (pairs["frame"] - pairs["start_frame"]).astype("int64")
     return pairs[(pairs["frame"] >= 0) & (pairs["frame"] < pairs["frames"])]
-
-
-def _by_time(clip: object, seen: pd.DataFrame) -> pd.DataFrame:
-    values = clip._asdict()  # type: ignore[attr-defined]
-    step = float(1 / Fraction(values["fps"]))
-    frames = pd.DataFrame({"frame": np.arange(values["frames"], dtype="int64")})
-    frames["time_s"] = values["start_s"] + frames["frame"] * step
-    of_clip = seen.loc[
-        seen.clip_id == values["clip_id"], ["time_s", "interpolated", *_SIDES]
-    ].sort_values("time_s")
-    # resampling shows a frame from the tick nearest to its time until the next frame's
-    frames["time_s"] += step / 2
-    shown = pd.merge_asof(frames, of_clip, on="time_s", direction="backward")
-    shown = shown[shown["time_s"] < of_clip["time_s"].max() + 1.5 * step].dropna(subset=_SIDES)
-    shown["interpolated"] = shown["interpolated"].astype(bool)
-    return shown.assign(**{name: values[name] for name in _OF_CLIP})

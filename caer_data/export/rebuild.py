@@ -22,8 +22,9 @@ from caer_data.export import cards, duplicates, folder, media, parallel, release
 from caer_data.export.layouts import FOLDERS, WORDS
 from caer_data.export.manifest import BOXES, MANIFEST, SOURCES
 from caer_data.media import cut
-from caer_data.media.clip_command import Source, Span
+from caer_data.media.clip_command import Source
 from caer_data.media.probe import VideoInfo, probe
+from caer_data.media.spans import Span
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class _Cut:
     video: Path
     first_pts: int
     fps: str
-    variable_rate: bool
+    retimed: bool
     span: Span
     recipe: Recipe
     recorded: dict[str, tuple[str, str | None]]
@@ -194,13 +195,23 @@ def _cuts(
             video=videos[clip["video_id"]],
             first_pts=int(source["first_pts"]),
             fps=source["fps"],
-            variable_rate=bool(source["variable_rate"]),
-            span=Span(*(int(clip[n]) for n in ("start_frame", "end_frame", "start_pts",
-                                                   "end_pts"))),
+            retimed=bool(source["retimed"] > 0),
+            span=_span(clip),
             recipe=recipe,
             recorded=recorded[work.clip_id],
             keep=work.clip_id in packed,
         )  # fmt: skip
+
+
+def _span(clip: pd.Series) -> Span:
+    return Span(
+        start_frame=int(clip["start_frame"]),
+        end_frame=int(clip["end_frame"]),
+        start_pts=int(clip["start_pts"]),
+        end_pts=int(clip["end_pts"]),
+        rate=Fraction(clip["fps"]),
+        even=clip["variable_rate"] is not True,
+    )
 
 
 def _recorded(planned: pd.DataFrame) -> dict[str, dict[str, tuple[str, str | None]]]:
@@ -215,9 +226,7 @@ def _recorded(planned: pd.DataFrame) -> dict[str, dict[str, tuple[str, str | Non
 def _make(task: _Cut) -> dict[str, Any]:
     """Cut one clip, make its files, compare their pictures; runs in a worker process."""
     work = task.work
-    source = Source(
-        task.video, _info(task.video), task.first_pts, Fraction(task.fps), task.variable_rate
-    )
+    source = Source(task.video, _info(task.video), task.first_pts, Fraction(task.fps), task.retimed)
     try:
         made = cut.cut_clip(source, task.span, work.source, task.recipe.clips)
         result = media.make(replace(work, frames=made.frames))

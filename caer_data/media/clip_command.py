@@ -18,6 +18,7 @@ import ffmpeg
 import imageio_ffmpeg
 
 from caer_data.media.probe import FORMATS, VideoInfo
+from caer_data.media.spans import Span
 
 # Containers without an index seek past their target by up to a few seconds. In the others a seek to
 # the very start of a shot mostly lands on it, because encoders put a key frame at a cut.
@@ -28,19 +29,7 @@ _INTO_FRAME = Fraction(1, 4)
 # files of most footage a good deal smaller (performance/presets.py). Its lookahead is in frames.
 _WITHOUT_TREE = ("ultrafast", "superfast")
 _TREE = "mbtree=1:rc-lookahead=10"
-_STANDARD_RATES = tuple(
-    Fraction(n, d)
-    for n, d in (
-        (24000, 1001),
-        (24, 1),
-        (25, 1),
-        (30000, 1001),
-        (30, 1),
-        (50, 1),
-        (60000, 1001),
-        (60, 1),
-    )
-)
+_TICK = 90_000  # of the clips whose frames keep their timestamps, 1/s
 
 
 class Encoding(Protocol):
@@ -74,58 +63,22 @@ class Source:
         path: the file.
         info: what it is.
         first_pts: timestamp of its first frame, in the time base.
-        fps: average frame rate.
-        variable_rate: its frames last differently long.
-        restarted: its timestamps jump back somewhere, so that they do not tell where a frame is.
+        fps: usual frame rate.
+        retimed: its timestamps are not all the file's own (see `retime`), so that they do not tell
+            FFmpeg where a frame is.
     """
 
     path: Path
     info: VideoInfo
     first_pts: int
     fps: Fraction
-    variable_rate: bool
-    restarted: bool = False
-
-
-@dataclass(frozen=True)
-class Span:
-    """Frames to cut: numbers and timestamps of the first frame and one past the last."""
-
-    start_frame: int
-    end_frame: int
-    start_pts: int
-    end_pts: int
-
-    @property
-    def frames(self) -> int:
-        """Number of source frames."""
-        return self.end_frame - self.start_frame
+    retimed: bool = False
 
 
 def clip_size(width: int, height: int, max_height: int) -> tuple[int, int]:
     """Size of a clip: at most `max_height` high, never enlarged, even sides as H.264 needs."""
     scale = min(1.0, max_height / height)
     return max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
-
-
-def clip_rate(source: Source) -> Fraction:
-    """Constant frame rate of the source's clips.
-
-    A constant source keeps its rate; of a variable one the next standard rate is taken, so that
-    no frame is lost in its faster parts.
-    """
-    if not source.variable_rate:
-        return source.fps
-    slack = Fraction(98, 100)
-    return next((r for r in _STANDARD_RATES if r >= source.fps * slack), source.fps)
-
-
-def clip_frames(source: Source, span: Span) -> int:
-    """Number of frames a clip of this span has."""
-    if not source.variable_rate:
-        return span.frames
-    seconds = (span.end_pts - span.start_pts) * source.info.time_base
-    return max(1, round(seconds * clip_rate(source)))
 
 
 def by_time(source: Source, clips: Sequence[tuple[Span, Path]], settings: Encoding) -> list[str]:
@@ -143,11 +96,11 @@ def by_time(source: Source, clips: Sequence[tuple[Span, Path]], settings: Encodi
     outputs = []
     for number, (span, _) in enumerate(clips):
         start, end = _seconds(source, span)
-        streams = [_picture(pictures[number].filter("trim", start=start, end=end), source, span)]
+        streams = [_picture(pictures[number].filter("trim", start=start, end=end), span)]
         streams[0] = _scaled(streams[0], source, settings)
         if sounds:
             streams.append(_sound(sounds[number], source, span, start, end))
-        outputs.append(_output(streams, source, settings))
+        outputs.append(_output(streams, source, span, settings))
     targets = [target for _, target in clips]
     return _compiled(ffmpeg.merge_outputs(*outputs), [source.path], targets, "-nostdin", "-copyts")
 
@@ -157,8 +110,8 @@ def by_frames(
 ) -> list[str]:
     """Arguments of ffmpeg that make a clip of pictures which come through its standard input.
 
-    They come as BGR, displayed, at the clip's rate, so exactly these are in the clip. The sound is
-    decoded from the start of the file, where ffmpeg mends timestamps that restart.
+    They come as BGR, displayed: even ones bare, uneven ones in NUT, which keeps their timestamps.
+    The sound is decoded from the start of the file, where ffmpeg mends timestamps that restart.
 
     Args:
         source: the video.
@@ -167,23 +120,22 @@ def by_frames(
         settings: the recipe's section on clips.
         origin_s: start of the file, on the clock of the timestamps, s.
     """
-    info, rate = source.info, clip_rate(source)
-    pipe = ffmpeg.input(
-        "pipe:0",
-        protocol_whitelist="pipe",
-        format="rawvideo",
-        pix_fmt="bgr24",
-        s=f"{info.width}x{info.height}",
-        framerate=str(rate),
-    )
-    streams = [_scaled(pipe["v:0"], source, settings)]
+    info = source.info
+    bare = {
+        "pix_fmt": "bgr24",
+        "s": f"{info.width}x{info.height}",
+        "framerate": str(span.rate),
+    }
+    form: dict[str, Any] = {"format": "rawvideo", **bare} if span.even else {"format": "nut"}
+    pipe = ffmpeg.input("pipe:0", protocol_whitelist="pipe", **form)
+    streams = [_scaled(_picture(pipe["v:0"], span), source, settings)]
     paths = []
     if info.has_audio:
         entry = ffmpeg.input("", protocol_whitelist="file", format_whitelist=FORMATS)
         start, end = (f"{float(time) - origin_s:.6f}" for time in _seconds(source, span))
         streams.append(_sound(entry[str(info.audio_index)], source, span, start, end))
         paths.append(source.path)
-    return _compiled(_output(streams, source, settings), paths, [target])
+    return _compiled(_output(streams, source, span, settings), paths, [target])
 
 
 def x264_params(preset: str) -> str:
@@ -234,18 +186,11 @@ def _copies(stream: Any, split: str, count: int) -> list[Any]:
     return [node[number] for number in range(count)]
 
 
-def _picture(stream: Any, source: Source, span: Span) -> Any:
-    """The frames of a clip at its rate."""
-    rate = clip_rate(source)
-    if not source.variable_rate:
-        return stream.filter("setpts", f"N/({rate})/TB")
-    # The last frame lasts until the end of the span, so it is repeated before counting off.
-    return (
-        stream.filter("setpts", "PTS-STARTPTS")
-        .filter("fps", fps=str(rate), start_time=0)
-        .filter("tpad", stop=-1, stop_mode="clone")
-        .filter("trim", end_frame=clip_frames(source, span))
-    )
+def _picture(stream: Any, span: Span) -> Any:
+    """The frames of a clip, each once, at the clip's rate or at their own times."""
+    if span.even:
+        return stream.filter("setpts", f"N/({span.rate})/TB")
+    return stream.filter("setpts", "PTS-STARTPTS").filter("settb", f"1/{_TICK}")
 
 
 def _scaled(stream: Any, source: Source, settings: Encoding) -> Any:
@@ -257,7 +202,7 @@ def _scaled(stream: Any, source: Source, settings: Encoding) -> Any:
 
 def _sound(stream: Any, source: Source, span: Span, start: str, end: str) -> Any:
     """The sound of a clip, exactly as long as its pictures, silence where there is none."""
-    length = f"{float(clip_frames(source, span) / clip_rate(source)):.6f}"
+    length = f"{float(span.seconds):.6f}"
     return (
         stream.filter("atrim", start=start, end=end)
         .filter("asetpts", f"PTS-({start}/TB)")
@@ -267,17 +212,24 @@ def _sound(stream: Any, source: Source, span: Span, start: str, end: str) -> Any
     )
 
 
-def _output(streams: list[Any], source: Source, settings: Encoding) -> Any:
+def _output(streams: list[Any], source: Source, span: Span, settings: Encoding) -> Any:
     """One clip's file."""
     codec: dict[str, Any] = {
         "vcodec": "libx264",
         "profile:v": "high",
         "preset": settings.preset,
         "crf": settings.crf,
-        "r": str(clip_rate(source)),
         "threads": 1,
         "x264-params": x264_params(settings.preset),
     }
+    if span.even:
+        codec["r"] = str(span.rate)
+    else:
+        codec |= {
+            "fps_mode:v": "passthrough",
+            "enc_time_base:v": f"1/{_TICK}",
+            "video_track_timescale": _TICK,
+        }
     if source.info.has_audio:
         codec |= {"acodec": "aac", "ac": 2, "audio_bitrate": f"{settings.audio_kbps}k"}
     return ffmpeg.output(

@@ -13,26 +13,21 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error, temporary_name
 from caer_data.media.clip_command import (
     Encoding,
     Source,
-    Span,
     by_frames,
     by_time,
-    clip_frames,
-    clip_rate,
 )
-from caer_data.media.decode import DecodedFrame, frames
+from caer_data.media.handover import Feed
 from caer_data.media.probe import start_of
+from caer_data.media.spans import Span
 
 TIMEOUT_S = 540
 """Seconds after which ffmpeg is stopped: less than a worker may be silent."""
-
-_TOLD_EVERY = 500  # frames
 
 
 @dataclass(frozen=True)
@@ -51,12 +46,13 @@ def cut_clips(
     clips: Mapping[Path, Span],
     settings: Encoding,
     on_try: Callable[[], None] = lambda: None,
+    feed: Feed | None = None,
 ) -> dict[Path, Media | CaerError]:
     """Cut neighbouring clips in one decode and check that they hold the frames asked for.
 
     Those that come out wrong are cut by themselves. Where timestamps do not lead to the frames
-    (containers that seek badly, sound that changes its layout, timestamps that restart), the frames
-    themselves are decoded from the start and handed over.
+    (containers that seek badly, sound that changes its layout, timestamps that were retimed), the
+    frames themselves are decoded from the start and handed over.
 
     Args:
         source: the video.
@@ -64,12 +60,13 @@ def cut_clips(
             files in one folder. A file appears only when it is whole and right.
         settings: the recipe's section on clips.
         on_try: called while work goes on, at least every `TIMEOUT_S`.
+        feed: hands over the frames; one for several calls saves decoding from the start in each.
 
     Returns:
         What each file holds, or why it could not be cut.
     """
     results: dict[Path, Media | CaerError] = {}
-    groups = [] if source.restarted else [dict(clips)]
+    groups = [] if source.retimed else [dict(clips)]
     if groups and len(clips) > 1:
         groups += [{target: span} for target, span in clips.items()]
     for group in groups:
@@ -78,7 +75,7 @@ def cut_clips(
             results |= _cut_by_time(source, group, settings)
     left = {t: span for t, span in clips.items() if not isinstance(results.get(t), Media)}
     if left:
-        results |= _cut_by_frames(source, left, settings, on_try)
+        results |= _cut_by_frames(source, left, settings, feed or Feed(source, on_try))
     return {target: results[target] for target in clips}
 
 
@@ -123,7 +120,7 @@ def _cut_by_time(
 
 
 def _cut_by_frames(
-    source: Source, clips: Mapping[Path, Span], settings: Encoding, on_try: Callable[[], None]
+    source: Source, clips: Mapping[Path, Span], settings: Encoding, feed: Feed
 ) -> dict[Path, Media | CaerError]:
     """Cut clips by handing over the very frames that decoding counts."""
 
@@ -131,39 +128,14 @@ def _cut_by_frames(
         problems: dict[Path, str] = {}
         try:
             origin = start_of(source.path, source.info)
-            reader = iter(frames(source.path, source.info, threads=1))
             for target, span in clips.items():
                 arguments = by_frames(source, span, made[target], settings, origin)
-                pictures = _pictures(reader, source, span, on_try)
-                problems[target] = _run(arguments, pictures)
+                problems[target] = _run(arguments, feed.pictures(span))
         except CaerError as error:
             return dict.fromkeys(clips, str(error)) | problems
         return problems
 
     return _published(source, clips, make)
-
-
-def _pictures(
-    reader: Iterator[DecodedFrame], source: Source, span: Span, on_try: Callable[[], None]
-) -> Iterator[bytes]:
-    """The pictures of a clip at its rate: of a variable one, each as often as it is shown."""
-    rate, wanted, given = clip_rate(source), clip_frames(source, span), 0
-    for frame in reader:
-        if frame.index % _TOLD_EVERY == 0:
-            on_try()
-        if frame.index < span.start_frame:
-            continue
-        last = frame.index == span.end_frame - 1
-        passed = (frame.pts + frame.duration - span.start_pts) * source.info.time_base
-        shown = round(passed * rate) if source.variable_rate else given + 1
-        times = (wanted if last else min(shown, wanted)) - given
-        if times > 0:
-            data = np.ascontiguousarray(frame.picture()).tobytes()
-            for _ in range(times):
-                yield data
-            given += times
-        if last:
-            return
 
 
 def _published(
@@ -181,7 +153,7 @@ def _published(
             made = {target: temporary / f"{n}.mp4" for n, target in enumerate(clips)}
             problems = make(made)
             for target, span in clips.items():
-                problem, wanted = problems[target], clip_frames(source, span)
+                problem, wanted = problems[target], span.frames
                 if not problem:
                     media = examine(made[target])
                     if media.frames == wanted:

@@ -45,6 +45,7 @@ _FULL_RANGE: Final = 2
 THREADS: Final = 6
 """Threads of one decoder, which keep two cores busy."""
 
+
 @dataclass(frozen=True)
 class DecodedFrame:
     """One frame; its pictures are made when asked for.
@@ -124,7 +125,7 @@ class VideoReader:
     def __iter__(self) -> Iterator[DecodedFrame]:
         self.damage = Damage()
         nominal = max(1, round(1 / (self.info.fps * self.info.time_base)))
-        retimer = Retimer(nominal)
+        retimer = Retimer(nominal, self.info.start_pts)
         for index, timed in enumerate(retimer.times(self._raw_frames())):
             raw = timed.raw
             self.damage.corrupt_frames += bool(raw.is_corrupt)

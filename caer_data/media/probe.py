@@ -56,6 +56,7 @@ class VideoInfo:
         audio_index: index of the sound track among all streams: the default one, else the first,
             of those that can be decoded; None where there is none.
         duration_s: duration by the header, seconds; None where it has none.
+        start_pts: timestamp at which the file says that its pictures begin; None where it does not.
         stream_index: index of the video stream among all streams of the file.
         max_pixels: largest stored picture that may be decoded.
     """
@@ -72,6 +73,7 @@ class VideoInfo:
     pixel_format: str
     audio_index: int | None
     duration_s: float | None
+    start_pts: int | None
     stream_index: int
     max_pixels: int
 
@@ -114,6 +116,7 @@ def probe(path: Path, max_megapixels: float = 36.0) -> VideoInfo:
             pixel_format=frame.format.name,
             audio_index=_main_sound(container),
             duration_s=_duration(container, stream),
+            start_pts=stream.start_time,
             stream_index=stream.index,
             max_pixels=max_pixels,
         )

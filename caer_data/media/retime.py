@@ -64,6 +64,8 @@ class Retimer:
 
     Args:
         nominal: usual length of a frame, in the time base.
+        start: where the file says that its pictures begin. Decode times run late by the frames that
+            a decoder holds back; they are moved to begin here.
 
     Attributes:
         restarts: places where the file's timestamps begin again; they are continued from there.
@@ -71,6 +73,7 @@ class Retimer:
     """
 
     nominal: int
+    start: int | None = None
     restarts: int = 0
     retimed: int = 0
     _votes: _Votes = field(default_factory=_Votes)
@@ -93,7 +96,11 @@ class Retimer:
         yield from self._end()
 
     def _take(self, raw: Any) -> Iterator[Timed]:
-        yield from self._place(raw, self._votes.best(raw.pts, raw.dts))
+        stamp: Any = self._votes.best(raw.pts, raw.dts)
+        if self._last is None and stamp not in (None, raw.pts):
+            late = stamp - (stamp if self.start is None else self.start)
+            self._offset = -late if 0 < late <= _AHEAD * self.nominal else 0
+        yield from self._place(raw, stamp)
 
     def _place(self, raw: Any, stamp: int | None) -> Iterator[Timed]:
         """Time a frame, or keep it until more is known; frames kept before it come first."""

@@ -74,7 +74,7 @@ def _macro(name: str, *values: Any) -> Markup:
 
 
 def _subtitle(videos: pd.DataFrame, clips: pd.DataFrame) -> str:
-    good = videos[videos["status"] == "ok"]
+    good = videos[videos["status"].isin(tables.USED)]
     kept = clips[clips["status"] == "kept"]
     return (
         f"{_count(good['show'].nunique(), 'show')}, {_count(len(good), 'video')}, "
@@ -239,7 +239,7 @@ def _videos(videos: pd.DataFrame, shots: pd.DataFrame, clips: pd.DataFrame) -> S
     )
     if len(bad):
         html += pages.table(bad[["path", "status", "reason"]])
-    good = videos[videos["status"] == "ok"]
+    good = videos[videos["status"].isin(tables.USED)]
     table = pd.DataFrame(
         {
             "show": good["show"],

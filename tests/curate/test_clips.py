@@ -9,8 +9,9 @@ import pytest
 
 from caer_data.curate.clips import Clip, Group, cut, finished, grouped, records
 from caer_data.engine.recipe import Clips
-from caer_data.media.clip_command import Source, Span
+from caer_data.media.clip_command import Source
 from caer_data.media.probe import probe
+from caer_data.media.spans import Span
 
 SETTINGS = Clips(preset="ultrafast", crf=30)
 
@@ -18,12 +19,12 @@ SETTINGS = Clips(preset="ultrafast", crf=30)
 @pytest.fixture(scope="module")
 def source(tmp_path_factory) -> Source:
     path = numbered.write(tmp_path_factory.mktemp("raw") / "a.mp4", 100)
-    return Source(path, probe(path), 0, Fraction(25), False)
+    return Source(path, probe(path), 0, Fraction(25))
 
 
 def clip(source: Source, start: int, end: int) -> Clip:
     tick = round(1 / (source.fps * source.info.time_base))
-    span = Span(start, end, start * tick, end * tick)
+    span = Span(start, end, start * tick, end * tick, source.fps)
     return Clip(f"show.a.{start}", "Show", source, span, "sha")
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pandas as pd
-import pytest
 
 from caer_data.engine import tables
 from caer_data.export import boxes
@@ -25,8 +24,8 @@ def faces(numbers, times=None, box=(20, 40, 60, 100)):
     return found.drop(columns="track_id").assign(clip_id="c")
 
 
-def sources(variable=False):
-    return pd.DataFrame([{"video_id": "v", "height": 240, "variable_rate": variable}])
+def sources():
+    return pd.DataFrame([{"video_id": "v", "height": 240}])
 
 
 def test_boxes_are_scaled_and_counted_from_the_clip_start():
@@ -46,21 +45,6 @@ def test_boxes_end_at_the_picture_and_those_outside_are_left_out():
 def test_targets_of_other_clips_are_left_out():
     other = faces([100, 101]).assign(clip_id="d")
     assert boxes.of_targets(pd.DataFrame([CLIP]), sources(), other).empty
-
-
-@pytest.mark.parametrize(
-    ("times", "expected"),
-    [
-        pytest.param([4.0, 4.04, 4.2], [0, 1, 2, 3, 4, 5], id="a-frame-that-lasts-is-held"),
-        pytest.param([4.08, 4.093, 4.106], [2, 3], id="faster-than-the-clip"),
-        pytest.param([5.88, 5.92, 5.96], [47, 48, 49], id="to-the-end"),
-    ],
-)
-def test_variable_rate_goes_by_time(times, expected):
-    found = boxes.of_targets(
-        pd.DataFrame([CLIP]), sources(True), faces(range(100, 100 + len(times)), times)
-    )
-    assert list(found.frame) == expected
 
 
 def test_no_boxes_at_all():

@@ -23,8 +23,9 @@ from caer_data.export.manifest import MANIFEST
 from caer_data.export.release import export
 from caer_data.export.verify import verify
 from caer_data.media import cut
-from caer_data.media.clip_command import Source, Span
+from caer_data.media.clip_command import Source
 from caer_data.media.probe import probe
+from caer_data.media.spans import Span
 
 QUIET = Reporter("quiet")
 
@@ -48,9 +49,9 @@ def origin(tmp_path_factory):
         videos.loc[at, ["bytes", "sha256", "time_base", "height"]] = [
             path.stat().st_size, sha256_of(path), str(info.time_base), info.height,
         ]  # fmt: skip
-        source = Source(path, info, 0, fps, variable_rate=False)
+        source = Source(path, info, 0, fps)
         for row in clips[own].itertuples():
-            span = Span(row.start_frame, row.end_frame, row.start_pts, row.end_pts)
+            span = Span(row.start_frame, row.end_frame, row.start_pts, row.end_pts, fps)
             cut.cut_clip(source, span, dataset.folder / row.path, dataset.recipe.clips)
             clips.loc[row.Index, ["sha256", "bytes"]] = [
                 sha256_of(dataset.folder / row.path), (dataset.folder / row.path).stat().st_size,

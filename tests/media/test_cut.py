@@ -3,7 +3,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-from dataclasses import replace
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,26 +16,38 @@ import pytest
 from caer_data.engine.errors import CaerError
 from caer_data.engine.recipe import Clips
 from caer_data.media import cut
-from caer_data.media.clip_command import Source, Span, clip_rate, clip_size
+from caer_data.media.clip_command import Source, clip_size
 from caer_data.media.cut import cut_clip, cut_clips
 from caer_data.media.decode import frames
-from caer_data.media.probe import probe
+from caer_data.media.probe import VideoInfo, probe
+from caer_data.media.spans import Span, span_of
 
 SETTINGS = Clips(preset="ultrafast", crf=12)
 
 
-def source_of(path: Path, variable: bool = False) -> tuple[Source, list[int]]:
+def source_of(path: Path) -> tuple[Source, Times]:
     info = probe(path)
     pts = []
     end = 0
-    for frame in frames(path, info):
+    reader = frames(path, info)
+    for frame in reader:
         pts.append(frame.pts)
         end = frame.pts + frame.duration
-    return Source(path, info, pts[0], info.fps, variable), [*pts, end]
+    retimed = reader.damage.retimed > 0
+    return Source(path, info, pts[0], info.fps, retimed), Times([*pts, end], info)
 
 
-def span(pts: list[int], start: int, end: int) -> Span:
-    return Span(start, end, pts[start], pts[end])
+@dataclass(frozen=True)
+class Times:
+    """Timestamps of a video's frames and of its end."""
+
+    pts: list[int]
+    info: VideoInfo
+
+
+def span(times: Times, start: int, end: int) -> Span:
+    pts, info = np.array(times.pts), times.info
+    return span_of(pts, start, end, int(pts[end]), info.time_base, info.fps)
 
 
 def numbers(path: Path) -> list[int]:
@@ -122,25 +134,11 @@ def coded(path: Path, kind: str) -> list[bytes]:
         return [bytes(packet) for packet in container.demux(stream) if packet.size]
 
 
-def test_clips_of_a_variable_rate_cut_together(tmp_path):
-    steps = np.where(np.arange(200) % 50 < 25, 33, 50)
-    pts = [0, *np.cumsum(steps)[:-1].tolist()]
-    path = numbered.write(
-        tmp_path / "a.mkv", 200, Fraction(25), pts=pts, time_base=Fraction(1, 1000)
-    )
-    source, times = source_of(path, variable=True)
-    together = {tmp_path / f"{a}.mp4": span(times, a, b) for a, b in ((40, 80), (80, 120))}
-    cut_clips(source, together, SETTINGS)
-    for target, wanted in together.items():
-        shown = numbers(target)
-        assert shown == sorted(shown)
-        assert (shown[0], shown[-1]) == (wanted.start_frame, wanted.end_frame - 1)
-
-
 def test_one_bad_clip_does_not_cost_its_neighbours(tmp_path):
     path = numbered.write(tmp_path / "a.mp4", 60)
     source, pts = source_of(path)
-    beyond = Span(30, 90, pts[30], pts[30] + 60 * (pts[1] - pts[0]))
+    first, tick = pts.pts[30], pts.pts[1] - pts.pts[0]
+    beyond = Span(30, 90, first, first + 60 * tick, source.fps)
     good, bad = tmp_path / "out" / "good.mp4", tmp_path / "out" / "bad.mp4"
     results = cut_clips(source, {good: span(pts, 0, 30), bad: beyond}, SETTINGS)
     assert results[good].frames == 30
@@ -173,32 +171,79 @@ def test_timestamps_that_restart(tmp_path):
     parts = [numbered.write(tmp_path / f"{n}.ts", n, sound=True).read_bytes() for n in (300, 700)]
     path = tmp_path / "both.ts"
     path.write_bytes(b"".join(parts))
-    reader = frames(path, probe(path))
-    pts = [frame.pts for frame in reader]
-    assert (len(pts), reader.damage.restarts) == (1000, 1)
-    source = replace(source_of(path)[0], restarted=True)
+    source, times = source_of(path)
+    assert (len(times.pts), source.retimed) == (1001, True)
     target = tmp_path / "clip.mp4"
-    media = cut_clip(source, span(pts, 320, 360), target, SETTINGS)
+    media = cut_clip(source, span(times, 320, 360), target, SETTINGS)
     assert media.frames == 40
     assert numbers(target) == list(range(20, 60))
     # the clip starts 0.8 s into the second part, so the click of its second 1 comes 0.2 s in
     assert clicks(target)[0] == pytest.approx(0.2, abs=0.04)
 
 
-def test_a_variable_rate_handed_over_frame_by_frame(tmp_path, monkeypatch):
+@pytest.mark.parametrize("handed_over", [False, True], ids=["by-time", "handed-over"])
+def test_uneven_frames_keep_their_times(tmp_path, monkeypatch, handed_over):
+    path = uneven(tmp_path)
+    source, times = source_of(path)
+    together = {tmp_path / f"{a}.mp4": span(times, a, b) for a, b in ((40, 80), (80, 120))}
+    assert not any(wanted.even for wanted in together.values())
+    if handed_over:
+        monkeypatch.setattr(cut, "by_time", lambda *_: ["false"])
+    results = cut_clips(source, together, SETTINGS)
+    for target, wanted in together.items():
+        assert numbers(target) == list(range(wanted.start_frame, wanted.end_frame))
+        shown = [f.pts * float(probe(target).time_base) for f in frames(target, probe(target))]
+        theirs = np.array(times.pts[wanted.start_frame : wanted.end_frame]) / 1000
+        assert np.abs(np.subtract(shown, theirs - theirs[0])).max() < 0.0001
+        assert float(results[target].fps) == pytest.approx(float(wanted.rate), rel=0.02)
+
+
+def uneven(folder: Path) -> Path:
+    """200 frames, 25 of 33 ms and 25 of 50 ms by turns."""
     steps = np.where(np.arange(200) % 50 < 25, 33, 50)
     pts = [0, *np.cumsum(steps)[:-1].tolist()]
-    path = numbered.write(
-        tmp_path / "a.mkv", 200, Fraction(25), pts=pts, time_base=Fraction(1, 1000)
+    return numbered.write(
+        folder / "a.mkv", 200, Fraction(25), pts=pts, time_base=Fraction(1, 1000), sound=True
     )
-    source, times = source_of(path, variable=True)
-    wanted = span(times, 40, 110)
-    cut_clip(source, wanted, tmp_path / "time.mp4", SETTINGS)
-    monkeypatch.setattr(cut, "by_time", lambda *_: ["false"])
-    media = cut_clip(source, wanted, tmp_path / "frames.mp4", SETTINGS)
-    shown = [numbers(tmp_path / name) for name in ("time.mp4", "frames.mp4")]
-    assert media.frames == len(shown[0]) == len(shown[1])
-    assert np.abs(np.subtract(*shown)).max() <= 1
+
+
+def test_each_part_of_a_variable_video_has_its_own_rate(tmp_path):
+    source, times = source_of(uneven(tmp_path))
+    for start, end, rate in ((0, 25, 30), (25, 50, 20)):
+        wanted = span(times, start, end)
+        assert (wanted.even, round(float(wanted.rate))) == (True, rate)
+        cut_clip(source, wanted, tmp_path / "clip.mp4", SETTINGS)
+        assert numbers(tmp_path / "clip.mp4") == list(range(start, end))
+
+
+def test_a_pause_after_the_last_frame_is_not_in_the_clip(tmp_path):
+    pts = [n * 40 + (4000 if n >= 50 else 0) for n in range(100)]
+    path = numbered.write(
+        tmp_path / "a.mkv", 100, Fraction(25), pts=pts, time_base=Fraction(1, 1000), sound=True
+    )
+    source, times = source_of(path)
+    for start, end in ((10, 50), (50, 90)):
+        media = cut_clip(source, span(times, start, end), tmp_path / "clip.mp4", SETTINGS)
+        assert (media.fps, media.frames) == (25, 40)
+        assert numbers(tmp_path / "clip.mp4") == list(range(start, end))
+        with av.open(str(tmp_path / "clip.mp4")) as container:
+            assert container.duration / 1e6 == pytest.approx(1.6, abs=0.05)
+
+
+def test_avi_without_presentation_times(tmp_path):
+    plain = numbered.write(tmp_path / "plain.mp4", 120)
+    path = tmp_path / "a.avi"
+    subprocess.run(
+        [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(plain), "-c:v", "libx264",
+         "-bf", "3", "-g", "100", "-crf", "12", str(path)],
+        check=True,
+    )  # fmt: skip
+    source, times = source_of(path)
+    assert source.retimed
+    wanted = span(times, 31, 71)
+    assert (wanted.even, wanted.rate) == (True, 25)
+    cut_clip(source, wanted, tmp_path / "clip.mp4", SETTINGS)
+    assert numbers(tmp_path / "clip.mp4") == list(range(31, 71))
 
 
 def test_the_default_sound_track_is_taken(tmp_path):
@@ -261,23 +306,6 @@ def test_sound_that_starts_late_is_preceded_by_silence(tmp_path, media_data):
     assert sound / 48000 == pytest.approx(40 / 30, abs=0.03)
 
 
-def test_a_variable_rate_becomes_constant_and_no_neighbour_leaks_in(tmp_path):
-    steps = np.where(np.arange(200) % 50 < 25, 33, 50)
-    pts = [0, *np.cumsum(steps)[:-1].tolist()]
-    path = numbered.write(
-        tmp_path / "a.mkv", 200, Fraction(25), pts=pts, time_base=Fraction(1, 1000)
-    )
-    source, times = source_of(path, variable=True)
-    media = cut_clip(source, span(times, 40, 110), tmp_path / "clip.mp4", SETTINGS)
-    shown = numbers(tmp_path / "clip.mp4")
-    assert media.fps == clip_rate(source)
-    assert set(shown) <= set(range(40, 110))
-    assert shown == sorted(shown)
-    assert (shown[0], shown[-1]) == (40, 109)
-    seconds = (times[110] - times[40]) / 1000
-    assert media.frames == pytest.approx(seconds * float(media.fps), abs=1)
-
-
 def test_what_browsers_need(tmp_path):
     path = numbered.write(tmp_path / "a.mp4", 60, sound=True)
     source, pts = source_of(path)
@@ -323,7 +351,8 @@ def test_a_damaged_source_is_an_error_and_leaves_no_file(tmp_path):
 def test_a_clip_of_fewer_frames_than_asked_for_is_refused(tmp_path):
     path = numbered.write(tmp_path / "a.mp4", 60)
     source, pts = source_of(path)
-    beyond = Span(30, 90, pts[30], pts[30] + 60 * (pts[1] - pts[0]))
+    first, tick = pts.pts[30], pts.pts[1] - pts.pts[0]
+    beyond = Span(30, 90, first, first + 60 * tick, source.fps)
     with pytest.raises(CaerError, match="30 frames instead of 60"):
         cut_clip(source, beyond, tmp_path / "clip.mp4", SETTINGS)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import resource
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice, pairwise
 from pathlib import Path
@@ -92,6 +93,30 @@ def test_numbered_frames_come_with_their_numbers(
     assert len(seen) == (60 if codec != "libvpx-vp9" else 12)
     if pts:
         assert [f.pts - seen[0].pts for f in seen] == pts
+
+
+def test_no_frame_of_joined_recordings_is_left_out(tmp_path: Path) -> None:
+    parts = [numbered.write(tmp_path / f"{n}.ts", n).read_bytes() for n in (60, 40, 50)]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(parts))
+    info = probe(path)
+    reader = frames(path, info)
+    seen = [(numbered.number_of(f.picture()), f.pts) for f in reader]
+    assert [n for n, _ in seen] == [*range(60), *range(40), *range(50)]
+    assert {b - a for (_, a), (_, b) in pairwise(seen)} == {3600}
+    assert str(reader.damage) == "2 restarts of the timestamps, 90 frames retimed"
+
+
+@pytest.mark.parametrize("threads", [1, 6])
+def test_frames_that_do_not_come_out_are_counted(tmp_path: Path, threads: int) -> None:
+    path = numbered.write(tmp_path / "whole.mp4", 100, gop=10)
+    whole = path.read_bytes()
+    start = whole.index(b"mdat")
+    path.write_bytes(whole[: start + 40_000] + b"\0" * 30_000 + whole[start + 70_000 :])
+    reader = frames(path, probe(path), threads)
+    received = sum(1 for _ in reader)
+    assert reader.damage.hurt
+    assert received + reader.damage.frames_lost == reader.damage.frames_given == 100
 
 
 def test_frames_for_analysis_are_the_same_but_for_block_edges(media_data: Path) -> None:
@@ -189,7 +214,7 @@ def test_small_pictures_are_those_of_opencv(tmp_path: Path, space: int | None) -
 @pytest.mark.parametrize(
     ("name", "at_least", "says"),
     [
-        ("truncated_moov_first.mp4", 130, "seconds missing at the end"),
+        ("truncated_moov_first.mp4", 130, "of 240 frames lost"),
         ("corrupt_middle.mp4", 190, "damaged packets"),
     ],
 )
@@ -211,8 +236,9 @@ class _Raw:
 
     is_corrupt = False
 
-    def __init__(self, pts: int | None, duration: int = 40) -> None:
+    def __init__(self, pts: int | None, dts: int | None = None, duration: int = 40) -> None:
         self.pts = pts
+        self.dts = dts
         self.duration = duration
 
 
@@ -220,14 +246,32 @@ class _Raw:
     ("given", "expected", "says"),
     [
         ([0, 40, 80], [0, 40, 80], ""),
-        ([None, None, None], [0, 40, 80], ""),
-        ([0, None, 80], [0, 40, 80], ""),
+        ([None, None, None], [0, 40, 80], "3 frames retimed"),
+        ([0, None, 80], [0, 40, 80], "1 frames retimed"),
         ([-80, -40, 0], [-80, -40, 0], ""),
-        ([0, 40, 30, 80], [0, 40, 80], "1 frames out of order left out"),
-        ([0, 40, 40, 80], [0, 40, 80], "1 frames out of order left out"),
-        ([90000, 90040, 0, 40], [90000, 90040, 90080, 90120], "1 restarts of the timestamps"),
+        ([0, 40, 30, 120], [0, 40, 80, 120], "1 frames retimed"),
+        ([0, 40, 40, 80], [0, 40, 60, 80], "1 frames retimed"),
+        ([0, 40, 0, 8040], [0, 40, 80, 8040], "1 frames retimed"),
+        (
+            [90000, 90040, *range(0, 480, 40)],
+            list(range(90000, 90560, 40)),
+            "1 restarts of the timestamps, 12 frames retimed",
+        ),
+        ([90000, 90040, 0, 40], [90000, 90040, 90080, 90120], "2 frames retimed"),
+        ([0, 8000, 8040], [0, 8000, 8040], ""),
     ],
-    ids=["plain", "none", "one-missing", "negative", "back", "twice", "restart"],
+    ids=[
+        "plain",
+        "none",
+        "one-missing",
+        "negative",
+        "back",
+        "twice",
+        "back-before-a-gap",
+        "restart",
+        "falls-at-the-end",
+        "gap",
+    ],
 )
 def test_timestamps_always_rise(
     tmp_path: Path,
@@ -243,6 +287,18 @@ def test_timestamps_always_rise(
     reader = frames(path, probe(path))
     assert [f.pts for f in reader] == expected
     assert str(reader.damage) == says
+
+
+def test_decode_times_are_taken_where_they_have_fewer_faults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from caer_data.media.decode import VideoReader
+
+    path = numbered.write(tmp_path / "any.mkv", 5)
+    given = [_Raw(p, d) for p, d in zip([1, 4, 3, 5, 2, 8], [2, 3, 4, 5, 6, None], strict=True)]
+    monkeypatch.setattr(VideoReader, "_raw_frames", lambda self: iter(given))
+    reader = frames(path, replace(probe(path), start_pts=0))
+    assert [f.pts for f in reader] == [0, 1, 2, 3, 4, 6]
 
 
 def test_a_file_that_is_gone_says_so(tmp_path: Path) -> None:

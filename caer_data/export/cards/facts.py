@@ -93,7 +93,7 @@ def _funnel(
     videos = dataset.videos
     return (
         ("video files", len(videos)),
-        ("videos that could be read, each once", int((videos.status == "ok").sum())),
+        ("videos that could be read, each once", int(videos.status.isin(tables.USED).sum())),
         ("shots", len(dataset.shots)),
         ("clips (shots or parts of them)", len(clips)),
         ("clips kept by the filters", int((clips.status == "kept").sum())),

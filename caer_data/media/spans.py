@@ -1,0 +1,160 @@
+"""Which frames make a clip, and how fast they follow each other.
+
+A clip holds every frame of its span once, in order. Where the frames come evenly, as they do in
+nearly all films, the clip has a constant rate; where they do not (a telephone that slows down in
+the dark, a picture that stands still), they keep their timestamps. The rate is that of the span's
+own steps: a gap elsewhere in the file, or the pause after the last frame, does not change it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+_UNEVEN: Final = 0.25
+"""Share of a frame's length by which a frame may be off an even beat: coarse clocks (1 ms in
+Matroska) and the 2:3 beat of soft telecine (0.2) stay under it; a frame left out does not."""
+
+_STANDARD: Final = tuple(
+    Fraction(n, d)
+    for n, d in (
+        (24000, 1001),
+        (24, 1),
+        (25, 1),
+        (30000, 1001),
+        (30, 1),
+        (50, 1),
+        (60000, 1001),
+        (60, 1),
+        (12, 1),
+        (15, 1),
+        (10, 1),
+        (20, 1),
+    )
+)
+_FINEST: Final = 90_000
+_USUAL: Final = 0.9  # share of the steps that are of the usual length in a video with a rate
+
+
+@dataclass(frozen=True)
+class Span:
+    """Frames to cut.
+
+    Attributes:
+        start_frame: number of the first frame.
+        end_frame: one past the number of the last.
+        start_pts: retimed timestamp of the first frame, in the video's time base.
+        end_pts: that of the first frame after; at the end of the video, the end of the last frame.
+        rate: frames a second; of uneven frames the mean.
+        even: the frames follow each other evenly, so that the clip has a constant rate.
+    """
+
+    start_frame: int
+    end_frame: int
+    start_pts: int
+    end_pts: int
+    rate: Fraction
+    even: bool = True
+
+    @property
+    def frames(self) -> int:
+        """Number of frames, of the source as of the clip."""
+        return self.end_frame - self.start_frame
+
+    @property
+    def seconds(self) -> Fraction:
+        """Length of the clip."""
+        return self.frames / self.rate
+
+
+def span_of(
+    pts: npt.NDArray[np.int64],
+    start: int,
+    end: int,
+    end_pts: int,
+    time_base: Fraction,
+    usual: Fraction,
+) -> Span:
+    """The span of some frames of a video.
+
+    Args:
+        pts: retimed timestamp of every frame of the video, shape (frames,).
+        start: first frame.
+        end: one past the last frame.
+        end_pts: timestamp of the first frame after, or the end of the last one.
+        time_base: seconds of one unit of the timestamps.
+        usual: usual rate of the video, taken where it fits.
+    """
+    times = pts[start:end]
+    first, last = int(times[0]), int(times[-1])
+    steps = len(times) - 1
+    lasted = (last - first) * time_base
+    if not steps:
+        return Span(start, end, first, end_pts, usual)
+    if is_even(times):
+        rate = _rounded(Fraction(steps) / lasted, steps, usual)
+        return Span(start, end, first, end_pts, rate)
+    # a pause after the last frame is not part of the clip
+    rest = min(end_pts - last, int(np.diff(times).max())) * time_base
+    return Span(start, end, first, end_pts, Fraction(steps + 1) / (lasted + rest), even=False)
+
+
+def is_even(times: npt.NDArray[np.int64]) -> bool:
+    """Whether timestamps lie on an even beat, but for a fraction of a frame."""
+    steps = len(times) - 1
+    if steps < 2:
+        return True
+    step = (times[-1] - times[0]) / steps
+    beat = times[0] + step * np.arange(len(times))
+    return bool((np.abs(times - beat) <= max(1.0, _UNEVEN * step)).all())
+
+
+def usual_rate(pts: npt.NDArray[np.int64], time_base: Fraction, header: Fraction) -> Fraction:
+    """Usual rate of a whole video: that of its header if the frames keep to it.
+
+    Steps of unusual length (gaps, frames left out) do not count where they are few; without a usual
+    length it is the mean rate.
+    """
+    steps = np.diff(pts)
+    if not len(steps):
+        return header
+    usual = np.abs(steps - np.median(steps)) <= np.median(steps) / 2
+    if usual.mean() < _USUAL:
+        usual[:] = True
+    count = int(usual.sum())
+    measured = Fraction(count) / (int(steps[usual].sum()) * time_base)
+    return _rounded(measured, min(count, 250), header)
+
+
+def _rounded(measured: Fraction, steps: int, usual: Fraction) -> Fraction:
+    """The rate that is meant: the usual one or a standard one, if all frames still fit the beat."""
+
+    def off(rate: Fraction) -> float:
+        """Frames by which so many steps come out too long or too short."""
+        return float(abs(rate / measured - 1) * steps)
+
+    if off(usual) <= _UNEVEN:
+        return usual
+    nearest = min(_STANDARD, key=off)
+    if off(nearest) <= _UNEVEN:
+        return nearest
+    return max(Fraction(1, 1001), measured.limit_denominator(1001))
+
+
+class Clock:
+    """Timestamps of the frames of an uneven clip, from its start, in units of 1/90000 s."""
+
+    unit: Final = Fraction(1, _FINEST)
+
+    def __init__(self, span: Span, time_base: Fraction) -> None:
+        self._start, self._scale = span.start_pts, time_base / self.unit
+        self._last = -1
+
+    def time(self, pts: int) -> int:
+        """Time of the next frame; always later than that of the one before."""
+        self._last = max(self._last + 1, round((pts - self._start) * self._scale))
+        return self._last

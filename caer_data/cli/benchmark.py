@@ -75,7 +75,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--detect",
-    type=click.Choice(["mmod", "hog"]),
+    type=click.Choice(["centerface", "mmod", "hog"]),
     help="Find faces where the release has no boxes.",
 )
 @click.option(

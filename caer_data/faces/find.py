@@ -19,11 +19,12 @@ import pyarrow as pa
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
 from caer_data.faces import tracking
-from caer_data.faces.models.interface import Detections, Picture
+from caer_data.faces.models.interface import Chips, Detections, Picture
 from caer_data.faces.search import Frames, Models, look
 
 _THUMBNAIL = 320
 _PORTRAIT = 112
+_SAME_PLACE = 1.3  # of the embedder's threshold: a face that goes on where one broke off
 _FACE = 96  # side at which sharpness is judged, px: the size of the face stream's input
 
 
@@ -90,7 +91,7 @@ def _follow(
     sampled: list[int], frames: Frames, models: Models, settings: recipes.Faces
 ) -> list[tracking.Track]:
     """Find the faces of one shot and follow them through it."""
-    return tracking.associate(
+    tracks = tracking.associate(
         look(sampled, frames, models, settings),
         frames.times,
         settings.min_iou,
@@ -98,6 +99,15 @@ def _follow(
         settings.min_detections,
         models.min_score,
     )
+
+    def alike(first: tracking.Track, second: tracking.Track) -> bool:
+        ends = (first, len(first.frames) - 1), (second, 0)
+        chips = [_chip(track, place, frames, models) for track, place in ends]
+        a, b = models.embedder.embed(np.concatenate(chips))
+        # the place speaks for one person already: only another face tells them apart
+        return float(np.linalg.norm(a - b)) <= _SAME_PLACE * models.embedder.threshold
+
+    return tracking.rejoin(tracks, frames.times, settings.max_gap_s, alike)
 
 
 def _describe(
@@ -200,20 +210,23 @@ def _embed(
     track: tracking.Track, chosen: npt.NDArray[np.int64], frames: Frames, models: Models
 ) -> npt.NDArray[np.float32]:
     """Mean embedding over a track's best faces."""
-    chips = []
-    for place in sorted(int(p) for p in chosen):
-        picture = frames.samples.picture(track.frames[place])
-        scale = picture.shape[1] / frames.width
-        points = track.points[place]
-        face = Detections(
-            boxes=track.boxes[place][None] * np.float32(scale),
-            scores=np.array([track.scores[place]], np.float32),
-            points=None if points is None else points[None] * np.float32(scale),
-        )
-        chips.append(models.embedder.align(picture, face))
+    chips = [_chip(track, place, frames, models) for place in sorted(int(p) for p in chosen)]
     vectors = models.embedder.embed(np.concatenate(chips))
     mean: npt.NDArray[np.float32] = np.mean(vectors, axis=0).astype(np.float32)
     return mean
+
+
+def _chip(track: tracking.Track, place: int, frames: Frames, models: Models) -> Chips:
+    """One face of a track, cut out for the embedder."""
+    picture = frames.samples.picture(track.frames[place])
+    scale = np.float32(picture.shape[1] / frames.width)
+    points = track.points[place]
+    face = Detections(
+        boxes=track.boxes[place][None] * scale,
+        scores=np.array([track.scores[place]], np.float32),
+        points=None if points is None else points[None] * scale,
+    )
+    return models.embedder.align(picture, face)
 
 
 def _thumbnail(

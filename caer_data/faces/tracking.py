@@ -7,6 +7,7 @@ interpolated to every frame. Nothing crosses a cut, because one shot is looked a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +20,10 @@ Boxes = npt.NDArray[np.float64]
 # Between two samples, some 0.4 s apart, a head may move by half its size: boxes are compared
 # enlarged by this factor, so that it still overlaps itself.
 _REACH = 1.5
+
+# A face that goes on after a break is at most this many heights away, and of a similar size.
+_MOVED = 1.0
+_GROWN = 1.6
 
 
 @dataclass
@@ -89,6 +94,61 @@ def _extend(track: Track, frame: int, found: Detections, place: int) -> None:
     track.boxes.append(found.boxes[place])
     track.scores.append(float(found.scores[place]))
     track.points.append(None if found.points is None else found.points[place])
+
+
+def rejoin(
+    tracks: list[Track],
+    times: npt.NDArray[np.float64],
+    max_gap_s: float,
+    alike: Callable[[Track, Track], bool],
+) -> list[Track]:
+    """Join tracks of one face that broke off, by a jerk or a turn, and goes on at the same place.
+
+    Args:
+        tracks: tracks of one shot, as `associate` gives them.
+        times: time of every frame of the video, s.
+        max_gap_s: longest time between the end of one and the start of the next.
+        alike: whether the faces at the end of one and at the start of another are one person's.
+
+    Returns:
+        The tracks in their order, the nearest in time joined first.
+    """
+    order = sorted(
+        (float(times[b.frames[0]] - times[a.frames[-1]]), i, j)
+        for i, a in enumerate(tracks)
+        for j, b in enumerate(tracks)
+        if a.frames[-1] < b.frames[0]
+    )
+    following: dict[int, int] = {}
+    for gap, i, j in order:
+        if gap > max_gap_s + 1e-9 or i in following or j in following.values():
+            continue
+        if _same_place(tracks[i].boxes[-1], tracks[j].boxes[0]) and alike(tracks[i], tracks[j]):
+            following[i] = j
+    joined = []
+    for start in range(len(tracks)):
+        if start not in following.values():
+            chain = [start]
+            while chain[-1] in following:
+                chain.append(following[chain[-1]])
+            joined.append(_chained([tracks[n] for n in chain]))
+    return joined
+
+
+def _same_place(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> bool:
+    """Whether a face may have moved, or turned, from one box to the other."""
+    heights = float(a[3] - a[1]), float(b[3] - b[1])
+    moved = float(np.hypot(*((a[:2] + a[2:]) - (b[:2] + b[2:])) / 2))
+    return max(heights) <= _GROWN * min(heights) and moved <= _MOVED * max(heights)
+
+
+def _chained(parts: list[Track]) -> Track:
+    return Track(
+        frames=[n for part in parts for n in part.frames],
+        boxes=[box for part in parts for box in part.boxes],
+        scores=[score for part in parts for score in part.scores],
+        points=[points for part in parts for points in part.points],
+    )
 
 
 def among(tracks: list[Track], frames: list[int]) -> list[Track]:

@@ -41,7 +41,7 @@ def found(tmp_path):
         SHOTS,
         Frames(spooled(spool, pictures), TIMES, 640, 360),
         Models(SquareDetector(), BrightnessEmbedder(), 0.0, 0.0),
-        Faces(),
+        Faces(detector="mmod"),
         out,
         seconds.append,
     )
@@ -117,9 +117,25 @@ def test_memory_does_not_grow_with_the_length_of_a_shot(tmp_path):
     models = Models(SquareDetector(), BrightnessEmbedder(), 0.0, 0.0)
     tracemalloc.start()
     try:
-        faces.find(shot, frames, models, Faces(), out, lambda _: None, [track])
+        faces.find(shot, frames, models, Faces(detector="mmod"), out, lambda _: None, [track])
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert len(tables.read(tables.TRACKS, out / "tracks.parquet")) == 1
     assert peak < 60 * picture.nbytes  # samples keeps 32
+
+
+@pytest.mark.parametrize(("brightness", "count"), [(200, 1), (120, 2)], ids=["same", "another"])
+def test_a_face_that_jumps_within_its_place_is_one_track_if_it_is_alike(
+    tmp_path, brightness, count
+):
+    spool, out = tmp_path / "spool", tmp_path / "out"
+    spool.mkdir()
+    out.mkdir()
+    pictures = {n: scene((100, 80, 90, 200)) for n in range(0, 50, 10)}
+    pictures |= {n: scene((170, 80, 90, brightness)) for n in range(50, 100, 10)}
+    frames = Frames(spooled(spool, pictures), TIMES, 640, 360)
+    models = Models(SquareDetector(), BrightnessEmbedder(), 0.0, 0.0)
+    settings = Faces(detector="mmod", min_iou=0.5)
+    faces.find(SHOTS.iloc[:1], frames, models, settings, out, lambda _: None)
+    assert len(tables.read(tables.TRACKS, out / "tracks.parquet")) == count

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from caer_data.faces.models.interface import Detections
-from caer_data.faces.tracking import associate, iou, path_of
+from caer_data.faces.tracking import Track, associate, iou, path_of, rejoin
 
 TIMES = np.arange(200) / 25  # 25 frames a second
 
@@ -84,3 +84,41 @@ def test_iou_of_known_pairs():
     a = np.array([[0, 0, 10, 10]], float)
     b = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30]], float)
     assert iou(a, b)[0] == pytest.approx([1, 1 / 3, 0])
+
+
+def track(frames, x, size=40.0):
+    boxes = [np.array([x, 50, x + size, 50 + size], np.float32)] * len(frames)
+    return Track(list(frames), boxes, [0.9] * len(frames), [None] * len(frames))
+
+
+def joined(*tracks, max_gap_s=1.0, alike=True):
+    return [t.frames for t in rejoin(list(tracks), TIMES, max_gap_s, lambda a, b: alike)]
+
+
+def test_a_track_that_breaks_off_and_goes_on_at_the_same_place_is_one():
+    assert joined(track([0, 8, 16], 50), track([24, 32], 80)) == [[0, 8, 16, 24, 32]]
+
+
+def test_three_parts_of_one_face_become_one_track():
+    parts = [track([0, 8], 50), track([16, 24], 75), track([32, 40], 100)]
+    assert joined(*parts) == [[0, 8, 16, 24, 32, 40]]
+
+
+@pytest.mark.parametrize(
+    ("second", "alike"),
+    [
+        pytest.param(track([24, 32], 200), True, id="elsewhere"),
+        pytest.param(track([24, 32], 50, 90), True, id="another size"),
+        pytest.param(track([80, 88], 50), True, id="much later"),
+        pytest.param(track([8, 24], 50), True, id="at the same time"),
+        pytest.param(track([24, 32], 50), False, id="another face"),
+    ],
+)
+def test_other_tracks_stay_apart(second, alike):
+    first = track([0, 8, 16], 50)
+    assert joined(first, second, alike=alike) == [first.frames, second.frames]
+
+
+def test_a_track_goes_on_in_one_other_only_the_nearest_in_time():
+    tracks = [track([0, 8], 50), track([16, 24], 60), track([20, 28], 60)]
+    assert joined(*tracks) == [[0, 8, 16, 24], [20, 28]]

@@ -15,7 +15,8 @@ def looked(tmp_path, pictures, width=640, height=360, **settings):
     detector = SquareDetector()
     frames = Frames(spooled(tmp_path, pictures), TIMES, width, height)
     models = Models(detector, BrightnessEmbedder(), 0.0, 0.0)
-    return look(sorted(pictures), frames, models, Faces(**{"detector": "mmod"} | settings)), detector
+    faces = Faces(**{"detector": "mmod"} | settings)
+    return look(sorted(pictures), frames, models, faces), detector
 
 
 def test_a_shot_without_faces_is_left_after_the_first_look(tmp_path):

@@ -24,6 +24,7 @@ from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
 from caer_data.faces import find as faces_stage
 from caer_data.faces import people as people_stage
+from caer_data.faces.bars import find_bars
 from caer_data.faces.models.choose import create_detector, create_embedder
 from caer_data.faces.samples import LONGEST_SIDE, Samples, SampleWriter
 from caer_data.faces.search import Frames, Models
@@ -62,7 +63,9 @@ def find_faces(
         )  # fmt: skip
         out = folder / "faces"
         out.mkdir()
-        seen = Frames(Samples(folder), seconds[:-1], info.width, info.height)
+        samples = Samples(folder)
+        bars = find_bars(samples)
+        seen = Frames(samples, seconds[:-1], info.width, info.height, bars)
         faces_stage.find(shots, seen, models, recipe.faces, out, lambda _: None)
         return (
             shots,

@@ -22,6 +22,7 @@ from caer_data.engine.pieces import Pieces, key_of, read_json, write_json
 from caer_data.engine.pool import Progress
 from caer_data.faces import find as faces
 from caer_data.faces import search as looking
+from caer_data.faces.bars import find_bars
 from caer_data.faces.samples import LONGEST_SIDE, Samples, SampleWriter
 from caer_data.media.decode import THREADS, frames
 from caer_data.media.packets import Damage
@@ -232,13 +233,15 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
         progress("faces", 0.0)
         heap.tidy()
 
+    pictures = Samples(samples, on_read)
     faces.find(
         shots=tables.read(tables.SHOTS, job.shots_folder / "shots.parquet"),
         frames=looking.Frames(
-            samples=Samples(samples, on_read),
+            samples=pictures,
             times=seconds,
             width=job.info.width,
             height=job.info.height,
+            bars=find_bars(pictures),
         ),
         models=looking.Models.of(detector, embedder, settings),
         settings=settings,

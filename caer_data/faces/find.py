@@ -157,7 +157,7 @@ def _describe(
             "coverage": len(path.boxes) / (shot["end_frame"] - shot["start_frame"]),
             "detections": len(track.frames),
             "score": round(float(np.mean(track.scores)), 4),
-            "face_height": round(float(np.median(heights)) / frames.height, 5),
+            "face_height": round(float(np.median(heights)) / frames.picture_height, 5),
             "sharpness": round(float(np.median(sharpness)), 4),
             "brightness": round(float(np.median([bright for _, bright in looks])), 4),
         }

@@ -58,12 +58,19 @@ class Frames:
         samples: sampled pictures.
         times: time of every frame from the first, s.
         width, height: displayed size, px; boxes are given at this size.
+        bars: shares of the height that are black bars, at the top and at the bottom.
     """
 
     samples: Samples
     times: npt.NDArray[np.float64]
     width: int
     height: int
+    bars: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def picture_height(self) -> float:
+        """Height between the bars, px: what the height of a face is compared with."""
+        return self.height * (1 - sum(self.bars))
 
 
 def look(
@@ -215,7 +222,7 @@ def _joined(parts: list[Detections]) -> Detections:
 
 def _large(faces: Detections, frames: Frames, settings: recipes.Faces) -> Detections:
     high = faces.boxes[:, 3] - faces.boxes[:, 1]
-    return _only(faces, np.flatnonzero(high >= settings.min_face * frames.height))
+    return _only(faces, np.flatnonzero(high >= settings.min_face * frames.picture_height))
 
 
 def _only(faces: Detections, chosen: npt.NDArray[np.int64]) -> Detections:

@@ -139,3 +139,18 @@ def test_a_face_that_jumps_within_its_place_is_one_track_if_it_is_alike(
     settings = Faces(detector="mmod", min_iou=0.5)
     faces.find(SHOTS.iloc[:1], frames, models, settings, out, lambda _: None)
     assert len(tables.read(tables.TRACKS, out / "tracks.parquet")) == count
+
+
+def test_the_height_of_a_face_is_that_between_black_bars(tmp_path):
+    heights = []
+    for name, bars in (("whole", (0.0, 0.0)), ("wide", (0.125, 0.125))):
+        spool, out = tmp_path / f"{name} spool", tmp_path / name
+        spool.mkdir()
+        out.mkdir()
+        pictures = {n: scene((100, 80, 90, 200)) for n in range(0, 100, 10)}
+        frames = Frames(spooled(spool, pictures), TIMES, 640, 360, bars)
+        models = Models(SquareDetector(), BrightnessEmbedder(), 0.0, 0.0)
+        settings = Faces(detector="mmod")
+        faces.find(SHOTS.iloc[:1], frames, models, settings, out, lambda _: None)
+        heights.append(tables.read(tables.TRACKS, out / "tracks.parquet")["face_height"][0])
+    assert heights[1] == pytest.approx(heights[0] / 0.75, rel=1e-3)

@@ -1,0 +1,40 @@
+"""Black bars above and below a wide picture: no part of what a face can fill."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from caer_data.faces.samples import Samples
+
+_LOOKS = 60  # samples of a video
+_BLACK = 24  # of 255: black with the noise of its encoding
+_ALMOST_ALL = 95  # per cent of a row; a logo or a stray pixel does not end a bar
+_DARK = 0.6  # share of black rows from which a whole picture is dark, and says nothing of bars
+_LEAST = 0.02  # share of the height; less is an edge, not a bar
+
+
+def find_bars(samples: Samples) -> tuple[float, float]:
+    """Shares of the frame's height that are black bars, at the top and at the bottom.
+
+    A bar is there if at least half of the samples that are not dark show it, so that subtitles
+    within a bar do not end it.
+    """
+    count = len(samples.frames)
+    places = np.unique(np.linspace(0, count - 1, min(count, _LOOKS)).astype(int))
+    runs = [_black_edges(samples.picture(int(samples.frames[place]))) for place in places]
+    seen = np.array([run for run in runs if sum(run) < _DARK])
+    if not len(seen):
+        return 0.0, 0.0
+    top, bottom = (float(share) if share >= _LEAST else 0.0 for share in np.median(seen, axis=0))
+    return top, bottom
+
+
+def _black_edges(picture: np.ndarray) -> tuple[float, float]:
+    """Shares of a picture's rows that are black, counted from the top and from the bottom."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
+    bright = np.flatnonzero(np.percentile(grey, _ALMOST_ALL, axis=1) > _BLACK)
+    rows = len(grey)
+    if not len(bright):
+        return 1.0, 0.0
+    return bright[0] / rows, (rows - 1 - bright[-1]) / rows

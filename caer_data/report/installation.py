@@ -255,6 +255,35 @@ def _label_studio() -> Iterator[Finding]:
     )
 
 
+def _a_second_of_video() -> Iterator[Finding]:
+    from caer_data.report import trial
+
+    for name, act in trial.steps():
+        label = f"one second of video {name}"
+        try:
+            yield Finding(label, "ok", act())
+        except Exception as error:  # whatever the libraries raise is the finding
+            reason = str(error).splitlines()[0] if str(error) else ""
+            found = f"{type(error).__name__}: {reason}"
+            yield Finding(label, "missing", found, _reinstall(_WHO_ACTS[name]))
+            return
+
+
+_WHO_ACTS: Final = {
+    "decodes": ("av", "opencv-python-headless"),
+    "finds faces": ("onnxruntime", "dlib-bin", "face_recognition_models"),
+    "cuts": ("imageio-ffmpeg", "ffmpeg-python"),
+    "plays": ("av",),
+}
+"""Packages that each step of the trial rests on."""
+
+
+def _reinstall(names: tuple[str, ...]) -> str:
+    """The command that brings packages to versions that caer-data allows."""
+    wanted = {item.name: f"'{item}'" for item in extras.requirements() if item.name in names}
+    return "pip install --force-reinstall " + " ".join(wanted.get(name, name) for name in names)
+
+
 _LOOKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
     _machine,
     _packages,
@@ -265,6 +294,7 @@ _LOOKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
     _opencv,
     _ffmpeg,
     _video_libraries,
+    _a_second_of_video,
     _label_studio,
 )
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 import types
 
 import pytest
@@ -9,6 +10,7 @@ from caer_data.engine import extras
 from caer_data.engine.errors import CaerError
 from caer_data.faces.models import onnx, weights
 from caer_data.report import installation as doctor
+from caer_data.report import trial
 
 
 def by_name(look):
@@ -149,3 +151,37 @@ def test_an_ffmpeg_that_does_not_run_is_missing(monkeypatch):
     monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", lambda: "ffmpeg")
     monkeypatch.setattr(doctor, "_run", lambda arguments: " V..... mpeg4 x\nffmpeg version 9 x")
     assert "lacks libx264, aac" in by_name(doctor._ffmpeg)["ffmpeg"].found
+
+
+STEPS = ("decodes", "finds faces", "cuts", "plays")
+
+
+def test_a_second_of_video_goes_through_every_step():
+    findings = list(doctor._a_second_of_video())
+    assert [item.name for item in findings] == [f"one second of video {name}" for name in STEPS]
+    assert all(item.status == "ok" for item in findings), findings
+    assert "one face by" in findings[1].found
+
+
+def test_a_library_that_lost_an_argument_is_found(monkeypatch):
+    def opens(*arguments, **options):
+        raise TypeError("open() got an unexpected keyword argument 'metadata_errors'")
+
+    monkeypatch.setattr(trial, "probe", opens)
+    (finding,) = doctor._a_second_of_video()
+    assert finding.status == "missing"
+    assert "metadata_errors" in finding.found
+    assert finding.fix.startswith("pip install --force-reinstall 'av>=")
+
+
+def test_a_clip_that_no_browser_plays_is_found(monkeypatch):
+    def cut(source, span, target, settings):
+        shutil.copy(source.path, target)
+        return types.SimpleNamespace(frames=25, has_audio=True)
+
+    monkeypatch.setattr(trial, "cut_clip", cut)
+    *_, last = doctor._a_second_of_video()
+    assert (last.status, last.found) == (
+        "missing",
+        "CaerError: the clip holds 25 frames as h264, yuv420p, aac",
+    )

@@ -4,15 +4,16 @@
 #   make demo SHOWS=raw/      the same on your own footage
 #   make test                 set up with all extras and pass the tests
 #
-# They work in .venv/ and change nothing outside this folder, but for `make test`, which installs
-# Debian's chromium for the browser tests where it may (as root) and it is not there.
+# They work in .venv/ and change nothing outside this folder. `make services` adds the tests that
+# start other programs (a rating server, a browser); it installs Debian's chromium where it may (as
+# root) and it is not there.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test lint browser clean
+.PHONY: demo test services lint browser clean
 
 demo: $(VENV)/.installed
 ifdef SHOWS
@@ -21,9 +22,14 @@ else
 	$(BIN)/caer-data demo
 endif
 
-test: $(VENV)/.tested browser
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --durations 15 \
-		--cov --cov-report=term:skip-covered $(TESTS)
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --durations 15
+SERVICES := server or browser or service
+
+test: $(VENV)/.tested
+	$(PYTEST) -m "not ($(SERVICES))" --cov --cov-report=term:skip-covered $(TESTS)
+
+services: $(VENV)/.tested browser
+	$(PYTEST) -m "$(SERVICES)" $(TESTS)
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff check .

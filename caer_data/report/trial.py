@@ -17,10 +17,11 @@ import numpy as np
 from caer_data.engine import recipe
 from caer_data.engine.errors import CaerError
 from caer_data.faces.models import create_detector, create_embedder
-from caer_data.media.clip_command import Source, Span
+from caer_data.media.clip_command import Source
 from caer_data.media.cut import cut_clip
 from caer_data.media.decode import DecodedFrame, frames
 from caer_data.media.probe import VideoInfo, probe
+from caer_data.media.spans import Span
 
 _FPS: Final = 25
 _RATE: Final = 48_000  # samples of sound per second
@@ -83,10 +84,8 @@ def _cut(second: _Second) -> str:
     assert second.info  # noqa: S101 - this step follows the one that decodes
     assert second.decoded  # noqa: S101
     first, end = (second.decoded[index] for index in _CLIP)
-    source = Source(
-        second.path, second.info, second.decoded[0].pts, Fraction(_FPS), variable_rate=False
-    )
-    span = Span(*_CLIP, start_pts=first.pts, end_pts=end.pts)
+    source = Source(second.path, second.info, second.decoded[0].pts, Fraction(_FPS))
+    span = Span(*_CLIP, first.pts, end.pts, Fraction(_FPS))
     media = cut_clip(source, span, second.clip, recipe.load("caer").clips)
     return f"{media.frames} frames{' with sound' if media.has_audio else ''}"
 

@@ -34,6 +34,10 @@ class Sample:
         clip_id: the clip it is or was taken from, empty where the source does not say.
         group: samples of one group never go to different folds (video, else clip, else itself).
         sha256: hash the file must have, empty where the source gives none.
+        show: the show, episode: the episode, video: the source video, person: the target; each is
+            empty where the source does not say.
+        votes: the raters' answers as a manifest writes them, `rater=emotion:confidence`, joined by
+            spaces; empty where the source has none.
     """
 
     sample_id: str
@@ -44,6 +48,11 @@ class Sample:
     clip_id: str = ""
     group: str = ""
     sha256: str = ""
+    show: str = ""
+    episode: str = ""
+    video: str = ""
+    person: str = ""
+    votes: str = ""
 
 
 @dataclass(frozen=True)

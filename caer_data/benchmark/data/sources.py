@@ -148,6 +148,11 @@ def _from_manifest(folder: Path, tree: Path, kind: Kind) -> Source:
                 clip_id=clip_id,
                 group=str(row.get("video_id", clip_id)),
                 sha256=_text(row.get("sha256")),
+                show=_text(row.get("show")),
+                episode=_text(row.get("episode")),
+                video=_text(row.get("video_id")),
+                person=_text(row.get("person_id")),
+                votes=_votes(row.get("votes")),
             )
         )
     made_up = "made_up" in rows and bool(rows["made_up"].fillna(False).any())
@@ -156,6 +161,17 @@ def _from_manifest(folder: Path, tree: Path, kind: Kind) -> Source:
 
 def _text(cell: object) -> str:
     return cell if isinstance(cell, str) else ""  # an empty cell is None or NaN
+
+
+def _votes(cell: object) -> str:
+    """Votes as text, also from a manifest that keeps them as a list of records."""
+    if isinstance(cell, str) or not isinstance(cell, list | np.ndarray):
+        return _text(cell)
+    return " ".join(
+        f"{vote['rater']}={vote['emotion']}"
+        + ("" if vote["confidence"] is None else f":{vote['confidence']:g}")
+        for vote in cell
+    )
 
 
 def _release_boxes(folder: Path, tree: Path) -> dict[str, Boxes]:

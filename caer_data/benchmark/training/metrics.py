@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Matrix = npt.NDArray[np.int64]
+Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -45,17 +47,41 @@ def score(
 
     names = np.arange(classes)
     matrix: Matrix = confusion_matrix(labels, probabilities.argmax(1), labels=names)
-    hits, actual, predicted = np.diag(matrix), matrix.sum(1), matrix.sum(0)
-    occurs = actual > 0
-    recalls = np.divide(hits, actual, out=np.full(classes, np.nan), where=occurs)
-    f1 = 2 * hits / np.maximum(actual + predicted, 1)
+    found = of_confusions(matrix)
     return Scores(
-        war=float(hits.sum() / matrix.sum()),
-        uar=float(recalls[occurs].mean()),
-        macro_f1=float(f1[occurs].mean()),
-        recalls=tuple(float(r) for r in recalls),
+        war=float(found.war),
+        uar=float(found.uar),
+        macro_f1=float(found.macro_f1),
+        recalls=tuple(float(r) for r in found.recalls),
         confusion=matrix,
     )
+
+
+class Figures(NamedTuple):
+    """Figures of many confusion matrices at once: (...) each, `recalls` (..., K)."""
+
+    war: Array
+    uar: Array
+    macro_f1: Array
+    recalls: Array
+
+
+def of_confusions(matrices: npt.NDArray[Any]) -> Figures:
+    """Figures of confusion matrices (..., K, K), rows labels; NaN where a matrix is empty."""
+    hits = np.diagonal(matrices, axis1=-2, axis2=-1).astype(float)  # (..., K)
+    actual, predicted = matrices.sum(-1), matrices.sum(-2)
+    occurs = actual > 0
+    recalls = np.divide(hits, actual, out=np.full(hits.shape, np.nan), where=occurs)
+    f1 = 2 * hits / np.maximum(actual + predicted, 1e-12)
+    classes, total = occurs.sum(-1), actual.sum(-1)
+
+    def mean(values: Array) -> Array:
+        summed = np.where(occurs, values, 0).sum(-1)
+        found = np.divide(summed, classes, out=np.full(summed.shape, np.nan), where=classes > 0)
+        return np.asarray(found)
+
+    war = np.divide(hits.sum(-1), total, out=np.full(total.shape, np.nan), where=total > 0)
+    return Figures(war, mean(recalls), mean(f1), recalls)
 
 
 def majority(

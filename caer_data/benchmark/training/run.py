@@ -16,7 +16,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pandas as pd
 import torch
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 Result = dict[str, Any]
+
+ABOUT_A_SAMPLE: Final = ("show", "episode", "video", "person", "votes")
+"""What predictions repeat from a release, empty where it does not say."""
 
 
 def folder_of(results: Path, recipe: ModelRecipe, store: Store, seed: int) -> Path:
@@ -213,6 +216,7 @@ def _write_predictions(path: Path, store: Store, found: Mapping[str, Predictions
             "sample_id": [s.sample_id for s in samples],
             "clip_id": [s.clip_id for s in samples],
             "split": split,
+            **{name: [getattr(s, name) for s in samples] for name in ABOUT_A_SAMPLE},
             "label": [s.label for s in samples],
         }
         for label, name in enumerate(store.source.classes):

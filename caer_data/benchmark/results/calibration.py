@@ -1,0 +1,131 @@
+"""Do the probabilities mean what they say? Against labels, and against the raters' votes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from caer_data.benchmark.data.votes import distributions
+from caer_data.benchmark.results.outcomes import Floats, Ints, Outcomes
+
+BINS: Final = 15
+SMALLEST: Final = 1e-12
+"""Probability below which logarithms are taken of it instead."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Means over the seeds, on test.
+
+    Attributes:
+        brier: squared distance of the probabilities from the label, 0 to 2.
+        ece: expected calibration error over 15 bins of equal width (Guo et al., ICML 2017).
+        temperature: fitted on validation; above 1 the model is too sure. None without validation.
+        ece_scaled: the error with that temperature.
+        kl: divergence of the probabilities from the votes, nats; None where there are no votes.
+        brier_votes: squared distance from the share of votes.
+        voted: samples with votes.
+        bins: reliability: `low`, `high`, `n`, `confidence`, `accuracy`, over all seeds together.
+    """
+
+    brier: float
+    ece: float
+    temperature: float | None
+    ece_scaled: float | None
+    kl: float | None
+    brier_votes: float | None
+    voted: int
+    bins: pd.DataFrame
+
+
+def calibration(found: Outcomes) -> Calibration:
+    """Score the probabilities of a row."""
+    labels, runs = found.labels, found.probabilities
+    heat = temperature(found.validation_labels, found.validation)
+    scaled = None if heat is None else [ece(labels, with_temperature(p, heat)) for p in runs]
+    votes = distributions([str(v) for v in found.about["votes"]], found.classes)
+    known = ~np.isnan(votes).any(1)
+    voted = [(votes[known], p[known]) for p in runs] if known.any() else []
+    all_labels = np.tile(labels, len(runs))
+    return Calibration(
+        brier=float(np.mean([brier(labels, p) for p in runs])),
+        ece=float(np.mean([ece(labels, p) for p in runs])),
+        temperature=heat,
+        ece_scaled=None if scaled is None else float(np.mean(scaled)),
+        kl=float(np.mean([divergence(v, p) for v, p in voted])) if voted else None,
+        brier_votes=float(np.mean([distance(v, p) for v, p in voted])) if voted else None,
+        voted=int(known.sum()),
+        bins=reliability(all_labels, runs.reshape(-1, runs.shape[-1])),
+    )
+
+
+def brier(labels: Ints, probabilities: Floats) -> float:
+    """Mean squared distance of (n, K) probabilities from the labels' corners (Brier, 1950)."""
+    return distance(np.eye(probabilities.shape[1])[labels], probabilities)
+
+
+def distance(targets: Floats, probabilities: Floats) -> float:
+    """Mean over samples of the squared distance of two distributions (n, K)."""
+    return float(((targets - probabilities) ** 2).sum(1).mean())
+
+
+def divergence(targets: Floats, probabilities: Floats) -> float:
+    """Mean Kullback-Leibler divergence of (n, K) probabilities from the targets, nats."""
+    ratio = np.maximum(targets, SMALLEST) / np.maximum(probabilities, SMALLEST)
+    return float((targets * np.log(ratio)).sum(1).mean())
+
+
+def reliability(labels: Ints, probabilities: Floats, bins: int = BINS) -> pd.DataFrame:
+    """Confidence and accuracy of the most probable class by bins of that confidence."""
+    sure, right = probabilities.max(1), probabilities.argmax(1) == labels
+    edges = np.linspace(0, 1, bins + 1)
+    place = np.clip(np.searchsorted(edges, sure, side="left") - 1, 0, bins - 1)
+    counts = np.bincount(place, minlength=bins)
+
+    def mean(values: Floats) -> Floats:
+        sums = np.bincount(place, values, minlength=bins)
+        return np.asarray(
+            np.divide(sums, counts, out=np.full(bins, np.nan), where=counts > 0), np.float64
+        )
+
+    return pd.DataFrame(
+        {
+            "low": edges[:-1],
+            "high": edges[1:],
+            "n": counts,
+            "confidence": mean(sure),
+            "accuracy": mean(right.astype(float)),
+        }
+    )
+
+
+def ece(labels: Ints, probabilities: Floats, bins: int = BINS) -> float:
+    """Expected calibration error: mean gap of confidence and accuracy over the bins."""
+    rows = reliability(labels, probabilities, bins)
+    gaps = (rows["confidence"] - rows["accuracy"]).abs().fillna(0)
+    return float((gaps * rows["n"]).sum() / rows["n"].sum())
+
+
+def temperature(labels: Ints, probabilities: Floats) -> float | None:
+    """The temperature that makes validation labels most likely; None without any."""
+    from scipy.optimize import minimize_scalar
+
+    if not len(labels):
+        return None
+
+    def loss(log_heat: float) -> float:
+        scaled = with_temperature(probabilities, float(np.exp(log_heat)))
+        chosen = scaled[np.arange(len(labels)), labels]
+        return float(-np.log(np.maximum(chosen, SMALLEST)).mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
+
+
+def with_temperature(probabilities: Floats, heat: float) -> Floats:
+    """Probabilities (n, K) as if their logits had been divided by the temperature."""
+    logits = np.log(np.maximum(probabilities, SMALLEST)) / heat
+    powers = np.exp(logits - logits.max(1, keepdims=True))
+    return np.asarray(powers / powers.sum(1, keepdims=True))

@@ -1,0 +1,151 @@
+"""Is one row better than another? Paired tests on the same clips.
+
+Two tests, which ask different things: the bootstrap over groups (`intervals.py`) asks whether the
+difference would hold in other shows and with other seeds; McNemar's test (1947, exact) asks whether
+it would in other clips, takes these as independent, and judges the answer of the mean over the
+seeds. P-values are corrected for how many comparisons were made (Holm, 1979).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Final, Literal
+
+import numpy as np
+
+from caer_data.benchmark.results.intervals import (
+    Groups,
+    Replicates,
+    estimates,
+    groups,
+    percentiles,
+    replicates,
+)
+from caer_data.benchmark.results.outcomes import Floats, Outcomes
+
+Figure = Literal["war", "uar", "macro_f1"]
+SIGNIFICANT: Final = 0.05
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Row minus base, in one figure, on the same samples.
+
+    Attributes:
+        base: title of the row it is compared with.
+        row: title of this row.
+        figure: war, uar or macro_f1.
+        value: row less base, shares.
+        low: of the 95 % interval of the paired bootstrap.
+        high: likewise.
+        p: two-sided, of that bootstrap.
+        p_corrected: by Holm over all comparisons made together.
+        only_base: samples that only the base got right (McNemar).
+        only_row: samples that only this row got right.
+        p_mcnemar: two-sided, exact.
+        p_mcnemar_corrected: by Holm.
+    """
+
+    base: str
+    row: str
+    figure: Figure
+    value: float
+    low: float
+    high: float
+    p: float
+    p_corrected: float
+    only_base: int
+    only_row: int
+    p_mcnemar: float
+    p_mcnemar_corrected: float
+
+    @property
+    def significant(self) -> bool:
+        """Whether the bootstrap finds a difference after correction."""
+        return self.p_corrected < SIGNIFICANT
+
+
+class Comparison:
+    """Rows that were tested on the same samples, and those that were not.
+
+    Attributes:
+        comparable: titles of the rows tested on the first row's samples, the first among them.
+        apart: titles of the others, which cannot be compared with it.
+    """
+
+    def __init__(self, rows: Mapping[str, Outcomes]) -> None:
+        first = next(iter(rows.values()))
+        same = {title: found.ids == first.ids for title, found in rows.items()}
+        self.comparable = [title for title in rows if same[title]]
+        self.apart = [title for title in rows if not same[title]]
+        self._rows = rows
+        self._groups = groups(first)
+        self._made = {title: replicates(rows[title], self._groups) for title in self.comparable}
+
+    def with_first(self, figure: Figure = "war") -> list[Difference]:
+        """Every further row against the first."""
+        first, *others = self.comparable
+        return corrected([self._difference(first, other, figure) for other in others])
+
+    def all_pairs(self, figure: Figure = "war") -> list[Difference]:
+        """Every row against every earlier one."""
+        pairs = combinations(self.comparable, 2)
+        return corrected([self._difference(one, other, figure) for one, other in pairs])
+
+    def _difference(self, base: str, row: str, figure: Figure) -> Difference:
+        a, b = self._rows[base], self._rows[row]
+        drawn = difference(self._made[base], self._made[row], figure)
+        value = _value(b, self._groups, self._made[row], figure)
+        value -= _value(a, self._groups, self._made[base], figure)
+        low, high = percentiles(drawn)
+        right_a, right_b = a.together == a.labels, b.together == b.labels
+        only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+        p, p_mcnemar = bootstrap_p(drawn), mcnemar(only_a, only_b)
+        return Difference(
+            base, row, figure, value, low, high, p, p, only_a, only_b, p_mcnemar, p_mcnemar
+        )
+
+
+def difference(base: Replicates, row: Replicates, figure: Figure) -> Floats:
+    """(B,) differences in the same draws of groups."""
+    return np.asarray(getattr(row, figure) - getattr(base, figure))
+
+
+def _value(found: Outcomes, drawn: Groups, made: Replicates, figure: Figure) -> float:
+    value = estimates(found, drawn, made)[figure].value
+    return float("nan") if value is None else value
+
+
+def bootstrap_p(drawn: Floats) -> float:
+    """Two-sided p-value: twice the smaller share of replicates on one side of zero.
+
+    One replicate is added on each side, so that no p-value is zero.
+    """
+    known = drawn[~np.isnan(drawn)]
+    sides = ((known <= 0).sum() + 1, (known >= 0).sum() + 1)
+    return float(min(1.0, 2 * min(sides) / (len(known) + 1)))
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Exact two-sided p-value: a fair coin for each sample that only one of two got right."""
+    from scipy.stats import binomtest
+
+    n = only_first + only_second
+    return float(binomtest(only_first, n, 0.5).pvalue) if n else 1.0
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """P-values corrected for their number (Holm's step-down procedure), in the given order."""
+    order = np.argsort(values, kind="stable")
+    steps = np.array(values, float)[order] * np.arange(len(values), 0, -1)
+    found = np.empty(len(values))
+    found[order] = np.minimum(np.maximum.accumulate(steps), 1.0) if len(values) else steps
+    return [float(p) for p in found]
+
+
+def corrected(found: Sequence[Difference]) -> list[Difference]:
+    """The differences with both p-values corrected for how many there are."""
+    both = zip(found, holm([d.p for d in found]), holm([d.p_mcnemar for d in found]), strict=True)
+    return [replace(d, p_corrected=p, p_mcnemar_corrected=q) for d, p, q in both]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from click.core import ParameterSource
@@ -13,11 +14,41 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
 
 if TYPE_CHECKING:
-    from caer_data.benchmark.data.store import Store
     from caer_data.benchmark.recipe import ModelRecipe, Preset
     from caer_data.benchmark.results.compare import Bench
     from caer_data.benchmark.results.entries import Entry
+    from caer_data.benchmark.results.plan import Changes, Stores
     from caer_data.engine.recipe import Faces
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line said, by the names of its options."""
+
+    release: Path
+    model: str
+    preset: Preset
+    suite: str | None
+    cross: Path | None
+    seeds: int
+    epochs: int | None
+    batch_size: int | None
+    baseline_input: Literal["frame", "face"] | None
+    precision: Literal["auto", "fp32", "bf16"] | None
+    features: tuple[str, ...]
+    weights: Path | None
+    folds: int | None
+    grouped: bool
+    detect: Literal["centerface", "mmod", "hog"] | None
+    most_left_out: float
+    device: str
+    devices: int
+    compiled: bool
+    nodes: int
+    output: Path
+    store_folder: Path | None
+    describe: str | None
+    self_test: bool
 
 
 @click.command()
@@ -57,6 +88,11 @@ if TYPE_CHECKING:
     help="What a baseline sees, instead of the recipe's.",
 )
 @click.option(
+    "--precision",
+    type=click.Choice(["auto", "fp32", "bf16"]),
+    help="Instead of the recipe's.",
+)
+@click.option(
     "--features",
     multiple=True,
     metavar="MODEL=FILE",
@@ -72,6 +108,12 @@ if TYPE_CHECKING:
     type=click.IntRange(3),
     metavar="K",
     help="Also judge training clips, by K-fold cross-validation, in suspicious.csv.",
+)
+@click.option(
+    "--grouped",
+    is_flag=True,
+    help="With --folds: the folds, over all clips, are the results. No show (where there are fewer "
+    "than K, no video) is in two of them.",
 )
 @click.option(
     "--detect",
@@ -128,7 +170,7 @@ if TYPE_CHECKING:
 )
 @click.option("--self-test", is_flag=True, help="Check on made-up clips that the science works.")
 @progress.options
-def command(reporter: Reporter, **options: Any) -> int:
+def command(reporter: Reporter, **given: Any) -> int:
     """Train and test CAER-Net, its ablations and baselines on a release.
 
     RELEASE is what 'caer-data export' wrote, or a folder with CAER/ or CAER-S/ as released
@@ -136,158 +178,200 @@ def command(reporter: Reporter, **options: Any) -> int:
     """
     from caer_data.engine import extras
 
-    alone = [n for n in ("describe", "suite", "cross", "weights", "self_test") if options[n]]
-    source = click.get_current_context().get_parameter_source("model")
-    if source is not ParameterSource.DEFAULT and not {"cross", "weights"} & set(alone):
-        alone.append("model")  # only those two are of a model
-    if len(alone) > 1:
-        first, second = (name.replace("_", "-") for name in alone[:2])
-        raise CaerError(f"--{first} and --{second}: give one of them")
+    options = Options(**given)
+    _check(options)
     extras.require("benchmark", "the verb 'benchmark'")
-    if options["describe"]:
-        return _describe(reporter, options["describe"], options["preset"])
+    if options.describe:
+        return _describe(reporter, options.describe, options.preset)
     from caer_data.benchmark.results.compare import Bench
     from caer_data.benchmark.training.runtime import start
     from caer_data.engine.files import remove_leftovers
 
-    fabric = start(options["device"], options["devices"], options["nodes"])
+    fabric = start(options.device, options.devices, options.nodes)
     if not fabric.is_global_zero:
         reporter = Reporter("quiet")
-    for folder in (options["output"], options["store_folder"]):
+    for folder in (options.output, options.store_folder):
         if fabric.is_global_zero and folder is not None and folder.is_dir():
             remove_leftovers(folder)
-    bench = Bench(options["output"], range(options["seeds"]), fabric, reporter)
-    if options["self_test"]:
+    bench = Bench(options.output, range(options.seeds), fabric, reporter)
+    if options.self_test:
         return _self_test(bench)
-    _benchmark(bench, options)
-    return 0
+    return _benchmark(bench, options)
 
 
-def _benchmark(bench: Bench, options: dict[str, Any]) -> None:
+def _check(options: Options) -> None:
+    """Refuse options that exclude each other, or that would be ignored.
+
+    Raises:
+        CaerError: two of them cannot go together.
+    """
+    alone = [n for n in ("describe", "suite", "cross", "weights", "self_test") if _has(options, n)]
+    source = click.get_current_context().get_parameter_source("model")
+    if source is not ParameterSource.DEFAULT and not {"cross", "weights"} & set(alone):
+        alone.append("model")  # only those two are of a model
+    if len(alone) > 1:
+        first, second = (_option(name) for name in alone[:2])
+        raise CaerError(f"{first} and {second}: give one of them")
+    mode = next((name for name in alone if name != "model"), "")
+    for name in _USELESS.get(mode, ()):
+        if _has(options, name):
+            raise CaerError(
+                f"{_option(name)} does nothing with {_option(mode)}: leave one of them out"
+            )
+    if options.grouped and not options.folds:
+        raise CaerError("--grouped: needs --folds K, the number of groups to hold out in turn")
+
+
+_USELESS = {
+    "describe": (
+        "folds",
+        "grouped",
+        "baseline_input",
+        "features",
+        "epochs",
+        "batch_size",
+        "detect",
+    ),
+    "suite": ("folds", "grouped"),
+    "cross": ("folds", "grouped"),
+    "weights": ("folds", "grouped", "epochs", "compiled", "features"),
+    "self_test": (
+        "folds",
+        "grouped",
+        "baseline_input",
+        "features",
+        "epochs",
+        "batch_size",
+        "detect",
+    ),
+}
+"""Options that say nothing to a mode, and are refused there rather than ignored."""
+
+
+def _has(options: Options, name: str) -> bool:
+    return getattr(options, name) not in (None, False, ())
+
+
+def _option(name: str) -> str:
+    return {"baseline_input": "--input", "compiled": "--compile"}.get(
+        name, "--" + name.replace("_", "-")
+    )
+
+
+def _benchmark(bench: Bench, options: Options) -> int:
+    from caer_data.benchmark.results.plan import Changes, Stores
+
+    graphs = bench.fabric.device.type == "cuda" and bench.fabric.world_size == 1
+    changed = Changes(
+        options.epochs,
+        options.batch_size,
+        options.baseline_input,
+        options.precision,
+        options.compiled,
+        graphs,
+    )
+    stores = Stores(
+        options.store_folder or bench.results / "store",
+        bench.fabric,
+        bench.reporter,
+        _detector(options.detect),
+        options.most_left_out,
+    )
+    found = (
+        _suite(bench, options, changed, stores)
+        if options.suite
+        else _model(bench, options, changed, stores)
+    )
+    bench.reporter.result(found)
+    for failure in bench.failures:
+        bench.reporter.warn(failure)
+    return 1 if bench.failures else 0
+
+
+def _suite(bench: Bench, options: Options, changed: Changes, stores: Stores) -> dict[str, Any]:
+    from caer_data.benchmark.results import compare
+
+    name = options.suite or ""
+    entries = compare.suite(
+        bench,
+        name,
+        options.release,
+        stores,
+        preset=options.preset,
+        features=_features(options.features),
+        changed=changed,
+    )
+    return _finish(bench, name, entries, stores, options.release)
+
+
+def _model(bench: Bench, options: Options, changed: Changes, stores: Stores) -> dict[str, Any]:
     from caer_data.benchmark import recipe
     from caer_data.benchmark.data import sources
     from caer_data.benchmark.results import compare
-    from caer_data.engine.files import slug
+    from caer_data.benchmark.results.plan import with_features
 
-    store_folder = options["store_folder"] or bench.results / "store"
-    faces = _detector(options["detect"])
-    features = _features(options["features"])
-    opened: dict[str, Store] = {}
-
-    def open_store(release: Path, wanted: ModelRecipe) -> Store:
-        from caer_data.benchmark.data.prepare import open_store as prepare
-
-        key = f"{release} {wanted.input} {wanted.hide.faces == 'all'}"
-        if key not in opened:
-            opened[key] = prepare(
-                release,
-                wanted,
-                store_folder,
-                faces=faces,
-                most_left_out=options["most_left_out"],
-                fabric=bench.fabric,
-                reporter=bench.reporter,
-            )
-        return opened[key]
-
-    def changed(wanted: ModelRecipe) -> ModelRecipe:
-        train = {name: options[name] for name in ("epochs", "batch_size") if options[name]}
-        baseline = {"input": options["baseline_input"]} if options["baseline_input"] else {}
-        fabric = bench.fabric
-        graphs = fabric.device.type == "cuda" and fabric.world_size == 1
-        compute = {"compile": True, "cuda_graphs": graphs} if options["compiled"] else {}
-        changes = {"train": train, "baseline": baseline, "compute": compute}
-        return recipe.vary(wanted, changes, "command line")
-
-    release = options["release"]
-    if options["suite"]:
-        entries = compare.suite(
-            bench,
-            options["suite"],
-            release,
-            open_store,
-            preset=options["preset"],
-            features=features,
-            changed=changed,
-        )
-        bench.reporter.result(_finish(bench, options["suite"], entries, open_store, release))
-        return
-    wanted = changed(recipe.load(options["model"], options["preset"]))
-    if features:
-        wanted = recipe.vary(
-            wanted, {"baseline": {"weights": _only(features, wanted)}}, "--features"
-        )
-    for folder in filter(None, (release, options["cross"])):  # before one of them is decoded
+    wanted = changed(recipe.load(options.model, options.preset))
+    wanted = with_features(wanted, _features(options.features))
+    for folder in filter(None, (options.release, options.cross)):  # before one of them is decoded
         sources.check(folder, "clips" if wanted.clips else "images")
-    here = open_store(release, wanted)
-    if options["cross"]:
-        entries = compare.cross(bench, wanted, here, open_store(options["cross"], wanted))
+    compare.check(wanted, options.weights)
+    here = stores(options.release, wanted)
+    title = wanted.name
+    if options.cross:
+        entries = compare.cross(bench, wanted, here, stores(options.cross, wanted))
+        title += " crossed"
+    elif options.grouped:
+        from caer_data.benchmark.results import folds
+
+        entries = [folds.results(bench, wanted, here, options.folds or 0)]
+        title += f" {options.folds} folds"
     else:
-        entries = [compare.one(bench, wanted, here, options["weights"])]
-    way = " crossed" if options["cross"] else " weights" if options["weights"] else ""
-    title = f"{wanted.name}{way}"
-    found = _finish(bench, title, entries, open_store, release, options["weights"])
-    if not options["cross"] and not options["weights"]:
-        folder = bench.results / slug(here.source.name) / slug(wanted.name)
-        _suspicious(bench, wanted, here, options["folds"], folder)
-    bench.reporter.result(found)
+        entries = [compare.one(bench, wanted, here, options.weights)]
+        title += " weights" if options.weights else ""
+    found = _finish(bench, title, entries, stores, options.release)
+    if not (options.cross or options.weights or options.grouped):
+        _suspicious(bench, wanted, entries[0], stores, options)
+    return found
 
 
 def _finish(
-    bench: Bench,
-    title: str,
-    entries: list[Entry],
-    open_store: Any,
-    release: Path,
-    given: Path | None = None,
+    bench: Bench, title: str, entries: list[Entry], stores: Stores, release: Path
 ) -> dict[str, Any]:
-    """Write results and page, and print the table; attention is that of the given weights."""
+    """Write the folder of results and print the table."""
     if not bench.fabric.is_global_zero:
         return {}
-    from caer_data.benchmark.results import attention
     from caer_data.benchmark.results import entries as results
-    from caer_data.benchmark.training.run import folder_of
     from caer_data.engine.files import slug
-    from caer_data.report import benchmark as page
+    from caer_data.report import results as report
 
     folder = bench.results / slug(release.resolve().name) / slug(title)
-    found = results.write(entries, folder)
-    examples = {}
-    for entry in entries:
-        store = open_store(release, entry.recipe)
-        run_folder = folder_of(bench.results, entry.recipe, store, bench.seeds[0])
-        weights = given or run_folder / "weights.safetensors"
-        if weights.is_file() and entry.runs[0]["data"] == store.fingerprint and not entry.test:
-            examples[entry.label] = attention.examples(weights, entry.recipe, store, bench.fabric)
-    page.write(folder / "results.html", f"Benchmark: {title}", entries, examples)
+    examples = report.examples_of(bench, entries, stores, release)
+    found = report.publish(entries, folder, f"Benchmark: {title}", examples)
     made_up = any(run["made_up"] for entry in entries for run in entry.runs)
     title += " (made-up data: no figure says anything about people)" if made_up else ""
-    if bench.reporter.mode != "json":
-        click.echo(results.as_text(results.table(entries), title))
+    if bench.reporter.mode not in ("json", "quiet"):
+        click.echo(results.as_text(results.table(entries, results.analysed(entries)), title))
     for note in sorted({entry.note for entry in entries} - {""}):
         bench.reporter.say(note)
-    bench.reporter.say(f"{folder}/results.html, results.json and results.csv are written.")
+    bench.reporter.say(f"{folder}/results.html, results.json, results.csv and tables/ are written.")
     return found
 
 
 def _suspicious(
-    bench: Bench, wanted: ModelRecipe, store: Store, folds: int | None, folder: Path
+    bench: Bench, wanted: ModelRecipe, entry: Entry, stores: Stores, options: Options
 ) -> None:
-    import pandas as pd
-
     from caer_data.benchmark.results import suspicious
     from caer_data.benchmark.results.folds import predictions
-    from caer_data.benchmark.training.run import folder_of
+    from caer_data.engine.files import slug
 
-    frames = []
-    for seed in bench.seeds:
-        path = folder_of(bench.results, wanted, store, seed) / "predictions.parquet"
-        frames.append(pd.read_parquet(path))
-    if folds:
+    store = stores(options.release, wanted)
+    frames = entry.predictions()
+    if options.folds:
         # validation clips chose the epoch of the runs: the folds judge them better
         frames = [frame[frame["split"] == "test"] for frame in frames]
-        frames.append(predictions(bench, wanted, store, folds))
+        frames.append(predictions(bench, wanted, store, options.folds))
     if bench.fabric.is_global_zero:
+        folder = bench.results / slug(store.source.name) / slug(wanted.name)
         path = folder / "suspicious.csv"
         count = suspicious.write(frames, store.source.classes, path)
         bench.reporter.say(f"{path} lists {count} clips whose label the model disagrees with.")
@@ -296,32 +380,29 @@ def _suspicious(
 
 
 def _self_test(bench: Bench) -> int:
-    from caer_data.benchmark.results import attention
     from caer_data.benchmark.results import entries as results
     from caer_data.benchmark.selftest.statements import as_text, self_test
-    from caer_data.benchmark.training.run import folder_of
-    from caer_data.report import benchmark as page
+    from caer_data.report import results as report
     from caer_data.report.selftest import sections
 
     found = self_test(bench)
     if bench.fabric.is_global_zero:
         folder = bench.results / "self-test"
-        checks = [vars(check) for check in found.checks]
-        values = results.write(
-            found.entries, folder, made_up=True, checks=checks, passed=found.passed
-        )
         both = found.entries[2]
-        weights = folder_of(bench.results, both.recipe, found.store, bench.seeds[0])
-        weights /= "weights.safetensors"
-        examples = attention.examples(weights, both.recipe, found.store, bench.fabric)
-        page.write(
-            folder / "results.html",
-            "Self-test on made-up clips",
-            found.entries,
-            {both.label: examples},
-            sections(found),
+        examples = report.examples_of(
+            bench, [both], lambda release, recipe: found.store, bench.results
         )
-        if bench.reporter.mode != "json":
+        values = report.publish(
+            found.entries,
+            folder,
+            "Self-test on made-up clips",
+            examples,
+            sections(found),
+            made_up=True,
+            checks=[vars(check) for check in found.checks],
+            passed=found.passed,
+        )
+        if bench.reporter.mode not in ("json", "quiet"):
             click.echo(as_text(found, results.as_text))
         bench.reporter.say(f"{folder}/results.html, results.json and results.csv are written.")
         bench.reporter.result(values)
@@ -353,12 +434,3 @@ def _features(pairs: tuple[str, ...]) -> dict[str, str]:
     if wrong:
         raise CaerError(f"--features {wrong[0]}: write MODEL=FILE, such as vgg=vgg16.pth")
     return {pair.split("=", 1)[0]: pair.split("=", 1)[1] for pair in pairs}
-
-
-def _only(features: dict[str, str], wanted: ModelRecipe) -> str:
-    if list(features) != [wanted.model] or wanted.is_caer_net:
-        raise CaerError(
-            f"--features {', '.join(features)}: this run is of {wanted.model}, and only baselines "
-            "take trained features"
-        )
-    return features[wanted.model]

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from caer_data.benchmark.results.analysis import Analysis
 from caer_data.benchmark.results.attention import Example
 from caer_data.benchmark.results.entries import Entry, spread, table
 from caer_data.benchmark.training.run import Result
 from caer_data.engine.files import write_text
-from caer_data.report import pages
+from caer_data.report import pages, uncertainty
 
 DEEPEST: Final = 0.75
 """Opacity of a full cell of the confusion matrix."""
@@ -31,6 +32,7 @@ def write(
     entries: Sequence[Entry],
     examples: Mapping[str, Sequence[Example]],
     first: Sequence[pages.Section] = (),
+    found: Analysis | None = None,
 ) -> None:
     """Write the page.
 
@@ -40,31 +42,34 @@ def write(
         entries: rows of the results table with their runs.
         examples: attention maps by an entry's label.
         first: sections before the results.
+        found: the analysis of the rows' predictions, which adds intervals and their sections.
     """
     own = [entry for entry in entries if not entry.test]
-    sections = [*first, _results(entries), _runs(own)]
+    sections = [*first, _results(entries, found), _runs(own)]
+    sections += uncertainty.sections(found) if found is not None else []
     sections += [_section(entry, examples.get(entry.label, ())) for entry in own]
     made_up = any(run["made_up"] for entry in own for run in entry.runs)
     subtitle = "Made-up data: no figure here says anything about people." if made_up else ""
     write_text(path, pages.page(title, sections, subtitle))
 
 
-def _results(entries: Sequence[Entry]) -> pages.Section:
+def _results(entries: Sequence[Entry], found: Analysis | None) -> pages.Section:
     """All rows: figures, the picture of them, recall of each class (the paper's Figure 9)."""
-    rows = table(list(entries)).map(_unbroken)
+    rows = table(list(entries), found).map(_unbroken)
     parts = [
         pages.table(rows),
         pages.paragraph(
             "WAR is the accuracy, UAR the mean recall of the classes, each in percent with mean "
-            "and standard deviation over seeds. The majority column is the accuracy of always "
-            "answering the most frequent training class. The checkpoint was chosen on validation; "
-            "test was used once.",
+            "and standard deviation over seeds and, in brackets, a 95 % interval. The majority "
+            "column is the accuracy of always answering the most frequent training class. The "
+            "checkpoint was chosen on validation; test was used once.",
             "note",
         ),
         _comparison(entries) if len(entries) > 1 else "",
-        Markup("<h3>Recall by class, %</h3>"),
-        pages.table(pd.DataFrame([{"": entry.title, **_recalls(entry)} for entry in entries])),
     ]
+    if found is None:  # with an analysis, recalls stand beside their intervals
+        recalls = [{"": entry.title, **_recalls(entry)} for entry in entries]
+        parts += [Markup("<h3>Recall by class, %</h3>"), pages.table(pd.DataFrame(recalls))]
     return pages.Section("Results", Markup("").join(parts))
 
 

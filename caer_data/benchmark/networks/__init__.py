@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 
+import torch
 from torch import nn
 
 from caer_data.benchmark.networks import alexnet, c3d, caer_net, resnet, vgg
@@ -24,7 +25,7 @@ from caer_data.benchmark.recipe import ModelRecipe
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
 
-__all__ = ["Output", "architecture", "create"]
+__all__ = ["Output", "architecture", "create", "try_own_class"]
 
 _MODELS: dict[str, Callable[[ModelRecipe, int], nn.Module]] = {
     "caer-net": caer_net.create,
@@ -52,8 +53,48 @@ def create(recipe: ModelRecipe, classes: int = len(EMOTIONS)) -> nn.Module:
 def architecture(recipe: ModelRecipe, classes: int = len(EMOTIONS)) -> nn.Module:
     """Build a recipe's model with fresh weights and read no file."""
     if ":" in recipe.model:
-        return _own_class(recipe.model)(recipe, classes)
+        return _made(recipe, classes)
     return _MODELS[recipe.model](recipe, classes)
+
+
+def _made(recipe: ModelRecipe, classes: int) -> nn.Module:
+    """A user's model; whatever its constructor raises becomes one sentence."""
+    own_class = _own_class(recipe.model)
+    try:
+        return own_class(recipe, classes)
+    except Exception as error:
+        raise CaerError(
+            f"model {recipe.model}: cannot be made ({type(error).__name__}: {error}); it is called "
+            "with the recipe and the number of classes"
+        ) from error
+
+
+def try_own_class(model: nn.Module, recipe: ModelRecipe, classes: int) -> None:
+    """Call a user's model once on two samples of noise, so that a mistake shows before decoding.
+
+    Raises:
+        CaerError: it fails, or returns something else than an `Output` of the right shape.
+    """
+    size = (2, 3, recipe.input.frames) if recipe.clips else (2, 3)
+    face = torch.randn(*size, *recipe.input.face) if recipe.sees_face else None
+    context = torch.randn(*size, *recipe.input.crop) if recipe.sees_context else None
+    shapes = " and ".join(str(tuple(x.shape)) for x in (face, context) if x is not None)
+    try:
+        with torch.no_grad():
+            found = model.eval()(face, context)
+    except Exception as error:  # whatever a user's class may raise
+        raise CaerError(
+            f"model {recipe.model}: fails on inputs of {shapes} ({type(error).__name__}: {error}); "
+            "see models/README.md for how it is called"
+        ) from error
+    logits = getattr(found, "logits", None)
+    shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else None
+    if shape != (2, classes):
+        what = f"logits of shape {shape}" if shape else f"a {type(found).__name__}"
+        raise CaerError(
+            f"model {recipe.model}: returns {what} for two samples, not an Output with logits of "
+            f"shape (2, {classes}); see models/README.md"
+        )
 
 
 def _own_class(name: str) -> Callable[[ModelRecipe, int], nn.Module]:

@@ -3,35 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from caer_data.benchmark.data import sources
 from caer_data.benchmark.data.store import Store
+from caer_data.benchmark.networks import create, try_own_class
 from caer_data.benchmark.recipe import ModelRecipe, Preset
 from caer_data.benchmark.results import entries as results
 from caer_data.benchmark.results import suites
 from caer_data.benchmark.results.entries import Entry
-from caer_data.benchmark.training.run import run
+from caer_data.benchmark.training import checkpoint
+from caer_data.benchmark.training.run import folder_of, run
+from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+KINDS: Final[tuple[sources.Kind, ...]] = ("clips", "images")
 OpenStore = Callable[[Path, ModelRecipe], Store]
 Changed = Callable[[ModelRecipe], ModelRecipe]
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What all runs of a command share: folder of results, seeds, devices, progress."""
+    """What all runs of a command share: folder of results, seeds, devices, progress.
+
+    Attributes:
+        failures: sentences about rows of a suite that could not be computed.
+    """
 
     results: Path
     seeds: range
     fabric: Fabric
     reporter: Reporter
+    failures: list[str] = field(default_factory=list)
 
     def runs(
         self,
@@ -42,6 +51,7 @@ class Bench:
     ) -> Entry:
         """Do an entry's runs, one a seed, and return the entry with them."""
         seeds = self.seeds if weights is None else self.seeds[:1]
+        entry.weights = weights
         for seed in seeds:
             result = run(
                 entry.recipe,
@@ -54,7 +64,26 @@ class Bench:
                 weights=weights,
             )
             entry.runs.append(result)
+            entry.folders.append(folder_of(self.results, entry.recipe, store, seed, weights))
         return entry
+
+
+def check(recipe: ModelRecipe, weights: Path | None = None) -> None:
+    """Find what would stop a run later, before anything is decoded for it.
+
+    Args:
+        recipe: its class is imported and, if it is a user's own, called once; its weight file is
+            read.
+        weights: trained weights that would be tested.
+
+    Raises:
+        CaerError: see `create`, `try_own_class` and `load_weights`.
+    """
+    model = create(recipe)
+    if recipe.is_own_class:
+        try_own_class(model, recipe, len(EMOTIONS))
+    if weights is not None:
+        checkpoint.load_weights(weights, model, recipe, EMOTIONS)
 
 
 def one(bench: Bench, recipe: ModelRecipe, store: Store, weights: Path | None = None) -> Entry:
@@ -79,34 +108,61 @@ def suite(
     Raises:
         CaerError: the release has neither clips nor images that the table needs.
     """
-    entries, skipped = [], []
-    for row in suites.rows(name, preset, features):
-        recipe = changed(row.recipe)
-        if not sources.has(release, "clips" if recipe.clips else "images"):
-            skipped.append(row)
-            continue
-        entry = Entry(row.label, recipe, [], row.paper, row.paper_dataset, row.note)
-        entries.append(bench.runs(entry, open_store(release, recipe)))
+    rows = [replace(r, recipe=changed(r.recipe)) for r in suites.rows(name, preset, features)]
+    there = {kind for kind in KINDS if sources.has(release, kind)}
+    wanted = [row for row in rows if _kind(row.recipe) in there]
+    skipped = [row for row in rows if _kind(row.recipe) not in there]
+    for row in wanted:
+        check(row.recipe)
+    entries = [entry for row in wanted if (entry := _row(bench, row, release, open_store))]
     if skipped:
-        kinds = sorted({"clips" if row.recipe.clips else "images" for row in skipped})
-        layouts = sorted(
-            {sources.LAYOUTS["clips" if r.recipe.clips else "images"] for r in skipped}
-        )
+        kinds = sorted({_kind(row.recipe) for row in skipped})
+        layouts = sorted({sources.LAYOUTS[_kind(row.recipe)] for row in skipped})
         sentence = (
             f"{release}: no {' or '.join(kinds)} for {len(skipped)} rows of {name} "
             f"({', '.join(row.label for row in skipped)}); they need a release with "
             f"--layout {' --layout '.join(layouts)}"
         )
-        if not entries:
+        if not wanted:
             raise CaerError(sentence)
         bench.reporter.warn(sentence)
+    if not entries:
+        raise CaerError(f"{name}: no row could be computed; the first: {bench.failures[0]}")
     return entries
+
+
+def _kind(recipe: ModelRecipe) -> sources.Kind:
+    return "clips" if recipe.clips else "images"
+
+
+def _row(bench: Bench, row: suites.Row, release: Path, open_store: OpenStore) -> Entry | None:
+    """Do a row's runs; None, and a sentence among the failures, where that does not work.
+
+    A user's own model can fail in any way, and must not take the other rows with it. Among several
+    processes one that goes on would wait for the others for ever: there it ends the command.
+    """
+    entry = Entry(row.label, row.recipe, [], row.paper, row.paper_dataset, row.note)
+    try:
+        return bench.runs(entry, open_store(release, row.recipe))
+    except Exception as error:
+        if bench.fabric.world_size > 1:
+            raise
+        what = str(error) if isinstance(error, CaerError) else f"{type(error).__name__}: {error}"
+        bench.failures.append(f"{row.label}: not computed ({what.strip()})")
+        bench.reporter.warn(f"{bench.failures[-1]}; going on with the next row")
+        return None
 
 
 def cross(bench: Bench, recipe: ModelRecipe, here: Store, there: Store) -> list[Entry]:
     """Table 6: train here, there and on both; test each on both test splits."""
     if here.source.name == there.source.name:
         there = replace(there, source=replace(there.source, name=f"{there.source.name}-2"))
+    for one_side in (here, there):
+        if not all(sample.sha256 for sample in one_side.samples):
+            bench.reporter.warn(
+                f"{one_side.source.name} has no manifest with hashes: whether test files of one "
+                "release are training files of the other was not checked"
+            )
     for train, test in ((here, there), (there, here)):
         shared = _hashes(train, "train") & _hashes(test, "test")
         if shared:

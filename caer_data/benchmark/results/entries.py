@@ -13,8 +13,11 @@ import pandas as pd
 
 from caer_data.benchmark.recipe import ModelRecipe
 from caer_data.benchmark.results import suites
+from caer_data.benchmark.results.analysis import Analysis, analyse, as_json
+from caer_data.benchmark.results.intervals import Estimate
+from caer_data.benchmark.results.kept import write_predictions
 from caer_data.benchmark.training.metrics import mean_and_deviation
-from caer_data.benchmark.training.run import Result
+from caer_data.benchmark.training.run import Result, predictions_file
 from caer_data.engine.files import write_text
 
 # (train with validation, test) of the released datasets: they alone are the paper's
@@ -36,6 +39,8 @@ class Entry:
         paper_dataset: dataset of that figure.
         note: what a reader must know.
         test: name of the other data that the figures are of; empty for the runs' own test split.
+        folders: folder of each run, where its predictions lie; empty for rows made by hand.
+        weights: weights that were given and only tested.
     """
 
     label: str
@@ -45,6 +50,8 @@ class Entry:
     paper_dataset: Literal["CAER", "CAER-S"] = "CAER"
     note: str = ""
     test: str = ""
+    folders: list[Path] = field(default_factory=list)
+    weights: Path | None = None
 
     @property
     def title(self) -> str:
@@ -55,6 +62,14 @@ class Entry:
     def tests(self) -> list[Result]:
         """The figures of each run on the data that this row is about."""
         return [run["also_tested"][self.test] if self.test else run for run in self.runs]
+
+    def predictions(self) -> list[pd.DataFrame]:
+        """What the runs said of the samples, one frame a seed; folds of a seed are put together."""
+        of_seed: dict[int, list[pd.DataFrame]] = {}
+        for run, folder in zip(self.runs, self.folders, strict=True):
+            frame = pd.read_parquet(folder / predictions_file(self.test))
+            of_seed.setdefault(run["seed"], []).append(frame)
+        return [pd.concat(frames, ignore_index=True) for frames in of_seed.values()]
 
     @property
     def same_dataset(self) -> bool:
@@ -73,8 +88,13 @@ def paper_figure(recipe: ModelRecipe) -> tuple[float | None, Literal["CAER", "CA
     return None, "CAER" if recipe.clips else "CAER-S"
 
 
-def table(entries: list[Entry]) -> pd.DataFrame:
-    """One row an entry: streams as in Table 3, figures in percent as mean +- deviation."""
+def table(entries: list[Entry], found: Analysis | None = None) -> pd.DataFrame:
+    """One row an entry: streams as in Table 3, figures in percent as mean +- deviation.
+
+    Args:
+        entries: the rows.
+        found: their analysis, which adds the 95 % interval to each figure.
+    """
     rows = []
     for entry in entries:
         row: dict[str, Any] = {"Methods": entry.label}
@@ -86,7 +106,10 @@ def table(entries: list[Entry]) -> pd.DataFrame:
         row["seeds"] = len(entry.runs)
         names = ("Acc. (WAR) %", "UAR %", "macro-F1 %")
         for name, figure in zip(names, FIGURES, strict=True):
-            row[name] = spread([test[figure] for test in entry.tests])
+            cell = spread([test[figure] for test in entry.tests])
+            if found is not None:
+                cell += bounds(found.rows[entry.title].scores[figure])
+            row[name] = cell
         row["majority %"] = f"{100 * entry.tests[0]['majority']:.2f}"
         if any(e.paper is not None for e in entries):
             row |= _of_paper(entry)
@@ -98,6 +121,13 @@ def spread(shares: list[float]) -> str:
     """Percent as `mean +- deviation`; one value has no deviation."""
     mean, deviation = mean_and_deviation(shares)
     return f"{100 * mean:.2f}" + ("" if deviation is None else f" ± {100 * deviation:.2f}")
+
+
+def bounds(estimate: Estimate) -> str:
+    """The interval in percent, to put behind a figure; nothing where there is none."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    return f" [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
 
 
 def as_text(frame: pd.DataFrame, title: str) -> str:
@@ -116,12 +146,21 @@ def as_text(frame: pd.DataFrame, title: str) -> str:
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
-def write(entries: list[Entry], folder: Path, **also: Any) -> dict[str, Any]:
+def analysed(entries: list[Entry]) -> Analysis:
+    """Intervals, comparisons, people and calibration of all rows, from their predictions."""
+    classes = entries[0].runs[0]["classes"]
+    return analyse({entry.title: entry.predictions() for entry in entries}, classes)
+
+
+def write(
+    entries: list[Entry], folder: Path, found: Analysis | None = None, **also: Any
+) -> dict[str, Any]:
     """Write `results.json` and `results.csv` into the folder and return what the JSON holds.
 
     Args:
         entries: rows of the table with their runs.
-        folder: is made if it is missing.
+        folder: created if missing.
+        found: their analysis; with it, `predictions.parquet` holds what it was made from.
         also: further fields of the JSON.
     """
     runs = [
@@ -131,8 +170,11 @@ def write(entries: list[Entry], folder: Path, **also: Any) -> dict[str, Any]:
         for run in entry.runs
     ]
     summary = [_summary(entry) for entry in entries]
-    found = {"summary": summary, "runs": runs, **also}
-    write_text(folder / "results.json", json.dumps(found, indent=1) + "\n")
+    values = {"summary": summary, "runs": runs, **also}
+    if found is not None:
+        values["analysis"] = as_json(found)
+        write_predictions({entry.title: entry.predictions() for entry in entries}, folder)
+    write_text(folder / "results.json", json.dumps(values, indent=1) + "\n")
     rows = [
         {
             "row": entry.label,
@@ -153,7 +195,7 @@ def write(entries: list[Entry], folder: Path, **also: Any) -> dict[str, Any]:
         for run, test in zip(entry.runs, entry.tests, strict=True)
     ]
     write_text(folder / "results.csv", pd.DataFrame(rows).to_csv(index=False))
-    return found
+    return values
 
 
 def _summary(entry: Entry) -> dict[str, Any]:

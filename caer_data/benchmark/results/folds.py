@@ -6,15 +6,52 @@ import warnings
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from caer_data.benchmark.data.store import Store
 from caer_data.benchmark.recipe import ModelRecipe
 from caer_data.benchmark.results.compare import Bench
-from caer_data.benchmark.training.run import folder_of, run
+from caer_data.benchmark.results.entries import Entry
+from caer_data.benchmark.training.run import Result, folder_of, predictions_file, run
 from caer_data.engine.errors import CaerError
 
 UNUSED = "unused"
+Positions = npt.NDArray[np.int64]
+Names = npt.NDArray[np.str_]
+
+
+def results(bench: Bench, recipe: ModelRecipe, store: Store, folds: int) -> Entry:
+    """K-fold cross-validation over all samples as results: one row with a run a fold and seed.
+
+    Samples of one show stay in one fold; where there are fewer shows than folds, those of one
+    video. Each fold is tested once by a model that chose its epoch on the next fold.
+
+    Raises:
+        CaerError: there are fewer shows, and fewer videos, than folds.
+    """
+    everything = np.arange(len(store.samples))
+    kind, groups = _disjoint(store, everything, folds)
+    note = (
+        f"{recipe.name}: {folds} folds, no {kind} in two of them; mean and deviation are over the "
+        "folds, the interval is of all held-out predictions together"
+    )
+    entry = Entry(f"{recipe.name}, {folds} folds", recipe, note=note)
+    for seed in bench.seeds:
+        for number, fold_store in enumerate(_dealt(store, everything, groups, folds, seed), 1):
+            result = _run(bench, recipe, fold_store, seed, f"fold {number} of {folds}, seed {seed}")
+            entry.runs.append({**result, "fold": number})
+            entry.folders.append(folder_of(bench.results, recipe, fold_store, seed))
+    return entry
+
+
+def _disjoint(store: Store, positions: Positions, folds: int) -> tuple[str, Names]:
+    """What is kept together, shows or videos, and the name of each sample's."""
+    samples = [store.samples[i] for i in positions]
+    shows = np.array([s.show for s in samples])
+    if (shows != "").all() and len(np.unique(shows)) >= folds:
+        return "show", shows
+    return "video", np.array([s.group or s.clip_id or s.sample_id for s in samples])
 
 
 def predictions(bench: Bench, recipe: ModelRecipe, store: Store, folds: int) -> pd.DataFrame:
@@ -30,36 +67,47 @@ def predictions(bench: Bench, recipe: ModelRecipe, store: Store, folds: int) -> 
     seed = bench.seeds[0]
     found = []
     for number, fold_store in enumerate(stores(store, folds, seed), 1):
-        run(
-            recipe,
-            fold_store,
-            seed,
-            results=bench.results,
-            fabric=bench.fabric,
-            reporter=bench.reporter,
-            title=f"fold {number} of {folds}",
-        )
-        path = folder_of(bench.results, recipe, fold_store, seed) / "predictions.parquet"
+        _run(bench, recipe, fold_store, seed, f"fold {number} of {folds}")
+        path = folder_of(bench.results, recipe, fold_store, seed) / predictions_file()
         frame = pd.read_parquet(path)
         found.append(frame[frame["split"] == "test"])
     held_out = pd.concat(found, ignore_index=True)
     return held_out.assign(split=held_out["sample_id"].map(true_split))
 
 
+def _run(bench: Bench, recipe: ModelRecipe, store: Store, seed: int, title: str) -> Result:
+    return run(
+        recipe,
+        store,
+        seed,
+        results=bench.results,
+        fabric=bench.fabric,
+        reporter=bench.reporter,
+        title=title,
+    )
+
+
 def stores(store: Store, folds: int, seed: int) -> Iterator[Store]:
     """The store once for every fold: that fold as test, the next as validation, the rest as train.
 
-    Samples of one video stay in one fold; classes are spread as evenly as that allows.
+    Samples of one video stay in one fold; classes are spread as evenly as that allows. The test
+    split takes no part.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
     positions = np.concatenate([store.of_split("train"), store.of_split("validation")])
     samples = [store.samples[i] for i in positions]
     groups = np.array([s.group or s.clip_id or s.sample_id for s in samples])
+    return _dealt(store, positions, groups, folds, seed)
+
+
+def _dealt(
+    store: Store, positions: Positions, groups: Names, folds: int, seed: int
+) -> Iterator[Store]:
+    from sklearn.model_selection import StratifiedGroupKFold
+
     if folds < 3 or len(np.unique(groups)) < folds:
         raise CaerError(
             f"--folds {folds}: give at least 3 and at most {len(np.unique(groups))}, the number of "
-            f"videos in train and validation of {store.source.name}"
+            f"videos that can be held out of {store.source.name}"
         )
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     fold_of = np.zeros(len(positions), int)

@@ -5,6 +5,7 @@
   weights.safetensors      the best epoch
   checkpoint.safetensors   where a stopped run goes on
   predictions.parquet      probabilities of validation and test
+  predictions-on-NAME.parquet   those of another release's test split
   tensorboard/             curves, where TensorBoard is installed
   result.json              all figures; written last, so a run that has it is finished
 """
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 import torch
 
-from caer_data.benchmark.data.batches import open_frames
+from caer_data.benchmark.data.batches import Frames, open_frames
 from caer_data.benchmark.data.samples import SPLITS
 from caer_data.benchmark.data.store import Store
 from caer_data.benchmark.networks import create
@@ -46,11 +47,21 @@ ABOUT_A_SAMPLE: Final = ("show", "episode", "video", "person", "votes")
 """What predictions repeat from a release, empty where it does not say."""
 
 
-def folder_of(results: Path, recipe: ModelRecipe, store: Store, seed: int) -> Path:
-    """Folder of a run; another recipe or other data have another one."""
+def folder_of(
+    results: Path, recipe: ModelRecipe, store: Store, seed: int, weights: Path | None = None
+) -> Path:
+    """Folder of a run; another recipe, other data or given weights have another one."""
     identity = identity_of(recipe, store.fingerprint, 0)
     digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
-    return results / slug(store.source.name) / f"{slug(recipe.name)}-{digest}" / f"seed-{seed}"
+    name = f"seed-{seed}"
+    if weights is not None:
+        name = f"weights-{hashlib.sha256(weights.read_bytes()).hexdigest()[:8]}"
+    return results / slug(store.source.name) / f"{slug(recipe.name)}-{digest}" / name
+
+
+def predictions_file(tested_on: str = "") -> str:
+    """Name of the file of predictions, in a run's folder, on its own or on other data."""
+    return f"predictions-on-{slug(tested_on)}.parquet" if tested_on else "predictions.parquet"
 
 
 def run(
@@ -81,58 +92,36 @@ def run(
     Raises:
         CaerError: see `Trainer.fit`, `create` and `load_weights`.
     """
-    folder = folder_of(results, recipe, store, seed)
-    if weights is not None:
-        folder = folder.with_name(f"weights-{hashlib.sha256(weights.read_bytes()).hexdigest()[:8]}")
+    folder = folder_of(results, recipe, store, seed, weights)
     done = folder / "result.json"
     if done.is_file():
         return dict(json.loads(done.read_text()))
-    positions = {split: store.of_split(split) for split in SPLITS}
-    torch.manual_seed(seed)
-    model = create(recipe, len(store.source.classes))
-    frames = open_frames(store, fabric.device, recipe.sees_face, recipe.sees_context, reporter)
-    identity = identity_of(recipe, store.fingerprint, seed)
-    trainer = Trainer(
-        model, recipe, store, frames, fabric, folder=folder, seed=seed, identity=identity
-    )
-    header: dict[str, Any] = {}
+    trainer = _trainer(recipe, store, seed, folder, fabric, reporter)
     progress = Progress()
     if weights is None:
-        if fabric.is_global_zero:
-            text = section.dump(recipe)
-            write_text(folder / "recipe.yaml", text)
-        total = recipe.train.epochs * samples_an_epoch(
-            len(positions["train"]), recipe.train.batch_size, fabric.world_size
-        )
-        name = title or f"{recipe.name} {seed}"
-        log = open_log(folder / "tensorboard", fabric.is_global_zero, reporter)
-        with reporter.stage(name, total=total, unit="samples") as bar, log as write:
-            progress = trainer.fit(positions["train"], positions["validation"], bar, write)
-        fabric.barrier()
-        header = checkpoint.load_weights(
-            trainer.weights_path, trainer.learner.model, recipe, store.source.classes
-        )
-    else:
-        header = checkpoint.load_weights(
-            weights, trainer.learner.model, recipe, store.source.classes
-        )
+        progress = _train(trainer, reporter, title or f"{recipe.name} {seed}")
+    header = checkpoint.load_weights(
+        weights or trainer.weights_path, trainer.learner.model, recipe, store.source.classes
+    )
     found = {
-        split: predict(
-            trainer.learner.tested, recipe, store, frames, positions[split], fabric=fabric
-        )
-        for split in ("validation", "test")
+        split: _test(trainer, store, trainer.frames, split) for split in ("validation", "test")
+    }
+    elsewhere = {
+        name: {"test": _test_elsewhere(trainer, other)} for name, other in (also_test or {}).items()
     }
     result = {
         **_about(trainer, progress),
         "weights_trained_on": header.get("trained_on"),
         **_figures(store, found["test"], trained=store),
-    }
-    result["also_tested"] = {
-        name: _figures(other, _test_elsewhere(trainer, other), trained=store)
-        for name, other in (also_test or {}).items()
+        "also_tested": {
+            name: _figures((also_test or {})[name], there["test"], trained=store)
+            for name, there in elsewhere.items()
+        },
     }
     if fabric.is_global_zero:
-        _write_predictions(folder / "predictions.parquet", store, found)
+        _write_predictions(folder / predictions_file(), store, found)
+        for name, there in elsewhere.items():
+            _write_predictions(folder / predictions_file(name), (also_test or {})[name], there)
         if store.left_out:
             write_text(folder / "left-out.csv", store.left_out_as_csv())
         write_text(done, json.dumps(result, indent=1) + "\n")
@@ -140,14 +129,54 @@ def run(
     return result
 
 
+def _trainer(
+    recipe: ModelRecipe,
+    store: Store,
+    seed: int,
+    folder: Path,
+    fabric: Fabric,
+    reporter: Reporter,
+) -> Trainer:
+    """A fresh model with its data."""
+    torch.manual_seed(seed)
+    model = create(recipe, len(store.source.classes))
+    frames = open_frames(store, fabric.device, recipe.sees_face, recipe.sees_context, reporter)
+    same = identity_of(recipe, store.fingerprint, seed)
+    return Trainer(model, recipe, store, frames, fabric, folder=folder, seed=seed, identity=same)
+
+
+def _train(trainer: Trainer, reporter: Reporter, title: str) -> Progress:
+    """Train, or go on, with progress shown and logged."""
+    recipe, fabric, folder = trainer.recipe, trainer.fabric, trainer.folder
+    if fabric.is_global_zero:
+        write_text(folder / "recipe.yaml", section.dump(recipe))
+    train, validation = (trainer.store.of_split(split) for split in ("train", "validation"))
+    each = samples_an_epoch(len(train), recipe.train.batch_size, fabric.world_size)
+    log = open_log(folder / "tensorboard", fabric.is_global_zero, reporter)
+    total = recipe.train.epochs * each
+    with reporter.stage(title, total=total, unit="samples") as bar, log as write:
+        progress = trainer.fit(train, validation, bar, write)
+    fabric.barrier()
+    return progress
+
+
+def _test(trainer: Trainer, store: Store, frames: Frames, split: str) -> Predictions:
+    return predict(
+        trainer.learner.tested,
+        trainer.recipe,
+        store,
+        frames,
+        store.of_split(split),
+        fabric=trainer.fabric,
+    )
+
+
 def _test_elsewhere(trainer: Trainer, store: Store) -> Predictions:
     recipe, fabric = trainer.recipe, trainer.fabric
     if store.source.classes != trainer.store.source.classes:
         raise CaerError(f"{store.source.name} has other classes than {trainer.store.source.name}")
     frames = open_frames(store, fabric.device, recipe.sees_face, recipe.sees_context)
-    return predict(
-        trainer.learner.tested, recipe, store, frames, store.of_split("test"), fabric=fabric
-    )
+    return _test(trainer, store, frames, "test")
 
 
 def _about(trainer: Trainer, progress: Progress) -> Result:

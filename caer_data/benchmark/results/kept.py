@@ -1,0 +1,86 @@
+"""A folder of results keeps the predictions of all its rows, so that it can be compared with others
+wherever it was computed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import atomic_path
+
+NAME = "predictions.parquet"
+
+
+def write_predictions(rows: Mapping[str, Sequence[pd.DataFrame]], folder: Path) -> None:
+    """Write the predictions of all rows and seeds into one file of the folder."""
+    parts = [
+        frame.assign(row=title, run=number)
+        for title, frames in rows.items()
+        for number, frame in enumerate(frames)
+    ]
+    with atomic_path(folder / NAME) as temporary:
+        pd.concat(parts, ignore_index=True).to_parquet(temporary, index=False)
+
+
+def read(folder: Path) -> tuple[dict[str, list[pd.DataFrame]], list[str]]:
+    """Read back the predictions of a folder of results: one frame a row and seed, and the classes.
+
+    Raises:
+        CaerError: the folder holds no results.
+    """
+    wanted = (folder / "results.json", folder / NAME)
+    missing = [path.name for path in wanted if not path.is_file()]
+    if missing:
+        raise CaerError(
+            f"{folder}: holds no {' and no '.join(missing)}; give a folder of results that "
+            "'caer-data benchmark' wrote, such as results/release/caer-net"
+        )
+    try:
+        values: dict[str, Any] = json.loads(wanted[0].read_text(encoding="utf-8"))
+        classes = [str(name) for name in values["runs"][0]["classes"]]
+        table = pd.read_parquet(wanted[1])
+        parts = table.groupby(["row", "run"], sort=False)
+    except (ValueError, KeyError, IndexError, OSError) as error:
+        raise CaerError(
+            f"{folder}: its results cannot be read ({error}); make them again"
+        ) from error
+    rows: dict[str, list[pd.DataFrame]] = {}
+    for (title, _), frame in parts:
+        rows.setdefault(str(title), []).append(frame.drop(columns=["row", "run"]))
+    return rows, classes
+
+
+def together(folders: Sequence[Path]) -> tuple[dict[str, list[pd.DataFrame]], list[str]]:
+    """The rows of several folders of results; equal titles get their folder's name.
+
+    Raises:
+        CaerError: fewer than two rows, or folders of different classes.
+    """
+    found = [(folder, *read(folder)) for folder in folders]
+    classes = found[0][2]
+    titles = [title for _, rows, _ in found for title in rows]
+    merged: dict[str, list[pd.DataFrame]] = {}
+    for folder, rows, of_folder in found:
+        if of_folder != classes:
+            raise CaerError(f"{folder}: has other classes than {folders[0]}; compare equal ones")
+        for title, frames in rows.items():
+            twice = titles.count(title) > 1
+            merged[f"{title} ({_short(folder, folders)})" if twice else title] = frames
+    if len(merged) < 2:
+        raise CaerError("compare: only one row was given; name a second folder of results")
+    return merged, classes
+
+
+def _short(folder: Path, folders: Sequence[Path]) -> str:
+    """The part of a folder's path that tells it from the others."""
+    parts = [path.resolve().parts for path in folders]
+    own = folder.resolve().parts
+    for length in range(1, len(own) + 1):
+        if sum(other[-length:] == own[-length:] for other in parts) == 1:
+            return "/".join(own[-length:])
+    return str(folder)

@@ -1,0 +1,125 @@
+"""What a command asks of every run: changes to the recipes, and the stores they read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from caer_data.benchmark.data.prepare import open_store
+from caer_data.benchmark.data.store import MOST_LEFT_OUT, Store
+from caer_data.benchmark.recipe import ModelRecipe, vary
+from caer_data.engine.errors import CaerError
+from caer_data.engine.progress import Reporter
+from caer_data.engine.recipe import Faces
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Fields of recipes that the command line replaces; None keeps the recipe's.
+
+    Attributes:
+        epochs: passes over the training samples.
+        batch_size: samples a step.
+        stream: what a baseline sees, `frame` or `face`.
+        precision: of the arithmetic.
+        compiled: whether models are compiled.
+        cuda_graphs: whether the compiled step is replayed as CUDA graphs.
+    """
+
+    epochs: int | None = None
+    batch_size: int | None = None
+    stream: Literal["frame", "face"] | None = None
+    precision: Literal["auto", "fp32", "bf16"] | None = None
+    compiled: bool = False
+    cuda_graphs: bool = False
+
+    def __call__(self, recipe: ModelRecipe) -> ModelRecipe:
+        """The recipe with these changes.
+
+        Raises:
+            CaerError: a value is out of range, or the model has no such choice.
+        """
+        if self.stream and recipe.is_caer_net:
+            raise CaerError(
+                f"--input {self.stream}: {recipe.name} has streams of its own; --input chooses "
+                "what a baseline sees (for CAER-Net, switch streams off in a recipe)"
+            )
+        compute = {"compile": True, "cuda_graphs": self.cuda_graphs} if self.compiled else {}
+        changes = {
+            "train": _given(epochs=self.epochs, batch_size=self.batch_size),
+            "baseline": _given(input=self.stream),
+            "compute": compute | _given(precision=self.precision),
+        }
+        return vary(recipe, changes, "command line")
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def with_features(recipe: ModelRecipe, features: Mapping[str, str]) -> ModelRecipe:
+    """A baseline's recipe with the weight file that was named for its model.
+
+    Raises:
+        CaerError: the files are of other models, or the model is no baseline.
+    """
+    if not features:
+        return recipe
+    if list(features) != [recipe.model] or recipe.is_caer_net:
+        raise CaerError(
+            f"--features {', '.join(features)}: this run is of {recipe.model}, and only baselines "
+            "take trained features"
+        )
+    return vary(recipe, {"baseline": {"weights": features[recipe.model]}}, "--features")
+
+
+class Stores:
+    """Opens the stores of a command, each once."""
+
+    def __init__(
+        self,
+        folder: Path,
+        fabric: Fabric,
+        reporter: Reporter,
+        faces: Faces | None = None,
+        most_left_out: float = MOST_LEFT_OUT,
+    ) -> None:
+        """Remember how stores are made.
+
+        Args:
+            folder: of all stores.
+            fabric: processes.
+            reporter: shows progress.
+            faces: detector where a release has no boxes; None to detect nothing.
+            most_left_out: share of a split that may be unusable.
+        """
+        self._folder = folder
+        self._fabric = fabric
+        self._reporter = reporter
+        self._faces = faces
+        self._most_left_out = most_left_out
+        self._opened: dict[str, Store] = {}
+
+    def __call__(self, release: Path, recipe: ModelRecipe) -> Store:
+        """What a recipe needs of a release.
+
+        Raises:
+            CaerError: see `open_store`.
+        """
+        key = f"{release} {recipe.input} {recipe.hide.faces == 'all'}"
+        if key not in self._opened:
+            self._opened[key] = open_store(
+                release,
+                recipe,
+                self._folder,
+                faces=self._faces,
+                most_left_out=self._most_left_out,
+                fabric=self._fabric,
+                reporter=self._reporter,
+            )
+        return self._opened[key]

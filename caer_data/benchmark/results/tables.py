@@ -1,0 +1,199 @@
+"""The analysis as tables: to read, as numbers (CSV), and for a paper (LaTeX)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from caer_data.benchmark.results.analysis import Analysis, RowAnalysis
+from caer_data.benchmark.results.intervals import Estimate
+from caer_data.benchmark.results.paired import Difference
+from caer_data.engine.files import write_text
+
+_SCORES: Final = {"war": "Acc. (WAR) %", "uar": "UAR %", "macro_f1": "macro-F1 %"}
+_LATEX: Final = {"±": r"$\pm$", "✓": r"\checkmark", "–": "--", "−": "$-$", "λ": r"$\lambda$"}
+
+
+def every(found: Analysis) -> dict[str, pd.DataFrame]:
+    """All tables that have rows, by name; a cell may be an `Estimate` (a share)."""
+    made = {
+        "scores": _of_rows(found, lambda row: {_SCORES[k]: v for k, v in row.scores.items()}),
+        "recall-by-class": _of_rows(found, lambda row: row.recalls),
+        "differences": differences(found.differences),
+        "difference-matrix": matrix(found),
+        "people": people(found),
+        "by-vote-pattern": _of_rows(found, lambda row: row.patterns),
+        "by-confidence": _of_rows(found, lambda row: row.confidence),
+        "calibration": calibration(found),
+        "average-precision": _of_rows(
+            found, lambda row: {name: 100 * curve.average for name, curve in row.curves.items()}
+        ),
+        "by-show": by_show(found),
+    }
+    return {name: frame for name, frame in made.items() if len(frame)}
+
+
+def _of_rows(found: Analysis, cells: Callable[[RowAnalysis], Mapping[str, Any]]) -> pd.DataFrame:
+    """One line a row of the results."""
+    lines = [(title, cells(row)) for title, row in found.rows.items()]
+    return pd.DataFrame([{"row": title, **values} for title, values in lines if values])
+
+
+def differences(found: Iterable[Difference]) -> pd.DataFrame:
+    """Every further row against the first."""
+    return pd.DataFrame(
+        [
+            {
+                "row": d.row,
+                "minus": d.base,
+                "figure": _SCORES[d.figure],
+                "difference": Estimate(d.value, d.low, d.high, 0),
+                "p (bootstrap)": d.p,
+                "p, Holm": d.p_corrected,
+                "only first right": d.only_base,
+                "only this right": d.only_row,
+                "p (McNemar)": d.p_mcnemar,
+                "p McNemar, Holm": d.p_mcnemar_corrected,
+            }
+            for d in found
+        ]
+    )
+
+
+def matrix(found: Analysis) -> pd.DataFrame:
+    """Accuracy of the line's row less that of the column's, in points; * as `Difference` says."""
+    if len(found.pairs) < 2:
+        return pd.DataFrame()
+    titles = [title for title in found.rows if title not in found.apart]
+    cells = {(d.row, d.base): d for d in found.pairs}
+    lines = []
+    for title in titles:
+        line: dict[str, str] = {"row minus column": title}
+        for other in titles:
+            line[other] = _points(cells.get((title, other)), cells.get((other, title)))
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def _points(forward: Difference | None, backward: Difference | None) -> str:
+    known = forward or backward
+    if known is None:
+        return "–"
+    value = known.value if forward else -known.value
+    return f"{100 * value:+.1f}{'*' if known.significant else ''}"
+
+
+def people(found: Analysis) -> pd.DataFrame:
+    """The human ceiling beside each row, and the row where all raters agree."""
+    lines = [
+        {
+            "row": title,
+            "a rater against the others": row.ceiling.accuracy,
+            "model, all clips": row.scores["war"],
+            "model, unanimous clips": row.unanimous,
+        }
+        for title, row in found.rows.items()
+        if row.ceiling is not None
+    ]
+    return pd.DataFrame(lines)
+
+
+def calibration(found: Analysis) -> pd.DataFrame:
+    """What the probabilities are worth: lower is better, a temperature of 1 is best."""
+    return _of_rows(
+        found,
+        lambda row: {
+            "Brier": row.calibration.brier,
+            "ECE %": 100 * row.calibration.ece,
+            "temperature": row.calibration.temperature,
+            "ECE %, scaled": _percent(row.calibration.ece_scaled),
+            "KL to votes, nats": row.calibration.kl,
+            "Brier to votes": row.calibration.brier_votes,
+            "clips with votes": row.calibration.voted,
+        },
+    )
+
+
+def by_show(found: Analysis) -> pd.DataFrame:
+    """Figures of each row in each show."""
+    parts = [row.shows.assign(row=title) for title, row in found.rows.items() if len(row.shows)]
+    if not parts:
+        return pd.DataFrame()
+    whole = pd.concat(parts, ignore_index=True)
+    name = "show" if "show" in whole else "video"
+    accuracies = [
+        Estimate(war, low, high, n)
+        for war, low, high, n in zip(
+            whole["war"], whole["low"], whole["high"], whole["n"], strict=True
+        )
+    ]
+    return pd.DataFrame(
+        {
+            "row": whole["row"],
+            name: whole[name],
+            _SCORES["war"]: accuracies,
+            _SCORES["uar"]: 100 * whole["uar"],
+        }
+    )
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
+
+
+def readable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Every cell as people read it: estimates in percent with interval and n."""
+    return frame.astype(object).map(_cell)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, Estimate):
+        return _estimate(value)
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1 else f"{value:.2f}"
+    return str(value)
+
+
+def _estimate(found: Estimate) -> str:
+    if found.value is None:
+        return "–"
+    text = f"{100 * found.value:.1f}"
+    if found.low is not None and found.high is not None:
+        text += f" [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+    return text + (f" n={found.n:,}" if found.n else "")
+
+
+def numeric(frame: pd.DataFrame) -> pd.DataFrame:
+    """Every estimate as four columns of numbers: the share, its bounds, n."""
+    columns: dict[str, Any] = {}
+    for name in frame:
+        values = list(frame[name])
+        if not any(isinstance(value, Estimate) for value in values):
+            columns[str(name)] = values
+            continue
+        title = str(name).removesuffix(" %")
+        for part in ("value", "low", "high", "n"):
+            found = [getattr(v, part) if isinstance(v, Estimate) else None for v in values]
+            columns[title if part == "value" else f"{title} {part}"] = found
+    return pd.DataFrame(columns)
+
+
+def as_latex(frame: pd.DataFrame) -> str:
+    """A readable frame as a LaTeX tabular (booktabs)."""
+    text = str(frame.map(str).to_latex(index=False, escape=True))
+    for sign, command in _LATEX.items():
+        text = text.replace(sign, command)
+    return text
+
+
+def write(tables: Mapping[str, pd.DataFrame], folder: Path) -> None:
+    """Write each table as `NAME.csv` (numbers) and `NAME.tex` into the folder."""
+    for name, frame in tables.items():
+        write_text(folder / f"{name}.csv", numeric(frame).to_csv(index=False))
+        write_text(folder / f"{name}.tex", as_latex(readable(frame)))

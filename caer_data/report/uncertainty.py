@@ -1,0 +1,129 @@
+"""How far the figures of a benchmark can be trusted: the sections of its page about that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from caer_data.benchmark.results import tables
+from caer_data.benchmark.results.analysis import Analysis, RowAnalysis
+from caer_data.benchmark.results.breakdown import Curve
+from caer_data.report import pages
+
+_NOTES: Final = {
+    "recall-by-class": "Recall, %, with its 95 % interval and number of test samples. The interval "
+    "of a share is never narrower than Wilson's for as many independent samples.",
+    "differences": "Difference to the first row on the same samples, in points, with its paired "
+    "95 % interval. The bootstrap draws groups and seeds; McNemar's test draws samples, takes "
+    "them as independent, and judges the mean over the seeds. Holm: corrected for the number of "
+    "comparisons in a figure.",
+    "difference-matrix": "Accuracy of the row less that of the column, in points; * below 0.05 by "
+    "the bootstrap, corrected (Holm) for all pairs.",
+    "people": "Each rater is scored against the majority of the other raters of the clip, where "
+    "they have one: what a model could reach if it were as good as a rater.",
+    "by-vote-pattern": "Accuracy of the model by how the raters' votes fell.",
+    "by-confidence": "Accuracy of the model by the raters' mean confidence (0 guess, 1 certain).",
+    "calibration": "Temperature: fitted on validation, above 1 where the model is too sure. ECE: "
+    "over 15 bins. KL and Brier to votes: against the share of the raters' votes.",
+    "average-precision": "Average precision of each class against all others, %.",
+    "by-show": "Each show (video, where no show is known) by itself.",
+}
+_TITLES: Final = {
+    "recall-by-class": "Recall by class",
+    "differences": "Differences to the first row",
+    "difference-matrix": "Every row against every other",
+    "people": "What people reach",
+    "by-vote-pattern": "By vote pattern",
+    "by-confidence": "By the raters' confidence",
+    "calibration": "Calibration",
+    "average-precision": "Average precision",
+    "by-show": "By show",
+}
+
+
+def sections(found: Analysis) -> list[pages.Section]:
+    """Uncertainty, people, calibration and shows, each where there is something to show."""
+    made = tables.every(found)
+    parts = {
+        "Uncertainty": ("recall-by-class", "differences", "difference-matrix"),
+        "People": ("people", "by-vote-pattern", "by-confidence"),
+        "Calibration": ("calibration", "average-precision"),
+        "Shows": ("by-show",),
+    }
+    built = []
+    for title, names in parts.items():
+        body = [_part(name, made[name]) for name in names if name in made]
+        if title == "Uncertainty":
+            body = [*(pages.paragraph(text, "note") for text in notes(found)), *body]
+        if title == "Calibration":
+            body.append(_plots(found.rows))
+        if body:
+            built.append(pages.Section(title, Markup("").join(body)))
+    return built
+
+
+def notes(found: Analysis) -> list[str]:
+    """What the intervals draw, and which rows cannot be compared."""
+    said: dict[str, list[str]] = {}
+    for title, row in found.rows.items():
+        said.setdefault(row.groups.sentence, []).append(title)
+    lines = [
+        sentence if len(said) == 1 else f"{', '.join(titles)}: {sentence}"
+        for sentence, titles in said.items()
+    ]
+    if found.apart:
+        lines.append(
+            f"Tested on other samples than {next(iter(found.rows))}, and therefore not compared "
+            f"with it: {', '.join(found.apart)}."
+        )
+    return lines
+
+
+def _part(name: str, frame: pd.DataFrame) -> Markup:
+    heading = Markup("<h3>{}</h3>").format(_TITLES[name])
+    return heading + pages.paragraph(_NOTES[name], "note") + pages.table(tables.readable(frame))
+
+
+def _plots(rows: Mapping[str, RowAnalysis]) -> Markup:
+    drawn = []
+    for title, row in rows.items():
+        drawn += [_reliability(title, row), _precision(title, row.curves)]
+    return Markup('<div class="plots">{}</div>').format(Markup("").join(drawn))
+
+
+def _reliability(title: str, row: RowAnalysis) -> Markup:
+    """Accuracy by confidence; the diagonal is perfect, an area is the share of samples."""
+    bins = row.calibration.bins
+    used = bins[bins["n"] > 0]
+    with pages.figure(4.0, 3.8) as (figure, axes):
+        axes.plot([0, 1], [0, 1], color=pages.COLOURS[1], lw=1, label="perfect")
+        sizes = 12 + 220 * used["n"] / used["n"].sum()
+        axes.scatter(used["confidence"], used["accuracy"], s=sizes, color=pages.COLOURS[0])
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        axes.set_xlabel("confidence (area: samples)")
+        axes.set_ylabel("accuracy")
+        axes.set_title(f"{title}: reliability")
+        return pages.plot(figure, f"reliability of {title}")
+
+
+def _precision(title: str, curves: Mapping[str, Curve]) -> Markup:
+    with pages.figure(4.6, 3.8) as (figure, axes):
+        for (name, curve), color in zip(curves.items(), _colours(len(curves)), strict=True):
+            label = f"{name} {curve.average:.2f} (n={curve.n})"
+            axes.step(curve.recall, curve.precision, where="pre", color=color, label=label)
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1.03)
+        axes.set_xlabel("recall")
+        axes.set_ylabel("precision")
+        axes.set_title(f"{title}: precision and recall")
+        axes.legend(fontsize=8)
+        return pages.plot(figure, f"precision and recall of {title}")
+
+
+def _colours(count: int) -> list[str]:
+    return [pages.COLOURS[i] for i in np.arange(count) % len(pages.COLOURS)]

@@ -130,6 +130,14 @@ MISTAKES = {
     "a file": (("RELEASE/manifest.parquet",), "manifest.parquet: is a file; give the folder"),
     "features": (("RELEASE", "--model", "c3d", "--features", "c3d"), "write MODEL=FILE"),
     "features of CAER-Net": (("RELEASE", "--features", "vgg=v.pth"), "only baselines"),
+    "folds of a cross": (("RELEASE", "--cross", "x", "--folds", "3"), "--folds does nothing with"),
+    "a stream of CAER-Net": (("RELEASE", "--input", "face"), "has streams of its own"),
+    "groups of nothing": (("RELEASE", "--grouped"), "--grouped: needs --folds K"),
+    "epochs of weights": (
+        ("RELEASE", "--weights", "RELEASE/manifest.parquet", "--epochs", "3"),
+        "--epochs does nothing with --weights",
+    ),
+    "no weights": (("RELEASE", "--weights", "RELEASE/manifest.parquet"), "no safetensors file"),
     "no gpu": (("RELEASE", "--device", "cuda"), "CUDA devices; use --device cpu"),
 }
 

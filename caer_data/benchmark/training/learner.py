@@ -41,7 +41,8 @@ class Learner:
         network: what training calls: compiled where the recipe asks for it, joined over devices.
         optimizer: SGD over the parameters that learn.
         bf16: whether products are computed in bf16.
-        numerics: what the check of bf16 against fp32 found, None before the first step.
+        numerics: what the check of bf16 against fp32 found, None before the first step. Where it
+            does not trust bf16, the run computes in fp32 from then on.
     """
 
     def __init__(self, model: nn.Module, recipe: ModelRecipe, fabric: Fabric) -> None:
@@ -62,6 +63,12 @@ class Learner:
         """What testing calls: on several devices the plain model, whose calls wait for nobody."""
         return self.network if self.fabric.world_size == 1 else self.model
 
+    def settle_precision(self, found: dict[str, float] | None) -> None:
+        """Take over what the check of bf16 found, in this run or before it was stopped."""
+        if found is not None and self.bf16:
+            self.numerics = found
+            self.bf16 = bool(found["trusted"])
+
     def share_statistics(self) -> None:
         """Give all devices the first one's running statistics, as its checkpoint has them."""
         if self.fabric.world_size > 1:
@@ -77,7 +84,7 @@ class Learner:
             seed: of augmentation and dropout.
 
         Raises:
-            CaerError: too little memory, or bf16 differs too much from fp32.
+            CaerError: too little memory.
         """
         torch.manual_seed(seed)
         for group in self.optimizer.param_groups:
@@ -94,7 +101,7 @@ class Learner:
     def _learn(self, batch: Batch) -> Tensor:
         face, context = inputs(batch, self.recipe, training=True)
         if self.bf16 and self.numerics is None:
-            self.numerics = self._check_numerics(face, context, batch.labels)
+            self.settle_precision(self._check_numerics(face, context, batch.labels))
         loss = self.loss(self.network, face, context, batch.labels)
         with compiler_errors(self.recipe.compute):
             self.fabric.backward(loss)
@@ -119,12 +126,17 @@ class Learner:
         self, face: Tensor | None, context: Tensor | None, labels: Tensor
     ) -> dict[str, float]:
         some = slice(CHECKED)
-        return check_bf16(
+        found = check_bf16(
             self.model,
             None if face is None else face[some],
             None if context is None else context[some],
             labels[some],
         )
+        # each process looked at samples of its own: all go on alike
+        mine = torch.tensor(float(found["trusted"]), device=labels.device)
+        everyone = self.fabric.all_reduce(mine, reduce_op="sum")
+        assert isinstance(everyone, Tensor)  # noqa: S101 - for the type checker
+        return {**found, "trusted": float(everyone) == self.fabric.world_size}
 
     def _too_large(self, batch: Batch) -> str:
         """What to do about too little memory; on a GPU measured with small batches."""

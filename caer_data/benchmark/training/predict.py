@@ -49,8 +49,12 @@ def predict(
     positions: Indices,
     *,
     fabric: Fabric,
+    bf16: bool | None = None,
 ) -> Predictions:
-    """Show every window of the samples; each process takes a share and all get the result."""
+    """Show every window of the samples; each process takes a share and all get the result.
+
+    `bf16` is what training settled on; None: what the recipe says.
+    """
     windows = all_windows(store, positions, recipe.input.frames, recipe.input.stride)
     mine = slice(fabric.global_rank, None, fabric.world_size)
     share = Pick(windows.samples[mine], windows.rows[mine])
@@ -59,7 +63,7 @@ def predict(
     shape = (len(store.samples), classes + 2)
     # in double precision, because a GPU adds in no fixed order
     sums = torch.zeros(shape, dtype=torch.float64, device=fabric.device)
-    for output, samples in outputs(network, recipe, frames, share, fabric.device):
+    for output, samples in outputs(network, recipe, frames, share, fabric.device, bf16):
         probabilities = torch.softmax(output.logits.float(), dim=1)
         weights = sums.new_zeros((len(samples), 2)) if output.weights is None else output.weights
         sums.index_add_(0, samples, torch.cat([probabilities, weights], dim=1).double())
@@ -73,11 +77,17 @@ def predict(
 
 @torch.no_grad()
 def outputs(
-    network: nn.Module, recipe: ModelRecipe, frames: Frames, pick: Pick, device: torch.device
+    network: nn.Module,
+    recipe: ModelRecipe,
+    frames: Frames,
+    pick: Pick,
+    device: torch.device,
+    bf16: bool | None = None,
 ) -> Iterator[tuple[Output, Tensor]]:
     """The network's outputs for picked windows without any randomness, with their positions."""
     network.eval()
-    bf16 = precision_of(recipe.compute.precision, device) == "bf16"
+    if bf16 is None:
+        bf16 = precision_of(recipe.compute.precision, device) == "bf16"
     size = recipe.train.batch_size
     for batch in frames.batches(pick.batches(size)):
         try:

@@ -27,7 +27,7 @@ from caer_data.benchmark.data.samples import SPLITS
 from caer_data.benchmark.data.store import Store
 from caer_data.benchmark.networks import create
 from caer_data.benchmark.recipe import ModelRecipe
-from caer_data.benchmark.training import checkpoint
+from caer_data.benchmark.training import checkpoint, numerics
 from caer_data.benchmark.training.checkpoint import Progress
 from caer_data.benchmark.training.logs import open_log
 from caer_data.benchmark.training.metrics import Scores, majority, score
@@ -156,6 +156,8 @@ def _train(trainer: Trainer, reporter: Reporter, title: str) -> Progress:
     total = recipe.train.epochs * each
     with reporter.stage(title, total=total, unit="samples") as bar, log as write:
         progress = trainer.fit(train, validation, bar, write)
+    if progress.numerics is not None and not progress.numerics["trusted"]:
+        reporter.warn(f"{title}: {numerics.sentence(progress.numerics)}")
     fabric.barrier()
     return progress
 
@@ -168,6 +170,7 @@ def _test(trainer: Trainer, store: Store, frames: Frames, split: str) -> Predict
         frames,
         store.of_split(split),
         fabric=trainer.fabric,
+        bf16=trainer.learner.bf16,
     )
 
 
@@ -186,6 +189,9 @@ def _about(trainer: Trainer, progress: Progress) -> Result:
     notes = list(source.notes)
     if not recipe.is_caer_net and recipe.baseline.weights is None:
         notes.append("No weight file was given: all layers learn from scratch.")
+    if progress.numerics is not None and not progress.numerics["trusted"]:
+        found = numerics.sentence(progress.numerics)
+        notes.append(f"{found[0].upper()}{found[1:]}.")
     parameters = sum(p.numel() for p in trainer.learner.model.parameters())
     return {
         "model": recipe.name,

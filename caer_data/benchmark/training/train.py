@@ -94,6 +94,7 @@ class Trainer:
             progress = checkpoint.load_progress(
                 self.checkpoint_path, self.learner.model, self.learner.optimizer, self.identity
             )
+            self.learner.settle_precision(progress.numerics)
         bar.advance(progress.trained)
         while progress.epoch < self.recipe.train.epochs:
             self._epoch(train, progress, bar)
@@ -161,6 +162,7 @@ class Trainer:
             self.frames,
             validation,
             fabric=self.fabric,
+            bf16=self.learner.bf16,
         )
         labels = self.store.labels[validation]
         scores = score(labels, found.probabilities, len(self.store.source.classes))

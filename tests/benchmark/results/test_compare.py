@@ -6,13 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from lightning_fabric import Fabric
 from made_up import tiny_recipe, tiny_store
 from small_releases import small
 
 from caer_data.benchmark.data.store import Store
-from caer_data.benchmark.recipe import ModelRecipe, vary
+from caer_data.benchmark.recipe import ModelRecipe, load, vary
 from caer_data.benchmark.results import compare, folds, suites
 from caer_data.benchmark.results.compare import Bench
 from caer_data.engine.errors import CaerError
@@ -135,3 +136,87 @@ def test_stores_of_other_sizes_cannot_be_joined() -> None:
     other.form = replace(other.form, face=small().input.frame)
     with pytest.raises(CaerError, match="other sizes or classes"):
         tiny_store() + other
+
+
+def test_a_suite_goes_on_past_a_model_that_breaks_and_says_so(
+    bench: Bench,
+    images_tree: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def runs(self: Bench, entry: compare.Entry, store: Store) -> compare.Entry:
+        if "F" in entry.label.split():
+            raise RuntimeError("shapes do not match")
+        return entry
+
+    monkeypatch.setattr(Bench, "runs", runs)
+    entries = compare.suite(
+        bench,
+        "table3",
+        images_tree,
+        lambda release, recipe: tiny_store(),
+        preset="paper",
+        features={},
+        changed=lambda recipe: recipe,
+    )
+    assert [e.label for e in entries] == ["CAER-Net-S C+cA", "CAER-Net-S F+C+cA+fA"]
+    assert bench.failures == ["CAER-Net-S F: not computed (RuntimeError: shapes do not match)"]
+    assert "going on with the next row" in capsys.readouterr().err
+
+
+def test_folds_as_results_hold_every_show_out_once(bench: Bench) -> None:
+    store = tiny_store(30, 6, 12)
+    samples = [replace(s, show=f"show-{i % 5}") for i, s in enumerate(store.samples)]
+    store = replace(store, samples=samples)
+    entry = folds.results(bench, tiny_recipe(epochs=1), store, 3)
+    assert [run["fold"] for run in entry.runs] == [1, 2, 3]
+    (held_out,) = entry.predictions()
+    tested = held_out[held_out["split"] == "test"]
+    assert sorted(tested["sample_id"]) == sorted(s.sample_id for s in samples)
+    shows = [
+        set(frame.loc[frame["split"] == "test", "show"])
+        for frame in map(pd.read_parquet, (f / "predictions.parquet" for f in entry.folders))
+    ]
+    assert set.union(*shows) == {f"show-{i}" for i in range(5)}
+    assert sum(map(len, shows)) == 5
+    assert "no show in two of them" in entry.note
+
+
+def test_cross_says_that_trees_without_hashes_cannot_be_checked(
+    bench: Bench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Bench, "runs", lambda self, entry, store, also_test=None: entry)
+    compare.cross(bench, tiny_recipe(), tiny_store(), tiny_store())
+    assert "was not checked" in capsys.readouterr().err
+
+
+def test_mistakes_are_found_before_anything_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "theirs.py").write_text(
+        "import torch\n"
+        "class Bare(torch.nn.Module):\n"
+        "    def __init__(self, recipe, classes):\n"
+        "        super().__init__()\n"
+        "    def forward(self, face, context):\n"
+        "        return torch.zeros(2, 7)\n"
+        "class Broken(Bare):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "class Short(Bare):\n"
+        "    def forward(self, face):\n"
+        "        return face\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for name, sentence in {
+        "Bare": "returns a Tensor for two samples, not an Output",
+        "Broken": "cannot be made",
+        "Short": "fails on inputs of",
+        "Missing": "has no attribute 'Missing'",
+    }.items():
+        with pytest.raises(CaerError, match=sentence):
+            compare.check(vary(small(), {"model": f"theirs:{name}"}))
+    with pytest.raises(CaerError, match="no such weight file"):
+        compare.check(vary(load("vgg"), {"baseline": {"weights": "nowhere.pth"}}))
+    with pytest.raises(CaerError, match="no such checkpoint"):
+        compare.check(small(), tmp_path / "nowhere.safetensors")

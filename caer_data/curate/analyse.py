@@ -1,4 +1,9 @@
-"""What one worker process does with one video: shots and samples in one decode, then faces."""
+"""What one worker process does with one video: shots and samples in one decode, then faces.
+
+What it finds follows from the video's content alone, so pieces know nothing of names: shots are
+`s0001`, tracks `s0001.t1`, and `shots_of`, `tracks_of` and `faces_of` put the video's identifier in
+front. A renamed video or folder is not looked at again.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +16,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from caer_data.curate import pyannote_import
 from caer_data.curate.pyannote_files import Imported
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
+from caer_data.engine.files import atomic_path
 from caer_data.engine.heap import Heap
-from caer_data.engine.pieces import Pieces, key_of, read_json, write_json
+from caer_data.engine.pieces import Piece, Store, key_of, write_json
 from caer_data.engine.pool import Progress
 from caer_data.faces import find as faces
 from caer_data.faces import search as looking
@@ -53,16 +62,21 @@ class Job:
     """SHA-256 of the face models that the user brought."""
 
     @property
+    def subject(self) -> str:
+        """What pieces of this video are filed under: the beginning of its hash."""
+        return self.sha256[:16]
+
+    @property
     def shots_key(self) -> str:
-        """Key of the shots piece: content, name and the recipe's section."""
-        content = (self.sha256, self.video_id, self.imported.shots_sha256)
+        """Key of the shots piece: content and the recipe's section."""
+        content = (self.sha256, self.imported.shots_sha256)
         return key_of("shots", SHOTS_VERSION, self.recipe.shots, *content)
 
     @property
     def samples_key(self) -> str:
         """Key of the spooled samples."""
         rate = self.recipe.faces.samples_per_second
-        return key_of("samples", SHOTS_VERSION, None, self.sha256, self.video_id, rate)
+        return key_of("samples", SHOTS_VERSION, None, self.sha256, rate)
 
     @property
     def faces_key(self) -> str:
@@ -73,23 +87,33 @@ class Job:
         return key_of("faces", FACES_VERSION, settings, *inputs)
 
     @property
-    def shots_folder(self) -> Path:
+    def store(self) -> Store:
+        """Where finished pieces are."""
+        return Store(self.work)
+
+    @property
+    def samples_folder(self) -> Path:
+        """Spooled samples: scratch between the decode pass and the face stage."""
+        return self.work / "samples" / f"{self.subject}.{self.samples_key}"
+
+    @property
+    def shots(self) -> Piece | None:
         """`shots.parquet`, `pts.npy`, `retimed.npy`, `video.json`, `seconds.json`.
 
         `retimed.npy` has a row for each frame whose time is not the file's own: frame, the file's
         timestamp (the lowest integer where it has none), ours; int64.
         """
-        return Pieces(self.work).path("shots", self.video_id, self.shots_key)
+        return self.store.get("shots", self.subject, self.shots_key)
 
     @property
-    def faces_folder(self) -> Path:
+    def faces(self) -> Piece | None:
         """What `faces.find` writes, `models.json` and `seconds.json`."""
-        return Pieces(self.work).path("faces", self.video_id, self.faces_key)
+        return self.store.get("faces", self.subject, self.faces_key)
 
     @property
     def done(self) -> bool:
         """Whether there is nothing left to do."""
-        return self.shots_folder.is_dir() and self.faces_folder.is_dir()
+        return self.shots is not None and self.faces is not None
 
 
 def analyse(job: Job, progress: Progress) -> None:
@@ -101,21 +125,19 @@ def analyse(job: Job, progress: Progress) -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    pieces = Pieces(job.work)
-    samples = pieces.path("samples", job.video_id, job.samples_key)
     if job.done:
         return
-    if not job.shots_folder.is_dir() or not samples.is_dir():
+    if job.shots is None or not (job.samples_folder / "samples.npy").is_file():
         _decode(job, progress)
-    pieces.make(
-        "faces", job.video_id, job.faces_key, lambda folder: _find_faces(job, folder, progress)
+    job.store.make(
+        "faces", job.subject, job.faces_key, lambda folder: _find_faces(job, folder, progress)
     )
-    shutil.rmtree(samples, ignore_errors=True)
+    shutil.rmtree(job.samples_folder, ignore_errors=True)
 
 
 def timestamps(job: Job) -> npt.NDArray[np.int64]:
     """Timestamp of every frame of an analysed video, in its time base."""
-    pts: npt.NDArray[np.int64] = np.load(job.shots_folder / "pts.npy", allow_pickle=False)
+    pts: npt.NDArray[np.int64] = shots_piece(job).array("pts.npy")
     return pts
 
 
@@ -173,9 +195,8 @@ class _Pass:
 
     def write_shots(self, folder: Path) -> None:
         """Write the shots' piece."""
-        video_id = self._job.video_id
         shots = [
-            {"shot_id": f"{video_id}.s{number:04d}", "video_id": video_id, **row}
+            {"shot_id": f"s{number:04d}", "video_id": "", **row}
             for number, row in enumerate(self._rows, 1)
         ]
         tables.write(tables.SHOTS, tables.frame(tables.SHOTS, shots), folder / "shots.parquet")
@@ -193,12 +214,12 @@ class _Pass:
 
 
 def _decode(job: Job, progress: Progress) -> None:
-    """Make the pieces that need every frame: samples, and shots unless they are there."""
-    pieces = Pieces(job.work)
+    """Make what needs every frame: the spool of samples, and shots unless they are there."""
     once = _Pass(job, progress)
-    shutil.rmtree(pieces.path("samples", job.video_id, job.samples_key), ignore_errors=True)
-    pieces.make("samples", job.video_id, job.samples_key, once.spool_samples)
-    pieces.make("shots", job.video_id, job.shots_key, once.write_shots)
+    with atomic_path(job.samples_folder) as folder:
+        folder.mkdir()
+        once.spool_samples(folder)
+    job.store.make("shots", job.subject, job.shots_key, once.write_shots)
 
 
 def _measured(pts: list[int], end_pts: int, info: VideoInfo) -> dict[str, Any]:
@@ -224,7 +245,6 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
     settings = job.recipe.faces
     pts = timestamps(job)
     seconds = (pts - pts[0]).astype(np.float64) * float(job.info.time_base)
-    samples = Pieces(job.work).path("samples", job.video_id, job.samples_key)
     detector = create_detector(settings, job.threads)
     embedder = create_embedder(settings, job.threads)
     heap = Heap()
@@ -233,9 +253,9 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
         progress("faces", 0.0)
         heap.tidy()
 
-    pictures = Samples(samples, on_read)
+    pictures = Samples(job.samples_folder, on_read)
     faces.find(
-        shots=tables.read(tables.SHOTS, job.shots_folder / "shots.parquet"),
+        shots=tables.read(tables.SHOTS, shots_piece(job).open("shots.parquet")),
         frames=looking.Frames(
             samples=pictures,
             times=seconds,
@@ -261,12 +281,52 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
     )
 
 
+def shots_piece(job: Job) -> Piece:
+    """The shots piece of a video whose decode pass is done."""
+    return _there(job.shots, job)
+
+
+def faces_piece(job: Job) -> Piece:
+    """The faces piece of an analysed video."""
+    return _there(job.faces, job)
+
+
 def measured(job: Job) -> dict[str, Any]:
     """What the decode pass found out about the video."""
-    values: dict[str, Any] = read_json(job.shots_folder / "video.json")
+    values: dict[str, Any] = shots_piece(job).json("video.json")
     return values
 
 
 def shots_of(job: Job) -> pd.DataFrame:
     """The video's rows of `shots`."""
-    return tables.read(tables.SHOTS, job.shots_folder / "shots.parquet")
+    return _named(tables.read(tables.SHOTS, shots_piece(job).open("shots.parquet")), job.video_id)
+
+
+def tracks_of(job: Job) -> pd.DataFrame:
+    """The video's rows of `tracks`; nobody is told apart yet."""
+    return _named(tables.read(tables.TRACKS, faces_piece(job).open("tracks.parquet")), job.video_id)
+
+
+def faces_of(job: Job) -> pa.Table:
+    """The video's rows of `faces`."""
+    faces = pq.read_table(faces_piece(job).open("faces.parquet"))
+    names = pc.binary_join_element_wise(job.video_id, faces["track_id"], ".")
+    place = faces.schema.get_field_index("track_id")
+    return faces.set_column(place, faces.schema.field(place), names)
+
+
+def _named(rows: pd.DataFrame, video_id: str) -> pd.DataFrame:
+    """Rows of a piece with the identifiers that they have in this dataset."""
+    rows["video_id"] = video_id
+    for name in ("shot_id", "track_id"):
+        if name in rows:
+            rows[name] = f"{video_id}." + rows[name]
+    return rows
+
+
+def _there(piece: Piece | None, job: Job) -> Piece:
+    if piece is None:
+        raise CaerError(
+            f"{job.path}: what was found out about it is gone; run the same command again"
+        )
+    return piece

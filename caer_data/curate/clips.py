@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from caer_data.engine import ownership
 from caer_data.engine import recipe as recipes
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import sha256_of, slug
-from caer_data.engine.pieces import key_of, read_json, write_json
+from caer_data.engine.pieces import Store, key_of
 from caer_data.engine.pool import Progress
 from caer_data.media.clip_command import Source
 from caer_data.media.cut import cut_clips
@@ -55,8 +56,8 @@ class Group:
         """Identifier of the first clip."""
         return self.clips[0].clip_id
 
-    def record(self, work: Path, settings: recipes.Clips) -> Path:
-        """File that says what is finished; its key is all that the bytes of the clips follow from.
+    def key(self, settings: recipes.Clips) -> str:
+        """Key of what is finished: all that the bytes of the clips follow from.
 
         That is the video's content, the frames, and how they are encoded. The other clips of the
         group count: FFmpeg fills in noise when it decodes AAC, and goes on with it from clip to
@@ -68,8 +69,7 @@ class Group:
         spans = [
             (asdict(clip.span) | {"rate": str(clip.span.rate)}, clip.path) for clip in self.clips
         ]
-        key = key_of("clips", CLIPS_VERSION, encoding, self.clips[0].sha256, spans)
-        return work / "clips" / f"{self.name}.{key}.json"
+        return key_of("clips", CLIPS_VERSION, encoding, self.clips[0].sha256, spans)
 
 
 def grouped(clips: Iterable[Clip]) -> list[Group]:
@@ -127,20 +127,30 @@ def records(
     dataset: Path, work: Path, group: Group, settings: recipes.Clips
 ) -> dict[str, dict[str, Any]]:
     """What is known of the finished clips of a group, by `clip_id`."""
-    record = group.record(work, settings)
-    if not record.is_file():
+    known = Store(work).recorded("clips", group.name, group.key(settings))
+    if known is None:
         return {}
-    known = read_json(record)
     return {
         clip.clip_id: known[clip.clip_id]
         for clip in group.clips
-        if clip.clip_id in known and _size(dataset / clip.path) == known[clip.clip_id]["bytes"]
+        if clip.clip_id in known and _whole(dataset / clip.path, known[clip.clip_id])
     }
 
 
-def finished(dataset: Path, work: Path, group: Group, settings: recipes.Clips) -> bool:
-    """Whether every clip of a group is there."""
-    return len(records(dataset, work, group, settings)) == len(group.clips)
+def unfinished(
+    dataset: Path, work: Path, groups: Sequence[Group], settings: recipes.Clips, workers: int
+) -> list[Group]:
+    """Groups of which a clip is missing or damaged, in order; every file is read."""
+
+    def finished(group: Group) -> bool:
+        return len(records(dataset, work, group, settings)) == len(group.clips)
+
+    with ThreadPoolExecutor(workers) as threads:  # hashing works outside of Python's lock
+        return [
+            group
+            for group, done in zip(groups, threads.map(finished, groups), strict=True)
+            if not done
+        ]
 
 
 def cut(
@@ -175,7 +185,9 @@ def cut(
                 "sha256": sha256_of(target),
                 "seconds": seconds / len(group.clips),
             }
-        write_json(group.record(work, settings), known)
+        store = Store(work)
+        store.discard("clips", group.name, group.key(settings))  # what it told is not there
+        store.record("clips", group.name, group.key(settings), known)
         progress("clips", len(group.clips))
     return problems
 
@@ -187,10 +199,9 @@ Written = tuple[str, int, str]
 def written(work: Path) -> set[Written]:
     """Every clip file that the pieces of work say was written; one path may have had several."""
     found: set[Written] = set()
-    for record in (work / "clips").glob("*.json"):
-        for known in ownership.read_object(record).values():
-            if isinstance(known, dict) and known.keys() >= {"path", "bytes", "sha256"}:
-                found.add((known["path"], known["bytes"], known["sha256"]))
+    for values in Store(work).all_recorded("clips"):
+        for known in values.values():
+            found.add((known["path"], known["bytes"], known["sha256"]))
     return found
 
 
@@ -204,6 +215,26 @@ def unchanged(files: Mapping[str, Path], known: set[Written]) -> list[Path]:
         and (path, _size(file)) in sizes
         and (path, _size(file), sha256_of(file)) in known
     ]
+
+
+def _whole(file: Path, known: dict[str, Any]) -> bool:
+    try:
+        status = file.stat()
+    except OSError:
+        return False
+    if status.st_size != known["bytes"]:
+        return False
+    told: str = known["sha256"]
+    return _hash(file, status.st_ino, status.st_size, status.st_mtime_ns) == told
+
+
+@lru_cache(maxsize=1 << 20)
+def _hash(file: Path, inode: int, size: int, changed_ns: int) -> str | None:
+    """Hash of a file, once per process and state of the file; None where it cannot be read."""
+    try:
+        return sha256_of(file)
+    except OSError:
+        return None
 
 
 def _size(file: Path) -> int | None:

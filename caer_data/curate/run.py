@@ -13,13 +13,22 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from caer_data.curate import clips as clip_stage
 from caer_data.curate import filter as filter_stage
 from caer_data.curate import prerequisites
 from caer_data.curate import videos as video_stage
-from caer_data.curate.analyse import Job, analyse, measured, shots_of, timestamps
+from caer_data.curate.analyse import (
+    Job,
+    analyse,
+    faces_of,
+    faces_piece,
+    measured,
+    shots_of,
+    shots_piece,
+    timestamps,
+    tracks_of,
+)
 from caer_data.curate.outcome import Outcome
 from caer_data.curate.pyannote_files import Imported, imported_for, require_some
 from caer_data.engine import clip_keys as identity
@@ -29,7 +38,7 @@ from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error, remove_leftovers, write_text
 from caer_data.engine.ownership import check_dataset, claim_dataset
-from caer_data.engine.pieces import read_json, write_json
+from caer_data.engine.pieces import write_json
 from caer_data.engine.pool import Limits, Task, run_tasks
 from caer_data.engine.progress import Reporter, printable
 from caer_data.engine.provenance import provenance
@@ -88,7 +97,6 @@ def build(
             run.limits = limits or Limits()
             run.imported = imported
             run.weights = tuple(model.sha256 for model in models)
-            run.reporter.say(weights.said_of_detector(chosen.faces))
             for model in models:
                 run.reporter.say(f"Face model {model.path} ({model.licence})")
             claim_dataset(output)
@@ -234,7 +242,7 @@ class _Run:
     def _people(self, videos: list[_Video]) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
         """Tracks with persons by video, and the people of all shows."""
         started = time.perf_counter()
-        models = [read_json(v.job.faces_folder / "models.json") for v in videos]
+        models = [faces_piece(v.job).json("models.json") for v in videos]
         for warning in sorted({w for m in models for w in m["warnings"]}):
             self.reporter.warn(warning)
         usual = people_stage.track_threshold(models[0]["threshold"] if models else 0.0)
@@ -247,12 +255,8 @@ class _Run:
         with self.reporter.stage("people", len(shows), "shows") as bar:
             ids = people_stage.show_ids(shows)
             for show, own in shows.items():
-                frames = [
-                    tables.read(tables.TRACKS, v.job.faces_folder / "tracks.parquet") for v in own
-                ]
-                vectors = [
-                    np.load(v.job.faces_folder / "embeddings.npy", allow_pickle=False) for v in own
-                ]
+                frames = [tracks_of(v.job) for v in own]
+                vectors = [faces_piece(v.job).array("embeddings.npy") for v in own]
                 labelled, found = people_stage.cluster(
                     show,
                     ids[show],
@@ -294,7 +298,7 @@ class _Run:
         wanted = self._wanted(videos, clips)
         folder, settings = self.dataset.folder, self.recipe.clips
         groups = clip_stage.grouped(wanted.values())
-        missing = [g for g in groups if not clip_stage.finished(folder, self._work, g, settings)]
+        missing = clip_stage.unfinished(folder, self._work, groups, settings, self.workers)
         tasks = [
             Task(chunk[0].name, clip_stage.cut, (folder, self._work, chunk, settings))
             for chunk in clip_stage.chunks(missing)
@@ -336,7 +340,7 @@ class _Run:
         kept = clips["status"] == "kept"
         for video in videos:
             own = clips[kept & (clips["video_id"] == video.job.video_id)]
-            faces = pq.read_table(video.job.faces_folder / "faces.parquet").to_pandas()
+            faces = faces_of(video.job).to_pandas()
             found = identity.keys(own, pd.DataFrame([video.row]), faces)
             before = [self.earlier_keys.get(clip_id) for clip_id in own["clip_id"]]
             clips.loc[own.index, identity.COLUMN] = [
@@ -413,15 +417,15 @@ class _Run:
         write(tables.TRACKS, pd.concat(every, ignore_index=True))
         tables.write_arrow(
             tables.FACES,
-            (pq.read_table(v.job.faces_folder / "faces.parquet") for v in videos),
+            (faces_of(v.job) for v in videos),
             self.dataset.path_of(tables.FACES),
         )
         write(tables.PEOPLE, people)
         write(tables.CLIPS, clips)
         by_video = {
             v.job.video_id: {
-                **read_json(v.job.shots_folder / "seconds.json"),
-                **read_json(v.job.faces_folder / "seconds.json"),
+                **shots_piece(v.job).json("seconds.json"),
+                **faces_piece(v.job).json("seconds.json"),
             }
             for v in videos
         }
@@ -429,7 +433,7 @@ class _Run:
             for stage, seconds in values.items():
                 self.seconds[stage] += seconds
         write_json(self._work / "timings.json", {"stages": dict(self.seconds), "videos": by_video})
-        used = {v.job.video_id: v.job.faces_folder.name for v in videos}
+        used = {v.job.video_id: faces_piece(v.job).name for v in videos}
         write_json(self._work / "pieces.json", {"faces": used})
 
     @property

@@ -16,7 +16,7 @@ from typing import Any
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error, sha256_of, slug
-from caer_data.engine.pieces import read_json, write_json
+from caer_data.engine.pieces import Store
 from caer_data.engine.pool import Progress
 from caer_data.engine.recipe import Videos
 from caer_data.media.probe import VideoInfo, probe
@@ -87,11 +87,12 @@ def find(shows: Path, settings: Videos) -> list[Found]:
 def describe(found: Found, settings: Videos, work: Path, progress: Progress) -> Described:
     """Probe one video and hash it, and remember what was found."""
     try:
-        record = _record(found, settings, work)
+        subject, key = _record(found, settings)
         values = {
             k: _plain(v) for k, v in asdict(probe(found.path, settings.max_megapixels)).items()
         }
-        write_json(record, {"info": values, "sha256": sha256_of(found.path)})
+        record = {"info": values, "sha256": sha256_of(found.path)}
+        Store(work).record("videos", subject, key, record)
     except CaerError as error:
         return failed(found, str(error))
     except OSError as error:
@@ -103,12 +104,12 @@ def describe(found: Found, settings: Videos, work: Path, progress: Progress) -> 
 def remembered(found: Found, settings: Videos, work: Path) -> Described | None:
     """What an earlier run found out about a file of this name, size and time of change."""
     try:
-        record = _record(found, settings, work)
+        subject, key = _record(found, settings)
     except OSError:
         return None
-    if not record.is_file():
+    values = Store(work).recorded("videos", subject, key)
+    if values is None:
         return None
-    values = read_json(record)
     stored: dict[str, Any] = values["info"]
     info = VideoInfo(**stored | {name: Fraction(stored[name]) for name in _FRACTIONS})
     row = _row(found) | {
@@ -150,12 +151,13 @@ def mark_duplicates(described: list[Described]) -> list[Described]:
     return result
 
 
-def _record(found: Found, settings: Videos, work: Path) -> Path:
+def _record(found: Found, settings: Videos) -> tuple[str, str]:
+    """Subject and key of what is remembered of a file of this name, size and time of change."""
     status = found.path.stat()
     size, time = status.st_size, status.st_mtime_ns
     identity = [VIDEOS_VERSION, found.relative, size, time, settings.max_megapixels]
     digest = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
-    return work / "videos" / f"{found.video_id}.{digest}.json"
+    return found.video_id, digest
 
 
 def _walk(folder: Path, endings: set[str]) -> list[Path]:

@@ -41,9 +41,14 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        if temporary.is_dir() and path.is_dir():
-            shutil.rmtree(path)
+        if temporary.is_dir():
+            for inner in temporary.rglob("*"):
+                flush(inner)
+            if path.is_dir():
+                shutil.rmtree(path)
+        flush(temporary)
         temporary.replace(path)
+        flush(path.parent)
     except OSError as error:
         raise CaerError(explain_os_error(error, path)) from error
     finally:
@@ -53,6 +58,44 @@ def atomic_path(path: Path) -> Iterator[Path]:
             # Whatever hinders this hindered the block already, and that error is the one to tell.
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def create(finished: Path, path: Path) -> bool:
+    """Put a finished file in its place unless something is there; returns whether it was.
+
+    The finished file is gone afterwards either way. This is one step: of several that create the
+    same path one wins, and nobody replaces what another made.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    flush(finished)
+    try:
+        os.link(finished, path)
+    except FileExistsError:
+        return False
+    except OSError:  # some file systems know no hard links
+        if path.exists():
+            return False
+        finished.replace(path)
+    finally:
+        finished.unlink(missing_ok=True)
+    flush(path.parent)
+    return True
+
+
+def flush(path: Path) -> None:
+    """Have a file, the files of a folder, or the names in a folder reach the disk.
+
+    After a power cut a renamed file is then whole, not a name with nothing behind it. File systems
+    that cannot flush are left to themselves.
+    """
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,16 +1,39 @@
-"""Pieces of finished work: whole or absent, found again by what they were made from."""
+"""Pieces of finished work: immutable, whole or absent, found again by what they were made from.
+
+A piece is one file, `work/<stage>/<subject>.<key>.zip`: its members, uncompressed, each with the
+checksum that the format has anyway. It is written under a temporary name that says whose it is and
+put in its place only if nothing is there: who loses such a race loses nothing, since equal keys
+mean equal content. A damaged piece is removed when it is next wanted, and made again.
+
+Being a single file, a piece needs of its storage no more than "create this unless it is there",
+which a disk can do, and an object store as well.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-from collections.abc import Callable
+import logging
+import shutil
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel
 
-from caer_data.engine.files import atomic_path
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import atomic_path, create, explain_os_error, temporary_name
+
+_SUFFIX: Final = ".zip"
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # equal content gives equal bytes
+_DAMAGE: Final = (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, NotImplementedError)
+
+_log = logging.getLogger(__name__)
 
 
 def key_of(stage: str, version: int, section: BaseModel | None, *inputs: Any) -> str:
@@ -20,24 +43,172 @@ def key_of(stage: str, version: int, section: BaseModel | None, *inputs: Any) ->
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-class Pieces:
-    """The work folder of a dataset: `work/<stage>/<subject>.<key>/`."""
+class DamagedPieceError(CaerError):
+    """A piece was whole when it was opened and is not any more."""
+
+
+class Piece:
+    """One finished piece: members by name, read only."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"Piece({str(self.path)!r})"
+
+    @property
+    def name(self) -> str:
+        """Stage and file, as the list of pieces in use has it: `faces/4f0c….zip`."""
+        return f"{self.path.parent.name}/{self.path.name}"
+
+    def names(self) -> list[str]:
+        """Members, sorted."""
+        with self._opened() as archive:
+            return sorted(archive.namelist())
+
+    def read(self, name: str) -> bytes:
+        """Content of a member.
+
+        Raises:
+            KeyError: no such member.
+            DamagedPieceError: the file was damaged or removed since it was opened.
+        """
+        try:
+            with self._opened() as archive:
+                if name not in archive.NameToInfo:
+                    raise KeyError(name)
+                return archive.read(name)
+        except (zipfile.BadZipFile, zlib.error, OSError, EOFError) as error:
+            raise DamagedPieceError(
+                f"{self.path}: was damaged while it was in use; run the same command again"
+            ) from error
+
+    def open(self, name: str) -> io.BytesIO:
+        """A member as a file to read."""
+        return io.BytesIO(self.read(name))
+
+    def json(self, name: str) -> Any:
+        """A member that holds JSON."""
+        return json.loads(self.read(name))
+
+    def array(self, name: str) -> npt.NDArray[Any]:
+        """A member that holds a NumPy array."""
+        loaded: npt.NDArray[Any] = np.load(self.open(name), allow_pickle=False)
+        return loaded
+
+    def _opened(self) -> zipfile.ZipFile:
+        return zipfile.ZipFile(self.path)
+
+
+class Store:
+    """The work folder of a dataset."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def path(self, stage: str, subject: str, key: str) -> Path:
-        """Folder of a piece, whether it exists or not."""
-        return self.folder / stage / f"{subject}.{key}"
+        """File of a piece, whether it exists or not."""
+        return self.folder / stage / f"{subject}.{key}{_SUFFIX}"
 
-    def make(self, stage: str, subject: str, key: str, fill: Callable[[Path], None]) -> Path:
-        """Return the piece's folder, filling it first if it is not there."""
+    def get(self, stage: str, subject: str, key: str) -> Piece | None:
+        """A piece that is there and whole; one that is damaged is removed."""
+        return _whole(self.path(stage, subject, key))
+
+    def make(self, stage: str, subject: str, key: str, fill: Callable[[Path], None]) -> Piece:
+        """Return a piece; where it is not there, have a folder filled with its members first.
+
+        Raises:
+            CaerError: the disk is full or the folder cannot be written.
+        """
+        piece = self.get(stage, subject, key)
+        if piece is not None:
+            return piece
         path = self.path(stage, subject, key)
-        if not path.is_dir():
-            with atomic_path(path) as temporary:
-                temporary.mkdir()
-                fill(temporary)
-        return path
+        scratch = path.with_name(temporary_name(path.stem))
+        try:
+            scratch.mkdir(parents=True)
+            fill(scratch)
+            packed = path.with_name(temporary_name(path.name))
+            try:
+                _pack(scratch, packed)
+                create(packed, path)
+            finally:
+                packed.unlink(missing_ok=True)
+        except OSError as error:
+            raise CaerError(explain_os_error(error, path)) from error
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        return Piece(path)
+
+    def record(self, stage: str, subject: str, key: str, values: Any) -> Piece:
+        """Keep plain values as a piece with the one member `values.json`."""
+        return self.make(
+            stage, subject, key, lambda folder: write_json(folder / "values.json", values)
+        )
+
+    def recorded(self, stage: str, subject: str, key: str) -> Any | None:
+        """The values of a `record`; None where it is not there."""
+        piece = self.get(stage, subject, key)
+        return None if piece is None else piece.json("values.json")
+
+    def all_recorded(self, stage: str) -> Iterator[Any]:
+        """The values of every `record` of a stage, in order of their files."""
+        for path in self.files(stage):
+            piece = _whole(path)
+            if piece is not None:
+                yield piece.json("values.json")
+
+    def discard(self, stage: str, subject: str, key: str) -> None:
+        """Remove a piece, so that it is made again."""
+        self.path(stage, subject, key).unlink(missing_ok=True)
+
+    def files(self, stage: str = "*") -> list[Path]:
+        """Every piece, of one stage or all, sorted; nothing else that lies in the folder."""
+        return sorted(
+            path
+            for path in self.folder.glob(f"{stage}/*.*{_SUFFIX}")
+            if not path.name.startswith(".") and path.is_file()
+        )
+
+
+_known: dict[Path, tuple[int, int, int]] = {}
+"""What each piece's file was like when this process last saw it whole."""
+
+
+def _whole(path: Path) -> Piece | None:
+    try:
+        state = _state(path)
+        if _known.get(path) != state:
+            with zipfile.ZipFile(path) as archive:
+                bad = archive.testzip()
+            if bad is not None:
+                raise zipfile.BadZipFile(bad)
+            _known[path] = state
+        return Piece(path)
+    except FileNotFoundError:
+        return None
+    except _DAMAGE as error:
+        _log.warning("%s: damaged, is made again (%s)", path, error)
+        if path.is_dir() and not path.is_symlink():
+            raise CaerError(f"{path}: is a folder where a file is expected; remove it") from error
+        path.unlink(missing_ok=True)
+        return None
+
+
+def _state(path: Path) -> tuple[int, int, int]:
+    status = path.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _pack(folder: Path, target: Path) -> None:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                info = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _EPOCH)
+                info.external_attr = 0o644 << 16
+                info.file_size = path.stat().st_size  # tells whether 64-bit sizes are needed
+                with path.open("rb") as source, archive.open(info, "w") as member:
+                    shutil.copyfileobj(source, member, 1 << 20)
 
 
 def write_json(path: Path, values: Any) -> None:

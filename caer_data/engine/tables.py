@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import and_
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import pandas as pd
 import pyarrow as pa
@@ -427,8 +427,8 @@ def write_arrow(table: Table, parts: Iterable[pa.Table], path: Path) -> None:
             writer.write_table(check(table, part.to_pandas()))
 
 
-def read(table: Table, path: Path) -> pd.DataFrame:
-    """Read a table as a pandas frame with the declared types.
+def read(table: Table, path: Path | BinaryIO) -> pd.DataFrame:
+    """Read a table, from a file or a stream, as a pandas frame with the declared types.
 
     Raises:
         CaerError: the file is missing, damaged, or of another layout.

@@ -5,10 +5,11 @@ The face stage leaves them in its pieces of work; nothing is decoded for the rep
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,8 @@ from PIL import Image
 
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
-from caer_data.engine.pieces import read_json
+from caer_data.engine.files import inside
+from caer_data.engine.pieces import DamagedPieceError, Piece, read_json
 from caer_data.report import pages
 
 
@@ -47,7 +49,7 @@ class Pictures:
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
         self._videos = dataset.videos.set_index("video_id")
-        self._frames: dict[Path, dict[str, int]] = {}
+        self._frames: dict[str, dict[str, int]] = {}
 
     @cached_property
     def _pieces(self) -> dict[str, str]:
@@ -59,9 +61,13 @@ class Pictures:
     def _tracks(self) -> pd.DataFrame:
         return self._dataset.tracks
 
-    def folder(self, video_id: str) -> Path:
-        """Piece of the face stage that the tables were put together from."""
-        return self._dataset.work_folder / "faces" / self._pieces.get(video_id, "absent")
+    def _read(self, video_id: str, name: str) -> bytes | None:
+        """A member of the piece that the tables were put together from; None where it is gone."""
+        piece = Piece(inside(self._dataset.work_folder, self._pieces.get(video_id, "faces/absent")))
+        try:
+            return piece.read(name)
+        except (DamagedPieceError, KeyError):
+            return None
 
     def thumbnails(self, clips: pd.DataFrame) -> list[Thumbnail]:
         """Thumbnails of clips (rows of `clips`), in their order."""
@@ -70,15 +76,16 @@ class Pictures:
 
     def portrait(self, video_id: str, track_id: str) -> Markup:
         """A track's best face, or nothing where its picture is gone."""
-        return _embed(self.folder(video_id) / "portraits" / f"{track_id}.jpg", track_id)
+        name = track_id.removeprefix(f"{video_id}.")
+        return _embed(self._read(video_id, f"portraits/{name}.jpg"), track_id)
 
     def _thumbnail(self, clip: dict[Any, Any], boxes: pd.DataFrame) -> Thumbnail:
         video = self._videos.loc[clip["video_id"]]
-        file = self.folder(clip["video_id"]) / "thumbnails" / f"{clip['shot_id']}.jpg"
-        image = _embed(file, clip["clip_id"])
+        shot = clip["shot_id"].removeprefix(f"{clip['video_id']}.")
+        image = _embed(self._read(clip["video_id"], f"thumbnails/{shot}.jpg"), clip["clip_id"])
         if not image:
             return Thumbnail(image)
-        frame = self._frame(clip)
+        frame = self._frame(clip["video_id"], shot)
         own = boxes[(boxes["shot_id"] == clip["shot_id"]) & (boxes["frame"] == frame)]
         scale_x, scale_y = 100 / video["width"], 100 / video["height"]
         return Thumbnail(
@@ -96,12 +103,12 @@ class Pictures:
             ),
         )
 
-    def _frame(self, clip: dict[Any, Any]) -> int:
+    def _frame(self, video_id: str, shot: str) -> int:
         """Frame of the video that the shot's thumbnail shows."""
-        folder = self.folder(clip["video_id"])
-        if folder not in self._frames:
-            self._frames[folder] = read_json(folder / "thumbnails.json")
-        return self._frames[folder][clip["shot_id"]]
+        if video_id not in self._frames:
+            told = self._read(video_id, "thumbnails.json")
+            self._frames[video_id] = json.loads(told) if told else {}
+        return self._frames[video_id][shot]
 
     def _boxes(self, clips: pd.DataFrame) -> pd.DataFrame:
         """Faces of the clips' shots, with shot and person; the rest of `faces` is not loaded."""
@@ -124,10 +131,10 @@ def short_name(person_id: Any) -> str:
     return f"p{name[1:].lstrip('0')}" if name[1:].isdigit() else name
 
 
-def _embed(file: Path, alt: str) -> Markup:
+def _embed(data: bytes | None, alt: str) -> Markup:
     """A JPEG of a piece of work; empty where it is not there, as for a shot without samples."""
-    if not file.is_file():
+    if data is None:
         return Markup()
-    with Image.open(file, formats=("JPEG",)) as image:
+    with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
         width, height = image.size
-    return pages.jpeg(file.read_bytes(), width, height, alt)
+    return pages.jpeg(data, width, height, alt)

@@ -10,7 +10,7 @@ import sys
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from tests.export.conftest import make_dataset, tree
+from export_fixtures import make_dataset, tree
 
 from caer_data.cli import cli, main
 from caer_data.engine import clip_keys as identity
@@ -192,7 +192,7 @@ def test_resplit_draws_anew(tmp_path):
     wrong = pd.DataFrame({"clip_id": dataset.clips.clip_id, "split": "train"})
     wrong.loc[:1, "split"] = ["validation", "test"]
     dataset.write(splits.ASSIGNED, wrong.assign(scheme="70/10/20 by clip, seed 2019"))
-    from tests.export.conftest import options
+    from export_fixtures import options
 
     from caer_data.export.plan import plan
 

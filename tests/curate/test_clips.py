@@ -7,7 +7,7 @@ from pathlib import Path
 import numbered_video as numbered
 import pytest
 
-from caer_data.curate.clips import Clip, Group, cut, finished, grouped, records
+from caer_data.curate.clips import Clip, Group, cut, grouped, records, unfinished
 from caer_data.engine.recipe import Clips
 from caer_data.media.clip_command import Source
 from caer_data.media.probe import probe
@@ -50,22 +50,26 @@ def test_a_group_is_not_larger_than_its_encoders_may_be(source):
 
 def test_a_clip_less_changes_the_groups_around_it_alone(source):
     clips = [clip(source, n * 50, n * 50 + 50) for n in range(30)]
-    before = {g.record(Path(), SETTINGS) for g in grouped(clips)}
-    after = {g.record(Path(), SETTINGS) for g in grouped(clips[:7] + clips[8:])}
+    before = {g.key(SETTINGS) for g in grouped(clips)}
+    after = {g.key(SETTINGS) for g in grouped(clips[:7] + clips[8:])}
     assert len(before - after) == 1
 
 
 def test_a_group_is_finished_when_all_its_files_are_there(source, tmp_path):
     (group,) = grouped([clip(source, 0, 35), clip(source, 35, 70)])
     dataset, work = tmp_path / "dataset", tmp_path / "work"
-    assert not finished(dataset, work, group, SETTINGS)
+    assert unfinished(dataset, work, [group], SETTINGS, 2) == [group]
     seen = []
     assert cut(dataset, work, [group], SETTINGS, lambda *what: seen.append(what)) == {}
     assert set(seen) == {("clips", 0), ("clips", 2)}  # a sign of life, and what is done
-    assert finished(dataset, work, group, SETTINGS)
-    (dataset / group.clips[0].path).write_bytes(b"cut short")
-    assert not finished(dataset, work, group, SETTINGS)
+    assert unfinished(dataset, work, [group], SETTINGS, 2) == []
+    first = dataset / group.clips[0].path
+    whole = first.read_bytes()
+    first.write_bytes(whole[:200] + bytes(500) + whole[700:])  # as long as before
+    assert unfinished(dataset, work, [group], SETTINGS, 2) == [group]
     assert list(records(dataset, work, group, SETTINGS)) == ["show.a.35"]
+    assert cut(dataset, work, [group], SETTINGS, lambda *what: None) == {}
+    assert first.read_bytes() == whole
 
 
 def test_a_clip_that_cannot_be_cut_is_named_and_the_others_are_kept(source, tmp_path):
@@ -74,11 +78,11 @@ def test_a_clip_that_cannot_be_cut_is_named_and_the_others_are_kept(source, tmp_
     assert list(problems) == ["show.a.70"]
     assert "30 frames instead of 50" in problems["show.a.70"]
     assert list(records(tmp_path, tmp_path / "work", group, SETTINGS)) == ["show.a.30"]
-    assert not finished(tmp_path, tmp_path / "work", group, SETTINGS)
+    assert unfinished(tmp_path, tmp_path / "work", [group], SETTINGS, 1) == [group]
 
 
 def test_what_changes_no_byte_changes_no_key(source):
     (group,) = grouped([clip(source, 0, 35)])
-    key = group.record(Path(), SETTINGS)
-    assert group.record(Path(), SETTINGS.model_copy(update={"min_frames": 5})) == key
-    assert group.record(Path(), SETTINGS.model_copy(update={"crf": 31})) != key
+    key = group.key(SETTINGS)
+    assert group.key(SETTINGS.model_copy(update={"min_frames": 5})) == key
+    assert group.key(SETTINGS.model_copy(update={"crf": 31})) != key

@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from caer_data import Dataset
+from caer_data.cli.demo import command
 from caer_data.demo import film as demo_film
 from caer_data.demo import ratings as demo_ratings
 from caer_data.demo import shows as demo
@@ -171,7 +172,7 @@ def test_its_own_dataset_is_gone_on_with(tmp_path) -> None:
 
 
 def test_ratings_without_a_build_are_refused() -> None:
-    result = CliRunner().invoke(demo.command, ["--ratings", "--no-build"])
+    result = CliRunner().invoke(command, ["--ratings", "--no-build"])
     assert result.exit_code == 2
     assert "leave out --no-build" in result.output
 
@@ -219,7 +220,7 @@ def test_demo_from_nothing_to_imported_ratings(tmp_path, short, monkeypatch) -> 
 
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(
-        demo.command, ["--workers", "1", "--ratings", "--json"], catch_exceptions=False
+        command, ["--workers", "1", "--ratings", "--json"], catch_exceptions=False
     )
     assert result.exit_code == 0
     events = [json.loads(line) for line in result.stdout.splitlines()]

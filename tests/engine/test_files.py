@@ -148,3 +148,33 @@ def test_a_path_below_its_folder_is_joined(tmp_path):
 def test_sha256(tmp_path):
     Path(tmp_path / "x").write_bytes(b"abc")
     assert files.sha256_of(tmp_path / "x").startswith("ba7816bf8f01cfea")
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
+def test_what_is_created_replaces_nothing(tmp_path, monkeypatch, links):
+    if not links:
+
+        def refuse(*paths):
+            raise PermissionError(1, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+    target = tmp_path / "target"
+    answers = []
+    for text in ("first", "second"):
+        finished = tmp_path / "finished"
+        finished.write_text(text)
+        answers.append(files.create(finished, target))
+        assert not finished.exists()
+    assert answers == [True, False]
+    assert target.read_text() == "first"
+
+
+def test_a_file_is_flushed_before_it_gets_its_name(tmp_path, monkeypatch):
+    steps = []
+    real, replace = files.flush, Path.replace
+    monkeypatch.setattr(files, "flush", lambda path: (steps.append(path.suffix), real(path)))
+    monkeypatch.setattr(
+        Path, "replace", lambda self, target: (steps.append("rename"), replace(self, target))[1]
+    )
+    files.write_text(tmp_path / "a.txt", "x")
+    assert steps == [".part", "rename", ""]

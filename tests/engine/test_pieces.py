@@ -1,8 +1,17 @@
+"""Pieces are whole or absent, damage is noticed and made good, and nobody loses a race."""
+
 from __future__ import annotations
 
+import logging
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
 import pytest
 
-from caer_data.engine.pieces import Pieces, key_of, read_json, write_json
+from caer_data.engine.errors import CaerError
+from caer_data.engine.pieces import DamagedPieceError, Store, key_of, read_json, write_json
 from caer_data.engine.recipe import Faces, Shots
 
 
@@ -18,30 +27,120 @@ def test_the_key_follows_stage_version_section_and_inputs():
     assert key_of("shots", 1, Shots(), "abc") in keys
 
 
-def test_a_piece_is_made_once_and_whole(tmp_path):
-    pieces = Pieces(tmp_path)
+def fill(folder: Path) -> None:
+    (folder / "inner").mkdir()
+    (folder / "inner" / "a.txt").write_text("x" * 1000)
+    np.save(folder / "b.npy", np.arange(5))
+    write_json(folder / "c.json", {"n": 1})
+
+
+def test_a_piece_is_made_once_and_read_by_its_members(tmp_path):
+    store = Store(tmp_path)
     made = []
 
-    def fill(folder):
+    def counted(folder):
         made.append(1)
-        (folder / "a").write_text("x")
+        fill(folder)
 
     for _ in range(2):
-        assert (pieces.make("shots", "v", "k", fill) / "a").read_text() == "x"
+        piece = store.make("shots", "v", "k", counted)
     assert made == [1]
+    assert piece.names() == ["b.npy", "c.json", "inner/a.txt"]
+    assert piece.read("inner/a.txt") == b"x" * 1000
+    assert piece.array("b.npy").tolist() == [0, 1, 2, 3, 4]
+    assert piece.json("c.json") == {"n": 1}
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["v.k.zip"]
+    with pytest.raises(KeyError):
+        piece.read("absent")
+
+
+def test_equal_content_gives_equal_bytes(tmp_path):
+    pieces = [Store(tmp_path / name).make("shots", "v", "k", fill) for name in "ab"]
+    os.utime(pieces[0].path, (0, 0))
+    assert pieces[0].path.read_bytes() == pieces[1].path.read_bytes()
 
 
 def test_a_piece_that_fails_leaves_nothing(tmp_path):
-    pieces = Pieces(tmp_path)
-
-    def fill(folder):
-        (folder / "a").write_text("x")
+    def broken(folder):
+        fill(folder)
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        pieces.make("shots", "v", "k", fill)
-    assert not pieces.path("shots", "v", "k").exists()
-    assert list((tmp_path / "shots").iterdir()) == []
+        Store(tmp_path).make("shots", "v", "k", broken)
+    assert [*tmp_path.rglob("*")] == [tmp_path / "shots"]
+
+
+DAMAGE = {
+    "empty": lambda data: b"",
+    "cut in half": lambda data: data[: len(data) // 2],
+    "cut by one byte": lambda data: data[:-1],
+    "zeros in the middle": lambda data: data[:100] + bytes(500) + data[600:],
+    "one bit": lambda data: data[:300] + bytes([data[300] ^ 1]) + data[301:],
+    "something else": lambda data: b"not a piece",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+def test_a_damaged_piece_is_made_again_with_one_line_in_the_log(tmp_path, damage, caplog):
+    store = Store(tmp_path)
+    path = store.make("shots", "v", "k", fill).path
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
+    with caplog.at_level(logging.WARNING):
+        assert store.get("shots", "v", "k") is None
+    assert len(caplog.records) == 1
+    assert not path.exists()
+    assert store.make("shots", "v", "k", fill).path.read_bytes() == whole
+
+
+def test_damage_while_a_piece_is_in_use_is_one_sentence(tmp_path):
+    piece = Store(tmp_path).make("shots", "v", "k", fill)
+    piece.path.write_bytes(piece.path.read_bytes()[:50])
+    with pytest.raises(DamagedPieceError, match="run the same command again"):
+        piece.read("b.npy")
+
+
+def test_a_folder_in_the_place_of_a_piece_is_not_removed(tmp_path):
+    store = Store(tmp_path)
+    place = store.path("shots", "v", "k")
+    (place / "mine").mkdir(parents=True)
+    with pytest.raises(CaerError, match="is a folder"):
+        store.get("shots", "v", "k")
+    assert (place / "mine").is_dir()
+
+
+def test_of_writers_that_race_one_wins_and_the_others_lose_nothing(tmp_path):
+    store = Store(tmp_path)
+    barrier = threading.Barrier(8)
+    pieces = []
+
+    def slow(folder):
+        fill(folder)
+        barrier.wait(10)  # all have found it missing
+
+    threads = [
+        threading.Thread(target=lambda: pieces.append(store.make("shots", "v", "k", slow)))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(pieces) == 8
+    assert {piece.read("inner/a.txt") for piece in pieces} == {b"x" * 1000}
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["v.k.zip"]
+
+
+def test_records_and_the_list_of_files(tmp_path):
+    store = Store(tmp_path)
+    store.record("videos", "v", "k", {"a": [1, None]})
+    assert store.recorded("videos", "v", "k") == {"a": [1, None]}
+    assert store.recorded("videos", "v", "other") is None
+    (tmp_path / "videos" / "NOTES.md").write_text("mine")
+    (tmp_path / "timings.json").write_text("{}")
+    assert store.files() == [store.path("videos", "v", "k")]
+    store.discard("videos", "v", "k")
+    assert store.files() == []
 
 
 def test_json_round_trip(tmp_path):

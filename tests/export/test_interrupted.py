@@ -10,7 +10,7 @@ import sys
 import time
 
 import pytest
-from tests.export.conftest import options, tree
+from export_fixtures import options, tree
 
 from caer_data.engine.progress import Reporter
 from caer_data.export.release import export

@@ -8,7 +8,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from tests.export.conftest import FACE, HEIGHT, WIDTH, box_at, write_clip
+from export_fixtures import FACE, HEIGHT, WIDTH, box_at, write_clip
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import sha256_of

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import pandas as pd
 import pytest
-from tests.export.conftest import make_dataset, options, tree, write_clip
+from export_fixtures import make_dataset, options, tree, write_clip
 
 from caer_data.cli import main
 from caer_data.engine import tables

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from click.testing import CliRunner
-from tests.export.conftest import tree
+from export_fixtures import tree
 
 from caer_data.cli import cli, main
 from caer_data.engine.errors import CaerError

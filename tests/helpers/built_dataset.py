@@ -11,7 +11,7 @@ import numpy as np
 from caer_data import Dataset
 from caer_data.engine import recipe, tables
 from caer_data.engine.files import slug, write_text
-from caer_data.engine.pieces import Pieces
+from caer_data.engine.pieces import Store
 
 HOSTILE = "<script>alert(1)</script>\"'\x1b[31m\n"
 WIDTH, HEIGHT, FPS, FRAMES = 640, 360, 25, 50
@@ -116,24 +116,34 @@ def _add_shot(rows: dict, video_id: str, show: str, number: int, reason: str | N
 
 
 def _pictures(dataset: Dataset, video_id: str, rows: dict) -> None:
-    folder = Pieces(dataset.work_folder).path("faces", video_id, "0123")
-    for name in ("thumbnails", "portraits"):
-        (folder / name).mkdir(parents=True)
-    noise = np.random.default_rng(0).integers(0, 256, (23, 40, 3), np.uint8)
-    picture = cv2.resize(noise, (320, 180), interpolation=cv2.INTER_CUBIC)
-    for shot in rows["shots"]:
-        cv2.imwrite(str(folder / "thumbnails" / f"{shot['shot_id']}.jpg"), picture)
-    for track in rows["tracks"]:
-        cv2.imwrite(str(folder / "portraits" / f"{track['track_id']}.jpg"), picture[:112, :112])
-    frames = {shot["shot_id"]: shot["start_frame"] + 10 for shot in rows["shots"]}
-    (folder / "thumbnails.json").write_text(json.dumps(frames))
+    piece = Store(dataset.work_folder).make(
+        "faces", "0123456789abcdef", "0123", lambda folder: _fill(folder, video_id, rows)
+    )
     timings = {
         "stages": {"shots": 1.0, "faces": 30.0, "clips": 9.0},
         "videos": {video_id: {"shots": 1.0, "faces": 30.0}},
     }
     (dataset.work_folder / "timings.json").write_text(json.dumps(timings))
-    pieces = {"faces": {video_id: folder.name}}
+    pieces = {"faces": {video_id: piece.name}}
     (dataset.work_folder / "pieces.json").write_text(json.dumps(pieces))
+
+
+def _fill(folder: Path, video_id: str, rows: dict) -> None:
+    for name in ("thumbnails", "portraits"):
+        (folder / name).mkdir()
+    noise = np.random.default_rng(0).integers(0, 256, (23, 40, 3), np.uint8)
+    picture = cv2.resize(noise, (320, 180), interpolation=cv2.INTER_CUBIC)
+    for shot in rows["shots"]:
+        name = shot["shot_id"].removeprefix(f"{video_id}.")
+        cv2.imwrite(str(folder / "thumbnails" / f"{name}.jpg"), picture)
+    for track in rows["tracks"]:
+        name = track["track_id"].removeprefix(f"{video_id}.")
+        cv2.imwrite(str(folder / "portraits" / f"{name}.jpg"), picture[:112, :112])
+    frames = {
+        shot["shot_id"].removeprefix(f"{video_id}."): shot["start_frame"] + 10
+        for shot in rows["shots"]
+    }
+    (folder / "thumbnails.json").write_text(json.dumps(frames))
 
 
 def _provenance(dataset: Dataset) -> None:

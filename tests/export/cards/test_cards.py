@@ -5,7 +5,7 @@ import re
 
 import pytest
 import yaml
-from tests.export.conftest import make_dataset, options, tree
+from export_fixtures import make_dataset, options, tree
 
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.export.conftest import options
+from export_fixtures import options
 
 from caer_data.engine.dataset import Dataset
 from caer_data.export.plan import plan

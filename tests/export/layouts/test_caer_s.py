@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from tests.export.conftest import FACE, HEIGHT, WIDTH
+from export_fixtures import FACE, HEIGHT, WIDTH
 
 
 class PeerLoader:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.export.conftest import make_dataset, options
+from export_fixtures import make_dataset, options
 
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError

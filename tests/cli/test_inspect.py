@@ -9,8 +9,8 @@ import built_dataset
 import pytest
 from click.testing import CliRunner
 
+from caer_data.cli.inspect import command
 from caer_data.engine.errors import CaerError
-from caer_data.report.inspect import command
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
+from multiprocessing import get_context
 from pathlib import Path
 
 import av
@@ -28,8 +29,9 @@ import pandas as pd
 
 from caer_data.engine import tables
 from caer_data.engine.emotions import EMOTIONS, PROBABILITY_COLUMNS
+from caer_data.engine.pool import cores, run_map
 from caer_data.engine.recipe import Export
-from caer_data.export import boxes, media, parallel, plan, release
+from caer_data.export import PRELOAD, boxes, media, plan, release
 from caer_data.export.frames import number, stretches
 from caer_data.export.manifest import BOXES, SOURCES
 
@@ -193,11 +195,11 @@ def pictures(videos: list[Path], jobs: int, count: int) -> None:
             lambda: [media.make(work) for work in works], lambda: [decode(work) for work in works]
         )
         said("one process", frames, one_export, one_decode, "PyAV, one thread")
-        with ProcessPoolExecutor(jobs, mp_context=parallel.context()) as pool:
+        with ProcessPoolExecutor(jobs, mp_context=get_context("forkserver")) as pool:
             list(pool.map(decode, works))  # the peer's processes are there before the clock runs
             many = works * REPEATS  # those of the export start anew each time, as they do in use
             all_export, all_decode, threaded = best(
-                lambda: list(parallel.run(media.make, many, jobs)),
+                lambda: list(run_map(media.make, many, jobs, PRELOAD)),
                 lambda: list(pool.map(decode, many)),
                 lambda: [decode_threaded(work) for work in many],
             )
@@ -246,7 +248,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=13201)
     parser.add_argument("--videos", type=Path, nargs="*", default=[])
     parser.add_argument("--pictures-of", type=int, default=24, help="clips that become pictures")
-    parser.add_argument("--jobs", type=int, default=parallel.cores())
+    parser.add_argument("--jobs", type=int, default=cores())
     arguments = parser.parse_args()
     without_media(arguments.clips)
     with tempfile.TemporaryDirectory() as folder:

@@ -57,9 +57,10 @@ def command(
 
     Running the same command again does only what is missing.
     """
+    from caer_data.curate import PRELOAD
     from caer_data.engine.pool import warm_up
 
-    warm_up()
+    warm_up(PRELOAD)
     from caer_data.api import build
 
     outcome = build(

@@ -73,8 +73,8 @@ def command(
     Layouts: caer (clips by class), caer-s (frames and box lists), huggingface, webdataset, and
     caer-s-2019 (the leaking draw of the first release, to repeat published figures).
     """
+    from caer_data.engine.cores import cores
     from caer_data.engine.dataset import Dataset
-    from caer_data.export import parallel
     from caer_data.export.plan import Options
     from caer_data.export.release import export
 
@@ -99,7 +99,7 @@ def command(
         settings=settings,
         seed=recipe.seed if seed is None else seed,
         media=not no_media,
-        jobs=jobs or parallel.cores(),
+        jobs=jobs or cores(),
         **flags,
     )
     _say(export(data, output, options, reporter), options, reporter)

@@ -40,12 +40,12 @@ def command(
 
     Every clip is cut as its recipe says and its pictures are compared with the recorded hashes.
     """
+    from caer_data.engine.cores import cores
     from caer_data.engine.errors import PartialFailure
-    from caer_data.export import parallel
     from caer_data.export.rebuild import recut
 
     target = output or release.with_name(f"{release.name}-rebuilt")
-    outcome = recut(release, shows, target, overwrite, jobs or parallel.cores(), reporter)
+    outcome = recut(release, shows, target, overwrite, jobs or cores(), reporter)
     if not outcome.new:
         reporter.say(f"{target} holds this very release already; nothing was changed.")
     reporter.say(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from caer_data.curate import PRELOAD, prerequisites
 from caer_data.curate import clips as clip_stage
 from caer_data.curate import filter as filter_stage
-from caer_data.curate import prerequisites
 from caer_data.curate import videos as video_stage
 from caer_data.curate.analyse import (
     Job,
@@ -34,6 +34,7 @@ from caer_data.curate.pyannote_files import Imported, imported_for, require_some
 from caer_data.engine import clip_keys as identity
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
+from caer_data.engine.cores import cores
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error, remove_leftovers, write_text
@@ -51,7 +52,7 @@ from caer_data.media.spans import span_of
 def build(
     shows: Path,
     output: Path,
-    recipe: str | None = None,
+    recipe: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     *,
     workers: int | None = None,
     limit: int | None = None,
@@ -91,9 +92,7 @@ def build(
         require_some(pyannote, list(imported.values()))
     try:
         with dataset.lock():
-            run = _Run(
-                dataset, chosen, workers or os.cpu_count() or 1, reporter or Reporter("quiet")
-            )
+            run = _Run(dataset, chosen, workers or cores(), reporter or Reporter("quiet"))
             run.limits = limits or Limits()
             run.imported = imported
             run.weights = tuple(model.sha256 for model in models)
@@ -179,7 +178,7 @@ class _Run:
             if item.video_id not in described
         ]
         with self.reporter.stage("videos", len(tasks), "videos") as bar:
-            for outcome in run_tasks(tasks, self.workers, _ignore, self.limits):
+            for outcome in run_tasks(tasks, self.workers, _ignore, self.limits, PRELOAD):
                 item = by_id[outcome.task.name]
                 described[item.video_id] = outcome.value or video_stage.failed(item, outcome.error)
                 bar.advance(1, item.video_id)
@@ -188,7 +187,7 @@ class _Run:
         good = [(d, d.info) for d in ordered if d.info is not None and d.row["status"] == "ok"]
         # by the videos there are, not by those left to do: results must not depend on a stop
         side_by_side = max(1, min(self.workers, len(good)))
-        threads = max(1, (os.cpu_count() or 1) // side_by_side)
+        threads = max(1, cores() // side_by_side)
         return [
             _Video(
                 d.row,
@@ -224,6 +223,7 @@ class _Run:
                     self.workers,
                     lambda task, stage, amount: bars[stage].advance(amount / 60, task.name),
                     self.limits,
+                    PRELOAD,
                 ):
                     if outcome.error:
                         failures[outcome.task.name] = outcome.error
@@ -310,6 +310,7 @@ class _Run:
                 self.workers,
                 lambda task, _, amount: bar.advance(amount, task.name),
                 self.limits,
+                PRELOAD,
             ):
                 problems |= outcome.value or {}
                 if outcome.error:

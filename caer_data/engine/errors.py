@@ -22,3 +22,9 @@ class PartialFailure(CaerError):  # noqa: N818 - the work was done; some videos 
     """The command finished, but some of its inputs failed and are listed."""
 
     exit_code = 3
+
+
+class MachineError(CaerError):
+    """The machinery failed, not the user and no input: memory, processes, the output."""
+
+    exit_code = 5

@@ -6,40 +6,25 @@ process, is named as the task's failure, and the others go on.
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import sys
-import threading
+import math
 import time
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from multiprocessing import forkserver
-from multiprocessing.connection import Connection, wait
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from multiprocessing.connection import wait
+from typing import Any, Final, TypeVar
 
-import psutil
-
+from caer_data.engine import logs
+from caer_data.engine.cores import cores
 from caer_data.engine.errors import CaerError
+from caer_data.engine.worker import Progress, Task, Worker, warm_up
 
-_POLL_S = 0.5
-_PRELOAD = ["caer_data.curate.preload"]
-_METHOD = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-_SAFE_PATH = "PYTHONSAFEPATH"
-"""https://docs.python.org/3/using/cmdline.html#envvar-PYTHONSAFEPATH"""
+__all__ = ["Limits", "Outcome", "Progress", "Task", "cores", "run_map", "run_tasks", "warm_up"]
 
-Progress = Callable[[str, float], None]
-"""Called inside a task with a stage's name and the amount done."""
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
 
-
-@dataclass(frozen=True)
-class Task:
-    """A call of a module-level function: `function(*arguments, progress)`."""
-
-    name: str
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
+_POLL_S: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -55,187 +40,129 @@ class Outcome:
 class Limits:
     """What one task may use: resident memory in bytes, and seconds without any progress."""
 
-    memory: int = 6 * 1024**3
+    memory: float = 6 * 1024**3
     stall_s: float = 600.0
 
 
-@dataclass
-class _Running:
-    task: Task
-    process: Any
-    pipe: Connection
-    lifeline: Connection
-    alive_at: float = field(default_factory=time.monotonic)
-    outcome: Outcome | None = None
+NO_LIMITS: Final = Limits(memory=math.inf, stall_s=math.inf)
 
 
 def run_tasks(
-    tasks: Sequence[Task],
+    tasks: Iterable[Task],
     workers: int,
     on_progress: Callable[[Task, str, float], None],
     limits: Limits | None = None,
+    preload: Sequence[str] = (),
+    *,
+    reuse: bool = False,
 ) -> Iterator[Outcome]:
     """Run tasks side by side; outcomes come in the order in which they end.
 
-    Leaving the iteration early, also by Ctrl-C, ends all tasks that still run.
+    Tasks are taken from the iterable as workers become free. Leaving the iteration early, also by
+    Ctrl-C, ends all tasks that still run.
+
+    Args:
+        tasks: what to do.
+        workers: number of processes.
+        on_progress: called in this process with what a task reports.
+        limits: what one task may use; a task that exceeds them is ended.
+        preload: modules that workers import first.
+        reuse: whether a process takes another task after its first. Quicker for many small tasks;
+            a process of its own also gives back all memory.
+
+    Raises:
+        MachineError: processes cannot be started, or were ended through no fault of their task.
     """
     limits = limits or Limits()
-    warm_up()
-    context = multiprocessing.get_context(_METHOD)
-    waiting = list(reversed(tasks))
-    running: list[_Running] = []
+    source = iter(tasks)
+    idle: list[Worker] = []
+    busy: list[Worker] = []
     try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                running.append(_start(context, waiting.pop()))
-            handles = [item for r in running for item in (r.pipe, r.process.sentinel)]
-            wait(handles, timeout=_POLL_S)
-            for item in running:
-                _listen(item, on_progress)
-                _watch(item, limits)
-            ended = [r for r in running if r.outcome]
-            running = [r for r in running if not r.outcome]
-            for item in ended:
-                _end(item)
-                assert item.outcome  # noqa: S101 - filtered above
-                yield item.outcome
+        while True:
+            while len(busy) < workers and (task := next(source, None)):
+                worker = idle.pop() if idle else Worker(preload)
+                busy.append(worker)
+                worker.give(task)
+            if not busy:
+                return
+            wait([handle for worker in busy for handle in worker.handles], timeout=_POLL_S)
+            for worker in list(busy):
+                ended = _listen(worker, on_progress) or _watch(worker, limits)
+                if ended is None:
+                    continue
+                outcome, usable = ended
+                busy.remove(worker)
+                if usable and reuse:
+                    idle.append(worker)
+                else:
+                    worker.end(now=not usable)
+                yield outcome
     finally:
-        for item in running:
-            _end(item)
+        for worker in busy:
+            worker.end(now=True)
+        for worker in idle:
+            worker.end(now=False)
 
 
-def warm_up() -> None:
-    """Begin to load what workers need, in the background, while this process loads its own.
+def run_map(
+    function: Callable[[ItemT], ResultT],
+    items: Iterable[ItemT],
+    workers: int,
+    preload: Sequence[str] = (),
+) -> Iterator[ResultT]:
+    """Call a module-level function on every item; results come as they are ready.
 
-    Workers are forked from a clean server that has loaded the heavy libraries once. Python would
-    let it import from the current folder, where a user's `types.py` may lie.
+    With one worker the calls are made here. Leaving early ends the processes.
+
+    Raises:
+        CaerError: a call failed, with its sentence, or its process ended.
+        MachineError: processes cannot be started.
     """
-    if _METHOD != "forkserver":
+    if workers <= 1:
+        yield from map(function, items)
         return
-    known = os.environ.get(_SAFE_PATH)
-    os.environ[_SAFE_PATH] = "1"
-    # The server must not answer Ctrl-C with a stack trace; what is ignored here, it ignores.
-    ours = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if ours else None
-    try:
-        forkserver.set_forkserver_preload(_PRELOAD)
-        forkserver.ensure_running()
-    finally:
-        if ours:
-            signal.signal(signal.SIGINT, handler)
-        if known is None:
-            del os.environ[_SAFE_PATH]
+    numbers = count()
+    tasks = (Task(str(next(numbers)), _call, (function, item)) for item in items)
+    for outcome in run_tasks(tasks, workers, _ignore, NO_LIMITS, preload, reuse=True):
+        if outcome.error is not None:
+            raise CaerError(outcome.error)
+        yield outcome.value
+
+
+def _call(function: Callable[[ItemT], ResultT], item: ItemT, progress: Progress) -> ResultT:
+    return function(item)
+
+
+def _ignore(task: Task, stage: str, amount: float) -> None:
+    """Small tasks report nothing but their end."""
+
+
+def _listen(
+    worker: Worker, on_progress: Callable[[Task, str, float], None]
+) -> tuple[Outcome, bool] | None:
+    """Take in what a worker has said: how its task ended, and whether it can do another."""
+    assert worker.task  # noqa: S101 - only busy workers are listened to
+    for kind, *values in worker.messages():
+        if kind == "progress":
+            on_progress(worker.task, values[0], values[1])
+        elif kind == "value":
+            return Outcome(worker.task, value=values[0]), True
+        elif kind == "error":
+            return Outcome(worker.task, error=values[0]), True
+        elif kind == "bug":
+            return Outcome(worker.task, error=f"{values[0]}{logs.hint()}"), False
         else:
-            os.environ[_SAFE_PATH] = known
+            return Outcome(worker.task, error=values[0]), False
+    return None
 
 
-def _start(context: Any, task: Task) -> _Running:
-    pipe, theirs = context.Pipe(duplex=False)
-    their_lifeline, lifeline = context.Pipe(duplex=False)
-    process = context.Process(target=_main, args=(task, theirs, their_lifeline), daemon=False)
-    process.start()
-    theirs.close()
-    their_lifeline.close()
-    return _Running(task, process, pipe, lifeline)
-
-
-def _main(task: Task, pipe: Connection, lifeline: Connection) -> None:
-    """Body of a worker process."""
-    if hasattr(os, "setsid"):
-        os.setsid()  # so that ending the group also ends the ffmpeg it may be running
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, args=(lifeline,), daemon=True).start()
-    lock = threading.Lock()
-
-    def progress(stage: str, amount: float) -> None:
-        with lock:
-            pipe.send(("progress", stage, amount))
-
-    try:
-        value = task.function(*task.arguments, progress)
-        message: tuple[Any, ...] = ("value", value)
-    except CaerError as error:
-        message = ("error", str(error))
-    except MemoryError:
-        message = ("error", "ran out of memory")
-    except Exception as error:  # any bug must cost one video, not the build
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{os.path.basename(place.filename)}:{place.lineno}"  # noqa: PTH119
-        message = ("error", f"unexpected {type(error).__name__} in {where}: {error}")
-    with lock:
-        pipe.send(message)
-    pipe.close()
-
-
-def _die_with_parent(lifeline: Connection) -> None:
-    """Wait for the end of the pipe, which comes when the parent is gone, however it went."""
-    try:
-        lifeline.recv()
-    except (EOFError, OSError):
-        if hasattr(os, "killpg"):
-            os.killpg(0, signal.SIGKILL)
-        os._exit(1)
-
-
-def _listen(item: _Running, on_progress: Callable[[Task, str, float], None]) -> None:
-    """Take in what a worker has sent."""
-    try:
-        while not item.outcome and item.pipe.poll():
-            kind, *values = item.pipe.recv()
-            item.alive_at = time.monotonic()
-            if kind == "progress":
-                on_progress(item.task, values[0], values[1])
-            elif kind == "value":
-                item.outcome = Outcome(item.task, value=values[0])
-            else:
-                item.outcome = Outcome(item.task, error=values[0])
-    except (EOFError, OSError):
-        item.process.join(5)
-        item.outcome = item.outcome or Outcome(item.task, error=_death(item.process.exitcode))
-
-
-def _watch(item: _Running, limits: Limits) -> None:
-    """End a worker that died, grew too large or stands still."""
-    if item.outcome:
-        return
-    if not item.process.is_alive() and not item.pipe.poll():
-        item.outcome = Outcome(item.task, error=_death(item.process.exitcode))
-        return
-    if time.monotonic() - item.alive_at > limits.stall_s:
+def _watch(worker: Worker, limits: Limits) -> tuple[Outcome, bool] | None:
+    """See whether a worker has grown too large or stands still."""
+    assert worker.task  # noqa: S101 - only busy workers are watched
+    if time.monotonic() - worker.alive_at > limits.stall_s:
         why = f"made no progress for {limits.stall_s:.0f} s and was stopped"
-        item.outcome = Outcome(item.task, error=why)
-    elif _memory(item.process.pid) > limits.memory:
+        return Outcome(worker.task, error=why), False
+    if worker.memory > limits.memory:
         why = f"needed more than {limits.memory / 1024**3:.1f} GB of memory and was stopped"
-        item.outcome = Outcome(item.task, error=why)
-
-
-def _memory(pid: int) -> int:
-    try:
-        return int(psutil.Process(pid).memory_info().rss)
-    except psutil.Error:
-        return 0
-
-
-def _death(code: int | None) -> str:
-    if code is not None and code < 0:
-        try:
-            name = signal.Signals(-code).name
-        except ValueError:
-            name = f"signal {-code}"
-        return f"crashed while it was being read ({name})"
-    return f"its process ended unexpectedly (exit code {code})"
-
-
-def _end(item: _Running) -> None:
-    """Make sure that a worker and whatever it started are gone."""
-    if item.outcome is None or item.outcome.error:
-        if item.process.is_alive() and sys.platform != "win32":
-            try:
-                os.killpg(item.process.pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                item.process.kill()
-        elif item.process.is_alive():
-            item.process.kill()
-    item.process.join()
-    item.lifeline.close()
-    item.pipe.close()
+        return Outcome(worker.task, error=why), False
+    return None

@@ -16,9 +16,10 @@ from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import sha256_of
+from caer_data.engine.pool import run_map
 from caer_data.engine.progress import Reporter
 from caer_data.engine.recipe import Recipe
-from caer_data.export import cards, duplicates, folder, media, parallel, release
+from caer_data.export import PRELOAD, cards, duplicates, folder, media, release
 from caer_data.export.layouts import FOLDERS, WORDS
 from caer_data.export.manifest import BOXES, MANIFEST, SOURCES
 from caer_data.media import cut
@@ -109,7 +110,7 @@ def recut(
         clips = under_way.root.with_name("cut")
         files = _clip_files(planned, clips)
         tasks = _cuts(planned, boxes, files, sources, videos, recipe, under_way)
-        running = parallel.run(_make, tasks, jobs)
+        running = run_map(_make, tasks, jobs, PRELOAD)
         results = release.gather(running, len(files), under_way, reporter)
         failed = {c: r["failed"] for c, r in sorted(results.items()) if "failed" in r}
         good = planned[~planned["clip_id"].isin(failed)].reset_index(drop=True)

@@ -16,8 +16,10 @@ from caer_data.engine import ownership, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path, inside, write_text
+from caer_data.engine.pool import run_map
 from caer_data.engine.progress import Reporter
 from caer_data.export import (
+    PRELOAD,
     audit,
     cards,
     checksums,
@@ -25,7 +27,6 @@ from caer_data.export import (
     labelled,
     layouts,
     media,
-    parallel,
     plan,
 )
 from caer_data.export.layouts.caer_s_2019 import NAME as LEAKY
@@ -104,7 +105,7 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
             }
             tasks = works(planned.files, planned.boxes, clip_files, under_way.root, options.media)
             missing = (task for task in tasks if task.clip_id not in under_way.done)
-            running = parallel.run(media.make, missing, options.jobs)
+            running = run_map(media.make, missing, options.jobs, PRELOAD)
             results = gather(running, len(clip_files), under_way, reporter)
             manifest = complete(planned.files, results)
         release = Release(target, planned, manifest, audit_parts(manifest), not there)

@@ -48,8 +48,9 @@ def verify(release: Path, reporter: Reporter) -> tuple[int, list[str]]:
 def _against_list(release: Path, listed: dict[str, str], reporter: Reporter) -> list[str]:
     from concurrent.futures import ThreadPoolExecutor
 
+    from caer_data.engine.cores import cores
     from caer_data.engine.files import sha256_of
-    from caer_data.export import checksums, parallel
+    from caer_data.export import checksums
 
     def problem(name: str) -> str | None:
         path = release / name
@@ -61,7 +62,7 @@ def _against_list(release: Path, listed: dict[str, str], reporter: Reporter) -> 
     problems = [f"{name}: not part of the release" for name in found - listed.keys()]
     # hashing leaves Python's lock alone, so threads use all cores
     with (
-        ThreadPoolExecutor(parallel.cores()) as pool,
+        ThreadPoolExecutor(cores()) as pool,
         reporter.stage("files", len(listed), "files") as bar,
     ):
         for answer in pool.map(problem, listed):

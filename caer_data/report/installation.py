@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from caer_data.engine import extras
+from caer_data.engine.cores import cores
 from caer_data.engine.errors import CaerError
 
 Status = Literal["ok", "missing", "warning", "optional"]
@@ -63,7 +64,7 @@ def _machine() -> Iterator[Finding]:
         "" if good else "install Python 3.11 or newer",
     )
     memory = psutil.virtual_memory().total / 2**30
-    yield Finding("processor", "ok", f"{os.cpu_count()} cores, {memory:.1f} GiB of memory")
+    yield Finding("processor", "ok", f"{cores()} cores, {memory:.1f} GiB of memory")
 
 
 def _packages() -> Iterator[Finding]:

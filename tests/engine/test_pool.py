@@ -11,18 +11,20 @@ import psutil
 import pytest
 import worker_tasks as tasks
 
-from caer_data.engine.pool import Limits, Outcome, Task, run_tasks
+from caer_data.curate import PRELOAD
+from caer_data.engine.errors import CaerError, MachineError
+from caer_data.engine.pool import Limits, Outcome, Task, run_map, run_tasks
 
 
 def run(tasks: list[Task], workers: int = 2, **limits) -> dict[str, Outcome]:
-    done = run_tasks(tasks, workers, lambda *_: None, Limits(**limits))
+    done = run_tasks(tasks, workers, lambda *_: None, Limits(**limits), PRELOAD)
     return {outcome.task.name: outcome for outcome in done}
 
 
 def test_values_and_progress_come_back():
     seen = []
     jobs = [Task(str(n), tasks.double, (n,)) for n in range(5)]
-    outcomes = list(run_tasks(jobs, 2, lambda *what: seen.append(what)))
+    outcomes = list(run_tasks(jobs, 2, lambda *what: seen.append(what), preload=PRELOAD))
     assert {o.task.name: o.value for o in outcomes} == {str(n): 2 * n for n in range(5)}
     assert len(seen) == 5
     assert all(o.error is None for o in outcomes)
@@ -35,12 +37,71 @@ def test_values_and_progress_come_back():
         ("leave", "exit code 7"),
         ("mistake", "the file is not a video"),
         ("bug", "unexpected KeyError in worker_tasks.py"),
+        ("unsendable", "unexpected"),
+        ("no_memory", "the machine ran out of memory; end other programs, or use fewer --workers"),
+        ("be_killed", "killed from outside, most likely because the machine ran out of memory"),
     ],
 )
 def test_a_failure_costs_its_own_task_alone(name, words):
     outcomes = run([Task("bad", getattr(tasks, name), ()), Task("good", tasks.double, (4,))])
     assert words in outcomes["bad"].error
     assert outcomes["good"].value == 8
+
+
+def test_processes_are_used_again_for_small_tasks_and_results_come_from_all():
+    assert sorted(run_map(tasks.square, range(40), 3)) == sorted(n * n for n in range(40))
+    assert len(set(run_map(tasks.own_process, range(12), 2))) == 2
+
+
+def test_a_failed_call_is_the_error_of_the_whole():
+    with pytest.raises(CaerError, match="three is too many"):
+        list(run_map(tasks.fail_on_three, range(9), 2))
+
+
+def test_items_are_taken_as_they_are_needed():
+    taken = []
+
+    def items():
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    results = run_map(tasks.square, items(), 2)
+    next(results)
+    assert len(taken) <= 4
+    results.close()
+
+
+def test_with_one_worker_the_calls_are_made_here():
+    assert list(run_map(tasks.own_process, range(2), 1)) == [os.getpid()] * 2
+
+
+def test_the_death_of_the_server_is_not_blamed_on_a_task():
+    jobs = [Task("one", tasks.kill_the_server, ()), Task("two", tasks.hang, ())]
+    with pytest.raises(MachineError, match=r"ended from outside.* fewer --workers"):
+        list(run_tasks(jobs, 2, lambda *_: None))
+    assert run([Task("after", tasks.double, (4,))])["after"].value == 8
+
+
+def test_library_code_leaves_environment_and_signals_alone():
+    before = dict(os.environ), signal.getsignal(signal.SIGINT)
+    run([Task("x", tasks.double, (1,))])
+    assert (dict(os.environ), signal.getsignal(signal.SIGINT)) == before
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_a_plain_script_without_a_guard_works(tmp_path):
+    script = tmp_path / "plain.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(Path(tasks.__file__).parent)!r})\n"
+        "import worker_tasks\n"
+        "from caer_data.engine.pool import run_map\n"
+        "print(sorted(run_map(worker_tasks.square, range(4), 2)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.stdout, done.stderr) == ("[0, 1, 4, 9]\n", "")
 
 
 def test_a_task_that_stands_still_is_stopped():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 from caer_data.curate.analyse import Job, analyse
@@ -58,3 +60,45 @@ def analyse_but_hoard_over_one(job: Job, progress: Progress) -> None:
     if job.video_id.endswith(".e1"):
         grow(progress)
     analyse(job, progress)
+
+
+def square(value: int) -> int:
+    return value * value
+
+
+def own_process(value: int) -> int:
+    time.sleep(0.05)
+    return os.getpid()
+
+
+def fail_on_three(value: int) -> int:
+    if value == 3:
+        raise CaerError("three is too many")
+    return value
+
+
+def noisy(progress: Progress) -> None:
+    """Print as a library does, warn, log, report a stage, and break."""
+    progress("looking", 1)
+    os.write(2, b"[h264 @ 0x55] error while decoding MB 3 4\n")
+    warnings.warn("this will change", DeprecationWarning, stacklevel=1)
+    logging.getLogger("caer_data.media").warning("a frame is missing")
+    time.sleep(0.2)
+    raise KeyError("oops")
+
+
+def unsendable(progress: Progress) -> object:
+    return lambda: None
+
+
+def be_killed(progress: Progress) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def kill_the_server(progress: Progress) -> None:
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(600)
+
+
+def no_memory(progress: Progress) -> None:
+    raise MemoryError

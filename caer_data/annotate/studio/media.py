@@ -7,7 +7,6 @@ gives sound without a picture and no error (label-studio issue 3647), so it must
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ import pandas as pd
 from caer_data.curate.target import faces_of_targets
 from caer_data.engine import clip_keys as identity
 from caer_data.engine import tables
+from caer_data.engine.cores import cores
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path, inside
@@ -104,7 +104,7 @@ def prepare(dataset: Dataset, clips: pd.DataFrame, reporter: Reporter) -> list[S
     problems: dict[str, str] = {}
     if todo:
         boxes = _Boxes(dataset, pd.DataFrame(todo))
-        workers = max(1, (os.cpu_count() or 1) - 1)
+        workers = max(1, cores() - 1)
         with (
             reporter.stage("check", total=len(todo), unit="clips") as bar,
             ThreadPoolExecutor(workers) as pool,

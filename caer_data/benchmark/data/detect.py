@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,9 +14,10 @@ import numpy.typing as npt
 
 from caer_data.benchmark.data.pictures import box_at, sampled
 from caer_data.benchmark.data.samples import NO_BOXES, Boxes, Sample
-from caer_data.benchmark.data.shards import MAX_FACES, Work, leave_ctrl_c_to_parent
+from caer_data.benchmark.data.shards import MAX_FACES, Work
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path
+from caer_data.engine.pool import run_map
 from caer_data.engine.progress import Reporter
 from caer_data.engine.recipe import Faces
 
@@ -45,23 +44,9 @@ def add_boxes(
     missing = {path: chunk for path, chunk in pieces.items() if not path.is_file()}
     with reporter.stage("faces", total=len(samples), unit="samples") as bar:
         bar.advance(len(samples) - sum(len(chunk) for chunk in missing.values()))
-        if workers == 1 or len(missing) == 1:
-            for path, chunk in missing.items():
-                _detect(path, chunk, faces)
-                bar.advance(len(chunk))
-        elif missing:
-            pool = ProcessPoolExecutor(
-                min(workers, len(missing)),
-                get_context("spawn"),
-                initializer=leave_ctrl_c_to_parent,
-            )
-            try:
-                jobs = {pool.submit(_detect, p, c, faces): c for p, c in missing.items()}
-                for job in as_completed(jobs):
-                    job.result()
-                    bar.advance(len(jobs[job]))
-            finally:
-                pool.shutdown(wait=True, cancel_futures=True)
+        jobs = [(path, chunk, faces) for path, chunk in missing.items()]
+        for searched in run_map(_detect_one, jobs, min(workers, len(jobs))):
+            bar.advance(searched)
     works = []
     for path, chunk in pieces.items():
         found = json.loads(path.read_text())
@@ -76,6 +61,11 @@ def _name(chunk: Iterable[Sample], faces: Faces) -> str:
         [*Work(s).fingerprint(), s.path.stat().st_size if s.path.is_file() else None] for s in chunk
     ]
     return "faces-" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
+
+
+def _detect_one(job: tuple[Path, Sequence[Sample], Faces]) -> int:
+    _detect(*job)
+    return len(job[1])
 
 
 def _detect(path: Path, chunk: Sequence[Sample], faces: Faces) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from caer_data.benchmark.data import detect, sources, store
 from caer_data.benchmark.data.shards import Format, Work
 from caer_data.benchmark.data.store import Store
 from caer_data.benchmark.recipe import ModelRecipe
+from caer_data.engine.cores import cores
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
 from caer_data.engine.recipe import Faces
@@ -57,7 +57,7 @@ def open_store(
     def make() -> Store:
         works = [Work(sample) for sample in source.samples]
         if faces is not None and (everyone or unknown):
-            works = detect.add_boxes(source.samples, folder, faces, os.cpu_count() or 1, reporter)
+            works = detect.add_boxes(source.samples, folder, faces, cores(), reporter)
         return store.build(
             works, source, form, folder, reporter=reporter, most_left_out=most_left_out
         )

@@ -16,11 +16,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import signal
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +29,7 @@ from caer_data.benchmark.data.pictures import box_at, face_crop, resized, sample
 from caer_data.benchmark.data.samples import Boxes, Sample
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path, sha256_of
+from caer_data.engine.pool import run_map
 from caer_data.engine.progress import Reporter
 
 VERSION: Final = 2
@@ -99,22 +97,15 @@ def make_all(
     if not shards:
         return
     total = sum(len(works) for works in shards.values())
+    jobs = [(folder, works, form) for folder, works in shards.items()]
     with reporter.stage("decode", total=total, unit="samples") as bar:
-        if workers == 1 or len(shards) == 1:
-            for folder, works in shards.items():
-                make(folder, works, form)
-                bar.advance(len(works))
-            return
-        pool = ProcessPoolExecutor(
-            min(workers, len(shards)), get_context("spawn"), initializer=leave_ctrl_c_to_parent
-        )
-        try:
-            waiting = {pool.submit(make, f, works, form): works for f, works in shards.items()}
-            for done in as_completed(waiting):
-                done.result()
-                bar.advance(len(waiting[done]))
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        for made in run_map(_make_one, jobs, min(workers, len(jobs))):
+            bar.advance(made)
+
+
+def _make_one(job: tuple[Path, list[Work], Format]) -> int:
+    make(*job)
+    return len(job[1])
 
 
 def make(folder: Path, works: Iterable[Work], form: Format) -> None:
@@ -181,8 +172,3 @@ def _state(path: Path) -> list[int] | None:
 
 def _shown(boxes: Boxes, frame: int) -> bool:
     return bool(len(boxes) and boxes[0, 0] <= frame <= boxes[-1, 0])
-
-
-def leave_ctrl_c_to_parent() -> None:
-    """Called in every worker: the parent decides what a Ctrl-C means."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

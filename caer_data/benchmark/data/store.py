@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ import pandas as pd
 from caer_data.benchmark.data import shards
 from caer_data.benchmark.data.samples import SPLITS, Sample, Source
 from caer_data.benchmark.data.shards import ARRAYS, Format, Work
+from caer_data.engine.cores import cores
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import slug, write_text
 from caer_data.engine.progress import Reporter
@@ -164,7 +164,7 @@ def build(
         CaerError: a larger share of a split than `most_left_out` cannot be used, or the disk is
             full.
     """
-    workers = workers or os.cpu_count() or 1
+    workers = workers or cores()
     size = CLIPS_A_SHARD if form.fps else IMAGES_A_SHARD
     chunks = [list(works[i : i + size]) for i in range(0, len(works), size)]
     wanted = {folder / shards.name_of(chunk, form): chunk for chunk in chunks}

@@ -1,0 +1,190 @@
+"""Logging: quiet by default, one file of JSON lines per command, everything on demand.
+
+All loggers of the package lie below `caer_data`. A command that works on a dataset writes
+`work/log/<time>.jsonl` there: one object per line with the time, level, logger, process, text, and
+where they are known video, stage and stack trace. Library warnings go there, too.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+from caer_data.engine import failures
+from caer_data.engine.errors import CaerError
+
+LOGGER: Final = logging.getLogger("caer_data")
+LOGGER.addHandler(logging.NullHandler())
+FILES_KEPT: Final = 20
+_NAME: Final = re.compile(r"\d{8}T\d{6}Z-\d+\.jsonl")
+
+
+class _State:
+    """What this process logs to."""
+
+    file: Path | None = None
+    last: Path | None = None
+    debug = False
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line."""
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        values: dict[str, Any] = {
+            "time": f"{stamp}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "process": getattr(record, "worker", None) or record.process,
+            "video": getattr(record, "video", ""),
+            "stage": getattr(record, "stage", ""),
+            "text": record.getMessage(),
+            "trace": _trace(record),
+        }
+        return json.dumps({key: value for key, value in values.items() if value != ""})
+
+
+class _ForPeople(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        about = " ".join(filter(None, (getattr(record, key, "") for key in ("video", "stage"))))
+        text = f"{record.levelname.lower()}: {about + ': ' if about else ''}{record.getMessage()}"
+        return f"{text}\n{_trace(record)}".rstrip()
+
+
+def begin(*, verbose: bool = False, debug: bool = False) -> None:
+    """Set up logging for a process that is a command of ours; call it once.
+
+    Python warnings and the messages of all libraries become records, which are shown on stderr
+    only if asked for: `verbose` shows what happens, `debug` also details and stack traces.
+    """
+    _State.debug = debug
+    logging.captureWarnings(capture=True)
+    LOGGER.setLevel(logging.DEBUG if debug else logging.INFO)
+    root = logging.getLogger()
+    for handler in [h for h in root.handlers if isinstance(h, _Terminal)]:
+        root.removeHandler(handler)
+    shown = _Terminal()
+    shown.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.CRITICAL + 1)
+    shown.setFormatter(_ForPeople())
+    root.addHandler(shown)
+
+
+class _Terminal(logging.StreamHandler[Any]):
+    """Writes to stderr, whatever stderr is at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
+
+
+def is_debugging() -> bool:
+    """Whether stack traces are wanted on the terminal."""
+    return _State.debug
+
+
+@contextmanager
+def to_file(folder: Path) -> Iterator[None]:
+    """Log to a new file in a folder while the block runs; only the newest files are kept.
+
+    Nested blocks write to the outermost file. A folder that cannot be written is left alone: a log
+    must not stop the work.
+    """
+    if _State.file is not None:
+        yield
+        return
+    name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}.jsonl"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(folder / name, encoding="utf-8")
+    except OSError:
+        yield
+        return
+    handler.setFormatter(JsonLines())
+    _State.file = _State.last = folder / name
+    _rotate(folder)
+    # in a command of ours libraries are heard, too; in another's program only this package
+    logger = logging.getLogger() if _is_ours() else LOGGER
+    level = LOGGER.level
+    if LOGGER.getEffectiveLevel() > logging.INFO:
+        LOGGER.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    try:
+        yield
+    except CaerError as error:
+        LOGGER.error("%s", error)
+        raise
+    except Exception as error:
+        LOGGER.exception("%s", failures.describe(error))
+        raise
+    finally:
+        logger.removeHandler(handler)
+        LOGGER.setLevel(level)
+        handler.close()
+        _State.file = None
+
+
+def hint() -> str:
+    """The end of a sentence that tells of a bug: where its stack trace is."""
+    if _State.last is None:
+        return "" if _State.debug else "; CAER_DEBUG=1 shows more"
+    return f"; the trace is in {_State.last}"
+
+
+def relay(
+    level: int,
+    text: str,
+    *,
+    logger: str = "caer_data.worker",
+    trace: str = "",
+    video: str = "",
+    stage: str = "",
+    process: int | None = None,
+) -> None:
+    """Log what happened in a worker process, as if it had happened here."""
+    extra = {"trace": trace, "video": video, "stage": stage, "worker": process}
+    logging.getLogger(logger).log(level, "%s", text, extra=extra)
+
+
+def forward(send: Callable[..., None], level: int) -> None:
+    """Send all records of this process, a worker, to its parent.
+
+    Args:
+        send: called with `"log"`, the level, the text, the logger's name, and the trace.
+        level: from which records of this package are sent; of libraries, warnings are.
+    """
+
+    class Forward(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            with suppress(OSError):  # the parent is gone, and this process soon is
+                send("log", record.levelno, record.getMessage(), record.name, _trace(record))
+
+    logging.captureWarnings(capture=True)
+    LOGGER.setLevel(level)
+    logging.getLogger().addHandler(Forward())
+
+
+def _trace(record: logging.LogRecord) -> str:
+    error = record.exc_info[1] if record.exc_info else None
+    return failures.trace_of(error) if error else str(getattr(record, "trace", ""))
+
+
+def _is_ours() -> bool:
+    return any(isinstance(handler, _Terminal) for handler in logging.getLogger().handlers)
+
+
+def _rotate(folder: Path) -> None:
+    """Remove the oldest files that have a name of ours."""
+    named = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+    for path in named[:-FILES_KEPT]:
+        with suppress(OSError):
+            path.unlink()

@@ -1,0 +1,297 @@
+"""One worker process: how it starts, what it does, what it tells, how it ends.
+
+A worker leads a process group of its own, so that ending the group also ends the ffmpeg it may be
+running. It holds the reading end of a pipe whose other end only its parent has: when the parent is
+gone, however it went, the pipe ends and so does the worker.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib
+import logging
+import multiprocessing
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+import time
+import types
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
+from typing import Any, Final
+
+import psutil
+
+from caer_data.engine import failures, logs
+from caer_data.engine.errors import CaerError, MachineError
+
+METHOD: Final = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+_SAFE_PATH: Final = "PYTHONSAFEPATH"
+"""https://docs.python.org/3/using/cmdline.html#envvar-PYTHONSAFEPATH"""
+_CANNOT_START: Final = (
+    "the processes that do the work cannot be started or were ended from outside, most likely "
+    "because the machine ran out of memory; run the same command again to resume, with fewer "
+    "--workers"
+)
+
+Progress = Callable[[str, float], None]
+"""Called inside a task with a stage's name and the amount done."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A call of a module-level function: `function(*arguments, progress)`."""
+
+    name: str
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+class Worker:
+    """The parent's side of a worker process."""
+
+    def __init__(self, preload: Sequence[str]) -> None:
+        """Start a process that imports the modules `preload` and waits for tasks.
+
+        Raises:
+            MachineError: it cannot be started.
+        """
+        self.task: Task | None = None
+        self.stage = ""
+        self.alive_at = time.monotonic()
+        self._server: int | None = None
+        try:
+            warm_up(preload)
+            context = multiprocessing.get_context(METHOD)
+            their_inbox, self._inbox = context.Pipe(duplex=False)
+            self._outbox, their_outbox = context.Pipe(duplex=False)
+            self._stderr, their_stderr = context.Pipe(duplex=False)
+            level = logging.getLogger("caer_data").getEffectiveLevel()
+            arguments = (their_inbox, their_outbox, their_stderr, tuple(preload), level)
+            # a context knows its own Process, which the type of all contexts does not say
+            self._process: Any = context.Process(target=_main, args=arguments)  # type: ignore[attr-defined]
+            with _without_main():
+                self._process.start()
+        except (EOFError, OSError) as error:
+            raise MachineError(_CANNOT_START) from error
+        for theirs in (their_inbox, their_outbox, their_stderr):
+            theirs.close()
+
+    @property
+    def handles(self) -> list[Any]:
+        """What becomes ready when the worker has something to say, or ends."""
+        said = [self._outbox, self._process.sentinel]
+        return said if self._stderr.closed else [*said, self._stderr]
+
+    @property
+    def memory(self) -> int:
+        """Resident memory, bytes."""
+        try:
+            return int(psutil.Process(self._process.pid).memory_info().rss)
+        except psutil.Error:
+            return 0
+
+    def give(self, task: Task) -> None:
+        """Let the idle worker do a task."""
+        self.task, self.stage, self.alive_at = task, "", time.monotonic()
+        logs.relay(logging.DEBUG, "started", video=task.name, process=self._process.pid)
+        with suppress(OSError):  # it is gone, which `messages` will tell
+            self._inbox.send(task)
+
+    def messages(self) -> Iterator[tuple[Any, ...]]:
+        """What the worker has said, the kind of each message first.
+
+        `("progress", stage, amount)`, `("value", value)`, `("error", sentence)` of a CaerError,
+        `("bug", sentence)` of any other exception, or `("death", sentence)` of the process.
+
+        Raises:
+            MachineError: the worker ended through no fault of its task.
+        """
+        self._read_stderr()
+        try:
+            while self._outbox.poll():
+                message = self._outbox.recv()
+                self.alive_at = time.monotonic()
+                if message[0] == "progress":
+                    self.stage = message[1]
+                if message[0] == "ready":
+                    self._server = message[1]
+                elif message[0] == "log":
+                    self._log(*message[1:])
+                else:
+                    yield message
+            if not self._process.is_alive() and not self._outbox.poll():
+                yield "death", self._death()
+        except (EOFError, OSError):
+            self._process.join(5)
+            yield "death", self._death()
+        except pickle.UnpicklingError as error:
+            yield "death", f"sent what cannot be read ({error})"
+
+    def end(self, *, now: bool) -> None:
+        """End the worker and whatever it started; unless `now`, let it leave by itself."""
+        if not now:
+            with suppress(OSError):
+                self._inbox.send(None)
+            self._process.join(10)
+        if self._process.is_alive():
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except (AttributeError, ProcessLookupError, PermissionError):
+                self._process.kill()
+            self._process.join()
+        self._read_stderr()
+        for pipe in (self._inbox, self._outbox, self._stderr):
+            pipe.close()
+
+    def _death(self) -> str:
+        code = self._process.exitcode
+        # a server that died tells of no exit code, which is read as 255, while it is still ending
+        if self._server is None or _gone(self._server, 1.0 if code == 255 else 0.0):
+            raise MachineError(_CANNOT_START)
+        if code == -signal.SIGKILL:
+            return (
+                "its process was killed from outside, most likely because the machine ran out of "
+                "memory; run the same command again, with fewer --workers"
+            )
+        if code is not None and code < 0:
+            return f"crashed while it was being read ({_signal_name(-code)})"
+        return f"its process ended unexpectedly (exit code {code})"
+
+    def _log(
+        self, level: int, text: str, logger: str = "caer_data.worker", trace: str = ""
+    ) -> None:
+        logs.relay(
+            level,
+            text,
+            logger=logger,
+            trace=trace,
+            video=self.task.name if self.task else "",
+            stage=self.stage,
+            process=self._process.pid,
+        )
+
+    def _read_stderr(self) -> None:
+        """Take what libraries print about damaged media, which nobody wants on a terminal."""
+        while not self._stderr.closed and self._stderr.poll():
+            text = os.read(self._stderr.fileno(), 65536)
+            if not text:
+                self._stderr.close()
+            for line in text.decode("utf-8", "replace").splitlines():
+                self._log(logging.INFO, line, logger="caer_data.worker.stderr")
+
+
+def warm_up(preload: Sequence[str]) -> None:
+    """Begin to load what workers need, in the background, while this process loads its own.
+
+    Workers are forked from a clean server that has imported the modules `preload` once. Python
+    would let it import from the current folder, where a user's `types.py` may lie, which only an
+    environment variable can forbid; it is restored at once.
+    """
+    if METHOD != "forkserver":
+        return
+    known = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    # The server inherits this thread's mask: Ctrl-C is for this process to answer.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.set_forkserver_preload(list(preload))
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if known is None:
+            del os.environ[_SAFE_PATH]
+        else:
+            os.environ[_SAFE_PATH] = known
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Hide the user's script from a process that starts.
+
+    Tasks are functions of modules, so workers have no use for the script; running it again would
+    repeat whatever it does, where it has no `if __name__ == "__main__":`.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _main(
+    inbox: Connection, outbox: Connection, stderr: Connection, preload: Sequence[str], level: int
+) -> None:
+    """Body of a worker process."""
+    if hasattr(os, "setsid"):
+        os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.dup2(stderr.fileno(), 2)
+    stderr.close()
+    faulthandler.enable()
+    tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(inbox, tasks), daemon=True).start()
+    lock = threading.Lock()
+
+    def send(*message: Any) -> None:
+        data = pickle.dumps(message)  # a value that cannot be sent leaves the pipe unharmed
+        with lock:
+            outbox.send_bytes(data)
+
+    logs.forward(send, level)
+    send("ready", os.getppid())
+    for module in preload:
+        importlib.import_module(module)
+    while (task := tasks.get()) is not None:
+        _perform(task, send)
+
+
+def _perform(task: Task, send: Callable[..., None]) -> None:
+    def progress(stage: str, amount: float) -> None:
+        send("progress", stage, amount)
+
+    try:
+        send("value", task.function(*task.arguments, progress))
+    except CaerError as error:
+        send("error", str(error))
+    except Exception as error:  # any bug must cost one video, not the build
+        send("log", logging.ERROR, str(error), "caer_data.worker", failures.trace_of(error))
+        send("bug", failures.describe(error))
+
+
+def _receive(inbox: Connection, tasks: queue.SimpleQueue[Task | None]) -> None:
+    """Take tasks; the end of the pipe comes when the parent is gone."""
+    try:
+        while True:
+            tasks.put(inbox.recv())
+    except (EOFError, OSError):
+        if hasattr(os, "killpg"):
+            os.killpg(0, signal.SIGKILL)
+        os._exit(1)
+
+
+def _gone(pid: int, patience_s: float) -> bool:
+    try:
+        process = psutil.Process(pid)
+        deadline = time.monotonic() + patience_s
+        while process.status() != psutil.STATUS_ZOMBIE:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.02)
+    except psutil.NoSuchProcess:
+        pass
+    return True
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

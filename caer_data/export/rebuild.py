@@ -196,7 +196,7 @@ def _cuts(
             video=videos[clip["video_id"]],
             first_pts=int(source["first_pts"]),
             fps=source["fps"],
-            retimed=bool(source["retimed"] > 0),
+            retimed=bool(pd.notna(source["retimed"]) and source["retimed"] > 0),
             span=_span(clip),
             recipe=recipe,
             recorded=recorded[work.clip_id],

@@ -60,8 +60,14 @@ def _machine() -> Iterator[Finding]:
     yield Finding(
         "Python",
         "ok" if good else "missing",
-        f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        platform.python_version(),
         "" if good else "install Python 3.11 or newer",
+    )
+    tested = (platform.system(), platform.machine()) == ("Linux", "x86_64")
+    yield Finding(
+        "platform",
+        "ok" if tested else "optional",
+        platform.platform() + ("" if tested else "; caer-data is tested on Linux on x86-64 only"),
     )
     memory = psutil.virtual_memory().total / 2**30
     yield Finding("processor", "ok", f"{cores()} cores, {memory:.1f} GiB of memory")

@@ -12,6 +12,7 @@ import secrets
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -164,8 +165,13 @@ def serve(folder: Path, host: str, port: int, reporter: Reporter) -> None:
     """Run the server until Ctrl-C (or SIGTERM, SIGHUP).
 
     Raises:
-        CaerError: it cannot start, or ends by itself.
+        CaerError: it cannot start, or ends by itself; or the machine runs Windows.
     """
+    if sys.platform == "win32":
+        raise CaerError(
+            "annotate serve: does not run on Windows; run it in the Linux subsystem (WSL), or name "
+            "a server that runs elsewhere with --url"
+        )
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -242,3 +242,12 @@ def is_local(line: str) -> bool:
     """Whether a logged connection or look-up stays on this machine."""
     names = (socket.gethostname(), "127.0.0.1", "localhost", "::1", "0.0.0.0", "None")
     return any(f"'{name}'" in line or f"({name}," in line for name in names)
+
+
+def test_on_windows_serving_is_refused_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server.sys, "platform", "win32")
+    with pytest.raises(CaerError, match=r"Windows.*WSL.*--url"):
+        server.serve(tmp_path, "127.0.0.1", 8080, QUIET)
+    assert list(tmp_path.iterdir()) == []

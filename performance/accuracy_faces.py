@@ -111,7 +111,7 @@ def tell_apart(data: Path, models: Models, recipe: Any) -> dict[str, tuple[float
 
 def threshold_of(models: Models, recipe: Any) -> float:
     """Distance at which tracks are different persons, as the build takes it."""
-    return float(recipe.people.threshold or people_stage.track_threshold(models.embedder.threshold))
+    return float(recipe.people.threshold or models.embedder.track_threshold)
 
 
 def pairwise(truth: list[str], found: list[str]) -> tuple[float, float, float]:

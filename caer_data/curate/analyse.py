@@ -275,7 +275,7 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
         {
             "detector": detector.name,
             "embedder": embedder.name,
-            "threshold": embedder.threshold,
+            "track_threshold": embedder.track_threshold,
             "warnings": sorted({*detector.warnings, *embedder.warnings}),
         },
     )

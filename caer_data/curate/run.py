@@ -245,7 +245,7 @@ class _Run:
         models = [faces_piece(v.job).json("models.json") for v in videos]
         for warning in sorted({w for m in models for w in m["warnings"]}):
             self.reporter.warn(warning)
-        usual = people_stage.track_threshold(models[0]["threshold"] if models else 0.0)
+        usual = models[0]["track_threshold"] if models else 0.0
         threshold = self.recipe.people.threshold or usual
         tracks: dict[str, pd.DataFrame] = {}
         people = [tables.empty(tables.PEOPLE)]

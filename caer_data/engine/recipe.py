@@ -105,7 +105,7 @@ class Faces(Section):
     min_iou: float = Field(0.3, ge=0, le=1)
     max_gap_s: float = Field(1.0, ge=0, le=60)
     min_detections: int = Field(2, ge=1, le=100)
-    embeddings_per_track: int = Field(4, ge=1, le=100)
+    embeddings_per_track: int = Field(6, ge=1, le=100)
 
     @model_validator(mode="before")
     @classmethod

@@ -19,13 +19,12 @@ import pyarrow as pa
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
 from caer_data.faces import tracking
-from caer_data.faces.models.interface import Chips, Detections, Picture
 from caer_data.faces.search import Frames, Models, look
+from caer_data.faces.seen import Seen, chip_of, crop_of, see
 
 _THUMBNAIL = 320
 _PORTRAIT = 112
 _SAME_PLACE = 1.3  # of the embedder's threshold: a face that goes on where one broke off
-_FACE = 96  # side at which sharpness is judged, px: the size of the face stream's input
 
 
 @dataclass
@@ -73,9 +72,12 @@ def find(
                 own = _follow(sampled, frames, models, settings)
             else:
                 own = tracking.among(tracks, sampled)
-            for number, track in enumerate(own, 1):
-                _describe(shot, number, track, frames, models, settings, found, folder)
-            _thumbnail(shot["shot_id"], sampled, own, frames, found, folder)
+            seen = [see(track, frames, models, settings.embeddings_per_track) for track in own]
+            if tracks is None:
+                seen = [one for one in seen if one.is_face(models)]
+            for number, one in enumerate(seen, 1):
+                _describe(shot, number, one, frames, settings, found, folder)
+            _thumbnail(shot["shot_id"], sampled, [one.track for one in seen], frames, found, folder)
         on_shot(shot["end_s"] - shot["start_s"])
     tables.write(
         tables.TRACKS, tables.frame(tables.TRACKS, found.tracks), folder / "tracks.parquet"
@@ -102,7 +104,7 @@ def _follow(
 
     def alike(first: tracking.Track, second: tracking.Track) -> bool:
         ends = (first, len(first.frames) - 1), (second, 0)
-        chips = [_chip(track, place, frames, models) for track, place in ends]
+        chips = [chip_of(track, place, frames, models) for track, place in ends]
         a, b = models.embedder.embed(np.concatenate(chips))
         # the place speaks for one person already: only another face tells them apart
         return float(np.linalg.norm(a - b)) <= _SAME_PLACE * models.embedder.threshold
@@ -113,15 +115,14 @@ def _follow(
 def _describe(
     shot: dict[str, Any],
     number: int,
-    track: tracking.Track,
+    seen: Seen,
     frames: Frames,
-    models: Models,
     settings: recipes.Faces,
     found: Found,
     folder: Path,
 ) -> None:
-    """Add one track's row, boxes and embedding."""
-    track_id = f"{shot['shot_id']}.t{number}"
+    """Add one track's row, boxes, embedding and portrait."""
+    track, track_id = seen.track, f"{shot['shot_id']}.t{number}"
     path = tracking.path_of(
         track,
         shot["start_frame"],
@@ -130,15 +131,8 @@ def _describe(
         1 / settings.samples_per_second,
     )
     end = path.start + len(path.boxes)
-    looks = [
-        _quality(_crop(frames, frame, box))
-        for frame, box in zip(track.frames, track.boxes, strict=True)
-    ]
-    sharpness = np.array([sharp for sharp, _ in looks])
-    heights = np.array([box[3] - box[1] for box in track.boxes])
-    best = np.argsort(-(np.array(track.scores) + 2) * heights * (0.2 + sharpness), kind="stable")
-    found.embeddings.append(_embed(track, best[: settings.embeddings_per_track], frames, models))
-    portrait = _crop(frames, track.frames[best[0]], track.boxes[best[0]])
+    found.embeddings.append(seen.vector)
+    portrait = crop_of(frames, track.frames[seen.best], track.boxes[seen.best])
     cv2.imwrite(
         str(folder / "portraits" / f"{track_id}.jpg"),
         cv2.resize(portrait, (_PORTRAIT, _PORTRAIT), interpolation=cv2.INTER_AREA),
@@ -157,9 +151,9 @@ def _describe(
             "coverage": len(path.boxes) / (shot["end_frame"] - shot["start_frame"]),
             "detections": len(track.frames),
             "score": round(float(np.mean(track.scores)), 4),
-            "face_height": round(float(np.median(heights)) / frames.picture_height, 5),
-            "sharpness": round(float(np.median(sharpness)), 4),
-            "brightness": round(float(np.median([bright for _, bright in looks])), 4),
+            "face_height": round(seen.height / frames.picture_height, 5),
+            "sharpness": round(seen.sharpness, 4),
+            "brightness": round(seen.brightness, 4),
         }
     )
     found.faces.append(_boxes(track_id, track, path, frames))
@@ -185,48 +179,6 @@ def _boxes(track_id: str, track: tracking.Track, path: tracking.Path, frames: Fr
         },
         schema=tables.FACES.schema,
     )
-
-
-def _crop(frames: Frames, frame: int, box: npt.NDArray[np.float32]) -> Picture:
-    """A face's part of a sample; a view, which keeps the whole picture in memory."""
-    picture = frames.samples.picture(frame)
-    scale = picture.shape[1] / frames.width
-    x1, y1 = np.maximum(np.floor(box[:2] * scale).astype(int), 0)
-    x2, y2 = np.ceil(box[2:] * scale).astype(int)
-    crop = picture[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)]
-    return crop if crop.size else picture[-1:, -1:]
-
-
-def _quality(crop: Picture) -> tuple[float, float]:
-    """Sharpness and brightness of a face, both 0 to 1."""
-    grey = cv2.cvtColor(cv2.resize(crop, (_FACE, _FACE)), cv2.COLOR_BGR2GRAY).astype(np.float32)
-    # Laplacian energy against contrast, so that dark or flat light is not taken for blur; the
-    # constant puts a face in focus at about one half.
-    energy = float(cv2.Laplacian(grey, cv2.CV_32F).var()) / (float(grey.var()) + 25.0)
-    return energy / (energy + 0.15), float(grey.mean()) / 255
-
-
-def _embed(
-    track: tracking.Track, chosen: npt.NDArray[np.int64], frames: Frames, models: Models
-) -> npt.NDArray[np.float32]:
-    """Mean embedding over a track's best faces."""
-    chips = [_chip(track, place, frames, models) for place in sorted(int(p) for p in chosen)]
-    vectors = models.embedder.embed(np.concatenate(chips))
-    mean: npt.NDArray[np.float32] = np.mean(vectors, axis=0).astype(np.float32)
-    return mean
-
-
-def _chip(track: tracking.Track, place: int, frames: Frames, models: Models) -> Chips:
-    """One face of a track, cut out for the embedder."""
-    picture = frames.samples.picture(track.frames[place])
-    scale = np.float32(picture.shape[1] / frames.width)
-    points = track.points[place]
-    face = Detections(
-        boxes=track.boxes[place][None] * scale,
-        scores=np.array([track.scores[place]], np.float32),
-        points=None if points is None else points[None] * scale,
-    )
-    return models.embedder.align(picture, face)
 
 
 def _thumbnail(

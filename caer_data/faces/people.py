@@ -20,19 +20,8 @@ from caer_data.engine.files import slug
 # real distances (0 to 2) keep nine digits beside it in double precision.
 _NEVER = 1e6
 
-_AVERAGED = 0.88
-
 _ROWS = 1024  # embeddings compared with all others at a time
 _SLACK = 1e-3  # of distance: products in single precision are not exact
-
-
-def track_threshold(face_threshold: float) -> float:
-    """Distance at which two tracks are two persons, from that of two single faces.
-
-    A track's embedding is the mean of several; means lie closer together than single faces do,
-    those of different people too. Measured on tracks of four faces.
-    """
-    return _AVERAGED * face_threshold
 
 
 def show_ids(shows: Iterable[str]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from fake_faces import BrightnessEmbedder, SquareDetector, scene, spooled
 from caer_data.engine import tables
 from caer_data.engine.recipe import Faces
 from caer_data.faces import find as faces
+from caer_data.faces import seen
 from caer_data.faces.search import Frames, Models
 from caer_data.faces.tracking import Track
 
@@ -98,7 +99,7 @@ def test_blur_lowers_sharpness_and_darkness_does_not():
 
     box = np.array([100, 100, 200, 200], np.float32)
     scores = [
-        faces._quality(faces._crop(Frames(One(p), TIMES, 640, 360), 0, box))[0]
+        seen.quality(seen.crop_of(Frames(One(p), TIMES, 640, 360), 0, box))[0]
         for p in (sharp, blurred, dark)
     ]
     assert scores[1] < 0.5 * scores[0]
@@ -154,3 +155,18 @@ def test_the_height_of_a_face_is_that_between_black_bars(tmp_path):
         faces.find(SHOTS.iloc[:1], frames, models, settings, out, lambda _: None)
         heights.append(tables.read(tables.TRACKS, out / "tracks.parquet")["face_height"][0])
     assert heights[1] == pytest.approx(heights[0] / 0.75, rel=1e-3)
+
+
+@pytest.mark.parametrize(("least", "count"), [(0.0, 1), (9.0, 0)], ids=["a face", "none"])
+def test_a_track_that_nobody_takes_for_a_face_is_left_out(tmp_path, least, count):
+    spool, out = tmp_path / "spool", tmp_path / "out"
+    spool.mkdir()
+    out.mkdir()
+    pictures = {n: scene((100, 80, 90, 200)) for n in range(0, 100, 10)}
+    detector, embedder = SquareDetector(), BrightnessEmbedder()
+    detector.sure_score, embedder.least_norm = 2.0, least
+    frames = Frames(spooled(spool, pictures), TIMES, 640, 360)
+    models = Models(detector, embedder, 0.0, 0.0)
+    faces.find(SHOTS.iloc[:1], frames, models, Faces(detector="mmod"), out, lambda _: None)
+    assert len(tables.read(tables.TRACKS, out / "tracks.parquet")) == count
+    assert (out / "thumbnails" / "v.s0001.jpg").is_file()

@@ -6,7 +6,7 @@ import pytest
 
 from caer_data.engine import tables
 from caer_data.faces import people as people_stage
-from caer_data.faces.people import cluster, show_ids, track_threshold
+from caer_data.faces.people import cluster, show_ids
 
 
 def tracks_of(*spans: tuple[str, int, int]) -> pd.DataFrame:
@@ -80,10 +80,6 @@ def test_a_face_that_could_not_be_embedded_is_a_person_of_its_own():
     labelled, people = cluster("s", "s", tracks, vectors, 0.5)
     assert labelled["person_id"].iloc[0] == labelled["person_id"].iloc[2]
     assert len(people) == 2
-
-
-def test_means_of_several_faces_lie_closer_than_single_faces():
-    assert track_threshold(0.5) == pytest.approx(0.44)
 
 
 def test_no_tracks_no_people():

@@ -17,6 +17,7 @@ class SquareDetector:
     name = "squares"
     min_score = 0.0
     weak_score = 0.0
+    sure_score = 0.0
     provider = "cpu"
 
     def __init__(self) -> None:
@@ -43,6 +44,8 @@ class BrightnessEmbedder:
     name = "brightness"
     dimensions = 2
     threshold = 0.1
+    track_threshold = 0.1
+    least_norm = 0.0
     provider = "cpu"
 
     def __init__(self) -> None:

@@ -29,6 +29,8 @@ class ArcfaceEmbedder:
 
     name = "arcface"
     threshold = 1.14
+    track_threshold = 1.0
+    least_norm = 0.0
 
     def __init__(self, model: OnnxModel) -> None:
         self.provider = model.provider

@@ -21,6 +21,7 @@ class HogDetector:
     name = "hog"
     min_score = 0.0
     weak_score = 0.0
+    sure_score = 0.0  # every track
     provider = "cpu"
 
     def __init__(self, size: int) -> None:

@@ -46,6 +46,7 @@ class Detector(Protocol):
         name: the recipe's word for it.
         min_score: score from which a detection counts as a face, unless the recipe says otherwise.
         weak_score: score from which it may be a face that is surer at another time of the shot.
+        sure_score: mean score from which a track needs no second opinion.
         provider: what it runs on: "cpu", or the accelerator that really runs it.
         warnings: sentences for the user, such as a fall back from an accelerator to the CPU.
     """
@@ -53,6 +54,7 @@ class Detector(Protocol):
     name: str
     min_score: float
     weak_score: float
+    sure_score: float
     provider: str
     warnings: list[str]
 
@@ -78,6 +80,10 @@ class Embedder(Protocol):
         dimensions: length of a vector.
         threshold: distance under which two faces are taken for one person, where the model
             separates best.
+        track_threshold: the same for the means of two tracks, which lie closer together, those of
+            different people too.
+        least_norm: mean length of the vectors of a track under which it may be no face; 0 where
+            the length says nothing.
         provider: what it runs on: "cpu", or the accelerator that really runs it.
         warnings: sentences for the user, such as a fall back from an accelerator to the CPU.
     """
@@ -85,6 +91,8 @@ class Embedder(Protocol):
     name: str
     dimensions: int
     threshold: float
+    track_threshold: float
+    least_norm: float
     provider: str
     warnings: list[str]
 

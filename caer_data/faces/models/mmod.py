@@ -26,6 +26,7 @@ class MmodDetector:
     name = "mmod"
     min_score = 0.0
     weak_score = 0.0
+    sure_score = 0.0  # every track
 
     def __init__(self, model: OnnxModel, size: int, step: float = _STEP) -> None:
         """Take the network.

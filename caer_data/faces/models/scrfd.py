@@ -31,6 +31,7 @@ class ScrfdDetector:
     name = "scrfd"
     min_score = 0.5
     weak_score = 0.35
+    sure_score = 0.7
 
     def __init__(self, model: OnnxModel, size: int) -> None:
         self.size = size

@@ -24,6 +24,7 @@ class YunetDetector:
     name = "yunet"
     min_score = 0.6
     weak_score = 0.5
+    sure_score = 0.7
     provider = "cpu"
 
     def __init__(self, file: ModelFile, size: int) -> None:

@@ -59,6 +59,16 @@ def test_a_small_face_is_found_in_a_wide_picture(portrait):
     assert len(detector.detect([wide], detector.min_score)[0]) == 1
 
 
+@needs_the_file
+def test_faces_cut_by_its_points_are_embedded_as_those_cut_by_dlib(
+    detector, dlib_embedder, mmod, portrait
+):
+    by_points = dlib_embedder.align(portrait, detector.detect([portrait], 0.5)[0])
+    by_dlib = dlib_embedder.align(portrait, mmod.detect([portrait], 0.0)[0])
+    one, other = dlib_embedder.embed(np.concatenate([by_points, by_dlib]))
+    assert np.linalg.norm(one - other) < 0.3
+
+
 def test_shapes_are_left_open_where_they_were_fixed():
     def sizes(*values):
         return b"".join(b"\x0a\x02\x08" + bytes([v]) for v in values)

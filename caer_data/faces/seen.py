@@ -1,0 +1,149 @@
+"""What is to be seen of a track: how large, sharp and bright its faces are, and one vector.
+
+The vector is the mean over the best faces, each as it is, somewhat larger, and mirrored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from caer_data.faces.models.interface import Chips, Detections, Floats, Picture
+from caer_data.faces.search import Frames, Models
+from caer_data.faces.tracking import Track
+
+_TURNED = 0.2  # of the distance from eyes to mouth: a nose this far from the middle is turned away
+_LEAST = 0.05  # weight of a profile; a face turned to the camera weighs 1
+_ZOOMS = (1.0, 1.14)  # at which each face is cut out
+_SIDE = 96  # at which sharpness is judged, px: the size of the face stream's input
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A track and what is to be seen of it.
+
+    Attributes:
+        track: the track.
+        best: place of its best face.
+        height: median height of its boxes, px of the displayed frame.
+        sharpness, brightness: medians, 0 to 1.
+        vector: mean embedding over its best faces.
+        norm: mean length of the vectors of these faces.
+    """
+
+    track: Track
+    best: int
+    height: float
+    sharpness: float
+    brightness: float
+    vector: Floats
+    norm: float
+
+    def is_face(self, models: Models) -> bool:
+        """The embedder's second opinion on a track of which the detector is not sure.
+
+        Ornaments, hair and blurred backgrounds give shorter vectors than faces do.
+        """
+        sure = float(np.mean(self.track.scores)) >= models.detector.sure_score
+        return sure or self.norm >= models.embedder.least_norm
+
+
+def see(track: Track, frames: Frames, models: Models, count: int) -> Seen:
+    """Look at a track; `count` of its best faces are embedded."""
+    looks = [
+        quality(crop_of(frames, frame, box))
+        for frame, box in zip(track.frames, track.boxes, strict=True)
+    ]
+    sharpness = np.array([sharp for sharp, _ in looks])
+    heights = np.array([box[3] - box[1] for box in track.boxes])
+    worth = (np.array(track.scores) + 2) * heights * (0.2 + sharpness)
+    order = np.argsort(-worth * weights_of(track, range(len(looks))), kind="stable")
+    vector, norm = embed_track(track, sorted(int(n) for n in order[:count]), frames, models)
+    return Seen(
+        track=track,
+        best=int(order[0]),
+        height=float(np.median(heights)),
+        sharpness=float(np.median(sharpness)),
+        brightness=float(np.median([bright for _, bright in looks])),
+        vector=vector,
+        norm=norm,
+    )
+
+
+def crop_of(frames: Frames, frame: int, box: npt.NDArray[np.float32]) -> Picture:
+    """A face's part of a sample; a view, which keeps the whole picture in memory."""
+    picture = frames.samples.picture(frame)
+    scale = picture.shape[1] / frames.width
+    x1, y1 = np.maximum(np.floor(box[:2] * scale).astype(int), 0)
+    x2, y2 = np.ceil(box[2:] * scale).astype(int)
+    crop = picture[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)]
+    return crop if crop.size else picture[-1:, -1:]
+
+
+def quality(crop: Picture) -> tuple[float, float]:
+    """Sharpness and brightness of a face, both 0 to 1."""
+    grey = cv2.cvtColor(cv2.resize(crop, (_SIDE, _SIDE)), cv2.COLOR_BGR2GRAY).astype(np.float32)
+    # Laplacian energy against contrast, so that dark or flat light is not taken for blur; the
+    # constant puts a face in focus at about one half.
+    energy = float(cv2.Laplacian(grey, cv2.CV_32F).var()) / (float(grey.var()) + 25.0)
+    return energy / (energy + 0.15), float(grey.mean()) / 255
+
+
+def frontality(points: Floats) -> float:
+    """How much a face is turned to the camera, 0 (profile) to 1, from its five points (5, 2).
+
+    The nose lies in the middle of a face seen from the front, and the eyes are then about as far
+    apart as they are above the mouth.
+    """
+    eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
+    across = points[1] - points[0]
+    apart = float(np.linalg.norm(across))
+    high = max(float(np.linalg.norm(mouth - eyes)), 1e-6)
+    beside = abs(float((points[2] - (eyes + mouth) / 2) @ across)) / max(apart, 1e-6) / high
+    return float(np.exp(-((beside / _TURNED) ** 2)) * np.clip(apart / high, 0.2, 1.0))
+
+
+def chip_of(track: Track, place: int, frames: Frames, models: Models, zoom: float = 1.0) -> Chips:
+    """One face of a track, cut out for the embedder: (1, side, side, 3).
+
+    With five points, a zoom above 1 shows the face so much larger in its chip.
+    """
+    picture = frames.samples.picture(track.frames[place])
+    scale = np.float32(picture.shape[1] / frames.width)
+    points = track.points[place]
+    if points is not None and zoom != 1:
+        middle = points.mean(axis=0)
+        points = middle + (points - middle) / np.float32(zoom)
+    face = Detections(
+        boxes=track.boxes[place][None] * scale,
+        scores=np.array([track.scores[place]], np.float32),
+        points=None if points is None else points[None] * scale,
+    )
+    return models.embedder.align(picture, face)
+
+
+def embed_track(
+    track: Track, places: Sequence[int], frames: Frames, models: Models
+) -> tuple[Floats, float]:
+    """Mean embedding over some of a track's faces, and the mean length of their vectors.
+
+    Faces turned to the camera weigh more. A mirrored face and one cut out larger are the same
+    person: their vectors, too, make the mean less dependent on pose and alignment.
+    """
+    zooms = _ZOOMS if all(track.points[place] is not None for place in places) else (1.0,)
+    chips = np.concatenate([chip_of(track, n, frames, models, z) for z in zooms for n in places])
+    mirrored = np.ascontiguousarray(chips[:, :, ::-1])
+    vectors = models.embedder.embed(np.concatenate([chips, mirrored]))
+    weights = np.tile(weights_of(track, places), 2 * len(zooms))
+    mean: Floats = np.average(vectors, axis=0, weights=weights).astype(np.float32)
+    return mean, float(np.linalg.norm(vectors[: len(places)], axis=1).mean())
+
+
+def weights_of(track: Track, places: Sequence[int]) -> npt.NDArray[np.float64]:
+    """Weight of each face: how much it is turned to the camera; 1 where there are no points."""
+    found = [track.points[place] for place in places]
+    return np.array([1.0 if p is None else _LEAST + (1 - _LEAST) * frontality(p) for p in found])

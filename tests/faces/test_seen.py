@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from fake_faces import BrightnessEmbedder, SquareDetector, scene, spooled
+
+from caer_data.faces.search import Frames, Models
+from caer_data.faces.seen import chip_of, frontality, see
+from caer_data.faces.tracking import Track
+
+FRONT = np.array([(40, 40), (60, 40), (50, 50), (43, 60), (57, 60)], np.float32)
+
+
+def turned(by):
+    """The points of a face whose nose is this many pixels beside the middle."""
+    points = FRONT.copy()
+    points[2, 0] += by
+    return points
+
+
+def rotated(points, degrees):
+    angle = np.deg2rad(degrees)
+    matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return (points @ matrix.T * 3).astype(np.float32)
+
+
+def test_a_face_turned_to_the_camera_is_frontal_and_a_profile_is_not():
+    values = [frontality(turned(by)) for by in (0, 2, 5, 10)]
+    assert values[0] == pytest.approx(1)
+    assert values == sorted(values, reverse=True)
+    assert values[-1] < 0.01
+    assert frontality(turned(-5)) == pytest.approx(values[2])
+
+
+def test_a_tilted_or_larger_face_is_as_frontal():
+    for by in (0, 5):
+        assert frontality(rotated(turned(by), 30)) == pytest.approx(frontality(turned(by)))
+
+
+def test_points_that_fall_together_do_no_harm():
+    assert 0 <= frontality(np.zeros((5, 2), np.float32)) <= 1
+
+
+class LeftEmbedder(BrightnessEmbedder):
+    """A vector of how bright a face's left half is: another for a mirrored one."""
+
+    def embed(self, chips):
+        return super().embed(chips[:, :, : chips.shape[2] // 2])
+
+
+def models(embedder=None, sure=0.0, least=0.0):
+    detector, embedder = SquareDetector(), embedder or BrightnessEmbedder()
+    detector.sure_score, embedder.least_norm = sure, least
+    return Models(detector, embedder, 0.0, 0.0)
+
+
+@pytest.fixture
+def frames(tmp_path):
+    pictures = {n: scene((100, 80, 90, level)) for n, level in ((0, 100), (10, 200), (20, 240))}
+    return Frames(spooled(tmp_path, pictures), np.arange(30) / 25, 640, 360)
+
+
+def track(points=(None, None, None), score=0.9):
+    boxes = [np.array([100, 80, 190, 170], np.float32)] * 3
+    return Track([0, 10, 20], boxes, [score] * 3, list(points))
+
+
+def test_faces_turned_to_the_camera_weigh_more(frames):
+    even = see(track(), frames, models(), 3).vector
+    assert even[0] == pytest.approx(180 / 255, abs=0.03)
+    points = (turned(10), FRONT, turned(10))
+    assert see(track(points), frames, models(), 3).vector[0] == pytest.approx(200 / 255, abs=0.03)
+    assert see(track(points), frames, models(), 3).best == 1
+
+
+def test_only_so_many_faces_are_embedded(frames):
+    points = (turned(5), FRONT, turned(10))
+    assert see(track(points), frames, models(), 1).vector[0] == pytest.approx(200 / 255, abs=0.03)
+
+
+def test_mirrored_faces_count_as_much(frames):
+    half = np.zeros((360, 640, 3), np.uint8)
+    half[:, :145] = 200
+    lit = Frames(SimpleNamespace(picture=lambda _: half), frames.times, 640, 360)
+    vector = see(track(), lit, models(LeftEmbedder()), 3).vector
+    assert vector[0] == pytest.approx(100 / 255, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("score", "least", "face"),
+    [
+        pytest.param(0.9, 9.0, True, id="the detector is sure"),
+        pytest.param(0.5, 0.5, True, id="the embedder agrees"),
+        pytest.param(0.5, 9.0, False, id="neither"),
+    ],
+)
+def test_the_embedder_gives_a_second_opinion_on_unsure_tracks(frames, score, least, face):
+    used = models(sure=0.7, least=least)
+    assert see(track(score=score), frames, used, 3).is_face(used) is face
+
+
+def test_a_chip_is_cut_from_its_own_frame(frames):
+    levels = [chip_of(track(), place, frames, models()).mean() for place in range(3)]
+    assert levels == pytest.approx([100, 200, 240], abs=4)

@@ -36,18 +36,19 @@ class Verdict:
 
     Attributes:
         check: what was looked at.
-        verdict: `ok`, `note` (a property to know of) or `finding` (something is wrong).
+        verdict: `ok`, `note` (a property to know of), `finding` (something is wrong) or `not
+            measured` (nothing was looked at, so nothing is known).
         count: how many clips, groups or classes it concerns.
         text: the sentence for people.
     """
 
     check: str
-    verdict: Literal["ok", "note", "finding"]
+    verdict: Literal["ok", "note", "finding", "not measured"]
     count: int
     text: str
 
     def __str__(self) -> str:
-        return f"{self.verdict:<8}{self.check}: {self.text}"
+        return f"{self.verdict:<14}{self.check}: {self.text}"
 
 
 def audit(manifest: pd.DataFrame) -> list[Verdict]:
@@ -65,6 +66,7 @@ def audit(manifest: pd.DataFrame) -> list[Verdict]:
         *(_straddling(clips, check, column) for check, column in _GROUPS[:1]),
         _overlapping(clips),
         *(_straddling(clips, check, column) for check, column in _GROUPS[1:]),
+        _people_across_shows(clips),
         _near_duplicates(manifest),
         _box_size_by_class(manifest),
         _box_size_by_split(manifest),
@@ -94,16 +96,30 @@ _GROUPS: Final = (
 
 def _straddling(clips: pd.DataFrame, check: str, column: str) -> Verdict:
     known = clips.dropna(subset=[column])
+    if known.empty:
+        return Verdict(check, "not measured", 0, f"no clip has a {column}")
     splits = known.groupby(column)["split"].nunique()
     across = splits[splits > 1]
+    unknown = clips["clip_id"].nunique() - known["clip_id"].nunique()
     if across.empty:
-        return Verdict(check, "ok", 0, "in one split each")
+        rest = f"; {unknown:,} clips have no {column} and were not looked at" if unknown else ""
+        return Verdict(check, "ok", 0, f"in one split each{rest}")
     inside = known[known[column].isin(across.index)]["clip_id"].nunique()
     text = (
         f"{len(across):,} of {len(splits):,} lie in more than one split "
         f"({inside:,} of {clips['clip_id'].nunique():,} clips)"
     )
     return Verdict(check, "finding", len(across), text)
+
+
+def _people_across_shows(clips: pd.DataFrame) -> Verdict:
+    """Persons are told apart within a show; nobody has compared those of two shows."""
+    check = "same person in two shows"
+    shows = clips["show"].nunique()
+    if shows == 1:
+        return Verdict(check, "ok", 0, "there is one show")
+    text = f"persons are told apart within each of {shows} shows, not compared between them"
+    return Verdict(check, "not measured", 0, text)
 
 
 def _overlapping(clips: pd.DataFrame) -> Verdict:
@@ -133,7 +149,7 @@ def _near_duplicates(manifest: pd.DataFrame) -> Verdict:
     lists = hashed["perceptual_hash"].str.split()
     values = [int(text, 16) for texts in lists for text in texts]
     if not values:
-        return Verdict(check, "note", 0, "not looked for: no picture has a perceptual hash")
+        return Verdict(check, "not measured", 0, "no picture has a perceptual hash")
     of_row = np.repeat(np.arange(len(hashed)), lists.str.len().to_numpy(int))
     sides = hashed["split"].map(SPLITS.index).to_numpy(np.int64)[of_row]
     partner = duplicates.pairs(np.array(values, np.uint64), sides)
@@ -173,7 +189,8 @@ def _box_size_by_class(manifest: pd.DataFrame) -> Verdict:
             if area - 0.5 >= max(GUESSED - 0.5, 4 * error):
                 given_away.add(emotion)
     if not worst:
-        return Verdict(check, "note", 0, f"needs {_FEWEST} clips of a class to be looked at")
+        text = f"needs {_FEWEST} clips of a class and as many of the others"
+        return Verdict(check, "not measured", 0, text)
     if not given_away:
         text = f"the size of a box gives no class away (AUC at most {max(worst.values()):.2f})"
         return Verdict(check, "ok", 0, text)

@@ -42,7 +42,7 @@ def by_check(manifest: pd.DataFrame) -> dict[str, tuple[str, int]]:
 def test_nothing_is_found_in_a_grouped_split():
     found = by_check(clean())
     assert [c for c, (verdict, _) in found.items() if verdict == "finding"] == []
-    assert len(found) == 11
+    assert len(found) == 12
 
 
 def _same_clip(m):
@@ -129,7 +129,23 @@ def test_frames_of_a_clip_count_once():
 
 def test_flat_pictures_are_not_compared():
     found = by_check(clean().assign(perceptual_hash=None))
-    assert found["near-duplicate pictures"] == ("note", 0)
+    assert found["near-duplicate pictures"] == ("not measured", 0)
+
+
+def test_what_nobody_looked_at_is_not_called_ok():
+    found = by_check(clean().assign(person_id=None))
+    assert found["same person"] == ("not measured", 0)
+    assert found["same person in two shows"] == ("not measured", 0)
+    one_show = by_check(clean().assign(show="show"))
+    assert one_show["same person in two shows"] == ("ok", 0)
+
+
+def test_clips_without_a_person_are_counted_where_the_others_are_well():
+    manifest = clean()
+    manifest.loc[:2, "person_id"] = None
+    (line,) = [line for line in audit(manifest) if line.check == "same person"]
+    assert line.verdict == "ok"
+    assert "3 clips have no person_id" in line.text
 
 
 def test_medians_of_box_sizes_by_class_and_split():

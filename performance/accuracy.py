@@ -1,4 +1,4 @@
-"""All accuracy figures in one run: cuts, faces counted, persons told apart.
+"""All accuracy figures in one run: cuts, faces counted, targets, persons told apart.
 
     python performance/accuracy.py DATA [--scrfd scrfd_500m.onnx]
 
@@ -23,6 +23,7 @@ def main() -> None:
     given = parser.parse_args()
     accuracy_shots.main(given.data)
     accuracy_faces.report(given.data, recipes.load("caer"), verbose=False)
+    accuracy_faces.report(given.data, accuracy_faces.with_detector("mmod"), verbose=False)
     if given.scrfd:
         accuracy_faces.report(given.data, accuracy_faces.with_scrfd(given.scrfd), verbose=False)
 

@@ -117,7 +117,7 @@ class Options:
 )
 @click.option(
     "--detect",
-    type=click.Choice(["mmod", "hog"]),
+    type=click.Choice(["centerface", "mmod", "hog"]),
     help="Find faces where the release has no boxes.",
 )
 @click.option(

@@ -96,6 +96,7 @@ def build(
             run.limits = limits or Limits()
             run.imported = imported
             run.weights = tuple(model.sha256 for model in models)
+            run.reporter.say(weights.said_of_detector(chosen.faces))
             for model in models:
                 run.reporter.say(f"Face model {model.path} ({model.licence})")
             claim_dataset(output)

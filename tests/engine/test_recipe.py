@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -87,6 +89,27 @@ def test_a_recipe_is_taken_as_python_gives_it(tmp_path):
         recipes.load({"seed": -1})
 
 
+@pytest.mark.parametrize(
+    ("there", "text", "detector", "size"),
+    [
+        (True, "{}", "centerface", 416),
+        (True, "faces: {detector: null}", "centerface", 416),
+        (True, "faces: {detector: mmod}", "mmod", 1280),
+        (False, "{}", "mmod", 1280),
+        (False, "faces: {detector: null, detector_size: 800}", "mmod", 800),
+        (False, "faces: {detector: centerface}", "centerface", 416),
+    ],
+)
+def test_without_a_detector_the_best_embedded_one_is_taken(
+    there, text, detector, size, monkeypatch
+):
+    monkeypatch.setattr(recipes, "file_of", lambda *_: Path("a file") if there else None)
+    recipe = recipes.parse(text, "x.yaml")
+    assert (recipe.faces.detector, recipe.faces.detector_size) == (detector, size)
+    assert recipe.filter.min_presence == (0.5 if detector == "centerface" else 0.3)
+    assert recipes.parse(recipes.dump(recipe), "again.yaml") == recipe
+
+
 def test_an_unknown_recipe_names_the_known(tmp_path):
     with pytest.raises(CaerError, match="one of caer, caer-insightface, quick"):
         recipes.load("caar")
@@ -104,7 +127,7 @@ def test_a_binary_file_is_no_recipe(tmp_path):
         ("faces: {detector: mmod}", 1280, 0.3),
         ("faces: {detector: scrfd, detector_size: null}", 640, 0.5),
         ("faces: {detector: scrfd, detector_size: 320}\nfilter: {min_presence: 0.7}", 320, 0.7),
-        ("filter: {min_presence: null}", 1280, 0.3),
+        ("faces: {detector: centerface}\nfilter: {min_presence: null}", 416, 0.5),
     ],
     ids=["dlib's", "InsightFace's", "given", "null"],
 )

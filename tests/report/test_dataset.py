@@ -11,6 +11,7 @@ import pytest
 
 from caer_data import Dataset
 from caer_data.engine import tables
+from caer_data.engine.recipe import Faces
 from caer_data.report.dataset import DROPPED_SHOWN, KEPT_SHOWN, write_report
 from caer_data.report.pictures import short_name
 
@@ -61,7 +62,7 @@ def test_sections_hold_what_happened(hostile_report) -> None:
     assert "cannot be opened" in text["videos"]
     assert "1 file that failed" in text["videos"]
     assert "filter.min_sharpness in the recipe" in text["words"]
-    assert "detector: mmod" in text["recipe"]
+    assert f"detector: {Faces().detector}" in text["recipe"]
     assert "p1" in text["people"]
 
 

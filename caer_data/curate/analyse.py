@@ -43,6 +43,7 @@ SHOTS_VERSION = 6
 FACES_VERSION = 4
 
 _PROGRESS_EVERY = 100  # frames
+_NEARLY_ALL = 0.95
 _NO_STAMP = int(np.iinfo(np.int64).min)
 
 
@@ -152,6 +153,7 @@ class _Pass:
         self._end_pts = 0
         self._rows: list[dict[str, Any]] = []
         self._damage = Damage()
+        self._seen: dict[str, Any] = {}
         self._seconds = 0.0
 
     def spool_samples(self, folder: Path) -> None:
@@ -186,6 +188,10 @@ class _Pass:
         if not pts:
             raise CaerError("no frame can be decoded")
         self._damage = reader.damage
+        self._seen = {
+            "scan_type": _scan_type(reader.interlaced, len(pts)),
+            "shape_changes": reader.reshaped,
+        }
         if detector:
             self._rows = detector.finish()
         elif imported:
@@ -203,7 +209,7 @@ class _Pass:
         np.save(folder / "pts.npy", np.array(self._pts, np.int64))
         np.save(folder / "retimed.npy", np.array(self._retimed, np.int64).reshape(-1, 3))
         values = _measured(self._pts, self._end_pts, self._job.info)
-        values |= {
+        values |= self._seen | {
             "damage": str(self._damage),
             "damaged_share": self._damage.share if self._damage.hurt else 0.0,
             "hurt": self._damage.hurt,
@@ -220,6 +226,12 @@ def _decode(job: Job, progress: Progress) -> None:
         folder.mkdir()
         once.spool_samples(folder)
     job.store.make("shots", job.subject, job.shots_key, once.write_shots)
+
+
+def _scan_type(interlaced: int, frames: int) -> str:
+    if interlaced == 0:
+        return "progressive"
+    return "interlaced" if interlaced >= _NEARLY_ALL * frames else "mixed"
 
 
 def _measured(pts: list[int], end_pts: int, info: VideoInfo) -> dict[str, Any]:

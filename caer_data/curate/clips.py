@@ -102,7 +102,7 @@ def chunks(groups: list[Group]) -> list[list[Group]]:
 
 def _one_task(chunk: list[Group], group: Group) -> bool:
     source = group.clips[0].source
-    if source.retimed or chunk[0].clips[0].source.retimed:
+    if source.handed_over or chunk[0].clips[0].source.handed_over:
         return chunk[0].clips[0].source == source
     return sum(len(g.clips) for g in chunk) < _CLIPS_A_TASK
 

@@ -364,7 +364,8 @@ class _Run:
                     info=video.job.info,
                     first_pts=video.row["first_pts"],
                     fps=Fraction(video.row["fps"]),
-                    retimed=video.row["retimed"] > 0,
+                    handed_over=video.row["retimed"] > 0 or video.row["shape_changes"],
+                    interlaced=video.row["scan_type"] != "progressive",
                 ),
                 span=span_of(
                     times[row["video_id"]],

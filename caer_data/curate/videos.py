@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ from caer_data.engine.files import explain_os_error, sha256_of, slug
 from caer_data.engine.pieces import Store
 from caer_data.engine.pool import Progress
 from caer_data.engine.recipe import Videos
+from caer_data.media.colour import MATRICES, PRIMARIES, TRANSFERS
+from caer_data.media.geometry import Crop, Turn
 from caer_data.media.probe import VideoInfo, probe
 
 VIDEOS_VERSION = 2
@@ -111,17 +113,28 @@ def remembered(found: Found, settings: Videos, work: Path) -> Described | None:
     if values is None:
         return None
     stored: dict[str, Any] = values["info"]
-    info = VideoInfo(**stored | {name: Fraction(stored[name]) for name in _FRACTIONS})
+    info = VideoInfo(
+        **stored
+        | {name: Fraction(stored[name]) for name in _FRACTIONS}
+        | {"crop": Crop(**stored["crop"]), "turn": Turn(**stored["turn"])}
+    )
     row = _row(found) | {
         "status": "ok",
         "sha256": values["sha256"],
         "width": info.width,
         "height": info.height,
-        "rotation": info.rotation,
+        "rotation": info.turn.rotation,
+        "mirrored": info.turn.mirrored,
+        "crop": " ".join(map(str, astuple(info.crop))),
         "pixel_aspect": str(info.pixel_aspect),
         "fps": str(info.fps),
         "time_base": str(info.time_base),
         "video_codec": info.codec,
+        "field_order": info.field_order,
+        "color_primaries": PRIMARIES.get(info.primaries),
+        "color_transfer": TRANSFERS.get(info.transfer),
+        "color_matrix": MATRICES.get(info.matrix),
+        "color_range": "full" if info.full_range else "limited",
         "has_audio": info.has_audio,
     }
     return Described(row, found.path, info)

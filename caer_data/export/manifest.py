@@ -79,6 +79,8 @@ SOURCES: Final = Table(
         Column("first_pts", INT, "timestamp of the first frame", "time_base"),
         Column("fps", STRING, "usual frame rate as a fraction", "1/s"),
         Column("variable_rate", BOOL, "frame durations differ"),
+        Column("scan_type", STRING, "progressive, interlaced or mixed", nullable=True),
+        Column("shape_changes", BOOL, "size or aspect changes on the way", nullable=True),
         Column("retimed", INT, "frames whose timestamp is not the file's", "frames", nullable=True),
         Column("width", INT, "displayed width: upright, square pixels", "px"),
         Column("height", INT, "displayed height: upright", "px"),

@@ -61,7 +61,8 @@ class _Cut:
     video: Path
     first_pts: int
     fps: str
-    retimed: bool
+    handed_over: bool
+    interlaced: bool
     span: Span
     recipe: Recipe
     recorded: dict[str, tuple[str, str | None]]
@@ -196,12 +197,19 @@ def _cuts(
             video=videos[clip["video_id"]],
             first_pts=int(source["first_pts"]),
             fps=source["fps"],
-            retimed=bool(pd.notna(source["retimed"]) and source["retimed"] > 0),
+            handed_over=_handed_over(source),
+            interlaced=source["scan_type"] in ("interlaced", "mixed"),
             span=_span(clip),
             recipe=recipe,
             recorded=recorded[work.clip_id],
             keep=work.clip_id in packed,
         )  # fmt: skip
+
+
+def _handed_over(source: pd.Series) -> bool:
+    """Whether FFmpeg cannot cut it by timestamp; releases of before do not say."""
+    retimed = source["retimed"]
+    return bool(pd.notna(retimed) and retimed > 0) or source["shape_changes"] is True
 
 
 def _span(clip: pd.Series) -> Span:
@@ -227,7 +235,14 @@ def _recorded(planned: pd.DataFrame) -> dict[str, dict[str, tuple[str, str | Non
 def _make(task: _Cut) -> dict[str, Any]:
     """Cut one clip, make its files, compare their pictures; runs in a worker process."""
     work = task.work
-    source = Source(task.video, _info(task.video), task.first_pts, Fraction(task.fps), task.retimed)
+    source = Source(
+        task.video,
+        _info(task.video),
+        task.first_pts,
+        Fraction(task.fps),
+        task.handed_over,
+        task.interlaced,
+    )
     try:
         made = cut.cut_clip(source, task.span, work.source, task.recipe.clips)
         result = media.make(replace(work, frames=made.frames))

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import ffmpeg
 import imageio_ffmpeg
 
+from caer_data.media.picture_filters import scaled, scaled_bgr, upright
 from caer_data.media.probe import FORMATS, VideoInfo
 from caer_data.media.spans import Span
 
@@ -64,15 +65,17 @@ class Source:
         info: what it is.
         first_pts: timestamp of its first frame, in the time base.
         fps: usual frame rate.
-        retimed: its timestamps are not all the file's own (see `retime`), so that they do not tell
-            FFmpeg where a frame is.
+        handed_over: FFmpeg cannot be told by timestamps what to cut, or how to show it: they are
+            not all the file's own (see `retime`), or its pictures change their shape.
+        interlaced: some of its frames consist of two fields.
     """
 
     path: Path
     info: VideoInfo
     first_pts: int
     fps: Fraction
-    retimed: bool = False
+    handed_over: bool = False
+    interlaced: bool = False
 
 
 def clip_size(width: int, height: int, max_height: int) -> tuple[int, int]:
@@ -91,13 +94,15 @@ def by_time(source: Source, clips: Sequence[tuple[Span, Path]], settings: Encodi
     """
     info = source.info
     entry = ffmpeg.input("", **_opening(source, clips[0][0]))
-    pictures = _copies(entry[str(info.stream_index)], "split", len(clips))
+    size = clip_size(info.width, info.height, settings.max_height)
+    shown = upright(entry[str(info.stream_index)], info, source.interlaced)
+    pictures = _copies(shown, "split", len(clips))
     sounds = _copies(entry[str(info.audio_index)], "asplit", len(clips)) if info.has_audio else []
     outputs = []
     for number, (span, _) in enumerate(clips):
         start, end = _seconds(source, span)
         streams = [_picture(pictures[number].filter("trim", start=start, end=end), span)]
-        streams[0] = _scaled(streams[0], source, settings)
+        streams[0] = scaled(streams[0], info, *size)
         if sounds:
             streams.append(_sound(sounds[number], source, span, start, end))
         outputs.append(_output(streams, source, span, settings))
@@ -128,7 +133,8 @@ def by_frames(
     }
     form: dict[str, Any] = {"format": "rawvideo", **bare} if span.even else {"format": "nut"}
     pipe = ffmpeg.input("pipe:0", protocol_whitelist="pipe", **form)
-    streams = [_scaled(_picture(pipe["v:0"], span), source, settings)]
+    size = clip_size(info.width, info.height, settings.max_height)
+    streams = [scaled_bgr(_picture(pipe["v:0"], span), *size)]
     paths = []
     if info.has_audio:
         entry = ffmpeg.input("", protocol_whitelist="file", format_whitelist=FORMATS)
@@ -165,6 +171,8 @@ def _opening(source: Source, first: Span) -> dict[str, Any]:
         "protocol_whitelist": "file",
         "format_whitelist": FORMATS,
         "threads": 1,
+        "noautorotate": None,
+        "apply_cropping": "codec",
     }
     start = float(first.start_pts * info.time_base)
     margin = _SEEK_MARGIN_S if source.path.suffix.lower() in _UNINDEXED else 0.0
@@ -191,13 +199,6 @@ def _picture(stream: Any, span: Span) -> Any:
     if span.even:
         return stream.filter("setpts", f"N/({span.rate})/TB")
     return stream.filter("setpts", "PTS-STARTPTS").filter("settb", f"1/{_TICK}")
-
-
-def _scaled(stream: Any, source: Source, settings: Encoding) -> Any:
-    """Pictures at the clip's size, as browsers play them."""
-    width, height = clip_size(source.info.width, source.info.height, settings.max_height)
-    stream = stream.filter("scale", width, height, flags="bicubic", out_range="tv")
-    return stream.filter("setsar", 1).filter("format", "yuv420p")
 
 
 def _sound(stream: Any, source: Source, span: Span, start: str, end: str) -> Any:

@@ -66,7 +66,7 @@ def cut_clips(
         What each file holds, or why it could not be cut.
     """
     results: dict[Path, Media | CaerError] = {}
-    groups = [] if source.retimed else [dict(clips)]
+    groups = [] if source.handed_over else [dict(clips)]
     if groups and len(clips) > 1:
         groups += [{target: span} for target, span in clips.items()]
     for group in groups:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -17,8 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from caer_data.engine.errors import CaerError
+from caer_data.media.colour import HLG, PQ, assumed, one_field, tone_mapped
+from caer_data.media.geometry import Crop, displayed, fit
 from caer_data.media.packets import Damage, Given, decoded, packets_of
-from caer_data.media.probe import VideoInfo, open_container
+from caer_data.media.probe import VideoInfo, open_container, pixel_aspect
 from caer_data.media.retime import Retimer
 
 Picture = npt.NDArray[np.uint8]
@@ -40,7 +43,7 @@ _WEIGHTS_601: Final = (0.299, 0.114)
 _WEIGHTS_709: Final = (0.2126, 0.0722)
 _WEIGHTS: Final = {1: _WEIGHTS_709, 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
 _UNSPECIFIED: Final = 2
-_HD_HEIGHT: Final = 720
+_WHOLE: Final = Crop()
 _FULL_RANGE: Final = 2
 THREADS: Final = 6
 """Threads of one decoder, which keep two cores busy."""
@@ -58,6 +61,7 @@ class DecodedFrame:
         raw: the decoder's frame.
         info: the video.
         stamp: the timestamp that the file gives the frame; None where it gives none.
+        aspect: width over height of its pixels; None: as in the video's first frame.
     """
 
     index: int
@@ -66,12 +70,13 @@ class DecodedFrame:
     raw: Any
     info: VideoInfo
     stamp: int | None = None
+    aspect: Fraction | None = None
 
     def picture(self, max_side: int | None = None) -> Picture:
         """The displayed picture, upright, its longer side at most `max_side` pixels: BGR."""
         width, height = fitted(self.info.width, self.info.height, max_side)
-        hd = self.raw.height >= _HD_HEIGHT  # players take untagged HD as BT.709
-        return self._shown(width, height, cv2.INTER_LINEAR, _WEIGHTS_709 if hd else _WEIGHTS_601)
+        untagged = _WEIGHTS.get(assumed(self.raw.height), _WEIGHTS_601)
+        return self._shown(width, height, cv2.INTER_LINEAR, untagged)
 
     def small(self, width: int, height: int) -> Picture:
         """The picture, upright, at exactly this size, for comparing frames: BGR.
@@ -85,16 +90,51 @@ class DecodedFrame:
     def _shown(
         self, width: int, height: int, chroma: int, untagged: tuple[float, float]
     ) -> Picture:
-        turn = self.info.rotation
-        size = (height, width) if turn in (90, 270) else (width, height)
-        picture = _to_bgr(self.raw, size, chroma, untagged)
-        return np.asarray(cv2.rotate(picture, _TURNS[turn])) if turn else picture
+        inner = self._fitted(width, height)
+        turn, crop = self.info.turn, self.info.crop
+        size = inner[::-1] if turn.rotation in (90, 270) else inner
+        picture = _to_bgr(self.raw, size, chroma, untagged, crop)
+        if self.raw.color_trc in (PQ, HLG):
+            picture = tone_mapped(picture, self.raw.color_trc)
+        if turn.mirrored:
+            picture = np.asarray(cv2.flip(picture, 1), np.uint8)
+        if turn.rotation:
+            picture = np.asarray(cv2.rotate(picture, _TURNS[turn.rotation]), np.uint8)
+        return picture if inner == (width, height) else _between_bars(picture, width, height)
+
+    def _fitted(self, width: int, height: int) -> tuple[int, int]:
+        """Size of the frame's own picture in a canvas, which it fills unless its shape changed."""
+        info, raw = self.info, self.raw
+        aspect = info.pixel_aspect if self.aspect is None else self.aspect
+        if (raw.width, raw.height, aspect) == (
+            info.stored_width,
+            info.stored_height,
+            info.pixel_aspect,
+        ):
+            return width, height
+        crop = info.crop if info.crop.fits(raw.width, raw.height) else Crop()
+        own = displayed(raw.width, raw.height, crop, aspect, info.turn.rotation)
+        inside = fit(own, (info.width, info.height))
+        return (
+            max(1, round(width * inside[0] / info.width)),
+            max(1, round(height * inside[1] / info.height)),
+        )
 
 
 def fitted(width: int, height: int, max_side: int | None) -> tuple[int, int]:
     """Size of a picture scaled down, never up, so that its longer side is at most `max_side`."""
     scale = 1.0 if max_side is None else min(1.0, max_side / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+@dataclass(frozen=True)
+class Received:
+    """A frame as it leaves the decoder; its pixels' aspect, if that changed since the first."""
+
+    frame: Any
+    pts: int | None
+    dts: int | None
+    aspect: Fraction | None = None
 
 
 @dataclass
@@ -112,6 +152,11 @@ class VideoReader:
             predicted from (FFmpeg's `skip_loop_filter`). A tenth less work; scaled down, the
             pictures are as good as equal.
 
+    Attributes:
+        damage: what was wrong, once the frames have gone by.
+        interlaced: frames that consist of two fields.
+        reshaped: the size or the aspect ratio of the pictures changed on the way.
+
     Raises:
         CaerError: the file cannot be opened any more.
     """
@@ -121,19 +166,27 @@ class VideoReader:
     threads: int = THREADS
     for_analysis: bool = False
     damage: Damage = field(default_factory=Damage)
+    interlaced: int = 0
+    reshaped: bool = False
 
     def __iter__(self) -> Iterator[DecodedFrame]:
-        self.damage = Damage()
+        self.damage, self.interlaced, self.reshaped = Damage(), 0, False
         nominal = max(1, round(1 / (self.info.fps * self.info.time_base)))
         retimer = Retimer(nominal, self.info.start_pts)
         for index, timed in enumerate(retimer.times(self._raw_frames())):
-            raw = timed.raw
+            raw, aspect = timed.raw.frame, timed.raw.aspect
+            self._note(raw, aspect)
             self.damage.corrupt_frames += bool(raw.is_corrupt)
             step = raw.duration or nominal
-            yield DecodedFrame(index, timed.pts, step, raw, self.info, timed.stamp)
+            yield DecodedFrame(index, timed.pts, step, raw, self.info, timed.stamp, aspect)
             self.damage.restarts, self.damage.retimed = retimer.restarts, retimer.retimed
 
-    def _raw_frames(self) -> Iterator[Any]:
+    def _note(self, raw: Any, aspect: Fraction | None) -> None:
+        self.interlaced += bool(raw.interlaced_frame)
+        stored = self.info.stored_width, self.info.stored_height
+        self.reshaped = self.reshaped or aspect is not None or (raw.width, raw.height) != stored
+
+    def _raw_frames(self) -> Iterator[Received]:
         with open_container(self.path, self.info.max_pixels) as container:
             stream = container.streams[self.info.stream_index]
             context = stream.codec_context
@@ -142,12 +195,17 @@ class VideoReader:
             quick = {"skip_loop_filter": "noref"} if self.for_analysis else {}
             context.options = {"max_pixels": str(self.info.max_pixels), **quick}
             given = Given(self.info.codec, stream.frames)
-            received = 0
+            received, first, aspect = 0, None, Fraction(1)
             for packet in packets_of(container, stream, self.damage):
                 given.count(packet)
                 for raw in decoded(context, packet, self.damage):
                     received += 1
-                    yield raw
+                    # the decoder knows of a change before the key frame from which it counts
+                    if first is None or raw.key_frame:
+                        aspect = pixel_aspect(context.sample_aspect_ratio)
+                    first = first or aspect
+                    changed = None if aspect == first else aspect
+                    yield Received(raw, raw.pts, raw.dts, changed)
             self.damage.frames_given = given.frames
             self.damage.frames_lost = given.lost(received)
 
@@ -186,26 +244,52 @@ def read_frames(path: Path, info: VideoInfo, wanted: Sequence[int]) -> dict[int,
     return found
 
 
-def _to_bgr(raw: Any, size: tuple[int, int], chroma: int, untagged: tuple[float, float]) -> Picture:
+def _between_bars(picture: Picture, width: int, height: int) -> Picture:
+    """A picture in the middle of a black canvas."""
+    canvas = np.zeros((height, width, 3), np.uint8)
+    top, left = (height - picture.shape[0]) // 2, (width - picture.shape[1]) // 2
+    canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return canvas
+
+
+def _to_bgr(
+    raw: Any,
+    size: tuple[int, int],
+    chroma: int,
+    untagged: tuple[float, float],
+    crop: Crop = _WHOLE,
+) -> Picture:
     depth = _PLANAR.get(raw.format.name)
     if depth is None:
         # Rare formats (grey, packed, RGB): FFmpeg converts the whole frame.
-        full = raw.reformat(format="bgr24").to_ndarray()
+        full = _cropped(raw.reformat(format="bgr24").to_ndarray(), raw, crop)
         return np.asarray(cv2.resize(full, size, interpolation=cv2.INTER_AREA))
     luma, *colours = [
-        cv2.resize(_plane(raw, number, depth), size, interpolation=interpolation)
+        cv2.resize(_plane(raw, number, depth, crop), size, interpolation=interpolation)
         for number, interpolation in enumerate((cv2.INTER_LINEAR, chroma, chroma))
     ]
     scaled, matrix = _conversion(raw, untagged)
     return np.asarray(cv2.transform(cv2.merge([cv2.LUT(luma, scaled), *colours]), matrix))
 
 
-def _plane(raw: Any, number: int, depth: int) -> npt.NDArray[Any]:
-    """View of one plane; deeper samples come down to eight bits."""
+def _cropped(plane: npt.NDArray[Any], raw: Any, crop: Crop) -> npt.NDArray[Any]:
+    """The shown part of a plane, whose samples may be fewer than the picture's pixels."""
+    if crop == _WHOLE or not crop.fits(raw.width, raw.height):
+        return plane
+    height, width = plane.shape[:2]
+    left, right = (n * width // raw.width for n in (crop.left, raw.width - crop.right))
+    top, bottom = (n * height // raw.height for n in (crop.top, raw.height - crop.bottom))
+    return plane[top : max(bottom, top + 1), left : max(right, left + 1)]
+
+
+def _plane(raw: Any, number: int, depth: int, crop: Crop) -> npt.NDArray[Any]:
+    """View of one plane's shown part; of interlaced pictures one field, of deep samples a byte."""
     plane = raw.planes[number]
     kind = np.dtype(np.uint8 if depth == 8 else "<u2")
     rows = np.frombuffer(plane, kind).reshape(plane.height, plane.line_size // kind.itemsize)
-    view = rows[:, : plane.width]
+    view = _cropped(rows[:, : plane.width], raw, crop)
+    if raw.interlaced_frame and len(view) > 1:
+        view = one_field(view)
     return view if depth == 8 else np.right_shift(view, depth - 8).astype(np.uint8)
 
 

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import av
+import av.sidedata.sidedata
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
+from caer_data.media.geometry import Crop, Turn, displayed, matroska_crop, turn_of
 
 # Demuxers that read one file and nothing else; hls, dash, concat, sdp, image2 and the like are not
 # here. The mov demuxer follows references to other files only if `enable_drefs` is set.
@@ -28,6 +30,8 @@ FORMATS: Final = (
 _PACKETS_TRIED: Final = 1000
 """Video packets that may be broken before the first good frame."""
 
+_FULL_RANGE: Final = 2
+_FIELD_ORDERS: Final = {1: "progressive", 2: "tt", 3: "bb", 4: "tb", 5: "bt"}
 _WIDEST_PIXEL: Final = 8
 """Sample aspect ratios beyond 1:8 and 8:1 are writing errors, not anamorphic pictures."""
 
@@ -47,12 +51,18 @@ class VideoInfo:
         height: displayed height, pixels.
         stored_width: width of the decoded picture, before turning and stretching.
         stored_height: height of the decoded picture.
-        rotation: clockwise turn that makes the decoded picture upright: 0, 90, 180 or 270.
+        crop: pixels of the decoded picture that are not shown.
+        turn: what makes the decoded picture upright.
         pixel_aspect: width over height of a stored pixel.
         fps: average frame rate by the file's header; 25 where the header has none.
         time_base: seconds of one timestamp unit.
         codec: name of the video codec.
         pixel_format: FFmpeg's name of the stored pixel format.
+        primaries: number of its colour primaries (ITU-T H.273); 2 where the file does not say.
+        transfer: number of its transfer curve.
+        matrix: number of its colour matrix.
+        full_range: its numbers use the full range, not that of television.
+        field_order: progressive, tt, bb, tb, bt or unknown, by the header.
         audio_index: index of the sound track among all streams: the default one, else the first,
             of those that can be decoded; None where there is none.
         duration_s: duration by the header, seconds; None where it has none.
@@ -65,12 +75,18 @@ class VideoInfo:
     height: int
     stored_width: int
     stored_height: int
-    rotation: int
+    crop: Crop
+    turn: Turn
     pixel_aspect: Fraction
     fps: Fraction
     time_base: Fraction
     codec: str
     pixel_format: str
+    primaries: int
+    transfer: int
+    matrix: int
+    full_range: bool
+    field_order: str
     audio_index: int | None
     duration_s: float | None
     start_pts: int | None
@@ -97,23 +113,27 @@ def probe(path: Path, max_megapixels: float = 36.0) -> VideoInfo:
         _check_size(path, context.width, context.height, max_pixels)
         frame = _first_frame(container, stream, path)
         _check_size(path, frame.width, frame.height, max_pixels)
-        aspect = _pixel_aspect(stream.sample_aspect_ratio)
-        rotation = round(-frame.rotation / 90) * 90 % 360
-        width, height = max(1, round(frame.width * aspect)), frame.height
+        aspect = pixel_aspect(stream.sample_aspect_ratio)
+        turn, crop = _turn(frame), _crop(path, container, stream, frame)
+        width, height = displayed(frame.width, frame.height, crop, aspect, turn.rotation)
         _check_size(path, width, height, max_pixels)
-        if rotation in (90, 270):
-            width, height = height, width
         return VideoInfo(
             width=width,
             height=height,
             stored_width=frame.width,
             stored_height=frame.height,
-            rotation=rotation,
+            crop=crop,
+            turn=turn,
             pixel_aspect=aspect,
             fps=stream.average_rate or stream.guessed_rate or Fraction(25),
             time_base=stream.time_base,
             codec=context.codec.canonical_name,
             pixel_format=frame.format.name,
+            primaries=int(frame.color_primaries),
+            transfer=int(frame.color_trc),
+            matrix=int(frame.colorspace),
+            full_range=frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj"),
+            field_order=_FIELD_ORDERS.get(int(context.field_order), "unknown"),
             audio_index=_main_sound(container),
             duration_s=_duration(container, stream),
             start_pts=stream.start_time,
@@ -183,10 +203,12 @@ def _main_sound(container: Any) -> int | None:
 
 
 def _first_frame(container: Any, stream: Any, path: Path) -> Any:
-    encrypted = False
+    why = "damaged, or holding none"
     try:
         for packet in islice(container.demux(stream), _PACKETS_TRIED):
-            encrypted |= packet.has_sidedata("encryption_info")
+            if packet.has_sidedata("encryption_info"):
+                why = "it is encrypted"
+                break
             try:
                 frames = stream.codec_context.decode(packet)
             except av.FFmpegError:
@@ -195,8 +217,19 @@ def _first_frame(container: Any, stream: Any, path: Path) -> Any:
                 return frames[0]
     except av.FFmpegError:
         pass
-    why = "it is encrypted" if encrypted else "damaged, or holding none"
     raise CaerError(f"{path}: no frame can be decoded ({why})")
+
+
+def _turn(frame: Any) -> Turn:
+    wanted = [s for s in frame.side_data if s.type == av.sidedata.sidedata.Type.DISPLAYMATRIX]
+    return turn_of(bytes(wanted[0])) if wanted else Turn()
+
+
+def _crop(path: Path, container: Any, stream: Any, frame: Any) -> Crop:
+    if "matroska" not in container.format.name:
+        return Crop()
+    crop = matroska_crop(path, list(container.streams.video).index(stream))
+    return crop if crop.fits(frame.width, frame.height) else Crop()
 
 
 def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
@@ -207,7 +240,8 @@ def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def _pixel_aspect(stored: Fraction | None) -> Fraction:
+def pixel_aspect(stored: Fraction | None) -> Fraction:
+    """Width over height of a pixel; square where the file says nothing, or nothing sensible."""
     if not stored or not Fraction(1, _WIDEST_PIXEL) <= stored <= _WIDEST_PIXEL:
         return Fraction(1)
     return Fraction(stored.numerator, stored.denominator)

@@ -36,6 +36,7 @@ _STANDARD: Final = tuple(
         (20, 1),
     )
 )
+_DOUBT: Final = 0.1  # frames by which a standard rate must fit better than the video's usual one
 _FINEST: Final = 90_000
 _USUAL: Final = 0.9  # share of the steps that are of the usual length in a video with a rate
 
@@ -137,11 +138,10 @@ def _rounded(measured: Fraction, steps: int, usual: Fraction) -> Fraction:
         """Frames by which so many steps come out too long or too short."""
         return float(abs(rate / measured - 1) * steps)
 
-    if off(usual) <= _UNEVEN:
-        return usual
     nearest = min(_STANDARD, key=off)
-    if off(nearest) <= _UNEVEN:
-        return nearest
+    rate = usual if off(usual) <= off(nearest) + _DOUBT else nearest
+    if off(rate) <= _UNEVEN:
+        return rate
     return max(Fraction(1, 1001), measured.limit_denominator(1001))
 
 

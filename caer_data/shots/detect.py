@@ -159,10 +159,11 @@ def _finder(settings: recipe.Shots, info: VideoInfo) -> BoundaryFinder:
 
 def analysis_size(info: VideoInfo, longest: int) -> tuple[int, int]:
     """Size of the pictures that are compared: stored pixels, scaled down as PySceneDetect does."""
-    width, height = info.stored_width, info.stored_height
+    width = info.stored_width - info.crop.left - info.crop.right
+    height = info.stored_height - info.crop.top - info.crop.bottom
     scale = min(1.0, longest / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    return size[::-1] if info.rotation in (90, 270) else size
+    return size[::-1] if info.turn.rotation in (90, 270) else size
 
 
 # recipe's word: PySceneDetect's class, the name of its threshold, the threshold's default there

@@ -33,8 +33,9 @@ def source_of(path: Path) -> tuple[Source, Times]:
     for frame in reader:
         pts.append(frame.pts)
         end = frame.pts + frame.duration
-    retimed = reader.damage.retimed > 0
-    return Source(path, info, pts[0], info.fps, retimed), Times([*pts, end], info)
+    handed_over = reader.damage.retimed > 0 or reader.reshaped
+    source = Source(path, info, pts[0], info.fps, handed_over, reader.interlaced > 0)
+    return source, Times([*pts, end], info)
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def test_timestamps_that_restart(tmp_path):
     path = tmp_path / "both.ts"
     path.write_bytes(b"".join(parts))
     source, times = source_of(path)
-    assert (len(times.pts), source.retimed) == (1001, True)
+    assert (len(times.pts), source.handed_over) == (1001, True)
     target = tmp_path / "clip.mp4"
     media = cut_clip(source, span(times, 320, 360), target, SETTINGS)
     assert media.frames == 40
@@ -239,7 +240,7 @@ def test_avi_without_presentation_times(tmp_path):
         check=True,
     )  # fmt: skip
     source, times = source_of(path)
-    assert source.retimed
+    assert source.handed_over
     wanted = span(times, 31, 71)
     assert (wanted.even, wanted.rate) == (True, 25)
     cut_clip(source, wanted, tmp_path / "clip.mp4", SETTINGS)

@@ -14,7 +14,7 @@ import pytest
 import stress_shots
 
 from caer_data.engine.errors import CaerError
-from caer_data.media.decode import fitted, frames, read_frames
+from caer_data.media.decode import Received, fitted, frames, read_frames
 from caer_data.media.probe import probe
 
 # file below odd/: frames that an independent decoder (ffmpeg's command line) gives
@@ -234,12 +234,12 @@ def test_good_frames_of_damaged_files_are_kept(
 class _Raw:
     """A decoder's frame of which only the times matter."""
 
-    is_corrupt = False
+    is_corrupt = interlaced_frame = False
+    width, height, duration = 192, 96, 40
 
-    def __init__(self, pts: int | None, dts: int | None = None, duration: int = 40) -> None:
-        self.pts = pts
-        self.dts = dts
-        self.duration = duration
+
+def _received(pts: int | None, dts: int | None = None) -> Received:
+    return Received(_Raw(), pts, dts)
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_timestamps_always_rise(
     from caer_data.media.decode import VideoReader
 
     path = numbered.write(tmp_path / "any.mkv", 5)
-    monkeypatch.setattr(VideoReader, "_raw_frames", lambda self: (_Raw(p) for p in given))
+    monkeypatch.setattr(VideoReader, "_raw_frames", lambda self: (_received(p) for p in given))
     reader = frames(path, probe(path))
     assert [f.pts for f in reader] == expected
     assert str(reader.damage) == says
@@ -295,7 +295,9 @@ def test_decode_times_are_taken_where_they_have_fewer_faults(
     from caer_data.media.decode import VideoReader
 
     path = numbered.write(tmp_path / "any.mkv", 5)
-    given = [_Raw(p, d) for p, d in zip([1, 4, 3, 5, 2, 8], [2, 3, 4, 5, 6, None], strict=True)]
+    given = [
+        _received(p, d) for p, d in zip([1, 4, 3, 5, 2, 8], [2, 3, 4, 5, 6, None], strict=True)
+    ]
     monkeypatch.setattr(VideoReader, "_raw_frames", lambda self: iter(given))
     reader = frames(path, replace(probe(path), start_pts=0))
     assert [f.pts for f in reader] == [0, 1, 2, 3, 4, 6]

@@ -58,7 +58,7 @@ BAD = {
 @pytest.mark.parametrize("name", GOOD)
 def test_odd_but_good_videos_are_described(media_data: Path, name: str) -> None:
     info = probe(media_data / "odd" / name)
-    assert (info.width, info.height, info.rotation, info.codec, info.has_audio) == GOOD[name]
+    assert (info.width, info.height, info.turn.rotation, info.codec, info.has_audio) == GOOD[name]
     assert info.fps > 0
     assert info.time_base > 0
 

@@ -31,6 +31,8 @@ def upright(stream: Any, info: VideoInfo, interlaced: bool) -> Any:
     """Decoded pictures as they are displayed, but for their size; two fields become one instant."""
     if interlaced:
         stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
+    # done here, so players of the clip must not do it once more
+    stream = stream.filter("sidedata", mode="delete", type="DISPLAYMATRIX")
     crop, turn = info.crop, info.turn
     if crop != Crop():
         width = info.stored_width - crop.left - crop.right
@@ -53,7 +55,7 @@ def scaled(stream: Any, info: VideoInfo, width: int, height: int) -> Any:
         tags = {
             "colorspace": MATRICES.get(info.matrix) or MATRICES[assumption],
             "color_primaries": PRIMARIES.get(info.primaries) or PRIMARIES[assumption],
-            "color_trc": TRANSFERS.get(info.transfer) or TRANSFERS[min(assumption, 6)],
+            "color_trc": TRANSFERS.get(info.transfer) or TRANSFERS[1 if assumption == 1 else 6],
         }
     return _finished(stream, width, height, tags, {"in_color_matrix": tags["colorspace"]})
 

@@ -1,0 +1,34 @@
+"""Odd media, made with the FFmpeg that the package brings, and cut as a build cuts them."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+
+from caer_data.engine.recipe import Clips
+from caer_data.media.clip_command import Source
+from caer_data.media.cut import cut_clip
+from caer_data.media.decode import frames
+from caer_data.media.probe import probe
+from caer_data.media.spans import span_of
+
+
+def ffmpeg(*arguments: object) -> None:
+    """Run FFmpeg with these arguments."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *map(str, arguments)]
+    subprocess.run(command, check=True)
+
+
+def cut(path: Path, target: Path, start: int, end: int) -> Path:
+    """Cut frames of a video into a clip."""
+    info = probe(path)
+    reader = frames(path, info)
+    pts = np.array([f.pts for f in reader])
+    handed_over = reader.damage.retimed > 0 or reader.reshaped
+    source = Source(path, info, int(pts[0]), info.fps, handed_over, reader.interlaced > 0)
+    span = span_of(pts, start, end, int(pts[end]), info.time_base, info.fps)
+    cut_clip(source, span, target, Clips(preset="ultrafast", crf=12))
+    return target

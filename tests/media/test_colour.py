@@ -76,12 +76,10 @@ def test_black_stays_black_and_highlights_are_rolled_off() -> None:
 def test_clips_say_what_their_colours_are(
     tmp_path: Path, height: int, tags: str, expected: tuple[int, int, int]
 ) -> None:
-    still, _ = photograph(tmp_path)
     path = tmp_path / "a.mkv"
-    picture = (
-        f"scale=-2:{height}:out_color_matrix=bt709,format=yuv420p,setparams=colorspace=unknown"
-    )
-    ffmpeg("-loop", 1, "-r", 25, "-t", 2, "-i", still, "-vf", picture, path)
+    picture = f"format=yuv420p,setparams=colorspace={tags}:color_primaries={tags}:color_trc={tags}"
+    test_picture = f"testsrc2=s=1024x{height}:r=25:d=2"
+    ffmpeg("-f", "lavfi", "-i", test_picture, "-vf", picture, "-crf", 10, path)
     source = next(iter(frames(path, probe(path)))).picture()
     clip = cut(path, tmp_path / "clip.mp4", 0, 40)
     info = probe(clip)
@@ -90,7 +88,7 @@ def test_clips_say_what_their_colours_are(
     shown = next(iter(frames(clip, info))).picture()
     size = (shown.shape[1], shown.shape[0])
     scaled = cv2.resize(source, size, interpolation=cv2.INTER_AREA).astype(int)
-    assert np.abs((shown - scaled).mean(axis=(0, 1))).max() < 2
+    assert np.abs((shown - scaled).mean(axis=(0, 1))).max() < 3
 
 
 def test_two_fields_become_one_instant(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ only an administrator can write.
 import json
 import posixpath
 
+from caer_message import UnclearError, settle
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
@@ -39,6 +40,9 @@ OPEN = {
     "version": {"GET"},
 }
 
+# Forms of the pages, which reach nobody but the caller; Django itself reads and protects them.
+FORMS = {("POST", "user-login"), ("POST", "logout")}
+
 ANSWER_FIELDS = {
     "result", "lead_time", "draft_id", "parent_prediction", "parent_annotation", "started_at",
     "project", "task", "completed_by", "id", "unique_id", "was_cancelled", "ground_truth",
@@ -61,14 +65,23 @@ class BlindGuard:
         return self.get_response(request)
 
     def process_view(self, request, view, args, kwargs):
-        """Answer 403 instead of calling the view, unless every identity in the request may."""
-        for user in _identities(request):
-            if user.is_superuser:
-                continue
-            refused = Visit(request, user, kwargs).refuse()
-            if refused is not None:
-                return refused
-        return None
+        """Answer 403 instead of calling the view, unless every identity in the request may.
+
+        What is not clear is answered 400, before anything in it is judged.
+        """
+        raters = [user for user in _identities(request) if not user.is_superuser]
+        if not raters:
+            return None
+        try:
+            sent = {} if (request.method, _view_name(request)) in FORMS else settle(request)
+        except UnclearError as error:
+            return JsonResponse({"detail": str(error), "status_code": 400}, status=400)
+        refusals = (Visit(request, user, kwargs, sent).refuse() for user in raters)
+        return next((refused for refused in refusals if refused is not None), None)
+
+
+def _view_name(request):
+    return request.resolver_match.view_name.rsplit(":", 1)[-1]
 
 
 def _identities(request):
@@ -89,14 +102,15 @@ def _identities(request):
 
 
 class Visit:
-    """One request of one rater."""
+    """One request of one rater; `sent` is the JSON object in its body."""
 
-    def __init__(self, request, user, kwargs):
+    def __init__(self, request, user, kwargs, sent):
         self.request = request
         self.user = user
         self.kwargs = kwargs
+        self.sent = sent
         self.method = "GET" if request.method == "HEAD" else request.method
-        self.name = request.resolver_match.view_name.rsplit(":", 1)[-1]
+        self.name = _view_name(request)
         self._own = None
 
     def refuse(self):
@@ -109,7 +123,7 @@ class Visit:
         if self.method == "GET" and self.name in INSTEAD:
             return INSTEAD[self.name](self)
         rule = RULES.get((self.method, self.name))
-        if rule is not None and self._is_plain() and rule(self):
+        if rule is not None and rule(self):
             return None
         text = "This page is not open to raters."
         if path.startswith("/api"):
@@ -141,23 +155,6 @@ class Visit:
         """The same as a list in pages."""
         return JsonResponse({"count": 0, "next": None, "previous": None, "results": []})
 
-    def _is_plain(self):
-        """JSON bodies only, so that what is checked here is what the view reads."""
-        if self.method == "GET":
-            return not self.request.body
-        kind = self.request.content_type
-        return not self.request.body or kind == "application/json"
-
-    def body(self):
-        """The JSON object sent; None where it is anything else."""
-        if not self.request.body:
-            return {}
-        try:
-            sent = json.loads(self.request.body)
-        except ValueError:
-            return None
-        return sent if isinstance(sent, dict) else None
-
     def projects(self):
         """The rater's own projects."""
         if self._own is None:
@@ -182,8 +179,8 @@ class Visit:
         follows a relation: that could ask about other people's answers through own tasks. Filters
         in the query (`query`) are not needed; those in the body are looked through.
         """
-        sent = self.body()
-        if sent is None or not set(self.request.GET) <= QUERY_FIELDS:
+        sent = self.sent
+        if not set(self.request.GET) <= QUERY_FIELDS:
             return False
         asked = self.request.GET
         named = [*asked.getlist("project"), *([sent["project"]] if "project" in sent else [])]
@@ -203,10 +200,9 @@ class Visit:
 
     def own_view(self):
         """The tab in the path belongs to an own project, and so does what is written to it."""
-        sent = self.body()
+        sent = self.sent
         return (
-            sent is not None
-            and self._owns_view(self.kwargs["pk"])
+            self._owns_view(self.kwargs["pk"])
             and ("project" not in sent or self.owns(sent["project"]))
             and "__" not in json.dumps(sent)
         )
@@ -222,15 +218,14 @@ class Visit:
         """The one action that the labelling page calls."""
         return self.request.GET.getlist("id") == ["next_task"] and self.own_query()
 
-    def _is_own_answer(self, task_id):
+    def _is_own_answer(self, task_id, project_id):
         """What is sent names nobody else as its author and no other place."""
-        sent = self.body()
+        sent = self.sent
         return (
-            sent is not None
-            and set(sent) <= ANSWER_FIELDS
-            and sent.get("completed_by") in (None, self.user.id)
-            and ("project" not in sent or self.owns(sent["project"]))
-            and sent.get("task") in (None, task_id, str(task_id))
+            set(sent) <= ANSWER_FIELDS
+            and str(sent.get("completed_by", self.user.id)) == str(self.user.id)
+            and str(sent.get("project", project_id)) == str(project_id)
+            and str(sent.get("task", task_id)) == str(task_id)
             and not sent.get("ground_truth")
             and not sent.get("parent_annotation")
             and not (set(self.request.GET) - {"project", "taskID"})
@@ -238,13 +233,14 @@ class Visit:
 
     def new_answer(self):
         """A first answer to an own task; a second one would leave the order of answers open."""
-        from tasks.models import Annotation
+        from tasks.models import Annotation, Task
 
-        task_id = self.kwargs["pk"]
+        task = Task.objects.filter(pk=self.kwargs["pk"]).first()
         return (
-            self.own_task()
-            and self._is_own_answer(task_id)
-            and not Annotation.objects.filter(task_id=task_id, completed_by=self.user).exists()
+            task is not None
+            and self.owns(task.project_id)
+            and self._is_own_answer(task.id, task.project_id)
+            and not Annotation.objects.filter(task=task, completed_by=self.user).exists()
         )
 
     def own_answer(self):
@@ -256,7 +252,7 @@ class Visit:
             answer is not None
             and answer.completed_by_id == self.user.id
             and self.owns(answer.project_id)
-            and (self.method == "GET" or self._is_own_answer(answer.task_id))
+            and (self.method == "GET" or self._is_own_answer(answer.task_id, answer.project_id))
         )
 
     def task_draft(self):
@@ -280,12 +276,11 @@ class Visit:
         return draft is not None and self.owns(draft.task.project_id) and self._is_draft()
 
     def _is_draft(self):
-        sent = self.body()
+        sent = self.sent
         allowed = {"result", "lead_time", "draft_id", "parent_prediction", "parent_annotation",
                    "started_at", "project", "was_postponed", "id"}  # fmt: skip
         return (
-            sent is not None
-            and set(sent) <= allowed
+            set(sent) <= allowed
             and ("project" not in sent or self.owns(sent["project"]))
             and not sent.get("parent_annotation")
         )

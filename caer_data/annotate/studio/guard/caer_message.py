@@ -1,0 +1,134 @@
+"""One reading of a request: the document that the guard checks is the one that the view gets.
+
+A guard that reads a message with one parser and a view that reads it with another can be made to
+disagree: by a character set (`+ACI-` is a quote in UTF-7), by a key sent twice, by a form where
+JSON is expected, by a body in chunks. So what this module does not itself decode is refused, and
+what it decodes is written anew and put in the place of what was sent.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+JSON = re.compile(r'application/json( *; *charset=("utf-8"|utf-8))? *', re.IGNORECASE)
+# What a request without a body may say; `text/plain` is what WSGI servers fill in by themselves.
+NO_BODY = {"", "text/plain"}
+
+# Headers by which a message says that its body, its method or its path is not what it seems.
+REFUSED_HEADERS = (
+    "HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING", "HTTP_TE", "HTTP_TRAILER",
+    "HTTP_CONTENT_TRANSFER_ENCODING", "HTTP_CONTENT_RANGE",
+    "HTTP_X_HTTP_METHOD_OVERRIDE", "HTTP_X_HTTP_METHOD", "HTTP_X_METHOD_OVERRIDE", "HTTP_X_METHOD",
+    "HTTP_X_ORIGINAL_URL", "HTTP_X_ORIGINAL_METHOD", "HTTP_X_REWRITE_URL",
+)  # fmt: skip
+
+MAX_DEPTH = 32
+
+
+class UnclearError(Exception):
+    """A request that its two readers might read differently; the text says why."""
+
+
+def settle(request: Any) -> dict[str, Any]:
+    """Read a request once and put that reading in its place.
+
+    Afterwards its body is empty or one JSON object in UTF-8, and its headers say so.
+
+    Returns:
+        The object; an empty one where there is no body.
+
+    Raises:
+        UnclearError: the request is anything else.
+    """
+    _check_headers(request.META)
+    sent: dict[str, Any] = {}
+    kind = request.META.get("CONTENT_TYPE", "")
+    if request.body:
+        if request.method in ("GET", "HEAD"):
+            raise UnclearError("Such a request has no body.")
+        if not JSON.fullmatch(kind):
+            raise UnclearError("The body must be JSON in UTF-8.")
+        sent = decode(request.body)
+    elif kind not in NO_BODY and not JSON.fullmatch(kind):
+        raise UnclearError("Only JSON in UTF-8 is taken.")
+    if _length(request.META) != len(request.body):
+        raise UnclearError("The body is not as long as its header says.")
+    if any(name.startswith("_") for name in (*sent, *request.GET)):
+        raise UnclearError("Names may not begin with an underscore.")
+    _replace(request, json.dumps(sent).encode("ascii") if request.body else b"")
+    return sent
+
+
+def decode(body: bytes) -> dict[str, Any]:
+    """Read one JSON object strictly: UTF-8, no key twice, finite numbers, real characters.
+
+    Raises:
+        UnclearError: it is anything else.
+    """
+    try:
+        sent = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_once, parse_float=_finite, parse_constant=_none
+        )
+        text = json.dumps(sent, ensure_ascii=False)
+        text.encode("utf-8")  # fails for half of a character
+        depth = _depth(sent)
+    except (ValueError, RecursionError) as error:
+        raise UnclearError("The body is not well-formed JSON in UTF-8.") from error
+    if not isinstance(sent, dict):
+        raise UnclearError("The body must be a JSON object.")
+    if depth > MAX_DEPTH or r"\u0000" in text:
+        raise UnclearError("The body is nested too deep, or holds characters without a sign.")
+    return sent
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key twice")
+    return found
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number too large")
+    return number
+
+
+def _none(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, inner), default=0)
+
+
+def _check_headers(headers: dict[str, Any]) -> None:
+    for name in REFUSED_HEADERS:
+        if name in headers:
+            raise UnclearError(f"The header {name[5:].replace('_', '-').title()} is not taken.")
+    kind = headers.get("CONTENT_TYPE", "")
+    if kind.lower().startswith("multipart/"):  # before anybody reads the body
+        raise UnclearError("Only JSON in UTF-8 is taken.")
+
+
+def _length(headers: dict[str, Any]) -> int:
+    text = headers.get("CONTENT_LENGTH") or "0"
+    if not (text.isascii() and text.isdigit()):
+        raise UnclearError("The length of the body is not a number.")
+    return int(text)
+
+
+def _replace(request: Any, body: bytes) -> None:
+    """Make every way to read the request's body lead to this one."""
+    request.META["CONTENT_TYPE"] = request.content_type = "application/json"
+    request.META["CONTENT_LENGTH"] = str(len(body))
+    request.META["wsgi.input"] = request._stream = io.BytesIO(body)
+    request.content_params = {}
+    request.encoding = "utf-8"  # of the query, too
+    request._body = body

@@ -361,6 +361,46 @@ def test_the_work_of_a_rater_is_allowed(studio: Any, scene_of: Any, rater_of: An
     assert changed.status_code == 200, changed.text
 
 
+def test_the_session_needs_the_token_of_its_page(
+    studio: Any, open_studio: Any, scene_of: Any, rater_of: Any
+) -> None:
+    for served, refused in ((open_studio, False), (studio, True)):
+        scene = scene_of(served)
+        ann = rater_of(served, RATERS[0])
+        own, task = (
+            f"/api/annotations/{scene['own_answer']}/",
+            f"/api/tasks/{scene['own_task']}/annotations",
+        )
+        calls = (
+            ("PATCH", own, {"X-CSRFToken": ""}),
+            ("PATCH", own, {"X-CSRFToken": "x" * 32}),
+            ("PATCH", own, {"Origin": "https://evil.example"}),
+            ("PATCH", own, {"X-CSRFToken": "", "Authorization": "Token "}),
+            ("PATCH", own, {"X-CSRFToken": "", "Authorization": "Basic eDp4"}),
+            ("PATCH", own, {"X-CSRFToken": "", "Authorization": "Bearer x.y.z"}),
+            ("PATCH", own, {"X-CSRFToken": "", "X-Requested-With": "XMLHttpRequest"}),
+            ("POST", task, {"X-CSRFToken": ""}),
+        )
+        statuses = [
+            ann.call(method, path, json={"result": ANSWER}, headers=headers).status_code
+            for method, path, headers in calls
+        ]
+        assert [s in (401, 403) for s in statuses] == [
+            refused or "Token " in headers.values() for _, _, headers in calls
+        ], statuses
+    assert ann.call("POST", task, json={"result": ANSWER}).status_code == 201
+
+
+def test_pages_get_the_script_that_sends_the_token(
+    studio: Any, scene_of: Any, rater_of: Any
+) -> None:
+    ann = rater_of(studio, RATERS[0])
+    page = ann.call("GET", f"/projects/{scene_of(studio)['own']}/data?labeling=1")
+    assert page.status_code == 200 and page.text.count('<head><script src="/caer-guard.js"') == 1
+    script = requests.get(studio.url + "/caer-guard.js")
+    assert script.headers["Content-Type"].startswith("text/javascript")
+
+
 def test_strangers_reach_nothing(studio: Any, scene_of: Any) -> None:
     scene = scene_of(studio)
 

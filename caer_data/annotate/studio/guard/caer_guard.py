@@ -14,6 +14,7 @@ only an administrator can write.
 import json
 import posixpath
 
+import caer_csrf
 from caer_message import UnclearError, settle
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
 from rest_framework.exceptions import APIException
@@ -62,22 +63,31 @@ class BlindGuard:
     def __call__(self, request):
         if request.path.rstrip("/") == "/caer-guard":
             return JsonResponse({"guard": GUARD_VERSION})
-        return self.get_response(request)
+        if request.path == caer_csrf.PATH:
+            return caer_csrf.script()
+        return caer_csrf.add_script(request, self.get_response(request))
 
     def process_view(self, request, view, args, kwargs):
         """Answer 403 instead of calling the view, unless every identity in the request may.
 
-        What is not clear is answered 400, before anything in it is judged.
+        What is not clear is answered 400, before anything in it is judged; what a session sends
+        without the token of its page is forbidden to everybody.
         """
+        if caer_csrf.is_forged(request):
+            return _refusal(403, "The token of the page is missing; load the page again.")
         raters = [user for user in _identities(request) if not user.is_superuser]
         if not raters:
             return None
         try:
             sent = {} if (request.method, _view_name(request)) in FORMS else settle(request)
         except UnclearError as error:
-            return JsonResponse({"detail": str(error), "status_code": 400}, status=400)
+            return _refusal(400, str(error))
         refusals = (Visit(request, user, kwargs, sent).refuse() for user in raters)
         return next((refused for refused in refusals if refused is not None), None)
+
+
+def _refusal(status, text):
+    return JsonResponse({"detail": text, "status_code": status}, status=status)
 
 
 def _view_name(request):
@@ -127,7 +137,7 @@ class Visit:
             return None
         text = "This page is not open to raters."
         if path.startswith("/api"):
-            return JsonResponse({"detail": text, "status_code": 403}, status=403)
+            return _refusal(403, text)
         return HttpResponse(text, status=403, content_type="text/plain")
 
     def home(self):

@@ -46,16 +46,19 @@ def fetch(dataset: Dataset, server: Server, name: str, reporter: Reporter) -> li
     return answers
 
 
+# Whom else an annotation names: it was made by, and last changed by. Not every version names all.
+_AUTHORS = ("created_by", "last_created_by", "updated_by")
+
+
 def _answer(annotation: dict[str, Any], clip_id: str, owner: str, emails: dict[int, str]) -> Answer:
-    author = annotation.get("completed_by")
-    if isinstance(author, dict):
-        author = author.get("id")
+    named = [annotation[key] for key in _AUTHORS if annotation.get(key) is not None]
     result = annotation.get("result") or []
     return Answer(
         source_id=str(annotation["id"]),
         clip_id=clip_id,
-        rater=emails.get(author, f"account {author}") if isinstance(author, int) else "nobody",
+        rater=_account(annotation.get("completed_by"), emails),
         project_rater=owner,
+        authors=tuple(_account(author, emails) for author in named),
         emotion=_chosen(result, "emotion"),
         confidence=_chosen(result, "confidence"),
         lead_time_s=_number(annotation.get("lead_time")),
@@ -64,6 +67,12 @@ def _answer(annotation: dict[str, Any], clip_id: str, owner: str, emails: dict[i
         cancelled=bool(annotation.get("was_cancelled")),
         ground_truth=bool(annotation.get("ground_truth")),
     )
+
+
+def _account(author: Any, emails: dict[int, str]) -> str:
+    """Address of an account, given as a number or as an object that holds one."""
+    number = author.get("id") if isinstance(author, dict) else author
+    return emails.get(number, f"account {number}") if isinstance(number, int) else "nobody"
 
 
 def _chosen(result: Any, control: str) -> str | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -33,6 +33,7 @@ REASONS: Final = {
     "dropped_clip": "the clip was dropped when the dataset was built again",
     "clip_changed": "the clip has other frames or another target since it was rated",
     "foreign_project": "given in another rater's project",
+    "other_author": "created or last changed by another account than the rater's",
     "not_dealt": "the clip was not dealt to this rater",
     "unknown_emotion": "not one of the seven emotions",
     "bad_confidence": "no number from 0 to 1",
@@ -54,6 +55,8 @@ class Answer:
     """E-mail address of the account that gave the answer (`completed_by`)."""
     project_rater: str
     """E-mail address of the rater in whose project the answer lies."""
+    authors: tuple[str, ...] = field(default=(), kw_only=True)
+    """Addresses of the accounts that created and last changed it, where the server names them."""
     emotion: str | None
     """The choice as stored; several choices joined by commas (and then refused)."""
     confidence: object
@@ -71,11 +74,11 @@ def accept(
 ) -> pd.DataFrame:
     """Judge every answer of the server; return `tables.RATINGS` with source `label-studio`.
 
-    Accepted is an answer of a known rater, in the rater's own project, to a clip of the dataset
-    dealt to that rater, with one of the seven emotions and a confidence from 0 to 1 (rounded to
-    two places), neither cancelled nor ground truth. Of several acceptable answers of one rater to
-    one clip the last edited stands. `too_fast` marks answers given in less time than the clip
-    lasts, `edited` those changed more than a second after they were first sent.
+    Accepted is an answer of a known rater, in the rater's own project, touched by no other account,
+    to a clip of the dataset dealt to that rater, with one of the seven emotions and a confidence
+    from 0 to 1 (rounded to two places), neither cancelled nor ground truth. Of several acceptable
+    answers of one rater to one clip the last edited stands. `too_fast` marks answers given in less
+    time than the clip lasts, `edited` those changed more than a second after they were first sent.
     """
     length = dict(zip(clips["clip_id"], clips["end_s"] - clips["start_s"], strict=True))
     kept = set(clips.loc[clips["status"] == "kept", "clip_id"])
@@ -92,6 +95,7 @@ def accept(
             "unknown_clip": answer.clip_id not in length,
             "dropped_clip": answer.clip_id not in kept,
             "foreign_project": answer.project_rater.strip().lower() != rater,
+            "other_author": any(name.strip().lower() != rater for name in answer.authors),
             "not_dealt": (answer.clip_id, rater) not in dealt,
             "unknown_emotion": answer.emotion not in EMOTIONS,
             "bad_confidence": confidence is None,

@@ -199,6 +199,36 @@ def by_the_paper(truth: dict[tuple[str, str], tuple[str, float]]) -> dict[str, s
     return decided
 
 
+def test_an_answer_that_another_account_touched_is_refused(
+    open_studio: Any, new_dataset: New, six_raters: list[str], without_posters: Any, rater_of: Any
+) -> None:
+    dataset = new_dataset(3)
+    without_posters(dataset)
+    push.push(dataset, open_studio.server, QUIET, raters=six_raters[:3])
+    found = projects.find(open_studio.server, push.dataset_id(dataset))
+    anna, ben, cleo = (rater_of(open_studio, rater) for rater in six_raters[:3])
+    for person, rater in ((anna, 0), (ben, 1), (cleo, 2)):
+        for _ in range(3):
+            person.answer(found[six_raters[rater]].number, "fear", "0.5")
+    first = {
+        email: next(iter(open_studio.server.get(f"/api/projects/{found[email].number}/export",
+                                                exportType="JSON")))["annotations"][0]["id"]
+        for email in six_raters[:3]
+    }  # fmt: skip
+    theirs = open_studio.server.get(f"/api/annotations/{first[ben.email]}/")
+    forged = {"completed_by": ben.me, "task": theirs["task"], "project": theirs["project"]}
+    for answer, body in ((first[anna.email], forged), (first[cleo.email], {"lead_time": 8.0})):
+        reply = anna.call("PATCH", f"/api/annotations/{answer}/", json=body)
+        assert reply.status_code == 200, reply.text
+
+    rows = pull(dataset, open_studio.server, QUIET).ratings
+    refused = rows[rows["status"] == "refused"]
+    assert dict(zip(refused["source_id"], refused["reason"], strict=True)) == {
+        str(first[anna.email]): "other_author", str(first[cleo.email]): "other_author",
+    }  # fmt: skip
+    assert set(refused["rater"]) == {ben.email, cleo.email}
+
+
 def test_a_connection_cut_in_the_middle_leaves_the_tables(
     studio: Any, new_dataset: New, six_raters: list[str], without_posters: Any, rater_of: Any,
     monkeypatch: pytest.MonkeyPatch,

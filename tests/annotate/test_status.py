@@ -73,3 +73,19 @@ def test_answers_are_read_whatever_they_hold(
 def test_authors(author: Any, rater: str) -> None:
     stored = {"id": 7, "completed_by": author, "result": []}
     assert answers._answer(stored, "clip", "r@x.org", {3: "r@x.org"}).rater == rater
+
+
+@pytest.mark.parametrize(
+    ("named", "authors"),
+    [
+        ({"updated_by": 3, "last_created_by": None}, ("r@x.org",)),
+        ({"updated_by": {"id": 5}, "created_by": 3}, ("r@x.org", "s@x.org")),
+        ({"last_created_by": 4, "updated_by": "odd"}, ("account 4", "nobody")),
+        ({"updated_by": None}, ()),
+    ],
+    ids=["rater", "another", "odd", "imported"],
+)
+def test_everybody_that_an_answer_names(named: dict[str, Any], authors: tuple[str, ...]) -> None:
+    stored = {"id": 7, "completed_by": 3, "result": [], **named}
+    emails = {3: "r@x.org", 5: "s@x.org"}
+    assert answers._answer(stored, "clip", "r@x.org", emails).authors == authors

@@ -76,6 +76,8 @@ REFUSED = {
     "unknown rater": ({"rater": "eve@x.org"}, "unknown_rater"),
     "clip of another": ({"clip_id": "c2"}, "not_dealt"),
     "in another's name": ({"rater": "ben@x.org"}, "foreign_project"),
+    "changed by another": ({"authors": ("anna@x.org", "ben@x.org")}, "other_author"),
+    "made by a deleted account": ({"authors": ("account 4",)}, "other_author"),
     "clip not in the dataset": ({"clip_id": "gone"}, "unknown_clip"),
     "clip dropped since": ({"clip_id": "dropped"}, "dropped_clip"),
 }
@@ -151,7 +153,8 @@ def test_answers_changed_later_are_flagged(updated_at: str | None, edited: bool)
 
 
 def test_addresses_are_compared_without_case() -> None:
-    row = accepted(answer(rater="Anna@X.org", project_rater="ANNA@x.org")).iloc[0]
+    given = answer(rater="Anna@X.org", project_rater="ANNA@x.org", authors=("anna@X.org",))
+    row = accepted(given).iloc[0]
     assert row[["rater", "status"]].tolist() == ["anna@x.org", "accepted"]
 
 

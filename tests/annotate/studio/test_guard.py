@@ -242,13 +242,7 @@ def caller(kind: str, studio: Any, rater_of: Any) -> Call:
     if kind == "session":
         call: Call = rater_of(studio, RATERS[0]).call
         return call
-    with sqlite3.connect(studio.folder / "label_studio.sqlite3") as database:
-        number, token = database.execute(
-            "select u.id, t.key from htx_user u join authtoken_token t on t.user_id = u.id "
-            "where u.email = ?",
-            (RATERS[0],),
-        ).fetchone()
-    header = f"Token {token}" if kind == "token" else f"Bearer {_access_token(studio, number)}"
+    header = authorization(kind, studio)
 
     def send(method: str, path: str, **options: Any) -> requests.Response:
         with requests.Session() as session:
@@ -259,6 +253,17 @@ def caller(kind: str, studio: Any, rater_of: Any) -> Call:
             )
 
     return send
+
+
+def authorization(kind: str, studio: Any) -> str:
+    """The header by which ann's token, or a JSON web token of hers, logs in."""
+    with sqlite3.connect(studio.folder / "label_studio.sqlite3") as database:
+        number, token = database.execute(
+            "select u.id, t.key from htx_user u join authtoken_token t on t.user_id = u.id "
+            "where u.email = ?",
+            (RATERS[0],),
+        ).fetchone()
+    return f"Token {token}" if kind == "token" else f"Bearer {_access_token(studio, number)}"
 
 
 def _access_token(studio: Any, user: int) -> str:

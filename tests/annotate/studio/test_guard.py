@@ -114,6 +114,7 @@ MESSAGES = (
     Probe("another method by body", "PATCH", OWN, {"_method": "DELETE"}),
     Probe("another method by query", "PATCH", OWN + "?_method=DELETE", {}),
     Probe("another path by header", "PATCH", OWN, {}, header="X-Original-URL: /api/projects/"),
+    Probe("a result of another form", "PATCH", OWN, {"result": [{"type": "choices"}]}),
     Probe("a body where none is read", "GET", OWN, raw="{}"),
     Probe("move own answer to another's task", "PATCH", OWN, {"task": "{task}"}),
     Probe("move own answer to another's project", "PATCH", OWN, {"project": "{project}"}),

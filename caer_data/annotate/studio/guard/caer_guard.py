@@ -90,6 +90,21 @@ def _refusal(status, text):
     return JsonResponse({"detail": text, "status_code": status}, status=status)
 
 
+def _is_result(parts):
+    """Whether an answer has the form that the page gives it: another one breaks later calls."""
+    return isinstance(parts, list) and all(
+        isinstance(part, dict)
+        and all(isinstance(part.get(key), str) for key in ("from_name", "to_name", "type"))
+        and isinstance(part.get("value"), dict)
+        and (part["type"] != "choices" or _are_texts(part["value"].get("choices")))
+        for part in parts
+    )
+
+
+def _are_texts(values):
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)
+
+
 def _view_name(request):
     return request.resolver_match.view_name.rsplit(":", 1)[-1]
 
@@ -233,6 +248,7 @@ class Visit:
         sent = self.sent
         return (
             set(sent) <= ANSWER_FIELDS
+            and _is_result(sent.get("result", []))
             and str(sent.get("completed_by", self.user.id)) == str(self.user.id)
             and str(sent.get("project", project_id)) == str(project_id)
             and str(sent.get("task", task_id)) == str(task_id)
@@ -291,6 +307,7 @@ class Visit:
                    "started_at", "project", "was_postponed", "id"}  # fmt: skip
         return (
             set(sent) <= allowed
+            and _is_result(sent.get("result", []))
             and ("project" not in sent or self.owns(sent["project"]))
             and not sent.get("parent_annotation")
         )

@@ -23,7 +23,15 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from tests.annotate.test_guard import ANSWER, KINDS, PROBES, RATERS, authorization, fill, scene_of
+from tests.annotate.studio.test_guard import (
+    ANSWER,
+    KINDS,
+    PROBES,
+    RATERS,
+    authorization,
+    fill,
+    scene_of,
+)
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 

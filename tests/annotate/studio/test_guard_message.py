@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from caer_data.annotate.guard import caer_message
-from caer_data.annotate.guard.caer_message import UnclearError
+from caer_data.annotate.studio.guard import caer_message
+from caer_data.annotate.studio.guard.caer_message import UnclearError
 
 GOOD = b'{"result": [{"value": {"choices": ["f\\u00e9"]}}], "lead_time": 1.5e0, "n": -0.0}'
 

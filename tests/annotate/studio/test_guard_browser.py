@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from caer_data.annotate import places
+from caer_data.annotate.studio import folders as places
 from tests.annotate.test_browser import page
 
 pytestmark = [pytest.mark.server, pytest.mark.browser, pytest.mark.slow]

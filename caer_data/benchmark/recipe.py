@@ -21,10 +21,13 @@ from caer_data.engine.section import Section
 
 _PACKAGE: Final = "caer_data.models"
 
-ModelName = Literal["caer-net", "caer-net-s", "alexnet", "vgg", "resnet", "c3d"]
+ModelName = Literal[
+    "caer-net", "caer-net-s", "alexnet", "vgg", "resnet", "c3d", "r2plus1d", "onnx-probe"
+]
+_TWO_STREAMS = ("caer-net", "caer-net-s")
 _OF_IMAGES = ("caer-net-s", "alexnet", "vgg", "resnet")
-_LEAST_FRAMES = {"caer-net": 8, "c3d": 16}
-"""Poolings halve the frames of a clip three and four times."""
+_LEAST_FRAMES = {"caer-net": 8, "c3d": 16, "r2plus1d": 2}
+"""Poolings halve the frames of a clip three and four times; a clip has two frames or more."""
 Preset = Literal["paper", "tuned"]
 Size = tuple[int, int]
 
@@ -90,7 +93,7 @@ class Input(Section):
 
 
 class Baseline(Section):
-    """AlexNet, VGG, ResNet and C3D: what they see and where their features come from."""
+    """All models but CAER-Net: what they see and where their features come from."""
 
     input: Literal["frame", "face"] = "frame"
     variant: Literal["", "16", "16_bn", "18", "50"] = ""
@@ -99,6 +102,7 @@ class Baseline(Section):
     weights: str | None = None
     weights_input: Literal["normalised", "sports-1m"] = "normalised"
     frozen: bool = False
+    encoder: str | None = None
 
 
 class Augment(Section):
@@ -111,7 +115,7 @@ class Augment(Section):
 
 
 class Train(Section):
-    """Optimisation: SGD with momentum on the cross-entropy (section 5.1)."""
+    """Optimisation: by default SGD with momentum on the cross-entropy (section 5.1)."""
 
     epochs: int = Field(default=12, ge=1, le=10_000)
     batch_size: int = Field(default=32, ge=1, le=65_536)
@@ -122,10 +126,22 @@ class Train(Section):
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=0.0, ge=0, lt=1)
     select: Literal["war", "uar", "macro_f1"] = "war"
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    schedule: Literal["step", "cosine"] = "step"
+    patience: int = Field(default=0, ge=0, le=10_000)
+    labels: Literal["majority", "votes"] = "majority"
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    class_weights: Literal["none", "balanced"] = "none"
+    logit_adjustment: float = Field(default=0.0, ge=0, le=10)
 
     @property
     def scaled_learning_rate(self) -> float:
-        """`learning_rate` holds for batches of 32; larger and smaller ones scale it linearly."""
+        """`learning_rate` holds for batches of 32; with SGD others scale it linearly.
+
+        AdamW's steps do not grow with the gradient: its rate is the recipe's for every batch.
+        """
+        if self.optimizer == "adamw":
+            return self.learning_rate
         return self.learning_rate * self.batch_size / 32
 
 
@@ -165,11 +181,16 @@ class ModelRecipe(Section):
     @model_validator(mode="before")
     @classmethod
     def _frames_suit_the_model(cls, values: Any) -> Any:
-        """Where `input.frames` is left out, models of images get one frame."""
-        if not isinstance(values, dict) or values.get("model") not in _OF_IMAGES:
+        """Where fields are left out: models of images get one frame, baselines see the face."""
+        if not isinstance(values, dict):
             return values
+        model = values.get("model")
+        if model in get_args(ModelName) and model not in _TWO_STREAMS:
+            values = {"hide": {"faces": "none"}} | values
         given = values.get("input", {})
-        return values | {"input": {"frames": 1} | given} if isinstance(given, dict) else values
+        if model not in _OF_IMAGES or not isinstance(given, dict):
+            return values
+        return values | {"input": {"frames": 1} | given}
 
     @field_validator("input")
     @classmethod
@@ -205,7 +226,7 @@ class ModelRecipe(Section):
     @property
     def is_caer_net(self) -> bool:
         """Whether the model has CAER-Net's two streams (a user's own class gets both, too)."""
-        return self.model in ("caer-net", "caer-net-s") or self.is_own_class
+        return self.model in _TWO_STREAMS or self.is_own_class
 
     @property
     def is_own_class(self) -> bool:

@@ -36,6 +36,7 @@ class Options:
     baseline_input: Literal["frame", "face"] | None
     precision: Literal["auto", "fp32", "bf16"] | None
     features: tuple[str, ...]
+    encoder: Path | None
     weights: Path | None
     folds: int | None
     grouped: bool
@@ -51,7 +52,25 @@ class Options:
     self_test: bool
 
 
-@click.command()
+class _Benchmark(click.Command):
+    """The verb, whose first word may be `compare` instead of a release."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        if args[:1] == ["compare"]:
+            return compare_command.make_context(f"{info_name} compare", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+
+@click.command(
+    cls=_Benchmark,
+    epilog="'caer-data benchmark compare A B ...' compares folders of results: see its --help.",
+)
 @click.argument("release", type=click.Path(path_type=Path), default="release")
 @click.option("--model", default="caer-net", show_default=True, help="Shipped recipe or YAML file.")
 @click.option(
@@ -63,7 +82,7 @@ class Options:
 )
 @click.option(
     "--suite",
-    type=click.Choice(["table3", "table4", "table5", "readings", "figure8"]),
+    type=click.Choice(["table3", "table4", "table5", "figure8", "readings", "modern"]),
     help="Every row of a table of the paper, or of an ablation of ours.",
 )
 @click.option(
@@ -97,6 +116,11 @@ class Options:
     multiple=True,
     metavar="MODEL=FILE",
     help="Trained features of a baseline (repeatable).",
+)
+@click.option(
+    "--encoder",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="ONNX file whose features the model onnx-probe learns from.",
 )
 @click.option(
     "--weights",
@@ -199,6 +223,43 @@ def command(reporter: Reporter, **given: Any) -> int:
     return _benchmark(bench, options)
 
 
+@click.command("compare")
+@click.argument("folders", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="results/comparison",
+    show_default=True,
+    help="Folder of the comparison.",
+)
+@progress.options
+def compare_command(reporter: Reporter, folders: tuple[Path, ...], output: Path) -> int:
+    """Compare the rows of several folders of results that were tested on the same clips.
+
+    FOLDERS are what 'caer-data benchmark' wrote, such as results/release/caer-net. The first row is
+    the one that the others are tested against.
+    """
+    from caer_data.engine import extras
+
+    extras.require("benchmark", "the verb 'benchmark'")
+    from caer_data.benchmark.results import entries, kept, tables
+    from caer_data.report import results, uncertainty
+
+    rows, classes = kept.together(folders)
+    found, values = results.compare(rows, classes, output)
+    made = tables.every(found)
+    if reporter.mode not in ("json", "quiet"):
+        for name in ("scores", "differences", "difference-matrix"):
+            if name in made:
+                click.echo(entries.as_text(tables.readable(made[name]), name.replace("-", " ")))
+    for note in uncertainty.notes(found):
+        reporter.say(note)
+    reporter.say(f"{output}/comparison.html, comparison.json, tables/ and plots/ are written.")
+    reporter.result(values)
+    return 0
+
+
 def _check(options: Options) -> None:
     """Refuse options that exclude each other, or that would be ignored.
 
@@ -267,6 +328,7 @@ def _benchmark(bench: Bench, options: Options) -> int:
         options.batch_size,
         options.baseline_input,
         options.precision,
+        str(options.encoder) if options.encoder else None,
         options.compiled,
         graphs,
     )
@@ -300,6 +362,7 @@ def _suite(bench: Bench, options: Options, changed: Changes, stores: Stores) -> 
         preset=options.preset,
         features=_features(options.features),
         changed=changed,
+        encoder=changed.encoder,
     )
     return _finish(bench, name, entries, stores, options.release)
 
@@ -311,6 +374,8 @@ def _model(bench: Bench, options: Options, changed: Changes, stores: Stores) -> 
     from caer_data.benchmark.results.plan import with_features
 
     wanted = changed(recipe.load(options.model, options.preset))
+    if options.encoder and wanted.model != "onnx-probe":
+        raise CaerError(f"--encoder: {wanted.name} has none; give --model onnx-probe with it")
     wanted = with_features(wanted, _features(options.features))
     for folder in filter(None, (options.release, options.cross)):  # before one of them is decoded
         sources.check(folder, "clips" if wanted.clips else "images")

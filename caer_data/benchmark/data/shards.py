@@ -7,6 +7,7 @@ A shard holds the frames of some samples, one after the other:
     boxes.npy     (frames, MAX_FACES, 4) float32, in context pixels, the target first, unused zero
     shard.json    per sample its frames, or why it has none and the file that was so; the hash of
                   each array
+    checked.json  size and time of each array when its hash was last found right
 
 Its name is the hash of everything that goes into it, so that a shard is made once and a changed
 file, box or size makes another.
@@ -28,13 +29,14 @@ import numpy.typing as npt
 from caer_data.benchmark.data.pictures import box_at, face_crop, resized, sampled
 from caer_data.benchmark.data.samples import Boxes, Sample
 from caer_data.engine.errors import CaerError
-from caer_data.engine.files import atomic_path, sha256_of
+from caer_data.engine.files import atomic_path, sha256_of, write_text
 from caer_data.engine.pool import run_map
 from caer_data.engine.progress import Reporter
 
 VERSION: Final = 2
 MAX_FACES: Final = 8
 ARRAYS: Final = ("face", "context", "boxes")
+CHECKED: Final = "checked.json"
 
 
 @dataclass(frozen=True)
@@ -78,16 +80,32 @@ def name_of(works: Sequence[Work], form: Format) -> str:
 def is_whole(folder: Path, works: Sequence[Work]) -> bool:
     """Whether a shard is there and every array has the hash it was written with.
 
-    A shard is made again when a file that could not be used has changed since.
+    A shard is made again when a file that could not be used has changed since. Arrays are hashed
+    once for every change: what was found whole is noted beside them with their size and time.
     """
     try:
         shard = json.loads((folder / "shard.json").read_text())
         for work, note in zip(works, shard["samples"], strict=True):
             if not note["frames"] and note["file"] != _state(work.sample.path):
                 return False
-        return all(sha256_of(folder / f"{name}.npy") == shard["sha256"][name] for name in ARRAYS)
+        state = {name: _state(folder / f"{name}.npy") for name in ARRAYS}
+        if None not in state.values() and state == _checked(folder):
+            return True
+        whole = all(sha256_of(folder / f"{name}.npy") == shard["sha256"][name] for name in ARRAYS)
     except (OSError, ValueError, KeyError):
         return False
+    if whole:
+        write_text(folder / CHECKED, json.dumps(state))
+    return whole
+
+
+def _checked(folder: Path) -> dict[str, list[int]] | None:
+    """Sizes and times of the arrays when they were last hashed and found whole."""
+    try:
+        found = json.loads((folder / CHECKED).read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def make_all(

@@ -17,7 +17,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from caer_data.benchmark.networks import alexnet, c3d, caer_net, resnet, vgg
+from caer_data.benchmark.networks import alexnet, c3d, caer_net, onnx_probe, r2plus1d, resnet, vgg
 from caer_data.benchmark.networks.head import Baseline
 from caer_data.benchmark.networks.output import Output
 from caer_data.benchmark.networks.weights import load_features
@@ -34,6 +34,8 @@ _MODELS: dict[str, Callable[[ModelRecipe, int], nn.Module]] = {
     "vgg": vgg.create,
     "resnet": resnet.create,
     "c3d": c3d.create,
+    "r2plus1d": r2plus1d.create,
+    "onnx-probe": onnx_probe.create,
 }
 
 

@@ -32,12 +32,16 @@ def create(recipe: ModelRecipe, classes: int) -> CAERNet:
 
 
 class Block(nn.Module):
-    """Convolution of size 3, batch normalisation, ReLU and, if asked for, max-pooling."""
+    """Convolution of size 3, batch normalisation, ReLU and, if asked for, max-pooling.
+
+    The convolution has no bias: normalisation takes the mean off again, and adding it would read
+    and write every value once more.
+    """
 
     def __init__(self, channels: int, width: int, pool: tuple[int, ...], pool_first: bool) -> None:
         super().__init__()
         conv, norm = (nn.Conv3d, nn.BatchNorm3d) if len(pool) == 3 else (nn.Conv2d, nn.BatchNorm2d)
-        self.conv = conv(channels, width, kernel_size=3, padding=1)
+        self.conv = conv(channels, width, kernel_size=3, padding=1, bias=False)
         self.norm = norm(width)
         self.pool = pool
         self.pool_first = pool_first

@@ -102,13 +102,16 @@ def suite(
     preset: Preset,
     features: Mapping[str, str],
     changed: Changed,
+    encoder: str | None = None,
 ) -> list[Entry]:
     """Every row of a table of the paper that the release has data for.
 
     Raises:
         CaerError: the release has neither clips nor images that the table needs.
     """
-    rows = [replace(r, recipe=changed(r.recipe)) for r in suites.rows(name, preset, features)]
+    rows = [
+        replace(r, recipe=changed(r.recipe)) for r in suites.rows(name, preset, features, encoder)
+    ]
     there = {kind for kind in KINDS if sources.has(release, kind)}
     wanted = [row for row in rows if _kind(row.recipe) in there]
     skipped = [row for row in rows if _kind(row.recipe) not in there]

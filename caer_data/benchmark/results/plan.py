@@ -27,6 +27,7 @@ class Changes:
         batch_size: samples a step.
         stream: what a baseline sees, `frame` or `face`.
         precision: of the arithmetic.
+        encoder: ONNX file of the probe.
         compiled: whether models are compiled.
         cuda_graphs: whether the compiled step is replayed as CUDA graphs.
     """
@@ -35,6 +36,7 @@ class Changes:
     batch_size: int | None = None
     stream: Literal["frame", "face"] | None = None
     precision: Literal["auto", "fp32", "bf16"] | None = None
+    encoder: str | None = None
     compiled: bool = False
     cuda_graphs: bool = False
 
@@ -52,10 +54,13 @@ class Changes:
         compute = {"compile": True, "cuda_graphs": self.cuda_graphs} if self.compiled else {}
         changes = {
             "train": _given(epochs=self.epochs, batch_size=self.batch_size),
-            "baseline": _given(input=self.stream),
+            "baseline": _given(input=self.stream) | self._encoder_of(recipe),
             "compute": compute | _given(precision=self.precision),
         }
         return vary(recipe, changes, "command line")
+
+    def _encoder_of(self, recipe: ModelRecipe) -> dict[str, Any]:
+        return _given(encoder=self.encoder) if recipe.model == "onnx-probe" else {}
 
 
 def _given(**values: Any) -> dict[str, Any]:

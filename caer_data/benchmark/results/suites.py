@@ -32,8 +32,8 @@ class Row:
     note: str = ""
 
 
-NAMES: Final = ("table3", "table4", "table5", "figure8", "readings")
-"""The paper's tables; its Figure 8 (face not hidden); what the text leaves open."""
+NAMES: Final = ("table3", "table4", "table5", "figure8", "readings", "modern")
+"""The paper's tables; its Figure 8 (face not hidden); what the text leaves open; models since."""
 
 _TITLES: Final = {
     "caer-net": "CAER-Net",
@@ -75,16 +75,31 @@ _BASELINES: Final[dict[str, dict[str, tuple[float, float]]]] = {
 }
 """Accuracy of each baseline with frozen and with fine-tuned features."""
 
+_BACKBONES: Final = {
+    "R(2+1)D-18": "r2plus1d",
+    "R(2+1)D-18, face only": "face-only",
+    "R(2+1)D-18, context only": "context-only",
+}
+
 _READINGS: Final[dict[str, dict[str, Any]]] = {
     "BN and ReLU on the logit": {"layers": {"attention_bn_relu": True}},
+    "BN and ReLU, mean": {"layers": {"attention_bn_relu": True, "attention_pool": "mean"}},
     "plain logit": {"layers": {"attention_bn_relu": False}},
     "plain logit, mean": {"layers": {"attention_bn_relu": False, "attention_pool": "mean"}},
     "plain logit, mean-bn": {"layers": {"attention_bn_relu": False, "attention_pool": "mean-bn"}},
+    "no dropout": {"layers": {"dropout": 0.0}},
+    "face filled with the mean": {"hide": {"fill": "mean"}},
+    "margin of a tenth": {"hide": {"margin": 0.1}},
+    "all faces hidden": {"hide": {"faces": "all"}},
+    "centre crop": {"augment": {"random_crop": False}},
 }
 
 
 def rows(
-    suite: str, preset: Preset = "paper", weights: Mapping[str, str] | None = None
+    suite: str,
+    preset: Preset = "paper",
+    weights: Mapping[str, str] | None = None,
+    encoder: str | None = None,
 ) -> list[Row]:
     """The rows of a suite, in the paper's order.
 
@@ -93,12 +108,17 @@ def rows(
         preset: of every row's recipe.
         weights: weight file of each baseline (`{"vgg": "vgg16.pth"}`). A baseline without one has
             a single row, trained from scratch, in place of the paper's two.
+        encoder: ONNX file of the suite `modern`'s probe, which is left out without one.
 
     Raises:
         CaerError: no such suite, or weights for a model that is no baseline of it.
     """
     if suite not in NAMES:
         raise CaerError(f"{suite}: no such suite; known are {', '.join(NAMES)}")
+    if encoder and suite != "modern":
+        raise CaerError(f"{suite} has no row for an encoder; --suite modern has one")
+    if suite == "modern":
+        return _modern(preset, weights or {}, encoder)
     if unknown := sorted(set(weights or {}) - set(_BASELINES.get(suite, {}))):
         raise CaerError(f"{suite} has no baseline {unknown[0]} that weights could be given for")
     if suite == "table3":
@@ -126,6 +146,25 @@ def rows(
         *_baselines(suite, preset, weights or {}),
         _caer_net(ours, preset, "", {}, _CAER_NETS[ours][1]),
     ]
+
+
+def _modern(preset: Preset, weights: Mapping[str, str], encoder: str | None) -> list[Row]:
+    """CAER-Net, with the paper's schedule and with AdamW, beside what a user expects of today."""
+    if unknown := sorted(set(weights) - {"r2plus1d"}):
+        raise CaerError(f"modern has no baseline {unknown[0]} that weights could be given for")
+    newer = load("r2plus1d").train.model_dump()
+    found = [
+        _caer_net("caer-net", preset, "", {}, None),
+        _caer_net("caer-net", preset, "AdamW, cosine", {"train": newer}, None),
+    ]
+    features = {"baseline": {"weights": weights.get("r2plus1d")}}
+    note = "" if weights else "no Kinetics weights were given: all layers learn from scratch"
+    for title, name in _BACKBONES.items():
+        found.append(Row(title, vary(load(name, preset), features), None, "CAER", note))
+    if encoder:
+        probe = vary(load("onnx-probe", preset), {"baseline": {"encoder": encoder}})
+        found.append(Row("Frozen encoder, probe", probe, None, "CAER"))
+    return found
 
 
 def _caer_net(

@@ -47,6 +47,9 @@ ATTENTION: Final = 1.5
 """Times of what chance puts there that attention must lie on the planted context; a network that
 was not trained has some more than once already, since discs differ from the ground."""
 
+SUMS_TO_ONE: Final = 0.01
+"""How far the sum of a map may be from 1: bf16 rounds each value by one part in 512."""
+
 LEAN: Final = 0.6
 """Weight that fusion must give the stream that knows."""
 
@@ -198,7 +201,10 @@ def _check_streams(bench: Bench, recipe: ModelRecipe, store: Store, clips: Plant
         found = [output for output, _ in outputs(model, recipe, frames, pick, device)]
         maps.append(torch.cat([o.attention for o in found if o.attention is not None]))
         weights.append(torch.cat([o.weights for o in found if o.weights is not None]))
-    attention = torch.stack(maps).mean(0).double().cpu().numpy()
+    every_map = torch.stack(maps).double()
+    sums = every_map.sum((-2, -1))
+    worst = float((sums - 1).abs().max())
+    attention = every_map.mean(0).cpu().numpy()
     face_weight = torch.stack(weights).mean(0)[:, 0].double().cpu().numpy()
     on, even = planted.attention_on(attention, clips.context_boxes[test], recipe.input.crop)
     kinds = clips.kinds[test]
@@ -208,6 +214,11 @@ def _check_streams(bench: Bench, recipe: ModelRecipe, store: Store, clips: Plant
     share, chance = on[~in_face].mean(), even[~in_face].mean()
     known, unknown = face_weight[in_face].mean(), face_weight[in_context].mean()
     return [
+        Check(
+            "Attention sums to 1 over space in every clip",
+            f"sums from {float(sums.min()):.4f} to {float(sums.max()):.4f}",
+            worst < SUMS_TO_ONE and bool((every_map >= 0).all()),
+        ),
         Check(
             "Attention lies on the planted context more than chance says",
             f"{share:.1%} of it, chance {chance:.1%}, asked {ATTENTION * chance:.1%}",

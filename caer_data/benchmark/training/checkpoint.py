@@ -74,7 +74,7 @@ def load_weights(
             f"{path}: its classes are {', '.join(header.get('classes', ()))}, here they are "
             f"{', '.join(classes)}; the same classes in the same order are needed"
         )
-    saved = header.get("recipe", {})
+    saved = _with_defaults(header.get("recipe", {}))
     now = recipe.model_dump(mode="json")
     for part in ("model", "streams", "layers", "baseline", "input"):
         # where a baseline's first weights came from does not change what it is
@@ -85,6 +85,7 @@ def load_weights(
                 "was trained with (recipe.yaml beside it)"
             )
     wanted = model.state_dict()
+    tensors = _without_idle_biases(tensors, wanted)
     wrong = sorted(
         name
         for name in wanted.keys() | tensors.keys()
@@ -106,9 +107,9 @@ def save_progress(
     """Write everything a run needs to go on exactly."""
     tensors = {f"model.{name}": _plain(tensor) for name, tensor in model.state_dict().items()}
     for name, parameter in model.named_parameters():
-        momentum = optimizer.state.get(parameter, {}).get("momentum_buffer")
-        if momentum is not None:
-            tensors[f"momentum.{name}"] = _plain(momentum)
+        for part, value in optimizer.state.get(parameter, {}).items():
+            if isinstance(value, Tensor):
+                tensors[f"optimizer.{part}.{name}"] = _plain(value)
     _write(path, tensors, {"identity": identity, "progress": asdict(progress)})
 
 
@@ -125,13 +126,44 @@ def load_progress(
         raise CaerError(f"{path}: belongs to a run with another recipe, data or seed; remove it")
     parts = {name[6:]: t for name, t in tensors.items() if name.startswith("model.")}
     model.load_state_dict(parts)
-    for name, parameter in model.named_parameters():
-        momentum = tensors.get(f"momentum.{name}")
-        if momentum is not None:
-            # in the parameter's own memory layout, which fused optimisers need
-            buffer = torch.empty_like(parameter, requires_grad=False)
-            optimizer.state[parameter]["momentum_buffer"] = buffer.copy_(momentum)
+    parameters = dict(model.named_parameters())
+    for key, value in tensors.items():
+        kind, _, rest = key.partition(".")
+        if kind == "optimizer":
+            part, _, name = rest.partition(".")
+            optimizer.state[parameters[name]][part] = _like(value, parameters[name], optimizer)
     return Progress(**header["progress"])
+
+
+def _without_idle_biases(tensors: dict[str, Tensor], wanted: Any) -> dict[str, Tensor]:
+    """Weights from when convolutions before a normalisation had a bias, without it.
+
+    The running mean held the bias, too: less it, the model answers as it did.
+    """
+    found = dict(tensors)
+    for name in [n for n in tensors if n.endswith("conv.bias") and n not in wanted]:
+        mean = f"{name.removesuffix('conv.bias')}norm.running_mean"
+        if mean in tensors:
+            found[mean] = tensors[mean] - found.pop(name)
+    return found
+
+
+def _with_defaults(saved: Any) -> Any:
+    """A recipe as it was saved, with the fields that came since at their defaults."""
+    try:
+        return ModelRecipe.model_validate_json(json.dumps(saved)).model_dump(mode="json")
+    except ValueError:
+        return saved
+
+
+def _like(value: Tensor, parameter: nn.Parameter, optimizer: torch.optim.Optimizer) -> Tensor:
+    """An optimiser's tensor where it expects it."""
+    if value.shape == parameter.shape:
+        # in the parameter's own memory layout, which fused optimisers need
+        return torch.empty_like(parameter, requires_grad=False).copy_(value)
+    # a count of steps stays with the host unless the optimiser is fused
+    fused = optimizer.param_groups[0].get("fused")
+    return value.to(parameter.device) if fused else value
 
 
 def _structure(part: str, values: Any) -> Any:
@@ -142,7 +174,7 @@ def _structure(part: str, values: Any) -> Any:
 
 def _difference(part: str, theirs: Any, ours: Any) -> str:
     if isinstance(theirs, dict) and isinstance(ours, dict):
-        names = [name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name)]
+        names = sorted(name for name in {**theirs, **ours} if theirs.get(name) != ours.get(name))
         name = names[0]
         return _difference(f"{part}.{name}", theirs.get(name), ours.get(name))
     return f"{part} {theirs}, the recipe has {ours}"

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from caer_data.benchmark.data.augment import inputs
 from caer_data.benchmark.data.batches import Batch
@@ -20,9 +19,11 @@ from caer_data.benchmark.data.memory import (
     is_out_of_memory,
     peak_memory,
 )
+from caer_data.benchmark.data.store import Store
 from caer_data.benchmark.recipe import ModelRecipe, Train
 from caer_data.benchmark.training.compiled import as_compiled, compiler_errors, faster
 from caer_data.benchmark.training.numerics import check_bf16
+from caer_data.benchmark.training.objective import Objective
 from caer_data.benchmark.training.runtime import precision_of
 from caer_data.engine.errors import CaerError
 
@@ -39,20 +40,28 @@ class Learner:
     Attributes:
         model: the plain model; holds the parameters.
         network: what training calls: compiled where the recipe asks for it, joined over devices.
-        optimizer: SGD over the parameters that learn.
+        optimizer: the recipe's, over the parameters that learn.
+        objective: what training minimises.
         bf16: whether products are computed in bf16.
         numerics: what the check of bf16 against fp32 found, None before the first step. Where it
             does not trust bf16, the run computes in fp32 from then on.
     """
 
-    def __init__(self, model: nn.Module, recipe: ModelRecipe, fabric: Fabric) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        recipe: ModelRecipe,
+        fabric: Fabric,
+        store: Store | None = None,
+    ) -> None:
         self.recipe = recipe
         self.fabric = fabric
         self.bf16 = precision_of(recipe.compute.precision, fabric.device) == "bf16"
         self.model = model.to(fabric.device)
         if recipe.compute.channels_last:
             _to_channels_last(self.model, recipe.clips)
-        self.optimizer = sgd(self.model, recipe.train)
+        self.optimizer = optimizer_of(self.model, recipe.train)
+        self.objective = Objective(recipe.train, store, fabric.device)
         self.network = fabric.setup_module(
             faster(self.model, recipe.compute, fabric.device, fabric.world_size)
         )
@@ -102,7 +111,7 @@ class Learner:
         face, context = inputs(batch, self.recipe, training=True)
         if self.bf16 and self.numerics is None:
             self.settle_precision(self._check_numerics(face, context, batch.labels))
-        loss = self.loss(self.network, face, context, batch.labels)
+        loss = self.loss(self.network, face, context, batch.labels, batch.samples)
         with compiler_errors(self.recipe.compute):
             self.fabric.backward(loss)
         self.optimizer.step()
@@ -111,16 +120,21 @@ class Learner:
         return loss.detach() * len(batch.labels)
 
     def loss(
-        self, network: nn.Module, face: Tensor | None, context: Tensor | None, labels: Tensor
+        self,
+        network: nn.Module,
+        face: Tensor | None,
+        context: Tensor | None,
+        labels: Tensor,
+        samples: Tensor | None = None,
     ) -> Tensor:
-        """Mean cross-entropy of a batch."""
+        """Mean loss of a batch."""
         full = len(labels) * self.fabric.world_size == self.recipe.train.batch_size
         with (
             as_compiled(self.recipe.compute, full),
             torch.autocast(self.fabric.device.type, torch.bfloat16, enabled=self.bf16),
         ):
             logits = network(face, context).logits
-        return F.cross_entropy(logits.float(), labels)
+        return self.objective(logits.float(), labels, samples)
 
     def _check_numerics(
         self, face: Tensor | None, context: Tensor | None, labels: Tensor
@@ -149,7 +163,8 @@ class Learner:
         def step(count: int) -> None:  # the run ends here: a step may change the weights
             part = batch.first(count)
             # the plain model: other devices take no part
-            loss = self.loss(self.model, *inputs(part, self.recipe, training=True), part.labels)
+            seen = inputs(part, self.recipe, training=True)
+            loss = self.loss(self.model, *seen, part.labels, part.samples)
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
@@ -160,9 +175,17 @@ class Learner:
         return f"{problem}: --batch-size {min(fits, size // 2) * devices} would fit"
 
 
-def sgd(model: nn.Module, train: Train) -> torch.optim.SGD:
-    """Stochastic gradient descent over the parameters that learn."""
+def optimizer_of(model: nn.Module, train: Train) -> torch.optim.Optimizer:
+    """Stochastic gradient descent, or AdamW, over the parameters that learn."""
     learning = [p for p in model.parameters() if p.requires_grad]
+    if train.optimizer == "adamw":
+        return torch.optim.AdamW(
+            learning,
+            lr=train.scaled_learning_rate,
+            betas=(train.momentum, 0.999),
+            weight_decay=train.weight_decay,
+            fused=all(p.is_cuda for p in learning),
+        )
     return torch.optim.SGD(
         learning,
         lr=train.scaled_learning_rate,

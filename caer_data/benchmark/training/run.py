@@ -189,6 +189,12 @@ def _about(trainer: Trainer, progress: Progress) -> Result:
     notes = list(source.notes)
     if not recipe.is_caer_net and recipe.baseline.weights is None:
         notes.append("No weight file was given: all layers learn from scratch.")
+    train = recipe.train
+    if train.scaled_learning_rate != train.learning_rate:
+        notes.append(
+            f"Batches of {train.batch_size} instead of 32: the learning rate is "
+            f"{train.scaled_learning_rate:g} instead of {train.learning_rate:g}."
+        )
     if progress.numerics is not None and not progress.numerics["trusted"]:
         found = numerics.sentence(progress.numerics)
         notes.append(f"{found[0].upper()}{found[1:]}.")

@@ -63,7 +63,7 @@ class Trainer:
         self.folder = folder
         self.seed = seed
         self.identity = identity
-        self.learner = Learner(model, recipe, fabric)
+        self.learner = Learner(model, recipe, fabric, store)
 
     @property
     def weights_path(self) -> Path:
@@ -96,7 +96,7 @@ class Trainer:
             )
             self.learner.settle_precision(progress.numerics)
         bar.advance(progress.trained)
-        while progress.epoch < self.recipe.train.epochs:
+        while progress.epoch < self.recipe.train.epochs and not self._stalled(progress):
             self._epoch(train, progress, bar)
             entry = self._validate(validation, progress)
             if entry["value"] > progress.best:  # a tie keeps the earlier epoch
@@ -108,6 +108,11 @@ class Trainer:
             self._save(progress)
             log(progress)
         return progress
+
+    def _stalled(self, progress: Progress) -> bool:
+        """Whether the last epochs, as many as the recipe's patience, brought nothing better."""
+        patience = self.recipe.train.patience
+        return 0 < patience <= progress.epoch - 1 - progress.best_epoch
 
     def _epoch(self, train: Indices, progress: Progress, bar: Bar) -> None:
         recipe, fabric = self.recipe, self.fabric
@@ -210,8 +215,12 @@ class Trainer:
 
 
 def learning_rate(train: Train, epoch: int, step: int, steps: int) -> float:
-    """Rate of a step: divided every few epochs, after a linear warm-up."""
-    rate = train.scaled_learning_rate * train.lr_gamma ** (epoch // train.lr_step_epochs)
+    """Rate of a step: divided every few epochs or along a half cosine, after a linear warm-up."""
+    if train.schedule == "cosine":
+        past = (epoch + step / steps) / train.epochs
+        rate = train.scaled_learning_rate * (1 + math.cos(math.pi * past)) / 2
+    else:
+        rate = train.scaled_learning_rate * train.lr_gamma ** (epoch // train.lr_step_epochs)
     warmup_steps = train.warmup_epochs * steps
     done = epoch * steps + step + 1
     return rate * min(1.0, done / warmup_steps) if warmup_steps else rate

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from caer_data.benchmark.data.windows import Pick
 from caer_data.benchmark.networks import caer_net
 from caer_data.benchmark.recipe import vary
 from caer_data.benchmark.results import entries as results
@@ -18,6 +21,7 @@ from caer_data.benchmark.results.entries import Entry
 from caer_data.benchmark.selftest import statements as selftest
 from caer_data.benchmark.selftest import synthetic as planted
 from caer_data.benchmark.selftest.statements import Check, SelfTest
+from caer_data.benchmark.training import train as train_module
 from caer_data.engine.progress import Reporter
 
 LEARNED_LATE = [
@@ -83,12 +87,51 @@ def even_fusion(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(caer_net.torch, "softmax", even)
 
 
+def attention_of(monkeypatch: pytest.MonkeyPatch, change: Callable[[Tensor], Tensor]) -> None:
+    forward = caer_net.Attention.forward
+    monkeypatch.setattr(caer_net.Attention, "forward", lambda self, x: change(forward(self, x)))
+
+
+@pytest.fixture
+def attention_of_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Softmax over the one channel instead of over space."""
+    attention_of(monkeypatch, torch.ones_like)
+
+
+@pytest.fixture
+def sigmoid_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    """High where the map is high, as a gate without competition is."""
+    attention_of(monkeypatch, lambda map_: torch.sigmoid((map_ * map_[0, 0].numel()).log()))
+
+
+@pytest.fixture
+def swapped_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The face's weight is taken for the context's."""
+    forward = caer_net.Fusion.forward
+
+    def swapped(self: caer_net.Fusion, vectors: list[Tensor]) -> tuple[Tensor, Tensor | None]:
+        logits, weights = forward(self, vectors)
+        return logits, None if weights is None else weights.flip(1)
+
+    monkeypatch.setattr(caer_net.Fusion, "forward", swapped)
+
+
+SUMS, LIES, LEANS = (
+    "Attention sums to 1 over space in every clip",
+    "Attention lies on the planted context more than chance says",
+    "Fusion leans to the stream that knows",
+)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("sabotage", "statement"),
     [
-        ("even_attention", "Attention lies on the planted context more than chance says"),
-        ("even_fusion", "Fusion leans to the stream that knows"),
+        ("even_attention", LIES),
+        ("attention_of_ones", SUMS),
+        ("sigmoid_attention", SUMS),
+        ("even_fusion", LEANS),
+        ("swapped_weights", LEANS),
     ],
 )
 def test_a_sabotaged_network_fails_its_statement(
@@ -98,7 +141,73 @@ def test_a_sabotaged_network_fails_its_statement(
     assert failed(selftest._check_streams(bench, recipe, small.store, small.clips)) == []
     request.getfixturevalue(sabotage)
     found = selftest._check_streams(bench, recipe, small.store, small.clips)
-    assert failed(found) == [statement]
+    assert statement in failed(found)
+    # values of another scale say nothing about where they lie
+    assert set(failed(found)) <= {statement, LIES} if statement == SUMS else {statement}
+
+
+@pytest.mark.slow
+def test_attention_that_is_not_trained_is_found_out(
+    bench: Bench, small: SelfTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = caer_net.ContextPool.forward
+    monkeypatch.setattr(
+        caer_net.ContextPool, "forward", lambda self, x, a: forward(self, x, a.detach())
+    )
+    recipe = vary(small.entries[2].recipe, {"name": "detached", "train": {"epochs": 3}})
+    bench.runs(Entry("detached", recipe), small.store)
+    found = selftest._check_streams(bench, recipe, small.store, small.clips)
+    assert LIES in failed(found) and SUMS not in failed(found)
+
+
+@pytest.mark.slow
+def test_shuffled_labels_are_found_out(bench: Bench, small: SelfTest) -> None:
+    random = np.random.default_rng(0)
+    train = small.store.of_split("train")
+    samples = list(small.store.samples)
+    for place, label in zip(train, random.permutation(small.store.labels[train]), strict=True):
+        samples[place] = replace(samples[place], label=int(label))
+    shuffled = replace(small.store, samples=samples)
+    recipe = vary(small.entries[0].recipe, {"name": "shuffled", "train": {"epochs": 2}})
+    bench.runs(Entry("shuffled", recipe), shuffled)
+    right = {
+        name: selftest._right(bench, entry.recipe, small.store)
+        for name, entry in zip(selftest.STREAMS, small.entries, strict=False)
+    }
+    right["face only"] = selftest._right(bench, recipe, shuffled)
+    kinds = small.clips.kinds[small.store.of_split("test")]
+    found = failed(selftest._check_accuracy(right, kinds))
+    assert "The face alone reads face clips" in found
+
+
+@pytest.mark.slow
+def test_time_reversed_in_training_is_found_out(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = train_module.random_windows
+
+    def reversed_windows(*given: Any) -> Pick:
+        pick = windows(*given)
+        return Pick(pick.samples, pick.rows[:, ::-1].copy())
+
+    monkeypatch.setattr(train_module, "random_windows", reversed_windows)
+    clips = planted.make_ordered(120, 20, 60)
+    _, hits = selftest._in_order(bench, clips, {"name": "reversed"})
+    assert "CAER-Net reads the order of frames" in failed(selftest._check_order(*hits))
+    assert hits[1].mean() < 0.5  # it learned the wrong order
+
+
+def test_swapped_streams_are_found_out() -> None:
+    kinds = np.repeat([0, 1, 2], 100)
+    face = np.concatenate([np.ones(100), np.arange(100) < 14, np.arange(100) < 50]).astype(float)
+    context = np.concatenate([np.arange(100) < 14, np.ones(100), np.arange(100) < 50]).astype(float)
+    right = {"face only": context, "context only": face, "face and context": np.ones(300)}
+    assert failed(selftest._check_accuracy(right, kinds)) == [
+        "The face alone fails on context clips",
+        "The context alone fails on face clips",
+        "The face alone reads face clips",
+        "The context alone reads context clips",
+    ]
 
 
 @pytest.mark.slow

@@ -10,13 +10,14 @@ import pytest
 import torch
 from made_up import tiny_recipe
 from safetensors.torch import save_file
+from small_releases import small
 
 from caer_data.benchmark.networks import create
 from caer_data.benchmark.recipe import vary
 from caer_data.benchmark.selftest import synthetic as planted
 from caer_data.benchmark.training import checkpoint
 from caer_data.benchmark.training.checkpoint import Progress
-from caer_data.benchmark.training.learner import sgd
+from caer_data.benchmark.training.learner import optimizer_of
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
 
@@ -96,13 +97,13 @@ def test_nothing_else_is_read(tmp_path: Path, kind: str) -> None:
 
 def test_progress_comes_back_with_momentum_and_only_to_its_run(tmp_path: Path) -> None:
     model = create(RECIPE)
-    optimizer = sgd(model, RECIPE.train)
+    optimizer = optimizer_of(model, RECIPE.train)
     model(torch.rand(2, 3, 16, 16), None).logits.sum().backward()
     optimizer.step()
     progress = Progress(epoch=2, step=5, loss_sum=1.5, history=[{"epoch": 1, "war": 0.5}])
     checkpoint.save_progress(tmp_path / "c", model, optimizer, progress, "this run")
     again = create(RECIPE)
-    restored = sgd(again, RECIPE.train)
+    restored = optimizer_of(again, RECIPE.train)
     assert checkpoint.load_progress(tmp_path / "c", again, restored, "this run") == progress
     for old, new in zip(model.parameters(), again.parameters(), strict=True):
         assert torch.equal(old, new)
@@ -138,3 +139,28 @@ def test_momentum_comes_back_in_the_layout_of_its_weights(tmp_path: Path) -> Non
     step(again, restored)
     for old, new in zip(model.parameters(), again.parameters(), strict=True):
         assert torch.equal(old, new)
+
+
+def test_weights_from_when_convolutions_had_a_bias_answer_as_they_did(tmp_path: Path) -> None:
+    recipe = vary(small(), {"layers": {"attention_bn_relu": False}})
+    torch.manual_seed(0)
+    model = create(recipe).eval()
+    for value in model.buffers():
+        if value.is_floating_point():
+            value.copy_(torch.rand_like(value) + 0.5)
+    inputs = torch.randn(2, 3, 16, 16), torch.randn(2, 3, 16, 24)
+    before = model(*inputs).logits
+    state = model.state_dict()
+    header = {"recipe": recipe.model_dump(mode="json"), "classes": EMOTIONS}
+    del header["recipe"]["train"]["optimizer"]  # a field that came since
+    old = {name: tensor.clone() for name, tensor in state.items()}
+    for name in state:
+        if name.endswith("conv.weight"):
+            place = name.removesuffix("conv.weight")
+            old[f"{place}conv.bias"] = torch.randn(len(state[name]))
+            # with the bias, every mean was as much larger
+            old[f"{place}norm.running_mean"] += old[f"{place}conv.bias"]
+    checkpoint._write(tmp_path / "old.safetensors", old, header)
+    again = create(recipe).eval()
+    checkpoint.load_weights(tmp_path / "old.safetensors", again, recipe, EMOTIONS)
+    assert torch.allclose(again(*inputs).logits, before, atol=1e-5)

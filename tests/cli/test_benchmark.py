@@ -17,6 +17,7 @@ from caer_data.benchmark.recipe import vary
 from caer_data.benchmark.results import kept
 from caer_data.benchmark.training import train
 from caer_data.cli import main
+from caer_data.engine import extras
 from caer_data.engine.emotions import EMOTIONS
 
 
@@ -224,3 +225,18 @@ def test_suites_on_the_command_line_are_those_that_exist() -> None:
 
     choices = next(p.type.choices for p in command.params if p.name == "suite")
     assert set(choices) == set(NAMES)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--describe", "caer-net"], ["--self-test"]])
+def test_without_its_extra_it_is_refused_before_any_work(
+    arguments: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(extras, "version", lambda name: None)
+    assert benchmark(*arguments) == 2
+    told = capsys.readouterr().err
+    assert "(lightning-fabric, safetensors, torch); run pip install" in told
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,61 @@
+"""What pyproject.toml promises about packages."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+OF_DEVELOPERS = {"test", "lint"}
+EXTRAS = PROJECT["optional-dependencies"]
+OF_USERS = [
+    Requirement(line)
+    for lines in (
+        PROJECT["dependencies"],
+        *(lines for name, lines in EXTRAS.items() if name not in OF_DEVELOPERS),
+    )
+    for line in lines
+]
+PINNED = dict(
+    line.split("==") for line in (ROOT / "constraints.txt").read_text().split() if "==" in line
+)
+PINNED = {canonicalize_name(name): version for name, version in PINNED.items()}
+
+
+@pytest.mark.parametrize("requirement", OF_USERS, ids=str)
+def test_every_dependency_has_a_lower_and_an_upper_bound(requirement: Requirement) -> None:
+    operators = {item.operator for item in requirement.specifier}
+    assert operators == {"=="} or {">=", "<"} <= operators
+
+
+@pytest.mark.parametrize("requirement", OF_USERS, ids=str)
+def test_the_versions_tested_together_are_allowed(requirement: Requirement) -> None:
+    pinned = PINNED.get(canonicalize_name(requirement.name))
+    if pinned is None:
+        assert requirement.name not in {Requirement(r).name for r in PROJECT["dependencies"]}
+    else:
+        assert requirement.specifier.contains(pinned)
+
+
+def test_no_extra_is_empty_and_none_brings_torch_into_the_base() -> None:
+    assert all(EXTRAS.values())
+    assert not {"torch", "lightning-fabric", "safetensors"} & {
+        Requirement(line).name for line in PROJECT["dependencies"]
+    }
+
+
+def test_extras_that_the_code_and_the_documents_name_exist() -> None:
+    sources = [*(ROOT / "caer_data").rglob("*.py"), *(ROOT / "docs").glob("*.md")]
+    named = set()
+    for path in [*sources, ROOT / "README.md", ROOT / "Makefile"]:
+        text = path.read_text(encoding="utf-8")
+        named |= set(re.findall(r'(?:require|install_command)\(\s*["\'](\w+)["\']', text))
+        for group in re.findall(r"""["']\.\[([\w,]+)\]["']""", text):
+            named |= set(group.split(","))
+    assert {"benchmark", "transnet", "tensorboard"} <= named <= set(EXTRAS)

@@ -7,14 +7,14 @@ answers at once.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from caer_data import __version__
-from caer_data.engine.errors import CaerError
+from caer_data.engine import failures, logs
 
 # verb: (module with a click command named `command`, one line of help)
 _VERBS = {
@@ -71,7 +71,8 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; a user's mistake is one sentence and a non-zero exit code."""
+    """Run the command line; a mistake or a failure is one sentence and a non-zero exit code."""
+    logs.begin()
     try:
         result: Any = cli.main(args=arguments, prog_name="caer-data", standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -79,15 +80,32 @@ def main(arguments: list[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("\nStopped. Run the same command again to go on.", err=True)
+    except (click.Abort, KeyboardInterrupt) as stop:
+        if isinstance(stop.__cause__, EOFError):  # a pipe ended, which click takes for a user
+            raise stop.__cause__ from None
+        click.echo("\nStopped. Run the same command again to resume.", err=True)
         sys.exit(130)
-    except CaerError as error:
-        click.echo(f"Error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except OSError as error:
-        from caer_data.engine.files import explain_os_error
-
-        click.echo(f"Error: {explain_os_error(error, Path(error.filename or '.'))}", err=True)
-        sys.exit(CaerError.exit_code)
+    except Exception as error:
+        sys.exit(_told(error))
     sys.exit(result if isinstance(result, int) else 0)
+
+
+def _told(error: Exception) -> int:
+    """Tell the user of an error in one sentence; returns the exit code.
+
+    Raises:
+        Exception: `error` again, if nobody foresaw it and no log holds its trace.
+    """
+    problem = failures.explain(error)
+    trace = logs.record(error)
+    if isinstance(problem, failures.OutputClosed):
+        # Python flushes at exit, and would complain that it cannot
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return problem.exit_code
+    if failures.is_foreseen(error):
+        click.echo(f"Error: {problem}", err=True)
+    elif trace is None:
+        raise error
+    else:
+        click.echo(f"Error: {problem}; the trace is in {trace}", err=True)
+    return problem.exit_code

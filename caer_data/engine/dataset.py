@@ -19,8 +19,8 @@ from pathlib import Path
 import pandas as pd
 from filelock import FileLock, Timeout
 
+from caer_data.engine import logs, tables
 from caer_data.engine import recipe as recipes
-from caer_data.engine import tables
 from caer_data.engine.errors import BusyError, CaerError
 
 
@@ -105,7 +105,9 @@ class Dataset:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder for writing; the lock goes with the process, also when it is killed.
+        """Hold the folder for writing, and log to it what happens meanwhile.
+
+        The lock goes with the process, also when it is killed.
 
         Raises:
             BusyError: another process holds it.
@@ -120,7 +122,8 @@ class Dataset:
                 "or give another folder"
             ) from error
         try:
-            yield
+            with logs.to_file(self.work_folder / "log"):
+                yield
         finally:
             lock.release()
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 import traceback
+from pathlib import Path
 
 from caer_data.engine.errors import CaerError, MachineError
+from caer_data.engine.files import explain_os_error
 
+_WRITERS = ("click", "rich")
+"""Packages that write to standard output, and to no file."""
 _OUT_OF_MEMORY = ("OutOfMemoryError", "ArrowMemoryError")
 _SAYS_MEMORY = ("can't allocate memory", "cannot allocate memory", "insufficient memory")
 
@@ -40,21 +43,33 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
+def is_foreseen(error: BaseException) -> bool:
+    """Whether the sentence says it all: what is left are bugs."""
+    return isinstance(error, CaerError | OSError) or is_out_of_memory(error)
+
+
+def explain(error: BaseException) -> CaerError:
+    """The error to tell the user of: the one that was raised, or one that says what happened."""
+    if isinstance(error, CaerError):
+        return error
+    if isinstance(error, OSError):
+        told = output_error(error)
+        return told or CaerError(explain_os_error(error, Path(error.filename or ".")))
+    return MachineError(describe(error))
+
+
 def output_error(error: OSError) -> MachineError | None:
     """What to say where `error` came from standard output, None where it came from elsewhere."""
     if isinstance(error, BrokenPipeError):
         return OutputClosed("nobody reads the output any more")
-    if error.filename is not None:
-        return None
-    try:
-        sys.stdout.flush()  # what could not be written is still there and fails again
-    except OSError as again:
-        return MachineError(f"the output cannot be written: {again.strerror}")
+    innermost = traceback.extract_tb(error.__traceback__)[-1:]
+    if any(Path(frame.filename).parent.name in _WRITERS for frame in innermost):
+        return MachineError(f"the output cannot be written: {error.strerror}")
     return None
 
 
 class OutputClosed(MachineError):  # noqa: N818 - `| head` is nobody's error
     """The reader of standard output has gone, as `head` does; nothing is left to say."""
 
-    exit_code = 141
-    """As the shell tells of a program that SIGPIPE ended."""
+    exit_code = 1
+    """As click ends a command that it sees writing to nobody."""

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from caer_data.engine import failures
-from caer_data.engine.errors import CaerError
 
 LOGGER: Final = logging.getLogger("caer_data")
 LOGGER.addHandler(logging.NullHandler())
@@ -31,7 +30,6 @@ class _State:
     """What this process logs to."""
 
     file: Path | None = None
-    last: Path | None = None
     debug = False
 
 
@@ -61,35 +59,42 @@ class _ForPeople(logging.Formatter):
         return f"{text}\n{_trace(record)}".rstrip()
 
 
-def begin(*, verbose: bool = False, debug: bool = False) -> None:
-    """Set up logging for a process that is a command of ours; call it once.
+def begin() -> None:
+    """Set up logging for a process that is a command of ours.
 
-    Python warnings and the messages of all libraries become records, which are shown on stderr
-    only if asked for: `verbose` shows what happens, `debug` also details and stack traces.
+    Python warnings and the messages of all libraries become records. Nothing is shown on the
+    terminal unless `show` or the environment variable CAER_DEBUG asks for it.
     """
-    _State.debug = debug
     logging.captureWarnings(capture=True)
-    LOGGER.setLevel(logging.DEBUG if debug else logging.INFO)
+    LOGGER.setLevel(logging.INFO)
     root = logging.getLogger()
-    for handler in [h for h in root.handlers if isinstance(h, _Terminal)]:
-        root.removeHandler(handler)
-    shown = _Terminal()
-    shown.setLevel(logging.DEBUG if debug else logging.INFO if verbose else logging.CRITICAL + 1)
-    shown.setFormatter(_ForPeople())
-    root.addHandler(shown)
+    if not _is_ours():
+        root.addHandler(_Terminal())
+    show(debug=os.environ.get("CAER_DEBUG", "0") not in ("", "0"))
+
+
+def show(*, verbose: bool = False, debug: bool = False) -> None:
+    """Show on stderr what happens inside; with `debug` also details and stack traces."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, _Terminal) and (verbose or debug):
+            handler.setLevel(logging.DEBUG if debug else logging.INFO)
+            LOGGER.setLevel(handler.level)
+    _State.debug = _State.debug or debug
 
 
 class _Terminal(logging.StreamHandler[Any]):
-    """Writes to stderr, whatever stderr is at the time."""
+    """Writes to stderr, whatever stderr is at the time, what the command does not say itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setLevel(logging.CRITICAL + 1)
+        self.setFormatter(_ForPeople())
 
     def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "said", False) and not record.exc_info:
+            return
         self.stream = sys.stderr
         super().emit(record)
-
-
-def is_debugging() -> bool:
-    """Whether stack traces are wanted on the terminal."""
-    return _State.debug
 
 
 @contextmanager
@@ -110,7 +115,7 @@ def to_file(folder: Path) -> Iterator[None]:
         yield
         return
     handler.setFormatter(JsonLines())
-    _State.file = _State.last = folder / name
+    _State.file = folder / name
     _rotate(folder)
     # in a command of ours libraries are heard, too; in another's program only this package
     logger = logging.getLogger() if _is_ours() else LOGGER
@@ -120,11 +125,8 @@ def to_file(folder: Path) -> Iterator[None]:
     logger.addHandler(handler)
     try:
         yield
-    except CaerError as error:
-        LOGGER.error("%s", error)
-        raise
     except Exception as error:
-        LOGGER.exception("%s", failures.describe(error))
+        record(error)
         raise
     finally:
         logger.removeHandler(handler)
@@ -135,9 +137,24 @@ def to_file(folder: Path) -> Iterator[None]:
 
 def hint() -> str:
     """The end of a sentence that tells of a bug: where its stack trace is."""
-    if _State.last is None:
+    if _State.file is None:
         return "" if _State.debug else "; CAER_DEBUG=1 shows more"
-    return f"; the trace is in {_State.last}"
+    return f"; the trace is in {_State.file}"
+
+
+def record(error: BaseException) -> Path | None:
+    """Log what ended a command, once: the trace of what nobody foresaw, and when debugging.
+
+    Returns:
+        The file that holds it.
+    """
+    if not hasattr(error, "recorded_in"):
+        error.recorded_in = _State.file  # type: ignore[attr-defined]  # outer blocks do not repeat it
+        planned = failures.is_foreseen(error) and not _State.debug
+        shown = None if planned else error
+        LOGGER.error("%s", failures.describe(error), exc_info=shown, extra={"said": True})
+    path: Path | None = getattr(error, "recorded_in", None)
+    return path
 
 
 def relay(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +12,11 @@ from typing import Any, Literal
 
 import click
 
+from caer_data.engine import failures, logs
+
 Mode = Literal["bars", "quiet", "json"]
+
+_log = logging.getLogger(__name__)
 
 
 class Bar:
@@ -40,6 +45,16 @@ class Reporter:
     @contextmanager
     def stage(self, name: str, total: float, unit: str = "") -> Iterator[Bar]:
         """Show one stage's bar while the block runs; stages may be nested or run side by side."""
+        began = time.monotonic()
+        _log.info("began: %g %s", total, unit, extra={"stage": name})
+        try:
+            with self._shown(name, total, unit) as bar:
+                yield bar
+        finally:
+            _log.info("ended after %.1f s", time.monotonic() - began, extra={"stage": name})
+
+    @contextmanager
+    def _shown(self, name: str, total: float, unit: str) -> Iterator[Bar]:
         if self.mode == "bars":
             with self._bars() as live:
                 task = live.add_task(name, total=total, unit=unit, note="")
@@ -64,6 +79,10 @@ class Reporter:
 
     def say(self, text: str) -> None:
         """One sentence for people."""
+        _log.info("%s", text, extra={"said": True})
+        self._tell(text)
+
+    def _tell(self, text: str) -> None:
         if self.mode == "json":
             self._line("note", text=text)
         elif self.mode == "bars":
@@ -74,10 +93,11 @@ class Reporter:
 
     def warn(self, text: str) -> None:
         """One sentence that is said even when quiet."""
+        _log.warning("%s", text, extra={"said": True})
         if self.mode == "quiet":
             click.echo(text, err=True)
         else:
-            self.say(text)
+            self._tell(text)
 
     def result(self, values: dict[str, Any]) -> None:
         """The outcome, for programs."""
@@ -85,7 +105,10 @@ class Reporter:
             self._line("result", **values)
 
     def _line(self, event: str, **values: Any) -> None:
-        click.echo(json.dumps({"event": event, **values}))
+        try:
+            click.echo(json.dumps({"event": event, **values}))
+        except OSError as error:  # the output's failure, whatever folder the work is in
+            raise failures.output_error(error) or error from error
 
     @contextmanager
     def _bars(self) -> Iterator[Any]:
@@ -119,12 +142,20 @@ def _end(note: str, longest: int = 22) -> str:
 
 
 def options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--quiet` and `--json` to a click command, which receives a `reporter`."""
+    """Add `--quiet`, `--json`, `--verbose` and `--debug` to a click command.
+
+    The command receives a `reporter`.
+    """
 
     @click.option("--quiet", "-q", is_flag=True, help="Say only what went wrong.")
     @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+    @click.option("--verbose", is_flag=True, help="Also say what happens inside.")
+    @click.option("--debug", is_flag=True, help="Also show details and stack traces.")
     @functools.wraps(function)
-    def wrapper(*args: Any, quiet: bool, as_json: bool, **kwargs: Any) -> Any:
+    def wrapper(
+        *args: Any, quiet: bool, as_json: bool, verbose: bool, debug: bool, **kwargs: Any
+    ) -> Any:
+        logs.show(verbose=verbose, debug=debug)
         mode: Mode = "json" if as_json else "quiet" if quiet else "bars"
         return function(*args, reporter=Reporter(mode), **kwargs)
 

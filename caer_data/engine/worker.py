@@ -34,6 +34,8 @@ from caer_data.engine.errors import CaerError, MachineError
 METHOD: Final = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
 _SAFE_PATH: Final = "PYTHONSAFEPATH"
 """https://docs.python.org/3/using/cmdline.html#envvar-PYTHONSAFEPATH"""
+_ATTEMPTS: Final = 5
+_PAUSE_S: Final = 0.2
 _CANNOT_START: Final = (
     "the processes that do the work cannot be started or were ended from outside, most likely "
     "because the machine ran out of memory; run the same command again to resume, with fewer "
@@ -66,20 +68,13 @@ class Worker:
         self.stage = ""
         self.alive_at = time.monotonic()
         self._server: int | None = None
-        try:
-            warm_up(preload)
-            context = multiprocessing.get_context(METHOD)
-            their_inbox, self._inbox = context.Pipe(duplex=False)
-            self._outbox, their_outbox = context.Pipe(duplex=False)
-            self._stderr, their_stderr = context.Pipe(duplex=False)
-            level = logging.getLogger("caer_data").getEffectiveLevel()
-            arguments = (their_inbox, their_outbox, their_stderr, tuple(preload), level)
-            # a context knows its own Process, which the type of all contexts does not say
-            self._process: Any = context.Process(target=_main, args=arguments)  # type: ignore[attr-defined]
-            with _without_main():
-                self._process.start()
-        except (EOFError, OSError) as error:
-            raise MachineError(_CANNOT_START) from error
+        context = multiprocessing.get_context(METHOD)
+        their_inbox, self._inbox = context.Pipe(duplex=False)
+        self._outbox, their_outbox = context.Pipe(duplex=False)
+        self._stderr, their_stderr = context.Pipe(duplex=False)
+        level = logging.getLogger("caer_data").getEffectiveLevel()
+        arguments = (their_inbox, their_outbox, their_stderr, tuple(preload), level)
+        self._process = _started(context, arguments, preload)
         for theirs in (their_inbox, their_outbox, their_stderr):
             theirs.close()
 
@@ -185,6 +180,26 @@ class Worker:
                 self._stderr.close()
             for line in text.decode("utf-8", "replace").splitlines():
                 self._log(logging.INFO, line, logger="caer_data.worker.stderr")
+
+
+def _started(context: Any, arguments: tuple[Any, ...], preload: Sequence[str]) -> Any:
+    """A new process; a server that has just died is replaced.
+
+    Raises:
+        MachineError: it cannot be started.
+    """
+    problem: Exception | None = None
+    for _ in range(_ATTEMPTS):
+        try:
+            warm_up(preload)
+            process = context.Process(target=_main, args=arguments)
+            with _without_main():
+                process.start()
+            return process
+        except (EOFError, OSError) as error:
+            problem = error
+            time.sleep(_PAUSE_S)
+    raise MachineError(_CANNOT_START) from problem
 
 
 def warm_up(preload: Sequence[str]) -> None:

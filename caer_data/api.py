@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from caer_data.curate.outcome import Outcome
+    from caer_data.engine.dataset import Dataset
     from caer_data.engine.pool import Limits
     from caer_data.engine.progress import Reporter
 
@@ -21,13 +22,19 @@ def build(
     pyannote: Path | None = None,
     reporter: Reporter | None = None,
     limits: Limits | None = None,
+    drop_rated: bool = False,
 ) -> Outcome:
     """Build a dataset from a folder of shows, or resume one, and write its report.
 
     See `caer_data.curate.run.build` for the arguments and for what is raised.
     """
     from caer_data.curate import run
+    from caer_data.labels.decide import follow
     from caer_data.report.dataset import write_report
+
+    def finish(dataset: Dataset) -> None:
+        follow(dataset)
+        write_report(dataset)
 
     return run.build(
         shows,
@@ -38,5 +45,6 @@ def build(
         pyannote=pyannote,
         reporter=reporter,
         limits=limits,
-        finish=write_report,
+        drop_rated=drop_rated,
+        finish=finish,
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from caer_data.annotate.studio import accounts, media, projects
+from caer_data.annotate import presentations
+from caer_data.annotate.studio import accounts, projects
 from caer_data.annotate.studio.client import Server
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
@@ -33,15 +34,16 @@ def fetch(dataset: Dataset, server: Server, name: str, reporter: Reporter) -> li
             " restore the server's backup, or run 'caer-data annotate push' to start it anew"
         )
     emails = accounts.users(server)
-    clip_of = media.keys(media.named(dataset, dataset.clips))
+    shown = presentations.of(dataset)
     answers: list[Answer] = []
     with reporter.stage("answers", total=len(found), unit="raters") as bar:
         for rater, project in sorted(found.items()):
             tasks = server.get(f"/api/projects/{project.number}/export", exportType="JSON")
             for task in tasks:
-                key = str(task["data"].get("clip", ""))
+                name = str(task["data"].get("clip", ""))
+                key = shown.clip_of(name, rater)
                 for annotation in task["annotations"]:
-                    answers.append(_answer(annotation, clip_of.get(key, key), rater, emails))
+                    answers.append(_answer(annotation, key, name, rater, emails))
             bar.advance(1, note=rater)
     return answers
 
@@ -50,12 +52,19 @@ def fetch(dataset: Dataset, server: Server, name: str, reporter: Reporter) -> li
 _AUTHORS = ("created_by", "last_created_by", "updated_by")
 
 
-def _answer(annotation: dict[str, Any], clip_id: str, owner: str, emails: dict[int, str]) -> Answer:
+def _answer(
+    annotation: dict[str, Any],
+    clip_key: str | None,
+    presentation: str,
+    owner: str,
+    emails: dict[int, str],
+) -> Answer:
     named = [annotation[key] for key in _AUTHORS if annotation.get(key) is not None]
     result = annotation.get("result") or []
     return Answer(
         source_id=str(annotation["id"]),
-        clip_id=clip_id,
+        clip_key=clip_key,
+        presentation=presentation,
         rater=_account(annotation.get("completed_by"), emails),
         project_rater=owner,
         authors=tuple(_account(author, emails) for author in named),

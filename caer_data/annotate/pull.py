@@ -12,6 +12,7 @@ from caer_data.annotate.push import dataset_id
 from caer_data.annotate.studio.client import Server
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
+from caer_data.engine.ledger import Ledger
 from caer_data.engine.progress import Reporter
 from caer_data.labels import decide as labels
 from caer_data.labels.accept import accept
@@ -65,7 +66,7 @@ def pull(dataset: Dataset, server: Server, reporter: Reporter) -> Pulled:
     """
     with dataset.lock():
         answers = fetch(dataset, server, dataset_id(dataset), reporter)
-        fresh = accept(answers, dataset.assignments, dataset.clips)
+        fresh = accept(answers, dataset.assignments, dataset.clips, Ledger.of(dataset))
         ratings, decided = labels.update(dataset, fresh, snapshot=True)
         return Pulled(ratings, decided, agreement_of(dataset, ratings, decided))
 

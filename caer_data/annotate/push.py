@@ -14,16 +14,17 @@ from pathlib import Path
 
 import pandas as pd
 
+from caer_data.annotate import presentations
 from caer_data.annotate.answers import fetch
 from caer_data.annotate.deal import assignments as deal
 from caer_data.annotate.deal import second_round
 from caer_data.annotate.studio import accounts, media, page, projects
 from caer_data.annotate.studio.client import Server
-from caer_data.engine import clip_keys as identity
-from caer_data.engine import tables
+from caer_data.engine import anchors, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import write_text
+from caer_data.engine.ledger import Ledger
 from caer_data.engine.progress import Reporter
 from caer_data.labels.accept import accept
 
@@ -103,25 +104,28 @@ def push(
         assignments = _deal(dataset, server, list(shown), raters=raters, replace=replace)
         result = Pushed(refused=refused)
         if again is not None:
-            clips = second_round.read_clips(again, set(assignments["clip_id"]))
+            clips = second_round.read_clips(again, assignments, Ledger.of(dataset))
             result.again_before = len(second_round.dealt_again(assignments) & set(clips))
             result.again = len(clips) - result.again_before
             people = list(raters) if raters is not None else sorted(set(assignments["rater"]))
             assignments = second_round.deal_again(assignments, clips, people, dataset.recipe.seed)
-        identity.fill(assignments, identity.known(assignments))
-        identity.fill(assignments, identity.known(dataset.clips))
+        assignments = presentations.fill(dataset, assignments)
         name = dataset_id(dataset, make=True)
         if not dataset.has(tables.ASSIGNMENTS) or not assignments.equals(dataset.assignments):
             dataset.write(tables.ASSIGNMENTS, assignments)
         people = sorted(set(assignments["rater"]))
-        result.clips = assignments["clip_id"].nunique()
+        result.clips = len(set(assignments["clip_key"]) & set(anchors.of_clips(dataset.clips)))
         result.new_accounts = accounts.ensure(server, people, reporter)
         existing = projects.find(server, name)
         with reporter.stage("push", total=len(assignments), unit="tasks") as bar:
             for rater in people:
                 project = projects.ensure(server, existing.get(rater), rater, name, text)
                 mine = assignments[assignments["rater"] == rater].sort_values("position")
-                wanted = [shown[clip] for clip in mine["clip_id"] if clip in shown]
+                wanted = [
+                    media.Presented(name, shown[key])
+                    for name, key in zip(mine["presentation"], mine["clip_key"], strict=True)
+                    if key in shown
+                ]
                 added, removed = projects.bring_to(server, project, wanted, bar)
                 result.added += added
                 result.removed += removed
@@ -133,14 +137,13 @@ def push(
 
 
 def _shown(dataset: Dataset, reporter: Reporter) -> tuple[dict[str, media.Shown], dict[str, str]]:
-    """Clips a browser can play, and the reasons for the others."""
-    clips = dataset.clips
-    kept = clips[clips["status"] == "kept"]
+    """Clips a browser can play, by key, and the reasons for the others, by name."""
+    kept = anchors.there(dataset.clips)
     if kept.empty:
         raise CaerError(f"{dataset.folder}: the build kept no clip, so there is nothing to rate")
     everything = media.prepare(dataset, kept, reporter)
     refused = {s.clip_id: s.problem for s in everything if s.problem}
-    shown = {s.clip_id: s for s in everything if not s.problem}
+    shown = {s.clip_key: s for s in everything if not s.problem}
     if not shown:
         first, reason = next(iter(refused.items()))
         raise CaerError(
@@ -152,7 +155,7 @@ def _shown(dataset: Dataset, reporter: Reporter) -> tuple[dict[str, media.Shown]
 def _deal(
     dataset: Dataset,
     server: Server,
-    clip_ids: list[str],
+    clips: list[str],
     *,
     raters: Sequence[str] | None,
     replace: tuple[str, str] | None,
@@ -166,13 +169,13 @@ def _deal(
     if replace is not None:
         old, new = replace
         answers = fetch(dataset, server, dataset_id(dataset), Reporter("quiet"))
-        judged = [accept(answers, existing, dataset.clips)]
+        judged = [accept(answers, existing, dataset.clips, Ledger.of(dataset))]
         judged += [dataset.ratings] if dataset.has(tables.RATINGS) else []
         answered: set[tuple[str, str]] = set()
         for ratings in judged:
             counted = ratings[ratings["status"] == "accepted"]
-            answered |= set(zip(counted["clip_id"], counted["rater"], strict=True))
+            answered |= set(zip(counted["clip_key"], counted["rater"], strict=True))
         existing = deal.replace(existing, answered, old, new, recipe.seed)
         raters = [r for r in (raters or sorted(set(existing["rater"]) | {new})) if r != old]
     people = list(raters) if raters is not None else sorted(set(existing["rater"]))
-    return deal.deal(clip_ids, people, existing, recipe.annotate, recipe.seed)
+    return deal.deal(clips, people, existing, recipe.annotate, recipe.seed)

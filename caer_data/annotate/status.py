@@ -12,7 +12,9 @@ from caer_data.annotate.answers import fetch
 from caer_data.annotate.pull import agreement_of
 from caer_data.annotate.push import dataset_id
 from caer_data.annotate.studio.client import Server
+from caer_data.engine import anchors
 from caer_data.engine.dataset import Dataset
+from caer_data.engine.ledger import Ledger
 from caer_data.engine.progress import Reporter
 from caer_data.labels import decide as labels
 from caer_data.labels.accept import Answer, accept
@@ -88,8 +90,9 @@ class Status:
 def status(dataset: Dataset, server: Server, reporter: Reporter) -> Status:
     """Look at the server without changing the dataset."""
     answers = fetch(dataset, server, dataset_id(dataset), reporter)
-    assignments, recipe = dataset.assignments, dataset.recipe
-    ratings = accept(answers, assignments, dataset.clips)
+    assignments, recipe, clips = dataset.assignments, dataset.recipe, dataset.clips
+    ratings = accept(answers, assignments, clips, Ledger.of(dataset))
+    assignments = assignments[assignments["clip_key"].isin(list(anchors.of_clips(clips)))]
     decided = labels.decide(ratings, recipe.labels, recipe.annotate.raters_per_clip)
     accepted = ratings[ratings["status"] == "accepted"]
     done = accepted["rater"].value_counts()
@@ -114,7 +117,7 @@ def status(dataset: Dataset, server: Server, reporter: Reporter) -> Status:
     return Status(
         raters=raters,
         complete=int((decided["reason"].fillna("") != "incomplete").sum()),
-        clips=assignments["clip_id"].nunique(),
+        clips=assignments["clip_key"].nunique(),
         agreement=agreement_of(dataset, ratings, decided),
     )
 

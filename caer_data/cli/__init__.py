@@ -25,6 +25,7 @@ _VERBS = {
     "export": ("caer_data.cli.export", "Turn labelled clips into a released dataset."),
     "verify": ("caer_data.cli.verify", "Check a release against its manifest."),
     "rebuild": ("caer_data.cli.rebuild", "Cut the clips of a release without media again."),
+    "upgrade": ("caer_data.cli.upgrade", "Bring an older dataset to this version's tables."),
     "benchmark": ("caer_data.cli.benchmark", "Train and test CAER-Net and its baselines."),
     "doctor": ("caer_data.cli.doctor", "Say what is installed, what is missing and how to get it."),
 }

@@ -35,13 +35,19 @@ from caer_data.engine.progress import Reporter, options
 @click.option(
     "--limit",
     type=click.IntRange(1),
-    help="Take only the first so many videos; the dataset then holds these alone.",
+    help="Take only the first so many videos; clips of others stay as those of absent videos.",
 )
 @click.option(
     "--pyannote",
     type=click.Path(path_type=Path),
     help="Folder of pyannote.video's results (SHOW/EPISODE.shots.json, .track.txt) to take in "
     "place of finding shots and faces.",
+)
+@click.option(
+    "--drop-rated",
+    is_flag=True,
+    help="Go on where rated clips would change or go because of the recipe or an edited video; "
+    "without it the build stops and says how many.",
 )
 @options
 def command(
@@ -51,6 +57,7 @@ def command(
     workers: int | None,
     limit: int | None,
     pyannote: Path | None,
+    drop_rated: bool,
     reporter: Reporter,
 ) -> None:
     """From a folder of raw shows to clips ready to be rated.
@@ -64,7 +71,14 @@ def command(
     from caer_data.api import build
 
     outcome = build(
-        shows, output, recipe, workers=workers, limit=limit, pyannote=pyannote, reporter=reporter
+        shows,
+        output,
+        recipe,
+        workers=workers,
+        limit=limit,
+        pyannote=pyannote,
+        drop_rated=drop_rated,
+        reporter=reporter,
     )
     reporter.say(outcome.summary())
     reporter.result(outcome.as_dict())

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from caer_data.engine import tables
 from caer_data.engine.recipe import Recipe
 
 
@@ -105,7 +106,14 @@ def funnel(videos: pd.DataFrame, shots: pd.DataFrame, clips: pd.DataFrame) -> pd
     add("clips", "clips", "left", "shots, the long ones divided", every_clip, seconds)
     for name, reason in REASONS.items():
         add(name, "clips", "lost", reason.meaning, clips["reason"].eq(name).fillna(False), seconds)
-    add("kept", "clips", "left", "one clear person each", clips["status"] == "kept", seconds)
+    add(
+        "kept",
+        "clips",
+        "left",
+        "one clear person each",
+        clips["status"].isin(tables.THERE),
+        seconds,
+    )
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

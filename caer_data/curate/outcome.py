@@ -19,6 +19,7 @@ class Outcome:
     kept: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     people: int = 0
+    absent: int = 0
     rated: dict[str, int] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
@@ -46,16 +47,25 @@ class Outcome:
         return (
             f"{self.videos} videos, {self.people} people, {self.kept} clips kept"
             + (f", dropped: {dropped}" if dropped else "")
+            + self._absent_text()
             + self._rated_text()
             + f". Took {self.seconds:.0f} s. Look at {self.dataset / 'report.html'}"
         )
 
-    def _rated_text(self) -> str:
-        """What became of rated clips, where something did."""
-        changed, gone = self.rated.get("changed", 0), self.rated.get("gone", 0)
-        if not changed + gone:
+    def _absent_text(self) -> str:
+        """What stays of videos that were not there."""
+        if not self.absent:
             return ""
+        videos = f"{self.absent:,} video{'s' * (self.absent != 1)}"
+        return f". {videos} of earlier builds not there: the clips stay, with status 'absent'"
+
+    def _rated_text(self) -> str:
+        """What became of rated clips, where there are any."""
+        if not sum(self.rated.values()):
+            return ""
+        changed, gone = self.rated["changed"], self.rated["gone"]
         return (
             f". Of {sum(self.rated.values()):,} rated clips {self.rated['same']:,} stayed, "
-            f"{changed:,} changed and {gone:,} went; labels of these are not exported"
+            f"{changed:,} changed and {gone:,} went"
+            + ("; answers to these do not count any more" if changed + gone else "")
         )

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from caer_data.curate import PRELOAD, prerequisites
+from caer_data.curate import PRELOAD, keeping, prerequisites
 from caer_data.curate import clips as clip_stage
 from caer_data.curate import filter as filter_stage
 from caer_data.curate import videos as video_stage
@@ -31,18 +33,19 @@ from caer_data.curate.analyse import (
 )
 from caer_data.curate.outcome import Outcome
 from caer_data.curate.pyannote_files import Imported, imported_for, require_some
-from caer_data.engine import clip_keys as identity
+from caer_data.engine import anchors, tables
 from caer_data.engine import recipe as recipes
-from caer_data.engine import tables
 from caer_data.engine.cores import cores
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error, remove_leftovers, write_text
-from caer_data.engine.ownership import check_dataset, claim_dataset
+from caer_data.engine.ledger import Ledger
+from caer_data.engine.ownership import check_dataset, claim_dataset, is_outdated
 from caer_data.engine.pieces import write_json
 from caer_data.engine.pool import Limits, Task, run_tasks
 from caer_data.engine.progress import Reporter, printable
 from caer_data.engine.provenance import provenance
+from caer_data.engine.secret import secret_of
 from caer_data.faces import people as people_stage
 from caer_data.faces.models import weights
 from caer_data.media.clip_command import Source
@@ -59,6 +62,7 @@ def build(
     pyannote: Path | None = None,
     reporter: Reporter | None = None,
     limits: Limits | None = None,
+    drop_rated: bool = False,
     finish: Callable[[Dataset], object] | None = None,
 ) -> Outcome:
     """Build a dataset from a folder of shows, or go on with one.
@@ -72,16 +76,23 @@ def build(
         pyannote: folder of pyannote.video's results, taken in place of finding shots and faces.
         reporter: who is told of the progress.
         limits: what one video may use.
+        drop_rated: go on where rated clips would change or go.
         finish: called with the whole dataset while it is still locked: what writes the report.
 
     Raises:
         CaerError: no videos, a mistake in the recipe, a folder that cannot be written, or one that
             holds something else than a dataset.
+        RatedClipsError: rated clips would change or go, and `drop_rated` was not given.
         BusyError: another command is working on the dataset.
     """
     started = time.perf_counter()
     dataset = Dataset(output)
     check_dataset(output)
+    if is_outdated(output):
+        raise CaerError(
+            f"{output}: was made by an earlier version of caer-data; run 'caer-data upgrade "
+            f"{output}' first"
+        )
     chosen = recipes.load(recipe or (dataset.recipe_path if dataset.exists else "caer"))
     prerequisites.check(chosen)
     models = weights.chosen(chosen.faces)
@@ -100,17 +111,33 @@ def build(
             for model in models:
                 run.reporter.say(f"Face model {model.path} ({model.licence})")
             claim_dataset(output)
+            secret_of(output)
             remove_leftovers(output)
-            run.earlier_keys = identity.stamp(dataset)
-            write_text(dataset.recipe_path, recipes.dump(chosen))
-            write_json(dataset.provenance_path, provenance(shows))
-            outcome = run.everything(found)
+            run.drop_rated = drop_rated
+            run.ledger = Ledger.of(dataset)
+            with _kept_recipe(dataset):
+                write_text(dataset.recipe_path, recipes.dump(chosen))
+                write_json(dataset.provenance_path, provenance(shows))
+                outcome = run.everything(found)
             if finish is not None:
                 finish(dataset)
             outcome.seconds = round(time.perf_counter() - started, 1)
             return outcome
     except OSError as error:
         raise CaerError(explain_os_error(error, output)) from error
+
+
+@contextmanager
+def _kept_recipe(dataset: Dataset) -> Iterator[None]:
+    """Leave recipe and provenance as they were, if a build stops because of rated clips."""
+    paths = (dataset.recipe_path, dataset.provenance_path)
+    earlier = {path: path.read_text(encoding="utf-8") for path in paths if path.is_file()}
+    try:
+        yield
+    except keeping.RatedClipsError:
+        for path, text in earlier.items():
+            write_text(path, text)
+        raise
 
 
 @dataclass
@@ -134,7 +161,8 @@ class _Run:
         self.limits = Limits()
         self.imported: dict[str, Imported] = {}
         self.weights: tuple[str, ...] = ()
-        self.earlier_keys: dict[str, str] = {}
+        self.drop_rated = False
+        self.ledger = Ledger()
         self.uncut: dict[str, str] = {}
         self.rows: dict[str, dict[str, Any]] = {}
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -144,10 +172,15 @@ class _Run:
         videos = self._videos(found)
         videos = self._analyse(videos)
         tracks, people = self._people(videos)
-        clips = self._cut(videos, self._filter(videos, tracks))
-        self._mint_keys(videos, clips)
-        self._write_tables(videos, tracks, people, clips)
-        kept = clips["status"] == "kept"
+        clips = self._filter(videos, tracks)
+        self._mint_keys(videos, tracks, clips)
+        absent = keeping.absent(self.dataset, self.rows.values())
+        fates = keeping.fates(self.dataset, pd.concat([clips, absent.clips], ignore_index=True))
+        if not self.drop_rated:
+            keeping.check(fates)
+        clips = self._cut(videos, clips, absent)
+        self._write_tables(videos, tracks, people, clips, absent)
+        kept = clips["status"].isin(tables.THERE)
         return Outcome(
             dataset=self.dataset.folder,
             videos=len(videos),
@@ -155,7 +188,8 @@ class _Run:
             kept=int(kept.sum()),
             dropped={str(k): int(v) for k, v in clips.loc[~kept, "reason"].value_counts().items()},
             people=len(people),
-            rated=identity.fates(self.dataset, clips),
+            absent=len(absent.videos),
+            rated=fates,
             failed={
                 printable(row["path"]): printable(row["reason"])
                 for row in self.rows.values()
@@ -294,7 +328,9 @@ class _Run:
         self.seconds["filter"] = time.perf_counter() - started
         return pd.concat(chosen, ignore_index=True)
 
-    def _cut(self, videos: list[_Video], clips: pd.DataFrame) -> pd.DataFrame:
+    def _cut(
+        self, videos: list[_Video], clips: pd.DataFrame, absent: keeping.Absent
+    ) -> pd.DataFrame:
         """Cut what is kept and not yet cut; clips of no use any more are removed."""
         wanted = self._wanted(videos, clips)
         folder, settings = self.dataset.folder, self.recipe.clips
@@ -320,7 +356,7 @@ class _Run:
         records: dict[str, dict[str, Any]] = {}
         for group in groups:
             records |= clip_stage.records(folder, self._work, group, settings)
-        rows = clips.to_dict("records")
+        rows = [*clips.to_dict("records"), *absent.clips.to_dict("records")]
         for row in rows:
             clip = wanted.get(row["clip_id"])
             if clip is None:
@@ -334,21 +370,22 @@ class _Run:
             else:
                 self.seconds["clips"] += record.pop("seconds")
                 row.update(record, path=clip.path)
-        self._remove_others({row["path"] for row in rows if row["status"] == "kept"})
+        self._remove_others({row["path"] for row in rows if row["status"] in tables.THERE})
         return tables.frame(tables.CLIPS, [_without_na(row) for row in rows])
 
-    def _mint_keys(self, videos: list[_Video], clips: pd.DataFrame) -> None:
-        """Give every kept clip its key; one that is what it was keeps the key that it had."""
+    def _mint_keys(
+        self, videos: list[_Video], tracks: dict[str, pd.DataFrame], clips: pd.DataFrame
+    ) -> None:
+        """Give every kept clip its key, in place; one that is what it was keeps the one it had."""
         kept = clips["status"] == "kept"
         for video in videos:
             own = clips[kept & (clips["video_id"] == video.job.video_id)]
             faces = faces_of(video.job).to_pandas()
-            found = identity.keys(own, pd.DataFrame([video.row]), faces)
-            before = [self.earlier_keys.get(clip_id) for clip_id in own["clip_id"]]
-            clips.loc[own.index, identity.COLUMN] = [
-                old if old and new and identity.same(old, new) else new
-                for old, new in zip(before, found, strict=True)
-            ]
+            seen = tracks[video.job.video_id]
+            found = keeping.middle_anchors(own, video.row, seen, faces)
+            columns = keeping.mint(own, found, self.ledger)
+            for name in columns:
+                clips.loc[own.index, name] = columns[name]
 
     def _wanted(self, videos: list[_Video], clips: pd.DataFrame) -> dict[str, clip_stage.Clip]:
         by_id = {v.job.video_id: v for v in videos}
@@ -402,7 +439,7 @@ class _Run:
         if not self.dataset.has(tables.CLIPS):
             return set()
         clips = self.dataset.clips
-        kept = clips.loc[clips["status"] == "kept", ["path", "bytes", "sha256"]]
+        kept = anchors.there(clips)[["path", "bytes", "sha256"]]
         return set(kept.itertuples(index=False, name=None))
 
     def _write_tables(
@@ -411,19 +448,26 @@ class _Run:
         tracks: dict[str, pd.DataFrame],
         people: pd.DataFrame,
         clips: pd.DataFrame,
+        absent: keeping.Absent,
     ) -> None:
         write = self.dataset.write
-        write(tables.VIDEOS, tables.frame(tables.VIDEOS, list(self.rows.values())))
-        shots = [tables.empty(tables.SHOTS), *(shots_of(v.job) for v in videos)]
+        write(tables.VIDEOS, keeping.with_absent(list(self.rows.values()), absent))
+        shots = [tables.empty(tables.SHOTS), *(shots_of(v.job) for v in videos), absent.shots]
         write(tables.SHOTS, pd.concat(shots, ignore_index=True))
-        every = [tables.empty(tables.TRACKS), *(tracks[v.job.video_id] for v in videos)]
+        every = [
+            tables.empty(tables.TRACKS),
+            *(tracks[v.job.video_id] for v in videos),
+            absent.tracks,
+        ]
         write(tables.TRACKS, pd.concat(every, ignore_index=True))
         tables.write_arrow(
             tables.FACES,
-            (faces_of(v.job) for v in videos),
+            chain((faces_of(v.job) for v in videos), [absent.faces]),
             self.dataset.path_of(tables.FACES),
         )
-        write(tables.PEOPLE, people)
+        more = absent.people[~absent.people["person_id"].isin(people["person_id"])]
+        write(tables.PEOPLE, pd.concat([people, more], ignore_index=True))
+        write(tables.KEYS, self.ledger.table())
         write(tables.CLIPS, clips)
         by_video = {
             v.job.video_id: {

@@ -10,6 +10,7 @@ import random
 from pathlib import Path
 from typing import Any, Final
 
+from caer_data.engine import anchors
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
@@ -52,7 +53,7 @@ def write_ratings(dataset: Path, folder: Path) -> Path:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    kept = clips[clips["status"] == "kept"].sort_values("clip_id")
+    kept = anchors.there(clips).sort_values("clip_id")
     for number, clip in enumerate(kept.itertuples()):
         mood = _mood(truth, clip)
         draw = random.Random(str(clip.clip_id))  # noqa: S311

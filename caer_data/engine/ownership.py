@@ -21,7 +21,7 @@ from caer_data.engine.tables import TABLES
 
 NAME: Final = "caer-data.json"
 FORMAT: Final = "caer-data dataset"
-VERSION: Final = 1
+VERSION: Final = 2
 
 RELEASE: Final = "release.json"
 RELEASE_FORMAT: Final = "caer-data release"
@@ -45,10 +45,17 @@ def check_dataset(folder: Path) -> None:
 
 
 def claim_dataset(folder: Path) -> None:
-    """Say in the folder that it is a dataset, unless it is said already."""
-    if not (folder / NAME).is_file():
-        values = {"format": FORMAT, "version": VERSION}
+    """Say in the folder that it is a dataset of this version, unless it is said already."""
+    values = {"format": FORMAT, "version": VERSION}
+    if read_object(folder / NAME) != values:
         write_text(folder / NAME, json.dumps(values, indent=1) + "\n")
+
+
+def is_outdated(folder: Path) -> bool:
+    """Whether a folder is a dataset that `caer-data upgrade` has to bring up to date."""
+    about = read_object(folder / NAME)
+    older = about.get("format") == FORMAT and about.get("version") != VERSION
+    return older or (not about and _is_older_dataset(folder))
 
 
 def is_dataset(folder: Path) -> bool:

@@ -34,6 +34,9 @@ INT: Final = pa.int64()
 FLOAT: Final = pa.float64()
 FLOAT32: Final = pa.float32()
 BOOL: Final = pa.bool_()
+VOTES: Final = pa.list_(
+    pa.struct([("rater", pa.string()), ("emotion", pa.string()), ("confidence", pa.float64())])
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,26 @@ class Table:
 KEPT_OR_DROPPED: Final = ("kept", "dropped")
 USED: Final = ("ok", "damaged")
 """Status of the videos that clips come from."""
+THERE: Final = ("kept", "absent")
+"""Status of the clips that a dataset holds: those of absent videos have their files, too."""
+
+ANCHOR: Final = (
+    Column("video_key", STRING, "SHA-256 of the video's content", nullable=True),
+    Column("start_pts", INT, "timestamp of the first frame", "time_base", nullable=True),
+    Column("end_pts", INT, "timestamp one past the last frame", "time_base", nullable=True),
+    Column("frames", INT, "frames of the span", "frames", nullable=True),
+)
+"""What a row is about, whatever its clip is called: with `BOX`, `caer_data.engine.identity`."""
+
+BOX: Final = tuple(
+    Column(f"box_{side}", FLOAT, f"target's {edge}, at the span's middle", of, nullable=True)
+    for side, edge, of in (
+        ("x1", "left edge", "share of the width"),
+        ("y1", "top edge", "share of the height"),
+        ("x2", "right edge", "share of the width"),
+        ("y2", "bottom edge", "share of the height"),
+    )
+)
 
 VIDEOS = Table(
     "videos",
@@ -99,8 +122,9 @@ VIDEOS = Table(
         Column(
             "status",
             STRING,
-            "ok, damaged (used, though pictures were lost or repaired), failed or duplicate",
-            values=("ok", "damaged", "failed", "duplicate"),
+            "ok, damaged (used, though pictures were lost or repaired), failed, duplicate, or absent "
+            "(not there in the last build)",
+            values=("ok", "damaged", "failed", "duplicate", "absent"),
         ),
         Column(
             "reason",
@@ -228,7 +252,12 @@ CLIPS = Table(
         Column("end_pts", INT, "timestamp one past the last frame", "time_base"),
         Column("start_s", FLOAT, "start, from the video's first frame", "s"),
         Column("end_s", FLOAT, "end, from the video's first frame", "s"),
-        Column("status", STRING, "kept or dropped", values=KEPT_OR_DROPPED),
+        Column(
+            "status",
+            STRING,
+            "kept, dropped, or absent: kept, but its video was not there in the last build",
+            values=("kept", "dropped", "absent"),
+        ),
         Column(
             "reason",
             STRING,
@@ -244,6 +273,8 @@ CLIPS = Table(
                 "blurred",
                 "too_dark",
                 "failed",
+                "by_hand",
+                "forgotten",
             ),
         ),
         Column(
@@ -278,42 +309,48 @@ CLIPS = Table(
         Column("has_audio", BOOL, "the media file has sound", nullable=True),
         Column("bytes", INT, "size of the media file", "bytes", nullable=True),
         Column("sha256", STRING, "hash of the media file", nullable=True),
-        Column(
-            "clip_key",
-            STRING,
-            "tells the clip by what is seen in it, see caer_data.engine.clip_keys",
-            nullable=True,
-            added=True,
-        ),
+        Column("clip_key", STRING, "what names it for good; of kept clips", nullable=True),
+        Column("video_key", STRING, "SHA-256 of the video's content", nullable=True),
+        *BOX,
+    ),
+)
+
+KEYS = Table(
+    "keys",
+    "one clip that was ever kept: its key and what the key was minted for",
+    ("clip_key",),
+    (
+        Column("clip_key", STRING, "short hash of video, span and target"),
+        Column("names", pa.list_(STRING), "every clip_id that it has had"),
+        *ANCHOR,
+        *BOX,
     ),
 )
 
 ASSIGNMENTS = Table(
     "assignments",
     "one clip dealt to one rater",
-    ("clip_id", "rater"),
+    ("clip_key", "rater"),
     (
-        Column("clip_id", STRING, "the clip"),
+        Column("clip_key", STRING, "the clip", nullable=True),
+        Column("clip_id", STRING, "its name when it was dealt", nullable=True),
         Column("rater", STRING, "e-mail address of the rater"),
         Column("position", INT, "place in the rater's own order, from 0"),
         Column("block", INT, "block of the design it was dealt in; -1: second round"),
         Column("replaces", STRING, "rater who left and had this clip", nullable=True),
-        Column(
-            "clip_key",
-            STRING,
-            "the clip as first dealt, see caer_data.engine.clip_keys",
-            nullable=True,
-            added=True,
-        ),
+        Column("presentation", STRING, "what the rating server calls it", nullable=True),
+        *ANCHOR,
+        *BOX,
     ),
 )
 
 RATINGS = Table(
     "ratings",
     "one answer of one rater, as received",
-    ("clip_id", "rater", "source", "source_id"),
+    ("clip_key", "rater", "source", "source_id"),
     (
-        Column("clip_id", STRING, "the clip"),
+        Column("clip_key", STRING, "the clip; empty where it is none of ours", nullable=True),
+        Column("clip_id", STRING, "its name when it was rated"),
         Column("rater", STRING, "e-mail address or name of the rater"),
         Column("emotion", STRING, "the answer as given", nullable=True),
         Column("confidence", FLOAT, "0 guess to 1 certain", nullable=True),
@@ -326,22 +363,19 @@ RATINGS = Table(
         Column("edited", BOOL, "changed after it was first sent"),
         Column("source", STRING, "label-studio, csv or made-up"),
         Column("source_id", STRING, "annotation number, or row of the file"),
-        Column(
-            "clip_key",
-            STRING,
-            "the clip as rated, see caer_data.engine.clip_keys",
-            nullable=True,
-            added=True,
-        ),
+        Column("presentation", STRING, "what the rating server called it", nullable=True),
+        *ANCHOR,
+        *BOX,
     ),
 )
 
 LABELS = Table(
     "labels",
     "the decision on one clip",
-    ("clip_id",),
+    ("clip_key",),
     (
-        Column("clip_id", STRING, "the clip"),
+        Column("clip_key", STRING, "the clip"),
+        Column("clip_id", STRING, "its name when it was rated"),
         Column("emotion", STRING, "the agreed emotion", nullable=True, values=EMOTIONS),
         Column("label", INT, "class id of the emotion, 0 to 6", nullable=True),
         Column("status", STRING, "kept or dropped", values=KEPT_OR_DROPPED),
@@ -353,7 +387,7 @@ LABELS = Table(
             values=("incomplete", "no_majority", "low_confidence"),
         ),
         Column("raters", INT, "accepted answers"),
-        Column("votes", STRING, "answers as 'rater=emotion:confidence', joined by spaces"),
+        Column("votes", VOTES, "the accepted answers, by rater"),
         Column("agreement", INT, "answers for the most chosen emotion"),
         Column("confidence", FLOAT, "mean confidence by the recipe's rule", nullable=True),
         Column("confidence_all", FLOAT, "mean confidence of all raters", nullable=True),
@@ -363,18 +397,14 @@ LABELS = Table(
             Column(name, FLOAT, "share of votes (or posterior) of this emotion", nullable=True)
             for name in PROBABILITY_COLUMNS
         ),
-        Column(
-            "clip_key",
-            STRING,
-            "the clip as rated, see caer_data.engine.clip_keys",
-            nullable=True,
-            added=True,
-        ),
+        *ANCHOR,
+        *BOX,
     ),
 )
 
 TABLES: Final = {
-    t.name: t for t in (VIDEOS, SHOTS, TRACKS, FACES, PEOPLE, CLIPS, ASSIGNMENTS, RATINGS, LABELS)
+    t.name: t
+    for t in (VIDEOS, SHOTS, TRACKS, FACES, PEOPLE, CLIPS, KEYS, ASSIGNMENTS, RATINGS, LABELS)
 }
 
 
@@ -457,7 +487,8 @@ def read(table: Table, path: Path | BinaryIO) -> pd.DataFrame:
     arrow = _with_added(table, arrow)
     if not arrow.schema.equals(table.schema, check_metadata=False):
         raise CaerError(
-            f"{path}: was written by another version of caer-data; run the command that makes it"
+            f"{path}: was written by another version of caer-data; run 'caer-data upgrade' on the "
+            "dataset"
         )
     return to_pandas(arrow)
 

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
+from operator import itemgetter
+from typing import Any
 
 import pandas as pd
 
-from caer_data.engine import clip_keys as identity
-from caer_data.engine import tables
+from caer_data.engine import anchors, identity, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
+from caer_data.engine.secret import secret_of
 from caer_data.export.manifest import SOURCES
-
-_VOTE = re.compile(r"(?P<rater>\S.*?)=(?P<answer>[^\s=:]*:[^\s=:]*)(?=\s|$)")
 
 
 def read(dataset: Dataset) -> pd.DataFrame:
     """Kept clips that have a kept label, joined with both and ordered by `clip_id`.
 
-    Columns are those of `tables.CLIPS` and `tables.LABELS`, and `source_sha256`. Raters are
-    numbered (`rater-1`), because the names in the dataset are people's e-mail addresses. A label
-    whose clip changed since it was rated is left out (`changed` counts them).
+    Columns are those of `tables.CLIPS` and `tables.LABELS`, and `source_sha256`; `votes` is text,
+    `rater=emotion:confidence` joined by spaces. Raters are numbered (`rater-1`), because the names
+    in the dataset are people's e-mail addresses. A label whose clip changed since it was rated is
+    left out (`changed` counts them).
 
     Raises:
         CaerError: there are no labels, none was kept, or a labelled clip has no media file.
@@ -32,16 +31,17 @@ def read(dataset: Dataset) -> pd.DataFrame:
             "'caer-data annotate import' first"
         )
     clips, labels, videos = dataset.clips, dataset.labels, dataset.videos
-    clips = clips[clips.status == "kept"].drop(columns=["status", "reason"])
     labels = labels[labels.status == "kept"].drop(columns=["status", "reason"])
-    other = identity.changed(labels, identity.known(clips))
-    labels = labels[~other].drop(columns=identity.COLUMN)
-    found = clips.merge(labels, on="clip_id", validate="1:1")
+    labels = labels.assign(clip_key=today(labels, clips))
+    other = int(labels["clip_key"].isna().sum())
+    labels = labels.dropna(subset="clip_key").drop(columns=["clip_id", *anchors.COLUMNS])
+    clips = anchors.there(clips).drop(columns=["status", "reason"])
+    found = clips.merge(labels, on="clip_key", validate="1:1")
     if found.empty:
         raise CaerError(
             f"{dataset.folder}: no clip has both media and a kept label "
-            f"({len(clips)} kept clips, {len(labels)} kept labels, {int(other.sum())} of clips "
-            "that changed since they were rated); have more clips rated"
+            f"({len(clips)} kept clips, {len(labels)} kept labels, {other} of clips that changed "
+            "since they were rated); have more clips rated"
         )
     sources = videos[["video_id", "sha256"]].rename(columns={"sha256": "source_sha256"})
     found = found.merge(sources, on="video_id", how="left", validate="m:1")
@@ -52,8 +52,15 @@ def read(dataset: Dataset) -> pd.DataFrame:
             f"{dataset.folder}: {len(lacking)} labelled clips have no media record "
             f"(the first is {lacking.clip_id.iloc[0]}); run 'caer-data build' again"
         )
-    found["votes"] = without_names(found["votes"])
+    found["votes"] = without_names(found["votes"], secret_of(dataset.folder))
     return found.sort_values("clip_id", ignore_index=True)
+
+
+def today(rows: pd.DataFrame, clips: pd.DataFrame) -> pd.Series:
+    """Key of the clip that each row speaks of, as it is today; None where it changed or went."""
+    found = anchors.verdicts(rows, clips)
+    keys = [told.key if told and told.verdict == "same" else None for told in found]
+    return pd.Series(keys, index=rows.index, dtype=object)
 
 
 def changed(dataset: Dataset) -> int:
@@ -61,9 +68,9 @@ def changed(dataset: Dataset) -> int:
 
     They were given for what the clip showed when it was rated.
     """
-    clips, labels = dataset.clips, dataset.labels
-    now = identity.known(clips[clips.status == "kept"])
-    return int(identity.changed(labels[labels.status == "kept"], now).sum())
+    labels = dataset.labels
+    found = anchors.verdicts(labels[labels.status == "kept"], dataset.clips)
+    return sum(told is not None and told.verdict == "changed" for told in found)
 
 
 def sources(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame:
@@ -73,20 +80,24 @@ def sources(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame:
     return used[SOURCES.names].sort_values("video_id", ignore_index=True)
 
 
-def without_names(votes: pd.Series) -> pd.Series:
-    """Replace the raters of `rater=emotion:confidence` lists by numbers.
+def without_names(votes: pd.Series, secret: bytes) -> pd.Series:
+    """Votes as `rater-1=happy:0.75 rater-2=...`, raters replaced by numbers.
 
-    Numbers follow the hash of the name, so that they do not give away the alphabetical order.
+    Numbers follow a keyed hash of the name: without the dataset's secret nobody can tell from a
+    list of names whose number is whose.
+
+    Args:
+        votes: lists of `rater, emotion, confidence`, as in `labels`.
+        secret: of the dataset.
     """
-    parsed = [list(_VOTE.finditer(text)) for text in votes]
-    names = {match["rater"] for matches in parsed for match in matches}
-    ranked = sorted(names, key=lambda name: hashlib.sha256(name.encode()).digest())
+    names = {vote["rater"] for answers in votes for vote in answers}
+    ranked = sorted(names, key=lambda name: identity.pseudonym(secret, name))
     number = {name: position for position, name in enumerate(ranked, start=1)}
-    return pd.Series(
-        [
-            " ".join(f"rater-{number[match['rater']]}={match['answer']}" for match in matches)
-            for matches in parsed
-        ],
-        index=votes.index,
-        dtype=votes.dtype,
-    )
+
+    def spell(answers: list[dict[str, Any]]) -> str:
+        numbered = sorted(((number[v["rater"]], v) for v in answers), key=itemgetter(0))
+        return " ".join(
+            f"rater-{place}={vote['emotion']}:{vote['confidence']:g}" for place, vote in numbered
+        )
+
+    return pd.Series([spell(answers) for answers in votes], index=votes.index, dtype=object)

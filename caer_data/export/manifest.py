@@ -19,7 +19,8 @@ MANIFEST: Final = Table(
     "one file of a release: a clip, or a frame of one",
     ("path", "member"),
     (
-        Column("clip_id", STRING, "the clip"),
+        Column("clip_key", STRING, "the clip: what names it in every release of the dataset"),
+        Column("clip_id", STRING, "its readable name in this release"),
         Column("split", STRING, "train, validation or test", values=SPLITS),
         Column("emotion", STRING, "the agreed emotion", values=EMOTIONS),
         Column("label", INT, "class id of the emotion, 0 to 6"),
@@ -37,6 +38,7 @@ MANIFEST: Final = Table(
         Column("video_id", STRING, "the source video, see sources.parquet"),
         Column("shot_id", STRING, "the shot"),
         Column("person_id", STRING, "the target person (a number, no name)", nullable=True),
+        *tables.BOX,
         Column("start_s", FLOAT, "start, from the source's first frame", "s"),
         Column("end_s", FLOAT, "end, from the source's first frame", "s"),
         Column("start_frame", INT, "first frame of the source", "frames"),

@@ -107,12 +107,12 @@ def of_tables(
 
 
 def assigned(dataset: Dataset, scheme: splits.Scheme) -> dict[str, str]:
-    """Splits that were drawn before under a scheme, by `clip_id`."""
+    """Splits that were drawn before under a scheme, by `clip_key`."""
     if not dataset.has(splits.ASSIGNED):
         return {}
     known = dataset.read(splits.ASSIGNED)
     known = known[known["scheme"] == str(scheme)]
-    return dict(zip(known["clip_id"], known["split"], strict=True))
+    return dict(zip(known["clip_key"], known["split"], strict=True))
 
 
 def remember(dataset: Dataset, planned: Plan, options: Options) -> None:
@@ -123,14 +123,14 @@ def remember(dataset: Dataset, planned: Plan, options: Options) -> None:
     """
     scheme = options.scheme
     kept = {} if options.resplit else assigned(dataset, scheme)
-    now = dict(zip(planned.clips["clip_id"], planned.clips["split"], strict=True))
+    now = dict(zip(planned.clips["clip_key"], planned.clips["split"], strict=True))
     if kept | now == assigned(dataset, scheme):
         return
-    own = pd.DataFrame(sorted((kept | now).items()), columns=["clip_id", "split"])
+    own = pd.DataFrame(sorted((kept | now).items()), columns=["clip_key", "split"])
     with dataset.lock():
         parts = [own.assign(scheme=str(scheme))]
         if dataset.has(splits.ASSIGNED):
             others = dataset.read(splits.ASSIGNED)
             parts.append(others[others["scheme"] != str(scheme)])
-        everything = pd.concat(parts).sort_values(["scheme", "clip_id"], ignore_index=True)
+        everything = pd.concat(parts).sort_values(["scheme", "clip_key"], ignore_index=True)
         dataset.write(splits.ASSIGNED, everything)

@@ -39,10 +39,10 @@ GROUP_OF: Final[dict[By, str]] = {
 ASSIGNED: Final = Table(
     "splits",
     "the split of one clip under one way of splitting",
-    ("scheme", "clip_id"),
+    ("scheme", "clip_key"),
     (
         Column("scheme", STRING, "what was asked for: groups, shares, seed"),
-        Column("clip_id", STRING, "the clip"),
+        Column("clip_key", STRING, "the clip"),
         Column("split", STRING, "train, validation or test", values=SPLITS),
     ),
 )
@@ -97,7 +97,7 @@ def assign(clips: pd.DataFrame, scheme: Scheme, kept: Mapping[str, str] | None =
     """Give every clip a split.
 
     Args:
-        clips: `clip_id, label` and the group columns, one row a labelled clip.
+        clips: `clip_key, clip_id, label` and the group columns, one row a labelled clip.
         scheme: shares, groups, seed.
         kept: split of clips that were assigned before; they and their groups stay.
 
@@ -197,10 +197,10 @@ def _fixed(
 ) -> np.ndarray:
     """Split of each group that has clips assigned before, else -1; shape (groups,)."""
     fixed = np.full(len(position), -1)
-    for clip_id, group in zip(clips["clip_id"], groups, strict=True):
-        if clip_id not in kept:
+    for key, group in zip(clips["clip_key"], groups, strict=True):
+        if key not in kept:
             continue
-        split = SPLITS.index(kept[clip_id])
+        split = SPLITS.index(kept[key])
         before = fixed[position[group]]
         if before not in (-1, split):
             raise CaerError(

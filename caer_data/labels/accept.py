@@ -15,9 +15,9 @@ from typing import Any, Final
 
 import pandas as pd
 
-from caer_data.engine import clip_keys as identity
-from caer_data.engine import tables
+from caer_data.engine import anchors, identity, tables
 from caer_data.engine.emotions import EMOTIONS
+from caer_data.engine.ledger import Ledger
 
 LABEL_STUDIO: Final = "label-studio"
 CSV: Final = "csv"
@@ -37,9 +37,13 @@ REASONS: Final = {
     "not_dealt": "the clip was not dealt to this rater",
     "unknown_emotion": "not one of the seven emotions",
     "bad_confidence": "no number from 0 to 1",
+    "withdrawn": "the server holds it no more",
     "superseded": "a later answer of the same rater, or one that counts more, stands",
 }
 """Every reason for refusing an answer, in the order in which they are looked for."""
+
+REASON_OF: Final = {"changed": "clip_changed", "gone": "dropped_clip"}
+"""Why answers to a clip do not count, by what became of it."""
 
 _EDIT_SECONDS = 1.0  # the server stores both times of one answer a few milliseconds apart
 
@@ -50,7 +54,10 @@ class Answer:
 
     source_id: str
     """Number of the annotation; of an annotation met twice the last one is taken."""
-    clip_id: str
+    clip_key: str | None
+    """The clip that was shown; None where nothing of that name was ever shown to this rater."""
+    presentation: str
+    """What the server calls it."""
     rater: str
     """E-mail address of the account that gave the answer (`completed_by`)."""
     project_rater: str
@@ -70,7 +77,10 @@ class Answer:
 
 
 def accept(
-    answers: Iterable[Answer], assignments: pd.DataFrame, clips: pd.DataFrame
+    answers: Iterable[Answer],
+    assignments: pd.DataFrame,
+    clips: pd.DataFrame,
+    ledger: Ledger | None = None,
 ) -> pd.DataFrame:
     """Judge every answer of the server; return `tables.RATINGS` with source `label-studio`.
 
@@ -79,10 +89,23 @@ def accept(
     from 0 to 1 (rounded to two places), neither cancelled nor ground truth. Of several acceptable
     answers of one rater to one clip the last edited stands. `too_fast` marks answers given in less
     time than the clip lasts, `edited` those changed more than a second after they were first sent.
+    An answer to a clip that the `ledger` alone knows is refused for what became of the clip.
     """
-    length = dict(zip(clips["clip_id"], clips["end_s"] - clips["start_s"], strict=True))
-    kept = set(clips.loc[clips["status"] == "kept", "clip_id"])
-    dealt = set(zip(assignments["clip_id"], assignments["rater"], strict=True))
+    held = anchors.there(clips)
+    length = dict(zip(held["clip_key"], held["end_s"] - held["start_s"], strict=True))
+    names = dict(zip(held["clip_key"], held["clip_id"], strict=True))
+    known = anchors.of_clips(clips)
+    fates: dict[str, str] = {}
+    if ledger is not None:
+        names = ledger.latest() | names
+        lost = [key for key in ledger.minted if key not in known]
+        found = identity.resolve([ledger.minted[key] for key in lost], known)
+        told = dict(zip(lost, found, strict=True))
+        fates = {key: REASON_OF.get(one.verdict, "") for key, one in told.items()}
+        lasts = {k: length[one.key] for k, one in told.items() if one.verdict == "same" and one.key}
+        length |= lasts
+        known = ledger.minted | known
+    dealt = set(zip(assignments["clip_key"], assignments["rater"], strict=True))
     raters = set(assignments["rater"])
     rows = []
     for answer in {answer.source_id: answer for answer in answers}.values():
@@ -92,18 +115,21 @@ def accept(
             "cancelled": answer.cancelled,
             "ground_truth": answer.ground_truth,
             "unknown_rater": rater not in raters,
-            "unknown_clip": answer.clip_id not in length,
-            "dropped_clip": answer.clip_id not in kept,
+            "unknown_clip": answer.clip_key not in length and answer.clip_key not in fates,
+            "dropped_clip": fates.get(answer.clip_key or "") == "dropped_clip",
+            "clip_changed": fates.get(answer.clip_key or "") == "clip_changed",
             "foreign_project": answer.project_rater.strip().lower() != rater,
             "other_author": any(name.strip().lower() != rater for name in answer.authors),
-            "not_dealt": (answer.clip_id, rater) not in dealt,
+            "not_dealt": (answer.clip_key, rater) not in dealt,
             "unknown_emotion": answer.emotion not in EMOTIONS,
             "bad_confidence": confidence is None,
         }
         lead_time = parse_seconds(answer.lead_time_s)
         rows.append(
             {
-                "clip_id": answer.clip_id,
+                "clip_key": answer.clip_key,
+                "clip_id": names.get(answer.clip_key, answer.presentation),
+                "presentation": answer.presentation,
                 "rater": rater,
                 "emotion": answer.emotion,
                 "confidence": _number(answer.confidence) if confidence is None else confidence,
@@ -111,56 +137,72 @@ def accept(
                 "created_at": answer.created_at,
                 "updated_at": answer.updated_at,
                 "reason": next((reason for reason, wrong in checks.items() if wrong), None),
-                "too_fast": lead_time is not None and lead_time < length.get(answer.clip_id, 0.0),
+                "too_fast": lead_time is not None and lead_time < length.get(answer.clip_key, 0.0),
                 "edited": _is_edited(answer),
                 "source": LABEL_STUDIO,
                 "source_id": answer.source_id,
             }
         )
-    return tables.frame(tables.RATINGS, _refuse_earlier(rows))
+    return anchors.stamp(tables.frame(tables.RATINGS, _refuse_earlier(rows)), known)
 
 
 def merge(
-    existing: pd.DataFrame,
-    fresh: pd.DataFrame,
-    assignments: pd.DataFrame,
-    now: dict[str, str] | None = None,
+    existing: pd.DataFrame, fresh: pd.DataFrame, assignments: pd.DataFrame, clips: pd.DataFrame
 ) -> pd.DataFrame:
     """Join ratings of the server and of files into one `tables.RATINGS` in a fixed order.
 
-    The server's rows keep their status. Rows of files are judged anew each time: a clip that was
-    dealt takes answers only from the raters it was dealt to; of one rater's answers to one clip
-    the server's stands, then a file's, then a made-up one; and made-up answers give way, clip by
-    clip, to any real one. What was rated on other frames or another target than the clip has now
-    (`now`: its `clip_key` by `clip_id`) is refused first.
+    Every row is held to the clips of today first: answers to a clip that changed or went do not
+    count, and count again where it is back. The server's rows keep their status else. Rows of
+    files are judged anew each time: a clip that was dealt takes answers only from the raters it
+    was dealt to; of one rater's answers to one clip the server's stands, then a file's, then a
+    made-up one; and made-up answers give way, clip by clip, to any real one.
     """
     parts = [part for part in (existing, fresh) if len(part)] or [fresh]
     joined = pd.concat(parts, ignore_index=True)
     from_file = joined["source"] != LABEL_STUDIO
-    joined["status"] = joined["status"].where(~from_file, "accepted")
-    joined["reason"] = joined["reason"].where(~from_file, None)
-    accepted = joined["status"] == "accepted"
-    _refuse(joined, accepted & identity.changed(joined, now or {}), "clip_changed")
+    again = from_file | joined["reason"].isin(list(REASON_OF.values()))
+    joined["status"] = joined["status"].where(~again, "accepted")
+    joined["reason"] = joined["reason"].where(~again, None)
+    _follow(joined, clips)
 
-    pairs = pd.MultiIndex.from_frame(joined[["clip_id", "rater"]])
-    dealt = pairs.isin(pd.MultiIndex.from_frame(assignments[["clip_id", "rater"]]))
+    pairs = pd.MultiIndex.from_frame(joined[["clip_key", "rater"]])
+    dealt = pairs.isin(pd.MultiIndex.from_frame(assignments[["clip_key", "rater"]]))
     accepted = joined["status"] == "accepted"
-    in_deal = joined["clip_id"].isin(assignments["clip_id"])
+    in_deal = joined["clip_key"].isin(assignments["clip_key"])
     _refuse(joined, accepted & from_file & in_deal & ~dealt, "not_dealt")
 
     weight = joined["source"].map({source: i for i, source in enumerate(SOURCES)})
     accepted = joined[joined["status"] == "accepted"]
-    best = weight[accepted.index].groupby([accepted["clip_id"], accepted["rater"]]).transform("min")
+    best = (
+        weight[accepted.index].groupby([accepted["clip_key"], accepted["rater"]]).transform("min")
+    )
     superseded = (
         (joined["status"] == "accepted") & (weight > best.reindex(joined.index)) & from_file
     )
     _refuse(joined, superseded, "superseded")
 
     accepted = joined[joined["status"] == "accepted"]
-    real = accepted.loc[accepted["source"] != MADE_UP, "clip_id"]
-    made_up = (joined["source"] == MADE_UP) & joined["clip_id"].isin(real)
+    real = accepted.loc[accepted["source"] != MADE_UP, "clip_key"]
+    made_up = (joined["source"] == MADE_UP) & joined["clip_key"].isin(real)
     _refuse(joined, made_up & (joined["status"] == "accepted"), "superseded")
-    return joined.sort_values(list(tables.RATINGS.key), ignore_index=True)
+    order = ["clip_id", *tables.RATINGS.key]
+    return joined.sort_values(order, ignore_index=True)[tables.RATINGS.names]
+
+
+def _follow(ratings: pd.DataFrame, clips: pd.DataFrame) -> None:
+    """Hold accepted ratings to the clips of today, in place."""
+    found = anchors.verdicts(ratings, clips)
+    keys = [
+        told.key if told and told.verdict == "same" else key
+        for key, told in zip(ratings["clip_key"], found, strict=True)
+    ]
+    ratings["clip_key"] = pd.Series(keys, index=ratings.index, dtype=object)
+    accepted = ratings["status"] == "accepted"
+    for verdict, reason in REASON_OF.items():
+        here = pd.Series([bool(t and t.verdict == verdict) for t in found], index=ratings.index)
+        _refuse(ratings, accepted & here, reason)
+    unknown = pd.Series([t is None for t in found], index=ratings.index)
+    _refuse(ratings, accepted & unknown, "unknown_clip")
 
 
 def parse_confidence(value: object) -> float | None:
@@ -186,10 +228,10 @@ def _refuse_earlier(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     last: dict[tuple[str, str], dict[str, Any]] = {}
     for row in sorted(rows, key=lambda row: _time(row["updated_at"] or row["created_at"])):
         if row["reason"] is None:
-            earlier = last.get((row["clip_id"], row["rater"]))
+            earlier = last.get((row["clip_key"], row["rater"]))
             if earlier is not None:
                 earlier["reason"] = "superseded"
-            last[row["clip_id"], row["rater"]] = row
+            last[row["clip_key"], row["rater"]] = row
     for row in rows:
         row["status"] = "accepted" if row["reason"] is None else "refused"
     return rows

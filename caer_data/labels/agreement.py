@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from caer_data.engine import anchors
 from caer_data.engine.emotions import EMOTIONS, LABELS
 from caer_data.labels import measures
 from caer_data.labels.accept import MADE_UP
@@ -77,17 +78,17 @@ def measure(
     Takes the dataset's tables; without `assignments` (no clip was dealt) the funnel has no step
     `pushed` and raters no number `dealt`. `seed` and `bootstraps` make alpha's interval.
     """
-    kept = clips.loc[clips["status"] == "kept", ["clip_id", "start_s", "end_s"]]
-    of_kept = ratings["clip_id"].isin(kept["clip_id"])
+    kept = anchors.there(clips)[["clip_key", "start_s", "end_s"]]
+    of_kept = ratings["clip_key"].isin(kept["clip_key"])
     accepted = ratings[of_kept & (ratings["status"] == "accepted")].sort_values(
-        ["clip_id", "rater"], ignore_index=True
+        ["clip_key", "rater"], ignore_index=True
     )
-    labels = labels[labels["clip_id"].isin(kept["clip_id"])]
+    labels = labels[labels["clip_key"].isin(kept["clip_key"])]
     chosen = accepted["emotion"].map(LABELS).to_numpy(np.int64)
-    names, clip = np.unique(accepted["clip_id"].to_numpy(str), return_inverse=True)
+    names, clip = np.unique(accepted["clip_key"].to_numpy(str), return_inverse=True)
     counts = np.zeros((len(names), len(EMOTIONS)))
     np.add.at(counts, (clip, chosen), 1)
-    decided = labels.loc[labels["reason"] != "incomplete", "clip_id"]
+    decided = labels.loc[labels["reason"] != "incomplete", "clip_key"]
     complete = pd.Index(names).isin(decided)
     right = _equals_consensus(counts, clip, chosen)
     low, high = measures.alpha_interval(counts, bootstraps, seed)
@@ -95,9 +96,9 @@ def measure(
     calibration = _calibration(accepted["confidence"].to_numpy(np.float64), right)
     compared = calibration["compared"].sum()
     distance = (calibration["accuracy"] - calibration["confidence"]).abs()
-    lengths = dict(zip(kept["clip_id"], kept["end_s"] - kept["start_s"], strict=True))
+    lengths = dict(zip(kept["clip_key"], kept["end_s"] - kept["start_s"], strict=True))
     lead_times = pd.DataFrame(
-        {"lead_time_s": accepted["lead_time_s"], "clip_s": accepted["clip_id"].map(lengths)}
+        {"lead_time_s": accepted["lead_time_s"], "clip_s": accepted["clip_key"].map(lengths)}
     )
     refused = ratings.loc[ratings["status"] == "refused", "reason"].value_counts()
     return Agreement(
@@ -137,8 +138,8 @@ def _equals_consensus(counts: np.ndarray, clip: np.ndarray, chosen: np.ndarray) 
 
 
 def _pairs(accepted: pd.DataFrame, chosen: np.ndarray) -> pd.DataFrame:
-    answers = accepted[["clip_id", "rater"]].assign(emotion=chosen)
-    both = answers.merge(answers, on="clip_id", suffixes=("_a", "_b"))
+    answers = accepted[["clip_key", "rater"]].assign(emotion=chosen)
+    both = answers.merge(answers, on="clip_key", suffixes=("_a", "_b"))
     both = both[both["rater_a"] < both["rater_b"]]
     n = len(EMOTIONS)
     groups = both.groupby(["rater_a", "rater_b"])
@@ -227,7 +228,7 @@ def _funnel(
 ) -> pd.DataFrame:
     steps = {"kept": len(kept)}
     if assignments is not None:
-        steps["pushed"] = int(kept["clip_id"].isin(assignments["clip_id"]).sum())
+        steps["pushed"] = int(kept["clip_key"].isin(assignments["clip_key"]).sum())
     reason = labels["reason"].fillna("")
     steps["rated"] = len(labels)
     steps["complete"] = int((reason != "incomplete").sum())

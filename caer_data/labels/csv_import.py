@@ -3,7 +3,8 @@
     clip_id,rater,emotion,confidence
     friends-s01e01-0004-00,anna@example.org,happy,0.75
 
-Optional columns: `created_at` (ISO 8601), `lead_time_s` (seconds from clip shown to answer) and
+A clip may be given by its `clip_key` in place of its `clip_id`, or by both. Optional columns:
+`created_at` (ISO 8601), `lead_time_s` (seconds from clip shown to answer) and
 `source`, whose word `made-up` marks ratings that nobody gave; that mark goes with them into every
 table, card and report.
 """
@@ -20,15 +21,15 @@ from typing import Any, Final
 
 import pandas as pd
 
-from caer_data.engine import clip_keys as identity
-from caer_data.engine import tables
+from caer_data.engine import anchors, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
+from caer_data.engine.ledger import Ledger
 from caer_data.labels.accept import CSV, MADE_UP, parse_confidence, parse_seconds
 
 REQUIRED: Final = ("clip_id", "rater", "emotion", "confidence")
-OPTIONAL: Final = ("source", "created_at", "lead_time_s")
+OPTIONAL: Final = ("clip_key", "source", "created_at", "lead_time_s")
 
 
 def read(path: Path, dataset: Dataset) -> pd.DataFrame:
@@ -44,34 +45,65 @@ def read(path: Path, dataset: Dataset) -> pd.DataFrame:
         CaerError: any mistake in the file, with its row.
     """
     dataset.require()
-    clips = dataset.clips.set_index("clip_id")
-    file = _File(path, dict(zip(clips.index, clips["status"], strict=True)))
+    clips = dataset.clips
+    held = anchors.there(clips).set_index("clip_key")
+    file = _File(path, _Names(clips, Ledger.of(dataset)))
     rows = [file.rating(number, cells) for number, cells in _records(path)]
     if not rows:
         raise CaerError(f"{path}: no ratings below the header; add one row a rating")
     _check_raters(path, rows, dataset)
-    lengths = (clips["end_s"] - clips["start_s"]).to_dict()
+    lengths = (held["end_s"] - held["start_s"]).to_dict()
     for row in rows:
         lead_time = row["lead_time_s"]
-        row["too_fast"] = lead_time is not None and lead_time < lengths[row["clip_id"]]
+        row["too_fast"] = lead_time is not None and lead_time < lengths[row["clip_key"]]
     return tables.frame(tables.RATINGS, rows)
+
+
+class _Names:
+    """Finds the clip that a file means, whatever it was called when the file was made."""
+
+    def __init__(self, clips: pd.DataFrame, ledger: Ledger) -> None:
+        held = anchors.there(clips)
+        self.today = dict(zip(held["clip_key"], held["clip_id"], strict=True))
+        self.all = set(clips["clip_id"])
+        self.meant = ledger.named()
+        self.known = ledger.minted
+
+    def key_of(self, where: str, clip_id: str, clip_key: str) -> str:
+        """Key of a clip that is there today.
+
+        Raises:
+            CaerError: it is not, or the name has meant several clips.
+        """
+        keys = {clip_key} if clip_key else self.meant.get(clip_id, set())
+        if len(keys) > 1:
+            raise CaerError(
+                f"{where}: '{clip_id}' has been the name of {len(keys)} clips, as builds differed; "
+                "say which one in a column clip_key (see tables/keys.parquet)"
+            )
+        key = next(iter(keys), "")
+        if key in self.today:
+            return key
+        said = clip_key or clip_id
+        there = key in self.known or clip_id in self.all
+        problem = "was dropped" if there else "is not in the dataset"
+        raise CaerError(f"{where}: clip '{said}' {problem}; {_close(said, self.today.values())}")
 
 
 class _File:
     """Judges one row after the other and remembers which clip a rater had before."""
 
-    def __init__(self, path: Path, clips: dict[str, str]) -> None:
+    def __init__(self, path: Path, names: _Names) -> None:
         self.path = path
-        self.clips = clips
+        self.names = names
         self.first_row: dict[tuple[str, str], int] = {}
 
     def rating(self, number: int, cells: dict[str, str]) -> dict[str, Any]:
         """Turn one row into a rating, or raise a CaerError that names the row."""
         where = f"{self.path}, row {number}"
-        clip_id, rater = cells["clip_id"], cells["rater"].lower()
-        if self.clips.get(clip_id) != "kept":
-            problem = "was dropped" if clip_id in self.clips else "is not in the dataset"
-            raise CaerError(f"{where}: clip '{clip_id}' {problem}; {_close(clip_id, self.clips)}")
+        rater = cells["rater"].lower()
+        key = self.names.key_of(where, cells.get("clip_id", ""), cells.get("clip_key", ""))
+        clip_id = self.names.today[key]
         if not rater or any(c.isspace() or c == "=" for c in rater):
             raise CaerError(f"{where}: rater '{rater}' must be one word or address, without '='")
         emotion = cells["emotion"].lower()
@@ -86,7 +118,7 @@ class _File:
         source = cells.get("source") or CSV
         if source not in (CSV, MADE_UP):
             raise CaerError(f"{where}: source '{source}' is unknown; write {MADE_UP} or leave out")
-        first = self.first_row.setdefault((clip_id, rater), number)
+        first = self.first_row.setdefault((key, rater), number)
         if first != number:
             raise CaerError(
                 f"{where}: {rater} rated clip '{clip_id}' in row {first} already; keep one of them"
@@ -98,6 +130,7 @@ class _File:
         if lead_time is not None and parse_seconds(lead_time) is None:
             raise CaerError(f"{where}: lead_time_s '{lead_time}' is not a number of seconds")
         return {
+            "clip_key": key,
             "clip_id": clip_id,
             "rater": rater,
             "emotion": emotion,
@@ -145,7 +178,8 @@ def _records(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _check_header(path: Path, header: list[str]) -> None:
-    missing = [name for name in REQUIRED if name not in header]
+    named = {"clip_id"} if "clip_key" in header else set()
+    missing = [name for name in REQUIRED if name not in header and name not in named]
     if missing:
         raise CaerError(
             f"{path}, row 1: no column {', '.join(missing)}; the header is {','.join(REQUIRED)}, "
@@ -166,25 +200,24 @@ def _check_raters(path: Path, rows: list[dict[str, Any]], dataset: Dataset) -> N
     allowed = dataset.recipe.annotate.raters_per_clip
     dealt: dict[Any, set[str]] = {}
     if dataset.has(tables.ASSIGNMENTS):
-        dealt = dataset.assignments.groupby("clip_id")["rater"].agg(set).to_dict()
+        dealt = dataset.assignments.groupby("clip_key")["rater"].agg(set).to_dict()
     raters: dict[Any, set[str]] = {}
     if dataset.has(tables.RATINGS):
         ratings = dataset.ratings
-        other = identity.changed(ratings, identity.known(dataset.clips))
-        accepted = ratings[(ratings["status"] == "accepted") & ~other]
+        accepted = ratings[ratings["status"] == "accepted"]
         made_up = accepted["source"] == MADE_UP
-        raters = accepted.groupby(["clip_id", made_up])["rater"].agg(set).to_dict()
+        raters = accepted.groupby(["clip_key", made_up])["rater"].agg(set).to_dict()
     for row in rows:
-        clip_id, rater = row["clip_id"], row["rater"]
+        clip_id, key, rater = row["clip_id"], row["clip_key"], row["rater"]
         where = f"{path}, row {row['source_id']}"
-        if clip_id in dealt:
-            if rater not in dealt[clip_id]:
+        if key in dealt:
+            if rater not in dealt[key]:
                 raise CaerError(
-                    f"{where}: clip '{clip_id}' was dealt to {', '.join(sorted(dealt[clip_id]))}, "
+                    f"{where}: clip '{clip_id}' was dealt to {', '.join(sorted(dealt[key]))}, "
                     f"not to {rater}; remove the row"
                 )
             continue
-        known = raters.setdefault((clip_id, row["source"] == MADE_UP), set())
+        known = raters.setdefault((key, row["source"] == MADE_UP), set())
         known.add(rater)
         if len(known) > allowed:
             raise CaerError(

@@ -7,8 +7,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from caer_data.engine import clip_keys as identity
-from caer_data.engine import tables
+from caer_data.engine import anchors, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import EMOTIONS, LABELS, PROBABILITY_COLUMNS
 from caer_data.engine.errors import CaerError
@@ -38,13 +37,14 @@ def decide(ratings: pd.DataFrame, settings: Labels, raters_per_clip: int) -> pd.
         CaerError: a clip has more raters than the recipe allows or one rater twice, or the recipe
             asks more raters to agree than there are.
     """
-    accepted = ratings[ratings["status"] == "accepted"].sort_values(["clip_id", "rater"])
+    accepted = ratings[ratings["status"] == "accepted"].sort_values(["clip_key", "rater"])
     if accepted.empty:
         return tables.empty(tables.LABELS)
     _check(accepted, settings, raters_per_clip)
-    clips, row = np.unique(accepted["clip_id"].to_numpy(str), return_inverse=True)
+    clips, row = np.unique(accepted["clip_key"].to_numpy(str), return_inverse=True)
     chosen = accepted["emotion"].map(LABELS).to_numpy(np.int64)
     confidence = accepted["confidence"].to_numpy(np.float64)
+    first = accepted.drop_duplicates("clip_key").reset_index(drop=True)
     votes = np.zeros((len(clips), len(EMOTIONS)))
     weight = np.zeros_like(votes)
     np.add.at(votes, (row, chosen), 1)
@@ -77,22 +77,24 @@ def decide(ratings: pd.DataFrame, settings: Labels, raters_per_clip: int) -> pd.
         [kept, ~complete, ~agreed], ["", "incomplete", "no_majority"], "low_confidence"
     )
     data = {
-        "clip_id": clips,
+        "clip_key": clips,
+        "clip_id": first["clip_id"],
         "emotion": pd.Series(np.array(EMOTIONS)[winner]).where(agreed, None),
         "label": pd.Series(winner, dtype="Int64").where(agreed, None),
         "status": np.where(kept, "kept", "dropped"),
         "reason": pd.Series(reason).where(~kept, None),
         "raters": raters.astype(np.int64),
-        "votes": _spell(accepted, row, len(clips)),
+        "votes": _answers(accepted, row, len(clips)),
         "agreement": votes.max(axis=1, initial=0).astype(np.int64),
         "confidence": mean,
         "confidence_all": of_all,
         "confidence_agreeing": of_agreeing,
         "made_up": np.bincount(row, accepted["source"] == accept.MADE_UP, len(clips)) > 0,
         **dict(zip(PROBABILITY_COLUMNS, shares.T, strict=True)),
-        identity.COLUMN: pd.Series(clips).map(identity.known(accepted)).astype(object),
+        **{name: first[name] for name in anchors.COLUMNS},
     }
-    labels: pd.DataFrame = tables.to_pandas(tables.check(tables.LABELS, pd.DataFrame(data)))
+    rows = pd.DataFrame(data).sort_values(["clip_id", "clip_key"], ignore_index=True)
+    labels: pd.DataFrame = tables.to_pandas(tables.check(tables.LABELS, rows))
     return labels
 
 
@@ -102,31 +104,43 @@ def update(
     """Take ratings into the dataset, decide again, write both tables; return ratings and labels.
 
     `snapshot` says that `fresh` is all that the server holds, as `accept.accept` returns it, and
-    replaces every earlier rating of the server; else it is a file, as `csv_import.read` returns
-    it, and replaces earlier ratings from files of the same clips and raters. Both tables are made
-    before either is written, so a mistake leaves the dataset as it was; after a kill between the
-    two writes the same command makes them whole.
+    replaces every earlier rating of the server; one that it holds no more stays, refused. Else it
+    is a file, as `csv_import.read` returns it, and replaces earlier ratings from files of the same
+    clips and raters. Both tables are made before either is written, so a mistake leaves the
+    dataset as it was; after a kill between the two writes the same command makes them whole.
 
     Raises:
         CaerError: see `decide`.
     """
-    recipe = dataset.recipe
-    now = identity.known(dataset.clips)
-    nothing = tables.empty(tables.RATINGS)
-    existing = dataset.ratings if dataset.has(tables.RATINGS) else nothing
-    assignments = (
-        dataset.assignments if dataset.has(tables.ASSIGNMENTS) else tables.empty(tables.ASSIGNMENTS)
-    )
+    existing = _read(dataset, tables.RATINGS)
     if snapshot:
-        outdated = (existing["source"] == accept.LABEL_STUDIO).to_numpy()
+        existing = _withdrawn(existing, fresh)
+        outdated = (
+            (existing["source"] == accept.LABEL_STUDIO)
+            & existing["source_id"].isin(fresh["source_id"])
+        ).to_numpy()
     else:
-        key = ["clip_id", "rater", "source"]
+        key = ["clip_key", "rater", "source"]
         again = pd.MultiIndex.from_frame(fresh[key])
         outdated = pd.MultiIndex.from_frame(existing[key]).isin(again)
-    if not snapshot:
-        _keep_keys(fresh, existing[outdated])
-    identity.fill(fresh, now)
-    ratings = accept.merge(existing[~outdated], fresh, assignments, now)
+    return _write(dataset, existing[~outdated], fresh)
+
+
+def follow(dataset: Dataset) -> None:
+    """Bring ratings and labels to the clips of today: after a build, or what else changed clips.
+
+    Answers to a clip that changed or went stay in `ratings` with the reason and count no more.
+    """
+    if dataset.has(tables.RATINGS):
+        _write(dataset, dataset.ratings, tables.empty(tables.RATINGS))
+
+
+def _write(
+    dataset: Dataset, existing: pd.DataFrame, fresh: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    recipe, clips = dataset.recipe, dataset.clips
+    fresh = anchors.stamp(fresh, anchors.of_clips(clips))
+    ratings = accept.merge(existing, fresh, _read(dataset, tables.ASSIGNMENTS), clips)
     labels = decide(ratings, recipe.labels, recipe.annotate.raters_per_clip)
     tables.check(tables.RATINGS, ratings)
     dataset.write(tables.RATINGS, ratings)
@@ -134,12 +148,17 @@ def update(
     return ratings, labels
 
 
-def _keep_keys(fresh: pd.DataFrame, before: pd.DataFrame) -> None:
-    """An answer that a file gave before is still of the clip that it was of then."""
-    answer = ["clip_id", "rater", "source", "emotion", "confidence", "created_at", "source_id"]
-    keys = before.drop_duplicates(answer).set_index(answer)[identity.COLUMN]
-    known = keys.reindex(pd.MultiIndex.from_frame(fresh[answer]))
-    fresh[identity.COLUMN] = known.set_axis(fresh.index)
+def _withdrawn(existing: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
+    """Refuse what the server held once and holds no more; it stays in the table."""
+    gone = (existing["source"] == accept.LABEL_STUDIO) & ~existing["source_id"].isin(
+        fresh["source_id"]
+    )
+    reason = existing["reason"].mask(gone, "withdrawn")
+    return existing.assign(status=existing["status"].mask(gone, "refused"), reason=reason)
+
+
+def _read(dataset: Dataset, table: tables.Table) -> pd.DataFrame:
+    return dataset.read(table) if dataset.has(table) else tables.empty(table)
 
 
 def _check(accepted: pd.DataFrame, settings: Labels, raters_per_clip: int) -> None:
@@ -148,28 +167,31 @@ def _check(accepted: pd.DataFrame, settings: Labels, raters_per_clip: int) -> No
             f"recipe: labels.min_agree is {settings.min_agree}, but annotate.raters_per_clip is "
             f"{raters_per_clip}, so no clip could ever be kept; lower the first"
         )
-    twice = accepted[accepted.duplicated(["clip_id", "rater"])]
+    twice = accepted[accepted.duplicated(["clip_key", "rater"])]
     if len(twice):
         clip_id, rater = twice["clip_id"].iloc[0], twice["rater"].iloc[0]
         raise CaerError(f"table 'ratings': {rater} has two accepted answers to clip '{clip_id}'")
-    count = accepted["clip_id"].value_counts(sort=False)
+    count = accepted["clip_key"].value_counts(sort=False)
     if count.max() > raters_per_clip:
+        name = accepted.loc[accepted["clip_key"] == count.idxmax(), "clip_id"].iloc[0]
         raise CaerError(
-            f"clip '{count.idxmax()}' has {count.max()} raters, but annotate.raters_per_clip in "
+            f"clip '{name}' has {count.max()} raters, but annotate.raters_per_clip in "
             f"the recipe is {raters_per_clip}; raise it again, or take the answers out"
         )
 
 
 def _posterior(accepted: pd.DataFrame, clips: np.ndarray) -> np.ndarray:
-    columns = {"clip_id": "task", "rater": "worker", "emotion": "label"}
+    columns = {"clip_key": "task", "rater": "worker", "emotion": "label"}
     answers = accepted[list(columns)].rename(columns=columns)
     return np.asarray(DawidSkene(EMOTIONS).fit(answers).posterior.loc[clips])
 
 
-def _spell(accepted: pd.DataFrame, row: np.ndarray, clips: int) -> list[str]:
-    """Write a clip's answers as 'rater=emotion:confidence', by rater."""
-    words: list[list[str]] = [[] for _ in range(clips)]
+def _answers(
+    accepted: pd.DataFrame, row: np.ndarray, clips: int
+) -> list[list[dict[str, str | float]]]:
+    """Each clip's answers, by rater, as column `votes` holds them."""
+    found: list[list[dict[str, str | float]]] = [[] for _ in range(clips)]
     columns = [row, accepted["rater"], accepted["emotion"], accepted["confidence"]]
     for i, rater, emotion, confidence in zip(*columns, strict=True):
-        words[i].append(f"{rater}={emotion}:{confidence:g}")
-    return [" ".join(answers) for answers in words]
+        found[i].append({"rater": rater, "emotion": emotion, "confidence": float(confidence)})
+    return found

@@ -19,7 +19,7 @@ from caer_data.curate.funnel import (
     limit_of,
     score_text,
 )
-from caer_data.engine import recipe, tables
+from caer_data.engine import anchors, recipe, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.files import write_text
 from caer_data.report import pages
@@ -74,8 +74,8 @@ def _macro(name: str, *values: Any) -> Markup:
 
 
 def _subtitle(videos: pd.DataFrame, clips: pd.DataFrame) -> str:
-    good = videos[videos["status"].isin(tables.USED)]
-    kept = clips[clips["status"] == "kept"]
+    good = videos[videos["status"].isin([*tables.USED, "absent"])]
+    kept = anchors.there(clips)
     return (
         f"{_count(good['show'].nunique(), 'show')}, {_count(len(good), 'video')}, "
         f"{duration_text(float(good['duration_s'].sum()))}: "
@@ -112,7 +112,7 @@ def _funnel(steps: pd.DataFrame) -> Section:
 
 
 def _kept(clips: pd.DataFrame, pictures: Pictures) -> Section:
-    kept = clips[clips["status"] == "kept"].sort_values("clip_id")
+    kept = anchors.there(clips).sort_values("clip_id")
     if kept.empty:
         return Section("Kept clips", pages.paragraph("No clip was kept."))
     shown = _evenly(kept, KEPT_SHOWN)
@@ -185,7 +185,7 @@ def _people(people: pd.DataFrame, tracks: pd.DataFrame, pictures: Pictures) -> S
 
 
 def _distributions(shots: pd.DataFrame, clips: pd.DataFrame, tracks: pd.DataFrame) -> Section:
-    kept = clips["status"] == "kept"
+    kept = clips["status"].isin(tables.THERE)
     length = (clips["end_s"] - clips["start_s"]).astype(float)
     html = Markup('<div class="plots">')
     for title, values, split, whole in (
@@ -249,7 +249,7 @@ def _videos(videos: pd.DataFrame, shots: pd.DataFrame, clips: pd.DataFrame) -> S
             "frames/s": [_rate(fps) for fps in good["fps"]],
             "shots": _per_video(good, shots),
             "clips": _per_video(good, clips),
-            "kept": _per_video(good, clips[clips["status"] == "kept"]),
+            "kept": _per_video(good, anchors.there(clips)),
             "remark": good["reason"],
         }
     )

@@ -13,7 +13,7 @@ import pytest
 
 from caer_data.annotate import push
 from caer_data.annotate.pull import pull
-from caer_data.annotate.studio import accounts, media, projects
+from caer_data.annotate.studio import accounts, projects
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.progress import Reporter
 
@@ -101,9 +101,8 @@ def test_a_rater_answers_three_clips_by_keyboard(
     screenshot(page, "finished")
 
     rows = pull(dataset, studio.server, Reporter("quiet")).ratings
-    order = [
-        media.keys(dataset.clips)[url.rsplit("/", 1)[-1].removesuffix(".mp4")] for url in shown
-    ]
+    dealt = dataset.assignments.set_index("presentation")["clip_id"]
+    order = [dealt[url.rsplit("/", 1)[-1].removesuffix(".mp4")] for url in shown]
     expected = {clip: (a[2], a[3]) for clip, a in zip(order, answers, strict=True)}
     assert set(rows["rater"]) == {rater} and set(rows["status"]) == {"accepted"}
     assert {r.clip_id: (r.emotion, r.confidence) for r in rows.itertuples()} == expected

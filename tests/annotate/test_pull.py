@@ -14,13 +14,14 @@ import requests
 from caer_data.annotate import push
 from caer_data.annotate.pull import pull
 from caer_data.annotate.status import status
-from caer_data.annotate.studio import accounts, media, projects
+from caer_data.annotate.studio import accounts, projects
 from caer_data.annotate.studio.client import Server
-from caer_data.engine import tables
+from caer_data.engine import identity, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
+from caer_data.engine.secret import secret_of
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -36,7 +37,9 @@ def test_six_raters_rate_and_pull_brings_every_answer(
     without_posters(dataset)
     push.push(dataset, studio.server, QUIET, raters=six_raters)
     found = projects.find(studio.server, push.dataset_id(dataset))
-    clip_of = media.keys(dataset.clips)
+    clip_of = dict(
+        zip(dataset.assignments["presentation"], dataset.assignments["clip_id"], strict=True)
+    )
     given: dict[tuple[str, str], tuple[str, float]] = {}
     order: dict[str, list[str]] = defaultdict(list)
     draw = random.Random(1)
@@ -100,7 +103,7 @@ def test_a_round_of_500_clips_with_planted_errors(
     numbers = {email: number for number, email in accounts.users(server).items()}
     found = projects.find(server, push.dataset_id(dataset))
     dealt = dataset.assignments
-    key_of = {clip: key for key, clip in media.keys(dataset.clips).items()}
+    secret, keys = secret_of(dataset.folder), dataset.clips.set_index("clip_id")["clip_key"]
     draw = random.Random(2)
     truth: dict[tuple[str, str], tuple[str, float]] = {}
     refused: Counter[str] = Counter()
@@ -109,7 +112,7 @@ def test_a_round_of_500_clips_with_planted_errors(
     for rater in six_raters:
         others = [r for r in six_raters if r != rater]
         mine = list(dealt.loc[dealt["rater"] == rater, "clip_id"])
-        foreign = sorted(set(key_of) - set(mine))
+        foreign = sorted(set(keys.index) - set(mine))
         tasks = []
         for clip in mine:
             kind = draw.choices(list(PLANTED), [30] + [1] * (len(PLANTED) - 1))[0]
@@ -119,7 +122,7 @@ def test_a_round_of_500_clips_with_planted_errors(
                 "result": result_of(emotion, confidence), "completed_by": numbers[rater],
                 "lead_time": 9.0, "was_cancelled": False, "ground_truth": False,
             }  # fmt: skip
-            answers, key = [answer], key_of[clip]
+            answers, key = [answer], identity.presentation(secret, keys[clip], rater)
             match kind:
                 case "cancelled":
                     answer["was_cancelled"] = True
@@ -142,7 +145,7 @@ def test_a_round_of_500_clips_with_planted_errors(
                 case "unknown clip":
                     key = "0123456789"
                 case "not dealt":
-                    key = key_of[foreign.pop()]
+                    key = identity.presentation(secret, keys[foreign.pop()], rater)
                 case "doubled":
                     earlier = {**answer, "result": result_of(draw.choice(EMOTIONS), "0.25")}
                     answers = [earlier, answer]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from caer_data.annotate import push
-from caer_data.annotate.studio import accounts, media, projects
+from caer_data.annotate.studio import accounts, projects
 from caer_data.annotate.studio.client import Server
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
@@ -26,11 +26,17 @@ New = Callable[..., Dataset]
 def on_server(server: Server, dataset: Dataset) -> dict[str, list[str]]:
     """The clips in each rater's project, in order."""
     found = projects.find(server, push.dataset_id(dataset))
-    clip_of = media.keys(dataset.clips)
+    clip_of = clips_shown(dataset)
     return {
         rater: [clip_of[task.key] for task in projects.tasks(server, project)]
         for rater, project in found.items()
     }
+
+
+def clips_shown(dataset: Dataset) -> dict[str, str]:
+    """What was shown, by the name it has on the server."""
+    dealt = dataset.assignments
+    return dict(zip(dealt["presentation"], dealt["clip_id"], strict=True))
 
 
 def dealt(dataset: Dataset) -> dict[str, list[str]]:
@@ -126,7 +132,7 @@ def test_a_rater_who_leaves(
     for _ in range(2):
         push.push(dataset, studio.server, QUIET, replace=(old, new))
     assert on_server(studio.server, dataset) == dealt(dataset)
-    assert [media.keys(dataset.clips)[answered["data"]["clip"]]] == dealt(dataset)[old]
+    assert [clips_shown(dataset)[answered["data"]["clip"]]] == dealt(dataset)[old]
     assert set(dataset.assignments["clip_id"].value_counts()) == {3}
 
 

@@ -36,14 +36,22 @@ class Round:
             tables.frame(
                 tables.CLIPS,
                 [
-                    {"clip_id": n, "start_s": 0.0, "end_s": 3.0, "status": "kept", **clip, **frames}
+                    {
+                        "clip_id": n,
+                        "clip_key": n,
+                        "start_s": 0.0,
+                        "end_s": 3.0,
+                        "status": "kept",
+                        **clip,
+                        **frames,
+                    }
                     for n in names
                 ],
             ),
         )
         dealt = deal.deal(names, RATERS, tables.empty(tables.ASSIGNMENTS), Annotate(), seed=1)
         self.dataset.write(tables.ASSIGNMENTS, dealt)
-        self.dealt = {c: sorted(g) for c, g in dealt.groupby("clip_id")["rater"]}
+        self.dealt = {c: sorted(g) for c, g in dealt.groupby("clip_key")["rater"]}
         self.rng = np.random.default_rng(0)
         self.answers: list[Answer] = []
         self.votes: dict[str, dict[str, tuple[str, float]]] = {n: {} for n in names}
@@ -57,7 +65,8 @@ class Round:
         confidence = float(self.rng.choice([0.0, 0.25, 0.5, 0.75, 1.0]))
         answer = Answer(
             source_id=str(len(self.answers) + 1),
-            clip_id=clip,
+            clip_key=clip,
+            presentation=f"shown-{clip}",
             rater=rater,
             project_rater=rater,
             emotion=emotion,
@@ -74,7 +83,7 @@ class Round:
     def spoil(self, clip: str, reason: str, **changes: Any) -> None:
         """The only answer of a clip's first rater turns out to be worthless."""
         rater = self.dealt[clip][0]
-        at = next(i for i, a in enumerate(self.answers) if (a.clip_id, a.rater) == (clip, rater))
+        at = next(i for i, a in enumerate(self.answers) if (a.clip_key, a.rater) == (clip, rater))
         self.answers[at] = replace(self.answers[at], **changes)
         del self.votes[clip][rater]
         self.refused[reason] += 1
@@ -104,11 +113,11 @@ def plant(script: Round) -> None:
             script.spoil(clip, reason, **changes)
     for clip in names[100:110]:
         stranger = next(r for r in RATERS if r not in script.dealt[clip])
-        script.add("not_dealt", clip_id=clip, rater=stranger, project_rater=stranger)
-        script.add("unknown_rater", clip_id=clip, rater="eve@example.org")
+        script.add("not_dealt", clip_key=clip, rater=stranger, project_rater=stranger)
+        script.add("unknown_rater", clip_key=clip, rater="eve@example.org")
         first, second = script.dealt[clip][:2]
-        script.add("foreign_project", clip_id=clip, rater=first, project_rater=second)
-        script.add("unknown_clip", clip_id=f"{clip}-gone", rater=first, project_rater=first)
+        script.add("foreign_project", clip_key=clip, rater=first, project_rater=second)
+        script.add("unknown_clip", clip_key=f"{clip}-gone", rater=first, project_rater=first)
     for clip in names[200:220]:
         script.vote(clip, script.dealt[clip][1], updated_at="2026-03-01T10:00:03Z")
         script.refused["superseded"] += 1
@@ -157,16 +166,17 @@ def test_the_votes_are_recovered_exactly(script: Round, pulled: Dataset) -> None
         found[row.clip_id][row.rater] = (row.emotion, row.confidence)
     assert found == script.votes
     spelled = {
-        clip: " ".join(f"{r}={e}:{c:g}" for r, (e, c) in sorted(votes.items()))
+        clip: [{"rater": r, "emotion": e, "confidence": c} for r, (e, c) in sorted(votes.items())]
         for clip, votes in script.votes.items()
     }
-    assert dict(zip(pulled.labels["clip_id"], pulled.labels["votes"], strict=True)) == spelled
+    held = map(list, pulled.labels["votes"])
+    assert dict(zip(pulled.labels["clip_id"], held, strict=True)) == spelled
 
 
 def test_every_refusal_has_its_reason(script: Round, pulled: Dataset) -> None:
     refused = pulled.ratings.query("status == 'refused'")
     assert Counter(refused["reason"]) == script.refused
-    planted = set(accept.REASONS) - {"dropped_clip"}
+    planted = set(accept.REASONS) - {"dropped_clip", "clip_changed", "withdrawn"}
     assert set(script.refused) == planted
 
 
@@ -186,6 +196,8 @@ def test_partial_pulls_end_the_same(script: Round, pulled: Dataset, tmp_path: Pa
     for part in (0, 1, 200, 900, len(script.answers)):
         fresh = accept.accept(script.answers[:part], pulled.assignments, pulled.clips)
         ratings, decided = labels.update(pulled, fresh, snapshot=True)
-        assert len(ratings) == len({a.source_id for a in script.answers[:part]})
+        there = {a.source_id for a in script.answers[:part]}
+        assert set(ratings.loc[ratings["reason"] != "withdrawn", "source_id"]) == there
+        assert len(ratings) == len({a.source_id for a in script.answers})
         assert not pd.isna(decided["status"]).any()
     assert whole == [pulled.path_of(t).read_bytes() for t in (tables.RATINGS, tables.LABELS)]

@@ -16,7 +16,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 def at(*seconds: float) -> list[Answer]:
     return [
-        Answer(str(n), "clip", "r@x.org", "r@x.org", "sad", "0.5",
+        Answer(str(n), "key", "shown", "r@x.org", "r@x.org", "sad", "0.5",
                created_at=(START + timedelta(seconds=s)).isoformat())
         for n, s in enumerate(seconds)
     ]  # fmt: skip
@@ -61,7 +61,7 @@ def test_answers_are_read_whatever_they_hold(
     result: Any, emotion: str | None, confidence: str | None
 ) -> None:
     stored = {"id": 7, "completed_by": 3, "result": result, "lead_time": None}
-    answer = answers._answer(stored, "clip", "r@x.org", {3: "r@x.org"})
+    answer = answers._answer(stored, "key", "shown", "r@x.org", {3: "r@x.org"})
     assert (answer.emotion, answer.confidence, answer.rater) == (emotion, confidence, "r@x.org")
 
 
@@ -72,7 +72,7 @@ def test_answers_are_read_whatever_they_hold(
 )
 def test_authors(author: Any, rater: str) -> None:
     stored = {"id": 7, "completed_by": author, "result": []}
-    assert answers._answer(stored, "clip", "r@x.org", {3: "r@x.org"}).rater == rater
+    assert answers._answer(stored, "key", "shown", "r@x.org", {3: "r@x.org"}).rater == rater
 
 
 @pytest.mark.parametrize(
@@ -88,4 +88,4 @@ def test_authors(author: Any, rater: str) -> None:
 def test_everybody_that_an_answer_names(named: dict[str, Any], authors: tuple[str, ...]) -> None:
     stored = {"id": 7, "completed_by": 3, "result": [], **named}
     emails = {3: "r@x.org", 5: "s@x.org"}
-    assert answers._answer(stored, "clip", "r@x.org", emails).authors == authors
+    assert answers._answer(stored, "key", "shown", "r@x.org", emails).authors == authors

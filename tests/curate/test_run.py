@@ -21,7 +21,9 @@ import yaml
 
 from caer_data import Dataset
 from caer_data.api import build
+from caer_data.curate import keeping
 from caer_data.curate import run as run_module
+from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
 from caer_data.engine.errors import BusyError, CaerError, PartialFailure
 from caer_data.engine.pool import Limits, Outcome
@@ -425,22 +427,60 @@ def test_labels_stay_with_the_clips_that_were_rated(built, shows, recipe, tmp_pa
 
     shorter = tmp_path / "shorter.yaml"
     shorter.write_text(yaml.safe_dump(RECIPE | {"clips": RECIPE["clips"] | {"max_seconds": 4}}))
-    outcome = build(shows, dataset.folder, str(shorter), workers=2)
-    now = dataset.clips.set_index("clip_id")
-    old = kept.set_index("clip_id")
-    moved = [c for c in old.index if c in now.index and now.end_pts[c] != old.end_pts[c]]
-    assert moved
-    assert outcome.rated == {"same": len(kept) - len(moved), "changed": len(moved), "gone": 0}
-    assert f"{len(moved)} changed" in outcome.summary()
-    assert labelled.changed(dataset) == len(moved)
-    if len(moved) < len(kept):
-        assert not set(labelled.read(dataset)["clip_id"]) & set(moved)
-    ratings, decided = labels.update(dataset, csv_import.read(file, dataset), snapshot=False)
-    refused = ratings[ratings["status"] == "refused"]
-    assert set(refused["clip_id"]) == set(moved)
-    assert set(refused["reason"]) == {"clip_changed"}
-    assert not set(decided["clip_id"]) & set(moved)
+    before = {p: p.read_bytes() for p in dataset.folder.rglob("*.parquet")}
+    with pytest.raises(keeping.RatedClipsError, match=r"would change and .* --drop-rated"):
+        build(shows, dataset.folder, str(shorter), workers=2)
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert recipes.load(dataset.recipe_path) == recipes.load(recipe)
 
-    outcome = build(shows, dataset.folder, recipe, workers=2)
-    labels.update(dataset, csv_import.read(file, dataset), snapshot=False)
+    outcome = build(shows, dataset.folder, str(shorter), workers=2, drop_rated=True)
+    now = dataset.clips.set_index("clip_key")
+    lost = [key for key in kept["clip_key"] if key not in now.index]
+    assert lost
+    assert outcome.rated["same"] == len(kept) - len(lost)
+    assert outcome.rated["changed"] + outcome.rated["gone"] == len(lost)
+    assert f"{outcome.rated['changed']} changed" in outcome.summary()
+    ratings = dataset.ratings
+    assert len(ratings) == 3 * len(kept)
+    refused = ratings[ratings["status"] == "refused"]
+    assert set(refused["clip_key"]) == set(lost)
+    assert set(refused["reason"]) <= {"clip_changed", "dropped_clip"}
+    assert set(dataset.labels["clip_key"]) == set(kept["clip_key"]) - set(lost)
+
+    build(shows, dataset.folder, recipe, workers=2)
+    assert set(dataset.ratings["status"]) == {"accepted"}
     assert len(labelled.read(dataset)) == len(kept)
+
+
+def test_clips_of_absent_videos_stay(built, shows, recipe, tmp_path):
+    """Footage archived after rating, or another folder of shows into the same dataset."""
+    dataset = copy_of(built, tmp_path)
+    kept = dataset.clips[dataset.clips["status"] == "kept"]
+    file = tmp_path / "ratings.csv"
+    rows = [f"{clip},r{n},sad,1" for clip in kept["clip_id"] for n in range(3)]
+    file.write_text("\n".join(["clip_id,rater,emotion,confidence", *rows]))
+    labels.update(dataset, csv_import.read(file, dataset), snapshot=False)
+    files = {p: p.read_bytes() for p in dataset.clips_folder.rglob("*.mp4")}
+    boxes = dataset.faces.sort_values(["track_id", "frame"], ignore_index=True)
+    fewer = tmp_path / "fewer"
+    shutil.copytree(shows, fewer)
+    path = dataset.videos.set_index("video_id")["path"][kept["video_id"].iloc[0]]
+    archived = tmp_path / "archived.mp4"
+    (fewer / path).rename(archived)
+    if not any(p.is_file() for p in fewer.rglob("*.mp4")):
+        pytest.skip("the shows hold one video")
+
+    for _ in range(2):
+        outcome = build(fewer, dataset.folder, recipe, workers=2)
+        assert outcome.absent == 1 and "not there" in outcome.summary()
+        now = dataset.clips
+        assert set(now.loc[now["status"] == "absent", "video_id"]) == {kept["video_id"].iloc[0]}
+        assert set(labelled.read(dataset)["clip_key"]) == set(kept["clip_key"])
+        assert files == {p: p.read_bytes() for p in dataset.clips_folder.rglob("*.mp4")}
+
+    (fewer / path).with_name("renamed.mp4").write_bytes(archived.read_bytes())
+    outcome = build(fewer, dataset.folder, recipe, workers=2)
+    assert outcome.absent == 0
+    assert outcome.rated == {"same": len(kept), "changed": 0, "gone": 0}
+    assert set(labelled.read(dataset)["clip_key"]) == set(kept["clip_key"])
+    assert len(dataset.faces) == len(boxes)

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+from keyed import votes
 
-from caer_data.engine import clip_keys as identity
 from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
 from caer_data.export import labelled
@@ -22,35 +22,39 @@ def test_only_kept_clips_with_a_kept_label(dataset):
 
 
 def test_a_label_of_a_clip_that_changed_is_left_out(dataset):
-    keys = identity.stamp(dataset)
-    clips, labels = dataset.clips, dataset.labels
-    clips["clip_key"] = clips["clip_id"].map(keys)
-    assert set(labels["clip_id"].map(keys)) == set(labels["clip_key"])
-    clips.loc[0, "clip_key"] = "0" * 16 + "-none"
+    clips = dataset.clips
+    clips.loc[0, ["clip_key", "end_pts"]] = ["another", clips.loc[0, "end_pts"] - 8]
     dataset.write(tables.CLIPS, clips)
     found = labelled.read(dataset)
     assert set(clips.clip_id) - set(found.clip_id) == {clips.clip_id[0]}
     assert labelled.changed(dataset) == 1
-    dataset.write(tables.CLIPS, clips.assign(clip_key="0" * 16 + "-none"))
+    other = clips.assign(clip_key=[f"other-{i}" for i in range(len(clips))])
+    dataset.write(tables.CLIPS, other.assign(video_key="another"))
     with pytest.raises(CaerError, match="21 of clips that changed since they were rated"):
         labelled.read(dataset)
 
 
 @pytest.mark.parametrize(
-    ("votes", "expected"),
+    ("given", "expected"),
     [
         pytest.param(
-            ["ann@x.org=happy:0.8 bob@x.org=sad:1", "bob@x.org=sad:0.5"],
+            [
+                votes(("ann@x.org", "happy", 0.8), ("bob@x.org", "sad", 1.0)),
+                votes(("bob@x.org", "sad", 0.5)),
+            ],
             [{"happy:0.8": "A", "sad:1": "B"}, {"sad:0.5": "B"}],
             id="same-number-for-the-same-rater",
         ),
-        pytest.param(["Ann Smith=happy:0.75 o=fear:"], [{"happy:0.75": "A", "fear:": "B"}],
-                     id="spaces-and-no-confidence"),
-        pytest.param([""], [{}], id="no-votes"),
+        pytest.param(
+            [votes(("Ann = Smith", "happy", 0.75), ("o", "fear", 0.0))],
+            [{"happy:0.75": "A", "fear:0": "B"}],
+            id="any-name",
+        ),
+        pytest.param([[]], [{}], id="no-votes"),
     ],
 )  # fmt: skip
-def test_raters_become_numbers(votes, expected):
-    found = labelled.without_names(pd.Series(votes))
+def test_raters_become_numbers(given, expected):
+    found = labelled.without_names(pd.Series(given), b"s" * 32)
     number: dict[str, str] = {}
     for text, answers in zip(found, expected, strict=True):
         got = dict(reversed(vote.split("=")) for vote in text.split())
@@ -59,6 +63,31 @@ def test_raters_become_numbers(votes, expected):
             assert got[answer].startswith("rater-")
             assert number.setdefault(person, got[answer]) == got[answer]
     assert len(set(number.values())) == len(number)
+
+
+def test_numbers_do_not_follow_from_the_names():
+    """From a list of candidate names nobody without the secret can tell who is whom."""
+    names = [f"rater{i}@example.org" for i in range(6)]
+    given = pd.Series([votes(*((name, "sad", 1.0) for name in names))])
+    orders = set()
+    for seed in range(20):
+        secret = bytes([seed]) * 32
+        text = labelled.without_names(
+            pd.Series([votes((name, "sad", i / 8)) for i, name in enumerate(names)]), secret
+        )
+        orders.add(tuple(vote.split("=")[0] for vote in text))
+    assert len(orders) > 15
+    assert labelled.without_names(given, b"s" * 32)[0].count("rater-") == 6
+
+
+def test_labels_follow_a_clip_whose_number_changed(dataset):
+    clips = dataset.clips
+    clips["clip_id"] = clips["clip_id"].to_numpy()[::-1]  # every name stands for another clip
+    dataset.write(tables.CLIPS, clips)
+    emotion = dataset.labels.set_index("clip_key")["emotion"]
+    found = labelled.read(dataset)
+    assert len(found) == len(clips)
+    assert (found["clip_key"].map(emotion) == found["emotion"]).all()
 
 
 def test_no_labels_yet(dataset):

@@ -19,6 +19,7 @@ def made_clips(count: int, shows: int = 12, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "clip_id": [f"c{i:05d}" for i in range(count)],
+            "clip_key": [f"c{i:05d}" for i in range(count)],
             "shot_id": [f"s{i * 9 // 10:05d}" for i in range(count)],
             "video_id": [f"v{v:03d}" for v in video],
             "show": [f"show {v // 8}" for v in video],
@@ -73,7 +74,7 @@ def test_never_farther_from_the_request_than_scikit_learn(by):
 def test_few_groups_are_tried_in_every_way():
     sizes = {"a": 60, "b": 21, "c": 10, "d": 9}
     clips = pd.DataFrame({"show": [s for s, n in sizes.items() for _ in range(n)]})
-    clips["clip_id"] = [f"c{i}" for i in range(len(clips))]
+    clips["clip_key"] = clips["clip_id"] = [f"c{i}" for i in range(len(clips))]
     clips["label"] = np.arange(len(clips)) % 7
     clips["emotion"] = [EMOTIONS[label] for label in clips["label"]]
     split = assign(clips, Scheme((70, 10, 20), "show", 0))
@@ -97,7 +98,7 @@ def test_no_clip_changes_its_split_when_clips_are_added(by):
     scheme = Scheme((70, 10, 20), by, 5)
     few = clips.iloc[:700]
     before = assign(few, scheme)
-    kept = dict(zip(few["clip_id"], before, strict=True))
+    kept = dict(zip(few["clip_key"], before, strict=True))
     after = assign(clips, scheme, kept)
     assert (after.iloc[:700] == before).all()
     assert clips.assign(split=after).groupby(GROUP_OF[by])["split"].nunique().max() == 1
@@ -143,7 +144,7 @@ def test_a_wanted_split_is_never_empty():
 
 def test_kept_clips_that_leave_a_split_empty_are_an_error():
     clips = made_clips(30)
-    kept = dict.fromkeys(clips["clip_id"], "train")
+    kept = dict.fromkeys(clips["clip_key"], "train")
     with pytest.raises(CaerError, match="validation and test would be empty"):
         assign(clips, Scheme((70, 10, 20), "clip", 0), kept)
 

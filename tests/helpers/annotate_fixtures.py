@@ -20,11 +20,12 @@ import imageio_ffmpeg
 import pytest
 import requests
 from filelock import FileLock
+from keyed import key_clips
 
 from caer_data.annotate.studio import accounts, environment, media, server
 from caer_data.annotate.studio import folders as places
 from caer_data.annotate.studio.client import Server
-from caer_data.engine import tables
+from caer_data.engine import anchors, tables
 from caer_data.engine.cache import cache_folder
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
@@ -125,6 +126,7 @@ def make_dataset(folder: Path, clips: int, codings: tuple[str, ...] = ()) -> Dat
     dataset.write(tables.TRACKS, tables.frame(tables.TRACKS, tracks))
     for table in (tables.SHOTS, tables.PEOPLE):
         dataset.write(table, tables.empty(table))
+    key_clips(dataset)
     return dataset
 
 
@@ -141,8 +143,8 @@ def skip_posters(dataset: Dataset) -> None:
     """Put one picture in the place of every poster, where a test is not about posters."""
     folder = dataset.work_folder / "annotate"
     folder.mkdir(parents=True, exist_ok=True)
-    for key in media.keys(dataset.clips):
-        (folder / f"{key}.jpg").write_bytes(b"a picture")
+    for clip in anchors.there(dataset.clips).itertuples():
+        (folder / f"{media.file_name(clip)}.jpg").write_bytes(b"a picture")
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from keyed import key_clips
 
 from caer_data import Dataset
 from caer_data.engine import recipe, tables
@@ -64,6 +65,7 @@ def make(folder: Path, shots: int = 12, show: str = "A Show", pictures: bool = T
     dataset.write(tables.PEOPLE, tables.frame(tables.PEOPLE, people))
     for name, own in rows.items():
         dataset.write(tables.TABLES[name], tables.frame(tables.TABLES[name], own))
+    key_clips(dataset)
     if pictures:
         _pictures(dataset, video_id, rows)
     return dataset
@@ -79,6 +81,7 @@ def make_empty(folder: Path) -> Dataset:
     dataset.write(tables.VIDEOS, tables.frame(tables.VIDEOS, [row]))
     for table in (tables.SHOTS, tables.TRACKS, tables.FACES, tables.PEOPLE, tables.CLIPS):
         dataset.write(table, tables.empty(table))
+    key_clips(dataset)
     return dataset
 
 

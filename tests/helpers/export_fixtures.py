@@ -13,6 +13,8 @@ import av
 import cv2
 import numpy as np
 import pytest
+from keyed import key_clips, label_by_name
+from keyed import votes as answers
 from skimage import data as pictures
 
 from caer_data.engine import recipe as recipes
@@ -91,8 +93,11 @@ def make_dataset(
     dataset.recipe_path.write_text(recipes.dump(Recipe()))
     if first_clips is not None:
         rows["labels"] = [r for r in rows["labels"] if int(r["clip_id"][-2:]) < first_clips]
+    labels = rows.pop("labels")
     for name, content in rows.items():
         dataset.write(tables.TABLES[name], tables.frame(tables.TABLES[name], content))
+    key_clips(dataset)
+    label_by_name(dataset, labels)
     return dataset
 
 
@@ -166,7 +171,7 @@ def _add_episode(
             {
                 "clip_id": clip_id, "emotion": emotion, "label": EMOTIONS.index(emotion),
                 "status": "kept", "raters": 3,
-                "votes": " ".join(f"{r}={v}:0.8" for r, v in zip(raters, votes, strict=True)),
+                "votes": answers(*((r, v, 0.8) for r, v in zip(raters, votes, strict=True))),
                 "agreement": 2, "confidence": 0.8, "confidence_all": 0.8,
                 "confidence_agreeing": 0.8, "made_up": made_up,
                 **{f"p_{e}": votes.count(e) / 3 for e in EMOTIONS},

@@ -3,30 +3,48 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from caer_data.engine import tables
+from caer_data.engine import anchors, tables
+from caer_data.engine.identity import Anchor
+from caer_data.engine.ledger import Ledger
 from caer_data.labels import accept
 from caer_data.labels.accept import Answer
 
 DEALT = tables.frame(
     tables.ASSIGNMENTS,
     [
-        {"clip_id": clip, "rater": f"{rater}@x.org", "position": 0, "block": 0}
-        for clip in ("c1", "gone", "dropped")
+        {"clip_key": clip, "rater": f"{rater}@x.org", "position": 0, "block": 0}
+        for clip in ("c1", "gone", "dropped", "longer")
         for rater in ("anna", "ben", "cleo")
     ]
-    + [{"clip_id": "c2", "rater": "dora@x.org", "position": 0, "block": 0}],
+    + [{"clip_key": "c2", "rater": "dora@x.org", "position": 0, "block": 0}],
 )
-CLIPS = pd.DataFrame(
-    {
-        "clip_id": ["c1", "c2", "dropped"],
-        "start_s": [10.0, 0.0, 0.0],
-        "end_s": [13.5, 2.0, 2.0],
-        "status": ["kept", "kept", "dropped"],
-    }
+
+
+def clip(key: str, start: int, frames: int, status: str = "kept") -> dict[str, Any]:
+    """A clip of a video of 10 frames a second, in which nobody is the target."""
+    span = {"start_frame": start, "end_frame": start + frames, "start_pts": start}
+    return {
+        "clip_id": key, "clip_key": key if status == "kept" else None, "video_key": "v",
+        "status": status, **span, "end_pts": start + frames, "start_s": start / 10,
+        "end_s": (start + frames) / 10,
+    }  # fmt: skip
+
+
+CLIPS = tables.frame(
+    tables.CLIPS, [clip("c1", 100, 35), clip("c2", 0, 20), clip("d", 200, 20, "dropped")]
 )
+LEDGER = Ledger()
+LEDGER.minted = {
+    "c1": Anchor("v", 100, 135, 35, None),
+    "c2": Anchor("v", 0, 20, 20, None),
+    "dropped": Anchor("v", 200, 220, 20, None),
+    "longer": Anchor("v", 90, 135, 45, None),
+}
+LEDGER.names = {key: {f"old-name-of-{key}"} for key in LEDGER.minted}
 GOOD: dict[str, Any] = {
     "source_id": "1",
-    "clip_id": "c1",
+    "clip_key": "c1",
+    "presentation": "p",
     "rater": "anna@x.org",
     "project_rater": "anna@x.org",
     "emotion": "happy",
@@ -42,7 +60,7 @@ def answer(**changes: Any) -> Answer:
 
 
 def accepted(*answers: Answer) -> pd.DataFrame:
-    table = accept.accept(answers, DEALT, CLIPS)
+    table = accept.accept(answers, DEALT, CLIPS, LEDGER)
     tables.check(tables.RATINGS, table)
     return table
 
@@ -74,19 +92,21 @@ REFUSED = {
     "cancelled": ({"cancelled": True}, "cancelled"),
     "ground truth": ({"ground_truth": True}, "ground_truth"),
     "unknown rater": ({"rater": "eve@x.org"}, "unknown_rater"),
-    "clip of another": ({"clip_id": "c2"}, "not_dealt"),
+    "clip of another": ({"clip_key": "c2"}, "not_dealt"),
     "in another's name": ({"rater": "ben@x.org"}, "foreign_project"),
     "changed by another": ({"authors": ("anna@x.org", "ben@x.org")}, "other_author"),
     "made by a deleted account": ({"authors": ("account 4",)}, "other_author"),
-    "clip not in the dataset": ({"clip_id": "gone"}, "unknown_clip"),
-    "clip dropped since": ({"clip_id": "dropped"}, "dropped_clip"),
+    "clip not in the dataset": ({"clip_key": "gone"}, "unknown_clip"),
+    "nothing that was shown": ({"clip_key": None}, "unknown_clip"),
+    "clip dropped since": ({"clip_key": "dropped"}, "dropped_clip"),
+    "clip changed since": ({"clip_key": "longer"}, "clip_changed"),
 }
 
 
 @pytest.mark.parametrize(("changes", "reason"), REFUSED.values(), ids=REFUSED)
 def test_what_is_refused_stays_with_its_reason(changes: dict[str, Any], reason: str) -> None:
     assert reason in accept.REASONS
-    table = accepted(answer(**changes), answer(source_id="2", clip_id="c1", rater="anna@x.org"))
+    table = accepted(answer(**changes), answer(source_id="2", clip_key="c1", rater="anna@x.org"))
     assert table["reason"].tolist()[0] == reason
     assert table["status"].tolist() == ["refused", "accepted"]
 
@@ -160,3 +180,9 @@ def test_addresses_are_compared_without_case() -> None:
 
 def test_no_answers() -> None:
     assert len(accepted()) == 0
+
+
+def test_an_answer_carries_the_clip_that_it_is_about() -> None:
+    row = accepted(answer(clip_key="longer")).iloc[0]
+    assert row[["clip_id", "presentation"]].tolist() == ["old-name-of-longer", "p"]
+    assert anchors.of_rows(pd.DataFrame([row])) == [LEDGER.minted["longer"]]

@@ -17,7 +17,7 @@ from caer_data.labels.agreement import Agreement, measure
 def clips_table(count: int, length: float = 3.0) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "clip_id": [f"c{i:04d}" for i in range(count)],
+            "clip_key": [f"c{i:04d}" for i in range(count)],
             "start_s": 5.0,
             "end_s": 5.0 + length,
             "status": "kept",
@@ -30,6 +30,7 @@ def rating(
 ) -> dict[str, Any]:
     return {
         "clip_id": f"c{clip:04d}",
+        "clip_key": f"c{clip:04d}",
         "rater": rater,
         "emotion": emotion,
         "confidence": confidence,
@@ -131,7 +132,7 @@ def test_funnel_flags_and_refusals() -> None:
     dealt = tables.frame(
         tables.ASSIGNMENTS,
         [
-            {"clip_id": f"c{clip:04d}", "rater": r, "position": 0, "block": 0}
+            {"clip_key": f"c{clip:04d}", "rater": r, "position": 0, "block": 0}
             for clip in range(6)
             for r in "abc"
         ],

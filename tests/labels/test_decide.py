@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from keyed import votes
 
 from caer_data.engine import recipe, tables
 from caer_data.engine.dataset import Dataset
@@ -24,6 +25,7 @@ def ratings(*clips: Answers, source: str = "label-studio") -> pd.DataFrame:
             rows.append(
                 {
                     "clip_id": f"c{c}",
+                    "clip_key": f"c{c}",
                     "rater": f"r{r}",
                     "emotion": emotion,
                     "confidence": float(confidence),
@@ -41,7 +43,11 @@ def decided(answers: Answers, raters_per_clip: int = 3, **settings: Any) -> dict
     table = labels.decide(ratings(answers), Labels(**settings), raters_per_clip)
     tables.check(tables.LABELS, table)
     row = table.iloc[0]
-    return {name: (None if pd.isna(row[name]) else row[name]) for name in table.columns}
+    return {name: (None if _is_empty(row[name]) else row[name]) for name in table.columns}
+
+
+def _is_empty(cell: object) -> bool:
+    return bool(np.isscalar(cell) or cell is pd.NA or cell is None) and bool(pd.isna(cell))
 
 
 MAJORITY = [
@@ -120,7 +126,9 @@ def test_weighted_by_confidence(answers: Answers, emotion: str | None) -> None:
 
 def test_soft_label_votes_and_means() -> None:
     row = decided("happy 0.75, sad 0.5, happy 1")
-    assert row["votes"] == "r0=happy:0.75 r1=sad:0.5 r2=happy:1"
+    assert list(row["votes"]) == votes(
+        ("r0", "happy", 0.75), ("r1", "sad", 0.5), ("r2", "happy", 1.0)
+    )
     assert [row[p] for p in PROBABILITY_COLUMNS] == [0, 0, 0, 2 / 3, 0, 1 / 3, 0]
     assert (row["raters"], row["agreement"]) == (3, 2)
     assert row["confidence_all"] == 0.75
@@ -191,13 +199,18 @@ class TestUpdate:
     def dataset(self, tmp_path: Path) -> Dataset:
         (tmp_path / "recipe.yaml").write_text(recipe.dump(recipe.Recipe()), encoding="utf-8")
         dataset = Dataset(tmp_path)
-        dataset.write(tables.CLIPS, tables.empty(tables.CLIPS))
+        numbers = ("start_frame", "end_frame", "start_pts", "end_pts", "n_people")
+        fixed: dict[str, Any] = dict.fromkeys(("shot_id", "video_id", "show", "episode"), "x")
+        fixed |= dict.fromkeys(numbers, 1) | {"start_s": 0.0, "end_s": 2.0, "status": "kept"}
+        clips = [{"clip_id": f"c{i}", "clip_key": f"c{i}", **fixed} for i in range(2)]
+        dataset.write(tables.CLIPS, tables.frame(tables.CLIPS, clips))
         return dataset
 
     def test_a_snapshot_of_the_server_replaces_the_one_before(self, dataset: Dataset) -> None:
         labels.update(dataset, ratings("sad 1, sad 1, sad 1", "happy 1, sad 1"), snapshot=True)
         labels.update(dataset, ratings("happy 1, happy 1, sad 1"), snapshot=True)
-        assert dataset.ratings["clip_id"].unique().tolist() == ["c0"]
+        earlier = dataset.ratings.query("clip_id == 'c1'")
+        assert earlier["reason"].tolist() == ["withdrawn", "withdrawn"]  # no answer vanishes
         assert dataset.labels["emotion"].tolist() == ["happy"]
 
     def test_files_add_up_and_a_repeated_one_replaces(self, dataset: Dataset) -> None:
@@ -229,15 +242,19 @@ class TestUpdate:
         assert set(refused["reason"]) == {"superseded"}
 
     def test_the_server_stands_over_a_file_and_dealing_over_both(self, dataset: Dataset) -> None:
-        dealt = [{"clip_id": "c0", "rater": f"r{i}", "position": 0, "block": 0} for i in (0, 1, 2)]
+        dealt = [{"clip_key": "c0", "rater": f"r{i}", "position": 0, "block": 0} for i in (0, 1, 2)]
         dataset.write(tables.ASSIGNMENTS, tables.frame(tables.ASSIGNMENTS, dealt))
         offline = ratings("fear 1, fear 1, fear 1, fear 1", source="csv")
         labels.update(dataset, offline, snapshot=False)
         assert dataset.ratings.set_index("rater").loc["r3", "reason"] == "not_dealt"
         labels.update(dataset, ratings("happy 1, happy 1"), snapshot=True)
-        assert dataset.labels["votes"].tolist() == ["r0=happy:1 r1=happy:1 r2=fear:1"]
+        assert list(dataset.labels["votes"][0]) == votes(
+            ("r0", "happy", 1.0), ("r1", "happy", 1.0), ("r2", "fear", 1.0)
+        )
         labels.update(dataset, ratings("happy 1"), snapshot=True)
-        assert dataset.labels["votes"].tolist() == ["r0=happy:1 r1=fear:1 r2=fear:1"]
+        assert list(dataset.labels["votes"][0]) == votes(
+            ("r0", "happy", 1.0), ("r1", "fear", 1.0), ("r2", "fear", 1.0)
+        )
 
     def test_a_mistake_leaves_both_tables_as_they_were(self, dataset: Dataset) -> None:
         labels.update(dataset, ratings("sad 1, sad 1, sad 1"), snapshot=True)
@@ -264,4 +281,6 @@ class TestUpdate:
         assert dataset.labels["emotion"].tolist() == ["sad"]
         labels.update(dataset, second, snapshot=True)
         assert dataset.labels["emotion"].tolist() == ["happy"]
-        assert dataset.labels["votes"].tolist() == ["r0=happy:1 r1=happy:1 r2=sad:1"]
+        assert list(dataset.labels["votes"][0]) == votes(
+            ("r0", "happy", 1.0), ("r1", "happy", 1.0), ("r2", "sad", 1.0)
+        )

@@ -129,15 +129,16 @@ def test_a_dataset_of_failures(tmp_path) -> None:
 
 def test_ratings_get_their_section(tmp_path) -> None:
     dataset = built_dataset.make(tmp_path / "dataset")
-    clip_id = dataset.clips.loc[0, "clip_id"]
+    clip_id, key = dataset.clips.loc[0, ["clip_id", "clip_key"]]
     rating = {
-        "clip_id": clip_id, "rater": "r", "emotion": "happy", "confidence": 0.9,
+        "clip_id": clip_id, "clip_key": key, "rater": "r", "emotion": "happy", "confidence": 0.9,
         "status": "accepted", "too_fast": False, "edited": False, "source": "made-up",
         "source_id": "1",
     }  # fmt: skip
     label = {
-        "clip_id": clip_id, "status": "dropped", "reason": "incomplete", "raters": 1,
-        "votes": "r=happy:0.9", "agreement": 1, "confidence": 0.9, "made_up": True,
+        "clip_id": clip_id, "clip_key": key, "status": "dropped", "reason": "incomplete",
+        "raters": 1, "agreement": 1, "confidence": 0.9, "made_up": True,
+        "votes": [{"rater": "r", "emotion": "happy", "confidence": 0.9}],
     }  # fmt: skip
     assert "agreement" not in report(dataset)[1].sections
     dataset.write(tables.RATINGS, tables.frame(tables.RATINGS, [rating]))

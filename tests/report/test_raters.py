@@ -19,6 +19,7 @@ from caer_data.report import raters as report
 def rating(clip: int, rater: int, emotion: str, source: str) -> dict[str, Any]:
     return {
         "clip_id": f"c{clip:02d}",
+        "clip_key": f"c{clip:02d}",
         "rater": f"rater{rater}<b>@example.org",
         "emotion": emotion,
         "confidence": 0.75,
@@ -38,7 +39,7 @@ def make(folder: Path, clips: int, source: str = "csv") -> Dataset:
     fixed: dict[str, Any] = dict.fromkeys(("shot_id", "video_id", "show", "episode"), "x")
     fixed |= dict.fromkeys(("start_frame", "end_frame", "start_pts", "end_pts", "n_people"), 1)
     fixed |= {"start_s": 0.0, "end_s": 2.0, "status": "kept"}
-    rows = [{"clip_id": f"c{i:02d}", **fixed} for i in range(40)]
+    rows = [{"clip_id": f"c{i:02d}", "clip_key": f"c{i:02d}", **fixed} for i in range(40)]
     dataset.write(tables.CLIPS, tables.frame(tables.CLIPS, rows))
     rng = np.random.default_rng(0)
     answers = [

@@ -70,7 +70,7 @@ def check_address(address: str, where: str) -> None:
 
 
 def deal(
-    clip_ids: Iterable[str],
+    clips: Iterable[str],
     raters: Sequence[str],
     existing: pd.DataFrame,
     settings: Annotate,
@@ -81,10 +81,10 @@ def deal(
     Each clip goes to `settings.raters_per_clip` raters. The raters' loads differ by at most one
     after every clip, and every pair of raters meets equally often in a block of C(N, k) clips
     (`caer_data.annotate.deal.design`). Which clips come first, who is who in the design, and each
-    rater's own order are shuffled by the seed. `clip_ids` may hold clips dealt before: they are
+    rater's own order are shuffled by the seed. `clips` may hold clips dealt before: they are
     left alone, and a block they left unfinished is gone on with. With other raters than before a
     new block begins; those with fewer clips so far come first in it. Raters whose clips `replace`
-    gave away get no more.
+    gave away get no more. New rows hold the clip's key and neither its name nor its anchor.
 
     Raises:
         CaerError: fewer raters than a clip needs, or so many that no block could be filled.
@@ -102,7 +102,7 @@ def deal(
     number, place = _where_to_go_on(existing, people, order, seed)
     loads = Counter(existing["rater"])
     rows: list[_Row] = []
-    for clip_id in _shuffled(set(clip_ids) - set(existing["clip_id"]), seed, "clips"):
+    for clip_key in _shuffled(set(clips) - set(existing["clip_key"]), seed, "clips"):
         if place == size:
             number, place = number + 1, 0
         if place == 0:
@@ -111,12 +111,10 @@ def deal(
             names = _names(people, order, _loads_before(existing, number), seed, number)
         chosen = sorted(names[i] for i in order[place])
         loads.update(chosen)
-        rows += [{"clip_id": clip_id, "rater": rater, "block": number} for rater in chosen]
+        rows += [{"clip_key": clip_key, "rater": rater, "block": number} for rater in chosen]
         place += 1
-    return pd.concat(
-        [existing, tables.frame(tables.ASSIGNMENTS, _with_positions(rows, existing, seed))],
-        ignore_index=True,
-    )
+    fresh = tables.frame(tables.ASSIGNMENTS, _with_positions(rows, existing, seed))
+    return pd.concat([existing, fresh], ignore_index=True) if len(existing) else fresh
 
 
 def replace(
@@ -128,7 +126,7 @@ def replace(
 ) -> pd.DataFrame:
     """Give the unanswered clips of a rater who leaves to another, or to all others.
 
-    `answered` holds (clip_id, rater); those clips stay with `old`. The rest go to `new`; where
+    `answered` holds (clip_key, rater); those clips stay with `old`. The rest go to `new`; where
     `new` has the clip already, or is None, to whoever has the fewest clips. No one gets a clip
     twice. New clips come after a rater's earlier ones. Doing it again changes nothing.
 
@@ -149,24 +147,24 @@ def replace(
         raise CaerError(f"{new}: this rater left before; give another address")
     loads = Counter(assignments["rater"])
     others = sorted(set(loads) - left_before - {old} | ({new} if new else set()))
-    holders = assignments.groupby("clip_id")["rater"].agg(set).to_dict()
-    old_clips = assignments.loc[assignments["rater"] == old, "clip_id"]
-    leaving = [clip_id for clip_id in old_clips if (clip_id, old) not in answered]
+    holders = assignments.groupby("clip_key")["rater"].agg(set).to_dict()
+    old_clips = assignments.loc[assignments["rater"] == old, "clip_key"]
+    leaving = [clip_key for clip_key in old_clips if (clip_key, old) not in answered]
     taken: list[_Row] = []
-    for clip_id in _shuffled(leaving, seed, "replace", old):
-        free = [rater for rater in others if rater not in holders[clip_id]]
+    for clip_key in _shuffled(leaving, seed, "replace", old):
+        free = [rater for rater in others if rater not in holders[clip_key]]
         if not free:
             raise CaerError(
-                f"{old}: every other rater has clip {clip_id} already; name a new rater in place"
+                f"{old}: every other rater has clip {clip_key} already; name a new rater in place"
             )
         chosen = new if new in free else min(free, key=lambda r: (loads[r], _hash(seed, old, r)))
         loads[chosen] += 1
-        taken.append({"clip_id": clip_id, "rater": chosen, "replaces": old})
-    given = {row["clip_id"]: row for row in _with_positions(taken, assignments, seed)}
-    gone = assignments[(assignments["rater"] == old) & assignments["clip_id"].isin(list(given))]
+        taken.append({"clip_key": clip_key, "rater": chosen, "replaces": old})
+    given = {row["clip_key"]: row for row in _with_positions(taken, assignments, seed)}
+    gone = assignments[(assignments["rater"] == old) & assignments["clip_key"].isin(list(given))]
     rows = [
-        {**given[clip_id], "block": block}
-        for clip_id, block in zip(gone["clip_id"], gone["block"], strict=True)
+        {**given[clip_key], "block": block}
+        for clip_key, block in zip(gone["clip_key"], gone["block"], strict=True)
     ]
     fresh = tables.frame(tables.ASSIGNMENTS, rows).set_axis(gone.index)
     return pd.concat([assignments.drop(gone.index), fresh]).sort_index()
@@ -180,7 +178,7 @@ def _where_to_go_on(
         return 0, 0
     number = int(existing["block"].max())
     last = existing[existing["block"] == number]
-    dealt = last.groupby("clip_id", sort=False)["rater"].agg(sorted).tolist()
+    dealt = last.groupby("clip_key", sort=False)["rater"].agg(sorted).tolist()
     names = _names(people, order, _loads_before(existing, number), seed, number)
     planned = [sorted(names[i] for i in subset) for subset in order[: len(dealt)]]
     return (number, len(dealt)) if dealt == planned else (number + 1, 0)
@@ -206,13 +204,13 @@ def _names(
 def _with_positions(rows: list[_Row], existing: pd.DataFrame, seed: int) -> list[_Row]:
     """Shuffle each rater's new clips and number them after the rater's earlier ones."""
     following = (existing.groupby("rater")["position"].max() + 1).to_dict()
-    ranked = sorted(rows, key=lambda row: _hash(seed, "order", row["rater"], row["clip_id"]))
+    ranked = sorted(rows, key=lambda row: _hash(seed, "order", row["rater"], row["clip_key"]))
     position: dict[tuple[str, str], int] = {}
     for row in ranked:
         rater = row["rater"]
-        position[row["clip_id"], rater] = following.get(rater, 0)
+        position[row["clip_key"], rater] = following.get(rater, 0)
         following[rater] = following.get(rater, 0) + 1
-    return [{**row, "position": position[row["clip_id"], row["rater"]]} for row in rows]
+    return [{**row, "position": position[row["clip_key"], row["rater"]]} for row in rows]
 
 
 def _shuffled(names: Iterable[str], *salt: object) -> list[str]:

@@ -13,31 +13,40 @@ import pandas as pd
 
 from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
+from caer_data.engine.ledger import Ledger
 
 SECOND_ROUND: Final = -1
 """Block of the rows of a second round, which no block of the balanced design has."""
 
 
-def read_clips(path: Path, known: set[str]) -> list[str]:
-    """Read the column `clip_id` of a CSV, each clip once, in order.
+def read_clips(path: Path, assignments: pd.DataFrame, ledger: Ledger) -> list[str]:
+    """Keys of the clips of a CSV (column `clip_key`, else `clip_id`), each once, in order.
 
     Raises:
-        CaerError: the file cannot be read, has no such column, or names a clip not dealt (with its
-            row).
+        CaerError: the file cannot be read, has no such column, or names a clip that was not dealt,
+            or one whose name has meant several (with its row).
     """
+    dealt, meant = set(assignments["clip_key"]), ledger.named()
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream)
-            if "clip_id" not in (reader.fieldnames or []):
-                raise CaerError(f"{path}:1: there is no column clip_id")
-            clips = []
+            if not {"clip_id", "clip_key"} & set(reader.fieldnames or []):
+                raise CaerError(f"{path}:1: there is no column clip_key or clip_id")
+            clips: list[str] = []
             for row in reader:
-                if row["clip_id"] not in known:
+                key = row.get("clip_key")
+                keys = {key} & dealt if key else meant.get(str(row.get("clip_id")), set()) & dealt
+                if not keys:
                     raise CaerError(
-                        f"{path}:{reader.line_num}: no clip '{row['clip_id']}' was dealt; push it "
-                        "first, or remove the row"
+                        f"{path}:{reader.line_num}: no clip '{key or row['clip_id']}' was dealt; "
+                        "push it first, or remove the row"
                     )
-                clips.append(str(row["clip_id"]))
+                if len(keys) > 1:
+                    raise CaerError(
+                        f"{path}:{reader.line_num}: '{row['clip_id']}' has been the name of "
+                        f"{len(keys)} clips, as builds differed; give the column clip_key"
+                    )
+                clips += keys
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CaerError(f"{path}: cannot be read as a CSV file ({error})") from error
     return list(dict.fromkeys(clips))
@@ -45,7 +54,7 @@ def read_clips(path: Path, known: set[str]) -> list[str]:
 
 def dealt_again(assignments: pd.DataFrame) -> set[str]:
     """Clips that are in their second round."""
-    return set(assignments.loc[assignments["block"] == SECOND_ROUND, "clip_id"])
+    return set(assignments.loc[assignments["block"] == SECOND_ROUND, "clip_key"])
 
 
 def deal_again(
@@ -62,7 +71,7 @@ def deal_again(
     rows: list[dict[str, Any]] = tables.check(tables.ASSIGNMENTS, assignments).to_pylist()
     of_clip: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        of_clip.setdefault(row["clip_id"], []).append(row)
+        of_clip.setdefault(row["clip_key"], []).append(row)
     loads = Counter(row["rater"] for row in rows)
     left = {row["replaces"] for row in rows}
     following = {r: 1 + max(x["position"] for x in rows if x["rater"] == r) for r in loads}
@@ -84,7 +93,7 @@ def deal_again(
             loads[rater] += 1
             position = following.get(rater, 0)
             following[rater] = position + 1
-            row.update(rater=rater, position=position, block=SECOND_ROUND)
+            row.update(rater=rater, position=position, block=SECOND_ROUND, presentation=None)
     return tables.frame(tables.ASSIGNMENTS, rows)
 
 

@@ -6,7 +6,6 @@ gives sound without a picture and no error (label-studio issue 3647), so it must
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +19,6 @@ import imageio_ffmpeg
 import pandas as pd
 
 from caer_data.curate.target import faces_of_targets
-from caer_data.engine import clip_keys as identity
-from caer_data.engine import tables
 from caer_data.engine.cores import cores
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
@@ -40,45 +37,38 @@ class Shown:
     """What is shown for one clip.
 
     Attributes:
-        clip_id: the clip.
-        key: opaque name: tells nothing about show or file, and changes if the clip is cut anew.
+        clip_key: the clip.
+        clip_id: its name, for messages.
         video: file that a browser plays.
         poster: picture of one frame with a box around the target person.
         fps: frame rate of the clip.
         problem: why a browser cannot play it; then it has no files.
     """
 
+    clip_key: str
     clip_id: str
-    key: str
     video: Path
     poster: Path
     fps: float
     problem: str = ""
 
 
-def key_of(clip: Any) -> str:
-    """Opaque name of a clip: a hash of what a rater is shown (span and target).
+@dataclass(frozen=True)
+class Presented:
+    """One showing of a clip to one rater: all that the server is told.
 
-    A clip that was cut anew gets a new name, so that answers to the old one are not taken for it;
-    so does one that `named` says shows something else than when it was first dealt.
+    Attributes:
+        name: the presentation; tells nothing about clip, show or file.
+        shown: what the rater's browser gets.
     """
-    seen: tuple[Any, ...] = (clip.clip_id, clip.start_pts, clip.end_pts, clip.track_id)
-    if getattr(clip, "moved", False):
-        seen = (clip.clip_id, clip.clip_key)
-    return hashlib.sha256("\0".join(map(str, seen)).encode()).hexdigest()[:20]
+
+    name: str
+    shown: Shown
 
 
-def named(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame:
-    """Clips with a column `moved`: they are others than those dealt under their `clip_id`."""
-    if not dataset.has(tables.ASSIGNMENTS):
-        return clips.assign(moved=False)
-    return clips.assign(moved=identity.moved(clips, dataset.assignments))
-
-
-def keys(clips: pd.DataFrame) -> dict[str, str]:
-    """Opaque name of each kept clip: key to clip_id."""
-    kept = clips[clips["status"] == "kept"]
-    return {key_of(clip): str(clip.clip_id) for clip in kept.itertuples()}
+def file_name(clip: Any) -> str:
+    """Stem of a clip's files in `work/annotate`: another one, if the clip is cut anew."""
+    return f"{clip.clip_key}-{clip.sha256[:10]}"
 
 
 def prepare(dataset: Dataset, clips: pd.DataFrame, reporter: Reporter) -> list[Shown]:
@@ -86,21 +76,21 @@ def prepare(dataset: Dataset, clips: pd.DataFrame, reporter: Reporter) -> list[S
 
     Args:
         dataset: its `work/annotate` keeps posters and transcoded clips.
-        clips: rows of `tables.CLIPS` that are kept.
+        clips: rows of `tables.CLIPS` that are there.
         reporter: shows progress.
 
     Raises:
         CaerError: a clip's file is missing, or the disk is full.
     """
     folder = dataset.work_folder / "annotate"
-    rows: list[Any] = list(named(dataset, clips).itertuples())
+    rows: list[Any] = list(clips.itertuples())
     missing = [c.path for c in rows if not inside(dataset.folder, c.path).is_file()]
     if missing:
         raise CaerError(
             f"{dataset.folder}: {len(missing)} clip file{'s are' if missing[1:] else ' is'} "
             f"missing, the first is {missing[0]}; run 'caer-data build' again"
         )
-    todo = [c for c in rows if not (folder / f"{key_of(c)}.jpg").is_file()]
+    todo = [c for c in rows if not (folder / f"{file_name(c)}.jpg").is_file()]
     problems: dict[str, str] = {}
     if todo:
         boxes = _Boxes(dataset, pd.DataFrame(todo))
@@ -119,25 +109,26 @@ def _shown(
     dataset: Dataset, clips: Sequence[Any], folder: Path, problems: dict[str, str]
 ) -> Iterator[Shown]:
     for clip in clips:
-        key = key_of(clip)
-        transcoded = folder / f"{key}.mp4"
+        stem = file_name(clip)
+        transcoded = folder / f"{stem}.mp4"
         video = transcoded if transcoded.is_file() else inside(dataset.folder, clip.path)
         fps = float(Fraction(clip.fps))
         problem = problems.get(clip.clip_id, "")
-        yield Shown(clip.clip_id, key, video, folder / f"{key}.jpg", fps, problem)
+        poster = folder / f"{stem}.jpg"
+        yield Shown(clip.clip_key, clip.clip_id, video, poster, fps, problem)
 
 
 def _make(dataset: Dataset, clip: Any, boxes: _Boxes, folder: Path) -> tuple[str, str]:
     """Make one clip's files, the poster last: it says that the clip was checked."""
     source = inside(dataset.folder, clip.path)
-    key = key_of(clip)
+    stem = file_name(clip)
     try:
         problem, fixable = examine(source)
         if problem and not fixable:
             return clip.clip_id, problem
         if problem:
-            transcode(source, folder / f"{key}.mp4")
-        _draw_poster(source, clip, boxes, folder / f"{key}.jpg")
+            transcode(source, folder / f"{stem}.mp4")
+        _draw_poster(source, clip, boxes, folder / f"{stem}.jpg")
     except CaerError as error:
         return clip.clip_id, str(error)
     return clip.clip_id, ""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from caer_data.annotate.studio.client import Server
-from caer_data.annotate.studio.media import Shown
+from caer_data.annotate.studio.media import Presented
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Bar
 
@@ -154,7 +154,7 @@ def tasks(server: Server, project: Project) -> list[Task]:
 
 
 def bring_to(
-    server: Server, project: Project, wanted: Sequence[Shown], bar: Bar
+    server: Server, project: Project, wanted: Sequence[Presented], bar: Bar
 ) -> tuple[int, int]:
     """Add the tasks that are missing, in order; remove those not wanted that nobody answered.
 
@@ -167,7 +167,7 @@ def bring_to(
     there = tasks(server, project) if project.tasks else []
     keep: dict[str, Task] = {}
     remove: list[int] = []
-    keys = {shown.key for shown in wanted}
+    keys = {one.name for one in wanted}
     for task in sorted(there, key=lambda t: (not t.answered, t.number)):
         if task.answered:
             keep.setdefault(task.key, task)
@@ -177,12 +177,12 @@ def bring_to(
             keep[task.key] = task
     if remove:
         _delete(server, project, remove)
-    missing = [shown for shown in wanted if shown.key not in keep]
+    missing = [one for one in wanted if one.name not in keep]
     bar.advance(len(wanted) - len(missing))
     place = _Uploads(server, project) if server.files is None else _Folder(server, project)
     for start in range(0, len(missing), _BATCH):
         batch = missing[start : start + _BATCH]
-        data = [{"data": place.task_of(shown)} for shown in batch]
+        data = [{"data": place.task_of(one)} for one in batch]
         server.post(f"/api/projects/{project.number}/import", data, return_task_ids="false")
         bar.advance(len(batch), note=project.rater)
     return len(missing), len(remove)
@@ -204,11 +204,11 @@ class _Folder:
         self._folder = clips_folder(server, project.number)
         self._prefix = f"/data/local-files/?d=clips/{project.number}"
 
-    def task_of(self, shown: Shown) -> dict[str, str]:
-        video, poster = f"{shown.key}.mp4", f"{shown.key}.jpg"
-        _link(shown.video, self._folder / video)
-        _link(shown.poster, self._folder / poster)
-        return _task(shown, f"{self._prefix}/{video}", f"{self._prefix}/{poster}")
+    def task_of(self, one: Presented) -> dict[str, str]:
+        video, poster = f"{one.name}.mp4", f"{one.name}.jpg"
+        _link(one.shown.video, self._folder / video)
+        _link(one.shown.poster, self._folder / poster)
+        return _task(one, f"{self._prefix}/{video}", f"{self._prefix}/{poster}")
 
 
 class _Uploads:
@@ -232,10 +232,10 @@ class _Uploads:
         files = server.get(f"{self._path}/file-uploads", all="true")
         self._there = {_uploaded_name(item["file"]): f"/data/{item['file']}" for item in files}
 
-    def task_of(self, shown: Shown) -> dict[str, str]:
-        video = self._upload(shown.video, f"{shown.key}.mp4", "video/mp4")
-        poster = self._upload(shown.poster, f"{shown.key}.jpg", "image/jpeg")
-        return _task(shown, video, poster)
+    def task_of(self, one: Presented) -> dict[str, str]:
+        video = self._upload(one.shown.video, f"{one.name}.mp4", "video/mp4")
+        poster = self._upload(one.shown.poster, f"{one.name}.jpg", "image/jpeg")
+        return _task(one, video, poster)
 
     def _upload(self, source: Path, name: str, kind: str) -> str:
         if name not in self._there:
@@ -257,12 +257,12 @@ def _uploaded_name(file: str) -> str:
     return file.rsplit("/", 1)[-1].split("-", 1)[-1]
 
 
-def _task(shown: Shown, video: str, poster: str) -> dict[str, Any]:
+def _task(one: Presented, video: str, poster: str) -> dict[str, Any]:
     return {
         "video": video,
         "target": poster,
-        "clip": shown.key,
-        "fps": f"{shown.fps:.6g}",
+        "clip": one.name,
+        "fps": f"{one.shown.fps:.6g}",
     }
 
 

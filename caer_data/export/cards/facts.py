@@ -12,8 +12,8 @@ from typing import Any, Final
 import pandas as pd
 
 from caer_data import __version__
+from caer_data.engine import anchors, tables
 from caer_data.engine import recipe as recipes
-from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
@@ -96,7 +96,7 @@ def _funnel(
         ("videos that could be read, each once", int(videos.status.isin(tables.USED).sum())),
         ("shots", len(dataset.shots)),
         ("clips (shots or parts of them)", len(clips)),
-        ("clips kept by the filters", int((clips.status == "kept").sum())),
+        ("clips kept by the filters", len(anchors.there(clips))),
         ("clips with a rating", len(labels)),
         ("clips released", len(plan.clips)),
     )

@@ -31,7 +31,7 @@ def spread(assignments: pd.DataFrame, raters: list[str]) -> int:
 
 
 def meetings(assignments: pd.DataFrame) -> Counter[tuple[str, str]]:
-    groups = assignments.groupby("clip_id")["rater"]
+    groups = assignments.groupby("clip_key")["rater"]
     return Counter(pair for _, g in groups for pair in combinations(sorted(g), 2))
 
 
@@ -43,7 +43,7 @@ class TestDeal:
     ) -> None:
         table = dealt(count, raters)
         tables.check(tables.ASSIGNMENTS, table)
-        per_clip = table.groupby("clip_id")["rater"].nunique()
+        per_clip = table.groupby("clip_key")["rater"].nunique()
         assert len(per_clip) == count
         assert set(per_clip) == {3}
         assert spread(table, people(raters)) <= 1
@@ -53,14 +53,14 @@ class TestDeal:
         table = dealt(3 * size, raters)
         for _, block in table.groupby("block"):
             met = meetings(block)
-            assert block["clip_id"].nunique() == size
+            assert block["clip_key"].nunique() == size
             assert len(met) == raters * (raters - 1) // 2
             assert len(set(met.values())) == 1
 
     def test_each_rater_has_an_own_order_without_gaps(self) -> None:
         table = dealt(200)
         orders = [
-            tuple(group.sort_values("position")["clip_id"]) for _, group in table.groupby("rater")
+            tuple(group.sort_values("position")["clip_key"]) for _, group in table.groupby("rater")
         ]
         for _, group in table.groupby("rater"):
             assert sorted(group["position"]) == list(range(100))
@@ -90,12 +90,12 @@ class TestDeal:
         full_blocks = [b for _, b in table.groupby("block")][:-1]
         for block in full_blocks:
             assert len(set(meetings(block).values())) == 1
-        assert set(table.groupby("clip_id")["rater"].nunique()) == {3}
+        assert set(table.groupby("clip_key")["rater"].nunique()) == {3}
 
     def test_a_rater_who_joins_gets_a_fair_share_from_then_on(self) -> None:
         before = dealt(23)
         after = deal.deal(clips(23) + clips(70, "new"), people(7), before, Annotate(), 7)
-        new = after[after["clip_id"].str.startswith("new")]
+        new = after[after["clip_key"].str.startswith("new")]
         assert spread(new, people(7)) <= 1
         assert after.iloc[: len(before)].equals(before)
         assert set(new["block"]) == {2, 3}
@@ -104,7 +104,7 @@ class TestDeal:
         before = dealt(21)
         fewer = [r for r, n in Counter(before["rater"]).items() if n == 10]
         after = deal.deal(clips(1, "new"), people(7), before, Annotate(), 7)
-        first = set(after[after["clip_id"] == "new-00000"]["rater"])
+        first = set(after[after["clip_key"] == "new-00000"]["rater"])
         assert len(fewer) == 3
         assert "rater6@example.org" in first
         assert first <= {*fewer, "rater6@example.org"}
@@ -119,13 +119,13 @@ class TestReplace:
     def test_only_unanswered_clips_move_to_the_new_rater(self) -> None:
         table = dealt(100)
         old, new = "rater2@example.org", "new@example.org"
-        own = table[table["rater"] == old]["clip_id"].tolist()
+        own = table[table["rater"] == old]["clip_key"].tolist()
         answered = {(clip, old) for clip in own[:20]} | {(own[30], "rater1@example.org")}
         after = deal.replace(table, answered, old, new.upper(), 7)
         tables.check(tables.ASSIGNMENTS, after)
-        assert set(after[after["rater"] == old]["clip_id"]) == set(own[:20])
+        assert set(after[after["rater"] == old]["clip_key"]) == set(own[:20])
         moved = after[after["rater"] == new]
-        assert set(moved["clip_id"]) == set(own[20:])
+        assert set(moved["clip_key"]) == set(own[20:])
         assert set(moved["replaces"]) == {old}
         assert sorted(moved["position"]) == list(range(30))
         untouched = table["rater"] != old
@@ -136,7 +136,7 @@ class TestReplace:
         after = deal.replace(table, set(), "rater2@example.org", None, 7)
         rest = [r for r in people(6) if r != "rater2@example.org"]
         assert set(after["rater"]) == set(rest)
-        assert set(after.groupby("clip_id")["rater"].nunique()) == {3}
+        assert set(after.groupby("clip_key")["rater"].nunique()) == {3}
         assert spread(after, rest) <= 1
         for _, group in after.groupby("rater"):
             assert sorted(group["position"]) == list(range(len(group)))
@@ -144,7 +144,7 @@ class TestReplace:
     def test_a_new_rater_who_has_some_clips_gets_only_the_others(self) -> None:
         after = deal.replace(dealt(100), set(), "rater2@example.org", "rater3@example.org", 7)
         tables.check(tables.ASSIGNMENTS, after)
-        assert set(after.groupby("clip_id")["rater"].nunique()) == {3}
+        assert set(after.groupby("clip_key")["rater"].nunique()) == {3}
 
     def test_doing_it_again_changes_nothing(self) -> None:
         once = deal.replace(dealt(40), set(), "rater2@example.org", "new@example.org", 7)
@@ -153,7 +153,7 @@ class TestReplace:
 
     def test_one_who_left_earlier_gets_nothing_back(self) -> None:
         table = dealt(100)
-        first = table[table["rater"] == "rater2@example.org"]["clip_id"].iloc[0]
+        first = table[table["rater"] == "rater2@example.org"]["clip_key"].iloc[0]
         answered = {(first, "rater2@example.org")}
         once = deal.replace(table, answered, "rater2@example.org", None, 7)
         twice = deal.replace(once, answered, "rater3@example.org", None, 7)

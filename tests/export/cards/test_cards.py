@@ -107,9 +107,10 @@ def test_made_up_ratings_are_said_everywhere(tmp_path):
 
 def test_agreement_with_its_interval(dataset, tmp_path):
     rows = [
-        {"clip_id": c, "rater": r, "emotion": e, "confidence": 0.8, "status": "accepted",
-         "too_fast": False, "edited": False, "source": "csv", "source_id": f"{c}{r}"}
-        for c, label in zip(dataset.labels.clip_id, dataset.labels.emotion, strict=True)
+        {"clip_id": k, "clip_key": k, "rater": r, "emotion": e, "confidence": 0.8,
+         "status": "accepted", "too_fast": False, "edited": False, "source": "csv",
+         "source_id": f"{k}{r}"}
+        for k, label in zip(dataset.labels.clip_key, dataset.labels.emotion, strict=True)
         for r, e in (("a@x.org", label), ("b@x.org", label), ("c@x.org", "neutral"))
     ]  # fmt: skip
     dataset.write(tables.RATINGS, tables.frame(tables.RATINGS, rows))

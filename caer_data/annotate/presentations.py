@@ -1,0 +1,69 @@
+"""What the rating server calls a clip: a keyed hash for each showing to each rater.
+
+The server learns neither key nor name of a clip, so that nobody recognises one shown twice, shown
+to somebody else, or known from a release.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from caer_data.engine import anchors, identity, tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.ledger import Ledger
+from caer_data.engine.secret import secret_of
+
+
+@dataclass
+class Presentations:
+    """Which clip a server's name stands for.
+
+    Attributes:
+        secret: of the dataset.
+        clips: keys of every clip that may have been shown.
+        dealt: key by presentation, as the assignments tell.
+    """
+
+    secret: bytes
+    clips: list[str]
+    dealt: dict[str, str]
+    _by_rater: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def clip_of(self, name: str, rater: str) -> str | None:
+        """Key of what was shown to a rater under a name; None if nothing ever was."""
+        if name in self.dealt:
+            return self.dealt[name]
+        if rater not in self._by_rater:  # clips that were dealt to somebody else since
+            self._by_rater[rater] = {
+                identity.presentation(self.secret, key, rater): key for key in self.clips
+            }
+        return self._by_rater[rater].get(name)
+
+
+def of(dataset: Dataset) -> Presentations:
+    """What a dataset's raters were shown."""
+    rows = dataset.assignments
+    rows = rows[rows["presentation"].notna()]
+    dealt = dict(zip(rows["presentation"], rows["clip_key"], strict=True))
+    return Presentations(secret_of(dataset.folder), sorted(Ledger.of(dataset).minted), dealt)
+
+
+def fill(dataset: Dataset, assignments: pd.DataFrame) -> pd.DataFrame:
+    """Complete the rows of clips dealt anew: name of the clip, anchor, presentation."""
+    secret = secret_of(dataset.folder)
+    ledger, clips = Ledger.of(dataset), dataset.clips
+    held = anchors.there(clips)
+    names = dict(zip(held["clip_key"], held["clip_id"], strict=True))
+    rows = anchors.stamp(assignments, ledger.minted | anchors.of_clips(clips))
+    lacking = rows["clip_id"].isna()
+    rows["clip_id"] = rows["clip_id"].mask(lacking, rows["clip_key"].map(names))
+    shown = [
+        name if isinstance(name, str) else identity.presentation(secret, key, rater)
+        for name, key, rater in zip(
+            rows["presentation"], rows["clip_key"], rows["rater"], strict=True
+        )
+    ]
+    rows["presentation"] = pd.Series(shown, index=rows.index, dtype=object)
+    return rows[tables.ASSIGNMENTS.names]

@@ -1,0 +1,25 @@
+"""`caer-data upgrade`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from caer_data.engine.progress import Reporter, options
+
+
+@click.command("upgrade")
+@click.argument("dataset", type=click.Path(path_type=Path), default=Path("dataset"))
+@options
+def command(dataset: Path, reporter: Reporter) -> None:
+    """Bring a dataset of an earlier version to the tables of this one.
+
+    Ratings, labels and splits keep their clips. Nothing is cut or rated again.
+    """
+    from caer_data.engine.dataset import Dataset
+    from caer_data.export.upgrade import upgrade
+
+    changed = upgrade(Dataset(dataset))
+    reporter.say(f"{dataset}: " + ("upgraded" if changed else "is of this version already"))
+    reporter.result({"upgraded": changed})

@@ -1,0 +1,200 @@
+"""What a build keeps of earlier ones: keys of clips, absent videos, and clips that were rated.
+
+A clip that is what it was keeps its key, whatever it is called now. Videos that are not there today
+stay in the tables as they were, with status `absent`, and so do their clips and files: a disk may
+not be mounted, footage archived after rating, or another folder of shows may go into the same
+dataset. Rated clips that the recipe or an edited video would drop or change stop the build.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from caer_data.curate.target import faces_of_targets
+from caer_data.engine import anchors, tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.errors import CaerError
+from caer_data.engine.identity import Anchor, Box
+from caer_data.engine.ledger import Ledger
+
+LOST: Final = ("clip_changed", "dropped_clip")
+"""Reasons of answers that were refused because of what became of their clip."""
+
+
+class RatedClipsError(CaerError):
+    """A build would drop or change clips that were rated, and nobody agreed to that."""
+
+
+@dataclass(frozen=True)
+class Absent:
+    """Tables of the videos that are not there today, as the last build left them."""
+
+    videos: pd.DataFrame
+    shots: pd.DataFrame
+    tracks: pd.DataFrame
+    people: pd.DataFrame
+    clips: pd.DataFrame
+    faces: pa.Table
+
+
+def middle_anchors(
+    clips: pd.DataFrame, video: dict[str, Any], tracks: pd.DataFrame, faces: pd.DataFrame
+) -> list[Anchor]:
+    """Anchor of each clip of one video, in order.
+
+    The box is the target's in the frame nearest to the clip's middle, as shares of the frame.
+
+    Args:
+        clips: rows of `clips`.
+        video: row of `videos`, with `sha256, width, height`.
+        tracks: its rows of `tracks`, with `person_id`.
+        faces: its rows of `faces`.
+    """
+    seen = faces_of_targets(clips, tracks, faces).merge(
+        clips[["clip_id", "start_frame", "end_frame"]], on="clip_id"
+    )
+    away = (seen["frame"] - (seen["start_frame"] + seen["end_frame"]) // 2).abs()
+    nearest = seen.assign(away=away).sort_values(["away", "frame"]).drop_duplicates("clip_id")
+    sides = nearest[["x1", "y1", "x2", "y2"]].astype(float).to_numpy()
+    boxes = dict(zip(nearest["clip_id"], sides.tolist(), strict=True))
+    return [
+        Anchor(
+            video["sha256"],
+            int(clip.start_pts),
+            int(clip.end_pts),
+            int(clip.end_frame - clip.start_frame),
+            _share(boxes.get(clip.clip_id), video),
+        )
+        for clip in clips.itertuples()
+    ]
+
+
+def mint(clips: pd.DataFrame, found: Sequence[Anchor], ledger: Ledger) -> pd.DataFrame:
+    """Some clips with key, video and box: what is written into table `clips`, by its index."""
+    keys = ledger.assign(list(clips["clip_id"]), found)
+    sides = [column.name for column in tables.BOX]
+    columns = anchors.columns_of(found, clips.index)[["video_key", *sides]]
+    return columns.assign(clip_key=pd.Series(keys, index=clips.index, dtype=object))
+
+
+def mint_all(dataset: Dataset, clips: pd.DataFrame, ledger: Ledger) -> pd.DataFrame:
+    """Table `clips` with the keys of all kept clips, by the dataset's other tables."""
+    clips, kept, tracks = clips.copy(), anchors.there(clips), dataset.tracks
+    faces = pq.read_table(dataset.path_of(tables.FACES)) if len(kept) else None
+    for video in dataset.videos.to_dict("records"):
+        own = kept[kept["video_id"] == video["video_id"]]
+        if own.empty or faces is None:
+            continue
+        seen = tracks[tracks["video_id"] == video["video_id"]]
+        ids = pa.array(seen["track_id"], pa.string())
+        boxes = faces.filter(pc.field("track_id").isin(ids)).to_pandas()
+        columns = mint(own, middle_anchors(own, video, seen, boxes), ledger)
+        for name in columns:
+            clips.loc[own.index, name] = columns[name]
+    return clips
+
+
+def absent(dataset: Dataset, rows: Iterable[dict[str, Any]]) -> Absent:
+    """What the dataset holds of videos that are not there today.
+
+    A video is there if a good file of its content is; it was edited if a good file of its name has
+    other content, and is then no more. One that fails today has its clips still.
+
+    Args:
+        dataset: as the last build left it.
+        rows: of `videos`, as found today.
+    """
+    nothing = Absent(
+        tables.empty(tables.VIDEOS),
+        tables.empty(tables.SHOTS),
+        tables.empty(tables.TRACKS),
+        tables.empty(tables.PEOPLE),
+        tables.empty(tables.CLIPS),
+        tables.FACES.schema.empty_table(),
+    )
+    if not (dataset.has(tables.CLIPS) and dataset.has(tables.VIDEOS)):
+        return nothing
+    videos, clips = dataset.videos, anchors.there(dataset.clips)
+    good = [row for row in rows if row["status"] in (*tables.USED, "duplicate")]
+    there = {row["sha256"] for row in good}
+    names = {row["video_id"] for row in good}
+    gone = videos["video_id"].isin(clips["video_id"]) & ~(
+        videos["sha256"].isin(there) | videos["video_id"].isin(names)
+    )
+    if not gone.any():
+        return nothing
+    ids = videos.loc[gone, "video_id"]
+    clips = clips[clips["video_id"].isin(ids)].assign(status="absent", reason=None)
+    tracks = dataset.tracks[lambda t: t["video_id"].isin(ids)]
+    shots = dataset.shots[lambda s: s["video_id"].isin(ids)]
+    people = dataset.people[lambda p: p["person_id"].isin(tracks["person_id"])]
+    faces = pq.read_table(dataset.path_of(tables.FACES))
+    faces = faces.filter(pc.field("track_id").isin(pa.array(tracks["track_id"], pa.string())))
+    return Absent(
+        videos[gone].assign(status="absent", reason=None), shots, tracks, people, clips, faces
+    )
+
+
+def with_absent(rows: Sequence[dict[str, Any]], absent: Absent) -> pd.DataFrame:
+    """Table `videos`: today's rows, then absent ones; what failed keeps what was known of it."""
+    known = {row["video_id"]: row for row in absent.videos.to_dict("records")}
+    merged = []
+    for row in rows:
+        earlier = known.pop(row["video_id"], None)
+        told = {"status": row["status"], "reason": row.get("reason")}
+        merged.append(row if earlier is None else earlier | told)
+    merged += known.values()
+    plain = [{k: None if pd.isna(v) else v for k, v in row.items()} for row in merged]
+    return tables.frame(tables.VIDEOS, plain)
+
+
+def fates(dataset: Dataset, clips: pd.DataFrame) -> dict[str, int]:
+    """How many clips with answers that count are the `same` in other tables, `changed` or `gone`.
+
+    Args:
+        dataset: whose accepted ratings, or else labels, count.
+        clips: table `clips` as it will be.
+    """
+    counts = {"same": 0, "changed": 0, "gone": 0}
+    rated = _rated(dataset)
+    counts |= Counter(found.verdict for found in anchors.verdicts(rated, clips) if found)
+    return counts
+
+
+def check(counts: dict[str, int]) -> None:
+    """Stop a build that would take ratings away.
+
+    Raises:
+        RatedClipsError: it would, with the counts.
+    """
+    if counts["changed"] + counts["gone"]:
+        raise RatedClipsError(
+            f"of {sum(counts.values()):,} rated clips {counts['changed']:,} would change and "
+            f"{counts['gone']:,} would go, because of the recipe or an edited video; nothing was "
+            "changed: build with the earlier recipe and videos, or give --drop-rated (the answers "
+            "stay in the table 'ratings', but do not count)"
+        )
+
+
+def _rated(dataset: Dataset) -> pd.DataFrame:
+    for table in (tables.RATINGS, tables.LABELS):
+        if dataset.has(table):
+            rows = dataset.read(table)
+            rows = rows[rows["status"] == "accepted"] if table is tables.RATINGS else rows
+            return rows.drop_duplicates("clip_key")
+    return tables.empty(tables.LABELS)
+
+
+def _share(box: list[float] | None, video: dict[str, Any]) -> Box | None:
+    if box is None:
+        return None
+    sizes = (video["width"], video["height"]) * 2
+    return Box(*(min(max(side / size, 0.0), 1.0) for side, size in zip(box, sizes, strict=True)))

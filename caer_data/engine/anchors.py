@@ -1,0 +1,91 @@
+"""Clips and the rows that speak of them, as tables hold them: to and from `identity.Anchor`.
+
+Whatever was said of a clip carries its anchor in columns of its own. `verdicts` is the one way to
+ask what became of the clip a row speaks of: a key that is there today is the same clip, any other
+row is resolved by its anchor (`identity.resolve`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import pandas as pd
+
+from caer_data.engine import identity, tables
+from caer_data.engine.identity import Anchor, Box, Resolution
+
+COLUMNS: Final = [column.name for column in (*tables.ANCHOR, *tables.BOX)]
+_SIDES: Final = [column.name for column in tables.BOX]
+
+
+def there(clips: pd.DataFrame) -> pd.DataFrame:
+    """The clips that the dataset holds: kept ones, and those of absent videos."""
+    return clips[clips["status"].isin(tables.THERE)]
+
+
+def of_clips(clips: pd.DataFrame) -> dict[str, Anchor]:
+    """Anchor by key of the clips that are there today."""
+    held = there(clips)
+    held = held[held["clip_key"].notna()]
+    spans = held.assign(frames=held["end_frame"] - held["start_frame"])
+    found = of_rows(spans)
+    return {k: a for k, a in zip(held["clip_key"], found, strict=True) if a is not None}
+
+
+def of_rows(rows: pd.DataFrame) -> list[Anchor | None]:
+    """Anchor of each row that has one."""
+    return [_anchor(values) for values in rows[COLUMNS].itertuples(index=False, name=None)]
+
+
+def columns_of(found: Sequence[Anchor | None], index: pd.Index) -> pd.DataFrame:
+    """Anchors as the columns `COLUMNS`."""
+    rows = [_cells(anchor) for anchor in found]
+    data = pd.DataFrame(rows, columns=COLUMNS, index=index)
+    whole = dict.fromkeys(("start_pts", "end_pts", "frames"), "Int64")
+    return data.astype({"video_key": object, **whole, **dict.fromkeys(_SIDES, "float64")})
+
+
+def stamp(rows: pd.DataFrame, known: dict[str, Anchor]) -> pd.DataFrame:
+    """Give rows that lack one the anchor of their `clip_key`; others keep the one they have."""
+    found = [
+        anchor if anchor is not None else known.get(key)
+        for key, anchor in zip(rows["clip_key"], of_rows(rows), strict=True)
+    ]
+    return rows.assign(**columns_of(found, rows.index))
+
+
+def verdicts(rows: pd.DataFrame, clips: pd.DataFrame) -> list[Resolution | None]:
+    """What each row's clip is today; None for a row that speaks of no clip of ours.
+
+    Args:
+        rows: of any table, with `clip_key` and `COLUMNS`.
+        clips: table `clips`.
+    """
+    today = set(there(clips)["clip_key"].dropna())
+    found = of_rows(rows)
+    asked = [a for k, a in zip(rows["clip_key"], found, strict=True) if k not in today and a]
+    answers = iter(identity.resolve(asked, of_clips(clips)))
+    result: list[Resolution | None] = []
+    for key, anchor in zip(rows["clip_key"], found, strict=True):
+        if key in today:
+            result.append(Resolution("same", key))
+        else:
+            result.append(next(answers) if anchor else None)
+    return result
+
+
+def _anchor(values: tuple[Any, ...]) -> Anchor | None:
+    video_key, start, end, frames, *sides = values
+    if any(pd.isna(value) for value in (video_key, start, end, frames)):
+        return None
+    box = None if any(pd.isna(side) for side in sides) else Box(*map(float, sides))
+    return Anchor(str(video_key), int(start), int(end), int(frames), box)
+
+
+def _cells(anchor: Anchor | None) -> list[Any]:
+    if anchor is None:
+        return [None] * len(COLUMNS)
+    box = anchor.box
+    sides = [None] * len(_SIDES) if box is None else [box.x1, box.y1, box.x2, box.y2]
+    return [anchor.video_key, anchor.start_pts, anchor.end_pts, anchor.frames, *sides]

@@ -1,0 +1,116 @@
+"""Bring a dataset of an earlier version to the tables of this one: `caer-data upgrade`.
+
+Format 1 knew clips by `clip_id` alone. Their keys are minted from the tables as they are, and every
+answer, label, deal and split takes the key of the clip that has its name. Answers to clips that are
+not there any more stay, under a key that stands for the name alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any, Final
+
+import pyarrow.parquet as pq
+
+from caer_data.curate import keeping
+from caer_data.engine import anchors, ownership, tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.ledger import Ledger
+from caer_data.engine.secret import secret_of
+from caer_data.engine.tables import Table
+from caer_data.export.splits import ASSIGNED
+from caer_data.labels.decide import follow
+
+_CARRIERS: Final = (tables.ASSIGNMENTS, tables.RATINGS, tables.LABELS, ASSIGNED)
+_VOTE: Final = re.compile(
+    r"(?P<rater>\S.*?)=(?P<emotion>[^\s=:]*):(?P<confidence>[^\s=:]*)(?=\s|$)"
+)
+
+_Rows = list[dict[str, Any]]
+
+
+def upgrade(dataset: Dataset) -> bool:
+    """Upgrade a dataset; returns whether there was anything to do. A kill in between is harmless.
+
+    Raises:
+        CaerError: not a dataset, or one of a later version.
+        BusyError: another command is working on it.
+    """
+    dataset.require()
+    with dataset.lock():
+        ownership.check_dataset(dataset.folder)
+        if is_current(dataset):
+            return False
+        secret_of(dataset.folder)
+        if dataset.has(tables.CLIPS):
+            _upgrade_tables(dataset)
+        ownership.claim_dataset(dataset.folder)
+        return True
+
+
+def is_current(dataset: Dataset) -> bool:
+    """Whether the tables are of this version, and the dataset says so."""
+    about = ownership.read_object(dataset.folder / ownership.NAME)
+    written = [table for table in (tables.CLIPS, *_CARRIERS) if dataset.has(table)]
+    return about.get("version") == ownership.VERSION and not any(
+        _is_old(dataset, table) for table in written
+    )
+
+
+def _upgrade_tables(dataset: Dataset) -> None:
+    ledger = Ledger.of(dataset)
+    old = _is_old(dataset, tables.CLIPS)
+    rows = _read(dataset, tables.CLIPS)
+    clips = tables.frame(tables.CLIPS, rows)
+    if old:
+        clips = keeping.mint_all(dataset, clips, ledger)
+    held = anchors.there(clips)
+    keys = dict(zip(held["clip_id"], held["clip_key"], strict=True))
+    shown = {clip["clip_id"]: _old_presentation(clip) for clip in rows}
+    for table in _CARRIERS:  # before the clips: what is done is not done again
+        if dataset.has(table) and _is_old(dataset, table):
+            found = [_with_key(row, keys) for row in _read(dataset, table)]
+            for row in found:
+                if table is tables.ASSIGNMENTS:
+                    row["presentation"] = shown.get(row["clip_id"])
+                if table is tables.LABELS:
+                    row["votes"] = votes_of(row["votes"])
+            frame = tables.frame(table, found)
+            if "video_key" in table.names:
+                frame = anchors.stamp(frame, ledger.minted)
+            dataset.write(table, frame)
+    if old:
+        dataset.write(tables.KEYS, ledger.table())
+        dataset.write(tables.CLIPS, clips)
+    follow(dataset)
+
+
+def votes_of(text: str) -> _Rows:
+    """Votes of format 1, `rater=emotion:confidence` joined by spaces, as they are held now."""
+    return [
+        {**match.groupdict(), "confidence": float(match["confidence"])}
+        for match in _VOTE.finditer(text)
+    ]
+
+
+def _is_old(dataset: Dataset, table: Table) -> bool:
+    names = pq.read_schema(dataset.path_of(table)).names
+    lacking = {column.name for column in table.columns if not column.added} - set(names)
+    return bool(lacking & {"clip_key", "video_key"})
+
+
+def _read(dataset: Dataset, table: Table) -> _Rows:
+    rows: _Rows = pq.read_table(dataset.path_of(table)).to_pylist()
+    return rows
+
+
+def _with_key(row: dict[str, Any], keys: dict[str, str]) -> dict[str, Any]:
+    """The row with the key of its clip, or one that stands for the name of a clip that is gone."""
+    return row | {"clip_key": keys.get(row["clip_id"], f"?{row['clip_id']}")}
+
+
+def _old_presentation(clip: dict[str, Any]) -> str:
+    """What servers called a clip of format 1."""
+    seen = (clip["clip_id"], clip["start_pts"], clip["end_pts"], clip["track_id"])
+    return hashlib.sha256("\0".join(map(str, seen)).encode()).hexdigest()[:20]

@@ -64,6 +64,6 @@ class Ledger:
         """As `tables.KEYS`, by key."""
         keys = sorted(self.minted)
         names = [sorted(self.names[key]) for key in keys]
-        data = pd.DataFrame({"clip_key": keys, "names": names})
+        data = pd.DataFrame({"clip_key": keys, "names": names}, dtype=object)
         found = anchors.columns_of([self.minted[key] for key in keys], data.index)
         return pd.concat([data, found], axis=1)[tables.KEYS.names]

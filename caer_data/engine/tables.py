@@ -122,7 +122,7 @@ VIDEOS = Table(
         Column(
             "status",
             STRING,
-            "ok, damaged (used, though pictures were lost or repaired), failed, duplicate, or absent "
+            "ok, damaged (used, though pictures were lost or repaired), failed, duplicate, absent "
             "(not there in the last build)",
             values=("ok", "damaged", "failed", "duplicate", "absent"),
         ),

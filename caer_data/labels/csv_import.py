@@ -67,7 +67,7 @@ class _Names:
         self.today = dict(zip(held["clip_key"], held["clip_id"], strict=True))
         self.all = set(clips["clip_id"])
         self.meant = ledger.named()
-        self.known = ledger.minted
+        self.known = set(ledger.names)
 
     def key_of(self, where: str, clip_id: str, clip_key: str) -> str:
         """Key of a clip that is there today.

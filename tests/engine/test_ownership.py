@@ -54,12 +54,13 @@ def test_what_is_empty_may_become_a_dataset(tmp_path, content):
     assert ownership.is_dataset(folder)
     assert json.loads((folder / "caer-data.json").read_text()) == {
         "format": "caer-data dataset",
-        "version": 1,
+        "version": 2,
     }
 
 
 def test_older_datasets_are_known_by_their_own_tables(tmp_path):
     dataset = built_dataset.make_empty(tmp_path / "d")
+    (dataset.folder / ownership.NAME).unlink()
     dataset.provenance_path.unlink()
     ownership.check_dataset(dataset.folder)
     other = dataset.path_of(tables.CLIPS).read_bytes()
@@ -72,12 +73,13 @@ def test_older_datasets_are_known_by_their_own_tables(tmp_path):
 
 def test_an_older_build_that_stopped_before_its_tables(tmp_path):
     dataset = built_dataset.make_empty(tmp_path / "d")
+    (dataset.folder / ownership.NAME).unlink()
     shutil.rmtree(dataset.tables_folder)
     ownership.check_dataset(dataset.folder)
 
 
 def test_a_later_version_is_named(tmp_path):
-    (tmp_path / "caer-data.json").write_text('{"format": "caer-data dataset", "version": 2}')
+    (tmp_path / "caer-data.json").write_text('{"format": "caer-data dataset", "version": 3}')
     with pytest.raises(CaerError, match="later version"):
         ownership.check_dataset(tmp_path)
 

@@ -176,7 +176,7 @@ def test_the_votes_are_recovered_exactly(script: Round, pulled: Dataset) -> None
 def test_every_refusal_has_its_reason(script: Round, pulled: Dataset) -> None:
     refused = pulled.ratings.query("status == 'refused'")
     assert Counter(refused["reason"]) == script.refused
-    planted = set(accept.REASONS) - {"dropped_clip", "clip_changed", "withdrawn"}
+    planted = set(accept.REASONS) - {"dropped_clip", "clip_changed", "withdrawn", "other_author"}
     assert set(script.refused) == planted
 
 

@@ -37,9 +37,10 @@ from caer_data.media.decode import THREADS, frames
 from caer_data.media.packets import Damage
 from caer_data.media.probe import VideoInfo
 from caer_data.media.spans import usual_rate
+from caer_data.media.unchanged import Stamp, check_unchanged
 from caer_data.shots.detect import ShotDetector
 
-SHOTS_VERSION = 6
+SHOTS_VERSION = 7
 FACES_VERSION = 4
 
 _PROGRESS_EVERY = 100  # frames
@@ -61,6 +62,8 @@ class Job:
     imported: Imported
     weights: tuple[str, ...] = ()
     """SHA-256 of the face models that the user brought."""
+    stamp: Stamp | None = None
+    """What the file looked like when it was hashed."""
 
     @property
     def subject(self) -> str:
@@ -159,9 +162,11 @@ class _Pass:
     def spool_samples(self, folder: Path) -> None:
         """Decode, and write the samples' piece on the way."""
         started = time.perf_counter()
+        check_unchanged(self._job.path, self._job.stamp)
         if self._decode(folder, THREADS, self._progress).hurt:
             # How a decoder repairs damage depends on how its threads happen to run.
             self._decode(folder, 1, lambda stage, _: self._progress(stage, 0.0))
+        check_unchanged(self._job.path, self._job.stamp)
         self._seconds = time.perf_counter() - started
 
     def _decode(self, folder: Path, threads: int, progress: Progress) -> Damage:

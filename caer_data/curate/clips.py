@@ -19,8 +19,9 @@ from caer_data.media.clip_command import Source
 from caer_data.media.cut import cut_clips
 from caer_data.media.handover import Feed
 from caer_data.media.spans import Span
+from caer_data.media.unchanged import Stamp, check_unchanged
 
-CLIPS_VERSION = 5
+CLIPS_VERSION = 7
 
 _WINDOW_S = 12
 _LONGEST_GAP_S = 1
@@ -38,6 +39,8 @@ class Clip:
     span: Span
     sha256: str
     """Hash of the video."""
+    stamp: Stamp | None = None
+    """What the video's file looked like when it was hashed."""
 
     @property
     def path(self) -> str:
@@ -69,7 +72,9 @@ class Group:
         spans = [
             (asdict(clip.span) | {"rate": str(clip.span.rate)}, clip.path) for clip in self.clips
         ]
-        return key_of("clips", CLIPS_VERSION, encoding, self.clips[0].sha256, spans)
+        source = self.clips[0].source
+        shown = (source.info.audio_index, source.handed_over, source.interlaced)
+        return key_of("clips", CLIPS_VERSION, encoding, self.clips[0].sha256, spans, shown)
 
 
 def grouped(clips: Iterable[Clip]) -> list[Group]:
@@ -157,7 +162,7 @@ def cut(
     dataset: Path, work: Path, groups: list[Group], settings: recipes.Clips, progress: Progress
 ) -> dict[str, str]:
     """Cut groups one after the other; returns the reasons of clips that could not be cut."""
-    problems = {}
+    problems: dict[str, str] = {}
     feeds: dict[Path, Feed] = {}
     for group in groups:
         started = time.perf_counter()
@@ -165,7 +170,15 @@ def cut(
         spans = {target: clip.span for target, clip in targets.items()}
         source = group.clips[0].source
         feed = feeds.setdefault(source.path, Feed(source, lambda: progress("clips", 0)))
-        results = cut_clips(source, spans, settings, lambda: progress("clips", 0), feed)
+        try:
+            check_unchanged(source.path, group.clips[0].stamp)
+            results = cut_clips(source, spans, settings, lambda: progress("clips", 0), feed)
+            check_unchanged(source.path, group.clips[0].stamp)
+        except CaerError as error:
+            for target in targets:
+                target.unlink(missing_ok=True)
+            problems |= {clip.clip_id: str(error) for clip in group.clips}
+            continue
         seconds = time.perf_counter() - started
         known = {}
         for target, clip in targets.items():

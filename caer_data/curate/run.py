@@ -96,16 +96,20 @@ def build(
     chosen = recipes.load(recipe or (dataset.recipe_path if dataset.exists else "caer"))
     prerequisites.check(chosen)
     models = weights.chosen(chosen.faces)
-    found = video_stage.find(shows, chosen.videos)[:limit]
+    reporter = reporter or Reporter("quiet")
+    notes: list[str] = []
+    found = video_stage.find(shows, chosen.videos, notes.append)[:limit]
     imported = {}
     if pyannote:
         imported = {item.video_id: imported_for(pyannote, item.relative) for item in found}
         require_some(pyannote, list(imported.values()))
     try:
         with dataset.lock():
-            run = _Run(dataset, chosen, workers or cores(), reporter or Reporter("quiet"))
+            run = _Run(dataset, chosen, workers or cores(), reporter)
             run.limits = limits or Limits()
             run.imported = imported
+            for note in notes:
+                reporter.warn(printable(note))
             run.weights = tuple(model.sha256 for model in models)
             run.reporter.say(weights.said_of_detector(chosen.faces))
             for model in models:
@@ -165,6 +169,7 @@ class _Run:
         self.ledger = Ledger()
         self.uncut: dict[str, str] = {}
         self.rows: dict[str, dict[str, Any]] = {}
+        self.sounds: list[dict[str, Any]] = []
         self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def everything(self, found: list[video_stage.Found]) -> Outcome:
@@ -181,6 +186,9 @@ class _Run:
         clips = self._cut(videos, clips, absent)
         self._write_tables(videos, tracks, people, clips, absent)
         kept = clips["status"].isin(tables.THERE)
+        damaged = self._damaged()
+        for what, why in damaged.items():
+            self.reporter.warn(f"{what}: {why}")
         return Outcome(
             dataset=self.dataset.folder,
             videos=len(videos),
@@ -196,19 +204,31 @@ class _Run:
                 if row["status"] == "failed"
             }
             | self.uncut,
+            damaged=damaged,
         )
+
+    def _damaged(self) -> dict[str, str]:
+        """What was wrong with videos that lost pictures, by path, with the share of them."""
+        return {
+            printable(row["path"]): printable(
+                f"damaged, {row['damaged_share']:.1%} of its frames lost or repaired: "
+                f"{row['reason']}"
+            )
+            for row in self.rows.values()
+            if row["status"] == "damaged"
+        }
 
     def _videos(self, found: list[video_stage.Found]) -> list[_Video]:
         """Probe every file; keep a row for each, and a job for each good one."""
-        settings = self.recipe.videos
+        settings, audio = self.recipe.videos, self.recipe.media.audio
         by_id = {item.video_id: item for item in found}
         described = {
             item.video_id: known
             for item in found
-            if (known := video_stage.remembered(item, settings, self._work))
+            if (known := video_stage.remembered(item, settings, audio, self._work))
         }
         tasks = [
-            Task(item.video_id, video_stage.describe, (item, settings, self._work))
+            Task(item.video_id, video_stage.describe, (item, settings, audio, self._work))
             for item in found
             if item.video_id not in described
         ]
@@ -219,6 +239,9 @@ class _Run:
                 bar.advance(1, item.video_id)
         ordered = video_stage.mark_duplicates([described[item.video_id] for item in found])
         self.rows = {d.row["video_id"]: d.row for d in ordered}
+        self.sounds = [row for d in ordered for row in video_stage.sound_rows(d)]
+        for note in video_stage.sound_notes(ordered, audio):
+            self.reporter.say(printable(note))
         good = [(d, d.info) for d in ordered if d.info is not None and d.row["status"] == "ok"]
         # by the videos there are, not by those left to do: results must not depend on a stop
         side_by_side = max(1, min(self.workers, len(good)))
@@ -230,6 +253,7 @@ class _Run:
                     path=d.path,
                     video_id=d.row["video_id"],
                     sha256=d.row["sha256"],
+                    stamp=d.stamp,
                     info=info,
                     recipe=self.recipe,
                     work=self._work,
@@ -413,6 +437,7 @@ class _Run:
                     Fraction(video.row["fps"]),
                 ),
                 sha256=video.job.sha256,
+                stamp=video.job.stamp,
             )
         return wanted
 
@@ -452,6 +477,7 @@ class _Run:
     ) -> None:
         write = self.dataset.write
         write(tables.VIDEOS, keeping.with_absent(list(self.rows.values()), absent))
+        write(tables.AUDIO_TRACKS, tables.frame(tables.AUDIO_TRACKS, self.sounds))
         shots = [tables.empty(tables.SHOTS), *(shots_of(v.job) for v in videos), absent.shots]
         write(tables.SHOTS, pd.concat(shots, ignore_index=True))
         every = [

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import asdict, astuple, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from caer_data.curate.walk import Walked, season_and_episode, title, walk
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error, sha256_of, slug
 from caer_data.engine.pieces import Store
@@ -22,8 +24,10 @@ from caer_data.engine.recipe import Videos
 from caer_data.media.colour import MATRICES, PRIMARIES, TRANSFERS
 from caer_data.media.geometry import Crop, Turn
 from caer_data.media.probe import VideoInfo, probe
+from caer_data.media.sound import SoundTrack, fits
+from caer_data.media.unchanged import Stamp, stamp_of
 
-VIDEOS_VERSION = 2
+VIDEOS_VERSION = 3
 
 _FRACTIONS = ("pixel_aspect", "fps", "time_base")
 
@@ -38,6 +42,8 @@ class Found:
         show: name of the show.
         episode: name of the episode.
         video_id: identifier, unique among those found together.
+        season: its season, where folder or name say so; 0 are specials.
+        episode_number: its number in the season.
     """
 
     path: Path
@@ -45,6 +51,8 @@ class Found:
     show: str
     episode: str
     video_id: str
+    season: int | None = None
+    episode_number: int | None = None
 
 
 @dataclass(frozen=True)
@@ -54,12 +62,15 @@ class Described:
     row: dict[str, Any]
     path: Path
     info: VideoInfo | None
+    stamp: Stamp | None = None
 
 
-def find(shows: Path, settings: Videos) -> list[Found]:
+def find(
+    shows: Path, settings: Videos, on_note: Callable[[str], None] = lambda _: None
+) -> list[Found]:
     """List the videos below a folder, in order of their paths; a single file is taken as it is.
 
-    Hidden files and folders are passed over.
+    Hidden files and folders are passed over; `on_note` is told what else is.
 
     Raises:
         CaerError: no such folder, or no video in it.
@@ -68,30 +79,49 @@ def find(shows: Path, settings: Videos) -> list[Found]:
         raise CaerError(f"{shows}: no such folder; give the folder that holds the shows")
     endings = {ending.lower() for ending in settings.extensions}
     root = shows if shows.is_dir() else shows.parent
-    paths = _walk(shows, endings) if shows.is_dir() else [shows]
-    if not paths:
-        raise CaerError(f"{shows}: holds no video; looked for {' '.join(sorted(endings))}")
+    walked = walk(shows, endings, settings.exclude) if shows.is_dir() else Walked([shows])
+    for note in walked.notes():
+        on_note(note)
+    if not walked.videos:
+        why = "; ".join(walked.notes())
+        raise CaerError(
+            f"{shows}: holds no video; looked for {' '.join(sorted(endings))}"
+            + (f"; {why}" if why else "")
+        )
     found: list[Found] = []
     taken: set[str] = set()
-    for path in paths:
-        parts = [_text(part) for part in path.relative_to(root).with_suffix("").parts]
-        show = parts[0] if len(parts) > 1 else _text(root.resolve().name or "shows")
-        episode = "/".join(parts[1:] or parts)
-        relative = _text(path.relative_to(root).as_posix())
-        video_id = f"{slug(show)}.{slug(episode)}"
-        if video_id in taken:
-            video_id += f"-{hashlib.sha256(os.fsencode(path.relative_to(root))).hexdigest()[:6]}"
-        taken.add(video_id)
-        found.append(Found(path, relative, show, episode, video_id))
+    for path in walked.videos:
+        item = _named(path, root)
+        if item.video_id in taken:
+            digest = hashlib.sha256(os.fsencode(path.relative_to(root))).hexdigest()
+            item = replace(item, video_id=f"{item.video_id}-{digest[:6]}")
+        taken.add(item.video_id)
+        found.append(item)
     return found
 
 
-def describe(found: Found, settings: Videos, work: Path, progress: Progress) -> Described:
+def _named(path: Path, root: Path) -> Found:
+    """Names that follow from a path."""
+    parts = [_text(part) for part in path.relative_to(root).with_suffix("").parts]
+    place, season, number = season_and_episode(parts)
+    if len(parts) > 1:
+        show, episode = parts[place], "/".join(parts[place + 1 :])
+    else:
+        show, episode = title(parts[0]) or _text(root.resolve().name or "shows"), parts[0]
+    relative = _text(path.relative_to(root).as_posix())
+    video_id = f"{slug(show)}.{slug(episode)}"
+    return Found(path, relative, show, episode, video_id, season, number)
+
+
+def describe(
+    found: Found, settings: Videos, audio: str, work: Path, progress: Progress
+) -> Described:
     """Probe one video and hash it, and remember what was found."""
     try:
-        subject, key = _record(found, settings)
+        subject, key = _record(found, settings, audio)
         values = {
-            k: _plain(v) for k, v in asdict(probe(found.path, settings.max_megapixels)).items()
+            k: _plain(v)
+            for k, v in asdict(probe(found.path, settings.max_megapixels, audio)).items()
         }
         record = {"info": values, "sha256": sha256_of(found.path)}
         Store(work).record("videos", subject, key, record)
@@ -99,14 +129,14 @@ def describe(found: Found, settings: Videos, work: Path, progress: Progress) -> 
         return failed(found, str(error))
     except OSError as error:
         return failed(found, explain_os_error(error, Path(found.relative)))
-    remembered_now = remembered(found, settings, work)
+    remembered_now = remembered(found, settings, audio, work)
     return remembered_now or failed(found, "changed while it was being read; run again")
 
 
-def remembered(found: Found, settings: Videos, work: Path) -> Described | None:
+def remembered(found: Found, settings: Videos, audio: str, work: Path) -> Described | None:
     """What an earlier run found out about a file of this name, size and time of change."""
     try:
-        subject, key = _record(found, settings)
+        subject, key = _record(found, settings, audio)
     except OSError:
         return None
     values = Store(work).recorded("videos", subject, key)
@@ -116,7 +146,11 @@ def remembered(found: Found, settings: Videos, work: Path) -> Described | None:
     info = VideoInfo(
         **stored
         | {name: Fraction(stored[name]) for name in _FRACTIONS}
-        | {"crop": Crop(**stored["crop"]), "turn": Turn(**stored["turn"])}
+        | {
+            "crop": Crop(**stored["crop"]),
+            "turn": Turn(**stored["turn"]),
+            "sounds": tuple(SoundTrack(**track) for track in stored["sounds"]),
+        }
     )
     row = _row(found) | {
         "status": "ok",
@@ -136,8 +170,39 @@ def remembered(found: Found, settings: Videos, work: Path) -> Described | None:
         "color_matrix": MATRICES.get(info.matrix),
         "color_range": "full" if info.full_range else "limited",
         "has_audio": info.has_audio,
+        "audio_language": next(
+            (t.language for t in info.sounds if t.stream == info.audio_index), None
+        ),
     }
-    return Described(row, found.path, info)
+    return Described(row, found.path, info, stamp_of(found.path))
+
+
+def sound_rows(described: Described) -> list[dict[str, Any]]:
+    """Rows of `audio_tracks` of a video."""
+    info = described.info
+    if info is None:
+        return []
+    return [
+        {"video_id": described.row["video_id"], "chosen": track.stream == info.audio_index}
+        | asdict(track)
+        for track in info.sounds
+    ]
+
+
+def sound_notes(described: list[Described], wanted: str) -> list[str]:
+    """Sentences on which sound was taken, where there was a choice or none that was asked for."""
+    notes = []
+    for item in described:
+        info = item.info
+        if info is None or info.audio_index is None:
+            continue
+        taken = next(t for t in info.sounds if t.stream == info.audio_index)
+        name = taken.language or taken.title or "of no stated language"
+        if wanted != "default" and not fits(taken, wanted):
+            notes.append(f"{item.row['path']}: has no sound '{wanted}'; took '{name}'")
+        elif len(info.sounds) > 1:
+            notes.append(f"{item.row['path']}: took sound '{name}' of {len(info.sounds)}")
+    return notes
 
 
 def failed(found: Found, reason: str | None) -> Described:
@@ -164,36 +229,13 @@ def mark_duplicates(described: list[Described]) -> list[Described]:
     return result
 
 
-def _record(found: Found, settings: Videos) -> tuple[str, str]:
+def _record(found: Found, settings: Videos, audio: str) -> tuple[str, str]:
     """Subject and key of what is remembered of a file of this name, size and time of change."""
     status = found.path.stat()
     size, time = status.st_size, status.st_mtime_ns
-    identity = [VIDEOS_VERSION, found.relative, size, time, settings.max_megapixels]
+    identity = [VIDEOS_VERSION, found.relative, size, time, settings.max_megapixels, audio]
     digest = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
     return found.video_id, digest
-
-
-def _walk(folder: Path, endings: set[str]) -> list[Path]:
-    """Videos at any depth; linked folders are entered, each folder once."""
-    paths = []
-    seen: set[tuple[int, int]] = set()
-    for place, folders, names in os.walk(folder, onerror=_refuse, followlinks=True):
-        status = Path(place).stat()
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        paths += [
-            Path(place, name)
-            for name in names
-            if not name.startswith(".") and Path(name).suffix.lower() in endings
-        ]
-    return sorted(paths, key=lambda path: path.relative_to(folder).parts)
-
-
-def _refuse(error: OSError) -> None:
-    raise CaerError(explain_os_error(error, Path(error.filename))) from error
 
 
 def _row(found: Found) -> dict[str, Any]:
@@ -202,6 +244,8 @@ def _row(found: Found) -> dict[str, Any]:
         "video_id": found.video_id,
         "show": found.show,
         "episode": found.episode,
+        "season": found.season,
+        "episode_number": found.episode_number,
         "path": found.relative,
         "bytes": size,
     }

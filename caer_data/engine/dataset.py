@@ -133,6 +133,11 @@ class Dataset:
         return self.read(tables.VIDEOS)
 
     @property
+    def audio_tracks(self) -> pd.DataFrame:
+        """The table `audio_tracks`."""
+        return self.read(tables.AUDIO_TRACKS)
+
+    @property
     def shots(self) -> pd.DataFrame:
         """One row a shot."""
         return self.read(tables.SHOTS)

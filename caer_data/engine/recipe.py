@@ -39,8 +39,43 @@ class Videos(Section):
         ".3gp",
         ".wmv",
         ".ogv",
+        ".mts",
+        ".m2ts",
+        ".vob",
+        ".asf",
+        ".divx",
+        ".m2v",
+        ".3g2",
+        ".f4v",
+        ".qt",
+        ".mxf",
+    )
+    exclude: tuple[str, ...] = (
+        "*/sample",
+        "*/samples",
+        "*/trailers",
+        "*/extras",
+        "*/featurettes",
+        "*/interviews",
+        "*/behind the scenes",
+        "*/deleted scenes",
+        "sample.*",
+        "*-sample.*",
+        "*-trailer.*",
+        "#recycle",
+        "$recycle.bin",
+        "@eadir",
+        "lost+found",
+        "video_ts.vob",
+        "vts_??_0.vob",
     )
     max_megapixels: float = Field(36.0, gt=0, le=1000)
+
+
+class Media(Section):
+    """What of a file is used."""
+
+    audio: str = Field("default", pattern=r"^(default|original|[a-zA-Z]{2,3})$")
 
 
 class Shots(Section):
@@ -243,6 +278,7 @@ class Recipe(Section):
     name: str = "caer"
     seed: int = Field(2019, ge=0, le=2**32 - 1)
     videos: Videos = Videos()
+    media: Media = Media()
     shots: Shots = Shots()
     faces: Faces = Field(default_factory=Faces)
     people: People = People()

@@ -118,6 +118,8 @@ VIDEOS = Table(
         Column("video_id", STRING, "identifier made from show and episode"),
         Column("show", STRING, "first folder below the shows folder"),
         Column("episode", STRING, "path below the show, without extension"),
+        Column("season", INT, "season by folder or name; 0 are specials", nullable=True),
+        Column("episode_number", INT, "number of the episode by its name", nullable=True),
         Column("path", STRING, "path relative to the shows folder"),
         Column(
             "status",
@@ -161,8 +163,30 @@ VIDEOS = Table(
         Column("color_matrix", STRING, "colour matrix; empty if untagged", nullable=True),
         Column("color_range", STRING, "limited (television) or full", nullable=True),
         Column("has_audio", BOOL, "has a sound track", nullable=True),
+        Column("audio_language", STRING, "language of the sound track used", nullable=True),
         Column("bytes", INT, "file size", "bytes"),
         Column("sha256", STRING, "hash of the file's content", nullable=True),
+    ),
+)
+
+AUDIO_TRACKS = Table(
+    "audio_tracks",
+    "one sound track of a video",
+    ("video_id", "stream"),
+    (
+        Column("video_id", STRING, "its video"),
+        Column("stream", INT, "index among all streams of the file"),
+        Column("chosen", BOOL, "clips are cut with this one"),
+        Column("codec", STRING, "codec of the sound; empty if it cannot be decoded", nullable=True),
+        Column("language", STRING, "language by the file", nullable=True),
+        Column("title", STRING, "title by the file", nullable=True),
+        Column("channels", INT, "channels", nullable=True),
+        Column("sample_rate", INT, "samples a second", "Hz", nullable=True),
+        Column("default", BOOL, "flagged as the default"),
+        Column("original", BOOL, "flagged as the original language"),
+        Column("dub", BOOL, "flagged as dubbed"),
+        Column("commentary", BOOL, "a commentary, by flag or title"),
+        Column("described", BOOL, "for those who do not see, by flag or title"),
     ),
 )
 
@@ -404,7 +428,19 @@ LABELS = Table(
 
 TABLES: Final = {
     t.name: t
-    for t in (VIDEOS, SHOTS, TRACKS, FACES, PEOPLE, CLIPS, KEYS, ASSIGNMENTS, RATINGS, LABELS)
+    for t in (
+        VIDEOS,
+        AUDIO_TRACKS,
+        SHOTS,
+        TRACKS,
+        FACES,
+        PEOPLE,
+        CLIPS,
+        KEYS,
+        ASSIGNMENTS,
+        RATINGS,
+        LABELS,
+    )
 }
 
 

@@ -237,7 +237,7 @@ def _make(task: _Cut) -> dict[str, Any]:
     work = task.work
     source = Source(
         task.video,
-        _info(task.video),
+        _info(task.video, task.recipe.media.audio),
         task.first_pts,
         Fraction(task.fps),
         task.handed_over,
@@ -276,8 +276,8 @@ def _compare(
 
 
 @functools.lru_cache(maxsize=8)
-def _info(video: Path) -> VideoInfo:
-    return probe(video)
+def _info(video: Path, audio: str) -> VideoInfo:
+    return probe(video, audio=audio)
 
 
 def _check_paths(manifest: pd.DataFrame, origin: Path) -> None:

@@ -20,6 +20,7 @@ import av.sidedata.sidedata
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
 from caer_data.media.geometry import Crop, Turn, displayed, matroska_crop, turn_of
+from caer_data.media.sound import SoundTrack, choose, sound_tracks
 
 # Demuxers that read one file and nothing else; hls, dash, concat, sdp, image2 and the like are not
 # here. The mov demuxer follows references to other files only if `enable_drefs` is set.
@@ -63,8 +64,9 @@ class VideoInfo:
         matrix: number of its colour matrix.
         full_range: its numbers use the full range, not that of television.
         field_order: progressive, tt, bb, tb, bt or unknown, by the header.
-        audio_index: index of the sound track among all streams: the default one, else the first,
-            of those that can be decoded; None where there is none.
+        audio_index: index, among all streams, of the sound track that clips are cut with (see
+            `sound.choose`); None where none can be decoded.
+        sounds: all its sound tracks.
         duration_s: duration by the header, seconds; None where it has none.
         start_pts: timestamp at which the file says that its pictures begin; None where it does not.
         stream_index: index of the video stream among all streams of the file.
@@ -88,6 +90,7 @@ class VideoInfo:
     full_range: bool
     field_order: str
     audio_index: int | None
+    sounds: tuple[SoundTrack, ...]
     duration_s: float | None
     start_pts: int | None
     stream_index: int
@@ -99,8 +102,13 @@ class VideoInfo:
         return self.audio_index is not None
 
 
-def probe(path: Path, max_megapixels: float = 36.0) -> VideoInfo:
+def probe(path: Path, max_megapixels: float = 36.0, audio: str = "default") -> VideoInfo:
     """Open a video, choose its main video stream and decode one frame.
+
+    Args:
+        path: the file.
+        max_megapixels: larger pictures are refused.
+        audio: the sound track wanted: `default`, `original` or a language.
 
     Raises:
         CaerError: the file cannot be read, is not a video, has no picture that can be decoded, or
@@ -117,6 +125,8 @@ def probe(path: Path, max_megapixels: float = 36.0) -> VideoInfo:
         turn, crop = _turn(frame), _crop(path, container, stream, frame)
         width, height = displayed(frame.width, frame.height, crop, aspect, turn.rotation)
         _check_size(path, width, height, max_pixels)
+        sounds = sound_tracks(container)
+        sound = choose(sounds, audio)
         return VideoInfo(
             width=width,
             height=height,
@@ -134,7 +144,8 @@ def probe(path: Path, max_megapixels: float = 36.0) -> VideoInfo:
             matrix=int(frame.colorspace),
             full_range=frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj"),
             field_order=_FIELD_ORDERS.get(int(context.field_order), "unknown"),
-            audio_index=_main_sound(container),
+            audio_index=None if sound is None else sound.stream,
+            sounds=sounds,
             duration_s=_duration(container, stream),
             start_pts=stream.start_time,
             stream_index=stream.index,
@@ -193,13 +204,6 @@ def _main_stream(container: Any, path: Path) -> Any:
     if not known:
         raise CaerError(f"{path}: its video codec is unknown, so no frame can be decoded")
     return next((s for s in known if s.disposition & av.stream.Disposition.default), known[0])
-
-
-def _main_sound(container: Any) -> int | None:
-    known = [s for s in container.streams.audio if s.codec_context is not None]
-    default = av.stream.Disposition.default
-    chosen = next((s for s in known if s.disposition & default), known[0] if known else None)
-    return None if chosen is None else int(chosen.index)
 
 
 def _first_frame(container: Any, stream: Any, path: Path) -> Any:

@@ -22,7 +22,9 @@ def ignore(*_: Any) -> None:
 
 def describe_all(shows: Path, work: Path) -> list[videos.Described]:
     found = videos.find(shows, SETTINGS)
-    return videos.mark_duplicates([videos.describe(item, SETTINGS, work, ignore) for item in found])
+    return videos.mark_duplicates(
+        [videos.describe(item, SETTINGS, "default", work, ignore) for item in found]
+    )
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -176,7 +178,7 @@ def test_what_another_version_remembered_is_not_read(
 ) -> None:
     shutil.copy(media_data / "videos" / "man_webcam_2s.mp4", tmp_path / "a.mp4")
     (item,) = videos.find(tmp_path, Videos())
-    assert videos.describe(item, Videos(), tmp_path / "work", lambda *_: None).info
-    assert videos.remembered(item, Videos(), tmp_path / "work")
+    assert videos.describe(item, Videos(), "default", tmp_path / "work", lambda *_: None).info
+    assert videos.remembered(item, Videos(), "default", tmp_path / "work")
     monkeypatch.setattr(videos, "VIDEOS_VERSION", videos.VIDEOS_VERSION + 1)
-    assert videos.remembered(item, Videos(), tmp_path / "work") is None
+    assert videos.remembered(item, Videos(), "default", tmp_path / "work") is None

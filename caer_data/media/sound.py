@@ -1,0 +1,109 @@
+"""The sound tracks of a file, and which one clips are cut with."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import av
+
+# ISO 639: what two letters, and the bibliographic three, are called in files
+_LANGUAGES: Final = {
+    "en": "eng", "de": "deu", "ger": "deu", "fr": "fra", "fre": "fra", "es": "spa", "it": "ita",
+    "pt": "por", "nl": "nld", "dut": "nld", "ja": "jpn", "zh": "zho", "chi": "zho", "ko": "kor",
+    "ru": "rus", "pl": "pol", "cs": "ces", "cze": "ces", "sv": "swe", "da": "dan", "no": "nor",
+    "fi": "fin", "hu": "hun", "tr": "tur", "el": "ell", "gre": "ell", "he": "heb", "ar": "ara",
+    "hi": "hin", "uk": "ukr", "ro": "ron", "rum": "ron", "sk": "slk", "slo": "slk",
+}  # fmt: skip
+_COMMENTARY: Final = re.compile(r"comment|kommentar", re.I)
+_DESCRIBED: Final = re.compile(r"descri|visually impaired|audiodesk|\bAD\b", re.I)
+
+
+@dataclass(frozen=True)
+class SoundTrack:
+    """One sound track.
+
+    Attributes:
+        stream: index among all streams of the file.
+        codec: name of it; None where it is unknown, so that it cannot be decoded.
+        language: by the file; None where it does not say.
+        title: by the file.
+        channels: number of them.
+        sample_rate: samples a second.
+        default: flagged as the default.
+        original: flagged as the original language.
+        dub: flagged as dubbed.
+        commentary: a commentary, by flag or title.
+        described: for those who do not see, by flag or title.
+    """
+
+    stream: int
+    codec: str | None
+    language: str | None
+    title: str | None
+    channels: int | None
+    sample_rate: int | None
+    default: bool
+    original: bool
+    dub: bool
+    commentary: bool
+    described: bool
+
+
+def sound_tracks(container: Any) -> tuple[SoundTrack, ...]:
+    """All sound tracks of an open file."""
+    return tuple(_track(stream) for stream in container.streams.audio)
+
+
+def choose(tracks: Sequence[SoundTrack], wanted: str) -> SoundTrack | None:
+    """The track that clips are cut with.
+
+    Tracks that cannot be decoded are left out, and commentaries and descriptions while there is
+    another. Of the rest it is the one asked for, else the default one, else the first.
+
+    Args:
+        tracks: of one file.
+        wanted: `default`, `original` or a language.
+    """
+    known = [t for t in tracks if t.codec is not None]
+    plain = [t for t in known if not t.commentary and not t.described] or known
+    return next(
+        (t for t in sorted(plain, key=lambda t: not t.default) if fits(t, wanted)),
+        next((t for t in plain if t.default), plain[0] if plain else None),
+    )
+
+
+def fits(track: SoundTrack, wanted: str) -> bool:
+    """Whether a track is what the recipe asks for."""
+    if wanted == "default":
+        return track.default
+    if wanted == "original":
+        return track.original
+    return track.language is not None and _plain(track.language) == _plain(wanted)
+
+
+def _plain(language: str) -> str:
+    short = language.lower().split("-")[0]
+    return _LANGUAGES.get(short, short)
+
+
+def _track(stream: Any) -> SoundTrack:
+    flags, context = stream.disposition, stream.codec_context
+    kinds = av.stream.Disposition
+    title = stream.metadata.get("title") or stream.metadata.get("handler_name") or ""
+    named = stream.metadata.get("title")
+    return SoundTrack(
+        stream=int(stream.index),
+        codec=None if context is None else str(context.name),
+        language=None if stream.language in (None, "und") else str(stream.language),
+        title=None if named is None else str(named),
+        channels=None if context is None else int(context.channels),
+        sample_rate=None if context is None else int(context.sample_rate or 0) or None,
+        default=bool(flags & kinds.default),
+        original=bool(flags & kinds.original),
+        dub=bool(flags & kinds.dub),
+        commentary=bool(flags & kinds.comment) or bool(_COMMENTARY.search(title)),
+        described=bool(flags & kinds.visual_impaired) or bool(_DESCRIBED.search(title)),
+    )

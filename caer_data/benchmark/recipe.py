@@ -1,7 +1,7 @@
 """Model recipes: every choice of one model and its training, in one commented YAML file.
 
 The files in `models/` give each field its unit, meaning and source; here are types, limits and
-defaults. A file's fields are the preset `paper`, the most literal reading; its section `tuned`
+defaults. A file's fields are the preset `paper`, the paper as we read it; its section `tuned`
 lists what the preset `tuned` changes. `vary` makes ablations in the same words.
 """
 

@@ -98,6 +98,27 @@ def test_decoding_happens_once_and_damage_is_mended(
     assert len(made) == 1
 
 
+def test_arrays_are_hashed_once_for_every_change(
+    clips_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[Path] = []
+    hash_of = shards.sha256_of
+    monkeypatch.setattr(shards, "sha256_of", lambda path: (hashed.append(path), hash_of(path))[1])
+    source = sources.read(clips_release, "clips")
+
+    def arrays_hashed() -> int:
+        hashed.clear()
+        store.build(works(source), source, FORM, tmp_path, reporter=QUIET, workers=1)
+        return sum(path.suffix == ".npy" for path in hashed)
+
+    arrays_hashed()  # made
+    assert arrays_hashed() == 3
+    assert arrays_hashed() == 0
+    array = next(tmp_path.rglob("face.npy"))
+    array.write_bytes(array.read_bytes())
+    assert arrays_hashed() == 3
+
+
 def test_parallel_and_serial_give_the_same(
     clips_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

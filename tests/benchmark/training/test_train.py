@@ -210,3 +210,53 @@ def test_the_folder_depends_on_recipe_and_data(tmp_path: Path) -> None:
         for store in (tiny_store(), tiny_store(train=41))
     }
     assert len(folders) == 4
+
+
+def test_a_cosine_falls_to_nothing_and_is_not_scaled_for_adamw() -> None:
+    settings = vary(
+        tiny_recipe(epochs=4),
+        {"train": {"schedule": "cosine", "optimizer": "adamw", "learning_rate": 0.01}},
+    ).train
+    rates = [train.learning_rate(settings, e, s, steps=10) for e in range(4) for s in range(10)]
+    assert rates[0] == pytest.approx(0.01)
+    assert rates[20] == pytest.approx(0.005)
+    assert 0 < rates[-1] < 0.0001
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_training_stops_when_validation_gets_no_better(
+    tmp_path: Path, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = iter([0.2, 0.5, 0.4, 0.5, 0.9])
+    monkeypatch.setattr(
+        train.Trainer,
+        "_validate",
+        lambda self, positions, progress: {
+            "epoch": progress.epoch + 1,
+            "value": next(values),
+            "train_loss": 1.0,
+            "validation_loss": 1.0,
+        },
+    )
+    result = do(tiny_store(), tmp_path, fabric, epochs=9, patience=2)
+    assert (result["epochs"], result["best_epoch"]) == (4, 2)
+
+
+def test_adamw_goes_on_to_the_same_numbers(
+    tmp_path: Path, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = {"optimizer": "adamw", "schedule": "cosine", "learning_rate": 0.001}
+    whole = do(tiny_store(), tmp_path / "whole", fabric, **changes)
+    learn, steps = Learner.learn, []
+
+    def stopping(self: Learner, *given: object) -> object:
+        steps.append(0)
+        if len(steps) == 7:  # in the second epoch
+            raise KeyboardInterrupt
+        return learn(self, *given)
+
+    monkeypatch.setattr(Learner, "learn", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        do(tiny_store(), tmp_path / "stopped", fabric, **changes)
+    monkeypatch.setattr(Learner, "learn", learn)
+    assert figures(do(tiny_store(), tmp_path / "stopped", fabric, **changes)) == figures(whole)

@@ -22,7 +22,7 @@ from caer_data.benchmark.data.transfer import CopyStream, Stay
 from caer_data.benchmark.networks import create
 from caer_data.benchmark.recipe import ModelRecipe
 from caer_data.benchmark.training.compiled import as_compiled
-from caer_data.benchmark.training.learner import Learner
+from caer_data.benchmark.training.step import TrainingStep
 from caer_data.engine.progress import Reporter
 
 
@@ -82,7 +82,7 @@ def measure(
     if streamed:
         way = CopyStream(device) if device.type == "cuda" else Stay()
         frames = Streamed(store, ["boxes", "face", "context"], way)
-    learner = Learner(create(recipe), recipe, fabric)
+    learner = TrainingStep(create(recipe), recipe, fabric)
     if not fused:
         groups = learner.optimizer.param_groups
         learner.optimizer = torch.optim.SGD(

@@ -73,7 +73,7 @@ def _examples(bench: Bench, entry: Entry, recipe: ModelRecipe, store: Store) -> 
     weights = entry.weights or entry.folders[0] / "weights.safetensors"
     if not weights.is_file() or entry.runs[0]["data"] != store.fingerprint:
         return []
-    return attention.examples(weights, recipe, store, bench.fabric)
+    return attention.examples(weights, recipe, store, bench.fabric, bench.kept)
 
 
 def compare(

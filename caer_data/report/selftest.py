@@ -9,7 +9,7 @@ import numpy.typing as npt
 from markupsafe import Markup
 
 from caer_data.benchmark.selftest.statements import SelfTest, statements
-from caer_data.benchmark.selftest.synthetic import KINDS, Planted
+from caer_data.benchmark.selftest.synthetic import KINDS, SyntheticClips
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.report import pages
 
@@ -38,7 +38,7 @@ def sections(found: SelfTest) -> list[pages.Section]:
     ]
 
 
-def _strip(clips: Planted, kind: str) -> Markup:
+def _strip(clips: SyntheticClips, kind: str) -> Markup:
     """Some clips of a kind side by side, with a caption."""
     chosen = np.flatnonzero(clips.kinds == KINDS.index(kind))[:SHOWN]
     pictures = [

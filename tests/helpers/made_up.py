@@ -10,13 +10,13 @@ from caer_data.benchmark.data.samples import SPLITS, Sample, Source
 from caer_data.benchmark.data.shards import MAX_FACES, Format
 from caer_data.benchmark.data.store import Store
 from caer_data.benchmark.recipe import ModelRecipe, vary
-from caer_data.benchmark.selftest import synthetic as planted
+from caer_data.benchmark.selftest import synthetic
 
 
 def tiny_recipe(**train: object) -> ModelRecipe:
     """The face stream alone on crops of 16 x 16."""
     return vary(
-        planted.recipe(),
+        synthetic.recipe(),
         {
             "streams": {"context": False, "context_attention": False, "fusion_attention": False},
             "input": {"face": (16, 16)},
@@ -26,7 +26,7 @@ def tiny_recipe(**train: object) -> ModelRecipe:
 
 
 def tiny_store(train: int = 40, validation: int = 10, test: int = 10) -> Store:
-    return planted.store(planted.make(train, validation, test), (16, 16))
+    return synthetic.store(synthetic.make(train, validation, test), (16, 16))
 
 
 def noise_store(count: int, frames: int = 1) -> Store:

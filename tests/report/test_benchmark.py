@@ -19,7 +19,7 @@ from caer_data.benchmark.recipe import vary
 from caer_data.benchmark.results import attention, compare
 from caer_data.benchmark.results.compare import Bench
 from caer_data.benchmark.results.entries import Entry
-from caer_data.benchmark.selftest import synthetic as planted
+from caer_data.benchmark.selftest import synthetic
 from caer_data.benchmark.selftest.statements import Check, SelfTest
 from caer_data.benchmark.training.run import folder_of
 from caer_data.engine.progress import Reporter
@@ -59,8 +59,8 @@ def test_rows_of_two_datasets_are_told_apart(bench: Bench, tmp_path: Path) -> No
 
 
 def test_every_figure_of_the_paper_is_there(bench: Bench, tmp_path: Path) -> None:
-    recipe = vary(planted.recipe(), {"train": {"epochs": 1, "batch_size": 8}})
-    store = planted.store(planted.make(24, 8, 16), recipe.input.face)
+    recipe = vary(synthetic.recipe(), {"train": {"epochs": 1, "batch_size": 8}})
+    store = synthetic.store(synthetic.make(24, 8, 16), recipe.input.face)
     entry = bench.runs(Entry("CAER-Net-S", recipe, paper=73.51, paper_dataset="CAER-S"), store)
     weights = folder_of(bench.results, recipe, store, 0) / "weights.safetensors"
     examples = attention.examples(weights, recipe, store, bench.fabric)
@@ -96,8 +96,8 @@ def test_the_confusion_matrix_is_read_in_a_light_and_in_a_dark_scheme(
 
 
 def test_the_self_test_shows_its_statements_and_clips(tmp_path: Path) -> None:
-    clips = planted.make(20, 10, 10)
-    store = planted.store(clips, (16, 16))
+    clips = synthetic.make(20, 10, 10)
+    store = synthetic.store(clips, (16, 16))
     table = pd.DataFrame({"model": ["face only"]})
     checks = [Check("It holds", "1", True), Check("It does not", "0", False)]
     first, second = sections(SelfTest(clips, store, [], table, checks))

@@ -71,17 +71,25 @@ def open_frames(
     face: bool,
     context: bool,
     reporter: Reporter | None = None,
+    kept: OnDevice | None = None,
 ) -> Frames:
     """Put the store on a GPU if it takes at most half of the free memory there, else stream it.
 
-    What lies on a GPU stays there until another store is opened: runs one after the other over the
-    same store, such as seeds, put it there once.
+    Args:
+        store: what is read.
+        device: where batches are wanted.
+        face: whether face crops are.
+        context: whether frames are.
+        reporter: shows the way to the GPU.
+        kept: what lies on the GPU since the run before; with it, runs one after the other over the
+            same store, such as seeds, put it there once.
     """
     names = ["boxes", *(["face"] if face else []), *(["context"] if context else [])]
     if device.type != "cuda":
         return Streamed(store, names, Stay())
-    _forget_all_but(store)
-    missing = {n: size_of(store, n) for n in names if n not in _on_device}
+    kept = OnDevice() if kept is None else kept
+    kept.forget_all_but(store)
+    missing = {n: size_of(store, n) for n in names if n not in kept.arrays}
     if sum(missing.values()) > available_memory(device, empty=True) * MOST_OF_MEMORY:
         return Streamed(store, names, CopyStream(device))
     with (reporter or Reporter("quiet")).stage(
@@ -89,8 +97,8 @@ def open_frames(
     ) as bar:
         for name in missing:
             shards = store.shard_arrays(name)
-            _on_device[name] = (shards, DeviceArray(shards, device, bar))
-    return Resident(store, device, {name: _on_device[name][1] for name in names})
+            kept.arrays[name] = (shards, DeviceArray(shards, device, bar))
+    return Resident(store, device, {name: kept.arrays[name][1] for name in names})
 
 
 def size_of(store: Store, name: str) -> int:
@@ -127,14 +135,21 @@ class DeviceArray:
         return self._rows[rows].view(self.dtype).view(*rows.shape, *self.shape)
 
 
-# name of an array: the shards it was made of, and it
-_on_device: dict[str, tuple[list[Any], DeviceArray]] = {}
+class OnDevice:
+    """Arrays that lie on a GPU between runs, for whoever holds this object.
 
+    Attributes:
+        arrays: name of an array: the shards it was made of, and it.
+    """
 
-def _forget_all_but(store: Store) -> None:
-    for name, (shards, _) in list(_on_device.items()):
-        if shards is not store.shard_arrays(name):
-            del _on_device[name]
+    def __init__(self) -> None:
+        self.arrays: dict[str, tuple[list[Any], DeviceArray]] = {}
+
+    def forget_all_but(self, store: Store) -> None:
+        """Free what is of another store."""
+        for name, (shards, _) in list(self.arrays.items()):
+            if shards is not store.shard_arrays(name):
+                del self.arrays[name]
 
 
 class Resident:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from caer_data.benchmark.data.augment import inputs
-from caer_data.benchmark.data.batches import Batch, open_frames
+from caer_data.benchmark.data.batches import Batch, OnDevice, open_frames
 from caer_data.benchmark.data.samples import Sample
 from caer_data.benchmark.data.store import Store
 from caer_data.benchmark.data.windows import Pick, all_windows
@@ -60,10 +60,17 @@ class Example:
         return self.predicted == self.sample.label
 
 
-def examples(weights: Path, recipe: ModelRecipe, store: Store, fabric: Fabric) -> list[Example]:
+def examples(
+    weights: Path,
+    recipe: ModelRecipe,
+    store: Store,
+    fabric: Fabric,
+    kept: OnDevice | None = None,
+) -> list[Example]:
     """The surest right and the surest wrong answers among the test samples, three each.
 
-    Both pictures of an example come from the same weights; what changes is the input only.
+    Both pictures of an example come from the same weights; what changes is the input only. `kept`
+    is what lies on the GPU since the runs.
 
     Returns:
         Nothing for a model without context attention.
@@ -73,7 +80,7 @@ def examples(weights: Path, recipe: ModelRecipe, store: Store, fabric: Fabric) -
     device = fabric.device
     model = architecture(recipe, len(store.source.classes)).to(device).eval()
     checkpoint.load_weights(weights, model, recipe, store.source.classes)
-    frames = open_frames(store, device, recipe.sees_face, recipe.sees_context)
+    frames = open_frames(store, device, recipe.sees_face, recipe.sees_context, kept=kept)
     windows = all_windows(store, store.of_split("test"), recipe.input.frames, recipe.input.stride)
     _, first = np.unique(windows.samples, return_index=True)
     pick = Pick(windows.samples[first], windows.rows[first])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from caer_data.benchmark.data import sources
+from caer_data.benchmark.data.batches import OnDevice
 from caer_data.benchmark.data.store import Store
 from caer_data.benchmark.networks import create, try_own_class
 from caer_data.benchmark.recipe import ModelRecipe, Preset
@@ -34,6 +35,7 @@ class Bench:
 
     Attributes:
         failures: sentences about rows of a suite that could not be computed.
+        kept: what lies on the GPU from one run to the next.
     """
 
     results: Path
@@ -41,6 +43,7 @@ class Bench:
     fabric: Fabric
     reporter: Reporter
     failures: list[str] = field(default_factory=list)
+    kept: OnDevice = field(default_factory=OnDevice)
 
     def runs(
         self,
@@ -62,6 +65,7 @@ class Bench:
                 reporter=self.reporter,
                 also_test=also_test,
                 weights=weights,
+                kept=self.kept,
             )
             entry.runs.append(result)
             entry.folders.append(folder_of(self.results, entry.recipe, store, seed, weights))

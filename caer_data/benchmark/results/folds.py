@@ -30,15 +30,15 @@ def results(bench: Bench, recipe: ModelRecipe, store: Store, folds: int) -> Entr
     Raises:
         CaerError: there are fewer shows, and fewer videos, than folds.
     """
-    everything = np.arange(len(store.samples))
-    kind, groups = _disjoint(store, everything, folds)
+    all_samples = np.arange(len(store.samples))
+    kind, groups = _disjoint(store, all_samples, folds)
     note = (
         f"{recipe.name}: {folds} folds, no {kind} in two of them; mean and deviation are over the "
         "folds, the interval is of all held-out predictions together"
     )
     entry = Entry(f"{recipe.name}, {folds} folds", recipe, note=note)
     for seed in bench.seeds:
-        for number, fold_store in enumerate(_dealt(store, everything, groups, folds, seed), 1):
+        for number, fold_store in enumerate(_dealt(store, all_samples, groups, folds, seed), 1):
             result = _run(bench, recipe, fold_store, seed, f"fold {number} of {folds}, seed {seed}")
             entry.runs.append({**result, "fold": number})
             entry.folders.append(folder_of(bench.results, recipe, fold_store, seed))
@@ -84,6 +84,7 @@ def _run(bench: Bench, recipe: ModelRecipe, store: Store, seed: int, title: str)
         fabric=bench.fabric,
         reporter=bench.reporter,
         title=title,
+        kept=bench.kept,
     )
 
 

@@ -1,8 +1,8 @@
 """Does the science work? A check on made-up clips, in which it is known what a model can see.
 
-`planted` says how the clips are generated and what no model can exceed. Models are trained on them
-as on any dataset: CAER-Net-S, each of its streams alone, and, where only the order of the frames
-tells the label, CAER-Net beside CAER-Net-S.
+`synthetic` says how the clips are generated and what no model can exceed. Models are trained on
+them as on any dataset: CAER-Net-S, each of its streams alone, and, where only the order of the
+frames tells the label, CAER-Net beside CAER-Net-S.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from caer_data.benchmark.networks import architecture
 from caer_data.benchmark.recipe import ModelRecipe, vary
 from caer_data.benchmark.results.compare import Bench
 from caer_data.benchmark.results.entries import Entry
-from caer_data.benchmark.selftest import synthetic as planted
-from caer_data.benchmark.selftest.synthetic import KINDS, Planted
+from caer_data.benchmark.selftest import synthetic
+from caer_data.benchmark.selftest.synthetic import KINDS, SyntheticClips
 from caer_data.benchmark.training import checkpoint
 from caer_data.benchmark.training.predict import outputs
 from caer_data.benchmark.training.run import folder_of
@@ -44,7 +44,7 @@ TOGETHER: Final = 0.75
 """Share of `both` clips that is asked of face and context: half-way from the 1/2 of one of them."""
 
 ATTENTION: Final = 1.5
-"""Times of what chance puts there that attention must lie on the planted context; a network that
+"""Times of what chance puts there that attention must lie on the coloured disc; a network that
 was not trained has some more than once already, since discs differ from the ground."""
 
 SUMS_TO_ONE: Final = 0.01
@@ -78,7 +78,7 @@ class SelfTest:
         checks: the statements.
     """
 
-    clips: Planted
+    clips: SyntheticClips
     store: Store
     entries: list[Entry]
     accuracy: pd.DataFrame
@@ -92,30 +92,30 @@ class SelfTest:
 
 def self_test(
     bench: Bench,
-    clips: Planted | None = None,
-    ordered: Planted | None = None,
+    clips: SyntheticClips | None = None,
+    ordered: SyntheticClips | None = None,
     train: dict[str, Any] | None = None,
 ) -> SelfTest:
     """Train the models on made-up clips and check them, over all seeds together.
 
     Args:
         bench: folder of results, seeds, device, progress.
-        clips: other made-up clips than `planted.make()`, such as fewer.
-        ordered: other ones than `planted.make_ordered()`.
+        clips: other made-up clips than `synthetic.make()`, such as fewer.
+        ordered: other ones than `synthetic.make_ordered()`.
         train: changes to the recipes' section `train`, such as fewer epochs.
     """
-    clips = planted.make() if clips is None else clips
-    ordered = planted.make_ordered() if ordered is None else ordered
+    clips = synthetic.make() if clips is None else clips
+    ordered = synthetic.make_ordered() if ordered is None else ordered
     changes = {"train": train or {}}
-    recipe = vary(planted.recipe(), changes)
-    store = planted.store(clips, recipe.input.face, recipe.input.frame)
+    recipe = vary(synthetic.recipe(), changes)
+    store = synthetic.store(clips, recipe.input.face, recipe.input.frame)
     kinds = clips.kinds[store.of_split("test")]
     entries, right, rows = [], {}, []
     for name, off in STREAMS.items():
         changed = vary(recipe, {"name": f"{recipe.name}-{name}", "streams": off})
         entries.append(bench.runs(Entry(name, changed), store))
         right[name] = _right(bench, changed, store)
-        best = planted.best_accuracy(changed.streams.face, changed.streams.context)
+        best = synthetic.best_accuracy(changed.streams.face, changed.streams.context)
         row = {"model": name}
         for number, kind in enumerate(KINDS):
             row[f"{kind} clips"] = _percent(right[name][kinds == number], best[kind])
@@ -130,13 +130,13 @@ def self_test(
 
 
 def _in_order(
-    bench: Bench, clips: Planted, changes: dict[str, Any]
+    bench: Bench, clips: SyntheticClips, changes: dict[str, Any]
 ) -> tuple[list[Entry], list[Shares]]:
     """Both models on clips whose label only the order of the frames tells."""
     entries, hits = [], []
     for label, model in ORDER.items():
-        recipe = vary(planted.ordered_recipe(model), changes)
-        store = planted.store(clips, recipe.input.face, recipe.input.frame)
+        recipe = vary(synthetic.ordered_recipe(model), changes)
+        store = synthetic.store(clips, recipe.input.face, recipe.input.frame)
         entries.append(bench.runs(Entry(label, recipe), store))
         hits.append(_right(bench, recipe, store))
     return entries, hits
@@ -145,7 +145,7 @@ def _in_order(
 def _check_accuracy(right: dict[str, Shares], kinds: npt.NDArray[np.int64]) -> list[Check]:
     face, context, both = (right[name] for name in STREAMS)
     in_face, in_context, in_both = (kinds == number for number in range(len(KINDS)))
-    chance = 1 / planted.COLORS
+    chance = 1 / synthetic.COLORS
     return [
         _at_chance("The face alone fails on context clips", face[in_context], chance),
         _at_chance("The context alone fails on face clips", context[in_face], chance),
@@ -187,11 +187,14 @@ def _above(statement: str, hits: Shares, others: Shares) -> Check:
     return Check(statement, found, bool(difference.mean() > needed))
 
 
-def _check_streams(bench: Bench, recipe: ModelRecipe, store: Store, clips: Planted) -> list[Check]:
+def _check_streams(
+    bench: Bench, recipe: ModelRecipe, store: Store, clips: SyntheticClips
+) -> list[Check]:
     """Where the attention lies, and which stream the fusion leans to, in test clips."""
     device = bench.fabric.device
     model = architecture(recipe).to(device)
-    frames = open_frames(store, device, recipe.sees_face, recipe.sees_context)
+    sees = recipe.sees_face, recipe.sees_context
+    frames = open_frames(store, device, *sees, kept=bench.kept)
     test = store.of_split("test")
     pick = all_windows(store, test, recipe.input.frames, recipe.input.stride)
     maps, weights = [], []
@@ -206,7 +209,7 @@ def _check_streams(bench: Bench, recipe: ModelRecipe, store: Store, clips: Plant
     worst = float((sums - 1).abs().max())
     attention = every_map.mean(0).cpu().numpy()
     face_weight = torch.stack(weights).mean(0)[:, 0].double().cpu().numpy()
-    on, even = planted.attention_on(attention, clips.context_boxes[test], recipe.input.crop)
+    on, even = synthetic.attention_on(attention, clips.context_boxes[test], recipe.input.crop)
     kinds = clips.kinds[test]
     in_face, in_context = (kinds == KINDS.index(kind) for kind in ("face", "context"))
     gain = (on - even)[~in_face]
@@ -220,7 +223,7 @@ def _check_streams(bench: Bench, recipe: ModelRecipe, store: Store, clips: Plant
             worst < SUMS_TO_ONE and bool((every_map >= 0).all()),
         ),
         Check(
-            "Attention lies on the planted context more than chance says",
+            "Attention lies on the coloured disc more than chance says",
             f"{share:.1%} of it, chance {chance:.1%}, asked {ATTENTION * chance:.1%}",
             bool(sure and share > ATTENTION * chance),
         ),

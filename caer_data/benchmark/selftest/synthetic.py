@@ -58,7 +58,7 @@ _DRIFT: Final = 2.0
 
 
 @dataclass(frozen=True)
-class Planted:
+class SyntheticClips:
     """n clips of T frames.
 
     Attributes:
@@ -80,7 +80,7 @@ class Planted:
 
 def make(
     train: int = 1600, validation: int = 150, test: int = 450, frames: int = 1, seed: int = 0
-) -> Planted:
+) -> SyntheticClips:
     """Generate clips; the same arguments give the same bytes."""
     n = train + validation + test
     random = np.random.default_rng(seed)
@@ -91,12 +91,12 @@ def make(
         made.append(_clip(np.tile(face, (frames, 1, 1)), scene, random))
     pictures, face_boxes, context_boxes = (np.stack(part) for part in zip(*made, strict=True))
     splits = np.repeat(np.arange(3), (train, validation, test))
-    return Planted(pictures, face_boxes, context_boxes, labels, kinds, splits)
+    return SyntheticClips(pictures, face_boxes, context_boxes, labels, kinds, splits)
 
 
 def make_ordered(
     train: int = 240, validation: int = 60, test: int = 200, frames: int = 8, seed: int = 0
-) -> Planted:
+) -> SyntheticClips:
     """Generate clips of kind `face` whose label only the order of the frames tells.
 
     Each second one grows brighter, so that always giving one answer is right in half of a split.
@@ -114,7 +114,7 @@ def make_ordered(
     labels = np.where(rises, EMOTIONS.index("happy"), EMOTIONS.index("sad"))
     kinds = np.full(n, KINDS.index("face"))
     splits = np.repeat(np.arange(3), (train, validation, test))
-    return Planted(pictures, face_boxes, context_boxes, labels, kinds, splits)
+    return SyntheticClips(pictures, face_boxes, context_boxes, labels, kinds, splits)
 
 
 def best_accuracy(face: bool, context: bool) -> dict[str, float]:
@@ -166,19 +166,19 @@ def ordered_recipe(model: str) -> ModelRecipe:
 
 
 def store(
-    planted: Planted, face_size: tuple[int, int], frame_size: tuple[int, int] = SIZE
+    clips: SyntheticClips, face_size: tuple[int, int], frame_size: tuple[int, int] = SIZE
 ) -> Store:
     """The clips as the benchmark's store, in memory: face crops, whole frames, boxes."""
-    n, T = planted.frames.shape[:2]
+    n, T = clips.frames.shape[:2]
     faces = [
-        face_crop(planted.frames[i, t], planted.face_boxes[i, t], face_size)
+        face_crop(clips.frames[i, t], clips.face_boxes[i, t], face_size)
         for i in range(n)
         for t in range(T)
     ]
-    contexts = [resized(picture, frame_size) for picture in planted.frames.reshape(-1, *SIZE, 3)]
+    contexts = [resized(picture, frame_size) for picture in clips.frames.reshape(-1, *SIZE, 3)]
     boxes = np.zeros((n * T, MAX_FACES, 4), np.float32)
     scale = np.array([frame_size[1] / SIZE[1], frame_size[0] / SIZE[0]] * 2, np.float32)
-    boxes[:, 0] = planted.face_boxes.reshape(-1, 4) * scale
+    boxes[:, 0] = clips.face_boxes.reshape(-1, 4) * scale
     arrays = {
         "face": [np.stack(faces)],
         "context": [np.stack(contexts)],
@@ -186,7 +186,7 @@ def store(
     }
     samples = [
         Sample(f"{i:05d}", Path(f"{i:05d}"), SPLITS[s], int(label), clip_id=f"{i:05d}")
-        for i, (s, label) in enumerate(zip(planted.splits, planted.labels, strict=True))
+        for i, (s, label) in enumerate(zip(clips.splits, clips.labels, strict=True))
     ]
     source = Source(NAME, "clips" if T > 1 else "images", tuple(samples), made_up=True)
     form = Format(face_size, frame_size, float(FPS) if T > 1 else None)

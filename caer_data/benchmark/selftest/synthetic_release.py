@@ -1,4 +1,4 @@
-"""The made-up clips of `planted` written as files, in the layout of an exported release.
+"""The made-up clips of `synthetic` written as files, in the layout of an exported release.
 
 With it, the whole way from a release's folder to results can be tried without any footage.
 """
@@ -14,12 +14,12 @@ import pandas as pd
 from PIL import Image
 
 from caer_data.benchmark.data.samples import SPLITS
-from caer_data.benchmark.selftest.synthetic import FPS, KINDS, Planted
+from caer_data.benchmark.selftest.synthetic import FPS, KINDS, SyntheticClips
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.files import atomic_path, sha256_of
 
 
-def write(clips: Planted, folder: Path) -> None:
+def write(clips: SyntheticClips, folder: Path) -> None:
     """Write `CAER/` (clips) or, for clips of one frame, `CAER-S/` (pictures), with a manifest.
 
     The folder appears whole or not at all; `made_up` is true in every row of the manifest, and

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pandas as pd
 import torch
 
-from caer_data.benchmark.data.batches import Frames, open_frames
+from caer_data.benchmark.data.batches import Frames, OnDevice, open_frames
 from caer_data.benchmark.data.samples import SPLITS
 from caer_data.benchmark.data.store import Store
 from caer_data.benchmark.networks import create
@@ -75,6 +75,7 @@ def run(
     title: str = "",
     also_test: Mapping[str, Store] | None = None,
     weights: Path | None = None,
+    kept: OnDevice | None = None,
 ) -> Result:
     """Do one run, or what is left of it, and return its figures (see `docs/benchmark.md`).
 
@@ -88,6 +89,7 @@ def run(
         title: what progress calls the run; recipe and seed where it is left out.
         also_test: other data whose test split is tested with the same weights, by name.
         weights: test these and train nothing.
+        kept: what lies on the GPU since the run before.
 
     Raises:
         CaerError: see `Trainer.fit`, `create` and `load_weights`.
@@ -96,18 +98,19 @@ def run(
     done = folder / "result.json"
     if done.is_file():
         return dict(json.loads(done.read_text()))
-    trainer = _trainer(recipe, store, seed, folder, fabric, reporter)
+    trainer = _trainer(recipe, store, seed, folder, fabric, reporter, kept)
     progress = Progress()
     if weights is None:
         progress = _train(trainer, reporter, title or f"{recipe.name} {seed}")
     header = checkpoint.load_weights(
-        weights or trainer.weights_path, trainer.learner.model, recipe, store.source.classes
+        weights or trainer.weights_path, trainer.training_step.model, recipe, store.source.classes
     )
     found = {
         split: _test(trainer, store, trainer.frames, split) for split in ("validation", "test")
     }
     elsewhere = {
-        name: {"test": _test_elsewhere(trainer, other)} for name, other in (also_test or {}).items()
+        name: {"test": _test_elsewhere(trainer, other, kept)}
+        for name, other in (also_test or {}).items()
     }
     result = {
         **_about(trainer, progress),
@@ -136,11 +139,13 @@ def _trainer(
     folder: Path,
     fabric: Fabric,
     reporter: Reporter,
+    kept: OnDevice | None,
 ) -> Trainer:
     """A fresh model with its data."""
     torch.manual_seed(seed)
     model = create(recipe, len(store.source.classes))
-    frames = open_frames(store, fabric.device, recipe.sees_face, recipe.sees_context, reporter)
+    sees = recipe.sees_face, recipe.sees_context
+    frames = open_frames(store, fabric.device, *sees, reporter, kept)
     same = identity_of(recipe, store.fingerprint, seed)
     return Trainer(model, recipe, store, frames, fabric, folder=folder, seed=seed, identity=same)
 
@@ -164,21 +169,22 @@ def _train(trainer: Trainer, reporter: Reporter, title: str) -> Progress:
 
 def _test(trainer: Trainer, store: Store, frames: Frames, split: str) -> Predictions:
     return predict(
-        trainer.learner.tested,
+        trainer.training_step.tested,
         trainer.recipe,
         store,
         frames,
         store.of_split(split),
         fabric=trainer.fabric,
-        bf16=trainer.learner.bf16,
+        bf16=trainer.training_step.bf16,
     )
 
 
-def _test_elsewhere(trainer: Trainer, store: Store) -> Predictions:
+def _test_elsewhere(trainer: Trainer, store: Store, kept: OnDevice | None) -> Predictions:
     recipe, fabric = trainer.recipe, trainer.fabric
     if store.source.classes != trainer.store.source.classes:
         raise CaerError(f"{store.source.name} has other classes than {trainer.store.source.name}")
-    frames = open_frames(store, fabric.device, recipe.sees_face, recipe.sees_context)
+    sees = recipe.sees_face, recipe.sees_context
+    frames = open_frames(store, fabric.device, *sees, kept=kept)
     return _test(trainer, store, frames, "test")
 
 
@@ -198,7 +204,7 @@ def _about(trainer: Trainer, progress: Progress) -> Result:
     if progress.numerics is not None and not progress.numerics["trusted"]:
         found = numerics.sentence(progress.numerics)
         notes.append(f"{found[0].upper()}{found[1:]}.")
-    parameters = sum(p.numel() for p in trainer.learner.model.parameters())
+    parameters = sum(p.numel() for p in trainer.training_step.model.parameters())
     return {
         "model": recipe.name,
         "recipe": recipe.model_dump(mode="json"),
@@ -218,7 +224,7 @@ def _about(trainer: Trainer, progress: Progress) -> Result:
         "samples_per_s": progress.trained / progress.seconds if progress.seconds else None,
         "device": fabric.device.type,
         "devices": fabric.world_size,
-        "precision": "bf16" if trainer.learner.bf16 else "fp32",
+        "precision": "bf16" if trainer.training_step.bf16 else "fp32",
         "numerics": progress.numerics,
     }
 

@@ -23,9 +23,9 @@ from caer_data.benchmark.data.windows import Indices, Pick, random_windows
 from caer_data.benchmark.recipe import ModelRecipe, Train
 from caer_data.benchmark.training import checkpoint
 from caer_data.benchmark.training.checkpoint import Progress
-from caer_data.benchmark.training.learner import Learner
 from caer_data.benchmark.training.metrics import score
 from caer_data.benchmark.training.predict import predict
+from caer_data.benchmark.training.step import TrainingStep
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Bar
 
@@ -63,7 +63,7 @@ class Trainer:
         self.folder = folder
         self.seed = seed
         self.identity = identity
-        self.learner = Learner(model, recipe, fabric, store)
+        self.training_step = TrainingStep(model, recipe, fabric, store)
 
     @property
     def weights_path(self) -> Path:
@@ -92,9 +92,12 @@ class Trainer:
         progress = Progress()
         if self.checkpoint_path.is_file():
             progress = checkpoint.load_progress(
-                self.checkpoint_path, self.learner.model, self.learner.optimizer, self.identity
+                self.checkpoint_path,
+                self.training_step.model,
+                self.training_step.optimizer,
+                self.identity,
             )
-            self.learner.settle_precision(progress.numerics)
+            self.training_step.settle_precision(progress.numerics)
         bar.advance(progress.trained)
         while progress.epoch < self.recipe.train.epochs and not self._stalled(progress):
             self._epoch(train, progress, bar)
@@ -118,7 +121,7 @@ class Trainer:
         recipe, fabric = self.recipe, self.fabric
         pick = random_windows(self.store, train, recipe.input.frames, self.seed, progress.epoch)
         batches = shared_batches(pick, recipe.train.batch_size, fabric)
-        self.learner.network.train()
+        self.training_step.network.train()
         losses = torch.zeros((), device=fabric.device)
         started = saved = time.monotonic()
         todo = batches[progress.step :]
@@ -135,8 +138,8 @@ class Trainer:
         for batch, picked in zip(self.frames.batches(todo), todo, strict=True):
             rate = learning_rate(recipe.train, progress.epoch, progress.step, len(batches))
             seed = step_seed(self.seed, progress.epoch, progress.step, fabric.global_rank)
-            losses += self.learner.learn(batch, rate, seed)
-            progress.numerics = progress.numerics or self.learner.numerics
+            losses += self.training_step.learn(batch, rate, seed)
+            progress.numerics = progress.numerics or self.training_step.numerics
             size = len(picked.samples) * fabric.world_size
             progress.step += 1
             progress.seen += size
@@ -159,15 +162,15 @@ class Trainer:
         return loss
 
     def _validate(self, validation: Indices, progress: Progress) -> dict[str, float]:
-        self.learner.share_statistics()
+        self.training_step.share_statistics()
         found = predict(
-            self.learner.tested,
+            self.training_step.tested,
             self.recipe,
             self.store,
             self.frames,
             validation,
             fabric=self.fabric,
-            bf16=self.learner.bf16,
+            bf16=self.training_step.bf16,
         )
         labels = self.store.labels[validation]
         scores = score(labels, found.probabilities, len(self.store.source.classes))
@@ -194,8 +197,8 @@ class Trainer:
         if self.fabric.is_global_zero:
             checkpoint.save_progress(
                 self.checkpoint_path,
-                self.learner.model,
-                self.learner.optimizer,
+                self.training_step.model,
+                self.training_step.optimizer,
                 progress,
                 self.identity,
             )
@@ -204,7 +207,7 @@ class Trainer:
         if self.fabric.is_global_zero:
             checkpoint.save_weights(
                 self.weights_path,
-                self.learner.model,
+                self.training_step.model,
                 self.recipe,
                 self.store.source.classes,
                 seed=self.seed,

@@ -126,7 +126,6 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         found["made"].append(shards)
         return DeviceArray(shards, CPU)
 
-    monkeypatch.setattr(data, "_on_device", {})
     monkeypatch.setattr(data, "DeviceArray", put)
     monkeypatch.setattr(data, "CopyStream", lambda device: Stay())
     monkeypatch.setattr(data, "Resident", lambda store, device, arrays: ("resident", arrays))
@@ -136,15 +135,16 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def test_a_store_that_fits_is_put_on_the_gpu_once_for_all_runs(gpu: dict[str, Any]) -> None:
     store, other, device = tiny_store(), tiny_store(), torch.device("cuda", 0)
-    data.open_frames(store, device, face=True, context=False)
-    data.open_frames(store, device, face=True, context=True)
+    kept = data.OnDevice()
+    data.open_frames(store, device, face=True, context=False, kept=kept)
+    data.open_frames(store, device, face=True, context=True, kept=kept)
     split_again = store.with_splits(["train"] * len(store.samples), "fold")
-    _, arrays = data.open_frames(split_again, device, face=True, context=True)
+    _, arrays = data.open_frames(split_again, device, face=True, context=True, kept=kept)
     assert set(arrays) == {"boxes", "face", "context"}
     assert len(gpu["made"]) == 3, "each array once"
-    data.open_frames(other, device, face=True, context=False)
+    data.open_frames(other, device, face=True, context=False, kept=kept)
     assert len(gpu["made"]) == 5
-    assert set(data._on_device) == {"boxes", "face"}, "what the other store needs"
+    assert set(kept.arrays) == {"boxes", "face"}, "what the other store needs"
 
 
 def test_a_store_that_does_not_fit_is_streamed(gpu: dict[str, Any]) -> None:

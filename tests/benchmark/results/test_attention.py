@@ -12,7 +12,7 @@ from made_up import tiny_recipe, tiny_store
 from caer_data.benchmark.networks import create
 from caer_data.benchmark.recipe import ModelRecipe, vary
 from caer_data.benchmark.results import attention
-from caer_data.benchmark.selftest import synthetic as planted
+from caer_data.benchmark.selftest import synthetic
 from caer_data.benchmark.training import checkpoint
 from caer_data.engine.emotions import EMOTIONS
 
@@ -27,9 +27,9 @@ def weights_of(recipe: ModelRecipe, folder: Path) -> Path:
 def test_examples_show_frames_with_the_face_hidden_and_not(
     tmp_path: Path, fabric: Fabric, model: str
 ) -> None:
-    recipe = planted.recipe(model)
-    made = planted.make(2, 2, 8, frames=recipe.input.frames)
-    store = planted.store(made, recipe.input.face)
+    recipe = synthetic.recipe(model)
+    made = synthetic.make(2, 2, 8, frames=recipe.input.frames)
+    store = synthetic.store(made, recipe.input.face)
     found = attention.examples(weights_of(recipe, tmp_path), recipe, store, fabric)
     larger = -(-112 // min(recipe.input.crop))  # 112 pixels or more
     height, width = (larger * side for side in recipe.input.crop)
@@ -50,7 +50,7 @@ def test_models_without_context_attention_have_none(tmp_path: Path, fabric: Fabr
     recipe = tiny_recipe()
     path = weights_of(recipe, tmp_path)
     assert attention.examples(path, recipe, tiny_store(), fabric) == []
-    plain = vary(planted.recipe(), {"streams": {"context_attention": False}})
+    plain = vary(synthetic.recipe(), {"streams": {"context_attention": False}})
     assert attention.examples(path, plain, tiny_store(), fabric) == []
 
 

@@ -12,7 +12,7 @@ from made_up import tiny_recipe
 from caer_data.annotate.deal import assignments as deal
 from caer_data.annotate.deal import second_round as again
 from caer_data.benchmark.results import suspicious
-from caer_data.benchmark.selftest import synthetic as planted
+from caer_data.benchmark.selftest import synthetic
 from caer_data.benchmark.training.run import run
 from caer_data.engine import tables
 from caer_data.engine.emotions import EMOTIONS
@@ -79,11 +79,11 @@ def test_a_clip_of_several_pictures_or_seeds_is_one_row(tmp_path) -> None:
     assert written.loc[0, "p_label"] == 0.15
 
 
-def with_wrong_labels(share: float) -> tuple[planted.Planted, np.ndarray]:
+def with_wrong_labels(share: float) -> tuple[synthetic.SyntheticClips, np.ndarray]:
     """Made-up clips that the face tells, and which of them were given a wrong label."""
-    made = planted.make(1400, 300, 300, seed=1)
-    told = made.kinds == planted.KINDS.index("face")
-    clips = planted.Planted(**{name: values[told] for name, values in vars(made).items()})
+    made = synthetic.make(1400, 300, 300, seed=1)
+    told = made.kinds == synthetic.KINDS.index("face")
+    clips = synthetic.SyntheticClips(**{name: values[told] for name, values in vars(made).items()})
     random = np.random.default_rng(0)
     wrong = random.random(len(clips.labels)) < share
     clips.labels[wrong] += random.integers(1, 7, wrong.sum())
@@ -94,7 +94,7 @@ def with_wrong_labels(share: float) -> tuple[planted.Planted, np.ndarray]:
 def test_wrong_labels_are_found_and_dealt_to_other_raters(tmp_path: Path, fabric: Fabric) -> None:
     clips, wrong = with_wrong_labels(0.08)
     recipe = tiny_recipe(epochs=4)
-    store = planted.store(clips, recipe.input.face)
+    store = synthetic.store(clips, recipe.input.face)
     run(recipe, store, 0, results=tmp_path, fabric=fabric, reporter=Reporter("quiet"))
     predictions = pd.read_parquet(next(tmp_path.rglob("predictions.parquet")))
     path = tmp_path / "suspicious.csv"

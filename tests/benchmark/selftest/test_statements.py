@@ -19,7 +19,7 @@ from caer_data.benchmark.results import entries as results
 from caer_data.benchmark.results.compare import Bench
 from caer_data.benchmark.results.entries import Entry
 from caer_data.benchmark.selftest import statements as selftest
-from caer_data.benchmark.selftest import synthetic as planted
+from caer_data.benchmark.selftest import synthetic
 from caer_data.benchmark.selftest.statements import Check, SelfTest
 from caer_data.benchmark.training import train as train_module
 from caer_data.engine.progress import Reporter
@@ -40,8 +40,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory, fabric: Fabric) -> Bench:
 def small(bench: Bench) -> SelfTest:
     """A third of the training: too little for what is learned last."""
     train = {"epochs": 5, "lr_step_epochs": 4}
-    ordered = planted.make_ordered(120, 20, 60)
-    return selftest.self_test(bench, planted.make(1000, 60, 300), ordered, train)
+    ordered = synthetic.make_ordered(120, 20, 60)
+    return selftest.self_test(bench, synthetic.make(1000, 60, 300), ordered, train)
 
 
 def failed(checks: list[Check]) -> list[str]:
@@ -54,7 +54,7 @@ def test_every_statement_holds(small: SelfTest) -> None:
 
 
 def test_models_that_did_not_learn_do_not_pass(bench: Bench) -> None:
-    clips, ordered = planted.make(40, 10, 90), planted.make_ordered(20, 4, 20)
+    clips, ordered = synthetic.make(40, 10, 90), synthetic.make_ordered(20, 4, 20)
     train = {"epochs": 1, "learning_rate": 1e-6}
     found = selftest.self_test(bench, clips, ordered, train)
     chance = [c.statement for c in found.checks if "fails" in c.statement or "guess" in c.statement]
@@ -118,7 +118,7 @@ def swapped_weights(monkeypatch: pytest.MonkeyPatch) -> None:
 
 SUMS, LIES, LEANS = (
     "Attention sums to 1 over space in every clip",
-    "Attention lies on the planted context more than chance says",
+    "Attention lies on the coloured disc more than chance says",
     "Fusion leans to the stream that knows",
 )
 
@@ -191,7 +191,7 @@ def test_time_reversed_in_training_is_found_out(
         return Pick(pick.samples, pick.rows[:, ::-1].copy())
 
     monkeypatch.setattr(train_module, "random_windows", reversed_windows)
-    clips = planted.make_ordered(120, 20, 60)
+    clips = synthetic.make_ordered(120, 20, 60)
     _, hits = selftest._in_order(bench, clips, {"name": "reversed"})
     assert "CAER-Net reads the order of frames" in failed(selftest._check_order(*hits))
     assert hits[1].mean() < 0.5  # it learned the wrong order

@@ -8,14 +8,13 @@ import pytest
 from caer_data.benchmark.data import sources
 from caer_data.benchmark.data.pictures import sampled
 from caer_data.benchmark.networks import architecture
-from caer_data.benchmark.selftest import synthetic as planted
-from caer_data.benchmark.selftest import synthetic_release as planted_release
+from caer_data.benchmark.selftest import synthetic, synthetic_release
 from caer_data.engine.progress import Reporter
 
 
 @pytest.fixture(scope="module")
 def clips():
-    return planted.make(train=900, validation=50, test=50, frames=1, seed=1)
+    return synthetic.make(train=900, validation=50, test=50, frames=1, seed=1)
 
 
 def color_at(picture, y, x):
@@ -23,7 +22,7 @@ def color_at(picture, y, x):
     middle = picture[int(y) - 1 : int(y) + 2, int(x) - 1 : int(x) + 2].reshape(-1, 3).mean(0)
     if np.ptp(middle) < 60:
         return -1
-    known = np.stack([planted._color(number) for number in range(planted.COLORS)])
+    known = np.stack([synthetic._color(number) for number in range(synthetic.COLORS)])
     return int(np.abs(known - middle).sum(1).argmin())
 
 
@@ -41,27 +40,27 @@ def seen(clips):
 
 
 def test_the_same_seed_gives_the_same_clips():
-    first, again = (planted.make(4, 2, 2, frames=3, seed=5) for _ in range(2))
+    first, again = (synthetic.make(4, 2, 2, frames=3, seed=5) for _ in range(2))
     for name in vars(first):
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
-    other = planted.make(4, 2, 2, frames=3, seed=6)
+    other = synthetic.make(4, 2, 2, frames=3, seed=6)
     assert not np.array_equal(first.frames, other.frames)
 
 
 def test_sizes_and_splits(clips):
-    assert clips.frames.shape == (1000, 1, *planted.SIZE, 3)
+    assert clips.frames.shape == (1000, 1, *synthetic.SIZE, 3)
     assert np.bincount(clips.splits).tolist() == [900, 50, 50]
     assert np.bincount(clips.labels, minlength=7).min() > 100
     shares = np.bincount(clips.kinds) / 1000
-    np.testing.assert_allclose(shares, planted.SHARES, atol=0.05)
+    np.testing.assert_allclose(shares, synthetic.SHARES, atol=0.05)
 
 
 def test_each_stream_carries_what_its_kind_says(clips, seen):
     for kind, label, colors in zip(clips.kinds, clips.labels, seen, strict=True):
         face, scene = set(colors[:2]), set(colors[2:])
-        if planted.KINDS[kind] == "face":
+        if synthetic.KINDS[kind] == "face":
             assert (face, scene) == ({label}, {-1})
-        elif planted.KINDS[kind] == "context":
+        elif synthetic.KINDS[kind] == "context":
             assert (face, scene) == ({-1}, {label})
         else:
             assert face & scene == {label}
@@ -71,7 +70,7 @@ def test_each_stream_carries_what_its_kind_says(clips, seen):
 
 def test_sides_and_other_colors_give_nothing_away(clips, seen):
     """In `both` clips the label is on each side, and each other colour beside it, equally often."""
-    both = clips.kinds == planted.KINDS.index("both")
+    both = clips.kinds == synthetic.KINDS.index("both")
     labels, colors = clips.labels[both], seen[both]
     assert abs((colors[:, 0] == labels).mean() - 0.5) < 0.08
     assert abs((colors[:, 2] == labels).mean() - 0.5) < 0.08
@@ -97,7 +96,7 @@ def best_by_counting(face, scene):
             shown = (a if face else None, b if scene else None)
             weights.setdefault(shown, {}).setdefault(label, {}).setdefault(kind, 0.0)
             weights[shown][label][kind] += weight / 7
-    right = dict.fromkeys(planted.KINDS, 0.0)
+    right = dict.fromkeys(synthetic.KINDS, 0.0)
     for answers in weights.values():
         # a tie between answers is broken by an even guess
         totals = {label: sum(kinds.values()) for label, kinds in answers.items()}
@@ -115,21 +114,21 @@ def best_by_counting(face, scene):
     ids=["both", "face", "context"],
 )
 def test_best_accuracy_is_what_counting_gives(face, context):
-    found = planted.best_accuracy(face, context)
+    found = synthetic.best_accuracy(face, context)
     counted = best_by_counting(face, context)
     assert found["all"] == pytest.approx(sum(counted.values()))
-    for kind, share in zip(planted.KINDS, planted.SHARES, strict=True):
+    for kind, share in zip(synthetic.KINDS, synthetic.SHARES, strict=True):
         assert found[kind] * share == pytest.approx(counted[kind]), kind
 
 
 def test_hiding_the_face_hides_its_colors(clips, seen):
     """Outside of its box nothing has the colour of a face that alone carries it."""
-    only_face = np.flatnonzero(clips.kinds == planted.KINDS.index("face"))[:50]
+    only_face = np.flatnonzero(clips.kinds == synthetic.KINDS.index("face"))[:50]
     for i in only_face:
         x1, y1, x2, y2 = clips.face_boxes[i, 0]
         rest = clips.frames[i, 0].astype(int)
         rest[int(y1) : int(np.ceil(y2)), int(x1) : int(np.ceil(x2))] = 0
-        assert (np.abs(rest - planted._color(seen[i, 0])).sum(-1) > 60).all()
+        assert (np.abs(rest - synthetic._color(seen[i, 0])).sum(-1) > 60).all()
 
 
 def test_faces_and_discs_do_not_overlap(clips):
@@ -141,8 +140,8 @@ def test_faces_and_discs_do_not_overlap(clips):
 
 
 def test_only_the_order_of_frames_tells_brighter_from_darker():
-    clips = planted.make_ordered(40, 20, 20, seed=4)
-    assert clips.frames.shape == (80, 8, *planted.SIZE, 3)
+    clips = synthetic.make_ordered(40, 20, 20, seed=4)
+    assert clips.frames.shape == (80, 8, *synthetic.SIZE, 3)
     assert set(clips.labels) == {3, 5}  # happy, sad
     for frames, boxes, label in zip(clips.frames, clips.face_boxes, clips.labels, strict=True):
         middles = ((boxes[:, :2] + boxes[:, 2:]) / 2).astype(int)
@@ -156,14 +155,14 @@ def test_only_the_order_of_frames_tells_brighter_from_darker():
 
 
 def test_boxes_move_with_what_they_hold():
-    clips = planted.make(3, 0, 0, frames=8, seed=2)
+    clips = synthetic.make(3, 0, 0, frames=8, seed=2)
     assert clips.frames.shape[1] == 8
     assert (np.ptp(clips.context_boxes, axis=1).max(1) > 0.1).all()
     assert np.ptp(clips.context_boxes, axis=1).max() <= 2.0
 
 
 def test_store(clips):
-    store = planted.store(clips, (24, 24))
+    store = synthetic.store(clips, (24, 24))
     assert len(store.samples) == 1000
     assert store.source.made_up
     assert store.source.kind == "images"
@@ -190,18 +189,18 @@ CELL = np.array([[[[0.0, 0.0], [0.0, 1.0]]]])  # all attention lower right
     ],
 )
 def test_attention_on_a_box(box, on, even):
-    height, width = planted.SIZE
+    height, width = synthetic.SIZE
     crop = (48, 64)
     shift = np.array([(width - 64) // 2, (height - 48) // 2] * 2)
     boxes = (np.array(box) + shift).reshape(1, 1, 4).astype(np.float32)
-    found, chance = planted.attention_on(CELL, boxes, crop)
+    found, chance = synthetic.attention_on(CELL, boxes, crop)
     assert found[0] == pytest.approx(on)
     assert chance[0] == pytest.approx(even)
 
 
 def test_an_even_map_has_the_attention_that_chance_gives(clips):
     attention = np.full((1000, 1, 3, 4), 1 / 12)
-    found, chance = planted.attention_on(attention, clips.context_boxes, (48, 64))
+    found, chance = synthetic.attention_on(attention, clips.context_boxes, (48, 64))
     np.testing.assert_allclose(found, chance)
 
 
@@ -209,10 +208,10 @@ def test_an_even_map_has_the_attention_that_chance_gives(clips):
 def test_recipe_fits_the_clips(model):
     import torch
 
-    recipe = planted.recipe(model)
-    clips = planted.make(2, 0, 0, frames=recipe.input.frames)
+    recipe = synthetic.recipe(model)
+    clips = synthetic.make(2, 0, 0, frames=recipe.input.frames)
     assert recipe.clips == (model == "caer-net")
-    assert recipe.input.frame == planted.SIZE == clips.frames.shape[2:4]
+    assert recipe.input.frame == synthetic.SIZE == clips.frames.shape[2:4]
     T = (recipe.input.frames,) if recipe.clips else ()
     net = architecture(recipe)
     out = net(torch.zeros(2, 3, *T, *recipe.input.face), torch.zeros(2, 3, *T, *recipe.input.crop))
@@ -221,13 +220,13 @@ def test_recipe_fits_the_clips(model):
 
 @pytest.mark.parametrize("model", ["caer-net", "caer-net-s"])
 def test_recipe_of_ordered_clips_fits_them(model):
-    recipe = planted.ordered_recipe(model)
-    store = planted.store(planted.make_ordered(2, 1, 1), recipe.input.face, recipe.input.frame)
+    recipe = synthetic.ordered_recipe(model)
+    store = synthetic.store(synthetic.make_ordered(2, 1, 1), recipe.input.face, recipe.input.frame)
     assert store.read("context", np.array([[0, 7]])).shape == (1, 2, *recipe.input.frame, 3)
     assert store.frames.tolist() == [8] * 4
     np.testing.assert_allclose(
         store.read("boxes", np.array([[0]]))[0, 0, 0],
-        planted.make_ordered(2, 1, 1).face_boxes[0, 0] / 2,
+        synthetic.make_ordered(2, 1, 1).face_boxes[0, 0] / 2,
     )
 
 
@@ -236,9 +235,9 @@ def test_release_is_read_as_any_release(tmp_path, frames):
     from caer_data.benchmark.data import store as stores
     from caer_data.benchmark.data.shards import Format, Work
 
-    made = planted.make(40, 14, 14, frames=frames, seed=3)
+    made = synthetic.make(40, 14, 14, frames=frames, seed=3)
     folder = tmp_path / "release"
-    planted_release.write(made, folder)
+    synthetic_release.write(made, folder)
     kind = "clips" if frames > 1 else "images"
     source = sources.read(folder, kind)
     assert source.made_up
@@ -248,7 +247,7 @@ def test_release_is_read_as_any_release(tmp_path, frames):
     _, picture = next(iter(sampled(source.samples[0].path, 10.0 if frames > 1 else None)))
     difference = np.abs(picture.astype(int) - made.frames[order[0], 0])
     assert difference.mean() < (4 if frames > 1 else 0.001)
-    form = Format((24, 24), planted.SIZE, 10.0 if frames > 1 else None)
+    form = Format((24, 24), synthetic.SIZE, 10.0 if frames > 1 else None)
     works = [Work(sample) for sample in source.samples]
     opened = stores.build(
         works, source, form, tmp_path / "store", reporter=Reporter("quiet"), workers=1

@@ -14,10 +14,10 @@ from small_releases import small
 
 from caer_data.benchmark.networks import create
 from caer_data.benchmark.recipe import vary
-from caer_data.benchmark.selftest import synthetic as planted
+from caer_data.benchmark.selftest import synthetic
 from caer_data.benchmark.training import checkpoint
 from caer_data.benchmark.training.checkpoint import Progress
-from caer_data.benchmark.training.learner import optimizer_of
+from caer_data.benchmark.training.step import optimizer_of
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
 
@@ -71,7 +71,7 @@ def test_another_model_is_one_clear_sentence(
 
 
 def test_layers_of_another_model_are_named(tmp_path: Path) -> None:
-    other = create(planted.recipe())
+    other = create(synthetic.recipe())
     with pytest.raises(CaerError, match="holds another model: layer"):
         checkpoint.load_weights(saved(tmp_path), other, RECIPE, EMOTIONS)
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from caer_data.benchmark.networks import Output, create
 from caer_data.benchmark.recipe import vary
-from caer_data.benchmark.training import learner, numerics
+from caer_data.benchmark.training import numerics, step
 from caer_data.benchmark.training.checkpoint import Progress
 from caer_data.benchmark.training.numerics import check_bf16, is_trusted
 from caer_data.benchmark.training.run import run
@@ -85,7 +85,7 @@ def test_a_run_falls_back_to_fp32_says_so_and_goes_on_in_it(
         "floor_gradient_cosine": 1.0,
         "trusted": False,
     }
-    monkeypatch.setattr(learner, "check_bf16", lambda *given: refused)
+    monkeypatch.setattr(step, "check_bf16", lambda *given: refused)
     recipe = vary(tiny_recipe(epochs=1), {"compute": {"precision": "bf16"}})
     given = {"results": tmp_path, "fabric": fabric, "reporter": Reporter("quiet")}
     result = run(recipe, tiny_store(), 0, **given)
@@ -99,7 +99,7 @@ def test_a_run_falls_back_to_fp32_says_so_and_goes_on_in_it(
 
 def test_a_resumed_run_keeps_the_precision_it_settled_on(fabric: Fabric) -> None:
     recipe = vary(tiny_recipe(), {"compute": {"precision": "bf16"}})
-    resumed = learner.Learner(create(recipe), recipe, fabric)
+    resumed = step.TrainingStep(create(recipe), recipe, fabric)
     assert resumed.bf16
     resumed.settle_precision(Progress().numerics)
     assert resumed.bf16 and resumed.numerics is None

@@ -23,8 +23,8 @@ from caer_data.benchmark.data.store import Store
 from caer_data.benchmark.data.windows import random_windows
 from caer_data.benchmark.recipe import vary
 from caer_data.benchmark.training import train
-from caer_data.benchmark.training.learner import Learner
 from caer_data.benchmark.training.run import folder_of, run
+from caer_data.benchmark.training.step import TrainingStep
 from caer_data.cli import main
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
@@ -62,18 +62,18 @@ def test_a_stopped_run_goes_on_to_the_same_numbers(
     store = tiny_store()
     whole = do(store, tmp_path / "whole", fabric)
     steps = []
-    learn = Learner.learn
+    learn = TrainingStep.learn
 
-    def stopping(self: Learner, *given: object) -> torch.Tensor:
+    def stopping(self: TrainingStep, *given: object) -> torch.Tensor:
         steps.append(1)
         if len(steps) > stop_after:
             raise KeyboardInterrupt
         return learn(self, *given)
 
-    monkeypatch.setattr(Learner, "learn", stopping)
+    monkeypatch.setattr(TrainingStep, "learn", stopping)
     with pytest.raises(KeyboardInterrupt):
         do(store, tmp_path / "stopped", fabric)
-    monkeypatch.setattr(Learner, "learn", learn)
+    monkeypatch.setattr(TrainingStep, "learn", learn)
     rest = do(store, tmp_path / "stopped", fabric)
     assert figures(rest) == figures(whole)
     files = [next((tmp_path / n).rglob("weights.safetensors")) for n in ("whole", "stopped")]
@@ -133,31 +133,31 @@ def test_a_loss_that_is_no_number_is_one_sentence_and_keeps_the_checkpoint(
     tmp_path: Path, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = tiny_store()
-    loss = Learner.loss
+    loss = TrainingStep.loss
     calls = []
 
-    def spoiled(self: Learner, *inputs: object) -> torch.Tensor:
+    def spoiled(self: TrainingStep, *inputs: object) -> torch.Tensor:
         calls.append(1)
         return loss(self, *inputs) * (float("nan") if len(calls) > 6 else 1.0)
 
-    monkeypatch.setattr(Learner, "loss", spoiled)
+    monkeypatch.setattr(TrainingStep, "loss", spoiled)
     with pytest.raises(CaerError, match=r"the loss became nan in epoch 2, step 2; lower"):
         do(store, tmp_path, fabric)
-    monkeypatch.setattr(Learner, "loss", loss)
+    monkeypatch.setattr(TrainingStep, "loss", loss)
     assert figures(do(store, tmp_path, fabric)) == figures(do(store, tmp_path / "other", fabric))
 
 
 def test_weights_that_the_last_step_spoiled_are_not_kept(
     tmp_path: Path, fabric: Fabric, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learn = Learner.learn
+    learn = TrainingStep.learn
 
-    def spoiling(self: Learner, *given: object) -> torch.Tensor:
+    def spoiling(self: TrainingStep, *given: object) -> torch.Tensor:
         found = learn(self, *given)
         next(self.model.parameters()).data.fill_(float("inf"))
         return found
 
-    monkeypatch.setattr(Learner, "learn", spoiling)
+    monkeypatch.setattr(TrainingStep, "learn", spoiling)
     with pytest.raises(CaerError, match=r"the loss became nan in epoch 1, step 1"):
         do(tiny_store(train=8), tmp_path, fabric)
     assert not list(tmp_path.rglob("*.safetensors"))
@@ -247,16 +247,16 @@ def test_adamw_goes_on_to_the_same_numbers(
 ) -> None:
     changes = {"optimizer": "adamw", "schedule": "cosine", "learning_rate": 0.001}
     whole = do(tiny_store(), tmp_path / "whole", fabric, **changes)
-    learn, steps = Learner.learn, []
+    learn, steps = TrainingStep.learn, []
 
-    def stopping(self: Learner, *given: object) -> object:
+    def stopping(self: TrainingStep, *given: object) -> object:
         steps.append(0)
         if len(steps) == 7:  # in the second epoch
             raise KeyboardInterrupt
         return learn(self, *given)
 
-    monkeypatch.setattr(Learner, "learn", stopping)
+    monkeypatch.setattr(TrainingStep, "learn", stopping)
     with pytest.raises(KeyboardInterrupt):
         do(tiny_store(), tmp_path / "stopped", fabric, **changes)
-    monkeypatch.setattr(Learner, "learn", learn)
+    monkeypatch.setattr(TrainingStep, "learn", learn)
     assert figures(do(tiny_store(), tmp_path / "stopped", fabric, **changes)) == figures(whole)

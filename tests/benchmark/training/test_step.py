@@ -20,8 +20,8 @@ from caer_data.benchmark.data.batches import Batch, open_frames
 from caer_data.benchmark.data.windows import random_windows
 from caer_data.benchmark.networks import create
 from caer_data.benchmark.recipe import ModelRecipe, load, vary
-from caer_data.benchmark.training import learner
-from caer_data.benchmark.training.learner import Learner
+from caer_data.benchmark.training import step as training_step
+from caer_data.benchmark.training.step import TrainingStep
 from caer_data.engine.errors import CaerError
 
 
@@ -82,7 +82,7 @@ def test_pictures_weights_and_gradients_have_one_layout(
 ) -> None:
     """Where layouts differ, cuDNN converts in every layer and the fused optimiser refuses."""
     recipe = vary(small(model), {"compute": {"channels_last": channels_last}})
-    learning = Learner(create(recipe), recipe, fabric)
+    learning = TrainingStep(create(recipe), recipe, fabric)
     batch = made_up_batch(recipe, 4)
     layout = torch.channels_last_3d if recipe.clips else torch.channels_last
     given = inputs(batch, recipe, training=True)
@@ -105,7 +105,7 @@ def test_shipped_recipes_use_nothing_that_was_not_measured(model: str, preset: s
 
 def test_a_step_leaves_no_gradients_behind(fabric: Fabric) -> None:
     recipe = tiny_recipe()
-    learning = Learner(create(recipe), recipe, fabric)
+    learning = TrainingStep(create(recipe), recipe, fabric)
     learning.learn(tiny_batch(fabric), 0.1, seed=0)
     assert all(p.grad is None for p in learning.model.parameters())
 
@@ -125,7 +125,7 @@ def test_too_little_memory_is_one_sentence(
         raise error
 
     recipe = tiny_recipe()
-    learning = Learner(create(recipe), recipe, fabric)
+    learning = TrainingStep(create(recipe), recipe, fabric)
     monkeypatch.setattr(learning, "loss", full)
     with pytest.raises(
         CaerError, match=f"{sentence}.* for batches of 8: .*--batch-size, such as 4"
@@ -135,7 +135,7 @@ def test_too_little_memory_is_one_sentence(
 
 def test_other_errors_are_not_hidden(fabric: Fabric, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = tiny_recipe()
-    learning = Learner(create(recipe), recipe, fabric)
+    learning = TrainingStep(create(recipe), recipe, fabric)
     monkeypatch.setattr(learning, "loss", lambda *_: torch.ones(2) @ torch.ones(3))
     with pytest.raises(RuntimeError, match="size"):
         learning.learn(tiny_batch(fabric), 0.1, seed=0)
@@ -169,11 +169,11 @@ def test_the_batch_that_fits_is_measured_after_the_failed_step_is_gone(
         return lambda size: 100 + 10 * size
 
     recipe = tiny_recipe()
-    learning = Learner(create(recipe), recipe, fabric)
+    learning = TrainingStep(create(recipe), recipe, fabric)
     batch = tiny_batch(fabric)
     learning.fabric = SimpleNamespace(device=torch.device("cuda", 0), world_size=devices)
     monkeypatch.setattr(learning, "loss", full)
-    monkeypatch.setattr(learner, "peak_memory", peak_memory)
-    monkeypatch.setattr(learner, "available_memory", lambda device: available)
+    monkeypatch.setattr(training_step, "peak_memory", peak_memory)
+    monkeypatch.setattr(training_step, "available_memory", lambda device: available)
     with pytest.raises(CaerError, match=f"cuda:0 has too little memory.*{advice}"):
         learning.learn(batch, 0.1, seed=0)

@@ -34,7 +34,7 @@ CHECKED = 8
 """Samples that the numerics check computes twice."""
 
 
-class Learner:
+class TrainingStep:
     """A model with its optimiser on this process's device.
 
     Attributes:

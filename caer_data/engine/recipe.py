@@ -11,10 +11,11 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from caer_data.engine import section
 from caer_data.engine.packages import file_of
+from caer_data.engine.release_layouts import LAYOUTS
 from caer_data.engine.section import Section, dump
 
 __all__ = ["Recipe", "dump", "load", "parse", "shipped"]
@@ -257,12 +258,17 @@ class Export(Section):
 
     split: tuple[float, float, float] = (70, 10, 20)
     by: Literal["clip", "video", "show", "person"] = "clip"
-    layouts: tuple[Literal["caer", "caer-s", "caer-s-2019", "huggingface", "webdataset"], ...] = (
-        "caer",
-        "caer-s",
-    )
+    layouts: tuple[str, ...] = ("caer", "caer-s")
     frames_per_clip: int = Field(6, ge=1, le=1000)
     container: Literal["avi", "mp4"] = "mp4"
+
+    @field_validator("layouts")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for word in value:
+            if word not in LAYOUTS:
+                raise ValueError(f"there is no layout {word!r}; known are {', '.join(LAYOUTS)}")
+        return value
 
     @model_validator(mode="after")
     def _shares(self) -> Export:

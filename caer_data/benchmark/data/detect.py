@@ -20,6 +20,7 @@ from caer_data.engine.files import atomic_path
 from caer_data.engine.pool import run_map
 from caer_data.engine.progress import Reporter
 from caer_data.engine.recipe import Faces
+from caer_data.faces.tracking import iou
 
 SAMPLES_A_PIECE: Final = 64
 LOOKS_PER_SECOND: Final = 2.5  # as the build looks for faces; boxes between are interpolated
@@ -98,7 +99,8 @@ def _work(sample: Sample, rows: list[list[float]]) -> Work:
 
 
 def _is_target(face: Boxes, target: Boxes) -> bool:
-    return bool(np.mean([_iou(row[1:], box_at(target, int(row[0]))) for row in face]) > SAME_FACE)
+    shared = [_overlap(row[1:], box_at(target, int(row[0]))) for row in face]
+    return bool(np.mean(shared) > SAME_FACE)
 
 
 def follow(rows: Boxes) -> list[Boxes]:
@@ -130,13 +132,10 @@ def _linked(free: Boxes, start: int, order: Iterable[int]) -> list[int]:
             if i == -1:
                 break
             frame = free[i, 0]
-        if frame != free[start, 0] and (shared := _iou(last[1:], free[i, 1:])) >= overlap:
+        if frame != free[start, 0] and (shared := _overlap(last[1:], free[i, 1:])) >= overlap:
             best, overlap = i, shared
     return linked
 
 
-def _iou(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
-    width, height = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    shared = max(0.0, float(width)) * max(0.0, float(height))
-    areas = float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2]))
-    return shared / (areas - shared) if areas > shared else 0.0
+def _overlap(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
+    return float(iou(a[None].astype(np.float64), b[None].astype(np.float64))[0, 0])

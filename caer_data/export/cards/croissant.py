@@ -14,6 +14,7 @@ import pyarrow as pa
 from caer_data import __version__
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.files import sha256_of
+from caer_data.engine.release_layouts import LAYOUTS
 from caer_data.engine.tables import Table
 from caer_data.export.cards import statements
 from caer_data.export.cards.facts import Facts
@@ -72,11 +73,7 @@ _TYPES: Final = {
 }
 
 _MEDIA: Final = {
-    "caer": ("CAER/**/*.mp4", "video clips by split and class"),
-    "caer-s": ("CAER-S/**/*.png", "frames by split and class"),
-    "caer-s-2019": ("CAER-S-2019/**/*.png", "frames by class in the leaking draw of 2019"),
-    "huggingface": ("huggingface/**/*.mp4", "video clips by split"),
-    "webdataset": ("webdataset/*.tar", "shards of clips and their labels"),
+    word: (f"{layout.folder}/{layout.media}", layout.about) for word, layout in LAYOUTS.items()
 }
 
 _FORMATS: Final = {".png": "image/png", ".mp4": "video/mp4", ".avi": "video/x-msvideo",

@@ -1,4 +1,4 @@
-"""Layouts of a release, one module each.
+"""Layouts of a release, one module each; `engine.release_layouts` lists them.
 
 A layout has a word, `NAME`, and two functions. `plan` says which files there will be, from tables
 alone: `clip_id, split, layout, path`, for files in an archive `member`, for pictures `from_frame`
@@ -8,21 +8,26 @@ archives.
 
 from __future__ import annotations
 
+import importlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
+from caer_data.engine.release_layouts import LAYOUTS
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from caer_data.engine.recipe import Export
 
-WORDS: Final = ("caer", "caer-s", "caer-s-2019", "huggingface", "webdataset")
+WORDS: Final = tuple(LAYOUTS)
 """Words for `--layout`."""
 
-FOLDERS: Final = re.compile(r"(CAER|CAER-S|CAER-S-2019|huggingface|webdataset)/[\w./-]+", re.ASCII)
+FOLDERS: Final = re.compile(
+    rf"({'|'.join(re.escape(layout.folder) for layout in LAYOUTS.values())})/[\w./-]+", re.ASCII
+)
 """Paths of the files of all layouts."""
 
 
@@ -64,10 +69,7 @@ class Finished:
 
 def module(word: str) -> ModuleType:
     """The module of a layout."""
-    from caer_data.export.layouts import caer, caer_s, caer_s_2019, huggingface, webdataset
-
-    modules = (caer, caer_s, caer_s_2019, huggingface, webdataset)
-    return {m.NAME: m for m in modules}[word]
+    return importlib.import_module(f"{__name__}.{word.replace('-', '_')}")
 
 
 def numbered(rows: pd.DataFrame, within: list[str]) -> pd.Series:

@@ -1,0 +1,34 @@
+"""The layouts that a release may have: to add one, add its entry here and its module.
+
+The module is `caer_data.export.layouts.<word>`, with `_` for `-`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One layout.
+
+    Attributes:
+        folder: where its files lie in a release.
+        media: pattern of its media files inside that folder.
+        about: what they are, for people.
+    """
+
+    folder: str
+    media: str
+    about: str
+
+
+LAYOUTS: Final = {
+    "caer": Layout("CAER", "**/*.mp4", "video clips by split and class"),
+    "caer-s": Layout("CAER-S", "**/*.png", "frames by split and class"),
+    "caer-s-2019": Layout("CAER-S-2019", "**/*.png", "frames by class in the leaking draw of 2019"),
+    "huggingface": Layout("huggingface", "**/*.mp4", "video clips by split"),
+    "webdataset": Layout("webdataset", "*.tar", "shards of clips and their labels"),
+}
+"""By the word of recipes and of `--layout`."""

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numbered_video as numbered
+import pytest
+from odd_media import ffmpeg
+
+from caer_data.engine.errors import CaerError
+from caer_data.media.decode import frames
+from caer_data.media.packets import Damage
+from caer_data.media.probe import probe
+from caer_data.media.unchanged import check_unchanged, stamp_of
+
+
+def test_a_stream_that_appears_midway_costs_nothing(tmp_path: Path) -> None:
+    plain = numbered.write(tmp_path / "plain.mp4", 200, sound=True)
+    parts = []
+    for number, tracks in enumerate((["-an"], ["-c:a", "mp2"], ["-an"])):
+        part = tmp_path / f"{number}.ts"
+        picture = ["-vf", "scale=768:576:flags=neighbor", "-c:v", "mpeg2video", "-q:v", 1]
+        ffmpeg("-i", plain, *picture, *tracks, "-output_ts_offset", number * 8, part)
+        parts.append(part.read_bytes())
+    assert len(parts[0]) > 6_000_000, "more than is looked at when a file is opened"
+    path = tmp_path / "both.ts"
+    path.write_bytes(b"".join(parts))
+    info = probe(path)
+    assert not info.has_audio
+    reader = frames(path, info)
+    assert [numbered.number_of(f.picture()) for f in reader] == [*range(200)] * 3
+    assert reader.damage.frames_lost == reader.damage.corrupt_frames == 0
+
+
+def test_encrypted_files_are_refused(tmp_path: Path) -> None:
+    plain = numbered.write(tmp_path / "plain.mp4", 30)
+    path = tmp_path / "locked.mp4"
+    key = "00112233445566778899aabbccddeeff"
+    ffmpeg("-i", plain, "-c", "copy", "-encryption_scheme", "cenc-aes-ctr", "-encryption_key", key,
+           "-encryption_kid", key, path)  # fmt: skip
+    with pytest.raises(CaerError, match="it is encrypted"):
+        probe(path)
+
+
+def test_frames_that_an_edit_list_hides_are_not_lost(tmp_path: Path) -> None:
+    plain = numbered.write(tmp_path / "plain.mp4", 100, gop=50)
+    path = tmp_path / "trimmed.mp4"
+    ffmpeg("-ss", 1.2, "-i", plain, "-c", "copy", path)
+    reader = frames(path, probe(path))
+    assert sum(1 for _ in reader) > 60
+    assert not reader.damage.hurt
+
+
+def test_a_fragmented_file_has_lost_nothing(tmp_path: Path) -> None:
+    plain = numbered.write(tmp_path / "plain.mp4", 100, gop=25, sound=True)
+    path = tmp_path / "fragmented.mp4"
+    ffmpeg("-i", plain, "-c", "copy", "-movflags", "frag_keyframe+empty_moov", path)
+    reader = frames(path, probe(path))
+    assert sum(1 for _ in reader) == 100
+    assert str(reader.damage) == ""
+
+
+def test_the_share_of_damaged_frames() -> None:
+    assert Damage().share == 0
+    assert Damage(corrupt_frames=5, frames_lost=5, frames_given=100).share == 0.1
+    assert Damage(frames_lost=9).share == 1
+
+
+def test_a_file_that_changes_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"one")
+    stamp = stamp_of(path)
+    check_unchanged(path, stamp)
+    path.write_bytes(b"other")
+    with pytest.raises(CaerError, match=r"a\.mp4: changed while it was being read; run again"):
+        check_unchanged(path, stamp)
+    path.unlink()
+    with pytest.raises(CaerError, match="No such file"):
+        check_unchanged(path, stamp)

@@ -38,9 +38,10 @@ from caer_data.media.packets import Damage
 from caer_data.media.probe import VideoInfo
 from caer_data.media.spans import usual_rate
 from caer_data.media.unchanged import Stamp, check_unchanged
+from caer_data.media.unfinished import CUT_OFF, unfinished
 from caer_data.shots.detect import ShotDetector
 
-SHOTS_VERSION = 7
+SHOTS_VERSION = 8
 FACES_VERSION = 4
 
 _PROGRESS_EVERY = 100  # frames
@@ -145,6 +146,12 @@ def timestamps(job: Job) -> npt.NDArray[np.int64]:
     return pts
 
 
+def retimed(job: Job) -> npt.NDArray[np.int64]:
+    """The map from the file's timestamps, where they are not ours: `retimed.npy`."""
+    rows: npt.NDArray[np.int64] = shots_piece(job).array("retimed.npy")
+    return rows
+
+
 class _Pass:
     """One decode of every frame: finds the shots, spools the samples, notes the timestamps."""
 
@@ -214,10 +221,11 @@ class _Pass:
         np.save(folder / "pts.npy", np.array(self._pts, np.int64))
         np.save(folder / "retimed.npy", np.array(self._retimed, np.int64).reshape(-1, 3))
         values = _measured(self._pts, self._end_pts, self._job.info)
+        ending = unfinished(self._job.path)
         values |= self._seen | {
-            "damage": str(self._damage),
+            "damage": ", ".join(filter(None, [ending, str(self._damage)])),
             "damaged_share": self._damage.share if self._damage.hurt else 0.0,
-            "hurt": self._damage.hurt,
+            "hurt": self._damage.hurt or ending == CUT_OFF,
             "retimed": self._damage.retimed,
         }
         write_json(folder / "video.json", values)

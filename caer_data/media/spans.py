@@ -123,7 +123,7 @@ def usual_rate(pts: npt.NDArray[np.int64], time_base: Fraction, header: Fraction
     steps = np.diff(pts)
     if not len(steps):
         return header
-    usual = np.abs(steps - np.median(steps)) <= np.median(steps) / 2
+    usual = np.abs(steps - np.median(steps)) <= 0.4 * np.median(steps)
     if usual.mean() < _USUAL:
         usual[:] = True
     count = int(usual.sum())

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numbered_video as numbered
+import numpy as np
 import pytest
 
 from caer_data.curate import analyse
 from caer_data.curate.pyannote_files import Imported
 from caer_data.engine import recipe as recipes
+from caer_data.engine.errors import CaerError
 from caer_data.media.probe import probe
+from caer_data.media.unchanged import stamp_of
 
 
 def job_of(path: Path, work: Path, **given: Any) -> analyse.Job:
@@ -74,3 +77,38 @@ def test_the_rate_is_that_of_the_timestamps(tmp_path, step, last, fps):
     assert (info.fps, info.time_base) == (25, Fraction(1, 1000))
     pts = [step * n for n in range(30)]
     assert analyse._measured(pts, pts[-1] + last, info)["fps"] == fps
+
+
+def test_what_was_retimed_is_kept_with_both_times(tmp_path):
+    parts = [numbered.write(tmp_path / f"{n}.ts", n).read_bytes() for n in (60, 40)]
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(parts))
+    job = job_of(path, tmp_path / "work")
+    analyse._decode(job, lambda *_: None)
+    values = analyse.measured(job)
+    assert (values["frames"], values["retimed"], values["hurt"]) == (100, 40, False)
+    frame, stamp, pts = analyse.retimed(job).T
+    assert frame.tolist() == list(range(60, 100))
+    assert (np.diff(stamp) == 3600).all()
+    assert len(set((pts - stamp).tolist())) == 1
+    times = analyse.timestamps(job)
+    assert (np.diff(times) == 3600).all()
+    assert pts.tolist() == times[60:].tolist()
+
+
+def test_a_recording_that_breaks_off_says_so(tmp_path):
+    path = numbered.write(tmp_path / "a.mkv", 100, gop=10)
+    path.write_bytes(path.read_bytes()[: -path.stat().st_size // 4])
+    job = job_of(path, tmp_path / "work")
+    analyse._decode(job, lambda *_: None)
+    values = analyse.measured(job)
+    assert values["damage"].startswith("the file breaks off")
+    assert values["hurt"]
+
+
+def test_a_file_that_changes_while_it_is_decoded_is_noticed(tmp_path):
+    path = numbered.write(tmp_path / "a.mp4", 30)
+    job = job_of(path, tmp_path / "work", stamp=stamp_of(path))
+    path.touch()
+    with pytest.raises(CaerError, match="changed while it was being read"):
+        analyse._decode(job, lambda *_: None)

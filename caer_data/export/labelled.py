@@ -23,7 +23,8 @@ def read(dataset: Dataset) -> pd.DataFrame:
     left out (`changed` counts them).
 
     Raises:
-        CaerError: there are no labels, none was kept, or a labelled clip has no media file.
+        CaerError: there are no labels, none was kept, a labelled clip has no media file, or a build
+            was interrupted between its tables.
     """
     if not dataset.has(tables.LABELS):
         raise CaerError(
@@ -45,6 +46,11 @@ def read(dataset: Dataset) -> pd.DataFrame:
         )
     sources = videos[["video_id", "sha256"]].rename(columns={"sha256": "source_sha256"})
     found = found.merge(sources, on="video_id", how="left", validate="m:1")
+    if (found["source_sha256"] != found["video_key"]).any():
+        raise CaerError(
+            f"{dataset.folder}: the tables are of two builds, as the last one was interrupted; run "
+            "'caer-data build' again"
+        )
     needed = ["path", "width", "height", "fps", "frames", "sha256", "source_sha256", "emotion"]
     lacking = found[found[needed].isna().any(axis=1)]
     if len(lacking):

@@ -142,7 +142,7 @@ def _write(
     fresh = anchors.stamp(fresh, anchors.of_clips(clips))
     ratings = accept.merge(existing, fresh, _read(dataset, tables.ASSIGNMENTS), clips)
     labels = decide(ratings, recipe.labels, recipe.annotate.raters_per_clip)
-    tables.check(tables.RATINGS, ratings)
+    ratings = tables.to_pandas(tables.check(tables.RATINGS, ratings))
     dataset.write(tables.RATINGS, ratings)
     dataset.write(tables.LABELS, labels)
     return ratings, labels

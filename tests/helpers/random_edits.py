@@ -1,0 +1,349 @@
+"""Random edits of a small labelled dataset, and what must hold whatever was edited.
+
+The build's own bookkeeping runs as it is: keys, absent videos, rated clips, files that it removes,
+tables. Only what looks at pictures is made up: a video is a number, from which its shots and faces
+follow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import random
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from caer_data.curate import keeping
+from caer_data.curate import run as run_module
+from caer_data.engine import anchors, ownership, tables
+from caer_data.engine import recipe as recipes
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import write_text
+from caer_data.engine.ledger import Ledger
+from caer_data.engine.progress import Reporter
+from caer_data.export import labelled
+from caer_data.labels import csv_import
+from caer_data.labels import decide as labels
+
+FPS, WIDTH, HEIGHT = 25, 640, 360
+PLACES = ((60.0, 80.0, 260.0, 300.0), (360.0, 80.0, 560.0, 300.0))  # of the two people of a shot
+
+
+@dataclass
+class Settings:
+    """What a recipe or another machine may change."""
+
+    shortest: int = 10
+    longest: int = 400
+    second_person: bool = False
+    jitter: int = 0
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What somebody saw: nothing of it comes from the code under test."""
+
+    content: int
+    start: int
+    end: int
+    person: int
+
+
+def shots_of(content: int) -> list[tuple[int, int]]:
+    draw, at, found = random.Random(content), 0, []
+    for _ in range(5):
+        length = draw.randint(8, 120)
+        found.append((at, at + length))
+        at += length
+    return found
+
+
+def sha_of(content: int) -> str:
+    return hashlib.sha256(str(content).encode()).hexdigest()
+
+
+class MadeUp(run_module._Run):
+    """A build of videos that are numbers."""
+
+    files: dict[str, int]
+    settings: Settings
+
+    def _videos(self, found: Any) -> Any:
+        seen: set[int] = set()
+        videos = []
+        for name, content in sorted(self.files.items()):
+            row = {
+                "video_id": name, "show": "s", "episode": name, "path": f"s/{name}.mp4",
+                "status": "duplicate" if content in seen else "ok", "bytes": 1,
+                "sha256": sha_of(content), "width": WIDTH, "height": HEIGHT, "fps": str(FPS),
+                "time_base": f"1/{FPS}", "first_pts": 0, "frames": shots_of(content)[-1][1],
+            }  # fmt: skip
+            self.rows[name] = row
+            if content not in seen:
+                job = SimpleNamespace(video_id=name, content=content)
+                videos.append(run_module._Video(row, job))
+            seen.add(content)
+        return videos
+
+    def _analyse(self, videos: Any) -> Any:
+        return videos
+
+    def _people(self, videos: Any) -> Any:
+        rows = {v.job.video_id: tables.frame(tables.TRACKS, self._tracks(v.job)) for v in videos}
+        return rows, tables.empty(tables.PEOPLE)
+
+    def _tracks(self, job: Any) -> list[dict[str, Any]]:
+        fixed = dict.fromkeys(("start_s", "end_s", "score", "sharpness", "brightness"), 0.5)
+        return [
+            {"track_id": f"{job.video_id}.s{number}.t{person}", "person_id": f"p{person}",
+             "shot_id": f"{job.video_id}.s{number}", "video_id": job.video_id, "start_frame": start,
+             "end_frame": end, "coverage": 1.0, "face_height": 0.5, "detections": 2, **fixed}
+            for number, start, end in self._shots(job) for person in (0, 1)
+        ]  # fmt: skip
+
+    def _shots(self, job: Any) -> Iterator[tuple[int, int, int]]:
+        """Number, start and end: shots that are too short have no number, as in a real build."""
+        long = [s for s in shots_of(job.content) if s[1] - s[0] >= self.settings.shortest]
+        for number, (start, end) in enumerate(long, 1):
+            yield number, start + self.settings.jitter, end
+
+    def faces(self, job: Any) -> Any:
+        rows = []
+        for track in self._tracks(job):
+            x1, y1, x2, y2 = PLACES[int(track["person_id"][1:])]
+            shift = 0.7 * self.settings.jitter
+            for frame in range(track["start_frame"], track["end_frame"], 4):
+                rows.append(
+                    {"track_id": track["track_id"], "frame": frame, "time_s": frame / FPS,
+                     "x1": x1 + shift, "y1": y1, "x2": x2 + shift, "y2": y2, "score": 1.0,
+                     "interpolated": False}
+                )  # fmt: skip
+        return tables.check(tables.FACES, tables.frame(tables.FACES, rows))
+
+    def _filter(self, videos: Any, tracks: Any) -> pd.DataFrame:
+        person = int(self.settings.second_person)
+        rows = []
+        for video in videos:
+            for number, first, last in self._shots(video.job):
+                count = -(-(last - first) // self.settings.longest)
+                edges = [first + (last - first) * n // count for n in range(count + 1)]
+                shot_id = f"{video.job.video_id}.s{number}"
+                for part, (start, end) in enumerate(itertools.pairwise(edges), 1):
+                    rows.append(
+                        {"clip_id": f"{shot_id}.c{part}", "shot_id": shot_id,
+                         "video_id": video.job.video_id, "show": "s", "episode": "e",
+                         "start_frame": start, "end_frame": end, "start_pts": start,
+                         "end_pts": end, "start_s": start / FPS, "end_s": end / FPS,
+                         "status": "kept", "n_people": 2, "person_id": f"p{person}",
+                         "track_id": f"{shot_id}.t{person}"}
+                    )  # fmt: skip
+        return tables.frame(tables.CLIPS, rows)
+
+    def _cut(self, videos: Any, clips: pd.DataFrame, absent: keeping.Absent) -> pd.DataFrame:
+        contents = {v.job.video_id: v.job.content for v in videos}
+        rows = clips.to_dict("records")
+        for row in rows:
+            row["path"] = f"clips/s/{row['clip_id']}.mp4"
+            text = f"{contents[row['video_id']]} {row['start_pts']} {row['end_pts']}"
+            write_text(self.dataset.folder / row["path"], text)
+            row |= {"width": WIDTH, "height": HEIGHT, "fps": str(FPS), "bytes": len(text),
+                    "frames": row["end_frame"] - row["start_frame"], "has_audio": True,
+                    "sha256": hashlib.sha256(text.encode()).hexdigest()}  # fmt: skip
+        rows += absent.clips.to_dict("records")
+        self._remove_others({row["path"] for row in rows})
+        return tables.frame(tables.CLIPS, [run_module._without_na(row) for row in rows])
+
+
+class Killed(BaseException):
+    """The process died here."""
+
+
+@dataclass
+class World:
+    """A folder of shows, a dataset, its raters, and somebody's own files in between."""
+
+    folder: Path
+    seed: int
+    files: dict[str, int] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
+    said: dict[float, Truth] = field(default_factory=dict)
+    foreign: dict[Path, str] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.draw = random.Random(self.seed)
+        self.dataset = Dataset(self.folder / "dataset")
+        self.contents: list[int] = []
+        self.dataset.folder.mkdir(parents=True)
+        write_text(self.dataset.recipe_path, recipes.dump(recipes.Recipe()))
+        ownership.claim_dataset(self.dataset.folder)
+        for _ in range(3):
+            self.add()
+        self.build()
+
+    def step(self) -> None:
+        """One random edit, then perhaps a build; what must hold is looked at."""
+        edits = (self.add, self.remove, self.back, self.replace, self.rename, self.swap,
+                 self.thresholds, self.machine, self.rate, self.rate, self.own_file,
+                 self.damage)  # fmt: skip
+        edit = self.draw.choice(edits)
+        self.counts[edit.__name__] += 1
+        edit()
+        if self.draw.random() < 0.8:
+            self.build()
+        self.check()
+
+    def add(self) -> None:
+        content = self.draw.randrange(10**9)
+        self.contents.append(content)
+        self.files[f"v{self.draw.randrange(6)}"] = content
+
+    def remove(self) -> None:
+        if len(self.files) > 1:
+            del self.files[self.draw.choice(sorted(self.files))]
+
+    def back(self) -> None:
+        self.files[f"v{self.draw.randrange(6)}"] = self.draw.choice(self.contents)
+
+    def replace(self) -> None:
+        self.contents.append(self.draw.randrange(10**9))
+        self.files[self.draw.choice(sorted(self.files))] = self.contents[-1]
+
+    def rename(self) -> None:
+        content = self.files.pop(self.draw.choice(sorted(self.files)))
+        self.files[f"v{self.draw.randrange(6)}"] = content
+
+    def swap(self) -> None:
+        one, other = (self.draw.choice(sorted(self.files)) for _ in range(2))
+        self.files[one], self.files[other] = self.files[other], self.files[one]
+
+    def thresholds(self) -> None:
+        self.settings.shortest = self.draw.choice([10, 10, 30, 60])
+        self.settings.longest = self.draw.choice([400, 400, 50, 33])
+        self.settings.second_person = self.draw.random() < 0.3
+
+    def machine(self) -> None:
+        self.settings.jitter = self.draw.choice([0, 1])
+
+    def own_file(self) -> None:
+        name = self.draw.choice(["clips/s/mine.mp4", "clips/holiday/beach.mp4", "NOTES.md",
+                                 "clips/s/v0.s1.c9.mp4", ".secret.part"])  # fmt: skip
+        path = self.dataset.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+        self.foreign[path] = "mine"
+
+    def damage(self) -> None:
+        clips = sorted(self.dataset.clips_folder.glob("*/v*.mp4"))
+        if clips:
+            path = self.draw.choice(clips)
+            if path not in self.foreign:
+                path.write_text("damaged") if self.draw.random() < 0.5 else path.unlink()
+
+    def build(self) -> None:
+        """Build, maybe stopped because of rated clips, maybe killed at some table."""
+        kill_at = self.draw.randrange(9) if self.draw.random() < 0.15 else None
+        drop = self.draw.random() < 0.4
+        with _without_pictures(self) as run:
+            run.files, run.settings = self.files, self.settings
+            run.drop_rated, run.ledger = drop, Ledger.of(self.dataset)
+            try:
+                with _killed(kill_at):
+                    run.everything([])
+                    labels.follow(self.dataset)
+                self.counts["builds"] += 1
+            except Killed:
+                self.counts["killed"] += 1
+            except keeping.RatedClipsError:
+                assert not drop
+                self.counts["stopped"] += 1
+
+    def rate(self) -> None:
+        """Three raters answer some clips that have no answer that counts."""
+        if not self.dataset.has(tables.CLIPS):
+            return
+        held = anchors.there(self.dataset.clips)
+        done: set[str] = set()
+        if self.dataset.has(tables.RATINGS):
+            ratings = self.dataset.ratings
+            done = set(ratings["clip_key"])
+        open_clips = held[~held["clip_key"].isin(done)]
+        lines = ["clip_key,rater,emotion,confidence,lead_time_s"]
+        of_hash = {sha_of(content): content for content in self.contents}
+        for clip in open_clips.sample(
+            min(6, len(open_clips)), random_state=self.draw.randrange(10**6)
+        ).itertuples():
+            seen = Truth(of_hash[clip.video_key], clip.start_pts, clip.end_pts,
+                         int(clip.person_id[1:]))  # fmt: skip
+            for rater in "abc":
+                number = float(len(self.said) + 1)
+                self.said[number] = seen
+                lines.append(f"{clip.clip_key},{rater},sad,1,{number}")
+        if len(lines) > 1:
+            path = self.folder / "ratings.csv"
+            path.write_text("\n".join(lines))
+            fresh = csv_import.read(path, self.dataset)
+            labels.update(self.dataset, fresh, snapshot=False)
+
+    def check(self) -> None:
+        """Nothing is lost, nothing is misattributed."""
+        for path, text in self.foreign.items():
+            assert path.read_text() == text, f"{path}: somebody's file is gone"
+        if not self.dataset.has(tables.RATINGS):
+            return
+        ratings = self.dataset.ratings
+        assert set(ratings["lead_time_s"]) == set(self.said), "an answer vanished"
+        accepted = ratings[ratings["status"] == "accepted"]
+        try:
+            found = labelled.read(self.dataset)
+        except CaerError:
+            return
+        self.counts["labels looked at"] += len(found)
+        for clip in found.itertuples():
+            answers = accepted[accepted["clip_key"] == clip.clip_key]
+            assert len(answers) == 3
+            for number in answers["lead_time_s"]:
+                seen = self.said[number]
+                assert sha_of(seen.content) == clip.source_sha256 == clip.video_key
+                assert abs(seen.start - clip.start_pts) <= 1
+                assert abs(seen.end - clip.end_pts) <= 1
+                assert f"p{seen.person}" == clip.person_id
+
+
+@contextmanager
+def _without_pictures(world: World) -> Iterator[MadeUp]:
+    run = MadeUp(world.dataset, recipes.Recipe(), 1, Reporter("quiet"))
+    piece = SimpleNamespace(name="made-up", json=lambda name: {})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "faces_of", run.faces)
+        patch.setattr(run_module, "shots_of", lambda job: tables.empty(tables.SHOTS))
+        for name in ("shots_piece", "faces_piece"):
+            patch.setattr(run_module, name, lambda job: piece)
+        yield run
+
+
+@contextmanager
+def _killed(at: int | None) -> Iterator[None]:
+    """Let the process die before it writes a table; `at` says which."""
+    write, count = Dataset.write, 0
+
+    def dying(self: Dataset, table: tables.Table, data: pd.DataFrame) -> None:
+        nonlocal count
+        if count == at:
+            raise Killed
+        count += 1
+        write(self, table, data)
+
+    with pytest.MonkeyPatch.context() as patch:
+        if at is not None:
+            patch.setattr(Dataset, "write", dying)
+        yield

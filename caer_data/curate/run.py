@@ -475,7 +475,22 @@ class _Run:
         clips: pd.DataFrame,
         absent: keeping.Absent,
     ) -> None:
-        write = self.dataset.write
+        with self.dataset.generation() as path_of:
+            self._write_generation(path_of, videos, tracks, people, clips, absent)
+        self._write_notes(videos)
+
+    def _write_generation(
+        self,
+        path_of: Callable[[tables.Table], Path],
+        videos: list[_Video],
+        tracks: dict[str, pd.DataFrame],
+        people: pd.DataFrame,
+        clips: pd.DataFrame,
+        absent: keeping.Absent,
+    ) -> None:
+        def write(table: tables.Table, rows: pd.DataFrame) -> None:
+            tables.write(table, rows, path_of(table))
+
         write(tables.VIDEOS, keeping.with_absent(list(self.rows.values()), absent))
         write(tables.AUDIO_TRACKS, tables.frame(tables.AUDIO_TRACKS, self.sounds))
         shots = [tables.empty(tables.SHOTS), *(shots_of(v.job) for v in videos), absent.shots]
@@ -489,12 +504,15 @@ class _Run:
         tables.write_arrow(
             tables.FACES,
             chain((faces_of(v.job) for v in videos), [absent.faces]),
-            self.dataset.path_of(tables.FACES),
+            path_of(tables.FACES),
         )
         more = absent.people[~absent.people["person_id"].isin(people["person_id"])]
         write(tables.PEOPLE, pd.concat([people, more], ignore_index=True))
         write(tables.KEYS, self.ledger.table())
         write(tables.CLIPS, clips)
+
+    def _write_notes(self, videos: list[_Video]) -> None:
+        """Where the time went, and which pieces of work the tables were put together from."""
         by_video = {
             v.job.video_id: {
                 **shots_piece(v.job).json("seconds.json"),

@@ -4,7 +4,8 @@ dataset/
   caer-data.json     says that this is a dataset, see `caer_data.engine.ownership`
   recipe.yaml        the recipe as used, every default explicit
   provenance.json    versions, machine, where the shows lie
-  tables/*.parquet   the tables of `caer_data.engine.tables`
+  tables/*.parquet   the tables of `caer_data.engine.tables`, to look at with other programs
+  generations/       what `Dataset` reads: the tables of one build, see `engine.generations`
   clips/<show>/*.mp4 the kept clips
   report.html        what happened, to look at
   work/              pieces of finished work; may be deleted, is then made again
@@ -12,8 +13,9 @@ dataset/
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -22,10 +24,24 @@ from filelock import FileLock, Timeout
 from caer_data.engine import logs, tables
 from caer_data.engine import recipe as recipes
 from caer_data.engine.errors import BusyError, CaerError
+from caer_data.engine.generations import Generations, mirror
+
+BUILT = (
+    tables.VIDEOS,
+    tables.SHOTS,
+    tables.TRACKS,
+    tables.FACES,
+    tables.PEOPLE,
+    tables.CLIPS,
+    tables.KEYS,
+)
+"""Tables that a build writes, all together."""
 
 
 class Dataset:
     """A dataset folder. Each table is an attribute that reads it: `Dataset("dataset").clips`.
+
+    What a build writes is read from one and the same build, however long this object is kept.
 
     Raises:
         CaerError: the folder is not a dataset (when a table or the recipe is read).
@@ -33,6 +49,9 @@ class Dataset:
 
     def __init__(self, folder: str | Path = "dataset") -> None:
         self.folder = Path(folder)
+        self._generations = Generations(
+            self.folder / "generations", [f"{table.name}.parquet" for table in BUILT]
+        )
 
     def __repr__(self) -> str:
         return f"Dataset({str(self.folder)!r})"
@@ -88,7 +107,13 @@ class Dataset:
 
     def path_of(self, table: tables.Table) -> Path:
         """Parquet file of a table."""
+        if table in BUILT and self._generation is not None:
+            return self._generation / f"{table.name}.parquet"
         return self.tables_folder / f"{table.name}.parquet"
+
+    @cached_property
+    def _generation(self) -> Path | None:
+        return self._generations.current()
 
     def has(self, table: tables.Table) -> bool:
         """Whether the table has been written."""
@@ -100,8 +125,29 @@ class Dataset:
         return tables.read(table, self.path_of(table))
 
     def write(self, table: tables.Table, data: pd.DataFrame) -> None:
-        """Validate and write a table atomically."""
-        tables.write(table, data, self.path_of(table))
+        """Validate and write a table atomically; one that a build made, in a new generation."""
+        if table not in BUILT or self._generation is None:
+            tables.write(table, data, self.path_of(table))
+            return
+        with self.generation() as path_of:
+            for other in BUILT:
+                if other is not table and self.has(other):
+                    mirror(self.path_of(other), path_of(other))
+            tables.write(table, data, path_of(table))
+
+    @contextmanager
+    def generation(self) -> Iterator[Callable[[tables.Table], Path]]:
+        """Write the tables of a build: they count when the block ends, all at once.
+
+        Yields:
+            Where to write each of `BUILT`.
+        """
+        with self._generations.next() as folder:
+            yield lambda table: folder / f"{table.name}.parquet"
+        self.__dict__.pop("_generation", None)
+        for table in BUILT:
+            if self.has(table):
+                mirror(self.path_of(table), self.tables_folder / f"{table.name}.parquet")
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -161,6 +207,11 @@ class Dataset:
     def clips(self) -> pd.DataFrame:
         """One row a shot or part of one, kept or dropped."""
         return self.read(tables.CLIPS)
+
+    @property
+    def keys(self) -> pd.DataFrame:
+        """One row per clip that was ever kept: its key, and what it was minted for."""
+        return self.read(tables.KEYS)
 
     @property
     def assignments(self) -> pd.DataFrame:

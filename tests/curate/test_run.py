@@ -434,6 +434,7 @@ def test_labels_stay_with_the_clips_that_were_rated(built, shows, recipe, tmp_pa
     assert recipes.load(dataset.recipe_path) == recipes.load(recipe)
 
     outcome = build(shows, dataset.folder, str(shorter), workers=2, drop_rated=True)
+    dataset = Dataset(dataset.folder)
     now = dataset.clips.set_index("clip_key")
     lost = [key for key in kept["clip_key"] if key not in now.index]
     assert lost
@@ -448,6 +449,7 @@ def test_labels_stay_with_the_clips_that_were_rated(built, shows, recipe, tmp_pa
     assert set(dataset.labels["clip_key"]) == set(kept["clip_key"]) - set(lost)
 
     build(shows, dataset.folder, recipe, workers=2)
+    dataset = Dataset(dataset.folder)
     assert set(dataset.ratings["status"]) == {"accepted"}
     assert len(labelled.read(dataset)) == len(kept)
 
@@ -473,6 +475,7 @@ def test_clips_of_absent_videos_stay(built, shows, recipe, tmp_path):
     for _ in range(2):
         outcome = build(fewer, dataset.folder, recipe, workers=2)
         assert outcome.absent == 1 and "not there" in outcome.summary()
+        dataset = Dataset(dataset.folder)
         now = dataset.clips
         assert set(now.loc[now["status"] == "absent", "video_id"]) == {kept["video_id"].iloc[0]}
         assert set(labelled.read(dataset)["clip_key"]) == set(kept["clip_key"])
@@ -480,6 +483,7 @@ def test_clips_of_absent_videos_stay(built, shows, recipe, tmp_path):
 
     (fewer / path).with_name("renamed.mp4").write_bytes(archived.read_bytes())
     outcome = build(fewer, dataset.folder, recipe, workers=2)
+    dataset = Dataset(dataset.folder)
     assert outcome.absent == 0
     assert outcome.rated == {"same": len(kept), "changed": 0, "gone": 0}
     assert set(labelled.read(dataset)["clip_key"]) == set(kept["clip_key"])

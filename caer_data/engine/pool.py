@@ -25,6 +25,7 @@ ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 _POLL_S: Final = 0.5
+_START_S: Final = 600.0
 
 
 @dataclass(frozen=True)
@@ -159,8 +160,10 @@ def _listen(
 def _watch(worker: Worker, limits: Limits) -> tuple[Outcome, bool] | None:
     """See whether a worker has grown too large or stands still."""
     assert worker.task  # noqa: S101 - only busy workers are watched
-    if time.monotonic() - worker.alive_at > limits.stall_s:
-        why = f"made no progress for {limits.stall_s:.0f} s and was stopped"
+    # what a worker imports first is not the task's doing, and slow on a busy machine
+    patience_s = limits.stall_s if worker.has_begun else max(limits.stall_s, _START_S)
+    if time.monotonic() - worker.alive_at > patience_s:
+        why = f"made no progress for {patience_s:.0f} s and was stopped"
         return Outcome(worker.task, error=why), False
     if worker.memory > limits.memory:
         why = f"needed more than {limits.memory / 1024**3:.1f} GB of memory and was stopped"

@@ -66,6 +66,7 @@ class Worker:
         """
         self.task: Task | None = None
         self.stage = ""
+        self.has_begun = False
         self.alive_at = time.monotonic()
         self._server: int | None = None
         context = multiprocessing.get_context(METHOD)
@@ -95,6 +96,7 @@ class Worker:
     def give(self, task: Task) -> None:
         """Let the idle worker do a task."""
         self.task, self.stage, self.alive_at = task, "", time.monotonic()
+        self.has_begun = False
         logs.relay(logging.DEBUG, "started", video=task.name, process=self._process.pid)
         with suppress(OSError):  # it is gone, which `messages` will tell
             self._inbox.send(task)
@@ -117,6 +119,8 @@ class Worker:
                     self.stage = message[1]
                 if message[0] == "ready":
                     self._server = message[1]
+                elif message[0] == "begun":
+                    self.has_begun = True
                 elif message[0] == "log":
                     self._log(*message[1:])
                 else:
@@ -272,6 +276,7 @@ def _perform(task: Task, send: Callable[..., None]) -> None:
     def progress(stage: str, amount: float) -> None:
         send("progress", stage, amount)
 
+    send("begun")
     try:
         send("value", task.function(*task.arguments, progress))
     except CaerError as error:

@@ -297,8 +297,6 @@ CLIPS = Table(
                 "blurred",
                 "too_dark",
                 "failed",
-                "by_hand",
-                "forgotten",
             ),
         ),
         Column(

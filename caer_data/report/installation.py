@@ -137,6 +137,12 @@ def _embedded_models() -> Iterator[Finding]:
         found = f"sha256 {sha256[:12]}, {'as published' if good else 'damaged or another file'}"
         yield Finding(name, "ok" if good else "missing", found, "" if good else fix)
     try:
+        found = f"sha256 {weights.centerface().sha256[:12]}, as published"
+        yield Finding("CenterFace", "ok", found)
+    except CaerError as error:
+        missing = "missing" if weights.centerface_path() else "optional"
+        yield Finding("CenterFace", missing, str(error), weights.CENTERFACE_INSTALL)
+    try:
         dlib = weights.import_dlib("the default face embedder")
         yield Finding("dlib", "ok", dlib.__version__)
     except CaerError as error:

@@ -140,8 +140,9 @@ def _embedded_models() -> Iterator[Finding]:
         found = f"sha256 {weights.centerface().sha256[:12]}, as published"
         yield Finding("CenterFace", "ok", found)
     except CaerError as error:
-        missing = "missing" if weights.centerface_path() else "optional"
-        yield Finding("CenterFace", missing, str(error), weights.CENTERFACE_INSTALL)
+        damaged = weights.centerface_path() is not None
+        status: Status = "missing" if damaged else "optional"
+        yield Finding("CenterFace", status, str(error), weights.CENTERFACE_INSTALL)
     try:
         dlib = weights.import_dlib("the default face embedder")
         yield Finding("dlib", "ok", dlib.__version__)

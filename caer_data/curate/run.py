@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from caer_data.curate import PRELOAD, keeping, prerequisites
+from caer_data.curate import PRELOAD, clean, keeping, prerequisites
 from caer_data.curate import clips as clip_stage
 from caer_data.curate import filter as filter_stage
 from caer_data.curate import videos as video_stage
@@ -41,7 +41,7 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error, remove_leftovers, write_text
 from caer_data.engine.ledger import Ledger
 from caer_data.engine.ownership import check_dataset, claim_dataset, is_outdated
-from caer_data.engine.pieces import write_json
+from caer_data.engine.pieces import Piece, Store, write_json
 from caer_data.engine.pool import Limits, Task, run_tasks
 from caer_data.engine.progress import Reporter, printable
 from caer_data.engine.provenance import provenance
@@ -167,6 +167,7 @@ class _Run:
         self.weights: tuple[str, ...] = ()
         self.drop_rated = False
         self.ledger = Ledger()
+        self.groups: list[clip_stage.Group] = []
         self.uncut: dict[str, str] = {}
         self.rows: dict[str, dict[str, Any]] = {}
         self.sounds: list[dict[str, Any]] = []
@@ -358,7 +359,7 @@ class _Run:
         """Cut what is kept and not yet cut; clips of no use any more are removed."""
         wanted = self._wanted(videos, clips)
         folder, settings = self.dataset.folder, self.recipe.clips
-        groups = clip_stage.grouped(wanted.values())
+        groups = self.groups = clip_stage.grouped(wanted.values())
         missing = clip_stage.unfinished(folder, self._work, groups, settings, self.workers)
         tasks = [
             Task(chunk[0].name, clip_stage.cut, (folder, self._work, chunk, settings))
@@ -477,7 +478,7 @@ class _Run:
     ) -> None:
         with self.dataset.generation() as path_of:
             self._write_generation(path_of, videos, tracks, people, clips, absent)
-        self._write_notes(videos)
+        self._write_notes(videos, absent)
 
     def _write_generation(
         self,
@@ -511,7 +512,7 @@ class _Run:
         write(tables.KEYS, self.ledger.table())
         write(tables.CLIPS, clips)
 
-    def _write_notes(self, videos: list[_Video]) -> None:
+    def _write_notes(self, videos: list[_Video], absent: keeping.Absent) -> None:
         """Where the time went, and which pieces of work the tables were put together from."""
         by_video = {
             v.job.video_id: {
@@ -524,8 +525,20 @@ class _Run:
             for stage, seconds in values.items():
                 self.seconds[stage] += seconds
         write_json(self._work / "timings.json", {"stages": dict(self.seconds), "videos": by_video})
-        used = {v.job.video_id: faces_piece(v.job).name for v in videos}
-        write_json(self._work / "pieces.json", {"faces": used})
+        clean.note(self._work, self._used(videos), set(absent.videos["video_id"]))
+
+    def _used(self, videos: list[_Video]) -> dict[str, dict[str, Any]]:
+        """Pieces of work that the tables come from, by video."""
+        clips: defaultdict[str, list[str]] = defaultdict(list)
+        for group in self.groups:
+            path = Store(self._work).path("clips", group.name, group.key(self.recipe.clips))
+            clips[group.clips[0].sha256].append(Piece(path).name)
+        used = {}
+        for video in videos:
+            shots, faces = shots_piece(video.job).name, faces_piece(video.job).name
+            pieces = [shots, faces, *clips[video.job.sha256]]
+            used[video.job.video_id] = {"faces": faces, "pieces": pieces}
+        return used
 
     @property
     def _work(self) -> Path:

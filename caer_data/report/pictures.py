@@ -16,10 +16,11 @@ import pandas as pd
 from markupsafe import Markup
 from PIL import Image
 
+from caer_data.curate import clean
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.files import inside
-from caer_data.engine.pieces import DamagedPieceError, Piece, read_json
+from caer_data.engine.pieces import DamagedPieceError, Piece
 from caer_data.report import pages
 
 
@@ -54,8 +55,8 @@ class Pictures:
     @cached_property
     def _pieces(self) -> dict[str, str]:
         """Name of each video's piece of the face stage; nothing where work/ was deleted."""
-        path = self._dataset.work_folder / "pieces.json"
-        return dict(read_json(path)["faces"]) if path.is_file() else {}
+        noted = clean.noted(self._dataset.work_folder)
+        return {video_id: told["faces"] for video_id, told in noted.items()}
 
     @cached_property
     def _tracks(self) -> pd.DataFrame:

@@ -127,7 +127,7 @@ def _pictures(dataset: Dataset, video_id: str, rows: dict) -> None:
         "videos": {video_id: {"shots": 1.0, "faces": 30.0}},
     }
     (dataset.work_folder / "timings.json").write_text(json.dumps(timings))
-    pieces = {"faces": {video_id: piece.name}}
+    pieces = {video_id: {"faces": piece.name, "pieces": [piece.name]}}
     (dataset.work_folder / "pieces.json").write_text(json.dumps(pieces))
 
 

@@ -214,7 +214,8 @@ def written(work: Path) -> set[Written]:
     found: set[Written] = set()
     for values in Store(work).all_recorded("clips"):
         for known in values.values():
-            found.add((known["path"], known["bytes"], known["sha256"]))
+            if isinstance(known, dict) and known.keys() >= {"path", "bytes", "sha256"}:
+                found.add((known["path"], known["bytes"], known["sha256"]))
     return found
 
 

@@ -102,7 +102,7 @@ def damaged(folder: Path) -> None:
     ("make", "arguments", "message"),
     [
         (nothing, (), "not a dataset"),
-        (built_dataset.make_empty, ("--table", "nope"), "videos, shots"),
+        (built_dataset.make_empty, ("--table", "nope"), "the tables are videos"),
         (unfinished, (), "build the dataset first"),
         (damaged, (), "not a readable parquet table"),
     ],

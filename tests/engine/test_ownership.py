@@ -12,6 +12,7 @@ from caer_data.curate.clips import unchanged, written
 from caer_data.engine import ownership, tables
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import sha256_of
+from caer_data.engine.pieces import Store
 
 
 def tree(folder):
@@ -96,11 +97,11 @@ def test_only_clips_that_a_build_wrote_and_nobody_changed_are_its_own(tmp_path):
         for path, file in files.items()
         if file.stem != "foreign"
     }
-    folder = tmp_path / "work" / "clips"
-    folder.mkdir(parents=True)
-    (folder / "a.json").write_text(json.dumps(records))
-    (folder / "torn.json").write_text('{"clip')
-    (folder / "odd.json").write_text('{"clip": 1, "other": {"path": "clips/s/foreign.mp4"}}')
+    store = Store(tmp_path / "work")
+    store.record("clips", "a", "key", records)
+    torn = store.record("clips", "torn", "key", {}).path
+    torn.write_bytes(torn.read_bytes()[:20])
+    store.record("clips", "odd", "key", {"clip": 1, "other": {"path": "clips/s/foreign.mp4"}})
     (tmp_path / "changed.mp4").write_text("CHANGED")
     assert unchanged(files, written(tmp_path / "work")) == [tmp_path / "ours.mp4"]
 

@@ -7,8 +7,8 @@ DATA holds `shots_gt/*.mp4|mov` with a JSON beside each (`shots`: start, end, fa
 `identities/face_recognition`, photographs named `<person>__*` or `<person>_AND_<person>__*`, and
 what `composed_scenes.py` names in `videos` and `weights`.
 
-Composed scenes come in two halves of different people: thresholds were chosen with the first half,
-the films with ground truth and the signers in view; the second half was looked at once, at the end.
+Composed scenes come in two halves of different people. Both were seen while detector sizes and
+thresholds were chosen, as were the photographs, the signers and the films: expect less elsewhere.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from caer_data.engine.recipe import Recipe
 
 __all__ = ["CaerError", "Dataset", "Recipe", "__version__"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> Any:

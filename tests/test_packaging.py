@@ -7,8 +7,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from caer_data import __version__
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -59,3 +62,17 @@ def test_extras_that_the_code_and_the_documents_name_exist() -> None:
         for group in re.findall(r"""["']\.\[([\w,]+)\]["']""", text):
             named |= set(group.split(","))
     assert {"benchmark", "transnet", "tensorboard"} <= named <= set(EXTRAS)
+
+
+def test_the_version_is_the_same_in_the_citation_and_the_changelog() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    changes = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    assert "version" in PROJECT["dynamic"]
+    assert changes is not None
+    assert (citation["version"], changes[1]) == (__version__, __version__)
+
+
+def test_the_workflow_runs_the_script_that_contributors_run() -> None:
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    lines = [step.get("run") for job in workflow["jobs"].values() for step in job["steps"]]
+    assert ".ci/run" in lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import pandas as pd
@@ -19,7 +20,13 @@ MANIFEST: Final = Table(
     "one file of a release: a clip, or a frame of one",
     ("path", "member"),
     (
-        Column("clip_key", STRING, "the clip: what names it in every release of the dataset"),
+        Column(
+            "clip_key",
+            STRING,
+            "the clip: what names it in every release of the dataset; empty in old releases",
+            nullable=True,
+            added=True,
+        ),
         Column("clip_id", STRING, "its readable name in this release"),
         Column("split", STRING, "train, validation or test", values=SPLITS),
         Column("emotion", STRING, "the agreed emotion", values=EMOTIONS),
@@ -30,7 +37,13 @@ MANIFEST: Final = Table(
         Column("frame", INT, "frame of the clip, where the file is one", "frames", nullable=True),
         Column("frames", INT, "frames in the file", "frames"),
         Column("fps", STRING, "frame rate of the clip, a fraction", "1/s"),
-        Column("variable_rate", BOOL, "its frames keep the video's uneven times", nullable=True),
+        Column(
+            "variable_rate",
+            BOOL,
+            "its frames keep the video's uneven times",
+            nullable=True,
+            added=True,
+        ),
         Column("width", INT, "width of the picture", "px"),
         Column("height", INT, "height of the picture", "px"),
         Column("show", STRING, "the show"),
@@ -38,7 +51,7 @@ MANIFEST: Final = Table(
         Column("video_id", STRING, "the source video, see sources.parquet"),
         Column("shot_id", STRING, "the shot"),
         Column("person_id", STRING, "the target person (a number, no name)", nullable=True),
-        *tables.BOX,
+        *(replace(column, added=True) for column in tables.BOX),
         Column("start_s", FLOAT, "start, from the source's first frame", "s"),
         Column("end_s", FLOAT, "end, from the source's first frame", "s"),
         Column("start_frame", INT, "first frame of the source", "frames"),
@@ -81,9 +94,18 @@ SOURCES: Final = Table(
         Column("first_pts", INT, "timestamp of the first frame", "time_base"),
         Column("fps", STRING, "usual frame rate as a fraction", "1/s"),
         Column("variable_rate", BOOL, "frame durations differ"),
-        Column("scan_type", STRING, "progressive, interlaced or mixed", nullable=True),
-        Column("shape_changes", BOOL, "size or aspect changes on the way", nullable=True),
-        Column("retimed", INT, "frames whose timestamp is not the file's", "frames", nullable=True),
+        Column("scan_type", STRING, "progressive, interlaced or mixed", nullable=True, added=True),
+        Column(
+            "shape_changes", BOOL, "size or aspect changes on the way", nullable=True, added=True
+        ),
+        Column(
+            "retimed",
+            INT,
+            "frames whose timestamp is not the file's",
+            "frames",
+            nullable=True,
+            added=True,
+        ),
         Column("width", INT, "displayed width: upright, square pixels", "px"),
         Column("height", INT, "displayed height: upright", "px"),
     ),

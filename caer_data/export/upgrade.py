@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from caer_data.curate import keeping
 from caer_data.engine import anchors, ownership, tables
-from caer_data.engine.dataset import Dataset
+from caer_data.engine.dataset import BUILT, Dataset
 from caer_data.engine.ledger import Ledger
 from caer_data.engine.secret import secret_of
 from caer_data.engine.tables import Table
@@ -59,6 +59,9 @@ def is_current(dataset: Dataset) -> bool:
 
 
 def _upgrade_tables(dataset: Dataset) -> None:
+    for table in BUILT:
+        if table is not tables.CLIPS and dataset.has(table):
+            _fill(dataset, table)
     ledger = Ledger.of(dataset)
     old = _is_old(dataset, tables.CLIPS)
     rows = _read(dataset, tables.CLIPS)
@@ -92,6 +95,13 @@ def votes_of(text: str) -> _Rows:
         {**match.groupdict(), "confidence": float(match["confidence"])}
         for match in _VOTE.finditer(text)
     ]
+
+
+def _fill(dataset: Dataset, table: Table) -> None:
+    """Write a table with the columns that came since; what nobody measured then stays empty."""
+    schema = pq.read_schema(dataset.path_of(table))
+    if not schema.equals(table.schema, check_metadata=False):
+        dataset.write(table, tables.frame(table, _read(dataset, table)))
 
 
 def _is_old(dataset: Dataset, table: Table) -> bool:

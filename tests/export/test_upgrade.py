@@ -16,12 +16,19 @@ from caer_data.engine.errors import CaerError
 from caer_data.export import labelled, splits
 from caer_data.export.upgrade import upgrade, votes_of
 
-NEW = {"clip_key", "video_key", "presentation", *(c.name for c in tables.BOX)}
+NEW = {
+    "clip_key", "video_key", "presentation", *(c.name for c in tables.BOX),
+    "season", "episode_number", "retimed", "damaged_share", "mirrored", "crop", "scan_type",
+    "field_order", "shape_changes", "color_primaries", "color_transfer", "color_matrix",
+    "color_range", "audio_language", "variable_rate",
+}  # fmt: skip
+"""Columns that no table of format 1 had, but for `videos.variable_rate`."""
 
 
 def write_old(dataset: Dataset, table: tables.Table, rows: list[dict[str, Any]]) -> None:
     """Write a table as format 1 had it."""
-    names = [name for name in table.names if name not in NEW]
+    kept = {"variable_rate"} if table is tables.VIDEOS else set()
+    names = [name for name in table.names if name not in NEW - kept]
     if table is not tables.CLIPS:
         names = [n for n in names if n not in ("start_pts", "end_pts", "frames")]
     old = pa.Table.from_pylist([{n: row.get(n) for n in names} for row in rows])
@@ -45,6 +52,8 @@ def old(dataset: Dataset) -> Dataset:
         for c in (*ids, "gone") for r in raters
     ]  # fmt: skip
     dealt = [{"clip_id": c, "rater": r, "position": 0, "block": 0} for c in ids for r in raters]
+    videos = pq.read_table(dataset.path_of(tables.VIDEOS)).to_pylist()
+    write_old(dataset, tables.VIDEOS, videos)
     write_old(dataset, tables.CLIPS, clips)
     write_old(dataset, tables.LABELS, labels)
     write_old(dataset, tables.RATINGS, ratings)
@@ -57,8 +66,11 @@ def old(dataset: Dataset) -> Dataset:
 
 
 def test_what_was_said_keeps_its_clip(old: Dataset, labelled_folder) -> None:
+    with pytest.raises(CaerError, match="caer-data upgrade"):
+        _ = Dataset(old.folder).videos
     assert upgrade(old)
     fresh = Dataset(labelled_folder)
+    assert Dataset(old.folder).videos["retimed"].isna().all()
     keys = fresh.clips.set_index("clip_id")["clip_key"]
     assert old.clips.set_index("clip_id")["clip_key"].equals(keys)
     ratings = old.ratings

@@ -3,7 +3,7 @@
     python performance/accuracy_faces.py DATA [--scrfd scrfd_500m.onnx]
 
 DATA holds `shots_gt/*.mp4|mov` with a JSON beside each (`shots`: start, end, faces, people),
-`identities/intel_asl/*.mkv`, one person a file, named `<person>_<sign>.mkv`,
+`identities/intel_asl/*.mkv`, one person per file, named `<person>_<sign>.mkv`,
 `identities/face_recognition`, photographs named `<person>__*` or `<person>_AND_<person>__*`, and
 what `composed_scenes.py` names in `videos` and `weights`.
 
@@ -177,7 +177,7 @@ def _photographs(data: Path) -> list[composed_scenes.Scene]:
 
 
 def count_faces(data: Path, models: Models, recipe: Any) -> pd.DataFrame:
-    """One row a shot: faces by hand and as found, each as none, one or more."""
+    """One row per shot: faces by hand and as found, each as none, one or more."""
     rows = []
     no_limit = recipes.Clips(min_frames=1, max_seconds=3600.0)
     for truth_path in sorted((data / "shots_gt").glob("*.json")):

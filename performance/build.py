@@ -4,7 +4,7 @@
 
 A show of two episodes is made by looping the file; one run prints ratios: the whole build (embedded
 pair, and SCRFD where weights are given) against decoding every frame once with PyAV; against the
-obvious chain (scenedetect's command, the same face model on every frame, one ffmpeg call a clip);
+obvious chain (scenedetect's command, the same face model on every frame, one ffmpeg call per clip);
 and with `--long` the peak memory of a build of the file looped to that many seconds. The face model
 of the obvious chain is timed on every 50th frame and scaled up, which is said.
 """
@@ -103,12 +103,12 @@ def obvious_chain(video: Path, dataset: Dataset, folder: Path) -> dict[str, floa
              "-c:a", "aac", str(folder / "clip.mp4")],
             check=True,
         )  # fmt: skip
-    seconds["one ffmpeg a clip"] = time.perf_counter() - started
+    seconds["one ffmpeg per clip"] = time.perf_counter() - started
     return seconds
 
 
 class PeakMemory:
-    """Largest resident memory of any one process of this program, sampled ten times a second."""
+    """Largest resident memory of any one process of this program, sampled ten times per second."""
 
     def __init__(self) -> None:
         self.bytes = 0

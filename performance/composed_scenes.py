@@ -1,6 +1,6 @@
 """Scenes of known people, composed from footage of one person each: singles, two-shots, wide shots.
 
-A scene is one shot as the face stage sees it, a few pictures a second, with the people in it and
+A scene is one shot as the face stage sees it, a few pictures per second, with the people in it and
 where they stand. Everything is drawn from fixed seeds. The people come in two halves, so that what
 is tuned with one half is judged by the other.
 """
@@ -23,7 +23,7 @@ from caer_data.media.probe import probe
 
 WIDTH, HEIGHT = 1280, 720
 FPS = 25
-STEP = 8  # frames between two pictures: some three a second
+STEP = 8  # frames between two pictures: some three per second
 LENGTH = 6  # pictures a scene
 WIDE_FACE = (0.065, 0.11)  # share of the frame's height
 

@@ -260,11 +260,11 @@ def _converted(kind: str, made: Film) -> Film:
     frames_ = made.frames
     new: Pictures = []
     place: list[int] = []
-    if kind == "telecine":  # every fourth frame twice: 24 to 30 frames a second
+    if kind == "telecine":  # every fourth frame twice: 24 to 30 frames per second
         for i, picture in enumerate(frames_):
             place.append(len(new))
             new += [picture] * (2 if i % 4 == 3 else 1)
-    elif kind == "rate blended":  # 24 to 30 frames a second by weighted means of neighbours
+    elif kind == "rate blended":  # 24 to 30 frames per second by weighted means of neighbours
         times = np.arange(0, len(frames_) - 1, 0.8)
         new = [_mix(frames_[int(t) + 1], frames_[int(t)], t % 1) for t in times]
         place = [int(np.argmax(times > i - 0.5)) for i in range(len(frames_))]

@@ -171,7 +171,7 @@ def cut_clips(videos: list[Path], folder: Path, count: int) -> list[media.Work]:
 
 
 def decode(work: media.Work) -> int:
-    """The peer: PyAV decodes the clip once and does nothing with it; one thread a process."""
+    """The peer: PyAV decodes the clip once and does nothing with it; one thread per process."""
     with av.open(str(work.source)) as container:
         container.streams.video[0].codec_context.thread_count = 1
         return sum(1 for _ in container.decode(video=0))

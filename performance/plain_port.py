@@ -22,7 +22,7 @@ STD = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 class Clips(Dataset):
-    """One random window of a clip at 10 frames a second, or one picture: face, context, label."""
+    """One random window of a clip at 10 frames per second, or one picture: face, context, label."""
 
     def __init__(self, files, boxes, labels, face, frame, crop, frames, times):
         self.files, self.boxes, self.labels = files, boxes, labels
@@ -151,7 +151,7 @@ def forward_samples(batch_size: int, shapes: list[tuple[int, ...]], device: torc
 
 
 def write_clips(folder: Path, count: int, frames: int = 75) -> tuple[list[Path], np.ndarray]:
-    """Made-up clips of 712 x 400 pixels, 25 frames a second, H.264, and a box in each."""
+    """Made-up clips of 712 x 400 pixels, 25 frames per second, H.264, and a box in each."""
     import av
 
     files, generator = [], np.random.default_rng(0)

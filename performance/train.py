@@ -9,7 +9,7 @@ One run prints, for the machine it runs on:
 
 - its measured peaks: matrix products in the precision of the run, and memory copies;
 - the limits they set (`train_limits.py` has the counting rules);
-- for every variant and batch size: samples a second forward (evaluation) and in training
+- for every variant and batch size: samples per second forward (evaluation) and in training
   (augmentation, forward, backward, SGD), the ratio to the plain port of the same run, the share of
   the arithmetic limit, the shares of a step that loading and augmentation take, peak memory;
 - the same for `plain_port.py`: decoding each sample, transforms on the CPU, eager, fp32.

@@ -49,7 +49,7 @@ def main() -> None:
     low, middle, high = (q * 1e6 for q in statistics.quantiles(more, n=4))
     print(f"Fabric costs {middle:.0f} us a step (quartiles {low:.0f} to {high:.0f})")
     share = middle / 1e6 / STEP_AT_THE_AIM_S
-    print(f"of a step of 32 at 4,500 samples a second: {share:.2%}")
+    print(f"of a step of 32 at 4,500 samples per second: {share:.2%}")
 
 
 def layers() -> nn.Module:

@@ -25,7 +25,7 @@ clock = time.perf_counter
 
 @dataclass(frozen=True)
 class Peaks:
-    """Measured on this machine: floating-point operations and bytes a second."""
+    """Measured on this machine: floating-point operations and bytes per second."""
 
     flops: float
     bytes: float

@@ -1,1 +1,1 @@
-"""`caer-data annotate`: three blind raters a clip in Label Studio, and labels one can trust."""
+"""`caer-data annotate`: three blind raters per clip in Label Studio, and labels one can trust."""

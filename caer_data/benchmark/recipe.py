@@ -106,7 +106,7 @@ class Baseline(Section):
 
 
 class Augment(Section):
-    """One draw a clip, held over its frames; the flip is shared by both streams."""
+    """One draw per clip, held over its frames; the flip is shared by both streams."""
 
     flip: float = Field(default=0.5, ge=0, le=1)
     contrast: float = Field(default=0.2, ge=0, lt=1)

@@ -26,7 +26,7 @@ _VERBS = {
     "verify": ("caer_data.cli.verify", "Check a release against its manifest."),
     "rebuild": ("caer_data.cli.rebuild", "Cut the clips of a release without media again."),
     "upgrade": ("caer_data.cli.upgrade", "Bring an older dataset to this version's tables."),
-    "clean": ("caer_data.cli.clean", "Remove pieces of work that no table comes from any more."),
+    "clean": ("caer_data.cli.clean", "Remove finished work that no table uses any more."),
     "benchmark": ("caer_data.cli.benchmark", "Train and test CAER-Net and its baselines."),
     "doctor": ("caer_data.cli.doctor", "Say what is installed, what is missing and how to get it."),
 }
@@ -109,5 +109,5 @@ def _told(error: Exception) -> int:
     elif trace is None:
         raise error
     else:
-        click.echo(f"Error: {problem}; the trace is in {trace}", err=True)
+        click.echo(f"Error: {problem}; the traceback is in {trace}", err=True)
     return problem.exit_code

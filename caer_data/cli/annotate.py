@@ -59,7 +59,7 @@ def serve(port: int, host: str, reporter: Reporter) -> None:
 
 @command.command()
 @_dataset
-@click.option("--raters", type=_file, help="E-mail addresses, one a line; needed the first time.")
+@click.option("--raters", type=_file, help="E-mail addresses, one per line; needed the first time.")
 @click.option(
     "--replace",
     nargs=2,
@@ -152,7 +152,7 @@ def _dealt_again(listed: Path, done: Pushed) -> str:
     if done.again_before:
         one = done.again_before == 1
         sentences.append(
-            f"{done.again_before} clip{' was' if one else 's were'} left out, dealt again already."
+            f"{done.again_before} clip{' was' if one else 's were'} skipped: already reassigned."
         )
     return " ".join(sentences)
 

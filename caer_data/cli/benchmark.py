@@ -198,7 +198,7 @@ def command(reporter: Reporter, **given: Any) -> int:
     """Train and test CAER-Net, its ablations and baselines on a release.
 
     RELEASE is what 'caer-data export' wrote, or a folder with CAER/ or CAER-S/ as released
-    [default: release]. Stopped runs go on with the same command; finished ones are not repeated.
+    [default: release]. The same command resumes stopped runs; finished ones are not repeated.
     """
     from caer_data.engine import extras
 

@@ -22,7 +22,7 @@ from caer_data.engine.progress import Reporter, options
     type=click.Path(path_type=Path),
     default=Path("dataset"),
     show_default=True,
-    help="Dataset folder; made, or gone on with.",
+    help="Dataset folder; created if missing, otherwise resumed.",
 )
 @click.option(
     "--recipe",
@@ -35,7 +35,7 @@ from caer_data.engine.progress import Reporter, options
 @click.option(
     "--limit",
     type=click.IntRange(1),
-    help="Take only the first so many videos; clips of others stay as those of absent videos.",
+    help="Process at most this many videos; clips of others stay, as those of absent videos do.",
 )
 @click.option(
     "--pyannote",

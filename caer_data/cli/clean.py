@@ -22,7 +22,7 @@ from caer_data.engine.progress import Reporter, options
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @options
 def command(folder: Path, yes: bool, reporter: Reporter) -> None:
-    """Remove pieces of work that no table comes from any more.
+    """Remove finished work that no table uses any more.
 
     They are left by earlier recipes and edited videos. Tables, clips, ratings and labels stay.
     """

@@ -45,7 +45,9 @@ _RECIPE = "recipe"
 )
 @click.option("--no-media", is_flag=True, help="Leave footage out: what may be shared.")
 @click.option("--rights", metavar="TEXT", help="Your right to share it, for cards and licence.")
-@click.option("--frames-per-clip", type=click.IntRange(1, 1000), help="CAER-S: at most so many.")
+@click.option(
+    "--frames-per-clip", type=click.IntRange(1, 1000), help="CAER-S: maximum frames per clip."
+)
 @click.option("--container", type=click.Choice(["mp4", "avi"]), help="CAER: container of clips.")
 @click.option("--seed", type=click.IntRange(0), help="Draw with another seed.")
 @click.option("--resplit", is_flag=True, help="Forget the split that was drawn before.")

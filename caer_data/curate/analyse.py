@@ -328,7 +328,7 @@ def shots_of(job: Job) -> pd.DataFrame:
 
 
 def tracks_of(job: Job) -> pd.DataFrame:
-    """The video's rows of `tracks`; nobody is told apart yet."""
+    """The video's rows of `tracks`; no persons are assigned yet."""
     return _named(tables.read(tables.TRACKS, faces_piece(job).open("tracks.parquet")), job.video_id)
 
 

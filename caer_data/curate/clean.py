@@ -1,4 +1,4 @@
-"""What `work/` holds that no table comes from any more, and its removal.
+"""What `work/` holds that no table uses any more, and its removal.
 
 A changed recipe or an edited video leaves the pieces of before behind: they make going back quick,
 and take room. Every build notes which pieces its tables were put together from; those of videos

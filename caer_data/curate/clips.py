@@ -199,7 +199,7 @@ def cut(
                 "seconds": seconds / len(group.clips),
             }
         store = Store(work)
-        store.discard("clips", group.name, group.key(settings))  # what it told is not there
+        store.discard("clips", group.name, group.key(settings))  # what it recorded is gone
         store.record("clips", group.name, group.key(settings), known)
         progress("clips", len(group.clips))
     return problems

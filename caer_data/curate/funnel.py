@@ -63,7 +63,7 @@ def funnel(videos: pd.DataFrame, shots: pd.DataFrame, clips: pd.DataFrame) -> pd
         clips: table `clips`.
 
     Returns:
-        One row a step in order. `step`: found, failed, duplicate, shots, clips, a reason of
+        One row per step in order. `step`: found, failed, duplicate, shots, clips, a reason of
         `REASONS`, or kept; `of`: what is counted: videos, shots or clips; `change`: whether the
         step is what there is (`left`) or what it takes away (`lost`); `count`; `seconds`: their
         length as far as it is known; `share`: of all of that kind; `meaning`: in words. Reasons

@@ -1,4 +1,4 @@
-"""What a build came to, for people and for programs."""
+"""Result of a build, for people and for programs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from caer_data.engine.errors import PartialFailure
 
 @dataclass
 class Outcome:
-    """What a build came to."""
+    """Result of a build."""
 
     dataset: Path
     videos: int = 0

@@ -10,5 +10,5 @@ import scipy.optimize  # noqa: F401
 
 import caer_data.curate.analyse  # noqa: F401
 
-# Parallelism is one process a video: threads inside OpenCV would only fight over the cores.
+# Parallelism is one process per video: threads inside OpenCV would only fight over the cores.
 cv2.setNumThreads(1)

@@ -65,18 +65,18 @@ def build(
     drop_rated: bool = False,
     finish: Callable[[Dataset], object] | None = None,
 ) -> Outcome:
-    """Build a dataset from a folder of shows, or go on with one.
+    """Build a dataset from a folder of shows, or resume one.
 
     Args:
         shows: folder of shows, or one video.
         output: the dataset folder.
         recipe: name or file of a recipe; without one the dataset's own, else `caer`.
         workers: processes; without a number, one for each core.
-        limit: take only the first so many videos.
+        limit: process at most this many videos.
         pyannote: folder of pyannote.video's results, taken in place of finding shots and faces.
-        reporter: who is told of the progress.
+        reporter: receives the progress.
         limits: what one video may use.
-        drop_rated: go on where rated clips would change or go.
+        drop_rated: continue where rated clips would change or be removed.
         finish: called with the whole dataset while it is still locked: what writes the report.
 
     Raises:
@@ -356,7 +356,7 @@ class _Run:
     def _cut(
         self, videos: list[_Video], clips: pd.DataFrame, absent: keeping.Absent
     ) -> pd.DataFrame:
-        """Cut what is kept and not yet cut; clips of no use any more are removed."""
+        """Cut what is kept and not yet cut; clips no longer needed are removed."""
         wanted = self._wanted(videos, clips)
         folder, settings = self.dataset.folder, self.recipe.clips
         groups = self.groups = clip_stage.grouped(wanted.values())
@@ -445,8 +445,8 @@ class _Run:
     def _remove_others(self, paths: set[str]) -> None:
         """Remove clips that an earlier recipe kept and this one does not.
 
-        Those of videos that failed stay: once mended, the same command finds them. A file that no
-        build wrote, or that was changed since, is somebody's and stays, too.
+        Those of videos that failed stay: once the cause is fixed, the same command
+        finds them. A file that no build wrote, or that was changed since, is somebody's and stays.
         """
         failed = {row["video_id"] for row in self.rows.values() if row["status"] == "failed"}
         others = {

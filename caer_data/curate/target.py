@@ -19,7 +19,7 @@ def faces_of_targets(
         faces: table `faces`.
 
     Returns:
-        `clip_id` and the columns of `faces` but `track_id`, by clip and frame; one box a frame:
+        `clip_id` and the columns of `faces` but `track_id`, by clip and frame; one box per frame:
         where two tracks of a person meet, that of the longer one.
     """
     with_target = clips.loc[

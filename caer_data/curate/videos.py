@@ -70,7 +70,7 @@ def find(
 ) -> list[Found]:
     """List the videos below a folder, in order of their paths; a single file is taken as it is.
 
-    Hidden files and folders are passed over; `on_note` is told what else is.
+    Hidden files and folders are passed over; `on_note` receives what else is.
 
     Raises:
         CaerError: no such folder, or no video in it.

@@ -175,7 +175,7 @@ class Dataset:
 
     @property
     def videos(self) -> pd.DataFrame:
-        """One row a video file."""
+        """One row per video file."""
         return self.read(tables.VIDEOS)
 
     @property
@@ -185,12 +185,12 @@ class Dataset:
 
     @property
     def shots(self) -> pd.DataFrame:
-        """One row a shot."""
+        """One row per shot."""
         return self.read(tables.SHOTS)
 
     @property
     def tracks(self) -> pd.DataFrame:
-        """One row a face followed through a shot."""
+        """One row per face followed through a shot."""
         return self.read(tables.TRACKS)
 
     @property
@@ -200,12 +200,12 @@ class Dataset:
 
     @property
     def people(self) -> pd.DataFrame:
-        """One row a person of a show."""
+        """One row per person of a show."""
         return self.read(tables.PEOPLE)
 
     @property
     def clips(self) -> pd.DataFrame:
-        """One row a shot or part of one, kept or dropped."""
+        """One row per shot or part of one, kept or dropped."""
         return self.read(tables.CLIPS)
 
     @property
@@ -215,7 +215,7 @@ class Dataset:
 
     @property
     def assignments(self) -> pd.DataFrame:
-        """One row a clip dealt to a rater."""
+        """One row per clip dealt to a rater."""
         return self.read(tables.ASSIGNMENTS)
 
     @property

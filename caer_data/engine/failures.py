@@ -61,7 +61,7 @@ def explain(error: BaseException) -> CaerError:
 def output_error(error: OSError) -> MachineError | None:
     """What to say where `error` came from standard output, None where it came from elsewhere."""
     if isinstance(error, BrokenPipeError):
-        return OutputClosed("nobody reads the output any more")
+        return OutputClosed("the output was closed by its reader")
     innermost = traceback.extract_tb(error.__traceback__)[-1:]
     if any(Path(frame.filename).parent.name in _WRITERS for frame in innermost):
         return MachineError(f"the output cannot be written: {error.strerror}")

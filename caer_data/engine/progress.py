@@ -1,4 +1,4 @@
-"""Progress that a person or a program can follow: bars, silence, or one JSON object a line."""
+"""Progress that a person or a program can follow: bars, silence, or one JSON object per line."""
 
 from __future__ import annotations
 

@@ -92,9 +92,9 @@ class Shots(Section):
     gradual: bool = True
 
 
-# What suits a detector: the size it looks at, how often a second and on whole frames, and the share
-# of a clip from which a face counts: CenterFace, SCRFD and YuNet also see those who pass behind.
-# Measured with performance/accuracy_faces.py.
+# What suits a detector: the size it looks at, how often per second and on whole frames, and the
+# share of a clip from which a face counts: CenterFace, SCRFD and YuNet also see those who pass
+# behind. Measured with performance/accuracy_faces.py.
 _DLIB = {
     "detector_size": 1280,
     "samples_per_second": 2.5,
@@ -194,7 +194,7 @@ class Filter(Section):
     min_brightness: float = Field(0.1, ge=0, le=1)
 
 
-_SHORTEST_S = 1.0  # about 30 frames (paper, section 4.1) of video at 30 frames a second
+_SHORTEST_S = 1.0  # about 30 frames (paper, section 4.1) of video at 30 frames per second
 
 
 class Clips(Section):
@@ -225,7 +225,7 @@ class Clips(Section):
     @model_validator(mode="after")
     def _shortest_below_longest(self) -> Clips:
         if self.min_frames is not None and self.max_seconds * 60 < self.min_frames:
-            raise ValueError("max_seconds is shorter than min_frames at 60 frames a second")
+            raise ValueError("max_seconds is shorter than min_frames at 60 frames per second")
         if self.min_seconds is not None and self.max_seconds < self.min_seconds:
             raise ValueError("max_seconds is shorter than min_seconds")
         return self
@@ -239,7 +239,7 @@ class Clips(Section):
 
 
 class Annotate(Section):
-    """Dealing clips to raters (paper, section 4.1: three of six raters a clip)."""
+    """Dealing clips to raters (paper, section 4.1: three of six raters per clip)."""
 
     raters_per_clip: int = Field(3, ge=1, le=20)
 

@@ -181,7 +181,7 @@ AUDIO_TRACKS = Table(
         Column("language", STRING, "language by the file", nullable=True),
         Column("title", STRING, "title by the file", nullable=True),
         Column("channels", INT, "channels", nullable=True),
-        Column("sample_rate", INT, "samples a second", "Hz", nullable=True),
+        Column("sample_rate", INT, "samples per second", "Hz", nullable=True),
         Column("default", BOOL, "flagged as the default"),
         Column("original", BOOL, "flagged as the original language"),
         Column("dub", BOOL, "flagged as dubbed"),

@@ -19,7 +19,7 @@ from caer_data.export import duplicates
 from caer_data.export.manifest import SPLITS
 
 WINDOW: Final = 16
-"""Frames of CAER-Net's input (paper, section 4.2)."""
+"""Frames of CAER-Net's input (paper, section 5.1)."""
 
 RATE: Final = 10
 """Frames a second at which the input is sampled."""
@@ -59,7 +59,7 @@ def audit(manifest: pd.DataFrame) -> list[Verdict]:
             (frames, other layouts) count once a split.
 
     Returns:
-        A verdict a check, always the same checks in the same order.
+        One verdict per check, always the same checks in the same order.
     """
     clips = manifest.drop_duplicates(["clip_id", "split"])
     return [

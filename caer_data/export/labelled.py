@@ -1,4 +1,4 @@
-"""The labelled clips of a dataset: what a release is made of, one row a clip."""
+"""The labelled clips of a dataset: what a release is made of, one row per clip."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tables of a release: one row a file, one row a source video, one row a box of the target."""
+"""The tables of a release: one row per file, per source video, per box of the target."""
 
 from __future__ import annotations
 

@@ -183,7 +183,7 @@ def gather(
 
 
 def complete(planned: pd.DataFrame, results: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Fill in what the media told: the release's manifest, in the order of the plan.
+    """Fill in what was found in the media: the release's manifest, in the order of the plan.
 
     Args:
         planned: as `Plan.files`.

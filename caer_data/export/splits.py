@@ -2,7 +2,7 @@
 
 A split is drawn by groups: all clips of one shot (`clip`), video, show or person stay together.
 Parts of one long shot are groups even with `clip`, since they are nearly the same pictures; in the
-paper a clip is a whole shot (Lee et al. 2019, section 4.1; 70/10/20 at random, section 4.3).
+paper a clip is a whole shot (Lee et al. 2019, section 4.1, which also splits 70/10/20 at random).
 
 The draw starts from scikit-learn's `StratifiedGroupKFold` and from a greedy deal, and moves or
 swaps groups while that brings sizes and class shares closer to the request. Up to nine groups are
@@ -97,7 +97,7 @@ def assign(clips: pd.DataFrame, scheme: Scheme, kept: Mapping[str, str] | None =
     """Give every clip a split.
 
     Args:
-        clips: `clip_key, clip_id, label` and the group columns, one row a labelled clip.
+        clips: `clip_key, clip_id, label` and the group columns, one row per labelled clip.
         scheme: shares, groups, seed.
         kept: split of clips that were assigned before; they and their groups stay.
 
@@ -141,7 +141,7 @@ def assign(clips: pd.DataFrame, scheme: Scheme, kept: Mapping[str, str] | None =
 
 
 def reached(clips: pd.DataFrame, split: pd.Series, scheme: Scheme) -> pd.DataFrame:
-    """What was asked for and what came out: one row a split.
+    """What was asked for and what came out: one row per split.
 
     Columns: `split, asked, reached` (shares of all clips), `clips, groups`, and for each emotion
     its clips and, as `<emotion>_share`, the share of that emotion's clips (close to `asked`).

@@ -29,7 +29,7 @@ _SAME_PLACE = 1.3  # of the embedder's threshold: a face that goes on where one 
 
 @dataclass
 class Found:
-    """What the stage leaves: rows of `tracks`, faces as Arrow, one embedding a track."""
+    """What the stage leaves: rows of `tracks`, faces as Arrow, one embedding per track."""
 
     tracks: list[dict[str, Any]] = field(default_factory=list)
     faces: list[pa.Table] = field(default_factory=list)

@@ -47,7 +47,7 @@ def cluster(
         show: name of the show.
         show_id: begins the identifiers of its persons.
         tracks: the show's rows of `tracks`, in order.
-        embeddings: one row a track, (n, dimensions); a row of NaN where no face could be embedded:
+        embeddings: one row per track, (n, dimensions); NaN where no face could be embedded:
             such a track becomes a person of its own.
         threshold: distance at which clusters are no longer joined.
 

@@ -1,4 +1,4 @@
-"""Samples: a few upright frames a second, spooled as JPEG by the decode pass for the face stage.
+"""Samples: a few upright frames per second, spooled as JPEG by the decode pass for the face stage.
 
 Decoding once feeds both shot detection, which wants every frame small, and the face stage, which
 wants few frames large but only knows which after the shots are known. The spool makes memory

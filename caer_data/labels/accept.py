@@ -36,7 +36,7 @@ REASONS: Final = {
     "other_author": "created or last changed by another account than the rater's",
     "not_dealt": "the clip was not dealt to this rater",
     "unknown_emotion": "not one of the seven emotions",
-    "bad_confidence": "no number from 0 to 1",
+    "bad_confidence": "not a number from 0 to 1",
     "withdrawn": "the server holds it no more",
     "superseded": "a later answer of the same rater, or one that counts more, stands",
 }

@@ -20,7 +20,7 @@ class DawidSkene:
     """Dawid-Skene's model, in scikit-learn's manner.
 
     Attributes:
-        posterior: probability of each class, one row a task, after `fit`.
+        posterior: probability of each class, one row per task, after `fit`.
         priors: share of each class.
         errors: probability of each answer (columns) given worker and true class (row levels).
     """

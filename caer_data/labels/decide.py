@@ -1,4 +1,4 @@
-"""From ratings to one label a clip (paper, section 4.1), with every number that led to it."""
+"""From ratings to one label per clip (paper, section 4.1), with every number that led to it."""
 
 from __future__ import annotations
 

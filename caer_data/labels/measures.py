@@ -29,7 +29,7 @@ def krippendorff_alpha(counts: Array) -> float:
     """Krippendorff's alpha for nominal data; clips with one answer say nothing and are left out.
 
     1 is perfect agreement, 0 what chance gives, below 0 is systematic disagreement. The definition
-    allows any number of raters a clip: K. Krippendorff, "Computing Krippendorff's
+    allows any number of raters per clip: K. Krippendorff, "Computing Krippendorff's
     alpha-reliability", https://repository.upenn.edu/asc_papers/43.
     """
     table = coincidences(counts)

@@ -65,7 +65,7 @@ class Source:
         info: what it is.
         first_pts: timestamp of its first frame, in the time base.
         fps: usual frame rate.
-        handed_over: FFmpeg cannot be told by timestamps what to cut, or how to show it: they are
+        handed_over: timestamps cannot tell FFmpeg what to cut, or how to show it: they are
             not all the file's own (see `retime`), or its pictures change their shape.
         interlaced: some of its frames consist of two fields.
     """
@@ -116,7 +116,7 @@ def by_frames(
     """Arguments of ffmpeg that make a clip of pictures which come through its standard input.
 
     They come as BGR, displayed: even ones bare, uneven ones in NUT, which keeps their timestamps.
-    The sound is decoded from the start of the file, where ffmpeg mends timestamps that restart.
+    The sound is decoded from the start of the file, where ffmpeg repairs timestamps that restart.
 
     Args:
         source: the video.

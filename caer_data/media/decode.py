@@ -158,7 +158,7 @@ class VideoReader:
         reshaped: the size or the aspect ratio of the pictures changed on the way.
 
     Raises:
-        CaerError: the file cannot be opened any more.
+        CaerError: the file can no longer be opened.
     """
 
     path: Path

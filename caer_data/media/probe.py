@@ -36,7 +36,7 @@ _FIELD_ORDERS: Final = {1: "progressive", 2: "tt", 3: "bb", 4: "tb", 5: "bt"}
 _WIDEST_PIXEL: Final = 8
 """Sample aspect ratios beyond 1:8 and 8:1 are writing errors, not anamorphic pictures."""
 
-# Titles that are not UTF-8 stop PyAV up to 18 unless it is told to replace what it cannot decode;
+# Titles that are not UTF-8 stop PyAV up to 18 unless asked to replace what it cannot decode;
 # PyAV 19 refuses the argument. Its `open` has no signature to look at, only the version tells.
 _METADATA: Final = (
     {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
@@ -187,7 +187,7 @@ def start_of(path: Path, info: VideoInfo) -> float:
     """Timestamp at which a file begins, s; the clock of FFmpeg's command starts there.
 
     Raises:
-        CaerError: the file cannot be opened any more.
+        CaerError: the file can no longer be opened.
     """
     with open_container(path, info.max_pixels) as container:
         return (container.start_time or 0) / float(av.time_base)

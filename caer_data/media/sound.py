@@ -31,7 +31,7 @@ class SoundTrack:
         language: by the file; None where it does not say.
         title: by the file.
         channels: number of them.
-        sample_rate: samples a second.
+        sample_rate: samples per second.
         default: flagged as the default.
         original: flagged as the original language.
         dub: flagged as dubbed.

@@ -50,7 +50,7 @@ class Span:
         end_frame: one past the number of the last.
         start_pts: retimed timestamp of the first frame, in the video's time base.
         end_pts: that of the first frame after; at the end of the video, the end of the last frame.
-        rate: frames a second; of uneven frames the mean.
+        rate: frames per second; of uneven frames the mean.
         even: the frames follow each other evenly, so that the clip has a constant rate.
     """
 

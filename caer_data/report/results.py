@@ -82,7 +82,7 @@ def compare(
     """Analyse rows of several folders of results together and write tables, plots and page.
 
     Args:
-        rows: predictions by title, one frame a seed (`results.kept.together`).
+        rows: predictions by title, one frame per seed (`results.kept.together`).
         classes: names of the classes.
         folder: created if missing.
     """

@@ -69,8 +69,8 @@ def test_push_names_refused_clips_but_not_thousands(
         (0, 0, "list.csv: lists no clip; none is dealt anew."),
         (2, 0, "2 clips are dealt anew: from the next pull on, their labels are open until rated"),
         (1, 3, "1 clip is dealt anew: from the next pull on, its label is open until rated again. "
-               "3 clips were left out, dealt again already."),
-        (0, 1, "1 clip was left out, dealt again already."),
+               "3 clips were skipped: already reassigned."),
+        (0, 1, "1 clip was skipped: already reassigned."),
     ],
     ids=["empty", "anew", "both", "already"],
 )  # fmt: skip

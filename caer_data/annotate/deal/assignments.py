@@ -29,7 +29,7 @@ _LARGEST_BLOCK = 20_000
 
 
 def read_raters(path: Path, raters_per_clip: int = 3) -> list[str]:
-    """Read raters' e-mail addresses, one a line, in lower case and in the file's order.
+    """Read raters' e-mail addresses, one per line, in lower case and in the file's order.
 
     Blank lines are skipped, and what follows a `#` at the start of a line or after a space.
 
@@ -66,7 +66,7 @@ def read_raters(path: Path, raters_per_clip: int = 3) -> list[str]:
 def check_address(address: str, where: str) -> None:
     """Raise a CaerError unless the text looks like one e-mail address; `where` begins the error."""
     if len(address) > 254 or not _ADDRESS.fullmatch(address):
-        raise CaerError(f"{where}: '{address}' is not an e-mail address; write one a line")
+        raise CaerError(f"{where}: '{address}' is not an e-mail address; write one per line")
 
 
 def deal(
@@ -82,7 +82,7 @@ def deal(
     after every clip, and every pair of raters meets equally often in a block of C(N, k) clips
     (`caer_data.annotate.deal.design`). Which clips come first, who is who in the design, and each
     rater's own order are shuffled by the seed. `clips` may hold clips dealt before: they are
-    left alone, and a block they left unfinished is gone on with. With other raters than before a
+    left alone, and a block they left unfinished is continued. With other raters than before a
     new block begins; those with fewer clips so far come first in it. Raters whose clips `replace`
     gave away get no more. New rows hold the clip's key and neither its name nor its anchor.
 

@@ -98,7 +98,7 @@ class Server:
         if not reply.ok:
             raise CaerError(
                 f"{self.url}{path} answered {reply.status_code}: {reason_of(reply)}; nothing more "
-                "was sent, run the same command again once that is mended"
+                "was sent, fix that and run the same command again"
             )
         return reply
 

@@ -55,7 +55,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Presented:
-    """One showing of a clip to one rater: all that the server is told.
+    """One showing of a clip to one rater: all that the server learns of it.
 
     Attributes:
         name: the presentation; tells nothing about clip, show or file.

@@ -51,7 +51,7 @@ def check(text: str, where: str) -> None:
             valid = False
         if not valid:
             raise CaerError(
-                f"{where}: the control 'confidence' stores '{value}', which is no number from 0 "
+                f"{where}: the control 'confidence' stores '{value}', which is not a number from 0 "
                 "to 1; give that choice an alias such as 0.5"
             )
     if not any("$video" in (node.get("value") or "") for node in root.iter("Video")):

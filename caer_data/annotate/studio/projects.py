@@ -1,4 +1,4 @@
-"""One project a rater: found or made, and its tasks brought to what was dealt."""
+"""One project per rater: found or made, and its tasks brought to what was dealt."""
 
 from __future__ import annotations
 

@@ -165,7 +165,7 @@ def serve(folder: Path, host: str, port: int, reporter: Reporter) -> None:
     """Run the server until Ctrl-C (or SIGTERM, SIGHUP).
 
     Raises:
-        CaerError: it cannot start, or ends by itself; or the machine runs Windows.
+        CaerError: it cannot start, or exits unexpectedly; or the machine runs Windows.
     """
     if sys.platform == "win32":
         raise CaerError(
@@ -195,7 +195,7 @@ def serve(folder: Path, host: str, port: int, reporter: Reporter) -> None:
                 )
             reporter.result({"url": url, "folder": str(folder)})
             process.wait()
-            raise CaerError(f"Label Studio ended by itself; see {folder / 'server.log'}")
+            raise CaerError(f"Label Studio exited unexpectedly; see {folder / 'server.log'}")
     except KeyboardInterrupt:
         reporter.say("The server has stopped; all answers are kept.")
 

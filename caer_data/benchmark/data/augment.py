@@ -1,6 +1,6 @@
 """What happens to a batch on the device: hide the face, crop, flip, contrast and colour, normalise.
 
-One draw a clip is held over its frames, and both streams share it (paper, section 5.1). Contrast
+One draw per clip is held over its frames, and both streams share it (paper, section 5.1). Contrast
 turns about mid-grey and colour scales each channel, so that both, and the normalisation, are one
 multiplication and one addition a channel.
 """

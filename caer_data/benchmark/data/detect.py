@@ -57,7 +57,7 @@ def add_boxes(
 
 def _name(chunk: Iterable[Sample], faces: Faces) -> str:
     parts: list[Any] = [faces.detector, faces.detector_size, faces.min_score, LOOKS_PER_SECOND]
-    # with the size, because a file that could not be read may have been mended since
+    # with the size, because a file that could not be read may have been repaired since
     parts += [
         [*Work(s).fingerprint(), s.path.stat().st_size if s.path.is_file() else None] for s in chunk
     ]

@@ -25,7 +25,7 @@ MAX_PIXELS: Final = 36_000_000
 def sampled(path: Path, fps: float | None) -> Iterator[tuple[int, Picture]]:
     """Frames of a clip nearest to 0, 1/fps, 2/fps, ... seconds, with their index; or one picture.
 
-    A file of 24, 25 or 30 frames a second thus gives `fps` of them, by timestamp and never by
+    A file of 24, 25 or 30 frames per second thus gives `fps` of them, by timestamp and never by
     counting, also where its rate varies. `fps` None reads an image, whose index is 0.
 
     Raises:

@@ -208,7 +208,7 @@ def _complain(store: Store, listed: Path, most_left_out: float, reporter: Report
         if lost and len(lost) > max(1, total * most_left_out):
             raise CaerError(
                 f"{store.source.name}: {len(lost)} of {total} {split} {store.source.kind} cannot "
-                f"be used ({listed}); the first: {lost[0].reason}; mend them, or go on without "
+                f"be used ({listed}); the first: {lost[0].reason}; repair them or continue without "
                 f"them with --most-left-out {min(1.0, len(lost) / total + 0.01):.2f}"
             )
     reporter.warn(

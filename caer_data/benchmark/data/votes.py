@@ -48,7 +48,7 @@ def parse(text: str, classes: Sequence[str]) -> tuple[Vote, ...]:
 
 
 def distributions(texts: Sequence[str], classes: Sequence[str]) -> Distributions:
-    """Share of the votes for each class, one row a sample."""
+    """Share of the votes for each class, one row per sample."""
     shares = np.full((len(texts), len(classes)), np.nan)
     for row, text in zip(shares, texts, strict=True):
         labels = [vote.label for vote in parse(text, classes)]

@@ -64,7 +64,7 @@ class Analysis:
 
 
 def analyse(predictions: Mapping[str, Sequence[pd.DataFrame]], classes: Sequence[str]) -> Analysis:
-    """Analyse rows from their predictions, one frame a seed.
+    """Analyse rows from their predictions, one frame per seed.
 
     Raises:
         CaerError: the seeds of a row were tested on different samples.

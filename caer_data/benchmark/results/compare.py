@@ -52,7 +52,7 @@ class Bench:
         also_test: Mapping[str, Store] | None = None,
         weights: Path | None = None,
     ) -> Entry:
-        """Do an entry's runs, one a seed, and return the entry with them."""
+        """Do an entry's runs, one per seed, and return the entry with them."""
         seeds = self.seeds if weights is None else self.seeds[:1]
         entry.weights = weights
         for seed in seeds:

@@ -34,7 +34,7 @@ class Entry:
     Attributes:
         label: what the table calls it.
         recipe: what was trained.
-        runs: results, one a seed.
+        runs: results, one per seed.
         paper: accuracy that the paper prints for it, percent, or None.
         paper_dataset: dataset of that figure.
         note: what a reader must know.
@@ -64,7 +64,7 @@ class Entry:
         return [run["also_tested"][self.test] if self.test else run for run in self.runs]
 
     def predictions(self) -> list[pd.DataFrame]:
-        """What the runs said of the samples, one frame a seed; folds of a seed are put together."""
+        """What the runs said of the samples, one frame per seed; a seed's folds are joined."""
         of_seed: dict[int, list[pd.DataFrame]] = {}
         for run, folder in zip(self.runs, self.folders, strict=True):
             frame = pd.read_parquet(folder / predictions_file(self.test))

@@ -28,7 +28,7 @@ def write_predictions(rows: Mapping[str, Sequence[pd.DataFrame]], folder: Path) 
 
 
 def read(folder: Path) -> tuple[dict[str, list[pd.DataFrame]], list[str]]:
-    """Read back the predictions of a folder of results: one frame a row and seed, and the classes.
+    """Read back the predictions of a results folder: one frame per row and seed, and the classes.
 
     Raises:
         CaerError: the folder holds no results.

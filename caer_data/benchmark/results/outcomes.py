@@ -71,7 +71,7 @@ def outcomes(runs: Sequence[pd.DataFrame], classes: Sequence[str]) -> Outcomes:
     """Put the predictions of several seeds together.
 
     Args:
-        runs: one frame a seed, as a run writes `predictions.parquet`; a clip occurs once in its
+        runs: one frame per seed, as a run writes `predictions.parquet`; a clip occurs once in its
             split.
         classes: names of the classes.
 

@@ -43,7 +43,7 @@ def find(
 
 
 def table(predictions: pd.DataFrame, classes: Sequence[str] = EMOTIONS) -> pd.DataFrame:
-    """Suspicious clips from predictions as a run writes them, one row a clip, worst first.
+    """Suspicious clips from predictions as a run writes them, one row per clip, worst first.
 
     A clip in several runs, seeds or pictures is judged by the mean of their probabilities.
     """

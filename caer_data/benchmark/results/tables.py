@@ -38,7 +38,7 @@ def every(found: Analysis) -> dict[str, pd.DataFrame]:
 
 
 def _of_rows(found: Analysis, cells: Callable[[RowAnalysis], Mapping[str, Any]]) -> pd.DataFrame:
-    """One line a row of the results."""
+    """One line per row of the results."""
     lines = [(title, cells(row)) for title, row in found.rows.items()]
     return pd.DataFrame([{"row": title, **values} for title, values in lines if values])
 

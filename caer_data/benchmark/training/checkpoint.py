@@ -104,7 +104,7 @@ def save_progress(
     progress: Progress,
     identity: str,
 ) -> None:
-    """Write everything a run needs to go on exactly."""
+    """Write everything a run needs to resume exactly."""
     tensors = {f"model.{name}": _plain(tensor) for name, tensor in model.state_dict().items()}
     for name, parameter in model.named_parameters():
         for part, value in optimizer.state.get(parameter, {}).items():

@@ -25,7 +25,7 @@ def open_log(
     """Give a function that logs a finished epoch; without TensorBoard say so, once a command.
 
     Args:
-        folder: of the event files. A run that goes on overwrites the epochs it repeats.
+        folder: of the event files. A resumed run overwrites the epochs it repeats.
         writes: False in all processes but the first.
         reporter: is told where TensorBoard is missing.
     """

@@ -1,7 +1,7 @@
-"""The training loop (paper, section 5.1), and how it goes on after a stop.
+"""The training loop (paper, section 5.1), and how it resumes after a stop.
 
 Every random choice of a step comes from (seed, epoch, step, process), so a run that was stopped and
-goes on from its checkpoint computes what it would have computed.
+resumes from its checkpoint computes what it would have computed.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class Trainer:
             log: is called after each epoch.
 
         Raises:
-            CaerError: the loss is no number any more, or the device has too little memory.
+            CaerError: the loss is NaN, or the device has too little memory.
         """
         progress = Progress()
         if self.checkpoint_path.is_file():
@@ -244,7 +244,7 @@ def step_seed(seed: int, epoch: int, step: int, rank: int) -> int:
 def shared_batches(pick: Pick, batch_size: int, fabric: Fabric) -> list[Pick]:
     """This process's part of every batch; all processes get equally many of equal size.
 
-    A last batch of one sample a process is left out: batch normalisation needs two.
+    A last batch of one sample per process is left out: batch normalisation needs two.
     """
     world, rank = fabric.world_size, fabric.global_rank
     if batch_size % world:

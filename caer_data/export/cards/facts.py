@@ -33,7 +33,7 @@ class Facts:
         funnel: what was left after each step: pairs of a step and a count.
         drops: why clips were dropped: triples of a stage, a reason and a count.
         table1: clips, frames and share of each emotion (paper, table 1): one dict an emotion.
-        split: the split table: one dict a split.
+        split: the split table: one dict per split.
         agreement: alpha, its 95 % interval and Fleiss' kappa; empty if it cannot be measured.
         raters: people whose answers count.
         built_with: versions recorded when the dataset was built, as name and version.

@@ -36,7 +36,7 @@ LIMITS: Final = (
     MEANING,
     "Raters heard the sound; a model that sees pictures only lacks part of what they judged by.",
     "Actors on television: few kinds of people, staged light, genre and editing conventions.",
-    "Seven categories, one a clip: mixed and other emotions are not represented, only the spread "
+    "Seven categories, one per clip: mixed and other emotions are not represented, only the spread "
     "of the votes hints at them (columns p_*).",
 )
 

@@ -1,4 +1,4 @@
-"""A video folder for `datasets.load_dataset`: clips and their metadata, one folder a split."""
+"""A video folder for `datasets.load_dataset`: clips and their metadata, one folder per split."""
 
 from __future__ import annotations
 

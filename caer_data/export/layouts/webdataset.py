@@ -32,7 +32,7 @@ _TOLD = [
 
 
 def plan(wanted: Wanted) -> pd.DataFrame:
-    """One member a clip; a shard ends after 1,000 clips or before it grows over 512 MB."""
+    """One member per clip; a shard ends after 1,000 clips or before it grows over 512 MB."""
     rows = wanted.clips[["clip_id", "split", "bytes"]].copy()
     rows["order"] = [
         hashlib.sha256(f"{wanted.seed}:{clip_id}".encode()).hexdigest()

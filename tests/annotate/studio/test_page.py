@@ -32,7 +32,7 @@ def test_shipped_keys() -> None:
         ("</View>", "", "not well-formed XML"),
         ('name="emotion"', 'name="feeling"', 'one <Choices name="emotion">, found 0'),
         ('value="disgust"', 'value="contempt"', "must offer anger, disgust"),
-        ('alias="0.75"', 'alias="quite"', "stores 'quite', which is no number"),
+        ('alias="0.75"', 'alias="quite"', "stores 'quite', which is not a number"),
         ('alias="1.0"', 'alias="7"', "stores '7'"),
         ('alias="0.0" ', "", "stores '0 guess'"),
         ("$video", "$film", "nothing would play"),

@@ -53,16 +53,12 @@ def decide(ratings: pd.DataFrame, settings: Labels, raters_per_clip: int) -> pd.
 
     shares = votes / raters[:, None]
     if settings.rule == "majority":
-        most = votes.max(axis=1)
-        winner = votes.argmax(axis=1)
-        agreed = (most >= settings.min_agree) & ((votes == most[:, None]).sum(axis=1) == 1)
+        winner, agreed = _majority(votes, settings.min_agree)
+    elif settings.rule == "weighted":
+        winner, agreed = _weighted(weight)
     else:
-        if settings.rule == "weighted":
-            evidence = weight / np.maximum(weight.sum(axis=1), 1e-12)[:, None]
-        else:
-            shares = evidence = _posterior(accepted, clips)
-        winner = evidence.argmax(axis=1)
-        agreed = evidence.max(axis=1) > _HALF
+        shares = _posterior(accepted, clips)
+        winner, agreed = _more_than_half(shares)
     complete = raters == raters_per_clip
     agreed &= complete
 
@@ -178,6 +174,23 @@ def _check(accepted: pd.DataFrame, settings: Labels, raters_per_clip: int) -> No
             f"clip '{name}' has {count.max()} raters, but annotate.raters_per_clip in "
             f"the recipe is {raters_per_clip}; raise it again, or take the answers out"
         )
+
+
+def _majority(votes: np.ndarray, min_agree: int) -> tuple[np.ndarray, np.ndarray]:
+    """Each clip's emotion with most votes (clips x emotions), and whether it is the label."""
+    most = votes.max(axis=1)
+    alone = (votes == most[:, None]).sum(axis=1) == 1
+    return votes.argmax(axis=1), (most >= min_agree) & alone
+
+
+def _weighted(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `_majority`, from the confidence summed by clip and emotion."""
+    return _more_than_half(weight / np.maximum(weight.sum(axis=1), 1e-12)[:, None])
+
+
+def _more_than_half(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `_majority`, from each emotion's share of its clip."""
+    return shares.argmax(axis=1), shares.max(axis=1) > _HALF
 
 
 def _posterior(accepted: pd.DataFrame, clips: np.ndarray) -> np.ndarray:

@@ -1,0 +1,184 @@
+"""Every command, option and file that a page or a message names exists."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from caer_data.cli import _VERBS, cli
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(p for d in ("docs", "pipelines", "models", "annotation")
+                           for p in (ROOT / d).glob("*.md"))]
+)  # fmt: skip
+MODULES = sorted((ROOT / "caer_data").rglob("*.py"))
+RECIPES = sorted([*(ROOT / "pipelines").glob("*.yaml"), *(ROOT / "models").glob("*.yaml")])
+
+_CODE = re.compile(r"^(?: {4}|\t)\s*caer-data (.+)$", re.M)
+_FENCED = re.compile(r"^```.*?\n(.*?)^```", re.M | re.S)
+_LINE = re.compile(r"^[^#\n]*?caer-data (.+)$", re.M)
+_QUOTED = re.compile(r"(['`])caer-data\s+([^'`]+)\1")
+_BARE = re.compile(
+    rf"(?<=['`])((?:{'|'.join(_VERBS)}) +[a-z-][^'`\n]*)(?=['`])"
+)  # `annotate serve`
+_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_PATH = re.compile(
+    r"(?<![\w/.-])((?:docs|tests|performance|pipelines|models|annotation|caer_data|\.ci)"
+    r"/[\w./-]+\.(?:py|md|yaml|xml|jpg))\b"
+)
+
+
+def _in_page(text: str) -> Iterator[str]:
+    for block in _FENCED.findall(text):
+        yield from _LINE.findall(block)
+    yield from _CODE.findall(text)
+    yield from (command for _, command in _QUOTED.findall(text))
+    yield from _BARE.findall(text)
+
+
+def _strings(path: Path) -> Iterator[str]:
+    """The string literals of a module, f-strings as a whole with X for what they fill in."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(
+                str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values
+            )
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def _in_module(path: Path) -> Iterator[str]:
+    for text in _strings(path):
+        yield from (command for _, command in _QUOTED.findall(text))
+        yield from _CODE.findall(inspect.cleandoc(text))
+        yield from _BARE.findall(text)
+
+
+def _options(command: click.Command) -> set[str]:
+    named = {name for p in command.params for name in (*p.opts, *p.secondary_opts)}
+    return named | {"-h", "--help"}
+
+
+def _complaint(text: str) -> str | None:
+    """What is wrong with the command line after `caer-data`, None if nothing is."""
+    text = re.split(r"\s#|  +", text.strip())[0]
+    command: click.Command = cli
+    known = _options(cli)
+    alternatives = False  # after `serve |` the next word stands beside `serve`, not below it
+    group = cli
+    for word in shlex.split(text.replace("...", " ")):
+        if word == "|":
+            command, alternatives = group, True
+        elif word.startswith("-") and not word.lstrip("-").isdigit():
+            option = word.partition("=")[0]
+            if option not in known:
+                return f"caer-data {text}: no option {option}"
+        elif isinstance(command, click.Group):
+            group = command
+            found = group.get_command(click.Context(group), word)
+            if found is None:
+                takes_words = any(isinstance(p, click.Argument) for p in group.params)
+                if group is not cli and (takes_words or group.invoke_without_command):
+                    command = click.Command("words")
+                    continue
+                return f"caer-data {text}: no command '{word}'"
+            command = found
+            known = (known if alternatives else known - _options(cli)) | _options(command)
+    return None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_commands_of_a_page_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert [wrong for line in _in_page(text) if (wrong := _complaint(line))] == []
+
+
+def test_commands_of_messages_help_and_docstrings_exist() -> None:
+    wrong = [
+        f"{module.relative_to(ROOT)}: {complaint}"
+        for module in MODULES
+        for line in _in_module(module)
+        if (complaint := _complaint(line))
+    ]
+    assert wrong == []
+
+
+def test_enough_is_found_to_be_worth_checking() -> None:
+    pages = sum(len(list(_in_page(p.read_text(encoding="utf-8")))) for p in PAGES)
+    assert pages > 50
+    assert sum(len(list(_in_module(m))) for m in MODULES) > 30
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("annotate up", "no command 'up'"),
+        ("bild --shows raw/", "no command 'bild'"),
+        ("build --show raw/", "no option --show"),
+        ("annotate pull --raters x", "no option --raters"),
+    ],
+)
+def test_a_command_that_does_not_exist_is_found(line: str, complaint: str) -> None:
+    assert complaint in str(_complaint(line))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["annotate serve | push | pull", "export --split 80/10/10", "build --shows X  # makes it"],
+)
+def test_a_command_that_exists_is_accepted(line: str) -> None:
+    assert _complaint(line) is None
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_links_of_a_page_lead_somewhere(page: Path) -> None:
+    broken = []
+    for link in _LINK.findall(page.read_text(encoding="utf-8")):
+        path, _, anchor = link.partition("#")
+        if ":" in path:
+            continue
+        target = page.parent / path if path else page
+        if not target.exists() or (anchor and anchor not in _anchors(target)):
+            broken.append(link)
+    assert broken == []
+
+
+@pytest.mark.parametrize(
+    "source", [*PAGES, *RECIPES], ids=lambda p: p.relative_to(ROOT).as_posix()
+)  # fmt: skip
+def test_files_that_a_page_names_exist(source: Path) -> None:
+    named = _PATH.findall(source.read_text(encoding="utf-8"))
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_files_that_messages_and_docstrings_name_exist() -> None:
+    missing = [
+        f"{module.relative_to(ROOT)}: {path}"
+        for module in MODULES
+        for text in _strings(module)
+        for path in _PATH.findall(text)
+        if not (ROOT / path).exists()
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    "text", ["run `caer-data annotate up`", "the one of 'annotate up'", "    caer-data annotate up"]
+)
+def test_commands_are_found_in_quotes_and_in_code(text: str) -> None:
+    assert [_complaint(line) for line in _in_page(text)] != []
+    assert all(_complaint(line) for line in _in_page(text))

@@ -39,8 +39,13 @@ _log = logging.getLogger(__name__)
 def key_of(stage: str, version: int, section: BaseModel | None, *inputs: Any) -> str:
     """Key of a piece: stage, its version, its section of the recipe, and what it was made from."""
     parts = [stage, version, section.model_dump(mode="json") if section else None, *inputs]
+    return hash_of(parts, 16)
+
+
+def hash_of(parts: Any, length: int) -> str:
+    """First `length` hexadecimal digits of the SHA-256 of values, as JSON with sorted keys."""
     text = json.dumps(parts, sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
 class DamagedPieceError(CaerError):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from caer_data.engine.errors import CaerError
-from caer_data.engine.pieces import DamagedPieceError, Store, key_of, read_json, write_json
+from caer_data.engine.pieces import DamagedPieceError, Store, hash_of, key_of, read_json, write_json
 from caer_data.engine.recipe import Faces, Shots
 
 
@@ -146,3 +146,9 @@ def test_records_and_the_list_of_files(tmp_path):
 def test_json_round_trip(tmp_path):
     write_json(tmp_path / "x.json", {"b": 1, "a": [2.5, None]})
     assert read_json(tmp_path / "x.json") == {"a": [2.5, None], "b": 1}
+
+
+def test_a_hash_keeps_its_value_between_versions():
+    digest = "f33afda5e8f901f6"
+    assert hash_of([1, "a", None, {"y": 2, "x": [0.5]}], 16) == digest
+    assert hash_of([1, "a", None, {"x": [0.5], "y": 2}], 20).startswith(digest)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from caer_data.benchmark.data.samples import NO_BOXES, Boxes, Sample
 from caer_data.benchmark.data.shards import MAX_FACES, Work
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path
+from caer_data.engine.pieces import hash_of
 from caer_data.engine.pool import run_map
 from caer_data.engine.progress import Reporter
 from caer_data.engine.recipe import Faces
@@ -61,7 +61,7 @@ def _name(chunk: Iterable[Sample], faces: Faces) -> str:
     parts += [
         [*Work(s).fingerprint(), s.path.stat().st_size if s.path.is_file() else None] for s in chunk
     ]
-    return "faces-" + hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
+    return "faces-" + hash_of(parts, 20)
 
 
 def _detect_one(job: tuple[Path, Sequence[Sample], Faces]) -> int:

@@ -30,6 +30,7 @@ from caer_data.benchmark.data.pictures import box_at, face_crop, resized, sample
 from caer_data.benchmark.data.samples import Boxes, Sample
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path, sha256_of, write_text
+from caer_data.engine.pieces import hash_of
 from caer_data.engine.pool import run_map
 from caer_data.engine.progress import Reporter
 
@@ -74,7 +75,7 @@ class Work:
 def name_of(works: Sequence[Work], form: Format) -> str:
     """Name of the shard of these samples."""
     parts = [VERSION, form.face, form.frame, form.fps, [w.fingerprint() for w in works]]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:20]
+    return hash_of(parts, 20)
 
 
 def is_whole(folder: Path, works: Sequence[Work]) -> bool:

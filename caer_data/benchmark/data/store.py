@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from caer_data.benchmark.data.shards import ARRAYS, Format, Work
 from caer_data.engine.cores import cores
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import slug, write_text
+from caer_data.engine.pieces import hash_of
 from caer_data.engine.progress import Reporter
 
 CLIPS_A_SHARD: Final = 64
@@ -67,7 +67,7 @@ class Store:
             [s.sample_id, s.split, s.label, int(n), s.sha256]
             for s, n in zip(self.samples, self.frames, strict=True)
         ]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+        return hash_of(parts, 16)
 
     def with_splits(self, splits: Sequence[str], name: str) -> Store:
         """The same samples in other splits; a split of another name than the three is not used."""

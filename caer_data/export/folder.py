@@ -197,7 +197,7 @@ def about(target: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CaerError(f"{path}: cannot be read ({error}); export the release again") from error
     return values if isinstance(values, dict) else {}
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from caer_data.engine import tables
 from caer_data.engine.emotions import EMOTIONS, PROBABILITY_COLUMNS
+from caer_data.engine.errors import CaerError
+from caer_data.engine.release_layouts import LAYOUTS
 from caer_data.engine.tables import BOOL, FLOAT, FLOAT32, INT, STRING, Column, Table
+from caer_data.export.layouts import FOLDERS
 
 SPLITS: Final = ("train", "validation", "test")
 """Names of the splits, in the field's order."""
@@ -146,3 +154,122 @@ def rows(planned: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
         merged[MANIFEST.names], schema=MANIFEST.schema, preserve_index=False
     )
     return tables.to_pandas(typed)
+
+
+MOST_FRAMES: Final = 10_000_000
+"""Frames of the longest clip that a manifest may name: over four days."""
+MOST_PIXELS: Final = 16_384
+"""Longest side of a picture that a manifest may name."""
+
+_RATE = re.compile(r"[1-9]\d{0,8}(/[1-9]\d{0,8})?", re.ASCII)
+_HASHES = re.compile(r"[0-9a-f]{1,16}( [0-9a-f]{1,16})*", re.ASCII)
+
+
+def read(release: Path) -> pd.DataFrame:
+    """Read the manifest of a release, which may come from anybody; every row is checked.
+
+    Raises:
+        CaerError: it is missing or damaged, has other columns, or a row cannot be true.
+    """
+    path = release / "manifest.parquet"
+    manifest = _read(MANIFEST, path)
+    for column, wrong in _wrong_cells(manifest):
+        _refuse(path, manifest, column, wrong)
+    return manifest
+
+
+def read_boxes(release: Path) -> pd.DataFrame:
+    """Read the boxes of a release; each is finite and has an area.
+
+    Raises:
+        CaerError: the table is missing or damaged, or a box cannot be true.
+    """
+    path = release / "boxes.parquet"
+    boxes = _read(BOXES, path)
+    sides = boxes[["x1", "y1", "x2", "y2"]]
+    _refuse(path, boxes, "frame", ~boxes["frame"].between(0, MOST_FRAMES - 1))
+    for side in sides.columns:
+        _refuse(path, boxes, side, ~np.isfinite(boxes[side]))
+    _refuse(path, boxes, "x2", boxes["x2"] <= boxes["x1"])
+    _refuse(path, boxes, "y2", boxes["y2"] <= boxes["y1"])
+    return boxes
+
+
+def read_sources(release: Path) -> pd.DataFrame:
+    """Read the source videos of a release; rates and sizes are checked.
+
+    Raises:
+        CaerError: the table is missing or damaged, or a row cannot be true.
+    """
+    path = release / "sources.parquet"
+    sources = _read(SOURCES, path)
+    for column in ("fps", "time_base"):
+        _refuse(path, sources, column, ~sources[column].map(_is_rate))
+    _refuse(path, sources, "bytes", sources["bytes"] < 0)
+    for column in ("width", "height"):
+        _refuse(path, sources, column, ~sources[column].between(1, MOST_PIXELS))
+    return sources
+
+
+def _read(table: tables.Table, path: Path) -> pd.DataFrame:
+    """Read a table whose columns may stand in another order or have pandas' own types."""
+    try:
+        arrow = pq.read_table(path)
+    except FileNotFoundError as error:
+        raise CaerError(f"{path}: is missing; fetch or export the release again") from error
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CaerError(f"{path}: not a readable parquet table ({error})") from error
+    for column in table.columns:
+        if column.added and column.name not in arrow.schema.names:
+            arrow = arrow.append_column(column.name, pa.nulls(len(arrow), column.type))
+    missing = [name for name in table.names if name not in arrow.schema.names]
+    if missing:
+        raise CaerError(f"{path}: lacks the columns {missing}; export the release again")
+    try:
+        cast = arrow.select(table.names).cast(table.schema)
+        return tables.to_pandas(tables.check(table, tables.to_pandas(cast)))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        raise CaerError(f"{path}: a column has the wrong type ({error})") from error
+    except CaerError as error:
+        raise CaerError(f"{path}: {error}; fetch the release again") from error
+
+
+def _wrong_cells(manifest: pd.DataFrame) -> list[tuple[str, pd.Series]]:
+    """Columns of the manifest, each with the rows in which it cannot be true."""
+    ids = manifest["emotion"].map(EMOTIONS.index)
+    frame = manifest["frame"].astype("Float64")
+    member = manifest["member"].fillna("")
+    hashes = manifest["perceptual_hash"].dropna().map(_HASHES.fullmatch).isna()
+    return [
+        ("label", manifest["label"] != ids),
+        ("layout", ~manifest["layout"].isin(LAYOUTS)),
+        ("path", ~manifest["path"].map(_in_layout_folder)),
+        ("member", member.str.contains(r"[/\\\x00]") | member.isin([".", ".."])),
+        ("fps", ~manifest["fps"].map(_is_rate)),
+        ("frames", ~manifest["frames"].between(1, MOST_FRAMES)),
+        ("frame", ((frame < 0) | (frame >= MOST_FRAMES)).fillna(False)),
+        ("end_frame", manifest["end_frame"] <= manifest["start_frame"]),
+        ("end_pts", manifest["end_pts"] <= manifest["start_pts"]),
+        *((c, ~manifest[c].between(1, MOST_PIXELS)) for c in ("width", "height")),
+        ("bytes", (manifest["bytes"] < 0).fillna(False)),
+        ("perceptual_hash", hashes.reindex(manifest.index, fill_value=False)),
+    ]
+
+
+def _refuse(path: Path, rows: pd.DataFrame, column: str, wrong: pd.Series) -> None:
+    """Raise for the first row that is wrong, if there is one."""
+    at = np.flatnonzero(wrong.to_numpy(bool))
+    if len(at):
+        cell = rows[column].iloc[at[0]]
+        raise CaerError(
+            f"{path}: row {at[0] + 1}: the column '{column}' cannot be {str(cell)[:80]!r}; "
+            "fetch the release again"
+        )
+
+
+def _is_rate(text: str) -> bool:
+    return _RATE.fullmatch(text) is not None and Fraction(text) > 0
+
+
+def _in_layout_folder(path: str) -> bool:
+    return FOLDERS.fullmatch(path) is not None and ".." not in Path(path).parts

@@ -13,15 +13,13 @@ from typing import Any, Literal
 import pandas as pd
 
 from caer_data.engine import recipe as recipes
-from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import sha256_of
 from caer_data.engine.pool import run_map
 from caer_data.engine.progress import Reporter
 from caer_data.engine.recipe import Recipe
 from caer_data.export import PRELOAD, cards, duplicates, folder, media, release
-from caer_data.export.layouts import FOLDERS, WORDS
-from caer_data.export.manifest import BOXES, MANIFEST, SOURCES
+from caer_data.export import manifest as manifests
 from caer_data.media import cut
 from caer_data.media.clip_command import Source
 from caer_data.media.probe import VideoInfo, probe
@@ -81,11 +79,10 @@ def recut(
         CaerError: not a release without footage, none of its shows is there, the target is taken.
     """
     facts = _facts(origin)
-    manifest = tables.read(MANIFEST, origin / "manifest.parquet")
-    sources = tables.read(SOURCES, origin / "sources.parquet")
-    boxes = tables.read(BOXES, origin / "boxes.parquet")
+    manifest = manifests.read(origin)
+    sources = manifests.read_sources(origin)
+    boxes = manifests.read_boxes(origin)
     recipe = recipes.load(origin / "recipe.yaml")
-    _check_paths(manifest, origin)
     about = folder.about(target)
     if not about:
         folder.check_target(target, origin, overwrite, holds="the release")
@@ -99,7 +96,7 @@ def recut(
     made_from = sha256_of(origin / "manifest.parquet").encode() + repr(videos).encode()
     key = hashlib.sha256(made_from).hexdigest()
     if about.get("key") == key:
-        there = tables.read(MANIFEST, target / "manifest.parquet")
+        there = manifests.read(target)
         if there["clip_id"].nunique() == planned["clip_id"].nunique():
             same = there["framehash"].eq(planned["framehash"]).groupby(there["clip_id"]).all()
             return Outcome(int(same.sum()), int((~same).sum()), {}, missing, lost_clips, new=False)
@@ -278,18 +275,3 @@ def _compare(
 @functools.lru_cache(maxsize=8)
 def _info(video: Path, audio: str) -> VideoInfo:
     return probe(video, audio=audio)
-
-
-def _check_paths(manifest: pd.DataFrame, origin: Path) -> None:
-    """A manifest comes from others: its files must lie where the layouts put files."""
-    strange = ~manifest["layout"].isin(WORDS) | ~manifest["path"].map(_in_layout_folder)
-    strange |= manifest["member"].fillna("").str.contains(r"[/\\]")
-    if strange.any():
-        raise CaerError(
-            f"{origin / 'manifest.parquet'}: names a file where no layout has one "
-            f"({manifest.loc[strange, 'path'].iloc[0]!r}); fetch the release again"
-        )
-
-
-def _in_layout_folder(path: str) -> bool:
-    return FOLDERS.fullmatch(path) is not None and ".." not in Path(path).parts

@@ -24,9 +24,7 @@ def verify(release: Path, reporter: Reporter) -> tuple[int, list[str]]:
     Raises:
         CaerError: the folder is not a release, or its lists cannot be read.
     """
-    from caer_data.engine import tables
-    from caer_data.export import checksums, folder
-    from caer_data.export.manifest import MANIFEST
+    from caer_data.export import checksums, folder, manifest
 
     if release.is_file():
         raise CaerError(f"{release}: is a file; give the folder of a release")
@@ -39,9 +37,7 @@ def verify(release: Path, reporter: Reporter) -> tuple[int, list[str]]:
             f"{release}: manifest.parquet is missing; fetch or export the release again"
         )
     problems = _against_list(release, listed, reporter)
-    manifest = tables.read(MANIFEST, release / "manifest.parquet")
-    if about["facts"]["about"]["media"]:
-        problems += _against_manifest(release, manifest, listed)
+    problems += _against_manifest(release, manifest.read(release), listed)
     return len(listed), sorted(problems)
 
 
@@ -54,6 +50,8 @@ def _against_list(release: Path, listed: dict[str, str], reporter: Reporter) -> 
 
     def problem(name: str) -> str | None:
         path = release / name
+        if path.is_symlink():
+            return f"{name}: is a link, not a file"
         if not path.is_file():
             return f"{name}: missing"
         return None if sha256_of(path) == listed[name] else f"{name}: changed"
@@ -73,13 +71,20 @@ def _against_list(release: Path, listed: dict[str, str], reporter: Reporter) -> 
 
 def _against_manifest(release: Path, manifest: pd.DataFrame, listed: dict[str, str]) -> list[str]:
     """Does the list of hashes say the same as the manifest, and what do the shards hold?"""
-    plain = manifest[manifest["member"].isna()]
+    unwritten = manifest[manifest["sha256"].isna()]
+    written = manifest[manifest["sha256"].notna()]
+    plain = written[written["member"].isna()]
     problems = [
         f"{path}: the manifest has another hash than the list"
         for path, sha256 in zip(plain["path"], plain["sha256"], strict=True)
         if listed.get(path) != sha256
     ]
-    packed = manifest[manifest["member"].notna()]
+    problems += [
+        f"{path}: is there, though the manifest says that it was not written"
+        for path in unwritten["path"].unique()
+        if path in listed
+    ]
+    packed = written[written["member"].notna()]
     for path, members in packed.groupby("path", sort=False):
         wanted = dict(zip(members["member"], members["sha256"], strict=True))
         problems += _in_shard(release / str(path), str(path), wanted)

@@ -11,6 +11,7 @@ from fractions import Fraction
 import pandas as pd
 import pytest
 from export_fixtures import make_dataset, options, tree, write_clip
+from keyed import label_by_name
 
 from caer_data.cli import main
 from caer_data.engine import tables
@@ -43,6 +44,7 @@ def origin(tmp_path_factory):
         write_clip(path, at, 300, fps)
         info = probe(path)
         own = clips.video_id == video.video_id
+        clips.loc[own, "video_key"] = sha256_of(path)
         tick = int(1 / fps / info.time_base)
         for name in ("start", "end"):
             clips.loc[own, f"{name}_pts"] = clips.loc[own, f"{name}_frame"] * tick
@@ -58,6 +60,9 @@ def origin(tmp_path_factory):
             ]  # fmt: skip
     dataset.write(tables.VIDEOS, videos)
     dataset.write(tables.CLIPS, clips)
+    labels = dataset.labels.drop(columns=["video_key", "start_pts", "end_pts", "frames"])
+    labels = labels[[name for name in labels if not name.startswith("box_")]]
+    label_by_name(dataset, labels.drop(columns="clip_key").to_dict("records"))
     wanted = options(layouts=WORDS, frames_per_clip=2)
     export(dataset, home / "with", wanted, QUIET)
     export(dataset, home / "without", replace(wanted, media=False), QUIET)
@@ -152,7 +157,7 @@ def test_pictures_are_held_to_the_recorded_hashes(origin, tmp_path, perceptual, 
 def test_a_manifest_from_elsewhere_cannot_write_elsewhere(origin, tmp_path, path):
     release = shutil.copytree(origin / "without", tmp_path / "release")
     forge(release, lambda m: m.assign(path=[path, *m.path[1:]]))
-    with pytest.raises(CaerError, match="names a file where no layout has one"):
+    with pytest.raises(CaerError, match="column '(path|layout|member)' cannot be"):
         recut.recut(release, origin / "shows", tmp_path / "again", False, 1, QUIET)
     assert not (tmp_path / "again").exists()
 

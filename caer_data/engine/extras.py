@@ -17,7 +17,7 @@ _DISTRIBUTION: Final = "caer-data"
 
 
 def require(extra: str, user: str) -> None:
-    """Refuse to go on where an extra is not installed.
+    """Stop if an extra is not installed.
 
     Args:
         extra: name of the extra in pyproject.toml.

@@ -24,7 +24,7 @@ _TEMPORARY = re.compile(
     re.DOTALL,
 )
 _LEASE_S = 24 * 3600  # for which another machine's temporary files are taken to be in use
-_CLOCK_S = 2  # a process's start is told by a clock that may be set meanwhile
+_CLOCK_S = 2  # a process's start is read from a clock that may be set meanwhile
 
 
 @contextmanager

@@ -113,12 +113,12 @@ def _straddling(clips: pd.DataFrame, check: str, column: str) -> Verdict:
 
 
 def _people_across_shows(clips: pd.DataFrame) -> Verdict:
-    """Persons are told apart within a show; nobody has compared those of two shows."""
+    """Persons are identified within a show, not across shows."""
     check = "same person in two shows"
     shows = clips["show"].nunique()
     if shows == 1:
         return Verdict(check, "ok", 0, "there is one show")
-    text = f"persons are told apart within each of {shows} shows, not compared between them"
+    text = f"persons are identified within each of {shows} shows, not across them"
     return Verdict(check, "not measured", 0, text)
 
 

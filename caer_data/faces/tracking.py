@@ -21,7 +21,7 @@ Boxes = npt.NDArray[np.float64]
 # enlarged by this factor, so that it still overlaps itself.
 _REACH = 1.5
 
-# A face that goes on after a break is at most this many heights away, and of a similar size.
+# A face that reappears after a break is at most this many heights away, and of a similar size.
 _MOVED = 1.0
 _GROWN = 1.6
 
@@ -102,7 +102,7 @@ def rejoin(
     max_gap_s: float,
     alike: Callable[[Track, Track], bool],
 ) -> list[Track]:
-    """Join tracks of one face that broke off, by a jerk or a turn, and goes on at the same place.
+    """Join tracks of one face that broke off, by a jerk or a turn, and resume at the same place.
 
     Args:
         tracks: tracks of one shot, as `associate` gives them.

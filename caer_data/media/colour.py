@@ -21,7 +21,7 @@ WHITE: Final = 203.0
 """cd/m2 that become white."""
 
 PEAK: Final = 1000.0
-"""cd/m2 of the brightest highlights that are told apart."""
+"""cd/m2 of the brightest highlights that are distinguished."""
 
 KNEE: Final = 0.7
 HD_HEIGHT: Final = 720

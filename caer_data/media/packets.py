@@ -107,7 +107,7 @@ class Given:
 def packets_of(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
     """Every packet of a stream that can be read, and the empty one that flushes the decoder.
 
-    After an error the demuxer goes on behind the damage.
+    After an error the demuxer continues behind the damage.
     """
     in_a_row = 0
     while in_a_row < _ERRORS_IN_A_ROW:

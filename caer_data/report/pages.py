@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from caer_data.faces.models.interface import Picture
 
 COLOURS: Final = ("#3a7abd", "#d9822b", "#3f9b6c", "#c0504d", "#8064a2", "#8c6d46", "#5a9aa8")
-"""Colours of a plot's series: told apart on a light and on a dark ground."""
+"""Colours of a plot's series: distinguishable on a light and on a dark ground."""
 
 # Matplotlib leaves out the default black, and the page's own ink takes its place.
 _INK: Final = "black"

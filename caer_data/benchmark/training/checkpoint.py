@@ -1,4 +1,4 @@
-"""Checkpoints in safetensors: weights for others, and all that a stopped run needs to go on.
+"""Checkpoints in safetensors: weights for others, and all that a stopped run needs to resume.
 
 Both are one file each, tensors and a JSON header, written atomically; nothing is ever unpickled.
 The random generators need no place in them: every draw is made from seed, epoch and step.

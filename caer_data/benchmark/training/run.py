@@ -151,7 +151,7 @@ def _trainer(
 
 
 def _train(trainer: Trainer, reporter: Reporter, title: str) -> Progress:
-    """Train, or go on, with progress shown and logged."""
+    """Train, or resume, with progress shown and logged."""
     recipe, fabric, folder = trainer.recipe, trainer.fabric, trainer.folder
     if fabric.is_global_zero:
         write_text(folder / "recipe.yaml", section.dump(recipe))

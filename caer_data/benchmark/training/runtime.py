@@ -30,7 +30,7 @@ BY_HAND: Final = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")
 
 
 def start(device: str = "auto", devices: int = 1, nodes: int = 1) -> Fabric:
-    """Start the processes of a benchmark, one per device; each goes on from here.
+    """Start the processes of a benchmark, one per device; each continues from here.
 
     Raises:
         CaerError: no such device, fewer of them than asked for, or several machines without a

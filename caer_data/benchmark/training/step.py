@@ -146,7 +146,7 @@ class TrainingStep:
             None if context is None else context[some],
             labels[some],
         )
-        # each process looked at samples of its own: all go on alike
+        # each process looked at samples of its own: all continue alike
         mine = torch.tensor(float(found["trusted"]), device=labels.device)
         everyone = self.fabric.all_reduce(mine, reduce_op="sum")
         assert isinstance(everyone, Tensor)  # noqa: S101 - for the type checker

@@ -72,7 +72,7 @@ class Trainer:
 
     @property
     def checkpoint_path(self) -> Path:
-        """Where a stopped run goes on."""
+        """Where a stopped run resumes."""
         return self.folder / "checkpoint.safetensors"
 
     def fit(

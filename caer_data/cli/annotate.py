@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from caer_data.cli import options as common
 from caer_data.engine.progress import Reporter, options
 
 if TYPE_CHECKING:
@@ -14,21 +15,11 @@ if TYPE_CHECKING:
     from caer_data.engine.dataset import Dataset
     from caer_data.labels.agreement import Agreement
 
-_dataset = click.option(
-    "-d",
-    "--dataset",
-    "folder",
-    type=click.Path(path_type=Path),
-    default=Path("dataset"),
-    show_default=True,
-    help="Dataset folder.",
-)
 _url = click.option(
     "--url",
     help="A Label Studio that others run; its token comes from CAER_LABEL_STUDIO_TOKEN or a "
     "prompt. Default: the one of 'annotate serve'.",
 )
-_file = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.group()
@@ -58,8 +49,12 @@ def serve(port: int, host: str, reporter: Reporter) -> None:
 
 
 @command.command()
-@_dataset
-@click.option("--raters", type=_file, help="E-mail addresses, one per line; needed the first time.")
+@common.dataset
+@click.option(
+    "--raters",
+    type=common.FILE,
+    help="File of e-mail addresses, one per line; needed the first time.",
+)
 @click.option(
     "--replace",
     nargs=2,
@@ -68,15 +63,17 @@ def serve(port: int, host: str, reporter: Reporter) -> None:
 )
 @click.option(
     "--again",
-    type=_file,
+    type=common.FILE,
     help="CSV with a column clip_id: have these clips rated anew by raters who have not seen them.",
 )
-@click.option("--page", type=_file, help="Labelling page (XML) to use in place of the shipped one.")
+@click.option(
+    "--page", type=common.FILE, help="Labelling page (XML) to use in place of the shipped one."
+)
 @_url
 @options
 def push(
     *,
-    folder: Path,
+    dataset: Path,
     raters: Path | None,
     replace: tuple[str, str] | None,
     again: Path | None,
@@ -94,12 +91,12 @@ def push(
     from caer_data.annotate.studio.client import connect
     from caer_data.engine.dataset import Dataset
 
-    dataset = Dataset(folder)
-    people = deal.read_raters(raters, dataset.recipe.annotate.raters_per_clip) if raters else None
-    dataset.require()
+    own = Dataset(dataset)
+    people = deal.read_raters(raters, own.recipe.annotate.raters_per_clip) if raters else None
+    own.require()
     server = connect(url)
     done = pushing.push(
-        dataset, server, reporter, raters=people, replace=replace, again=again, page_file=page
+        own, server, reporter, raters=people, replace=replace, again=again, page_file=page
     )
     for clip, why in list(done.refused.items())[:20]:
         reporter.warn(f"not shown: {clip}: {why}")
@@ -158,57 +155,57 @@ def _dealt_again(listed: Path, done: Pushed) -> str:
 
 
 @command.command()
-@_dataset
+@common.dataset
 @_url
 @options
-def status(folder: Path, url: str | None, reporter: Reporter) -> None:
+def status(dataset: Path, url: str | None, reporter: Reporter) -> None:
     """Show who has done how much, pace, time left, agreement so far."""
     from caer_data.annotate import status as progress
     from caer_data.annotate.studio.client import connect
     from caer_data.engine.dataset import Dataset
 
-    dataset = Dataset(folder)
-    dataset.require()
-    found = progress.status(dataset, connect(url), reporter)
+    own = Dataset(dataset)
+    own.require()
+    found = progress.status(own, connect(url), reporter)
     reporter.result(found.as_dict())
     if reporter.mode != "json":
         click.echo(found.text())
 
 
 @command.command()
-@_dataset
+@common.dataset
 @_url
 @options
-def pull(folder: Path, url: str | None, reporter: Reporter) -> None:
+def pull(dataset: Path, url: str | None, reporter: Reporter) -> None:
     """Fetch the answers, decide the labels, measure agreement."""
     from caer_data.annotate import pull as pulling
     from caer_data.annotate.studio.client import connect
     from caer_data.engine.dataset import Dataset
 
-    dataset = Dataset(folder)
-    dataset.require()
-    found = pulling.pull(dataset, connect(url), reporter)
-    _show(dataset, found.summary(), found.agreement, reporter)
+    own = Dataset(dataset)
+    own.require()
+    found = pulling.pull(own, connect(url), reporter)
+    _show(own, found.summary(), found.agreement, reporter)
 
 
 @command.command("import")
-@_dataset
-@click.argument("ratings", type=_file)
+@common.dataset
+@click.argument("ratings", type=common.FILE)
 @options
-def import_(folder: Path, ratings: Path, reporter: Reporter) -> None:
+def import_(dataset: Path, ratings: Path, reporter: Reporter) -> None:
     """Take ratings from a CSV: clip_id, rater, emotion, confidence."""
     from caer_data.annotate.pull import Pulled, agreement_of
     from caer_data.engine.dataset import Dataset
     from caer_data.labels import csv_import
     from caer_data.labels import decide as labels
 
-    dataset = Dataset(folder)
-    dataset.require()
-    with dataset.lock():
-        fresh = csv_import.read(ratings, dataset)
-        everything, decided = labels.update(dataset, fresh, snapshot=False)
-        found = Pulled(everything, decided, agreement_of(dataset, everything, decided))
-    _show(dataset, found.summary(), found.agreement, reporter)
+    own = Dataset(dataset)
+    own.require()
+    with own.lock():
+        fresh = csv_import.read(ratings, own)
+        everything, decided = labels.update(own, fresh, snapshot=False)
+        found = Pulled(everything, decided, agreement_of(own, everything, decided))
+    _show(own, found.summary(), found.agreement, reporter)
 
 
 def _show(dataset: Dataset, summary: str, agreement: Agreement, reporter: Reporter) -> None:

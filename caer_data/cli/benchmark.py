@@ -52,25 +52,7 @@ class Options:
     self_test: bool
 
 
-class _Benchmark(click.Command):
-    """The verb, whose first word may be `compare` instead of a release."""
-
-    def make_context(
-        self,
-        info_name: str | None,
-        args: list[str],
-        parent: click.Context | None = None,
-        **extra: Any,
-    ) -> click.Context:
-        if args[:1] == ["compare"]:
-            return compare_command.make_context(f"{info_name} compare", args[1:], parent, **extra)
-        return super().make_context(info_name, args, parent, **extra)
-
-
-@click.command(
-    cls=_Benchmark,
-    epilog="'caer-data benchmark compare A B ...' compares folders of results: see its --help.",
-)
+@click.command("train")
 @click.argument("release", type=click.Path(path_type=Path), default="release")
 @click.option("--model", default="caer-net", show_default=True, help="Shipped recipe or YAML file.")
 @click.option(
@@ -96,7 +78,7 @@ class _Benchmark(click.Command):
     type=click.IntRange(1, 1000),
     default=1,
     show_default=True,
-    help="Runs, with the seeds 0, 1, ...",
+    help="Number of runs, with the seeds 0, 1, ...",
 )
 @click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's.")
 @click.option("--batch-size", type=click.IntRange(2), help="Instead of the recipe's.")
@@ -150,7 +132,7 @@ class _Benchmark(click.Command):
     default=0.05,
     show_default=True,
     metavar="SHARE",
-    help="Stop where more of a split cannot be used.",
+    help="Largest share of a split that may be unusable.",
 )
 @click.option(
     "--device",
@@ -164,7 +146,7 @@ class _Benchmark(click.Command):
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Devices of each machine.",
+    help="Devices per machine.",
 )
 @click.option(
     "--compile",
@@ -195,14 +177,22 @@ class _Benchmark(click.Command):
 @click.option("--self-test", is_flag=True, help="Check on made-up clips that the science works.")
 @progress.options
 def command(reporter: Reporter, **given: Any) -> int:
-    """Train and test CAER-Net, its ablations and baselines on a release.
+    """Train a model on RELEASE and test it.
 
     RELEASE is what 'caer-data export' wrote, or a folder with CAER/ or CAER-S/ as released
-    [default: release]. The same command resumes stopped runs; finished ones are not repeated.
+    [default: release]. The same command resumes interrupted runs; finished ones are not repeated.
+    """
+    return run(reporter, Options(**given))
+
+
+def run(reporter: Reporter, options: Options) -> int:
+    """What the command line asks for; returns the exit code.
+
+    Raises:
+        CaerError: options that exclude each other, or whatever a run finds wrong.
     """
     from caer_data.engine import extras
 
-    options = Options(**given)
     _check(options)
     extras.require("benchmark", "the verb 'benchmark'")
     if options.describe:
@@ -268,7 +258,7 @@ def _check(options: Options) -> None:
     """
     alone = [n for n in ("describe", "suite", "cross", "weights", "self_test") if _has(options, n)]
     source = click.get_current_context().get_parameter_source("model")
-    if source is not ParameterSource.DEFAULT and not {"cross", "weights"} & set(alone):
+    if source not in (ParameterSource.DEFAULT, None) and not {"cross", "weights"} & set(alone):
         alone.append("model")  # only those two are of a model
     if len(alone) > 1:
         first, second = (_option(name) for name in alone[:2])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from caer_data.cli import options as common
 from caer_data.engine.progress import Reporter, options
 
 
@@ -16,22 +17,13 @@ from caer_data.engine.progress import Reporter, options
     required=True,
     help="Folder of shows: SHOW/any/depth/EPISODE.mp4, or videos straight in it.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    default=Path("dataset"),
-    show_default=True,
-    help="Dataset folder; created if missing, otherwise resumed.",
-)
+@common.built_dataset("Dataset folder; created if missing, otherwise resumed.")
 @click.option(
     "--recipe",
     help="A shipped recipe (caer, caer-insightface, quick) or a YAML file. "
     "Default: the dataset's own, else caer.",
 )
-@click.option(
-    "--workers", type=click.IntRange(1, 256), help="Processes. Default: one for each core."
-)
+@common.workers
 @click.option(
     "--limit",
     type=click.IntRange(1),

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from caer_data.cli import options as common
 from caer_data.engine.progress import Reporter, options
 
 
@@ -19,18 +20,9 @@ from caer_data.engine.progress import Reporter, options
     show_default=True,
     help="Where the shows, their known truth and the credits go.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    default=Path("dataset"),
-    show_default=True,
-    help="Dataset folder that is built from them.",
-)
+@common.built_dataset("Dataset folder that is built from them.")
 @click.option("--recipe", default="caer", show_default=True, help="Recipe to build with.")
-@click.option(
-    "--workers", type=click.IntRange(1, 256), help="Processes. Default: one for each core."
-)
+@common.workers
 @click.option("--ratings", is_flag=True, help="Also make up ratings.csv, as six raters might.")
 @click.option("--no-build", is_flag=True, help="Make the shows and stop there.")
 @options
@@ -67,15 +59,14 @@ def command(
         reporter.say(outcome.summary())
         outcome.raise_if_failed()
         result |= outcome.as_dict()
-        elsewhere = [] if output == Path("dataset") else [str(output)]
+        elsewhere = [] if output == Path("dataset") else ["-d", str(output)]
         steps.append(shlex.join(["caer-data", "inspect", *elsewhere]))
         if ratings:
             from caer_data.demo.ratings import write_ratings
 
             result["ratings"] = str(write_ratings(output, folder))
-            option = ["-d", *elsewhere] if elsewhere else []
             steps.append(
-                shlex.join(["caer-data", "annotate", "import", result["ratings"], *option])
+                shlex.join(["caer-data", "annotate", "import", result["ratings"], *elsewhere])
             )
         else:
             steps.append("caer-data annotate --help")

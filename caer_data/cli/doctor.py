@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Final
 
 import click
 
+from caer_data.cli import options as common
+from caer_data.engine.progress import Reporter
 from caer_data.report.installation import Finding, Status, examine
 
 _NAME_WIDTH: Final = 41  # of the longest model file
 
 
 @click.command(name="doctor")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+@common.as_json
 def command(as_json: bool) -> int:
     """Say what is installed, what is missing and how to get it.
 
@@ -28,7 +29,7 @@ def command(as_json: bool) -> int:
     healthy = all(finding.status != "missing" for finding in findings)
     if as_json:
         rows = [asdict(finding) for finding in findings]
-        click.echo(json.dumps({"ok": healthy, "findings": rows}, indent=2, ensure_ascii=False))
+        Reporter("json").result({"ok": healthy, "findings": rows})
     else:
         click.echo(
             "\nEverything that the default build needs is there."

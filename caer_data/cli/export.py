@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from caer_data.cli import options as common
 from caer_data.engine import progress
 from caer_data.engine.progress import Reporter
 from caer_data.export.layouts import WORDS
@@ -18,15 +19,36 @@ if TYPE_CHECKING:
 _RECIPE = "recipe"
 
 
+def _shares(
+    ctx: click.Context, _: click.Parameter, value: str
+) -> tuple[float, float, float] | None:
+    """The shares of train, validation and test; None for those of the recipe.
+
+    Raises:
+        CaerError: not such shares.
+        UsageError: a folder, which an older version took for the dataset.
+    """
+    if value == _RECIPE:
+        return None
+    if Path(value).is_dir():
+        raise click.UsageError(
+            f"--split {value}: is a folder; name the dataset with -d {value}", ctx
+        )
+    from caer_data.export.splits import parse_shares
+
+    return parse_shares(value)
+
+
 @click.command()
-@click.argument("dataset", type=click.Path(path_type=Path), default="dataset")
+@common.dataset_or_argument
 @click.option(
     "--split",
     is_flag=False,
     flag_value=_RECIPE,
     default=_RECIPE,
+    callback=_shares,
     metavar="[70/10/20]",
-    help="Shares of train, validation and test; without a value (or option) the recipe's.",
+    help="Shares of train, validation and test; without a value those of the recipe.",
 )
 @click.option(
     "--by",
@@ -41,7 +63,12 @@ _RECIPE = "recipe"
     help="Layout of the files; may be given more than once.",
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), default="release", show_default=True
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default="release",
+    show_default=True,
+    help="Folder of the release.",
 )
 @click.option("--no-media", is_flag=True, help="Leave footage out: what may be shared.")
 @click.option("--rights", metavar="TEXT", help="Your right to share it, for cards and licence.")
@@ -53,17 +80,17 @@ _RECIPE = "recipe"
 @click.option("--resplit", is_flag=True, help="Forget the split that was drawn before.")
 @click.option("--strict", is_flag=True, help="A finding of the audit is a failure.")
 @click.option("--overwrite", is_flag=True, help="Replace an older release.")
-@click.option("--jobs", type=click.IntRange(1), help="Processes; as many as cores if not given.")
+@common.workers
 @progress.options
 def command(
     *,
     dataset: Path,
     output: Path,
     layouts: tuple[str, ...],
-    split: str,
+    split: tuple[float, float, float] | None,
     by: str | None,
     seed: int | None,
-    jobs: int | None,
+    workers: int | None,
     frames_per_clip: int | None,
     container: str | None,
     no_media: bool,
@@ -80,11 +107,10 @@ def command(
     from caer_data.export.plan import Options
     from caer_data.export.release import export
 
-    dataset, split = _folder_after_split(dataset, split)
     data = Dataset(dataset)
     recipe = data.recipe
     changes: dict[str, Any] = {
-        "split": None if split == _RECIPE else _shares(split),
+        "split": split,
         "by": by,
         "layouts": layouts or None,
         "frames_per_clip": frames_per_clip,
@@ -101,23 +127,10 @@ def command(
         settings=settings,
         seed=recipe.seed if seed is None else seed,
         media=not no_media,
-        jobs=jobs or cores(),
+        jobs=workers or cores(),
         **flags,
     )
     _say(export(data, output, options, reporter), options, reporter)
-
-
-def _folder_after_split(dataset: Path, split: str) -> tuple[Path, str]:
-    """`--split FOLDER` means a bare `--split` and a folder."""
-    if split != _RECIPE and dataset == Path("dataset") and Path(split).is_dir():
-        return Path(split), _RECIPE
-    return dataset, split
-
-
-def _shares(text: str) -> tuple[float, float, float]:
-    from caer_data.export.splits import parse_shares
-
-    return parse_shares(text)
 
 
 def _say(release: Release, options: Options, reporter: Reporter) -> None:

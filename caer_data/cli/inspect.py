@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from caer_data.cli import options as common
 from caer_data.engine.progress import Reporter
 
 
 @click.command("inspect")
-@click.argument("dataset", type=click.Path(path_type=Path), default=Path("dataset"))
+@common.dataset_or_argument
 @click.option("--table", "table_name", metavar="NAME", help="Explain one table's columns instead.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+@common.as_json
 def command(dataset: Path, table_name: str | None, as_json: bool) -> None:
     """Show the funnel, the reasons for drops, the tables, the people, and where the time went."""
     from caer_data.engine.dataset import Dataset

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from caer_data.cli import options as common
 from caer_data.engine import progress
 from caer_data.engine.progress import Reporter
 
@@ -22,10 +23,10 @@ from caer_data.engine.progress import Reporter
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Where the release with footage goes; RELEASE-rebuilt if not given.",
+    help="Folder of the release with footage.  [default: RELEASE-rebuilt]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an older release.")
-@click.option("--jobs", type=click.IntRange(1), help="Processes; as many as cores if not given.")
+@common.workers
 @progress.options
 def command(
     *,
@@ -33,7 +34,7 @@ def command(
     shows: Path,
     output: Path | None,
     overwrite: bool,
-    jobs: int | None,
+    workers: int | None,
     reporter: Reporter,
 ) -> None:
     """Make RELEASE, which has no footage, whole again from the original shows.
@@ -45,7 +46,7 @@ def command(
     from caer_data.export.rebuild import recut
 
     target = output or release.with_name(f"{release.name}-rebuilt")
-    outcome = recut(release, shows, target, overwrite, jobs or cores(), reporter)
+    outcome = recut(release, shows, target, overwrite, workers or cores(), reporter)
     if not outcome.new:
         reporter.say(f"{target} holds this very release already; nothing was changed.")
     reporter.say(

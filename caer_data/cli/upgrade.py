@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from caer_data.cli import options as common
 from caer_data.engine.progress import Reporter, options
 
 
 @click.command("upgrade")
-@click.argument("dataset", type=click.Path(path_type=Path), default=Path("dataset"))
+@common.dataset_or_argument
 @options
 def command(dataset: Path, reporter: Reporter) -> None:
     """Bring a dataset of an earlier version to the tables of this one.

@@ -148,7 +148,7 @@ def options(function: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     @click.option("--quiet", "-q", is_flag=True, help="Say only what went wrong.")
-    @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, for programs.")
+    @click.option("--json", "as_json", is_flag=True, help="One JSON object per line, for programs.")
     @click.option("--verbose", is_flag=True, help="Also say what happens inside.")
     @click.option("--debug", is_flag=True, help="Also show details and stack traces.")
     @functools.wraps(function)

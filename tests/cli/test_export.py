@@ -24,13 +24,13 @@ def here(tmp_path, monkeypatch):
 
 def run(*arguments):
     return CliRunner().invoke(
-        cli, ["export", *map(str, arguments), "--jobs", "1"], catch_exceptions=False
+        cli, ["export", *map(str, arguments), "--workers", "1"], catch_exceptions=False
     )
 
 
 def fail(capsys, *arguments):
     with pytest.raises(SystemExit) as stop:
-        main(["export", *map(str, arguments), "--jobs", "1"])
+        main(["export", *map(str, arguments), "--workers", "1"])
     return stop.value.code, capsys.readouterr().err
 
 
@@ -39,7 +39,7 @@ def fail(capsys, *arguments):
     [
         pytest.param(["--split"], id="bare-at-the-end"),
         pytest.param([], id="not-given"),
-        pytest.param(["--split", "dataset"], id="bare-before-the-folder"),
+        pytest.param(["--split", "-d", "dataset"], id="bare-before-the-dataset"),
         pytest.param(["dataset", "--split", "--no-media"], id="bare-before-an-option"),
         pytest.param(["--split", "70/10/20"], id="with-a-value"),
     ],
@@ -240,7 +240,7 @@ def test_a_full_disk_leaves_nothing_half_done(dataset, tmp_path):
         "resource.setrlimit(resource.RLIMIT_FSIZE, (8000, 8000));"
         "from caer_data.cli import main; main(sys.argv[1:])"
     )
-    arguments = ["export", "--layout", "caer", "-q", "--jobs", "1"]
+    arguments = ["export", "--layout", "caer", "-q", "--workers", "1"]
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         capture_output=True,

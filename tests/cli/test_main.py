@@ -41,9 +41,12 @@ def probe(*arguments: str) -> tuple[int, set[str], str]:
     return code, set(modules), text + done.stderr
 
 
-@pytest.mark.parametrize("verb", [None, *VERBS])
-def test_help_loads_nothing_heavy(verb) -> None:
-    code, modules, text = probe(*([verb] if verb else []), "--help")
+INNER = ("annotate push", "annotate import", "benchmark train", "benchmark suite")
+
+
+@pytest.mark.parametrize("words", ["", *VERBS, *INNER])
+def test_help_loads_nothing_heavy(words) -> None:
+    code, modules, text = probe(*words.split(), "--help")
     assert code == 0
     assert "Usage: caer-data" in text
     assert modules & HEAVY == set()

@@ -42,7 +42,7 @@ def test_killed_at_random_moments_and_run_again(dataset, tmp_path, jobs):
     lasts = time.monotonic() - began
     moments = random.Random(7)
     for _ in range(5):
-        process = start(tmp_path, "--jobs", jobs)
+        process = start(tmp_path, "--workers", jobs)
         home = tmp_path / ".release.unfinished"
         while process.poll() is None and not home.exists():
             time.sleep(0.005)  # before that nothing is written
@@ -52,7 +52,7 @@ def test_killed_at_random_moments_and_run_again(dataset, tmp_path, jobs):
         process.wait()
         process.stderr.close()
         assert tree(tmp_path / "release") in (old_tree, whole)
-    process = start(tmp_path, "--jobs", jobs)
+    process = start(tmp_path, "--workers", jobs)
     said = process.communicate()[1].decode()
     assert process.returncode == 0, said
     assert tree(tmp_path / "release") == whole

@@ -93,7 +93,7 @@ def test_what_is_missing_is_named_and_the_rest_is_made(origin, tmp_path, capsys)
     shutil.rmtree(raw / "Show 1")
     release = shutil.copytree(origin / "without", tmp_path / "release")
     with pytest.raises(SystemExit) as stop:
-        main(["rebuild", str(release), "--shows", str(raw), "--jobs", "1", "-q"])
+        main(["rebuild", str(release), "--shows", str(raw), "--workers", "1", "-q"])
     assert stop.value.code == 3
     said = capsys.readouterr().err
     assert "no file for Show 1 S01/e0" in said
@@ -106,7 +106,7 @@ def test_what_is_missing_is_named_and_the_rest_is_made(origin, tmp_path, capsys)
 def test_doing_it_twice_changes_nothing(origin, tmp_path, capsys):
     target = tmp_path / "again"
     typed = ["rebuild", str(origin / "without"), "--shows", str(origin / "shows"), "-o",
-             str(target), "--jobs", "1"]  # fmt: skip
+             str(target), "--workers", "1"]  # fmt: skip
     before = {}
     for arguments in ([*typed, "-q"], typed):
         with pytest.raises(SystemExit) as stop:

@@ -1,0 +1,142 @@
+"""The words of `caer-data benchmark`; without one of them it is `train`.
+
+Each word is the same run as `train` with one of its modes, and takes those options that mean
+something there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from caer_data.cli import benchmark
+from caer_data.engine import progress
+from caer_data.engine.progress import Reporter
+
+_train = benchmark.command
+_OPTIONS = {str(option.name): option for option in _train.params}
+_MODES = ("describe", "suite", "cross", "weights", "self_test")
+_REPORTING = ("quiet", "as_json", "verbose", "debug")
+_MODEL = ("model", "preset", "baseline_input", "precision")
+_MACHINE = ("device", "devices", "nodes", "output", "store_folder")
+_DATA = ("detect", "most_left_out")
+_FIT = ("seeds", "epochs", "batch_size", "compiled")
+_release = click.argument("release", type=click.Path(path_type=Path), default="release")
+
+
+class _Group(click.Group):
+    """A group whose first word may be left out."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        first = args[0] if args else ""
+        if first not in self.commands and first not in ctx.help_option_names:
+            args = [str(_train.name), *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Group, subcommand_metavar="[COMMAND] [RELEASE] [OPTIONS]")
+def command() -> None:
+    """Train and test CAER-Net, its ablations and baselines on a release.
+
+    Without a command, 'train' is meant: 'caer-data benchmark' trains the default model on release/
+    and tests it, and 'caer-data benchmark train --help' shows the options. A release in a folder
+    with the name of a command is written ./NAME.
+    """
+
+
+def _taking(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Options of `train`, by the names of its parameters."""
+
+    def add(function: Callable[..., Any]) -> Callable[..., Any]:
+        params = [_OPTIONS[name] for name in names]
+        function.__click_params__ = [  # type: ignore[attr-defined]
+            *getattr(function, "__click_params__", []),
+            *reversed(params),
+        ]
+        return function
+
+    return add
+
+
+def _run(reporter: Reporter, **given: Any) -> int:
+    """Run `train` with these values, and its own defaults for all others."""
+    ctx = click.get_current_context()
+    defaults = {name: option.get_default(ctx) for name, option in _OPTIONS.items()}
+    values = {
+        name: option.type_cast_value(ctx, None if _unset(defaults[name]) else defaults[name])
+        for name, option in _OPTIONS.items()
+        if name not in _REPORTING
+    }
+    return benchmark.run(reporter, benchmark.Options(**(values | given)))
+
+
+def _unset(default: Any) -> bool:
+    return type(default).__name__ == "Sentinel"  # click 8.3 has a word for "no default"
+
+
+for _mode in _MODES:
+    _OPTIONS[_mode].hidden = True  # type: ignore[attr-defined]
+command.add_command(_train)
+command.add_command(benchmark.compare_command)
+
+
+@command.command()
+@click.argument("weights", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@_release
+@_taking(*_MODEL, "encoder", "seeds", "batch_size", *_DATA, *_MACHINE)
+@progress.options
+def test(reporter: Reporter, **given: Any) -> int:
+    """Test trained weights; train nothing.
+
+    WEIGHTS is a weights.safetensors of an earlier run, tested on RELEASE.
+    """
+    return _run(reporter, **given)
+
+
+@command.command()
+@click.argument("suite", metavar="NAME", type=_OPTIONS["suite"].type)
+@_release
+@_taking("preset", "baseline_input", "precision", "features", "encoder", *_FIT, *_DATA, *_MACHINE)
+@progress.options
+def suite(reporter: Reporter, **given: Any) -> int:
+    """Train every row of a table or an ablation.
+
+    NAME is one of the tables and ablations of docs/benchmark.md, such as table3.
+    """
+    return _run(reporter, **given)
+
+
+@command.command()
+@click.argument("release", metavar="RELEASE", type=click.Path(path_type=Path))
+@click.argument("cross", metavar="OTHER", type=click.Path(path_type=Path))
+@_taking(*_MODEL, "features", "encoder", *_FIT, *_DATA, *_MACHINE)
+@progress.options
+def cross(reporter: Reporter, **given: Any) -> int:
+    """Train and test across two releases.
+
+    Trains on RELEASE, on OTHER and on both, and tests on both (Table 6).
+    """
+    return _run(reporter, **given)
+
+
+@command.command()
+@click.argument("describe", metavar="[MODEL]", default="caer-net")
+@_taking("preset")
+@progress.options
+def describe(reporter: Reporter, **given: Any) -> int:
+    """Show a model's layers, shapes, parameters and multiply-adds."""
+    return _run(reporter, **given)
+
+
+@command.command()
+@_taking("seeds", "precision", "compiled", *_MACHINE)
+@progress.options
+def selftest(reporter: Reporter, **given: Any) -> int:
+    """Check the science on made-up clips.
+
+    Exits with 1 if one of its statements is not confirmed.
+    """
+    return _run(reporter, self_test=True, **given)

@@ -64,7 +64,9 @@ def _in_module(path: Path) -> Iterator[str]:
 
 
 def _options(command: click.Command) -> set[str]:
-    named = {name for p in command.params for name in (*p.opts, *p.secondary_opts)}
+    """Its options; hidden ones are taken from yesterday's scripts, but not to be recommended."""
+    shown = (p for p in command.params if not getattr(p, "hidden", False))
+    named = {name for p in shown for name in (*p.opts, *p.secondary_opts)}
     return named | {"-h", "--help"}
 
 
@@ -80,11 +82,15 @@ def _complaint(text: str) -> str | None:
             command, alternatives = group, True
         elif word.startswith("-") and not word.lstrip("-").isdigit():
             option = word.partition("=")[0]
+            if option not in known and (default := getattr(command, "default", None)):
+                command, known = default, known | _options(default)
             if option not in known:
                 return f"caer-data {text}: no option {option}"
         elif isinstance(command, click.Group):
             group = command
             found = group.get_command(click.Context(group), word)
+            if found is None and (default := getattr(group, "default", None)):
+                found = default
             if found is None:
                 takes_words = any(isinstance(p, click.Argument) for p in group.params)
                 if group is not cli and (takes_words or group.invoke_without_command):

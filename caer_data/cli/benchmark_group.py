@@ -30,10 +30,12 @@ _release = click.argument("release", type=click.Path(path_type=Path), default="r
 class _Group(click.Group):
     """A group whose first word may be left out."""
 
+    default = _train
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         first = args[0] if args else ""
         if first not in self.commands and first not in ctx.help_option_names:
-            args = [str(_train.name), *args]
+            args = [str(self.default.name), *args]
         return super().parse_args(ctx, args)
 
 

@@ -121,7 +121,7 @@ def test_describe_by_word_and_by_its_former_option(words) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["suite", "table3", "nowhere"], "nowhere: no such folder"),
+        (["suite", "table3", "nowhere"], "nowhere: no clips or images"),
         (["cross", "nowhere", "elsewhere"], "nowhere: no such folder"),
         (["test", __file__, "nowhere"], "nowhere: no such folder"),
     ],

@@ -63,7 +63,7 @@ def test_other_shares_by_show_into_two_layouts(dataset, tmp_path):
 def test_what_is_said_at_the_end(dataset):
     result = run("--layout", "caer")
     assert "Audit of the split:" in result.stderr
-    assert "finding same show" in result.stderr
+    assert "  finding       same show: " in result.stderr
     assert "rights are not stated" in result.stderr.splitlines()[-1]
     result = run("--layout", "caer", "--overwrite", "--rights", "CC BY 4.0")
     assert "under the rights you stated: CC BY 4.0" in result.stderr.splitlines()[-1]

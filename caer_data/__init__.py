@@ -1,7 +1,12 @@
 """caer-data: from raw television shows to a context-aware emotion dataset, and its benchmark.
 
-from caer_data import Dataset
-Dataset("dataset").clips        # a typed pandas frame
+>>> import pandas as pd
+>>> import caer_data
+>>> votes = pd.DataFrame({"clip_id": ["a"] * 3, "rater": list("xyz"), "emotion": "happy"})
+>>> caer_data.decide_labels(votes.assign(confidence=0.8))["emotion"].tolist()
+['happy']
+
+`Dataset("dataset").clips` reads a table of a dataset as a pandas frame; `build` makes one.
 """
 
 from __future__ import annotations
@@ -9,19 +14,32 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from caer_data.api import build, split
+    from caer_data.api import agreement, build, decide_labels, detect_shots, split
     from caer_data.engine.dataset import Dataset
     from caer_data.engine.errors import CaerError
     from caer_data.engine.recipe import Recipe
 
-__all__ = ["CaerError", "Dataset", "Recipe", "__version__", "build", "split"]
+__all__ = [
+    "CaerError",
+    "Dataset",
+    "Recipe",
+    "__version__",
+    "agreement",
+    "build",
+    "decide_labels",
+    "detect_shots",
+    "split",
+]
 __version__ = "0.2.0"
 
 _HOMES: Final = {
     "Dataset": "engine.dataset",
     "CaerError": "engine.errors",
     "Recipe": "engine.recipe",
+    "agreement": "api",
     "build": "api",
+    "decide_labels": "api",
+    "detect_shots": "api",
     "split": "api",
 }
 

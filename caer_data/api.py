@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,15 +81,182 @@ def split(
     >>> sorted(split(clips, (50, 25, 25)))
     ['test', 'train', 'train', 'validation']
     """
-    from caer_data.engine.errors import CaerError
     from caer_data.export import splits
 
     group = splits.GROUP_OF[by]
-    holds = {"clip_id": "the clip's name", "label": "class id, 0 to 6", group: f"its {by}"}
-    missing = [f"{name} ({what})" for name, what in holds.items() if name not in clips]
-    if missing:
-        raise CaerError(f"split: the frame lacks the column {', '.join(missing)}; add it")
+    _need(
+        "split", clips, clip_id="the clip's name", label="class id, 0 to 6", **{group: f"its {by}"}
+    )
     groups = dict.fromkeys(splits.GROUP_OF.values(), clips["clip_id"])
     given = {name: clips[name] for name in clips.columns}
     whole = clips.assign(**{"clip_key": clips["clip_id"], **groups, **given})
     return splits.assign(whole, splits.Scheme(shares, by, seed))
+
+
+def detect_shots(video: str | os.PathLike[str]) -> pd.DataFrame:
+    """Find the shots of one video, with the settings of the shipped recipe `caer`.
+
+    Args:
+        video: a video file.
+
+    Returns:
+        One row per shot: `start_frame, end_frame` (one past the last), `start_pts, end_pts` in the
+        video's time base, `start_s, end_s` in seconds from its first frame.
+
+    Raises:
+        CaerError: not a video, or none of its frames can be decoded.
+    """
+    import pandas as pd
+
+    from caer_data.engine.recipe import Shots
+    from caer_data.media.decode import frames
+    from caer_data.media.probe import probe
+    from caer_data.shots.detect import ShotDetector
+
+    path = Path(video)
+    info = probe(path)
+    detector = ShotDetector(Shots(), info)
+    for frame in frames(path, info, for_analysis=True):
+        detector.push(frame)
+    return pd.DataFrame(detector.finish())
+
+
+def decide_labels(
+    ratings: pd.DataFrame,
+    *,
+    rule: str = "majority",
+    min_agree: int = 2,
+    min_confidence: float = 0.5,
+    raters_per_clip: int = 3,
+) -> pd.DataFrame:
+    """Decide the label of every clip from its ratings, as the paper does (section 4.1).
+
+    Args:
+        ratings: one row per answer: `clip_id, rater, emotion, confidence` (0 to 1).
+        rule: `majority`, `weighted` or `dawid-skene`.
+        min_agree: raters who must choose the same emotion.
+        min_confidence: least mean confidence of a clip's raters.
+        raters_per_clip: clips with fewer raters are `incomplete`.
+
+    Returns:
+        One row per clip: `clip_id, emotion, label, status` (kept or dropped)`, reason, raters,
+        agreement, confidence` and the shares of the votes.
+
+    Raises:
+        CaerError: a column is missing, an emotion is none of the seven, or a setting is impossible.
+
+    >>> import pandas as pd
+    >>> votes = ["sad", "sad", "fear"]
+    >>> rows = [("a", f"r{n}", vote, 0.9) for n, vote in enumerate(votes)]
+    >>> ratings = pd.DataFrame(rows, columns=["clip_id", "rater", "emotion", "confidence"])
+    >>> decide_labels(ratings)[["clip_id", "emotion", "status"]].values.tolist()
+    [['a', 'sad', 'kept']]
+    """
+    from caer_data.engine import tables
+    from caer_data.engine.recipe import Labels
+    from caer_data.engine.section import validate
+    from caer_data.labels.decide import decide
+
+    settings = validate(
+        Labels,
+        {"rule": rule, "min_agree": min_agree, "min_confidence": min_confidence},
+        "decide_labels",
+    )
+    accepted = _answers("decide_labels", ratings)
+    rows = [
+        answer
+        | {
+            "clip_key": answer["clip_id"],
+            "status": "accepted",
+            "too_fast": False,
+            "edited": False,
+            "source": "frame",
+            "source_id": str(number),
+        }
+        for number, answer in enumerate(accepted)
+    ]
+    decided = decide(tables.frame(tables.RATINGS, rows), settings, raters_per_clip)
+    shown = [n for n in decided.columns if n not in ("clip_key", "votes", *_ANCHOR)]
+    return decided[shown]
+
+
+@dataclass(frozen=True)
+class Alpha:
+    """Agreement beyond chance.
+
+    Attributes:
+        alpha: Krippendorff's alpha for nominal data: 1 is perfect, 0 is chance.
+        low: lower end of its 95 % interval (bootstrap over clips).
+        high: upper end.
+        clips: clips with two raters or more.
+    """
+
+    alpha: float
+    low: float
+    high: float
+    clips: int
+
+
+def agreement(ratings: pd.DataFrame, *, seed: int = 0, bootstraps: int = 1000) -> Alpha:
+    """Measure how far raters agree beyond chance.
+
+    Args:
+        ratings: one row per answer: `clip_id, rater, emotion`; a `confidence` is not looked at.
+        seed: of the bootstrap.
+        bootstraps: number of draws.
+
+    Raises:
+        CaerError: a column is missing, or an emotion is none of the seven.
+
+    >>> import pandas as pd
+    >>> said = {"a": "sad", "b": "sad", "c": "fear"}
+    >>> rows = [(clip, rater, said[clip]) for clip in "abc" for rater in "xyz"]
+    >>> agreement(pd.DataFrame(rows, columns=["clip_id", "rater", "emotion"])).alpha
+    1.0
+    """
+    import numpy as np
+
+    from caer_data.engine.emotions import EMOTIONS, LABELS
+    from caer_data.labels import measures
+
+    answers = _answers("agreement", ratings, confidence=False)
+    names, row = np.unique([answer["clip_id"] for answer in answers], return_inverse=True)
+    counts = np.zeros((len(names), len(EMOTIONS)))
+    chosen = np.array([LABELS[answer["emotion"]] for answer in answers], np.int64)
+    np.add.at(counts, (row, chosen), 1)
+    low, high = measures.alpha_interval(counts, bootstraps, seed)
+    alpha = float(measures.krippendorff_alpha(counts))
+    return Alpha(alpha, float(low), float(high), int((counts.sum(axis=1) >= 2).sum()))
+
+
+_ANCHOR = ("video_key", "start_pts", "end_pts", "frames", "box_x1", "box_y1", "box_x2", "box_y2")
+
+
+def _need(what: str, frame: pd.DataFrame, **holds: str) -> None:
+    """Raise a CaerError that names every missing column and says what it holds."""
+    from caer_data.engine.errors import CaerError
+
+    missing = [f"{name} ({text})" for name, text in holds.items() if name not in frame]
+    if missing:
+        raise CaerError(f"{what}: the frame lacks the column {', '.join(missing)}; add it")
+
+
+def _answers(what: str, ratings: pd.DataFrame, confidence: bool = True) -> list[dict[str, Any]]:
+    """Answers of a frame as plain rows, each emotion one of the seven."""
+    from caer_data.engine.emotions import EMOTIONS
+    from caer_data.engine.errors import CaerError
+
+    holds = {"clip_id": "the clip's name", "rater": "who answered", "emotion": "the answer"}
+    _need(what, ratings, **holds, **({"confidence": "0 to 1"} if confidence else {}))
+    strange = sorted(set(ratings["emotion"].astype(str)) - set(EMOTIONS))
+    if strange:
+        raise CaerError(
+            f"{what}: the column emotion holds {', '.join(strange[:5])}; the emotions are "
+            f"{', '.join(EMOTIONS)}"
+        )
+    if ratings.duplicated(["clip_id", "rater"]).any():
+        twice = ratings[ratings.duplicated(["clip_id", "rater"])].iloc[0]
+        raise CaerError(f"{what}: {twice['rater']} answered clip {twice['clip_id']} more than once")
+    names = [*holds, *(["confidence"] if confidence else [])]
+    rows: list[dict[str, Any]] = ratings[names].astype(dict.fromkeys(holds, str)).to_dict("records")
+    return rows

@@ -191,18 +191,45 @@ def pull(dataset: Path, url: str | None, reporter: Reporter) -> None:
 @command.command("import")
 @common.dataset
 @click.argument("ratings", type=common.FILE)
+@click.option(
+    "--map",
+    "mapped",
+    multiple=True,
+    metavar="NAME=COLUMN",
+    help="The file's column for one of ours, such as rater=WorkerId; may be repeated.",
+)
+@click.option(
+    "--confidence-scale",
+    "scale",
+    default="0..1",
+    show_default=True,
+    help="From a guess to certain, such as 1..5 or 0..100.",
+)
+@click.option("--synonyms", is_flag=True, help="Take joy as happy, angry as anger and the like.")
+@click.option("--encoding", help="The file's encoding. Default: told from its bytes.")
 @options
-def import_(dataset: Path, ratings: Path, reporter: Reporter) -> None:
+def import_(
+    dataset: Path,
+    ratings: Path,
+    mapped: tuple[str, ...],
+    scale: str,
+    synonyms: bool,
+    encoding: str | None,
+    reporter: Reporter,
+) -> None:
     """Take ratings from a CSV: clip_id, rater, emotion, confidence."""
     from caer_data.annotate.pull import Pulled, agreement_of
     from caer_data.engine.dataset import Dataset
     from caer_data.labels import csv_import
     from caer_data.labels import decide as labels
+    from caer_data.labels.cells import Scale
 
     own = Dataset(dataset)
     own.require()
+    pairs = [(ours, theirs) for ours, _, theirs in (pair.partition("=") for pair in mapped)]
+    wishes = csv_import.Wishes(pairs, Scale.parse(scale), synonyms, encoding)
     with own.lock():
-        fresh = csv_import.read(ratings, own)
+        fresh = csv_import.read(ratings, own, wishes, reporter.say)
         everything, decided = labels.update(own, fresh, snapshot=False)
         found = Pulled(everything, decided, agreement_of(own, everything, decided))
     _show(own, found.summary(), found.agreement, reporter)

@@ -7,33 +7,53 @@ A clip may be given by its `clip_key` in place of its `clip_id`, or by both. Opt
 `created_at` (ISO 8601), `lead_time_s` (seconds from clip shown to answer) and
 `source`, whose word `made-up` marks ratings that nobody gave; that mark goes with them into every
 table, card and report.
+
+What spreadsheets and survey services make of such a file is recognised (`reading`, `columns`,
+`cells`) and said.
 """
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
-from caer_data.engine import anchors, tables
+from caer_data.engine import anchors, files, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.ledger import Ledger
+from caer_data.labels import columns, reading
 from caer_data.labels.accept import CSV, MADE_UP, parse_confidence, parse_seconds
+from caer_data.labels.cells import SYNONYMS, Scale, point
 
-REQUIRED: Final = ("clip_id", "rater", "emotion", "confidence")
-OPTIONAL: Final = ("clip_key", "source", "created_at", "lead_time_s")
+SHOWN: Final = 20
+"""Mistakes of a file that are shown; where there are more, all are in a file beside it."""
 
 
-def read(path: Path, dataset: Dataset) -> pd.DataFrame:
-    """Read and judge a CSV; return its rows, all accepted, as `tables.RATINGS`.
+@dataclass(frozen=True)
+class Wishes:
+    """What the user says about a file."""
+
+    columns: Sequence[tuple[str, str]] = ()
+    """Pairs of our name of a column and the file's."""
+    scale: Scale = field(default_factory=Scale)
+    synonyms: bool = False
+    encoding: str | None = None
+
+
+def read(
+    path: Path,
+    dataset: Dataset,
+    wishes: Wishes | None = None,
+    say: Callable[[str], None] | None = None,
+) -> pd.DataFrame:
+    """Read and judge a file; return its rows, all accepted, as `tables.RATINGS`.
 
     The dataset is only read. Rows count from 1, the header, as a spreadsheet counts them. Names of
     raters and emotions are taken in lower case. A clip that was dealt takes answers only from the
@@ -41,22 +61,55 @@ def read(path: Path, dataset: Dataset) -> pd.DataFrame:
     `annotate.raters_per_clip`, counting those of earlier files. Reading a file again replaces what
     it said before.
 
+    Args:
+        path: the file.
+        dataset: has the clips.
+        wishes: what the user says about the file.
+        say: is told what was recognised, in one sentence.
+
     Raises:
-        CaerError: any mistake in the file, with its row.
+        CaerError: the mistakes in the file, each with its row. Of more than `SHOWN`, all are
+            written to `<file>.mistakes.txt`.
     """
     dataset.require()
+    wishes = wishes or Wishes()
     clips = dataset.clips
     held = anchors.there(clips).set_index("clip_key")
-    file = _File(path, _Names(clips, Ledger.of(dataset)))
-    rows = [file.rating(number, cells) for number, cells in _records(path)]
+    sheet = reading.load(path, wishes.encoding)
+    records = columns.named(path, sheet, wishes.columns)
+    if say and sheet.recognised:
+        say(f"{path}: {'; '.join(sheet.recognised)}.")
+    file = _File(path, _Names(clips, Ledger.of(dataset)), wishes, sheet.separator == ";")
+    rows, mistakes = [], sheet.mistakes
+    for number, cells in records:
+        try:
+            rows.append(file.rating(number, cells))
+        except CaerError as error:
+            mistakes.append(str(error))
+    mistakes += _wrong_raters(path, rows, dataset)
+    _refuse(path, mistakes)
     if not rows:
         raise CaerError(f"{path}: no ratings below the header; add one row a rating")
-    _check_raters(path, rows, dataset)
     lengths = (held["end_s"] - held["start_s"]).to_dict()
     for row in rows:
         lead_time = row["lead_time_s"]
         row["too_fast"] = lead_time is not None and lead_time < lengths[row["clip_key"]]
     return tables.frame(tables.RATINGS, rows)
+
+
+def _refuse(path: Path, mistakes: list[str]) -> None:
+    """Raise what is wrong with a file, if anything is."""
+    if len(mistakes) == 1:
+        raise CaerError(mistakes[0])
+    if not mistakes:
+        return
+    lines = [" ".join(mistake.split()) for mistake in mistakes]
+    text = f"{path}: {len(lines)} mistakes, nothing is taken from the file"
+    if len(lines) > SHOWN:
+        listed = path.with_name(f"{path.name}.mistakes.txt")
+        files.write_text(listed, "\n".join(lines) + "\n")
+        text += f"; the first {SHOWN} are shown, all are in {listed}"
+    raise CaerError("\n".join([f"{text}:", *lines[:SHOWN]]))
 
 
 class _Names:
@@ -93,8 +146,10 @@ class _Names:
 class _File:
     """Judges one row after the other and remembers which clip a rater had before."""
 
-    def __init__(self, path: Path, names: _Names) -> None:
+    def __init__(self, path: Path, names: _Names, wishes: Wishes, commas: bool) -> None:
         self.path = path
+        self.wishes = wishes
+        self.commas = commas  # decimal ones, as semicolons part the cells
         self.names = names
         self.first_row: dict[tuple[str, str], int] = {}
 
@@ -106,14 +161,12 @@ class _File:
         clip_id = self.names.today[key]
         if not rater or any(c.isspace() or c == "=" for c in rater):
             raise CaerError(f"{where}: rater '{rater}' must be one word or address, without '='")
-        emotion = cells["emotion"].lower()
-        if emotion not in EMOTIONS:
-            raise CaerError(f"{where}: '{cells['emotion']}' is no emotion; {_close(emotion)}")
-        confidence = parse_confidence(cells["confidence"])
+        emotion = self._emotion(where, cells["emotion"])
+        confidence = parse_confidence(self.wishes.scale.share(cells["confidence"]))
         if confidence is None:
             raise CaerError(
-                f"{where}: confidence '{cells['confidence']}' is not a number from 0 (guess) to 1 "
-                "(certain), written with a point"
+                f"{where}: confidence '{cells['confidence']}' is not a number from "
+                f"{self.wishes.scale}; name another scale by --confidence-scale, such as 1..5"
             )
         source = cells.get("source") or CSV
         if source not in (CSV, MADE_UP):
@@ -126,7 +179,7 @@ class _File:
         created_at = cells.get("created_at") or None
         if created_at is not None and not _is_time(created_at):
             raise CaerError(f"{where}: created_at '{created_at}' is not an ISO 8601 time")
-        lead_time = cells.get("lead_time_s") or None
+        lead_time = point(cells.get("lead_time_s") or "", certain=self.commas) or None
         if lead_time is not None and parse_seconds(lead_time) is None:
             raise CaerError(f"{where}: lead_time_s '{lead_time}' is not a number of seconds")
         return {
@@ -143,60 +196,21 @@ class _File:
             "source_id": str(number),
         }
 
-
-def _records(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows of the file with their number, cells stripped and named by the header."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise CaerError(f"{path}: no such file") from error
-    except OSError as error:
-        raise CaerError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        row = error.object[: error.start].count(b"\n") + 1
-        raise CaerError(f"{path}, row {row}: not UTF-8 text; save it as 'CSV UTF-8'") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header: list[str] = []
-    number = 0
-    try:
-        for number, cells in enumerate(reader, start=1):
-            values = [cell.strip() for cell in cells]
-            if number == 1:
-                header = values
-                _check_header(path, header)
-            elif any(values):
-                if len(values) != len(header):
-                    raise CaerError(
-                        f"{path}, row {number}: {len(values)} cells where the header has "
-                        f"{len(header)}; put quotes around cells that hold commas"
-                    )
-                yield number, dict(zip(header, values, strict=True))
-    except csv.Error as error:
-        raise CaerError(f"{path}, row {number + 1}: not CSV ({error})") from error
-    if not header:
-        raise CaerError(f"{path}: the file is empty; its header is {','.join(REQUIRED)}")
+    def _emotion(self, where: str, cell: str) -> str:
+        """One of the seven; by a synonym only where synonyms are wished for."""
+        emotion = cell.lower()
+        if emotion in EMOTIONS:
+            return emotion
+        meant = SYNONYMS.get(emotion)
+        if meant and self.wishes.synonyms:
+            return meant
+        hint = f"take it as '{meant}' by --synonyms" if meant else _close(emotion)
+        raise CaerError(f"{where}: '{cell}' is no emotion; {hint}")
 
 
-def _check_header(path: Path, header: list[str]) -> None:
-    named = {"clip_id"} if "clip_key" in header else set()
-    missing = [name for name in REQUIRED if name not in header and name not in named]
-    if missing:
-        raise CaerError(
-            f"{path}, row 1: no column {', '.join(missing)}; the header is {','.join(REQUIRED)}, "
-            "separated by commas"
-        )
-    for name in header:
-        if name not in REQUIRED + OPTIONAL:
-            raise CaerError(
-                f"{path}, row 1: unknown column '{name}'; remove it, or use one of "
-                f"{', '.join(OPTIONAL)}"
-            )
-        if header.count(name) > 1:
-            raise CaerError(f"{path}, row 1: column '{name}' stands twice; remove one")
-
-
-def _check_raters(path: Path, rows: list[dict[str, Any]], dataset: Dataset) -> None:
+def _wrong_raters(path: Path, rows: list[dict[str, Any]], dataset: Dataset) -> list[str]:
     """Hold every clip to the raters it was dealt to, or else to the number the recipe allows."""
+    mistakes = []
     allowed = dataset.recipe.annotate.raters_per_clip
     dealt: dict[Any, set[str]] = {}
     if dataset.has(tables.ASSIGNMENTS):
@@ -212,7 +226,7 @@ def _check_raters(path: Path, rows: list[dict[str, Any]], dataset: Dataset) -> N
         where = f"{path}, row {row['source_id']}"
         if key in dealt:
             if rater not in dealt[key]:
-                raise CaerError(
+                mistakes.append(
                     f"{where}: clip '{clip_id}' was dealt to {', '.join(sorted(dealt[key]))}, "
                     f"not to {rater}; remove the row"
                 )
@@ -220,10 +234,11 @@ def _check_raters(path: Path, rows: list[dict[str, Any]], dataset: Dataset) -> N
         known = raters.setdefault((key, row["source"] == MADE_UP), set())
         known.add(rater)
         if len(known) > allowed:
-            raise CaerError(
+            mistakes.append(
                 f"{where}: clip '{clip_id}' has {allowed} raters without {rater}; remove the row, "
                 "or change annotate.raters_per_clip in the recipe"
             )
+    return mistakes
 
 
 def _close(word: str, known: Any = EMOTIONS) -> str:

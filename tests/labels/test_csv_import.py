@@ -1,3 +1,5 @@
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +9,12 @@ from keyed import votes
 
 from caer_data.engine import recipe, tables
 from caer_data.engine.dataset import Dataset
+from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
 from caer_data.labels import csv_import
 from caer_data.labels import decide as labels
+from caer_data.labels.cells import SYNONYMS, Scale
+from caer_data.labels.csv_import import Wishes
 
 HEADER = "clip_id,rater,emotion,confidence"
 THREE = f"{HEADER}\nc0,anna,sad,1\nc0,ben,sad,0.5\nc0,cleo,happy,0.25\n"
@@ -81,7 +86,9 @@ MISTAKES = {
     "confidence 7": (f"{HEADER}\nc0,ben,sad,1\nc0,anna,sad,7\n", "row 3: confidence '7'"),
     "confidence nan": (f"{HEADER}\nc0,anna,sad,NaN\n", "row 2: confidence 'NaN'"),
     "no confidence": (f"{HEADER}\nc0,anna,sad,\n", "row 2: confidence ''"),
-    "decimal comma": (f'{HEADER}\nc0,anna,sad,"0,5"\n', "row 2: confidence '0,5'"),
+    "synonym": (f"{HEADER}\nc0,anna,joy,1\n", "row 2: 'joy' is no emotion; .*'happy' by --syn"),
+    "percent above": (f"{HEADER}\nc0,anna,sad,120%\n", "row 2: confidence '120%'"),
+    "thousands": (f'{HEADER},lead_time_s\nc0,anna,sad,1,"1,500"\n', "row 2: lead_time_s '1,500'"),
     "unknown clip": (f"{HEADER}\nc9,anna,sad,1\n", "row 2: clip 'c9' is not in the dataset"),
     "dropped clip": (f"{HEADER}\nlost,anna,sad,1\n", "row 2: clip 'lost' was dropped"),
     "no rater": (f"{HEADER}\nc0,,sad,1\n", "row 2: rater ''"),
@@ -95,17 +102,23 @@ MISTAKES = {
     "no time": (f"{HEADER},created_at\nc0,anna,sad,1,noon\n", "row 2: created_at 'noon'"),
     "negative time": (f"{HEADER},lead_time_s\nc0,anna,sad,1,-3\n", "row 2: lead_time_s '-3'"),
     "missing column": ("clip_id,rater,emotion\nc0,anna,sad\n", "row 1: no column confidence"),
-    "semicolons": (f"{HEADER.replace(',', ';')}\n", "row 1: no column clip_id, rater"),
-    "unknown column": (f"{HEADER},mood\nc0,anna,sad,1,x\n", "row 1: unknown column 'mood'"),
+    "two cases": (f"{HEADER},Rater\nc0,anna,sad,1,x\n", "row 1: column 'rater' stands twice"),
+    "other words": (
+        "clip_id,who,emotion,confidence\n",
+        "row 1: no column rater; .*--map rater=NAME",
+    ),
     "column twice": (f"{HEADER},rater\nc0,anna,sad,1,x\n", "row 1: column 'rater' stands twice"),
     "too few cells": (f"{HEADER}\nc0,anna,sad\n", "row 2: 3 cells where the header has 4"),
     "too many cells": (f"{HEADER}\nc0,anna,sad,1,1\n", "row 2: 5 cells where the header has 4"),
     "open quote": (f'{HEADER}\nc0,anna,sad,1\nc0,"ben,sad,1\n', "row 3: not CSV"),
     "empty": ("", "the file is empty"),
     "header only": (f"{HEADER}\n\n", "no ratings below the header"),
-    "not UTF-8": (f"{HEADER}\nc0,anna,sad,1\nc0,".encode() + b"J\xf6rg,sad,1\n", "row 3: not UTF"),
-    "UTF-16": (THREE.encode("utf-16"), "row 1: not UTF-8"),
-    "binary": (b"PK\x03\x04\x00\x00", "row 1: no column"),
+    "broken UTF-16": (THREE.encode("utf-16") + b"x", "row .*: not utf-16 text"),
+    "binary": (b"\x00\x01\x02\x00", "row 1: no column"),
+    "xlsx": (b"PK\x03\x04\x00\x00", "a spreadsheet, not text; save it as 'CSV UTF-8'"),
+    "xls": (b"\xd0\xcf\x11\xe0\x00", "a spreadsheet, not text; save it as 'CSV UTF-8'"),
+    "broken JSON": ('[{"id": 1,', "not JSON"),
+    "other JSON": ('{"id": 1}', "not an export of Label Studio"),
 }
 
 
@@ -185,3 +198,154 @@ def test_a_clip_is_found_under_its_earlier_name(dataset: Dataset) -> None:
     clips.loc[clips["clip_id"] == "c0", "clip_id"] = "renamed"
     dataset.write(tables.CLIPS, clips)
     assert set(read(dataset, THREE)["clip_id"]) == {"renamed"}
+
+
+def label_studio(*, cancelled: bool = False) -> str:
+    """Its JSON: two answers to one task; a label planned in the task is no answer."""
+
+    def annotation(author: Any, emotion: str, number: float) -> dict[str, Any]:
+        return {
+            "completed_by": author,
+            "created_at": "2026-03-01T10:00:00.000Z",
+            "lead_time": 4.5,
+            "was_cancelled": cancelled and emotion == "fear",
+            "result": [
+                {"from_name": "emotion", "type": "choices", "value": {"choices": [emotion]}},
+                {"from_name": "confidence", "type": "number", "value": {"number": number}},
+            ],
+        }
+
+    answers = [annotation({"id": 3, "email": "anna"}, "sad", 0.5), annotation(7, "fear", 1)]
+    data = {"clip_id": "c0", "emotion": "happy"}
+    return json.dumps([{"id": 1, "data": data, "annotations": answers}])
+
+
+HALF = [("c0", "anna", "sad", 0.5)]
+TWO = [*HALF, ("c1", "ben", "happy", 1.0)]
+EXCEL = "clip_id;rater;emotion;confidence\r\nc0;anna;sad;0,5\r\nc1;ben;happy;1\r\n"
+PLAIN = EXCEL.replace("0,5", "0.5").replace(";", ",")
+NAMES = f"{HEADER},note\nc0,anna,sad,0.5,dégoût à côté\n"
+MTURK = (
+    "HITId,WorkerId,AssignmentStatus,Input.clip_id,Answer.emotion,Answer.confidence\n"
+    "h1,ANNA,Approved,c0,sad,0.5\nh2,X,Rejected,c0,fear,1\nh3,BEN,Submitted,c1,happy,1\n"
+)
+QUALTRICS = (
+    "ResponseId,Status,PROLIFIC_PID,clip_id,Emotion,Confidence\n"
+    'Response ID,Response Type,PROLIFIC_PID,clip_id,"What does\nshe feel?",How sure?\n'
+    + ",".join(['"{""ImportId"":""x""}"'] * 6)
+    + "\nR_1,IP Address,anna,c0,sad,0.5\nR_2,Survey Preview,me,c0,fear,1\n"
+)
+STUDIO_CSV = (
+    "annotation_id,annotator,clip_id,confidence,created_at,emotion,id,lead_time,updated_at\n"
+    '1,anna,c0,"[{""number"": 0.5}]",2026-03-01T10:00:00Z,sad,1,3.5,2026-03-01T10:00:00Z\n'
+)
+STUDIO_MIN = json.dumps(
+    [{"annotator": "anna", "clip": "c0", "emotion": "sad", "confidence": 0.5, "lead_time": 2.5}]
+)
+JOY = PLAIN.replace("sad", "Trauer").replace("happy", "Joy")
+
+Found = list[tuple[str, str, str, float]]
+FILES: dict[str, tuple[str | bytes, Wishes, str, Found]] = {
+    "semicolons, decimal commas": (EXCEL, Wishes(), "separated by semicolons", TWO),
+    "sep= line": (f"sep=;\r\n{EXCEL}", Wishes(), "semicolons", TWO),
+    "sep= line with a comma": (f"sep=,\n{PLAIN}", Wishes(), "", TWO),
+    "tabs": (EXCEL.replace(";", "\t"), Wishes(), "separated by tabs", TWO),
+    "vertical bars": (EXCEL.replace(";", "|"), Wishes(), "vertical bars", TWO),
+    "quoted decimal comma": (f'{HEADER}\nc0,anna,sad,"0,5"\n', Wishes(), "", HALF),
+    "rows filled up": (PLAIN.replace("0.5", "0.5,,,"), Wishes(), "", TWO),
+    "byte order mark": (PLAIN.encode("utf-8-sig"), Wishes(), "", TWO),
+    "UTF-16": (EXCEL.encode("utf-16"), Wishes(), "encoding utf-16", TWO),
+    "UTF-16 without a mark": (PLAIN.encode("utf-16-le"), Wishes(), "encoding utf-16-le", TWO),
+    "UTF-16, big end first": (PLAIN.encode("utf-16-be"), Wishes(), "encoding utf-16-be", TWO),
+    "UTF-32": (PLAIN.encode("utf-32"), Wishes(), "encoding utf-32", TWO),
+    "Latin-1": (NAMES.encode("latin-1"), Wishes(), "guessed.*left aside: note", HALF),
+    "named encoding": (NAMES.encode("cp1252"), Wishes(encoding="cp1252"), "cp1252; left", HALF),
+    "any case": (PLAIN.replace("clip_id,r", "Clip ID,R"), Wishes(), "", TWO),
+    "mapped": (PLAIN.replace("rater", "Who"), Wishes([("rater", "who")]), "", TWO),
+    "mapped over a name": (
+        f"{HEADER},real\nc0,x,sad,0.5,anna\n", Wishes([("rater", "real")]), "aside: rater", HALF
+    ),
+    "further columns": (f"{HEADER},m,m\nc0,anna,sad,0.5,a,b\n", Wishes(), "aside: m", HALF),
+    "percent": (PLAIN.replace("0.5", "50 %").replace("y,1", "y,100%"), Wishes(), "", TWO),
+    "percent without a sign": (
+        PLAIN.replace("0.5", "50").replace("y,1", "y,100"), Wishes(scale=Scale(0, 100)), "", TWO
+    ),
+    "Likert": (PLAIN.replace("0.5", "3").replace("y,1", "y,5"), Wishes(scale=Scale(1, 5)), "", TWO),
+    "synonyms": (JOY, Wishes(synonyms=True), "", TWO),
+    "Label Studio, JSON": (
+        label_studio(), Wishes(), "columns of Label Studio", [*HALF, ("c0", "7", "fear", 1.0)]
+    ),
+    "Label Studio, skipped": (label_studio(cancelled=True), Wishes(), "1 skipped answers", HALF),
+    "Label Studio, JSON-MIN": (STUDIO_MIN, Wishes(), "columns of Label Studio", HALF),
+    "Label Studio, CSV": (STUDIO_CSV, Wishes(), "columns of Label Studio", HALF),
+    "MTurk": (MTURK, Wishes(), "Turk.*1 rows left out by column 'AssignmentStatus'", TWO),
+    "Qualtrics": (QUALTRICS, Wishes(), "Prolific.*rows 2 to 3 are headers; 1 rows left", HALF),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "wishes", "said", "found"), FILES.values(), ids=FILES)
+def test_a_file_is_recognised_and_said(
+    dataset: Dataset, content: str | bytes, wishes: Wishes, said: str, found: Found
+) -> None:
+    path = dataset.folder.parent / "ratings.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    lines: list[str] = []
+    table = csv_import.read(path, dataset, wishes, lines.append)
+    tables.check(tables.RATINGS, table)
+    rows = table[["clip_id", "rater", "emotion", "confidence"]].itertuples(index=False, name=None)
+    assert list(rows) == found
+    assert len(lines) == bool(said)
+    assert re.search(said, " ".join(lines))
+
+
+def test_times_of_other_services_are_taken(dataset: Dataset) -> None:
+    assert read(dataset, label_studio())["lead_time_s"].tolist() == [4.5, 4.5]
+    assert read(dataset, STUDIO_CSV)["created_at"].tolist() == ["2026-03-01T10:00:00Z"]
+    german = "clip_id;rater;emotion;confidence;lead_time_s\nc0;anna;sad;1;1,500\n"
+    assert read(dataset, german)["lead_time_s"].tolist() == [1.5]
+
+
+def test_all_mistakes_are_told_at_once_and_many_are_listed_beside(dataset: Dataset) -> None:
+    listed = dataset.folder.parent / "ratings.csv.mistakes.txt"
+    with pytest.raises(CaerError) as few:
+        read(dataset, f"{HEADER}\nc0,anna,mad,1\nc1,anna\nc2,a,sad,9\nc3,anna,sad,1\n")
+    first, *lines = str(few.value).splitlines()
+    assert "3 mistakes, nothing is taken" in first and not listed.exists()
+    assert {line.split(", ")[1].split(":")[0] for line in lines} == {"row 2", "row 3", "row 4"}
+    with pytest.raises(CaerError, match=r"25 mistakes.*first 20 are shown") as many:
+        read(dataset, f"{HEADER}\n" + "".join(f"c9,r{i},sad,1\n" for i in range(25)))
+    assert len(str(many.value).splitlines()) == 21
+    assert len(listed.read_text().splitlines()) == 25
+
+
+@pytest.mark.parametrize("text", ["5..1", "1-5", "1..1", "0..inf", "a..b", "1..2..3"])
+def test_a_scale_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(CaerError, match="confidence scale"):
+        Scale.parse(text)
+    assert Scale.parse("1..5") == Scale(1, 5)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "message"),
+    [
+        ([("mood", "rater")], "'mood' is no column of ratings"),
+        ([("rater", "who")], "no column 'who', which --map names"),
+        ([("rater", "rater"), ("rater", "emotion")], "'rater' is mapped twice"),
+    ],
+)
+def test_a_wrong_map_is_refused(
+    dataset: Dataset, pairs: list[tuple[str, str]], message: str
+) -> None:
+    path = dataset.folder.parent / "ratings.csv"
+    path.write_text(THREE)
+    with pytest.raises(CaerError, match=message):
+        csv_import.read(path, dataset, Wishes(pairs))
+
+
+def test_an_unknown_encoding_is_refused_and_synonyms_mean_the_seven(dataset: Dataset) -> None:
+    path = dataset.folder.parent / "ratings.csv"
+    path.write_text(THREE)
+    with pytest.raises(CaerError, match="encoding 'nonsense' is unknown"):
+        csv_import.read(path, dataset, Wishes(encoding="nonsense"))
+    assert set(SYNONYMS.values()) == set(EMOTIONS)
+    assert not set(SYNONYMS) & set(EMOTIONS)

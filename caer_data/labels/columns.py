@@ -1,0 +1,161 @@
+"""Which column of a file is which: names in any case, and those of other services."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from caer_data.engine.errors import CaerError
+from caer_data.labels.reading import Sheet, unpacked
+
+REQUIRED: Final = ("clip_id", "rater", "emotion", "confidence")
+OPTIONAL: Final = ("clip_key", "source", "created_at", "lead_time_s")
+
+
+@dataclass(frozen=True)
+class Service:
+    """How a service names its columns."""
+
+    name: str
+    told_by: frozenset[str]
+    """Columns that a file of it has, in lower case."""
+    columns: Mapping[str, str]
+    """Its column, in lower case, to ours."""
+    left_out: Mapping[str, frozenset[str]]
+    """Rows that are no ratings: values, in lower case, by column."""
+    headers: int = 0
+    """Further header rows below the first."""
+
+
+SERVICES: Final = (
+    Service(
+        "Amazon Mechanical Turk",
+        frozenset({"hitid", "workerid"}),
+        {
+            "workerid": "rater",
+            "input.clip_id": "clip_id",
+            "input.clip_key": "clip_key",
+            "answer.emotion": "emotion",
+            "answer.emotion.label": "emotion",
+            "answer.confidence": "confidence",
+        },
+        {"assignmentstatus": frozenset({"rejected"})},
+    ),
+    Service(
+        "Qualtrics with Prolific",
+        frozenset({"responseid", "prolific_pid"}),
+        {"prolific_pid": "rater"},
+        {"status": frozenset({"survey preview", "survey test"})},
+        headers=2,
+    ),
+    Service(
+        "Label Studio",
+        frozenset({"annotator", "lead_time"}),
+        {
+            "annotator": "rater",
+            "lead_time": "lead_time_s",
+            "data.clip_id": "clip_id",
+            "data.clip_key": "clip_key",
+            "data.clip": "clip_id",
+            "clip": "clip_id",
+        },
+        {},
+    ),
+)
+
+
+def named(
+    path: Path, sheet: Sheet, given: Sequence[tuple[str, str]] = ()
+) -> list[tuple[int, dict[str, str]]]:
+    """Rows of a sheet by our names of columns; what was recognised is added to the sheet.
+
+    Args:
+        path: the file, for messages.
+        sheet: its rows.
+        given: pairs of our name and the file's; they stand over what is recognised.
+
+    Raises:
+        CaerError: a needed column is not there, or two columns are the same one.
+    """
+    service = _service(sheet.header)
+    places = _places(path, sheet.header, service, given)
+    aside = [n for place, n in enumerate(sheet.header) if n and place not in places.values()]
+    if service:
+        sheet.recognised.append(f"columns of {service.name}")
+    if aside:
+        sheet.recognised.append(f"left aside: {', '.join(aside)}")
+    rows = _ratings(sheet, service)
+    return [
+        (number, {name: unpacked(cells[place]) for name, place in places.items()})
+        for number, cells in rows
+    ]
+
+
+def _service(header: list[str]) -> Service | None:
+    names = {name.lower() for name in header}
+    return next((service for service in SERVICES if service.told_by <= names), None)
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace(" ", "_").replace("-", "_")
+
+
+def _places(
+    path: Path, header: list[str], service: Service | None, given: Sequence[tuple[str, str]]
+) -> dict[str, int]:
+    """Column number of each of our names."""
+    places = _given(path, header, given)
+    theirs = service.columns if service else {}
+    fixed = set(places)
+    taken = set(places.values())
+    for place, name in enumerate(header):
+        ours = theirs.get(name.lower(), _plain(name))
+        if place in taken or ours in fixed or ours not in REQUIRED + OPTIONAL:
+            continue
+        if ours in places:
+            raise CaerError(
+                f"{path}, row 1: column '{ours}' stands twice ('{header[places[ours]]}' and "
+                f"'{name}'); remove one, or choose by --map {ours}=NAME"
+            )
+        places[ours] = place
+    clip = {"clip_id"} if "clip_key" in places else set()
+    missing = [name for name in REQUIRED if name not in places and name not in clip]
+    if missing:
+        raise CaerError(
+            f"{path}, row 1: no column {', '.join(missing)}; the header is {','.join(REQUIRED)}; "
+            f"say which column is meant by --map {missing[0]}=NAME, with NAME one of "
+            f"{', '.join(repr(name) for name in header if name)}"
+        )
+    return places
+
+
+def _given(path: Path, header: list[str], given: Sequence[tuple[str, str]]) -> dict[str, int]:
+    places: dict[str, int] = {}
+    for ours, theirs in given:
+        if ours not in REQUIRED + OPTIONAL or ours in places:
+            problem = "is mapped twice" if ours in places else "is no column of ratings"
+            raise CaerError(f"--map {ours}={theirs}: '{ours}' {problem}")
+        found = [i for i, name in enumerate(header) if name.lower() == theirs.strip().lower()]
+        if len(found) != 1:
+            problem = f"{len(found)} columns" if found else "no column"
+            raise CaerError(f"{path}, row 1: {problem} '{theirs}', which --map names")
+        places[ours] = found[0]
+    return places
+
+
+def _ratings(sheet: Sheet, service: Service | None) -> list[tuple[int, dict[int, str]]]:
+    """Rows without a service's further headers and without those that are no ratings."""
+    if service is None:
+        return sheet.rows
+    rows = [(n, c) for n, c in sheet.rows if n > 1 + service.headers]
+    if service.headers:
+        sheet.recognised.append(f"rows 2 to {1 + service.headers} are headers")
+    for place, name in enumerate(sheet.header):
+        values = service.left_out.get(name.lower(), frozenset())
+        kept = [(n, c) for n, c in rows if c[place].lower() not in values]
+        if len(kept) < len(rows):
+            sheet.recognised.append(f"{len(rows) - len(kept)} rows left out by column '{name}'")
+        rows = kept
+    return rows

@@ -1,0 +1,238 @@
+"""A table out of a file as spreadsheets, survey services and Label Studio write it.
+
+Only what can be told for certain is taken as it is; an encoding that had to be guessed is named.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from charset_normalizer import from_bytes
+
+from caer_data.engine.errors import CaerError
+
+_BOMS: Final = (
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+_GUESSES: Final = ["cp1252", "cp1250", "cp1251", "mac_roman", "latin_1"]
+_SEPARATORS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_SPREADSHEETS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # xlsx and ods, xls
+
+
+@dataclass
+class Sheet:
+    """A header and the rows below it, every cell as stripped text."""
+
+    header: list[str]
+    rows: list[tuple[int, dict[int, str]]]
+    """Number of the row, counted from 1, the header, and its cells by column."""
+    separator: str = ","
+    recognised: list[str] = field(default_factory=list)
+    """What was told about the file, for the user, as parts of a sentence."""
+    mistakes: list[str] = field(default_factory=list)
+    """Rows that do not fit the header, one sentence each."""
+
+
+def load(path: Path, encoding: str | None = None) -> Sheet:
+    """Read a CSV or a JSON export of Label Studio.
+
+    Args:
+        path: the file.
+        encoding: its encoding by name; by default told from its bytes.
+
+    Raises:
+        CaerError: it cannot be read, or is neither of the two.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise CaerError(f"{path}: no such file") from error
+    except OSError as error:
+        raise CaerError(f"{path}: cannot be read ({error.strerror})") from error
+    if data.startswith(_SPREADSHEETS):
+        raise CaerError(f"{path}: a spreadsheet, not text; save it as 'CSV UTF-8' and import that")
+    recognised: list[str] = []
+    text = _decode(path, data, encoding, recognised.append)
+    if text.lstrip().startswith(("[", "{")):
+        sheet = _from_json(path, text)
+    else:
+        sheet = _from_csv(path, text)
+    sheet.recognised = recognised + sheet.recognised
+    return sheet
+
+
+def _decode(path: Path, data: bytes, encoding: str | None, say: Callable[[str], None]) -> str:
+    """Text of a file, without a byte order mark."""
+    named = encoding or _marked(data)
+    try:
+        text = data.decode(named or "utf-8-sig")
+    except LookupError as error:
+        raise CaerError(f"encoding '{encoding}' is unknown; write utf-8 or cp1252, say") from error
+    except UnicodeDecodeError as error:
+        row = error.object[: error.start].count(b"\n") + 1
+        if named:
+            raise CaerError(
+                f"{path}, row {row}: not {named} text; save it as 'CSV UTF-8'"
+            ) from error
+        return _guessed(path, data, say)
+    if named and named != "utf-8-sig":
+        say(f"encoding {named}")
+    return text.removeprefix("\ufeff")
+
+
+def _marked(data: bytes) -> str | None:
+    """Encoding told by a byte order mark, or by the zeros that UTF-16 puts beside ASCII."""
+    for mark, name in _BOMS:
+        if data.startswith(mark):
+            return name
+    start = data[:200]
+    even, odd = start[::2], start[1::2]
+    if odd and not any(odd) and all(even):
+        return "utf-16-le"
+    if even and not any(even) and all(odd):
+        return "utf-16-be"
+    return None
+
+
+def _guessed(path: Path, data: bytes, say: Callable[[str], None]) -> str:
+    best = from_bytes(data, cp_isolation=_GUESSES).best()
+    if best is None:
+        raise CaerError(f"{path}: in no known encoding; save it as 'CSV UTF-8', or see --encoding")
+    say(f"encoding {best.encoding}, guessed (name another by --encoding)")
+    return str(best)
+
+
+def _from_csv(path: Path, text: str) -> Sheet:
+    first, _, rest = text.partition("\n")
+    separator = None
+    first = first.strip().strip('"')
+    if first.lower().startswith("sep=") and len(first) == 5:
+        text, separator = rest, first[4]
+    if separator is None and text.lower().startswith("sep=\t"):
+        text, separator = rest, "\t"
+    separator = separator or _separator(text)
+    sheet = Sheet([], [], separator)
+    if separator != ",":
+        sheet.recognised.append(f"separated by {_SEPARATORS.get(separator, repr(separator))}")
+    number = 0
+    try:
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        for number, cells in enumerate(reader, start=1):
+            values = [cell.strip() for cell in cells]
+            if number == 1:
+                sheet.header = values
+            elif any(values):
+                _add(path, sheet, number, values)
+    except (csv.Error, ValueError, TypeError) as error:
+        raise CaerError(f"{path}, row {number + 1}: not CSV ({error})") from error
+    if not any(sheet.header):
+        raise CaerError(
+            f"{path}: the file is empty; its header is clip_id,rater,emotion,confidence"
+        )
+    return sheet
+
+
+def _separator(text: str) -> str:
+    """The sign that cuts the header into most cells; the comma where none does."""
+    header = text.lstrip("\r\n").partition("\n")[0]
+
+    def cells(sign: str) -> int:
+        return len(next(csv.reader([header], delimiter=sign), []))
+
+    return max(_SEPARATORS, key=cells)
+
+
+def _add(path: Path, sheet: Sheet, number: int, values: list[str]) -> None:
+    width = len(sheet.header)
+    while len(values) > width and not values[-1]:  # spreadsheets fill rows up
+        values.pop()
+    if len(values) == width:
+        sheet.rows.append((number, dict(enumerate(values))))
+        return
+    sheet.mistakes.append(
+        f"{path}, row {number}: {len(values)} cells where the header has {width}; put quotes "
+        f"around cells that hold {_SEPARATORS.get(sheet.separator, repr(sheet.separator))}"
+    )
+
+
+def _from_json(path: Path, text: str) -> Sheet:
+    """Tasks with their annotations (JSON), or flat answers (JSON-MIN); rows count from 2."""
+    try:
+        tasks = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CaerError(f"{path}: not JSON ({error})") from error
+    if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
+        raise CaerError(f"{path}: not an export of Label Studio, which is a list of tasks")
+    skipped = 0
+    flat: list[dict[str, str]] = []
+    for task in tasks:
+        if "annotations" not in task:
+            flat.append({name: _text(value) for name, value in task.items()})
+            continue
+        for annotation in _dicts(task["annotations"]):
+            if annotation.get("was_cancelled"):
+                skipped += 1
+            else:
+                flat.append(_flat(task, annotation))
+    header = list(dict.fromkeys(name for row in flat for name in row))
+    rows = [
+        (number, {place: row.get(name, "") for place, name in enumerate(header)})
+        for number, row in enumerate(flat, start=2)
+    ]
+    recognised = ["JSON of Label Studio, answers counted from row 2"]
+    if skipped:
+        recognised.append(f"{skipped} skipped answers left out")
+    return Sheet(header, rows, recognised=recognised)
+
+
+def _flat(task: dict[str, Any], annotation: dict[str, Any]) -> dict[str, str]:
+    """One answer; what the task held is `data.` and its name, so that it is no answer."""
+    data = task.get("data")
+    row = {f"data.{k}": _text(v) for k, v in (data if isinstance(data, dict) else {}).items()}
+    author = annotation.get("completed_by")
+    if isinstance(author, dict):
+        author = author.get("email") or author.get("id")
+    row |= {
+        "annotator": _text(author),
+        "created_at": _text(annotation.get("created_at")),
+        "lead_time": _text(annotation.get("lead_time")),
+    }
+    for result in _dicts(annotation.get("result")):
+        row[_text(result.get("from_name"))] = _text(result.get("value"))
+    return row
+
+
+def _dicts(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, list):
+        yield from (item for item in value if isinstance(item, dict))
+
+
+def _text(value: Any) -> str:
+    """A cell; a control's value of one entry, such as {"choices": ["sad"]}, is that entry."""
+    if isinstance(value, dict) and len(value) == 1:
+        return _text(next(iter(value.values())))
+    if isinstance(value, list) and len(value) == 1:
+        return _text(value[0])
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    return "" if value is None else str(value).strip()
+
+
+def unpacked(cell: str) -> str:
+    """A cell of Label Studio's CSV that holds a control's value as JSON, as plain text."""
+    if cell.startswith(("[{", "{")):
+        try:
+            return _text(json.loads(cell))
+        except (ValueError, RecursionError):
+            return cell
+    return cell

@@ -76,15 +76,13 @@ def _decode(path: Path, data: bytes, encoding: str | None, say: Callable[[str], 
     named = encoding or _marked(data)
     try:
         text = data.decode(named or "utf-8-sig")
-    except LookupError as error:
-        raise CaerError(f"encoding '{encoding}' is unknown; write utf-8 or cp1252, say") from error
     except UnicodeDecodeError as error:
+        if not named:
+            return _guessed(path, data, say)
         row = error.object[: error.start].count(b"\n") + 1
-        if named:
-            raise CaerError(
-                f"{path}, row {row}: not {named} text; save it as 'CSV UTF-8'"
-            ) from error
-        return _guessed(path, data, say)
+        raise CaerError(f"{path}, row {row}: not {named} text; save it as 'CSV UTF-8'") from error
+    except (LookupError, ValueError) as error:
+        raise CaerError(f"encoding '{encoding}' is unknown; write utf-8 or cp1252, say") from error
     if named and named != "utf-8-sig":
         say(f"encoding {named}")
     return text.removeprefix("\ufeff")
@@ -113,9 +111,10 @@ def _guessed(path: Path, data: bytes, say: Callable[[str], None]) -> str:
 
 
 def _from_csv(path: Path, text: str) -> Sheet:
-    first, _, rest = text.partition("\n")
+    line = next(iter(text.splitlines(keepends=True)), "")
+    rest = text[len(line) :]
     separator = None
-    first = first.strip().strip('"')
+    first = line.strip().strip('"')
     if first.lower().startswith("sep=") and len(first) == 5:
         text, separator = rest, first[4]
     if separator is None and text.lower().startswith("sep=\t"):
@@ -144,7 +143,7 @@ def _from_csv(path: Path, text: str) -> Sheet:
 
 def _separator(text: str) -> str:
     """The sign that cuts the header into most cells; the comma where none does."""
-    header = text.lstrip("\r\n").partition("\n")[0]
+    header = next(iter(text.lstrip("\r\n").splitlines()), "")
 
     def cells(sign: str) -> int:
         return len(next(csv.reader([header], delimiter=sign), []))
@@ -184,6 +183,8 @@ def _from_json(path: Path, text: str) -> Sheet:
                 skipped += 1
             else:
                 flat.append(_flat(task, annotation))
+    if not flat:
+        raise CaerError(f"{path}: no answers in this export of Label Studio")
     header = list(dict.fromkeys(name for row in flat for name in row))
     rows = [
         (number, {place: row.get(name, "") for place, name in enumerate(header)})

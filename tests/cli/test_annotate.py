@@ -101,6 +101,30 @@ def test_the_dataset_is_asked_for_first(
     assert not folder.exists()
 
 
+def test_import_hands_on_what_the_user_says_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from caer_data.engine.dataset import Dataset
+    from caer_data.labels import csv_import
+    from caer_data.labels.cells import Scale
+
+    given: list[csv_import.Wishes] = []
+
+    def read(path: Path, dataset: Dataset, wishes: csv_import.Wishes, say: object) -> None:
+        given.append(wishes)
+        raise CaerError("seen")
+
+    monkeypatch.setattr(csv_import, "read", read)
+    monkeypatch.setattr(Dataset, "require", lambda self: None)
+    ratings = tmp_path / "ratings.csv"
+    ratings.write_text("x")
+    said = ["--map", "rater=Worker=Id", "--confidence-scale", "1..5", "--synonyms"]
+    said += ["--encoding", "cp1252"]
+    result = CliRunner().invoke(command, ["import", "-d", str(tmp_path), str(ratings), *said])
+    assert str(result.exception) == "seen"
+    assert given == [csv_import.Wishes([("rater", "Worker=Id")], Scale(1, 5), True, "cp1252")]
+
+
 @pytest.mark.parametrize(
     ("typed", "meant"), [("anotate", "annotate"), ("xport", "export"), ("zzz", None)]
 )

@@ -118,6 +118,7 @@ MISTAKES = {
     "xlsx": (b"PK\x03\x04\x00\x00", "a spreadsheet, not text; save it as 'CSV UTF-8'"),
     "xls": (b"\xd0\xcf\x11\xe0\x00", "a spreadsheet, not text; save it as 'CSV UTF-8'"),
     "broken JSON": ('[{"id": 1,', "not JSON"),
+    "no answers": ("[]", "no answers in this export"),
     "other JSON": ('{"id": 1}', "not an export of Label Studio"),
 }
 
@@ -249,6 +250,7 @@ FILES: dict[str, tuple[str | bytes, Wishes, str, Found]] = {
     "semicolons, decimal commas": (EXCEL, Wishes(), "separated by semicolons", TWO),
     "sep= line": (f"sep=;\r\n{EXCEL}", Wishes(), "semicolons", TWO),
     "sep= line with a comma": (f"sep=,\n{PLAIN}", Wishes(), "", TWO),
+    "lines of old Macs": (EXCEL.replace("\r\n", "\r"), Wishes(), "semicolons", TWO),
     "tabs": (EXCEL.replace(";", "\t"), Wishes(), "separated by tabs", TWO),
     "vertical bars": (EXCEL.replace(";", "|"), Wishes(), "vertical bars", TWO),
     "quoted decimal comma": (f'{HEADER}\nc0,anna,sad,"0,5"\n', Wishes(), "", HALF),
@@ -345,7 +347,8 @@ def test_a_wrong_map_is_refused(
 def test_an_unknown_encoding_is_refused_and_synonyms_mean_the_seven(dataset: Dataset) -> None:
     path = dataset.folder.parent / "ratings.csv"
     path.write_text(THREE)
-    with pytest.raises(CaerError, match="encoding 'nonsense' is unknown"):
-        csv_import.read(path, dataset, Wishes(encoding="nonsense"))
+    for name in ("nonsense", "hex", "undefined", "a\0"):
+        with pytest.raises(CaerError, match=f"encoding '{name}' is unknown"):
+            csv_import.read(path, dataset, Wishes(encoding=name))
     assert set(SYNONYMS.values()) == set(EMOTIONS)
     assert not set(SYNONYMS) & set(EMOTIONS)

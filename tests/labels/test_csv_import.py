@@ -300,6 +300,17 @@ def test_a_file_is_recognised_and_said(
     assert re.search(said, " ".join(lines))
 
 
+def test_a_label_planned_in_a_task_is_no_answer(dataset: Dataset) -> None:
+    answer = {"from_name": "confidence", "value": {"number": 1}}
+    annotations = [
+        {"completed_by": "anna", "result": [answer]},
+        {"completed_by": "ben", "result": [{**answer, "from_name": "emotion"}, answer]},
+    ]
+    task = {"data": {"clip_id": "c0", "emotion": "happy"}, "annotations": annotations}
+    with pytest.raises(CaerError, match=r"2 mistakes.*\n.*row 2: '' is no emotion"):
+        read(dataset, json.dumps([task]))
+
+
 def test_times_of_other_services_are_taken(dataset: Dataset) -> None:
     assert read(dataset, label_studio())["lead_time_s"].tolist() == [4.5, 4.5]
     assert read(dataset, STUDIO_CSV)["created_at"].tolist() == ["2026-03-01T10:00:00Z"]

@@ -13,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test services lint browser clean
+.PHONY: demo test services sabotage lint browser clean
 
 demo: $(VENV)/.installed
 ifdef SHOWS
@@ -26,10 +26,14 @@ PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --duration
 SERVICES := server or browser or service
 
 test: $(VENV)/.tested
-	$(PYTEST) -m "not ($(SERVICES))" --cov --cov-report=term:skip-covered $(TESTS)
+	$(PYTEST) -m "not ($(SERVICES) or retrains)" --cov --cov-report=term:skip-covered $(TESTS)
 
 services: $(VENV)/.tested browser
 	$(PYTEST) -m "$(SERVICES)" $(TESTS)
+
+# Self-tests on models that were trained wrongly on purpose: each takes minutes.
+sabotage: $(VENV)/.tested
+	$(PYTEST) -m retrains tests/benchmark/selftest
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff check .

@@ -146,7 +146,7 @@ def test_a_sabotaged_network_fails_its_statement(
     assert set(failed(found)) <= {statement, LIES} if statement == SUMS else {statement}
 
 
-@pytest.mark.slow
+@pytest.mark.retrains
 def test_attention_that_is_not_trained_is_found_out(
     bench: Bench, small: SelfTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,7 +160,7 @@ def test_attention_that_is_not_trained_is_found_out(
     assert LIES in failed(found) and SUMS not in failed(found)
 
 
-@pytest.mark.slow
+@pytest.mark.retrains
 def test_shuffled_labels_are_found_out(bench: Bench, small: SelfTest) -> None:
     random = np.random.default_rng(0)
     train = small.store.of_split("train")
@@ -180,7 +180,7 @@ def test_shuffled_labels_are_found_out(bench: Bench, small: SelfTest) -> None:
     assert "The face alone reads face clips" in found
 
 
-@pytest.mark.slow
+@pytest.mark.retrains
 def test_time_reversed_in_training_is_found_out(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -210,7 +210,7 @@ def test_swapped_streams_are_found_out() -> None:
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.retrains
 def test_a_face_that_is_not_hidden_is_found_out(bench: Bench, small: SelfTest) -> None:
     changes = {"name": "peeping", "hide": {"faces": "none"}, "train": {"epochs": 2}}
     recipe = vary(small.entries[1].recipe, changes)

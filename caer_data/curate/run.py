@@ -536,7 +536,7 @@ class _Run:
         used = {}
         for video in videos:
             shots, faces = shots_piece(video.job).name, faces_piece(video.job).name
-            pieces = [shots, faces, *clips[video.job.sha256]]
+            pieces = [shots, faces, *clips[video.row["sha256"]]]
             used[video.job.video_id] = {"faces": faces, "pieces": pieces}
         return used
 

@@ -83,11 +83,10 @@ def _plain(requirement: Requirement) -> str:
 
 def _clone() -> tuple[str, bool]:
     """Folder that caer-data was installed from, if it is still there, and whether as editable."""
-    try:
-        text = importlib.metadata.distribution(_DISTRIBUTION).read_text("direct_url.json")
-    except importlib.metadata.PackageNotFoundError:
-        text = None
-    origin = json.loads(text) if text else {}
+    # Beside a clone lies what its build left: metadata that do not say where it was installed from.
+    known = importlib.metadata.distributions(name=_DISTRIBUTION)
+    texts = [text for found in known if (text := found.read_text("direct_url.json"))]
+    origin = json.loads(texts[0]) if texts else {}
     parts = urlsplit(origin.get("url", ""))
     if parts.scheme != "file" or "dir_info" not in origin:
         return "", False

@@ -139,7 +139,7 @@ def hint() -> str:
     """The end of a sentence that tells of a bug: where its stack trace is."""
     if _State.file is None:
         return "" if _State.debug else "; CAER_DEBUG=1 shows more"
-    return f"; the trace is in {_State.file}"
+    return f"; the traceback is in {_State.file}"
 
 
 def record(error: BaseException) -> Path | None:

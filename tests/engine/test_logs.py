@@ -31,7 +31,7 @@ def test_a_bug_in_a_worker_keeps_its_trace_and_the_sentence_names_the_file(tmp_p
         (outcome,) = outcomes
     (file,) = tmp_path.glob("*.jsonl")
     assert outcome.error.startswith("unexpected KeyError in worker_tasks.py:")
-    assert outcome.error.endswith(f"; the trace is in {file}")
+    assert outcome.error.endswith(f"; the traceback is in {file}")
     (bug,) = [line for line in lines_in(tmp_path) if line.get("trace")]
     assert bug["trace"].startswith("Traceback (most recent call last)")
     assert "in noisy" in bug["trace"]
@@ -90,10 +90,11 @@ def test_a_folder_that_cannot_be_written_does_not_stop_the_work(tmp_path):
 
 def test_a_library_is_quiet_and_leaves_logging_as_it_was(tmp_path, capfd):
     root = list(logging.getLogger().handlers)
+    level = logging.getLogger("caer_data").level
     with logs.to_file(tmp_path):
         logging.getLogger("caer_data.media").error("only in the file")
     assert logging.getLogger().handlers == root
-    assert logging.getLogger("caer_data").level == logging.NOTSET
+    assert logging.getLogger("caer_data").level == level
     assert capfd.readouterr().err == ""
 
 
@@ -146,6 +147,6 @@ def test_what_the_terminal_shows(tmp_path, arguments, variable, shown):
         assert words in done.stderr
     if not shown:
         (file,) = tmp_path.iterdir()
-        assert last.endswith(f"; the trace is in {file}")
+        assert last.endswith(f"; the traceback is in {file}")
         assert "Traceback" not in done.stderr
         assert "libraries warn" not in done.stderr

@@ -21,6 +21,7 @@ from caer_data.engine import extras, tables
 from caer_data.engine.errors import CaerError
 from caer_data.engine.recipe import Shots
 from caer_data.media.decode import frames
+from caer_data.media.geometry import Crop, Turn
 from caer_data.media.probe import VideoInfo, probe
 from caer_data.shots.detect import ShotDetector, analysis_size
 from caer_data.shots.dfd import displaced_frame_difference
@@ -31,14 +32,22 @@ INFO = VideoInfo(
     height=144,
     stored_width=256,
     stored_height=144,
-    rotation=0,
+    crop=Crop(),
+    turn=Turn(),
     pixel_aspect=Fraction(1),
     fps=Fraction(25),
     time_base=Fraction(1, 1000),
     codec="h264",
     pixel_format="yuv420p",
+    primaries=2,
+    transfer=2,
+    matrix=2,
+    full_range=False,
+    field_order="progressive",
     audio_index=None,
+    sounds=(),
     duration_s=None,
+    start_pts=None,
     stream_index=0,
     max_pixels=36_000_000,
 )
@@ -268,7 +277,7 @@ def test_memory_does_not_grow_with_the_length() -> None:
 def test_pictures_are_compared_small(width: int, height: int, expected: tuple[int, int]) -> None:
     stored = replace(INFO, stored_width=width, stored_height=height)
     assert analysis_size(stored, 256) == expected
-    assert analysis_size(replace(stored, rotation=90), 256) == expected[::-1]
+    assert analysis_size(replace(stored, turn=Turn(90)), 256) == expected[::-1]
 
 
 def test_unlikeness_sees_structure_not_light_nor_small_shifts() -> None:

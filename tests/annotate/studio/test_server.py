@@ -86,7 +86,7 @@ def test_a_second_server_leaves_the_first_its_folder(tmp_path: Path, free_port_n
 
 def test_the_lock_goes_with_a_killed_process(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from caer_data.annotate import server;"
+        "import sys, time; from pathlib import Path; from caer_data.annotate.studio import server;"
         "held = server._alone(Path(sys.argv[1])); held.__enter__(); print('held', flush=True);"
         "time.sleep(60)"
     )

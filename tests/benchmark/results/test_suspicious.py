@@ -16,6 +16,7 @@ from caer_data.benchmark.selftest import synthetic
 from caer_data.benchmark.training.run import run
 from caer_data.engine import tables
 from caer_data.engine.emotions import EMOTIONS
+from caer_data.engine.ledger import Ledger
 from caer_data.engine.progress import Reporter
 from caer_data.engine.recipe import Annotate
 
@@ -108,7 +109,9 @@ def test_wrong_labels_are_found_and_dealt_to_other_raters(tmp_path: Path, fabric
     ids = [sample.clip_id for sample in store.samples]
     raters = [f"r{number}@example.org" for number in range(6)]
     dealt = deal.deal(ids, raters, tables.empty(tables.ASSIGNMENTS), Annotate(), 1)
-    doubted = again.read_clips(path, set(ids))
+    ledger = Ledger()
+    ledger.names = {name: {name} for name in ids}  # these clips' names are their keys
+    doubted = again.read_clips(path, dealt, ledger)
     second = again.deal_again(dealt, doubted, raters, 1)
     anew = second[second["block"] == again.SECOND_ROUND]
-    assert set(anew["clip_id"]) == set(doubted) >= {ids[i] for i in worst}
+    assert set(anew["clip_key"]) == set(doubted) >= {ids[i] for i in worst}

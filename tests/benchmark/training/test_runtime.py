@@ -49,7 +49,7 @@ def test_two_processes_train_one_model_and_see_the_same_figures(tmp_path: Path) 
 STOPPING = """
 import sys
 from pathlib import Path
-from caer_data.benchmark import prepare
+from caer_data.benchmark.data import prepare
 from caer_data.benchmark.recipe import load
 from caer_data.benchmark.training.runtime import start
 from caer_data.engine.errors import CaerError
@@ -83,7 +83,7 @@ def test_where_the_first_process_cannot_prepare_all_stop(
 
 ORPHAN = """
 import os, sys, time
-from caer_data.benchmark import runtime
+from caer_data.benchmark.training import runtime
 
 runtime.LOOK_FOR_PARENT_S = 0.02
 if os.fork():

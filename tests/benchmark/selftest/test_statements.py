@@ -59,7 +59,10 @@ def test_models_that_did_not_learn_do_not_pass(bench: Bench) -> None:
     found = selftest.self_test(bench, clips, ordered, train)
     chance = [c.statement for c in found.checks if "fails" in c.statement or "guess" in c.statement]
     chance += ["CAER-Net-S, frame by frame, cannot tell their order"]
-    assert set(failed(found.checks)) == {c.statement for c in found.checks} - set(chance)
+    holds = {*chance, SUMS}  # untrained attention is a distribution, too
+    lucky = {"CAER-Net reads the order of frames"}  # of twenty clips, by chance
+    wanted = {c.statement for c in found.checks} - holds
+    assert wanted - lucky <= set(failed(found.checks)) <= wanted
     text = selftest.as_text(found, results.as_text)
     assert "NO" in text and "best 100%" in text
     assert all(entry.runs[0]["made_up"] for entry in found.entries)
@@ -123,7 +126,7 @@ SUMS, LIES, LEANS = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.retrains
 @pytest.mark.parametrize(
     ("sabotage", "statement"),
     [

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import write_text
-from caer_data.engine.tables import TABLES
+from caer_data.engine.schema import TABLES
 
 NAME: Final = "caer-data.json"
 FORMAT: Final = "caer-data dataset"

@@ -17,7 +17,7 @@ from caer_data.engine import tables
 from caer_data.engine.emotions import EMOTIONS, PROBABILITY_COLUMNS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.release_layouts import LAYOUTS
-from caer_data.engine.tables import BOOL, FLOAT, FLOAT32, INT, STRING, Column, Table
+from caer_data.engine.schema import BOOL, FLOAT, FLOAT32, INT, STRING, Column, Table
 from caer_data.export.layouts import FOLDERS
 
 SPLITS: Final = ("train", "validation", "test")

@@ -23,7 +23,7 @@ import pandas as pd
 
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
-from caer_data.engine.tables import STRING, Column, Table
+from caer_data.engine.schema import STRING, Column, Table
 from caer_data.export.manifest import SPLITS
 
 By = Literal["clip", "video", "show", "person"]

@@ -45,7 +45,7 @@ def table_facts(dataset: Dataset, name: str) -> dict[str, Any]:
         CaerError: no such table.
     """
     from caer_data.engine.errors import CaerError
-    from caer_data.engine.tables import TABLES
+    from caer_data.engine.schema import TABLES
 
     if name not in TABLES:
         raise CaerError(f"--table {name}: no such table; the tables are {', '.join(TABLES)}")
@@ -71,7 +71,7 @@ def table_facts(dataset: Dataset, name: str) -> dict[str, Any]:
 
 
 def _tables(dataset: Dataset) -> list[dict[str, Any]]:
-    from caer_data.engine.tables import TABLES
+    from caer_data.engine.schema import TABLES
 
     return [
         {"table": name, "rows": _rows(dataset, name), "row": table.row}
@@ -86,7 +86,7 @@ def _rows(dataset: Dataset, name: str) -> int | None:
     import pyarrow.parquet as pq
 
     from caer_data.engine.errors import CaerError
-    from caer_data.engine.tables import TABLES
+    from caer_data.engine.schema import TABLES
 
     path = dataset.path_of(TABLES[name])
     try:

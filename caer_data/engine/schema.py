@@ -1,0 +1,429 @@
+"""Every table of a dataset: its columns, their units and meaning, declared once.
+
+Conventions: frames count from 0 in presentation order, `end_frame` is one past the last;
+`start_pts` is the retimed timestamp of the first frame (strictly rising, in the video's own time
+base) and `end_pts` that of the first frame after, or the end of the video's last frame; seconds
+count from the first frame of the video; boxes are `x1, y1, x2, y2` in pixels of the displayed
+source frame (upright, square pixels), right and bottom exclusive.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import pyarrow as pa
+
+from caer_data.engine.emotions import EMOTIONS, PROBABILITY_COLUMNS
+
+STRING: Final = pa.string()
+INT: Final = pa.int64()
+FLOAT: Final = pa.float64()
+FLOAT32: Final = pa.float32()
+BOOL: Final = pa.bool_()
+VOTES: Final = pa.list_(
+    pa.struct([("rater", pa.string()), ("emotion", pa.string()), ("confidence", pa.float64())])
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its type, unit, meaning, whether it may be empty, and its allowed words.
+
+    `added` marks one that tables of earlier versions lack; it is then read as empty.
+    """
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    unit: str = ""
+    nullable: bool = False
+    values: tuple[str, ...] = ()
+    added: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A declared table: name, what a row is, the columns that identify a row, all columns."""
+
+    name: str
+    row: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Arrow schema with unit and meaning as field metadata."""
+        return pa.schema(
+            [
+                pa.field(
+                    c.name,
+                    c.type,
+                    nullable=c.nullable,
+                    metadata={"unit": c.unit, "meaning": c.meaning},
+                )
+                for c in self.columns
+            ],
+            metadata={"table": self.name, "row": self.row},
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """Column names in order."""
+        return [c.name for c in self.columns]
+
+
+KEPT_OR_DROPPED: Final = ("kept", "dropped")
+USED: Final = ("ok", "damaged")
+"""Status of the videos that clips come from."""
+THERE: Final = ("kept", "absent")
+"""Status of the clips that a dataset holds: those of absent videos have their files, too."""
+
+ANCHOR: Final = (
+    Column("video_key", STRING, "SHA-256 of the video's content", nullable=True),
+    Column("start_pts", INT, "timestamp of the first frame", "time_base", nullable=True),
+    Column("end_pts", INT, "timestamp one past the last frame", "time_base", nullable=True),
+    Column("frames", INT, "frames of the span", "frames", nullable=True),
+)
+"""What a row is about, whatever its clip is called: with `BOX`, `caer_data.engine.identity`."""
+
+BOX: Final = tuple(
+    Column(f"box_{side}", FLOAT, f"target's {edge}, at the span's middle", of, nullable=True)
+    for side, edge, of in (
+        ("x1", "left edge", "share of the width"),
+        ("y1", "top edge", "share of the height"),
+        ("x2", "right edge", "share of the width"),
+        ("y2", "bottom edge", "share of the height"),
+    )
+)
+
+VIDEOS = Table(
+    "videos",
+    "one video file found below the shows folder",
+    ("video_id",),
+    (
+        Column("video_id", STRING, "identifier made from show and episode"),
+        Column("show", STRING, "first folder below the shows folder"),
+        Column("episode", STRING, "path below the show, without extension"),
+        Column("season", INT, "season by folder or name; 0 are specials", nullable=True),
+        Column("episode_number", INT, "number of the episode by its name", nullable=True),
+        Column("path", STRING, "path relative to the shows folder"),
+        Column(
+            "status",
+            STRING,
+            "ok, damaged (used, though pictures were lost or repaired), failed, duplicate, absent "
+            "(not there in the last build)",
+            values=("ok", "damaged", "failed", "duplicate", "absent"),
+        ),
+        Column(
+            "reason",
+            STRING,
+            "why it failed, which video it repeats, or what was wrong with it",
+            nullable=True,
+        ),
+        Column("frames", INT, "decoded frames", "frames", nullable=True),
+        Column("fps", STRING, "usual frame rate as a fraction", "1/s", nullable=True),
+        Column("variable_rate", BOOL, "frame durations differ", nullable=True),
+        Column("retimed", INT, "frames whose timestamp is not the file's", "frames", nullable=True),
+        Column("damaged_share", FLOAT, "share of frames lost or repaired", nullable=True),
+        Column("time_base", STRING, "unit of the timestamps, a fraction", "s", nullable=True),
+        Column("first_pts", INT, "timestamp of the first frame", "time_base", nullable=True),
+        Column("duration_s", FLOAT, "first frame to the end of the last", "s", nullable=True),
+        Column("width", INT, "displayed width: upright, square pixels", "px", nullable=True),
+        Column("height", INT, "displayed height: upright", "px", nullable=True),
+        Column("rotation", INT, "clockwise turn that makes it upright", "degrees", nullable=True),
+        Column("mirrored", BOOL, "left and right change places before turning", nullable=True),
+        Column("crop", STRING, "stored pixels cut off: left top right bottom", "px", nullable=True),
+        Column("pixel_aspect", STRING, "sample aspect ratio of the stored picture", nullable=True),
+        Column("video_codec", STRING, "codec of the pictures", nullable=True),
+        Column(
+            "scan_type",
+            STRING,
+            "how its pictures were scanned, by their flags; soft telecine comes undone",
+            nullable=True,
+            values=("progressive", "interlaced", "mixed"),
+        ),
+        Column("field_order", STRING, "field order by the header", nullable=True),
+        Column("shape_changes", BOOL, "size or aspect changes on the way", nullable=True),
+        Column("color_primaries", STRING, "colour primaries; empty if untagged", nullable=True),
+        Column("color_transfer", STRING, "transfer curve; empty if untagged", nullable=True),
+        Column("color_matrix", STRING, "colour matrix; empty if untagged", nullable=True),
+        Column("color_range", STRING, "limited (television) or full", nullable=True),
+        Column("has_audio", BOOL, "has a sound track", nullable=True),
+        Column("audio_language", STRING, "language of the sound track used", nullable=True),
+        Column("bytes", INT, "file size", "bytes"),
+        Column("sha256", STRING, "hash of the file's content", nullable=True),
+    ),
+)
+
+AUDIO_TRACKS = Table(
+    "audio_tracks",
+    "one sound track of a video",
+    ("video_id", "stream"),
+    (
+        Column("video_id", STRING, "its video"),
+        Column("stream", INT, "index among all streams of the file"),
+        Column("chosen", BOOL, "clips are cut with this one"),
+        Column("codec", STRING, "codec of the sound; empty if it cannot be decoded", nullable=True),
+        Column("language", STRING, "language by the file", nullable=True),
+        Column("title", STRING, "title by the file", nullable=True),
+        Column("channels", INT, "channels", nullable=True),
+        Column("sample_rate", INT, "samples per second", "Hz", nullable=True),
+        Column("default", BOOL, "flagged as the default"),
+        Column("original", BOOL, "flagged as the original language"),
+        Column("dub", BOOL, "flagged as dubbed"),
+        Column("commentary", BOOL, "a commentary, by flag or title"),
+        Column("described", BOOL, "for those who do not see, by flag or title"),
+    ),
+)
+
+SHOTS = Table(
+    "shots",
+    "one shot of a video",
+    ("shot_id",),
+    (
+        Column("shot_id", STRING, "video_id and the shot's number"),
+        Column("video_id", STRING, "its video"),
+        Column("start_frame", INT, "first frame", "frames"),
+        Column("end_frame", INT, "one past the last frame", "frames"),
+        Column("start_pts", INT, "timestamp of the first frame", "time_base"),
+        Column("end_pts", INT, "timestamp one past the last frame", "time_base"),
+        Column("start_s", FLOAT, "start, from the video's first frame", "s"),
+        Column("end_s", FLOAT, "end, from the video's first frame", "s"),
+    ),
+)
+
+TRACKS = Table(
+    "tracks",
+    "one face followed through a shot",
+    ("track_id",),
+    (
+        Column("track_id", STRING, "shot_id and the track's number"),
+        Column("shot_id", STRING, "its shot"),
+        Column("video_id", STRING, "its video"),
+        Column("person_id", STRING, "the person it shows", nullable=True),
+        Column("start_frame", INT, "first frame with a box", "frames"),
+        Column("end_frame", INT, "one past the last frame with a box", "frames"),
+        Column("start_s", FLOAT, "start, from the video's first frame", "s"),
+        Column("end_s", FLOAT, "end, from the video's first frame", "s"),
+        Column("coverage", FLOAT, "share of the shot's frames with a box"),
+        Column("detections", INT, "sampled frames in which the detector saw it"),
+        Column("score", FLOAT, "mean score of its detections (detector's own scale)"),
+        Column("face_height", FLOAT, "median box height over that between black bars"),
+        Column("sharpness", FLOAT, "median sharpness of the face, 0 blurred to 1 sharp"),
+        Column("brightness", FLOAT, "median brightness of the face, 0 black to 1 white"),
+    ),
+)
+
+FACES = Table(
+    "faces",
+    "the box of one track in one frame",
+    ("track_id", "frame"),
+    (
+        Column("track_id", STRING, "its track"),
+        Column("frame", INT, "frame of the video", "frames"),
+        Column("time_s", FLOAT, "time from the video's first frame", "s"),
+        Column("x1", FLOAT32, "left edge", "px"),
+        Column("y1", FLOAT32, "top edge", "px"),
+        Column("x2", FLOAT32, "right edge, exclusive", "px"),
+        Column("y2", FLOAT32, "bottom edge, exclusive", "px"),
+        Column("score", FLOAT32, "detector's score; empty where interpolated", nullable=True),
+        Column("interpolated", BOOL, "box lies between two detections"),
+    ),
+)
+
+PEOPLE = Table(
+    "people",
+    "one person of a show: a cluster of tracks",
+    ("person_id",),
+    (
+        Column("person_id", STRING, "show and a number, most seen first"),
+        Column("show", STRING, "the show"),
+        Column("tracks", INT, "number of tracks"),
+        Column("shots", INT, "number of shots"),
+        Column("videos", INT, "number of videos"),
+        Column("seconds", FLOAT, "time on screen", "s"),
+        Column("best_track_id", STRING, "the track that shows the face best"),
+    ),
+)
+
+CLIPS = Table(
+    "clips",
+    "one shot or part of a shot, kept or dropped",
+    ("clip_id",),
+    (
+        Column("clip_id", STRING, "shot_id and the part's number"),
+        Column("shot_id", STRING, "its shot"),
+        Column("video_id", STRING, "its video"),
+        Column("show", STRING, "its show"),
+        Column("episode", STRING, "its episode"),
+        Column("start_frame", INT, "first frame", "frames"),
+        Column("end_frame", INT, "one past the last frame", "frames"),
+        Column("start_pts", INT, "timestamp of the first frame", "time_base"),
+        Column("end_pts", INT, "timestamp one past the last frame", "time_base"),
+        Column("start_s", FLOAT, "start, from the video's first frame", "s"),
+        Column("end_s", FLOAT, "end, from the video's first frame", "s"),
+        Column(
+            "status",
+            STRING,
+            "kept, dropped, or absent: kept, but its video was not there in the last build",
+            values=("kept", "dropped", "absent"),
+        ),
+        Column(
+            "reason",
+            STRING,
+            "why it was dropped",
+            nullable=True,
+            values=(
+                "too_short",
+                "no_face",
+                "group",
+                "too_brief",
+                "ambiguous",
+                "too_small",
+                "blurred",
+                "too_dark",
+                "failed",
+            ),
+        ),
+        Column(
+            "n_people",
+            INT,
+            "people who last in it, not counting those in the dark; empty where it is too short",
+            nullable=True,
+        ),
+        Column("person_id", STRING, "the target person", nullable=True),
+        Column("track_id", STRING, "the target's track", nullable=True),
+        Column("coverage", FLOAT, "share of the clip that shows the target", nullable=True),
+        Column(
+            "face_height",
+            FLOAT,
+            "target's median box height over the picture's height between black bars",
+            nullable=True,
+        ),
+        Column(
+            "dominance",
+            FLOAT,
+            "target's face height over the next person's, weighted by time on screen",
+            nullable=True,
+        ),
+        Column("sharpness", FLOAT, "target's sharpness, 0 to 1", nullable=True),
+        Column("brightness", FLOAT, "target's brightness, 0 to 1", nullable=True),
+        Column("path", STRING, "media file, relative to the dataset", nullable=True),
+        Column("width", INT, "width of the media file", "px", nullable=True),
+        Column("height", INT, "height of the media file", "px", nullable=True),
+        Column("fps", STRING, "frame rate of the media file, a fraction", "1/s", nullable=True),
+        Column("variable_rate", BOOL, "its frames keep the video's uneven times", nullable=True),
+        Column("frames", INT, "frames in the media file", "frames", nullable=True),
+        Column("has_audio", BOOL, "the media file has sound", nullable=True),
+        Column("bytes", INT, "size of the media file", "bytes", nullable=True),
+        Column("sha256", STRING, "hash of the media file", nullable=True),
+        Column("clip_key", STRING, "what names it for good; of kept clips", nullable=True),
+        Column("video_key", STRING, "SHA-256 of the video's content", nullable=True),
+        *BOX,
+    ),
+)
+
+KEYS = Table(
+    "keys",
+    "one clip that was ever kept: its key and what the key was minted for",
+    ("clip_key",),
+    (
+        Column("clip_key", STRING, "short hash of video, span and target"),
+        Column("names", pa.list_(STRING), "every clip_id that it has had"),
+        *ANCHOR,
+        *BOX,
+    ),
+)
+
+ASSIGNMENTS = Table(
+    "assignments",
+    "one clip dealt to one rater",
+    ("clip_key", "rater"),
+    (
+        Column("clip_key", STRING, "the clip", nullable=True),
+        Column("clip_id", STRING, "its name when it was dealt", nullable=True),
+        Column("rater", STRING, "e-mail address of the rater"),
+        Column("position", INT, "place in the rater's own order, from 0"),
+        Column("block", INT, "block of the design it was dealt in; -1: second round"),
+        Column("replaces", STRING, "rater who left and had this clip", nullable=True),
+        Column("presentation", STRING, "what the rating server calls it", nullable=True),
+        *ANCHOR,
+        *BOX,
+    ),
+)
+
+RATINGS = Table(
+    "ratings",
+    "one answer of one rater, as received",
+    ("clip_key", "rater", "source", "source_id"),
+    (
+        Column("clip_key", STRING, "the clip; empty where it is none of ours", nullable=True),
+        Column("clip_id", STRING, "its name when it was rated"),
+        Column("rater", STRING, "e-mail address or name of the rater"),
+        Column("emotion", STRING, "the answer as given", nullable=True),
+        Column("confidence", FLOAT, "0 guess to 1 certain", nullable=True),
+        Column("lead_time_s", FLOAT, "from clip shown to answer sent", "s", nullable=True),
+        Column("created_at", STRING, "ISO 8601 time of the answer", nullable=True),
+        Column("updated_at", STRING, "ISO 8601 time of the last edit", nullable=True),
+        Column("status", STRING, "accepted or refused", values=("accepted", "refused")),
+        Column("reason", STRING, "why it was refused", nullable=True),
+        Column("too_fast", BOOL, "answered in less time than the clip lasts"),
+        Column("edited", BOOL, "changed after it was first sent"),
+        Column("source", STRING, "label-studio, csv or made-up"),
+        Column("source_id", STRING, "annotation number, or row of the file"),
+        Column("presentation", STRING, "what the rating server called it", nullable=True),
+        *ANCHOR,
+        *BOX,
+    ),
+)
+
+LABELS = Table(
+    "labels",
+    "the decision on one clip",
+    ("clip_key",),
+    (
+        Column("clip_key", STRING, "the clip"),
+        Column("clip_id", STRING, "its name when it was rated"),
+        Column("emotion", STRING, "the agreed emotion", nullable=True, values=EMOTIONS),
+        Column("label", INT, "class id of the emotion, 0 to 6", nullable=True),
+        Column("status", STRING, "kept or dropped", values=KEPT_OR_DROPPED),
+        Column(
+            "reason",
+            STRING,
+            "why it was dropped",
+            nullable=True,
+            values=("incomplete", "no_majority", "low_confidence"),
+        ),
+        Column("raters", INT, "accepted answers"),
+        Column("votes", VOTES, "the accepted answers, by rater"),
+        Column("agreement", INT, "answers for the most chosen emotion"),
+        Column("confidence", FLOAT, "mean confidence by the recipe's rule", nullable=True),
+        Column("confidence_all", FLOAT, "mean confidence of all raters", nullable=True),
+        Column("confidence_agreeing", FLOAT, "mean of those who agree", nullable=True),
+        Column("made_up", BOOL, "comes from made-up ratings (a demonstration)"),
+        *(
+            Column(name, FLOAT, "share of votes (or posterior) of this emotion", nullable=True)
+            for name in PROBABILITY_COLUMNS
+        ),
+        *ANCHOR,
+        *BOX,
+    ),
+)
+
+TABLES: Final = {
+    t.name: t
+    for t in (
+        VIDEOS,
+        AUDIO_TRACKS,
+        SHOTS,
+        TRACKS,
+        FACES,
+        PEOPLE,
+        CLIPS,
+        KEYS,
+        ASSIGNMENTS,
+        RATINGS,
+        LABELS,
+    )
+}

@@ -1,48 +1,72 @@
-"""What people decided by hand about a dataset: one text file, outside machine-made folders.
+"""What people decided by hand about a dataset: one file of lines that only grows.
 
-`decisions/decisions.jsonl` holds one JSON object per line and only ever grows; undoing a decision
-is a row that refers to it. A row carries what it is about (a clip's anchor, faces seen of a
-person), never only a name, so that it survives rebuilds; `identity` alone says what that is today.
-Append while the dataset is locked.
+`decisions/decisions.jsonl` of a dataset lies outside of what machines make. Each line is a JSON
+object with `kind`, `about`, `value`, `who`, `when` (UTC, ISO 8601) and `why`. `about` lists anchors
+(`identity.Anchor`), never names, so that a decision survives rebuilds. `value` is JSON text.
+
+| kind | `about` | `value` |
+|---|---|---|
+| `keep`, `drop` | the clip | `null`: it is kept or dropped whatever the filter says |
+| `target` | the clip | `[x1, y1, x2, y2]`: the face in the span's middle frame, as shares of it |
+| `merge` | a track of each of several persons | `null`: they are one person |
+| `split` | the tracks that are somebody else | `null`: they become a person of their own |
+| `name` | tracks of one person | `"..."`: what the person is called |
+| `cut_add`, `cut_remove` | the cut | `null` |
+| `cut_move` | the cut | the timestamp that it moves to |
+| `forget` | what must not come back | `{"what": "video", ...}`, see `caer_data.forget` |
+| `undo` | nothing | `"..."`: the key of an earlier row, which counts no more |
+
+A track's anchor is its span with the box in its middle frame; a cut's begins and ends at the first
+frame of the new shot and has no frames. Rows that are undone stay. Only forgetting takes lines out
+(`Decisions.scrub`).
+
+>>> cut = Decision("cut_add", "ann", about=(Anchor("9f86d081", 9000, 9000, 0, None),))
+>>> cut.content is None
+True
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from caer_data.engine import identity
-from caer_data.engine.errors import CaerError
+from filelock import FileLock, Timeout
+
+from caer_data.engine.errors import BusyError, CaerError
+from caer_data.engine.files import explain_os_error, write_text
 from caer_data.engine.identity import Anchor, Box
 
 NAME: Final = Path("decisions") / "decisions.jsonl"
-KINDS: Final = (
-    "keep_clip",
-    "drop_clip",
-    "forget_video",
-    "forget_person",
-    "forget_clip",
-    "forget_rater",
-    "merge_persons",
-    "split_person",
-    "name_person",
-    "undo",
-)
+FORGOTTEN: Final = ("video", "person", "clip", "rater")
+"""What a `forget` may be about."""
 
+_MANY: Final = 1_000_000
+_ANCHORS: Final = {
+    "keep": (1, 1),
+    "drop": (1, 1),
+    "target": (1, 1),
+    "merge": (2, _MANY),
+    "split": (1, _MANY),
+    "name": (1, _MANY),
+    "cut_add": (1, 1),
+    "cut_remove": (1, 1),
+    "cut_move": (1, 1),
+    "forget": (0, _MANY),
+    "undo": (0, 0),
+}
+"""How many anchors a kind has: least and most."""
+KINDS: Final = tuple(_ANCHORS)
 
-@dataclass(frozen=True)
-class Seen:
-    """A face seen: `box` in the frame at `pts`, in the video's time base."""
-
-    video_key: str
-    pts: int
-    box: Box
+_LONGEST_TEXT: Final = 10_000
+_WAIT_S: Final = 30
 
 
 @dataclass(frozen=True)
@@ -52,25 +76,28 @@ class Decision:
     Attributes:
         kind: one of `KINDS`.
         who: who decided.
+        about: what it is about, see the module.
+        value: what else it says, as JSON text.
         why: in their words.
-        when: UTC, ISO 8601; given by `append`.
-        clip: the clip it is about.
-        faces: faces of the persons it is about.
-        value: what else it says: a name, a hash; for `undo` the `key` of the row it undoes.
+        when: UTC, ISO 8601; given by `Decisions.append`.
     """
 
     kind: str
     who: str
-    why: str
+    about: tuple[Anchor, ...] = ()
+    value: str = "null"
+    why: str = ""
     when: str = ""
-    clip: Anchor | None = None
-    faces: tuple[Seen, ...] = ()
-    value: str | None = None
 
     @property
     def key(self) -> str:
         """Name of the row, by its content."""
         return hashlib.sha256(_line(self).encode()).hexdigest()[:16]
+
+    @property
+    def content(self) -> Any:
+        """What the `value` says."""
+        return json.loads(self.value)
 
 
 class Decisions:
@@ -92,54 +119,93 @@ class Decisions:
         self.rows: list[Decision] = []
         self.torn = False
         self._whole = 0
-        for number, line in enumerate(self._lines(), 1):
-            try:
-                self.rows.append(_decision(json.loads(line)))
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
-                if line.endswith(b"\n"):
-                    raise CaerError(
-                        f"{self.path}, line {number}: is no decision; mend or remove the line"
-                    ) from error
-                self.torn = True
-            else:
-                self._whole += len(line)
+        self._read()
 
-    def standing(self) -> list[Decision]:
-        """Decisions that were not undone, in order; an undone `undo` undoes nothing."""
-        undone: set[str] = set()
-        found = []
-        for row in reversed(self.rows):
-            if row.key in undone:
-                continue
-            if row.kind == "undo":
-                undone.add(str(row.value))
-            else:
-                found.append(row)
-        return found[::-1]
+    def standing(self, *kinds: str) -> list[Decision]:
+        """Decisions that were not undone, in order, of some kinds or all.
+
+        An undone `undo` undoes nothing; one that refers to a later row does not either.
+        """
+        return [
+            row
+            for row in self._counting()
+            if row.kind != "undo" and (not kinds or row.kind in kinds)
+        ]
 
     def append(self, decision: Decision) -> Decision:
         """Write a decision to disk, in place of a torn last line, and give it with its time.
 
+        Others may append at the same time, and builds may run.
+
         Raises:
-            CaerError: its kind is none of `KINDS`, or the file cannot be written.
+            CaerError: it is no decision, undoes none that stands, or the file cannot be written.
         """
-        row = replace(decision, when=decision.when or datetime.now(UTC).isoformat())
-        if row.kind not in KINDS:
-            raise CaerError(f"'{row.kind}' is no kind of decision; choose from {', '.join(KINDS)}")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+        now = datetime.now(UTC).isoformat()
+        row = _checked(replace(decision, when=decision.when or now))
+        with self._alone():
+            self._read()
+            if row.kind == "undo" and row.content not in {r.key for r in self._counting()}:
+                raise CaerError(
+                    f"{self.path}: no decision '{row.content}' stands there to be undone"
+                )
             with self.path.open("ab+") as file:
                 file.truncate(self._whole)
                 file.seek(max(0, self._whole - 1))
                 ended = file.read(1) in (b"", b"\n")
-                self._whole += file.write((b"" if ended else b"\n") + (_line(row) + "\n").encode())
+                file.write((b"" if ended else b"\n") + (_line(row) + "\n").encode())
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError as error:
-            raise CaerError(f"{self.path}: cannot be written ({error.strerror})") from error
-        self.torn = False
-        self.rows.append(row)
+            self._read()
         return row
+
+    def scrub(self, clean: Callable[[Decision], Decision | None]) -> int:
+        """Write the file anew, each row as `clean` gives it, without those of which it gives None.
+
+        An undo goes with the row that it undoes, and follows one that is given another form.
+
+        Returns:
+            How many rows changed or went.
+        """
+        with self._alone():
+            self._read()
+            names: dict[str, str | None] = {}
+            kept = []
+            for row in self.rows:
+                told = str(row.content) if row.kind == "undo" else None
+                cleaned = clean(row) if told is None or names.get(told, told) else None
+                if cleaned is not None and told is not None:
+                    cleaned = replace(cleaned, value=json.dumps(names.get(told, told)))
+                names[row.key] = cleaned.key if cleaned else None
+                kept += [cleaned] if cleaned else []
+            changed = sum(after != before for before, after in names.items())
+            if changed or self.torn:
+                write_text(self.path, "".join(_line(row) + "\n" for row in kept))
+            self._read()
+        return changed
+
+    def _counting(self) -> list[Decision]:
+        """Rows that were not undone, in order, those of kind `undo` included."""
+        undone: set[str] = set()
+        found = []
+        for row in reversed(self.rows):
+            if row.key not in undone:
+                found.append(row)
+                undone |= {str(row.content)} if row.kind == "undo" else set()
+        return found[::-1]
+
+    def _read(self) -> None:
+        self.rows, self.torn, self._whole = [], False, 0
+        for number, line in enumerate(self._lines(), 1):
+            try:
+                self.rows.append(_checked(_decision(json.loads(line))))
+            except (ValueError, KeyError, TypeError, RecursionError, CaerError) as error:
+                if line.endswith(b"\n"):
+                    raise CaerError(
+                        f"{self.path}, line {number}: is no decision ({error}); mend or remove it"
+                    ) from error
+                self.torn = True
+            else:
+                self._whole += len(line)
 
     def _lines(self) -> list[bytes]:
         try:
@@ -149,21 +215,19 @@ class Decisions:
         except OSError as error:
             raise CaerError(f"{self.path}: cannot be read ({error.strerror})") from error
 
-
-def by_clip(decisions: Iterable[Decision], clips: Mapping[str, Anchor]) -> dict[str, Decision]:
-    """The last decision about each clip of today, by its key.
-
-    Args:
-        decisions: in order; those about no clip, or one that changed or went, are passed over.
-        clips: the clips of today, by key.
-    """
-    about = [(row, row.clip) for row in decisions if row.clip is not None]
-    found = identity.resolve([clip for _, clip in about], clips)
-    return {
-        answer.key: row
-        for (row, _), answer in zip(about, found, strict=True)
-        if answer.verdict == "same" and answer.key is not None
-    }
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the file for writing."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.path.parent / ".lock", timeout=_WAIT_S):
+                yield
+        except Timeout as error:
+            raise BusyError(
+                f"{self.path}: another caer-data command is writing it; try again"
+            ) from error
+        except OSError as error:
+            raise CaerError(explain_os_error(error, self.path)) from error
 
 
 def _line(row: Decision) -> str:
@@ -171,10 +235,66 @@ def _line(row: Decision) -> str:
 
 
 def _decision(values: dict[str, Any]) -> Decision:
-    if values["kind"] not in KINDS:
-        raise ValueError(values["kind"])
-    clip = values.get("clip")
-    faces = [Seen(**{**face, "box": Box(**face["box"])}) for face in values.get("faces", ())]
-    if clip is not None:
-        clip = Anchor(**{**clip, "box": None if clip["box"] is None else Box(**clip["box"])})
-    return Decision(**{**values, "clip": clip, "faces": tuple(faces)})
+    return Decision(**{**values, "about": tuple(_anchor(told) for told in values["about"])})
+
+
+def _anchor(values: dict[str, Any]) -> Anchor:
+    box = values["box"]
+    return Anchor(**{**values, "box": None if box is None else Box(**box)})
+
+
+def _checked(row: Decision) -> Decision:
+    """The row, if it is what the module says.
+
+    Raises:
+        CaerError: it is not, with what is wrong.
+    """
+    if row.kind not in KINDS:
+        raise CaerError(f"'{row.kind}' is no kind of decision; choose from {', '.join(KINDS)}")
+    texts = (row.who, row.why, row.when)
+    if not all(isinstance(text, str) and len(text) <= _LONGEST_TEXT for text in texts):
+        raise CaerError(f"who, why and when are texts of at most {_LONGEST_TEXT:,} characters")
+    least, most = _ANCHORS[row.kind]
+    if not least <= len(row.about) <= most:
+        raise CaerError(f"'{row.kind}' is about {least} thing{'s' * (least != 1)}, not so many")
+    for anchor in row.about:
+        _check_anchor(anchor)
+    try:
+        sound = _says(row.kind, row.content)
+    except (ValueError, TypeError, RecursionError):
+        sound = False
+    if not sound:
+        raise CaerError(f"'{row.kind}' has no value '{str(row.value)[:60]}'")
+    return row
+
+
+def _check_anchor(anchor: Anchor) -> None:
+    whole = (anchor.start_pts, anchor.end_pts, anchor.frames)
+    sides = () if anchor.box is None else (*asdict(anchor.box).values(),)
+    good = (
+        isinstance(anchor.video_key, str)
+        and len(anchor.video_key) <= 64
+        and all(type(number) is int and abs(number) < 2**63 for number in whole)
+        and anchor.start_pts <= anchor.end_pts
+        and anchor.frames >= 0
+        and all(_is_share(side) for side in sides)
+    )
+    if not good:
+        raise CaerError("an anchor is a video's hash, two rising timestamps, frames and a box")
+
+
+def _says(kind: str, content: Any) -> bool:
+    """Whether a kind may have this value."""
+    if kind == "target":
+        return isinstance(content, list) and len(content) == 4 and all(map(_is_share, content))
+    if kind in ("name", "undo"):
+        return isinstance(content, str) and content.strip() != "" and len(content) <= 200
+    if kind == "cut_move":
+        return type(content) is int and abs(content) < 2**63
+    if kind == "forget":
+        return isinstance(content, dict) and content.get("what") in FORGOTTEN
+    return content is None
+
+
+def _is_share(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value) and 0 <= value <= 1

@@ -61,7 +61,8 @@ class DawidSkene:
         priors, errors = maximise(posterior)
         likelihood = -np.inf
         for _ in range(self.n_iter):
-            joint = np.tile(np.log(np.maximum(priors, _SMALLEST)), (len(tasks), 1))
+            with np.errstate(divide="ignore"):  # a class that nobody ever chose stays impossible
+                joint = np.tile(np.log(priors), (len(tasks), 1))
             np.add.at(joint, task, np.log(errors)[worker, :, label])
             total = np.logaddexp.reduce(joint, axis=1)
             posterior = np.exp(joint - total[:, None])

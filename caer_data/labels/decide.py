@@ -2,96 +2,96 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 import pandas as pd
 
 from caer_data.engine import anchors, tables
 from caer_data.engine.dataset import Dataset
-from caer_data.engine.emotions import EMOTIONS, LABELS, PROBABILITY_COLUMNS
+from caer_data.engine.emotions import EMOTIONS, PROBABILITY_COLUMNS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.recipe import Labels
-from caer_data.labels import accept
-from caer_data.labels.dawid_skene import DawidSkene
-
-_HALF: Final = 0.5 + 1e-9  # more than half, not a tie blurred by rounding
+from caer_data.labels import accept, rules
 
 
 def decide(ratings: pd.DataFrame, settings: Labels, raters_per_clip: int) -> pd.DataFrame:
     """Decide every clip that has an accepted rating; return `tables.LABELS`, sorted by clip.
 
-    A clip with fewer than `raters_per_clip` raters is dropped as `incomplete`. Then the rule:
-
-    - `majority` (the paper's): the emotion at least `min_agree` raters chose, and no other emotion
-      as many;
-    - `weighted`: the emotion that holds more than half of the clip's summed confidence;
-    - `dawid-skene`: the emotion with more than half of the posterior, given what all ratings tell
-      of each rater's errors (`caer_data.labels.dawid_skene`); `p_*` hold this posterior.
-
-    Where there is none the clip is dropped as `no_majority`, never given to one of equals. A clip
-    whose mean confidence (of all its raters, or of those who chose the emotion) is below
-    `min_confidence` is dropped as `low_confidence`, under every rule.
+    A clip with fewer than `raters_per_clip` raters is dropped as `incomplete`. Then the recipe's
+    rule is asked (`caer_data.labels.rules`): a clip without a label is dropped as `no_majority`,
+    never given to one of equals. Last, whatever the rule, a clip whose mean confidence (of all its
+    raters, or of those who chose the emotion) is below `min_confidence` is dropped as
+    `low_confidence`.
 
     Raises:
         CaerError: a clip has more raters than the recipe allows or one rater twice, or the recipe
             asks more raters to agree than there are.
     """
-    accepted = ratings[ratings["status"] == "accepted"].sort_values(["clip_key", "rater"])
+    accepted = ratings[ratings["status"] == "accepted"]
     if accepted.empty:
         return tables.empty(tables.LABELS)
     _check(accepted, settings, raters_per_clip)
-    clips, row = np.unique(accepted["clip_key"].to_numpy(str), return_inverse=True)
-    chosen = accepted["emotion"].map(LABELS).to_numpy(np.int64)
-    confidence = accepted["confidence"].to_numpy(np.float64)
-    first = accepted.drop_duplicates("clip_key").reset_index(drop=True)
-    votes = np.zeros((len(clips), len(EMOTIONS)))
-    weight = np.zeros_like(votes)
-    np.add.at(votes, (row, chosen), 1)
-    np.add.at(weight, (row, chosen), confidence)
-    raters = votes.sum(axis=1)
-
-    shares = votes / raters[:, None]
-    if settings.rule == "majority":
-        winner, agreed = _majority(votes, settings.min_agree)
-    elif settings.rule == "weighted":
-        winner, agreed = _weighted(weight)
-    else:
-        shares = _posterior(accepted, clips)
-        winner, agreed = _more_than_half(shares)
-    complete = raters == raters_per_clip
-    agreed &= complete
-
-    each = np.arange(len(clips))
-    supporters = votes[each, winner]
-    of_all = np.round(weight.sum(axis=1) / raters, 9)
-    of_agreeing = np.round(weight[each, winner] / np.maximum(supporters, 1), 9)
-    of_agreeing[~agreed | (supporters == 0)] = np.nan
+    ballots = rules.count(accepted)
+    outcome = rules.RULES[settings.rule](ballots, settings)
+    complete = ballots.raters == raters_per_clip
+    agreed = outcome.agreed & complete
+    of_all, of_agreeing = _mean_confidence(ballots, outcome.winner, agreed)
     mean = of_all if settings.confidence_of == "all" else of_agreeing
     kept = agreed & (mean >= settings.min_confidence)
     reason = np.select(
         [kept, ~complete, ~agreed], ["", "incomplete", "no_majority"], "low_confidence"
     )
+    first = ballots.answers.drop_duplicates("clip_key").reset_index(drop=True)
     data = {
-        "clip_key": clips,
+        "clip_key": ballots.clips,
         "clip_id": first["clip_id"],
-        "emotion": pd.Series(np.array(EMOTIONS)[winner]).where(agreed, None),
-        "label": pd.Series(winner, dtype="Int64").where(agreed, None),
+        "emotion": pd.Series(np.array(EMOTIONS)[outcome.winner]).where(agreed, None),
+        "label": pd.Series(outcome.winner, dtype="Int64").where(agreed, None),
         "status": np.where(kept, "kept", "dropped"),
         "reason": pd.Series(reason).where(~kept, None),
-        "raters": raters.astype(np.int64),
-        "votes": _answers(accepted, row, len(clips)),
-        "agreement": votes.max(axis=1, initial=0).astype(np.int64),
+        "raters": ballots.raters.astype(np.int64),
+        "votes": _votes(ballots),
+        "agreement": ballots.counts.max(axis=1, initial=0).astype(np.int64),
         "confidence": mean,
         "confidence_all": of_all,
         "confidence_agreeing": of_agreeing,
-        "made_up": np.bincount(row, accepted["source"] == accept.MADE_UP, len(clips)) > 0,
-        **dict(zip(PROBABILITY_COLUMNS, shares.T, strict=True)),
+        "made_up": _has_made_up(ballots),
+        **dict(zip(PROBABILITY_COLUMNS, outcome.shares.T, strict=True)),
         **{name: first[name] for name in anchors.COLUMNS},
     }
     rows = pd.DataFrame(data).sort_values(["clip_id", "clip_key"], ignore_index=True)
     labels: pd.DataFrame = tables.to_pandas(tables.check(tables.LABELS, rows))
     return labels
+
+
+def _mean_confidence(
+    ballots: rules.Ballots, winner: np.ndarray, agreed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Each clip's mean confidence: of all its raters, and of those who chose its emotion.
+
+    Rounded to nine places, so that 0.5 is 0.5 however it was added up. The second is NaN where
+    there is no emotion, or nobody chose it (the posterior may prefer what nobody said).
+    """
+    each = np.arange(len(winner))
+    supporters = ballots.counts[each, winner]
+    of_all = np.round(ballots.confidence.sum(axis=1) / ballots.raters, 9)
+    of_agreeing = np.round(ballots.confidence[each, winner] / np.maximum(supporters, 1), 9)
+    of_agreeing[~agreed | (supporters == 0)] = np.nan
+    return of_all, of_agreeing
+
+
+def _has_made_up(ballots: rules.Ballots) -> np.ndarray:
+    made_up = ballots.answers["source"] == accept.MADE_UP
+    return np.asarray(np.bincount(ballots.row, made_up, len(ballots.clips)) > 0)
+
+
+def _votes(ballots: rules.Ballots) -> list[list[dict[str, str | float]]]:
+    """Each clip's answers, by rater, as column `votes` holds them."""
+    found: list[list[dict[str, str | float]]] = [[] for _ in ballots.clips]
+    answers = ballots.answers
+    columns = [ballots.row, answers["rater"], answers["emotion"], answers["confidence"]]
+    for i, rater, emotion, confidence in zip(*columns, strict=True):
+        found[i].append({"rater": rater, "emotion": emotion, "confidence": float(confidence)})
+    return found
 
 
 def update(
@@ -174,37 +174,3 @@ def _check(accepted: pd.DataFrame, settings: Labels, raters_per_clip: int) -> No
             f"clip '{name}' has {count.max()} raters, but annotate.raters_per_clip in "
             f"the recipe is {raters_per_clip}; raise it again, or take the answers out"
         )
-
-
-def _majority(votes: np.ndarray, min_agree: int) -> tuple[np.ndarray, np.ndarray]:
-    """Each clip's emotion with most votes (clips x emotions), and whether it is the label."""
-    most = votes.max(axis=1)
-    alone = (votes == most[:, None]).sum(axis=1) == 1
-    return votes.argmax(axis=1), (most >= min_agree) & alone
-
-
-def _weighted(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """As `_majority`, from the confidence summed by clip and emotion."""
-    return _more_than_half(weight / np.maximum(weight.sum(axis=1), 1e-12)[:, None])
-
-
-def _more_than_half(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """As `_majority`, from each emotion's share of its clip."""
-    return shares.argmax(axis=1), shares.max(axis=1) > _HALF
-
-
-def _posterior(accepted: pd.DataFrame, clips: np.ndarray) -> np.ndarray:
-    columns = {"clip_key": "task", "rater": "worker", "emotion": "label"}
-    answers = accepted[list(columns)].rename(columns=columns)
-    return np.asarray(DawidSkene(EMOTIONS).fit(answers).posterior.loc[clips])
-
-
-def _answers(
-    accepted: pd.DataFrame, row: np.ndarray, clips: int
-) -> list[list[dict[str, str | float]]]:
-    """Each clip's answers, by rater, as column `votes` holds them."""
-    found: list[list[dict[str, str | float]]] = [[] for _ in range(clips)]
-    columns = [row, accepted["rater"], accepted["emotion"], accepted["confidence"]]
-    for i, rater, emotion, confidence in zip(*columns, strict=True):
-        found[i].append({"rater": rater, "emotion": emotion, "confidence": float(confidence)})
-    return found

@@ -1,0 +1,111 @@
+"""The three rules by which votes become an emotion: each a function from ballots to an outcome.
+
+A rule looks at the votes alone. Whether a clip has all its raters, and whether they were confident
+enough, is asked afterwards and of every rule alike (`caer_data.labels.decide`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from caer_data.engine.emotions import EMOTIONS, LABELS
+from caer_data.engine.recipe import Labels
+from caer_data.labels.dawid_skene import DawidSkene
+
+_HALF: Final = 0.5 + 1e-9  # more than half, not a tie blurred by rounding
+
+
+@dataclass(frozen=True)
+class Ballots:
+    """The accepted answers of a round, counted clip by clip.
+
+    Attributes:
+        answers: accepted rows of `tables.RATINGS`, by clip and rater.
+        clips: keys of the clips, sorted; the rows of all that follows.
+        row: of each answer, its clip's place in `clips`.
+        counts: answers by clip and emotion, in the order of `EMOTIONS`.
+        confidence: summed confidence by clip and emotion.
+    """
+
+    answers: pd.DataFrame
+    clips: np.ndarray
+    row: np.ndarray
+    counts: np.ndarray
+    confidence: np.ndarray
+
+    @property
+    def raters(self) -> np.ndarray:
+        """Answers by clip."""
+        return np.asarray(self.counts.sum(axis=1))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a rule finds, clip by clip.
+
+    Attributes:
+        winner: class id of the leading emotion.
+        agreed: whether the leading emotion is the label.
+        shares: the soft label, clips x emotions.
+    """
+
+    winner: np.ndarray
+    agreed: np.ndarray
+    shares: np.ndarray
+
+
+def count(accepted: pd.DataFrame) -> Ballots:
+    """Count accepted rows of `tables.RATINGS`, which hold one answer a clip and rater."""
+    answers = accepted.sort_values(["clip_key", "rater"])
+    clips, row = np.unique(answers["clip_key"].to_numpy(str), return_inverse=True)
+    chosen = answers["emotion"].map(LABELS).to_numpy(np.int64)
+    counts = np.zeros((len(clips), len(EMOTIONS)))
+    confidence = np.zeros_like(counts)
+    np.add.at(counts, (row, chosen), 1)
+    np.add.at(confidence, (row, chosen), answers["confidence"].to_numpy(np.float64))
+    return Ballots(answers, clips, row, counts, confidence)
+
+
+def majority(ballots: Ballots, settings: Labels) -> Outcome:
+    """The paper's: the emotion that `min_agree` raters or more chose, and no other as many."""
+    counts = ballots.counts
+    most = counts.max(axis=1)
+    alone = (counts == most[:, None]).sum(axis=1) == 1
+    agreed = (most >= settings.min_agree) & alone
+    return Outcome(counts.argmax(axis=1), agreed, _shares_of_votes(ballots))
+
+
+def weighted(ballots: Ballots, settings: Labels) -> Outcome:
+    """The emotion that holds more than half of the clip's summed confidence."""
+    total = np.maximum(ballots.confidence.sum(axis=1), 1e-12)
+    winner, agreed = _more_than_half(ballots.confidence / total[:, None])
+    return Outcome(winner, agreed, _shares_of_votes(ballots))
+
+
+def dawid_skene(ballots: Ballots, settings: Labels) -> Outcome:
+    """The emotion with more than half of the posterior, given each rater's errors everywhere."""
+    columns = {"clip_key": "task", "rater": "worker", "emotion": "label"}
+    answers = ballots.answers[list(columns)].rename(columns=columns)
+    posterior = np.asarray(DawidSkene(EMOTIONS).fit(answers).posterior.loc[ballots.clips])
+    return Outcome(*_more_than_half(posterior), posterior)
+
+
+RULES: Final[dict[str, Callable[[Ballots, Labels], Outcome]]] = {
+    "majority": majority,
+    "weighted": weighted,
+    "dawid-skene": dawid_skene,
+}
+"""By the recipe's word, `labels.rule`."""
+
+
+def _shares_of_votes(ballots: Ballots) -> np.ndarray:
+    return np.asarray(ballots.counts / ballots.raters[:, None])
+
+
+def _more_than_half(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return shares.argmax(axis=1), shares.max(axis=1) > _HALF

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from caer_data.api import agreement, build, decide_labels, detect_shots, split
@@ -44,13 +44,15 @@ _HOMES: Final = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    """Import the public names on first use, so that `--help` does not wait for pandas."""
-    if name in _HOMES:
-        import importlib
+if not TYPE_CHECKING:  # a type checker knows the names from the imports above, and no others
 
-        return getattr(importlib.import_module(f"caer_data.{_HOMES[name]}"), name)
-    raise AttributeError(f"module 'caer_data' has no attribute '{name}'")
+    def __getattr__(name: str) -> object:
+        """Import the public names on first use, so that `--help` does not wait for pandas."""
+        if name in _HOMES:
+            import importlib
+
+            return getattr(importlib.import_module(f"caer_data.{_HOMES[name]}"), name)
+        raise AttributeError(f"module 'caer_data' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,17 +15,18 @@ if TYPE_CHECKING:
     from caer_data.engine.dataset import Dataset
     from caer_data.engine.pool import Limits
     from caer_data.engine.progress import Reporter
+    from caer_data.engine.recipe import Recipe
     from caer_data.export.splits import By
 
 
 def build(
-    shows: Path,
-    output: Path,
-    recipe: str | None = None,
+    shows: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    recipe: str | os.PathLike[str] | Mapping[str, Any] | Recipe | None = None,
     *,
     workers: int | None = None,
     limit: int | None = None,
-    pyannote: Path | None = None,
+    pyannote: str | os.PathLike[str] | None = None,
     reporter: Reporter | None = None,
     limits: Limits | None = None,
     drop_rated: bool = False,
@@ -42,12 +44,12 @@ def build(
         write_report(dataset)
 
     return run.build(
-        shows,
-        output,
+        Path(shows),
+        Path(output),
         recipe,
         workers=workers,
         limit=limit,
-        pyannote=pyannote,
+        pyannote=None if pyannote is None else Path(pyannote),
         reporter=reporter,
         limits=limits,
         drop_rated=drop_rated,
@@ -57,10 +59,10 @@ def build(
 
 def split(
     clips: pd.DataFrame,
-    shares: tuple[float, float, float] = (70, 10, 20),
+    shares: Sequence[float] = (70, 10, 20),
     by: By = "show",
     seed: int = 0,
-) -> pd.Series:
+) -> pd.Series[str]:
     """Draw train, validation and test so that no group lies in two of them.
 
     Args:
@@ -81,8 +83,15 @@ def split(
     >>> sorted(split(clips, (50, 25, 25)))
     ['test', 'train', 'train', 'validation']
     """
+    from caer_data.engine.errors import CaerError
     from caer_data.export import splits
 
+    try:
+        train, validation, test = map(float, shares)
+    except (TypeError, ValueError) as error:
+        raise CaerError(
+            f"split: the shares are {shares!r}; give three numbers, such as (70, 10, 20)"
+        ) from error
     group = splits.GROUP_OF[by]
     _need(
         "split", clips, clip_id="the clip's name", label="class id, 0 to 6", **{group: f"its {by}"}
@@ -90,7 +99,7 @@ def split(
     groups = dict.fromkeys(splits.GROUP_OF.values(), clips["clip_id"])
     given = {name: clips[name] for name in clips.columns}
     whole = clips.assign(**{"clip_key": clips["clip_id"], **groups, **given})
-    return splits.assign(whole, splits.Scheme(shares, by, seed))
+    return splits.assign(whole, splits.Scheme((train, validation, test), by, seed))
 
 
 def detect_shots(video: str | os.PathLike[str]) -> pd.DataFrame:
@@ -243,6 +252,7 @@ def _need(what: str, frame: pd.DataFrame, **holds: str) -> None:
 
 def _answers(what: str, ratings: pd.DataFrame, confidence: bool = True) -> list[dict[str, Any]]:
     """Answers of a frame as plain rows, each emotion one of the seven."""
+    from caer_data.engine import tables
     from caer_data.engine.emotions import EMOTIONS
     from caer_data.engine.errors import CaerError
 
@@ -258,5 +268,4 @@ def _answers(what: str, ratings: pd.DataFrame, confidence: bool = True) -> list[
         twice = ratings[ratings.duplicated(["clip_id", "rater"])].iloc[0]
         raise CaerError(f"{what}: {twice['rater']} answered clip {twice['clip_id']} more than once")
     names = [*holds, *(["confidence"] if confidence else [])]
-    rows: list[dict[str, Any]] = ratings[names].astype(dict.fromkeys(holds, str)).to_dict("records")
-    return rows
+    return tables.records(ratings[names].astype(dict.fromkeys(holds, str)))

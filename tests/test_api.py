@@ -33,6 +33,11 @@ def test_missing_columns_are_named_in_one_sentence():
         caer_data.split(pd.DataFrame({"clip_id": ["a"]}))
 
 
+def test_shares_that_are_not_three_numbers_are_one_sentence():
+    with pytest.raises(caer_data.CaerError, match=r"shares are \[70, 30\]; give three numbers"):
+        caer_data.split(pd.DataFrame(), [70, 30])
+
+
 def ratings() -> pd.DataFrame:
     rows = [
         (clip, rater, emotion, 0.9)

@@ -66,7 +66,7 @@ def test_extras_that_the_code_and_the_documents_name_exist() -> None:
 
 def test_the_version_is_the_same_in_the_citation_and_the_changelog() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    changes = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    changes = re.search(r"^## (\d\S*)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
     assert "version" in PROJECT["dynamic"]
     assert changes is not None
     assert (citation["version"], changes[1]) == (__version__, __version__)

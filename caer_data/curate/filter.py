@@ -73,7 +73,7 @@ def choose(
     """
     by_shot = dict(tuple(tracks.groupby("shot_id", sort=False)))
     rows: list[dict[str, Any]] = []
-    for shot in shots.to_dict("records"):
+    for shot in tables.records(shots):
         seen = by_shot.get(shot["shot_id"], tracks.iloc[:0])
         for number, (start, end) in enumerate(_parts(shot, timing.fps, clips.max_seconds), 1):
             rows.append(

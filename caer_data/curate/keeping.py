@@ -73,7 +73,7 @@ def middle_anchors(
             int(clip.end_frame - clip.start_frame),
             _share(boxes.get(clip.clip_id), video),
         )
-        for clip in clips.itertuples()
+        for clip in tables.rows(clips)
     ]
 
 
@@ -89,7 +89,7 @@ def mint_all(dataset: Dataset, clips: pd.DataFrame, ledger: Ledger) -> pd.DataFr
     """Table `clips` with the keys of all kept clips, by the dataset's other tables."""
     clips, kept, tracks = clips.copy(), anchors.there(clips), dataset.tracks
     faces = pq.read_table(dataset.path_of(tables.FACES)) if len(kept) else None
-    for video in dataset.videos.to_dict("records"):
+    for video in tables.records(dataset.videos):
         own = kept[kept["video_id"] == video["video_id"]]
         if own.empty or faces is None:
             continue
@@ -133,9 +133,10 @@ def absent(dataset: Dataset, rows: Iterable[dict[str, Any]]) -> Absent:
         return nothing
     ids = videos.loc[gone, "video_id"]
     clips = clips[clips["video_id"].isin(ids)].assign(status="absent", reason=None)
-    tracks = dataset.tracks[lambda t: t["video_id"].isin(ids)]
-    shots = dataset.shots[lambda s: s["video_id"].isin(ids)]
-    people = dataset.people[lambda p: p["person_id"].isin(tracks["person_id"])]
+    tracks, shots, people = dataset.tracks, dataset.shots, dataset.people
+    tracks = tracks[tracks["video_id"].isin(ids)]
+    shots = shots[shots["video_id"].isin(ids)]
+    people = people[people["person_id"].isin(tracks["person_id"])]
     faces = pq.read_table(dataset.path_of(tables.FACES))
     faces = faces.filter(pc.field("track_id").isin(pa.array(tracks["track_id"], pa.string())))
     return Absent(
@@ -145,7 +146,7 @@ def absent(dataset: Dataset, rows: Iterable[dict[str, Any]]) -> Absent:
 
 def with_absent(rows: Sequence[dict[str, Any]], absent: Absent) -> pd.DataFrame:
     """Table `videos`: today's rows, then absent ones; what failed keeps what was known of it."""
-    known = {row["video_id"]: row for row in absent.videos.to_dict("records")}
+    known = {row["video_id"]: row for row in tables.records(absent.videos)}
     merged = []
     for row in rows:
         earlier = known.pop(row["video_id"], None)

@@ -55,7 +55,7 @@ from caer_data.media.spans import span_of
 def build(
     shows: Path,
     output: Path,
-    recipe: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    recipe: str | os.PathLike[str] | Mapping[str, Any] | recipes.Recipe | None = None,
     *,
     workers: int | None = None,
     limit: int | None = None,
@@ -381,7 +381,7 @@ class _Run:
         records: dict[str, dict[str, Any]] = {}
         for group in groups:
             records |= clip_stage.records(folder, self._work, group, settings)
-        rows = [*clips.to_dict("records"), *absent.clips.to_dict("records")]
+        rows = [*tables.records(clips), *tables.records(absent.clips)]
         for row in rows:
             clip = wanted.get(row["clip_id"])
             if clip is None:

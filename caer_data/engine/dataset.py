@@ -13,6 +13,7 @@ dataset/
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -47,7 +48,7 @@ class Dataset:
         CaerError: the folder is not a dataset (when a table or the recipe is read).
     """
 
-    def __init__(self, folder: str | Path = "dataset") -> None:
+    def __init__(self, folder: str | os.PathLike[str] = "dataset") -> None:
         self.folder = Path(folder)
         self._generations = Generations(
             self.folder / "generations", [f"{table.name}.parquet" for table in BUILT]

@@ -7,7 +7,7 @@ same bytes for the same rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import reduce
 from operator import and_
 from pathlib import Path
@@ -193,11 +193,22 @@ def read_some(
     return to_pandas(pq.read_table(path, columns=columns, filters=reduce(and_, fits)))
 
 
+def rows(data: pd.DataFrame) -> Iterator[Any]:
+    """Rows whose cells are attributes (`row.clip_id`), of the types that the table declares."""
+    yield from data.itertuples()
+
+
+def records(data: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dictionaries by column name."""
+    found: list[dict[Any, Any]] = data.to_dict("records")
+    return found
+
+
 def to_pandas(arrow: pa.Table) -> pd.DataFrame:
     """Arrow to pandas with nullable integer and boolean columns where cells may be empty."""
     mapping = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
     nullable = {f.name for f in arrow.schema if f.nullable and f.type in mapping}
-    data = arrow.to_pandas()
+    data: pd.DataFrame = arrow.to_pandas()
     for name in nullable:
         kind = mapping[arrow.schema.field(name).type]
         data[name] = pd.array(arrow[name].to_pylist(), dtype=kind)

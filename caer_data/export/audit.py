@@ -150,7 +150,7 @@ def _near_duplicates(manifest: pd.DataFrame) -> Verdict:
     values = [int(text, 16) for texts in lists for text in texts]
     if not values:
         return Verdict(check, "not measured", 0, "no picture has a perceptual hash")
-    of_row = np.repeat(np.arange(len(hashed)), lists.str.len().to_numpy(int))
+    of_row = np.repeat(np.arange(len(hashed)), [len(texts) for texts in lists])
     sides = hashed["split"].map(SPLITS.index).to_numpy(np.int64)[of_row]
     partner = duplicates.pairs(np.array(values, np.uint64), sides)
     concerned = np.flatnonzero(partner >= 0)

@@ -176,7 +176,7 @@ def _read(work: Work) -> tuple[bytes, str]:
 
 def _decoded(work: Work, data: bytes) -> Iterator[Any]:
     try:
-        with av.open(io.BytesIO(data), format="mp4") as container:
+        with av.open(io.BytesIO(data), "r", format="mp4") as container:
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1  # clips are decoded side by side
             for frame in container.decode(stream):
@@ -214,13 +214,15 @@ def _contained(data: bytes, name: str) -> bytes:
         return data
     target = io.BytesIO()
     with (
-        av.open(io.BytesIO(data), format="mp4") as source,
+        av.open(io.BytesIO(data), "r", format="mp4") as source,
         av.open(target, "w", format=suffix[1:], options={"fflags": "+bitexact"}) as output,
     ):
         streams = {s.index: output.add_stream_from_template(s) for s in source.streams}
         # AVI holds H.264 with start codes, mp4 with lengths; the coded pictures stay as they are
         video = source.streams.video[0]
         start_codes = BitStreamFilterContext("h264_mp4toannexb", video)
+        if video.average_rate is None:
+            raise CaerError(f"{name}: the clip has no frame rate; run 'caer-data build' again")
         streams[video.index].time_base = 1 / video.average_rate  # AVI counts frames
         for packet in source.demux():
             is_video, target_stream = packet.stream is video, streams[packet.stream.index]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from caer_data.engine import recipe as recipes
+from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import sha256_of
 from caer_data.engine.pool import run_map
@@ -129,7 +130,7 @@ def recut(
 def find(sources: pd.DataFrame, shows: Path, reporter: Reporter) -> dict[str, Path]:
     """Find videos by size and content, whatever their names; returns files by `video_id`."""
     wanted: dict[int, dict[str, str]] = {}
-    for row in sources.itertuples():
+    for row in tables.rows(sources):
         wanted.setdefault(int(row.bytes), {})[row.sha256] = row.video_id
     candidates = [
         path
@@ -180,15 +181,15 @@ def _cuts(
     recipe: Recipe,
     under_way: folder.Unfinished,
 ) -> Iterator[_Cut]:
-    by_clip = planned.drop_duplicates("clip_id").set_index("clip_id")
-    by_video = sources.set_index("video_id")
+    by_clip = {row["clip_id"]: row for row in tables.records(planned.drop_duplicates("clip_id"))}
+    by_video = {row["video_id"]: row for row in tables.records(sources)}
     recorded = _recorded(planned)
     packed = set(planned.loc[planned["member"].notna(), "clip_id"])
     for work in release.works(planned, boxes, files, under_way.root, write_files=True):
         if work.clip_id in under_way.done:
             continue
-        clip = by_clip.loc[work.clip_id]
-        source = by_video.loc[clip["video_id"]]
+        clip = by_clip[work.clip_id]
+        source = by_video[clip["video_id"]]
         yield _Cut(
             work=work,
             video=videos[clip["video_id"]],
@@ -203,13 +204,13 @@ def _cuts(
         )  # fmt: skip
 
 
-def _handed_over(source: pd.Series) -> bool:
+def _handed_over(source: Mapping[str, Any]) -> bool:
     """Whether FFmpeg cannot cut it by timestamp; releases of before do not say."""
     retimed = source["retimed"]
     return bool(pd.notna(retimed) and retimed > 0) or source["shape_changes"] is True
 
 
-def _span(clip: pd.Series) -> Span:
+def _span(clip: Mapping[str, Any]) -> Span:
     return Span(
         start_frame=int(clip["start_frame"]),
         end_frame=int(clip["end_frame"]),
@@ -223,7 +224,7 @@ def _span(clip: pd.Series) -> Span:
 def _recorded(planned: pd.DataFrame) -> dict[str, dict[str, tuple[str, str | None]]]:
     """Exact and perceptual hash of each file, by clip and path; a clip's own have the path ''."""
     found: dict[str, dict[str, tuple[str, str | None]]] = {}
-    for row in planned.itertuples():
+    for row in tables.rows(planned):
         hashes = (row.framehash, None if pd.isna(row.perceptual_hash) else row.perceptual_hash)
         found.setdefault(row.clip_id, {})[row.path if pd.notna(row.frame) else ""] = hashes
     return found

@@ -101,7 +101,7 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
         else:
             clip_files = {
                 row.clip_id: ClipFile(inside(dataset.folder, row.path), row.frames, row.sha256)
-                for row in planned.clips.itertuples()
+                for row in tables.rows(planned.clips)
             }
             tasks = works(planned.files, planned.boxes, clip_files, under_way.root, options.media)
             missing = (task for task in tasks if task.clip_id not in under_way.done)

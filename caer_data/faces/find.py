@@ -65,7 +65,7 @@ def find(
     (folder / "thumbnails").mkdir()
     (folder / "portraits").mkdir()
     found = Found()
-    for shot in shots.to_dict("records"):
+    for shot in tables.records(shots):
         sampled = frames.samples.between(shot["start_frame"], shot["end_frame"])
         if sampled:
             if tracks is None:

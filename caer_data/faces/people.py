@@ -67,7 +67,9 @@ def cluster(
     number = np.empty(len(order), int)
     number[order] = np.arange(1, len(order) + 1)
     names = [f"{show_id}.p{number[g]:04d}" for g in groups]
-    labelled = tracks.assign(person_id=pd.array(names, dtype=tracks["track_id"].dtype))
+    labelled = tracks.assign(
+        person_id=pd.Series(names, tracks.index, dtype=tracks["track_id"].dtype)
+    )
     rows = []
     for g in order:
         members = np.flatnonzero(groups == g)
@@ -122,7 +124,8 @@ def _connected(embeddings: npt.NDArray[np.float32], threshold: float) -> npt.NDA
         near = squares[rows, None] + squares[None, start:] - 2 * products <= limit
         i, j = np.nonzero(near)
         edges = (np.ones(len(i), bool), (part[start + i], part[start + j]))
-        part = connected_components(coo_array(edges, shape=(count, count)), directed=False)[1][part]
+        found = connected_components(coo_array(edges, shape=(count, count)), directed=False)[1]
+        part = found.astype(np.int64)[part]
     return part
 
 

@@ -77,10 +77,11 @@ def associate(
                 _enlarged(np.array([t.boxes[-1] for t in active], np.float64)),
                 _enlarged(found.boxes.astype(np.float64)),
             )
-            for a, b in zip(*linear_sum_assignment(-overlap), strict=True):
+            rows, columns = linear_sum_assignment(-overlap)
+            for a, b in zip(rows.tolist(), columns.tolist(), strict=True):
                 if overlap[a, b] >= min_iou:
-                    _extend(active[a], frame, found, int(b))
-                    free.discard(int(b))
+                    _extend(active[a], frame, found, b)
+                    free.discard(b)
         for b in sorted(free):
             tracks.append(Track())
             _extend(tracks[-1], frame, found, b)

@@ -167,9 +167,9 @@ def merge(
 
     pairs = pd.MultiIndex.from_frame(joined[["clip_key", "rater"]])
     dealt = pairs.isin(pd.MultiIndex.from_frame(assignments[["clip_key", "rater"]]))
-    accepted = joined["status"] == "accepted"
+    stands = joined["status"] == "accepted"
     in_deal = joined["clip_key"].isin(assignments["clip_key"])
-    _refuse(joined, accepted & from_file & in_deal & ~dealt, "not_dealt")
+    _refuse(joined, stands & from_file & in_deal & ~dealt, "not_dealt")
 
     weight = joined["source"].map({source: i for i, source in enumerate(SOURCES)})
     accepted = joined[joined["status"] == "accepted"]

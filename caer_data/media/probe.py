@@ -38,7 +38,7 @@ _WIDEST_PIXEL: Final = 8
 
 # Titles that are not UTF-8 stop PyAV up to 18 unless asked to replace what it cannot decode;
 # PyAV 19 refuses the argument. Its `open` has no signature to look at, only the version tells.
-_METADATA: Final = (
+_METADATA: Final[dict[str, Any]] = (
     {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 )
 

@@ -99,7 +99,7 @@ def _play(second: _Second) -> str:
         for frame in container.decode(video, sound):
             if isinstance(frame, av.VideoFrame):
                 shown += 1
-            else:
+            elif isinstance(frame, av.AudioFrame):
                 heard += frame.samples
     if coding != ("h264", "yuv420p", "aac") or shown != _CLIP[1] - _CLIP[0] or not heard:
         raise CaerError(f"the clip holds {shown} frames as {', '.join(map(str, coding))}")

@@ -207,7 +207,7 @@ class _Boxes:
         detected = faces[~faces["interpolated"].astype(bool)]
         seen = detected if len(detected) else faces
         height = (seen["y2"] - seen["y1"]) * (1 + 0.001 * seen["score"].fillna(0))
-        face = seen.loc[height.idxmax()]
+        face = seen.iloc[int(height.argmax())]
         scale = clip.height / float(self._heights[clip.video_id])
         box = [float(face[edge]) * scale for edge in ("x1", "y1", "x2", "y2")]
         return float(face["time_s"]) - clip.start_s, box

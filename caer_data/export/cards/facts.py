@@ -78,7 +78,7 @@ def collect(dataset: Dataset, plan: Plan, options: Options) -> Facts:
         funnel=_funnel(dataset, clips, labels, plan),
         drops=(*_reasons("build", clips), *_reasons("labels", labels)),
         table1=_table1(plan.clips),
-        split=tuple(plan.reached.to_dict("records")),
+        split=tuple(tables.records(plan.reached)),
         agreement=_agreement(dataset, labels, clips, recipe.seed),
         raters=_raters(plan.clips["votes"]),
         built_with=_built_with(dataset),

@@ -11,6 +11,7 @@ import jinja2
 import pandas as pd
 import yaml
 
+from caer_data.engine import tables
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.files import write_text
 from caer_data.export import audit
@@ -85,7 +86,7 @@ def _header(facts: Facts) -> str:
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = frame.to_dict("records")
+    rows = tables.records(frame)
     return [{k: None if pd.isna(v) else v for k, v in row.items()} for row in rows]
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pandas as pd
 
+from caer_data.engine import tables
 from caer_data.engine.emotions import PROBABILITY_COLUMNS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path, explain_os_error
@@ -65,7 +66,7 @@ def finish(finished: Finished) -> None:
             atomic_path(finished.root / str(path)) as temporary,
             tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as shard,
         ):
-            for row in rows.to_dict("records"):
+            for row in tables.records(rows):
                 clip = finished.clip_files[row["clip_id"]]
                 try:
                     video = clip.read_bytes()
@@ -83,7 +84,7 @@ def describe(row: dict[str, Any], boxes: pd.DataFrame | None) -> bytes:
     told = {name: None if pd.isna(row[name]) else row[name] for name in _TOLD}
     target: list[list[float] | None] = [None] * row["frames"]
     if boxes is not None:
-        for box in boxes.itertuples():
+        for box in tables.rows(boxes):
             target[box.frame] = [round(float(v), 2) for v in (box.x1, box.y1, box.x2, box.y2)]
     return json.dumps({**told, "boxes": target}, ensure_ascii=False).encode()
 

@@ -6,8 +6,8 @@ faces, each made straight from the decoder's planes, without converting the whol
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -19,12 +19,14 @@ import numpy.typing as npt
 
 from caer_data.engine.errors import CaerError
 from caer_data.media.colour import HLG, PQ, assumed, one_field, tone_mapped
-from caer_data.media.geometry import Crop, displayed, fit
+from caer_data.media.geometry import Crop, Turn, displayed, fit
 from caer_data.media.packets import Damage, Given, decoded, packets_of
 from caer_data.media.probe import VideoInfo, open_container, pixel_aspect
 from caer_data.media.retime import Retimer
 
 Picture = npt.NDArray[np.uint8]
+_Scale = Callable[[npt.NDArray[Any], int, tuple[int, int]], npt.NDArray[Any]]
+"""Brings a plane, given with its number, to a size (width, height)."""
 
 # Planar YUV: depth in bits by FFmpeg's format name; the chroma planes may have any size.
 _PLANAR: Final = {
@@ -44,6 +46,8 @@ _WEIGHTS_709: Final = (0.2126, 0.0722)
 _WEIGHTS: Final = {1: _WEIGHTS_709, 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
 _UNSPECIFIED: Final = 2
 _WHOLE: Final = Crop()
+_BLOCK: Final = 4
+"""Pixels, a multiple of those that share a colour sample."""
 _FULL_RANGE: Final = 2
 THREADS: Final = 6
 """Threads of one decoder, which keep two cores busy."""
@@ -75,8 +79,34 @@ class DecodedFrame:
     def picture(self, max_side: int | None = None) -> Picture:
         """The displayed picture, upright, its longer side at most `max_side` pixels: BGR."""
         width, height = fitted(self.info.width, self.info.height, max_side)
-        untagged = _WEIGHTS.get(assumed(self.raw.height), _WEIGHTS_601)
-        return self._shown(width, height, cv2.INTER_LINEAR, untagged)
+        return self._shown(width, height, _linear, self._untagged)
+
+    def shrunk(self, width: int, height: int) -> Picture:
+        """The picture, upright, at exactly this size; areas are averaged where it shrinks: BGR.
+
+        But for rounding it is `picture()` resized, without converting pixels that are not needed.
+        """
+        return self._shown(width, height, _averaged, self._untagged)
+
+    def part(self, x1: int, y1: int, x2: int, y2: int) -> Picture:
+        """A rectangle of `picture()`, right and bottom exclusive: BGR.
+
+        Only its surroundings are converted, where the displayed picture is a part of the stored
+        one, pixel by pixel.
+        """
+        info, raw, own = self.info, self.raw, self.info.crop
+        plain = info.turn == Turn() and info.pixel_aspect == 1 and self.aspect is None
+        stored = (raw.width, raw.height) == (info.stored_width, info.stored_height)
+        if not (plain and stored and raw.format.name in _PLANAR) or raw.interlaced_frame:
+            return self.picture()[y1:y2, x1:x2]
+        left, top = (max(0, n // _BLOCK - 1) * _BLOCK for n in (own.left + x1, own.top + y1))
+        right = min(raw.width, (own.left + x2 + 2 * _BLOCK) // _BLOCK * _BLOCK)
+        bottom = min(raw.height, (own.top + y2 + 2 * _BLOCK) // _BLOCK * _BLOCK)
+        near = Crop(left, top, raw.width - right, raw.height - bottom)
+        size = right - left, bottom - top
+        picture = replace(self, info=replace(info, crop=near, width=size[0], height=size[1]))
+        x, y = own.left - left, own.top - top
+        return picture.picture()[y1 + y : y2 + y, x1 + x : x2 + x]
 
     def small(self, width: int, height: int) -> Picture:
         """The picture, upright, at exactly this size, for comparing frames: BGR.
@@ -85,15 +115,19 @@ class DecodedFrame:
         PySceneDetect's detectors find here what they find there: the nearest colour sample counts,
         and untagged video is taken as BT.601.
         """
-        return self._shown(width, height, cv2.INTER_NEAREST_EXACT, _WEIGHTS_601)
+        return self._shown(width, height, _nearest_colour, _WEIGHTS_601)
+
+    @property
+    def _untagged(self) -> tuple[float, float]:
+        return _WEIGHTS.get(assumed(self.raw.height), _WEIGHTS_601)
 
     def _shown(
-        self, width: int, height: int, chroma: int, untagged: tuple[float, float]
+        self, width: int, height: int, scale: _Scale, untagged: tuple[float, float]
     ) -> Picture:
         inner = self._fitted(width, height)
         turn, crop = self.info.turn, self.info.crop
         size = inner[::-1] if turn.rotation in (90, 270) else inner
-        picture = _to_bgr(self.raw, size, chroma, untagged, crop)
+        picture = _to_bgr(self.raw, size, scale, untagged, crop)
         if self.raw.color_trc in (PQ, HLG):
             picture = tone_mapped(picture, self.raw.color_trc)
         if turn.mirrored:
@@ -255,7 +289,7 @@ def _between_bars(picture: Picture, width: int, height: int) -> Picture:
 def _to_bgr(
     raw: Any,
     size: tuple[int, int],
-    chroma: int,
+    scale: _Scale,
     untagged: tuple[float, float],
     crop: Crop = _WHOLE,
 ) -> Picture:
@@ -264,12 +298,26 @@ def _to_bgr(
         # Rare formats (grey, packed, RGB): FFmpeg converts the whole frame.
         full = _cropped(raw.reformat(format="bgr24").to_ndarray(), raw, crop)
         return np.asarray(cv2.resize(full, size, interpolation=cv2.INTER_AREA))
-    luma, *colours = [
-        cv2.resize(_plane(raw, number, depth, crop), size, interpolation=interpolation)
-        for number, interpolation in enumerate((cv2.INTER_LINEAR, chroma, chroma))
-    ]
+    luma, *colours = [scale(_plane(raw, n, depth, crop), n, size) for n in range(3)]
     scaled, matrix = _conversion(raw, untagged)
     return np.asarray(cv2.transform(cv2.merge([cv2.LUT(luma, scaled), *colours]), matrix))
+
+
+def _linear(plane: npt.NDArray[Any], _: int, size: tuple[int, int]) -> npt.NDArray[Any]:
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR))
+
+
+def _nearest_colour(
+    plane: npt.NDArray[Any], number: int, size: tuple[int, int]
+) -> npt.NDArray[Any]:
+    how = cv2.INTER_NEAREST_EXACT if number else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(plane, size, interpolation=how))
+
+
+def _averaged(plane: npt.NDArray[Any], _: int, size: tuple[int, int]) -> npt.NDArray[Any]:
+    shrinks = plane.shape[1] * plane.shape[0] > size[0] * size[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(plane, size, interpolation=how))
 
 
 def _cropped(plane: npt.NDArray[Any], raw: Any, crop: Crop) -> npt.NDArray[Any]:

@@ -12,9 +12,11 @@ import numbered_video as numbered
 import numpy as np
 import pytest
 import stress_shots
+from odd_media import ffmpeg
 
 from caer_data.engine.errors import CaerError
 from caer_data.media.decode import Received, fitted, frames, read_frames
+from caer_data.media.geometry import Turn
 from caer_data.media.probe import probe
 
 # file below odd/: frames that an independent decoder (ffmpeg's command line) gives
@@ -187,7 +189,7 @@ def test_colours_are_those_that_were_filmed(pixels: str, range_: int, space: int
     if space not in (0, 2):
         frame.colorspace = space
     frame.color_range = range_
-    bgr = decode._to_bgr(frame, (160, 32), cv2.INTER_LINEAR, decode._WEIGHTS_601)
+    bgr = decode._to_bgr(frame, (160, 32), decode._linear, decode._WEIGHTS_601)
     centres = bgr[16, 16::32, ::-1].astype(int)
     assert np.abs(centres - rgb[16, 16::32].astype(int)).max() <= 4
 
@@ -209,6 +211,57 @@ def test_small_pictures_are_those_of_opencv(tmp_path: Path, space: int | None) -
     difference = theirs.astype(int) - ours
     assert np.abs(difference).max() <= 8, "whiter than white is clipped before, not after"
     assert np.abs(difference.mean(axis=(0, 1))).max() <= 1.2, "FFmpeg rounds green down twice"
+
+
+def photograph_as(path: Path, pixels: str, *options: object) -> np.ndarray:
+    """A photograph of 322 x 242 as a video of one frame, which needs no multiple of a block."""
+    picture = cv2.resize(stress_shots.photographs()[0], (322, 242))
+    cv2.imwrite(str(path.with_suffix(".png")), picture)
+    more = ["-pix_fmt", pixels, "-c:v", "libx264"]
+    ffmpeg("-loop", 1, "-t", 0.04, "-i", path.with_suffix(".png"), *more, *options, path)
+    return picture
+
+
+ODD_PICTURES = {
+    "plain": ["yuv420p"],
+    "444": ["yuv444p"],
+    "10 bit": ["yuv422p10le"],
+    "turned": ["yuv420p", "-vf", "setsar=1"],
+    "wide pixels": ["yuv420p", "-vf", "setsar=4/3"],
+    "fields": ["yuv420p", "-c:v", "mpeg2video", "-q:v", "2", "-flags", "+ildct+ilme"],
+}
+
+
+@pytest.mark.parametrize("name", ODD_PICTURES)
+def test_parts_are_those_of_the_whole_picture(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "one.mkv"
+    photograph_as(path, *ODD_PICTURES[name])
+    info = probe(path)
+    if name == "turned":
+        info = replace(info, turn=Turn(90), width=info.height, height=info.width)
+    frame = next(iter(frames(path, info)))
+    whole = frame.picture()
+    height, width = whole.shape[:2]
+    for x1, y1, x2, y2 in [(0, 0, width, height), (101, 57, 140, 99), (width - 9, 0, width, 5)]:
+        part = frame.part(x1, y1, x2, y2)
+        assert part.shape == (y2 - y1, x2 - x1, 3)
+        assert np.abs(part.astype(int) - whole[y1:y2, x1:x2]).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["plain", "10 bit", "wide pixels"])
+@pytest.mark.parametrize("size", [(57, 43), (400, 300)])
+def test_shrunk_pictures_are_the_whole_resized(
+    tmp_path: Path, name: str, size: tuple[int, int]
+) -> None:
+    path = tmp_path / "one.mkv"
+    photograph_as(path, *ODD_PICTURES[name])
+    frame = next(iter(frames(path, probe(path))))
+    how = cv2.INTER_AREA if size[0] < 100 else cv2.INTER_LINEAR
+    whole = cv2.resize(frame.picture(), size, interpolation=how).astype(int)
+    difference = np.abs(frame.shrunk(*size) - whole)
+    assert difference.mean() < 1
+    if size[0] < 100:  # enlarged, single pixels at edges of colours differ
+        assert difference.max() <= 12
 
 
 @pytest.mark.parametrize(

@@ -78,8 +78,8 @@ def _detect(path: Path, chunk: Sequence[Sample], faces: Faces) -> None:
         rows: list[list[float]] = []
         fps = LOOKS_PER_SECOND if sample.path.suffix.lower() not in _PICTURES else None
         try:
-            for frame, picture in sampled(sample.path, fps):
-                bgr = np.ascontiguousarray(picture[:, :, ::-1])
+            for frame, shown in sampled(sample.path, fps):
+                bgr = np.ascontiguousarray(shown.whole()[:, :, ::-1])
                 seen = detector.detect([bgr], faces.min_score or detector.min_score)[0]
                 rows += [[frame, *map(float, box)] for box in seen.boxes[:MAX_FACES]]
         except CaerError:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import cv2
 import numpy as np
@@ -22,7 +23,76 @@ Picture = npt.NDArray[np.uint8]
 MAX_PIXELS: Final = 36_000_000
 
 
-def sampled(path: Path, fps: float | None) -> Iterator[tuple[int, Picture]]:
+class Shown(Protocol):
+    """A picture of which only what is asked for is converted, as RGB."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the whole."""
+
+    def whole(self) -> Picture:
+        """All of it."""
+
+    def at(self, size: tuple[int, int]) -> Picture:
+        """All of it at `size` (height, width); shrinking averages areas."""
+
+    def part(self, x1: int, y1: int, x2: int, y2: int) -> Picture:
+        """A rectangle of it, right and bottom exclusive."""
+
+
+@dataclass(frozen=True)
+class Still:
+    """A picture in memory."""
+
+    picture: Picture
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.picture.shape[0], self.picture.shape[1]
+
+    def whole(self) -> Picture:
+        """The picture."""
+        return self.picture
+
+    def at(self, size: tuple[int, int]) -> Picture:
+        """The picture resized."""
+        return resized(self.picture, size)
+
+    def part(self, x1: int, y1: int, x2: int, y2: int) -> Picture:
+        """A rectangle."""
+        return self.picture[y1:y2, x1:x2]
+
+
+@dataclass(frozen=True)
+class Moving:
+    """A frame of a video."""
+
+    frame: DecodedFrame
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width as displayed."""
+        return self.frame.info.height, self.frame.info.width
+
+    def whole(self) -> Picture:
+        """The displayed picture."""
+        return _rgb(self.frame.picture())
+
+    def at(self, size: tuple[int, int]) -> Picture:
+        """The displayed picture resized."""
+        return _rgb(self.frame.shrunk(*size[::-1]))
+
+    def part(self, x1: int, y1: int, x2: int, y2: int) -> Picture:
+        """A rectangle of the displayed picture."""
+        return _rgb(self.frame.part(x1, y1, x2, y2))
+
+
+def _rgb(bgr: Picture) -> Picture:
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def sampled(path: Path, fps: float | None) -> Iterator[tuple[int, Shown]]:
     """Frames of a clip nearest to 0, 1/fps, 2/fps, ... seconds, with their index; or one picture.
 
     A file of 24, 25 or 30 frames per second thus gives `fps` of them, by timestamp and never by
@@ -32,32 +102,24 @@ def sampled(path: Path, fps: float | None) -> Iterator[tuple[int, Picture]]:
         CaerError: the file cannot be decoded.
     """
     if fps is None:
-        yield 0, _image(path)
+        yield 0, Still(_image(path))
         return
     info = probe(path)
     before: tuple[float, DecodedFrame] | None = None
-    picture: tuple[int, Picture] | None = None
     taken, first, end = 0, None, 0.0
-
-    def take(frame: DecodedFrame) -> tuple[int, Picture]:
-        # A file slower than `fps` shows one frame several times: convert it once.
-        nonlocal picture, taken
-        taken += 1
-        if picture is None or picture[0] != frame.index:
-            picture = frame.index, np.ascontiguousarray(frame.picture()[:, :, ::-1])
-        return picture
-
     for frame in frames(path, info, threads=1):
         first = frame.pts if first is None else first
         time = float((frame.pts - first) * info.time_base)
         end = time + float(frame.duration * info.time_base)
         while before is not None and taken / fps <= (before[0] + time) / 2:
-            yield take(before[1])
+            taken += 1
+            yield before[1].index, Moving(before[1])
         before = time, frame
     if before is None:
         raise CaerError(f"{path}: no frame can be decoded")
     while taken == 0 or taken / fps < end - 1e-6:
-        yield take(before[1])
+        taken += 1
+        yield before[1].index, Moving(before[1])
 
 
 def _image(path: Path) -> Picture:
@@ -76,19 +138,19 @@ def box_at(boxes: Boxes, frame: int) -> npt.NDArray[np.float32]:
     return np.array([np.interp(frame, known, boxes[:, i]) for i in range(1, 5)], np.float32)
 
 
-def face_crop(picture: Picture, box: npt.NDArray[np.float32], size: tuple[int, int]) -> Picture:
+def face_crop(shown: Shown, box: npt.NDArray[np.float32], size: tuple[int, int]) -> Picture:
     """The box's part of the picture at `size` (height, width).
 
     Raises:
         CaerError: less than two pixels of the box lie in the picture.
     """
-    height, width = picture.shape[:2]
+    height, width = shown.size
     x1, y1 = np.floor(box[:2]).astype(int).clip(0, [width, height])
     x2, y2 = np.ceil(box[2:]).astype(int).clip(0, [width, height])
     if x2 - x1 < 2 or y2 - y1 < 2:
         numbers = ", ".join(f"{v:.1f}" for v in box)
         raise CaerError(f"the box ({numbers}) lies outside the frame of {width}x{height}")
-    return resized(picture[y1:y2, x1:x2], size)
+    return resized(shown.part(x1, y1, x2, y2), size)
 
 
 def resized(picture: Picture, size: tuple[int, int]) -> Picture:

@@ -26,7 +26,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from caer_data.benchmark.data.pictures import box_at, face_crop, resized, sampled
+from caer_data.benchmark.data.pictures import box_at, face_crop, sampled
 from caer_data.benchmark.data.samples import Boxes, Sample
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path, sha256_of, write_text
@@ -34,7 +34,7 @@ from caer_data.engine.pieces import hash_of
 from caer_data.engine.pool import run_map
 from caer_data.engine.progress import Reporter
 
-VERSION: Final = 2
+VERSION: Final = 3
 MAX_FACES: Final = 8
 ARRAYS: Final = ("face", "context", "boxes")
 CHECKED: Final = "checked.json"
@@ -168,14 +168,14 @@ def _decode(work: Work, form: Format) -> dict[str, npt.NDArray[Any]]:
     if sample.sha256 and sha256_of(sample.path) != sample.sha256:
         raise CaerError(f"{sample.path}: differs from its hash in the manifest; export it again")
     faces, contexts, boxes = [], [], []
-    for frame, picture in sampled(sample.path, form.fps):
+    for frame, shown in sampled(sample.path, form.fps):
         box = box_at(sample.boxes, frame)
         try:
-            faces.append(face_crop(picture, box, form.face))
+            faces.append(face_crop(shown, box, form.face))
         except CaerError as error:
             raise CaerError(f"{sample.path}, frame {frame}: {error}") from error
-        contexts.append(resized(picture, form.frame))
-        scale = np.tile(np.divide(form.frame, picture.shape[:2])[::-1], 2)
+        contexts.append(shown.at(form.frame))
+        scale = np.tile(np.divide(form.frame, shown.size)[::-1], 2)
         known = [box, *(box_at(other, frame) for other in work.others if _shown(other, frame))]
         rows = np.zeros((MAX_FACES, 4), np.float32)
         rows[: len(known)] = np.stack(known[:MAX_FACES]) * scale

@@ -29,7 +29,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from caer_data.benchmark.data.pictures import face_crop, resized
+from caer_data.benchmark.data.pictures import Still, face_crop, resized
 from caer_data.benchmark.data.samples import SPLITS, Sample, Source
 from caer_data.benchmark.data.shards import MAX_FACES, Format
 from caer_data.benchmark.data.store import Store
@@ -171,7 +171,7 @@ def store(
     """The clips as the benchmark's store, in memory: face crops, whole frames, boxes."""
     n, T = clips.frames.shape[:2]
     faces = [
-        face_crop(clips.frames[i, t], clips.face_boxes[i, t], face_size)
+        face_crop(Still(clips.frames[i, t]), clips.face_boxes[i, t], face_size)
         for i in range(n)
         for t in range(T)
     ]

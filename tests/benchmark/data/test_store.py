@@ -11,7 +11,7 @@ import pytest
 from small_releases import BOX, HEIGHT, WIDTH, write_clip
 
 from caer_data.benchmark.data import shards, sources, store
-from caer_data.benchmark.data.pictures import box_at, face_crop, sampled
+from caer_data.benchmark.data.pictures import Still, box_at, face_crop, sampled
 from caer_data.benchmark.data.samples import NO_BOXES, Sample
 from caer_data.benchmark.data.shards import Format, Work
 from caer_data.engine.errors import CaerError
@@ -40,7 +40,8 @@ def test_frames_are_taken_nearest_to_every_tenth_of_a_second(
 
 def test_the_frame_of_an_index_is_that_frame(tmp_path: Path) -> None:
     write_clip(tmp_path / "clip.mp4", 0, 30, 25)
-    for index, picture in sampled(tmp_path / "clip.mp4", 10.0):
+    for index, shown in sampled(tmp_path / "clip.mp4", 10.0):
+        picture = shown.whole()
         assert picture.shape == (HEIGHT, WIDTH, 3)
         assert abs(int(picture[2, 2].mean()) - (40 + index)) <= 2  # brightness counts frames
 
@@ -53,7 +54,7 @@ def test_boxes_between_known_ones_are_interpolated_and_outside_the_nearest() -> 
 
 
 def test_a_box_partly_outside_is_cut_and_one_outside_is_named() -> None:
-    picture = np.zeros((20, 30, 3), np.uint8)
+    picture = Still(np.zeros((20, 30, 3), np.uint8))
     assert face_crop(picture, np.array([-5, -5, 10, 10], np.float32), (16, 16)).shape == (16, 16, 3)
     with pytest.raises(CaerError, match=r"lies outside the frame of 30x20"):
         face_crop(picture, np.array([31, 0, 40, 10], np.float32), (16, 16))

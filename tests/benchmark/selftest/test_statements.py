@@ -126,7 +126,6 @@ SUMS, LIES, LEANS = (
 )
 
 
-@pytest.mark.retrains
 @pytest.mark.parametrize(
     ("sabotage", "statement"),
     [

@@ -164,6 +164,13 @@ def test_packages_of_extras_are_imported_in_their_places_alone() -> None:
     assert wrong == []
 
 
+@pytest.mark.parametrize("folder", ["caer_data.media", "caer_data.faces.models"])
+def test_what_others_could_use_knows_nothing_of_recipes(folder: str) -> None:
+    known = modules()
+    of = {t for m, path in known.items() if within(m, (folder,)) for t in imports(path, known)}
+    assert not of & {"caer_data.engine.recipe", "caer_data.engine.section"}
+
+
 def test_what_imports_the_benchmark_is_known() -> None:
     known = modules()
     users = {

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from caer_data.engine import progress
 from caer_data.engine.errors import CaerError
+from caer_data.engine.face_models import DETECTORS
 from caer_data.engine.progress import Reporter
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Options:
     weights: Path | None
     folds: int | None
     grouped: bool
-    detect: Literal["centerface", "mmod", "hog"] | None
+    detect: str | None
     most_left_out: float
     device: str
     devices: int
@@ -123,7 +124,7 @@ class Options:
 )
 @click.option(
     "--detect",
-    type=click.Choice(["centerface", "mmod", "hog"]),
+    type=click.Choice([word for word, entry in DETECTORS.items() if entry.weights is None]),
     help="Find faces where the release has no boxes.",
 )
 @click.option(

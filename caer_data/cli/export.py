@@ -10,7 +10,7 @@ import click
 from caer_data.cli import options as common
 from caer_data.engine import progress
 from caer_data.engine.progress import Reporter
-from caer_data.export.layouts import WORDS
+from caer_data.engine.release_layouts import LAYOUTS
 
 if TYPE_CHECKING:
     from caer_data.export.plan import Options
@@ -59,7 +59,7 @@ def _shares(
     "--layout",
     "layouts",
     multiple=True,
-    type=click.Choice(WORDS),
+    type=click.Choice(list(LAYOUTS)),
     help="Layout of the files; may be given more than once.",
 )
 @click.option(

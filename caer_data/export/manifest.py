@@ -18,7 +18,7 @@ from caer_data.engine.emotions import EMOTIONS, PROBABILITY_COLUMNS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.release_layouts import LAYOUTS
 from caer_data.engine.schema import BOOL, FLOAT, FLOAT32, INT, STRING, Column, Table
-from caer_data.export.layouts import FOLDERS
+from caer_data.export.layouts import is_media_path
 
 SPLITS: Final = ("train", "validation", "test")
 """Names of the splits, in the field's order."""
@@ -243,7 +243,7 @@ def _wrong_cells(manifest: pd.DataFrame) -> list[tuple[str, pd.Series]]:
     return [
         ("label", manifest["label"] != ids),
         ("layout", ~manifest["layout"].isin(LAYOUTS)),
-        ("path", ~manifest["path"].map(_in_layout_folder)),
+        ("path", ~manifest["path"].map(is_media_path)),
         ("member", member.str.contains(r"[/\\\x00]") | member.isin([".", ".."])),
         ("fps", ~manifest["fps"].map(_is_rate)),
         ("frames", ~manifest["frames"].between(1, MOST_FRAMES)),
@@ -269,7 +269,3 @@ def _refuse(path: Path, rows: pd.DataFrame, column: str, wrong: pd.Series) -> No
 
 def _is_rate(text: str) -> bool:
     return _RATE.fullmatch(text) is not None and Fraction(text) > 0
-
-
-def _in_layout_folder(path: str) -> bool:
-    return FOLDERS.fullmatch(path) is not None and ".." not in Path(path).parts

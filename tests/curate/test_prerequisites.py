@@ -19,6 +19,7 @@ def nothing_installed(monkeypatch):
     monkeypatch.setattr(extras, "version", lambda name: None)
     monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setitem(__import__("sys").modules, "dlib", None)
+    monkeypatch.setattr(weights, "local", lambda settings, model: None)  # what a user brings
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import sha256_of
 from caer_data.engine.progress import Reporter
+from caer_data.engine.release_layouts import LAYOUTS
 from caer_data.export import rebuild as recut
-from caer_data.export.layouts import WORDS
 from caer_data.export.manifest import MANIFEST
 from caer_data.export.release import export
 from caer_data.export.verify import verify
@@ -64,7 +64,7 @@ def origin(tmp_path_factory):
     labels = labels[[name for name in labels if not name.startswith("box_")]]
     labels = labels.drop(columns="clip_key").astype(object)
     label_by_name(dataset, labels.where(labels.notna(), None).to_dict("records"))
-    wanted = options(layouts=WORDS, frames_per_clip=2)
+    wanted = options(layouts=tuple(LAYOUTS), frames_per_clip=2)
     export(dataset, home / "with", wanted, QUIET)
     export(dataset, home / "without", replace(wanted, media=False), QUIET)
     return home

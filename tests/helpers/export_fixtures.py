@@ -24,7 +24,7 @@ from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.files import sha256_of
 from caer_data.engine.progress import Reporter
 from caer_data.engine.recipe import Export, Recipe
-from caer_data.export.layouts import WORDS
+from caer_data.engine.release_layouts import LAYOUTS
 from caer_data.export.plan import Options
 from caer_data.export.release import Release, export
 
@@ -201,7 +201,10 @@ def everything(labelled_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("release")
     shutil.copytree(labelled_folder, folder / "dataset")
     return export(
-        Dataset(folder / "dataset"), folder / "release", options(layouts=WORDS), Reporter("quiet")
+        Dataset(folder / "dataset"),
+        folder / "release",
+        options(layouts=tuple(LAYOUTS)),
+        Reporter("quiet"),
     )
 
 

@@ -72,10 +72,6 @@ _TYPES: Final = {
     pa.bool_(): "sc:Boolean",
 }
 
-_MEDIA: Final = {
-    word: (f"{layout.folder}/{layout.media}", layout.about) for word, layout in LAYOUTS.items()
-}
-
 _FORMATS: Final = {".png": "image/png", ".mp4": "video/mp4", ".avi": "video/x-msvideo",
                    ".tar": "application/x-tar"}  # fmt: skip
 
@@ -175,7 +171,7 @@ def _media(facts: Facts, container: str) -> list[dict[str, Any]]:
         return []
     sets = []
     for layout in facts.about["layouts"]:
-        pattern, what = _MEDIA[layout]
+        pattern, what = f"{LAYOUTS[layout].folder}/{LAYOUTS[layout].media}", LAYOUTS[layout].about
         if layout == "caer":
             pattern = str(Path(pattern).with_suffix(f".{container}"))
         sets.append(

@@ -22,13 +22,7 @@ if TYPE_CHECKING:
 
     from caer_data.engine.recipe import Export
 
-WORDS: Final = tuple(LAYOUTS)
-"""Words for `--layout`."""
-
-FOLDERS: Final = re.compile(
-    rf"({'|'.join(re.escape(layout.folder) for layout in LAYOUTS.values())})/[\w./-]+", re.ASCII
-)
-"""Paths of the files of all layouts."""
+_PATH: Final = re.compile(r"[\w.-]+/[\w./-]+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -65,6 +59,14 @@ class Finished:
     boxes: pd.DataFrame
     clip_files: dict[str, Path]
     media: bool
+
+
+def is_media_path(path: str) -> bool:
+    """Whether a path of a release can be that of a layout's media file, and leads nowhere else."""
+    parts = path.split("/")
+    folders = {layout.folder for layout in LAYOUTS.values()}
+    whole = _PATH.fullmatch(path) is not None
+    return whole and parts[0] in folders and ".." not in parts
 
 
 def module(word: str) -> ModuleType:

@@ -6,9 +6,10 @@ import cv2
 import numpy as np
 
 from caer_data.engine.errors import CaerError
+from caer_data.engine.face_models import giving_points
+from caer_data.faces.models import onnx, weights
 from caer_data.faces.models.align import chip
-from caer_data.faces.models.interface import Chips, Detections, Floats, Picture
-from caer_data.faces.models.onnx import OnnxModel
+from caer_data.faces.models.interface import Chips, Detections, Floats, Picture, Settings
 
 _CHIP = 112
 
@@ -32,7 +33,7 @@ class ArcfaceEmbedder:
     track_threshold = 1.0
     least_norm = 0.0
 
-    def __init__(self, model: OnnxModel) -> None:
+    def __init__(self, model: onnx.OnnxModel) -> None:
         self.provider = model.provider
         self.warnings = model.warnings
         self._session = model.session
@@ -57,8 +58,8 @@ class ArcfaceEmbedder:
             return np.zeros((0, _CHIP, _CHIP, 3), np.uint8)
         if faces.points is None:
             raise CaerError(
-                "faces.embedder: 'arcface' needs a detector that gives five points, which are "
-                "'centerface', 'scrfd' and 'yunet'"
+                "faces.embedder: 'arcface' needs a detector that gives five points: "
+                f"{', '.join(giving_points())}"
             )
         return np.stack([chip(picture, points, _PLACES, _CHIP) for points in faces.points])
 
@@ -75,3 +76,14 @@ class ArcfaceEmbedder:
         ).astype(np.float32)
         unit: Floats = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return unit
+
+
+def check(settings: Settings) -> None:
+    """Raise a CaerError if there is no weight file whose content is known."""
+    weights.local(settings, ArcfaceEmbedder.name)
+
+
+def create(settings: Settings, threads: int) -> ArcfaceEmbedder:
+    """Load the embedder; see `choose.create_embedder`."""
+    file = weights.local(settings, ArcfaceEmbedder.name)
+    return ArcfaceEmbedder(onnx.load(file, settings.provider, threads))

@@ -13,9 +13,10 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from caer_data.faces.models import weights
 from caer_data.faces.models.geometry import Reals, detections, pad, resize
-from caer_data.faces.models.interface import Detections, Floats, Picture
-from caer_data.faces.models.onnx import Provider, load
+from caer_data.faces.models.interface import Detections, Floats, Picture, Provider, Settings
+from caer_data.faces.models.onnx import load
 from caer_data.faces.models.weights import ModelFile
 
 _INPUT = "input.1"
@@ -87,3 +88,14 @@ _OPEN = b"\x0a\x02\x12\x00"  # Dimension { dim_param: "" }
 
 def _fixed(size: int) -> bytes:
     return b"\x0a\x02\x08" + bytes([size])  # Dimension { dim_value: size }
+
+
+def check(settings: Settings) -> None:
+    """Raise a CaerError if the model file is not installed, or is not the published one."""
+    weights.centerface()
+
+
+def create(settings: Settings, threads: int) -> CenterfaceDetector:
+    """Load the detector; see `choose.create_detector`."""
+    file = weights.centerface()
+    return CenterfaceDetector(file, settings.provider, threads, settings.detector_size)

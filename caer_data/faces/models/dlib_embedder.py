@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from caer_data.faces.models import weights
+from caer_data.faces.models import embedded, weights
 from caer_data.faces.models.align import chip
 from caer_data.faces.models.dlib_graphs import CHIP
-from caer_data.faces.models.embedded import PREDICTOR
-from caer_data.faces.models.interface import Chips, Detections, Floats, Picture
+from caer_data.faces.models.interface import Chips, Detections, Floats, Picture, Settings
 from caer_data.faces.models.onnx import OnnxModel
 
 _PADDING = 0.25
 
 # Where dlib's own alignment brings eye, eye, nose, mouth corner and mouth corner.
 _PLACES = np.array([(47, 47), (103, 47), (76, 78), (51, 103), (98, 102)], np.float32)
+
+
+_NEEDS_DLIB = "the face embedder 'dlib'"
 
 
 class DlibEmbedder:
@@ -34,8 +36,8 @@ class DlibEmbedder:
         self.provider = model.provider
         self.warnings = model.warnings
         self._session = model.session
-        self._dlib = weights.import_dlib("the face embedder 'dlib'")
-        self._predictor = self._dlib.shape_predictor(str(weights.embedded(PREDICTOR)))
+        self._dlib = weights.import_dlib(_NEEDS_DLIB)
+        self._predictor = self._dlib.shape_predictor(str(weights.embedded(embedded.PREDICTOR)))
 
     def align(self, picture: Picture, faces: Detections) -> Chips:
         """Cut faces out as dlib's `get_face_chip` does; see `interface.Embedder`."""
@@ -56,3 +58,15 @@ class DlibEmbedder:
             return np.zeros((0, self.dimensions), dtype=np.float32)
         vectors: Floats = self._session.run(None, {"pictures": np.ascontiguousarray(chips)})[0]
         return vectors
+
+
+def check(settings: Settings) -> None:
+    """Raise a CaerError if dlib does not load, or a model file is not installed."""
+    weights.import_dlib(_NEEDS_DLIB)
+    for name in (embedded.EMBEDDER, embedded.PREDICTOR):
+        weights.embedded(name)
+
+
+def create(settings: Settings, threads: int) -> DlibEmbedder:
+    """Load the embedder; see `choose.create_embedder`."""
+    return DlibEmbedder(embedded.load(embedded.EMBEDDER, settings.provider, threads))

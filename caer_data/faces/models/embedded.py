@@ -11,6 +11,7 @@ from caer_data.engine.cache import cached
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
 from caer_data.faces.models import dlib_graphs, onnx, weights
+from caer_data.faces.models.interface import Provider
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -26,7 +27,7 @@ _BUILDERS: Final[dict[str, Callable[[bytes, Path], ModelProto]]] = {
 }
 
 
-def load(name: str, provider: onnx.Provider, threads: int) -> onnx.OnnxModel:
+def load(name: str, provider: Provider, threads: int) -> onnx.OnnxModel:
     """Load one of dlib's networks into ONNX Runtime.
 
     Args:

@@ -8,8 +8,10 @@ import cv2
 import numpy as np
 
 from caer_data.faces.models.geometry import best_first, resize
-from caer_data.faces.models.interface import Detections, Picture
+from caer_data.faces.models.interface import Detections, Picture, Settings
 from caer_data.faces.models.weights import import_dlib
+
+_NEEDS_DLIB = "the face detector 'hog'"
 
 
 class HogDetector:
@@ -27,7 +29,7 @@ class HogDetector:
     def __init__(self, size: int) -> None:
         self.size = size
         self.warnings: list[str] = []
-        self._detector = import_dlib("the face detector 'hog'").get_frontal_face_detector()
+        self._detector = import_dlib(_NEEDS_DLIB).get_frontal_face_detector()
 
     def detect(
         self, pictures: Sequence[Picture], min_score: float, size: int | None = None
@@ -45,3 +47,13 @@ class HogDetector:
         surest = np.array(scores, dtype=np.float32)
         order = best_first(boxes, surest)
         return Detections(boxes[order], surest[order])
+
+
+def check(settings: Settings) -> None:
+    """Raise a CaerError if dlib does not load."""
+    import_dlib(_NEEDS_DLIB)
+
+
+def create(settings: Settings, threads: int) -> HogDetector:
+    """Load the detector; see `choose.create_detector`."""
+    return HogDetector(settings.detector_size)

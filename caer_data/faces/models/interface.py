@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,38 @@ Chips = npt.NDArray[np.uint8]
 """Faces cut out and turned upright, BGR, shape (n, side, side, 3)."""
 
 Floats = npt.NDArray[np.float32]
+
+
+Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
+"""A recipe's words for what ONNX models run on."""
+
+
+class Settings(Protocol):
+    """What a choice of models says; a recipe's section `faces` does."""
+
+    @property
+    def detector(self) -> str:
+        """A word of `engine.face_models.DETECTORS`."""
+
+    @property
+    def embedder(self) -> str:
+        """A word of `engine.face_models.EMBEDDERS`."""
+
+    @property
+    def weights(self) -> str | None:
+        """Folder or file of weights that do not come with the installation."""
+
+    @property
+    def weights_sha256(self) -> tuple[str, ...]:
+        """Hashes of files that the user trusts beside the published ones."""
+
+    @property
+    def provider(self) -> Provider:
+        """What ONNX models run on."""
+
+    @property
+    def detector_size(self) -> int:
+        """Long side at which the detector looks at a picture, px."""
 
 
 @dataclass(frozen=True)

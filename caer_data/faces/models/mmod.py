@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from caer_data.faces.models import embedded, weights
 from caer_data.faces.models.geometry import detections, resize
-from caer_data.faces.models.interface import Detections, Picture
+from caer_data.faces.models.interface import Detections, Picture, Settings
 from caer_data.faces.models.onnx import OnnxModel
 
 _STEP = 25 / 36  # size of a pyramid level over the one before: every second one of dlib's
@@ -88,3 +89,14 @@ class MmodDetector:
     def _result(self, rows: list[npt.NDArray[np.float32]]) -> Detections:
         every = np.concatenate(rows) if rows else np.zeros((0, 5), dtype=np.float32)
         return detections(every[:, :4], every[:, 4], self._max_iou)
+
+
+def check(settings: Settings) -> None:
+    """Raise a CaerError if the model file is not installed."""
+    weights.embedded(embedded.DETECTOR)
+
+
+def create(settings: Settings, threads: int) -> MmodDetector:
+    """Load the detector; see `choose.create_detector`."""
+    model = embedded.load(embedded.DETECTOR, settings.provider, threads)
+    return MmodDetector(model, settings.detector_size)

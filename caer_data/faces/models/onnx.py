@@ -9,14 +9,13 @@ import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 
 from caer_data.engine.errors import CaerError
+from caer_data.faces.models.interface import Provider
 from caer_data.faces.models.weights import ModelFile
-
-Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
 
 _CPU: Final = "CPUExecutionProvider"
 _CUDA: Final = "CUDAExecutionProvider"

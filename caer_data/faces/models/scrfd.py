@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 
 from caer_data.engine.errors import CaerError
+from caer_data.faces.models import onnx, weights
 from caer_data.faces.models.geometry import Reals, detections, pad, resize
-from caer_data.faces.models.interface import Detections, Floats, Picture
-from caer_data.faces.models.onnx import OnnxModel
+from caer_data.faces.models.interface import Detections, Floats, Picture, Settings
 
 _STRIDES = (8, 16, 32)
 _ANCHORS = 2
@@ -33,7 +33,7 @@ class ScrfdDetector:
     weak_score = 0.35
     sure_score = 0.7
 
-    def __init__(self, model: OnnxModel, size: int) -> None:
+    def __init__(self, model: onnx.OnnxModel, size: int) -> None:
         self.size = size
         self.provider = model.provider
         self.warnings = model.warnings
@@ -93,3 +93,14 @@ def _decode(
     sides, offsets = sides[sure], points[sure].reshape(-1, 5, 2)
     corners = np.concatenate([centres - sides[:, :2], centres + sides[:, 2:]], axis=1)
     return corners * stride, scores[sure, 0], (centres[:, None] + offsets) * stride
+
+
+def check(settings: Settings) -> None:
+    """Raise a CaerError if there is no weight file whose content is known."""
+    weights.local(settings, ScrfdDetector.name)
+
+
+def create(settings: Settings, threads: int) -> ScrfdDetector:
+    """Load the detector; see `choose.create_detector`."""
+    file = weights.local(settings, ScrfdDetector.name)
+    return ScrfdDetector(onnx.load(file, settings.provider, threads), settings.detector_size)

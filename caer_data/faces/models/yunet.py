@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 
 from caer_data.engine.errors import CaerError
+from caer_data.faces.models import weights
 from caer_data.faces.models.geometry import detections, pad, resize
-from caer_data.faces.models.interface import Detections, Picture
+from caer_data.faces.models.interface import Detections, Picture, Settings
 from caer_data.faces.models.weights import ModelFile
 
 _MAX_IOU = 0.3
@@ -55,3 +56,14 @@ class YunetDetector:
         boxes = np.concatenate([rows[:, :2], rows[:, :2] + rows[:, 2:4]], axis=1) / np.tile(zoom, 2)
         points = rows[:, 4:14].reshape(-1, 5, 2) / zoom
         return detections(boxes, rows[:, 14], _MAX_IOU, points)
+
+
+def check(settings: Settings) -> None:
+    """Raise a CaerError if there is no weight file whose content is known."""
+    weights.local(settings, YunetDetector.name)
+
+
+def create(settings: Settings, threads: int) -> YunetDetector:
+    """Load the detector; see `choose.create_detector`. OpenCV's threads are set for the process."""
+    cv2.setNumThreads(threads)
+    return YunetDetector(weights.local(settings, YunetDetector.name), settings.detector_size)

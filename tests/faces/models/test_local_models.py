@@ -163,7 +163,7 @@ def test_arcface_embeds_many_faces_of_one_picture_in_order(arcface, portrait):
 
 def test_arcface_without_points_says_which_detectors_give_them(arcface, portrait):
     faces = Detections(np.zeros((1, 4), np.float32), np.ones(1, np.float32))
-    with pytest.raises(CaerError, match="'scrfd' and 'yunet'"):
+    with pytest.raises(CaerError, match="five points: centerface, scrfd, yunet"):
         arcface.embed(arcface.align(portrait, faces))
     with pytest.raises(CaerError, match="'mmod' does not give"):
         create_embedder(Faces(detector="mmod", embedder="arcface"), 1)

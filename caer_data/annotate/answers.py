@@ -70,6 +70,7 @@ def _answer(
         authors=tuple(_account(author, emails) for author in named),
         emotion=_chosen(result, "emotion"),
         confidence=_chosen(result, "confidence"),
+        cannot_judge=_chosen(result, "cannot_judge"),
         lead_time_s=_number(annotation.get("lead_time")),
         created_at=annotation.get("created_at"),
         updated_at=annotation.get("updated_at"),

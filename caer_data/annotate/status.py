@@ -32,6 +32,7 @@ class Progress:
         rater: e-mail address.
         dealt: clips dealt.
         answered: clips with an accepted answer.
+        cannot_judge: those of them that the rater could not judge.
         refused: answers that do not count.
         per_hour: answers an hour of work, breaks left out; None before the second answer.
         hours_left: hours of work left at this pace.
@@ -41,6 +42,7 @@ class Progress:
     rater: str
     dealt: int
     answered: int
+    cannot_judge: int
     refused: int
     per_hour: float | None
     hours_left: float | None
@@ -68,14 +70,15 @@ class Status:
     def text(self) -> str:
         """For the terminal."""
         width = max(map(len, ["rater", *(r.rater for r in self.raters)]))
-        lines = [f"{'rater':<{width}}  answered     dealt   refused  per hour  hours left  last"]
+        head = "answered     dealt  cannot judge   refused  per hour  hours left  last"
+        lines = [f"{'rater':<{width}}  {head}"]
         for r in self.raters:
             pace = "-" if r.per_hour is None else f"{r.per_hour:.0f}"
             left = "-" if r.hours_left is None else f"{r.hours_left:.1f}"
             last = (r.last or "-")[:16].replace("T", " ")
             lines.append(
-                f"{r.rater:<{width}}  {r.answered:>8}  {r.dealt:>8}  {r.refused:>8}  {pace:>8}  "
-                f"{left:>10}  {last}"
+                f"{r.rater:<{width}}  {r.answered:>8}  {r.dealt:>8}  {r.cannot_judge:>12}  "
+                f"{r.refused:>8}  {pace:>8}  {left:>10}  {last}"
             )
         lines.append(f"{self.complete} of {self.clips} clips have all their answers.")
         if self.complete:
@@ -96,6 +99,7 @@ def status(dataset: Dataset, server: Server, reporter: Reporter) -> Status:
     decided = labels.decide(ratings, recipe.labels, recipe.annotate.raters_per_clip)
     accepted = ratings[ratings["status"] == "accepted"]
     done = accepted["rater"].value_counts()
+    unjudged = accepted.loc[accepted["cannot_judge"].notna(), "rater"].value_counts()
     refused = ratings.loc[ratings["status"] == "refused", "rater"].value_counts()
     dealt = assignments["rater"].value_counts()
     raters = []
@@ -108,6 +112,7 @@ def status(dataset: Dataset, server: Server, reporter: Reporter) -> Status:
                 rater=rater,
                 dealt=int(dealt[rater]),
                 answered=int(done.get(rater, 0)),
+                cannot_judge=int(unjudged.get(rater, 0)),
                 refused=int(refused.get(rater, 0)),
                 per_hour=pace,
                 hours_left=left / pace if pace else None,

@@ -1,4 +1,4 @@
-"""The seven emotion categories of CAER (paper, section 4.1), in the field's order."""
+"""What raters may answer: one of CAER's seven emotions (paper, section 4.1), or why they cannot."""
 
 from __future__ import annotations
 
@@ -12,3 +12,13 @@ LABELS: Final = {emotion: label for label, emotion in enumerate(EMOTIONS)}
 
 PROBABILITY_COLUMNS: Final = tuple(f"p_{emotion}" for emotion in EMOTIONS)
 """Columns that hold the distribution of votes over the seven (the soft label)."""
+
+CANNOT_JUDGE: Final = {
+    "target_not_visible": "the person cannot be seen well enough",
+    "wrong_box": "the box marks nobody, or another person than the clip shows",
+    "several_emotions": "the person shows more than one emotion",
+    "sound_missing": "there is no sound",
+    "not_a_person": "the box marks no person: an animal, a drawing, a picture",
+    "distressing": "the clip is distressing to watch",
+}
+"""Why a rater cannot judge a clip, in words: an answer of its own, which is no vote."""

@@ -14,7 +14,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from caer_data.engine.emotions import EMOTIONS, PROBABILITY_COLUMNS
+from caer_data.engine.emotions import CANNOT_JUDGE, EMOTIONS, PROBABILITY_COLUMNS
 
 STRING: Final = pa.string()
 INT: Final = pa.int64()
@@ -375,6 +375,14 @@ RATINGS = Table(
         Column("presentation", STRING, "what the rating server called it", nullable=True),
         *ANCHOR,
         *BOX,
+        Column(
+            "cannot_judge",
+            STRING,
+            "why the rater cannot judge the clip: an answer without emotion or confidence",
+            nullable=True,
+            values=tuple(CANNOT_JUDGE),
+            added=True,
+        ),
     ),
 )
 
@@ -393,10 +401,10 @@ LABELS = Table(
             STRING,
             "why it was dropped",
             nullable=True,
-            values=("incomplete", "no_majority", "low_confidence"),
+            values=("incomplete", "cannot_judge", "no_majority", "low_confidence"),
         ),
-        Column("raters", INT, "accepted answers"),
-        Column("votes", VOTES, "the accepted answers, by rater"),
+        Column("raters", INT, "accepted answers, votes or not"),
+        Column("votes", VOTES, "the accepted answers that name an emotion, by rater"),
         Column("agreement", INT, "answers for the most chosen emotion"),
         Column("confidence", FLOAT, "mean confidence by the recipe's rule", nullable=True),
         Column("confidence_all", FLOAT, "mean confidence of all raters", nullable=True),
@@ -408,6 +416,13 @@ LABELS = Table(
         ),
         *ANCHOR,
         *BOX,
+        Column(
+            "cannot_judge",
+            STRING,
+            "reasons of the raters who could not judge, joined by spaces, by rater",
+            nullable=True,
+            added=True,
+        ),
     ),
 )
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import pandas as pd
 
 from caer_data.engine import anchors, identity, tables
-from caer_data.engine.emotions import EMOTIONS
+from caer_data.engine.emotions import CANNOT_JUDGE, EMOTIONS
 from caer_data.engine.ledger import Ledger
 
 LABEL_STUDIO: Final = "label-studio"
@@ -35,6 +35,7 @@ REASONS: Final = {
     "foreign_project": "given in another rater's project",
     "other_author": "created or last changed by another account than the rater's",
     "not_dealt": "the clip was not dealt to this rater",
+    "unknown_reason": "cannot be judged, for a reason that was not offered",
     "unknown_emotion": "not one of the seven emotions",
     "bad_confidence": "not a number from 0 to 1",
     "withdrawn": "the server holds it no more",
@@ -74,6 +75,13 @@ class Answer:
     updated_at: str | None = None
     cancelled: bool = False
     ground_truth: bool = False
+    cannot_judge: str | None = field(default=None, kw_only=True)
+    """Why the rater cannot judge, as stored; None where they did."""
+
+
+def votes(ratings: pd.DataFrame) -> pd.DataFrame:
+    """The accepted ratings that name an emotion; the other accepted ones say why they cannot."""
+    return ratings[(ratings["status"] == "accepted") & ratings["cannot_judge"].isna()]
 
 
 def accept(
@@ -86,9 +94,13 @@ def accept(
 
     Accepted is an answer of a known rater, in the rater's own project, touched by no other account,
     to a clip of the dataset dealt to that rater, with one of the seven emotions and a confidence
-    from 0 to 1 (rounded to two places), neither cancelled nor ground truth. Of several acceptable
-    answers of one rater to one clip the last edited stands. `too_fast` marks answers given in less
-    time than the clip lasts, `edited` those changed more than a second after they were first sent.
+    from 0 to 1 (rounded to two places), neither cancelled nor ground truth. So is an answer that
+    the clip cannot be judged, with one of the reasons of `CANNOT_JUDGE`: it is no vote, whatever
+    was chosen before it (the page hides that), and has neither emotion nor confidence.
+
+    Of several acceptable answers of one rater to one clip the last edited stands. `too_fast` marks
+    answers given in less time than the clip lasts, `edited` those changed more than a second after
+    they were first sent.
     An answer to a clip that the `ledger` alone knows is refused for what became of the clip.
     """
     held = anchors.there(clips)
@@ -111,6 +123,7 @@ def accept(
     for answer in {answer.source_id: answer for answer in answers}.values():
         rater = answer.rater.strip().lower()
         confidence = parse_confidence(answer.confidence)
+        votes = answer.cannot_judge is None
         checks = {
             "cancelled": answer.cancelled,
             "ground_truth": answer.ground_truth,
@@ -121,8 +134,9 @@ def accept(
             "foreign_project": answer.project_rater.strip().lower() != rater,
             "other_author": any(name.strip().lower() != rater for name in answer.authors),
             "not_dealt": (answer.clip_key, rater) not in dealt,
-            "unknown_emotion": answer.emotion not in EMOTIONS,
-            "bad_confidence": confidence is None,
+            "unknown_reason": not votes and answer.cannot_judge not in CANNOT_JUDGE,
+            "unknown_emotion": votes and answer.emotion not in EMOTIONS,
+            "bad_confidence": votes and confidence is None,
         }
         lead_time = parse_seconds(answer.lead_time_s)
         rows.append(
@@ -131,8 +145,11 @@ def accept(
                 "clip_id": names.get(answer.clip_key, answer.presentation),
                 "presentation": answer.presentation,
                 "rater": rater,
-                "emotion": answer.emotion,
-                "confidence": _number(answer.confidence) if confidence is None else confidence,
+                "emotion": answer.emotion if votes else None,
+                "confidence": _stored(answer.confidence) if votes else None,
+                "cannot_judge": answer.cannot_judge
+                if answer.cannot_judge in CANNOT_JUDGE
+                else None,
                 "lead_time_s": lead_time,
                 "created_at": answer.created_at,
                 "updated_at": answer.updated_at,
@@ -215,6 +232,12 @@ def parse_confidence(value: object) -> float | None:
     if number is None or not -1e-9 <= number <= 1 + 1e-9:
         return None
     return abs(round(number, 2))
+
+
+def _stored(value: object) -> float | None:
+    """A confidence as the table holds it, also one that is refused; None where it is no number."""
+    valid = parse_confidence(value)
+    return _number(value) if valid is None else valid
 
 
 def _refuse(ratings: pd.DataFrame, rows: Any, reason: str) -> None:

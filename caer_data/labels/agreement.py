@@ -1,7 +1,8 @@
 """How far raters agree, with each other and with themselves: the numbers behind a label's worth.
 
-Everything is measured on accepted answers to clips the dataset keeps. The docstrings and
-`docs/labels.md` say what each number means and where it comes from.
+Everything is measured on votes, accepted answers that name an emotion, to clips the dataset keeps;
+answers that a clip cannot be judged are counted. The docstrings and `docs/labels.md` say what each
+number means and where it comes from.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pandas as pd
 from caer_data.engine import anchors
 from caer_data.engine.emotions import EMOTIONS, LABELS
 from caer_data.labels import measures
-from caer_data.labels.accept import MADE_UP
+from caer_data.labels.accept import MADE_UP, votes
 
 CONFIDENCE_STEPS: Final = 4
 """Confidence is grouped to the nearest quarter, the steps of the labelling page."""
@@ -26,13 +27,13 @@ class Agreement:
     """All measures of one dataset's ratings; NaN where there is not yet enough to measure."""
 
     answers: int
-    """Accepted answers."""
+    """Votes: accepted answers that name an emotion."""
     made_up: int
     """Those of them that nobody gave: a demonstration."""
     clips: int
     """Clips with two answers or more: what alpha is measured on."""
     complete: int
-    """Clips with all their raters: what Fleiss' kappa is measured on."""
+    """Clips with votes of all their raters: what Fleiss' kappa is measured on."""
     alpha: float
     """Krippendorff's alpha, nominal."""
     alpha_low: float
@@ -51,9 +52,9 @@ class Agreement:
     confusion: pd.DataFrame
     """Seven by seven: where one rater says the row, the share of other raters' answers."""
     raters: pd.DataFrame
-    """rater, dealt, answers, refused, compared (answers where the others agree), accuracy (equal to
-    the others' consensus), kappa (mean with the others), confidence (mean), lead_time_s (median),
-    too_fast and edited (shares of answers)."""
+    """rater, dealt, answers (votes), cannot_judge (answers), refused, compared (votes where the
+    others agree), accuracy (equal to the others' consensus), kappa (mean with the others),
+    confidence (mean), lead_time_s (median), too_fast and edited (shares of votes)."""
     calibration: pd.DataFrame
     """step of confidence, answers, compared, confidence (mean of the compared), accuracy."""
     lead_times: pd.DataFrame
@@ -62,6 +63,8 @@ class Agreement:
     """step (kept, pushed, rated, complete, agreed, confident), clips, share of the first."""
     refused: pd.DataFrame
     """reason, answers."""
+    cannot_judge: pd.DataFrame
+    """reason why a rater cannot judge, answers, clips, clips dropped for such answers."""
 
 
 def measure(
@@ -80,15 +83,15 @@ def measure(
     """
     kept = anchors.there(clips)[["clip_key", "start_s", "end_s"]]
     of_kept = ratings["clip_key"].isin(kept["clip_key"])
-    accepted = ratings[of_kept & (ratings["status"] == "accepted")].sort_values(
-        ["clip_key", "rater"], ignore_index=True
-    )
+    accepted = votes(ratings[of_kept]).sort_values(["clip_key", "rater"], ignore_index=True)
+    cannot = ratings[of_kept & (ratings["status"] == "accepted") & ratings["cannot_judge"].notna()]
     labels = labels[labels["clip_key"].isin(kept["clip_key"])]
     chosen = accepted["emotion"].map(LABELS).to_numpy(np.int64)
     names, clip = np.unique(accepted["clip_key"].to_numpy(str), return_inverse=True)
     counts = np.zeros((len(names), len(EMOTIONS)))
     np.add.at(counts, (clip, chosen), 1)
-    decided = labels.loc[labels["reason"] != "incomplete", "clip_key"]
+    whole = (labels["reason"] != "incomplete") & labels["cannot_judge"].isna()
+    decided = labels.loc[whole, "clip_key"]
     complete = pd.Index(names).isin(decided)
     right = _equals_consensus(counts, clip, chosen)
     low, high = measures.alpha_interval(counts, bootstraps, seed)
@@ -116,11 +119,12 @@ def measure(
         pairs=pairs,
         emotions=_emotions(counts, labels),
         confusion=_confusion(counts),
-        raters=_raters(accepted, right, pairs, ratings, assignments),
+        raters=_raters(accepted, cannot, right, pairs, ratings, assignments),
         calibration=calibration,
         lead_times=lead_times.dropna(ignore_index=True),
         funnel=_funnel(kept, labels, assignments),
         refused=refused.rename_axis("reason").reset_index(name="answers"),
+        cannot_judge=_cannot_judge(cannot, labels),
     )
 
 
@@ -173,8 +177,21 @@ def _confusion(counts: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(shares, index=list(EMOTIONS), columns=list(EMOTIONS))
 
 
+def _cannot_judge(cannot: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    dropped = labels.loc[labels["reason"] == "cannot_judge", "clip_key"]
+    of_dropped = cannot["clip_key"].where(cannot["clip_key"].isin(dropped))
+    groups = cannot.assign(dropped=of_dropped).groupby("cannot_judge")
+    counts = {
+        "answers": groups.size(),
+        "clips": groups["clip_key"].nunique(),
+        "dropped": groups["dropped"].nunique(),
+    }
+    return pd.DataFrame(counts).rename_axis("reason").reset_index()
+
+
 def _raters(
     accepted: pd.DataFrame,
+    cannot: pd.DataFrame,
     right: np.ndarray,
     pairs: pd.DataFrame,
     ratings: pd.DataFrame,
@@ -185,6 +202,7 @@ def _raters(
     refused = ratings.loc[ratings["status"] == "refused", "rater"].value_counts()
     columns = {
         "answers": by_rater.size(),
+        "cannot_judge": cannot["rater"].value_counts(),
         "refused": refused,
         "compared": by_rater["right"].count(),
         "accuracy": by_rater["right"].mean(),
@@ -197,7 +215,8 @@ def _raters(
     if assignments is not None:
         columns = {"dealt": assignments["rater"].value_counts(), **columns}
     raters = pd.DataFrame(columns).sort_index().rename_axis("rater").reset_index()
-    whole = [name for name in ("dealt", "answers", "refused", "compared") if name in columns]
+    counts = ("dealt", "answers", "cannot_judge", "refused", "compared")
+    whole = [name for name in counts if name in columns]
     return (
         raters.astype(dict.fromkeys(columns, float))
         .fillna(dict.fromkeys(whole, 0))
@@ -232,7 +251,7 @@ def _funnel(
     reason = labels["reason"].fillna("")
     steps["rated"] = len(labels)
     steps["complete"] = int((reason != "incomplete").sum())
-    steps["agreed"] = int((~reason.isin(["incomplete", "no_majority"])).sum())
+    steps["agreed"] = int((~reason.isin(["incomplete", "cannot_judge", "no_majority"])).sum())
     steps["confident"] = int((labels["status"] == "kept").sum())
     clips = list(steps.values())
     shares = np.array(clips) / max(len(kept), 1)

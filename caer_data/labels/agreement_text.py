@@ -12,6 +12,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from caer_data.engine.emotions import CANNOT_JUDGE
 from caer_data.labels.accept import REASONS
 from caer_data.labels.agreement import Agreement
 
@@ -33,7 +34,7 @@ def agreement_text(agreement: Agreement, width: int | None = None) -> str:
     console = Console(file=out, width=columns, no_color=True, highlight=False)
     for line in headlines(agreement):
         console.print(line, markup=False)
-    if agreement.answers or len(agreement.refused):
+    if agreement.answers or len(agreement.refused) or len(agreement.cannot_judge):
         for title, frame in _tables(agreement).items():
             console.print(f"\n{title}", markup=False)
             console.print(_table(frame))
@@ -49,7 +50,7 @@ def headlines(agreement: Agreement) -> list[str]:
             "they demonstrate the tool and say nothing about the clips."
         )
     lines.append(
-        f"{agreement.answers:,} accepted answer{'s' * (agreement.answers != 1)}; "
+        f"{agreement.answers:,} vote{'s' * (agreement.answers != 1)}; "
         f"{agreement.clips:,} clip{'s' * (agreement.clips != 1)} with two or more, "
         f"{agreement.complete:,} with all their raters."
     )
@@ -96,10 +97,20 @@ def _tables(agreement: Agreement) -> dict[str, pd.DataFrame]:
         "Pairs of raters (Cohen's kappa)": pairs,
         f"Confidence against accuracy (mean distance {distance})": calibration,
     }
+    if len(agreement.cannot_judge):
+        tables["Cannot be judged (dropped: half of the clip's raters or more say so)"] = (
+            cannot_judge(agreement)
+        )
     if len(agreement.refused):
         refused = agreement.refused.assign(meaning=agreement.refused["reason"].map(REASONS))
         tables["Refused answers"] = refused
     return tables
+
+
+def cannot_judge(agreement: Agreement) -> pd.DataFrame:
+    """Why clips cannot be judged, by reason, with its meaning."""
+    frame = agreement.cannot_judge
+    return frame.assign(meaning=frame["reason"].map(CANNOT_JUDGE))
 
 
 def _table(frame: pd.DataFrame) -> Table:

@@ -16,11 +16,12 @@ from caer_data.labels import accept, rules
 def decide(ratings: pd.DataFrame, settings: Labels, raters_per_clip: int) -> pd.DataFrame:
     """Decide every clip that has an accepted rating; return `tables.LABELS`, sorted by clip.
 
-    A clip with fewer than `raters_per_clip` raters is dropped as `incomplete`. Then the recipe's
-    rule is asked (`caer_data.labels.rules`): a clip without a label is dropped as `no_majority`,
-    never given to one of equals. Last, whatever the rule, a clip whose mean confidence (of all its
-    raters, or of those who chose the emotion) is below `min_confidence` is dropped as
-    `low_confidence`.
+    A clip with fewer than `raters_per_clip` raters is dropped as `incomplete`, and one that half of
+    its raters or more cannot judge as `cannot_judge`. A rater who cannot judge has no vote, but is
+    recorded (column `cannot_judge`). Then the recipe's rule is asked (`caer_data.labels.rules`): a
+    clip without a label is dropped as `no_majority`, never given to one of equals. Last, whatever
+    the rule, a clip whose mean confidence (of all who voted, or of those who chose the emotion) is
+    below `min_confidence` is dropped as `low_confidence`.
 
     Raises:
         CaerError: a clip has more raters than the recipe allows or one rater twice, or the recipe
@@ -33,12 +34,15 @@ def decide(ratings: pd.DataFrame, settings: Labels, raters_per_clip: int) -> pd.
     ballots = rules.count(accepted)
     outcome = rules.RULES[settings.rule](ballots, settings)
     complete = ballots.raters == raters_per_clip
-    agreed = outcome.agreed & complete
+    judged = 2 * ballots.voters > ballots.raters
+    agreed = outcome.agreed & complete & judged
     of_all, of_agreeing = _mean_confidence(ballots, outcome.winner, agreed)
     mean = of_all if settings.confidence_of == "all" else of_agreeing
     kept = agreed & (mean >= settings.min_confidence)
     reason = np.select(
-        [kept, ~complete, ~agreed], ["", "incomplete", "no_majority"], "low_confidence"
+        [kept, ~complete, ~judged, ~agreed],
+        ["", "incomplete", "cannot_judge", "no_majority"],
+        "low_confidence",
     )
     first = ballots.answers.drop_duplicates("clip_key").reset_index(drop=True)
     data = {
@@ -57,6 +61,7 @@ def decide(ratings: pd.DataFrame, settings: Labels, raters_per_clip: int) -> pd.
         "made_up": _has_made_up(ballots),
         **dict(zip(PROBABILITY_COLUMNS, outcome.shares.T, strict=True)),
         **{name: first[name] for name in anchors.COLUMNS},
+        "cannot_judge": _reasons(ballots),
     }
     rows = pd.DataFrame(data).sort_values(["clip_id", "clip_key"], ignore_index=True)
     labels: pd.DataFrame = tables.to_pandas(tables.check(tables.LABELS, rows))
@@ -66,14 +71,14 @@ def decide(ratings: pd.DataFrame, settings: Labels, raters_per_clip: int) -> pd.
 def _mean_confidence(
     ballots: rules.Ballots, winner: np.ndarray, agreed: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Each clip's mean confidence: of all its raters, and of those who chose its emotion.
+    """Each clip's mean confidence: of all who voted, and of those who chose its emotion.
 
     Rounded to nine places, so that 0.5 is 0.5 however it was added up. The second is NaN where
     there is no emotion, or nobody chose it (the posterior may prefer what nobody said).
     """
     each = np.arange(len(winner))
     supporters = ballots.counts[each, winner]
-    of_all = np.round(ballots.confidence.sum(axis=1) / ballots.raters, 9)
+    of_all = np.round(rules.over(ballots.confidence.sum(axis=1), ballots.voters), 9)
     of_agreeing = np.round(ballots.confidence[each, winner] / np.maximum(supporters, 1), 9)
     of_agreeing[~agreed | (supporters == 0)] = np.nan
     return of_all, of_agreeing
@@ -85,13 +90,22 @@ def _has_made_up(ballots: rules.Ballots) -> np.ndarray:
 
 
 def _votes(ballots: rules.Ballots) -> list[list[dict[str, str | float]]]:
-    """Each clip's answers, by rater, as column `votes` holds them."""
+    """Each clip's votes, by rater, as column `votes` holds them."""
     found: list[list[dict[str, str | float]]] = [[] for _ in ballots.clips]
-    answers = ballots.answers
-    columns = [ballots.row, answers["rater"], answers["emotion"], answers["confidence"]]
+    answers, row = ballots.answers[ballots.votes], ballots.row[ballots.votes]
+    columns = [row, answers["rater"], answers["emotion"], answers["confidence"]]
     for i, rater, emotion, confidence in zip(*columns, strict=True):
         found[i].append({"rater": rater, "emotion": emotion, "confidence": float(confidence)})
     return found
+
+
+def _reasons(ballots: rules.Ballots) -> list[str | None]:
+    """Why raters cannot judge each clip, by rater, joined by spaces; None where all can."""
+    given = ballots.answers.loc[~ballots.votes, "cannot_judge"]
+    said: dict[int, list[str]] = {}
+    for clip, reason in zip(ballots.row[~ballots.votes], given, strict=True):
+        said.setdefault(clip, []).append(reason)
+    return [" ".join(said[clip]) if clip in said else None for clip in range(len(ballots.clips))]
 
 
 def update(

@@ -28,19 +28,26 @@ class Ballots:
         answers: accepted rows of `tables.RATINGS`, by clip and rater.
         clips: keys of the clips, sorted; the rows of all that follows.
         row: of each answer, its clip's place in `clips`.
-        counts: answers by clip and emotion, in the order of `EMOTIONS`.
+        votes: of each answer, whether it names an emotion; the others cannot judge the clip.
+        counts: votes by clip and emotion, in the order of `EMOTIONS`.
         confidence: summed confidence by clip and emotion.
     """
 
     answers: pd.DataFrame
     clips: np.ndarray
     row: np.ndarray
+    votes: np.ndarray
     counts: np.ndarray
     confidence: np.ndarray
 
     @property
     def raters(self) -> np.ndarray:
-        """Answers by clip."""
+        """Answers by clip, votes or not."""
+        return np.bincount(self.row, minlength=len(self.clips))
+
+    @property
+    def voters(self) -> np.ndarray:
+        """Votes by clip."""
         return np.asarray(self.counts.sum(axis=1))
 
 
@@ -63,12 +70,15 @@ def count(accepted: pd.DataFrame) -> Ballots:
     """Count accepted rows of `tables.RATINGS`, which hold one answer a clip and rater."""
     answers = accepted.sort_values(["clip_key", "rater"])
     clips, row = np.unique(answers["clip_key"].to_numpy(str), return_inverse=True)
-    chosen = answers["emotion"].map(LABELS).to_numpy(np.int64)
+    votes = answers["cannot_judge"].isna().to_numpy(bool)
+    chosen = answers.loc[votes, "emotion"].map(LABELS).to_numpy(np.int64)
     counts = np.zeros((len(clips), len(EMOTIONS)))
     confidence = np.zeros_like(counts)
-    np.add.at(counts, (row, chosen), 1)
-    np.add.at(confidence, (row, chosen), answers["confidence"].to_numpy(np.float64))
-    return Ballots(answers, clips, row, counts, confidence)
+    np.add.at(counts, (row[votes], chosen), 1)
+    np.add.at(
+        confidence, (row[votes], chosen), answers.loc[votes, "confidence"].to_numpy(np.float64)
+    )
+    return Ballots(answers, clips, row, votes, counts, confidence)
 
 
 def majority(ballots: Ballots, settings: Labels) -> Outcome:
@@ -89,9 +99,11 @@ def weighted(ballots: Ballots, settings: Labels) -> Outcome:
 
 def dawid_skene(ballots: Ballots, settings: Labels) -> Outcome:
     """The emotion with more than half of the posterior, given each rater's errors everywhere."""
+    if not ballots.votes.any():
+        return majority(ballots, settings)
     columns = {"clip_key": "task", "rater": "worker", "emotion": "label"}
-    answers = ballots.answers[list(columns)].rename(columns=columns)
-    posterior = np.asarray(DawidSkene(EMOTIONS).fit(answers).posterior.loc[ballots.clips])
+    answers = ballots.answers.loc[ballots.votes, list(columns)].rename(columns=columns)
+    posterior = np.asarray(DawidSkene(EMOTIONS).fit(answers).posterior.reindex(ballots.clips))
     return Outcome(*_more_than_half(posterior), posterior)
 
 
@@ -103,8 +115,13 @@ RULES: Final[dict[str, Callable[[Ballots, Labels], Outcome]]] = {
 """By the recipe's word, `labels.rule`."""
 
 
+def over(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Sums by their counts; NaN where nothing was counted."""
+    return np.asarray(np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0))
+
+
 def _shares_of_votes(ballots: Ballots) -> np.ndarray:
-    return np.asarray(ballots.counts / ballots.raters[:, None])
+    return over(ballots.counts, ballots.voters[:, None])
 
 
 def _more_than_half(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.labels.accept import REASONS
 from caer_data.labels.agreement import CONFIDENCE_STEPS, Agreement, measure
-from caer_data.labels.agreement_text import STEPS, headlines
+from caer_data.labels.agreement_text import STEPS, cannot_judge, headlines
 from caer_data.report import pages
 
 
@@ -34,7 +34,7 @@ def section(dataset: Dataset) -> pages.Section | None:
     if agreement.made_up:
         title += " (made up)"
         first = Markup("<p><strong>{}</strong></p>").format(headlines(agreement)[0])
-    parts = [first, *others, _funnel(agreement), _refused(agreement)]
+    parts = [first, *others, _funnel(agreement), _cannot_judge(agreement), _refused(agreement)]
     if agreement.answers:
         parts += [_emotions(agreement), _raters(agreement), _confidence(agreement)]
     return pages.Section(title, Markup("\n").join(parts), anchor="agreement")
@@ -51,6 +51,13 @@ def _funnel(agreement: Agreement) -> Markup:
         axes.margins(x=0.12)
         plot = pages.plot(figure, "Clips left after each step, from kept by build to labelled")
     return _block("From clips to labels", plot)
+
+
+def _cannot_judge(agreement: Agreement) -> Markup:
+    if agreement.cannot_judge.empty:
+        return Markup("")
+    caption = "Dropped: clips that half of their raters or more cannot judge"
+    return _block("Clips that raters cannot judge", _table(cannot_judge(agreement), caption))
 
 
 def _refused(agreement: Agreement) -> Markup:

@@ -65,6 +65,13 @@ def test_answers_are_read_whatever_they_hold(
     assert (answer.emotion, answer.confidence, answer.rater) == (emotion, confidence, "r@x.org")
 
 
+def test_an_answer_that_the_clip_cannot_be_judged() -> None:
+    result = [part("cannot_judge", {"choices": ["wrong_box"]})]
+    stored = {"id": 7, "completed_by": 3, "result": result}
+    answer = answers._answer(stored, "key", "shown", "r@x.org", {3: "r@x.org"})
+    assert (answer.emotion, answer.confidence, answer.cannot_judge) == (None, None, "wrong_box")
+
+
 @pytest.mark.parametrize(
     ("author", "rater"),
     [(3, "r@x.org"), ({"id": 3}, "r@x.org"), (4, "account 4"), (None, "nobody")],

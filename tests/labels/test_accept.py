@@ -96,6 +96,8 @@ REFUSED = {
     "in another's name": ({"rater": "ben@x.org"}, "foreign_project"),
     "changed by another": ({"authors": ("anna@x.org", "ben@x.org")}, "other_author"),
     "made by a deleted account": ({"authors": ("account 4",)}, "other_author"),
+    "another reason": ({"cannot_judge": "boring"}, "unknown_reason"),
+    "two reasons": ({"cannot_judge": "wrong_box,distressing"}, "unknown_reason"),
     "clip not in the dataset": ({"clip_key": "gone"}, "unknown_clip"),
     "nothing that was shown": ({"clip_key": None}, "unknown_clip"),
     "clip dropped since": ({"clip_key": "dropped"}, "dropped_clip"),
@@ -109,6 +111,18 @@ def test_what_is_refused_stays_with_its_reason(changes: dict[str, Any], reason: 
     table = accepted(answer(**changes), answer(source_id="2", clip_key="c1", rater="anna@x.org"))
     assert table["reason"].tolist()[0] == reason
     assert table["status"].tolist() == ["refused", "accepted"]
+
+
+@pytest.mark.parametrize(
+    "before", [{"emotion": None, "confidence": None}, {}], ids=["bare", "changed"]
+)
+def test_that_a_clip_cannot_be_judged_is_an_answer_but_no_vote(before: dict[str, Any]) -> None:
+    table = accepted(answer(cannot_judge="wrong_box", **before))
+    row = table.iloc[0]
+    assert row[["status", "cannot_judge"]].tolist() == ["accepted", "wrong_box"]
+    assert row[["emotion", "confidence"]].isna().all()
+    assert accept.votes(table).empty
+    assert len(accept.votes(accepted(answer()))) == 1
 
 
 @pytest.mark.parametrize(

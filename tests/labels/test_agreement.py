@@ -12,6 +12,7 @@ from caer_data.engine.emotions import EMOTIONS, LABELS
 from caer_data.engine.recipe import Labels
 from caer_data.labels import decide as labels
 from caer_data.labels.agreement import Agreement, measure
+from caer_data.labels.agreement_text import agreement_text
 
 
 def clips_table(count: int, length: float = 3.0) -> pd.DataFrame:
@@ -187,3 +188,22 @@ def test_partial_data_is_measured_as_far_as_it_goes(
 def test_made_up_answers_are_counted() -> None:
     rows = [rating(0, r, "sad", source="made-up") for r in "abc"] + [rating(1, "a", "sad")]
     assert measured(rows).made_up == 3
+
+
+def test_answers_that_a_clip_cannot_be_judged_are_counted_apart() -> None:
+    def unclear(clip: int, rater: str, why: str) -> dict[str, Any]:
+        return rating(clip, rater, "") | {"emotion": None, "confidence": None, "cannot_judge": why}
+
+    rows = [rating(0, "a", "sad"), rating(0, "b", "sad"), unclear(0, "c", "wrong_box")]
+    rows += [rating(1, "a", "sad")]
+    rows += [unclear(1, r, "distressing") for r in "bc"]
+    rows += [rating(2, r, "sad") for r in "abc"]
+    found = measured(rows)
+    assert found.cannot_judge.to_dict("records") == [
+        {"reason": "distressing", "answers": 2, "clips": 1, "dropped": 1},
+        {"reason": "wrong_box", "answers": 1, "clips": 1, "dropped": 0},
+    ]
+    assert (found.answers, found.complete) == (6, 1)
+    assert found.raters.set_index("rater")["cannot_judge"].to_dict() == {"a": 0, "b": 1, "c": 2}
+    assert found.funnel.set_index("step").loc[["complete", "agreed"], "clips"].tolist() == [3, 2]
+    assert "the clip is distressing to watch" in agreement_text(found, 160)

@@ -13,7 +13,7 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.recipe import Labels
 from caer_data.labels import decide as labels
 
-# "happy 1, happy .5, sad 0" -> three raters' answers to one clip
+# "happy 1, happy .5, cannot wrong_box" -> three raters' answers to one clip
 Answers = str
 
 
@@ -22,13 +22,15 @@ def ratings(*clips: Answers, source: str = "label-studio") -> pd.DataFrame:
     for c, answers in enumerate(clips):
         for r, answer in enumerate(answers.split(", ")):
             emotion, confidence = answer.split()
+            judges = emotion != "cannot"
             rows.append(
                 {
                     "clip_id": f"c{c}",
                     "clip_key": f"c{c}",
                     "rater": f"r{r}",
-                    "emotion": emotion,
-                    "confidence": float(confidence),
+                    "emotion": emotion if judges else None,
+                    "confidence": float(confidence) if judges else None,
+                    "cannot_judge": None if judges else confidence,
                     "status": "accepted",
                     "too_fast": False,
                     "edited": False,
@@ -133,6 +135,43 @@ def test_soft_label_votes_and_means() -> None:
     assert (row["raters"], row["agreement"]) == (3, 2)
     assert row["confidence_all"] == 0.75
     assert row["confidence_agreeing"] == 0.875
+
+
+CANNOT = [
+    ("happy 1, happy 0.5, cannot wrong_box", "happy", None, 0.75),
+    ("happy 0.25, happy 0.5, cannot wrong_box", "happy", "low_confidence", 0.375),
+    ("happy 1, sad 0.5, cannot wrong_box", None, "no_majority", 0.75),
+    ("happy 1, cannot wrong_box, cannot distressing", None, "cannot_judge", 1.0),
+    ("cannot wrong_box, cannot wrong_box, cannot wrong_box", None, "cannot_judge", None),
+    ("happy 1, cannot wrong_box", None, "incomplete", 1.0),
+    ("cannot wrong_box", None, "incomplete", None),
+]
+
+
+BY_RULE = [("majority", *case) for case in CANNOT] + [
+    (rule, *case)
+    for rule in ("weighted", "dawid-skene")  # which may prefer one of two votes
+    for case in CANNOT
+    if case[2] != "no_majority"
+]
+
+
+@pytest.mark.parametrize(("rule", "answers", "emotion", "reason", "confidence"), BY_RULE)
+def test_one_who_cannot_judge_is_recorded_and_two_drop_the_clip(
+    rule: str, answers: Answers, emotion: str | None, reason: str | None, confidence: float | None
+) -> None:
+    row = decided(answers, rule=rule)
+    assert (row["emotion"], row["reason"], row["confidence_all"]) == (emotion, reason, confidence)
+    said = [answer.split() for answer in answers.split(", ")]
+    assert row["cannot_judge"] == " ".join(why for word, why in said if word == "cannot")
+    assert row["raters"] == len(said)
+    assert len(row["votes"]) == sum(word != "cannot" for word, _ in said)
+
+
+def test_a_clip_that_all_can_judge_says_nothing_of_reasons() -> None:
+    table = labels.decide(ratings("sad 1, sad 1, sad 1", "sad 1, cannot wrong_box"), Labels(), 3)
+    assert table["cannot_judge"].fillna("").tolist() == ["", "wrong_box"]
+    assert decided("sad 1, sad 1, sad 1")["cannot_judge"] is None
 
 
 def test_refused_answers_do_not_count() -> None:

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET  # the researcher's own file; expat limits en
 from pathlib import Path
 
 from caer_data.annotate.studio.client import Server
-from caer_data.engine.emotions import EMOTIONS
+from caer_data.engine.emotions import CANNOT_JUDGE, EMOTIONS
 from caer_data.engine.errors import CaerError
 
 
@@ -33,7 +33,10 @@ def load(path: Path | None) -> str:
 
 
 def check(text: str, where: str) -> None:
-    """Raise a CaerError unless the page asks for what `pull` reads: emotion and confidence."""
+    """Raise a CaerError unless the page asks for what `pull` reads: emotion and confidence.
+
+    The control `cannot_judge` may be left out, or offer some of the reasons.
+    """
     try:
         root = ET.fromstring(text)  # noqa: S314 - see the import
     except ET.ParseError as error:
@@ -53,6 +56,13 @@ def check(text: str, where: str) -> None:
             raise CaerError(
                 f"{where}: the control 'confidence' stores '{value}', which is not a number from 0 "
                 "to 1; give that choice an alias such as 0.5"
+            )
+    if any(node.get("name") == "cannot_judge" for node in root.iter("Choices")):
+        strange = set(_stored(root, "cannot_judge", where)) - set(CANNOT_JUDGE)
+        if strange:
+            raise CaerError(
+                f"{where}: the control 'cannot_judge' stores {', '.join(sorted(strange))}; it may "
+                f"store {', '.join(CANNOT_JUDGE)}"
             )
     if not any("$video" in (node.get("value") or "") for node in root.iter("Video")):
         raise CaerError(f'{where}: there is no <Video> with value="$video", so nothing would play')

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from caer_data.annotate.studio import page
-from caer_data.engine.emotions import EMOTIONS
+from caer_data.engine.emotions import CANNOT_JUDGE, EMOTIONS
 from caer_data.engine.errors import CaerError
 
 SHIPPED = page.load(None)
@@ -24,6 +24,16 @@ def test_shipped_keys() -> None:
     assert emotions == dict(zip(EMOTIONS, "1234567", strict=True))
     confidence = {c.get("hotkey"): float(c.get("alias") or "x") for c in choices("confidence")}
     assert confidence == {"q": 0.0, "w": 0.25, "e": 0.5, "r": 0.75, "t": 1.0}
+    reasons = {c.get("alias"): c.get("hotkey") for c in choices("cannot_judge")}
+    assert reasons == dict(zip(CANNOT_JUDGE, "asdfgh", strict=True))
+
+
+def test_a_page_of_ones_own_may_leave_raters_no_way_out() -> None:
+    root = ET.fromstring(SHIPPED)
+    for parent in list(root.iter()):
+        for node in [n for n in parent if n.get("name") == "cannot_judge"]:
+            parent.remove(node)
+    page.check(ET.tostring(root, encoding="unicode"), "mine.xml")
 
 
 @pytest.mark.parametrize(
@@ -35,9 +45,10 @@ def test_shipped_keys() -> None:
         ('alias="0.75"', 'alias="quite"', "stores 'quite', which is not a number"),
         ('alias="1.0"', 'alias="7"', "stores '7'"),
         ('alias="0.0" ', "", "stores '0 guess'"),
+        ('alias="wrong_box"', 'alias="boring"', "stores boring; it may store target_not_visible"),
         ("$video", "$film", "nothing would play"),
     ],
-    ids=["xml", "no control", "other emotion", "word", "seven", "no alias", "no video"],
+    ids=["xml", "control", "other emotion", "word", "seven", "no alias", "reason", "no video"],
 )
 def test_a_page_that_cannot_be_read_back(tmp_path: Path, old: str, new: str, sentence: str) -> None:
     assert old in SHIPPED

@@ -47,23 +47,34 @@ def of(dataset: Dataset) -> Presentations:
     rows = dataset.assignments
     rows = rows[rows["presentation"].notna()]
     dealt = dict(zip(rows["presentation"], rows["clip_key"], strict=True))
+    checks = dataset.read_or_empty(tables.CHECKS)
+    dealt |= dict(zip(checks["presentation"], checks["clip_key"], strict=True))
     return Presentations(secret_of(dataset.folder), sorted(Ledger.of(dataset).minted), dealt)
 
 
 def fill(dataset: Dataset, assignments: pd.DataFrame) -> pd.DataFrame:
     """Complete the rows of clips dealt anew: name of the clip, anchor, presentation."""
+    return _fill(dataset, assignments, tables.ASSIGNMENTS, showing=0)
+
+
+def fill_checks(dataset: Dataset, checks: pd.DataFrame) -> pd.DataFrame:
+    """The same for `tables.CHECKS`: a repeat has another name than the vote on the same clip."""
+    return _fill(dataset, checks, tables.CHECKS, showing=1)
+
+
+def _fill(dataset: Dataset, rows: pd.DataFrame, table: tables.Table, showing: int) -> pd.DataFrame:
     secret = secret_of(dataset.folder)
     ledger, clips = Ledger.of(dataset), dataset.clips
     held = anchors.there(clips)
     names = dict(zip(held["clip_key"], held["clip_id"], strict=True))
-    rows = anchors.stamp(assignments, ledger.minted | anchors.of_clips(clips))
+    rows = anchors.stamp(rows, ledger.minted | anchors.of_clips(clips))
     lacking = rows["clip_id"].isna()
     rows["clip_id"] = rows["clip_id"].mask(lacking, rows["clip_key"].map(names))
     shown = [
-        name if isinstance(name, str) else identity.presentation(secret, key, rater)
+        name if isinstance(name, str) else identity.presentation(secret, key, rater, showing)
         for name, key, rater in zip(
             rows["presentation"], rows["clip_key"], rows["rater"], strict=True
         )
     ]
     rows["presentation"] = pd.Series(shown, index=rows.index, dtype=object)
-    return rows[tables.ASSIGNMENTS.names]
+    return rows[table.names]

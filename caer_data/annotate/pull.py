@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -14,6 +14,8 @@ from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.ledger import Ledger
 from caer_data.engine.progress import Reporter
+from caer_data.engine.secret import secret_of
+from caer_data.labels import checks
 from caer_data.labels import decide as labels
 from caer_data.labels.accept import accept
 from caer_data.labels.agreement import Agreement, measure
@@ -27,11 +29,13 @@ class Pulled:
         ratings: all of `tables.RATINGS` now.
         labels: all of `tables.LABELS` now.
         agreement: of the accepted ratings.
+        below: a sentence on each rater who is below a bound of the recipe.
     """
 
     ratings: pd.DataFrame
     labels: pd.DataFrame
     agreement: Agreement
+    below: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
         """What counts, what was refused and why, in a few lines."""
@@ -52,7 +56,7 @@ class Pulled:
         kept = decided.pop("kept", 0)
         reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(decided.items()))
         lines.append(f"{kept} clip{'s' * (kept != 1)} labelled; dropped: {reasons or 'none'}.")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.below])
 
 
 def pull(dataset: Dataset, server: Server, reporter: Reporter) -> Pulled:
@@ -66,9 +70,19 @@ def pull(dataset: Dataset, server: Server, reporter: Reporter) -> Pulled:
     """
     with dataset.lock():
         answers = fetch(dataset, server, dataset_id(dataset), reporter)
-        fresh = accept(answers, dataset.assignments, dataset.clips, Ledger.of(dataset))
+        given, ledger = dataset.read_or_empty(tables.CHECKS), Ledger.of(dataset)
+        votes, others = checks.split(answers, given)
+        fresh = accept(votes, dataset.assignments, dataset.clips, ledger)
         ratings, decided = labels.update(dataset, fresh, snapshot=True)
-        return Pulled(ratings, decided, agreement_of(dataset, ratings, decided))
+        below: list[str] = []
+        if len(given):
+            told = checks.take(given, others, dataset.clips, ledger)
+            dataset.write(tables.CHECKS, told)
+            settings = dataset.recipe.annotate
+            people = checks.raters(told, ratings, settings, secret_of(dataset.folder))
+            dataset.write(tables.RATERS, people)
+            below = checks.below(people, settings)
+        return Pulled(ratings, decided, agreement_of(dataset, ratings, decided), below)
 
 
 def agreement_of(dataset: Dataset, ratings: pd.DataFrame, decided: pd.DataFrame) -> Agreement:

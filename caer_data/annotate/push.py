@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +17,9 @@ import pandas as pd
 from caer_data.annotate import presentations
 from caer_data.annotate.answers import fetch
 from caer_data.annotate.deal import assignments as deal
+from caer_data.annotate.deal import known as known_answers
 from caer_data.annotate.deal import second_round
+from caer_data.annotate.deal.checks import lacking, plan
 from caer_data.annotate.studio import accounts, media, page, projects
 from caer_data.annotate.studio.client import Server
 from caer_data.engine import anchors, tables
@@ -27,6 +29,7 @@ from caer_data.engine.files import write_text
 from caer_data.engine.ledger import Ledger
 from caer_data.engine.progress import Reporter
 from caer_data.labels.accept import accept
+from caer_data.labels.checks import split
 
 
 @dataclass
@@ -42,6 +45,8 @@ class Pushed:
         new_accounts: accounts made.
         again: clips dealt anew, of those asked for.
         again_before: clips asked for that had been dealt anew by an earlier push; left alone.
+        checks: gold clips and repeats among what is shown.
+        gold_lacking: gold clips that are due, for which too few answers are known.
     """
 
     clips: int = 0
@@ -52,6 +57,8 @@ class Pushed:
     new_accounts: int = 0
     again: int = 0
     again_before: int = 0
+    checks: int = 0
+    gold_lacking: int = 0
 
 
 def dataset_id(dataset: Dataset, *, make: bool = False) -> str:
@@ -81,6 +88,7 @@ def push(
     raters: Sequence[str] | None = None,
     replace: tuple[str, str] | None = None,
     again: Path | None = None,
+    known: Path | None = None,
     page_file: Path | None = None,
 ) -> Pushed:
     """Deal every kept clip and put it before its raters.
@@ -92,6 +100,7 @@ def push(
         raters: e-mail addresses; None for those of the earlier push.
         replace: a rater who leaves, and who takes over the rest of their clips.
         again: CSV of clips to be rated anew by raters who have not seen them.
+        known: CSV of clips with their right answers, for gold clips; they are not voted on.
         page_file: another labelling page than the one that comes with caer-data.
 
     Raises:
@@ -101,16 +110,28 @@ def push(
         text = page.load(page_file)
         page.check_on_server(server, text)
         shown, refused = _shown(dataset, reporter)
-        assignments = _deal(dataset, server, list(shown), raters=raters, replace=replace)
+        sure = known_answers.take(dataset, known)
+        before = dataset.read_or_empty(tables.ASSIGNMENTS)
+        checks = dataset.read_or_empty(tables.CHECKS)
+        for_votes = sorted(set(shown) - (set(sure["clip_key"]) - set(before["clip_key"])))
+        assignments = _deal(dataset, server, for_votes, raters=raters, replace=replace)
         result = Pushed(refused=refused)
         if again is not None:
             clips = second_round.read_clips(again, assignments, Ledger.of(dataset))
             result.again_before = len(second_round.dealt_again(assignments) & set(clips))
             result.again = len(clips) - result.again_before
             people = list(raters) if raters is not None else sorted(set(assignments["rater"]))
-            assignments = second_round.deal_again(assignments, clips, people, dataset.recipe.seed)
+            assignments = second_round.deal_again(
+                assignments, clips, people, dataset.recipe.seed, _pairs(checks)
+            )
         assignments = presentations.fill(dataset, assignments)
+        checks = _check(dataset, before, assignments, checks, sure, shown)
+        result.checks = len(checks)
+        result.gold_lacking = lacking(assignments, checks, dataset.recipe.annotate)
         name = dataset_id(dataset, make=True)
+        for table, rows in ((tables.KNOWN, sure), (tables.CHECKS, checks)):
+            if len(rows) and not rows.equals(dataset.read_or_empty(table)):
+                dataset.write(table, rows)
         if not dataset.has(tables.ASSIGNMENTS) or not assignments.equals(dataset.assignments):
             dataset.write(tables.ASSIGNMENTS, assignments)
         people = sorted(set(assignments["rater"]))
@@ -120,10 +141,9 @@ def push(
         with reporter.stage("push", total=len(assignments), unit="tasks") as bar:
             for rater in people:
                 project = projects.ensure(server, existing.get(rater), rater, name, text)
-                mine = assignments[assignments["rater"] == rater].sort_values("position")
                 wanted = [
                     media.Presented(name, shown[key])
-                    for name, key in zip(mine["presentation"], mine["clip_key"], strict=True)
+                    for name, key in _in_order(rater, assignments, checks)
                     if key in shown
                 ]
                 added, removed = projects.bring_to(server, project, wanted, bar)
@@ -134,6 +154,36 @@ def push(
                 # Whoever left without an answer that counts has nothing more to do.
                 result.removed += projects.bring_to(server, existing[rater], [], bar)[1]
         return result
+
+
+def _in_order(rater: str, assignments: pd.DataFrame, checks: pd.DataFrame) -> list[tuple[str, str]]:
+    """Presentation and clip of all that a rater is shown; a check follows its place."""
+    mine = assignments[assignments["rater"] == rater].assign(after=0)
+    hidden = checks[(checks["rater"] == rater) & (checks["kind"] != "training")].assign(after=1)
+    if rater in set(assignments["replaces"]):
+        hidden = hidden[:0]
+    columns = ["position", "after", "presentation", "clip_key"]
+    rows = pd.concat([mine[columns], hidden[columns]]).sort_values(columns[:3])
+    return list(zip(rows["presentation"], rows["clip_key"], strict=True))
+
+
+def _check(
+    dataset: Dataset,
+    before: pd.DataFrame,
+    assignments: pd.DataFrame,
+    checks: pd.DataFrame,
+    sure: pd.DataFrame,
+    shown: Collection[str],
+) -> pd.DataFrame:
+    """All of `tables.CHECKS`, with the gold clips and repeats that are due now."""
+    recipe = dataset.recipe
+    right = known_answers.answers(sure, dataset.read_or_empty(tables.LABELS))
+    planned = plan(before, assignments, checks, right, shown, recipe.annotate, recipe.seed)
+    return presentations.fill_checks(dataset, planned) if len(planned) else planned
+
+
+def _pairs(rows: pd.DataFrame) -> set[tuple[str, str]]:
+    return set(zip(rows["clip_key"], rows["rater"], strict=True))
 
 
 def _shown(dataset: Dataset, reporter: Reporter) -> tuple[dict[str, media.Shown], dict[str, str]]:
@@ -161,21 +211,21 @@ def _deal(
     replace: tuple[str, str] | None,
 ) -> pd.DataFrame:
     recipe = dataset.recipe
-    existing = (
-        dataset.assignments if dataset.has(tables.ASSIGNMENTS) else tables.empty(tables.ASSIGNMENTS)
-    )
+    existing = dataset.read_or_empty(tables.ASSIGNMENTS)
     if raters is None and existing.empty:
         raise CaerError("nothing was dealt yet; name the raters with --raters FILE")
     if replace is not None:
         old, new = replace
         answers = fetch(dataset, server, dataset_id(dataset), Reporter("quiet"))
-        judged = [accept(answers, existing, dataset.clips, Ledger.of(dataset))]
+        checks = dataset.read_or_empty(tables.CHECKS)
+        votes, _ = split(answers, checks)
+        judged = [accept(votes, existing, dataset.clips, Ledger.of(dataset))]
         judged += [dataset.ratings] if dataset.has(tables.RATINGS) else []
         answered: set[tuple[str, str]] = set()
         for ratings in judged:
             counted = ratings[ratings["status"] == "accepted"]
             answered |= set(zip(counted["clip_key"], counted["rater"], strict=True))
-        existing = deal.replace(existing, answered, old, new, recipe.seed)
+        existing = deal.replace(existing, answered, old, new, recipe.seed, _pairs(checks))
         raters = [r for r in (raters or sorted(set(existing["rater"]) | {new})) if r != old]
     people = list(raters) if raters is not None else sorted(set(existing["rater"]))
     return deal.deal(clips, people, existing, recipe.annotate, recipe.seed)

@@ -12,13 +12,14 @@ from caer_data.annotate.answers import fetch
 from caer_data.annotate.pull import agreement_of
 from caer_data.annotate.push import dataset_id
 from caer_data.annotate.studio.client import Server
-from caer_data.engine import anchors
+from caer_data.engine import anchors, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.ledger import Ledger
 from caer_data.engine.progress import Reporter
 from caer_data.labels import decide as labels
 from caer_data.labels.accept import Answer, accept
 from caer_data.labels.agreement import Agreement
+from caer_data.labels.checks import split
 
 # A longer pause between two answers is a break, not work.
 _BREAK_S = 300.0
@@ -94,7 +95,8 @@ def status(dataset: Dataset, server: Server, reporter: Reporter) -> Status:
     """Look at the server without changing the dataset."""
     answers = fetch(dataset, server, dataset_id(dataset), reporter)
     assignments, recipe, clips = dataset.assignments, dataset.recipe, dataset.clips
-    ratings = accept(answers, assignments, clips, Ledger.of(dataset))
+    votes, _ = split(answers, dataset.read_or_empty(tables.CHECKS))
+    ratings = accept(votes, assignments, clips, Ledger.of(dataset))
     assignments = assignments[assignments["clip_key"].isin(list(anchors.of_clips(clips)))]
     decided = labels.decide(ratings, recipe.labels, recipe.annotate.raters_per_clip)
     accepted = ratings[ratings["status"] == "accepted"]

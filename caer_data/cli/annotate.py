@@ -67,6 +67,12 @@ def serve(port: int, host: str, reporter: Reporter) -> None:
     help="CSV with a column clip_id: have these clips rated anew by raters who have not seen them.",
 )
 @click.option(
+    "--known",
+    type=common.FILE,
+    help="CSV with the columns clip_id and emotion: clips whose right answer you know, for gold "
+    "clips and training.",
+)
+@click.option(
     "--page", type=common.FILE, help="Labelling page (XML) to use in place of the shipped one."
 )
 @_url
@@ -77,6 +83,7 @@ def push(
     raters: Path | None,
     replace: tuple[str, str] | None,
     again: Path | None,
+    known: Path | None,
     page: Path | None,
     url: str | None,
     reporter: Reporter,
@@ -96,7 +103,14 @@ def push(
     own.require()
     server = connect(url)
     done = pushing.push(
-        own, server, reporter, raters=people, replace=replace, again=again, page_file=page
+        own,
+        server,
+        reporter,
+        raters=people,
+        replace=replace,
+        again=again,
+        known=known,
+        page_file=page,
     )
     for clip, why in list(done.refused.items())[:20]:
         reporter.warn(f"not shown: {clip}: {why}")
@@ -106,6 +120,13 @@ def push(
         f"{done.clips} clips are dealt to {len(done.addresses)} raters; "
         f"{done.added} tasks added, {done.removed} removed."
     )
+    if done.checks:
+        reporter.say(f"{done.checks} of the tasks are gold clips and repeats, which are no votes.")
+    if done.gold_lacking:
+        reporter.warn(
+            f"{done.gold_lacking} gold clips are due, but too few answers are known; give more by "
+            "--known, or push again when clips have been rated"
+        )
     if again is not None:
         reporter.say(_dealt_again(again, done))
     if not server.guarded:
@@ -128,6 +149,8 @@ def push(
             "refused": done.refused,
             "again": done.again,
             "again_before": done.again_before,
+            "checks": done.checks,
+            "gold_lacking": done.gold_lacking,
             "addresses": done.addresses,
             "guarded": server.guarded,
             "passwords": str(passwords),

@@ -125,6 +125,10 @@ class Dataset:
         self.require()
         return tables.read(table, self.path_of(table))
 
+    def read_or_empty(self, table: tables.Table) -> pd.DataFrame:
+        """Read a table, or give one without rows where it was never written."""
+        return self.read(table) if self.has(table) else tables.empty(table)
+
     def write(self, table: tables.Table, data: pd.DataFrame) -> None:
         """Validate and write a table atomically; one that a build made, in a new generation."""
         if table not in BUILT or self._generation is None:
@@ -228,3 +232,18 @@ class Dataset:
     def labels(self) -> pd.DataFrame:
         """One row a decided clip."""
         return self.read(tables.LABELS)
+
+    @property
+    def known(self) -> pd.DataFrame:
+        """One row per clip whose answer the researcher knows."""
+        return self.read(tables.KNOWN)
+
+    @property
+    def checks(self) -> pd.DataFrame:
+        """One row per clip shown to a rater to learn about the rater, with the answer."""
+        return self.read(tables.CHECKS)
+
+    @property
+    def raters(self) -> pd.DataFrame:
+        """One row per rater: training, gold clips and repeats."""
+        return self.read(tables.RATERS)

@@ -219,6 +219,12 @@ class Annotate(Section):
     """Dealing clips to raters (paper, section 4.1: three of six raters per clip)."""
 
     raters_per_clip: int = Field(3, ge=1, le=20)
+    training: int = Field(0, ge=0, le=1000)
+    pass_mark: float = Field(0.7, gt=0, le=1)
+    gold_share: float = Field(0.0, ge=0, le=1)
+    repeat_share: float = Field(0.0, ge=0, le=0.5)
+    min_gold: float = Field(0.6, ge=0, le=1)
+    min_repeat: float = Field(0.6, ge=0, le=1)
 
 
 class Labels(Section):

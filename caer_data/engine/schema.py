@@ -426,6 +426,73 @@ LABELS = Table(
     ),
 )
 
+CHECKS = Table(
+    "checks",
+    "one clip shown to one rater to learn about the rater; its answer is no vote",
+    ("clip_key", "rater"),
+    (
+        Column("clip_key", STRING, "the clip"),
+        Column("clip_id", STRING, "its name when it was dealt", nullable=True),
+        Column("rater", STRING, "e-mail address of the rater"),
+        Column(
+            "kind",
+            STRING,
+            "training (before any vote, with feedback), gold (its answer is known) or repeat (the "
+            "rater also votes on it)",
+            values=("training", "gold", "repeat"),
+        ),
+        Column("position", INT, "comes after this place in the rater's order; training: its own"),
+        Column("known", STRING, "the right answer", nullable=True, values=EMOTIONS),
+        Column("presentation", STRING, "what the rating server calls it", nullable=True),
+        Column("emotion", STRING, "the rater's answer", nullable=True, values=EMOTIONS),
+        Column("confidence", FLOAT, "0 guess to 1 certain", nullable=True),
+        Column("lead_time_s", FLOAT, "from clip shown to answer sent", "s", nullable=True),
+        Column("created_at", STRING, "ISO 8601 time of the answer", nullable=True),
+        Column("reason", STRING, "why the answer does not count", nullable=True),
+        *ANCHOR,
+        *BOX,
+    ),
+)
+
+KNOWN = Table(
+    "known",
+    "one clip whose answer the researcher knows",
+    ("clip_key",),
+    (
+        Column("clip_key", STRING, "the clip"),
+        Column("clip_id", STRING, "its name", nullable=True),
+        Column("emotion", STRING, "the right answer", values=EMOTIONS),
+        *ANCHOR,
+        *BOX,
+    ),
+)
+
+RATERS = Table(
+    "raters",
+    "one rater, as the checks show them",
+    ("rater",),
+    (
+        Column("rater", STRING, "e-mail address of the rater"),
+        Column("pseudonym", STRING, "what to call the rater elsewhere, a salted hash"),
+        Column("passed", BOOL, "the training; empty while it lasts", nullable=True),
+        *(
+            Column(f"{kind}_{name}", type_, meaning, nullable=type_ is FLOAT)
+            for kind, said in (
+                ("training", "like the known answer, in training"),
+                ("gold", "like the known answer"),
+                ("repeat", "like the rater's own vote on the same clip"),
+            )
+            for name, type_, meaning in (
+                ("answers", INT, f"answers compared: {said}?"),
+                ("equal", INT, f"of these {said}"),
+                ("share", FLOAT, f"share of answers {said}"),
+                ("low", FLOAT, "lower end of its 95 % interval (Wilson)"),
+                ("high", FLOAT, "upper end of its 95 % interval (Wilson)"),
+            )
+        ),
+    ),
+)
+
 TABLES: Final = {
     t.name: t
     for t in (
@@ -440,5 +507,8 @@ TABLES: Final = {
         ASSIGNMENTS,
         RATINGS,
         LABELS,
+        KNOWN,
+        CHECKS,
+        RATERS,
     )
 }

@@ -117,3 +117,19 @@ def _beyond_chance(observed: Array, expected: Array) -> Array:
     with np.errstate(invalid="ignore", divide="ignore"):
         result = np.asarray((observed - expected) / (1 - expected))
     return np.where(np.isfinite(result), result, np.nan)
+
+
+def wilson(hits: int, trials: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share; NaN without a trial.
+
+    It keeps its level also for few trials and shares near 0 and 1: L. D. Brown, T. T. Cai and
+    A. DasGupta, "Interval estimation for a binomial proportion", Statistical Science 16(2), 2001.
+    """
+    if not trials:
+        return float("nan"), float("nan")
+    z = 1.959963984540054
+    share = hits / trials
+    middle = share + z**2 / (2 * trials)
+    half = z * float(np.sqrt(share * (1 - share) / trials + z**2 / (4 * trials**2)))
+    scale = 1 + z**2 / trials
+    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import chain
 from math import comb
 from pathlib import Path
@@ -123,12 +123,14 @@ def replace(
     old: str,
     new: str | None,
     seed: int,
+    seen: Collection[tuple[str, str]] = (),
 ) -> pd.DataFrame:
     """Give the unanswered clips of a rater who leaves to another, or to all others.
 
     `answered` holds (clip_key, rater); those clips stay with `old`. The rest go to `new`; where
     `new` has the clip already, or is None, to whoever has the fewest clips. No one gets a clip
-    twice. New clips come after a rater's earlier ones. Doing it again changes nothing.
+    twice, nor one that `seen`, (clip_key, rater), says they were shown for another reason. New
+    clips come after a rater's earlier ones. Doing it again changes nothing.
 
     Raises:
         CaerError: `old` was never dealt a clip; `new` is the same, left before, or is no address;
@@ -148,6 +150,8 @@ def replace(
     loads = Counter(assignments["rater"])
     others = sorted(set(loads) - left_before - {old} | ({new} if new else set()))
     holders = assignments.groupby("clip_key")["rater"].agg(set).to_dict()
+    for clip_key, rater in seen:
+        holders.setdefault(clip_key, set()).add(rater)
     old_clips = assignments.loc[assignments["rater"] == old, "clip_key"]
     leaving = [clip_key for clip_key in old_clips if (clip_key, old) not in answered]
     taken: list[_Row] = []
@@ -157,7 +161,9 @@ def replace(
             raise CaerError(
                 f"{old}: every other rater has clip {clip_key} already; name a new rater in place"
             )
-        chosen = new if new in free else min(free, key=lambda r: (loads[r], _hash(seed, old, r)))
+        chosen = (
+            new if new in free else min(free, key=lambda r: (loads[r], shuffle_key(seed, old, r)))
+        )
         loads[chosen] += 1
         taken.append({"clip_key": clip_key, "rater": chosen, "replaces": old})
     given = {row["clip_key"]: row for row in _with_positions(taken, assignments, seed)}
@@ -197,14 +203,14 @@ def _names(
 ) -> dict[int, str]:
     """Who is who in a block: those with fewer clips first, equals shuffled."""
     first_seen = list(dict.fromkeys(chain.from_iterable(order)))
-    fewest_first = sorted(people, key=lambda r: (loads[r], _hash(seed, "block", number, r)))
+    fewest_first = sorted(people, key=lambda r: (loads[r], shuffle_key(seed, "block", number, r)))
     return dict(zip(first_seen, fewest_first, strict=True))
 
 
 def _with_positions(rows: list[_Row], existing: pd.DataFrame, seed: int) -> list[_Row]:
     """Shuffle each rater's new clips and number them after the rater's earlier ones."""
     following = (existing.groupby("rater")["position"].max() + 1).to_dict()
-    ranked = sorted(rows, key=lambda row: _hash(seed, "order", row["rater"], row["clip_key"]))
+    ranked = sorted(rows, key=lambda row: shuffle_key(seed, "order", row["rater"], row["clip_key"]))
     position: dict[tuple[str, str], int] = {}
     for row in ranked:
         rater = row["rater"]
@@ -214,8 +220,9 @@ def _with_positions(rows: list[_Row], existing: pd.DataFrame, seed: int) -> list
 
 
 def _shuffled(names: Iterable[str], *salt: object) -> list[str]:
-    return sorted(names, key=lambda name: _hash(*salt, name))
+    return sorted(names, key=lambda name: shuffle_key(*salt, name))
 
 
-def _hash(*parts: object) -> str:
+def shuffle_key(*parts: object) -> str:
+    """What names are sorted by to shuffle them: the same on every machine, in hexadecimal."""
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
+from caer_data.annotate.deal import listed
 from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
 from caer_data.engine.ledger import Ledger
@@ -23,33 +23,9 @@ def read_clips(path: Path, assignments: pd.DataFrame, ledger: Ledger) -> list[st
     """Keys of the clips of a CSV (column `clip_key`, else `clip_id`), each once, in order.
 
     Raises:
-        CaerError: the file cannot be read, has no such column, or names a clip that was not dealt,
-            or one whose name has meant several (with its row).
+        CaerError: see `listed.read`; a clip that was not dealt is a mistake.
     """
-    dealt, meant = set(assignments["clip_key"]), ledger.named()
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream)
-            if not {"clip_id", "clip_key"} & set(reader.fieldnames or []):
-                raise CaerError(f"{path}:1: there is no column clip_key or clip_id")
-            clips: list[str] = []
-            for row in reader:
-                key = row.get("clip_key")
-                keys = {key} & dealt if key else meant.get(str(row.get("clip_id")), set()) & dealt
-                if not keys:
-                    raise CaerError(
-                        f"{path}:{reader.line_num}: no clip '{key or row['clip_id']}' was dealt; "
-                        "push it first, or remove the row"
-                    )
-                if len(keys) > 1:
-                    raise CaerError(
-                        f"{path}:{reader.line_num}: '{row['clip_id']}' has been the name of "
-                        f"{len(keys)} clips, as builds differed; give the column clip_key"
-                    )
-                clips += keys
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CaerError(f"{path}: cannot be read as a CSV file ({error})") from error
-    return list(dict.fromkeys(clips))
+    return listed.read_dealt(path, set(assignments["clip_key"].dropna()), ledger)
 
 
 def dealt_again(assignments: pd.DataFrame) -> set[str]:
@@ -58,12 +34,17 @@ def dealt_again(assignments: pd.DataFrame) -> set[str]:
 
 
 def deal_again(
-    assignments: pd.DataFrame, clips: Sequence[str], raters: Sequence[str], seed: int
+    assignments: pd.DataFrame,
+    clips: Sequence[str],
+    raters: Sequence[str],
+    seed: int,
+    seen: Collection[tuple[str, str]] = (),
 ) -> pd.DataFrame:
     """Deal clips to as many other raters as they had; the earlier answers no longer count.
 
     The new rows are of block -1, which says that the clip is in its second round: it is then left
-    alone, so that doing this twice changes nothing. Those with the fewest clips come first.
+    alone, so that doing this twice changes nothing. Those with the fewest clips come first. Who was
+    shown a clip for another reason, by `seen` (clip_key, rater), does not get it.
 
     Raises:
         CaerError: too few raters have not seen a clip.
@@ -79,9 +60,9 @@ def deal_again(
         old = of_clip[clip]
         if any(row["block"] == SECOND_ROUND for row in old):
             continue
-        seen = {row["rater"] for row in old} | left
+        had_it = {row["rater"] for row in old} | left | {r for key, r in seen if key == clip}
         fresh = sorted(
-            (r for r in raters if r not in seen), key=lambda r: _rank(loads, r, clip, seed)
+            (r for r in raters if r not in had_it), key=lambda r: _rank(loads, r, clip, seed)
         )
         if len(fresh) < len(old):
             raise CaerError(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from caer_data.engine import identity, tables
@@ -19,6 +18,7 @@ from caer_data.labels import measures
 from caer_data.labels.accept import Answer, accept
 
 KINDS = ("training", "gold", "repeat")
+_COLUMNS = tables.CHECKS.names
 _ANSWER = ("emotion", "confidence", "lead_time_s", "created_at", "reason")
 
 
@@ -51,8 +51,7 @@ def take(
     judged = judged.assign(_bad=~kept).sort_values(["_bad", "source_id"])
     answered = judged.drop_duplicates("presentation").set_index("presentation")
     filled = {name: checks["presentation"].map(answered[name].astype(object)) for name in _ANSWER}
-    rows = checks.assign(**filled).replace({np.nan: None})
-    return tables.frame(tables.CHECKS, rows[tables.CHECKS.names].to_dict("records"))
+    return tables.to_pandas(tables.check(tables.CHECKS, checks.assign(**filled)[_COLUMNS]))
 
 
 def raters(

@@ -62,6 +62,14 @@ class Pictures:
     def _tracks(self) -> pd.DataFrame:
         return self._dataset.tracks
 
+    def shot(self, video_id: str, shot_id: str) -> bytes | None:
+        """The JPEG of a shot's thumbnail; None where it is gone."""
+        return self._read(video_id, f"thumbnails/{shot_id.removeprefix(f'{video_id}.')}.jpg")
+
+    def face(self, video_id: str, track_id: str) -> bytes | None:
+        """The JPEG of a track's clearest face; None where it is gone."""
+        return self._read(video_id, f"portraits/{track_id.removeprefix(f'{video_id}.')}.jpg")
+
     def _read(self, video_id: str, name: str) -> bytes | None:
         """A member of the piece that the tables were put together from; None where it is gone."""
         piece = Piece(inside(self._dataset.work_folder, self._pieces.get(video_id, "faces/absent")))
@@ -77,13 +85,12 @@ class Pictures:
 
     def portrait(self, video_id: str, track_id: str) -> Markup:
         """A track's best face, or nothing where its picture is gone."""
-        name = track_id.removeprefix(f"{video_id}.")
-        return _embed(self._read(video_id, f"portraits/{name}.jpg"), track_id)
+        return _embed(self.face(video_id, track_id), track_id)
 
     def _thumbnail(self, clip: dict[Any, Any], boxes: pd.DataFrame) -> Thumbnail:
         video = self._videos.loc[clip["video_id"]]
         shot = clip["shot_id"].removeprefix(f"{clip['video_id']}.")
-        image = _embed(self._read(clip["video_id"], f"thumbnails/{shot}.jpg"), clip["clip_id"])
+        image = _embed(self.shot(clip["video_id"], clip["shot_id"]), clip["clip_id"])
         if not image:
             return Thumbnail(image)
         frame = self._frame(clip["video_id"], shot)

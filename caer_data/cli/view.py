@@ -1,0 +1,51 @@
+"""`caer-data view`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from caer_data.cli import options as common
+
+if TYPE_CHECKING:
+    from caer_data.view.guard import Guard
+
+
+@click.command("view")
+@common.dataset_or_argument
+@click.option(
+    "--release",
+    type=common.FOLDER,
+    help="A release made from the dataset, to see the split of each clip.",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    help="Port on this machine.  [default: any free one]",
+)
+@click.option("--open", "in_browser", is_flag=True, help="Also open the page in the browser.")
+def command(dataset: Path, release: Path | None, port: int, in_browser: bool) -> None:
+    """Look at a dataset in the browser, and decide by hand what the filter should not.
+
+    The page is served on 127.0.0.1 alone, at an address that nobody can guess, until Ctrl-C.
+    """
+    from caer_data.engine import extras
+
+    extras.require("view", "'caer-data view'")
+    from caer_data.view.serve import serve
+    from caer_data.view.session import Session
+    from caer_data.view.splits import splits_of
+
+    session = Session(dataset, splits_of(release) if release else {})
+
+    def ready(guard: Guard) -> None:
+        click.echo(f"{guard.address}\nCtrl-C ends it.")
+        if in_browser:
+            import webbrowser
+
+            webbrowser.open(guard.address_once())
+
+    serve(session, port, ready)

@@ -1,0 +1,151 @@
+"""Routes of the page: JSON, pictures and clips by identifier, and the page's own files.
+
+The one module that imports Starlette. No path of a request reaches the file system: identifiers are
+looked up in the catalogue, and the page's files in a table that is made when the server starts.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import inside
+from caer_data.view import gallery, query, timeline
+from caer_data.view.catalogue import UnknownNameError
+from caer_data.view.session import Session
+
+_TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+_FRESH: Final = {"cache-control": "no-store"}
+_KEPT: Final = {"cache-control": "private, max-age=3600"}
+
+Answer = Callable[[Session, Request], Any]
+
+
+def application(session: Session) -> Starlette:
+    """The page of one session."""
+    static = _static()
+    routes = [Route("/", _file(*static["index.html"]))]
+    routes += [
+        Route(f"/{name}", _file(*found)) for name, found in static.items() if name != "index.html"
+    ]
+    routes += [Route(path, _json(session, answer)) for path, answer in _ANSWERS.items()]
+    routes += [
+        Route("/picture/clip/{name}", _jpeg(session, lambda s, n: s.shown.thumbnails.clip(n))),
+        Route("/picture/shot/{name}", _jpeg(session, lambda s, n: s.shown.thumbnails.shot(n))),
+        Route("/picture/face/{name}", _jpeg(session, lambda s, n: s.shown.thumbnails.face(n))),
+        Route("/media/{name}", _media(session)),
+    ]
+    handlers: dict[Any, Any] = {
+        UnknownNameError: _told(404),
+        CaerError: _told(409),
+        HTTPException: _told_http,
+    }
+    return Starlette(routes=routes, exception_handlers=handlers)
+
+
+def _overview(session: Session, request: Request) -> dict[str, Any]:
+    catalogue = session.shown.catalogue
+    clips = catalogue.clips
+    return {
+        "dataset": session.folder.resolve().name,
+        "clips": len(clips),
+        "kept": int((clips["status"] != "dropped").sum()),
+        "labelled": int(clips["label"].eq("kept").fillna(False).sum()),
+        "videos": len(catalogue.videos),
+        "people": len(catalogue.people),
+        "numbers": query.NUMBERS,
+    }
+
+
+def _clips(session: Session, request: Request) -> dict[str, Any]:
+    asked = query.parse(request.query_params.multi_items())
+    first, count = query.page_of(request.query_params)
+    return session.shown.page(asked, first, count)
+
+
+def _facets(session: Session, request: Request) -> dict[str, Any]:
+    return session.shown.index.facets(query.parse(request.query_params.multi_items()))
+
+
+_ANSWERS: Final[dict[str, Answer]] = {
+    "/api/overview": _overview,
+    "/api/clips": _clips,
+    "/api/facets": _facets,
+    "/api/clip/{name}": lambda s, r: timeline.clip(s.shown.catalogue, r.path_params["name"]),
+    "/api/videos": lambda s, r: timeline.videos(s.shown.catalogue),
+    "/api/video/{name}": lambda s, r: timeline.video(s.shown.catalogue, r.path_params["name"]),
+    "/api/people": lambda s, r: gallery.people(s.shown.catalogue),
+    "/api/person/{name}": lambda s, r: gallery.person(s.shown.catalogue, r.path_params["name"]),
+}
+
+
+def _json(session: Session, answer: Answer) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        values = await run_in_threadpool(answer, session, request)
+        return _as_json(values)
+
+    return endpoint
+
+
+def _as_json(values: Any, status: int = 200) -> Response:
+    text = json.dumps(values, ensure_ascii=False, allow_nan=False)
+    return Response(text, status, _FRESH, "application/json")
+
+
+def _jpeg(session: Session, find: Callable[[Session, str], bytes]) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        data = await run_in_threadpool(find, session, request.path_params["name"])
+        return Response(data, 200, _KEPT, "image/jpeg")
+
+    return endpoint
+
+
+def _media(session: Session) -> Callable[[Request], Any]:
+    """A clip's file, in the pieces that the browser asks for."""
+
+    async def endpoint(request: Request) -> Response:
+        row = await run_in_threadpool(session.shown.catalogue.clip, request.path_params["name"])
+        path = inside(session.folder, row["path"]) if isinstance(row["path"], str) else None
+        if path is None or not path.is_file():
+            raise UnknownNameError("the clip has no file: it was dropped, or the file is gone")
+        return FileResponse(path, media_type="video/mp4", headers=_KEPT)
+
+    return endpoint
+
+
+def _file(data: bytes, kind: str) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        return Response(data, 200, {"cache-control": "no-cache"}, kind)
+
+    return endpoint
+
+
+def _static() -> dict[str, tuple[bytes, str]]:
+    """The page's own files by name: content and type."""
+    folder = importlib.resources.files("caer_data.view") / "static"
+    return {
+        item.name: (item.read_bytes(), _TYPES[item.name.rpartition(".")[2]])
+        for item in folder.iterdir()
+        if item.name.rpartition(".")[2] in _TYPES
+    }
+
+
+def _told(status: int) -> Callable[[Request, Exception], Any]:
+    async def handler(request: Request, error: Exception) -> Response:
+        return _as_json({"error": str(error)}, status)
+
+    return handler
+
+
+async def _told_http(request: Request, error: HTTPException) -> Response:
+    return _as_json({"error": error.detail}, error.status_code)

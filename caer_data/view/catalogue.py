@@ -1,0 +1,169 @@
+"""What the page may ask of one dataset: its clips with labels, and every identifier that exists.
+
+A catalogue is read once from one generation of tables. Requests name clips, shots, tracks, videos
+and persons; each name is looked up here, and whatever is not here does not exist for a browser.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import pandas as pd
+
+from caer_data.engine import tables
+from caer_data.engine.dataset import Dataset
+
+_FROM_LABELS: Final = ("emotion", "agreement", "confidence", "raters", "votes")
+_SCORES: Final = ("coverage", "face_height", "dominance", "sharpness", "brightness")
+
+
+class UnknownNameError(LookupError):
+    """A browser asked for something that the dataset does not hold."""
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The tables of one generation, by name.
+
+    Attributes:
+        dataset: where they come from.
+        splits: split by `clip_key`, where a release was named; else empty.
+    """
+
+    dataset: Dataset
+    splits: dict[str, str]
+
+    @cached_property
+    def clips(self) -> pd.DataFrame:
+        """Table `clips` with what is searched for: seconds, emotion, vote pattern, split.
+
+        Further columns: `label` (kept or dropped by raters), `label_reason`, `pattern` (such as
+        `2-1`, most votes first), `agreement` (share of the votes), `confidence`, `split`.
+        """
+        clips = self.dataset.clips
+        seconds = (clips["end_s"] - clips["start_s"]).astype(float)
+        return _labelled(clips.assign(seconds=seconds), self._labels).assign(
+            split=clips["clip_key"].map(self.splits)
+        )
+
+    @cached_property
+    def _labels(self) -> pd.DataFrame:
+        return self._table(tables.LABELS)
+
+    @cached_property
+    def videos(self) -> pd.DataFrame:
+        """Table `videos`, by `video_id`."""
+        return self.dataset.videos.set_index("video_id", drop=False)
+
+    @cached_property
+    def shots(self) -> pd.DataFrame:
+        """Table `shots`, by `shot_id`."""
+        return self.dataset.shots.set_index("shot_id", drop=False)
+
+    @cached_property
+    def tracks(self) -> pd.DataFrame:
+        """Table `tracks`, by `track_id`."""
+        return self.dataset.tracks.set_index("track_id", drop=False)
+
+    @cached_property
+    def people(self) -> pd.DataFrame:
+        """Table `people`, by `person_id`."""
+        return self.dataset.people.set_index("person_id", drop=False)
+
+    def clip(self, name: str) -> dict[str, Any]:
+        """One clip's row, by `clip_id` or `clip_key`; its place in the table as `place`.
+
+        Raises:
+            UnknownNameError: there is none.
+        """
+        place = self._places.get(name)
+        if place is None:
+            raise UnknownNameError(f"no clip is called {name[:80]}")
+        return {**self.clips.iloc[place].to_dict(), "place": place}
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        keys = {k: i for i, k in enumerate(self.clips["clip_key"]) if isinstance(k, str)}
+        return keys | {name: i for i, name in enumerate(self.clips["clip_id"])}
+
+    def row(self, what: str, name: str) -> dict[str, Any]:
+        """One row of `videos`, `shots`, `tracks` or `people`, by its identifier.
+
+        Raises:
+            UnknownNameError: there is none.
+        """
+        frame: pd.DataFrame = getattr(self, what)
+        if name not in frame.index:
+            raise UnknownNameError(f"{what} holds nothing that is called {name[:80]}")
+        found: dict[str, Any] = frame.loc[name].to_dict()
+        return found
+
+    def boxes(self, shot_id: str) -> pd.DataFrame:
+        """Faces of a shot: `track_id, frame, x1, y1, x2, y2, score, interpolated`."""
+        tracks = self.tracks.index[self.tracks["shot_id"] == shot_id]
+        path = self.dataset.path_of(tables.FACES)
+        names = [column.name for column in tables.FACES.columns if column.name != "time_s"]
+        return tables.read_some(tables.FACES, path, names, track_id=tracks)
+
+    def answers(self, clip_key: str | None) -> list[dict[str, Any]]:
+        """Every answer about a clip, refused ones included."""
+        ratings = self._table(tables.RATINGS)
+        own = ratings[ratings["clip_key"].eq(clip_key).fillna(False)]
+        shown = own[["rater", "emotion", "confidence", "status", "reason", "created_at"]]
+        return [plain(row) for row in shown.to_dict("records")]
+
+    def _table(self, table: tables.Table) -> pd.DataFrame:
+        return self.dataset.read(table) if self.dataset.has(table) else tables.empty(table)
+
+
+def plain(row: dict[Any, Any]) -> dict[str, Any]:
+    """A row as JSON has it: nothing that is missing but null, no NumPy numbers."""
+    return {str(name): _cell(value) for name, value in row.items()}
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str | dict):
+        return value
+    if isinstance(value, list | tuple) or type(value).__name__ == "ndarray":
+        return [_cell(item) for item in value]
+    if pd.isna(value):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def scores(row: dict[str, Any]) -> dict[str, Any]:
+    """The scores of a clip that the filter holds against the recipe."""
+    return plain({name: row[name] for name in _SCORES})
+
+
+def _labelled(clips: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """Clips with the columns of their labels; empty where a clip has none."""
+    own = labels.set_index("clip_key")
+    own = own[~own.index.duplicated()]
+    found = own.reindex(clips["clip_key"])
+    shares = found["agreement"].astype("Float64") / found["raters"].astype("Float64")
+    columns = {
+        "emotion": found["emotion"],
+        "label": found["status"],
+        "label_reason": found["reason"],
+        "pattern": [vote_pattern(votes) for votes in found["votes"]],
+        "agreement": shares.astype(float),
+        "confidence": found["confidence"],
+        "votes": found["votes"],
+    }
+    made = {
+        name: values.to_numpy() if hasattr(values, "to_numpy") else values
+        for name, values in columns.items()
+    }
+    return clips.assign(**made)
+
+
+def vote_pattern(votes: Any) -> str | None:
+    """How votes are spread: `3` all alike, `2-1`, `1-1-1`; None without votes."""
+    if votes is None or isinstance(votes, float) or len(votes) == 0:
+        return None
+    counts = Counter(vote["emotion"] for vote in votes)
+    return "-".join(str(count) for count in sorted(counts.values(), reverse=True))

@@ -1,0 +1,166 @@
+"""Filter and sort clips, and count what each further filter would leave: in memory, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from caer_data.engine.errors import CaerError
+
+FACETS: Final = (
+    "show",
+    "video_id",
+    "person_id",
+    "status",
+    "reason",
+    "emotion",
+    "pattern",
+    "split",
+    "decision",
+)
+"""Columns that clips are filtered by, in the order in which the page shows them."""
+
+NUMBERS: Final = (
+    "seconds",
+    "face_height",
+    "coverage",
+    "dominance",
+    "sharpness",
+    "brightness",
+    "agreement",
+    "confidence",
+)
+"""Columns that clips are sorted by, or held between two limits."""
+
+NONE: Final = "(none)"
+"""What a filter calls an empty cell."""
+
+LONGEST_PAGE: Final = 500
+_MOST_WORDS: Final = 400  # of one facet: the page lists the most frequent
+
+
+@dataclass(frozen=True)
+class Query:
+    """What the page asks.
+
+    Attributes:
+        words: the words allowed, by facet.
+        limits: lowest and highest value, by column of `NUMBERS`; infinite where open.
+        text: part of a clip's identifier or key.
+        sort: column of `NUMBERS`; empty for the order of the videos.
+        down: highest first.
+    """
+
+    words: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    text: str = ""
+    sort: str = ""
+    down: bool = False
+
+
+def parse(parameters: Sequence[tuple[str, str]]) -> Query:
+    """A query from the parameters of a request: `show=A&show=B&confidence=0.2..0.6&sort=-seconds`.
+
+    Raises:
+        CaerError: there is no such parameter, or a limit is no number.
+    """
+    words: dict[str, set[str]] = {}
+    limits: dict[str, tuple[float, float]] = {}
+    text = sort = ""
+    for name, value in parameters:
+        if name in FACETS:
+            words.setdefault(name, set()).add(value)
+        elif name in NUMBERS:
+            limits[name] = _limits(name, value)
+        elif name == "text":
+            text = value.strip().lower()[:200]
+        elif name == "sort" and value.removeprefix("-") in (*NUMBERS, ""):
+            sort = value
+        elif name not in ("from", "count"):
+            raise CaerError(f"clips cannot be asked for by {name}={value[:60]}")
+    chosen = {name: frozenset(values) for name, values in words.items()}
+    return Query(chosen, limits, text, sort.removeprefix("-"), sort.startswith("-"))
+
+
+def _limits(name: str, value: str) -> tuple[float, float]:
+    low, dots, high = value.partition("..")
+    try:
+        if dots:
+            return float(low or "-inf"), float(high or "inf")
+    except ValueError:
+        pass
+    raise CaerError(f"{name}={value[:60]}: give two numbers, such as 0.2..0.6; either may be empty")
+
+
+class Index:
+    """Clips prepared for queries.
+
+    Args:
+        clips: one row per clip with `clip_id`, `clip_key` and the columns named above.
+    """
+
+    def __init__(self, clips: pd.DataFrame) -> None:
+        self._count = len(clips)
+        self._codes: dict[str, npt.NDArray[np.int64]] = {}
+        self._words: dict[str, list[str]] = {}
+        for name in FACETS:
+            codes, words = pd.factorize(clips[name].astype(object).where(clips[name].notna(), NONE))
+            self._codes[name], self._words[name] = codes, [str(word) for word in words]
+        self._numbers = {name: clips[name].astype(float).to_numpy() for name in NUMBERS}
+        keys = clips["clip_key"].astype(object).where(clips["clip_key"].notna(), "")
+        self._names = np.array((clips["clip_id"] + " " + keys).str.lower().tolist(), dtype=object)
+
+    def find(self, query: Query) -> npt.NDArray[np.int64]:
+        """Places of the clips that a query asks for, in its order."""
+        places = np.flatnonzero(self._fits(query))
+        if not query.sort:
+            return places[::-1] if query.down else places
+        values = self._numbers[query.sort][places]
+        ordered = np.argsort(-values if query.down else values, kind="stable")  # NaN comes last
+        return places[ordered]
+
+    def facets(self, query: Query) -> dict[str, list[tuple[str, int]]]:
+        """Words of every facet with the clips that choosing it, beside the other filters, leaves.
+
+        The most frequent come first; a facet of one word that no clip is without is left out.
+        """
+        found = {}
+        for name in FACETS:
+            words = self._words[name]
+            if words in ([], [NONE]):
+                continue
+            fits = self._fits(query, leave_out=name)
+            counts = np.bincount(self._codes[name][fits], minlength=len(words))
+            order = sorted(range(len(words)), key=lambda i: (-int(counts[i]), words[i]))
+            found[name] = [(words[i], int(counts[i])) for i in order[:_MOST_WORDS]]
+        return found
+
+    def _fits(self, query: Query, leave_out: str = "") -> npt.NDArray[np.bool_]:
+        fits = np.ones(self._count, bool)
+        for name, words in query.words.items():
+            if name != leave_out:
+                wanted = [code for code, word in enumerate(self._words[name]) if word in words]
+                fits &= np.isin(self._codes[name], wanted)
+        for name, (low, high) in query.limits.items():
+            fits &= (self._numbers[name] >= low) & (self._numbers[name] <= high)
+        if query.text:
+            fits &= np.fromiter((query.text in n for n in self._names), bool, self._count)
+        return fits
+
+
+def page_of(parameters: Mapping[str, Any]) -> tuple[int, int]:
+    """First place and number of clips that a request asks for.
+
+    Raises:
+        CaerError: they are no whole numbers.
+    """
+    try:
+        first, count = int(parameters.get("from", 0)), int(parameters.get("count", 120))
+    except ValueError as error:
+        raise CaerError("from and count are whole numbers") from error
+    return max(0, first), min(max(0, count), LONGEST_PAGE)

@@ -1,0 +1,111 @@
+"""What one running page knows: the catalogue of the newest build, made again when a build ends."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import pandas as pd
+
+from caer_data.engine import tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.errors import CaerError
+from caer_data.view import query
+from caer_data.view.catalogue import Catalogue, plain
+from caer_data.view.pictures import Thumbnails
+
+_CARD: Final = [
+    "clip_id",
+    "clip_key",
+    "show",
+    "status",
+    "reason",
+    "person_id",
+    "track_id",
+    "seconds",
+    "emotion",
+    "pattern",
+    "agreement",
+    "confidence",
+    "split",
+    "decision",
+]
+"""Columns of a clip that the list shows."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One state of the dataset: its catalogue and what is found through it."""
+
+    catalogue: Catalogue
+    decided: dict[str, str]
+
+    @cached_property
+    def thumbnails(self) -> Thumbnails:
+        """Pictures."""
+        return Thumbnails(self.catalogue)
+
+    @cached_property
+    def clips(self) -> pd.DataFrame:
+        """The catalogue's clips with `decision`: keep, drop, target, or empty."""
+        clips = self.catalogue.clips
+        return clips.assign(decision=clips["clip_id"].map(self.decided).astype(object))
+
+    @cached_property
+    def index(self) -> query.Index:
+        """Clips prepared for queries."""
+        return query.Index(self.clips)
+
+    def page(self, asked: query.Query, first: int, count: int) -> dict[str, Any]:
+        """Some clips that a query asks for: `total`, `from`, `clips`."""
+        places = self.index.find(asked)
+        rows = self.clips.iloc[places[first : first + count]][_CARD].to_dict("records")
+        return {"total": len(places), "from": first, "clips": [plain(row) for row in rows]}
+
+
+class Session:
+    """A dataset that is looked at while builds and decisions go on.
+
+    Args:
+        dataset: the dataset folder.
+        splits: split by `clip_key`; empty without a release.
+
+    Raises:
+        CaerError: the folder is no dataset, or its build has not ended.
+    """
+
+    def __init__(self, folder: Path, splits: dict[str, str]) -> None:
+        self.folder = folder
+        self._splits = splits
+        self._lock = threading.Lock()
+        self._state: object = None
+        self._shown: Shown | None = None
+        Dataset(folder).require()
+        if not Dataset(folder).has(tables.CLIPS):
+            raise CaerError(f"{folder}: its build has not ended; run 'caer-data build' again")
+
+    @property
+    def shown(self) -> Shown:
+        """The dataset as it is now; read again when a build, an import or a decision ended."""
+        with self._lock:
+            state = self._now()
+            if self._shown is None or state != self._state:
+                self._shown = Shown(Catalogue(Dataset(self.folder), self._splits), {})
+                self._state = state
+            return self._shown
+
+    def _now(self) -> object:
+        """What changes whenever the tables or the decisions do."""
+        names = ("generations/current", "tables/labels.parquet", "tables/ratings.parquet")
+        return tuple(_state_of(self.folder / name) for name in names)
+
+
+def _state_of(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size

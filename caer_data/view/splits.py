@@ -1,0 +1,24 @@
+"""The split of each clip, by the manifest of a release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from caer_data.engine import tables
+from caer_data.engine.errors import CaerError
+from caer_data.export.manifest import MANIFEST
+
+
+def splits_of(release: Path) -> dict[str, str]:
+    """Split by `clip_key`.
+
+    Raises:
+        CaerError: the folder is no release, or one that knows no keys of clips.
+    """
+    path = release / "manifest.parquet"
+    if not path.is_file():
+        raise CaerError(f"{release}: no release; --release takes a folder of 'caer-data export'")
+    rows = tables.read(MANIFEST, path)[["clip_key", "split"]].dropna()
+    if rows.empty:
+        raise CaerError(f"{release}: names no clips; it was made by an earlier version")
+    return dict(zip(rows["clip_key"], rows["split"], strict=True))

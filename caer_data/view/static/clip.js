@@ -1,0 +1,119 @@
+// One clip: the player with boxes, scores against the recipe, votes, and what to decide.
+
+import { decisionsOfClip } from "./decide.js";
+import { ask, el, length, name, number, picture } from "./page.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+
+export async function showClip(id) {
+  const clip = await ask(`api/clip/${name(id)}`);
+  const dialog = document.getElementById("detail");
+  const player = new Player(clip);
+  const decide = decisionsOfClip(clip, player, () => showClip(id));
+  dialog.replaceChildren(
+    el("div", { class: "top" },
+      el("h2", { id: "detail-title" }, clip.clip_id),
+      el("button", { type: "button", autofocus: true, onclick: () => dialog.close() }, "Close")),
+    el("div", { class: "two" },
+      el("div", {}, player.element, facts(clip), decide),
+      el("div", {}, scores(clip), votes(clip))));
+  if (!dialog.open) dialog.showModal();
+}
+
+class Player {
+  constructor(clip) {
+    this.clip = clip;
+    this.svg = document.createElementNS(SVG, "svg");
+    this.svg.setAttribute("viewBox", "0 0 1 1");
+    this.svg.setAttribute("preserveAspectRatio", "none");
+    this.svg.setAttribute("aria-hidden", "true");
+    this.boxes = clip.tracks.map((track) => {
+      const rect = document.createElementNS(SVG, "rect");
+      if (track.target) rect.setAttribute("class", "target");
+      rect.dataset.track = track.track_id;
+      this.svg.append(rect);
+      return { rect, byFrame: new Map(track.boxes.map(([frame, ...box]) => [frame, box])) };
+    });
+    this.element = el("div", { class: "player" }, this.view(), this.svg);
+  }
+
+  view() {
+    const still = picture(`picture/clip/${name(this.clip.clip_id)}`,
+      { alt: `A frame of ${this.clip.clip_id}`, loading: "eager" });
+    if (!this.clip.has_media) {
+      this.draw(Math.floor((this.clip.end_frame - this.clip.start_frame) / 2));
+      return still;
+    }
+    const video = el("video", { controls: true, preload: "auto", playsinline: true,
+      src: `media/${name(this.clip.clip_id)}`, poster: still.src,
+      "aria-label": `Clip ${this.clip.clip_id}` });
+    const follow = () => this.draw(Math.floor(video.currentTime * this.clip.fps + 0.01));
+    if (video.requestVideoFrameCallback) {
+      const step = (_, shown) => {
+        this.draw(Math.floor(shown.mediaTime * this.clip.fps + 0.01));
+        video.requestVideoFrameCallback(step);
+      };
+      video.requestVideoFrameCallback(step);
+    }
+    video.addEventListener("timeupdate", follow);
+    video.addEventListener("seeked", follow);
+    video.addEventListener("loadeddata", follow);
+    return video;
+  }
+
+  draw(frame) {
+    this.frame = frame;
+    for (const { rect, byFrame } of this.boxes) {
+      const box = byFrame.get(frame);
+      rect.style.display = box ? "" : "none";
+      if (!box) continue;
+      const [x1, y1, x2, y2] = box;
+      rect.setAttribute("x", x1);
+      rect.setAttribute("y", y1);
+      rect.setAttribute("width", x2 - x1);
+      rect.setAttribute("height", y2 - y1);
+    }
+  }
+
+  // Call with the track whose box is clicked.
+  onChoose(action) {
+    this.svg.addEventListener("click", (event) => {
+      if (event.target.dataset.track) action(event.target.dataset.track);
+    });
+  }
+}
+
+function facts(clip) {
+  const state = clip.status === "dropped" ? `dropped: ${clip.why || clip.reason}` : clip.status;
+  return el("p", { class: clip.status === "dropped" ? "dropped" : "kept" }, state,
+    el("span", { class: "note" }, ` · ${clip.show}, ${clip.episode} · ${length(clip.seconds)} · `,
+      el("a", { href: `#videos/${name(clip.video_id)}` }, "its video"), " · key ",
+      clip.clip_key ?? "none"));
+}
+
+function scores(clip) {
+  const rows = clip.checks.map((check) =>
+    el("tr", {}, el("td", {}, check.score), el("td", {}, number(check.value, 3)),
+      el("td", {}, `${check.sign === ">" ? "at most" : "at least"} ${number(check.limit, 3)}`),
+      el("td", { class: check.passed === false ? "dropped" : "kept" },
+        check.passed === null ? "not measured" : check.passed ? "passes" : check.reason)));
+  return el("section", {}, el("h3", {}, "Scores"),
+    el("table", {}, el("thead", {}, el("tr", {},
+      ["score", "here", "recipe", ""].map((t) => el(t ? "th" : "td", {}, t)))), el("tbody", {}, rows)));
+}
+
+function votes(clip) {
+  if (!clip.votes.length) {
+    return el("section", {}, el("h3", {}, "Votes"), el("p", { class: "note" }, "Nobody has rated it."));
+  }
+  const rows = clip.votes.map((vote) => el("tr", {}, el("td", {}, vote.rater),
+    el("td", {}, vote.emotion ?? "–"), el("td", {}, number(vote.confidence)),
+    el("td", {}, vote.status === "refused" ? `refused: ${vote.reason}` : "")));
+  const label = clip.label === "kept" ? clip.emotion
+    : `no label${clip.label_reason ? `: ${clip.label_reason}` : ""}`;
+  return el("section", {}, el("h3", {}, "Votes"),
+    el("p", {}, `${label}`, clip.split ? ` · ${clip.split}` : ""),
+    el("table", {}, el("thead", {}, el("tr", {},
+      ["rater", "emotion", "confidence", "remark"].map((t) => el("th", {}, t)))),
+    el("tbody", {}, rows)));
+}

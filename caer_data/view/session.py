@@ -10,10 +10,11 @@ from typing import Any, Final
 
 import pandas as pd
 
-from caer_data.engine import tables
+from caer_data.engine import decisions, tables
 from caer_data.engine.dataset import Dataset
+from caer_data.engine.decisions import Decisions
 from caer_data.engine.errors import CaerError
-from caer_data.view import query
+from caer_data.view import choices, query
 from caer_data.view.catalogue import Catalogue, plain
 from caer_data.view.pictures import Thumbnails
 
@@ -41,7 +42,7 @@ class Shown:
     """One state of the dataset: its catalogue and what is found through it."""
 
     catalogue: Catalogue
-    decided: dict[str, str]
+    decisions: Decisions
 
     @cached_property
     def thumbnails(self) -> Thumbnails:
@@ -52,7 +53,9 @@ class Shown:
     def clips(self) -> pd.DataFrame:
         """The catalogue's clips with `decision`: keep, drop, target, or empty."""
         clips = self.catalogue.clips
-        return clips.assign(decision=clips["clip_id"].map(self.decided).astype(object))
+        rows = self.decisions.standing("keep", "drop", "target")
+        found = choices.decided(self.catalogue, rows)
+        return clips.assign(decision=clips["clip_id"].map(found).astype(object))
 
     @cached_property
     def index(self) -> query.Index:
@@ -70,7 +73,7 @@ class Session:
     """A dataset that is looked at while builds and decisions go on.
 
     Args:
-        dataset: the dataset folder.
+        folder: the dataset folder.
         splits: split by `clip_key`; empty without a release.
 
     Raises:
@@ -82,7 +85,9 @@ class Session:
         self._splits = splits
         self._lock = threading.Lock()
         self._state: object = None
+        self._decided: object = None
         self._shown: Shown | None = None
+        self._catalogue = Catalogue(Dataset(folder), splits)
         Dataset(folder).require()
         if not Dataset(folder).has(tables.CLIPS):
             raise CaerError(f"{folder}: its build has not ended; run 'caer-data build' again")
@@ -91,16 +96,18 @@ class Session:
     def shown(self) -> Shown:
         """The dataset as it is now; read again when a build, an import or a decision ended."""
         with self._lock:
-            state = self._now()
+            state, decided = self._tables(), _state_of(self.folder / decisions.NAME)
             if self._shown is None or state != self._state:
-                self._shown = Shown(Catalogue(Dataset(self.folder), self._splits), {})
-                self._state = state
+                self._catalogue = Catalogue(Dataset(self.folder), self._splits)
+            if self._shown is None or (state, decided) != (self._state, self._decided):
+                self._shown = Shown(self._catalogue, Decisions(self.folder))
+            self._state, self._decided = state, decided
             return self._shown
 
-    def _now(self) -> object:
-        """What changes whenever the tables or the decisions do."""
-        names = ("generations/current", "tables/labels.parquet", "tables/ratings.parquet")
-        return tuple(_state_of(self.folder / name) for name in names)
+    def _tables(self) -> object:
+        """What changes whenever the tables do."""
+        written = sorted((self.folder / "tables").glob("*.parquet"))
+        return [_state_of(path) for path in (self.folder / "generations" / "current", *written)]
 
 
 def _state_of(path: Path) -> tuple[int, int] | None:

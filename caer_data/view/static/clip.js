@@ -1,7 +1,8 @@
 // One clip: the player with boxes, scores against the recipe, votes, and what to decide.
 
 import { decisionsOfClip } from "./decide.js";
-import { ask, el, length, name, number, picture } from "./page.js";
+import { neighbour } from "./clips.js";
+import { ask, el, guarded, length, name, number, picture, table } from "./page.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -13,11 +14,21 @@ export async function showClip(id) {
   dialog.replaceChildren(
     el("div", { class: "top" },
       el("h2", { id: "detail-title" }, clip.clip_id),
+      step(clip, -1, "Previous"), step(clip, 1, "Next"),
       el("button", { type: "button", autofocus: true, onclick: () => dialog.close() }, "Close")),
     el("div", { class: "two" },
       el("div", {}, player.element, facts(clip), decide),
       el("div", {}, scores(clip), votes(clip))));
   if (!dialog.open) dialog.showModal();
+}
+
+// The clip before or after in the list as it is filtered and sorted.
+function step(clip, by, title) {
+  return el("button", { type: "button", onclick: guarded(async () => {
+    const other = await neighbour(clip.clip_id, by);
+    if (!other) throw new Error("The list ends here.");
+    location.hash = `clip/${name(other)}`;
+  }) }, title);
 }
 
 class Player {
@@ -95,11 +106,10 @@ function scores(clip) {
   const rows = clip.checks.map((check) =>
     el("tr", {}, el("td", {}, check.score), el("td", {}, number(check.value, 3)),
       el("td", {}, `${check.sign === ">" ? "at most" : "at least"} ${number(check.limit, 3)}`),
-      el("td", { class: check.passed === false ? "dropped" : "kept" },
+      el("td", { class: { true: "kept", false: "dropped" }[check.passed] },
         check.passed === null ? "not measured" : check.passed ? "passes" : check.reason)));
   return el("section", {}, el("h3", {}, "Scores"),
-    el("table", {}, el("thead", {}, el("tr", {},
-      ["score", "here", "recipe", ""].map((t) => el(t ? "th" : "td", {}, t)))), el("tbody", {}, rows)));
+    table(["score", "here", "recipe", ""], rows));
 }
 
 function votes(clip) {
@@ -113,7 +123,5 @@ function votes(clip) {
     : `no label${clip.label_reason ? `: ${clip.label_reason}` : ""}`;
   return el("section", {}, el("h3", {}, "Votes"),
     el("p", {}, `${label}`, clip.split ? ` · ${clip.split}` : ""),
-    el("table", {}, el("thead", {}, el("tr", {},
-      ["rater", "emotion", "confidence", "remark"].map((t) => el("th", {}, t)))),
-    el("tbody", {}, rows)));
+    table(["rater", "emotion", "confidence", "remark"], rows));
 }

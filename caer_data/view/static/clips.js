@@ -16,20 +16,38 @@ const CARD = { width: 210, height: 190 };
 // The filters outlive a visit to another part of the page.
 const chosen = new URLSearchParams();
 
+let list = null;
+
 export async function showClips(main) {
   const filters = el("form", { class: "filters", "aria-label": "Filters" });
   const count = el("p", { class: "note", role: "status" });
-  const list = new List();
+  list = new List();
   const again = guarded(async () => {
     const [facets] = await Promise.all([ask(`api/facets?${chosen}`), list.load()]);
     drawFilters(filters, facets, again);
     count.textContent = `${number(list.total)} clips`;
   });
   main.append(
-    el("div", { class: "clips" }, filters,
+    el("div", { class: "clips" },
+      el("details", { class: "all", open: matchMedia("(min-width: 50rem)").matches },
+        el("summary", {}, "Filters"), filters),
       el("section", { "aria-label": "Clips" },
         el("div", { class: "bar" }, count, sortBy(again), search(again)), list.element)));
   await again();
+}
+
+// The clip so many places after another in the list; undefined beyond its ends.
+export async function neighbour(id, by) {
+  for (const [page, clips] of list?.pages ?? []) {
+    const at = clips?.findIndex((clip) => clip.clip_id === id) ?? -1;
+    if (at < 0) continue;
+    const place = page * PAGE + at + by;
+    if (place < 0 || place >= list.total) return undefined;
+    const other = Math.floor(place / PAGE);
+    if (!list.pages.get(other)) await list.fetch(other);
+    return list.pages.get(other)[place % PAGE].clip_id;
+  }
+  return undefined;
 }
 
 function sortBy(again) {

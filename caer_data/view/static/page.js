@@ -85,3 +85,10 @@ export function picture(source, properties = {}) {
   return el("img", { src: source, loading: "lazy", decoding: "async", alt: "", ...properties,
     onerror: (event) => event.target.remove() });
 }
+
+// A table that scrolls by itself where it is wider than the page.
+export function table(titles, rows) {
+  const head = titles.map((title) => el(title ? "th" : "td", {}, title));
+  return el("div", { class: "scroll" },
+    el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)));
+}

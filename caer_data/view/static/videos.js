@@ -1,7 +1,7 @@
 // Videos: a list, and one video's shots, clips and tracks on a timeline.
 
 import { decisionsOfCut } from "./decide.js";
-import { ask, clock, el, length, name, number, picture } from "./page.js";
+import { ask, clock, el, length, name, number, picture, table } from "./page.js";
 
 export async function showVideos(main, id) {
   if (id) return showVideo(main, id);
@@ -12,10 +12,8 @@ export async function showVideos(main, id) {
     el("td", {}, video.show), el("td", {}, video.duration_s ? length(video.duration_s) : "–"),
     el("td", {}, number(video.shots)), el("td", {}, `${number(video.kept)} of ${number(video.clips)}`),
     el("td", {}, video.status === "ok" ? "" : `${video.status}${video.reason ? `: ${video.reason}` : ""}`)));
-  main.append(el("h2", {}, `${number(videos.length)} videos`), el("table", {},
-    el("thead", {}, el("tr", {},
-      ["Episode", "Show", "Length", "Shots", "Kept clips", "Remark"].map((t) => el("th", {}, t)))),
-    el("tbody", {}, rows)));
+  main.append(el("h2", {}, `${number(videos.length)} videos`),
+    table(["Episode", "Show", "Length", "Shots", "Kept clips", "Remark"], rows));
   return undefined;
 }
 
@@ -42,7 +40,7 @@ class Timeline {
     this.element = el("div", { class: "timeline", tabindex: "0", role: "region",
       "aria-label": "Timeline" }, this.inner);
     this.below = el("div", {});
-    this.zoom(30);
+    this.zoom(Math.min(200, Math.max(30, (innerWidth - 60) / video.duration_s)));
   }
 
   zoom(scale) {

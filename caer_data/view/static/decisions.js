@@ -1,0 +1,44 @@
+// Every decision, newest first, with undo.
+
+import { ask, el, guarded, number, say, table, tell, who } from "./page.js";
+
+const WORDS = {
+  keep: "keep a clip", drop: "drop a clip", target: "another target", merge: "persons are one",
+  split: "faces of somebody else", name: "name of a person", cut_add: "cut added",
+  cut_remove: "cut removed", cut_move: "cut moved", forget: "forget", undo: "undo",
+};
+
+export async function showDecisions(main) {
+  const rows = await ask("api/decisions");
+  const again = () => {
+    main.replaceChildren();
+    return showDecisions(main);
+  };
+  main.append(el("h2", {}, `${number(rows.filter((row) => row.stands).length)} decisions stand`),
+    el("p", { class: "note" }, "Each is kept with who, when and why in decisions/decisions.jsonl of the ",
+      "dataset. 'caer-data build' applies them. One that is undone stays listed."));
+  if (!rows.length) return;
+  main.append(table(["What", "Reason", "Who", "When", "Undo"], rows.map((row) => line(row, again))));
+}
+
+function line(row, again) {
+  const undo = guarded(async () => {
+    if (!who()) {
+      document.getElementById("who").focus();
+      throw new Error("Give your name first: it goes with every decision.");
+    }
+    await tell("api/decide", { kind: "undo", key: row.key, who: who(), why: "undone on the page" });
+    say("Undone.");
+    await again();
+  });
+  const what = row.kind === "name" ? `${WORDS.name}: ${row.value}` : WORDS[row.kind];
+  const video = row.videos.length
+    ? el("a", { href: `#videos/${encodeURIComponent(row.videos[0])}` }, row.videos[0]) : null;
+  return el("tr", {},
+    el("td", {}, row.stands ? what : el("s", {}, what), video ? " in " : "", video),
+    el("td", {}, row.why), el("td", {}, row.who),
+    el("td", {}, row.when.slice(0, 16).replace("T", " ")),
+    el("td", {}, row.stands && row.kind !== "undo" && row.kind !== "forget"
+      ? el("button", { type: "button", onclick: undo,
+        "aria-label": `Undo: ${what}, ${row.why}` }, "Undo") : ""));
+}

@@ -1,0 +1,75 @@
+// Persons: galleries; merging, naming, and taking out faces that are somebody else's.
+
+import { decide } from "./decide.js";
+import { ask, el, guarded, length, name, number, picture } from "./page.js";
+
+export async function showPersons(main, id) {
+  return id ? showPerson(main, id) : showAll(main);
+}
+
+function why() {
+  return el("input", { class: "why", "aria-label": "Reason", placeholder: "Reason" });
+}
+
+async function showAll(main) {
+  const people = await ask("api/people");
+  const chosen = new Set();
+  const reason = why();
+  const button = el("button", { type: "button", disabled: true, onclick: guarded(() =>
+    decide({ kind: "merge", persons: [...chosen] }, reason, () => {
+      chosen.clear();
+      main.querySelectorAll("input:checked").forEach((box) => (box.checked = false));
+      button.disabled = true;
+    })) }, "They are one person");
+  main.append(el("h2", {}, `${number(people.length)} persons`),
+    el("div", { class: "decide" }, el("p", {}, "Choose two or more that are the same person."),
+      reason, el("div", { class: "row" }, button)));
+  for (const show of new Set(people.map((person) => person.show))) {
+    main.append(el("h3", {}, show));
+    for (const person of people.filter((one) => one.show === show)) {
+      const pick = el("input", { type: "checkbox", "aria-label": `Choose ${person.person_id}`,
+        onchange: () => {
+          if (pick.checked) chosen.add(person.person_id);
+          else chosen.delete(person.person_id);
+          button.disabled = chosen.size < 2;
+        } });
+      main.append(el("section", { class: "person" },
+        el("div", { class: "head" }, pick,
+          el("a", { href: `#persons/${name(person.person_id)}` }, person.person_id),
+          el("span", { class: "note" }, `${length(person.seconds)} on screen, ${number(person.clips)} clips, `,
+            `${number(person.tracks)} tracks`)),
+        el("ul", { class: "faces" }, person.faces.map((track) =>
+          el("li", {}, picture(`picture/face/${name(track)}`, { alt: `A face of ${person.person_id}` }))))));
+    }
+  }
+}
+
+async function showPerson(main, id) {
+  const person = await ask(`api/person/${name(id)}`);
+  const chosen = new Set();
+  const reason = why();
+  const called = el("input", { "aria-label": "Name of the person", placeholder: "Name" });
+  const split = el("button", { type: "button", disabled: true, onclick: guarded(() =>
+    decide({ kind: "split", tracks: [...chosen] }, reason)) }, "The chosen faces are somebody else");
+  const faces = person.own_tracks.map((track) => {
+    const pick = el("input", { type: "checkbox", "aria-label": `Choose ${track.track_id}`, onchange: () => {
+      if (pick.checked) chosen.add(track.track_id);
+      else chosen.delete(track.track_id);
+      split.disabled = !chosen.size;
+    } });
+    return el("li", {}, el("label", { title: track.track_id }, pick,
+      picture(`picture/face/${name(track.track_id)}`, { alt: `Face in ${track.shot_id}` })));
+  });
+  main.append(el("p", {}, el("a", { href: "#persons" }, "All persons")),
+    el("h2", {}, person.person_id),
+    el("p", { class: "note" }, `${length(person.seconds)} on screen, ${number(person.shots)} shots, `,
+      `${number(person.videos)} videos; ${number(person.own_tracks.length)} of `,
+      `${number(person.all_tracks)} tracks shown, longest first`),
+    el("div", { class: "decide" }, reason,
+      el("div", { class: "row" }, split,
+        el("button", { type: "button", onclick: guarded(() =>
+          decide({ kind: "name", person: person.person_id, name: called.value }, reason)) },
+        "Name this person"), called),
+      el("p", { class: "note" }, "A name stays in the dataset's decisions; releases hold none.")),
+    el("ul", { class: "faces" }, faces));
+}

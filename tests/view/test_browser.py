@@ -1,0 +1,173 @@
+"""The page in a real browser: the first page, a clip that plays, a decision, and what it costs."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import built_dataset
+import pandas as pd
+import pytest
+
+pytest.importorskip("uvicorn")
+
+from caer_data.engine import tables
+from caer_data.engine.decisions import Decisions
+from caer_data.view.guard import Guard
+from caer_data.view.serve import serve
+from caer_data.view.session import Session
+
+pytestmark = pytest.mark.browser
+
+WIDTHS = (390, 1024, 1920)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("no chromium; apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        made = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        )
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A dataset of 13,200 clips in one video, named to do harm; one clip has a film."""
+    folder = tmp_path_factory.mktemp("browser") / "mine"
+    dataset = built_dataset.make(folder, shots=13_200, show=built_dataset.HOSTILE, pictures=False)
+    return dataset.folder
+
+
+def start(session: Session) -> str:
+    """Serve in the background for the rest of the tests; returns the address."""
+    found: list[Guard] = []
+    thread = threading.Thread(target=serve, args=(session, 0, found.append), daemon=True)
+    thread.start()
+    while not found:
+        time.sleep(0.01)
+    return found[0].address
+
+
+@pytest.fixture(scope="module")
+def address(folder) -> str:
+    return start(Session(folder, {}))
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    return []
+
+
+def opened(browser: Any, address: str, width: int, complaints: list[str]) -> Any:
+    page = browser.new_page()
+    page.set_viewport_size({"width": width, "height": 900})
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    own = address.rsplit("/", 2)[0]
+    page.on("request", lambda r: r.url.startswith(own) or complaints.append(r.url))
+    page.goto(address)
+    page.wait_for_selector(".card")
+    return page
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_thousands_of_clips_scroll_and_nothing_runs_over(
+    browser, address, width, complaints
+) -> None:
+    page = opened(browser, address, width, complaints)
+    assert page.locator(".card").count() < 150  # of 13,200
+    page.evaluate("document.querySelector('.window').scrollTop = 1e9")
+    page.wait_for_selector("[aria-label*='s13200.c1']")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    for part in ("videos", "persons", "decisions"):
+        page.click(f"header nav a[href='#{part}']")
+        page.wait_for_selector("main h2")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.close()
+    assert [c for c in complaints if "404" not in c] == []  # no pictures were kept
+
+
+def test_a_decision_by_keyboard_alone(browser, address, folder, complaints) -> None:
+    page = opened(browser, address, 1024, complaints)
+    page.fill("#who", "ann")
+    page.locator(".card").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("dialog[open]")
+    assert page.evaluate("document.activeElement.textContent") == "Close"
+    page.fill("dialog .why", "the wrong person")
+    page.get_by_role("button", name="Drop", exact=True).press("Enter")
+    page.wait_for_selector("text=Decided: drop")
+    row = Decisions(folder).rows[-1]
+    assert (row.kind, row.who, row.why) == ("drop", "ann", "the wrong person")
+    page.keyboard.press("Escape")
+    page.click("header nav a[href='#decisions']")
+    page.get_by_role("button", name="Undo").first.click()
+    page.wait_for_selector("text=0 decisions stand")
+    assert Decisions(folder).standing() == []
+    page.close()
+
+
+def test_without_a_name_nothing_is_decided(browser, address, folder, complaints) -> None:
+    before = len(Decisions(folder).rows)
+    context = browser.new_context()
+    page = opened(context, address, 1024, complaints)
+    page.locator(".card").first.click()
+    page.fill("dialog .why", "because")
+    page.get_by_role("button", name="Keep", exact=True).click()
+    page.wait_for_selector("text=Give your name first")
+    assert len(Decisions(folder).rows) == before
+    context.close()
+
+
+def test_a_clip_plays_and_its_boxes_follow(browser, tmp_path, complaints) -> None:
+    dataset = built_dataset.make(tmp_path / "mine", shots=1)
+    _film(dataset.folder / "one.mp4")
+    dataset.write(tables.CLIPS, dataset.clips.assign(path="one.mp4", fps="25"))
+    faces = dataset.faces
+    every = [faces.assign(frame=n, x1=100.0 + n, x2=200.0 + n) for n in range(50)]
+    dataset.write(tables.FACES, pd.concat(every, ignore_index=True))
+    page = opened(browser, start(Session(dataset.folder, {})), 1024, complaints)
+    page.locator(".card").first.click()
+    until(page, "document.querySelector('video')?.readyState >= 2")
+    seek = "document.querySelector('video').currentTime = 1.0"
+    page.evaluate(seek)
+    expected = (100 + 25) / built_dataset.WIDTH
+    until(
+        page,
+        f"Math.abs(document.querySelector('rect.target').getAttribute('x') - {expected}) < 0.002",
+    )
+    page.evaluate("document.querySelector('video').play()")
+    until(page, "document.querySelector('video').ended")
+    page.close()
+    assert complaints == []
+
+
+def until(page: Any, expression: str) -> None:
+    """Wait for what the page's policy forbids to wait for inside it."""
+    deadline = time.monotonic() + 20
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, expression
+        page.wait_for_timeout(50)
+
+
+def _film(path: Path) -> None:
+    import av
+    import numpy as np
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", 25)
+        stream.width, stream.height, stream.pix_fmt = 64, 36, "yuv420p"
+        for number in range(50):
+            picture = np.full((36, 64, 3), 5 * number, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(stream.encode(None))

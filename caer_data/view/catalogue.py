@@ -16,7 +16,6 @@ import pandas as pd
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
 
-_FROM_LABELS: Final = ("emotion", "agreement", "confidence", "raters", "votes")
 _SCORES: Final = ("coverage", "face_height", "dominance", "sharpness", "brightness")
 
 
@@ -82,7 +81,7 @@ class Catalogue:
         place = self._places.get(name)
         if place is None:
             raise UnknownNameError(f"no clip is called {name[:80]}")
-        return {**self.clips.iloc[place].to_dict(), "place": place}
+        return {**_named(self.clips.iloc[place]), "place": place}
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -98,8 +97,7 @@ class Catalogue:
         frame: pd.DataFrame = getattr(self, what)
         if name not in frame.index:
             raise UnknownNameError(f"{what} holds nothing that is called {name[:80]}")
-        found: dict[str, Any] = frame.loc[name].to_dict()
-        return found
+        return _named(frame.loc[[name]].iloc[0])
 
     def boxes(self, shot_id: str) -> pd.DataFrame:
         """Rows of `faces` of a shot."""
@@ -110,7 +108,7 @@ class Catalogue:
     def answers(self, clip_key: str | None) -> list[dict[str, Any]]:
         """Every answer about a clip, refused ones included."""
         ratings = self._table(tables.RATINGS)
-        own = ratings[ratings["clip_key"].eq(clip_key).fillna(False)]
+        own = ratings[ratings["clip_key"].isin([clip_key] if clip_key else [])]
         shown = own[["rater", "emotion", "confidence", "status", "reason", "created_at"]]
         return [plain(row) for row in shown.to_dict("records")]
 
@@ -121,6 +119,10 @@ class Catalogue:
 def plain(row: dict[Any, Any]) -> dict[str, Any]:
     """A row as JSON has it: nothing that is missing but null, no NumPy numbers."""
     return {str(name): _cell(value) for name, value in row.items()}
+
+
+def _named(row: pd.Series[Any]) -> dict[str, Any]:
+    return {str(name): value for name, value in row.items()}
 
 
 def _cell(value: Any) -> Any:
@@ -144,20 +146,14 @@ def _labelled(clips: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     own = own[~own.index.duplicated()]
     found = own.reindex(clips["clip_key"])
     shares = found["agreement"].astype("Float64") / found["raters"].astype("Float64")
-    columns = {
-        "emotion": found["emotion"],
-        "label": found["status"],
-        "label_reason": found["reason"],
-        "pattern": [vote_pattern(votes) for votes in found["votes"]],
-        "agreement": shares.astype(float),
-        "confidence": found["confidence"],
-        "votes": found["votes"],
-    }
-    made = {
-        name: values.to_numpy() if hasattr(values, "to_numpy") else values
-        for name, values in columns.items()
-    }
-    return clips.assign(**made)
+    return clips.assign(
+        emotion=found["emotion"].to_numpy(),
+        label=found["status"].to_numpy(),
+        label_reason=found["reason"].to_numpy(),
+        pattern=pd.Series(map(vote_pattern, found["votes"]), clips.index, dtype=object),
+        agreement=shares.astype(float).to_numpy(),
+        confidence=found["confidence"].to_numpy(),
+    )
 
 
 def vote_pattern(votes: Any) -> str | None:

@@ -72,14 +72,14 @@ def decided(catalogue: Catalogue, rows: list[Decision]) -> dict[str, str]:
     own = clips[clips["video_id"].isin(asked)]
     keys = own["video_id"].map(dict(zip(of_video["video_id"], of_video["sha256"], strict=True)))
     today = {
-        clip.clip_id: Anchor(
+        clip["clip_id"]: Anchor(
             key,
-            int(clip.start_pts),
-            int(clip.end_pts),
-            int(clip.end_frame - clip.start_frame),
+            int(clip["start_pts"]),
+            int(clip["end_pts"]),
+            int(clip["end_frame"] - clip["start_frame"]),
             None,
         )
-        for clip, key in zip(own.itertuples(), keys, strict=True)
+        for clip, key in zip(own.to_dict("records"), keys, strict=True)
     }
     for row, answer in zip(rows, identity.resolve(about, today), strict=True):
         if answer.verdict == "same" and answer.key is not None:

@@ -122,7 +122,7 @@ def plain(row: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _named(row: pd.Series[Any]) -> dict[str, Any]:
-    return {str(name): value for name, value in row.items()}
+    return {str(name): value for name, value in row.to_dict().items()}
 
 
 def _cell(value: Any) -> Any:

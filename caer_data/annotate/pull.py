@@ -19,6 +19,7 @@ from caer_data.labels import checks
 from caer_data.labels import decide as labels
 from caer_data.labels.accept import accept
 from caer_data.labels.agreement import Agreement, measure
+from caer_data.labels.habits import habits
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Pulled:
         kept = decided.pop("kept", 0)
         reasons = ", ".join(f"{reason} {n}" for reason, n in sorted(decided.items()))
         lines.append(f"{kept} clip{'s' * (kept != 1)} labelled; dropped: {reasons or 'none'}.")
+        lines += [line for one in habits(self.ratings) for line in one.sentences()]
         return "\n".join([*lines, *self.below])
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from caer_data.annotate import presentations
 from caer_data.annotate.answers import fetch
+from caer_data.annotate.budget import Budget, within
 from caer_data.annotate.deal import assignments as deal
 from caer_data.annotate.deal import known as known_answers
 from caer_data.annotate.deal import second_round
@@ -47,6 +48,7 @@ class Pushed:
         again_before: clips asked for that had been dealt anew by an earlier push; left alone.
         checks: gold clips and repeats among what is shown.
         gold_lacking: gold clips that are due, for which too few answers are known.
+        waiting: clips that the limit keeps from being dealt.
     """
 
     clips: int = 0
@@ -59,6 +61,7 @@ class Pushed:
     again_before: int = 0
     checks: int = 0
     gold_lacking: int = 0
+    waiting: int = 0
 
 
 def dataset_id(dataset: Dataset, *, make: bool = False) -> str:
@@ -89,6 +92,7 @@ def push(
     replace: tuple[str, str] | None = None,
     again: Path | None = None,
     known: Path | None = None,
+    budget: Budget = Budget(),
     page_file: Path | None = None,
 ) -> Pushed:
     """Deal every kept clip and put it before its raters.
@@ -101,6 +105,7 @@ def push(
         replace: a rater who leaves, and who takes over the rest of their clips.
         again: CSV of clips to be rated anew by raters who have not seen them.
         known: CSV of clips with their right answers, for gold clips; they are not voted on.
+        budget: how many clips are dealt, and by what they are balanced.
         page_file: another labelling page than the one that comes with caer-data.
 
     Raises:
@@ -114,8 +119,9 @@ def push(
         before = dataset.read_or_empty(tables.ASSIGNMENTS)
         checks = dataset.read_or_empty(tables.CHECKS)
         for_votes = sorted(set(shown) - (set(sure["clip_key"]) - set(before["clip_key"])))
-        assignments = _deal(dataset, server, for_votes, raters=raters, replace=replace)
-        result = Pushed(refused=refused)
+        paid_for = within(dataset, for_votes, set(before["clip_key"]), budget)
+        assignments = _deal(dataset, server, paid_for, raters=raters, replace=replace)
+        result = Pushed(refused=refused, waiting=len(for_votes) - len(paid_for))
         if again is not None:
             clips = second_round.read_clips(again, assignments, Ledger.of(dataset))
             result.again_before = len(second_round.dealt_again(assignments) & set(clips))

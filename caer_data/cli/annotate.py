@@ -1,7 +1,8 @@
-"""`caer-data annotate`: serve, push, status, pull, import."""
+"""`caer-data annotate`: serve, push, status, pull, pay, import."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,11 +16,28 @@ if TYPE_CHECKING:
     from caer_data.engine.dataset import Dataset
     from caer_data.labels.agreement import Agreement
 
+_DAY = click.DateTime(formats=["%Y-%m-%d"])
 _url = click.option(
     "--url",
     help="A Label Studio that others run; its token comes from CAER_LABEL_STUDIO_TOKEN or a "
     "prompt. Default: the one of 'annotate serve'.",
 )
+
+
+class _Limit(click.ParamType):
+    """A number of clips, or the word 'all'."""
+
+    name = "N|all"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        text = str(value)
+        if text == "all":
+            return text
+        if not (text.isascii() and text.isdigit() and int(text)):
+            self.fail(f"'{text}' is neither a number of clips nor 'all'.", param, ctx)
+        return int(text)
 
 
 @click.group()
@@ -73,6 +91,17 @@ def serve(port: int, host: str, reporter: Reporter) -> None:
     "clips and training.",
 )
 @click.option(
+    "--limit",
+    type=_Limit(),
+    help="Deal so many clips in all, balanced as the recipe's annotate.first says; later pushes "
+    "keep to it. 'all' lifts it.",
+)
+@click.option(
+    "--labels",
+    type=common.FILE,
+    help="With --limit: CSV with the columns clip_id and emotion, first labels by which to balance.",
+)
+@click.option(
     "--page", type=common.FILE, help="Labelling page (XML) to use in place of the shipped one."
 )
 @_url
@@ -84,6 +113,8 @@ def push(
     replace: tuple[str, str] | None,
     again: Path | None,
     known: Path | None,
+    limit: int | str | None,
+    labels: Path | None,
     page: Path | None,
     url: str | None,
     reporter: Reporter,
@@ -93,6 +124,7 @@ def push(
     Running it again adds what is new and changes nothing else.
     """
     from caer_data.annotate import push as pushing
+    from caer_data.annotate.budget import Budget
     from caer_data.annotate.deal import assignments as deal
     from caer_data.annotate.studio import accounts
     from caer_data.annotate.studio.client import connect
@@ -110,6 +142,7 @@ def push(
         replace=replace,
         again=again,
         known=known,
+        budget=Budget(limit, labels),
         page_file=page,
     )
     for clip, why in list(done.refused.items())[:20]:
@@ -120,6 +153,11 @@ def push(
         f"{done.clips} clips are dealt to {len(done.addresses)} raters; "
         f"{done.added} tasks added, {done.removed} removed."
     )
+    if done.waiting:
+        reporter.say(
+            f"{done.waiting} more clips wait beyond the limit; 'push --limit N' with a greater N, "
+            "or --limit all, deals them."
+        )
     if done.checks:
         reporter.say(f"{done.checks} of the tasks are gold clips and repeats, which are no votes.")
     if done.gold_lacking:
@@ -149,6 +187,7 @@ def push(
             "refused": done.refused,
             "again": done.again,
             "again_before": done.again_before,
+            "waiting": done.waiting,
             "checks": done.checks,
             "gold_lacking": done.gold_lacking,
             "addresses": done.addresses,
@@ -209,6 +248,41 @@ def pull(dataset: Path, url: str | None, reporter: Reporter) -> None:
     own.require()
     found = pulling.pull(own, connect(url), reporter)
     _show(own, found.summary(), found.agreement, reporter)
+
+
+@command.command()
+@common.dataset
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="CSV file to write.  [default: to the terminal]",
+)
+@click.option("--since", type=_DAY, help="First day that counts, UTC, such as 2026-03-01.")
+@click.option("--until", type=_DAY, help="Last day that counts.")
+@options
+def pay(
+    dataset: Path,
+    output: Path | None,
+    since: datetime | None,
+    until: datetime | None,
+    reporter: Reporter,
+) -> None:
+    """Count each rater's clips and hours, as CSV, from the answers of the last pull."""
+    from caer_data.annotate.pay import pay as count
+    from caer_data.engine.dataset import Dataset
+    from caer_data.engine.files import write_text
+
+    own = Dataset(dataset)
+    own.require()
+    days = [day and day.date().isoformat() for day in (since, until)]
+    table = count(own, *days)
+    text = table.to_csv(index=False, lineterminator="\n")
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_text(output, text)
+        reporter.say(f"{len(table)} raters, {table['hours'].sum():.1f} hours: {output}")
 
 
 @command.command("import")

@@ -1,0 +1,95 @@
+"""How many clips are dealt when not all can be paid for, and which."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from caer_data.annotate.deal import listed
+from caer_data.annotate.deal.first import choose
+from caer_data.engine import anchors, tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import write_text
+from caer_data.engine.ledger import Ledger
+
+ALL: Final = "all"
+"""In place of a number: the limit that an earlier push set no longer holds."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a push was told.
+
+    Attributes:
+        limit: clips to have dealt in all; `ALL` lifts an earlier limit, None keeps it.
+        labels: CSV with a first label of clips (`clip_key` or `clip_id`, `emotion`), by which they
+            are balanced; None for those of table `labels`.
+    """
+
+    limit: int | str | None = None
+    labels: Path | None = None
+
+
+def within(
+    dataset: Dataset, clips: Sequence[str], dealt: Collection[str], budget: Budget
+) -> list[str]:
+    """Of the clips that can be dealt those that are: dealt before, or next in order.
+
+    Raises:
+        CaerError: the list of first labels, or what an earlier push noted, cannot be read.
+    """
+    limit = _limit(dataset) if budget.limit is None else budget.limit
+    if budget.limit is not None:
+        _note(dataset, budget.limit)
+    if not isinstance(limit, int):
+        return list(clips)
+    held = anchors.there(dataset.clips)
+    held = held[held["clip_key"].isin({*clips, *dealt})]
+    recipe = dataset.recipe
+    there = set(held["clip_key"])
+    chosen = choose(
+        held,
+        there & set(dealt),
+        limit,
+        recipe.annotate.first,
+        labels=_labels(dataset, budget.labels),
+        seed=recipe.seed,
+    )
+    return sorted({*chosen, *(set(clips) & set(dealt))})
+
+
+def _labels(dataset: Dataset, path: Path | None) -> dict[str, str]:
+    if path is not None:
+        held = anchors.there(dataset.clips)
+        return listed.read_emotions(path, set(held["clip_key"]), Ledger.of(dataset))
+    rows = dataset.read_or_empty(tables.LABELS).dropna(subset=["emotion"])
+    return dict(zip(rows["clip_key"], rows["emotion"], strict=True))
+
+
+def _path(dataset: Dataset) -> Path:
+    return dataset.folder / "annotation-limit.json"
+
+
+def _limit(dataset: Dataset) -> int | None:
+    path = _path(dataset)
+    try:
+        limit = json.loads(path.read_text(encoding="utf-8"))["limit"]
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise CaerError(f"{path}: damaged ({error}); give --limit again") from error
+    if not isinstance(limit, int):
+        raise CaerError(f"{path}: damaged (no number); give --limit again")
+    return limit
+
+
+def _note(dataset: Dataset, limit: int | str) -> None:
+    """Keep the limit for later pushes, which would else deal everything by mistake."""
+    if isinstance(limit, int):
+        write_text(_path(dataset), json.dumps({"limit": limit}) + "\n")
+    else:
+        _path(dataset).unlink(missing_ok=True)

@@ -93,3 +93,58 @@ def _note(dataset: Dataset, limit: int | str) -> None:
         write_text(_path(dataset), json.dumps({"limit": limit}) + "\n")
     else:
         _path(dataset).unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Left:
+    """Work that is left at the present pace.
+
+    Attributes:
+        hours: for what is dealt; None before anybody's pace is known.
+        waiting: clips not dealt yet.
+        hours_waiting: for those, with all their raters.
+        wage: money an hour of work; None where the recipe names none.
+    """
+
+    hours: float | None
+    waiting: int
+    hours_waiting: float | None
+    wage: float | None
+
+    def sentences(self) -> list[str]:
+        """Hours and money left, for the terminal."""
+        if self.hours is None or self.hours_waiting is None:
+            return ["Hours left cannot be told before two answers of a rater."]
+        said = [f"Left at the present pace: {self._cost(self.hours)} for what is dealt."]
+        if self.waiting:
+            clips = f"clips not dealt yet ({self.waiting:,})"
+            said.append(f"Beyond that: {self._cost(self.hours_waiting)} for {clips}.")
+        return said
+
+    def _cost(self, hours: float) -> str:
+        money = "" if self.wage is None else f", {hours * self.wage:,.2f} in wages"
+        return f"{hours:,.1f} hours{money}"
+
+
+def left(
+    tasks: Sequence[tuple[int, int, float | None]],
+    waiting: int,
+    raters_per_clip: int,
+    wage: float | None,
+) -> Left:
+    """Reckon the work that is left.
+
+    Who has no pace yet is taken to be as fast as the others: all answers, over the time for them.
+
+    Args:
+        tasks: of each rater, the tasks answered and left, and the answers an hour.
+        waiting: clips not dealt yet.
+        raters_per_clip: of the recipe.
+        wage: of the recipe.
+    """
+    timed = [(answered, pace) for answered, _, pace in tasks if pace and answered]
+    if not timed:
+        return Left(None, waiting, None, wage)
+    usual = sum(n for n, _ in timed) / sum(n / pace for n, pace in timed)
+    hours = sum(rest / (pace or usual) for _, rest, pace in tasks)
+    return Left(hours, waiting, waiting * raters_per_clip / usual, wage)

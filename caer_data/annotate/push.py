@@ -92,7 +92,7 @@ def push(
     replace: tuple[str, str] | None = None,
     again: Path | None = None,
     known: Path | None = None,
-    budget: Budget = Budget(),
+    budget: Budget | None = None,
     page_file: Path | None = None,
 ) -> Pushed:
     """Deal every kept clip and put it before its raters.
@@ -105,7 +105,7 @@ def push(
         replace: a rater who leaves, and who takes over the rest of their clips.
         again: CSV of clips to be rated anew by raters who have not seen them.
         known: CSV of clips with their right answers, for gold clips; they are not voted on.
-        budget: how many clips are dealt, and by what they are balanced.
+        budget: how many clips are dealt, and by what they are balanced; None: as before.
         page_file: another labelling page than the one that comes with caer-data.
 
     Raises:
@@ -119,7 +119,7 @@ def push(
         before = dataset.read_or_empty(tables.ASSIGNMENTS)
         checks = dataset.read_or_empty(tables.CHECKS)
         for_votes = sorted(set(shown) - (set(sure["clip_key"]) - set(before["clip_key"])))
-        paid_for = within(dataset, for_votes, set(before["clip_key"]), budget)
+        paid_for = within(dataset, for_votes, set(before["clip_key"]), budget or Budget())
         assignments = _deal(dataset, server, paid_for, raters=raters, replace=replace)
         result = Pushed(refused=refused, waiting=len(for_votes) - len(paid_for))
         if again is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from caer_data.annotate.answers import fetch
+from caer_data.annotate.budget import Left, left
 from caer_data.annotate.pull import agreement_of
 from caer_data.annotate.push import dataset_id
 from caer_data.annotate.studio.client import Server
@@ -58,6 +60,7 @@ class Status:
     complete: int
     clips: int
     agreement: Agreement
+    left: Left
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
@@ -66,6 +69,7 @@ class Status:
             "complete": self.complete,
             "clips": self.clips,
             "alpha": self.agreement.alpha if self.complete else None,
+            "left": asdict(self.left),
         }
 
     def text(self) -> str:
@@ -82,6 +86,7 @@ class Status:
                 f"{r.refused:>8}  {pace:>8}  {left:>10}  {last}"
             )
         lines.append(f"{self.complete} of {self.clips} clips have all their answers.")
+        lines += self.left.sentences()
         if self.complete:
             a = self.agreement
             lines.append(
@@ -95,7 +100,8 @@ def status(dataset: Dataset, server: Server, reporter: Reporter) -> Status:
     """Look at the server without changing the dataset."""
     answers = fetch(dataset, server, dataset_id(dataset), reporter)
     assignments, recipe, clips = dataset.assignments, dataset.recipe, dataset.clips
-    votes, _ = split(answers, dataset.read_or_empty(tables.CHECKS))
+    given = dataset.read_or_empty(tables.CHECKS)
+    votes, others = split(answers, given)
     ratings = accept(votes, assignments, clips, Ledger.of(dataset))
     assignments = assignments[assignments["clip_key"].isin(list(anchors.of_clips(clips)))]
     decided = labels.decide(ratings, recipe.labels, recipe.annotate.raters_per_clip)
@@ -108,7 +114,7 @@ def status(dataset: Dataset, server: Server, reporter: Reporter) -> Status:
     for rater in sorted(set(assignments["rater"])):
         mine = [answer for answer in answers if answer.rater == rater]
         pace = per_hour(mine)
-        left = int(dealt[rater]) - int(done.get(rater, 0))
+        rest = int(dealt[rater]) - int(done.get(rater, 0))
         raters.append(
             Progress(
                 rater=rater,
@@ -117,11 +123,17 @@ def status(dataset: Dataset, server: Server, reporter: Reporter) -> Status:
                 cannot_judge=int(unjudged.get(rater, 0)),
                 refused=int(refused.get(rater, 0)),
                 per_hour=pace,
-                hours_left=left / pace if pace else None,
+                hours_left=rest / pace if pace else None,
                 last=max((a.created_at or "" for a in mine), default="") or None,
             )
         )
+    hidden = Counter(given["rater"]) - Counter(answer.rater for answer in others)
+    tasks = [(r.answered, r.dealt - r.answered + hidden[r.rater], r.per_hour) for r in raters]
+    spoken_for = {*assignments["clip_key"], *dataset.read_or_empty(tables.KNOWN)["clip_key"]}
+    waiting = len(set(anchors.of_clips(clips)) - spoken_for)
+    settings = recipe.annotate
     return Status(
+        left=left(tasks, waiting, settings.raters_per_clip, settings.wage),
         raters=raters,
         complete=int((decided["reason"].fillna("") != "incomplete").sum()),
         clips=assignments["clip_key"].nunique(),

@@ -24,7 +24,7 @@ _url = click.option(
 )
 
 
-class _Limit(click.ParamType):
+class _Limit(click.ParamType[int | str]):
     """A number of clips, or the word 'all'."""
 
     name = "N|all"
@@ -99,7 +99,7 @@ def serve(port: int, host: str, reporter: Reporter) -> None:
 @click.option(
     "--labels",
     type=common.FILE,
-    help="With --limit: CSV with the columns clip_id and emotion, first labels by which to balance.",
+    help="With --limit: CSV with the columns clip_id and emotion, first labels to balance by.",
 )
 @click.option(
     "--page", type=common.FILE, help="Labelling page (XML) to use in place of the shipped one."
@@ -275,8 +275,8 @@ def pay(
 
     own = Dataset(dataset)
     own.require()
-    days = [day and day.date().isoformat() for day in (since, until)]
-    table = count(own, *days)
+    first, last = (day.date().isoformat() if day else None for day in (since, until))
+    table = count(own, first, last)
     text = table.to_csv(index=False, lineterminator="\n")
     if output is None:
         click.echo(text, nl=False)

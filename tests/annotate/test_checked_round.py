@@ -70,6 +70,7 @@ SPOILED: list[tuple[str, Callable[[Answer], Answer]]] = [
     ("ground_truth", lambda a: replace(a, ground_truth=True)),
     ("foreign_project", lambda a: replace(a, project_rater="eve@example.org")),
     ("other_author", lambda a: replace(a, authors=("eve@example.org",))),
+    ("cannot_judge", lambda a: replace(a, emotion=None, cannot_judge="wrong_box")),
 ]
 
 
@@ -199,8 +200,8 @@ def test_who_is_below_the_bound_is_named(pulled: tuple[pd.DataFrame, pd.DataFram
         (RATERS[5], "gold"),
         (RATERS[3], "repeats"),
     ]
-    assert said[1].endswith("1 of 14 gold clips as known (7%, 1% to 31%), below 60%")
-    assert said[0].endswith("(43%, 21% to 67%), below 60%; so few answers may mislead")
+    assert said[1].endswith("0 of 13 gold clips as known (0%, 0% to 23%), below 60%")
+    assert said[0].endswith("(38%, 18% to 64%), below 60%; so few answers may mislead")
 
 
 def test_what_the_server_holds_no_more_is_emptied(

@@ -14,7 +14,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from caer_data.api import agreement, build, decide_labels, detect_shots, split
+    from caer_data.api import (
+        agreement,
+        audit,
+        build,
+        cluster_people,
+        decide_labels,
+        detect_shots,
+        find_faces,
+        load_model,
+        split,
+    )
     from caer_data.engine.dataset import Dataset
     from caer_data.engine.errors import CaerError
     from caer_data.engine.recipe import Recipe
@@ -25,9 +35,13 @@ __all__ = [
     "Recipe",
     "__version__",
     "agreement",
+    "audit",
     "build",
+    "cluster_people",
     "decide_labels",
     "detect_shots",
+    "find_faces",
+    "load_model",
     "split",
 ]
 __version__ = "0.2.0"
@@ -36,22 +50,19 @@ _HOMES: Final = {
     "Dataset": "engine.dataset",
     "CaerError": "engine.errors",
     "Recipe": "engine.recipe",
-    "agreement": "api",
-    "build": "api",
-    "decide_labels": "api",
-    "detect_shots": "api",
-    "split": "api",
 }
+"""Where names come from that are not of `api`."""
 
 
 if not TYPE_CHECKING:  # a type checker knows the names from the imports above, and no others
 
     def __getattr__(name: str) -> object:
         """Import the public names on first use, so that `--help` does not wait for pandas."""
-        if name in _HOMES:
+        if name in __all__:
             import importlib
 
-            return getattr(importlib.import_module(f"caer_data.{_HOMES[name]}"), name)
+            home = importlib.import_module(f"caer_data.{_HOMES.get(name, 'api')}")
+            return getattr(home, name)
         raise AttributeError(f"module 'caer_data' has no attribute '{name}'")
 
 

@@ -2,11 +2,13 @@ import doctest
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 
 import caer_data
-from caer_data import api
+from caer_data.api import frames, videos
+from caer_data.engine import recipe
 
 
 def test_importing_the_package_loads_no_heavy_library():
@@ -23,9 +25,56 @@ def test_every_public_name_is_there_and_listed():
     assert set(caer_data.__all__) <= set(dir(caer_data))
 
 
-def test_the_examples_of_the_docstrings_hold():
-    result = doctest.testmod(api)
-    assert result.attempted and not result.failed
+@pytest.mark.parametrize(
+    ("module", "examples"), [(frames, 10), (videos, 3), (recipe, 1), (caer_data, 3)], ids=str
+)
+def test_the_examples_of_the_docstrings_hold(module, examples):
+    result = doctest.testmod(module)
+    assert result.attempted >= examples and not result.failed
+
+
+def test_what_a_foreign_frame_lacks_is_not_measured():
+    clips = pd.DataFrame({"clip_id": ["a", "b"], "split": ["train", "test"]})
+    assert {verdict.verdict for verdict in caer_data.audit(clips)} == {"ok", "not measured"}
+    with pytest.raises(caer_data.CaerError, match="lacks the column split"):
+        caer_data.audit(clips.drop(columns="split"))
+    with pytest.raises(caer_data.CaerError, match="split holds val; use train"):
+        caer_data.audit(clips.assign(split="val"))
+
+
+def test_persons_need_their_columns_and_one_embedding_per_track():
+    tracks = pd.DataFrame({"track_id": ["a"], "shot_id": "s", "start_frame": 0, "end_frame": 9})
+    with pytest.raises(caer_data.CaerError, match=r"start_s \(seconds\), end_s \(seconds\)"):
+        caer_data.cluster_people(tracks, np.zeros((1, 2), np.float32))
+    with pytest.raises(caer_data.CaerError, match=r"1 tracks, but embeddings of shape \(2, 2\)"):
+        caer_data.cluster_people(
+            tracks.assign(start_s=0.0, end_s=1.0), np.zeros((2, 2), np.float32)
+        )
+
+
+def test_a_script_without_a_main_guard_builds(media_data, tmp_path):
+    shows = tmp_path / "shows"
+    shows.mkdir()
+    for name in ("man_webcam_2s.mp4", "title_noface_4s.mp4"):
+        (shows / name).symlink_to(media_data / "videos" / name)
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import caer_data\n"
+        "print('the script runs')\n"
+        f"outcome = caer_data.build({str(shows)!r}, {str(tmp_path / 'dataset')!r}, workers=2)\n"
+        "print(outcome.failed, outcome.videos)\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("the script runs\n{} 2\n", "")
+
+
+def test_faces_and_persons_of_one_video(media_data):
+    found = caer_data.find_faces(media_data / "videos" / "man_webcam_2s.mp4")
+    assert len(found.tracks) == len(found.embeddings) > 0
+    assert set(found.faces["track_id"]) == set(found.tracks["track_id"])
+    assert set(found.tracks["shot_id"]) <= set(found.shots["shot_id"])
+    persons = caer_data.cluster_people(found.tracks, found.embeddings, found.threshold)
+    assert persons.iloc[0].startswith("p0")
 
 
 def test_missing_columns_are_named_in_one_sentence():
@@ -84,8 +133,3 @@ def test_shots_of_one_video(media_data):
     assert len(shots) == 6
     assert shots["start_frame"].iloc[0] == 0
     assert shots["end_frame"].iloc[-1] == 250
-
-
-def test_the_example_of_the_package_holds():
-    result = doctest.testmod(caer_data)
-    assert result.attempted and not result.failed

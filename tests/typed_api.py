@@ -6,6 +6,7 @@ import pandas as pd
 
 import caer_data
 from caer_data.curate.outcome import Outcome
+from caer_data.export.audit import Verdict
 
 
 def tables_are_frames(dataset: caer_data.Dataset) -> None:
@@ -20,4 +21,7 @@ def functions_have_types(frame: pd.DataFrame) -> None:
     assert_type(caer_data.detect_shots("video.mp4"), pd.DataFrame)
     assert_type(caer_data.decide_labels(frame), pd.DataFrame)
     assert_type(caer_data.agreement(frame).alpha, float)
+    assert_type(caer_data.find_faces("video.mp4").tracks, pd.DataFrame)
+    assert_type(caer_data.audit(frame), list[Verdict])
+    assert_type(caer_data.load_model("weights.safetensors").predict("a.png"), dict[str, float])
     assert_type(caer_data.split(frame, [70, 10, 20]), "pd.Series[str]")

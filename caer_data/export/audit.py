@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from caer_data.engine.emotions import EMOTIONS
+from caer_data.engine.errors import CaerError
 from caer_data.export import duplicates
 from caer_data.export.manifest import SPLITS
 
@@ -56,11 +57,17 @@ def audit(manifest: pd.DataFrame) -> list[Verdict]:
 
     Args:
         manifest: rows of `MANIFEST`, of layouts that share one split. Several files of a clip
-            (frames, other layouts) count once a split.
+            (frames, other layouts) count once a split. Columns other than `clip_id` and `split`
+            may be missing.
 
     Returns:
-        One verdict per check, always the same checks in the same order.
+        One verdict per check, always the same checks in the same order; what the frame has no
+        column for is `not measured`.
+
+    Raises:
+        CaerError: `clip_id` or `split` is missing, or a split is none of the three.
     """
+    manifest = _with_all_columns(manifest)
     clips = manifest.drop_duplicates(["clip_id", "split"])
     return [
         *(_straddling(clips, check, column) for check, column in _GROUPS[:1]),
@@ -73,6 +80,26 @@ def audit(manifest: pd.DataFrame) -> list[Verdict]:
         _short(clips),
         _balance(manifest),
     ]
+
+
+def _with_all_columns(manifest: pd.DataFrame) -> pd.DataFrame:
+    """The manifest with empty columns where it has none."""
+    missing = [name for name in ("clip_id", "split") if name not in manifest]
+    if missing:
+        raise CaerError(
+            f"audit: the frame lacks the column {', '.join(missing)}; one row per clip needs "
+            "clip_id and split"
+        )
+    strange = sorted(set(manifest["split"].astype(str)) - set(SPLITS))
+    if strange:
+        raise CaerError(f"audit: split holds {', '.join(strange[:5])}; use {', '.join(SPLITS)}")
+    texts = [name for name in _TEXTS if name not in manifest]
+    numbers = [name for name in _NUMBERS if name not in manifest]
+    return manifest.assign(**dict.fromkeys(texts), **dict.fromkeys(numbers, np.nan))
+
+
+_TEXTS: Final = ("layout", "emotion", "shot_id", "video_id", "show", "person_id", "perceptual_hash")
+_NUMBERS: Final = ("start_pts", "end_pts", "start_s", "end_s", "face_height")
 
 
 def box_sizes(manifest: pd.DataFrame) -> pd.DataFrame:
@@ -116,6 +143,8 @@ def _people_across_shows(clips: pd.DataFrame) -> Verdict:
     """Persons are identified within a show, not across shows."""
     check = "same person in two shows"
     shows = clips["show"].nunique()
+    if not shows:
+        return Verdict(check, "not measured", 0, "no clip has a show")
     if shows == 1:
         return Verdict(check, "ok", 0, "there is one show")
     text = f"persons are identified within each of {shows} shows, not across them"
@@ -124,10 +153,14 @@ def _people_across_shows(clips: pd.DataFrame) -> Verdict:
 
 def _overlapping(clips: pd.DataFrame) -> Verdict:
     """Clips of one video that share time with a clip of another split."""
+    check = "overlapping time"
     columns = ["video_id", "start_pts", "end_pts", "split", "clip_id"]
+    timed = clips[columns].dropna()
+    if timed.empty:
+        return Verdict(check, "not measured", 0, "no clip has a video_id, start_pts and end_pts")
     concerned: set[str] = set()
     current, open_until = "", list[tuple[int, str, str]]()
-    for video, start, end, split, clip_id in sorted(clips[columns].itertuples(index=False)):
+    for video, start, end, split, clip_id in sorted(timed.itertuples(index=False)):
         before = open_until if video == current else []
         open_until = [entry for entry in before if entry[0] > start]
         for _, other_split, other in open_until:
@@ -136,9 +169,9 @@ def _overlapping(clips: pd.DataFrame) -> Verdict:
         open_until.append((end, split, clip_id))
         current = video
     if not concerned:
-        return Verdict("overlapping time", "ok", 0, "no clip shares time with one of another split")
+        return Verdict(check, "ok", 0, "no clip shares time with one of another split")
     text = f"{len(concerned):,} clips share time with a clip of another split"
-    return Verdict("overlapping time", "finding", len(concerned), text)
+    return Verdict(check, "finding", len(concerned), text)
 
 
 def _near_duplicates(manifest: pd.DataFrame) -> Verdict:
@@ -200,9 +233,14 @@ def _box_size_by_class(manifest: pd.DataFrame) -> Verdict:
 
 
 def _box_size_by_split(manifest: pd.DataFrame) -> Verdict:
-    medians = _one_size_a_clip(manifest).groupby("split")["face_height"].median()
-    told = ", ".join(f"{s} {medians[s]:.2f}" for s in SPLITS if s in medians.index)
-    return Verdict("box size by split", "note", 0, f"median share of the frame's height: {told}")
+    check = "box size by split"
+    sized = manifest.dropna(subset=["face_height"])
+    if sized.empty:
+        return Verdict(check, "not measured", 0, "no clip has a face_height")
+    of_clip = sized.groupby(["clip_id", "split"])["face_height"].median()
+    medians = of_clip.groupby("split").median()
+    listed = ", ".join(f"{s} {medians[s]:.2f}" for s in SPLITS if s in medians.index)
+    return Verdict(check, "note", 0, f"median share of the frame's height: {listed}")
 
 
 def _one_size_a_clip(manifest: pd.DataFrame) -> pd.DataFrame:
@@ -224,7 +262,9 @@ def _area(sizes: npt.NDArray[np.float64], inside: npt.NDArray[np.bool_]) -> tupl
 
 def _short(clips: pd.DataFrame) -> Verdict:
     check = f"under {WINDOW} frames at {RATE} fps"
-    unique = clips.drop_duplicates("clip_id")
+    unique = clips.drop_duplicates("clip_id").dropna(subset=["start_s", "end_s"])
+    if unique.empty:
+        return Verdict(check, "not measured", 0, "no clip has a start_s and end_s")
     seconds = (unique["end_s"] - unique["start_s"]).to_numpy(float)
     count = int((seconds < float(Fraction(WINDOW, RATE)) - 1e-9).sum())
     if not count:
@@ -234,7 +274,10 @@ def _short(clips: pd.DataFrame) -> Verdict:
 
 
 def _balance(manifest: pd.DataFrame) -> Verdict:
-    files = manifest[manifest["layout"] == manifest["layout"].iloc[0]]
+    if manifest["emotion"].isna().all():
+        return Verdict("class balance", "not measured", 0, "no clip has an emotion")
+    first = manifest["layout"].iloc[0]
+    files = manifest if pd.isna(first) else manifest[manifest["layout"] == first]
     counts = pd.crosstab(files["split"], files["emotion"]).reindex(
         columns=list(EMOTIONS), fill_value=0
     )

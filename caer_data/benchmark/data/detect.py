@@ -20,6 +20,7 @@ from caer_data.engine.pieces import hash_of
 from caer_data.engine.pool import run_map
 from caer_data.engine.progress import Reporter
 from caer_data.engine.recipe import Faces
+from caer_data.faces.models.interface import Detector
 from caer_data.faces.tracking import iou
 
 SAMPLES_A_PIECE: Final = 64
@@ -75,18 +76,34 @@ def _detect(path: Path, chunk: Sequence[Sample], faces: Faces) -> None:
     detector = create_detector(faces, threads=1)
     found: dict[str, list[list[float]]] = {}
     for sample in chunk:
-        rows: list[list[float]] = []
-        fps = LOOKS_PER_SECOND if sample.path.suffix.lower() not in _PICTURES else None
         try:
-            for frame, shown in sampled(sample.path, fps):
-                bgr = np.ascontiguousarray(shown.whole()[:, :, ::-1])
-                seen = detector.detect([bgr], faces.min_score or detector.min_score)[0]
-                rows += [[frame, *map(float, box)] for box in seen.boxes[:MAX_FACES]]
+            found[sample.sample_id] = _search(sample.path, detector, faces)
         except CaerError:
-            rows = []  # the store says why it cannot be read
-        found[sample.sample_id] = rows
+            found[sample.sample_id] = []  # the store says why it cannot be read
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(found))
+
+
+def with_boxes(sample: Sample, faces: Faces) -> Work:
+    """One sample with the boxes that a detector finds in it now, nothing cached.
+
+    Raises:
+        CaerError: it cannot be read, or the detector's weights are missing.
+    """
+    from caer_data.faces.models.choose import create_detector
+
+    return _work(sample, _search(sample.path, create_detector(faces, threads=1), faces))
+
+
+def _search(path: Path, detector: Detector, faces: Faces) -> list[list[float]]:
+    """Faces of a picture or clip: frame, x1, y1, x2, y2 each."""
+    rows: list[list[float]] = []
+    fps = LOOKS_PER_SECOND if path.suffix.lower() not in _PICTURES else None
+    for frame, shown in sampled(path, fps):
+        bgr = np.ascontiguousarray(shown.whole()[:, :, ::-1])
+        seen = detector.detect([bgr], faces.min_score or detector.min_score)[0]
+        rows += [[frame, *map(float, box)] for box in seen.boxes[:MAX_FACES]]
+    return rows
 
 
 def _work(sample: Sample, rows: list[list[float]]) -> Work:

@@ -134,7 +134,7 @@ def make(folder: Path, works: Iterable[Work], form: Format) -> None:
     notes: list[dict[str, Any]] = []
     for work in works:
         try:
-            arrays = _decode(work, form)
+            arrays = decode(work, form)
         except CaerError as error:
             failed = {"frames": 0, "reason": str(error), "file": _state(work.sample.path)}
             notes.append({"sample": work.sample.sample_id, **failed})
@@ -155,7 +155,12 @@ def make(folder: Path, works: Iterable[Work], form: Format) -> None:
         (temporary / "shard.json").write_text(json.dumps({"samples": notes, "sha256": hashes}))
 
 
-def _decode(work: Work, form: Format) -> dict[str, npt.NDArray[Any]]:
+def decode(work: Work, form: Format) -> dict[str, npt.NDArray[Any]]:
+    """What is stored of one sample: `face`, `context` and `boxes` of its n frames, as `Batch`.
+
+    Raises:
+        CaerError: it cannot be read, differs from its hash, or has no face.
+    """
     sample = work.sample
     if not sample.path.is_file():
         raise CaerError(f"{sample.path}: does not exist")

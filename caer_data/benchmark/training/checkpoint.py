@@ -97,6 +97,20 @@ def load_weights(
     return header
 
 
+def described(path: Path) -> tuple[tuple[str, ...], ModelRecipe]:
+    """Classes, in order, and recipe of weights that `save_weights` wrote.
+
+    Raises:
+        CaerError: not such a file.
+    """
+    header = _read(path)[1]
+    try:
+        recipe = ModelRecipe.model_validate_json(json.dumps(header["recipe"]))
+        return tuple(map(str, header["classes"])), recipe
+    except (KeyError, TypeError, ValueError) as error:
+        raise CaerError(f"{path}: does not say which model it holds") from error
+
+
 def save_progress(
     path: Path,
     model: nn.Module,

@@ -1,133 +1,18 @@
-"""What the public names of the package stand for, where that takes more than one part of it."""
+"""From data frames, ours or others': labels, agreement, splits, audits."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from caer_data.api.columns import need
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from caer_data.curate.outcome import Outcome
-    from caer_data.engine.dataset import Dataset
-    from caer_data.engine.pool import Limits
-    from caer_data.engine.progress import Reporter
-    from caer_data.engine.recipe import Recipe
+    from caer_data.export.audit import Verdict
     from caer_data.export.splits import By
-
-
-def build(
-    shows: str | os.PathLike[str],
-    output: str | os.PathLike[str],
-    recipe: str | os.PathLike[str] | Mapping[str, Any] | Recipe | None = None,
-    *,
-    workers: int | None = None,
-    limit: int | None = None,
-    pyannote: str | os.PathLike[str] | None = None,
-    reporter: Reporter | None = None,
-    limits: Limits | None = None,
-    drop_rated: bool = False,
-) -> Outcome:
-    """Build a dataset from a folder of shows, or resume one, and write its report.
-
-    See `caer_data.curate.run.build` for the arguments and for what is raised.
-    """
-    from caer_data.curate import run
-    from caer_data.labels.decide import follow
-    from caer_data.report.dataset import write_report
-
-    def finish(dataset: Dataset) -> None:
-        follow(dataset)
-        write_report(dataset)
-
-    return run.build(
-        Path(shows),
-        Path(output),
-        recipe,
-        workers=workers,
-        limit=limit,
-        pyannote=None if pyannote is None else Path(pyannote),
-        reporter=reporter,
-        limits=limits,
-        drop_rated=drop_rated,
-        finish=finish,
-    )
-
-
-def split(
-    clips: pd.DataFrame,
-    shares: Sequence[float] = (70, 10, 20),
-    by: By = "show",
-    seed: int = 0,
-) -> pd.Series[str]:
-    """Draw train, validation and test so that no group lies in two of them.
-
-    Args:
-        clips: one row per clip: `clip_id`, `label` (class id, 0 to 6) and the column of the groups:
-            `shot_id`, `video_id`, `show` or `person_id`, for `by` clip, video, show or person.
-        shares: of train, validation and test, in any unit.
-        by: which clips stay together.
-        seed: another seed draws another split.
-
-    Returns:
-        `train`, `validation` or `test` for every row, indexed like `clips`.
-
-    Raises:
-        CaerError: a column is missing, or there are fewer groups than splits.
-
-    >>> import pandas as pd
-    >>> clips = pd.DataFrame({"clip_id": list("abcd"), "label": 0, "show": list("wxyz")})
-    >>> sorted(split(clips, (50, 25, 25)))
-    ['test', 'train', 'train', 'validation']
-    """
-    from caer_data.engine.errors import CaerError
-    from caer_data.export import splits
-
-    try:
-        train, validation, test = map(float, shares)
-    except (TypeError, ValueError) as error:
-        raise CaerError(
-            f"split: the shares are {shares!r}; give three numbers, such as (70, 10, 20)"
-        ) from error
-    group = splits.GROUP_OF[by]
-    _need(
-        "split", clips, clip_id="the clip's name", label="class id, 0 to 6", **{group: f"its {by}"}
-    )
-    groups = dict.fromkeys(splits.GROUP_OF.values(), clips["clip_id"])
-    given = {name: clips[name] for name in clips.columns}
-    whole = clips.assign(**{"clip_key": clips["clip_id"], **groups, **given})
-    return splits.assign(whole, splits.Scheme((train, validation, test), by, seed))
-
-
-def detect_shots(video: str | os.PathLike[str]) -> pd.DataFrame:
-    """Find the shots of one video, with the settings of the shipped recipe `caer`.
-
-    Args:
-        video: a video file.
-
-    Returns:
-        One row per shot: `start_frame, end_frame` (one past the last), `start_pts, end_pts` in the
-        video's time base, `start_s, end_s` in seconds from its first frame.
-
-    Raises:
-        CaerError: not a video, or none of its frames can be decoded.
-    """
-    import pandas as pd
-
-    from caer_data.engine.recipe import Shots
-    from caer_data.media.decode import frames
-    from caer_data.media.probe import probe
-    from caer_data.shots.detect import ShotDetector
-
-    path = Path(video)
-    info = probe(path)
-    detector = ShotDetector(Shots(), info)
-    for frame in frames(path, info, for_analysis=True):
-        detector.push(frame)
-    return pd.DataFrame(detector.finish())
 
 
 def decide_labels(
@@ -238,16 +123,79 @@ def agreement(ratings: pd.DataFrame, *, seed: int = 0, bootstraps: int = 1000) -
     return Alpha(alpha, float(low), float(high), int((counts.sum(axis=1) >= 2).sum()))
 
 
-_ANCHOR = ("video_key", "start_pts", "end_pts", "frames", "box_x1", "box_y1", "box_x2", "box_y2")
+def split(
+    clips: pd.DataFrame,
+    shares: Sequence[float] = (70, 10, 20),
+    by: By = "show",
+    seed: int = 0,
+) -> pd.Series[str]:
+    """Draw train, validation and test so that no group lies in two of them.
 
+    Args:
+        clips: one row per clip: `clip_id`, `label` (class id, 0 to 6) and the column of the groups:
+            `shot_id`, `video_id`, `show` or `person_id`, for `by` clip, video, show or person.
+        shares: of train, validation and test, in any unit.
+        by: which clips stay together.
+        seed: another seed draws another split.
 
-def _need(what: str, frame: pd.DataFrame, **holds: str) -> None:
-    """Raise a CaerError that names every missing column and says what it holds."""
+    Returns:
+        `train`, `validation` or `test` for every row, indexed like `clips`.
+
+    Raises:
+        CaerError: a column is missing, or there are fewer groups than splits.
+
+    >>> import pandas as pd
+    >>> clips = pd.DataFrame({"clip_id": list("abcd"), "label": 0, "show": list("wxyz")})
+    >>> sorted(split(clips, (50, 25, 25)))
+    ['test', 'train', 'train', 'validation']
+    """
     from caer_data.engine.errors import CaerError
+    from caer_data.export import splits
 
-    missing = [f"{name} ({text})" for name, text in holds.items() if name not in frame]
-    if missing:
-        raise CaerError(f"{what}: the frame lacks the column {', '.join(missing)}; add it")
+    try:
+        train, validation, test = map(float, shares)
+    except (TypeError, ValueError) as error:
+        raise CaerError(
+            f"split: the shares are {shares!r}; give three numbers, such as (70, 10, 20)"
+        ) from error
+    group = splits.GROUP_OF[by]
+    need(
+        "split", clips, clip_id="the clip's name", label="class id, 0 to 6", **{group: f"its {by}"}
+    )
+    groups = dict.fromkeys(splits.GROUP_OF.values(), clips["clip_id"])
+    given = {name: clips[name] for name in clips.columns}
+    whole = clips.assign(**{"clip_key": clips["clip_id"], **groups, **given})
+    return splits.assign(whole, splits.Scheme((train, validation, test), by, seed))
+
+
+def audit(clips: pd.DataFrame) -> list[Verdict]:
+    """Look for leaks between splits and for classes that can be guessed, in any dataset's clips.
+
+    What a frame has no column for is `not measured`.
+
+    Args:
+        clips: one row per clip: `clip_id, split` (train, validation or test), and what is known of
+            `emotion, shot_id, video_id, show, person_id`, `start_pts, end_pts` (in the video's time
+            base), `start_s, end_s`, `face_height` (of the target's box, share of the frame's) and
+            `perceptual_hash`; a release's `manifest.parquet` has them all.
+
+    Returns:
+        One verdict per check, always the same checks: `ok`, `note`, `finding` or `not measured`.
+
+    Raises:
+        CaerError: `clip_id` or `split` is missing, or a split is none of the three.
+
+    >>> import pandas as pd
+    >>> clips = pd.DataFrame({"clip_id": ["a", "b"], "split": ["train", "test"], "show": "Friends"})
+    >>> next(str(v) for v in audit(clips) if v.check == "same show")
+    'finding       same show: 1 of 1 lie in more than one split (2 of 2 clips)'
+    """
+    from caer_data.export import audit as audits
+
+    return audits.audit(clips)
+
+
+_ANCHOR = ("video_key", "start_pts", "end_pts", "frames", "box_x1", "box_y1", "box_x2", "box_y2")
 
 
 def _answers(what: str, ratings: pd.DataFrame, confidence: bool = True) -> list[dict[str, Any]]:
@@ -257,7 +205,7 @@ def _answers(what: str, ratings: pd.DataFrame, confidence: bool = True) -> list[
     from caer_data.engine.errors import CaerError
 
     holds = {"clip_id": "the clip's name", "rater": "who answered", "emotion": "the answer"}
-    _need(what, ratings, **holds, **({"confidence": "0 to 1"} if confidence else {}))
+    need(what, ratings, **holds, **({"confidence": "0 to 1"} if confidence else {}))
     strange = sorted(set(ratings["emotion"].astype(str)) - set(EMOTIONS))
     if strange:
         raise CaerError(

@@ -1,0 +1,86 @@
+"""A trained model answers for one file what the benchmark says of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numbered_video import write
+from PIL import Image
+from small_releases import small
+
+from caer_data.benchmark.data import store
+from caer_data.benchmark.data.batches import open_frames
+from caer_data.benchmark.data.samples import SPLITS, Sample, Source
+from caer_data.benchmark.data.shards import Format, Work
+from caer_data.benchmark.networks import create
+from caer_data.benchmark.training import checkpoint, classify, runtime
+from caer_data.benchmark.training.predict import predict
+from caer_data.engine.emotions import EMOTIONS
+from caer_data.engine.errors import CaerError
+from caer_data.engine.progress import Reporter
+
+BOX = (30, 20, 90, 84)
+
+
+def picture(folder: Path) -> Path:
+    path = folder / "a.png"
+    noise = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+    Image.fromarray(noise).save(path)
+    return path
+
+
+def clip(folder: Path) -> Path:
+    return write(folder / "a.mp4", 60)
+
+
+@pytest.mark.parametrize(
+    ("model", "file"), [("caer-net-s", picture), ("caer-net", clip)], ids=["picture", "clip"]
+)
+def test_one_file_gets_the_answer_of_a_benchmark(model, file, tmp_path):
+    recipe, path = small(model), file(tmp_path)
+    torch.manual_seed(0)
+    network = create(recipe)
+    weights = tmp_path / "weights.safetensors"
+    checkpoint.save_weights(weights, network, recipe, EMOTIONS)
+    found = classify.load(weights).predict(path, BOX)
+    assert list(found) == list(EMOTIONS)
+
+    samples = tuple(
+        Sample(f"{split}", path, split, 0, np.array([[0, *BOX]], np.float32)) for split in SPLITS
+    )
+    source = Source("one", "clips" if recipe.clips else "images", samples)
+    form = Format(recipe.input.face, recipe.input.frame, recipe.input.fps if recipe.clips else None)
+    kept = store.build(
+        [Work(s) for s in samples], source, form, tmp_path, reporter=Reporter("quiet"), workers=1
+    )
+    fabric = runtime.start("cpu")
+    frames = open_frames(kept, fabric.device, True, True)
+    expected = predict(network, recipe, kept, frames, np.array([2]), fabric=fabric)
+    assert list(found.values()) == pytest.approx(expected.probabilities[0], abs=1e-6)
+
+
+def test_a_file_that_names_code_needs_its_recipe(tmp_path):
+    recipe = small()
+    weights = tmp_path / "weights.safetensors"
+    named = recipe.model_copy(update={"model": "os:system"})
+    checkpoint.save_weights(weights, create(recipe), named, EMOTIONS)
+    with pytest.raises(CaerError, match=r"os:system, which other files belong to; give its recipe"):
+        classify.load(weights)
+
+
+def test_mistakes_are_one_sentence(tmp_path):
+    recipe, path = small(), picture(tmp_path)
+    model = classify.Classifier(create(recipe).eval(), recipe, EMOTIONS)
+    with pytest.raises(CaerError, match="a box has four numbers"):
+        model.predict(path, (1, 2, 3))
+    with pytest.raises(CaerError, match="lies outside the frame of 128x96"):
+        model.predict(path, (500, 500, 600, 600))
+    with pytest.raises(CaerError, match="no face was found in it"):
+        replace(model).predict(path)
+    (tmp_path / "plain").write_text("x")
+    with pytest.raises(CaerError, match="no safetensors file"):
+        classify.load(tmp_path / "plain")

@@ -20,13 +20,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from caer_data.curate import pyannote_import
+from caer_data.curate import pyannote_import, redact
 from caer_data.curate.pyannote_files import Imported
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path
 from caer_data.engine.heap import Heap
+from caer_data.engine.identity import Anchor
 from caer_data.engine.pieces import Piece, Store, key_of, write_json
 from caer_data.engine.pool import Progress
 from caer_data.faces import find as faces
@@ -65,6 +66,8 @@ class Job:
     """SHA-256 of the face models that the user brought."""
     stamp: Stamp | None = None
     """What the file looked like when it was hashed."""
+    forgotten: tuple[Anchor, ...] = ()
+    """What is in it and must not be looked at, see `curate.redact`."""
 
     @property
     def subject(self) -> str:
@@ -85,7 +88,12 @@ class Job:
 
     @property
     def faces_key(self) -> str:
-        """Key of the faces piece."""
+        """Key of the faces piece, which lacks what is forgotten."""
+        return redact.key_without(self.whole_faces_key, self.forgotten)
+
+    @property
+    def whole_faces_key(self) -> str:
+        """Key of the faces piece before anything was forgotten."""
         inputs = (self.shots_key, self.imported.tracks_sha256, *self.weights)
         # what the files hold counts, not where they lie
         settings = self.recipe.faces.model_copy(update={"weights": None, "weights_sha256": ()})
@@ -304,6 +312,21 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
             "warnings": sorted({*detector.warnings, *embedder.warnings}),
         },
     )
+    if job.forgotten:
+        shots = tables.read(tables.SHOTS, shots_piece(job).open("shots.parquet"))
+        redact.redact(folder, described(job, int(pts[0])), shots, job.forgotten)
+        redact.note_whole(folder, job.whole_faces_key)
+
+
+def described(job: Job, first_pts: int) -> dict[str, Any]:
+    """What anchors need to know of a video."""
+    return {
+        "sha256": job.sha256,
+        "width": job.info.width,
+        "height": job.info.height,
+        "first_pts": first_pts,
+        "time_base": str(job.info.time_base),
+    }
 
 
 def shots_piece(job: Job) -> Piece:

@@ -87,7 +87,7 @@ def choose(
                 }
             )
             short = clips.too_short(end - start, rows[-1]["end_s"] - rows[-1]["start_s"])
-            rows[-1] |= _judge(seen, start, end, settings, short)
+            rows[-1] |= judge(seen, start, end, settings, short)
     return tables.frame(tables.CLIPS, rows)
 
 
@@ -116,13 +116,26 @@ def _span(shot: dict[str, Any], start: int, end: int, timing: Timing) -> dict[st
     }
 
 
-def _judge(
-    tracks: pd.DataFrame, start: int, end: int, settings: recipes.Filter, short: bool
+def judge(
+    tracks: pd.DataFrame,
+    start: int,
+    end: int,
+    settings: recipes.Filter,
+    short: bool,
+    person: str | None = None,
 ) -> dict[str, Any]:
     """Status, reason, target and scores of one part.
 
     Who is in the dark or out of focus is the target only where nobody else is seen, and rivals
     nobody. How many people last in a part that is too short is not said.
+
+    Args:
+        tracks: of its shot, with `person_id`.
+        start: first frame.
+        end: one past the last frame.
+        settings: thresholds.
+        short: whether it is too short.
+        person: the target where somebody chose it by hand: nobody is then too many or a rival.
     """
     people = _people(tracks, start, end)
     lasting = [
@@ -131,7 +144,8 @@ def _judge(
         if p.coverage >= settings.min_presence and p.brightness >= settings.min_brightness
     ]
     clear = [p for p in people if p.is_clear(settings)]
-    target = max(clear or people, key=lambda p: p.prominence, default=None)
+    chosen = [p for p in people if p.person_id == person]
+    target = max(chosen or clear or people, key=lambda p: p.prominence, default=None)
     row: dict[str, Any] = {"n_people": None if short else len(lasting)}
     dominance = None
     if target:
@@ -146,7 +160,10 @@ def _judge(
             "sharpness": target.sharpness,
             "brightness": target.brightness,
         }
-    reason = "too_short" if short else _reason(target, len(lasting), dominance, settings)
+    if chosen:
+        reason = "too_short" if short else _reason(target, 1, None, settings)
+    else:
+        reason = "too_short" if short else _reason(target, len(lasting), dominance, settings)
     return row | {"status": "dropped" if reason else "kept", "reason": reason}
 
 

@@ -48,6 +48,8 @@ REASONS: Final = {
     "blurred": Reason("the target's face is blurred", "sharpness", "filter.min_sharpness"),
     "too_dark": Reason("the target's face is too dark", "brightness", "filter.min_brightness"),
     "failed": Reason("it could not be cut out of its video"),
+    "by_hand": Reason("somebody dropped it by hand"),
+    "forgotten": Reason("it shows what was forgotten"),
 }
 """Reasons for dropping a clip, in the order in which the filter tries them."""
 

@@ -9,7 +9,7 @@ dataset. Rated clips that the recipe or an edited video would drop or change sto
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,11 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from caer_data.curate.sightings import share
 from caer_data.curate.target import faces_of_targets
 from caer_data.engine import anchors, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
-from caer_data.engine.identity import Anchor, Box
+from caer_data.engine.identity import Anchor
 from caer_data.engine.ledger import Ledger
 
 LOST: Final = ("clip_changed", "dropped_clip")
@@ -71,7 +72,7 @@ def middle_anchors(
             int(clip.start_pts),
             int(clip.end_pts),
             int(clip.end_frame - clip.start_frame),
-            _share(boxes.get(clip.clip_id), video),
+            share(boxes[clip.clip_id], video) if clip.clip_id in boxes else None,
         )
         for clip in tables.rows(clips)
     ]
@@ -153,8 +154,12 @@ def with_absent(rows: Sequence[dict[str, Any]], absent: Absent) -> pd.DataFrame:
         told = {"status": row["status"], "reason": row.get("reason")}
         merged.append(row if earlier is None else earlier | told)
     merged += known.values()
-    plain = [{k: None if pd.isna(v) else v for k, v in row.items()} for row in merged]
-    return tables.frame(tables.VIDEOS, plain)
+    return tables.frame(tables.VIDEOS, [without_na(row) for row in merged])
+
+
+def without_na(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """A row with None in its empty cells, as `tables.frame` takes it."""
+    return {str(name): None if pd.isna(value) else value for name, value in row.items()}
 
 
 def fates(dataset: Dataset, clips: pd.DataFrame) -> dict[str, int]:
@@ -192,10 +197,3 @@ def _rated(dataset: Dataset) -> pd.DataFrame:
             rows = rows[rows["status"] == "accepted"] if table is tables.RATINGS else rows
             return rows.drop_duplicates("clip_key")
     return tables.empty(tables.LABELS)
-
-
-def _share(box: list[float] | None, video: dict[str, Any]) -> Box | None:
-    if box is None:
-        return None
-    sizes = (video["width"], video["height"]) * 2
-    return Box(*(min(max(side / size, 0.0), 1.0) for side, size in zip(box, sizes, strict=True)))

@@ -23,6 +23,7 @@ class Outcome:
     rated: dict[str, int] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     damaged: dict[str, str] = field(default_factory=dict)
+    forgotten: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
@@ -50,6 +51,7 @@ class Outcome:
             + (f", dropped: {dropped}" if dropped else "")
             + self._absent_text()
             + self._rated_text()
+            + self._forgotten_text()
             + f". Took {self.seconds:.0f} s. Look at {self.dataset / 'report.html'}"
         )
 
@@ -70,3 +72,14 @@ class Outcome:
             f"{changed:,} changed and {gone:,} went"
             + ("; answers to these do not count any more" if changed + gone else "")
         )
+
+    def _forgotten_text(self) -> str:
+        """How much must not come back."""
+        if not self.forgotten:
+            return ""
+        return f". Forgotten and left out: {counted(self.forgotten)}"
+
+
+def counted(forgotten: dict[str, int]) -> str:
+    """Counts of what is forgotten, in words: `1 clip, 2 persons`."""
+    return ", ".join(f"{n:,} {kind}{'s' * (n != 1)}" for kind, n in sorted(forgotten.items()))

@@ -177,6 +177,11 @@ def remembered(found: Found, settings: Videos, audio: str, work: Path) -> Descri
     return Described(row, found.path, info, stamp_of(found.path))
 
 
+def unremember(found: Found, settings: Videos, audio: str, work: Path) -> None:
+    """Remove what an earlier run found out about a file."""
+    Store(work).discard("videos", *_record(found, settings, audio))
+
+
 def sound_rows(described: Described) -> list[dict[str, Any]]:
     """Rows of `audio_tracks` of a video."""
     info = described.info

@@ -117,7 +117,14 @@ def same(one: Anchor, other: Anchor) -> bool:
         return False
     slack = END_TOLERANCE * max(one.frame_pts, other.frame_pts)
     ends = (abs(one.start_pts - other.start_pts), abs(one.end_pts - other.end_pts))
-    return max(ends) <= slack and _same_box(one.box, other.box)
+    return max(ends) <= slack and same_box(one.box, other.box)
+
+
+def same_box(one: Box | None, other: Box | None) -> bool:
+    """Whether two boxes of one moment are the same face; two that are not there are."""
+    if one is None or other is None:
+        return one is other
+    return one.overlap(other) >= BOX_OVERLAP
 
 
 def mint(anchor: Anchor) -> str:
@@ -224,12 +231,6 @@ class _Index:
         low = bisect_left(spans, (first - self._longest[anchor.video_key],))
         high = bisect_right(spans, (last,))
         return [key for _, end, key in spans[low:high] if end >= first]
-
-
-def _same_box(one: Box | None, other: Box | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return one.overlap(other) >= BOX_OVERLAP
 
 
 def _distance(one: Anchor, other: Anchor) -> float:

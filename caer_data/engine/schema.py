@@ -244,6 +244,7 @@ PEOPLE = Table(
         Column("videos", INT, "number of videos"),
         Column("seconds", FLOAT, "time on screen", "s"),
         Column("best_track_id", STRING, "the track that shows the face best"),
+        Column("name", STRING, "name given by hand", nullable=True, added=True),
     ),
 )
 
@@ -284,6 +285,8 @@ CLIPS = Table(
                 "blurred",
                 "too_dark",
                 "failed",
+                "by_hand",
+                "forgotten",
             ),
         ),
         Column(

@@ -7,7 +7,8 @@ pyannote.video clusters faces. Two tracks seen at the same time are never one pe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,20 @@ _NEVER = 1e6
 
 _ROWS = 1024  # embeddings compared with all others at a time
 _SLACK = 1e-3  # of distance: products in single precision are not exact
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What somebody who looked says of some tracks, given by their places.
+
+    Attributes:
+        apart: the tracks are one person, and nobody else's; else the persons of these tracks are
+            one.
+        tracks: places among a show's tracks.
+    """
+
+    apart: bool
+    tracks: tuple[int, ...]
 
 
 def show_ids(shows: Iterable[str]) -> dict[str, str]:
@@ -40,6 +55,7 @@ def cluster(
     tracks: pd.DataFrame,
     embeddings: npt.NDArray[np.float32],
     threshold: float,
+    corrections: Sequence[Correction] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Cluster one show's tracks.
 
@@ -50,6 +66,7 @@ def cluster(
         embeddings: one row per track, (n, dimensions); NaN where no face could be embedded:
             such a track becomes a person of its own.
         threshold: distance at which clusters are no longer joined.
+        corrections: made after clustering, in order.
 
     Returns:
         The tracks with `person_id`, and the show's rows of `people`. Persons are numbered by time
@@ -57,7 +74,7 @@ def cluster(
     """
     if tracks.empty:
         return tracks, tables.empty(tables.PEOPLE)
-    groups = _groups(tracks, embeddings, threshold)
+    groups = _corrected(_groups(tracks, embeddings, threshold), corrections)
     seconds = (tracks["end_s"] - tracks["start_s"]).to_numpy(float)
     quality = tracks["face_height"].to_numpy(float) * (0.2 + tracks["sharpness"].to_numpy(float))
     total = np.bincount(groups, weights=seconds)
@@ -105,6 +122,21 @@ def _groups(
         inside = members.to_numpy()
         joined = _average_linkage(tracks.iloc[inside], embeddings[inside], threshold)
         groups[inside] = inside[joined]
+    numbers: npt.NDArray[np.int64] = np.unique(groups, return_inverse=True)[1]
+    return numbers
+
+
+def _corrected(
+    groups: npt.NDArray[np.int64], corrections: Sequence[Correction]
+) -> npt.NDArray[np.int64]:
+    """Cluster numbers after corrections."""
+    groups = groups.copy()
+    for correction in corrections:
+        own = list(correction.tracks)
+        if correction.apart:
+            groups[own] = groups.max() + 1
+        else:
+            groups[np.isin(groups, groups[own])] = groups[own].min()
     numbers: npt.NDArray[np.int64] = np.unique(groups, return_inverse=True)[1]
     return numbers
 

@@ -21,8 +21,9 @@ import yaml
 
 from caer_data import Dataset
 from caer_data.api import build
+from caer_data.curate import gather as gather_module
 from caer_data.curate import keeping
-from caer_data.curate import run as run_module
+from caer_data.curate import setup as build_setup
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
 from caer_data.engine.errors import BusyError, CaerError, PartialFailure
@@ -168,7 +169,7 @@ def test_running_again_changes_nothing_and_works_on_nothing(
 ):
     dataset = copy_of(built, tmp_path)
     before = digests(dataset)
-    monkeypatch.setattr(run_module, "run_tasks", _no_analysis(run_module.run_tasks))
+    monkeypatch.setattr(build_setup, "run_tasks", _no_analysis(build_setup.run_tasks))
     build(shows, dataset.folder, recipe)
     assert digests(dataset) == before
 
@@ -187,7 +188,7 @@ def test_a_filter_threshold_changes_clips_alone(built, shows, tmp_path, monkeypa
     strict = tmp_path / "strict.yaml"
     strict.write_text(yaml.safe_dump(RECIPE | {"filter": {"min_face_height": 0.95}}))
     before = digests(dataset)
-    monkeypatch.setattr(run_module, "run_tasks", _no_analysis(run_module.run_tasks))
+    monkeypatch.setattr(build_setup, "run_tasks", _no_analysis(build_setup.run_tasks))
     outcome = build(shows, dataset.folder, str(strict))
     assert outcome.kept == 0
     assert outcome.dropped["too_small"] >= 3
@@ -274,7 +275,7 @@ def test_limit_takes_the_first_videos(shows, recipe, tmp_path):
 
 
 def test_a_video_that_is_stopped_costs_itself_alone(shows, recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(run_module, "analyse", worker_tasks.analyse_but_hoard_over_one)
+    monkeypatch.setattr(gather_module, "analyse", worker_tasks.analyse_but_hoard_over_one)
     limits = Limits(memory=1_500_000_000)
     outcome = build(shows / "Show One", tmp_path / "d", recipe, limits=limits, workers=2)
     assert outcome.videos == 1
@@ -290,14 +291,14 @@ def test_a_video_that_is_stopped_costs_itself_alone(shows, recipe, tmp_path, mon
 def test_a_worker_lost_after_its_work_was_done_costs_nothing(
     built, shows, recipe, tmp_path, monkeypatch
 ):
-    run_tasks = run_module.run_tasks
+    run_tasks = build_setup.run_tasks
 
     def lost(tasks, *rest):
         for outcome in run_tasks(tasks, *rest):
             known = outcome.task.function.__name__ != "analyse"
             yield outcome if known else replace(outcome, value=None, error="lost")
 
-    monkeypatch.setattr(run_module, "run_tasks", lost)
+    monkeypatch.setattr(build_setup, "run_tasks", lost)
     outcome = build(shows, tmp_path / "d", recipe)
     assert list(outcome.failed) == ["Show Two/broken.mp4"]
     assert digests(Dataset(tmp_path / "d")) == digests(built)
@@ -306,14 +307,14 @@ def test_a_worker_lost_after_its_work_was_done_costs_nothing(
 def test_every_clip_of_a_lost_cutting_worker_is_named(built, shows, recipe, tmp_path, monkeypatch):
     dataset = copy_of(built, tmp_path)
     shutil.rmtree(dataset.clips_folder)
-    run_tasks = run_module.run_tasks
+    run_tasks = build_setup.run_tasks
 
     def lost(tasks, *rest):
         cutting = [task for task in tasks if task.function.__name__ == "cut"]
         yield from (Outcome(task, error="its process ended unexpectedly") for task in cutting)
         yield from run_tasks([task for task in tasks if task not in cutting], *rest)
 
-    monkeypatch.setattr(run_module, "run_tasks", lost)
+    monkeypatch.setattr(build_setup, "run_tasks", lost)
     outcome = build(shows, dataset.folder, recipe)
     clips = dataset.clips
     failed = clips.loc[clips["reason"] == "failed", "clip_id"].tolist()

@@ -6,7 +6,7 @@ import pytest
 
 from caer_data.engine import tables
 from caer_data.faces import people as people_stage
-from caer_data.faces.people import cluster, show_ids
+from caer_data.faces.people import Correction, cluster, show_ids
 
 
 def tracks_of(*spans: tuple[str, int, int]) -> pd.DataFrame:
@@ -110,3 +110,19 @@ def test_shows_whose_names_meet_in_one_slug_stay_apart():
     assert (ids["Dr. Who"], ids["Other"]) == ("dr-who", "other")
     assert ids["Dr Who"].startswith("dr-who-")
     assert len(set(ids.values())) == 3
+
+
+def test_corrections_join_and_part_persons_in_order() -> None:
+    tracks = tracks_of(*((f"v-s{n}", 0, 25) for n in range(4)))
+    vectors = np.array([near(0), near(0), near(1), near(2)])
+
+    def persons(*corrections: Correction) -> list[str]:
+        labelled, found = cluster("S", "s", tracks, vectors, 0.5, corrections)
+        assert set(found["person_id"]) == set(labelled["person_id"])
+        return labelled["person_id"].tolist()
+
+    merge, part = Correction(False, (0, 3)), Correction(True, (1, 2))
+    assert persons() == ["s.p0001", "s.p0001", "s.p0002", "s.p0003"]
+    assert persons(merge) == ["s.p0001", "s.p0001", "s.p0002", "s.p0001"]
+    assert persons(part) == ["s.p0002", "s.p0001", "s.p0001", "s.p0003"]
+    assert persons(merge, part) == ["s.p0001", "s.p0002", "s.p0002", "s.p0001"]

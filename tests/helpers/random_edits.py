@@ -21,14 +21,16 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from caer_data.curate import keeping
+from caer_data.curate import choosing, cutting, keeping, writing
 from caer_data.curate import run as run_module
+from caer_data.curate.cutting import Cut
+from caer_data.curate.gather import Gathered
+from caer_data.curate.setup import Setup, Video
 from caer_data.engine import anchors, ownership, tables
 from caer_data.engine import recipe as recipes
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import write_text
-from caer_data.engine.ledger import Ledger
 from caer_data.engine.progress import Reporter
 from caer_data.export import labelled
 from caer_data.labels import csv_import
@@ -71,15 +73,16 @@ def sha_of(content: int) -> str:
     return hashlib.sha256(str(content).encode()).hexdigest()
 
 
-class MadeUp(run_module._Run):
-    """A build of videos that are numbers."""
+class MadeUp:
+    """The stages of a build that look at pictures, for videos that are numbers."""
 
-    files: dict[str, int]
-    settings: Settings
+    def __init__(self, files: dict[str, int], settings: Settings) -> None:
+        self.files = files
+        self.settings = settings
 
-    def _videos(self, found: Any) -> Any:
+    def gather(self, setup: Setup, found: Any) -> Gathered:
         seen: set[int] = set()
-        videos = []
+        videos, rows = [], {}
         for name, content in sorted(self.files.items()):
             row = {
                 "video_id": name, "show": "s", "episode": name, "path": f"s/{name}.mp4",
@@ -87,17 +90,17 @@ class MadeUp(run_module._Run):
                 "sha256": sha_of(content), "width": WIDTH, "height": HEIGHT, "fps": str(FPS),
                 "time_base": f"1/{FPS}", "first_pts": 0, "frames": shots_of(content)[-1][1],
             }  # fmt: skip
-            self.rows[name] = row
+            rows[name] = row
             if content not in seen:
                 job = SimpleNamespace(video_id=name, content=content)
-                videos.append(run_module._Video(row, job))
+                videos.append(Video(row, job))
             seen.add(content)
-        return videos
+        return Gathered(rows, [], videos)
 
-    def _analyse(self, videos: Any) -> Any:
-        return videos
+    def look(self, setup: Setup, gathered: Gathered) -> list[Video]:
+        return gathered.videos
 
-    def _people(self, videos: Any) -> Any:
+    def persons(self, setup: Setup, videos: list[Video]) -> Any:
         rows = {v.job.video_id: tables.frame(tables.TRACKS, self._tracks(v.job)) for v in videos}
         return rows, tables.empty(tables.PEOPLE)
 
@@ -129,7 +132,7 @@ class MadeUp(run_module._Run):
                 )  # fmt: skip
         return tables.check(tables.FACES, tables.frame(tables.FACES, rows))
 
-    def _filter(self, videos: Any, tracks: Any) -> pd.DataFrame:
+    def choose(self, setup: Setup, videos: list[Video], tracks: Any) -> pd.DataFrame:
         person = int(self.settings.second_person)
         rows = []
         for video in videos:
@@ -148,19 +151,22 @@ class MadeUp(run_module._Run):
                     )  # fmt: skip
         return tables.frame(tables.CLIPS, rows)
 
-    def _cut(self, videos: Any, clips: pd.DataFrame, absent: keeping.Absent) -> pd.DataFrame:
+    def cut(
+        self, setup: Setup, videos: Any, clips: pd.DataFrame, absent: keeping.Absent, unread: Any
+    ) -> Cut:
         contents = {v.job.video_id: v.job.content for v in videos}
         rows = clips.to_dict("records")
         for row in rows:
             row["path"] = f"clips/s/{row['clip_id']}.mp4"
             text = f"{contents[row['video_id']]} {row['start_pts']} {row['end_pts']}"
-            write_text(self.dataset.folder / row["path"], text)
+            write_text(setup.dataset.folder / row["path"], text)
             row |= {"width": WIDTH, "height": HEIGHT, "fps": str(FPS), "bytes": len(text),
                     "frames": row["end_frame"] - row["start_frame"], "has_audio": True,
                     "sha256": hashlib.sha256(text.encode()).hexdigest()}  # fmt: skip
         rows += absent.clips.to_dict("records")
-        self._remove_others({row["path"] for row in rows})
-        return tables.frame(tables.CLIPS, [run_module._without_na(row) for row in rows])
+        cutting.remove_others(setup.dataset, {row["path"] for row in rows}, unread)
+        cut = tables.frame(tables.CLIPS, [keeping.without_na(row) for row in rows])
+        return Cut(cut, [], {})
 
 
 class Killed(BaseException):
@@ -253,12 +259,11 @@ class World:
         """Build, maybe stopped because of rated clips, maybe killed at some table."""
         kill_at = self.draw.randrange(9) if self.draw.random() < 0.15 else None
         drop = self.draw.random() < 0.4
-        with _without_pictures(self) as run:
-            run.files, run.settings = self.files, self.settings
-            run.drop_rated, run.ledger = drop, Ledger.of(self.dataset)
+        setup = Setup(self.dataset, recipes.Recipe(), 1, Reporter("quiet"), drop_rated=drop)
+        with _without_pictures(self):
             try:
                 with _killed(kill_at):
-                    run.everything([])
+                    run_module.everything(setup, [])
                     labels.follow(self.dataset)
                 self.counts["builds"] += 1
             except Killed:
@@ -320,15 +325,18 @@ class World:
 
 
 @contextmanager
-def _without_pictures(world: World) -> Iterator[MadeUp]:
-    run = MadeUp(world.dataset, recipes.Recipe(), 1, Reporter("quiet"))
+def _without_pictures(world: World) -> Iterator[None]:
+    made_up = MadeUp(world.files, world.settings)
     piece = SimpleNamespace(name="made-up", json=lambda name: {})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "faces_of", run.faces)
-        patch.setattr(run_module, "shots_of", lambda job: tables.empty(tables.SHOTS))
+        for stage in ("gather", "look", "persons", "choose", "cut"):
+            patch.setattr(run_module, stage, getattr(made_up, stage))
+        for module in (choosing, writing):
+            patch.setattr(module, "faces_of", made_up.faces)
+        patch.setattr(writing, "shots_of", lambda job: tables.empty(tables.SHOTS))
         for name in ("shots_piece", "faces_piece"):
-            patch.setattr(run_module, name, lambda job: piece)
-        yield run
+            patch.setattr(writing, name, lambda job: piece)
+        yield
 
 
 @contextmanager

@@ -1,0 +1,66 @@
+"""Which shots become clips, and the key of each: the filter, what people decided, the ledger."""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction
+
+import pandas as pd
+
+from caer_data.curate import decided, keeping, redact
+from caer_data.curate import filter as filter_stage
+from caer_data.curate.analyse import faces_of, faces_piece, shots_of, timestamps
+from caer_data.curate.setup import Setup, Video
+from caer_data.engine import tables
+from caer_data.engine.ledger import Ledger
+
+
+def choose(setup: Setup, videos: list[Video], tracks: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Keep or drop every shot; returns rows of `clips`, not yet cut."""
+    started = time.perf_counter()
+    chosen = [tables.empty(tables.CLIPS)]
+    for video in videos:
+        timing = filter_stage.Timing(
+            Fraction(video.row["fps"]), video.job.info.time_base, timestamps(video.job)
+        )
+        own = tracks[video.job.video_id]
+        clips = filter_stage.choose(
+            pd.Series(video.row),
+            shots_of(video.job),
+            own,
+            timing,
+            setup.recipe.filter,
+            setup.recipe.clips,
+        )
+        clips = by_hand(setup, video, clips, own)
+        spans = redact.spans_of(faces_piece(video.job)) if video.job.forgotten else []
+        chosen.append(decided.without_spans(clips, spans))
+    setup.seconds["filter"] = time.perf_counter() - started
+    return pd.concat(chosen, ignore_index=True)
+
+
+def by_hand(setup: Setup, video: Video, clips: pd.DataFrame, tracks: pd.DataFrame) -> pd.DataFrame:
+    """Clips of a video as people decided."""
+    about = [
+        row
+        for row in setup.decisions
+        if row.kind in decided.KINDS and row.about[0].video_key == video.row["sha256"]
+    ]
+    if not about:
+        return clips
+    faces = faces_of(video.job).to_pandas()
+    return decided.apply(clips, video.row, tracks, faces, about, setup.recipe)
+
+
+def mint_keys(
+    videos: list[Video], tracks: dict[str, pd.DataFrame], clips: pd.DataFrame, ledger: Ledger
+) -> None:
+    """Give every kept clip its key, in place; one that is what it was keeps the one it had."""
+    kept = clips["status"] == "kept"
+    for video in videos:
+        own = clips[kept & (clips["video_id"] == video.job.video_id)]
+        faces = faces_of(video.job).to_pandas()
+        found = keeping.middle_anchors(own, video.row, tracks[video.job.video_id], faces)
+        columns = keeping.mint(own, found, ledger)
+        for name in columns:
+            clips.loc[own.index, name] = columns[name]

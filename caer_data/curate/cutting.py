@@ -1,0 +1,158 @@
+"""Cut what is kept and not yet cut, and remove clips that are kept no more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import pandas as pd
+
+from caer_data.curate import clips as clip_stage
+from caer_data.curate import keeping
+from caer_data.curate.analyse import timestamps
+from caer_data.curate.setup import Setup, Video
+from caer_data.engine import anchors, tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.pool import Task
+from caer_data.engine.progress import printable
+from caer_data.media.clip_command import Source
+from caer_data.media.spans import span_of
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Clips that are cut.
+
+    Attributes:
+        clips: table `clips`.
+        groups: clips that were cut together.
+        failed: why clips could not be cut, by `clip_id`.
+    """
+
+    clips: pd.DataFrame
+    groups: list[clip_stage.Group]
+    failed: dict[str, str]
+
+
+def cut(
+    setup: Setup,
+    videos: list[Video],
+    clips: pd.DataFrame,
+    absent: keeping.Absent,
+    unread: set[str],
+) -> Cut:
+    """Cut what is kept and not yet cut; clips no longer needed are removed.
+
+    Args:
+        setup: the build.
+        videos: the good ones.
+        clips: their rows of `clips`.
+        absent: of other videos, whose clips stay.
+        unread: identifiers of videos that failed, whose clips stay, too.
+    """
+    wanted = _wanted(videos, clips)
+    groups = clip_stage.grouped(wanted.values())
+    problems = _cut(setup, groups)
+    folder, settings = setup.dataset.folder, setup.recipe.clips
+    records: dict[str, dict[str, Any]] = {}
+    for group in groups:
+        records |= clip_stage.records(folder, setup.work, group, settings)
+    failed: dict[str, str] = {}
+    rows = [*tables.records(clips), *tables.records(absent.clips)]
+    for row in rows:
+        clip = wanted.get(row["clip_id"])
+        if clip is None:
+            continue
+        record = records.get(clip.clip_id)
+        if record is None:
+            row.update(status="dropped", reason="failed")
+            failed[clip.clip_id] = printable(problems.get(clip.clip_id, "it could not be cut"))
+            setup.reporter.warn(f"{printable(clip.clip_id)}: {failed[clip.clip_id]}")
+        else:
+            setup.seconds["clips"] += record.pop("seconds")
+            row.update(record, path=clip.path)
+    kept = {row["path"] for row in rows if row["status"] in tables.THERE}
+    remove_others(setup.dataset, kept, unread)
+    cut_rows = tables.frame(tables.CLIPS, [keeping.without_na(row) for row in rows])
+    return Cut(cut_rows, groups, failed)
+
+
+def _cut(setup: Setup, groups: list[clip_stage.Group]) -> dict[str, str]:
+    """Cut what is missing; returns why some clips could not be cut."""
+    folder, settings = setup.dataset.folder, setup.recipe.clips
+    missing = clip_stage.unfinished(folder, setup.work, groups, settings, setup.workers)
+    tasks = [
+        Task(chunk[0].name, clip_stage.cut, (folder, setup.work, chunk, settings))
+        for chunk in clip_stage.chunks(missing)
+    ]
+    problems: dict[str, str] = {}
+    with setup.reporter.stage("clips", sum(len(g.clips) for g in missing), "clips") as bar:
+        for outcome in setup.run(tasks, lambda task, _, amount: bar.advance(amount, task.name)):
+            problems |= outcome.value or {}
+            if outcome.error:
+                chunk = outcome.task.arguments[2]
+                problems |= {c.clip_id: outcome.error for g in chunk for c in g.clips}
+    return problems
+
+
+def _wanted(videos: list[Video], clips: pd.DataFrame) -> dict[str, clip_stage.Clip]:
+    by_id = {v.job.video_id: v for v in videos}
+    times = {name: timestamps(v.job) for name, v in by_id.items()}
+    wanted = {}
+    for row in clips[clips["status"] == "kept"].to_dict("records"):
+        video = by_id[row["video_id"]]
+        wanted[row["clip_id"]] = clip_stage.Clip(
+            clip_id=row["clip_id"],
+            show=row["show"],
+            source=Source(
+                path=video.job.path,
+                info=video.job.info,
+                first_pts=video.row["first_pts"],
+                fps=Fraction(video.row["fps"]),
+                handed_over=video.row["retimed"] > 0 or video.row["shape_changes"],
+                interlaced=video.row["scan_type"] != "progressive",
+            ),
+            span=span_of(
+                times[row["video_id"]],
+                row["start_frame"],
+                row["end_frame"],
+                row["end_pts"],
+                video.job.info.time_base,
+                Fraction(video.row["fps"]),
+            ),
+            sha256=video.job.sha256,
+            stamp=video.job.stamp,
+        )
+    return wanted
+
+
+def remove_others(dataset: Dataset, paths: set[str], unread: set[str]) -> None:
+    """Remove clips that an earlier recipe kept and this one does not.
+
+    Those of videos that failed stay: once the cause is fixed, the same command finds them. A file
+    that no build wrote, or that was changed since, is somebody's and stays.
+
+    Args:
+        dataset: the dataset.
+        paths: clips that are kept.
+        unread: identifiers of videos that failed.
+    """
+    others = {
+        path: file
+        for file in dataset.clips_folder.glob("*/*.mp4")
+        if (path := file.relative_to(dataset.folder).as_posix()) not in paths
+        and file.stem.rsplit(".", 2)[0] not in unread
+    }
+    if others:
+        written = clip_stage.written(dataset.work_folder) | _earlier_clips(dataset)
+        for file in clip_stage.unchanged(others, written):
+            file.unlink()
+
+
+def _earlier_clips(dataset: Dataset) -> set[clip_stage.Written]:
+    """Files of the clips that the last whole build kept."""
+    if not dataset.has(tables.CLIPS):
+        return set()
+    kept = anchors.there(dataset.clips)[["path", "bytes", "sha256"]]
+    return set(kept.itertuples(index=False, name=None))

@@ -1,0 +1,153 @@
+"""The first stages of a build: what each file is, then shots and faces of the good ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from caer_data.curate import videos as video_stage
+from caer_data.curate.analyse import Job, analyse, measured
+from caer_data.curate.pyannote_files import Imported
+from caer_data.curate.setup import Setup, Video
+from caer_data.engine.cores import cores
+from caer_data.engine.pool import Task
+from caer_data.engine.progress import printable
+
+
+@dataclass
+class Gathered:
+    """What was found.
+
+    Attributes:
+        rows: of `videos`, by `video_id`.
+        sounds: rows of `audio_tracks`.
+        videos: the good ones.
+        forgotten: files that are there and must not be looked at.
+    """
+
+    rows: dict[str, dict[str, Any]]
+    sounds: list[dict[str, Any]]
+    videos: list[Video]
+    forgotten: int = 0
+
+    def damaged(self) -> dict[str, str]:
+        """What was wrong with videos that lost pictures, by path, with the share of them."""
+        return {
+            printable(row["path"]): printable(
+                f"damaged, {row['damaged_share']:.1%} of its frames lost or repaired: "
+                f"{row['reason']}"
+            )
+            for row in self.rows.values()
+            if row["status"] == "damaged"
+        }
+
+    def failed(self) -> dict[str, str]:
+        """Why videos failed, by path."""
+        return {
+            printable(row["path"]): printable(row["reason"])
+            for row in self.rows.values()
+            if row["status"] == "failed"
+        }
+
+
+def gather(setup: Setup, found: list[video_stage.Found]) -> Gathered:
+    """Probe every file; keep a row for each, and a job for each good one."""
+    described = _described(setup, found)
+    ordered = [described[item.video_id] for item in found if item.video_id in described]
+    ordered = video_stage.mark_duplicates(ordered)
+    for note in video_stage.sound_notes(ordered, setup.recipe.media.audio):
+        setup.reporter.say(printable(note))
+    good = [(d, d.info) for d in ordered if d.info is not None and d.row["status"] == "ok"]
+    # by the videos there are, not by those left to do: results must not depend on a stop
+    threads = max(1, cores() // max(1, min(setup.workers, len(good))))
+    return Gathered(
+        rows={d.row["video_id"]: d.row for d in ordered},
+        sounds=[row for d in ordered for row in video_stage.sound_rows(d)],
+        videos=[
+            Video(
+                d.row,
+                Job(
+                    path=d.path,
+                    video_id=d.row["video_id"],
+                    sha256=d.row["sha256"],
+                    stamp=d.stamp,
+                    info=info,
+                    recipe=setup.recipe,
+                    work=setup.work,
+                    threads=threads,
+                    imported=setup.imported.get(d.row["video_id"], Imported()),
+                    weights=setup.weights,
+                    forgotten=setup.forgotten.in_video(d.row["sha256"]),
+                ),
+            )
+            for d, info in good
+        ],
+        forgotten=len(found) - len(ordered),
+    )
+
+
+def _described(setup: Setup, found: list[video_stage.Found]) -> dict[str, video_stage.Described]:
+    """What each file is, by `video_id`; nothing of files that are forgotten."""
+    settings, audio = setup.recipe.videos, setup.recipe.media.audio
+    by_id = {item.video_id: item for item in found}
+    described = {
+        item.video_id: known
+        for item in found
+        if (known := video_stage.remembered(item, settings, audio, setup.work))
+    }
+    tasks = [
+        Task(item.video_id, video_stage.describe, (item, settings, audio, setup.work))
+        for item in found
+        if item.video_id not in described
+    ]
+    with setup.reporter.stage("videos", len(tasks), "videos") as bar:
+        for outcome in setup.run(tasks):
+            item = by_id[outcome.task.name]
+            described[item.video_id] = outcome.value or video_stage.failed(item, outcome.error)
+            bar.advance(1, item.video_id)
+    for video_id, told in list(described.items()):
+        if told.row.get("sha256") in setup.forgotten.videos:
+            video_stage.unremember(by_id[video_id], settings, audio, setup.work)
+            del described[video_id]
+    return described
+
+
+def look(setup: Setup, gathered: Gathered) -> list[Video]:
+    """Shots and faces of every video, each in a process of its own; gives those that succeed."""
+    videos = gathered.videos
+    tasks = [Task(v.job.video_id, analyse, (v.job,)) for v in videos if not v.job.done]
+    minutes = sum((v.job.info.duration_s or 0) / 60 for v in videos if not v.job.done)
+    failures = _analysed(setup, tasks, minutes, len(videos)) if tasks else {}
+    good = [v for v in videos if v.job.done]
+    there = {v.job.video_id for v in good}
+    for video_id, why in failures.items():
+        if video_id not in there:  # else it was done when its process ended
+            row = gathered.rows[video_id]
+            row |= {"status": "failed", "reason": why}
+            setup.reporter.warn(printable(f"{row['path']}: {why}"))
+    for video in good:
+        values = measured(video.job)
+        video.row["reason"] = values.pop("damage") or None
+        if values.pop("hurt"):
+            video.row["status"] = "damaged"
+        video.row |= values
+    return good
+
+
+def _analysed(setup: Setup, tasks: list[Task], minutes: float, count: int) -> dict[str, str]:
+    """Look at videos; returns why some failed, by `video_id`."""
+    failures: dict[str, str] = {}
+    setup.reporter.say(f"{len(tasks)} of {count} videos to look at")
+    with (
+        setup.reporter.stage("shots", minutes, "min of video") as shots,
+        setup.reporter.stage("faces", minutes, "min of video") as faces,
+    ):
+        bars = {"shots": shots, "faces": faces}
+        for outcome in setup.run(
+            tasks, lambda task, stage, amount: bars[stage].advance(amount / 60, task.name)
+        ):
+            if outcome.error:
+                failures[outcome.task.name] = outcome.error
+        for bar in bars.values():  # headers only estimate how long a video is
+            bar.advance(max(0.0, bar.total - bar.done))
+    return failures

@@ -1,0 +1,159 @@
+"""Take out of a piece of the face stage what is forgotten: boxes, vectors and pictures.
+
+A piece without it has a key of its own (`key_without`), made from the whole piece's key and from
+what is left out, so that neither is ever taken for the other. What is in a video but must not be
+looked at is said in anchors: one with a box is that face, and within the video whoever looks like
+it; one without a box is everything in its span.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from caer_data.curate import sightings
+from caer_data.engine import tables
+from caer_data.engine.identity import Anchor
+from caer_data.engine.pieces import Piece, Store, hash_of, read_json, write_json
+from caer_data.faces.people import cluster
+
+_WHOLE: Final = "whole.json"
+"""Member that says the key of the piece that this one was made from."""
+
+
+def key_without(key: str, forgotten: Sequence[Anchor]) -> str:
+    """Key of a piece without what is forgotten; the same where nothing is."""
+    if not forgotten:
+        return key
+    about = sorted(hash_of(asdict(anchor), 16) for anchor in forgotten)
+    return hash_of([key, about], 16)
+
+
+def redact(
+    folder: Path, video: dict[str, Any], shots: pd.DataFrame, forgotten: Sequence[Anchor]
+) -> None:
+    """Take what is forgotten out of the unpacked members of a piece.
+
+    Args:
+        folder: holds what `faces.find` wrote, and `models.json`.
+        video: `sha256, width, height, first_pts, time_base`.
+        shots: its shots, named as in the piece.
+        forgotten: of this video.
+    """
+    tracks = tables.read(tables.TRACKS, folder / "tracks.parquet")
+    faces = tables.read(tables.FACES, folder / "faces.parquet")
+    vectors = np.load(folder / "embeddings.npy", allow_pickle=False)
+    gone = _gone(folder, video, tracks, faces, vectors, forgotten)
+    kept = ~tracks["track_id"].isin(gone)
+    spans = [(a.start_pts, a.end_pts) for a in forgotten] + [
+        (sightings.pts_at(video, track.start_s), sightings.pts_at(video, track.end_s))
+        for track in tables.rows(tracks[~kept])
+    ]
+    tables.write(tables.TRACKS, tracks[kept].reset_index(drop=True), folder / "tracks.parquet")
+    left = faces[~faces["track_id"].isin(gone)].reset_index(drop=True)
+    tables.write(tables.FACES, left, folder / "faces.parquet")
+    np.save(folder / "embeddings.npy", vectors[kept.to_numpy()])
+    for track in gone:
+        (folder / "portraits" / f"{track}.jpg").unlink(missing_ok=True)
+    _remove_thumbnails(folder, shots, spans)
+    write_json(folder / "spans.json", sorted({(int(start), int(end)) for start, end in spans}))
+
+
+def without(
+    store: Store,
+    piece: Path,
+    video: dict[str, Any],
+    shots: pd.DataFrame,
+    forgotten: Sequence[Anchor],
+) -> None:
+    """Put a piece without what is forgotten in the place of one with it; a damaged one just goes.
+
+    Args:
+        store: the work folder.
+        piece: file of a piece of the face stage.
+        video, shots, forgotten: as of `redact`.
+    """
+    subject, key, _ = piece.name.rsplit(".", 2)
+    found = store.get("faces", subject, key)
+    if found is None:
+        return
+    whole = found.json(_WHOLE)["key"] if _WHOLE in found.names() else key
+    wanted = key_without(whole, forgotten)
+    if wanted == key:
+        return
+    store.make(
+        "faces",
+        subject,
+        wanted,
+        lambda folder: _fill(found, folder, whole, video, shots, forgotten),
+    )
+    store.discard("faces", subject, key)
+
+
+def _fill(
+    piece: Piece,
+    folder: Path,
+    whole: str,
+    video: dict[str, Any],
+    shots: pd.DataFrame,
+    forgotten: Sequence[Anchor],
+) -> None:
+    with zipfile.ZipFile(piece.path) as archive:
+        for name in archive.namelist():
+            target = folder / name
+            if target.resolve().is_relative_to(folder.resolve()):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(archive.read(name))
+    redact(folder, video, shots, forgotten)
+    note_whole(folder, whole)
+
+
+def note_whole(folder: Path, key: str) -> None:
+    """Say in a piece's unpacked members the key of the whole piece."""
+    write_json(folder / _WHOLE, {"key": key})
+
+
+def spans_of(piece: Piece) -> list[tuple[int, int]]:
+    """Spans of a video, in its time base, in which something was taken out of a piece."""
+    if "spans.json" not in piece.names():
+        return []
+    return [(int(start), int(end)) for start, end in piece.json("spans.json")]
+
+
+def _gone(
+    folder: Path,
+    video: dict[str, Any],
+    tracks: pd.DataFrame,
+    faces: pd.DataFrame,
+    vectors: np.ndarray,
+    forgotten: Sequence[Anchor],
+) -> set[str]:
+    """Tracks that are forgotten."""
+    found = {t for t in sightings.tracks_at(video, tracks, faces, forgotten) if t is not None}
+    threshold = read_json(folder / "models.json")["track_threshold"]
+    people = cluster("", "", tracks, vectors, threshold)[0]
+    if found:
+        same = people.loc[people["track_id"].isin(found), "person_id"]
+        found |= set(people.loc[people["person_id"].isin(same), "track_id"])
+    for span in forgotten:
+        if span.box is None:
+            for track in tables.rows(tracks):
+                start = sightings.pts_at(video, track.start_s)
+                if start < span.end_pts and span.start_pts < sightings.pts_at(video, track.end_s):
+                    found.add(track.track_id)
+    return found
+
+
+def _remove_thumbnails(folder: Path, shots: pd.DataFrame, spans: Sequence[tuple[int, int]]) -> None:
+    told = read_json(folder / "thumbnails.json")
+    for shot in tables.rows(shots):
+        if any(start < shot.end_pts and shot.start_pts < end for start, end in spans):
+            (folder / "thumbnails" / f"{shot.shot_id}.jpg").unlink(missing_ok=True)
+            told.pop(shot.shot_id, None)
+    write_json(folder / "thumbnails.json", told)

@@ -1,0 +1,71 @@
+"""What one build works with: dataset, recipe, limits, and what people decided."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from caer_data.curate import PRELOAD
+from caer_data.curate.analyse import Job
+from caer_data.curate.pyannote_files import Imported
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.decisions import Decision
+from caer_data.engine.forgotten import Forgotten
+from caer_data.engine.pool import Limits, Outcome, Task, run_tasks
+from caer_data.engine.progress import Reporter
+from caer_data.engine.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One build of one dataset.
+
+    Attributes:
+        dataset: the dataset, which is locked.
+        recipe: what to build.
+        workers: processes.
+        reporter: receives the progress.
+        limits: what one video may use.
+        imported: pyannote.video's results, by `video_id`.
+        weights: SHA-256 of the face models that the user brought.
+        drop_rated: continue where rated clips would change or go.
+        decisions: those by hand that stand, in order.
+        forgotten: what must not come back.
+        seconds: where the time goes, by stage; filled by the stages.
+    """
+
+    dataset: Dataset
+    recipe: Recipe
+    workers: int
+    reporter: Reporter
+    limits: Limits = field(default_factory=Limits)
+    imported: Mapping[str, Imported] = field(default_factory=dict)
+    weights: tuple[str, ...] = ()
+    drop_rated: bool = False
+    decisions: tuple[Decision, ...] = ()
+    forgotten: Forgotten = field(default_factory=Forgotten)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    @property
+    def work(self) -> Path:
+        """Folder of finished pieces."""
+        return self.dataset.work_folder
+
+    def run(
+        self,
+        tasks: Iterable[Task],
+        on_progress: Callable[[Task, str, float], None] = lambda task, stage, amount: None,
+    ) -> Iterator[Outcome]:
+        """Run tasks in processes of their own, within the limits."""
+        return run_tasks(list(tasks), self.workers, on_progress, self.limits, PRELOAD)
+
+
+@dataclass
+class Video:
+    """One good video on its way through the stages: its row of `videos`, and what to do."""
+
+    row: dict[str, Any]
+    job: Job

@@ -1,0 +1,97 @@
+"""Where a track is seen, as an anchor, and which track of today an anchor is.
+
+The anchor of a track is its span with the box in its middle frame. It is found again, whatever the
+track is called and however far it reaches today, by the box at that moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any, Final
+
+import pandas as pd
+
+from caer_data.engine import identity, tables
+from caer_data.engine.identity import Anchor, Box
+
+_SLACK_S: Final = 0.5
+"""A track may begin or end this much later or earlier, as another detector sees it."""
+
+_SIDES: Final = ["x1", "y1", "x2", "y2"]
+
+
+def share(box: Sequence[float], video: Mapping[str, Any]) -> Box:
+    """A box in pixels as shares of the video's frame."""
+    sizes = (video["width"], video["height"]) * 2
+    return Box(*(min(max(side / size, 0.0), 1.0) for side, size in zip(box, sizes, strict=True)))
+
+
+def pts_at(video: Mapping[str, Any], seconds: float) -> int:
+    """Timestamp at a time from the video's first frame."""
+    return int(video["first_pts"]) + round(seconds / float(Fraction(video["time_base"])))
+
+
+def of_tracks(
+    video: Mapping[str, Any], tracks: pd.DataFrame, faces: pd.DataFrame
+) -> dict[str, Anchor]:
+    """Anchor of each track of one video, by `track_id`.
+
+    Args:
+        video: row of `videos`, with `sha256, width, height, first_pts, time_base`.
+        tracks: rows of `tracks`.
+        faces: their rows of `faces`.
+    """
+    found = {}
+    boxes = dict(iter(faces.groupby("track_id", sort=False)))
+    for track in tables.records(tracks):
+        middle = (track["start_frame"] + track["end_frame"]) // 2
+        found[track["track_id"]] = Anchor(
+            str(video["sha256"]),
+            pts_at(video, track["start_s"]),
+            pts_at(video, track["end_s"]),
+            int(track["end_frame"] - track["start_frame"]),
+            share(_nearest(boxes[track["track_id"]], "frame", middle), video),
+        )
+    return found
+
+
+def tracks_at(
+    video: Mapping[str, Any], tracks: pd.DataFrame, faces: pd.DataFrame, anchors: Sequence[Anchor]
+) -> list[str | None]:
+    """The track that each anchor is today; None where it is none of this video.
+
+    Args:
+        video, tracks, faces: as of `of_tracks`.
+        anchors: of tracks, or of a clip with the box of a face in its middle frame.
+    """
+    own = [a for a in anchors if a.video_key == video["sha256"] and a.box is not None]
+    if not own:
+        return [None] * len(anchors)
+    boxes = dict(iter(faces.groupby("track_id", sort=False)))
+    return [_track_at(video, tracks, boxes, a) if a in own else None for a in anchors]
+
+
+def _track_at(
+    video: Mapping[str, Any],
+    tracks: pd.DataFrame,
+    boxes: Mapping[Any, pd.DataFrame],
+    anchor: Anchor,
+) -> str | None:
+    middle = (anchor.start_pts + anchor.end_pts) / 2 - int(video["first_pts"])
+    at = middle * float(Fraction(video["time_base"]))
+    near = tracks[(tracks["start_s"] <= at + _SLACK_S) & (tracks["end_s"] >= at - _SLACK_S)]
+    alike = [
+        (anchor.box.overlap(box), str(track_id))
+        for track_id in near["track_id"]
+        if anchor.box is not None
+        and identity.same_box(
+            anchor.box, box := share(_nearest(boxes[track_id], "time_s", at), video)
+        )
+    ]
+    return max(alike)[1] if alike else None
+
+
+def _nearest(boxes: pd.DataFrame, column: str, value: float) -> list[float]:
+    row = boxes.iloc[int((boxes[column] - value).abs().to_numpy().argmin())]
+    return [float(row[side]) for side in _SIDES]

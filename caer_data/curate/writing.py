@@ -1,0 +1,105 @@
+"""What a build leaves: its tables, where the time went, and which pieces they come from."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from caer_data.curate import clean, keeping
+from caer_data.curate.analyse import faces_of, faces_piece, shots_of, shots_piece
+from caer_data.curate.cutting import Cut
+from caer_data.curate.gather import Gathered
+from caer_data.curate.setup import Setup, Video
+from caer_data.engine import tables
+from caer_data.engine.ledger import Ledger
+from caer_data.engine.pieces import Piece, Store, write_json
+
+
+@dataclass(frozen=True)
+class Built:
+    """All that a build found out.
+
+    Attributes:
+        gathered: every file.
+        videos: those that were looked at.
+        tracks: with persons, by `video_id`.
+        people: of all shows.
+        cut: the clips.
+        absent: of videos that are not there today.
+        ledger: every key.
+    """
+
+    gathered: Gathered
+    videos: list[Video]
+    tracks: dict[str, pd.DataFrame]
+    people: pd.DataFrame
+    cut: Cut
+    absent: keeping.Absent
+    ledger: Ledger
+
+
+def write(setup: Setup, built: Built) -> None:
+    """Write the tables as one generation, then the notes."""
+    with setup.dataset.generation() as path_of:
+        _write_tables(path_of, built)
+    _write_notes(setup, built)
+
+
+def _write_tables(path_of: Callable[[tables.Table], Path], built: Built) -> None:
+    def put(table: tables.Table, rows: pd.DataFrame) -> None:
+        tables.write(table, rows, path_of(table))
+
+    videos, tracks, people, absent = built.videos, built.tracks, built.people, built.absent
+    put(tables.VIDEOS, keeping.with_absent(list(built.gathered.rows.values()), absent))
+    put(tables.AUDIO_TRACKS, tables.frame(tables.AUDIO_TRACKS, built.gathered.sounds))
+    shots = [tables.empty(tables.SHOTS), *(shots_of(v.job) for v in videos), absent.shots]
+    put(tables.SHOTS, pd.concat(shots, ignore_index=True))
+    own = (tracks[v.job.video_id] for v in videos)
+    every = [tables.empty(tables.TRACKS), *own, absent.tracks]
+    put(tables.TRACKS, pd.concat(every, ignore_index=True))
+    tables.write_arrow(
+        tables.FACES,
+        chain((faces_of(v.job) for v in videos), [absent.faces]),
+        path_of(tables.FACES),
+    )
+    more = absent.people[~absent.people["person_id"].isin(people["person_id"])]
+    put(tables.PEOPLE, pd.concat([people, more], ignore_index=True))
+    put(tables.KEYS, built.ledger.table())
+    put(tables.CLIPS, built.cut.clips)
+
+
+def _write_notes(setup: Setup, built: Built) -> None:
+    """Where the time went, and which pieces of work the tables were put together from."""
+    by_video = {
+        v.job.video_id: {
+            **shots_piece(v.job).json("seconds.json"),
+            **faces_piece(v.job).json("seconds.json"),
+        }
+        for v in built.videos
+    }
+    for values in by_video.values():
+        for stage, seconds in values.items():
+            setup.seconds[stage] += seconds
+    stages = dict(setup.seconds)
+    write_json(setup.work / "timings.json", {"stages": stages, "videos": by_video})
+    clean.note(setup.work, _used(setup, built), set(built.absent.videos["video_id"]))
+
+
+def _used(setup: Setup, built: Built) -> dict[str, dict[str, Any]]:
+    """Pieces of work that the tables come from, by video."""
+    clips: defaultdict[str, list[str]] = defaultdict(list)
+    for group in built.cut.groups:
+        path = Store(setup.work).path("clips", group.name, group.key(setup.recipe.clips))
+        clips[group.clips[0].sha256].append(Piece(path).name)
+    used = {}
+    for video in built.videos:
+        shots, faces = shots_piece(video.job).name, faces_piece(video.job).name
+        pieces = [shots, faces, *clips[video.row["sha256"]]]
+        used[video.job.video_id] = {"faces": faces, "pieces": pieces}
+    return used

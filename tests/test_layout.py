@@ -26,6 +26,7 @@ ORDER = (
     ("annotate", "export"),
     ("benchmark",),
     ("report",),
+    ("forget",),
     ("view",),
     ("api",),
     ("demo",),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from caer_data.annotate import forgotten
 from caer_data.annotate.answers import fetch
 from caer_data.annotate.push import dataset_id
 from caer_data.annotate.studio.client import Server
@@ -71,6 +72,9 @@ def pull(dataset: Dataset, server: Server, reporter: Reporter) -> Pulled:
             then as it was.
     """
     with dataset.lock():
+        taken = forgotten.take_off(dataset, server, dataset_id(dataset))
+        if taken:
+            reporter.say(f"Forgotten and taken off the server: {taken.text()}.")
         answers = fetch(dataset, server, dataset_id(dataset), reporter)
         given, ledger = dataset.read_or_empty(tables.CHECKS), Ledger.of(dataset)
         votes, others = checks.split(answers, given)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from caer_data.annotate import presentations
+from caer_data.annotate import forgotten, presentations
 from caer_data.annotate.answers import fetch
 from caer_data.annotate.budget import Budget, within
 from caer_data.annotate.deal import assignments as deal
@@ -27,6 +27,7 @@ from caer_data.engine import anchors, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import write_text
+from caer_data.engine.forgotten import Forgotten
 from caer_data.engine.ledger import Ledger
 from caer_data.engine.progress import Reporter
 from caer_data.labels.accept import accept
@@ -114,6 +115,11 @@ def push(
     with dataset.lock():
         text = page.load(page_file)
         page.check_on_server(server, text)
+        _refuse_forgotten(dataset, [*(raters or ()), *(replace or ())[1:]])
+        if (dataset.folder / "annotation.json").is_file():
+            taken = forgotten.take_off(dataset, server, dataset_id(dataset))
+            if taken:
+                reporter.say(f"Forgotten and taken off the server: {taken.text()}.")
         shown, refused = _shown(dataset, reporter)
         sure = known_answers.take(dataset, known)
         before = dataset.read_or_empty(tables.ASSIGNMENTS)
@@ -190,6 +196,16 @@ def _check(
 
 def _pairs(rows: pd.DataFrame) -> set[tuple[str, str]]:
     return set(zip(rows["clip_key"], rows["rater"], strict=True))
+
+
+def _refuse_forgotten(dataset: Dataset, raters: Sequence[str]) -> None:
+    """Refuse raters who are forgotten."""
+    known = Forgotten.of(dataset.folder)
+    if any(known.hides(dataset.folder, rater) for rater in raters):
+        raise CaerError(
+            "one of these raters is forgotten in this dataset; take the address out, or take the "
+            "forgetting back with 'caer-data forget --undo'"
+        )
 
 
 def _shown(dataset: Dataset, reporter: Reporter) -> tuple[dict[str, media.Shown], dict[str, str]]:

@@ -27,6 +27,7 @@ _VERBS = {
     "verify": ("caer_data.cli.verify", "Check a release against its manifest."),
     "rebuild": ("caer_data.cli.rebuild", "Cut the clips of a release without media again."),
     "upgrade": ("caer_data.cli.upgrade", "Bring an older dataset to this version's tables."),
+    "forget": ("caer_data.cli.forget", "Remove what a person or an owner wants out, for good."),
     "clean": ("caer_data.cli.clean", "Remove finished work that no table uses any more."),
     "benchmark": ("caer_data.cli.benchmark_group", "Train and test CAER-Net and its baselines."),
     "doctor": ("caer_data.cli.doctor", "Say what is installed, what is missing and how to get it."),

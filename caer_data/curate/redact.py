@@ -71,29 +71,33 @@ def without(
     video: dict[str, Any],
     shots: pd.DataFrame,
     forgotten: Sequence[Anchor],
-) -> None:
+) -> Piece | None:
     """Put a piece without what is forgotten in the place of one with it; a damaged one just goes.
 
     Args:
         store: the work folder.
         piece: file of a piece of the face stage.
         video, shots, forgotten: as of `redact`.
+
+    Returns:
+        The piece without it.
     """
     subject, key, _ = piece.name.rsplit(".", 2)
     found = store.get("faces", subject, key)
     if found is None:
-        return
+        return None
     whole = found.json(_WHOLE)["key"] if _WHOLE in found.names() else key
     wanted = key_without(whole, forgotten)
     if wanted == key:
-        return
-    store.make(
+        return found
+    made = store.make(
         "faces",
         subject,
         wanted,
         lambda folder: _fill(found, folder, whole, video, shots, forgotten),
     )
     store.discard("faces", subject, key)
+    return made
 
 
 def _fill(

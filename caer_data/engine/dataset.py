@@ -154,6 +154,10 @@ class Dataset:
             if self.has(table):
                 mirror(self.path_of(table), self.tables_folder / f"{table.name}.parquet")
 
+    def remove_earlier_generations(self) -> int:
+        """Remove the tables of earlier builds, which stay for who still reads them."""
+        return self._generations.remove_earlier()
+
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the folder for writing, and log to it what happens meanwhile.

@@ -62,6 +62,17 @@ class Generations:
         write_text(self._folder / "current", target.name + "\n")
         self._remove_old()
 
+    def remove_earlier(self) -> int:
+        """Remove all generations but the current one; returns how many.
+
+        Whoever still reads one is cut short: that is for what nobody may read any more.
+        """
+        current = self.current()
+        earlier = [folder for folder in self._all() if folder != current]
+        for folder in earlier:
+            self._remove(folder)
+        return len(earlier)
+
     def _all(self) -> list[Path]:
         if not self._folder.is_dir():
             return []
@@ -72,10 +83,13 @@ class Generations:
 
     def _remove_old(self) -> None:
         for folder in self._all()[: -(KEPT + 1)]:
-            for name in self._names:
-                (folder / name).unlink(missing_ok=True)
-            with suppress(OSError):  # somebody's own file is in it
-                folder.rmdir()
+            self._remove(folder)
+
+    def _remove(self, folder: Path) -> None:
+        for name in self._names:
+            (folder / name).unlink(missing_ok=True)
+        with suppress(OSError):  # somebody's own file is in it
+            folder.rmdir()
 
 
 def mirror(source: Path, target: Path) -> None:

@@ -135,6 +135,11 @@ def to_file(folder: Path) -> Iterator[None]:
         _State.file = None
 
 
+def current() -> Path | None:
+    """The file that this process logs to."""
+    return _State.file
+
+
 def hint() -> str:
     """The end of a sentence that tells of a bug: where its stack trace is."""
     if _State.file is None:

@@ -27,6 +27,7 @@ from caer_data.engine import anchors, files, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
+from caer_data.engine.forgotten import Forgotten
 from caer_data.engine.ledger import Ledger
 from caer_data.labels import columns, reading
 from caer_data.labels.accept import CSV, MADE_UP, parse_confidence, parse_seconds
@@ -86,6 +87,9 @@ def read(
             rows.append(file.rating(number, cells))
         except CaerError as error:
             mistakes.append(str(error))
+    rows, left_out = _without_forgotten(rows, dataset)
+    if say and left_out:
+        say(f"{path}: left out {left_out} ratings of raters who are forgotten.")
     mistakes += _wrong_raters(path, rows, dataset)
     _refuse(path, mistakes)
     if not rows:
@@ -95,6 +99,15 @@ def read(
         lead_time = row["lead_time_s"]
         row["too_fast"] = lead_time is not None and lead_time < lengths[row["clip_key"]]
     return tables.frame(tables.RATINGS, rows)
+
+
+def _without_forgotten(
+    rows: list[dict[str, Any]], dataset: Dataset
+) -> tuple[list[dict[str, Any]], int]:
+    """Rows of raters who are not forgotten, and the number of the others."""
+    known = Forgotten.of(dataset.folder)
+    kept = [row for row in rows if not known.hides(dataset.folder, row["rater"])]
+    return kept, len(rows) - len(kept)
 
 
 def _refuse(path: Path, mistakes: list[str]) -> None:

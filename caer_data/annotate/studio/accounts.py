@@ -57,6 +57,14 @@ def ensure(server: Server, raters: Sequence[str], reporter: Reporter) -> int:
     return len(missing)
 
 
+def forget_password(server: Server, rater: str) -> None:
+    """Take a rater out of the file of first passwords."""
+    for path in (password_path(server), _path_by_address(server)):
+        known = _read(path)
+        if known.pop(rater, None) is not None:
+            _write(path, known, server.url)
+
+
 def _sign_up(server: Server, invite: str, rater: str, password: str) -> None:
     """Register through the invitation page: the API makes accounts that cannot log in."""
     path = f"/user/signup/?token={invite}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -188,6 +188,73 @@ def bring_to(
     return len(missing), len(remove)
 
 
+def remove_tasks(server: Server, project: Project, names: Collection[str]) -> tuple[int, int]:
+    """Remove tasks, answered ones too, with their media.
+
+    Args:
+        server: where.
+        project: a rater's project.
+        names: presentations that must go.
+
+    Returns:
+        Number of tasks and of media files removed.
+    """
+    there = tasks(server, project) if project.tasks else []
+    gone = [task.number for task in there if task.key in names]
+    if gone:
+        _delete(server, project, gone)
+    return len(gone), _remove_media(server, project, names)
+
+
+def remove(server: Server, project: Project) -> int:
+    """Remove a rater's project with its tasks, answers and media; returns the number of files.
+
+    The account stays, as other datasets may have been dealt to it.
+    """
+    files = _remove_media(server, project, None)
+    server.call("DELETE", f"/api/projects/{project.number}/")
+    return files
+
+
+def _remove_media(server: Server, project: Project, names: Collection[str] | None) -> int:
+    """Remove media that go by some names, or all of a project."""
+    if server.files is not None:
+        folder = clips_folder(server, project.number)
+        files = [
+            path
+            for path in sorted(folder.glob("*"))
+            if path.suffix in (".mp4", ".jpg") and (names is None or path.stem in names)
+        ]
+        for path in files:
+            path.unlink()
+        if names is None and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+        return len(files)
+    removed = 0
+    for number in _media_projects(server, project):
+        uploads = server.get(f"/api/projects/{number}/file-uploads", all="true")
+        gone = [
+            int(item["id"])
+            for item in uploads
+            if names is None or _uploaded_name(item["file"]).rpartition(".")[0] in names
+        ]
+        if gone:
+            server.call(
+                "DELETE", f"/api/projects/{number}/file-uploads", json={"file_upload_ids": gone}
+            )
+        if names is None:
+            server.call("DELETE", f"/api/projects/{number}/")
+        removed += len(gone)
+    return removed
+
+
+def _media_projects(server: Server, project: Project) -> list[int]:
+    """Projects that hold a rater's media, on a server elsewhere."""
+    mark = f"caer-rater:{project.rater} caer-media:{project.dataset_id}"
+    listed = server.pages("/api/projects/", "results", 100, include="id,description")
+    return [int(item["id"]) for item in listed if item.get("description") == mark]
+
+
 def _delete(server: Server, project: Project, numbers: list[int]) -> None:
     server.post(
         "/api/dm/actions/",
@@ -220,10 +287,9 @@ class _Uploads:
 
     def __init__(self, server: Server, project: Project) -> None:
         self._server = server
-        mark = f"caer-rater:{project.rater} caer-media:{project.dataset_id}"
-        listed = server.pages("/api/projects/", "results", 100, include="id,description")
-        numbers = [int(item["id"]) for item in listed if item.get("description") == mark]
+        numbers = _media_projects(server, project)
         if not numbers:
+            mark = f"caer-rater:{project.rater} caer-media:{project.dataset_id}"
             title = _title(f"media {project.rater}", project.dataset_id)
             page = '<View><Video name="file" value="$file"/></View>'
             made = {"title": title, "description": mark, "label_config": page}

@@ -1,0 +1,132 @@
+"""`caer-data forget`."""
+
+from __future__ import annotations
+
+import getpass
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from caer_data.cli import options as common
+from caer_data.engine.progress import Reporter, options
+
+if TYPE_CHECKING:
+    from caer_data.engine.dataset import Dataset
+    from caer_data.forget.run import Removed
+
+
+def _many(what: str, text: str) -> common.Decorator:
+    return click.option(f"--{what}", f"{what}s", multiple=True, metavar="NAME", help=text)
+
+
+@click.command("forget")
+@common.dataset
+@_many("video", "A video, by identifier, path or SHA-256.")
+@_many("person", "A person, by identifier or given name.")
+@_many("clip", "A clip, by name or key.")
+@_many("rater", "A rater, by e-mail address or name.")
+@click.option("--why", default="", help="A reason to remember; name nobody in it.")
+@click.option("--undo", metavar="KEY", help="Let something come back with the next build.")
+@click.option("--list", "listed", is_flag=True, help="List what is forgotten, with keys.")
+@click.option("--url", help="A Label Studio that others run, to take it off, too.")
+@click.option("--yes", is_flag=True, help="Remove without asking.")
+@options
+def command(
+    *,
+    dataset: Path,
+    videos: tuple[str, ...],
+    persons: tuple[str, ...],
+    clips: tuple[str, ...],
+    raters: tuple[str, ...],
+    why: str,
+    undo: str | None,
+    listed: bool,
+    url: str | None,
+    yes: bool,
+    reporter: Reporter,
+) -> None:
+    """Remove what a person or an owner wants out, for good.
+
+    All clips in which a person is seen go, whoever their target is. What is forgotten does not
+    come back with a build or an import. Releases that were made stay as they are.
+    """
+    from caer_data.engine.dataset import Dataset
+    from caer_data.forget import run
+    from caer_data.forget.ask import Asked, tombstones
+
+    own, asked = Dataset(dataset), Asked(videos, persons, clips, raters)
+    own.require()
+    if listed or undo:
+        _list_or_undo(own, undo, reporter)
+        return
+    if not asked and not run.begun(own):
+        raise click.UsageError("say what to forget: --video, --person, --clip or --rater.")
+    with own.lock():
+        rows = tombstones(own, asked, getpass.getuser(), why)
+        planned = run.estimate(own, run.with_new(own, rows))
+        if not yes and not click.confirm(
+            f"{dataset}: {planned.text()} would be removed and cannot be restored. Go on?", err=True
+        ):
+            reporter.say("Nothing was removed.")
+            return
+        removed = run.forget(own, rows)
+    _tell(own, removed, reporter)
+    taken = _take_off(own, url, reporter)
+    reporter.result(removed.as_dict() | {"server": taken})
+
+
+def _tell(dataset: Dataset, removed: Removed, reporter: Reporter) -> None:
+    reporter.say(f"{dataset.folder}: removed {removed.text()}, {removed.log_lines:,} log lines.")
+    for path in removed.left:
+        reporter.warn(f"{path} was changed since it was cut, and stays; look at it yourself")
+    if removed.releases:
+        named = ", ".join(removed.releases)
+        again = shlex.join(["caer-data", "export", "-d", str(dataset.folder), "--overwrite"])
+        reporter.warn(
+            f"releases that exist still hold it, here {named}; make them anew with '{again} -o "
+            "RELEASE', and ask those who have copies"
+        )
+    else:
+        reporter.say("Releases that exist elsewhere still hold it; export them anew.")
+
+
+def _take_off(dataset: Dataset, url: str | None, reporter: Reporter) -> bool:
+    """Take it off the rating server, or say what does; returns whether it is off."""
+    from caer_data.annotate import forgotten
+    from caer_data.annotate.push import dataset_id
+    from caer_data.annotate.studio.client import connect
+    from caer_data.engine.errors import CaerError
+
+    if not (dataset.folder / "annotation.json").is_file():
+        return True
+    try:
+        taken = forgotten.take_off(dataset, connect(url), dataset_id(dataset))
+    except CaerError as error:
+        command = ["caer-data", "annotate", "push", "-d", str(dataset.folder)]
+        again = shlex.join(command + (["--url", url] if url else []))
+        reporter.warn(f"the rating server still holds it ({error}); '{again}' takes it off")
+        return False
+    reporter.say(f"Taken off the rating server: {taken.text()}.")
+    return True
+
+
+def _list_or_undo(dataset: Dataset, undo: str | None, reporter: Reporter) -> None:
+    import json
+
+    from caer_data.engine.decisions import Decision, Decisions
+
+    store = Decisions(dataset.folder)
+    if undo is not None:
+        if undo not in {row.key for row in store.standing("forget")}:
+            raise click.UsageError(f"nothing is forgotten under '{undo}'; see --list.")
+        store.append(Decision("undo", getpass.getuser(), value=json.dumps(undo)))
+        reporter.say("It comes back with the next build; answers that were removed do not.")
+    rows = store.standing("forget")
+    for row in rows:
+        reporter.say(f"{row.key}  {row.content['what']}  {row.when[:10]}  {row.why}".rstrip())
+    if not rows:
+        reporter.say(f"{dataset.folder}: nothing is forgotten.")
+    kinds = [{"key": row.key, "what": row.content["what"], "when": row.when} for row in rows]
+    reporter.result({"forgotten": kinds})

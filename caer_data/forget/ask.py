@@ -1,0 +1,162 @@
+"""From what the user names to tombstones: videos, persons, clips and raters of a dataset."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from caer_data.curate import sightings
+from caer_data.engine import anchors, identity, tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.decisions import Decision
+from caer_data.engine.errors import CaerError
+from caer_data.engine.forgotten import Forgotten
+from caer_data.engine.identity import Anchor
+from caer_data.engine.secret import secret_of
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user wants forgotten, by the names that it has in the dataset.
+
+    Attributes:
+        videos: `video_id`, path or hash.
+        persons: `person_id`, or the name given by hand.
+        clips: `clip_id` or `clip_key`.
+        raters: e-mail address or name.
+    """
+
+    videos: Sequence[str] = ()
+    persons: Sequence[str] = ()
+    clips: Sequence[str] = ()
+    raters: Sequence[str] = ()
+
+    def __bool__(self) -> bool:
+        return any((self.videos, self.persons, self.clips, self.raters))
+
+
+def tombstones(dataset: Dataset, asked: Asked, who: str, why: str) -> list[Decision]:
+    """One tombstone for each thing that was named, less those that there are already.
+
+    Nothing is written. A name that the dataset holds no more, because the same command was
+    stopped half way, is known again by its hash.
+
+    Raises:
+        CaerError: the dataset holds nothing of such a name.
+    """
+    earlier = Forgotten.of(dataset.folder)
+    known = {str(row.content.get("asked")) for row in earlier.tombstones}
+    same = {(row.about, _without_asked(row)) for row in earlier.tombstones}
+    found: list[Decision] = []
+    for what, names in (
+        ("video", asked.videos),
+        ("person", asked.persons),
+        ("clip", asked.clips),
+        ("rater", asked.raters),
+    ):
+        for name in names:
+            about, told = _FINDERS[what](dataset, name)
+            mark = identity.pseudonym(secret_of(dataset.folder), f"{what} {name}")
+            if not about and not told:
+                if mark in known:
+                    continue
+                raise CaerError(
+                    f"{dataset.folder}: holds no {what} '{name}'; "
+                    f"{_WHERE[what]} lists what there is"
+                )
+            value = json.dumps({"what": what, "asked": mark, **told}, sort_keys=True)
+            row = Decision("forget", who, tuple(about), value, why)
+            if (row.about, _without_asked(row)) not in same:
+                found.append(row)
+    return [replace(row, who=who) for row in found]
+
+
+_WHERE = {
+    "video": "'caer-data inspect'",
+    "person": "'caer-data people'",
+    "clip": "the table 'clips'",
+    "rater": "'caer-data annotate status'",
+}
+
+
+def _without_asked(row: Decision) -> str:
+    return json.dumps({k: v for k, v in row.content.items() if k != "asked"}, sort_keys=True)
+
+
+def _video(dataset: Dataset, name: str) -> tuple[list[Anchor], dict[str, Any]]:
+    videos = dataset.videos
+    hit = videos["sha256"].notna() & (
+        (videos["video_id"] == name) | (videos["path"] == name) | (videos["sha256"] == name)
+    )
+    keys = sorted(set(videos.loc[hit, "sha256"]))
+    if not keys:
+        return [], {}
+    held = dataset.keys if dataset.has(tables.KEYS) else tables.empty(tables.KEYS)
+    clips = sorted(held.loc[held["video_key"].isin(keys), "clip_key"])
+    return [], {"videos": keys, "clips": clips}
+
+
+def _person(dataset: Dataset, name: str) -> tuple[list[Anchor], dict[str, Any]]:
+    people, tracks = dataset.people, dataset.tracks
+    ids = set(people.loc[(people["person_id"] == name) | (people["name"] == name), "person_id"])
+    own = tracks[tracks["person_id"].isin(ids)]
+    about = [anchor for _, anchor in sorted(seen_of(dataset, own).items())]
+    return about, {"clips": _keys_in(dataset, about)} if about else {}
+
+
+def _clip(dataset: Dataset, name: str) -> tuple[list[Anchor], dict[str, Any]]:
+    keys = dataset.keys if dataset.has(tables.KEYS) else tables.empty(tables.KEYS)
+    named = [name in names for names in keys["names"]]
+    minted = keys[(keys["clip_key"] == name) | pd.Series(named, index=keys.index, dtype=bool)]
+    if len(set(minted["clip_key"])) > 1:
+        raise CaerError(
+            f"'{name}' has named {len(minted)} clips in turn; give the clip's key instead, one of "
+            f"{', '.join(sorted(minted['clip_key']))}"
+        )
+    about = [replace(anchor, box=None) for anchor in anchors.of_rows(minted) if anchor]
+    return about, {"clips": _keys_in(dataset, about)} if about else {}
+
+
+def _rater(dataset: Dataset, name: str) -> tuple[list[Anchor], dict[str, Any]]:
+    rater = name.strip().lower()
+    there = any(
+        rater in set(dataset.read(table)["rater"])
+        for table in (tables.ASSIGNMENTS, tables.RATINGS)
+        if dataset.has(table)
+    )
+    pseudonym = identity.pseudonym(secret_of(dataset.folder), rater)
+    return [], {"raters": [pseudonym]} if there else {}
+
+
+_FINDERS = {"video": _video, "person": _person, "clip": _clip, "rater": _rater}
+
+
+def seen_of(dataset: Dataset, tracks: pd.DataFrame) -> dict[str, Anchor]:
+    """Anchors of some tracks of a dataset, by `track_id`."""
+    found: dict[str, Anchor] = {}
+    if tracks.empty:
+        return found
+    wanted = ["track_id", "frame", "time_s", "x1", "y1", "x2", "y2"]
+    path = dataset.path_of(tables.FACES)
+    for video in tables.records(dataset.videos):
+        own = tracks[tracks["video_id"] == video["video_id"]]
+        if len(own):
+            faces = tables.read_some(tables.FACES, path, wanted, track_id=own["track_id"])
+            found |= sightings.of_tracks(video, own, faces)
+    return found
+
+
+def _keys_in(dataset: Dataset, about: Sequence[Anchor]) -> list[str]:
+    """Keys of clips that share frames with some spans."""
+    spans = Forgotten(spans=tuple(about))
+    keys = dataset.keys
+    found = anchors.of_rows(keys)
+    return sorted(
+        key
+        for key, anchor in zip(keys["clip_key"], found, strict=True)
+        if anchor is not None and spans.covers(anchor)
+    )

@@ -1,0 +1,163 @@
+"""Rows of a dataset's tables without what is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from caer_data.curate import decided, sightings
+from caer_data.engine import anchors, tables
+from caer_data.engine.dataset import BUILT, Dataset
+from caer_data.engine.forgotten import Forgotten
+
+
+@dataclass(frozen=True)
+class Span:
+    """What is taken out of one video: tracks that stay, and spans in which nothing does.
+
+    Attributes:
+        tracks: `track_id` of those that stay.
+        spans: first timestamp and first after.
+    """
+
+    tracks: frozenset[str]
+    spans: list[tuple[int, int]]
+
+
+def gone_ids(dataset: Dataset, forgotten: Forgotten) -> set[str]:
+    """`video_id` of forgotten videos, copies of them included."""
+    videos = dataset.videos
+    return set(videos.loc[videos["sha256"].isin(forgotten.videos), "video_id"])
+
+
+def left_of(dataset: Dataset, video: Mapping[str, Any], forgotten: Forgotten) -> Span:
+    """What stays of a video by its tables alone.
+
+    Args:
+        dataset: the dataset.
+        video: row of `videos`.
+        forgotten: what must go.
+    """
+    about = forgotten.in_video(str(video["sha256"]))
+    tracks = dataset.tracks
+    own = tracks[tracks["video_id"] == video["video_id"]]
+    faces = tables.read_some(
+        tables.FACES,
+        dataset.path_of(tables.FACES),
+        ["track_id", "frame", "time_s", "x1", "y1", "x2", "y2"],
+        track_id=own["track_id"],
+    )
+    gone = {t for t in sightings.tracks_at(video, own, faces, about) if t is not None}
+    spans = [(anchor.start_pts, anchor.end_pts) for anchor in about]
+    whole = [(a.start_pts, a.end_pts) for a in about if a.box is None]
+    for track in tables.records(own):
+        start = sightings.pts_at(video, track["start_s"])
+        end = sightings.pts_at(video, track["end_s"])
+        if any(first < end and start < last for first, last in whole):
+            gone.add(track["track_id"])
+        if track["track_id"] in gone:
+            spans.append((start, end))
+    return Span(frozenset(set(own["track_id"]) - gone), sorted(set(spans)))
+
+
+def built_without(
+    dataset: Dataset, forgotten: Forgotten, left: Mapping[str, Span]
+) -> dict[tables.Table, pd.DataFrame | pa.Table]:
+    """What a build wrote, without what is forgotten; only the tables that change.
+
+    Args:
+        dataset: the dataset.
+        forgotten: what must go.
+        left: what stays of videos of which a part goes, by `video_id`.
+    """
+    ids = gone_ids(dataset, forgotten)
+    tracks = dataset.tracks
+    stays = ~tracks["video_id"].isin(ids)
+    for video_id, span in left.items():
+        stays &= (tracks["video_id"] != video_id) | tracks["track_id"].isin(span.tracks)
+    lost = tracks[~stays]
+    found: dict[tables.Table, pd.DataFrame | pa.Table] = {
+        table: rows[~rows["video_id"].isin(ids)]
+        for table in (tables.VIDEOS, tables.AUDIO_TRACKS, tables.SHOTS)
+        if dataset.has(table)
+        for rows in [dataset.read(table)]
+    }
+    found[tables.TRACKS] = tracks[stays]
+    faces = pq.read_table(dataset.path_of(tables.FACES))
+    known = pa.array(list(lost["track_id"]), pa.string())
+    found[tables.FACES] = faces.filter(pc.invert(pc.field("track_id").isin(known)))
+    found[tables.PEOPLE] = _people(dataset.people, tracks[stays], lost)
+    found[tables.KEYS] = _keys(dataset.keys, forgotten)
+    found[tables.CLIPS] = _clips(dataset, ids, left)
+    assert found.keys() <= set(BUILT)  # noqa: S101 - what a build writes changes together
+    return found
+
+
+def spoken_without(dataset: Dataset, forgotten: Forgotten, table: tables.Table) -> pd.DataFrame:
+    """Rows of `assignments`, `ratings` or `labels` without forgotten clips and raters."""
+    rows = dataset.read(table)
+    found = anchors.of_rows(rows)
+    gone = rows["clip_key"].isin(forgotten.clips) | pd.Series(
+        [anchor is not None and forgotten.covers(anchor) for anchor in found],
+        index=rows.index,
+        dtype=bool,
+    )
+    if "rater" in rows:
+        gone |= _hidden(rows["rater"], dataset.folder, forgotten)
+    rows = rows[~gone]
+    if "replaces" in rows:
+        hidden = _hidden(rows["replaces"], dataset.folder, forgotten)
+        rows = rows.assign(replaces=rows["replaces"].mask(hidden, None))
+    return rows.reset_index(drop=True)
+
+
+def _hidden(names: pd.Series, folder: Path, forgotten: Forgotten) -> pd.Series:
+    known = {str(name): forgotten.hides(folder, str(name)) for name in names.dropna().unique()}
+    return names.map(lambda name: known.get(str(name), False)).astype(bool)
+
+
+def _people(people: pd.DataFrame, tracks: pd.DataFrame, lost: pd.DataFrame) -> pd.DataFrame:
+    """People who are still seen, with what is left of them."""
+    touched = set(lost["person_id"].dropna())
+    rows = []
+    for person in tables.records(people):
+        own = tracks[tracks["person_id"] == person["person_id"]]
+        if person["person_id"] in touched and len(own):
+            worth = own["face_height"] * (0.2 + own["sharpness"])
+            seconds = float(round((own["end_s"] - own["start_s"]).sum(), 6))
+            person |= {
+                "tracks": len(own),
+                "shots": int(own["shot_id"].nunique()),
+                "videos": int(own["video_id"].nunique()),
+                "seconds": seconds,
+                "best_track_id": own["track_id"].iloc[int(worth.to_numpy().argmax())],
+            }
+        if len(own) or person["person_id"] not in touched:
+            name = person["name"]
+            rows.append(person | {"name": name if isinstance(name, str) else None})
+    return tables.frame(tables.PEOPLE, rows)
+
+
+def _keys(keys: pd.DataFrame, forgotten: Forgotten) -> pd.DataFrame:
+    gone = [
+        key in forgotten.clips or (anchor is not None and forgotten.covers(anchor))
+        for key, anchor in zip(keys["clip_key"], anchors.of_rows(keys), strict=True)
+    ]
+    return keys[~pd.Series(gone, index=keys.index, dtype=bool)].reset_index(drop=True)
+
+
+def _clips(dataset: Dataset, ids: set[str], left: Mapping[str, Span]) -> pd.DataFrame:
+    clips = dataset.clips
+    parts = [tables.empty(tables.CLIPS)]
+    for video_id, own in clips.groupby("video_id", sort=False):
+        if video_id not in ids:
+            span = left.get(str(video_id))
+            parts.append(decided.without_spans(own, span.spans) if span else own)
+    return pd.concat(parts, ignore_index=True)

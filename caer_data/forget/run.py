@@ -1,0 +1,235 @@
+"""Forget: leave tombstones first, then remove what they speak of, however often that is begun.
+
+Every step looks at what is there, so that a command that was killed is finished by the same one.
+The tables change last: until then they say what has to go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from caer_data.engine import tables
+from caer_data.engine.dataset import BUILT, Dataset
+from caer_data.engine.decisions import Decision, Decisions
+from caer_data.engine.files import remove_leftovers
+from caer_data.engine.forgotten import Forgotten
+from caer_data.engine.generations import mirror
+from caer_data.engine.identity import Anchor, same_box
+from caer_data.engine.ownership import is_release
+from caer_data.forget import rows, traces
+from caer_data.labels.decide import follow
+from caer_data.report.dataset import write_report
+
+SPOKEN = (tables.ASSIGNMENTS, tables.RATINGS, tables.LABELS)
+"""Tables of what people said."""
+
+_FORGOTTEN_RATER = "forgotten"
+
+
+@dataclass
+class Removed:
+    """What was removed from a dataset, or would be.
+
+    Attributes:
+        clips: clip files.
+        rows: by table, of those that lost some.
+        bytes: of files.
+        log_lines: lines of logs.
+        decisions: rows of the decisions.
+        left: files of clips that somebody changed, which stay.
+        releases: releases nearby, which are not reached.
+    """
+
+    clips: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    bytes: int = 0
+    log_lines: int = 0
+    decisions: int = 0
+    left: list[str] = field(default_factory=list)
+    releases: list[str] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """For people: `3 clips (1.2 MB), 120 rows (clips 3, tracks 117)`."""
+        lost = ", ".join(f"{name} {count:,}" for name, count in self.rows.items())
+        total = sum(self.rows.values())
+        return (
+            f"{self.clips:,} clip{'s' * (self.clips != 1)}, {total:,} row{'s' * (total != 1)}"
+            + (f" ({lost})" if lost else "")
+            + f", {self.bytes / 1e6:,.1f} MB of files"
+        )
+
+
+def begun(dataset: Dataset) -> bool:
+    """Whether anything is forgotten, so that an interrupted command can be finished."""
+    return bool(Forgotten.of(dataset.folder).tombstones)
+
+
+def with_new(dataset: Dataset, tombstones: Sequence[Decision]) -> Forgotten:
+    """What is forgotten once these tombstones stand, too."""
+    return Forgotten.by([*Forgotten.of(dataset.folder).tombstones, *tombstones])
+
+
+def estimate(dataset: Dataset, forgotten: Forgotten) -> Removed:
+    """Say what forgetting would remove; nothing is changed, bytes are those of the clips."""
+    found = traces.clips(dataset, forgotten)
+    videos = _touched(dataset, forgotten)
+    left = {v["video_id"]: rows.left_of(dataset, v, forgotten) for v in videos}
+    result = Removed(clips=sum(clip.path is not None for clip in found))
+    result.rows = _losses(dataset, _spoken(dataset, forgotten), _built(dataset, forgotten, left))
+    sizes = [dataset.folder / clip.path for clip in found if clip.path]
+    result.bytes = sum(path.stat().st_size for path in sizes if path.is_file())
+    result.releases = releases_near(dataset.folder)
+    return result
+
+
+def forget(dataset: Dataset, tombstones: Sequence[Decision]) -> Removed:
+    """Leave tombstones, then remove all that any tombstone of the dataset speaks of.
+
+    Args:
+        dataset: locked by the caller.
+        tombstones: new ones; none to finish what was begun.
+    """
+    store = Decisions(dataset.folder)
+    for row in tombstones:
+        store.append(row)
+    remove_leftovers(dataset.folder)
+    return apply(dataset, Forgotten.of(dataset.folder))
+
+
+def apply(dataset: Dataset, forgotten: Forgotten) -> Removed:
+    """Remove what is forgotten from tables, files, logs and decisions."""
+    result = Removed(releases=releases_near(dataset.folder))
+    found = traces.clips(dataset, forgotten)
+    said = traces.names(dataset, forgotten, found)
+    result.clips = sum(
+        clip.path is not None and (dataset.folder / clip.path).is_file() for clip in found
+    )
+    size, result.left = traces.remove_clips(dataset, found)
+    result.clips -= len(result.left)
+    keys = forgotten.clips | {clip.clip_key for clip in found if clip.clip_key}
+    size += traces.remove_media(dataset, keys)
+    left = traces.redact_pieces(dataset, forgotten, _touched(dataset, forgotten))
+    size += traces.remove_pieces(dataset, forgotten, {clip.clip_id for clip in found})
+    result.bytes = size
+    result.log_lines = traces.rewrite_logs(dataset, said)
+    result.decisions = Decisions(dataset.folder).scrub(
+        lambda row: _without(row, forgotten, dataset.folder)
+    )
+    spoken, built = _spoken(dataset, forgotten), _built(dataset, forgotten, left)
+    result.rows = _losses(dataset, spoken, built)
+    for table, data in spoken.items():
+        if len(data) != len(dataset.read(table)):
+            dataset.write(table, data)
+    if any(table.name in result.rows for table in BUILT) or left:
+        _write(dataset, built)
+    dataset.remove_earlier_generations()
+    follow(dataset)
+    write_report(dataset)
+    return result
+
+
+def releases_near(folder: Path) -> list[str]:
+    """Releases beside a dataset: copies of their own, which forgetting does not reach."""
+    beside = folder.resolve().parent
+    return sorted(str(path) for path in beside.iterdir() if path.is_dir() and is_release(path))
+
+
+def _touched(dataset: Dataset, forgotten: Forgotten) -> list[dict[str, Any]]:
+    """Videos that stay and lose a part; of copies only the one that is looked at."""
+    spans = {anchor.video_key for anchor in forgotten.spans} - forgotten.videos
+    return [
+        video
+        for video in tables.records(dataset.videos)
+        if video["sha256"] in spans and video["status"] != "duplicate"
+    ]
+
+
+def _spoken(dataset: Dataset, forgotten: Forgotten) -> dict[tables.Table, pd.DataFrame]:
+    return {
+        table: rows.spoken_without(dataset, forgotten, table)
+        for table in SPOKEN
+        if dataset.has(table)
+    }
+
+
+def _built(
+    dataset: Dataset, forgotten: Forgotten, left: Mapping[str, rows.Span]
+) -> dict[tables.Table, pd.DataFrame | pa.Table]:
+    return rows.built_without(dataset, forgotten, left) if dataset.has(tables.CLIPS) else {}
+
+
+def _losses(
+    dataset: Dataset,
+    spoken: Mapping[tables.Table, pd.DataFrame],
+    built: Mapping[tables.Table, pd.DataFrame | pa.Table],
+) -> dict[str, int]:
+    """Rows that each table loses; clips that are left as places count as lost."""
+    losses = {}
+    for table, after in {**spoken, **built}.items():
+        before = dataset.read(table)
+        lost = len(before) - len(after)
+        if table is tables.CLIPS:
+            held = {"kept", "absent"}
+            lost = int(before["status"].isin(held).sum() - after["status"].isin(held).sum())
+        if lost:
+            losses[table.name] = lost
+    return losses
+
+
+def _write(dataset: Dataset, built: Mapping[tables.Table, pd.DataFrame | pa.Table]) -> None:
+    """Put the tables into effect, all at once."""
+    with dataset.generation() as path_of:
+        for table in BUILT:
+            after = built.get(table)
+            if isinstance(after, pa.Table):
+                tables.write_arrow(table, [after], path_of(table))
+            elif after is not None:
+                tables.write(table, after.reset_index(drop=True), path_of(table))
+            elif dataset.has(table):
+                mirror(dataset.path_of(table), path_of(table))
+
+
+def _without(row: Decision, forgotten: Forgotten, folder: Path) -> Decision | None:
+    """A decision without what is forgotten: its anchors, or who decided."""
+    if row.kind == "forget":
+        return row
+    who = _FORGOTTEN_RATER if forgotten.hides(folder, row.who.strip().lower()) else row.who
+    row = replace(row, who=who)
+    if row.kind == "undo":
+        return row
+    gone = [anchor for anchor in row.about if _is_gone(anchor, row.kind, forgotten)]
+    if not gone:
+        return row
+    # of a person who is forgotten no name may be left, wherever else it was put
+    of_person = any(_is_face(anchor, forgotten) for anchor in gone)
+    kept = tuple(anchor for anchor in row.about if anchor not in gone)
+    least = 2 if row.kind == "merge" else 1
+    return None if of_person or len(kept) < least else replace(row, about=kept)
+
+
+def _is_gone(anchor: Anchor, kind: str, forgotten: Forgotten) -> bool:
+    """Whether what a decision is about is forgotten: a clip by its span, a face by its place."""
+    if kind in ("keep", "drop", "target") or anchor.video_key in forgotten.videos:
+        return forgotten.covers(anchor)
+    whole = replace(forgotten, spans=tuple(span for span in forgotten.spans if span.box is None))
+    return whole.covers(anchor) or _is_face(anchor, forgotten)
+
+
+def _is_face(anchor: Anchor, forgotten: Forgotten) -> bool:
+    return anchor.box is not None and any(
+        other.start_pts < anchor.end_pts
+        and anchor.start_pts < other.end_pts
+        and other.box is not None
+        and same_box(other.box, anchor.box)
+        for other in forgotten.in_video(anchor.video_key)
+    )

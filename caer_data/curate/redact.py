@@ -3,7 +3,7 @@
 A piece without it has a key of its own (`key_without`), made from the whole piece's key and from
 what is left out, so that neither is ever taken for the other. What is in a video but must not be
 looked at is said in anchors: one with a box is that face, and within the video whoever looks like
-it; one without a box is everything in its span.
+it; one without a box is the boxes and pictures in its span, and tracks that lie in it as a whole.
 """
 
 from __future__ import annotations
@@ -50,6 +50,10 @@ def redact(
     faces = tables.read(tables.FACES, folder / "faces.parquet")
     vectors = np.load(folder / "embeddings.npy", allow_pickle=False)
     gone = _gone(folder, video, tracks, faces, vectors, forgotten)
+    whole = [(a.start_pts, a.end_pts) for a in forgotten if a.box is None]
+    crossed = sightings.crossing(video, tracks, whole)
+    faces = faces[~sightings.inside(video, faces, whole)]
+    gone |= set(tracks["track_id"]) - set(faces["track_id"])
     kept = ~tracks["track_id"].isin(gone)
     spans = [(a.start_pts, a.end_pts) for a in forgotten] + [
         (sightings.pts_at(video, track.start_s), sightings.pts_at(video, track.end_s))
@@ -59,7 +63,7 @@ def redact(
     left = faces[~faces["track_id"].isin(gone)].reset_index(drop=True)
     tables.write(tables.FACES, left, folder / "faces.parquet")
     np.save(folder / "embeddings.npy", vectors[kept.to_numpy()])
-    for track in gone:
+    for track in gone | crossed:  # whose best face may lie in such a span
         (folder / "portraits" / f"{track}.jpg").unlink(missing_ok=True)
     _remove_thumbnails(folder, shots, spans)
     write_json(folder / "spans.json", sorted({(int(start), int(end)) for start, end in spans}))
@@ -145,12 +149,6 @@ def _gone(
     if found:
         same = people.loc[people["track_id"].isin(found), "person_id"]
         found |= set(people.loc[people["person_id"].isin(same), "track_id"])
-    for span in forgotten:
-        if span.box is None:
-            for track in tables.rows(tracks):
-                start = sightings.pts_at(video, track.start_s)
-                if start < span.end_pts and span.start_pts < sightings.pts_at(video, track.end_s):
-                    found.add(track.track_id)
     return found
 
 

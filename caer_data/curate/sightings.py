@@ -72,6 +72,30 @@ def tracks_at(
     return [_track_at(video, tracks, boxes, a) if a in own else None for a in anchors]
 
 
+def crossing(
+    video: Mapping[str, Any], tracks: pd.DataFrame, spans: Sequence[tuple[int, int]]
+) -> set[str]:
+    """Tracks of one video that share frames with a span: first timestamp and first after."""
+    return {
+        str(track["track_id"])
+        for track in tables.records(tracks)
+        for start, end in spans
+        if pts_at(video, track["start_s"]) < end and start < pts_at(video, track["end_s"])
+    }
+
+
+def inside(
+    video: Mapping[str, Any], faces: pd.DataFrame, spans: Sequence[tuple[int, int]]
+) -> pd.Series[bool]:
+    """Which rows of `faces` of one video lie in a span: first timestamp and first after."""
+    base = float(Fraction(video["time_base"]))
+    pts = (faces["time_s"] / base).round().astype("int64") + int(video["first_pts"])
+    found = pd.Series(data=False, index=faces.index, dtype=bool)
+    for start, end in spans:
+        found |= (pts >= start) & (pts < end)
+    return found
+
+
 def _track_at(
     video: Mapping[str, Any],
     tracks: pd.DataFrame,

@@ -29,6 +29,7 @@ from caer_data.engine.generations import Generations, mirror
 
 BUILT = (
     tables.VIDEOS,
+    tables.AUDIO_TRACKS,
     tables.SHOTS,
     tables.TRACKS,
     tables.FACES,

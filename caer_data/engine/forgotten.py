@@ -29,6 +29,7 @@ class Forgotten:
             everything in it.
         clips: keys of clips that were there.
         raters: pseudonyms of raters (`identity.pseudonym`).
+        names: pseudonyms of the names that these clips have had.
     """
 
     tombstones: tuple[Decision, ...] = ()
@@ -36,6 +37,7 @@ class Forgotten:
     spans: tuple[Anchor, ...] = ()
     clips: frozenset[str] = frozenset()
     raters: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, folder: Path) -> Forgotten:
@@ -52,6 +54,7 @@ class Forgotten:
             spans=tuple(anchor for row in rows for anchor in row.about),
             clips=frozenset(_all(rows, "clips")),
             raters=frozenset(_all(rows, "raters")),
+            names=frozenset(_all(rows, "names")),
         )
 
     def in_video(self, video_key: str) -> tuple[Anchor, ...]:
@@ -78,6 +81,15 @@ class Forgotten:
             rater: name or e-mail address.
         """
         return bool(self.raters) and identity.pseudonym(secret_of(folder), rater) in self.raters
+
+    def hides_clip(self, folder: Path, clip_id: str) -> bool:
+        """Whether a name was that of a clip that is forgotten."""
+        return bool(self.names) and pseudonym_of_clip(folder, clip_id) in self.names
+
+
+def pseudonym_of_clip(folder: Path, clip_id: str) -> str:
+    """A clip's name as tombstones have it."""
+    return identity.pseudonym(secret_of(folder), f"clip {clip_id}")
 
 
 def _all(rows: Iterable[Decision], name: str) -> list[str]:

@@ -177,7 +177,9 @@ def _with_added(table: Table, arrow: pa.Table) -> pa.Table:
     for place, column in enumerate(table.columns):
         if column.added and column.name not in arrow.schema.names:
             cells = pa.nulls(len(arrow), column.type)
-            arrow = arrow.add_column(place, pa.field(column.name, column.type), cells)
+            arrow = arrow.add_column(
+                min(place, arrow.num_columns), pa.field(column.name, column.type), cells
+            )
     return arrow
 
 

@@ -14,7 +14,7 @@ from caer_data.engine import anchors, identity, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.decisions import Decision
 from caer_data.engine.errors import CaerError
-from caer_data.engine.forgotten import Forgotten
+from caer_data.engine.forgotten import Forgotten, pseudonym_of_clip
 from caer_data.engine.identity import Anchor
 from caer_data.engine.secret import secret_of
 
@@ -95,9 +95,7 @@ def _video(dataset: Dataset, name: str) -> tuple[list[Anchor], dict[str, Any]]:
     keys = sorted(set(videos.loc[hit, "sha256"]))
     if not keys:
         return [], {}
-    held = dataset.keys if dataset.has(tables.KEYS) else tables.empty(tables.KEYS)
-    clips = sorted(held.loc[held["video_key"].isin(keys), "clip_key"])
-    return [], {"videos": keys, "clips": clips}
+    return [], {"videos": keys, **clips_in(dataset, Forgotten(videos=frozenset(keys)))}
 
 
 def _person(dataset: Dataset, name: str) -> tuple[list[Anchor], dict[str, Any]]:
@@ -105,7 +103,7 @@ def _person(dataset: Dataset, name: str) -> tuple[list[Anchor], dict[str, Any]]:
     ids = set(people.loc[(people["person_id"] == name) | (people["name"] == name), "person_id"])
     own = tracks[tracks["person_id"].isin(ids)]
     about = [anchor for _, anchor in sorted(seen_of(dataset, own).items())]
-    return about, {"clips": _keys_in(dataset, about)} if about else {}
+    return about, clips_in(dataset, Forgotten(spans=tuple(about))) if about else {}
 
 
 def _clip(dataset: Dataset, name: str) -> tuple[list[Anchor], dict[str, Any]]:
@@ -118,7 +116,7 @@ def _clip(dataset: Dataset, name: str) -> tuple[list[Anchor], dict[str, Any]]:
             f"{', '.join(sorted(minted['clip_key']))}"
         )
     about = [replace(anchor, box=None) for anchor in anchors.of_rows(minted) if anchor]
-    return about, {"clips": _keys_in(dataset, about)} if about else {}
+    return about, clips_in(dataset, Forgotten(spans=tuple(about))) if about else {}
 
 
 def _rater(dataset: Dataset, name: str) -> tuple[list[Anchor], dict[str, Any]]:
@@ -150,13 +148,14 @@ def seen_of(dataset: Dataset, tracks: pd.DataFrame) -> dict[str, Anchor]:
     return found
 
 
-def _keys_in(dataset: Dataset, about: Sequence[Anchor]) -> list[str]:
-    """Keys of clips that share frames with some spans."""
-    spans = Forgotten(spans=tuple(about))
-    keys = dataset.keys
+def clips_in(dataset: Dataset, forgotten: Forgotten) -> dict[str, list[str]]:
+    """Keys of clips that show what is forgotten, and pseudonyms of all their names."""
+    keys = dataset.keys if dataset.has(tables.KEYS) else tables.empty(tables.KEYS)
     found = anchors.of_rows(keys)
-    return sorted(
-        key
-        for key, anchor in zip(keys["clip_key"], found, strict=True)
-        if anchor is not None and spans.covers(anchor)
-    )
+    gone = [anchor is not None and forgotten.covers(anchor) for anchor in found]
+    rows = keys[pd.Series(gone, index=keys.index, dtype=bool)]
+    names = {name for names in rows["names"] for name in names}
+    return {
+        "clips": sorted(rows["clip_key"]),
+        "names": sorted(pseudonym_of_clip(dataset.folder, name) for name in names),
+    }

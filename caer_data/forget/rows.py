@@ -55,16 +55,13 @@ def left_of(dataset: Dataset, video: Mapping[str, Any], forgotten: Forgotten) ->
         track_id=own["track_id"],
     )
     gone = {t for t in sightings.tracks_at(video, own, faces, about) if t is not None}
-    spans = [(anchor.start_pts, anchor.end_pts) for anchor in about]
-    whole = [(a.start_pts, a.end_pts) for a in about if a.box is None]
-    for track in tables.records(own):
+    spans = {(anchor.start_pts, anchor.end_pts) for anchor in about}
+    for track in tables.records(own[own["track_id"].isin(gone)]):
         start = sightings.pts_at(video, track["start_s"])
-        end = sightings.pts_at(video, track["end_s"])
-        if any(first < end and start < last for first, last in whole):
-            gone.add(track["track_id"])
-        if track["track_id"] in gone:
-            spans.append((start, end))
-    return Span(frozenset(set(own["track_id"]) - gone), sorted(set(spans)))
+        spans.add((start, sightings.pts_at(video, track["end_s"])))
+    whole = [(a.start_pts, a.end_pts) for a in about if a.box is None]
+    shown = set(faces.loc[~sightings.inside(video, faces, whole), "track_id"])
+    return Span(frozenset(shown - gone), sorted(spans))
 
 
 def built_without(
@@ -92,7 +89,8 @@ def built_without(
     found[tables.TRACKS] = tracks[stays]
     faces = pq.read_table(dataset.path_of(tables.FACES))
     known = pa.array(list(lost["track_id"]), pa.string())
-    found[tables.FACES] = faces.filter(pc.invert(pc.field("track_id").isin(known)))
+    faces = faces.filter(pc.invert(pc.field("track_id").isin(known)))
+    found[tables.FACES] = _faces(dataset, faces, forgotten)
     found[tables.PEOPLE] = _people(dataset.people, tracks[stays], lost)
     found[tables.KEYS] = _keys(dataset.keys, forgotten)
     found[tables.CLIPS] = _clips(dataset, ids, left)
@@ -121,6 +119,22 @@ def spoken_without(dataset: Dataset, forgotten: Forgotten, table: tables.Table) 
 def _hidden(names: pd.Series, folder: Path, forgotten: Forgotten) -> pd.Series:
     known = {str(name): forgotten.hides(folder, str(name)) for name in names.dropna().unique()}
     return names.map(lambda name: known.get(str(name), False)).astype(bool)
+
+
+def _faces(dataset: Dataset, faces: pa.Table, forgotten: Forgotten) -> pa.Table:
+    """Boxes outside of spans in which nothing may be left."""
+    whole = [span for span in forgotten.spans if span.box is None]
+    if not whole:
+        return faces
+    tracks, data = dataset.tracks, faces.to_pandas()
+    gone = pd.Series(data=False, index=data.index, dtype=bool)
+    for video in tables.records(dataset.videos):
+        spans = [(s.start_pts, s.end_pts) for s in whole if s.video_key == video["sha256"]]
+        if spans:
+            ids = tracks.loc[tracks["video_id"] == video["video_id"], "track_id"]
+            mine = data["track_id"].isin(ids)
+            gone[mine] = sightings.inside(video, data[mine], spans)
+    return faces.filter(pa.array(~gone))
 
 
 def _people(people: pd.DataFrame, tracks: pd.DataFrame, lost: pd.DataFrame) -> pd.DataFrame:

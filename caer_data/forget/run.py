@@ -6,6 +6,7 @@ The tables change last: until then they say what has to go.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -20,9 +21,10 @@ from caer_data.engine.decisions import Decision, Decisions
 from caer_data.engine.files import remove_leftovers
 from caer_data.engine.forgotten import Forgotten
 from caer_data.engine.generations import mirror
-from caer_data.engine.identity import Anchor, same_box
+from caer_data.engine.identity import Anchor, Box, same_box
 from caer_data.engine.ownership import is_release
 from caer_data.forget import rows, traces
+from caer_data.forget.ask import clips_in
 from caer_data.labels.decide import follow
 from caer_data.report.dataset import write_report
 
@@ -80,10 +82,13 @@ def with_new(dataset: Dataset, tombstones: Sequence[Decision]) -> Forgotten:
 
 
 def estimate(dataset: Dataset, forgotten: Forgotten) -> Removed:
-    """Say what forgetting would remove; nothing is changed, bytes are those of the clips."""
-    found = traces.clips(dataset, forgotten)
+    """Say what forgetting would remove, as far as the tables tell; nothing is changed.
+
+    Its bytes are those of the clips.
+    """
     videos = _touched(dataset, forgotten)
     left = {v["video_id"]: rows.left_of(dataset, v, forgotten) for v in videos}
+    found = traces.clips(dataset, forgotten)
     result = Removed(clips=sum(clip.path is not None for clip in found))
     result.rows = _losses(dataset, _spoken(dataset, forgotten), _built(dataset, forgotten, left))
     sizes = [dataset.folder / clip.path for clip in found if clip.path]
@@ -109,33 +114,64 @@ def forget(dataset: Dataset, tombstones: Sequence[Decision]) -> Removed:
 def apply(dataset: Dataset, forgotten: Forgotten) -> Removed:
     """Remove what is forgotten from tables, files, logs and decisions."""
     result = Removed(releases=releases_near(dataset.folder))
-    found = traces.clips(dataset, forgotten)
-    said = traces.names(dataset, forgotten, found)
-    result.clips = sum(
-        clip.path is not None and (dataset.folder / clip.path).is_file() for clip in found
-    )
-    size, result.left = traces.remove_clips(dataset, found)
-    result.clips -= len(result.left)
-    keys = forgotten.clips | {clip.clip_key for clip in found if clip.clip_key}
-    size += traces.remove_media(dataset, keys)
     left = traces.redact_pieces(dataset, forgotten, _touched(dataset, forgotten))
+    wider = _wider(dataset, forgotten, left)
+    found = traces.clips(dataset, wider)
+    said = traces.names(dataset, forgotten, found)
+    there = sum(clip.path is not None and (dataset.folder / clip.path).is_file() for clip in found)
+    size, result.left = traces.remove_clips(dataset, found)
+    result.clips = there - len(result.left)
+    keys = wider.clips | {clip.clip_key for clip in found if clip.clip_key}
+    size += traces.remove_media(dataset, keys)
     size += traces.remove_pieces(dataset, forgotten, {clip.clip_id for clip in found})
     result.bytes = size
     result.log_lines = traces.rewrite_logs(dataset, said)
     result.decisions = Decisions(dataset.folder).scrub(
         lambda row: _without(row, forgotten, dataset.folder)
     )
-    spoken, built = _spoken(dataset, forgotten), _built(dataset, forgotten, left)
+    spoken, built = _spoken(dataset, wider), _built(dataset, wider, left)
     result.rows = _losses(dataset, spoken, built)
     for table, data in spoken.items():
         if len(data) != len(dataset.read(table)):
             dataset.write(table, data)
-    if any(table.name in result.rows for table in BUILT) or left:
+    if built and (left or any(table.name in result.rows for table in BUILT)):
         _write(dataset, built)
     dataset.remove_earlier_generations()
     follow(dataset)
     write_report(dataset)
     return result
+
+
+def _wider(dataset: Dataset, forgotten: Forgotten, left: Mapping[str, rows.Span]) -> Forgotten:
+    """What is forgotten, with the places where pieces of work know of the same persons.
+
+    Tombstones are told of the clips there, so that the rating server is rid of them, too.
+    """
+    keys = {video["video_id"]: video["sha256"] for video in tables.records(dataset.videos)}
+    places = {
+        (str(keys[video_id]), start, end)
+        for video_id, span in left.items()
+        for start, end in span.spans
+    }
+    known = {(span.video_key, span.start_pts, span.end_pts) for span in forgotten.spans}
+    more = tuple(
+        Anchor(key, start, end, 1, Box(0, 0, 0, 0)) for key, start, end in sorted(places - known)
+    )
+    if not more:
+        return forgotten
+    told = clips_in(dataset, Forgotten(spans=more))
+    Decisions(dataset.folder).scrub(lambda row: _with_clips(row, {a.video_key for a in more}, told))
+    known_now = Forgotten.of(dataset.folder)
+    return replace(known_now, spans=(*known_now.spans, *more))
+
+
+def _with_clips(row: Decision, videos: set[str], told: Mapping[str, list[str]]) -> Decision:
+    if row.kind != "forget" or not any(anchor.video_key in videos for anchor in row.about):
+        return row
+    value = row.content | {
+        name: sorted({*row.content.get(name, []), *found}) for name, found in told.items()
+    }
+    return replace(row, value=json.dumps(value, sort_keys=True))
 
 
 def releases_near(folder: Path) -> list[str]:

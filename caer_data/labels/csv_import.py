@@ -82,17 +82,17 @@ def read(
         say(f"{path}: {'; '.join(sheet.recognised)}.")
     file = _File(path, _Names(clips, Ledger.of(dataset)), wishes, sheet.separator == ";")
     rows, mistakes = [], sheet.mistakes
+    records, left_out = _without_forgotten(list(records), dataset)
+    if say and left_out:
+        say(f"{path}: left out {left_out:,} ratings of clips or raters that are forgotten.")
     for number, cells in records:
         try:
             rows.append(file.rating(number, cells))
         except CaerError as error:
             mistakes.append(str(error))
-    rows, left_out = _without_forgotten(rows, dataset)
-    if say and left_out:
-        say(f"{path}: left out {left_out} ratings of raters who are forgotten.")
     mistakes += _wrong_raters(path, rows, dataset)
     _refuse(path, mistakes)
-    if not rows:
+    if not rows and not left_out:
         raise CaerError(f"{path}: no ratings below the header; add one row a rating")
     lengths = (held["end_s"] - held["start_s"]).to_dict()
     for row in rows:
@@ -102,12 +102,18 @@ def read(
 
 
 def _without_forgotten(
-    rows: list[dict[str, Any]], dataset: Dataset
-) -> tuple[list[dict[str, Any]], int]:
-    """Rows of raters who are not forgotten, and the number of the others."""
-    known = Forgotten.of(dataset.folder)
-    kept = [row for row in rows if not known.hides(dataset.folder, row["rater"])]
-    return kept, len(rows) - len(kept)
+    records: list[tuple[int, dict[str, str]]], dataset: Dataset
+) -> tuple[list[tuple[int, dict[str, str]]], int]:
+    """Records of clips and raters that are not forgotten, and the number of the others."""
+    known, folder = Forgotten.of(dataset.folder), dataset.folder
+    kept = [
+        (number, cells)
+        for number, cells in records
+        if not known.hides(folder, cells["rater"].lower())
+        and cells.get("clip_key") not in known.clips
+        and not known.hides_clip(folder, cells.get("clip_id", ""))
+    ]
+    return kept, len(records) - len(kept)
 
 
 def _refuse(path: Path, mistakes: list[str]) -> None:

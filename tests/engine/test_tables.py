@@ -9,7 +9,7 @@ from caer_data.engine.errors import CaerError
 
 PERSON = {
     "person_id": "s.p0001", "show": "S", "tracks": 2, "shots": 2, "videos": 1, "seconds": 3.5,
-    "best_track_id": "s.e.s0001.t1",
+    "best_track_id": "s.e.s0001.t1", "name": "Bo",
 }  # fmt: skip
 
 
@@ -92,3 +92,10 @@ def test_long_tables_are_written_part_by_part(tmp_path):
     ]
     tables.write_arrow(tables.PEOPLE, parts, tmp_path / "p")
     assert tables.read(tables.PEOPLE, tmp_path / "p")["person_id"].tolist() == ["0", "1", "2"]
+
+
+def test_a_table_without_a_column_that_was_added_since_is_read(tmp_path):
+    arrow = tables.check(tables.PEOPLE, tables.frame(tables.PEOPLE, [PERSON]))
+    pq.write_table(arrow.drop_columns(["name"]), tmp_path / "p")
+    back = tables.read(tables.PEOPLE, tmp_path / "p")
+    assert back["name"].isna().all() and back["show"].tolist() == ["S"]

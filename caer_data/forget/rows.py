@@ -99,14 +99,16 @@ def built_without(
 
 
 def spoken_without(dataset: Dataset, forgotten: Forgotten, table: tables.Table) -> pd.DataFrame:
-    """Rows of `assignments`, `ratings` or `labels` without forgotten clips and raters."""
+    """Rows of a table of what people said without forgotten clips and raters."""
     rows = dataset.read(table)
-    found = anchors.of_rows(rows)
-    gone = rows["clip_key"].isin(forgotten.clips) | pd.Series(
-        [anchor is not None and forgotten.covers(anchor) for anchor in found],
-        index=rows.index,
-        dtype=bool,
-    )
+    gone = pd.Series(data=False, index=rows.index, dtype=bool)
+    if "clip_key" in rows:
+        gone |= rows["clip_key"].isin(forgotten.clips)
+    if set(anchors.COLUMNS) <= set(rows):
+        found = [
+            anchor is not None and forgotten.covers(anchor) for anchor in anchors.of_rows(rows)
+        ]
+        gone |= pd.Series(found, index=rows.index, dtype=bool)
     if "rater" in rows:
         gone |= _hidden(rows["rater"], dataset.folder, forgotten)
     rows = rows[~gone]

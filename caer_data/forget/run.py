@@ -23,13 +23,14 @@ from caer_data.engine.forgotten import Forgotten
 from caer_data.engine.generations import mirror
 from caer_data.engine.identity import Anchor, Box, same_box
 from caer_data.engine.ownership import is_release
+from caer_data.engine.schema import TABLES
 from caer_data.forget import rows, traces
 from caer_data.forget.ask import clips_in
 from caer_data.labels.decide import follow
 from caer_data.report.dataset import write_report
 
-SPOKEN = (tables.ASSIGNMENTS, tables.RATINGS, tables.LABELS)
-"""Tables of what people said."""
+SPOKEN = tuple(table for table in TABLES.values() if table not in BUILT)
+"""Tables of what people said of clips, and of who said it."""
 
 _FORGOTTEN_RATER = "forgotten"
 

@@ -75,11 +75,17 @@ def test_a_person_goes_with_everybody_who_looks_the_same(tmp_path: Path) -> None
     assert store.get("faces", "ab", "k" * 16) is None
 
 
-def test_of_a_span_everything_goes(tmp_path: Path) -> None:
+def test_of_a_span_boxes_and_pictures_go_and_tracks_that_lie_in_it(tmp_path: Path) -> None:
     _, piece = redacted(tmp_path, clip(None, 150, 160))
+    assert left(piece) == ["s0001.t1", "s0001.t2", "s0002.t1"]
+    faces = tables.read(tables.FACES, piece.open("faces.parquet"))
+    assert not faces["frame"].between(150, 159).any() and len(faces) == 3 * FRAMES - 10
+    pictures = [name for name in piece.names() if name.endswith(".jpg")]
+    assert pictures == ["portraits/s0001.t1.jpg", "portraits/s0001.t2.jpg", "thumbnails/s0001.jpg"]
+    (tmp_path / "whole").mkdir()
+    _, piece = redacted(tmp_path / "whole", clip(None, FRAMES, 2 * FRAMES))
     assert left(piece) == ["s0001.t1", "s0001.t2"]
-    assert "thumbnails/s0001.jpg" in piece.names()
-    assert "thumbnails/s0002.jpg" not in piece.names()
+    assert len(piece.array("embeddings.npy")) == 2
 
 
 def test_forgetting_more_later_gives_the_key_that_both_at_once_give(tmp_path: Path) -> None:
@@ -88,7 +94,7 @@ def test_forgetting_more_later_gives_the_key_that_both_at_once_give(tmp_path: Pa
     redact.without(store, piece.path, VIDEO, shots(), both)
     (path,) = store.files("faces")
     assert path.name == f"ab.{redact.key_without('k' * 16, both[::-1])}.zip"
-    assert left(Piece(path)) == []
+    assert left(Piece(path)) == ["s0001.t2"]
     redact.without(store, path, VIDEO, shots(), both)
     assert store.files("faces") == [path]
 

@@ -11,6 +11,7 @@ from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
 from caer_data.labels.accept import Answer
+from caer_data.labels.asked import QUESTIONS
 
 
 def fetch(dataset: Dataset, server: Server, name: str, reporter: Reporter) -> list[Answer]:
@@ -71,6 +72,7 @@ def _answer(
         emotion=_chosen(result, "emotion"),
         confidence=_chosen(result, "confidence"),
         cannot_judge=_chosen(result, "cannot_judge"),
+        asked={name: _chosen(result, name) for name in QUESTIONS},
         lead_time_s=_number(annotation.get("lead_time")),
         created_at=annotation.get("created_at"),
         updated_at=annotation.get("updated_at"),

@@ -113,7 +113,7 @@ def push(
         CaerError: with the dataset as it was, except that clips already dealt stay dealt.
     """
     with dataset.lock():
-        text = page.load(page_file)
+        text = page.load(page_file, dataset.recipe.annotate.ask)
         page.check_on_server(server, text)
         _refuse_forgotten(dataset, [*(raters or ()), *(replace or ())[1:]])
         if (dataset.folder / "annotation.json").is_file():

@@ -225,6 +225,7 @@ class Annotate(Section):
     repeat_share: float = Field(0.0, ge=0, le=0.5)
     min_gold: float = Field(0.6, ge=0, le=1)
     min_repeat: float = Field(0.6, ge=0, le=1)
+    ask: tuple[Literal["second_choice", "intensity", "valence", "arousal"], ...] = ()
     first: tuple[Literal["show", "person", "length", "speech", "label", "unlike"], ...] = (
         "show",
         "person",

@@ -30,7 +30,8 @@ VOTES: Final = pa.list_(
 class Column:
     """One column: its type, unit, meaning, whether it may be empty, and its allowed words.
 
-    `added` marks one that tables of earlier versions lack; it is then read as empty.
+    `added` marks one that tables of earlier versions lack; it is then read as empty. So is one that
+    is `optional`, which is written only where a cell is filled.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Column:
     nullable: bool = False
     values: tuple[str, ...] = ()
     added: bool = False
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -385,6 +387,22 @@ RATINGS = Table(
             nullable=True,
             values=tuple(CANNOT_JUDGE),
             added=True,
+        ),
+        Column(
+            "second_choice",
+            STRING,
+            "a second emotion, if the recipe asks for one",
+            nullable=True,
+            values=EMOTIONS,
+            optional=True,
+        ),
+        *(
+            Column(name, FLOAT, f"{ends}, if the recipe asks for it", nullable=True, optional=True)
+            for name, ends in (
+                ("intensity", "0 hardly there to 1 as strong as can be"),
+                ("valence", "-1 very bad to 1 very good"),
+                ("arousal", "-1 very calm to 1 very excited"),
+            )
         ),
     ),
 )

@@ -135,7 +135,7 @@ def write(table: Table, data: pd.DataFrame, path: Path) -> None:
     """Validate and write a table atomically; equal rows give equal bytes."""
     arrow = check(table, data)
     with atomic_path(path) as temporary:
-        pq.write_table(arrow, temporary, compression="zstd")
+        pq.write_table(_without_empty(table, arrow), temporary, compression="zstd")
 
 
 def write_arrow(table: Table, parts: Iterable[pa.Table], path: Path) -> None:
@@ -172,10 +172,16 @@ def read(table: Table, path: Path | BinaryIO) -> pd.DataFrame:
     return to_pandas(arrow)
 
 
+def _without_empty(table: Table, arrow: pa.Table) -> pa.Table:
+    """Leave optional columns out that no row fills."""
+    optional = [column.name for column in table.columns if column.optional]
+    return arrow.drop_columns([name for name in optional if arrow[name].null_count == len(arrow)])
+
+
 def _with_added(table: Table, arrow: pa.Table) -> pa.Table:
-    """Put empty columns where a table of an earlier version lacks those that were added since."""
+    """Put empty columns where a file lacks those added since, or those written only if filled."""
     for place, column in enumerate(table.columns):
-        if column.added and column.name not in arrow.schema.names:
+        if (column.added or column.optional) and column.name not in arrow.schema.names:
             cells = pa.nulls(len(arrow), column.type)
             arrow = arrow.add_column(
                 min(place, arrow.num_columns), pa.field(column.name, column.type), cells

@@ -8,7 +8,7 @@ refused stays in the table with its reason.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -18,6 +18,7 @@ import pandas as pd
 from caer_data.engine import anchors, identity, tables
 from caer_data.engine.emotions import CANNOT_JUDGE, EMOTIONS
 from caer_data.engine.ledger import Ledger
+from caer_data.labels import asked
 
 LABEL_STUDIO: Final = "label-studio"
 CSV: Final = "csv"
@@ -77,6 +78,8 @@ class Answer:
     ground_truth: bool = False
     cannot_judge: str | None = field(default=None, kw_only=True)
     """Why the rater cannot judge, as stored; None where they did."""
+    asked: Mapping[str, object] = field(default_factory=dict, kw_only=True)
+    """What further questions hold, as stored, by question (`caer_data.labels.asked`)."""
 
 
 def votes(ratings: pd.DataFrame) -> pd.DataFrame:
@@ -150,6 +153,7 @@ def accept(
                 "cannot_judge": answer.cannot_judge
                 if answer.cannot_judge in CANNOT_JUDGE
                 else None,
+                **asked.cells(answer.asked, answer.emotion if votes else None),
                 "lead_time_s": lead_time,
                 "created_at": answer.created_at,
                 "updated_at": answer.updated_at,

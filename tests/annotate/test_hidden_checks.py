@@ -33,7 +33,8 @@ def test_a_rater_cannot_tell_and_no_check_is_a_vote(
 ) -> None:
     dataset = new_dataset(10)
     without_posters(dataset)
-    settings = {"annotate": {"gold_share": 0.25, "repeat_share": 0.25}}
+    questions = ["second_choice", "intensity", "valence", "arousal"]
+    settings = {"annotate": {"gold_share": 0.25, "repeat_share": 0.25, "ask": questions}}
     dataset.recipe_path.write_text(recipe.dump(recipe.load(settings)), encoding="utf-8")
     keys = sorted(anchors.of_clips(dataset.clips))
     listed = dataset.folder / "known.csv"
@@ -73,6 +74,9 @@ def test_a_rater_cannot_tell_and_no_check_is_a_vote(
     votes = pulled.ratings
     assert Counter(votes["status"]) == {"accepted": 8}
     assert set(votes["emotion"]) == {"happy"}
+    assert set(votes["second_choice"]) == {"surprise"}
+    assert set(votes["valence"]) == {0.15}
+    assert votes["arousal"].isna().all()
     row = dataset.raters.set_index("rater").loc[PEOPLE[0]]
     assert row[["gold_answers", "gold_equal", "repeat_answers", "repeat_equal"]].tolist() == [2] * 4
     told = dataset.read(tables.CHECKS)
@@ -80,7 +84,10 @@ def test_a_rater_cannot_tell_and_no_check_is_a_vote(
 
 
 def result(emotion: str) -> list[dict[str, Any]]:
-    return [
+    chosen = (("emotion", emotion), ("confidence", "0.75"), ("second_choice", "surprise"))
+    parts = [
         {"from_name": name, "to_name": "clip", "type": "choices", "value": {"choices": [choice]}}
-        for name, choice in (("emotion", emotion), ("confidence", "0.75"))
+        for name, choice in chosen
     ]
+    slider = {"from_name": "valence", "to_name": "clip", "type": "number"}
+    return [*parts, {**slider, "value": {"number": 0.15000000000000002}}]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import importlib.resources
 import xml.etree.ElementTree as ET  # the researcher's own file; expat limits entity expansion
+from collections.abc import Sequence
 from pathlib import Path
 
+from caer_data.annotate.studio import questions
 from caer_data.annotate.studio.client import Server
 from caer_data.engine.emotions import CANNOT_JUDGE, EMOTIONS
 from caer_data.engine.errors import CaerError
 
 
-def load(path: Path | None) -> str:
+def load(path: Path | None, ask: Sequence[str] = ()) -> str:
     """Read the page from a file, or the one that comes with caer-data (`annotation/page.xml`).
+
+    `ask` names the further questions of the recipe (`caer_data.annotate.studio.questions`).
 
     Raises:
         CaerError: the file cannot be read, or lacks a control that the answers are read from.
@@ -28,8 +32,9 @@ def load(path: Path | None) -> str:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise CaerError(f"{path}: cannot be read as a text file ({error})") from error
-    check(text, str(path or "page.xml"))
-    return text
+    where = str(path or "page.xml")
+    check(text, where)
+    return questions.add(text, ask, where)
 
 
 def check(text: str, where: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from caer_data.annotate.studio import page
+from caer_data.annotate.studio import page, questions
 from caer_data.engine.emotions import CANNOT_JUDGE, EMOTIONS
 from caer_data.engine.errors import CaerError
 
@@ -63,3 +63,16 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "page.xml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(CaerError, match="cannot be read as a text file"):
         page.load(tmp_path / "page.xml")
+
+
+def test_questions_are_put_after_confidence_and_only_once() -> None:
+    plain = page.load(None)
+    assert page.load(None, []) == plain
+    asked = page.load(None, ["valence", "second_choice"])
+    page.check(asked, "page.xml")
+    assert asked.index('name="confidence"') < asked.index('name="valence"')
+    assert asked.index('name="second_choice"') < asked.index('name="cannot_judge" toName')
+    assert questions.add(asked, ["valence", "second_choice"], "page.xml") == asked
+    assert "defaultValue" not in asked  # a slider that nobody moved stores nothing
+    with pytest.raises(CaerError, match=r"own\.xml: the recipe's annotate\.ask puts intensity"):
+        questions.add("<View/>", ["intensity"], "own.xml")

@@ -12,7 +12,7 @@ import pytest
 from caer_data.annotate.deal import assignments as deal
 from caer_data.engine import recipe, tables
 from caer_data.engine.dataset import Dataset
-from caer_data.engine.emotions import EMOTIONS
+from caer_data.engine.emotions import CANNOT_JUDGE, EMOTIONS
 from caer_data.engine.recipe import Annotate
 from caer_data.labels import accept
 from caer_data.labels import decide as labels
@@ -56,6 +56,7 @@ class Round:
         self.answers: list[Answer] = []
         self.votes: dict[str, dict[str, tuple[str, float]]] = {n: {} for n in names}
         self.refused: Counter[str] = Counter()
+        self.skips: dict[str, dict[str, str]] = {n: {} for n in names}
         for name in names:
             for rater in self.dealt[name]:
                 self.vote(name, rater)
@@ -88,6 +89,14 @@ class Round:
         del self.votes[clip][rater]
         self.refused[reason] += 1
 
+    def skip(self, clip: str, place: int, reason: str) -> None:
+        """One of a clip's raters says that it cannot be judged, whatever else they chose first."""
+        rater = self.dealt[clip][place]
+        at = next(i for i, a in enumerate(self.answers) if (a.clip_key, a.rater) == (clip, rater))
+        self.answers[at] = replace(self.answers[at], cannot_judge=reason)
+        del self.votes[clip][rater]
+        self.skips[clip][rater] = reason
+
     def add(self, reason: str, **changes: Any) -> None:
         """One more answer that must not count."""
         first = self.answers[0]
@@ -107,6 +116,7 @@ def plant(script: Round) -> None:
         ("bad_confidence", {"confidence": None}),
         ("cancelled", {"cancelled": True}),
         ("ground_truth", {"ground_truth": True}),
+        ("unknown_reason", {"cannot_judge": "boring"}),
     ]
     for i, (reason, changes) in enumerate(spoiled):
         for clip in names[5 * i : 5 * i + 5]:
@@ -118,6 +128,9 @@ def plant(script: Round) -> None:
         first, second = script.dealt[clip][:2]
         script.add("foreign_project", clip_key=clip, rater=first, project_rater=second)
         script.add("unknown_clip", clip_key=f"{clip}-gone", rater=first, project_rater=first)
+    for place, clip in enumerate(names[300:345]):
+        for skipping in range(1 + place // 15):  # one, two or all three raters
+            script.skip(clip, skipping, list(CANNOT_JUDGE)[(place + skipping) % 6])
     for clip in names[200:220]:
         script.vote(clip, script.dealt[clip][1], updated_at="2026-03-01T10:00:03Z")
         script.refused["superseded"] += 1
@@ -130,14 +143,16 @@ def plant(script: Round) -> None:
     script.answers += script.answers[:30]  # pages that overlap
 
 
-def expected(votes: dict[str, tuple[str, float]]) -> tuple[str, str | None]:
+def expected(votes: dict[str, tuple[str, float]], skips: int) -> tuple[str, str | None]:
     """The paper's rule, written once more, plainly."""
-    if len(votes) != 3:
+    if len(votes) + skips != 3:
         return "dropped", "incomplete"
+    if skips > 1:
+        return "dropped", "cannot_judge"
     emotion, most = Counter(e for e, _ in votes.values()).most_common(1)[0]
     if most < 2:
         return "dropped", "no_majority"
-    if round(100 * sum(c for _, c in votes.values())) < 150:
+    if round(100 * sum(c for _, c in votes.values())) < 50 * len(votes):
         return "dropped", "low_confidence"
     return "kept", emotion
 
@@ -160,7 +175,7 @@ def pulled(script: Round) -> Dataset:
 
 
 def test_the_votes_are_recovered_exactly(script: Round, pulled: Dataset) -> None:
-    accepted = pulled.ratings.query("status == 'accepted'")
+    accepted = pulled.ratings.query("status == 'accepted' and cannot_judge.isna()")
     found: dict[str, dict[str, tuple[str, float]]] = {name: {} for name in script.votes}
     for row in accepted.itertuples():
         found[row.clip_id][row.rater] = (row.emotion, row.confidence)
@@ -183,12 +198,16 @@ def test_every_refusal_has_its_reason(script: Round, pulled: Dataset) -> None:
 def test_every_label_follows_the_rule(script: Round, pulled: Dataset) -> None:
     outcomes = Counter()
     for row in pulled.labels.itertuples():
-        status, word = expected(script.votes[row.clip_id])
+        skips = script.skips[row.clip_id]
+        status, word = expected(script.votes[row.clip_id], len(skips))
+        reasons = " ".join(skips[rater] for rater in sorted(skips)) or None
+        assert (None if pd.isna(row.cannot_judge) else row.cannot_judge) == reasons
         assert row.status == status
         assert (row.emotion if status == "kept" else row.reason) == word
         outcomes[word] += 1
     assert len(pulled.labels) == CLIPS
-    assert set(outcomes) == {*EMOTIONS[:3], "incomplete", "no_majority", "low_confidence"}
+    dropped = {"incomplete", "cannot_judge", "no_majority", "low_confidence"}
+    assert set(outcomes) == {*EMOTIONS[:3], *dropped}
 
 
 def test_partial_pulls_end_the_same(script: Round, pulled: Dataset, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from caer_data.curate.walk import Walked, season_and_episode, title, walk
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error, sha256_of, slug
+from caer_data.engine.hashing import hash_of
 from caer_data.engine.pieces import Store
 from caer_data.engine.pool import Progress
 from caer_data.engine.recipe import Videos
@@ -239,8 +240,7 @@ def _record(found: Found, settings: Videos, audio: str) -> tuple[str, str]:
     status = found.path.stat()
     size, time = status.st_size, status.st_mtime_ns
     identity = [VIDEOS_VERSION, found.relative, size, time, settings.max_megapixels, audio]
-    digest = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
-    return found.video_id, digest
+    return found.video_id, hash_of(identity, 16)
 
 
 def _row(found: Found) -> dict[str, Any]:

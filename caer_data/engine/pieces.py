@@ -11,7 +11,6 @@ which a disk can do, and an object store as well.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import logging
@@ -28,6 +27,7 @@ from pydantic import BaseModel
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path, create, explain_os_error, temporary_name
+from caer_data.engine.hashing import hash_of
 
 _SUFFIX: Final = ".zip"
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # equal content gives equal bytes
@@ -40,12 +40,6 @@ def key_of(stage: str, version: int, section: BaseModel | None, *inputs: Any) ->
     """Key of a piece: stage, its version, its section of the recipe, and what it was made from."""
     parts = [stage, version, section.model_dump(mode="json") if section else None, *inputs]
     return hash_of(parts, 16)
-
-
-def hash_of(parts: Any, length: int) -> str:
-    """First `length` hexadecimal digits of the SHA-256 of values, as JSON with sorted keys."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
 class DamagedPieceError(CaerError):

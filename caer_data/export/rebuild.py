@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -16,6 +15,7 @@ from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import sha256_of
+from caer_data.engine.hashing import digest
 from caer_data.engine.pool import run_map
 from caer_data.engine.progress import Reporter
 from caer_data.engine.recipe import Recipe
@@ -94,8 +94,7 @@ def recut(
     if planned.empty:
         raise CaerError(f"{shows}: has none of the {len(sources)} videos this release was cut from")
     lost_clips = manifest["clip_id"].nunique() - planned["clip_id"].nunique()
-    made_from = sha256_of(origin / "manifest.parquet").encode() + repr(videos).encode()
-    key = hashlib.sha256(made_from).hexdigest()
+    key = digest(sha256_of(origin / "manifest.parquet") + repr(videos))
     if about.get("key") == key:
         there = manifests.read(target)
         if there["clip_id"].nunique() == planned["clip_id"].nunique():

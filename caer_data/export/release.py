@@ -16,6 +16,7 @@ from caer_data.engine import ownership, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path, inside, write_text
+from caer_data.engine.hashing import hash_of
 from caer_data.engine.pool import run_map
 from caer_data.engine.progress import Reporter
 from caer_data.export import (
@@ -258,7 +259,9 @@ def describe(root: Path, key: str, facts: cards.Facts, manifest: pd.DataFrame) -
 
 
 def _key(planned: Plan, facts: cards.Facts) -> str:
-    digest = hashlib.sha256(f"{ownership.RELEASE_VERSION} {__version__} {facts}".encode())
-    for table in (planned.files, planned.sources, planned.boxes):
-        digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
-    return digest.hexdigest()
+    rows = [
+        pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()
+        for table in (planned.files, planned.sources, planned.boxes)
+    ]
+    tables_hash = hashlib.sha256(b"".join(rows)).hexdigest()
+    return hash_of([ownership.RELEASE_VERSION, __version__, str(facts), tables_hash], 64)

@@ -11,7 +11,6 @@ tried in every way there is.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import math
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ import pandas as pd
 
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
+from caer_data.engine.hashing import shuffle_key
 from caer_data.engine.schema import STRING, Column, Table
 from caer_data.export.manifest import SPLITS
 
@@ -166,8 +166,8 @@ def reached(clips: pd.DataFrame, split: pd.Series, scheme: Scheme) -> pd.DataFra
     return pd.DataFrame(table)
 
 
-def _draw(seed: int, name: str) -> bytes:
-    return hashlib.sha256(f"{seed}:{name}".encode("utf-8", "surrogatepass")).digest()
+def _draw(seed: int, name: str) -> str:
+    return shuffle_key(seed, name, separator=":")
 
 
 def _groups(clips: pd.DataFrame, by: By) -> pd.Series:

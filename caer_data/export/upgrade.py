@@ -7,7 +7,6 @@ not there any more stay, under a key that stands for the name alone.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ import pyarrow.parquet as pq
 from caer_data.curate import keeping
 from caer_data.engine import anchors, ownership, tables
 from caer_data.engine.dataset import BUILT, Dataset
+from caer_data.engine.hashing import digest
 from caer_data.engine.ledger import Ledger
 from caer_data.engine.schema import Table
 from caer_data.engine.secret import secret_of
@@ -123,4 +123,4 @@ def _with_key(row: dict[str, Any], keys: dict[str, str]) -> dict[str, Any]:
 def _old_presentation(clip: dict[str, Any]) -> str:
     """What servers called a clip of format 1."""
     seen = (clip["clip_id"], clip["start_pts"], clip["end_pts"], clip["track_id"])
-    return hashlib.sha256("\0".join(map(str, seen)).encode()).hexdigest()[:20]
+    return digest("\0".join(map(str, seen)), 20)

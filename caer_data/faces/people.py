@@ -6,7 +6,6 @@ pyannote.video clusters faces. Two tracks seen at the same time are never one pe
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ import pandas as pd
 
 from caer_data.engine import tables
 from caer_data.engine.files import slug
+from caer_data.engine.hashing import digest
 
 # A distance no embedding reaches. Averaged over two clusters it still exceeds every threshold, and
 # real distances (0 to 2) keep nine digits beside it in double precision.
@@ -45,7 +45,7 @@ def show_ids(shows: Iterable[str]) -> dict[str, str]:
     for show in shows:
         name = slug(show)
         met = name in ids.values()
-        ids[show] = f"{name}-{hashlib.sha256(show.encode()).hexdigest()[:6]}" if met else name
+        ids[show] = f"{name}-{digest(show, 6)}" if met else name
     return ids
 
 

@@ -8,7 +8,6 @@ inside it. Titles and cells are escaped; HTML made here (`table`, `picture`, `pl
 from __future__ import annotations
 
 import base64
-import hashlib
 import io
 import math
 import numbers
@@ -23,6 +22,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from caer_data.engine.files import slug
+from caer_data.engine.hashing import digest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -203,7 +203,7 @@ def plot(drawn: Figure, alt: str = "") -> Markup:
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg)
     svg = re.sub(r"(?<=: )#000000\b", "currentColor", svg)
-    prefix = f"p{hashlib.sha256(svg.encode()).hexdigest()[:10]}-"
+    prefix = f"p{digest(svg, 10)}-"
     svg = re.sub(r'(\bid="|url\(#|href="#)', rf"\g<1>{prefix}", svg)
     label = Markup(' role="img" aria-label="{}"').format(alt) if alt else ' aria-hidden="true"'
     # Only matplotlib wrote this SVG, and it escapes the text it is given.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path, inside
+from caer_data.engine.hashing import digest
 from caer_data.report.pictures import Pictures
 from caer_data.view.catalogue import Catalogue, UnknownNameError
 
@@ -56,7 +56,7 @@ class Thumbnails:
         if not isinstance(clip["path"], str):
             return None
         dataset = self._catalogue.dataset
-        name = hashlib.sha256(str(clip["sha256"]).encode()).hexdigest()[:32]
+        name = digest(str(clip["sha256"]), 32)
         kept = dataset.work_folder / "view" / f"{name}.jpg"
         with suppress(OSError):
             return kept.read_bytes()

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from caer_data.engine.errors import CaerError
-from caer_data.engine.pieces import DamagedPieceError, Store, hash_of, key_of, read_json, write_json
+from caer_data.engine.hashing import hash_of
+from caer_data.engine.pieces import DamagedPieceError, Store, key_of, read_json, write_json
 from caer_data.engine.recipe import Faces, Shots
 
 

@@ -6,7 +6,6 @@ clips and raters give the same table on every machine and in every version.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -20,6 +19,7 @@ import pandas as pd
 from caer_data.annotate.deal import design
 from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
+from caer_data.engine.hashing import shuffle_key, shuffled
 from caer_data.engine.recipe import Annotate
 
 _ADDRESS = re.compile(r"[^\s@,;:<>()\"'=]+@[\w-]+(\.[\w-]+)+")
@@ -102,7 +102,7 @@ def deal(
     number, place = _where_to_go_on(existing, people, order, seed)
     loads = Counter(existing["rater"])
     rows: list[_Row] = []
-    for clip_key in _shuffled(set(clips) - set(existing["clip_key"]), seed, "clips"):
+    for clip_key in shuffled(set(clips) - set(existing["clip_key"]), seed, "clips"):
         if place == size:
             number, place = number + 1, 0
         if place == 0:
@@ -155,7 +155,7 @@ def replace(
     old_clips = assignments.loc[assignments["rater"] == old, "clip_key"]
     leaving = [clip_key for clip_key in old_clips if (clip_key, old) not in answered]
     taken: list[_Row] = []
-    for clip_key in _shuffled(leaving, seed, "replace", old):
+    for clip_key in shuffled(leaving, seed, "replace", old):
         free = [rater for rater in others if rater not in holders[clip_key]]
         if not free:
             raise CaerError(
@@ -217,12 +217,3 @@ def _with_positions(rows: list[_Row], existing: pd.DataFrame, seed: int) -> list
         position[row["clip_key"], rater] = following.get(rater, 0)
         following[rater] = following.get(rater, 0) + 1
     return [{**row, "position": position[row["clip_key"], row["rater"]]} for row in rows]
-
-
-def _shuffled(names: Iterable[str], *salt: object) -> list[str]:
-    return sorted(names, key=lambda name: shuffle_key(*salt, name))
-
-
-def shuffle_key(*parts: object) -> str:
-    """What names are sorted by to shuffle them: the same on every machine, in hexadecimal."""
-    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()

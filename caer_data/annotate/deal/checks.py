@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import pandas as pd
 
-from caer_data.annotate.deal.assignments import shuffle_key
 from caer_data.engine import tables
+from caer_data.engine.hashing import shuffle_key
 from caer_data.engine.recipe import Annotate
 
 _Row = dict[str, Any]

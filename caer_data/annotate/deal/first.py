@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from caer_data.annotate.deal.assignments import shuffle_key
+from caer_data.engine.hashing import shuffle_key
 
 _LENGTHS: Final = (1.5, 2.5, 4.0, 7.0)
 """Seconds that divide short from long clips."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 from caer_data.annotate.deal import listed
 from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
+from caer_data.engine.hashing import shuffle_key
 from caer_data.engine.ledger import Ledger
 
 SECOND_ROUND: Final = -1
@@ -79,4 +79,4 @@ def deal_again(
 
 
 def _rank(loads: Counter[str], rater: str, clip: str, seed: int) -> tuple[int, str]:
-    return loads[rater], hashlib.sha256(f"{seed}\0{clip}\0{rater}".encode()).hexdigest()
+    return loads[rater], shuffle_key(seed, clip, rater)

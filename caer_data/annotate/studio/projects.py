@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Collection, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 from caer_data.annotate.studio.client import Server
 from caer_data.annotate.studio.media import Presented
 from caer_data.engine.errors import CaerError
+from caer_data.engine.hashing import digest
 from caer_data.engine.progress import Bar
 
 # Sending more tasks at once gains nothing, and a kill loses at most this many.
@@ -108,7 +108,7 @@ def _title(rater: str, dataset_id: str) -> str:
     """Titles are unique a server and at most 50 characters long."""
     title = f"{rater} {dataset_id[:6]}"
     if len(title) > 50:
-        title = f"{title[:42]} {hashlib.sha256(title.encode()).hexdigest()[:6]}"
+        title = f"{title[:42]} {digest(title, 6)}"
     return title
 
 

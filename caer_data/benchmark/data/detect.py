@@ -16,7 +16,7 @@ from caer_data.benchmark.data.samples import NO_BOXES, Boxes, Sample
 from caer_data.benchmark.data.shards import MAX_FACES, Work
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path
-from caer_data.engine.pieces import hash_of
+from caer_data.engine.hashing import hash_of
 from caer_data.engine.pool import run_map
 from caer_data.engine.progress import Reporter
 from caer_data.engine.recipe import Faces

@@ -30,7 +30,7 @@ from caer_data.benchmark.data.pictures import box_at, face_crop, sampled
 from caer_data.benchmark.data.samples import Boxes, Sample
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path, sha256_of, write_text
-from caer_data.engine.pieces import hash_of
+from caer_data.engine.hashing import hash_of
 from caer_data.engine.pool import run_map
 from caer_data.engine.progress import Reporter
 

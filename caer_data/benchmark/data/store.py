@@ -19,7 +19,7 @@ from caer_data.benchmark.data.shards import ARRAYS, Format, Work
 from caer_data.engine.cores import cores
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import slug, write_text
-from caer_data.engine.pieces import hash_of
+from caer_data.engine.hashing import hash_of
 from caer_data.engine.progress import Reporter
 
 CLIPS_A_SHARD: Final = 64

@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -35,7 +34,8 @@ from caer_data.benchmark.training.predict import Predictions, predict
 from caer_data.benchmark.training.train import Trainer, identity_of, samples_an_epoch
 from caer_data.engine import section
 from caer_data.engine.errors import CaerError
-from caer_data.engine.files import atomic_path, slug, write_text
+from caer_data.engine.files import atomic_path, sha256_of, slug, write_text
+from caer_data.engine.hashing import digest
 from caer_data.engine.progress import Reporter
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ def folder_of(
 ) -> Path:
     """Folder of a run; another recipe, other data or given weights have another one."""
     identity = identity_of(recipe, store.fingerprint, 0)
-    digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
+    recipe_and_data = digest(identity, 8)
     name = f"seed-{seed}"
     if weights is not None:
-        name = f"weights-{hashlib.sha256(weights.read_bytes()).hexdigest()[:8]}"
-    return results / slug(store.source.name) / f"{slug(recipe.name)}-{digest}" / name
+        name = f"weights-{sha256_of(weights)[:8]}"
+    return results / slug(store.source.name) / f"{slug(recipe.name)}-{recipe_and_data}" / name
 
 
 def predictions_file(tested_on: str = "") -> str:

@@ -6,13 +6,13 @@ far above what it would on new clips. It is there to repeat published figures, n
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
 from caer_data.engine.errors import CaerError
+from caer_data.engine.hashing import shuffle_key
 from caer_data.export import frames
 from caer_data.export.layouts import Finished, Wanted
 from caer_data.export.layouts.caer_s import picture_paths, write_lists
@@ -57,6 +57,6 @@ def finish(finished: Finished) -> None:
 
 
 def _shuffled(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
-    names = rows["clip_id"].astype(str) + f"/{seed}/" + rows["from_frame"].astype(str)
-    order = names.map(lambda name: hashlib.sha256(name.encode()).digest())
-    return rows.iloc[np.argsort(order.to_numpy())]
+    pairs = zip(rows["clip_id"], rows["from_frame"], strict=True)
+    order = [shuffle_key(clip_id, seed, frame, separator="/") for clip_id, frame in pairs]
+    return rows.iloc[np.argsort(np.array(order))]

@@ -18,6 +18,7 @@ from caer_data.engine import tables
 from caer_data.engine.emotions import PROBABILITY_COLUMNS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path, explain_os_error
+from caer_data.engine.hashing import shuffle_key
 from caer_data.export.layouts import Finished, Wanted
 
 NAME = "webdataset"
@@ -36,8 +37,7 @@ def plan(wanted: Wanted) -> pd.DataFrame:
     """One member per clip; a shard ends after 1,000 clips or before it grows over 512 MB."""
     rows = wanted.clips[["clip_id", "split", "bytes"]].copy()
     rows["order"] = [
-        hashlib.sha256(f"{wanted.seed}:{clip_id}".encode()).hexdigest()
-        for clip_id in rows["clip_id"]
+        shuffle_key(wanted.seed, clip_id, separator=":") for clip_id in rows["clip_id"]
     ]
     rows = rows.sort_values(["split", "order"], ignore_index=True)
     paths, members = [], []

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from caer_data.engine.cache import cached
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
+from caer_data.engine.hashing import digest
 from caer_data.faces.models import dlib_graphs, onnx, weights
 from caer_data.faces.models.interface import Provider
 
@@ -48,7 +49,7 @@ def model_file(path: Path, name: str) -> weights.ModelFile:
     except OSError as error:
         raise CaerError(explain_os_error(error, path)) from error
     sha256 = hashlib.sha256(data).hexdigest()
-    key = hashlib.sha256(f"{dlib_graphs.VERSION} {sha256}".encode()).hexdigest()
+    key = digest(f"{dlib_graphs.VERSION} {sha256}")
 
     def build() -> bytes:
         return bytes(_BUILDERS[name](data, path).SerializeToString(deterministic=True))

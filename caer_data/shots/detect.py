@@ -15,13 +15,10 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any, Final
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from scenedetect import FrameTimecode
 from scenedetect.detectors import (
-    AdaptiveDetector,
-    ContentDetector,
     HashDetector,
     HistogramDetector,
     ThresholdDetector,
@@ -30,6 +27,7 @@ from scenedetect.detectors import (
 from caer_data.engine import recipe
 from caer_data.media.decode import DecodedFrame
 from caer_data.media.probe import VideoInfo
+from caer_data.shots.content import Adaptive, Content
 from caer_data.shots.dfd import DisplacedFrameDifference
 from caer_data.shots.gradual import WithGradual
 from caer_data.shots.refine import BoundaryFinder, Refined
@@ -119,28 +117,6 @@ class SceneDetect:
         return [cut.frame_num for cut in self._detector.post_process(self._last)]
 
 
-class _QuickScore:
-    """ContentDetector's frame score with its default weights, the same number in one pass.
-
-    The original widens six planes to 32 bits for it, which costs more than decoding small videos.
-    """
-
-    _hsv: npt.NDArray[np.uint8] | None = None
-
-    def _calculate_frame_score(self, timecode: Any, frame_img: npt.NDArray[np.uint8]) -> float:
-        hsv = np.asarray(cv2.cvtColor(frame_img, cv2.COLOR_BGR2HSV))
-        previous, self._hsv = self._hsv, hsv
-        return 0.0 if previous is None else cv2.norm(hsv, previous, cv2.NORM_L1) / hsv.size
-
-
-class _Adaptive(_QuickScore, AdaptiveDetector):  # type: ignore[misc]
-    pass
-
-
-class _Content(_QuickScore, ContentDetector):  # type: ignore[misc]
-    pass
-
-
 def _finder(settings: recipe.Shots, info: VideoInfo) -> BoundaryFinder:
     size = analysis_size(info, settings.width)
     if settings.detector == "dfd":
@@ -166,10 +142,10 @@ def analysis_size(info: VideoInfo, longest: int) -> tuple[int, int]:
     return size[::-1] if info.turn.rotation in (90, 270) else size
 
 
-# recipe's word: PySceneDetect's class, the name of its threshold, the threshold's default there
+# recipe's word: a class of PySceneDetect or ours, the name of its threshold, and its default
 _SCENE_DETECTORS: Final[dict[str, tuple[Callable[..., Any], str, float]]] = {
-    "adaptive": (_Adaptive, "adaptive_threshold", 3.0),
-    "content": (_Content, "threshold", 27.0),
+    "adaptive": (Adaptive, "adaptive_threshold", 3.0),
+    "content": (Content, "threshold", 27.0),
     "hash": (HashDetector, "threshold", 0.395),
     "histogram": (HistogramDetector, "threshold", 0.05),
     "threshold": (ThresholdDetector, "threshold", 12),

@@ -102,7 +102,7 @@ def without_media(count: int) -> None:
         planned_s = time.perf_counter() - start
         results = results_of(planned, random)
         start = time.perf_counter()
-        manifest = release.complete(planned.files, results)
+        manifest = release.fill_manifest(planned.files, results)
         with tempfile.TemporaryDirectory() as folder:
             tables.write(release.MANIFEST, manifest, Path(folder) / "manifest.parquet")
             tables.write(BOXES, of_targets, Path(folder) / "boxes.parquet")

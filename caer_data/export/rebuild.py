@@ -109,13 +109,13 @@ def recut(
         files = _clip_files(planned, clips)
         tasks = _cuts(planned, boxes, files, sources, videos, recipe, under_way)
         running = run_map(_make, tasks, jobs, PRELOAD)
-        results = release.gather(running, len(files), under_way, reporter)
+        results = release.collect(running, len(files), under_way, reporter)
         failed = {c: r["failed"] for c, r in sorted(results.items()) if "failed" in r}
         good = planned[~planned["clip_id"].isin(failed)].reset_index(drop=True)
         if good.empty:
             raise CaerError(f"no clip could be made again: {next(iter(failed.values()))}")
         good_results = {c: r for c, r in results.items() if c not in failed}
-        made = release.complete(good, good_results)
+        made = release.fill_manifest(good, good_results)
         release.write(under_way.root, made, sources, boxes, facts, files)
         verdicts = release.audit_parts(made)
         cards.write(under_way.root, facts, made, verdicts, recipe.export.container)

@@ -93,39 +93,60 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
         )
     facts = cards.collect(dataset, planned, options)
     key = _key(planned, facts)
-    there = folder.about(target).get("key") == key
-    if not there:
-        folder.check_target(target, dataset.folder, options.overwrite)
+    if folder.about(target).get("key") == key:
+        with folder.unfinished(target, key):
+            return _kept(dataset, target, planned, options)
+    folder.check_target(target, dataset.folder, options.overwrite)
     with folder.unfinished(target, key) as under_way:
-        if there:
-            manifest = tables.read(MANIFEST, target / "manifest.parquet")
-        else:
-            clip_files = {
-                row.clip_id: ClipFile(inside(dataset.folder, row.path), row.frames, row.sha256)
-                for row in tables.rows(planned.clips)
-            }
-            tasks = works(planned.files, planned.boxes, clip_files, under_way.root, options.media)
-            missing = (task for task in tasks if task.clip_id not in under_way.done)
-            running = run_map(media.make, missing, options.jobs, PRELOAD)
-            results = gather(running, len(clip_files), under_way, reporter)
-            manifest = complete(planned.files, results)
-        release = Release(target, planned, manifest, audit_parts(manifest), not there)
-        if options.strict and release.findings:
-            raise FindingsError(
-                f"the audit has {len(release.findings)} findings and --strict was given, so "
-                f"{target} was not written: "
-                + "; ".join(f"{v.check}: {v.text}" for v in release.findings)
-            )
-        if not there:
-            root, boxes = under_way.root, planned.boxes
-            write(root, manifest, planned.sources, boxes, facts, clip_files)
-            container = options.settings.container
-            cards.write(under_way.root, facts, manifest, release.verdicts, container)
-            describe(under_way.root, key, facts, manifest)
+        release, clip_files = _worked_on(dataset, target, planned, options, under_way, reporter)
+        _refuse_findings(release, options)
+        root, boxes = under_way.root, planned.boxes
+        write(root, release.manifest, planned.sources, boxes, facts, clip_files)
+        container = options.settings.container
+        cards.write(root, facts, release.manifest, release.verdicts, container)
+        describe(root, key, facts, release.manifest)
         plan.remember(dataset, planned, options)
-        if not there:
-            under_way.publish(target)
+        under_way.publish(target)
     return release
+
+
+def _kept(dataset: Dataset, target: Path, planned: Plan, options: Options) -> Release:
+    """The release that an equal call made before, audited again."""
+    manifest = tables.read(MANIFEST, target / "manifest.parquet")
+    release = Release(target, planned, manifest, audit_parts(manifest), new=False)
+    _refuse_findings(release, options)
+    plan.remember(dataset, planned, options)
+    return release
+
+
+def _worked_on(
+    dataset: Dataset,
+    target: Path,
+    planned: Plan,
+    options: Options,
+    under_way: folder.Unfinished,
+    reporter: Reporter,
+) -> tuple[Release, dict[str, ClipFile]]:
+    """Copy, cut pictures from and hash all clips that are not done yet; audit what comes of it."""
+    clip_files = {
+        row.clip_id: ClipFile(inside(dataset.folder, row.path), row.frames, row.sha256)
+        for row in tables.rows(planned.clips)
+    }
+    tasks = works(planned.files, planned.boxes, clip_files, under_way.root, options.media)
+    missing = (task for task in tasks if task.clip_id not in under_way.done)
+    running = run_map(media.make, missing, options.jobs, PRELOAD)
+    results = collect(running, len(clip_files), under_way, reporter)
+    manifest = fill_manifest(planned.files, results)
+    return Release(target, planned, manifest, audit_parts(manifest), new=True), clip_files
+
+
+def _refuse_findings(release: Release, options: Options) -> None:
+    if options.strict and release.findings:
+        raise FindingsError(
+            f"the audit has {len(release.findings)} findings and --strict was given, so "
+            f"{release.folder} was not written: "
+            + "; ".join(f"{v.check}: {v.text}" for v in release.findings)
+        )
 
 
 def works(
@@ -162,7 +183,7 @@ def works(
         )
 
 
-def gather(
+def collect(
     running: Iterator[dict[str, Any]],
     total: int,
     under_way: folder.Unfinished,
@@ -183,18 +204,18 @@ def gather(
     return results
 
 
-def complete(planned: pd.DataFrame, results: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def fill_manifest(planned: pd.DataFrame, results: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """Fill in what was found in the media: the release's manifest, in the order of the plan.
 
     Args:
         planned: as `Plan.files`.
         results: what `media.make` returned, by `clip_id`.
     """
-    told = pd.DataFrame.from_dict(
+    values = pd.DataFrame.from_dict(
         {path: of_file for result in results.values() for path, of_file in result["files"].items()},
         orient="index",
     )
-    of_file = told.reindex(planned["path"]).reset_index(drop=True)
+    of_file = values.reindex(planned["path"]).reset_index(drop=True)
     is_picture = planned["from_frame"].notna()
     # the clip's own file, byte for byte, also where footage is left out or lies in an archive
     is_clip = ~is_picture & (planned["member"].notna() | planned["path"].str.endswith(".mp4"))

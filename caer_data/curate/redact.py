@@ -19,8 +19,9 @@ import pandas as pd
 
 from caer_data.curate import sightings
 from caer_data.engine import tables
+from caer_data.engine.hashing import hash_of
 from caer_data.engine.identity import Anchor
-from caer_data.engine.pieces import Piece, Store, hash_of, read_json, write_json
+from caer_data.engine.pieces import Piece, Store, read_json, write_json
 from caer_data.faces.people import cluster
 
 _WHOLE: Final = "whole.json"

@@ -27,6 +27,7 @@ _VERBS = {
     "verify": ("caer_data.cli.verify", "Check a release against its manifest."),
     "rebuild": ("caer_data.cli.rebuild", "Cut the clips of a release without media again."),
     "upgrade": ("caer_data.cli.upgrade", "Bring an older dataset to this version's tables."),
+    "people": ("caer_data.cli.people", "See who is who; merge, split and name persons."),
     "forget": ("caer_data.cli.forget", "Remove what a person or an owner wants out, for good."),
     "clean": ("caer_data.cli.clean", "Remove finished work that no table uses any more."),
     "benchmark": ("caer_data.cli.benchmark_group", "Train and test CAER-Net and its baselines."),

@@ -13,6 +13,7 @@ from typing import Any, Final
 import pandas as pd
 
 from caer_data.engine import identity, tables
+from caer_data.engine.dataset import Dataset
 from caer_data.engine.identity import Anchor, Box
 
 _SLACK_S: Final = 0.5
@@ -53,6 +54,19 @@ def of_tracks(
             int(track["end_frame"] - track["start_frame"]),
             share(_nearest(boxes[track["track_id"]], "frame", middle), video),
         )
+    return found
+
+
+def of_dataset(dataset: Dataset, tracks: pd.DataFrame) -> dict[str, Anchor]:
+    """Anchors of some tracks of a dataset, by `track_id`."""
+    found: dict[str, Anchor] = {}
+    path = dataset.path_of(tables.FACES)
+    wanted = ["track_id", "frame", "time_s", *_SIDES]
+    for video in tables.records(dataset.videos):
+        own = tracks[tracks["video_id"] == video["video_id"]]
+        if len(own):
+            faces = tables.read_some(tables.FACES, path, wanted, track_id=own["track_id"])
+            found |= of_tracks(video, own, faces)
     return found
 
 

@@ -77,7 +77,7 @@ def tombstones(dataset: Dataset, asked: Asked, who: str, why: str) -> list[Decis
 
 _WHERE = {
     "video": "'caer-data inspect'",
-    "person": "'caer-data people'",
+    "person": "'caer-data people list'",
     "clip": "the table 'clips'",
     "rater": "'caer-data annotate status'",
 }
@@ -102,7 +102,7 @@ def _person(dataset: Dataset, name: str) -> tuple[list[Anchor], dict[str, Any]]:
     people, tracks = dataset.people, dataset.tracks
     ids = set(people.loc[(people["person_id"] == name) | (people["name"] == name), "person_id"])
     own = tracks[tracks["person_id"].isin(ids)]
-    about = [anchor for _, anchor in sorted(seen_of(dataset, own).items())]
+    about = [anchor for _, anchor in sorted(sightings.of_dataset(dataset, own).items())]
     return about, clips_in(dataset, Forgotten(spans=tuple(about))) if about else {}
 
 
@@ -131,21 +131,6 @@ def _rater(dataset: Dataset, name: str) -> tuple[list[Anchor], dict[str, Any]]:
 
 
 _FINDERS = {"video": _video, "person": _person, "clip": _clip, "rater": _rater}
-
-
-def seen_of(dataset: Dataset, tracks: pd.DataFrame) -> dict[str, Anchor]:
-    """Anchors of some tracks of a dataset, by `track_id`."""
-    found: dict[str, Anchor] = {}
-    if tracks.empty:
-        return found
-    wanted = ["track_id", "frame", "time_s", "x1", "y1", "x2", "y2"]
-    path = dataset.path_of(tables.FACES)
-    for video in tables.records(dataset.videos):
-        own = tracks[tracks["video_id"] == video["video_id"]]
-        if len(own):
-            faces = tables.read_some(tables.FACES, path, wanted, track_id=own["track_id"])
-            found |= sightings.of_tracks(video, own, faces)
-    return found
 
 
 def clips_in(dataset: Dataset, forgotten: Forgotten) -> dict[str, list[str]]:

@@ -14,14 +14,14 @@ import yaml
 from caer_data import Dataset
 from caer_data.api import build
 from caer_data.cli import main
-from caer_data.curate import redact
+from caer_data.curate import redact, sightings
 from caer_data.engine import tables
 from caer_data.engine.decisions import Decision, Decisions
 from caer_data.engine.errors import CaerError
 from caer_data.engine.forgotten import Forgotten
 from caer_data.engine.pieces import Store
 from caer_data.forget import run, traces
-from caer_data.forget.ask import Asked, seen_of, tombstones
+from caer_data.forget.ask import Asked, tombstones
 from caer_data.labels import csv_import
 from caer_data.labels import decide as labels
 
@@ -139,7 +139,7 @@ def test_of_a_video_no_name_row_piece_or_file_is_left_nor_comes_back(dataset, sh
 def test_of_a_person_neither_face_nor_name_is_left_nor_comes_back(dataset, shows):
     people, tracks = dataset.people, dataset.tracks
     person = held(dataset).loc[lambda c: c["episode"] == "holiday", "person_id"].iloc[0]
-    about = tuple(seen_of(dataset, tracks[tracks["person_id"] == person]).values())
+    about = tuple(sightings.of_dataset(dataset, tracks[tracks["person_id"] == person]).values())
     Decisions(dataset.folder).append(Decision("name", "me", about, '"Zaphod"'))
     build(shows, dataset.folder)
     dataset = Dataset(dataset.folder)

@@ -42,7 +42,7 @@ def make(folder: Path, shots: int = 12, show: str = "A Show", pictures: bool = T
     good = common | {
         "video_id": video_id, "episode": "e1", "path": f"{show}/e1.mp4", "status": "ok",
         "frames": shots * FRAMES, "fps": "25", "duration_s": shots * FRAMES / FPS,
-        "width": WIDTH, "height": HEIGHT, "sha256": sha256,
+        "width": WIDTH, "height": HEIGHT, "sha256": sha256, "first_pts": 0, "time_base": "1/25",
     }  # fmt: skip
     bad = common | {
         "video_id": f"{slug(show)}.e2", "episode": "e2", "path": f"{show}/e2.mp4",

@@ -1,0 +1,135 @@
+"""Persons corrected by hand: what somebody saw on the contact sheet, as decisions.
+
+They count from the next build on, which finds the tracks again whatever they are called then.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+
+import pandas as pd
+
+from caer_data.curate import sightings
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.decisions import Decision, Decisions
+from caer_data.engine.errors import CaerError
+from caer_data.engine.identity import Anchor
+
+KINDS = ("merge", "split", "name")
+
+_STAND_FOR = 5
+"""Longest tracks that stand for a person in a name: one that is found again is enough."""
+
+
+def merge(dataset: Dataset, persons: Sequence[str], who: str, why: str) -> Decision:
+    """Say that several persons of a show are one.
+
+    Raises:
+        CaerError: there are not two of them, they are of several shows, or seen at one time.
+    """
+    ids = list(dict.fromkeys(person_of(dataset, name) for name in persons))
+    if len(ids) < 2:
+        raise CaerError("a merge takes two persons or more; name each with its identifier")
+    people, tracks = dataset.people, dataset.tracks
+    if people.loc[people["person_id"].isin(ids), "show"].nunique() > 1:
+        raise CaerError(
+            f"{', '.join(ids)}: are of several shows, and persons are told apart show by show"
+        )
+    together = _together(tracks[tracks["person_id"].isin(ids)])
+    if together:
+        raise CaerError(
+            f"{together[0]} and {together[1]}: are seen at the same time, so they are two persons; "
+            "split the track that is wrong first"
+        )
+    about = tuple(_anchors(dataset, person, 1)[0] for person in ids)
+    return Decisions(dataset.folder).append(Decision("merge", who, about, why=why))
+
+
+def split(dataset: Dataset, track_ids: Sequence[str], who: str, why: str) -> Decision:
+    """Say that some tracks of a person are somebody else, who is one person.
+
+    Raises:
+        CaerError: a track is not there, they are of several persons, or all of one.
+    """
+    tracks = dataset.tracks
+    chosen = tracks[tracks["track_id"].isin(track_ids)]
+    missing = sorted(set(track_ids) - set(chosen["track_id"]))
+    if missing or chosen.empty:
+        raise CaerError(
+            f"{dataset.folder}: has no track '{', '.join(missing)}'; 'caer-data people show' "
+            "writes a page that names them"
+        )
+    persons = sorted(set(chosen["person_id"].dropna()))
+    if len(persons) != 1:
+        raise CaerError(f"the tracks are of {', '.join(persons)}: split one person at a time")
+    if len(chosen) == int((tracks["person_id"] == persons[0]).sum()):
+        raise CaerError(f"these are all tracks of {persons[0]}; name those that are somebody else")
+    about = sightings.of_dataset(dataset, chosen)
+    row = Decision("split", who, tuple(about[key] for key in sorted(about)), why=why)
+    return Decisions(dataset.folder).append(row)
+
+
+def name(dataset: Dataset, person: str, called: str, who: str, why: str) -> Decision:
+    """Give a person a name.
+
+    Raises:
+        CaerError: no such person, or an empty name.
+    """
+    about = tuple(_anchors(dataset, person_of(dataset, person), _STAND_FOR))
+    value = json.dumps(called.strip())
+    return Decisions(dataset.folder).append(Decision("name", who, about, value, why))
+
+
+def undo(dataset: Dataset, key: str | None, who: str, why: str) -> Decision:
+    """Take a correction back: one by its key, or the last that stands; gives what was undone.
+
+    Raises:
+        CaerError: there is none.
+    """
+    store = Decisions(dataset.folder)
+    standing = [row for row in store.standing(*KINDS) if key in (None, row.key)]
+    if not standing:
+        which = f"'{key}'" if key else "of persons"
+        raise CaerError(
+            f"{dataset.folder}: no correction {which} stands; see 'caer-data people list'"
+        )
+    store.append(Decision("undo", who, value=json.dumps(standing[-1].key), why=why))
+    return standing[-1]
+
+
+def person_of(dataset: Dataset, called: str) -> str:
+    """Identifier of a person by identifier or given name.
+
+    Raises:
+        CaerError: nobody or several are called so.
+    """
+    people = dataset.people
+    ids = people.loc[(people["person_id"] == called) | (people["name"] == called), "person_id"]
+    if len(ids) != 1:
+        found = f"{len(ids)} persons" if len(ids) else "nobody"
+        raise CaerError(
+            f"{dataset.folder}: {found} called '{called}'; give an identifier that 'caer-data "
+            "people list' shows"
+        )
+    return str(ids.iloc[0])
+
+
+def _anchors(dataset: Dataset, person: str, count: int) -> list[Anchor]:
+    """Anchors of a person's longest tracks, the longest first."""
+    tracks = dataset.tracks
+    own = tracks[tracks["person_id"] == person]
+    order = (own["start_s"] - own["end_s"]).sort_values(kind="stable").index[:count]
+    about = sightings.of_dataset(dataset, own.loc[order])
+    return [about[track] for track in own.loc[order, "track_id"]]
+
+
+def _together(tracks: pd.DataFrame) -> tuple[str, str] | None:
+    """Two persons who share frames of a shot, if any do."""
+    for _, own in tracks.groupby("shot_id"):
+        spans = list(zip(own["person_id"], own["start_frame"], own["end_frame"], strict=True))
+        for (one, start, end), (other, first, last) in itertools.combinations(spans, 2):
+            if one != other and start < last and first < end:
+                return str(one), str(other)
+    return None

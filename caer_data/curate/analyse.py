@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from caer_data.curate import pyannote_import, redact
+from caer_data.curate import listen, pyannote_import, redact
 from caer_data.curate.pyannote_files import Imported
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
@@ -100,6 +100,13 @@ class Job:
         return key_of("faces", FACES_VERSION, settings, *inputs)
 
     @property
+    def sound_key(self) -> str:
+        """Key of the sound piece."""
+        settings = self.recipe.speech
+        content = (self.sha256, self.info.audio_index)
+        return key_of("sound", listen.SOUND_VERSION, settings, *content)
+
+    @property
     def store(self) -> Store:
         """Where finished pieces are."""
         return Store(self.work)
@@ -124,9 +131,14 @@ class Job:
         return self.store.get("faces", self.subject, self.faces_key)
 
     @property
+    def sound(self) -> Piece | None:
+        """What `listen.fill` writes."""
+        return self.store.get("sound", self.subject, self.sound_key)
+
+    @property
     def done(self) -> bool:
         """Whether there is nothing left to do."""
-        return self.shots is not None and self.faces is not None
+        return None not in (self.shots, self.faces, self.sound)
 
 
 def analyse(job: Job, progress: Progress) -> None:
@@ -140,7 +152,10 @@ def analyse(job: Job, progress: Progress) -> None:
     cv2.setNumThreads(1)
     if job.done:
         return
-    if job.shots is None or not (job.samples_folder / "samples.npy").is_file():
+    if job.sound is None:
+        _listen(job, progress)
+    spooled = (job.samples_folder / "samples.npy").is_file()
+    if job.shots is None or (job.faces is None and not spooled):
         _decode(job, progress)
     job.store.make(
         "faces", job.subject, job.faces_key, lambda folder: _find_faces(job, folder, progress)
@@ -249,6 +264,19 @@ def _decode(job: Job, progress: Progress) -> None:
     job.store.make("shots", job.subject, job.shots_key, once.write_shots)
 
 
+def _listen(job: Job, progress: Progress) -> None:
+    check_unchanged(job.path, job.stamp)
+    job.store.make(
+        "sound",
+        job.subject,
+        job.sound_key,
+        lambda folder: listen.fill(
+            folder, job.path, job.info, job.recipe.speech, lambda: progress("shots", 0.0)
+        ),
+    )
+    check_unchanged(job.path, job.stamp)
+
+
 def _scan_type(interlaced: int, frames: int) -> str:
     if interlaced == 0:
         return "progressive"
@@ -337,6 +365,11 @@ def shots_piece(job: Job) -> Piece:
 def faces_piece(job: Job) -> Piece:
     """The faces piece of an analysed video."""
     return _there(job.faces, job)
+
+
+def sound_piece(job: Job) -> Piece:
+    """The sound piece of an analysed video."""
+    return _there(job.sound, job)
 
 
 def measured(job: Job) -> dict[str, Any]:

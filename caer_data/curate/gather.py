@@ -9,6 +9,7 @@ from caer_data.curate import videos as video_stage
 from caer_data.curate.analyse import Job, analyse, measured
 from caer_data.curate.pyannote_files import Imported
 from caer_data.curate.setup import Setup, Video
+from caer_data.curate.sidecars import Sidecar
 from caer_data.engine.cores import cores
 from caer_data.engine.pool import Task
 from caer_data.engine.progress import printable
@@ -22,12 +23,14 @@ class Gathered:
         rows: of `videos`, by `video_id`.
         sounds: rows of `audio_tracks`.
         videos: the good ones.
+        sidecars: subtitles beside them, by `video_id`.
         forgotten: files that are there and must not be looked at.
     """
 
     rows: dict[str, dict[str, Any]]
     sounds: list[dict[str, Any]]
     videos: list[Video]
+    sidecars: dict[str, tuple[Sidecar, ...]]
     forgotten: int = 0
 
     def damaged(self) -> dict[str, str]:
@@ -82,6 +85,7 @@ def gather(setup: Setup, found: list[video_stage.Found]) -> Gathered:
             )
             for d, info in good
         ],
+        sidecars={item.video_id: item.sidecars for item in found},
         forgotten=len(found) - len(ordered),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from caer_data.engine.recipe import Recipe
 from caer_data.faces.models import choose
+from caer_data.media import voice
 from caer_data.shots import transnet
 
 
@@ -15,4 +16,6 @@ def check(recipe: Recipe) -> None:
     """
     if recipe.shots.detector == "transnet":
         transnet.check()
+    if recipe.speech.voice == "silero":
+        voice.load_file()
     choose.check(recipe.faces)

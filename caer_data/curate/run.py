@@ -19,6 +19,7 @@ from caer_data.curate.gather import gather, look
 from caer_data.curate.outcome import Outcome
 from caer_data.curate.persons import persons
 from caer_data.curate.pyannote_files import imported_for, require_some
+from caer_data.curate.said import listen
 from caer_data.curate.setup import Setup
 from caer_data.curate.writing import Built, write
 from caer_data.engine import recipe as recipes
@@ -149,13 +150,15 @@ def everything(setup: Setup, found: list[video_stage.Found]) -> Outcome:
     tracks, people = persons(setup, videos)
     clips = choose(setup, videos, tracks)
     mint_keys(videos, tracks, clips, ledger)
+    said = listen(setup, videos, gathered.sidecars)
+    clips = said.with_speech(clips)
     absent = keeping.absent(dataset, gathered.rows.values())
     fates = keeping.fates(dataset, pd.concat([clips, absent.clips], ignore_index=True))
     if not setup.drop_rated:
         keeping.check(fates)
     unread = {key for key, row in gathered.rows.items() if row["status"] == "failed"}
     done = cut(setup, videos, clips, absent, unread)
-    write(setup, Built(gathered, videos, tracks, people, done, absent, ledger))
+    write(setup, Built(gathered, videos, tracks, people, done, absent, ledger, said))
     kept = done.clips["status"].isin(tables.THERE)
     damaged = gathered.damaged()
     for what, why in damaged.items():

@@ -15,7 +15,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from caer_data.curate.walk import Walked, season_and_episode, title, walk
+from caer_data.curate.sidecars import Sidecar, share_out
+from caer_data.curate.walk import Walked, listed, season_and_episode, title, walk
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error, sha256_of, slug
 from caer_data.engine.hashing import hash_of
@@ -26,6 +27,7 @@ from caer_data.media.colour import MATRICES, PRIMARIES, TRANSFERS
 from caer_data.media.geometry import Crop, Turn
 from caer_data.media.probe import VideoInfo, probe
 from caer_data.media.sound import SoundTrack, fits
+from caer_data.media.subtitles import ENDINGS as SUBTITLES
 from caer_data.media.unchanged import Stamp, stamp_of
 
 VIDEOS_VERSION = 3
@@ -45,6 +47,7 @@ class Found:
         video_id: identifier, unique among those found together.
         season: its season, where folder or name say so; 0 are specials.
         episode_number: its number in the season.
+        sidecars: its subtitles beside it.
     """
 
     path: Path
@@ -54,6 +57,7 @@ class Found:
     video_id: str
     season: int | None = None
     episode_number: int | None = None
+    sidecars: tuple[Sidecar, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def find(
         raise CaerError(f"{shows}: no such folder; give the folder that holds the shows")
     endings = {ending.lower() for ending in settings.extensions}
     root = shows if shows.is_dir() else shows.parent
-    walked = walk(shows, endings, settings.exclude) if shows.is_dir() else Walked([shows])
+    walked = walk(shows, endings, settings.exclude) if shows.is_dir() else _alone(shows)
     for note in walked.notes():
         on_note(note)
     if not walked.videos:
@@ -89,16 +93,26 @@ def find(
             f"{shows}: holds no video; looked for {' '.join(sorted(endings))}"
             + (f"; {why}" if why else "")
         )
+    sidecars, strays = share_out(walked.videos, walked.subtitles)
+    if strays and shows.is_dir():
+        names = listed([_text(path.relative_to(root).as_posix()) for path in strays])
+        on_note(f"passed over, for they are subtitles of no video by their names: {names}")
     found: list[Found] = []
     taken: set[str] = set()
     for path in walked.videos:
-        item = _named(path, root)
+        item = replace(_named(path, root), sidecars=tuple(sidecars.get(path, ())))
         if item.video_id in taken:
             digest = hashlib.sha256(os.fsencode(path.relative_to(root))).hexdigest()
             item = replace(item, video_id=f"{item.video_id}-{digest[:6]}")
         taken.add(item.video_id)
         found.append(item)
     return found
+
+
+def _alone(video: Path) -> Walked:
+    """A video given by itself, and the subtitles in its folder."""
+    files = sorted(path for path in video.parent.iterdir() if path.suffix.lower() in SUBTITLES)
+    return Walked([video], subtitles=files)
 
 
 def _named(path: Path, root: Path) -> Found:

@@ -17,6 +17,7 @@ from typing import Final
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
 from caer_data.engine.ownership import is_dataset, is_release
+from caer_data.media.subtitles import ENDINGS as SUBTITLES
 
 _SEASON: Final = re.compile(
     r"(?:season|series|staffel|saison|temporada|stagione|seizoen)[ ._-]*(\d{1,4})|(specials)", re.I
@@ -34,12 +35,18 @@ class Walked:
         unreadable: folders that could not be read, each with the reason.
         datasets: folders of datasets and releases.
         excluded: files and folders that a pattern of the recipe leaves out.
+        subtitles: files of subtitles.
+        others: every other file, relative to the folder.
+        hidden: hidden files and folders, relative to the folder.
     """
 
     videos: list[Path] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     datasets: list[str] = field(default_factory=list)
     excluded: list[str] = field(default_factory=list)
+    subtitles: list[Path] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)
 
     def notes(self) -> list[str]:
         """Sentences on what was passed over."""
@@ -47,16 +54,27 @@ class Walked:
         found += [
             f"passed over, for it is a dataset or a release: {name}" for name in self.datasets
         ]
-        if self.excluded:
-            some = ", ".join(self.excluded[:_NAMED])
-            more = len(self.excluded) - _NAMED
-            found.append(
-                f"passed over by videos.exclude: {some}" + (f" and {more} more" if more > 0 else "")
-            )
+        for why, names in (
+            ("passed over by videos.exclude", self.excluded),
+            ("passed over, for its ending is not among videos.extensions", self.others),
+            ("passed over, for it is hidden", self.hidden),
+        ):
+            if names:
+                found.append(f"{why}: {listed(names)}")
         return found
 
 
 _NAMED: Final = 5
+
+
+def listed(names: Sequence[str]) -> str:
+    """Some names in one line; of many of one ending a few, so that every ending is named."""
+    by_ending: dict[str, list[str]] = {}
+    for name in names:
+        by_ending.setdefault(Path(name).suffix.lower(), []).append(name)
+    some = [name for own in by_ending.values() for name in own[: max(1, _NAMED // len(by_ending))]]
+    more = len(names) - len(some)
+    return ", ".join(some) + (f" and {more} more" if more > 0 else "")
 
 
 def walk(folder: Path, endings: set[str], exclude: Sequence[str]) -> Walked:
@@ -88,17 +106,26 @@ def walk(folder: Path, endings: set[str], exclude: Sequence[str]) -> Walked:
             found.datasets.append(here.relative_to(folder).as_posix())
             folders.clear()
             continue
+        hidden = sorted(name for name in (*folders, *names) if name.startswith("."))
+        found.hidden += [(here / name).relative_to(folder).as_posix() for name in hidden]
         visible = sorted(name for name in folders if not name.startswith("."))
         folders[:] = [name for name in visible if not left_out(here / name)]
-        found.videos += [
-            here / name
-            for name in sorted(names)
-            if not name.startswith(".")
-            and Path(name).suffix.lower() in endings
-            and not left_out(here / name)
-        ]
+        for name in sorted(name for name in names if not name.startswith(".")):
+            if not left_out(here / name):
+                _sort_in(found, here / name, endings, folder)
     found.videos.sort(key=lambda path: path.relative_to(folder).parts)
     return found
+
+
+def _sort_in(found: Walked, path: Path, endings: set[str], folder: Path) -> None:
+    """Put a file among the videos, the subtitles or the others."""
+    ending = path.suffix.lower()
+    if ending in endings:
+        found.videos.append(path)
+    elif ending in SUBTITLES:
+        found.subtitles.append(path)
+    else:
+        found.others.append(path.relative_to(folder).as_posix())
 
 
 def season_and_episode(parts: Sequence[str]) -> tuple[int, int | None, int | None]:

@@ -12,9 +12,10 @@ from typing import Any
 import pandas as pd
 
 from caer_data.curate import clean, keeping
-from caer_data.curate.analyse import faces_of, faces_piece, shots_of, shots_piece
+from caer_data.curate.analyse import faces_of, faces_piece, shots_of, shots_piece, sound_piece
 from caer_data.curate.cutting import Cut
 from caer_data.curate.gather import Gathered
+from caer_data.curate.said import Said
 from caer_data.curate.setup import Setup, Video
 from caer_data.engine import tables
 from caer_data.engine.ledger import Ledger
@@ -33,6 +34,7 @@ class Built:
         cut: the clips.
         absent: of videos that are not there today.
         ledger: every key.
+        said: what is said in the videos.
     """
 
     gathered: Gathered
@@ -42,16 +44,17 @@ class Built:
     cut: Cut
     absent: keeping.Absent
     ledger: Ledger
+    said: Said
 
 
 def write(setup: Setup, built: Built) -> None:
     """Write the tables as one generation, then the notes."""
     with setup.dataset.generation() as path_of:
-        _write_tables(path_of, built)
+        _write_tables(setup, path_of, built)
     _write_notes(setup, built)
 
 
-def _write_tables(path_of: Callable[[tables.Table], Path], built: Built) -> None:
+def _write_tables(setup: Setup, path_of: Callable[[tables.Table], Path], built: Built) -> None:
     def put(table: tables.Table, rows: pd.DataFrame) -> None:
         tables.write(table, rows, path_of(table))
 
@@ -72,6 +75,10 @@ def _write_tables(path_of: Callable[[tables.Table], Path], built: Built) -> None
     put(tables.PEOPLE, pd.concat([people, more], ignore_index=True))
     put(tables.KEYS, built.ledger.table())
     put(tables.CLIPS, built.cut.clips)
+    gone = set(absent.videos["video_id"])
+    spoken, lines = built.said.tables(setup.dataset, gone, built.cut.clips)
+    put(tables.SPEECH, spoken)
+    put(tables.LINES, lines)
 
 
 def _write_notes(setup: Setup, built: Built) -> None:
@@ -100,6 +107,6 @@ def _used(setup: Setup, built: Built) -> dict[str, dict[str, Any]]:
     used = {}
     for video in built.videos:
         shots, faces = shots_piece(video.job).name, faces_piece(video.job).name
-        pieces = [shots, faces, *clips[video.row["sha256"]]]
+        pieces = [shots, faces, sound_piece(video.job).name, *clips[video.row["sha256"]]]
         used[video.job.video_id] = {"faces": faces, "pieces": pieces}
     return used

@@ -36,6 +36,8 @@ BUILT = (
     tables.PEOPLE,
     tables.CLIPS,
     tables.KEYS,
+    tables.SPEECH,
+    tables.LINES,
 )
 """Tables that a build writes, all together."""
 
@@ -222,6 +224,16 @@ class Dataset:
     def keys(self) -> pd.DataFrame:
         """One row per clip that was ever kept: its key, and what it was minted for."""
         return self.read(tables.KEYS)
+
+    @property
+    def speech(self) -> pd.DataFrame:
+        """One row per while in which somebody speaks, or of which nobody can tell."""
+        return self.read(tables.SPEECH)
+
+    @property
+    def lines(self) -> pd.DataFrame:
+        """One row per line of subtitles."""
+        return self.read(tables.LINES)
 
     @property
     def assignments(self) -> pd.DataFrame:

@@ -80,6 +80,24 @@ class Media(Section):
     audio: str = Field("default", pattern=r"^(default|original|[a-zA-Z]{2,3})$")
 
 
+VOICE_FILE: Final = ("silero_vad", "data/silero_vad_16k_sequence.onnx")
+"""The package, installed for this file alone, and the file of the model that hears voices."""
+
+
+class Speech(Section):
+    """What is said: voices in the sound, and subtitles."""
+
+    voice: Literal["silero", "none"] = "none"
+    subtitles: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def _what_is_here(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("voice") is not None:
+            return values
+        return values | {"voice": "silero" if file_of(*VOICE_FILE) else "none"}
+
+
 class Shots(Section):
     """Shot boundary detection."""
 
@@ -278,6 +296,7 @@ class Recipe(Section):
     seed: int = Field(2019, ge=0, le=2**32 - 1)
     videos: Videos = Videos()
     media: Media = Media()
+    speech: Speech = Field(default_factory=Speech)
     shots: Shots = Shots()
     faces: Faces = Field(default_factory=Faces)
     people: People = People()

@@ -153,6 +153,13 @@ VIDEOS = Table(
         Column("color_range", STRING, "limited (television) or full", nullable=True),
         Column("has_audio", BOOL, "has a sound track", nullable=True),
         Column("audio_language", STRING, "language of the sound track used", nullable=True),
+        Column(
+            "speech",
+            FLOAT,
+            "share of its sound in which somebody speaks; empty: not measured, or unknown",
+            nullable=True,
+            added=True,
+        ),
         Column("bytes", INT, "file size", "bytes"),
         Column("sha256", STRING, "hash of the file's content", nullable=True),
     ),
@@ -314,6 +321,13 @@ CLIPS = Table(
         ),
         Column("sharpness", FLOAT, "target's sharpness, 0 to 1", nullable=True),
         Column("brightness", FLOAT, "target's brightness, 0 to 1", nullable=True),
+        Column(
+            "speech",
+            FLOAT,
+            "share of it in which somebody speaks, seen or not; empty: not measured, or unknown",
+            nullable=True,
+            added=True,
+        ),
         Column("path", STRING, "media file, relative to the dataset", nullable=True),
         Column("width", INT, "width of the media file", "px", nullable=True),
         Column("height", INT, "height of the media file", "px", nullable=True),
@@ -338,6 +352,43 @@ KEYS = Table(
         Column("names", pa.list_(STRING), "every clip_id that it has had"),
         *ANCHOR,
         *BOX,
+    ),
+)
+
+SPEECH = Table(
+    "speech",
+    "a while in which somebody speaks, or of which nobody can tell",
+    ("video_id", "start_s"),
+    (
+        Column("video_id", STRING, "its video"),
+        Column("start_s", FLOAT, "start, from the video's first frame", "s"),
+        Column("end_s", FLOAT, "end, from the video's first frame", "s"),
+        Column(
+            "state",
+            STRING,
+            "speech, or unknown: no sound, or digital silence; nobody speaks in between",
+            values=("speech", "unknown"),
+        ),
+    ),
+)
+
+LINES = Table(
+    "lines",
+    "one line of subtitles",
+    ("video_id", "track", "number"),
+    (
+        Column("video_id", STRING, "its video"),
+        Column("track", STRING, "the file beside the video, or 'stream N' inside it"),
+        Column("number", INT, "place in its track, from 0"),
+        Column("start_s", FLOAT, "start, from the video's first frame", "s"),
+        Column("end_s", FLOAT, "end, from the video's first frame", "s"),
+        Column("start_pts", INT, "start as a timestamp of the video", "time_base"),
+        Column("end_pts", INT, "end as a timestamp of the video", "time_base"),
+        Column("text", STRING, "without mark-up"),
+        Column("language", STRING, "language by the file or its name", nullable=True),
+        Column("speaker", STRING, "who speaks, where the subtitles name somebody", nullable=True),
+        Column("forced", BOOL, "of a track that is always shown: what is foreign in the film"),
+        Column("clip_key", STRING, "the clip that has most of it; empty: none", nullable=True),
     ),
 )
 
@@ -525,6 +576,8 @@ TABLES: Final = {
         PEOPLE,
         CLIPS,
         KEYS,
+        SPEECH,
+        LINES,
         ASSIGNMENTS,
         RATINGS,
         LABELS,

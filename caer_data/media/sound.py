@@ -17,6 +17,14 @@ _LANGUAGES: Final = {
     "fi": "fin", "hu": "hun", "tr": "tur", "el": "ell", "gre": "ell", "he": "heb", "ar": "ara",
     "hi": "hin", "uk": "ukr", "ro": "ron", "rum": "ron", "sk": "slk", "slo": "slk",
 }  # fmt: skip
+_NAMES: Final = {
+    "english": "eng", "german": "deu", "deutsch": "deu", "french": "fra", "francais": "fra",
+    "spanish": "spa", "espanol": "spa", "italian": "ita", "italiano": "ita", "portuguese": "por",
+    "dutch": "nld", "japanese": "jpn", "chinese": "zho", "korean": "kor", "russian": "rus",
+    "polish": "pol", "czech": "ces", "swedish": "swe", "danish": "dan", "norwegian": "nor",
+    "finnish": "fin", "hungarian": "hun", "turkish": "tur", "greek": "ell", "hebrew": "heb",
+    "arabic": "ara", "hindi": "hin", "ukrainian": "ukr", "romanian": "ron", "slovak": "slk",
+}  # fmt: skip
 _COMMENTARY: Final = re.compile(r"comment|kommentar", re.I)
 _DESCRIBED: Final = re.compile(r"descri|visually impaired|audiodesk|\bAD\b", re.I)
 
@@ -81,12 +89,21 @@ def fits(track: SoundTrack, wanted: str) -> bool:
         return track.default
     if wanted == "original":
         return track.original
-    return track.language is not None and _plain(track.language) == _plain(wanted)
+    return track.language is not None and plain_language(track.language) == plain_language(wanted)
 
 
-def _plain(language: str) -> str:
-    short = language.lower().split("-")[0]
-    return _LANGUAGES.get(short, short)
+def plain_language(word: str, *, known: bool = False) -> str:
+    """Three letters of ISO 639 for a language, however it is written.
+
+    Args:
+        word: code of two or three letters, with or without a country, or an English name.
+        known: give nothing for what is no language known here.
+    """
+    short = word.lower().split("-")[0]
+    found = _LANGUAGES.get(short) or _NAMES.get(short)
+    if found or not known:
+        return found or short
+    return short if short in _LANGUAGES.values() else ""
 
 
 def _track(stream: Any) -> SoundTrack:

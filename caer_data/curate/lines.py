@@ -1,0 +1,203 @@
+"""Subtitles of a video as rows of `lines`, in the video's own time.
+
+Those inside a file have its timestamps; those of a file beside it count from where the video's file
+begins. Both become seconds from the first frame. Nothing is moved: where lines and voices clearly
+lie apart, that is said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from caer_data.curate.sidecars import Sidecar
+from caer_data.curate.speech import Span
+from caer_data.engine.errors import CaerError
+from caer_data.media import subtitles
+from caer_data.media.hearing import Heard
+from caer_data.media.subtitles import Cue, Subtitles
+
+_LONGEST_S: Final = 8.0  # a line whose end nobody tells stays until the next, and no longer
+_BEAT_S: Final = 0.1
+_FARTHEST_S: Final = 30.0
+_LEAST_LINES: Final = 15
+_LEAST_GAPS: Final = 15
+_LEAST_S: Final = 60.0
+_CLEAR: Final = 0.35  # correlation of lines and voices at the best offset
+_BETTER: Final = 0.15  # than with no offset
+_NEXT: Final = 0.8  # of the best, at offsets elsewhere
+_NEAR_S: Final = 2.0
+_WORTH_SAYING_S: Final = 0.5
+
+
+@dataclass(frozen=True)
+class Track:
+    """The lines of one track, in seconds from the first frame.
+
+    Attributes:
+        name: as in the column `track`.
+        language: by the file or its name.
+        forced: always shown.
+        cues: start, end, text, speaker.
+    """
+
+    name: str
+    language: str | None
+    forced: bool
+    cues: list[tuple[float, float, str, str | None]]
+
+
+def tracks_of(
+    heard: Heard, sidecars: Iterable[tuple[str, Sidecar]], first_s: float, length_s: float
+) -> tuple[list[Track], list[str]]:
+    """All tracks of a video, and sentences on what was wrong with them or is not read.
+
+    Args:
+        heard: what is inside the file.
+        sidecars: what lies beside it, each with its name for the table.
+        first_s: time of the first frame on the container's clock.
+        length_s: length of the video.
+    """
+    found, notes = [], []
+    for stream in heard.tracks:
+        name = f"stream {stream.stream}"
+        if not stream.readable:
+            said = f"'{stream.language or stream.title or 'of no stated language'}'"
+            kind = stream.codec or "an unknown codec"
+            notes.append(f"subtitles {said} are not read: pictures of text, or no text ({kind})")
+            continue
+        lines = heard.lines[stream.stream]
+        notes += [f"subtitles in {name}: {fault}" for fault in lines.faults()]
+        cues = _placed(lines, -first_s, length_s)
+        found.append(Track(name, stream.language, stream.forced, cues))
+    for name, sidecar in sidecars:
+        try:
+            lines = subtitles.read(sidecar.path)
+        except CaerError as error:
+            notes.append(str(error).replace(str(sidecar.path), name))
+            continue
+        notes += [f"{name}: {fault}" for fault in lines.faults()]
+        cues = _placed(lines, heard.origin / 1e6 - first_s, length_s)
+        late = len(lines.cues) - len(cues)
+        if late:
+            notes.append(f"{name}: left out because they lie outside of the video: {late}")
+        found.append(Track(name, sidecar.language, sidecar.forced, cues))
+    return found, notes
+
+
+def rows(track: Track, first_s: float, time_base: Fraction) -> list[dict[str, Any]]:
+    """Rows of `lines`, without their video and clips."""
+
+    def pts(seconds: float) -> int:
+        return round((seconds + first_s) / float(time_base))
+
+    return [
+        {
+            "track": track.name,
+            "number": number,
+            "start_s": round(start, 3),
+            "end_s": round(end, 3),
+            "start_pts": pts(start),
+            "end_pts": pts(end),
+            "text": text,
+            "language": track.language,
+            "speaker": speaker,
+            "forced": track.forced,
+        }
+        for number, (start, end, text, speaker) in enumerate(track.cues)
+    ]
+
+
+def with_clips(lines: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
+    """Lines with the key of the kept clip that has most of each.
+
+    Args:
+        lines: table `lines`, its `clip_key` empty.
+        clips: table `clips`.
+    """
+    keys = pd.Series([None] * len(lines), index=lines.index, dtype=object)
+    kept = clips[clips["clip_key"].notna()].sort_values("start_s")
+    for video_id, own in lines.groupby("video_id"):
+        of_video = kept[kept["video_id"] == video_id]
+        starts, ends = (of_video[name].to_numpy(float) for name in ("start_s", "end_s"))
+        for index, start, end in own[["start_s", "end_s"]].itertuples():
+            shared = np.minimum(ends, end) - np.maximum(starts, start)
+            if len(shared) and shared.max() > 0:
+                keys[index] = of_video["clip_key"].iloc[int(shared.argmax())]
+    return lines.assign(clip_key=keys)
+
+
+def offset(cues: Sequence[Span], spoken: Sequence[Span], audible_s: float) -> float | None:
+    """Seconds by which lines come before the voices they belong to (negative: after).
+
+    Nothing is found in few lines, short sound or an unclear match: then None.
+
+    Args:
+        cues: when lines are shown.
+        spoken: when somebody speaks.
+        audible_s: how long there is sound.
+    """
+    if len(cues) < _LEAST_LINES or len(spoken) < _LEAST_GAPS or audible_s < _LEAST_S:
+        return None
+    length = max(end for _, end in (*cues, *spoken))
+    shown, heard = (_beats(spans, length) for spans in (cues, spoken))
+    if not (shown.std() and heard.std()):
+        return None
+    agreement = _correlation(shown, heard)
+    middle = len(agreement) // 2
+    best = int(agreement.argmax())
+    near = round(_NEAR_S / _BEAT_S)
+    elsewhere = np.delete(agreement, np.s_[max(0, best - near) : best + near + 1])
+    clear = (
+        agreement[best] >= _CLEAR
+        and agreement[best] >= agreement[middle] + _BETTER
+        and elsewhere.max(initial=0.0) <= _NEXT * agreement[best]
+    )
+    moved = (best - middle) * _BEAT_S
+    return round(moved, 1) if clear and abs(moved) >= _WORTH_SAYING_S else None
+
+
+def _placed(
+    found: Subtitles, shift_s: float, length_s: float
+) -> list[tuple[float, float, str, str | None]]:
+    """Cues in seconds of the video, within it."""
+    cues = []
+    for cue, end in _ended(found.cues):
+        start, stop = cue.start / 1e6 + shift_s, end / 1e6 + shift_s
+        if stop > 0 and start < length_s:
+            cues.append((max(0.0, start), stop, cue.text, cue.speaker))
+    return cues
+
+
+def _ended(cues: Sequence[Cue]) -> Iterator[tuple[Cue, int]]:
+    """Cues and their ends; where a file does not tell one, it is the start of the next."""
+    for number, cue in enumerate(cues):
+        later = (other.start for other in cues[number + 1 :] if other.start > cue.start)
+        latest = cue.start + round(_LONGEST_S * 1e6)
+        yield cue, cue.end if cue.end is not None else min(next(later, latest), latest)
+
+
+def _beats(spans: Sequence[Span], length_s: float) -> npt.NDArray[np.float64]:
+    """1 where a span is, on a beat of a tenth of a second."""
+    on = np.zeros(int(length_s / _BEAT_S) + 1)
+    for start, end in spans:
+        on[int(max(0.0, start) / _BEAT_S) : int(max(0.0, end) / _BEAT_S) + 1] = 1
+    return on
+
+
+def _correlation(
+    shown: npt.NDArray[np.float64], heard: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Correlation at each offset up to half a minute, from lines too late to lines too early."""
+    farthest = min(round(_FARTHEST_S / _BEAT_S), len(shown) - 1)
+    a, b = ((x - x.mean()) / (x.std() * len(x) ** 0.5) for x in (shown, heard))
+    size = 2 * len(a)
+    whole = np.fft.irfft(np.conj(np.fft.rfft(a, size)) * np.fft.rfft(b, size), size)
+    found: npt.NDArray[np.float64] = np.concatenate([whole[-farthest:], whole[: farthest + 1]])
+    return found

@@ -1,0 +1,70 @@
+"""The piece of work that holds what one pass over a video's sound and subtitles found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from caer_data.engine.pieces import Piece, write_json
+from caer_data.engine.recipe import Speech
+from caer_data.media.hearing import Block, Heard, hear
+from caer_data.media.probe import VideoInfo
+from caer_data.media.subtitle_tracks import SubtitleTrack
+from caer_data.media.subtitles import Cue, Subtitles
+from caer_data.media.voice import Voice, load_file
+
+SOUND_VERSION: Final = 1
+
+
+def fill(
+    folder: Path, path: Path, info: VideoInfo, settings: Speech, on_second: Callable[[], None]
+) -> None:
+    """Listen to a video and read its subtitles; write what was found.
+
+    Members: `sound.json`, `windows.npy` (the windows of all blocks, one after the other).
+
+    Raises:
+        CaerError: the file can no longer be opened, or the model is not installed.
+    """
+    voice = Voice(load_file()) if settings.voice == "silero" and info.has_audio else None
+    heard = hear(path, info, voice, settings.subtitles, on_second)
+    windows = [np.zeros(0, np.uint8), *(block.windows for block in heard.blocks)]
+    np.save(folder / "windows.npy", np.concatenate(windows))
+    write_json(
+        folder / "sound.json",
+        {
+            "blocks": [[block.start, len(block.windows)] for block in heard.blocks],
+            "listened": settings.voice != "none",
+            "origin": heard.origin,
+            "lost": heard.lost,
+            "tracks": [asdict(track) for track in heard.tracks],
+            "lines": {str(stream): asdict(found) for stream, found in heard.lines.items()},
+        },
+    )
+
+
+def read(piece: Piece) -> tuple[Heard, bool]:
+    """What `fill` wrote, and whether the sound was listened to."""
+    told = piece.json("sound.json")
+    windows = piece.array("windows.npy")
+    ends = np.cumsum([count for _, count in told["blocks"]], dtype=np.int64)[:-1]
+    parts = np.split(windows, ends)
+    starts = [start for start, _ in told["blocks"]]
+    heard = Heard(
+        blocks=[Block(*block) for block in zip(starts, parts, strict=False)],
+        origin=told["origin"],
+        tracks=tuple(SubtitleTrack(**track) for track in told["tracks"]),
+        lines={int(stream): _subtitles(values) for stream, values in told["lines"].items()},
+        lost=told["lost"],
+    )
+    return heard, told["listened"]
+
+
+def _subtitles(values: dict[str, object]) -> Subtitles:
+    found = Subtitles(**values)  # type: ignore[arg-type]  # as `asdict` wrote it
+    found.cues = [Cue(**cue) for cue in found.cues]  # type: ignore[arg-type]
+    return found

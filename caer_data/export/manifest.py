@@ -81,6 +81,13 @@ MANIFEST: Final = Table(
             for name in PROBABILITY_COLUMNS
         ),
         Column("face_height", FLOAT, "target's box height over frame height", nullable=True),
+        Column(
+            "speech",
+            FLOAT,
+            "share of the clip in which somebody speaks, seen or not; empty: unknown",
+            nullable=True,
+            added=True,
+        ),
         Column("x1", INT, "target's left edge, where the file is a frame", "px", nullable=True),
         Column("y1", INT, "target's top edge", "px", nullable=True),
         Column("x2", INT, "target's right edge, exclusive", "px", nullable=True),

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
 from caer_data.curate.target import faces_of_targets
+from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.recipe import Export
-from caer_data.export import boxes, labelled, layouts, splits
+from caer_data.export import boxes, labelled, layouts, lines, splits
 from caer_data.export.manifest import rows
 
 
@@ -56,6 +57,7 @@ class Plan:
         files: rows of `MANIFEST`, and `from_frame, to_frame` where the file is a picture: it will
             be one of these frames. What only the media tell is still empty.
         reached: the split as asked for and as drawn.
+        lines: their subtitles, `CLIP_LINES`; none without footage.
     """
 
     clips: pd.DataFrame
@@ -63,6 +65,7 @@ class Plan:
     boxes: pd.DataFrame
     files: pd.DataFrame
     reached: pd.DataFrame
+    lines: pd.DataFrame = field(default_factory=lambda: tables.empty(lines.CLIP_LINES))
 
 
 def plan(dataset: Dataset, options: Options) -> Plan:
@@ -76,7 +79,9 @@ def plan(dataset: Dataset, options: Options) -> Plan:
     seen = faces_of_targets(clips, dataset.tracks, dataset.faces)
     of_targets = boxes.of_targets(clips, sources, seen)
     kept = {} if options.resplit else assigned(dataset, options.scheme)
-    return of_tables(clips, sources, of_targets, options, kept)
+    planned = of_tables(clips, sources, of_targets, options, kept)
+    said = lines.of_clips(dataset, clips) if options.media else planned.lines
+    return replace(planned, lines=said)
 
 
 def of_tables(

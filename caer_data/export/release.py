@@ -31,6 +31,7 @@ from caer_data.export import (
     plan,
 )
 from caer_data.export.layouts.caer_s_2019 import NAME as LEAKY
+from caer_data.export.lines import CLIP_LINES
 from caer_data.export.manifest import BOXES, MANIFEST, SOURCES
 from caer_data.export.plan import Options, Plan
 
@@ -101,7 +102,8 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
         release, clip_files = _worked_on(dataset, target, planned, options, under_way, reporter)
         _refuse_findings(release, options)
         root, boxes = under_way.root, planned.boxes
-        write(root, release.manifest, planned.sources, boxes, facts, clip_files)
+        said = planned.lines
+        write(root, release.manifest, planned.sources, boxes, facts, clip_files, said)
         container = options.settings.container
         cards.write(root, facts, release.manifest, release.verdicts, container)
         describe(root, key, facts, release.manifest)
@@ -251,17 +253,21 @@ def write(
     of_targets: pd.DataFrame,
     facts: cards.Facts,
     clip_files: Mapping[str, ClipFile],
+    said: pd.DataFrame | None = None,
 ) -> None:
     """Write the tables and what the layouts put beside the media."""
     tables.write(MANIFEST, manifest, root / "manifest.parquet")
     tables.write(SOURCES, sources, root / "sources.parquet")
     tables.write(BOXES, of_targets, root / "boxes.parquet")
+    said = tables.empty(CLIP_LINES) if said is None else said
+    if len(said):
+        tables.write(CLIP_LINES, said, root / "lines.parquet")
     with atomic_path(root / "splits.csv") as temporary:
         reached = pd.DataFrame(list(facts.split))
         reached.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
     paths = {clip_id: file.path for clip_id, file in clip_files.items()}
     for word, rows in manifest.groupby("layout", sort=False):
-        finished = layouts.Finished(root, rows, of_targets, paths, facts.about["media"])
+        finished = layouts.Finished(root, rows, of_targets, paths, facts.about["media"], said)
         layouts.module(str(word)).finish(finished)
 
 
@@ -282,7 +288,7 @@ def describe(root: Path, key: str, facts: cards.Facts, manifest: pd.DataFrame) -
 def _key(planned: Plan, facts: cards.Facts) -> str:
     rows = [
         pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()
-        for table in (planned.files, planned.sources, planned.boxes)
+        for table in (planned.files, planned.sources, planned.boxes, planned.lines)
     ]
     tables_hash = hashlib.sha256(b"".join(rows)).hexdigest()
     return hash_of([ownership.RELEASE_VERSION, __version__, str(facts), tables_hash], 64)

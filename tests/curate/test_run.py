@@ -63,6 +63,7 @@ def shows(media_data, tmp_path_factory) -> Path:
     for name, source in places.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, folder / name)
+    (folder / "Show One" / "e1.de.srt").write_text("00:00:01,000 --> 00:00:02,000\nTräne\n")
     return folder
 
 
@@ -71,6 +72,19 @@ def built(shows, recipe, tmp_path_factory) -> Dataset:
     folder = tmp_path_factory.mktemp("built") / "dataset"
     build(shows, folder, recipe, workers=2)
     return Dataset(folder)
+
+
+def test_what_is_said_and_every_sound_track_are_tables_of_a_build(built) -> None:
+    (line,) = built.lines.itertuples()
+    assert (line.track, line.text, line.language) == ("Show One/e1.de.srt", "Träne", "deu")
+    clips = built.clips
+    (own,) = clips[clips["clip_key"] == line.clip_key].itertuples()
+    assert own.start_s <= 1.0 < own.end_s
+    assert set(built.audio_tracks["video_id"]) == set(built.clips["video_id"])
+    # their sound is digital silence throughout
+    assert clips.loc[clips["video_id"] == "show-one.e1", "speech"].isna().all()
+    if built.recipe.speech.voice == "silero":
+        assert "unknown" in set(built.speech["state"])
 
 
 def digests(dataset: Dataset) -> dict[str, str]:

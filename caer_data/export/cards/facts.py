@@ -67,6 +67,7 @@ def collect(dataset: Dataset, plan: Plan, options: Options) -> Facts:
             "split": str(options.scheme),
             "by": options.settings.by,
             "media": options.media,
+            "lines": len(plan.lines),
             "rights": options.rights,
             "made_up_ratings": bool(plan.clips["made_up"].any()),
             "clips": len(plan.clips),

@@ -52,6 +52,7 @@ class Finished:
         boxes: boxes of the targets, `BOXES`.
         clip_files: media file of each clip, by `clip_id`.
         media: footage is part of the release.
+        lines: subtitles of the clips, `CLIP_LINES`.
     """
 
     root: Path
@@ -59,6 +60,7 @@ class Finished:
     boxes: pd.DataFrame
     clip_files: dict[str, Path]
     media: bool
+    lines: pd.DataFrame
 
 
 def is_media_path(path: str) -> bool:

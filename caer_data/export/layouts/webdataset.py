@@ -28,9 +28,11 @@ SHARD_BYTES: Final = 512 * 1024**2
 
 _TOLD = [
     "clip_id", "split", "emotion", "label", "frames", "fps", "width", "height", "show", "episode",
-    "shot_id", "person_id", "start_s", "end_s", "votes", "confidence", "made_up",
+    "shot_id", "person_id", "start_s", "end_s", "votes", "confidence", "made_up", "speech",
     *PROBABILITY_COLUMNS,
 ]  # fmt: skip
+
+_SAID = ["start_s", "end_s", "text", "language", "speaker"]
 
 
 def plan(wanted: Wanted) -> pd.DataFrame:
@@ -61,6 +63,7 @@ def finish(finished: Finished) -> None:
     if not finished.media:
         return
     boxes = dict(iter(finished.boxes.groupby("clip_id")))
+    lines = dict(iter(finished.lines.groupby("clip_id")))
     for path, rows in finished.rows.groupby("path", sort=False):
         with (
             atomic_path(finished.root / str(path)) as temporary,
@@ -74,19 +77,23 @@ def finish(finished: Finished) -> None:
                     raise CaerError(explain_os_error(error, clip)) from error
                 if hashlib.sha256(video).hexdigest() != row["sha256"]:
                     raise CaerError(f"{clip}: changed while it was exported; run this again")
-                told = describe(row, boxes.get(row["clip_id"]))
+                told = describe(row, boxes.get(row["clip_id"]), lines.get(row["clip_id"]))
                 _add(shard, row["member"], video)
                 _add(shard, f"{row['member'].removesuffix('.mp4')}.json", told)
 
 
-def describe(row: dict[str, Any], boxes: pd.DataFrame | None) -> bytes:
-    """JSON of one clip: labels, where it is from, and the target's box (or null) in each frame."""
+def describe(
+    row: dict[str, Any], boxes: pd.DataFrame | None, lines: pd.DataFrame | None = None
+) -> bytes:
+    """JSON of one clip: labels, where it is from, what is said, the target's box in each frame."""
     told = {name: None if pd.isna(row[name]) else row[name] for name in _TOLD}
     target: list[list[float] | None] = [None] * row["frames"]
     if boxes is not None:
         for box in tables.rows(boxes):
             target[box.frame] = [round(float(v), 2) for v in (box.x1, box.y1, box.x2, box.y2)]
-    return json.dumps({**told, "boxes": target}, ensure_ascii=False).encode()
+    said = [] if lines is None else lines[_SAID].to_dict("records")
+    spoken = [{k: None if pd.isna(v) else v for k, v in line.items()} for line in said]
+    return json.dumps({**told, "boxes": target, "lines": spoken}, ensure_ascii=False).encode()
 
 
 def _add(shard: tarfile.TarFile, name: str, data: bytes) -> None:

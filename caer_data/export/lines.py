@@ -1,0 +1,48 @@
+"""The subtitles of a release's clips: what is said while each is shown.
+
+Subtitles are somebody's work as the footage is: a release without footage has none.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pandas as pd
+
+from caer_data.engine import tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.schema import BOOL, FLOAT, INT, STRING, Column, Table
+
+CLIP_LINES: Final = Table(
+    "lines",
+    "a line of subtitles that is shown during a clip",
+    ("clip_id", "track", "number"),
+    (
+        Column("clip_key", STRING, "the clip: what names it in every release"),
+        Column("clip_id", STRING, "its readable name in this release"),
+        Column("track", STRING, "the file beside the video, or 'stream N' inside it"),
+        Column("number", INT, "place in its track, from 0"),
+        Column("start_s", FLOAT, "start, from the clip's; negative where it began before", "s"),
+        Column("end_s", FLOAT, "end, from the clip's start; it may lie behind its end", "s"),
+        Column("text", STRING, "without mark-up"),
+        Column("language", STRING, "language by the file or its name", nullable=True),
+        Column("speaker", STRING, "who speaks, where the subtitles name somebody", nullable=True),
+        Column("forced", BOOL, "of a track that is always shown: what is foreign in the film"),
+    ),
+)
+
+
+def of_clips(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame:
+    """Lines of some clips, as `CLIP_LINES`; a line that goes on over a cut is in both clips."""
+    if not dataset.has(tables.LINES):
+        return tables.empty(CLIP_LINES)
+    columns = ["clip_key", "clip_id", "video_id", "start_s", "end_s"]
+    lines = dataset.lines.drop(columns="clip_key")
+    both = clips[columns].merge(lines, on="video_id", suffixes=("_clip", ""))
+    shared = both[["end_s", "end_s_clip"]].min(axis=1) > both[["start_s", "start_s_clip"]].max(
+        axis=1
+    )
+    found = both[shared].sort_values(["clip_id", "track", "number"], ignore_index=True)
+    for name in ("start_s", "end_s"):
+        found[name] = (found[name] - found["start_s_clip"]).round(3)
+    return found[CLIP_LINES.names] if len(found) else tables.empty(CLIP_LINES)

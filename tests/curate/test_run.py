@@ -80,7 +80,7 @@ def test_what_is_said_and_every_sound_track_are_tables_of_a_build(built) -> None
     clips = built.clips
     (own,) = clips[clips["clip_key"] == line.clip_key].itertuples()
     assert own.start_s <= 1.0 < own.end_s
-    assert set(built.audio_tracks["video_id"]) == set(built.clips["video_id"])
+    assert set(built.audio_tracks["video_id"]) >= set(built.clips["video_id"])
     # their sound is digital silence throughout
     assert clips.loc[clips["video_id"] == "show-one.e1", "speech"].isna().all()
     if built.recipe.speech.voice == "silero":

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Final
+
+VOICE_FILE: Final = ("silero_vad", "data/silero_vad_16k_sequence.onnx")
+"""The package, installed for this file alone, and the file of the model that hears voices."""
 
 
 def file_of(package: str, name: str) -> Path | None:

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from caer_data.engine import section
 from caer_data.engine.face_models import CENTERFACE_FILE, DETECTORS, EMBEDDERS
-from caer_data.engine.packages import file_of
+from caer_data.engine.packages import VOICE_FILE, file_of
 from caer_data.engine.release_layouts import LAYOUTS
 from caer_data.engine.section import Section, dump
 
@@ -78,10 +78,6 @@ class Media(Section):
     """What of a file is used."""
 
     audio: str = Field("default", pattern=r"^(default|original|[a-zA-Z]{2,3})$")
-
-
-VOICE_FILE: Final = ("silero_vad", "data/silero_vad_16k_sequence.onnx")
-"""The package, installed for this file alone, and the file of the model that hears voices."""
 
 
 class Speech(Section):

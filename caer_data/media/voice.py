@@ -17,8 +17,7 @@ import numpy.typing as npt
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
-from caer_data.engine.packages import file_of
-from caer_data.engine.recipe import VOICE_FILE
+from caer_data.engine.packages import VOICE_FILE, file_of
 
 INSTALL: Final = "pip install --no-deps silero-vad==6.2.3"
 RATE: Final = 16_000

@@ -114,6 +114,14 @@ def rows(track: Track, first_s: float, time_base: Fraction) -> list[dict[str, An
     ]
 
 
+def during(lines: pd.DataFrame, spans: Iterable[tuple[int, int]]) -> pd.Series:
+    """Whether each line of one video is shown in one of some spans, in its time base."""
+    found = pd.Series(data=False, index=lines.index, dtype=bool)
+    for start, end in spans:
+        found |= (lines["start_pts"] < end) & (lines["end_pts"] > start)
+    return found
+
+
 def with_clips(lines: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
     """Lines with the key of the kept clip that has most of each.
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from caer_data.curate import lines, speech
-from caer_data.curate.analyse import Job, measured, sound_piece
+from caer_data.curate import lines, redact, speech
+from caer_data.curate.analyse import Job, faces_piece, measured, sound_piece
 from caer_data.curate.listen import read
 from caer_data.curate.setup import Setup, Video
 from caer_data.curate.sidecars import Sidecar
@@ -24,13 +24,13 @@ class Said:
 
     Attributes:
         spoken: rows of `speech`.
-        lines: rows of `lines`, their clips still empty.
+        lines: rows of `lines` by track, their clips still empty.
         shares: by `video_id`, the share of speech where it is known.
         notes: sentences for the user.
     """
 
     spoken: list[dict[str, Any]] = field(default_factory=list)
-    lines: list[dict[str, Any]] = field(default_factory=list)
+    lines: list[pd.DataFrame] = field(default_factory=list)
     shares: dict[str, float | None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     _spans: dict[str, tuple[list[speech.Span], list[speech.Span]]] = field(default_factory=dict)
@@ -56,8 +56,13 @@ class Said:
         named = [(_name(folder, job, sidecar), sidecar) for sidecar in sidecars]
         tracks, notes = lines.tracks_of(heard, named, first_s, length_s)
         self.notes += [f"{relative}: {note}" for note in notes]
+        gone = redact.spans_of(faces_piece(job)) if job.forgotten else []
         for track in tracks:
-            self.lines += [own | row for row in lines.rows(track, first_s, job.info.time_base)]
+            rows = tables.frame(
+                tables.LINES,
+                [own | row for row in lines.rows(track, first_s, job.info.time_base)],
+            )
+            self.lines.append(rows[~lines.during(rows, gone)])
             moved = lines.offset(
                 [cue[:2] for cue in track.cues], spoken, sum(b - a for a, b in audible)
             )
@@ -81,7 +86,7 @@ class Said:
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Tables `speech` and `lines`, with what the last build knew of absent videos."""
         spoken = [tables.frame(tables.SPEECH, self.spoken)]
-        said = [tables.frame(tables.LINES, self.lines)]
+        said = [tables.empty(tables.LINES), *self.lines]
         for table, parts in ((tables.SPEECH, spoken), (tables.LINES, said)):
             if absent and dataset.has(table):
                 earlier = dataset.read(table)

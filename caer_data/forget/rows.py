@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from caer_data.curate import decided, sightings
+from caer_data.curate.lines import during
 from caer_data.engine import anchors, tables
 from caer_data.engine.dataset import BUILT, Dataset
 from caer_data.engine.forgotten import Forgotten
@@ -82,10 +83,12 @@ def built_without(
     lost = tracks[~stays]
     found: dict[tables.Table, pd.DataFrame | pa.Table] = {
         table: rows[~rows["video_id"].isin(ids)]
-        for table in (tables.VIDEOS, tables.AUDIO_TRACKS, tables.SHOTS)
+        for table in (tables.VIDEOS, tables.AUDIO_TRACKS, tables.SHOTS, tables.SPEECH)
         if dataset.has(table)
         for rows in [dataset.read(table)]
     }
+    if dataset.has(tables.LINES):
+        found[tables.LINES] = _lines(dataset.lines, ids, forgotten, left)
     found[tables.TRACKS] = tracks[stays]
     faces = pq.read_table(dataset.path_of(tables.FACES))
     known = pa.array(list(lost["track_id"]), pa.string())
@@ -96,6 +99,18 @@ def built_without(
     found[tables.CLIPS] = _clips(dataset, ids, left)
     assert found.keys() <= set(BUILT)  # noqa: S101 - what a build writes changes together
     return found
+
+
+def _lines(
+    lines: pd.DataFrame, ids: set[str], forgotten: Forgotten, left: Mapping[str, Span]
+) -> pd.DataFrame:
+    """Subtitles without those of forgotten videos and spans, and without forgotten clips' keys."""
+    lines = lines[~lines["video_id"].isin(ids)]
+    for video_id, span in left.items():
+        own = lines["video_id"] == video_id
+        lines = lines[~(own & during(lines, span.spans))]
+    hidden = lines["clip_key"].isin(forgotten.clips)
+    return lines.assign(clip_key=lines["clip_key"].mask(hidden, None)).reset_index(drop=True)
 
 
 def spoken_without(dataset: Dataset, forgotten: Forgotten, table: tables.Table) -> pd.DataFrame:

@@ -83,7 +83,7 @@ def remove_pieces(dataset: Dataset, forgotten: Forgotten, clip_ids: set[str]) ->
     subjects = {key[:16] for key in forgotten.videos}
     gone = [
         path
-        for stage in ("shots", "faces")
+        for stage in ("shots", "faces", "sound")
         for path in store.files(stage)
         if path.name.partition(".")[0] in subjects
     ]

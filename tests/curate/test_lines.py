@@ -84,3 +84,9 @@ def test_an_offset_needs_evidence() -> None:
     assert lines.offset(few, [(a + 2, b + 2) for a, b in few], 300.0) is None
     regular = [(float(n * 5), n * 5 + 1.0) for n in range(60)]  # fits at every five seconds
     assert lines.offset(regular, [(a + 2, b + 2) for a, b in regular], 300.0) is None
+
+
+def test_lines_in_a_forgotten_span_are_found() -> None:
+    rows = pd.DataFrame({"start_pts": [0, 10, 20], "end_pts": [10, 20, 30]})
+    assert lines.during(rows, [(12, 20)]).tolist() == [False, True, False]
+    assert lines.during(rows, []).tolist() == [False, False, False]

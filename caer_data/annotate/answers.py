@@ -15,7 +15,9 @@ from caer_data.labels.asked import QUESTIONS
 
 
 def fetch(dataset: Dataset, server: Server, name: str, reporter: Reporter) -> list[Answer]:
-    """All answers in the dataset's projects; every rater with clips must have one.
+    """All answers in the dataset's projects; every rater with clips of their own must have one.
+
+    Who only takes over from others may have none: a push was interrupted before it was made.
 
     Args:
         dataset: its assignments say whose projects there must be.
@@ -26,7 +28,8 @@ def fetch(dataset: Dataset, server: Server, name: str, reporter: Reporter) -> li
     Raises:
         CaerError: a project is gone, or the connection broke: then nothing is returned at all.
     """
-    people = sorted(set(dataset.assignments["rater"]))
+    dealt = dataset.assignments
+    people = sorted(set(dealt.loc[dealt["replaces"].isna(), "rater"]))
     found = projects.find(server, name)
     gone = [rater for rater in people if rater not in found]
     if gone:

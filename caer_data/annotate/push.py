@@ -19,10 +19,10 @@ from caer_data.annotate.answers import fetch
 from caer_data.annotate.budget import Budget, within
 from caer_data.annotate.deal import assignments as deal
 from caer_data.annotate.deal import known as known_answers
-from caer_data.annotate.deal import second_round
+from caer_data.annotate.deal import level, second_round
 from caer_data.annotate.deal.checks import lacking, plan
 from caer_data.annotate.studio import accounts, media, page, projects
-from caer_data.annotate.studio.client import Server
+from caer_data.annotate.studio.client import RefusedError, Server
 from caer_data.engine import anchors, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
@@ -50,6 +50,7 @@ class Pushed:
         checks: gold clips and repeats among what is shown.
         gold_lacking: gold clips that are due, for which too few answers are known.
         waiting: clips that the limit keeps from being dealt.
+        problems: what is wrong with a rater's project, and what to do; the others are complete.
     """
 
     clips: int = 0
@@ -63,6 +64,7 @@ class Pushed:
     checks: int = 0
     gold_lacking: int = 0
     waiting: int = 0
+    problems: dict[str, str] = field(default_factory=dict)
 
 
 def dataset_id(dataset: Dataset, *, make: bool = False) -> str:
@@ -95,6 +97,7 @@ def push(
     known: Path | None = None,
     budget: Budget | None = None,
     page_file: Path | None = None,
+    instructions: Path | None = None,
 ) -> Pushed:
     """Deal every kept clip and put it before its raters.
 
@@ -108,12 +111,14 @@ def push(
         known: CSV of clips with their right answers, for gold clips; they are not voted on.
         budget: how many clips are dealt, and by what they are balanced; None: as before.
         page_file: another labelling page than the one that comes with caer-data.
+        instructions: HTML that raters read before the first clip, in place of the shipped text.
 
     Raises:
         CaerError: with the dataset as it was, except that clips already dealt stay dealt.
     """
     with dataset.lock():
         text = page.load(page_file, dataset.recipe.annotate.ask)
+        words = page.instructions(instructions)
         page.check_on_server(server, text)
         _refuse_forgotten(dataset, [*(raters or ()), *(replace or ())[1:]])
         if (dataset.folder / "annotation.json").is_file():
@@ -149,23 +154,45 @@ def push(
         people = sorted(set(assignments["rater"]))
         result.clips = len(set(assignments["clip_key"]) & set(anchors.of_clips(dataset.clips)))
         result.new_accounts = accounts.ensure(server, people, reporter)
-        existing = projects.find(server, name)
-        with reporter.stage("push", total=len(assignments), unit="tasks") as bar:
-            for rater in people:
-                project = projects.ensure(server, existing.get(rater), rater, name, text)
-                wanted = [
-                    media.Presented(name, shown[key])
-                    for name, key in _in_order(rater, assignments, checks)
-                    if key in shown
-                ]
-                added, removed = projects.bring_to(server, project, wanted, bar)
+        wanted = {
+            rater: [
+                media.Presented(presentation, shown[key])
+                for presentation, key in _in_order(rater, assignments, checks)
+                if key in shown
+            ]
+            for rater in people
+        }
+        _place(server, name, (text, words), wanted, result, reporter)
+        return result
+
+
+def _place(
+    server: Server,
+    name: str,
+    texts: tuple[str, str],
+    wanted: dict[str, list[media.Presented]],
+    result: Pushed,
+    reporter: Reporter,
+) -> None:
+    """Bring every rater's project to what is wanted; a bad one does not keep the others.
+
+    `texts` are page and instructions. Whoever left without an answer that counts has nothing more
+    to do.
+    """
+    existing = projects.find(server, name)
+    with reporter.stage("push", total=sum(map(len, wanted.values())), unit="tasks") as bar:
+        for rater in sorted({*existing, *wanted}):
+            try:
+                project = projects.ensure(server, existing.get(rater), rater, name, *texts)
+                if rater in wanted:
+                    address = f"{server.public_url}/projects/{project.number}/data?labeling=1"
+                    result.addresses[rater] = address
+                added, removed = projects.bring_to(server, project, wanted.get(rater, []), bar)
                 result.added += added
                 result.removed += removed
-                result.addresses[rater] = f"{server.url}/projects/{project.number}/data?labeling=1"
-            for rater in sorted(set(existing) - set(people)):
-                # Whoever left without an answer that counts has nothing more to do.
-                result.removed += projects.bring_to(server, existing[rater], [], bar)[1]
-        return result
+                projects.set_page(server, project, *texts)
+            except RefusedError as error:
+                result.problems[rater] = str(error)
 
 
 def _in_order(rater: str, assignments: pd.DataFrame, checks: pd.DataFrame) -> list[tuple[str, str]]:
@@ -236,18 +263,24 @@ def _deal(
     existing = dataset.read_or_empty(tables.ASSIGNMENTS)
     if raters is None and existing.empty:
         raise CaerError("nothing was dealt yet; name the raters with --raters FILE")
+    checks = _pairs(dataset.read_or_empty(tables.CHECKS))
     if replace is not None:
         old, new = replace
-        answers = fetch(dataset, server, dataset_id(dataset), Reporter("quiet"))
-        checks = dataset.read_or_empty(tables.CHECKS)
-        votes, _ = split(answers, checks)
-        judged = [accept(votes, existing, dataset.clips, Ledger.of(dataset))]
-        judged += [dataset.ratings] if dataset.has(tables.RATINGS) else []
-        answered: set[tuple[str, str]] = set()
-        for ratings in judged:
-            counted = ratings[ratings["status"] == "accepted"]
-            answered |= set(zip(counted["clip_key"], counted["rater"], strict=True))
-        existing = deal.replace(existing, answered, old, new, recipe.seed, _pairs(checks))
+        answered = _answered(dataset, server)
+        existing = deal.replace(existing, answered, old, new, recipe.seed, checks)
         raters = [r for r in (raters or sorted(set(existing["rater"]) | {new})) if r != old]
+    there = set(anchors.of_clips(dataset.clips))
+    if level.is_uneven(existing, there):
+        answered = _answered(dataset, server)
+        existing = level.level(existing, there, answered, checks, recipe.seed)
     people = list(raters) if raters is not None else sorted(set(existing["rater"]))
     return deal.deal(clips, people, existing, recipe.annotate, recipe.seed)
+
+
+def _answered(dataset: Dataset, server: Server) -> set[tuple[str, str]]:
+    """Pairs of clip and rater with an answer that counts, on the server or pulled before."""
+    answers = fetch(dataset, server, dataset_id(dataset), Reporter("quiet"))
+    votes, _ = split(answers, dataset.read_or_empty(tables.CHECKS))
+    judged = [accept(votes, dataset.assignments, dataset.clips, Ledger.of(dataset))]
+    judged += [dataset.ratings] if dataset.has(tables.RATINGS) else []
+    return set().union(*(_pairs(rows[rows["status"] == "accepted"]) for rows in judged))

@@ -53,8 +53,12 @@ def command() -> None:
     show_default=True,
     help="Address to listen on; 0.0.0.0 for raters on other machines.",
 )
+@click.option(
+    "--public-url",
+    help="Where raters reach the server through an HTTPS proxy, such as https://rate.lab.org.",
+)
 @options
-def serve(port: int, host: str, reporter: Reporter) -> None:
+def serve(port: int, host: str, public_url: str | None, reporter: Reporter) -> None:
     """Run Label Studio on this machine until Ctrl-C.
 
     The first time it is installed (in an environment of its own) and its database is set up. One
@@ -63,7 +67,7 @@ def serve(port: int, host: str, reporter: Reporter) -> None:
     from caer_data.annotate.studio import server
     from caer_data.annotate.studio.folders import server_folder
 
-    server.serve(server_folder(), host, port, reporter)
+    server.serve(server_folder(), host, port, reporter, public_url)
 
 
 @command.command()
@@ -104,6 +108,11 @@ def serve(port: int, host: str, reporter: Reporter) -> None:
 @click.option(
     "--page", type=common.FILE, help="Labelling page (XML) to use in place of the shipped one."
 )
+@click.option(
+    "--instructions",
+    type=common.FILE,
+    help="What raters read before they begin (HTML), in place of the shipped text.",
+)
 @_url
 @options
 def push(
@@ -116,6 +125,7 @@ def push(
     limit: int | str | None,
     labels: Path | None,
     page: Path | None,
+    instructions: Path | None,
     url: str | None,
     reporter: Reporter,
 ) -> None:
@@ -129,6 +139,7 @@ def push(
     from caer_data.annotate.studio import accounts
     from caer_data.annotate.studio.client import connect
     from caer_data.engine.dataset import Dataset
+    from caer_data.engine.errors import CaerError
 
     own = Dataset(dataset)
     people = deal.read_raters(raters, own.recipe.annotate.raters_per_clip) if raters else None
@@ -144,6 +155,7 @@ def push(
         known=known,
         budget=Budget(limit, labels),
         page_file=page,
+        instructions=instructions,
     )
     for clip, why in list(done.refused.items())[:20]:
         reporter.warn(f"not shown: {clip}: {why}")
@@ -191,10 +203,16 @@ def push(
             "checks": done.checks,
             "gold_lacking": done.gold_lacking,
             "addresses": done.addresses,
+            "problems": done.problems,
             "guarded": server.guarded,
             "passwords": str(passwords),
         }
     )
+    if done.problems:
+        raise CaerError(
+            f"{len(done.problems)} of {len(done.addresses)} raters' projects are not as they "
+            "should be, the others are complete:\n  " + "\n  ".join(done.problems.values())
+        )
 
 
 def _dealt_again(listed: Path, done: Pushed) -> str:

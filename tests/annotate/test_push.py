@@ -240,3 +240,91 @@ def test_passwords_are_for_the_user_alone(studio: Any, new_dataset: New) -> None
         if file.is_file():
             content = file.read_bytes()
             assert not any(secret.encode() in content for secret in secrets), file
+
+
+def page_requests(server: Server, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Notes every change of a project from here on."""
+    patch, changed = Server.patch, []
+
+    def noting(self: Server, path: str, body: Any) -> Any:
+        changed.append(path)
+        return patch(self, path, body)
+
+    monkeypatch.setattr(Server, "patch", noting)
+    return changed
+
+
+def test_a_malformed_answer_blocks_its_own_project_alone_and_only_where_the_page_changes(
+    studio: Any, new_dataset: New, six_raters: list[str], without_posters: Any, result_of: Any,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    from caer_data.annotate.studio import page
+
+    dataset = new_dataset(3)
+    without_posters(dataset)
+    people = six_raters[:3]
+    push.push(dataset, studio.server, QUIET, raters=people)
+    found = projects.find(studio.server, push.dataset_id(dataset))
+    bad, *good = people
+    task = projects.tasks(studio.server, found[bad])[0]
+    body = {"result": [{**part, "from_name": "mood"} for part in result_of("happy", "0.5")]}
+    studio.server.post(f"/api/tasks/{task.number}/annotations/", body)
+
+    changed = page_requests(studio.server, monkeypatch)
+    assert push.push(dataset, studio.server, QUIET).problems == {}
+    assert changed == []  # the server keeps the page without its last line's end
+
+    mine = tmp_path / "page.xml"
+    mine.write_text(page.load(None).replace("How sure are you?", "How certain are you?"))
+    done = push.push(dataset, studio.server, QUIET, page_file=mine)
+    assert list(done.problems) == [bad]
+    assert "delete them at" in done.problems[bad] and "pull" in done.problems[bad]
+    assert set(done.addresses) == set(people)
+    pages = {r: p.page for r, p in projects.find(studio.server, push.dataset_id(dataset)).items()}
+    assert {r for r, text in pages.items() if "How certain" in text} == set(good)
+
+
+def test_a_replacement_that_failed_half_way_is_repeated(
+    studio: Any, new_dataset: New, six_raters: list[str], without_posters: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    dataset = new_dataset(4)
+    without_posters(dataset)
+    old, new = six_raters[0], "newcomer@example.org"
+    push.push(dataset, studio.server, QUIET, raters=six_raters[:4])
+
+    def broken(*_: Any) -> Any:
+        raise CaerError("the connection broke")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(accounts, "ensure", broken)
+        with pytest.raises(CaerError, match="the connection broke"):
+            push.push(dataset, studio.server, QUIET, replace=(old, new))
+    assert new in set(dataset.assignments["rater"])
+    push.push(dataset, studio.server, QUIET, replace=(old, new))
+    assert on_server(studio.server, dataset) == {old: []} | dealt(dataset)
+
+
+def test_loads_are_level_after_clips_were_dropped(
+    studio: Any, new_dataset: New, six_raters: list[str], without_posters: Any, rater_of: Any
+) -> None:
+    dataset = new_dataset(20)
+    without_posters(dataset)
+    people = six_raters[:4]
+    push.push(dataset, studio.server, QUIET, raters=people)
+    first = projects.find(studio.server, push.dataset_id(dataset))[people[1]]
+    answered = rater_of(studio, people[1]).answer(first.number, "happy", "1.0")["data"]["clip"]
+    kept_answer = clips_shown(dataset)[answered]
+    mine = [clip for clip in dealt(dataset)[people[0]] if clip != kept_answer][:10]
+    clips = dataset.clips
+    gone = clips["clip_id"].isin(mine)
+    clips.loc[gone, "status"], clips.loc[gone, "reason"] = "dropped", "blurred"
+    clips.loc[gone, "clip_key"] = None
+    dataset.write(tables.CLIPS, clips)
+    done = push.push(dataset, studio.server, QUIET)
+    assert done.removed >= 30
+    there = {r: set(shown) - set(mine) for r, shown in on_server(studio.server, dataset).items()}
+    loads = sorted(map(len, there.values()))
+    assert loads[-1] - loads[0] <= 1 and sum(loads) == 30
+    assert kept_answer in there[people[1]]
+    assert push.push(dataset, studio.server, QUIET).added == 0

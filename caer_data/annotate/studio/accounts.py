@@ -48,7 +48,7 @@ def ensure(server: Server, raters: Sequence[str], reporter: Reporter) -> int:
         return 0
     known = _read(path)
     fresh = {rater: known.get(rater) or secrets.token_urlsafe(12) for rater in missing}
-    _write(path, known | fresh, server.url)
+    _write(path, known | fresh, server.public_url)
     invite = str(server.get("/api/invite")["token"])
     with reporter.stage("accounts", total=len(missing), unit="raters") as bar:
         for rater in missing:
@@ -71,12 +71,10 @@ def _sign_up(server: Server, invite: str, rater: str, password: str) -> None:
     with requests.Session() as session:
         session.trust_env = False
         server.send(session, "GET", path)
-        form = {
-            "email": rater,
-            "password": password,
-            "csrfmiddlewaretoken": session.cookies.get("csrftoken", ""),
-        }
-        headers = {"Referer": server.url + path}
+        token = session.cookies.get("csrftoken", "")
+        form = {"email": rater, "password": password, "csrfmiddlewaretoken": token}
+        # Given by hand: behind a proxy it is for HTTPS alone, and this goes past the proxy.
+        headers = {"Referer": server.url + path, "Cookie": f"csrftoken={token}"}
         reply = server.send(
             session, "POST", path, data=form, headers=headers, allow_redirects=False
         )

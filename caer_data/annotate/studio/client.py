@@ -27,6 +27,10 @@ SUPPORTED = (1, 23)
 _TIMEOUT = (10, 900)
 
 
+class RefusedError(CaerError):
+    """The server answered, and said no: other requests may still succeed."""
+
+
 class Server:
     """A Label Studio that answers, seen as its administrator.
 
@@ -34,13 +38,17 @@ class Server:
         url: its address.
         token: a legacy token or a personal access token (both kinds of 1.23).
         files: folder it serves as files, where it runs on this machine; else None.
+        public_url: where raters reach it, if not at `url`.
 
     Raises:
         CaerError: nobody answers, the token is wrong, or the version is not supported.
     """
 
-    def __init__(self, url: str, token: str, files: Path | None = None) -> None:
+    def __init__(
+        self, url: str, token: str, files: Path | None = None, public_url: str = ""
+    ) -> None:
         self.url = clean_url(url)
+        self.public_url = public_url or self.url
         self.files = files
         self._token = token
         self._access = ""
@@ -87,7 +95,8 @@ class Server:
         """Send a request as the administrator.
 
         Raises:
-            CaerError: with the server's own reason where it gives one.
+            RefusedError: the server said no, with its own reason where it gives one.
+            CaerError: the token is wrong, or the connection broke.
         """
         reply = self.send(self._session, method, path, auth=self._authorize, **options)
         if reply.status_code == 401:
@@ -96,9 +105,9 @@ class Server:
                 f"and set {TOKEN_VARIABLE}"
             )
         if not reply.ok:
-            raise CaerError(
-                f"{self.url}{path} answered {reply.status_code}: {reason_of(reply)}; nothing more "
-                "was sent, fix that and run the same command again"
+            raise RefusedError(
+                f"{self.url}{path} answered {reply.status_code}: {reason_of(reply)}; fix that and "
+                "run the same command again"
             )
         return reply
 
@@ -178,8 +187,8 @@ def connect(url: str | None) -> Server:
             "there is no local Label Studio yet; start it with 'caer-data annotate serve' in "
             "another terminal, or name a server with --url"
         )
-    if access is not None and (url is None or clean_url(url) == access.url):
-        return Server(access.url, access.token, files=folder / "files")
+    if access is not None and (url is None or clean_url(url) in (access.url, access.public_url)):
+        return Server(access.url, access.token, folder / "files", access.public_url)
     assert url is not None  # noqa: S101 - for the type checker
     return Server(url, _ask_token(url))
 

@@ -45,11 +45,15 @@ def write_private(path: Path, text: str) -> None:
 
 @dataclass(frozen=True)
 class Access:
-    """How the local server's administrator gets in: address, password, token."""
+    """How the local server's administrator gets in: address, password, token.
+
+    `public_url` is the address for raters, where a proxy stands before the server.
+    """
 
     url: str
     password: str
     token: str
+    public_url: str = ""
 
 
 def access_path(folder: Path) -> Path:

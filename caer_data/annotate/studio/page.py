@@ -37,6 +37,24 @@ def load(path: Path | None, ask: Sequence[str] = ()) -> str:
     return questions.add(text, ask, where)
 
 
+def instructions(path: Path | None) -> str:
+    """What raters read before they begin: HTML of a file, or what comes with caer-data.
+
+    Raises:
+        CaerError: the file cannot be read, or has a script in it.
+    """
+    if path is None:
+        files = importlib.resources.files("caer_data.annotation")
+        return files.joinpath("instructions.html").read_text("utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise CaerError(f"{path}: cannot be read as a text file ({error})") from error
+    if "<script" in text.lower():
+        raise CaerError(f"{path}: instructions are text for people; take the script out")
+    return text
+
+
 def check(text: str, where: str) -> None:
     """Raise a CaerError unless the page asks for what `pull` reads: emotion and confidence.
 

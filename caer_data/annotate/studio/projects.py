@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import xml.etree.ElementTree as ET  # the researcher's own page; expat limits entity expansion
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from caer_data.annotate.studio.client import Server
+from caer_data.annotate.studio.client import RefusedError, Server
 from caer_data.annotate.studio.media import Presented
 from caer_data.engine.errors import CaerError
 from caer_data.engine.hashing import digest
@@ -31,6 +32,7 @@ class Project:
         tasks: tasks in it.
         answered: tasks that have an answer.
         page: its labelling page.
+        instructions: what its rater reads before the first clip.
     """
 
     number: int
@@ -39,6 +41,7 @@ class Project:
     tasks: int
     answered: int
     page: str
+    instructions: str
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ def description(rater: str, dataset_id: str) -> str:
 def find(server: Server, dataset_id: str) -> dict[str, Project]:
     """The dataset's projects on a server, by rater."""
     found: dict[str, Project] = {}
-    wanted = "id,description,label_config,task_number,num_tasks_with_annotations"
+    wanted = "id,description,label_config,expert_instruction,task_number,num_tasks_with_annotations"
     for item in server.pages("/api/projects/", "results", 100, include=wanted):
         words = str(item.get("description") or "").split(" ")
         if words[-1] != f"caer-dataset:{dataset_id}" or not words[0].startswith("caer-rater:"):
@@ -71,19 +74,52 @@ def find(server: Server, dataset_id: str) -> dict[str, Project]:
             tasks=int(item["task_number"] or 0),
             answered=int(item["num_tasks_with_annotations"] or 0),
             page=str(item["label_config"]),
+            instructions=str(item.get("expert_instruction") or ""),
         )
         if rater not in found or project.number < found[rater].number:
             found[rater] = project
     return found
 
 
+def set_page(server: Server, project: Project, page: str, instructions: str) -> None:
+    """Bring a project's labelling page and instructions up to date, unless they say the same.
+
+    Raises:
+        RefusedError: the server finds answers in the project that the page could not have given.
+    """
+    if project.instructions.split() != instructions.split():
+        server.patch(f"/api/projects/{project.number}/", {"expert_instruction": instructions})
+    if _meaning(project.page) == _meaning(page):
+        return
+    try:
+        server.patch(f"/api/projects/{project.number}/", {"label_config": page})
+    except RefusedError as error:
+        raise RefusedError(
+            f"the page of {project.rater} stays as it was, because answers there do not fit the "
+            f"new one ({error}); 'caer-data annotate pull' names them (unknown_emotion, "
+            f"unknown_reason, bad_confidence): delete them at {server.url}/projects/"
+            f"{project.number}/data as administrator, then push again"
+        ) from error
+
+
+def _meaning(page: str) -> str:
+    """A page without what a server may change in keeping it: ends of lines, space between tags."""
+    try:
+        return ET.canonicalize(page, strip_text=True)
+    except ET.ParseError:
+        return page
+
+
 def ensure(
-    server: Server, existing: Project | None, rater: str, dataset_id: str, page: str
+    server: Server,
+    existing: Project | None,
+    rater: str,
+    dataset_id: str,
+    page: str,
+    instructions: str,
 ) -> Project:
-    """Make a rater's project, or bring its labelling page up to date."""
+    """Make a rater's project, or find all that belongs to it."""
     if existing is not None:
-        if existing.page != page:
-            server.patch(f"/api/projects/{existing.number}/", {"label_config": page})
         _ensure_storage(server, existing.number)
         return existing
     made = server.post(
@@ -92,6 +128,7 @@ def ensure(
             "title": _title(rater, dataset_id),
             "description": description(rater, dataset_id),
             "label_config": page,
+            "expert_instruction": instructions,
             "maximum_annotations": 1,
             "sampling": "Sequential sampling",
             "show_skip_button": False,
@@ -101,7 +138,7 @@ def ensure(
         },
     )
     _ensure_storage(server, int(made["id"]))
-    return Project(int(made["id"]), rater, dataset_id, 0, 0, page)
+    return Project(int(made["id"]), rater, dataset_id, 0, 0, page, instructions)
 
 
 def _title(rater: str, dataset_id: str) -> str:

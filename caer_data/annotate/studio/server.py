@@ -19,11 +19,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
+from urllib.parse import urlsplit
 
 import requests
 from filelock import FileLock, Timeout
 
 from caer_data.annotate.studio import environment
+from caer_data.annotate.studio.client import clean_url
 from caer_data.annotate.studio.folders import (
     ADMIN,
     Access,
@@ -61,10 +63,14 @@ def settings(folder: Path, access: Access, host: str, guard: bool) -> dict[str, 
         host: address it listens on.
         guard: without the guard, any rater can read everybody's answers: for tests only.
     """
+    public = {"CAER_PUBLIC_URL": access.public_url} if access.public_url else {}
+    hosts = ["127.0.0.1", "localhost", "[::1]"]
+    hosts += [urlsplit(access.public_url).hostname or ""] if public else []
     postgres = {k: v for k, v in os.environ.items() if k.startswith("POSTGRE_")}
     return {
         **{name: os.environ[name] for name in _INHERITED if name in os.environ},
         **postgres,
+        **public,
         "DJANGO_DB": "default" if postgres else "sqlite",
         "HOME": str(folder),  # libraries that write to the home folder stay in the server's
         "PYTHONPATH": str(GUARD_FOLDER),
@@ -79,7 +85,7 @@ def settings(folder: Path, access: Access, host: str, guard: bool) -> dict[str, 
         "LABEL_STUDIO_DISABLE_SIGNUP_WITHOUT_LINK": "true",
         "LABEL_STUDIO_LOCAL_FILES_SERVING_ENABLED": "true",
         "LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT": str(files_folder(folder)),
-        "LABEL_STUDIO_ALLOWED_HOSTS": "127.0.0.1,localhost,[::1]" if is_loopback(host) else "*",
+        "LABEL_STUDIO_ALLOWED_HOSTS": ",".join(hosts) if is_loopback(host) or public else "*",
         "LABEL_STUDIO_CORS_ALLOW_ALL_ORIGINS": "false",
         "LABEL_STUDIO_EDITOR_KEYMAP": KEYMAP,
         "LABEL_STUDIO_COLLECT_ANALYTICS": "false",
@@ -87,6 +93,21 @@ def settings(folder: Path, access: Access, host: str, guard: bool) -> dict[str, 
         "LABEL_STUDIO_SENTRY_DSN": "",
         "LABEL_STUDIO_FRONTEND_SENTRY_DSN": "",
     }
+
+
+def check_public(url: str) -> str:
+    """Hold the raters' address to `https://name[:port]`.
+
+    Raises:
+        CaerError: it is something else; a server below a path is not supported.
+    """
+    address = clean_url(url)
+    if not address.startswith("https://") or urlsplit(address).path:
+        raise CaerError(
+            f"--public-url: '{url}' must be https:// and a host name, such as "
+            "https://rate.lab.org; give the server a name of its own, not a path"
+        )
+    return address
 
 
 def is_loopback(host: str) -> bool:
@@ -105,9 +126,17 @@ def url_of(host: str, port: int) -> str:
 
 @contextmanager
 def running(
-    folder: Path, host: str, port: int, reporter: Reporter, *, guard: bool = True
+    folder: Path,
+    host: str,
+    port: int,
+    reporter: Reporter,
+    *,
+    guard: bool = True,
+    public_url: str = "",
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Run the server while the block runs; give its address and process.
+
+    `public_url` is the address at which raters reach it through a proxy.
 
     Raises:
         BusyError: a server runs on this folder already.
@@ -115,7 +144,7 @@ def running(
     """
     with _alone(private_folder(folder)):
         _require_free(host, port)
-        yield from _started(folder, host, port, reporter, guard)
+        yield from _started(folder, host, port, reporter, guard, public_url)
 
 
 @contextmanager
@@ -137,12 +166,12 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _started(
-    folder: Path, host: str, port: int, reporter: Reporter, guard: bool
+    folder: Path, host: str, port: int, reporter: Reporter, guard: bool, public_url: str
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     python = environment.python(environment.install(reporter))
     url = url_of(host, port)
     access = read_access(folder) or Access("", secrets.token_urlsafe(24), secrets.token_hex(20))
-    access = replace(access, url=url)
+    access = replace(access, url=url, public_url=public_url)
     write_access(folder, access)
     files_folder(folder).mkdir(exist_ok=True)
     log = folder / "server.log"
@@ -161,7 +190,9 @@ def _started(
             _stop(process)
 
 
-def serve(folder: Path, host: str, port: int, reporter: Reporter) -> None:
+def serve(
+    folder: Path, host: str, port: int, reporter: Reporter, public_url: str | None = None
+) -> None:
     """Run the server until Ctrl-C (or SIGTERM, SIGHUP).
 
     Raises:
@@ -173,6 +204,8 @@ def serve(folder: Path, host: str, port: int, reporter: Reporter) -> None:
             "a server that runs elsewhere with --url"
         )
 
+    public = check_public(public_url) if public_url else ""
+
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
@@ -180,20 +213,22 @@ def serve(folder: Path, host: str, port: int, reporter: Reporter) -> None:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), interrupt)
     try:
-        with running(folder, host, port, reporter) as (url, process):
+        with running(folder, host, port, reporter, public_url=public) as (url, process):
             reporter.say(
                 f"Label Studio is ready at {url}; its data are in {folder}.\n"
                 "Now send the clips, in another terminal: "
                 "caer-data annotate push --raters raters.txt\n"
                 "Ctrl-C stops the server; all answers are kept."
             )
-            if not is_loopback(host):
+            if public:
+                reporter.say(f"Raters reach it at {public}, through your proxy.")
+            elif not is_loopback(host):
                 reporter.warn(
                     f"Everybody who can reach {host}:{port} sees the login page, and passwords "
                     "travel unencrypted: put an HTTPS proxy in front, or use a private network. "
                     f"Raters elsewhere put this machine's name in the place of {url}."
                 )
-            reporter.result({"url": url, "folder": str(folder)})
+            reporter.result({"url": url, "public_url": public or None, "folder": str(folder)})
             process.wait()
             raise CaerError(f"Label Studio exited unexpectedly; see {folder / 'server.log'}")
     except KeyboardInterrupt:

@@ -49,13 +49,14 @@ def script():
     return HttpResponse(SCRIPT, content_type="text/javascript; charset=utf-8")
 
 
-def add_script(request, response):
-    """Put the script before every other one of a page, with a token for it."""
+def add_script(request, response, extras=b""):
+    """Put the script before every other one of a page, with a token for it, then the extras."""
     head = b"<head>"
     is_page = response.get("Content-Type", "").startswith("text/html")
     if is_page and not response.streaming and head in response.content:
         tag = f'<script src="{PATH}" data-token="{get_token(request)}"></script>'
-        response.content = response.content.replace(head, head + tag.encode("ascii"), 1)
+        added = head + tag.encode("ascii") + extras
+        response.content = response.content.replace(head, added, 1)
         if "Content-Length" in response:
             response["Content-Length"] = str(len(response.content))
     return response

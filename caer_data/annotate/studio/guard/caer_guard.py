@@ -15,6 +15,8 @@ import json
 import posixpath
 
 import caer_csrf
+import caer_places
+import caer_rater
 from caer_message import UnclearError, settle
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
 from rest_framework.exceptions import APIException
@@ -32,7 +34,6 @@ OPEN = {
     "user-signup": {"GET"},
     "logout": {"GET", "POST"},
     "health": {"GET"},
-    "heidi_tips": {"GET"},
     "collect_metrics": {"GET"},
     "feature_flags": {"GET"},
     "current-user-whoami": {"GET"},
@@ -59,13 +60,30 @@ class BlindGuard:
 
     def __init__(self, get_response):
         self.get_response = get_response
+        caer_places.follow_the_folder()
 
     def __call__(self, request):
         if request.path.rstrip("/") == "/caer-guard":
             return JsonResponse({"guard": GUARD_VERSION})
         if request.path == caer_csrf.PATH:
             return caer_csrf.script()
-        return caer_csrf.add_script(request, self.get_response(request))
+        if request.path in caer_rater.FILES:
+            return caer_rater.file(request.path)
+        return caer_csrf.add_script(request, self._respond(request), _extras(request))
+
+    def _respond(self, request):
+        """Answer the guard's own pages, and let the others be answered."""
+        if request.path == caer_rater.PROGRESS and request.method == "GET":
+            return caer_rater.progress(request)
+        if request.path == caer_rater.PASSWORD and request.method in ("GET", "POST"):
+            if request.method == "POST" and caer_csrf.is_forged(request):
+                return _refusal(403, "The token of the page is missing; load the page again.")
+            return caer_rater.password(request)
+        if request.path.startswith("/heidi-tips"):  # Label Studio would ask another host for them
+            return JsonResponse({})
+        if caer_rater.is_login(request):
+            return caer_rater.log_in(request, self.get_response)
+        return self.get_response(request)
 
     def process_view(self, request, view, args, kwargs):
         """Answer 403 instead of calling the view, unless every identity in the request may.
@@ -84,6 +102,11 @@ class BlindGuard:
             return _refusal(400, str(error))
         refusals = (Visit(request, user, kwargs, sent).refuse() for user in raters)
         return next((refused for refused in refusals if refused is not None), None)
+
+
+def _extras(request):
+    """What raters' pages get, and the page on which they log in."""
+    return b"" if request.user.is_superuser else caer_rater.links()
 
 
 def _refusal(status, text):
@@ -183,10 +206,7 @@ class Visit:
     def projects(self):
         """The rater's own projects."""
         if self._own is None:
-            from projects.models import Project
-
-            mark = f"caer-rater:{self.user.email.lower()} "
-            self._own = list(Project.objects.filter(description__startswith=mark))
+            self._own = caer_rater.projects(self.user)
         return self._own
 
     def owns(self, project):

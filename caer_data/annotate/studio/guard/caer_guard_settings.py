@@ -19,6 +19,13 @@ exec(compile(_path.read_text(encoding="utf-8"), str(_path), "exec"))
 if os.environ.get("CAER_GUARD") != "off":
     MIDDLEWARE = [*MIDDLEWARE, "caer_guard.BlindGuard"]
 
+_public = os.environ.get("CAER_PUBLIC_URL")
+if _public:
+    # A proxy on this machine ends TLS and says so; without this, forms are refused as forged.
+    CSRF_TRUSTED_ORIGINS = [_public]
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = CSRF_COOKIE_HTTPONLY = True
+
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     # Writers wait for each other instead of failing, readers never wait.
     DATABASES["default"]["OPTIONS"] = {

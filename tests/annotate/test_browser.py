@@ -43,6 +43,26 @@ def page() -> Iterator[Any]:
         browser.close()
 
 
+def first_password(studio: Any, rater: str) -> str:
+    """What a rater was given to log in."""
+    with accounts.password_path(studio.server).open(newline="") as stream:
+        return next(r["password"] for r in csv.DictReader(stream) if r["rater"] == rater)
+
+
+def log_in(page: Any, url: str, rater: str, password: str) -> None:
+    """Fill in the login page and send it."""
+    page.goto(f"{url}/user/login/")
+    page.fill("input[name=email]", rater)
+    page.fill("input[name=password]", password)
+    page.press("input[name=password]", "Enter")
+
+
+def wait_for_clip(page: Any) -> None:
+    """Until a clip can be played and its keys are bound."""
+    page.wait_for_function(f"{PLAYER} && {PLAYER}.readyState >= 3", timeout=WAIT_MS)
+    page.wait_for_timeout(500)
+
+
 def screenshot(page: Any, name: str) -> None:
     """Keep a picture to look at, where CAER_SCREENSHOTS names a folder."""
     folder = os.environ.get("CAER_SCREENSHOTS")
@@ -56,8 +76,6 @@ def test_a_rater_answers_three_clips_by_keyboard(
     dataset = new_dataset(3, ("hevc",))
     push.push(dataset, studio.server, Reporter("quiet"), raters=six_raters[:3])
     rater = six_raters[0]
-    with accounts.password_path(studio.server).open(newline="") as stream:
-        password = next(r["password"] for r in csv.DictReader(stream) if r["rater"] == rater)
     outside: list[str] = []
     failed: list[str] = []
     page.on("request", lambda r: outside.append(r.url) if is_outside(r.url, studio.url) else None)
@@ -66,12 +84,11 @@ def test_a_rater_answers_three_clips_by_keyboard(
 
     page.goto(f"{studio.url}/user/login/")
     screenshot(page, "login")
-    page.fill("input[name=email]", rater)
-    page.fill("input[name=password]", password)
-    page.press("input[name=password]", "Enter")
+    log_in(page, studio.url, rater, first_password(studio, rater))
     project = projects.find(studio.server, push.dataset_id(dataset))[rater].number
     page.wait_for_url(lambda url: "/projects/" in url, timeout=WAIT_MS)
     page.goto(f"{studio.url}/projects/{project}/data?labeling=1")
+    page.get_by_role("button", name="Begin").click(timeout=WAIT_MS)
 
     answers = (("4", "r", "happy", 0.75), ("1", "q", "anger", 0.0), ("6", "s", None, None))
     shown: list[str] = []

@@ -1,4 +1,4 @@
-"""Behind a real HTTPS proxy, with the configuration of the docs: logging in, a new password, out."""
+"""Behind a real HTTPS proxy, set up as the docs say: logging in, a new password, logging out."""
 
 from __future__ import annotations
 

@@ -286,7 +286,7 @@ def pay(
     until: datetime | None,
     reporter: Reporter,
 ) -> None:
-    """Count each rater's clips and hours, as CSV, from the answers of the last pull."""
+    """Count each rater's clips and hours in the pulled answers, as CSV."""
     from caer_data.annotate.pay import pay as count
     from caer_data.engine.dataset import Dataset
     from caer_data.engine.files import write_text

@@ -1,4 +1,4 @@
-"""`caer-data annotate`: serve, push, status, pull, pay, import."""
+"""`caer-data annotate`: serve, push, status, pull, pay, backup, restore, import."""
 
 from __future__ import annotations
 
@@ -301,6 +301,39 @@ def pay(
     else:
         write_text(output, text)
         reporter.say(f"{len(table)} raters, {table['hours'].sum():.1f} hours: {output}")
+
+
+@command.command()
+@click.argument("archive", type=click.Path(dir_okay=False, path_type=Path))
+@options
+def backup(archive: Path, reporter: Reporter) -> None:
+    """Save the rating server of this machine in one file.
+
+    The server may run meanwhile. The file holds answers, clips and passwords: keep it as safe as
+    the server.
+    """
+    from caer_data.annotate.studio import archive as archives
+    from caer_data.annotate.studio.folders import server_folder
+
+    count = archives.backup(server_folder(), archive, reporter)
+    reporter.say(f"{count} files of {server_folder()} are saved in {archive}.")
+    reporter.result({"archive": str(archive), "files": count})
+
+
+@command.command()
+@click.argument("archive", type=common.FILE)
+@options
+def restore(archive: Path, reporter: Reporter) -> None:
+    """Make a rating server from a backup, in an empty $CAER_SERVER."""
+    from caer_data.annotate.studio import archive as archives
+    from caer_data.annotate.studio.folders import server_folder
+
+    count = archives.restore(archive, server_folder(), reporter)
+    reporter.say(
+        f"{count} files are restored to {server_folder()}; start it with 'caer-data annotate "
+        "serve'. Everybody logs in again."
+    )
+    reporter.result({"folder": str(server_folder()), "files": count})
 
 
 @command.command("import")

@@ -182,12 +182,12 @@ def connect(url: str | None) -> Server:
     """
     folder = server_folder()
     access = read_access(folder)
-    if url is None and access is None:
+    if url is None and not (access and access.url):
         raise CaerError(
             "there is no local Label Studio yet; start it with 'caer-data annotate serve' in "
             "another terminal, or name a server with --url"
         )
-    if access is not None and (url is None or clean_url(url) in (access.url, access.public_url)):
+    if access and access.url and (url is None or clean_url(url) in (access.url, access.public_url)):
         return Server(access.url, access.token, folder / "files", access.public_url)
     assert url is not None  # noqa: S101 - for the type checker
     return Server(url, _ask_token(url))

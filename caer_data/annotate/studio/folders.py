@@ -43,6 +43,38 @@ def write_private(path: Path, text: str) -> None:
             stream.write(text)
 
 
+SQLITE, POSTGRES = "sqlite", "postgresql"
+
+
+def database_of(folder: Path) -> str | None:
+    """Kind of database that a server folder began with; None where none was started yet."""
+    path = folder / "database"
+    if path.is_file():
+        return path.read_text(encoding="utf-8").strip()
+    return SQLITE if (folder / "label_studio.sqlite3").is_file() else None
+
+
+def claim_database(folder: Path, kind: str) -> None:
+    """Hold a server folder to the kind of database that it began with.
+
+    Raises:
+        CaerError: it began with another: raters would find an empty server.
+    """
+    began = database_of(folder)
+    if began is not None and began != kind:
+        remedy = (
+            "set POSTGRE_HOST, POSTGRE_PORT, POSTGRE_NAME, POSTGRE_USER and POSTGRE_PASSWORD"
+            if began == POSTGRES
+            else "unset the variables that begin with POSTGRE_"
+        )
+        raise CaerError(
+            f"{folder}: the answers of this server are in {began}, and raters would find an empty "
+            f"one; {remedy}, or set CAER_SERVER to a new folder"
+        )
+    if not (folder / "database").is_file():
+        write_private(folder / "database", f"{kind}\n")
+
+
 @dataclass(frozen=True)
 class Access:
     """How the local server's administrator gets in: address, password, token.

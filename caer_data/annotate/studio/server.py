@@ -28,7 +28,10 @@ from caer_data.annotate.studio import environment
 from caer_data.annotate.studio.client import clean_url
 from caer_data.annotate.studio.folders import (
     ADMIN,
+    POSTGRES,
+    SQLITE,
     Access,
+    claim_database,
     private_folder,
     read_access,
     write_access,
@@ -66,7 +69,7 @@ def settings(folder: Path, access: Access, host: str, guard: bool) -> dict[str, 
     public = {"CAER_PUBLIC_URL": access.public_url} if access.public_url else {}
     hosts = ["127.0.0.1", "localhost", "[::1]"]
     hosts += [urlsplit(access.public_url).hostname or ""] if public else []
-    postgres = {k: v for k, v in os.environ.items() if k.startswith("POSTGRE_")}
+    postgres = _postgres()
     return {
         **{name: os.environ[name] for name in _INHERITED if name in os.environ},
         **postgres,
@@ -93,6 +96,11 @@ def settings(folder: Path, access: Access, host: str, guard: bool) -> dict[str, 
         "LABEL_STUDIO_SENTRY_DSN": "",
         "LABEL_STUDIO_FRONTEND_SENTRY_DSN": "",
     }
+
+
+def _postgres() -> dict[str, str]:
+    """How to reach PostgreSQL, by the environment alone; empty for SQLite."""
+    return {k: v for k, v in os.environ.items() if k.startswith("POSTGRE_")}
 
 
 def check_public(url: str) -> str:
@@ -168,6 +176,7 @@ def _alone(folder: Path) -> Iterator[None]:
 def _started(
     folder: Path, host: str, port: int, reporter: Reporter, guard: bool, public_url: str
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    claim_database(folder, POSTGRES if _postgres() else SQLITE)
     python = environment.python(environment.install(reporter))
     url = url_of(host, port)
     access = read_access(folder) or Access("", secrets.token_urlsafe(24), secrets.token_hex(20))

@@ -60,9 +60,9 @@ class BlindGuard:
 
     def __init__(self, get_response):
         self.get_response = get_response
-        caer_places.follow_the_folder()
 
     def __call__(self, request):
+        caer_places.follow_the_folder()
         if request.path.rstrip("/") == "/caer-guard":
             return JsonResponse({"guard": GUARD_VERSION})
         if request.path == caer_csrf.PATH:
@@ -111,6 +111,20 @@ def _extras(request):
 
 def _refusal(status, text):
     return JsonResponse({"detail": text, "status_code": status}, status=status)
+
+
+def _is_plain(sent):
+    """Whether the fields beside the result hold what fits the database, of the page's kinds."""
+    for name, value in sent.items():
+        if name == "result" or value is None or isinstance(value, bool):
+            continue
+        if isinstance(value, int | float):
+            fits = 0 <= value < 2**31
+        else:
+            fits = isinstance(value, str) and len(value) <= 64
+        if not fits:
+            return False
+    return True
 
 
 def _is_result(parts):
@@ -268,6 +282,7 @@ class Visit:
         sent = self.sent
         return (
             set(sent) <= ANSWER_FIELDS
+            and _is_plain(sent)
             and _is_result(sent.get("result", []))
             and str(sent.get("completed_by", self.user.id)) == str(self.user.id)
             and str(sent.get("project", project_id)) == str(project_id)
@@ -327,6 +342,7 @@ class Visit:
                    "started_at", "project", "was_postponed", "id"}  # fmt: skip
         return (
             set(sent) <= allowed
+            and _is_plain(sent)
             and _is_result(sent.get("result", []))
             and ("project" not in sent or self.owns(sent["project"]))
             and not sent.get("parent_annotation")

@@ -5,8 +5,8 @@
 #   make test                 set up with all extras and pass the tests
 #
 # They work in .venv/ and change nothing outside this folder. `make services` adds the tests that
-# start other programs (a rating server, a browser); it installs Debian's chromium where it may (as
-# root) and it is not there.
+# start other programs (a rating server, a browser, a proxy); it installs Debian's chromium and nginx
+# where it may (as root) and they are not there.
 
 PYTHON ?= python3
 VENV := .venv
@@ -60,10 +60,10 @@ $(VENV)/.tested: $(VENV)/.installed
 	touch $@
 
 browser:
-	@if ! command -v chromium >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing chromium for the browser tests"; \
-		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null \
-			|| echo "chromium could not be installed: the browser tests will be skipped"; \
+	@if ! { command -v chromium && command -v nginx; } >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing chromium and nginx for the browser tests"; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium nginx-light >/dev/null \
+			|| echo "they could not be installed: the browser tests will be skipped"; \
 	fi
 
 clean:

@@ -110,3 +110,21 @@ def test_a_method_in_the_query_and_a_body_of_a_get() -> None:
         caer_message.settle(request_of(query=("project", "_method")))
     with pytest.raises(UnclearError):
         caer_message.settle(request_of(b"{}", method="GET"))
+
+
+PAGE: dict[str, Any] = {
+    "result": [], "lead_time": 6.3, "draft_id": 0, "parent_prediction": None, "project": "7",
+    "started_at": "2026-11-25T22:19:48.048Z", "was_cancelled": False,
+    "unique_id": "8685ab1a-a4ac-4f96-93fa-b151c423c599",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("draft_id", "abc"), ("draft_id", 10**30), ("draft_id", 1.5), ("draft_id", -1), ("id", "1"),
+     ("lead_time", 1e300), ("lead_time", -1), ("unique_id", "x" * 65), ("started_at", {}),
+     ("completed_by", [1]), ("project", {"id": 7})],
+)  # fmt: skip
+def test_fields_that_the_database_could_not_hold(field: str, value: Any) -> None:
+    assert caer_message.is_plain(PAGE)
+    assert not caer_message.is_plain({**PAGE, field: value})

@@ -17,7 +17,7 @@ import posixpath
 import caer_csrf
 import caer_places
 import caer_rater
-from caer_message import UnclearError, settle
+from caer_message import UnclearError, is_plain, is_result, settle
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
@@ -111,35 +111,6 @@ def _extras(request):
 
 def _refusal(status, text):
     return JsonResponse({"detail": text, "status_code": status}, status=status)
-
-
-def _is_plain(sent):
-    """Whether the fields beside the result hold what fits the database, of the page's kinds."""
-    for name, value in sent.items():
-        if name == "result" or value is None or isinstance(value, bool):
-            continue
-        if isinstance(value, int | float):
-            fits = 0 <= value < 2**31
-        else:
-            fits = isinstance(value, str) and len(value) <= 64
-        if not fits:
-            return False
-    return True
-
-
-def _is_result(parts):
-    """Whether an answer has the form that the page gives it: another one breaks later calls."""
-    return isinstance(parts, list) and all(
-        isinstance(part, dict)
-        and all(isinstance(part.get(key), str) for key in ("from_name", "to_name", "type"))
-        and isinstance(part.get("value"), dict)
-        and (part["type"] != "choices" or _are_texts(part["value"].get("choices")))
-        for part in parts
-    )
-
-
-def _are_texts(values):
-    return isinstance(values, list) and all(isinstance(value, str) for value in values)
 
 
 def _view_name(request):
@@ -282,8 +253,8 @@ class Visit:
         sent = self.sent
         return (
             set(sent) <= ANSWER_FIELDS
-            and _is_plain(sent)
-            and _is_result(sent.get("result", []))
+            and is_plain(sent)
+            and is_result(sent.get("result", []))
             and str(sent.get("completed_by", self.user.id)) == str(self.user.id)
             and str(sent.get("project", project_id)) == str(project_id)
             and str(sent.get("task", task_id)) == str(task_id)
@@ -342,8 +313,8 @@ class Visit:
                    "started_at", "project", "was_postponed", "id"}  # fmt: skip
         return (
             set(sent) <= allowed
-            and _is_plain(sent)
-            and _is_result(sent.get("result", []))
+            and is_plain(sent)
+            and is_result(sent.get("result", []))
             and ("project" not in sent or self.owns(sent["project"]))
             and not sent.get("parent_annotation")
         )

@@ -132,3 +132,36 @@ def _replace(request: Any, body: bytes) -> None:
     request.content_params = {}
     request.encoding = "utf-8"  # of the query, too
     request._body = body
+
+
+# Fields of an answer that are numbers of rows in the database.
+_ROWS = ("draft_id", "id", "parent_prediction", "parent_annotation")
+
+
+def is_plain(sent: dict[str, Any]) -> bool:
+    """Whether the fields beside the result are of the page's kinds, and fit the database."""
+    for name, value in sent.items():
+        if name == "result" or value is None or isinstance(value, bool):
+            continue
+        if isinstance(value, str):
+            fits = len(value) <= 64 and name not in _ROWS
+        else:
+            fits = isinstance(value, int | float) and 0 <= value < 2**31
+        if not fits or (name in _ROWS and not isinstance(value, int)):
+            return False
+    return True
+
+
+def is_result(parts: Any) -> bool:
+    """Whether an answer has the form that the page gives it: another one breaks later calls."""
+    return isinstance(parts, list) and all(
+        isinstance(part, dict)
+        and all(isinstance(part.get(key), str) for key in ("from_name", "to_name", "type"))
+        and isinstance(part.get("value"), dict)
+        and (part["type"] != "choices" or _are_texts(part["value"].get("choices")))
+        for part in parts
+    )
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(value, str) for value in values)

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from caer_data.curate import listen, pyannote_import, redact
+from caer_data.curate import hand_cuts, listen, pyannote_import, redact
 from caer_data.curate.pyannote_files import Imported
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
@@ -66,6 +66,8 @@ class Job:
     """SHA-256 of the face models that the user brought."""
     stamp: Stamp | None = None
     """What the file looked like when it was hashed."""
+    cuts: tuple[hand_cuts.Cut, ...] = ()
+    """What was decided by hand about its cuts."""
     forgotten: tuple[Anchor, ...] = ()
     """What is in it and must not be looked at, see `curate.redact`."""
 
@@ -94,7 +96,8 @@ class Job:
     @property
     def whole_faces_key(self) -> str:
         """Key of the faces piece before anything was forgotten."""
-        inputs = (self.shots_key, self.imported.tracks_sha256, *self.weights)
+        decided = (self.cuts,) if self.cuts else ()
+        inputs = (self.shots_key, self.imported.tracks_sha256, *self.weights, *decided)
         # what the files hold counts, not where they lie
         settings = self.recipe.faces.model_copy(update={"weights": None, "weights_sha256": ()})
         return key_of("faces", FACES_VERSION, settings, *inputs)
@@ -316,7 +319,7 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
 
     pictures = Samples(job.samples_folder, on_read)
     faces.find(
-        shots=tables.read(tables.SHOTS, shots_piece(job).open("shots.parquet")),
+        shots=_shots(job),
         frames=looking.Frames(
             samples=pictures,
             times=seconds,
@@ -341,7 +344,7 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
         },
     )
     if job.forgotten:
-        shots = tables.read(tables.SHOTS, shots_piece(job).open("shots.parquet"))
+        shots = _shots(job)
         redact.redact(folder, described(job, int(pts[0])), shots, job.forgotten)
         redact.note_whole(folder, job.whole_faces_key)
 
@@ -380,7 +383,14 @@ def measured(job: Job) -> dict[str, Any]:
 
 def shots_of(job: Job) -> pd.DataFrame:
     """The video's rows of `shots`."""
-    return _named(tables.read(tables.SHOTS, shots_piece(job).open("shots.parquet")), job.video_id)
+    return _named(_shots(job), job.video_id)
+
+
+def _shots(job: Job) -> pd.DataFrame:
+    """What the detector found, and what was decided by hand."""
+    piece = shots_piece(job)
+    found = tables.read(tables.SHOTS, piece.open("shots.parquet"))
+    return hand_cuts.applied(found, piece.array("pts.npy"), job.info.time_base, job.cuts)
 
 
 def tracks_of(job: Job) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from caer_data.curate import hand_cuts
 from caer_data.curate import videos as video_stage
 from caer_data.curate.analyse import Job, analyse, measured
 from caer_data.curate.pyannote_files import Imported
@@ -61,6 +62,7 @@ def gather(setup: Setup, found: list[video_stage.Found]) -> Gathered:
     for note in video_stage.sound_notes(ordered, setup.recipe.media.audio):
         setup.reporter.say(printable(note))
     good = [(d, d.info) for d in ordered if d.info is not None and d.row["status"] == "ok"]
+    cuts = hand_cuts.by_video(setup.decisions)
     # by the videos there are, not by those left to do: results must not depend on a stop
     threads = max(1, cores() // max(1, min(setup.workers, len(good))))
     return Gathered(
@@ -80,6 +82,7 @@ def gather(setup: Setup, found: list[video_stage.Found]) -> Gathered:
                     threads=threads,
                     imported=setup.imported.get(d.row["video_id"], Imported()),
                     weights=setup.weights,
+                    cuts=cuts.get(d.row["sha256"], ()),
                     forgotten=setup.forgotten.in_video(d.row["sha256"]),
                 ),
             )

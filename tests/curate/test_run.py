@@ -26,7 +26,9 @@ from caer_data.curate import keeping
 from caer_data.curate import setup as build_setup
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
+from caer_data.engine.decisions import Decision, Decisions
 from caer_data.engine.errors import BusyError, CaerError, PartialFailure
+from caer_data.engine.identity import Anchor
 from caer_data.engine.pool import Limits, Outcome
 from caer_data.export import labelled
 from caer_data.labels import csv_import
@@ -220,6 +222,27 @@ def test_without_a_recipe_the_datasets_own_is_taken(built, shows, tmp_path):
     build(shows, dataset.folder)
     assert dataset.recipe.name == "test"
     assert digests(dataset) == before
+
+
+def test_cuts_decided_by_hand_are_applied_and_undone(media_data, recipe, tmp_path):
+    video = media_data / "shots_gt" / "webcam_face_noface_vfr_6s.mov"
+    dataset = Dataset(tmp_path / "dataset")
+    build(video, dataset.folder, recipe, workers=1)
+    before, store = Dataset(dataset.folder), Decisions(dataset.folder)
+    shots, key = before.shots, before.videos["sha256"].iloc[0]
+    (pts,) = before.keys["start_pts"].head(1) + 30 * (shots["end_pts"][0] // shots["end_frame"][0])
+    cut = store.append(
+        Decision("cut_add", "ann", (Anchor(key, int(pts), int(pts), 0, None),), why="a jump cut")
+    )
+    build(video, dataset.folder, recipe, workers=1)
+    after = Dataset(dataset.folder)
+    assert len(after.shots) == len(shots) + 1
+    assert int(pts) in set(after.shots["start_pts"])
+    assert set(after.tracks["shot_id"]) <= set(after.shots["shot_id"])
+    store.append(Decision("undo", "ann", value=json.dumps(cut.key)))
+    build(video, dataset.folder, recipe, workers=1)
+    assert Dataset(dataset.folder).shots.equals(shots)
+    assert Dataset(dataset.folder).clips.equals(before.clips)
 
 
 def test_an_edited_video_is_noticed(built, shows, recipe, media_data, tmp_path):

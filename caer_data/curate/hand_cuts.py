@@ -1,0 +1,94 @@
+"""Cuts that were added, removed or moved by hand, applied to the shots that a detector found.
+
+The detector's piece stays as it is. Decisions name instants, not shots, so they hold for whatever
+another detector or recipe finds: removing a cut that was never found changes nothing, nor does
+adding one where one lies.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from caer_data.engine import tables
+from caer_data.engine.decisions import Decision
+from caer_data.engine.identity import END_TOLERANCE
+
+KINDS: Final = ("cut_add", "cut_remove", "cut_move")
+
+Cut = tuple[str, int, int | None]
+"""Kind, timestamp, and the one that a cut moves to."""
+
+
+def by_video(rows: Iterable[Decision]) -> dict[str, tuple[Cut, ...]]:
+    """Standing decisions about cuts, in order, by the hash of their video."""
+    found: defaultdict[str, tuple[Cut, ...]] = defaultdict(tuple)
+    for row in rows:
+        if row.kind in KINDS:
+            found[row.about[0].video_key] += ((row.kind, row.about[0].start_pts, row.content),)
+    return dict(found)
+
+
+def applied(
+    shots: pd.DataFrame, pts: npt.NDArray[np.int64], time_base: Fraction, cuts: Sequence[Cut]
+) -> pd.DataFrame:
+    """The shots of one video after what was decided about its cuts.
+
+    Args:
+        shots: its rows of `shots`, without the video's name, in order.
+        pts: timestamp of every frame, in the time base, shape (frames,).
+        time_base: seconds of one unit.
+        cuts: what was decided, in order.
+
+    Returns:
+        Rows of `shots`, numbered anew.
+    """
+    if not cuts or shots.empty:
+        return shots
+    found = [int(start) for start in shots["start_frame"].iloc[1:]]
+    for kind, at, to in cuts:
+        if kind != "cut_add":
+            found = _without(found, _frame_at(pts, at))
+        if kind != "cut_remove":
+            found = _with(found, _frame_at(pts, at if to is None else to), len(pts))
+    end = int(shots["end_frame"].iloc[-1])
+    edges = [0, *sorted(found), end]
+    times = np.append(pts[:end], int(shots["end_pts"].iloc[-1]))
+    return tables.frame(
+        tables.SHOTS,
+        [
+            {
+                "shot_id": f"s{number:04d}",
+                "video_id": "",
+                "start_frame": first,
+                "end_frame": last,
+                "start_pts": int(times[first]),
+                "end_pts": int(times[last]),
+                "start_s": float(int(times[first] - pts[0]) * time_base),
+                "end_s": float(int(times[last] - pts[0]) * time_base),
+            }
+            for number, (first, last) in enumerate(pairwise(edges), 1)
+        ],
+    )
+
+
+def _frame_at(pts: npt.NDArray[np.int64], at: int) -> int:
+    """The frame whose timestamp is nearest."""
+    return int(np.abs(pts - at).argmin())
+
+
+def _without(cuts: list[int], frame: int) -> list[int]:
+    return [cut for cut in cuts if abs(cut - frame) > END_TOLERANCE]
+
+
+def _with(cuts: list[int], frame: int, frames: int) -> list[int]:
+    """Cuts with one more, unless it lies at an end of the video or where one is already."""
+    near = any(abs(cut - frame) <= END_TOLERANCE for cut in cuts)
+    return cuts if near or not 0 < frame < frames else [*cuts, frame]

@@ -19,9 +19,11 @@ from caer_data.engine import failures, logs
 # verb: (module with a click command named `command`, one line of help)
 _VERBS = {
     "build": ("caer_data.cli.build", "From a folder of raw shows to clips ready to be rated."),
-    "inspect": ("caer_data.cli.inspect", "Show the funnel, the reasons for drops, the time."),
+    "status": ("caer_data.cli.status", "Say what has been done, what is next, and how."),
+    "inspect": ("caer_data.cli.inspect", "Show the funnel, one clip's story, other thresholds."),
     "view": ("caer_data.cli.view", "Look at a dataset in the browser, decide by hand."),
     "demo": ("caer_data.cli.demo", "Make small shows of free pictures and build them."),
+    "recipe": ("caer_data.cli.recipe", "Explain a recipe's fields; compare two recipes."),
     "annotate": ("caer_data.cli.annotate", "Have the clips rated in Label Studio."),
     "export": ("caer_data.cli.export", "Turn labelled clips into a released dataset."),
     "verify": ("caer_data.cli.verify", "Check a release against its manifest."),

@@ -2,34 +2,107 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from caer_data.cli import options as common
 from caer_data.engine.progress import Reporter
 
+if TYPE_CHECKING:
+    from rich.console import Console
 
-@click.command("inspect")
+
+class _Group(click.Group):
+    """A group whose first word may be left out: then it shows the dataset."""
+
+    @property
+    def default(self) -> click.Command:
+        """The command that is meant without a word."""
+        return self.commands["dataset"]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        first = args[0] if args else ""
+        if first not in self.commands and first not in ctx.help_option_names:
+            args = ["dataset", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("inspect", cls=_Group, subcommand_metavar="[COMMAND] [DATASET] [OPTIONS]")
+def command() -> None:
+    """Show what a dataset holds, one clip's story, or what other thresholds would do.
+
+    Without a command, 'dataset' is meant: 'caer-data inspect --try filter.min_face_height=0.08' is
+    'caer-data inspect dataset --try filter.min_face_height=0.08'. A dataset in a folder with the
+    name of a command is written ./NAME.
+    """
+
+
+@command.command("dataset")
 @common.dataset_or_argument
 @click.option("--table", "table_name", metavar="NAME", help="Explain one table's columns instead.")
+@click.option(
+    "--try",
+    "tried",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Say what another threshold would change; changes nothing. May be repeated.",
+)
 @common.as_json
-def command(dataset: Path, table_name: str | None, as_json: bool) -> None:
+def _dataset(dataset: Path, table_name: str | None, tried: tuple[str, ...], as_json: bool) -> None:
     """Show the funnel, the reasons for drops, the tables, the people, and where the time went."""
     from caer_data.engine.dataset import Dataset
-    from caer_data.report import inspect
+    from caer_data.report import inspect, whatif
 
+    if table_name is not None and tried:
+        raise click.UsageError("--table and --try: give one of them")
     own = Dataset(dataset)
     own.require()
     if table_name is not None:
-        values = inspect.table_facts(own, table_name)
-        show = inspect.show_table
+        _show(inspect.table_facts(own, table_name), inspect.show_table, as_json)
+    elif tried:
+        _show(whatif.effects(own, whatif.parse(tried)), inspect.show_effects, as_json)
     else:
-        values = inspect.facts(own)
-        show = inspect.show
+        _show(inspect.facts(own), inspect.show, as_json)
+
+
+@command.command("clip")
+@click.argument("clip", metavar="ID")
+@common.dataset
+@click.option("--release", type=common.FOLDER, help="A release made from it, for the clip's split.")
+@common.as_json
+def _clip(clip: str, dataset: Path, release: Path | None, as_json: bool) -> None:
+    """Tell one clip's whole story: why it was kept or dropped, its scores, votes and label.
+
+    ID is its clip_id or its clip_key.
+    """
+    from caer_data.engine.dataset import Dataset
+    from caer_data.engine.errors import CaerError
+    from caer_data.report import inspect
+    from caer_data.view import timeline
+    from caer_data.view.catalogue import Catalogue, UnknownNameError
+    from caer_data.view.splits import splits_of
+
+    own = Dataset(dataset)
+    own.require()
+    catalogue = Catalogue(own, splits_of(release) if release else {})
+    try:
+        values = timeline.clip(catalogue, clip)
+    except UnknownNameError as error:
+        raise CaerError(f"{dataset}: {error}; 'caer-data view' lists all clips") from error
+    for name in ("place", "tracks"):
+        values.pop(name)
+    _show(values, inspect.show_clip, as_json)
+
+
+def _show(
+    values: dict[str, Any], show: Callable[[Console, dict[str, Any]], None], as_json: bool
+) -> None:
     if as_json:
         Reporter("json").result(values)
-    else:
-        from rich.console import Console
+        return
+    from rich.console import Console
 
-        show(Console(markup=False, highlight=False, emoji=False), values)
+    show(Console(markup=False, highlight=False, emoji=False), values)

@@ -208,6 +208,84 @@ def show_table(console: Console, values: dict[str, Any]) -> None:
     console.print("? may be empty")
 
 
+def show_effects(console: Console, values: dict[str, Any]) -> None:
+    """Print what other thresholds would change."""
+    tried = ", ".join(f"{name} = {value}" for name, value in values["values"].items())
+    difference = values["would_keep"] - values["kept"]
+    console.print(
+        f"With {printable(tried)}, {values['would_keep']:,} clips would be kept "
+        f"in place of {values['kept']:,} ({difference:+,})."
+    )
+    _print(
+        console,
+        "Changes",
+        ("now", "then", "clips", "such as"),
+        (
+            (move["before"], move["after"], f"{move['clips']:,}", ", ".join(move["examples"]))
+            for move in values["moves"]
+        ),
+        numbers=(2,),
+    )
+    if values["rated"]:
+        console.print(f"{values['rated']:,} of the clips that would go have been rated.")
+    console.print("Nothing was changed. Decisions by hand are not looked at.")
+
+
+def show_clip(console: Console, values: dict[str, Any]) -> None:
+    """Print one clip's story."""
+    state = f"dropped, {values['why']}" if values["status"] == "dropped" else values["status"]
+    console.print(f"{printable(values['clip_id'])}: {printable(state)}")
+    key = f"key {values['clip_key']}" if values["clip_key"] else "no key, as it was never kept"
+    console.print(
+        printable(
+            f"{values['show']}, {values['episode']}, {values['start_s']:.2f} to "
+            f"{values['end_s']:.2f} s, {key}"
+        )
+    )
+    _print(
+        console,
+        "Scores",
+        ("score", "value", "limit", "recipe", ""),
+        (_check_row(check) for check in values["checks"]),
+        numbers=(1,),
+    )
+    _print(
+        console,
+        "Votes",
+        ("rater", "emotion", "confidence", ""),
+        (
+            (
+                vote["rater"],
+                vote["emotion"] or "none",
+                "-" if vote["confidence"] is None else f"{vote['confidence']:.2f}",
+                f"refused: {vote['reason']}" if vote["status"] == "refused" else "",
+            )
+            for vote in values["votes"]
+        ),
+        numbers=(2,),
+    )
+    console.print()
+    console.print(printable(_label_text(values)))
+
+
+def _check_row(check: dict[str, Any]) -> tuple[str, ...]:
+    verdict = {None: "not measured", True: "passes", False: check["reason"]}[check["passed"]]
+    value = "-" if check["value"] is None else f"{check['value']:.4g}"
+    limit = f"{'at most' if check['sign'] == '>' else 'at least'} {check['limit']}"
+    return check["score"], value, limit, check["field"], verdict
+
+
+def _label_text(values: dict[str, Any]) -> str:
+    if values["label"] is None:
+        return "Label: none; nobody has rated it, or answers are missing."
+    split = f", {values['split']}" if values["split"] else ""
+    if values["label"] == "dropped":
+        return f"Label: none, {values['label_reason']} (votes {values['pattern']})."
+    confidence = values["confidence"]
+    sure = "" if confidence is None else f", confidence {confidence:.2f}"
+    return f"Label: {values['emotion']} (votes {values['pattern']}{sure}){split}."
+
+
 def _print(
     console: Console,
     title: str,

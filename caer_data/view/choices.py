@@ -12,10 +12,9 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Final
 
-import numpy as np
 import pandas as pd
 
-from caer_data.curate import clean, keeping
+from caer_data.curate import clean, keeping, sightings
 from caer_data.engine import identity
 from caer_data.engine.decisions import Decision, Decisions
 from caer_data.engine.errors import CaerError
@@ -186,24 +185,26 @@ def _person_anchors(catalogue: Catalogue, person_id: str, count: int) -> list[An
 
 def _track_anchor(catalogue: Catalogue, track: dict[str, Any]) -> Anchor:
     video = catalogue.row("videos", track["video_id"])
-    start, end = int(track["start_frame"]), int(track["end_frame"])
-    return Anchor(
-        video["sha256"],
-        _pts_of(video, track["start_s"]),
-        _pts_of(video, track["end_s"]),
-        end - start,
-        _box_near(catalogue, track, (start + end) // 2),
-    )
+    if pd.isna(video["first_pts"]):
+        raise CaerError(
+            f"{video['video_id']}: nothing is known of its timestamps; build it again first"
+        )
+    name = track["track_id"]
+    boxes = catalogue.boxes(track["shot_id"])
+    found = sightings.of_tracks(video, catalogue.tracks.loc[[name]], _of_track(boxes, name))
+    return found[name]
+
+
+def _of_track(faces: pd.DataFrame, track_id: str) -> pd.DataFrame:
+    return faces[faces["track_id"] == track_id]
 
 
 def _box_near(catalogue: Catalogue, track: dict[str, Any], frame: int) -> Box:
     """The box of a track in the frame nearest to another, as shares of the frame."""
     video = catalogue.row("videos", track["video_id"])
-    faces = catalogue.boxes(track["shot_id"])
-    own = faces[faces["track_id"] == track["track_id"]]
+    own = _of_track(catalogue.boxes(track["shot_id"]), track["track_id"])
     nearest = own.iloc[int((own["frame"] - frame).abs().to_numpy().argmin())]
-    size = np.array([video["width"], video["height"]] * 2, float)
-    return Box(*np.clip(nearest[_SIDES].to_numpy(float) / size, 0, 1).tolist())
+    return sightings.share(nearest[_SIDES].astype(float).tolist(), video)
 
 
 def _cut_anchor(catalogue: Catalogue, video: dict[str, Any], frame: int) -> Anchor:
@@ -228,15 +229,6 @@ def _frame_pts(catalogue: Catalogue, video: dict[str, Any], frame: int) -> int:
         int(shot["end_pts"] - shot["start_pts"]), int(shot["end_frame"] - shot["start_frame"])
     )
     return int(shot["start_pts"]) + round((frame - int(shot["start_frame"])) * step)
-
-
-def _pts_of(video: dict[str, Any], seconds: float) -> int:
-    first, base = video["first_pts"], video["time_base"]
-    if pd.isna(first) or not isinstance(base, str):
-        raise CaerError(
-            f"{video['video_id']}: nothing is known of its timestamps; build it again first"
-        )
-    return int(first) + round(Fraction(float(seconds)) / Fraction(base))
 
 
 def _text(values: dict[str, Any], name: str) -> str:

@@ -64,8 +64,9 @@ def test_an_option_means_the_same_everywhere(words) -> None:
         assert options["--json"].help == "One JSON object per line, for programs."
 
 
-VERBS = ["build", "demo", "inspect", "export", "clean", "upgrade", "annotate push",
-         "annotate status", "annotate pull", "annotate import"]  # fmt: skip
+VERBS = ["build", "demo", "inspect dataset", "inspect clip", "status", "view", "export", "clean",
+         "upgrade", "annotate push", "annotate status", "annotate pull",
+         "annotate import"]  # fmt: skip
 
 
 @pytest.mark.parametrize("words", VERBS)

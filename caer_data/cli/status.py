@@ -1,0 +1,39 @@
+"""`caer-data status`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from caer_data.cli import options as common
+from caer_data.engine.progress import Reporter, printable
+
+
+@click.command("status")
+@common.dataset_or_argument
+@click.option(
+    "--release", type=common.FOLDER, default="release", show_default=True, help="Its release."
+)
+@click.option(
+    "--results",
+    type=common.FOLDER,
+    default="results",
+    show_default=True,
+    help="Results of the benchmark.",
+)
+@common.as_json
+def command(dataset: Path, release: Path, results: Path, as_json: bool) -> None:
+    """Say what has been done with a dataset, what is next, and the command for it."""
+    from caer_data.engine.dataset import Dataset
+    from caer_data.report import progress_of
+
+    own = Dataset(dataset)
+    found = progress_of.steps(own, release, results)
+    if as_json:
+        Reporter("json").result(progress_of.as_dict(own, found))
+        return
+    for step in found:
+        click.echo(printable(f"{'done' if step.done else 'open':<6}{step.name:<11}{step.text}"))
+    coming = progress_of.next_step(found)
+    click.echo(f"\nNext:\n  {printable(coming.next)}" if coming else "\nNothing is left to do.")

@@ -1,0 +1,156 @@
+"""What has been done with a dataset, and what comes next: facts for `caer-data status`."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from caer_data.engine import tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.decisions import Decisions
+
+_APPLIED: Final = ("keep", "drop", "target", "merge", "split", "cut_add", "cut_remove", "cut_move")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step on the way from shows to results.
+
+    Attributes:
+        name: of the step.
+        done: whether it is finished.
+        text: what there is, in words.
+        next: the command that does it or goes on with it; empty if nothing is left to do.
+    """
+
+    name: str
+    done: bool
+    text: str
+    next: str = ""
+
+
+def steps(dataset: Dataset, release: Path, results: Path) -> list[Step]:
+    """Every step in order; those after the first that is not done may lack what they need.
+
+    Args:
+        dataset: the folder, which need not be there.
+        release: where a release is looked for.
+        results: where results of the benchmark are looked for.
+
+    Raises:
+        CaerError: a table cannot be read.
+    """
+    found = [_build(dataset)]
+    if dataset.has(tables.CLIPS):
+        found += [_decisions(dataset), _ratings(dataset), _labels(dataset)]
+    found += [_release(dataset, release), _results(release, results)]
+    return found
+
+
+def next_step(found: list[Step]) -> Step | None:
+    """The first step with something left to do."""
+    return next((step for step in found if not step.done), None)
+
+
+def as_dict(dataset: Dataset, found: list[Step]) -> dict[str, Any]:
+    """For `--json`."""
+    coming = next_step(found)
+    return {
+        "dataset": str(dataset.folder),
+        "steps": [asdict(step) for step in found],
+        "next": coming.next if coming else None,
+    }
+
+
+def _build(dataset: Dataset) -> Step:
+    command = f"caer-data build --shows FOLDER -o {_quoted(dataset.folder)}"
+    if not dataset.exists:
+        return Step("build", False, "nothing has been built", command)
+    if not dataset.has(tables.CLIPS):
+        return Step("build", False, "a build began and did not end", command)
+    videos, clips = dataset.videos, dataset.clips
+    kept = int(clips["status"].isin(tables.THERE).sum())
+    failed = int((videos["status"] == "failed").sum())
+    words = f"{kept:,} of {len(clips):,} clips kept from {len(videos):,} videos"
+    return Step("build", kept > 0, words + (f", {failed} failed" if failed else ""), command)
+
+
+def _decisions(dataset: Dataset) -> Step:
+    store = Decisions(dataset.folder)
+    standing = store.standing(*_APPLIED)
+    built = _built_at(dataset)
+    waiting = [row for row in store.rows if row.kind in (*_APPLIED, "undo") and row.when > built]
+    words = f"{len(standing)} by hand" + (f", {len(waiting)} not built yet" if waiting else "")
+    again = f"caer-data build --shows FOLDER -o {_quoted(dataset.folder)}"
+    return Step("decisions", not waiting, words, again if waiting else "")
+
+
+def _built_at(dataset: Dataset) -> str:
+    """When the tables were written, UTC, ISO 8601."""
+    moment = dataset.path_of(tables.CLIPS).stat().st_mtime
+    return datetime.fromtimestamp(moment, UTC).isoformat()
+
+
+def _ratings(dataset: Dataset) -> Step:
+    where = _of(dataset)
+    dealt = len(dataset.assignments) if dataset.has(tables.ASSIGNMENTS) else 0
+    if not dataset.has(tables.RATINGS):
+        words = f"{dealt:,} dealt, none fetched" if dealt else "nobody has rated a clip"
+        begun = f"caer-data annotate pull{where}" if dealt else f"caer-data annotate push{where}"
+        return Step("ratings", False, words, begun)
+    ratings = dataset.ratings
+    accepted = int((ratings["status"] == "accepted").sum())
+    made_up = " (made up)" if (ratings["source"] == "made-up").any() else ""
+    words = f"{accepted:,} answers by {ratings['rater'].nunique()} raters{made_up}"
+    if dealt > accepted:
+        return Step(
+            "ratings", False, f"{words} of {dealt:,} dealt", f"caer-data annotate pull{where}"
+        )
+    return Step("ratings", True, words)
+
+
+def _labels(dataset: Dataset) -> Step:
+    pull = f"caer-data annotate pull{_of(dataset)}"
+    if not dataset.has(tables.LABELS):
+        return Step("labels", False, "no clip has a label", pull)
+    labels = dataset.labels
+    kept = int((labels["status"] == "kept").sum())
+    waiting = int(labels["reason"].eq("incomplete").fillna(False).sum())
+    words = f"{kept:,} of {len(labels):,} rated clips agreed on"
+    if waiting:
+        return Step("labels", False, f"{words}, {waiting:,} wait for answers", pull)
+    return Step("labels", kept > 0, words, "" if kept else pull)
+
+
+def _release(dataset: Dataset, release: Path) -> Step:
+    command = f"caer-data export{_of(dataset)}" + _option("-o", release, "release")
+    manifest = release / "manifest.parquet"
+    if not manifest.is_file():
+        return Step("release", False, f"none in {release}", command)
+    labels = dataset.path_of(tables.LABELS)
+    if labels.is_file() and labels.stat().st_mtime > manifest.stat().st_mtime:
+        return Step("release", False, f"{release} is older than the labels", command)
+    return Step("release", True, f"{release}")
+
+
+def _results(release: Path, results: Path) -> Step:
+    found = sorted(results.rglob("results.json")) if results.is_dir() else []
+    command = f"caer-data benchmark {_quoted(release)}" + _option("-o", results, "results")
+    if not found:
+        return Step("benchmark", False, f"no results in {results}", command)
+    return Step("benchmark", True, f"{len(found)} folders of results in {results}")
+
+
+def _of(dataset: Dataset) -> str:
+    return _option("-d", dataset.folder, "dataset")
+
+
+def _option(name: str, folder: Path, usual: str) -> str:
+    return "" if folder == Path(usual) else f" {name} {_quoted(folder)}"
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from caer_data.engine.emotions import EMOTIONS
 from caer_data.labels.accept import REASONS
 from caer_data.labels.agreement import CONFIDENCE_STEPS, Agreement, measure
 from caer_data.labels.agreement_text import STEPS, cannot_judge, headlines
+from caer_data.labels.checks import KINDS, below
+from caer_data.labels.habits import habits
 from caer_data.report import pages
 
 
@@ -37,6 +40,7 @@ def section(dataset: Dataset) -> pages.Section | None:
     parts = [first, *others, _funnel(agreement), _cannot_judge(agreement), _refused(agreement)]
     if agreement.answers:
         parts += [_emotions(agreement), _raters(agreement), _confidence(agreement)]
+    parts += [_habits(dataset.ratings), _checks(dataset)]
     return pages.Section(title, Markup("\n").join(parts), anchor="agreement")
 
 
@@ -122,6 +126,51 @@ def _raters(agreement: Agreement) -> Markup:
             axes.set_ylabel("answers")
             parts.append(pages.plot(figure, "How long raters took, in lengths of the clip"))
     return _block("Raters", *parts)
+
+
+def _habits(ratings: pd.DataFrame) -> Markup:
+    found = habits(ratings)
+    if not found:
+        return Markup("")
+    rows = pd.DataFrame(
+        {
+            "rater": [one.rater for one in found],
+            "answers": [one.answers for one in found],
+            "too fast": [one.too_fast for one in found],
+            "pauses": [one.pauses for one in found],
+            "longest run": [f"{one.streak} x {one.emotion or '-'}" for one in found],
+            "such runs expected": [f"{one.expected:.2g}" for one in found],
+        }
+    )
+    caption = "Too fast: in less time than the clip lasts; pauses: more than five minutes"
+    said = _said([line for one in found for line in one.sentences()])
+    return _block("Times and streaks", said, pages.table(rows, caption))
+
+
+def _checks(dataset: Dataset) -> Markup:
+    """Training, gold clips and repeats of each rater; nothing where there are none."""
+    if not dataset.has(tables.RATERS):
+        return Markup("")
+    rows = dataset.raters
+    passed = ["–" if pd.isna(one) else "yes" if one else "no" for one in rows["passed"]]
+    shown = {"rater": list(rows["rater"]), "training passed": passed}
+    shown |= {kind: [_share(row, kind) for row in rows.to_dict("records")] for kind in KINDS}
+    caption = "Answers like the known one, or like the rater's own vote; 95 % intervals by Wilson"
+    said = _said(below(rows, dataset.recipe.annotate))
+    return _block(
+        "Training, gold clips and repeats", said, pages.table(pd.DataFrame(shown), caption)
+    )
+
+
+def _share(row: Mapping[Any, Any], kind: str) -> str:
+    if not row[f"{kind}_answers"]:
+        return "–"
+    share, low, high = (f"{100 * row[f'{kind}_{name}']:.0f}" for name in ("share", "low", "high"))
+    return f"{row[f'{kind}_equal']} of {row[f'{kind}_answers']}, {share} % ({low} to {high})"
+
+
+def _said(sentences: list[str]) -> Markup:
+    return Markup("\n").join(pages.paragraph(f"{line}.") for line in sentences)
 
 
 def _confidence(agreement: Agreement) -> Markup:

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import fleiss_kappa
+from statsmodels.stats.proportion import proportion_confint
 
 from caer_data.labels import measures
 
@@ -105,3 +106,13 @@ def test_what_cannot_be_measured_is_nan() -> None:
         assert np.isnan(measures.alpha_interval(counts, 10, 0)).all()
     with pytest.raises(ValueError, match="same number"):
         measures.fleiss_kappa(np.array([[2.0, 1], [1, 1]]))
+
+
+@pytest.mark.parametrize(("hits", "trials"), [(0, 13), (8, 20), (9, 10), (20, 20), (1, 3)])
+def test_wilsons_interval_is_that_of_statsmodels(hits: int, trials: int) -> None:
+    expected = proportion_confint(hits, trials, method="wilson")
+    assert measures.wilson(hits, trials) == pytest.approx(expected, abs=1e-12)
+
+
+def test_no_trial_has_no_interval() -> None:
+    assert np.isnan(measures.wilson(0, 0)).all()

@@ -9,7 +9,7 @@ from caer_data.engine import recipe, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
-from caer_data.labels import agreement
+from caer_data.labels import agreement, measures
 from caer_data.labels import decide as labels
 from caer_data.labels.agreement_text import agreement_text
 from caer_data.report import pages
@@ -110,3 +110,24 @@ def test_a_damaged_table_is_named(tmp_path: Path) -> None:
     dataset.path_of(tables.LABELS).write_bytes(b"PAR1 no")
     with pytest.raises(CaerError, match=r"labels\.parquet"):
         report.section(dataset)
+
+
+def test_checks_and_habits_are_shown_with_their_figures(tmp_path: Path) -> None:
+    dataset = make(tmp_path / "d", 30)
+    section = report.section(dataset)
+    assert section is not None
+    assert "Times and streaks" in section.html
+    assert "gold clips and repeats" not in section.html  # there were none
+    row = {"rater": "r<b>@x.org", "pseudonym": "p", "passed": True}
+    counts = {"training": (10, 9), "gold": (20, 8), "repeat": (0, 0)}
+    for kind, (n, equal) in counts.items():
+        row |= {f"{kind}_answers": n, f"{kind}_equal": equal}
+        if n:
+            low, high = measures.wilson(equal, n)
+            row |= {f"{kind}_share": equal / n, f"{kind}_low": low, f"{kind}_high": high}
+    dataset.write(tables.RATERS, tables.frame(tables.RATERS, [row]))
+    html = report.section(dataset).html
+    assert "9 of 10, 90 % (60 to 98)" in html
+    assert "8 of 20, 40 % (22 to 61)" in html
+    assert "answered 8 of 20 gold clips as known (40%, 22% to 61%), below 60%; so few" in html
+    assert "<b>@x" not in html

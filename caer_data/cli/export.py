@@ -77,6 +77,7 @@ def _shares(
 )
 @click.option("--container", type=click.Choice(["mp4", "avi"]), help="CAER: container of clips.")
 @click.option("--seed", type=click.IntRange(0), help="Draw with another seed.")
+@click.option("--init", is_flag=True, help="Write release.yaml to fill in, and stop.")
 @click.option("--resplit", is_flag=True, help="Forget the split that was drawn before.")
 @click.option("--strict", is_flag=True, help="A finding of the audit is a failure.")
 @click.option("--overwrite", is_flag=True, help="Replace an older release.")
@@ -94,6 +95,7 @@ def command(
     frames_per_clip: int | None,
     container: str | None,
     no_media: bool,
+    init: bool,
     reporter: Reporter,
     **flags: Any,
 ) -> None:
@@ -109,6 +111,13 @@ def command(
 
     data = Dataset(dataset)
     recipe = data.recipe
+    if init:
+        from caer_data.export.cards import about
+
+        path = about.init(data.folder)
+        reporter.say(f"{path} is there to be filled in; 'caer-data export' reads it each time.")
+        reporter.result({"release_yaml": str(path)})
+        return
     changes: dict[str, Any] = {
         "split": split,
         "by": by,
@@ -160,6 +169,8 @@ def _say(release: Release, options: Options, reporter: Reporter) -> None:
         )
     if not release.new:
         reporter.say(f"{release.folder} holds this very release already; nothing was changed.")
+    if release.missing:
+        reporter.say(_to_fill_in(release.missing))
     reporter.say(_last_sentence(release, options))
     reporter.result(
         {
@@ -174,6 +185,14 @@ def _say(release: Release, options: Options, reporter: Reporter) -> None:
     )
 
 
+def _to_fill_in(fields: tuple[str, ...]) -> str:
+    return (
+        f"{len(fields)} field{'s' * (len(fields) != 1)} to fill in on the cards "
+        f"({', '.join(fields)}): write release.yaml with 'caer-data export --init', edit it, and "
+        "export again."
+    )
+
+
 def _last_sentence(release: Release, options: Options) -> str:
     where = release.folder
     if not options.media:
@@ -181,8 +200,8 @@ def _last_sentence(release: Release, options: Options) -> str:
             f"{where} holds annotations, timestamps, hashes and the recipe, no footage: you may "
             "share it, and who has the shows can cut the clips with 'caer-data rebuild'."
         )
-    if options.rights:
-        return f"{where} holds footage, shared under the rights you stated: {options.rights}"
+    if release.rights:
+        return f"{where} holds footage, shared under the rights you stated: {release.rights}"
     return (
         f"{where} holds footage for your own use: its cards say that rights are not stated and it "
         "must not be passed on. Use --no-media for a release to share, or --rights to state yours."

@@ -19,9 +19,17 @@ def command(release: Path, reporter: Reporter) -> None:
     """Check every file of RELEASE against its manifest and its list of hashes."""
     from caer_data.export.verify import DamagedError, verify
 
-    files, problems = verify(release, reporter)
+    found = verify(release, reporter)
+    problems, files = found.problems, found.files
+    answer = {
+        "release": str(release),
+        "files": files,
+        "problems": problems,
+        "edited": found.edited,
+        "missing": found.missing,
+    }
     if problems:
-        reporter.result({"release": str(release), "files": files, "problems": problems})
+        reporter.result(answer)
         shown = "\n  ".join(problems[:_SHOWN])
         more = f"\n  and {len(problems) - _SHOWN:,} more" if len(problems) > _SHOWN else ""
         raise DamagedError(
@@ -29,4 +37,15 @@ def command(release: Path, reporter: Reporter) -> None:
             f"fetch or export the release again:\n  {shown}{more}"
         )
     reporter.say(f"{release}: all {files:,} files are as the manifest says.")
-    reporter.result({"release": str(release), "files": files, "problems": []})
+    if found.edited:
+        reporter.say(
+            f"Edited since the export: {', '.join(found.edited)}. The next export writes them anew "
+            "from release.yaml of the dataset."
+        )
+    if found.missing:
+        count = len(found.missing)
+        reporter.say(
+            f"{count} field{'s' * (count != 1)} to fill in: {', '.join(found.missing)} "
+            "(release.yaml of the dataset)."
+        )
+    reporter.result(answer)

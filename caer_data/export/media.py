@@ -221,6 +221,8 @@ def _contained(data: bytes, name: str) -> bytes:
         # AVI holds H.264 with start codes, mp4 with lengths; the coded pictures stay as they are
         video = source.streams.video[0]
         start_codes = BitStreamFilterContext("h264_mp4toannexb", video)
+        header = streams[video.index].codec_context
+        header.extradata = with_start_codes(header.extradata or b"")
         if video.average_rate is None:
             raise CaerError(f"{name}: the clip has no frame rate; run 'caer-data build' again")
         streams[video.index].time_base = 1 / video.average_rate  # AVI counts frames
@@ -232,3 +234,21 @@ def _contained(data: bytes, name: str) -> bytes:
                 part.stream = target_stream
                 output.mux(part)
     return target.getvalue()
+
+
+def with_start_codes(avcc: bytes) -> bytes:
+    """The parameter sets of H.264's decoder configuration record, each after a start code.
+
+    ISO/IEC 14496-15, section 5.3.3.1: six bytes, the last with the number of sequence parameter
+    sets, then each with its length in two bytes, then the same for picture parameter sets.
+    """
+    found, place = b"", 5
+    for mask in (0x1F, 0xFF):
+        if place >= len(avcc):
+            return b""
+        count, place = avcc[place] & mask, place + 1
+        for _ in range(count):
+            length = int.from_bytes(avcc[place : place + 2], "big")
+            found += b"\0\0\0\1" + avcc[place + 2 : place + 2 + length]
+            place += 2 + length
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +61,8 @@ class Release:
         manifest: its files, `MANIFEST`.
         verdicts: the audit, by part: `release`, and the layout that has a split of its own.
         new: it was made now; False if it was there already.
+        missing: fields of `release.yaml` that say nothing yet.
+        rights: the right to share footage that was stated.
     """
 
     folder: Path
@@ -68,6 +70,8 @@ class Release:
     manifest: pd.DataFrame
     verdicts: dict[str, list[audit.Verdict]]
     new: bool
+    missing: tuple[str, ...] = ()
+    rights: str | None = None
 
     @property
     def findings(self) -> list[audit.Verdict]:
@@ -96,7 +100,7 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
     key = _key(planned, facts)
     if folder.about(target).get("key") == key:
         with folder.unfinished(target, key):
-            return _kept(dataset, target, planned, options)
+            return _stated(_kept(dataset, target, planned, options), facts)
     folder.check_target(target, dataset.folder, options.overwrite)
     with folder.unfinished(target, key) as under_way:
         release, clip_files = _worked_on(dataset, target, planned, options, under_way, reporter)
@@ -109,7 +113,11 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
         describe(root, key, facts, release.manifest)
         plan.remember(dataset, planned, options)
         under_way.publish(target)
-    return release
+    return _stated(release, facts)
+
+
+def _stated(release: Release, facts: cards.Facts) -> Release:
+    return replace(release, missing=facts.missing, rights=facts.about["rights"])
 
 
 def _kept(dataset: Dataset, target: Path, planned: Plan, options: Options) -> Release:

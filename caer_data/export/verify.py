@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
@@ -18,8 +19,29 @@ class DamagedError(CaerError):
     exit_code = 1
 
 
-def verify(release: Path, reporter: Reporter) -> tuple[int, list[str]]:
-    """Hash all files of a release; returns their number and what is wrong, in order.
+CARDS: Final = ("README.md", "datasheet.md")
+"""Texts for people, which people may edit: a change is said, and is no damage."""
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was found.
+
+    Attributes:
+        files: files that are listed.
+        problems: what is wrong, in order.
+        edited: cards that were edited since the export.
+        missing: fields of the dataset's `release.yaml` that said nothing when it was exported.
+    """
+
+    files: int
+    problems: list[str]
+    edited: list[str]
+    missing: list[str]
+
+
+def verify(release: Path, reporter: Reporter) -> Verified:
+    """Hash all files of a release.
 
     Raises:
         CaerError: the folder is not a release, or its lists cannot be read.
@@ -37,8 +59,11 @@ def verify(release: Path, reporter: Reporter) -> tuple[int, list[str]]:
             f"{release}: manifest.parquet is missing; fetch or export the release again"
         )
     problems = _against_list(release, listed, reporter)
+    edited = [name for name in CARDS if f"{name}: changed" in problems]
+    problems = [line for line in problems if line.removesuffix(": changed") not in edited]
     problems += _against_manifest(release, manifest.read(release), listed)
-    return len(listed), sorted(problems)
+    missing = about.get("facts", {}).get("missing", [])
+    return Verified(len(listed), sorted(problems), edited, [str(field) for field in missing])
 
 
 def _against_list(release: Path, listed: dict[str, str], reporter: Reporter) -> list[str]:

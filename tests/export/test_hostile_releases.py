@@ -82,7 +82,7 @@ def test_links_are_not_files_of_a_release(release):
     clip.rename(release.parent / "elsewhere.mp4")
     clip.symlink_to(release.parent / "elsewhere.mp4")
     (release / "more").symlink_to(release.parent)
-    assert verify(release, QUIET)[1] == [
+    assert verify(release, QUIET).problems == [
         "CAER/train/Happy/0001.mp4: is a link, not a file",
         "more: not part of the release",
     ]

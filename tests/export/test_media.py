@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from dataclasses import replace
 from fractions import Fraction
 
 import av
 import cv2
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from export_fixtures import FACE, HEIGHT, WIDTH, box_at, write_clip
@@ -68,6 +70,19 @@ def test_avi_holds_the_same_pictures_and_sound_without_encoding(work, clip):
         assert other.streams.video[0].average_rate == one.streams.video[0].average_rate
         heard = [sum(f.samples for f in c.decode(audio=0)) for c in (one, other)]
         assert heard[0] == heard[1]
+
+
+def test_avi_is_read_without_a_complaint(work, clip):
+    media.make(replace(work, copies=("a.avi",)))
+    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "warning", "-i", work.root / "a.avi"]
+    said = subprocess.run([*ffmpeg, "-f", "null", "-"], capture_output=True, text=True, check=True)
+    assert said.stderr == ""
+
+
+def test_parameter_sets_get_start_codes():
+    record = bytes([1, 100, 0, 10, 0xFF, 0xE1, 0, 3]) + b"sps" + bytes([1, 0, 2]) + b"pp"
+    assert media.with_start_codes(record) == b"\0\0\0\1sps\0\0\0\1pp"
+    assert media.with_start_codes(b"") == b""
 
 
 def test_the_frame_hash_is_that_of_the_decoded_planes(work, clip):

@@ -83,7 +83,7 @@ def test_the_same_clips_come_back_byte_for_byte(origin, tmp_path):
     outcome = recut.recut(origin / "without", moved, target, False, 2, QUIET)
     assert outcome == recut.Outcome(9, 0, {}, [])
     assert media_of(target) == media_of(origin / "with")
-    assert verify(target, QUIET)[1] == []
+    assert verify(target, QUIET).problems == []
     assert "must not be passed on" in (target / "README.md").read_text()
     assert json.loads((target / "release.json").read_text())["facts"]["about"]["media"] is True
 
@@ -100,7 +100,7 @@ def test_what_is_missing_is_named_and_the_rest_is_made(origin, tmp_path, capsys)
     assert "3 of 9 clips are missing: 0 could not be made again, 3 are of episodes" in said
     made = pd.read_parquet(tmp_path / "release-rebuilt/manifest.parquet")
     assert set(made.show) == {"Show 0", "Show 2"}
-    assert verify(tmp_path / "release-rebuilt", QUIET)[1] == []
+    assert verify(tmp_path / "release-rebuilt", QUIET).problems == []
 
 
 def test_doing_it_twice_changes_nothing(origin, tmp_path, capsys):
@@ -147,7 +147,7 @@ def test_pictures_are_held_to_the_recorded_hashes(origin, tmp_path, perceptual, 
     target = tmp_path / "again"
     outcome = recut.recut(release, origin / "shows", target, False, 1, QUIET)
     assert (outcome.identical, outcome.similar, len(outcome.failed)) == (8, similar, failed)
-    assert verify(target, QUIET)[1] == []
+    assert verify(target, QUIET).problems == []
     assert len(pd.read_parquet(target / "manifest.parquet").clip_id.unique()) == 9 - failed
 
 

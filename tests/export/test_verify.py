@@ -43,18 +43,35 @@ def _change(path):
 
 @pytest.mark.parametrize(
     "name", ["CAER/train/Happy/0001.mp4", "CAER-S/train.txt", "webdataset/train-000000.tar",
-             "README.md", "huggingface/train/metadata.parquet"]
+             "croissant.json", "huggingface/train/metadata.parquet"]
 )  # fmt: skip
 @pytest.mark.parametrize("damage", [_change, lambda path: path.unlink()], ids=["changed", "gone"])
 def test_every_kind_of_file_is_checked(release, name, damage):
     damage(release / name)
-    _, problems = verify(release, Reporter("quiet"))
+    problems = verify(release, Reporter("quiet")).problems
     assert any(problem.startswith(name) for problem in problems)
+
+
+def test_an_edited_card_is_said_and_is_no_damage(release):
+    for name in ("README.md", "datasheet.md"):
+        (release / name).write_text((release / name).read_text() + "\nWritten by hand.\n")
+    found = verify(release, Reporter("quiet"))
+    assert found.problems == []
+    assert found.edited == ["README.md", "datasheet.md"]
+
+
+def test_a_card_that_is_gone_is_damage(release):
+    (release / "README.md").unlink()
+    assert verify(release, Reporter("quiet")).problems == ["README.md: missing"]
+
+
+def test_what_is_not_stated_yet_is_named(release):
+    assert {"creators", "contact", "license"} <= set(verify(release, Reporter("quiet")).missing)
 
 
 def test_a_file_too_many(release):
     (release / "CAER/train/Happy/9999.mp4").write_text("mine")
-    problems = verify(release, Reporter("quiet"))[1]
+    problems = verify(release, Reporter("quiet")).problems
     assert problems == ["CAER/train/Happy/9999.mp4: not part of the release"]
 
 
@@ -63,7 +80,7 @@ def test_a_list_that_was_changed_with_the_file(release):
 
     _change(release / "CAER/train/Happy/0001.mp4")
     checksums.write(release)
-    problems = verify(release, Reporter("quiet"))[1]
+    problems = verify(release, Reporter("quiet")).problems
     assert problems == ["CAER/train/Happy/0001.mp4: the manifest has another hash than the list"]
 
 
@@ -111,6 +128,6 @@ def test_a_release_of_an_earlier_version_is_verified(release):
     since = ["clip_key", "variable_rate", "box_x1", "box_y1", "box_x2", "box_y2"]
     pq.write_table(pq.read_table(path).drop_columns(since), path)
     checksums.write(release)
-    files, problems = verify(release, Reporter("quiet"))
-    assert problems == []
-    assert files > 100
+    found = verify(release, Reporter("quiet"))
+    assert found.problems == []
+    assert found.files > 100

@@ -6,6 +6,7 @@ https://docs.mlcommons.org/croissant/docs/croissant-rai-spec.html.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,6 +52,7 @@ _CONTEXT: Final = {
     "name": {"@container": "@language"},
     "parentField": "cr:parentField",
     "path": "cr:path",
+    "prov": "http://www.w3.org/ns/prov#",
     "recordSet": "cr:recordSet",
     "references": "cr:references",
     "regex": "cr:regex",
@@ -71,6 +73,16 @@ _TYPES: Final = {
     pa.float32(): "sc:Float",
     pa.bool_(): "sc:Boolean",
 }
+
+_CONTENTS: Final = {".png": "sc:ImageObject"}
+"""Media that are record sets of their own. mlcroissant 1.1 refuses to read any record of a video
+file, so that clips are rows of the manifest, with their path, beside a set of files."""
+
+_REFERENCES: Final = {
+    ("manifest", "split"): "splits/name",
+    ("manifest", "emotion"): "emotions/name",
+}
+"""Columns whose words are rows of another record set."""
 
 _FORMATS: Final = {".png": "image/png", ".mp4": "video/mp4", ".avi": "video/x-msvideo",
                    ".tar": "application/x-tar"}  # fmt: skip
@@ -96,23 +108,44 @@ def build(root: Path, facts: Facts, container: str) -> dict[str, Any]:
         "description": (f"{statements.MADE_UP} " if made_up else "")
         + f"{facts.about['clips']:,} clips of television shows, each with the emotion that raters "
         f"perceived in the person it shows. {statements.MEANING}",
-        "license": statements.rights(facts),
-        "version": "1.0.0",
+        "license": facts.card.get("license_url") or statements.rights(facts),
         "keywords": ["emotion recognition", "context", "video", *EMOTIONS],
-        "citeAs": (
-            "@inproceedings{lee2019context, title={Context-Aware Emotion Recognition Networks}, "
-            "author={Lee, Jiyoung and Kim, Seungryong and Kim, Sunok and Park, Jungin and "
-            "Sohn, Kwanghoon}, booktitle={ICCV}, year={2019}}"
-        ),
+        **_stated(facts),
         **_responsible(facts),
         "distribution": [*_tables(root), *_media(facts, container)],
         "recordSet": [
-            _words("emotions", EMOTIONS),
-            _words("splits", SPLITS),
+            _words("emotions", EMOTIONS, "sc:Enumeration"),
+            _words("splits", SPLITS, "cr:Split"),
             _records(MANIFEST),
             _records(SOURCES),
             _records(BOXES),
+            *_media_records(facts),
         ],
+    }
+
+
+def _stated(facts: Facts) -> dict[str, Any]:
+    """What `release.yaml` says; what it must say for others to cite the dataset is marked."""
+    card, given = facts.card, partial(statements.given, facts)
+    creators = [
+        {
+            "@type": "sc:Person",
+            "name": creator["name"],
+            **({"url": creator["url"]} if creator["url"] else {}),
+            **(
+                {"affiliation": {"@type": "sc:Organization", "name": creator["affiliation"]}}
+                if creator["affiliation"]
+                else {}
+            ),
+        }
+        for creator in card.get("creators") or ()
+    ]
+    return {
+        "version": card.get("version") or "0.0.0",
+        "citeAs": given("cite_as"),
+        "creator": creators or [{"@type": "sc:Person", "name": statements.missing("creators")}],
+        **({"url": card["url"]} if card.get("url") else {}),
+        **({"datePublished": card["date_published"]} if card.get("date_published") else {}),
     }
 
 
@@ -132,21 +165,29 @@ def _responsible(facts: Facts) -> dict[str, Any]:
             "Shot boundaries, face tracks, clustering of persons, filters, cutting: recipe.yaml.",
         ],
         "rai:dataAnnotationProtocol": [
-            "Raters saw each clip with sound, chose one of seven emotions and gave a confidence; "
-            "the rule that makes one label of them is in recipe.yaml, all votes are in the "
+            statements.annotation(facts),
+            "The rule that makes one label of the answers is in recipe.yaml, all votes are in the "
             "manifest.",
-            *([statements.MADE_UP] if facts.about["made_up_ratings"] else []),
         ],
-        "rai:dataAnnotationPlatform": ["Label Studio"],
+        "rai:dataAnnotationPlatform": [statements.platform(facts)],
         "rai:dataAnnotationAnalysis": [votes or "agreement was not measured"],
-        "rai:annotatorDemographics": ["[to be filled in by the researcher]"],
+        "rai:annotatorDemographics": [statements.given(facts, "raters")],
         "rai:machineAnnotationTools": [f"{n} {v}" for n, v in facts.built_with],
         "rai:personalSensitiveInformation": [statements.identity(facts)],
-        "rai:dataBiases": [statements.LIMITS[2]],
-        "rai:dataLimitations": list(statements.LIMITS),
+        "rai:dataBiases": [statements.BIASES],
+        "rai:dataLimitations": list(statements.limits(facts)),
         "rai:dataUseCases": list(statements.USES),
         "rai:dataSocialImpact": statements.LAW,
-        "rai:dataReleaseMaintenancePlan": "[to be filled in by the researcher]",
+        "rai:dataReleaseMaintenancePlan": statements.given(facts, "maintenance"),
+        "rai:hasSyntheticData": False,
+        "prov:wasDerivedFrom": [
+            "Episodes of television shows, by hash in sources.parquet; rights: "
+            + statements.rights(facts)
+        ],
+        "prov:wasGeneratedBy": [
+            "Collection: shots that show one person well were found and cut automatically.",
+            f"Annotation: {statements.annotation(facts)}",
+        ],
     }
 
 
@@ -187,12 +228,46 @@ def _media(facts: Facts, container: str) -> list[dict[str, Any]]:
     return sets
 
 
-def _words(name: str, words: tuple[str, ...]) -> dict[str, Any]:
+def _media_records(facts: Facts) -> list[dict[str, Any]]:
+    """One record per picture: its name, by which the manifest knows it, and its content."""
+    if not facts.about["media"]:
+        return []
+    return [
+        {
+            "@type": "cr:RecordSet",
+            "@id": f"{layout}-files",
+            "name": f"{layout}-files",
+            "description": f"One row is one of the {LAYOUTS[layout].about}; its label is in the "
+            "manifest's row of the same path.",
+            "key": {"@id": f"{layout}-files/path"},
+            "field": [
+                _of_file(layout, "path", "sc:Text", "fullpath"),
+                _of_file(
+                    layout, "content", _CONTENTS[Path(LAYOUTS[layout].media).suffix], "content"
+                ),
+            ],
+        }
+        for layout in facts.about["layouts"]
+        if Path(LAYOUTS[layout].media).suffix in _CONTENTS
+    ]
+
+
+def _of_file(layout: str, name: str, kind: str, extracted: str) -> dict[str, Any]:
+    return {
+        "@type": "cr:Field",
+        "@id": f"{layout}-files/{name}",
+        "name": name,
+        "dataType": kind,
+        "source": {"fileSet": {"@id": layout}, "extract": {"fileProperty": extracted}},
+    }
+
+
+def _words(name: str, words: tuple[str, ...], kind: str) -> dict[str, Any]:
     return {
         "@type": "cr:RecordSet",
         "@id": name,
         "name": name,
-        "dataType": "sc:Enumeration",
+        "dataType": kind,
         "key": {"@id": f"{name}/name"},
         "field": [
             {
@@ -227,7 +302,13 @@ def _records(table: Table) -> dict[str, Any]:
                     "fileObject": {"@id": f"{table.name}.parquet"},
                     "extract": {"column": column.name},
                 },
+                **_reference(table.name, column.name),
             }
             for column in table.columns
         ],
     }
+
+
+def _reference(table: str, column: str) -> dict[str, Any]:
+    target = _REFERENCES.get((table, column))
+    return {"references": {"field": {"@id": target}}} if target else {}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import platform
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any, Final
 
@@ -17,7 +18,9 @@ from caer_data.engine import recipe as recipes
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
+from caer_data.export.cards import about
 from caer_data.export.plan import Options, Plan
+from caer_data.labels.accept import MADE_UP
 
 _TOOLS: Final = ("av", "ImageHash", "numpy", "opencv-python-headless", "pandas", "pyarrow",
                  "scikit-learn")  # fmt: skip
@@ -34,11 +37,15 @@ class Facts:
         drops: why clips were dropped: triples of a stage, a reason and a count.
         table1: clips, frames and share of each emotion (paper, table 1): one dict an emotion.
         split: the split table: one dict per split.
-        agreement: alpha, its 95 % interval and Fleiss' kappa; empty if it cannot be measured.
+        agreement: alpha, its 95 % interval and Fleiss' kappa, over the released clips; empty if
+            it cannot be measured.
         raters: people whose answers count.
         built_with: versions recorded when the dataset was built, as name and version.
         exported_with: versions of this export.
         recipe: YAML text.
+        rating_sources: where the votes come from: label-studio, csv, made-up.
+        card: what the dataset's `release.yaml` says.
+        missing: its fields that say nothing yet.
     """
 
     name: str
@@ -52,6 +59,9 @@ class Facts:
     built_with: tuple[tuple[str, str], ...]
     exported_with: tuple[tuple[str, str], ...]
     recipe: str
+    rating_sources: tuple[str, ...] = ()
+    card: Mapping[str, Any] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
 
 
 def collect(dataset: Dataset, plan: Plan, options: Options) -> Facts:
@@ -59,16 +69,20 @@ def collect(dataset: Dataset, plan: Plan, options: Options) -> Facts:
     recipe = dataset.recipe
     used = recipe.model_copy(update={"export": options.settings, "seed": options.seed})
     clips, labels = dataset.clips, dataset.labels
+    card = about.read(dataset.folder)
+    ratings = _of_released(dataset, plan)
+    sources = () if ratings is None else tuple(sorted(ratings["source"].unique()))
+    name = card.title or recipe.name
     return Facts(
-        name=recipe.name,
+        name=name,
         about={
-            "name": recipe.name,
+            "name": name,
             "layouts": list(dict.fromkeys(options.settings.layouts)),
             "split": str(options.scheme),
             "by": options.settings.by,
             "media": options.media,
             "lines": len(plan.lines),
-            "rights": options.rights,
+            "rights": options.rights or card.rights,
             "made_up_ratings": bool(plan.clips["made_up"].any()),
             "clips": len(plan.clips),
             "shows": int(plan.clips["show"].nunique()),
@@ -80,12 +94,24 @@ def collect(dataset: Dataset, plan: Plan, options: Options) -> Facts:
         drops=(*_reasons("build", clips), *_reasons("labels", labels)),
         table1=_table1(plan.clips),
         split=tuple(tables.records(plan.reached)),
-        agreement=_agreement(dataset, labels, clips, recipe.seed),
+        agreement=_agreement(ratings, labels, clips, recipe.seed),
         raters=_raters(plan.clips["votes"]),
         built_with=_built_with(dataset),
         exported_with=_versions(),
         recipe=recipes.dump(used),
+        rating_sources=sources,
+        card={**card.model_dump(mode="json"), "license_url": card.license_url},
+        missing=tuple(card.missing(imported=bool(set(sources) - {"label-studio", MADE_UP}))),
     )
+
+
+def _of_released(dataset: Dataset, plan: Plan) -> pd.DataFrame | None:
+    """Accepted answers to the clips that are released."""
+    if not dataset.has(tables.RATINGS):
+        return None
+    ratings = dataset.ratings
+    released = ratings["clip_key"].isin(plan.clips["clip_key"])
+    return ratings[released & (ratings["status"] == "accepted")]
 
 
 def _funnel(
@@ -118,13 +144,13 @@ def _table1(clips: pd.DataFrame) -> tuple[dict[str, Any], ...]:
 
 
 def _agreement(
-    dataset: Dataset, labels: pd.DataFrame, clips: pd.DataFrame, seed: int
+    ratings: pd.DataFrame | None, labels: pd.DataFrame, clips: pd.DataFrame, seed: int
 ) -> dict[str, float]:
-    if not dataset.has(tables.RATINGS):
+    if ratings is None:
         return {}
     from caer_data.labels import agreement
 
-    measured = agreement.measure(dataset.ratings, labels, clips, seed=seed)
+    measured = agreement.measure(ratings, labels, clips, seed=seed)
     values = {
         name: float(getattr(measured, name))
         for name in ("alpha", "alpha_low", "alpha_high", "fleiss_kappa")

@@ -6,25 +6,38 @@ from typing import Final
 
 from caer_data.export.cards.facts import Facts
 
+OUR_PAGES: Final = "label-studio"
+"""Source of ratings that were given on the labelling page of this package, with sound."""
+
 MEANING: Final = (
-    "The labels say which emotion raters perceived, with sound, in scenes that actors play for "
-    "television. They do not say what anybody felt."
+    "The labels say which emotion raters perceived in scenes that actors play for television. They "
+    "do not say what anybody felt."
+)
+
+_NUMBERED: Final = (
+    "people are numbered within a show, raters are numbered. The numbers of people come from face "
+    "recognition: faces were clustered by their embeddings, which are not released. Demographics "
+    "were neither inferred nor recorded."
 )
 
 IDENTITY: Final = (
-    "No names and no face embeddings are in it: people are numbered within a show, raters are "
-    "numbered. The pictures show real actors, and boxes say where their faces are."
+    f"No names and no face embeddings are in it: {_NUMBERED} The pictures show real actors, and "
+    "boxes say where their faces are."
 )
 
 IDENTITY_WITHOUT_MEDIA: Final = (
-    "No pictures, no names and no face embeddings are in it: people are numbered within a show, "
-    "raters are numbered. Timestamps and boxes say where in an episode a face is to be seen."
+    f"No pictures, no names and no face embeddings are in it: {_NUMBERED} Timestamps and boxes say "
+    "where in an episode a face is to be seen."
 )
 
 LAW: Final = (
-    "European Union: Article 5(1)(f) of the AI Act (Regulation (EU) 2024/1689) prohibits systems "
-    "that infer emotions of people at work or in education, except for medical or safety reasons; "
-    "Article 50(3) asks those who use emotion recognition elsewhere to tell the people exposed."
+    "European Union: Article 5(1)(f) of the AI Act (Regulation (EU) 2024/1689, amended in 2026) "
+    "prohibits systems that infer emotions of people at work or in education, except for medical "
+    "or safety reasons. Emotion recognition elsewhere is high-risk (Annex III, point 1(c); its "
+    "obligations apply from 2 December 2027), and since 2 August 2026 Article 50(3) asks those who "
+    "use it to tell the people exposed. Systems and models made for the sole purpose of scientific "
+    "research are exempt (Article 2(6) and (8)); the exemption ends when they are placed on the "
+    "market, put into service or tested in real-world conditions."
 )
 
 USES: Final = (
@@ -32,12 +45,17 @@ USES: Final = (
     "Not for judging real people: hiring, schooling, policing, border control, insurance, health.",
 )
 
-LIMITS: Final = (
-    MEANING,
-    "Raters heard the sound; a model that sees pictures only lacks part of what they judged by.",
-    "Actors on television: few kinds of people, staged light, genre and editing conventions.",
+BIASES: Final = (
+    "Actors on television: few kinds of people, staged light, genre and editing conventions."
+)
+
+_CATEGORIES: Final = (
     "Seven categories, one per clip: mixed and other emotions are not represented, only the spread "
-    "of the votes hints at them (columns p_*).",
+    "of the votes hints at them (columns p_*)."
+)
+
+_HEARD: Final = (
+    "Raters heard the sound; a model that sees pictures only lacks part of what they judged by."
 )
 
 MADE_UP: Final = (
@@ -63,6 +81,57 @@ def rights(facts: Facts) -> str:
         return str(stated) if stated else _NO_RIGHTS
     licence = stated or "The licence of the annotations is not stated yet."
     return f"{_ANNOTATIONS} {licence}"
+
+
+def missing(field: str) -> str:
+    """What stands where the makers of a release have said nothing yet."""
+    return f"[to be filled in: {field}]"
+
+
+def given(facts: Facts, field: str) -> str:
+    """What `release.yaml` says in a field, or that it says nothing."""
+    value = facts.card.get(field)
+    return str(value) if value else missing(field)
+
+
+def heard(facts: Facts) -> bool | None:
+    """Whether raters heard the sound; None where nobody said so."""
+    if facts.about["made_up_ratings"]:
+        return None
+    if facts.rating_sources == (OUR_PAGES,):
+        return True
+    stated: bool | None = facts.card.get("rated_with_sound")
+    return stated
+
+
+def platform(facts: Facts) -> str:
+    """Where ratings were given."""
+    if facts.about["made_up_ratings"]:
+        return "none: the ratings are made up"
+    named = "Label Studio" if OUR_PAGES in facts.rating_sources else ""
+    if set(facts.rating_sources) <= {OUR_PAGES} and named:
+        return named
+    return " and ".join(filter(None, [named, given(facts, "rating_platform")]))
+
+
+def annotation(facts: Facts) -> str:
+    """How the ratings came about, as far as it is known."""
+    if facts.about["made_up_ratings"]:
+        return MADE_UP
+    sound = {
+        True: "watched a clip with sound",
+        False: "watched a clip without sound",
+        None: "watched a clip (whether with sound is not stated)",
+    }[heard(facts)]
+    return (
+        f"Each rater {sound}, chose one of seven emotions and said how sure they were (0 to 1). "
+        f"Platform: {platform(facts)}."
+    )
+
+
+def limits(facts: Facts) -> tuple[str, ...]:
+    """What the labels cannot be used for."""
+    return (MEANING, *([_HEARD] if heard(facts) else []), BIASES, _CATEGORIES)
 
 
 def identity(facts: Facts) -> str:

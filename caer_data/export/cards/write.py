@@ -18,6 +18,13 @@ from caer_data.export import audit
 from caer_data.export.cards import croissant, statements
 from caer_data.export.cards.facts import Facts
 
+_LOADED: Final = {
+    "huggingface": ("clips", "huggingface/{}/*"),
+    "caer": ("clips", "CAER/{}/**"),
+    "caer-s": ("frames", "CAER-S/{}/**"),
+}
+"""Layouts that `datasets.load_dataset` reads by the card: configuration, files of a split."""
+
 _SIZES: Final = (("n<1K", 1_000), ("1K<n<10K", 10_000), ("10K<n<100K", 100_000))
 
 
@@ -49,6 +56,9 @@ def write(
         "rights": statements.rights(facts),
         "identity": statements.identity(facts),
         "say": statements,
+        "given": lambda field: _stated(facts, field),
+        "creators": "; ".join(_one_line(c["name"]) for c in facts.card.get("creators") or ())
+        or f"**{statements.missing('creators')}**",
         "header": _header(facts),
     }
     for name in ("README.md", "datasheet.md"):
@@ -68,21 +78,38 @@ def _header(facts: Facts) -> str:
     count = facts.about["clips"]
     values: dict[str, Any] = {
         "pretty_name": facts.name,
-        "license": "other",
-        "license_name": "stated-below" if facts.about["rights"] else "not-stated",
+        **_licence(facts),
         "task_categories": ["video-classification", "image-classification"],
         "tags": ["emotion-recognition", "context", "croissant"],
         "size_categories": [next((word for word, n in _SIZES if count < n), "100K<n<1M")],
-        "configs": [
-            {"config_name": "manifest", "data_files": "manifest.parquet", "default": True},
-        ],
+        "configs": [_config(facts)],
     }
-    if facts.about["media"] and "huggingface" in facts.about["layouts"]:
-        splits = [row["split"] for row in facts.split if row["clips"]]
-        files = [{"split": s, "path": f"huggingface/{s}/*"} for s in splits]
-        values["configs"][0].pop("default")
-        values["configs"].insert(0, {"config_name": "clips", "data_files": files, "default": True})
     return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+
+
+def _config(facts: Facts) -> dict[str, Any]:
+    """The one configuration of the card: `datasets` reads all of a card's with the same reader.
+
+    Other layouts are loaded by their own folder; the card says how.
+    """
+    shown = [word for word in _LOADED if word in facts.about["layouts"] and facts.about["media"]]
+    if not shown:
+        return {"config_name": "manifest", "data_files": "manifest.parquet", "default": True}
+    name, pattern = _LOADED[shown[0]]
+    splits = [row["split"] for row in facts.split if row["clips"]]
+    files = [{"split": split, "path": pattern.format(split)} for split in splits]
+    return {"config_name": name, "data_files": files, "default": True}
+
+
+def _licence(facts: Facts) -> dict[str, str]:
+    """The Hub knows licences by their SPDX identifiers in small letters, and has `other`."""
+    stated = facts.card.get("license")
+    if stated and "://" not in stated:
+        return {"license": stated.lower()}
+    if stated:
+        return {"license": "other", "license_name": "stated-below", "license_link": stated}
+    name = "stated-below" if facts.about["rights"] else "not-stated"
+    return {"license": "other", "license_name": name}
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -101,6 +128,15 @@ def _template(name: str) -> jinja2.Template:
     )
     environment.filters["text"] = _one_line
     return environment.get_template(name)
+
+
+def _stated(facts: Facts, field: str) -> str:
+    """What `release.yaml` says in a field, as Markdown; a blank is in bold."""
+    return (
+        _one_line(facts.card[field])
+        if facts.card.get(field)
+        else f"**{statements.missing(field)}**"
+    )
 
 
 def _one_line(text: str) -> str:

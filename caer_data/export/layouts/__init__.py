@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
+from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.release_layouts import LAYOUTS
 
 if TYPE_CHECKING:
@@ -79,3 +80,14 @@ def module(word: str) -> ModuleType:
 def numbered(rows: pd.DataFrame, within: list[str]) -> pd.Series:
     """Number rows from 1 in their order, anew within each group."""
     return rows.groupby(within, sort=False).cumcount() + 1
+
+
+def class_folders(finished: Finished, folder: str) -> None:
+    """Make the folder of every class in every split, also of one without a file.
+
+    Readers that number the folders they find would else give the classes after it another id.
+    """
+    for split in finished.rows["split"].unique() if finished.media else ():
+        for emotion in EMOTIONS:
+            path = finished.root / folder / str(split) / emotion.capitalize()
+            path.mkdir(parents=True, exist_ok=True)

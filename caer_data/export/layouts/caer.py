@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from caer_data.export.layouts import Finished, Wanted, numbered
+from caer_data.export.layouts import Finished, Wanted, class_folders, numbered
 
 NAME = "caer"
 
@@ -21,4 +21,5 @@ def plan(wanted: Wanted) -> pd.DataFrame:
 
 
 def finish(finished: Finished) -> None:
-    """Nothing stands beside the clips: the release's manifest tells what the original hid."""
+    """Make folders of classes without a clip; nothing else stands beside the clips."""
+    class_folders(finished, "CAER")

@@ -10,7 +10,7 @@ import pandas as pd
 
 from caer_data.engine.files import write_text
 from caer_data.export import frames
-from caer_data.export.layouts import Finished, Wanted, numbered
+from caer_data.export.layouts import Finished, Wanted, class_folders, numbered
 
 NAME = "caer-s"
 
@@ -40,6 +40,7 @@ def picture_paths(rows: pd.DataFrame, folder: str) -> pd.DataFrame:
 
 def write_lists(finished: Finished, folder: str) -> None:
     """Write `<folder>/<split>.txt`; paths in it start below the split's folder."""
+    class_folders(finished, folder)
     for split, rows in finished.rows.groupby("split", sort=False):
         prefix = f"{folder}/{split}/"
         columns = zip(

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any, Final
+
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.files import atomic_path
 from caer_data.export.layouts import Finished, Wanted, numbered
 from caer_data.export.manifest import MANIFEST
 
 NAME = "huggingface"
 
-_ELSEWHERE = {"layout", "path", "member", "frame", "split", "x1", "y1", "x2", "y2"}
+_DTYPES: Final = {
+    pa.string(): "string",
+    pa.int64(): "int64",
+    pa.float64(): "float64",
+    pa.float32(): "float32",
+    pa.bool_(): "bool",
+}
+_ELSEWHERE: Final = {"layout", "path", "member", "frame", "split", "x1", "y1", "x2", "y2"}
 
 
 def plan(wanted: Wanted) -> pd.DataFrame:
@@ -32,12 +43,19 @@ def finish(finished: Finished) -> None:
     """
     if not finished.media:
         return
-    schema = pa.schema(
-        [pa.field("file_name", pa.string(), nullable=False)]
-        + [field for field in MANIFEST.schema if field.name not in _ELSEWHERE]
-    )
+    told = [field for field in MANIFEST.schema if field.name not in _ELSEWHERE]
+    # `datasets` takes a class for one only where the column may be empty
+    fields = [field.with_nullable(True) for field in [pa.field("file_name", pa.string()), *told]]
+    features = json.dumps({"info": {"features": _features(fields)}})
+    schema = pa.schema(fields, metadata={"huggingface": features})
     for split, rows in finished.rows.groupby("split", sort=False):
         data = rows.assign(file_name=rows["path"].str.rsplit("/", n=1).str[-1])[schema.names]
         table = pa.Table.from_pandas(data, schema=schema, preserve_index=False)
         with atomic_path(finished.root / NAME / str(split) / "metadata.parquet") as temporary:
             pq.write_table(table, temporary)
+
+
+def _features(fields: list[pa.Field]) -> dict[str, dict[str, Any]]:
+    """The columns as `datasets` writes them, so that `label` is a class with its name."""
+    known = {field.name: {"dtype": _DTYPES[field.type], "_type": "Value"} for field in fields}
+    return {**known, "label": {"names": list(EMOTIONS), "_type": "ClassLabel"}}

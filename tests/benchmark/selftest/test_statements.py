@@ -54,15 +54,13 @@ def test_every_statement_holds(small: SelfTest) -> None:
 
 
 def test_models_that_did_not_learn_do_not_pass(bench: Bench) -> None:
-    clips, ordered = synthetic.make(40, 10, 90), synthetic.make_ordered(20, 4, 20)
+    clips, ordered = synthetic.make(40, 10, 90), synthetic.make_ordered(20, 4, 100)
     train = {"epochs": 1, "learning_rate": 1e-6}
     found = selftest.self_test(bench, clips, ordered, train)
     chance = [c.statement for c in found.checks if "fails" in c.statement or "guess" in c.statement]
     chance += ["CAER-Net-S, frame by frame, cannot tell their order"]
     holds = {*chance, SUMS}  # untrained attention is a distribution, too
-    lucky = {"CAER-Net reads the order of frames"}  # of twenty clips, by chance
-    wanted = {c.statement for c in found.checks} - holds
-    assert wanted - lucky <= set(failed(found.checks)) <= wanted
+    assert set(failed(found.checks)) == {c.statement for c in found.checks} - holds
     text = selftest.as_text(found, results.as_text)
     assert "NO" in text and "best 100%" in text
     assert all(entry.runs[0]["made_up"] for entry in found.entries)
@@ -144,8 +142,10 @@ def test_a_sabotaged_network_fails_its_statement(
     request.getfixturevalue(sabotage)
     found = selftest._check_streams(bench, recipe, small.store, small.clips)
     assert statement in failed(found)
-    # values of another scale say nothing about where they lie
-    assert set(failed(found)) <= {statement, LIES} if statement == SUMS else {statement}
+    if (
+        statement != SUMS
+    ):  # a map of another scale changes where it lies and what fusion weighs, too
+        assert failed(found) == [statement]
 
 
 @pytest.mark.retrains

@@ -95,6 +95,86 @@ def test_rights_are_said_in_every_card(dataset, tmp_path, media, rights):
         assert ("rebuild" in text) != media
 
 
+STATED = """
+title: Faces in context
+version: 1.1.0
+url: https://example.org/faces
+creators: [{name: Ada | Lovelace, affiliation: Home}]
+date_published: 2026-11-25
+cite_as: "@misc{faces}"
+contact: ada@example.net
+license: CC-BY-4.0
+rights: The makers of the shows agreed.
+consent: All actors agreed in writing.
+"""
+
+
+def test_what_release_yaml_states_is_on_every_card(dataset, tmp_path):
+    (dataset.folder / "release.yaml").write_text(STATED)
+    cards, release = made(dataset, tmp_path, layouts=("caer",))
+    croissant = json.loads(cards["croissant.json"])
+    assert croissant["name"] == "Faces in context"
+    assert croissant["version"] == "1.1.0"
+    assert croissant["creator"][0]["affiliation"]["name"] == "Home"
+    assert croissant["license"] == "https://spdx.org/licenses/CC-BY-4.0.html"
+    assert croissant["citeAs"] == "@misc{faces}"
+    header = yaml.safe_load(cards["README.md"].split("---")[1])
+    assert header["license"] == "cc-by-4.0"
+    for text in ("All actors agreed in writing.", "ada@example.net", r"Ada \| Lovelace"):
+        assert text in cards["datasheet.md"]
+    for card in (cards["README.md"], cards["datasheet.md"]):
+        assert "The makers of the shows agreed." in card
+    assert set(release.missing) == {
+        "funding", "research_question", "content", "ethical_review", "raters", "maintenance",
+    }  # fmt: skip
+    # the form belongs to the dataset: exported again, it is read again
+    (dataset.folder / "release.yaml").write_text(STATED.replace("1.1.0", "1.2.0"))
+    cards, _ = made(dataset, tmp_path, layouts=("caer",), overwrite=True)
+    assert json.loads(cards["croissant.json"])["version"] == "1.2.0"
+
+
+def test_nothing_is_claimed_of_ratings_whose_making_is_not_known(dataset, tmp_path):
+    cards, _ = made(dataset, tmp_path, layouts=("caer",), media=False)
+    for name in ("README.md", "datasheet.md"):
+        assert "Label Studio" not in cards[name]
+        assert "with sound is not stated" in cards[name]
+    assert "Raters heard the sound" not in cards["datasheet.md"]
+
+
+def test_ratings_of_our_pages_are_known(dataset, tmp_path):
+    rows = [
+        {"clip_id": k, "clip_key": k, "rater": "a@x.org", "emotion": "happy", "confidence": 0.8,
+         "status": "accepted", "too_fast": False, "edited": False, "source": "label-studio",
+         "source_id": k}
+        for k in dataset.labels.clip_key
+    ]  # fmt: skip
+    dataset.write(tables.RATINGS, tables.frame(tables.RATINGS, rows))
+    cards, _ = made(dataset, tmp_path, layouts=("caer",), media=False)
+    assert "watched a clip with sound" in cards["README.md"]
+    assert json.loads(cards["croissant.json"])["rai:dataAnnotationPlatform"] == ["Label Studio"]
+
+
+def test_croissant_has_what_reviewers_ask_of_responsible_ai(cards):
+    """The fields that NeurIPS 2026 asks for, pictures as records, and splits that are splits."""
+    croissant = json.loads(cards["croissant.json"])
+    for field in ("dataLimitations", "dataBiases", "personalSensitiveInformation", "dataUseCases",
+                  "dataSocialImpact", "hasSyntheticData"):  # fmt: skip
+        assert f"rai:{field}" in croissant
+    assert {"prov:wasDerivedFrom", "prov:wasGeneratedBy"} <= croissant.keys()
+    sets = {found["@id"]: found for found in croissant["recordSet"]}
+    assert sets["splits"]["dataType"] == "cr:Split"
+    assert {"caer-s-files", "caer-s-2019-files"} <= sets.keys()
+    split = next(f for f in sets["manifest"]["field"] if f["name"] == "split")
+    assert split["references"] == {"field": {"@id": "splits/name"}}
+
+
+def test_every_record_set_can_be_read(everything):
+    mlcroissant = pytest.importorskip("mlcroissant", reason="needs the extra 'test'")
+    found = mlcroissant.Dataset(jsonld=everything.folder / "croissant.json")
+    for records in found.metadata.record_sets:
+        assert next(iter(found.records(records.uuid))), records.uuid
+
+
 def test_made_up_ratings_are_said_everywhere(tmp_path):
     dataset = make_dataset(tmp_path / "dataset", made_up=True)
     cards, release = made(dataset, tmp_path, layouts=("caer",))

@@ -4,6 +4,7 @@ import pytest
 from export_fixtures import options
 
 from caer_data.engine.dataset import Dataset
+from caer_data.engine.emotions import EMOTIONS
 from caer_data.export.plan import plan
 
 
@@ -17,6 +18,15 @@ def test_tree_of_the_original(everything):
         assert (everything.folder / row.path).is_file()
     of_one = files[(files.split == "train") & (files.emotion == "happy")].path
     assert sorted(of_one)[0].endswith("/0001.mp4")
+
+
+def test_a_class_without_a_clip_keeps_its_place_among_the_folders(everything):
+    for folder in ("CAER", "CAER-S", "CAER-S-2019"):
+        for split in (everything.folder / folder).iterdir():
+            if split.is_dir():
+                names = sorted(path.name for path in split.iterdir())
+                assert names == [emotion.capitalize() for emotion in EMOTIONS], split
+    assert not all(any(path.iterdir()) for path in (everything.folder / "CAER/test").iterdir())
 
 
 def test_the_manifest_tells_what_the_original_hid(everything):

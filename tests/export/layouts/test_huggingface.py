@@ -5,6 +5,11 @@ import subprocess
 import sys
 
 import pytest
+from export_fixtures import options
+
+from caer_data.engine.emotions import EMOTIONS
+from caer_data.engine.progress import Reporter
+from caer_data.export.release import export
 
 pytest.importorskip("datasets", reason="needs the extra 'test'")
 
@@ -33,8 +38,6 @@ print(len(manifest))
 
 
 def test_datasets_loads_it_as_a_video_folder(everything, tmp_path):
-    from caer_data.engine.emotions import EMOTIONS
-
     done = subprocess.run(
         [sys.executable, "-c", _READ, str(everything.folder), str(tmp_path), *EMOTIONS],
         env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)},
@@ -44,3 +47,44 @@ def test_datasets_loads_it_as_a_video_folder(everything, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     assert int(done.stdout.split()[-1]) == len(everything.manifest)
+
+
+_LOAD = """
+import sys
+import datasets
+
+folder, cache = sys.argv[1:3]
+for name in [None, *sys.argv[3:]]:
+    for streaming in (False, True):
+        where = f"{folder}/{name}" if name else folder
+        found = datasets.load_dataset(where, cache_dir=cache, streaming=streaming)
+        print(name, sorted(found), found["train"].features["label"].names)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("layouts", "folders"),
+    [
+        (("caer", "caer-s"), ("CAER", "CAER-S")),
+        (("caer-s",), ("CAER-S",)),
+        (("huggingface", "webdataset"), ("huggingface",)),
+    ],
+    ids=["default", "frames", "hub"],
+)
+def test_the_card_and_every_folder_load_with_their_splits_and_classes(
+    dataset, tmp_path, layouts, folders
+):
+    release = export(dataset, tmp_path / "out", options(layouts=layouts), Reporter("quiet"))
+    done = subprocess.run(
+        [sys.executable, "-c", _LOAD, str(release.folder), str(tmp_path), *folders],
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    splits = "['test', 'train', 'validation']"
+    names = [e if "huggingface" in layouts else e.capitalize() for e in EMOTIONS]
+    expected = [f"{name} {splits} {names}" for name in (None, *folders) for _ in range(2)]
+    assert done.stdout.splitlines() == expected

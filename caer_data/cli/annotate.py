@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from datetime import datetime
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -67,7 +69,15 @@ def serve(port: int, host: str, public_url: str | None, reporter: Reporter) -> N
     from caer_data.annotate.studio import server
     from caer_data.annotate.studio.folders import server_folder
 
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _interrupt)
     server.serve(server_folder(), host, port, reporter, public_url)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """What ends the server, whichever signal asks for it."""
+    raise KeyboardInterrupt
 
 
 @command.command()

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from caer_data.cli import benchmark
+from caer_data.cli import benchmark, benchmark_run
 from caer_data.engine import progress
 from caer_data.engine.progress import Reporter
 
@@ -72,7 +72,7 @@ def _run(reporter: Reporter, **given: Any) -> int:
         for name, option in _OPTIONS.items()
         if name not in _REPORTING
     }
-    return benchmark.run(reporter, benchmark.Options(**(values | given)))
+    return benchmark_run.run(reporter, benchmark_run.Options(**(values | given)))
 
 
 def _unset(default: Any) -> bool:

@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from urllib.parse import urlsplit
 
 import requests
@@ -202,7 +201,7 @@ def _started(
 def serve(
     folder: Path, host: str, port: int, reporter: Reporter, public_url: str | None = None
 ) -> None:
-    """Run the server until Ctrl-C (or SIGTERM, SIGHUP).
+    """Run the server until a KeyboardInterrupt: Ctrl-C, or what the caller makes one.
 
     Raises:
         CaerError: it cannot start, or exits unexpectedly; or the machine runs Windows.
@@ -215,12 +214,6 @@ def serve(
 
     public = check_public(public_url) if public_url else ""
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), interrupt)
     try:
         with running(folder, host, port, reporter, public_url=public) as (url, process):
             reporter.say(

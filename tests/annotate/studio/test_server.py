@@ -63,6 +63,7 @@ def test_hosts(tmp_path: Path, host: str, loopback: bool, url: str) -> None:
 
 
 def test_a_busy_port_is_an_error_with_a_hint(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -70,6 +71,7 @@ def test_a_busy_port_is_an_error_with_a_hint(tmp_path: Path) -> None:
         with pytest.raises(CaerError, match=rf"port {port} .* --port"):
             server.serve(tmp_path / "server", "127.0.0.1", port, QUIET)
     assert not places.access_path(tmp_path / "server").exists()
+    assert signal.getsignal(signal.SIGTERM) is before  # library code leaves handlers alone
 
 
 def test_a_second_server_leaves_the_first_its_folder(tmp_path: Path, free_port_number: int) -> None:

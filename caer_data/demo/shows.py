@@ -14,7 +14,8 @@ def make_shows(folder: Path, reporter: Reporter) -> Path:
     Also writes `truth.json` (see `demo_show.truth`) and `CREDITS.md`.
 
     Raises:
-        CaerError: a picture is not installed, or the folder cannot be written.
+        CaerError: a picture is not installed, or the folder cannot be written or holds files of
+            somebody's under the demo's names.
     """
     import json
     from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,7 @@ def make_shows(folder: Path, reporter: Reporter) -> Path:
     names: list[str] = list(truth["videos"])
     text = json.dumps(truth, indent=1) + "\n"
     known = folder / "truth.json"
+    _check_own(folder, names)
     if not (known.is_file() and known.read_text(encoding="utf-8") == text):
         write_text(folder / "CREDITS.md", demo_show.credits_text())
         for name in names:  # filmed from another storyboard
@@ -49,6 +51,30 @@ def make_shows(folder: Path, reporter: Reporter) -> Path:
             for name in pool.map(film, missing):
                 bar.advance(1, name)
     return shows
+
+
+def _check_own(folder: Path, names: list[str]) -> None:
+    """Refuse to write over a truth.json, CREDITS.md or episode that no demo wrote.
+
+    What a demo wrote says so: `truth.json` has its episodes' names, `CREDITS.md` its first line.
+    """
+    from caer_data.demo.storyboards import credits_text
+    from caer_data.engine.ownership import read_object
+
+    truth, text = folder / "truth.json", folder / "CREDITS.md"
+    told = read_object(truth).get("videos")
+    first = credits_text().splitlines()[0].encode()
+    by_demo = {
+        truth: isinstance(told, dict) and bool(set(told) & set(names)),
+        text: text.is_file() and text.read_bytes().startswith(first),
+    }
+    foreign = [path for path, ours in by_demo.items() if path.exists() and not ours]
+    if not any(by_demo.values()):
+        foreign += [file for name in names if (file := folder / "raw" / name).exists()]
+    if foreign:
+        raise CaerError(
+            f"{foreign[0]}: was not written by a demo; give the demo another folder with --folder"
+        )
 
 
 def check_output(folder: Path, output: Path) -> None:

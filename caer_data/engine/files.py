@@ -23,7 +23,7 @@ _TEMPORARY = re.compile(
     r"\..*\.caer-(?P<host>[0-9a-f]{8})-(?P<pid>\d{1,10})-(?P<start>\d{1,12})-[0-9a-f]{8}\.part",
     re.DOTALL,
 )
-_LEASE_S = 24 * 3600  # for which another machine's temporary files are taken to be in use
+_LEASE_S = 24 * 3600  # after its last write another machine's temporary file is nobody's
 _CLOCK_S = 2  # a process's start is read from a clock that may be set meanwhile
 
 
@@ -123,7 +123,7 @@ def remove_leftovers(folder: Path) -> None:
     """Remove what interrupted processes left under a `temporary_name` in a folder and below it.
 
     Only such names are looked at. What a process that still runs is writing stays, and so does
-    what another machine wrote during the last day.
+    what another machine wrote to, or below, during the last day: each write renews the lease.
     """
     for leftover in folder.rglob(".*.part"):
         match = _TEMPORARY.fullmatch(leftover.name)
@@ -154,7 +154,7 @@ def _in_use(leftover: Path, host: str, pid: int, start: int) -> bool:
 
     if host != _host():
         with suppress(OSError):
-            return time.time() - leftover.lstat().st_mtime < _LEASE_S
+            return time.time() - _last_write(leftover) < _LEASE_S
         return True
     try:
         process = psutil.Process(pid)
@@ -162,6 +162,12 @@ def _in_use(leftover: Path, host: str, pid: int, start: int) -> bool:
         return not ended and abs(int(process.create_time()) - start) <= _CLOCK_S
     except psutil.NoSuchProcess:
         return False
+
+
+def _last_write(path: Path) -> float:
+    """Time of the last write to a file, or to anything below a folder."""
+    inner = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
+    return max(entry.lstat().st_mtime for entry in (path, *inner))
 
 
 def explain_os_error(error: OSError, path: Path) -> str:

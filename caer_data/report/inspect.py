@@ -24,6 +24,7 @@ def facts(dataset: Dataset) -> dict[str, Any]:
         CaerError: the folder is not a dataset, or its build has not ended.
     """
     from caer_data.curate.funnel import funnel
+    from caer_data.engine.forgotten import Forgotten
 
     videos, people = dataset.videos, dataset.people
     bad = videos[videos["status"] != "ok"]
@@ -33,6 +34,7 @@ def facts(dataset: Dataset) -> dict[str, Any]:
         "funnel": funnel(videos, dataset.shots, dataset.clips).to_dict("records"),
         "not_used": bad[["path", "status", "reason"]].to_dict("records"),
         "people": people[["show", "person_id", "tracks", "shots", "seconds"]].to_dict("records"),
+        "forgotten": Forgotten.of(dataset.folder).counts(),
         "tables": _tables(dataset),
         "time": _time(dataset),
     }
@@ -111,6 +113,7 @@ def _time(dataset: Dataset) -> dict[str, Any]:
 def show(console: Console, values: dict[str, Any]) -> None:
     """Print the facts of a dataset."""
     from caer_data.curate.funnel import duration_text, label
+    from caer_data.curate.outcome import counted
 
     console.print(f"{printable(values['dataset'])}, recipe {printable(values['recipe'])}")
     _print(
@@ -136,6 +139,8 @@ def show(console: Console, values: dict[str, Any]) -> None:
             ("path", "status", "reason"),
             ((bad["path"], bad["status"], bad["reason"]) for bad in values["not_used"]),
         )
+    if values["forgotten"]:
+        console.print(f"Forgotten and left out: {counted(values['forgotten'])}")
     _print(
         console,
         "People",

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from caer_data.cli.inspect import command
+from caer_data.engine.decisions import Decision, Decisions
 from caer_data.engine.errors import CaerError
 
 
@@ -112,3 +113,12 @@ def test_mistakes_are_one_sentence(tmp_path, make, arguments, message) -> None:
     make(folder)
     with pytest.raises(CaerError, match=message):
         CliRunner().invoke(command, [str(folder), *arguments], catch_exceptions=False)
+
+
+def test_what_is_forgotten_is_counted_without_a_name(tmp_path) -> None:
+    dataset = built_dataset.make(tmp_path / "d", shots=2)
+    assert "Forgotten" not in run(str(dataset.folder))
+    value = json.dumps({"what": "clip", "clips": ["0123456789"]})
+    Decisions(dataset.folder).append(Decision("forget", "me", value=value))
+    assert "Forgotten and left out: 1 clip" in run(str(dataset.folder))
+    assert json.loads(run(str(dataset.folder), "--json"))["forgotten"] == {"clip": 1}

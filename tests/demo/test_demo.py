@@ -254,3 +254,14 @@ def test_a_file_in_place_of_the_folder_is_one_sentence(tmp_path) -> None:
     (tmp_path / "demo").write_text("a file")
     with pytest.raises(CaerError, match="not a folder"):
         demo.make_shows(tmp_path / "demo", Reporter("quiet"))
+
+
+@pytest.mark.parametrize("name", ["truth.json", "CREDITS.md", "raw/First Light/s01e01.mp4"])
+def test_a_file_of_somebodys_is_not_written_over(short, tmp_path, name):
+    mine = tmp_path / name
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    mine.write_text("mine")
+    with pytest.raises(CaerError, match="was not written by a demo"):
+        demo.make_shows(tmp_path, Reporter("quiet"))
+    assert [p for p in tmp_path.rglob("*") if p.is_file()] == [mine]
+    assert mine.read_text() == "mine"

@@ -178,3 +178,19 @@ def test_a_file_is_flushed_before_it_gets_its_name(tmp_path, monkeypatch):
     )
     files.write_text(tmp_path / "a.txt", "x")
     assert steps == [".part", "rename", ""]
+
+
+def test_another_machines_folder_is_in_use_while_it_writes_into_it(tmp_path):
+    folder = tmp_path / ".x.caer-00000000-1-1-00000000.part"
+    folder.mkdir()
+    inner = folder / "a" / "samples.bin"
+    inner.parent.mkdir()
+    inner.write_text("x")
+    long_ago = time.time() - 48 * 3600
+    for path in (inner.parent, folder):
+        os.utime(path, (long_ago, long_ago))
+    files.remove_leftovers(tmp_path)
+    assert inner.exists()
+    os.utime(inner, (long_ago, long_ago))
+    files.remove_leftovers(tmp_path)
+    assert not folder.exists()

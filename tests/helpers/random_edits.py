@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 import random
 from collections import Counter
 from collections.abc import Iterator
@@ -21,18 +22,24 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from caer_data.curate import choosing, cutting, keeping, writing
+from caer_data.curate import choosing, cutting, decided, keeping, writing
 from caer_data.curate import run as run_module
 from caer_data.curate.cutting import Cut
 from caer_data.curate.gather import Gathered
+from caer_data.curate.said import Said
 from caer_data.curate.setup import Setup, Video
 from caer_data.engine import anchors, ownership, tables
 from caer_data.engine import recipe as recipes
 from caer_data.engine.dataset import Dataset
+from caer_data.engine.decisions import Decision, Decisions
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import write_text
+from caer_data.engine.forgotten import Forgotten
+from caer_data.engine.identity import Anchor
 from caer_data.engine.progress import Reporter
 from caer_data.export import labelled
+from caer_data.forget import run as forgetting
+from caer_data.forget.ask import Asked, tombstones
 from caer_data.labels import csv_import
 from caer_data.labels import decide as labels
 
@@ -83,7 +90,8 @@ class MadeUp:
     def gather(self, setup: Setup, found: Any) -> Gathered:
         seen: set[int] = set()
         videos, rows = [], {}
-        for name, content in sorted(self.files.items()):
+        known = {n: c for n, c in self.files.items() if sha_of(c) not in setup.forgotten.videos}
+        for name, content in sorted(known.items()):
             row = {
                 "video_id": name, "show": "s", "episode": name, "path": f"s/{name}.mp4",
                 "status": "duplicate" if content in seen else "ok", "bytes": 1,
@@ -95,7 +103,7 @@ class MadeUp:
                 job = SimpleNamespace(video_id=name, content=content)
                 videos.append(Video(row, job))
             seen.add(content)
-        return Gathered(rows, [], videos)
+        return Gathered(rows, [], videos, {})
 
     def look(self, setup: Setup, gathered: Gathered) -> list[Video]:
         return gathered.videos
@@ -149,7 +157,19 @@ class MadeUp:
                          "status": "kept", "n_people": 2, "person_id": f"p{person}",
                          "track_id": f"{shot_id}.t{person}"}
                     )  # fmt: skip
-        return tables.frame(tables.CLIPS, rows)
+        clips = tables.frame(tables.CLIPS, rows)
+        parts = [tables.empty(tables.CLIPS)]
+        for video in videos:
+            own = clips[clips["video_id"] == video.job.video_id].reset_index(drop=True)
+            faces = self.faces(video.job).to_pandas()
+            seen = tracks[video.job.video_id]
+            decisions = setup.decisions
+            own = decided.apply(own, video.row, seen, faces, decisions, recipes.Recipe())
+            spans = [
+                (a.start_pts, a.end_pts) for a in setup.forgotten.in_video(video.row["sha256"])
+            ]
+            parts.append(decided.without_spans(own, spans))
+        return pd.concat(parts, ignore_index=True)
 
     def cut(
         self, setup: Setup, videos: Any, clips: pd.DataFrame, absent: keeping.Absent, unread: Any
@@ -157,6 +177,8 @@ class MadeUp:
         contents = {v.job.video_id: v.job.content for v in videos}
         rows = clips.to_dict("records")
         for row in rows:
+            if row["status"] != "kept":
+                continue
             row["path"] = f"clips/s/{row['clip_id']}.mp4"
             text = f"{contents[row['video_id']]} {row['start_pts']} {row['end_pts']}"
             write_text(setup.dataset.folder / row["path"], text)
@@ -164,7 +186,8 @@ class MadeUp:
                     "frames": row["end_frame"] - row["start_frame"], "has_audio": True,
                     "sha256": hashlib.sha256(text.encode()).hexdigest()}  # fmt: skip
         rows += absent.clips.to_dict("records")
-        cutting.remove_others(setup.dataset, {row["path"] for row in rows}, unread)
+        kept = {row["path"] for row in rows if row["status"] in tables.THERE}
+        cutting.remove_others(setup.dataset, kept, unread)
         cut = tables.frame(tables.CLIPS, [keeping.without_na(row) for row in rows])
         return Cut(cut, [], {})
 
@@ -184,6 +207,7 @@ class World:
     said: dict[float, Truth] = field(default_factory=dict)
     foreign: dict[Path, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    forgotten: Forgotten = field(default_factory=Forgotten)
 
     def __post_init__(self) -> None:
         self.draw = random.Random(self.seed)
@@ -200,7 +224,7 @@ class World:
         """One random edit, then perhaps a build; what must hold is looked at."""
         edits = (self.add, self.remove, self.back, self.replace, self.rename, self.swap,
                  self.thresholds, self.machine, self.rate, self.rate, self.own_file,
-                 self.damage)  # fmt: skip
+                 self.damage, self.decide, self.forget)  # fmt: skip
         edit = self.draw.choice(edits)
         self.counts[edit.__name__] += 1
         edit()
@@ -255,11 +279,61 @@ class World:
             if path not in self.foreign:
                 path.write_text("damaged") if self.draw.random() < 0.5 else path.unlink()
 
+    def decide(self) -> None:
+        """Drop or keep a clip by hand, or take the last such decision back."""
+        clips = anchors.of_clips(self.dataset.clips)
+        store = Decisions(self.dataset.folder)
+        standing = store.standing("keep", "drop")
+        if standing and self.draw.random() < 0.4:
+            store.append(Decision("undo", "me", value=json.dumps(standing[-1].key)))
+        elif clips:
+            kind = self.draw.choice(["keep", "drop"])
+            store.append(Decision(kind, "me", (clips[self.draw.choice(sorted(clips))],)))
+
+    def forget(self) -> None:
+        """Forget a video or a clip, maybe killed on the way and then begun again."""
+        videos, clips = self.dataset.videos, anchors.of_clips(self.dataset.clips)
+        if self.draw.random() < 0.7 or len(clips) < 5 or len(videos) < 3:
+            return
+        one = self.draw.random() < 0.5
+        asked = (
+            Asked(videos=[self.draw.choice(sorted(videos["sha256"]))])
+            if one
+            else Asked(clips=[self.draw.choice(sorted(clips))])
+        )
+        rows = tombstones(self.dataset, asked, "me", "")
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("write_report", "follow"):  # reports show pictures that nobody made
+                patch.setattr(forgetting, name, lambda dataset: None)
+            try:
+                with _killed(self.draw.choice([None, 0, 3])):
+                    forgetting.forget(self.dataset, rows)
+            except Killed:
+                self.counts["forgetting killed"] += 1
+                forgetting.forget(self.dataset, tombstones(self.dataset, asked, "me", ""))
+        labels.follow(self.dataset)
+        self.forgotten = Forgotten.of(self.dataset.folder)
+        for number, truth in list(self.said.items()):
+            if self.forgotten.covers(
+                Anchor(sha_of(truth.content), truth.start, truth.end, 1, None)
+            ):
+                del self.said[number]
+        self.counts["clips and videos forgotten"] += 1
+
     def build(self) -> None:
         """Build, maybe stopped because of rated clips, maybe killed at some table."""
         kill_at = self.draw.randrange(9) if self.draw.random() < 0.15 else None
         drop = self.draw.random() < 0.4
-        setup = Setup(self.dataset, recipes.Recipe(), 1, Reporter("quiet"), drop_rated=drop)
+        folder = self.dataset.folder
+        setup = Setup(
+            self.dataset,
+            recipes.Recipe(),
+            1,
+            Reporter("quiet"),
+            drop_rated=drop,
+            decisions=tuple(Decisions(folder).standing()),
+            forgotten=Forgotten.of(folder),
+        )
         with _without_pictures(self):
             try:
                 with _killed(kill_at):
@@ -303,6 +377,10 @@ class World:
         """Nothing is lost, nothing is misattributed."""
         for path, text in self.foreign.items():
             assert path.read_text() == text, f"{path}: somebody's file is gone"
+        if self.forgotten.tombstones:
+            clips = anchors.of_clips(self.dataset.clips)
+            assert not any(self.forgotten.covers(anchor) for anchor in clips.values())
+            assert not self.forgotten.clips & set(self.dataset.keys["clip_key"])
         if not self.dataset.has(tables.RATINGS):
             return
         ratings = self.dataset.ratings
@@ -331,10 +409,11 @@ def _without_pictures(world: World) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for stage in ("gather", "look", "persons", "choose", "cut"):
             patch.setattr(run_module, stage, getattr(made_up, stage))
+        patch.setattr(run_module, "listen", lambda setup, videos, sidecars: Said())
         for module in (choosing, writing):
             patch.setattr(module, "faces_of", made_up.faces)
         patch.setattr(writing, "shots_of", lambda job: tables.empty(tables.SHOTS))
-        for name in ("shots_piece", "faces_piece"):
+        for name in ("shots_piece", "faces_piece", "sound_piece"):
             patch.setattr(writing, name, lambda job: piece)
         yield
 
@@ -342,16 +421,16 @@ def _without_pictures(world: World) -> Iterator[None]:
 @contextmanager
 def _killed(at: int | None) -> Iterator[None]:
     """Let the process die before it writes a table; `at` says which."""
-    write, count = Dataset.write, 0
+    write, count = tables.write, 0
 
-    def dying(self: Dataset, table: tables.Table, data: pd.DataFrame) -> None:
+    def dying(*arguments: Any) -> None:
         nonlocal count
         if count == at:
             raise Killed
         count += 1
-        write(self, table, data)
+        write(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
         if at is not None:
-            patch.setattr(Dataset, "write", dying)
+            patch.setattr(tables, "write", dying)
         yield

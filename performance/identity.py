@@ -27,7 +27,7 @@ def main() -> None:
         world = World(Path(folder), given.seed)
         for _ in range(given.steps):
             world.step()
-        print(f"{given.steps} edits, {len(world.said)} answers, {len(world.foreign)} own files")
+        print(f"{given.steps} edits, {world.answers} answers, {len(world.foreign)} own files")
         for name, count in sorted(world.counts.items()):
             print(f"  {name}: {count}")
 

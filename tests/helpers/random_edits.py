@@ -208,6 +208,7 @@ class World:
     foreign: dict[Path, str] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     forgotten: Forgotten = field(default_factory=Forgotten)
+    answers: int = 0
 
     def __post_init__(self) -> None:
         self.draw = random.Random(self.seed)
@@ -364,7 +365,8 @@ class World:
             seen = Truth(of_hash[clip.video_key], clip.start_pts, clip.end_pts,
                          int(clip.person_id[1:]))  # fmt: skip
             for rater in "abc":
-                number = float(len(self.said) + 1)
+                self.answers += 1
+                number = float(self.answers)
                 self.said[number] = seen
                 lines.append(f"{clip.clip_key},{rater},sad,1,{number}")
         if len(lines) > 1:

@@ -167,7 +167,10 @@ def _in_use(leftover: Path, host: str, pid: int, start: int) -> bool:
 def _last_write(path: Path) -> float:
     """Time of the last write to a file, or to anything below a folder."""
     inner = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
-    return max(entry.lstat().st_mtime for entry in (path, *inner))
+    latest = path.lstat().st_mtime
+    for entry in inner:
+        latest = max(latest, entry.lstat().st_mtime)
+    return latest
 
 
 def explain_os_error(error: OSError, path: Path) -> str:

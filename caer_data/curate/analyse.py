@@ -38,11 +38,12 @@ from caer_data.media.decode import THREADS, frames
 from caer_data.media.packets import Damage
 from caer_data.media.probe import VideoInfo
 from caer_data.media.spans import usual_rate
+from caer_data.media.telecine import Pulldown
 from caer_data.media.unchanged import Stamp, check_unchanged
-from caer_data.media.unfinished import CUT_OFF, unfinished
+from caer_data.media.unfinished import CUT_OFF, JOINED, unfinished
 from caer_data.shots.detect import ShotDetector
 
-SHOTS_VERSION = 8
+SHOTS_VERSION = 9
 FACES_VERSION = 4
 
 _PROGRESS_EVERY = 100  # frames
@@ -208,13 +209,15 @@ class _Pass:
         writer = SampleWriter(folder, job.recipe.faces.samples_per_second)
         imported = job.imported.shots
         detector = ShotDetector(job.recipe.shots, job.info) if imported is None else None
-        reader = frames(job.path, job.info, threads, for_analysis=True)
+        reader, pulldown = frames(job.path, job.info, threads, for_analysis=True), Pulldown()
         for frame in reader:
             pts.append(frame.pts)
             if frame.stamp != frame.pts:
                 stamp = _NO_STAMP if frame.stamp is None else frame.stamp
                 self._retimed.append((frame.index, stamp, frame.pts))
             self._end_pts = frame.pts + frame.duration
+            if frame.raw.interlaced_frame:
+                pulldown.push(frame.index, frame.raw)
             if detector:
                 detector.push(frame)
             if writer.due((frame.pts - pts[0]) * job.info.time_base):
@@ -227,7 +230,7 @@ class _Pass:
             raise CaerError("no frame can be decoded")
         self._damage = reader.damage
         self._seen = {
-            "scan_type": _scan_type(reader.interlaced, len(pts)),
+            "scan_type": _scan_type(reader.interlaced, len(pts), pulldown),
             "shape_changes": reader.reshaped,
         }
         if detector:
@@ -251,7 +254,7 @@ class _Pass:
         values |= self._seen | {
             "damage": ", ".join(filter(None, [ending, str(self._damage)])),
             "damaged_share": self._damage.share if self._damage.hurt else 0.0,
-            "hurt": self._damage.hurt or ending == CUT_OFF,
+            "hurt": self._damage.hurt or ending in (CUT_OFF, JOINED),
             "retimed": self._damage.retimed,
         }
         write_json(folder / "video.json", values)
@@ -280,9 +283,11 @@ def _listen(job: Job, progress: Progress) -> None:
     check_unchanged(job.path, job.stamp)
 
 
-def _scan_type(interlaced: int, frames: int) -> str:
+def _scan_type(interlaced: int, frames: int, pulldown: Pulldown) -> str:
     if interlaced == 0:
         return "progressive"
+    if pulldown.found():
+        return "telecined"
     return "interlaced" if interlaced >= _NEARLY_ALL * frames else "mixed"
 
 

@@ -141,9 +141,10 @@ VIDEOS = Table(
         Column(
             "scan_type",
             STRING,
-            "how its pictures were scanned, by their flags; soft telecine comes undone",
+            "how its pictures were scanned, by their flags; telecined: film in interlaced frames; "
+            "soft telecine comes undone",
             nullable=True,
-            values=("progressive", "interlaced", "mixed"),
+            values=("progressive", "interlaced", "telecined", "mixed"),
         ),
         Column("field_order", STRING, "field order by the header", nullable=True),
         Column("shape_changes", BOOL, "size or aspect changes on the way", nullable=True),

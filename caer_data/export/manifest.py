@@ -109,7 +109,13 @@ SOURCES: Final = Table(
         Column("first_pts", INT, "timestamp of the first frame", "time_base"),
         Column("fps", STRING, "usual frame rate as a fraction", "1/s"),
         Column("variable_rate", BOOL, "frame durations differ"),
-        Column("scan_type", STRING, "progressive, interlaced or mixed", nullable=True, added=True),
+        Column(
+            "scan_type",
+            STRING,
+            "as in the table videos",
+            nullable=True,
+            added=True,
+        ),
         Column(
             "shape_changes", BOOL, "size or aspect changes on the way", nullable=True, added=True
         ),

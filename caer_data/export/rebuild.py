@@ -195,7 +195,7 @@ def _cuts(
             first_pts=int(source["first_pts"]),
             fps=source["fps"],
             handed_over=_handed_over(source),
-            interlaced=source["scan_type"] in ("interlaced", "mixed"),
+            interlaced=source["scan_type"] in ("interlaced", "telecined", "mixed"),
             span=_span(clip),
             recipe=recipe,
             recorded=recorded[work.clip_id],

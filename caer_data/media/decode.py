@@ -242,6 +242,7 @@ class VideoReader:
                     yield Received(raw, raw.pts, raw.dts, changed)
             self.damage.frames_given = given.frames
             self.damage.frames_lost = given.lost(received)
+            self.damage.headless = given.headless(received)
 
 
 def frames(

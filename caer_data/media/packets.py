@@ -26,6 +26,7 @@ class Damage:
         retimed: frames whose time is not the one in the file (see `retime`).
         frames_given: frames that were handed to the decoder, or that the file's index promises.
         frames_lost: those of them that did not come out.
+        headless: frames before the first key frame, which nobody can decode.
     """
 
     packets: int = 0
@@ -34,6 +35,7 @@ class Damage:
     retimed: int = 0
     frames_given: int = 0
     frames_lost: int = 0
+    headless: int = 0
 
     @property
     def hurt(self) -> bool:
@@ -52,6 +54,7 @@ class Damage:
             (self.frames_lost, lost),
             (self.packets, "damaged packets skipped"),
             (self.corrupt_frames, "frames repaired by the decoder"),
+            (self.headless, "frames before the first key frame, which cannot be decoded"),
             (self.restarts, "restarts of the timestamps"),
             (self.retimed, "frames retimed"),
         )
@@ -77,6 +80,7 @@ class Given:
         self._shown = 0
         self._first_key: int | None = None
         self._begun = False
+        self._headless = 0
 
     def count(self, packet: Any) -> None:
         """Note a packet before it is decoded."""
@@ -85,6 +89,7 @@ class Given:
         self._read += 1
         if packet.is_keyframe and not self._begun:
             self._begun, self._first_key = True, packet.pts
+        self._headless += not self._begun
         if self._begun and not packet.is_discard and not self._leads(packet):
             self._shown += not _shows_nothing(self._codec, packet)
 
@@ -97,6 +102,10 @@ class Given:
         """How many did not come out."""
         halves = received and abs(self._shown - 2 * received) <= 0.02 * self._shown
         return 0 if halves else max(0, self.frames - received)
+
+    def headless(self, received: int) -> int:
+        """Frames before the first key frame of which nothing came out."""
+        return max(0, self._headless - max(0, received - self._shown)) if self._begun else 0
 
     def _leads(self, packet: Any) -> bool:
         """Shown before the first key frame, whose predecessor it needs."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 _EBML: Final = b"\x1a\x45\xdf\xa3"
 _SEGMENT: Final = b"\x18\x53\x80\x67"
@@ -13,6 +13,7 @@ _BOXES: Final = 10_000
 
 CUT_OFF: Final = "the file breaks off"
 NOT_CLOSED: Final = "the recording was never closed"
+JOINED: Final = "another film is joined on behind its end, which is not read"
 
 
 def unfinished(path: Path) -> str:
@@ -29,22 +30,37 @@ def unfinished(path: Path) -> str:
         if head.startswith(_EBML):
             return _matroska(head, size)
         if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
-            return CUT_OFF if 8 + int.from_bytes(head[4:8], "little") > size else ""
-        if head[4:8] == b"ftyp":
-            at = 0
-            for _ in range(_BOXES):
-                file.seek(at)
-                box = file.read(16)
-                if len(box) < 8:
-                    break
-                length = int.from_bytes(box[:4], "big")
-                if length == 1:
-                    length = int.from_bytes(box[8:16], "big")
-                if length < 8:  # 0: to the end of the file
-                    break
-                at += length
-            return CUT_OFF if at > size else ""
-    return ""
+            return _avi(file, 8 + int.from_bytes(head[4:8], "little"), size)
+        return _mp4(file, size) if head[4:8] == b"ftyp" else ""
+
+
+def _avi(file: BinaryIO, end: int, size: int) -> str:
+    """By the length of its first part; what continues a long film is called AVIX."""
+    if end > size:
+        return CUT_OFF
+    file.seek(end + end % 2)
+    behind = file.read(12)
+    return JOINED if behind[:4] == b"RIFF" and behind[8:12] == b"AVI " else ""
+
+
+def _mp4(file: BinaryIO, size: int) -> str:
+    """By the boxes that it consists of; one film has one box `moov`."""
+    at = films = 0
+    for _ in range(_BOXES):
+        file.seek(at)
+        box = file.read(16)
+        if len(box) < 8:
+            break
+        films += box[4:8] == b"moov"
+        length = int.from_bytes(box[:4], "big")
+        if length == 1:
+            length = int.from_bytes(box[8:16], "big")
+        if length < 8:  # 0: to the end of the file
+            break
+        at += length
+    if at > size:
+        return CUT_OFF
+    return JOINED if films > 1 else ""
 
 
 def _matroska(head: bytes, size: int) -> str:

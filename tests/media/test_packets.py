@@ -76,3 +76,16 @@ def test_a_file_that_changes_is_noticed(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(CaerError, match="No such file"):
         check_unchanged(path, stamp)
+
+
+def test_frames_before_the_first_key_frame_are_counted(tmp_path: Path) -> None:
+    plain = numbered.write(tmp_path / "plain.mp4", 100, gop=50)
+    path = tmp_path / "recorded.ts"
+    ffmpeg("-i", plain, "-c", "copy", path)
+    data = path.read_bytes()
+    path.write_bytes(data[len(data) * 2 // 10 // 188 * 188 :])
+    reader = frames(path, probe(path))
+    assert [numbered.number_of(f.picture()) for f in reader] == list(range(50, 100))
+    assert 10 < reader.damage.headless < 50
+    assert "before the first key frame" in str(reader.damage)
+    assert not reader.damage.hurt

@@ -6,7 +6,7 @@ import numbered_video as numbered
 import pytest
 from odd_media import ffmpeg
 
-from caer_data.media.unfinished import CUT_OFF, NOT_CLOSED, unfinished
+from caer_data.media.unfinished import CUT_OFF, JOINED, NOT_CLOSED, unfinished
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.avi", "a.mov"])
@@ -34,3 +34,11 @@ def test_fragments_and_other_containers(tmp_path: Path) -> None:
     for data in (b"", b"\x1a\x45\xdf\xa3", b"\0\0\0\x08ftyp", b"RIFF\xff\xff\xff\xffAVI "):
         (tmp_path / "odd").write_bytes(data)
         unfinished(tmp_path / "odd")
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.avi"])
+def test_a_film_joined_on_behind_the_end_is_named(tmp_path: Path, name: str) -> None:
+    codec = "mpeg4" if name.endswith("avi") else "libx264"
+    path = numbered.write(tmp_path / name, 50, codec=codec)
+    path.write_bytes(path.read_bytes() * 2)
+    assert unfinished(path) == JOINED

@@ -37,6 +37,18 @@ def fetch(dataset: Dataset, server: Server, name: str, reporter: Reporter) -> li
             f"{server.url} has no project of {', '.join(gone)} for this dataset; if it was deleted,"
             " restore the server's backup, or run 'caer-data annotate push' to start it anew"
         )
+    return _answers(dataset, server, found, reporter)
+
+
+def fetch_training(dataset: Dataset, server: Server, name: str) -> list[Answer]:
+    """All answers in the projects of the training; see `fetch`."""
+    found = projects.find(server, name, projects.TRAINING)
+    return _answers(dataset, server, found, Reporter("quiet"))
+
+
+def _answers(
+    dataset: Dataset, server: Server, found: dict[str, projects.Project], reporter: Reporter
+) -> list[Answer]:
     emails = accounts.users(server)
     shown = presentations.of(dataset)
     answers: list[Answer] = []

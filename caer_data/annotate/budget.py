@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import pandas as pd
+
 from caer_data.annotate.deal import listed
 from caer_data.annotate.deal.first import choose
 from caer_data.engine import anchors, tables
@@ -56,6 +58,11 @@ def within(
         there & set(dealt),
         limit,
         recipe.annotate.first,
+        speech={
+            key: share > 0
+            for key, share in zip(held["clip_key"], held["speech"], strict=True)
+            if not pd.isna(share)
+        },
         labels=_labels(dataset, budget.labels),
         seed=recipe.seed,
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from caer_data.annotate import forgotten
-from caer_data.annotate.answers import fetch
+from caer_data.annotate.answers import fetch, fetch_training
 from caer_data.annotate.push import dataset_id
 from caer_data.annotate.studio.client import Server
 from caer_data.engine import tables
@@ -77,6 +77,8 @@ def pull(dataset: Dataset, server: Server, reporter: Reporter) -> Pulled:
             reporter.say(f"Forgotten and taken off the server: {taken.text()}.")
         answers = fetch(dataset, server, dataset_id(dataset), reporter)
         given, ledger = dataset.read_or_empty(tables.CHECKS), Ledger.of(dataset)
+        if (given["kind"] == "training").any():
+            answers += fetch_training(dataset, server, dataset_id(dataset))
         votes, others = checks.split(answers, given)
         fresh = accept(votes, dataset.assignments, dataset.clips, ledger)
         ratings, decided = labels.update(dataset, fresh, snapshot=True)
@@ -87,7 +89,8 @@ def pull(dataset: Dataset, server: Server, reporter: Reporter) -> Pulled:
             settings = dataset.recipe.annotate
             people = checks.raters(told, ratings, settings, secret_of(dataset.folder))
             dataset.write(tables.RATERS, people)
-            below = checks.below(people, settings)
+            trained = people[people["rater"].isin(given.query("kind == 'training'")["rater"])]
+            below = checks.training_said(trained, settings) + checks.below(people, settings)
         return Pulled(ratings, decided, agreement_of(dataset, ratings, decided), below)
 
 

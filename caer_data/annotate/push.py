@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from caer_data.annotate import forgotten, presentations
+from caer_data.annotate import forgotten, presentations, training
 from caer_data.annotate.answers import fetch
 from caer_data.annotate.budget import Budget, within
 from caer_data.annotate.deal import assignments as deal
@@ -50,6 +50,7 @@ class Pushed:
         checks: gold clips and repeats among what is shown.
         gold_lacking: gold clips that are due, for which too few answers are known.
         waiting: clips that the limit keeps from being dealt.
+        training: a sentence on each rater's training.
         problems: what is wrong with a rater's project, and what to do; the others are complete.
     """
 
@@ -64,6 +65,7 @@ class Pushed:
     checks: int = 0
     gold_lacking: int = 0
     waiting: int = 0
+    training: list[str] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
 
 
@@ -131,8 +133,16 @@ def push(
         checks = dataset.read_or_empty(tables.CHECKS)
         for_votes = sorted(set(shown) - (set(sure["clip_key"]) - set(before["clip_key"])))
         paid_for = within(dataset, for_votes, set(before["clip_key"]), budget or Budget())
-        assignments = _deal(dataset, server, paid_for, raters=raters, replace=replace)
         result = Pushed(refused=refused, waiting=len(for_votes) - len(paid_for))
+        trained = _train(dataset, server, raters, before, checks, sure, shown)
+        if trained is not None:
+            checks, raters, result.training = trained.checks, trained.passed, trained.said
+            if trained.open:  # nobody new is dealt anything before all have finished
+                paid_for, raters = sorted(set(before["clip_key"]) & set(paid_for)), None
+        if trained is not None and trained.open and before.empty:
+            assignments = before
+        else:
+            assignments = _deal(dataset, server, paid_for, raters=raters, replace=replace)
         if again is not None:
             clips = second_round.read_clips(again, assignments, Ledger.of(dataset))
             result.again_before = len(second_round.dealt_again(assignments) & set(clips))
@@ -143,17 +153,19 @@ def push(
             )
         assignments = presentations.fill(dataset, assignments)
         checks = _check(dataset, before, assignments, checks, sure, shown)
-        result.checks = len(checks)
+        result.checks = int((checks["kind"] != "training").sum())
         result.gold_lacking = lacking(assignments, checks, dataset.recipe.annotate)
         name = dataset_id(dataset, make=True)
-        for table, rows in ((tables.KNOWN, sure), (tables.CHECKS, checks)):
-            if len(rows) and not rows.equals(dataset.read_or_empty(table)):
-                dataset.write(table, rows)
-        if not dataset.has(tables.ASSIGNMENTS) or not assignments.equals(dataset.assignments):
-            dataset.write(tables.ASSIGNMENTS, assignments)
+        _keep(dataset, sure, checks, assignments)
         people = sorted(set(assignments["rater"]))
         result.clips = len(set(assignments["clip_key"]) & set(anchors.of_clips(dataset.clips)))
-        result.new_accounts = accounts.ensure(server, people, reporter)
+        training_of = {} if trained is None else _training_of(checks, shown)
+        everybody = sorted({*people, *training_of})
+        result.new_accounts = accounts.ensure(server, everybody, reporter)
+        if training_of:
+            _place(server, name, (text, words), training_of, result, reporter, projects.TRAINING)
+            for project in projects.find(server, name, projects.TRAINING).values():
+                training.publish(server, project, checks)
         wanted = {
             rater: [
                 media.Presented(presentation, shown[key])
@@ -173,17 +185,18 @@ def _place(
     wanted: dict[str, list[media.Presented]],
     result: Pushed,
     reporter: Reporter,
+    kind: str = projects.VOTES,
 ) -> None:
     """Bring every rater's project to what is wanted; a bad one does not keep the others.
 
     `texts` are page and instructions. Whoever left without an answer that counts has nothing more
     to do.
     """
-    existing = projects.find(server, name)
+    existing = projects.find(server, name, kind)
     with reporter.stage("push", total=sum(map(len, wanted.values())), unit="tasks") as bar:
         for rater in sorted({*existing, *wanted}):
             try:
-                project = projects.ensure(server, existing.get(rater), rater, name, *texts)
+                project = projects.ensure(server, existing.get(rater), rater, name, *texts, kind)
                 if rater in wanted:
                     address = f"{server.public_url}/projects/{project.number}/data?labeling=1"
                     result.addresses[rater] = address
@@ -193,6 +206,57 @@ def _place(
                 projects.set_page(server, project, *texts)
             except RefusedError as error:
                 result.problems[rater] = str(error)
+
+
+def _keep(
+    dataset: Dataset, sure: pd.DataFrame, checks: pd.DataFrame, assignments: pd.DataFrame
+) -> None:
+    """Write what changed, before anything is sent; what hangs on the assignments comes first."""
+    for table, rows in ((tables.KNOWN, sure), (tables.CHECKS, checks)):
+        if len(rows) and not rows.equals(dataset.read_or_empty(table)):
+            dataset.write(table, rows)
+    if not dataset.has(tables.ASSIGNMENTS) or not assignments.equals(dataset.assignments):
+        dataset.write(tables.ASSIGNMENTS, assignments)
+
+
+def _train(
+    dataset: Dataset,
+    server: Server,
+    raters: Sequence[str] | None,
+    before: pd.DataFrame,
+    checks: pd.DataFrame,
+    sure: pd.DataFrame,
+    shown: Collection[str],
+) -> training.Trained | None:
+    """Bring the training up to date; None where the recipe has none."""
+    settings = dataset.recipe.annotate
+    if not settings.training:
+        return None
+    pushed = (dataset.folder / "annotation.json").is_file()
+    name = dataset_id(dataset) if pushed else None
+    right = known_answers.answers(sure, dataset.read_or_empty(tables.LABELS))
+    right = {key: emotion for key, emotion in right.items() if key in shown}
+    trained = training.bring(dataset, server, name, raters, before, checks, right)
+    if not trained.open and len(trained.passed) < settings.raters_per_clip:
+        raise CaerError(
+            f"{len(trained.passed)} raters passed the training, but each clip needs "
+            f"{settings.raters_per_clip}; add raters to the raters file ("
+            + "; ".join(trained.said)
+            + ")"
+        )
+    return trained
+
+
+def _training_of(
+    checks: pd.DataFrame, shown: dict[str, media.Shown]
+) -> dict[str, list[media.Presented]]:
+    """What each rater is shown in the training, in order."""
+    rows = checks[checks["kind"] == "training"].sort_values(["rater", "position"])
+    found: dict[str, list[media.Presented]] = {}
+    columns = (rows["rater"], rows["presentation"], rows["clip_key"])
+    for rater, name, key in zip(*columns, strict=True):
+        found.setdefault(rater, []).extend([media.Presented(name, shown[key])] * (key in shown))
+    return found
 
 
 def _in_order(rater: str, assignments: pd.DataFrame, checks: pd.DataFrame) -> list[tuple[str, str]]:

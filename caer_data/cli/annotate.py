@@ -175,6 +175,8 @@ def push(
         f"{done.clips} clips are dealt to {len(done.addresses)} raters; "
         f"{done.added} tasks added, {done.removed} removed."
     )
+    for line in done.training:
+        reporter.say(f"Training: {line}.")
     if done.waiting:
         reporter.say(
             f"{done.waiting} more clips wait beyond the limit; 'push --limit N' with a greater N, "
@@ -210,6 +212,7 @@ def push(
             "again": done.again,
             "again_before": done.again_before,
             "waiting": done.waiting,
+            "training": done.training,
             "checks": done.checks,
             "gold_lacking": done.gold_lacking,
             "addresses": done.addresses,

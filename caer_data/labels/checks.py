@@ -36,12 +36,17 @@ def take(
 ) -> pd.DataFrame:
     """Fill in what the raters answered; what the server holds no more is emptied.
 
-    An answer that a vote would be refused for, or that names no emotion, leaves its reason alone.
+    An answer that a vote would be refused for, or that names no emotion, leaves its reason alone;
+    so does one to a training that was changed after it was sent, when the known answer was told.
     """
     judged = accept(answers, checks, clips, ledger)
     judged = judged[judged["reason"] != "superseded"]
     kept = judged["status"] == "accepted"
     told = judged["emotion"].notna()
+    training = set(checks.loc[checks["kind"] == "training", "presentation"])
+    late = kept & judged["edited"].astype(bool) & judged["presentation"].isin(training)
+    judged.loc[late, ["status", "reason"]] = ["refused", "edited"]
+    kept &= ~late
     judged = judged.assign(
         emotion=judged["emotion"].where(kept & told, None),
         confidence=judged["confidence"].where(kept & told),
@@ -91,6 +96,25 @@ def _rater(rater: str, mine: pd.DataFrame, settings: Annotate, secret: bytes) ->
         if kind == "training" and n and n == len(asked):
             row["passed"] = equal >= settings.pass_mark * n - 1e-9
     return row
+
+
+def training_said(raters: pd.DataFrame, settings: Annotate) -> list[str]:
+    """A sentence for each rater who has a training."""
+    sentences = []
+    for row in raters.to_dict("records"):
+        asked, equal = settings.training, row["training_equal"]
+        if pd.isna(row["passed"]):
+            state = f"has answered {row['training_answers']} of the training's clips"
+        elif row["passed"]:
+            state = f"passed the training: {equal} of {row['training_answers']} as known"
+        else:
+            state = (
+                f"failed the training: {equal} of {row['training_answers']} as known, "
+                f"{settings.pass_mark:.0%} needed"
+            )
+        if asked or row["training_answers"]:
+            sentences.append(f"{row['rater']} {state}")
+    return sentences
 
 
 def below(raters: pd.DataFrame, settings: Annotate) -> list[str]:

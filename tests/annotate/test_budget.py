@@ -58,6 +58,15 @@ def test_first_labels_balance_what_is_dealt(dataset: Dataset) -> None:
         budget.within(dataset, KEYS, [], Budget(4, path))
 
 
+def test_clips_with_and_without_speech_are_balanced(dataset: Dataset) -> None:
+    only = recipe.load({"annotate": {"first": ["speech"]}})
+    (dataset.folder / "recipe.yaml").write_text(recipe.dump(only), encoding="utf-8")
+    silent = dataset.clips["clip_key"].isin(["k2", "k7"])
+    speech = pd.Series(0.6, index=silent.index).where(~silent, 0.0)
+    dataset.write(tables.CLIPS, dataset.clips.assign(speech=speech))
+    assert {"k2", "k7"} < set(budget.within(dataset, KEYS, [], Budget(4)))
+
+
 def test_a_damaged_note_is_named(dataset: Dataset) -> None:
     (dataset.folder / "annotation-limit.json").write_text('{"limit": "many"}')
     with pytest.raises(CaerError, match="give --limit again"):

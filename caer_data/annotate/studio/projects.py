@@ -53,18 +53,22 @@ class Task:
     answered: bool
 
 
-def description(rater: str, dataset_id: str) -> str:
+VOTES, TRAINING = "dataset", "training"
+"""What a project is for."""
+
+
+def description(rater: str, dataset_id: str, kind: str = VOTES) -> str:
     """What marks a project; the guard reads the rater from its beginning."""
-    return f"caer-rater:{rater} caer-dataset:{dataset_id}"
+    return f"caer-rater:{rater} caer-{kind}:{dataset_id}"
 
 
-def find(server: Server, dataset_id: str) -> dict[str, Project]:
-    """The dataset's projects on a server, by rater."""
+def find(server: Server, dataset_id: str, kind: str = VOTES) -> dict[str, Project]:
+    """The dataset's projects of one kind on a server, by rater."""
     found: dict[str, Project] = {}
     wanted = "id,description,label_config,expert_instruction,task_number,num_tasks_with_annotations"
     for item in server.pages("/api/projects/", "results", 100, include=wanted):
         words = str(item.get("description") or "").split(" ")
-        if words[-1] != f"caer-dataset:{dataset_id}" or not words[0].startswith("caer-rater:"):
+        if words[-1] != f"caer-{kind}:{dataset_id}" or not words[0].startswith("caer-rater:"):
             continue
         rater = words[0].removeprefix("caer-rater:")
         project = Project(
@@ -117,6 +121,7 @@ def ensure(
     dataset_id: str,
     page: str,
     instructions: str,
+    kind: str = VOTES,
 ) -> Project:
     """Make a rater's project, or find all that belongs to it."""
     if existing is not None:
@@ -125,8 +130,8 @@ def ensure(
     made = server.post(
         "/api/projects/",
         {
-            "title": _title(rater, dataset_id),
-            "description": description(rater, dataset_id),
+            "title": _title(rater if kind == VOTES else f"{kind} {rater}", dataset_id),
+            "description": description(rater, dataset_id, kind),
             "label_config": page,
             "expert_instruction": instructions,
             "maximum_annotations": 1,

@@ -17,6 +17,7 @@ import posixpath
 import caer_csrf
 import caer_places
 import caer_rater
+import caer_training
 from caer_message import UnclearError, is_plain, is_result, settle
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
 from rest_framework.exceptions import APIException
@@ -69,7 +70,10 @@ class BlindGuard:
             return caer_csrf.script()
         if request.path in caer_rater.FILES:
             return caer_rater.file(request.path)
-        return caer_csrf.add_script(request, self._respond(request), _extras(request))
+        if request.path == caer_training.PATH:
+            return caer_training.script()
+        response = caer_training.tell(request, self._respond(request))
+        return caer_csrf.add_script(request, response, _extras(request))
 
     def _respond(self, request):
         """Answer the guard's own pages, and let the others be answered."""
@@ -106,7 +110,7 @@ class BlindGuard:
 
 def _extras(request):
     """What raters' pages get, and the page on which they log in."""
-    return b"" if request.user.is_superuser else caer_rater.links()
+    return b"" if request.user.is_superuser else caer_rater.links() + caer_training.link()
 
 
 def _refusal(status, text):
@@ -284,7 +288,14 @@ class Visit:
             answer is not None
             and answer.completed_by_id == self.user.id
             and self.owns(answer.project_id)
-            and (self.method == "GET" or self._is_own_answer(answer.task_id, answer.project_id))
+            and (
+                self.method == "GET"
+                # in a training the known answer was told, so the rater's own stands
+                or (
+                    not caer_training.is_training(answer.project)
+                    and self._is_own_answer(answer.task_id, answer.project_id)
+                )
+            )
         )
 
     def task_draft(self):

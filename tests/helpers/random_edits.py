@@ -294,7 +294,7 @@ class World:
     def forget(self) -> None:
         """Forget a video or a clip, maybe killed on the way and then begun again."""
         videos, clips = self.dataset.videos, anchors.of_clips(self.dataset.clips)
-        if self.draw.random() < 0.7 or len(clips) < 5 or len(videos) < 3:
+        if self.draw.random() < 0.3 or len(clips) < 5 or len(videos) < 3:
             return
         one = self.draw.random() < 0.5
         asked = (

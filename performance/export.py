@@ -53,7 +53,8 @@ def labelled_clips(count: int, random: np.random.Generator) -> pd.DataFrame:
     clip_id = [f"show-{v // 16:02d}-e{v % 16:02d}-s{i:06d}" for i, v in enumerate(video)]
     hashes = random.integers(0, 2**63, count)
     values: dict[str, object] = {
-        "clip_id": clip_id, "shot_id": clip_id, "video_id": [f"v{v:04d}" for v in video],
+        "clip_id": clip_id, "clip_key": [f"k{i:09d}" for i in range(count)],
+        "shot_id": clip_id, "video_id": [f"v{v:04d}" for v in video],
         "show": [f"Show {v // 16}" for v in video], "episode": [f"e{v % 16}" for v in video],
         "person_id": [f"show-{v // 16}-p{n}" for v, n in zip(video, random.geometric(0.2, count),
                                                              strict=True)],
@@ -77,15 +78,16 @@ def tables_of(clips: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     sources = clips.drop_duplicates("video_id").assign(
         sha256=lambda c: c["source_sha256"], bytes=10**9, time_base="1/25", first_pts=0,
         variable_rate=False, width=1280, height=720,
+        scan_type="progressive", shape_changes=False, retimed=0,
     )[SOURCES.names]  # fmt: skip
-    track = np.repeat(clips["track_id"].to_numpy(object), clips["frames"])
+    clip_id = np.repeat(clips["clip_id"].to_numpy(object), clips["frames"])
     frame = np.concatenate(
         [np.arange(a, b) for a, b in zip(clips.start_frame, clips.end_frame, strict=True)]
     )
-    faces = pd.DataFrame({"track_id": track, "frame": frame, "time_s": frame / 25})
+    faces = pd.DataFrame({"clip_id": clip_id, "frame": frame, "time_s": frame / 25})
     for name, value in (("x1", 500), ("y1", 200), ("x2", 700), ("y2", 460)):
         faces[name] = np.float32(value)
-    return sources, faces.assign(score=np.float32(1), interpolated=False)[tables.FACES.names]
+    return sources, faces.assign(score=np.float32(1), interpolated=False)
 
 
 def without_media(count: int) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from caer_data.curate.outcome import Outcome
     from caer_data.engine.dataset import Dataset
+    from caer_data.engine.engines import Engine
     from caer_data.engine.pool import Limits
     from caer_data.engine.progress import Reporter
     from caer_data.engine.recipe import Recipe
@@ -36,6 +37,7 @@ def build(
     reporter: Reporter | None = None,
     limits: Limits | None = None,
     drop_rated: bool = False,
+    engine: Engine | None = None,
 ) -> Outcome:
     """Build a dataset from a folder of shows, or resume one, and write its report.
 
@@ -52,6 +54,7 @@ def build(
         reporter: receives the progress.
         limits: what one video may use.
         drop_rated: continue where rated clips would change or be removed.
+        engine: where videos are worked on; without one, on this machine by `workers`.
 
     Returns:
         Result of the build: counts of videos and clips, failures with their reasons.
@@ -78,6 +81,7 @@ def build(
         reporter=reporter,
         limits=limits,
         drop_rated=drop_rated,
+        engine=engine,
         finish=finish,
     )
 

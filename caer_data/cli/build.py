@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from caer_data.cli import options as common
 from caer_data.engine.progress import Reporter, options
+
+if TYPE_CHECKING:
+    from caer_data.curate.outcome import Outcome, ShardOutcome
+    from caer_data.engine.engines import Engine
 
 
 @click.command("build")
@@ -41,6 +47,29 @@ from caer_data.engine.progress import Reporter, options
     help="Go on where rated clips would change or go because of the recipe or an edited video; "
     "without it the build stops and says how many.",
 )
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Only make the pieces of a part of the videos, without locking the folder; the same "
+    "command without --shard then puts the dataset together.",
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Where videos are worked on: processes of this machine, or Ray.",
+)
+@click.option(
+    "--address",
+    help="Ray cluster: auto, ray://HOST:PORT or HOST:PORT.  [default: a Ray on this machine]",
+)
+@click.option(
+    "--needs",
+    multiple=True,
+    metavar="STAGE:cpus=N,gpus=N,memory=GB",
+    help="What a task of a stage (videos, analyse, clips) takes of a Ray node; may be repeated.",
+)
 @options
 def command(
     shows: Path,
@@ -50,28 +79,55 @@ def command(
     limit: int | None,
     pyannote: Path | None,
     drop_rated: bool,
+    shard: str | None,
+    engine: str,
+    address: str | None,
+    needs: tuple[str, ...],
     reporter: Reporter,
 ) -> None:
     """From a folder of raw shows to clips ready to be rated.
 
     Running the same command again does only what is missing.
     """
-    from caer_data.curate import PRELOAD
+    from caer_data.curate import PRELOAD, shards
     from caer_data.engine.pool import warm_up
 
-    warm_up(PRELOAD)
-    from caer_data.api import build
+    part = shards.parse(shard) if shard is not None else None
+    if part and drop_rated:
+        raise click.UsageError("--shard makes pieces only; --drop-rated belongs to the build after")
+    where = _engine(engine, address, workers, needs)
+    if engine == "local":
+        warm_up(PRELOAD)
+    common_options: dict[str, Any] = {
+        "workers": workers,
+        "limit": limit,
+        "pyannote": pyannote,
+        "engine": where,
+        "reporter": reporter,
+    }
+    outcome: Outcome | ShardOutcome
+    with closing(where):
+        if part:
+            from caer_data.curate.run import build_shard
 
-    outcome = build(
-        shows,
-        output,
-        recipe,
-        workers=workers,
-        limit=limit,
-        pyannote=pyannote,
-        drop_rated=drop_rated,
-        reporter=reporter,
-    )
+            outcome = build_shard(shows, output, recipe, shard=part, **common_options)
+        else:
+            from caer_data.api import build
+
+            outcome = build(shows, output, recipe, drop_rated=drop_rated, **common_options)
     reporter.say(outcome.summary())
     reporter.result(outcome.as_dict())
     outcome.raise_if_failed()
+
+
+def _engine(name: str, address: str | None, workers: int | None, needs: tuple[str, ...]) -> Engine:
+    """The engine that the options ask for; it does nothing yet."""
+    from caer_data.engine.engines import Local, parse_needs
+
+    if name == "local":
+        if address or needs:
+            raise click.UsageError("--address and --needs belong to --engine ray")
+        return Local(workers)
+    from caer_data.engine.ray_engine import RayEngine
+
+    return RayEngine(address, workers, parse_needs(needs))

@@ -7,7 +7,6 @@ front. A renamed video or folder is not looked at again.
 
 from __future__ import annotations
 
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,7 @@ from caer_data.curate.pyannote_files import Imported
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
-from caer_data.engine.files import atomic_path
+from caer_data.engine.files import scratch_folder
 from caer_data.engine.heap import Heap
 from caer_data.engine.identity import Anchor
 from caer_data.engine.pieces import Piece, Store, key_of, write_json
@@ -84,12 +83,6 @@ class Job:
         return key_of("shots", SHOTS_VERSION, self.recipe.shots, *content)
 
     @property
-    def samples_key(self) -> str:
-        """Key of the spooled samples."""
-        rate = self.recipe.faces.samples_per_second
-        return key_of("samples", SHOTS_VERSION, None, self.sha256, rate)
-
-    @property
     def faces_key(self) -> str:
         """Key of the faces piece, which lacks what is forgotten."""
         return redact.key_without(self.whole_faces_key, self.forgotten)
@@ -114,11 +107,6 @@ class Job:
     def store(self) -> Store:
         """Where finished pieces are."""
         return Store(self.work)
-
-    @property
-    def samples_folder(self) -> Path:
-        """Spooled samples: scratch between the decode pass and the face stage."""
-        return self.work / "samples" / f"{self.subject}.{self.samples_key}"
 
     @property
     def shots(self) -> Piece | None:
@@ -146,7 +134,9 @@ class Job:
 
 
 def analyse(job: Job, progress: Progress) -> None:
-    """Make the pieces of a video that are missing: shots, then faces.
+    """Make the pieces of a video that are missing: sound, shots, then faces.
+
+    Samples are spooled to a folder of this call's own, so that two engines may meet on one video.
 
     Raises:
         CaerError: the video cannot be decoded, or the face models are missing.
@@ -158,13 +148,16 @@ def analyse(job: Job, progress: Progress) -> None:
         return
     if job.sound is None:
         _listen(job, progress)
-    spooled = (job.samples_folder / "samples.npy").is_file()
-    if job.shots is None or (job.faces is None and not spooled):
-        _decode(job, progress)
-    job.store.make(
-        "faces", job.subject, job.faces_key, lambda folder: _find_faces(job, folder, progress)
-    )
-    shutil.rmtree(job.samples_folder, ignore_errors=True)
+    if None not in (job.shots, job.faces):
+        return
+    with scratch_folder(job.work / "samples", job.subject) as samples:
+        _decode(job, samples, progress)
+        job.store.make(
+            "faces",
+            job.subject,
+            job.faces_key,
+            lambda folder: _find_faces(job, samples, folder, progress),
+        )
 
 
 def timestamps(job: Job) -> npt.NDArray[np.int64]:
@@ -261,12 +254,10 @@ class _Pass:
         write_json(folder / "seconds.json", {"shots": self._seconds})
 
 
-def _decode(job: Job, progress: Progress) -> None:
+def _decode(job: Job, samples: Path, progress: Progress) -> None:
     """Make what needs every frame: the spool of samples, and shots unless they are there."""
     once = _Pass(job, progress)
-    with atomic_path(job.samples_folder) as folder:
-        folder.mkdir()
-        once.spool_samples(folder)
+    once.spool_samples(samples)
     job.store.make("shots", job.subject, job.shots_key, once.write_shots)
 
 
@@ -307,7 +298,7 @@ def _measured(pts: list[int], end_pts: int, info: VideoInfo) -> dict[str, Any]:
     }
 
 
-def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
+def _find_faces(job: Job, samples: Path, folder: Path, progress: Progress) -> None:
     from caer_data.faces.models.choose import create_detector, create_embedder
 
     started = time.perf_counter()
@@ -322,7 +313,7 @@ def _find_faces(job: Job, folder: Path, progress: Progress) -> None:
         progress("faces", 0.0)
         heap.tidy()
 
-    pictures = Samples(job.samples_folder, on_read)
+    pictures = Samples(samples, on_read)
     faces.find(
         shots=_shots(job),
         frames=looking.Frames(

@@ -13,6 +13,7 @@ from caer_data.curate import keeping
 from caer_data.curate.analyse import timestamps
 from caer_data.curate.setup import Setup, Video
 from caer_data.engine import anchors, tables
+from caer_data.engine.cores import cores
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.pool import Task
 from caer_data.engine.progress import printable
@@ -81,14 +82,16 @@ def cut(
 def _cut(setup: Setup, groups: list[clip_stage.Group]) -> dict[str, str]:
     """Cut what is missing; returns why some clips could not be cut."""
     folder, settings = setup.dataset.folder, setup.recipe.clips
-    missing = clip_stage.unfinished(folder, setup.work, groups, settings, setup.workers)
+    missing = clip_stage.unfinished(folder, setup.work, groups, settings, cores())
     tasks = [
         Task(chunk[0].name, clip_stage.cut, (folder, setup.work, chunk, settings))
         for chunk in clip_stage.chunks(missing)
     ]
     problems: dict[str, str] = {}
     with setup.reporter.stage("clips", sum(len(g.clips) for g in missing), "clips") as bar:
-        for outcome in setup.run(tasks, lambda task, _, amount: bar.advance(amount, task.name)):
+        for outcome in setup.run(
+            "clips", tasks, lambda task, _, amount: bar.advance(amount, task.name)
+        ):
             problems |= outcome.value or {}
             if outcome.error:
                 chunk = outcome.task.arguments[2]

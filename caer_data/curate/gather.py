@@ -11,7 +11,6 @@ from caer_data.curate.analyse import Job, analyse, measured
 from caer_data.curate.pyannote_files import Imported
 from caer_data.curate.setup import Setup, Video
 from caer_data.curate.sidecars import Sidecar
-from caer_data.engine.cores import cores
 from caer_data.engine.pool import Task
 from caer_data.engine.progress import printable
 
@@ -64,7 +63,7 @@ def gather(setup: Setup, found: list[video_stage.Found]) -> Gathered:
     good = [(d, d.info) for d in ordered if d.info is not None and d.row["status"] == "ok"]
     cuts = hand_cuts.by_video(setup.decisions)
     # by the videos there are, not by those left to do: results must not depend on a stop
-    threads = max(1, cores() // max(1, min(setup.workers, len(good))))
+    threads = setup.engine.threads(len(good))
     return Gathered(
         rows={d.row["video_id"]: d.row for d in ordered},
         sounds=[row for d in ordered for row in video_stage.sound_rows(d)],
@@ -108,7 +107,7 @@ def _described(setup: Setup, found: list[video_stage.Found]) -> dict[str, video_
         if item.video_id not in described
     ]
     with setup.reporter.stage("videos", len(tasks), "videos") as bar:
-        for outcome in setup.run(tasks):
+        for outcome in setup.run("videos", tasks):
             item = by_id[outcome.task.name]
             described[item.video_id] = outcome.value or video_stage.failed(item, outcome.error)
             bar.advance(1, item.video_id)
@@ -151,7 +150,9 @@ def _analysed(setup: Setup, tasks: list[Task], minutes: float, count: int) -> di
     ):
         bars = {"shots": shots, "faces": faces}
         for outcome in setup.run(
-            tasks, lambda task, stage, amount: bars[stage].advance(amount / 60, task.name)
+            "analyse",
+            tasks,
+            lambda task, stage, amount: bars[stage].advance(amount / 60, task.name),
         ):
             if outcome.error:
                 failures[outcome.task.name] = outcome.error

@@ -36,12 +36,7 @@ class Outcome:
         Raises:
             PartialFailure: something did.
         """
-        if self.failed:
-            lines = "".join(f"\n  {what}: {why}" for what, why in self.failed.items())
-            raise PartialFailure(
-                f"{len(self.failed)} failed; the rest is done, and running the same command tries "
-                f"again:{lines}"
-            )
+        _raise_if_failed(self.failed)
 
     def summary(self) -> str:
         """For people."""
@@ -83,3 +78,43 @@ class Outcome:
 def counted(forgotten: dict[str, int]) -> str:
     """Counts of what is forgotten, in words: `1 clip, 2 persons`."""
     return ", ".join(f"{n:,} {kind}{'s' * (n != 1)}" for kind, n in sorted(forgotten.items()))
+
+
+@dataclass
+class ShardOutcome:
+    """Result of one shard: pieces are made, tables are not."""
+
+    dataset: Path
+    shard: str
+    videos: int
+    failed: dict[str, str]
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """For programs."""
+        return {**self.__dict__, "dataset": str(self.dataset)}
+
+    def raise_if_failed(self) -> None:
+        """Name what failed.
+
+        Raises:
+            PartialFailure: something did.
+        """
+        _raise_if_failed(self.failed)
+
+    def summary(self) -> str:
+        """For people."""
+        return (
+            f"Shard {self.shard}: {self.videos} videos done, {len(self.failed)} failed. Took "
+            f"{self.seconds:.0f} s. When all shards are done, the same command without --shard "
+            "puts the dataset together"
+        )
+
+
+def _raise_if_failed(failed: dict[str, str]) -> None:
+    if failed:
+        lines = "".join(f"\n  {what}: {why}" for what, why in failed.items())
+        raise PartialFailure(
+            f"{len(failed)} failed; the rest is done, and running the same command tries "
+            f"again:{lines}"
+        )

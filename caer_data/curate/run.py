@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,20 @@ from caer_data.curate import videos as video_stage
 from caer_data.curate.choosing import choose, mint_keys
 from caer_data.curate.cutting import cut
 from caer_data.curate.gather import gather, look
-from caer_data.curate.outcome import Outcome
+from caer_data.curate.outcome import Outcome, ShardOutcome
 from caer_data.curate.persons import persons
-from caer_data.curate.pyannote_files import imported_for, require_some
+from caer_data.curate.pyannote_files import Imported, imported_for, require_some
 from caer_data.curate.said import listen
 from caer_data.curate.setup import Setup
+from caer_data.curate.shards import Shard
 from caer_data.curate.writing import Built, write
+from caer_data.engine import logs, tables
 from caer_data.engine import recipe as recipes
-from caer_data.engine import tables
-from caer_data.engine.cores import cores
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.decisions import Decisions
+from caer_data.engine.engines import Engine, Local
 from caer_data.engine.errors import CaerError
-from caer_data.engine.files import explain_os_error, remove_leftovers, write_text
+from caer_data.engine.files import create_text, explain_os_error, remove_leftovers, write_text
 from caer_data.engine.forgotten import Forgotten
 from caer_data.engine.ledger import Ledger
 from caer_data.engine.ownership import check_dataset, claim_dataset, is_outdated
@@ -39,11 +41,13 @@ from caer_data.engine.provenance import provenance
 from caer_data.engine.secret import secret_of
 from caer_data.faces.models import weights
 
+RecipeLike = str | os.PathLike[str] | Mapping[str, Any] | recipes.Recipe
+
 
 def build(
     shows: Path,
     output: Path,
-    recipe: str | os.PathLike[str] | Mapping[str, Any] | recipes.Recipe | None = None,
+    recipe: RecipeLike | None = None,
     *,
     workers: int | None = None,
     limit: int | None = None,
@@ -51,6 +55,7 @@ def build(
     reporter: Reporter | None = None,
     limits: Limits | None = None,
     drop_rated: bool = False,
+    engine: Engine | None = None,
     finish: Callable[[Dataset], object] | None = None,
 ) -> Outcome:
     """Build a dataset from a folder of shows, or resume one.
@@ -59,12 +64,13 @@ def build(
         shows: folder of shows, or one video.
         output: the dataset folder.
         recipe: name or file of a recipe; without one the dataset's own, else `caer`.
-        workers: processes; without a number, one for each core.
+        workers: processes of this machine; without a number, one for each core.
         limit: process at most this many videos.
         pyannote: folder of pyannote.video's results, taken in place of finding shots and faces.
         reporter: receives the progress.
         limits: what one video may use.
         drop_rated: continue where rated clips would change or be removed.
+        engine: where videos are worked on; without one, on this machine by `workers`.
         finish: called with the whole dataset while it is still locked: what writes the report.
 
     Raises:
@@ -74,6 +80,114 @@ def build(
         BusyError: another command is working on the dataset.
     """
     started = time.perf_counter()
+    prepared = _prepared(shows, output, recipe, limit, pyannote, reporter)
+    engine, limits = engine or Local(workers), limits or Limits()
+    dataset = prepared.dataset
+    try:
+        claim_dataset(output)
+        with dataset.lock():
+            remove_leftovers(output)
+            setup = prepared.setup(engine, limits, drop_rated=drop_rated)
+            with _kept_recipe(dataset):
+                write_text(dataset.recipe_path, recipes.dump(setup.recipe))
+                write_json(dataset.provenance_path, provenance(shows))
+                outcome = everything(setup, prepared.found)
+            if finish is not None:
+                finish(dataset)
+            outcome.seconds = round(time.perf_counter() - started, 1)
+            return outcome
+    except OSError as error:
+        raise CaerError(explain_os_error(error, output)) from error
+
+
+def build_shard(
+    shows: Path,
+    output: Path,
+    recipe: RecipeLike | None = None,
+    *,
+    shard: Shard,
+    workers: int | None = None,
+    limit: int | None = None,
+    pyannote: Path | None = None,
+    reporter: Reporter | None = None,
+    limits: Limits | None = None,
+    engine: Engine | None = None,
+) -> ShardOutcome:
+    """Make the pieces of one shard's videos: sound, shots, faces; see `build` for the arguments.
+
+    The folder is not locked: shards may run side by side, and beside a build.
+
+    Raises:
+        CaerError: as `build`.
+    """
+    started = time.perf_counter()
+    prepared = _prepared(shows, output, recipe, limit, pyannote, reporter)
+    engine, limits = engine or Local(workers), limits or Limits()
+    dataset = prepared.dataset
+    found = [item for item in prepared.found if shard.holds(item.relative)]
+    try:
+        claim_dataset(output)
+        with logs.to_file(shard.log_folder(dataset.work_folder)):
+            create_text(dataset.recipe_path, recipes.dump(prepared.recipe))
+            setup = prepared.setup(engine, limits)
+            gathered = gather(setup, found)
+            videos, failed = look(setup, gathered), gathered.failed()
+            shard.note(dataset.work_folder, len(videos), failed)
+            seconds = round(time.perf_counter() - started, 1)
+            return ShardOutcome(output, str(shard), len(videos), failed, seconds)
+    except OSError as error:
+        raise CaerError(explain_os_error(error, output)) from error
+
+
+@dataclass
+class _Prepared:
+    """What was asked for, checked; nothing is written yet."""
+
+    shows: Path
+    dataset: Dataset
+    recipe: recipes.Recipe
+    models: list[weights.ModelFile]
+    reporter: Reporter
+    found: list[video_stage.Found]
+    notes: list[str]
+    imported: dict[str, Imported]
+
+    def setup(self, engine: Engine, limits: Limits, drop_rated: bool = False) -> Setup:
+        """Check the engine, say what is noteworthy, and read what people decided.
+
+        Raises:
+            CaerError: tasks cannot run where the engine is.
+        """
+        folder, reporter = self.dataset.folder, self.reporter
+        engine.check([folder, self.shows])
+        secret_of(folder)
+        for note in self.notes:
+            reporter.warn(printable(note))
+        reporter.say(weights.said_of_detector(self.recipe.faces))
+        for model in self.models:
+            reporter.say(f"Face model {model.path} ({model.licence})")
+        return Setup(
+            dataset=self.dataset,
+            recipe=self.recipe,
+            engine=engine,
+            reporter=reporter,
+            limits=limits,
+            imported=self.imported,
+            weights=tuple(model.sha256 for model in self.models),
+            drop_rated=drop_rated,
+            decisions=tuple(Decisions(folder).standing()),
+            forgotten=Forgotten.of(folder),
+        )
+
+
+def _prepared(
+    shows: Path,
+    output: Path,
+    recipe: RecipeLike | None,
+    limit: int | None,
+    pyannote: Path | None,
+    reporter: Reporter | None,
+) -> _Prepared:
     dataset = Dataset(output)
     check_dataset(output)
     if is_outdated(output):
@@ -84,45 +198,14 @@ def build(
     chosen = recipes.load(recipe or (dataset.recipe_path if dataset.exists else "caer"))
     prerequisites.check(chosen)
     models = weights.chosen(chosen.faces)
-    reporter = reporter or Reporter("quiet")
     notes: list[str] = []
     found = video_stage.find(shows, chosen.videos, notes.append)[:limit]
     imported = {}
     if pyannote:
         imported = {item.video_id: imported_for(pyannote, item.relative) for item in found}
         require_some(pyannote, list(imported.values()))
-    try:
-        with dataset.lock():
-            claim_dataset(output)
-            secret_of(output)
-            remove_leftovers(output)
-            setup = Setup(
-                dataset=dataset,
-                recipe=chosen,
-                workers=workers or cores(),
-                reporter=reporter,
-                limits=limits or Limits(),
-                imported=imported,
-                weights=tuple(model.sha256 for model in models),
-                drop_rated=drop_rated,
-                decisions=tuple(Decisions(output).standing()),
-                forgotten=Forgotten.of(output),
-            )
-            for note in notes:
-                reporter.warn(printable(note))
-            reporter.say(weights.said_of_detector(chosen.faces))
-            for model in models:
-                reporter.say(f"Face model {model.path} ({model.licence})")
-            with _kept_recipe(dataset):
-                write_text(dataset.recipe_path, recipes.dump(chosen))
-                write_json(dataset.provenance_path, provenance(shows))
-                outcome = everything(setup, found)
-            if finish is not None:
-                finish(dataset)
-            outcome.seconds = round(time.perf_counter() - started, 1)
-            return outcome
-    except OSError as error:
-        raise CaerError(explain_os_error(error, output)) from error
+    reporter = reporter or Reporter("quiet")
+    return _Prepared(shows, dataset, chosen, models, reporter, found, notes, imported)
 
 
 @contextmanager

@@ -13,8 +13,9 @@ from caer_data.curate.analyse import Job
 from caer_data.curate.pyannote_files import Imported
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.decisions import Decision
+from caer_data.engine.engines import Engine, Stage
 from caer_data.engine.forgotten import Forgotten
-from caer_data.engine.pool import Limits, Outcome, Task, run_tasks
+from caer_data.engine.pool import Limits, Outcome, Task
 from caer_data.engine.progress import Reporter
 from caer_data.engine.recipe import Recipe
 
@@ -26,7 +27,7 @@ class Setup:
     Attributes:
         dataset: the dataset, which is locked.
         recipe: what to build.
-        workers: processes.
+        engine: where videos are worked on.
         reporter: receives the progress.
         limits: what one video may use.
         imported: pyannote.video's results, by `video_id`.
@@ -39,7 +40,7 @@ class Setup:
 
     dataset: Dataset
     recipe: Recipe
-    workers: int
+    engine: Engine
     reporter: Reporter
     limits: Limits = field(default_factory=Limits)
     imported: Mapping[str, Imported] = field(default_factory=dict)
@@ -56,11 +57,12 @@ class Setup:
 
     def run(
         self,
+        stage: Stage,
         tasks: Iterable[Task],
         on_progress: Callable[[Task, str, float], None] = lambda task, stage, amount: None,
     ) -> Iterator[Outcome]:
-        """Run tasks in processes of their own, within the limits."""
-        return run_tasks(list(tasks), self.workers, on_progress, self.limits, PRELOAD)
+        """Run tasks where the engine is, each in a process of its own, within the limits."""
+        return self.engine.run(stage, list(tasks), on_progress, self.limits, PRELOAD)
 
 
 @dataclass

@@ -60,6 +60,25 @@ def atomic_path(path: Path) -> Iterator[Path]:
                 temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
+    """Give an empty folder that only this block uses and that goes with it.
+
+    Its name is that of `temporary_name`, so that `remove_leftovers` knows what a kill left behind.
+
+    Raises:
+        CaerError: the disk is full or the folder cannot be written.
+    """
+    folder = parent / temporary_name(name)
+    try:
+        folder.mkdir(parents=True)
+        yield folder
+    except OSError as error:
+        raise CaerError(explain_os_error(error, folder)) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def create(finished: Path, path: Path) -> bool:
     """Put a finished file in its place unless something is there; returns whether it was.
 
@@ -102,6 +121,18 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, as UTF-8."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def create_text(path: Path, text: str) -> bool:
+    """Write a text file, as UTF-8, unless there is one; returns whether it was written.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(temporary_name(path.name))
+    temporary.write_text(text, encoding="utf-8", newline="\n")
+    return create(temporary, path)
 
 
 def temporary_name(name: str) -> str:

@@ -195,6 +195,48 @@ def forward(send: Callable[..., None], level: int) -> None:
     logging.getLogger().addHandler(Forward())
 
 
+@contextmanager
+def passed_on(
+    send: Callable[[dict[str, Any]], None], level: int, file: Path | None
+) -> Iterator[None]:
+    """Pass on the records of this process to a command on another machine while the block runs.
+
+    Args:
+        send: called with the arguments of `relay`, which the command then calls.
+        level: from which records of this package are sent.
+        file: the command's own log, which sentences about bugs name.
+    """
+
+    class PassOn(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            send(
+                {
+                    "level": record.levelno,
+                    "text": record.getMessage(),
+                    "logger": record.name,
+                    "trace": _trace(record),
+                    "video": getattr(record, "video", ""),
+                    "stage": getattr(record, "stage", ""),
+                    "process": getattr(record, "worker", None) or record.process,
+                }
+            )
+
+    handler, earlier = PassOn(), (LOGGER.level, _State.file)
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(level)
+    _State.file = file
+    try:
+        yield
+    finally:
+        LOGGER.removeHandler(handler)
+        LOGGER.level, _State.file = earlier
+
+
+def file() -> Path | None:
+    """What this process logs to."""
+    return _State.file
+
+
 def _trace(record: logging.LogRecord) -> str:
     error = record.exc_info[1] if record.exc_info else None
     return failures.trace_of(error) if error else str(getattr(record, "trace", ""))

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from caer_data.engine.errors import CaerError
-from caer_data.engine.files import write_text
+from caer_data.engine.files import is_temporary, write_text
 from caer_data.engine.schema import TABLES
 
 NAME: Final = "caer-data.json"
@@ -119,9 +119,13 @@ def _is_older_dataset(folder: Path) -> bool:
 
 
 def _content(folder: Path) -> list[str]:
-    """Names in a folder, without the empty lock of a build that was stopped at its very start."""
+    """Names in a folder, without the empty lock of a build that was stopped at its very start.
+
+    Nor does count what another process is writing, which may be the file that claims the folder.
+    """
     return [
         entry.name
         for entry in folder.iterdir()
         if not (entry.name == _LOCK and entry.is_file() and entry.stat().st_size == 0)
+        and not is_temporary(entry.name)
     ]

@@ -252,10 +252,9 @@ def _one_size_a_clip(manifest: pd.DataFrame) -> pd.DataFrame:
 
 def _area(sizes: npt.NDArray[np.float64], inside: npt.NDArray[np.bool_]) -> tuple[float, float]:
     """Area under the ROC curve of the size as a guess, 0.5 or more, and its standard error."""
-    from sklearn.metrics import roc_auc_score
-
-    ones, others = inside.sum(), (~inside).sum()
-    area = float(roc_auc_score(inside, sizes))
+    ones, others = int(inside.sum()), int((~inside).sum())
+    ranks = pd.Series(sizes).rank().to_numpy(float)  # ties share their mean rank
+    area = float((ranks[inside].sum() - ones * (ones + 1) / 2) / (ones * others))
     error = float(np.sqrt((ones + others + 1) / (12 * ones * others)))
     return max(area, 1 - area), error
 

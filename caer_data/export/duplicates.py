@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -12,7 +13,8 @@ DISTANCE: Final = 6
 """Bits of 64 in which the pHash of two pictures may differ; unrelated ones differ in about 32."""
 
 _BITS = 64
-_BLOCK = 2048
+_SPARE: Final = 1
+"""Bands by which a pair agrees beyond the first: longer keys, shorter lists."""
 
 
 def pairs(
@@ -20,9 +22,9 @@ def pairs(
 ) -> npt.NDArray[np.int64]:
     """Which hashes nearly equal one of another side.
 
-    Two hashes at most `distance` bits apart agree in at least one of `distance + 1` bands of bits
-    (the pigeonhole principle; Norouzi et al., "Fast search in Hamming space with multi-index
-    hashing", CVPR 2012), so that only hashes that share a band are compared.
+    Two hashes at most `distance` bits apart agree in two of `distance + 2` bands of bits (the
+    pigeonhole principle; Norouzi et al., "Fast search in Hamming space with multi-index hashing",
+    CVPR 2012), so that only hashes that share two bands are compared.
 
     Args:
         hashes: 64-bit hashes, shape (n,).
@@ -41,32 +43,38 @@ def pairs(
 def _partners(
     hashes: npt.NDArray[np.uint64], sides: npt.NDArray[np.int64], distance: int
 ) -> npt.NDArray[np.int64]:
-    partner = np.full(len(hashes), -1, np.int64)
-    edges = np.linspace(0, _BITS, distance + 2).astype(int)
-    for low, high in itertools.pairwise(edges):
-        band = (hashes >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
-        order = np.argsort(band, kind="stable")
-        starts = np.flatnonzero(np.diff(band[order], prepend=band[order][:1] + np.uint64(1)))
-        for members in np.split(order, starts[1:]):
-            if len(np.unique(sides[members])) > 1:
-                _compare(hashes, sides, members, partner, distance)
-    return partner
+    """The first near-duplicate of each hash; -1 where there is none."""
+    none = len(hashes)
+    partner = np.full(none, none, np.int64)
+    edges = np.linspace(0, _BITS, distance + 2 + _SPARE).astype(int)
+    bands = [_band(hashes, low, high) for low, high in itertools.pairwise(edges.tolist())]
+    for chosen in itertools.combinations(range(len(bands)), 1 + _SPARE):
+        key = np.zeros(none, np.uint64)
+        for at in chosen:
+            key |= bands[at]
+        for one, other in _sharing(key):
+            near = np.bitwise_count(hashes[one] ^ hashes[other]) <= distance
+            near &= sides[one] != sides[other]
+            np.minimum.at(partner, one[near], other[near])
+            np.minimum.at(partner, other[near], one[near])
+    return np.where(partner < none, partner, -1)
 
 
-def _compare(
-    hashes: npt.NDArray[np.uint64],
-    sides: npt.NDArray[np.int64],
-    members: npt.NDArray[np.int64],
-    partner: npt.NDArray[np.int64],
-    distance: int,
-) -> None:
-    """Look for partners among hashes that share a band; rows in blocks to bound the memory."""
-    for start in range(0, len(members), _BLOCK):
-        rows = members[start : start + _BLOCK]
-        rows = rows[partner[rows] < 0]
-        different = hashes[rows, None] ^ hashes[None, members]
-        near = (np.bitwise_count(different) <= distance) & (
-            sides[rows, None] != sides[None, members]
-        )
-        found = near.any(axis=1)
-        partner[rows[found]] = members[near[found].argmax(axis=1)]
+def _band(hashes: npt.NDArray[np.uint64], low: int, high: int) -> npt.NDArray[np.uint64]:
+    """Some bits of each hash, where they are; the others are zero."""
+    return hashes & np.uint64(((1 << (high - low)) - 1) << low)
+
+
+def _sharing(
+    key: npt.NDArray[np.uint64],
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """All pairs of equal keys, once each: those next to each other when sorted, then the next."""
+    order = np.argsort(key, kind="stable")
+    ordered = key[order]
+    at = np.arange(len(key))
+    for step in itertools.count(1):
+        at = at[at + step < len(key)]
+        at = at[ordered[at] == ordered[at + step]]
+        if not len(at):
+            return
+        yield order[at], order[at + step]

@@ -11,6 +11,7 @@ tried in every way there is.
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import math
 from collections.abc import Mapping
@@ -280,8 +281,10 @@ def _improve(
 ) -> np.ndarray:
     """Move one group or swap two, whatever helps most, until nothing does.
 
-    A wanted split is never left empty.
+    A wanted split is never left empty. Among many groups swaps are not tried.
     """
+    if (fixed < 0).sum() > _TRY_SWAPS:
+        return _Kinds(weights, start, fixed).improved(wanted, targets)
     chosen = start.copy()
     while True:
         sizes = np.bincount(chosen, minlength=len(SPLITS))
@@ -297,13 +300,61 @@ def _improve(
             chosen[group] = split
             continue
         free = np.flatnonzero(fixed < 0)
-        if len(free) > _TRY_SWAPS:
-            return chosen
         gain = _gain_of_swaps(weights[free], pull[free], chosen[free])
         one, other = np.unravel_index(np.argmin(gain), gain.shape)
         if gain[one, other] > -_NO_GAIN:
             return chosen
         chosen[free[[one, other]]] = chosen[free[[other, one]]]
+
+
+class _Kinds:
+    """Many groups, of which most are alike: those with the same clips a class are one kind.
+
+    What a move gains depends on the kind of the group alone, so that a step costs as much as there
+    are kinds, not as there are groups. Of groups that are alike, the first goes first.
+    """
+
+    def __init__(self, weights: np.ndarray, start: np.ndarray, fixed: np.ndarray) -> None:
+        free = np.flatnonzero(fixed < 0)
+        self._chosen = start.copy()
+        self._rows, kinds = np.unique(weights[free], axis=0, return_inverse=True)
+        kept = fixed >= 0
+        self._fixed_sums = _sums(weights[kept], fixed[kept])
+        self._fixed_sizes = np.bincount(fixed[kept], minlength=len(SPLITS))
+        self._members: dict[tuple[int, int], list[int]] = {}
+        for group, kind in zip(free.tolist(), kinds.reshape(-1).tolist(), strict=True):
+            self._members.setdefault((kind, int(start[group])), []).append(group)
+        self._numbers = np.zeros((len(self._rows), len(SPLITS)), np.int64)
+        for (kind, split), groups in self._members.items():
+            self._numbers[kind, split] = len(groups)  # in rising order: a heap already
+
+    def improved(self, wanted: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Move whatever group helps most, until none does; shape (groups,)."""
+        own = (self._rows**2).sum(axis=1)
+        while True:
+            sizes = self._fixed_sizes + self._numbers.sum(axis=0)
+            unfilled = [s for s in wanted if sizes[s] == 0]
+            sums = self._fixed_sums + self._numbers.T @ self._rows
+            pull = self._rows @ (sums - targets[:, None]).T
+            gain = 2 * (own[:, None, None] + pull[:, None, :] - pull[:, :, None])
+            allowed = np.zeros(gain.shape, bool)
+            allowed[:, :, unfilled or wanted] = True
+            allowed &= ((self._numbers > 0) & (sizes > 1))[:, :, None]
+            allowed &= ~np.eye(len(SPLITS), dtype=bool)
+            gain[~allowed] = np.inf
+            least = gain.min(initial=np.inf)
+            if least >= -_NO_GAIN and not (unfilled and np.isfinite(least)):
+                return self._chosen
+            self._move(np.argwhere(gain == least).tolist())
+
+    def _move(self, ways: list[list[int]]) -> None:
+        """Move the first group that can go one of some ways: kind, from split, to split."""
+        kind, here, there = min(ways, key=lambda way: (self._members[way[0], way[1]][0], way[2]))
+        group = heapq.heappop(self._members[kind, here])
+        heapq.heappush(self._members.setdefault((kind, there), []), group)
+        self._numbers[kind, here] -= 1
+        self._numbers[kind, there] += 1
+        self._chosen[group] = there
 
 
 def _gain_of_moves(weights: np.ndarray, pull: np.ndarray, chosen: np.ndarray) -> np.ndarray:

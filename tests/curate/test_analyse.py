@@ -12,6 +12,7 @@ from caer_data.curate import analyse
 from caer_data.curate.pyannote_files import Imported
 from caer_data.engine import recipe as recipes
 from caer_data.engine.errors import CaerError
+from caer_data.engine.files import scratch_folder
 from caer_data.media.probe import probe
 from caer_data.media.unchanged import stamp_of
 
@@ -28,6 +29,11 @@ def job_of(path: Path, work: Path, **given: Any) -> analyse.Job:
         "imported": Imported(),
     }
     return analyse.Job(**values | given)
+
+
+def decode(job: analyse.Job, progress: Any) -> None:
+    with scratch_folder(job.work, "samples") as samples:
+        analyse._decode(job, samples, progress)
 
 
 def test_face_models_count_by_what_they_hold_not_where_they_lie(tmp_path):
@@ -56,7 +62,7 @@ def test_a_damaged_video_is_decoded_once_more_with_one_thread(media_data, tmp_pa
     for path, threads in ((whole, [analyse.THREADS]), (damaged, [analyse.THREADS, 1])):
         used.clear()
         job = job_of(path, tmp_path / path.stem)
-        analyse._decode(job, lambda *_: None)
+        decode(job, lambda *_: None)
         assert used == threads
         assert bool(analyse.measured(job)["damage"]) == (len(threads) == 2)
 
@@ -84,7 +90,7 @@ def test_what_was_retimed_is_kept_with_both_times(tmp_path):
     path = tmp_path / "joined.ts"
     path.write_bytes(b"".join(parts))
     job = job_of(path, tmp_path / "work")
-    analyse._decode(job, lambda *_: None)
+    decode(job, lambda *_: None)
     values = analyse.measured(job)
     assert (values["frames"], values["retimed"], values["hurt"]) == (100, 40, False)
     frame, stamp, pts = analyse.retimed(job).T
@@ -100,7 +106,7 @@ def test_a_recording_that_breaks_off_says_so(tmp_path):
     path = numbered.write(tmp_path / "a.mkv", 100, gop=10)
     path.write_bytes(path.read_bytes()[: -path.stat().st_size // 4])
     job = job_of(path, tmp_path / "work")
-    analyse._decode(job, lambda *_: None)
+    decode(job, lambda *_: None)
     values = analyse.measured(job)
     assert values["damage"].startswith("the file breaks off")
     assert values["hurt"]
@@ -111,4 +117,4 @@ def test_a_file_that_changes_while_it_is_decoded_is_noticed(tmp_path):
     job = job_of(path, tmp_path / "work", stamp=stamp_of(path))
     path.touch()
     with pytest.raises(CaerError, match="changed while it was being read"):
-        analyse._decode(job, lambda *_: None)
+        decode(job, lambda *_: None)

@@ -23,10 +23,10 @@ from caer_data import Dataset
 from caer_data.api import build
 from caer_data.curate import gather as gather_module
 from caer_data.curate import keeping
-from caer_data.curate import setup as build_setup
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
 from caer_data.engine.decisions import Decision, Decisions
+from caer_data.engine.engines import Local
 from caer_data.engine.errors import BusyError, CaerError, PartialFailure
 from caer_data.engine.identity import Anchor
 from caer_data.engine.pool import Limits, Outcome
@@ -185,16 +185,16 @@ def test_running_again_changes_nothing_and_works_on_nothing(
 ):
     dataset = copy_of(built, tmp_path)
     before = digests(dataset)
-    monkeypatch.setattr(build_setup, "run_tasks", _no_analysis(build_setup.run_tasks))
+    monkeypatch.setattr(Local, "run", _no_analysis(Local.run))
     build(shows, dataset.folder, recipe)
     assert digests(dataset) == before
 
 
-def _no_analysis(run_tasks):
-    def checked(tasks, *rest):
+def _no_analysis(run):
+    def checked(engine, stage, tasks, *rest):
         names = [task.function.__name__ for task in tasks]
         assert set(names) <= {"describe"}, f"worked again: {names}"
-        return run_tasks(tasks, *rest)
+        return run(engine, stage, tasks, *rest)
 
     return checked
 
@@ -204,7 +204,7 @@ def test_a_filter_threshold_changes_clips_alone(built, shows, tmp_path, monkeypa
     strict = tmp_path / "strict.yaml"
     strict.write_text(yaml.safe_dump(RECIPE | {"filter": {"min_face_height": 0.95}}))
     before = digests(dataset)
-    monkeypatch.setattr(build_setup, "run_tasks", _no_analysis(build_setup.run_tasks))
+    monkeypatch.setattr(Local, "run", _no_analysis(Local.run))
     outcome = build(shows, dataset.folder, str(strict))
     assert outcome.kept == 0
     assert outcome.dropped["too_small"] >= 3
@@ -330,14 +330,14 @@ def test_a_video_that_is_stopped_costs_itself_alone(shows, recipe, tmp_path, mon
 def test_a_worker_lost_after_its_work_was_done_costs_nothing(
     built, shows, recipe, tmp_path, monkeypatch
 ):
-    run_tasks = build_setup.run_tasks
+    run = Local.run
 
-    def lost(tasks, *rest):
-        for outcome in run_tasks(tasks, *rest):
+    def lost(engine, stage, tasks, *rest):
+        for outcome in run(engine, stage, tasks, *rest):
             known = outcome.task.function.__name__ != "analyse"
             yield outcome if known else replace(outcome, value=None, error="lost")
 
-    monkeypatch.setattr(build_setup, "run_tasks", lost)
+    monkeypatch.setattr(Local, "run", lost)
     outcome = build(shows, tmp_path / "d", recipe)
     assert list(outcome.failed) == ["Show Two/broken.mp4"]
     assert digests(Dataset(tmp_path / "d")) == digests(built)
@@ -346,14 +346,15 @@ def test_a_worker_lost_after_its_work_was_done_costs_nothing(
 def test_every_clip_of_a_lost_cutting_worker_is_named(built, shows, recipe, tmp_path, monkeypatch):
     dataset = copy_of(built, tmp_path)
     shutil.rmtree(dataset.clips_folder)
-    run_tasks = build_setup.run_tasks
+    run = Local.run
 
-    def lost(tasks, *rest):
+    def lost(engine, stage, tasks, *rest):
         cutting = [task for task in tasks if task.function.__name__ == "cut"]
         yield from (Outcome(task, error="its process ended unexpectedly") for task in cutting)
-        yield from run_tasks([task for task in tasks if task not in cutting], *rest)
+        others = [task for task in tasks if task not in cutting]
+        yield from run(engine, stage, others, *rest)
 
-    monkeypatch.setattr(build_setup, "run_tasks", lost)
+    monkeypatch.setattr(Local, "run", lost)
     outcome = build(shows, dataset.folder, recipe)
     clips = dataset.clips
     failed = clips.loc[clips["reason"] == "failed", "clip_id"].tolist()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from caer_data.export import duplicates
 from caer_data.export.duplicates import DISTANCE, pairs
 
 
@@ -25,3 +26,11 @@ def test_finds_what_comparing_all_with_all_finds(count):
 
 def test_many_equal_hashes_of_one_side_are_no_duplicates():
     assert (pairs(np.full(5000, 7, np.uint64), np.zeros(5000, np.int64)) == -1).all()
+
+
+def test_few_of_very_many_unrelated_hashes_are_compared():
+    random = np.random.default_rng(2)
+    key = random.integers(0, 2**64, 40_000, dtype=np.uint64) & np.uint64(0xFFFF)
+    compared = sum(len(one) for one, _ in duplicates._sharing(key))
+    pairs_of_equal_keys = sum(n * (n - 1) // 2 for n in np.unique(key, return_counts=True)[1])
+    assert compared == pairs_of_equal_keys < 20_000

@@ -7,6 +7,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
+from caer_data.export import splits
 from caer_data.export.splits import GROUP_OF, Scheme, assign, parse_shares, reached
 
 PAPER = (1628, 719, 514, 2726, 4579, 1473, 1562)
@@ -40,6 +41,28 @@ def test_groups_never_straddle_and_shares_come_close(by):
     worst = {"clip": 0.002, "video": 0.01, "show": 0.04, "person": 0.01}[by]
     assert (table["reached"] - table["asked"]).abs().max() < worst
     assert table["clips"].sum() == len(clips)
+
+
+@pytest.mark.parametrize("clips", [400, 3000])
+def test_among_many_groups_no_move_would_help_and_as_many_steps_are_few(clips, monkeypatch):
+    made = made_clips(clips)
+    drawn = []
+    improved = splits._Kinds.improved
+
+    def remembered(kinds, wanted, targets):
+        chosen = improved(kinds, wanted, targets)
+        drawn.append((kinds, chosen, targets))
+        return chosen
+
+    monkeypatch.setattr(splits._Kinds, "improved", remembered)
+    assign(made, Scheme((70, 10, 20), "clip", 3))
+    (kinds, chosen, targets), *_ = drawn
+    assert len(kinds._rows) < 60  # a step costs as much as there are kinds, not groups
+    kind_of = {g: k for (k, _), groups in kinds._members.items() for g in groups}
+    weights = kinds._rows[[kind_of[group] for group in range(len(chosen))]]
+    pull = weights @ (splits._sums(weights, chosen) - targets[:, None]).T
+    assert np.nanmin(splits._gain_of_moves(weights, pull, chosen)) > -1e-11
+    assert set(chosen) == {0, 1, 2}
 
 
 def test_by_clip_is_stratified():

@@ -26,8 +26,8 @@ def create_detector(settings: Settings, threads: int) -> Detector:
 
     Args:
         settings: the recipe's section `faces`, or anything that has the same fields.
-        threads: processor cores to use. For YuNet, which OpenCV runs, this is set for the whole
-            process.
+        threads: processor cores to use, which changes no byte. YuNet uses one, which is set for
+            the whole process.
 
     Raises:
         CaerError: a model file or a library is missing, damaged or unknown.

@@ -65,5 +65,5 @@ def check(settings: Settings) -> None:
 
 def create(settings: Settings, threads: int) -> YunetDetector:
     """Load the detector; see `choose.create_detector`. OpenCV's threads are set for the process."""
-    cv2.setNumThreads(threads)
+    cv2.setNumThreads(1)  # more might change last digits
     return YunetDetector(weights.local(settings, YunetDetector.name), settings.detector_size)

@@ -109,11 +109,10 @@ def test_running_on_the_processor_as_asked_needs_no_warning(provider, weights_fo
     assert create_detector(faces, 1).warnings == []
 
 
-def test_waiting_threads_do_not_spin():
-    session = embedded.load(embedded.DETECTOR, "cpu", threads=2).session
-    options = session.get_session_options()
-    assert options.intra_op_num_threads == 2
-    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
+def test_a_session_has_no_threads_of_its_own():
+    options = embedded.load(embedded.DETECTOR, "cpu", threads=2).session.get_session_options()
+    assert options.intra_op_num_threads == 1
+    assert options.get_session_config_entry("session.inter_op.allow_spinning") == "0"
 
 
 @pytest.fixture(params=["N", 1], ids=["any batch", "batch of one"])

@@ -1,0 +1,119 @@
+"""Whatever happens to a build, the same command again ends in the bytes of an undisturbed one."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import kills
+import pytest
+import scale_builds as scale
+
+
+@pytest.fixture(scope="module")
+def shows(media_data, tmp_path_factory) -> Path:
+    return scale.write_shows(media_data, tmp_path_factory.mktemp("raw"))
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory) -> Path:
+    return scale.write_recipe(tmp_path_factory.mktemp("recipe"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shows, recipe, tmp_path_factory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("local") / "d"
+    subprocess.run(scale.command(shows, folder, recipe), capture_output=True, check=False)
+    return scale.result(folder)
+
+
+def run(shows: Path, folder: Path, recipe: Path, *more: str) -> tuple[int, str]:
+    done = subprocess.run(
+        scale.command(shows, folder, recipe, *more),
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr
+
+
+def wait_for(path: Path, pattern: str, process: subprocess.Popen[str]) -> None:
+    """Until a build has come so far that it wrote such a file."""
+    while process.poll() is None and not list(path.glob(pattern)):
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_kills_at_random_moments(shows, recipe, tmp_path) -> None:
+    count = kills.run(shows, recipe, tmp_path, 3, random.Random(4))
+    assert sum(count.kills.values()) == 3
+    assert (count.differing, count.leftovers, count.without_a_sentence) == ([], 0, [])
+
+
+@pytest.mark.slow
+def test_a_killed_shard_is_finished_by_the_build(shows, recipe, undisturbed, tmp_path) -> None:
+    folder = tmp_path / "d"
+    shard = scale.start(scale.command(shows, folder, recipe, "--shard", "1/1", "--workers", "1"))
+    wait_for(folder, "work/shots/*.zip", shard)
+    os.kill(shard.pid, signal.SIGKILL)
+    shard.communicate()
+    assert run(shows, folder, recipe)[0] == 3
+    assert scale.result(folder) == undisturbed
+    assert scale.leftovers(folder) == []
+
+
+@pytest.mark.slow
+def test_a_source_that_vanishes_is_named_and_comes_back(
+    shows, recipe, undisturbed, tmp_path
+) -> None:
+    own = tmp_path / "raw"
+    shutil.copytree(shows, own)
+    folder = tmp_path / "d"
+    process = scale.start(scale.command(own, folder, recipe, "--workers", "1"))
+    wait_for(folder, "work/videos/*.zip", process)
+    away = tmp_path / "away.mp4"
+    (own / "One" / "b.mp4").rename(away)
+    text = process.communicate()[1]
+    assert process.returncode == 3
+    assert "One/b.mp4" in text
+    assert "Traceback" not in text
+    away.rename(own / "One" / "b.mp4")
+    assert run(own, folder, recipe)[0] == 3
+    assert scale.result(folder) == undisturbed
+
+
+@pytest.mark.slow
+def test_a_source_that_is_replaced_gives_what_the_new_one_gives(
+    shows, recipe, undisturbed, tmp_path, media_data
+) -> None:
+    own = tmp_path / "raw"
+    shutil.copytree(shows, own)
+    folder = tmp_path / "d"
+    film = own / "One" / "b.mp4"
+    other = media_data / "videos" / "carphone_4s.mp4"
+    shutil.copyfile(other, film)  # another film first, the right one while it is worked on
+    process = scale.start(scale.command(own, folder, recipe, "--workers", "1"))
+    wait_for(folder, "work/videos/*.zip", process)
+    shutil.copyfile(shows / "One" / "b.mp4", tmp_path / "right.mp4")
+    (tmp_path / "right.mp4").replace(film)
+    process.communicate()
+    assert process.returncode in (0, 3)
+    assert run(own, folder, recipe)[0] == 3
+    assert scale.result(folder) == undisturbed
+
+
+@pytest.mark.slow
+def test_a_damaged_piece_is_made_again(shows, recipe, undisturbed, tmp_path) -> None:
+    folder = tmp_path / "d"
+    run(shows, folder, recipe)
+    for piece in (folder / "work").glob("faces/*.zip"):
+        piece.write_bytes(piece.read_bytes()[:-40])
+    shutil.rmtree(folder / "generations")
+    assert run(shows, folder, recipe)[0] == 3
+    assert scale.result(folder) == undisturbed
+    assert json.loads((folder / "caer-data.json").read_bytes())["format"] == "caer-data dataset"

@@ -123,7 +123,7 @@ def _rater(dataset: Dataset, name: str) -> tuple[list[Anchor], dict[str, Any]]:
     rater = name.strip().lower()
     there = any(
         rater in set(dataset.read(table)["rater"])
-        for table in (tables.ASSIGNMENTS, tables.RATINGS)
+        for table in (tables.ASSIGNMENTS, tables.RATINGS, tables.CHECKS)
         if dataset.has(table)
     )
     pseudonym = identity.pseudonym(secret_of(dataset.folder), rater)

@@ -164,7 +164,7 @@ def names(dataset: Dataset, forgotten: Forgotten, found: Iterable[Clip]) -> set[
 def _raters(dataset: Dataset, forgotten: Forgotten) -> list[str]:
     return [
         str(name)
-        for table in (tables.ASSIGNMENTS, tables.RATINGS)
+        for table in (tables.ASSIGNMENTS, tables.RATINGS, tables.CHECKS)
         if dataset.has(table)
         for name in dataset.read(table)["rater"].unique()
         if forgotten.hides(dataset.folder, str(name))

@@ -64,6 +64,7 @@ ON_THE_BENCHMARK = {
     "caer_data.cli.benchmark",
     "caer_data.cli.benchmark_run",
     "caer_data.report.benchmark",
+    "caer_data.report.benchmarked",
     "caer_data.report.results",
     "caer_data.report.selftest",
     "caer_data.report.uncertainty",

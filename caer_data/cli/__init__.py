@@ -21,6 +21,7 @@ _VERBS = {
     "build": ("caer_data.cli.build", "From a folder of raw shows to clips ready to be rated."),
     "status": ("caer_data.cli.status", "Say what has been done, what is next, and how."),
     "inspect": ("caer_data.cli.inspect", "Show the funnel, one clip's story, other thresholds."),
+    "report": ("caer_data.cli.report", "Write one page of all that is known."),
     "view": ("caer_data.cli.view", "Look at a dataset in the browser, decide by hand."),
     "demo": ("caer_data.cli.demo", "Make small shows of free pictures and build them."),
     "recipe": ("caer_data.cli.recipe", "Explain a recipe's fields; compare two recipes."),

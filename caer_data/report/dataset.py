@@ -22,26 +22,34 @@ from caer_data.curate.funnel import (
 from caer_data.engine import anchors, recipe, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.files import write_text
-from caer_data.report import pages
+from caer_data.report import composition, pages, sheets, way
 from caer_data.report.pages import Section
 from caer_data.report.pictures import Pictures, short_name
 
-KEPT_SHOWN: Final = 60
+KEPT_SHOWN: Final = 12
+"""As whole pictures with their boxes."""
 DROPPED_SHOWN: Final = 12
 """For each reason."""
-PEOPLE_SHOWN: Final = 12
+PEOPLE_SHOWN: Final = 8
 """For each show, those longest on screen."""
-FACES_SHOWN: Final = 10
+FACES_SHOWN: Final = 6
 """For each person."""
 SHOWS_SHOWN: Final = 12
 _VIDEOS_SHOWN: Final = 500
 
 
-def write_report(dataset: Dataset) -> Path:
-    """Write `report.html` into a dataset folder.
+def write_report(
+    dataset: Dataset, release: Path | None = None, results: Path | None = None
+) -> Path:
+    """Write `report.html` into a dataset folder: all that is known so far.
 
     The page holds all its pictures, asks nothing of the network, and stays below about ten
     megabytes however large the dataset: samples are shown, and it says of how many.
+
+    Args:
+        dataset: a whole build.
+        release: a release made from it; one that is not there is left out.
+        results: folder of results of the benchmark; the same.
 
     Raises:
         CaerError: the folder is not a dataset, or a table is missing or damaged.
@@ -49,14 +57,16 @@ def write_report(dataset: Dataset) -> Path:
     videos, shots, clips, people = dataset.videos, dataset.shots, dataset.clips, dataset.people
     pictures = Pictures(dataset)
     used = dataset.recipe
+    splits = way.splits_of(release) if release and _has_manifest(release) else {}
     sections = [
+        Section("Overview", _way(dataset, splits)),
         _funnel(funnel(videos, shots, clips)),
-        _kept(clips, pictures),
+        _kept(dataset, clips, pictures),
         _dropped(clips, pictures, used),
         _people(people, dataset.tracks, pictures),
         _distributions(shots, clips, dataset.tracks),
         _videos(videos, shots, clips),
-        *_ratings(dataset),
+        *_later(dataset, release, results),
         _words(used),
         Section("Recipe", pages.code(recipe.dump(used))),
         _made_with(dataset),
@@ -111,10 +121,24 @@ def _funnel(steps: pd.DataFrame) -> Section:
     )
 
 
-def _kept(clips: pd.DataFrame, pictures: Pictures) -> Section:
+def _way(dataset: Dataset, splits: dict[str, str]) -> Markup:
+    drawn = way.picture(dataset, splits)
+    note = "Widths are lengths of time; what is left out ends in red. Scroll it on a small screen."
+    return Markup('<div class="scroll" tabindex="0">{}</div>{}').format(
+        drawn, pages.paragraph(note, "note")
+    )
+
+
+def _has_manifest(release: Path) -> bool:
+    return (release / "manifest.parquet").is_file()
+
+
+def _kept(dataset: Dataset, clips: pd.DataFrame, pictures: Pictures) -> Section:
+    """The clearest faces by show and person, then some whole pictures with their boxes."""
+    faces = sheets.kept(dataset, pictures)
     kept = anchors.there(clips).sort_values("clip_id")
     if kept.empty:
-        return Section("Kept clips", pages.paragraph("No clip was kept."))
+        return faces
     shown = _evenly(kept, KEPT_SHOWN)
     note = (
         f"{_some(shown, kept, 'clips')}. The target's box is thick; names of persons count within "
@@ -131,7 +155,8 @@ def _kept(clips: pd.DataFrame, pictures: Pictures) -> Section:
             shown.to_dict("records"), pictures.thumbnails(shown), strict=True
         )
     ]
-    return Section("Kept clips", pages.paragraph(note) + _macro("sheet", tiles))
+    whole = Markup("<h3>Whole pictures</h3>") + pages.paragraph(note) + _macro("sheet", tiles)
+    return Section(faces.title, faces.html + whole)
 
 
 def _dropped(clips: pd.DataFrame, pictures: Pictures, used: recipe.Recipe) -> Section:
@@ -263,14 +288,20 @@ def _per_video(videos: pd.DataFrame, rows: pd.DataFrame) -> list[int]:
     return [int(counts.get(video_id, 0)) for video_id in videos["video_id"]]
 
 
-def _ratings(dataset: Dataset) -> list[Section]:
-    """The raters' part, once there are ratings."""
-    if not dataset.has(tables.RATINGS):
-        return []
-    from caer_data.report.raters import section
+def _later(dataset: Dataset, release: Path | None, results: Path | None) -> list[Section]:
+    """What came after the build, as far as it is there."""
+    found = []
+    if dataset.has(tables.RATINGS):
+        from caer_data.report import raters
 
-    made = section(dataset)
-    return [made] if made else []
+        found += [raters.section(dataset), composition.emotions(dataset)]
+    if release is not None:
+        found.append(composition.splits(release))
+    if results is not None:
+        from caer_data.report import benchmarked
+
+        found.append(benchmarked.section(results))
+    return [section for section in found if section is not None]
 
 
 def _words(used: recipe.Recipe) -> Section:

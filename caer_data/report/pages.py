@@ -95,7 +95,8 @@ def table(frame: pd.DataFrame, caption: str = "") -> Markup:
         )
 
     return Markup(
-        '<div class="scroll"><table>{}<thead>{}</thead>\n<tbody>{}</tbody></table></div>'
+        '<div class="scroll" tabindex="0"><table>{}<thead>{}</thead>\n'
+        "<tbody>{}</tbody></table></div>"
     ).format(
         Markup("<caption>{}</caption>").format(caption) if caption else "",
         row(head, list(frame.columns)),

@@ -1,0 +1,46 @@
+"""`caer-data report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from caer_data.cli import options as common
+from caer_data.engine.progress import Reporter, options
+
+
+@click.command("report")
+@common.dataset_or_argument
+@click.option(
+    "--release", type=common.FOLDER, default="release", show_default=True, help="Its release."
+)
+@click.option(
+    "--results",
+    type=common.FOLDER,
+    default="results",
+    show_default=True,
+    help="Results of the benchmark.",
+)
+@click.option("--open", "in_browser", is_flag=True, help="Also open the page in the browser.")
+@options
+def command(
+    dataset: Path, release: Path, results: Path, in_browser: bool, reporter: Reporter
+) -> None:
+    """Write one page of all that is known: DATASET/report.html.
+
+    Build, ratings, release and benchmark go in as far as they are there. The page holds all its
+    pictures and asks nothing of any network.
+    """
+    from caer_data.engine.dataset import Dataset
+    from caer_data.report.dataset import write_report
+
+    own = Dataset(dataset)
+    own.require()
+    path = write_report(own, release, results)
+    reporter.say(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    reporter.result({"report": str(path), "bytes": path.stat().st_size})
+    if in_browser:
+        import webbrowser
+
+        webbrowser.open(path.resolve().as_uri())

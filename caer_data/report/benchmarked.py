@@ -1,0 +1,53 @@
+"""Results of the benchmark within a dataset's report: every row with its interval."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from markupsafe import Markup
+
+from caer_data.benchmark.results import kept, tables
+from caer_data.benchmark.results.analysis import analyse
+from caer_data.report import pages, uncertainty
+from caer_data.report.pages import Section
+
+_MOST: Final = 12
+"""Folders of results that are shown: the newest."""
+
+
+def section(results: Path) -> Section | None:
+    """Scores of all results below a folder; None where there are none.
+
+    Raises:
+        CaerError: results cannot be read.
+    """
+    found = [path.parent for path in results.rglob("results.json")] if results.is_dir() else []
+    found = [folder for folder in found if (folder / kept.NAME).is_file()]
+    found.sort(key=lambda folder: (-(folder / kept.NAME).stat().st_mtime_ns, str(folder)))
+    if not found:
+        return None
+    html = pages.paragraph(
+        "Accuracy (WAR), mean recall (UAR) and macro-F1 in percent, each with its 95 % interval.",
+        "note",
+    )
+    for folder in found[:_MOST]:
+        html += _of(folder, str(folder.relative_to(results)))
+    if len(found) > _MOST:
+        html += pages.paragraph(f"The newest {_MOST} of {len(found)} folders of results.", "note")
+    return Section("Benchmark", html, "benchmark")
+
+
+def _of(folder: Path, title: str) -> Markup:
+    rows, classes = kept.read(folder)
+    found = analyse(rows, classes)
+    scores = pages.table(tables.readable(tables.every(found)["scores"]))
+    parts = [Markup("<h3>{}</h3>").format(title if title != "." else folder.name), scores]
+    for part in uncertainty.sections(found):
+        parts.append(
+            Markup("<details><summary>{}</summary>{}</details>").format(
+                part.title,
+                Markup(part.html),  # noqa: S704 - made of tables and plots alone
+            )
+        )
+    return Markup("").join(parts)

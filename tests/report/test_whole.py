@@ -1,0 +1,169 @@
+"""One report of all that is known: the way, the faces, emotions, splits, results."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import built_dataset
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from keyed import label_by_name, votes
+from predicted import predictions
+
+from caer_data.benchmark.results import kept
+from caer_data.cli.report import command
+from caer_data.engine import tables
+from caer_data.engine.emotions import EMOTIONS
+from caer_data.report import composition, sheets
+from caer_data.report.dataset import write_report
+from caer_data.report.sankey import Box, Flow, sankey
+from caer_data.report.way import picture
+
+CLIP = "a-show.e1.s0001.c1"
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory):
+    made = built_dataset.make(tmp_path_factory.mktemp("whole") / "dataset", shots=48)
+    label = {
+        "clip_id": CLIP, "emotion": "sad", "label": EMOTIONS.index("sad"), "status": "kept",
+        "raters": 3, "agreement": 3, "confidence": 0.9, "made_up": True,
+        "votes": votes(("x", "sad", 0.9), ("y", "sad", 0.9), ("z", "sad", 0.9)),
+    }  # fmt: skip
+    label_by_name(made, [label])
+    rating = {
+        "clip_id": CLIP, "clip_key": made.clips["clip_key"][0], "rater": "x", "emotion": "sad",
+        "confidence": 0.9, "status": "accepted", "too_fast": False, "edited": False,
+        "source": "made-up", "source_id": "1",
+    }  # fmt: skip
+    made.write(tables.RATINGS, tables.frame(tables.RATINGS, [rating]))
+    return made
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("results") / "results"
+    (folder / "one").mkdir(parents=True)
+    runs = {"runs": [{"classes": list(EMOTIONS)}]}
+    (folder / "one" / "results.json").write_text(json.dumps(runs))
+    kept.write_predictions({"CAER-Net": [predictions(seed=0), predictions(seed=1)]}, folder / "one")
+    return folder
+
+
+def heights(svg: str, kind: str) -> list[float]:
+    return [float(h) for h in re.findall(rf'<rect class="{kind}"[^>]* height="([\d.]+)"', svg)]
+
+
+def test_bands_and_boxes_are_as_wide_as_what_flows() -> None:
+    columns = [[Box("a", "a", 10)], [Box("b", "b", 6), Box("c", "c", 4, lost=True)]]
+    svg = sankey(columns, [Flow("a", "b", 6), Flow("a", "c", 4)], "from a to b <and> c")
+    whole, part = heights(svg, "left")
+    (lost,) = heights(svg, "lost")
+    assert part / whole == pytest.approx(0.6, abs=0.01)
+    assert lost / whole == pytest.approx(0.4, abs=0.01)
+    assert len(re.findall('class="flow"', svg)) == 2
+    assert "&lt;and&gt;" in svg
+
+
+def test_a_box_of_nothing_is_left_out_and_nothing_at_all_is_drawn() -> None:
+    assert "<rect" not in sankey([[Box("a", "a", 0)]], [Flow("a", "b", 1)], "nothing")
+    assert "<rect" not in sankey([], [], "nothing")
+
+
+def test_the_way_says_every_reason_and_split_with_its_length(dataset) -> None:
+    key = dataset.clips["clip_key"][0]
+    said = re.search('aria-label="([^"]+)"', picture(dataset, {key: "test"}))
+    assert said is not None
+    for words in ("kept 32 s", "no face 8 s", "labelled 2 s", "not rated yet 30 s", "test 2 s"):
+        assert words in said[1]
+
+
+def test_the_clearest_faces_come_first_and_more_opens_without_a_server(dataset) -> None:
+    html = write_report(dataset).read_text(encoding="utf-8")
+    section = html.split('id="kept-clips"')[1].split("</section>")[0]
+    shown, more = section.split("<details>")[:2]
+    assert shown.count("<li>") == sheets.FIRST
+    assert more.split("</details>")[0].count("<li>") == sheets.MORE
+    assert f"{sheets.MORE} more of 12 of p1" in more
+    assert "sad" in section
+    assert "no label" in section
+
+
+def test_the_papers_table_for_this_dataset(dataset) -> None:
+    section = composition.emotions(dataset)
+    assert section is not None
+    row = re.search(r"<tr><td>sad</td>(.*?)</tr>", section.html)
+    assert row is not None
+    assert re.findall(r">([^<]+)</td>", row[1])[:3] == ["1", "100.0 %", "50"]
+    assert sum(clips for clips, _ in composition.PAPER.values()) == 13_201
+    assert "13,201" in section.html
+
+
+def test_without_labels_there_is_no_table_of_emotions(tmp_path) -> None:
+    assert composition.emotions(built_dataset.make(tmp_path / "dataset", shots=2)) is None
+
+
+def test_results_come_with_intervals(dataset, results) -> None:
+    html = write_report(dataset, None, results).read_text(encoding="utf-8")
+    section = html.split('id="benchmark"')[1].split("</section>")[0]
+    assert "CAER-Net" in section
+    assert re.search(r"\d\d\.\d \(\d\d\.\d", section) or re.search(r"\d\d\.\d \[\d\d\.\d", section)
+
+
+def test_what_is_not_there_is_left_out(dataset, tmp_path) -> None:
+    html = write_report(dataset, tmp_path / "none", tmp_path / "none").read_text(encoding="utf-8")
+    assert 'id="benchmark"' not in html
+    assert 'id="splits"' not in html
+
+
+def test_by_the_command_line(dataset, tmp_path) -> None:
+    arguments = [str(dataset.folder), "--release", str(tmp_path), "--results", str(tmp_path)]
+    run = CliRunner().invoke(command, [*arguments, "--json"], catch_exceptions=False)
+    assert run.exit_code == 0
+    told = json.loads(run.output.splitlines()[-1])
+    assert told["bytes"] == dataset.report_path.stat().st_size
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1024, 1920])
+def test_the_page_in_a_browser(dataset, results, width, scheme) -> None:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    browser_path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser_path is None:
+        pytest.skip("no chromium; apt-get install chromium")
+    address = write_report(dataset, None, results).resolve().as_uri()
+    complaints: list[str] = []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        # axe has to be put into the page, which the page's own policy forbids
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, bypass_csp=True
+        )
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on(
+            "request", lambda r: r.url.startswith((address, "data:")) or complaints.append(r.url)
+        )
+        page.goto(address)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        found = axe.Axe().run(page).response["violations"]
+        browser.close()
+    assert complaints == []
+    assert [v["id"] for v in found if v["impact"] in ("serious", "critical")] == []
+
+
+def test_a_dataset_as_large_as_the_papers_stays_below_ten_megabytes(tmp_path) -> None:
+    made = built_dataset.make(tmp_path / "dataset", shots=13_201 * 3)
+    clips = made.clips
+    made.write(tables.CLIPS, pd.DataFrame(clips.assign(show=_shows(clips))))
+    assert write_report(made).stat().st_size < 10e6
+
+
+def _shows(clips: pd.DataFrame) -> list[str]:
+    return [f"Show {number % 79:02d}" for number in range(len(clips))]

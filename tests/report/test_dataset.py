@@ -115,7 +115,7 @@ def test_a_large_dataset_gives_a_page_of_some_megabytes(tmp_path) -> None:
 def test_without_the_work_folder_blanks_are_shown(tmp_path) -> None:
     dataset = built_dataset.make(tmp_path / "dataset", pictures=False)
     _, page = report(dataset)
-    assert page.count("div", "blank") == 12
+    assert page.count("div", "blank") == 16  # 12 whole pictures, 4 faces
     assert "no picture kept" in page.sections["kept-clips"]
 
 

@@ -207,7 +207,7 @@ class Dataset:
 
     @property
     def faces(self) -> pd.DataFrame:
-        """One row a box of a track in a frame."""
+        """One row per box of a track in a frame."""
         return self.read(tables.FACES)
 
     @property
@@ -242,12 +242,12 @@ class Dataset:
 
     @property
     def ratings(self) -> pd.DataFrame:
-        """One row an answer."""
+        """One row per answer."""
         return self.read(tables.RATINGS)
 
     @property
     def labels(self) -> pd.DataFrame:
-        """One row a decided clip."""
+        """One row per decided clip."""
         return self.read(tables.LABELS)
 
     @property

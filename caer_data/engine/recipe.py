@@ -300,7 +300,7 @@ class Export(Section):
 
 
 class Recipe(Section):
-    """A whole recipe: one section a stage."""
+    """A whole recipe: one section per stage."""
 
     name: str = "caer"
     seed: int = Field(2019, ge=0, le=2**32 - 1)

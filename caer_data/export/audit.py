@@ -57,7 +57,7 @@ def audit(manifest: pd.DataFrame) -> list[Verdict]:
 
     Args:
         manifest: rows of `MANIFEST`, of layouts that share one split. Several files of a clip
-            (frames, other layouts) count once a split. Columns other than `clip_id` and `split`
+            (frames, other layouts) count once per split. Columns other than `clip_id` and `split`
             may be missing.
 
     Returns:

@@ -58,7 +58,7 @@ class Agreement:
     calibration: pd.DataFrame
     """step of confidence, answers, compared, confidence (mean of the compared), accuracy."""
     lead_times: pd.DataFrame
-    """One row an answer with a lead time: lead_time_s, clip_s (length of the clip)."""
+    """One row per answer with a lead time: lead_time_s, clip_s (length of the clip)."""
     funnel: pd.DataFrame
     """step (kept, pushed, rated, complete, agreed, confident), clips, share of the first."""
     refused: pd.DataFrame

@@ -93,7 +93,7 @@ def read(
     mistakes += _wrong_raters(path, rows, dataset)
     _refuse(path, mistakes)
     if not rows and not left_out:
-        raise CaerError(f"{path}: no ratings below the header; add one row a rating")
+        raise CaerError(f"{path}: no ratings below the header; add one row per rating")
     lengths = (held["end_s"] - held["start_s"]).to_dict()
     for row in rows:
         lead_time = row["lead_time_s"]

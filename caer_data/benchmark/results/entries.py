@@ -89,7 +89,7 @@ def paper_figure(recipe: ModelRecipe) -> tuple[float | None, Literal["CAER", "CA
 
 
 def table(entries: list[Entry], found: Analysis | None = None) -> pd.DataFrame:
-    """One row an entry: streams as in Table 3, figures in percent as mean +- deviation.
+    """One row per entry: streams as in Table 3, figures in percent as mean +- deviation.
 
     Args:
         entries: the rows.

@@ -93,7 +93,7 @@ class Detector(Protocol):
     def detect(
         self, pictures: Sequence[Picture], min_score: float, size: int | None = None
     ) -> list[Detections]:
-        """Find faces in pictures of one common size, one result a picture.
+        """Find faces in pictures of one common size, one result per picture.
 
         Args:
             pictures: of any size, but all of the same.

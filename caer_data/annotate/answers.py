@@ -35,7 +35,7 @@ def fetch(dataset: Dataset, server: Server, name: str, reporter: Reporter) -> li
     if gone:
         raise CaerError(
             f"{server.url} has no project of {', '.join(gone)} for this dataset; if it was deleted,"
-            " restore the server's backup, or run 'caer-data annotate push' to start it anew"
+            " restore the server's backup, or run 'caer-data annotate push' to start it again"
         )
     return _answers(dataset, server, found, reporter)
 

@@ -53,7 +53,7 @@ def of(dataset: Dataset) -> Presentations:
 
 
 def fill(dataset: Dataset, assignments: pd.DataFrame) -> pd.DataFrame:
-    """Complete the rows of clips dealt anew: name of the clip, anchor, presentation."""
+    """Complete the rows of clips dealt again: name of the clip, anchor, presentation."""
     return _fill(dataset, assignments, tables.ASSIGNMENTS, showing=0)
 
 

@@ -45,8 +45,8 @@ class Pushed:
         refused: clips that are not shown, and why.
         addresses: each rater's labelling page.
         new_accounts: accounts made.
-        again: clips dealt anew, of those asked for.
-        again_before: clips asked for that had been dealt anew by an earlier push; left alone.
+        again: clips dealt again, of those asked for.
+        again_before: clips asked for that had been dealt again by an earlier push; left alone.
         checks: gold clips and repeats among what is shown.
         gold_lacking: gold clips that are due, for which too few answers are known.
         waiting: clips that the limit keeps from being dealt.
@@ -109,7 +109,7 @@ def push(
         reporter: shows progress.
         raters: e-mail addresses; None for those of the earlier push.
         replace: a rater who leaves, and who takes over the rest of their clips.
-        again: CSV of clips to be rated anew by raters who have not seen them.
+        again: CSV of clips to be rated again by raters who have not seen them.
         known: CSV of clips with their right answers, for gold clips; they are not voted on.
         budget: how many clips are dealt, and by what they are balanced; None: as before.
         page_file: another labelling page than the one that comes with caer-data.

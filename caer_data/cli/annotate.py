@@ -96,7 +96,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 @click.option(
     "--again",
     type=common.FILE,
-    help="CSV with a column clip_id: have these clips rated anew by raters who have not seen them.",
+    help="CSV with a column clip_id: have these rated again by raters who have not seen them.",
 )
 @click.option(
     "--known",
@@ -107,8 +107,8 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 @click.option(
     "--limit",
     type=_Limit(),
-    help="Deal so many clips in all, balanced as the recipe's annotate.first says; later pushes "
-    "keep to it. 'all' lifts it.",
+    help="Number of clips to deal in all, balanced as the recipe's annotate.first says; later "
+    "pushes keep to it. 'all' lifts it.",
 )
 @click.option(
     "--labels",
@@ -231,12 +231,12 @@ def push(
 def _dealt_again(listed: Path, done: Pushed) -> str:
     """What became of the clips of `--again`."""
     if not done.again + done.again_before:
-        return f"{listed}: lists no clip; none is dealt anew."
+        return f"{listed}: lists no clip; none is dealt again."
     sentences = []
     if done.again:
         one = done.again == 1
         sentences.append(
-            f"{done.again} clip{' is' if one else 's are'} dealt anew: from the next pull on, "
+            f"{done.again} clip{' is' if one else 's are'} dealt again: from the next pull on, "
             f"{'its label is' if one else 'their labels are'} open until rated again."
         )
     if done.again_before:

@@ -85,11 +85,11 @@ def _tell(dataset: Dataset, removed: Removed, reporter: Reporter) -> None:
         named = ", ".join(removed.releases)
         again = shlex.join(["caer-data", "export", "-d", str(dataset.folder), "--overwrite"])
         reporter.warn(
-            f"releases that exist still hold it, here {named}; make them anew with '{again} -o "
+            f"releases that exist still hold it, here {named}; export them again with '{again} -o "
             "RELEASE', and ask those who have copies"
         )
     else:
-        reporter.say("Releases that exist elsewhere still hold it; export them anew.")
+        reporter.say("Releases that exist elsewhere still hold it; export them again.")
 
 
 def _take_off(dataset: Dataset, url: str | None, reporter: Reporter) -> bool:

@@ -127,7 +127,7 @@ def undo(dataset: Path, key: str | None, who: str, why: str, reporter: Reporter)
     from caer_data.curate import corrections
 
     row = corrections.undo(_opened(dataset), key, who, why)
-    reporter.say(f"Taken back: {row.kind} {row.key}. It counts no more from the next build on.")
+    reporter.say(f"Taken back: {row.kind} {row.key}. It no longer counts from the next build on.")
     reporter.result({"undone": row.key, "kind": row.kind})
 
 
@@ -142,6 +142,6 @@ def _opened(folder: Path) -> Dataset:
 def _tell(row: Decision, dataset: Path, reporter: Reporter) -> None:
     reporter.say(
         f"Noted as {row.key}; it counts from the next 'caer-data build --shows ... -o {dataset}' "
-        "on, which only puts the tables together anew."
+        "on, which only reassembles the tables."
     )
     reporter.result({"key": row.key, "kind": row.kind})

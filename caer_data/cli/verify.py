@@ -39,7 +39,7 @@ def command(release: Path, reporter: Reporter) -> None:
     reporter.say(f"{release}: all {files:,} files are as the manifest says.")
     if found.edited:
         reporter.say(
-            f"Edited since the export: {', '.join(found.edited)}. The next export writes them anew "
+            f"Edited since the export: {', '.join(found.edited)}. The next export rewrites them "
             "from release.yaml of the dataset."
         )
     if found.missing:

@@ -201,7 +201,8 @@ class Decisions:
             except (ValueError, KeyError, TypeError, RecursionError, CaerError) as error:
                 if line.endswith(b"\n"):
                     raise CaerError(
-                        f"{self.path}, line {number}: is no decision ({error}); mend or remove it"
+                        f"{self.path}, line {number}: is not a decision ({error}); repair or "
+                        "remove it"
                     ) from error
                 self.torn = True
             else:
@@ -256,7 +257,9 @@ def _checked(row: Decision) -> Decision:
         raise CaerError(f"who, why and when are texts of at most {_LONGEST_TEXT:,} characters")
     least, most = _ANCHORS[row.kind]
     if not least <= len(row.about) <= most:
-        raise CaerError(f"'{row.kind}' is about {least} thing{'s' * (least != 1)}, not so many")
+        raise CaerError(
+            f"'{row.kind}' needs {least} anchor{'s' * (least != 1)}; {len(row.about)} were given"
+        )
     for anchor in row.about:
         _check_anchor(anchor)
     try:

@@ -32,7 +32,7 @@ def level(
 ) -> pd.DataFrame:
     """Move unanswered clips from raters with too many to raters with too few, as few as needed.
 
-    Nobody gets a clip twice; a moved clip comes last in its new order. Clips that were dealt anew
+    Nobody gets a clip twice; a moved clip comes last in its new order. Clips that were dealt again
     or in the place of somebody who left stay where they are.
 
     Args:

@@ -101,8 +101,8 @@ class Server:
         reply = self.send(self._session, method, path, auth=self._authorize, **options)
         if reply.status_code == 401:
             raise CaerError(
-                f"{self.url} does not accept the token; copy it anew from Account & Settings there "
-                f"and set {TOKEN_VARIABLE}"
+                f"{self.url} does not accept the token; copy it again from Account & Settings "
+                f"there and set {TOKEN_VARIABLE}"
             )
         if not reply.ok:
             raise RefusedError(
@@ -204,7 +204,7 @@ def _ask_token(url: str) -> str:
     if not token:
         raise CaerError(f"no token for {url}; set the environment variable {TOKEN_VARIABLE}")
     if not token.isascii() or not token.isprintable():
-        raise CaerError(f"{TOKEN_VARIABLE} does not hold a token; copy it anew")
+        raise CaerError(f"{TOKEN_VARIABLE} does not hold a token; copy it again")
     return token
 
 

@@ -37,6 +37,7 @@ _PATH = re.compile(
 
 
 def _in_page(text: str) -> Iterator[str]:
+    text = re.sub(r"\\\n\s*", " ", text)  # a command that goes on in the next line
     for block in _FENCED.findall(text):
         yield from _LINE.findall(block)
     yield from _CODE.findall(text)

@@ -33,9 +33,11 @@ from caer_data.faces import find as faces
 from caer_data.faces import search as looking
 from caer_data.faces.bars import find_bars
 from caer_data.faces.samples import LONGEST_SIDE, Samples, SampleWriter
+from caer_data.media import fingerprints
 from caer_data.media.decode import THREADS, frames
 from caer_data.media.packets import Damage
 from caer_data.media.probe import VideoInfo
+from caer_data.media.sound_prints import sound_prints
 from caer_data.media.spans import usual_rate
 from caer_data.media.telecine import Pulldown
 from caer_data.media.unchanged import Stamp, check_unchanged
@@ -83,6 +85,13 @@ class Job:
         return key_of("shots", SHOTS_VERSION, self.recipe.shots, *content)
 
     @property
+    def prints_key(self) -> str:
+        """Key of the fingerprints, which lack what is forgotten."""
+        sound = self.info.audio_index
+        key = key_of("prints", fingerprints.VERSION, None, self.sha256, sound)
+        return redact.key_without(key, self.forgotten)
+
+    @property
     def faces_key(self) -> str:
         """Key of the faces piece, which lacks what is forgotten."""
         return redact.key_without(self.whole_faces_key, self.forgotten)
@@ -118,6 +127,11 @@ class Job:
         return self.store.get("shots", self.subject, self.shots_key)
 
     @property
+    def prints(self) -> Piece | None:
+        """What `Fingerprints.save` writes."""
+        return self.store.get("prints", self.subject, self.prints_key)
+
+    @property
     def faces(self) -> Piece | None:
         """What `faces.find` writes, `models.json` and `seconds.json`."""
         return self.store.get("faces", self.subject, self.faces_key)
@@ -130,11 +144,11 @@ class Job:
     @property
     def done(self) -> bool:
         """Whether there is nothing left to do."""
-        return None not in (self.shots, self.faces, self.sound)
+        return None not in (self.shots, self.prints, self.faces, self.sound)
 
 
 def analyse(job: Job, progress: Progress) -> None:
-    """Make the pieces of a video that are missing: sound, shots, then faces.
+    """Make the pieces of a video that are missing: sound, shots and fingerprints, then faces.
 
     Samples are spooled to a folder of this call's own, so that two engines may meet on one video.
 
@@ -148,7 +162,7 @@ def analyse(job: Job, progress: Progress) -> None:
         return
     if job.sound is None:
         _listen(job, progress)
-    if None not in (job.shots, job.faces):
+    if None not in (job.shots, job.prints, job.faces):
         return
     with scratch_folder(job.work / "samples", job.subject) as samples:
         _decode(job, samples, progress)
@@ -173,7 +187,7 @@ def retimed(job: Job) -> npt.NDArray[np.int64]:
 
 
 class _Pass:
-    """One decode of every frame: finds the shots, spools the samples, notes the timestamps."""
+    """One decode of every frame: shots, samples, fingerprints, timestamps."""
 
     def __init__(self, job: Job, progress: Progress) -> None:
         self._job = job
@@ -184,6 +198,7 @@ class _Pass:
         self._rows: list[dict[str, Any]] = []
         self._damage = Damage()
         self._seen: dict[str, Any] = {}
+        self._prints = fingerprints.nothing()
         self._seconds = 0.0
 
     def spool_samples(self, folder: Path) -> None:
@@ -200,6 +215,7 @@ class _Pass:
         job, self._pts, self._retimed = self._job, [], []
         pts = self._pts
         writer = SampleWriter(folder, job.recipe.faces.samples_per_second)
+        prints = fingerprints.Writer(job.info.time_base)
         imported = job.imported.shots
         detector = ShotDetector(job.recipe.shots, job.info) if imported is None else None
         reader, pulldown = frames(job.path, job.info, threads, for_analysis=True), Pulldown()
@@ -213,12 +229,14 @@ class _Pass:
                 pulldown.push(frame.index, frame.raw)
             if detector:
                 detector.push(frame)
+            prints.push(frame)
             if writer.due((frame.pts - pts[0]) * job.info.time_base):
                 writer.add(frame.index, frame.picture(LONGEST_SIDE))
             if frame.index % _PROGRESS_EVERY == _PROGRESS_EVERY - 1:
                 passed = (frame.pts - pts[-_PROGRESS_EVERY]) * job.info.time_base
                 progress("shots", float(passed))
         writer.close()
+        self._prints = prints.finish()
         if not pts:
             raise CaerError("no frame can be decoded")
         self._damage = reader.damage
@@ -232,6 +250,14 @@ class _Pass:
             starts = pyannote_import.read_shots(imported)
             self._rows = pyannote_import.shot_rows(starts, pts, self._end_pts, job.info.time_base)
         return reader.damage
+
+    def write_prints(self, folder: Path) -> None:
+        """Write the fingerprints' piece."""
+        pts, pictures, inside = self._prints
+        for about in self._job.forgotten:
+            pictures[(pts >= about.start_pts) & (pts < about.end_pts)] = 0
+        heard = sound_prints(self._job.path, self._job.info)
+        fingerprints.Fingerprints(pts, pictures, inside, heard).save(folder)
 
     def write_shots(self, folder: Path) -> None:
         """Write the shots' piece."""
@@ -255,10 +281,11 @@ class _Pass:
 
 
 def _decode(job: Job, samples: Path, progress: Progress) -> None:
-    """Make what needs every frame: the spool of samples, and shots unless they are there."""
+    """Make what needs every frame: the samples' spool; shots and fingerprints if missing."""
     once = _Pass(job, progress)
     once.spool_samples(samples)
     job.store.make("shots", job.subject, job.shots_key, once.write_shots)
+    job.store.make("prints", job.subject, job.prints_key, once.write_prints)
 
 
 def _listen(job: Job, progress: Progress) -> None:
@@ -369,6 +396,11 @@ def faces_piece(job: Job) -> Piece:
 def sound_piece(job: Job) -> Piece:
     """The sound piece of an analysed video."""
     return _there(job.sound, job)
+
+
+def prints_piece(job: Job) -> Piece:
+    """The fingerprints of a video whose decode pass is done."""
+    return _there(job.prints, job)
 
 
 def measured(job: Job) -> dict[str, Any]:

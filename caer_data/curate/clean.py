@@ -18,7 +18,7 @@ from caer_data.engine.ownership import read_object
 from caer_data.engine.pieces import Store, write_json
 
 NAME: Final = "pieces.json"
-_STAGES: Final = ("shots", "faces", "sound", "clips")
+_STAGES: Final = ("shots", "prints", "faces", "sound", "repeats", "clips")
 _SPOOL: Final = {"samples.bin", "samples.npy"}
 
 

@@ -47,6 +47,9 @@ REASONS: Final = {
     "too_small": Reason("the target's face is too small", "face_height", "filter.min_face_height"),
     "blurred": Reason("the target's face is blurred", "sharpness", "filter.min_sharpness"),
     "too_dark": Reason("the target's face is too dark", "brightness", "filter.min_brightness"),
+    "repeated": Reason(
+        "it shows what another clip shows", "repeat_score", "filter.min_repeat_score", ">="
+    ),
     "failed": Reason("it could not be cut out of its video"),
     "by_hand": Reason("somebody dropped it by hand"),
     "forgotten": Reason("it shows what was forgotten"),

@@ -145,6 +145,24 @@ def absent(dataset: Dataset, rows: Iterable[dict[str, Any]]) -> Absent:
     )
 
 
+def contents(dataset: Dataset) -> set[str]:
+    """Hashes of the videos that the last build knew."""
+    return set(dataset.videos["sha256"].dropna()) if dataset.has(tables.VIDEOS) else set()
+
+
+def first_come(dataset: Dataset, clips: pd.DataFrame) -> tuple[set[str], set[str]]:
+    """Keys of clips that others give way to: those with answers, and those the last build kept.
+
+    Args:
+        dataset: as the last build left it.
+        clips: table `clips` as it will be, with keys.
+    """
+    found = anchors.verdicts(_rated(dataset), clips)
+    rated = {told.key for told in found if told is not None and told.verdict == "same"}
+    earlier = dataset.clips if dataset.has(tables.CLIPS) else tables.empty(tables.CLIPS)
+    return {key for key in rated if key}, set(anchors.there(earlier)["clip_key"])
+
+
 def with_absent(rows: Sequence[dict[str, Any]], absent: Absent) -> pd.DataFrame:
     """Table `videos`: today's rows, then absent ones; what failed keeps what was known of it."""
     known = {row["video_id"]: row for row in tables.records(absent.videos)}

@@ -20,6 +20,7 @@ from caer_data.curate.gather import gather, look
 from caer_data.curate.outcome import Outcome, ShardOutcome
 from caer_data.curate.persons import persons
 from caer_data.curate.pyannote_files import Imported, imported_for, require_some
+from caer_data.curate.repeating import drop_repeats
 from caer_data.curate.said import listen
 from caer_data.curate.setup import Setup
 from caer_data.curate.shards import Shard
@@ -236,12 +237,15 @@ def everything(setup: Setup, found: list[video_stage.Found]) -> Outcome:
     said = listen(setup, videos, gathered.sidecars)
     clips = said.with_speech(clips)
     absent = keeping.absent(dataset, gathered.rows.values())
+    repeated = drop_repeats(setup, videos, clips, absent, gathered.rows)
+    clips = repeated.clips
     fates = keeping.fates(dataset, pd.concat([clips, absent.clips], ignore_index=True))
     if not setup.drop_rated:
         keeping.check(fates)
     unread = {key for key, row in gathered.rows.items() if row["status"] == "failed"}
     done = cut(setup, videos, clips, absent, unread)
-    write(setup, Built(gathered, videos, tracks, people, done, absent, ledger, said))
+    built = Built(gathered, videos, tracks, people, done, absent, repeated, ledger, said)
+    write(setup, built)
     kept = done.clips["status"].isin(tables.THERE)
     damaged = gathered.damaged()
     for what, why in damaged.items():

@@ -12,9 +12,17 @@ from typing import Any
 import pandas as pd
 
 from caer_data.curate import clean, keeping
-from caer_data.curate.analyse import faces_of, faces_piece, shots_of, shots_piece, sound_piece
+from caer_data.curate.analyse import (
+    faces_of,
+    faces_piece,
+    prints_piece,
+    shots_of,
+    shots_piece,
+    sound_piece,
+)
 from caer_data.curate.cutting import Cut
 from caer_data.curate.gather import Gathered
+from caer_data.curate.repeating import Repeated
 from caer_data.curate.said import Said
 from caer_data.curate.setup import Setup, Video
 from caer_data.engine import tables
@@ -33,6 +41,7 @@ class Built:
         people: of all shows.
         cut: the clips.
         absent: of videos that are not there today.
+        repeated: what is shown more than once.
         ledger: every key.
         said: what is said in the videos.
     """
@@ -43,6 +52,7 @@ class Built:
     people: pd.DataFrame
     cut: Cut
     absent: keeping.Absent
+    repeated: Repeated
     ledger: Ledger
     said: Said
 
@@ -73,6 +83,7 @@ def _write_tables(setup: Setup, path_of: Callable[[tables.Table], Path], built: 
     )
     more = absent.people[~absent.people["person_id"].isin(people["person_id"])]
     put(tables.PEOPLE, pd.concat([people, more], ignore_index=True))
+    put(tables.REPEATS, built.repeated.table)
     put(tables.KEYS, built.ledger.table())
     put(tables.CLIPS, built.cut.clips)
     gone = set(absent.videos["video_id"])
@@ -107,6 +118,8 @@ def _used(setup: Setup, built: Built) -> dict[str, dict[str, Any]]:
     used = {}
     for video in built.videos:
         shots, faces = shots_piece(video.job).name, faces_piece(video.job).name
-        pieces = [shots, faces, sound_piece(video.job).name, *clips[video.row["sha256"]]]
+        prints, sound = prints_piece(video.job).name, sound_piece(video.job).name
+        repeats = built.repeated.piece
+        pieces = [shots, prints, faces, sound, repeats, *clips[video.row["sha256"]]]
         used[video.job.video_id] = {"faces": faces, "pieces": pieces}
     return used

@@ -35,6 +35,7 @@ BUILT = (
     tables.FACES,
     tables.PEOPLE,
     tables.CLIPS,
+    tables.REPEATS,
     tables.KEYS,
     tables.SPEECH,
     tables.LINES,

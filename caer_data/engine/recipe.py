@@ -197,6 +197,7 @@ class Filter(Section):
     min_face_height: float = Field(0.1, gt=0, lt=1)
     min_sharpness: float = Field(0.08, ge=0, le=1)
     min_brightness: float = Field(0.1, ge=0, le=1)
+    min_repeat_score: float | None = Field(0.85, ge=0.85, le=1)
 
 
 _SHORTEST_S = 1.0  # about 30 frames (paper, section 4.1) of video at 30 frames per second

@@ -294,6 +294,7 @@ CLIPS = Table(
                 "too_small",
                 "blurred",
                 "too_dark",
+                "repeated",
                 "failed",
                 "by_hand",
                 "forgotten",
@@ -341,6 +342,32 @@ CLIPS = Table(
         Column("clip_key", STRING, "what names it for good; of kept clips", nullable=True),
         Column("video_key", STRING, "SHA-256 of the video's content", nullable=True),
         *BOX,
+        Column("repeat_of", STRING, "clip that shows the same", nullable=True, added=True),
+        Column("repeat_score", FLOAT, "how alike they are, at most 1", nullable=True, added=True),
+    ),
+)
+
+REPEATS = Table(
+    "repeats",
+    "one shot that shows what an earlier one shows, and from when to when",
+    ("shot_id", "of_shot_id"),
+    (
+        Column("shot_id", STRING, "the shot that repeats"),
+        Column("video_id", STRING, "its video"),
+        Column("start_pts", INT, "start of what is repeated", "time_base"),
+        Column("end_pts", INT, "end of what is repeated", "time_base"),
+        Column("start_s", FLOAT, "start, from the video's first frame", "s"),
+        Column("end_s", FLOAT, "end, from the video's first frame", "s"),
+        Column("of_shot_id", STRING, "the shot that it repeats"),
+        Column("of_video_id", STRING, "the video of that one"),
+        Column("of_start_pts", INT, "start there", "time_base of that video"),
+        Column("of_end_pts", INT, "end there", "time_base of that video"),
+        Column("of_start_s", FLOAT, "start there, from the video's first frame", "s"),
+        Column("of_end_s", FLOAT, "end there, from the video's first frame", "s"),
+        Column("mirrored", BOOL, "left and right are exchanged"),
+        Column("score", FLOAT, "mean correlation of the pictures, at most 1"),
+        Column("motion", FLOAT, "correlation of what moves; empty if nothing", nullable=True),
+        Column("sound", FLOAT, "share of equal bits of sound; empty if silent", nullable=True),
     ),
 )
 
@@ -576,6 +603,7 @@ TABLES: Final = {
         FACES,
         PEOPLE,
         CLIPS,
+        REPEATS,
         KEYS,
         SPEECH,
         LINES,

@@ -96,7 +96,11 @@ def built_without(
     found[tables.FACES] = _faces(dataset, faces, forgotten)
     found[tables.PEOPLE] = _people(dataset.people, tracks[stays], lost)
     found[tables.KEYS] = _keys(dataset.keys, forgotten)
-    found[tables.CLIPS] = _clips(dataset, ids, left)
+    found[tables.CLIPS] = _unrelated(_clips(dataset, ids, left), ids)
+    if dataset.has(tables.REPEATS):
+        repeats = dataset.read(tables.REPEATS)
+        about = repeats["video_id"].isin(ids) | repeats["of_video_id"].isin(ids)
+        found[tables.REPEATS] = repeats[~about]
     assert found.keys() <= set(BUILT)  # noqa: S101 - what a build writes changes together
     return found
 
@@ -182,6 +186,13 @@ def _keys(keys: pd.DataFrame, forgotten: Forgotten) -> pd.DataFrame:
         for key, anchor in zip(keys["clip_key"], anchors.of_rows(keys), strict=True)
     ]
     return keys[~pd.Series(gone, index=keys.index, dtype=bool)].reset_index(drop=True)
+
+
+def _unrelated(clips: pd.DataFrame, ids: set[str]) -> pd.DataFrame:
+    """Clips that no longer say which clip of a forgotten video they repeat."""
+    named = clips["repeat_of"].dropna().map(lambda name: name.rsplit(".", 2)[0] in ids)
+    clips.loc[named[named].index, "repeat_of"] = None
+    return clips
 
 
 def _clips(dataset: Dataset, ids: set[str], left: Mapping[str, Span]) -> pd.DataFrame:

@@ -83,7 +83,7 @@ def remove_pieces(dataset: Dataset, forgotten: Forgotten, clip_ids: set[str]) ->
     subjects = {key[:16] for key in forgotten.videos}
     gone = [
         path
-        for stage in ("shots", "faces", "sound")
+        for stage in ("shots", "prints", "faces", "sound")
         for path in store.files(stage)
         if path.name.partition(".")[0] in subjects
     ]
@@ -124,6 +124,8 @@ def redact_pieces(
         left[name] = rows.left_of(dataset, video, forgotten)
         told = noted.get(name, {})
         shots = _shots(store, told)
+        # small pictures of all that is shown; the next build makes them without what is forgotten
+        _remove(p for p in store.files("prints") if p.name.partition(".")[0] == key[:16])
         for path in [p for p in store.files("faces") if p.name.partition(".")[0] == key[:16]]:
             if shots is None or f"faces/{path.name}" != told.get("faces"):
                 path.unlink(missing_ok=True)

@@ -121,6 +121,26 @@ class DecodedFrame:
     def _untagged(self) -> tuple[float, float]:
         return _WEIGHTS.get(assumed(self.raw.height), _WEIGHTS_601)
 
+    def luma(self, width: int, height: int) -> Picture:
+        """Brightness of the picture, upright, at exactly this size; each value a mean of an area.
+
+        Means do not depend on the size of the video, as single samples of it would.
+        """
+        raw, turn, crop = self.raw, self.info.turn, self.info.crop
+        depth = _PLANAR.get(raw.format.name)
+        if depth is None or raw.color_trc in (PQ, HLG):
+            grey = cv2.cvtColor(self.picture(4 * max(width, height)), cv2.COLOR_BGR2GRAY)
+            return np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA))
+        size = (height, width) if turn.rotation in (90, 270) else (width, height)
+        plane = _plane(raw, 0, depth, crop)
+        small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+        small = cv2.LUT(small, _conversion(raw, _WEIGHTS_601)[0])
+        if turn.mirrored:
+            small = cv2.flip(small, 1)
+        if turn.rotation:
+            small = cv2.rotate(small, _TURNS[turn.rotation])
+        return np.asarray(small, np.uint8)
+
     def _shown(
         self, width: int, height: int, scale: _Scale, untagged: tuple[float, float]
     ) -> Picture:

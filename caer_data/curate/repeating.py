@@ -1,0 +1,82 @@
+"""The stage of a build that finds what is shown more than once and keeps one clip of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from caer_data.curate import keeping, repeats
+from caer_data.curate.analyse import prints_piece, shots_of
+from caer_data.curate.setup import Setup, Video
+from caer_data.engine.pieces import Piece, Store
+from caer_data.engine.progress import printable
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """What is shown more than once.
+
+    Attributes:
+        clips: table `clips` of today's videos, those that repeat another one dropped.
+        table: table `repeats`.
+        piece: name of the piece that it comes from.
+    """
+
+    clips: pd.DataFrame
+    table: pd.DataFrame
+    piece: str
+
+
+def drop_repeats(
+    setup: Setup,
+    videos: list[Video],
+    clips: pd.DataFrame,
+    absent: keeping.Absent,
+    rows: dict[str, dict[str, Any]],
+) -> Repeated:
+    """Find what is shown more than once, name episodes that are there twice, keep one clip each.
+
+    Args:
+        setup: the build.
+        videos: those that were looked at.
+        clips: as the filter left them, with keys.
+        absent: tables of videos that are not there today.
+        rows: of `videos`, by `video_id`.
+    """
+    started = time.perf_counter()
+    known = _known(setup, videos, absent)
+    with setup.reporter.stage("repeats", len(known), "videos") as bar:
+        table = repeats.find(setup.work, known)
+        bar.advance(len(known))
+    every = keeping.with_absent(list(rows.values()), absent)
+    for later, first, share in repeats.again(every, table):
+        told = f"{later}: is the same episode as {first}, {share:.0%} of it"
+        setup.reporter.warn(printable(told))
+    least = setup.recipe.filter.min_repeat_score
+    if least is not None:
+        rated, before = keeping.first_come(setup.dataset, clips)
+        strong = table[table["score"] >= least]
+        clips = repeats.drop(clips, absent.clips, strong, rated, before)
+    setup.seconds["repeats"] = time.perf_counter() - started
+    path = Store(setup.work).path("repeats", "all", repeats.key(known))
+    return Repeated(clips, table, Piece(path).name)
+
+
+def _known(setup: Setup, videos: list[Video], absent: keeping.Absent) -> list[repeats.Known]:
+    earlier = keeping.contents(setup.dataset)
+    known = [
+        repeats.Known(
+            video_id=v.job.video_id,
+            sha256=v.job.sha256,
+            prints=prints_piece(v.job),
+            shots=shots_of(v.job),
+            first_pts=v.row["first_pts"],
+            time_base=v.job.info.time_base,
+            earlier=v.job.sha256 in earlier,
+        )
+        for v in videos
+    ]
+    return known + repeats.absent(Store(setup.work), absent.videos, absent.shots)

@@ -1,0 +1,283 @@
+"""What a dataset shows more than once: which shot repeats which, and which of the clips stays.
+
+Titles, recaps, credits, adverts and second rips would be rated again and again, and leak from train
+to test. Of clips that show the same the rated one stays, else the one that came into the dataset
+first: an episode that is added later takes nothing away.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence, Set
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from caer_data.engine import tables
+from caer_data.engine.pieces import Piece, Store, key_of
+from caer_data.media import fingerprints, passages
+from caer_data.media.alike import Match, Strip
+
+VERSION: Final = 1
+
+_LONGEST: Final = 60 * fingerprints.RATE  # pictures of a strip; longer shots are compared in parts
+_COVERED: Final = 0.5  # of the shorter of two clips that both must show to be the same
+_AGAIN: Final = 0.5  # of a video that another must show to be the same episode
+
+
+@dataclass(frozen=True)
+class Known:
+    """One video whose fingerprints are there.
+
+    Attributes:
+        video_id: its name.
+        sha256: hash of its content.
+        prints: its fingerprints.
+        shots: its rows of `shots`.
+        first_pts: timestamp of its first frame.
+        time_base: unit of its timestamps, seconds.
+        earlier: it was in the dataset before this build.
+    """
+
+    video_id: str
+    sha256: str
+    prints: Piece
+    shots: pd.DataFrame
+    first_pts: int
+    time_base: Fraction
+    earlier: bool = False
+
+
+def absent(store: Store, videos: pd.DataFrame, shots: pd.DataFrame) -> list[Known]:
+    """Videos that are not there today and whose fingerprints are."""
+    found = []
+    for row in videos.to_dict("records"):
+        files = sorted((store.folder / "prints").glob(f"{row['sha256'][:16]}.*.zip"))
+        piece = store.get("prints", *files[0].stem.split(".")) if files else None
+        if piece is not None:
+            own = shots[shots["video_id"] == row["video_id"]]
+            base = Fraction(row["time_base"])
+            video_id, sha256 = row["video_id"], row["sha256"]
+            found.append(Known(video_id, sha256, piece, own, int(row["first_pts"]), base, True))
+    return found
+
+
+def find(work: Path, videos: Sequence[Known]) -> pd.DataFrame:
+    """Table `repeats` of all videos; what was found before of the same videos is not looked for.
+
+    Args:
+        work: the dataset's work folder.
+        videos: in the order of the dataset.
+    """
+    store = Store(work)
+    by_content = sorted(videos, key=lambda v: v.sha256)
+    piece = store.make(
+        "repeats",
+        "all",
+        key(videos),
+        lambda folder: np.save(folder / "pairs.npy", _pairs(by_content)),
+    )
+    ranked = {v.sha256: (not v.earlier, place) for place, v in enumerate(videos)}
+    rows = [_row(pair, by_content, ranked) for pair in piece.array("pairs.npy")]
+    ordered = sorted(rows, key=lambda r: (r["shot_id"], r["of_shot_id"]))
+    return tables.frame(tables.REPEATS, ordered)
+
+
+def key(videos: Sequence[Known]) -> str:
+    """Key of what is found in some videos: their fingerprints and shots."""
+    content = [
+        [v.sha256, v.prints.name, *v.shots["start_pts"].tolist()]
+        for v in sorted(videos, key=lambda v: v.sha256)
+    ]
+    return key_of("repeats", VERSION, None, content)
+
+
+_PAIR: Final = np.dtype(
+    [
+        ("video", "i8"), ("shot", "i8"), ("start", "f8"), ("end", "f8"),
+        ("of_video", "i8"), ("of_shot", "i8"), ("of_start", "f8"), ("of_end", "f8"),
+        ("mirrored", "?"), ("score", "f8"), ("motion", "f8"), ("sound", "f8"),
+    ]
+)  # fmt: skip
+
+
+def _pairs(videos: Sequence[Known]) -> npt.NDArray[Any]:
+    """Shots that repeat one of another video; the best passage of each pair, by places."""
+    strips: list[Strip] = []
+    places: list[tuple[int, int]] = []
+    for number, video in enumerate(videos):
+        for shot, strip in _strips(video):
+            strips.append(strip)
+            places.append((number, shot))
+    best: dict[tuple[tuple[int, int], tuple[int, int]], Match] = {}
+    for one, other, match in passages.shared(strips, [number for number, _ in places]):
+        if not passages.repeated(match, strips[one], strips[other]):
+            continue
+        pair = places[one], places[other]
+        if pair not in best or best[pair].length < match.length:
+            best[pair] = match
+    rows = [
+        (*one, *_span(m.one), *other, *_span(m.other), m.place.mirrored, m.picture,
+         np.nan if m.motion is None else m.motion, np.nan if m.sound is None else m.sound)
+        for (one, other), m in sorted(best.items(), key=lambda item: item[0])
+    ]  # fmt: skip
+    return np.array(rows, _PAIR)
+
+
+def _strips(video: Known) -> Iterator[tuple[int, Strip]]:
+    known = fingerprints.load(video.prints.array)
+    times = ((known.pts - video.first_pts) * float(video.time_base)).astype(np.float64)
+    edges = video.shots[["start_pts", "end_pts"]].to_numpy(np.int64)
+    for shot, (start, end) in enumerate(np.searchsorted(known.pts, edges)):
+        for at in range(start, end, _LONGEST):
+            part = slice(at, min(at + _LONGEST, end))
+            yield shot, Strip(times[part], known.pictures[part], known.sound)
+
+
+def _span(times: tuple[float, float]) -> tuple[float, float]:
+    return times[0], times[1] + 1 / fingerprints.RATE
+
+
+def _row(pair: Any, videos: Sequence[Known], ranked: dict[str, tuple[bool, int]]) -> dict[str, Any]:
+    """Row of `repeats`: the later one repeats the earlier one."""
+    sides = []
+    for of in ("", "of_"):
+        video = videos[pair[f"{of}video"]]
+        shot = video.shots.iloc[pair[f"{of}shot"]]
+        start, end = (float(pair[f"{of}{name}"]) for name in ("start", "end"))
+        end = min(end, float(shot["end_s"]))
+        sides.append(((ranked[video.sha256], start), video, shot["shot_id"], start, end))
+    first, later = sorted(sides, key=lambda side: side[0])
+    told: dict[str, Any] = {
+        "mirrored": bool(pair["mirrored"]),
+        "score": float(pair["score"]),
+        "motion": None if np.isnan(pair["motion"]) else float(pair["motion"]),
+        "sound": None if np.isnan(pair["sound"]) else float(pair["sound"]),
+    }
+    for of, (_, video, shot_id, start, end) in (("", later), ("of_", first)):
+        told |= {
+            f"{of}shot_id": shot_id,
+            f"{of}video_id": video.video_id,
+            f"{of}start_pts": video.first_pts + round(start / float(video.time_base)),
+            f"{of}end_pts": video.first_pts + round(end / float(video.time_base)),
+            f"{of}start_s": start,
+            f"{of}end_s": end,
+        }
+    return told
+
+
+def same_clips(clips: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """Pairs of clips that show the same for half of the shorter one, or longer.
+
+    Args:
+        clips: `clip_id, shot_id, start_s, end_s`.
+        found: table `repeats`.
+
+    Returns:
+        `clip_id, of_clip_id`, and `start_s, of_start_s, seconds, score, mirrored` of what both
+        show.
+    """
+    by_shot = dict(tuple(clips.groupby("shot_id", sort=False)))
+    rows: list[dict[str, Any]] = []
+    for passage in tables.rows(found):
+        here, there = by_shot.get(passage.shot_id), by_shot.get(passage.of_shot_id)
+        if here is None or there is None:
+            continue
+        for one in tables.rows(here):
+            rows += [
+                {"clip_id": one.clip_id, "of_clip_id": other.clip_id, **common}
+                for other in tables.rows(there)
+                if (common := _common(one, other, passage))
+            ]
+    columns = ["clip_id", "of_clip_id", "start_s", "of_start_s", "seconds", "score", "mirrored"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _common(one: Any, other: Any, passage: Any) -> dict[str, Any] | None:
+    shift = passage.of_start_s - passage.start_s
+    start = max(one.start_s, passage.start_s, other.start_s - shift)
+    end = min(one.end_s, passage.end_s, other.end_s - shift)
+    shorter = min(one.end_s - one.start_s, other.end_s - other.start_s)
+    if end - start < _COVERED * shorter:
+        return None
+    return {
+        "start_s": start,
+        "of_start_s": start + shift,
+        "seconds": end - start,
+        "score": passage.score,
+        "mirrored": passage.mirrored,
+    }
+
+
+def drop(
+    clips: pd.DataFrame,
+    others: pd.DataFrame,
+    found: pd.DataFrame,
+    rated: Set[str],
+    before: Set[str],
+) -> pd.DataFrame:
+    """Drop kept clips that repeat another one.
+
+    Args:
+        clips: table `clips` of today's videos, with keys.
+        others: clips of absent videos, which stay.
+        found: table `repeats`.
+        rated: keys of clips with answers, which stay, too.
+        before: keys of clips that the last build kept; others give way to them.
+
+    Returns:
+        The clips, with `repeat_of` and `repeat_score` where one repeats another that is kept.
+    """
+    kept = pd.concat([clips[clips["status"] == "kept"], others], ignore_index=True)
+    partners: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
+    for pair in tables.rows(same_clips(kept, found)):
+        partners[pair.clip_id].append((-pair.score, pair.of_clip_id))
+        partners[pair.of_clip_id].append((-pair.score, pair.clip_id))
+    fixed = kept["clip_key"].isin(rated) | kept["clip_id"].isin(others["clip_id"])
+    new = ~kept["clip_key"].isin(before)
+    stays = set(kept.loc[fixed, "clip_id"])
+    repeats: dict[str, tuple[float, str]] = {}
+    for clip in kept[~fixed].assign(new=new).sort_values("new", kind="stable")["clip_id"]:
+        same = sorted(pair for pair in partners[clip] if pair[1] in stays)
+        if same:
+            repeats[clip] = same[0]
+        else:
+            stays.add(clip)
+    return _marked(clips, repeats)
+
+
+def _marked(clips: pd.DataFrame, repeats: dict[str, tuple[float, str]]) -> pd.DataFrame:
+    clips = clips.copy()
+    rows = clips["clip_id"].isin(list(repeats))
+    own = [repeats[clip] for clip in clips.loc[rows, "clip_id"]]
+    clips.loc[rows, "status"], clips.loc[rows, "reason"] = "dropped", "repeated"
+    clips.loc[rows, "repeat_of"] = [name for _, name in own]
+    clips.loc[rows, "repeat_score"] = [-score for score, _ in own]
+    keyed = ["clip_key", "video_key", *(column.name for column in tables.BOX)]
+    for name in keyed:
+        clips.loc[rows, name] = None
+    return clips
+
+
+def again(videos: pd.DataFrame, found: pd.DataFrame) -> list[tuple[str, str, float]]:
+    """Episodes that are there twice: the later one, the earlier one, and the share it repeats.
+
+    Args:
+        videos: table `videos`.
+        found: table `repeats`.
+    """
+    lengths = dict(zip(videos["video_id"], videos["duration_s"].astype(float), strict=True))
+    named = []
+    pairs = found[found["video_id"] != found["of_video_id"]]
+    for (later, first), rows in pairs.groupby(["video_id", "of_video_id"]):
+        own = rows.sort_values("start_s").drop_duplicates("shot_id")
+        shown = float((own["end_s"] - own["start_s"]).sum())
+        share = shown / max(min(lengths.get(later, 0.0), lengths.get(first, 0.0)), 1e-9)
+        if share >= _AGAIN:
+            named.append((str(later), str(first), min(share, 1.0)))
+    return named

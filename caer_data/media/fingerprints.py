@@ -1,0 +1,174 @@
+"""Fingerprints of a video: small grey pictures a few times per second, and bits of its sound.
+
+They are made in the decode pass of a build and say whether two videos show the same, whatever was
+done to the files in between. A picture is what lies between black bars, stretched to one size: bars
+and the shape of the frame do not show in it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from caer_data.media.decode import DecodedFrame, Picture
+
+VERSION: Final = 1
+RATE: Final = 8
+"""Pictures per second."""
+
+WIDTH, HEIGHT = 32, 18
+"""Size of a picture, px."""
+
+GRID: Final = (128, 72)
+"""Size at which black bars are looked for, px."""
+
+Seen = tuple[npt.NDArray[np.int64], Picture, npt.NDArray[np.uint8]]
+"""Timestamps, pictures, and what lies between bars, as in `Fingerprints`."""
+
+_BLACK: Final = 24  # of 255: black with the noise of its encoding
+_ALMOST_ALL: Final = 95  # per cent of a row; a logo or a stray pixel does not end a bar
+_STRAY: Final = 2  # lines at the edge of the frame, such as those that an encoder filled up
+_WIDEST: Final = 0.35  # share of a side; more black than that is a dark picture
+_AROUND: Final = 5 * RATE  # pictures before and after that must be black there, too
+
+
+@dataclass(frozen=True)
+class Fingerprints:
+    """What is known of one video.
+
+    Attributes:
+        pts: timestamp of each picture in the video's time base, rising; shape (n,), int64.
+        pictures: shape (n, HEIGHT, WIDTH), uint8.
+        inside: left, top, right, bottom of what lies between black bars, in steps of `GRID` of the
+            displayed frame; shape (n, 4), uint8.
+        sound: bits of the sound, `sound_prints.RATE` per second from the first frame on; shape
+            (m,), uint32; empty without sound.
+    """
+
+    pts: npt.NDArray[np.int64]
+    pictures: Picture
+    inside: npt.NDArray[np.uint8]
+    sound: npt.NDArray[np.uint32]
+
+    def save(self, folder: Path) -> None:
+        """Write each array into a file of its name."""
+        for name in ("pts", "pictures", "inside", "sound"):
+            np.save(folder / f"{name}.npy", getattr(self, name))
+
+
+def load(read: Callable[[str], npt.NDArray[Any]]) -> Fingerprints:
+    """Read what `Fingerprints.save` wrote; `read` gives an array by the name of its file."""
+    names = ("pts.npy", "pictures.npy", "inside.npy", "sound.npy")
+    return Fingerprints(*map(read, names))
+
+
+def nothing() -> Seen:
+    """Timestamps and pictures of no picture."""
+    pictures = np.zeros((0, HEIGHT, WIDTH), np.uint8)
+    return np.zeros(0, np.int64), pictures, np.zeros((0, 4), np.uint8)
+
+
+class Writer:
+    """Takes the frames of a video one after the other; `pictures` ends it.
+
+    Args:
+        time_base: unit of the timestamps, seconds.
+        every: only so many pictures per second are taken; None: every frame.
+    """
+
+    def __init__(self, time_base: Fraction, every: int | None = RATE) -> None:
+        self._step = Fraction(0) if every is None else 1 / (every * time_base)
+        self._next: Fraction | None = None
+        self._pts: list[int] = []
+        self._done: list[Picture] = []
+        self._inside: list[tuple[int, int, int, int]] = []
+        self._waiting: deque[tuple[Picture, npt.NDArray[np.uint8]]] = deque()
+        self._seen: deque[npt.NDArray[np.uint8]] = deque(maxlen=2 * _AROUND + 1)
+
+    def push(self, frame: DecodedFrame) -> None:
+        """Look at a frame; most are passed over."""
+        if self._next is not None and frame.pts < self._next:
+            return
+        first = frame.pts if self._next is None else self._next
+        steps = 1 if not self._step else int((frame.pts - first) / self._step) + 1
+        self._next = first + steps * self._step
+        self._pts.append(frame.pts)
+        self.add(frame.luma(*GRID))
+
+    def add(self, look: Picture) -> None:
+        """Take a grey picture of 128x72 pixels."""
+        edges = _edges(look)
+        self._waiting.append((look, edges))
+        self._seen.append(edges)
+        if len(self._waiting) > _AROUND:
+            self._finish_one()
+
+    def finish(self) -> Seen:
+        """What was seen."""
+        while self._waiting:
+            self._finish_one()
+        pictures = np.array(self._done, np.uint8).reshape(-1, HEIGHT, WIDTH)
+        inside = np.array(self._inside, np.uint8).reshape(-1, 4)
+        return np.array(self._pts, np.int64), pictures, inside
+
+    def _finish_one(self) -> None:
+        look, _ = self._waiting.popleft()
+        box = _box(np.max(self._seen, axis=0), len(look))
+        self._inside.append(box)
+        self._done.append(_between_bars(look, box))
+
+
+def of_pictures(looks: list[Picture]) -> Picture:
+    """Fingerprints of single grey pictures of any size, each with bars of its own."""
+    made = []
+    for look in looks:
+        small = cv2.resize(look, GRID, interpolation=cv2.INTER_AREA)
+        made.append(_between_bars(small, _box(_edges(small), len(small))))
+    return np.array(made, np.uint8).reshape(-1, HEIGHT, WIDTH)
+
+
+def _edges(look: Picture) -> npt.NDArray[np.uint8]:
+    """Brightness of each row, then of each column: what almost all of it stays below."""
+    rows = np.partition(look, look.shape[1] * _ALMOST_ALL // 100, axis=1)
+    columns = np.partition(look, look.shape[0] * _ALMOST_ALL // 100, axis=0)
+    return np.concatenate(
+        [rows[:, look.shape[1] * _ALMOST_ALL // 100], columns[look.shape[0] * _ALMOST_ALL // 100]]
+    )
+
+
+def _box(edges: npt.NDArray[np.uint8], height: int) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of the part of a picture that is no bar."""
+    top, bottom = _inside(edges[:height])
+    left, right = _inside(edges[height:])
+    return left, top, right, bottom
+
+
+def _between_bars(look: Picture, box: tuple[int, int, int, int]) -> Picture:
+    """A part of a picture, stretched to `WIDTH` x `HEIGHT`."""
+    left, top, right, bottom = box
+    inner = look[top:bottom, left:right]
+    return np.asarray(cv2.resize(inner, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _inside(brightness: npt.NDArray[np.uint8]) -> tuple[int, int]:
+    """First line that is no bar, and one past the last; everything where all is dark.
+
+    A stray line or two at the edge of the frame do not end the bar that is behind them.
+    """
+    size, bright = len(brightness), np.flatnonzero(brightness > _BLACK)
+    for _ in range(2):
+        gaps = np.flatnonzero(np.diff(bright) > _STRAY)
+        if len(gaps) and gaps[0] < _STRAY and bright[0] < _STRAY:
+            bright = bright[gaps[0] + 1 :]
+        bright = size - 1 - bright[::-1]
+    if not len(bright) or max(bright[0], size - 1 - bright[-1]) > _WIDEST * size:
+        return 0, size
+    return int(bright[0]), int(bright[-1]) + 1

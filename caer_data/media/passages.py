@@ -1,0 +1,139 @@
+"""Passages that many strips of fingerprints share, without comparing each with each.
+
+Pictures whose hashes agree in one of some sets of 16 bits are looked at (after multi-index hashing,
+Norouzi et al., CVPR 2012; low frequencies are the steadiest bits). The hashes of cropped windows
+and of the mirrored picture are looked up as well. Of pictures with equal bits only the first count,
+so that the work grows with the number of strips and not with its square; what is repeated
+everywhere is still tied to where it came first.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from caer_data.media import windows
+from caer_data.media.alike import Match, Strip, compare
+from caer_data.media.fingerprints import RATE
+
+NEAR: Final = 16
+"""Bits of 64 in which pictures that are looked at closely may differ; unrelated ones: about 32."""
+
+_LEAST: Final = RATE - 1  # pictures, almost a second; of shorter strips a good part
+_MOST_OF: Final = 0.6
+_MOVING: Final = ((0.88, 0.6), (0.76, 0.8))  # least correlation of pictures and of what moves
+_STILL: Final = 0.955  # least correlation of pictures in which nothing moves
+_PICTURE: Final = 0.97  # least correlation of single pictures
+_HEARD: Final = 0.62  # least share of equal bits of sound; 0.5 is chance
+_SAME: Final = 4  # bits; a picture that differs less from the one before is not looked up
+_PARTNERS: Final = 24  # strips that each is compared with
+_TRIES: Final = 3  # pairs of pictures of two strips that are looked at closely
+
+
+def shared(
+    strips: Sequence[Strip], sides: Sequence[int] | None = None
+) -> Iterator[tuple[int, int, Match]]:
+    """Passages that two strips share: numbers of both, lower first, and the best match.
+
+    Args:
+        strips: in any order; of what is repeated often, the first are found first.
+        sides: of each strip; those of one side are not compared.
+    """
+    for (one, other), tries in sorted(_candidates(strips, sides).items()):
+        best: Match | None = None
+        for a, b, mirrored in tries:
+            found = compare(strips[one], strips[other], (a, b), mirrored)
+            if found and (best is None or found.worth > best.worth):
+                best = found
+            if best is not None and repeated(best, strips[one], strips[other]):
+                break
+        if best is not None:
+            yield one, other, best
+
+
+def _candidates(
+    strips: Sequence[Strip], sides: Sequence[int] | None
+) -> dict[tuple[int, int], list[tuple[int, int, bool]]]:
+    """Pairs of strips with pictures whose hashes are near, nearest first."""
+    strip, picture, values = _keyed(strips)
+    side = strip if sides is None else np.asarray(sides)[strip]
+    found: defaultdict[tuple[int, int], list[tuple[int, int, int, bool]]] = defaultdict(list)
+    for asked, here, bits, mirrored in _near(values):
+        apart = side[asked] != side[here]
+        for q, h, d in zip(asked[apart], here[apart], bits[apart], strict=True):
+            a, b = (q, h) if strip[q] < strip[h] else (h, q)
+            pair = int(strip[a]), int(strip[b])
+            found[pair].append((int(d), int(picture[a]), int(picture[b]), mirrored))
+    nearest = _nearest({pair: min(tries)[0] for pair, tries in found.items()})
+    return {
+        pair: list(dict.fromkeys((a, b, m) for _, a, b, m in sorted(found[pair])))[:_TRIES]
+        for pair in nearest
+    }
+
+
+def _nearest(bits: dict[tuple[int, int], int]) -> set[tuple[int, int]]:
+    """Pairs of strips of which one is among the nearest of the other, the first of equal ones."""
+    partners: defaultdict[int, list[tuple[int, int, tuple[int, int]]]] = defaultdict(list)
+    for pair, least in bits.items():
+        partners[pair[0]].append((least, pair[1], pair))
+        partners[pair[1]].append((least, pair[0], pair))
+    return {pair for some in partners.values() for _, _, pair in sorted(some)[:_PARTNERS]}
+
+
+def _keyed(
+    strips: Sequence[Strip],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
+    """Strip, picture and hashes (n, windows) of the pictures that are worth looking up."""
+    rows: list[tuple[int, int]] = []
+    kept: list[npt.NDArray[np.uint64]] = []
+    for number, strip in enumerate(strips):
+        values = windows.hashes(strip.pictures)
+        last: np.uint64 | None = None
+        for place in np.flatnonzero(~windows.flat(strip.pictures)):
+            whole = values[place, 0]
+            if last is None or np.bitwise_count(whole ^ last) > _SAME:
+                rows.append((number, int(place)))
+                kept.append(values[place])
+                last = whole
+    places = np.array(rows, np.int64).reshape(-1, 2)
+    return (
+        places[:, 0],
+        places[:, 1],
+        np.array(kept, np.uint64).reshape(len(rows), len(windows.WINDOWS)),
+    )
+
+
+def _near(
+    values: npt.NDArray[np.uint64],
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8], bool]]:
+    """Pairs of pictures, one whole and one in some window, whose hashes are near."""
+    whole = values[:, 0]
+    known = windows.Known(whole)
+    for window in range(values.shape[1]):
+        for mirrored in (False, True):
+            asked = values[:, window]
+            asked = windows.mirrored(asked) if mirrored else asked
+            for rows, here, bits in known.near(asked, NEAR):
+                others = rows != here
+                yield rows[others], here[others], bits[others], mirrored
+
+
+def repeated(match: Match, one: Strip, other: Strip) -> bool:
+    """Whether a match is a repetition, and not another moment before the same camera.
+
+    What moves must move alike, the more so the less the pictures agree. Where nothing moves, the
+    pictures must be as good as equal, and so must what is heard, unless one of the two is silent.
+    """
+    shorter = min(len(one.times), len(other.times))
+    pictures = round(match.length * RATE) + 1
+    if pictures < min(_LEAST, shorter * _MOST_OF):
+        return False
+    if match.motion is not None:
+        return any(match.picture >= p and match.motion >= m for p, m in _MOVING)
+    if match.sound is not None:
+        return match.picture >= _STILL and match.sound >= _HEARD
+    return match.picture >= (_STILL if shorter > 1 else _PICTURE)

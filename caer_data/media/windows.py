@@ -1,0 +1,148 @@
+"""Bits that a picture shares with copies of it, also where one of the two was cropped or mirrored.
+
+A picture's fingerprint is hashed whole and in windows that leave a margin out: of a picture and a
+cropped copy, a window of the one nearly equals the whole of the other. The bits are the signs of
+the 64 lowest frequencies of the cosine transform, so that those of the mirrored picture follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from caer_data.media.decode import Picture
+from caer_data.media.fingerprints import HEIGHT, WIDTH
+
+WINDOWS: Final = (
+    (1.0, 1.0), (0.9, 0.9), (0.8, 0.8), (1.0, 0.88), (0.88, 1.0),
+    (0.95, 0.95), (0.85, 0.85), (0.75, 0.75), (1.0, 0.75), (0.75, 1.0),
+)  # fmt: skip
+"""Width and height of each window, as shares of the picture's, around its middle."""
+
+BITS: Final = 64
+FLAT: Final = 6.0
+"""Standard deviation of brightness (of 255) below which a picture is too flat to be compared."""
+
+_NOISE: Final = 2.0  # of 255; what an encoder adds
+
+_BANDS: Final = (
+    range(16),
+    range(16, 32),
+    range(0, 32, 2),
+    range(1, 32, 2),
+    (*range(8), *range(16, 24)),
+    (*range(8, 16), *range(24, 32)),
+)
+_CROWD: Final = 48  # hashes with equal bits in a band that count
+_ROWS: Final = 20_000  # hashes looked up at a time
+
+_LOWEST: Final = sorted(
+    ((u, v) for u in range(12) for v in range(10) if u + v), key=lambda f: (f[0] + f[1] * 1.2, f[1])
+)[:BITS]
+
+
+def hashes(pictures: Picture, windows: int = len(WINDOWS)) -> npt.NDArray[np.uint64]:
+    """Hashes of fingerprint pictures, shape (n, HEIGHT, WIDTH), in the first windows: (n, w)."""
+    bits = (_levelled(pictures) @ _operator(windows)) > 0
+    return _packed(bits.reshape(len(pictures), windows, BITS))
+
+
+def _levelled(pictures: Picture) -> npt.NDArray[np.float32]:
+    """Brightness around its median, limited, so that a bright logo does not outweigh the rest."""
+    rows = pictures.reshape(len(pictures), -1).astype(np.float32)
+    rows -= np.median(rows, axis=1, keepdims=True)
+    size = np.abs(rows)
+    rows /= size + np.median(size, axis=1, keepdims=True) + _NOISE
+    return np.asarray(rows - rows.mean(axis=1, keepdims=True))
+
+
+def mirrored(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Hashes of the same pictures with left and right exchanged."""
+    return np.asarray(values ^ _packed(np.array([u % 2 == 1 for u, _ in _LOWEST])))
+
+
+def flat(pictures: Picture) -> npt.NDArray[np.bool_]:
+    """Which pictures are of nearly one brightness, and say nothing."""
+    return np.asarray(pictures.reshape(len(pictures), -1).std(axis=1) < FLAT)
+
+
+def _packed(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
+    packed = np.packbits(bits, axis=-1, bitorder="little")
+    return np.ascontiguousarray(packed).view("<u8")[..., 0].astype(np.uint64)
+
+
+@cache
+def _operator(windows: int) -> npt.NDArray[np.float32]:
+    """What a flat picture is multiplied by; shape (HEIGHT * WIDTH, windows * BITS)."""
+    columns = []
+    for width, height in WINDOWS[:windows]:
+        x, y = _waves(WIDTH, width), _waves(HEIGHT, height)
+        columns += [np.outer(y[v], x[u]).reshape(-1) for u, v in _LOWEST]
+    return np.array(columns, np.float32).T.copy()
+
+
+def _waves(size: int, share: float) -> npt.NDArray[np.float64]:
+    """Cosines over a window in the middle of `size` pixels, without their mean; (12, size)."""
+    start, length = size * (1 - share) / 2, size * share
+    edges = np.clip(np.arange(size + 1), start, start + length)
+    covered = np.diff(edges)
+    middle = (edges[:-1] + edges[1:]) / 2
+    waves = np.cos(np.pi * np.arange(12)[:, None] * (middle - start) / length) * covered
+    waves[1:] -= waves[1:].sum(axis=1, keepdims=True) / length * covered
+    return np.asarray(waves)
+
+
+class Known:
+    """Hashes that others are looked up in.
+
+    Only those that agree in one of some sets of 16 bits are compared, and of a crowd with equal
+    bits only the first.
+    """
+
+    def __init__(self, values: npt.NDArray[np.uint64]) -> None:
+        self._values = values
+        self._bands = []
+        for bits in _BANDS:
+            keys = _band(values, bits)
+            order = np.argsort(keys, kind="stable")
+            self._bands.append((bits, order, keys[order]))
+
+    def near(
+        self, asked: npt.NDArray[np.uint64], most: int
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]]:
+        """Pairs of hashes that differ in at most so many bits; some come more than once.
+
+        Yields:
+            Places among `asked`, places among the known ones, different bits.
+        """
+        for bits, order, ordered in self._bands:
+            for at in range(0, len(asked), _ROWS):
+                some = asked[at : at + _ROWS]
+                rows, places = _members(_band(some, bits), ordered)
+                here = order[places]
+                different = np.bitwise_count(some[rows] ^ self._values[here])
+                near = different <= most
+                yield rows[near] + at, here[near], different[near]
+
+
+def _members(
+    keys: npt.NDArray[np.uint64], ordered: npt.NDArray[np.uint64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Row of each key, and places of equal ones in an ordered list, at most `_CROWD` a key."""
+    first = np.searchsorted(ordered, keys)
+    count = np.minimum(np.searchsorted(ordered, keys, side="right") - first, _CROWD)
+    rows = np.repeat(np.arange(len(keys)), count)
+    offsets = np.arange(len(rows)) - np.repeat(np.cumsum(count) - count, count)
+    return rows, np.repeat(first, count) + offsets
+
+
+def _band(values: npt.NDArray[np.uint64], bits: Iterable[int]) -> npt.NDArray[np.uint64]:
+    """Some bits of each hash, side by side."""
+    made = np.zeros_like(values)
+    for place, bit in enumerate(bits):
+        made |= (values >> np.uint64(bit) & np.uint64(1)) << np.uint64(place)
+    return made

@@ -1,0 +1,243 @@
+"""How well repeated footage is found, whatever was done to it, and how seldom by mistake.
+
+    python performance/duplicates.py FOLDER [--work SCRATCH] [--half tune|report]
+
+FOLDER holds real videos. Pieces of four seconds are cut from them, and each is edited in ten ways.
+Recall is the share of edited pieces that are matched with the piece they were made from; false
+alarms are matches with pieces of other videos (different scenes) or of another moment of the same
+video (same set-up). Thresholds were chosen on the videos with even numbers; the odd ones report.
+Peers: the 64-bit pHash of imagehash on four frames, and ORB features of OpenCV with RANSAC.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import imagehash
+import numpy as np
+from PIL import Image
+
+from caer_data.media import fingerprints, passages, sound_prints
+from caer_data.media.alike import Strip
+from caer_data.media.decode import frames
+from caer_data.media.probe import probe
+
+SECONDS = 4
+APART = 6
+MOST = 4  # pieces of a video
+_LOGO = (
+    "drawbox=x=iw*0.82:y=ih*0.05:w=iw*0.13:h=ih*0.1:color=white:t=fill,"
+    "drawbox=x=iw*0.84:y=ih*0.07:w=iw*0.09:h=ih*0.06:color=red:t=fill"
+)
+EDITS = {
+    "re-encode": ["-vf", "null", "-crf", "34"],
+    "size": ["-vf", "scale=-2:180"],
+    "crop 5 %": ["-vf", "crop=iw*0.9:ih*0.9"],
+    "crop 10 %": ["-vf", "crop=iw*0.8:ih*0.8"],
+    "logo": ["-vf", _LOGO],
+    "bars": ["-vf", "drawbox=y=0:h=ih*0.12:w=iw:color=black:t=fill,"
+                    "drawbox=y=ih*0.88:h=ih*0.12:w=iw:color=black:t=fill"],
+    "letterbox": ["-vf", "pad=iw:ih*4/3:0:(oh-ih)/2"],
+    "pillarbox": ["-vf", "pad=iw*4/3:ih:(ow-iw)/2:0"],
+    "mirrored": ["-vf", "hflip"],
+    "recap": ["-ss", "1.1", "-t", "2", "-vf", f"crop=iw*0.92:ih*0.92,{_LOGO}", "-crf", "32"],
+}  # fmt: skip
+
+
+@dataclass
+class Piece:
+    """Four seconds of a video, or an edit of them."""
+
+    video: int
+    number: int
+    kind: str
+    path: Path
+
+
+def ffmpeg(*arguments: str) -> None:
+    subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", *arguments], check=True)
+
+
+def pieces(videos: list[Path], work: Path) -> list[Piece]:
+    """Cut and edit; what is there already is kept."""
+    made: list[Piece] = []
+    for at, video in enumerate(videos):
+        length = probe(video).duration_s or SECONDS
+        for number in range(min(MOST, max(1, int((length + 2) // APART)))):
+            plain = work / f"{at:03d}-{number}-original.mp4"
+            made.append(Piece(at, number, "original", plain))
+            if not plain.is_file():
+                ffmpeg("-ss", str(number * APART), "-t", str(SECONDS), "-i", str(video), "-vf",
+                       "scale=-2:min(ih\\,360),crop=trunc(iw/2)*2:trunc(ih/2)*2,format=yuv420p",
+                       "-preset", "veryfast", str(plain))  # fmt: skip
+    return made
+
+
+def edits(originals: list[Piece], work: Path) -> list[Piece]:
+    """Every edit of every piece."""
+    wanted = [
+        Piece(p.video, p.number, kind, work / f"{p.video:03d}-{p.number}-{kind.split()[0]}"
+              f"{kind.split()[1] if ' ' in kind else ''}.mp4")
+        for p in originals for kind in EDITS
+    ]  # fmt: skip
+    sources = {(p.video, p.number): p.path for p in originals}
+
+    def make(piece: Piece) -> None:
+        if piece.path.is_file():
+            return
+        options = list(EDITS[piece.kind])
+        place = options.index("-vf") + 1
+        options[place] += ",crop=trunc(iw/2)*2:trunc(ih/2)*2"
+        ffmpeg("-i", str(sources[piece.video, piece.number]), *options, "-preset", "ultrafast",
+               str(piece.path))  # fmt: skip
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(make, wanted))
+    return wanted
+
+
+def prints(path: Path) -> Strip:
+    """Fingerprints as a build makes them."""
+    info = probe(path)
+    writer = fingerprints.Writer(info.time_base)
+    for frame in frames(path, info, for_analysis=True):
+        writer.push(frame)
+    pts, pictures, _ = writer.finish()
+    times = (pts - pts[0]) * float(info.time_base)
+    return Strip(times, pictures, sound_prints.sound_prints(path, info))
+
+
+def phash(path: Path) -> list[int]:
+    """imagehash's pHash of four frames, as the audit of a release takes it."""
+    with av.open(str(path)) as container:
+        shown = [f.to_ndarray(format="gray") for f in container.decode(video=0)]
+    chosen = [shown[len(shown) * n // 8] for n in (1, 3, 5, 7)]
+    return [int(str(imagehash.phash(Image.fromarray(p))), 16) for p in chosen if p.std() >= 6]
+
+
+def near(one: list[int], other: list[int]) -> bool:
+    """Whether two of the pHashes differ in at most 6 bits."""
+    return any((a ^ b).bit_count() <= 6 for a in one for b in other)
+
+
+def orb(path: Path) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Up to 300 ORB features of two frames, and of the same frames mirrored."""
+    finder = cv2.ORB_create(300)
+    with av.open(str(path)) as container:
+        shown = [f.to_ndarray(format="gray") for f in container.decode(video=0)]
+    found = []
+    for picture in (shown[len(shown) // 3], shown[len(shown) * 2 // 3]):
+        small = cv2.resize(picture, (320, 180), interpolation=cv2.INTER_AREA)
+        for turned in (small, cv2.flip(small, 1)):
+            points, features = finder.detectAndCompute(turned, None)
+            found.append((np.array([p.pt for p in points], np.float32), features))
+    return found
+
+
+def same_features(one: list, other: list) -> bool:
+    """Whether RANSAC finds a similarity that 20 features of two frames agree on."""
+    matcher = cv2.BFMatcher(cv2.NORM_HAMMING, crossCheck=True)
+    for (places, features), (others, more) in itertools.product(one, other[::2]):
+        if features is None or more is None:
+            continue
+        pairs = matcher.match(features, more)
+        if len(pairs) < 20:
+            continue
+        a = np.array([places[p.queryIdx] for p in pairs])
+        b = np.array([others[p.trainIdx] for p in pairs])
+        _, inliers = cv2.estimateAffinePartial2D(a, b, ransacReprojThreshold=4)
+        if inliers is not None and inliers.sum() >= 20:
+            return True
+    return False
+
+
+def of_peer(
+    every: list[Piece], values: list, alike: Callable[[Any, Any], bool]
+) -> set[tuple[int, int]]:
+    """Pairs of an original and another piece that a peer calls alike."""
+    originals = [at for at, p in enumerate(every) if p.kind == "original"]
+    return {
+        (a, b) for a in originals for b in range(a + 1, len(every)) if alike(values[a], values[b])
+    }
+
+
+def said(name: str, every: list[Piece], pairs: set[tuple[int, int]], exempt: set[int]) -> None:
+    """Print recall by kind of edit, and false alarms; pairs are of positions in the list."""
+    of = {(p.video, p.number): at for at, p in enumerate(every) if p.kind == "original"}
+    recall, total, alarms, asked = (Counter[str]() for _ in range(4))
+    for at, piece in enumerate(every):
+        if piece.kind != "original":
+            total[piece.kind] += 1
+            recall[piece.kind] += (of[piece.video, piece.number], at) in pairs
+    for a, b in itertools.combinations(range(len(every)), 2):
+        one, other = every[a], every[b]
+        if exempt & {one.video, other.video} or "original" not in (one.kind, other.kind):
+            continue
+        if (one.video, one.number) != (other.video, other.number):
+            kind = "other scenes" if one.video != other.video else "same set-up"
+            asked[kind] += 1
+            alarms[kind] += (a, b) in pairs
+    print(f"{name}: " + ", ".join(f"{k} {recall[k] / total[k]:.2f}" for k in total))
+    for kind, count in asked.items():
+        print(
+            f"  false alarms, {kind}: {alarms[kind]} of {count:,} pairs "
+            f"({1000 * alarms[kind] / count:.2f} per 1,000)"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--work", type=Path, help="folder where edits are kept")
+    parser.add_argument("--half", choices=["tune", "report", "all"], default="report")
+    parser.add_argument("--peers", action="store_true", help="measure pHash and ORB as well")
+    parser.add_argument(
+        "--shares",
+        nargs="*",
+        default=["composite_open_44s.mp4"],
+        help="videos that hold material of others, where a match is no false alarm",
+    )
+    arguments = parser.parse_args()
+    places = ("videos/*", "shots_gt/*.m*", "identities/intel_asl/*.mkv")
+    videos = sorted(p for place in places for p in arguments.folder.glob(place))
+    with tempfile.TemporaryDirectory() as scratch:
+        work = arguments.work or Path(scratch)
+        originals = pieces(videos, work)
+        if arguments.half != "all":
+            side = arguments.half == "report"
+            originals = [p for p in originals if p.video % 2 == side]
+        measure([*originals, *edits(originals, work)], videos, arguments)
+
+
+def measure(every: list[Piece], videos: list[Path], arguments: argparse.Namespace) -> None:
+    exempt = {at for at, v in enumerate(videos) if v.name in arguments.shares}
+    start = time.perf_counter()
+    strips = [prints(p.path) for p in every]
+    made = time.perf_counter() - start
+    found = {
+        (one, other)
+        for one, other, match in passages.shared(strips)
+        if passages.repeated(match, strips[one], strips[other])
+    }
+    spent = time.perf_counter() - start - made
+    print(f"{len(every)} pieces: fingerprints {made:.1f} s, matching {spent:.1f} s")
+    said("caer-data", every, found, exempt)
+    if arguments.peers:
+        said("imagehash", every, of_peer(every, [phash(p.path) for p in every], near), exempt)
+        said("ORB", every, of_peer(every, [orb(p.path) for p in every], same_features), exempt)
+
+
+if __name__ == "__main__":
+    main()

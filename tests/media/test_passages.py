@@ -1,0 +1,94 @@
+"""Repeated passages: edits are found, other moments and other scenes are not."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import pytest
+from moving import EDITS, scene
+
+from caer_data.media import alike, fingerprints, passages, windows
+from caer_data.media.alike import Strip
+
+SILENCE = np.zeros(0, np.uint32)
+
+
+def strip(pictures: np.ndarray, start: float = 0.0, sound: np.ndarray = SILENCE) -> Strip:
+    writer = fingerprints.Writer(Fraction(1, 25))
+    for picture in pictures:
+        writer.add(cv2.resize(picture, (128, 72), interpolation=cv2.INTER_AREA))
+    return Strip(start + np.arange(len(pictures)) / fingerprints.RATE, writer.finish()[1], sound)
+
+
+def found(strips: list[Strip]) -> set[tuple[int, int]]:
+    return {
+        (one, other)
+        for one, other, match in passages.shared(strips)
+        if passages.repeated(match, strips[one], strips[other])
+    }
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_is_found_among_others(edit):
+    plain = [strip(scene(seed, 16)) for seed in range(8)]
+    edited = strip(EDITS[edit](scene(3, 16)), 100.0)
+    assert found([*plain, edited]) == {(3, 8)}
+
+
+def test_another_moment_before_the_same_camera_is_no_repetition():
+    assert not found([strip(scene(1, 16)), strip(scene(1, 16, 300))])
+
+
+def test_times_say_what_is_repeated():
+    whole, part = strip(scene(1, 24), 10.0), strip(scene(1, 8, 9), 50.0)
+    [(_, _, match)] = passages.shared([whole, part])
+    step = 1 / fingerprints.RATE
+    assert match.one == pytest.approx((10 + 9 * step, 10 + 16 * step), abs=1.1 * step)
+    assert match.other == pytest.approx((50.0, 50 + 7 * step), abs=1.1 * step)
+    assert not match.place.mirrored
+    assert match.motion > 0.8
+
+
+def test_where_nothing_moves_the_sound_decides():
+    random = np.random.default_rng(0)
+    one, other = random.integers(1, 2**32, (2, 200), dtype=np.uint32)
+    still = np.repeat(scene(5, 1), 16, axis=0)
+    same = [strip(still, 0, one), strip(still, 0, one)]
+    assert found(same) == {(0, 1)}
+    assert not found([strip(still, 0, one), strip(still, 0, other)])
+    assert found([strip(still, 0, one), strip(still)]) == {(0, 1)}
+
+
+def test_strips_of_one_side_are_not_compared():
+    twice = [strip(scene(1, 16)), strip(scene(1, 16))]
+    assert list(passages.shared(twice, [7, 7])) == []
+    assert [pair[:2] for pair in passages.shared(twice, [7, 8])] == [(0, 1)]
+
+
+def test_flat_pictures_are_not_compared():
+    black = np.zeros((16, 108, 192), np.uint8)
+    assert not found([strip(black), strip(black)])
+
+
+def test_what_is_everywhere_is_tied_to_the_first_of_them():
+    title = [strip(scene(1, 8)) for _ in range(70)]
+    pairs = found(title)
+    assert {other for one, other in pairs if one < 48} == set(range(1, 70))
+    assert len(pairs) < 70 * 69 / 2
+
+
+def test_the_hash_of_the_mirrored_picture_follows():
+    pictures = strip(scene(2, 6)).pictures
+    turned = windows.hashes(pictures[:, :, ::-1].copy())
+    assert (windows.mirrored(windows.hashes(pictures)) == turned).all()
+
+
+def test_a_place_says_how_pictures_lie_in_each_other():
+    plain, cropped = (strip(p).pictures[0] for p in (scene(1, 1), EDITS["crop 10 %"](scene(1, 1))))
+    place = alike.locate(plain, cropped, False)
+    assert place.inside
+    assert place.box == pytest.approx((0.1, 0.1, 0.9, 0.9), abs=0.03)
+    assert not alike.locate(cropped, plain, False).inside
+    assert alike.locate(plain, strip(scene(9, 1)).pictures[0], False) is None

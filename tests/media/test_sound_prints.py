@@ -1,0 +1,43 @@
+"""Fingerprints of sound: loudness and noise do not matter, other sound does."""
+
+from __future__ import annotations
+
+import numpy as np
+from numbered_video import write
+
+from caer_data.media import sound_prints
+from caer_data.media.probe import probe
+
+
+def tune(seed: int, seconds: float = 6.0) -> np.ndarray:
+    """Notes that change five times a second."""
+    random = np.random.default_rng(seed)
+    notes = np.repeat(random.uniform(300, 2000, (int(seconds * 5), 3)), 1600, axis=0)
+    phase = np.cumsum(notes / 8000 * 2 * np.pi, axis=0)
+    return (np.sin(phase).sum(axis=1) * 8000).astype(np.int16)
+
+
+def equal_bits(one: np.ndarray, other: np.ndarray) -> float:
+    length = min(len(one), len(other))
+    return 1 - np.bitwise_count(one[:length] ^ other[:length]).mean() / 32
+
+
+def test_loudness_and_noise_leave_most_bits_and_other_sound_half_of_them():
+    plain = tune(1)
+    noise = np.random.default_rng(0).normal(0, 300, len(plain))
+    again = sound_prints.of_samples((plain * 0.4 + noise).astype(np.int16))
+    assert equal_bits(sound_prints.of_samples(plain), again) > 0.7
+    assert equal_bits(sound_prints.of_samples(plain), sound_prints.of_samples(tune(2))) < 0.6
+
+
+def test_silence_is_zero():
+    assert (sound_prints.of_samples(np.zeros(16000, np.int16)) == 0).all()
+    assert len(sound_prints.of_samples(np.zeros(100, np.int16))) == 0
+
+
+def test_a_video_has_sixteen_a_second_and_one_without_sound_none(tmp_path):
+    loud = write(tmp_path / "loud.mp4", 75, sound=True)
+    made = sound_prints.sound_prints(loud, probe(loud))
+    assert abs(len(made) - 3 * sound_prints.RATE) <= 8
+    mute = write(tmp_path / "mute.mp4", 10)
+    assert len(sound_prints.sound_prints(mute, probe(mute))) == 0

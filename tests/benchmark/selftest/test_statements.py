@@ -54,7 +54,7 @@ def test_every_statement_holds(small: SelfTest) -> None:
 
 
 def test_models_that_did_not_learn_do_not_pass(bench: Bench) -> None:
-    clips, ordered = synthetic.make(40, 10, 90), synthetic.make_ordered(20, 4, 100)
+    clips, ordered = synthetic.make(40, 10, 90), synthetic.make_ordered(20, 4, 20)
     train = {"epochs": 1, "learning_rate": 1e-6}
     found = selftest.self_test(bench, clips, ordered, train)
     chance = [c.statement for c in found.checks if "fails" in c.statement or "guess" in c.statement]

@@ -36,7 +36,7 @@ def command() -> None:
 
     Without a command, 'dataset' is meant: 'caer-data inspect --try filter.min_face_height=0.08' is
     'caer-data inspect dataset --try filter.min_face_height=0.08'. A dataset in a folder with the
-    name of a command is written ./NAME.
+    name of a command is written ./NAME. 'caer-data inspect dataset --help' shows the options.
     """
 
 

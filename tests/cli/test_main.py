@@ -79,7 +79,7 @@ def test_unknown_verb_is_a_usage_error(capsys) -> None:
 
 
 def test_short_help_of_a_verb() -> None:
-    code, _, text = probe("inspect", "-h")
+    code, _, text = probe("inspect", "dataset", "-h")
     assert code == 0
     assert "--table" in text
 

@@ -206,7 +206,7 @@ def main() -> None:
     parser.add_argument(
         "--shares",
         nargs="*",
-        default=["composite_open_44s.mp4"],
+        default=["composite_open_44s.mp4", "webcam_face_noface_vfr_6s.mov"],
         help="videos that hold material of others, where a match is no false alarm",
     )
     arguments = parser.parse_args()

@@ -232,6 +232,11 @@ class Dataset:
         return self.read(tables.SPEECH)
 
     @property
+    def repeats(self) -> pd.DataFrame:
+        """One row per shot that shows what an earlier one shows."""
+        return self.read(tables.REPEATS)
+
+    @property
     def lines(self) -> pd.DataFrame:
         """One row per line of subtitles."""
         return self.read(tables.LINES)

@@ -26,6 +26,7 @@ from caer_data.curate import choosing, cutting, decided, keeping, writing
 from caer_data.curate import run as run_module
 from caer_data.curate.cutting import Cut
 from caer_data.curate.gather import Gathered
+from caer_data.curate.repeating import Repeated
 from caer_data.curate.said import Said
 from caer_data.curate.setup import Setup, Video
 from caer_data.engine import anchors, ownership, tables
@@ -404,6 +405,10 @@ class World:
                 assert f"p{seen.person}" == clip.person_id
 
 
+def _nothing_repeated(setup: Any, videos: Any, clips: Any, absent: Any, rows: Any) -> Repeated:
+    return Repeated(clips, tables.empty(tables.REPEATS), "made-up")
+
+
 @contextmanager
 def _without_pictures(world: World) -> Iterator[None]:
     made_up = MadeUp(world.files, world.settings)
@@ -412,10 +417,11 @@ def _without_pictures(world: World) -> Iterator[None]:
         for stage in ("gather", "look", "persons", "choose", "cut"):
             patch.setattr(run_module, stage, getattr(made_up, stage))
         patch.setattr(run_module, "listen", lambda setup, videos, sidecars: Said())
+        patch.setattr(run_module, "drop_repeats", _nothing_repeated)
         for module in (choosing, writing):
             patch.setattr(module, "faces_of", made_up.faces)
         patch.setattr(writing, "shots_of", lambda job: tables.empty(tables.SHOTS))
-        for name in ("shots_piece", "faces_piece", "sound_piece"):
+        for name in ("shots_piece", "prints_piece", "faces_piece", "sound_piece"):
             patch.setattr(writing, name, lambda job: piece)
         yield
 

@@ -77,7 +77,7 @@ def test_a_build_on_ray_gives_the_same_bytes_and_is_heard_on_loopback_alone(
     killed = 0
     while running.poll() is None:
         listening |= _listening(running.pid)
-        if not killed and (tmp_path / "d/work/videos").is_dir():
+        if not killed and (tmp_path / "d" / "work" / "videos").is_dir():
             killed = _kill_a_worker(running.pid)
     text = running.stderr.read()  # type: ignore[union-attr]
     assert running.returncode == 3, text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from caer_data.curate import hand_cuts
+from caer_data.curate import hand_cuts, keeping
 from caer_data.curate import videos as video_stage
 from caer_data.curate.analyse import Job, analyse, measured
 from caer_data.curate.pyannote_files import Imported
@@ -57,7 +57,7 @@ def gather(setup: Setup, found: list[video_stage.Found]) -> Gathered:
     """Probe every file; keep a row for each, and a job for each good one."""
     described = _described(setup, found)
     ordered = [described[item.video_id] for item in found if item.video_id in described]
-    ordered = video_stage.mark_duplicates(ordered)
+    ordered = video_stage.mark_duplicates(ordered, keeping.files_of_videos(setup.dataset))
     for note in video_stage.sound_notes(ordered, setup.recipe.media.audio):
         setup.reporter.say(printable(note))
     good = [(d, d.info) for d in ordered if d.info is not None and d.row["status"] == "ok"]

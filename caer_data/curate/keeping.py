@@ -150,6 +150,15 @@ def contents(dataset: Dataset) -> set[str]:
     return set(dataset.videos["sha256"].dropna()) if dataset.has(tables.VIDEOS) else set()
 
 
+def files_of_videos(dataset: Dataset) -> set[tuple[str, str]]:
+    """Path and content of the files that the last build took clips from."""
+    if not dataset.has(tables.VIDEOS):
+        return set()
+    videos = dataset.videos
+    used = videos[videos["status"].isin(tables.USED)]
+    return set(zip(used["path"], used["sha256"], strict=True))
+
+
 def first_come(dataset: Dataset, clips: pd.DataFrame) -> tuple[set[str], set[str]]:
     """Keys of clips that others give way to: those with answers, and those the last build kept.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import asdict, astuple, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -232,20 +232,27 @@ def failed(found: Found, reason: str | None) -> Described:
     return Described(_row(found) | {"status": "failed", "reason": _text(why)}, found.path, None)
 
 
-def mark_duplicates(described: list[Described]) -> list[Described]:
-    """Of files with equal content the first is the video, the others are duplicates of it."""
-    first: dict[str, str] = {}
+def mark_duplicates(
+    described: list[Described], before: Set[tuple[str, str]] = frozenset()
+) -> list[Described]:
+    """Of files with equal content one is the video, the others are duplicates of it.
+
+    Args:
+        described: in the order of the dataset.
+        before: path and content of the videos of the last build. One of them stays the video, so
+            that a copy that is added later takes nothing away; else it is the first.
+    """
+    videos: dict[str, str] = {}
+    usable = [item.row for item in described if item.info is not None and item.row.get("sha256")]
+    for row in sorted(usable, key=lambda row: (row["path"], row["sha256"]) not in before):
+        videos.setdefault(row["sha256"], row["path"])
     result = []
     for item in described:
-        digest = item.row.get("sha256")
-        if item.info is None or not digest:
-            result.append(item)
-        elif digest in first:
-            told = {"status": "duplicate", "reason": f"the same as {first[digest]}"}
-            result.append(replace(item, row=item.row | told))
-        else:
-            first[digest] = item.row["path"]
-            result.append(item)
+        video = None if item.info is None else videos.get(item.row.get("sha256") or "")
+        if video is not None and video != item.row["path"]:
+            told = {"status": "duplicate", "reason": f"the same as {video}"}
+            item = replace(item, row=item.row | told)  # noqa: PLW2901
+        result.append(item)
     return result
 
 

@@ -138,6 +138,23 @@ def test_the_same_content_twice_is_one_video(tmp_path: Path) -> None:
     assert {rows["s/bad1.mp4"]["status"], rows["s/bad2.mp4"]["status"]} == {"failed"}
 
 
+def test_a_copy_that_is_added_later_and_sorts_first_takes_nothing_away(tmp_path: Path) -> None:
+    shows = tmp_path / "shows"
+    (shows / "s").mkdir(parents=True)
+    numbered.write(shows / "s" / "b.mp4", 5)
+    (before,) = describe_all(shows, tmp_path / "work")
+    shutil.copy(shows / "s" / "b.mp4", shows / "s" / "a.mp4")
+    found = videos.find(shows, SETTINGS)
+    work = tmp_path / "work"
+    described = [videos.describe(item, SETTINGS, "default", work, ignore) for item in found]
+    known = {(before.row["path"], before.row["sha256"])}
+    rows = {d.row["path"]: d.row for d in videos.mark_duplicates([*described], known)}
+    assert rows["s/b.mp4"]["status"] == "ok"
+    changed = {("s/b.mp4", "0" * 64)}
+    rows = {d.row["path"]: d.row for d in videos.mark_duplicates([*described], changed)}
+    assert rows["s/a.mp4"]["status"] == "ok"
+
+
 def test_an_edited_video_is_noticed(tmp_path: Path) -> None:
     shows = tmp_path / "shows"
     shows.mkdir()

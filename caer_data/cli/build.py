@@ -70,6 +70,12 @@ if TYPE_CHECKING:
     metavar="STAGE:cpus=N,gpus=N,memory=GB",
     help="What a task of a stage (videos, analyse, clips) takes of a Ray node; may be repeated.",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Only estimate time, disk and hours of rating, from a few parts of the videos that are "
+    "built in a temporary folder.",
+)
 @options
 def command(
     shows: Path,
@@ -83,6 +89,7 @@ def command(
     engine: str,
     address: str | None,
     needs: tuple[str, ...],
+    dry_run: bool,
     reporter: Reporter,
 ) -> None:
     """From a folder of raw shows to clips ready to be rated.
@@ -95,9 +102,17 @@ def command(
     part = shards.parse(shard) if shard is not None else None
     if part and drop_rated:
         raise click.UsageError("--shard makes pieces only; --drop-rated belongs to the build after")
+    if dry_run and (part or pyannote or engine != "local"):
+        raise click.UsageError(
+            "--dry-run tries videos on this machine; it goes with neither --shard nor --pyannote "
+            "nor --engine"
+        )
     where = _engine(engine, address, workers, needs)
     if engine == "local":
         warm_up(PRELOAD)
+    if dry_run:
+        _estimate(shows, output, recipe, workers, limit, reporter)
+        return
     common_options: dict[str, Any] = {
         "workers": workers,
         "limit": limit,
@@ -131,3 +146,20 @@ def _engine(name: str, address: str | None, workers: int | None, needs: tuple[st
     from caer_data.engine.ray_engine import RayEngine
 
     return RayEngine(address, workers, parse_needs(needs))
+
+
+def _estimate(
+    shows: Path,
+    output: Path,
+    recipe: str | None,
+    workers: int | None,
+    limit: int | None,
+    reporter: Reporter,
+) -> None:
+    from caer_data.curate.forecast import forecast
+
+    told = forecast(shows, output, recipe, workers=workers, limit=limit, reporter=reporter)
+    if reporter.mode == "json":
+        reporter.result(told.as_dict())
+    else:
+        click.echo(told.summary())

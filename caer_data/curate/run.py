@@ -81,7 +81,7 @@ def build(
         BusyError: another command is working on the dataset.
     """
     started = time.perf_counter()
-    prepared = _prepared(shows, output, recipe, limit, pyannote, reporter)
+    prepared = prepare(shows, output, recipe, limit, pyannote, reporter)
     engine, limits = engine or Local(workers), limits or Limits()
     dataset = prepared.dataset
     try:
@@ -122,7 +122,7 @@ def build_shard(
         CaerError: as `build`.
     """
     started = time.perf_counter()
-    prepared = _prepared(shows, output, recipe, limit, pyannote, reporter)
+    prepared = prepare(shows, output, recipe, limit, pyannote, reporter)
     engine, limits = engine or Local(workers), limits or Limits()
     dataset = prepared.dataset
     found = [item for item in prepared.found if shard.holds(item.relative)]
@@ -141,7 +141,7 @@ def build_shard(
 
 
 @dataclass
-class _Prepared:
+class Prepared:
     """What was asked for, checked; nothing is written yet."""
 
     shows: Path
@@ -181,14 +181,19 @@ class _Prepared:
         )
 
 
-def _prepared(
+def prepare(
     shows: Path,
     output: Path,
     recipe: RecipeLike | None,
     limit: int | None,
     pyannote: Path | None,
     reporter: Reporter | None,
-) -> _Prepared:
+) -> Prepared:
+    """Check what `build` was given; nothing is written yet.
+
+    Raises:
+        CaerError: no videos, a mistake in the recipe, or a folder that holds something else.
+    """
     dataset = Dataset(output)
     check_dataset(output)
     if is_outdated(output):
@@ -206,7 +211,7 @@ def _prepared(
         imported = {item.video_id: imported_for(pyannote, item.relative) for item in found}
         require_some(pyannote, list(imported.values()))
     reporter = reporter or Reporter("quiet")
-    return _Prepared(shows, dataset, chosen, models, reporter, found, notes, imported)
+    return Prepared(shows, dataset, chosen, models, reporter, found, notes, imported)
 
 
 @contextmanager

@@ -148,6 +148,15 @@ def describe(
     return remembered_now or failed(found, "changed while it was being read; run again")
 
 
+def look(path: Path, settings: Videos, audio: str, progress: Progress) -> VideoInfo:
+    """Probe one video, and do no more.
+
+    Raises:
+        CaerError: it cannot be used.
+    """
+    return probe(path, settings.max_megapixels, audio)
+
+
 def remembered(found: Found, settings: Videos, audio: str, work: Path) -> Described | None:
     """What an earlier run found out about a file of this name, size and time of change."""
     try:

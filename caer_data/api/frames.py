@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from caer_data.export.audit import Verdict
-    from caer_data.export.splits import By
 
 
 def decide_labels(
@@ -126,16 +125,17 @@ def agreement(ratings: pd.DataFrame, *, seed: int = 0, bootstraps: int = 1000) -
 def split(
     clips: pd.DataFrame,
     shares: Sequence[float] = (70, 10, 20),
-    by: By = "show",
+    by: str = "show",
     seed: int = 0,
 ) -> pd.Series[str]:
     """Draw train, validation and test so that no group lies in two of them.
 
     Args:
         clips: one row per clip: `clip_id`, `label` (class id, 0 to 6) and the column of the groups:
-            `shot_id`, `video_id`, `show` or `person_id`, for `by` clip, video, show or person.
+            `shot_id`, `video_id`, `show`, `person_id` or `scene_id`, for `by` clip, video, show,
+            person or scene. With `identity`, persons of several shows are one.
         shares: of train, validation and test, in any unit.
-        by: which clips stay together.
+        by: which clips stay together; several words joined by `+` are grouped by each.
         seed: another seed draws another split.
 
     Returns:
@@ -150,7 +150,7 @@ def split(
     ['test', 'train', 'train', 'validation']
     """
     from caer_data.engine.errors import CaerError
-    from caer_data.export import splits
+    from caer_data.export import groups, splits
 
     try:
         train, validation, test = map(float, shares)
@@ -158,13 +158,11 @@ def split(
         raise CaerError(
             f"split: the shares are {shares!r}; give three numbers, such as (70, 10, 20)"
         ) from error
-    group = splits.GROUP_OF[by]
-    need(
-        "split", clips, clip_id="the clip's name", label="class id, 0 to 6", **{group: f"its {by}"}
-    )
-    groups = dict.fromkeys(splits.GROUP_OF.values(), clips["clip_id"])
+    asked = {groups.GROUP_OF[word]: f"its {word}" for word in groups.words_of(by)}
+    need("split", clips, clip_id="the clip's name", label="class id, 0 to 6", **asked)
+    own = dict.fromkeys(groups.GROUP_OF.values(), clips["clip_id"])
     given = {name: clips[name] for name in clips.columns}
-    whole = clips.assign(**{"clip_key": clips["clip_id"], **groups, **given})
+    whole = clips.assign(**{"clip_key": clips["clip_id"], **own, **given})
     return splits.assign(whole, splits.Scheme((train, validation, test), by, seed))
 
 

@@ -10,6 +10,7 @@ import click
 from caer_data.cli import options as common
 from caer_data.engine import progress
 from caer_data.engine.progress import Reporter
+from caer_data.engine.recipe import GROUPS
 from caer_data.engine.release_layouts import LAYOUTS
 
 if TYPE_CHECKING:
@@ -52,8 +53,9 @@ def _shares(
 )
 @click.option(
     "--by",
-    type=click.Choice(["clip", "video", "show", "person"]),
-    help="What never straddles two splits; the recipe's if not given.",
+    multiple=True,
+    type=click.Choice(GROUPS),
+    help="What never straddles two splits; may be given more than once. The recipe's if not given.",
 )
 @click.option(
     "--layout",
@@ -79,6 +81,7 @@ def _shares(
 @click.option("--seed", type=click.IntRange(0), help="Draw with another seed.")
 @click.option("--init", is_flag=True, help="Write release.yaml to fill in, and stop.")
 @click.option("--resplit", is_flag=True, help="Forget the split that was drawn before.")
+@click.option("--drop-repeats", is_flag=True, help="Release one of the clips that show the same.")
 @click.option("--strict", is_flag=True, help="A finding of the audit is a failure.")
 @click.option("--overwrite", is_flag=True, help="Replace an older release.")
 @common.workers
@@ -89,7 +92,7 @@ def command(
     output: Path,
     layouts: tuple[str, ...],
     split: tuple[float, float, float] | None,
-    by: str | None,
+    by: tuple[str, ...],
     seed: int | None,
     workers: int | None,
     frames_per_clip: int | None,
@@ -120,7 +123,7 @@ def command(
         return
     changes: dict[str, Any] = {
         "split": split,
-        "by": by,
+        "by": "+".join(dict.fromkeys(by)) or None,
         "layouts": layouts or None,
         "frames_per_clip": frames_per_clip,
         "container": container,

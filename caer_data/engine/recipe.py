@@ -21,6 +21,9 @@ from caer_data.engine.section import Section, dump
 
 __all__ = ["Recipe", "dump", "load", "parse", "shipped"]
 
+GROUPS: Final = ("clip", "video", "show", "person", "scene")
+"""What may stay together when a dataset is split."""
+
 _PACKAGE: Final = "caer_data.pipelines"
 
 
@@ -279,7 +282,7 @@ class Export(Section):
     """Splits and layouts of a release."""
 
     split: tuple[float, float, float] = (70, 10, 20)
-    by: Literal["clip", "video", "show", "person"] = "clip"
+    by: str = "clip"
     layouts: tuple[str, ...] = ("caer", "caer-s")
     frames_per_clip: int = Field(6, ge=1, le=1000)
     container: Literal["avi", "mp4"] = "mp4"
@@ -290,6 +293,14 @@ class Export(Section):
         for word in value:
             if word not in LAYOUTS:
                 raise ValueError(f"there is no layout {word!r}; known are {', '.join(LAYOUTS)}")
+        return value
+
+    @field_validator("by")
+    @classmethod
+    def _groups(cls, value: str) -> str:
+        words = value.split("+")
+        if len(set(words)) < len(words) or not set(words) <= set(GROUPS):
+            raise ValueError(f"by is one of {', '.join(GROUPS)}, or several of them joined by '+'")
         return value
 
     @model_validator(mode="after")

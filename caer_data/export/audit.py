@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from caer_data.engine.emotions import EMOTIONS
-from caer_data.engine.errors import CaerError
 from caer_data.export import duplicates
+from caer_data.export.columns import with_all_columns
 from caer_data.export.manifest import SPLITS
 
 WINDOW: Final = 16
@@ -52,13 +52,14 @@ class Verdict:
         return f"{self.verdict:<14}{self.check}: {self.text}"
 
 
-def audit(manifest: pd.DataFrame) -> list[Verdict]:
+def audit(manifest: pd.DataFrame, repeated: pd.DataFrame | None = None) -> list[Verdict]:
     """Audit one split of a manifest.
 
     Args:
         manifest: rows of `MANIFEST`, of layouts that share one split. Several files of a clip
             (frames, other layouts) count once per split. Columns other than `clip_id` and `split`
             may be missing.
+        repeated: pairs of clips that show the same, see `repeated.of_clips`; None: nobody looked.
 
     Returns:
         One verdict per check, always the same checks in the same order; what the frame has no
@@ -67,39 +68,20 @@ def audit(manifest: pd.DataFrame) -> list[Verdict]:
     Raises:
         CaerError: `clip_id` or `split` is missing, or a split is none of the three.
     """
-    manifest = _with_all_columns(manifest)
+    manifest = with_all_columns(manifest)
     clips = manifest.drop_duplicates(["clip_id", "split"])
     return [
         *(_straddling(clips, check, column) for check, column in _GROUPS[:1]),
         _overlapping(clips),
         *(_straddling(clips, check, column) for check, column in _GROUPS[1:]),
         _people_across_shows(clips),
+        _repeated(clips, repeated),
         _near_duplicates(manifest),
         _box_size_by_class(manifest),
         _box_size_by_split(manifest),
         _short(clips),
         _balance(manifest),
     ]
-
-
-def _with_all_columns(manifest: pd.DataFrame) -> pd.DataFrame:
-    """The manifest with empty columns where it has none."""
-    missing = [name for name in ("clip_id", "split") if name not in manifest]
-    if missing:
-        raise CaerError(
-            f"audit: the frame lacks the column {', '.join(missing)}; one row per clip needs "
-            "clip_id and split"
-        )
-    strange = sorted(set(manifest["split"].astype(str)) - set(SPLITS))
-    if strange:
-        raise CaerError(f"audit: split holds {', '.join(strange[:5])}; use {', '.join(SPLITS)}")
-    texts = [name for name in _TEXTS if name not in manifest]
-    numbers = [name for name in _NUMBERS if name not in manifest]
-    return manifest.assign(**dict.fromkeys(texts), **dict.fromkeys(numbers, np.nan))
-
-
-_TEXTS: Final = ("layout", "emotion", "shot_id", "video_id", "show", "person_id", "perceptual_hash")
-_NUMBERS: Final = ("start_pts", "end_pts", "start_s", "end_s", "face_height")
 
 
 def box_sizes(manifest: pd.DataFrame) -> pd.DataFrame:
@@ -140,15 +122,57 @@ def _straddling(clips: pd.DataFrame, check: str, column: str) -> Verdict:
 
 
 def _people_across_shows(clips: pd.DataFrame) -> Verdict:
-    """Persons are identified within a show, not across shows."""
+    """Persons who occur in several shows, where somebody looked for them."""
     check = "same person in two shows"
     shows = clips["show"].nunique()
     if not shows:
         return Verdict(check, "not measured", 0, "no clip has a show")
     if shows == 1:
         return Verdict(check, "ok", 0, "there is one show")
-    text = f"persons are identified within each of {shows} shows, not across them"
-    return Verdict(check, "not measured", 0, text)
+    known = clips.dropna(subset=["identity"])
+    if known.empty:
+        text = f"persons are identified within each of {shows} shows, not across them"
+        return Verdict(check, "not measured", 0, text)
+    unknown = clips["clip_id"].nunique() - known["clip_id"].nunique()
+    rest = f"; {unknown:,} clips have no identity and were not looked at" if unknown else ""
+    counts = known.groupby("identity").agg(shows=("show", "nunique"), splits=("split", "nunique"))
+    met = counts[counts["shows"] > 1]
+    across = met[met["splits"] > 1]
+    if across.empty:
+        text = f"{len(met):,} persons occur in several shows, each in one split{rest}"
+        return Verdict(check, "ok", 0, text)
+    own = known[known["identity"] == across.index[0]]
+    names = " and ".join(sorted(own["person_id"].dropna().unique())[:2])
+    text = (
+        f"{len(across):,} of {len(met):,} persons who occur in several shows lie in more than one "
+        f"split (such as {names}){rest}"
+    )
+    return Verdict(check, "finding", len(across), text)
+
+
+def _repeated(clips: pd.DataFrame, found: pd.DataFrame | None) -> Verdict:
+    """Clips that show the same footage, by the fingerprints of their videos."""
+    check = "repeated footage"
+    if found is None:
+        return Verdict(check, "not measured", 0, "no fingerprints of the videos were compared")
+    splits = clips.groupby("clip_id")["split"].agg(frozenset).to_dict()
+    pairs = [
+        (one, other, splits[one] | splits[other])
+        for one, other in zip(found["clip_id"], found["of_clip_id"], strict=True)
+        if one in splits and other in splits
+    ]
+    if not pairs:
+        return Verdict(check, "ok", 0, "no clip shows what another one shows")
+    across = [pair for pair in pairs if len(pair[2]) > 1]
+    concerned = {name for pair in across or pairs for name in pair[:2]}
+    if not across:
+        text = f"{len(concerned):,} clips show the same as another one, each of its own split"
+        return Verdict(check, "note", len(concerned), text)
+    text = (
+        f"{len(concerned):,} of {len(splits):,} clips show the same as one of another split (such "
+        f"as {across[0][0]} and {across[0][1]}); --by scene keeps them together"
+    )
+    return Verdict(check, "finding", len(concerned), text)
 
 
 def _overlapping(clips: pd.DataFrame) -> Verdict:

@@ -59,6 +59,13 @@ MANIFEST: Final = Table(
         Column("video_id", STRING, "the source video, see sources.parquet"),
         Column("shot_id", STRING, "the shot"),
         Column("person_id", STRING, "the target person (a number, no name)", nullable=True),
+        Column(
+            "identity",
+            STRING,
+            "the person over all shows: the first person_id with this face; empty: not looked at",
+            nullable=True,
+            added=True,
+        ),
         *(replace(column, added=True) for column in tables.BOX),
         Column("start_s", FLOAT, "start, from the source's first frame", "s"),
         Column("end_s", FLOAT, "end, from the source's first frame", "s"),
@@ -148,6 +155,22 @@ BOXES: Final = Table(
 )
 
 
+REPEATED: Final = Table(
+    "repeats",
+    "two clips that show the same, by the fingerprints of their videos",
+    ("clip_id", "of_clip_id"),
+    (
+        Column("clip_id", STRING, "the clip that repeats"),
+        Column("of_clip_id", STRING, "the clip that it repeats"),
+        Column("start_s", FLOAT, "start of what both show, from the source's first frame", "s"),
+        Column("of_start_s", FLOAT, "start there", "s"),
+        Column("seconds", FLOAT, "length of what both show", "s"),
+        Column("score", FLOAT, "mean correlation of the pictures, at most 1"),
+        Column("mirrored", BOOL, "left and right are exchanged"),
+    ),
+)
+
+
 def rows(planned: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
     """Fill a layout's planned files with what is known about their clips.
 
@@ -222,6 +245,21 @@ def read_sources(release: Path) -> pd.DataFrame:
     for column in ("width", "height"):
         _refuse(path, sources, column, ~sources[column].between(1, MOST_PIXELS))
     return sources
+
+
+def read_repeated(release: Path) -> pd.DataFrame | None:
+    """Read which clips of a release show the same; None where nobody looked.
+
+    Raises:
+        CaerError: the table is damaged, or a row cannot be true.
+    """
+    path = release / "repeats.parquet"
+    if not path.is_file():
+        return None
+    found = _read(REPEATED, path)
+    for column in ("start_s", "of_start_s", "seconds", "score"):
+        _refuse(path, found, column, ~np.isfinite(found[column]))
+    return found
 
 
 def _read(table: tables.Table, path: Path) -> pd.DataFrame:

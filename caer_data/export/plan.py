@@ -12,7 +12,7 @@ from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.recipe import Export
-from caer_data.export import boxes, labelled, layouts, lines, splits
+from caer_data.export import boxes, groups, labelled, layouts, lines, repeated, splits
 from caer_data.export.manifest import rows
 
 
@@ -28,6 +28,7 @@ class Options:
         resplit: forget the split that was drawn before.
         overwrite: an older release at the target may be replaced.
         strict: a finding of the audit is a failure.
+        drop_repeats: of clips that show the same, one is released.
         jobs: processes that work on clips.
     """
 
@@ -38,6 +39,7 @@ class Options:
     resplit: bool = False
     overwrite: bool = False
     strict: bool = False
+    drop_repeats: bool = False
     jobs: int = 1
 
     @property
@@ -58,6 +60,8 @@ class Plan:
             be one of these frames. What only the media tell is still empty.
         reached: the split as asked for and as drawn.
         lines: their subtitles, `CLIP_LINES`; none without footage.
+        repeats: pairs of clips that show the same, see `repeated.of_clips`; None: not measured.
+        dropped: clips left out because they repeat another.
     """
 
     clips: pd.DataFrame
@@ -66,22 +70,34 @@ class Plan:
     files: pd.DataFrame
     reached: pd.DataFrame
     lines: pd.DataFrame = field(default_factory=lambda: tables.empty(lines.CLIP_LINES))
+    repeats: pd.DataFrame | None = None
+    dropped: int = 0
 
 
 def plan(dataset: Dataset, options: Options) -> Plan:
     """Draw the split of a dataset's labelled clips and list the files.
 
     Raises:
-        CaerError: there is nothing to release, or the split is impossible.
+        CaerError: there is nothing to release, the split is impossible, or what repeats is not
+            known and was asked for.
     """
-    clips = labelled.read(dataset)
+    every = labelled.read(dataset)
+    found = repeated.of_clips(dataset, every)
+    clips = every
+    if options.drop_repeats:
+        clips = repeated.without(every, repeated.needed(found, "--drop-repeats"))
+    if "scene" in groups.words_of(options.settings.by):
+        clips = groups.with_scenes(clips, repeated.needed(found, "--by scene"))
     sources = labelled.sources(dataset, clips)
     seen = faces_of_targets(clips, dataset.tracks, dataset.faces)
     of_targets = boxes.of_targets(clips, sources, seen)
     kept = {} if options.resplit else assigned(dataset, options.scheme)
     planned = of_tables(clips, sources, of_targets, options, kept)
     said = lines.of_clips(dataset, clips) if options.media else planned.lines
-    return replace(planned, lines=said)
+    if found is not None:
+        found = found[found["clip_id"].isin(clips["clip_id"])]
+        found = found[found["of_clip_id"].isin(clips["clip_id"])].reset_index(drop=True)
+    return replace(planned, lines=said, repeats=found, dropped=len(every) - len(clips))
 
 
 def of_tables(

@@ -83,6 +83,7 @@ def recut(
     manifest = manifests.read(origin)
     sources = manifests.read_sources(origin)
     boxes = manifests.read_boxes(origin)
+    repeated = manifests.read_repeated(origin)
     recipe = recipes.load(origin / "recipe.yaml")
     about = folder.about(target)
     if not about:
@@ -117,7 +118,8 @@ def recut(
         good_results = {c: r for c, r in results.items() if c not in failed}
         made = release.fill_manifest(good, good_results)
         release.write(under_way.root, made, sources, boxes, facts, files)
-        verdicts = release.audit_parts(made)
+        verdicts = release.audit_parts(made, repeated)
+        release.write_pairs(under_way.root, made, repeated)
         cards.write(under_way.root, facts, made, verdicts, recipe.export.container)
         release.describe(under_way.root, key, facts, made)
         under_way.publish(target)

@@ -28,11 +28,12 @@ from caer_data.export import (
     labelled,
     layouts,
     media,
+    pairs,
     plan,
 )
 from caer_data.export.layouts.caer_s_2019 import NAME as LEAKY
 from caer_data.export.lines import CLIP_LINES
-from caer_data.export.manifest import BOXES, MANIFEST, SOURCES
+from caer_data.export.manifest import BOXES, MANIFEST, REPEATED, SOURCES
 from caer_data.export.plan import Options, Plan
 
 
@@ -109,6 +110,7 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
         said = planned.lines
         write(root, release.manifest, planned.sources, boxes, facts, clip_files, said)
         container = options.settings.container
+        write_pairs(root, release.manifest, planned.repeats)
         cards.write(root, facts, release.manifest, release.verdicts, container)
         describe(root, key, facts, release.manifest)
         plan.remember(dataset, planned, options)
@@ -123,7 +125,8 @@ def _stated(release: Release, facts: cards.Facts) -> Release:
 def _kept(dataset: Dataset, target: Path, planned: Plan, options: Options) -> Release:
     """The release that an equal call made before, audited again."""
     manifest = tables.read(MANIFEST, target / "manifest.parquet")
-    release = Release(target, planned, manifest, audit_parts(manifest), new=False)
+    verdicts = audit_parts(manifest, planned.repeats)
+    release = Release(target, planned, manifest, verdicts, new=False)
     _refuse_findings(release, options)
     plan.remember(dataset, planned, options)
     return release
@@ -147,7 +150,8 @@ def _worked_on(
     running = run_map(media.make, missing, options.jobs, PRELOAD)
     results = collect(running, len(clip_files), under_way, reporter)
     manifest = fill_manifest(planned.files, results)
-    return Release(target, planned, manifest, audit_parts(manifest), new=True), clip_files
+    verdicts = audit_parts(manifest, planned.repeats)
+    return Release(target, planned, manifest, verdicts, new=True), clip_files
 
 
 def _refuse_findings(release: Release, options: Options) -> None:
@@ -247,11 +251,27 @@ def fill_manifest(planned: pd.DataFrame, results: Mapping[str, Mapping[str, Any]
     return tables.to_pandas(tables.check(MANIFEST, filled))
 
 
-def audit_parts(manifest: pd.DataFrame) -> dict[str, list[audit.Verdict]]:
+def audit_parts(
+    manifest: pd.DataFrame, repeated: pd.DataFrame | None = None
+) -> dict[str, list[audit.Verdict]]:
     """Audit a release: layouts that have the clips' split together, the other one by itself."""
+    return {part: audit.audit(files, repeated) for part, files in _parts(manifest)}
+
+
+def _parts(manifest: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     leaky = manifest["layout"] == LEAKY
-    parts = {"release": manifest[~leaky], LEAKY: manifest[leaky]}
-    return {part: audit.audit(files) for part, files in parts.items() if len(files)}
+    parts = [("release", manifest[~leaky]), (LEAKY, manifest[leaky])]
+    return [(part, files) for part, files in parts if len(files)]
+
+
+def write_pairs(root: Path, manifest: pd.DataFrame, repeated: pd.DataFrame | None) -> None:
+    """Write the pairs behind the audit, and which clips show the same where somebody looked."""
+    found = [pairs.find(files, repeated, part) for part, files in _parts(manifest)]
+    pairs.write(pd.concat(found, ignore_index=True), root / pairs.NAME)
+    if repeated is not None:
+        there = repeated[["clip_id", "of_clip_id"]].isin(set(manifest["clip_id"])).all(axis=1)
+        own = repeated[there].reset_index(drop=True)
+        tables.write(REPEATED, own, root / "repeats.parquet")
 
 
 def write(
@@ -296,7 +316,8 @@ def describe(root: Path, key: str, facts: cards.Facts, manifest: pd.DataFrame) -
 def _key(planned: Plan, facts: cards.Facts) -> str:
     rows = [
         pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()
-        for table in (planned.files, planned.sources, planned.boxes, planned.lines)
+        for table in (planned.files, planned.sources, planned.boxes, planned.lines, planned.repeats)
+        if table is not None
     ]
     tables_hash = hashlib.sha256(b"".join(rows)).hexdigest()
     return hash_of([ownership.RELEASE_VERSION, __version__, str(facts), tables_hash], 64)

@@ -1,6 +1,7 @@
 """Train, validation and test: groups that never straddle, drawn once and then kept.
 
-A split is drawn by groups: all clips of one shot (`clip`), video, show or person stay together.
+A split is drawn by groups (`caer_data.export.groups`): all clips of one shot (`clip`), video, show,
+person or repeated scene stay together.
 Parts of one long shot are groups even with `clip`, since they are nearly the same pictures; in the
 paper a clip is a whole shot (Lee et al. 2019, section 4.1, which also splits 70/10/20 at random).
 
@@ -16,7 +17,7 @@ import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -25,17 +26,8 @@ from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.hashing import shuffle_key
 from caer_data.engine.schema import STRING, Column, Table
+from caer_data.export.groups import GROUP_OF, groups_of, words_of
 from caer_data.export.manifest import SPLITS
-
-By = Literal["clip", "video", "show", "person"]
-
-GROUP_OF: Final[dict[By, str]] = {
-    "clip": "shot_id",
-    "video": "video_id",
-    "show": "show",
-    "person": "person_id",
-}
-"""Column that says which clips stay together."""
 
 ASSIGNED: Final = Table(
     "splits",
@@ -56,10 +48,16 @@ _NO_GAIN = 1e-12
 
 @dataclass(frozen=True)
 class Scheme:
-    """One way of splitting: shares of train, validation and test, groups, seed."""
+    """One way of splitting: shares of train, validation and test, groups, seed.
+
+    Attributes:
+        shares: of train, validation and test.
+        by: what stays together: a word of `groups.GROUP_OF`, or several joined by `+`.
+        seed: of the draw.
+    """
 
     shares: tuple[float, float, float]
-    by: By
+    by: str
     seed: int
 
     def __str__(self) -> str:
@@ -109,7 +107,7 @@ def assign(clips: pd.DataFrame, scheme: Scheme, kept: Mapping[str, str] | None =
         CaerError: there are fewer groups than splits, or clips of one group were kept in
             different splits.
     """
-    groups = _groups(clips, scheme.by)
+    groups = groups_of(clips, scheme.by)
     names = sorted(groups.unique(), key=lambda name: _draw(scheme.seed, name))
     position = {name: i for i, name in enumerate(names)}
     member_of = groups.map(position).to_numpy(int)
@@ -147,7 +145,7 @@ def reached(clips: pd.DataFrame, split: pd.Series, scheme: Scheme) -> pd.DataFra
     Columns: `split, asked, reached` (shares of all clips), `clips, groups`, and for each emotion
     its clips and, as `<emotion>_share`, the share of that emotion's clips (close to `asked`).
     """
-    groups = _groups(clips, scheme.by)
+    groups = groups_of(clips, scheme.by)
     totals = clips["emotion"].value_counts()
     table = []
     for name, target in zip(SPLITS, scheme.targets, strict=True):
@@ -171,15 +169,11 @@ def _draw(seed: int, name: str) -> str:
     return shuffle_key(seed, name, separator=":")
 
 
-def _groups(clips: pd.DataFrame, by: By) -> pd.Series:
-    # a clip without a known person is a group of its own
-    return clips[GROUP_OF[by]].astype(object).fillna(clips["clip_id"].astype(object))
-
-
-def _check_enough(clips: pd.DataFrame, by: By, groups: int, splits: int) -> None:
+def _check_enough(clips: pd.DataFrame, by: str, groups: int, splits: int) -> None:
     if groups >= splits:
         return
-    others = {other: _groups(clips, other).nunique() for other in GROUP_OF if other != by}
+    known = [word for word, column in GROUP_OF.items() if column in clips]
+    others = {word: groups_of(clips, word).nunique() for word in known if word not in words_of(by)}
     ways = [f"--by {other} ({n} groups)" for other, n in others.items() if n >= splits]
     raise CaerError(
         f"--by {by}: {groups} group{'s' if groups != 1 else ''} cannot fill {splits} splits; "

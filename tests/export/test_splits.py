@@ -8,7 +8,8 @@ from sklearn.model_selection import StratifiedGroupKFold
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
 from caer_data.export import splits
-from caer_data.export.splits import GROUP_OF, Scheme, assign, parse_shares, reached
+from caer_data.export.groups import GROUP_OF
+from caer_data.export.splits import Scheme, assign, parse_shares, reached
 
 PAPER = (1628, 719, 514, 2726, 4579, 1473, 1562)
 
@@ -25,6 +26,7 @@ def made_clips(count: int, shows: int = 12, seed: int = 0) -> pd.DataFrame:
             "video_id": [f"v{v:03d}" for v in video],
             "show": [f"show {v // 8}" for v in video],
             "person_id": [f"p{v // 8}-{random.integers(0, 6)}" for v in video],
+            "scene_id": [f"s{i * 7 // 10:05d}" for i in range(count)],
             "label": labels,
             "emotion": [EMOTIONS[label] for label in labels],
         }
@@ -38,7 +40,7 @@ def test_groups_never_straddle_and_shares_come_close(by):
     split = assign(clips, scheme)
     assert clips.assign(split=split).groupby(GROUP_OF[by])["split"].nunique().max() == 1
     table = reached(clips, split, scheme).set_index("split")
-    worst = {"clip": 0.002, "video": 0.01, "show": 0.04, "person": 0.01}[by]
+    worst = {"clip": 0.002, "video": 0.01, "show": 0.04, "person": 0.01, "scene": 0.002}[by]
     assert (table["reached"] - table["asked"]).abs().max() < worst
     assert table["clips"].sum() == len(clips)
 

@@ -1,0 +1,35 @@
+"""What an audit knows of clips: columns that any frame of clips may have."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from caer_data.engine.errors import CaerError
+from caer_data.export.manifest import SPLITS
+
+_TEXTS: Final = ("layout", "path", "emotion", "shot_id", "video_id", "show", "person_id",
+                 "identity", "fps", "perceptual_hash")  # fmt: skip
+_NUMBERS: Final = ("frame", "start_pts", "end_pts", "start_s", "end_s", "face_height")
+
+
+def with_all_columns(manifest: pd.DataFrame) -> pd.DataFrame:
+    """The manifest with empty columns where it has none.
+
+    Raises:
+        CaerError: `clip_id` or `split` is missing, or a split is none of the three.
+    """
+    missing = [name for name in ("clip_id", "split") if name not in manifest]
+    if missing:
+        raise CaerError(
+            f"audit: the frame lacks the column {', '.join(missing)}; one row per clip needs "
+            "clip_id and split"
+        )
+    strange = sorted(set(manifest["split"].astype(str)) - set(SPLITS))
+    if strange:
+        raise CaerError(f"audit: split holds {', '.join(strange[:5])}; use {', '.join(SPLITS)}")
+    texts = [name for name in _TEXTS if name not in manifest]
+    numbers = [name for name in _NUMBERS if name not in manifest]
+    return manifest.assign(**dict.fromkeys(texts), **dict.fromkeys(numbers, np.nan))

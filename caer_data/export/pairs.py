@@ -1,0 +1,225 @@
+"""The list behind an audit: every two clips that share what they should not."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from caer_data.engine import tables
+from caer_data.engine.files import atomic_path
+from caer_data.engine.schema import BOOL, FLOAT, STRING, Column, Table
+from caer_data.export import duplicates
+from caer_data.export.columns import with_all_columns
+from caer_data.export.manifest import SPLITS
+from caer_data.export.media import HASHED_AT
+
+NAME: Final = "audit_pairs.csv"
+"""File of the pairs, beside `audit.json`."""
+
+KINDS: Final = (
+    "same clip",
+    "same shot",
+    "overlapping time",
+    "repeated footage",
+    "near-duplicate pictures",
+    "same person in two shows",
+)
+
+PAIRS: Final = Table(
+    "audit_pairs",
+    "two clips that share what they should not",
+    ("part", "kind", "clip_id", "split", "of_clip_id", "of_split"),
+    (
+        Column("part", STRING, "release, or the layout that has a split of its own"),
+        Column("kind", STRING, "what they share", values=KINDS),
+        Column("leaks", BOOL, "they lie in different splits"),
+        Column("clip_id", STRING, "a clip"),
+        Column("split", STRING, "its split", values=SPLITS),
+        Column("path", STRING, "a file of it", nullable=True),
+        Column("start_s", FLOAT, "from when, counted as in the manifest", "s", nullable=True),
+        Column("end_s", FLOAT, "until when", "s", nullable=True),
+        Column("of_clip_id", STRING, "the other clip"),
+        Column("of_split", STRING, "its split", values=SPLITS),
+        Column("of_path", STRING, "a file of it", nullable=True),
+        Column("of_start_s", FLOAT, "from when", "s", nullable=True),
+        Column("of_end_s", FLOAT, "until when", "s", nullable=True),
+        Column(
+            "score", FLOAT, "how alike, at most 1; empty: not a matter of degree", nullable=True
+        ),
+    ),
+)
+
+_ALL: Final = 32
+"""Members of a group up to which all pairs are listed; of more, each with one of each split."""
+
+
+def find(
+    manifest: pd.DataFrame, repeated: pd.DataFrame | None = None, part: str = "release"
+) -> pd.DataFrame:
+    """All pairs of a manifest, `PAIRS`, by kind and clip.
+
+    Args:
+        manifest: as `audit.audit` takes it; all columns but `clip_id` and `split` may be missing.
+        repeated: pairs of clips that show the same, see `repeated.of_clips`.
+        part: what the manifest is of.
+
+    Raises:
+        CaerError: `clip_id` or `split` is missing, or a split is none of the three.
+    """
+    manifest = with_all_columns(manifest)
+    clips = manifest.drop_duplicates(["clip_id", "split"]).reset_index(drop=True)
+    found = [
+        *_together(clips, "same clip", "clip_id"),
+        *_together(clips, "same shot", "shot_id"),
+        *_overlapping(clips),
+        *_repeated(clips, repeated),
+        *_near(manifest),
+        *_same_person(clips),
+    ]
+    frame = tables.frame(PAIRS, [{"part": part, **row} for row in found])
+    keys = list(PAIRS.key)
+    frame = frame.assign(kind=pd.Categorical(frame["kind"], KINDS))
+    frame = frame.sort_values(keys, kind="stable").drop_duplicates(keys)
+    return frame.assign(kind=frame["kind"].astype(object)).reset_index(drop=True)
+
+
+def write(pairs: pd.DataFrame, path: Path) -> None:
+    """Write pairs as CSV; a spreadsheet takes no cell for a formula."""
+    safe = pairs.copy()
+    for name in ("clip_id", "path", "of_clip_id", "of_path"):
+        cells = safe[name].astype(object)
+        risky = cells.map(
+            lambda cell: isinstance(cell, str) and cell[:1] in "=+-@\t\r" and cell != ""
+        )
+        safe[name] = cells.mask(risky, "./" + cells.astype(str))
+    with atomic_path(path) as temporary:
+        safe.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def _row(kind: str, pair: tuple[Any, Any], score: float | None = None) -> dict[str, Any]:
+    """A pair of rows of a manifest; the one of the earlier split, then name, comes first."""
+    sides = sorted(pair, key=lambda side: (SPLITS.index(side.split), side.clip_id))
+    leaks = pair[0].split != pair[1].split
+    row: dict[str, Any] = {"kind": kind, "leaks": leaks, "score": score}
+    for of, side in zip(("", "of_"), sides, strict=True):
+        row |= {
+            f"{of}clip_id": side.clip_id,
+            f"{of}split": side.split,
+            f"{of}path": None if pd.isna(side.path) else side.path,
+            f"{of}start_s": _number(side.start_s),
+            f"{of}end_s": _number(side.end_s),
+        }
+    return row
+
+
+def _number(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def _together(clips: pd.DataFrame, kind: str, column: str) -> Iterator[dict[str, Any]]:
+    """Clips of one group that lie in different splits."""
+    known = clips.dropna(subset=[column])
+    across = known[known.groupby(column)["split"].transform("nunique") > 1]
+    for _, group in across.groupby(column, sort=True):
+        for one, other in _across(list(tables.rows(group))):
+            if kind == "same clip" or one.clip_id != other.clip_id:
+                yield _row(kind, (one, other))
+
+
+def _across(rows: list[Any]) -> Iterator[tuple[Any, Any]]:
+    if len(rows) <= _ALL:
+        yield from (
+            (one, other)
+            for one, other in itertools.combinations(rows, 2)
+            if one.split != other.split
+        )
+        return
+    first = {row.split: row for row in reversed(rows)}
+    for row in rows:
+        yield from (
+            (row, first[split]) for split in SPLITS if split in first and split != row.split
+        )
+
+
+def _overlapping(clips: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    timed = clips.dropna(subset=["video_id", "start_pts", "end_pts", "split"])
+    open_until: list[Any] = []
+    current = None
+    for clip in tables.rows(timed.sort_values(["video_id", "start_pts", "end_pts", "clip_id"])):
+        before = open_until if clip.video_id == current else []
+        open_until = [other for other in before if other.end_pts > clip.start_pts][-_ALL:]
+        for other in open_until:
+            if other.split != clip.split and other.clip_id != clip.clip_id:
+                yield _row("overlapping time", (other, clip))
+        open_until.append(clip)
+        current = clip.video_id
+
+
+def _repeated(clips: pd.DataFrame, found: pd.DataFrame | None) -> Iterator[dict[str, Any]]:
+    if found is None or found.empty:
+        return
+    of_clip = {name: list(tables.rows(rows)) for name, rows in clips.groupby("clip_id")}
+    for pair in tables.rows(found):
+        for one in of_clip.get(pair.clip_id, ()):
+            for other in of_clip.get(pair.of_clip_id, ()):
+                yield _row(
+                    "repeated footage",
+                    (
+                        _at(one, pair.start_s, pair.seconds),
+                        _at(other, pair.of_start_s, pair.seconds),
+                    ),
+                    pair.score,
+                )
+
+
+def _at(row: Any, start: float, seconds: float = 0.0) -> Any:
+    """A row whose time is a part of the clip."""
+    return row._replace(start_s=start, end_s=start + seconds)
+
+
+def _near(manifest: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    hashed = manifest.dropna(subset=["perceptual_hash"]).drop_duplicates(
+        ["clip_id", "split", "perceptual_hash"]
+    )
+    rows = list(tables.rows(hashed))
+    values = [(int(text, 16), at, n) for at, row in enumerate(rows)
+              for n, text in enumerate(row.perceptual_hash.split())]  # fmt: skip
+    if not values:
+        return
+    sides = np.array([SPLITS.index(rows[at].split) for _, at, _ in values], np.int64)
+    one, other, bits = duplicates.every(np.array([v for v, _, _ in values], np.uint64), sides)
+    listed: set[tuple[int, int]] = set()
+    for a, b, different in zip(one.tolist(), other.tolist(), bits.tolist(), strict=True):
+        first, second = values[a], values[b]
+        if (first[1], second[1]) not in listed and (second[1], first[1]) not in listed:
+            listed.add((first[1], second[1]))
+            shown = _shown(rows[first[1]], first[2]), _shown(rows[second[1]], second[2])
+            yield _row("near-duplicate pictures", shown, 1 - different / 64)
+
+
+def _shown(row: Any, number: int) -> Any:
+    """A row whose time is that of one of its pictures."""
+    if pd.isna(row.start_s) or pd.isna(row.end_s):
+        return row
+    if not pd.isna(row.frame) and not pd.isna(row.fps):
+        return _at(row, row.start_s + float(int(row.frame) / Fraction(row.fps)))
+    many = row.perceptual_hash.count(" ") + 1
+    share = HASHED_AT[number] if many == len(HASHED_AT) else (number + 0.5) / many
+    return _at(row, row.start_s + share * (row.end_s - row.start_s))
+
+
+def _same_person(clips: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """One pair of clips for each two persons of different shows that are one."""
+    known = clips.dropna(subset=["identity", "person_id", "show"])
+    known = known[known.groupby("identity")["show"].transform("nunique") > 1]
+    firsts = known.drop_duplicates(["identity", "person_id", "split"])
+    for _, group in firsts.groupby("identity", sort=True):
+        for one, other in itertools.combinations(list(tables.rows(group))[:_ALL], 2):
+            if one.show != other.show:
+                yield _row("same person in two shows", (one, other))

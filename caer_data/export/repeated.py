@@ -1,0 +1,65 @@
+"""Which of a dataset's labelled clips show the same, and what to do about it."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from caer_data.curate import repeats
+from caer_data.engine import tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.errors import CaerError
+from caer_data.export.manifest import REPEATED
+
+
+def of_clips(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame | None:
+    """Pairs of clips that show the same for half of the shorter one or longer.
+
+    Args:
+        dataset: whose table `repeats` is asked.
+        clips: `clip_id, shot_id, start_s, end_s`.
+
+    Returns:
+        `REPEATED`, the later clip first; None where the dataset never looked.
+    """
+    if not dataset.has(tables.REPEATS):
+        return None
+    pairs = repeats.same_clips(clips, dataset.repeats)
+    best = pairs.sort_values(["clip_id", "of_clip_id", "seconds"], ascending=[True, True, False])
+    listed = best.drop_duplicates(["clip_id", "of_clip_id"])
+    return tables.to_pandas(tables.check(REPEATED, listed))
+
+
+def needed(found: pd.DataFrame | None, option: str) -> pd.DataFrame:
+    """What repeats, for an option that cannot do without.
+
+    Raises:
+        CaerError: the dataset never looked.
+    """
+    if found is None:
+        raise CaerError(
+            f"{option}: the dataset does not say what repeats, as an older version built it; run "
+            "'caer-data build' again"
+        )
+    return found
+
+
+def without(clips: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
+    """One clip of all that show the same: the one that repeats none, else the first.
+
+    Args:
+        clips: `clip_id, video_id, start_s`.
+        found: see `of_clips`.
+    """
+    partners: dict[str, set[str]] = {}
+    for one, other in zip(found["clip_id"], found["of_clip_id"], strict=True):
+        partners.setdefault(one, set()).add(other)
+        partners.setdefault(other, set()).add(one)
+    later = set(found["clip_id"])
+    ordered = clips.assign(later=clips["clip_id"].isin(later)).sort_values(
+        ["later", "video_id", "start_s"], kind="stable"
+    )
+    stays: set[str] = set()
+    for clip in ordered["clip_id"]:
+        if not partners.get(clip, set()) & stays:
+            stays.add(clip)
+    return clips[clips["clip_id"].isin(stays)].reset_index(drop=True)

@@ -397,6 +397,22 @@ def test_the_session_needs_the_token_of_its_page(
     assert ann.call("POST", task, json={"result": ANSWER}).status_code == 201
 
 
+def test_a_copied_cookie_does_not_outlive_the_logout(
+    studio: Any, scene_of: Any, rater_of: Any
+) -> None:
+    scene_of(studio)
+    ann = rater_of(studio, RATERS[0])
+    cookies = dict(ann.session.cookies)
+    who = "/api/current-user/whoami"
+
+    def with_copy() -> int:
+        return requests.get(studio.url + who, cookies=cookies, allow_redirects=False).status_code
+
+    assert with_copy() == 200
+    assert ann.call("GET", "/logout").status_code == 302
+    assert with_copy() == 401
+
+
 def test_pages_get_the_script_that_sends_the_token(
     studio: Any, scene_of: Any, rater_of: Any
 ) -> None:

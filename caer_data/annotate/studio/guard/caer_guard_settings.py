@@ -19,6 +19,11 @@ exec(compile(_path.read_text(encoding="utf-8"), str(_path), "exec"))
 if os.environ.get("CAER_GUARD") != "off":
     MIDDLEWARE = [*MIDDLEWARE, "caer_guard.BlindGuard"]
 
+# Label Studio keeps the whole session in a signed cookie and renews it with every response, so a
+# response still under way when somebody logs out would log them in again, and a copied cookie
+# would outlive the logout. Kept in the database, a session ends when it is ended.
+SESSION_ENGINE = "django.contrib.sessions.backends.db"
+
 _public = os.environ.get("CAER_PUBLIC_URL")
 if _public:
     # A proxy on this machine ends TLS and says so; without this, forms are refused as forged.

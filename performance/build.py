@@ -28,7 +28,7 @@ import yaml
 
 from caer_data import Dataset
 from caer_data.api import build
-from caer_data.engine.pieces import read_json
+from caer_data.engine.artifacts import read_json
 from caer_data.engine.recipe import Faces
 from caer_data.faces.models.choose import create_detector
 from caer_data.media.decode import frames

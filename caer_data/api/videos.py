@@ -161,13 +161,13 @@ def find_faces(video: Pathlike, recipe: RecipeLike = "caer") -> FoundFaces:
             path, path.stem, sha256_of(path), probe(path), chosen, Path(work), cores(), Imported()
         )
         analyse.analyse(job, lambda stage, seconds: None)
-        piece = analyse.faces_piece(job)
+        artifact = analyse.faces_artifact(job)
         return FoundFaces(
             analyse.shots_of(job),
             analyse.tracks_of(job).drop(columns="person_id", errors="ignore"),
             analyse.faces_of(job).to_pandas(),
-            piece.array("embeddings.npy"),
-            float(piece.json("models.json")["track_threshold"]),
+            artifact.array("embeddings.npy"),
+            float(artifact.json("models.json")["track_threshold"]),
         )
 
 

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 @click.option(
     "--shard",
     metavar="I/N",
-    help="Only make the pieces of a part of the videos, without locking the folder; the same "
+    help="Only compute the intermediate results of a part of the videos, without locking the folder; the same "
     "command without --shard then puts the dataset together.",
 )
 @click.option(
@@ -101,11 +101,13 @@ def command(
 
     part = shards.parse(shard) if shard is not None else None
     if part and drop_rated:
-        raise click.UsageError("--shard makes pieces only; --drop-rated belongs to the build after")
+        raise click.UsageError(
+            "--shard computes intermediate results only; --drop-rated belongs to the final build"
+        )
     if dry_run and (part or pyannote or engine != "local"):
         raise click.UsageError(
-            "--dry-run tries videos on this machine; it goes with neither --shard nor --pyannote "
-            "nor --engine"
+            "--dry-run tries videos on this machine; it cannot be combined with --shard, "
+            "--pyannote or --engine"
         )
     where = _engine(engine, address, workers, needs)
     if engine == "local":

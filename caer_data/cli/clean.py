@@ -28,12 +28,13 @@ def command(dataset: Path, yes: bool, reporter: Reporter) -> None:
         found = clean.unused(own)
         size = f"{found.bytes / 1e6:,.1f} MB"
         if not found.paths:
-            reporter.say(f"{dataset}: every piece of work is in use.")
+            reporter.say(f"{dataset}: every intermediate result is in use.")
         elif yes or click.confirm(
-            f"{len(found.paths):,} pieces of work are not in use ({size}). Remove them?", err=True
+            f"{len(found.paths):,} intermediate results are not in use ({size}). Remove them?",
+            err=True,
         ):
             clean.remove(found)
-            reporter.say(f"{dataset}: removed {len(found.paths):,} pieces of work, {size}.")
+            reporter.say(f"{dataset}: removed {len(found.paths):,} intermediate results, {size}.")
         else:
             found = clean.Unused((), 0)
             reporter.say("Nothing was removed.")

@@ -1,6 +1,6 @@
 """What one worker process does with one video: shots and samples in one decode, then faces.
 
-What it finds follows from the video's content alone, so pieces know nothing of names: shots are
+What it finds follows from the video's content alone, so artifacts know nothing of names: shots are
 `s0001`, tracks `s0001.t1`, and `shots_of`, `tracks_of` and `faces_of` put the video's identifier in
 front. A renamed video or folder is not looked at again.
 """
@@ -23,11 +23,11 @@ from caer_data.curate import hand_cuts, listen, pyannote_import, redact
 from caer_data.curate.pyannote_files import Imported
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
+from caer_data.engine.artifacts import Artifact, Store, key_of, write_json
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import scratch_folder
 from caer_data.engine.heap import Heap
 from caer_data.engine.identity import Anchor
-from caer_data.engine.pieces import Piece, Store, key_of, write_json
 from caer_data.engine.pool import Progress
 from caer_data.faces import find as faces
 from caer_data.faces import search as looking
@@ -75,12 +75,12 @@ class Job:
 
     @property
     def subject(self) -> str:
-        """What pieces of this video are filed under: the beginning of its hash."""
+        """What artifacts of this video are filed under: the beginning of its hash."""
         return self.sha256[:16]
 
     @property
     def shots_key(self) -> str:
-        """Key of the shots piece: content and the recipe's section."""
+        """Key of the shots artifact: content and the recipe's section."""
         content = (self.sha256, self.imported.shots_sha256)
         return key_of("shots", SHOTS_VERSION, self.recipe.shots, *content)
 
@@ -93,12 +93,12 @@ class Job:
 
     @property
     def faces_key(self) -> str:
-        """Key of the faces piece, which lacks what is forgotten."""
+        """Key of the faces artifact, which lacks what is forgotten."""
         return redact.key_without(self.whole_faces_key, self.forgotten)
 
     @property
     def whole_faces_key(self) -> str:
-        """Key of the faces piece before anything was forgotten."""
+        """Key of the faces artifact before anything was forgotten."""
         decided = (self.cuts,) if self.cuts else ()
         inputs = (self.shots_key, self.imported.tracks_sha256, *self.weights, *decided)
         # what the files hold counts, not where they lie
@@ -107,18 +107,18 @@ class Job:
 
     @property
     def sound_key(self) -> str:
-        """Key of the sound piece."""
+        """Key of the sound artifact."""
         settings = self.recipe.speech
         content = (self.sha256, self.info.audio_index)
         return key_of("sound", listen.SOUND_VERSION, settings, *content)
 
     @property
     def store(self) -> Store:
-        """Where finished pieces are."""
+        """Where finished artifacts are."""
         return Store(self.work)
 
     @property
-    def shots(self) -> Piece | None:
+    def shots(self) -> Artifact | None:
         """`shots.parquet`, `pts.npy`, `retimed.npy`, `video.json`, `seconds.json`.
 
         `retimed.npy` has a row for each frame whose time is not the file's own: frame, the file's
@@ -127,17 +127,17 @@ class Job:
         return self.store.get("shots", self.subject, self.shots_key)
 
     @property
-    def prints(self) -> Piece | None:
+    def prints(self) -> Artifact | None:
         """What `Fingerprints.save` writes."""
         return self.store.get("prints", self.subject, self.prints_key)
 
     @property
-    def faces(self) -> Piece | None:
+    def faces(self) -> Artifact | None:
         """What `faces.find` writes, `models.json` and `seconds.json`."""
         return self.store.get("faces", self.subject, self.faces_key)
 
     @property
-    def sound(self) -> Piece | None:
+    def sound(self) -> Artifact | None:
         """What `listen.fill` writes."""
         return self.store.get("sound", self.subject, self.sound_key)
 
@@ -148,7 +148,7 @@ class Job:
 
 
 def analyse(job: Job, progress: Progress) -> None:
-    """Make the pieces of a video that are missing: sound, shots and fingerprints, then faces.
+    """Make the artifacts of a video that are missing: sound, shots and fingerprints, then faces.
 
     Samples are spooled to a folder of this call's own, so that two engines may meet on one video.
 
@@ -176,13 +176,13 @@ def analyse(job: Job, progress: Progress) -> None:
 
 def timestamps(job: Job) -> npt.NDArray[np.int64]:
     """Timestamp of every frame of an analysed video, in its time base."""
-    pts: npt.NDArray[np.int64] = shots_piece(job).array("pts.npy")
+    pts: npt.NDArray[np.int64] = shots_artifact(job).array("pts.npy")
     return pts
 
 
 def retimed(job: Job) -> npt.NDArray[np.int64]:
     """The map from the file's timestamps, where they are not ours: `retimed.npy`."""
-    rows: npt.NDArray[np.int64] = shots_piece(job).array("retimed.npy")
+    rows: npt.NDArray[np.int64] = shots_artifact(job).array("retimed.npy")
     return rows
 
 
@@ -202,7 +202,7 @@ class _Pass:
         self._seconds = 0.0
 
     def spool_samples(self, folder: Path) -> None:
-        """Decode, and write the samples' piece on the way."""
+        """Decode, and write the samples' artifact on the way."""
         started = time.perf_counter()
         check_unchanged(self._job.path, self._job.stamp)
         if self._decode(folder, THREADS, self._progress).hurt:
@@ -252,7 +252,7 @@ class _Pass:
         return reader.damage
 
     def write_prints(self, folder: Path) -> None:
-        """Write the fingerprints' piece."""
+        """Write the fingerprints' artifact."""
         pts, pictures, inside = self._prints
         for about in self._job.forgotten:
             pictures[(pts >= about.start_pts) & (pts < about.end_pts)] = 0
@@ -260,7 +260,7 @@ class _Pass:
         fingerprints.Fingerprints(pts, pictures, inside, heard).save(folder)
 
     def write_shots(self, folder: Path) -> None:
-        """Write the shots' piece."""
+        """Write the shots' artifact."""
         shots = [
             {"shot_id": f"s{number:04d}", "video_id": "", **row}
             for number, row in enumerate(self._rows, 1)
@@ -383,29 +383,29 @@ def described(job: Job, first_pts: int) -> dict[str, Any]:
     }
 
 
-def shots_piece(job: Job) -> Piece:
-    """The shots piece of a video whose decode pass is done."""
+def shots_artifact(job: Job) -> Artifact:
+    """The shots artifact of a video whose decode pass is done."""
     return _there(job.shots, job)
 
 
-def faces_piece(job: Job) -> Piece:
-    """The faces piece of an analysed video."""
+def faces_artifact(job: Job) -> Artifact:
+    """The faces artifact of an analysed video."""
     return _there(job.faces, job)
 
 
-def sound_piece(job: Job) -> Piece:
-    """The sound piece of an analysed video."""
+def sound_artifact(job: Job) -> Artifact:
+    """The sound artifact of an analysed video."""
     return _there(job.sound, job)
 
 
-def prints_piece(job: Job) -> Piece:
+def prints_artifact(job: Job) -> Artifact:
     """The fingerprints of a video whose decode pass is done."""
     return _there(job.prints, job)
 
 
 def measured(job: Job) -> dict[str, Any]:
     """What the decode pass found out about the video."""
-    values: dict[str, Any] = shots_piece(job).json("video.json")
+    values: dict[str, Any] = shots_artifact(job).json("video.json")
     return values
 
 
@@ -416,26 +416,28 @@ def shots_of(job: Job) -> pd.DataFrame:
 
 def _shots(job: Job) -> pd.DataFrame:
     """What the detector found, and what was decided by hand."""
-    piece = shots_piece(job)
-    found = tables.read(tables.SHOTS, piece.open("shots.parquet"))
-    return hand_cuts.applied(found, piece.array("pts.npy"), job.info.time_base, job.cuts)
+    artifact = shots_artifact(job)
+    found = tables.read(tables.SHOTS, artifact.open("shots.parquet"))
+    return hand_cuts.applied(found, artifact.array("pts.npy"), job.info.time_base, job.cuts)
 
 
 def tracks_of(job: Job) -> pd.DataFrame:
     """The video's rows of `tracks`; no persons are assigned yet."""
-    return _named(tables.read(tables.TRACKS, faces_piece(job).open("tracks.parquet")), job.video_id)
+    return _named(
+        tables.read(tables.TRACKS, faces_artifact(job).open("tracks.parquet")), job.video_id
+    )
 
 
 def faces_of(job: Job) -> pa.Table:
     """The video's rows of `faces`."""
-    faces = pq.read_table(faces_piece(job).open("faces.parquet"))
+    faces = pq.read_table(faces_artifact(job).open("faces.parquet"))
     names = pc.binary_join_element_wise(job.video_id, faces["track_id"], ".")
     place = faces.schema.get_field_index("track_id")
     return faces.set_column(place, faces.schema.field(place), names)
 
 
 def _named(rows: pd.DataFrame, video_id: str) -> pd.DataFrame:
-    """Rows of a piece with the identifiers that they have in this dataset."""
+    """Rows of an artifact with the identifiers that they have in this dataset."""
     rows["video_id"] = video_id
     for name in ("shot_id", "track_id"):
         if name in rows:
@@ -443,9 +445,9 @@ def _named(rows: pd.DataFrame, video_id: str) -> pd.DataFrame:
     return rows
 
 
-def _there(piece: Piece | None, job: Job) -> Piece:
-    if piece is None:
+def _there(artifact: Artifact | None, job: Job) -> Artifact:
+    if artifact is None:
         raise CaerError(
             f"{job.path}: what was found out about it is gone; run the same command again"
         )
-    return piece
+    return artifact

@@ -9,7 +9,7 @@ import pandas as pd
 
 from caer_data.curate import decided, keeping, redact
 from caer_data.curate import filter as filter_stage
-from caer_data.curate.analyse import faces_of, faces_piece, shots_of, timestamps
+from caer_data.curate.analyse import faces_artifact, faces_of, shots_of, timestamps
 from caer_data.curate.setup import Setup, Video
 from caer_data.engine import tables
 from caer_data.engine.ledger import Ledger
@@ -33,7 +33,7 @@ def choose(setup: Setup, videos: list[Video], tracks: dict[str, pd.DataFrame]) -
             setup.recipe.clips,
         )
         clips = by_hand(setup, video, clips, own)
-        spans = redact.spans_of(faces_piece(video.job)) if video.job.forgotten else []
+        spans = redact.spans_of(faces_artifact(video.job)) if video.job.forgotten else []
         chosen.append(decided.without_spans(clips, spans))
     setup.seconds["filter"] = time.perf_counter() - started
     return pd.concat(chosen, ignore_index=True)

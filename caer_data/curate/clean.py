@@ -1,8 +1,8 @@
 """What `work/` holds that no table uses any more, and its removal.
 
-A changed recipe or an edited video leaves the pieces of before behind: they make going back quick,
-and take room. Every build notes which pieces its tables were put together from; those of videos
-that are not there today stay noted.
+A changed recipe or an edited video leaves the artifacts of before behind: they make going back
+quick, and take room. Every build notes which artifacts its tables were put together from; those of
+videos that are not there today stay noted.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from caer_data.engine.artifacts import Store, write_json
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.ownership import read_object
-from caer_data.engine.pieces import Store, write_json
 
 NAME: Final = "pieces.json"
 _STAGES: Final = ("shots", "prints", "faces", "sound", "repeats", "clips")
@@ -24,14 +24,14 @@ _SPOOL: Final = {"samples.bin", "samples.npy"}
 
 @dataclass(frozen=True)
 class Unused:
-    """Pieces and spools that no table comes from."""
+    """Artifacts and spools that no table comes from."""
 
     paths: tuple[Path, ...]
     bytes: int
 
 
 def note(work: Path, used: dict[str, dict[str, Any]], absent: set[str]) -> None:
-    """Remember which pieces the tables come from.
+    """Remember which artifacts the tables come from.
 
     Args:
         work: the work folder.
@@ -58,11 +58,11 @@ def unused(dataset: Dataset) -> Unused:
     used = {name for told in noted(work).values() for name in told["pieces"]}
     if not used and Store(work).files():
         raise CaerError(
-            f"{dataset.folder}: no build has noted which pieces of work are in use; run "
+            f"{dataset.folder}: no build has noted which intermediate results are in use; run "
             "'caer-data build' to its end first"
         )
-    pieces = [p for stage in _STAGES for p in Store(work).files(stage)]
-    paths = [p for p in pieces if f"{p.parent.name}/{p.name}" not in used]
+    artifacts = [p for stage in _STAGES for p in Store(work).files(stage)]
+    paths = [p for p in artifacts if f"{p.parent.name}/{p.name}" not in used]
     spools = [p for p in sorted((work / "samples").glob("*")) if _is_spool(p)]
     sizes = [p.stat().st_size for p in paths]
     sizes += [file.stat().st_size for spool in spools for file in spool.iterdir()]

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from caer_data.engine import recipe as recipes
+from caer_data.engine.artifacts import Store, key_of
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import sha256_of, slug
-from caer_data.engine.pieces import Store, key_of
 from caer_data.engine.pool import Progress
 from caer_data.media.clip_command import Source
 from caer_data.media.cut import cut_clips
@@ -210,7 +210,7 @@ Written = tuple[str, int, str]
 
 
 def written(work: Path) -> set[Written]:
-    """Every clip file that the pieces of work say was written; one path may have had several."""
+    """Every clip file that the records say was written; one path may have had several."""
     found: set[Written] = set()
     for values in Store(work).all_recorded("clips"):
         for known in values.values():

@@ -1,8 +1,8 @@
 """Cuts that were added, removed or moved by hand, applied to the shots that a detector found.
 
-The detector's piece stays as it is. Decisions name instants, not shots, so they hold for whatever
-another detector or recipe finds: removing a cut that was never found changes nothing, nor does
-adding one where one lies.
+The detector's artifact stays as it is. Decisions name instants, not shots, so they hold for
+whatever another detector or recipe finds: removing a cut that was never found changes nothing, nor
+does adding one where one lies.
 """
 
 from __future__ import annotations

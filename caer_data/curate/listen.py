@@ -1,4 +1,4 @@
-"""The piece of work that holds what one pass over a video's sound and subtitles found."""
+"""The intermediate result that holds what one pass over a video's sound and subtitles found."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from caer_data.engine.pieces import Piece, write_json
+from caer_data.engine.artifacts import Artifact, write_json
 from caer_data.engine.recipe import Speech
 from caer_data.media.hearing import Block, Heard, hear
 from caer_data.media.probe import VideoInfo
@@ -47,10 +47,10 @@ def fill(
     )
 
 
-def read(piece: Piece) -> tuple[Heard, bool]:
+def read(artifact: Artifact) -> tuple[Heard, bool]:
     """What `fill` wrote, and whether the sound was listened to."""
-    told = piece.json("sound.json")
-    windows = piece.array("windows.npy")
+    told = artifact.json("sound.json")
+    windows = artifact.array("windows.npy")
     ends = np.cumsum([count for _, count in told["blocks"]], dtype=np.int64)[:-1]
     parts = np.split(windows, ends)
     starts = [start for start, _ in told["blocks"]]

@@ -82,7 +82,7 @@ def counted(forgotten: dict[str, int]) -> str:
 
 @dataclass
 class ShardOutcome:
-    """Result of one shard: pieces are made, tables are not."""
+    """Result of one shard: artifacts are made, tables are not."""
 
     dataset: Path
     shard: str

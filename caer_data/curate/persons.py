@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from caer_data.curate import sightings
-from caer_data.curate.analyse import faces_of, faces_piece, tracks_of
+from caer_data.curate.analyse import faces_artifact, faces_of, tracks_of
 from caer_data.curate.setup import Setup, Video
 from caer_data.engine import tables
 from caer_data.engine.decisions import Decision
@@ -24,7 +24,7 @@ KINDS = ("merge", "split", "name")
 def persons(setup: Setup, videos: list[Video]) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
     """Tracks with persons by `video_id`, and the people of all shows."""
     started = time.perf_counter()
-    models = [faces_piece(v.job).json("models.json") for v in videos]
+    models = [faces_artifact(v.job).json("models.json") for v in videos]
     for warning in sorted({w for m in models for w in m["warnings"]}):
         setup.reporter.warn(warning)
     usual = models[0]["track_threshold"] if models else 0.0
@@ -40,7 +40,7 @@ def persons(setup: Setup, videos: list[Video]) -> tuple[dict[str, pd.DataFrame],
         for show, own in shows.items():
             frames = [tracks_of(v.job) for v in own]
             together = pd.concat(frames, ignore_index=True)
-            vectors = [faces_piece(v.job).array("embeddings.npy") for v in own]
+            vectors = [faces_artifact(v.job).array("embeddings.npy") for v in own]
             spoken_of = _tracks_of_decisions(own, frames, decisions)
             labelled, found = people_stage.cluster(
                 show,

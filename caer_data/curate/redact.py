@@ -1,9 +1,10 @@
-"""Take out of a piece of the face stage what is forgotten: boxes, vectors and pictures.
+"""Take out of an artifact of the face stage what is forgotten: boxes, vectors and pictures.
 
-A piece without it has a key of its own (`key_without`), made from the whole piece's key and from
-what is left out, so that neither is ever taken for the other. What is in a video but must not be
-looked at is said in anchors: one with a box is that face, and within the video whoever looks like
-it; one without a box is the boxes and pictures in its span, and tracks that lie in it as a whole.
+An artifact without it has a key of its own (`key_without`), made from the whole artifact's key and
+from what is left out, so that neither is ever taken for the other. What is in a video but must not
+be looked at is said in anchors: one with a box is that face, and within the video whoever looks
+like it; one without a box is the boxes and pictures in its span, and tracks that lie in it as a
+whole.
 """
 
 from __future__ import annotations
@@ -19,17 +20,17 @@ import pandas as pd
 
 from caer_data.curate import sightings
 from caer_data.engine import tables
+from caer_data.engine.artifacts import Artifact, Store, read_json, write_json
 from caer_data.engine.hashing import hash_of
 from caer_data.engine.identity import Anchor
-from caer_data.engine.pieces import Piece, Store, read_json, write_json
 from caer_data.faces.people import cluster
 
 _WHOLE: Final = "whole.json"
-"""Member that says the key of the piece that this one was made from."""
+"""Member that says the key of the artifact that this one was made from."""
 
 
 def key_without(key: str, forgotten: Sequence[Anchor]) -> str:
-    """Key of a piece without what is forgotten; the same where nothing is."""
+    """Key of an artifact without what is forgotten; the same where nothing is."""
     if not forgotten:
         return key
     about = sorted(hash_of(asdict(anchor), 16) for anchor in forgotten)
@@ -39,12 +40,12 @@ def key_without(key: str, forgotten: Sequence[Anchor]) -> str:
 def redact(
     folder: Path, video: dict[str, Any], shots: pd.DataFrame, forgotten: Sequence[Anchor]
 ) -> None:
-    """Take what is forgotten out of the unpacked members of a piece.
+    """Take what is forgotten out of the unpacked members of an artifact.
 
     Args:
         folder: holds what `faces.find` wrote, and `models.json`.
         video: `sha256, width, height, first_pts, time_base`.
-        shots: its shots, named as in the piece.
+        shots: its shots, named as in the artifact.
         forgotten: of this video.
     """
     tracks = tables.read(tables.TRACKS, folder / "tracks.parquet")
@@ -72,22 +73,22 @@ def redact(
 
 def without(
     store: Store,
-    piece: Path,
+    artifact: Path,
     video: dict[str, Any],
     shots: pd.DataFrame,
     forgotten: Sequence[Anchor],
-) -> Piece | None:
-    """Put a piece without what is forgotten in the place of one with it; a damaged one just goes.
+) -> Artifact | None:
+    """Replace an artifact by one without what is forgotten; a damaged one is just removed.
 
     Args:
         store: the work folder.
-        piece: file of a piece of the face stage.
+        artifact: file of an artifact of the face stage.
         video, shots, forgotten: as of `redact`.
 
     Returns:
-        The piece without it.
+        The artifact without it.
     """
-    subject, key, _ = piece.name.rsplit(".", 2)
+    subject, key, _ = artifact.name.rsplit(".", 2)
     found = store.get("faces", subject, key)
     if found is None:
         return None
@@ -106,14 +107,14 @@ def without(
 
 
 def _fill(
-    piece: Piece,
+    artifact: Artifact,
     folder: Path,
     whole: str,
     video: dict[str, Any],
     shots: pd.DataFrame,
     forgotten: Sequence[Anchor],
 ) -> None:
-    with zipfile.ZipFile(piece.path) as archive:
+    with zipfile.ZipFile(artifact.path) as archive:
         for name in archive.namelist():
             target = folder / name
             if target.resolve().is_relative_to(folder.resolve()):
@@ -124,15 +125,15 @@ def _fill(
 
 
 def note_whole(folder: Path, key: str) -> None:
-    """Say in a piece's unpacked members the key of the whole piece."""
+    """Say in an artifact's unpacked members the key of the whole artifact."""
     write_json(folder / _WHOLE, {"key": key})
 
 
-def spans_of(piece: Piece) -> list[tuple[int, int]]:
-    """Spans of a video, in its time base, in which something was taken out of a piece."""
-    if "spans.json" not in piece.names():
+def spans_of(artifact: Artifact) -> list[tuple[int, int]]:
+    """Spans of a video, in its time base, in which something was taken out of an artifact."""
+    if "spans.json" not in artifact.names():
         return []
-    return [(int(start), int(end)) for start, end in piece.json("spans.json")]
+    return [(int(start), int(end)) for start, end in artifact.json("spans.json")]
 
 
 def _gone(

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from caer_data.curate import keeping, repeats
-from caer_data.curate.analyse import prints_piece, shots_of
+from caer_data.curate.analyse import prints_artifact, shots_of
 from caer_data.curate.setup import Setup, Video
-from caer_data.engine.pieces import Piece, Store
+from caer_data.engine.artifacts import Artifact, Store
 from caer_data.engine.progress import printable
 
 
@@ -22,12 +22,12 @@ class Repeated:
     Attributes:
         clips: table `clips` of today's videos, those that repeat another one dropped.
         table: table `repeats`.
-        piece: name of the piece that it comes from.
+        artifact: name of the artifact that it comes from.
     """
 
     clips: pd.DataFrame
     table: pd.DataFrame
-    piece: str
+    artifact: str
 
 
 def drop_repeats(
@@ -62,7 +62,7 @@ def drop_repeats(
         clips = repeats.drop(clips, absent.clips, strong, rated, before)
     setup.seconds["repeats"] = time.perf_counter() - started
     path = Store(setup.work).path("repeats", "all", repeats.key(known))
-    return Repeated(clips, table, Piece(path).name)
+    return Repeated(clips, table, Artifact(path).name)
 
 
 def _known(setup: Setup, videos: list[Video], absent: keeping.Absent) -> list[repeats.Known]:
@@ -71,7 +71,7 @@ def _known(setup: Setup, videos: list[Video], absent: keeping.Absent) -> list[re
         repeats.Known(
             video_id=v.job.video_id,
             sha256=v.job.sha256,
-            prints=prints_piece(v.job),
+            prints=prints_artifact(v.job),
             shots=shots_of(v.job),
             first_pts=v.row["first_pts"],
             time_base=v.job.info.time_base,

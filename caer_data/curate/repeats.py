@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from caer_data.engine import tables
-from caer_data.engine.pieces import Piece, Store, key_of
+from caer_data.engine.artifacts import Artifact, Store, key_of
 from caer_data.media import fingerprints, passages
 from caer_data.media.alike import Match, Strip
 
@@ -46,7 +46,7 @@ class Known:
 
     video_id: str
     sha256: str
-    prints: Piece
+    prints: Artifact
     shots: pd.DataFrame
     first_pts: int
     time_base: Fraction
@@ -58,12 +58,12 @@ def absent(store: Store, videos: pd.DataFrame, shots: pd.DataFrame) -> list[Know
     found = []
     for row in videos.to_dict("records"):
         files = sorted((store.folder / "prints").glob(f"{row['sha256'][:16]}.*.zip"))
-        piece = store.get("prints", *files[0].stem.split(".")) if files else None
-        if piece is not None:
+        artifact = store.get("prints", *files[0].stem.split(".")) if files else None
+        if artifact is not None:
             own = shots[shots["video_id"] == row["video_id"]]
             base = Fraction(row["time_base"])
             video_id, sha256 = row["video_id"], row["sha256"]
-            found.append(Known(video_id, sha256, piece, own, int(row["first_pts"]), base, True))
+            found.append(Known(video_id, sha256, artifact, own, int(row["first_pts"]), base, True))
     return found
 
 
@@ -76,14 +76,14 @@ def find(work: Path, videos: Sequence[Known]) -> pd.DataFrame:
     """
     store = Store(work)
     by_content = sorted(videos, key=lambda v: v.sha256)
-    piece = store.make(
+    artifact = store.make(
         "repeats",
         "all",
         key(videos),
         lambda folder: np.save(folder / "pairs.npy", _pairs(by_content)),
     )
     ranked = {v.sha256: (not v.earlier, place) for place, v in enumerate(videos)}
-    rows = [_row(pair, by_content, ranked) for pair in piece.array("pairs.npy")]
+    rows = [_row(pair, by_content, ranked) for pair in artifact.array("pairs.npy")]
     ordered = sorted(rows, key=lambda r: (r["shot_id"], r["of_shot_id"]))
     return tables.frame(tables.REPEATS, ordered)
 

@@ -27,6 +27,7 @@ from caer_data.curate.shards import Shard
 from caer_data.curate.writing import Built, write
 from caer_data.engine import logs, tables
 from caer_data.engine import recipe as recipes
+from caer_data.engine.artifacts import write_json
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.decisions import Decisions
 from caer_data.engine.engines import Engine, Local
@@ -35,7 +36,6 @@ from caer_data.engine.files import create_text, explain_os_error, remove_leftove
 from caer_data.engine.forgotten import Forgotten
 from caer_data.engine.ledger import Ledger
 from caer_data.engine.ownership import check_dataset, claim_dataset, is_outdated
-from caer_data.engine.pieces import write_json
 from caer_data.engine.pool import Limits
 from caer_data.engine.progress import Reporter, printable
 from caer_data.engine.provenance import provenance
@@ -114,7 +114,7 @@ def build_shard(
     limits: Limits | None = None,
     engine: Engine | None = None,
 ) -> ShardOutcome:
-    """Make the pieces of one shard's videos: sound, shots, faces; see `build` for the arguments.
+    """Make the artifacts of one shard's videos: sound, shots, faces; see `build` for the arguments.
 
     The folder is not locked: shards may run side by side, and beside a build.
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from caer_data.curate import lines, redact, speech
-from caer_data.curate.analyse import Job, faces_piece, measured, sound_piece
+from caer_data.curate.analyse import Job, faces_artifact, measured, sound_artifact
 from caer_data.curate.listen import read
 from caer_data.curate.setup import Setup, Video
 from caer_data.curate.sidecars import Sidecar
@@ -40,7 +40,7 @@ class Said:
         values = measured(job)
         length_s = float(values["duration_s"])
         first_s = float(values["first_pts"] * job.info.time_base)
-        heard, listened = read(sound_piece(job))
+        heard, listened = read(sound_artifact(job))
         spoken = speech.spoken(heard, first_s)
         audible = speech.audible(heard, first_s)
         own = {"video_id": job.video_id}
@@ -56,7 +56,7 @@ class Said:
         named = [(_name(folder, job, sidecar), sidecar) for sidecar in sidecars]
         tracks, notes = lines.tracks_of(heard, named, first_s, length_s)
         self.notes += [f"{relative}: {note}" for note in notes]
-        gone = redact.spans_of(faces_piece(job)) if job.forgotten else []
+        gone = redact.spans_of(faces_artifact(job)) if job.forgotten else []
         for track in tracks:
             rows = tables.frame(
                 tables.LINES,

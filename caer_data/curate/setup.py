@@ -52,7 +52,7 @@ class Setup:
 
     @property
     def work(self) -> Path:
-        """Folder of finished pieces."""
+        """Folder of finished artifacts."""
         return self.dataset.work_folder
 
     def run(

@@ -1,9 +1,9 @@
 """Shards: a build shared out among machines by any scheduler.
 
-`build --shard 3/8` makes the pieces of an eighth of the videos and touches nothing else: no table,
-no clip, no lock. Any number of shards may run at once, also of different divisions, beside a build
-and on another engine; who makes a piece that is there already loses nothing. A plain build then
-finds the pieces and does the rest.
+`build --shard 3/8` makes the artifacts of an eighth of the videos and touches nothing else: no
+table, no clip, no lock. Any number of shards may run at once, also of different divisions, beside a
+build and on another engine; who makes an artifact that is there already loses nothing. A plain
+build then finds the artifacts and does the rest.
 
 A video belongs to a shard by a hash of its path below the shows, so that more videos, or fewer, do
 not move the others to another shard.
@@ -16,8 +16,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from caer_data.engine.artifacts import write_json
 from caer_data.engine.errors import CaerError
-from caer_data.engine.pieces import write_json
 
 _FORM = re.compile(r"(\d{1,6})/(\d{1,6})")
 

@@ -17,10 +17,10 @@ from typing import Any
 
 from caer_data.curate.sidecars import Sidecar, share_out
 from caer_data.curate.walk import Walked, listed, season_and_episode, title, walk
+from caer_data.engine.artifacts import Store
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error, sha256_of, slug
 from caer_data.engine.hashing import hash_of
-from caer_data.engine.pieces import Store
 from caer_data.engine.pool import Progress
 from caer_data.engine.recipe import Videos
 from caer_data.media.colour import MATRICES, PRIMARIES, TRANSFERS

@@ -1,4 +1,4 @@
-"""What a build leaves: its tables, where the time went, and which pieces they come from."""
+"""What a build leaves: its tables, where the time went, and which artifacts they come from."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pandas as pd
 
 from caer_data.curate import clean, keeping
 from caer_data.curate.analyse import (
+    faces_artifact,
     faces_of,
-    faces_piece,
-    prints_piece,
+    prints_artifact,
+    shots_artifact,
     shots_of,
-    shots_piece,
-    sound_piece,
+    sound_artifact,
 )
 from caer_data.curate.cutting import Cut
 from caer_data.curate.gather import Gathered
@@ -26,8 +26,8 @@ from caer_data.curate.repeating import Repeated
 from caer_data.curate.said import Said
 from caer_data.curate.setup import Setup, Video
 from caer_data.engine import tables
+from caer_data.engine.artifacts import Artifact, Store, write_json
 from caer_data.engine.ledger import Ledger
-from caer_data.engine.pieces import Piece, Store, write_json
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,11 @@ def _write_tables(setup: Setup, path_of: Callable[[tables.Table], Path], built: 
 
 
 def _write_notes(setup: Setup, built: Built) -> None:
-    """Where the time went, and which pieces of work the tables were put together from."""
+    """Where the time went, and which intermediate results the tables were put together from."""
     by_video = {
         v.job.video_id: {
-            **shots_piece(v.job).json("seconds.json"),
-            **faces_piece(v.job).json("seconds.json"),
+            **shots_artifact(v.job).json("seconds.json"),
+            **faces_artifact(v.job).json("seconds.json"),
         }
         for v in built.videos
     }
@@ -110,16 +110,16 @@ def _write_notes(setup: Setup, built: Built) -> None:
 
 
 def _used(setup: Setup, built: Built) -> dict[str, dict[str, Any]]:
-    """Pieces of work that the tables come from, by video."""
+    """Artifacts that the tables come from, by video."""
     clips: defaultdict[str, list[str]] = defaultdict(list)
     for group in built.cut.groups:
         path = Store(setup.work).path("clips", group.name, group.key(setup.recipe.clips))
-        clips[group.clips[0].sha256].append(Piece(path).name)
+        clips[group.clips[0].sha256].append(Artifact(path).name)
     used = {}
     for video in built.videos:
-        shots, faces = shots_piece(video.job).name, faces_piece(video.job).name
-        prints, sound = prints_piece(video.job).name, sound_piece(video.job).name
-        repeats = built.repeated.piece
-        pieces = [shots, prints, faces, sound, repeats, *clips[video.row["sha256"]]]
-        used[video.job.video_id] = {"faces": faces, "pieces": pieces}
+        shots, faces = shots_artifact(video.job).name, faces_artifact(video.job).name
+        prints, sound = prints_artifact(video.job).name, sound_artifact(video.job).name
+        repeats = built.repeated.artifact
+        artifacts = [shots, prints, faces, sound, repeats, *clips[video.row["sha256"]]]
+        used[video.job.video_id] = {"faces": faces, "pieces": artifacts}
     return used

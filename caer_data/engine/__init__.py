@@ -1,1 +1,1 @@
-"""What every stage stands on: files, tables, datasets, recipes, processes, finished pieces."""
+"""What every stage stands on: files, tables, datasets, recipes, processes, finished artifacts."""

@@ -8,7 +8,7 @@ dataset/
   generations/       what `Dataset` reads: the tables of one build, see `engine.generations`
   clips/<show>/*.mp4 the kept clips
   report.html        what happened, to look at
-  work/              pieces of finished work; may be deleted, is then made again
+  work/              intermediate results; may be deleted, is then made again
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class Dataset:
 
     @property
     def work_folder(self) -> Path:
-        """Folder of finished pieces of work."""
+        """Folder of intermediate results."""
         return self.folder / "work"
 
     @property

@@ -1,7 +1,7 @@
 """Where tasks run: on this machine, or on the machines of a cluster.
 
 An engine runs the same tasks as `pool.run_tasks` and tells the same of them; what is found does not
-depend on it. Tasks write their results themselves, as pieces and files; only paths, settings and
+depend on it. Tasks write their results themselves, as artifacts and files; only paths, settings and
 small summaries travel between processes.
 """
 

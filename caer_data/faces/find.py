@@ -46,7 +46,7 @@ def find(
     on_shot: Callable[[float], None],
     tracks: list[tracking.Track] | None = None,
 ) -> None:
-    """Find the faces of a video's shots and write them into a piece's folder.
+    """Find the faces of a video's shots and write them into an artifact's folder.
 
     Writes `tracks.parquet`, `faces.parquet`, `embeddings.npy` (n, dimensions; NaN where none),
     `thumbnails/<shot_id>.jpg`, `portraits/<track_id>.jpg`, and `thumbnails.json` (their frames).
@@ -60,7 +60,7 @@ def find(
         on_shot: called with each finished shot's length, s.
         tracks: tracks that were found elsewhere, in place of looking for faces.
     """
-    from caer_data.engine.pieces import write_json
+    from caer_data.engine.artifacts import write_json
 
     (folder / "thumbnails").mkdir()
     (folder / "portraits").mkdir()

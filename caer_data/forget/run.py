@@ -116,7 +116,7 @@ def forget(dataset: Dataset, tombstones: Sequence[Decision]) -> Removed:
 def apply(dataset: Dataset, forgotten: Forgotten) -> Removed:
     """Remove what is forgotten from tables, files, logs and decisions."""
     result = Removed(releases=releases_near(dataset.folder))
-    left = traces.redact_pieces(dataset, forgotten, _touched(dataset, forgotten))
+    left = traces.redact_artifacts(dataset, forgotten, _touched(dataset, forgotten))
     wider = _wider(dataset, forgotten, left)
     found = traces.clips(dataset, wider)
     said = traces.names(dataset, forgotten, found)
@@ -125,7 +125,7 @@ def apply(dataset: Dataset, forgotten: Forgotten) -> Removed:
     result.clips = there - len(result.left)
     keys = wider.clips | {clip.clip_key for clip in found if clip.clip_key}
     size += traces.remove_media(dataset, keys)
-    size += traces.remove_pieces(dataset, forgotten, {clip.clip_id for clip in found})
+    size += traces.remove_artifacts(dataset, forgotten, {clip.clip_id for clip in found})
     result.bytes = size
     result.log_lines = traces.rewrite_logs(dataset, said)
     result.decisions = Decisions(dataset.folder).scrub(
@@ -146,7 +146,7 @@ def apply(dataset: Dataset, forgotten: Forgotten) -> Removed:
 
 
 def _wider(dataset: Dataset, forgotten: Forgotten, left: Mapping[str, rows.Span]) -> Forgotten:
-    """What is forgotten, with the places where pieces of work know of the same persons.
+    """What is forgotten, with the places where intermediate results know of the same persons.
 
     Tombstones are told of the clips there, so that the rating server is rid of them, too.
     """

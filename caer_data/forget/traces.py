@@ -13,11 +13,11 @@ import pandas as pd
 from caer_data.curate import clean, redact
 from caer_data.curate import clips as clip_stage
 from caer_data.engine import anchors, logs, tables
+from caer_data.engine.artifacts import Artifact, Store, write_json
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.files import write_text
 from caer_data.engine.forgotten import Forgotten
 from caer_data.engine.ownership import read_object
-from caer_data.engine.pieces import Piece, Store, write_json
 from caer_data.forget import rows
 
 
@@ -73,8 +73,8 @@ def remove_media(dataset: Dataset, keys: Iterable[str]) -> int:
     )
 
 
-def remove_pieces(dataset: Dataset, forgotten: Forgotten, clip_ids: set[str]) -> int:
-    """Remove pieces of work of forgotten videos, and those that tell of forgotten clips.
+def remove_artifacts(dataset: Dataset, forgotten: Forgotten, clip_ids: set[str]) -> int:
+    """Remove intermediate results of forgotten videos, and those that tell of forgotten clips.
 
     Returns:
         Bytes that are free now.
@@ -106,12 +106,12 @@ def remove_pieces(dataset: Dataset, forgotten: Forgotten, clip_ids: set[str]) ->
     return size
 
 
-def redact_pieces(
+def redact_artifacts(
     dataset: Dataset, forgotten: Forgotten, videos: Iterable[dict[str, Any]]
 ) -> dict[str, rows.Span]:
     """Take what is forgotten out of the face stage of videos that stay.
 
-    The piece in use goes without it; others, of earlier recipes, go as a whole.
+    The artifact in use goes without it; others, of earlier recipes, go as a whole.
 
     Returns:
         What stays of each video, by `video_id`.
@@ -173,41 +173,41 @@ def _raters(dataset: Dataset, forgotten: Forgotten) -> list[str]:
     ]
 
 
-def _as_in(piece: Piece, video_id: str, by_tables: rows.Span) -> rows.Span:
-    """What stays by a piece, which knows more of who looks like whom than the tables."""
-    ids = tables.read(tables.TRACKS, piece.open("tracks.parquet"))["track_id"]
+def _as_in(artifact: Artifact, video_id: str, by_tables: rows.Span) -> rows.Span:
+    """What stays by an artifact, which knows more of who looks like whom than the tables."""
+    ids = tables.read(tables.TRACKS, artifact.open("tracks.parquet"))["track_id"]
     tracks = frozenset(f"{video_id}.{track}" for track in ids)
-    spans = {*redact.spans_of(piece), *by_tables.spans}
+    spans = {*redact.spans_of(artifact), *by_tables.spans}
     return rows.Span(tracks & by_tables.tracks, sorted(spans))
 
 
 def _shots(store: Store, told: dict[str, Any]) -> pd.DataFrame | None:
-    """Shots of the pieces that the tables of a video come from; None where they are gone."""
+    """Shots of the artifacts that the tables of a video come from; None where they are gone."""
     for name in told.get("pieces", ()):
         stage, _, file = str(name).partition("/")
         if stage == "shots" and file.count(".") >= 2:
             subject, key, _ = file.rsplit(".", 2)
-            piece = store.get(stage, subject, key)
-            if piece is not None:
-                return tables.read(tables.SHOTS, piece.open("shots.parquet"))
+            artifact = store.get(stage, subject, key)
+            if artifact is not None:
+                return tables.read(tables.SHOTS, artifact.open("shots.parquet"))
     return None
 
 
 def _renote(work: Path, changes: dict[str, str | None]) -> None:
-    """Correct the notes on pieces in use: another piece of the face stage, or no video."""
+    """Correct the notes on artifacts in use: another artifact of the face stage, or no video."""
     for name in (clean.NAME, "timings.json"):
         values = read_object(work / name)
         told = values if name == clean.NAME else values.get("videos")
         if not isinstance(told, dict):
             continue
         before = json.dumps(values, sort_keys=True)
-        for video_id, piece in changes.items():
-            if piece is None:
+        for video_id, artifact in changes.items():
+            if artifact is None:
                 told.pop(video_id, None)
             elif name == clean.NAME and video_id in told:
-                pieces = told[video_id]["pieces"]
-                others = [p for p in pieces if p != told[video_id]["faces"]]
-                told[video_id] = {"faces": piece, "pieces": [others[0], piece, *others[1:]]}
+                artifacts = told[video_id]["pieces"]
+                others = [p for p in artifacts if p != told[video_id]["faces"]]
+                told[video_id] = {"faces": artifact, "pieces": [others[0], artifact, *others[1:]]}
         if json.dumps(values, sort_keys=True) != before:
             write_json(work / name, values)
 

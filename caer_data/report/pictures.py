@@ -1,6 +1,6 @@
 """Pictures of the report: a shot's thumbnail with its boxes, and the faces of a person.
 
-The face stage leaves them in its pieces of work; nothing is decoded for the report.
+The face stage leaves them in its intermediate results; nothing is decoded for the report.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from PIL import Image
 
 from caer_data.curate import clean
 from caer_data.engine import tables
+from caer_data.engine.artifacts import Artifact, DamagedArtifactError
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.files import inside
-from caer_data.engine.pieces import DamagedPieceError, Piece
 from caer_data.report import pages
 
 
@@ -53,8 +53,8 @@ class Pictures:
         self._frames: dict[str, dict[str, int]] = {}
 
     @cached_property
-    def _pieces(self) -> dict[str, str]:
-        """Name of each video's piece of the face stage; nothing where work/ was deleted."""
+    def _artifacts(self) -> dict[str, str]:
+        """Name of each video's artifact of the face stage; nothing where work/ was deleted."""
         noted = clean.noted(self._dataset.work_folder)
         return {video_id: told["faces"] for video_id, told in noted.items()}
 
@@ -71,11 +71,13 @@ class Pictures:
         return self._read(video_id, f"portraits/{track_id.removeprefix(f'{video_id}.')}.jpg")
 
     def _read(self, video_id: str, name: str) -> bytes | None:
-        """A member of the piece that the tables were put together from; None where it is gone."""
-        piece = Piece(inside(self._dataset.work_folder, self._pieces.get(video_id, "faces/absent")))
+        """A member of the artifact that the tables come from; None if it is gone."""
+        artifact = Artifact(
+            inside(self._dataset.work_folder, self._artifacts.get(video_id, "faces/absent"))
+        )
         try:
-            return piece.read(name)
-        except (DamagedPieceError, KeyError):
+            return artifact.read(name)
+        except (DamagedArtifactError, KeyError):
             return None
 
     def thumbnails(self, clips: pd.DataFrame) -> list[Thumbnail]:
@@ -140,7 +142,7 @@ def short_name(person_id: Any) -> str:
 
 
 def _embed(data: bytes | None, alt: str) -> Markup:
-    """A JPEG of a piece of work; empty where it is not there, as for a shot without samples."""
+    """A JPEG from an artifact; empty if it is missing, as for a shot without samples."""
     if data is None:
         return Markup()
     with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:

@@ -16,11 +16,11 @@ import pandas as pd
 
 from caer_data.curate import clean, keeping, sightings
 from caer_data.engine import identity
+from caer_data.engine.artifacts import Artifact, DamagedArtifactError
 from caer_data.engine.decisions import Decision, Decisions
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import inside
 from caer_data.engine.identity import Anchor, Box
-from caer_data.engine.pieces import DamagedPieceError, Piece
 from caer_data.view.catalogue import Catalogue
 
 _SIDES: Final = ["x1", "y1", "x2", "y2"]
@@ -216,12 +216,12 @@ def _cut_anchor(catalogue: Catalogue, video: dict[str, Any], frame: int) -> Anch
 
 def _frame_pts(catalogue: Catalogue, video: dict[str, Any], frame: int) -> int:
     """Timestamp of a frame, by what the decode noted; without it, by the shot's even beat."""
-    pieces = clean.noted(catalogue.dataset.work_folder).get(video["video_id"], {})
-    names = [name for name in pieces.get("pieces", []) if name.startswith("shots/")]
+    artifacts = clean.noted(catalogue.dataset.work_folder).get(video["video_id"], {})
+    names = [name for name in artifacts.get("pieces", []) if name.startswith("shots/")]
     try:
-        times = Piece(inside(catalogue.dataset.work_folder, names[0])).array("pts.npy")
+        times = Artifact(inside(catalogue.dataset.work_folder, names[0])).array("pts.npy")
         return int(times[frame])
-    except (IndexError, KeyError, DamagedPieceError):
+    except (IndexError, KeyError, DamagedArtifactError):
         pass
     shots = catalogue.shots[catalogue.shots["video_id"] == video["video_id"]]
     shot = shots[(shots["start_frame"] <= frame) & (shots["end_frame"] > frame)].iloc[0]

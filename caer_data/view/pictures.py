@@ -1,4 +1,4 @@
-"""Pictures of shots and faces as JPEG: from pieces of work, else made once from a clip's file."""
+"""Pictures of shots and faces as JPEG: from artifacts, else made once from a clip's file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Only pieces that no table comes from go, and only after they were counted."""
+"""Only artifacts that no table comes from go, and only after they were counted."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from click.testing import CliRunner
 
 from caer_data.cli.clean import command
 from caer_data.curate import clean
+from caer_data.engine.artifacts import Store
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
-from caer_data.engine.pieces import Store
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_what_no_table_comes_from_is_removed_and_the_rest_stays(dataset):
     assert clean.unused(dataset).paths == ()
 
 
-def test_pieces_of_absent_videos_stay_noted(dataset):
+def test_artifacts_of_absent_videos_stay_noted(dataset):
     (video_id,) = clean.noted(dataset.work_folder)
     clean.note(dataset.work_folder, {}, {video_id})
     assert list(clean.noted(dataset.work_folder)) == [video_id]
@@ -69,8 +69,8 @@ def test_the_command_asks_first(dataset):
     before = everything(dataset)
     call = ["-d", str(dataset.folder)]
     refused = CliRunner().invoke(command, call, input="n\n")
-    assert "2 pieces of work are not in use" in refused.output
+    assert "2 intermediate results are not in use" in refused.output
     assert everything(dataset) >= before
     done = CliRunner().invoke(command, [*call, "--yes"])
-    assert "removed 2 pieces of work" in done.output
+    assert "removed 2 intermediate results" in done.output
     assert everything(dataset) < before

@@ -1,4 +1,4 @@
-"""A piece of the face stage without what is forgotten: neither box, vector nor picture is left."""
+"""An artifact of the face stage without what is forgotten: no box, vector or picture is left."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from two_faces import FRAMES, LEFT, VIDEO, clip, two_faces
 
 from caer_data.curate import redact
 from caer_data.engine import tables
+from caer_data.engine.artifacts import Artifact, Store, write_json
 from caer_data.engine.identity import Anchor
-from caer_data.engine.pieces import Piece, Store, write_json
 
 
 def shots() -> pd.DataFrame:
@@ -52,56 +52,60 @@ def fill(folder: Path) -> None:
     write_json(folder / "models.json", {"track_threshold": 0.4, "warnings": []})
 
 
-def redacted(tmp_path: Path, *forgotten: Anchor) -> tuple[Store, Piece]:
+def redacted(tmp_path: Path, *forgotten: Anchor) -> tuple[Store, Artifact]:
     store = Store(tmp_path)
-    piece = store.make("faces", "ab", "k" * 16, fill)
-    redact.without(store, piece.path, VIDEO, shots(), forgotten)
+    artifact = store.make("faces", "ab", "k" * 16, fill)
+    redact.without(store, artifact.path, VIDEO, shots(), forgotten)
     (path,) = store.files("faces")
-    return store, Piece(path)
+    return store, Artifact(path)
 
 
-def left(piece: Piece) -> list[str]:
-    return tables.read(tables.TRACKS, piece.open("tracks.parquet"))["track_id"].tolist()
+def left(artifact: Artifact) -> list[str]:
+    return tables.read(tables.TRACKS, artifact.open("tracks.parquet"))["track_id"].tolist()
 
 
 def test_a_person_goes_with_everybody_who_looks_the_same(tmp_path: Path) -> None:
-    store, piece = redacted(tmp_path, clip(LEFT))
-    assert left(piece) == ["s0001.t2"]
-    assert set(tables.read(tables.FACES, piece.open("faces.parquet"))["track_id"]) == {"s0001.t2"}
-    assert piece.array("embeddings.npy").tolist() == [[0, 1]]
-    assert [name for name in piece.names() if name.endswith(".jpg")] == ["portraits/s0001.t2.jpg"]
-    assert redact.spans_of(piece) == [(500, 600), (600, 700)]
-    assert piece.path.name == f"ab.{redact.key_without('k' * 16, [clip(LEFT)])}.zip"
+    store, artifact = redacted(tmp_path, clip(LEFT))
+    assert left(artifact) == ["s0001.t2"]
+    assert set(tables.read(tables.FACES, artifact.open("faces.parquet"))["track_id"]) == {
+        "s0001.t2"
+    }
+    assert artifact.array("embeddings.npy").tolist() == [[0, 1]]
+    assert [name for name in artifact.names() if name.endswith(".jpg")] == [
+        "portraits/s0001.t2.jpg"
+    ]
+    assert redact.spans_of(artifact) == [(500, 600), (600, 700)]
+    assert artifact.path.name == f"ab.{redact.key_without('k' * 16, [clip(LEFT)])}.zip"
     assert store.get("faces", "ab", "k" * 16) is None
 
 
 def test_of_a_span_boxes_and_pictures_go_and_tracks_that_lie_in_it(tmp_path: Path) -> None:
-    _, piece = redacted(tmp_path, clip(None, 150, 160))
-    assert left(piece) == ["s0001.t1", "s0001.t2", "s0002.t1"]
-    faces = tables.read(tables.FACES, piece.open("faces.parquet"))
+    _, artifact = redacted(tmp_path, clip(None, 150, 160))
+    assert left(artifact) == ["s0001.t1", "s0001.t2", "s0002.t1"]
+    faces = tables.read(tables.FACES, artifact.open("faces.parquet"))
     assert not faces["frame"].between(150, 159).any() and len(faces) == 3 * FRAMES - 10
-    pictures = [name for name in piece.names() if name.endswith(".jpg")]
+    pictures = [name for name in artifact.names() if name.endswith(".jpg")]
     assert pictures == ["portraits/s0001.t1.jpg", "portraits/s0001.t2.jpg", "thumbnails/s0001.jpg"]
     (tmp_path / "whole").mkdir()
-    _, piece = redacted(tmp_path / "whole", clip(None, FRAMES, 2 * FRAMES))
-    assert left(piece) == ["s0001.t1", "s0001.t2"]
-    assert len(piece.array("embeddings.npy")) == 2
+    _, artifact = redacted(tmp_path / "whole", clip(None, FRAMES, 2 * FRAMES))
+    assert left(artifact) == ["s0001.t1", "s0001.t2"]
+    assert len(artifact.array("embeddings.npy")) == 2
 
 
 def test_forgetting_more_later_gives_the_key_that_both_at_once_give(tmp_path: Path) -> None:
-    store, piece = redacted(tmp_path, clip(LEFT))
+    store, artifact = redacted(tmp_path, clip(LEFT))
     both = [clip(LEFT), clip(None, 10, 20)]
-    redact.without(store, piece.path, VIDEO, shots(), both)
+    redact.without(store, artifact.path, VIDEO, shots(), both)
     (path,) = store.files("faces")
     assert path.name == f"ab.{redact.key_without('k' * 16, both[::-1])}.zip"
-    assert left(Piece(path)) == ["s0001.t2"]
+    assert left(Artifact(path)) == ["s0001.t2"]
     redact.without(store, path, VIDEO, shots(), both)
     assert store.files("faces") == [path]
 
 
-def test_a_damaged_piece_just_goes(tmp_path: Path) -> None:
+def test_a_damaged_artifact_just_goes(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    piece = store.make("faces", "ab", "k" * 16, fill)
-    piece.path.write_bytes(b"damaged")
-    redact.without(store, piece.path, VIDEO, shots(), [clip(LEFT)])
+    artifact = store.make("faces", "ab", "k" * 16, fill)
+    artifact.path.write_bytes(b"damaged")
+    redact.without(store, artifact.path, VIDEO, shots(), [clip(LEFT)])
     assert store.files("faces") == []

@@ -18,7 +18,7 @@ from caer_data import Dataset
 from caer_data.api import build
 from caer_data.curate import repeats
 from caer_data.engine import tables
-from caer_data.engine.pieces import Store
+from caer_data.engine.artifacts import Store
 from caer_data.engine.progress import Reporter
 from caer_data.media import fingerprints
 
@@ -36,7 +36,7 @@ def video(work: Path, name: str, scenes: list[np.ndarray], earlier: bool = False
     made = fingerprints.Fingerprints(
         pts, pictures, np.zeros((len(pts), 4), np.uint8), np.zeros(0, np.uint32)
     )
-    piece = Store(work).make("prints", name.ljust(16, "0"), "0", made.save)
+    artifact = Store(work).make("prints", name.ljust(16, "0"), "0", made.save)
     edges = np.cumsum([0, *map(len, scenes)]) * STEP
     rows = [
         {"shot_id": f"{name}.s{n:04d}", "video_id": name, "start_frame": a, "end_frame": b,
@@ -44,7 +44,7 @@ def video(work: Path, name: str, scenes: list[np.ndarray], earlier: bool = False
         for n, (a, b) in enumerate(itertools.pairwise(edges), 1)
     ]  # fmt: skip
     shots = tables.frame(tables.SHOTS, rows)
-    return repeats.Known(name, name * 8, piece, shots, 100, Fraction(1, 1000), earlier)
+    return repeats.Known(name, name * 8, artifact, shots, 100, Fraction(1, 1000), earlier)
 
 
 def shot(seed: int) -> np.ndarray:

@@ -72,7 +72,7 @@ def test_shards_at_once_and_a_plain_build_after_them_give_the_same_bytes(
     for text, failed in zip(texts, broken, strict=True):
         assert ("Two/broken.mp4" in text) == failed
     assert not (folder / "tables").exists()
-    assert scale.pieces(folder) == scale.pieces(undisturbed)
+    assert scale.artifacts(folder) == scale.artifacts(undisturbed)
     before = {p: p.stat().st_mtime_ns for p in (folder / "work").glob("*/*.zip")}
     build(shows, folder, workers=1)
     assert scale.result(folder) == scale.result(undisturbed)
@@ -87,7 +87,7 @@ def test_a_shard_works_on_while_a_build_holds_the_folder(
     with Dataset(tmp_path / "d").lock():
         for part in ("1/2", "2/2"):
             build_shard(shows, tmp_path / "d", str(recipe), shard=shards.parse(part), workers=1)
-    assert scale.pieces(tmp_path / "d") == scale.pieces(undisturbed)
+    assert scale.artifacts(tmp_path / "d") == scale.artifacts(undisturbed)
 
 
 def test_the_slurm_script_of_the_docs_runs_with_local_processes(
@@ -110,4 +110,4 @@ def test_the_slurm_script_of_the_docs_runs_with_local_processes(
     ]
     texts = [process.communicate(timeout=300)[1] for process in running]
     assert sorted(process.returncode for process in running) == [0, 0, 3], texts
-    assert scale.pieces(tmp_path / "d") == scale.pieces(undisturbed)
+    assert scale.artifacts(tmp_path / "d") == scale.artifacts(undisturbed)

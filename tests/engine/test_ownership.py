@@ -10,9 +10,9 @@ from caer_data import Dataset
 from caer_data.api import build
 from caer_data.curate.clips import unchanged, written
 from caer_data.engine import ownership, tables
+from caer_data.engine.artifacts import Store
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import sha256_of
-from caer_data.engine.pieces import Store
 
 
 def tree(folder):

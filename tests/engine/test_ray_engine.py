@@ -86,7 +86,7 @@ def test_a_build_on_ray_gives_the_same_bytes_and_is_heard_on_loopback_alone(
     assert listening
     assert all(ip in ("127.0.0.1", "::ffff:127.0.0.1", "::1") for ip in listening), listening
     assert scale.result(tmp_path / "d") == scale.result(tmp_path / "local")
-    assert scale.pieces(tmp_path / "d") == scale.pieces(tmp_path / "local")
+    assert scale.artifacts(tmp_path / "d") == scale.artifacts(tmp_path / "local")
 
 
 @needs_ray

@@ -108,11 +108,11 @@ def test_a_source_that_is_replaced_gives_what_the_new_one_gives(
 
 
 @pytest.mark.slow
-def test_a_damaged_piece_is_made_again(shows, recipe, undisturbed, tmp_path) -> None:
+def test_a_damaged_artifact_is_made_again(shows, recipe, undisturbed, tmp_path) -> None:
     folder = tmp_path / "d"
     run(shows, folder, recipe)
-    for piece in (folder / "work").glob("faces/*.zip"):
-        piece.write_bytes(piece.read_bytes()[:-40])
+    for artifact in (folder / "work").glob("faces/*.zip"):
+        artifact.write_bytes(artifact.read_bytes()[:-40])
     shutil.rmtree(folder / "generations")
     assert run(shows, folder, recipe)[0] == 3
     assert scale.result(folder) == undisturbed

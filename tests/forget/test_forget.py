@@ -16,10 +16,10 @@ from caer_data.api import build
 from caer_data.cli import main
 from caer_data.curate import redact, sightings
 from caer_data.engine import tables
+from caer_data.engine.artifacts import Store
 from caer_data.engine.decisions import Decision, Decisions
 from caer_data.engine.errors import CaerError
 from caer_data.engine.forgotten import Forgotten
-from caer_data.engine.pieces import Store
 from caer_data.forget import run, traces
 from caer_data.forget.ask import Asked, tombstones
 from caer_data.labels import csv_import
@@ -85,16 +85,16 @@ def held(dataset: Dataset) -> pd.DataFrame:
 
 
 def contents(folder: Path) -> str:
-    """All names and all bytes of a dataset, pieces unpacked, but of pictures and clips."""
+    """All names and all bytes of a dataset, artifacts unpacked, but of pictures and clips."""
     texts = []
     for path in sorted(folder.rglob("*")):
         texts.append(path.relative_to(folder).as_posix())
         if path.suffix == ".zip":
-            with ZipFile(path) as piece:
-                texts += [*piece.namelist()]
+            with ZipFile(path) as artifact:
+                texts += [*artifact.namelist()]
                 texts += [
-                    piece.read(name).decode("latin-1")
-                    for name in piece.namelist()
+                    artifact.read(name).decode("latin-1")
+                    for name in artifact.namelist()
                     if name.endswith(".json")
                 ]
         elif path.suffix == ".parquet":
@@ -110,7 +110,7 @@ def state(dataset: Dataset) -> dict[str, str]:
             if now.has(table)}  # fmt: skip
 
 
-def test_of_a_video_no_name_row_piece_or_file_is_left_nor_comes_back(dataset, shows, tmp_path):
+def test_of_a_video_no_name_row_artifact_or_file_is_left_nor_comes_back(dataset, shows, tmp_path):
     before = held(dataset)
     others = before[before["episode"] != "wedding"]
     key = dataset.videos.set_index("path").loc["One/wedding.mp4", "sha256"]
@@ -154,8 +154,8 @@ def test_of_a_person_neither_face_nor_name_is_left_nor_comes_back(dataset, shows
     assert len(now.tracks) == len(tracks) - len(about)
     assert set(now.faces["track_id"]) == set(now.tracks["track_id"])
     (key,) = set(now.videos.loc[now.videos["episode"] == "holiday", "sha256"])
-    (piece,) = [p for p in Store(now.work_folder).files("faces") if p.name.startswith(key[:16])]
-    with ZipFile(piece) as opened:
+    (artifact,) = [p for p in Store(now.work_folder).files("faces") if p.name.startswith(key[:16])]
+    with ZipFile(artifact) as opened:
         assert not [n for n in opened.namelist() if n.startswith("portraits/")]
     told = state(dataset)
     outcome = build(shows, dataset.folder)

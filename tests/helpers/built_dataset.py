@@ -11,8 +11,8 @@ from keyed import key_clips
 
 from caer_data import Dataset
 from caer_data.engine import recipe, tables
+from caer_data.engine.artifacts import Store
 from caer_data.engine.files import slug, write_text
-from caer_data.engine.pieces import Store
 
 HOSTILE = "<script>alert(1)</script>\"'\x1b[31m\n"
 WIDTH, HEIGHT, FPS, FRAMES = 640, 360, 25, 50
@@ -119,7 +119,7 @@ def _add_shot(rows: dict, video_id: str, show: str, number: int, reason: str | N
 
 
 def _pictures(dataset: Dataset, video_id: str, rows: dict) -> None:
-    piece = Store(dataset.work_folder).make(
+    artifact = Store(dataset.work_folder).make(
         "faces", "0123456789abcdef", "0123", lambda folder: _fill(folder, video_id, rows)
     )
     timings = {
@@ -127,8 +127,8 @@ def _pictures(dataset: Dataset, video_id: str, rows: dict) -> None:
         "videos": {video_id: {"shots": 1.0, "faces": 30.0}},
     }
     (dataset.work_folder / "timings.json").write_text(json.dumps(timings))
-    pieces = {video_id: {"faces": piece.name, "pieces": [piece.name]}}
-    (dataset.work_folder / "pieces.json").write_text(json.dumps(pieces))
+    artifacts = {video_id: {"faces": artifact.name, "pieces": [artifact.name]}}
+    (dataset.work_folder / "pieces.json").write_text(json.dumps(artifacts))
 
 
 def _fill(folder: Path, video_id: str, rows: dict) -> None:

@@ -412,7 +412,7 @@ def _nothing_repeated(setup: Any, videos: Any, clips: Any, absent: Any, rows: An
 @contextmanager
 def _without_pictures(world: World) -> Iterator[None]:
     made_up = MadeUp(world.files, world.settings)
-    piece = SimpleNamespace(name="made-up", json=lambda name: {})
+    artifact = SimpleNamespace(name="made-up", json=lambda name: {})
     with pytest.MonkeyPatch.context() as patch:
         for stage in ("gather", "look", "persons", "choose", "cut"):
             patch.setattr(run_module, stage, getattr(made_up, stage))
@@ -421,8 +421,8 @@ def _without_pictures(world: World) -> Iterator[None]:
         for module in (choosing, writing):
             patch.setattr(module, "faces_of", made_up.faces)
         patch.setattr(writing, "shots_of", lambda job: tables.empty(tables.SHOTS))
-        for name in ("shots_piece", "prints_piece", "faces_piece", "sound_piece"):
-            patch.setattr(writing, name, lambda job: piece)
+        for name in ("shots_artifact", "prints_artifact", "faces_artifact", "sound_artifact"):
+            patch.setattr(writing, name, lambda job: artifact)
         yield
 
 

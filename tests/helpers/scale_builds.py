@@ -60,16 +60,16 @@ def result(dataset: Path) -> dict[str, str]:
     return {p.relative_to(dataset).as_posix(): _hash(p.read_bytes()) for p in sorted(files)}
 
 
-def pieces(dataset: Path) -> dict[str, str]:
-    """Hash of every member of the pieces of videos, but of the seconds that making them took."""
-    from caer_data.engine.pieces import Piece, Store
+def artifacts(dataset: Path) -> dict[str, str]:
+    """Hash of every member of the artifacts of videos, but of the seconds that making them took."""
+    from caer_data.engine.artifacts import Artifact, Store
 
     store = Store(dataset / "work")
     return {
-        f"{path.parent.name}/{path.name}/{name}": _hash(Piece(path).read(name))
+        f"{path.parent.name}/{path.name}/{name}": _hash(Artifact(path).read(name))
         for stage in ("shots", "faces")
         for path in store.files(stage)
-        for name in Piece(path).names()
+        for name in Artifact(path).names()
         if name != "seconds.json"
     }
 

@@ -1,4 +1,4 @@
-"""Pieces are whole or absent, damage is noticed and made good, and nobody loses a race."""
+"""Artifacts are whole or absent, damage is noticed and made good, and nobody loses a race."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from caer_data.engine.artifacts import DamagedArtifactError, Store, key_of, read_json, write_json
 from caer_data.engine.errors import CaerError
 from caer_data.engine.hashing import hash_of
-from caer_data.engine.pieces import DamagedPieceError, Store, key_of, read_json, write_json
 from caer_data.engine.recipe import Faces, Shots
 
 
@@ -35,7 +35,7 @@ def fill(folder: Path) -> None:
     write_json(folder / "c.json", {"n": 1})
 
 
-def test_a_piece_is_made_once_and_read_by_its_members(tmp_path):
+def test_an_artifact_is_made_once_and_read_by_its_members(tmp_path):
     store = Store(tmp_path)
     made = []
 
@@ -44,24 +44,24 @@ def test_a_piece_is_made_once_and_read_by_its_members(tmp_path):
         fill(folder)
 
     for _ in range(2):
-        piece = store.make("shots", "v", "k", counted)
+        artifact = store.make("shots", "v", "k", counted)
     assert made == [1]
-    assert piece.names() == ["b.npy", "c.json", "inner/a.txt"]
-    assert piece.read("inner/a.txt") == b"x" * 1000
-    assert piece.array("b.npy").tolist() == [0, 1, 2, 3, 4]
-    assert piece.json("c.json") == {"n": 1}
+    assert artifact.names() == ["b.npy", "c.json", "inner/a.txt"]
+    assert artifact.read("inner/a.txt") == b"x" * 1000
+    assert artifact.array("b.npy").tolist() == [0, 1, 2, 3, 4]
+    assert artifact.json("c.json") == {"n": 1}
     assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["v.k.zip"]
     with pytest.raises(KeyError):
-        piece.read("absent")
+        artifact.read("absent")
 
 
 def test_equal_content_gives_equal_bytes(tmp_path):
-    pieces = [Store(tmp_path / name).make("shots", "v", "k", fill) for name in "ab"]
-    os.utime(pieces[0].path, (0, 0))
-    assert pieces[0].path.read_bytes() == pieces[1].path.read_bytes()
+    artifacts = [Store(tmp_path / name).make("shots", "v", "k", fill) for name in "ab"]
+    os.utime(artifacts[0].path, (0, 0))
+    assert artifacts[0].path.read_bytes() == artifacts[1].path.read_bytes()
 
 
-def test_a_piece_that_fails_leaves_nothing(tmp_path):
+def test_an_artifact_that_fails_leaves_nothing(tmp_path):
     def broken(folder):
         fill(folder)
         raise RuntimeError
@@ -77,12 +77,12 @@ DAMAGE = {
     "cut by one byte": lambda data: data[:-1],
     "zeros in the middle": lambda data: data[:100] + bytes(500) + data[600:],
     "one bit": lambda data: data[:300] + bytes([data[300] ^ 1]) + data[301:],
-    "something else": lambda data: b"not a piece",
+    "something else": lambda data: b"not an artifact",
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
-def test_a_damaged_piece_is_made_again_with_one_line_in_the_log(tmp_path, damage, caplog):
+def test_a_damaged_artifact_is_made_again_with_one_line_in_the_log(tmp_path, damage, caplog):
     store = Store(tmp_path)
     path = store.make("shots", "v", "k", fill).path
     whole = path.read_bytes()
@@ -94,14 +94,14 @@ def test_a_damaged_piece_is_made_again_with_one_line_in_the_log(tmp_path, damage
     assert store.make("shots", "v", "k", fill).path.read_bytes() == whole
 
 
-def test_damage_while_a_piece_is_in_use_is_one_sentence(tmp_path):
-    piece = Store(tmp_path).make("shots", "v", "k", fill)
-    piece.path.write_bytes(piece.path.read_bytes()[:50])
-    with pytest.raises(DamagedPieceError, match="run the same command again"):
-        piece.read("b.npy")
+def test_damage_while_an_artifact_is_in_use_is_one_sentence(tmp_path):
+    artifact = Store(tmp_path).make("shots", "v", "k", fill)
+    artifact.path.write_bytes(artifact.path.read_bytes()[:50])
+    with pytest.raises(DamagedArtifactError, match="run the same command again"):
+        artifact.read("b.npy")
 
 
-def test_a_folder_in_the_place_of_a_piece_is_not_removed(tmp_path):
+def test_a_folder_in_the_place_of_an_artifact_is_not_removed(tmp_path):
     store = Store(tmp_path)
     place = store.path("shots", "v", "k")
     (place / "mine").mkdir(parents=True)
@@ -113,22 +113,22 @@ def test_a_folder_in_the_place_of_a_piece_is_not_removed(tmp_path):
 def test_of_writers_that_race_one_wins_and_the_others_lose_nothing(tmp_path):
     store = Store(tmp_path)
     barrier = threading.Barrier(8)
-    pieces = []
+    artifacts = []
 
     def slow(folder):
         fill(folder)
         barrier.wait(10)  # all have found it missing
 
     threads = [
-        threading.Thread(target=lambda: pieces.append(store.make("shots", "v", "k", slow)))
+        threading.Thread(target=lambda: artifacts.append(store.make("shots", "v", "k", slow)))
         for _ in range(8)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(pieces) == 8
-    assert {piece.read("inner/a.txt") for piece in pieces} == {b"x" * 1000}
+    assert len(artifacts) == 8
+    assert {artifact.read("inner/a.txt") for artifact in artifacts} == {b"x" * 1000}
     assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["v.k.zip"]
 
 

@@ -1,11 +1,11 @@
-"""Pieces of finished work: immutable, whole or absent, found again by what they were made from.
+"""Intermediate results: immutable, whole or absent, found again by what they were made from.
 
-A piece is one file, `work/<stage>/<subject>.<key>.zip`: its members, uncompressed, each with the
-checksum that the format has anyway. It is written under a temporary name that says whose it is and
-put in its place only if nothing is there: who loses such a race loses nothing, since equal keys
-mean equal content. A damaged piece is removed when it is next wanted, and made again.
+An artifact is one file, `work/<stage>/<subject>.<key>.zip`: its members, uncompressed, each with
+the checksum that the format has anyway. It is written under a temporary name that says whose it is
+and put in its place only if nothing is there: who loses such a race loses nothing, since equal keys
+mean equal content. A damaged artifact is removed when it is next wanted, and made again.
 
-Being a single file, a piece needs of its storage no more than "create this unless it is there",
+Being a single file, an artifact needs of its storage no more than "create this unless it is there",
 which a disk can do, and an object store as well.
 """
 
@@ -37,27 +37,27 @@ _log = logging.getLogger(__name__)
 
 
 def key_of(stage: str, version: int, section: BaseModel | None, *inputs: Any) -> str:
-    """Key of a piece: stage, its version, its section of the recipe, and what it was made from."""
+    """Key of an artifact: stage, its version, its section of the recipe, and its inputs."""
     parts = [stage, version, section.model_dump(mode="json") if section else None, *inputs]
     return hash_of(parts, 16)
 
 
-class DamagedPieceError(CaerError):
-    """A piece was whole when it was opened and is not any more."""
+class DamagedArtifactError(CaerError):
+    """An artifact was whole when it was opened and is not any more."""
 
 
-class Piece:
-    """One finished piece: members by name, read only."""
+class Artifact:
+    """One finished artifact: members by name, read only."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def __repr__(self) -> str:
-        return f"Piece({str(self.path)!r})"
+        return f"Artifact({str(self.path)!r})"
 
     @property
     def name(self) -> str:
-        """Stage and file, as the list of pieces in use has it: `faces/4f0c….zip`."""
+        """Stage and file, as the list of artifacts in use has it: `faces/4f0c….zip`."""
         return f"{self.path.parent.name}/{self.path.name}"
 
     def names(self) -> list[str]:
@@ -78,7 +78,7 @@ class Piece:
                     raise KeyError(name)
                 return archive.read(name)
         except (zipfile.BadZipFile, zlib.error, OSError, EOFError) as error:
-            raise DamagedPieceError(
+            raise DamagedArtifactError(
                 f"{self.path}: was damaged while it was in use; run the same command again"
             ) from error
 
@@ -106,22 +106,22 @@ class Store:
         self.folder = folder
 
     def path(self, stage: str, subject: str, key: str) -> Path:
-        """File of a piece, whether it exists or not."""
+        """File of an artifact, whether it exists or not."""
         return self.folder / stage / f"{subject}.{key}{_SUFFIX}"
 
-    def get(self, stage: str, subject: str, key: str) -> Piece | None:
-        """A piece that is there and whole; one that is damaged is removed."""
+    def get(self, stage: str, subject: str, key: str) -> Artifact | None:
+        """An artifact that is there and whole; one that is damaged is removed."""
         return _whole(self.path(stage, subject, key))
 
-    def make(self, stage: str, subject: str, key: str, fill: Callable[[Path], None]) -> Piece:
-        """Return a piece; where it is not there, have a folder filled with its members first.
+    def make(self, stage: str, subject: str, key: str, fill: Callable[[Path], None]) -> Artifact:
+        """Return an artifact; where it is not there, have a folder filled with its members first.
 
         Raises:
             CaerError: the disk is full or the folder cannot be written.
         """
-        piece = self.get(stage, subject, key)
-        if piece is not None:
-            return piece
+        artifact = self.get(stage, subject, key)
+        if artifact is not None:
+            return artifact
         path = self.path(stage, subject, key)
         scratch = path.with_name(temporary_name(path.stem))
         try:
@@ -137,32 +137,32 @@ class Store:
             raise CaerError(explain_os_error(error, path)) from error
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
-        return Piece(path)
+        return Artifact(path)
 
-    def record(self, stage: str, subject: str, key: str, values: Any) -> Piece:
-        """Keep plain values as a piece with the one member `values.json`."""
+    def record(self, stage: str, subject: str, key: str, values: Any) -> Artifact:
+        """Keep plain values as an artifact with the one member `values.json`."""
         return self.make(
             stage, subject, key, lambda folder: write_json(folder / "values.json", values)
         )
 
     def recorded(self, stage: str, subject: str, key: str) -> Any | None:
         """The values of a `record`; None where it is not there."""
-        piece = self.get(stage, subject, key)
-        return None if piece is None else piece.json("values.json")
+        artifact = self.get(stage, subject, key)
+        return None if artifact is None else artifact.json("values.json")
 
     def all_recorded(self, stage: str) -> Iterator[Any]:
         """The values of every `record` of a stage, in order of their files."""
         for path in self.files(stage):
-            piece = _whole(path)
-            if piece is not None:
-                yield piece.json("values.json")
+            artifact = _whole(path)
+            if artifact is not None:
+                yield artifact.json("values.json")
 
     def discard(self, stage: str, subject: str, key: str) -> None:
-        """Remove a piece, so that it is made again."""
+        """Remove an artifact, so that it is made again."""
         self.path(stage, subject, key).unlink(missing_ok=True)
 
     def files(self, stage: str = "*") -> list[Path]:
-        """Every piece, of one stage or all, sorted; nothing else that lies in the folder."""
+        """Every artifact, of one stage or all, sorted; nothing else that lies in the folder."""
         return sorted(
             path
             for path in self.folder.glob(f"{stage}/*.*{_SUFFIX}")
@@ -171,10 +171,10 @@ class Store:
 
 
 _known: dict[Path, tuple[int, int, int]] = {}
-"""What each piece's file was like when this process last saw it whole."""
+"""What each artifact's file was like when this process last saw it whole."""
 
 
-def _whole(path: Path) -> Piece | None:
+def _whole(path: Path) -> Artifact | None:
     try:
         state = _state(path)
         if _known.get(path) != state:
@@ -183,7 +183,7 @@ def _whole(path: Path) -> Piece | None:
             if bad is not None:
                 raise zipfile.BadZipFile(bad)
             _known[path] = state
-        return Piece(path)
+        return Artifact(path)
     except FileNotFoundError:
         return None
     except _DAMAGE as error:

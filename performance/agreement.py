@@ -23,9 +23,9 @@ from caer_data.annotate.deal import assignments as deal
 from caer_data.engine import tables
 from caer_data.engine.emotions import EMOTIONS, LABELS
 from caer_data.engine.recipe import Annotate, Labels
-from caer_data.labels import accept, agreement, measures
+from caer_data.labels import agreement, measures, validate
 from caer_data.labels import decide as labels
-from caer_data.labels.accept import Answer
+from caer_data.labels.validate import Answer
 
 T = TypeVar("T")
 REFERENCE_BOOTSTRAPS = 20
@@ -153,7 +153,7 @@ def main() -> None:
         Answer(r.source_id, r.clip_id, r.rater, r.rater, r.emotion, r.confidence, r.lead_time_s)
         for r in ratings.itertuples()
     ]
-    seconds, judged = timed(lambda: accept.accept(answers, assignments, clips))
+    seconds, judged = timed(lambda: validate.validate_answers(answers, assignments, clips))
     assert (judged["status"] == "accepted").all()
     print(f"accept                   {seconds:8.2f} s")
     for rule in ("majority", "weighted", "dawid-skene"):

@@ -31,8 +31,8 @@ import numpy as np
 from PIL import Image
 
 from caer_data.media import fingerprints, passages, sound_prints
-from caer_data.media.alike import Strip
 from caer_data.media.decode import frames
+from caer_data.media.matching import Strip
 from caer_data.media.probe import probe
 
 SECONDS = 4

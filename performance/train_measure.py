@@ -18,7 +18,7 @@ from caer_data.benchmark.data import store as stores
 from caer_data.benchmark.data.batches import Streamed, open_frames
 from caer_data.benchmark.data.samples import Sample, Source
 from caer_data.benchmark.data.shards import Format, Work
-from caer_data.benchmark.data.transfer import CopyStream, Stay
+from caer_data.benchmark.data.transfer import CopyStream, NoCopy
 from caer_data.benchmark.networks import create
 from caer_data.benchmark.recipe import ModelRecipe
 from caer_data.benchmark.training.compiled import as_compiled
@@ -80,15 +80,15 @@ def measure(
     reset_memory(device)
     frames: Any = open_frames(store, device, face=True, context=True)
     if streamed:
-        way = CopyStream(device) if device.type == "cuda" else Stay()
+        way = CopyStream(device) if device.type == "cuda" else NoCopy()
         frames = Streamed(store, ["boxes", "face", "context"], way)
-    learner = TrainingStep(create(recipe), recipe, fabric)
+    trainer = TrainingStep(create(recipe), recipe, fabric)
     if not fused:
-        groups = learner.optimizer.param_groups
-        learner.optimizer = torch.optim.SGD(
+        groups = trainer.optimizer.param_groups
+        trainer.optimizer = torch.optim.SGD(
             groups[0]["params"], lr=0.005, momentum=0.9, fused=False, foreach=False
         )
-    learner.network.train()
+    trainer.network.train()
 
     def batches(count: int) -> Any:
         random = np.random.default_rng(0)
@@ -97,12 +97,12 @@ def measure(
         return frames.batches(picks)
 
     for number, given in enumerate(batches(options.warm)):
-        learner.learn(given, 0.005, number)
+        trainer.learn(given, 0.005, number)
     # as training runs: nobody waits for the device before the end
     synchronize(device)
     started = train_limits.clock()
     for number, given in enumerate(batches(options.steps)):
-        learner.learn(given, 0.005, number)
+        trainer.learn(given, 0.005, number)
     synchronize(device)
     step_s = (train_limits.clock() - started) / options.steps
     memory = used_memory(device)
@@ -115,22 +115,22 @@ def measure(
         given = next(coming)
         synchronize(device)
         loads.append(train_limits.clock() - started)
-        learner.learn(given, 0.005, number)
+        trainer.learn(given, 0.005, number)
         synchronize(device)
         wholes.append(train_limits.clock() - started)
     augment_s = best_of(
         lambda: augment.inputs(given, recipe, training=True), device, 5, statistics.median
     )
     face, context = augment.inputs(given, recipe, training=False)
-    learner.network.eval()
+    trainer.network.eval()
 
     def forward() -> None:
         with (
             torch.no_grad(),
             as_compiled(recipe.compute, full=True),
-            torch.autocast(device.type, torch.bfloat16, enabled=learner.bf16),
+            torch.autocast(device.type, torch.bfloat16, enabled=trainer.bf16),
         ):
-            learner.network(face, context)
+            trainer.network(face, context)
 
     for _ in range(options.warm):
         forward()

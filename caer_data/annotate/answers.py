@@ -10,8 +10,8 @@ from caer_data.annotate.studio.client import Server
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
-from caer_data.labels.accept import Answer
-from caer_data.labels.asked import QUESTIONS
+from caer_data.labels.extra_questions import QUESTIONS
+from caer_data.labels.validate import Answer
 
 
 def fetch(dataset: Dataset, server: Server, name: str, reporter: Reporter) -> list[Answer]:

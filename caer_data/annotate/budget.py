@@ -10,8 +10,8 @@ from typing import Final
 
 import pandas as pd
 
-from caer_data.annotate.deal import listed
-from caer_data.annotate.deal.first import choose
+from caer_data.annotate.deal import clip_lists
+from caer_data.annotate.deal.priority import choose
 from caer_data.engine import anchors, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
@@ -49,7 +49,7 @@ def within(
         _note(dataset, budget.limit)
     if not isinstance(limit, int):
         return list(clips)
-    held = anchors.there(dataset.clips)
+    held = anchors.present(dataset.clips)
     held = held[held["clip_key"].isin({*clips, *dealt})]
     recipe = dataset.recipe
     there = set(held["clip_key"])
@@ -71,8 +71,8 @@ def within(
 
 def _labels(dataset: Dataset, path: Path | None) -> dict[str, str]:
     if path is not None:
-        held = anchors.there(dataset.clips)
-        return listed.read_emotions(path, set(held["clip_key"]), Ledger.of(dataset))
+        held = anchors.present(dataset.clips)
+        return clip_lists.read_emotions(path, set(held["clip_key"]), Ledger.of(dataset))
     rows = dataset.read_or_empty(tables.LABELS).dropna(subset=["emotion"])
     return dict(zip(rows["clip_key"], rows["emotion"], strict=True))
 
@@ -103,7 +103,7 @@ def _note(dataset: Dataset, limit: int | str) -> None:
 
 
 @dataclass(frozen=True)
-class Left:
+class Remaining:
     """Work that is left at the present pace.
 
     Attributes:
@@ -121,7 +121,7 @@ class Left:
     def sentences(self) -> list[str]:
         """Hours and money left, for the terminal."""
         if self.hours is None or self.hours_waiting is None:
-            return ["Hours left cannot be told before two answers of a rater."]
+            return ["Remaining hours: unknown until some rater has given two answers."]
         said = [f"Left at the present pace: {self._cost(self.hours)} for what is dealt."]
         if self.waiting:
             clips = f"clips not dealt yet ({self.waiting:,})"
@@ -133,13 +133,13 @@ class Left:
         return f"{hours:,.1f} hours{money}"
 
 
-def left(
+def remaining(
     tasks: Sequence[tuple[int, int, float | None]],
     waiting: int,
     raters_per_clip: int,
     wage: float | None,
-) -> Left:
-    """Reckon the work that is left.
+) -> Remaining:
+    """Estimate the remaining work.
 
     Who has no pace yet is taken to be as fast as the others: all answers, over the time for them.
 
@@ -151,7 +151,7 @@ def left(
     """
     timed = [(answered, pace) for answered, _, pace in tasks if pace and answered]
     if not timed:
-        return Left(None, waiting, None, wage)
+        return Remaining(None, waiting, None, wage)
     usual = sum(n for n, _ in timed) / sum(n / pace for n, pace in timed)
     hours = sum(rest / (pace or usual) for _, rest, pace in tasks)
-    return Left(hours, waiting, waiting * raters_per_clip / usual, wage)
+    return Remaining(hours, waiting, waiting * raters_per_clip / usual, wage)

@@ -16,7 +16,7 @@ _SHOWINGS = 8
 
 
 @dataclass(frozen=True)
-class Taken:
+class Withdrawal:
     """What was removed from a server: tasks with their answers, projects of raters, files."""
 
     tasks: int = 0
@@ -34,7 +34,7 @@ class Taken:
         )
 
 
-def take_off(dataset: Dataset, server: Server, name: str) -> Taken:
+def withdraw(dataset: Dataset, server: Server, name: str) -> Withdrawal:
     """Remove forgotten clips and raters from a server; nothing where it holds none.
 
     Args:
@@ -47,7 +47,7 @@ def take_off(dataset: Dataset, server: Server, name: str) -> Taken:
     """
     forgotten, secret = Forgotten.of(dataset.folder), secret_of(dataset.folder)
     if not (forgotten.clips or forgotten.raters):
-        return Taken()
+        return Withdrawal()
     tasks = gone = files = 0
     for rater, project in projects.find(server, name).items():
         if forgotten.hides(dataset.folder, rater):
@@ -63,4 +63,4 @@ def take_off(dataset: Dataset, server: Server, name: str) -> Taken:
         lost, media = projects.remove_tasks(server, project, shown)
         tasks += lost
         files += media
-    return Taken(tasks, gone, files)
+    return Withdrawal(tasks, gone, files)

@@ -10,8 +10,8 @@ from caer_data.engine import identity, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.secret import secret_of
-from caer_data.labels.accept import LABEL_STUDIO
 from caer_data.labels.habits import seconds_of_work
+from caer_data.labels.validate import LABEL_STUDIO
 
 _NOT_THEIRS: Final = ("unknown_rater", "foreign_project", "other_author", "not_dealt")
 """Reasons of refused answers that the named rater did not give, or was not asked for."""

@@ -65,7 +65,7 @@ def fill_checks(dataset: Dataset, checks: pd.DataFrame) -> pd.DataFrame:
 def _fill(dataset: Dataset, rows: pd.DataFrame, table: tables.Table, showing: int) -> pd.DataFrame:
     secret = secret_of(dataset.folder)
     ledger, clips = Ledger.of(dataset), dataset.clips
-    held = anchors.there(clips)
+    held = anchors.present(clips)
     names = dict(zip(held["clip_key"], held["clip_id"], strict=True))
     rows = anchors.stamp(rows, ledger.minted | anchors.of_clips(clips))
     lacking = rows["clip_id"].isna()

@@ -18,9 +18,9 @@ from caer_data.engine.progress import Reporter
 from caer_data.engine.secret import secret_of
 from caer_data.labels import checks
 from caer_data.labels import decide as labels
-from caer_data.labels.accept import accept
 from caer_data.labels.agreement import Agreement, measure
 from caer_data.labels.habits import habits
+from caer_data.labels.validate import validate_answers
 
 
 @dataclass(frozen=True)
@@ -72,15 +72,15 @@ def pull(dataset: Dataset, server: Server, reporter: Reporter) -> Pulled:
             then as it was.
     """
     with dataset.lock():
-        taken = forgotten.take_off(dataset, server, dataset_id(dataset))
-        if taken:
-            reporter.say(f"Forgotten and taken off the server: {taken.text()}.")
+        withdrawn = forgotten.withdraw(dataset, server, dataset_id(dataset))
+        if withdrawn:
+            reporter.say(f"Forgotten and taken off the server: {withdrawn.text()}.")
         answers = fetch(dataset, server, dataset_id(dataset), reporter)
         given, ledger = dataset.read_or_empty(tables.CHECKS), Ledger.of(dataset)
         if (given["kind"] == "training").any():
             answers += fetch_training(dataset, server, dataset_id(dataset))
         votes, others = checks.split(answers, given)
-        fresh = accept(votes, dataset.assignments, dataset.clips, ledger)
+        fresh = validate_answers(votes, dataset.assignments, dataset.clips, ledger)
         ratings, decided = labels.update(dataset, fresh, snapshot=True)
         below: list[str] = []
         if len(given):

@@ -18,8 +18,7 @@ from caer_data.annotate import forgotten, presentations, training
 from caer_data.annotate.answers import fetch
 from caer_data.annotate.budget import Budget, within
 from caer_data.annotate.deal import assignments as deal
-from caer_data.annotate.deal import known as known_answers
-from caer_data.annotate.deal import level, second_round
+from caer_data.annotate.deal import known_answers, rebalance, second_round
 from caer_data.annotate.deal.checks import lacking, plan
 from caer_data.annotate.studio import accounts, media, page, projects
 from caer_data.annotate.studio.client import RefusedError, Server
@@ -30,8 +29,8 @@ from caer_data.engine.files import write_text
 from caer_data.engine.forgotten import Forgotten
 from caer_data.engine.ledger import Ledger
 from caer_data.engine.progress import Reporter
-from caer_data.labels.accept import accept
 from caer_data.labels.checks import split
+from caer_data.labels.validate import validate_answers
 
 
 @dataclass
@@ -45,8 +44,8 @@ class Pushed:
         refused: clips that are not shown, and why.
         addresses: each rater's labelling page.
         new_accounts: accounts made.
-        again: clips dealt again, of those asked for.
-        again_before: clips asked for that had been dealt again by an earlier push; left alone.
+        reassigned: clips dealt again, of those asked for.
+        already_reassigned: clips asked for that an earlier push had reassigned; skipped.
         checks: gold clips and repeats among what is shown.
         gold_lacking: gold clips that are due, for which too few answers are known.
         waiting: clips that the limit keeps from being dealt.
@@ -60,8 +59,8 @@ class Pushed:
     refused: dict[str, str] = field(default_factory=dict)
     addresses: dict[str, str] = field(default_factory=dict)
     new_accounts: int = 0
-    again: int = 0
-    again_before: int = 0
+    reassigned: int = 0
+    already_reassigned: int = 0
     checks: int = 0
     gold_lacking: int = 0
     waiting: int = 0
@@ -95,7 +94,7 @@ def push(
     *,
     raters: Sequence[str] | None = None,
     replace: tuple[str, str] | None = None,
-    again: Path | None = None,
+    second_round_file: Path | None = None,
     known: Path | None = None,
     budget: Budget | None = None,
     page_file: Path | None = None,
@@ -109,7 +108,7 @@ def push(
         reporter: shows progress.
         raters: e-mail addresses; None for those of the earlier push.
         replace: a rater who leaves, and who takes over the rest of their clips.
-        again: CSV of clips to be rated again by raters who have not seen them.
+        second_round_file: CSV of clips to be rated again by raters who have not seen them.
         known: CSV of clips with their right answers, for gold clips; they are not voted on.
         budget: how many clips are dealt, and by what they are balanced; None: as before.
         page_file: another labelling page than the one that comes with caer-data.
@@ -124,9 +123,9 @@ def push(
         page.check_on_server(server, text)
         _refuse_forgotten(dataset, [*(raters or ()), *(replace or ())[1:]])
         if (dataset.folder / "annotation.json").is_file():
-            taken = forgotten.take_off(dataset, server, dataset_id(dataset))
-            if taken:
-                reporter.say(f"Forgotten and taken off the server: {taken.text()}.")
+            withdrawn = forgotten.withdraw(dataset, server, dataset_id(dataset))
+            if withdrawn:
+                reporter.say(f"Forgotten and taken off the server: {withdrawn.text()}.")
         shown, refused = _shown(dataset, reporter)
         sure = known_answers.take(dataset, known)
         before = dataset.read_or_empty(tables.ASSIGNMENTS)
@@ -143,10 +142,10 @@ def push(
             assignments = before
         else:
             assignments = _deal(dataset, server, paid_for, raters=raters, replace=replace)
-        if again is not None:
-            clips = second_round.read_clips(again, assignments, Ledger.of(dataset))
-            result.again_before = len(second_round.dealt_again(assignments) & set(clips))
-            result.again = len(clips) - result.again_before
+        if second_round_file is not None:
+            clips = second_round.read_clips(second_round_file, assignments, Ledger.of(dataset))
+            result.already_reassigned = len(second_round.dealt_again(assignments) & set(clips))
+            result.reassigned = len(clips) - result.already_reassigned
             people = list(raters) if raters is not None else sorted(set(assignments["rater"]))
             assignments = second_round.deal_again(
                 assignments, clips, people, dataset.recipe.seed, _pairs(checks)
@@ -200,7 +199,7 @@ def _place(
                 if rater in wanted:
                     address = f"{server.public_url}/projects/{project.number}/data?labeling=1"
                     result.addresses[rater] = address
-                added, removed = projects.bring_to(server, project, wanted.get(rater, []), bar)
+                added, removed = projects.synchronise(server, project, wanted.get(rater, []), bar)
                 result.added += added
                 result.removed += removed
                 projects.set_page(server, project, *texts)
@@ -236,7 +235,7 @@ def _train(
     name = dataset_id(dataset) if pushed else None
     right = known_answers.answers(sure, dataset.read_or_empty(tables.LABELS))
     right = {key: emotion for key, emotion in right.items() if key in shown}
-    trained = training.bring(dataset, server, name, raters, before, checks, right)
+    trained = training.update(dataset, server, name, raters, before, checks, right)
     if not trained.open and len(trained.passed) < settings.raters_per_clip:
         raise CaerError(
             f"{len(trained.passed)} raters passed the training, but each clip needs "
@@ -301,7 +300,7 @@ def _refuse_forgotten(dataset: Dataset, raters: Sequence[str]) -> None:
 
 def _shown(dataset: Dataset, reporter: Reporter) -> tuple[dict[str, media.Shown], dict[str, str]]:
     """Clips a browser can play, by key, and the reasons for the others, by name."""
-    kept = anchors.there(dataset.clips)
+    kept = anchors.present(dataset.clips)
     if kept.empty:
         raise CaerError(f"{dataset.folder}: the build kept no clip, so there is nothing to rate")
     everything = media.prepare(dataset, kept, reporter)
@@ -334,9 +333,9 @@ def _deal(
         existing = deal.replace(existing, answered, old, new, recipe.seed, checks)
         raters = [r for r in (raters or sorted(set(existing["rater"]) | {new})) if r != old]
     there = set(anchors.of_clips(dataset.clips))
-    if level.is_uneven(existing, there):
+    if rebalance.is_uneven(existing, there):
         answered = _answered(dataset, server)
-        existing = level.level(existing, there, answered, checks, recipe.seed)
+        existing = rebalance.level(existing, there, answered, checks, recipe.seed)
     people = list(raters) if raters is not None else sorted(set(existing["rater"]))
     return deal.deal(clips, people, existing, recipe.annotate, recipe.seed)
 
@@ -345,6 +344,6 @@ def _answered(dataset: Dataset, server: Server) -> set[tuple[str, str]]:
     """Pairs of clip and rater with an answer that counts, on the server or pulled before."""
     answers = fetch(dataset, server, dataset_id(dataset), Reporter("quiet"))
     votes, _ = split(answers, dataset.read_or_empty(tables.CHECKS))
-    judged = [accept(votes, dataset.assignments, dataset.clips, Ledger.of(dataset))]
+    judged = [validate_answers(votes, dataset.assignments, dataset.clips, Ledger.of(dataset))]
     judged += [dataset.ratings] if dataset.has(tables.RATINGS) else []
     return set().union(*(_pairs(rows[rows["status"] == "accepted"]) for rows in judged))

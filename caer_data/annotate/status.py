@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from caer_data.annotate.answers import fetch
-from caer_data.annotate.budget import Left, left
+from caer_data.annotate.budget import Remaining, remaining
 from caer_data.annotate.pull import agreement_of
 from caer_data.annotate.push import dataset_id
 from caer_data.annotate.studio.client import Server
@@ -19,9 +19,9 @@ from caer_data.engine.dataset import Dataset
 from caer_data.engine.ledger import Ledger
 from caer_data.engine.progress import Reporter
 from caer_data.labels import decide as labels
-from caer_data.labels.accept import Answer, accept
 from caer_data.labels.agreement import Agreement
 from caer_data.labels.checks import split
+from caer_data.labels.validate import Answer, validate_answers
 
 # A longer pause between two answers is a break, not work.
 _BREAK_S = 300.0
@@ -60,7 +60,7 @@ class Status:
     complete: int
     clips: int
     agreement: Agreement
-    left: Left
+    remaining: Remaining
 
     def as_dict(self) -> dict[str, Any]:
         """For `--json`."""
@@ -69,7 +69,7 @@ class Status:
             "complete": self.complete,
             "clips": self.clips,
             "alpha": self.agreement.alpha if self.complete else None,
-            "left": asdict(self.left),
+            "left": asdict(self.remaining),
         }
 
     def text(self) -> str:
@@ -86,7 +86,7 @@ class Status:
                 f"{r.refused:>8}  {pace:>8}  {left:>10}  {last}"
             )
         lines.append(f"{self.complete} of {self.clips} clips have all their answers.")
-        lines += self.left.sentences()
+        lines += self.remaining.sentences()
         if self.complete:
             a = self.agreement
             lines.append(
@@ -102,7 +102,7 @@ def status(dataset: Dataset, server: Server, reporter: Reporter) -> Status:
     assignments, recipe, clips = dataset.assignments, dataset.recipe, dataset.clips
     given = dataset.read_or_empty(tables.CHECKS)
     votes, others = split(answers, given)
-    ratings = accept(votes, assignments, clips, Ledger.of(dataset))
+    ratings = validate_answers(votes, assignments, clips, Ledger.of(dataset))
     assignments = assignments[assignments["clip_key"].isin(list(anchors.of_clips(clips)))]
     decided = labels.decide(ratings, recipe.labels, recipe.annotate.raters_per_clip)
     accepted = ratings[ratings["status"] == "accepted"]
@@ -133,7 +133,7 @@ def status(dataset: Dataset, server: Server, reporter: Reporter) -> Status:
     waiting = len(set(anchors.of_clips(clips)) - spoken_for)
     settings = recipe.annotate
     return Status(
-        left=left(tasks, waiting, settings.raters_per_clip, settings.wage),
+        remaining=remaining(tasks, waiting, settings.raters_per_clip, settings.wage),
         raters=raters,
         complete=int((decided["reason"].fillna("") != "incomplete").sum()),
         clips=assignments["clip_key"].nunique(),

@@ -122,7 +122,7 @@ class Trained:
     said: list[str]
 
 
-def bring(
+def update(
     dataset: Dataset,
     server: Server,
     name: str | None,

@@ -161,7 +161,7 @@ def push(
         reporter,
         raters=people,
         replace=replace,
-        again=again,
+        second_round_file=again,
         known=known,
         budget=Budget(limit, labels),
         page_file=page,
@@ -209,8 +209,8 @@ def push(
             "added": done.added,
             "removed": done.removed,
             "refused": done.refused,
-            "again": done.again,
-            "again_before": done.again_before,
+            "again": done.reassigned,
+            "again_before": done.already_reassigned,
             "waiting": done.waiting,
             "training": done.training,
             "checks": done.checks,
@@ -230,20 +230,19 @@ def push(
 
 def _dealt_again(listed: Path, done: Pushed) -> str:
     """What became of the clips of `--again`."""
-    if not done.again + done.again_before:
+    if not done.reassigned + done.already_reassigned:
         return f"{listed}: lists no clip; none is dealt again."
     sentences = []
-    if done.again:
-        one = done.again == 1
+    if done.reassigned:
+        one = done.reassigned == 1
+        clips, labels = ("clip is", "its label is") if one else ("clips are", "their labels are")
         sentences.append(
-            f"{done.again} clip{' is' if one else 's are'} dealt again: from the next pull on, "
-            f"{'its label is' if one else 'their labels are'} open until rated again."
+            f"{done.reassigned} {clips} dealt again: from the next pull on, {labels} open until "
+            "rated again."
         )
-    if done.again_before:
-        one = done.again_before == 1
-        sentences.append(
-            f"{done.again_before} clip{' was' if one else 's were'} skipped: already reassigned."
-        )
+    if done.already_reassigned:
+        clips = "clip was" if done.already_reassigned == 1 else "clips were"
+        sentences.append(f"{done.already_reassigned} {clips} skipped: already reassigned.")
     return " ".join(sentences)
 
 
@@ -388,7 +387,7 @@ def import_(
     own = Dataset(dataset)
     own.require()
     pairs = [(ours, theirs) for ours, _, theirs in (pair.partition("=") for pair in mapped)]
-    wishes = csv_import.Wishes(pairs, Scale.parse(scale), synonyms, encoding)
+    wishes = csv_import.ImportOptions(pairs, Scale.parse(scale), synonyms, encoding)
     with own.lock():
         fresh = csv_import.read(ratings, own, wishes, reporter.say)
         everything, decided = labels.update(own, fresh, snapshot=False)

@@ -166,10 +166,10 @@ def compare_command(reporter: Reporter, folders: tuple[Path, ...], output: Path)
     from caer_data.engine import extras
 
     extras.require("benchmark", "the verb 'benchmark'")
-    from caer_data.benchmark.results import entries, kept, tables
+    from caer_data.benchmark.results import entries, saved_predictions, tables
     from caer_data.report import results, uncertainty
 
-    rows, classes = kept.together(folders)
+    rows, classes = saved_predictions.together(folders)
     found, values = results.compare(rows, classes, output)
     made = tables.every(found)
     if reporter.mode not in ("json", "quiet"):

@@ -210,7 +210,7 @@ def _model(bench: Bench, options: Options, changed: Changes, stores: Stores) -> 
         entries = [folds.results(bench, wanted, here, options.folds or 0)]
         title += f" {options.folds} folds"
     else:
-        entries = [compare.one(bench, wanted, here, options.weights)]
+        entries = [compare.single(bench, wanted, here, options.weights)]
         title += " weights" if options.weights else ""
     found = _finish(bench, title, entries, stores, options.release)
     if not (options.cross or options.weights or options.grouped):

@@ -54,9 +54,9 @@ def command(
     """
     from caer_data.engine.dataset import Dataset
     from caer_data.forget import run
-    from caer_data.forget.ask import Asked, tombstones
+    from caer_data.forget.selection import Selection, tombstones
 
-    own, asked = Dataset(dataset), Asked(videos, persons, clips, raters)
+    own, asked = Dataset(dataset), Selection(videos, persons, clips, raters)
     own.require()
     if listed or undo:
         _list_or_undo(own, undo, reporter)
@@ -73,8 +73,8 @@ def command(
             return
         removed = run.forget(own, rows)
     _tell(own, removed, reporter)
-    taken = _take_off(own, url, reporter)
-    reporter.result(removed.as_dict() | {"server": taken})
+    withdrawn = _take_off(own, url, reporter)
+    reporter.result(removed.as_dict() | {"server": withdrawn})
 
 
 def _tell(dataset: Dataset, removed: Removed, reporter: Reporter) -> None:
@@ -102,13 +102,13 @@ def _take_off(dataset: Dataset, url: str | None, reporter: Reporter) -> bool:
     if not (dataset.folder / "annotation.json").is_file():
         return True
     try:
-        taken = forgotten.take_off(dataset, connect(url), dataset_id(dataset))
+        withdrawn = forgotten.withdraw(dataset, connect(url), dataset_id(dataset))
     except CaerError as error:
         command = ["caer-data", "annotate", "push", "-d", str(dataset.folder)]
         again = shlex.join(command + (["--url", url] if url else []))
         reporter.warn(f"the rating server still holds it ({error}); '{again}' takes it off")
         return False
-    reporter.say(f"Taken off the rating server: {taken.text()}.")
+    reporter.say(f"Taken off the rating server: {withdrawn.text()}.")
     return True
 
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from caer_data.curate import hand_cuts, listen, pyannote_import, redact
+from caer_data.curate import audio_pass, hand_cuts, pyannote_import, redact
 from caer_data.curate.pyannote_files import Imported
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
@@ -30,7 +30,7 @@ from caer_data.engine.heap import Heap
 from caer_data.engine.identity import Anchor
 from caer_data.engine.pool import Progress
 from caer_data.faces import find as faces
-from caer_data.faces import search as looking
+from caer_data.faces import search
 from caer_data.faces.bars import find_bars
 from caer_data.faces.samples import LONGEST_SIDE, Samples, SampleWriter
 from caer_data.media import fingerprints
@@ -110,7 +110,7 @@ class Job:
         """Key of the sound artifact."""
         settings = self.recipe.speech
         content = (self.sha256, self.info.audio_index)
-        return key_of("sound", listen.SOUND_VERSION, settings, *content)
+        return key_of("sound", audio_pass.SOUND_VERSION, settings, *content)
 
     @property
     def store(self) -> Store:
@@ -138,7 +138,7 @@ class Job:
 
     @property
     def sound(self) -> Artifact | None:
-        """What `listen.fill` writes."""
+        """What `audio_pass.fill` writes."""
         return self.store.get("sound", self.subject, self.sound_key)
 
     @property
@@ -205,7 +205,7 @@ class _Pass:
         """Decode, and write the samples' artifact on the way."""
         started = time.perf_counter()
         check_unchanged(self._job.path, self._job.stamp)
-        if self._decode(folder, THREADS, self._progress).hurt:
+        if self._decode(folder, THREADS, self._progress).is_damaged:
             # How a decoder repairs damage depends on how its threads happen to run.
             self._decode(folder, 1, lambda stage, _: self._progress(stage, 0.0))
         check_unchanged(self._job.path, self._job.stamp)
@@ -272,8 +272,8 @@ class _Pass:
         ending = unfinished(self._job.path)
         values |= self._seen | {
             "damage": ", ".join(filter(None, [ending, str(self._damage)])),
-            "damaged_share": self._damage.share if self._damage.hurt else 0.0,
-            "hurt": self._damage.hurt or ending in (CUT_OFF, JOINED),
+            "damaged_share": self._damage.share if self._damage.is_damaged else 0.0,
+            "hurt": self._damage.is_damaged or ending in (CUT_OFF, JOINED),
             "retimed": self._damage.retimed,
         }
         write_json(folder / "video.json", values)
@@ -294,7 +294,7 @@ def _listen(job: Job, progress: Progress) -> None:
         "sound",
         job.subject,
         job.sound_key,
-        lambda folder: listen.fill(
+        lambda folder: audio_pass.fill(
             folder, job.path, job.info, job.recipe.speech, lambda: progress("shots", 0.0)
         ),
     )
@@ -343,14 +343,14 @@ def _find_faces(job: Job, samples: Path, folder: Path, progress: Progress) -> No
     pictures = Samples(samples, on_read)
     faces.find(
         shots=_shots(job),
-        frames=looking.Frames(
+        frames=search.Frames(
             samples=pictures,
             times=seconds,
             width=job.info.width,
             height=job.info.height,
             bars=find_bars(pictures),
         ),
-        models=looking.Models.of(detector, embedder, settings),
+        models=search.Models.of(detector, embedder, settings),
         settings=settings,
         tracks=job.imported.read_tracks(seconds, job.info),
         folder=folder,

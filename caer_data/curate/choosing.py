@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import pandas as pd
 
-from caer_data.curate import decided, keeping, redact
+from caer_data.curate import apply_decisions, keeping, redact
 from caer_data.curate import filter as filter_stage
 from caer_data.curate.analyse import faces_artifact, faces_of, shots_of, timestamps
 from caer_data.curate.setup import Setup, Video
@@ -34,7 +34,7 @@ def choose(setup: Setup, videos: list[Video], tracks: dict[str, pd.DataFrame]) -
         )
         clips = by_hand(setup, video, clips, own)
         spans = redact.spans_of(faces_artifact(video.job)) if video.job.forgotten else []
-        chosen.append(decided.without_spans(clips, spans))
+        chosen.append(apply_decisions.without_spans(clips, spans))
     setup.seconds["filter"] = time.perf_counter() - started
     return pd.concat(chosen, ignore_index=True)
 
@@ -44,12 +44,12 @@ def by_hand(setup: Setup, video: Video, clips: pd.DataFrame, tracks: pd.DataFram
     about = [
         row
         for row in setup.decisions
-        if row.kind in decided.KINDS and row.about[0].video_key == video.row["sha256"]
+        if row.kind in apply_decisions.KINDS and row.about[0].video_key == video.row["sha256"]
     ]
     if not about:
         return clips
     faces = faces_of(video.job).to_pandas()
-    return decided.apply(clips, video.row, tracks, faces, about, setup.recipe)
+    return apply_decisions.apply(clips, video.row, tracks, faces, about, setup.recipe)
 
 
 def mint_keys(

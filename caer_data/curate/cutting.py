@@ -73,7 +73,7 @@ def cut(
         else:
             setup.seconds["clips"] += record.pop("seconds")
             row.update(record, path=clip.path)
-    kept = {row["path"] for row in rows if row["status"] in tables.THERE}
+    kept = {row["path"] for row in rows if row["status"] in tables.PRESENT}
     remove_others(setup.dataset, kept, unread)
     cut_rows = tables.frame(tables.CLIPS, [keeping.without_na(row) for row in rows])
     return Cut(cut_rows, groups, failed)
@@ -157,5 +157,5 @@ def _earlier_clips(dataset: Dataset) -> set[clip_stage.Written]:
     """Files of the clips that the last whole build kept."""
     if not dataset.has(tables.CLIPS):
         return set()
-    kept = anchors.there(dataset.clips)[["path", "bytes", "sha256"]]
+    kept = anchors.present(dataset.clips)[["path", "bytes", "sha256"]]
     return set(kept.itertuples(index=False, name=None))

@@ -116,7 +116,7 @@ def funnel(videos: pd.DataFrame, shots: pd.DataFrame, clips: pd.DataFrame) -> pd
         "clips",
         "left",
         "one clear person each",
-        clips["status"].isin(tables.THERE),
+        clips["status"].isin(tables.PRESENT),
         seconds,
     )
     return pd.DataFrame(rows, columns=list(COLUMNS))

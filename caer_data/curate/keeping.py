@@ -88,7 +88,7 @@ def mint(clips: pd.DataFrame, found: Sequence[Anchor], ledger: Ledger) -> pd.Dat
 
 def mint_all(dataset: Dataset, clips: pd.DataFrame, ledger: Ledger) -> pd.DataFrame:
     """Table `clips` with the keys of all kept clips, by the dataset's other tables."""
-    clips, kept, tracks = clips.copy(), anchors.there(clips), dataset.tracks
+    clips, kept, tracks = clips.copy(), anchors.present(clips), dataset.tracks
     faces = pq.read_table(dataset.path_of(tables.FACES)) if len(kept) else None
     for video in tables.records(dataset.videos):
         own = kept[kept["video_id"] == video["video_id"]]
@@ -123,7 +123,7 @@ def absent(dataset: Dataset, rows: Iterable[dict[str, Any]]) -> Absent:
     )
     if not (dataset.has(tables.CLIPS) and dataset.has(tables.VIDEOS)):
         return nothing
-    videos, clips = dataset.videos, anchors.there(dataset.clips)
+    videos, clips = dataset.videos, anchors.present(dataset.clips)
     good = [row for row in rows if row["status"] in (*tables.USED, "duplicate")]
     there = {row["sha256"] for row in good}
     names = {row["video_id"] for row in good}
@@ -169,7 +169,7 @@ def first_come(dataset: Dataset, clips: pd.DataFrame) -> tuple[set[str], set[str
     found = anchors.verdicts(_rated(dataset), clips)
     rated = {told.key for told in found if told is not None and told.verdict == "same"}
     earlier = dataset.clips if dataset.has(tables.CLIPS) else tables.empty(tables.CLIPS)
-    return {key for key in rated if key}, set(anchors.there(earlier)["clip_key"])
+    return {key for key in rated if key}, set(anchors.present(earlier)["clip_key"])
 
 
 def with_absent(rows: Sequence[dict[str, Any]], absent: Absent) -> pd.DataFrame:

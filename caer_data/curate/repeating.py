@@ -52,7 +52,7 @@ def drop_repeats(
         table = repeats.find(setup.work, known)
         bar.advance(len(known))
     every = keeping.with_absent(list(rows.values()), absent)
-    for later, first, share in repeats.again(every, table):
+    for later, first, share in repeats.repeated_episodes(every, table):
         told = f"{later}: is the same episode as {first}, {share:.0%} of it"
         setup.reporter.warn(printable(told))
     least = setup.recipe.filter.min_repeat_score

@@ -21,13 +21,13 @@ import pandas as pd
 from caer_data.engine import tables
 from caer_data.engine.artifacts import Artifact, Store, key_of
 from caer_data.media import fingerprints, passages
-from caer_data.media.alike import Match, Strip
+from caer_data.media.matching import Match, Strip
 
 VERSION: Final = 1
 
 _LONGEST: Final = 60 * fingerprints.RATE  # pictures of a strip; longer shots are compared in parts
 _COVERED: Final = 0.5  # of the shorter of two clips that both must show to be the same
-_AGAIN: Final = 0.5  # of a video that another must show to be the same episode
+_REPEATED_SHARE: Final = 0.5  # of a video that another must show to be the same episode
 
 
 @dataclass(frozen=True)
@@ -264,7 +264,7 @@ def _marked(clips: pd.DataFrame, repeats: dict[str, tuple[float, str]]) -> pd.Da
     return clips
 
 
-def again(videos: pd.DataFrame, found: pd.DataFrame) -> list[tuple[str, str, float]]:
+def repeated_episodes(videos: pd.DataFrame, found: pd.DataFrame) -> list[tuple[str, str, float]]:
     """Episodes that are there twice: the later one, the earlier one, and the share it repeats.
 
     Args:
@@ -278,6 +278,6 @@ def again(videos: pd.DataFrame, found: pd.DataFrame) -> list[tuple[str, str, flo
         own = rows.sort_values("start_s").drop_duplicates("shot_id")
         shown = float((own["end_s"] - own["start_s"]).sum())
         share = shown / max(min(lengths.get(later, 0.0), lengths.get(first, 0.0)), 1e-9)
-        if share >= _AGAIN:
+        if share >= _REPEATED_SHARE:
             named.append((str(later), str(first), min(share, 1.0)))
     return named

@@ -14,14 +14,14 @@ import pandas as pd
 
 from caer_data.curate import keeping, prerequisites
 from caer_data.curate import videos as video_stage
+from caer_data.curate.analysing import analyse_videos, probe_files
 from caer_data.curate.choosing import choose, mint_keys
 from caer_data.curate.cutting import cut
-from caer_data.curate.gather import gather, look
+from caer_data.curate.dialogue import collect_dialogue
 from caer_data.curate.outcome import Outcome, ShardOutcome
 from caer_data.curate.persons import persons
 from caer_data.curate.pyannote_files import Imported, imported_for, require_some
 from caer_data.curate.repeating import drop_repeats
-from caer_data.curate.said import listen
 from caer_data.curate.setup import Setup
 from caer_data.curate.shards import Shard
 from caer_data.curate.writing import Built, write
@@ -92,7 +92,7 @@ def build(
             with _kept_recipe(dataset):
                 write_text(dataset.recipe_path, recipes.dump(setup.recipe))
                 write_json(dataset.provenance_path, provenance(shows))
-                outcome = everything(setup, prepared.found)
+                outcome = run_stages(setup, prepared.found)
             if finish is not None:
                 finish(dataset)
             outcome.seconds = round(time.perf_counter() - started, 1)
@@ -131,8 +131,8 @@ def build_shard(
         with logs.to_file(shard.log_folder(dataset.work_folder)):
             create_text(dataset.recipe_path, recipes.dump(prepared.recipe))
             setup = prepared.setup(engine, limits)
-            gathered = gather(setup, found)
-            videos, failed = look(setup, gathered), gathered.failed()
+            probed = probe_files(setup, found)
+            videos, failed = analyse_videos(setup, probed), probed.failed()
             shard.note(dataset.work_folder, len(videos), failed)
             seconds = round(time.perf_counter() - started, 1)
             return ShardOutcome(output, str(shard), len(videos), failed, seconds)
@@ -227,45 +227,45 @@ def _kept_recipe(dataset: Dataset) -> Iterator[None]:
         raise
 
 
-def everything(setup: Setup, found: list[video_stage.Found]) -> Outcome:
+def run_stages(setup: Setup, found: list[video_stage.Found]) -> Outcome:
     """All stages and tables, in the order in which they happen.
 
     Raises:
         RatedClipsError: rated clips would change or go, and nobody agreed to that.
     """
     dataset, ledger = setup.dataset, Ledger.of(setup.dataset)
-    gathered = gather(setup, found)
-    videos = look(setup, gathered)
+    probed = probe_files(setup, found)
+    videos = analyse_videos(setup, probed)
     tracks, people = persons(setup, videos)
     clips = choose(setup, videos, tracks)
     mint_keys(videos, tracks, clips, ledger)
-    said = listen(setup, videos, gathered.sidecars)
+    said = collect_dialogue(setup, videos, probed.sidecars)
     clips = said.with_speech(clips)
-    absent = keeping.absent(dataset, gathered.rows.values())
-    repeated = drop_repeats(setup, videos, clips, absent, gathered.rows)
+    absent = keeping.absent(dataset, probed.rows.values())
+    repeated = drop_repeats(setup, videos, clips, absent, probed.rows)
     clips = repeated.clips
     fates = keeping.fates(dataset, pd.concat([clips, absent.clips], ignore_index=True))
     if not setup.drop_rated:
         keeping.check(fates)
-    unread = {key for key, row in gathered.rows.items() if row["status"] == "failed"}
+    unread = {key for key, row in probed.rows.items() if row["status"] == "failed"}
     done = cut(setup, videos, clips, absent, unread)
-    built = Built(gathered, videos, tracks, people, done, absent, repeated, ledger, said)
+    built = Built(probed, videos, tracks, people, done, absent, repeated, ledger, said)
     write(setup, built)
-    kept = done.clips["status"].isin(tables.THERE)
-    damaged = gathered.damaged()
+    kept = done.clips["status"].isin(tables.PRESENT)
+    damaged = probed.damaged()
     for what, why in damaged.items():
         setup.reporter.warn(f"{what}: {why}")
     reasons = done.clips.loc[~kept, "reason"].value_counts()
     return Outcome(
         dataset=dataset.folder,
         videos=len(videos),
-        duplicates=sum(row["status"] == "duplicate" for row in gathered.rows.values()),
+        duplicates=sum(row["status"] == "duplicate" for row in probed.rows.values()),
         kept=int(kept.sum()),
         dropped={str(reason): int(count) for reason, count in reasons.items()},
         people=len(people),
         absent=len(absent.videos),
         rated=fates,
-        failed=gathered.failed() | done.failed,
+        failed=probed.failed() | done.failed,
         damaged=damaged,
         forgotten=setup.forgotten.counts(),
     )

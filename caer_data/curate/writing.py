@@ -20,10 +20,10 @@ from caer_data.curate.analyse import (
     shots_of,
     sound_artifact,
 )
+from caer_data.curate.analysing import Probed
 from caer_data.curate.cutting import Cut
-from caer_data.curate.gather import Gathered
+from caer_data.curate.dialogue import Dialogue
 from caer_data.curate.repeating import Repeated
-from caer_data.curate.said import Said
 from caer_data.curate.setup import Setup, Video
 from caer_data.engine import tables
 from caer_data.engine.artifacts import Artifact, Store, write_json
@@ -46,7 +46,7 @@ class Built:
         said: what is said in the videos.
     """
 
-    gathered: Gathered
+    probed: Probed
     videos: list[Video]
     tracks: dict[str, pd.DataFrame]
     people: pd.DataFrame
@@ -54,7 +54,7 @@ class Built:
     absent: keeping.Absent
     repeated: Repeated
     ledger: Ledger
-    said: Said
+    said: Dialogue
 
 
 def write(setup: Setup, built: Built) -> None:
@@ -69,8 +69,8 @@ def _write_tables(setup: Setup, path_of: Callable[[tables.Table], Path], built: 
         tables.write(table, rows, path_of(table))
 
     videos, tracks, people, absent = built.videos, built.tracks, built.people, built.absent
-    put(tables.VIDEOS, keeping.with_absent(list(built.gathered.rows.values()), absent))
-    put(tables.AUDIO_TRACKS, tables.frame(tables.AUDIO_TRACKS, built.gathered.sounds))
+    put(tables.VIDEOS, keeping.with_absent(list(built.probed.rows.values()), absent))
+    put(tables.AUDIO_TRACKS, tables.frame(tables.AUDIO_TRACKS, built.probed.sounds))
     shots = [tables.empty(tables.SHOTS), *(shots_of(v.job) for v in videos), absent.shots]
     put(tables.SHOTS, pd.concat(shots, ignore_index=True))
     own = (tracks[v.job.video_id] for v in videos)

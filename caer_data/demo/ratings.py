@@ -53,7 +53,7 @@ def write_ratings(dataset: Path, folder: Path) -> Path:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    kept = anchors.there(clips).sort_values("clip_id")
+    kept = anchors.present(clips).sort_values("clip_id")
     for number, clip in enumerate(kept.itertuples()):
         mood = _mood(truth, clip)
         draw = random.Random(str(clip.clip_id))  # noqa: S311

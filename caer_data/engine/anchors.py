@@ -19,14 +19,14 @@ COLUMNS: Final = [column.name for column in (*tables.ANCHOR, *tables.BOX)]
 _SIDES: Final = [column.name for column in tables.BOX]
 
 
-def there(clips: pd.DataFrame) -> pd.DataFrame:
+def present(clips: pd.DataFrame) -> pd.DataFrame:
     """The clips that the dataset holds: kept ones, and those of absent videos."""
-    return clips[clips["status"].isin(tables.THERE)]
+    return clips[clips["status"].isin(tables.PRESENT)]
 
 
 def of_clips(clips: pd.DataFrame) -> dict[str, Anchor]:
     """Anchor by key of the clips that are there today."""
-    held = there(clips)
+    held = present(clips)
     held = held[held["clip_key"].notna()]
     spans = held.assign(frames=held["end_frame"] - held["start_frame"])
     found = of_rows(spans)
@@ -62,7 +62,7 @@ def verdicts(rows: pd.DataFrame, clips: pd.DataFrame) -> list[Resolution | None]
         rows: of any table, with `clip_key` and `COLUMNS`.
         clips: table `clips`.
     """
-    today = set(there(clips)["clip_key"].dropna())
+    today = set(present(clips)["clip_key"].dropna())
     found = of_rows(rows)
     asked = [a for k, a in zip(rows["clip_key"], found, strict=True) if k not in today and a]
     answers = iter(identity.resolve(asked, of_clips(clips)))

@@ -130,7 +130,7 @@ def weights_of(word: str) -> Weights | None:
     return entry.weights
 
 
-def brought() -> dict[str, Weights]:
+def user_supplied() -> dict[str, Weights]:
     """All models whose files the user brings, by word."""
     found = {word: weights_of(word) for word in (*DETECTORS, *EMBEDDERS)}
     return {word: weights for word, weights in found.items() if weights is not None}

@@ -78,7 +78,7 @@ class Table:
 KEPT_OR_DROPPED: Final = ("kept", "dropped")
 USED: Final = ("ok", "damaged")
 """Status of the videos that clips come from."""
-THERE: Final = ("kept", "absent")
+PRESENT: Final = ("kept", "absent")
 """Status of the clips that a dataset holds: those of absent videos have their files, too."""
 
 ANCHOR: Final = (

@@ -33,10 +33,10 @@ def read(dataset: Dataset) -> pd.DataFrame:
         )
     clips, labels, videos = dataset.clips, dataset.labels, dataset.videos
     labels = labels[labels.status == "kept"].drop(columns=["status", "reason"])
-    labels = labels.assign(clip_key=today(labels, clips))
+    labels = labels.assign(clip_key=current_keys(labels, clips))
     other = int(labels["clip_key"].isna().sum())
     labels = labels.dropna(subset="clip_key").drop(columns=["clip_id", *anchors.COLUMNS])
-    clips = anchors.there(clips).drop(columns=["status", "reason"])
+    clips = anchors.present(clips).drop(columns=["status", "reason"])
     found = clips.merge(labels, on="clip_key", validate="1:1")
     if found.empty:
         raise CaerError(
@@ -62,7 +62,7 @@ def read(dataset: Dataset) -> pd.DataFrame:
     return found.sort_values("clip_id", ignore_index=True)
 
 
-def today(rows: pd.DataFrame, clips: pd.DataFrame) -> pd.Series:
+def current_keys(rows: pd.DataFrame, clips: pd.DataFrame) -> pd.Series:
     """Key of the clip that each row speaks of, as it is today; None where it changed or went."""
     found = anchors.verdicts(rows, clips)
     keys = [told.key if told and told.verdict == "same" else None for told in found]

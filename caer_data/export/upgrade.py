@@ -68,7 +68,7 @@ def _upgrade_tables(dataset: Dataset) -> None:
     clips = tables.frame(tables.CLIPS, rows)
     if old:
         clips = keeping.mint_all(dataset, clips, ledger)
-    held = anchors.there(clips)
+    held = anchors.present(clips)
     keys = dict(zip(held["clip_id"], held["clip_key"], strict=True))
     shown = {clip["clip_id"]: _old_presentation(clip) for clip in rows}
     for table in _CARRIERS:  # before the clips: what is done is not done again

@@ -19,8 +19,8 @@ import pyarrow as pa
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
 from caer_data.faces import tracking
+from caer_data.faces.appearance import Appearance, chip_of, crop_of, measure
 from caer_data.faces.search import Frames, Models, look
-from caer_data.faces.seen import Seen, chip_of, crop_of, see
 
 _THUMBNAIL = 320
 _PORTRAIT = 112
@@ -72,7 +72,7 @@ def find(
                 own = _follow(sampled, frames, models, settings)
             else:
                 own = tracking.among(tracks, sampled)
-            seen = [see(track, frames, models, settings.embeddings_per_track) for track in own]
+            seen = [measure(track, frames, models, settings.embeddings_per_track) for track in own]
             if tracks is None:
                 seen = [one for one in seen if one.is_face(models)]
             for number, one in enumerate(seen, 1):
@@ -115,7 +115,7 @@ def _follow(
 def _describe(
     shot: dict[str, Any],
     number: int,
-    seen: Seen,
+    seen: Appearance,
     frames: Frames,
     settings: recipes.Faces,
     found: Found,

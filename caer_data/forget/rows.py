@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from caer_data.curate import decided, sightings
+from caer_data.curate import apply_decisions, sightings
 from caer_data.curate.lines import during
 from caer_data.engine import anchors, tables
 from caer_data.engine.dataset import BUILT, Dataset
@@ -201,5 +201,5 @@ def _clips(dataset: Dataset, ids: set[str], left: Mapping[str, Span]) -> pd.Data
     for video_id, own in clips.groupby("video_id", sort=False):
         if video_id not in ids:
             span = left.get(str(video_id))
-            parts.append(decided.without_spans(own, span.spans) if span else own)
+            parts.append(apply_decisions.without_spans(own, span.spans) if span else own)
     return pd.concat(parts, ignore_index=True)

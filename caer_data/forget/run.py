@@ -25,7 +25,7 @@ from caer_data.engine.identity import Anchor, Box, same_box
 from caer_data.engine.ownership import is_release
 from caer_data.engine.schema import TABLES
 from caer_data.forget import rows, traces
-from caer_data.forget.ask import clips_in
+from caer_data.forget.selection import clips_in
 from caer_data.labels.decide import follow
 from caer_data.report import contact_sheet
 from caer_data.report.dataset import write_report

@@ -32,7 +32,7 @@ class Clip:
 
 def clips(dataset: Dataset, forgotten: Forgotten) -> list[Clip]:
     """Clips of the current tables that show what is forgotten."""
-    held = anchors.there(dataset.clips)
+    held = anchors.present(dataset.clips)
     spans = held.assign(frames=held["end_frame"] - held["start_frame"])
     ids = rows.gone_ids(dataset, forgotten)
     return [
@@ -55,7 +55,7 @@ def remove_clips(dataset: Dataset, found: Iterable[Clip]) -> tuple[int, list[str
         for clip in found
         if clip.path and (dataset.folder / clip.path).exists()
     }
-    held = anchors.there(dataset.clips)[["path", "bytes", "sha256"]]
+    held = anchors.present(dataset.clips)[["path", "bytes", "sha256"]]
     written = clip_stage.written(dataset.work_folder) | set(held.itertuples(index=False, name=None))
     ours = clip_stage.unchanged(files, written)
     size = _remove(ours)

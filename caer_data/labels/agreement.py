@@ -16,7 +16,7 @@ import pandas as pd
 from caer_data.engine import anchors
 from caer_data.engine.emotions import EMOTIONS, LABELS
 from caer_data.labels import measures
-from caer_data.labels.accept import MADE_UP, votes
+from caer_data.labels.validate import MADE_UP, votes
 
 CONFIDENCE_STEPS: Final = 4
 """Confidence is grouped to the nearest quarter, the steps of the labelling page."""
@@ -81,7 +81,7 @@ def measure(
     Takes the dataset's tables; without `assignments` (no clip was dealt) the funnel has no step
     `pushed` and raters no number `dealt`. `seed` and `bootstraps` make alpha's interval.
     """
-    kept = anchors.there(clips)[["clip_key", "start_s", "end_s"]]
+    kept = anchors.present(clips)[["clip_key", "start_s", "end_s"]]
     of_kept = ratings["clip_key"].isin(kept["clip_key"])
     accepted = votes(ratings[of_kept]).sort_values(["clip_key", "rater"], ignore_index=True)
     cannot = ratings[of_kept & (ratings["status"] == "accepted") & ratings["cannot_judge"].notna()]

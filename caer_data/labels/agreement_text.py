@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from caer_data.engine.emotions import CANNOT_JUDGE
-from caer_data.labels.accept import REASONS
 from caer_data.labels.agreement import Agreement
+from caer_data.labels.validate import REASONS
 
 STEPS = {
     "kept": "kept by build",

@@ -1,7 +1,7 @@
 """Answers that are no votes: to training and gold clips, and to repeats.
 
-They are judged like votes (`caer_data.labels.accept`), then kept apart in `tables.CHECKS`, so that
-nothing which counts votes can meet them. What they say of each rater is `tables.RATERS`.
+They are judged like votes (`caer_data.labels.validate`), then kept apart in `tables.CHECKS`, so
+that nothing which counts votes can meet them. What they say of each rater is `tables.RATERS`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from caer_data.engine import identity, tables
 from caer_data.engine.ledger import Ledger
 from caer_data.engine.recipe import Annotate
 from caer_data.labels import measures
-from caer_data.labels.accept import Answer, accept
+from caer_data.labels.validate import Answer, validate_answers
 
 KINDS = ("training", "gold", "repeat")
 _COLUMNS = tables.CHECKS.names
@@ -39,7 +39,7 @@ def take(
     An answer that a vote would be refused for, or that names no emotion, leaves its reason alone;
     so does one to a training that was changed after it was sent, when the known answer was told.
     """
-    judged = accept(answers, checks, clips, ledger)
+    judged = validate_answers(answers, checks, clips, ledger)
     judged = judged[judged["reason"] != "superseded"]
     kept = judged["status"] == "accepted"
     told = judged["emotion"].notna()

@@ -30,15 +30,15 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.forgotten import Forgotten
 from caer_data.engine.ledger import Ledger
 from caer_data.labels import columns, reading
-from caer_data.labels.accept import CSV, MADE_UP, parse_confidence, parse_seconds
 from caer_data.labels.cells import SYNONYMS, Scale, point
+from caer_data.labels.validate import CSV, MADE_UP, parse_confidence, parse_seconds
 
 SHOWN: Final = 20
 """Mistakes of a file that are shown; where there are more, all are in a file beside it."""
 
 
 @dataclass(frozen=True)
-class Wishes:
+class ImportOptions:
     """What the user says about a file."""
 
     columns: Sequence[tuple[str, str]] = ()
@@ -51,7 +51,7 @@ class Wishes:
 def read(
     path: Path,
     dataset: Dataset,
-    wishes: Wishes | None = None,
+    options: ImportOptions | None = None,
     say: Callable[[str], None] | None = None,
 ) -> pd.DataFrame:
     """Read and judge a file; return its rows, all accepted, as `tables.RATINGS`.
@@ -65,7 +65,7 @@ def read(
     Args:
         path: the file.
         dataset: has the clips.
-        wishes: what the user says about the file.
+        options: what the user says about the file.
         say: is told what was recognised, in one sentence.
 
     Raises:
@@ -73,14 +73,14 @@ def read(
             written to `<file>.mistakes.txt`.
     """
     dataset.require()
-    wishes = wishes or Wishes()
+    options = options or ImportOptions()
     clips = dataset.clips
-    held = anchors.there(clips).set_index("clip_key")
-    sheet = reading.load(path, wishes.encoding)
-    records = columns.named(path, sheet, wishes.columns)
+    held = anchors.present(clips).set_index("clip_key")
+    sheet = reading.load(path, options.encoding)
+    records = columns.named(path, sheet, options.columns)
     if say and sheet.recognised:
         say(f"{path}: {'; '.join(sheet.recognised)}.")
-    file = _File(path, _Names(clips, Ledger.of(dataset)), wishes, sheet.separator == ";")
+    file = _File(path, _Names(clips, Ledger.of(dataset)), options, sheet.separator == ";")
     rows, mistakes = [], sheet.mistakes
     records, left_out = _without_forgotten(list(records), dataset)
     if say and left_out:
@@ -135,7 +135,7 @@ class _Names:
     """Finds the clip that a file means, whatever it was called when the file was made."""
 
     def __init__(self, clips: pd.DataFrame, ledger: Ledger) -> None:
-        held = anchors.there(clips)
+        held = anchors.present(clips)
         self.today = dict(zip(held["clip_key"], held["clip_id"], strict=True))
         self.all = set(clips["clip_id"])
         self.meant = ledger.named()
@@ -165,9 +165,9 @@ class _Names:
 class _File:
     """Judges one row after the other and remembers which clip a rater had before."""
 
-    def __init__(self, path: Path, names: _Names, wishes: Wishes, commas: bool) -> None:
+    def __init__(self, path: Path, names: _Names, options: ImportOptions, commas: bool) -> None:
         self.path = path
-        self.wishes = wishes
+        self.options = options
         self.commas = commas  # decimal ones, as semicolons part the cells
         self.names = names
         self.first_row: dict[tuple[str, str], int] = {}
@@ -181,7 +181,7 @@ class _File:
         if not rater or any(c.isspace() or c == "=" for c in rater):
             raise CaerError(f"{where}: rater '{rater}' must be one word or address, without '='")
         emotion = self._emotion(where, cells["emotion"])
-        confidence = parse_confidence(self.wishes.scale.share(cells["confidence"]))
+        confidence = parse_confidence(self.options.scale.share(cells["confidence"]))
         if confidence is None:
             raise CaerError(
                 f"{where}: confidence '{cells['confidence']}' is not a number from "
@@ -221,7 +221,7 @@ class _File:
         if emotion in EMOTIONS:
             return emotion
         meant = SYNONYMS.get(emotion)
-        if meant and self.wishes.synonyms:
+        if meant and self.options.synonyms:
             return meant
         hint = f"take it as '{meant}' by --synonyms" if meant else _close(emotion)
         raise CaerError(f"{where}: '{cell}' is no emotion; {hint}")

@@ -10,7 +10,7 @@ from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import EMOTIONS, PROBABILITY_COLUMNS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.recipe import Labels
-from caer_data.labels import accept, rules
+from caer_data.labels import rules, validate
 
 
 def decide(ratings: pd.DataFrame, settings: Labels, raters_per_clip: int) -> pd.DataFrame:
@@ -85,7 +85,7 @@ def _mean_confidence(
 
 
 def _has_made_up(ballots: rules.Ballots) -> np.ndarray:
-    made_up = ballots.answers["source"] == accept.MADE_UP
+    made_up = ballots.answers["source"] == validate.MADE_UP
     return np.asarray(np.bincount(ballots.row, made_up, len(ballots.clips)) > 0)
 
 
@@ -113,7 +113,7 @@ def update(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Take ratings into the dataset, decide again, write both tables; return ratings and labels.
 
-    `snapshot` says that `fresh` is all that the server holds, as `accept.accept` returns it, and
+    `snapshot` says that `fresh` is all that the server holds, as `validate.accept` returns it, and
     replaces every earlier rating of the server; one that it holds no more stays, refused. Else it
     is a file, as `csv_import.read` returns it, and replaces earlier ratings from files of the same
     clips and raters. Both tables are made before either is written, so a mistake leaves the
@@ -126,7 +126,7 @@ def update(
     if snapshot:
         existing = _withdrawn(existing, fresh)
         outdated = (
-            (existing["source"] == accept.LABEL_STUDIO)
+            (existing["source"] == validate.LABEL_STUDIO)
             & existing["source_id"].isin(fresh["source_id"])
         ).to_numpy()
     else:
@@ -150,7 +150,7 @@ def _write(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     recipe, clips = dataset.recipe, dataset.clips
     fresh = anchors.stamp(fresh, anchors.of_clips(clips))
-    ratings = accept.merge(existing, fresh, _read(dataset, tables.ASSIGNMENTS), clips)
+    ratings = validate.merge(existing, fresh, _read(dataset, tables.ASSIGNMENTS), clips)
     labels = decide(ratings, recipe.labels, recipe.annotate.raters_per_clip)
     ratings = tables.to_pandas(tables.check(tables.RATINGS, ratings))
     dataset.write(tables.RATINGS, ratings)
@@ -160,7 +160,7 @@ def _write(
 
 def _withdrawn(existing: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
     """Refuse what the server held once and holds no more; it stays in the table."""
-    gone = (existing["source"] == accept.LABEL_STUDIO) & ~existing["source_id"].isin(
+    gone = (existing["source"] == validate.LABEL_STUDIO) & ~existing["source_id"].isin(
         fresh["source_id"]
     )
     reason = existing["reason"].mask(gone, "withdrawn")

@@ -38,15 +38,15 @@ class Damage:
     headless: int = 0
 
     @property
-    def hurt(self) -> bool:
+    def is_damaged(self) -> bool:
         """Whether frames were lost or repaired."""
         return bool(self.packets or self.corrupt_frames or self.frames_lost)
 
     @property
     def share(self) -> float:
         """Share of the frames that were lost or repaired, 0 to 1."""
-        hurt = self.frames_lost + self.corrupt_frames
-        return min(1.0, hurt / max(1, self.frames_given, hurt))
+        damaged = self.frames_lost + self.corrupt_frames
+        return min(1.0, damaged / max(1, self.frames_given, damaged))
 
     def __str__(self) -> str:
         lost = f"of {self.frames_given} frames lost"

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from caer_data.media import windows
-from caer_data.media.alike import Match, Strip, compare
 from caer_data.media.fingerprints import RATE
+from caer_data.media.matching import Match, Strip, compare
 
 NEAR: Final = 16
 """Bits of 64 in which pictures that are looked at closely may differ; unrelated ones: about 32."""

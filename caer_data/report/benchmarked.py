@@ -7,7 +7,7 @@ from typing import Final
 
 from markupsafe import Markup
 
-from caer_data.benchmark.results import kept, tables
+from caer_data.benchmark.results import saved_predictions, tables
 from caer_data.benchmark.results.analysis import analyse
 from caer_data.report import pages, uncertainty
 from caer_data.report.pages import Section
@@ -23,8 +23,10 @@ def section(results: Path) -> Section | None:
         CaerError: results cannot be read.
     """
     found = [path.parent for path in results.rglob("results.json")] if results.is_dir() else []
-    found = [folder for folder in found if (folder / kept.NAME).is_file()]
-    found.sort(key=lambda folder: (-(folder / kept.NAME).stat().st_mtime_ns, str(folder)))
+    found = [folder for folder in found if (folder / saved_predictions.NAME).is_file()]
+    found.sort(
+        key=lambda folder: (-(folder / saved_predictions.NAME).stat().st_mtime_ns, str(folder))
+    )
     if not found:
         return None
     html = pages.paragraph(
@@ -39,7 +41,7 @@ def section(results: Path) -> Section | None:
 
 
 def _of(folder: Path, title: str) -> Markup:
-    rows, classes = kept.read(folder)
+    rows, classes = saved_predictions.read(folder)
     found = analyse(rows, classes)
     scores = pages.table(tables.readable(tables.every(found)["scores"]))
     parts = [Markup("<h3>{}</h3>").format(title if title != "." else folder.name), scores]

@@ -34,7 +34,7 @@ def emotions(dataset: Dataset) -> Section | None:
         return None
     labels = dataset.labels
     labels = labels[labels["status"] == "kept"][["clip_key", "emotion"]]
-    own = anchors.there(dataset.clips).merge(labels, on="clip_key")
+    own = anchors.present(dataset.clips).merge(labels, on="clip_key")
     if own.empty:
         return None
     frames = (own["end_frame"] - own["start_frame"]).astype(int)

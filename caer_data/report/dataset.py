@@ -22,7 +22,7 @@ from caer_data.curate.funnel import (
 from caer_data.engine import anchors, recipe, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.files import write_text
-from caer_data.report import composition, pages, sheets, way
+from caer_data.report import composition, flow, pages, sheets
 from caer_data.report.pages import Section
 from caer_data.report.pictures import Pictures, short_name
 
@@ -57,7 +57,7 @@ def write_report(
     videos, shots, clips, people = dataset.videos, dataset.shots, dataset.clips, dataset.people
     pictures = Pictures(dataset)
     used = dataset.recipe
-    splits = way.splits_of(release) if release and _has_manifest(release) else {}
+    splits = flow.splits_of(release) if release and _has_manifest(release) else {}
     sections = [
         Section("Overview", _way(dataset, splits)),
         _funnel(funnel(videos, shots, clips)),
@@ -85,7 +85,7 @@ def _macro(name: str, *values: Any) -> Markup:
 
 def _subtitle(videos: pd.DataFrame, clips: pd.DataFrame) -> str:
     good = videos[videos["status"].isin([*tables.USED, "absent"])]
-    kept = anchors.there(clips)
+    kept = anchors.present(clips)
     return (
         f"{_count(good['show'].nunique(), 'show')}, {_count(len(good), 'video')}, "
         f"{duration_text(float(good['duration_s'].sum()))}: "
@@ -122,7 +122,7 @@ def _funnel(steps: pd.DataFrame) -> Section:
 
 
 def _way(dataset: Dataset, splits: dict[str, str]) -> Markup:
-    drawn = way.picture(dataset, splits)
+    drawn = flow.picture(dataset, splits)
     note = "Widths are lengths of time; what is left out ends in red. Scroll it on a small screen."
     return Markup('<div class="scroll" tabindex="0">{}</div>{}').format(
         drawn, pages.paragraph(note, "note")
@@ -136,7 +136,7 @@ def _has_manifest(release: Path) -> bool:
 def _kept(dataset: Dataset, clips: pd.DataFrame, pictures: Pictures) -> Section:
     """The clearest faces by show and person, then some whole pictures with their boxes."""
     faces = sheets.kept(dataset, pictures)
-    kept = anchors.there(clips).sort_values("clip_id")
+    kept = anchors.present(clips).sort_values("clip_id")
     if kept.empty:
         return faces
     shown = _evenly(kept, KEPT_SHOWN)
@@ -210,7 +210,7 @@ def _people(people: pd.DataFrame, tracks: pd.DataFrame, pictures: Pictures) -> S
 
 
 def _distributions(shots: pd.DataFrame, clips: pd.DataFrame, tracks: pd.DataFrame) -> Section:
-    kept = clips["status"].isin(tables.THERE)
+    kept = clips["status"].isin(tables.PRESENT)
     length = (clips["end_s"] - clips["start_s"]).astype(float)
     html = Markup('<div class="plots">')
     for title, values, split, whole in (
@@ -274,7 +274,7 @@ def _videos(videos: pd.DataFrame, shots: pd.DataFrame, clips: pd.DataFrame) -> S
             "frames/s": [_rate(fps) for fps in good["fps"]],
             "shots": _per_video(good, shots),
             "clips": _per_video(good, clips),
-            "kept": _per_video(good, anchors.there(clips)),
+            "kept": _per_video(good, anchors.present(clips)),
             "remark": good["reason"],
         }
     )

@@ -72,7 +72,7 @@ def _build(dataset: Dataset) -> Step:
     if not dataset.has(tables.CLIPS):
         return Step("build", False, "a build began and did not end", command)
     videos, clips = dataset.videos, dataset.clips
-    kept = int(clips["status"].isin(tables.THERE).sum())
+    kept = int(clips["status"].isin(tables.PRESENT).sum())
     failed = int((videos["status"] == "failed").sum())
     words = f"{kept:,} of {len(clips):,} clips kept from {len(videos):,} videos"
     return Step("build", kept > 0, words + (f", {failed} failed" if failed else ""), command)

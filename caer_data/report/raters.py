@@ -12,11 +12,11 @@ from markupsafe import Markup
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import EMOTIONS
-from caer_data.labels.accept import REASONS
 from caer_data.labels.agreement import CONFIDENCE_STEPS, Agreement, measure
 from caer_data.labels.agreement_text import STEPS, cannot_judge, headlines
 from caer_data.labels.checks import KINDS, below
 from caer_data.labels.habits import habits
+from caer_data.labels.validate import REASONS
 from caer_data.report import pages
 
 

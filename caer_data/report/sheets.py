@@ -25,7 +25,7 @@ MORE: Final = 8
 
 def kept(dataset: Dataset, pictures: Pictures) -> pages.Section:
     """Kept clips by show and person; what is not shown is counted."""
-    clips = anchors.there(dataset.clips)
+    clips = anchors.present(dataset.clips)
     if clips.empty:
         return pages.Section("Kept clips", pages.paragraph("No clip was kept."))
     clips = clips.assign(emotion=_emotions(dataset, clips))

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from caer_data.annotate import budget
-from caer_data.annotate.budget import Budget, left
+from caer_data.annotate.budget import Budget, remaining
 from caer_data.annotate.pay import pay
 from caer_data.cli.annotate import command
 from caer_data.engine import recipe, tables
@@ -75,17 +75,17 @@ def test_a_damaged_note_is_named(dataset: Dataset) -> None:
 
 def test_what_is_left_at_the_present_pace() -> None:
     # a: 100 an hour, b: 50 an hour, c has not begun; together 150 answers in 2 hours
-    found = left([(100, 200, 100.0), (50, 25, 50.0), (0, 75, None)], 10, 3, 20.0)
+    found = remaining([(100, 200, 100.0), (50, 25, 50.0), (0, 75, None)], 10, 3, 20.0)
     assert found.hours == pytest.approx(2 + 0.5 + 1)
     assert found.hours_waiting == pytest.approx(30 / 75)
     assert found.sentences() == [
         "Left at the present pace: 3.5 hours, 70.00 in wages for what is dealt.",
         "Beyond that: 0.4 hours, 8.00 in wages for clips not dealt yet (10).",
     ]
-    assert left([(0, 75, None)], 10, 3, 20.0).sentences() == [
-        "Hours left cannot be told before two answers of a rater."
+    assert remaining([(0, 75, None)], 10, 3, 20.0).sentences() == [
+        "Remaining hours: unknown until some rater has given two answers."
     ]
-    assert left([(10, 10, 20.0)], 0, 3, None).sentences() == [
+    assert remaining([(10, 10, 20.0)], 0, 3, None).sentences() == [
         "Left at the present pace: 0.5 hours for what is dealt."
     ]
 

@@ -16,9 +16,9 @@ from caer_data.engine import recipe, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.recipe import Annotate
-from caer_data.labels import accept, checks
+from caer_data.labels import checks, validate
 from caer_data.labels import decide as labels
-from caer_data.labels.accept import Answer
+from caer_data.labels.validate import Answer
 
 RATERS = [f"rater{i}@example.org" for i in range(6)]
 SETTINGS = Annotate(gold_share=0.08, repeat_share=0.1)
@@ -133,7 +133,7 @@ def pulled(dataset: Dataset, script: Script) -> tuple[pd.DataFrame, pd.DataFrame
     answers = [*script.votes, *script.others]
     mixed = [answers[i] for i in np.random.default_rng(1).permutation(len(answers))]
     votes, others = checks.split(mixed, dataset.checks)
-    fresh = accept.accept(votes, dataset.assignments, dataset.clips)
+    fresh = validate.validate_answers(votes, dataset.assignments, dataset.clips)
     ratings, _ = labels.update(dataset, fresh, snapshot=True)
     told = checks.take(dataset.checks, others, dataset.clips, None)
     return told, checks.raters(told, ratings, SETTINGS, b"0123456789abcdef")
@@ -170,7 +170,7 @@ def test_checks_never_touch_votes_or_labels(
 ) -> None:
     alone = make_dataset(tmp_path / "alone")
     alone.write(tables.ASSIGNMENTS, dataset.assignments)  # another secret names them otherwise
-    fresh = accept.accept(script.votes, alone.assignments, alone.clips)
+    fresh = validate.validate_answers(script.votes, alone.assignments, alone.clips)
     labels.update(alone, fresh, snapshot=True)
     for table in (tables.RATINGS, tables.LABELS):
         assert alone.path_of(table).read_bytes() == dataset.path_of(table).read_bytes()

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from caer_data.annotate.forgotten import take_off
+from caer_data.annotate.forgotten import withdraw
 from caer_data.annotate.studio import accounts, projects
 from caer_data.annotate.studio.projects import Project, Task
 from caer_data.engine import identity
@@ -45,8 +45,8 @@ def test_tasks_media_and_projects_go(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(projects, "find", lambda *_: own)
     monkeypatch.setattr(projects, "tasks", lambda *_: tasks)
     monkeypatch.setattr(accounts, "forget_password", lambda _, rater: calls.append(rater))
-    taken = take_off(dataset, server, "d")
-    assert (taken.tasks, taken.projects, taken.files) == (1, 1, 2)
+    withdrawn = withdraw(dataset, server, "d")
+    assert (withdrawn.tasks, withdrawn.projects, withdrawn.files) == (1, 1, 2)
     deleted = {"selectedItems": {"all": False, "included": [7]}}
     assert calls == [
         ("/api/dm/actions/", deleted, {"id": "delete_tasks", "project": 1}),
@@ -57,4 +57,4 @@ def test_tasks_media_and_projects_go(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_server_is_not_asked_where_nothing_is_forgotten(tmp_path: Path) -> None:
-    assert not take_off(Dataset(tmp_path), SimpleNamespace(), "d")  # type: ignore[arg-type]
+    assert not withdraw(Dataset(tmp_path), SimpleNamespace(), "d")  # type: ignore[arg-type]

@@ -147,8 +147,8 @@ def test_second_round_goes_to_other_raters(
     table = tmp_path / "suspicious.csv"
     table.write_text("clip_id,score\n" + "".join(f"{clip},0.1\n" for clip in doubtful))
     for new, before_that in ((2, 0), (0, 2)):
-        done = push.push(dataset, studio.server, QUIET, raters=six_raters, again=table)
-        assert (done.again, done.again_before) == (new, before_that)
+        done = push.push(dataset, studio.server, QUIET, raters=six_raters, second_round_file=table)
+        assert (done.reassigned, done.already_reassigned) == (new, before_that)
     after = dataset.assignments.groupby("clip_id")["rater"].agg(set)
     for clip, people in after.items():
         assert people == (set(six_raters) - before[clip] if clip in doubtful else before[clip])
@@ -156,7 +156,7 @@ def test_second_round_goes_to_other_raters(
     assert placed == {r: set(dealt(dataset).get(r, [])) for r in placed}
     table.write_text("clip_id\nno-such-clip\n")
     with pytest.raises(CaerError, match=r"suspicious.csv:2: no clip 'no-such-clip'"):
-        push.push(dataset, studio.server, QUIET, again=table)
+        push.push(dataset, studio.server, QUIET, second_round_file=table)
 
 
 def test_names_of_shows_and_files_are_hidden(

@@ -14,9 +14,9 @@ from caer_data.engine import recipe, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import CANNOT_JUDGE, EMOTIONS
 from caer_data.engine.recipe import Annotate
-from caer_data.labels import accept
 from caer_data.labels import decide as labels
-from caer_data.labels.accept import Answer
+from caer_data.labels import validate
+from caer_data.labels.validate import Answer
 
 CLIPS, RATERS = 500, [f"rater{i}@example.org" for i in range(6)]
 
@@ -169,7 +169,7 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Round:
 @pytest.fixture(scope="module")
 def pulled(script: Round) -> Dataset:
     dataset = script.dataset
-    fresh = accept.accept(script.answers, dataset.assignments, dataset.clips)
+    fresh = validate.validate_answers(script.answers, dataset.assignments, dataset.clips)
     labels.update(dataset, fresh, snapshot=True)
     return dataset
 
@@ -191,7 +191,7 @@ def test_the_votes_are_recovered_exactly(script: Round, pulled: Dataset) -> None
 def test_every_refusal_has_its_reason(script: Round, pulled: Dataset) -> None:
     refused = pulled.ratings.query("status == 'refused'")
     assert Counter(refused["reason"]) == script.refused
-    planted = set(accept.REASONS) - {"dropped_clip", "clip_changed", "withdrawn", "other_author"}
+    planted = set(validate.REASONS) - {"dropped_clip", "clip_changed", "withdrawn", "other_author"}
     assert set(script.refused) == planted
 
 
@@ -213,7 +213,7 @@ def test_every_label_follows_the_rule(script: Round, pulled: Dataset) -> None:
 def test_partial_pulls_end_the_same(script: Round, pulled: Dataset, tmp_path: Path) -> None:
     whole = [pulled.path_of(t).read_bytes() for t in (tables.RATINGS, tables.LABELS)]
     for part in (0, 1, 200, 900, len(script.answers)):
-        fresh = accept.accept(script.answers[:part], pulled.assignments, pulled.clips)
+        fresh = validate.validate_answers(script.answers[:part], pulled.assignments, pulled.clips)
         ratings, decided = labels.update(pulled, fresh, snapshot=True)
         there = {a.source_id for a in script.answers[:part]}
         assert set(ratings.loc[ratings["reason"] != "withdrawn", "source_id"]) == there

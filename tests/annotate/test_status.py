@@ -9,7 +9,7 @@ import pytest
 
 from caer_data.annotate import answers
 from caer_data.annotate.status import per_hour
-from caer_data.labels.accept import Answer
+from caer_data.labels.validate import Answer
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -80,7 +80,13 @@ def test_push_says_what_became_of_doubted_clips(
     listed = tmp_path / "list.csv"
     listed.write_text("clip_id\n")
     lines = push(
-        tmp_path, monkeypatch, True, "--again", str(listed), again=again, again_before=before
+        tmp_path,
+        monkeypatch,
+        True,
+        "--again",
+        str(listed),
+        reassigned=again,
+        already_reassigned=before,
     )
     assert any(said in line["text"] for line in lines if line["event"] == "note")
     assert (lines[-1]["again"], lines[-1]["again_before"]) == (again, before)
@@ -108,10 +114,10 @@ def test_import_hands_on_what_the_user_says_of_the_file(
     from caer_data.labels import csv_import
     from caer_data.labels.cells import Scale
 
-    given: list[csv_import.Wishes] = []
+    given: list[csv_import.ImportOptions] = []
 
-    def read(path: Path, dataset: Dataset, wishes: csv_import.Wishes, say: object) -> None:
-        given.append(wishes)
+    def read(path: Path, dataset: Dataset, options: csv_import.ImportOptions, say: object) -> None:
+        given.append(options)
         raise CaerError("seen")
 
     monkeypatch.setattr(csv_import, "read", read)
@@ -122,7 +128,9 @@ def test_import_hands_on_what_the_user_says_of_the_file(
     said += ["--encoding", "cp1252"]
     result = CliRunner().invoke(command, ["import", "-d", str(tmp_path), str(ratings), *said])
     assert str(result.exception) == "seen"
-    assert given == [csv_import.Wishes([("rater", "Worker=Id")], Scale(1, 5), True, "cp1252")]
+    assert given == [
+        csv_import.ImportOptions([("rater", "Worker=Id")], Scale(1, 5), True, "cp1252")
+    ]
 
 
 @pytest.mark.parametrize(

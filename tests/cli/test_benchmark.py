@@ -14,7 +14,7 @@ from predicted import predictions
 from small_releases import small
 
 from caer_data.benchmark.recipe import vary
-from caer_data.benchmark.results import kept
+from caer_data.benchmark.results import saved_predictions
 from caer_data.benchmark.training import train
 from caer_data.cli import main
 from caer_data.engine import extras
@@ -121,7 +121,7 @@ def test_folders_of_results_are_compared_on_the_command_line(
 ) -> None:
     for name, skill in (("a", 1.0), ("b", 3.0)):
         rows = {name: [predictions(skill=skill, seed=len(name))]}
-        kept.write_predictions(rows, tmp_path / name)
+        saved_predictions.write_predictions(rows, tmp_path / name)
         values = {"runs": [{"classes": EMOTIONS}]}
         (tmp_path / name / "results.json").write_text(json.dumps(values))
     with pytest.raises(SystemExit) as stop:

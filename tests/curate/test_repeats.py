@@ -132,7 +132,7 @@ def test_an_episode_that_is_there_twice_is_named(tmp_path):
     one = video(tmp_path, "one", scenes)
     two = video(tmp_path, "two", [EDITS["crop 5 %"](s) for s in scenes[:4]])
     videos = pd.DataFrame({"video_id": ["one", "two"], "duration_s": [20.0, 16.0]})
-    [(later, first, share)] = repeats.again(videos, repeats.find(tmp_path, [one, two]))
+    [(later, first, share)] = repeats.repeated_episodes(videos, repeats.find(tmp_path, [one, two]))
     assert (later, first) == ("two", "one")
     assert share > 0.8
 

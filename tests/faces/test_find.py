@@ -10,8 +10,8 @@ from fake_faces import BrightnessEmbedder, SquareDetector, scene, spooled
 
 from caer_data.engine import tables
 from caer_data.engine.recipe import Faces
+from caer_data.faces import appearance
 from caer_data.faces import find as faces
-from caer_data.faces import seen
 from caer_data.faces.search import Frames, Models
 from caer_data.faces.tracking import Track
 
@@ -99,7 +99,7 @@ def test_blur_lowers_sharpness_and_darkness_does_not():
 
     box = np.array([100, 100, 200, 200], np.float32)
     scores = [
-        seen.quality(seen.crop_of(Frames(One(p), TIMES, 640, 360), 0, box))[0]
+        appearance.quality(appearance.crop_of(Frames(One(p), TIMES, 640, 360), 0, box))[0]
         for p in (sharp, blurred, dark)
     ]
     assert scores[1] < 0.5 * scores[0]

@@ -21,7 +21,7 @@ from caer_data.engine.decisions import Decision, Decisions
 from caer_data.engine.errors import CaerError
 from caer_data.engine.forgotten import Forgotten
 from caer_data.forget import run, traces
-from caer_data.forget.ask import Asked, tombstones
+from caer_data.forget.selection import Selection, tombstones
 from caer_data.labels import csv_import
 from caer_data.labels import decide as labels
 
@@ -74,7 +74,7 @@ def dataset(rated, tmp_path) -> Dataset:
 
 
 def forget(dataset: Dataset, **asked: str) -> run.Removed:
-    wanted = Asked(**{what: [name] for what, name in asked.items()})
+    wanted = Selection(**{what: [name] for what, name in asked.items()})
     with dataset.lock():
         return run.forget(dataset, tombstones(dataset, wanted, "me", ""))
 
@@ -211,7 +211,7 @@ def test_of_a_rater_no_answer_is_left_nor_comes_back(dataset, tmp_path):
 )
 def test_killed_anywhere_the_same_command_finishes(dataset, monkeypatch, owner, name):
     whole = Dataset(shutil.copytree(dataset.folder, dataset.folder.with_name("whole")))
-    asked = Asked(videos=["One/wedding.mp4"], clips=[held(dataset)["clip_key"].iloc[0]])
+    asked = Selection(videos=["One/wedding.mp4"], clips=[held(dataset)["clip_key"].iloc[0]])
     with whole.lock():
         run.forget(whole, tombstones(whole, asked, "me", ""))
     with monkeypatch.context() as patch:
@@ -235,8 +235,8 @@ def _killed(*args, **kwargs):
 
 def test_what_is_not_there_is_refused_and_nothing_is_written(dataset):
     before = contents(dataset.folder)
-    for asked in (Asked(videos=["x"]), Asked(persons=["x"]), Asked(clips=["x"]),
-                  Asked(raters=["x"])):  # fmt: skip
+    for asked in (Selection(videos=["x"]), Selection(persons=["x"]), Selection(clips=["x"]),
+                  Selection(raters=["x"])):  # fmt: skip
         with pytest.raises(CaerError, match="holds no"):
             tombstones(dataset, asked, "me", "")
     assert contents(dataset.folder) == before

@@ -143,7 +143,7 @@ def skip_posters(dataset: Dataset) -> None:
     """Put one picture in the place of every poster, where a test is not about posters."""
     folder = dataset.work_folder / "annotate"
     folder.mkdir(parents=True, exist_ok=True)
-    for clip in anchors.there(dataset.clips).itertuples():
+    for clip in anchors.present(dataset.clips).itertuples():
         (folder / f"{media.file_name(clip)}.jpg").write_bytes(b"a picture")
 
 

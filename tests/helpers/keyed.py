@@ -33,7 +33,7 @@ def votes(*given: tuple[str, str, float]) -> list[dict[str, str | float]]:
 
 def label_by_name(dataset: Dataset, labels: list[dict]) -> None:
     """Write labels whose rows name a `clip_id`, with key and anchor of that clip."""
-    held = anchors.there(dataset.clips)
+    held = anchors.present(dataset.clips)
     keys = dict(zip(held["clip_id"], held["clip_key"], strict=True))
     rows = [{"clip_key": keys[row["clip_id"]], **row} for row in labels]
     known = anchors.of_clips(dataset.clips)

@@ -22,12 +22,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from caer_data.curate import choosing, cutting, decided, keeping, writing
+from caer_data.curate import apply_decisions, choosing, cutting, keeping, writing
 from caer_data.curate import run as run_module
+from caer_data.curate.analysing import Probed
 from caer_data.curate.cutting import Cut
-from caer_data.curate.gather import Gathered
+from caer_data.curate.dialogue import Dialogue
 from caer_data.curate.repeating import Repeated
-from caer_data.curate.said import Said
 from caer_data.curate.setup import Setup, Video
 from caer_data.engine import anchors, ownership, tables
 from caer_data.engine import recipe as recipes
@@ -40,7 +40,7 @@ from caer_data.engine.identity import Anchor
 from caer_data.engine.progress import Reporter
 from caer_data.export import labelled
 from caer_data.forget import run as forgetting
-from caer_data.forget.ask import Asked, tombstones
+from caer_data.forget.selection import Selection, tombstones
 from caer_data.labels import csv_import
 from caer_data.labels import decide as labels
 
@@ -88,7 +88,7 @@ class MadeUp:
         self.files = files
         self.settings = settings
 
-    def gather(self, setup: Setup, found: Any) -> Gathered:
+    def probe_files(self, setup: Setup, found: Any) -> Probed:
         seen: set[int] = set()
         videos, rows = [], {}
         known = {n: c for n, c in self.files.items() if sha_of(c) not in setup.forgotten.videos}
@@ -104,10 +104,10 @@ class MadeUp:
                 job = SimpleNamespace(video_id=name, content=content)
                 videos.append(Video(row, job))
             seen.add(content)
-        return Gathered(rows, [], videos, {})
+        return Probed(rows, [], videos, {})
 
-    def look(self, setup: Setup, gathered: Gathered) -> list[Video]:
-        return gathered.videos
+    def analyse_videos(self, setup: Setup, probed: Probed) -> list[Video]:
+        return probed.videos
 
     def persons(self, setup: Setup, videos: list[Video]) -> Any:
         rows = {v.job.video_id: tables.frame(tables.TRACKS, self._tracks(v.job)) for v in videos}
@@ -165,11 +165,11 @@ class MadeUp:
             faces = self.faces(video.job).to_pandas()
             seen = tracks[video.job.video_id]
             decisions = setup.decisions
-            own = decided.apply(own, video.row, seen, faces, decisions, recipes.Recipe())
+            own = apply_decisions.apply(own, video.row, seen, faces, decisions, recipes.Recipe())
             spans = [
                 (a.start_pts, a.end_pts) for a in setup.forgotten.in_video(video.row["sha256"])
             ]
-            parts.append(decided.without_spans(own, spans))
+            parts.append(apply_decisions.without_spans(own, spans))
         return pd.concat(parts, ignore_index=True)
 
     def cut(
@@ -187,7 +187,7 @@ class MadeUp:
                     "frames": row["end_frame"] - row["start_frame"], "has_audio": True,
                     "sha256": hashlib.sha256(text.encode()).hexdigest()}  # fmt: skip
         rows += absent.clips.to_dict("records")
-        kept = {row["path"] for row in rows if row["status"] in tables.THERE}
+        kept = {row["path"] for row in rows if row["status"] in tables.PRESENT}
         cutting.remove_others(setup.dataset, kept, unread)
         cut = tables.frame(tables.CLIPS, [keeping.without_na(row) for row in rows])
         return Cut(cut, [], {})
@@ -299,9 +299,9 @@ class World:
             return
         one = self.draw.random() < 0.5
         asked = (
-            Asked(videos=[self.draw.choice(sorted(videos["sha256"]))])
+            Selection(videos=[self.draw.choice(sorted(videos["sha256"]))])
             if one
-            else Asked(clips=[self.draw.choice(sorted(clips))])
+            else Selection(clips=[self.draw.choice(sorted(clips))])
         )
         rows = tombstones(self.dataset, asked, "me", "")
         with pytest.MonkeyPatch.context() as patch:
@@ -352,7 +352,7 @@ class World:
         """Three raters answer some clips that have no answer that counts."""
         if not self.dataset.has(tables.CLIPS):
             return
-        held = anchors.there(self.dataset.clips)
+        held = anchors.present(self.dataset.clips)
         done: set[str] = set()
         if self.dataset.has(tables.RATINGS):
             ratings = self.dataset.ratings
@@ -414,9 +414,9 @@ def _without_pictures(world: World) -> Iterator[None]:
     made_up = MadeUp(world.files, world.settings)
     artifact = SimpleNamespace(name="made-up", json=lambda name: {})
     with pytest.MonkeyPatch.context() as patch:
-        for stage in ("gather", "look", "persons", "choose", "cut"):
+        for stage in ("probe_files", "analyse_videos", "persons", "choose", "cut"):
             patch.setattr(run_module, stage, getattr(made_up, stage))
-        patch.setattr(run_module, "listen", lambda setup, videos, sidecars: Said())
+        patch.setattr(run_module, "collect_dialogue", lambda setup, videos, sidecars: Dialogue())
         patch.setattr(run_module, "drop_repeats", _nothing_repeated)
         for module in (choosing, writing):
             patch.setattr(module, "faces_of", made_up.faces)

@@ -14,7 +14,7 @@ from caer_data.engine.errors import CaerError
 from caer_data.labels import csv_import
 from caer_data.labels import decide as labels
 from caer_data.labels.cells import SYNONYMS, Scale
-from caer_data.labels.csv_import import Wishes
+from caer_data.labels.csv_import import ImportOptions as Options
 
 HEADER = "clip_id,rater,emotion,confidence"
 THREE = f"{HEADER}\nc0,anna,sad,1\nc0,ben,sad,0.5\nc0,cleo,happy,0.25\n"
@@ -246,53 +246,56 @@ STUDIO_MIN = json.dumps(
 JOY = PLAIN.replace("sad", "Trauer").replace("happy", "Joy")
 
 Found = list[tuple[str, str, str, float]]
-FILES: dict[str, tuple[str | bytes, Wishes, str, Found]] = {
-    "semicolons, decimal commas": (EXCEL, Wishes(), "separated by semicolons", TWO),
-    "sep= line": (f"sep=;\r\n{EXCEL}", Wishes(), "semicolons", TWO),
-    "sep= line with a comma": (f"sep=,\n{PLAIN}", Wishes(), "", TWO),
-    "lines of old Macs": (EXCEL.replace("\r\n", "\r"), Wishes(), "semicolons", TWO),
-    "tabs": (EXCEL.replace(";", "\t"), Wishes(), "separated by tabs", TWO),
-    "vertical bars": (EXCEL.replace(";", "|"), Wishes(), "vertical bars", TWO),
-    "quoted decimal comma": (f'{HEADER}\nc0,anna,sad,"0,5"\n', Wishes(), "", HALF),
-    "rows filled up": (PLAIN.replace("0.5", "0.5,,,"), Wishes(), "", TWO),
-    "byte order mark": (PLAIN.encode("utf-8-sig"), Wishes(), "", TWO),
-    "UTF-16": (EXCEL.encode("utf-16"), Wishes(), "encoding utf-16", TWO),
-    "UTF-16 without a mark": (PLAIN.encode("utf-16-le"), Wishes(), "encoding utf-16-le", TWO),
-    "UTF-16, big end first": (PLAIN.encode("utf-16-be"), Wishes(), "encoding utf-16-be", TWO),
-    "UTF-32": (PLAIN.encode("utf-32"), Wishes(), "encoding utf-32", TWO),
-    "Latin-1": (NAMES.encode("latin-1"), Wishes(), "guessed.*left aside: note", HALF),
-    "named encoding": (NAMES.encode("cp1252"), Wishes(encoding="cp1252"), "cp1252; left", HALF),
-    "any case": (PLAIN.replace("clip_id,r", "Clip ID,R"), Wishes(), "", TWO),
-    "mapped": (PLAIN.replace("rater", "Who"), Wishes([("rater", "who")]), "", TWO),
+FILES: dict[str, tuple[str | bytes, Options, str, Found]] = {
+    "semicolons, decimal commas": (EXCEL, Options(), "separated by semicolons", TWO),
+    "sep= line": (f"sep=;\r\n{EXCEL}", Options(), "semicolons", TWO),
+    "sep= line with a comma": (f"sep=,\n{PLAIN}", Options(), "", TWO),
+    "lines of old Macs": (EXCEL.replace("\r\n", "\r"), Options(), "semicolons", TWO),
+    "tabs": (EXCEL.replace(";", "\t"), Options(), "separated by tabs", TWO),
+    "vertical bars": (EXCEL.replace(";", "|"), Options(), "vertical bars", TWO),
+    "quoted decimal comma": (f'{HEADER}\nc0,anna,sad,"0,5"\n', Options(), "", HALF),
+    "rows filled up": (PLAIN.replace("0.5", "0.5,,,"), Options(), "", TWO),
+    "byte order mark": (PLAIN.encode("utf-8-sig"), Options(), "", TWO),
+    "UTF-16": (EXCEL.encode("utf-16"), Options(), "encoding utf-16", TWO),
+    "UTF-16 without a mark": (PLAIN.encode("utf-16-le"), Options(), "encoding utf-16-le", TWO),
+    "UTF-16, big end first": (PLAIN.encode("utf-16-be"), Options(), "encoding utf-16-be", TWO),
+    "UTF-32": (PLAIN.encode("utf-32"), Options(), "encoding utf-32", TWO),
+    "Latin-1": (NAMES.encode("latin-1"), Options(), "guessed.*left aside: note", HALF),
+    "named encoding": (NAMES.encode("cp1252"), Options(encoding="cp1252"), "cp1252; left", HALF),
+    "any case": (PLAIN.replace("clip_id,r", "Clip ID,R"), Options(), "", TWO),
+    "mapped": (PLAIN.replace("rater", "Who"), Options([("rater", "who")]), "", TWO),
     "mapped over a name": (
-        f"{HEADER},real\nc0,x,sad,0.5,anna\n", Wishes([("rater", "real")]), "aside: rater", HALF
+        f"{HEADER},real\nc0,x,sad,0.5,anna\n", Options([("rater", "real")]), "aside: rater", HALF
     ),
-    "further columns": (f"{HEADER},m,m\nc0,anna,sad,0.5,a,b\n", Wishes(), "aside: m", HALF),
-    "percent": (PLAIN.replace("0.5", "50 %").replace("y,1", "y,100%"), Wishes(), "", TWO),
+    "further columns": (f"{HEADER},m,m\nc0,anna,sad,0.5,a,b\n", Options(), "aside: m", HALF),
+    "percent": (PLAIN.replace("0.5", "50 %").replace("y,1", "y,100%"), Options(), "", TWO),
     "percent without a sign": (
-        PLAIN.replace("0.5", "50").replace("y,1", "y,100"), Wishes(scale=Scale(0, 100)), "", TWO
+        PLAIN.replace("0.5", "50").replace("y,1", "y,100"), Options(scale=Scale(0, 100)), "",
+        TWO
     ),
-    "Likert": (PLAIN.replace("0.5", "3").replace("y,1", "y,5"), Wishes(scale=Scale(1, 5)), "", TWO),
-    "synonyms": (JOY, Wishes(synonyms=True), "", TWO),
+    "Likert": (PLAIN.replace("0.5", "3").replace("y,1", "y,5"),
+        Options(scale=Scale(1, 5)), "", TWO),
+    "synonyms": (JOY, Options(synonyms=True), "", TWO),
     "Label Studio, JSON": (
-        label_studio(), Wishes(), "columns of Label Studio", [*HALF, ("c0", "7", "fear", 1.0)]
+        label_studio(), Options(), "columns of Label Studio", [*HALF, ("c0", "7", "fear",
+        1.0)]
     ),
-    "Label Studio, skipped": (label_studio(cancelled=True), Wishes(), "1 skipped answers", HALF),
-    "Label Studio, JSON-MIN": (STUDIO_MIN, Wishes(), "columns of Label Studio", HALF),
-    "Label Studio, CSV": (STUDIO_CSV, Wishes(), "columns of Label Studio", HALF),
-    "MTurk": (MTURK, Wishes(), "Turk.*1 rows left out by column 'AssignmentStatus'", TWO),
-    "Qualtrics": (QUALTRICS, Wishes(), "Prolific.*rows 2 to 3 are headers; 1 rows left", HALF),
+    "Label Studio, skipped": (label_studio(cancelled=True), Options(), "1 skipped answers", HALF),
+    "Label Studio, JSON-MIN": (STUDIO_MIN, Options(), "columns of Label Studio", HALF),
+    "Label Studio, CSV": (STUDIO_CSV, Options(), "columns of Label Studio", HALF),
+    "MTurk": (MTURK, Options(), "Turk.*1 rows left out by column 'AssignmentStatus'", TWO),
+    "Qualtrics": (QUALTRICS, Options(), "Prolific.*rows 2 to 3 are headers; 1 rows left", HALF),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("content", "wishes", "said", "found"), FILES.values(), ids=FILES)
+@pytest.mark.parametrize(("content", "options", "said", "found"), FILES.values(), ids=FILES)
 def test_a_file_is_recognised_and_said(
-    dataset: Dataset, content: str | bytes, wishes: Wishes, said: str, found: Found
+    dataset: Dataset, content: str | bytes, options: Options, said: str, found: Found
 ) -> None:
     path = dataset.folder.parent / "ratings.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     lines: list[str] = []
-    table = csv_import.read(path, dataset, wishes, lines.append)
+    table = csv_import.read(path, dataset, options, lines.append)
     tables.check(tables.RATINGS, table)
     rows = table[["clip_id", "rater", "emotion", "confidence"]].itertuples(index=False, name=None)
     assert list(rows) == found
@@ -352,7 +355,7 @@ def test_a_wrong_map_is_refused(
     path = dataset.folder.parent / "ratings.csv"
     path.write_text(THREE)
     with pytest.raises(CaerError, match=message):
-        csv_import.read(path, dataset, Wishes(pairs))
+        csv_import.read(path, dataset, Options(pairs))
 
 
 def test_an_unknown_encoding_is_refused_and_synonyms_mean_the_seven(dataset: Dataset) -> None:
@@ -360,6 +363,6 @@ def test_an_unknown_encoding_is_refused_and_synonyms_mean_the_seven(dataset: Dat
     path.write_text(THREE)
     for name in ("nonsense", "hex", "undefined", "a\0"):
         with pytest.raises(CaerError, match=f"encoding '{name}' is unknown"):
-            csv_import.read(path, dataset, Wishes(encoding=name))
+            csv_import.read(path, dataset, Options(encoding=name))
     assert set(SYNONYMS.values()) == set(EMOTIONS)
     assert not set(SYNONYMS) & set(EMOTIONS)

@@ -117,7 +117,7 @@ def test_frames_that_do_not_come_out_are_counted(tmp_path: Path, threads: int) -
     path.write_bytes(whole[: start + 40_000] + b"\0" * 30_000 + whole[start + 70_000 :])
     reader = frames(path, probe(path), threads)
     received = sum(1 for _ in reader)
-    assert reader.damage.hurt
+    assert reader.damage.is_damaged
     assert received + reader.damage.frames_lost == reader.damage.frames_given == 100
 
 

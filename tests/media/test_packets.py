@@ -47,7 +47,7 @@ def test_frames_that_an_edit_list_hides_are_not_lost(tmp_path: Path) -> None:
     ffmpeg("-ss", 1.2, "-i", plain, "-c", "copy", path)
     reader = frames(path, probe(path))
     assert sum(1 for _ in reader) > 60
-    assert not reader.damage.hurt
+    assert not reader.damage.is_damaged
 
 
 def test_a_fragmented_file_has_lost_nothing(tmp_path: Path) -> None:
@@ -88,4 +88,4 @@ def test_frames_before_the_first_key_frame_are_counted(tmp_path: Path) -> None:
     assert [numbered.number_of(f.picture()) for f in reader] == list(range(50, 100))
     assert 10 < reader.damage.headless < 50
     assert "before the first key frame" in str(reader.damage)
-    assert not reader.damage.hurt
+    assert not reader.damage.is_damaged

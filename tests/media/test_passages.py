@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from moving import EDITS, scene
 
-from caer_data.media import alike, fingerprints, passages, windows
-from caer_data.media.alike import Strip
+from caer_data.media import fingerprints, matching, passages, windows
+from caer_data.media.matching import Strip
 
 SILENCE = np.zeros(0, np.uint32)
 
@@ -87,8 +87,8 @@ def test_the_hash_of_the_mirrored_picture_follows():
 
 def test_a_place_says_how_pictures_lie_in_each_other():
     plain, cropped = (strip(p).pictures[0] for p in (scene(1, 1), EDITS["crop 10 %"](scene(1, 1))))
-    place = alike.locate(plain, cropped, False)
+    place = matching.locate(plain, cropped, False)
     assert place.inside
     assert place.box == pytest.approx((0.1, 0.1, 0.9, 0.9), abs=0.03)
-    assert not alike.locate(cropped, plain, False).inside
-    assert alike.locate(plain, strip(scene(9, 1)).pictures[0], False) is None
+    assert not matching.locate(cropped, plain, False).inside
+    assert matching.locate(plain, strip(scene(9, 1)).pictures[0], False) is None

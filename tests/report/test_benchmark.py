@@ -85,7 +85,7 @@ def test_every_figure_of_the_paper_is_there(bench: Bench, tmp_path: Path) -> Non
 def test_the_confusion_matrix_is_read_in_a_light_and_in_a_dark_scheme(
     bench: Bench, tmp_path: Path
 ) -> None:
-    page.write(tmp_path / "r.html", "x", [compare.one(bench, tiny_recipe(), tiny_store())], {})
+    page.write(tmp_path / "r.html", "x", [compare.single(bench, tiny_recipe(), tiny_store())], {})
     html = (tmp_path / "r.html").read_text(encoding="utf-8")
     matrix = re.search(r'<svg[^>]*"confusion matrix".*?</svg>', html, re.DOTALL)[0]
     cells = base64.b64decode(re.search(r"data:image/png;base64,([^\"]*)", matrix)[1])

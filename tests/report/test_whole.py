@@ -14,14 +14,14 @@ from click.testing import CliRunner
 from keyed import label_by_name, votes
 from predicted import predictions
 
-from caer_data.benchmark.results import kept
+from caer_data.benchmark.results import saved_predictions
 from caer_data.cli.report import command
 from caer_data.engine import tables
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.report import composition, sheets
 from caer_data.report.dataset import write_report
+from caer_data.report.flow import picture
 from caer_data.report.sankey import Box, Flow, sankey
-from caer_data.report.way import picture
 
 CLIP = "a-show.e1.s0001.c1"
 
@@ -50,7 +50,9 @@ def results(tmp_path_factory) -> Path:
     (folder / "one").mkdir(parents=True)
     runs = {"runs": [{"classes": list(EMOTIONS)}]}
     (folder / "one" / "results.json").write_text(json.dumps(runs))
-    kept.write_predictions({"CAER-Net": [predictions(seed=0), predictions(seed=1)]}, folder / "one")
+    saved_predictions.write_predictions(
+        {"CAER-Net": [predictions(seed=0), predictions(seed=1)]}, folder / "one"
+    )
     return folder
 
 

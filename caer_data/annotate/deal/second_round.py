@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from caer_data.annotate.deal import listed
+from caer_data.annotate.deal import clip_lists
 from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
 from caer_data.engine.hashing import shuffle_key
@@ -23,9 +23,9 @@ def read_clips(path: Path, assignments: pd.DataFrame, ledger: Ledger) -> list[st
     """Keys of the clips of a CSV (column `clip_key`, else `clip_id`), each once, in order.
 
     Raises:
-        CaerError: see `listed.read`; a clip that was not dealt is a mistake.
+        CaerError: see `clip_lists.read`; a clip that was not dealt is a mistake.
     """
-    return listed.read_dealt(path, set(assignments["clip_key"].dropna()), ledger)
+    return clip_lists.read_dealt(path, set(assignments["clip_key"].dropna()), ledger)
 
 
 def dealt_again(assignments: pd.DataFrame) -> set[str]:

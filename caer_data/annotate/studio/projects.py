@@ -195,7 +195,7 @@ def tasks(server: Server, project: Project) -> list[Task]:
     ]
 
 
-def bring_to(
+def synchronise(
     server: Server, project: Project, wanted: Sequence[Presented], bar: Bar
 ) -> tuple[int, int]:
     """Add the tasks that are missing, in order; remove those not wanted that nobody answered.

@@ -8,7 +8,7 @@ from typing import Final
 
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
-from caer_data.labels.asked import SCALES
+from caer_data.labels.extra_questions import SCALES
 
 _TITLES: Final = {
     "second_choice": "Is there a second emotion? (may be left out)",

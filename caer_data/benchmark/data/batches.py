@@ -14,7 +14,7 @@ from torch import Tensor
 
 from caer_data.benchmark.data.memory import available_memory
 from caer_data.benchmark.data.store import Store
-from caer_data.benchmark.data.transfer import CopyStream, Stay, Tensors, Transfer
+from caer_data.benchmark.data.transfer import CopyStream, NoCopy, Tensors, Transfer
 from caer_data.benchmark.data.windows import Pick
 from caer_data.engine.progress import Bar, Reporter
 
@@ -86,7 +86,7 @@ def open_frames(
     """
     names = ["boxes", *(["face"] if face else []), *(["context"] if context else [])]
     if device.type != "cuda":
-        return Streamed(store, names, Stay())
+        return Streamed(store, names, NoCopy())
     kept = OnDevice() if kept is None else kept
     kept.forget_all_but(store)
     missing = {n: size_of(store, n) for n in names if n not in kept.arrays}

@@ -34,7 +34,7 @@ class Transfer(Protocol):
         ...
 
 
-class Stay:
+class NoCopy:
     """On a CPU everything is where it is needed."""
 
     ahead = 0

@@ -90,7 +90,7 @@ def check(recipe: ModelRecipe, weights: Path | None = None) -> None:
         checkpoint.load_weights(weights, model, recipe, EMOTIONS)
 
 
-def one(bench: Bench, recipe: ModelRecipe, store: Store, weights: Path | None = None) -> Entry:
+def single(bench: Bench, recipe: ModelRecipe, store: Store, weights: Path | None = None) -> Entry:
     """One model over all seeds, beside the paper's figure for it."""
     paper, dataset = results.paper_figure(recipe)
     entry = Entry(recipe.name, recipe, paper=paper, paper_dataset=dataset)
@@ -116,9 +116,9 @@ def suite(
     rows = [
         replace(r, recipe=changed(r.recipe)) for r in suites.rows(name, preset, features, encoder)
     ]
-    there = {kind for kind in KINDS if sources.has(release, kind)}
-    wanted = [row for row in rows if _kind(row.recipe) in there]
-    skipped = [row for row in rows if _kind(row.recipe) not in there]
+    elsewhere = {kind for kind in KINDS if sources.has(release, kind)}
+    wanted = [row for row in rows if _kind(row.recipe) in elsewhere]
+    skipped = [row for row in rows if _kind(row.recipe) not in elsewhere]
     for row in wanted:
         check(row.recipe)
     entries = [entry for row in wanted if (entry := _row(bench, row, release, open_store))]
@@ -160,17 +160,19 @@ def _row(bench: Bench, row: suites.Row, release: Path, open_store: OpenStore) ->
         return None
 
 
-def cross(bench: Bench, recipe: ModelRecipe, here: Store, there: Store) -> list[Entry]:
+def cross(bench: Bench, recipe: ModelRecipe, here: Store, elsewhere: Store) -> list[Entry]:
     """Table 6: train here, there and on both; test each on both test splits."""
-    if here.source.name == there.source.name:
-        there = replace(there, source=replace(there.source, name=f"{there.source.name}-2"))
-    for one_side in (here, there):
+    if here.source.name == elsewhere.source.name:
+        elsewhere = replace(
+            elsewhere, source=replace(elsewhere.source, name=f"{elsewhere.source.name}-2")
+        )
+    for one_side in (here, elsewhere):
         if not all(sample.sha256 for sample in one_side.samples):
             bench.reporter.warn(
                 f"{one_side.source.name} has no manifest with hashes: whether test files of one "
                 "release are training files of the other was not checked"
             )
-    for train, test in ((here, there), (there, here)):
+    for train, test in ((here, elsewhere), (elsewhere, here)):
         shared = _hashes(train, "train") & _hashes(test, "test")
         if shared:
             bench.reporter.warn(
@@ -178,8 +180,10 @@ def cross(bench: Bench, recipe: ModelRecipe, here: Store, there: Store) -> list[
                 f"{train.source.name}: these cross figures leak"
             )
     entries = []
-    for store in (here, there, here + there):
-        elsewhere = {s.source.name: s for s in (here, there) if s.source.name != store.source.name}
+    for store in (here, elsewhere, here + elsewhere):
+        elsewhere = {
+            s.source.name: s for s in (here, elsewhere) if s.source.name != store.source.name
+        }
         label = f"{recipe.name} trained on {store.source.name}"
         own = bench.runs(Entry(label, recipe), store, also_test=elsewhere)
         entries += [own, *(replace(own, test=name) for name in elsewhere)]

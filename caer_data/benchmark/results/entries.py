@@ -15,7 +15,7 @@ from caer_data.benchmark.recipe import ModelRecipe
 from caer_data.benchmark.results import suites
 from caer_data.benchmark.results.analysis import Analysis, analyse, as_json
 from caer_data.benchmark.results.intervals import Estimate
-from caer_data.benchmark.results.kept import write_predictions
+from caer_data.benchmark.results.saved_predictions import write_predictions
 from caer_data.benchmark.training.metrics import mean_and_deviation
 from caer_data.benchmark.training.run import Result, predictions_file
 from caer_data.engine.files import write_text

@@ -20,7 +20,7 @@ from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
 from caer_data.export.cards import about
 from caer_data.export.plan import Options, Plan
-from caer_data.labels.accept import MADE_UP
+from caer_data.labels.validate import MADE_UP
 
 _TOOLS: Final = ("av", "ImageHash", "numpy", "opencv-python-headless", "pandas", "pyarrow",
                  "scikit-learn")  # fmt: skip
@@ -123,7 +123,7 @@ def _funnel(
         ("videos that could be read, each once", int(videos.status.isin(tables.USED).sum())),
         ("shots", len(dataset.shots)),
         ("clips (shots or parts of them)", len(clips)),
-        ("clips kept by the filters", len(anchors.there(clips))),
+        ("clips kept by the filters", len(anchors.present(clips))),
         ("clips with a rating", len(labels)),
         ("clips released", len(plan.clips)),
     )

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from caer_data.engine.errors import CaerError
-from caer_data.engine.face_models import CENTERFACE_FILE, Weights, brought, weights_of
+from caer_data.engine.face_models import CENTERFACE_FILE, Weights, user_supplied, weights_of
 from caer_data.engine.files import explain_os_error, sha256_of
 from caer_data.engine.packages import file_of
 from caer_data.faces.models.interface import Settings
@@ -143,7 +143,7 @@ def local(settings: Settings, model: str) -> ModelFile:
     Raises:
         CaerError: no file, several that fit, or one whose content is not known.
     """
-    published = brought()[model]
+    published = user_supplied()[model]
     given = settings.weights or os.environ.get(FOLDER_VARIABLE)
     if not given:
         raise CaerError(
@@ -177,13 +177,13 @@ def known_in(folder: Path) -> list[tuple[Path, str]]:
         known = _known(sha256)
         if known is not None:
             model, name = known
-            found.append((path, f"{name} ({model}; {brought()[model].licence})"))
+            found.append((path, f"{name} ({model}; {user_supplied()[model].licence})"))
     return found
 
 
 def _known(sha256: str) -> tuple[str, str] | None:
     """Word of the model and name of the published file that has this content."""
-    for model, published in brought().items():
+    for model, published in user_supplied().items():
         for beginning, name in published.names.items():
             if sha256.startswith(beginning):
                 return model, name
@@ -226,7 +226,7 @@ def _check(path: Path, data: bytes, model: str, vouched: tuple[str, ...]) -> Mod
         known_model, name = known
         if known_model != model:
             raise CaerError(f"{path}: is the model {name}, not a '{model}'")
-        return ModelFile(path, data, sha256, brought()[model].licence)
+        return ModelFile(path, data, sha256, user_supplied()[model].licence)
     raise CaerError(
         f"{path}: is not one of the published '{model}' files, or is damaged; if you trust it, "
         f"add {sha256} to faces.weights_sha256 in the recipe"

@@ -16,7 +16,7 @@ from caer_data.benchmark.data import batches as data
 from caer_data.benchmark.data import transfer
 from caer_data.benchmark.data.batches import DeviceArray, Resident, Streamed, ahead
 from caer_data.benchmark.data.store import Store
-from caer_data.benchmark.data.transfer import CopyStream, Stay
+from caer_data.benchmark.data.transfer import CopyStream, NoCopy
 from caer_data.benchmark.data.windows import Pick, random_windows
 
 CPU = torch.device("cpu")
@@ -31,7 +31,7 @@ def test_whole_and_streamed_give_the_same_batches() -> None:
     store = tiny_store(43, 4, 4)  # the last batch is smaller
     arrays = {name: DeviceArray(store.shard_arrays(name), CPU) for name in NAMES}
     whole = Resident(store, CPU, arrays).batches(picks(store))
-    streamed = Streamed(store, NAMES, Stay()).batches(picks(store))
+    streamed = Streamed(store, NAMES, NoCopy()).batches(picks(store))
     count = 0
     for pick, one, other in zip(picks(store), whole, streamed, strict=True):
         for name in ("face", "context", "boxes", "labels", "samples"):
@@ -59,7 +59,7 @@ def test_ahead_starts_the_next_before_the_first_is_wanted() -> None:
     assert list(results) == [1, 2, 3]
 
 
-class Recording(Stay):
+class Recording(NoCopy):
     """A way to the device that writes down when what happens."""
 
     ahead = 1
@@ -91,8 +91,8 @@ def test_a_reader_that_fails_is_heard_and_a_stop_ends_the_threads() -> None:
     store = tiny_store()
     bad = [*picks(store), Pick(np.array([0]), np.array([[10**6]]))]
     with pytest.raises(IndexError):
-        list(Streamed(store, NAMES, Stay()).batches(bad))
-    stopped: Iterator[Any] = Streamed(store, NAMES, Stay()).batches(picks(store))
+        list(Streamed(store, NAMES, NoCopy()).batches(bad))
+    stopped: Iterator[Any] = Streamed(store, NAMES, NoCopy()).batches(picks(store))
     next(stopped)
     stopped.close()  # returns: no thread waits for a reader
 
@@ -127,7 +127,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return DeviceArray(shards, CPU)
 
     monkeypatch.setattr(data, "DeviceArray", put)
-    monkeypatch.setattr(data, "CopyStream", lambda device: Stay())
+    monkeypatch.setattr(data, "CopyStream", lambda device: NoCopy())
     monkeypatch.setattr(data, "Resident", lambda store, device, arrays: ("resident", arrays))
     monkeypatch.setattr(data, "available_memory", lambda device, empty: found["free"])
     return found

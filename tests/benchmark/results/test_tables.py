@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from predicted import predictions
 
-from caer_data.benchmark.results import kept, tables
+from caer_data.benchmark.results import saved_predictions, tables
 from caer_data.benchmark.results.analysis import Analysis, analyse, as_json
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
@@ -77,7 +77,7 @@ def test_the_json_holds_plain_values(found: Analysis) -> None:
 
 
 def results_folder(folder: Path, rows: dict[str, list[pd.DataFrame]]) -> Path:
-    kept.write_predictions(rows, folder)
+    saved_predictions.write_predictions(rows, folder)
     (folder / "results.json").write_text(json.dumps({"runs": [{"classes": EMOTIONS}]}))
     return folder
 
@@ -87,7 +87,7 @@ def test_folders_of_results_are_compared(
 ) -> None:
     one = results_folder(tmp_path / "x" / "same", {"base": rows["base"]})
     two = results_folder(tmp_path / "y" / "same", {"base": rows["b_50%"], "more": rows["third"]})
-    merged, classes = kept.together([one, two])
+    merged, classes = saved_predictions.together([one, two])
     assert list(merged) == ["base (x/same)", "base (y/same)", "more"]
     assert [len(frames) for frames in merged.values()] == [2, 1, 1]
     compared, values = report.compare(merged, classes, tmp_path / "out")
@@ -107,10 +107,10 @@ def test_what_is_no_folder_of_results_is_named(
     rows: dict[str, list[pd.DataFrame]], tmp_path: Path
 ) -> None:
     with pytest.raises(CaerError, match=r"holds no results\.json and no predictions\.parquet"):
-        kept.read(tmp_path)
+        saved_predictions.read(tmp_path)
     folder = results_folder(tmp_path / "a", {"base": rows["base"]})
     with pytest.raises(CaerError, match="only one row"):
-        kept.together([folder])
+        saved_predictions.together([folder])
     (folder / "results.json").write_text("{")
     with pytest.raises(CaerError, match="cannot be read"):
-        kept.read(folder)
+        saved_predictions.read(folder)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from two_faces import FPS, FRAMES, LEFT, RIGHT, VIDEO, clip, two_faces
 
-from caer_data.curate import decided
+from caer_data.curate import apply_decisions
 from caer_data.engine import tables
 from caer_data.engine.decisions import Decision
 from caer_data.engine.recipe import Recipe
@@ -32,7 +32,7 @@ def filtered(status: str = "kept", reason: str | None = None, target: str | None
 
 
 def after(clips: pd.DataFrame, *decisions: Decision) -> dict:
-    found = decided.apply(clips, VIDEO, *two_faces(), decisions, Recipe())
+    found = apply_decisions.apply(clips, VIDEO, *two_faces(), decisions, Recipe())
     return tables.records(found)[0]
 
 
@@ -53,7 +53,7 @@ def test_another_target_is_judged_without_its_rival() -> None:
     assert (row["status"], row["person_id"]) == ("kept", "show.p0002")
     assert row["track_id"] == "v.s0001.t2" and row["coverage"] == 1.0
     strict = Recipe.model_validate({"filter": {"min_face_height": 0.9}})
-    found = decided.apply(filtered(), VIDEO, *two_faces(), [TARGET], strict)
+    found = apply_decisions.apply(filtered(), VIDEO, *two_faces(), [TARGET], strict)
     assert found["reason"].tolist() == ["too_small"]
 
 
@@ -71,7 +71,9 @@ def test_what_is_another_clip_stays_as_it_was(about) -> None:
 
 
 def test_of_a_clip_with_what_is_forgotten_only_its_place_is_left() -> None:
-    row = tables.records(decided.without_spans(filtered(), [(550, 551)]))[0]
+    row = tables.records(apply_decisions.without_spans(filtered(), [(550, 551)]))[0]
     assert (row["status"], row["reason"]) == ("dropped", "forgotten")
     assert pd.isna(row["person_id"]) and row["start_pts"] == 500
-    assert decided.without_spans(filtered(), [(0, 500), (600, 700)])["status"].tolist() == ["kept"]
+    assert apply_decisions.without_spans(filtered(), [(0, 500), (600, 700)])["status"].tolist() == [
+        "kept"
+    ]

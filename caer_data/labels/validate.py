@@ -18,7 +18,7 @@ import pandas as pd
 from caer_data.engine import anchors, identity, tables
 from caer_data.engine.emotions import CANNOT_JUDGE, EMOTIONS
 from caer_data.engine.ledger import Ledger
-from caer_data.labels import asked
+from caer_data.labels import extra_questions
 
 LABEL_STUDIO: Final = "label-studio"
 CSV: Final = "csv"
@@ -79,7 +79,7 @@ class Answer:
     cannot_judge: str | None = field(default=None, kw_only=True)
     """Why the rater cannot judge, as stored; None where they did."""
     asked: Mapping[str, object] = field(default_factory=dict, kw_only=True)
-    """What further questions hold, as stored, by question (`caer_data.labels.asked`)."""
+    """What further questions hold, as stored, by question (`caer_data.labels.extra_questions`)."""
 
 
 def votes(ratings: pd.DataFrame) -> pd.DataFrame:
@@ -87,7 +87,7 @@ def votes(ratings: pd.DataFrame) -> pd.DataFrame:
     return ratings[(ratings["status"] == "accepted") & ratings["cannot_judge"].isna()]
 
 
-def accept(
+def validate_answers(
     answers: Iterable[Answer],
     assignments: pd.DataFrame,
     clips: pd.DataFrame,
@@ -106,7 +106,7 @@ def accept(
     they were first sent.
     An answer to a clip that the `ledger` alone knows is refused for what became of the clip.
     """
-    held = anchors.there(clips)
+    held = anchors.present(clips)
     length = dict(zip(held["clip_key"], held["end_s"] - held["start_s"], strict=True))
     names = dict(zip(held["clip_key"], held["clip_id"], strict=True))
     known = anchors.of_clips(clips)
@@ -153,7 +153,7 @@ def accept(
                 "cannot_judge": answer.cannot_judge
                 if answer.cannot_judge in CANNOT_JUDGE
                 else None,
-                **asked.cells(answer.asked, answer.emotion if votes else None),
+                **extra_questions.cells(answer.asked, answer.emotion if votes else None),
                 "lead_time_s": lead_time,
                 "created_at": answer.created_at,
                 "updated_at": answer.updated_at,

@@ -20,7 +20,7 @@ from caer_data.engine.secret import secret_of
 
 
 @dataclass(frozen=True)
-class Asked:
+class Selection:
     """What the user wants forgotten, by the names that it has in the dataset.
 
     Attributes:
@@ -39,7 +39,7 @@ class Asked:
         return any((self.videos, self.persons, self.clips, self.raters))
 
 
-def tombstones(dataset: Dataset, asked: Asked, who: str, why: str) -> list[Decision]:
+def tombstones(dataset: Dataset, asked: Selection, who: str, why: str) -> list[Decision]:
     """One tombstone for each thing that was named, less those that there are already.
 
     Nothing is written. A name that the dataset holds no more, because the same command was

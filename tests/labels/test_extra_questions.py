@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from caer_data.engine import tables
-from caer_data.labels.accept import Answer, accept
-from caer_data.labels.asked import QUESTIONS, cells
+from caer_data.labels.extra_questions import QUESTIONS, cells
+from caer_data.labels.validate import Answer, validate_answers
 
 EMPTY = dict.fromkeys(QUESTIONS)
 
@@ -42,7 +42,7 @@ def ratings(**changes: Any) -> pd.DataFrame:
     clip |= {"clip_id": "c", "clip_key": "c", "start_s": 0.0, "end_s": 3.0, "status": "kept"}
     dealt = {"clip_key": "c", "rater": "r@x.org", "position": 0, "block": 0}
     answer = Answer("1", "c", "shown", "r@x.org", "r@x.org", "sad", "0.5", **changes)
-    return accept(
+    return validate_answers(
         [answer],
         tables.frame(tables.ASSIGNMENTS, [dealt]),
         tables.frame(tables.CLIPS, [clip]),

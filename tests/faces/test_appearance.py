@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from fake_faces import BrightnessEmbedder, SquareDetector, scene, spooled
 
+from caer_data.faces.appearance import chip_of, frontality, measure
 from caer_data.faces.search import Frames, Models
-from caer_data.faces.seen import chip_of, frontality, see
 from caer_data.faces.tracking import Track
 
 FRONT = np.array([(40, 40), (60, 40), (50, 50), (43, 60), (57, 60)], np.float32)
@@ -68,23 +68,27 @@ def track(points=(None, None, None), score=0.9):
 
 
 def test_faces_turned_to_the_camera_weigh_more(frames):
-    even = see(track(), frames, models(), 3).vector
+    even = measure(track(), frames, models(), 3).vector
     assert even[0] == pytest.approx(180 / 255, abs=0.03)
     points = (turned(10), FRONT, turned(10))
-    assert see(track(points), frames, models(), 3).vector[0] == pytest.approx(200 / 255, abs=0.03)
-    assert see(track(points), frames, models(), 3).best == 1
+    assert measure(track(points), frames, models(), 3).vector[0] == pytest.approx(
+        200 / 255, abs=0.03
+    )
+    assert measure(track(points), frames, models(), 3).best == 1
 
 
 def test_only_so_many_faces_are_embedded(frames):
     points = (turned(5), FRONT, turned(10))
-    assert see(track(points), frames, models(), 1).vector[0] == pytest.approx(200 / 255, abs=0.03)
+    assert measure(track(points), frames, models(), 1).vector[0] == pytest.approx(
+        200 / 255, abs=0.03
+    )
 
 
 def test_mirrored_faces_count_as_much(frames):
     half = np.zeros((360, 640, 3), np.uint8)
     half[:, :145] = 200
     lit = Frames(SimpleNamespace(picture=lambda _: half), frames.times, 640, 360)
-    vector = see(track(), lit, models(LeftEmbedder()), 3).vector
+    vector = measure(track(), lit, models(LeftEmbedder()), 3).vector
     assert vector[0] == pytest.approx(100 / 255, abs=0.03)
 
 
@@ -98,7 +102,7 @@ def test_mirrored_faces_count_as_much(frames):
 )
 def test_the_embedder_gives_a_second_opinion_on_unsure_tracks(frames, score, least, face):
     used = models(sure=0.7, least=least)
-    assert see(track(score=score), frames, used, 3).is_face(used) is face
+    assert measure(track(score=score), frames, used, 3).is_face(used) is face
 
 
 def test_a_chip_is_cut_from_its_own_frame(frames):

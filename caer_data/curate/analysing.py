@@ -16,7 +16,7 @@ from caer_data.engine.progress import printable
 
 
 @dataclass
-class Gathered:
+class Probed:
     """What was found.
 
     Attributes:
@@ -53,7 +53,7 @@ class Gathered:
         }
 
 
-def gather(setup: Setup, found: list[video_stage.Found]) -> Gathered:
+def probe_files(setup: Setup, found: list[video_stage.Found]) -> Probed:
     """Probe every file; keep a row for each, and a job for each good one."""
     described = _described(setup, found)
     ordered = [described[item.video_id] for item in found if item.video_id in described]
@@ -64,7 +64,7 @@ def gather(setup: Setup, found: list[video_stage.Found]) -> Gathered:
     cuts = hand_cuts.by_video(setup.decisions)
     # by the videos there are, not by those left to do: results must not depend on a stop
     threads = setup.engine.threads(len(good))
-    return Gathered(
+    return Probed(
         rows={d.row["video_id"]: d.row for d in ordered},
         sounds=[row for d in ordered for row in video_stage.sound_rows(d)],
         videos=[
@@ -118,9 +118,9 @@ def _described(setup: Setup, found: list[video_stage.Found]) -> dict[str, video_
     return described
 
 
-def look(setup: Setup, gathered: Gathered) -> list[Video]:
+def analyse_videos(setup: Setup, probed: Probed) -> list[Video]:
     """Shots and faces of every video, each in a process of its own; gives those that succeed."""
-    videos = gathered.videos
+    videos = probed.videos
     tasks = [Task(v.job.video_id, analyse, (v.job,)) for v in videos if not v.job.done]
     minutes = sum((v.job.info.duration_s or 0) / 60 for v in videos if not v.job.done)
     failures = _analysed(setup, tasks, minutes, len(videos)) if tasks else {}
@@ -128,7 +128,7 @@ def look(setup: Setup, gathered: Gathered) -> list[Video]:
     there = {v.job.video_id for v in good}
     for video_id, why in failures.items():
         if video_id not in there:  # else it was done when its process ended
-            row = gathered.rows[video_id]
+            row = probed.rows[video_id]
             row |= {"status": "failed", "reason": why}
             setup.reporter.warn(printable(f"{row['path']}: {why}"))
     for video in good:

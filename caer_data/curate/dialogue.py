@@ -10,7 +10,7 @@ import pandas as pd
 
 from caer_data.curate import lines, redact, speech
 from caer_data.curate.analyse import Job, faces_artifact, measured, sound_artifact
-from caer_data.curate.listen import read
+from caer_data.curate.audio_pass import read
 from caer_data.curate.setup import Setup, Video
 from caer_data.curate.sidecars import Sidecar
 from caer_data.engine import tables
@@ -19,7 +19,7 @@ from caer_data.engine.progress import printable
 
 
 @dataclass
-class Said:
+class Dialogue:
     """What is said in the videos of a build.
 
     Attributes:
@@ -95,11 +95,11 @@ class Said:
         return pd.concat(spoken, ignore_index=True), lines.with_clips(every, clips)
 
 
-def listen(
+def collect_dialogue(
     setup: Setup, videos: Sequence[Video], sidecars: Mapping[str, Sequence[Sidecar]]
-) -> Said:
+) -> Dialogue:
     """What is said in the videos of a build; their rows get their share of speech."""
-    said = Said()
+    said = Dialogue()
     for video in videos:
         said.add(video.job, video.row["path"], sidecars[video.job.video_id])
         video.row["speech"] = said.shares.get(video.job.video_id)

@@ -6,8 +6,8 @@ import pytest
 from caer_data.engine import anchors, tables
 from caer_data.engine.identity import Anchor
 from caer_data.engine.ledger import Ledger
-from caer_data.labels import accept
-from caer_data.labels.accept import Answer
+from caer_data.labels import validate
+from caer_data.labels.validate import Answer
 
 DEALT = tables.frame(
     tables.ASSIGNMENTS,
@@ -60,7 +60,7 @@ def answer(**changes: Any) -> Answer:
 
 
 def accepted(*answers: Answer) -> pd.DataFrame:
-    table = accept.accept(answers, DEALT, CLIPS, LEDGER)
+    table = validate.validate_answers(answers, DEALT, CLIPS, LEDGER)
     tables.check(tables.RATINGS, table)
     return table
 
@@ -107,7 +107,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("changes", "reason"), REFUSED.values(), ids=REFUSED)
 def test_what_is_refused_stays_with_its_reason(changes: dict[str, Any], reason: str) -> None:
-    assert reason in accept.REASONS
+    assert reason in validate.REASONS
     table = accepted(answer(**changes), answer(source_id="2", clip_key="c1", rater="anna@x.org"))
     assert table["reason"].tolist()[0] == reason
     assert table["status"].tolist() == ["refused", "accepted"]
@@ -121,8 +121,8 @@ def test_that_a_clip_cannot_be_judged_is_an_answer_but_no_vote(before: dict[str,
     row = table.iloc[0]
     assert row[["status", "cannot_judge"]].tolist() == ["accepted", "wrong_box"]
     assert row[["emotion", "confidence"]].isna().all()
-    assert accept.votes(table).empty
-    assert len(accept.votes(accepted(answer()))) == 1
+    assert validate.votes(table).empty
+    assert len(validate.votes(accepted(answer()))) == 1
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Final
 
 import pandas as pd
 
-from caer_data.annotate.deal import listed
+from caer_data.annotate.deal import clip_lists
 from caer_data.engine import anchors, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.ledger import Ledger
@@ -22,14 +22,14 @@ def take(dataset: Dataset, path: Path | None) -> pd.DataFrame:
     The file has the columns `clip_key` or `clip_id`, and `emotion`.
 
     Raises:
-        CaerError: see `listed.read_emotions`.
+        CaerError: see `clip_lists.read_emotions`.
     """
     rows = dataset.read_or_empty(tables.KNOWN)
     if path is None:
         return rows
-    held = anchors.there(dataset.clips)
+    held = anchors.present(dataset.clips)
     names = dict(zip(held["clip_key"], held["clip_id"], strict=True))
-    said = listed.read_emotions(path, names, Ledger.of(dataset))
+    said = clip_lists.read_emotions(path, names, Ledger.of(dataset))
     fresh = tables.frame(
         tables.KNOWN,
         [{"clip_key": k, "clip_id": names[k], "emotion": said[k]} for k in sorted(said)],

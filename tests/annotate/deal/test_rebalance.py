@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from caer_data.annotate.deal import assignments as deal
-from caer_data.annotate.deal import level
+from caer_data.annotate.deal import rebalance
 from caer_data.engine import tables
 from caer_data.engine.recipe import Annotate
 
@@ -34,18 +34,18 @@ def half_of(table: pd.DataFrame) -> set[str]:
 
 def test_clips_that_are_all_there_are_even() -> None:
     table = dealt(50)
-    assert not level.is_uneven(table, set(table["clip_key"]))
-    assert not level.is_uneven(EMPTY, set())
+    assert not rebalance.is_uneven(table, set(table["clip_key"]))
+    assert not rebalance.is_uneven(EMPTY, set())
 
 
 def test_loads_are_level_for_what_is_left() -> None:
     table = dealt(60)
     there = half_of(table)
-    assert level.is_uneven(table, there)
-    after = level.level(table, there, set(), set(), 7)
+    assert rebalance.is_uneven(table, there)
+    after = rebalance.level(table, there, set(), set(), 7)
     assert max(loads(after, there)) - min(loads(after, there)) <= 1
-    assert not level.is_uneven(after, there)
-    assert level.level(after, there, set(), set(), 7).equals(after)
+    assert not rebalance.is_uneven(after, there)
+    assert rebalance.level(after, there, set(), set(), 7).equals(after)
     assert not after.duplicated(["clip_key", "rater"]).any()
     assert not after.duplicated(["rater", "position"]).any()
     moved = after["rater"] != table["rater"]
@@ -61,7 +61,7 @@ def test_answered_clips_and_checks_stay_where_they_are() -> None:
     mine = table[table["rater"] == RATERS[1]]
     answered = set(zip(mine["clip_key"], mine["rater"], strict=True))
     checks = {(clip, RATERS[0]) for clip in sorted(there)[:20]}
-    after = level.level(table, there, answered, checks, 7)
+    after = rebalance.level(table, there, answered, checks, 7)
     kept = set(zip(after["clip_key"], after["rater"], strict=True))
     assert answered <= kept
     before = set(zip(table["clip_key"], table["rater"], strict=True))
@@ -71,7 +71,7 @@ def test_answered_clips_and_checks_stay_where_they_are() -> None:
 def test_who_joined_late_is_not_given_more() -> None:
     first = dealt(40, RATERS[:5])
     both = dealt(60, RATERS, first)
-    assert not level.is_uneven(both, set(both["clip_key"]))
+    assert not rebalance.is_uneven(both, set(both["clip_key"]))
 
 
 @pytest.mark.parametrize("column", ["replaces", "block"])
@@ -79,6 +79,6 @@ def test_clips_taken_over_or_dealt_anew_stay(column: str) -> None:
     table = dealt(60)
     there = half_of(table)
     others = table["rater"] != RATERS[0]
-    value: Any = "gone@x.org" if column == "replaces" else level.SECOND_ROUND
+    value: Any = "gone@x.org" if column == "replaces" else rebalance.SECOND_ROUND
     table.loc[others, column] = value
-    assert level.level(table, there, set(), set(), 7).equals(table)
+    assert rebalance.level(table, there, set(), set(), 7).equals(table)

@@ -43,7 +43,7 @@ def picture(dataset: Dataset, splits: Mapping[str, str]) -> Markup:
     ]
     flows = [Flow("found", "shots", used)]
     flows += [Flow("found", name, size) for name, size in lost.items()]
-    there = clips["status"].isin(tables.THERE)
+    there = clips["status"].isin(tables.PRESENT)
     kept = float(seconds[there].sum())
     by_reason = seconds[~there].groupby(clips["reason"].astype(object)).sum()
     reasons = {name: float(by_reason.get(name, 0.0)) for name in REASONS}
@@ -66,7 +66,7 @@ def _add_labels(
     flows: list[Flow],
 ) -> None:
     """Two more columns: what raters made of the kept clips, and the splits."""
-    held = anchors.there(dataset.clips)
+    held = anchors.present(dataset.clips)
     labels = dataset.labels.drop_duplicates("clip_key").set_index("clip_key")
     state = labels["reason"].where(labels["status"] == "dropped", "labelled")
     found = held["clip_key"].map(state).astype(object).fillna("unlabelled")

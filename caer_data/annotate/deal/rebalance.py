@@ -13,7 +13,7 @@ from caer_data.engine.hashing import shuffle_key
 Pairs = Collection[tuple[str, str]]
 
 
-def is_uneven(assignments: pd.DataFrame, there: Collection[str]) -> bool:
+def is_uneven(assignments: pd.DataFrame, present: Collection[str]) -> bool:
     """Whether clips that went have left some raters with more to do than others.
 
     Compared are raters who were dealt clips together: who joined late has fewer, and keeps so.
@@ -23,12 +23,12 @@ def is_uneven(assignments: pd.DataFrame, there: Collection[str]) -> bool:
         there: keys of the clips that are there.
     """
     return any(
-        max(loads.values()) - min(loads.values()) > 1 for loads in _loads(assignments, there)
+        max(loads.values()) - min(loads.values()) > 1 for loads in _loads(assignments, present)
     )
 
 
 def level(
-    assignments: pd.DataFrame, there: Collection[str], answered: Pairs, checks: Pairs, seed: int
+    assignments: pd.DataFrame, present: Collection[str], answered: Pairs, checks: Pairs, seed: int
 ) -> pd.DataFrame:
     """Move unanswered clips from raters with too many to raters with too few, as few as needed.
 
@@ -54,13 +54,13 @@ def level(
     movable = [
         row
         for row in rows
-        if row["clip_key"] in there
+        if row["clip_key"] in present
         and row["block"] != SECOND_ROUND
         and row["replaces"] is None
         and (row["clip_key"], row["rater"]) not in fixed
     ]
     movable.sort(key=lambda row: shuffle_key(seed, "level", row["rater"], row["clip_key"]))
-    for loads in _loads(assignments, there):
+    for loads in _loads(assignments, present):
         for row in movable:
             rater, clip = row["rater"], row["clip_key"]
             free = [other for other in loads if other not in holders[clip]]
@@ -79,7 +79,7 @@ def _last_positions(assignments: pd.DataFrame) -> dict[str, int]:
     return {str(k): int(v) for k, v in assignments.groupby("rater")["position"].max().items()}
 
 
-def _loads(assignments: pd.DataFrame, there: Collection[str]) -> list[dict[str, int]]:
+def _loads(assignments: pd.DataFrame, present: Collection[str]) -> list[dict[str, int]]:
     """Clips that are there by rater, one table for each company that was dealt blocks together."""
     rows = assignments[assignments["block"] != SECOND_ROUND]
     left = set(rows["replaces"].dropna())
@@ -91,7 +91,7 @@ def _loads(assignments: pd.DataFrame, there: Collection[str]) -> list[dict[str, 
             companies[-1][1].add(block)
         else:
             companies.append((people, {block}))
-    counted = rows[rows["clip_key"].isin(list(there))]
+    counted = rows[rows["clip_key"].isin(list(present))]
     found = []
     for people, blocks in companies:
         loads = counted.loc[counted["block"].isin(list(blocks)), "rater"].value_counts()

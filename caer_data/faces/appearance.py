@@ -23,7 +23,7 @@ _SIDE = 96  # at which sharpness is judged, px: the size of the face stream's in
 
 
 @dataclass(frozen=True)
-class Seen:
+class Appearance:
     """A track and what is to be seen of it.
 
     Attributes:
@@ -52,7 +52,7 @@ class Seen:
         return sure or self.norm >= models.embedder.least_norm
 
 
-def see(track: Track, frames: Frames, models: Models, count: int) -> Seen:
+def measure(track: Track, frames: Frames, models: Models, count: int) -> Appearance:
     """Look at a track; `count` of its best faces are embedded."""
     looks = [
         quality(crop_of(frames, frame, box))
@@ -63,7 +63,7 @@ def see(track: Track, frames: Frames, models: Models, count: int) -> Seen:
     worth = (np.array(track.scores) + 2) * heights * (0.2 + sharpness)
     order = np.argsort(-worth * weights_of(track, range(len(looks))), kind="stable")
     vector, norm = embed_track(track, sorted(int(n) for n in order[:count]), frames, models)
-    return Seen(
+    return Appearance(
         track=track,
         best=int(order[0]),
         height=float(np.median(heights)),

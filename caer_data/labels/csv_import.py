@@ -185,7 +185,7 @@ class _File:
         if confidence is None:
             raise CaerError(
                 f"{where}: confidence '{cells['confidence']}' is not a number from "
-                f"{self.wishes.scale}; name another scale by --confidence-scale, such as 1..5"
+                f"{self.options.scale}; name another scale by --confidence-scale, such as 1..5"
             )
         source = cells.get("source") or CSV
         if source not in (CSV, MADE_UP):

@@ -116,9 +116,9 @@ def suite(
     rows = [
         replace(r, recipe=changed(r.recipe)) for r in suites.rows(name, preset, features, encoder)
     ]
-    elsewhere = {kind for kind in KINDS if sources.has(release, kind)}
-    wanted = [row for row in rows if _kind(row.recipe) in elsewhere]
-    skipped = [row for row in rows if _kind(row.recipe) not in elsewhere]
+    present = {kind for kind in KINDS if sources.has(release, kind)}
+    wanted = [row for row in rows if _kind(row.recipe) in present]
+    skipped = [row for row in rows if _kind(row.recipe) not in present]
     for row in wanted:
         check(row.recipe)
     entries = [entry for row in wanted if (entry := _row(bench, row, release, open_store))]
@@ -160,19 +160,17 @@ def _row(bench: Bench, row: suites.Row, release: Path, open_store: OpenStore) ->
         return None
 
 
-def cross(bench: Bench, recipe: ModelRecipe, here: Store, elsewhere: Store) -> list[Entry]:
-    """Table 6: train here, there and on both; test each on both test splits."""
-    if here.source.name == elsewhere.source.name:
-        elsewhere = replace(
-            elsewhere, source=replace(elsewhere.source, name=f"{elsewhere.source.name}-2")
-        )
-    for one_side in (here, elsewhere):
+def cross(bench: Bench, recipe: ModelRecipe, here: Store, other: Store) -> list[Entry]:
+    """Table 6: train on each dataset and on both; test each on both test splits."""
+    if here.source.name == other.source.name:
+        other = replace(other, source=replace(other.source, name=f"{other.source.name}-2"))
+    for one_side in (here, other):
         if not all(sample.sha256 for sample in one_side.samples):
             bench.reporter.warn(
                 f"{one_side.source.name} has no manifest with hashes: whether test files of one "
                 "release are training files of the other was not checked"
             )
-    for train, test in ((here, elsewhere), (elsewhere, here)):
+    for train, test in ((here, other), (other, here)):
         shared = _hashes(train, "train") & _hashes(test, "test")
         if shared:
             bench.reporter.warn(
@@ -180,13 +178,11 @@ def cross(bench: Bench, recipe: ModelRecipe, here: Store, elsewhere: Store) -> l
                 f"{train.source.name}: these cross figures leak"
             )
     entries = []
-    for store in (here, elsewhere, here + elsewhere):
-        elsewhere = {
-            s.source.name: s for s in (here, elsewhere) if s.source.name != store.source.name
-        }
+    for store in (here, other, here + other):
+        others = {s.source.name: s for s in (here, other) if s.source.name != store.source.name}
         label = f"{recipe.name} trained on {store.source.name}"
-        own = bench.runs(Entry(label, recipe), store, also_test=elsewhere)
-        entries += [own, *(replace(own, test=name) for name in elsewhere)]
+        own = bench.runs(Entry(label, recipe), store, also_test=others)
+        entries += [own, *(replace(own, test=name) for name in others)]
     return entries
 
 

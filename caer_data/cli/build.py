@@ -50,8 +50,8 @@ if TYPE_CHECKING:
 @click.option(
     "--shard",
     metavar="I/N",
-    help="Only compute the intermediate results of a part of the videos, without locking the folder; the same "
-    "command without --shard then puts the dataset together.",
+    help="Only compute the intermediate results of a part of the videos, without locking the "
+    "folder; the same command without --shard then puts the dataset together.",
 )
 @click.option(
     "--engine",

@@ -20,12 +20,12 @@ from caer_data.curate import videos as video_stage
 from caer_data.curate.analyse import Job
 from caer_data.curate.funnel import duration_text
 from caer_data.curate.pyannote_files import Imported
+from caer_data.engine.artifacts import read_json
 from caer_data.engine.cores import cores
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.decisions import Decisions
 from caer_data.engine.errors import CaerError
 from caer_data.engine.forgotten import Forgotten
-from caer_data.engine.pieces import read_json
 from caer_data.engine.pool import Limits, Task, run_tasks
 from caer_data.engine.progress import Reporter, printable
 from caer_data.engine.schema import USED

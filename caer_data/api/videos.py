@@ -147,7 +147,8 @@ def find_faces(video: Pathlike, recipe: RecipeLike = "caer") -> FoundFaces:
     """
     import tempfile
 
-    from caer_data.curate import analyse, prerequisites
+    from caer_data.curate import analyse, analysis_results, prerequisites
+    from caer_data.curate.job import Job
     from caer_data.curate.pyannote_files import Imported
     from caer_data.engine import recipe as recipes
     from caer_data.engine.cores import cores
@@ -157,15 +158,15 @@ def find_faces(video: Pathlike, recipe: RecipeLike = "caer") -> FoundFaces:
     path, chosen = Path(video), recipes.load(recipe)
     prerequisites.check(chosen)
     with tempfile.TemporaryDirectory(prefix="caer-data-") as work:
-        job = analyse.Job(
+        job = Job(
             path, path.stem, sha256_of(path), probe(path), chosen, Path(work), cores(), Imported()
         )
         analyse.analyse(job, lambda stage, seconds: None)
-        artifact = analyse.faces_artifact(job)
+        artifact = analysis_results.faces_artifact(job)
         return FoundFaces(
-            analyse.shots_of(job),
-            analyse.tracks_of(job).drop(columns="person_id", errors="ignore"),
-            analyse.faces_of(job).to_pandas(),
+            analysis_results.shots_of(job),
+            analysis_results.tracks_of(job).drop(columns="person_id", errors="ignore"),
+            analysis_results.faces_of(job).to_pandas(),
             artifact.array("embeddings.npy"),
             float(artifact.json("models.json")["track_threshold"]),
         )

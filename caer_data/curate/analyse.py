@@ -1,33 +1,25 @@
 """What one worker process does with one video: shots and samples in one decode, then faces.
 
-What it finds follows from the video's content alone, so artifacts know nothing of names: shots are
-`s0001`, tracks `s0001.t1`, and `shots_of`, `tracks_of` and `faces_of` put the video's identifier in
-front. A renamed video or folder is not looked at again.
+What it finds follows from the video's content alone, so a renamed video or folder is not analysed
+again; `curate/analysis_results.py` reads it.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from caer_data.curate import audio_pass, hand_cuts, pyannote_import, redact
-from caer_data.curate.pyannote_files import Imported
-from caer_data.engine import recipe as recipes
+from caer_data.curate import audio_pass, pyannote_import, redact
+from caer_data.curate.analysis_results import described, found_shots, timestamps
+from caer_data.curate.job import Job
 from caer_data.engine import tables
-from caer_data.engine.artifacts import Artifact, Store, key_of, write_json
+from caer_data.engine.artifacts import write_json
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import scratch_folder
 from caer_data.engine.heap import Heap
-from caer_data.engine.identity import Anchor
 from caer_data.engine.pool import Progress
 from caer_data.faces import find as faces
 from caer_data.faces import search
@@ -40,111 +32,13 @@ from caer_data.media.probe import VideoInfo
 from caer_data.media.sound_prints import sound_prints
 from caer_data.media.spans import usual_rate
 from caer_data.media.telecine import Pulldown
-from caer_data.media.unchanged import Stamp, check_unchanged
+from caer_data.media.unchanged import check_unchanged
 from caer_data.media.unfinished import CUT_OFF, JOINED, unfinished
 from caer_data.shots.detect import ShotDetector
-
-SHOTS_VERSION = 9
-FACES_VERSION = 4
 
 _PROGRESS_EVERY = 100  # frames
 _NEARLY_ALL = 0.95
 _NO_STAMP = int(np.iinfo(np.int64).min)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One video to analyse."""
-
-    path: Path
-    video_id: str
-    sha256: str
-    info: VideoInfo
-    recipe: recipes.Recipe
-    work: Path
-    threads: int
-    imported: Imported
-    weights: tuple[str, ...] = ()
-    """SHA-256 of the face models that the user brought."""
-    stamp: Stamp | None = None
-    """What the file looked like when it was hashed."""
-    cuts: tuple[hand_cuts.Cut, ...] = ()
-    """What was decided by hand about its cuts."""
-    forgotten: tuple[Anchor, ...] = ()
-    """What is in it and must not be looked at, see `curate.redact`."""
-
-    @property
-    def subject(self) -> str:
-        """What artifacts of this video are filed under: the beginning of its hash."""
-        return self.sha256[:16]
-
-    @property
-    def shots_key(self) -> str:
-        """Key of the shots artifact: content and the recipe's section."""
-        content = (self.sha256, self.imported.shots_sha256)
-        return key_of("shots", SHOTS_VERSION, self.recipe.shots, *content)
-
-    @property
-    def prints_key(self) -> str:
-        """Key of the fingerprints, which lack what is forgotten."""
-        sound = self.info.audio_index
-        key = key_of("prints", fingerprints.VERSION, None, self.sha256, sound)
-        return redact.key_without(key, self.forgotten)
-
-    @property
-    def faces_key(self) -> str:
-        """Key of the faces artifact, which lacks what is forgotten."""
-        return redact.key_without(self.whole_faces_key, self.forgotten)
-
-    @property
-    def whole_faces_key(self) -> str:
-        """Key of the faces artifact before anything was forgotten."""
-        decided = (self.cuts,) if self.cuts else ()
-        inputs = (self.shots_key, self.imported.tracks_sha256, *self.weights, *decided)
-        # what the files hold counts, not where they lie
-        settings = self.recipe.faces.model_copy(update={"weights": None, "weights_sha256": ()})
-        return key_of("faces", FACES_VERSION, settings, *inputs)
-
-    @property
-    def sound_key(self) -> str:
-        """Key of the sound artifact."""
-        settings = self.recipe.speech
-        content = (self.sha256, self.info.audio_index)
-        return key_of("sound", audio_pass.SOUND_VERSION, settings, *content)
-
-    @property
-    def store(self) -> Store:
-        """Where finished artifacts are."""
-        return Store(self.work)
-
-    @property
-    def shots(self) -> Artifact | None:
-        """`shots.parquet`, `pts.npy`, `retimed.npy`, `video.json`, `seconds.json`.
-
-        `retimed.npy` has a row for each frame whose time is not the file's own: frame, the file's
-        timestamp (the lowest integer where it has none), ours; int64.
-        """
-        return self.store.get("shots", self.subject, self.shots_key)
-
-    @property
-    def prints(self) -> Artifact | None:
-        """What `Fingerprints.save` writes."""
-        return self.store.get("prints", self.subject, self.prints_key)
-
-    @property
-    def faces(self) -> Artifact | None:
-        """What `faces.find` writes, `models.json` and `seconds.json`."""
-        return self.store.get("faces", self.subject, self.faces_key)
-
-    @property
-    def sound(self) -> Artifact | None:
-        """What `audio_pass.fill` writes."""
-        return self.store.get("sound", self.subject, self.sound_key)
-
-    @property
-    def done(self) -> bool:
-        """Whether there is nothing left to do."""
-        return None not in (self.shots, self.prints, self.faces, self.sound)
 
 
 def analyse(job: Job, progress: Progress) -> None:
@@ -172,18 +66,6 @@ def analyse(job: Job, progress: Progress) -> None:
             job.faces_key,
             lambda folder: _find_faces(job, samples, folder, progress),
         )
-
-
-def timestamps(job: Job) -> npt.NDArray[np.int64]:
-    """Timestamp of every frame of an analysed video, in its time base."""
-    pts: npt.NDArray[np.int64] = shots_artifact(job).array("pts.npy")
-    return pts
-
-
-def retimed(job: Job) -> npt.NDArray[np.int64]:
-    """The map from the file's timestamps, where they are not ours: `retimed.npy`."""
-    rows: npt.NDArray[np.int64] = shots_artifact(job).array("retimed.npy")
-    return rows
 
 
 class _Pass:
@@ -342,7 +224,7 @@ def _find_faces(job: Job, samples: Path, folder: Path, progress: Progress) -> No
 
     pictures = Samples(samples, on_read)
     faces.find(
-        shots=_shots(job),
+        shots=found_shots(job),
         frames=search.Frames(
             samples=pictures,
             times=seconds,
@@ -367,87 +249,6 @@ def _find_faces(job: Job, samples: Path, folder: Path, progress: Progress) -> No
         },
     )
     if job.forgotten:
-        shots = _shots(job)
+        shots = found_shots(job)
         redact.redact(folder, described(job, int(pts[0])), shots, job.forgotten)
         redact.note_whole(folder, job.whole_faces_key)
-
-
-def described(job: Job, first_pts: int) -> dict[str, Any]:
-    """What anchors need to know of a video."""
-    return {
-        "sha256": job.sha256,
-        "width": job.info.width,
-        "height": job.info.height,
-        "first_pts": first_pts,
-        "time_base": str(job.info.time_base),
-    }
-
-
-def shots_artifact(job: Job) -> Artifact:
-    """The shots artifact of a video whose decode pass is done."""
-    return _there(job.shots, job)
-
-
-def faces_artifact(job: Job) -> Artifact:
-    """The faces artifact of an analysed video."""
-    return _there(job.faces, job)
-
-
-def sound_artifact(job: Job) -> Artifact:
-    """The sound artifact of an analysed video."""
-    return _there(job.sound, job)
-
-
-def prints_artifact(job: Job) -> Artifact:
-    """The fingerprints of a video whose decode pass is done."""
-    return _there(job.prints, job)
-
-
-def measured(job: Job) -> dict[str, Any]:
-    """What the decode pass found out about the video."""
-    values: dict[str, Any] = shots_artifact(job).json("video.json")
-    return values
-
-
-def shots_of(job: Job) -> pd.DataFrame:
-    """The video's rows of `shots`."""
-    return _named(_shots(job), job.video_id)
-
-
-def _shots(job: Job) -> pd.DataFrame:
-    """What the detector found, and what was decided by hand."""
-    artifact = shots_artifact(job)
-    found = tables.read(tables.SHOTS, artifact.open("shots.parquet"))
-    return hand_cuts.applied(found, artifact.array("pts.npy"), job.info.time_base, job.cuts)
-
-
-def tracks_of(job: Job) -> pd.DataFrame:
-    """The video's rows of `tracks`; no persons are assigned yet."""
-    return _named(
-        tables.read(tables.TRACKS, faces_artifact(job).open("tracks.parquet")), job.video_id
-    )
-
-
-def faces_of(job: Job) -> pa.Table:
-    """The video's rows of `faces`."""
-    faces = pq.read_table(faces_artifact(job).open("faces.parquet"))
-    names = pc.binary_join_element_wise(job.video_id, faces["track_id"], ".")
-    place = faces.schema.get_field_index("track_id")
-    return faces.set_column(place, faces.schema.field(place), names)
-
-
-def _named(rows: pd.DataFrame, video_id: str) -> pd.DataFrame:
-    """Rows of an artifact with the identifiers that they have in this dataset."""
-    rows["video_id"] = video_id
-    for name in ("shot_id", "track_id"):
-        if name in rows:
-            rows[name] = f"{video_id}." + rows[name]
-    return rows
-
-
-def _there(artifact: Artifact | None, job: Job) -> Artifact:
-    if artifact is None:
-        raise CaerError(
-            f"{job.path}: what was found out about it is gone; run the same command again"
-        )
-    return artifact

@@ -9,7 +9,7 @@ import pandas as pd
 
 from caer_data.curate import apply_decisions, keeping, redact
 from caer_data.curate import filter as filter_stage
-from caer_data.curate.analyse import faces_artifact, faces_of, shots_of, timestamps
+from caer_data.curate.analysis_results import faces_artifact, faces_of, shots_of, timestamps
 from caer_data.curate.setup import Setup, Video
 from caer_data.engine import tables
 from caer_data.engine.ledger import Ledger

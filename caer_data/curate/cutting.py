@@ -10,7 +10,7 @@ import pandas as pd
 
 from caer_data.curate import clips as clip_stage
 from caer_data.curate import keeping
-from caer_data.curate.analyse import timestamps
+from caer_data.curate.analysis_results import timestamps
 from caer_data.curate.setup import Setup, Video
 from caer_data.engine import anchors, tables
 from caer_data.engine.cores import cores

@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 from caer_data.curate import lines, redact, speech
-from caer_data.curate.analyse import Job, faces_artifact, measured, sound_artifact
+from caer_data.curate.analysis_results import faces_artifact, measured, sound_artifact
 from caer_data.curate.audio_pass import read
+from caer_data.curate.job import Job
 from caer_data.curate.setup import Setup, Video
 from caer_data.curate.sidecars import Sidecar
 from caer_data.engine import tables

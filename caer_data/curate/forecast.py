@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from caer_data.curate import PRELOAD, hand_cuts, run
 from caer_data.curate import videos as video_stage
-from caer_data.curate.analyse import Job
 from caer_data.curate.funnel import duration_text
+from caer_data.curate.job import Job
 from caer_data.curate.pyannote_files import Imported
 from caer_data.engine.artifacts import read_json
 from caer_data.engine.cores import cores

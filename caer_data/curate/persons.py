@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from caer_data.curate import sightings
-from caer_data.curate.analyse import faces_artifact, faces_of, tracks_of
+from caer_data.curate.analysis_results import faces_artifact, faces_of, tracks_of
 from caer_data.curate.setup import Setup, Video
 from caer_data.engine import tables
 from caer_data.engine.decisions import Decision

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from caer_data.curate import keeping, repeats
-from caer_data.curate.analyse import prints_artifact, shots_of
+from caer_data.curate.analysis_results import prints_artifact, shots_of
 from caer_data.curate.setup import Setup, Video
 from caer_data.engine.artifacts import Artifact, Store
 from caer_data.engine.progress import printable

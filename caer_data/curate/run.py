@@ -14,10 +14,10 @@ import pandas as pd
 
 from caer_data.curate import keeping, prerequisites
 from caer_data.curate import videos as video_stage
-from caer_data.curate.analysing import analyse_videos, probe_files
 from caer_data.curate.choosing import choose, mint_keys
 from caer_data.curate.cutting import cut
 from caer_data.curate.dialogue import collect_dialogue
+from caer_data.curate.intake import analyse_videos, probe_files
 from caer_data.curate.outcome import Outcome, ShardOutcome
 from caer_data.curate.persons import persons
 from caer_data.curate.pyannote_files import Imported, imported_for, require_some

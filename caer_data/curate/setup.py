@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from caer_data.curate import PRELOAD
-from caer_data.curate.analyse import Job
+from caer_data.curate.job import Job
 from caer_data.curate.pyannote_files import Imported
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.decisions import Decision

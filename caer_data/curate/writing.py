@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from caer_data.curate import clean, keeping
-from caer_data.curate.analyse import (
+from caer_data.curate.analysis_results import (
     faces_artifact,
     faces_of,
     prints_artifact,
@@ -20,9 +20,9 @@ from caer_data.curate.analyse import (
     shots_of,
     sound_artifact,
 )
-from caer_data.curate.analysing import Probed
 from caer_data.curate.cutting import Cut
 from caer_data.curate.dialogue import Dialogue
+from caer_data.curate.intake import Probed
 from caer_data.curate.repeating import Repeated
 from caer_data.curate.setup import Setup, Video
 from caer_data.engine import tables

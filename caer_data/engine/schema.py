@@ -1,103 +1,29 @@
-"""Every table of a dataset: its columns, their units and meaning, declared once.
+"""Every table of a dataset, by name; here those that a build writes, with their columns.
 
-Conventions: frames count from 0 in presentation order, `end_frame` is one past the last;
-`start_pts` is the retimed timestamp of the first frame (strictly rising, in the video's own time
-base) and `end_pts` that of the first frame after, or the end of the video's last frame; seconds
-count from the first frame of the video; boxes are `x1, y1, x2, y2` in pixels of the displayed
-source frame (upright, square pixels), right and bottom exclusive.
+`engine/rating_schema.py` declares the tables of raters and labels, `engine/columns.py` the
+conventions for frames, seconds and boxes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
 
-from caer_data.engine.emotions import CANNOT_JUDGE, EMOTIONS, PROBABILITY_COLUMNS
-
-STRING: Final = pa.string()
-INT: Final = pa.int64()
-FLOAT: Final = pa.float64()
-FLOAT32: Final = pa.float32()
-BOOL: Final = pa.bool_()
-VOTES: Final = pa.list_(
-    pa.struct([("rater", pa.string()), ("emotion", pa.string()), ("confidence", pa.float64())])
+from caer_data.engine.columns import ANCHOR, BOOL, BOX, FLOAT, FLOAT32, INT, STRING, Column, Table
+from caer_data.engine.rating_schema import (
+    ASSIGNMENTS,
+    CHECKS,
+    KNOWN,
+    LABELS,
+    RATERS,
+    RATINGS,
 )
 
-
-@dataclass(frozen=True)
-class Column:
-    """One column: its type, unit, meaning, whether it may be empty, and its allowed words.
-
-    `added` marks one that tables of earlier versions lack; it is then read as empty. So is one that
-    is `optional`, which is written only where a cell is filled.
-    """
-
-    name: str
-    type: pa.DataType
-    meaning: str
-    unit: str = ""
-    nullable: bool = False
-    values: tuple[str, ...] = ()
-    added: bool = False
-    optional: bool = False
-
-
-@dataclass(frozen=True)
-class Table:
-    """A declared table: name, what a row is, the columns that identify a row, all columns."""
-
-    name: str
-    row: str
-    key: tuple[str, ...]
-    columns: tuple[Column, ...]
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Arrow schema with unit and meaning as field metadata."""
-        return pa.schema(
-            [
-                pa.field(
-                    c.name,
-                    c.type,
-                    nullable=c.nullable,
-                    metadata={"unit": c.unit, "meaning": c.meaning},
-                )
-                for c in self.columns
-            ],
-            metadata={"table": self.name, "row": self.row},
-        )
-
-    @property
-    def names(self) -> list[str]:
-        """Column names in order."""
-        return [c.name for c in self.columns]
-
-
-KEPT_OR_DROPPED: Final = ("kept", "dropped")
 USED: Final = ("ok", "damaged")
 """Status of the videos that clips come from."""
 PRESENT: Final = ("kept", "absent")
 """Status of the clips that a dataset holds: those of absent videos have their files, too."""
-
-ANCHOR: Final = (
-    Column("video_key", STRING, "SHA-256 of the video's content", nullable=True),
-    Column("start_pts", INT, "timestamp of the first frame", "time_base", nullable=True),
-    Column("end_pts", INT, "timestamp one past the last frame", "time_base", nullable=True),
-    Column("frames", INT, "frames of the span", "frames", nullable=True),
-)
-"""What a row is about, whatever its clip is called: with `BOX`, `caer_data.engine.identity`."""
-
-BOX: Final = tuple(
-    Column(f"box_{side}", FLOAT, f"target's {edge}, at the span's middle", of, nullable=True)
-    for side, edge, of in (
-        ("x1", "left edge", "share of the width"),
-        ("y1", "top edge", "share of the height"),
-        ("x2", "right edge", "share of the width"),
-        ("y2", "bottom edge", "share of the height"),
-    )
-)
 
 VIDEOS = Table(
     "videos",
@@ -417,179 +343,6 @@ LINES = Table(
         Column("speaker", STRING, "who speaks, where the subtitles name somebody", nullable=True),
         Column("forced", BOOL, "of a track that is always shown: what is foreign in the film"),
         Column("clip_key", STRING, "the clip that has most of it; empty: none", nullable=True),
-    ),
-)
-
-ASSIGNMENTS = Table(
-    "assignments",
-    "one clip dealt to one rater",
-    ("clip_key", "rater"),
-    (
-        Column("clip_key", STRING, "the clip", nullable=True),
-        Column("clip_id", STRING, "its name when it was dealt", nullable=True),
-        Column("rater", STRING, "e-mail address of the rater"),
-        Column("position", INT, "place in the rater's own order, from 0"),
-        Column("block", INT, "block of the design it was dealt in; -1: second round"),
-        Column("replaces", STRING, "rater who left and had this clip", nullable=True),
-        Column("presentation", STRING, "what the rating server calls it", nullable=True),
-        *ANCHOR,
-        *BOX,
-    ),
-)
-
-RATINGS = Table(
-    "ratings",
-    "one answer of one rater, as received",
-    ("clip_key", "rater", "source", "source_id"),
-    (
-        Column("clip_key", STRING, "the clip; empty where it is none of ours", nullable=True),
-        Column("clip_id", STRING, "its name when it was rated"),
-        Column("rater", STRING, "e-mail address or name of the rater"),
-        Column("emotion", STRING, "the answer as given", nullable=True),
-        Column("confidence", FLOAT, "0 guess to 1 certain", nullable=True),
-        Column("lead_time_s", FLOAT, "from clip shown to answer sent", "s", nullable=True),
-        Column("created_at", STRING, "ISO 8601 time of the answer", nullable=True),
-        Column("updated_at", STRING, "ISO 8601 time of the last edit", nullable=True),
-        Column("status", STRING, "accepted or refused", values=("accepted", "refused")),
-        Column("reason", STRING, "why it was refused", nullable=True),
-        Column("too_fast", BOOL, "answered in less time than the clip lasts"),
-        Column("edited", BOOL, "changed after it was first sent"),
-        Column("source", STRING, "label-studio, csv or made-up"),
-        Column("source_id", STRING, "annotation number, or row of the file"),
-        Column("presentation", STRING, "what the rating server called it", nullable=True),
-        *ANCHOR,
-        *BOX,
-        Column(
-            "cannot_judge",
-            STRING,
-            "why the rater cannot judge the clip: an answer without emotion or confidence",
-            nullable=True,
-            values=tuple(CANNOT_JUDGE),
-            added=True,
-        ),
-        Column(
-            "second_choice",
-            STRING,
-            "a second emotion, if the recipe asks for one",
-            nullable=True,
-            values=EMOTIONS,
-            optional=True,
-        ),
-        *(
-            Column(name, FLOAT, f"{ends}, if the recipe asks for it", nullable=True, optional=True)
-            for name, ends in (
-                ("intensity", "0 hardly there to 1 as strong as can be"),
-                ("valence", "-1 very bad to 1 very good"),
-                ("arousal", "-1 very calm to 1 very excited"),
-            )
-        ),
-    ),
-)
-
-LABELS = Table(
-    "labels",
-    "the decision on one clip",
-    ("clip_key",),
-    (
-        Column("clip_key", STRING, "the clip"),
-        Column("clip_id", STRING, "its name when it was rated"),
-        Column("emotion", STRING, "the agreed emotion", nullable=True, values=EMOTIONS),
-        Column("label", INT, "class id of the emotion, 0 to 6", nullable=True),
-        Column("status", STRING, "kept or dropped", values=KEPT_OR_DROPPED),
-        Column(
-            "reason",
-            STRING,
-            "why it was dropped",
-            nullable=True,
-            values=("incomplete", "cannot_judge", "no_majority", "low_confidence"),
-        ),
-        Column("raters", INT, "accepted answers, votes or not"),
-        Column("votes", VOTES, "the accepted answers that name an emotion, by rater"),
-        Column("agreement", INT, "answers for the most chosen emotion"),
-        Column("confidence", FLOAT, "mean confidence by the recipe's rule", nullable=True),
-        Column("confidence_all", FLOAT, "mean confidence of all raters", nullable=True),
-        Column("confidence_agreeing", FLOAT, "mean of those who agree", nullable=True),
-        Column("made_up", BOOL, "comes from made-up ratings (a demonstration)"),
-        *(
-            Column(name, FLOAT, "share of votes (or posterior) of this emotion", nullable=True)
-            for name in PROBABILITY_COLUMNS
-        ),
-        *ANCHOR,
-        *BOX,
-        Column(
-            "cannot_judge",
-            STRING,
-            "reasons of the raters who could not judge, joined by spaces, by rater",
-            nullable=True,
-            added=True,
-        ),
-    ),
-)
-
-CHECKS = Table(
-    "checks",
-    "one clip shown to one rater to learn about the rater; its answer is no vote",
-    ("clip_key", "rater"),
-    (
-        Column("clip_key", STRING, "the clip"),
-        Column("clip_id", STRING, "its name when it was dealt", nullable=True),
-        Column("rater", STRING, "e-mail address of the rater"),
-        Column(
-            "kind",
-            STRING,
-            "training (before any vote, with feedback), gold (its answer is known) or repeat (the "
-            "rater also votes on it)",
-            values=("training", "gold", "repeat"),
-        ),
-        Column("position", INT, "comes after this place in the rater's order; training: its own"),
-        Column("known", STRING, "the right answer", nullable=True, values=EMOTIONS),
-        Column("presentation", STRING, "what the rating server calls it", nullable=True),
-        Column("emotion", STRING, "the rater's answer", nullable=True, values=EMOTIONS),
-        Column("confidence", FLOAT, "0 guess to 1 certain", nullable=True),
-        Column("lead_time_s", FLOAT, "from clip shown to answer sent", "s", nullable=True),
-        Column("created_at", STRING, "ISO 8601 time of the answer", nullable=True),
-        Column("reason", STRING, "why the answer does not count", nullable=True),
-        *ANCHOR,
-        *BOX,
-    ),
-)
-
-KNOWN = Table(
-    "known",
-    "one clip whose answer the researcher knows",
-    ("clip_key",),
-    (
-        Column("clip_key", STRING, "the clip"),
-        Column("clip_id", STRING, "its name", nullable=True),
-        Column("emotion", STRING, "the right answer", values=EMOTIONS),
-        *ANCHOR,
-        *BOX,
-    ),
-)
-
-RATERS = Table(
-    "raters",
-    "one rater, as the checks show them",
-    ("rater",),
-    (
-        Column("rater", STRING, "e-mail address of the rater"),
-        Column("pseudonym", STRING, "what to call the rater elsewhere, a salted hash"),
-        Column("passed", BOOL, "the training; empty while it lasts", nullable=True),
-        *(
-            Column(f"{kind}_{name}", type_, meaning, nullable=type_ is FLOAT)
-            for kind, said in (
-                ("training", "like the known answer, in training"),
-                ("gold", "like the known answer"),
-                ("repeat", "like the rater's own vote on the same clip"),
-            )
-            for name, type_, meaning in (
-                ("answers", INT, f"answers compared: {said}?"),
-                ("equal", INT, f"of these {said}"),
-                ("share", FLOAT, f"share of answers {said}"),
-                ("low", FLOAT, "lower end of its 95 % interval (Wilson)"),
-                ("high", FLOAT, "upper end of its 95 % interval (Wilson)"),
-            )
-        ),
     ),
 )
 

@@ -18,38 +18,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from caer_data.engine.columns import ANCHOR, BOOL, BOX, FLOAT, FLOAT32, INT, STRING, Column, Table
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path
+from caer_data.engine.rating_schema import ASSIGNMENTS, CHECKS, KNOWN, LABELS, RATERS, RATINGS
 from caer_data.engine.schema import (
-    ANCHOR,
-    ASSIGNMENTS,
     AUDIO_TRACKS,
-    BOOL,
-    BOX,
-    CHECKS,
     CLIPS,
     FACES,
-    FLOAT,
-    FLOAT32,
-    INT,
     KEYS,
-    KNOWN,
-    LABELS,
     LINES,
     PEOPLE,
     PRESENT,
-    RATERS,
-    RATINGS,
     REPEATS,
     SHOTS,
     SPEECH,
-    STRING,
     TABLES,
     TRACKS,
     USED,
     VIDEOS,
-    Column,
-    Table,
 )
 
 __all__ = [

@@ -10,8 +10,8 @@ from typing import Final
 import pandas as pd
 
 from caer_data.engine import tables
+from caer_data.engine.columns import BOOL, FLOAT, INT, STRING, Column, Table
 from caer_data.engine.dataset import Dataset
-from caer_data.engine.schema import BOOL, FLOAT, INT, STRING, Column, Table
 
 CLIP_LINES: Final = Table(
     "lines",

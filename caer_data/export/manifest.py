@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from caer_data.engine import tables
+from caer_data.engine.columns import BOOL, FLOAT, FLOAT32, INT, STRING, Column, Table
 from caer_data.engine.emotions import EMOTIONS, PROBABILITY_COLUMNS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.release_layouts import LAYOUTS
-from caer_data.engine.schema import BOOL, FLOAT, FLOAT32, INT, STRING, Column, Table
 from caer_data.export.layouts import is_media_path
 
 SPLITS: Final = ("train", "validation", "test")

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from caer_data.engine import tables
+from caer_data.engine.columns import BOOL, FLOAT, STRING, Column, Table
 from caer_data.engine.files import atomic_path
-from caer_data.engine.schema import BOOL, FLOAT, STRING, Column, Table
 from caer_data.export import duplicates
 from caer_data.export.columns import with_all_columns
 from caer_data.export.manifest import SPLITS

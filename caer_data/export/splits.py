@@ -22,10 +22,10 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from caer_data.engine.columns import STRING, Column, Table
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.hashing import shuffle_key
-from caer_data.engine.schema import STRING, Column, Table
 from caer_data.export.groups import GROUP_OF, groups_of, words_of
 from caer_data.export.manifest import SPLITS
 

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 
 from caer_data.curate import keeping
 from caer_data.engine import anchors, ownership, tables
+from caer_data.engine.columns import Table
 from caer_data.engine.dataset import BUILT, Dataset
 from caer_data.engine.hashing import digest
 from caer_data.engine.ledger import Ledger
-from caer_data.engine.schema import Table
 from caer_data.engine.secret import secret_of
 from caer_data.export.splits import ASSIGNED
 from caer_data.labels.decide import follow

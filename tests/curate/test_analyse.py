@@ -8,7 +8,8 @@ import numbered_video as numbered
 import numpy as np
 import pytest
 
-from caer_data.curate import analyse
+from caer_data.curate import analyse, analysis_results
+from caer_data.curate.job import Job
 from caer_data.curate.pyannote_files import Imported
 from caer_data.engine import recipe as recipes
 from caer_data.engine.errors import CaerError
@@ -17,7 +18,7 @@ from caer_data.media.probe import probe
 from caer_data.media.unchanged import stamp_of
 
 
-def job_of(path: Path, work: Path, **given: Any) -> analyse.Job:
+def job_of(path: Path, work: Path, **given: Any) -> Job:
     values: dict[str, Any] = {
         "path": path,
         "video_id": "show.a",
@@ -28,10 +29,10 @@ def job_of(path: Path, work: Path, **given: Any) -> analyse.Job:
         "threads": 1,
         "imported": Imported(),
     }
-    return analyse.Job(**values | given)
+    return Job(**values | given)
 
 
-def decode(job: analyse.Job, progress: Any) -> None:
+def decode(job: Job, progress: Any) -> None:
     with scratch_folder(job.work, "samples") as samples:
         analyse._decode(job, samples, progress)
 
@@ -64,7 +65,7 @@ def test_a_damaged_video_is_decoded_once_more_with_one_thread(media_data, tmp_pa
         job = job_of(path, tmp_path / path.stem)
         decode(job, lambda *_: None)
         assert used == threads
-        assert bool(analyse.measured(job)["damage"]) == (len(threads) == 2)
+        assert bool(analysis_results.measured(job)["damage"]) == (len(threads) == 2)
 
 
 @pytest.mark.parametrize(
@@ -91,13 +92,13 @@ def test_what_was_retimed_is_kept_with_both_times(tmp_path):
     path.write_bytes(b"".join(parts))
     job = job_of(path, tmp_path / "work")
     decode(job, lambda *_: None)
-    values = analyse.measured(job)
+    values = analysis_results.measured(job)
     assert (values["frames"], values["retimed"], values["hurt"]) == (100, 40, False)
-    frame, stamp, pts = analyse.retimed(job).T
+    frame, stamp, pts = analysis_results.retimed(job).T
     assert frame.tolist() == list(range(60, 100))
     assert (np.diff(stamp) == 3600).all()
     assert len(set((pts - stamp).tolist())) == 1
-    times = analyse.timestamps(job)
+    times = analysis_results.timestamps(job)
     assert (np.diff(times) == 3600).all()
     assert pts.tolist() == times[60:].tolist()
 
@@ -107,7 +108,7 @@ def test_a_recording_that_breaks_off_says_so(tmp_path):
     path.write_bytes(path.read_bytes()[: -path.stat().st_size // 4])
     job = job_of(path, tmp_path / "work")
     decode(job, lambda *_: None)
-    values = analyse.measured(job)
+    values = analysis_results.measured(job)
     assert values["damage"].startswith("the file breaks off")
     assert values["hurt"]
 

@@ -21,7 +21,7 @@ import yaml
 
 from caer_data import Dataset
 from caer_data.api import build
-from caer_data.curate import analysing, keeping
+from caer_data.curate import intake, keeping
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
 from caer_data.engine.decisions import Decision, Decisions
@@ -313,7 +313,7 @@ def test_limit_takes_the_first_videos(shows, recipe, tmp_path):
 
 
 def test_a_video_that_is_stopped_costs_itself_alone(shows, recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(analysing, "analyse", worker_tasks.analyse_but_hoard_over_one)
+    monkeypatch.setattr(intake, "analyse", worker_tasks.analyse_but_hoard_over_one)
     limits = Limits(memory=1_500_000_000)
     outcome = build(shows / "Show One", tmp_path / "d", recipe, limits=limits, workers=2)
     assert outcome.videos == 1

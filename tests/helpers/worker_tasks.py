@@ -11,7 +11,8 @@ import time
 import warnings
 from pathlib import Path
 
-from caer_data.curate.analyse import Job, analyse
+from caer_data.curate.analyse import analyse
+from caer_data.curate.job import Job
 from caer_data.engine.errors import CaerError
 from caer_data.engine.pool import Progress
 

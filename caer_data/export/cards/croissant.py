@@ -13,10 +13,10 @@ from typing import Any, Final
 import pyarrow as pa
 
 from caer_data import __version__
+from caer_data.engine.columns import Table
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.files import sha256_of
 from caer_data.engine.release_layouts import LAYOUTS
-from caer_data.engine.schema import Table
 from caer_data.export.cards import statements
 from caer_data.export.cards.facts import Facts
 from caer_data.export.manifest import BOXES, MANIFEST, SOURCES, SPLITS

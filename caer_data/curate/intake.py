@@ -7,7 +7,9 @@ from typing import Any
 
 from caer_data.curate import hand_cuts, keeping
 from caer_data.curate import videos as video_stage
-from caer_data.curate.analyse import Job, analyse, measured
+from caer_data.curate.analyse import analyse
+from caer_data.curate.analysis_results import measured
+from caer_data.curate.job import Job
 from caer_data.curate.pyannote_files import Imported
 from caer_data.curate.setup import Setup, Video
 from caer_data.curate.sidecars import Sidecar

@@ -1,0 +1,115 @@
+"""What the analysis of a video found, read from its artifacts.
+
+Artifacts know nothing of names: shots are `s0001`, tracks `s0001.t1`. `shots_of`, `tracks_of` and
+`faces_of` put the video's identifier in front.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from caer_data.curate import hand_cuts
+from caer_data.curate.job import Job
+from caer_data.engine import tables
+from caer_data.engine.artifacts import Artifact
+from caer_data.engine.errors import CaerError
+
+
+def timestamps(job: Job) -> npt.NDArray[np.int64]:
+    """Timestamp of every frame of an analysed video, in its time base."""
+    pts: npt.NDArray[np.int64] = shots_artifact(job).array("pts.npy")
+    return pts
+
+
+def retimed(job: Job) -> npt.NDArray[np.int64]:
+    """The map from the file's timestamps, where they are not ours: `retimed.npy`."""
+    rows: npt.NDArray[np.int64] = shots_artifact(job).array("retimed.npy")
+    return rows
+
+
+def described(job: Job, first_pts: int) -> dict[str, Any]:
+    """What anchors need to know of a video."""
+    return {
+        "sha256": job.sha256,
+        "width": job.info.width,
+        "height": job.info.height,
+        "first_pts": first_pts,
+        "time_base": str(job.info.time_base),
+    }
+
+
+def shots_artifact(job: Job) -> Artifact:
+    """The shots artifact of a video whose decode pass is done."""
+    return _present(job.shots, job)
+
+
+def faces_artifact(job: Job) -> Artifact:
+    """The faces artifact of an analysed video."""
+    return _present(job.faces, job)
+
+
+def sound_artifact(job: Job) -> Artifact:
+    """The sound artifact of an analysed video."""
+    return _present(job.sound, job)
+
+
+def prints_artifact(job: Job) -> Artifact:
+    """The fingerprints of a video whose decode pass is done."""
+    return _present(job.prints, job)
+
+
+def measured(job: Job) -> dict[str, Any]:
+    """What the decode pass found out about the video."""
+    values: dict[str, Any] = shots_artifact(job).json("video.json")
+    return values
+
+
+def shots_of(job: Job) -> pd.DataFrame:
+    """The video's rows of `shots`."""
+    return _named(found_shots(job), job.video_id)
+
+
+def found_shots(job: Job) -> pd.DataFrame:
+    """What the detector found, and what was decided by hand."""
+    artifact = shots_artifact(job)
+    found = tables.read(tables.SHOTS, artifact.open("shots.parquet"))
+    return hand_cuts.applied(found, artifact.array("pts.npy"), job.info.time_base, job.cuts)
+
+
+def tracks_of(job: Job) -> pd.DataFrame:
+    """The video's rows of `tracks`; no persons are assigned yet."""
+    return _named(
+        tables.read(tables.TRACKS, faces_artifact(job).open("tracks.parquet")), job.video_id
+    )
+
+
+def faces_of(job: Job) -> pa.Table:
+    """The video's rows of `faces`."""
+    faces = pq.read_table(faces_artifact(job).open("faces.parquet"))
+    names = pc.binary_join_element_wise(job.video_id, faces["track_id"], ".")
+    place = faces.schema.get_field_index("track_id")
+    return faces.set_column(place, faces.schema.field(place), names)
+
+
+def _named(rows: pd.DataFrame, video_id: str) -> pd.DataFrame:
+    """Rows of an artifact with the identifiers that they have in this dataset."""
+    rows["video_id"] = video_id
+    for name in ("shot_id", "track_id"):
+        if name in rows:
+            rows[name] = f"{video_id}." + rows[name]
+    return rows
+
+
+def _present(artifact: Artifact | None, job: Job) -> Artifact:
+    if artifact is None:
+        raise CaerError(
+            f"{job.path}: what was found out about it is gone; run the same command again"
+        )
+    return artifact

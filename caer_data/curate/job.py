@@ -1,0 +1,113 @@
+"""One video of a build: what its analysis depends on, and the artifacts that it leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from caer_data.curate import audio_pass, hand_cuts, redact
+from caer_data.curate.pyannote_files import Imported
+from caer_data.engine import recipe as recipes
+from caer_data.engine.artifacts import Artifact, Store, key_of
+from caer_data.engine.identity import Anchor
+from caer_data.media import fingerprints
+from caer_data.media.probe import VideoInfo
+from caer_data.media.unchanged import Stamp
+
+SHOTS_VERSION = 9
+FACES_VERSION = 4
+
+
+@dataclass(frozen=True)
+class Job:
+    """One video to analyse."""
+
+    path: Path
+    video_id: str
+    sha256: str
+    info: VideoInfo
+    recipe: recipes.Recipe
+    work: Path
+    threads: int
+    imported: Imported
+    weights: tuple[str, ...] = ()
+    """SHA-256 of the face models that the user brought."""
+    stamp: Stamp | None = None
+    """What the file looked like when it was hashed."""
+    cuts: tuple[hand_cuts.Cut, ...] = ()
+    """What was decided by hand about its cuts."""
+    forgotten: tuple[Anchor, ...] = ()
+    """What is in it and must not be looked at, see `curate.redact`."""
+
+    @property
+    def subject(self) -> str:
+        """What artifacts of this video are filed under: the beginning of its hash."""
+        return self.sha256[:16]
+
+    @property
+    def shots_key(self) -> str:
+        """Key of the shots artifact: content and the recipe's section."""
+        content = (self.sha256, self.imported.shots_sha256)
+        return key_of("shots", SHOTS_VERSION, self.recipe.shots, *content)
+
+    @property
+    def prints_key(self) -> str:
+        """Key of the fingerprints, which lack what is forgotten."""
+        sound = self.info.audio_index
+        key = key_of("prints", fingerprints.VERSION, None, self.sha256, sound)
+        return redact.key_without(key, self.forgotten)
+
+    @property
+    def faces_key(self) -> str:
+        """Key of the faces artifact, which lacks what is forgotten."""
+        return redact.key_without(self.whole_faces_key, self.forgotten)
+
+    @property
+    def whole_faces_key(self) -> str:
+        """Key of the faces artifact before anything was forgotten."""
+        decided = (self.cuts,) if self.cuts else ()
+        inputs = (self.shots_key, self.imported.tracks_sha256, *self.weights, *decided)
+        # what the files hold counts, not where they lie
+        settings = self.recipe.faces.model_copy(update={"weights": None, "weights_sha256": ()})
+        return key_of("faces", FACES_VERSION, settings, *inputs)
+
+    @property
+    def sound_key(self) -> str:
+        """Key of the sound artifact."""
+        settings = self.recipe.speech
+        content = (self.sha256, self.info.audio_index)
+        return key_of("sound", audio_pass.SOUND_VERSION, settings, *content)
+
+    @property
+    def store(self) -> Store:
+        """Where finished artifacts are."""
+        return Store(self.work)
+
+    @property
+    def shots(self) -> Artifact | None:
+        """`shots.parquet`, `pts.npy`, `retimed.npy`, `video.json`, `seconds.json`.
+
+        `retimed.npy` has a row for each frame whose time is not the file's own: frame, the file's
+        timestamp (the lowest integer where it has none), ours; int64.
+        """
+        return self.store.get("shots", self.subject, self.shots_key)
+
+    @property
+    def prints(self) -> Artifact | None:
+        """What `Fingerprints.save` writes."""
+        return self.store.get("prints", self.subject, self.prints_key)
+
+    @property
+    def faces(self) -> Artifact | None:
+        """What `faces.find` writes, `models.json` and `seconds.json`."""
+        return self.store.get("faces", self.subject, self.faces_key)
+
+    @property
+    def sound(self) -> Artifact | None:
+        """What `audio_pass.fill` writes."""
+        return self.store.get("sound", self.subject, self.sound_key)
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to do."""
+        return None not in (self.shots, self.prints, self.faces, self.sound)

@@ -15,19 +15,28 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from caer_data.curate import apply_decisions, choosing, cutting, keeping, writing
+from caer_data.curate import (
+    apply_decisions,
+    choosing,
+    cutting,
+    keeping,
+    repeating,
+    repeats,
+    writing,
+)
 from caer_data.curate import run as run_module
+from caer_data.curate.analysing import Probed
 from caer_data.curate.cutting import Cut
 from caer_data.curate.dialogue import Dialogue
-from caer_data.curate.intake import Probed
-from caer_data.curate.repeating import Repeated
 from caer_data.curate.setup import Setup, Video
 from caer_data.engine import anchors, ownership, tables
 from caer_data.engine import recipe as recipes
@@ -46,6 +55,7 @@ from caer_data.labels import decide as labels
 
 FPS, WIDTH, HEIGHT = 25, 640, 360
 PLACES = ((60.0, 80.0, 260.0, 300.0), (360.0, 80.0, 560.0, 300.0))  # of the two people of a shot
+BEHIND = (280.0, 20.0, 320.0, 60.0)  # of somebody who is in the background of some shots
 
 
 @dataclass
@@ -66,6 +76,7 @@ class Truth:
     start: int
     end: int
     person: int
+    rater: str
 
 
 def shots_of(content: int) -> list[tuple[int, int]]:
@@ -75,6 +86,12 @@ def shots_of(content: int) -> list[tuple[int, int]]:
         found.append((at, at + length))
         at += length
     return found
+
+
+def scene_of(content: int, start: int) -> int | None:
+    """What a shot shows that others may show, too."""
+    scene = random.Random(content + start).randrange(12)
+    return scene if scene < 4 else None
 
 
 def sha_of(content: int) -> str:
@@ -98,10 +115,14 @@ class MadeUp:
                 "status": "duplicate" if content in seen else "ok", "bytes": 1,
                 "sha256": sha_of(content), "width": WIDTH, "height": HEIGHT, "fps": str(FPS),
                 "time_base": f"1/{FPS}", "first_pts": 0, "frames": shots_of(content)[-1][1],
+                "duration_s": shots_of(content)[-1][1] / FPS,
             }  # fmt: skip
             rows[name] = row
             if content not in seen:
-                job = SimpleNamespace(video_id=name, content=content)
+                info = SimpleNamespace(time_base=Fraction(1, FPS))
+                job = SimpleNamespace(
+                    video_id=name, content=content, sha256=sha_of(content), info=info, forgotten=()
+                )
                 videos.append(Video(row, job))
             seen.add(content)
         return Probed(rows, [], videos, {})
@@ -110,17 +131,35 @@ class MadeUp:
         return probed.videos
 
     def persons(self, setup: Setup, videos: list[Video]) -> Any:
+        forgotten = setup.forgotten
+        for video in videos:
+            video.job.forgotten = forgotten.in_video(video.row["sha256"])
         rows = {v.job.video_id: tables.frame(tables.TRACKS, self._tracks(v.job)) for v in videos}
-        return rows, tables.empty(tables.PEOPLE)
+        every = pd.concat(rows.values()) if rows else tables.empty(tables.TRACKS)
+        people = [
+            {"person_id": str(name), "show": "s", "tracks": len(own), "videos": 1, "seconds": 1.0,
+             "shots": len(own), "best_track_id": own["track_id"].iloc[0]}
+            for name, own in every.groupby("person_id")
+        ]  # fmt: skip
+        return rows, tables.frame(tables.PEOPLE, people)
 
     def _tracks(self, job: Any) -> list[dict[str, Any]]:
-        fixed = dict.fromkeys(("start_s", "end_s", "score", "sharpness", "brightness"), 0.5)
-        return [
-            {"track_id": f"{job.video_id}.s{number}.t{person}", "person_id": f"p{person}",
-             "shot_id": f"{job.video_id}.s{number}", "video_id": job.video_id, "start_frame": start,
-             "end_frame": end, "coverage": 1.0, "face_height": 0.5, "detections": 2, **fixed}
-            for number, start, end in self._shots(job) for person in (0, 1)
-        ]  # fmt: skip
+        fixed = dict.fromkeys(("score", "sharpness", "brightness"), 0.5)
+        tracks = []
+        for number, start, end in self._shots(job):
+            seen = ["p0", "p1"]
+            if start // 2 % 3 == 0 and not any(
+                gone.start_pts < end and start < gone.end_pts for gone in job.forgotten
+            ):
+                seen.append(f"x{job.content}")
+            tracks += [
+                {"track_id": f"{job.video_id}.s{number}.t{place}", "person_id": person,
+                 "shot_id": f"{job.video_id}.s{number}", "video_id": job.video_id,
+                 "start_frame": start, "end_frame": end, "start_s": start / FPS,
+                 "end_s": end / FPS, "coverage": 1.0, "face_height": 0.5, "detections": 2, **fixed}
+                for place, person in enumerate(seen)
+            ]  # fmt: skip
+        return tracks
 
     def _shots(self, job: Any) -> Iterator[tuple[int, int, int]]:
         """Number, start and end: shots that are too short have no number, as in a real build."""
@@ -131,7 +170,7 @@ class MadeUp:
     def faces(self, job: Any) -> Any:
         rows = []
         for track in self._tracks(job):
-            x1, y1, x2, y2 = PLACES[int(track["person_id"][1:])]
+            x1, y1, x2, y2 = (*PLACES, BEHIND)[int(track["track_id"][-1])]
             shift = 0.7 * self.settings.jitter
             for frame in range(track["start_frame"], track["end_frame"], 4):
                 rows.append(
@@ -140,6 +179,30 @@ class MadeUp:
                      "interpolated": False}
                 )  # fmt: skip
         return tables.check(tables.FACES, tables.frame(tables.FACES, rows))
+
+    def shots(self, job: Any) -> pd.DataFrame:
+        rows = [
+            (f"{job.video_id}.s{number}", start, end, end / FPS)
+            for number, start, end in self._shots(job)
+        ]
+        return pd.DataFrame(rows, columns=["shot_id", "start_pts", "end_pts", "end_s"])
+
+    def pairs(self, videos: list[repeats.Known]) -> Any:
+        """Shots of two videos that show the same scene, for as long as the shorter one lasts."""
+        contents = {sha_of(content): content for content in self.files.values()}
+        shown = [
+            (place, number, shot.start_pts, shot.end_pts, scene)
+            for place, video in enumerate(videos)
+            for number, shot in enumerate(tables.rows(video.shots))
+            if (scene := scene_of(contents[video.sha256], shot.start_pts)) is not None
+        ]
+        found = []
+        for one, other in itertools.combinations(shown, 2):
+            if one[0] != other[0] and one[4] == other[4]:
+                length = min(one[3] - one[2], other[3] - other[2])
+                sides = [(p, n, s / FPS, (s + length) / FPS) for p, n, s, _, _ in (one, other)]
+                found.append((*sides[0], *sides[1], False, 0.99, 0.99, 0.99))
+        return np.array(found, repeats._PAIR)
 
     def choose(self, setup: Setup, videos: list[Video], tracks: Any) -> pd.DataFrame:
         person = int(self.settings.second_person)
@@ -210,6 +273,7 @@ class World:
     counts: Counter[str] = field(default_factory=Counter)
     forgotten: Forgotten = field(default_factory=Forgotten)
     answers: int = 0
+    raters: list[str] = field(default_factory=lambda: ["r0", "r1", "r2"])
 
     def __post_init__(self) -> None:
         self.draw = random.Random(self.seed)
@@ -280,6 +344,9 @@ class World:
             path = self.draw.choice(clips)
             if path not in self.foreign:
                 path.write_text("damaged") if self.draw.random() < 0.5 else path.unlink()
+        for path in sorted((self.dataset.folder / "work").rglob("*.zip")):
+            if self.draw.random() < 0.1:
+                path.write_bytes(path.read_bytes()[: self.draw.randrange(400)])
 
     def decide(self) -> None:
         """Drop or keep a clip by hand, or take the last such decision back."""
@@ -293,16 +360,10 @@ class World:
             store.append(Decision(kind, "me", (clips[self.draw.choice(sorted(clips))],)))
 
     def forget(self) -> None:
-        """Forget a video or a clip, maybe killed on the way and then begun again."""
-        videos, clips = self.dataset.videos, anchors.of_clips(self.dataset.clips)
-        if self.draw.random() < 0.3 or len(clips) < 5 or len(videos) < 3:
+        """Forget a video, person, clip or rater, maybe killed on the way and then begun again."""
+        asked = self._whom()
+        if asked is None:
             return
-        one = self.draw.random() < 0.5
-        asked = (
-            Selection(videos=[self.draw.choice(sorted(videos["sha256"]))])
-            if one
-            else Selection(clips=[self.draw.choice(sorted(clips))])
-        )
         rows = tombstones(self.dataset, asked, "me", "")
         with pytest.MonkeyPatch.context() as patch:
             for name in ("write_report", "follow"):  # reports show pictures that nobody made
@@ -316,11 +377,27 @@ class World:
         labels.follow(self.dataset)
         self.forgotten = Forgotten.of(self.dataset.folder)
         for number, truth in list(self.said.items()):
-            if self.forgotten.covers(
-                Anchor(sha_of(truth.content), truth.start, truth.end, 1, None)
-            ):
+            seen = Anchor(sha_of(truth.content), truth.start, truth.end, 1, None)
+            if self.forgotten.covers(seen) or truth.rater in asked.raters:
                 del self.said[number]
-        self.counts["clips and videos forgotten"] += 1
+        for name in asked.raters:
+            self.raters[self.raters.index(name)] = f"r{self.answers}"
+
+    def _whom(self) -> Selection | None:
+        clips = anchors.of_clips(self.dataset.clips)
+        if self.draw.random() < 0.3 or len(clips) < 5 or len(self.dataset.videos) < 3:
+            return None
+        people = [name for name in self.dataset.people["person_id"] if name.startswith("x")]
+        rated = set(self.dataset.ratings["rater"]) if self.dataset.has(tables.RATINGS) else set()
+        names = {
+            "videos": sorted(self.dataset.videos["sha256"]),
+            "clips": sorted(clips),
+            "persons": sorted(people),
+            "raters": sorted(rated & set(self.raters)),
+        }
+        what = self.draw.choice([kind for kind, known in names.items() if known])
+        self.counts[f"{what} forgotten"] += 1
+        return Selection(**{what: [self.draw.choice(names[what])]})
 
     def build(self) -> None:
         """Build, maybe stopped because of rated clips, maybe killed at some table."""
@@ -363,12 +440,11 @@ class World:
         for clip in open_clips.sample(
             min(6, len(open_clips)), random_state=self.draw.randrange(10**6)
         ).itertuples():
-            seen = Truth(of_hash[clip.video_key], clip.start_pts, clip.end_pts,
-                         int(clip.person_id[1:]))  # fmt: skip
-            for rater in "abc":
+            for rater in self.raters:
                 self.answers += 1
                 number = float(self.answers)
-                self.said[number] = seen
+                self.said[number] = Truth(of_hash[clip.video_key], clip.start_pts, clip.end_pts,
+                                          int(clip.person_id[1:]), rater)  # fmt: skip
                 lines.append(f"{clip.clip_key},{rater},sad,1,{number}")
         if len(lines) > 1:
             path = self.folder / "ratings.csv"
@@ -384,6 +460,10 @@ class World:
             clips = anchors.of_clips(self.dataset.clips)
             assert not any(self.forgotten.covers(anchor) for anchor in clips.values())
             assert not self.forgotten.clips & set(self.dataset.keys["clip_key"])
+        clips = self.dataset.clips
+        repeated = clips[clips["reason"] == "repeated"]
+        self.counts["repeats looked at"] += len(repeated)
+        assert set(repeated["repeat_of"]) <= set(anchors.present(clips)["clip_id"])
         if not self.dataset.has(tables.RATINGS):
             return
         ratings = self.dataset.ratings
@@ -396,17 +476,14 @@ class World:
         self.counts["labels looked at"] += len(found)
         for clip in found.itertuples():
             answers = accepted[accepted["clip_key"] == clip.clip_key]
-            assert len(answers) == 3
-            for number in answers["lead_time_s"]:
+            assert len(answers) >= 2
+            for number, rater in zip(answers["lead_time_s"], answers["rater"], strict=True):
                 seen = self.said[number]
+                assert rater == seen.rater
                 assert sha_of(seen.content) == clip.source_sha256 == clip.video_key
                 assert abs(seen.start - clip.start_pts) <= 1
                 assert abs(seen.end - clip.end_pts) <= 1
                 assert f"p{seen.person}" == clip.person_id
-
-
-def _nothing_repeated(setup: Any, videos: Any, clips: Any, absent: Any, rows: Any) -> Repeated:
-    return Repeated(clips, tables.empty(tables.REPEATS), "made-up")
 
 
 @contextmanager
@@ -417,7 +494,9 @@ def _without_pictures(world: World) -> Iterator[None]:
         for stage in ("probe_files", "analyse_videos", "persons", "choose", "cut"):
             patch.setattr(run_module, stage, getattr(made_up, stage))
         patch.setattr(run_module, "collect_dialogue", lambda setup, videos, sidecars: Dialogue())
-        patch.setattr(run_module, "drop_repeats", _nothing_repeated)
+        patch.setattr(repeats, "_pairs", made_up.pairs)
+        patch.setattr(repeating, "prints_artifact", lambda job: artifact)
+        patch.setattr(repeating, "shots_of", made_up.shots)
         for module in (choosing, writing):
             patch.setattr(module, "faces_of", made_up.faces)
         patch.setattr(writing, "shots_of", lambda job: tables.empty(tables.SHOTS))

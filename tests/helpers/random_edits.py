@@ -416,7 +416,7 @@ class World:
         with _without_pictures(self):
             try:
                 with _killed(kill_at):
-                    run_module.everything(setup, [])
+                    run_module.run_stages(setup, [])
                     labels.follow(self.dataset)
                 self.counts["builds"] += 1
             except Killed:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from caer_data.curate import keeping, prerequisites
 from caer_data.curate import videos as video_stage
+from caer_data.curate.across import identify
 from caer_data.curate.choosing import choose, mint_keys
 from caer_data.curate.cutting import cut
 from caer_data.curate.dialogue import collect_dialogue
@@ -242,6 +243,7 @@ def run_stages(setup: Setup, found: list[video_stage.Found]) -> Outcome:
     said = collect_dialogue(setup, videos, probed.sidecars)
     clips = said.with_speech(clips)
     absent = keeping.absent(dataset, probed.rows.values())
+    people, absent = identify(setup, videos, tracks, people, absent)
     repeated = drop_repeats(setup, videos, clips, absent, probed.rows)
     clips = repeated.clips
     fates = keeping.fates(dataset, pd.concat([clips, absent.clips], ignore_index=True))

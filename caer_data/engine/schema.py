@@ -181,6 +181,13 @@ PEOPLE = Table(
         Column("seconds", FLOAT, "time on screen", "s"),
         Column("best_track_id", STRING, "the track that shows the face best"),
         Column("name", STRING, "name given by hand", nullable=True, added=True),
+        Column(
+            "identity",
+            STRING,
+            "the person over all shows: the first person_id with this face; empty: not looked at",
+            nullable=True,
+            added=True,
+        ),
     ),
 )
 

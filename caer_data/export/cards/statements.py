@@ -15,7 +15,8 @@ MEANING: Final = (
 )
 
 _NUMBERED: Final = (
-    "people are numbered within a show, raters are numbered. The numbers of people come from face "
+    "people are numbered within a show (person_id), and the same face in several shows has one "
+    "number more (identity); raters are numbered. The numbers of people come from face "
     "recognition: faces were clustered by their embeddings, which are not released. Demographics "
     "were neither inferred nor recorded."
 )

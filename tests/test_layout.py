@@ -26,7 +26,7 @@ ORDER = (
     ("annotate", "export"),
     ("benchmark",),
     ("report",),
-    ("forget",),
+    ("forget", "audit"),
     ("view",),
     ("api",),
     ("demo",),

@@ -27,6 +27,7 @@ _VERBS = {
     "recipe": ("caer_data.cli.recipe", "Explain a recipe's fields; compare two recipes."),
     "annotate": ("caer_data.cli.annotate", "Have the clips rated in Label Studio."),
     "export": ("caer_data.cli.export", "Turn labelled clips into a released dataset."),
+    "audit": ("caer_data.cli.audit", "Look for leaks between the splits of any dataset."),
     "verify": ("caer_data.cli.verify", "Check a release against its manifest."),
     "rebuild": ("caer_data.cli.rebuild", "Cut the clips of a release without media again."),
     "upgrade": ("caer_data.cli.upgrade", "Bring an older dataset to this version's tables."),

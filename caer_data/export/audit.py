@@ -71,9 +71,9 @@ def audit(manifest: pd.DataFrame, repeated: pd.DataFrame | None = None) -> list[
     manifest = with_all_columns(manifest)
     clips = manifest.drop_duplicates(["clip_id", "split"])
     return [
-        *(_straddling(clips, check, column) for check, column in _GROUPS[:1]),
+        *(straddling(clips, check, column) for check, column in _GROUPS[:1]),
         _overlapping(clips),
-        *(_straddling(clips, check, column) for check, column in _GROUPS[1:]),
+        *(straddling(clips, check, column) for check, column in _GROUPS[1:]),
         _people_across_shows(clips),
         _repeated(clips, repeated),
         _near_duplicates(manifest),
@@ -103,7 +103,8 @@ _GROUPS: Final = (
 )
 
 
-def _straddling(clips: pd.DataFrame, check: str, column: str) -> Verdict:
+def straddling(clips: pd.DataFrame, check: str, column: str) -> Verdict:
+    """Whether clips with equal cells of a column lie in more than one split."""
     known = clips.dropna(subset=[column])
     if known.empty:
         return Verdict(check, "not measured", 0, f"no clip has a {column}")
@@ -170,7 +171,7 @@ def _repeated(clips: pd.DataFrame, found: pd.DataFrame | None) -> Verdict:
         return Verdict(check, "note", len(concerned), text)
     text = (
         f"{len(concerned):,} of {len(splits):,} clips show the same as one of another split (such "
-        f"as {across[0][0]} and {across[0][1]}); --by scene keeps them together"
+        f"as {across[0][0]} and {across[0][1]})"
     )
     return Verdict(check, "finding", len(concerned), text)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -23,12 +23,14 @@ NAME: Final = "audit_pairs.csv"
 """File of the pairs, beside `audit.json`."""
 
 KINDS: Final = (
+    "same file",
     "same clip",
     "same shot",
     "overlapping time",
     "repeated footage",
     "near-duplicate pictures",
     "same person in two shows",
+    "same face",
 )
 
 PAIRS: Final = Table(
@@ -82,6 +84,29 @@ def find(
         *_near(manifest),
         *_same_person(clips),
     ]
+    return _listed(found, part)
+
+
+def nothing() -> pd.DataFrame:
+    """No pairs."""
+    return tables.empty(PAIRS)
+
+
+def of_files(files: pd.DataFrame) -> pd.DataFrame:
+    """Pairs of clips of different splits whose files, by `sha256`, are equal."""
+    files = with_all_columns(files)
+    return _listed(_together(files, "same file", "sha256"), "release")
+
+
+def of_places(
+    rows: pd.DataFrame, kind: str, found: Iterable[tuple[int, int, float]]
+) -> pd.DataFrame:
+    """Pairs of rows, given by their places and a score."""
+    clips = list(tables.rows(with_all_columns(rows)))
+    return _listed((_row(kind, (clips[a], clips[b]), score) for a, b, score in found), "release")
+
+
+def _listed(found: Iterable[dict[str, Any]], part: str) -> pd.DataFrame:
     frame = tables.frame(PAIRS, [{"part": part, **row} for row in found])
     keys = list(PAIRS.key)
     frame = frame.assign(kind=pd.Categorical(frame["kind"], KINDS))

@@ -255,10 +255,11 @@ def audit_parts(
     manifest: pd.DataFrame, repeated: pd.DataFrame | None = None
 ) -> dict[str, list[audit.Verdict]]:
     """Audit a release: layouts that have the clips' split together, the other one by itself."""
-    return {part: audit.audit(files, repeated) for part, files in _parts(manifest)}
+    return {part: audit.audit(files, repeated) for part, files in parts_of(manifest)}
 
 
-def _parts(manifest: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+def parts_of(manifest: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The parts of a release that have splits of their own, by name."""
     leaky = manifest["layout"] == LEAKY
     parts = [("release", manifest[~leaky]), (LEAKY, manifest[leaky])]
     return [(part, files) for part, files in parts if len(files)]
@@ -266,7 +267,7 @@ def _parts(manifest: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 def write_pairs(root: Path, manifest: pd.DataFrame, repeated: pd.DataFrame | None) -> None:
     """Write the pairs behind the audit, and which clips show the same where somebody looked."""
-    found = [pairs.find(files, repeated, part) for part, files in _parts(manifest)]
+    found = [pairs.find(files, repeated, part) for part, files in parts_of(manifest)]
     pairs.write(pd.concat(found, ignore_index=True), root / pairs.NAME)
     if repeated is not None:
         there = repeated[["clip_id", "of_clip_id"]].isin(set(manifest["clip_id"])).all(axis=1)

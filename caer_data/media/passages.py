@@ -23,6 +23,9 @@ from caer_data.media.matching import Match, Strip, compare
 NEAR: Final = 16
 """Bits of 64 in which pictures that are looked at closely may differ; unrelated ones: about 32."""
 
+PARTNERS: Final = 24
+"""Strips that each is compared with closely, unless told otherwise."""
+
 _LEAST: Final = RATE - 1  # pictures, almost a second; of shorter strips a good part
 _MOST_OF: Final = 0.6
 _MOVING: Final = ((0.88, 0.6), (0.76, 0.8))  # least correlation of pictures and of what moves
@@ -30,20 +33,20 @@ _STILL: Final = 0.955  # least correlation of pictures in which nothing moves
 _PICTURE: Final = 0.97  # least correlation of single pictures
 _HEARD: Final = 0.62  # least share of equal bits of sound; 0.5 is chance
 _SAME: Final = 4  # bits; a picture that differs less from the one before is not looked up
-_PARTNERS: Final = 24  # strips that each is compared with
 _TRIES: Final = 3  # pairs of pictures of two strips that are looked at closely
 
 
 def shared(
-    strips: Sequence[Strip], sides: Sequence[int] | None = None
+    strips: Sequence[Strip], sides: Sequence[int] | None = None, partners: int = PARTNERS
 ) -> Iterator[tuple[int, int, Match]]:
     """Passages that two strips share: numbers of both, lower first, and the best match.
 
     Args:
         strips: in any order; of what is repeated often, the first are found first.
         sides: of each strip; those of one side are not compared.
+        partners: others that each is compared with closely, the nearest by hash.
     """
-    for (one, other), tries in sorted(_candidates(strips, sides).items()):
+    for (one, other), tries in sorted(_candidates(strips, sides, partners).items()):
         best: Match | None = None
         for a, b, mirrored in tries:
             found = compare(strips[one], strips[other], (a, b), mirrored)
@@ -56,7 +59,7 @@ def shared(
 
 
 def _candidates(
-    strips: Sequence[Strip], sides: Sequence[int] | None
+    strips: Sequence[Strip], sides: Sequence[int] | None, most: int
 ) -> dict[tuple[int, int], list[tuple[int, int, bool]]]:
     """Pairs of strips with pictures whose hashes are near, nearest first."""
     strip, picture, values = _keyed(strips)
@@ -68,20 +71,20 @@ def _candidates(
             a, b = (q, h) if strip[q] < strip[h] else (h, q)
             pair = int(strip[a]), int(strip[b])
             found[pair].append((int(d), int(picture[a]), int(picture[b]), mirrored))
-    nearest = _nearest({pair: min(tries)[0] for pair, tries in found.items()})
+    nearest = _nearest({pair: min(tries)[0] for pair, tries in found.items()}, most)
     return {
         pair: list(dict.fromkeys((a, b, m) for _, a, b, m in sorted(found[pair])))[:_TRIES]
         for pair in nearest
     }
 
 
-def _nearest(bits: dict[tuple[int, int], int]) -> set[tuple[int, int]]:
+def _nearest(bits: dict[tuple[int, int], int], most: int) -> set[tuple[int, int]]:
     """Pairs of strips of which one is among the nearest of the other, the first of equal ones."""
     partners: defaultdict[int, list[tuple[int, int, tuple[int, int]]]] = defaultdict(list)
     for pair, least in bits.items():
         partners[pair[0]].append((least, pair[1], pair))
         partners[pair[1]].append((least, pair[0], pair))
-    return {pair for some in partners.values() for _, _, pair in sorted(some)[:_PARTNERS]}
+    return {pair for some in partners.values() for _, _, pair in sorted(some)[:most]}
 
 
 def _keyed(

@@ -1,0 +1,78 @@
+"""Which clips or pictures of others show the same, and which faces they share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from caer_data.audit.media import Look
+from caer_data.engine import tables
+from caer_data.export.manifest import REPEATED, SPLITS
+from caer_data.media import passages
+from caer_data.media.fingerprints import RATE
+
+_ROWS: Final = 1024  # faces compared with all others at a time
+PARTNERS: Final = 6
+"""Others that each entry is compared with closely, the nearest."""
+
+
+def repeated(entries: pd.DataFrame, looks: Mapping[int, Look], apart: bool) -> pd.DataFrame:
+    """Entries that show the same, `REPEATED`, each in seconds from its own beginning.
+
+    Args:
+        entries: `clip_id, split`.
+        looks: by place among the entries.
+        apart: only entries of different splits are compared.
+    """
+    places = sorted(looks)
+    strips = [looks[place].strip for place in places]
+    sides = [SPLITS.index(entries["split"].iloc[place]) for place in places] if apart else None
+    rows = []
+    for one, other, match in passages.shared(strips, sides, PARTNERS):
+        names = [entries["clip_id"].iloc[places[at]] for at in (one, other)]
+        if names[0] != names[1] and passages.repeated(match, strips[one], strips[other]):
+            rows.append(
+                {
+                    "clip_id": names[0],
+                    "of_clip_id": names[1],
+                    "start_s": match.one[0],
+                    "of_start_s": match.other[0],
+                    "seconds": match.length + (1 / RATE if match.length else 0.0),
+                    "score": min(match.picture, 1.0),
+                    "mirrored": match.place.mirrored,
+                }
+            )
+    found = tables.frame(REPEATED, rows)
+    return found.drop_duplicates(["clip_id", "of_clip_id"], ignore_index=True)
+
+
+def same_faces(
+    vectors: npt.NDArray[np.float32], sides: npt.NDArray[np.int64], threshold: float
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """The nearest face of another split for each face, if it is near enough to be one person's.
+
+    Args:
+        vectors: one embedding per face, (n, dimensions).
+        sides: split of each.
+        threshold: distance under which two faces are taken for one person's.
+
+    Returns:
+        Place of the nearest one, or -1, and its distance; both (n,).
+    """
+    nearest = np.full(len(vectors), -1, np.int64)
+    distance = np.full(len(vectors), np.inf)
+    squares = (vectors**2).sum(axis=1)
+    for start in range(0, len(vectors), _ROWS):
+        rows = slice(start, start + _ROWS)
+        apart = squares[rows, None] + squares[None] - 2 * vectors[rows] @ vectors.T
+        apart[sides[rows, None] == sides[None]] = np.inf
+        best = apart.argmin(axis=1)
+        found = np.sqrt(np.maximum(apart[np.arange(len(best)), best], 0))
+        near = found < threshold
+        nearest[rows] = np.where(near, best, -1)
+        distance[rows] = found
+    return nearest, distance

@@ -1,0 +1,52 @@
+"""The media of entries, one after the other; what lies inside tables is read row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from caer_data.audit.layouts.hugging_face import batches
+from caer_data.audit.media import LARGEST, Item
+from caer_data.engine import tables
+from caer_data.engine.files import inside
+
+
+def items_of(folder: Path, entries: pd.DataFrame, most: int = 4800) -> Iterator[tuple[int, Item]]:
+    """Place and media of every entry that has some.
+
+    Args:
+        folder: the dataset.
+        entries: `kind, path, member`.
+        most: pictures that are kept of each.
+    """
+    packed: dict[str, list[tuple[int, int, str, str]]] = {}
+    for place, row in enumerate(tables.rows(entries)):
+        if row.kind == "none" or row.path is None:
+            continue
+        if row.member is None or pd.isna(row.member):
+            yield place, Item(row.kind, inside(folder, row.path), most=most)
+        else:
+            column, _, number = str(row.member).rpartition(":")
+            packed.setdefault(row.path, []).append((int(number), place, column, row.kind))
+    for path, members in packed.items():
+        yield from _members(inside(folder, path), members, most)
+
+
+def _members(
+    path: Path, members: list[tuple[int, int, str, str]], most: int
+) -> Iterator[tuple[int, Item]]:
+    """Media inside the rows of a table; those that are empty or too large show nothing."""
+    wanted = {number: (place, kind) for number, place, _, kind in members}
+    column = members[0][2]
+    at = 0
+    for batch in batches(path, [f"{column}.bytes"]):
+        cells = batch.column(column).field("bytes")
+        for offset in range(len(batch)):
+            if at + offset in wanted:
+                place, kind = wanted[at + offset]
+                data = cells[offset].as_py()
+                if data and len(data) <= LARGEST:
+                    yield place, Item(kind, Path(f"{path.name}:{at + offset}"), bytes(data), most)
+        at += len(batch)

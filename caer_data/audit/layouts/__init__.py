@@ -1,0 +1,37 @@
+"""How datasets of others are laid out: one module each, tried in this order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from caer_data.audit.entries import Recognised
+from caer_data.audit.layouts import dfew, folders, hugging_face, lists, meld, sheets
+from caer_data.audit.walk import Files
+from caer_data.engine.errors import CaerError
+
+LAYOUTS: Final[tuple[Callable[[Files], Recognised | None], ...]] = (
+    meld.read,
+    dfew.read,
+    hugging_face.read,
+    lists.read,
+    sheets.read,
+    folders.read,
+)
+
+
+def recognise(files: Files) -> Recognised:
+    """Read a folder as the first layout that it fits.
+
+    Raises:
+        CaerError: it fits none, or a table of it cannot be read.
+    """
+    for read in LAYOUTS:
+        found = read(files)
+        if found is not None and len(found.entries):
+            return found
+    raise CaerError(
+        f"{files.root}: holds no dataset that is known here; these are: folders of pictures or "
+        "videos (CAER and CAER-S as released among them), lists such as train.txt, a CSV of clips, "
+        "a Hugging Face dataset on disk, MELD, DFEW, and releases of caer-data"
+    )

@@ -1,0 +1,74 @@
+"""DFEW (Jiang et al. 2020): five folds of lists, clips as videos or as folders of pictures."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from caer_data.audit.entries import Recognised, frame
+from caer_data.audit.layouts.texts import sheet
+from caer_data.audit.walk import PICTURES, VIDEOS, Files
+
+_LIST: Final = re.compile(r"(?:.*/)?(train|test)\(single-labeled\)/set_([1-5])\.csv")
+_LABELS: Final = ("happy", "sad", "neutral", "angry", "surprise", "disgust", "fear")
+"""By the number, from 1."""
+
+
+def read(files: Files) -> Recognised | None:
+    """Read the first fold that has both lists."""
+    lists: dict[str, dict[str, str]] = {}
+    for path in files.ending(".csv"):
+        named = _LIST.fullmatch(path)
+        if named is not None:
+            lists.setdefault(named[2], {})[named[1]] = path
+    whole = sorted(fold for fold, of in lists.items() if len(of) == 2)
+    if not whole:
+        return None
+    media = _media(files)
+    rows: list[dict[str, Any]] = []
+    for split, path in lists[whole[0]].items():
+        told = sheet(files, path)
+        if not {"video_name", "label"} <= set(told.columns):
+            return None
+        rows += [
+            _row(str(row["video_name"]), row["label"], split, media)
+            for row in told.to_dict("records")
+        ]
+    entries = frame(rows)
+    missing = int(entries["path"].isna().sum())
+    notes = [f"fold {whole[0]} of {len(whole)} is audited: every fold divides the same clips anew"]
+    if missing:
+        notes.append(f"{missing:,} of {len(entries):,} clips are not here")
+    return Recognised("DFEW", entries, notes)
+
+
+def _media(files: Files) -> dict[str, tuple[str, str]]:
+    """Kind and path of each clip, by its number: a video rather than a folder of pictures."""
+    found: dict[str, tuple[str, str]] = {}
+    for path in files.ending(*PICTURES):
+        folder, _, _ = path.rpartition("/")
+        number = _number(folder.rpartition("/")[2])
+        if number:
+            found.setdefault(number, ("frames", folder))
+    for path in files.ending(*VIDEOS):
+        number = _number(path.rpartition("/")[2].rpartition(".")[0])
+        if number and found.get(number, ("frames", ""))[0] == "frames":
+            found[number] = ("video", path)
+    return found
+
+
+def _number(name: str) -> str | None:
+    plain = name.lstrip("0")
+    return plain if plain.isascii() and plain.isdigit() else None
+
+
+def _row(name: str, label: Any, split: str, media: dict[str, tuple[str, str]]) -> dict[str, Any]:
+    kind, path = media.get(_number(name) or "", ("none", None))
+    known = str(label) in "1234567" and len(str(label)) == 1
+    return {
+        "clip_id": name,
+        "path": path,
+        "kind": kind,
+        "split": split,
+        "label": _LABELS[int(label) - 1] if known else label,
+    }

@@ -1,0 +1,58 @@
+"""Pictures or videos in folders: by split and class, by class, or in any way.
+
+CAER and CAER-S as released are `{train,validation,test}/{Anger,...}/file`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import PurePosixPath
+from typing import Any
+
+from caer_data.audit.entries import Recognised, emotion_of, frame, split_of
+from caer_data.audit.walk import PICTURES, VIDEOS, Files
+from caer_data.engine.emotions import EMOTIONS
+
+_HIGH = 3  # folders below the root among which the split is looked for
+
+
+def read(files: Files) -> Recognised | None:
+    """Read media by their folders alone."""
+    rows = [row for path in files.sizes if (row := _row(path))]
+    if not rows:
+        return None
+    beside = [row for row in rows if row["split"] is None]
+    notes = []
+    if 0 < len(beside) < len(rows):
+        rows = [row for row in rows if row["split"] is not None]
+        notes.append(f"{len(beside):,} media files lie beside the splits and were left out")
+    return Recognised(_layout(rows), frame(rows), notes)
+
+
+def _row(path: str) -> dict[str, Any] | None:
+    suffix = PurePosixPath(path).suffix.lower()
+    if suffix not in (*PICTURES, *VIDEOS):
+        return None
+    above = path.split("/")[:-1]
+    split, at = next(
+        ((s, n) for n, part in enumerate(above[:_HIGH]) if (s := split_of(part))), (None, -1)
+    )
+    below = above[at + 1 :]
+    return {
+        "clip_id": path,
+        "path": path,
+        "kind": "picture" if suffix in PICTURES else "video",
+        "split": split,
+        "label": below[-1] if below else None,
+    }
+
+
+def _layout(rows: list[dict[str, Any]]) -> str:
+    kinds = Counter(row["kind"] for row in rows)
+    what = "pictures" if kinds["picture"] >= kinds["video"] else "videos"
+    labels = {emotion_of(row["label"]) for row in rows if row["label"] is not None}
+    if rows[0]["split"] is None:
+        return f"folders of {what}, without splits"
+    if labels == set(EMOTIONS):
+        return "CAER-S as released" if what == "pictures" else "CAER as released"
+    return f"{what} in folders by split" + (" and class" if labels else "")

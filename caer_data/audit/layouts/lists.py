@@ -1,0 +1,72 @@
+"""Lists of files by split: `train.txt` with lines such as `Anger/0001.png,0,x1,y1,x2,y2`."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Any
+
+from caer_data.audit.entries import Recognised, frame, split_of
+from caer_data.audit.layouts.places import Places
+from caer_data.audit.layouts.texts import text_of
+from caer_data.audit.walk import PICTURES, VIDEOS, Files
+
+_FOUND = 0.5  # of the lines that must name a file
+_LOOKED_AT = 200  # lines that tell whether a text is a list
+
+
+def read(files: Files) -> Recognised | None:
+    """Read a folder with a list for each of two splits or more."""
+    places = Places(files)
+    lists = {
+        path: split
+        for path in files.ending(".txt", ".lst")
+        if (split := split_of(PurePosixPath(path).stem))
+        and _is_list(text_of(files, path), path, split, places)
+    }
+    if len(set(lists.values())) < 2:
+        return None
+    rows: list[dict[str, Any]] = []
+    lost = 0
+    for path, split in lists.items():
+        for line in text_of(files, path).splitlines():
+            row = _row(line, path, split, places)
+            if row is not None:
+                rows.append(row)
+            elif line.strip():
+                lost += 1
+    notes = [f"{lost:,} lines name no file and were left out"] if lost else []
+    return Recognised(f"lists of files by split ({', '.join(lists)})", frame(rows), notes)
+
+
+def _is_list(text: str, path: str, split: str, places: Places) -> bool:
+    lines = [line for line in text.splitlines() if line.strip()][:_LOOKED_AT]
+    found = sum(_row(line, path, split, places) is not None for line in lines)
+    return bool(lines) and found >= _FOUND * len(lines)
+
+
+def _row(line: str, path: str, split: str, places: Places) -> dict[str, Any] | None:
+    cells = line.strip().split(",") if "," in line else line.strip().rsplit(maxsplit=1)
+    folder = path.rpartition("/")[0]
+    for name, rest in ((cells[0], cells[1:]), (line.strip(), [])) if cells else ():
+        bases = (folder, f"{folder}/{split}".strip("/"), split)
+        found = places.find(name, *bases)
+        suffix = PurePosixPath(found).suffix.lower() if found else ""
+        if suffix in (*PICTURES, *VIDEOS):
+            box = dict(zip(("y1", "y2"), (rest[2], rest[4]), strict=True)) if len(rest) >= 5 else {}
+            return {
+                "clip_id": found,
+                "path": found,
+                "kind": "picture" if suffix in PICTURES else "video",
+                "split": split,
+                "label": _label(rest, name),
+                **box,
+            }
+    return None
+
+
+def _label(rest: list[str], name: str) -> str | None:
+    """The class: a folder's name says more than a number."""
+    above = name.replace("\\", "/").split("/")[:-1]
+    if above and split_of(above[-1]) is None:
+        return above[-1]
+    return rest[0].strip() if rest else None

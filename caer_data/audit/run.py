@@ -1,0 +1,251 @@
+"""The audit of a folder: recognise it, look at its media, compare, say what was found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from caer_data.audit import compare, faces
+from caer_data.audit.entries import Recognised, emotion_of
+from caer_data.audit.items import items_of
+from caer_data.audit.layouts import recognise
+from caer_data.audit.media import Look
+from caer_data.audit.media import look as look_at
+from caer_data.audit.walk import files_of
+from caer_data.engine import ownership
+from caer_data.engine.errors import CaerError
+from caer_data.engine.pool import Limits, Task, run_tasks
+from caer_data.engine.progress import Reporter
+from caer_data.export import audit as checks
+from caer_data.export import manifest as manifests
+from caer_data.export import pairs as pair_lists
+from caer_data.export.audit import Verdict
+from caer_data.export.manifest import SPLITS
+from caer_data.export.release import parts_of
+
+LIMITS: Final = Limits(memory=3 * 1024**3, stall_s=60.0)
+"""What one entry may use."""
+
+PRELOAD: Final = ("caer_data.audit.media",)
+
+_KEPT: Final = 2_000_000  # pictures of all entries together
+
+
+@dataclass
+class Audited:
+    """What was found.
+
+    Attributes:
+        folder: what was audited.
+        layout: what it was recognised as.
+        entries: its clips or pictures, with what was measured.
+        verdicts: one a check.
+        pairs: see `export.pairs.PAIRS`; `start_s` counts from the start of a file where its table
+            does not say where it lies in its source.
+        notes: how it was read, and what was not.
+        unread: entries that cannot be read, by `clip_id`, with the reason.
+        apart: it has two splits or more.
+    """
+
+    folder: Path
+    layout: str
+    entries: pd.DataFrame
+    verdicts: list[Verdict]
+    pairs: pd.DataFrame
+    notes: list[str] = field(default_factory=list)
+    unread: dict[str, str] = field(default_factory=dict)
+    apart: bool = True
+
+    @property
+    def findings(self) -> list[Verdict]:
+        """What is wrong with it."""
+        return [verdict for verdict in self.verdicts if verdict.verdict == "finding"]
+
+
+def audit_folder(folder: Path, jobs: int, reporter: Reporter, with_faces: bool = False) -> Audited:
+    """Audit a dataset that anybody made, or a release of ours.
+
+    Args:
+        folder: the dataset.
+        jobs: processes that read media.
+        reporter: receives the progress.
+        with_faces: compare faces, too.
+
+    Raises:
+        CaerError: it is no folder, holds no dataset that is known, or a table cannot be read.
+    """
+    if not folder.is_dir():
+        raise CaerError(f"{folder}: is no folder; give the folder of a dataset")
+    if ownership.is_release(folder):
+        return _release(folder)
+    if (folder / ownership.NAME).is_file():
+        raise CaerError(
+            f"{folder}: is a dataset of caer-data that has no splits yet; 'caer-data export' draws "
+            "and audits them"
+        )
+    files = files_of(folder)
+    found = recognise(files)
+    notes = [*found.notes, *(f"{n:,} {what}" for what, n in sorted(files.passed_over.items()))]
+    reporter.say(f"{folder}: recognised as {found.layout}, {len(found.entries):,} entries.")
+    looks, unread = _looks(folder, found, jobs, reporter)
+    return _audited(folder, found, looks, unread, notes, jobs if with_faces else 0, reporter)
+
+
+def _release(folder: Path) -> Audited:
+    """A release is audited by its manifest, which says what its media show."""
+    manifest = manifests.read(folder)
+    repeated = manifests.read_repeated(folder)
+    parts = parts_of(manifest)
+    verdicts = [v for _, files in parts for v in checks.audit(files, repeated)]
+    pairs = pd.concat([pair_lists.find(files, repeated, part) for part, files in parts])
+    entries = manifest.assign(
+        kind=np.where(manifest["frame"].notna(), "picture", "video"), label=manifest["emotion"]
+    )
+    entries.loc[entries["sha256"].isna() | entries["member"].notna(), "kind"] = "none"
+    notes = ["what its media show is taken from its manifest; 'caer-data verify' checks that"]
+    return Audited(folder, "a release of caer-data", entries, verdicts, pairs, notes)
+
+
+def _looks(
+    folder: Path, found: Recognised, jobs: int, reporter: Reporter
+) -> tuple[dict[int, Look], dict[str, str]]:
+    """What each entry shows, by its place, and why others show nothing."""
+    entries = found.entries
+    total = int((entries["kind"] != "none").sum())
+    most = max(8, min(4800, _KEPT // max(total, 1)))
+    looks: dict[int, Look] = {}
+    unread: dict[str, str] = {}
+    with reporter.stage("media", total, "files") as bar:
+        for place, value, error in _run(look_at, folder, entries, jobs, most):
+            if error is None:
+                looks[place] = value
+            else:
+                unread[str(entries["clip_id"].iloc[place])] = error
+            bar.advance(1)
+    return looks, unread
+
+
+def _run(
+    function: Any, folder: Path, entries: pd.DataFrame, jobs: int, most: int, *arguments: Any
+) -> Iterator[tuple[int, Any, str | None]]:
+    """Call a function on the media of entries, each within limits of its own."""
+    tasks = (
+        Task(str(place), function, (item, *arguments))
+        for place, item in items_of(folder, entries, most)
+    )
+    for outcome in run_tasks(tasks, jobs, _no_progress, LIMITS, PRELOAD, reuse=True):
+        yield int(outcome.task.name), outcome.value, outcome.error
+
+
+def _no_progress(task: Task, stage: str, amount: float) -> None:
+    """Signs of life are for the limits alone."""
+
+
+def _audited(
+    folder: Path,
+    found: Recognised,
+    looks: dict[int, Look],
+    unread: dict[str, str],
+    notes: list[str],
+    jobs_for_faces: int,
+    reporter: Reporter,
+) -> Audited:
+    entries = _measured(found.entries, looks)
+    apart = entries["split"].nunique() > 1
+    filled = entries.assign(split=entries["split"].fillna(SPLITS[0]))
+    repeated = compare.repeated(filled, looks, apart) if looks else None
+    verdicts = checks.audit(filled, repeated) if apart else _without_splits(filled, repeated)
+    pairs = pair_lists.find(filled, repeated)
+    copies = filled.dropna(subset=["sha256"])
+    if apart:
+        verdicts.insert(0, checks.straddling(copies, "same file", "sha256"))
+        pairs = pd.concat([pair_lists.of_files(copies), pairs], ignore_index=True)
+    if jobs_for_faces and apart:
+        verdict, close = _faces(folder, filled, jobs_for_faces, reporter)
+        verdicts.append(verdict)
+        pairs = pd.concat([pairs, close], ignore_index=True)
+    elif apart:
+        verdicts.append(Verdict("same face", "not measured", 0, "faces are compared with --faces"))
+    return Audited(folder, found.layout, entries, verdicts, pairs, notes, unread, bool(apart))
+
+
+def _measured(entries: pd.DataFrame, looks: dict[int, Look]) -> pd.DataFrame:
+    """Entries with what was seen, in the columns that the checks know."""
+    entries = entries.copy()
+    seen = [looks.get(place) for place in range(len(entries))]
+    entries["sha256"] = [look.sha256 or None if look else None for look in seen]
+    entries["perceptual_hash"] = [look.hashes if look else None for look in seen]
+    entries["emotion"] = [emotion_of(label) for label in entries["label"]]
+    timed = entries["video_id"].notna() & entries["start_s"].notna() & entries["end_s"].notna()
+    for name in ("start", "end"):  # milliseconds stand for timestamps
+        entries[f"{name}_pts"] = (entries[f"{name}_s"] * 1000).where(timed)
+    lengths = np.array([look.seconds if look else np.nan for look in seen])
+    alone = (entries["kind"].isin(["video", "frames"]) & entries["start_s"].isna()).to_numpy(bool)
+    entries.loc[alone, "start_s"] = 0.0
+    entries.loc[alone, "end_s"] = lengths[alone]
+    heights = np.array([look.height if look else np.nan for look in seen])
+    boxes: pd.Series[float] = (entries["y2"] - entries["y1"]) / np.where(
+        heights > 0, heights, np.nan
+    )
+    entries["face_height"] = boxes.where(boxes.between(0, 1))
+    return entries
+
+
+def _without_splits(entries: pd.DataFrame, repeated: pd.DataFrame | None) -> list[Verdict]:
+    """What can be said where nothing is divided."""
+    text = "there are none: nothing can leak between them; what repeats is listed"
+    copies = entries.dropna(subset=["sha256"])
+    twice = int(copies["sha256"].duplicated(keep=False).sum())
+    same = Verdict("same file", "note", twice, f"{twice:,} files have the content of another one")
+    if copies.empty:
+        same = Verdict("same file", "not measured", 0, "no file was read")
+    told = {verdict.check: verdict for verdict in checks.audit(entries, repeated)}
+    shown = [told[name] for name in ("repeated footage", "box size by class", "class balance")]
+    return [Verdict("splits", "note", 0, text), same, *shown]
+
+
+def _faces(
+    folder: Path, entries: pd.DataFrame, jobs: int, reporter: Reporter
+) -> tuple[Verdict, pd.DataFrame]:
+    """Faces of one split that are as close to one of another as two pictures of a person are."""
+    media = np.flatnonzero((entries["kind"] != "none").to_numpy(bool))
+    step = max(1, -(-len(media) // faces.MOST))
+    chosen = entries.iloc[media[::step]]
+    vectors: dict[int, Any] = {}
+    with reporter.stage("faces", len(chosen), "files") as bar:
+        for place, vector, error in _run(faces.embed, folder, chosen, jobs, 1, 0.5):
+            if error is None and vector is not None:
+                vectors[place] = vector
+            bar.advance(1)
+    check = "same face"
+    if not vectors:
+        return Verdict(check, "not measured", 0, "no face was found"), pair_lists.nothing()
+    places = sorted(vectors)
+    rows = chosen.iloc[places].reset_index(drop=True)
+    sides = rows["split"].map(SPLITS.index).to_numpy(np.int64)
+    stacked = np.stack([vectors[place] for place in places])
+    nearest, distance = compare.same_faces(stacked, sides, faces.threshold())
+    near = np.flatnonzero(nearest >= 0)
+    pairs = pair_lists.of_places(
+        rows, "same face", [(int(p), int(nearest[p]), 1 - float(distance[p])) for p in near]
+    )
+    some = f"of {len(places):,} with a face" + (f" (every {step}th entry)" if step > 1 else "")
+    if not len(near):
+        return Verdict(check, "ok", 0, f"no face {some} is close to one of another split"), pairs
+    text = f"{len(near):,} {some} show a face that is close to one of another split"
+    return Verdict(check, "finding", len(near), text), pairs
+
+
+def counts(entries: pd.DataFrame) -> pd.DataFrame:
+    """Entries by class (rows) and split."""
+    split = entries["split"].astype(object).fillna("no split")
+    label = entries["label"].astype(object).fillna("no class").astype(str)
+    table = pd.crosstab(label, split)
+    most = Counter(label).most_common(40)
+    return table.loc[sorted(name for name, _ in most)].rename_axis(None, axis=1).reset_index()

@@ -1,0 +1,64 @@
+"""The folder of an audit: the page, the pairs, the verdicts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from caer_data.audit.page import page
+from caer_data.audit.run import Audited
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import explain_os_error, write_text
+from caer_data.export import pairs as pair_lists
+
+FORMAT: Final = "caer-data audit"
+ABOUT: Final = "audit.json"
+PAGE: Final = "audit.html"
+
+
+def check_target(target: Path, folder: Path) -> None:
+    """Refuse to write where something would be lost.
+
+    Raises:
+        CaerError: the target is a file, lies inside the audited folder, or holds something else.
+    """
+    if target.resolve().is_relative_to(folder.resolve()):
+        raise CaerError(f"{target}: lies in the folder that is audited; choose another with -o")
+    if target.is_file():
+        raise CaerError(f"{target}: is a file; choose another folder with -o")
+    if target.is_dir() and any(target.iterdir()) and not _ours(target):
+        raise CaerError(f"{target}: is not empty and no audit; choose another folder with -o")
+
+
+def _ours(target: Path) -> bool:
+    try:
+        told = json.loads((target / ABOUT).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(told, dict) and told.get("format") == FORMAT
+
+
+def write(audited: Audited, target: Path, jobs: int) -> None:
+    """Write page, pairs and verdicts; an earlier audit there is replaced.
+
+    Raises:
+        CaerError: the folder cannot be written.
+    """
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CaerError(explain_os_error(error, target)) from error
+    told = {
+        "format": FORMAT,
+        "layout": audited.layout,
+        "entries": len(audited.entries),
+        "verdicts": [asdict(verdict) for verdict in audited.verdicts],
+        "pairs": len(audited.pairs),
+        "notes": audited.notes,
+        "unread": audited.unread,
+    }
+    write_text(target / ABOUT, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    pair_lists.write(audited.pairs, target / pair_lists.NAME)
+    write_text(target / PAGE, page(audited, jobs))

@@ -1,0 +1,139 @@
+"""Leaks that were planted into datasets of others are found, and clean ones are clean."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from export_fixtures import write_clip
+from other_datasets import caer_s, save, scene
+
+from caer_data.audit import write
+from caer_data.audit.compare import same_faces
+from caer_data.audit.run import audit_folder
+from caer_data.cli import cli
+from caer_data.engine.errors import CaerError
+from caer_data.engine.progress import Reporter
+
+QUIET = Reporter("quiet")
+
+
+def verdicts(audited):
+    return {verdict.check: verdict for verdict in audited.verdicts}
+
+
+@pytest.fixture(scope="module")
+def leaking(tmp_path_factory):
+    """CAER-S with a copy, a re-encoded crop, a mirrored picture and a file that is none."""
+    root = caer_s(tmp_path_factory.mktemp("others") / "CAER-S")
+    shutil.copy(root / "train/Anger/0001.png", root / "test/Sad/0002.png")
+    cropped = cv2.resize(scene(2)[9:171, 16:304], (320, 180))
+    save(root / "test/Sad/0003.jpg", cropped, quality=60)
+    save(root / "validation/Fear/0002.png", np.ascontiguousarray(scene(3)[:, ::-1]))
+    (root / "train/Fear/0009.png").write_bytes(b"no picture")
+    return root
+
+
+@pytest.fixture(scope="module")
+def audited(leaking):
+    return audit_folder(leaking, 2, QUIET)
+
+
+def test_copies_crops_and_mirrored_pictures_are_found(audited):
+    found = verdicts(audited)
+    assert found["same file"].verdict == "finding"
+    assert found["repeated footage"].verdict == "finding"
+    pairs = audited.pairs[audited.pairs["leaks"]]
+    named = {frozenset(pair) for pair in zip(pairs["path"], pairs["of_path"], strict=True)}
+    assert named == {
+        frozenset(("train/Anger/0001.png", "test/Sad/0002.png")),
+        frozenset(("train/Disgust/0001.png", "test/Sad/0003.jpg")),
+        frozenset(("train/Fear/0001.png", "validation/Fear/0002.png")),
+    }
+    assert list(audited.unread) == ["train/Fear/0009.png"]
+    assert "no picture that can be read" in audited.unread["train/Fear/0009.png"]
+    assert found["same face"].verdict == "not measured"
+
+
+def test_page_pairs_and_verdicts_are_written(audited, tmp_path):
+    write.write(audited, tmp_path / "out", 2)
+    page = (tmp_path / "out" / write.PAGE).read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg") >= 6
+    assert "train/Disgust/0001.png" in page
+    assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
+    with (tmp_path / "out" / "audit_pairs.csv").open() as stream:
+        assert len(list(csv.DictReader(stream))) == len(audited.pairs)
+    told = json.loads((tmp_path / "out" / write.ABOUT).read_text())
+    assert told["layout"] == "CAER-S as released"
+    write.check_target(tmp_path / "out", tmp_path / "other")  # an audit may be replaced
+
+
+def test_a_clean_dataset_has_no_finding(tmp_path):
+    audited = audit_folder(caer_s(tmp_path / "s"), 1, QUIET)
+    assert audited.findings == []
+    assert audited.pairs.empty
+    assert verdicts(audited)["same show"].verdict == "not measured"
+
+
+def test_videos_are_compared_by_what_moves_in_them(tmp_path):
+    from fractions import Fraction
+
+    for name, seed in (("train/a.mp4", 1), ("train/b.mp4", 2), ("test/c.mp4", 1)):
+        write_clip(tmp_path / "v" / name, seed, 50, Fraction(25))
+    audited = audit_folder(tmp_path / "v", 1, QUIET)
+    assert audited.layout == "videos in folders by split"
+    assert verdicts(audited)["repeated footage"].count == 2
+    pair = audited.pairs[audited.pairs["kind"] == "repeated footage"].iloc[0]
+    assert (pair["path"], pair["of_path"]) == ("train/a.mp4", "test/c.mp4")
+    assert pair["end_s"] > 1
+
+
+def test_without_splits_what_repeats_is_listed_and_nothing_leaks(tmp_path):
+    save(tmp_path / "p" / "1.png", scene(1))
+    save(tmp_path / "p" / "2.jpg", scene(1))
+    audited = audit_folder(tmp_path / "p", 1, QUIET)
+    assert not audited.findings
+    assert verdicts(audited)["splits"].verdict == "note"
+    assert verdicts(audited)["repeated footage"].verdict == "note"
+
+
+def test_a_release_is_audited_by_its_manifest(everything, tmp_path):
+    audited = audit_folder(everything.folder, 1, QUIET)
+    assert audited.layout == "a release of caer-data"
+    assert [str(v) for v in audited.verdicts] == [
+        str(v) for lines in everything.verdicts.values() for v in lines
+    ]
+
+
+@pytest.mark.parametrize("where", ["s/out", "s"])
+def test_nothing_is_written_into_the_audited_folder(tmp_path, where):
+    caer_s(tmp_path / "s")
+    with pytest.raises(CaerError, match="is audited"):
+        write.check_target(tmp_path / where, tmp_path / "s")
+
+
+def test_a_folder_with_other_files_is_not_written_to(tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("mine")
+    with pytest.raises(CaerError, match="no audit"):
+        write.check_target(tmp_path / "out", tmp_path / "s")
+
+
+def test_strict_is_a_failure(leaking, tmp_path):
+    done = CliRunner().invoke(
+        cli, ["audit", str(leaking), "-o", str(tmp_path / "o"), "--strict", "--workers", "2", "-q"]
+    )
+    assert done.exit_code == 1
+    assert (tmp_path / "o" / write.PAGE).is_file()
+
+
+def test_faces_of_other_splits_are_near_or_not():
+    vectors = np.array([[1, 0], [0, 1], [0.99, 0.01], [-1, 0]], np.float32)
+    nearest, distance = same_faces(vectors, np.array([0, 0, 1, 1]), 0.5)
+    assert list(nearest) == [2, -1, 0, -1]
+    assert distance[0] == pytest.approx(0.0141, abs=1e-3)

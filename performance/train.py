@@ -1,13 +1,15 @@
 """Samples a second of CAER-Net, forward and training, beside the machine's limits and a plain port.
 
-    python performance/train.py                          # the whole table: batches of 32 and 256
-    python performance/train.py --model caer-net-s
+    python performance/train.py --out rows.jsonl         # the whole table, each row as it comes
+    python performance/train.py --out rows.jsonl --minutes 8     # the most telling rows, then stop
+    python performance/train.py --models caer-net-s --batches 32
     python performance/train.py --small --batches 4,8    # for a CPU: fewer frames, smaller pictures
     python performance/train.py --only "fp32; fp32 channels_last" --device cpu
 
-One run prints, for the machine it runs on:
+The same command again skips rows that the file has from the same machine. It runs from a checkout;
+`docs/benchmark-speed.md` lists the packages it needs. One run prints, for its machine:
 
-- its measured peaks: matrix products in the precision of the run, and memory copies;
+- measured peaks: matrix products in the precision of the row, and memory copies;
 - the limits they set (`train_limits.py` has the counting rules);
 - for every variant and batch size: samples per second forward (evaluation) and in training
   (augmentation, forward, backward, SGD), the ratio to the plain port of the same run, the share of
@@ -22,25 +24,27 @@ device after every part.
 from __future__ import annotations
 
 import argparse
-import json
+import functools
 import os
 import platform
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
+import checkout  # noqa: F401 - makes caer_data importable
 import plain_port
 import torch
 import train_limits
 from train_limits import limits_of, measure_peaks, training_flops
 from train_measure import Row, build_store, measure, measure_plain
+from train_rows import PLAIN, Rows, Wanted, in_order
 
-from caer_data.benchmark.recipe import load, vary
+from caer_data.benchmark.recipe import ModelRecipe, load, vary
 from caer_data.benchmark.results.describe import describe
 from caer_data.benchmark.training import runtime
-from caer_data.engine.errors import CaerError
 
-OPTIONS = ("channels_last", "pool_first", "compile", "cuda_graphs")
+OPTIONS = ("channels_last", "pool_first", "pool_as_maximum", "compile", "cuda_graphs")
 NOT_OURS: dict[str, dict[str, bool]] = {
     "loop SGD": {"fused": False},
     "streamed": {"streamed": True},
@@ -59,13 +63,15 @@ VARIANTS = [
     "bf16 channels_last, pool_first",
     "bf16 compile",
     "bf16 channels_last, compile",
-    "bf16 pool_first, compile",
+    "bf16 channels_last, pool_as_maximum, compile",
+    "bf16 pool_as_maximum, compile",
     "bf16 channels_last, pool_first, compile",
-    "bf16 cuda_graphs",
     "bf16 channels_last, cuda_graphs",
-    "bf16 channels_last, pool_first, cuda_graphs",
+    "bf16 channels_last, pool_as_maximum, cuda_graphs",
 ]
 SMALL = {"face": (48, 48), "frame": (64, 86), "crop": (56, 56)}
+ONE_ROW_S = {False: 15.0, True: 90.0}
+"""Seconds that a row may take, uncompiled and compiled, before any was measured."""
 
 
 def main() -> None:
@@ -73,67 +79,96 @@ def main() -> None:
     if options.cpu_time:
         train_limits.clock = train_limits.time.process_time
     device = torch.device(options.device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    fabric = runtime.start(device.type)
-    recipe = load(options.model, options.preset)
-    if options.small:
-        recipe = vary(recipe, {"input": {**SMALL, "frames": 8 if recipe.clips else 1}})
-    found = describe(recipe)
-    print(f"machine: {machine(device)}")
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
-    print(f"{recipe.name}, a training sample: {training_flops(found) / 1e9:.2f} GFLOP")
-    variants = [v for v in options.only or VARIANTS if options.only or suited(v, device)]
-    limits = {}
-    for precision in dict.fromkeys(["fp32", *(v.split()[0] for v in variants)]):
-        peaks = measure_peaks(device, precision)
-        limits[precision] = limits_of(recipe, found, peaks, precision)
+    where = {"machine": machine(device), "torch": torch.__version__, "small": options.small}
+    print(f"{where['machine']}; torch {torch.__version__}, {torch.get_num_threads()} threads")
+    labels = options.only or [v for v in VARIANTS if suited(v, device)]
+    for label in labels:
+        parse(label)
+    rows = Rows(options.out, where)
+    wanted = [w for w in in_order(options.models, options.batches, labels) if w not in rows]
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(options, device, Path(folder))
+        left = within(options.minutes, wanted, lambda w: rows.add(w, bench.row(w)))
+    if left:
+        print("not run: " + "; ".join(map(str, left)))
+
+
+def within(minutes: float | None, wanted: list[Wanted], run: Any) -> list[Wanted]:
+    """Run what is wanted, in order, as long as the next one fits; returns what was not run."""
+    end = time.perf_counter() + 60 * (minutes or 1e9)
+    longest, left = dict(ONE_ROW_S), []
+    for one in wanted:
+        started = time.perf_counter()
+        if started + longest[one.compiled] > end:
+            left.append(one)  # a later one may be shorter
+            continue
+        run(one)
+        longest[one.compiled] = max(longest[one.compiled], time.perf_counter() - started)
+    return left
+
+
+class Bench:
+    """Made-up clips and pictures, stores and limits, each made when a row first needs it."""
+
+    def __init__(self, options: Any, device: torch.device, folder: Path) -> None:
+        self.options, self.device, self.folder = options, device, folder
+        self.fabric = runtime.start(device.type)
+        self.recipe, self.files = functools.cache(self._recipe), functools.cache(self._files)
+        self.store, self.peaks = functools.cache(self._store), functools.cache(self._peaks)
+        self.limits = functools.cache(self._limits)
+
+    def row(self, wanted: Wanted) -> Row:
+        """Measure one; what it cannot do on this machine is the row's `failed`."""
+        recipe = self.recipe(wanted.model)
+        try:
+            row = self._row(wanted, recipe)
+        except Exception as error:
+            lines = str(error).strip().splitlines() or [""]
+            return Row(wanted.label, "", wanted.batch, failed=f"{type(error).__name__}: {lines[0]}")
+        row.limit = self.limits(wanted.model, row.precision)["arithmetic"]
+        return row
+
+    def _row(self, wanted: Wanted, recipe: ModelRecipe) -> Row:
+        if wanted.label == PLAIN:
+            files, boxes = self.files(recipe.clips)
+            return measure_plain(files, boxes, recipe, wanted.batch, self.device, self.options)
+        compute, how = parse(wanted.label)
+        changed = vary(recipe, {"compute": compute, "train": {"batch_size": wanted.batch}})
+        store = self.store(wanted.model)
+        return measure(wanted.label, changed, store, self.fabric, self.options, **how)
+
+    def _recipe(self, model: str) -> ModelRecipe:
+        recipe = load(model, self.options.preset)
+        if self.options.small:
+            recipe = vary(recipe, {"input": {**SMALL, "frames": 8 if recipe.clips else 1}})
+        return recipe
+
+    def _files(self, clips: bool) -> Any:
+        write = plain_port.write_clips if clips else plain_port.write_pictures
+        folder = self.folder / ("clips" if clips else "pictures")
+        folder.mkdir()
+        return write(folder, self.options.samples)
+
+    def _store(self, model: str) -> Any:
+        recipe = self.recipe(model)
+        return build_store(*self.files(recipe.clips), recipe, self.folder / model)
+
+    def _peaks(self, precision: str) -> train_limits.Peaks:
+        peaks = measure_peaks(self.device, precision)
         print(
             f"{precision} peaks measured: {peaks.flops / 1e12:.2f} TFLOP/s (matrix products), "
             f"{peaks.bytes / 1e9:.0f} GB/s (copies)"
         )
-        for name, value in limits[precision].items():
-            print(f"{precision} limit, {name}: {value:,.1f} samples/s")
-    if options.cpu_time:
-        print("all figures are a second of processor time, not of wall time")
-    rows: list[Row] = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        write = plain_port.write_clips if recipe.clips else plain_port.write_pictures
-        files, boxes = write(folder, options.samples)
-        store = build_store(files, boxes, recipe, folder)
-        print(HEADER)
-        for batch in options.batches:
-            plain = measure_plain(files, boxes, recipe, batch, device, options)
-            show(plain, limits, plain)
-            rows.append(plain)
-            for label in variants:
-                compute, how = parse(label)
-                changed = vary(recipe, {"compute": compute, "train": {"batch_size": batch}})
-                try:
-                    row = measure(label, changed, store, fabric, options, **how)
-                except CaerError as error:  # too little memory, no compiler: the next may do
-                    print(f"{label}: {error}")
-                    continue
-                show(row, limits, plain)
-                rows.append(row)
-    if options.json:
-        values = {"machine": machine(device), "limits": limits, "rows": [vars(r) for r in rows]}
-        Path(options.json).write_text(json.dumps(values, indent=1))
+        return peaks
 
-
-HEADER = (
-    f"{'variant':46}{'batch':>6}{'forward/s':>12}{'training/s':>12}{'to plain':>10}"
-    f"{'of limit':>9}{'loading':>9}{'augment':>9}{'GiB':>9}"
-)
-
-
-def show(row: Row, limits: dict[str, dict[str, float]], plain: Row) -> None:
-    limit = limits[row.precision]["arithmetic"]
-    print(
-        f"{row.label:46}{row.batch:6}{row.forward:12,.2f}{row.training:12,.2f}"
-        f"{row.training / plain.training:9.1f}x{row.training / limit:9.1%}"
-        f"{row.loading:9.1%}{row.augmenting:9.1%}{row.memory / 2**30:9.2f}",
-        flush=True,
-    )
+    def _limits(self, model: str, precision: str) -> dict[str, float]:
+        recipe = self.recipe(model)
+        found = describe(recipe)
+        limits = limits_of(recipe, found, self.peaks(precision), precision)
+        print(f"{model}, a training sample: {training_flops(found) / 1e9:.2f} GFLOP")
+        for name, value in limits.items():
+            print(f"{model} {precision} limit, {name}: {value:,.1f} samples/s")
+        return limits
 
 
 def parse(label: str) -> tuple[dict[str, Any], dict[str, bool]]:
@@ -165,12 +200,10 @@ def machine(device: torch.device) -> str:
 
 def _options() -> Any:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--model", default="caer-net", choices=["caer-net", "caer-net-s"])
+    parser.add_argument("--models", default=["caer-net", "caer-net-s"], type=lambda s: s.split(","))
     parser.add_argument("--preset", default="paper", choices=["paper", "tuned"])
     parser.add_argument("--device", choices=["cpu", "cuda"])
-    parser.add_argument(
-        "--batches", default="32,256", type=lambda s: [int(x) for x in s.split(",")]
-    )
+    parser.add_argument("--batches", default=[32, 256], type=lambda s: [*map(int, s.split(","))])
     parser.add_argument("--small", action="store_true", help="8 frames, face 48, context 56 pixels")
     parser.add_argument(
         "--only",
@@ -178,6 +211,9 @@ def _options() -> Any:
         help=f"variants, between semicolons; of: {'; '.join(VARIANTS)}",
     )
     parser.add_argument("--steps", type=int, default=20, help="timed steps")
+    parser.add_argument(
+        "--longest", type=float, default=20, help="seconds of the plain port's timed steps at most"
+    )
     parser.add_argument("--warm", type=int, default=5, help="steps before them")
     parser.add_argument("--samples", type=int, default=16, help="made-up clips of three seconds")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="of the plain port")
@@ -187,7 +223,13 @@ def _options() -> Any:
         help="processor time in place of wall time, for a CPU that others use at the same time; "
         "set OMP_NUM_THREADS=1 and --workers 0, so that all work is in one thread",
     )
-    parser.add_argument("--json", help="write the figures there, too")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="add each row to this file of JSON lines as it comes, and the table in Markdown "
+        "beside it; rows that are in the file are not measured again",
+    )
+    parser.add_argument("--minutes", type=float, help="start no row that would end later")
     return parser.parse_args()
 
 

@@ -35,7 +35,10 @@ def measure_peaks(device: torch.device, precision: str) -> Peaks:
     kind = torch.bfloat16 if precision == "bf16" else torch.float32
     size = 8192 if device.type == "cuda" else 1536
     a, b = (torch.randn(size, size, device=device).to(kind) for _ in range(2))
+    # as cuDNN's convolutions, which shorten fp32 to TF32 by default
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32
     seconds = best_of(lambda: a @ b, device)
+    torch.backends.cuda.matmul.allow_tf32 = False
     many = torch.empty((1 << 30) if device.type == "cuda" else (1 << 27), dtype=torch.uint8)
     source, target = many.to(device), torch.empty_like(many, device=device)
     copied = best_of(lambda: target.copy_(source), device)

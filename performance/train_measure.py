@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 import statistics
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,17 +30,28 @@ from caer_data.engine.progress import Reporter
 
 @dataclass
 class Row:
-    """Samples a second; shares of a step; peak bytes."""
+    """Samples a second; shares of a step; peak bytes.
+
+    Attributes:
+        precision: of the products, as it was run.
+        limit: training samples a second that arithmetic alone allows.
+        note: where it did not run as its label says.
+        numerics: what the check of bf16 found, where it ran.
+        failed: why there are no figures.
+    """
 
     label: str
     precision: str
     batch: int
-    forward: float
-    training: float
-    loading: float
-    augmenting: float
-    memory: float
-    recipe: dict[str, Any] = field(default_factory=dict)
+    forward: float = 0.0
+    training: float = 0.0
+    loading: float = 0.0
+    augmenting: float = 0.0
+    memory: float = 0.0
+    limit: float = 0.0
+    note: str = ""
+    numerics: dict[str, float] = field(default_factory=dict)
+    failed: str = ""
 
 
 def build_store(
@@ -135,16 +148,18 @@ def measure(
     for _ in range(options.warm):
         forward()
     forward_s = best_of(forward, device, options.steps, statistics.median)
+    lost = recipe.compute.precision == "bf16" and not learner.bf16
     return Row(
         label,
-        recipe.compute.precision,
+        "bf16" if learner.bf16 else "fp32",
         batch,
         batch / forward_s,
         batch / step_s,
         sum(loads) / sum(wholes),
         augment_s / statistics.median(wholes),
         memory,
-        recipe.compute.model_dump(),
+        note="bf16 not trusted, ran in fp32" if lost else "",
+        numerics=learner.numerics or {},
     )
 
 
@@ -163,12 +178,16 @@ def measure_plain(
     clips = plain_port.Clips(
         files, boxes, labels, size.face, size.frame, size.crop, size.frames, times
     )
+    workers = _workers(batch, recipe, options.workers)
     marks = [train_limits.clock()]
-    for number, _ in enumerate(plain_port.training_steps(clips, batch, options.workers, device)):
+    for number, _ in enumerate(plain_port.training_steps(clips, batch, workers, device), start=1):
         marks.append(train_limits.clock())
-        if number + 1 == options.warm + options.steps:
+        timed = number - options.warm
+        if timed == options.steps:
             break
-    step_s = (marks[-1] - marks[options.warm]) / options.steps
+        if timed >= 2 and marks[-1] - marks[options.warm] > options.longest:
+            break
+    step_s = (marks[-1] - marks[options.warm]) / timed
     memory = used_memory(device)
     time = (size.frames,) if recipe.clips else ()
     shapes = [(3, *time, *size.face), (3, *time, *size.crop)]
@@ -187,7 +206,28 @@ def measure_plain(
 
     alone_s = best_of(step, device, options.steps, statistics.median)
     loading = max(1 - alone_s / step_s, 0)
-    return Row("plain port", "fp32", batch, batch / forward_s, batch / step_s, loading, 0.0, memory)
+    few = f"{workers} workers" if workers < options.workers else ""
+    return Row(
+        "plain port",
+        "fp32",
+        batch,
+        batch / forward_s,
+        batch / step_s,
+        loading,
+        memory=memory,
+        note=few,
+    )
+
+
+def _workers(batch: int, recipe: ModelRecipe, wanted: int) -> int:
+    """As many as shared memory has room for: each has two batches there, and one is on its way."""
+    shared = Path("/dev/shm")  # noqa: S108 - where torch's workers put batches, on Linux
+    if not (wanted and shared.is_dir()):
+        return wanted
+    size = recipe.input
+    pixels = size.frames * (math.prod(size.face) + math.prod(size.crop))
+    one = batch * 3 * pixels * 4
+    return min(wanted, int(shutil.disk_usage(shared).free / one - 1) // 2)
 
 
 def reset_memory(device: torch.device) -> None:

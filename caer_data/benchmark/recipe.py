@@ -151,8 +151,15 @@ class Compute(Section):
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     channels_last: bool = True
     pool_first: bool = False
+    pool_as_maximum: bool = False
     compile: bool = False
     cuda_graphs: bool = False
+
+    @model_validator(mode="after")
+    def _one_order(self) -> Compute:
+        if self.pool_first and self.pool_as_maximum:
+            raise ValueError("pool_first and pool_as_maximum: set one of them to true")
+        return self
 
 
 class ModelRecipe(Section):

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from caer_data.benchmark.networks.output import Output
 from caer_data.benchmark.networks.pooled_norm import norm_relu_pool
-from caer_data.benchmark.recipe import Layers, ModelRecipe
+from caer_data.benchmark.recipe import Compute, Layers, ModelRecipe
 
 WIDTHS = (32, 64, 128, 256, 256)
 """Channels of the five convolutions of a trunk (section 3.2.1)."""
@@ -38,20 +38,25 @@ class Block(nn.Module):
     and write every value once more.
     """
 
-    def __init__(self, channels: int, width: int, pool: tuple[int, ...], pool_first: bool) -> None:
+    def __init__(
+        self, channels: int, width: int, pool: tuple[int, ...], compute: Compute | None = None
+    ) -> None:
         super().__init__()
         conv, norm = (nn.Conv3d, nn.BatchNorm3d) if len(pool) == 3 else (nn.Conv2d, nn.BatchNorm2d)
         self.conv = conv(channels, width, kernel_size=3, padding=1, bias=False)
         self.norm = norm(width)
         self.pool = pool
-        self.pool_first = pool_first
+        self.pool_first = compute is not None and compute.pool_first
+        self.pool_as_maximum = compute is not None and compute.pool_as_maximum
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, H, W) to (N, width, T / pool, H / pool, W / pool)."""
-        return norm_relu_pool(self.conv, self.norm, x, self.pool, self.pool_first)
+        return norm_relu_pool(
+            self.conv, self.norm, x, self.pool, self.pool_first, self.pool_as_maximum
+        )
 
 
-def trunk(dimensions: int, pool_first: bool = False) -> nn.Sequential:
+def trunk(dimensions: int, compute: Compute | None = None) -> nn.Sequential:
     """F(.; W_F) of Eq. 1 and F(.; W_C) of Eq. 2: five convolutions, four max-poolings.
 
     The first pooling keeps time, "not to merge the temporal signal too early"; the fifth
@@ -61,7 +66,7 @@ def trunk(dimensions: int, pool_first: bool = False) -> nn.Sequential:
     pools = ((1, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 2), (1, 1, 1))
     blocks, channels = nn.Sequential(), 3
     for number, (width, pool) in enumerate(zip(WIDTHS, pools, strict=True), start=1):
-        blocks.add_module(f"conv{number}", Block(channels, width, pool[-dimensions:], pool_first))
+        blocks.add_module(f"conv{number}", Block(channels, width, pool[-dimensions:], compute))
         channels = width
     return blocks
 
@@ -73,7 +78,7 @@ class Attention(nn.Module):
         super().__init__()
         conv, norm = (nn.Conv3d, nn.BatchNorm3d) if dimensions == 3 else (nn.Conv2d, nn.BatchNorm2d)
         one = (1,) * dimensions
-        self.hidden = Block(WIDTHS[-1], HIDDEN, one, pool_first=False)
+        self.hidden = Block(WIDTHS[-1], HIDDEN, one)
         self.logit = conv(HIDDEN, 1, kernel_size=3, padding=1)
         self.norm = norm(1) if bn_relu else None
 
@@ -137,9 +142,9 @@ class CAERNet(nn.Module):
 
     def __init__(self, recipe: ModelRecipe, classes: int, dimensions: int) -> None:
         super().__init__()
-        on, layers, pool_first = recipe.streams, recipe.layers, recipe.compute.pool_first
-        self.face = trunk(dimensions, pool_first) if on.face else None
-        self.context = trunk(dimensions, pool_first) if on.context else None
+        on, layers, compute = recipe.streams, recipe.layers, recipe.compute
+        self.face = trunk(dimensions, compute) if on.face else None
+        self.context = trunk(dimensions, compute) if on.context else None
         self.attention = (
             Attention(dimensions, layers.attention_bn_relu) if on.context_attention else None
         )

@@ -26,10 +26,13 @@ def norm_relu_pool(
     x: Tensor,
     pool: tuple[int, ...],
     pool_first: bool,
+    as_maximum: bool = False,
 ) -> Tensor:
     """max_pool(relu(norm(conv(x)))), windows of size and stride `pool`; all ones: no pooling."""
     if max(pool) == 1:
         return torch.relu_(norm(conv(x)))
+    if as_maximum:
+        return maximum(torch.relu_(norm(conv(x))), pool)
     if not pool_first:
         return _max_pool(torch.relu_(norm(conv(x))), pool)
     sign = torch.where(norm.weight < 0, -1.0, 1.0).to(norm.weight.dtype)
@@ -51,6 +54,17 @@ def norm_relu_pool(
     out, mean, variance = apply(y, gamma, norm.bias, norm.eps, pool)
     _update_running(norm, mean * sign, variance, count=y.numel() // y.shape[1])
     return out
+
+
+def maximum(y: Tensor, pool: tuple[int, ...]) -> Tensor:
+    """Max-pooling as a maximum over windows, which the compiler fuses with what is around it.
+
+    Inductor has no form of its own for `max_pool3d`. Where several values of a window are the
+    largest, they share its gradient. What does not fill a window is left out, as in max-pooling.
+    """
+    for dim, size in reversed(list(enumerate(pool, start=2))):
+        y = y.narrow(dim, 0, y.shape[dim] // size * size).unflatten(dim, (-1, size))
+    return y.amax([3 + 2 * i for i in range(len(pool))])
 
 
 class _PoolNormRelu(torch.autograd.Function):

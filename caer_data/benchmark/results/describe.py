@@ -66,7 +66,9 @@ class Description:
 
 def describe(recipe: ModelRecipe, classes: int = len(EMOTIONS)) -> Description:
     """Count the layers of a recipe's model."""
-    plain = vary(recipe, {"compute": {"pool_first": False}})  # every layer is called as a module
+    plain = vary(
+        recipe, {"compute": {"pool_first": False, "pool_as_maximum": False}}
+    )  # every layer is called as a module
     with torch.device("meta"):
         model = architecture(plain, classes).eval()
         inputs = _inputs(recipe)

@@ -10,7 +10,7 @@ from torch import nn
 
 from caer_data.benchmark.networks import architecture, caer_net
 from caer_data.benchmark.networks.pooled_norm import norm_relu_pool
-from caer_data.benchmark.recipe import Layers, ModelRecipe, load, vary
+from caer_data.benchmark.recipe import Compute, Layers, ModelRecipe, load, vary
 
 OFF = {"face": False, "context": False, "context_attention": False, "fusion_attention": False}
 ROWS = {
@@ -151,11 +151,19 @@ def weighed(shape):
     return np.random.default_rng(1).standard_normal(shape)
 
 
-@pytest.mark.parametrize("pool_first", [False, True], ids=["norm-first", "pool-first"])
+ORDERS = {
+    "norm-first": Compute(),
+    "pool-first": Compute(pool_first=True),
+    "maximum": Compute(pool_as_maximum=True),
+}
+of_orders = pytest.mark.parametrize("compute", ORDERS.values(), ids=ORDERS.keys())
+
+
+@of_orders
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize("pool", [(1, 2, 2), (2, 2, 2), (1, 1, 1), (2, 2)], ids=str)
-def test_block(pool, training, pool_first):
-    module = randomise(caer_net.Block(3, 4, pool, pool_first)).train(training)
+def test_block(pool, training, compute):
+    module = randomise(caer_net.Block(3, 4, pool, compute)).train(training)
     assert (module.norm.weight < 0).any()
     x = torch.randn(2, 3, *(4, 6, 7)[-len(pool) :])  # 7 columns: the last fills no window
     w = weighed(module(x).shape)
@@ -264,13 +272,12 @@ def test_whole_network(model, training, row):
 
 
 @pytest.mark.parametrize(
-    ("training", "pool_first"),
-    [(True, False), (True, True), (False, False)],
-    ids=["train", "train-pool-first", "eval"],
+    ("training", "order"),
+    [(True, "norm-first"), (True, "pool-first"), (True, "maximum"), (False, "norm-first")],
 )
 @pytest.mark.parametrize("model", ["caer-net", "caer-net-s"])
-def test_gradients_of_the_whole_network(model, training, pool_first):
-    recipe = recipe_of(model, compute={"pool_first": pool_first})
+def test_gradients_of_the_whole_network(model, training, order):
+    recipe = recipe_of(model, compute=ORDERS[order].model_dump())
     module = randomise(architecture(recipe, classes=5)).train(training)
     T = (8,) if recipe.clips else ()
     face, context = torch.randn(2, 3, *T, 16, 16), torch.randn(2, 3, *T, 16, 32)
@@ -284,11 +291,11 @@ def test_gradients_of_the_whole_network(model, training, pool_first):
     )
 
 
-@pytest.mark.parametrize("pool_first", [False, True], ids=["norm-first", "pool-first"])
+@of_orders
 @pytest.mark.parametrize("pool", [(2, 2, 2), (2, 2)], ids=["3-D", "2-D"])
-def test_running_statistics_after_a_step(pool, pool_first):
+def test_running_statistics_after_a_step(pool, compute):
     """A tenth of the way to the batch's mean and its variance with Bessel's correction."""
-    module = randomise(caer_net.Block(3, 4, pool, pool_first)).train()
+    module = randomise(caer_net.Block(3, 4, pool, compute)).train()
     before = arrays_of(module)
     x = torch.randn(2, 3, *(4, 6, 8)[-len(pool) :])
     module(x)
@@ -300,12 +307,12 @@ def test_running_statistics_after_a_step(pool, pool_first):
 
 
 @pytest.mark.parametrize("model", ["caer-net", "caer-net-s"])
-def test_a_step_of_either_order_is_the_same(model):
-    """Outputs, all gradients and running statistics of pooling before and after normalising."""
+def test_a_step_of_every_order_is_the_same(model):
+    """Outputs, all gradients and running statistics, however pooling is written."""
     found = []
-    for pool_first in (False, True):
+    for compute in ORDERS.values():
         torch.manual_seed(3)
-        recipe = recipe_of(model, compute={"pool_first": pool_first})
+        recipe = recipe_of(model, compute=compute.model_dump())
         module = randomise(architecture(recipe)).train()
         T = (8,) if recipe.clips else ()
         out = module(torch.randn(4, 3, *T, 32, 32), torch.randn(4, 3, *T, 32, 48))
@@ -315,8 +322,14 @@ def test_a_step_of_either_order_is_the_same(model):
         module.eval()
         still = module(torch.ones(1, 3, *T, 32, 32), torch.ones(1, 3, *T, 32, 48)).logits.detach()
         found.append(state | grads | {"logits": out.logits.detach(), "evaluated": still})
-    for name, value in found[0].items():
-        torch.testing.assert_close(found[1][name], value, rtol=1e-9, atol=1e-11, msg=name)
+    for other in found[1:]:
+        for name, value in found[0].items():
+            torch.testing.assert_close(other[name], value, rtol=1e-9, atol=1e-11, msg=name)
+
+
+def test_one_way_of_pooling_at_a_time():
+    with pytest.raises(ValueError, match="set one of them"):
+        Compute(pool_first=True, pool_as_maximum=True)
 
 
 def test_pooling_first_in_half_precision_keeps_single_precision_statistics():

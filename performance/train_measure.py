@@ -148,10 +148,10 @@ def measure(
     for _ in range(options.warm):
         forward()
     forward_s = best_of(forward, device, options.steps, statistics.median)
-    lost = recipe.compute.precision == "bf16" and not learner.bf16
+    lost = recipe.compute.precision == "bf16" and not trainer.bf16
     return Row(
         label,
-        "bf16" if learner.bf16 else "fp32",
+        "bf16" if trainer.bf16 else "fp32",
         batch,
         batch / forward_s,
         batch / step_s,
@@ -159,7 +159,7 @@ def measure(
         augment_s / statistics.median(wholes),
         memory,
         note="bf16 not trusted, ran in fp32" if lost else "",
-        numerics=learner.numerics or {},
+        numerics=trainer.numerics or {},
     )
 
 

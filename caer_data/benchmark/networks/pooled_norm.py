@@ -63,7 +63,8 @@ def maximum(y: Tensor, pool: tuple[int, ...]) -> Tensor:
     largest, they share its gradient. What does not fill a window is left out, as in max-pooling.
     """
     for dim, size in reversed(list(enumerate(pool, start=2))):
-        y = y.narrow(dim, 0, y.shape[dim] // size * size).unflatten(dim, (-1, size))
+        y = y.narrow(dim, 0, y.shape[dim] // size * size)
+        y = y.unflatten(dim, (-1, size))  # type: ignore[no-untyped-call]
     return y.amax([3 + 2 * i for i in range(len(pool))])
 
 

@@ -7,6 +7,7 @@ again; `curate/analysis_results.py` reads it.
 from __future__ import annotations
 
 import time
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +34,12 @@ from caer_data.media.sound_prints import sound_prints
 from caer_data.media.spans import usual_rate
 from caer_data.media.telecine import Pulldown
 from caer_data.media.unchanged import check_unchanged
-from caer_data.media.unfinished import CUT_OFF, JOINED, unfinished
+from caer_data.media.unfinished import CUT_OFF, FRAGMENTS_MISSING, JOINED, unfinished
 from caer_data.shots.detect import ShotDetector
 
 _PROGRESS_EVERY = 100  # frames
 _NEARLY_ALL = 0.95
+_PAUSE_S, _PAUSE_STEPS = 1.0, 5.0
 _NO_STAMP = int(np.iinfo(np.int64).min)
 
 
@@ -152,10 +154,15 @@ class _Pass:
         np.save(folder / "retimed.npy", np.array(self._retimed, np.int64).reshape(-1, 3))
         values = _measured(self._pts, self._end_pts, self._job.info)
         ending = unfinished(self._job.path)
+        if ending in (CUT_OFF, FRAGMENTS_MISSING) and not self._damage.frames_lost:
+            self._damage.reckon(
+                _expected(ending, values, self._pts, self._job.info), len(self._pts)
+            )
+        told = [ending, str(self._damage), _pauses(self._pts, self._job.info)]
         values |= self._seen | {
-            "damage": ", ".join(filter(None, [ending, str(self._damage)])),
+            "damage": ", ".join(filter(None, told)),
             "damaged_share": self._damage.share if self._damage.is_damaged else 0.0,
-            "hurt": self._damage.is_damaged or ending in (CUT_OFF, JOINED),
+            "hurt": self._damage.is_damaged or ending in (CUT_OFF, JOINED, FRAGMENTS_MISSING),
             "retimed": self._damage.retimed,
         }
         write_json(folder / "video.json", values)
@@ -205,6 +212,22 @@ def _measured(pts: list[int], end_pts: int, info: VideoInfo) -> dict[str, Any]:
         "fps": str(usual_rate(np.array(pts, np.int64), info.time_base, info.fps)),
         "variable_rate": variable,
     }
+
+
+def _expected(ending: str, values: dict[str, Any], pts: list[int], info: VideoInfo) -> int:
+    """Frames that a file should have of which a part is missing, by its length and its rate."""
+    length = float((pts[-1] - pts[0]) * info.time_base)
+    if ending == CUT_OFF:
+        length = max(length, info.duration_s or 0.0)
+    return round(length * float(Fraction(values["fps"])))
+
+
+def _pauses(pts: list[int], info: VideoInfo) -> str:
+    """Where the picture stands still for long, which may be meant, or be a loss."""
+    steps = np.diff(np.array(pts, np.float64)) * float(info.time_base)
+    least = max(_PAUSE_S, _PAUSE_STEPS * float(np.median(steps))) if len(steps) else 0.0
+    long = steps[steps >= least]
+    return f"{len(long)} pauses in the pictures, {long.sum():.1f} s in all" if len(long) else ""
 
 
 def _find_faces(job: Job, samples: Path, folder: Path, progress: Progress) -> None:

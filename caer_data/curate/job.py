@@ -14,7 +14,7 @@ from caer_data.media import fingerprints
 from caer_data.media.probe import VideoInfo
 from caer_data.media.unchanged import Stamp
 
-SHOTS_VERSION = 9
+SHOTS_VERSION = 10
 FACES_VERSION = 4
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +24,12 @@ from caer_data.export.frames import pixels, sharpness
 
 HASHED_AT: Final = (1 / 8, 3 / 8, 5 / 8, 7 / 8)
 """Places in a clip, as shares of its length, whose frames get a perceptual hash."""
+
+_BEATS: Final = (60, 120, 240, 1000)
+"""Beats per second of the AVI of a clip whose pictures come unevenly."""
+
+_NEAR_S: Final = 0.01
+"""Seconds by which such a picture may be early or late."""
 
 _FLAT: Final = 6.0
 """Standard deviation of brightness (of 255) below which a picture is too flat to be compared."""
@@ -225,15 +233,61 @@ def _contained(data: bytes, name: str) -> bytes:
         header.extradata = with_start_codes(header.extradata or b"")
         if video.average_rate is None:
             raise CaerError(f"{name}: the clip has no frame rate; run 'caer-data build' again")
-        streams[video.index].time_base = 1 / video.average_rate  # AVI counts frames
+        beat = Beat.of([packet.pts for packet in _packets(data)], video)
+        streams[video.index].time_base = beat.length  # AVI counts beats of its own clock
+        taken = iter(beat.places)
         for packet in source.demux():
             is_video, target_stream = packet.stream is video, streams[packet.stream.index]
             if packet.dts is None:
                 continue
             for part in start_codes.filter(packet) if is_video else [packet]:
                 part.stream = target_stream
+                if is_video:
+                    part.pts = part.dts = next(taken)
+                    part.time_base = beat.length
                 output.mux(part)
     return target.getvalue()
+
+
+def _packets(data: bytes) -> list[Any]:
+    """The coded pictures of a clip."""
+    with av.open(io.BytesIO(data), "r", format="mp4") as source:
+        return [packet for packet in source.demux(video=0) if packet.size]
+
+
+@dataclass(frozen=True)
+class Beat:
+    """When the pictures of a clip are shown, on the even clock of an AVI.
+
+    AVI knows no time of presentation: pictures are shown one after the other as they leave the
+    decoder, and where one stays for several beats, the others are empty.
+
+    Attributes:
+        length: of a beat, s.
+        places: the beat of each picture, in the order of presentation; strictly rising.
+    """
+
+    length: Fraction
+    places: tuple[int, ...]
+
+    @classmethod
+    def of(cls, pts: list[int], video: Any) -> Beat:
+        """The slowest clock that puts every picture on a beat of its own, near its time.
+
+        Args:
+            pts: of the pictures, in the time base of `video`.
+            video: the stream.
+        """
+        times = [(n - min(pts)) * video.time_base for n in sorted(pts)]
+        finest = [Fraction(1, rate) for rate in _BEATS]
+        for length in [1 / Fraction(video.average_rate), *finest]:
+            places = tuple(round(time / length) for time in times)
+            near = all(
+                abs(at * length - time) <= _NEAR_S for at, time in zip(places, times, strict=True)
+            )
+            if near and all(a < b for a, b in itertools.pairwise(places)):
+                return cls(length, places)
+        return cls(video.time_base, tuple(int(time / video.time_base) for time in times))
 
 
 def with_start_codes(avcc: bytes) -> bytes:

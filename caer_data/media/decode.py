@@ -20,7 +20,7 @@ import numpy.typing as npt
 from caer_data.engine.errors import CaerError
 from caer_data.media.colour import HLG, PQ, assumed, one_field, tone_mapped
 from caer_data.media.geometry import Crop, Turn, displayed, fit
-from caer_data.media.packets import Damage, Given, decoded, packets_of
+from caer_data.media.packets import Damage, Given, Tears, decoded, packets_of, promised
 from caer_data.media.probe import VideoInfo, open_container, pixel_aspect
 from caer_data.media.retime import Retimer
 
@@ -222,18 +222,28 @@ class VideoReader:
     damage: Damage = field(default_factory=Damage)
     interlaced: int = 0
     reshaped: bool = False
+    _torn: set[int | None] = field(default_factory=set, repr=False)
 
     def __iter__(self) -> Iterator[DecodedFrame]:
         self.damage, self.interlaced, self.reshaped = Damage(), 0, False
+        self._torn = set()
+        spoilt, last, holes = False, None, 0
         nominal = max(1, round(1 / (self.info.fps * self.info.time_base)))
         retimer = Retimer(nominal, self.info.start_pts)
         for index, timed in enumerate(retimer.times(self._raw_frames())):
             raw, aspect = timed.raw.frame, timed.raw.aspect
             self._note(raw, aspect)
-            self.damage.corrupt_frames += bool(raw.is_corrupt)
+            # what is predicted from a repaired frame shows its faults, up to the next key frame
+            spoilt = (spoilt and not raw.key_frame) or raw.is_corrupt or timed.stamp in self._torn
+            self.damage.corrupt_frames += spoilt
+            if spoilt and self._torn and last is not None:  # whole frames may be gone with it
+                holes += max(0, round((timed.pts - last) / nominal) - 1)
+            last = timed.pts
             step = raw.duration or nominal
             yield DecodedFrame(index, timed.pts, step, raw, self.info, timed.stamp, aspect)
             self.damage.restarts, self.damage.retimed = retimer.restarts, retimer.retimed
+        self.damage.frames_given += holes
+        self.damage.frames_lost += holes
 
     def _note(self, raw: Any, aspect: Fraction | None) -> None:
         self.interlaced += bool(raw.interlaced_frame)
@@ -248,10 +258,11 @@ class VideoReader:
             context.thread_count = self.threads
             quick = {"skip_loop_filter": "noref"} if self.for_analysis else {}
             context.options = {"max_pixels": str(self.info.max_pixels), **quick}
-            given = Given(self.info.codec, stream.frames)
-            received, first, aspect = 0, None, Fraction(1)
+            given = Given(self.info.codec, promised(container, stream))
+            received, first, aspect, tears = 0, None, Fraction(1), Tears(self._torn)
             for packet in packets_of(container, stream, self.damage):
                 given.count(packet)
+                tears.look_at(packet)
                 for raw in decoded(context, packet, self.damage):
                     received += 1
                     # the decoder knows of a change before the key frame from which it counts

@@ -11,6 +11,8 @@ import av
 _ERRORS_IN_A_ROW: Final = 100
 # What PyAV lets through beside its own errors: a stream that appears midway is none that it knows.
 _STRAY: Final = (IndexError, KeyError, ValueError, AttributeError)
+_TEAR_BEHIND: Final = 2
+"""Packets by which FFmpeg may notice a gap early."""
 _EMPTY_MPEG4: Final = 8
 """Bytes of a packet of MPEG-4 part 2 that says only "nothing new to show"."""
 
@@ -21,7 +23,8 @@ class Damage:
 
     Attributes:
         packets: packets that could not be read or decoded.
-        corrupt_frames: frames that the decoder repaired as well as it could; they are kept.
+        corrupt_frames: frames that the decoder repaired as well as it could, and those up to the
+            next key frame, which may be predicted from them; they are kept.
         restarts: places where the timestamps begin again; they are continued from there.
         retimed: frames whose time is not the one in the file (see `retime`).
         frames_given: frames that were handed to the decoder, or that the file's index promises.
@@ -36,6 +39,11 @@ class Damage:
     frames_given: int = 0
     frames_lost: int = 0
     headless: int = 0
+
+    def reckon(self, expected: int, received: int) -> None:
+        """Count what is missing of a file that lists no frames, by what it should have."""
+        self.frames_given = max(self.frames_given, expected)
+        self.frames_lost = max(0, expected - received)
 
     @property
     def is_damaged(self) -> bool:
@@ -53,7 +61,7 @@ class Damage:
         parts = (
             (self.frames_lost, lost),
             (self.packets, "damaged packets skipped"),
-            (self.corrupt_frames, "frames repaired by the decoder"),
+            (self.corrupt_frames, "frames repaired by the decoder or built on repaired ones"),
             (self.headless, "frames before the first key frame, which cannot be decoded"),
             (self.restarts, "restarts of the timestamps"),
             (self.retimed, "frames retimed"),
@@ -111,6 +119,45 @@ class Given:
         """Shown before the first key frame, whose predecessor it needs."""
         key = self._first_key
         return key is not None and packet.pts is not None and packet.pts < key
+
+
+class Tears:
+    """Finds the packets of a transport stream behind which something is missing.
+
+    A gap in the count of a stream is no tear where a key frame follows at once: there another
+    recording was joined on.
+
+    Args:
+        torn: receives the timestamps of torn packets.
+    """
+
+    def __init__(self, torn: set[int | None]) -> None:
+        self._torn = torn
+        self._pending: int | None = None
+        self._behind = 0
+
+    def look_at(self, packet: Any) -> None:
+        """Take the next packet."""
+        self._behind += 1
+        if packet.is_keyframe:
+            self._pending = None
+        elif self._pending is not None and self._behind >= _TEAR_BEHIND:
+            self._torn.add(self._pending)
+            self._pending = None
+        if packet.is_corrupt:
+            self._pending, self._behind = packet.pts, 0
+
+
+def promised(container: Any, stream: Any) -> int:
+    """Frames that the index of a file lists, 0 where it has none.
+
+    AVI counts the beats of its clock: where a picture stays for several, the others have no frame.
+    """
+    frames = int(stream.frames)
+    if container.format.name != "avi":
+        return frames
+    beats = [entry.timestamp for entry in stream.index_entries]
+    return frames - int(beats[-1] - beats[0] + 1 - len(beats)) if beats else frames
 
 
 def packets_of(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:

@@ -31,6 +31,9 @@ FORMATS: Final = (
 _PACKETS_TRIED: Final = 1000
 """Video packets that may be broken before the first good frame."""
 
+_REORDERED: Final = 16
+"""Packets behind which no earlier picture follows."""
+
 _FULL_RANGE: Final = 2
 _FIELD_ORDERS: Final = {1: "progressive", 2: "tt", 3: "bb", 4: "tb", 5: "bt"}
 _WIDEST_PIXEL: Final = 8
@@ -68,7 +71,8 @@ class VideoInfo:
             `sound.choose`); None where none can be decoded.
         sounds: all its sound tracks.
         duration_s: duration by the header, seconds; None where it has none.
-        start_pts: timestamp at which the file says that its pictures begin; None where it does not.
+        start_pts: timestamp at which the file says that its pictures begin, or reckoned back from
+            the first that has one; None where it says nothing.
         stream_index: index of the video stream among all streams of the file.
         max_pixels: largest stored picture that may be decoded.
     """
@@ -147,7 +151,7 @@ def probe(path: Path, max_megapixels: float = 36.0, audio: str = "default") -> V
             audio_index=None if sound is None else sound.stream,
             sounds=sounds,
             duration_s=_duration(container, stream),
-            start_pts=stream.start_time,
+            start_pts=_start(path, stream, max_pixels),
             stream_index=stream.index,
             max_pixels=max_pixels,
         )
@@ -222,6 +226,34 @@ def _first_frame(container: Any, stream: Any, path: Path) -> Any:
     except av.FFmpegError:
         pass
     raise CaerError(f"{path}: no frame can be decoded ({why})")
+
+
+def _start(path: Path, of: Any, max_pixels: int) -> int | None:
+    """Timestamp of the first picture, also where the first ones have none.
+
+    FFmpeg reads no stamp before zero in Matroska; such pictures come evenly before the first stamp.
+    """
+    with open_container(path, max_pixels) as container:
+        stream = container.streams[of.index]
+        unstamped, stamps = 0, list[int]()
+        try:
+            for packet in islice(container.demux(stream), _PACKETS_TRIED):
+                if not packet.size:
+                    break
+                if packet.pts is not None:
+                    stamps.append(packet.pts)
+                elif packet.dts is None:
+                    unstamped += 1
+                if not unstamped or len(stamps) == _REORDERED:
+                    break
+        except av.FFmpegError:
+            pass
+    start: int | None = of.start_time
+    if not unstamped or not stamps:
+        return start
+    rate = of.average_rate or of.guessed_rate or Fraction(25)
+    back: int = round(unstamped / (rate * of.time_base))
+    return int(min(stamps)) - back
 
 
 def _turn(frame: Any) -> Turn:

@@ -64,8 +64,8 @@ class Retimer:
 
     Args:
         nominal: usual length of a frame, in the time base.
-        start: where the file says that its pictures begin. Decode times run late by the frames that
-            a decoder holds back; they are moved to begin here.
+        start: where the pictures begin. Frames without a time are counted from here. Decode times
+            run late by the frames that a decoder holds back; they are moved to begin here.
 
     Attributes:
         restarts: places where the file's timestamps begin again; they are continued from there.
@@ -144,7 +144,9 @@ class Retimer:
             yield self._timed(raw, self._next())
 
     def _next(self) -> int:
-        return 0 if self._last is None else self._last + self.nominal
+        if self._last is None:
+            return self.start or 0
+        return self._last + self.nominal
 
     def _timed(self, raw: Any, pts: int) -> Timed:
         self._last = pts

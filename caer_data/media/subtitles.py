@@ -145,7 +145,8 @@ def parse(text: str, ending: str) -> Subtitles:
     is_ass = ending in (".ass", ".ssa") or any(
         line.strip() == "[Script Info]" for line in lines[:5]
     )
-    for cue in _ass(lines) if is_ass else _arrows(lines):
+    is_vtt = ending == ".vtt" or (bool(lines) and lines[0].startswith("WEBVTT"))
+    for cue in _ass(lines) if is_ass else _arrows(lines, blank_ends=is_vtt):
         found.add(cue)
     found.cues.sort(key=lambda cue: cue.start)
     return found
@@ -171,21 +172,24 @@ def speaker_of(name: str) -> str | None:
     return _name(name)
 
 
-def _arrows(lines: list[str]) -> Iterator[Cue]:
-    """Cues of SubRip and WebVTT: a line with an arrow, and text up to the next."""
+def _arrows(lines: list[str], *, blank_ends: bool) -> Iterator[Cue]:
+    """Cues of SubRip and WebVTT: a line with an arrow, and text up to the next.
+
+    Args:
+        lines: the whole file.
+        blank_ends: a blank line ends the text, as in WebVTT, where notes may follow; SubRip's text
+            goes on up to the number of the next cue, as players read it.
+    """
     starts = [n for n, line in enumerate(lines) if "-->" in line and _ARROW.match(line)]
     for number, after in pairwise([*starts, len(lines)]):
         times = _ARROW.match(lines[number])
         if times is None:
             continue
-        body = []
-        for line in lines[number + 1 : after]:
-            if not line.strip():  # a blank line ends the text: what follows is the next one's name
-                break
-            body.append(line)
-        else:
-            if after < len(lines) and body and body[-1].strip().isdigit():
-                body.pop()
+        body = [line.strip() for line in lines[number + 1 : after]]
+        if blank_ends and "" in body:
+            body = body[: body.index("")]
+        elif after < len(lines) and body and body[-1].isdigit():
+            body.pop()
         text, speaker = plain("\n".join(body))
         fields = times.groups()
         yield Cue(_clock(fields[:6]), _clock(fields[6:]), text, speaker)

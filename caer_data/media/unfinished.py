@@ -8,11 +8,13 @@ from typing import BinaryIO, Final
 _EBML: Final = b"\x1a\x45\xdf\xa3"
 _SEGMENT: Final = b"\x18\x53\x80\x67"
 _HEAD: Final = 4096
+_FRAGMENT: Final = 24  # bytes of its head, up to its number (ISO/IEC 14496-12, section 8.8.5)
 _BOXES: Final = 10_000
 """Top-level boxes of an MP4 that are looked at; fragments are two each."""
 
 CUT_OFF: Final = "the file breaks off"
 NOT_CLOSED: Final = "the recording was never closed"
+FRAGMENTS_MISSING: Final = "fragments are missing"
 JOINED: Final = "another film is joined on behind its end, which is not read"
 
 
@@ -46,12 +48,17 @@ def _avi(file: BinaryIO, end: int, size: int) -> str:
 def _mp4(file: BinaryIO, size: int) -> str:
     """By the boxes that it consists of; one film has one box `moov`."""
     at = films = 0
+    missing, last = False, None
     for _ in range(_BOXES):
         file.seek(at)
-        box = file.read(16)
+        box = file.read(_FRAGMENT)
         if len(box) < 8:
             break
         films += box[4:8] == b"moov"
+        if box[4:8] == b"moof" and box[12:16] == b"mfhd":
+            number = int.from_bytes(box[20:24], "big")
+            missing = missing or (last is not None and number > last + 1)
+            last = number
         length = int.from_bytes(box[:4], "big")
         if length == 1:
             length = int.from_bytes(box[8:16], "big")
@@ -60,7 +67,9 @@ def _mp4(file: BinaryIO, size: int) -> str:
         at += length
     if at > size:
         return CUT_OFF
-    return JOINED if films > 1 else ""
+    if films > 1:
+        return JOINED
+    return FRAGMENTS_MISSING if missing else ""
 
 
 def _matroska(head: bytes, size: int) -> str:

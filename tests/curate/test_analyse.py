@@ -111,6 +111,17 @@ def test_a_recording_that_breaks_off_says_so(tmp_path):
     values = analysis_results.measured(job)
     assert values["damage"].startswith("the file breaks off")
     assert values["hurt"]
+    assert values["damaged_share"] == pytest.approx(1 - values["frames"] / 100, abs=0.011)
+    assert 0.2 < values["damaged_share"] < 0.4
+
+
+def test_a_pause_is_named_and_no_damage(tmp_path):
+    times = [n + (50 if n >= 60 else 0) for n in range(100)]
+    job = job_of(numbered.write(tmp_path / "a.mp4", 100, pts=times), tmp_path / "work")
+    decode(job, lambda *_: None)
+    values = analyse.measured(job)
+    assert values["damage"] == "1 pauses in the pictures, 2.0 s in all"
+    assert not values["hurt"]
 
 
 def test_a_file_that_changes_while_it_is_decoded_is_noticed(tmp_path):

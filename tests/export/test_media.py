@@ -8,6 +8,7 @@ from fractions import Fraction
 import av
 import cv2
 import imageio_ffmpeg
+import numbered_video as numbered
 import numpy as np
 import pytest
 from export_fixtures import FACE, HEIGHT, WIDTH, box_at, write_clip
@@ -30,9 +31,9 @@ def work(clip, tmp_path):
     return media.Work("c", clip, sha256_of(clip), 48, tmp_path, boxes=boxes)
 
 
-def decoded(path):
+def decoded(path, form="yuv420p"):
     with av.open(str(path)) as container:
-        return [f.to_ndarray(format="yuv420p") for f in container.decode(video=0)]
+        return [f.to_ndarray(format=form) for f in container.decode(video=0)]
 
 
 def test_the_sharpest_frame_of_each_stretch_is_taken(work, clip):
@@ -77,6 +78,17 @@ def test_avi_is_read_without_a_complaint(work, clip):
     ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "warning", "-i", work.root / "a.avi"]
     said = subprocess.run([*ffmpeg, "-f", "null", "-"], capture_output=True, text=True, check=True)
     assert said.stderr == ""
+
+
+def test_avi_of_a_clip_with_uneven_steps_shows_each_picture_once_and_in_time(tmp_path):
+    times = [n * 20 for n in range(40)] + [800 + n * 55 for n in range(20)]
+    clip = numbered.write(tmp_path / "clip.mp4", 60, pts=times, time_base=Fraction(1, 600))
+    work = media.Work("c", clip, None, 60, tmp_path, copies=("a.avi",), hash_frames=False)
+    media.make(work)
+    assert [numbered.number_of(p) for p in decoded(tmp_path / "a.avi", "rgb24")] == list(range(60))
+    with av.open(str(tmp_path / "a.avi")) as container:
+        beats = [float(p.dts * p.time_base) for p in container.demux(video=0) if p.size]
+    assert beats == pytest.approx([time / 600 for time in times], abs=0.01)
 
 
 def test_parameter_sets_get_start_codes():

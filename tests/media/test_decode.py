@@ -390,3 +390,35 @@ def test_pictures_are_made_smaller_never_larger(
     size: tuple[int, int], max_side: int | None, expected: tuple[int, int]
 ) -> None:
     assert fitted(*size, max_side) == expected
+
+
+def test_negative_times_in_matroska_keep_pictures_and_sound_together(tmp_path: Path) -> None:
+    plain = numbered.write(tmp_path / "plain.mp4", 100, sound=True)
+    path = tmp_path / "early.mkv"
+    ffmpeg("-i", plain, "-c", "copy", "-avoid_negative_ts", "disabled",
+           "-output_ts_offset", "-1.5", path)  # fmt: skip
+    info = probe(path)
+    reader = frames(path, info)
+    seconds = [float(f.pts * info.time_base) for f in reader]
+    assert seconds == pytest.approx([-1.5 + n / 25 for n in range(100)], abs=0.002)
+    assert (reader.damage.restarts, reader.damage.is_damaged) == (0, False)
+
+
+def test_empty_beats_of_an_avi_are_no_lost_frames(tmp_path: Path) -> None:
+    late = [n + (50 if n else 0) for n in range(40)]
+    path = numbered.write(tmp_path / "late.avi", 40, codec="mpeg4", pts=late)
+    reader = frames(path, probe(path))
+    assert [numbered.number_of(f.picture()) for f in reader] == list(range(40))
+    assert (reader.damage.frames_given, reader.damage.is_damaged) == (40, False)
+
+
+def test_what_is_built_on_a_repaired_frame_counts_as_damaged(tmp_path: Path) -> None:
+    whole = numbered.write(tmp_path / "whole.ts", 100, gop=50)
+    data = whole.read_bytes()
+    place = len(data) // 188 // 4 * 188
+    path = tmp_path / "holed.ts"
+    path.write_bytes(data[:place] + data[place + 188 * 12 :])
+    reader = frames(path, probe(path))
+    numbers = {numbered.number_of(f.picture()) for f in reader}
+    gone = 100 - len(numbers & set(range(100)))
+    assert 1 < gone <= reader.damage.corrupt_frames + reader.damage.frames_lost < 50

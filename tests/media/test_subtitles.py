@@ -30,6 +30,16 @@ def test_subrip_with_and_without_numbers_and_blank_lines() -> None:
     ]
 
 
+def test_a_blank_line_inside_a_subrip_text_does_not_end_it() -> None:
+    text = (
+        "1\n00:00:01,000 --> 00:00:02,000\nFirst\n\nsecond\n\n\n"
+        "2\n00:00:03,000 --> 00:00:04,000\n\n7 o'clock\n\n8\n\n"
+        "3\n00:00:05,000 --> 00:00:06,000\nlast\n\n9\n"
+    )
+    assert [cue[2] for cue in said(text)] == ["First\nsecond", "7 o'clock\n8", "last\n9"]
+    assert [cue[2] for cue in said("WEBVTT\n" + text, ".vtt")] == ["First", "last"]
+
+
 def test_webvtt_names_its_voices_and_passes_over_notes() -> None:
     text = (
         "WEBVTT\n\nNOTE --> nothing\n\nSTYLE\n::cue {}\n\n"

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numbered_video as numbered
 import pytest
 from odd_media import ffmpeg
 
-from caer_data.media.unfinished import CUT_OFF, JOINED, NOT_CLOSED, unfinished
+from caer_data.media.unfinished import CUT_OFF, FRAGMENTS_MISSING, JOINED, NOT_CLOSED, unfinished
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.avi", "a.mov"])
@@ -30,6 +31,12 @@ def test_fragments_and_other_containers(tmp_path: Path) -> None:
     path = tmp_path / "fragmented.mp4"
     ffmpeg("-i", plain, "-c", "copy", "-movflags", "frag_keyframe+empty_moov", path)
     assert unfinished(path) == ""
+    data = path.read_bytes()
+    first, second, third = (m.start() - 4 for m in list(re.finditer(b"moof", data))[:3])
+    path.write_bytes(data[:second] + data[third:])
+    assert unfinished(path) == FRAGMENTS_MISSING
+    path.write_bytes(data[:first] + data[third:])
+    assert unfinished(path) == "", "a stream may be recorded from its middle"
     assert unfinished(numbered.write(tmp_path / "a.ts", 20)) == ""
     for data in (b"", b"\x1a\x45\xdf\xa3", b"\0\0\0\x08ftyp", b"RIFF\xff\xff\xff\xffAVI "):
         (tmp_path / "odd").write_bytes(data)

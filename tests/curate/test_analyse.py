@@ -119,7 +119,7 @@ def test_a_pause_is_named_and_no_damage(tmp_path):
     times = [n + (50 if n >= 60 else 0) for n in range(100)]
     job = job_of(numbered.write(tmp_path / "a.mp4", 100, pts=times), tmp_path / "work")
     decode(job, lambda *_: None)
-    values = analyse.measured(job)
+    values = analysis_results.measured(job)
     assert values["damage"] == "1 pauses in the pictures, 2.0 s in all"
     assert not values["hurt"]
 

@@ -15,7 +15,7 @@ from caer_data.media.probe import VideoInfo
 from caer_data.media.unchanged import Stamp
 
 SHOTS_VERSION = 10
-FACES_VERSION = 4
+FACES_VERSION = 5
 
 
 @dataclass(frozen=True)

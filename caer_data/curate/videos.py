@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from caer_data.curate.sidecars import Sidecar, share_out
-from caer_data.curate.walk import Walked, listed, season_and_episode, title, walk
+from caer_data.curate.walk import Walked, is_season, listed, season_and_episode, title, walk
 from caer_data.engine.artifacts import Store
 from caer_data.engine.errors import CaerError
-from caer_data.engine.files import explain_os_error, sha256_of, slug
+from caer_data.engine.files import explain_os_error, identifier, sha256_of
 from caer_data.engine.hashing import hash_of
 from caer_data.engine.pool import Progress
 from caer_data.engine.recipe import Videos
@@ -32,6 +32,7 @@ from caer_data.media.unchanged import Stamp, stamp_of
 
 VIDEOS_VERSION = 3
 
+_ENDINGS = {ending.removeprefix(".") for ending in Videos().extensions}
 _FRACTIONS = ("pixel_aspect", "fps", "time_base")
 
 
@@ -101,7 +102,7 @@ def find(
     taken: set[str] = set()
     for path in walked.videos:
         item = replace(_named(path, root), sidecars=tuple(sidecars.get(path, ())))
-        if item.video_id in taken:
+        if item.video_id in taken:  # names that differ in capitals alone
             digest = hashlib.sha256(os.fsencode(path.relative_to(root))).hexdigest()
             item = replace(item, video_id=f"{item.video_id}-{digest[:6]}")
         taken.add(item.video_id)
@@ -124,8 +125,33 @@ def _named(path: Path, root: Path) -> Found:
     else:
         show, episode = title(parts[0]) or _text(root.resolve().name or "shows"), parts[0]
     relative = _text(path.relative_to(root).as_posix())
-    video_id = f"{slug(show)}.{slug(episode)}"
+    ending = path.suffix.lower().removeprefix(".")
+    video_id = f"{identifier(show)}.{_episode_id(parts, place, ending)}"
     return Found(path, relative, show, episode, video_id, season, number)
+
+
+def _episode_id(parts: list[str], place: int, ending: str) -> str:
+    """The episode in an identifier, which follows from the file's own path alone.
+
+    A season's folder and an ending other than mp4 come through; where more would be lost, a part of
+    a hash is added.
+
+    Args:
+        parts: folders and name below the shows folder, without the ending.
+        place: which of them is the show.
+        ending: of the name, without its dot.
+    """
+    own = parts[place + 1 :] or parts
+    told = "/".join(parts[:place]) or (title(parts[0]) if len(parts) == 1 else "")
+    name = " ".join(own) if len(own) == 2 and is_season(own[0]) else "/".join(own)
+    words = name.lower().split(" ")
+    if len(own) == 1 and any(is_season(" ".join(words[:n])) for n in (1, 2) if n < len(words)):
+        told += "/"
+    if ending != "mp4":
+        name = f"{name} {ending}"
+    elif words[-1] in _ENDINGS:
+        told += "."
+    return identifier(name, told)
 
 
 def describe(

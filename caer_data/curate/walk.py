@@ -147,6 +147,11 @@ def season_and_episode(parts: Sequence[str]) -> tuple[int, int | None, int | Non
     return 0, season, episode
 
 
+def is_season(part: str) -> bool:
+    """Whether a folder is named as that of a season."""
+    return _SEASON.fullmatch(part) is not None
+
+
 def title(name: str) -> str:
     """The show in the name of an episode that lies straight in the shows folder; else nothing."""
     numbered = _NUMBERED.search(name)

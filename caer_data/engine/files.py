@@ -19,6 +19,8 @@ from caer_data.engine.errors import CaerError
 
 _RESERVED = {"con", "prn", "aux", "nul"} | {f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10)}
 
+_WORDS = re.compile(r"[A-Za-z0-9]+(?: [A-Za-z0-9]+)*")
+
 _TEMPORARY = re.compile(
     r"\..*\.caer-(?P<host>[0-9a-f]{8})-(?P<pid>\d{1,10})-(?P<start>\d{1,12})-[0-9a-f]{8}\.part",
     re.DOTALL,
@@ -238,6 +240,24 @@ def slug(name: str, longest: int = 60) -> str:
         digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:6]
         text = f"{text[: longest - 7].strip('-')}-{digest}".lstrip("-")
     return text
+
+
+def identifier(name: str, told: str = "") -> str:
+    """A slug that two names share only if they differ in capitals alone.
+
+    Words of ASCII letters and digits with single spaces between them come through a slug as they
+    are; of any other name six digits of its hash are added, so that no identifier depends on which
+    other names there are.
+
+    Args:
+        name: any name.
+        told: what belongs to the name and is not in it.
+    """
+    text = slug(name)
+    if not told and _WORDS.fullmatch(name) and text == name.lower().replace(" ", "-"):
+        return text
+    digest = hashlib.sha256(f"{name}\0{told}".encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    return f"{text}-{digest}"
 
 
 def inside(folder: Path, relative: str) -> Path:

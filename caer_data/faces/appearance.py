@@ -19,6 +19,11 @@ from caer_data.faces.tracking import Track
 _TURNED = 0.2  # of the distance from eyes to mouth: a nose this far from the middle is turned away
 _LEAST = 0.05  # weight of a profile; a face turned to the camera weighs 1
 _ZOOMS = (1.0, 1.14)  # at which each face is cut out
+_LOOKS = 4  # best faces of a doubtful track that are looked at closely
+_CLOSE = 336  # px, the side of the picture for it: a face is 112 px high in it
+_AROUND = 3.0  # sides of the face that it shows
+_HINT = 0.1  # score of what counts as found at all
+_SAME_SIZE = 0.4, 1.8  # heights of the face by which it may be found smaller or larger
 _SIDE = 96  # at which sharpness is judged, px: the size of the face stream's input
 
 
@@ -32,7 +37,7 @@ class Appearance:
         height: median height of its boxes, px of the displayed frame.
         sharpness, brightness: medians, 0 to 1.
         vector: mean embedding over its best faces.
-        norm: mean length of the vectors of these faces.
+        confirmed: the detector is sure of it, or finds its best faces again when it looks closely.
     """
 
     track: Track
@@ -41,15 +46,7 @@ class Appearance:
     sharpness: float
     brightness: float
     vector: Floats
-    norm: float
-
-    def is_face(self, models: Models) -> bool:
-        """The embedder's second opinion on a track of which the detector is not sure.
-
-        Ornaments, hair and blurred backgrounds give shorter vectors than faces do.
-        """
-        sure = float(np.mean(self.track.scores)) >= models.detector.sure_score
-        return sure or self.norm >= models.embedder.least_norm
+    confirmed: bool
 
 
 def measure(track: Track, frames: Frames, models: Models, count: int) -> Appearance:
@@ -62,7 +59,7 @@ def measure(track: Track, frames: Frames, models: Models, count: int) -> Appeara
     heights = np.array([box[3] - box[1] for box in track.boxes])
     worth = (np.array(track.scores) + 2) * heights * (0.2 + sharpness)
     order = np.argsort(-worth * weights_of(track, range(len(looks))), kind="stable")
-    vector, norm = embed_track(track, sorted(int(n) for n in order[:count]), frames, models)
+    vector = embed_track(track, sorted(int(n) for n in order[:count]), frames, models)
     return Appearance(
         track=track,
         best=int(order[0]),
@@ -70,8 +67,41 @@ def measure(track: Track, frames: Frames, models: Models, count: int) -> Appeara
         sharpness=float(np.median(sharpness)),
         brightness=float(np.median([bright for _, bright in looks])),
         vector=vector,
-        norm=norm,
+        confirmed=is_confirmed(track, frames, models),
     )
+
+
+def is_confirmed(track: Track, frames: Frames, models: Models) -> bool:
+    """A second opinion on a track of which the detector is not sure.
+
+    Cut out with its surroundings and enlarged, a face is found again, however small it was;
+    ornaments, hair and what is out of focus mostly are not.
+    """
+    detector = models.detector
+    if float(np.mean(track.scores)) >= detector.sure_score:
+        return True
+    best = np.argsort(-np.array(track.scores), kind="stable")[:_LOOKS]
+    return float(np.mean([_close_look(track, int(n), frames, models) for n in best])) >= (
+        detector.close_score
+    )
+
+
+def _close_look(track: Track, place: int, frames: Frames, models: Models) -> float:
+    """Score of a face in an enlarged picture of itself and its surroundings; 0 where it is none."""
+    picture = frames.samples.picture(track.frames[place])
+    box = track.boxes[place] * np.float32(picture.shape[1] / frames.width)
+    side = float(max(box[2] - box[0], box[3] - box[1], 1.0)) * _AROUND
+    scale, middle = _CLOSE / side, (box[:2] + box[2:]) / 2
+    shift = _CLOSE / 2 - middle * scale
+    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]], np.float64)
+    near = cv2.warpAffine(
+        picture, matrix, (_CLOSE, _CLOSE), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+    )
+    found = models.detector.detect([np.asarray(near, np.uint8)], _HINT, _CLOSE)[0]
+    off = np.abs((found.boxes[:, :2] + found.boxes[:, 2:]) / 2 - _CLOSE / 2).max(axis=1)
+    high = (found.boxes[:, 3] - found.boxes[:, 1]) / _CLOSE * _AROUND
+    same = (off < _CLOSE / _AROUND / 2) & (high > _SAME_SIZE[0]) & (high < _SAME_SIZE[1])
+    return float(max(found.scores[same], default=0.0))
 
 
 def crop_of(frames: Frames, frame: int, box: npt.NDArray[np.float32]) -> Picture:
@@ -126,10 +156,8 @@ def chip_of(track: Track, place: int, frames: Frames, models: Models, zoom: floa
     return models.embedder.align(picture, face)
 
 
-def embed_track(
-    track: Track, places: Sequence[int], frames: Frames, models: Models
-) -> tuple[Floats, float]:
-    """Mean embedding over some of a track's faces, and the mean length of their vectors.
+def embed_track(track: Track, places: Sequence[int], frames: Frames, models: Models) -> Floats:
+    """Mean embedding over some of a track's faces.
 
     Faces turned to the camera weigh more. A mirrored face and one cut out larger are the same
     person: their vectors, too, make the mean less dependent on pose and alignment.
@@ -140,7 +168,7 @@ def embed_track(
     vectors = models.embedder.embed(np.concatenate([chips, mirrored]))
     weights = np.tile(weights_of(track, places), 2 * len(zooms))
     mean: Floats = np.average(vectors, axis=0, weights=weights).astype(np.float32)
-    return mean, float(np.linalg.norm(vectors[: len(places)], axis=1).mean())
+    return mean
 
 
 def weights_of(track: Track, places: Sequence[int]) -> npt.NDArray[np.float64]:

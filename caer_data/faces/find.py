@@ -74,7 +74,7 @@ def find(
                 own = tracking.among(tracks, sampled)
             seen = [measure(track, frames, models, settings.embeddings_per_track) for track in own]
             if tracks is None:
-                seen = [one for one in seen if one.is_face(models)]
+                seen = [one for one in seen if one.confirmed]
             for number, one in enumerate(seen, 1):
                 _describe(shot, number, one, frames, settings, found, folder)
             _thumbnail(shot["shot_id"], sampled, [one.track for one in seen], frames, found, folder)

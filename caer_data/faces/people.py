@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from caer_data.engine import tables
-from caer_data.engine.files import slug
+from caer_data.engine.files import identifier
 from caer_data.engine.hashing import digest
 
 # A distance no embedding reaches. Averaged over two clusters it still exceeds every threshold, and
@@ -40,10 +40,10 @@ class Correction:
 
 
 def show_ids(shows: Iterable[str]) -> dict[str, str]:
-    """An identifier for each show, also where the names of two meet in one slug."""
+    """An identifier for each show; only names that differ in capitals alone mind each other."""
     ids: dict[str, str] = {}
     for show in shows:
-        name = slug(show)
+        name = identifier(show)
         met = name in ids.values()
         ids[show] = f"{name}-{digest(show, 6)}" if met else name
     return ids

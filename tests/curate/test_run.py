@@ -166,7 +166,7 @@ def test_the_same_woman_is_one_person(built):
 
 
 def test_the_faceless_shot_is_dropped_for_that(built):
-    pilot = built.clips[built.clips["video_id"] == "show-two.deep-er-pilot"]
+    pilot = built.clips[built.clips["video_id"] == "show-two.deep-er-pilot-mov-f35126"]
     assert pilot["reason"].tolist()[-1] == "no_face"
     assert pilot["status"].tolist()[0] == "kept"
 

@@ -37,12 +37,13 @@ def touch(folder: Path, *names: str) -> None:
 @pytest.mark.parametrize(
     ("name", "show", "episode", "video_id"),
     [
-        ("Friends/s01/e01.mp4", "Friends", "s01/e01", "friends.s01-e01"),
-        ("Friends/e01.MKV", "Friends", "e01", "friends.e01"),
-        ("pilot.webm", "raw", "pilot", "raw.pilot"),
-        ('A B/it\'s "1".mp4', "A B", 'it\'s "1"', "a-b.it-s-1"),
-        ("-x/-y.avi", "-x", "-y", "x.y"),
-        ("a/b.c.d.mp4", "a", "b.c.d", "a.b-c-d"),
+        ("First Show/S01E01.mp4", "First Show", "S01E01", "first-show.s01e01"),
+        ("Friends/Season 1/e01.mp4", "Friends", "Season 1/e01", "friends.season-1-e01"),
+        ("Friends/s01/e01.mp4", "Friends", "s01/e01", "friends.s01-e01-be33a9"),
+        ("Friends/e01.MKV", "Friends", "e01", "friends.e01-mkv"),
+        ("pilot.webm", "raw", "pilot", "raw.pilot-webm"),
+        ('A B/it\'s "1".mp4', "A B", 'it\'s "1"', "a-b.it-s-1-9b2ebf"),
+        ("-x/-y.avi", "-x", "-y", "x-ff37d9.y-avi-b3a6d2"),
     ],
 )
 def test_names_follow_from_the_path(
@@ -66,12 +67,26 @@ def test_hidden_and_other_files_are_passed_over_and_order_is_by_path(tmp_path: P
     ]
 
 
-def test_names_that_meet_in_one_identifier_stay_apart(tmp_path: Path) -> None:
-    touch(tmp_path, "s/a b.mp4", "s/a-b.mp4", "s/a_b.mkv", "s/a b.mkv")
-    found = videos.find(tmp_path, SETTINGS)
-    ids = [f.video_id for f in found]
-    assert len(set(ids)) == 4
-    assert ids == [f.video_id for f in videos.find(tmp_path, SETTINGS)]
+def test_an_identifier_does_not_depend_on_what_else_is_there(tmp_path: Path) -> None:
+    names = [
+        "S/a b.mp4", "S/a-b.mp4", "S/a_b.mkv", "S/a b.mkv", "S/a b mkv.mp4", "S/a  b.mp4",
+        "S/Season 1/e.mp4", "S/Season 1 e.mp4", "S/Season 1-e.mp4", "S/x/e.mp4", "S/x e.mp4",
+        "T/S/Season 1/e.mp4", "S S01E01.mp4", "S/S S01E01.mp4", "S-/a b.mp4",
+        "S/caf\xe9.mp4", "S/cafe.mp4", "S/" + "long " * 20 + "name.mp4",
+    ]  # fmt: skip
+    alone = []
+    for number, name in enumerate(names):
+        touch(tmp_path / str(number), name)
+        alone.append(videos.find(tmp_path / str(number), SETTINGS)[0].video_id)
+    assert len(set(alone)) == len(names)
+    touch(tmp_path / "raw", *names)
+    together = {f.relative: f.video_id for f in videos.find(tmp_path / "raw", SETTINGS)}
+    assert [together[name] for name in names] == alone
+
+
+def test_names_that_differ_in_capitals_stay_apart(tmp_path: Path) -> None:
+    touch(tmp_path, "s/a b.mp4", "s/A B.mp4")
+    assert len({f.video_id for f in videos.find(tmp_path, SETTINGS)}) == 2
 
 
 def test_a_single_file_is_a_show_of_its_folder(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fake_faces import BrightnessEmbedder, SquareDetector, scene, spooled
 
-from caer_data.faces.appearance import chip_of, frontality, measure
+from caer_data.faces.appearance import chip_of, frontality, is_confirmed, measure
 from caer_data.faces.search import Frames, Models
 from caer_data.faces.tracking import Track
 
@@ -52,7 +52,7 @@ class LeftEmbedder(BrightnessEmbedder):
 
 def models(embedder=None, sure=0.0, least=0.0):
     detector, embedder = SquareDetector(), embedder or BrightnessEmbedder()
-    detector.sure_score, embedder.least_norm = sure, least
+    detector.sure_score, detector.close_score = sure, least
     return Models(detector, embedder, 0.0, 0.0)
 
 
@@ -96,13 +96,18 @@ def test_mirrored_faces_count_as_much(frames):
     ("score", "least", "face"),
     [
         pytest.param(0.9, 9.0, True, id="the detector is sure"),
-        pytest.param(0.5, 0.5, True, id="the embedder agrees"),
-        pytest.param(0.5, 9.0, False, id="neither"),
+        pytest.param(0.5, 0.9, True, id="it is found again"),
+        pytest.param(0.5, 1.1, False, id="not clearly"),
     ],
 )
-def test_the_embedder_gives_a_second_opinion_on_unsure_tracks(frames, score, least, face):
+def test_a_doubtful_track_is_looked_at_closely(frames, score, least, face):
     used = models(sure=0.7, least=least)
-    assert measure(track(score=score), frames, used, 3).is_face(used) is face
+    assert measure(track(score=score), frames, used, 3).confirmed is face
+
+
+def test_a_close_look_must_find_the_face_itself(frames):
+    empty = Track([0], [np.array([400, 80, 420, 100], np.float32)], [0.5], [None])
+    assert not is_confirmed(empty, frames, models(sure=0.7, least=0.5))
 
 
 def test_a_chip_is_cut_from_its_own_frame(frames):

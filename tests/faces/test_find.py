@@ -164,7 +164,7 @@ def test_a_track_that_nobody_takes_for_a_face_is_left_out(tmp_path, least, count
     out.mkdir()
     pictures = {n: scene((100, 80, 90, 200)) for n in range(0, 100, 10)}
     detector, embedder = SquareDetector(), BrightnessEmbedder()
-    detector.sure_score, embedder.least_norm = 2.0, least
+    detector.sure_score, detector.close_score = 2.0, least
     frames = Frames(spooled(spool, pictures), TIMES, 640, 360)
     models = Models(detector, embedder, 0.0, 0.0)
     faces.find(SHOTS.iloc[:1], frames, models, Faces(detector="mmod"), out, lambda _: None)

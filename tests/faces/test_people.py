@@ -106,10 +106,11 @@ def test_clustering_by_connected_parts_equals_clustering_at_once(seed, monkeypat
 
 
 def test_shows_whose_names_meet_in_one_slug_stay_apart():
-    ids = show_ids(["Dr. Who", "Dr Who", "Other"])
-    assert (ids["Dr. Who"], ids["Other"]) == ("dr-who", "other")
-    assert ids["Dr Who"].startswith("dr-who-")
-    assert len(set(ids.values())) == 3
+    ids = show_ids(["Dr. Who", "Dr Who", "dr who", "Other"])
+    assert (ids["Dr Who"], ids["Other"]) == ("dr-who", "other")
+    assert ids["Dr. Who"].startswith("dr-who-")
+    assert len(set(ids.values())) == 4
+    assert show_ids(["Dr. Who"])["Dr. Who"] == ids["Dr. Who"], "whatever else is there"
 
 
 def test_corrections_join_and_part_persons_in_order() -> None:

@@ -18,6 +18,7 @@ class SquareDetector:
     min_score = 0.0
     weak_score = 0.0
     sure_score = 0.0
+    close_score = 0.0
     provider = "cpu"
 
     def __init__(self) -> None:
@@ -45,7 +46,6 @@ class BrightnessEmbedder:
     dimensions = 2
     threshold = 0.1
     track_threshold = 0.1
-    least_norm = 0.0
     provider = "cpu"
 
     def __init__(self) -> None:

@@ -31,7 +31,6 @@ class ArcfaceEmbedder:
     name = "arcface"
     threshold = 1.14
     track_threshold = 1.0
-    least_norm = 0.0
 
     def __init__(self, model: onnx.OnnxModel) -> None:
         self.provider = model.provider

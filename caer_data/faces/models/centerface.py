@@ -33,6 +33,7 @@ class CenterfaceDetector:
     min_score = 0.5
     weak_score = 0.35
     sure_score = 0.7
+    close_score = 0.55
 
     def __init__(self, file: ModelFile, provider: Provider, threads: int, size: int) -> None:
         model = load(replace(file, data=with_free_size(file.data)), provider, threads)

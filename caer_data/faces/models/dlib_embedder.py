@@ -29,7 +29,6 @@ class DlibEmbedder:
     name = "dlib"
     dimensions = 128
     track_threshold = 0.4
-    least_norm = 1.34
     threshold = 0.5  # not dlib's 0.6, which takes one in nine pairs of strangers for one person
 
     def __init__(self, model: OnnxModel) -> None:

@@ -24,6 +24,7 @@ class HogDetector:
     min_score = 0.0
     weak_score = 0.0
     sure_score = 0.0  # every track
+    close_score = 0.0
     provider = "cpu"
 
     def __init__(self, size: int) -> None:

@@ -79,6 +79,8 @@ class Detector(Protocol):
         min_score: score from which a detection counts as a face, unless the recipe says otherwise.
         weak_score: score from which it may be a face that is surer at another time of the shot.
         sure_score: mean score from which a track needs no second opinion.
+        close_score: mean score of the best faces of another track, looked at closely, from which it
+            counts, too.
         provider: what it runs on: "cpu", or the accelerator that really runs it.
         warnings: sentences for the user, such as a fall back from an accelerator to the CPU.
     """
@@ -87,6 +89,7 @@ class Detector(Protocol):
     min_score: float
     weak_score: float
     sure_score: float
+    close_score: float
     provider: str
     warnings: list[str]
 
@@ -114,8 +117,6 @@ class Embedder(Protocol):
             separates best.
         track_threshold: the same for the means of two tracks, which lie closer together, those of
             different people too.
-        least_norm: mean length of the vectors of a track under which it may be no face; 0 where
-            the length says nothing.
         provider: what it runs on: "cpu", or the accelerator that really runs it.
         warnings: sentences for the user, such as a fall back from an accelerator to the CPU.
     """
@@ -124,7 +125,6 @@ class Embedder(Protocol):
     dimensions: int
     threshold: float
     track_threshold: float
-    least_norm: float
     provider: str
     warnings: list[str]
 

@@ -28,6 +28,7 @@ class MmodDetector:
     min_score = 0.0
     weak_score = 0.0
     sure_score = 0.0  # every track
+    close_score = 0.0
 
     def __init__(self, model: OnnxModel, size: int, step: float = _STEP) -> None:
         """Take the network.

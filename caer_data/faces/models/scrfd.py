@@ -32,6 +32,7 @@ class ScrfdDetector:
     min_score = 0.5
     weak_score = 0.35
     sure_score = 0.7
+    close_score = 0.55
 
     def __init__(self, model: onnx.OnnxModel, size: int) -> None:
         self.size = size

@@ -26,6 +26,7 @@ class YunetDetector:
     min_score = 0.6
     weak_score = 0.5
     sure_score = 0.7
+    close_score = 0.55
     provider = "cpu"
 
     def __init__(self, file: ModelFile, size: int) -> None:

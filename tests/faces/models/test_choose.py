@@ -17,7 +17,7 @@ class Middle:
     """Finds one face in the middle of every picture."""
 
     name, provider = "middle", "cpu"
-    min_score = weak_score = sure_score = 0.5
+    min_score = weak_score = sure_score = close_score = 0.5
 
     def __init__(self, size: int) -> None:
         self.size = size

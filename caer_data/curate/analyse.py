@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from caer_data.curate import audio_pass, pyannote_import, redact
-from caer_data.curate.analysis_results import described, found_shots, timestamps
+from caer_data.curate.analysis_results import described, faces_artifact, found_shots, timestamps
 from caer_data.curate.job import Job
 from caer_data.engine import tables
 from caer_data.engine.artifacts import write_json
@@ -44,8 +44,9 @@ _NO_STAMP = int(np.iinfo(np.int64).min)
 
 
 def analyse(job: Job, progress: Progress) -> None:
-    """Make the artifacts of a video that are missing: sound, shots and fingerprints, then faces.
+    """Make the artifacts of a video that are missing: shots, faces, fingerprints, then sound.
 
+    Fingerprints and lines come after the faces, which say where something forgotten is seen.
     Samples are spooled to a folder of this call's own, so that two engines may meet on one video.
 
     Raises:
@@ -56,18 +57,10 @@ def analyse(job: Job, progress: Progress) -> None:
     cv2.setNumThreads(1)
     if job.done:
         return
+    if None in (job.shots, job.prints, job.faces):
+        _look(job, progress)
     if job.sound is None:
         _listen(job, progress)
-    if None not in (job.shots, job.prints, job.faces):
-        return
-    with scratch_folder(job.work / "samples", job.subject) as samples:
-        _decode(job, samples, progress)
-        job.store.make(
-            "faces",
-            job.subject,
-            job.faces_key,
-            lambda folder: _find_faces(job, samples, folder, progress),
-        )
 
 
 class _Pass:
@@ -136,10 +129,10 @@ class _Pass:
         return reader.damage
 
     def write_prints(self, folder: Path) -> None:
-        """Write the fingerprints' artifact."""
+        """Write the fingerprints' artifact; faces must have been looked for."""
         pts, pictures, inside = self._prints
-        for about in self._job.forgotten:
-            pictures[(pts >= about.start_pts) & (pts < about.end_pts)] = 0
+        for start, end in _forgotten_spans(self._job):
+            pictures[(pts >= start) & (pts < end)] = 0
         heard = sound_prints(self._job.path, self._job.info)
         fingerprints.Fingerprints(pts, pictures, inside, heard).save(folder)
 
@@ -169,22 +162,39 @@ class _Pass:
         write_json(folder / "seconds.json", {"shots": self._seconds})
 
 
-def _decode(job: Job, samples: Path, progress: Progress) -> None:
-    """Make what needs every frame: the samples' spool; shots and fingerprints if missing."""
+def _look(job: Job, progress: Progress) -> None:
+    """Make what is found in pictures: every frame is decoded once."""
     once = _Pass(job, progress)
-    once.spool_samples(samples)
-    job.store.make("shots", job.subject, job.shots_key, once.write_shots)
+    with scratch_folder(job.work / "samples", job.subject) as samples:
+        once.spool_samples(samples)
+        job.store.make("shots", job.subject, job.shots_key, once.write_shots)
+        job.store.make(
+            "faces",
+            job.subject,
+            job.faces_key,
+            lambda folder: _find_faces(job, samples, folder, progress),
+        )
     job.store.make("prints", job.subject, job.prints_key, once.write_prints)
 
 
+def _forgotten_spans(job: Job) -> list[tuple[int, int]]:
+    """Spans, in the video's time base, in which something is seen that must not be kept."""
+    return redact.spans_of(faces_artifact(job)) if job.forgotten else []
+
+
 def _listen(job: Job, progress: Progress) -> None:
+    microsecond = job.info.time_base * 1_000_000
+    forgotten = [
+        (round(start * microsecond), round(end * microsecond))
+        for start, end in _forgotten_spans(job)
+    ]
     check_unchanged(job.path, job.stamp)
     job.store.make(
         "sound",
         job.subject,
         job.sound_key,
         lambda folder: audio_pass.fill(
-            folder, job.path, job.info, job.recipe.speech, lambda: progress("shots", 0.0)
+            folder, job.path, job.info, job.recipe.speech, lambda: progress("shots", 0.0), forgotten
         ),
     )
     check_unchanged(job.path, job.stamp)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,18 +20,36 @@ from caer_data.media.voice import Voice, load_file
 SOUND_VERSION: Final = 1
 
 
+_OPEN_END_US: Final = 8_000_000  # a line whose end nobody tells may stay this long
+
+
 def fill(
-    folder: Path, path: Path, info: VideoInfo, settings: Speech, on_second: Callable[[], None]
+    folder: Path,
+    path: Path,
+    info: VideoInfo,
+    settings: Speech,
+    on_second: Callable[[], None],
+    forgotten: Sequence[tuple[int, int]] = (),
 ) -> None:
     """Listen to a video and read its subtitles; write what was found.
 
     Members: `sound.json`, `windows.npy` (the windows of all blocks, one after the other).
+
+    Args:
+        folder: the artifact's.
+        path: the video file.
+        info: as it was probed.
+        settings: section `speech` of the recipe.
+        on_second: called now and then.
+        forgotten: spans, in microseconds of the container's clock, whose lines are kept without their text.
 
     Raises:
         CaerError: the file can no longer be opened, or the model is not installed.
     """
     voice = Voice(load_file()) if settings.voice == "silero" and info.has_audio else None
     heard = hear(path, info, voice, settings.subtitles, on_second)
+    for found in heard.lines.values():
+        found.cues = [_without_text(cue, forgotten) for cue in found.cues]
     windows = [np.zeros(0, np.uint8), *(block.windows for block in heard.blocks)]
     np.save(folder / "windows.npy", np.concatenate(windows))
     write_json(
@@ -62,6 +80,13 @@ def read(artifact: Artifact) -> tuple[Heard, bool]:
         lost=told["lost"],
     )
     return heard, told["listened"]
+
+
+def _without_text(cue: Cue, spans: Sequence[tuple[int, int]]) -> Cue:
+    end = cue.start + _OPEN_END_US if cue.end is None else cue.end
+    if any(cue.start < last and first < end for first, last in spans):
+        return replace(cue, text="", speaker=None)
+    return cue
 
 
 def _subtitles(values: dict[str, object]) -> Subtitles:

@@ -73,10 +73,11 @@ class Job:
 
     @property
     def sound_key(self) -> str:
-        """Key of the sound artifact."""
+        """Key of the sound artifact, which lacks the lines of what is forgotten."""
         settings = self.recipe.speech
         content = (self.sha256, self.info.audio_index)
-        return key_of("sound", audio_pass.SOUND_VERSION, settings, *content)
+        key = key_of("sound", audio_pass.SOUND_VERSION, settings, *content)
+        return redact.key_without(key, self.forgotten)
 
     @property
     def store(self) -> Store:

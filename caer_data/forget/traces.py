@@ -124,8 +124,10 @@ def redact_artifacts(
         left[name] = rows.left_of(dataset, video, forgotten)
         told = noted.get(name, {})
         shots = _shots(store, told)
-        # small pictures of all that is shown; the next build makes them without what is forgotten
-        _remove(p for p in store.files("prints") if p.name.partition(".")[0] == key[:16])
+        # small pictures and lines of the whole video; the next build makes them without what is
+        # forgotten
+        for stage in ("prints", "sound"):
+            _remove(p for p in store.files(stage) if p.name.partition(".")[0] == key[:16])
         for path in [p for p in store.files("faces") if p.name.partition(".")[0] == key[:16]]:
             if shots is None or f"faces/{path.name}" != told.get("faces"):
                 path.unlink(missing_ok=True)

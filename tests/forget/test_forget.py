@@ -10,6 +10,7 @@ from zipfile import ZipFile
 import pandas as pd
 import pytest
 import yaml
+from odd_media import ffmpeg
 
 from caer_data import Dataset
 from caer_data.api import build
@@ -44,7 +45,23 @@ def shows(media_data, tmp_path_factory) -> Path:
     }.items():
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(media_data / source, folder / name)
+    with_lines(folder / "One/holiday.mov")
     return folder
+
+
+def with_lines(path: Path) -> None:
+    """Put a line of half a second inside the video for each half second: `said at 3`, ..."""
+    cues = [
+        f"{n + 1}\n00:00:0{n // 2},{n % 2 * 5}10 --> "
+        f"00:00:0{n // 2},{n % 2 * 5 + 4}90\nsaid at {n}."
+        for n in range(12)
+    ]
+    lines, bare = path.with_suffix(".srt"), path.with_suffix(".bare.mov")
+    lines.write_text("\n\n".join(cues))
+    path.rename(bare)
+    ffmpeg("-i", bare, "-i", lines, "-map", 0, "-map", 1, "-c", "copy", "-c:s", "mov_text", path)
+    lines.unlink()
+    bare.unlink()
 
 
 @pytest.fixture(scope="module")
@@ -174,14 +191,19 @@ def test_of_a_clip_its_span_goes_and_its_neighbours_stay(dataset, shows):
     before = held(dataset)
     own = before[before["episode"] == "holiday"]
     clip = own.iloc[0]
+    said = {n for n in range(12) if clip["start_s"] <= n / 2 + 0.1 and n / 2 + 0.4 < clip["end_s"]}
+    assert all(f"said at {n}." in contents(dataset.folder) for n in said) and len(said) > 1
     forget(dataset, clips=clip["clip_key"])
     now = Dataset(dataset.folder)
+    assert not any(f"said at {n}." in contents(dataset.folder) for n in said)
     assert set(held(now)["clip_key"]) == set(before["clip_key"]) - {clip["clip_key"]}
     assert not (dataset.folder / clip["path"]).exists()
     assert clip["clip_key"] not in set(now.keys["clip_key"]) | set(now.ratings["clip_key"])
     inside = now.faces["time_s"].between(clip["start_s"], clip["end_s"], inclusive="left")
     assert not inside[now.faces["track_id"].str.startswith(clip["video_id"])].any()
     build(shows, dataset.folder)
+    left = contents(dataset.folder)
+    assert not any(f"said at {n}." in left for n in said) and "said at " in left
     rows = Dataset(dataset.folder).clips.set_index("clip_id")
     assert rows.loc[clip["clip_id"], "reason"] == "forgotten"
     assert set(held(Dataset(dataset.folder))["clip_key"]) == set(held(now)["clip_key"])

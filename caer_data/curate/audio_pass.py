@@ -41,7 +41,7 @@ def fill(
         info: as it was probed.
         settings: section `speech` of the recipe.
         on_second: called now and then.
-        forgotten: spans, in microseconds of the container's clock, whose lines are kept without their text.
+        forgotten: spans, in microseconds of the container's clock; their lines lose their text.
 
     Raises:
         CaerError: the file can no longer be opened, or the model is not installed.

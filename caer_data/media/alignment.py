@@ -1,0 +1,317 @@
+"""Find the moments of one video in another file of it: other rate, cuts, insertions, other frame.
+
+What is known of the first video are hashes of some of its pictures. The other file is at hand, so
+that every frame of it has a fingerprint. Pictures that are alike vote for a speed and for shifts in
+time: each advert that was cut out or put in makes another shift. Which shift holds from when to
+when is the cheapest path through all pictures (Viterbi), so that a set-up that is seen again does
+not divert it. Each stretch is then placed to a hundredth of a second by all its pictures together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from caer_data.media import shared_frame, windows
+from caer_data.media.scan import Scan, shares
+from caer_data.media.shared_frame import Hashes, Pairs, SharedFrame
+
+Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
+
+SPEEDS: Final = (1.0, 24 / 25, 23.976 / 25, 25 / 24, 25 / 23.976, 1.001, 1 / 1.001)
+"""Seconds of the other file per second of the first: PAL and film, and rates of 1000/1001."""
+
+_NEAR: Final = 11  # bits of 64 by which pictures that vote may differ
+_BIN: Final = 0.5  # s; votes for shifts that are closer count together
+_SHIFTS: Final = 32  # shifts that are tried
+_FEWEST: Final = 6  # pictures that must vote for the best shift
+_SAMPLE: Final = 80  # pictures by which the frame is found
+_BARS: Final = 12  # kinds of bars in the first video that are followed
+_AROUND: Final = 0.6  # s
+_STEPS: Final = np.round(np.arange(-_AROUND, _AROUND + 1e-9, 0.01), 3)
+_COARSE: Final = np.round(np.arange(-0.3, 0.31, 0.06), 3)
+_ABSENT: Final = 18.0  # bits that a picture costs which is not in the file
+_SWITCH: Final = 45.0  # bits that a change from one shift to another costs
+_STRETCH: Final = 4  # pictures of the shortest stretch
+_BLOCK_S: Final = 20.0  # of a stretch, by which a drift is found
+_BLOCKS: Final = 3  # that must tell their moment
+_DRIFT: Final = 0.04  # s over a stretch; less is not told from a usual speed
+_FITS: Final = 20.0  # mean bits of 64 up to which a span is the same, where its stretch is
+_BETTER: Final = 1.5  # bits that a span must fit better elsewhere than its stretch says
+_SHARP: Final = 2.0  # bits that a moment must be better than those a quarter of a second off
+_QUARTER: Final = 25  # of `_STEPS`
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the first video.
+
+    Attributes:
+        times: of its pictures, seconds from the first frame, rising; shape (n,).
+        hashes: of each in the released windows; shape (n, `shared_frame.RELEASED`), uint64.
+        inside: what lies between bars, as shares of the frame; shape (n, 4).
+    """
+
+    times: Floats
+    hashes: Hashes
+    inside: Floats
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Part of the first video that the other file holds without a break.
+
+    A moment `t` of the first video is at `t * rate + shift` in the other, all in seconds.
+    """
+
+    start: float
+    end: float
+    rate: float
+    shift: float
+
+    def at(self, time: float) -> float:
+        """Time in the other file."""
+        return time * self.rate + self.shift
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where a span of the first video lies in the other file.
+
+    Attributes:
+        start: first moment in the other file, seconds.
+        end: one past the last moment.
+        bits: mean difference of the pictures' hashes, of 64.
+        error_s: how far the span's own pictures would move it, seconds; None where hardly anything
+            moves in it, so that they cannot tell.
+    """
+
+    start: float
+    end: float
+    bits: float
+    error_s: float | None
+
+
+class Alignment:
+    """One file against what is known of a video.
+
+    Attributes:
+        frame: how the pictures lie in each other.
+        stretches: the parts that the file holds, in the order of the first video.
+    """
+
+    def __init__(
+        self, known: Known, scan: Scan, frame: SharedFrame, speed: float, shifts: Floats
+    ) -> None:
+        self.frame = frame
+        self._known, self._times = known, scan.times
+        self._wanted = known.hashes[:, frame.window]
+        boxes, self._kind = _kinds(known.inside)
+        self._shown = np.stack([frame.hashes(scan.pictures, box) for box in boxes])
+        paths = _path(self._emissions(speed, shifts))
+        self.stretches = [
+            self._placed(part, speed, float(shifts[number])) for number, part in paths
+        ]
+
+    def find(self, start: float, end: float) -> Found | None:
+        """Find a span of the first video, seconds; None where the file does not hold all of it."""
+        step = _step(self._known.times)
+        for stretch in self.stretches:
+            if stretch.start - step <= start and end <= stretch.end + step:
+                return self._found(stretch, start, end)
+        return None
+
+    def _found(self, stretch: Stretch, start: float, end: float) -> Found | None:
+        pictures = slice(*np.searchsorted(self._known.times, (start - 1e-3, end - 1e-3)))
+        due = self._known.times[pictures] * stretch.rate + stretch.shift
+        if not len(due):
+            return None
+        cost = self._bits(pictures, due, _STEPS).mean(axis=0)
+        here = len(_STEPS) // 2
+        own = _lowest(cost)
+        sharp = _is_sharp(cost, own)
+        step = own if sharp and cost[here] - cost[own] > _BETTER else here
+        if cost[step] > _FITS:
+            return None
+        moved = float(_STEPS[step])
+        error = abs(float(_STEPS[own] - _STEPS[step])) if sharp else None
+        return Found(stretch.at(start) + moved, stretch.at(end) + moved, float(cost[step]), error)
+
+    def _bits(self, pictures: slice, due: Floats, steps: Floats) -> npt.NDArray[np.float32]:
+        """Bits by which pictures differ from the frames that are due, with each step added."""
+        times = self._times
+        at = due[:, None] + steps
+        right = np.clip(np.searchsorted(times, at), 1, len(times) - 1)
+        nearest = right - (at - times[right - 1] < times[right] - at)
+        different = self._shown[self._kind[pictures, None], nearest] ^ self._wanted[pictures, None]
+        bits = np.bitwise_count(different).astype(np.float32)
+        bits[(at < times[0] - 0.1) | (at > times[-1] + 0.1)] = windows.BITS / 2
+        return bits
+
+    def _emissions(self, speed: float, shifts: Floats) -> npt.NDArray[np.float32]:
+        """What each picture costs with each shift, and last if it is absent: (n, shifts + 1)."""
+        every = slice(0, len(self._wanted))
+        due = self._known.times * speed
+        columns = [self._bits(every, due + shift, _COARSE).min(axis=1) for shift in shifts]
+        absent = np.full(len(due), _ABSENT, np.float32)
+        return np.stack([*columns, absent], axis=1)
+
+    def _placed(self, part: slice, rate: float, shift: float) -> Stretch:
+        """A stretch at the moment where its pictures fit best, with the drift that they show."""
+        times = self._known.times[part]
+        cost = self._bits(part, times * rate + shift, _STEPS)
+        shift += float(_STEPS[_lowest(cost.mean(axis=0))])
+        drift = _drift(times, self._bits(part, times * rate + shift, _STEPS))
+        rate = _usual(rate + drift, float(times[-1] - times[0]))
+        cost = self._bits(part, times * rate + shift, _STEPS)
+        shift += float(_STEPS[_lowest(cost.mean(axis=0))])
+        return Stretch(float(times[0]), float(times[-1]), rate, shift)
+
+
+def align(known: Known, scan: Scan) -> Alignment | None:
+    """Find how a file goes with a video; None where it shows something else."""
+    if min(len(known.times), len(scan.times)) < _STRETCH:
+        return None
+    pairs = seen_again(known, scan)
+    if not len(pairs):
+        return None
+    here, there = known.times[pairs[:, 0]], scan.rough_times[pairs[:, 1]]
+    ranked = [_shifts(pairs[:, 0], there - here * speed) for speed in SPEEDS]
+    best = max(range(len(SPEEDS)), key=lambda n: (float((ranked[n][1] ** 2).sum()), -n))
+    speed, (shifts, votes) = SPEEDS[best], ranked[best]
+    if votes[0] < _FEWEST:
+        return None
+    off = np.abs(there - here * speed - shifts[0])
+    return Alignment(known, scan, _frame(known, scan, pairs[off < _BIN]), speed, shifts)
+
+
+def seen_again(known: Known, scan: Scan) -> Places:
+    """Pictures of the video and fingerprints of the file that are alike.
+
+    Returns:
+        Places of both, and 1 where left and right are exchanged; shape (pairs, 3).
+    """
+    _, pictures, _ = scan.rough
+    rough = np.flatnonzero(~windows.flat(pictures))
+    there = windows.hashes(pictures[rough])
+    whole, theirs = windows.Known(known.hashes[:, 0]), windows.Known(there[:, 0])
+    found = [np.zeros((0, 3), np.int64)]
+    for turned in (0, 1):
+        for window in range(there.shape[1]):
+            asked = windows.mirrored(there[:, window]) if turned else there[:, window]
+            for rows, here, _ in whole.near(asked, _NEAR):
+                found.append(np.stack([here, rough[rows], np.full(len(here), turned)], axis=1))
+        for window in range(1, known.hashes.shape[1]):
+            asked = known.hashes[:, window]
+            asked = windows.mirrored(asked) if turned else asked
+            for rows, here, _ in theirs.near(asked, _NEAR):
+                found.append(np.stack([rows, rough[here], np.full(len(here), turned)], axis=1))
+    return np.unique(np.concatenate(found), axis=0)
+
+
+def _shifts(pictures: Places, shift: Floats) -> tuple[Floats, Floats]:
+    """The shifts with the most votes, most first, and how many pictures vote for each."""
+    low = float(np.floor(shift.min() / _BIN))
+    bins = np.round(shift / _BIN - low).astype(np.int64)
+    votes = np.unique(np.stack([bins, pictures], axis=1), axis=0)
+    counts = np.bincount(votes[:, 0]).astype(float)
+    both = counts + np.pad(counts, 1)[2:]  # a true shift may lie between two bins
+    order: list[int] = []
+    for place in np.argsort(-both, kind="stable")[: 4 * _SHIFTS]:
+        if all(abs(place - other) > 1 for other in order):
+            order.append(int(place))
+    chosen = np.array(order[:_SHIFTS])
+    return np.asarray((chosen + low + 0.5) * _BIN), np.asarray(both[chosen])
+
+
+def _frame(known: Known, scan: Scan, pairs: Places) -> SharedFrame:
+    mirrored = bool(pairs[:, 2].mean() > 0.5)
+    some = pairs[pairs[:, 2] == mirrored]
+    some = some[np.linspace(0, len(some) - 1, min(len(some), _SAMPLE)).astype(int)]
+    here, there = some[:, 0], some[:, 1]
+    bars = shares(scan.rough[2][there])
+    if mirrored:
+        bars = np.stack([1 - bars[:, 2], bars[:, 1], 1 - bars[:, 0], bars[:, 3]], axis=1)
+    frames = scan.pictures[np.searchsorted(scan.pts, scan.rough[0][there])]
+    same = Pairs(known.hashes[here], known.inside[here], frames, bars)
+    return shared_frame.find(same, mirrored)
+
+
+def _kinds(inside: Floats) -> tuple[list[shared_frame.Box], Places]:
+    """The usual kinds of bars, and which of them each picture has, or has nearly."""
+    boxes, which, counts = np.unique(inside, axis=0, return_inverse=True, return_counts=True)
+    kept = np.argsort(-counts, kind="stable")[:_BARS]
+    apart = np.abs(boxes[:, None] - boxes[kept]).max(axis=2)
+    found = [(box[0], box[1], box[2], box[3]) for box in boxes[kept].tolist()]
+    return found, np.asarray(apart.argmin(axis=1)[which.reshape(-1)])
+
+
+def _path(emissions: npt.NDArray[np.float32]) -> list[tuple[int, slice]]:
+    """The cheapest shift of each picture, as stretches of equal ones; the last column is none."""
+    count, states = emissions.shape
+    total = emissions[0].astype(np.float64)
+    came = np.zeros((count, states), np.int16)
+    stay = np.arange(states, dtype=np.int16)
+    for at in range(1, count):
+        best = int(total.argmin())
+        change = total[best] + _SWITCH < total
+        came[at] = np.where(change, best, stay)
+        total = np.where(change, total[best] + _SWITCH, total) + emissions[at]
+    path = np.empty(count, np.int64)
+    path[-1] = total.argmin()
+    for at in range(count - 1, 0, -1):
+        path[at - 1] = came[at, path[at]]
+    edges = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), count]
+    return [
+        (int(path[a]), slice(a, b))
+        for a, b in zip(edges, edges[1:], strict=False)
+        if path[a] < states - 1 and b - a >= _STRETCH
+    ]
+
+
+def _drift(times: Floats, bits: npt.NDArray[np.float32]) -> float:
+    """How much faster than expected a stretch goes.
+
+    It is the median of the slopes between all pairs of blocks (Theil and Sen).
+    """
+    blocks = max(1, int((times[-1] - times[0]) / _BLOCK_S))
+    middles, offsets = [], []
+    for block in np.array_split(np.arange(len(times)), blocks):
+        cost = bits[block].mean(axis=0)
+        own = _lowest(cost)
+        if _is_sharp(cost, own):
+            middles.append(times[block].mean())
+            offsets.append(_STEPS[own])
+    if len(middles) < _BLOCKS:
+        return 0.0
+    x, y = np.array(middles), np.array(offsets)
+    a, b = np.triu_indices(len(x), 1)
+    return float(np.median((y[b] - y[a]) / (x[b] - x[a])))
+
+
+def _usual(rate: float, length: float) -> float:
+    """The speed that is meant: a usual one, unless that is off by more than is measured."""
+    nearest = min(SPEEDS, key=lambda speed: abs(speed - rate))
+    return nearest if abs(nearest - rate) * length < _DRIFT else rate
+
+
+def _lowest(cost: npt.NDArray[np.floating]) -> int:
+    """The step that fits best; the middle one of those that fit as well."""
+    best = np.flatnonzero(cost <= cost.min() + 1e-6)
+    near = best[np.abs(best - best[len(best) // 2]) <= 10]
+    return round(float(near.mean()))
+
+
+def _is_sharp(cost: npt.NDArray[np.floating], own: int) -> bool:
+    """Whether pictures tell the moment: a quarter of a second off fits worse."""
+    off = [cost[place] for place in (own - _QUARTER, own + _QUARTER) if 0 <= place < len(cost)]
+    return bool(off) and bool(min(off) - cost[own] >= _SHARP)
+
+
+def _step(times: Floats) -> float:
+    """Usual time between two pictures, seconds."""
+    return float(np.median(np.diff(times)))

@@ -1,0 +1,84 @@
+"""Decode a whole file to find what it shows: a small picture of every frame, and fingerprints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from caer_data.engine.errors import CaerError
+from caer_data.media import fingerprints
+from caer_data.media.decode import Picture, frames
+from caer_data.media.fingerprints import GRID, Seen
+from caer_data.media.probe import VideoInfo
+
+SIZE: Final = (64, 36)
+"""Size of the picture of a frame, px; bars are part of it."""
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What decoding a file from start to end tells.
+
+    Attributes:
+        pts: timestamp of every frame in the file's time base, rising; shape (m,), int64.
+        end_pts: end of the last frame.
+        times: seconds of each frame from the first one; shape (m,).
+        pictures: the whole frame, grey, at `SIZE`; shape (m, height, width), uint8.
+        rough: fingerprints, `fingerprints.RATE` per second.
+        interlaced: some frames consist of two fields.
+        handed_over: timestamps do not lead to the frames, see `clip_command.Source`.
+    """
+
+    pts: npt.NDArray[np.int64]
+    end_pts: int
+    times: Floats
+    pictures: Picture
+    rough: Seen
+    interlaced: bool
+    handed_over: bool
+
+    @property
+    def rough_times(self) -> Floats:
+        """Seconds of each fingerprint."""
+        return self.times[np.searchsorted(self.pts, self.rough[0])]
+
+
+def shares(inside: npt.NDArray[np.uint8]) -> Floats:
+    """What lies between bars, in steps of `GRID`, as shares of the frame; shape (n, 4)."""
+    return np.asarray(inside / np.array(GRID * 2, np.float64))
+
+
+def scan(path: Path, info: VideoInfo) -> Scan:
+    """Decode a file.
+
+    Raises:
+        CaerError: no frame can be decoded.
+    """
+    writer = fingerprints.Writer(info.time_base)
+    reader = frames(path, info, for_analysis=True)
+    pts: list[int] = []
+    pictures: list[Picture] = []
+    end_pts = 0
+    for frame in reader:
+        writer.push(frame)
+        pts.append(frame.pts)
+        pictures.append(frame.luma(*SIZE))
+        end_pts = frame.pts + frame.duration
+    if not pts:
+        raise CaerError(f"{path}: no frame can be decoded")
+    stamps = np.array(pts, np.int64)
+    return Scan(
+        stamps,
+        end_pts,
+        np.asarray((stamps - stamps[0]) * float(info.time_base)),
+        np.array(pictures, np.uint8),
+        writer.finish(),
+        interlaced=reader.interlaced > 0,
+        handed_over=reader.damage.retimed > 0 or reader.reshaped,
+    )

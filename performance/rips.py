@@ -1,0 +1,227 @@
+"""Episodes edited from real footage, and rips of them as people have them: what became of each.
+
+The footage comes in two halves: `tune` and `report`. No file is in both.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from caer_data.media.probe import probe
+
+RATE = 25
+CLIP_S = 3.0
+
+PARTS = {
+    "tune": [
+        "shots_gt/composite_open_44s.mp4",
+        "shots_gt/film_tears_of_steel_10s.mp4",
+        "videos/woman_sad_then_happy_20s.mp4",
+        "shots_gt/concert_hamilton_10s.mp4",
+        "videos/portrait_s18_woman_room.mp4",
+        "videos/portrait_s32_woman_park.mp4",
+        "shots_gt/street_bikes_10s.mp4",
+        "videos/portrait_d10_woman_talking.mp4",
+        "videos/crowd_walking_4s.mp4",
+        "videos/chaplin_10s.mp4",
+    ],
+    "report": [
+        "videos/man_data_streams.mp4",
+        "shots_gt/anim_sintel_trailer_30s.mp4",
+        "videos/portrait_d9_man_smirk.mp4",
+        "videos/carphone_4s.mp4",
+        "videos/portrait_d3_woman_frown_surprise.mp4",
+        "videos/man_awesome_vfr.mov",
+        "shots_gt/webcam_face_noface_vfr_6s.mov",
+        "videos/portrait_d13_man_portrait_format.mp4",
+        "videos/torso_noface_23s.mp4",
+        "videos/portrait_d19_man_smile.mp4",
+        "videos/man_webcam_2s.mp4",
+    ],
+}
+ADVERT = "videos/cartoon_goat_12s.mp4"
+ADVERT_S = 11.0
+
+_FORM = "scale=640:360:force_original_aspect_ratio=increase,crop=640:360,setsar=1,fps=25"
+_LOGO = "drawbox=x=iw*0.82:y=ih*0.05:w=iw*0.13:h=ih*0.1:color=white:t=fill"
+_SLOW = 25 * 1001 / 24000
+Box = tuple[float, float, float, float]
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Rip:
+    """What was done to an episode.
+
+    Attributes:
+        picture: filters of the pictures.
+        sound: filters of the sound.
+        speed: seconds of the rip per second of the episode.
+        before: seconds put in front.
+        shown: part of the episode's picture that is left, as shares of it.
+        bars: where that part lies in the rip's picture, as shares of that.
+        out: passages of the episode that are left out, seconds.
+        into: times of the episode at which an advert is put in, seconds.
+        encoded: how it is encoded.
+    """
+
+    picture: str = "null"
+    sound: str = "anull"
+    speed: float = 1.0
+    before: float = 0.0
+    shown: Box = WHOLE
+    bars: Box = WHOLE
+    out: tuple[tuple[float, float], ...] = ()
+    into: tuple[float, ...] = ()
+    encoded: tuple[str, ...] = ("-crf", "24")
+
+    def at(self, time: float) -> float | None:
+        """Where a moment of the episode is, seconds; None where it was left out."""
+        if any(start < time < end for start, end in self.out):
+            return None
+        lost = sum(end - start for start, end in self.out if end <= time)
+        put_in = ADVERT_S * sum(at <= time for at in self.into)
+        return (time - lost + put_in) * self.speed + self.before
+
+    def box(self, box: Box) -> Box:
+        """Where a box is, both as shares of the picture."""
+
+        def along(value: float, axis: int) -> float:
+            low, high = self.shown[axis], self.shown[axis + 2]
+            start, end = self.bars[axis], self.bars[axis + 2]
+            inside = min(max((value - low) / (high - low), 0.0), 1.0)
+            return start + inside * (end - start)
+
+        x1, y1, x2, y2 = box
+        return along(x1, 0), along(y1, 1), along(x2, 0), along(y2, 1)
+
+
+def _cropped(share: float) -> Box:
+    return (1 - share) / 2, (1 - share) / 2, (1 + share) / 2, (1 + share) / 2
+
+
+RIPS = {
+    "re-encoded, 240 lines": Rip("scale=-2:240", encoded=("-crf", "32")),
+    "MPEG-4 in AVI": Rip(encoded=("-c:v", "mpeg4", "-q:v", "6")),
+    "2 s of black in front": Rip(
+        "tpad=start_duration=2:start_mode=add:color=black", "adelay=2000:all=1", before=2.0
+    ),
+    "23.976 by leaving frames out": Rip("fps=24000/1001"),
+    "29.97 by doubling frames": Rip("fps=30000/1001"),
+    "23.976, slowed down": Rip(
+        f"setpts=PTS*{_SLOW},fps=24000/1001", f"asetrate=48000/{_SLOW},aresample=48000", _SLOW
+    ),
+    "PAL speed, 4 % faster": Rip(
+        "setpts=PTS*24/25,fps=25", "asetrate=50000,aresample=48000", 24 / 25
+    ),
+    "letterbox": Rip("pad=iw:ih*4/3:0:(oh-ih)/2", bars=(0, 0.125, 1, 0.875)),
+    "pillarbox": Rip("pad=iw*4/3:ih:(ow-iw)/2:0", bars=(0.125, 0, 0.875, 1)),
+    "squeezed to 4:3": Rip("scale=480:360,setsar=1"),
+    "logo": Rip(_LOGO),
+    "crop 5 %": Rip("crop=iw*0.9:ih*0.9", shown=_cropped(0.9)),
+    "crop 10 %": Rip("crop=iw*0.8:ih*0.8", shown=_cropped(0.8)),
+    "crop 10 % and logo": Rip(f"crop=iw*0.8:ih*0.8,{_LOGO}", shown=_cropped(0.8)),
+    "adverts cut out": Rip(out=((30.0, 45.0), (72.0, 75.0))),
+    "adverts put in": Rip(into=(20.0, 60.0)),
+    "all of it": Rip(
+        f"crop=iw*0.86:ih*0.86,{_LOGO},scale=-2:272,setpts=PTS*24/25,fps=25",
+        "asetrate=50000,aresample=48000",
+        24 / 25,
+        shown=_cropped(0.86),
+        out=((30.0, 45.0),),
+        into=(60.0,),
+        encoded=("-crf", "30"),
+    ),
+}
+
+
+def ffmpeg(*arguments: str) -> None:
+    subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", *arguments], check=True)
+
+
+def episode(data: Path, half: str, target: Path) -> Path:
+    """All parts of a half, one after the other."""
+    if not target.is_file():
+        paths = [data / part for part in PARTS[half]]
+        _joined(paths, [None] * len(paths), target, ("-preset", "veryfast", "-crf", "20"))
+    return target
+
+
+def clips(data: Path, half: str) -> list[tuple[float, float]]:
+    """Spans of an episode, seconds, that lie within one part."""
+    ends = [0.0]
+    for part in PARTS[half]:
+        ends.append(ends[-1] + _seconds(data / part))
+    spans = []
+    for start, end in pairwise(ends):
+        at = start + 0.4
+        while at + CLIP_S < end - 0.4:
+            spans.append((round(at * RATE) / RATE, round((at + CLIP_S) * RATE) / RATE))
+            at += CLIP_S + 0.5
+    return spans
+
+
+def make(data: Path, original: Path, name: str, target: Path) -> Path:
+    """One rip of an episode; what is there already is kept."""
+    rip = RIPS[name]
+    if target.is_file():
+        return target
+    source = original
+    if rip.out or rip.into:
+        source = target.with_suffix(".edited.mp4")
+        _edited(data, original, rip, source)
+    even = f"{rip.picture},crop=trunc(iw/2)*2:trunc(ih/2)*2"
+    ffmpeg("-i", str(source), "-vf", even, "-af", rip.sound, "-preset", "ultrafast",
+           "-b:a", "96k", *rip.encoded, str(target))  # fmt: skip
+    return target
+
+
+def _edited(data: Path, original: Path, rip: Rip, target: Path) -> None:
+    """The episode without what is cut out, and with adverts."""
+    edges = sorted({0.0, *(edge for span in rip.out for edge in span), *rip.into, 1e4})
+    paths: list[Path] = []
+    spans: list[tuple[float, float] | None] = []
+    for start, end in pairwise(edges):
+        if start in rip.into:
+            paths.append(data / ADVERT)
+            spans.append((0.0, ADVERT_S))
+        if (start, end) not in rip.out:
+            paths.append(original)
+            spans.append((start, end))
+    _joined(paths, spans, target, ("-preset", "ultrafast", "-crf", "16"))
+
+
+def _joined(
+    paths: list[Path],
+    spans: list[tuple[float, float] | None],
+    target: Path,
+    encoded: tuple[str, ...],
+) -> None:
+    inputs: list[str] = []
+    graph: list[str] = []
+    for number, (path, span) in enumerate(zip(paths, spans, strict=True)):
+        inputs += ["-i", str(path)]
+        start, end = span or (0.0, round(_seconds(path) * RATE) / RATE)
+        graph.append(
+            f"[{number}:v:0]{_FORM},trim={start}:{end},setpts=PTS-STARTPTS,format=yuv420p[v{number}]"
+        )
+        heard = f"[{number}:a:0]aresample=48000," if probe(path).has_audio else "anullsrc=r=48000,"
+        graph.append(
+            f"{heard}aformat=channel_layouts=mono,apad,atrim={start}:{end},"
+            f"asetpts=PTS-STARTPTS[a{number}]"
+        )
+    pairs = "".join(f"[v{n}][a{n}]" for n in range(len(paths)))
+    graph.append(f"{pairs}concat=n={len(paths)}:v=1:a=1[v][a]")
+    ffmpeg(*inputs, "-filter_complex", ";".join(graph), "-map", "[v]", "-map", "[a]", *encoded,
+           str(target))  # fmt: skip
+
+
+def _seconds(path: Path) -> float:
+    shown = subprocess.run(
+        ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "stream=duration",
+         "-of", "csv=p=0", str(path)], check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    return float(shown.strip().strip(","))

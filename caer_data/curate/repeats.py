@@ -57,14 +57,19 @@ def absent(store: Store, videos: pd.DataFrame, shots: pd.DataFrame) -> list[Know
     """Videos that are not there today and whose fingerprints are."""
     found = []
     for row in videos.to_dict("records"):
-        files = sorted((store.folder / "prints").glob(f"{row['sha256'][:16]}.*.zip"))
-        artifact = store.get("prints", *files[0].stem.split(".")) if files else None
+        artifact = prints_of(store, row["sha256"])
         if artifact is not None:
             own = shots[shots["video_id"] == row["video_id"]]
             base = Fraction(row["time_base"])
             video_id, sha256 = row["video_id"], row["sha256"]
             found.append(Known(video_id, sha256, artifact, own, int(row["first_pts"]), base, True))
     return found
+
+
+def prints_of(store: Store, sha256: str) -> Artifact | None:
+    """The fingerprints of a video, by the hash of its content; None where they are not there."""
+    files = sorted((store.folder / "prints").glob(f"{sha256[:16]}.*.zip"))
+    return store.get("prints", *files[0].stem.split(".")) if files else None
 
 
 def find(work: Path, videos: Sequence[Known]) -> pd.DataFrame:

@@ -5,6 +5,8 @@
   key         what is being made; other contents are thrown away
   done.jsonl  one line a finished clip
   release/    becomes <name>
+  cut/        clips that a rebuild cuts
+  looked/     what a rebuild found in other rips
   replaced/   the old release, while it is deleted
 .<name>.replaced/  the old release, for the moment between two renames
 """
@@ -29,7 +31,7 @@ from caer_data.export import checksums
 ABOUT: Final = ownership.RELEASE
 """Says what a release is."""
 
-_PARTS: Final = {"lock", "key", "done.jsonl", "release", "cut", "replaced"}
+_PARTS: Final = {"lock", "key", "done.jsonl", "release", "cut", "looked", "replaced"}
 _NAMED: Final = 5
 
 

@@ -85,7 +85,7 @@ def changed(dataset: Dataset) -> int:
 def sources(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame:
     """Source videos of some clips, as `SOURCES`."""
     videos = dataset.videos
-    used = videos[videos.video_id.isin(clips.video_id.unique())]
+    used = videos[videos.video_id.isin(clips.video_id.unique())].assign(rip_of=None)
     return used[SOURCES.names].sort_values("video_id", ignore_index=True)
 
 

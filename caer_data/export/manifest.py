@@ -23,6 +23,9 @@ from caer_data.export.layouts import is_media_path
 SPLITS: Final = ("train", "validation", "test")
 """Names of the splits, in the field's order."""
 
+REBUILT: Final = ("exact", "encoder", "aligned")
+"""How a clip of a rebuilt release was cut again."""
+
 MANIFEST: Final = Table(
     "manifest",
     "one file of a release: a clip, or a frame of one",
@@ -99,6 +102,24 @@ MANIFEST: Final = Table(
         Column("y1", INT, "target's top edge", "px", nullable=True),
         Column("x2", INT, "target's right edge, exclusive", "px", nullable=True),
         Column("y2", INT, "target's bottom edge, exclusive", "px", nullable=True),
+        Column(
+            "rebuilt",
+            STRING,
+            "how it was cut again: exact; encoder: the same pictures from another encoder; "
+            "aligned: from another rip, at the moments that fingerprints tell",
+            nullable=True,
+            values=REBUILT,
+            optional=True,
+        ),
+        Column(
+            "error_frames",
+            FLOAT,
+            "of an aligned clip: by how much its own pictures would move it; empty: they cannot "
+            "tell, as little moves",
+            "frames",
+            nullable=True,
+            optional=True,
+        ),
     ),
 )
 
@@ -136,6 +157,14 @@ SOURCES: Final = Table(
         ),
         Column("width", INT, "displayed width: upright, square pixels", "px"),
         Column("height", INT, "displayed height: upright", "px"),
+        Column("duration_s", FLOAT, "duration of the video", "s", nullable=True, added=True),
+        Column(
+            "rip_of",
+            STRING,
+            "hash of the file that the release was made from, where this is another rip of it",
+            nullable=True,
+            optional=True,
+        ),
     ),
 )
 
@@ -271,7 +300,8 @@ def _read(table: tables.Table, path: Path) -> pd.DataFrame:
     except (pa.ArrowInvalid, OSError) as error:
         raise CaerError(f"{path}: not a readable parquet table ({error})") from error
     for column in table.columns:
-        if column.added and column.name not in arrow.schema.names:
+        lacking = column.name not in arrow.schema.names
+        if lacking and (column.added or column.optional):
             arrow = arrow.append_column(column.name, pa.nulls(len(arrow), column.type))
     missing = [name for name in table.names if name not in arrow.schema.names]
     if missing:

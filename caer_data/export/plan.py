@@ -11,8 +11,9 @@ from caer_data.curate.target import faces_of_targets
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
+from caer_data.engine.pieces import Piece
 from caer_data.engine.recipe import Export
-from caer_data.export import boxes, groups, labelled, layouts, lines, repeated, splits
+from caer_data.export import boxes, groups, labelled, layouts, lines, prints, repeated, splits
 from caer_data.export.manifest import rows
 
 
@@ -62,6 +63,7 @@ class Plan:
         lines: their subtitles, `CLIP_LINES`; none without footage.
         repeats: pairs of clips that show the same, see `repeated.of_clips`; None: not measured.
         dropped: clips left out because they repeat another.
+        prints: fingerprints of the videos by `video_id`, where they are there; none with footage.
     """
 
     clips: pd.DataFrame
@@ -72,6 +74,7 @@ class Plan:
     lines: pd.DataFrame = field(default_factory=lambda: tables.empty(lines.CLIP_LINES))
     repeats: pd.DataFrame | None = None
     dropped: int = 0
+    prints: Mapping[str, Piece] = field(default_factory=dict)
 
 
 def plan(dataset: Dataset, options: Options) -> Plan:
@@ -97,7 +100,9 @@ def plan(dataset: Dataset, options: Options) -> Plan:
     if found is not None:
         found = found[found["clip_id"].isin(clips["clip_id"])]
         found = found[found["of_clip_id"].isin(clips["clip_id"])].reset_index(drop=True)
-    return replace(planned, lines=said, repeats=found, dropped=len(every) - len(clips))
+    known = {} if options.media else prints.of_dataset(dataset, sources)
+    dropped = len(every) - len(clips)
+    return replace(planned, lines=said, repeats=found, dropped=dropped, prints=known)
 
 
 def of_tables(

@@ -30,6 +30,7 @@ from caer_data.export import (
     media,
     pairs,
     plan,
+    prints,
 )
 from caer_data.export.layouts.caer_s_2019 import NAME as LEAKY
 from caer_data.export.lines import CLIP_LINES
@@ -111,6 +112,7 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
         write(root, release.manifest, planned.sources, boxes, facts, clip_files, said)
         container = options.settings.container
         write_pairs(root, release.manifest, planned.repeats)
+        prints.write(root, planned.prints)
         cards.write(root, facts, release.manifest, release.verdicts, container)
         describe(root, key, facts, release.manifest)
         plan.remember(dataset, planned, options)

@@ -9,13 +9,16 @@ not divert it. Each stretch is then placed to a hundredth of a second by all its
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from caer_data.media import shared_frame, windows
+from caer_data.media.fingerprints import RATE
 from caer_data.media.scan import Scan, shares
 from caer_data.media.shared_frame import Hashes, Pairs, SharedFrame
 
@@ -28,6 +31,7 @@ SPEEDS: Final = (1.0, 24 / 25, 23.976 / 25, 25 / 24, 25 / 23.976, 1.001, 1 / 1.0
 _NEAR: Final = 11  # bits of 64 by which pictures that vote may differ
 _BIN: Final = 0.5  # s; votes for shifts that are closer count together
 _SHIFTS: Final = 32  # shifts that are tried
+_SPARSE: Final = RATE  # of so many pictures one is asked which video a file may be
 _FEWEST: Final = 6  # pictures that must vote for the best shift
 _SAMPLE: Final = 80  # pictures by which the frame is found
 _BARS: Final = 12  # kinds of bars in the first video that are followed
@@ -150,7 +154,7 @@ class Alignment:
         different = self._shown[self._kind[pictures, None], nearest] ^ self._wanted[pictures, None]
         bits = np.bitwise_count(different).astype(np.float32)
         bits[(at < times[0] - 0.1) | (at > times[-1] + 0.1)] = windows.BITS / 2
-        return bits
+        return np.asarray(bits)
 
     def _emissions(self, speed: float, shifts: Floats) -> npt.NDArray[np.float32]:
         """What each picture costs with each shift, and last if it is absent: (n, shifts + 1)."""
@@ -170,6 +174,25 @@ class Alignment:
         cost = self._bits(part, times * rate + shift, _STEPS)
         shift += float(_STEPS[_lowest(cost.mean(axis=0))])
         return Stretch(float(times[0]), float(times[-1]), rate, shift)
+
+
+def likely(videos: Sequence[Known], scan: Scan, most: int = 3) -> list[int]:
+    """Which of many videos a file may be, by a picture a second; the best first.
+
+    Few are not chosen from: `align` says whether the file is one of them.
+    """
+    if len(videos) <= most:
+        return list(range(len(videos)))
+    some = [video.hashes[::_SPARSE] for video in videos]
+    owner = np.repeat(np.arange(len(some)), [len(rows) for rows in some])
+    hashes = np.concatenate(some)
+    pictures = scan.rough[1][:: _SPARSE // 2]
+    shown = windows.hashes(pictures[~windows.flat(pictures)])
+    pairs = _alike(hashes, shown)
+    seen = np.unique(pairs[:, 0])
+    votes = np.bincount(owner[seen], minlength=len(videos))
+    ranked = np.argsort(-votes, kind="stable")[:most]
+    return [int(number) for number in ranked if votes[number]]
 
 
 def align(known: Known, scan: Scan) -> Alignment | None:
@@ -197,20 +220,32 @@ def seen_again(known: Known, scan: Scan) -> Places:
     """
     _, pictures, _ = scan.rough
     rough = np.flatnonzero(~windows.flat(pictures))
-    there = windows.hashes(pictures[rough])
-    whole, theirs = windows.Known(known.hashes[:, 0]), windows.Known(there[:, 0])
+    pairs = _alike(known.hashes, windows.hashes(pictures[rough]))
+    return np.stack([pairs[:, 0], rough[pairs[:, 1]], pairs[:, 2]], axis=1)
+
+
+def _alike(here: Hashes, there: Hashes) -> Places:
+    """Rows of two lists of hashes, by windows, of which one's whole is near a window of the other.
+
+    Returns:
+        Places in both, and 1 where left and right are exchanged; shape (pairs, 3).
+    """
+    whole, theirs = windows.Known(here[:, 0]), windows.Known(there[:, 0])
     found = [np.zeros((0, 3), np.int64)]
     for turned in (0, 1):
-        for window in range(there.shape[1]):
-            asked = windows.mirrored(there[:, window]) if turned else there[:, window]
-            for rows, here, _ in whole.near(asked, _NEAR):
-                found.append(np.stack([here, rough[rows], np.full(len(here), turned)], axis=1))
-        for window in range(1, known.hashes.shape[1]):
-            asked = known.hashes[:, window]
-            asked = windows.mirrored(asked) if turned else asked
-            for rows, here, _ in theirs.near(asked, _NEAR):
-                found.append(np.stack([rows, rough[here], np.full(len(here), turned)], axis=1))
+        for asked in _asked(there, turned):
+            for rows, places, _ in whole.near(asked, _NEAR):
+                found.append(np.stack([places, rows, np.full(len(rows), turned)], axis=1))
+        for asked in _asked(here[:, 1:], turned):
+            for rows, places, _ in theirs.near(asked, _NEAR):
+                found.append(np.stack([rows, places, np.full(len(rows), turned)], axis=1))
     return np.unique(np.concatenate(found), axis=0)
+
+
+def _asked(hashes: Hashes, turned: int) -> Iterator[Hashes]:
+    """The hashes of each window, mirrored or not."""
+    for window in range(hashes.shape[1]):
+        yield windows.mirrored(hashes[:, window]) if turned else hashes[:, window]
 
 
 def _shifts(pictures: Places, shift: Floats) -> tuple[Floats, Floats]:
@@ -268,7 +303,7 @@ def _path(emissions: npt.NDArray[np.float32]) -> list[tuple[int, slice]]:
     edges = [0, *(np.flatnonzero(np.diff(path)) + 1).tolist(), count]
     return [
         (int(path[a]), slice(a, b))
-        for a, b in zip(edges, edges[1:], strict=False)
+        for a, b in pairwise(edges)
         if path[a] < states - 1 and b - a >= _STRETCH
     ]
 

@@ -82,6 +82,7 @@ def collect(dataset: Dataset, plan: Plan, options: Options) -> Facts:
             "by": options.settings.by,
             "media": options.media,
             "lines": len(plan.lines),
+            "fingerprints": len(plan.prints),
             "rights": options.rights or card.rights,
             "made_up_ratings": bool(plan.clips["made_up"].any()),
             "clips": len(plan.clips),

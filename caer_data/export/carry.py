@@ -1,0 +1,98 @@
+"""What an earlier rebuild of the same release holds: taken over when it is continued."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import atomic_path, explain_os_error
+from caer_data.export import folder
+from caer_data.export import manifest as manifests
+from caer_data.export.release import ClipFile
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A rebuilt release that is there already: its folder and tables."""
+
+    root: Path
+    manifest: pd.DataFrame
+    boxes: pd.DataFrame
+    sources: pd.DataFrame
+
+    def of(self, clips: Iterable[str]) -> pd.DataFrame:
+        """Rows of its manifest about some clips."""
+        return self.manifest[self.manifest["clip_id"].isin(set(clips))]
+
+
+def earlier(target: Path, origin: Path, of: str) -> Earlier | None:
+    """The rebuild of a release that lies at a target, if one does.
+
+    Args:
+        target: a folder, which may be absent.
+        origin: the release that is rebuilt.
+        of: hash of that release's manifest.
+
+    Raises:
+        CaerError: it is one, and files of it were added or changed.
+    """
+    facts = folder.about(target).get("facts")
+    told = facts.get("about") if isinstance(facts, dict) else None
+    rebuilt = told.get("rebuilt") if isinstance(told, dict) else None
+    if not isinstance(rebuilt, dict) or rebuilt.get("of") != of:
+        return None
+    folder.check_target(target, origin, overwrite=True, holds="the release")
+    return Earlier(
+        target,
+        manifests.read(target),
+        manifests.read_boxes(target),
+        manifests.read_sources(target),
+    )
+
+
+def take(there: Earlier, clips: Iterable[str], root: Path, cut: Path) -> dict[str, ClipFile]:
+    """Copy the files of some clips into a release under way.
+
+    Args:
+        there: the earlier rebuild.
+        clips: clips to take.
+        root: the release under way.
+        cut: folder for clips that lie in a shard, from which a new one is made.
+
+    Returns:
+        The file of each clip, by `clip_id`.
+    """
+    rows = there.of(clips)
+    files = {
+        clip_id: ClipFile(cut / f"kept-{number:06d}.mp4", 0)
+        for number, clip_id in enumerate(rows["clip_id"].drop_duplicates())
+    }
+    try:
+        for path in rows.loc[rows["member"].isna(), "path"]:
+            with atomic_path(root / path) as temporary:
+                shutil.copyfile(there.root / path, temporary)
+        for path, packed in rows[rows["member"].notna()].groupby("path", sort=True):
+            members = dict(zip(packed["member"], packed["clip_id"], strict=True))
+            _unpack(there.root / str(path), {m: files[c].path for m, c in members.items()})
+    except (OSError, tarfile.TarError) as error:
+        raise CaerError(f"{there.root}: cannot be continued ({_why(error, there)})") from error
+    return files
+
+
+def _unpack(shard: Path, members: dict[str, Path]) -> None:
+    with tarfile.open(shard, "r:") as archive:
+        for entry in archive:
+            stream = archive.extractfile(entry) if entry.name in members else None
+            if stream is not None:
+                with atomic_path(members[entry.name]) as temporary, temporary.open("wb") as file:
+                    shutil.copyfileobj(stream, file)
+
+
+def _why(error: OSError | tarfile.TarError, there: Earlier) -> str:
+    return explain_os_error(error, there.root) if isinstance(error, OSError) else str(error)

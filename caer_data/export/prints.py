@@ -1,0 +1,134 @@
+"""Fingerprints of the episodes of a release: what finds its clips in another rip of the shows.
+
+Eight times a second, the signs of the 64 lowest frequencies of a grey picture of 32x18 pixels, of
+the whole and of four windows that leave a margin out, and where its black bars are. They say
+whether a picture is the same; no picture can be made of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from caer_data.curate.repeats import prints_of
+from caer_data.engine import tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.errors import CaerError
+from caer_data.engine.pieces import Piece, Store
+from caer_data.engine.schema import INT, STRING, Column, Table
+from caer_data.media import fingerprints, windows
+from caer_data.media.alignment import Known
+from caer_data.media.shared_frame import RELEASED
+
+NAME: Final = "fingerprints.parquet"
+
+_BARS: Final = ("left", "top", "right", "bottom")
+_HASHES: Final = tuple(f"window_{number}" for number in range(RELEASED))
+
+FINGERPRINTS: Final = Table(
+    "fingerprints",
+    "one picture of a source video, eight a second, as hashes",
+    ("video_id", "pts"),
+    (
+        Column("video_id", STRING, "the source video, see sources.parquet"),
+        Column("pts", INT, "timestamp of the frame", "time_base"),
+        *(
+            Column(side, INT, f"{side} of what lies between black bars, of 128x72 for the frame")
+            for side in _BARS
+        ),
+        *(
+            Column(
+                name,
+                INT,
+                f"64 bits: signs of low frequencies of the middle {width:.0%} x {height:.0%}",
+            )
+            for name, (width, height) in zip(_HASHES, windows.WINDOWS, strict=False)
+        ),
+    ),
+)
+
+_MOST: Final = 24 * 3600 * fingerprints.RATE
+"""Pictures that one video may have: a day's."""
+
+
+def of_dataset(dataset: Dataset, sources: pd.DataFrame) -> dict[str, Piece]:
+    """Fingerprints of some source videos, by `video_id`; builds of before 0.6 made none."""
+    store = Store(dataset.work_folder)
+    found = {row.video_id: prints_of(store, row.sha256) for row in tables.rows(sources)}
+    return {name: piece for name, piece in found.items() if piece is not None}
+
+
+def write(root: Path, pieces: Mapping[str, Piece]) -> None:
+    """Write the fingerprints of some videos, by `video_id`; nothing where there are none."""
+    if pieces:
+        tables.write_arrow(FINGERPRINTS, _parts(pieces), root / NAME)
+
+
+def _parts(pieces: Mapping[str, Piece]) -> Iterator[pa.Table]:
+    for video_id, piece in sorted(pieces.items()):
+        prints = fingerprints.load(piece.array)
+        # a flat picture says nothing; one that was forgotten is black
+        rows = ~windows.flat(prints.pictures)
+        inside = prints.inside[rows].astype(np.int64)
+        hashes = windows.hashes(prints.pictures[rows], RELEASED).view(np.int64)
+        columns = {
+            "video_id": np.full(int(rows.sum()), video_id, object),
+            "pts": prints.pts[rows],
+            **{name: inside[:, number] for number, name in enumerate(_BARS)},
+            **{name: hashes[:, number] for number, name in enumerate(_HASHES)},
+        }
+        yield tables.check(FINGERPRINTS, pd.DataFrame(columns))
+
+
+def read(release: Path, sources: pd.DataFrame) -> dict[str, Known]:
+    """Fingerprints of some source videos of a release, which may come from anybody.
+
+    Args:
+        release: its folder.
+        sources: rows of `SOURCES`; fingerprints of other videos are passed over.
+
+    Raises:
+        CaerError: the table cannot be read, or cannot be true.
+    """
+    path = release / NAME
+    if not path.is_file():
+        return {}
+    wanted = set(sources["video_id"])
+    parts: dict[str, list[pd.DataFrame]] = {}
+    counted: dict[str, int] = {}
+    try:
+        with pq.ParquetFile(path) as file:
+            if missing := set(FINGERPRINTS.names) - set(file.schema_arrow.names):
+                raise CaerError(f"{path}: lacks the columns {sorted(missing)}; fetch it again")
+            for batch in file.iter_batches(65_536, columns=FINGERPRINTS.names):
+                table = pa.Table.from_batches([batch]).cast(FINGERPRINTS.schema).to_pandas()
+                for video_id, rows in table.groupby("video_id", sort=False):
+                    name = str(video_id)
+                    counted[name] = counted.get(name, 0) + len(rows)
+                    if counted[name] > _MOST:
+                        raise CaerError(f"{path}: has more than a day of {name}; fetch it again")
+                    if name in wanted:
+                        parts.setdefault(name, []).append(rows)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, ValueError) as error:
+        raise CaerError(f"{path}: not a readable parquet table ({error})") from error
+    of = {row.video_id: row for row in tables.rows(sources)}
+    return {name: _known(path, pd.concat(rows), of[name]) for name, rows in sorted(parts.items())}
+
+
+def _known(path: Path, rows: pd.DataFrame, source: Any) -> Known:
+    pts = rows["pts"].to_numpy(np.int64)
+    bars = rows[list(_BARS)].to_numpy(np.int64)
+    whole = np.array(fingerprints.GRID * 2)
+    within = (bars >= 0).all() and (bars <= whole).all() and (bars[:, :2] < bars[:, 2:]).all()
+    if not within or (np.diff(pts) <= 0).any():
+        raise CaerError(f"{path}: the rows of {source.video_id} cannot be true; fetch it again")
+    hashes = rows[list(_HASHES)].to_numpy(np.int64).view(np.uint64)
+    times = (pts - int(source.first_pts)) * float(Fraction(source.time_base))
+    return Known(times, hashes, bars / whole)

@@ -1,14 +1,23 @@
-"""`caer-data rebuild`: cut the clips of a release without footage from the shows again."""
+"""`caer-data rebuild`: cut the clips of a release without footage again, from the rips one has."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from caer_data.cli import options as common
 from caer_data.engine import progress
 from caer_data.engine.progress import Reporter
+
+if TYPE_CHECKING:
+    from caer_data.export.rebuild import Outcome
+
+_NO_FINGERPRINTS = (
+    "\nThe release has no fingerprints: only the very files that it was made from can be found."
+)
 
 
 @click.command()
@@ -17,7 +26,7 @@ from caer_data.engine.progress import Reporter
     "--shows",
     required=True,
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder of the original shows; files are found by their content, not their names.",
+    help="Folder of the shows; files are found by their content, not their names.",
 )
 @click.option(
     "-o",
@@ -37,46 +46,62 @@ def command(
     workers: int | None,
     reporter: Reporter,
 ) -> None:
-    """Make RELEASE, which has no footage, whole again from the original shows.
+    """Make RELEASE, which has no footage, whole again from the original shows or other rips.
 
-    Every clip is cut as its recipe says and its pictures are compared with the recorded hashes.
+    Files that are the very ones are cut as the recipe says, and the pictures of each clip compared
+    with the recorded hashes. In other rips the clips are found by the release's fingerprints, also
+    at another size, speed or frame rate, cropped, with a logo, or with adverts. A later run adds
+    the episodes that were missing.
     """
     from caer_data.engine.cores import cores
-    from caer_data.engine.errors import PartialFailure
     from caer_data.export.rebuild import recut
 
     target = output or release.with_name(f"{release.name}-rebuilt")
     outcome = recut(release, shows, target, overwrite, workers or cores(), reporter)
     if not outcome.new:
-        reporter.say(f"{target} holds this very release already; nothing was changed.")
-    reporter.say(
-        f"{target}: {outcome.identical:,} clips have exactly the recorded pictures"
-        + (
-            f", {outcome.similar:,} the same pictures from another version of the encoder"
-            if outcome.similar
-            else ""
-        )
-        + ". It holds footage for your own use and must not be passed on."
+        reporter.say(f"{target} holds all that can be made already; nothing was changed.")
+    reporter.say(_counts(target, outcome))
+    for episode, name in outcome.rips.items():
+        reporter.say(f"  {episode}: found in {name}")
+    reporter.result({"release": str(target), **asdict(outcome)})
+    _refuse_missing(outcome, target, shows)
+
+
+def _counts(target: Path, outcome: Outcome) -> str:
+    parts = [f"{outcome.identical:,} clips have exactly the recorded pictures"]
+    if outcome.similar:
+        parts.append(f"{outcome.similar:,} the same pictures from another version of the encoder")
+    if outcome.aligned:
+        parts.append(f"{outcome.aligned:,} are from another rip{_errors(outcome)}")
+    counts = ", ".join(parts)
+    return f"{target}: {counts}. It holds footage for your own use and must not be passed on."
+
+
+def _errors(outcome: Outcome) -> str:
+    """How exact the aligned clips are, by their own pictures."""
+    if not outcome.errors:
+        return " (nothing moves in them that would tell by how much they are off)"
+    exact = sum(error <= 2 for error in outcome.errors)
+    return (
+        f" ({exact:,} of the {len(outcome.errors):,} in which enough moves to tell are at most "
+        "2 frames off)"
     )
-    reporter.result(
-        {
-            "release": str(target),
-            "identical": outcome.identical,
-            "similar": outcome.similar,
-            "failed": outcome.failed,
-            "missing": outcome.missing,
-            "clips_missing": outcome.clips_missing,
-            "new": outcome.new,
-        }
-    )
+
+
+def _refuse_missing(outcome: Outcome, target: Path, shows: Path) -> None:
+    """End with a failure that names what is missing, if anything is."""
+    from caer_data.engine.errors import PartialFailure
+
     problems = [f"no file for {name}" for name in outcome.missing]
     problems += [f"{clip_id}: {why}" for clip_id, why in outcome.failed.items()]
-    if problems:
-        lacking = len(outcome.failed) + outcome.clips_missing
-        total = lacking + outcome.identical + outcome.similar
-        shown = "\n  ".join(problems[:20])
-        raise PartialFailure(
-            f"{lacking:,} of {total:,} clips are missing: {len(outcome.failed):,} could not be "
-            f"made again, {outcome.clips_missing:,} are of episodes not found below {shows} "
-            f"({len(outcome.missing):,}); the rest is in {target}:\n  {shown}"
-        )
+    if not problems:
+        return
+    lacking = len(outcome.failed) + outcome.clips_missing
+    total = lacking + outcome.identical + outcome.similar + outcome.aligned
+    shown = "\n  ".join(problems[:20])
+    raise PartialFailure(
+        f"{lacking:,} of {total:,} clips are missing: {len(outcome.failed):,} could not be made "
+        f"again, {outcome.clips_missing:,} are of episodes not found below {shows} "
+        f"({len(outcome.missing):,}); the rest is in {target}:\n  {shown}"
+        + ("" if outcome.fingerprints else _NO_FINGERPRINTS)
+    )

@@ -27,6 +27,7 @@ def command(release: Path, reporter: Reporter) -> None:
         "problems": problems,
         "edited": found.edited,
         "missing": found.missing,
+        "rebuilt": found.rebuilt,
     }
     if problems:
         reporter.result(answer)
@@ -37,6 +38,8 @@ def command(release: Path, reporter: Reporter) -> None:
             f"fetch or export the release again:\n  {shown}{more}"
         )
     reporter.say(f"{release}: all {files:,} files are as the manifest says.")
+    if found.rebuilt:
+        reporter.say(f"It is a rebuild. {found.rebuilt}")
     if found.edited:
         reporter.say(
             f"Edited since the export: {', '.join(found.edited)}. The next export rewrites them "

@@ -79,13 +79,6 @@ def missing_episodes(clips: pd.DataFrame, every: pd.DataFrame, sources: pd.DataF
     ]
 
 
-def named(episode: dict[str, Any]) -> str:
-    """A missing episode in words: show, episode, duration."""
-    seconds = episode["duration_s"]
-    length = "duration unknown" if seconds is None else f"{seconds // 60:.0f}:{seconds % 60:02.0f}"
-    return f"{episode['show']} {episode['episode']} ({length})"
-
-
 def _rebuilt(
     clips: pd.DataFrame, every: pd.DataFrame, sources: pd.DataFrame, of: str
 ) -> dict[str, Any]:

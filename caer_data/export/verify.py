@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
@@ -32,12 +32,14 @@ class Verified:
         problems: what is wrong, in order.
         edited: cards that were edited since the export.
         missing: fields of the dataset's `release.yaml` that said nothing when it was exported.
+        rebuilt: what a rebuild holds of the release that it was made from; None: no rebuild.
     """
 
     files: int
     problems: list[str]
     edited: list[str]
     missing: list[str]
+    rebuilt: str | None = None
 
 
 def verify(release: Path, reporter: Reporter) -> Verified:
@@ -63,7 +65,27 @@ def verify(release: Path, reporter: Reporter) -> Verified:
     problems = [line for line in problems if line.removesuffix(": changed") not in edited]
     problems += _against_manifest(release, manifest.read(release), listed)
     missing = about.get("facts", {}).get("missing", [])
-    return Verified(len(listed), sorted(problems), edited, [str(field) for field in missing])
+    return Verified(
+        len(listed),
+        sorted(problems),
+        edited,
+        [str(field) for field in missing],
+        _rebuilt(release, about.get("facts", {}).get("about", {})),
+    )
+
+
+def _rebuilt(release: Path, about: dict[str, Any]) -> str | None:
+    """What a rebuild says of itself; the file may come from anybody."""
+    from caer_data.export import folder
+    from caer_data.export.cards import statements
+
+    try:
+        return statements.rebuilt(about) if about.get("rebuilt") else None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CaerError(
+            f"{release / folder.ABOUT}: says in other words than ours what was rebuilt ({error}); "
+            "rebuild the release again"
+        ) from error
 
 
 def _against_list(release: Path, listed: dict[str, str], reporter: Reporter) -> list[str]:

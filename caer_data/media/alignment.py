@@ -32,6 +32,7 @@ _NEAR: Final = 11  # bits of 64 by which pictures that vote may differ
 _BIN: Final = 0.5  # s; votes for shifts that are closer count together
 _SHIFTS: Final = 32  # shifts that are tried
 _SPARSE: Final = RATE  # of so many pictures one is asked which video a file may be
+_WAYS: Final = 4  # speeds with the most votes that are followed
 _FEWEST: Final = 6  # pictures that must vote for the best shift
 _SAMPLE: Final = 80  # pictures by which the frame is found
 _BARS: Final = 12  # kinds of bars in the first video that are followed
@@ -108,18 +109,37 @@ class Alignment:
         stretches: the parts that the file holds, in the order of the first video.
     """
 
-    def __init__(
-        self, known: Known, scan: Scan, frame: SharedFrame, speed: float, shifts: Floats
-    ) -> None:
+    def __init__(self, known: Known, scan: Scan, frame: SharedFrame) -> None:
         self.frame = frame
+        self.stretches: list[Stretch] = []
         self._known, self._times = known, scan.times
         self._wanted = known.hashes[:, frame.window]
         boxes, self._kind = _kinds(known.inside)
         self._shown = np.stack([frame.hashes(scan.pictures, box) for box in boxes])
+
+    def follow(self, ways: Sequence[tuple[float, Floats]]) -> None:
+        """Find the stretches at the speed that fits best, of some with their shifts."""
+        found = [self._followed(speed, shifts) for speed, shifts in ways]
+        self.stretches = min(found, key=lambda way: way[0])[1]
+
+    def _followed(self, speed: float, shifts: Floats) -> tuple[float, list[Stretch]]:
+        """Stretches at one speed, and what they leave unexplained, bits."""
         paths = _path(self._emissions(speed, shifts))
-        self.stretches = [
-            self._placed(part, speed, float(shifts[number])) for number, part in paths
-        ]
+        if not paths:
+            return float("inf"), []
+        parts = [(part, float(shifts[number])) for number, part in paths]
+        longest = max(parts, key=lambda part: part[0].stop - part[0].start)
+        rate = self._rate(longest[0], speed, longest[1])
+        cost, stretches = _SWITCH * len(parts), []
+        absent = len(self._wanted)
+        for part, shift in parts:
+            # the shift was found at another speed, about the first moment of the video
+            middle = float(self._known.times[part].mean())
+            stretch, bits = self._placed(part, rate, shift + middle * (speed - rate))
+            stretches.append(stretch)
+            cost += bits
+            absent -= part.stop - part.start
+        return cost + _ABSENT * absent, stretches
 
     def find(self, start: float, end: float) -> Found | None:
         """Find a span of the first video, seconds; None where the file does not hold all of it."""
@@ -164,16 +184,21 @@ class Alignment:
         absent = np.full(len(due), _ABSENT, np.float32)
         return np.stack([*columns, absent], axis=1)
 
-    def _placed(self, part: slice, rate: float, shift: float) -> Stretch:
-        """A stretch at the moment where its pictures fit best, with the drift that they show."""
+    def _rate(self, part: slice, speed: float, shift: float) -> float:
+        """Speed of a stretch, with the drift that its pictures show."""
         times = self._known.times[part]
-        cost = self._bits(part, times * rate + shift, _STEPS)
+        cost = self._bits(part, times * speed + shift, _STEPS)
         shift += float(_STEPS[_lowest(cost.mean(axis=0))])
-        drift = _drift(times, self._bits(part, times * rate + shift, _STEPS))
-        rate = _usual(rate + drift, float(times[-1] - times[0]))
-        cost = self._bits(part, times * rate + shift, _STEPS)
-        shift += float(_STEPS[_lowest(cost.mean(axis=0))])
-        return Stretch(float(times[0]), float(times[-1]), rate, shift)
+        drift = _drift(times, self._bits(part, times * speed + shift, _STEPS))
+        return _usual(speed + drift, float(times[-1] - times[0]))
+
+    def _placed(self, part: slice, rate: float, shift: float) -> tuple[Stretch, float]:
+        """A stretch at the moment where its pictures fit best, and the bits that they differ in."""
+        times = self._known.times[part]
+        cost = self._bits(part, times * rate + shift, _STEPS).sum(axis=0)
+        best = _lowest(cost / len(times))
+        shift += float(_STEPS[best])
+        return Stretch(float(times[0]), float(times[-1]), rate, shift), float(cost[best])
 
 
 def likely(videos: Sequence[Known], scan: Scan, most: int = 3) -> list[int]:
@@ -204,12 +229,14 @@ def align(known: Known, scan: Scan) -> Alignment | None:
         return None
     here, there = known.times[pairs[:, 0]], scan.rough_times[pairs[:, 1]]
     ranked = [_shifts(pairs[:, 0], there - here * speed) for speed in SPEEDS]
-    best = max(range(len(SPEEDS)), key=lambda n: (float((ranked[n][1] ** 2).sum()), -n))
-    speed, (shifts, votes) = SPEEDS[best], ranked[best]
+    order = sorted(range(len(SPEEDS)), key=lambda n: (-float((ranked[n][1] ** 2).sum()), n))
+    speed, (shifts, votes) = SPEEDS[order[0]], ranked[order[0]]
     if votes[0] < _FEWEST:
         return None
     off = np.abs(there - here * speed - shifts[0])
-    return Alignment(known, scan, _frame(known, scan, pairs[off < _BIN]), speed, shifts)
+    found = Alignment(known, scan, _frame(known, scan, pairs[off < _BIN]))
+    found.follow([(SPEEDS[n], ranked[n][0]) for n in sorted(order[:_WAYS])])
+    return found if found.stretches else None
 
 
 def seen_again(known: Known, scan: Scan) -> Places:

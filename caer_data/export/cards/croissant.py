@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from caer_data import __version__
 from caer_data.engine.columns import Table
@@ -20,6 +21,7 @@ from caer_data.engine.release_layouts import LAYOUTS
 from caer_data.export.cards import statements
 from caer_data.export.cards.facts import Facts
 from caer_data.export.manifest import BOXES, MANIFEST, SOURCES, SPLITS
+from caer_data.export.prints import FINGERPRINTS
 
 _CONTEXT: Final = {
     "@language": "en",
@@ -107,7 +109,8 @@ def build(root: Path, facts: Facts, container: str) -> dict[str, Any]:
         "name": facts.name,
         "description": (f"{statements.MADE_UP} " if made_up else "")
         + f"{facts.about['clips']:,} clips of television shows, each with the emotion that raters "
-        f"perceived in the person it shows. {statements.MEANING}",
+        f"perceived in the person it shows. {statements.MEANING}"
+        + (f" {statements.rebuilt(facts.about)}" if facts.about.get("rebuilt") else ""),
         "license": facts.card.get("license_url") or statements.rights(facts),
         "keywords": ["emotion recognition", "context", "video", *EMOTIONS],
         **_stated(facts),
@@ -116,9 +119,7 @@ def build(root: Path, facts: Facts, container: str) -> dict[str, Any]:
         "recordSet": [
             _words("emotions", EMOTIONS, "sc:Enumeration"),
             _words("splits", SPLITS, "cr:Split"),
-            _records(MANIFEST),
-            _records(SOURCES),
-            _records(BOXES),
+            *(_records(root, table) for table in _there(root)),
             *_media_records(facts),
         ],
     }
@@ -191,6 +192,12 @@ def _responsible(facts: Facts) -> dict[str, Any]:
     }
 
 
+def _there(root: Path) -> list[Table]:
+    """Tables of the release; fingerprints are there only without footage."""
+    every = (MANIFEST, SOURCES, BOXES, FINGERPRINTS)
+    return [table for table in every if (root / f"{table.name}.parquet").is_file()]
+
+
 def _tables(root: Path) -> list[dict[str, Any]]:
     return [
         {
@@ -203,7 +210,7 @@ def _tables(root: Path) -> list[dict[str, Any]]:
             "encodingFormat": "application/x-parquet",
             "sha256": sha256_of(root / f"{table.name}.parquet"),
         }
-        for table in (MANIFEST, SOURCES, BOXES)
+        for table in _there(root)
     ]
 
 
@@ -284,7 +291,8 @@ def _words(name: str, words: tuple[str, ...], kind: str) -> dict[str, Any]:
     }
 
 
-def _records(table: Table) -> dict[str, Any]:
+def _records(root: Path, table: Table) -> dict[str, Any]:
+    written = set(pq.read_schema(root / f"{table.name}.parquet").names)
     return {
         "@type": "cr:RecordSet",
         "@id": table.name,
@@ -305,6 +313,7 @@ def _records(table: Table) -> dict[str, Any]:
                 **_reference(table.name, column.name),
             }
             for column in table.columns
+            if column.name in written
         ],
     }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from caer_data.export.cards.facts import Facts
 
@@ -40,6 +41,31 @@ LAW: Final = (
     "research are exempt (Article 2(6) and (8)); the exemption ends when they are placed on the "
     "market, put into service or tested in real-world conditions."
 )
+
+
+def rebuilt(about: Mapping[str, Any]) -> str:
+    """What a rebuilt release holds of the one that it was made from; `about` as in `Facts`."""
+    told = about["rebuilt"]
+    there, whole = about["clips"], told["clips"]
+    ways = {"exact": "with exactly the recorded pictures", "encoder": "the same pictures from "
+            "another encoder", "aligned": "cut from another rip of the episode"}  # fmt: skip
+    parts = [f"{told[word]:,} {way}" for word, way in ways.items() if told.get(word)]
+    text = f"{there:,} of {whole:,} clips of the original release are here: {'; '.join(parts)}."
+    if told["missing"]:
+        names = ", ".join(episode_in_words(episode) for episode in told["missing"])
+        text += f" Missing episodes: {names}."
+    if there < whole:
+        text += " All numbers below are of the clips that are here."
+    return text
+
+
+def episode_in_words(episode: Mapping[str, Any]) -> str:
+    """A missing episode: show, episode, duration."""
+    seconds = episode["duration_s"]
+    minutes, rest = divmod(round(seconds or 0), 60)
+    length = "duration unknown" if seconds is None else f"{minutes}:{rest:02d} min"
+    return f"{episode['show']} {episode['episode']} ({length})"
+
 
 USES: Final = (
     "Research on how emotions are perceived in context; training and comparing models of it.",

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tarfile
 from dataclasses import replace
 from fractions import Fraction
 
+import av
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
@@ -128,7 +131,7 @@ def test_doing_it_twice_changes_nothing(origin, tmp_path, capsys):
         assert stop.value.code == 0
         before = before or tree(target)
     said = capsys.readouterr().err
-    assert "holds this very release already; nothing was changed" in said
+    assert "holds all that can be made already; nothing was changed" in " ".join(said.split())
     assert "9 clips have exactly the recorded pictures" in said.replace("\n", " ")
     assert tree(target) == before
     with pytest.raises(CaerError, match="the release is there; choose another folder"):
@@ -195,3 +198,131 @@ def test_a_folder_of_others_is_never_rebuilt_into(origin, tmp_path):
     with pytest.raises(CaerError, match="not empty and not a release"):
         recut.recut(origin / "without", origin / "shows", target, True, 1, QUIET)
     assert [p.name for p in target.iterdir()] == ["release.json"]
+
+
+def rip(path, target, before=50, crop=0.05, rate=24):
+    """Another rip: black in front, cropped on all sides, another rate of frames, encoded anew."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path)) as source, av.open(str(target), "w") as output:
+        video = source.streams.video[0]
+        made = output.add_stream("libx264", rate=rate, options={"preset": "ultrafast"})
+        x, y = round(video.width * crop / 2) * 2, round(video.height * crop / 2) * 2
+        made.width, made.height = video.width - 2 * x, video.height - 2 * y
+        made.pix_fmt = "yuv420p"
+        shown = [np.zeros((made.height, made.width, 3), np.uint8)] * before
+        real = [f.to_ndarray(format="rgb24")[y : y + made.height, x : x + made.width]
+                for f in source.decode(video)]  # fmt: skip
+        step = float(video.average_rate) / rate
+        shown += [real[min(round(n * step), len(real) - 1)] for n in range(int(len(real) / step))]
+        for picture in shown:
+            output.mux(made.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        output.mux(made.encode())
+
+
+@pytest.fixture(scope="module")
+def from_rips(origin, tmp_path_factory):
+    """The release, rebuilt from other rips of its shows, one of which is missing."""
+    home = tmp_path_factory.mktemp("rips")
+    for show in (0, 2):
+        rip(origin / f"shows/Show {show}/S01/e0.mp4", home / f"raw/downloads/{show}.mp4")
+    outcome = recut.recut(origin / "without", home / "raw", home / "made", False, 1, QUIET)
+    return home, outcome
+
+
+def test_clips_are_found_in_other_rips(origin, from_rips):
+    home, outcome = from_rips
+    assert (outcome.aligned, outcome.identical, outcome.failed) == (6, 0, {})
+    assert outcome.rips == {"Show 0 S01/e0": "0.mp4", "Show 2 S01/e0": "2.mp4"}
+    assert outcome.missing == ["Show 1 S01/e0 (0:40 min)"]
+    made = pd.read_parquet(home / "made/manifest.parquet").drop_duplicates("clip_id")
+    before = pd.read_parquet(origin / "without/manifest.parquet").drop_duplicates("clip_id")
+    both = made.merge(before, on="clip_id", suffixes=("", "_was"))
+    assert set(both["rebuilt"]) == {"aligned"}
+    assert ((both.start_s - both.start_s_was - 50 / 24).abs() < 2 / 24).all()
+    assert ((both.end_s - both.end_s_was - 50 / 24).abs() < 2 / 24).all()
+    assert (both.fps == "24").all()
+    assert verify(home / "made", QUIET).problems == []
+
+
+def test_boxes_of_another_rip_are_in_its_pixels(origin, from_rips):
+    home, _ = from_rips
+    made = pd.read_parquet(home / "made/boxes.parquet")
+    clips = pd.read_parquet(home / "made/manifest.parquet").drop_duplicates("clip_id")
+    assert set(made.clip_id) == set(clips.clip_id)
+    was = pd.read_parquet(origin / "without/boxes.parquet").set_index(["clip_id", "frame"])
+    fps = pd.read_parquet(origin / "without/manifest.parquet").groupby("clip_id").fps.first()
+    for row in made.itertuples():
+        old = round(row.frame * float(Fraction(fps[row.clip_id])) / 24)
+        sides = was.loc[(row.clip_id, max(old, 2))]
+        assert row.x1 == pytest.approx(sides.x1 - 8, abs=3)
+        assert row.y2 == pytest.approx(min(sides.y2 - 6, 108), abs=3)  # the frame ends there
+
+
+def test_pictures_of_another_rip_show_the_same_moment(origin, from_rips):
+    home, _ = from_rips
+    made = pd.read_parquet(home / "made/manifest.parquet").set_index("path")
+    before = pd.read_parquet(origin / "with/manifest.parquet").set_index("path")
+    paths = [p for p in made.index if p.startswith("CAER-S/")]
+    assert len(paths) == 12
+    for path in paths:
+        there = cv2.imread(str(home / "made" / path))
+        own = cv2.imread(str(origin / "with" / path))[6:-6, 8:-8]
+        assert np.abs(there.astype(int) - own).mean() < 12
+        assert made.loc[path, "x1"] == pytest.approx(before.loc[path, "x1"] - 8, abs=4)
+
+
+def test_a_partial_rebuild_says_so_everywhere(from_rips, capsys):
+    made = from_rips[0] / "made"
+    about = json.loads((made / "release.json").read_text())["facts"]["about"]
+    assert (about["clips"], about["shows"], about["rebuilt"]["clips"]) == (6, 2, 9)
+    assert about["rebuilt"]["aligned"] == 6
+    assert about["rebuilt"]["missing"] == [
+        {"show": "Show 1", "episode": "S01/e0", "clips": 3, "duration_s": 40.0}
+    ]
+    split = pd.read_csv(made / "splits.csv")
+    assert split["clips"].sum() == 6
+    assert split["reached"].sum() == pytest.approx(1)
+    said = "6 of 9 clips of the original release are here: 6 cut from another rip"
+    for name in ("README.md", "datasheet.md", "croissant.json"):
+        assert said in (made / name).read_text()
+    assert "Show 1 S01/e0 (0:40 min)" in (made / "README.md").read_text()
+    main_exits(["verify", str(made)], 0)
+    assert "It is a rebuild. 6 of 9 clips" in " ".join(capsys.readouterr().err.split())
+
+
+def main_exits(arguments, code):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == code
+
+
+def test_a_later_run_adds_the_missing_episode(origin, from_rips, tmp_path):
+    target = shutil.copytree(from_rips[0] / "made", tmp_path / "made")
+    outcome = recut.recut(origin / "without", origin / "shows/Show 1", target, False, 1, QUIET)
+    assert (outcome.identical, outcome.aligned, outcome.kept) == (3, 6, 6)
+    assert (outcome.missing, outcome.new) == ([], True)
+    assert verify(target, QUIET).problems == []
+    made = pd.read_parquet(target / "manifest.parquet")
+    before = pd.read_parquet(origin / "without/manifest.parquet")
+    assert made[["path", "member"]].equals(before[["path", "member"]])
+    there, every = media_of(target), media_of(origin / "with")
+    of_show_1 = set(before[(before.show == "Show 1") & before.member.isna()].path)
+    assert {n: h for n, h in there.items() if n in of_show_1} == {n: every[n] for n in of_show_1}
+    with tarfile.open(next(target.glob("webdataset/*.tar"))) as shard:
+        assert any(member.name.endswith(".mp4") for member in shard)
+    again = recut.recut(origin / "without", origin / "shows/Show 1", target, False, 1, QUIET)
+    assert (again.new, again.kept) == (False, 9)
+
+
+def test_a_rebuild_that_was_edited_is_not_continued(origin, from_rips, tmp_path):
+    target = shutil.copytree(from_rips[0] / "made", tmp_path / "made")
+    (target / "notes.txt").write_text("mine")
+    with pytest.raises(CaerError, match=r"did not write notes\.txt"):
+        recut.recut(origin / "without", origin / "shows", target, False, 1, QUIET)
+
+
+def test_a_release_without_fingerprints_needs_the_very_files(origin, from_rips, tmp_path):
+    release = shutil.copytree(origin / "without", tmp_path / "release")
+    (release / "fingerprints.parquet").unlink()
+    with pytest.raises(CaerError, match="no fingerprints to find other rips by"):
+        recut.recut(release, from_rips[0] / "raw", tmp_path / "again", False, 1, QUIET)

@@ -9,9 +9,9 @@ import pandas as pd
 
 from caer_data.curate.target import faces_of_targets
 from caer_data.engine import tables
+from caer_data.engine.artifacts import Artifact
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
-from caer_data.engine.pieces import Piece
 from caer_data.engine.recipe import Export
 from caer_data.export import boxes, groups, labelled, layouts, lines, prints, repeated, splits
 from caer_data.export.manifest import rows
@@ -74,7 +74,7 @@ class Plan:
     lines: pd.DataFrame = field(default_factory=lambda: tables.empty(lines.CLIP_LINES))
     repeats: pd.DataFrame | None = None
     dropped: int = 0
-    prints: Mapping[str, Piece] = field(default_factory=dict)
+    prints: Mapping[str, Artifact] = field(default_factory=dict)
 
 
 def plan(dataset: Dataset, options: Options) -> Plan:

@@ -19,10 +19,10 @@ import pyarrow.parquet as pq
 
 from caer_data.curate.repeats import prints_of
 from caer_data.engine import tables
+from caer_data.engine.artifacts import Artifact, Store
+from caer_data.engine.columns import INT, STRING, Column, Table
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
-from caer_data.engine.pieces import Piece, Store
-from caer_data.engine.schema import INT, STRING, Column, Table
 from caer_data.media import fingerprints, windows
 from caer_data.media.alignment import Known
 from caer_data.media.shared_frame import RELEASED
@@ -58,22 +58,22 @@ _MOST: Final = 24 * 3600 * fingerprints.RATE
 """Pictures that one video may have: a day's."""
 
 
-def of_dataset(dataset: Dataset, sources: pd.DataFrame) -> dict[str, Piece]:
+def of_dataset(dataset: Dataset, sources: pd.DataFrame) -> dict[str, Artifact]:
     """Fingerprints of some source videos, by `video_id`; builds of before 0.6 made none."""
     store = Store(dataset.work_folder)
     found = {row.video_id: prints_of(store, row.sha256) for row in tables.rows(sources)}
-    return {name: piece for name, piece in found.items() if piece is not None}
+    return {name: artifact for name, artifact in found.items() if artifact is not None}
 
 
-def write(root: Path, pieces: Mapping[str, Piece]) -> None:
+def write(root: Path, artifacts: Mapping[str, Artifact]) -> None:
     """Write the fingerprints of some videos, by `video_id`; nothing where there are none."""
-    if pieces:
-        tables.write_arrow(FINGERPRINTS, _parts(pieces), root / NAME)
+    if artifacts:
+        tables.write_arrow(FINGERPRINTS, _parts(artifacts), root / NAME)
 
 
-def _parts(pieces: Mapping[str, Piece]) -> Iterator[pa.Table]:
-    for video_id, piece in sorted(pieces.items()):
-        prints = fingerprints.load(piece.array)
+def _parts(artifacts: Mapping[str, Artifact]) -> Iterator[pa.Table]:
+    for video_id, artifact in sorted(artifacts.items()):
+        prints = fingerprints.load(artifact.array)
         # a flat picture says nothing; one that was forgotten is black
         rows = ~windows.flat(prints.pictures)
         inside = prints.inside[rows].astype(np.int64)

@@ -18,9 +18,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from caer_data.engine import tables
+from caer_data.engine.artifacts import Store, key_of
 from caer_data.engine.errors import CaerError
 from caer_data.engine.hashing import hash_of
-from caer_data.engine.pieces import Store, key_of
 from caer_data.engine.pool import run_map
 from caer_data.engine.progress import Reporter
 from caer_data.export import PRELOAD

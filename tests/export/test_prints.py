@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from caer_data.engine.artifacts import Store
 from caer_data.engine.errors import CaerError
-from caer_data.engine.pieces import Store
 from caer_data.export import prints
 from caer_data.media import fingerprints, windows
 
@@ -19,15 +19,15 @@ SOURCES = pd.DataFrame({"video_id": ["a", "b"], "first_pts": [100, 0], "time_bas
 @pytest.fixture
 def release(tmp_path):
     """Ten pictures each of two videos; the fourth of the first is flat."""
-    pieces = {}
+    artifacts = {}
     for number, name in enumerate("ab"):
         pictures = np.random.default_rng(number).integers(0, 255, (10, 18, 32)).astype(np.uint8)
         pictures[3] = 0 if name == "a" else pictures[3]
         pts = np.arange(10) * 2 + 100 * (name == "a")
         inside = np.tile(np.array([0, 9, 128, 63], np.uint8), (10, 1))
         known = fingerprints.Fingerprints(pts, pictures, inside, np.zeros(0, np.uint32))
-        pieces[name] = Store(tmp_path / "work").make("prints", name, "key", known.save)
-    prints.write(tmp_path, pieces)
+        artifacts[name] = Store(tmp_path / "work").make("prints", name, "key", known.save)
+    prints.write(tmp_path, artifacts)
     return tmp_path
 
 

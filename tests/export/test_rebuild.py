@@ -19,9 +19,9 @@ from keyed import label_by_name
 
 from caer_data.cli import main
 from caer_data.engine import tables
+from caer_data.engine.artifacts import Store
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import sha256_of
-from caer_data.engine.pieces import Store
 from caer_data.engine.progress import Reporter
 from caer_data.engine.release_layouts import LAYOUTS
 from caer_data.export import rebuild as recut

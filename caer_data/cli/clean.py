@@ -11,7 +11,7 @@ from caer_data.engine.progress import Reporter, options
 
 
 @click.command("clean")
-@common.dataset
+@common.dataset_and_prune
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @options
 def command(dataset: Path, yes: bool, reporter: Reporter) -> None:

@@ -41,7 +41,8 @@ def _shares(
 
 
 @click.command()
-@common.dataset_or_argument
+@common.clips_or_argument
+@common.worked_on("output")
 @click.option(
     "--split",
     is_flag=False,
@@ -67,7 +68,7 @@ def _shares(
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=common.PLACE,
     default="release",
     show_default=True,
     help="Folder of the release.",

@@ -22,7 +22,7 @@ def _many(what: str, text: str) -> common.Decorator:
 
 
 @click.command("forget")
-@common.dataset
+@common.dataset_and_prune
 @_many("video", "A video, by identifier, path or SHA-256.")
 @_many("person", "A person, by identifier or given name.")
 @_many("clip", "A clip, by name or key.")

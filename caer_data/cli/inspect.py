@@ -41,7 +41,7 @@ def command() -> None:
 
 
 @command.command("dataset")
-@common.dataset_or_argument
+@common.tables_or_argument
 @click.option("--table", "table_name", metavar="NAME", help="Explain one table's columns instead.")
 @click.option(
     "--try",
@@ -70,7 +70,7 @@ def _dataset(dataset: Path, table_name: str | None, tried: tuple[str, ...], as_j
 
 @command.command("clip")
 @click.argument("clip", metavar="ID")
-@common.dataset
+@common.dataset_tables
 @click.option("--release", type=common.FOLDER, help="A release made from it, for the clip's split.")
 @common.as_json
 def _clip(clip: str, dataset: Path, release: Path | None, as_json: bool) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
+
+from caer_data.engine.objects import Place, is_remote, parse
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -20,24 +22,99 @@ as_json = click.option(
 )
 """For verbs that only show something; the others take `progress.options`."""
 
-dataset = click.option(
-    "-d",
-    "--dataset",
-    type=click.Path(path_type=Path),
-    default=_DATASET,
-    show_default=True,
-    help="Dataset folder.",
+
+class _PlaceOrFolder(click.ParamType[Any]):
+    """A folder, or `s3://bucket/prefix`."""
+
+    name = "path"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Path | Place:
+        if isinstance(value, Path):
+            return value
+        return parse(value) if is_remote(value) else Path(value)
+
+
+PLACE: Final = _PlaceOrFolder()
+
+
+def worked_on(name: str, **how: bool) -> Decorator:
+    """Where an argument names a place in a store of objects, give the function a working copy.
+
+    Args:
+        name: of the argument.
+        how: as `copies.opened`.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            place = kwargs[name]
+            if not isinstance(place, Place):
+                return function(*args, **kwargs)
+            from caer_data.engine.copies import opened
+
+            more = how | ({"state": False} if kwargs.get("shard") else {})
+            with opened(place, _say, **more) as folder:
+                return function(*args, **kwargs | {name: folder})
+
+        return wrapper
+
+    return decorate
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def dataset(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The dataset that a verb works on."""
+    return _dataset(worked_on("dataset", pieces=True)(function))
+
+
+def dataset_and_prune(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Like `dataset`, for verbs that take things away for good."""
+    return _dataset(worked_on("dataset", pieces=True, prune=True)(function))
+
+
+def dataset_tables(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Like `dataset`, for verbs that look at tables alone."""
+    return _dataset(worked_on("dataset", clips=False)(function))
+
+
+def dataset_clips(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Like `dataset`, for verbs that look at tables and clips."""
+    return _dataset(worked_on("dataset")(function))
+
+
+_dataset = click.option(
+    "-d", "--dataset", type=PLACE, default=_DATASET, show_default=True, help="Dataset folder."
 )
-"""The dataset that a verb works on."""
 
 
 def dataset_or_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     """Like `dataset`, for verbs that also take the folder as their argument."""
+    return _or_argument(worked_on("dataset", pieces=True)(function))
 
-    @click.argument("positional", metavar="[DATASET]", required=False, type=_path())
-    @click.option("-d", "--dataset", type=_path(), help=f"Dataset folder.  [default: {_DATASET}]")
+
+def tables_or_argument(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Like `dataset_tables`, for verbs that also take the folder as their argument."""
+    return _or_argument(worked_on("dataset", clips=False)(function))
+
+
+def clips_or_argument(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Like `dataset_clips`, for verbs that also take the folder as their argument."""
+    return _or_argument(worked_on("dataset")(function))
+
+
+def _or_argument(function: Callable[..., Any]) -> Callable[..., Any]:
+    @click.argument("positional", metavar="[DATASET]", required=False, type=PLACE)
+    @click.option("-d", "--dataset", type=PLACE, help=f"Dataset folder.  [default: {_DATASET}]")
     @functools.wraps(function)
-    def wrapper(*args: Any, positional: Path | None, dataset: Path | None, **kwargs: Any) -> Any:
+    def wrapper(
+        *args: Any, positional: Path | Place | None, dataset: Path | Place | None, **kwargs: Any
+    ) -> Any:
         if positional is not None and dataset is not None:
             raise click.UsageError(
                 f"two datasets, {positional} and {dataset}: name one, with -d/--dataset"
@@ -49,17 +126,18 @@ def dataset_or_argument(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def built_dataset(text: str) -> Decorator:
     """The dataset that a verb writes: `-o/--output`, and `-d/--dataset` as everywhere."""
-    return click.option(
+    option = click.option(
         "-o",
         "--output",
         "-d",
         "--dataset",
         "output",
-        type=_path(),
+        type=PLACE,
         default=_DATASET,
         show_default=True,
         help=text,
     )
+    return lambda function: option(worked_on("output", pieces=True)(function))
 
 
 def workers(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,7 +157,3 @@ def workers(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*args, workers=workers or jobs, **kwargs)
 
     return wrapper
-
-
-def _path() -> click.Path:
-    return click.Path(path_type=Path)

@@ -11,7 +11,7 @@ from caer_data.engine.progress import Reporter, printable
 
 
 @click.command("status")
-@common.dataset_or_argument
+@common.tables_or_argument
 @click.option(
     "--release", type=common.FOLDER, default="release", show_default=True, help="Its release."
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from caer_data.cli import options as common
 from caer_data.engine import progress
 from caer_data.engine.progress import Reporter
 
@@ -13,7 +14,8 @@ _SHOWN = 20
 
 
 @click.command()
-@click.argument("release", type=click.Path(path_type=Path), default="release")
+@click.argument("release", type=common.PLACE, default="release")
+@common.worked_on("release")
 @progress.options
 def command(release: Path, reporter: Reporter) -> None:
     """Check every file of RELEASE against its manifest and its list of hashes."""

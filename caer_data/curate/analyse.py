@@ -22,6 +22,7 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.files import scratch_folder
 from caer_data.engine.heap import Heap
 from caer_data.engine.pool import Progress
+from caer_data.engine.sources import held
 from caer_data.faces import find as faces
 from caer_data.faces import search
 from caer_data.faces.bars import find_bars
@@ -57,10 +58,11 @@ def analyse(job: Job, progress: Progress) -> None:
     cv2.setNumThreads(1)
     if job.done:
         return
-    if None in (job.shots, job.prints, job.faces):
-        _look(job, progress)
-    if job.sound is None:
-        _listen(job, progress)
+    with held(job.path, lambda: progress("shots", 0.0)):
+        if None in (job.shots, job.prints, job.faces):
+            _look(job, progress)
+        if job.sound is None:
+            _listen(job, progress)
 
 
 class _Pass:

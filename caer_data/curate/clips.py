@@ -15,6 +15,7 @@ from caer_data.engine.artifacts import Store, key_of
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import sha256_of, slug
 from caer_data.engine.pool import Progress
+from caer_data.engine.sources import held
 from caer_data.media.clip_command import Source
 from caer_data.media.cut import cut_clips
 from caer_data.media.handover import Feed
@@ -171,9 +172,10 @@ def cut(
         source = group.clips[0].source
         feed = feeds.setdefault(source.path, Feed(source, lambda: progress("clips", 0)))
         try:
-            check_unchanged(source.path, group.clips[0].stamp)
-            results = cut_clips(source, spans, settings, lambda: progress("clips", 0), feed)
-            check_unchanged(source.path, group.clips[0].stamp)
+            with held(source.path, lambda: progress("clips", 0)):
+                check_unchanged(source.path, group.clips[0].stamp)
+                results = cut_clips(source, spans, settings, lambda: progress("clips", 0), feed)
+                check_unchanged(source.path, group.clips[0].stamp)
         except CaerError as error:
             for target in targets:
                 target.unlink(missing_ok=True)

@@ -29,6 +29,7 @@ from caer_data.engine.forgotten import Forgotten
 from caer_data.engine.pool import Limits, Task, run_tasks
 from caer_data.engine.progress import Reporter, printable
 from caer_data.engine.schema import USED
+from caer_data.engine.sources import held
 from caer_data.media.excerpt import excerpt
 from caer_data.media.probe import VideoInfo
 
@@ -293,7 +294,8 @@ def _tried(prepared: run.Prepared, left: dict[str, VideoInfo], workers: int) -> 
         for number, (relative, start_s) in enumerate(parts):
             try:
                 target = shows / f"{number:03d}.mkv"
-                excerpt(paths[relative], left[relative], start_s, _PART_S, target)
+                with held(paths[relative]):
+                    excerpt(paths[relative], left[relative], start_s, _PART_S, target)
             except CaerError as error:
                 target.unlink(missing_ok=True)
                 problems.append(str(error))

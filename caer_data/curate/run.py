@@ -202,7 +202,7 @@ def prepare(
             f"{output}: was made by an earlier version of caer-data; run 'caer-data upgrade "
             f"{output}' first"
         )
-    chosen = recipes.load(recipe or (dataset.recipe_path if dataset.exists else "caer"))
+    chosen = chosen_recipe(output, recipe)
     prerequisites.check(chosen)
     models = weights.chosen(chosen.faces)
     notes: list[str] = []
@@ -213,6 +213,16 @@ def prepare(
         require_some(pyannote, list(imported.values()))
     reporter = reporter or Reporter("quiet")
     return Prepared(shows, dataset, chosen, models, reporter, found, notes, imported)
+
+
+def chosen_recipe(output: Path, recipe: RecipeLike | None) -> recipes.Recipe:
+    """The recipe that is asked for, else the dataset's own, else `caer`.
+
+    Raises:
+        CaerError: a mistake in the recipe.
+    """
+    dataset = Dataset(output)
+    return recipes.load(recipe or (dataset.recipe_path if dataset.exists else "caer"))
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from caer_data.engine.files import explain_os_error, identifier, sha256_of
 from caer_data.engine.hashing import hash_of
 from caer_data.engine.pool import Progress
 from caer_data.engine.recipe import Videos
+from caer_data.engine.sources import held
 from caer_data.media.colour import MATRICES, PRIMARIES, TRANSFERS
 from caer_data.media.geometry import Crop, Turn
 from caer_data.media.probe import VideoInfo, probe
@@ -160,11 +161,11 @@ def describe(
     """Probe one video and hash it, and remember what was found."""
     try:
         subject, key = _record(found, settings, audio)
-        values = {
-            k: _plain(v)
-            for k, v in asdict(probe(found.path, settings.max_megapixels, audio)).items()
-        }
-        record = {"info": values, "sha256": sha256_of(found.path)}
+        with held(found.path, lambda: progress("videos", 0.0)):
+            info = probe(found.path, settings.max_megapixels, audio)
+            digest = sha256_of(found.path)
+        values = {k: _plain(v) for k, v in asdict(info).items()}
+        record = {"info": values, "sha256": digest}
         Store(work).record("videos", subject, key, record)
     except CaerError as error:
         return failed(found, str(error))
@@ -180,7 +181,8 @@ def look(path: Path, settings: Videos, audio: str, progress: Progress) -> VideoI
     Raises:
         CaerError: it cannot be used.
     """
-    return probe(path, settings.max_megapixels, audio)
+    with held(path, lambda: progress("videos", 0.0)):
+        return probe(path, settings.max_megapixels, audio)
 
 
 def remembered(found: Found, settings: Videos, audio: str, work: Path) -> Described | None:

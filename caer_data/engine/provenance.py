@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from caer_data import __version__
+from caer_data.engine.sources import name_of
 
 _PACKAGES = (
     "av", "dlib-bin", "face_recognition_models", "ffmpeg-python", "imageio-ffmpeg", "numpy",
@@ -21,7 +22,7 @@ def provenance(shows: Path) -> dict[str, Any]:
     """Versions and machine, and where the shows lie (needed to cut clips again)."""
     return {
         "caer_data": __version__,
-        "shows": str(shows.resolve()),
+        "shows": name_of(shows),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},

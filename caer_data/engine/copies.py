@@ -1,0 +1,390 @@
+"""Working copies: a dataset or a release in a store of objects, as a folder of this machine.
+
+Below its place in the store lie
+
+    pieces/<stage>/<subject>.<key>.zip   finished work, as in the dataset's folder `work`
+    blobs/<sha256>                       content of every other file
+    states/00000007.json.gz              which files there are: path, size, hash
+
+None of these is ever written over or renamed. A state is put after everything that it names, and
+only if its number is free: who reads the newest state reads a whole dataset, and of two commands
+that began with the same state one is told that the other was first. Pieces need no such care: equal
+names mean equal work, so any number of machines may add them at once.
+
+Beside the folder, `copy.json` holds the number of the state it was fetched from, and its files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from filelock import FileLock, Timeout
+
+from caer_data.engine.cache import cache_folder
+from caer_data.engine.copy_files import Entry, Known, State, note, packed, scan, stamp_of, unpacked
+from caer_data.engine.copy_files import known as read_known
+from caer_data.engine.errors import BusyError, CaerError, PartialFailure
+from caer_data.engine.files import (
+    atomic_path,
+    create,
+    explain_os_error,
+    inside,
+    sha256_of,
+    temporary_name,
+)
+from caer_data.engine.objects import Bucket, Place
+from caer_data.engine.pieces import Store
+from caer_data.engine.secret import NAME as SECRET
+
+_THREADS: Final = 16
+_UPLOAD_EVERY_S: Final = 20.0
+_WORK: Final = "work"
+_HERE_ONLY: Final = ("log", "samples", "annotate", "view")
+"""Folders of `work` that speak of this machine, or are quickly made again."""
+_LOCK: Final = ".lock"
+_CLIPS: Final = "clips/"
+_STATES: Final = "states"
+_REMOVED: Final = "removed"
+
+Say = Callable[[str], None]
+
+
+class Copy:
+    """The working copy of one place.
+
+    Args:
+        place: where the dataset or the release is.
+        clips: whether the folder needs the cut clips; without them they stay in the store.
+        pieces: whether it needs finished pieces of work.
+
+    Raises:
+        CaerError: obstore is not installed, or the store does not answer or refuses.
+    """
+
+    def __init__(self, place: Place, *, clips: bool = True, pieces: bool = False) -> None:
+        self.place = place
+        self.bucket = Bucket(place)
+        self._root = _root_of(place)
+        self.folder = self._root / place.name
+        self._notes = self._root / "copy.json"
+        self._clips = clips
+        self._pieces = pieces
+        self._there: set[str] | None = None
+
+    def pull(self, say: Say = lambda text: None) -> None:
+        """Bring the folder to the newest state.
+
+        What an interrupted command left in it stays, unless another command has put a newer state
+        since: then the folder is laid aside, and `say` receives where.
+
+        Raises:
+            BusyError: a command of this machine is working in the folder.
+        """
+        self.bucket.check()
+        with self._synchronising(), self._unused():
+            known, newest = read_known(self._notes), self._newest()
+            if newest < known.base:
+                raise CaerError(
+                    f"{self.place}: holds less than this machine has seen there (state {newest} "
+                    f"of {known.base}); if that is meant, remove {self._root}"
+                )
+            if known.base != newest and self._changed(known):
+                if self._is_worth_keeping():
+                    say(self._laid_aside(known))
+                known = Known(0, {})
+            state = self._state(newest)
+            self._fetch(state, known)
+            note(self._notes, self.folder, newest, state)
+        if self._pieces:
+            self._fetch_pieces()
+
+    def push(self, *, state: bool = True) -> None:
+        """Put what is new: pieces, then contents, then the state that names them.
+
+        Args:
+            state: whether to put a state; a shard only makes pieces.
+
+        Raises:
+            CaerError: another command has put a state since this folder was fetched.
+        """
+        with self._synchronising():
+            if self._pieces:
+                self.put_pieces()
+            if state:
+                self._put_state()
+            else:
+                for path in (self.folder / _WORK / "shards").glob("*.json"):
+                    self.bucket.put(f"shards/{path.name}", path)
+
+    def prune(self) -> None:
+        """Remove from the store what this folder does not hold: earlier states, contents, pieces.
+
+        Other copies drop their pieces of these names when they next fetch, and do not put them
+        again. Nobody else may be writing meanwhile.
+        """
+        with self._synchronising():
+            newest = self._newest()
+            self.bucket.remove(
+                [t.path for t in self.bucket.things(_STATES) if t.path != _state_name(newest)]
+            )
+            wanted = {f"blobs/{entry.sha256}" for entry in self._state(newest).values()}
+            self.bucket.remove(
+                [t.path for t in self.bucket.things("blobs") if t.path not in wanted]
+            )
+            here = {_piece_name(path) for path in self._local_pieces()}
+            gone = [t.path for t in self.bucket.things("pieces") if t.path not in here]
+            for path in gone:
+                self.bucket.create(f"{_REMOVED}/{path.partition('/')[2]}", b"")
+            self.bucket.remove(gone)
+
+    def put_pieces(self) -> None:
+        """Put the pieces that are not there yet."""
+        if self._there is None:
+            self._there = {thing.path for thing in self.bucket.things("pieces")}
+            self._there |= {f"pieces/{name}" for name in self._removed()}
+        names = {_piece_name(path): path for path in self._local_pieces()}
+        new = {name: path for name, path in names.items() if name not in self._there}
+        _each(new.items(), lambda item: self.bucket.create(*item))
+        self._there |= new.keys()
+
+    @contextmanager
+    def putting_pieces(self) -> Iterator[None]:
+        """Put pieces as they are finished, so that a machine that is lost has lost little."""
+        stop = threading.Event()
+
+        def put() -> None:
+            while not stop.wait(_UPLOAD_EVERY_S):
+                try:
+                    self.put_pieces()
+                except CaerError:
+                    return  # `push` tries again, and says why it cannot
+
+        thread = threading.Thread(target=put, daemon=True, name="put-pieces")
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def check_writable(self) -> None:
+        """Make sure before any work that objects can be created here."""
+        self.bucket.create("caer-data.txt", b"Made by caer-data, see docs/scale.md there.\n")
+
+    def _local_pieces(self) -> list[Path]:
+        return [
+            path
+            for path in Store(self.folder / _WORK).files()
+            if path.parent.name not in _HERE_ONLY
+        ]
+
+    def _removed(self) -> list[str]:
+        """Stage and file of pieces that were removed for good."""
+        return [thing.path.partition("/")[2] for thing in self.bucket.things(_REMOVED)]
+
+    def _fetch_pieces(self) -> None:
+        for name in self._removed():
+            inside(self.folder / _WORK, name).unlink(missing_ok=True)
+        things = {thing.path for thing in self.bucket.things("pieces")}
+        wanted = {}
+        for name in things:
+            target = inside(self.folder / _WORK, name.partition("/")[2])
+            if not target.exists():
+                wanted[name] = target
+        _each(wanted.items(), lambda item: self._fetch_piece(*item))
+
+    def _fetch_piece(self, name: str, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(temporary_name(target.name))
+        self.bucket.fetch(name, temporary)
+        create(temporary, target)
+
+    @contextmanager
+    def _synchronising(self) -> Iterator[None]:
+        """One command at a time moves files between folder and store."""
+        self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with FileLock(self._root / "copy.lock"):
+            try:
+                yield
+            except OSError as error:
+                raise CaerError(explain_os_error(error, self.folder)) from error
+
+    @contextmanager
+    def _unused(self) -> Iterator[None]:
+        """Hold the folder's own lock meanwhile, which its commands take."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.folder / _LOCK, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise BusyError(
+                f"{self.place}: another caer-data command of this machine is working on it in "
+                f"{self.folder}; wait for it to end"
+            ) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _newest(self) -> int:
+        names = [thing.path for thing in self.bucket.things(_STATES)]
+        return max((int(Path(name).name.partition(".")[0]) for name in names), default=0)
+
+    def _state(self, number: int) -> State:
+        if number == 0:
+            return {}
+        data = self.bucket.read(_state_name(number))
+        if data is None:  # pruned
+            raise CaerError(self._overtaken())
+        return unpacked(data, f"{self.place}/{_state_name(number)}")
+
+    def _fetch(self, state: State, known: Known) -> None:
+        wanted = [
+            (name, entry)
+            for name, entry in state.items()
+            if (self._clips or not name.startswith(_CLIPS)) and not self._has(name, entry, known)
+        ]
+        _each(wanted, lambda item: self._fetch_file(*item))
+        for name, (size, time_ns, _) in known.files.items():
+            path = inside(self.folder, name)
+            if name not in state and stamp_of(path) == (size, time_ns):
+                path.unlink()
+
+    def _has(self, name: str, entry: Entry, known: Known) -> bool:
+        """Whether a file is here, as the state has it or as a command of this machine left it."""
+        path = inside(self.folder, name)
+        if not path.is_file():
+            return False
+        fetched = known.files.get(name)
+        if fetched is None or stamp_of(path) != fetched[:2]:
+            return sha256_of(path) == entry.sha256 or fetched is not None
+        return fetched[2] == entry.sha256
+
+    def _fetch_file(self, name: str, entry: Entry) -> None:
+        target = inside(self.folder, name)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(target) as temporary:
+            self.bucket.fetch(f"blobs/{entry.sha256}", temporary)
+            if sha256_of(temporary) != entry.sha256:
+                raise CaerError(f"{self.place}/blobs/{entry.sha256}: damaged")
+            if name == SECRET:
+                temporary.chmod(0o600)
+
+    def _put_state(self) -> None:
+        known = read_known(self._notes)
+        earlier = self._state(known.base)
+        state = scan(self.folder, known)
+        if not self._clips:  # those that were never fetched are still there
+            state |= {n: e for n, e in earlier.items() if n.startswith(_CLIPS) and n not in state}
+        state = dict(sorted(state.items()))
+        if state == earlier:
+            return
+        there = {entry.sha256 for entry in earlier.values()}
+        new = {e.sha256: inside(self.folder, n) for n, e in state.items() if e.sha256 not in there}
+        _each(new.items(), lambda item: self._put_blob(*item))
+        if not self.bucket.create(_state_name(known.base + 1), packed(state)):
+            raise CaerError(self._overtaken())
+        note(self._notes, self.folder, known.base + 1, state)
+
+    def _overtaken(self) -> str:
+        return (
+            f"{self.place}: another command changed it meanwhile; what this one made is in "
+            f"{self.folder}, and running it again starts from the other's"
+        )
+
+    def _put_blob(self, digest: str, path: Path) -> None:
+        name = f"blobs/{digest}"
+        if self.bucket.size(name) is None:
+            self.bucket.create(name, path)
+
+    def _changed(self, known: Known) -> bool:
+        """Whether the folder holds what no state has."""
+        state = scan(self.folder, known)
+        fetched = {name: Entry(size, digest) for name, (size, _, digest) in known.files.items()}
+        return state != fetched
+
+    def _is_worth_keeping(self) -> bool:
+        """Whether there is more in the folder than a shard leaves there."""
+        return any((self.folder / name).exists() for name in ("generations", "decisions", "tables"))
+
+    def _laid_aside(self, known: Known) -> str:
+        number = 1
+        while (aside := self._root / f"{self.place.name}.aside-{number}").exists():
+            number += 1
+        self.folder.rename(aside)
+        self.folder.mkdir()
+        pieces, kept = aside / _WORK, self.folder / _WORK
+        if pieces.is_dir():
+            shutil.move(pieces, kept)
+        return (
+            f"{self.place}: was changed by another command since state {known.base}; what this "
+            f"machine had not put there yet is now in {aside}"
+        )
+
+
+@contextmanager
+def opened(
+    place: Place,
+    say: Say,
+    *,
+    clips: bool = True,
+    pieces: bool = False,
+    state: bool = True,
+    prune: bool = False,
+) -> Iterator[Path]:
+    """Work on a place in a folder; what the block changes is put back when it ends.
+
+    Also where it ends with a `PartialFailure`: the rest is done. Where it fails, the folder keeps
+    what was done for the next command.
+
+    Args:
+        place: the dataset or release.
+        say: receives sentences for people.
+        clips: as `Copy`.
+        pieces: as `Copy`; they are put as they are finished.
+        state: as `Copy.push`.
+        prune: remove from the store what the folder does not hold any more.
+    """
+    copy = Copy(place, clips=clips, pieces=pieces)
+    if pieces:
+        copy.check_writable()
+    copy.pull(say)
+    try:
+        if pieces:
+            with copy.putting_pieces():
+                yield copy.folder
+        else:
+            yield copy.folder
+    except PartialFailure:
+        copy.push(state=state)
+        raise
+    copy.push(state=state)
+    if prune:
+        copy.prune()
+
+
+def _root_of(place: Place) -> Path:
+    digest = hashlib.sha256(str(place).encode()).hexdigest()[:16]
+    return cache_folder() / "s3" / f"dataset-{digest}"
+
+
+def _state_name(number: int) -> str:
+    return f"{_STATES}/{number:08d}.json.gz"
+
+
+def _piece_name(path: Path) -> str:
+    return f"pieces/{path.parent.name}/{path.name}"
+
+
+def _each(items: Any, function: Callable[[Any], Any]) -> None:
+    """Call a function on all, several at once; the first failure counts."""
+    with ThreadPoolExecutor(_THREADS) as threads:
+        for _ in threads.map(function, list(items)):
+            pass

@@ -1,0 +1,168 @@
+"""Working copies of a store: whole states, several writers, and nothing lost."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import object_store
+import pytest
+
+from caer_data.engine.copies import Copy
+from caer_data.engine.errors import CaerError
+from caer_data.engine.objects import Bucket, parse
+
+pytestmark = pytest.mark.service
+PLACE = parse(f"s3://{object_store.BUCKET}/set/dataset")
+
+
+@pytest.fixture(scope="module")
+def server():
+    started = object_store.Server()
+    yield started
+    started.kill()
+
+
+@pytest.fixture
+def machine(server, tmp_path, monkeypatch):
+    """Opens the place as a machine of this name would."""
+    place = parse(f"s3://{object_store.BUCKET}/{tmp_path.name}/dataset")
+
+    def open_(name: str, **how: bool) -> Copy:
+        for key, value in object_store.environment(server.url, tmp_path / name).items():
+            monkeypatch.setenv(key, value)
+        return Copy(place, **how)
+
+    return open_
+
+
+def write(copy: Copy, name: str, text: str) -> Path:
+    path = copy.folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_what_one_machine_puts_another_fetches(machine) -> None:
+    one = machine("one")
+    one.pull()
+    write(one, "recipe.yaml", "name: x")
+    write(one, "clips/A Show/é #1.mp4", "film")
+    write(one, "clips/gone.mp4", "film")
+    one.push()
+    (one.folder / "clips" / "gone.mp4").unlink()
+    one.push()
+    two = machine("two")
+    two.pull()
+    assert (two.folder / "clips/A Show/é #1.mp4").read_text() == "film"
+    assert not (two.folder / "clips/gone.mp4").exists()
+    write(two, "recipe.yaml", "name: y")
+    two.push()
+    one.pull()
+    assert (one.folder / "recipe.yaml").read_text() == "name: y"
+
+
+def test_of_eight_that_put_the_same_state_one_wins_and_the_others_are_told(machine) -> None:
+    copies = [machine(str(number)) for number in range(8)]
+    for number, copy in enumerate(copies):
+        copy.pull()
+        write(copy, "tables/x", str(number))
+
+    def put(copy: Copy) -> str:
+        try:
+            copy.push()
+        except CaerError as error:
+            return str(error)
+        return "won"
+
+    with ThreadPoolExecutor(8) as threads:
+        ends = list(threads.map(put, copies))
+    assert ends.count("won") == 1
+    assert all("another command changed it meanwhile" in end for end in ends if end != "won")
+    loser = copies[(ends.index("won") + 1) % 8]
+    said: list[str] = []
+    loser.pull(said.append)
+    assert (loser.folder / "tables/x").read_text() == str(ends.index("won"))
+    aside = next(loser.folder.parent.glob("*.aside-1"))
+    assert (aside / "tables/x").read_text() == str(copies.index(loser))
+    assert str(aside) in said[0]
+
+
+def test_what_an_interrupted_command_left_stays(machine) -> None:
+    one = machine("one")
+    one.pull()
+    write(one, "tables/x", "1")
+    one.push()
+    write(one, "tables/x", "2")
+    write(one, "tables/y", "3")
+    one.pull()
+    assert (one.folder / "tables/x").read_text() == "2"
+    assert (one.folder / "tables/y").read_text() == "3"
+
+
+def test_clips_that_were_not_fetched_stay_in_the_store(machine) -> None:
+    one = machine("one")
+    one.pull()
+    write(one, "clips/a.mp4", "film")
+    write(one, "tables/x", "1")
+    one.push()
+    two = machine("two", clips=False)
+    two.pull()
+    assert not (two.folder / "clips").exists()
+    write(two, "tables/x", "2")
+    two.push()
+    three = machine("three")
+    three.pull()
+    assert (three.folder / "clips/a.mp4").read_text() == "film"
+    assert (three.folder / "tables/x").read_text() == "2"
+
+
+def test_pieces_of_several_machines_come_together_and_pruned_ones_do_not_come_back(machine) -> None:
+    one, two = machine("one", pieces=True), machine("two", pieces=True)
+    for copy, name in ((one, "a.1.zip"), (two, "b.2.zip")):
+        copy.pull()
+        write(copy, f"work/shots/{name}", name)
+        copy.push(state=False)
+    three = machine("three", pieces=True)
+    three.pull()
+    names = sorted(path.name for path in (three.folder / "work/shots").iterdir())
+    assert names == ["a.1.zip", "b.2.zip"]
+    (three.folder / "work/shots/a.1.zip").unlink()
+    three.push()
+    three.prune()
+    one.pull()
+    one.push()
+    assert not (one.folder / "work/shots/a.1.zip").exists()
+    assert [thing.path for thing in three.bucket.things("pieces")] == ["pieces/shots/b.2.zip"]
+
+
+def test_a_damaged_object_and_an_emptied_bucket_are_refused(machine) -> None:
+    one = machine("one")
+    one.pull()
+    write(one, "tables/x", "1")
+    one.push()
+    blob = next(iter(one.bucket.things("blobs"))).path
+    one.bucket.put(blob, b"2")
+    two = machine("two")
+    with pytest.raises(CaerError, match=f"{blob}: damaged"):
+        two.pull()
+    one.bucket.remove([thing.path for thing in one.bucket.things()])
+    with pytest.raises(CaerError, match="holds less than this machine has seen there"):
+        one.pull()
+    assert (one.folder / "tables/x").read_text() == "1"
+
+
+def test_names_cannot_leave_the_folder(machine) -> None:
+    from caer_data.engine.copy_files import Entry, packed
+
+    one = machine("one")
+    one.pull()
+    one.bucket.create("states/00000001.json.gz", packed({"../../x": Entry(1, "0" * 64)}))
+    with pytest.raises(CaerError, match="points outside of"):
+        one.pull()
+
+
+def test_a_bucket_that_is_not_there_is_named(machine) -> None:
+    machine("one")
+    with pytest.raises(CaerError, match="there is no bucket 'nowhere-at-all'"):
+        Bucket(parse("s3://nowhere-at-all/x")).check()

@@ -56,7 +56,7 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 $(VENV)/.tested: $(VENV)/.installed
 	@echo "Setting up $(VENV) for the tests (a few minutes the first time)"
 	$(PIP) torch
-	$(PIP) --editable ".[benchmark,tensorboard,view,s3,test,lint]"
+	$(PIP) --editable ".[benchmark,tensorboard,view,ray,s3,test,lint]"
 	touch $@
 
 browser:

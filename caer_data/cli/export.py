@@ -42,7 +42,7 @@ def _shares(
 
 @click.command()
 @common.clips_or_argument
-@common.worked_on("output")
+@common.worked_on("output", dataset=False)
 @click.option(
     "--split",
     is_flag=False,

@@ -44,7 +44,7 @@ def worked_on(name: str, **how: bool) -> Decorator:
 
     Args:
         name: of the argument.
-        how: as `copies.opened`.
+        how: as `remote.opened`.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,7 +53,7 @@ def worked_on(name: str, **how: bool) -> Decorator:
             place = kwargs[name]
             if not isinstance(place, Place):
                 return function(*args, **kwargs)
-            from caer_data.engine.copies import opened
+            from caer_data.engine.remote import opened
 
             more = how | ({"state": False} if kwargs.get("shard") else {})
             with opened(place, _say, **more) as folder:

@@ -30,7 +30,7 @@ from filelock import FileLock, Timeout
 from caer_data.engine.cache import cache_folder
 from caer_data.engine.copy_files import Entry, Known, State, note, packed, scan, stamp_of, unpacked
 from caer_data.engine.copy_files import known as read_known
-from caer_data.engine.errors import BusyError, CaerError, PartialFailure
+from caer_data.engine.errors import BusyError, CaerError
 from caer_data.engine.files import (
     atomic_path,
     create,
@@ -40,6 +40,7 @@ from caer_data.engine.files import (
     temporary_name,
 )
 from caer_data.engine.objects import Bucket, Place
+from caer_data.engine.ownership import claim_dataset
 from caer_data.engine.pieces import Store
 from caer_data.engine.secret import NAME as SECRET
 
@@ -52,6 +53,8 @@ _LOCK: Final = ".lock"
 _CLIPS: Final = "clips/"
 _STATES: Final = "states"
 _REMOVED: Final = "removed"
+_TRIED: Final = "caer-data.txt"
+_OURS: Final = (f"{_STATES}/", "blobs/", "pieces/", "shards/", f"{_REMOVED}/", _TRIED)
 
 Say = Callable[[str], None]
 
@@ -63,12 +66,15 @@ class Copy:
         place: where the dataset or the release is.
         clips: whether the folder needs the cut clips; without them they stay in the store.
         pieces: whether it needs finished pieces of work.
+        dataset: whether it is one; releases have no lock.
 
     Raises:
         CaerError: obstore is not installed, or the store does not answer or refuses.
     """
 
-    def __init__(self, place: Place, *, clips: bool = True, pieces: bool = False) -> None:
+    def __init__(
+        self, place: Place, *, clips: bool = True, pieces: bool = False, dataset: bool = True
+    ) -> None:
         self.place = place
         self.bucket = Bucket(place)
         self._root = _root_of(place)
@@ -76,6 +82,7 @@ class Copy:
         self._notes = self._root / "copy.json"
         self._clips = clips
         self._pieces = pieces
+        self._dataset = dataset
         self._there: set[str] | None = None
 
     def pull(self, say: Say = lambda text: None) -> None:
@@ -90,6 +97,8 @@ class Copy:
         self.bucket.check()
         with self._synchronising(), self._unused():
             known, newest = read_known(self._notes), self._newest()
+            if newest == 0:
+                self._require_ours()
             if newest < known.base:
                 raise CaerError(
                     f"{self.place}: holds less than this machine has seen there (state {newest} "
@@ -102,8 +111,8 @@ class Copy:
             state = self._state(newest)
             self._fetch(state, known)
             note(self._notes, self.folder, newest, state)
-        if self._pieces:
-            self._fetch_pieces()
+        if self._pieces and self._fetch_pieces():
+            claim_dataset(self.folder)  # shards may have put pieces, and nobody a state
 
     def push(self, *, state: bool = True) -> None:
         """Put what is new: pieces, then contents, then the state that names them.
@@ -176,7 +185,7 @@ class Copy:
 
     def check_writable(self) -> None:
         """Make sure before any work that objects can be created here."""
-        self.bucket.create("caer-data.txt", b"Made by caer-data, see docs/scale.md there.\n")
+        self.bucket.create(_TRIED, b"Made by caer-data, see docs/scale.md there.\n")
 
     def _local_pieces(self) -> list[Path]:
         return [
@@ -189,7 +198,8 @@ class Copy:
         """Stage and file of pieces that were removed for good."""
         return [thing.path.partition("/")[2] for thing in self.bucket.things(_REMOVED)]
 
-    def _fetch_pieces(self) -> None:
+    def _fetch_pieces(self) -> int:
+        """Fetch the pieces that are not here; returns how many there are."""
         for name in self._removed():
             inside(self.folder / _WORK, name).unlink(missing_ok=True)
         things = {thing.path for thing in self.bucket.things("pieces")}
@@ -199,6 +209,7 @@ class Copy:
             if not target.exists():
                 wanted[name] = target
         _each(wanted.items(), lambda item: self._fetch_piece(*item))
+        return len(things)
 
     def _fetch_piece(self, name: str, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -218,8 +229,11 @@ class Copy:
 
     @contextmanager
     def _unused(self) -> Iterator[None]:
-        """Hold the folder's own lock meanwhile, which its commands take."""
+        """Hold a dataset's own lock meanwhile, which its commands take."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        if not self._dataset:
+            yield
+            return
         lock = FileLock(self.folder / _LOCK, timeout=0)
         try:
             lock.acquire()
@@ -310,6 +324,15 @@ class Copy:
         fetched = {name: Entry(size, digest) for name, (size, _, digest) in known.files.items()}
         return state != fetched
 
+    def _require_ours(self) -> None:
+        """Refuse a place that holds what is not ours, where nobody has put a state yet."""
+        for thing in self.bucket.things():
+            if not thing.path.startswith(_OURS):
+                raise CaerError(
+                    f"{self.place}: is not empty and holds nothing of caer-data; choose another "
+                    "prefix"
+                )
+
     def _is_worth_keeping(self) -> bool:
         """Whether there is more in the folder than a shard leaves there."""
         return any((self.folder / name).exists() for name in ("generations", "decisions", "tables"))
@@ -327,47 +350,6 @@ class Copy:
             f"{self.place}: was changed by another command since state {known.base}; what this "
             f"machine had not put there yet is now in {aside}"
         )
-
-
-@contextmanager
-def opened(
-    place: Place,
-    say: Say,
-    *,
-    clips: bool = True,
-    pieces: bool = False,
-    state: bool = True,
-    prune: bool = False,
-) -> Iterator[Path]:
-    """Work on a place in a folder; what the block changes is put back when it ends.
-
-    Also where it ends with a `PartialFailure`: the rest is done. Where it fails, the folder keeps
-    what was done for the next command.
-
-    Args:
-        place: the dataset or release.
-        say: receives sentences for people.
-        clips: as `Copy`.
-        pieces: as `Copy`; they are put as they are finished.
-        state: as `Copy.push`.
-        prune: remove from the store what the folder does not hold any more.
-    """
-    copy = Copy(place, clips=clips, pieces=pieces)
-    if pieces:
-        copy.check_writable()
-    copy.pull(say)
-    try:
-        if pieces:
-            with copy.putting_pieces():
-                yield copy.folder
-        else:
-            yield copy.folder
-    except PartialFailure:
-        copy.push(state=state)
-        raise
-    copy.push(state=state)
-    if prune:
-        copy.prune()
 
 
 def _root_of(place: Place) -> Path:

@@ -152,6 +152,13 @@ def test_a_damaged_object_and_an_emptied_bucket_are_refused(machine) -> None:
     assert (one.folder / "tables/x").read_text() == "1"
 
 
+def test_a_place_that_holds_something_else_is_refused(machine) -> None:
+    one = machine("one")
+    one.bucket.create("somebody/s.txt", b"hers")
+    with pytest.raises(CaerError, match="is not empty and holds nothing of caer-data"):
+        one.pull()
+
+
 def test_names_cannot_leave_the_folder(machine) -> None:
     from caer_data.engine.copy_files import Entry, packed
 

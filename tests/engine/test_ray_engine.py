@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import psutil
 import pytest
+import ray_cluster
 import scale_builds as scale
 from packaging.requirements import Requirement
 
@@ -138,6 +140,30 @@ def test_what_a_task_tells_comes_back(tmp_path) -> None:
     assert "in bug" in log.read_text()
     assert "hang None made no progress for" in done.stdout
     assert "('double', 'doubling', 1.0)" in done.stdout
+
+
+@needs_ray
+@pytest.mark.service
+@pytest.mark.slow
+def test_a_node_that_is_lost_costs_time_and_nothing_else(media_data, tmp_path) -> None:
+    shows = scale.write_shows(media_data, tmp_path / "raw")
+    recipe = scale.write_recipe(tmp_path)
+    build(shows, tmp_path / "local", str(recipe), workers=2)
+    cluster, address = ray_cluster.start()
+    try:
+        words = scale.command(shows, tmp_path / "d", recipe, "--engine", "ray")
+        running = scale.start([*words, "--address", address], **ray_cluster.SETTINGS)
+        while running.poll() is None and not list(tmp_path.glob("d/work/samples/*")):
+            time.sleep(0.05)
+        assert running.poll() is None, running.communicate()[1]
+        ray_cluster.kill_node(cluster)
+        text = running.communicate(timeout=400)[1]
+        assert running.returncode == 3, text
+        assert text.count("broken.mp4") == 1
+        assert scale.result(tmp_path / "d") == scale.result(tmp_path / "local")
+    finally:
+        cluster.stdin.close()
+        cluster.wait(timeout=60)
 
 
 def _listening(root: int) -> set[str]:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.error import URLError
+from urllib.parse import quote
 
 SECRET = "wJalrXUtnFEMI-K7MDENG-bPxRfiCYEXAMPLEKEY"
 KEY = "AKIAIOSFODNN7EXAMPLE"
@@ -50,7 +51,8 @@ class Server:
         self._process.wait()
 
     def request(self, method: str, path: str, data: bytes | None = None) -> bytes:
-        asked = urllib.request.Request(f"{self.url}/{path}", data=data, method=method)
+        kind = {"Content-Type": "application/octet-stream"}
+        asked = urllib.request.Request(f"{self.url}/{path}", data, kind, method=method)
         with urllib.request.urlopen(asked, timeout=30) as answer:
             return answer.read()
 
@@ -58,7 +60,7 @@ class Server:
         for path in folder.rglob("*"):
             if path.is_file():
                 name = path.relative_to(folder).as_posix()
-                self.request("PUT", f"{BUCKET}/{prefix}/{name}", path.read_bytes())
+                self.request("PUT", f"{BUCKET}/{prefix}/{quote(name)}", path.read_bytes())
 
 
 def environment(url: str, cache: Path) -> dict[str, str]:

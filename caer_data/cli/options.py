@@ -70,12 +70,12 @@ def _say(text: str) -> None:
 
 def dataset(function: Callable[..., Any]) -> Callable[..., Any]:
     """The dataset that a verb works on."""
-    return _dataset(worked_on("dataset", pieces=True)(function))
+    return _dataset(worked_on("dataset", artifacts=True)(function))
 
 
 def dataset_and_prune(function: Callable[..., Any]) -> Callable[..., Any]:
     """Like `dataset`, for verbs that take things away for good."""
-    return _dataset(worked_on("dataset", pieces=True, prune=True)(function))
+    return _dataset(worked_on("dataset", artifacts=True, prune=True)(function))
 
 
 def dataset_tables(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -95,7 +95,7 @@ _dataset = click.option(
 
 def dataset_or_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     """Like `dataset`, for verbs that also take the folder as their argument."""
-    return _or_argument(worked_on("dataset", pieces=True)(function))
+    return _or_argument(worked_on("dataset", artifacts=True)(function))
 
 
 def tables_or_argument(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -137,7 +137,7 @@ def built_dataset(text: str) -> Decorator:
         show_default=True,
         help=text,
     )
-    return lambda function: option(worked_on("output", pieces=True)(function))
+    return lambda function: option(worked_on("output", artifacts=True)(function))
 
 
 def workers(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -70,7 +70,7 @@ class Forecast:
         dataset: the dataset's folder.
         videos: files that can be read.
         hours: their length.
-        videos_left: those without finished pieces.
+        videos_left: those without finished work.
         hours_left: their length.
         workers: processes.
         raters_per_clip: of the recipe.
@@ -240,7 +240,7 @@ def _ignore(task: Task, stage: str, amount: float) -> None:
 
 
 def _left(prepared: run.Prepared, infos: dict[str, VideoInfo]) -> dict[str, VideoInfo]:
-    """Of the videos those whose pieces are not there yet."""
+    """Of the videos those whose artifacts are not there yet."""
     folder = prepared.dataset.folder
     cuts = hand_cuts.by_video(tuple(Decisions(folder).standing()))
     forgotten = Forgotten.of(folder)

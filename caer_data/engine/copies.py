@@ -2,14 +2,14 @@
 
 Below its place in the store lie
 
-    pieces/<stage>/<subject>.<key>.zip   finished work, as in the dataset's folder `work`
+    artifacts/<stage>/<subject>.<key>.zip   finished work, as in the dataset's folder `work`
     blobs/<sha256>                       content of every other file
     states/00000007.json.gz              which files there are: path, size, hash
 
 None of these is ever written over or renamed. A state is put after everything that it names, and
 only if its number is free: who reads the newest state reads a whole dataset, and of two commands
-that began with the same state one is told that the other was first. Pieces need no such care: equal
-names mean equal work, so any number of machines may add them at once.
+that began with the same state one is told that the other was first. Artifacts need no such care:
+equal names mean equal work, so any number of machines may add them at once.
 
 Beside the folder, `copy.json` holds the number of the state it was fetched from, and its files.
 """
@@ -27,6 +27,7 @@ from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
+from caer_data.engine.artifacts import Store
 from caer_data.engine.cache import cache_folder
 from caer_data.engine.copy_files import Entry, Known, State, note, packed, scan, stamp_of, unpacked
 from caer_data.engine.copy_files import known as read_known
@@ -41,7 +42,6 @@ from caer_data.engine.files import (
 )
 from caer_data.engine.objects import Bucket, Place
 from caer_data.engine.ownership import claim_dataset
-from caer_data.engine.pieces import Store
 from caer_data.engine.secret import NAME as SECRET
 
 _THREADS: Final = 16
@@ -54,7 +54,7 @@ _CLIPS: Final = "clips/"
 _STATES: Final = "states"
 _REMOVED: Final = "removed"
 _TRIED: Final = "caer-data.txt"
-_OURS: Final = (f"{_STATES}/", "blobs/", "pieces/", "shards/", f"{_REMOVED}/", _TRIED)
+_OURS: Final = (f"{_STATES}/", "blobs/", "artifacts/", "shards/", f"{_REMOVED}/", _TRIED)
 
 Say = Callable[[str], None]
 
@@ -65,7 +65,7 @@ class Copy:
     Args:
         place: where the dataset or the release is.
         clips: whether the folder needs the cut clips; without them they stay in the store.
-        pieces: whether it needs finished pieces of work.
+        artifacts: whether it needs intermediate results.
         dataset: whether it is one; releases have no lock.
 
     Raises:
@@ -73,7 +73,7 @@ class Copy:
     """
 
     def __init__(
-        self, place: Place, *, clips: bool = True, pieces: bool = False, dataset: bool = True
+        self, place: Place, *, clips: bool = True, artifacts: bool = False, dataset: bool = True
     ) -> None:
         self.place = place
         self.bucket = Bucket(place)
@@ -81,7 +81,7 @@ class Copy:
         self.folder = self._root / place.name
         self._notes = self._root / "copy.json"
         self._clips = clips
-        self._pieces = pieces
+        self._artifacts = artifacts
         self._dataset = dataset
         self._there: set[str] | None = None
 
@@ -111,21 +111,21 @@ class Copy:
             state = self._state(newest)
             self._fetch(state, known)
             note(self._notes, self.folder, newest, state)
-        if self._pieces and self._fetch_pieces():
-            claim_dataset(self.folder)  # shards may have put pieces, and nobody a state
+        if self._artifacts and self._fetch_artifacts():
+            claim_dataset(self.folder)  # shards may have put artifacts, and nobody a state
 
     def push(self, *, state: bool = True) -> None:
-        """Put what is new: pieces, then contents, then the state that names them.
+        """Put what is new: artifacts, then contents, then the state that names them.
 
         Args:
-            state: whether to put a state; a shard only makes pieces.
+            state: whether to put a state; a shard only makes artifacts.
 
         Raises:
             CaerError: another command has put a state since this folder was fetched.
         """
         with self._synchronising():
-            if self._pieces:
-                self.put_pieces()
+            if self._artifacts:
+                self.put_artifacts()
             if state:
                 self._put_state()
             else:
@@ -133,9 +133,9 @@ class Copy:
                     self.bucket.put(f"shards/{path.name}", path)
 
     def prune(self) -> None:
-        """Remove from the store what this folder does not hold: earlier states, contents, pieces.
+        """Remove earlier states, and contents and artifacts that this folder does not hold.
 
-        Other copies drop their pieces of these names when they next fetch, and do not put them
+        Other copies drop their artifacts of these names when they next fetch, and do not put them
         again. Nobody else may be writing meanwhile.
         """
         with self._synchronising():
@@ -147,35 +147,35 @@ class Copy:
             self.bucket.remove(
                 [t.path for t in self.bucket.things("blobs") if t.path not in wanted]
             )
-            here = {_piece_name(path) for path in self._local_pieces()}
-            gone = [t.path for t in self.bucket.things("pieces") if t.path not in here]
+            here = {_artifact_name(path) for path in self._local_artifacts()}
+            gone = [t.path for t in self.bucket.things("artifacts") if t.path not in here]
             for path in gone:
                 self.bucket.create(f"{_REMOVED}/{path.partition('/')[2]}", b"")
             self.bucket.remove(gone)
 
-    def put_pieces(self) -> None:
-        """Put the pieces that are not there yet."""
+    def put_artifacts(self) -> None:
+        """Put the artifacts that are not there yet."""
         if self._there is None:
-            self._there = {thing.path for thing in self.bucket.things("pieces")}
-            self._there |= {f"pieces/{name}" for name in self._removed()}
-        names = {_piece_name(path): path for path in self._local_pieces()}
+            self._there = {thing.path for thing in self.bucket.things("artifacts")}
+            self._there |= {f"artifacts/{name}" for name in self._removed()}
+        names = {_artifact_name(path): path for path in self._local_artifacts()}
         new = {name: path for name, path in names.items() if name not in self._there}
         _each(new.items(), lambda item: self.bucket.create(*item))
         self._there |= new.keys()
 
     @contextmanager
-    def putting_pieces(self) -> Iterator[None]:
-        """Put pieces as they are finished, so that a machine that is lost has lost little."""
+    def putting_artifacts(self) -> Iterator[None]:
+        """Put artifacts as they are finished, so that a machine that is lost has lost little."""
         stop = threading.Event()
 
         def put() -> None:
             while not stop.wait(_UPLOAD_EVERY_S):
                 try:
-                    self.put_pieces()
+                    self.put_artifacts()
                 except CaerError:
                     return  # `push` tries again, and says why it cannot
 
-        thread = threading.Thread(target=put, daemon=True, name="put-pieces")
+        thread = threading.Thread(target=put, daemon=True, name="put-artifacts")
         thread.start()
         try:
             yield
@@ -187,7 +187,7 @@ class Copy:
         """Make sure before any work that objects can be created here."""
         self.bucket.create(_TRIED, b"Made by caer-data, see docs/scale.md there.\n")
 
-    def _local_pieces(self) -> list[Path]:
+    def _local_artifacts(self) -> list[Path]:
         return [
             path
             for path in Store(self.folder / _WORK).files()
@@ -195,23 +195,23 @@ class Copy:
         ]
 
     def _removed(self) -> list[str]:
-        """Stage and file of pieces that were removed for good."""
+        """Stage and file of artifacts that were removed for good."""
         return [thing.path.partition("/")[2] for thing in self.bucket.things(_REMOVED)]
 
-    def _fetch_pieces(self) -> int:
-        """Fetch the pieces that are not here; returns how many there are."""
+    def _fetch_artifacts(self) -> int:
+        """Fetch the artifacts that are not here; returns how many there are."""
         for name in self._removed():
             inside(self.folder / _WORK, name).unlink(missing_ok=True)
-        things = {thing.path for thing in self.bucket.things("pieces")}
+        things = {thing.path for thing in self.bucket.things("artifacts")}
         wanted = {}
         for name in things:
             target = inside(self.folder / _WORK, name.partition("/")[2])
             if not target.exists():
                 wanted[name] = target
-        _each(wanted.items(), lambda item: self._fetch_piece(*item))
+        _each(wanted.items(), lambda item: self._fetch_artifact(*item))
         return len(things)
 
-    def _fetch_piece(self, name: str, target: Path) -> None:
+    def _fetch_artifact(self, name: str, target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(temporary_name(target.name))
         self.bucket.fetch(name, temporary)
@@ -343,9 +343,9 @@ class Copy:
             number += 1
         self.folder.rename(aside)
         self.folder.mkdir()
-        pieces, kept = aside / _WORK, self.folder / _WORK
-        if pieces.is_dir():
-            shutil.move(pieces, kept)
+        artifacts, kept = aside / _WORK, self.folder / _WORK
+        if artifacts.is_dir():
+            shutil.move(artifacts, kept)
         return (
             f"{self.place}: was changed by another command since state {known.base}; what this "
             f"machine had not put there yet is now in {aside}"
@@ -361,8 +361,8 @@ def _state_name(number: int) -> str:
     return f"{_STATES}/{number:08d}.json.gz"
 
 
-def _piece_name(path: Path) -> str:
-    return f"pieces/{path.parent.name}/{path.name}"
+def _artifact_name(path: Path) -> str:
+    return f"artifacts/{path.parent.name}/{path.name}"
 
 
 def _each(items: Any, function: Callable[[Any], Any]) -> None:

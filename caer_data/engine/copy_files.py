@@ -101,7 +101,7 @@ def _belongs(name: str) -> bool:
     parts = name.split("/")
     if any(is_temporary(part) for part in parts) or name == _LOCK:
         return False
-    return parts[0] != _WORK or len(parts) == 2  # notes of a build, no pieces
+    return parts[0] != _WORK or len(parts) == 2  # notes of a build, no artifacts
 
 
 def stamp_of(path: Path) -> tuple[int, int] | None:

@@ -17,7 +17,7 @@ def opened(
     say: Say,
     *,
     clips: bool = True,
-    pieces: bool = False,
+    artifacts: bool = False,
     dataset: bool = True,
     state: bool = True,
     prune: bool = False,
@@ -31,18 +31,18 @@ def opened(
         place: the dataset or release.
         say: receives sentences for people.
         clips: as `Copy`.
-        pieces: as `Copy`; they are put as they are finished.
+        artifacts: as `Copy`; they are put as they are finished.
         dataset: as `Copy`.
         state: as `Copy.push`.
         prune: remove from the store what the folder does not hold any more.
     """
-    copy = Copy(place, clips=clips, pieces=pieces, dataset=dataset)
+    copy = Copy(place, clips=clips, artifacts=artifacts, dataset=dataset)
     copy.pull(say)
-    if pieces:
+    if artifacts:
         copy.check_writable()
     try:
-        if pieces:
-            with copy.putting_pieces():
+        if artifacts:
+            with copy.putting_artifacts():
                 yield copy.folder
         else:
             yield copy.folder

@@ -118,12 +118,12 @@ def test_clips_that_were_not_fetched_stay_in_the_store(machine) -> None:
 
 
 def test_pieces_of_several_machines_come_together_and_pruned_ones_do_not_come_back(machine) -> None:
-    one, two = machine("one", pieces=True), machine("two", pieces=True)
+    one, two = machine("one", artifacts=True), machine("two", artifacts=True)
     for copy, name in ((one, "a.1.zip"), (two, "b.2.zip")):
         copy.pull()
         write(copy, f"work/shots/{name}", name)
         copy.push(state=False)
-    three = machine("three", pieces=True)
+    three = machine("three", artifacts=True)
     three.pull()
     names = sorted(path.name for path in (three.folder / "work/shots").iterdir())
     assert names == ["a.1.zip", "b.2.zip"]
@@ -133,7 +133,7 @@ def test_pieces_of_several_machines_come_together_and_pruned_ones_do_not_come_ba
     one.pull()
     one.push()
     assert not (one.folder / "work/shots/a.1.zip").exists()
-    assert [thing.path for thing in three.bucket.things("pieces")] == ["pieces/shots/b.2.zip"]
+    assert [thing.path for thing in three.bucket.things("artifacts")] == ["artifacts/shots/b.2.zip"]
 
 
 def test_a_damaged_object_and_an_emptied_bucket_are_refused(machine) -> None:

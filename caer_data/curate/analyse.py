@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from caer_data.curate import audio_pass, pyannote_import, redact
+from caer_data.curate import audio_pass, pyannote_import, redact, speaker_pass
 from caer_data.curate.analysis_results import described, faces_artifact, found_shots, timestamps
 from caer_data.curate.job import Job
 from caer_data.engine import tables
@@ -63,6 +63,18 @@ def analyse(job: Job, progress: Progress) -> None:
             _look(job, progress)
         if job.sound is None:
             _listen(job, progress)
+        if job.wants_speakers and job.speakers is None:
+            _attribute(job, progress)
+
+
+def _attribute(job: Job, progress: Progress) -> None:
+    """Say who speaks."""
+    job.store.make(
+        "speakers",
+        job.subject,
+        job.speakers_key,
+        lambda folder: speaker_pass.fill(folder, job, lambda: progress("faces", 0.0)),
+    )
 
 
 class _Pass:

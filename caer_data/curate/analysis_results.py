@@ -60,6 +60,11 @@ def sound_artifact(job: Job) -> Artifact:
     return _present(job.sound, job)
 
 
+def speakers_artifact(job: Job) -> Artifact:
+    """Who speaks in an analysed video, where that is asked for."""
+    return _present(job.speakers, job)
+
+
 def prints_artifact(job: Job) -> Artifact:
     """The fingerprints of a video whose decode pass is done."""
     return _present(job.prints, job)

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from fractions import Fraction
 
 import pandas as pd
 
-from caer_data.curate import apply_decisions, keeping, redact
+from caer_data.curate import (
+    apply_decisions,
+    audio_pass,
+    keeping,
+    redact,
+    speaker_pass,
+    speech,
+)
 from caer_data.curate import filter as filter_stage
-from caer_data.curate.analysis_results import faces_artifact, faces_of, shots_of, timestamps
+from caer_data.curate.analysis_results import (
+    faces_artifact,
+    faces_of,
+    measured,
+    shots_of,
+    sound_artifact,
+    timestamps,
+)
 from caer_data.curate.setup import Setup, Video
+from caer_data.curate.speaking import Speakers
 from caer_data.engine import tables
 from caer_data.engine.ledger import Ledger
 
@@ -31,12 +47,25 @@ def choose(setup: Setup, videos: list[Video], tracks: dict[str, pd.DataFrame]) -
             timing,
             setup.recipe.filter,
             setup.recipe.clips,
+            _speaker_of(video, own),
         )
         clips = by_hand(setup, video, clips, own)
         spans = redact.spans_of(faces_artifact(video.job)) if video.job.forgotten else []
         chosen.append(apply_decisions.without_spans(clips, spans))
     setup.seconds["filter"] = time.perf_counter() - started
     return pd.concat(chosen, ignore_index=True)
+
+
+def _speaker_of(video: Video, tracks: pd.DataFrame) -> Callable[[float, float], str | None]:
+    """Who speaks between two times of a video; nobody where that is not asked."""
+    job = video.job
+    if not job.wants_speakers:
+        return lambda start_s, end_s: None
+    heard, _ = audio_pass.read(sound_artifact(job))
+    spoken = speech.spoken(heard, float(measured(job)["first_pts"] * job.info.time_base))
+    names = tracks["track_id"].str.slice(len(job.video_id) + 1)
+    people = pd.Series(tracks["person_id"].to_numpy(), index=names)
+    return Speakers(speaker_pass.scores_of(job), spoken, people).of
 
 
 def by_hand(setup: Setup, video: Video, clips: pd.DataFrame, tracks: pd.DataFrame) -> pd.DataFrame:

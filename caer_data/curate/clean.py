@@ -18,7 +18,7 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.ownership import read_object
 
 NAME: Final = "pieces.json"
-_STAGES: Final = ("shots", "prints", "faces", "sound", "repeats", "clips")
+_STAGES: Final = ("shots", "prints", "faces", "sound", "speakers", "repeats", "clips")
 _SPOOL: Final = {"samples.bin", "samples.npy"}
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,9 @@ import pandas as pd
 
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
+
+UNKNOWN: Final = "unknown"
+"""In place of the person who speaks, where somebody is heard and no face clearly fits."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ def choose(
     timing: Timing,
     settings: recipes.Filter,
     clips: recipes.Clips,
+    speaker_of: Callable[[float, float], str | None] = lambda start_s, end_s: None,
 ) -> pd.DataFrame:
     """Judge every shot of one video; returns its rows of `clips`, not yet cut.
 
@@ -70,6 +75,7 @@ def choose(
         timing: its frame times.
         settings: thresholds.
         clips: shortest and longest clip.
+        speaker_of: who speaks between two times; see `speaking.Speakers.of`.
     """
     by_shot = dict(tuple(tracks.groupby("shot_id", sort=False)))
     rows: list[dict[str, Any]] = []
@@ -87,7 +93,8 @@ def choose(
                 }
             )
             short = clips.too_short(end - start, rows[-1]["end_s"] - rows[-1]["start_s"])
-            rows[-1] |= judge(seen, start, end, settings, short)
+            speaker = speaker_of(rows[-1]["start_s"], rows[-1]["end_s"])
+            rows[-1] |= judge(seen, start, end, settings, short, speaker=speaker)
     return tables.frame(tables.CLIPS, rows)
 
 
@@ -123,6 +130,7 @@ def judge(
     settings: recipes.Filter,
     short: bool,
     person: str | None = None,
+    speaker: str | None = None,
 ) -> dict[str, Any]:
     """Status, reason, target and scores of one part.
 
@@ -136,6 +144,7 @@ def judge(
         settings: thresholds.
         short: whether it is too short.
         person: the target where somebody chose it by hand: nobody is then too many or a rival.
+        speaker: who speaks, or `unknown`; None where that was not asked, or nobody is heard.
     """
     people = _people(tracks, start, end)
     lasting = [
@@ -146,11 +155,19 @@ def judge(
     clear = [p for p in people if p.is_clear(settings)]
     chosen = [p for p in people if p.person_id == person]
     target = max(chosen or clear or people, key=lambda p: p.prominence, default=None)
+    dominance = _dominance(target, clear)
+    if short:
+        reason: str | None = "too_short"
+    elif chosen:
+        reason = _reason(target, 1, None, settings)
+    else:
+        reason = _reason(target, len(lasting), dominance, settings)
+    speaks = next((p for p in clear if p.person_id == speaker), None)
+    if reason == "ambiguous" and settings.speaker_decides and speaks is not None:
+        target, dominance = speaks, _dominance(speaks, clear)
+        reason = _reason(target, len(lasting), None, settings)
     row: dict[str, Any] = {"n_people": None if short else len(lasting)}
-    dominance = None
     if target:
-        rivals = [p.prominence for p in clear if p is not target]
-        dominance = target.prominence / max(rivals) if rivals and max(rivals) > 0 else None
         row |= {
             "person_id": target.person_id,
             "track_id": target.track_id,
@@ -160,11 +177,17 @@ def judge(
             "sharpness": target.sharpness,
             "brightness": target.brightness,
         }
-    if chosen:
-        reason = "too_short" if short else _reason(target, 1, None, settings)
-    else:
-        reason = "too_short" if short else _reason(target, len(lasting), dominance, settings)
+    if speaker is not None and speaker != UNKNOWN:
+        row["speaker"] = "target" if target and target.person_id == speaker else "other"
+    elif speaker is not None:
+        row["speaker"] = UNKNOWN
     return row | {"status": "dropped" if reason else "kept", "reason": reason}
+
+
+def _dominance(target: _Presence | None, clear: list[_Presence]) -> float | None:
+    """By how much the target is more prominent than the next person; None where nobody is next."""
+    rivals = [p.prominence for p in clear if p is not target]
+    return target.prominence / max(rivals) if target and rivals and max(rivals) > 0 else None
 
 
 def _reason(

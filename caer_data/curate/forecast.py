@@ -30,6 +30,7 @@ from caer_data.engine.pool import Limits, Task, run_tasks
 from caer_data.engine.progress import Reporter, printable
 from caer_data.engine.schema import USED
 from caer_data.engine.sources import held
+from caer_data.faces import speakers
 from caer_data.media.excerpt import excerpt
 from caer_data.media.probe import VideoInfo
 
@@ -272,6 +273,7 @@ def _is_done(
         threads=1,
         imported=Imported(),
         weights=tuple(model.sha256 for model in prepared.models),
+        speaker_model=speakers.check(recipe.speech.speaker, recipe.speech.speaker_model),
         cuts=cuts.get(known.row["sha256"], ()),
         forgotten=forgotten.in_video(known.row["sha256"]),
     ).done

@@ -83,6 +83,7 @@ def probe_files(setup: Setup, found: list[video_stage.Found]) -> Probed:
                     threads=threads,
                     imported=setup.imported.get(d.row["video_id"], Imported()),
                     weights=setup.weights,
+                    speaker_model=setup.speaker_model,
                     cuts=cuts.get(d.row["sha256"], ()),
                     forgotten=setup.forgotten.in_video(d.row["sha256"]),
                 ),

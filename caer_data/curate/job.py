@@ -16,6 +16,7 @@ from caer_data.media.unchanged import Stamp
 
 SHOTS_VERSION = 10
 FACES_VERSION = 5
+SPEAKERS_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Job:
     imported: Imported
     weights: tuple[str, ...] = ()
     """SHA-256 of the face models that the user brought."""
+    speaker_model: str = ""
+    """SHA-256 of the model of who speaks that the user brought."""
     stamp: Stamp | None = None
     """What the file looked like when it was hashed."""
     cuts: tuple[hand_cuts.Cut, ...] = ()
@@ -74,10 +77,22 @@ class Job:
     @property
     def sound_key(self) -> str:
         """Key of the sound artifact, which lacks the lines of what is forgotten."""
-        settings = self.recipe.speech
+        # who speaks has an artifact of its own
+        settings = self.recipe.speech.model_copy(update={"speaker": "none", "speaker_model": None})
         content = (self.sha256, self.info.audio_index)
         key = key_of("sound", audio_pass.SOUND_VERSION, settings, *content)
         return redact.key_without(key, self.forgotten)
+
+    @property
+    def wants_speakers(self) -> bool:
+        """Whether it is asked who speaks, and can be told."""
+        return self.recipe.speech.speaker != "none" and self.info.has_audio
+
+    @property
+    def speakers_key(self) -> str:
+        """Key of the speakers artifact."""
+        inputs = (self.faces_key, self.sound_key, self.speaker_model)
+        return key_of("speakers", SPEAKERS_VERSION, None, self.recipe.speech.speaker, *inputs)
 
     @property
     def store(self) -> Store:
@@ -109,6 +124,12 @@ class Job:
         return self.store.get("sound", self.subject, self.sound_key)
 
     @property
+    def speakers(self) -> Artifact | None:
+        """What `speaker_pass.fill` writes."""
+        return self.store.get("speakers", self.subject, self.speakers_key)
+
+    @property
     def done(self) -> bool:
         """Whether there is nothing left to do."""
-        return None not in (self.shots, self.prints, self.faces, self.sound)
+        spoken = self.speakers is not None or not self.wants_speakers
+        return spoken and None not in (self.shots, self.prints, self.faces, self.sound)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from caer_data.engine.recipe import Recipe
+from caer_data.faces import speakers
 from caer_data.faces.models import choose
 from caer_data.media import voice
 from caer_data.shots import transnet
@@ -18,4 +19,5 @@ def check(recipe: Recipe) -> None:
         transnet.check()
     if recipe.speech.voice == "silero":
         voice.load_file()
+    speakers.check(recipe.speech.speaker, recipe.speech.speaker_model)
     choose.check(recipe.faces)

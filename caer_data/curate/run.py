@@ -41,6 +41,7 @@ from caer_data.engine.pool import Limits
 from caer_data.engine.progress import Reporter, printable
 from caer_data.engine.provenance import provenance
 from caer_data.engine.secret import secret_of
+from caer_data.faces import speakers
 from caer_data.faces.models import weights
 
 RecipeLike = str | os.PathLike[str] | Mapping[str, Any] | recipes.Recipe
@@ -160,7 +161,7 @@ class Prepared:
         Raises:
             CaerError: tasks cannot run where the engine is.
         """
-        folder, reporter = self.dataset.folder, self.reporter
+        folder, reporter, speech = self.dataset.folder, self.reporter, self.recipe.speech
         engine.check([folder, self.shows])
         secret_of(folder)
         for note in self.notes:
@@ -176,6 +177,7 @@ class Prepared:
             limits=limits,
             imported=self.imported,
             weights=tuple(model.sha256 for model in self.models),
+            speaker_model=speakers.check(speech.speaker, speech.speaker_model),
             drop_rated=drop_rated,
             decisions=tuple(Decisions(folder).standing()),
             forgotten=Forgotten.of(folder),

@@ -32,6 +32,7 @@ class Setup:
         limits: what one video may use.
         imported: pyannote.video's results, by `video_id`.
         weights: SHA-256 of the face models that the user brought.
+        speaker_model: SHA-256 of the model of who speaks.
         drop_rated: continue where rated clips would change or go.
         decisions: those by hand that stand, in order.
         forgotten: what must not come back.
@@ -45,6 +46,7 @@ class Setup:
     limits: Limits = field(default_factory=Limits)
     imported: Mapping[str, Imported] = field(default_factory=dict)
     weights: tuple[str, ...] = ()
+    speaker_model: str = ""
     drop_rated: bool = False
     decisions: tuple[Decision, ...] = ()
     forgotten: Forgotten = field(default_factory=Forgotten)

@@ -19,6 +19,7 @@ from caer_data.curate.analysis_results import (
     shots_artifact,
     shots_of,
     sound_artifact,
+    speakers_artifact,
 )
 from caer_data.curate.cutting import Cut
 from caer_data.curate.dialogue import Dialogue
@@ -121,5 +122,7 @@ def _used(setup: Setup, built: Built) -> dict[str, dict[str, Any]]:
         prints, sound = prints_artifact(video.job).name, sound_artifact(video.job).name
         repeats = built.repeated.artifact
         artifacts = [shots, prints, faces, sound, repeats, *clips[video.row["sha256"]]]
+        if video.job.wants_speakers:
+            artifacts.append(speakers_artifact(video.job).name)
         used[video.job.video_id] = {"faces": faces, "pieces": artifacts}
     return used

@@ -102,6 +102,8 @@ class Speech(Section):
 
     voice: Literal["silero", "none"] = "none"
     subtitles: bool = True
+    speaker: Literal["none", "motion", "lr-asd"] = "none"
+    speaker_model: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -201,6 +203,7 @@ class Filter(Section):
     min_sharpness: float = Field(0.08, ge=0, le=1)
     min_brightness: float = Field(0.1, ge=0, le=1)
     min_repeat_score: float | None = Field(0.85, ge=0.85, le=1)
+    speaker_decides: bool = False
 
 
 _SHORTEST_S = 1.0  # about 30 frames (paper, section 4.1) of video at 30 frames per second

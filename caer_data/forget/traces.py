@@ -83,7 +83,7 @@ def remove_artifacts(dataset: Dataset, forgotten: Forgotten, clip_ids: set[str])
     subjects = {key[:16] for key in forgotten.videos}
     gone = [
         path
-        for stage in ("shots", "prints", "faces", "sound")
+        for stage in ("shots", "prints", "faces", "sound", "speakers")
         for path in store.files(stage)
         if path.name.partition(".")[0] in subjects
     ]

@@ -32,6 +32,23 @@ def identity(outputs=1):
     return _model(nodes, [("x", shape)], [(name, shape) for name in names], [])
 
 
+def speaking(side=112):
+    """A network of LR-ASD's signature: a face speaks where its picture is bright."""
+    nodes = [
+        helper.make_node("ReduceMean", ["video"], ["bright"], axes=[2, 3], keepdims=0),
+        helper.make_node("ReduceMean", ["audio"], ["loud"], axes=[1, 2], keepdims=0),
+        helper.make_node("Mul", ["loud", "nothing"], ["ignored"]),
+        helper.make_node("Sub", ["bright", "middle"], ["above"]),
+        helper.make_node("Add", ["above", "ignored"], ["score"]),
+    ]
+    weights = [
+        numpy_helper.from_array(np.array(value, np.float32), name)
+        for name, value in (("nothing", 0.0), ("middle", 100.0))
+    ]
+    inputs = [("audio", [1, "rows", 13]), ("video", [1, "pictures", side, side])]
+    return _model(nodes, inputs, [("score", [1, "pictures"])], weights)
+
+
 def _model(nodes, inputs, outputs, weights):
     def tensors(named):
         return [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n, shape in named]

@@ -1,0 +1,180 @@
+"""The artifact that says how likely each face speaks, picture by picture.
+
+One more decode of the video, of shots with faces in which there is a voice; a face is scored a few
+seconds at a time, so that memory does not grow with a shot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import av
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from caer_data.curate import speech
+from caer_data.curate.analysis_results import (
+    faces_artifact,
+    measured,
+    sound_artifact,
+    speakers_artifact,
+    timestamps,
+)
+from caer_data.curate.audio_pass import read
+from caer_data.curate.job import Job
+from caer_data.engine.artifacts import write_json
+from caer_data.faces.mouths import Mouth, mouth_of
+from caer_data.faces.speakers import TICKS, Speaking, load
+from caer_data.media.decode import frames
+from caer_data.media.probe import open_container
+from caer_data.media.voice import RATE
+
+_LONGEST_S: Final = 6.0
+_LEAST_S: Final = 0.4
+_TOLD_EVERY: Final = 100  # frames
+
+
+@dataclass
+class Scores:
+    """How likely faces speak.
+
+    Attributes:
+        tracks: of each row the track, without the video's identifier.
+        times: seconds from the video's first frame; shape (rows,).
+        scores: above 0: it speaks; shape (rows,).
+    """
+
+    tracks: npt.NDArray[np.str_]
+    times: npt.NDArray[np.float64]
+    scores: npt.NDArray[np.float32]
+
+
+@dataclass
+class _Face:
+    """What is yet to be scored of a track."""
+
+    times: list[float] = field(default_factory=list)
+    mouths: list[Mouth] = field(default_factory=list)
+
+
+def fill(folder: Path, job: Job, on_second: Callable[[], None]) -> None:
+    """Score all faces of an analysed video.
+
+    Members: `times.npy`, `scores.npy`, `speakers.json` (the model; tracks in order, each with its
+    number of rows).
+
+    Raises:
+        CaerError: the video can no longer be read, or the model does not fit.
+    """
+    model = load(job.recipe.speech.speaker, job.recipe.speech.speaker_model)
+    sound = _sound(job)
+    first_s = float(measured(job)["first_pts"] * job.info.time_base)
+    tracks: list[tuple[str, int]] = []
+    times, scores = [np.zeros(0)], [np.zeros(0, np.float32)]
+    for track, face in _faces(job, on_second):
+        at, found = _scored(face, model, sound, first_s)
+        tracks.append((track, len(at)))
+        times.append(at)
+        scores.append(found)
+    np.save(folder / "times.npy", np.concatenate(times))
+    np.save(folder / "scores.npy", np.concatenate(scores))
+    write_json(folder / "speakers.json", {"model": model.name, "tracks": tracks})
+
+
+def scores_of(job: Job) -> Scores:
+    """What `fill` wrote."""
+    artifact = speakers_artifact(job)
+    told = artifact.json("speakers.json")["tracks"]
+    names = np.array([name for name, _ in told], dtype=np.str_)
+    tracks = np.repeat(names, [count for _, count in told])
+    return Scores(tracks, artifact.array("times.npy"), artifact.array("scores.npy"))
+
+
+def _faces(job: Job, on_second: Callable[[], None]) -> Iterator[tuple[str, _Face]]:
+    """Faces, a few seconds of each at a time, in the order of the video."""
+    boxes = _boxes(job)
+    if boxes.empty:
+        return
+    by_frame = dict(iter(boxes.groupby("frame", sort=True)))
+    last = int(boxes["frame"].max())
+    pts = timestamps(job)
+    seconds = (pts - pts[0]) * float(job.info.time_base)
+    under_way: dict[str, _Face] = {}
+    for frame in frames(job.path, job.info, job.threads):
+        if frame.index % _TOLD_EVERY == 0:
+            on_second()
+        here = by_frame.get(frame.index)
+        seen = set() if here is None else set(here["track_id"])
+        for track in [name for name in under_way if name not in seen]:
+            yield track, under_way.pop(track)
+        if here is not None:
+            for row in here.itertuples():
+                face = under_way.setdefault(str(row.track_id), _Face())
+                box = np.array([row.x1, row.y1, row.x2, row.y2], np.float32)
+                face.times.append(float(seconds[frame.index]))
+                face.mouths.append(mouth_of(frame, box))
+                if face.times[-1] - face.times[0] >= _LONGEST_S:
+                    yield str(row.track_id), under_way.pop(str(row.track_id))
+        if frame.index >= last:
+            break
+    yield from under_way.items()
+
+
+def _boxes(job: Job) -> pd.DataFrame:
+    """Boxes in shots in which somebody speaks."""
+    faces: pd.DataFrame = pd.read_parquet(faces_artifact(job).open("faces.parquet"))
+    heard, listened = read(sound_artifact(job))
+    if not listened:
+        return faces
+    values = measured(job)
+    first_s = float(values["first_pts"] * job.info.time_base)
+    inside = np.zeros(len(faces), bool)
+    for start, end in speech.spoken(heard, first_s):
+        inside |= ((faces["time_s"] >= start) & (faces["time_s"] < end)).to_numpy()
+    shots = faces["track_id"].str.partition(".")[0]
+    return faces[shots.isin(set(shots[inside]))]
+
+
+def _scored(
+    face: _Face, model: Speaking, sound: npt.NDArray[np.int16], first_s: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
+    """Times and scores of a face, at 25 pictures a second whatever the video has."""
+    own = np.array(face.times)
+    count = int((own[-1] - own[0]) * TICKS) + 1
+    if count < _LEAST_S * TICKS:
+        return np.zeros(0), np.zeros(0, np.float32)
+    ticks = own[0] + np.arange(count) / TICKS
+    nearest = np.abs(own[None] - ticks[:, None]).argmin(axis=1)
+    mouths = np.stack([face.mouths[n] for n in nearest])
+    start = round((own[0] + first_s) * RATE)
+    heard = np.zeros(round(count / TICKS * RATE), np.int16)
+    here = sound[max(0, start) : max(0, start + len(heard))]
+    offset = max(0, -start)
+    heard[offset : offset + len(here)] = here[: len(heard) - offset]
+    return ticks, model.score(mouths, heard)
+
+
+def _sound(job: Job) -> npt.NDArray[np.int16]:
+    """The chosen sound from the start of the container's clock on, mono, 16 kHz."""
+    parts: list[npt.NDArray[np.int16]] = []
+    samples = 0
+    with open_container(job.path, job.info.max_pixels) as container:
+        resampler: Any = av.AudioResampler(format="s16", layout="mono", rate=RATE)
+        try:
+            for frame in container.decode(container.streams[job.info.audio_index]):
+                if frame.pts is not None:
+                    gap = round(float(frame.pts * frame.time_base) * RATE) - samples
+                    if gap > RATE // 10:
+                        parts.append(np.zeros(gap, np.int16))
+                        samples += gap
+                frame.pts = None
+                for part in resampler.resample(frame):
+                    parts.append(part.to_ndarray()[0])
+                    samples += len(parts[-1])
+        except (av.FFmpegError, ValueError):
+            pass  # what breaks off is silence; the speech stage says how much was lost
+    return np.concatenate([np.zeros(0, np.int16), *parts])

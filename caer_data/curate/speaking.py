@@ -1,0 +1,57 @@
+"""Who speaks in a clip: the one face whose score is clearly best, or unknown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from caer_data.curate.filter import UNKNOWN
+from caer_data.curate.speaker_pass import Scores
+from caer_data.curate.speech import Span
+
+_LEAST_S: Final = 3.0
+"""Seconds of speech with a face that it takes: less tells mouths from noise too rarely."""
+_TICK_S: Final = 1 / 25
+_AHEAD: Final = 0.3
+"""Of the score, by which the best must be ahead of the next."""
+
+
+@dataclass(frozen=True)
+class Speakers:
+    """Tells who speaks in parts of one video.
+
+    Args:
+        scores: of its faces.
+        spoken: spans in which somebody speaks.
+        people: person of each track, without the video's identifier.
+    """
+
+    scores: Scores
+    spoken: list[Span]
+    people: pd.Series
+
+    def of(self, start_s: float, end_s: float) -> str | None:
+        """The person who speaks, or `unknown`; None where nobody is heard."""
+        spans = [(max(a, start_s), min(b, end_s)) for a, b in self.spoken]
+        spans = [(a, b) for a, b in spans if b > a]
+        if not spans:
+            return None
+        times = self.scores.times
+        heard = np.zeros(len(times), bool)
+        for a, b in spans:
+            heard |= (times >= a) & (times < b)
+        rows = pd.DataFrame(
+            {"track": self.scores.tracks[heard], "score": self.scores.scores[heard]}
+        )
+        rows["person"] = rows["track"].map(self.people)
+        means = rows.groupby("person")["score"].agg(["mean", "size"])
+        told = means[means["size"] * _TICK_S >= _LEAST_S]["mean"].sort_values(ascending=False)
+        if told.empty or told.iloc[0] <= 0:
+            return UNKNOWN
+        rivals = means["mean"].drop(told.index[0])
+        if len(rivals) and told.iloc[0] - rivals.max() < _AHEAD:
+            return UNKNOWN
+        return str(told.index[0])

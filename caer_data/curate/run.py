@@ -93,7 +93,8 @@ def build(
             setup = prepared.setup(engine, limits, drop_rated=drop_rated)
             with _kept_recipe(dataset):
                 write_text(dataset.recipe_path, recipes.dump(setup.recipe))
-                write_json(dataset.provenance_path, provenance(shows))
+                model = {"speaker_model": setup.speaker_model} if setup.speaker_model else {}
+                write_json(dataset.provenance_path, provenance(shows) | model)
                 outcome = run_stages(setup, prepared.found)
             if finish is not None:
                 finish(dataset)

@@ -8,6 +8,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
+from pathlib import PurePath
 from typing import Any, Final
 
 import pandas as pd
@@ -99,10 +100,26 @@ def collect(dataset: Dataset, plan: Plan, options: Options) -> Facts:
         raters=_raters(plan.clips["votes"]),
         built_with=_built_with(dataset),
         exported_with=_versions(),
-        recipe=recipes.dump(used),
+        recipe=recipes.dump(_without_folders(used)),
         rating_sources=sources,
         card={**card.model_dump(mode="json"), "license_url": card.license_url},
         missing=tuple(card.missing(imported=bool(set(sources) - {"label-studio", MADE_UP}))),
+    )
+
+
+def _without_folders(recipe: recipes.Recipe) -> recipes.Recipe:
+    """A recipe whose model files are named without the folders in which they lie here."""
+
+    def name(path: str | None) -> str | None:
+        return path and PurePath(path).name
+
+    speech = {"speaker_model": name(recipe.speech.speaker_model)}
+    faces = {"weights": name(recipe.faces.weights)}
+    return recipe.model_copy(
+        update={
+            "speech": recipe.speech.model_copy(update=speech),
+            "faces": recipe.faces.model_copy(update=faces),
+        }
     )
 
 
@@ -171,6 +188,8 @@ def _built_with(dataset: Dataset) -> tuple[tuple[str, str], ...]:
         known = json.loads(path.read_text(encoding="utf-8"))
         versions = {name: known[name] for name in ("caer_data", "python", "ffmpeg")}
         versions |= known["packages"]
+        if "speaker_model" in known:
+            versions["model of who speaks, SHA-256"] = known["speaker_model"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CaerError(f"{path}: cannot be read ({error}); run 'caer-data build' again") from error
     return tuple(sorted((str(name), str(version)) for name, version in versions.items()))

@@ -202,6 +202,22 @@ def test_agreement_with_its_interval(dataset, tmp_path):
     assert float(found[2]) < float(found[1]) < float(found[3])
 
 
+def test_models_of_the_users_are_named_without_their_folders(tmp_path):
+    dataset = make_dataset(tmp_path / "dataset")
+    text = dataset.recipe_path.read_text(encoding="utf-8")
+    values = yaml.safe_load(text)
+    values["speech"] |= {"speaker": "lr-asd", "speaker_model": "/home/ann/models/asd.onnx"}
+    values["faces"]["weights"] = "/home/ann/models"
+    dataset.recipe_path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    known = {"caer_data": "1", "python": "3", "ffmpeg": "7", "packages": {}}
+    dataset.provenance_path.write_text(json.dumps(known | {"speaker_model": "ab" * 32}))
+    texts, release = made(dataset, tmp_path)
+    recipe = (release.folder / "recipe.yaml").read_text(encoding="utf-8")
+    assert "/home/ann" not in recipe + "".join(texts.values())
+    assert "asd.onnx" in recipe
+    assert "ab" * 32 in texts["datasheet.md"]
+
+
 def test_names_from_outside_do_not_change_the_markup(tmp_path):
     dataset = make_dataset(tmp_path / "dataset", shows=3, clips=3, media=False)
     named = recipes.Recipe(name="a|b <script>\n# c")

@@ -190,7 +190,8 @@ def count_faces(data: Path, models: Models, recipe: Any) -> pd.DataFrame:
         tracks, _ = people_stage.cluster("s", "s", tracks, vectors, threshold_of(models, recipe))
         video = pd.Series({"show": "s", "episode": "e"})
         clips = filter_stage.choose(video, shots, tracks, timing, recipe.filter, no_limit)
-        for shot, found in zip(truth["shots"], clips["n_people"], strict=True):
+        judged = zip(truth["shots"], clips["n_people"], clips["status"], strict=True)
+        for shot, found, status in judged:
             wanted = {"0": "none", "1": "one"}.get(shot["faces"], "more")
             rows.append(
                 {
@@ -198,6 +199,7 @@ def count_faces(data: Path, models: Models, recipe: Any) -> pd.DataFrame:
                     "start": shot["start"],
                     "true": wanted,
                     "found": _counted(found),
+                    "kept": status == "kept",
                 }
             )
     return pd.DataFrame(rows)
@@ -269,6 +271,11 @@ def report(data: Path, recipe: Any, verbose: bool) -> None:
     right = (counted["true"] == counted["found"]).mean()
     print(f"faces   {detector.name}: {right:.3f} of {len(counted)} shots sorted right")
     print(pd.crosstab(counted["true"], counted["found"]).to_string())
+    one, kept = counted["true"] == "one", counted["kept"]
+    print(
+        f"kept    {detector.name}: {(one & kept).sum()} of {kept.sum()} kept shots show one person, "
+        f"{(one & kept).sum()} of {one.sum()} shots of one person are kept"
+    )
     for name, (precision, recall, f1) in tell_apart(data, models, recipe).items():
         _print_people(detector.name, name, (precision, recall, f1))
     report_scenes(data, models, recipe)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from caer_data.curate import hand_cuts, keeping
 from caer_data.curate import videos as video_stage
@@ -15,6 +15,11 @@ from caer_data.curate.setup import Setup, Video
 from caer_data.curate.sidecars import Sidecar
 from caer_data.engine.pool import Task
 from caer_data.engine.progress import printable
+
+TELECINED: Final = (
+    "film telecined into interlaced frames, which is not undone: one frame in five shows the film "
+    "frame before once more"
+)
 
 
 @dataclass
@@ -139,6 +144,8 @@ def analyse_videos(setup: Setup, probed: Probed) -> list[Video]:
         video.row["reason"] = values.pop("damage") or None
         if values.pop("hurt"):
             video.row["status"] = "damaged"
+        if values["scan_type"] == "telecined":
+            setup.reporter.warn(printable(f"{video.row['path']}: {TELECINED}"))
         video.row |= values
     return good
 

@@ -273,7 +273,7 @@ def report(data: Path, recipe: Any, verbose: bool) -> None:
     print(pd.crosstab(counted["true"], counted["found"]).to_string())
     one, kept = counted["true"] == "one", counted["kept"]
     print(
-        f"kept    {detector.name}: {(one & kept).sum()} of {kept.sum()} kept shots show one person, "
+        f"kept    {detector.name}: {(one & kept).sum()} of {kept.sum()} kept shots show one, "
         f"{(one & kept).sum()} of {one.sum()} shots of one person are kept"
     )
     for name, (precision, recall, f1) in tell_apart(data, models, recipe).items():

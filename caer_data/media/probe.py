@@ -257,8 +257,9 @@ def _start(path: Path, of: Any, max_pixels: int) -> int | None:
 
 
 def _turn(frame: Any) -> Turn:
-    wanted = [s for s in frame.side_data if s.type == av.sidedata.sidedata.Type.DISPLAYMATRIX]
-    return turn_of(bytes(wanted[0])) if wanted else Turn()
+    # by key: iteration gives values before PyAV 19 and keys since
+    matrix = frame.side_data.get(av.sidedata.sidedata.Type.DISPLAYMATRIX)
+    return Turn() if matrix is None else turn_of(bytes(matrix))
 
 
 def _crop(path: Path, container: Any, stream: Any, frame: Any) -> Crop:

@@ -30,6 +30,7 @@ _VERBS = {
     "audit": ("caer_data.cli.audit", "Look for leaks between the splits of any dataset."),
     "verify": ("caer_data.cli.verify", "Check a release against its manifest."),
     "rebuild": ("caer_data.cli.rebuild", "Cut the clips of a release without media again."),
+    "diff": ("caer_data.cli.diff", "Say what changed from one release to the next."),
     "upgrade": ("caer_data.cli.upgrade", "Bring an older dataset to this version's tables."),
     "people": ("caer_data.cli.people", "See who is who; merge, split and name persons."),
     "forget": ("caer_data.cli.forget", "Remove what a person or an owner wants out, for good."),

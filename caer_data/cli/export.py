@@ -105,8 +105,8 @@ def command(
 ) -> None:
     """Turn the labelled clips of DATASET into a release that others can load.
 
-    Layouts: caer (clips by class), caer-s (frames and box lists), huggingface, webdataset, and
-    caer-s-2019 (the leaking draw of the first release, to repeat published figures).
+    Layouts: caer (clips by class), caer-s (frames and box lists), huggingface, webdataset,
+    fiftyone, and caer-s-2019 (the leaking draw of the first release, to repeat published figures).
     """
     from caer_data.engine.cores import cores
     from caer_data.engine.dataset import Dataset

@@ -29,6 +29,7 @@ LAYOUTS: Final = {
     "caer-s": Layout("CAER-S", "**/*.png", "frames by split and class"),
     "caer-s-2019": Layout("CAER-S-2019", "**/*.png", "frames by class in the leaking draw of 2019"),
     "huggingface": Layout("huggingface", "**/*.mp4", "video clips by split"),
+    "fiftyone": Layout("fiftyone", "data/*.mp4", "video clips with boxes, for FiftyOne"),
     "webdataset": Layout("webdataset", "*.tar", "shards of clips and their labels"),
 }
 """By the word of recipes and of `--layout`."""

@@ -1,0 +1,77 @@
+"""`caer-data diff`: what changed from one release to the next."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from caer_data.engine import progress
+from caer_data.engine.progress import Reporter
+
+if TYPE_CHECKING:
+    from caer_data.export.diff import Change, Clip, Difference
+
+_SHOWN = 20
+
+
+@click.command()
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@progress.options
+def command(before: Path, after: Path, reporter: Reporter) -> None:
+    """Say what changed from the release BEFORE to the release AFTER of a dataset.
+
+    Lists clips that came and went, and for those in both which labels, votes, splits, boxes and
+    pictures differ. Clips are known by their keys, whatever they are called.
+    """
+    from caer_data.engine.progress import printable
+    from caer_data.export.diff import diff
+
+    found = diff(before, after)
+    for line in _lines(found):
+        reporter.say(printable(line))
+    reporter.result({"before": str(before), "after": str(after), "same": found.same}
+                    | {"difference": asdict(found)})  # fmt: skip
+
+
+def _lines(found: Difference) -> list[str]:
+    counts = f"{found.before:,} clips before, {found.after:,} after"
+    if found.same:
+        lines = [f"{counts}: the same clips with the same labels."]
+    else:
+        lines = [
+            f"{counts}: {len(found.came):,} came, {len(found.went):,} went, "
+            f"{len(found.changed):,} changed."
+        ]
+    lines += _some("came", [_clip(clip) for clip in found.came])
+    lines += _some("went", [_clip(clip) for clip in found.went])
+    lines += _some("changed", [_change(change) for change in found.changed])
+    return lines + [
+        f"  {name}: {_value(was)} -> {_value(now)}" for name, (was, now) in found.about.items()
+    ]
+
+
+def _some(word: str, texts: list[str]) -> list[str]:
+    more = len(texts) - _SHOWN
+    lines = [f"  {word}: {text}" for text in texts[:_SHOWN]]
+    return [*lines, f"  {word}: and {more:,} more; --json lists all"] if more > 0 else lines
+
+
+def _clip(clip: Clip) -> str:
+    return f"{clip.clip_id} ({clip.key}), {clip.emotion}, {clip.split}"
+
+
+def _change(change: Change) -> str:
+    told = ", ".join(
+        name if name == "boxes" else f"{name} {_value(was)} -> {_value(now)}"
+        for name, (was, now) in change.columns.items()
+    )
+    return f"{change.clip.clip_id} ({change.clip.key}): {told}"
+
+
+def _value(value: object) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -32,7 +32,6 @@ _NEAR: Final = 11  # bits of 64 by which pictures that vote may differ
 _BIN: Final = 0.5  # s; votes for shifts that are closer count together
 _SHIFTS: Final = 32  # shifts that are tried
 _SPARSE: Final = RATE  # of so many pictures one is asked which video a file may be
-_WAYS: Final = 4  # speeds with the most votes that are followed
 _FEWEST: Final = 6  # pictures that must vote for the best shift
 _SAMPLE: Final = 80  # pictures by which the frame is found
 _BARS: Final = 12  # kinds of bars in the first video that are followed
@@ -212,8 +211,10 @@ def likely(videos: Sequence[Known], scan: Scan, most: int = 3) -> list[int]:
     owner = np.repeat(np.arange(len(some)), [len(rows) for rows in some])
     hashes = np.concatenate(some)
     pictures = scan.rough[1][:: _SPARSE // 2]
-    shown = windows.hashes(pictures[~windows.flat(pictures)])
-    pairs = _alike(hashes, shown)
+    pictures = pictures[~windows.flat(pictures)]
+    if not len(pictures):
+        return []
+    pairs = _alike(hashes, windows.hashes(pictures))
     seen = np.unique(pairs[:, 0])
     votes = np.bincount(owner[seen], minlength=len(videos))
     ranked = np.argsort(-votes, kind="stable")[:most]
@@ -229,13 +230,14 @@ def align(known: Known, scan: Scan) -> Alignment | None:
         return None
     here, there = known.times[pairs[:, 0]], scan.rough_times[pairs[:, 1]]
     ranked = [_shifts(pairs[:, 0], there - here * speed) for speed in SPEEDS]
-    order = sorted(range(len(SPEEDS)), key=lambda n: (-float((ranked[n][1] ** 2).sum()), n))
-    speed, (shifts, votes) = SPEEDS[order[0]], ranked[order[0]]
+    # votes tell where the frame lies; which speed is right, only what each leaves unexplained
+    best = max(range(len(SPEEDS)), key=lambda n: (float(ranked[n][1][0]), -n))
+    speed, (shifts, votes) = SPEEDS[best], ranked[best]
     if votes[0] < _FEWEST:
         return None
     off = np.abs(there - here * speed - shifts[0])
     found = Alignment(known, scan, _frame(known, scan, pairs[off < _BIN]))
-    found.follow([(SPEEDS[n], ranked[n][0]) for n in sorted(order[:_WAYS])])
+    found.follow([(speed, shifts) for speed, (shifts, _) in zip(SPEEDS, ranked, strict=True)])
     return found if found.stretches else None
 
 
@@ -247,6 +249,8 @@ def seen_again(known: Known, scan: Scan) -> Places:
     """
     _, pictures, _ = scan.rough
     rough = np.flatnonzero(~windows.flat(pictures))
+    if not len(rough):
+        return np.zeros((0, 3), np.int64)
     pairs = _alike(known.hashes, windows.hashes(pictures[rough]))
     return np.stack([pairs[:, 0], rough[pairs[:, 1]], pairs[:, 2]], axis=1)
 

@@ -5,8 +5,8 @@
 FOLDER holds real videos. Pieces of four seconds are cut from them, and each is edited in ten ways.
 Recall is the share of edited pieces that are matched with the piece they were made from; false
 alarms are matches with pieces of other videos (different scenes) or of another moment of the same
-video (same set-up). `--half` takes the videos with even (tune) or odd numbers (report); both halves
-were in view when thresholds were chosen.
+video (same set-up). `--half` takes the videos with even (tune) or odd numbers (report);
+docs/build.md says which thresholds were chosen with which half in view.
 Peers: the 64-bit pHash of imagehash on four frames, and ORB features of OpenCV with RANSAC.
 """
 

@@ -11,6 +11,7 @@ import pandas as pd
 from caer_data.curate import keeping, repeats
 from caer_data.curate.analysis_results import prints_artifact, shots_of
 from caer_data.curate.setup import Setup, Video
+from caer_data.engine import tables
 from caer_data.engine.artifacts import Artifact, Store
 from caer_data.engine.progress import printable
 
@@ -49,7 +50,7 @@ def drop_repeats(
     started = time.perf_counter()
     known = _known(setup, videos, absent)
     with setup.reporter.stage("repeats", len(known), "videos") as bar:
-        table = repeats.find(setup.work, known)
+        table = repeats.find(setup.work, known, _standing(setup))
         bar.advance(len(known))
     every = keeping.with_absent(list(rows.values()), absent)
     for later, first, share in repeats.repeated_episodes(every, table):
@@ -63,6 +64,14 @@ def drop_repeats(
     setup.seconds["repeats"] = time.perf_counter() - started
     path = Store(setup.work).path("repeats", "all", repeats.key(known))
     return Repeated(clips, table, Artifact(path).name)
+
+
+def _standing(setup: Setup) -> set[tuple[str, str]]:
+    """Which video repeats which by the last build."""
+    dataset = setup.dataset
+    if not (dataset.has(tables.VIDEOS) and dataset.has(tables.REPEATS)):
+        return set()
+    return repeats.standing(dataset.videos, dataset.repeats)
 
 
 def _known(setup: Setup, videos: list[Video], absent: keeping.Absent) -> list[repeats.Known]:

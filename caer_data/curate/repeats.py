@@ -23,7 +23,7 @@ from caer_data.engine.artifacts import Artifact, Store, key_of
 from caer_data.media import fingerprints, passages
 from caer_data.media.matching import Match, Strip
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 _LONGEST: Final = 60 * fingerprints.RATE  # pictures of a strip; longer shots are compared in parts
 _COVERED: Final = 0.5  # of the shorter of two clips that both must show to be the same
@@ -72,12 +72,16 @@ def prints_of(store: Store, sha256: str) -> Artifact | None:
     return store.get("prints", *files[0].stem.split(".")) if files else None
 
 
-def find(work: Path, videos: Sequence[Known]) -> pd.DataFrame:
+def find(
+    work: Path, videos: Sequence[Known], standing: Set[tuple[str, str]] = frozenset()
+) -> pd.DataFrame:
     """Table `repeats` of all videos; what was found before of the same videos is not looked for.
 
     Args:
         work: the dataset's work folder.
         videos: in the order of the dataset.
+        standing: hashes of two videos of which the last build said that the first repeats the
+            other; it stays so.
     """
     store = Store(work)
     by_content = sorted(videos, key=lambda v: v.sha256)
@@ -88,7 +92,7 @@ def find(work: Path, videos: Sequence[Known]) -> pd.DataFrame:
         lambda folder: np.save(folder / "pairs.npy", _pairs(by_content)),
     )
     ranked = {v.sha256: (not v.earlier, place) for place, v in enumerate(videos)}
-    rows = [_row(pair, by_content, ranked) for pair in artifact.array("pairs.npy")]
+    rows = [_row(pair, by_content, ranked, standing) for pair in artifact.array("pairs.npy")]
     ordered = sorted(rows, key=lambda r: (r["shot_id"], r["of_shot_id"]))
     return tables.frame(tables.REPEATS, ordered)
 
@@ -148,7 +152,24 @@ def _span(times: tuple[float, float]) -> tuple[float, float]:
     return times[0], times[1] + 1 / fingerprints.RATE
 
 
-def _row(pair: Any, videos: Sequence[Known], ranked: dict[str, tuple[bool, int]]) -> dict[str, Any]:
+def standing(videos: pd.DataFrame, found: pd.DataFrame) -> set[tuple[str, str]]:
+    """Hashes of two videos of which the first was said to repeat the other.
+
+    Args:
+        videos: table `videos` of the last build.
+        found: its table `repeats`.
+    """
+    sha256 = dict(zip(videos["video_id"], videos["sha256"], strict=True))
+    pairs = set(zip(found["video_id"].map(sha256), found["of_video_id"].map(sha256), strict=True))
+    return {pair for pair in pairs if pair[::-1] not in pairs}
+
+
+def _row(
+    pair: Any,
+    videos: Sequence[Known],
+    ranked: dict[str, tuple[bool, int]],
+    standing: Set[tuple[str, str]],
+) -> dict[str, Any]:
     """Row of `repeats`: the later one repeats the earlier one."""
     sides = []
     for of in ("", "of_"):
@@ -158,6 +179,8 @@ def _row(pair: Any, videos: Sequence[Known], ranked: dict[str, tuple[bool, int]]
         end = min(end, float(shot["end_s"]))
         sides.append(((ranked[video.sha256], start), video, shot["shot_id"], start, end))
     first, later = sorted(sides, key=lambda side: side[0])
+    if (first[1].sha256, later[1].sha256) in standing:
+        first, later = later, first
     told: dict[str, Any] = {
         "mirrored": bool(pair["mirrored"]),
         "score": float(pair["score"]),

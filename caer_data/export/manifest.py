@@ -11,9 +11,8 @@ from typing import Final
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from caer_data.engine import tables
+from caer_data.engine import bounded, tables
 from caer_data.engine.columns import BOOL, FLOAT, FLOAT32, INT, STRING, Column, Table
 from caer_data.engine.emotions import EMOTIONS, PROBABILITY_COLUMNS
 from caer_data.engine.errors import CaerError
@@ -226,6 +225,12 @@ MOST_FRAMES: Final = 10_000_000
 MOST_PIXELS: Final = 16_384
 """Longest side of a picture that a manifest may name."""
 
+LONGEST: Final = 4_096
+"""Characters of the longest name or path that a manifest may hold."""
+
+_NAMES: Final = ("clip_id", "show", "episode", "video_id", "shot_id", "path", "member")
+_NUMBERS: Final = ("start_s", "end_s", "face_height", "confidence", "speech", *PROBABILITY_COLUMNS)
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _RATE = re.compile(r"[1-9]\d{0,8}(/[1-9]\d{0,8})?", re.ASCII)
 _HASHES = re.compile(r"[0-9a-f]{1,16}( [0-9a-f]{1,16})*", re.ASCII)
 
@@ -271,6 +276,9 @@ def read_sources(release: Path) -> pd.DataFrame:
     for column in ("fps", "time_base"):
         _refuse(path, sources, column, ~sources[column].map(_is_rate))
     _refuse(path, sources, "bytes", sources["bytes"] < 0)
+    _refuse(path, sources, "sha256", sources["sha256"].map(_SHA256.fullmatch).isna())
+    for column in ("video_id", "show", "episode"):
+        _refuse(path, sources, column, _is_no_name(sources[column]))
     for column in ("width", "height"):
         _refuse(path, sources, column, ~sources[column].between(1, MOST_PIXELS))
     return sources
@@ -294,11 +302,9 @@ def read_repeated(release: Path) -> pd.DataFrame | None:
 def _read(table: tables.Table, path: Path) -> pd.DataFrame:
     """Read a table whose columns may stand in another order or have pandas' own types."""
     try:
-        arrow = pq.read_table(path)
+        arrow = bounded.read(path, table.names)
     except FileNotFoundError as error:
         raise CaerError(f"{path}: is missing; fetch or export the release again") from error
-    except (pa.ArrowInvalid, OSError) as error:
-        raise CaerError(f"{path}: not a readable parquet table ({error})") from error
     for column in table.columns:
         lacking = column.name not in arrow.schema.names
         if lacking and (column.added or column.optional):
@@ -309,8 +315,9 @@ def _read(table: tables.Table, path: Path) -> pd.DataFrame:
     try:
         cast = arrow.select(table.names).cast(table.schema)
         return tables.to_pandas(tables.check(table, tables.to_pandas(cast)))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
-        raise CaerError(f"{path}: a column has the wrong type ({error})") from error
+    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CaerError(f"{path}: a column has the wrong type ({reason})") from error
     except CaerError as error:
         raise CaerError(f"{path}: {error}; fetch the release again") from error
 
@@ -333,8 +340,17 @@ def _wrong_cells(manifest: pd.DataFrame) -> list[tuple[str, pd.Series]]:
         ("end_pts", manifest["end_pts"] <= manifest["start_pts"]),
         *((c, ~manifest[c].between(1, MOST_PIXELS)) for c in ("width", "height")),
         ("bytes", (manifest["bytes"] < 0).fillna(False)),
+        *((c, _is_no_name(manifest[c])) for c in _NAMES),
+        *((c, manifest[c].astype(float).abs() == np.inf) for c in _NUMBERS),
+        *((c, manifest[c].isna()) for c in ("start_s", "end_s")),
+        ("source_sha256", manifest["source_sha256"].map(_SHA256.fullmatch).isna()),
         ("perceptual_hash", hashes.reindex(manifest.index, fill_value=False)),
     ]
+
+
+def _is_no_name(cells: pd.Series) -> pd.Series:
+    known = cells.fillna("").astype(str)
+    return (known.str.len() > LONGEST) | known.str.contains("\0", regex=False)
 
 
 def _refuse(path: Path, rows: pd.DataFrame, column: str, wrong: pd.Series) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
@@ -63,15 +64,32 @@ def verify(release: Path, reporter: Reporter) -> Verified:
     problems = _against_list(release, listed, reporter)
     edited = [name for name in CARDS if f"{name}: changed" in problems]
     problems = [line for line in problems if line.removesuffix(": changed") not in edited]
-    problems += _against_manifest(release, manifest.read(release), listed)
-    missing = about.get("facts", {}).get("missing", [])
-    return Verified(
-        len(listed),
-        sorted(problems),
-        edited,
-        [str(field) for field in missing],
-        _rebuilt(release, about.get("facts", {}).get("about", {})),
-    )
+    told = manifest.read(release)
+    if _has_media(about):
+        problems += _against_manifest(release, told, listed)
+    else:
+        problems += [
+            f"{path}: is there, though the release says that it has no media"
+            for path in sorted(set(told["path"]) & listed.keys())
+        ]
+    problems += _against_tables(release, told)
+    facts = about.get("facts")
+    missing = facts.get("missing") if isinstance(facts, dict) else None
+    fields = [str(field) for field in missing] if isinstance(missing, list) else []
+    rebuilt = _rebuilt(release, _about_of(about))
+    return Verified(len(listed), sorted(problems), edited, fields, rebuilt)
+
+
+def _has_media(about: dict[str, Any]) -> bool:
+    """Whether a release says that its media are there; the hashes of clips are known anyway."""
+    return _about_of(about).get("media") is not False
+
+
+def _about_of(about: dict[str, Any]) -> dict[str, Any]:
+    """What a release says of itself in its facts; nothing where it says it in other words."""
+    facts = about.get("facts")
+    told = facts.get("about") if isinstance(facts, dict) else None
+    return told if isinstance(told, dict) else {}
 
 
 def _rebuilt(release: Path, about: dict[str, Any]) -> str | None:
@@ -138,8 +156,39 @@ def _against_manifest(release: Path, manifest: pd.DataFrame, listed: dict[str, s
     return problems
 
 
+def _against_tables(release: Path, told: pd.DataFrame) -> list[str]:
+    """Do the other tables speak of the same clips and videos, and no cell of what cannot be?"""
+    from caer_data.export import manifest
+
+    sources, boxes = manifest.read_sources(release), manifest.read_boxes(release)
+    repeated = manifest.read_repeated(release)
+    clips = set(told["clip_id"])
+    problems = [
+        f"manifest.parquet: {video} is no video of sources.parquet"
+        for video in sorted(set(told["video_id"]) - set(sources["video_id"]))
+    ]
+    others = {"boxes.parquet": set(boxes["clip_id"])}
+    if repeated is not None:
+        others["repeats.parquet"] = set(repeated["clip_id"]) | set(repeated["of_clip_id"])
+    for name, named in others.items():
+        problems += [f"{name}: {clip} is no clip of the manifest" for clip in sorted(named - clips)]
+    hashes = dict(zip(sources["video_id"], sources["sha256"], strict=True))
+    differ = told["video_id"].map(hashes).fillna(told["source_sha256"]) != told["source_sha256"]
+    problems += [
+        f"manifest.parquet: {clip} has another source than sources.parquet says"
+        for clip in sorted(set(told.loc[differ, "clip_id"]))
+    ]
+    return problems
+
+
+def _digest(stream: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while block := stream.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
 def _in_shard(shard: Path, name: str, wanted: dict[str, str]) -> list[str]:
-    import hashlib
     import tarfile
 
     found: dict[str, str] = {}
@@ -148,7 +197,7 @@ def _in_shard(shard: Path, name: str, wanted: dict[str, str]) -> list[str]:
             for entry in archive:
                 stream = archive.extractfile(entry) if entry.isfile() else None
                 if stream is not None and entry.name in wanted:
-                    found[entry.name] = hashlib.sha256(stream.read()).hexdigest()
+                    found[entry.name] = _digest(stream)
     except (OSError, tarfile.TarError) as error:
         return [f"{name}: cannot be read as a tar file ({error})"]
     return [

@@ -28,10 +28,13 @@ PARTNERS: Final = 24
 
 _LEAST: Final = RATE - 1  # pictures, almost a second; of shorter strips a good part
 _MOST_OF: Final = 0.6
-_MOVING: Final = ((0.88, 0.6), (0.76, 0.8))  # least correlation of pictures and of what moves
+_MOVING: Final = ((0.88, 0.68), (0.76, 0.8))  # least correlation of pictures and of what moves
 _STILL: Final = 0.955  # least correlation of pictures in which nothing moves
+_EQUAL: Final = 0.9995  # the same, where nothing is heard and not the whole is shown
+_WHOLE: Final = 0.9  # share of the longer strip that is as good as all of it
 _PICTURE: Final = 0.97  # least correlation of single pictures
 _HEARD: Final = 0.62  # least share of equal bits of sound; 0.5 is chance
+_SURELY_HEARD: Final = (0.75, 0.85, 0.4)  # least of sound, pictures, motion, taken together
 _SAME: Final = 4  # bits; a picture that differs less from the one before is not looked up
 _TRIES: Final = 3  # pairs of pictures of two strips that are looked at closely
 
@@ -128,15 +131,23 @@ def _near(
 def repeated(match: Match, one: Strip, other: Strip) -> bool:
     """Whether a match is a repetition, and not another moment before the same camera.
 
-    What moves must move alike, the more so the less the pictures agree. Where nothing moves, the
-    pictures must be as good as equal, and so must what is heard, unless one of the two is silent.
+    What moves must move alike, the more so the less the pictures agree, and less so where both
+    sound alike. Where nothing moves, the pictures must be as good as equal, and so must what is
+    heard. Of what is still and silent nobody can tell the moment: it is taken for a repetition if
+    it is the whole of both, from cut to cut, or the pictures are equal.
     """
-    shorter = min(len(one.times), len(other.times))
+    shorter, longer = sorted((len(one.times), len(other.times)))
     pictures = round(match.length * RATE) + 1
     if pictures < min(_LEAST, shorter * _MOST_OF):
         return False
+    if match.sound is not None and match.sound >= _SURELY_HEARD[0]:
+        moving = 1.0 if match.motion is None else match.motion
+        if match.picture >= _SURELY_HEARD[1] and moving >= _SURELY_HEARD[2]:
+            return True
     if match.motion is not None:
         return any(match.picture >= p and match.motion >= m for p, m in _MOVING)
     if match.sound is not None:
         return match.picture >= _STILL and match.sound >= _HEARD
-    return match.picture >= (_STILL if shorter > 1 else _PICTURE)
+    if shorter == 1:
+        return match.picture >= _PICTURE
+    return match.picture >= (_STILL if pictures >= _WHOLE * longer else _EQUAL)

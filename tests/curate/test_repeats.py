@@ -93,6 +93,19 @@ def test_which_comes_first_does_not_depend_on_what_the_videos_are(tmp_path, epis
     assert set(repeats.find(tmp_path, [two, later])["video_id"]) == {"two"}
 
 
+def test_what_the_last_build_called_the_copy_stays_the_copy(tmp_path, episodes):
+    one, two = episodes
+    videos = pd.DataFrame({"video_id": ["one", "two"], "sha256": [one.sha256, two.sha256]})
+    added = repeats.Known(**{**vars(two), "earlier": True})  # "one" was added to "two" later
+    second = repeats.find(tmp_path, [one, added])
+    assert set(second["video_id"]) == {"one"}
+    both = [repeats.Known(**{**vars(known), "earlier": True}) for known in episodes]
+    assert set(repeats.find(tmp_path, both)["video_id"]) == {"two"}  # by their names alone
+    standing = repeats.standing(videos, second)
+    assert standing == {(one.sha256, two.sha256)}
+    assert set(repeats.find(tmp_path, both, standing)["video_id"]) == {"one"}
+
+
 def test_one_of_them_stays(tmp_path, episodes):
     found, clips = repeats.find(tmp_path, episodes), clips_of(*episodes)
     nothing = tables.empty(tables.CLIPS)

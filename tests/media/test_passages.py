@@ -61,6 +61,29 @@ def test_where_nothing_moves_the_sound_decides():
     assert found([strip(still, 0, one), strip(still)]) == {(0, 1)}
 
 
+def _match(picture: float, motion: float | None, sound: float | None, seconds: float = 1.875):
+    place = matching.Place(True, (0, 0, 1, 1), mirrored=False)
+    return matching.Match((0, seconds), (0, seconds), place, picture, motion, sound)
+
+
+@pytest.mark.parametrize(
+    ("match", "repeats"),
+    [
+        (_match(0.998, None, None), True),  # from cut to cut
+        (_match(0.998, None, None, 1.2), False),  # another moment of a still room
+        (_match(0.9999, None, None, 1.2), True),
+        (_match(0.95, 0.62, None), False),  # another moment of a face
+        (_match(0.95, 0.7, None), True),
+        (_match(0.92, 0.5, 0.86), True),  # the sound tells
+        (_match(0.92, 0.5, 0.64), False),
+        (_match(0.92, 0.1, 0.86), False),  # the same music to something else
+    ],
+)
+def test_what_is_sure(match, repeats):
+    one, other = strip(scene(1, 16)), strip(scene(1, 16))
+    assert passages.repeated(match, one, other) == repeats
+
+
 def test_strips_of_one_side_are_not_compared():
     twice = [strip(scene(1, 16)), strip(scene(1, 16))]
     assert list(passages.shared(twice, [7, 7])) == []

@@ -14,14 +14,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 
 from caer_data.benchmark.data.samples import NO_BOXES, SPLITS, Boxes, Sample, Source
+from caer_data.engine import bounded
 from caer_data.engine.emotions import EMOTIONS, LABELS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import inside
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Kind = Literal["clips", "images"]
 
@@ -116,13 +120,11 @@ def _media(folder: Path, kind: Kind) -> Iterator[Path]:
 
 
 def _from_manifest(folder: Path, tree: Path, kind: Kind) -> Source:
-    import pandas as pd
-
-    manifest = pd.read_parquet(folder / "manifest.parquet")
+    manifest = _table(folder / "manifest.parquet", _MANIFEST)
     files = manifest["path"].astype("string")
     own = files.str.startswith(f"{tree.name}/").fillna(False)
     rows = manifest[own].sort_values("path")
-    unknown = sorted(set(rows["emotion"]) - set(EMOTIONS))
+    unknown = sorted(set(rows["emotion"].astype(str)) - set(EMOTIONS))
     if unknown or not len(rows):
         raise CaerError(
             f"{folder / 'manifest.parquet'}: "
@@ -134,7 +136,7 @@ def _from_manifest(folder: Path, tree: Path, kind: Kind) -> Source:
     for row in rows.to_dict("records"):
         clip_id = str(row["clip_id"])
         if kind == "images":
-            box = [0.0, *(float(row[c]) for c in ("x1", "y1", "x2", "y2"))]
+            box = [0.0, *(_number(row.get(c)) for c in ("x1", "y1", "x2", "y2"))]
             known = np.asarray([box], np.float32) if np.isfinite(box).all() else NO_BOXES
         else:
             known = boxes.get(clip_id, NO_BOXES)
@@ -159,6 +161,31 @@ def _from_manifest(folder: Path, tree: Path, kind: Kind) -> Source:
     return Source(folder.resolve().name, kind, tuple(samples), made_up=made_up)
 
 
+_MANIFEST = ("clip_id", "path", "split", "emotion")
+_BOXES = ("clip_id", "frame", "x1", "y1", "x2", "y2")
+
+
+def _table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
+    """A table of a release, which may come from anybody.
+
+    Raises:
+        CaerError: it cannot be read, lacks a column, or names a file that cannot be.
+    """
+    names = bounded.names_of(path)
+    missing = [name for name in needed if name not in names]
+    if missing:
+        raise CaerError(f"{path}: lacks the columns {missing}; export the release again")
+    table: pd.DataFrame = bounded.read(path, names).to_pandas()
+    if "path" in needed and table["path"].astype(str).str.contains("\0", regex=False).any():
+        raise CaerError(f"{path}: a path holds a NUL; fetch the release again")
+    return table
+
+
+def _number(cell: object) -> float:
+    """A side of a box; NaN where it is none."""
+    return float(cell) if isinstance(cell, int | float | np.number) else float("nan")
+
+
 def _text(cell: object) -> str:
     return cell if isinstance(cell, str) else ""  # an empty cell is None or NaN
 
@@ -175,18 +202,23 @@ def _votes(cell: object) -> str:
 
 
 def _release_boxes(folder: Path, tree: Path) -> dict[str, Boxes]:
-    import pandas as pd
-
     places = (tree / "boxes.parquet", folder / "boxes.parquet")
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         return {}
-    table = pd.read_parquet(path).sort_values(["clip_id", "frame"])
-    columns = ["frame", "x1", "y1", "x2", "y2"]
-    return {
-        str(clip_id): rows[columns].to_numpy(np.float32)
-        for clip_id, rows in table.groupby("clip_id", sort=False)
-    }
+    table = _table(path, _BOXES)
+    table = table.assign(clip_id=table["clip_id"].astype(str)).sort_values(["clip_id", "frame"])
+    try:
+        numbers = table[["frame", "x1", "y1", "x2", "y2"]].to_numpy(np.float32)
+    except (TypeError, ValueError) as error:
+        raise CaerError(f"{path}: a box holds no number; fetch the release again") from error
+    if not np.isfinite(numbers).all():
+        raise CaerError(f"{path}: a box is not finite; fetch the release again")
+    clips = table["clip_id"].to_numpy(object)
+    starts = np.flatnonzero(np.append(True, clips[1:] != clips[:-1]))
+    return (
+        dict(zip(clips[starts], np.split(numbers, starts[1:]), strict=True)) if len(clips) else {}
+    )
 
 
 def _from_tree(folder: Path, tree: Path, kind: Kind) -> Source:

@@ -15,7 +15,7 @@ from caer_data.engine import tables
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.files import write_text
 from caer_data.export import audit
-from caer_data.export.cards import croissant, statements
+from caer_data.export.cards import composition, croissant, statements
 from caer_data.export.cards.facts import Facts
 
 _LOADED: Final = {
@@ -51,6 +51,7 @@ def write(
         "about": facts.about,
         "emotions": EMOTIONS,
         "verdicts": verdicts,
+        "made_of": composition.of_manifest(manifest),
         "box_sizes": _rows(sizes.reset_index()),
         "splits": list(sizes.columns),
         "rights": statements.rights(facts),

@@ -16,6 +16,17 @@ from caer_data.export.release import export
 CARDS = ["README.md", "datasheet.md", "croissant.json"]
 
 
+def test_the_card_says_of_shows_persons_and_lengths_what_the_manifest_holds(everything):
+    text = (everything.folder / "README.md").read_text(encoding="utf-8")
+    clips = everything.manifest.drop_duplicates("clip_id")
+    for show, own in clips.groupby("show"):
+        seconds = (own["end_s"] - own["start_s"]).sum()
+        row = f"| {show} | 1 | {own['person_id'].nunique()} | {len(own)} | {seconds / 60:,.1f} |"
+        assert row in text
+    assert f"{clips['person_id'].nunique()} persons, told apart by face recognition" in text
+    assert "neither inferred nor recorded" in text
+
+
 def made(dataset, tmp_path, **changes):
     release = export(dataset, tmp_path / "out", options(**changes), Reporter("quiet"))
     return {name: (release.folder / name).read_text() for name in CARDS}, release

@@ -1,0 +1,81 @@
+"""Reading parquet files that anybody may have written, in bounded memory.
+
+A few bytes of parquet can stand for any number of equal rows, and for long texts over and over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from caer_data.engine.errors import CaerError
+
+MOST_ROWS: Final = 50_000_000
+MOST_BYTES: Final = 4 << 30
+"""Of a table, decoded, its texts written out."""
+
+
+def read(path: Path, columns: Sequence[str]) -> pa.Table:
+    """Some columns of a parquet file, those that it has; texts may come as dictionaries.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        CaerError: it is no parquet file, damaged, or larger than `MOST_ROWS` and `MOST_BYTES`.
+    """
+    try:
+        schema = pq.read_schema(path)
+        wanted = [name for name in columns if schema.names.count(name) == 1]
+        texts = [name for name in wanted if _is_text(schema.field(name).type)]
+        with pq.ParquetFile(path, read_dictionary=texts) as file:
+            about = file.metadata
+            groups = (about.row_group(at) for at in range(about.num_row_groups))
+            size = sum(group.total_byte_size for group in groups)
+            if about.num_rows > MOST_ROWS or size > MOST_BYTES:
+                raise CaerError(f"{path}: holds {about.num_rows:,} rows, too many to be read")
+            table = file.read(columns=wanted)
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CaerError(f"{path}: not a readable parquet table ({reason})") from error
+    _check_texts(path, table)
+    return table
+
+
+def names_of(path: Path) -> list[str]:
+    """Names of the columns of a parquet file.
+
+    Raises:
+        CaerError: it is missing, no parquet file, or damaged.
+    """
+    try:
+        return [str(name) for name in pq.read_schema(path).names]
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CaerError(f"{path}: not a readable parquet table ({reason})") from error
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+        or pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+    )
+
+
+def _check_texts(path: Path, table: pa.Table) -> None:
+    """Add up the lengths of texts before any is written out."""
+    total = 0
+    for name in table.column_names:
+        for chunk in table.column(name).chunks:
+            if isinstance(chunk, pa.DictionaryArray) and len(chunk.dictionary):
+                lengths = pc.binary_length(chunk.dictionary).cast(pa.int64())
+                total += pc.sum(lengths.take(chunk.indices)).as_py() or 0
+        if total > MOST_BYTES:
+            raise CaerError(f"{path}: its texts are too long to be read")

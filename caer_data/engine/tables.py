@@ -158,11 +158,28 @@ def read(table: Table, path: Path | BinaryIO) -> pd.DataFrame:
         raise CaerError(f"{path}: not a readable parquet table ({error})") from error
     arrow = _with_added(table, arrow)
     if not arrow.schema.equals(table.schema, check_metadata=False):
+        arrow = _of_others(table, arrow, path)
+    return to_pandas(arrow)
+
+
+def _of_others(table: Table, arrow: pa.Table, path: Path | BinaryIO) -> pa.Table:
+    """A table that plain pandas wrote back: the right columns in any order and of pandas' types.
+
+    Raises:
+        CaerError: it has other columns, or a cell is not what the column may hold.
+    """
+    if sorted(arrow.schema.names) != sorted(table.names):
         raise CaerError(
             f"{path}: was written by another version of caer-data; run 'caer-data upgrade' on the "
             "dataset"
         )
-    return to_pandas(arrow)
+    try:
+        return check(table, to_pandas(arrow.select(table.names).cast(table.schema)))
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CaerError(f"{path}: a column has the wrong type ({reason})") from error
+    except CaerError as error:
+        raise CaerError(f"{path}: {error}") from error
 
 
 def _without_empty(table: Table, arrow: pa.Table) -> pa.Table:

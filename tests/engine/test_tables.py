@@ -10,6 +10,7 @@ from caer_data.engine.errors import CaerError
 PERSON = {
     "person_id": "s.p0001", "show": "S", "tracks": 2, "shots": 2, "videos": 1, "seconds": 3.5,
     "best_track_id": "s.e.s0001.t1", "name": "Bo",
+    "identity": "s.p0001",
 }  # fmt: skip
 
 
@@ -83,6 +84,23 @@ def test_a_table_of_another_layout_is_refused(tmp_path):
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "p")
     with pytest.raises(CaerError, match="another version"):
         tables.read(tables.PEOPLE, tmp_path / "p")
+
+
+def test_a_table_that_plain_pandas_wrote_back_is_accepted_if_its_columns_are_right(tmp_path):
+    path = tmp_path / "people.parquet"
+    rows = tables.frame(tables.PEOPLE, [PERSON, {**PERSON, "person_id": "s.p0002", "name": None}])
+    tables.write(tables.PEOPLE, rows, path)
+    written = pd.read_parquet(path).astype({"tracks": "float64", "show": "category"})
+    written.sample(frac=1, axis=1, random_state=1).to_parquet(path)
+    pd.testing.assert_frame_equal(tables.read(tables.PEOPLE, path), rows)
+    for column, cell, words in (
+        ("tracks", 2.5, "wrong type"),
+        ("show", None, "people"),
+        ("person_id", "same", "more than once"),
+    ):  # fmt: skip
+        written.astype({"show": object}).assign(**{column: cell}).to_parquet(path)
+        with pytest.raises(CaerError, match=words):
+            tables.read(tables.PEOPLE, path)
 
 
 def test_long_tables_are_written_part_by_part(tmp_path):

@@ -79,7 +79,7 @@ def cluster(
     quality = tracks["face_height"].to_numpy(float) * (0.2 + tracks["sharpness"].to_numpy(float))
     total = np.bincount(groups, weights=seconds)
     # ties are broken by the first track, so that the numbers do not depend on the clustering
-    first = np.array([np.flatnonzero(groups == g)[0] for g in range(len(total))])
+    first = np.unique(groups, return_index=True)[1]
     order = np.lexsort((first, -np.round(total, 6)))
     number = np.empty(len(order), int)
     number[order] = np.arange(1, len(order) + 1)
@@ -88,18 +88,21 @@ def cluster(
         person_id=pd.Series(names, tracks.index, dtype=tracks["track_id"].dtype)
     )
     rows = []
+    own = np.split(np.argsort(groups, kind="stable"), np.cumsum(np.bincount(groups))[:-1])
+    shots, videos = (pd.factorize(tracks[name])[0] for name in ("shot_id", "video_id"))
+    ids = tracks["track_id"].to_numpy()
     for g in order:
-        members = np.flatnonzero(groups == g)
+        members = own[g]
         best = members[np.argmax(quality[members])]
         rows.append(
             {
                 "person_id": names[members[0]],
                 "show": show,
                 "tracks": len(members),
-                "shots": int(tracks["shot_id"].iloc[members].nunique()),
-                "videos": int(tracks["video_id"].iloc[members].nunique()),
+                "shots": len(set(shots[members].tolist())),
+                "videos": len(set(videos[members].tolist())),
                 "seconds": float(round(total[g], 6)),
-                "best_track_id": tracks["track_id"].iloc[best],
+                "best_track_id": ids[best],
             }
         )
     return labelled, tables.frame(tables.PEOPLE, rows)
@@ -117,10 +120,13 @@ def _groups(
     """
     groups = np.arange(len(tracks))  # a track that cannot be compared stays alone
     known = np.flatnonzero(np.isfinite(embeddings).all(axis=1))
-    part = _connected(embeddings[known], threshold)
-    for _, members in pd.Series(known).groupby(part):
-        inside = members.to_numpy()
-        joined = _average_linkage(tracks.iloc[inside], embeddings[inside], threshold)
+    seen = _seen(tracks)
+    part = np.unique(_connected(embeddings[known], threshold), return_inverse=True)[1]
+    ends = np.cumsum(np.bincount(part))[:-1]
+    for inside in np.split(known[np.argsort(part, kind="stable")], ends):
+        if len(inside) < 2:
+            continue
+        joined = _average_linkage(seen[inside], embeddings[inside], threshold)
         groups[inside] = inside[joined]
     numbers: npt.NDArray[np.int64] = np.unique(groups, return_inverse=True)[1]
     return numbers
@@ -148,46 +154,67 @@ def _connected(embeddings: npt.NDArray[np.float32], threshold: float) -> npt.NDA
 
     count = len(embeddings)
     part = np.arange(count)
-    squares = (embeddings**2).sum(axis=1)
-    limit = (threshold + _SLACK) ** 2
+    rows, columns = _expanded(embeddings)
+    limit = np.float32((threshold + _SLACK) ** 2)
     for start in range(0, count, _ROWS):
-        rows = slice(start, start + _ROWS)
-        products = embeddings[rows] @ embeddings[start:].T
-        near = squares[rows, None] + squares[None, start:] - 2 * products <= limit
-        i, j = np.nonzero(near)
-        edges = (np.ones(len(i), bool), (part[start + i], part[start + j]))
-        found = connected_components(coo_array(edges, shape=(count, count)), directed=False)[1]
-        part = found.astype(np.int64)[part]
+        near = rows[start : start + _ROWS] @ columns[start:].T <= limit
+        i, j = np.divmod(np.flatnonzero(near), near.shape[1])
+        apart = part[start + i] != part[start + j]
+        edges = np.unique(np.stack([part[start + i[apart]], part[start + j[apart]]]), axis=1)
+        if edges.size:
+            graph = coo_array((np.ones(edges.shape[1], bool), tuple(edges)), shape=(count, count))
+            part = connected_components(graph, directed=False)[1].astype(np.int64)[part]
     return part
 
 
+def _expanded(
+    embeddings: npt.NDArray[np.float32],
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Two matrices whose product holds the squared distances of all pairs: |a|^2 - 2ab + |b|^2."""
+    squares = (embeddings**2).sum(axis=1, keepdims=True)
+    ones = np.ones_like(squares)
+    return np.hstack([-2 * embeddings, squares, ones]), np.hstack([embeddings, ones, squares])
+
+
 def _average_linkage(
-    tracks: pd.DataFrame, embeddings: npt.NDArray[np.float32], threshold: float
+    seen: npt.NDArray[np.int64], embeddings: npt.NDArray[np.float32], threshold: float
 ) -> npt.NDArray[np.int64]:
-    """For every track, the first track of its cluster."""
+    """For every track, the first track of its cluster; `seen` as for `_seen_together`."""
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import pdist
 
-    if len(tracks) == 1:
+    if len(seen) == 1:
         return np.zeros(1, np.int64)
     distances = pdist(embeddings.astype(np.float64))
-    distances[_condensed(_seen_together(tracks), len(tracks))] = _NEVER
+    distances[_condensed(_seen_together(seen), len(seen))] = _NEVER
     found = fcluster(linkage(distances, "average"), threshold, "distance")
     _, first, inverse = np.unique(found, return_index=True, return_inverse=True)
     earliest: npt.NDArray[np.int64] = first[inverse]
     return earliest
 
 
-def _seen_together(tracks: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """Pairs (i < j) of tracks of one shot that share frames: (n, 2)."""
-    pairs = []
-    position = np.arange(len(tracks))
-    start = tracks["start_frame"].to_numpy(int)
-    end = tracks["end_frame"].to_numpy(int)
-    for members in pd.Series(position).groupby(tracks["shot_id"].to_numpy()).indices.values():
-        for n, i in enumerate(members):
-            pairs += [(i, j) for j in members[n + 1 :] if start[i] < end[j] and start[j] < end[i]]
-    return np.array(pairs, np.int64).reshape(-1, 2)
+def _seen(tracks: pd.DataFrame) -> npt.NDArray[np.int64]:
+    """Of each track a number of its shot, first frame, one past the last: (n, 3)."""
+    shot = pd.factorize(tracks["shot_id"])[0]
+    frames = (tracks[name].to_numpy(int) for name in ("start_frame", "end_frame"))
+    return np.stack([shot, *frames], axis=1)
+
+
+def _seen_together(seen: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Pairs (i < j) of tracks of one shot that share frames: (n, 2).
+
+    Args:
+        seen: what `_seen` gives.
+    """
+    order = np.argsort(seen[:, 0], kind="stable")
+    _, first, count = np.unique(seen[order, 0], return_index=True, return_counts=True)
+    pairs = [np.empty((0, 2), np.int64)]
+    for n in np.flatnonzero(count > 1):
+        members = order[first[n] : first[n] + count[n]]
+        i, j = (members[side] for side in np.triu_indices(len(members), 1))
+        both = (seen[i, 1] < seen[j, 2]) & (seen[j, 1] < seen[i, 2])
+        pairs.append(np.stack([i[both], j[both]], axis=1))
+    return np.concatenate(pairs)
 
 
 def _condensed(pairs: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import cdist
 
 from caer_data.engine import tables
 from caer_data.faces import people as people_stage
@@ -100,9 +102,19 @@ def test_clustering_by_connected_parts_equals_clustering_at_once(seed, monkeypat
     parts = people_stage._connected(vectors, 0.5)
     assert 1 < len(np.unique(parts)) < 40
     labelled, _ = cluster("s", "s", tracks, vectors, 0.5)
-    at_once = people_stage._average_linkage(tracks, vectors, 0.5)
+    at_once = people_stage._average_linkage(people_stage._seen(tracks), vectors, 0.5)
     same = labelled["person_id"].to_numpy()[:, None] == labelled["person_id"].to_numpy()
     np.testing.assert_array_equal(same, at_once[:, None] == at_once)
+
+
+def test_parts_are_those_of_all_pairs_within_the_threshold() -> None:
+    draw = np.random.default_rng(3)
+    centres = draw.normal(size=(300, 16))
+    rows = centres[draw.integers(0, 300, 2500)] + draw.normal(scale=0.05, size=(2500, 16))
+    found = people_stage._connected(rows.astype(np.float32), 0.6)
+    near = cdist(rows, rows) <= 0.6 + people_stage._SLACK
+    expected = connected_components(near, directed=False)[1]
+    assert len(set(zip(found, expected, strict=True))) == len(set(found)) == len(set(expected))
 
 
 def test_shows_whose_names_meet_in_one_slug_stay_apart():

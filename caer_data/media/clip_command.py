@@ -134,14 +134,27 @@ def by_frames(
     form: dict[str, Any] = {"format": "rawvideo", **bare} if span.even else {"format": "nut"}
     pipe = ffmpeg.input("pipe:0", protocol_whitelist="pipe", **form)
     size = clip_size(info.width, info.height, settings.max_height)
-    streams = [scaled_bgr(_picture(pipe["v:0"], span), *size)]
+    # their times count from the clip's start already
+    pictures = pipe["v:0"] if span.even else pipe["v:0"].filter("settb", f"1/{_TICK}")
+    streams = [scaled_bgr(pictures, *size)]
     paths = []
     if info.has_audio:
         entry = ffmpeg.input("", protocol_whitelist="file", format_whitelist=FORMATS)
         start, end = (f"{float(time) - origin_s:.6f}" for time in _seconds(source, span))
         streams.append(_sound(entry[str(info.audio_index)], source, span, start, end))
         paths.append(source.path)
-    return _compiled(_output(streams, source, span, settings), paths, [target])
+    return _apart(_compiled(_output(streams, source, span, settings), paths, [target]))
+
+
+def _apart(arguments: list[str]) -> list[str]:
+    """The filters of the sound, the second input, in a graph of their own.
+
+    Where the sound changes its layout, FFmpeg begins its graph anew, and pictures in it are lost.
+    """
+    place = arguments.index("-filter_complex") + 1
+    pictures, cut, sound = arguments[place].partition(";[1:")
+    more = ["-filter_complex", f"[1:{sound}"] if cut else []
+    return [*arguments[:place], pictures, *more, *arguments[place + 1 :]]
 
 
 def x264_params(preset: str) -> str:

@@ -12,6 +12,7 @@ import imageio_ffmpeg
 import numbered_video as numbered
 import numpy as np
 import pytest
+from odd_media import ffmpeg
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.recipe import Clips
@@ -370,3 +371,24 @@ def test_a_clip_of_fewer_frames_than_asked_for_is_refused(tmp_path):
 )
 def test_sizes(size, limit, expected):
     assert clip_size(*size, limit) == expected
+
+
+def test_sound_that_changes_its_layout_costs_no_frame_that_is_handed_over(tmp_path: Path) -> None:
+    plain = numbered.write(tmp_path / "plain.mp4", 160, sound=True)
+    parts = []
+    for number, channels in enumerate((2, 1)):
+        part = tmp_path / f"{number}.ts"
+        ffmpeg("-ss", number * 3.2, "-t", 3.2, "-i", plain, "-c:v", "libx264", "-crf", 12,
+               "-c:a", "ac3", "-ac", channels, "-output_ts_offset", number * 3.2, part)  # fmt: skip
+        parts.append(part.read_bytes())
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(parts))
+    info = probe(path)
+    pts = np.array([f.pts for f in frames(path, info)])
+    source = Source(path, info, int(pts[0]), info.fps, handed_over=True)
+    span = span_of(pts, 100, 150, int(pts[150]), info.time_base, info.fps)
+    media = cut_clip(source, span, tmp_path / "clip.mp4", Clips(preset="ultrafast", crf=12))
+    assert (media.frames, media.has_audio) == (50, True)
+    with av.open(str(tmp_path / "clip.mp4")) as clip:
+        shown = [numbered.number_of(f.to_ndarray(format="rgb24")) for f in clip.decode(video=0)]
+    assert shown == list(range(100, 150))

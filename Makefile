@@ -5,8 +5,8 @@
 #   make test                 set up with all extras and pass the tests
 #
 # They work in .venv/ and change nothing outside this folder. `make services` adds the tests that
-# start other programs (a rating server, a browser, a proxy); it installs Debian's chromium and nginx
-# where it may (as root) and they are not there.
+# start other programs (a rating server, a browser, proxies, a database); it installs Debian's where it
+# may (as root) and they are not there.
 
 PYTHON ?= python3
 VENV := .venv
@@ -56,14 +56,16 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 $(VENV)/.tested: $(VENV)/.installed
 	@echo "Setting up $(VENV) for the tests (a few minutes the first time)"
 	$(PIP) torch
-	$(PIP) --editable ".[benchmark,tensorboard,view,ray,s3,test,lint]"
+	$(PIP) --editable ".[annotate,benchmark,tensorboard,view,ray,s3,test,lint]"
 	touch $@
 
+# Debian keeps PostgreSQL's programs out of the search path; the tests find them.
 browser:
-	@if ! { command -v chromium && command -v nginx; } >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "Installing chromium and nginx for the browser tests"; \
-		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium nginx-light >/dev/null \
-			|| echo "they could not be installed: the browser tests will be skipped"; \
+	@if ! { command -v chromium && command -v nginx && command -v caddy && ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 \
+			&& [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "Installing chromium, nginx, caddy and postgresql for the tests of services"; \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium nginx-light caddy postgresql >/dev/null \
+			|| echo "they could not be installed: tests of services will be skipped"; \
 	fi
 
 clean:

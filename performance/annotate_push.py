@@ -25,6 +25,7 @@ from caer_data.annotate import push
 from caer_data.annotate.studio import folders as places
 from caer_data.annotate.studio import media, projects, server
 from caer_data.annotate.studio.client import Server
+from caer_data.annotate.studio.sdk import Api
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.progress import Reporter
@@ -77,17 +78,17 @@ def timed(what: str, dataset: Dataset, target: Server, process: psutil.Process) 
 
 def cut_off_after(batches: int) -> None:
     """Make the push stop after so many batches, once."""
-    post, sent = Server.post, []
+    write, sent = Api.write, []
 
-    def dying(self: Server, path: str, body: object, **query: object) -> object:
-        if path.endswith("/import"):
-            sent.append(path)
+    def dying(self: Api, name: str, *arguments: object, **options: object) -> object:
+        if name == "projects.import_tasks":
+            sent.append(name)
             if len(sent) > batches:
-                Server.post = post
+                Api.write = write
                 raise KeyboardInterrupt
-        return post(self, path, body, **query)
+        return write(self, name, *arguments, **options)
 
-    Server.post = dying
+    Api.write = dying
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["annotate_fixtures", "benchmark_fixtures", "export_fixtures"]
+pytest_plugins = ["annotate_fixtures", "benchmark_fixtures", "export_fixtures", "fake_studio"]
 
 
 @pytest.fixture(scope="session")

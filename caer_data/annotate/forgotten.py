@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from caer_data.annotate import training
 from caer_data.annotate.studio import accounts, projects
 from caer_data.annotate.studio.client import Server
 from caer_data.engine import identity
@@ -17,21 +18,35 @@ _SHOWINGS = 8
 
 @dataclass(frozen=True)
 class Withdrawal:
-    """What was removed from a server: tasks with their answers, projects of raters, files."""
+    """What was removed from a server.
+
+    Attributes:
+        tasks: clips of raters who stay, with answers and drafts.
+        projects: of raters who go, with all that is in them.
+        files: media.
+        accounts: of raters who go.
+        staying: raters who go and whose account stays, with the reason.
+    """
 
     tasks: int = 0
     projects: int = 0
     files: int = 0
+    accounts: int = 0
+    staying: dict[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.tasks or self.projects or self.files)
+        return bool(self.tasks or self.projects or self.files or self.accounts)
 
     def text(self) -> str:
         """For people."""
+        kept = "".join(f"; the account of {rater} stays: {why}" for rater, why in self._said())
         return (
-            f"{self.tasks:,} tasks with their answers, {self.projects:,} projects of raters and "
-            f"{self.files:,} media files"
+            f"{self.tasks:,} tasks with their answers, {self.projects:,} projects of raters, "
+            f"{self.files:,} media files and {self.accounts:,} accounts{kept}"
         )
+
+    def _said(self) -> list[tuple[str, str]]:
+        return sorted(self.staying.items())
 
 
 def withdraw(dataset: Dataset, server: Server, name: str) -> Withdrawal:
@@ -49,18 +64,38 @@ def withdraw(dataset: Dataset, server: Server, name: str) -> Withdrawal:
     if not (forgotten.clips or forgotten.raters):
         return Withdrawal()
     tasks = gone = files = 0
-    for rater, project in projects.find(server, name).items():
-        if forgotten.hides(dataset.folder, rater):
+    for project in projects.every(server, name, projects.VOTES, projects.TRAINING):
+        if forgotten.hides(dataset.folder, project.rater):
             files += projects.remove(server, project)
-            accounts.forget_password(server, rater)
+            training.unpublish(server, project)
             gone += 1
             continue
         shown = {
-            identity.presentation(secret, key, rater, showing)
+            identity.presentation(secret, key, project.rater, showing)
             for key in forgotten.clips
             for showing in range(_SHOWINGS)
         }
         lost, media = projects.remove_tasks(server, project, shown)
+        training.unpublish(server, project, shown)
         tasks += lost
         files += media
-    return Withdrawal(tasks, gone, files)
+    closed, staying = _close(dataset, server, forgotten)
+    return Withdrawal(tasks, gone, files, closed, staying)
+
+
+def _close(dataset: Dataset, server: Server, forgotten: Forgotten) -> tuple[int, dict[str, str]]:
+    """Remove the accounts of forgotten raters, unless something else depends on them."""
+    known = accounts.users(server) if forgotten.raters else {}
+    leaving = {n: rater for n, rater in known.items() if forgotten.hides(dataset.folder, rater)}
+    busy = projects.raters(server) if leaving else set()
+    closed, staying = 0, {}
+    for number, rater in leaving.items():
+        accounts.forget_password(server, rater)
+        if rater in busy:
+            staying[rater] = "clips of other datasets were dealt to it"
+        elif server.files is None:
+            staying[rater] = "others run this server; ask its administrator to remove it"
+        else:
+            server.api.write("users.delete", number)
+            closed += 1
+    return closed, staying

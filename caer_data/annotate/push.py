@@ -21,7 +21,8 @@ from caer_data.annotate.deal import assignments as deal
 from caer_data.annotate.deal import known_answers, rebalance, second_round
 from caer_data.annotate.deal.checks import lacking, plan
 from caer_data.annotate.studio import accounts, media, page, projects
-from caer_data.annotate.studio.client import RefusedError, Server
+from caer_data.annotate.studio.client import Server
+from caer_data.annotate.studio.sdk import RefusedError
 from caer_data.engine import anchors, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError

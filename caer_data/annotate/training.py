@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
@@ -177,5 +178,26 @@ def publish(server: Server, project: projects.Project, checks: pd.DataFrame) -> 
     assert server.files is not None  # noqa: S101 - see `require`
     mine = checks[(checks["rater"] == project.rater) & (checks["kind"] == "training")]
     known = dict(zip(mine["presentation"], mine["known"], strict=True))
-    folder = private_folder(server.files.parent / "training")
-    write_private(folder / f"{project.number}.json", json.dumps(known, sort_keys=True))
+    path = _answers_path(server.files, project)
+    private_folder(path.parent)
+    write_private(path, json.dumps(known, sort_keys=True))
+
+
+def unpublish(
+    server: Server, project: projects.Project, names: Collection[str] | None = None
+) -> None:
+    """Take back what `publish` put there, for some presentations or for the whole project."""
+    path = _answers_path(server.files, project) if server.files else None
+    if path is None or not path.is_file():
+        return
+    if names is None:
+        path.unlink()
+        return
+    known = json.loads(path.read_text(encoding="utf-8"))
+    write_private(
+        path, json.dumps({n: k for n, k in known.items() if n not in names}, sort_keys=True)
+    )
+
+
+def _answers_path(files: Path, project: projects.Project) -> Path:
+    return files.parent / "training" / f"{project.number}.json"

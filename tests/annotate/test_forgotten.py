@@ -30,28 +30,27 @@ def test_tasks_media_and_projects_go(tmp_path: Path, monkeypatch: pytest.MonkeyP
         for number, rater in enumerate(("ann@x.org", "bob@x.org"), 1)
     }
     calls: list[Any] = []
-    server: Any = SimpleNamespace(
-        files=tmp_path / "server",
-        url="http://127.0.0.1:1",
-        call=lambda method, path, **_: calls.append((method, path)),
-        post=lambda path, body, **query: calls.append((path, body, query)),
-    )
+    api = SimpleNamespace(write=lambda name, *numbers, **said: calls.append((name, numbers, said)))
+    server: Any = SimpleNamespace(files=tmp_path / "server", url="http://127.0.0.1:1", api=api)
     tasks = [Task(7, names[0], answered=True), Task(8, names[1], answered=False)]
     for number, stems in ((1, names), (2, ["other"])):
         folder = projects.clips_folder(server, number)
         folder.mkdir(parents=True)
         for stem in stems:
             (folder / f"{stem}.mp4").write_text("")
-    monkeypatch.setattr(projects, "find", lambda *_: own)
+    monkeypatch.setattr(projects, "every", lambda *_: list(own.values()))
+    monkeypatch.setattr(projects, "raters", lambda _: {"cat@x.org", "dan@x.org"})
+    monkeypatch.setattr(accounts, "users", lambda _: {4: "ann@x.org", 5: "bob@x.org"})
     monkeypatch.setattr(projects, "tasks", lambda *_: tasks)
     monkeypatch.setattr(accounts, "forget_password", lambda _, rater: calls.append(rater))
     withdrawn = withdraw(dataset, server, "d")
-    assert (withdrawn.tasks, withdrawn.projects, withdrawn.files) == (1, 1, 2)
-    deleted = {"selectedItems": {"all": False, "included": [7]}}
+    assert (withdrawn.tasks, withdrawn.projects, withdrawn.files, withdrawn.accounts) == (1, 1, 2, 1)
+    gone = {"all": False, "included": [7]}
     assert calls == [
-        ("/api/dm/actions/", deleted, {"id": "delete_tasks", "project": 1}),
-        ("DELETE", "/api/projects/2/"),
-        "bob@x.org",
+        ("actions.create", (), {"id": "delete_tasks", "project": 1, "selected_items": gone}),
+        ("projects.delete", (2,), {}),
+        "bob@x.org",  # the first password
+        ("users.delete", (5,), {}),
     ]
     assert [p.stem for p in (tmp_path / "server").rglob("*.mp4")] == [names[1]]
 

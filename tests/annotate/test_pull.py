@@ -159,9 +159,8 @@ def test_a_round_of_500_clips_with_planted_errors(
                 truth[clip, rater] = (emotion, float(confidence))
             data = {"video": "x.mp4", "target": "x.jpg", "clip": key, "fps": "25"}
             tasks.append({"data": data, "annotations": answers})
-        path = f"/api/projects/{found[rater].number}"
-        server.call("DELETE", f"{path}/tasks/")
-        server.post(f"{path}/import", tasks)
+        server.api.write("tasks.delete_all_tasks", found[rater].number)
+        server.api.write("projects.import_tasks", found[rater].number, request=tasks)
     assert set(used) == set(PLANTED) and sum(used.values()) == 1500
 
     pulled = pull(dataset, server, QUIET)
@@ -214,12 +213,11 @@ def test_an_answer_that_another_account_touched_is_refused(
         for _ in range(3):
             person.answer(found[six_raters[rater]].number, "fear", "0.5")
     first = {
-        email: next(iter(open_studio.server.get(f"/api/projects/{found[email].number}/export",
-                                                exportType="JSON")))["annotations"][0]["id"]
+        email: open_studio.server.api.export(found[email].number)[0]["annotations"][0]["id"]
         for email in six_raters[:3]
-    }  # fmt: skip
-    theirs = open_studio.server.get(f"/api/annotations/{first[ben.email]}/")
-    forged = {"completed_by": ben.me, "task": theirs["task"], "project": theirs["project"]}
+    }
+    theirs = open_studio.server.api.read("annotations.get", first[ben.email])
+    forged = {"completed_by": ben.me, "task": theirs.task, "project": theirs.project}
     for answer, body in ((first[anna.email], forged), (first[cleo.email], {"lead_time": 8.0})):
         reply = anna.call("PATCH", f"/api/annotations/{answer}/", json=body)
         assert reply.status_code == 200, reply.text

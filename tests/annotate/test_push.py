@@ -11,6 +11,7 @@ import pytest
 
 from caer_data.annotate import push
 from caer_data.annotate.studio import accounts, projects
+from caer_data.annotate.studio import folders as places
 from caer_data.annotate.studio.client import Server
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
@@ -66,21 +67,21 @@ def test_killed_push_is_gone_on_with(
     dataset = new_dataset(10)
     without_posters(dataset)
     monkeypatch.setattr(projects, "_BATCH", 2)
-    post, calls = Server.post, []
+    write, calls = studio.server.api.write, []
 
-    def dying(self: Server, path: str, body: Any, **query: Any) -> Any:
-        if path.endswith("/import"):
-            calls.append(path)
+    def dying(name: str, *numbers: Any, **options: Any) -> Any:
+        if name == "projects.import_tasks":
+            calls.append(name)
             if len(calls) == at:
                 if arrived:
-                    post(self, path, body, **query)
+                    write(name, *numbers, **options)
                 raise KeyboardInterrupt
-        return post(self, path, body, **query)
+        return write(name, *numbers, **options)
 
-    monkeypatch.setattr(Server, "post", dying)
+    monkeypatch.setattr(studio.server.api, "write", dying)
     with pytest.raises(KeyboardInterrupt):
         push.push(dataset, studio.server, QUIET, raters=six_raters)
-    monkeypatch.setattr(Server, "post", post)
+    monkeypatch.setattr(studio.server.api, "write", write)
     push.push(dataset, studio.server, QUIET, raters=six_raters)
     assert on_server(studio.server, dataset) == dealt(dataset)
 
@@ -92,9 +93,9 @@ def test_a_batch_sent_twice_is_thinned_out(
     without_posters(dataset)
     push.push(dataset, studio.server, QUIET, raters=six_raters)
     project = projects.find(studio.server, push.dataset_id(dataset))[six_raters[0]]
-    path = f"/api/projects/{project.number}"
-    tasks = studio.server.get(f"{path}/tasks/", page_size=100)
-    studio.server.post(f"{path}/import", [{"data": task["data"]} for task in tasks])
+    tasks = studio.server.api.listed("tasks.list", project=project.number, page_size=100)
+    twice = [{"data": task.data} for task in tasks]
+    studio.server.api.write("projects.import_tasks", project.number, request=twice)
     again = push.push(dataset, studio.server, QUIET)
     assert (again.added, again.removed) == (0, len(tasks))
     assert on_server(studio.server, dataset) == dealt(dataset)
@@ -182,7 +183,7 @@ def test_a_server_elsewhere_gets_the_media_uploaded(
 ) -> None:
     dataset = new_dataset(2)
     without_posters(dataset)
-    elsewhere = Server(studio.url, studio.server._token)
+    elsewhere = Server(studio.url, places.read_access(studio.folder).token)
     assert push.push(dataset, elsewhere, QUIET, raters=six_raters[:3]).added == 6
     assert push.push(dataset, elsewhere, QUIET).added == 0
     assert on_server(elsewhere, dataset) == dealt(dataset)
@@ -217,7 +218,7 @@ def test_a_deleted_project_is_told_and_made_anew(
     without_posters(dataset)
     push.push(dataset, studio.server, QUIET, raters=six_raters)
     project = projects.find(studio.server, push.dataset_id(dataset))[six_raters[2]]
-    studio.server.call("DELETE", f"/api/projects/{project.number}/")
+    studio.server.api.write("projects.delete", project.number)
     with pytest.raises(CaerError, match=f"no project of {six_raters[2]}"):
         pull(dataset, studio.server, QUIET)
     assert not dataset.has(tables.RATINGS)
@@ -242,15 +243,15 @@ def test_passwords_are_for_the_user_alone(studio: Any, new_dataset: New) -> None
             assert not any(secret.encode() in content for secret in secrets), file
 
 
-def page_requests(server: Server, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def page_changes(server: Server, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Notes every change of a project from here on."""
-    patch, changed = Server.patch, []
+    write, changed = server.api.write, []
 
-    def noting(self: Server, path: str, body: Any) -> Any:
-        changed.append(path)
-        return patch(self, path, body)
+    def noting(name: str, *numbers: Any, **options: Any) -> Any:
+        changed.extend([numbers] if name == "projects.update" else [])
+        return write(name, *numbers, **options)
 
-    monkeypatch.setattr(Server, "patch", noting)
+    monkeypatch.setattr(server.api, "write", noting)
     return changed
 
 
@@ -267,10 +268,10 @@ def test_a_malformed_answer_blocks_its_own_project_alone_and_only_where_the_page
     found = projects.find(studio.server, push.dataset_id(dataset))
     bad, *good = people
     task = projects.tasks(studio.server, found[bad])[0]
-    body = {"result": [{**part, "from_name": "mood"} for part in result_of("happy", "0.5")]}
-    studio.server.post(f"/api/tasks/{task.number}/annotations/", body)
+    strange = [{**part, "from_name": "mood"} for part in result_of("happy", "0.5")]
+    studio.server.api.write("annotations.create", task.number, result=strange)
 
-    changed = page_requests(studio.server, monkeypatch)
+    changed = page_changes(studio.server, monkeypatch)
     assert push.push(dataset, studio.server, QUIET).problems == {}
     assert changed == []  # the server keeps the page without its last line's end
 

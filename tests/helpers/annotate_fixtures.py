@@ -247,6 +247,12 @@ def _studio(migrated: Path, folder: Path, guard: bool) -> Iterator[Studio]:
         yield Studio(url, folder, Server(url, access.token, files=server.files_folder(folder)))
 
 
+def first_passwords(studio: Studio) -> dict[str, str]:
+    """What `push` wrote down, by rater."""
+    with accounts.password_path(studio.server).open(newline="") as stream:
+        return {row["rater"]: row["password"] for row in csv.DictReader(stream)}
+
+
 class Rater:
     """Somebody who logs in through the page and speaks to the server as the page does."""
 
@@ -254,8 +260,7 @@ class Rater:
         self.url, self.email = studio.url, email
         self.session = requests.Session()
         self.session.trust_env = False
-        with accounts.password_path(studio.server).open(newline="") as stream:
-            passwords = {row["rater"]: row["password"] for row in csv.DictReader(stream)}
+        passwords = first_passwords(studio)
         page = f"{self.url}/user/login/"
         self.session.get(page)
         form = {"email": email, "password": passwords[email], "csrfmiddlewaretoken": self._csrf()}

@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import requests
-
-from caer_data.annotate.studio.client import Server, reason_of
+from caer_data.annotate.studio.client import Server
 from caer_data.annotate.studio.folders import private_folder, server_folder, write_private
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
@@ -19,8 +17,8 @@ from caer_data.engine.progress import Reporter
 
 def users(server: Server) -> dict[int, str]:
     """E-mail address, in lower case, of every account of the server by its number."""
-    found = server.get("/api/users/")
-    return {int(user["id"]): str(user["email"]).lower() for user in found}
+    found = server.api.read("users.list")
+    return {int(user.id): str(user.email).lower() for user in found}
 
 
 def password_path(server: Server) -> Path:
@@ -49,7 +47,7 @@ def ensure(server: Server, raters: Sequence[str], reporter: Reporter) -> int:
     known = _read(path)
     fresh = {rater: known.get(rater) or secrets.token_urlsafe(12) for rater in missing}
     _write(path, known | fresh, server.public_url)
-    invite = str(server.get("/api/invite")["token"])
+    invite = str(server.api.read("organizations.invites.get_invite_link").token)
     with reporter.stage("accounts", total=len(missing), unit="raters") as bar:
         for rater in missing:
             _sign_up(server, invite, rater, fresh[rater])
@@ -68,18 +66,13 @@ def forget_password(server: Server, rater: str) -> None:
 def _sign_up(server: Server, invite: str, rater: str, password: str) -> None:
     """Register through the invitation page: the API makes accounts that cannot log in."""
     path = f"/user/signup/?token={invite}"
-    with requests.Session() as session:
-        session.trust_env = False
-        server.send(session, "GET", path)
-        token = session.cookies.get("csrftoken", "")
-        form = {"email": rater, "password": password, "csrfmiddlewaretoken": token}
-        # Given by hand: behind a proxy it is for HTTPS alone, and this goes past the proxy.
-        headers = {"Referer": server.url + path, "Cookie": f"csrftoken={token}"}
-        reply = server.send(
-            session, "POST", path, data=form, headers=headers, allow_redirects=False
-        )
+    token = server.form("GET", path).cookies.get("csrftoken", "")
+    form = {"email": rater, "password": password, "csrfmiddlewaretoken": token}
+    # Given by hand: behind a proxy it is for HTTPS alone, and this goes past the proxy.
+    headers = {"Referer": server.url + path, "Cookie": f"csrftoken={token}"}
+    reply = server.form("POST", path, data=form, headers=headers)
     if reply.status_code != 302:
-        said = reason_of(reply) if reply.status_code != 200 else "the form was not accepted"
+        said = reply.reason if reply.status_code != 200 else "the form was not accepted"
         raise CaerError(f"{server.url}: no account could be made for {rater} ({said})")
 
 

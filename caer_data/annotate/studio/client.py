@@ -1,34 +1,23 @@
-"""Label Studio's HTTP API, as much of it as annotation needs, with errors a user can read.
+"""A Label Studio that annotation works with: found, checked, its token kept.
 
-Plain `requests`: the SDK wraps the same calls, but pins OpenCV and NumPy to versions that the
-toolkit must not be held to.
+Whether an address is a Label Studio of the right version is asked by plain requests, before a token
+goes there; everything else goes through the SDK (`caer_data.annotate.studio.sdk`).
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.util.retry import Retry
 
 from caer_data.annotate.studio.folders import read_access, server_folder
+from caer_data.annotate.studio.sdk import ANSWER_S, CONNECT_S, TOKEN_VARIABLE, Api, cause
 from caer_data.engine.errors import CaerError
 
-TOKEN_VARIABLE = "CAER_LABEL_STUDIO_TOKEN"  # noqa: S105 - the name of a variable
 SUPPORTED = (1, 23)
-# Connecting must be quick; an export of thousands of answers may take minutes.
-_TIMEOUT = (10, 900)
-
-
-class RefusedError(CaerError):
-    """The server answered, and said no: other requests may still succeed."""
 
 
 class Server:
@@ -50,108 +39,43 @@ class Server:
         self.url = clean_url(url)
         self.public_url = public_url or self.url
         self.files = files
-        self._token = token
-        self._access = ""
-        self._access_until = 0.0
-        self._session = requests.Session()
-        if (urlsplit(self.url).hostname or "") in ("127.0.0.1", "localhost", "::1"):
-            self._session.trust_env = False  # no proxy on the way to this machine
-        # What only reads is tried again when the network hiccups; what writes never is: pushing
-        # again compares what is there with what should be.
-        retry = Retry(
-            3, backoff_factor=0.5, status=0, allowed_methods=("GET",), raise_on_status=False
-        )
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=retry))
+        self._hint = "start it with 'caer-data annotate serve'" if files else "check the address"
         self._check_version()
         self.guarded = self._is_guarded()
-        self.me = self.get("/api/current-user/whoami")
+        self.api = Api(self.url, token, self._direct, self._hint)
+        self.api.read("users.whoami")  # the token is good
 
-    def get(self, path: str, **query: Any) -> Any:
-        """GET a JSON answer."""
-        return self.call("GET", path, params=query).json()
+    @property
+    def _direct(self) -> bool:
+        """No proxy on the way to this machine."""
+        return (urlsplit(self.url).hostname or "") in ("127.0.0.1", "localhost", "::1")
 
-    def post(self, path: str, body: Any, **query: Any) -> Any:
-        """POST JSON; give the JSON answer, or None where it is empty."""
-        reply = self.call("POST", path, json=body, params=query)
-        return reply.json() if reply.content else None
-
-    def patch(self, path: str, body: Any) -> Any:
-        """PATCH with JSON."""
-        return self.call("PATCH", path, json=body).json()
-
-    def pages(self, path: str, key: str, size: int, **query: Any) -> Any:
-        """Iterate over all items of a paged list."""
-        page = seen = 0
-        total = 1
-        while seen < total:
-            page += 1
-            reply = self.get(path, page=page, page_size=size, **query)
-            yield from reply[key]
-            seen += len(reply[key])
-            total = int(reply["total"] if "total" in reply else reply["count"]) if reply[key] else 0
-
-    def call(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Send a request as the administrator.
-
-        Raises:
-            RefusedError: the server said no, with its own reason where it gives one.
-            CaerError: the token is wrong, or the connection broke.
-        """
-        reply = self.send(self._session, method, path, auth=self._authorize, **options)
-        if reply.status_code == 401:
-            raise CaerError(
-                f"{self.url} does not accept the token; copy it again from Account & Settings "
-                f"there and set {TOKEN_VARIABLE}"
-            )
-        if not reply.ok:
-            raise RefusedError(
-                f"{self.url}{path} answered {reply.status_code}: {reason_of(reply)}; fix that and "
-                "run the same command again"
-            )
-        return reply
-
-    def send(
-        self, session: requests.Session, method: str, path: str, **options: Any
-    ) -> requests.Response:
-        """Send a request through any session; only a broken connection raises."""
-        try:
-            return session.request(method, self.url + path, timeout=_TIMEOUT, **options)
-        except requests.ConnectionError as error:
-            hint = "start it with 'caer-data annotate serve'" if self.files else "check the address"
-            raise CaerError(
-                f"no Label Studio answers at {self.url} ({_root(error)}); {hint}, then run the "
-                "same command again"
-            ) from error
-        except requests.RequestException as error:
-            raise CaerError(
-                f"the connection to {self.url} broke ({_root(error)}); run the same command again"
-            ) from error
-
-    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        # A callable keeps `requests` from looking for other credentials in a .netrc file.
-        if _is_jwt(self._token):
-            if time.time() > self._access_until - 30:
-                self._refresh()
-            request.headers["Authorization"] = f"Bearer {self._access}"
-        else:
-            request.headers["Authorization"] = f"Token {self._token}"
-        return request
-
-    def _refresh(self) -> None:
-        reply = self.send(
-            self._session, "POST", "/api/token/refresh/", json={"refresh": self._token}
-        )
-        if not reply.ok:
-            raise CaerError(
-                f"{self.url} does not accept the personal access token ({reason_of(reply)}); make "
-                f"a new one there and set {TOKEN_VARIABLE}"
-            )
-        self._access = str(reply.json()["access"])
-        self._access_until = _expiry(self._access)
+    def form(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Send a request without the token, as a browser does; only a broken connection raises."""
+        with requests.Session() as session:
+            session.trust_env = not self._direct
+            session.auth = _nobody  # whatever a .netrc file says
+            wait = (CONNECT_S, ANSWER_S)
+            options = {"timeout": wait, "allow_redirects": False, **options}
+            try:
+                return session.request(method, self.url + path, **options)
+            except requests.ConnectionError as error:
+                raise CaerError(
+                    f"no Label Studio answers at {self.url} ({cause(error)}); {self._hint}, then "
+                    "run the same command again"
+                ) from error
+            except requests.RequestException as error:
+                raise CaerError(
+                    f"the connection to {self.url} broke ({cause(error)}); run the same command "
+                    "again"
+                ) from error
 
     def _check_version(self) -> None:
-        reply = self.send(self._session, "GET", "/api/version", auth=None)
+        reply = self.form("GET", "/api/version")
+        if reply.is_redirect:
+            raise CaerError(
+                f"{self.url} sends on to {reply.headers['Location']}; give the address there"
+            )
         try:
             release = str(reply.json()["release"])
             version = tuple(int(part) for part in release.split(".")[:2])
@@ -167,11 +91,15 @@ class Server:
             )
 
     def _is_guarded(self) -> bool:
-        reply = self.send(self._session, "GET", "/caer-guard", auth=None)
+        reply = self.form("GET", "/caer-guard")
         try:
             return reply.ok and "guard" in reply.json()
         except ValueError:
             return False
+
+
+def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def connect(url: str | None) -> Server:
@@ -224,41 +152,3 @@ def clean_url(url: str) -> str:
     if not valid or parts.query or parts.fragment:
         raise CaerError(f"'{url}' is not an address such as https://labels.example.org")
     return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
-
-
-def reason_of(reply: requests.Response) -> str:
-    """The server's own words for an error, as one short line."""
-    try:
-        said = reply.json()
-    except ValueError:
-        return reply.reason or "no reason given"
-    if isinstance(said, dict):
-        said = said.get("validation_errors") or said.get("detail") or said
-    text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
-    return " ".join(text.split())[:300]
-
-
-def _is_jwt(token: str) -> bool:
-    return token.count(".") == 2
-
-
-def _expiry(jwt: str) -> float:
-    """The `exp` of a JSON Web Token, in seconds; 0 where it has none."""
-    payload = jwt.split(".")[1]
-    try:
-        return float(
-            json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"]
-        )
-    except (ValueError, KeyError, TypeError):
-        return 0.0
-
-
-def _root(error: BaseException) -> str:
-    """The innermost cause of a network error, as a few words."""
-    text = str(error)
-    for part in ("refused", "timed out", "reset by peer", "Name or service not known", "SSL"):
-        if part in text:
-            return {"Name or service not known": "unknown host", "SSL": "bad certificate"}.get(
-                part, f"connection {part}"
-            )
-    return type(error).__name__

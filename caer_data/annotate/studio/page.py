@@ -93,7 +93,7 @@ def check(text: str, where: str) -> None:
 
 def check_on_server(server: Server, text: str) -> None:
     """Have the server validate the page before anything is pushed."""
-    server.call("POST", "/api/projects/validate/", json={"label_config": text})
+    server.api.post("/api/projects/validate/", {"label_config": text})
 
 
 def _stored(root: ET.Element, name: str, where: str) -> list[str]:

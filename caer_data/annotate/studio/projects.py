@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from caer_data.annotate.studio.client import RefusedError, Server
+from caer_data.annotate.studio.client import Server
 from caer_data.annotate.studio.media import Presented
+from caer_data.annotate.studio.sdk import RefusedError
 from caer_data.engine.errors import CaerError
 from caer_data.engine.hashing import digest
 from caer_data.engine.progress import Bar
@@ -65,24 +66,40 @@ def description(rater: str, dataset_id: str, kind: str = VOTES) -> str:
 def find(server: Server, dataset_id: str, kind: str = VOTES) -> dict[str, Project]:
     """The dataset's projects of one kind on a server, by rater."""
     found: dict[str, Project] = {}
-    wanted = "id,description,label_config,expert_instruction,task_number,num_tasks_with_annotations"
-    for item in server.pages("/api/projects/", "results", 100, include=wanted):
-        words = str(item.get("description") or "").split(" ")
-        if words[-1] != f"caer-{kind}:{dataset_id}" or not words[0].startswith("caer-rater:"):
-            continue
-        rater = words[0].removeprefix("caer-rater:")
-        project = Project(
-            number=int(item["id"]),
-            rater=rater,
-            dataset_id=dataset_id,
-            tasks=int(item["task_number"] or 0),
-            answered=int(item["num_tasks_with_annotations"] or 0),
-            page=str(item["label_config"]),
-            instructions=str(item.get("expert_instruction") or ""),
-        )
-        if rater not in found or project.number < found[rater].number:
-            found[rater] = project
+    for project in every(server, dataset_id, kind):
+        if project.rater not in found or project.number < found[project.rater].number:
+            found[project.rater] = project
     return found
+
+
+def every(server: Server, dataset_id: str, *kinds: str) -> list[Project]:
+    """The dataset's projects of some kinds, also where a rater has several."""
+    marks = {f"caer-{kind}:{dataset_id}" for kind in kinds}
+    found = []
+    wanted = "id,description,label_config,expert_instruction,task_number,num_tasks_with_annotations"
+    for item in server.api.listed("projects.list", page_size=100, include=wanted):
+        words = str(item.description or "").split(" ")
+        if words[-1] not in marks or not words[0].startswith("caer-rater:"):
+            continue
+        found.append(
+            Project(
+                number=int(item.id),
+                rater=words[0].removeprefix("caer-rater:"),
+                dataset_id=dataset_id,
+                tasks=int(item.task_number or 0),
+                answered=int(item.num_tasks_with_annotations or 0),
+                page=str(item.label_config),
+                instructions=str(item.expert_instruction or ""),
+            )
+        )
+    return found
+
+
+def raters(server: Server) -> set[str]:
+    """Everybody who has a project on a server, of whatever dataset."""
+    listed = server.api.listed("projects.list", page_size=100, include="id,description")
+    marks = [str(item.description or "").split(" ")[0] for item in listed]
+    return {mark.removeprefix("caer-rater:") for mark in marks if mark.startswith("caer-rater:")}
 
 
 def set_page(server: Server, project: Project, page: str, instructions: str) -> None:
@@ -92,11 +109,11 @@ def set_page(server: Server, project: Project, page: str, instructions: str) -> 
         RefusedError: the server finds answers in the project that the page could not have given.
     """
     if project.instructions.split() != instructions.split():
-        server.patch(f"/api/projects/{project.number}/", {"expert_instruction": instructions})
+        server.api.write("projects.update", project.number, expert_instruction=instructions)
     if _meaning(project.page) == _meaning(page):
         return
     try:
-        server.patch(f"/api/projects/{project.number}/", {"label_config": page})
+        server.api.write("projects.update", project.number, label_config=page)
     except RefusedError as error:
         raise RefusedError(
             f"the page of {project.rater} stays as it was, because answers there do not fit the "
@@ -127,23 +144,21 @@ def ensure(
     if existing is not None:
         _ensure_storage(server, existing.number)
         return existing
-    made = server.post(
-        "/api/projects/",
-        {
-            "title": _title(rater if kind == VOTES else f"{kind} {rater}", dataset_id),
-            "description": description(rater, dataset_id, kind),
-            "label_config": page,
-            "expert_instruction": instructions,
-            "maximum_annotations": 1,
-            "sampling": "Sequential sampling",
-            "show_skip_button": False,
-            "enable_empty_annotation": False,
-            "show_annotation_history": False,
-            "show_collab_predictions": False,
-        },
+    made = server.api.write(
+        "projects.create",
+        title=_title(rater if kind == VOTES else f"{kind} {rater}", dataset_id),
+        description=description(rater, dataset_id, kind),
+        label_config=page,
+        expert_instruction=instructions,
+        maximum_annotations=1,
+        sampling="Sequential sampling",
+        show_skip_button=False,
+        enable_empty_annotation=False,
+        show_annotation_history=False,
+        show_collab_predictions=False,
     )
-    _ensure_storage(server, int(made["id"]))
-    return Project(int(made["id"]), rater, dataset_id, 0, 0, page, instructions)
+    _ensure_storage(server, int(made.id))
+    return Project(int(made.id), rater, dataset_id, 0, 0, page, instructions)
 
 
 def _title(rater: str, dataset_id: str) -> str:
@@ -166,30 +181,32 @@ def _ensure_storage(server: Server, project: int) -> None:
         return
     folder = clips_folder(server, project)
     folder.mkdir(parents=True, exist_ok=True)
-    known = server.get("/api/storages/localfiles/", project=project)
-    if not any(Path(item["path"]) == folder for item in known):
-        server.post(
-            "/api/storages/localfiles/",
-            {"project": project, "path": str(folder), "title": "clips", "use_blob_urls": True},
+    known = server.api.read("import_storage.local.list", project=project)
+    if not any(Path(item.path) == folder for item in known):
+        server.api.write(
+            "import_storage.local.create",
+            project=project,
+            path=str(folder),
+            title="clips",
+            use_blob_urls=True,
         )
 
 
 def tasks(server: Server, project: Project) -> list[Task]:
     """All tasks of a project."""
-    items = server.pages(
-        "/api/tasks/",
-        "tasks",
-        _PAGE,
+    items = server.api.listed(
+        "tasks.list",
+        page_size=_PAGE,
         project=project.number,
         fields="task_only",
         include="id,data,total_annotations,cancelled_annotations",
-        resolve_uri="false",
+        resolve_uri=False,
     )
     return [
         Task(
-            int(item["id"]),
-            str(item["data"].get("clip", "")),
-            bool(item.get("total_annotations") or item.get("cancelled_annotations")),
+            int(item.id),
+            str(item.data.get("clip", "")),
+            bool(item.total_annotations or item.cancelled_annotations),
         )
         for item in items
     ]
@@ -225,7 +242,9 @@ def synchronise(
     for start in range(0, len(missing), _BATCH):
         batch = missing[start : start + _BATCH]
         data = [{"data": place.task_of(one)} for one in batch]
-        server.post(f"/api/projects/{project.number}/import", data, return_task_ids="false")
+        server.api.write(
+            "projects.import_tasks", project.number, request=data, return_task_ids=False
+        )
         bar.advance(len(batch), note=project.rater)
     return len(missing), len(remove)
 
@@ -249,12 +268,9 @@ def remove_tasks(server: Server, project: Project, names: Collection[str]) -> tu
 
 
 def remove(server: Server, project: Project) -> int:
-    """Remove a rater's project with its tasks, answers and media; returns the number of files.
-
-    The account stays, as other datasets may have been dealt to it.
-    """
+    """Remove a rater's project with its tasks, answers and media; returns the number of files."""
     files = _remove_media(server, project, None)
-    server.call("DELETE", f"/api/projects/{project.number}/")
+    server.api.write("projects.delete", project.number)
     return files
 
 
@@ -274,18 +290,15 @@ def _remove_media(server: Server, project: Project, names: Collection[str] | Non
         return len(files)
     removed = 0
     for number in _media_projects(server, project):
-        uploads = server.get(f"/api/projects/{number}/file-uploads", all="true")
         gone = [
-            int(item["id"])
-            for item in uploads
-            if names is None or _uploaded_name(item["file"]).rpartition(".")[0] in names
+            int(item.id)
+            for item in server.api.read("files.list", number, all_=True)
+            if names is None or _uploaded_name(item.file).rpartition(".")[0] in names
         ]
-        if gone:
-            server.call(
-                "DELETE", f"/api/projects/{number}/file-uploads", json={"file_upload_ids": gone}
-            )
+        for file in gone:  # one by one: `files.delete_many` takes no list, and removes all
+            server.api.write("files.delete", file)
         if names is None:
-            server.call("DELETE", f"/api/projects/{number}/")
+            server.api.write("projects.delete", number)
         removed += len(gone)
     return removed
 
@@ -293,16 +306,18 @@ def _remove_media(server: Server, project: Project, names: Collection[str] | Non
 def _media_projects(server: Server, project: Project) -> list[int]:
     """Projects that hold a rater's media, on a server elsewhere."""
     mark = f"caer-rater:{project.rater} caer-media:{project.dataset_id}"
-    listed = server.pages("/api/projects/", "results", 100, include="id,description")
-    return [int(item["id"]) for item in listed if item.get("description") == mark]
+    listed = server.api.listed("projects.list", page_size=100, include="id,description")
+    return [int(item.id) for item in listed if item.description == mark]
 
 
 def _delete(server: Server, project: Project, numbers: list[int]) -> None:
-    server.post(
-        "/api/dm/actions/",
-        {"selectedItems": {"all": False, "included": numbers}},
+    if not numbers:
+        return  # to the server, an empty list means all
+    server.api.write(
+        "actions.create",
         id="delete_tasks",
         project=project.number,
+        selected_items={"all": False, "included": numbers},
     )
 
 
@@ -334,11 +349,13 @@ class _Uploads:
             mark = f"caer-rater:{project.rater} caer-media:{project.dataset_id}"
             title = _title(f"media {project.rater}", project.dataset_id)
             page = '<View><Video name="file" value="$file"/></View>'
-            made = {"title": title, "description": mark, "label_config": page}
-            numbers = [int(server.post("/api/projects/", made)["id"])]
-        self._path = f"/api/projects/{min(numbers)}"
-        files = server.get(f"{self._path}/file-uploads", all="true")
-        self._there = {_uploaded_name(item["file"]): f"/data/{item['file']}" for item in files}
+            made = server.api.write(
+                "projects.create", title=title, description=mark, label_config=page
+            )
+            numbers = [int(made.id)]
+        self._path = f"/api/projects/{min(numbers)}/import"
+        files = server.api.read("files.list", min(numbers), all_=True)
+        self._there = {_uploaded_name(item.file): f"/data/{item.file}" for item in files}
 
     def task_of(self, one: Presented) -> dict[str, str]:
         video = self._upload(one.shown.video, f"{one.name}.mp4", "video/mp4")
@@ -347,15 +364,8 @@ class _Uploads:
 
     def _upload(self, source: Path, name: str, kind: str) -> str:
         if name not in self._there:
-            with source.open("rb") as stream:
-                reply = self._server.call(
-                    "POST",
-                    f"{self._path}/import",
-                    params={"commit_to_project": "false"},
-                    files={name: (name, stream, kind)},
-                )
-            number = reply.json()["file_upload_ids"][0]
-            file = self._server.get(f"/api/import/file-upload/{number}")["file"]
+            sent = self._server.api.upload(self._path, source, name, kind)
+            file = self._server.api.read("files.get", sent["file_upload_ids"][0]).file
             self._there[name] = f"/data/{file}"
         return self._there[name]
 

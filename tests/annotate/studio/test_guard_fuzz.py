@@ -371,7 +371,7 @@ def outcome(studio: Any, make: Any, rater_of: Any) -> tuple[dict[str, Any], set[
     scene = make(studio)
     server = studio.server
     whispered = [{**ANSWER[0], "meta": {"text": [SECRET]}}]
-    server.patch(f"/api/annotations/{scene['answer']}/", {"result": whispered})
+    server.api.write("annotations.update", scene["answer"], result=whispered)
     ann, bob = (rater_of(studio, rater) for rater in RATERS[:2])
     for person, whose, task, project in ((ann, "own_", "done_task", "own"),
                                          (bob, "", "task", "project")):  # fmt: skip

@@ -32,11 +32,12 @@ if _public:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = CSRF_COOKIE_HTTPONLY = True
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # Writers wait for each other instead of failing, readers never wait.
+    # Writers wait for each other instead of failing, readers never wait. What is deleted is
+    # overwritten: it may be what somebody wanted forgotten.
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 30,
         "transaction_mode": "IMMEDIATE",
-        "init_command": "PRAGMA journal_mode=WAL",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA secure_delete=ON",
     }
 
 

@@ -6,6 +6,7 @@ import time
 from itertools import pairwise
 from pathlib import Path
 
+import caer_lockout
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.forms import PasswordChangeForm
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
@@ -15,11 +16,6 @@ FILES = {"/caer-page.js": "text/javascript", "/caer-page.css": "text/css"}
 PROGRESS, PASSWORD, LOGIN = "/caer-progress", "/caer-password", "/user/login/"
 
 _BREAK_S = 300  # a longer pause between two answers is a break, not work
-
-# Wrong passwords that an account bears, and for how long the lockout lasts after the last of them.
-ATTEMPTS, LOCKED_S = 10, 15 * 60
-_REMEMBERED = 10_000  # accounts; names that nobody has must not fill the memory
-_failed = {}
 
 
 def file(path):
@@ -123,30 +119,18 @@ def is_login(request):
     return request.method == "POST" and request.path.rstrip("/") == LOGIN.rstrip("/")
 
 
-def locked(email):
-    """Whether an account takes no password at present, right or wrong."""
-    count, last = _failed.get(email, (0, 0.0))
-    return count >= ATTEMPTS and time.monotonic() - last < LOCKED_S
-
-
 def log_in(request, get_response):
     """Let the login page judge a password, unless too many were wrong."""
     email = request.POST.get("email", "").strip().lower()[:254]
-    if locked(email):
+    if caer_lockout.locked(email):
         return HttpResponse(
-            f"Too many wrong passwords; try again in {LOCKED_S // 60} minutes.",
+            f"Too many wrong passwords; try again in {caer_lockout.LOCKED_S // 60} minutes.",
             status=429,
             content_type="text/plain; charset=utf-8",
         )
     response = get_response(request)
     if response.status_code == 200:  # the form again, with what is wrong
-        now = time.monotonic()
-        for old in [key for key, (_, last) in _failed.items() if now - last > LOCKED_S]:
-            del _failed[old]
-        count, _ = _failed.pop(email, (0, now))
-        _failed[email] = (count + 1, now)
-        if len(_failed) > _REMEMBERED:
-            del _failed[next(iter(_failed))]
+        caer_lockout.wrong(email)
     elif response.status_code == 302:
-        _failed.pop(email, None)
+        caer_lockout.right(email)
     return response

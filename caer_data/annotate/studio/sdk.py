@@ -1,0 +1,202 @@
+"""Label Studio's own client, `label-studio-sdk`, with errors a user can read.
+
+Three of its habits are changed. It repeats what a server refuses as busy or broken, writes too:
+nothing is repeated here, as pushing again compares what is there with what should be. It does not
+repeat what a broken connection cut: what only reads is. Its lists end quietly where a page is
+missing: here that is an error. `docs/annotate.md` says which calls it does not cover.
+"""
+
+from __future__ import annotations
+
+import http
+import json
+import operator
+import time
+from itertools import islice
+from pathlib import Path
+from typing import Any, NoReturn
+
+from caer_data.engine import extras
+from caer_data.engine.errors import CaerError
+
+TOKEN_VARIABLE = "CAER_LABEL_STUDIO_TOKEN"  # noqa: S105 - the name of a variable
+# Connecting must be quick; an export of thousands of answers may take minutes.
+CONNECT_S, ANSWER_S = 10, 900
+_TRIES = 4
+_ONCE = {"request_options": {"max_retries": 0}}
+
+
+class RefusedError(CaerError):
+    """The server answered, and said no: other requests may still succeed."""
+
+
+class Api:
+    """A server's API as one account sees it; calls go by their name in the SDK.
+
+    Args:
+        url: its address.
+        token: a legacy token or a personal access token, which the SDK exchanges for short ones.
+        direct: reach it without the proxy that the environment may name.
+        hint: what to do if nobody answers.
+
+    Raises:
+        CaerError: the extra `annotate` is missing, or the token has expired.
+    """
+
+    def __init__(self, url: str, token: str, direct: bool, hint: str) -> None:
+        extras.require("annotate", "the rating server")
+        import httpx
+        from label_studio_sdk.client import LabelStudio
+        from label_studio_sdk.core.api_error import ApiError
+
+        self._url, self._hint = url, hint
+        wait = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
+        # Its own HTTP client would follow a redirection with the token, and turn POST into GET.
+        client = httpx.Client(timeout=wait, trust_env=not direct, follow_redirects=False)
+        try:
+            # Without the slash it looks for tokens beside a server that lies below a path.
+            self._sdk = LabelStudio(
+                base_url=f"{url}/", api_key=token, timeout=wait, httpx_client=client
+            )
+        except ApiError as error:
+            self._refuse("token", error.status_code, error.body)
+
+    def read(self, name: str, *arguments: Any, **options: Any) -> Any:
+        """Call what only reads, such as `users.list`; tried again where the network hiccups."""
+        call = operator.attrgetter(name)(self._sdk)
+        return self._ask(name, lambda: call(*arguments, **options, **_ONCE), _TRIES)
+
+    def write(self, name: str, *arguments: Any, **options: Any) -> Any:
+        """Call what changes the server, such as `projects.update`; never tried again."""
+        call = operator.attrgetter(name)(self._sdk)
+        return self._ask(name, lambda: call(*arguments, **options, **_ONCE), 1)
+
+    def listed(self, name: str, **options: Any) -> list[Any]:
+        """All items of a list that comes in pages, such as `tasks.list`.
+
+        Raises:
+            CaerError: it became shorter while it was read.
+        """
+        call = operator.attrgetter(name)(self._sdk)
+
+        def whole() -> tuple[list[Any], int]:
+            pager = call(**options, **_ONCE)
+            said = pager.response
+            total = int(said.total if hasattr(said, "total") else said.count)
+            return list(islice(pager, total)), total
+
+        items: list[Any]
+        items, total = self._ask(name, whole, _TRIES)
+        if len(items) != total:
+            raise CaerError(
+                f"{self._url}: {name} gave {len(items)} of {total} items, as somebody removed some "
+                "meanwhile; run the same command again"
+            )
+        return items
+
+    def export(self, project: int) -> list[dict[str, Any]]:
+        """The tasks of a project that have answers, with these.
+
+        Not `as_json`, which would have the server pack the media as well.
+        """
+        call = self._sdk.projects.exports.download_sync
+        content = self._ask(
+            "projects.exports.download_sync",
+            lambda: b"".join(call(project, export_type="JSON", **_ONCE)),
+            _TRIES,
+        )
+        found: list[dict[str, Any]] = json.loads(content)
+        return found
+
+    def upload(self, path: str, source: Path, name: str, kind: str) -> Any:
+        """Send a file as a form; the SDK sends JSON only."""
+        with source.open("rb") as stream:
+            return self._plain(
+                "POST",
+                path,
+                params={"commit_to_project": "false"},
+                files={name: (name, stream, kind)},
+            )
+
+    def post(self, path: str, body: Any) -> Any:
+        """POST JSON where the SDK has no call; give the JSON answer, None if it is empty."""
+        return self._plain("POST", path, json=body)
+
+    def _plain(self, method: str, path: str, **options: Any) -> Any:
+        """A request of our own on the SDK's connection, with its token."""
+        send = self._sdk._client_wrapper.httpx_client.request
+        reply = self._ask(path, lambda: send(path, method=method, **options, **_ONCE), 1)
+        if not reply.is_success:
+            self._refuse(path, reply.status_code, _decoded(reply.text))
+        return _decoded(reply.text) if reply.content else None
+
+    def _ask(self, name: str, call: Any, tries: int) -> Any:
+        import httpx
+        from label_studio_sdk.core.api_error import ApiError
+
+        try:
+            return call()
+        except ApiError as error:
+            self._refuse(name, error.status_code, error.body)
+        except json.JSONDecodeError as error:  # of the SDK's exchange of tokens
+            raise CaerError(f"what answers at {self._url} is not a Label Studio") from error
+        except httpx.HTTPError as error:
+            if tries == 1 or isinstance(error, httpx.TimeoutException):
+                self._broken(error, never=isinstance(error, httpx.ConnectError))
+        time.sleep(0.5 * (_TRIES - tries + 1))
+        return self._ask(name, call, tries - 1)
+
+    def _refuse(self, name: str, status: int | None, body: Any) -> NoReturn:
+        if status == 401:
+            raise CaerError(
+                f"{self._url} does not accept the token; copy it again, or make a new one, in "
+                f"Account & Settings there and set {TOKEN_VARIABLE}"
+            )
+        said = reason_of(body) or http.HTTPStatus(status or 500).phrase
+        raise RefusedError(
+            f"{self._url} answered {status} to {name}: {said}; fix that and run the same command "
+            "again"
+        )
+
+    def _broken(self, error: Exception, never: bool) -> NoReturn:
+        if never:
+            raise CaerError(
+                f"no Label Studio answers at {self._url} ({cause(error)}); {self._hint}, then run "
+                "the same command again"
+            ) from error
+        raise CaerError(
+            f"the connection to {self._url} broke ({cause(error)}); run the same command again"
+        ) from error
+
+
+def _decoded(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def reason_of(said: Any) -> str:
+    """The server's own words for an error as one short line; empty where it gave a web page."""
+    if isinstance(said, dict):
+        said = said.get("validation_errors") or said.get("detail") or said
+    text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False, default=str)
+    return "" if text.lstrip().startswith("<") else " ".join(text.split())[:300]
+
+
+def cause(error: BaseException) -> str:
+    """The innermost cause of a network error, as a few words."""
+    text = str(error)
+    for part, words in _CAUSES.items():
+        if part in text:
+            return words
+    return type(error).__name__
+
+
+_CAUSES = {
+    "refused": "connection refused",
+    "timed out": "connection timed out",
+    "reset by peer": "connection reset by peer",
+    "Name or service not known": "unknown host",
+    "SSL": "bad certificate",
+}

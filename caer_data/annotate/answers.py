@@ -54,7 +54,7 @@ def _answers(
     answers: list[Answer] = []
     with reporter.stage("answers", total=len(found), unit="raters") as bar:
         for rater, project in sorted(found.items()):
-            tasks = server.api.export(project.number)
+            tasks = projects.answers(server, project)
             for task in tasks:
                 name = str(task["data"].get("clip", ""))
                 key = shown.clip_of(name, rater)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from caer_data.annotate import training
-from caer_data.annotate.studio import accounts, projects
+from caer_data.annotate.studio import accounts, projects, removal
 from caer_data.annotate.studio.client import Server
 from caer_data.engine import identity
 from caer_data.engine.dataset import Dataset
@@ -66,7 +66,7 @@ def withdraw(dataset: Dataset, server: Server, name: str) -> Withdrawal:
     tasks = gone = files = 0
     for project in projects.every(server, name, projects.VOTES, projects.TRAINING):
         if forgotten.hides(dataset.folder, project.rater):
-            files += projects.remove(server, project)
+            files += removal.remove(server, project)
             training.unpublish(server, project)
             gone += 1
             continue
@@ -75,7 +75,7 @@ def withdraw(dataset: Dataset, server: Server, name: str) -> Withdrawal:
             for key in forgotten.clips
             for showing in range(_SHOWINGS)
         }
-        lost, media = projects.remove_tasks(server, project, shown)
+        lost, media = removal.remove_tasks(server, project, shown)
         training.unpublish(server, project, shown)
         tasks += lost
         files += media

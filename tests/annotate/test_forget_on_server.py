@@ -120,7 +120,13 @@ def _second_person(dataset: Dataset) -> None:
     tracks.loc[1:2, "person_id"] = other
     dataset.write(tables.CLIPS, clips)
     dataset.write(tables.TRACKS, tracks)
-    people = [{"person_id": f"secret-show-p{n}", "show": "Secret Show"} for n in (0, 1)]
+    people = [
+        {
+            "person_id": person, "show": "Secret Show", "tracks": len(rows), "shots": len(rows),
+            "videos": 1, "seconds": 2.0, "best_track_id": rows["track_id"].iloc[0],
+        }
+        for person, rows in tracks.groupby("person_id")
+    ]  # fmt: skip
     dataset.write(tables.PEOPLE, tables.frame(tables.PEOPLE, people))
 
 

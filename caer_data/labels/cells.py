@@ -10,13 +10,33 @@ from typing import Final
 from caer_data.engine.errors import CaerError
 
 SYNONYMS: Final = {
-    **dict.fromkeys(("angry", "wut", "colère"), "anger"),
-    **dict.fromkeys(("disgusted", "ekel", "dégoût"), "disgust"),
-    **dict.fromkeys(("fearful", "afraid", "scared", "angst", "peur"), "fear"),
-    **dict.fromkeys(("happiness", "joy", "joyful", "freude", "joie"), "happy"),
-    **dict.fromkeys(("neutrality", "neutre"), "neutral"),
-    **dict.fromkeys(("sadness", "trauer", "tristesse"), "sad"),
-    **dict.fromkeys(("surprised", "überraschung"), "surprise"),
+    **dict.fromkeys(
+        ("angry", "wut", "wütend", "ärger", "colère", "en colère", "ira", "rabbia"), "anger"
+    ),
+    **dict.fromkeys(("disgusted", "ekel", "dégoût", "asco", "disgusto"), "disgust"),
+    **dict.fromkeys(
+        ("fearful", "afraid", "scared", "angst", "ängstlich", "peur", "miedo", "paura"), "fear"
+    ),
+    **dict.fromkeys(
+        (
+            "happiness",
+            "joy",
+            "joyful",
+            "freude",
+            "glücklich",
+            "fröhlich",
+            "joie",
+            "heureux",
+            "alegría",
+            "gioia",
+        ),
+        "happy",
+    ),
+    **dict.fromkeys(("neutrality", "neutre", "neutro", "neutrale"), "neutral"),
+    **dict.fromkeys(
+        ("sadness", "trauer", "traurig", "tristesse", "triste", "tristeza", "tristezza"), "sad"
+    ),
+    **dict.fromkeys(("surprised", "überraschung", "überrascht", "surpris", "sorpresa"), "surprise"),
 }
 """Words for the seven emotions, taken only where the user says so."""
 

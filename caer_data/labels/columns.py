@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from caer_data.engine.errors import CaerError
-from caer_data.labels.reading import Sheet, unpacked
+from caer_data.labels import mturk
+from caer_data.labels.reading import unpacked
+from caer_data.labels.sheet import Sheet
 
 REQUIRED: Final = ("clip_id", "rater", "emotion", "confidence")
 OPTIONAL: Final = ("clip_key", "source", "created_at", "lead_time_s")
@@ -25,8 +27,6 @@ class Service:
     """Its column, in lower case, to ours."""
     left_out: Mapping[str, frozenset[str]]
     """Rows that are no ratings: values, in lower case, by column."""
-    headers: int = 0
-    """Further header rows below the first."""
 
 
 SERVICES: Final = (
@@ -44,11 +44,10 @@ SERVICES: Final = (
         {"assignmentstatus": frozenset({"rejected"})},
     ),
     Service(
-        "Qualtrics with Prolific",
-        frozenset({"responseid", "prolific_pid"}),
+        "Qualtrics",
+        frozenset({"responseid", "status"}),
         {"prolific_pid": "rater"},
         {"status": frozenset({"survey preview", "survey test"})},
-        headers=2,
     ),
     Service(
         "Label Studio",
@@ -80,6 +79,8 @@ def named(
         CaerError: a needed column is not there, or two columns are the same one.
     """
     service = _service(sheet.header)
+    if service and service.name == "Amazon Mechanical Turk":
+        mturk.unfold(sheet)
     places = _places(path, sheet.header, service, given)
     aside = [n for place, n in enumerate(sheet.header) if n and place not in places.values()]
     if service:
@@ -124,8 +125,9 @@ def _places(
     missing = [name for name in REQUIRED if name not in places and name not in clip]
     if missing:
         raise CaerError(
-            f"{path}, row 1: no column {', '.join(missing)}; the header is {','.join(REQUIRED)}; "
-            f"say which column is meant by --map {missing[0]}=NAME, with NAME one of "
+            f"{path}, row 1: no column {', '.join(missing)}; the header is {','.join(REQUIRED)}, "
+            "with one row for each rating; say which column is meant by "
+            f"{' '.join(f'--map {name}=NAME' for name in missing)}, with NAME one of "
             f"{', '.join(repr(name) for name in header if name)}"
         )
     return places
@@ -149,9 +151,13 @@ def _ratings(sheet: Sheet, service: Service | None) -> list[tuple[int, dict[int,
     """Rows without a service's further headers and without those that are no ratings."""
     if service is None:
         return sheet.rows
-    rows = [(n, c) for n, c in sheet.rows if n > 1 + service.headers]
-    if service.headers:
-        sheet.recognised.append(f"rows 2 to {1 + service.headers} are headers")
+    rows = sheet.rows
+    # Qualtrics writes the questions below the header, and below them where each came from.
+    for count, (_, cells) in enumerate(rows[:2], start=1):
+        if any('"ImportId"' in cell for cell in cells.values()):
+            sheet.recognised.append("the two rows below the first are headers")
+            rows = rows[count:]
+            break
     for place, name in enumerate(sheet.header):
         values = service.left_out.get(name.lower(), frozenset())
         kept = [(n, c) for n, c in rows if c[place].lower() not in values]

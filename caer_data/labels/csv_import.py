@@ -147,7 +147,9 @@ class _Names:
         Raises:
             CaerError: it is not, or the name has meant several clips.
         """
-        keys = {clip_key} if clip_key else self.meant.get(clip_id, set())
+        if not (clip_key or clip_id):
+            raise CaerError(f"{where}: names no clip; if it is no rating, remove the row")
+        keys = {clip_key} if clip_key else self.meant.get(clip_id, {clip_id})
         if len(keys) > 1:
             raise CaerError(
                 f"{where}: '{clip_id}' has been the name of {len(keys)} clips, as builds differed; "
@@ -185,7 +187,8 @@ class _File:
         if confidence is None:
             raise CaerError(
                 f"{where}: confidence '{cells['confidence']}' is not a number from "
-                f"{self.options.scale}; name another scale by --confidence-scale, such as 1..5"
+                f"{self.options.scale}; write the number alone, or name another scale by "
+                "--confidence-scale, such as 1..5"
             )
         source = cells.get("source") or CSV
         if source not in (CSV, MADE_UP):
@@ -197,7 +200,10 @@ class _File:
             )
         created_at = cells.get("created_at") or None
         if created_at is not None and not _is_time(created_at):
-            raise CaerError(f"{where}: created_at '{created_at}' is not an ISO 8601 time")
+            raise CaerError(
+                f"{where}: created_at '{created_at}' is not an ISO 8601 time, such as "
+                "2026-03-01T10:00:00; write it so, or leave the column out"
+            )
         lead_time = point(cells.get("lead_time_s") or "", certain=self.commas) or None
         if lead_time is not None and parse_seconds(lead_time) is None:
             raise CaerError(f"{where}: lead_time_s '{lead_time}' is not a number of seconds")
@@ -262,7 +268,7 @@ def _wrong_raters(path: Path, rows: list[dict[str, Any]], dataset: Dataset) -> l
 
 def _close(word: str, known: Any = EMOTIONS) -> str:
     """Hint at the nearest known word."""
-    near = difflib.get_close_matches(word, list(known), n=1)
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)
     if near and near[0] != word:
         return f"did you mean '{near[0]}'?"
     return (

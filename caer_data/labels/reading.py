@@ -9,13 +9,14 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from charset_normalizer import from_bytes
 
 from caer_data.engine.errors import CaerError
+from caer_data.labels import spreadsheet
+from caer_data.labels.sheet import Sheet
 
 _BOMS: Final = (
     (b"\xff\xfe\x00\x00", "utf-32"),
@@ -24,34 +25,23 @@ _BOMS: Final = (
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
 )
-_GUESSES: Final = ["cp1252", "cp1250", "cp1251", "mac_roman", "latin_1"]
+_WESTERN: Final = frozenset(
+    "äöüßÄÖÜéèêëàâçîïôûùœÉÈÊËÀÂÇÎÏÔÛÙŒñáíóúÑÁÍÓÚ¿¡ìòÌÒãõÃÕåøæÅØÆ€°´«»„“”‚‘’–—…·§\u00a0"
+)
+"""What text of Western Europe holds beside ASCII."""
+_OTHERS: Final = ["cp1250", "cp1251", "mac_roman"]
 _SEPARATORS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-_SPREADSHEETS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # xlsx and ods, xls
-
-
-@dataclass
-class Sheet:
-    """A header and the rows below it, every cell as stripped text."""
-
-    header: list[str]
-    rows: list[tuple[int, dict[int, str]]]
-    """Number of the row, counted from 1, the header, and its cells by column."""
-    separator: str = ","
-    recognised: list[str] = field(default_factory=list)
-    """What was told about the file, for the user, as parts of a sentence."""
-    mistakes: list[str] = field(default_factory=list)
-    """Rows that do not fit the header, one sentence each."""
 
 
 def load(path: Path, encoding: str | None = None) -> Sheet:
-    """Read a CSV or a JSON export of Label Studio.
+    """Read a CSV, an xlsx or a JSON export of Label Studio.
 
     Args:
         path: the file.
         encoding: its encoding by name; by default told from its bytes.
 
     Raises:
-        CaerError: it cannot be read, or is neither of the two.
+        CaerError: it cannot be read, or is none of these.
     """
     try:
         data = path.read_bytes()
@@ -59,8 +49,8 @@ def load(path: Path, encoding: str | None = None) -> Sheet:
         raise CaerError(f"{path}: no such file") from error
     except OSError as error:
         raise CaerError(f"{path}: cannot be read ({error.strerror})") from error
-    if data.startswith(_SPREADSHEETS):
-        raise CaerError(f"{path}: a spreadsheet, not text; save it as 'CSV UTF-8' and import that")
+    if data.startswith(spreadsheet.SIGNS):
+        return _from_xlsx(path, data)
     recognised: list[str] = []
     text = _decode(path, data, encoding, recognised.append)
     if text.lstrip().startswith(("[", "{")):
@@ -78,7 +68,7 @@ def _decode(path: Path, data: bytes, encoding: str | None, say: Callable[[str], 
         text = data.decode(named or "utf-8-sig")
     except UnicodeDecodeError as error:
         if not named:
-            return _guessed(path, data, say)
+            return _western(path, data, say)
         row = error.object[: error.start].count(b"\n") + 1
         raise CaerError(f"{path}, row {row}: not {named} text; save it as 'CSV UTF-8'") from error
     except (LookupError, ValueError) as error:
@@ -102,12 +92,18 @@ def _marked(data: bytes) -> str | None:
     return None
 
 
-def _guessed(path: Path, data: bytes, say: Callable[[str], None]) -> str:
-    best = from_bytes(data, cp_isolation=_GUESSES).best()
-    if best is None:
-        raise CaerError(f"{path}: in no known encoding; save it as 'CSV UTF-8', or see --encoding")
-    say(f"encoding {best.encoding}, guessed (name another by --encoding)")
-    return str(best)
+def _western(path: Path, data: bytes, say: Callable[[str], None]) -> str:
+    """Text of Western Europe's letters, or a question: other guesses err on a few names."""
+    text = data.decode("cp1252", errors="replace")
+    if {sign for sign in text if not sign.isascii()} <= _WESTERN:
+        say("encoding cp1252, guessed (name another by --encoding)")
+        return text
+    best = from_bytes(data, cp_isolation=_OTHERS).best()
+    perhaps = f", perhaps {best.encoding}" if best else ""
+    raise CaerError(
+        f"{path}: neither UTF-8 nor Western European{perhaps}; save it as 'CSV UTF-8', or name its "
+        "encoding by --encoding"
+    )
 
 
 def _from_csv(path: Path, text: str) -> Sheet:
@@ -141,6 +137,23 @@ def _from_csv(path: Path, text: str) -> Sheet:
     return sheet
 
 
+def _from_xlsx(path: Path, data: bytes) -> Sheet:
+    rows, said = spreadsheet.rows(path, data)
+    header = [*rows[0]]
+    while header and not header[-1]:
+        header.pop()
+    if not header:
+        raise CaerError(
+            f"{path}, row 1: empty; put the header there, such as clip_id,rater,emotion,confidence"
+        )
+    sheet = Sheet(header, [], recognised=[said])
+    for number, values in enumerate(rows[1:], start=2):
+        if any(values):
+            filled = values + [""] * (len(header) - len(values))  # empty cells are left out
+            _add(path, sheet, number, filled)
+    return sheet
+
+
 def _separator(text: str) -> str:
     """The sign that cuts the header into most cells; the comma where none does."""
     header = next(iter(text.lstrip("\r\n").splitlines()), "")
@@ -169,7 +182,9 @@ def _from_json(path: Path, text: str) -> Sheet:
     try:
         tasks = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise CaerError(f"{path}: not JSON ({error})") from error
+        tasks = _json_lines(text)
+        if not tasks:
+            raise CaerError(f"{path}: not JSON ({error})") from error
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise CaerError(f"{path}: not an export of Label Studio, which is a list of tasks")
     skipped = 0
@@ -194,6 +209,14 @@ def _from_json(path: Path, text: str) -> Sheet:
     if skipped:
         recognised.append(f"{skipped} skipped answers left out")
     return Sheet(header, rows, recognised=recognised)
+
+
+def _json_lines(text: str) -> list[Any]:
+    """One document a line; nothing if any line is none."""
+    try:
+        return [json.loads(line) for line in text.splitlines() if line.strip()]
+    except (ValueError, RecursionError):
+        return []
 
 
 def _flat(task: dict[str, Any], annotation: dict[str, Any]) -> dict[str, str]:

@@ -115,8 +115,7 @@ MISTAKES = {
     "header only": (f"{HEADER}\n\n", "no ratings below the header"),
     "broken UTF-16": (THREE.encode("utf-16") + b"x", "row .*: not utf-16 text"),
     "binary": (b"\x00\x01\x02\x00", "row 1: no column"),
-    "xlsx": (b"PK\x03\x04\x00\x00", "a spreadsheet, not text; save it as 'CSV UTF-8'"),
-    "xls": (b"\xd0\xcf\x11\xe0\x00", "a spreadsheet, not text; save it as 'CSV UTF-8'"),
+    "xls": (b"\xd0\xcf\x11\xe0\x00", "an xls file or one locked.*save it as 'CSV UTF-8'"),
     "broken JSON": ('[{"id": 1,', "not JSON"),
     "no answers": ("[]", "no answers in this export"),
     "other JSON": ('{"id": 1}', "not an export of Label Studio"),
@@ -284,7 +283,7 @@ FILES: dict[str, tuple[str | bytes, Options, str, Found]] = {
     "Label Studio, JSON-MIN": (STUDIO_MIN, Options(), "columns of Label Studio", HALF),
     "Label Studio, CSV": (STUDIO_CSV, Options(), "columns of Label Studio", HALF),
     "MTurk": (MTURK, Options(), "Turk.*1 rows left out by column 'AssignmentStatus'", TWO),
-    "Qualtrics": (QUALTRICS, Options(), "Prolific.*rows 2 to 3 are headers; 1 rows left", HALF),
+    "Qualtrics": (QUALTRICS, Options(), "Qualtrics.*below the first are headers; 1 rows left", HALF),
 }  # fmt: skip
 
 

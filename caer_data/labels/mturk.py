@@ -1,0 +1,71 @@
+"""Answers of Amazon Mechanical Turk's forms: one emotion out of what a form stores."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from caer_data.labels.sheet import Sheet
+
+_FORM: Final = "answer.taskanswers"
+_CHOICE: Final = "answer.emotion."
+_CHOSEN: Final = ("true", "on", "1")
+_LABEL: Final = "answer.emotion.label"
+
+
+def unfold(sheet: Sheet) -> None:
+    """Add columns for what a form stores as JSON, and one for the emotion that is `true`.
+
+    A crowd form stores all its answers as JSON in `Answer.taskAnswers`; radio buttons are columns
+    such as `Answer.emotion.sad`, of which one is true. Where none or several are, the cell is left
+    empty, which is a mistake of that row.
+    """
+    names = [name.lower() for name in sheet.header]
+    if _FORM in names:
+        place = names.index(_FORM)
+        _add(sheet, {number: _stored(cells[place]) for number, cells in sheet.rows})
+    choices = {
+        place: name[len(_CHOICE) :]
+        for place, name in enumerate(names)
+        if name.startswith(_CHOICE) and name != _LABEL
+    }
+    if choices:
+        chosen = {
+            number: [said for place, said in choices.items() if cells[place].lower() in _CHOSEN]
+            for number, cells in sheet.rows
+        }
+        _add(sheet, {n: {"Answer.emotion": s[0] if len(s) == 1 else ""} for n, s in chosen.items()})
+        sheet.recognised.append("the emotion is the choice that is true")
+
+
+def _stored(cell: str) -> dict[str, str]:
+    """Columns in what a form stores: one answer, or a list of one."""
+    try:
+        said = json.loads(cell)
+    except (ValueError, RecursionError):
+        return {}
+    if isinstance(said, list) and len(said) == 1:
+        said = said[0]
+    if not isinstance(said, dict):
+        return {}
+    return {f"Answer.{name}": _one(value) for name, value in said.items()}
+
+
+def _one(value: Any) -> str:
+    """A value, or the only key that is true, or what a control calls its label."""
+    if isinstance(value, dict):
+        if isinstance(value.get("label"), str):
+            return str(value["label"]).strip()
+        true = [str(key) for key, chosen in value.items() if chosen is True]
+        return true[0] if len(true) == 1 else ""
+    return "" if value is None or isinstance(value, list) else str(value).strip()
+
+
+def _add(sheet: Sheet, found: dict[int, dict[str, str]]) -> None:
+    """Append columns; what a row lacks is empty."""
+    fresh = list(dict.fromkeys(name for row in found.values() for name in row))
+    start = len(sheet.header)
+    sheet.header += fresh
+    for number, cells in sheet.rows:
+        for place, name in enumerate(fresh, start=start):
+            cells[place] = found[number].get(name, "")

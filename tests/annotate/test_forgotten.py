@@ -44,7 +44,12 @@ def test_tasks_media_and_projects_go(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(projects, "tasks", lambda *_: tasks)
     monkeypatch.setattr(accounts, "forget_password", lambda _, rater: calls.append(rater))
     withdrawn = withdraw(dataset, server, "d")
-    assert (withdrawn.tasks, withdrawn.projects, withdrawn.files, withdrawn.accounts) == (1, 1, 2, 1)
+    assert (withdrawn.tasks, withdrawn.projects, withdrawn.files, withdrawn.accounts) == (
+        1,
+        1,
+        2,
+        1,
+    )
     gone = {"all": False, "included": [7]}
     assert calls == [
         ("actions.create", (), {"id": "delete_tasks", "project": 1, "selected_items": gone}),

@@ -283,7 +283,7 @@ FILES: dict[str, tuple[str | bytes, Options, str, Found]] = {
     "Label Studio, JSON-MIN": (STUDIO_MIN, Options(), "columns of Label Studio", HALF),
     "Label Studio, CSV": (STUDIO_CSV, Options(), "columns of Label Studio", HALF),
     "MTurk": (MTURK, Options(), "Turk.*1 rows left out by column 'AssignmentStatus'", TWO),
-    "Qualtrics": (QUALTRICS, Options(), "Qualtrics.*below the first are headers; 1 rows left", HALF),
+    "Qualtrics": (QUALTRICS, Options(), "Qualtrics.*the first are headers; 1 rows left", HALF),
 }  # fmt: skip
 
 

@@ -39,7 +39,9 @@ def test_a_missing_extra_is_told_with_the_command(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(CaerError, match=r"label-studio-sdk.*; run pip install "):
         sdk.Api("http://127.0.0.1:9", TOKEN, True, "")
     monkeypatch.setattr(extras, "_clone", lambda: ("", False))  # from a wheel
-    with pytest.raises(CaerError, match=r"run pip install 'label-studio-sdk<2\.0\.20,>=2\.0\.15'$"):
+    with pytest.raises(
+        CaerError, match=r"run pip install 'label-studio-sdk<2\.0\.20,>=2\.0\.15' '"
+    ):
         sdk.Api("http://127.0.0.1:9", TOKEN, True, "")
 
 

@@ -39,12 +39,6 @@ _FIELD_ORDERS: Final = {1: "progressive", 2: "tt", 3: "bb", 4: "tb", 5: "bt"}
 _WIDEST_PIXEL: Final = 8
 """Sample aspect ratios beyond 1:8 and 8:1 are writing errors, not anamorphic pictures."""
 
-# Titles that are not UTF-8 stop PyAV up to 18 unless asked to replace what it cannot decode;
-# PyAV 19 refuses the argument. Its `open` has no signature to look at, only the version tells.
-_METADATA: Final[dict[str, Any]] = (
-    {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
-)
-
 
 @dataclass(frozen=True)
 class VideoInfo:
@@ -178,7 +172,8 @@ def open_container(path: Path, max_pixels: int) -> Any:
     }
     try:
         # The explicit protocol keeps a name such as "concat:a|b.mp4" from being read as a URL.
-        return av.open(f"file:{path}", options=options, **_METADATA)
+        # titles that are not UTF-8 would else stop it
+        return av.open(f"file:{path}", options=options, metadata_errors="replace")
     except PermissionError as error:
         raise CaerError(f"{path}: permission denied") from error
     except (av.FFmpegError, ValueError) as error:
@@ -257,7 +252,6 @@ def _start(path: Path, of: Any, max_pixels: int) -> int | None:
 
 
 def _turn(frame: Any) -> Turn:
-    # by key: iteration gives values before PyAV 19 and keys since
     matrix = frame.side_data.get(av.sidedata.sidedata.Type.DISPLAYMATRIX)
     return Turn() if matrix is None else turn_of(bytes(matrix))
 

@@ -79,6 +79,11 @@ def _shares(
     "--frames-per-clip", type=click.IntRange(1, 1000), help="CAER-S: maximum frames per clip."
 )
 @click.option("--container", type=click.Choice(["mp4", "avi"]), help="CAER: container of clips.")
+@click.option(
+    "--spelling",
+    type=click.Choice(["caer", "peers"]),
+    help="CAER, CAER-S: validation and Anger, or val and Angry.",
+)
 @click.option("--seed", type=click.IntRange(0), help="Draw with another seed.")
 @click.option("--init", is_flag=True, help="Write release.yaml to fill in, and stop.")
 @click.option("--resplit", is_flag=True, help="Forget the split that was drawn before.")
@@ -98,6 +103,7 @@ def command(
     workers: int | None,
     frames_per_clip: int | None,
     container: str | None,
+    spelling: str | None,
     no_media: bool,
     init: bool,
     reporter: Reporter,
@@ -128,6 +134,7 @@ def command(
         "layouts": layouts or None,
         "frames_per_clip": frames_per_clip,
         "container": container,
+        "spelling": spelling,
     }
     settings = recipe.export.model_copy(update={k: v for k, v in changes.items() if v is not None})
     for option, value, of in (

@@ -289,6 +289,7 @@ class Export(Section):
     layouts: tuple[str, ...] = ("caer", "caer-s")
     frames_per_clip: int = Field(6, ge=1, le=1000)
     container: Literal["avi", "mp4"] = "mp4"
+    spelling: Literal["caer", "peers"] = "caer"
 
     @field_validator("layouts")
     @classmethod

@@ -297,8 +297,9 @@ def write(
         reached = pd.DataFrame(list(facts.split))
         reached.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
     paths = {clip_id: file.path for clip_id, file in clip_files.items()}
+    media_there, spelling = facts.about["media"], facts.about.get("spelling", "caer")
     for word, rows in manifest.groupby("layout", sort=False):
-        finished = layouts.Finished(root, rows, of_targets, paths, facts.about["media"], said)
+        finished = layouts.Finished(root, rows, of_targets, paths, media_there, said, spelling)
         layouts.module(str(word)).finish(finished)
 
 

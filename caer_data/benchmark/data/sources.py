@@ -276,8 +276,9 @@ def _files(classes: dict[int, Path], kind: Kind) -> Iterator[tuple[int, Path]]:
 
 
 def _box_list(folder: Path, tree: Path, split_folder: Path, split: str) -> Path | None:
-    places = (tree, split_folder, folder)
-    return next((p / f"{split}.txt" for p in places if (p / f"{split}.txt").is_file()), None)
+    names = dict.fromkeys([f"{split}.txt", f"{split_folder.name}.txt"])
+    lists = [place / name for place in (tree, split_folder, folder) for name in names]
+    return next((path for path in lists if path.is_file()), None)
 
 
 def _listed(box_list: Path, split_folder: Path, split: str) -> Iterator[Sample]:
@@ -294,6 +295,7 @@ def _listed(box_list: Path, split_folder: Path, split: str) -> Iterator[Sample]:
             box = []
         if len(box) != 4 or not np.isfinite(box).all():
             raise CaerError(f"{where}: expected 'Class/file,label,x1,y1,x2,y2', found '{line}'")
+        name = name.removeprefix(f"{split_folder.name}/")  # some lists start a folder above
         path = inside(split_folder, name)
         if class_of(Path(name).parent.name) != label:
             raise CaerError(

@@ -82,6 +82,7 @@ def collect(dataset: Dataset, plan: Plan, options: Options) -> Facts:
             "split": str(options.scheme),
             "by": options.settings.by,
             "media": options.media,
+            "spelling": options.settings.spelling,
             "lines": len(plan.lines),
             "fingerprints": len(plan.prints),
             "rights": options.rights or card.rights,

@@ -17,6 +17,7 @@ from caer_data.engine.files import write_text
 from caer_data.export import audit
 from caer_data.export.cards import composition, croissant, statements
 from caer_data.export.cards.facts import Facts
+from caer_data.export.layouts import split_folder
 
 _LOADED: Final = {
     "huggingface": ("clips", "huggingface/{}/*"),
@@ -98,7 +99,8 @@ def _config(facts: Facts) -> dict[str, Any]:
         return {"config_name": "manifest", "data_files": "manifest.parquet", "default": True}
     name, pattern = _LOADED[shown[0]]
     splits = [row["split"] for row in facts.split if row["clips"]]
-    files = [{"split": split, "path": pattern.format(split)} for split in splits]
+    spelling = facts.about.get("spelling", "caer") if shown[0] != "huggingface" else "caer"
+    files = [{"split": s, "path": pattern.format(split_folder(s, spelling))} for s in splits]
     return {"config_name": name, "data_files": files, "default": True}
 
 

@@ -54,6 +54,7 @@ class Finished:
         clip_files: media file of each clip, by `clip_id`.
         media: footage is part of the release.
         lines: subtitles of the clips, `CLIP_LINES`.
+        spelling: how splits and classes are spelled, see `split_folder`.
     """
 
     root: Path
@@ -62,6 +63,7 @@ class Finished:
     clip_files: dict[str, Path]
     media: bool
     lines: pd.DataFrame
+    spelling: str = "caer"
 
 
 def is_media_path(path: str) -> bool:
@@ -82,6 +84,16 @@ def numbered(rows: pd.DataFrame, within: list[str]) -> pd.Series:
     return rows.groupby(within, sort=False).cumcount() + 1
 
 
+def split_folder(split: str, spelling: str) -> str:
+    """Folder of a split: `validation` as CAER has it, or `val` as many loaders want it."""
+    return "val" if spelling == "peers" and split == "validation" else split
+
+
+def class_folder(emotion: str, spelling: str) -> str:
+    """Folder of a class: `Anger` as CAER has it in two of three splits, or `Angry`."""
+    return "Angry" if spelling == "peers" and emotion == "anger" else emotion.capitalize()
+
+
 def class_folders(finished: Finished, folder: str) -> None:
     """Make the folder of every class in every split, also of one without a file.
 
@@ -89,5 +101,6 @@ def class_folders(finished: Finished, folder: str) -> None:
     """
     for split in finished.rows["split"].unique() if finished.media else ():
         for emotion in EMOTIONS:
-            path = finished.root / folder / str(split) / emotion.capitalize()
+            place = finished.root / folder / split_folder(str(split), finished.spelling)
+            path = place / class_folder(emotion, finished.spelling)
             path.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pandas as pd
 
-from caer_data.export.layouts import Finished, Wanted, class_folders, numbered
+from caer_data.export.layouts import (
+    Finished,
+    Wanted,
+    class_folder,
+    class_folders,
+    numbered,
+    split_folder,
+)
 
 NAME = "caer"
 
@@ -13,8 +20,9 @@ def plan(wanted: Wanted) -> pd.DataFrame:
     """One video file a clip; avi and mp4 differ in the container only."""
     rows = wanted.clips[["clip_id", "split", "emotion"]].copy()
     number = numbered(rows, ["split", "emotion"])
+    spelling, suffix = wanted.settings.spelling, wanted.settings.container
     rows["path"] = [
-        f"CAER/{split}/{emotion.capitalize()}/{n:04d}.{wanted.settings.container}"
+        f"CAER/{split_folder(split, spelling)}/{class_folder(emotion, spelling)}/{n:04d}.{suffix}"
         for split, emotion, n in zip(rows["split"], rows["emotion"], number, strict=True)
     ]
     return rows.drop(columns="emotion").assign(layout=NAME)

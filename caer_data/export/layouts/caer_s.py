@@ -10,7 +10,14 @@ import pandas as pd
 
 from caer_data.engine.files import write_text
 from caer_data.export import frames
-from caer_data.export.layouts import Finished, Wanted, class_folders, numbered
+from caer_data.export.layouts import (
+    Finished,
+    Wanted,
+    class_folder,
+    class_folders,
+    numbered,
+    split_folder,
+)
 
 NAME = "caer-s"
 
@@ -20,7 +27,7 @@ def plan(wanted: Wanted) -> pd.DataFrame:
     count = frames.number(wanted.clips, wanted.settings.frames_per_clip)
     rows = frames.stretches(wanted.clips, wanted.boxes, count)
     rows = rows.merge(wanted.clips[["clip_id", "split", "emotion"]], on="clip_id", validate="m:1")
-    return picture_paths(rows, "CAER-S").assign(layout=NAME)
+    return picture_paths(rows, "CAER-S", wanted.settings.spelling).assign(layout=NAME)
 
 
 def finish(finished: Finished) -> None:
@@ -28,21 +35,25 @@ def finish(finished: Finished) -> None:
     write_lists(finished, "CAER-S")
 
 
-def picture_paths(rows: pd.DataFrame, folder: str) -> pd.DataFrame:
+def picture_paths(rows: pd.DataFrame, folder: str, spelling: str) -> pd.DataFrame:
     """Name the pictures in their order, from 0001 in each split and class."""
     number = numbered(rows, ["split", "emotion"])
     rows["path"] = [
-        f"{folder}/{split}/{emotion.capitalize()}/{n:04d}.png"
+        f"{folder}/{split_folder(split, spelling)}/{class_folder(emotion, spelling)}/{n:04d}.png"
         for split, emotion, n in zip(rows["split"], rows["emotion"], number, strict=True)
     ]
     return rows.drop(columns="emotion")
 
 
 def write_lists(finished: Finished, folder: str) -> None:
-    """Write `<folder>/<split>.txt`; paths in it start below the split's folder."""
+    """Write `<folder>/<split>.txt`; paths in it start below the split's folder.
+
+    In peers' spelling they start with it.
+    """
     class_folders(finished, folder)
     for split, rows in finished.rows.groupby("split", sort=False):
-        prefix = f"{folder}/{split}/"
+        name = split_folder(str(split), finished.spelling)
+        prefix = f"{folder}/" if finished.spelling == "peers" else f"{folder}/{name}/"
         columns = zip(
             rows["path"], rows["label"], rows["x1"], rows["y1"], rows["x2"], rows["y2"], strict=True
         )
@@ -50,4 +61,4 @@ def write_lists(finished: Finished, folder: str) -> None:
             f"{path.removeprefix(prefix)},{label},{x1},{y1},{x2},{y2}\n"
             for path, label, x1, y1, x2, y2 in columns
         ]
-        write_text(finished.root / folder / f"{split}.txt", "".join(lines))
+        write_text(finished.root / folder / f"{name}.txt", "".join(lines))

@@ -48,7 +48,7 @@ def plan(wanted: Wanted) -> pd.DataFrame:
     parts = [rows.head(per_class) for rows in drawn]
     parts = [p.assign(split=np.where(np.arange(len(p)) < train, "train", "test")) for p in parts]
     rows = pd.concat(parts).sort_values(["emotion", "clip_id", "from_frame"], ignore_index=True)
-    return picture_paths(rows, "CAER-S-2019").assign(layout=NAME)
+    return picture_paths(rows, "CAER-S-2019", wanted.settings.spelling).assign(layout=NAME)
 
 
 def finish(finished: Finished) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 import psutil
 
 from caer_data.annotate import push
+from caer_data.annotate.presentations import dataset_id
 from caer_data.annotate.studio import folders as places
 from caer_data.annotate.studio import media, projects, server
 from caer_data.annotate.studio.client import Server
@@ -117,7 +118,7 @@ def main() -> None:
                 timed("push after one that was cut off", dataset, target, process)
             else:
                 sys.exit("the push was not cut off")
-            found = projects.find(target, push.dataset_id(dataset))
+            found = projects.find(target, dataset_id(dataset))
             assert sum(project.tasks for project in found.values()) == 3 * clips
 
 

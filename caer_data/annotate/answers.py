@@ -22,7 +22,7 @@ def fetch(dataset: Dataset, server: Server, name: str, reporter: Reporter) -> li
     Args:
         dataset: its assignments say whose projects there must be.
         server: where they are.
-        name: the dataset's name on servers (`push.dataset_id`).
+        name: the dataset's name on servers (`presentations.dataset_id`).
         reporter: shows progress.
 
     Raises:

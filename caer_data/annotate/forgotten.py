@@ -55,7 +55,7 @@ def withdraw(dataset: Dataset, server: Server, name: str) -> Withdrawal:
     Args:
         dataset: its tombstones say what must go.
         server: where its raters work.
-        name: the dataset's name on servers (`push.dataset_id`).
+        name: the dataset's name on servers (`presentations.dataset_id`).
 
     Raises:
         CaerError: the server refuses or is gone; the same command goes on.

@@ -1,4 +1,4 @@
-"""What the rating server calls a clip: a keyed hash for each showing to each rater.
+"""What the rating server calls a dataset and a clip: a keyed hash for each showing to each rater.
 
 The server learns neither key nor name of a clip, so that nobody recognises one shown twice, shown
 to somebody else, or known from a release.
@@ -6,14 +6,37 @@ to somebody else, or known from a release.
 
 from __future__ import annotations
 
+import json
+import uuid
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from caer_data.engine import anchors, identity, tables
 from caer_data.engine.dataset import Dataset
+from caer_data.engine.errors import CaerError
+from caer_data.engine.files import write_text
 from caer_data.engine.ledger import Ledger
 from caer_data.engine.secret import secret_of
+
+
+def dataset_id(dataset: Dataset, *, make: bool = False) -> str:
+    """The dataset's name on servers: random, made at the first push.
+
+    Raises:
+        CaerError: nothing was pushed yet.
+    """
+    path = dataset.folder / "annotation.json"
+    if not path.is_file():
+        if not make:
+            raise CaerError(
+                f"{dataset.folder}: nothing was pushed yet; run 'caer-data annotate push'"
+            )
+        write_text(path, json.dumps({"dataset_id": uuid.uuid4().hex}, indent=1) + "\n")
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["dataset_id"])
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise CaerError(f"{path}: damaged ({error}); restore it from a backup") from error
 
 
 @dataclass

@@ -9,7 +9,7 @@ import pandas as pd
 
 from caer_data.annotate import forgotten
 from caer_data.annotate.answers import fetch, fetch_training
-from caer_data.annotate.push import dataset_id
+from caer_data.annotate.presentations import dataset_id
 from caer_data.annotate.studio.client import Server
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset

@@ -6,32 +6,26 @@ missing, so a second run changes nothing and a killed one is finished by the nex
 
 from __future__ import annotations
 
-import json
-import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from caer_data.annotate import forgotten, presentations, training
-from caer_data.annotate.answers import fetch
-from caer_data.annotate.budget import Budget, within
-from caer_data.annotate.deal import assignments as deal
-from caer_data.annotate.deal import known_answers, rebalance, second_round
-from caer_data.annotate.deal.checks import lacking, plan
+from caer_data.annotate import forgotten, training
+from caer_data.annotate.budget import Budget
+from caer_data.annotate.deal import known_answers
+from caer_data.annotate.deal.checks import lacking
+from caer_data.annotate.presentations import dataset_id
+from caer_data.annotate.push_plan import Plan, State, plan_push
 from caer_data.annotate.studio import accounts, media, page, projects
 from caer_data.annotate.studio.client import Server
 from caer_data.annotate.studio.sdk import RefusedError
 from caer_data.engine import anchors, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
-from caer_data.engine.files import write_text
 from caer_data.engine.forgotten import Forgotten
-from caer_data.engine.ledger import Ledger
 from caer_data.engine.progress import Reporter
-from caer_data.labels.checks import split
-from caer_data.labels.validate import validate_answers
 
 
 @dataclass
@@ -69,25 +63,6 @@ class Pushed:
     problems: dict[str, str] = field(default_factory=dict)
 
 
-def dataset_id(dataset: Dataset, *, make: bool = False) -> str:
-    """The dataset's name on servers: random, made at the first push.
-
-    Raises:
-        CaerError: nothing was pushed yet.
-    """
-    path = dataset.folder / "annotation.json"
-    if not path.is_file():
-        if not make:
-            raise CaerError(
-                f"{dataset.folder}: nothing was pushed yet; run 'caer-data annotate push'"
-            )
-        write_text(path, json.dumps({"dataset_id": uuid.uuid4().hex}, indent=1) + "\n")
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["dataset_id"])
-    except (ValueError, KeyError, TypeError, OSError) as error:
-        raise CaerError(f"{path}: damaged ({error}); restore it from a backup") from error
-
-
 def push(
     dataset: Dataset,
     server: Server,
@@ -119,63 +94,68 @@ def push(
         CaerError: with the dataset as it was, except that clips already dealt stay dealt.
     """
     with dataset.lock():
-        text = page.load(page_file, dataset.recipe.annotate.ask)
-        words = page.instructions(instructions)
-        page.check_on_server(server, text)
+        texts = page.load(page_file, dataset.recipe.annotate.ask), page.instructions(instructions)
+        page.check_on_server(server, texts[0])
         _refuse_forgotten(dataset, [*(raters or ()), *(replace or ())[1:]])
-        if (dataset.folder / "annotation.json").is_file():
-            withdrawn = forgotten.withdraw(dataset, server, dataset_id(dataset))
-            if withdrawn:
-                reporter.say(f"Forgotten and taken off the server: {withdrawn.text()}.")
+        _withdraw_forgotten(dataset, server, reporter)
         shown, refused = _shown(dataset, reporter)
-        sure = known_answers.take(dataset, known)
-        before = dataset.read_or_empty(tables.ASSIGNMENTS)
-        checks = dataset.read_or_empty(tables.CHECKS)
-        for_votes = sorted(set(shown) - (set(sure["clip_key"]) - set(before["clip_key"])))
-        paid_for = within(dataset, for_votes, set(before["clip_key"]), budget or Budget())
-        result = Pushed(refused=refused, waiting=len(for_votes) - len(paid_for))
-        trained = _train(dataset, server, raters, before, checks, sure, shown)
-        if trained is not None:
-            checks, raters, result.training = trained.checks, trained.passed, trained.said
-            if trained.open:  # nobody new is dealt anything before all have finished
-                paid_for, raters = sorted(set(before["clip_key"]) & set(paid_for)), None
-        if trained is not None and trained.open and before.empty:
-            assignments = before
-        else:
-            assignments = _deal(dataset, server, paid_for, raters=raters, replace=replace)
-        if second_round_file is not None:
-            clips = second_round.read_clips(second_round_file, assignments, Ledger.of(dataset))
-            result.already_reassigned = len(second_round.dealt_again(assignments) & set(clips))
-            result.reassigned = len(clips) - result.already_reassigned
-            people = list(raters) if raters is not None else sorted(set(assignments["rater"]))
-            assignments = second_round.deal_again(
-                assignments, clips, people, dataset.recipe.seed, _pairs(checks)
-            )
-        assignments = presentations.fill(dataset, assignments)
-        checks = _check(dataset, before, assignments, checks, sure, shown)
-        result.checks = int((checks["kind"] != "training").sum())
-        result.gold_lacking = lacking(assignments, checks, dataset.recipe.annotate)
+        state = State.of(dataset, server, shown, known_answers.take(dataset, known))
+        plan = plan_push(state, raters, replace, second_round_file, budget or Budget())
         name = dataset_id(dataset, make=True)
-        _keep(dataset, sure, checks, assignments)
-        people = sorted(set(assignments["rater"]))
-        result.clips = len(set(assignments["clip_key"]) & set(anchors.of_clips(dataset.clips)))
-        training_of = {} if trained is None else _training_of(checks, shown)
-        everybody = sorted({*people, *training_of})
-        result.new_accounts = accounts.ensure(server, everybody, reporter)
-        if training_of:
-            _place(server, name, (text, words), training_of, result, reporter, projects.TRAINING)
-            for project in projects.find(server, name, projects.TRAINING).values():
-                training.publish(server, project, checks)
-        wanted = {
-            rater: [
-                media.Presented(presentation, shown[key])
-                for presentation, key in _in_order(rater, assignments, checks)
-                if key in shown
-            ]
-            for rater in people
-        }
-        _place(server, name, (text, words), wanted, result, reporter)
+        _keep(dataset, state.known, plan.checks, plan.assignments)
+        result = _result(dataset, plan, refused)
+        _send(server, reporter, name, texts, plan, shown, result)
         return result
+
+
+def _withdraw_forgotten(dataset: Dataset, server: Server, reporter: Reporter) -> None:
+    """Take off the server what was forgotten since the last push."""
+    if (dataset.folder / "annotation.json").is_file():
+        withdrawn = forgotten.withdraw(dataset, server, dataset_id(dataset))
+        if withdrawn:
+            reporter.say(f"Forgotten and taken off the server: {withdrawn.text()}.")
+
+
+def _result(dataset: Dataset, plan: Plan, refused: dict[str, str]) -> Pushed:
+    """What is known of a push before anything is sent."""
+    return Pushed(
+        clips=len(set(plan.assignments["clip_key"]) & set(anchors.of_clips(dataset.clips))),
+        refused=refused,
+        reassigned=plan.reassigned,
+        already_reassigned=plan.already_reassigned,
+        checks=int((plan.checks["kind"] != "training").sum()),
+        gold_lacking=lacking(plan.assignments, plan.checks, dataset.recipe.annotate),
+        waiting=plan.waiting,
+        training=plan.trained.said if plan.trained else [],
+    )
+
+
+def _send(
+    server: Server,
+    reporter: Reporter,
+    name: str,
+    texts: tuple[str, str],
+    plan: Plan,
+    shown: dict[str, media.Shown],
+    result: Pushed,
+) -> None:
+    """Bring accounts and projects on the server to the plan; `result` gets what was done."""
+    training_of = _training_of(plan.checks, shown) if plan.trained else {}
+    people = sorted(set(plan.assignments["rater"]))
+    result.new_accounts = accounts.ensure(server, sorted({*people, *training_of}), reporter)
+    if training_of:
+        _place(server, name, texts, training_of, result, reporter, projects.TRAINING)
+        for project in projects.find(server, name, projects.TRAINING).values():
+            training.publish(server, project, plan.checks)
+    wanted = {
+        rater: [
+            media.Presented(presentation, shown[key])
+            for presentation, key in _in_order(rater, plan.assignments, plan.checks)
+            if key in shown
+        ]
+        for rater in people
+    }
+    _place(server, name, texts, wanted, result, reporter)
 
 
 def _place(
@@ -219,34 +199,6 @@ def _keep(
         dataset.write(tables.ASSIGNMENTS, assignments)
 
 
-def _train(
-    dataset: Dataset,
-    server: Server,
-    raters: Sequence[str] | None,
-    before: pd.DataFrame,
-    checks: pd.DataFrame,
-    sure: pd.DataFrame,
-    shown: Collection[str],
-) -> training.Trained | None:
-    """Bring the training up to date; None where the recipe has none."""
-    settings = dataset.recipe.annotate
-    if not settings.training:
-        return None
-    pushed = (dataset.folder / "annotation.json").is_file()
-    name = dataset_id(dataset) if pushed else None
-    right = known_answers.answers(sure, dataset.read_or_empty(tables.LABELS))
-    right = {key: emotion for key, emotion in right.items() if key in shown}
-    trained = training.update(dataset, server, name, raters, before, checks, right)
-    if not trained.open and len(trained.passed) < settings.raters_per_clip:
-        raise CaerError(
-            f"{len(trained.passed)} raters passed the training, but each clip needs "
-            f"{settings.raters_per_clip}; add raters to the raters file ("
-            + "; ".join(trained.said)
-            + ")"
-        )
-    return trained
-
-
 def _training_of(
     checks: pd.DataFrame, shown: dict[str, media.Shown]
 ) -> dict[str, list[media.Presented]]:
@@ -268,25 +220,6 @@ def _in_order(rater: str, assignments: pd.DataFrame, checks: pd.DataFrame) -> li
     columns = ["position", "after", "presentation", "clip_key"]
     rows = pd.concat([mine[columns], hidden[columns]]).sort_values(columns[:3])
     return list(zip(rows["presentation"], rows["clip_key"], strict=True))
-
-
-def _check(
-    dataset: Dataset,
-    before: pd.DataFrame,
-    assignments: pd.DataFrame,
-    checks: pd.DataFrame,
-    sure: pd.DataFrame,
-    shown: Collection[str],
-) -> pd.DataFrame:
-    """All of `tables.CHECKS`, with the gold clips and repeats that are due now."""
-    recipe = dataset.recipe
-    right = known_answers.answers(sure, dataset.read_or_empty(tables.LABELS))
-    planned = plan(before, assignments, checks, right, shown, recipe.annotate, recipe.seed)
-    return presentations.fill_checks(dataset, planned) if len(planned) else planned
-
-
-def _pairs(rows: pd.DataFrame) -> set[tuple[str, str]]:
-    return set(zip(rows["clip_key"], rows["rater"], strict=True))
 
 
 def _refuse_forgotten(dataset: Dataset, raters: Sequence[str]) -> None:
@@ -313,38 +246,3 @@ def _shown(dataset: Dataset, reporter: Reporter) -> tuple[dict[str, media.Shown]
             f"{dataset.folder}: none of the {len(refused)} clips can be shown; of {first}: {reason}"
         )
     return shown, refused
-
-
-def _deal(
-    dataset: Dataset,
-    server: Server,
-    clips: list[str],
-    *,
-    raters: Sequence[str] | None,
-    replace: tuple[str, str] | None,
-) -> pd.DataFrame:
-    recipe = dataset.recipe
-    existing = dataset.read_or_empty(tables.ASSIGNMENTS)
-    if raters is None and existing.empty:
-        raise CaerError("nothing was dealt yet; name the raters with --raters FILE")
-    checks = _pairs(dataset.read_or_empty(tables.CHECKS))
-    if replace is not None:
-        old, new = replace
-        answered = _answered(dataset, server)
-        existing = deal.replace(existing, answered, old, new, recipe.seed, checks)
-        raters = [r for r in (raters or sorted(set(existing["rater"]) | {new})) if r != old]
-    there = set(anchors.of_clips(dataset.clips))
-    if rebalance.is_uneven(existing, there):
-        answered = _answered(dataset, server)
-        existing = rebalance.level(existing, there, answered, checks, recipe.seed)
-    people = list(raters) if raters is not None else sorted(set(existing["rater"]))
-    return deal.deal(clips, people, existing, recipe.annotate, recipe.seed)
-
-
-def _answered(dataset: Dataset, server: Server) -> set[tuple[str, str]]:
-    """Pairs of clip and rater with an answer that counts, on the server or pulled before."""
-    answers = fetch(dataset, server, dataset_id(dataset), Reporter("quiet"))
-    votes, _ = split(answers, dataset.read_or_empty(tables.CHECKS))
-    judged = [validate_answers(votes, dataset.assignments, dataset.clips, Ledger.of(dataset))]
-    judged += [dataset.ratings] if dataset.has(tables.RATINGS) else []
-    return set().union(*(_pairs(rows[rows["status"] == "accepted"]) for rows in judged))

@@ -11,8 +11,8 @@ from typing import Any
 
 from caer_data.annotate.answers import fetch
 from caer_data.annotate.budget import Remaining, remaining
+from caer_data.annotate.presentations import dataset_id
 from caer_data.annotate.pull import agreement_of
-from caer_data.annotate.push import dataset_id
 from caer_data.annotate.studio.client import Server
 from caer_data.engine import anchors, tables
 from caer_data.engine.dataset import Dataset

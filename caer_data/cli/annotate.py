@@ -6,40 +6,15 @@ import signal
 from datetime import datetime
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import click
 
+from caer_data.cli import annotate_import, annotate_push
 from caer_data.cli import options as common
+from caer_data.cli.annotate_import import show_labels
 from caer_data.engine.progress import Reporter, options
 
-if TYPE_CHECKING:
-    from caer_data.annotate.push import Pushed
-    from caer_data.engine.dataset import Dataset
-    from caer_data.labels.agreement import Agreement
-
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
-_url = click.option(
-    "--url",
-    help="A Label Studio that others run; its token comes from CAER_LABEL_STUDIO_TOKEN or a "
-    "prompt. Default: the one of 'annotate serve'.",
-)
-
-
-class _Limit(click.ParamType[int | str]):
-    """A number of clips, or the word 'all'."""
-
-    name = "N|all"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int | str:
-        text = str(value)
-        if text == "all":
-            return text
-        if not (text.isascii() and text.isdigit() and int(text)):
-            self.fail(f"'{text}' is neither a number of clips nor 'all'.", param, ctx)
-        return int(text)
 
 
 @click.group()
@@ -82,173 +57,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 @command.command()
 @common.dataset_clips
-@click.option(
-    "--raters",
-    type=common.FILE,
-    help="File of e-mail addresses, one per line; needed the first time.",
-)
-@click.option(
-    "--replace",
-    nargs=2,
-    metavar="OLD NEW",
-    help="Give the unanswered clips of a rater who leaves to another.",
-)
-@click.option(
-    "--again",
-    type=common.FILE,
-    help="CSV with a column clip_id: have these rated again by raters who have not seen them.",
-)
-@click.option(
-    "--known",
-    type=common.FILE,
-    help="CSV with the columns clip_id and emotion: clips whose right answer you know, for gold "
-    "clips and training.",
-)
-@click.option(
-    "--limit",
-    type=_Limit(),
-    help="Number of clips to deal in all, balanced as the recipe's annotate.first says; later "
-    "pushes keep to it. 'all' lifts it.",
-)
-@click.option(
-    "--labels",
-    type=common.FILE,
-    help="With --limit: CSV with the columns clip_id and emotion, first labels to balance by.",
-)
-@click.option(
-    "--page", type=common.FILE, help="Labelling page (XML) to use in place of the shipped one."
-)
-@click.option(
-    "--instructions",
-    type=common.FILE,
-    help="What raters read before they begin (HTML), in place of the shipped text.",
-)
-@_url
-@options
-def push(
-    *,
-    dataset: Path,
-    raters: Path | None,
-    replace: tuple[str, str] | None,
-    again: Path | None,
-    known: Path | None,
-    limit: int | str | None,
-    labels: Path | None,
-    page: Path | None,
-    instructions: Path | None,
-    url: str | None,
-    reporter: Reporter,
-) -> None:
-    """Deal the clips to the raters and put them on the server.
-
-    Running it again adds what is new and changes nothing else.
-    """
-    from caer_data.annotate import push as pushing
-    from caer_data.annotate.budget import Budget
-    from caer_data.annotate.deal import assignments as deal
-    from caer_data.annotate.studio import accounts
-    from caer_data.annotate.studio.client import connect
-    from caer_data.engine.dataset import Dataset
-    from caer_data.engine.errors import CaerError
-
-    own = Dataset(dataset)
-    people = deal.read_raters(raters, own.recipe.annotate.raters_per_clip) if raters else None
-    own.require()
-    server = connect(url)
-    done = pushing.push(
-        own,
-        server,
-        reporter,
-        raters=people,
-        replace=replace,
-        second_round_file=again,
-        known=known,
-        budget=Budget(limit, labels),
-        page_file=page,
-        instructions=instructions,
-    )
-    for clip, why in list(done.refused.items())[:20]:
-        reporter.warn(f"not shown: {clip}: {why}")
-    if len(done.refused) > 20:
-        reporter.warn(f"not shown: {len(done.refused) - 20} more clips")
-    reporter.say(
-        f"{done.clips} clips are dealt to {len(done.addresses)} raters; "
-        f"{done.added} tasks added, {done.removed} removed."
-    )
-    for line in done.training:
-        reporter.say(f"Training: {line}.")
-    if done.waiting:
-        reporter.say(
-            f"{done.waiting} more clips wait beyond the limit; 'push --limit N' with a greater N, "
-            "or --limit all, deals them."
-        )
-    if done.checks:
-        reporter.say(f"{done.checks} of the tasks are gold clips and repeats, which are no votes.")
-    if done.gold_lacking:
-        reporter.warn(
-            f"{done.gold_lacking} gold clips are due, but too few answers are known; give more by "
-            "--known, or push again when clips have been rated"
-        )
-    if again is not None:
-        reporter.say(_dealt_again(again, done))
-    if not server.guarded:
-        reporter.warn(
-            "This server runs without caer-data's guard: every rater can open the other raters' "
-            "projects and answers, so blindness rests on their discipline. 'caer-data annotate "
-            "serve' runs a guarded one."
-        )
-    passwords = accounts.password_path(server)
-    if done.new_accounts or passwords.is_file():
-        reporter.say(f"First passwords, to hand out: {passwords} (only you can read it).")
-    width = max(map(len, done.addresses), default=0)
-    for rater, address in done.addresses.items():
-        reporter.say(f"  {rater:<{width}}  {address}")
-    reporter.result(
-        {
-            "clips": done.clips,
-            "added": done.added,
-            "removed": done.removed,
-            "refused": done.refused,
-            "again": done.reassigned,
-            "again_before": done.already_reassigned,
-            "waiting": done.waiting,
-            "training": done.training,
-            "checks": done.checks,
-            "gold_lacking": done.gold_lacking,
-            "addresses": done.addresses,
-            "problems": done.problems,
-            "guarded": server.guarded,
-            "passwords": str(passwords),
-        }
-    )
-    if done.problems:
-        raise CaerError(
-            f"{len(done.problems)} of {len(done.addresses)} raters' projects are not as they "
-            "should be, the others are complete:\n  " + "\n  ".join(done.problems.values())
-        )
-
-
-def _dealt_again(listed: Path, done: Pushed) -> str:
-    """What became of the clips of `--again`."""
-    if not done.reassigned + done.already_reassigned:
-        return f"{listed}: lists no clip; none is dealt again."
-    sentences = []
-    if done.reassigned:
-        one = done.reassigned == 1
-        clips, labels = ("clip is", "its label is") if one else ("clips are", "their labels are")
-        sentences.append(
-            f"{done.reassigned} {clips} dealt again: from the next pull on, {labels} open until "
-            "rated again."
-        )
-    if done.already_reassigned:
-        clips = "clip was" if done.already_reassigned == 1 else "clips were"
-        sentences.append(f"{done.already_reassigned} {clips} skipped: already reassigned.")
-    return " ".join(sentences)
-
-
-@command.command()
-@common.dataset_clips
-@_url
+@common.url
 @options
 def status(dataset: Path, url: str | None, reporter: Reporter) -> None:
     """Show who has done how much, pace, time left, agreement so far."""
@@ -266,7 +75,7 @@ def status(dataset: Path, url: str | None, reporter: Reporter) -> None:
 
 @command.command()
 @common.dataset_clips
-@_url
+@common.url
 @options
 def pull(dataset: Path, url: str | None, reporter: Reporter) -> None:
     """Fetch the answers, decide the labels, measure agreement."""
@@ -277,7 +86,7 @@ def pull(dataset: Path, url: str | None, reporter: Reporter) -> None:
     own = Dataset(dataset)
     own.require()
     found = pulling.pull(own, connect(url), reporter)
-    _show(own, found.summary(), found.agreement, reporter)
+    show_labels(own, found.summary(), found.agreement, reporter)
 
 
 @command.command()
@@ -348,61 +157,5 @@ def restore(archive: Path, reporter: Reporter) -> None:
     reporter.result({"folder": str(server_folder()), "files": count})
 
 
-@command.command("import")
-@common.dataset_clips
-@click.argument("ratings", type=common.FILE)
-@click.option(
-    "--map",
-    "mapped",
-    multiple=True,
-    metavar="NAME=COLUMN",
-    help="The file's column for one of ours, such as rater=WorkerId; may be repeated.",
-)
-@click.option(
-    "--confidence-scale",
-    "scale",
-    default="0..1",
-    show_default=True,
-    help="From a guess to certain, such as 1..5 or 0..100.",
-)
-@click.option("--synonyms", is_flag=True, help="Take joy as happy, angry as anger and the like.")
-@click.option("--encoding", help="The file's encoding. Default: told from its bytes.")
-@options
-def import_(
-    dataset: Path,
-    ratings: Path,
-    mapped: tuple[str, ...],
-    scale: str,
-    synonyms: bool,
-    encoding: str | None,
-    reporter: Reporter,
-) -> None:
-    """Take ratings from a CSV: clip_id, rater, emotion, confidence."""
-    from caer_data.annotate.pull import Pulled, agreement_of
-    from caer_data.engine.dataset import Dataset
-    from caer_data.labels import csv_import
-    from caer_data.labels import decide as labels
-    from caer_data.labels.cells import Scale
-
-    own = Dataset(dataset)
-    own.require()
-    pairs = [(ours, theirs) for ours, _, theirs in (pair.partition("=") for pair in mapped)]
-    wishes = csv_import.ImportOptions(pairs, Scale.parse(scale), synonyms, encoding)
-    with own.lock():
-        fresh = csv_import.read(ratings, own, wishes, reporter.say)
-        everything, decided = labels.update(own, fresh, snapshot=False)
-        found = Pulled(everything, decided, agreement_of(own, everything, decided))
-    _show(own, found.summary(), found.agreement, reporter)
-
-
-def _show(dataset: Dataset, summary: str, agreement: Agreement, reporter: Reporter) -> None:
-    """Print the outcome and bring the dataset's report up to date."""
-    from caer_data.labels.agreement_text import agreement_text
-    from caer_data.report.dataset import write_report
-
-    reporter.say(summary)
-    if reporter.mode == "bars":
-        click.echo(agreement_text(agreement))
-    write_report(dataset)
-    reporter.say(f"The report is in {dataset.report_path}.")
-    reporter.result({"alpha": agreement.alpha, "report": str(dataset.report_path)})
+command.add_command(annotate_push.command)
+command.add_command(annotate_import.command)

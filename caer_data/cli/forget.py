@@ -95,7 +95,7 @@ def _tell(dataset: Dataset, removed: Removed, reporter: Reporter) -> None:
 def _take_off(dataset: Dataset, url: str | None, reporter: Reporter) -> bool:
     """Take it off the rating server, or say what does; returns whether it is off."""
     from caer_data.annotate import forgotten
-    from caer_data.annotate.push import dataset_id
+    from caer_data.annotate.presentations import dataset_id
     from caer_data.annotate.studio.client import connect
     from caer_data.engine.errors import CaerError
 

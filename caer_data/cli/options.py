@@ -92,6 +92,13 @@ _dataset = click.option(
     "-d", "--dataset", type=PLACE, default=_DATASET, show_default=True, help="Dataset folder."
 )
 
+url = click.option(
+    "--url",
+    help="A Label Studio that others run; its token comes from CAER_LABEL_STUDIO_TOKEN or a "
+    "prompt. Default: the one of 'annotate serve'.",
+)
+"""The rating server, for verbs that talk to it."""
+
 
 def dataset_or_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     """Like `dataset`, for verbs that also take the folder as their argument."""

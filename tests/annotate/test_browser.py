@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from caer_data.annotate import push
+from caer_data.annotate.presentations import dataset_id
 from caer_data.annotate.pull import pull
 from caer_data.annotate.studio import accounts, projects
 from caer_data.engine.dataset import Dataset
@@ -85,7 +86,7 @@ def test_a_rater_answers_three_clips_by_keyboard(
     page.goto(f"{studio.url}/user/login/")
     screenshot(page, "login")
     log_in(page, studio.url, rater, first_password(studio, rater))
-    project = projects.find(studio.server, push.dataset_id(dataset))[rater].number
+    project = projects.find(studio.server, dataset_id(dataset))[rater].number
     page.wait_for_url(lambda url: "/projects/" in url, timeout=WAIT_MS)
     page.goto(f"{studio.url}/projects/{project}/data?labeling=1")
     page.get_by_role("button", name="Begin").click(timeout=WAIT_MS)

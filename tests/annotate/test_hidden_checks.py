@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from caer_data.annotate import pull, push
+from caer_data.annotate.presentations import dataset_id
 from caer_data.annotate.studio import projects
 from caer_data.engine import anchors, recipe, tables
 from caer_data.engine.progress import Reporter
@@ -46,7 +47,7 @@ def test_a_rater_cannot_tell_and_no_check_is_a_vote(
     assert (again.added, again.removed) == (0, 0)
 
     rater = rater_of(studio, PEOPLE[0])
-    project = projects.find(studio.server, push.dataset_id(dataset))[PEOPLE[0]].number
+    project = projects.find(studio.server, dataset_id(dataset))[PEOPLE[0]].number
     query = f"project={project}&fields=all&page_size=100"
     listing = rater.call("GET", f"/api/tasks?{query}").json()["tasks"]
     forms = Counter(seen(task) for task in listing)

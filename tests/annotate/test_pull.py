@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from caer_data.annotate import push
+from caer_data.annotate.presentations import dataset_id
 from caer_data.annotate.pull import pull
 from caer_data.annotate.status import status
 from caer_data.annotate.studio import accounts, projects
@@ -36,7 +37,7 @@ def test_six_raters_rate_and_pull_brings_every_answer(
     dataset = new_dataset(8)
     without_posters(dataset)
     push.push(dataset, studio.server, QUIET, raters=six_raters)
-    found = projects.find(studio.server, push.dataset_id(dataset))
+    found = projects.find(studio.server, dataset_id(dataset))
     clip_of = dict(
         zip(dataset.assignments["presentation"], dataset.assignments["clip_id"], strict=True)
     )
@@ -101,7 +102,7 @@ def test_a_round_of_500_clips_with_planted_errors(
     server: Server = studio.server
     push.push(dataset, server, QUIET, raters=six_raters)
     numbers = {email: number for number, email in accounts.users(server).items()}
-    found = projects.find(server, push.dataset_id(dataset))
+    found = projects.find(server, dataset_id(dataset))
     dealt = dataset.assignments
     secret, keys = secret_of(dataset.folder), dataset.clips.set_index("clip_id")["clip_key"]
     draw = random.Random(2)
@@ -207,7 +208,7 @@ def test_an_answer_that_another_account_touched_is_refused(
     dataset = new_dataset(3)
     without_posters(dataset)
     push.push(dataset, open_studio.server, QUIET, raters=six_raters[:3])
-    found = projects.find(open_studio.server, push.dataset_id(dataset))
+    found = projects.find(open_studio.server, dataset_id(dataset))
     anna, ben, cleo = (rater_of(open_studio, rater) for rater in six_raters[:3])
     for person, rater in ((anna, 0), (ben, 1), (cleo, 2)):
         for _ in range(3):
@@ -237,7 +238,7 @@ def test_a_connection_cut_in_the_middle_leaves_the_tables(
     dataset = new_dataset(2)
     without_posters(dataset)
     push.push(dataset, studio.server, QUIET, raters=six_raters[:3])
-    found = projects.find(studio.server, push.dataset_id(dataset))
+    found = projects.find(studio.server, dataset_id(dataset))
     rater_of(studio, six_raters[0]).answer(found[six_raters[0]].number, "fear", "0.5")
     pull(dataset, studio.server, QUIET)
     before = {

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from caer_data.annotate import push
+from caer_data.annotate.presentations import dataset_id
 from caer_data.annotate.studio import accounts, projects
 from caer_data.annotate.studio import folders as places
 from caer_data.annotate.studio.client import Server
@@ -26,7 +27,7 @@ New = Callable[..., Dataset]
 
 def on_server(server: Server, dataset: Dataset) -> dict[str, list[str]]:
     """The clips in each rater's project, in order."""
-    found = projects.find(server, push.dataset_id(dataset))
+    found = projects.find(server, dataset_id(dataset))
     clip_of = clips_shown(dataset)
     return {
         rater: [clip_of[task.key] for task in projects.tasks(server, project)]
@@ -92,7 +93,7 @@ def test_a_batch_sent_twice_is_thinned_out(
     dataset = new_dataset(5)
     without_posters(dataset)
     push.push(dataset, studio.server, QUIET, raters=six_raters)
-    project = projects.find(studio.server, push.dataset_id(dataset))[six_raters[0]]
+    project = projects.find(studio.server, dataset_id(dataset))[six_raters[0]]
     tasks = studio.server.api.listed("tasks.list", project=project.number, page_size=100)
     twice = [{"data": task.data} for task in tasks]
     studio.server.api.write("projects.import_tasks", project.number, request=twice)
@@ -128,7 +129,7 @@ def test_a_rater_who_leaves(
     without_posters(dataset)
     old, new = six_raters[0], "late@example.org"
     push.push(dataset, studio.server, QUIET, raters=six_raters)
-    leaver = projects.find(studio.server, push.dataset_id(dataset))[old]
+    leaver = projects.find(studio.server, dataset_id(dataset))[old]
     answered = rater_of(studio, old).answer(leaver.number, "happy", "1.0")
     for _ in range(2):
         push.push(dataset, studio.server, QUIET, replace=(old, new))
@@ -166,7 +167,7 @@ def test_names_of_shows_and_files_are_hidden(
     dataset = new_dataset(2)
     without_posters(dataset)
     push.push(dataset, studio.server, QUIET, raters=six_raters[:3])
-    project = projects.find(studio.server, push.dataset_id(dataset))[six_raters[0]].number
+    project = projects.find(studio.server, dataset_id(dataset))[six_raters[0]].number
     rater = rater_of(studio, six_raters[0])
     for path in (
         f"/api/projects/{project}/",
@@ -187,7 +188,7 @@ def test_a_server_elsewhere_gets_the_media_uploaded(
     assert push.push(dataset, elsewhere, QUIET, raters=six_raters[:3]).added == 6
     assert push.push(dataset, elsewhere, QUIET).added == 0
     assert on_server(elsewhere, dataset) == dealt(dataset)
-    found = projects.find(elsewhere, push.dataset_id(dataset))
+    found = projects.find(elsewhere, dataset_id(dataset))
     rater = rater_of(studio, six_raters[0])
     task = rater.answer(found[six_raters[0]].number, "sad", "0.25")
     clips = {(dataset.folder / path).read_bytes() for path in dataset.clips["path"]}
@@ -217,7 +218,7 @@ def test_a_deleted_project_is_told_and_made_anew(
     dataset = new_dataset(3)
     without_posters(dataset)
     push.push(dataset, studio.server, QUIET, raters=six_raters)
-    project = projects.find(studio.server, push.dataset_id(dataset))[six_raters[2]]
+    project = projects.find(studio.server, dataset_id(dataset))[six_raters[2]]
     studio.server.api.write("projects.delete", project.number)
     with pytest.raises(CaerError, match=f"no project of {six_raters[2]}"):
         pull(dataset, studio.server, QUIET)
@@ -265,7 +266,7 @@ def test_a_malformed_answer_blocks_its_own_project_alone_and_only_where_the_page
     without_posters(dataset)
     people = six_raters[:3]
     push.push(dataset, studio.server, QUIET, raters=people)
-    found = projects.find(studio.server, push.dataset_id(dataset))
+    found = projects.find(studio.server, dataset_id(dataset))
     bad, *good = people
     task = projects.tasks(studio.server, found[bad])[0]
     strange = [{**part, "from_name": "mood"} for part in result_of("happy", "0.5")]
@@ -281,7 +282,7 @@ def test_a_malformed_answer_blocks_its_own_project_alone_and_only_where_the_page
     assert list(done.problems) == [bad]
     assert "delete them at" in done.problems[bad] and "pull" in done.problems[bad]
     assert set(done.addresses) == set(people)
-    pages = {r: p.page for r, p in projects.find(studio.server, push.dataset_id(dataset)).items()}
+    pages = {r: p.page for r, p in projects.find(studio.server, dataset_id(dataset)).items()}
     assert {r for r, text in pages.items() if "How certain" in text} == set(good)
 
 
@@ -313,7 +314,7 @@ def test_loads_are_level_after_clips_were_dropped(
     without_posters(dataset)
     people = six_raters[:4]
     push.push(dataset, studio.server, QUIET, raters=people)
-    first = projects.find(studio.server, push.dataset_id(dataset))[people[1]]
+    first = projects.find(studio.server, dataset_id(dataset))[people[1]]
     answered = rater_of(studio, people[1]).answer(first.number, "happy", "1.0")["data"]["clip"]
     kept_answer = clips_shown(dataset)[answered]
     mine = [clip for clip in dealt(dataset)[people[0]] if clip != kept_answer][:10]

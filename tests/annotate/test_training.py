@@ -10,6 +10,7 @@ from urllib.parse import unquote
 import pytest
 
 from caer_data.annotate import pull, push, training
+from caer_data.annotate.presentations import dataset_id
 from caer_data.annotate.studio import projects
 from caer_data.engine import anchors, recipe, tables
 from caer_data.engine.emotions import EMOTIONS
@@ -67,7 +68,7 @@ def test_feedback_after_each_and_only_who_passes_is_dealt(
     assert (begun.added, begun.clips, len(begun.addresses)) == (8, 0, 4)
     assert begun.training[0] == f"{PEOPLE[0]} has answered 0 of the training's clips"
 
-    found = projects.find(studio.server, push.dataset_id(dataset), projects.TRAINING)
+    found = projects.find(studio.server, dataset_id(dataset), projects.TRAINING)
     for number, email in enumerate(PEOPLE):
         rater, project = rater_of(studio, email), found[email].number
         for _ in range(2):

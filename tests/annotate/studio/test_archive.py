@@ -16,6 +16,7 @@ import pytest
 from annotate_fixtures import Rater, Studio, free_port
 
 from caer_data.annotate import push
+from caer_data.annotate.presentations import dataset_id
 from caer_data.annotate.pull import pull
 from caer_data.annotate.studio import archive, projects, server
 from caer_data.annotate.studio import folders as places
@@ -194,7 +195,7 @@ def test_a_server_restored_elsewhere_has_answers_and_clips(
     with server.running(old, "127.0.0.1", free_port(), QUIET) as (url, _):
         studio = studio_of(url, old)
         push.push(dataset, studio.server, QUIET, raters=people)
-        number = projects.find(studio.server, push.dataset_id(dataset))[people[0]].number
+        number = projects.find(studio.server, dataset_id(dataset))[people[0]].number
         Rater(studio, people[0]).answer(number, "happy", "1.0")
         archive.backup(old, tmp_path / "saved.tar", QUIET)
     shutil.rmtree(old)

@@ -19,6 +19,7 @@ import pytest
 import requests
 
 from caer_data.annotate import push
+from caer_data.annotate.presentations import dataset_id
 from caer_data.annotate.studio import accounts, projects
 from caer_data.engine.progress import Reporter
 
@@ -216,7 +217,7 @@ def scene_of(
         server = studio.server
         dataset = dataset_of(tmp_path_factory.mktemp("scene"), 3)
         push.push(dataset, server, Reporter("quiet"), raters=RATERS)
-        found = projects.find(server, push.dataset_id(dataset))
+        found = projects.find(server, dataset_id(dataset))
         numbers = {email: number for number, email in accounts.users(server).items()}
         own, project = found[RATERS[0]], found[RATERS[1]]
         mine, theirs = projects.tasks(server, own), projects.tasks(server, project)

@@ -12,6 +12,7 @@ import pytest
 from annotate_fixtures import Rater, Studio, free_port
 
 from caer_data.annotate import push
+from caer_data.annotate.presentations import dataset_id
 from caer_data.annotate.pull import pull
 from caer_data.annotate.studio import environment, projects, server
 from caer_data.annotate.studio import folders as places
@@ -79,7 +80,7 @@ def test_a_round_on_postgres(
         assert access is not None
         studio = Studio(url, folder, Server(url, access.token, server.files_folder(folder)))
         push.push(dataset, studio.server, QUIET, raters=people)
-        number = projects.find(studio.server, push.dataset_id(dataset))[people[0]].number
+        number = projects.find(studio.server, dataset_id(dataset))[people[0]].number
         task = Rater(studio, people[0]).answer(number, "happy", "1.0")
         assert Rater(studio, people[0]).call("GET", task["data"]["video"]).status_code == 200
         assert Rater(studio, people[1]).call("GET", task["data"]["video"]).status_code == 403

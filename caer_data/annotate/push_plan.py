@@ -1,0 +1,184 @@
+"""What a push deals: the assignments and checks to be, from those so far; nothing is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from caer_data.annotate import presentations, training
+from caer_data.annotate.answers import fetch
+from caer_data.annotate.budget import Budget, within
+from caer_data.annotate.deal import assignments as deal
+from caer_data.annotate.deal import known_answers, rebalance, second_round
+from caer_data.annotate.deal.checks import plan
+from caer_data.annotate.studio.client import Server
+from caer_data.engine import anchors, tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.errors import CaerError
+from caer_data.engine.ledger import Ledger
+from caer_data.engine.progress import Reporter
+from caer_data.labels.checks import split
+from caer_data.labels.validate import validate_answers
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a push begins.
+
+    Attributes:
+        dataset: the dataset.
+        server: holds the answers so far.
+        shown: keys of the clips that a browser can play.
+        known: `tables.KNOWN`, the clips whose right answer is known.
+        before: `tables.ASSIGNMENTS` so far.
+        checks: `tables.CHECKS` so far.
+    """
+
+    dataset: Dataset
+    server: Server
+    shown: Collection[str]
+    known: pd.DataFrame
+    before: pd.DataFrame
+    checks: pd.DataFrame
+
+    @classmethod
+    def of(
+        cls, dataset: Dataset, server: Server, shown: Collection[str], known: pd.DataFrame
+    ) -> State:
+        """The state of a dataset today."""
+        before = dataset.read_or_empty(tables.ASSIGNMENTS)
+        return cls(dataset, server, shown, known, before, dataset.read_or_empty(tables.CHECKS))
+
+    def right(self) -> dict[str, str]:
+        """Right answer by clip, where it is known."""
+        return known_answers.answers(self.known, self.dataset.read_or_empty(tables.LABELS))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Tables after a push.
+
+    Attributes:
+        assignments: `tables.ASSIGNMENTS`.
+        checks: `tables.CHECKS`.
+        trained: how the training stands; None where the recipe has none.
+        waiting: clips that the limit keeps from being dealt.
+        reassigned: clips dealt again, of those asked for.
+        already_reassigned: clips asked for that an earlier push had reassigned.
+    """
+
+    assignments: pd.DataFrame
+    checks: pd.DataFrame
+    trained: training.Trained | None
+    waiting: int
+    reassigned: int = 0
+    already_reassigned: int = 0
+
+
+def plan_push(
+    state: State,
+    raters: Sequence[str] | None,
+    replace: tuple[str, str] | None,
+    second_round_file: Path | None,
+    budget: Budget,
+) -> Plan:
+    """Decide who rates which clip, and which checks are due; see `push.push` for the arguments.
+
+    Raises:
+        CaerError: nobody is named, too few raters passed the training, or a file is wrong.
+    """
+    dataset, checks, dealt_before = state.dataset, state.checks, set(state.before["clip_key"])
+    for_votes = sorted(set(state.shown) - (set(state.known["clip_key"]) - dealt_before))
+    paid_for = within(dataset, for_votes, dealt_before, budget)
+    waiting = len(for_votes) - len(paid_for)
+    trained = _train(state, raters)
+    if trained is not None:
+        checks, raters = trained.checks, trained.passed
+        if trained.open:  # nobody new is dealt anything before all have finished
+            paid_for, raters = sorted(dealt_before & set(paid_for)), None
+    if trained is not None and trained.open and state.before.empty:
+        assignments = state.before
+    else:
+        assignments = _deal(state, paid_for, raters, replace)
+    reassigned = already = 0
+    if second_round_file is not None:
+        clips = second_round.read_clips(second_round_file, assignments, Ledger.of(dataset))
+        already = len(second_round.dealt_again(assignments) & set(clips))
+        reassigned = len(clips) - already
+        people = list(raters) if raters is not None else sorted(set(assignments["rater"]))
+        seen = _pairs(checks)
+        assignments = second_round.deal_again(assignments, clips, people, dataset.recipe.seed, seen)
+    assignments = presentations.fill(dataset, assignments)
+    checks = _check(state, assignments, checks)
+    return Plan(assignments, checks, trained, waiting, reassigned, already)
+
+
+def _train(state: State, raters: Sequence[str] | None) -> training.Trained | None:
+    """Bring the training up to date; None where the recipe has none."""
+    dataset, settings = state.dataset, state.dataset.recipe.annotate
+    if not settings.training:
+        return None
+    pushed = (dataset.folder / "annotation.json").is_file()
+    name = presentations.dataset_id(dataset) if pushed else None
+    right = {key: emotion for key, emotion in state.right().items() if key in state.shown}
+    trained = training.update(
+        dataset, state.server, name, raters, state.before, state.checks, right
+    )
+    if not trained.open and len(trained.passed) < settings.raters_per_clip:
+        raise CaerError(
+            f"{len(trained.passed)} raters passed the training, but each clip needs "
+            f"{settings.raters_per_clip}; add raters to the raters file ("
+            + "; ".join(trained.said)
+            + ")"
+        )
+    return trained
+
+
+def _deal(
+    state: State,
+    clips: list[str],
+    raters: Sequence[str] | None,
+    replace: tuple[str, str] | None,
+) -> pd.DataFrame:
+    """Assign clips to raters; what is dealt already stays, but for those who leave."""
+    dataset, server, existing = state.dataset, state.server, state.before
+    recipe = dataset.recipe
+    if raters is None and existing.empty:
+        raise CaerError("nothing was dealt yet; name the raters with --raters FILE")
+    checks = _pairs(state.checks)
+    if replace is not None:
+        old, new = replace
+        answered = _answered(dataset, server)
+        existing = deal.replace(existing, answered, old, new, recipe.seed, checks)
+        raters = [r for r in (raters or sorted(set(existing["rater"]) | {new})) if r != old]
+    present = set(anchors.of_clips(dataset.clips))
+    if rebalance.is_uneven(existing, present):
+        answered = _answered(dataset, server)
+        existing = rebalance.level(existing, present, answered, checks, recipe.seed)
+    people = list(raters) if raters is not None else sorted(set(existing["rater"]))
+    return deal.deal(clips, people, existing, recipe.annotate, recipe.seed)
+
+
+def _check(state: State, assignments: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:
+    """All of `tables.CHECKS`, with the gold clips and repeats that are due now."""
+    recipe, right = state.dataset.recipe, state.right()
+    planned = plan(
+        state.before, assignments, checks, right, state.shown, recipe.annotate, recipe.seed
+    )
+    return presentations.fill_checks(state.dataset, planned) if len(planned) else planned
+
+
+def _answered(dataset: Dataset, server: Server) -> set[tuple[str, str]]:
+    """Pairs of clip and rater with an answer that counts, on the server or pulled before."""
+    answers = fetch(dataset, server, presentations.dataset_id(dataset), Reporter("quiet"))
+    votes, _ = split(answers, dataset.read_or_empty(tables.CHECKS))
+    judged = [validate_answers(votes, dataset.assignments, dataset.clips, Ledger.of(dataset))]
+    judged += [dataset.ratings] if dataset.has(tables.RATINGS) else []
+    return set().union(*(_pairs(rows[rows["status"] == "accepted"]) for rows in judged))
+
+
+def _pairs(rows: pd.DataFrame) -> set[tuple[str, str]]:
+    return set(zip(rows["clip_key"], rows["rater"], strict=True))

@@ -62,6 +62,10 @@ def build(
     Raises:
         CaerError: no videos, a mistake in the recipe, a folder that cannot be written or that holds
             something other than a dataset, or one that another command is working on.
+
+    >>> done = build("shows", "dataset", {"filter": {"min_sharpness": 0}})
+    >>> done.videos, done.kept, done.failed
+    (1, 1, {})
     """
     from caer_data.curate import run
     from caer_data.labels.decide import follow

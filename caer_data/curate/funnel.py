@@ -74,52 +74,43 @@ def funnel(videos: pd.DataFrame, shots: pd.DataFrame, clips: pd.DataFrame) -> pd
         length as far as it is known; `share`: of all of that kind; `meaning`: in words. Reasons
         that took nothing away have no row.
     """
-    seconds = (clips["end_s"] - clips["start_s"]).astype(float)
-    rows: list[dict[str, Any]] = []
-
-    def add(step: str, of: str, change: str, meaning: str, chosen: Any, lengths: Any) -> None:
-        count = int(chosen.sum())
-        if count or change == "left":
-            rows.append(
-                {
-                    "step": step,
-                    "of": of,
-                    "change": change,
-                    "count": count,
-                    "seconds": float(lengths[chosen].sum()),
-                    "share": count / len(chosen) if len(chosen) else 0.0,
-                    "meaning": meaning,
-                }
-            )
-
     lengths = videos["duration_s"].astype(float).fillna(0.0)
-    everything = pd.Series(True, index=videos.index)
-    add("found", "videos", "left", "video files below the shows folder", everything, lengths)
-    add("failed", "videos", "lost", "could not be read", videos["status"] == "failed", lengths)
-    add(
-        "duplicate",
-        "videos",
-        "lost",
-        "repeat another file's content",
-        videos["status"] == "duplicate",
-        lengths,
-    )
-    every_shot = pd.Series(True, index=shots.index)
-    shot_seconds = (shots["end_s"] - shots["start_s"]).astype(float)
-    add("shots", "shots", "left", "frames between two cuts", every_shot, shot_seconds)
-    every_clip = pd.Series(True, index=clips.index)
-    add("clips", "clips", "left", "shots, the long ones divided", every_clip, seconds)
-    for name, reason in REASONS.items():
-        add(name, "clips", "lost", reason.meaning, clips["reason"].eq(name).fillna(False), seconds)
-    add(
-        "kept",
-        "clips",
-        "left",
-        "one clear person each",
-        clips["status"].isin(tables.PRESENT),
-        seconds,
-    )
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    status, reason = videos["status"], clips["reason"]
+    shot_lengths = (shots["end_s"] - shots["start_s"]).astype(float)
+    clip_lengths = (clips["end_s"] - clips["start_s"]).astype(float)
+    steps = [
+        ("found", "videos", "left", "video files below the shows folder", None, lengths),
+        ("failed", "videos", "lost", "could not be read", status == "failed", lengths),
+        ("duplicate", "videos", "lost", "repeat another file's content", status == "duplicate",
+         lengths),
+        ("shots", "shots", "left", "frames between two cuts", None, shot_lengths),
+        ("clips", "clips", "left", "shots, the long ones divided", None, clip_lengths),
+        *(
+            (name, "clips", "lost", why.meaning, reason.eq(name).fillna(False), clip_lengths)
+            for name, why in REASONS.items()
+        ),
+        ("kept", "clips", "left", "one clear person each", clips["status"].isin(tables.PRESENT),
+         clip_lengths),
+    ]  # fmt: skip
+    rows = [_step(*step) for step in steps]
+    counted = [row for row in rows if row["count"] or row["change"] == "left"]
+    return pd.DataFrame(counted, columns=list(COLUMNS))
+
+
+def _step(
+    step: str, of: str, change: str, meaning: str, chosen: pd.Series | None, lengths: pd.Series
+) -> dict[str, Any]:
+    """One row of the funnel; `chosen` says which videos, shots or clips it counts, None: all."""
+    rows = lengths if chosen is None else lengths[chosen]
+    return {
+        "step": step,
+        "of": of,
+        "change": change,
+        "count": len(rows),
+        "seconds": float(rows.sum()),
+        "share": len(rows) / len(lengths) if len(lengths) else 0.0,
+        "meaning": meaning,
+    }
 
 
 def in_force(reason: Reason, recipe: Recipe) -> Reason:

@@ -106,65 +106,98 @@ def validate_answers(
     they were first sent.
     An answer to a clip that the `ledger` alone knows is refused for what became of the clip.
     """
-    held = anchors.present(clips)
-    length = dict(zip(held["clip_key"], held["end_s"] - held["start_s"], strict=True))
-    names = dict(zip(held["clip_key"], held["clip_id"], strict=True))
-    known = anchors.of_clips(clips)
-    fates: dict[str, str] = {}
-    if ledger is not None:
-        names = ledger.latest() | names
-        lost = [key for key in ledger.minted if key not in known]
-        found = identity.resolve([ledger.minted[key] for key in lost], known)
-        told = dict(zip(lost, found, strict=True))
-        fates = {key: REASON_OF.get(one.verdict, "") for key, one in told.items()}
-        lasts = {k: length[one.key] for k, one in told.items() if one.verdict == "same" and one.key}
-        length |= lasts
-        known = ledger.minted | known
-    dealt = set(zip(assignments["clip_key"], assignments["rater"], strict=True))
-    raters = set(assignments["rater"])
-    rows = []
-    for answer in {answer.source_id: answer for answer in answers}.values():
-        rater = answer.rater.strip().lower()
-        confidence = parse_confidence(answer.confidence)
+    known = _Known.of(clips, assignments, ledger)
+    rows = [
+        _row(answer, known) for answer in {answer.source_id: answer for answer in answers}.values()
+    ]
+    return anchors.stamp(tables.frame(tables.RATINGS, _refuse_earlier(rows)), known.anchors)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What answers are held against.
+
+    Attributes:
+        lengths: seconds of each clip that can be rated, by key.
+        names: `clip_id` by key.
+        anchors: anchor by key.
+        fates: by key, why answers to a clip that is there no more are refused.
+        dealt: pairs of clip and rater.
+        raters: all raters that were dealt anything.
+    """
+
+    lengths: dict[str, float]
+    names: dict[str, str]
+    anchors: dict[str, identity.Anchor]
+    fates: dict[str, str]
+    dealt: set[tuple[str, str]]
+    raters: set[str]
+
+    @classmethod
+    def of(cls, clips: pd.DataFrame, assignments: pd.DataFrame, ledger: Ledger | None) -> _Known:
+        """Gather it from the tables of today and, for clips of earlier builds, from the ledger."""
+        held = anchors.present(clips)
+        lengths = dict(zip(held["clip_key"], held["end_s"] - held["start_s"], strict=True))
+        names = dict(zip(held["clip_key"], held["clip_id"], strict=True))
+        known = anchors.of_clips(clips)
+        fates: dict[str, str] = {}
+        if ledger is not None:
+            names = ledger.latest() | names
+            lost = [key for key in ledger.minted if key not in known]
+            found = identity.resolve([ledger.minted[key] for key in lost], known)
+            for key, today in zip(lost, found, strict=True):
+                fates[key] = REASON_OF.get(today.verdict, "")
+                if today.verdict == "same" and today.key:
+                    lengths[key] = lengths[today.key]
+            known = ledger.minted | known
+        dealt = set(zip(assignments["clip_key"], assignments["rater"], strict=True))
+        return cls(lengths, names, known, fates, dealt, set(assignments["rater"]))
+
+    def why_refused(self, answer: Answer, rater: str) -> str | None:
+        """The first of `REASONS` that applies to an answer; None where it counts."""
+        key, fate = answer.clip_key, self.fates.get(answer.clip_key or "")
         votes = answer.cannot_judge is None
         checks = {
             "cancelled": answer.cancelled,
             "ground_truth": answer.ground_truth,
-            "unknown_rater": rater not in raters,
-            "unknown_clip": answer.clip_key not in length and answer.clip_key not in fates,
-            "dropped_clip": fates.get(answer.clip_key or "") == "dropped_clip",
-            "clip_changed": fates.get(answer.clip_key or "") == "clip_changed",
+            "unknown_rater": rater not in self.raters,
+            "unknown_clip": key not in self.lengths and key not in self.fates,
+            "dropped_clip": fate == "dropped_clip",
+            "clip_changed": fate == "clip_changed",
             "foreign_project": answer.project_rater.strip().lower() != rater,
             "other_author": any(name.strip().lower() != rater for name in answer.authors),
-            "not_dealt": (answer.clip_key, rater) not in dealt,
+            "not_dealt": (key, rater) not in self.dealt,
             "unknown_reason": not votes and answer.cannot_judge not in CANNOT_JUDGE,
             "unknown_emotion": votes and answer.emotion not in EMOTIONS,
-            "bad_confidence": votes and confidence is None,
+            "bad_confidence": votes and parse_confidence(answer.confidence) is None,
         }
-        lead_time = parse_seconds(answer.lead_time_s)
-        rows.append(
-            {
-                "clip_key": answer.clip_key,
-                "clip_id": names.get(answer.clip_key, answer.presentation),
-                "presentation": answer.presentation,
-                "rater": rater,
-                "emotion": answer.emotion if votes else None,
-                "confidence": _stored(answer.confidence) if votes else None,
-                "cannot_judge": answer.cannot_judge
-                if answer.cannot_judge in CANNOT_JUDGE
-                else None,
-                **extra_questions.cells(answer.asked, answer.emotion if votes else None),
-                "lead_time_s": lead_time,
-                "created_at": answer.created_at,
-                "updated_at": answer.updated_at,
-                "reason": next((reason for reason, wrong in checks.items() if wrong), None),
-                "too_fast": lead_time is not None and lead_time < length.get(answer.clip_key, 0.0),
-                "edited": _is_edited(answer),
-                "source": LABEL_STUDIO,
-                "source_id": answer.source_id,
-            }
-        )
-    return anchors.stamp(tables.frame(tables.RATINGS, _refuse_earlier(rows)), known)
+        return next((reason for reason, wrong in checks.items() if wrong), None)
+
+
+def _row(answer: Answer, known: _Known) -> dict[str, Any]:
+    """One answer as a row of `tables.RATINGS`, with the reason where it is refused."""
+    rater = answer.rater.strip().lower()
+    emotion = answer.emotion if answer.cannot_judge is None else None
+    lead_time = parse_seconds(answer.lead_time_s)
+    shortest = known.lengths.get(answer.clip_key or "", 0.0)
+    return {
+        "clip_key": answer.clip_key,
+        "clip_id": known.names.get(answer.clip_key or "", answer.presentation),
+        "presentation": answer.presentation,
+        "rater": rater,
+        "emotion": emotion,
+        "confidence": _stored(answer.confidence) if answer.cannot_judge is None else None,
+        "cannot_judge": answer.cannot_judge if answer.cannot_judge in CANNOT_JUDGE else None,
+        **extra_questions.cells(answer.asked, emotion),
+        "lead_time_s": lead_time,
+        "created_at": answer.created_at,
+        "updated_at": answer.updated_at,
+        "reason": known.why_refused(answer, rater),
+        "too_fast": lead_time is not None and lead_time < shortest,
+        "edited": _is_edited(answer),
+        "source": LABEL_STUDIO,
+        "source_id": answer.source_id,
+    }
 
 
 def merge(

@@ -155,7 +155,14 @@ def show(console: Console, values: dict[str, Any]) -> None:
         ((t["table"], f"{t['rows']:,}", t["row"]) for t in values["tables"]),
         numbers=(1,),
     )
-    stages = values["time"]["stages"]
+    _show_time(console, values["time"])
+
+
+def _show_time(console: Console, spent: dict[str, Any]) -> None:
+    """Print where the time of a build went."""
+    from caer_data.curate.funnel import duration_text
+
+    stages = spent["stages"]
     total = sum(stages.values()) or 1.0
     _print(
         console,
@@ -167,10 +174,10 @@ def show(console: Console, values: dict[str, Any]) -> None:
         ),
         numbers=(1, 2),
     )
-    if len(values["time"]["slowest"]) > 1:
+    if len(spent["slowest"]) > 1:
         slowest = (
             f"{printable(video)} {duration_text(seconds)}"
-            for video, seconds in values["time"]["slowest"].items()
+            for video, seconds in spent["slowest"].items()
         )
         console.print(f"Slowest videos: {', '.join(slowest)}")
 

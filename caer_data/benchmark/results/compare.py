@@ -16,7 +16,7 @@ from caer_data.benchmark.results import entries as results
 from caer_data.benchmark.results import suites
 from caer_data.benchmark.results.entries import Entry
 from caer_data.benchmark.training import checkpoint
-from caer_data.benchmark.training.run import folder_of, run
+from caer_data.benchmark.training.run import Context, folder_of, run
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
@@ -45,6 +45,11 @@ class Bench:
     failures: list[str] = field(default_factory=list)
     kept: OnDevice = field(default_factory=OnDevice)
 
+    @property
+    def context(self) -> Context:
+        """What each run is given of it."""
+        return Context(self.results, self.fabric, self.reporter, self.kept)
+
     def runs(
         self,
         entry: Entry,
@@ -60,12 +65,9 @@ class Bench:
                 entry.recipe,
                 store,
                 seed,
-                results=self.results,
-                fabric=self.fabric,
-                reporter=self.reporter,
+                self.context,
                 also_test=also_test,
                 weights=weights,
-                kept=self.kept,
             )
             entry.runs.append(result)
             entry.folders.append(folder_of(self.results, entry.recipe, store, seed, weights))

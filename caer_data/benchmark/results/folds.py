@@ -76,16 +76,7 @@ def predictions(bench: Bench, recipe: ModelRecipe, store: Store, folds: int) -> 
 
 
 def _run(bench: Bench, recipe: ModelRecipe, store: Store, seed: int, title: str) -> Result:
-    return run(
-        recipe,
-        store,
-        seed,
-        results=bench.results,
-        fabric=bench.fabric,
-        reporter=bench.reporter,
-        title=title,
-        kept=bench.kept,
-    )
+    return run(recipe, store, seed, bench.context, title=title)
 
 
 def stores(store: Store, folds: int, seed: int) -> Iterator[Store]:

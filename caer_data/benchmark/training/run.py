@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pandas as pd
 import torch
@@ -64,18 +65,40 @@ def predictions_file(tested_on: str = "") -> str:
     return f"predictions-on-{slug(tested_on)}.parquet" if tested_on else "predictions.parquet"
 
 
+@dataclass(frozen=True)
+class Context:
+    """What all runs of a command share.
+
+    Attributes:
+        results: folder of all results.
+        fabric: device and processes.
+        reporter: shows progress.
+        on_device: data that stays on the GPU from one run to the next; None: nothing.
+    """
+
+    results: Path
+    fabric: Fabric
+    reporter: Reporter
+    on_device: OnDevice | None = None
+
+
+class Elsewhere(NamedTuple):
+    """A test on other data than the model was trained on."""
+
+    name: str
+    store: Store
+    found: Predictions
+
+
 def run(
     recipe: ModelRecipe,
     store: Store,
     seed: int,
+    context: Context,
     *,
-    results: Path,
-    fabric: Fabric,
-    reporter: Reporter,
     title: str = "",
     also_test: Mapping[str, Store] | None = None,
     weights: Path | None = None,
-    kept: OnDevice | None = None,
 ) -> Result:
     """Do one run, or what is left of it, and return its figures (see `docs/benchmark.md`).
 
@@ -83,69 +106,65 @@ def run(
         recipe: model and training.
         store: data with its splits.
         seed: of weights, order, windows, augmentation and dropout.
-        results: folder of all results.
-        fabric: device and processes.
-        reporter: shows progress.
-        title: what progress calls the run; recipe and seed where it is left out.
+        context: what it shares with other runs.
+        title: what progress calls the run; default: recipe and seed.
         also_test: other data whose test split is tested with the same weights, by name.
         weights: test these and train nothing.
-        kept: what lies on the GPU since the run before.
 
     Raises:
         CaerError: see `Trainer.fit`, `create` and `load_weights`.
     """
-    folder = folder_of(results, recipe, store, seed, weights)
+    folder = folder_of(context.results, recipe, store, seed, weights)
     done = folder / "result.json"
     if done.is_file():
         return dict(json.loads(done.read_text()))
-    trainer = _trainer(recipe, store, seed, folder, fabric, reporter, kept)
+    trainer = _trainer(recipe, store, seed, folder, context)
     progress = Progress()
     if weights is None:
-        progress = _train(trainer, reporter, title or f"{recipe.name} {seed}")
+        progress = _train(trainer, context.reporter, title or f"{recipe.name} {seed}")
     header = checkpoint.load_weights(
         weights or trainer.weights_path, trainer.training_step.model, recipe, store.source.classes
     )
-    found = {
-        split: _test(trainer, store, trainer.frames, split) for split in ("validation", "test")
-    }
-    elsewhere = {
-        name: {"test": _test_elsewhere(trainer, other, kept)}
+    own = {split: _test(trainer, store, trainer.frames, split) for split in ("validation", "test")}
+    others = [
+        Elsewhere(name, other, _test_elsewhere(trainer, other, context.on_device))
         for name, other in (also_test or {}).items()
-    }
+    ]
     result = {
         **_about(trainer, progress),
         "weights_trained_on": header.get("trained_on"),
-        **_figures(store, found["test"], trained=store),
+        **_figures(store, own["test"], trained=store),
         "also_tested": {
-            name: _figures((also_test or {})[name], there["test"], trained=store)
-            for name, there in elsewhere.items()
+            other.name: _figures(other.store, other.found, trained=store) for other in others
         },
     }
-    if fabric.is_global_zero:
-        _write_predictions(folder / predictions_file(), store, found)
-        for name, there in elsewhere.items():
-            _write_predictions(folder / predictions_file(name), (also_test or {})[name], there)
-        if store.left_out:
-            write_text(folder / "left-out.csv", store.left_out_as_csv())
+    if context.fabric.is_global_zero:
+        _write(folder, store, own, others)
         write_text(done, json.dumps(result, indent=1) + "\n")
-    fabric.barrier()
+    context.fabric.barrier()
     return result
 
 
+def _write(
+    folder: Path, store: Store, own: Mapping[str, Predictions], others: Sequence[Elsewhere]
+) -> None:
+    """Write the predictions, and the samples that could not be used."""
+    _write_predictions(folder / predictions_file(), store, own)
+    for name, other, found in others:
+        _write_predictions(folder / predictions_file(name), other, {"test": found})
+    if store.left_out:
+        write_text(folder / "left-out.csv", store.left_out_as_csv())
+
+
 def _trainer(
-    recipe: ModelRecipe,
-    store: Store,
-    seed: int,
-    folder: Path,
-    fabric: Fabric,
-    reporter: Reporter,
-    kept: OnDevice | None,
+    recipe: ModelRecipe, store: Store, seed: int, folder: Path, context: Context
 ) -> Trainer:
     """A fresh model with its data."""
     torch.manual_seed(seed)
     model = create(recipe, len(store.source.classes))
     sees = recipe.sees_face, recipe.sees_context
-    frames = open_frames(store, fabric.device, *sees, reporter, kept)
+    fabric = context.fabric
+    frames = open_frames(store, fabric.device, *sees, context.reporter, context.on_device)
     same = identity_of(recipe, store.fingerprint, seed)
     return Trainer(model, recipe, store, frames, fabric, folder=folder, seed=seed, identity=same)
 
@@ -179,12 +198,12 @@ def _test(trainer: Trainer, store: Store, frames: Frames, split: str) -> Predict
     )
 
 
-def _test_elsewhere(trainer: Trainer, store: Store, kept: OnDevice | None) -> Predictions:
+def _test_elsewhere(trainer: Trainer, store: Store, on_device: OnDevice | None) -> Predictions:
     recipe, fabric = trainer.recipe, trainer.fabric
     if store.source.classes != trainer.store.source.classes:
         raise CaerError(f"{store.source.name} has other classes than {trainer.store.source.name}")
     sees = recipe.sees_face, recipe.sees_context
-    frames = open_frames(store, fabric.device, *sees, kept=kept)
+    frames = open_frames(store, fabric.device, *sees, kept=on_device)
     return _test(trainer, store, frames, "test")
 
 

@@ -11,7 +11,7 @@ from small_releases import small
 
 from caer_data.benchmark.data.store import Store
 from caer_data.benchmark.recipe import ModelRecipe
-from caer_data.benchmark.training.run import run
+from caer_data.benchmark.training.run import Context, run
 from caer_data.engine.progress import Bar, Reporter
 
 SPEED = ("samples_per_s",)
@@ -31,7 +31,7 @@ def recipe_of(model: str, **train: object) -> ModelRecipe:
 
 
 def do(recipe: ModelRecipe, store: Store, folder: Path, fabric: Fabric) -> dict:
-    result = run(recipe, store, 0, results=folder, fabric=fabric, reporter=Reporter("quiet"))
+    result = run(recipe, store, 0, Context(folder, fabric, Reporter("quiet")))
     return {name: value for name, value in result.items() if name not in SPEED}
 
 

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 
 from caer_data.benchmark.networks import architecture, create
 from caer_data.benchmark.recipe import ModelRecipe, load, vary
-from caer_data.benchmark.training.run import run
+from caer_data.benchmark.training.run import Context, run
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
 
@@ -103,9 +103,7 @@ def test_features_are_those_of_the_file(
 def test_a_probe_trains_to_its_results(tmp_path: Path, fabric: Fabric) -> None:
     path = encoder(tmp_path / "e.onnx", ["n", 3, "h", "w"], [2, 3])
     recipe = vary(probe(path, 1), {"train": {"epochs": 2}})
-    result = run(
-        recipe, noise_store(16), 0, results=tmp_path, fabric=fabric, reporter=Reporter("quiet")
-    )
+    result = run(recipe, noise_store(16), 0, Context(tmp_path, fabric, Reporter("quiet")))
     assert result["epochs"] == 2 and 0 <= result["war"] <= 1
 
 

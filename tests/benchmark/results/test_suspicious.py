@@ -13,7 +13,7 @@ from caer_data.annotate.deal import assignments as deal
 from caer_data.annotate.deal import second_round as again
 from caer_data.benchmark.results import suspicious
 from caer_data.benchmark.selftest import synthetic
-from caer_data.benchmark.training.run import run
+from caer_data.benchmark.training.run import Context, run
 from caer_data.engine import tables
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.ledger import Ledger
@@ -96,7 +96,7 @@ def test_wrong_labels_are_found_and_dealt_to_other_raters(tmp_path: Path, fabric
     clips, wrong = with_wrong_labels(0.08)
     recipe = tiny_recipe(epochs=4)
     store = synthetic.store(clips, recipe.input.face)
-    run(recipe, store, 0, results=tmp_path, fabric=fabric, reporter=Reporter("quiet"))
+    run(recipe, store, 0, Context(tmp_path, fabric, Reporter("quiet")))
     predictions = pd.read_parquet(next(tmp_path.rglob("predictions.parquet")))
     path = tmp_path / "suspicious.csv"
     suspicious.write([predictions], EMOTIONS, path)

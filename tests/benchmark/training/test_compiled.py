@@ -18,7 +18,7 @@ from torch._functorch.compilers import nop
 from caer_data.benchmark.networks import create
 from caer_data.benchmark.recipe import ModelRecipe, vary
 from caer_data.benchmark.training import compiled
-from caer_data.benchmark.training.run import run
+from caer_data.benchmark.training.run import Context, run
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
 
@@ -90,8 +90,7 @@ def test_a_missing_compiler_is_one_sentence(
 ) -> None:
     with_backend(monkeypatch, backend)
     with pytest.raises(CaerError, match=r"torch.compile failed .* set compute.compile"):
-        run(compiling(), tiny_store(), 0, results=tmp_path, fabric=fabric,
-            reporter=Reporter("quiet"))  # fmt: skip
+        run(compiling(), tiny_store(), 0, Context(tmp_path, fabric, Reporter("quiet")))  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from caer_data.benchmark.recipe import vary
 from caer_data.benchmark.training import numerics, step
 from caer_data.benchmark.training.checkpoint import Progress
 from caer_data.benchmark.training.numerics import check_bf16, is_trusted
-from caer_data.benchmark.training.run import run
+from caer_data.benchmark.training.run import Context, run
 from caer_data.engine.progress import Reporter
 
 
@@ -107,13 +107,13 @@ def test_a_run_falls_back_to_fp32_says_so_and_goes_on_in_it(
     }
     monkeypatch.setattr(step, "check_bf16", lambda *given: refused)
     recipe = vary(tiny_recipe(epochs=1), {"compute": {"precision": "bf16"}})
-    given = {"results": tmp_path, "fabric": fabric, "reporter": Reporter("quiet")}
-    result = run(recipe, tiny_store(), 0, **given)
+    context = Context(tmp_path, fabric, Reporter("quiet"))
+    result = run(recipe, tiny_store(), 0, context)
     assert (result["precision"], result["numerics"]) == ("fp32", refused)
     assert any("computed in fp32 instead" in note for note in result["notes"])
     assert "computed in fp32 instead" in capsys.readouterr().err
     plain = vary(recipe, {"compute": {"precision": "fp32"}})
-    assert run(plain, tiny_store(), 0, **given)["history"] == result["history"]
+    assert run(plain, tiny_store(), 0, context)["history"] == result["history"]
     json.dumps(result)
 
 

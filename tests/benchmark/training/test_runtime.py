@@ -19,13 +19,13 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from made_up import tiny_recipe, tiny_store
-from caer_data.benchmark.training.run import run
+from caer_data.benchmark.training.run import Context, run
 from caer_data.benchmark.training.runtime import start
 from caer_data.engine.progress import Reporter
 
 fabric = start("cpu", devices=2)
-result = run(tiny_recipe(epochs=1), tiny_store(41, 17, 1), 0, results=Path(sys.argv[1]),
-             fabric=fabric, reporter=Reporter("quiet"))
+result = run(tiny_recipe(epochs=1), tiny_store(41, 17, 1), 0,
+             Context(Path(sys.argv[1]), fabric, Reporter("quiet")))
 (Path(sys.argv[1]) / f"rank-{fabric.global_rank}.json").write_text(repr(result["confusion"]))
 """
 

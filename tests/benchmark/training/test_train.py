@@ -23,7 +23,7 @@ from caer_data.benchmark.data.store import Store
 from caer_data.benchmark.data.windows import random_windows
 from caer_data.benchmark.recipe import vary
 from caer_data.benchmark.training import train
-from caer_data.benchmark.training.run import folder_of, run
+from caer_data.benchmark.training.run import Context, folder_of, run
 from caer_data.benchmark.training.step import TrainingStep
 from caer_data.cli import main
 from caer_data.engine.errors import CaerError
@@ -34,7 +34,7 @@ SPEED = ("samples_per_s",)
 
 
 def do(store: Store, folder: Path, fabric: Fabric, seed: int = 0, **changes: object) -> dict:
-    return run(tiny_recipe(**changes), store, seed, results=folder, fabric=fabric, reporter=QUIET)
+    return run(tiny_recipe(**changes), store, seed, Context(folder, fabric, QUIET))
 
 
 def figures(result: dict) -> dict:
@@ -125,7 +125,7 @@ def test_caer_net_s_overfits_32_clips(tmp_path: Path, fabric: Fabric) -> None:
         layers={"dropout": 0.0, "attention_bn_relu": False},
         augment={"flip": 0.0, "contrast": 0.0, "color": 0.0, "random_crop": False},
     )
-    result = run(recipe, store, 0, results=tmp_path, fabric=fabric, reporter=QUIET)
+    result = run(recipe, store, 0, Context(tmp_path, fabric, QUIET))
     assert result["war"] == 1.0
 
 

@@ -10,7 +10,6 @@ import caer_data
 from caer_data.api import frames, videos
 from caer_data.engine import recipe
 
-
 NEED_FILES = ("caer_data.api.videos.build",)
 
 

@@ -58,7 +58,7 @@ def withdraw(dataset: Dataset, server: Server, name: str) -> Withdrawal:
         name: the dataset's name on servers (`presentations.dataset_id`).
 
     Raises:
-        CaerError: the server refuses or is gone; the same command goes on.
+        CaerError: the server refuses or is gone; run the same command again to finish.
     """
     forgotten, secret = Forgotten.of(dataset.folder), secret_of(dataset.folder)
     if not (forgotten.clips or forgotten.raters):

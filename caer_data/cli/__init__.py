@@ -19,24 +19,30 @@ from caer_data.engine import failures, logs
 # verb: (module with a click command named `command`, one line of help)
 _VERBS = {
     "build": ("caer_data.cli.build", "From a folder of raw shows to clips ready to be rated."),
-    "status": ("caer_data.cli.status", "Say what has been done, what is next, and how."),
+    "status": (
+        "caer_data.cli.status",
+        "Show what is done, what comes next, and the command for it.",
+    ),
     "inspect": ("caer_data.cli.inspect", "Show the funnel, one clip's story, other thresholds."),
-    "report": ("caer_data.cli.report", "Write one page of all that is known."),
-    "view": ("caer_data.cli.view", "Look at a dataset in the browser, decide by hand."),
+    "report": ("caer_data.cli.report", "Write one page with everything known about a dataset."),
+    "view": ("caer_data.cli.view", "View a dataset in the browser and decide by hand."),
     "demo": ("caer_data.cli.demo", "Make small shows of free pictures and build them."),
     "recipe": ("caer_data.cli.recipe", "Explain a recipe's fields; compare two recipes."),
     "annotate": ("caer_data.cli.annotate", "Have the clips rated in Label Studio."),
     "export": ("caer_data.cli.export", "Turn labelled clips into a released dataset."),
     "audit": ("caer_data.cli.audit", "Look for leaks between the splits of any dataset."),
     "verify": ("caer_data.cli.verify", "Check a release against its manifest."),
-    "rebuild": ("caer_data.cli.rebuild", "Cut the clips of a release without media again."),
-    "diff": ("caer_data.cli.diff", "Say what changed from one release to the next."),
+    "rebuild": ("caer_data.cli.rebuild", "Recreate the clips of a release without media."),
+    "diff": ("caer_data.cli.diff", "Show what changed from one release to the next."),
     "upgrade": ("caer_data.cli.upgrade", "Bring an older dataset to this version's tables."),
-    "people": ("caer_data.cli.people", "See who is who; merge, split and name persons."),
-    "forget": ("caer_data.cli.forget", "Remove what a person or an owner wants out, for good."),
-    "clean": ("caer_data.cli.clean", "Remove finished work that no table uses any more."),
+    "people": ("caer_data.cli.people", "Show who is who; merge, split and name persons."),
+    "forget": ("caer_data.cli.forget", "Remove people or footage for good."),
+    "clean": ("caer_data.cli.clean", "Remove intermediate results that are no longer used."),
     "benchmark": ("caer_data.cli.benchmark_group", "Train and test CAER-Net and its baselines."),
-    "doctor": ("caer_data.cli.doctor", "Say what is installed, what is missing and how to get it."),
+    "doctor": (
+        "caer_data.cli.doctor",
+        "Check what is installed, what is missing and how to install it.",
+    ),
 }
 
 

@@ -19,7 +19,7 @@ _DAY = click.DateTime(formats=["%Y-%m-%d"])
 
 @click.group()
 def command() -> None:
-    """Have the clips rated by three blind raters each, in Label Studio."""
+    """Have each clip rated by three blind raters, in Label Studio."""
 
 
 @command.command()
@@ -60,7 +60,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 @common.url
 @options
 def status(dataset: Path, url: str | None, reporter: Reporter) -> None:
-    """Show who has done how much, pace, time left, agreement so far."""
+    """Show progress and pace of each rater, remaining time, agreement so far."""
     from caer_data.annotate import status as progress
     from caer_data.annotate.studio.client import connect
     from caer_data.engine.dataset import Dataset

@@ -15,7 +15,7 @@ from caer_data.engine.progress import Reporter, options
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @options
 def command(dataset: Path, yes: bool, reporter: Reporter) -> None:
-    """Remove finished work that no table uses any more.
+    """Remove intermediate results that are no longer used.
 
     They are left by earlier recipes and edited videos. Tables, clips, ratings and labels stay.
     """

@@ -17,7 +17,7 @@ _NAME_WIDTH: Final = 41  # of the longest model file
 @click.command(name="doctor")
 @common.as_json
 def command(as_json: bool) -> int:
-    """Say what is installed, what is missing and how to get it.
+    """Check what is installed, what is missing and how to install it.
 
     Exits with 0 when everything that the default build needs is there, else with 1.
     """

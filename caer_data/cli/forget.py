@@ -47,7 +47,7 @@ def command(
     yes: bool,
     reporter: Reporter,
 ) -> None:
-    """Remove what a person or an owner wants out, for good.
+    """Remove people or footage for good.
 
     All clips in which a person is seen go, whoever their target is. What is forgotten does not
     come back with a build or an import. Releases that were made stay as they are.
@@ -67,7 +67,8 @@ def command(
         rows = tombstones(own, asked, getpass.getuser(), why)
         planned = run.estimate(own, run.with_new(own, rows))
         if not yes and not click.confirm(
-            f"{dataset}: {planned.text()} would be removed and cannot be restored. Go on?", err=True
+            f"{dataset}: {planned.text()} would be removed and cannot be restored. Continue?",
+            err=True,
         ):
             reporter.say("Nothing was removed.")
             return

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def command(dataset: Path, release: Path | None, port: int, in_browser: bool) -> None:
     """Look at a dataset in the browser, and decide by hand what the filter should not.
 
-    The page is served on 127.0.0.1 alone, at an address that nobody can guess, until Ctrl-C.
+    The page is served only on 127.0.0.1, at an unguessable address, until Ctrl-C.
     """
     from caer_data.engine import extras
 

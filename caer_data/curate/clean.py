@@ -1,4 +1,4 @@
-"""What `work/` holds that no table uses any more, and its removal.
+"""Unused intermediate results in `work/`, and their removal.
 
 A changed recipe or an edited video leaves the artifacts of before behind: they make going back
 quick, and take room. Every build notes which artifacts its tables were put together from; those of

@@ -61,7 +61,7 @@ class Group:
         return self.clips[0].clip_id
 
     def key(self, settings: recipes.Clips) -> str:
-        """Key of what is finished: all that the bytes of the clips follow from.
+        """Key of finished clips: everything that determines their bytes.
 
         That is the video's content, the frames, and how they are encoded. The other clips of the
         group count: FFmpeg fills in noise when it decodes AAC, and goes on with it from clip to

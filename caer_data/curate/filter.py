@@ -47,7 +47,7 @@ class _Presence:
 
     @property
     def prominence(self) -> float:
-        """Height of the face, less where it is seen for part of the time: who is looked at."""
+        """Height of the face, reduced if it is visible only part of the time."""
         return self.face_height * math.sqrt(self.coverage)
 
     def is_clear(self, settings: recipes.Filter) -> bool:

@@ -3,7 +3,7 @@
 An artifact is one file, `work/<stage>/<subject>.<key>.zip`: its members, uncompressed, each with
 the checksum that the format has anyway. It is written under a temporary name that says whose it is
 and put in its place only if nothing is there: who loses such a race loses nothing, since equal keys
-mean equal content. A damaged artifact is removed when it is next wanted, and made again.
+mean equal content. A damaged artifact is removed when it is next needed, and recomputed.
 
 Being a single file, an artifact needs of its storage no more than "create this unless it is there",
 which a disk can do, and an object store as well.
@@ -158,7 +158,7 @@ class Store:
                 yield artifact.json("values.json")
 
     def discard(self, stage: str, subject: str, key: str) -> None:
-        """Remove an artifact, so that it is made again."""
+        """Remove an artifact, so that it is recomputed."""
         self.path(stage, subject, key).unlink(missing_ok=True)
 
     def files(self, stage: str = "*") -> list[Path]:
@@ -187,7 +187,7 @@ def _whole(path: Path) -> Artifact | None:
     except FileNotFoundError:
         return None
     except _DAMAGE as error:
-        _log.warning("%s: damaged, is made again (%s)", path, error)
+        _log.warning("%s: damaged, will be recomputed (%s)", path, error)
         if path.is_dir() and not path.is_symlink():
             raise CaerError(f"{path}: is a folder where a file is expected; remove it") from error
         path.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ dataset/
   generations/       what `Dataset` reads: the tables of one build, see `engine.generations`
   clips/<show>/*.mp4 the kept clips
   report.html        what happened, to look at
-  work/              intermediate results; may be deleted, is then made again
+  work/              intermediate results; recomputed if deleted
 """
 
 from __future__ import annotations

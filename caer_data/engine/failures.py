@@ -44,7 +44,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_foreseen(error: BaseException) -> bool:
-    """Whether the sentence says it all: what is left are bugs."""
+    """Whether the message is sufficient; everything else is a bug."""
     return isinstance(error, CaerError | OSError) or is_out_of_memory(error)
 
 

@@ -26,7 +26,7 @@ SectionT = TypeVar("SectionT", bound="Section")
 
 
 class Section(BaseModel):
-    """A part of a recipe: immutable, its fields typed strictly.
+    """A section of a recipe: immutable, with strictly typed fields.
 
     Python's own spellings are accepted: a list where a tuple is meant, a `Path` for a file's name.
     """

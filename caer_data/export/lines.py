@@ -33,7 +33,7 @@ CLIP_LINES: Final = Table(
 
 
 def of_clips(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame:
-    """Lines of some clips, as `CLIP_LINES`; a line that goes on over a cut is in both clips."""
+    """Lines of some clips, as `CLIP_LINES`; a line that continues over a cut is in both clips."""
     if not dataset.has(tables.LINES):
         return tables.empty(CLIP_LINES)
     columns = ["clip_key", "clip_id", "video_id", "start_s", "end_s"]

@@ -94,9 +94,7 @@ def recut(
         results, files = _cut(given, planned, videos, under_way, jobs, reporter)
         good = {c: r for c, r in results.items() if "failed" not in r}
         if not good and not kept:
-            raise CaerError(
-                f"no clip could be made again: {next(iter(results.values()))['failed']}"
-            )
+            raise CaerError(f"no clip could be rebuilt: {next(iter(results.values()))['failed']}")
         if good and there is not None:
             files |= carry.take(there, kept, under_way.root, under_way.root.with_name("cut"))
         made = planned if not good else manifest_of(given, planned, good, videos)

@@ -66,7 +66,7 @@ class Samples:
 
     Args:
         folder: what a `SampleWriter` wrote.
-        on_read: called whenever a picture is read: work goes on, however long a shot is.
+        on_read: called for every picture read, as a sign of life however long a shot is.
     """
 
     def __init__(self, folder: Path, on_read: Callable[[], None] = lambda: None) -> None:

@@ -22,7 +22,7 @@ class Service:
 
     name: str
     told_by: frozenset[str]
-    """Columns that a file of it has, in lower case."""
+    """Columns by which its files are recognised, in lower case."""
     columns: Mapping[str, str]
     """Its column, in lower case, to ours."""
     left_out: Mapping[str, frozenset[str]]

@@ -79,7 +79,7 @@ def _decode(path: Path, data: bytes, encoding: str | None, say: Callable[[str], 
 
 
 def _marked(data: bytes) -> str | None:
-    """Encoding told by a byte order mark, or by the zeros that UTF-16 puts beside ASCII."""
+    """Encoding by a byte order mark, or by the zero bytes of ASCII text in UTF-16."""
     for mark, name in _BOMS:
         if data.startswith(mark):
             return name

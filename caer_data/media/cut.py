@@ -59,7 +59,7 @@ def cut_clips(
         clips: the frames of each clip by the mp4 file to write, in the order of the video; all
             files in one folder. A file appears only when it is whole and right.
         settings: the recipe's section on clips.
-        on_try: called while work goes on, at least every `TIMEOUT_S`.
+        on_try: called as a sign of life, at least every `TIMEOUT_S`.
         feed: hands over the frames; one for several calls saves decoding from the start in each.
 
     Returns:

@@ -94,7 +94,7 @@ class Writer:
         self._seen: deque[npt.NDArray[np.uint8]] = deque(maxlen=2 * _AROUND + 1)
 
     def push(self, frame: DecodedFrame) -> None:
-        """Look at a frame; most are passed over."""
+        """Take in a frame; most are skipped."""
         if self._next is not None and frame.pts < self._next:
             return
         first = frame.pts if self._next is None else self._next

@@ -23,7 +23,7 @@ class Feed:
 
     Args:
         source: the video.
-        on_try: called while work goes on.
+        on_try: called as a sign of life.
     """
 
     def __init__(self, source: Source, on_try: Callable[[], None]) -> None:

@@ -77,7 +77,7 @@ def hear(
         info: what it is.
         voice: the model; None: do not listen.
         subtitles: read them, too.
-        on_second: called now and then while work goes on.
+        on_second: called now and then as a sign of life.
 
     Raises:
         CaerError: the file can no longer be opened.

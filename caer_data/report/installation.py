@@ -314,7 +314,7 @@ _LOOKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
 
 
 def _owners(module: str) -> list[str]:
-    """Installed distributions that brought files of a module."""
+    """Installed distributions that contain files of a module."""
     return sorted(set(importlib.metadata.packages_distributions().get(module, [])))
 
 

@@ -23,7 +23,7 @@ class Step:
         name: of the step.
         done: whether it is finished.
         text: what there is, in words.
-        next: the command that does it or goes on with it; empty if nothing is left to do.
+        next: the command that does or resumes it; empty if nothing is left to do.
     """
 
     name: str

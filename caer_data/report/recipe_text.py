@@ -99,7 +99,7 @@ def comments() -> dict[str, str]:
             found[name] = above + _beside(match["rest"])
             above = []
         elif text.startswith("#") and line.startswith(" " * 20) and name:
-            found[name] += _beside(line)  # the comment beside a field goes on
+            found[name] += _beside(line)  # the comment beside a field continues
         elif text.startswith("#"):
             above.append(text.lstrip("# "))
         else:

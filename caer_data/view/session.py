@@ -1,4 +1,4 @@
-"""What one running page knows: the catalogue of the newest build, made again when a build ends."""
+"""What one running page knows: the catalogue of the newest build, reloaded when a build ends."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ Pairs = Collection[tuple[str, str]]
 
 
 def is_uneven(assignments: pd.DataFrame, present: Collection[str]) -> bool:
-    """Whether clips that went have left some raters with more to do than others.
+    """Whether removed clips have left some raters with more to do than others.
 
     Compared are raters who were dealt clips together: who joined late has fewer, and keeps so.
 

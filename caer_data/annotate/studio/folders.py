@@ -1,6 +1,6 @@
 """Where things of the local server live: all outside of datasets and repositories.
 
-cache folder    the server's Python environment; may be deleted, is then made again (see
+cache folder    the server's Python environment; recomputed if deleted (see
                 `engine.cache`)
 server folder   its database, clips as served, log, and the secrets (files only the user reads)
 """

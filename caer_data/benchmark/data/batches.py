@@ -136,7 +136,7 @@ class DeviceArray:
 
 
 class OnDevice:
-    """Arrays that lie on a GPU between runs, for whoever holds this object.
+    """Arrays that stay on a GPU between runs, as long as this object exists.
 
     Attributes:
         arrays: name of an array: the shards it was made of, and it.

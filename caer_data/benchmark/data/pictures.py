@@ -24,7 +24,7 @@ MAX_PIXELS: Final = 36_000_000
 
 
 class Shown(Protocol):
-    """A picture of which only what is asked for is converted, as RGB."""
+    """A picture; only the requested part is converted to RGB."""
 
     @property
     def size(self) -> tuple[int, int]:

@@ -81,7 +81,7 @@ def name_of(works: Sequence[Work], form: Format) -> str:
 def is_whole(folder: Path, works: Sequence[Work]) -> bool:
     """Whether a shard is there and every array has the hash it was written with.
 
-    A shard is made again when a file that could not be used has changed since. Arrays are hashed
+    A shard is written again when a file that could not be used has changed since. Arrays are hashed
     once for every change: what was found whole is noted beside them with their size and time.
     """
     try:

@@ -27,7 +27,7 @@ HIDDEN = 128
 
 
 def create(recipe: ModelRecipe, classes: int) -> CAERNet:
-    """CAER-Net for clips, CAER-Net-S for images, with the parts that the recipe leaves on."""
+    """CAER-Net for clips, CAER-Net-S for images, with the parts that the recipe enables."""
     return CAERNet(recipe, classes, dimensions=3 if recipe.model == "caer-net" else 2)
 
 

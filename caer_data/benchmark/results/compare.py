@@ -148,7 +148,7 @@ def _row(bench: Bench, row: suites.Row, release: Path, open_store: OpenStore) ->
     """Do a row's runs; None, and a sentence among the failures, where that does not work.
 
     A user's own model can fail in any way, and must not take the other rows with it. Among several
-    processes one that goes on would wait for the others for ever: there it ends the command.
+    processes one that continues would wait for the others for ever: there it ends the command.
     """
     entry = Entry(row.label, row.recipe, [], row.paper, row.paper_dataset, row.note)
     try:
@@ -158,7 +158,7 @@ def _row(bench: Bench, row: suites.Row, release: Path, open_store: OpenStore) ->
             raise
         what = str(error) if isinstance(error, CaerError) else f"{type(error).__name__}: {error}"
         bench.failures.append(f"{row.label}: not computed ({what.strip()})")
-        bench.reporter.warn(f"{bench.failures[-1]}; going on with the next row")
+        bench.reporter.warn(f"{bench.failures[-1]}; continuing with the next row")
         return None
 
 

@@ -197,7 +197,7 @@ def _above(statement: str, hits: Shares, others: Shares) -> Check:
 def _check_streams(
     bench: Bench, recipe: ModelRecipe, store: Store, clips: SyntheticClips
 ) -> list[Check]:
-    """Where the attention lies, and which stream the fusion leans to, in test clips."""
+    """Where the attention is, and which stream the fusion favours, in test clips."""
     device = bench.fabric.device
     model = architecture(recipe).to(device)
     sees = recipe.sees_face, recipe.sees_context

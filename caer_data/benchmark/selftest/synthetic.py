@@ -99,7 +99,7 @@ def make_ordered(
 ) -> SyntheticClips:
     """Generate clips of kind `face` whose label only the order of the frames tells.
 
-    Each second one grows brighter, so that always giving one answer is right in half of a split.
+    Every second one grows brighter, so that a constant answer is right in half of a split.
     """
     n = train + validation + test
     random = np.random.default_rng(seed)

@@ -3,7 +3,7 @@
 <results>/<dataset>/<recipe>-<hash>/seed-<n>/
   recipe.yaml              the recipe as used
   weights.safetensors      the best epoch
-  checkpoint.safetensors   where a stopped run goes on
+  checkpoint.safetensors   where an interrupted run resumes
   predictions.parquet      probabilities of validation and test
   predictions-on-NAME.parquet   those of another release's test split
   tensorboard/             curves, where TensorBoard is installed

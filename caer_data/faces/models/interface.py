@@ -108,7 +108,7 @@ class Detector(Protocol):
 
 
 class Embedder(Protocol):
-    """Turns faces into vectors that lie close together for one person.
+    """Turns faces into vectors that are close together for one person.
 
     Attributes:
         name: the recipe's word for it.

@@ -205,7 +205,7 @@ class TestReadRaters:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("a@x.org\nb@x.org\nA@X.org\n", r":3: a@x.org stands in line 1 already"),
+            ("a@x.org\nb@x.org\nA@X.org\n", r":3: a@x.org is already in line 1"),
             ("a@x.org\nbeta\nc@x.org\n", r":2: 'beta' is not an e-mail address"),
             ("a@x.org\nb@x.org, c@x.org\n", r":2: 'b@x.org, c@x.org' is not"),
             ("a@x.org\nb@\n", r":2: 'b@' is not"),

@@ -161,7 +161,7 @@ def test_a_suite_goes_on_past_a_model_that_breaks_and_says_so(
     )
     assert [e.label for e in entries] == ["CAER-Net-S C+cA", "CAER-Net-S F+C+cA+fA"]
     assert bench.failures == ["CAER-Net-S F: not computed (RuntimeError: shapes do not match)"]
-    assert "going on with the next row" in capsys.readouterr().err
+    assert "continuing with the next row" in capsys.readouterr().err
 
 
 def test_folds_as_results_hold_every_show_out_once(bench: Bench) -> None:

@@ -67,7 +67,7 @@ def progress(request):
 
 
 def _since_break(times):
-    """Seconds of work without a break up to now; 0 where the last answer is long ago."""
+    """Seconds of work since the last break; 0 if the last answer is long ago."""
     if not times or time.time() - times[-1] > _BREAK_S:
         return 0.0
     began = times[-1]

@@ -89,7 +89,7 @@ def command(
     url: str | None,
     reporter: Reporter,
 ) -> None:
-    """Deal the clips to the raters and put them on the server.
+    """Assign the clips to raters and put them on the server.
 
     Running it again adds what is new and changes nothing else.
     """

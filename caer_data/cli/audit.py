@@ -23,7 +23,7 @@ from caer_data.engine.progress import Reporter
     help="Folder of the page, the pairs and the verdicts.",
 )
 @click.option("--faces", "with_faces", is_flag=True, help="Also compare faces between the splits.")
-@click.option("--strict", is_flag=True, help="A finding is a failure.")
+@click.option("--strict", is_flag=True, help="Treat findings as a failure (exit code 1).")
 @common.workers
 @progress.options
 def command(

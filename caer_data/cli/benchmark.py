@@ -113,7 +113,7 @@ from caer_data.engine.progress import Reporter
     "--compile",
     "compiled",
     is_flag=True,
-    help="Compile models, on one GPU with CUDA graphs: takes a while, pays for many epochs.",
+    help="Compile models, on one GPU with CUDA graphs: slow to start, worthwhile for many epochs.",
 )
 @click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Machines.")
 @click.option(

@@ -91,7 +91,7 @@ command.add_command(benchmark.compare_command)
 @_taking(*_MODEL, "encoder", "seeds", "batch_size", *_DATA, *_MACHINE)
 @progress.options
 def test(reporter: Reporter, **given: Any) -> int:
-    """Test trained weights; train nothing.
+    """Test trained weights without training.
 
     WEIGHTS is a weights.safetensors of an earlier run, tested on RELEASE.
     """

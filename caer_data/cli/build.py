@@ -34,19 +34,19 @@ if TYPE_CHECKING:
 @click.option(
     "--limit",
     type=click.IntRange(1),
-    help="Process at most this many videos; clips of others stay, as those of absent videos do.",
+    help="Process at most this many videos; the others keep their clips, as absent videos do.",
 )
 @click.option(
     "--pyannote",
     type=click.Path(path_type=Path),
-    help="Folder of pyannote.video's results (SHOW/EPISODE.shots.json, .track.txt) to take in "
-    "place of finding shots and faces.",
+    help="Folder of pyannote.video's results (SHOW/EPISODE.shots.json, .track.txt) to use "
+    "instead of detecting shots and faces.",
 )
 @click.option(
     "--drop-rated",
     is_flag=True,
-    help="Go on where rated clips would change or go because of the recipe or an edited video; "
-    "without it the build stops and says how many.",
+    help="Continue even if rated clips change or are dropped because of the recipe or an edited "
+    "video; otherwise the build stops and reports how many.",
 )
 @click.option(
     "--shard",
@@ -59,17 +59,17 @@ if TYPE_CHECKING:
     type=click.Choice(["local", "ray"]),
     default="local",
     show_default=True,
-    help="Where videos are worked on: processes of this machine, or Ray.",
+    help="Where videos are processed: on this machine, or by Ray.",
 )
 @click.option(
     "--address",
-    help="Ray cluster: auto, ray://HOST:PORT or HOST:PORT.  [default: a Ray on this machine]",
+    help="Ray cluster: auto, ray://HOST:PORT or HOST:PORT.  [default: Ray on this machine]",
 )
 @click.option(
     "--needs",
     multiple=True,
     metavar="STAGE:cpus=N,gpus=N,memory=GB",
-    help="What a task of a stage (videos, analyse, clips) takes of a Ray node; may be repeated.",
+    help="What a task of a stage (videos, analyse, clips) needs from a Ray node; may be repeated.",
 )
 @click.option(
     "--dry-run",

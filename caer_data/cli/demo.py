@@ -18,13 +18,15 @@ from caer_data.engine.progress import Reporter, options
     type=click.Path(path_type=Path),
     default=Path("demo"),
     show_default=True,
-    help="Where the shows, their known truth and the credits go.",
+    help="Folder for the shows, their ground truth and the credits.",
 )
 @common.built_dataset("Dataset folder that is built from them.")
 @click.option("--recipe", default="caer", show_default=True, help="Recipe to build with.")
 @common.workers
-@click.option("--ratings", is_flag=True, help="Also make up ratings.csv, as six raters might.")
-@click.option("--no-build", is_flag=True, help="Make the shows and stop there.")
+@click.option(
+    "--ratings", is_flag=True, help="Also write ratings.csv with made-up ratings of six raters."
+)
+@click.option("--no-build", is_flag=True, help="Make the shows only.")
 @options
 def command(
     *,

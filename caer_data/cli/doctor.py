@@ -19,7 +19,7 @@ _NAME_WIDTH: Final = 41  # of the longest model file
 def command(as_json: bool) -> int:
     """Check what is installed, what is missing and how to install it.
 
-    Exits with 0 when everything that the default build needs is there, else with 1.
+    The exit code is 0 if everything that the default build needs works, otherwise 1.
     """
     findings = []
     for finding in examine():

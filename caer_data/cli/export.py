@@ -56,14 +56,14 @@ def _shares(
     "--by",
     multiple=True,
     type=click.Choice(GROUPS),
-    help="What never straddles two splits; may be given more than once. The recipe's if not given.",
+    help="What is never divided between splits; may be repeated. Default: the recipe's.",
 )
 @click.option(
     "--layout",
     "layouts",
     multiple=True,
     type=click.Choice(list(LAYOUTS)),
-    help="Layout of the files; may be given more than once.",
+    help="Layout of the files; may be repeated.",
 )
 @click.option(
     "-o",
@@ -73,7 +73,7 @@ def _shares(
     show_default=True,
     help="Folder of the release.",
 )
-@click.option("--no-media", is_flag=True, help="Leave footage out: what may be shared.")
+@click.option("--no-media", is_flag=True, help="Leave out all footage; the result may be shared.")
 @click.option("--rights", metavar="TEXT", help="Your right to share it, for cards and licence.")
 @click.option(
     "--frames-per-clip", type=click.IntRange(1, 1000), help="CAER-S: maximum frames per clip."
@@ -84,11 +84,11 @@ def _shares(
     type=click.Choice(["caer", "peers"]),
     help="CAER, CAER-S: validation and Anger, or val and Angry.",
 )
-@click.option("--seed", type=click.IntRange(0), help="Draw with another seed.")
+@click.option("--seed", type=click.IntRange(0), help="Draw the split with another seed.")
 @click.option("--init", is_flag=True, help="Write release.yaml to fill in, and stop.")
-@click.option("--resplit", is_flag=True, help="Forget the split that was drawn before.")
+@click.option("--resplit", is_flag=True, help="Discard the earlier split and draw again.")
 @click.option("--drop-repeats", is_flag=True, help="Release one of the clips that show the same.")
-@click.option("--strict", is_flag=True, help="A finding of the audit is a failure.")
+@click.option("--strict", is_flag=True, help="Treat audit findings as a failure (exit code 1).")
 @click.option("--overwrite", is_flag=True, help="Replace an older release.")
 @common.workers
 @progress.options

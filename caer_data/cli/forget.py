@@ -28,9 +28,9 @@ def _many(what: str, text: str) -> common.Decorator:
 @_many("clip", "A clip, by name or key.")
 @_many("rater", "A rater, by e-mail address or name.")
 @click.option("--why", default="", help="A reason to remember; name nobody in it.")
-@click.option("--undo", metavar="KEY", help="Let something come back with the next build.")
+@click.option("--undo", metavar="KEY", help="Allow something again from the next build on.")
 @click.option("--list", "listed", is_flag=True, help="List what is forgotten, with keys.")
-@click.option("--url", help="A Label Studio that others run, to take it off, too.")
+@click.option("--url", help="A Label Studio server run by others, to remove it there, too.")
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @options
 def command(
@@ -49,8 +49,8 @@ def command(
 ) -> None:
     """Remove people or footage for good.
 
-    All clips in which a person is seen go, whoever their target is. What is forgotten does not
-    come back with a build or an import. Releases that were made stay as they are.
+    Forgetting a person removes every clip in which the person is visible, whoever its target is.
+    Later builds and imports skip what is forgotten. Existing releases are not changed.
     """
     from caer_data.engine.dataset import Dataset
     from caer_data.forget import run

@@ -74,7 +74,7 @@ def _dataset(dataset: Path, table_name: str | None, tried: tuple[str, ...], as_j
 @click.option("--release", type=common.FOLDER, help="A release made from it, for the clip's split.")
 @common.as_json
 def _clip(clip: str, dataset: Path, release: Path | None, as_json: bool) -> None:
-    """Tell one clip's whole story: why it was kept or dropped, its scores, votes and label.
+    """Show one clip's whole story: why it was kept or dropped, its scores, votes and label.
 
     ID is its clip_id or its clip_key.
     """

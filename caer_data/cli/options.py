@@ -94,8 +94,8 @@ _dataset = click.option(
 
 url = click.option(
     "--url",
-    help="A Label Studio that others run; its token comes from CAER_LABEL_STUDIO_TOKEN or a "
-    "prompt. Default: the one of 'annotate serve'.",
+    help="A Label Studio server run by others; its token is read from CAER_LABEL_STUDIO_TOKEN "
+    "or a prompt. Default: the server of 'annotate serve'.",
 )
 """The rating server, for verbs that talk to it."""
 

@@ -30,7 +30,7 @@ def _signed(function: Callable[..., Any]) -> Callable[..., Any]:
 def command() -> None:
     """See who is who, and correct it: merge, split and name persons.
 
-    Corrections survive every rebuild, and count from the next build on.
+    Corrections survive every rebuild and take effect with the next build.
     """
 
 
@@ -38,7 +38,7 @@ def command() -> None:
 @common.dataset
 @options
 def list_(dataset: Path, reporter: Reporter) -> None:
-    """List persons, most seen first, and the corrections that stand."""
+    """List persons, most visible first, and the corrections in effect."""
     from caer_data.curate.corrections import KINDS
     from caer_data.engine import tables
     from caer_data.engine.decisions import Decisions
@@ -86,7 +86,7 @@ def show(dataset: Path, persons: tuple[str, ...], output: Path | None, reporter:
 @_signed
 @options
 def merge(dataset: Path, persons: tuple[str, ...], who: str, why: str, reporter: Reporter) -> None:
-    """Say that several persons are one."""
+    """Merge several persons into one."""
     from caer_data.curate import corrections
 
     _tell(corrections.merge(_opened(dataset), persons, who, why), dataset, reporter)
@@ -98,7 +98,7 @@ def merge(dataset: Path, persons: tuple[str, ...], who: str, why: str, reporter:
 @_signed
 @options
 def split(dataset: Path, tracks: tuple[str, ...], who: str, why: str, reporter: Reporter) -> None:
-    """Say that these tracks of a person are somebody else."""
+    """Split these tracks off as another person."""
     from caer_data.curate import corrections
 
     _tell(corrections.split(_opened(dataset), tracks, who, why), dataset, reporter)

@@ -46,7 +46,7 @@ def command(
     workers: int | None,
     reporter: Reporter,
 ) -> None:
-    """Make RELEASE, which has no footage, whole again from the original shows or other rips.
+    """Recreate the clips of RELEASE, which has no footage, from the original shows.
 
     Files that are the very ones are cut as the recipe says, and the pictures of each clip compared
     with the recorded hashes. In other rips the clips are found by the release's fingerprints, also

@@ -19,7 +19,7 @@ def command() -> None:
 @click.argument("field")
 @common.as_json
 def explain(field: str, as_json: bool) -> None:
-    """Say what FIELD means, its limits and its default.
+    """Explain FIELD: its meaning, limits and default.
 
     FIELD is written with its section, such as filter.min_face_height; a section alone lists its
     fields.

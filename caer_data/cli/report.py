@@ -27,10 +27,10 @@ from caer_data.engine.progress import Reporter, options
 def command(
     dataset: Path, release: Path, results: Path, in_browser: bool, reporter: Reporter
 ) -> None:
-    """Write one page of all that is known: DATASET/report.html.
+    """Write one page with everything known: DATASET/report.html.
 
-    Build, ratings, release and benchmark go in as far as they are there. The page holds all its
-    pictures and asks nothing of any network.
+    It covers build, ratings, release and benchmark as far as they exist. All pictures are
+    embedded, and the page makes no network requests.
     """
     from caer_data.engine.dataset import Dataset
     from caer_data.report.dataset import write_report

@@ -24,7 +24,7 @@ from caer_data.engine.progress import Reporter, printable
 )
 @common.as_json
 def command(dataset: Path, release: Path, results: Path, as_json: bool) -> None:
-    """Say what has been done with a dataset, what is next, and the command for it."""
+    """Show what is done, what comes next, and the command for it."""
     from caer_data.engine.dataset import Dataset
     from caer_data.report import progress_of
 

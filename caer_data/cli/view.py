@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--open", "in_browser", is_flag=True, help="Also open the page in the browser.")
 def command(dataset: Path, release: Path | None, port: int, in_browser: bool) -> None:
-    """Look at a dataset in the browser, and decide by hand what the filter should not.
+    """View a dataset in the browser, and decide by hand where the filter is wrong.
 
     The page is served only on 127.0.0.1, at an unguessable address, until Ctrl-C.
     """

@@ -147,9 +147,9 @@ def options(function: Callable[..., Any]) -> Callable[..., Any]:
     The command receives a `reporter`.
     """
 
-    @click.option("--quiet", "-q", is_flag=True, help="Say only what went wrong.")
+    @click.option("--quiet", "-q", is_flag=True, help="Print problems only.")
     @click.option("--json", "as_json", is_flag=True, help="One JSON object per line, for programs.")
-    @click.option("--verbose", is_flag=True, help="Also say what happens inside.")
+    @click.option("--verbose", is_flag=True, help="Print more about what happens.")
     @click.option("--debug", is_flag=True, help="Also show details and stack traces.")
     @functools.wraps(function)
     def wrapper(

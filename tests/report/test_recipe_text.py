@@ -25,7 +25,7 @@ def test_every_field_is_explained_by_the_shipped_recipe() -> None:
 
 def test_a_fields_comments_above_and_beside_it() -> None:
     told = recipe_text.explain("shots.width")
-    assert told["meaning"].startswith("px; the longer side")
+    assert told["meaning"].startswith("px; longer side")
     assert told["meaning"].endswith("256)")  # the comment goes on in the next line
     assert (told["type"], told["limits"], told["default"]) == (
         "whole number", "at least 64, at most 1920", 256,

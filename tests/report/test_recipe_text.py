@@ -25,12 +25,12 @@ def test_every_field_is_explained_by_the_shipped_recipe() -> None:
 
 def test_a_fields_comments_above_and_beside_it() -> None:
     told = recipe_text.explain("shots.width")
-    assert told["meaning"].startswith("px; longer side")
+    assert told["meaning"].startswith("px; longer side of the pictures")
     assert told["meaning"].endswith("256)")  # the comment goes on in the next line
     assert (told["type"], told["limits"], told["default"]) == (
         "whole number", "at least 64, at most 1920", 256,
     )  # fmt: skip
-    assert recipe_text.explain("export.by")["type"] == "clip | video | show | person"
+    assert recipe_text.explain("labels.confidence_of")["type"] == "all | agreeing"
 
 
 def test_what_other_shipped_recipes_choose_is_told() -> None:

@@ -46,7 +46,7 @@ def command(
     workers: int | None,
     reporter: Reporter,
 ) -> None:
-    """Recreate the clips of RELEASE, which has no footage, from the original shows.
+    """Recreate the clips of RELEASE, which has no footage, from the original shows or other rips.
 
     Files that are the very ones are cut as the recipe says, and the pictures of each clip compared
     with the recorded hashes. In other rips the clips are found by the release's fingerprints, also

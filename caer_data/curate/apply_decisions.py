@@ -94,7 +94,7 @@ def _choose_target(
     faces: pd.DataFrame,
     recipe: recipes.Recipe,
 ) -> None:
-    """Make the person whose face is in the decision\'s box the target of its clip."""
+    """Make the person whose face is in the decision's box the target of its clip."""
     span = replace(decision.about[0], box=None)
     spans = {name: _span(row, video) for name, row in rows.items()}
     name = _clip_of(span, spans)

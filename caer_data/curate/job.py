@@ -32,9 +32,9 @@ class Job:
     threads: int
     imported: Imported
     weights: tuple[str, ...] = ()
-    """SHA-256 of the face models that the user brought."""
+    """SHA-256 of the user's own face models."""
     speaker_model: str = ""
-    """SHA-256 of the model of who speaks that the user brought."""
+    """SHA-256 of the user's own model of who speaks."""
     stamp: Stamp | None = None
     """What the file looked like when it was hashed."""
     cuts: tuple[hand_cuts.Cut, ...] = ()

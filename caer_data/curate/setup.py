@@ -24,19 +24,19 @@ from caer_data.engine.recipe import Recipe
 class Setup:
     """One build of one dataset.
 
-        Attributes:
-            dataset: the dataset, which is locked.
-            recipe: what to build.
-            engine: where videos are worked on.
-            reporter: receives the progress.
-            limits: what one video may use.
-            imported: pyannote.video's results, by `video_id`.
-                weights: SHA-256 of the face models that the user brought.
-            speaker_model: SHA-256 of the model of who speaks.
-                drop_rated: continue where rated clips would change or go.
-            decisions: those by hand that stand, in order.
-            forgotten: what must not come back.
-            seconds: where the time goes, by stage; filled by the stages.
+    Attributes:
+        dataset: the dataset, which is locked.
+        recipe: what to build.
+        engine: where videos are worked on.
+        reporter: receives the progress.
+        limits: what one video may use.
+        imported: pyannote.video's results, by `video_id`.
+            weights: SHA-256 of the user's own face models.
+        speaker_model: SHA-256 of the model of who speaks.
+            drop_rated: continue where rated clips would change or go.
+        decisions: those by hand that stand, in order.
+        forgotten: what must not come back.
+        seconds: where the time goes, by stage; filled by the stages.
     """
 
     dataset: Dataset

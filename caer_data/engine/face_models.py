@@ -131,7 +131,7 @@ def weights_of(word: str) -> Weights | None:
 
 
 def user_supplied() -> dict[str, Weights]:
-    """All models whose files the user supplies, by the recipe\'s word."""
+    """All models whose files the user supplies, by the recipe's word."""
     found = {word: weights_of(word) for word in (*DETECTORS, *EMBEDDERS)}
     return {word: weights for word, weights in found.items() if weights is not None}
 

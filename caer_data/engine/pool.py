@@ -1,7 +1,7 @@
 """Run tasks in processes of their own, so that one bad video costs itself alone.
 
 A codec that crashes, a decoder that hangs, a picture that eats all memory: each ends its own
-process, is reported as the task\'s failure, and the others continue.
+process, is reported as the task's failure, and the others continue.
 """
 
 from __future__ import annotations

@@ -31,9 +31,9 @@ class Setup:
         reporter: receives the progress.
         limits: what one video may use.
         imported: pyannote.video's results, by `video_id`.
-            weights: SHA-256 of the user's own face models.
+        weights: SHA-256 of the user's own face models.
         speaker_model: SHA-256 of the model of who speaks.
-            drop_rated: continue where rated clips would change or go.
+        drop_rated: continue where rated clips would change or go.
         decisions: those by hand that stand, in order.
         forgotten: what must not come back.
         seconds: where the time goes, by stage; filled by the stages.

@@ -26,14 +26,14 @@ from caer_data.engine.progress import Reporter, printable
 def command(dataset: Path, release: Path, results: Path, as_json: bool) -> None:
     """Show what is done, what comes next, and the command for it."""
     from caer_data.engine.dataset import Dataset
-    from caer_data.report import progress_of
+    from caer_data.report import status
 
     own = Dataset(dataset)
-    found = progress_of.steps(own, release, results)
+    found = status.steps(own, release, results)
     if as_json:
-        Reporter("json").result(progress_of.as_dict(own, found))
+        Reporter("json").result(status.as_dict(own, found))
         return
     for step in found:
         click.echo(printable(f"{'done' if step.done else 'open':<6}{step.name:<11}{step.text}"))
-    coming = progress_of.next_step(found)
+    coming = status.next_step(found)
     click.echo(f"\nNext:\n  {printable(coming.next)}" if coming else "\nNothing is left to do.")

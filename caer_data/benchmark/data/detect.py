@@ -23,7 +23,7 @@ from caer_data.engine.recipe import Faces
 from caer_data.faces.models.interface import Detector
 from caer_data.faces.tracking import iou
 
-SAMPLES_A_PIECE: Final = 64
+SAMPLES_PER_FILE: Final = 64
 LOOKS_PER_SECOND: Final = 2.5  # as the build looks for faces; boxes between are interpolated
 _PICTURES: Final = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
 SAME_FACE: Final = 0.1  # overlap (IoU) at which a face 0.4 s later is the same one
@@ -36,12 +36,12 @@ def add_boxes(
 
     The target is the largest face of the sample, followed from the frame where it is largest; the
     rest are its others; a target that is known stays. A sample without a face keeps no box and is
-    left out by the store. What was found is cached in `folder`, a piece for every 64 samples.
+    left out by the store. What was found is cached in `folder`, one file per 64 samples.
 
     Raises:
         CaerError: the detector's weights are missing.
     """
-    chunks = [samples[i : i + SAMPLES_A_PIECE] for i in range(0, len(samples), SAMPLES_A_PIECE)]
+    chunks = [samples[i : i + SAMPLES_PER_FILE] for i in range(0, len(samples), SAMPLES_PER_FILE)]
     pieces = {folder / f"{_name(chunk, faces)}.json": chunk for chunk in chunks}
     missing = {path: chunk for path, chunk in pieces.items() if not path.is_file()}
     with reporter.stage("faces", total=len(samples), unit="samples") as bar:
@@ -121,7 +121,12 @@ def _is_target(face: Boxes, target: Boxes) -> bool:
 
 
 def follow(rows: Boxes) -> list[Boxes]:
-    """Link detections, shape (n, 5), into faces: each starts at the largest box still free."""
+    """Link detections, shape (n, 5), into faces: each starts at the largest box still free.
+
+    Not `faces.tracking.associate`, which assigns all faces of a sample at once and ends a track at a
+    gap. A sample of a release is one shot whose target is its largest face: that face must neither
+    lose a box to a smaller neighbour nor become two because it was hidden for a while.
+    """
     free = rows[np.argsort(rows[:, 0], kind="stable")]
     faces: list[Boxes] = []
     while len(free):

@@ -14,6 +14,7 @@ from caer_data.engine.progress import Reporter
 from caer_data.engine.recipe import Faces
 from caer_data.faces.models import choose
 from caer_data.faces.models.interface import Detections
+from caer_data.faces.tracking import associate
 
 FACES = Faces.model_validate({"detector": "hog"})
 
@@ -35,6 +36,28 @@ def test_the_largest_face_is_followed_through_other_larger_frames() -> None:
 def test_a_face_elsewhere_is_another_face() -> None:
     found = detect.follow(rows((0, 0, 0, 20), (10, 50, 50, 10)))
     assert [len(face) for face in found] == [1, 1]
+
+
+def test_the_builds_linker_would_give_the_target_away() -> None:
+    large, small, between = (0, 0, 0, 100), (0, 60, 0, 70), (10, 45, 0, 80)
+    times = np.array([0.0] * 10 + [0.4])
+    found = rows(large, small, between)
+    assert detect.follow(found)[0][:, 1].tolist() == [0, 45]
+
+    detections = {
+        0: Detections(found[:2, 1:], np.ones(2, np.float32)),
+        10: Detections(found[2:, 1:], np.ones(1, np.float32)),
+    }
+    tracks = associate(detections, times, 0.1, np.inf, 1, 0.0)
+    assert [[box[0] for box in track.boxes] for track in tracks] == [[0], [60, 45]]
+
+
+def test_a_face_that_was_hidden_is_one_target_but_two_tracks_of_a_build() -> None:
+    found = rows((0, 0, 0, 50), (100, 0, 0, 50))
+    assert [len(face) for face in detect.follow(found)] == [2]
+    one = {f: Detections(found[:1, 1:], np.ones(1, np.float32)) for f in (0, 100)}
+    tracks = associate(one, np.arange(101) / 25, 0.1, Faces().max_gap_s, 1, 0.0)
+    assert [track.frames for track in tracks] == [[0], [100]]
 
 
 class Counting:

@@ -15,7 +15,7 @@ from caer_data.cli.status import command
 from caer_data.engine import tables
 from caer_data.engine.decisions import Decision, Decisions
 from caer_data.engine.identity import Anchor
-from caer_data.report.progress_of import next_step, steps
+from caer_data.report.status import next_step, steps
 
 
 def state(folder: Path) -> tuple[dict[str, tuple[bool, str]], str]:

@@ -123,9 +123,9 @@ def _is_target(face: Boxes, target: Boxes) -> bool:
 def follow(rows: Boxes) -> list[Boxes]:
     """Link detections, shape (n, 5), into faces: each starts at the largest box still free.
 
-    Not `faces.tracking.associate`, which assigns all faces of a sample at once and ends a track at a
-    gap. A sample of a release is one shot whose target is its largest face: that face must neither
-    lose a box to a smaller neighbour nor become two because it was hidden for a while.
+    Not `faces.tracking.associate`, which assigns all faces of a frame at once and ends a track at
+    a gap. A sample of a release is one shot whose target is its largest face: that face must
+    neither lose a box to a smaller neighbour nor become two because it was hidden for a while.
     """
     free = rows[np.argsort(rows[:, 0], kind="stable")]
     faces: list[Boxes] = []

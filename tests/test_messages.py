@@ -11,8 +11,12 @@ from pathlib import Path
 
 import click
 import pytest
+from pydantic import BaseModel
 
+from caer_data.benchmark.recipe import ModelRecipe
 from caer_data.cli import _VERBS, cli
+from caer_data.engine.recipe import Recipe
+from caer_data.engine.schema import TABLES
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -103,7 +107,9 @@ def _complaint(text: str) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "page", [*PAGES, *RECIPES], ids=lambda p: p.relative_to(ROOT).as_posix()
+)  # fmt: skip
 def test_commands_of_a_page_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert [wrong for line in _in_page(text) if (wrong := _complaint(line))] == []
@@ -189,3 +195,86 @@ def test_files_that_messages_and_docstrings_name_exist() -> None:
 def test_commands_are_found_in_quotes_and_in_code(text: str) -> None:
     assert [_complaint(line) for line in _in_page(text)] != []
     assert all(_complaint(line) for line in _in_page(text))
+
+
+# Sections of recipes and tables share names: `labels.rule` is a field, `labels.made_up` a column.
+_DOTTED = re.compile(r"(?<![\w./-])([a-z_]+)\.([a-z][a-z_0-9]*)\b(?![\w./(-])")
+_ENDINGS = frozenset(
+    [
+        "csv",
+        "html",
+        "json",
+        "jsonl",
+        "md",
+        "mp4",
+        "npy",
+        "parquet",
+        "py",
+        "txt",
+        "xml",
+        "yaml",
+        "zip",
+    ]
+)
+
+
+def _fields() -> dict[str, set[str]]:
+    """What may follow a section of a recipe, the name of a table, or that of a module."""
+    found: dict[str, set[str]] = {name: set(table.names) for name, table in TABLES.items()}
+    for recipe in (Recipe, ModelRecipe):
+        for name, field in recipe.model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+                found.setdefault(name, set()).update(field.annotation.model_fields)
+    return found
+
+
+def _functions() -> set[tuple[str, str]]:
+    """Pairs of a module's name, or that of its folder, and a function in it or a module there."""
+    found = set()
+    for path in MODULES:
+        found.add((path.parent.name, path.stem))
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef):
+                found.add((path.stem, node.name))
+    return found
+
+
+def _unknown_fields(text: str) -> list[str]:
+    """What looks like a field or column and is none."""
+    fields, functions = _fields(), _functions()
+    return [
+        f"{section}.{field}"
+        for section, field in _DOTTED.findall(text)
+        if section in fields
+        and field not in fields[section] | _ENDINGS
+        and (section, field) not in functions
+    ]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_fields_and_columns_of_a_page_exist(page: Path) -> None:
+    code = re.findall(r"`([^`\n]+)`", page.read_text(encoding="utf-8"))
+    assert _unknown_fields(" ".join(code)) == []
+
+
+def test_fields_and_columns_of_messages_and_recipe_comments_exist() -> None:
+    texts = [text for module in MODULES for text in _strings(module) if " " in text]
+    texts += [line for recipe in RECIPES for line in re.findall("#.*", recipe.read_text())]
+    assert _unknown_fields("\n".join(texts)) == []
+
+
+def test_a_field_that_does_not_exist_is_found() -> None:
+    assert _unknown_fields("set annotate.trainings in the recipe, see labels.md") == [
+        "annotate.trainings"
+    ]
+    assert _unknown_fields("`labels.rule`, `labels.made_up` and `filter.max_people`") == []
+
+
+def test_modules_that_the_architecture_names_exist() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    missing = []
+    for folder, holds in re.findall(r"^\| `(caer_data/\w+/)` \|(.*)\|$", text, re.M):
+        below = {path.stem for path in (ROOT / folder).rglob("*")}
+        known = below | set(_VERBS)
+        missing += [f"{folder}: {n}" for n in re.findall(r"`([a-z_]+)`", holds) if n not in known]
+    assert missing == []

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from caer_data.annotate import pull, push, training
+from caer_data.annotate.presentations import dataset_id
 from caer_data.annotate.studio import accounts, projects
 from caer_data.cli import cli
 from caer_data.engine import recipe, tables
@@ -74,7 +75,7 @@ def begin(
 ) -> Round:
     """Push, pass the training, push again, answer two clips and draft a third."""
     push.push(dataset, studio.server, QUIET, raters=raters, known=known)
-    name = push.dataset_id(dataset)
+    name = dataset_id(dataset)
     people = {rater: rater_of(studio, rater) for rater in raters}
     for rater, project in projects.find(studio.server, name, projects.TRAINING).items():
         people[rater].answer(project.number, "fear", "0.5")

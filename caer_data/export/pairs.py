@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -189,10 +190,13 @@ def _overlapping(clips: pd.DataFrame) -> Iterator[dict[str, Any]]:
 def _repeated(clips: pd.DataFrame, found: pd.DataFrame | None) -> Iterator[dict[str, Any]]:
     if found is None or found.empty:
         return
-    of_clip = {name: list(tables.rows(rows)) for name, rows in clips.groupby("clip_id")}
+    concerned = clips["clip_id"].isin(found["clip_id"]) | clips["clip_id"].isin(found["of_clip_id"])
+    of_clip: defaultdict[str, list[Any]] = defaultdict(list)
+    for row in tables.rows(clips[concerned]):
+        of_clip[row.clip_id].append(row)
     for pair in tables.rows(found):
-        for one in of_clip.get(pair.clip_id, ()):
-            for other in of_clip.get(pair.of_clip_id, ()):
+        for one in of_clip[pair.clip_id]:
+            for other in of_clip[pair.of_clip_id]:
                 yield _row(
                     "repeated footage",
                     (

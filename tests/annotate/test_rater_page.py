@@ -9,6 +9,8 @@ import pytest
 
 from caer_data.annotate import push
 from caer_data.annotate.pull import pull
+from caer_data.annotate.studio import projects
+from caer_data.engine import recipe
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.progress import Reporter
 from tests.annotate.test_browser import (
@@ -110,10 +112,7 @@ def test_instructions_progress_and_stop_by_keys_on_every_screen(at_work: Any) ->
     assert not begin.is_visible()  # once is enough
 
 
-@pytest.mark.parametrize(
-    "path", ["/projects/", "/projects/{}/settings/danger-zone", "/user/account"]
-)
-def test_no_page_is_left_empty_or_turning(at_work: Any, path: str) -> None:
+def test_no_page_is_left_empty_or_turning(at_work: Any) -> None:
     page, _, _ = at_work
     page.get_by_role("button", name="Begin").click(timeout=WAIT_MS)
     wait_for_clip(page)
@@ -122,6 +121,73 @@ def test_no_page_is_left_empty_or_turning(at_work: Any, path: str) -> None:
         page.evaluate("path => history.pushState({}, '', path)", path)
         page.wait_for_url(lambda url: "labeling=1" in url, timeout=WAIT_MS)
         wait_for_clip(page)
+
+
+def test_a_training_with_every_question_on_every_screen(
+    page: Any,
+    studio: Any,
+    new_dataset: Callable[..., Dataset],
+    six_raters: list[str],
+    rater_of: Any,
+) -> None:
+    dataset, rater = new_dataset(4, name="trained"), six_raters[0]
+    asked = ["second_choice", "intensity", "valence", "arousal"]
+    settings = {"annotate": {"training": 2, "pass_mark": 0.5, "ask": asked}}
+    dataset.recipe_path.write_text(recipe.dump(recipe.load(settings)), encoding="utf-8")
+    known = dataset.folder / "known.csv"
+    rows = "".join(f"{name},fear\n" for name in dataset.clips["clip_id"].iloc[:2])
+    known.write_text(f"clip_id,emotion\n{rows}")
+    people = six_raters[:3]
+    address = push.push(dataset, studio.server, QUIET, raters=people, known=known).addresses[rater]
+    log_in(page, studio.url, rater, first_password(studio, rater))
+    page.wait_for_url(lambda url: "/projects/" in url, timeout=WAIT_MS)
+    page.goto(address)
+    page.get_by_role("button", name="Begin").click(timeout=WAIT_MS)
+    wait_for_clip(page)
+    for name, (width, height) in SCREENS.items():
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(700)
+        screenshot(page, f"questions-{name}")
+        assert visible(page, ".lsf-video-canvas") and visible(page, "[aria-label*=Submit]"), name
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+        assert serious(page) == [], name
+    for key in ("4", "r", "Enter"):
+        page.keyboard.press(key)
+        page.wait_for_timeout(200)
+    told = page.locator("#caer-training")
+    told.wait_for(timeout=WAIT_MS)
+    assert "The known answer is fear; you said happy." in told.inner_text()
+    for name, (width, height) in SCREENS.items():
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(300)
+        screenshot(page, f"training-{name}")
+        assert visible(page, "#caer-training button"), name
+    assert serious(page) == []
+    page.keyboard.press("Enter")
+    told.wait_for(state="detached", timeout=WAIT_MS)
+    wait_for_clip(page)
+    for key in ("3", "r", "Enter"):
+        page.keyboard.press(key)
+        page.wait_for_timeout(200)
+    told.wait_for(timeout=WAIT_MS)
+    page.keyboard.press("Enter")
+
+    for other in people[1:]:
+        somebody = rater_of(studio, other)
+        number = projects.find(studio.server, push.dataset_id(dataset), projects.TRAINING)[other]
+        for _ in range(2):
+            somebody.answer(number.number, "fear", "0.5")
+    address = push.push(dataset, studio.server, QUIET).addresses[rater]
+    page.set_viewport_size({"width": 1024, "height": 600})
+    page.goto(address)
+    wait_for_clip(page)
+    progress(page, "0 of 2")
+    page.keyboard.press("a")
+    page.wait_for_timeout(300)
+    screenshot(page, "cannot-judge")
+    page.keyboard.press("Enter")
+    progress(page, "1 of 2")
+    assert pull(dataset, studio.server, QUIET).ratings["cannot_judge"].notna().sum() == 1
 
 
 def test_an_answer_that_meets_the_end_of_the_session_is_kept(at_work: Any, studio: Any) -> None:

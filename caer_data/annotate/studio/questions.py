@@ -16,6 +16,8 @@ _TITLES: Final = {
     "valence": "How does the person feel? (-1 very bad, 0 neither, 1 very good)",
     "arousal": "How stirred is the person? (-1 very calm, 0 neither, 1 very excited)",
 }
+_KEYS: Final = "890zcvb"
+"""Of the second choice: `x` and `i` are the page's own, and the others are taken."""
 _AFTER: Final = re.compile(r'<Choices\s[^>]*name="confidence".*?</Choices>[ \t]*\n?', re.DOTALL)
 
 
@@ -51,6 +53,9 @@ def _control(name: str) -> list[str]:
         low, high = (f"{end:g}" for end in SCALES[name])
         ends = f'min="{low}" max="{high}" step="0.05" slider="true"'
         return [*lines, f'<Number name="{name}" toName="clip" {ends}/>']
-    choices = "".join(f'<Choice value="{emotion}"/>' for emotion in EMOTIONS)
+    choices = "".join(
+        f'<Choice value="{emotion}" hotkey="{key}"/>'
+        for emotion, key in zip(EMOTIONS, _KEYS, strict=True)
+    )
     shape = 'choice="single" showInline="true"'
     return [*lines, f'<Choices name="{name}" toName="clip" {shape}>{choices}</Choices>']

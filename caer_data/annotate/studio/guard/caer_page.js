@@ -135,12 +135,21 @@
 
   /* ---- Names for screen readers, which Label Studio leaves out ---- */
   const name = () => {
-    for (const group of document.querySelectorAll(".lsf-choices:not([role])")) {
-      let before = group.previousElementSibling;
+    const heading = (node) => {
+      let before = node.previousElementSibling;
       while (before && !/^H\d$/.test(before.tagName)) before = before.previousElementSibling;
+      return before || (node.parentElement && node.parentElement !== document.body
+        ? heading(node.parentElement) : null);
+    };
+    for (const group of document.querySelectorAll(".lsf-choices:not([role])")) {
+      const before = heading(group);
       group.setAttribute("role", "group");
       if (before) group.setAttribute("aria-label", before.textContent);
     }
+    document.querySelectorAll("input[type=range]:not([aria-label])").forEach((slider) => {
+      const before = heading(slider);
+      if (before) slider.setAttribute("aria-label", before.textContent);
+    });
     document.querySelectorAll(".caer-target img:not([alt])").forEach((picture) => {
       picture.alt = "A frame of the clip, with a yellow box around the person to judge";
     });

@@ -181,6 +181,7 @@ def test_a_training_with_every_question_on_every_screen(
     page.set_viewport_size({"width": 1024, "height": 600})
     page.goto(address)
     wait_for_clip(page)
+    page.get_by_role("button", name="Begin").click(timeout=WAIT_MS)
     progress(page, "0 of 2")
     page.keyboard.press("a")
     page.wait_for_timeout(300)

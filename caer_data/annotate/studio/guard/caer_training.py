@@ -33,8 +33,8 @@ SCRIPT = """(() => {
     const dialog = open = document.createElement("dialog");
     dialog.id = "caer-training";
     dialog.setAttribute("aria-labelledby", "caer-training-said");
-    dialog.style.cssText = "box-sizing: border-box; margin: auto; padding: 20px; border-radius: 8px;"
-      + "border: 1px solid #6a6a86; max-width: min(520px, calc(100vw - 24px))";
+    dialog.style.cssText = "box-sizing: border-box; margin: auto; padding: 20px;"
+      + "border-radius: 8px; border: 1px solid #6a6a86; max-width: min(520px, calc(100vw - 24px))";
     const said = document.createElement("p");
     said.id = "caer-training-said";
     said.style.cssText = "font: 20px/1.5 system-ui, sans-serif; margin: 0 0 1em";

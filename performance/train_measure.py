@@ -131,6 +131,8 @@ def measure(
         trainer.learn(given, 0.005, number)
         synchronize(device)
         wholes.append(train_limits.clock() - started)
+    if options.profile:
+        _profile(lambda: trainer.learn(given, 0.005, 0), label, batch, options.profile)
     augment_s = best_of(
         lambda: augment.inputs(given, recipe, training=True), device, 5, statistics.median
     )
@@ -161,6 +163,20 @@ def measure(
         note="bf16 not trusted, ran in fp32" if lost else "",
         numerics=trainer.numerics or {},
     )
+
+
+def _profile(step: Any, label: str, batch: int, out: Path) -> None:
+    """Three steps by kernel; on a GPU sorted by its own time."""
+    kinds = [torch.profiler.ProfilerActivity.CPU]
+    gpu = torch.cuda.is_available()
+    kinds += [torch.profiler.ProfilerActivity.CUDA] if gpu else []
+    with torch.profiler.profile(activities=kinds) as found:
+        for _ in range(3):
+            step()
+    key = "self_device_time_total" if gpu else "self_cpu_time_total"
+    table = found.key_averages().table(sort_by=key, row_limit=25, max_name_column_width=90)
+    with out.open("a") as stream:
+        stream.write(f"{label}, batch {batch}\n{table}\n\n")
 
 
 def measure_plain(

@@ -36,6 +36,12 @@ class Wanted:
     def compiled(self) -> bool:
         return "compile" in self.label or "graphs" in self.label
 
+    @classmethod
+    def read(cls, text: str) -> Wanted:
+        """A row as `__str__` writes it."""
+        model, batch, label = text.strip().split(" ", 2)
+        return cls(model, int(batch), label)
+
     def __str__(self) -> str:
         return f"{self.model} {self.batch} {self.label}"
 
@@ -44,7 +50,7 @@ def in_order(models: list[str], batches: list[int], labels: list[str]) -> list[W
     """All rows, the most telling first; the plain port, whose steps are long, once among them."""
     first, rest = [], []
     for model in models:
-        rows = [Wanted(model, batch, label) for batch in batches for label in [PLAIN, *labels]]
+        rows = [Wanted(model, batch, label) for batch in batches for label in labels]
         telling = [
             row
             for row in sorted(rows, key=lambda row: batches.index(row.batch))

@@ -4,7 +4,7 @@
     python performance/gpu.py --device cpu --batch 4 --models caer-net-s
     python performance/gpu.py --release made          # writes made-up clips, to try a suite on
 
-For each shipped recipe (and ResNet-50): its logits on the device against the CPU's, both fp32; what
+For each shipped recipe (and ResNet-18): its logits on the device against the CPU's, both fp32; what
 the check of bf16 against fp32 says of its first step; and its loss before and after some steps on
 one batch of noise, in the precision that `auto` gives and in fp32. Exits with 1 where logits
 differ, bf16 was not trusted, or the loss is higher than fp32's by more than noise.
@@ -32,8 +32,8 @@ from caer_data.benchmark.training.step import TrainingStep
 
 CLOSE = 1e-2
 """Relative difference of fp32 logits between devices: TF32 keeps 10 bits of each factor."""
-HIGHER = 0.3
-"""How far the loss may be above fp32's: two runs on noise differ by less."""
+HIGHER = 0.5
+"""How far the loss may be above fp32's; on an H200 two fp32 runs of CAER-Net were 0.34 apart."""
 
 
 def main() -> None:
@@ -55,7 +55,7 @@ def main() -> None:
 
 
 def _models() -> list[str]:
-    return [name for name in shipped() if name != "onnx-probe"] + ["resnet-50"]
+    return [name for name in shipped() if name != "onnx-probe"] + ["resnet-18"]
 
 
 def _check(name: str, fabric: Any, options: Any) -> bool:
@@ -67,10 +67,10 @@ def _check(name: str, fabric: Any, options: Any) -> bool:
 
 
 def _learns(name: str, fabric: Any, options: Any) -> bool:
-    own, variant = name.partition("-50")[::2]
+    own, variant = name.partition("-18")[::2]
     recipe = load(own, "paper")
     if variant:
-        recipe = vary(recipe, {"baseline": {"variant": "50"}})
+        recipe = vary(recipe, {"baseline": {"variant": "18"}})
     recipe = vary(recipe, {"train": {"batch_size": options.batch}})
     torch.manual_seed(0)
     model = create(recipe)

@@ -39,11 +39,12 @@ class Streams(Section):
     context: bool = True
     context_attention: bool = True
     fusion_attention: bool = True
+    sound: bool = False
 
     @model_validator(mode="after")
     def _possible(self) -> Streams:
-        if not (self.face or self.context):
-            raise ValueError("one of face and context must be on")
+        if not (self.face or self.context or self.sound):
+            raise ValueError("one of face, context and sound must be on")
         if self.context_attention and not self.context:
             raise ValueError("context_attention needs context")
         if self.fusion_attention and not (self.face and self.context):
@@ -199,6 +200,14 @@ class ModelRecipe(Section):
             return values
         return values | {"input": {"frames": 1} | given}
 
+    @model_validator(mode="after")
+    def _can_hear(self) -> ModelRecipe:
+        if self.streams.sound and not self.is_caer_net:
+            raise ValueError(f"streams.sound is true, but {self.model} has no sound stream")
+        if self.streams.sound and not self.clips:
+            raise ValueError(f"streams.sound is true, but {self.model} takes images without sound")
+        return self
+
     @field_validator("input")
     @classmethod
     def _model_takes(cls, value: Input, info: ValidationInfo) -> Input:
@@ -229,6 +238,11 @@ class ModelRecipe(Section):
     def sees_context(self) -> bool:
         """Whether the model is given the context stream, or the whole frame."""
         return self.streams.context if self.is_caer_net else self.baseline.input == "frame"
+
+    @property
+    def hears(self) -> bool:
+        """Whether the model is given the clip's sound."""
+        return self.streams.sound
 
     @property
     def is_caer_net(self) -> bool:

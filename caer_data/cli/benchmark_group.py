@@ -88,7 +88,7 @@ command.add_command(benchmark.compare_command)
 @command.command()
 @click.argument("weights", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @_release
-@_taking(*_MODEL, "encoder", "seeds", "batch_size", *_DATA, *_MACHINE)
+@_taking(*_MODEL, "encoder", "batch_size", *_DATA, *_MACHINE)
 @progress.options
 def test(reporter: Reporter, **given: Any) -> int:
     """Test trained weights without training.

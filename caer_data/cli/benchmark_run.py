@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 from click.core import ParameterSource
@@ -75,7 +75,7 @@ def run(reporter: Reporter, options: Options) -> int:
             remove_leftovers(folder)
     bench = Bench(options.output, range(options.seeds), fabric, reporter)
     if options.self_test:
-        return _self_test(bench)
+        return _self_test(bench, options)
     return _benchmark(bench, options)
 
 
@@ -93,8 +93,8 @@ def _check(options: Options) -> None:
         first, second = (_option(name) for name in alone[:2])
         raise CaerError(f"{first} and {second}: give one of them")
     mode = next((name for name in alone if name != "model"), "")
-    for name in _USELESS.get(mode, ()):
-        if _has(options, name):
+    for name in _given():
+        if name not in _USEFUL[mode]:
             raise CaerError(
                 f"{_option(name)} does nothing with {_option(mode)}: leave one of them out"
             )
@@ -102,30 +102,30 @@ def _check(options: Options) -> None:
         raise CaerError("--grouped: needs --folds K, the number of groups to hold out in turn")
 
 
-_USELESS = {
-    "describe": (
-        "folds",
-        "grouped",
-        "baseline_input",
-        "features",
-        "epochs",
+def _given() -> list[str]:
+    """Names of the options that stand on the command line."""
+    context = click.get_current_context()
+    sources = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
+    given = [name for name in context.params if context.get_parameter_source(name) in sources]
+    return [name for name in given if name not in _REPORTING]
+
+
+_REPORTING: Final = {"quiet", "as_json", "verbose", "debug"}
+_MACHINE: Final = {"device", "devices", "nodes", "output"}
+_DATA: Final = {"release", "store_folder", "detect", "most_left_out"}
+_TRAINED: Final = {"seeds", "epochs", "batch_size", "compiled", "precision", "features", "encoder"}
+_USEFUL: Final = {
+    "": {*_MACHINE, *_DATA, *_TRAINED, "model", "preset", "baseline_input", "folds", "grouped"},
+    "suite": {*_MACHINE, *_DATA, *_TRAINED, "suite", "preset", "baseline_input"},
+    "cross": {*_MACHINE, *_DATA, *_TRAINED, "cross", "model", "preset", "baseline_input"},
+    "weights": {
+        *_MACHINE, *_DATA, "weights", "model", "preset", "baseline_input", "precision", "encoder",
         "batch_size",
-        "detect",
-    ),
-    "suite": ("folds", "grouped"),
-    "cross": ("folds", "grouped"),
-    "weights": ("folds", "grouped", "epochs", "compiled", "features"),
-    "self_test": (
-        "folds",
-        "grouped",
-        "baseline_input",
-        "features",
-        "epochs",
-        "batch_size",
-        "detect",
-    ),
-}
-"""Options that say nothing to a mode, and are refused there rather than ignored."""
+    },
+    "self_test": {*_MACHINE, "self_test", "seeds", "precision", "compiled"},
+    "describe": {"describe", "preset"},
+}  # fmt: skip
+"""What each mode makes use of; the others are refused there rather than ignored."""
 
 
 def _has(options: Options, name: str) -> bool:
@@ -133,15 +133,13 @@ def _has(options: Options, name: str) -> bool:
 
 
 def _option(name: str) -> str:
-    return {"baseline_input": "--input", "compiled": "--compile"}.get(
-        name, "--" + name.replace("_", "-")
-    )
+    words = {"baseline_input": "--input", "compiled": "--compile", "store_folder": "--store"}
+    return words.get(name, "RELEASE" if name == "release" else "--" + name.replace("_", "-"))
 
 
 def _benchmark(bench: Bench, options: Options) -> int:
     from caer_data.benchmark.results.plan import Changes, Stores
 
-    graphs = bench.fabric.device.type == "cuda" and bench.fabric.world_size == 1
     changed = Changes(
         options.epochs,
         options.batch_size,
@@ -149,7 +147,7 @@ def _benchmark(bench: Bench, options: Options) -> int:
         options.precision,
         str(options.encoder) if options.encoder else None,
         options.compiled,
-        graphs,
+        bench.with_graphs,
     )
     stores = Stores(
         options.store_folder or bench.results / "store",
@@ -263,13 +261,15 @@ def _suspicious(
             bench.reporter.say(f"Have them rated again: caer-data annotate push --again {path}")
 
 
-def _self_test(bench: Bench) -> int:
+def _self_test(bench: Bench, options: Options) -> int:
     from caer_data.benchmark.results import entries as results
+    from caer_data.benchmark.results.plan import compute_of
     from caer_data.benchmark.selftest.statements import as_text, self_test
     from caer_data.report import results as report
     from caer_data.report.selftest import sections
 
-    found = self_test(bench)
+    graphs = options.compiled and bench.with_graphs
+    found = self_test(bench, compute=compute_of(options.compiled, graphs, options.precision))
     if bench.fabric.is_global_zero:
         folder = bench.results / "self-test"
         both = found.entries[2]

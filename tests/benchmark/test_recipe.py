@@ -20,14 +20,21 @@ NAMES = [
     "c3d",
     "caer-net",
     "caer-net-s",
+    "caer-net-sound",
     "context-only",
     "face-only",
     "onnx-probe",
     "r2plus1d",
     "resnet",
+    "sound",
     "vgg",
 ]
-MODELS = {"context-only": "r2plus1d", "face-only": "r2plus1d"}
+MODELS = {
+    "caer-net-sound": "caer-net",
+    "sound": "caer-net",
+    "context-only": "r2plus1d",
+    "face-only": "r2plus1d",
+}
 """Recipes whose network has another name."""
 
 
@@ -93,7 +100,7 @@ def test_the_paper_preset_is_the_paper():
         ),
         (
             "name: x\nmodel: caer-net\nstreams: {face: false, context: false}\n",
-            "one of face and context must be on",
+            "one of face, context and sound must be on",
         ),
         (
             "name: x\nmodel: caer-net\nstreams: {face: false}\n",

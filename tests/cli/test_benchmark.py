@@ -146,7 +146,9 @@ def test_folders_of_results_are_compared_on_the_command_line(
 
 
 def test_describe_trains_nothing_and_counts(capsys: pytest.CaptureFixture[str]) -> None:
-    assert benchmark("--describe", "caer-net", "--json") == 0
+    with pytest.raises(SystemExit) as stop:
+        main(["benchmark", "describe", "caer-net", "--json"])
+    assert not stop.value.code
     found = json.loads(capsys.readouterr().out)
     assert found["parameters"] == 6_890_572
 

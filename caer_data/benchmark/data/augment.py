@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from caer_data.benchmark.data.batches import Batch
 from caer_data.benchmark.recipe import Augment, Hide, ModelRecipe
+
+LOUDNESS: Final = 0.2
+"""Logarithms of energies run from -14, digital silence, to about 4: with it, and 1, about 0."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,7 @@ class Draw:
     left: Tensor
 
 
-def inputs(
-    batch: Batch, recipe: ModelRecipe, training: bool
-) -> tuple[Tensor | None, Tensor | None]:
+def inputs(batch: Batch, recipe: ModelRecipe, training: bool) -> tuple[Tensor | None, ...]:
     """Turn a batch into what the model reads.
 
     Random draws come from torch's global generator of the batch's device. Testing draws nothing
@@ -46,7 +48,8 @@ def inputs(
 
     Returns:
         Faces (N, 3, T, h, w) and contexts (N, 3, T, crop h, crop w), float32, normalised; without
-        T for images; None where the batch has none.
+        T for images; None where the batch has none. If the recipe hears, the third is the sound,
+        (N, 2, bands, T x columns).
     """
     frame, crop = recipe.input.frame, recipe.input.crop
     draw = draw_for(batch.boxes, recipe.augment if training else None, frame, crop)
@@ -63,7 +66,15 @@ def inputs(
             hidden = hidden_pixels(batch.boxes, rows, columns, recipe.hide)
             shown = torch.where(hidden[..., None], fill, shown)
         context = _finish(shown, recipe)
-    return face, context
+    return (face, context, heard(batch)) if recipe.hears else (face, context)
+
+
+def heard(batch: Batch) -> Tensor:
+    """Logarithmic energies about 0, beside each other in time, and whether they are known."""
+    assert batch.sound is not None  # noqa: S101 - the recipe hears
+    row = batch.sound.transpose(1, 2).flatten(2)  # (N, bands, T x columns)
+    known = ~row.isnan()
+    return torch.stack([torch.where(known, row * LOUDNESS + 1, 0), known.to(row.dtype)], 1)
 
 
 def draw_for(

@@ -38,6 +38,7 @@ class Batch:
         boxes: (N, T, faces, 4) float32 x1, y1, x2, y2 in context pixels, the target first.
         labels: (N,) int64.
         samples: positions in the store.
+        sound: (N, T, bands, columns) float32, NaN where unknown, or None where it hears nothing.
     """
 
     face: Tensor | None
@@ -45,6 +46,7 @@ class Batch:
     boxes: Tensor
     labels: Tensor
     samples: Tensor
+    sound: Tensor | None = None
 
     def first(self, count: int) -> Batch:
         """The first windows as a batch of their own."""
@@ -54,6 +56,7 @@ class Batch:
             self.boxes[:count],
             self.labels[:count],
             self.samples[:count],
+            None if self.sound is None else self.sound[:count],
         )
 
 
@@ -72,6 +75,7 @@ def open_frames(
     context: bool,
     reporter: Reporter | None = None,
     kept: OnDevice | None = None,
+    sound: bool = False,
 ) -> Frames:
     """Put the store on a GPU if it takes at most half of the free memory there, else stream it.
 
@@ -83,8 +87,10 @@ def open_frames(
         reporter: shows the way to the GPU.
         kept: what lies on the GPU since the run before; with it, runs one after the other over the
             same store, such as seeds, put it there once.
+        sound: whether sound is wanted.
     """
-    names = ["boxes", *(["face"] if face else []), *(["context"] if context else [])]
+    wanted = {"boxes": True, "face": face, "context": context, "sound": sound}
+    names = [name for name, is_wanted in wanted.items() if is_wanted]
     if device.type != "cuda":
         return Streamed(store, names, NoCopy())
     kept = OnDevice() if kept is None else kept
@@ -102,7 +108,7 @@ def open_frames(
 
 
 def size_of(store: Store, name: str) -> int:
-    """Bytes of all shards of `face`, `context` or `boxes`."""
+    """Bytes of all shards of an array."""
     return sum(array.nbytes for array in store.shard_arrays(name))
 
 
@@ -178,6 +184,7 @@ class Resident:
                 found["boxes"],
                 self._labels[samples],
                 samples,
+                found.get("sound"),
             )
 
 
@@ -203,6 +210,7 @@ class Streamed:
                     moved["boxes"],
                     moved["labels"],
                     moved["samples"],
+                    moved.get("sound"),
                 )
 
     def _read(self, pick: Pick) -> Tensors:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from caer_data.benchmark.data import detect, sources, store
 from caer_data.benchmark.data.shards import Format, Work
 from caer_data.benchmark.data.store import Store
@@ -73,3 +75,25 @@ def open_store(
     if problem:
         raise CaerError(problem)
     return found or make()
+
+
+def check_heard(found: Store, recipe: ModelRecipe, reporter: Reporter) -> None:
+    """Say how many clips have no sound.
+
+    Raises:
+        CaerError: none has any.
+    """
+    last = found.first + found.frames - 1
+    known = np.concatenate([~np.isnan(a).all((1, 2)) for a in found.shard_arrays("sound")])
+    total = np.concatenate([[0], np.cumsum(known)])
+    silent = int((total[last + 1] == total[found.first]).sum())
+    if silent == len(found.samples):
+        raise CaerError(
+            f"{found.source.name}: none of its clips has sound, which {recipe.name} hears; export "
+            "clips with their sound, or set streams.sound to false"
+        )
+    if silent:
+        reporter.warn(
+            f"{found.source.name}: {silent} of {len(found.samples)} clips have no sound; "
+            f"{recipe.name} is told so"
+        )

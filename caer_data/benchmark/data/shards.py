@@ -5,6 +5,7 @@ A shard holds the frames of some samples, one after the other:
     face.npy      (frames, h, w, 3) uint8, face crops
     context.npy   (frames, H, W, 3) uint8, whole frames, the face not hidden
     boxes.npy     (frames, MAX_FACES, 4) float32, in context pixels, the target first, unused zero
+    sound.npy     (frames, bands, columns) float32, clips only: see `sound`
     shard.json    per sample its frames, or why it has none and the file that was so; the hash of
                   each array
     checked.json  size and time of each array when its hash was last found right
@@ -28,15 +29,16 @@ import numpy.typing as npt
 
 from caer_data.benchmark.data.pictures import box_at, face_crop, sampled
 from caer_data.benchmark.data.samples import Boxes, Sample
+from caer_data.benchmark.data.sound import MELS, columns_of, log_mel
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path, sha256_of, write_text
 from caer_data.engine.hashing import hash_of
 from caer_data.engine.pool import run_map
 from caer_data.engine.progress import Reporter
+from caer_data.media.probe import probe
 
-VERSION: Final = 3
+VERSION: Final = 4
 MAX_FACES: Final = 8
-ARRAYS: Final = ("face", "context", "boxes")
 CHECKED: Final = "checked.json"
 
 
@@ -47,6 +49,11 @@ class Format:
     face: tuple[int, int]
     frame: tuple[int, int]
     fps: float | None
+
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """Names of the arrays of a shard; pictures have no sound."""
+        return ("face", "context", "boxes", *(["sound"] if self.fps else []))
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ def name_of(works: Sequence[Work], form: Format) -> str:
     return hash_of(parts, 20)
 
 
-def is_whole(folder: Path, works: Sequence[Work]) -> bool:
+def is_whole(folder: Path, works: Sequence[Work], form: Format) -> bool:
     """Whether a shard is there and every array has the hash it was written with.
 
     A shard is written again when a file that could not be used has changed since. Arrays are hashed
@@ -89,10 +96,11 @@ def is_whole(folder: Path, works: Sequence[Work]) -> bool:
         for work, note in zip(works, shard["samples"], strict=True):
             if not note["frames"] and note["file"] != _state(work.sample.path):
                 return False
-        state = {name: _state(folder / f"{name}.npy") for name in ARRAYS}
+        state = {name: _state(folder / f"{name}.npy") for name in form.arrays}
         if None not in state.values() and state == _checked(folder):
             return True
-        whole = all(sha256_of(folder / f"{name}.npy") == shard["sha256"][name] for name in ARRAYS)
+        hashes = {name: sha256_of(folder / f"{name}.npy") for name in form.arrays}
+        whole = hashes == shard["sha256"]
     except (OSError, ValueError, KeyError):
         return False
     if whole:
@@ -130,7 +138,7 @@ def _make_one(job: tuple[Path, list[Work], Format]) -> int:
 def make(folder: Path, works: Iterable[Work], form: Format) -> None:
     """Decode samples into one shard. A sample that cannot be used is noted with its reason."""
     cv2.setNumThreads(1)
-    parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in ARRAYS}
+    parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in form.arrays}
     notes: list[dict[str, Any]] = []
     for work in works:
         try:
@@ -139,24 +147,25 @@ def make(folder: Path, works: Iterable[Work], form: Format) -> None:
             failed = {"frames": 0, "reason": str(error), "file": _state(work.sample.path)}
             notes.append({"sample": work.sample.sample_id, **failed})
             continue
-        for name in ARRAYS:
+        for name in form.arrays:
             parts[name].append(arrays[name])
         notes.append({"sample": work.sample.sample_id, "frames": len(arrays["face"])})
     empty = {
         "face": np.zeros((0, *form.face, 3), np.uint8),
         "context": np.zeros((0, *form.frame, 3), np.uint8),
         "boxes": np.zeros((0, MAX_FACES, 4), np.float32),
+        "sound": np.zeros((0, MELS, columns_of(form.fps or 1)), np.float32),
     }
     with atomic_path(folder) as temporary:
         temporary.mkdir()
-        for name in ARRAYS:
+        for name in form.arrays:
             np.save(temporary / f"{name}.npy", np.concatenate([empty[name], *parts[name]]))
-        hashes = {name: sha256_of(temporary / f"{name}.npy") for name in ARRAYS}
+        hashes = {name: sha256_of(temporary / f"{name}.npy") for name in form.arrays}
         (temporary / "shard.json").write_text(json.dumps({"samples": notes, "sha256": hashes}))
 
 
 def decode(work: Work, form: Format) -> dict[str, npt.NDArray[Any]]:
-    """What is stored of one sample: `face`, `context` and `boxes` of its n frames, as `Batch`.
+    """What is stored of one sample: `face`, `context`, `boxes` and, of a clip, `sound`, as `Batch`.
 
     Raises:
         CaerError: it cannot be read, differs from its hash, or has no face.
@@ -185,7 +194,10 @@ def decode(work: Work, form: Format) -> dict[str, npt.NDArray[Any]]:
         rows = np.zeros((MAX_FACES, 4), np.float32)
         rows[: len(known)] = np.stack(known[:MAX_FACES]) * scale
         boxes.append(rows)
-    return {"face": np.stack(faces), "context": np.stack(contexts), "boxes": np.stack(boxes)}
+    found = {"face": np.stack(faces), "context": np.stack(contexts), "boxes": np.stack(boxes)}
+    if form.fps:
+        found["sound"] = log_mel(sample.path, probe(sample.path), form.fps, len(faces))
+    return found
 
 
 def _state(path: Path) -> list[int] | None:

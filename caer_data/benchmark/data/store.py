@@ -15,7 +15,7 @@ import pandas as pd
 
 from caer_data.benchmark.data import shards
 from caer_data.benchmark.data.samples import SPLITS, Sample, Source
-from caer_data.benchmark.data.shards import ARRAYS, Format, Work
+from caer_data.benchmark.data.shards import Format, Work
 from caer_data.engine.cores import cores
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import slug, write_text
@@ -99,7 +99,7 @@ class Store:
             [*self.left_out, *other.left_out],
             np.concatenate([self.first, other.first + rows]),
             np.concatenate([self.frames, other.frames]),
-            {name: [*self._arrays[name], *other._arrays[name]] for name in ARRAYS},
+            {name: [*arrays, *other._arrays[name]] for name, arrays in self._arrays.items()},
         )
 
     def left_out_as_csv(self) -> str:
@@ -119,7 +119,7 @@ class Store:
         return np.array(found, np.int64)
 
     def shard_arrays(self, name: str) -> list[npt.NDArray[Any]]:
-        """The memory-mapped arrays of `face`, `context` or `boxes`, a shard each."""
+        """The memory-mapped arrays of `face`, `context`, `boxes` or `sound`, a shard each."""
         return self._arrays[name]
 
     def read(
@@ -128,7 +128,7 @@ class Store:
         rows: npt.NDArray[np.int64],
         out: npt.NDArray[Any] | None = None,
     ) -> npt.NDArray[Any]:
-        """Copy rows of `face`, `context` or `boxes` to memory or `out`: (*rows.shape, ...)."""
+        """Copy rows of one of the arrays to memory or `out`: (*rows.shape, ...)."""
         arrays = self._arrays[name]
         starts = np.cumsum([0, *(len(a) for a in arrays)])
         flat = rows.ravel()
@@ -169,7 +169,7 @@ def build(
     chunks = [list(works[i : i + size]) for i in range(0, len(works), size)]
     wanted = {folder / shards.name_of(chunk, form): chunk for chunk in chunks}
     with ThreadPoolExecutor(workers) as pool:
-        found = pool.map(shards.is_whole, wanted.keys(), wanted.values())
+        found = pool.map(lambda path: shards.is_whole(path, wanted[path], form), wanted)
         whole = dict(zip(wanted, found, strict=True))
     missing = {path: chunk for path, chunk in wanted.items() if not whole[path]}
     shards.make_all(missing, form, workers, reporter)
@@ -183,7 +183,7 @@ def build(
 
 def _open(wanted: dict[Path, list[Work]], source: Source, form: Format) -> Store:
     samples, left_out, frames = [], [], []
-    arrays: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in ARRAYS}
+    arrays: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in form.arrays}
     for path, chunk in wanted.items():
         notes = json.loads((path / "shard.json").read_text())["samples"]
         for work, note in zip(chunk, notes, strict=True):
@@ -192,7 +192,7 @@ def _open(wanted: dict[Path, list[Work]], source: Source, form: Format) -> Store
                 frames.append(note["frames"])
             else:
                 left_out.append(LeftOut(work.sample, note["reason"]))
-        for name in ARRAYS:
+        for name in form.arrays:
             arrays[name].append(np.load(path / f"{name}.npy", mmap_mode="r"))
     counts = np.array(frames, np.int64)
     first = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)

@@ -1,9 +1,11 @@
 """The models: CAER-Net in three and two dimensions, and the baselines it is compared with.
 
-Every model is called as `model(face, context)` and returns an `Output`:
+Every model is called as `model(face, context)`, or with the sound as a third where the recipe's
+`streams.sound` is on, and returns an `Output`:
 
 - `face`: face crops, (N, 3, T, H, W) for clips and (N, 3, H, W) for images, or None;
-- `context`: the frame with the face hidden (for baselines the whole frame), same layout, or None.
+- `context`: the frame with the face hidden (for baselines the whole frame), same layout, or None;
+- `sound`: (N, 2, bands, columns), logarithmic mel energies and whether they are known.
 
 Values are floats, already normalised by the recipe's mean and deviation. A recipe's `sees_face`
 and `sees_context` say which of the two a model reads; the other may be None.
@@ -17,6 +19,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from caer_data.benchmark.data.sound import MELS, columns_of
 from caer_data.benchmark.networks import alexnet, c3d, caer_net, onnx_probe, r2plus1d, resnet, vgg
 from caer_data.benchmark.networks.head import Baseline
 from caer_data.benchmark.networks.output import Output
@@ -80,10 +83,14 @@ def try_own_class(model: nn.Module, recipe: ModelRecipe, classes: int) -> None:
     size = (2, 3, recipe.input.frames) if recipe.clips else (2, 3)
     face = torch.randn(*size, *recipe.input.face) if recipe.sees_face else None
     context = torch.randn(*size, *recipe.input.crop) if recipe.sees_context else None
-    shapes = " and ".join(str(tuple(x.shape)) for x in (face, context) if x is not None)
+    seen = [face, context]
+    if recipe.hears:
+        columns = recipe.input.frames * columns_of(recipe.input.fps)
+        seen.append(torch.randn(2, 2, MELS, columns))
+    shapes = " and ".join(str(tuple(x.shape)) for x in seen if x is not None)
     try:
         with torch.no_grad():
-            found = model.eval()(face, context)
+            found = model.eval()(*seen)
     except Exception as error:  # whatever a user's class may raise
         raise CaerError(
             f"model {recipe.model}: fails on inputs of {shapes} ({type(error).__name__}: {error}); "

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from caer_data.benchmark.networks.output import Output
 from caer_data.benchmark.networks.pooled_norm import norm_relu_pool
+from caer_data.benchmark.networks.sound import Sound
 from caer_data.benchmark.recipe import Compute, Layers, ModelRecipe
 
 WIDTHS = (32, 64, 128, 256, 256)
@@ -116,7 +117,8 @@ class Fusion(nn.Module):
     """Adaptive fusion (section 3.2.2). A 1 x 1 convolution of a vector is a linear layer.
 
     With one stream there is nothing to weigh; without `adaptive` the vectors are joined as they
-    are, the simple concatenation that the paper compares with.
+    are, the simple concatenation that the paper compares with. A third vector, of the sound, is not
+    the paper's: it is joined to the two that are weighed.
     """
 
     def __init__(self, streams: int, adaptive: bool, classes: int, layers: Layers) -> None:
@@ -126,13 +128,13 @@ class Fusion(nn.Module):
         self.classifier = _two_layers(streams * WIDTHS[-1], classes, layers.dropout)
 
     def forward(self, vectors: list[Tensor]) -> tuple[Tensor, Tensor | None]:
-        """Face and context vectors, each (N, 256), to logits (N, K) and lambda (N, 2)."""
+        """Vectors of face, context and sound, each (N, 256), to logits (N, K), lambda (N, 2)."""
         weights = None
         if self.face_weight is not None and self.context_weight is not None:
-            face, context = vectors
+            face, context, *heard = vectors
             scores = torch.cat([self.face_weight(face), self.context_weight(context)], dim=1)
             weights = torch.softmax(scores, dim=1)  # lambda_F + lambda_C = 1, (N, 2)
-            vectors = [face * weights[:, :1], context * weights[:, 1:]]
+            vectors = [face * weights[:, :1], context * weights[:, 1:], *heard]
         joined = torch.cat(vectors, dim=1)  # Eq. 5, (N, 512)
         return self.classifier(joined), weights  # Eq. 6, (N, K)
 
@@ -149,9 +151,13 @@ class CAERNet(nn.Module):
             Attention(dimensions, layers.attention_bn_relu) if on.context_attention else None
         )
         self.context_pool = ContextPool(layers.attention_pool) if on.context_attention else None
-        self.fusion = Fusion(on.face + on.context, on.fusion_attention, classes, layers)
+        self.sound = Sound() if on.sound else None
+        streams = on.face + on.context + on.sound
+        self.fusion = Fusion(streams, on.fusion_attention, classes, layers)
 
-    def forward(self, face: Tensor | None, context: Tensor | None) -> Output:
+    def forward(
+        self, face: Tensor | None, context: Tensor | None, sound: Tensor | None = None
+    ) -> Output:
         """Faces (N, 3, 16, 96, 96) and contexts (N, 3, 16, 112, 112) to logits (N, K).
 
         A stream that is not built is not read and may be None.
@@ -168,6 +174,8 @@ class CAERNet(nn.Module):
                 attention = attention.flatten(1, -3)  # (N, 2, 7, 7); images: (N, 1, 7, 7)
             else:
                 vectors.append(x.flatten(2).mean(2))  # (N, 256)
+        if self.sound is not None:
+            vectors.append(self.sound(_given(sound, "sound")))  # (N, 256)
         logits, weights = self.fusion(vectors)  # Eq. 5 and 6, (N, K) and (N, 2)
         return Output(logits, attention, weights)
 

@@ -80,7 +80,8 @@ def examples(
     device = fabric.device
     model = architecture(recipe, len(store.source.classes)).to(device).eval()
     checkpoint.load_weights(weights, model, recipe, store.source.classes)
-    frames = open_frames(store, device, recipe.sees_face, recipe.sees_context, kept=kept)
+    sees = recipe.sees_face, recipe.sees_context
+    frames = open_frames(store, device, *sees, kept=kept, sound=recipe.hears)
     windows = all_windows(store, store.of_split("test"), recipe.input.frames, recipe.input.stride)
     _, first = np.unique(windows.samples, return_index=True)
     pick = Pick(windows.samples[first], windows.rows[first])
@@ -134,9 +135,9 @@ def _drawn(
     model: torch.nn.Module, batch: Batch, recipe: ModelRecipe
 ) -> tuple[Picture, npt.NDArray[np.float64]]:
     """One sample's frames above their attention, and the attention (T', h, w) itself."""
-    face, context = inputs(batch, recipe, training=False)
-    attention = model(face, context).attention[0].float().cpu().numpy()  # (T', h, w)
-    pictures = _pictures(context, recipe)
+    seen = inputs(batch, recipe, training=False)
+    attention = model(*seen).attention[0].float().cpu().numpy()  # (T', h, w)
+    pictures = _pictures(seen[1], recipe)
     count = min(FRAMES, len(pictures))
     columns = []
     for index in np.linspace(0, len(pictures) - 1, count).round().astype(int):

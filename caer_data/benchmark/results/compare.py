@@ -50,6 +50,11 @@ class Bench:
         """What each run is given of it."""
         return Context(self.results, self.fabric, self.reporter, self.kept)
 
+    @property
+    def with_graphs(self) -> bool:
+        """Whether what is compiled is replayed as CUDA graphs: on one GPU."""
+        return self.fabric.device.type == "cuda" and self.fabric.world_size == 1
+
     def runs(
         self,
         entry: Entry,

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from caer_data.benchmark.data.sound import MELS, columns_of
 from caer_data.benchmark.networks import architecture
 from caer_data.benchmark.recipe import ModelRecipe, vary
 from caer_data.engine.emotions import EMOTIONS
@@ -77,7 +78,8 @@ def describe(recipe: ModelRecipe, classes: int = len(EMOTIONS)) -> Description:
         if next(module.parameters(recurse=False), None) is not None:
             module.register_forward_hook(_recorder(name, layers))
     with torch.no_grad():
-        model(inputs.get("face"), inputs.get("context"))
+        heard = [inputs["sound"]] if recipe.hears else []
+        model(inputs.get("face"), inputs.get("context"), *heard)
     parts: dict[str, dict[str, int]] = {}
     for layer in layers:
         part = parts.setdefault(layer.name.split(".")[0], {"parameters": 0, "multiply_adds": 0})
@@ -140,7 +142,11 @@ def _inputs(recipe: ModelRecipe) -> dict[str, Tensor]:
         sizes["face"] = recipe.input.face
     if recipe.sees_context:
         sizes["context"] = recipe.input.crop
-    return {name: torch.empty(1, 3, *time, *size) for name, size in sizes.items()}
+    found = {name: torch.empty(1, 3, *time, *size) for name, size in sizes.items()}
+    if recipe.hears:
+        columns = recipe.input.frames * columns_of(recipe.input.fps)
+        found["sound"] = torch.empty(1, 2, MELS, columns)
+    return found
 
 
 def _recorder(name: str, layers: list[Layer]) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from caer_data.benchmark.data.prepare import open_store
+from caer_data.benchmark.data.prepare import check_heard, open_store
 from caer_data.benchmark.data.store import MOST_LEFT_OUT, Store
 from caer_data.benchmark.recipe import ModelRecipe, vary
 from caer_data.engine.errors import CaerError
@@ -51,16 +51,21 @@ class Changes:
                 f"--input {self.stream}: {recipe.name} has streams of its own; --input chooses "
                 "what a baseline sees (for CAER-Net, switch streams off in a recipe)"
             )
-        compute = {"compile": True, "cuda_graphs": self.cuda_graphs} if self.compiled else {}
         changes = {
             "train": _given(epochs=self.epochs, batch_size=self.batch_size),
             "baseline": _given(input=self.stream) | self._encoder_of(recipe),
-            "compute": compute | _given(precision=self.precision),
+            "compute": compute_of(self.compiled, self.cuda_graphs, self.precision),
         }
         return vary(recipe, changes, "command line")
 
     def _encoder_of(self, recipe: ModelRecipe) -> dict[str, Any]:
         return _given(encoder=self.encoder) if recipe.model == "onnx-probe" else {}
+
+
+def compute_of(compiled: bool, cuda_graphs: bool, precision: str | None) -> dict[str, Any]:
+    """Changes to a recipe's section `compute`: compiled, with CUDA graphs or not; a precision."""
+    compute = {"compile": True, "cuda_graphs": cuda_graphs} if compiled else {}
+    return compute | _given(precision=precision)
 
 
 def _given(**values: Any) -> dict[str, Any]:
@@ -114,7 +119,7 @@ class Stores:
         """What a recipe needs of a release.
 
         Raises:
-            CaerError: see `open_store`.
+            CaerError: see `open_store` and `check_heard`.
         """
         key = f"{release} {recipe.input} {recipe.hide.faces == 'all'}"
         if key not in self._opened:
@@ -127,4 +132,6 @@ class Stores:
                 fabric=self._fabric,
                 reporter=self._reporter,
             )
+        if recipe.hears:
+            check_heard(self._opened[key], recipe, self._reporter)
         return self._opened[key]

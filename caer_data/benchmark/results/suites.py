@@ -156,6 +156,8 @@ def _modern(preset: Preset, weights: Mapping[str, str], encoder: str | None) -> 
     found = [
         _caer_net("caer-net", preset, "", {}, None),
         _caer_net("caer-net", preset, "AdamW, cosine", {"train": newer}, None),
+        Row("CAER-Net with sound", load("caer-net-sound", preset), None, "CAER"),
+        Row("Sound alone", load("sound", preset), None, "CAER"),
     ]
     features = {"baseline": {"weights": weights.get("r2plus1d")}}
     note = "" if weights else "no Kinetics weights were given: all layers learn from scratch"

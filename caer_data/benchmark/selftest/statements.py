@@ -37,6 +37,9 @@ STREAMS: Final[dict[str, dict[str, bool]]] = {
 ORDER: Final = {"order, frame by frame": "caer-net-s", "order, clips": "caer-net"}
 """Models of the clips whose label only the order of the frames tells."""
 
+HEARING: Final = {"sound alone": False, "CAER-Net with sound": True}
+"""Models of the clips whose label only the sound tells, and whether they see, too."""
+
 ERRORS: Final = 3.0
 """Standard errors by which a difference must exceed chance: once in 700 times by luck."""
 
@@ -96,6 +99,8 @@ def self_test(
     clips: SyntheticClips | None = None,
     ordered: SyntheticClips | None = None,
     train: dict[str, Any] | None = None,
+    sounding: SyntheticClips | None = None,
+    compute: dict[str, Any] | None = None,
 ) -> SelfTest:
     """Train the models on made-up clips and check them, over all seeds together.
 
@@ -104,10 +109,13 @@ def self_test(
         clips: other made-up clips than `synthetic.make()`, such as fewer.
         ordered: other ones than `synthetic.make_ordered()`.
         train: changes to the recipes' section `train`, such as fewer epochs.
+        sounding: other ones than `synthetic.make_sounding()`.
+        compute: changes to the recipes' section `compute`.
     """
     clips = synthetic.make() if clips is None else clips
     ordered = synthetic.make_ordered() if ordered is None else ordered
-    changes = {"train": train or {}}
+    sounding = synthetic.make_sounding() if sounding is None else sounding
+    changes = {"train": train or {}, "compute": compute or {}}
     recipe = vary(synthetic.recipe(), changes)
     store = synthetic.store(clips, recipe.input.face, recipe.input.frame)
     kinds = clips.kinds[store.of_split("test")]
@@ -126,8 +134,13 @@ def self_test(
     checks += _check_order(*hits)
     for entry, found, best_share in zip(ordered_entries, hits, (1 / 2, 1.0), strict=True):
         rows.append({"model": entry.label, "all": _percent(found, best_share)})
+    hearing_entries, heard = _by_sound(bench, sounding, changes)
+    checks += _check_sound(*heard)
+    for entry, found in zip(hearing_entries, heard, strict=True):
+        rows.append({"model": entry.label, "all": _percent(found, 1.0)})
     table = pd.DataFrame(rows).fillna("")
-    return SelfTest(clips, store, [*entries, *ordered_entries], table, checks)
+    every = [*entries, *ordered_entries, *hearing_entries]
+    return SelfTest(clips, store, every, table, checks)
 
 
 def _in_order(
@@ -141,6 +154,27 @@ def _in_order(
         entries.append(bench.runs(Entry(label, recipe), store))
         hits.append(_right(bench, recipe, store))
     return entries, hits
+
+
+def _by_sound(
+    bench: Bench, clips: SyntheticClips, changes: dict[str, Any]
+) -> tuple[list[Entry], list[Shares]]:
+    """The sound alone, and with pictures, on clips whose label only the sound tells."""
+    entries, hits = [], []
+    for label, sees in HEARING.items():
+        recipe = vary(synthetic.sounding_recipe(sees), changes)
+        store = synthetic.store(clips, recipe.input.face, recipe.input.frame)
+        entries.append(bench.runs(Entry(label, recipe), store))
+        hits.append(_right(bench, recipe, store))
+    return entries, hits
+
+
+def _check_sound(alone: Shares, with_pictures: Shares) -> list[Check]:
+    chance = np.full(len(alone), 1 / synthetic.COLORS)
+    return [
+        _reads("The sound alone reads sounds", alone, chance),
+        _reads("CAER-Net with sound reads sounds", with_pictures, chance),
+    ]
 
 
 def _check_accuracy(right: dict[str, Shares], kinds: npt.NDArray[np.int64]) -> list[Check]:
@@ -201,7 +235,7 @@ def _check_streams(
     device = bench.fabric.device
     model = architecture(recipe).to(device)
     sees = recipe.sees_face, recipe.sees_context
-    frames = open_frames(store, device, *sees, kept=bench.kept)
+    frames = open_frames(store, device, *sees, kept=bench.kept, sound=recipe.hears)
     test = store.of_split("test")
     pick = all_windows(store, test, recipe.input.frames, recipe.input.stride)
     maps, weights = [], []

@@ -15,6 +15,8 @@ arithmetic (`best_accuracy`). Seeing both streams: 1. Seeing the face only: a fa
 tells the label; a face of two leaves two answers, equally likely, 1/2; a grey one leaves all seven,
 1/7. The scene alone mirrors it.
 
+`make_sounding` plants the label in the sound: each of the seven is a tone, in noise.
+
 `make_ordered` plants the label in time: a grey face grows brighter (happy) or darker (sad). Played
 backwards the one is the other, so frames without their order tell nothing: 1/2.
 """
@@ -32,6 +34,7 @@ import numpy.typing as npt
 from caer_data.benchmark.data.pictures import Still, face_crop, resized
 from caer_data.benchmark.data.samples import SPLITS, Sample, Source
 from caer_data.benchmark.data.shards import MAX_FACES, Format
+from caer_data.benchmark.data.sound import RATE, of_samples
 from caer_data.benchmark.data.store import Store
 from caer_data.benchmark.recipe import ModelRecipe, load, vary
 from caer_data.engine.emotions import EMOTIONS
@@ -68,6 +71,7 @@ class SyntheticClips:
         labels: (n,) class ids.
         kinds: (n,) positions in `KINDS`.
         splits: (n,) positions in `SPLITS`.
+        sounds: (n, samples) float32 at `sound.RATE`, mono, or None for clips without sound.
     """
 
     frames: npt.NDArray[np.uint8]
@@ -76,6 +80,7 @@ class SyntheticClips:
     labels: npt.NDArray[np.int64]
     kinds: npt.NDArray[np.int64]
     splits: npt.NDArray[np.int64]
+    sounds: npt.NDArray[np.float32] | None = None
 
 
 def make(
@@ -115,6 +120,28 @@ def make_ordered(
     kinds = np.full(n, KINDS.index("face"))
     splits = np.repeat(np.arange(3), (train, validation, test))
     return SyntheticClips(pictures, face_boxes, context_boxes, labels, kinds, splits)
+
+
+def make_sounding(
+    train: int = 280, validation: int = 56, test: int = 140, frames: int = 8, seed: int = 0
+) -> SyntheticClips:
+    """Generate grey clips whose label only the sound tells: one of seven tones, in noise."""
+    n = train + validation + test
+    random = np.random.default_rng(seed)
+    labels = np.arange(n) % COLORS
+    made = [_clip(np.tile(_grey(random), (frames, 1, 1)), _grey(random), random) for _ in range(n)]
+    pictures, face_boxes, context_boxes = (np.stack(part) for part in zip(*made, strict=True))
+    seconds = np.arange(frames * RATE // FPS) / RATE
+    tones = [
+        random.uniform(0.1, 0.5)
+        * np.sin(2 * np.pi * 220 * 1.5**label * seconds + random.uniform(0, 2 * np.pi))
+        + random.normal(0, 0.03, len(seconds))
+        for label in labels
+    ]
+    kinds = np.full(n, KINDS.index("both"))
+    splits = np.repeat(np.arange(3), (train, validation, test))
+    sounds = np.array(tones, np.float32)
+    return SyntheticClips(pictures, face_boxes, context_boxes, labels, kinds, splits, sounds)
 
 
 def best_accuracy(face: bool, context: bool) -> dict[str, float]:
@@ -165,6 +192,15 @@ def ordered_recipe(model: str) -> ModelRecipe:
     return vary(recipe(model), changes)
 
 
+def sounding_recipe(sees: bool) -> ModelRecipe:
+    """CAER-Net with sound, or the sound alone, for the clips of `make_sounding`."""
+    changes: dict[str, object] = {"streams": {"sound": True}, "name": "caer-net-sound-made-up"}
+    if not sees:
+        off = dict.fromkeys(("face", "context", "context_attention", "fusion_attention"), False)
+        changes = {"streams": {**off, "sound": True}, "name": "sound-made-up"}
+    return vary(ordered_recipe("caer-net"), changes)
+
+
 def store(
     clips: SyntheticClips, face_size: tuple[int, int], frame_size: tuple[int, int] = SIZE
 ) -> Store:
@@ -184,6 +220,8 @@ def store(
         "context": [np.stack(contexts)],
         "boxes": [boxes],
     }
+    if clips.sounds is not None:
+        arrays["sound"] = [np.concatenate([of_samples(s, float(FPS), T) for s in clips.sounds])]
     samples = [
         Sample(f"{i:05d}", Path(f"{i:05d}"), SPLITS[s], int(label), clip_id=f"{i:05d}")
         for i, (s, label) in enumerate(zip(clips.splits, clips.labels, strict=True))

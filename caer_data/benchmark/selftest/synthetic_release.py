@@ -14,6 +14,7 @@ import pandas as pd
 from PIL import Image
 
 from caer_data.benchmark.data.samples import SPLITS
+from caer_data.benchmark.data.sound import RATE
 from caer_data.benchmark.selftest.synthetic import FPS, KINDS, SyntheticClips
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.files import atomic_path, sha256_of
@@ -39,7 +40,7 @@ def write(clips: SyntheticClips, folder: Path) -> None:
             path = temporary / tree / split / emotion.title() / name
             path.parent.mkdir(parents=True, exist_ok=True)
             if is_video:
-                _write_video(path, frames)
+                _write_video(path, frames, None if clips.sounds is None else clips.sounds[i])
             else:
                 Image.fromarray(frames[0]).save(path)
             clip_id = f"made-up-{i:05d}"
@@ -65,7 +66,9 @@ def write(clips: SyntheticClips, folder: Path) -> None:
             table.to_parquet(temporary / tree / "boxes.parquet")
 
 
-def _write_video(path: Path, frames: npt.NDArray[np.uint8]) -> None:
+def _write_video(
+    path: Path, frames: npt.NDArray[np.uint8], sound: npt.NDArray[np.float32] | None = None
+) -> None:
     import av
 
     with av.open(str(path), "w") as container:
@@ -73,6 +76,12 @@ def _write_video(path: Path, frames: npt.NDArray[np.uint8]) -> None:
         stream = container.add_stream("libx264", rate=FPS, options=options)
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv444p"  # the colours are the message: keep all of them
+        voice = None if sound is None else container.add_stream("aac", rate=RATE, layout="mono")
         for picture in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
+        if voice is not None and sound is not None:
+            heard = av.AudioFrame.from_ndarray(sound[None], format="fltp", layout="mono")
+            heard.sample_rate = RATE
+            container.mux(voice.encode(heard))
+            container.mux(voice.encode())

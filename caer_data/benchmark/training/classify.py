@@ -64,7 +64,7 @@ class Classifier:
         batch = Batch(
             arrays["face"] if self.recipe.sees_face else None,
             arrays["context"] if self.recipe.sees_context else None,
-            arrays["boxes"], nothing, nothing,
+            arrays["boxes"], nothing, nothing, arrays.get("sound"),
         )  # fmt: skip
         with torch.no_grad():
             logits = self.network(*inputs(batch, self.recipe, training=False)).logits

@@ -20,6 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+Seen = tuple[Tensor | None, ...]
+"""What a model is called with: face, context and perhaps sound."""
+
 MOVED: Final = 2.0**-9
 """Half of the spacing of bf16's values, relative: it keeps 8 bits."""
 
@@ -33,10 +36,13 @@ GOOD_GRADIENT: Final = 0.9
 """Cosine between two gradients above which steps go the same way."""
 
 
-def check_bf16(
-    model: nn.Module, face: Tensor | None, context: Tensor | None, labels: Tensor
-) -> dict[str, float]:
+def check_bf16(model: nn.Module, seen: Seen, labels: Tensor) -> dict[str, float]:
     """Compare one training step in bf16 with fp32, and fp32 with itself, on copies of the model.
+
+    Args:
+        model: is left as it is.
+        seen: what it is called with.
+        labels: (N,) of the samples.
 
     Returns:
         `logits_error`, relative, and `gradient_cosine` of bf16; `floor_logits_error` and
@@ -44,10 +50,10 @@ def check_bf16(
     """
     gpus = [labels.device] if labels.is_cuda else []
     with torch.random.fork_rng(gpus):
-        exact = _step(model, face, context, labels, bf16=False)
-        rough = _step(model, face, context, labels, bf16=True)
+        exact = _step(model, seen, labels, bf16=False)
+        rough = _step(model, seen, labels, bf16=True)
         torch.manual_seed(1)
-        floor = _step(model, _moved(face), _moved(context), labels, bf16=False)
+        floor = _step(model, tuple(map(_moved, seen)), labels, bf16=False)
     error, cosine = _apart(rough, exact)
     floor_error, floor_cosine = _apart(floor, exact)
     return {
@@ -111,9 +117,7 @@ class _NoDropout(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _step(
-    model: nn.Module, face: Tensor | None, context: Tensor | None, labels: Tensor, bf16: bool
-) -> tuple[Tensor, Tensor]:
+def _step(model: nn.Module, seen: Seen, labels: Tensor, bf16: bool) -> tuple[Tensor, Tensor]:
     """Logits and all gradients in one vector, of a copy and without dropout."""
     trial = copy.deepcopy(model).train()
     torch.manual_seed(0)  # for what else a model may draw
@@ -121,7 +125,7 @@ def _step(
     exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
     with exact, torch.autocast(labels.device.type, torch.bfloat16, enabled=bf16):
         with _NoDropout():
-            logits = trial(face, context).logits
+            logits = trial(*seen).logits
         F.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
     parts = [p.grad.flatten() for p in trial.parameters() if p.grad is not None]
     return logits.detach().float(), torch.cat(parts).float()

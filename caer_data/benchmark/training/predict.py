@@ -91,12 +91,12 @@ def outputs(
     size = recipe.train.batch_size
     for batch in frames.batches(pick.batches(size)):
         try:
-            face, context = inputs(batch, recipe, training=False)
+            seen = inputs(batch, recipe, training=False)
             with (
                 as_compiled(recipe.compute, full=len(batch.labels) == size),
                 torch.autocast(device.type, torch.bfloat16, enabled=bf16),
             ):
-                output = network(face, context)
+                output = network(*seen)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise

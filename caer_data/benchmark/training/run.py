@@ -164,7 +164,9 @@ def _trainer(
     model = create(recipe, len(store.source.classes))
     sees = recipe.sees_face, recipe.sees_context
     fabric = context.fabric
-    frames = open_frames(store, fabric.device, *sees, context.reporter, context.on_device)
+    frames = open_frames(
+        store, fabric.device, *sees, context.reporter, context.on_device, recipe.hears
+    )
     same = identity_of(recipe, store.fingerprint, seed)
     return Trainer(model, recipe, store, frames, fabric, folder=folder, seed=seed, identity=same)
 
@@ -203,7 +205,7 @@ def _test_elsewhere(trainer: Trainer, store: Store, on_device: OnDevice | None) 
     if store.source.classes != trainer.store.source.classes:
         raise CaerError(f"{store.source.name} has other classes than {trainer.store.source.name}")
     sees = recipe.sees_face, recipe.sees_context
-    frames = open_frames(store, fabric.device, *sees, kept=on_device)
+    frames = open_frames(store, fabric.device, *sees, kept=on_device, sound=recipe.hears)
     return _test(trainer, store, frames, "test")
 
 

@@ -108,10 +108,10 @@ class TrainingStep:
         raise CaerError(self._too_large(batch))
 
     def _learn(self, batch: Batch) -> Tensor:
-        face, context = inputs(batch, self.recipe, training=True)
+        seen = inputs(batch, self.recipe, training=True)
         if self.bf16 and self.numerics is None:
-            self.settle_precision(self._check_numerics(face, context, batch.labels))
-        loss = self.loss(self.network, face, context, batch.labels, batch.samples)
+            self.settle_precision(self._check_numerics(seen, batch.labels))
+        loss = self.loss(self.network, seen, batch.labels, batch.samples)
         with compiler_errors(self.recipe.compute):
             self.fabric.backward(loss)
         self.optimizer.step()
@@ -122,30 +122,22 @@ class TrainingStep:
     def loss(
         self,
         network: nn.Module,
-        face: Tensor | None,
-        context: Tensor | None,
+        seen: tuple[Tensor | None, ...],
         labels: Tensor,
         samples: Tensor | None = None,
     ) -> Tensor:
-        """Mean loss of a batch."""
+        """Mean loss of a batch; `seen` is what `inputs` made of it."""
         full = len(labels) * self.fabric.world_size == self.recipe.train.batch_size
         with (
             as_compiled(self.recipe.compute, full),
             torch.autocast(self.fabric.device.type, torch.bfloat16, enabled=self.bf16),
         ):
-            logits = network(face, context).logits
+            logits = network(*seen).logits
         return self.objective(logits.float(), labels, samples)
 
-    def _check_numerics(
-        self, face: Tensor | None, context: Tensor | None, labels: Tensor
-    ) -> dict[str, float]:
-        some = slice(CHECKED)
-        found = check_bf16(
-            self.model,
-            None if face is None else face[some],
-            None if context is None else context[some],
-            labels[some],
-        )
+    def _check_numerics(self, seen: tuple[Tensor | None, ...], labels: Tensor) -> dict[str, float]:
+        some = tuple(None if x is None else x[:CHECKED] for x in seen)
+        found = check_bf16(self.model, some, labels[:CHECKED])
         # each process looked at samples of its own: all continue alike
         mine = torch.tensor(float(found["trusted"]), device=labels.device)
         everyone = self.fabric.all_reduce(mine, reduce_op="sum")
@@ -164,7 +156,7 @@ class TrainingStep:
             part = batch.first(count)
             # the plain model: other devices take no part
             seen = inputs(part, self.recipe, training=True)
-            loss = self.loss(self.model, *seen, part.labels, part.samples)
+            loss = self.loss(self.model, seen, part.labels, part.samples)
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)

@@ -196,7 +196,7 @@ def test_time_reversed_in_training_is_found_out(
     clips = synthetic.make_ordered(120, 20, 60)
     _, hits = selftest._in_order(bench, clips, {"name": "reversed"})
     assert "CAER-Net reads the order of frames" in failed(selftest._check_order(*hits))
-    assert hits[1].mean() < 0.5  # it learned the wrong order
+    assert hits[1].mean() <= 0.5  # it learned the wrong order, or nothing
 
 
 def test_swapped_streams_are_found_out() -> None:

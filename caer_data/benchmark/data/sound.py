@@ -1,0 +1,135 @@
+"""What a clip sounds like: logarithmic mel energies beside each of its frames.
+
+Raters hear clips; the paper's model does not. Sound is put beside the frames by the container's
+times: a track that begins late, breaks off or ends early is unknown there, which is something else
+than silence. Unknown is NaN.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Final
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from caer_data.media.probe import VideoInfo, open_container
+
+RATE: Final = 16_000
+"""Samples per second that sound is brought to."""
+MELS: Final = 64
+"""Bands, evenly spaced on the mel scale from `LOW` to `HIGH` Hz."""
+LOW, HIGH = 60.0, 7600.0
+WINDOW: Final = 400
+"""Samples that a column looks at: 25 ms."""
+COLUMNS_A_SECOND: Final = 100
+FLOOR: Final = 1e-6
+"""Added to energies before the logarithm: what digital silence has."""
+
+_JUMP: Final = RATE // 20  # samples; timestamps that are further off than this move the sound
+_FFT: Final = 512
+
+Samples = npt.NDArray[np.float32]
+
+
+def columns_of(fps: float) -> int:
+    """Columns beside one frame: at 10 frames per second, 10."""
+    return max(1, round(COLUMNS_A_SECOND / fps))
+
+
+def log_mel(path: Path, info: VideoInfo, fps: float, frames: int) -> npt.NDArray[np.float32]:
+    """Logarithmic mel energies of a clip.
+
+    Args:
+        path: the clip.
+        info: what it is.
+        fps: frames per second that are taken of it.
+        frames: how many.
+
+    Returns:
+        (frames, MELS, columns), NaN where no sound is known. What cannot be decoded ends the sound.
+    """
+    return of_samples(_samples(path, info, _needed(fps, frames)), fps, frames)
+
+
+def of_samples(samples: Samples, fps: float, frames: int) -> npt.NDArray[np.float32]:
+    """The same of samples at `RATE` that begin with the first frame; unknown where they end."""
+    short = max(_needed(fps, frames) - len(samples), 0)
+    samples = np.pad(samples, (0, short), constant_values=np.nan)
+    hop, total = _hop(fps), frames * columns_of(fps)
+    starts = np.round(np.arange(total) * hop).astype(np.int64)
+    columns = _columns(samples[starts[:, None] + np.arange(WINDOW)])
+    return columns.reshape(frames, columns_of(fps), MELS).transpose(0, 2, 1).copy()
+
+
+def _hop(fps: float) -> float:
+    return RATE / (fps * columns_of(fps))
+
+
+def _needed(fps: float, frames: int) -> int:
+    return round(frames * columns_of(fps) * _hop(fps)) + WINDOW
+
+
+def _columns(windows: Samples) -> npt.NDArray[np.float32]:
+    """(n, WINDOW) samples, NaN where unknown, to (n, MELS); unknown if half of a window is."""
+    unknown = np.isnan(windows)
+    shaped = np.where(unknown, 0, windows) * np.hanning(WINDOW).astype(np.float32)
+    power = np.abs(np.fft.rfft(shaped, _FFT, axis=1)) ** 2
+    energies = np.log(power @ _filters() + FLOOR).astype(np.float32)
+    energies[unknown.mean(axis=1) >= 1 / 2] = np.nan
+    return energies
+
+
+@functools.cache
+def _filters() -> npt.NDArray[np.float64]:
+    """Triangles over the spectrum, (_FFT / 2 + 1, MELS), each with a sum of 1."""
+    low, high = (2595 * np.log10(1 + f / 700) for f in (LOW, HIGH))
+    edges = 700 * (10 ** (np.linspace(low, high, MELS + 2) / 2595) - 1)
+    bins = np.arange(_FFT // 2 + 1)[:, None] * (RATE / _FFT)
+    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    triangles = np.clip(np.minimum(rising, falling), 0, None)
+    # the lowest bands are narrower than a bin: they take the nearest one
+    nearest = np.abs(bins - edges[1:-1]).argmin(axis=0)
+    triangles[nearest, np.arange(MELS)] += (triangles.sum(axis=0) == 0).astype(float)
+    return np.asarray(triangles / triangles.sum(axis=0))
+
+
+def _samples(path: Path, info: VideoInfo, count: int) -> Samples:
+    """The first samples from the first frame on, mono; NaN where the track says nothing."""
+    found = np.full(count, np.nan, np.float32)
+    if info.audio_index is None:
+        return found
+    start = info.start_pts * info.time_base if info.start_pts else Fraction(0)
+    at = 0
+    try:
+        with open_container(path, info.max_pixels) as container:
+            for part, time in _parts(container, container.streams[info.audio_index]):
+                due = at if time is None else round((time - start) * RATE)
+                at = due if abs(due - at) > _JUMP or not at else at
+                inside = part[max(-at, 0) : max(count - at, 0)]
+                found[max(at, 0) : max(at, 0) + len(inside)] = inside
+                at += len(part)
+                if at > count:
+                    break
+    except (av.FFmpegError, ValueError, OSError):
+        pass
+    return found
+
+
+def _parts(container: Any, stream: Any) -> Iterator[tuple[Samples, Fraction | None]]:
+    """Sound as it is decoded, at `RATE`, with the time at which it begins, seconds."""
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except av.InvalidDataError:
+            continue
+        for frame in frames:
+            for made in resampler.resample(frame):
+                time = None if made.pts is None else made.pts * made.time_base
+                yield np.nan_to_num(made.to_ndarray()[0]), time

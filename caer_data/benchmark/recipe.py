@@ -28,8 +28,16 @@ _TWO_STREAMS = ("caer-net", "caer-net-s")
 _OF_IMAGES = ("caer-net-s", "alexnet", "vgg", "resnet")
 _LEAST_FRAMES = {"caer-net": 8, "c3d": 16, "r2plus1d": 2}
 """Poolings halve the frames of a clip three and four times; a clip has two frames or more."""
+MELS: Final = 64
+"""Bands of sound."""
+COLUMNS_A_SECOND: Final = 100
 Preset = Literal["paper", "tuned"]
 Size = tuple[int, int]
+
+
+def columns_of(fps: float) -> int:
+    """Columns of sound beside one frame: at 10 frames per second, 10."""
+    return max(1, round(COLUMNS_A_SECOND / fps))
 
 
 class Streams(Section):
@@ -243,6 +251,11 @@ class ModelRecipe(Section):
     def hears(self) -> bool:
         """Whether the model is given the clip's sound."""
         return self.streams.sound
+
+    @property
+    def sound_shape(self) -> tuple[int, int, int]:
+        """Of the sound that a model is given: energies and whether they are known, bands, columns."""
+        return 2, MELS, self.input.frames * columns_of(self.input.fps)
 
     @property
     def is_caer_net(self) -> bool:

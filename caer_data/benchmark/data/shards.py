@@ -29,7 +29,8 @@ import numpy.typing as npt
 
 from caer_data.benchmark.data.pictures import box_at, face_crop, sampled
 from caer_data.benchmark.data.samples import Boxes, Sample
-from caer_data.benchmark.data.sound import MELS, columns_of, log_mel
+from caer_data.benchmark.data.sound import log_mel
+from caer_data.benchmark.recipe import MELS, columns_of
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path, sha256_of, write_text
 from caer_data.engine.hashing import hash_of

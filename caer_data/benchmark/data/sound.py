@@ -17,16 +17,15 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from caer_data.benchmark.recipe import MELS, columns_of
 from caer_data.media.probe import VideoInfo, open_container
 
 RATE: Final = 16_000
 """Samples per second that sound is brought to."""
-MELS: Final = 64
-"""Bands, evenly spaced on the mel scale from `LOW` to `HIGH` Hz."""
 LOW, HIGH = 60.0, 7600.0
+"""Hz between which the bands are evenly spaced on the mel scale."""
 WINDOW: Final = 400
 """Samples that a column looks at: 25 ms."""
-COLUMNS_A_SECOND: Final = 100
 FLOOR: Final = 1e-6
 """Added to energies before the logarithm: what digital silence has."""
 
@@ -34,11 +33,6 @@ _JUMP: Final = RATE // 20  # samples; timestamps that are further off than this 
 _FFT: Final = 512
 
 Samples = npt.NDArray[np.float32]
-
-
-def columns_of(fps: float) -> int:
-    """Columns beside one frame: at 10 frames per second, 10."""
-    return max(1, round(COLUMNS_A_SECOND / fps))
 
 
 def log_mel(path: Path, info: VideoInfo, fps: float, frames: int) -> npt.NDArray[np.float32]:

@@ -19,7 +19,6 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from caer_data.benchmark.data.sound import MELS, columns_of
 from caer_data.benchmark.networks import alexnet, c3d, caer_net, onnx_probe, r2plus1d, resnet, vgg
 from caer_data.benchmark.networks.head import Baseline
 from caer_data.benchmark.networks.output import Output
@@ -85,8 +84,7 @@ def try_own_class(model: nn.Module, recipe: ModelRecipe, classes: int) -> None:
     context = torch.randn(*size, *recipe.input.crop) if recipe.sees_context else None
     seen = [face, context]
     if recipe.hears:
-        columns = recipe.input.frames * columns_of(recipe.input.fps)
-        seen.append(torch.randn(2, 2, MELS, columns))
+        seen.append(torch.randn(2, *recipe.sound_shape))
     shapes = " and ".join(str(tuple(x.shape)) for x in seen if x is not None)
     try:
         with torch.no_grad():

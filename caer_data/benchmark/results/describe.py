@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from caer_data.benchmark.data.sound import MELS, columns_of
 from caer_data.benchmark.networks import architecture
 from caer_data.benchmark.recipe import ModelRecipe, vary
 from caer_data.engine.emotions import EMOTIONS
@@ -144,8 +143,7 @@ def _inputs(recipe: ModelRecipe) -> dict[str, Tensor]:
         sizes["context"] = recipe.input.crop
     found = {name: torch.empty(1, 3, *time, *size) for name, size in sizes.items()}
     if recipe.hears:
-        columns = recipe.input.frames * columns_of(recipe.input.fps)
-        found["sound"] = torch.empty(1, 2, MELS, columns)
+        found["sound"] = torch.empty(1, *recipe.sound_shape)
     return found
 
 

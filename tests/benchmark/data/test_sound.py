@@ -11,6 +11,7 @@ import pytest
 
 from caer_data.benchmark.data import shards, sound
 from caer_data.benchmark.data.samples import Sample
+from caer_data.benchmark.recipe import MELS
 from caer_data.benchmark.selftest import synthetic, synthetic_release
 from caer_data.media.probe import probe
 
@@ -48,9 +49,9 @@ def write(path: Path, samples: np.ndarray | None, late: float = 0.0, frames: int
 @pytest.mark.parametrize("hertz", [300.0, 1000.0, 4000.0])
 def test_a_tone_is_loudest_in_its_band(hertz: float) -> None:
     found = sound.of_samples(tone(hertz, 1.1), FPS, 10)
-    assert found.shape == (10, sound.MELS, 10)
+    assert found.shape == (10, MELS, 10)
     mels = 2595 * np.log10(1 + np.array([sound.LOW, sound.HIGH, hertz]) / 700)
-    place = (mels[2] - mels[0]) / (mels[1] - mels[0]) * (sound.MELS + 1) - 1
+    place = (mels[2] - mels[0]) / (mels[1] - mels[0]) * (MELS + 1) - 1
     assert np.abs(found[:9].argmax(1) - place).max() <= 1
 
 
@@ -83,7 +84,7 @@ def test_the_store_has_what_was_played(tmp_path: Path) -> None:
     for number, path in enumerate(sorted((tmp_path / "made").rglob("*.mp4"))[:3]):
         box = np.array([[0, 8, 8, 40, 40]], np.float32)
         found = shards.decode(shards.Work(Sample("x", path, "test", 0, box)), form)["sound"]
-        assert found.shape == (8, sound.MELS, 10)
+        assert found.shape == (8, MELS, 10)
         assert not np.isnan(found[:7]).any(), number
         loudest = np.median(found[1:7].argmax(1))
         own = [np.median(sound.of_samples(s, FPS, 8)[1:7].argmax(1)) for s in clips.sounds]

@@ -10,10 +10,9 @@ from small_releases import small
 
 from caer_data.benchmark.data import augment, prepare
 from caer_data.benchmark.data.batches import open_frames
-from caer_data.benchmark.data.sound import MELS
 from caer_data.benchmark.data.windows import all_windows
 from caer_data.benchmark.networks import architecture
-from caer_data.benchmark.recipe import load, vary
+from caer_data.benchmark.recipe import MELS, load, vary
 from caer_data.benchmark.results.describe import describe
 from caer_data.benchmark.results.entries import paper_figure
 from caer_data.engine.errors import CaerError

@@ -254,7 +254,7 @@ class ModelRecipe(Section):
 
     @property
     def sound_shape(self) -> tuple[int, int, int]:
-        """Of the sound that a model is given: energies and whether they are known, bands, columns."""
+        """Of the sound that a model is given: energies and whether known, bands, columns."""
         return 2, MELS, self.input.frames * columns_of(self.input.fps)
 
     @property

@@ -101,7 +101,7 @@ def is_whole(folder: Path, works: Sequence[Work], form: Format) -> bool:
         if None not in state.values() and state == _checked(folder):
             return True
         hashes = {name: sha256_of(folder / f"{name}.npy") for name in form.arrays}
-        whole = hashes == shard["sha256"]
+        whole = bool(hashes == shard["sha256"])
     except (OSError, ValueError, KeyError):
         return False
     if whole:
@@ -195,7 +195,11 @@ def decode(work: Work, form: Format) -> dict[str, npt.NDArray[Any]]:
         rows = np.zeros((MAX_FACES, 4), np.float32)
         rows[: len(known)] = np.stack(known[:MAX_FACES]) * scale
         boxes.append(rows)
-    found = {"face": np.stack(faces), "context": np.stack(contexts), "boxes": np.stack(boxes)}
+    found: dict[str, npt.NDArray[Any]] = {
+        "face": np.stack(faces),
+        "context": np.stack(contexts),
+        "boxes": np.stack(boxes),
+    }
     if form.fps:
         found["sound"] = log_mel(sample.path, probe(sample.path), form.fps, len(faces))
     return found

@@ -125,5 +125,10 @@ def _parts(container: Any, stream: Any) -> Iterator[tuple[Samples, Fraction | No
             continue
         for frame in frames:
             for made in resampler.resample(frame):
-                time = None if made.pts is None else made.pts * made.time_base
-                yield np.nan_to_num(made.to_ndarray()[0]), time
+                yield np.nan_to_num(made.to_ndarray()[0]), _time_of(made)
+
+
+def _time_of(frame: Any) -> Fraction | None:
+    if frame.pts is None or frame.time_base is None:
+        return None
+    return Fraction(frame.pts * frame.time_base)

@@ -90,7 +90,7 @@ def test_pictures_weights_and_gradients_have_one_layout(
         assert pictures is not None
         wanted = layout if channels_last else torch.contiguous_format
         assert pictures.is_contiguous(memory_format=wanted)
-    learning.loss(learning.network, *given, batch.labels).backward()
+    learning.loss(learning.network, given, batch.labels).backward()
     for name, parameter in learning.model.named_parameters():
         assert parameter.grad is not None
         assert parameter.grad.stride() == parameter.stride(), name

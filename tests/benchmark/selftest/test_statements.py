@@ -14,6 +14,7 @@ from torch import Tensor
 
 from caer_data.benchmark.data.windows import Pick
 from caer_data.benchmark.networks import caer_net
+from caer_data.benchmark.networks.sound import Sound
 from caer_data.benchmark.recipe import vary
 from caer_data.benchmark.results import entries as results
 from caer_data.benchmark.results.compare import Bench
@@ -41,7 +42,8 @@ def small(bench: Bench) -> SelfTest:
     """A third of the training: too little for what is learned last."""
     train = {"epochs": 5, "lr_step_epochs": 4}
     ordered = synthetic.make_ordered(120, 20, 60)
-    return selftest.self_test(bench, synthetic.make(1000, 60, 300), ordered, train)
+    sounding = synthetic.make_sounding(210, 28, 70)
+    return selftest.self_test(bench, synthetic.make(1000, 60, 300), ordered, train, sounding)
 
 
 def failed(checks: list[Check]) -> list[str]:
@@ -56,7 +58,8 @@ def test_every_statement_holds(small: SelfTest) -> None:
 def test_models_that_did_not_learn_do_not_pass(bench: Bench) -> None:
     clips, ordered = synthetic.make(40, 10, 90), synthetic.make_ordered(20, 4, 20)
     train = {"epochs": 1, "learning_rate": 1e-6}
-    found = selftest.self_test(bench, clips, ordered, train)
+    sounding = synthetic.make_sounding(14, 7, 35)
+    found = selftest.self_test(bench, clips, ordered, train, sounding)
     chance = [c.statement for c in found.checks if "fails" in c.statement or "guess" in c.statement]
     chance += ["CAER-Net-S, frame by frame, cannot tell their order"]
     holds = {*chance, SUMS}  # untrained attention is a distribution, too
@@ -197,6 +200,16 @@ def test_time_reversed_in_training_is_found_out(
     _, hits = selftest._in_order(bench, clips, {"name": "reversed"})
     assert "CAER-Net reads the order of frames" in failed(selftest._check_order(*hits))
     assert hits[1].mean() <= 0.5  # it learned the wrong order, or nothing
+
+
+def test_sound_that_is_not_heard_is_found_out(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = Sound.forward
+    monkeypatch.setattr(Sound, "forward", lambda self, x: forward(self, torch.zeros_like(x)))
+    clips = synthetic.make_sounding(28, 7, 35)
+    _, hits = selftest._by_sound(bench, clips, {"name": "deaf", "train": {"epochs": 1}})
+    assert "The sound alone reads sounds" in failed(selftest._check_sound(*hits))
 
 
 def test_swapped_streams_are_found_out() -> None:

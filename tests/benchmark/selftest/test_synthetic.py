@@ -154,6 +154,20 @@ def test_only_the_order_of_frames_tells_brighter_from_darker():
         assert (shown[-1] > shown[0]) == (label == 3)
 
 
+def test_a_sound_alone_tells_its_label():
+    """The loudest band of a clip is that of its label's tone, and nothing in the pictures is."""
+    clips = synthetic.make_sounding(14, 7, 7)
+    store = synthetic.store(clips, (24, 24))
+    energies = store.shard_arrays("sound")[0].reshape(
+        28, 8, *store.shard_arrays("sound")[0].shape[1:]
+    )
+    loudest = np.median(energies[:, :7].argmax(2), axis=(1, 2))
+    by_label = [set(loudest[clips.labels == label]) for label in range(7)]
+    assert all(len(bands) == 1 for bands in by_label)
+    assert len(set.union(*by_label)) == 7
+    assert np.ptp(clips.frames.astype(int).mean((1, 2, 3)), axis=1).max() < 20  # grey
+
+
 def test_boxes_move_with_what_they_hold():
     clips = synthetic.make(3, 0, 0, frames=8, seed=2)
     assert clips.frames.shape[1] == 8

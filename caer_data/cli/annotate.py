@@ -60,7 +60,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 @common.url
 @options
 def status(dataset: Path, url: str | None, reporter: Reporter) -> None:
-    """Show progress and pace of each rater, remaining time, agreement so far."""
+    """Show each rater's progress and pace, and agreement so far."""
     from caer_data.annotate import status as progress
     from caer_data.annotate.studio.client import connect
     from caer_data.engine.dataset import Dataset

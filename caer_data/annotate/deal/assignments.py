@@ -51,7 +51,7 @@ def read_raters(path: Path, raters_per_clip: int = 3) -> list[str]:
         check_address(address, f"{path}:{number}")
         if address in first_line:
             raise CaerError(
-                f"{path}:{number}: {address} stands in line {first_line[address]} already; "
+                f"{path}:{number}: {address} is already in line {first_line[address]}; "
                 "remove one of the two"
             )
         first_line[address] = number

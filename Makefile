@@ -3,6 +3,7 @@
 #   make demo                 set up, make small shows of free pictures, build them
 #   make demo SHOWS=raw/      the same on your own footage
 #   make test                 set up with all extras and pass the tests
+#   make docs                 write the documentation to build/site, to be read in a browser
 #
 # They work in .venv/ and change nothing outside this folder. `make services` adds the tests that
 # start other programs (a rating server, a browser, proxies, a database); it installs Debian's where it
@@ -13,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test services sabotage lint browser clean
+.PHONY: demo test services sabotage lint docs browser clean
 
 demo: $(VENV)/.installed
 ifdef SHOWS
@@ -40,6 +41,14 @@ lint: $(VENV)/.tested
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: $(VENV)/.documented
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "build/site/index.html"
+
+$(VENV)/.documented: $(VENV)/.installed
+	$(PIP) --editable ".[docs]"
+	touch $@
+
 $(VENV)/.created:
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'Python 3.11 or newer is needed: make PYTHON=python3.12 ...')"
 	$(PYTHON) -m venv $(VENV)
@@ -56,7 +65,7 @@ $(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt
 $(VENV)/.tested: $(VENV)/.installed
 	@echo "Setting up $(VENV) for the tests (a few minutes the first time)"
 	$(PIP) torch
-	$(PIP) --editable ".[annotate,benchmark,tensorboard,view,ray,s3,test,lint]"
+	$(PIP) --editable ".[annotate,benchmark,tensorboard,view,docs,ray,s3,test,lint]"
 	touch $@
 
 # Debian keeps PostgreSQL's programs out of the search path; the tests find them.

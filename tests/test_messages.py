@@ -21,7 +21,7 @@ from caer_data.engine.schema import TABLES
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     [*ROOT.glob("*.md"), *(p for d in ("docs", "pipelines", "models", "annotation")
-                           for p in (ROOT / d).glob("*.md"))]
+                           for p in (ROOT / d).rglob("*.md"))]
 )  # fmt: skip
 MODULES = sorted((ROOT / "caer_data").rglob("*.py"))
 RECIPES = sorted([*(ROOT / "pipelines").glob("*.yaml"), *(ROOT / "models").glob("*.yaml")])

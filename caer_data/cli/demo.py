@@ -27,6 +27,11 @@ from caer_data.engine.progress import Reporter, options
     "--ratings", is_flag=True, help="Also write ratings.csv with made-up ratings of six raters."
 )
 @click.option("--no-build", is_flag=True, help="Make the shows only.")
+@click.option(
+    "--whole",
+    is_flag=True,
+    help="Walk the whole chain: also rate (made up), export, train for two minutes, report.",
+)
 @options
 def command(
     *,
@@ -36,6 +41,7 @@ def command(
     workers: int | None,
     ratings: bool,
     no_build: bool,
+    whole: bool,
     reporter: Reporter,
 ) -> None:
     """Make three small shows of public-domain and freely licensed pictures, and build them.
@@ -45,32 +51,66 @@ def command(
     """
     from caer_data.demo import shows
 
-    if ratings and no_build:
-        raise click.UsageError("--ratings needs the dataset: leave out --no-build.")
+    if (ratings or whole) and no_build:
+        flag = "--whole" if whole else "--ratings"
+        raise click.UsageError(f"{flag} needs the dataset: leave out --no-build.")
     if not no_build:
         shows.check_output(folder, output)
     raw = shows.make_shows(folder, reporter)
     result: dict[str, Any] = {"shows": str(raw)}
-    steps = []
+    elsewhere = [] if output == Path("dataset") else ["-d", str(output)]
+    steps = [["inspect", *elsewhere]]
     if no_build:
-        steps.append(shlex.join(["caer-data", "build", "--shows", str(raw), "-o", str(output)]))
+        steps = [["build", "--shows", str(raw), "-o", str(output)]]
     else:
-        from caer_data.api import build
+        result |= _build(raw, output, recipe, workers, reporter)
+    if ratings or whole:
+        from caer_data.demo.ratings import write_ratings
 
-        outcome = build(shows=raw, output=output, recipe=recipe, workers=workers, reporter=reporter)
-        reporter.say(outcome.summary())
-        outcome.raise_if_failed()
-        result |= outcome.as_dict()
-        elsewhere = [] if output == Path("dataset") else ["-d", str(output)]
-        steps.append(shlex.join(["caer-data", "inspect", *elsewhere]))
-        if ratings:
-            from caer_data.demo.ratings import write_ratings
-
-            result["ratings"] = str(write_ratings(output, folder))
-            steps.append(
-                shlex.join(["caer-data", "annotate", "import", result["ratings"], *elsewhere])
-            )
-        else:
-            steps.append("caer-data annotate --help")
-    reporter.say("Next:\n" + "\n".join(f"  {step}" for step in steps))
+        result["ratings"] = str(write_ratings(output, folder))
+        steps.append(["annotate", "import", result["ratings"], *elsewhere])
+    if whole:
+        _walk([steps.pop(), *_rest(elsewhere, reporter)], reporter)
+        result["report"] = str(output / "report.html")
+    elif not no_build and not ratings:
+        steps.append(["demo", "--whole", *elsewhere])
+    if not no_build:
+        steps.append(["view", *elsewhere])
+    lines = [shlex.join(["caer-data", *step]) for step in steps]
+    reporter.say("Next:\n" + "\n".join(f"  {line}" for line in lines))
     reporter.result(result)
+
+
+def _build(
+    raw: Path, output: Path, recipe: str, workers: int | None, reporter: Reporter
+) -> dict[str, Any]:
+    from caer_data.api import build
+
+    outcome = build(shows=raw, output=output, recipe=recipe, workers=workers, reporter=reporter)
+    reporter.say(outcome.summary())
+    outcome.raise_if_failed()
+    return outcome.as_dict()
+
+
+def _rest(elsewhere: list[str], reporter: Reporter) -> list[list[str]]:
+    """The commands after the import: those that can run here."""
+    from caer_data.engine import extras
+
+    steps = [["export", *elsewhere, "--split", "60/20/20", "--overwrite"]]
+    if extras.missing("benchmark"):
+        reporter.warn(f"The benchmark is left out: it needs {extras.install_command('benchmark')}")
+    else:
+        steps.append(["benchmark", "--model", "caer-net-s", "--epochs", "3"])
+    return [*steps, ["report", *elsewhere]]
+
+
+def _walk(steps: list[list[str]], reporter: Reporter) -> None:
+    """Run other commands as if they had been typed, each named before it runs."""
+    from caer_data.cli import cli
+
+    manner = {"bars": [], "quiet": ["--quiet"], "json": ["--json"]}[reporter.mode]
+    for step in steps:
+        reporter.say(f"\n$ {shlex.join(['caer-data', *step])}")
+        code = cli.main([*step, *manner], prog_name="caer-data", standalone_mode=False)
+        if code:
+            raise click.exceptions.Exit(code)

@@ -1,4 +1,4 @@
-"""Films the demo's storyboard: still portraits cut out, set before places, a moving camera, sound.
+"""Films the demo's storyboard: portraits that move before places, a moving camera, sound.
 
 Pixels and samples follow from the storyboard alone, so that the same versions of the libraries
 give the same files.
@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from caer_data.demo.alive import SYLLABLES_PER_S, Face, Mover
 from caer_data.demo.storyboards import FPS, HEIGHT, PICTURES, STAND_IN, WIDTH, Role, Shot
 from caer_data.engine.files import atomic_path
 from caer_data.faces.models.interface import Picture
@@ -118,22 +119,50 @@ def _reshaped(array: Any) -> Any:
     return cv2.remap(array, from_x, from_y, cv2.INTER_LINEAR)
 
 
-def _stage(shot: Shot) -> Picture:
-    """Put place and cast together: the whole picture the camera moves over, larger than a frame."""
+class _Scene:
+    """A shot's stage, larger than a frame: the place, and the cast, who move."""
+
+    def __init__(self, shot: Shot) -> None:
+        place = _place_of(shot)
+        people = [_placed(role) for role in shot.cast]
+        self._still = _put(place, people)
+        self._effect = shot.effect
+        gains = np.array(_MOODS[shot.mood][0], np.float32) * (0.12 if shot.effect == "dark" else 1)
+        levels = np.clip(np.arange(256)[:, None] * gains, 0, 255)
+        self._light = levels.astype(np.uint8).reshape(256, 1, 3)
+        self._moving = []
+        for number, (role, (person, alpha)) in enumerate(zip(shot.cast, people, strict=True)):
+            face = _face_on_stage(role, number, shot)
+            square = face.square(*_STAGE)
+            others = _put(place, people[:number] + people[number + 1 :])[square]
+            layer = np.dstack([person[square], alpha[square] * 255]).astype(np.uint8)
+            self._moving.append((square, Mover(face, square), others, layer))
+
+    def at(self, time: float) -> Picture:
+        """The stage at a time of the shot, in seconds."""
+        canvas = self._still.copy()
+        for square, mover, others, layer in self._moving:
+            moved = mover.moved(layer, time).astype(np.float32)
+            alpha = moved[..., 3:] / 255
+            canvas[square] = others + alpha * (moved[..., :3] - others)
+        lit = cv2.LUT(canvas, self._light)
+        return cv2.GaussianBlur(lit, (0, 0), 9) if self._effect == "blurred" else lit
+
+
+def _place_of(shot: Shot) -> Samples:
+    """The place behind the cast, filling the stage; out of focus behind people."""
     image = _picture(shot.place)
     scale = max(_STAGE[0] / image.shape[1], _STAGE[1] / image.shape[0])
     matrix = _placing(scale, (image.shape[1] / 2, image.shape[0] / 2), (0.5, 0.5))
     stage = cv2.warpAffine(image, matrix, _STAGE, flags=cv2.INTER_CUBIC)
-    if shot.cast:
-        stage = cv2.GaussianBlur(stage, (0, 0), 2.5)
-    canvas = stage.astype(np.float32)
-    for role in shot.cast:
-        _place(canvas, role)
-    canvas *= np.array(_MOODS[shot.mood][0], np.float32)
-    if shot.effect == "dark":
-        canvas *= 0.12
-    if shot.effect == "blurred":
-        canvas = cv2.GaussianBlur(canvas, (0, 0), 9)
+    return (cv2.GaussianBlur(stage, (0, 0), 2.5) if shot.cast else stage).astype(np.float32)
+
+
+def _put(place: Samples, people: list[tuple[Picture, Samples]]) -> Picture:
+    """People before a place, from back to front."""
+    canvas = place.copy()
+    for person, alpha in people:
+        canvas += alpha[..., None] * (person - canvas)
     return np.asarray(np.clip(canvas, 0, 255), np.uint8)
 
 
@@ -147,26 +176,50 @@ def _placing(scale: float, source: tuple[float, float], at: tuple[float, float])
     )
 
 
-def _place(canvas: Samples, role: Role) -> None:
-    """Draw one person onto the stage, standing on its lower edge."""
+def _placed(role: Role) -> tuple[Picture, Samples]:
+    """One person on the stage, standing on its lower edge, and their mask, 0 to 1."""
     image, mask = _cutout(role.person)
-    x1, y1, x2, y2 = _PORTRAITS[role.person].face
     if role.mirrored:
-        width = image.shape[1]
-        image, mask, x1, x2 = image[:, ::-1], mask[:, ::-1], width - x2, width - x1
-    scale = role.face * HEIGHT / (y2 - y1)
-    below = scale * (image.shape[0] - (y1 + y2) / 2) / _STAGE[1]
-    matrix = _placing(scale, ((x1 + x2) / 2, (y1 + y2) / 2), (role.x, max(0.42, 1 - below)))
+        image, mask = image[:, ::-1], mask[:, ::-1]
+    matrix = _standing(role)
     person = cv2.warpAffine(np.ascontiguousarray(image), matrix, _STAGE, flags=cv2.INTER_CUBIC)
-    alpha = cv2.warpAffine(np.ascontiguousarray(mask), matrix, _STAGE)[..., None]
-    canvas += alpha * (person - canvas)
+    return person, cv2.warpAffine(np.ascontiguousarray(mask), matrix, _STAGE)
+
+
+def _standing(role: Role) -> Any:
+    """Matrix from the (mirrored) portrait to the stage."""
+    x, y, size = _middle(role)
+    scale = role.face * HEIGHT / size
+    below = scale * (_cutout(role.person)[0].shape[0] - y) / _STAGE[1]
+    return _placing(scale, (x, y), (role.x, max(0.42, 1 - below)))
+
+
+def _middle(role: Role) -> tuple[float, float, float]:
+    """Middle and height of the face in the (mirrored) portrait."""
+    x1, y1, x2, y2 = _PORTRAITS[role.person].face
+    x = (x1 + x2) / 2
+    if role.mirrored:
+        x = _cutout(role.person)[0].shape[1] - x
+    return x, (y1 + y2) / 2, float(y2 - y1)
+
+
+def _face_on_stage(role: Role, number: int, shot: Shot) -> Face:
+    """Where a role's face is; who stands in front speaks, as `sound_of` has it."""
+    x, y, size = _middle(role)
+    matrix = _standing(role)
+    at = matrix @ (x, y, 1.0)
+    seed = round(1000 * role.x) + shot.frames
+    speaks = number == len(shot.cast) - 1
+    return Face(float(at[0]), float(at[1]), float(matrix[0, 0]) * size, seed, speaks)
 
 
 def frames_of(shot: Shot) -> Iterator[Picture]:
     """Yield a shot's frames: (HEIGHT, WIDTH, 3) BGR."""
-    stage = _stage(shot)
+    scene = _Scene(shot)
+    still = scene.at(0.0) if not shot.cast else None
     for i in range(shot.frames):
         t = i / max(shot.frames - 1, 1)
+        stage = scene.at(i / FPS) if still is None else still
         frame = cv2.warpAffine(
             stage, _camera(shot.move, t), (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT
         )
@@ -216,7 +269,7 @@ def sound_of(shot: Shot, seed: int) -> Samples:
 
 def _voice(pitch: float, time: npt.NDArray[np.float64], draw: np.random.Generator) -> Any:
     """Syllables of harmonics under two formants; words of no language."""
-    syllables = np.floor(time * 4.5).astype(int)
+    syllables = np.floor(time * SYLLABLES_PER_S).astype(int)
     count = int(syllables[-1]) + 1
     accents = draw.uniform(0.9, 1.12, count)[syllables]
     first = draw.uniform(350, 800, count)[syllables]
@@ -228,7 +281,7 @@ def _voice(pitch: float, time: npt.NDArray[np.float64], draw: np.random.Generato
         voice += np.sin(harmonic * phase) * (
             np.exp(-(((hz - first) / 180) ** 2)) + 0.5 * np.exp(-(((hz - second) / 250) ** 2))
         )
-    return 0.12 * voice * np.sin(np.pi * ((time * 4.5) % 1)) ** 2
+    return 0.12 * voice * np.sin(np.pi * ((time * SYLLABLES_PER_S) % 1)) ** 2
 
 
 def film(shots: list[Shot], path: Path, seed: int) -> None:

@@ -186,6 +186,7 @@ def truth() -> dict[str, Any]:
     the first frames of all shots but the first.
     """
     return {
+        "filming": 2,  # how it is filmed: shows of another number are filmed again
         "fps": f"{FPS}/1",
         "width": WIDTH,
         "height": HEIGHT,
@@ -228,9 +229,9 @@ def credits_text() -> str:
     return (
         "# Credits of the demo\n\n"
         "The demo's shows are montages of the pictures below, which installed packages carry. They "
-        "were cropped, scaled, coloured, and put together, and for a third face in the groups one "
-        "was reshaped; the stories, the moods and the sounds are made up and say nothing about the "
-        "people shown.\n\n"
+        "were cropped, scaled, coloured, put together and moved, and for a third face in the "
+        "groups one was reshaped; the stories, the moods and the sounds are made up "
+        "and say nothing about the people shown.\n\n"
         "| picture | by | terms | file |\n|---|---|---|---|\n"
         f"{rows}\n\n"
         "CC BY 2.0: <https://creativecommons.org/licenses/by/2.0/>, "

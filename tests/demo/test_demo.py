@@ -9,14 +9,18 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 
 import built_dataset
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from caer_data import Dataset
+from caer_data.cli import cli
 from caer_data.cli.demo import command
+from caer_data.demo import alive as demo_alive
 from caer_data.demo import film as demo_film
 from caer_data.demo import ratings as demo_ratings
 from caer_data.demo import shows as demo
@@ -224,7 +228,8 @@ def test_demo_from_nothing_to_imported_ratings(tmp_path, short, monkeypatch) -> 
     )
     assert result.exit_code == 0
     events = [json.loads(line) for line in result.stdout.splitlines()]
-    assert events[-2]["text"].endswith("caer-data annotate import demo/ratings.csv")
+    steps = [line.strip() for line in events[-2]["text"].splitlines()]
+    assert steps[-2:] == ["caer-data annotate import demo/ratings.csv", "caer-data view"]
     assert (events[-1]["event"], events[-1]["kept"]) == ("result", 2)
     dataset = Dataset("dataset")
     clips = dataset.clips
@@ -265,3 +270,49 @@ def test_a_file_of_somebodys_is_not_written_over(short, tmp_path, name):
         demo.make_shows(tmp_path, Reporter("quiet"))
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == [mine]
     assert mine.read_text() == "mine"
+
+
+def test_heads_move_and_what_stands_behind_them_does_not() -> None:
+    shot = demo_show.Shot(
+        "close-up", "neutral", (demo_show.Role("collins"),), place="rocket", frames=30
+    )
+    scene = demo_film._Scene(shot)
+    first, later = (scene.at(time).astype(int) for time in (0.0, 0.6))
+    changed = np.abs(first - later).max(2) > 12
+    columns = np.nonzero(changed)[1]
+    height, width = changed.shape
+    middle = 0.5 * width
+    assert changed.mean() > 0.002
+    assert np.abs(columns - middle).max() < 2 * 0.34 * demo_show.HEIGHT
+    assert not changed[int(0.9 * height) :].any()  # the body stands
+
+
+def test_who_stands_in_front_speaks_and_everybody_blinks() -> None:
+    face = demo_alive.Face(100.0, 100.0, 60.0, 7, speaks=True)
+    speaker = demo_alive.Mover(face, face.square(300, 300))
+    silent = demo_alive.Mover(replace(face, speaks=False), face.square(300, 300))
+    times = np.arange(0, 4, 0.04)
+    assert max(map(speaker._opened, times)) > 0.3 and max(map(silent._opened, times)) == 0
+    closed = [silent._closed(time) for time in times]
+    assert max(closed) > 0.5 and np.mean(np.array(closed) > 0) < 0.35
+
+
+def test_the_whole_chain_is_walked_and_says_where_it_stops_without_torch(
+    tmp_path, monkeypatch
+) -> None:
+    from caer_data.cli import demo as verb
+    from caer_data.engine import extras
+
+    walked: list[list[str]] = []
+    monkeypatch.setattr(cli, "main", lambda args, **_: walked.append(args))
+    for missing in ([], ["torch"]):
+        monkeypatch.setattr(extras, "missing", lambda extra, found=missing: found)
+        walked.clear()
+        verb._walk(verb._rest(["-d", "mine"], Reporter("quiet")), Reporter("quiet"))
+        assert [step[0] for step in walked] == (
+            ["export", "report"] if missing else ["export", "benchmark", "report"]
+        )
+        assert all(step[-1] == "--quiet" for step in walked)
+    monkeypatch.setattr(cli, "main", lambda args, **_: 1)
+    with pytest.raises(click.exceptions.Exit):
+        verb._walk([["export"]], Reporter("quiet"))

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
 @click.option(
     "--release",
     type=common.FOLDER,
-    help="A release made from the dataset, to see the split of each clip.",
+    help="Its release, for the split of each clip.  [default: release, if it is there]",
+)
+@click.option(
+    "--results",
+    type=common.FOLDER,
+    default="results",
+    show_default=True,
+    help="Results of the benchmark, for errors and attention.",
 )
 @click.option(
     "--port",
@@ -28,7 +35,9 @@ if TYPE_CHECKING:
     help="Port on this machine.  [default: any free one]",
 )
 @click.option("--open", "in_browser", is_flag=True, help="Also open the page in the browser.")
-def command(dataset: Path, release: Path | None, port: int, in_browser: bool) -> None:
+def command(
+    dataset: Path, release: Path | None, results: Path, port: int, in_browser: bool
+) -> None:
     """View a dataset in the browser, and decide by hand where the filter is wrong.
 
     The page is served only on 127.0.0.1, at an unguessable address, until Ctrl-C.
@@ -36,11 +45,15 @@ def command(dataset: Path, release: Path | None, port: int, in_browser: bool) ->
     from caer_data.engine import extras
 
     extras.require("view", "'caer-data view'")
+    from caer_data.view.models import said
     from caer_data.view.serve import serve
     from caer_data.view.session import Session
     from caer_data.view.splits import splits_of
 
-    session = Session(dataset, splits_of(release) if release else {})
+    if release is None and Path("release/manifest.parquet").is_file():
+        release = Path("release")
+    splits = splits_of(release) if release else {}
+    session = Session(dataset, splits, said(results, release))
 
     def ready(guard: Guard) -> None:
         click.echo(f"{guard.address}\nCtrl-C ends it.")

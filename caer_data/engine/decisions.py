@@ -140,23 +140,34 @@ class Decisions:
         Raises:
             CaerError: it is no decision, undoes none that stands, or the file cannot be written.
         """
+        return self.append_all([decision])[0]
+
+    def append_all(self, decisions: list[Decision]) -> list[Decision]:
+        """Write decisions, all or none, and give them with their time.
+
+        Raises:
+            CaerError: one is no decision, undoes none that stands, or the file cannot be written.
+        """
         now = datetime.now(UTC).isoformat()
-        row = _checked(replace(decision, when=decision.when or now))
+        rows = [_checked(replace(row, when=row.when or now)) for row in decisions]
         with self._alone():
             self._read()
-            if row.kind == "undo" and row.content not in {r.key for r in self._counting()}:
-                raise CaerError(
-                    f"{self.path}: no decision '{row.content}' stands there to be undone"
-                )
+            standing = {row.key for row in self._counting()}
+            for row in rows:
+                if row.kind == "undo" and row.content not in standing:
+                    raise CaerError(
+                        f"{self.path}: no decision '{row.content}' stands there to be undone"
+                    )
+            text = "".join(_line(row) + "\n" for row in rows)
             with self.path.open("ab+") as file:
                 file.truncate(self._whole)
                 file.seek(max(0, self._whole - 1))
                 ended = file.read(1) in (b"", b"\n")
-                file.write((b"" if ended else b"\n") + (_line(row) + "\n").encode())
+                file.write((b"" if ended else b"\n") + text.encode())
                 file.flush()
                 os.fsync(file.fileno())
             self._read()
-        return row
+        return rows
 
     def scrub(self, clean: Callable[[Decision], Decision | None]) -> int:
         """Write the file anew, each row as `clean` gives it, without those of which it gives None.

@@ -10,6 +10,7 @@ import importlib.resources
 import json
 from collections.abc import Callable
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -45,7 +46,10 @@ def application(session: Session) -> Starlette:
     ]
     routes += [Route(path, _json(session, answer)) for path, answer in _ANSWERS.items()]
     routes += [
-        Route("/api/decide", _decision(session), methods=["POST"]),
+        *(
+            Route(path, _decision(session, decide), methods=["POST"])
+            for path, decide in _DECIDING.items()
+        ),
         Route("/picture/clip/{name}", _jpeg(session, lambda s, n: s.shown.thumbnails.clip(n))),
         Route("/picture/shot/{name}", _jpeg(session, lambda s, n: s.shown.thumbnails.shot(n))),
         Route("/picture/face/{name}", _jpeg(session, lambda s, n: s.shown.thumbnails.face(n))),
@@ -69,7 +73,7 @@ def _overview(session: Session, request: Request) -> dict[str, Any]:
         "labelled": int(clips["label"].eq("kept").fillna(False).sum()),
         "videos": len(catalogue.videos),
         "people": len(catalogue.people),
-        "numbers": query.NUMBERS,
+        "numbers": session.shown.index.numbers,
     }
 
 
@@ -86,7 +90,12 @@ def _facets(session: Session, request: Request) -> dict[str, Any]:
 def _clip(session: Session, request: Request) -> dict[str, Any]:
     found = timeline.clip(session.shown.catalogue, request.path_params["name"])
     decision = session.shown.clips["decision"].iloc[found["place"]]
-    return found | {"decision": decision if isinstance(decision, str) else None}
+    said = session.shown.catalogue.said
+    return found | {
+        "decision": decision if isinstance(decision, str) else None,
+        "models": said.of(found["clip_key"]) if said else [],
+        "attention": said.attention(found["clip_key"]) if said else None,
+    }
 
 
 def _decide(session: Session, values: Any) -> dict[str, str]:
@@ -95,6 +104,28 @@ def _decide(session: Session, values: Any) -> dict[str, str]:
         raise CaerError("a decision is a JSON object")
     return {"key": choices.decide(session.shown.catalogue, values).key}
 
+
+def _decide_all(session: Session, values: Any) -> dict[str, int]:
+    """Keep or drop all clips that a query finds."""
+    if not isinstance(values, dict) or not isinstance(values.get("query"), str):
+        raise CaerError("a decision is a JSON object")
+    shown = session.shown
+    places = shown.index.find(query.parse(parse_qsl(values["query"])))
+    clips = shown.clips["clip_id"].iloc[places].tolist()
+    return {"clips": choices.decide_all(shown.catalogue, clips, values)}
+
+
+def _undo_all(session: Session, values: Any) -> dict[str, int]:
+    if not isinstance(values, dict):
+        raise CaerError("a decision is a JSON object")
+    return {"undone": choices.undo_all(session.shown.catalogue, values)}
+
+
+_DECIDING: Final[dict[str, Callable[[Session, Any], Any]]] = {
+    "/api/decide": _decide,
+    "/api/decide-all": _decide_all,
+    "/api/undo-all": _undo_all,
+}
 
 _ANSWERS: Final[dict[str, Answer]] = {
     "/api/overview": _overview,
@@ -117,13 +148,13 @@ def _json(session: Session, answer: Answer) -> Callable[[Request], Any]:
     return endpoint
 
 
-def _decision(session: Session) -> Callable[[Request], Any]:
+def _decision(session: Session, decide: Callable[[Session, Any], Any]) -> Callable[[Request], Any]:
     async def endpoint(request: Request) -> Response:
         try:
             values = await request.json()
         except (ValueError, RecursionError) as error:
             raise CaerError("a decision is a JSON object") from error
-        return _as_json(await run_in_threadpool(_decide, session, values))
+        return _as_json(await run_in_threadpool(decide, session, values))
 
     return endpoint
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
+from caer_data.view.models import Said
 
 _SCORES: Final = ("coverage", "face_height", "dominance", "sharpness", "brightness")
 
@@ -29,24 +30,29 @@ class Catalogue:
 
     Attributes:
         dataset: where they come from.
-        splits: split by `clip_key`, where a release was named; else empty.
+        splits: split by `clip_key`, where there is a release; else empty.
+        said: what models said, where there are results of a benchmark.
     """
 
     dataset: Dataset
     splits: dict[str, str]
+    said: Said | None = None
 
     @cached_property
     def clips(self) -> pd.DataFrame:
         """Table `clips` with what is searched for: seconds, emotion, vote pattern, split.
 
         Further columns: `label` (kept or dropped by raters), `label_reason`, `pattern` (such as
-        `2-1`, most votes first), `agreement` (share of the votes), `confidence`, `split`.
+        `2-1`, most votes first), `agreement` (share of the votes), `confidence`, `split`, and of
+        the first model `predicted`, `verdict` (right or wrong) and `model_error` (1 less the
+        label's probability).
         """
         clips = self.dataset.clips
         seconds = (clips["end_s"] - clips["start_s"]).astype(float)
-        return _labelled(clips.assign(seconds=seconds), self._labels).assign(
+        found = _labelled(clips.assign(seconds=seconds), self._labels).assign(
             split=clips["clip_key"].map(self.splits)
         )
+        return _judged(found, self.said)
 
     @cached_property
     def _labels(self) -> pd.DataFrame:
@@ -153,6 +159,20 @@ def _labelled(clips: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
         pattern=pd.Series(map(vote_pattern, found["votes"]), clips.index, dtype=object),
         agreement=shares.astype(float).to_numpy(),
         confidence=found["confidence"].to_numpy(),
+    )
+
+
+def _judged(clips: pd.DataFrame, said: Said | None) -> pd.DataFrame:
+    """Clips with the answers of a model; empty where it was not asked."""
+    names = ["predicted", "verdict", "model_error"]
+    if said is None:
+        return clips.assign(**dict.fromkeys(names[:2]), model_error=float("nan"))
+    found = said.first.reindex(clips["clip_key"])
+    right = (found["predicted"] == found["label"]).map({True: "right", False: "wrong"})
+    return clips.assign(
+        predicted=found["predicted"].to_numpy(),
+        verdict=right.where(found["predicted"].notna()).to_numpy(),
+        model_error=(1 - found["p_label"].astype(float)).to_numpy(),
     )
 
 

@@ -24,6 +24,8 @@ from caer_data.engine.identity import Anchor, Box
 from caer_data.view.catalogue import Catalogue
 
 _SIDES: Final = ["x1", "y1", "x2", "y2"]
+MOST_AT_ONCE: Final = 1000
+"""Clips that are decided in one step."""
 _TRACKS_OF_A_PERSON: Final = 5
 """Anchors that stand for a person, the longest tracks: one that is found again is enough."""
 
@@ -55,6 +57,41 @@ def decide(catalogue: Catalogue, values: dict[str, Any]) -> Decision:
             why=_text(values, "why"),
         )
     )
+
+
+def decide_all(catalogue: Catalogue, clips: list[str], values: dict[str, Any]) -> int:
+    """Keep or drop clips, one row each; gives their number. Nothing is written if one is wrong.
+
+    Args:
+        catalogue: what the page shows.
+        clips: their `clip_id`s.
+        values: `kind` (keep or drop), `who` and `why`.
+
+    Raises:
+        CaerError: a value is missing or wrong, or there are no clips or too many.
+    """
+    kind, who, why = (_text(values, name) for name in ("kind", "who", "why"))
+    if kind not in ("keep", "drop"):
+        raise CaerError(f"'{kind[:40]}' cannot be decided here; choose from keep, drop")
+    if not 0 < len(clips) <= MOST_AT_ONCE:
+        raise CaerError(
+            f"{len(clips):,} clips are found; filter until there are 1 to {MOST_AT_ONCE:,}"
+        )
+    about = [_clip_anchor(catalogue, catalogue.clip(clip)) for clip in clips]
+    rows = [Decision(kind, who, about=(anchor,), why=why) for anchor in about]
+    return len(Decisions(catalogue.dataset.folder).append_all(rows))
+
+
+def undo_all(catalogue: Catalogue, values: dict[str, Any]) -> int:
+    """Undo the rows with the given `keys`, in one step for the page; gives their number.
+
+    Raises:
+        CaerError: a value is missing or wrong.
+    """
+    who, why = _text(values, "who"), _text(values, "why")
+    keys = _texts(values, "keys")
+    rows = [Decision("undo", who, value=json.dumps(key), why=why) for key in keys]
+    return len(Decisions(catalogue.dataset.folder).append_all(rows))
 
 
 def decided(catalogue: Catalogue, rows: list[Decision]) -> dict[str, str]:

@@ -21,6 +21,8 @@ FACETS: Final = (
     "emotion",
     "pattern",
     "split",
+    "verdict",
+    "predicted",
     "decision",
 )
 """Columns that clips are filtered by, in the order in which the page shows them."""
@@ -34,6 +36,7 @@ NUMBERS: Final = (
     "brightness",
     "agreement",
     "confidence",
+    "model_error",
 )
 """Columns that clips are sorted by, or held between two limits."""
 
@@ -114,6 +117,11 @@ class Index:
         self._numbers = {name: clips[name].astype(float).to_numpy() for name in NUMBERS}
         keys = clips["clip_key"].astype(object).where(clips["clip_key"].notna(), "")
         self._names = np.array((clips["clip_id"] + " " + keys).str.lower().tolist(), dtype=object)
+
+    @property
+    def numbers(self) -> list[str]:
+        """Columns of `NUMBERS` that any clip has a value in."""
+        return [name for name, values in self._numbers.items() if np.isfinite(values).any()]
 
     def find(self, query: Query) -> npt.NDArray[np.int64]:
         """Places of the clips that a query asks for, in its order."""

@@ -16,6 +16,7 @@ from caer_data.engine.decisions import Decisions
 from caer_data.engine.errors import CaerError
 from caer_data.view import choices, query
 from caer_data.view.catalogue import Catalogue, plain
+from caer_data.view.models import Said
 from caer_data.view.pictures import Thumbnails
 
 _CARD: Final = [
@@ -32,6 +33,8 @@ _CARD: Final = [
     "agreement",
     "confidence",
     "split",
+    "verdict",
+    "predicted",
     "decision",
 ]
 """Columns of a clip that the list shows."""
@@ -75,19 +78,21 @@ class Session:
     Args:
         folder: the dataset folder.
         splits: split by `clip_key`; empty without a release.
+        said: what models said of its clips.
 
     Raises:
         CaerError: the folder is no dataset, or its build has not ended.
     """
 
-    def __init__(self, folder: Path, splits: dict[str, str]) -> None:
+    def __init__(self, folder: Path, splits: dict[str, str], said: Said | None = None) -> None:
         self.folder = folder
         self._splits = splits
+        self._said = said
         self._lock = threading.Lock()
         self._state: object = None
         self._decided: object = None
         self._shown: Shown | None = None
-        self._catalogue = Catalogue(Dataset(folder), splits)
+        self._catalogue = Catalogue(Dataset(folder), splits, said)
         Dataset(folder).require()
         if not Dataset(folder).has(tables.CLIPS):
             raise CaerError(f"{folder}: its build has not ended; run 'caer-data build' again")
@@ -98,7 +103,7 @@ class Session:
         with self._lock:
             state, decided = self._tables(), _state_of(self.folder / decisions.NAME)
             if self._shown is None or state != self._state:
-                self._catalogue = Catalogue(Dataset(self.folder), self._splits)
+                self._catalogue = Catalogue(Dataset(self.folder), self._splits, self._said)
             if self._shown is None or (state, decided) != (self._state, self._decided):
                 self._shown = Shown(self._catalogue, Decisions(self.folder))
             self._state, self._decided = state, decided

@@ -262,3 +262,24 @@ def _film(path: Path) -> None:
             picture = np.full((48, 64, 3), shade, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
         container.mux(stream.encode(None))
+
+
+def test_all_clips_that_a_filter_finds_are_decided_and_undone_in_one_step(folder, app) -> None:
+    before = len(Decisions(folder).standing())
+    values = {"who": "ann", "why": "the same advert", "kind": "drop"}
+    wrong = call(app, "/api/decide-all", {}, "POST", {**values, "query": "", "kind": "merge"})
+    assert wrong.status == 409 and "keep, drop" in wrong.json()["error"]
+    nothing = call(app, "/api/decide-all", {}, "POST", {**values, "query": "text=nowhere"})
+    assert nothing.status == 409 and "0 clips" in nothing.json()["error"]
+    answer = call(app, "/api/decide-all", {}, "POST", {**values, "query": "status=kept"}).json()
+    assert answer == {"clips": 8}
+    standing = Decisions(folder).standing("drop")
+    assert len(Decisions(folder).standing()) == before + 8
+    facets = ask(app, "/api/facets").json()
+    assert dict(map(tuple, facets["decision"]))["drop"] == 8
+    keys = [row.key for row in standing if row.why == "the same advert"]
+    undone = call(app, "/api/undo-all", {}, "POST", {"keys": keys, "who": "ann", "why": "no"})
+    assert undone.json() == {"undone": 8}
+    assert len(Decisions(folder).standing()) == before
+    again = call(app, "/api/undo-all", {}, "POST", {"keys": keys[:1], "who": "ann", "why": "no"})
+    assert again.status == 409

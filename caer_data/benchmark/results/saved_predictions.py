@@ -30,6 +30,8 @@ def write_predictions(rows: Mapping[str, Sequence[pd.DataFrame]], folder: Path) 
 def read(folder: Path) -> tuple[dict[str, list[pd.DataFrame]], list[str]]:
     """Read back the predictions of a results folder: one frame per row and seed, and the classes.
 
+    Attention maps (`attention`: rows of h x w shares for each sample) stay in the file.
+
     Raises:
         CaerError: the folder holds no results.
     """
@@ -43,7 +45,7 @@ def read(folder: Path) -> tuple[dict[str, list[pd.DataFrame]], list[str]]:
     try:
         values: dict[str, Any] = json.loads(wanted[0].read_text(encoding="utf-8"))
         classes = [str(name) for name in values["runs"][0]["classes"]]
-        table = pd.read_parquet(wanted[1])
+        table = pd.read_parquet(wanted[1]).drop(columns="attention", errors="ignore")
         parts = table.groupby(["row", "run"], sort=False)
     except (ValueError, KeyError, IndexError, OSError) as error:
         raise CaerError(

@@ -34,11 +34,14 @@ class Predictions:
         positions: (n,) positions in the store.
         probabilities: (n, K), each row sums to 1.
         weights: (n, 2) fusion weights of face and context, or None where the model has none.
+        attention: (n, h, w) attention to the context's input, each map sums to 1 (mean over time
+            and windows), or None where the model has none.
     """
 
     positions: Indices
     probabilities: npt.NDArray[np.float64]
     weights: npt.NDArray[np.float64] | None
+    attention: npt.NDArray[np.float64] | None = None
 
 
 def predict(
@@ -63,16 +66,58 @@ def predict(
     shape = (len(store.samples), classes + 2)
     # in double precision, because a GPU adds in no fixed order
     sums = torch.zeros(shape, dtype=torch.float64, device=fabric.device)
+    maps = _Maps(len(store.samples), fabric)
     for output, samples in outputs(network, recipe, frames, share, fabric.device, bf16):
         probabilities = torch.softmax(output.logits.float(), dim=1)
         weights = sums.new_zeros((len(samples), 2)) if output.weights is None else output.weights
         sums.index_add_(0, samples, torch.cat([probabilities, weights], dim=1).double())
+        maps.add(output.attention, samples)
     total = fabric.all_reduce(sums, reduce_op="sum")
     assert isinstance(total, Tensor)  # noqa: S101 - for the type checker
     counts = np.bincount(windows.samples, minlength=len(store.samples))
     means = total.cpu().numpy()[positions] / counts[positions, None]
     weighted = means[:, classes:]
-    return Predictions(positions, means[:, :classes], weighted if weighted.any() else None)
+    return Predictions(
+        positions,
+        means[:, :classes],
+        weighted if weighted.any() else None,
+        maps.means(positions, counts),
+    )
+
+
+class _Maps:
+    """Sums of attention maps by sample, of a size that the first map tells."""
+
+    def __init__(self, samples: int, fabric: Fabric) -> None:
+        self._samples = samples
+        self._fabric = fabric
+        self._sums: Tensor | None = None
+
+    def add(self, attention: Tensor | None, samples: Tensor) -> None:
+        """Add maps (N, T', h, w) of windows of samples."""
+        if attention is None:
+            return
+        maps = attention.float().mean(1).double()
+        if self._sums is None:
+            self._sums = maps.new_zeros((self._samples, *maps.shape[1:]))
+        self._sums.index_add_(0, samples, maps)
+
+    def means(
+        self, positions: Indices, counts: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float64] | None:
+        """(n, h, w) over all processes; None without any map."""
+        own = (0, 0) if self._sums is None else tuple(self._sums.shape[1:])
+        size = torch.tensor(own, device=self._fabric.device)
+        if self._fabric.world_size > 1:  # a process without a window does not know the size
+            size = self._fabric.all_gather(size).reshape(-1, 2).max(0).values
+        if not int(size[0]):
+            return None
+        if self._sums is None:
+            empty = (self._samples, int(size[0]), int(size[1]))
+            self._sums = torch.zeros(empty, dtype=torch.float64, device=self._fabric.device)
+        total = self._fabric.all_reduce(self._sums, reduce_op="sum")
+        assert isinstance(total, Tensor)  # noqa: S101 - for the type checker
+        return total.cpu().numpy()[positions] / counts[positions, None, None]
 
 
 @torch.no_grad()

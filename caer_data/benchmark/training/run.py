@@ -291,6 +291,8 @@ def _write_predictions(path: Path, store: Store, found: Mapping[str, Predictions
             columns[f"p_{name}"] = predictions.probabilities[:, label]
         if predictions.weights is not None:
             columns["face_weight"] = predictions.weights[:, 0]
+        if predictions.attention is not None:
+            columns["attention"] = [one.round(5).tolist() for one in predictions.attention]
         tables.append(pd.DataFrame(columns))
     with atomic_path(path) as temporary:
         pd.concat(tables, ignore_index=True).to_parquet(temporary)

@@ -18,7 +18,7 @@ export async function showClip(id) {
       el("button", { type: "button", autofocus: true, onclick: () => dialog.close() }, "Close")),
     el("div", { class: "two" },
       el("div", {}, player.element, facts(clip), decide),
-      el("div", {}, scores(clip), votes(clip))));
+      el("div", {}, scores(clip), votes(clip), models(clip, player))));
   if (!dialog.open) dialog.showModal();
 }
 
@@ -38,6 +38,8 @@ class Player {
     this.svg.setAttribute("viewBox", "0 0 1 1");
     this.svg.setAttribute("preserveAspectRatio", "none");
     this.svg.setAttribute("aria-hidden", "true");
+    this.heat = clip.attention ? heat(clip.attention) : null;
+    if (this.heat) this.svg.append(this.heat);
     this.boxes = clip.tracks.map((track) => {
       const rect = document.createElementNS(SVG, "rect");
       if (track.target) rect.setAttribute("class", "target");
@@ -92,6 +94,42 @@ class Player {
       if (event.target.dataset.track) action(event.target.dataset.track);
     });
   }
+}
+
+// Attention as a grid over what the model saw; an even map would be faint everywhere.
+function heat({ map, box }) {
+  const [left, top, right, bottom] = box;
+  const group = document.createElementNS(SVG, "g");
+  group.setAttribute("class", "heat");
+  group.style.display = "none";
+  const cells = map.length * map[0].length;
+  map.forEach((line, y) => line.forEach((share, x) => {
+    const cell = document.createElementNS(SVG, "rect");
+    const width = (right - left) / line.length;
+    const height = (bottom - top) / map.length;
+    cell.setAttribute("x", left + x * width);
+    cell.setAttribute("y", top + y * height);
+    cell.setAttribute("width", width);
+    cell.setAttribute("height", height);
+    cell.style.fillOpacity = Math.min(0.75, 0.15 * share * cells);
+    group.append(cell);
+  }));
+  return group;
+}
+
+function models(clip, player) {
+  if (!clip.models.length) return null;
+  const rows = clip.models.map((one) => el("tr", {}, el("td", {}, one.row),
+    el("td", { class: one.predicted === one.label ? "kept" : "dropped" }, one.predicted),
+    el("td", {}, number(one.p_label))));
+  const show = player.heat && el("label", {},
+    el("input", { type: "checkbox", onchange: (event) => {
+      player.heat.style.display = event.target.checked ? "" : "none";
+    } }), ` Attention of ${clip.attention.row} over the picture`);
+  return el("section", {}, el("h3", {}, "Models"),
+    table(["model", "says", `gives ${clip.models[0].label}`], rows), show,
+    show && el("p", { class: "note" }, "The mean over the clip; the outer parts are cut off before "
+      + "the model sees the picture. The redder, the more attention."));
 }
 
 function facts(clip) {

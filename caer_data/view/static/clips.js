@@ -1,14 +1,17 @@
 // Clips: filters with counts, and a list of which only the visible part exists.
 
+import { decisionsOfAll } from "./decide.js";
 import { ask, el, guarded, length, name, number, picture } from "./page.js";
 
 const TITLES = {
   show: "Show", video_id: "Video", person_id: "Person", status: "Status", reason: "Reason",
-  emotion: "Emotion", pattern: "Votes", split: "Split", decision: "Decision",
+  emotion: "Emotion", pattern: "Votes", split: "Split", verdict: "Model", predicted: "Model says",
+  decision: "Decision",
 };
 const NUMBERS = {
   seconds: "length, s", face_height: "face height", coverage: "coverage", dominance: "dominance",
   sharpness: "sharpness", brightness: "brightness", agreement: "agreement", confidence: "confidence",
+  model_error: "model error",
 };
 const PAGE = 120;
 const CARD = { width: 210, height: 190 };
@@ -17,23 +20,36 @@ const CARD = { width: 210, height: 190 };
 const chosen = new URLSearchParams();
 
 let list = null;
+let numbers = []; // columns that have values
 
-export async function showClips(main) {
+export async function showClips(main, asked) {
+  if (asked) {
+    [...chosen.keys()].forEach((key) => chosen.delete(key));
+    new URLSearchParams(asked).forEach((value, key) => chosen.append(key, value));
+  }
   const filters = el("form", { class: "filters", "aria-label": "Filters" });
   const count = el("p", { class: "note", role: "status" });
+  const all = el("div", {});
   list = new List();
   const again = guarded(async () => {
     const [facets] = await Promise.all([ask(`api/facets?${chosen}`), list.load()]);
     drawFilters(filters, facets, again);
     count.textContent = `${number(list.total)} clips`;
+    all.replaceChildren(chosen.size ? decisionsOfAll(() => `${chosen}`, list.total, again) : "");
   });
   main.append(
     el("div", { class: "clips" },
       el("details", { class: "all", open: matchMedia("(min-width: 50rem)").matches },
         el("summary", {}, "Filters"), filters),
       el("section", { "aria-label": "Clips" },
-        el("div", { class: "bar" }, count, sortBy(again), search(again)), list.element)));
+        el("div", { class: "bar" }, count, sortBy(again), search(again)), all,
+        list.element)));
   await again();
+}
+
+// Called once, before the first list: which scores this dataset has.
+export function known(overview) {
+  numbers = Object.entries(NUMBERS).filter(([column]) => overview.numbers.includes(column));
 }
 
 // The clip so many places after another in the list; undefined beyond its ends.
@@ -52,7 +68,7 @@ export async function neighbour(id, by) {
 
 function sortBy(again) {
   const options = [el("option", { value: "" }, "order of the videos")];
-  for (const [value, title] of Object.entries(NUMBERS)) {
+  for (const [value, title] of numbers) {
     options.push(el("option", { value: `-${value}` }, `${title}, highest first`));
     options.push(el("option", { value }, `${title}, lowest first`));
   }
@@ -92,7 +108,7 @@ function drawFilters(form, facets, again) {
           } }),
           el("span", {}, word), el("b", {}, number(n)))))));
   });
-  const limits = Object.entries(NUMBERS).map(([column, title]) => limitsOf(column, title, again));
+  const limits = numbers.map(([column, title]) => limitsOf(column, title, again));
   const reset = el("button", { type: "button", onclick: () => {
     [...chosen.keys()].forEach((key) => chosen.delete(key));
     again();
@@ -193,7 +209,8 @@ class List {
       el("span", { class: "mark" }, clip.decision ?? clip.emotion ?? clip.reason ?? clip.status)),
     el("div", { class: "name" }, clip.clip_id),
     el("div", { class: "line" }, [length(clip.seconds), clip.status,
-      clip.pattern ? `votes ${clip.pattern}` : null, clip.split].filter(Boolean).join(" · ")));
+      clip.pattern ? `votes ${clip.pattern}` : null, clip.split,
+      clip.verdict === "wrong" ? `model: ${clip.predicted}` : null].filter(Boolean).join(" · ")));
     this.cards.set(place, card);
     this.spacer.append(card);
   }

@@ -9,7 +9,7 @@ function reason() {
     oninput: (event) => (lastReason = event.target.value) });
 }
 
-export async function decide(values, why, done) {
+function checked(why) {
   if (!who()) {
     document.getElementById("detail").close();
     document.getElementById("who").focus();
@@ -19,9 +19,30 @@ export async function decide(values, why, done) {
     why.focus();
     throw new Error("Give a reason first.");
   }
+}
+
+export async function decide(values, why, done) {
+  checked(why);
   const { key } = await tell("api/decide", { ...values, who: who(), why: why.value });
   say("Decided. The next build applies it; Decisions lists it and can undo it.");
   await done?.(key);
+}
+
+// Keep or drop everything that the filters leave.
+export function decisionsOfAll(query, total, again) {
+  const why = reason();
+  const act = (kind) => guarded(async () => {
+    checked(why);
+    const { clips } = await tell("api/decide-all",
+      { kind, query: query(), who: who(), why: why.value });
+    say(`Decided for ${number(clips)} clips. Decisions lists them and can undo them in one step.`);
+    await again();
+  });
+  const count = el("span", {}, `the ${number(total)} clips found`);
+  return el("details", { class: "decide" }, el("summary", {}, "Decide for ", count), why,
+    el("div", { class: "row" },
+      el("button", { type: "button", onclick: act("keep") }, "Keep all"),
+      el("button", { type: "button", onclick: act("drop") }, "Drop all")));
 }
 
 export function decisionsOfClip(clip, player, again) {

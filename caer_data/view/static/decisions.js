@@ -18,21 +18,39 @@ export async function showDecisions(main) {
     el("p", { class: "note" }, "Each is kept with who, when and why in decisions/decisions.jsonl of the ",
       "dataset. 'caer-data build' applies them. One that is undone stays listed."));
   if (!rows.length) return;
-  main.append(table(["What", "Reason", "Who", "When", "Undo"], rows.map((row) => line(row, again))));
+  const lines = grouped(rows).map((group) => line(group, again));
+  main.append(table(["What", "Reason", "Who", "When", "Undo"], lines));
 }
 
-function line(row, again) {
+// Rows that were decided in one step: alike in all but what they are about, within a minute.
+function grouped(rows) {
+  const groups = [];
+  for (const row of rows) {
+    const last = groups.at(-1)?.[0];
+    const alike = last && ["kind", "who", "why", "stands"].every((of) => last[of] === row[of])
+      && ["keep", "drop", "undo"].includes(row.kind)
+      && Math.abs(Date.parse(last.when) - Date.parse(row.when)) < 60000;
+    if (alike) groups.at(-1).push(row);
+    else groups.push([row]);
+  }
+  return groups;
+}
+
+function line(group, again) {
+  const row = group[0];
   const undo = guarded(async () => {
     if (!who()) {
       document.getElementById("who").focus();
       throw new Error("Give your name first: it goes with every decision.");
     }
-    await tell("api/decide", { kind: "undo", key: row.key, who: who(), why: "undone on the page" });
+    await tell("api/undo-all",
+      { keys: group.map((one) => one.key), who: who(), why: "undone on the page" });
     say("Undone.");
     await again();
   });
-  const what = row.kind === "name" ? `${WORDS.name}: ${row.value}` : WORDS[row.kind];
-  const video = row.videos.length
+  const times = group.length > 1 ? ` (${number(group.length)} times)` : "";
+  const what = (row.kind === "name" ? `${WORDS.name}: ${row.value}` : WORDS[row.kind]) + times;
+  const video = row.videos.length && group.length === 1
     ? el("a", { href: `#videos/${encodeURIComponent(row.videos[0])}` }, row.videos[0]) : null;
   return el("tr", {},
     el("td", {}, row.stands ? what : el("s", {}, what), video ? " in " : "", video),

@@ -62,6 +62,8 @@ async function showPerson(main, id) {
   });
   main.append(el("p", {}, el("a", { href: "#persons" }, "All persons")),
     el("h2", {}, person.person_id),
+    el("p", {}, el("a", { href: `#clips/${name(`person_id=${name(person.person_id)}`)}` },
+      "Clips of this person")),
     el("p", { class: "note" }, `${length(person.seconds)} on screen, ${number(person.shots)} shots, `,
       `${number(person.videos)} videos; ${number(person.own_tracks.length)} of `,
       `${number(person.all_tracks)} tracks shown, longest first`),

@@ -1,0 +1,130 @@
+"""What models said of the clips, by the newest results of a benchmark on a release.
+
+Predictions name clips as the release does; its manifest says which `clip_key` each has, and by
+these they are joined to a dataset, whatever its clips are called today.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from caer_data.benchmark.results.kept import NAME
+from caer_data.engine import tables
+from caer_data.engine.errors import CaerError
+from caer_data.export.manifest import MANIFEST
+
+_FEW: Final = ["clip_id", "split", "label", "row", "run"]
+
+
+def newest(results: Path) -> Path | None:
+    """The folder of results that was written last; None where there is none."""
+    found = [path for path in results.rglob(NAME) if (path.parent / "results.json").is_file()]
+    found.sort(key=lambda path: (path.stat().st_mtime_ns, str(path)))
+    return found[-1].parent if found else None
+
+
+@dataclass(frozen=True)
+class Said:
+    """Answers of all rows of one folder of results.
+
+    Attributes:
+        folder: the results.
+        release: what they were computed on.
+    """
+
+    folder: Path
+    release: Path
+
+    @cached_property
+    def answers(self) -> pd.DataFrame:
+        """One row per clip and row of the results: mean over pictures and seeds.
+
+        Columns: `clip_key`, `clip_id` (of the release), `row`, `predicted`, `label` (emotions),
+        `p_label` (probability of the label).
+
+        Raises:
+            CaerError: results or release cannot be read.
+        """
+        try:
+            table = pd.read_parquet(self.folder / NAME)
+            classes = [name for name in table if str(name).startswith("p_")]
+            table = table[[*_FEW, *classes]]
+        except (OSError, ValueError, KeyError) as error:
+            raise CaerError(
+                f"{self.folder}: its results cannot be read ({error}); make them again"
+            ) from error
+        labels = table.groupby(["row", "clip_id"], sort=False)["label"].first()
+        means = table.groupby(["row", "clip_id"], sort=False)[classes].mean()
+        words = np.array([str(name).removeprefix("p_") for name in classes])
+        values = means.to_numpy()
+        found = means.index.to_frame(index=False).assign(
+            predicted=words[values.argmax(1)],
+            label=words[labels.to_numpy()],
+            p_label=values[np.arange(len(values)), labels.to_numpy()],
+        )
+        return found.assign(clip_key=found["clip_id"].map(self._keys)).dropna(subset=["clip_key"])
+
+    @cached_property
+    def _keys(self) -> dict[str, str]:
+        rows = tables.read(MANIFEST, self.release / "manifest.parquet")
+        rows = rows[["clip_id", "clip_key"]].dropna()
+        return dict(zip(rows["clip_id"], rows["clip_key"], strict=True))
+
+    @property
+    def first(self) -> pd.DataFrame:
+        """The answers of the first row, by `clip_key`: what clips are filtered by."""
+        rows = self.answers
+        own = rows[rows["row"] == rows["row"].iloc[0]] if len(rows) else rows
+        return own.drop_duplicates("clip_key").set_index("clip_key")
+
+    def of(self, clip_key: str | None) -> list[dict[str, Any]]:
+        """What every row said of one clip."""
+        own = self.answers[self.answers["clip_key"] == clip_key]
+        return own[["row", "predicted", "label", "p_label"]].to_dict("records")
+
+    def attention(self, clip_key: str | None) -> dict[str, Any] | None:
+        """Attention to one clip by the first row that has it: a mean over time, pictures, seeds.
+
+        Returns:
+            `row`, `map` (h rows of w shares that sum to 1) and `box` (left, top, right, bottom of
+            what the model sees, as shares of the frame); None where there is none.
+        """
+        own = self.answers[self.answers["clip_key"] == clip_key]
+        if own.empty:
+            return None
+        wanted = [("clip_id", "in", sorted(set(own["clip_id"])))]
+        try:
+            table = pd.read_parquet(self.folder / NAME, filters=wanted)
+        except (OSError, ValueError):
+            return None
+        if "attention" not in table or table["attention"].isna().all():
+            return None
+        table = table[table["attention"].notna()]
+        row = str(table["row"].iloc[0])
+        maps = [np.stack([np.asarray(line) for line in one]) for one in
+                table.loc[table["row"] == row, "attention"]]  # fmt: skip
+        mean = np.mean(maps, axis=0)
+        return {"row": row, "map": mean.round(5).tolist(), "box": self._seen(row)}
+
+    def _seen(self, row: str) -> list[float]:
+        """The centre crop that a row's model sees, as shares of the frame."""
+        runs = json.loads((self.folder / "results.json").read_text(encoding="utf-8"))["runs"]
+        own = next((run for run in runs if run.get("row") == row), runs[0])["recipe"]["input"]
+        height, width = (min(1.0, c / f) for c, f in zip(own["crop"], own["frame"], strict=True))
+        left, top = (1 - width) / 2, (1 - height) / 2
+        return [round(side, 5) for side in (left, top, left + width, top + height)]
+
+
+def said(results: Path | None, release: Path | None) -> Said | None:
+    """The newest results below a folder; None where there are none, or no release to join by."""
+    if results is None or release is None or not (release / "manifest.parquet").is_file():
+        return None
+    folder = newest(results) if results.is_dir() else None
+    return Said(folder, release) if folder else None

@@ -146,7 +146,8 @@ class _Scene:
             alpha = moved[..., 3:] / 255
             canvas[square] = others + alpha * (moved[..., :3] - others)
         lit = cv2.LUT(canvas, self._light)
-        return cv2.GaussianBlur(lit, (0, 0), 9) if self._effect == "blurred" else lit
+        shown = cv2.GaussianBlur(lit, (0, 0), 9) if self._effect == "blurred" else lit
+        return np.asarray(shown, np.uint8)
 
 
 def _place_of(shot: Shot) -> Samples:
@@ -155,7 +156,8 @@ def _place_of(shot: Shot) -> Samples:
     scale = max(_STAGE[0] / image.shape[1], _STAGE[1] / image.shape[0])
     matrix = _placing(scale, (image.shape[1] / 2, image.shape[0] / 2), (0.5, 0.5))
     stage = cv2.warpAffine(image, matrix, _STAGE, flags=cv2.INTER_CUBIC)
-    return (cv2.GaussianBlur(stage, (0, 0), 2.5) if shot.cast else stage).astype(np.float32)
+    stage = cv2.GaussianBlur(stage, (0, 0), 2.5) if shot.cast else stage
+    return np.asarray(stage, np.float32)
 
 
 def _put(place: Samples, people: list[tuple[Picture, Samples]]) -> Picture:

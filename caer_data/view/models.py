@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from caer_data.benchmark.results.kept import NAME
+from caer_data.benchmark.results.saved_predictions import NAME
 from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
 from caer_data.export.manifest import MANIFEST
@@ -87,7 +87,8 @@ class Said:
     def of(self, clip_key: str | None) -> list[dict[str, Any]]:
         """What every row said of one clip."""
         own = self.answers[self.answers["clip_key"] == clip_key]
-        return own[["row", "predicted", "label", "p_label"]].to_dict("records")
+        shown = own[["row", "predicted", "label", "p_label"]].to_dict("records")
+        return [{str(name): value for name, value in row.items()} for row in shown]
 
     def attention(self, clip_key: str | None) -> dict[str, Any] | None:
         """Attention to one clip by the first row that has it: a mean over time, pictures, seeds.

@@ -109,7 +109,9 @@ class _Maps:
         own = (0, 0) if self._sums is None else tuple(self._sums.shape[1:])
         size = torch.tensor(own, device=self._fabric.device)
         if self._fabric.world_size > 1:  # a process without a window does not know the size
-            size = self._fabric.all_gather(size).reshape(-1, 2).max(0).values
+            sizes = self._fabric.all_gather(size)
+            assert isinstance(sizes, Tensor)  # noqa: S101 - for the type checker
+            size = sizes.reshape(-1, 2).max(0).values
         if not int(size[0]):
             return None
         if self._sums is None:

@@ -54,6 +54,7 @@ def command(
         release = Path("release")
     splits = splits_of(release) if release else {}
     session = Session(dataset, splits, said(results, release))
+    session.warm()
 
     def ready(guard: Guard) -> None:
         click.echo(f"{guard.address}\nCtrl-C ends it.")

@@ -97,6 +97,10 @@ class Session:
         if not Dataset(folder).has(tables.CLIPS):
             raise CaerError(f"{folder}: its build has not ended; run 'caer-data build' again")
 
+    def warm(self) -> None:
+        """Prepare clips and filters, so that the first page does not wait for it."""
+        _ = self.shown.index
+
     @property
     def shown(self) -> Shown:
         """The dataset as it is now; read again when a build, an import or a decision ended."""

@@ -171,3 +171,53 @@ def _film(path: Path) -> None:
             picture = np.full((36, 64, 3), 5 * number, np.uint8)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
         container.mux(stream.encode(None))
+
+
+def test_a_persons_clips_are_dropped_and_undone_in_few_steps(browser, tmp_path, complaints) -> None:
+    dataset = built_dataset.make(tmp_path / "mine", shots=24, pictures=False)
+    own = int((dataset.clips["person_id"] == "a-show.p0001").sum())
+    page = opened(browser, start(Session(dataset.folder, {})), 1024, complaints)
+    page.fill("#who", "ann")
+    page.click("header nav a[href='#persons']")
+    page.get_by_role("link", name="a-show.p0001").first.click()
+    page.get_by_role("link", name="Clips of this person").click()
+    page.get_by_text("Decide for").click()
+    page.fill("details.decide .why", "asked to be left out")
+    page.get_by_role("button", name="Drop all").click()
+    page.wait_for_selector(f"text=Decided for {own} clips")
+    assert len(Decisions(dataset.folder).standing("drop")) == own > 1
+    page.click("header nav a[href='#decisions']")
+    page.wait_for_selector(f"text=drop a clip ({own} times)")
+    page.get_by_role("button", name="Undo").first.click()
+    page.wait_for_selector("text=0 decisions stand")
+    page.close()
+    assert [c for c in complaints if "404" not in c] == []
+
+
+def test_attention_lies_over_what_the_model_saw(browser, tmp_path, complaints) -> None:
+    dataset = built_dataset.make(tmp_path / "mine", shots=1, pictures=False)
+    key = dataset.clips["clip_key"].iloc[0]
+
+    class Told:
+        """One model that looks at the upper left."""
+
+        first = pd.DataFrame(
+            {"predicted": ["sad"], "label": ["happy"], "p_label": [0.25]}, index=[key]
+        )
+
+        def of(self, clip_key: str) -> list[dict[str, Any]]:
+            return [{"row": "net", "predicted": "sad", "label": "happy", "p_label": 0.25}]
+
+        def attention(self, clip_key: str) -> dict[str, Any]:
+            return {"row": "net", "map": [[0.7, 0.1], [0.1, 0.1]], "box": [0.1, 0.0, 0.9, 1.0]}
+
+    page = opened(browser, start(Session(dataset.folder, {}, Told())), 390, complaints)  # type: ignore[arg-type]
+    page.locator(".card").first.click()
+    page.wait_for_selector("dialog[open]")
+    assert page.locator(".heat").evaluate("g => g.style.display") == "none"
+    page.get_by_label("Attention of net").check()
+    cells = page.locator(".heat rect")
+    opacity = [cells.nth(i).evaluate("r => +r.style.fillOpacity") for i in range(4)]
+    assert opacity[0] > 4 * opacity[1] and opacity[1] == opacity[3]
+    assert cells.first.get_attribute("x") == "0.1"
+    page.close()

@@ -17,8 +17,8 @@ export async function showClip(id) {
       step(clip, -1, "Previous"), step(clip, 1, "Next"),
       el("button", { type: "button", autofocus: true, onclick: () => dialog.close() }, "Close")),
     el("div", { class: "two" },
-      el("div", {}, player.element, facts(clip), decide),
-      el("div", {}, scores(clip), votes(clip), models(clip, player))));
+      el("div", {}, player.element, attention(clip, player), facts(clip), decide),
+      el("div", {}, scores(clip), votes(clip), models(clip))));
   if (!dialog.open) dialog.showModal();
 }
 
@@ -70,7 +70,10 @@ class Player {
     }
     video.addEventListener("timeupdate", follow);
     video.addEventListener("seeked", follow);
-    video.addEventListener("loadeddata", follow);
+    video.addEventListener("loadeddata", () => {
+      video.removeAttribute("poster"); // it is another frame than the one that the boxes are of
+      follow();
+    });
     return video;
   }
 
@@ -117,19 +120,21 @@ function heat({ map, box }) {
   return group;
 }
 
-function models(clip, player) {
+function attention(clip, player) {
+  return player.heat && el("p", { class: "note" }, el("label", {},
+    el("input", { type: "checkbox", onchange: (event) => {
+      player.heat.style.display = event.target.checked ? "" : "none";
+    } }), ` Attention of ${clip.attention.row}`),
+  ": a mean over the clip, redder is more. The model does not see the edges without colour.");
+}
+
+function models(clip) {
   if (!clip.models.length) return null;
   const rows = clip.models.map((one) => el("tr", {}, el("td", {}, one.row),
     el("td", { class: one.predicted === one.label ? "kept" : "dropped" }, one.predicted),
     el("td", {}, number(one.p_label))));
-  const show = player.heat && el("label", {},
-    el("input", { type: "checkbox", onchange: (event) => {
-      player.heat.style.display = event.target.checked ? "" : "none";
-    } }), ` Attention of ${clip.attention.row} over the picture`);
   return el("section", {}, el("h3", {}, "Models"),
-    table(["model", "says", `gives ${clip.models[0].label}`], rows), show,
-    show && el("p", { class: "note" }, "The mean over the clip; the outer parts are cut off before "
-      + "the model sees the picture. The redder, the more attention."));
+    table(["model", "says", `gives ${clip.models[0].label}`], rows));
 }
 
 function facts(clip) {

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 SYLLABLES_PER_S: Final = 4.5
+_STEP: Final = 4  # px between the points that the field is computed at
 _REACH: Final = 1.9  # from the middle of the face to where nothing moves
 _SWAY: Final = (0.07, 0.035)  # to the sides, up and down
 _TURN: Final = math.radians(3.0)
@@ -55,8 +56,10 @@ class Mover:
     """
 
     def __init__(self, face: Face, square: tuple[slice, slice]) -> None:
-        rows, columns = (np.arange(s.start, s.stop, dtype=np.float32) for s in square)
-        self._columns, self._rows = np.meshgrid(columns - square[1].start, rows - square[0].start)
+        height, width = (s.stop - s.start for s in square)
+        grid = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+        self._here = np.dstack(grid)
+        rows, columns = (np.arange(s.start, s.stop, _STEP, dtype=np.float32) for s in square)
         x, y = np.meshgrid((columns - face.x) / face.height, (rows - face.y) / face.height)
         draw = np.random.default_rng(face.seed)
         self._phases = draw.uniform(0, 2 * math.pi, 4)
@@ -79,13 +82,11 @@ class Mover:
         down_by = down + turn * self._x + self._opened(time) * _JAW * self._jaw
         down_by = head * down_by + self._closed(time) * _LID * self._lids
         right_by = head * (right - turn * self._y)
-        return cv2.remap(
-            pixels,
-            np.asarray(self._columns - height * right_by, np.float32),
-            np.asarray(self._rows - height * down_by, np.float32),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+        coarse = np.dstack([right_by, down_by]).astype(np.float32) * height
+        rows, columns = self._here.shape[:2]
+        moved = cv2.resize(coarse, (coarse.shape[1] * _STEP, coarse.shape[0] * _STEP))
+        there = self._here - moved[:rows, :columns]
+        return cv2.remap(pixels, there, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
     def _opened(self, time: float) -> float:
         """How far the jaw is down, 0 to 1: with the syllables of the voice."""

@@ -142,9 +142,9 @@ class _Scene:
         """The stage at a time of the shot, in seconds."""
         canvas = self._still.copy()
         for square, mover, others, layer in self._moving:
-            moved = mover.moved(layer, time).astype(np.float32)
-            alpha = moved[..., 3:] / 255
-            canvas[square] = others + alpha * (moved[..., :3] - others)
+            moved = mover.moved(layer, time)
+            alpha = np.multiply(moved[..., 3:], np.float32(1 / 255))
+            canvas[square] = others + alpha * np.subtract(moved[..., :3], others, dtype=np.float32)
         lit = cv2.LUT(canvas, self._light)
         shown = cv2.GaussianBlur(lit, (0, 0), 9) if self._effect == "blurred" else lit
         return np.asarray(shown, np.uint8)

@@ -67,6 +67,7 @@ ON_THE_BENCHMARK = {
     "caer_data.api.models",
     "caer_data.cli.benchmark",
     "caer_data.cli.benchmark_run",
+    "caer_data.report.answers",
     "caer_data.report.benchmark",
     "caer_data.report.benchmarked",
     "caer_data.report.results",

@@ -45,7 +45,7 @@ def command(
     from caer_data.engine import extras
 
     extras.require("view", "'caer-data view'")
-    from caer_data.view.models import said
+    from caer_data.report.answers import said
     from caer_data.view.serve import serve
     from caer_data.view.session import Session
     from caer_data.view.splits import splits_of

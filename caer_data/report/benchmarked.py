@@ -9,15 +9,19 @@ from markupsafe import Markup
 
 from caer_data.benchmark.results import saved_predictions, tables
 from caer_data.benchmark.results.analysis import analyse
-from caer_data.report import pages, uncertainty
+from caer_data.engine.dataset import Dataset
+from caer_data.report import answers, attended, pages, uncertainty
 from caer_data.report.pages import Section
+from caer_data.report.pictures import Pictures
 
 _MOST: Final = 12
 """Folders of results that are shown: the newest."""
 
 
-def section(results: Path) -> Section | None:
-    """Scores of all results below a folder; None where there are none.
+def section(
+    results: Path, release: Path | None, dataset: Dataset, pictures: Pictures
+) -> Section | None:
+    """Scores of all results below a folder, and where the newest model looks; None without any.
 
     Raises:
         CaerError: results cannot be read.
@@ -37,6 +41,9 @@ def section(results: Path) -> Section | None:
         html += _of(folder, str(folder.relative_to(results)))
     if len(found) > _MOST:
         html += pages.paragraph(f"The newest {_MOST} of {len(found)} folders of results.", "note")
+    told = answers.said(results, release)
+    if told is not None:
+        html += attended.shown(dataset, told, pictures)
     return Section("Benchmark", html, "benchmark")
 
 

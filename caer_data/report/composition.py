@@ -13,8 +13,9 @@ from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.export.audit import audit
 from caer_data.export.manifest import MANIFEST, SPLITS
-from caer_data.report import pages
+from caer_data.report import leaking, pages
 from caer_data.report.pages import Section
+from caer_data.report.pictures import Pictures
 
 PAPER: Final = {
     "anger": (1_628, 139_681),
@@ -66,8 +67,8 @@ def emotions(dataset: Dataset) -> Section | None:
     return Section("Emotions", pages.table(pd.DataFrame([*rows, total]), caption), "emotions")
 
 
-def splits(release: Path) -> Section | None:
-    """Clips of each split by emotion, and the audit; None where there is no release."""
+def splits(dataset: Dataset, release: Path, pictures: Pictures) -> Section | None:
+    """Clips of each split, the audit, and what leaks; None where there is no release."""
     path = release / "manifest.parquet"
     if not path.is_file():
         return None
@@ -85,6 +86,7 @@ def splits(release: Path) -> Section | None:
         dtype=object,
     )
     html = pages.table(by_split, "Clips of the release") + pages.table(verdicts, "Audit")
+    html += leaking.shown(dataset, release, manifest, pictures)
     return Section("Splits and audit", html, "splits")
 
 

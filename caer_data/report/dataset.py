@@ -66,7 +66,7 @@ def write_report(
         _people(people, dataset.tracks, pictures),
         _distributions(shots, clips, dataset.tracks),
         _videos(videos, shots, clips),
-        *_later(dataset, release, results),
+        *_later(dataset, release, results, pictures),
         _words(used),
         Section("Recipe", pages.code(recipe.dump(used))),
         _made_with(dataset),
@@ -288,7 +288,9 @@ def _per_video(videos: pd.DataFrame, rows: pd.DataFrame) -> list[int]:
     return [int(counts.get(video_id, 0)) for video_id in videos["video_id"]]
 
 
-def _later(dataset: Dataset, release: Path | None, results: Path | None) -> list[Section]:
+def _later(
+    dataset: Dataset, release: Path | None, results: Path | None, pictures: Pictures
+) -> list[Section]:
     """What came after the build, as far as it is there."""
     found = []
     if dataset.has(tables.RATINGS):
@@ -296,11 +298,11 @@ def _later(dataset: Dataset, release: Path | None, results: Path | None) -> list
 
         found += [raters.section(dataset), composition.emotions(dataset)]
     if release is not None:
-        found.append(composition.splits(release))
+        found.append(composition.splits(dataset, release, pictures))
     if results is not None:
         from caer_data.report import benchmarked
 
-        found.append(benchmarked.section(results))
+        found.append(benchmarked.section(results, release, dataset, pictures))
     return [section for section in found if section is not None]
 
 

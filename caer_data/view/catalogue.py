@@ -15,7 +15,7 @@ import pandas as pd
 
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
-from caer_data.view.models import Said
+from caer_data.report.answers import Said
 
 _SCORES: Final = ("coverage", "face_height", "dominance", "sharpness", "brightness")
 

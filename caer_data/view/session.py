@@ -14,9 +14,9 @@ from caer_data.engine import decisions, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.decisions import Decisions
 from caer_data.engine.errors import CaerError
+from caer_data.report.answers import Said
 from caer_data.view import choices, query
 from caer_data.view.catalogue import Catalogue, plain
-from caer_data.view.models import Said
 from caer_data.view.pictures import Thumbnails
 
 _CARD: Final = [

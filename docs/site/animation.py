@@ -16,8 +16,8 @@ from typing import Any, Final
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
+from caer_data.report.answers import said
 from caer_data.view.guard import Guard
-from caer_data.view.models import said
 from caer_data.view.serve import serve
 from caer_data.view.session import Session
 from caer_data.view.splits import splits_of

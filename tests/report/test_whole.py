@@ -18,9 +18,11 @@ from caer_data.benchmark.results import saved_predictions
 from caer_data.cli.report import command
 from caer_data.engine import tables
 from caer_data.engine.emotions import EMOTIONS
-from caer_data.report import composition, sheets
+from caer_data.engine.errors import CaerError
+from caer_data.report import attended, composition, leaking, sheets
 from caer_data.report.dataset import write_report
 from caer_data.report.flow import picture
+from caer_data.report.pictures import Pictures
 from caer_data.report.sankey import Box, Flow, sankey
 
 CLIP = "a-show.e1.s0001.c1"
@@ -114,6 +116,40 @@ def test_results_come_with_intervals(dataset, results) -> None:
     section = html.split('id="benchmark"')[1].split("</section>")[0]
     assert "CAER-Net" in section
     assert re.search(r"\d\d\.\d \(\d\d\.\d", section) or re.search(r"\d\d\.\d \[\d\d\.\d", section)
+
+
+def test_pairs_that_leak_are_shown_side_by_side(dataset, tmp_path) -> None:
+    clips = dataset.clips[dataset.clips["status"] == "kept"].head(3)
+    manifest = pd.DataFrame({"clip_id": ["m1", "m2", "m3"], "clip_key": list(clips["clip_key"])})
+    rows = [("near-duplicate pictures", True, "m1", "train", "m2", "test", 0.97),
+            ("near-duplicate pictures", True, "m1", "train", "gone", "test", 0.99),
+            ("same shot", False, "m2", "train", "m3", "train", None)]  # fmt: skip
+    names = ["kind", "leaks", "clip_id", "split", "of_clip_id", "of_split", "score"]
+    pd.DataFrame(rows, columns=names).to_csv(tmp_path / "audit_pairs.csv", index=False)
+    html = leaking.shown(dataset, tmp_path, manifest, Pictures(dataset))
+    assert "near-duplicate pictures: 2 pairs" in html and "same shot" not in html
+    first, second = html.split("<li>")[1:]
+    assert (first.count("<img"), second.count("<img")) == (1, 2)  # most alike first
+    assert leaking.shown(dataset, tmp_path / "none", manifest, Pictures(dataset)) == ""
+    (tmp_path / "audit_pairs.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(CaerError, match="cannot be read"):
+        leaking.shown(dataset, tmp_path, manifest, Pictures(dataset))
+
+
+def test_attention_lies_over_the_surest_answers(dataset) -> None:
+    clips = dataset.clips[dataset.clips["status"] == "kept"].head(2)
+
+    class Told:
+        answers = pd.DataFrame({"clip_key": list(clips["clip_key"]), "clip_id": ["m1", "m2"],
+                                "predicted": ["sad", "fear"], "label": ["sad", "happy"],
+                                "p_label": [0.9, 0.1]})  # fmt: skip
+
+        def attention(self, key: str) -> dict:
+            return {"row": "net", "map": [[0.7, 0.1], [0.1, 0.1]], "box": [0.1, 0.0, 0.9, 1.0]}
+
+    html = attended.shown(dataset, Told(), Pictures(dataset))
+    assert html.count("<svg") == 2 and "sad, right" in html and "fear, wrong: happy" in html
+    assert re.findall('x="0.1000" y="0.0000"[^>]*fill-opacity="([^"]+)"', html) == ["0.42"] * 2
 
 
 def test_what_is_not_there_is_left_out(dataset, tmp_path) -> None:

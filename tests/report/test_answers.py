@@ -17,7 +17,7 @@ pytest.importorskip("starlette")
 
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
-from caer_data.view import models
+from caer_data.report import answers as models
 from caer_data.view.app import application
 from caer_data.view.session import Session
 

@@ -1,0 +1,70 @@
+"""Where a model looks: attention over the pictures of its surest right and wrong answers."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import pandas as pd
+from markupsafe import Markup
+
+from caer_data.engine import tables
+from caer_data.engine.dataset import Dataset
+from caer_data.report import pages
+from caer_data.report.answers import Said
+from caer_data.report.pictures import Pictures
+
+EACH: Final = 4
+"""Right answers shown, and as many wrong ones."""
+
+
+def shown(dataset: Dataset, said: Said, pictures: Pictures) -> Markup:
+    """Attention to some clips of a dataset; empty where the results hold none.
+
+    Raises:
+        CaerError: results or release cannot be read.
+    """
+    clips = dataset.clips.dropna(subset=["clip_key"]).set_index("clip_key", drop=False)
+    rows = said.answers
+    rows = rows[rows["clip_key"].isin(clips.index)].sort_values("p_label", kind="stable")
+    right = rows["predicted"] == rows["label"]
+    chosen = pd.concat([rows[right].iloc[::-1].head(EACH), rows[~right].head(EACH)])
+    tiles = []
+    for row in tables.records(chosen):
+        attention = said.attention(row["clip_key"])
+        image = pictures.thumbnails(clips.loc[[row["clip_key"]]])[0].image
+        if attention is not None and image:
+            tiles.append(_tile(row, attention, image))
+    if not tiles:
+        return Markup()
+    note = (
+        "The surest right and wrong answers; the redder, the more attention (a mean over the "
+        "clip). The model does not see the edges without colour."
+    )
+    return Markup("<h3>Attention</h3>{}<ul class='sheet'>{}</ul>").format(
+        pages.paragraph(note, "note"), Markup("").join(tiles)
+    )
+
+
+def _tile(row: dict[str, Any], attention: dict[str, Any], image: Markup) -> Markup:
+    verdict = "right" if row["predicted"] == row["label"] else f"wrong: {row['label']}"
+    return Markup(
+        '<li><div class="seen">{}{}</div><div class="what">{}, {}</div>'
+        '<div class="note">{}, by {}</div></li>'
+    ).format(image, _heat(attention), row["predicted"], verdict, row["clip_id"], attention["row"])
+
+
+def _heat(attention: dict[str, Any]) -> Markup:
+    """A grid over what the model saw; an even map is faint everywhere."""
+    left, top, right, bottom = attention["box"]
+    lines = attention["map"]
+    width, height = (right - left) / len(lines[0]), (bottom - top) / len(lines)
+    cells = len(lines) * len(lines[0])
+    parts = [
+        Markup('<rect x="{:.4f}" y="{:.4f}" width="{:.4f}" height="{:.4f}" fill-opacity="{:.2f}"/>')
+        .format(left + x * width, top + y * height, width, height, min(0.75, 0.15 * share * cells))
+        for y, line in enumerate(lines)
+        for x, share in enumerate(line)
+    ]  # fmt: skip
+    return Markup(
+        '<svg viewBox="0 0 1 1" preserveAspectRatio="none" aria-hidden="true">{}</svg>'
+    ).format(Markup("").join(parts))

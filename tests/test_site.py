@@ -42,7 +42,8 @@ def test_every_message_that_troubleshooting_explains_exists(messages) -> None:
     page = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
     explained = re.findall(r"^### (.+)$", page, re.M)
     assert len(explained) > 15
-    assert [text for text in explained if text not in messages] == []
+    begun = tuple(messages)
+    assert [text for text in explained if not any(m.startswith(text) for m in begun)] == []
 
 
 def test_messages_are_listed_by_parts_that_cover_the_package(reference, messages) -> None:

@@ -13,7 +13,7 @@ from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.labels import csv_import
 from caer_data.labels.cells import Scale
-from caer_data.labels.csv_import import Options
+from caer_data.labels.csv_import import ImportOptions as Options
 
 HEADER = "clip_id,rater,emotion,confidence"
 GERMAN = (

@@ -175,8 +175,7 @@ def _people(people: pd.DataFrame, tracks: pd.DataFrame, lost: pd.DataFrame) -> p
                 "best_track_id": own["track_id"].iloc[int(worth.to_numpy().argmax())],
             }
         if len(own) or person["person_id"] not in touched:
-            name = person["name"]
-            rows.append(person | {"name": name if isinstance(name, str) else None})
+            rows.append({name: None if pd.isna(cell) else cell for name, cell in person.items()})
     return tables.frame(tables.PEOPLE, rows)
 
 

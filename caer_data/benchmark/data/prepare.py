@@ -77,18 +77,22 @@ def open_store(
     return found or make()
 
 
+class NoSoundError(CaerError):
+    """A model that hears was given clips without any sound."""
+
+
 def check_heard(found: Store, recipe: ModelRecipe, reporter: Reporter) -> None:
     """Say how many clips have no sound.
 
     Raises:
-        CaerError: none has any.
+        NoSoundError: none has any.
     """
     last = found.first + found.frames - 1
     known = np.concatenate([~np.isnan(a).all((1, 2)) for a in found.shard_arrays("sound")])
     total = np.concatenate([[0], np.cumsum(known)])
     silent = int((total[last + 1] == total[found.first]).sum())
     if silent == len(found.samples):
-        raise CaerError(
+        raise NoSoundError(
             f"{found.source.name}: none of its clips has sound, which {recipe.name} hears; export "
             "clips with their sound, or set streams.sound to false"
         )

@@ -12,6 +12,7 @@ from lightning_fabric import Fabric
 from made_up import tiny_recipe, tiny_store
 from small_releases import small
 
+from caer_data.benchmark.data.prepare import NoSoundError
 from caer_data.benchmark.data.store import Store
 from caer_data.benchmark.recipe import ModelRecipe, load, vary
 from caer_data.benchmark.results import compare, folds, suites
@@ -162,6 +163,34 @@ def test_a_suite_goes_on_past_a_model_that_breaks_and_says_so(
     assert [e.label for e in entries] == ["CAER-Net-S C+cA", "CAER-Net-S F+C+cA+fA"]
     assert bench.failures == ["CAER-Net-S F: not computed (RuntimeError: shapes do not match)"]
     assert "continuing with the next row" in capsys.readouterr().err
+
+
+def test_a_row_that_hears_is_left_out_of_a_suite_without_sound_and_fails_nothing(
+    bench: Bench,
+    images_tree: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def opened(release: Path, recipe: ModelRecipe) -> Store:
+        if recipe.name == "caer-net-s-f":
+            raise NoSoundError("shows: none of its clips has sound")
+        return tiny_store()
+
+    monkeypatch.setattr(Bench, "runs", lambda self, entry, store: entry)
+    entries = compare.suite(
+        bench,
+        "table3",
+        images_tree,
+        opened,
+        preset="paper",
+        features={},
+        changed=lambda recipe: recipe,
+    )
+    assert "CAER-Net-S F" not in [e.label for e in entries] and len(entries) > 1
+    assert bench.failures == []
+    assert "CAER-Net-S F: left out (shows: none of its clips" in " ".join(
+        capsys.readouterr().err.split()
+    )
 
 
 def test_folds_as_results_hold_every_show_out_once(bench: Bench) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,9 +55,8 @@ def drop_repeats(
         table = repeats.find(setup.work, known, _standing(setup))
         bar.advance(len(known))
     every = keeping.with_absent(list(rows.values()), absent)
-    for later, first, share in repeats.repeated_episodes(every, table):
-        told = f"{later}: is the same episode as {first}, {share:.0%} of it"
-        setup.reporter.warn(printable(told))
+    for sentence in _twice(repeats.repeated_episodes(every, table)):
+        setup.reporter.warn(printable(sentence))
     least = setup.recipe.filter.min_repeat_score
     if least is not None:
         rated, before = keeping.first_come(setup.dataset, clips)
@@ -72,6 +73,17 @@ def _standing(setup: Setup) -> set[tuple[str, str]]:
     if not (dataset.has(tables.VIDEOS) and dataset.has(tables.REPEATS)):
         return set()
     return repeats.standing(dataset.videos, dataset.repeats)
+
+
+def _twice(found: Iterable[tuple[str, str, float]]) -> Iterator[str]:
+    """One sentence for each episode that is there again, however many copies there are."""
+    copies: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
+    for later, first, share in found:
+        copies[later].append((-share, first))
+    for later, of in sorted(copies.items()):
+        share, first = min(of)
+        more = f", and {len(of) - 1} more" if len(of) > 1 else ""
+        yield f"{later}: is the same episode as {first}{more}, {-share:.0%} of it"
 
 
 def _known(setup: Setup, videos: list[Video], absent: keeping.Absent) -> list[repeats.Known]:

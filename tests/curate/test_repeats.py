@@ -16,7 +16,7 @@ from moving import EDITS, scene
 
 from caer_data import Dataset
 from caer_data.api import build
-from caer_data.curate import repeats
+from caer_data.curate import repeating, repeats
 from caer_data.engine import tables
 from caer_data.engine.artifacts import Store
 from caer_data.engine.progress import Reporter
@@ -132,6 +132,14 @@ def test_clips_of_absent_videos_stay_where_they_are(tmp_path, episodes):
     one, two = (clips_of(v) for v in episodes)
     told = repeats.drop(one, two.assign(status="absent"), found, set(), set())
     assert dropped(told) == {"one.s0003.c1": "two.s0001.c1", "one.s0001.c1": "two.s0002.c1"}
+
+
+def test_each_episode_that_is_there_again_is_named_once():
+    found = [("c", "a", 0.7), ("b", "a", 0.9), ("c", "b", 0.8)]
+    assert list(repeating._twice(found)) == [
+        "b: is the same episode as a, 90% of it",
+        "c: is the same episode as b, and 1 more, 80% of it",
+    ]
 
 
 def test_what_was_found_is_not_looked_for_again(tmp_path, episodes, monkeypatch):

@@ -41,14 +41,23 @@ def main() -> int:
             arguments.kills,
             random.Random(arguments.seed),  # noqa: S311 - moments, not secrets
             tuple(word for word in more if word != "--"),
+            _print,
         )
-    print(f"kills: {dict(count.kills)}; builds that went to their end: {count.finished}")
-    print(f"files that differ from the undisturbed build: {len(count.differing)}")
-    print(f"temporary files left: {count.leftovers}")
-    print(f"commands that ended with a stack trace: {len(count.without_a_sentence)}")
+    print("done")
     for text in (*count.differing, *count.without_a_sentence):
         print(text)
     return bool(count.differing or count.leftovers or count.without_a_sentence)
+
+
+def _print(count: kills.Count) -> None:
+    """The count so far, on one line, so that a run that is stopped has said something."""
+    print(
+        f"kills: {dict(count.kills)}; builds that went to their end: {count.finished}; "
+        f"files that differ from the undisturbed build: {len(count.differing)}; "
+        f"temporary files left: {count.leftovers}; "
+        f"commands that ended with a stack trace: {len(count.without_a_sentence)}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

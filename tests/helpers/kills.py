@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,8 +37,9 @@ def run(
     kills: int,
     draw: random.Random,
     more: tuple[str, ...] = (),
+    on_build: Callable[[Count], None] = lambda count: None,
 ) -> Count:
-    """Kill builds until there were so many kills; each build goes on until it ends by itself.
+    """Kill builds until there were so many kills; each build continues until nothing kills it.
 
     Args:
         shows: what is built.
@@ -46,6 +48,7 @@ def run(
         kills: how many.
         draw: moments and victims: the whole build, or one process below it.
         more: further options of the build.
+        on_build: called with the count so far after each build that went to its end.
     """
     count = Count()
     started = time.monotonic()
@@ -65,6 +68,7 @@ def run(
         found = scale.result(dataset)
         count.differing += sorted(n for n in {*wanted, *found} if wanted.get(n) != found.get(n))
         count.leftovers += len(scale.leftovers(dataset))
+        on_build(count)
     return count
 
 

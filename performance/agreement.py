@@ -1,4 +1,4 @@
-"""Time of dealing, deciding and measuring at the paper's size, beside the reference libraries.
+"""Time of assigning, deciding and measuring at the paper's size, beside the reference libraries.
 
     python performance/agreement.py [--clips 20484] [--raters 6]
 
@@ -19,7 +19,7 @@ import pandas as pd
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import fleiss_kappa
 
-from caer_data.annotate.deal import assignments as deal
+from caer_data.annotate.assign import assignments as assign
 from caer_data.engine import tables
 from caer_data.engine.emotions import EMOTIONS, LABELS
 from caer_data.engine.recipe import Annotate, Labels
@@ -106,7 +106,7 @@ def simulate_skill(clips: int, seed: int) -> tuple[pd.DataFrame, pd.Series]:
         np.fill_diagonal(wrong, 0)
         errors[rater] = wrong / wrong.sum(axis=1, keepdims=True) * (1 - skill) + skill * np.eye(7)
     names = [f"clip-{i:06d}" for i in range(clips)]
-    dealt = deal.deal(names, people, tables.empty(tables.ASSIGNMENTS), Annotate(), seed)
+    dealt = assign.assign(names, people, tables.empty(tables.ASSIGNMENTS), Annotate(), seed)
     true = dict(zip(names, truth, strict=True))
     answers = [
         EMOTIONS[rng.choice(7, p=errors[rater][true[clip]])]
@@ -144,10 +144,10 @@ def main() -> None:
     nothing = tables.empty(tables.ASSIGNMENTS)
 
     seconds, assignments = timed(
-        lambda: deal.deal(clips["clip_id"], people, nothing, Annotate(), 1)
+        lambda: assign.assign(clips["clip_id"], people, nothing, Annotate(), 1)
     )
     print(f"{chosen.clips:,} clips x 3 of {chosen.raters} raters")
-    print(f"deal                     {seconds:8.2f} s")
+    print(f"assign                   {seconds:8.2f} s")
     ratings = make_ratings(assignments, seed=1)
     answers = [
         Answer(r.source_id, r.clip_id, r.rater, r.rater, r.emotion, r.confidence, r.lead_time_s)

@@ -5,7 +5,7 @@
 Starts the pinned Label Studio on an empty SQLite database and pushes a dataset of that size three
 times: the first time everything is new, the second time nothing is, the third time after the
 first was cut off in the middle. The clips' media are one small file under many names, checked
-beforehand, so that dealing, linking, and the server's work are timed, not decoding. Processor
+beforehand, so that assigning, linking, and the server's work are timed, not decoding. Processor
 seconds are printed beside the time on the clock, because they depend less on what else runs.
 """
 

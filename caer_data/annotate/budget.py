@@ -1,4 +1,4 @@
-"""How many clips are dealt when not all can be paid for, and which."""
+"""How many clips are assigned when not all can be paid for, and which."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Final
 
 import pandas as pd
 
-from caer_data.annotate.deal import clip_lists
-from caer_data.annotate.deal.priority import choose
+from caer_data.annotate.assign import clip_lists
+from caer_data.annotate.assign.priority import choose
 from caer_data.engine import anchors, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
@@ -27,7 +27,7 @@ class Budget:
     """What a push was told.
 
     Attributes:
-        limit: clips to have dealt in all; `ALL` lifts an earlier limit, None keeps it.
+        limit: clips to be assigned in all; `ALL` lifts an earlier limit, None keeps it.
         labels: CSV with a first label of clips (`clip_key` or `clip_id`, `emotion`), by which they
             are balanced; None for those of table `labels`.
     """
@@ -39,7 +39,7 @@ class Budget:
 def within(
     dataset: Dataset, clips: Sequence[str], dealt: Collection[str], budget: Budget
 ) -> list[str]:
-    """Of the clips that can be dealt those that are: dealt before, or next in order.
+    """The clips to assign, of those that can be: assigned before, or next in order.
 
     Raises:
         CaerError: the list of first labels, or what an earlier push noted, cannot be read.
@@ -95,7 +95,7 @@ def _limit(dataset: Dataset) -> int | None:
 
 
 def _note(dataset: Dataset, limit: int | str) -> None:
-    """Keep the limit for later pushes, which would else deal everything by mistake."""
+    """Keep the limit for later pushes, which would otherwise assign everything by mistake."""
     if isinstance(limit, int):
         write_text(_path(dataset), json.dumps({"limit": limit}) + "\n")
     else:
@@ -107,8 +107,8 @@ class Remaining:
     """Work that is left at the present pace.
 
     Attributes:
-        hours: for what is dealt; None before anybody's pace is known.
-        waiting: clips not dealt yet.
+        hours: for what is assigned; None before anybody's pace is known.
+        waiting: clips not assigned yet.
         hours_waiting: for those, with all their raters.
         wage: money an hour of work; None where the recipe names none.
     """
@@ -122,9 +122,9 @@ class Remaining:
         """Hours and money left, for the terminal."""
         if self.hours is None or self.hours_waiting is None:
             return ["Remaining hours: unknown until some rater has given two answers."]
-        said = [f"Left at the present pace: {self._cost(self.hours)} for what is dealt."]
+        said = [f"Left at the present pace: {self._cost(self.hours)} for what is assigned."]
         if self.waiting:
-            clips = f"clips not dealt yet ({self.waiting:,})"
+            clips = f"clips not assigned yet ({self.waiting:,})"
             said.append(f"Beyond that: {self._cost(self.hours_waiting)} for {clips}.")
         return said
 
@@ -145,7 +145,7 @@ def remaining(
 
     Args:
         tasks: of each rater, the tasks answered and left, and the answers an hour.
-        waiting: clips not dealt yet.
+        waiting: clips not assigned yet.
         raters_per_clip: of the recipe.
         wage: of the recipe.
     """

@@ -92,7 +92,7 @@ def _close(dataset: Dataset, server: Server, forgotten: Forgotten) -> tuple[int,
     for number, rater in leaving.items():
         accounts.forget_password(server, rater)
         if rater in busy:
-            staying[rater] = "clips of other datasets were dealt to it"
+            staying[rater] = "clips of other datasets were assigned to it"
         elif server.files is None:
             staying[rater] = "others run this server; ask its administrator to remove it"
         else:

@@ -58,7 +58,7 @@ class Presentations:
         """Key of what was shown to a rater under a name; None if nothing ever was."""
         if name in self.dealt:
             return self.dealt[name]
-        if rater not in self._by_rater:  # clips that were dealt to somebody else since
+        if rater not in self._by_rater:  # clips that were assigned to somebody else since
             self._by_rater[rater] = {
                 identity.presentation(self.secret, key, rater): key for key in self.clips
             }
@@ -76,7 +76,7 @@ def of(dataset: Dataset) -> Presentations:
 
 
 def fill(dataset: Dataset, assignments: pd.DataFrame) -> pd.DataFrame:
-    """Complete the rows of clips dealt again: name of the clip, anchor, presentation."""
+    """Complete the rows of reassigned clips: name of the clip, anchor, presentation."""
     return _fill(dataset, assignments, tables.ASSIGNMENTS, showing=0)
 
 

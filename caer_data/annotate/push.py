@@ -1,4 +1,4 @@
-"""`caer-data annotate push`: deal the clips and bring every rater's project to what was dealt.
+"""`caer-data annotate push`: assign the clips and update every rater's project to match.
 
 Nothing here depends on what an earlier run did: each step looks at what is there and adds what is
 missing, so a second run changes nothing and a killed one is finished by the next.
@@ -13,9 +13,9 @@ from pathlib import Path
 import pandas as pd
 
 from caer_data.annotate import forgotten, training
+from caer_data.annotate.assign import known_answers
+from caer_data.annotate.assign.checks import lacking
 from caer_data.annotate.budget import Budget
-from caer_data.annotate.deal import known_answers
-from caer_data.annotate.deal.checks import lacking
 from caer_data.annotate.presentations import dataset_id
 from caer_data.annotate.push_plan import Plan, State, plan_push
 from caer_data.annotate.studio import accounts, media, page, projects
@@ -33,17 +33,17 @@ class Pushed:
     """What a push did.
 
     Attributes:
-        clips: clips dealt in all.
+        clips: clips assigned in all.
         added: tasks added on the server.
         removed: unanswered tasks removed from it.
         refused: clips that are not shown, and why.
         addresses: each rater's labelling page.
         new_accounts: accounts made.
-        reassigned: clips dealt again, of those asked for.
+        reassigned: clips reassigned, of those asked for.
         already_reassigned: clips asked for that an earlier push had reassigned; skipped.
         checks: gold clips and repeats among what is shown.
         gold_lacking: gold clips that are due, for which too few answers are known.
-        waiting: clips that the limit keeps from being dealt.
+        waiting: clips that the limit keeps from being assigned.
         training: a sentence on each rater's training.
         problems: what is wrong with a rater's project, and what to do; the others are complete.
     """
@@ -76,7 +76,7 @@ def push(
     page_file: Path | None = None,
     instructions: Path | None = None,
 ) -> Pushed:
-    """Deal every kept clip and put it before its raters.
+    """Assign every kept clip and put it before its raters.
 
     Args:
         dataset: a built dataset.
@@ -86,12 +86,12 @@ def push(
         replace: a rater who leaves, and who takes over the rest of their clips.
         second_round_file: CSV of clips to be rated again by raters who have not seen them.
         known: CSV of clips with their right answers, for gold clips; they are not voted on.
-        budget: how many clips are dealt, and by what they are balanced; None: as before.
+        budget: how many clips are assigned, and by what they are balanced; None: as before.
         page_file: another labelling page than the one that comes with caer-data.
         instructions: HTML that raters read before the first clip, in place of the shipped text.
 
     Raises:
-        CaerError: with the dataset as it was, except that clips already dealt stay dealt.
+        CaerError: with the dataset as it was, except that clips already assigned stay assigned.
     """
     with dataset.lock():
         texts = page.load(page_file, dataset.recipe.annotate.ask), page.instructions(instructions)

@@ -1,4 +1,4 @@
-"""What a push deals: the assignments and checks to be, from those so far; nothing is sent."""
+"""What a push assigns: derives new assignments and checks from the existing ones; sends nothing."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pandas as pd
 
 from caer_data.annotate import presentations, training
 from caer_data.annotate.answers import fetch
+from caer_data.annotate.assign import assignments as assign
+from caer_data.annotate.assign import known_answers, rebalance, second_round
+from caer_data.annotate.assign.checks import plan
 from caer_data.annotate.budget import Budget, within
-from caer_data.annotate.deal import assignments as deal
-from caer_data.annotate.deal import known_answers, rebalance, second_round
-from caer_data.annotate.deal.checks import plan
 from caer_data.annotate.studio.client import Server
 from caer_data.engine import anchors, tables
 from caer_data.engine.dataset import Dataset
@@ -65,8 +65,8 @@ class Plan:
         assignments: `tables.ASSIGNMENTS`.
         checks: `tables.CHECKS`.
         trained: how the training stands; None where the recipe has none.
-        waiting: clips that the limit keeps from being dealt.
-        reassigned: clips dealt again, of those asked for.
+        waiting: clips that the limit keeps from being assigned.
+        reassigned: clips reassigned, of those asked for.
         already_reassigned: clips asked for that an earlier push had reassigned.
     """
 
@@ -97,7 +97,7 @@ def plan_push(
     trained = _train(state, raters)
     if trained is not None:
         checks, raters = trained.checks, trained.passed
-        if trained.open:  # nobody new is dealt anything before all have finished
+        if trained.open:  # nobody new is assigned anything before all have finished
             paid_for, raters = sorted(dealt_before & set(paid_for)), None
     if trained is not None and trained.open and state.before.empty:
         assignments = state.before
@@ -143,23 +143,23 @@ def _deal(
     raters: Sequence[str] | None,
     replace: tuple[str, str] | None,
 ) -> pd.DataFrame:
-    """Assign clips to raters; what is dealt already stays, but for those who leave."""
+    """Assign clips to raters; what is assigned already stays, but for those who leave."""
     dataset, server, existing = state.dataset, state.server, state.before
     recipe = dataset.recipe
     if raters is None and existing.empty:
-        raise CaerError("nothing was dealt yet; name the raters with --raters FILE")
+        raise CaerError("nothing was assigned yet; name the raters with --raters FILE")
     checks = _pairs(state.checks)
     if replace is not None:
         old, new = replace
         answered = _answered(dataset, server)
-        existing = deal.replace(existing, answered, old, new, recipe.seed, checks)
+        existing = assign.replace(existing, answered, old, new, recipe.seed, checks)
         raters = [r for r in (raters or sorted(set(existing["rater"]) | {new})) if r != old]
     present = set(anchors.of_clips(dataset.clips))
     if rebalance.is_uneven(existing, present):
         answered = _answered(dataset, server)
         existing = rebalance.level(existing, present, answered, checks, recipe.seed)
     people = list(raters) if raters is not None else sorted(set(existing["rater"]))
-    return deal.deal(clips, people, existing, recipe.annotate, recipe.seed)
+    return assign.assign(clips, people, existing, recipe.annotate, recipe.seed)
 
 
 def _check(state: State, assignments: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:

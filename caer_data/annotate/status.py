@@ -33,7 +33,7 @@ class Progress:
 
     Attributes:
         rater: e-mail address.
-        dealt: clips dealt.
+        dealt: clips assigned.
         answered: clips with an accepted answer.
         cannot_judge: those of them that the rater could not judge.
         refused: answers that do not count.
@@ -75,7 +75,7 @@ class Status:
     def text(self) -> str:
         """For the terminal."""
         width = max(map(len, ["rater", *(r.rater for r in self.raters)]))
-        head = "answered     dealt  cannot judge   refused  per hour  hours left  last"
+        head = "answered  assigned  cannot judge   refused  per hour  hours left  last"
         lines = [f"{'rater':<{width}}  {head}"]
         for r in self.raters:
             pace = "-" if r.per_hour is None else f"{r.per_hour:.0f}"

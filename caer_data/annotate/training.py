@@ -44,7 +44,7 @@ def plan(
         checks: those that exist.
         people: e-mail addresses of raters.
         known: right answers by clip, of the clips that can be shown.
-        seen: (clip_key, rater) of what was dealt before.
+        seen: (clip_key, rater) of what was assigned before.
         count: clips of a training.
         seed: of the recipe.
 
@@ -112,7 +112,7 @@ class Trained:
 
     Attributes:
         checks: all of `tables.CHECKS`, with the trainings.
-        passed: raters who may be dealt clips.
+        passed: raters who may be assigned clips.
         open: whether somebody has not finished.
         said: a sentence on each rater.
     """
@@ -150,7 +150,7 @@ def update(
     trained = checks.loc[checks["kind"] == "training", "rater"]
     people = sorted({*before["rater"], *trained} if raters is None else set(raters))
     if not people:
-        raise CaerError("nothing was dealt yet; name the raters with --raters FILE")
+        raise CaerError("nothing was assigned yet; name the raters with --raters FILE")
     recipe = dataset.recipe
     seen = set(zip(before["clip_key"], before["rater"], strict=True))
     if name is not None:

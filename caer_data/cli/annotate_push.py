@@ -57,7 +57,7 @@ class _Limit(click.ParamType[int | str]):
 @click.option(
     "--limit",
     type=_Limit(),
-    help="Number of clips to deal in all, balanced as the recipe's annotate.first says; later "
+    help="Number of clips to assign in all, balanced as the recipe's annotate.first says; later "
     "pushes keep to it. 'all' lifts it.",
 )
 @click.option(
@@ -94,15 +94,15 @@ def command(
     Running it again adds what is new and changes nothing else.
     """
     from caer_data.annotate import push as pushing
+    from caer_data.annotate.assign import assignments as assign
     from caer_data.annotate.budget import Budget
-    from caer_data.annotate.deal import assignments as deal
     from caer_data.annotate.studio import accounts
     from caer_data.annotate.studio.client import connect
     from caer_data.engine.dataset import Dataset
     from caer_data.engine.errors import CaerError
 
     own = Dataset(dataset)
-    people = deal.read_raters(raters, own.recipe.annotate.raters_per_clip) if raters else None
+    people = assign.read_raters(raters, own.recipe.annotate.raters_per_clip) if raters else None
     own.require()
     server = connect(url)
     done = pushing.push(
@@ -142,13 +142,13 @@ def command(
 
 
 def _say(done: Pushed, reporter: Reporter) -> None:
-    """Say what was dealt, and what is to be known of it."""
+    """Report what was assigned, and what to know about it."""
     for clip, why in list(done.refused.items())[:20]:
         reporter.warn(f"not shown: {clip}: {why}")
     if len(done.refused) > 20:
         reporter.warn(f"not shown: {len(done.refused) - 20} more clips")
     reporter.say(
-        f"{done.clips} clips are dealt to {len(done.addresses)} raters; "
+        f"{done.clips} clips are assigned to {len(done.addresses)} raters; "
         f"{done.added} tasks added, {done.removed} removed."
     )
     for line in done.training:
@@ -156,7 +156,7 @@ def _say(done: Pushed, reporter: Reporter) -> None:
     if done.waiting:
         reporter.say(
             f"{done.waiting} more clips wait beyond the limit; 'push --limit N' with a greater N, "
-            "or --limit all, deals them."
+            "or --limit all, assigns them."
         )
     if done.checks:
         reporter.say(f"{done.checks} of the tasks are gold clips and repeats, which are no votes.")
@@ -188,13 +188,13 @@ def _values(done: Pushed) -> dict[str, Any]:
 def _dealt_again(listed: Path, done: Pushed) -> str:
     """What became of the clips of `--again`."""
     if not done.reassigned + done.already_reassigned:
-        return f"{listed}: lists no clip; none is dealt again."
+        return f"{listed}: lists no clip; none is reassigned."
     sentences = []
     if done.reassigned:
         one = done.reassigned == 1
         clips, labels = ("clip is", "its label is") if one else ("clips are", "their labels are")
         sentences.append(
-            f"{done.reassigned} {clips} dealt again: from the next pull on, {labels} open until "
+            f"{done.reassigned} {clips} reassigned: from the next pull on, {labels} open until "
             "rated again."
         )
     if done.already_reassigned:

@@ -243,7 +243,7 @@ class Dataset:
 
     @property
     def assignments(self) -> pd.DataFrame:
-        """One row per clip dealt to a rater."""
+        """One row per clip assigned to a rater."""
         return self.read(tables.ASSIGNMENTS)
 
     @property

@@ -19,14 +19,14 @@ VOTES: Final = pa.list_(
 
 ASSIGNMENTS = Table(
     "assignments",
-    "one clip dealt to one rater",
+    "one clip assigned to one rater",
     ("clip_key", "rater"),
     (
         Column("clip_key", STRING, "the clip", nullable=True),
-        Column("clip_id", STRING, "its name when it was dealt", nullable=True),
+        Column("clip_id", STRING, "its name when it was assigned", nullable=True),
         Column("rater", STRING, "e-mail address of the rater"),
         Column("position", INT, "place in the rater's own order, from 0"),
-        Column("block", INT, "block of the design it was dealt in; -1: second round"),
+        Column("block", INT, "block of the design it was assigned in; -1: second round"),
         Column("replaces", STRING, "rater who left and had this clip", nullable=True),
         Column("presentation", STRING, "what the rating server calls it", nullable=True),
         *ANCHOR,
@@ -129,7 +129,7 @@ CHECKS = Table(
     ("clip_key", "rater"),
     (
         Column("clip_key", STRING, "the clip"),
-        Column("clip_id", STRING, "its name when it was dealt", nullable=True),
+        Column("clip_id", STRING, "its name when it was assigned", nullable=True),
         Column("rater", STRING, "e-mail address of the rater"),
         Column(
             "kind",

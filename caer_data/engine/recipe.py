@@ -251,7 +251,7 @@ class Clips(Section):
 
 
 class Annotate(Section):
-    """Dealing clips to raters (paper, section 4.1: three of six raters per clip)."""
+    """Assigning clips to raters (paper, section 4.1: three of six raters per clip)."""
 
     raters_per_clip: int = Field(3, ge=1, le=20)
     training: int = Field(0, ge=0, le=1000)

@@ -5,9 +5,9 @@ person or repeated scene stay together.
 Parts of one long shot are groups even with `clip`, since they are nearly the same pictures; in the
 paper a clip is a whole shot (Lee et al. 2019, section 4.1, which also splits 70/10/20 at random).
 
-The draw starts from scikit-learn's `StratifiedGroupKFold` and from a greedy deal, and moves or
-swaps groups while that brings sizes and class shares closer to the request. Up to nine groups are
-tried in every way there is.
+The draw starts from scikit-learn's `StratifiedGroupKFold` and from a greedy assignment, then moves
+and swaps groups while that brings sizes and class shares closer to the request. With up to nine
+groups, every assignment is tried.
 """
 
 from __future__ import annotations
@@ -236,7 +236,7 @@ def _best_of_all(
 def _greedy(
     weights: np.ndarray, fixed: np.ndarray, wanted: np.ndarray, targets: np.ndarray
 ) -> np.ndarray:
-    """Deal large groups first, each to the split that lacks its clips most."""
+    """Assign large groups first, each to the split that lacks its clips most."""
     chosen = fixed.copy()
     lacks = targets[:, None] - _sums(weights, chosen)
     order = np.argsort(-weights.sum(axis=1), kind="stable")
@@ -248,7 +248,7 @@ def _greedy(
 
 
 def _folds(clips: pd.DataFrame, member_of: np.ndarray, groups: int, scheme: Scheme) -> np.ndarray:
-    """Even folds of scikit-learn, dealt to the splits by their shares."""
+    """Even folds of scikit-learn, assigned to the splits by their shares."""
     import warnings
 
     from sklearn.model_selection import StratifiedGroupKFold

@@ -1,8 +1,8 @@
 """Bring a dataset of an earlier version to the tables of this one: `caer-data upgrade`.
 
 Format 1 knew clips by `clip_id` alone. Their keys are minted from the tables as they are, and every
-answer, label, deal and split takes the key of the clip that has its name. Answers to clips that are
-not there any more stay, under a key that stands for the name alone.
+answer, label, assignment and split takes the key of the clip that has its name. Answers to clips
+that no longer exist stay, under a key that stands for the name alone.
 """
 
 from __future__ import annotations

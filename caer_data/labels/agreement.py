@@ -78,7 +78,7 @@ def measure(
 ) -> Agreement:
     """Measure agreement; works at any time, also on no ratings at all.
 
-    Takes the dataset's tables; without `assignments` (no clip was dealt) the funnel has no step
+    Takes the dataset's tables; without `assignments` (no clip was assigned) the funnel has no step
     `pushed` and raters no number `dealt`. `seed` and `bootstraps` make alpha's interval.
     """
     kept = anchors.present(clips)[["clip_key", "start_s", "end_s"]]

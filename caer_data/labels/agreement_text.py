@@ -18,7 +18,7 @@ from caer_data.labels.validate import REASONS
 
 STEPS = {
     "kept": "kept by build",
-    "pushed": "dealt to raters",
+    "pushed": "assigned to raters",
     "rated": "rated by one or more",
     "complete": "rated by all its raters",
     "agreed": "raters agree on an emotion",

@@ -23,7 +23,7 @@ _ANSWER = ("emotion", "confidence", "lead_time_s", "created_at", "reason")
 
 
 def split(answers: Iterable[Answer], checks: pd.DataFrame) -> tuple[list[Answer], list[Answer]]:
-    """Part answers into those to clips dealt for votes, and those to checks."""
+    """Part answers into those to clips assigned for votes, and those to checks."""
     names = set(checks["presentation"].dropna())
     parts: tuple[list[Answer], list[Answer]] = ([], [])
     for answer in answers:

@@ -57,8 +57,8 @@ def read(
     """Read and judge a file; return its rows, all accepted, as `tables.RATINGS`.
 
     The dataset is only read. Rows count from 1, the header, as a spreadsheet counts them. Names of
-    raters and emotions are taken in lower case. A clip that was dealt takes answers only from the
-    raters it was dealt to; any other clip takes as many different raters as the recipe's
+    raters and emotions are taken in lower case. An assigned clip takes answers only from the raters
+    it was assigned to; any other clip takes as many different raters as the recipe's
     `annotate.raters_per_clip`, counting those of earlier files. Reading a file again replaces what
     it said before.
 
@@ -234,7 +234,7 @@ class _File:
 
 
 def _wrong_raters(path: Path, rows: list[dict[str, Any]], dataset: Dataset) -> list[str]:
-    """Hold every clip to the raters it was dealt to, or else to the number the recipe allows."""
+    """Hold every clip to the raters it was assigned to, or else to the number the recipe allows."""
     mistakes = []
     allowed = dataset.recipe.annotate.raters_per_clip
     dealt: dict[Any, set[str]] = {}
@@ -252,7 +252,7 @@ def _wrong_raters(path: Path, rows: list[dict[str, Any]], dataset: Dataset) -> l
         if key in dealt:
             if rater not in dealt[key]:
                 mistakes.append(
-                    f"{where}: clip '{clip_id}' was dealt to {', '.join(sorted(dealt[key]))}, "
+                    f"{where}: clip '{clip_id}' was assigned to {', '.join(sorted(dealt[key]))}, "
                     f"not to {rater}; remove the row"
                 )
             continue

@@ -29,13 +29,13 @@ SOURCES: Final = (LABEL_STUDIO, CSV, MADE_UP)
 REASONS: Final = {
     "cancelled": "the rater skipped the clip or took the answer back",
     "ground_truth": "marked as a reference answer, which no blind rater gives",
-    "unknown_rater": "no clip was dealt to this rater",
+    "unknown_rater": "no clip was assigned to this rater",
     "unknown_clip": "the dataset has no such clip",
     "dropped_clip": "the clip was dropped when the dataset was built again",
     "clip_changed": "the clip has other frames or another target since it was rated",
     "foreign_project": "given in another rater's project",
     "other_author": "created or last changed by another account than the rater's",
-    "not_dealt": "the clip was not dealt to this rater",
+    "not_dealt": "the clip was not assigned to this rater",
     "unknown_reason": "cannot be judged, for a reason that was not offered",
     "unknown_emotion": "not one of the seven emotions",
     "bad_confidence": "not a number from 0 to 1",
@@ -96,7 +96,7 @@ def validate_answers(
     """Judge every answer of the server; return `tables.RATINGS` with source `label-studio`.
 
     Accepted is an answer of a known rater, in the rater's own project, touched by no other account,
-    to a clip of the dataset dealt to that rater, with one of the seven emotions and a confidence
+    to a clip of the dataset assigned to that rater, with one of the seven emotions and a confidence
     from 0 to 1 (rounded to two places), neither cancelled nor ground truth. So is an answer that
     the clip cannot be judged, with one of the reasons of `CANNOT_JUDGE`: it is no vote, whatever
     was chosen before it (the page hides that), and has neither emotion nor confidence.
@@ -123,7 +123,7 @@ class _Known:
         anchors: anchor by key.
         fates: by key, why answers to a clip that is there no more are refused.
         dealt: pairs of clip and rater.
-        raters: all raters that were dealt anything.
+        raters: all raters that were assigned anything.
     """
 
     lengths: dict[str, float]
@@ -207,8 +207,8 @@ def merge(
 
     Every row is held to the clips of today first: answers to a clip that changed or went do not
     count, and count again where it is back. The server's rows keep their status else. Rows of
-    files are judged anew each time: a clip that was dealt takes answers only from the raters it
-    was dealt to; of one rater's answers to one clip the server's stands, then a file's, then a
+    files are judged anew each time: a clip that was assigned takes answers only from the raters it
+    was assigned to; of one rater's answers to one clip the server's stands, then a file's, then a
     made-up one; and made-up answers give way, clip by clip, to any real one.
     """
     parts = [part for part in (existing, fresh) if len(part)] or [fresh]

@@ -98,7 +98,7 @@ def _ratings(dataset: Dataset) -> Step:
     where = _of(dataset)
     dealt = len(dataset.assignments) if dataset.has(tables.ASSIGNMENTS) else 0
     if not dataset.has(tables.RATINGS):
-        words = f"{dealt:,} dealt, none fetched" if dealt else "nobody has rated a clip"
+        words = f"{dealt:,} assigned, none fetched" if dealt else "nobody has rated a clip"
         begun = f"caer-data annotate pull{where}" if dealt else f"caer-data annotate push{where}"
         return Step("ratings", False, words, begun)
     ratings = dataset.ratings
@@ -107,7 +107,7 @@ def _ratings(dataset: Dataset) -> Step:
     words = f"{accepted:,} answers by {ratings['rater'].nunique()} raters{made_up}"
     if dealt > accepted:
         return Step(
-            "ratings", False, f"{words} of {dealt:,} dealt", f"caer-data annotate pull{where}"
+            "ratings", False, f"{words} of {dealt:,} assigned", f"caer-data annotate pull{where}"
         )
     return Step("ratings", True, words)
 

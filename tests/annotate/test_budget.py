@@ -41,7 +41,7 @@ def test_a_limit_is_kept_until_it_is_lifted(dataset: Dataset) -> None:
     six = budget.within(dataset, KEYS, four, Budget(limit=6))
     assert set(four) < set(six)
     assert len(six) == 6
-    assert budget.within(dataset, KEYS, six, Budget(limit=2)) == six  # what is dealt stays dealt
+    assert budget.within(dataset, KEYS, six, Budget(limit=2)) == six  # assigned clips stay
     assert budget.within(dataset, KEYS, six, Budget(limit=budget.ALL)) == KEYS
     assert not (dataset.folder / "annotation-limit.json").exists()
 
@@ -79,14 +79,14 @@ def test_what_is_left_at_the_present_pace() -> None:
     assert found.hours == pytest.approx(2 + 0.5 + 1)
     assert found.hours_waiting == pytest.approx(30 / 75)
     assert found.sentences() == [
-        "Left at the present pace: 3.5 hours, 70.00 in wages for what is dealt.",
-        "Beyond that: 0.4 hours, 8.00 in wages for clips not dealt yet (10).",
+        "Left at the present pace: 3.5 hours, 70.00 in wages for what is assigned.",
+        "Beyond that: 0.4 hours, 8.00 in wages for clips not assigned yet (10).",
     ]
     assert remaining([(0, 75, None)], 10, 3, 20.0).sentences() == [
         "Remaining hours: unknown until some rater has given two answers."
     ]
     assert remaining([(10, 10, 20.0)], 0, 3, None).sentences() == [
-        "Left at the present pace: 0.5 hours for what is dealt."
+        "Left at the present pace: 0.5 hours for what is assigned."
     ]
 
 

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from caer_data.annotate import presentations
-from caer_data.annotate.deal import assignments as deal
-from caer_data.annotate.deal import checks as hidden
+from caer_data.annotate.assign import assignments as assign
+from caer_data.annotate.assign import checks as hidden
 from caer_data.engine import recipe, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import EMOTIONS
@@ -38,7 +38,7 @@ def make_dataset(folder: Path) -> Dataset:
     rows = [{"clip_id": f"name-{k}", "clip_key": k, **same} for k in [*VOTED, *KNOWN]]
     dataset.write(tables.CLIPS, tables.frame(tables.CLIPS, rows))
     none = tables.empty(tables.ASSIGNMENTS)
-    dealt = deal.deal(VOTED, RATERS, none, SETTINGS, seed=1)
+    dealt = assign.assign(VOTED, RATERS, none, SETTINGS, seed=1)
     dataset.write(tables.ASSIGNMENTS, presentations.fill(dataset, dealt))
     planned = hidden.plan(
         none, dealt, tables.empty(tables.CHECKS), KNOWN, [*VOTED, *KNOWN], SETTINGS, seed=1

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 
 from caer_data.annotate import presentations
-from caer_data.annotate.deal import assignments as deal
+from caer_data.annotate.assign import assignments as assign
 from caer_data.engine import anchors, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.recipe import Annotate
@@ -17,9 +17,9 @@ RATERS = [f"r{number}@example.org" for number in range(6)]
 
 
 def dealt(dataset: Dataset) -> pd.DataFrame:
-    """All clips dealt, with everything that a row has."""
+    """All clips assigned, with everything that a row has."""
     keys = list(dataset.clips["clip_key"])
-    rows = deal.deal(keys, RATERS, tables.empty(tables.ASSIGNMENTS), Annotate(), 1)
+    rows = assign.assign(keys, RATERS, tables.empty(tables.ASSIGNMENTS), Annotate(), 1)
     rows = presentations.fill(dataset, rows)
     dataset.write(tables.ASSIGNMENTS, rows)
     return rows

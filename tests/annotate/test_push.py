@@ -42,7 +42,7 @@ def clips_shown(dataset: Dataset) -> dict[str, str]:
 
 
 def dealt(dataset: Dataset) -> dict[str, list[str]]:
-    """The clips dealt to each rater, in order."""
+    """The clips assigned to each rater, in order."""
     table = dataset.assignments.sort_values("position")
     return {rater: list(rows["clip_id"]) for rater, rows in table.groupby("rater")}
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from caer_data.annotate.deal import assignments as deal
+from caer_data.annotate.assign import assignments as assign
 from caer_data.engine import recipe, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import CANNOT_JUDGE, EMOTIONS
@@ -49,7 +49,7 @@ class Round:
                 ],
             ),
         )
-        dealt = deal.deal(names, RATERS, tables.empty(tables.ASSIGNMENTS), Annotate(), seed=1)
+        dealt = assign.assign(names, RATERS, tables.empty(tables.ASSIGNMENTS), Annotate(), seed=1)
         self.dataset.write(tables.ASSIGNMENTS, dealt)
         self.dealt = {c: sorted(g) for c, g in dealt.groupby("clip_key")["rater"]}
         self.rng = np.random.default_rng(0)

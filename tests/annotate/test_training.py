@@ -1,4 +1,4 @@
-"""The training round: who gets which clips, and on a real server feedback, pass and dealing."""
+"""The training round: who gets which clips, and on a real server feedback, pass and assignment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hashes and shuffled orders are the same in every version: releases and deals depend on them."""
+"""Hashes and shuffled orders never change between versions: releases and assignments need it."""
 
 from __future__ import annotations
 

@@ -147,7 +147,7 @@ def test_dealt_clips_take_only_the_raters_they_were_dealt_to(dataset: Dataset) -
     rows = [{"clip_key": "key-c0", "rater": r, "position": 0, "block": 0} for r in ("anna", "ben")]
     dataset.write(tables.ASSIGNMENTS, tables.frame(tables.ASSIGNMENTS, rows))
     assert len(read(dataset, f"{HEADER}\nc0,anna,sad,1\nc1,cleo,sad,1\n")) == 2
-    with pytest.raises(CaerError, match=r"row 2: clip 'c0' was dealt to anna, ben, not to cleo"):
+    with pytest.raises(CaerError, match=r"row 2: clip 'c0' was assigned to anna, ben, not to cleo"):
         read(dataset, f"{HEADER}\nc0,cleo,sad,1\n")
 
 

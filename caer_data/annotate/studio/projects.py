@@ -1,4 +1,4 @@
-"""One project per rater: found or made, and its tasks brought to what was dealt."""
+"""One project per rater: found or created, its tasks brought up to date with the assignments."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ TRAIN_SHARE: Final = 0.7
 
 
 def plan(wanted: Wanted) -> pd.DataFrame:
-    """The same number of pictures of each class, dealt to train and test one by one.
+    """The same number of pictures of each class, assigned to train and test one by one.
 
     There are as many in all as `caer-s` has, unless a class has too few frames with a box: all
     classes then get as many as that one.

@@ -9,8 +9,8 @@ import pandas as pd
 from lightning_fabric import Fabric
 from made_up import tiny_recipe
 
-from caer_data.annotate.deal import assignments as deal
-from caer_data.annotate.deal import second_round as again
+from caer_data.annotate.assign import assignments as assign
+from caer_data.annotate.assign import second_round as again
 from caer_data.benchmark.results import suspicious
 from caer_data.benchmark.selftest import synthetic
 from caer_data.benchmark.training.run import Context, run
@@ -108,7 +108,7 @@ def test_wrong_labels_are_found_and_dealt_to_other_raters(tmp_path: Path, fabric
 
     ids = [sample.clip_id for sample in store.samples]
     raters = [f"r{number}@example.org" for number in range(6)]
-    dealt = deal.deal(ids, raters, tables.empty(tables.ASSIGNMENTS), Annotate(), 1)
+    dealt = assign.assign(ids, raters, tables.empty(tables.ASSIGNMENTS), Annotate(), 1)
     ledger = Ledger()
     ledger.names = {name: {name} for name in ids}  # these clips' names are their keys
     doubted = again.read_clips(path, dealt, ledger)

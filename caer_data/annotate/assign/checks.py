@@ -30,11 +30,11 @@ def plan(
 ) -> pd.DataFrame:
     """Add the checks that are due; return all of `tables.CHECKS`, earlier rows first.
 
-    A rater who is dealt n clips in all gets `round(share * n)` checks of a kind in all, spread over
-    the clips that are new to them: what they were shown before cannot be rearranged. Gold clips are
-    clips with a known answer that the rater has neither voted on nor seen as a check. A repeat
-    comes at least 50 clips after the vote on the same clip, or a third of the rater's clips if that
-    is less; a clip is repeated once. Whoever left gets none.
+    A rater who is assigned n clips in all gets `round(share * n)` checks of each kind in all,
+    spread over the clips that are new to them: what they were shown before cannot be rearranged.
+    Gold clips are clips with a known answer that the rater has neither voted on nor seen as a
+    check. A repeat comes at least 50 clips after the vote on the same clip, or a third of the
+    rater's clips if that is less; a clip is repeated once. Raters who left get none.
 
     Args:
         before: `tables.ASSIGNMENTS` as the raters have seen them.

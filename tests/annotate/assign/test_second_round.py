@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from caer_data.annotate.deal import assignments as deal
-from caer_data.annotate.deal import second_round as again
+from caer_data.annotate.assign import assignments as assign
+from caer_data.annotate.assign import second_round as again
 from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
 from caer_data.engine.ledger import Ledger
@@ -20,7 +20,7 @@ EMPTY = tables.empty(tables.ASSIGNMENTS)
 
 
 def test_others_rate_again_evenly() -> None:
-    first = deal.deal(CLIPS, RATERS, EMPTY, Annotate(), 1)
+    first = assign.assign(CLIPS, RATERS, EMPTY, Annotate(), 1)
     second = again.deal_again(first, CLIPS[:30], RATERS, 1)
     tables.check(tables.ASSIGNMENTS, second)
     before, after = (t.groupby("clip_key")["rater"].agg(set) for t in (first, second))
@@ -35,7 +35,7 @@ def test_others_rate_again_evenly() -> None:
 
 
 def test_doing_it_twice_changes_nothing() -> None:
-    first = deal.deal(CLIPS, RATERS, EMPTY, Annotate(), 1)
+    first = assign.assign(CLIPS, RATERS, EMPTY, Annotate(), 1)
     once = again.deal_again(first, CLIPS[:5], RATERS, 1)
     assert again.deal_again(once, CLIPS[:5], RATERS, 1).equals(once)
     assert again.dealt_again(first) == set() and again.dealt_again(once) == set(CLIPS[:5])
@@ -43,7 +43,7 @@ def test_doing_it_twice_changes_nothing() -> None:
 
 
 def test_too_few_raters() -> None:
-    first = deal.deal(CLIPS, RATERS[:5], EMPTY, Annotate(), 1)
+    first = assign.assign(CLIPS, RATERS[:5], EMPTY, Annotate(), 1)
     with pytest.raises(CaerError, match="by 3 raters who have not seen it, but there are 2"):
         again.deal_again(first, CLIPS[:1], RATERS[:5], 1)
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from caer_data.annotate.deal import clip_lists
+from caer_data.annotate.assign import clip_lists
 from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
 from caer_data.engine.hashing import shuffle_key
@@ -23,7 +23,7 @@ def read_clips(path: Path, assignments: pd.DataFrame, ledger: Ledger) -> list[st
     """Keys of the clips of a CSV (column `clip_key`, else `clip_id`), each once, in order.
 
     Raises:
-        CaerError: see `clip_lists.read`; a clip that was not dealt is a mistake.
+        CaerError: see `clip_lists.read`; a clip that was not assigned is a mistake.
     """
     return clip_lists.read_dealt(path, set(assignments["clip_key"].dropna()), ledger)
 
@@ -40,7 +40,7 @@ def deal_again(
     seed: int,
     seen: Collection[tuple[str, str]] = (),
 ) -> pd.DataFrame:
-    """Deal clips to as many other raters as they had; the earlier answers no longer count.
+    """Assign clips to as many other raters as they had; the earlier answers no longer count.
 
     The new rows are of block -1, which says that the clip is in its second round: it is then left
     alone, so that doing this twice changes nothing. Those with the fewest clips come first. Who was

@@ -1,4 +1,4 @@
-"""Who rates which clip: balanced dealing, later additions, and raters who leave.
+"""Who rates which clip: balanced assignment, later additions, and raters who leave.
 
 Nothing here is random: orders are shuffled by hashes of the seed and the names, so the same seed,
 clips and raters give the same table on every machine and in every version.
@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from caer_data.annotate.deal import design
+from caer_data.annotate.assign import design
 from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
 from caer_data.engine.hashing import shuffle_key, shuffled
@@ -69,19 +69,19 @@ def check_address(address: str, where: str) -> None:
         raise CaerError(f"{where}: '{address}' is not an e-mail address; write one per line")
 
 
-def deal(
+def assign(
     clips: Iterable[str],
     raters: Sequence[str],
     existing: pd.DataFrame,
     settings: Annotate,
     seed: int,
 ) -> pd.DataFrame:
-    """Deal every clip that is not dealt yet; return all of `tables.ASSIGNMENTS`, old rows first.
+    """Assign every clip not assigned yet; return all of `tables.ASSIGNMENTS`, old rows first.
 
     Each clip goes to `settings.raters_per_clip` raters. The raters' loads differ by at most one
     after every clip, and every pair of raters meets equally often in a block of C(N, k) clips
-    (`caer_data.annotate.deal.design`). Which clips come first, who is who in the design, and each
-    rater's own order are shuffled by the seed. `clips` may hold clips dealt before: they are
+    (`caer_data.annotate.assign.design`). Which clips come first, who is who in the design, and each
+    rater's own order are shuffled by the seed. `clips` may hold clips assigned before: they are
     left alone, and a block they left unfinished is continued. With other raters than before a
     new block begins; those with fewer clips so far come first in it. Raters whose clips `replace`
     gave away get no more. New rows hold the clip's key and neither its name nor its anchor.
@@ -133,14 +133,16 @@ def replace(
     clips come after a rater's earlier ones. Doing it again changes nothing.
 
     Raises:
-        CaerError: `old` was never dealt a clip; `new` is the same, left before, or is no address;
-            all others have one of the clips already.
+        CaerError: `old` was never assigned a clip; `new` is the same, left before, or is no
+            address; all others already have one of the clips.
     """
     old = old.lower()
     new = new.lower() if new is not None else None
     left_before = set(assignments["replaces"].dropna())
     if old not in left_before | set(assignments["rater"]):
-        raise CaerError(f"{old}: no clips are dealt to this rater, so nobody can be put in place")
+        raise CaerError(
+            f"{old}: no clips are assigned to this rater, so there is nobody to replace"
+        )
     if new is not None:
         check_address(new, "the new rater")
     if new == old:

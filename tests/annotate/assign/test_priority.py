@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from caer_data.annotate.deal.priority import choose
+from caer_data.annotate.assign.priority import choose
 
 ALL = ("show", "person", "length", "speech", "label", "unlike")
 

@@ -3,7 +3,7 @@ from math import comb
 
 import pytest
 
-from caer_data.annotate.deal import design
+from caer_data.annotate.assign import design
 
 CASES = [(n, k) for n in range(1, 9) for k in range(1, n + 1)] + [(12, 3), (11, 4), (16, 3)]
 

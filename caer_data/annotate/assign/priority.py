@@ -31,7 +31,7 @@ def choose(
     labels: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> list[str]:
-    """Keys of the clips to deal next, so that `limit` are dealt in all.
+    """Keys of the clips to assign next, so that `limit` are assigned in all.
 
     A criterion such as `show` parts the clips into classes. With n clips chosen so far, n_v of them
     in the clip's own class, of L classes in all, it costs a clip L n_v / (n + 1), which is about 1
@@ -44,9 +44,9 @@ def choose(
     equals are in an order shuffled by the seed.
 
     Args:
-        clips: rows of table `clips` that can be shown, among them those dealt.
-        dealt: keys of clips dealt before.
-        limit: how many clips to have dealt in all.
+        clips: rows of table `clips` that can be shown, among them those assigned.
+        dealt: keys of clips assigned before.
+        limit: how many clips are to be assigned in all.
         criteria: words of the recipe's `annotate.first`.
         speech: whether somebody speaks, by key, where that is known.
         labels: a first label by key, such as a model's or an earlier round's.

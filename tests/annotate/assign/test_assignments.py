@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from caer_data.annotate.deal import assignments as deal
+from caer_data.annotate.assign import assignments as assign
 from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
 from caer_data.engine.recipe import Annotate
@@ -22,7 +22,9 @@ def clips(count: int, prefix: str = "clip") -> list[str]:
 
 
 def dealt(count: int, raters: int = 6, per_clip: int = 3, seed: int = 7) -> pd.DataFrame:
-    return deal.deal(clips(count), people(raters), EMPTY, Annotate(raters_per_clip=per_clip), seed)
+    return assign.assign(
+        clips(count), people(raters), EMPTY, Annotate(raters_per_clip=per_clip), seed
+    )
 
 
 def spread(assignments: pd.DataFrame, raters: list[str]) -> int:
@@ -70,7 +72,7 @@ class TestDeal:
 
     def test_the_order_of_the_input_does_not_matter_but_the_seed_does(self) -> None:
         settings = Annotate(raters_per_clip=3)
-        again = deal.deal(clips(50)[::-1], people(6)[::-1], EMPTY, settings, 7)
+        again = assign.assign(clips(50)[::-1], people(6)[::-1], EMPTY, settings, 7)
         assert again.equals(dealt(50))
         assert not dealt(50, seed=8).equals(dealt(50))
 
@@ -83,7 +85,7 @@ class TestDeal:
         known: list[str] = []
         for step, count in enumerate(steps):
             known += clips(count, f"batch{step}")
-            grown = deal.deal(known, people(raters), table, Annotate(), 3)
+            grown = assign.assign(known, people(raters), table, Annotate(), 3)
             assert grown.iloc[: len(table)].equals(table)
             assert spread(grown, people(raters)) <= 1
             table = grown
@@ -94,7 +96,7 @@ class TestDeal:
 
     def test_a_rater_who_joins_gets_a_fair_share_from_then_on(self) -> None:
         before = dealt(23)
-        after = deal.deal(clips(23) + clips(70, "new"), people(7), before, Annotate(), 7)
+        after = assign.assign(clips(23) + clips(70, "new"), people(7), before, Annotate(), 7)
         new = after[after["clip_key"].str.startswith("new")]
         assert spread(new, people(7)) <= 1
         assert after.iloc[: len(before)].equals(before)
@@ -103,7 +105,7 @@ class TestDeal:
     def test_those_with_fewer_clips_come_first_when_raters_change(self) -> None:
         before = dealt(21)
         fewer = [r for r, n in Counter(before["rater"]).items() if n == 10]
-        after = deal.deal(clips(1, "new"), people(7), before, Annotate(), 7)
+        after = assign.assign(clips(1, "new"), people(7), before, Annotate(), 7)
         first = set(after[after["clip_key"] == "new-00000"]["rater"])
         assert len(fewer) == 3
         assert "rater6@example.org" in first
@@ -121,7 +123,7 @@ class TestReplace:
         old, new = "rater2@example.org", "new@example.org"
         own = table[table["rater"] == old]["clip_key"].tolist()
         answered = {(clip, old) for clip in own[:20]} | {(own[30], "rater1@example.org")}
-        after = deal.replace(table, answered, old, new.upper(), 7)
+        after = assign.replace(table, answered, old, new.upper(), 7)
         tables.check(tables.ASSIGNMENTS, after)
         assert set(after[after["rater"] == old]["clip_key"]) == set(own[:20])
         moved = after[after["rater"] == new]
@@ -133,7 +135,7 @@ class TestReplace:
 
     def test_without_a_new_rater_the_others_share_and_nobody_gets_a_clip_twice(self) -> None:
         table = dealt(100)
-        after = deal.replace(table, set(), "rater2@example.org", None, 7)
+        after = assign.replace(table, set(), "rater2@example.org", None, 7)
         rest = [r for r in people(6) if r != "rater2@example.org"]
         assert set(after["rater"]) == set(rest)
         assert set(after.groupby("clip_key")["rater"].nunique()) == {3}
@@ -142,55 +144,55 @@ class TestReplace:
             assert sorted(group["position"]) == list(range(len(group)))
 
     def test_a_new_rater_who_has_some_clips_gets_only_the_others(self) -> None:
-        after = deal.replace(dealt(100), set(), "rater2@example.org", "rater3@example.org", 7)
+        after = assign.replace(dealt(100), set(), "rater2@example.org", "rater3@example.org", 7)
         tables.check(tables.ASSIGNMENTS, after)
         assert set(after.groupby("clip_key")["rater"].nunique()) == {3}
 
     def test_doing_it_again_changes_nothing(self) -> None:
-        once = deal.replace(dealt(40), set(), "rater2@example.org", "new@example.org", 7)
-        again = deal.replace(once, set(), "rater2@example.org", "new@example.org", 7)
+        once = assign.replace(dealt(40), set(), "rater2@example.org", "new@example.org", 7)
+        again = assign.replace(once, set(), "rater2@example.org", "new@example.org", 7)
         assert again.equals(once)
 
     def test_one_who_left_earlier_gets_nothing_back(self) -> None:
         table = dealt(100)
         first = table[table["rater"] == "rater2@example.org"]["clip_key"].iloc[0]
         answered = {(first, "rater2@example.org")}
-        once = deal.replace(table, answered, "rater2@example.org", None, 7)
-        twice = deal.replace(once, answered, "rater3@example.org", None, 7)
+        once = assign.replace(table, answered, "rater2@example.org", None, 7)
+        twice = assign.replace(once, answered, "rater3@example.org", None, 7)
         assert (twice["rater"] == "rater2@example.org").sum() == 1
 
     def test_dealing_goes_on_with_the_new_rater(self) -> None:
-        once = deal.replace(dealt(30), set(), "rater2@example.org", "new@example.org", 7)
+        once = assign.replace(dealt(30), set(), "rater2@example.org", "new@example.org", 7)
         now = [r for r in people(6) if r != "rater2@example.org"] + ["new@example.org"]
-        after = deal.deal(clips(75), now, once, Annotate(), 7)
+        after = assign.assign(clips(75), now, once, Annotate(), 7)
         assert set(after["rater"]) == set(now)
         assert spread(after, now) <= 1
 
     def test_one_who_left_is_dealt_no_more_and_does_not_come_back(self) -> None:
         first = ("rater2@example.org", "new@example.org")
-        once = deal.replace(dealt(30), {(c, first[0]) for c in clips(10)}, *first, 7)
-        after = deal.deal(clips(60), [*people(6), first[1]], once, Annotate(), 7)
+        once = assign.replace(dealt(30), {(c, first[0]) for c in clips(10)}, *first, 7)
+        after = assign.assign(clips(60), [*people(6), first[1]], once, Annotate(), 7)
         added = after.iloc[len(once) :]
         assert first[0] not in set(added["rater"])
         assert spread(added, sorted({*people(6), first[1]} - {first[0]})) <= 1
         with pytest.raises(CaerError, match=r"rater2@example\.org: this rater left before"):
-            deal.replace(after, set(), "rater3@example.org", first[0], 7)
+            assign.replace(after, set(), "rater3@example.org", first[0], 7)
 
     @pytest.mark.parametrize(
         ("old", "new", "message"),
         [
-            ("nobody@example.org", "new@example.org", "no clips are dealt"),
+            ("nobody@example.org", "new@example.org", "no clips are assigned"),
             ("rater1@example.org", "RATER1@example.org", "the new rater is the old one"),
             ("rater1@example.org", "not an address", "not an e-mail address"),
         ],
     )
     def test_mistakes(self, old: str, new: str, message: str) -> None:
         with pytest.raises(CaerError, match=message):
-            deal.replace(dealt(30), set(), old, new, 7)
+            assign.replace(dealt(30), set(), old, new, 7)
 
     def test_with_three_raters_nobody_is_left(self) -> None:
         with pytest.raises(CaerError, match="every other rater has clip"):
-            deal.replace(dealt(5, raters=3), set(), "rater1@example.org", None, 7)
+            assign.replace(dealt(5, raters=3), set(), "rater1@example.org", None, 7)
 
 
 class TestReadRaters:
@@ -200,7 +202,7 @@ class TestReadRaters:
             "\ufeff# raters\n\nAnna@Example.org\n  ben@x.org  # leaves in May\r\nc+1@sub.x.co\n",
             encoding="utf-8",
         )
-        assert deal.read_raters(file) == ["anna@example.org", "ben@x.org", "c+1@sub.x.co"]
+        assert assign.read_raters(file) == ["anna@example.org", "ben@x.org", "c+1@sub.x.co"]
 
     @pytest.mark.parametrize(
         ("text", "message"),
@@ -219,11 +221,11 @@ class TestReadRaters:
         file = tmp_path / "raters.txt"
         file.write_text(text, encoding="utf-8")
         with pytest.raises(CaerError, match=r"raters\.txt" + message):
-            deal.read_raters(file)
+            assign.read_raters(file)
 
     def test_a_missing_or_binary_file(self, tmp_path: Path) -> None:
         with pytest.raises(CaerError, match="no such file"):
-            deal.read_raters(tmp_path / "none.txt")
+            assign.read_raters(tmp_path / "none.txt")
         (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00a")
         with pytest.raises(CaerError, match="cannot be read as a text file"):
-            deal.read_raters(tmp_path / "binary.txt")
+            assign.read_raters(tmp_path / "binary.txt")

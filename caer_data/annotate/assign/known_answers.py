@@ -7,7 +7,7 @@ from typing import Final
 
 import pandas as pd
 
-from caer_data.annotate.deal import clip_lists
+from caer_data.annotate.assign import clip_lists
 from caer_data.engine import anchors, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.ledger import Ledger

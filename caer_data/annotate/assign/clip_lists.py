@@ -60,12 +60,12 @@ def read(
 
 
 def read_dealt(path: Path, dealt: Collection[str], ledger: Ledger) -> list[str]:
-    """Keys of listed clips that were dealt, each once, in order.
+    """Keys of listed clips that were assigned, each once, in order.
 
     Raises:
         CaerError: see `read`.
     """
-    missing = "was dealt; push it first, or remove the row"
+    missing = "was assigned; push it first, or remove the row"
     return list(dict.fromkeys(key for key, _ in read(path, dealt, ledger, missing)))
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from caer_data.annotate.deal import assignments as deal
-from caer_data.annotate.deal import rebalance
+from caer_data.annotate.assign import assignments as assign
+from caer_data.annotate.assign import rebalance
 from caer_data.engine import tables
 from caer_data.engine.recipe import Annotate
 
@@ -18,7 +18,7 @@ EMPTY = tables.empty(tables.ASSIGNMENTS)
 
 def dealt(count: int, raters: list[str] = RATERS, existing: Any = EMPTY) -> pd.DataFrame:
     clips = [f"c{number:03d}" for number in range(count)]
-    return deal.deal(clips, raters, existing, Annotate(), 7)
+    return assign.assign(clips, raters, existing, Annotate(), 7)
 
 
 def loads(table: pd.DataFrame, there: set[str]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Loads made level again after a build dropped clips that were dealt."""
+"""Level the raters' loads after a build dropped clips that were assigned."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import pandas as pd
 
-from caer_data.annotate.deal.second_round import SECOND_ROUND
+from caer_data.annotate.assign.second_round import SECOND_ROUND
 from caer_data.engine import tables
 from caer_data.engine.hashing import shuffle_key
 
@@ -16,7 +16,7 @@ Pairs = Collection[tuple[str, str]]
 def is_uneven(assignments: pd.DataFrame, present: Collection[str]) -> bool:
     """Whether removed clips have left some raters with more to do than others.
 
-    Compared are raters who were dealt clips together: who joined late has fewer, and keeps so.
+    Only raters who were assigned clips together are compared: those who joined late keep fewer.
 
     Args:
         assignments: `tables.ASSIGNMENTS`.
@@ -32,7 +32,7 @@ def level(
 ) -> pd.DataFrame:
     """Move unanswered clips from raters with too many to raters with too few, as few as needed.
 
-    Nobody gets a clip twice; a moved clip comes last in its new order. Clips that were dealt again
+    Nobody gets a clip twice; a moved clip comes last in its new order. Clips that were reassigned
     or in the place of somebody who left stay where they are.
 
     Args:
@@ -80,7 +80,7 @@ def _last_positions(assignments: pd.DataFrame) -> dict[str, int]:
 
 
 def _loads(assignments: pd.DataFrame, present: Collection[str]) -> list[dict[str, int]]:
-    """Clips that are there by rater, one table for each company that was dealt blocks together."""
+    """Present clips by rater, one table for each group that was assigned blocks together."""
     rows = assignments[assignments["block"] != SECOND_ROUND]
     left = set(rows["replaces"].dropna())
     companies: list[tuple[set[str], set[int]]] = []

@@ -67,4 +67,4 @@ if not TYPE_CHECKING:  # a type checker knows the names from the imports above, 
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -32,7 +32,7 @@ def decide_labels(
         raters_per_clip: clips with fewer raters are `incomplete`.
 
     Returns:
-        One row per clip: `clip_id, emotion, label, status` (kept or dropped)`, reason, raters,
+        One row per clip: `clip_id, emotion, label`, `status` (kept or dropped), `reason, raters,
         agreement, confidence` and the shares of the votes.
 
     Raises:
@@ -98,6 +98,9 @@ def agreement(ratings: pd.DataFrame, *, seed: int = 0, bootstraps: int = 1000) -
         seed: of the bootstrap.
         bootstraps: number of draws.
 
+    Returns:
+        `alpha` with its 95 % interval `low, high`, and `clips`, the number that count.
+
     Raises:
         CaerError: a column is missing, or an emotion is none of the seven.
 
@@ -131,9 +134,10 @@ def split(
     """Draw train, validation and test so that no group lies in two of them.
 
     Args:
-        clips: one row per clip: `clip_id`, `label` (class id, 0 to 6) and the column of the groups:
-            `shot_id`, `video_id`, `show`, `person_id` or `scene_id`, for `by` clip, video, show,
-            person or scene. With `identity`, persons of several shows are one.
+        clips: one row per clip: `clip_id`, `label` (class id, 0 to 6) or `emotion`, and the column
+            of the groups: `shot_id`, `video_id`, `show`, `person_id` or `scene_id`, for `by` clip,
+            video, show, person or scene. Where `show` is there, persons are told apart within
+            shows; with `identity`, persons of several shows are one.
         shares: of train, validation and test, in any unit.
         by: which clips stay together; several words joined by `+` are grouped by each.
         seed: another seed draws another split.
@@ -142,7 +146,8 @@ def split(
         `train`, `validation` or `test` for every row, indexed like `clips`.
 
     Raises:
-        CaerError: a column is missing, or there are fewer groups than splits.
+        CaerError: a column is missing, a class is none of the seven, or there are fewer groups than
+            splits.
 
     >>> import pandas as pd
     >>> clips = pd.DataFrame({"clip_id": list("abcd"), "label": 0, "show": list("wxyz")})
@@ -159,7 +164,9 @@ def split(
             f"split: the shares are {shares!r}; give three numbers, such as (70, 10, 20)"
         ) from error
     asked = {groups.GROUP_OF[word]: f"its {word}" for word in groups.words_of(by)}
+    clips = _with_classes("split", clips)
     need("split", clips, clip_id="the clip's name", label="class id, 0 to 6", **asked)
+    clips = _with_persons(clips)
     own = dict.fromkeys(groups.GROUP_OF.values(), clips["clip_id"])
     given = {name: clips[name] for name in clips.columns}
     whole = clips.assign(**{"clip_key": clips["clip_id"], **own, **given})
@@ -173,7 +180,8 @@ def audit(clips: pd.DataFrame) -> list[Verdict]:
 
     Args:
         clips: one row per clip: `clip_id, split` (train, validation or test), and what is known of
-            `emotion, shot_id, video_id, show, person_id`, `start_pts, end_pts` (in the video's time
+            `emotion` (or `label`, 0 to 6), `shot_id, video_id, show`, `person_id` (told apart
+            within a show, where `show` is there), `start_pts, end_pts` (in the video's time
             base), `start_s, end_s`, `face_height` (of the target's box, share of the frame's) and
             `perceptual_hash`; a release's `manifest.parquet` has them all.
 
@@ -190,7 +198,41 @@ def audit(clips: pd.DataFrame) -> list[Verdict]:
     """
     from caer_data.export import audit as audits
 
-    return audits.audit(clips)
+    if "label" in clips and "emotion" not in clips:
+        clips = _with_classes("audit", clips)
+    return audits.audit(_with_persons(clips))
+
+
+def _with_classes(what: str, clips: pd.DataFrame) -> pd.DataFrame:
+    """Clips with both `label` and `emotion`, as far as one of them is there."""
+    from caer_data.engine.emotions import EMOTIONS, LABELS
+    from caer_data.engine.errors import CaerError
+
+    has = "label" if "label" in clips else "emotion"
+    if has not in clips:
+        return clips
+    names = {**dict(enumerate(EMOTIONS)), **LABELS} if has == "label" else LABELS
+    known = clips[has].isin(list(names)) & clips[has].notna()
+    if not known.all():
+        strange = ", ".join(sorted({str(value) for value in clips[has][~known]})[:5])
+        raise CaerError(
+            f"{what}: the column {has} holds {strange}; "
+            + (f"give a class id, 0 to {len(EMOTIONS) - 1}, or " if has == "label" else "give ")
+            + f"one of {', '.join(EMOTIONS)}"
+        )
+    numbers = clips[has].map(lambda value: LABELS.get(value, value)).astype("int64")
+    return clips.assign(label=numbers, emotion=[EMOTIONS[number] for number in numbers])
+
+
+def _with_persons(clips: pd.DataFrame) -> pd.DataFrame:
+    """Clips whose persons have the show in their names, if one name occurs in several shows."""
+    if not {"show", "person_id"} <= {*clips.columns}:
+        return clips
+    known = clips["show"].notna() & clips["person_id"].notna()
+    if clips[known].groupby("person_id")["show"].nunique().max() in (0, 1):
+        return clips
+    named = clips["show"].astype(str) + "." + clips["person_id"].astype(str)
+    return clips.assign(person_id=clips["person_id"].astype(object).where(~known, named))
 
 
 _ANCHOR = ("video_key", "start_pts", "end_pts", "frames", "box_x1", "box_y1", "box_x2", "box_y2")

@@ -146,6 +146,10 @@ def find_faces(video: Pathlike, recipe: RecipeLike = "caer") -> FoundFaces:
         video: a video file.
         recipe: its sections `media`, `shots` and `faces` count.
 
+    Returns:
+        The tables `shots`, `tracks` and `faces`, and `embeddings` and `threshold` for
+        `cluster_people`: see `FoundFaces`.
+
     Raises:
         CaerError: not a video, none of its frames can be decoded, or a model is missing.
     """

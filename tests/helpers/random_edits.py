@@ -34,9 +34,9 @@ from caer_data.curate import (
     writing,
 )
 from caer_data.curate import run as run_module
-from caer_data.curate.analysing import Probed
 from caer_data.curate.cutting import Cut
 from caer_data.curate.dialogue import Dialogue
+from caer_data.curate.intake import Probed
 from caer_data.curate.setup import Setup, Video
 from caer_data.engine import anchors, ownership, tables
 from caer_data.engine import recipe as recipes

@@ -128,7 +128,9 @@ def test_a_list_that_becomes_shorter_is_told(fake: Any) -> None:
         api.listed("tasks.list", page_size=2)
 
 
-@pytest.mark.parametrize("answer", [(503, {}), (429, {}), (409, {}), cut_short], ids=str)
+@pytest.mark.parametrize(
+    "answer", [(503, {}), (429, {}), (409, {}), cut_short], ids=["503", "429", "409", "cut short"]
+)
 def test_what_writes_is_sent_once(fake: Any, answer: Any) -> None:
     sent = []
 

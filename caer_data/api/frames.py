@@ -211,8 +211,8 @@ def _with_classes(what: str, clips: pd.DataFrame) -> pd.DataFrame:
     has = "label" if "label" in clips else "emotion"
     if has not in clips:
         return clips
-    names = {**dict(enumerate(EMOTIONS)), **LABELS} if has == "label" else LABELS
-    known = clips[has].isin(list(names)) & clips[has].notna()
+    names: list[object] = [*EMOTIONS, *(range(len(EMOTIONS)) if has == "label" else ())]
+    known = clips[has].isin(names) & clips[has].notna()
     if not known.all():
         strange = ", ".join(sorted({str(value) for value in clips[has][~known]})[:5])
         raise CaerError(

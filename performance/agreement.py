@@ -23,7 +23,7 @@ from caer_data.annotate.assign import assignments as assign
 from caer_data.engine import tables
 from caer_data.engine.emotions import EMOTIONS, LABELS
 from caer_data.engine.recipe import Annotate, Labels
-from caer_data.labels import agreement, measures, validate
+from caer_data.labels import agreement, agreement_measures, validate
 from caer_data.labels import decide as labels
 from caer_data.labels.validate import Answer
 
@@ -172,7 +172,9 @@ def main() -> None:
     counts = np.zeros((chosen.clips, 7))
     rows = np.unique(ratings["clip_id"], return_inverse=True)[1]
     np.add.at(counts, (rows, ratings["emotion"].map(LABELS)), 1)
-    ours, (low, high) = timed(lambda: measures.alpha_interval(counts, chosen.bootstraps, 0))
+    ours, (low, high) = timed(
+        lambda: agreement_measures.alpha_interval(counts, chosen.bootstraps, 0)
+    )
     theirs, drawn = timed(peers["interval"])
     theirs *= chosen.bootstraps / REFERENCE_BOOTSTRAPS
     assert low <= np.median(drawn) <= high

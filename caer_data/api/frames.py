@@ -113,15 +113,15 @@ def agreement(ratings: pd.DataFrame, *, seed: int = 0, bootstraps: int = 1000) -
     import numpy as np
 
     from caer_data.engine.emotions import EMOTIONS, LABELS
-    from caer_data.labels import measures
+    from caer_data.labels import agreement_measures
 
     answers = _answers("agreement", ratings, confidence=False)
     names, row = np.unique([answer["clip_id"] for answer in answers], return_inverse=True)
     counts = np.zeros((len(names), len(EMOTIONS)))
     chosen = np.array([LABELS[answer["emotion"]] for answer in answers], np.int64)
     np.add.at(counts, (row, chosen), 1)
-    low, high = measures.alpha_interval(counts, bootstraps, seed)
-    alpha = float(measures.krippendorff_alpha(counts))
+    low, high = agreement_measures.alpha_interval(counts, bootstraps, seed)
+    alpha = float(agreement_measures.krippendorff_alpha(counts))
     return Alpha(alpha, float(low), float(high), int((counts.sum(axis=1) >= 2).sum()))
 
 

@@ -14,7 +14,7 @@ from caer_data.engine import tables
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.export import groups
 from caer_data.export.cards.facts import Facts
-from caer_data.labels import measures
+from caer_data.labels import agreement_measures
 
 _BOOTSTRAPS = 1000
 
@@ -141,13 +141,13 @@ def _agreement(votes: Sequence[str] | pd.Series, seed: int) -> dict[str, float]:
             emotion = vote.partition("=")[2].partition(":")[0]
             if emotion in EMOTIONS:
                 counts[row, EMOTIONS.index(emotion)] += 1
-    low, high = measures.alpha_interval(counts, _BOOTSTRAPS, seed)
+    low, high = agreement_measures.alpha_interval(counts, _BOOTSTRAPS, seed)
     sums = counts.sum(axis=1)
     equal = counts[sums == sums.max(initial=0)]
     values = {
-        "alpha": measures.krippendorff_alpha(counts),
+        "alpha": agreement_measures.krippendorff_alpha(counts),
         "alpha_low": low,
         "alpha_high": high,
-        "fleiss_kappa": measures.fleiss_kappa(equal),
+        "fleiss_kappa": agreement_measures.fleiss_kappa(equal),
     }
     return {} if math.isnan(values["alpha"]) else values

@@ -15,7 +15,7 @@ import pandas as pd
 
 from caer_data.engine import anchors
 from caer_data.engine.emotions import EMOTIONS, LABELS
-from caer_data.labels import measures
+from caer_data.labels import agreement_measures
 from caer_data.labels.validate import MADE_UP, votes
 
 CONFIDENCE_STEPS: Final = 4
@@ -94,7 +94,7 @@ def measure(
     decided = labels.loc[whole, "clip_key"]
     complete = pd.Index(names).isin(decided)
     right = _equals_consensus(counts, clip, chosen)
-    low, high = measures.alpha_interval(counts, bootstraps, seed)
+    low, high = agreement_measures.alpha_interval(counts, bootstraps, seed)
     pairs = _pairs(accepted, chosen)
     calibration = _calibration(accepted["confidence"].to_numpy(np.float64), right)
     compared = calibration["compared"].sum()
@@ -109,10 +109,10 @@ def measure(
         made_up=int((accepted["source"] == MADE_UP).sum()),
         clips=int((counts.sum(axis=1) >= 2).sum()),
         complete=int(complete.sum()),
-        alpha=measures.krippendorff_alpha(counts),
+        alpha=agreement_measures.krippendorff_alpha(counts),
         alpha_low=low,
         alpha_high=high,
-        fleiss_kappa=measures.fleiss_kappa(counts[complete]),
+        fleiss_kappa=agreement_measures.fleiss_kappa(counts[complete]),
         calibration_error=float((distance * calibration["compared"]).sum() / compared)
         if compared
         else float("nan"),
@@ -149,14 +149,14 @@ def _pairs(accepted: pd.DataFrame, chosen: np.ndarray) -> pd.DataFrame:
     groups = both.groupby(["rater_a", "rater_b"])
     cell = (groups.ngroup() * n + both["emotion_a"]) * n + both["emotion_b"]
     tables = np.bincount(cell, minlength=groups.ngroups * n * n).reshape(-1, n, n)
-    agreement, kappa = measures.cohen_kappas(tables.astype(np.float64))
+    agreement, kappa = agreement_measures.cohen_kappas(tables.astype(np.float64))
     pairs = groups.size().reset_index(name="clips")
     return pairs.assign(agreement=agreement, kappa=kappa)
 
 
 def _emotions(counts: np.ndarray, labels: pd.DataFrame) -> pd.DataFrame:
     answers = counts.sum(axis=0)
-    agreement, kappa = measures.class_agreement(counts)
+    agreement, kappa = agreement_measures.class_agreement(counts)
     kept = labels.loc[labels["status"] == "kept", "emotion"].value_counts()
     return pd.DataFrame(
         {
@@ -171,7 +171,7 @@ def _emotions(counts: np.ndarray, labels: pd.DataFrame) -> pd.DataFrame:
 
 
 def _confusion(counts: np.ndarray) -> pd.DataFrame:
-    table = measures.coincidences(counts)
+    table = agreement_measures.coincidences(counts)
     sums = table.sum(axis=1, keepdims=True)
     shares = np.divide(table, sums, out=np.full_like(table, np.nan), where=sums > 0)
     return pd.DataFrame(shares, index=list(EMOTIONS), columns=list(EMOTIONS))

@@ -14,7 +14,7 @@ import pandas as pd
 from caer_data.engine import identity, tables
 from caer_data.engine.ledger import Ledger
 from caer_data.engine.recipe import Annotate
-from caer_data.labels import measures
+from caer_data.labels import agreement_measures
 from caer_data.labels.validate import Answer, validate_answers
 
 KINDS = ("training", "gold", "repeat")
@@ -89,7 +89,7 @@ def _rater(rater: str, mine: pd.DataFrame, settings: Annotate, secret: bytes) ->
         asked = mine[mine["kind"] == kind]
         equal = int(asked["equal"].sum())
         n = int(asked["done" if kind == "training" else "compared"].sum())
-        low, high = measures.wilson(equal, n)
+        low, high = agreement_measures.wilson(equal, n)
         row |= {f"{kind}_answers": n, f"{kind}_equal": equal}
         if n:
             row |= {f"{kind}_share": equal / n, f"{kind}_low": low, f"{kind}_high": high}

@@ -9,7 +9,7 @@ from caer_data.engine import recipe, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
-from caer_data.labels import agreement, measures
+from caer_data.labels import agreement, agreement_measures
 from caer_data.labels import decide as labels
 from caer_data.labels.agreement_text import agreement_text
 from caer_data.report import pages
@@ -123,7 +123,7 @@ def test_checks_and_habits_are_shown_with_their_figures(tmp_path: Path) -> None:
     for kind, (n, equal) in counts.items():
         row |= {f"{kind}_answers": n, f"{kind}_equal": equal}
         if n:
-            low, high = measures.wilson(equal, n)
+            low, high = agreement_measures.wilson(equal, n)
             row |= {f"{kind}_share": equal / n, f"{kind}_low": low, f"{kind}_high": high}
     dataset.write(tables.RATERS, tables.frame(tables.RATERS, [row]))
     html = report.section(dataset).html

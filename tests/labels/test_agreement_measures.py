@@ -5,7 +5,7 @@ from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import fleiss_kappa
 from statsmodels.stats.proportion import proportion_confint
 
-from caer_data.labels import measures
+from caer_data.labels import agreement_measures as measures
 
 
 def answers(clips: int, raters: int, per_clip: int, seed: int) -> np.ndarray:

@@ -129,7 +129,7 @@ def _image(path: Path) -> Picture:
                 raise CaerError(f"{path}: a picture of {image.width}x{image.height} is too large")
             return np.asarray(image.convert("RGB"))
     except FileNotFoundError as error:
-        raise CaerError(f"{path}: no such file") from error
+        raise CaerError(f"{path}: does not exist") from error
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise CaerError(f"{path}: cannot be read as a picture; repair or remove it") from error
 

@@ -81,8 +81,9 @@ def test_mistakes_are_one_sentence(tmp_path):
         model.predict(path, (500, 500, 600, 600))
     with pytest.raises(CaerError, match="no face was found in it"):
         replace(model).predict(path)
-    with pytest.raises(CaerError, match="nothing.png: no such file"):
-        model.predict(tmp_path / "nothing.png", (1, 2, 30, 40))
+    for box in (None, (1, 2, 30, 40)):
+        with pytest.raises(CaerError, match=r"nothing\.png: does not exist"):
+            model.predict(tmp_path / "nothing.png", box)
     (tmp_path / "plain").write_text("x")
     with pytest.raises(CaerError, match="no safetensors file"):
         classify.load(tmp_path / "plain")

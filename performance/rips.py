@@ -109,9 +109,9 @@ RIPS = {
     "2 s of black in front": Rip(
         "tpad=start_duration=2:start_mode=add:color=black", "adelay=2000:all=1", before=2.0
     ),
-    "23.976 by leaving frames out": Rip("fps=24000/1001"),
-    "29.97 by doubling frames": Rip("fps=30000/1001"),
-    "23.976, slowed down": Rip(
+    "23.976 fps by dropping frames": Rip("fps=24000/1001"),
+    "29.97 fps by duplicating frames": Rip("fps=30000/1001"),
+    "23.976 fps, slowed down": Rip(
         f"setpts=PTS*{_SLOW},fps=24000/1001", f"asetrate=48000/{_SLOW},aresample=48000", _SLOW
     ),
     "PAL speed, 4 % faster": Rip(
@@ -124,9 +124,9 @@ RIPS = {
     "crop 5 %": Rip("crop=iw*0.9:ih*0.9", shown=_cropped(0.9)),
     "crop 10 %": Rip("crop=iw*0.8:ih*0.8", shown=_cropped(0.8)),
     "crop 10 % and logo": Rip(f"crop=iw*0.8:ih*0.8,{_LOGO}", shown=_cropped(0.8)),
-    "adverts cut out": Rip(out=((30.0, 45.0), (72.0, 75.0))),
-    "adverts put in": Rip(into=(20.0, 60.0)),
-    "all of it": Rip(
+    "adverts removed": Rip(out=((30.0, 45.0), (72.0, 75.0))),
+    "adverts inserted": Rip(into=(20.0, 60.0)),
+    "combined": Rip(
         f"crop=iw*0.86:ih*0.86,{_LOGO},scale=-2:272,setpts=PTS*24/25,fps=25",
         "asetrate=50000,aresample=48000",
         24 / 25,

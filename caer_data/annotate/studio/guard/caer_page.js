@@ -83,7 +83,7 @@
     const stretch = Math.floor(now.working_s / PAUSE_AFTER_S);
     if (stretch > reminded) dialog("caer-pause", "Time for a pause?",
       `You have rated for ${Math.round(now.working_s / 60)} minutes. A pause keeps judgements fresh; `
-      + "you go on where you were.", [["Go on", null], ["Log out", logOut]]);
+      + "you continue where you left off.", [["Go on", null], ["Log out", logOut]]);
     reminded = stretch;
   };
   const refresh = async () => {

@@ -34,6 +34,7 @@ _VERBS = {
     "verify": ("caer_data.cli.verify", "Check a release against its manifest."),
     "rebuild": ("caer_data.cli.rebuild", "Recreate the clips of a release without media."),
     "diff": ("caer_data.cli.diff", "Show what changed from one release to the next."),
+    "join": ("caer_data.cli.join", "Join releases of one lab into one."),
     "upgrade": ("caer_data.cli.upgrade", "Bring an older dataset to this version's tables."),
     "people": ("caer_data.cli.people", "Show who is who; merge, split and name persons."),
     "forget": ("caer_data.cli.forget", "Remove people or footage for good."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,13 +79,14 @@ def take(there: Earlier, clips: Iterable[str], root: Path, cut: Path) -> dict[st
                 shutil.copyfile(there.root / path, temporary)
         for path, packed in rows[rows["member"].notna()].groupby("path", sort=True):
             members = dict(zip(packed["member"], packed["clip_id"], strict=True))
-            _unpack(there.root / str(path), {m: files[c].path for m, c in members.items()})
+            unpack(there.root / str(path), {m: files[c].path for m, c in members.items()})
     except (OSError, tarfile.TarError) as error:
         raise CaerError(f"{there.root}: cannot be continued ({_why(error, there)})") from error
     return files
 
 
-def _unpack(shard: Path, members: dict[str, Path]) -> None:
+def unpack(shard: Path, members: Mapping[str, Path]) -> None:
+    """Write some members of a shard, each to its own file."""
     with tarfile.open(shard, "r:") as archive:
         for entry in archive:
             stream = archive.extractfile(entry) if entry.name in members else None

@@ -5,6 +5,7 @@ Subtitles are somebody's work as the footage is: a release without footage has n
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 import pandas as pd
@@ -12,6 +13,7 @@ import pandas as pd
 from caer_data.engine import tables
 from caer_data.engine.columns import BOOL, FLOAT, INT, STRING, Column, Table
 from caer_data.engine.dataset import Dataset
+from caer_data.export.manifest import read_table
 
 CLIP_LINES: Final = Table(
     "lines",
@@ -46,3 +48,13 @@ def of_clips(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame:
     for name in ("start_s", "end_s"):
         found[name] = (found[name] - found["start_s_clip"]).round(3)
     return found[CLIP_LINES.names] if len(found) else tables.empty(CLIP_LINES)
+
+
+def read(release: Path) -> pd.DataFrame:
+    """Read the lines of a release, which may come from anybody; none where there are none.
+
+    Raises:
+        CaerError: the table is damaged.
+    """
+    path = release / "lines.parquet"
+    return read_table(CLIP_LINES, path) if path.is_file() else tables.empty(CLIP_LINES)

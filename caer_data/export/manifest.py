@@ -242,7 +242,7 @@ def read(release: Path) -> pd.DataFrame:
         CaerError: it is missing or damaged, has other columns, or a row cannot be true.
     """
     path = release / "manifest.parquet"
-    manifest = _read(MANIFEST, path)
+    manifest = read_table(MANIFEST, path)
     for column, wrong in _wrong_cells(manifest):
         _refuse(path, manifest, column, wrong)
     return manifest
@@ -255,7 +255,7 @@ def read_boxes(release: Path) -> pd.DataFrame:
         CaerError: the table is missing or damaged, or a box cannot be true.
     """
     path = release / "boxes.parquet"
-    boxes = _read(BOXES, path)
+    boxes = read_table(BOXES, path)
     sides = boxes[["x1", "y1", "x2", "y2"]]
     _refuse(path, boxes, "frame", ~boxes["frame"].between(0, MOST_FRAMES - 1))
     for side in sides.columns:
@@ -272,7 +272,7 @@ def read_sources(release: Path) -> pd.DataFrame:
         CaerError: the table is missing or damaged, or a row cannot be true.
     """
     path = release / "sources.parquet"
-    sources = _read(SOURCES, path)
+    sources = read_table(SOURCES, path)
     for column in ("fps", "time_base"):
         _refuse(path, sources, column, ~sources[column].map(_is_rate))
     _refuse(path, sources, "bytes", sources["bytes"] < 0)
@@ -293,14 +293,18 @@ def read_repeated(release: Path) -> pd.DataFrame | None:
     path = release / "repeats.parquet"
     if not path.is_file():
         return None
-    found = _read(REPEATED, path)
+    found = read_table(REPEATED, path)
     for column in ("start_s", "of_start_s", "seconds", "score"):
         _refuse(path, found, column, ~np.isfinite(found[column]))
     return found
 
 
-def _read(table: tables.Table, path: Path) -> pd.DataFrame:
-    """Read a table whose columns may stand in another order or have pandas' own types."""
+def read_table(table: tables.Table, path: Path) -> pd.DataFrame:
+    """Read a table whose columns may stand in another order or have pandas' own types.
+
+    Raises:
+        CaerError: it is missing or damaged, or lacks columns.
+    """
     try:
         arrow = bounded.read(path, table.names)
     except FileNotFoundError as error:

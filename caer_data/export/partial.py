@@ -56,9 +56,9 @@ def facts(
         whole,
         about=about,
         funnel=(*whole.funnel, ("clips rebuilt here", len(clips))),
-        table1=_table1(clips),
+        table1=table1(clips),
         split=_split(whole, clips, repeated),
-        agreement=_agreement(votes, seed) if whole.agreement else {},
+        agreement=agreement(votes, seed) if whole.agreement else {},
         raters=len({vote.split("=")[0] for text in votes for vote in text.split()}),
     )
 
@@ -96,7 +96,8 @@ def _clips(manifest: pd.DataFrame) -> pd.DataFrame:
     return manifest.drop_duplicates("clip_id")
 
 
-def _table1(clips: pd.DataFrame) -> tuple[dict[str, Any], ...]:
+def table1(clips: pd.DataFrame) -> tuple[dict[str, Any], ...]:
+    """Clips, frames and share of each emotion, from one row of a manifest per clip."""
     rows = []
     for emotion in EMOTIONS:
         own = clips[clips["emotion"] == emotion]
@@ -133,7 +134,7 @@ def _split(
     return tuple(rows)
 
 
-def _agreement(votes: Sequence[str] | pd.Series, seed: int) -> dict[str, float]:
+def agreement(votes: Sequence[str] | pd.Series, seed: int) -> dict[str, float]:
     """Agreement over the clips that are there, from the votes of the manifest."""
     counts = np.zeros((len(votes), len(EMOTIONS)))
     for row, text in enumerate(votes):

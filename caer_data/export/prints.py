@@ -7,7 +7,7 @@ whether a picture is the same; no picture can be made of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
@@ -132,3 +132,32 @@ def _known(path: Path, rows: pd.DataFrame, source: Any) -> Known:
     hashes = rows[list(_HASHES)].to_numpy(np.int64).view(np.uint64)
     times = (pts - int(source.first_pts)) * float(Fraction(source.time_base))
     return Known(times, hashes, bars / whole)
+
+
+def write_joined(root: Path, parts: Iterable[tuple[Path, pd.DataFrame, Mapping[str, str]]]) -> None:
+    """Write the fingerprints of several releases, each with its `SOURCES`, under new names.
+
+    Args:
+        root: the release under way.
+        parts: folder and sources of each release, and new names of the videos to be taken.
+
+    Raises:
+        CaerError: a table cannot be read, or cannot be true.
+    """
+    given = [(path, read(path, sources), names) for path, sources, names in parts]
+    wanted = [
+        (path / NAME, old, names[old]) for path, known, names in given for old in known
+        if old in names
+    ]  # fmt: skip
+    if wanted:
+        tables.write_arrow(FINGERPRINTS, map(_renamed, wanted), root / NAME)
+
+
+def _renamed(wanted: tuple[Path, str, str]) -> pa.Table:
+    path, old, new = wanted
+    try:
+        table = pq.read_table(path, columns=FINGERPRINTS.names, filters=[("video_id", "=", old)])
+        rows = table.cast(FINGERPRINTS.schema).to_pandas().assign(video_id=new)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise CaerError(f"{path}: not a readable parquet table ({error})") from error
+    return tables.check(FINGERPRINTS, rows)

@@ -22,7 +22,7 @@ from caer_data.media.shared_frame import SharedFrame
 
 @dataclass(frozen=True)
 class Origin:
-    """The release that is rebuilt."""
+    """A release that is read again, with its tables."""
 
     folder: Path
     facts: cards.Facts
@@ -52,8 +52,28 @@ class Video:
 
 
 def given_by(origin: Path) -> Origin:
-    """Read a release that may come from anybody."""
+    """Read a release to be rebuilt: as one with footage whose rights are not stated.
+
+    Raises:
+        CaerError: it has its footage, or cannot be read.
+    """
     facts = _facts(origin)
+    if facts.about["media"]:
+        raise CaerError(f"{origin}: has its footage already; nothing to rebuild")
+    with_footage = {**facts.about, "media": True, "rights": None}
+    return _read(origin, replace(facts, about=with_footage))
+
+
+def read(origin: Path) -> Origin:
+    """Read a release that may come from anybody, as it is.
+
+    Raises:
+        CaerError: it is none, or cannot be read.
+    """
+    return _read(origin, _facts(origin))
+
+
+def _read(origin: Path, facts: cards.Facts) -> Origin:
     return Origin(
         origin,
         facts,
@@ -126,20 +146,17 @@ def found_in(video: Video, clip_id: str) -> Mapping[str, Any] | None:
 
 
 def _facts(origin: Path) -> cards.Facts:
-    """Facts of the release, as one with footage whose rights are not stated."""
     about = folder.about(origin)
     if not about:
         raise CaerError(f"{origin}: not a release (it has no {folder.ABOUT}); give its folder")
     try:
         facts = cards.Facts(**about["facts"])
-        has_media = facts.about["media"]
+        facts.about["media"]
     except (KeyError, TypeError) as error:
         raise CaerError(
             f"{origin / folder.ABOUT}: was written by another version of caer-data ({error})"
         ) from error
-    if has_media:
-        raise CaerError(f"{origin}: has its footage already; nothing to rebuild")
-    return replace(facts, about={**facts.about, "media": True, "rights": None})
+    return facts
 
 
 def shared(rip: Mapping[str, Any]) -> SharedFrame:

@@ -58,6 +58,7 @@ def test_a_video_without_a_face_builds_to_a_dataset_of_no_clips(tmp_path):
         (["export", "{d}", "-o", "{r}", "--no-media"], "no clip has both media and a kept label"),
         (["verify", "{r}"], "not a release"),
         (["rebuild", "{r}", "--shows", "{d}"], "not a release"),
+        (["join", "{d}", "{r}", "-o", "{csv}"], "not a release"),
         (["annotate", "import", "{csv}", "-d", "{d}"], "no ratings below the header"),
     ],
     ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else None,

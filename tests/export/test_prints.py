@@ -82,3 +82,19 @@ def test_garbage_is_one_sentence(release):
     (release / prints.NAME).write_bytes(b"PAR1 and nothing else")
     with pytest.raises(CaerError, match="not a readable parquet table"):
         prints.read(release, SOURCES)
+
+
+def test_those_of_several_releases_are_written_under_other_names(release, tmp_path):
+    names = {"a": "lab-a"}
+    target = tmp_path / "both"
+    target.mkdir()
+    prints.write_joined(target, [(release, SOURCES, {"b": "b"}), (release, SOURCES, names)])
+    sources = SOURCES.assign(video_id=["lab-a", "b"])
+    known, was = prints.read(target, sources), prints.read(release, SOURCES)
+    assert sorted(known) == ["b", "lab-a"]
+    for new, old in (("b", "b"), ("lab-a", "a")):
+        assert (known[new].hashes == was[old].hashes).all()
+        assert known[new].times == pytest.approx(was[old].times)
+    changed(release, lambda table: table.assign(left=128))
+    with pytest.raises(CaerError, match="cannot be true"):
+        prints.write_joined(target, [(release, SOURCES, names)])

@@ -110,6 +110,7 @@ def build(root: Path, facts: Facts, container: str) -> dict[str, Any]:
         "description": (f"{statements.MADE_UP} " if made_up else "")
         + f"{facts.about['clips']:,} clips of television shows, each with the emotion that raters "
         f"perceived in the person it shows. {statements.MEANING}"
+        + (f" {statements.joined(facts.about)}" if facts.about.get("joined") else "")
         + (f" {statements.rebuilt(facts.about)}" if facts.about.get("rebuilt") else ""),
         "license": facts.card.get("license_url") or statements.rights(facts),
         "keywords": ["emotion recognition", "context", "video", *EMOTIONS],

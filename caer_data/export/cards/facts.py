@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import PurePath
@@ -100,12 +100,17 @@ def collect(dataset: Dataset, plan: Plan, options: Options) -> Facts:
         agreement=_agreement(ratings, labels, clips, recipe.seed),
         raters=_raters(plan.clips["votes"]),
         built_with=_built_with(dataset),
-        exported_with=_versions(),
+        exported_with=versions(),
         recipe=recipes.dump(_without_folders(used)),
         rating_sources=sources,
         card={**card.model_dump(mode="json"), "license_url": card.license_url},
-        missing=tuple(card.missing(imported=bool(set(sources) - {"label-studio", MADE_UP}))),
+        missing=missing(card, sources),
     )
+
+
+def missing(card: about.About, sources: Collection[str]) -> tuple[str, ...]:
+    """Fields of `release.yaml` that say nothing yet, where ratings come from these sources."""
+    return tuple(card.missing(imported=bool(set(sources) - {"label-studio", MADE_UP})))
 
 
 def _without_folders(recipe: recipes.Recipe) -> recipes.Recipe:
@@ -196,7 +201,8 @@ def _built_with(dataset: Dataset) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((str(name), str(version)) for name, version in versions.items()))
 
 
-def _versions() -> tuple[tuple[str, str], ...]:
+def versions() -> tuple[tuple[str, str], ...]:
+    """What exports here: name and version of the package, Python and the libraries."""
     return (
         ("caer-data", __version__),
         ("python", platform.python_version()),

@@ -59,6 +59,19 @@ def rebuilt(about: Mapping[str, Any]) -> str:
     return text
 
 
+def joined(about: Mapping[str, Any]) -> str:
+    """What a joined release is made of; `about` as in `Facts`."""
+    parts = [f"{part['name']} ({part['clips']:,} clips)" for part in about["joined"]]
+    twice = sum(part["twice"] for part in about["joined"])
+    kept = f" {twice:,} clips that several have are here once." if twice else ""
+    return (
+        f"This release joins those of several datasets: {', '.join(parts)}.{kept} Persons and "
+        "raters were numbered in each by itself and not compared between them, except for the "
+        "targets of clips that several have: one person may have several numbers. Repeated "
+        "footage was not searched for between them."
+    )
+
+
 def episode_in_words(episode: Mapping[str, Any]) -> str:
     """A missing episode: show, episode, duration."""
     seconds = episode["duration_s"]

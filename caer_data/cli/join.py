@@ -1,0 +1,101 @@
+"""`caer-data join`: releases of several datasets of one lab as one release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from caer_data.engine import progress
+from caer_data.engine.progress import Reporter
+from caer_data.engine.recipe import GROUPS
+
+if TYPE_CHECKING:
+    from caer_data.export.join import Joined
+
+
+@click.command()
+@click.argument(
+    "releases", nargs=-1, required=True, metavar="RELEASE...", type=click.Path(path_type=Path)
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Folder of the joined release.",
+)
+@click.option(
+    "--split", metavar="70/10/20", help="Draw a new split; without it every clip keeps its own."
+)
+@click.option(
+    "--by",
+    multiple=True,
+    type=click.Choice([word for word in GROUPS if word != "scene"]),
+    help="With --split: what is never divided; may be repeated. Default: the first release's.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an older release.")
+@progress.options
+def command(
+    *,
+    releases: tuple[Path, ...],
+    output: Path,
+    split: str | None,
+    by: tuple[str, ...],
+    overwrite: bool,
+    reporter: Reporter,
+) -> None:
+    """Join releases of several datasets of one lab into one release of the same layouts.
+
+    Each is verified first. Clips, videos, shots and persons of the same name get the name of
+    their dataset in front, files are numbered anew, and a clip that several have is kept once. The
+    originals are not changed.
+    """
+    from caer_data.export.join import join
+    from caer_data.export.splits import parse_shares
+
+    if by and split is None:
+        raise click.UsageError("--by says how --split draws: add --split 70/10/20")
+    shares = None if split is None else parse_shares(split)
+    words = "+".join(dict.fromkeys(by)) or None
+    _say(join(list(releases), output, shares, words, overwrite, reporter), reporter)
+
+
+def _say(joined: Joined, reporter: Reporter) -> None:
+    from caer_data.engine.progress import printable
+
+    if not joined.new:
+        reporter.say(f"{joined.folder} holds this very release already; nothing was changed.")
+    total = sum(joined.clips.values())
+    counts = ", ".join(f"{count:,} of {name}" for name, count in joined.clips.items())
+    reporter.say(printable(f"{joined.folder}: {total:,} clips ({counts})."))
+    if joined.twice:
+        reporter.say(f"{joined.twice:,} of them are in several releases; each is kept once.")
+    for part, lines in joined.verdicts.items():
+        reporter.say(f"Audit of {'the split' if part == 'release' else part}:")
+        for line in lines:
+            reporter.say(printable(f"  {line}"))
+    if joined.shows:
+        reporter.warn(
+            printable(
+                f"Several releases have {', '.join(joined.shows)}: the persons were numbered in "
+                "each by itself, so one actor may have several numbers."
+            )
+        )
+    if joined.media and joined.rights is None:
+        reporter.say(
+            "It holds footage for your own use and must not be passed on: the releases do not "
+            "state the same right to share it."
+        )
+    reporter.result(
+        {
+            "release": str(joined.folder),
+            "clips": joined.clips,
+            "twice": joined.twice,
+            "shows_of_several": joined.shows,
+            "missing": list(joined.missing),
+            "findings": [str(v) for f in joined.verdicts.values() for v in f
+                         if v.verdict == "finding"],
+        }
+    )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tarfile
@@ -11,6 +10,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from export_fixtures import make_dataset, options, tree
+from other_releases import edit, other
 
 from caer_data.cli import cli
 from caer_data.engine import tables
@@ -24,36 +24,6 @@ from caer_data.export.release import export
 from caer_data.export.verify import verify
 
 QUIET = Reporter("quiet")
-
-
-def other(release, folder, name="lab b", same_videos=()):
-    """A copy of a release as another dataset's: other videos and clips under the same names."""
-    shutil.copytree(release, folder)
-
-    def digest(video):
-        return hashlib.sha256(f"{folder}{video}".encode()).hexdigest()
-
-    def change(rows):
-        new = ~rows["video_id"].isin(same_videos)
-        column = "source_sha256" if "source_sha256" in rows else "sha256"
-        rows.loc[new, column] = rows.loc[new, "video_id"].map(digest)
-        if "clip_key" in rows:
-            rows.loc[new, "clip_key"] = rows.loc[new, "clip_key"].map(lambda key: digest(key)[:10])
-        return rows
-
-    edit(folder, manifests.MANIFEST, "manifest", change)
-    edit(folder, manifests.SOURCES, "sources", change)
-    about = json.loads((folder / "release.json").read_text())
-    about["facts"]["name"] = name
-    (folder / "release.json").write_text(json.dumps(about))
-    checksums.write(folder)
-    return folder
-
-
-def edit(folder, table, name, change):
-    path = folder / f"{name}.parquet"
-    tables.write(table, change(tables.read(table, path)), path)
-    checksums.write(folder)
 
 
 def joined(*folders, to, **how):

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 from export_fixtures import make_dataset, options, tree, write_clip
 from keyed import label_by_name
+from other_releases import other
 
 from caer_data.cli import main
 from caer_data.engine import tables
@@ -24,7 +25,10 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.files import sha256_of
 from caer_data.engine.progress import Reporter
 from caer_data.engine.release_layouts import LAYOUTS
+from caer_data.export import manifest as manifests
+from caer_data.export import prints
 from caer_data.export import rebuild as recut
+from caer_data.export.join import join
 from caer_data.export.manifest import MANIFEST
 from caer_data.export.release import export
 from caer_data.export.verify import verify
@@ -118,6 +122,18 @@ def test_what_is_missing_is_named_and_the_rest_is_made(origin, tmp_path, capsys)
     made = pd.read_parquet(tmp_path / "release-rebuilt/manifest.parquet")
     assert set(made.show) == {"Show 0", "Show 2"}
     assert verify(tmp_path / "release-rebuilt", QUIET).problems == []
+
+
+def test_a_joined_release_is_rebuilt(origin, tmp_path):
+    second = other(origin / "without", tmp_path / "second")
+    both = tmp_path / "both"
+    join([origin / "without", second], both, None, None, False, QUIET)
+    sources = manifests.read_sources(both)
+    assert len(prints.read(both, sources)) == len(sources) == 6
+    outcome = recut.recut(both, origin / "shows", tmp_path / "again", False, 2, QUIET)
+    assert outcome.identical == 9
+    assert outcome.clips_missing + outcome.aligned + len(outcome.failed) == 9
+    assert verify(tmp_path / "again", QUIET).problems == []
 
 
 def test_doing_it_twice_changes_nothing(origin, tmp_path, capsys):

@@ -208,7 +208,7 @@ def main() -> None:
         "--shares",
         nargs="*",
         default=["composite_open_44s.mp4", "webcam_face_noface_vfr_6s.mov"],
-        help="videos that hold material of others, where a match is no false alarm",
+        help="videos that hold material of others, where a match is not a false alarm",
     )
     arguments = parser.parse_args()
     places = ("videos/*", "shots_gt/*.m*", "identities/intel_asl/*.mkv")

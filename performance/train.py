@@ -109,7 +109,7 @@ def within(minutes: float | None, wanted: list[Wanted], run: Any) -> list[Wanted
 
 
 class Bench:
-    """Made-up clips and pictures, stores and limits, each made when a row first needs it."""
+    """Synthetic clips and pictures, stores and limits, each created when a row first needs it."""
 
     def __init__(self, options: Any, device: torch.device, folder: Path) -> None:
         self.options, self.device, self.folder = options, device, folder

@@ -1,4 +1,4 @@
-"""Take off the rating server what a dataset must not hold any more."""
+"""Remove from the rating server what a dataset must no longer hold."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def need(what: str, frame: pd.DataFrame, **holds: str) -> None:
-    """Raise a CaerError that names every missing column and says what it holds."""
+    """Raise a CaerError that names every missing column and its contents."""
     missing = [f"{name} ({text})" for name, text in holds.items() if name not in frame]
     if missing:
         raise CaerError(f"{what}: the frame lacks the column {', '.join(missing)}; add it")

@@ -38,7 +38,7 @@ _REPORT: Final = 64  # pictures after which a sign of life is given
 
 @dataclass(frozen=True)
 class Item:
-    """One entry to be looked at.
+    """One entry to inspect.
 
     Attributes:
         kind: `picture`, `video` or `frames`.
@@ -113,7 +113,7 @@ def open_picture(path: Path, data: bytes | None = None, smallest: int = _SMALL) 
         ArithmeticError,
         Image.DecompressionBombError,
     ) as error:
-        raise CaerError(f"{path}: is no picture that can be read ({error})") from error
+        raise CaerError(f"{path}: is not a picture that can be read ({error})") from error
     return picture
 
 

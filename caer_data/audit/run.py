@@ -78,10 +78,10 @@ def audit_folder(folder: Path, jobs: int, reporter: Reporter, with_faces: bool =
         with_faces: compare faces, too.
 
     Raises:
-        CaerError: it is no folder, holds no dataset that is known, or a table cannot be read.
+        CaerError: it is not a folder, holds no dataset that is known, or a table cannot be read.
     """
     if not folder.is_dir():
-        raise CaerError(f"{folder}: is no folder; give the folder of a dataset")
+        raise CaerError(f"{folder}: is not a folder; give the folder of a dataset")
     if ownership.is_release(folder):
         return _release(folder)
     if (folder / ownership.NAME).is_file():
@@ -144,7 +144,7 @@ def _run(
 
 
 def _no_progress(task: Task, stage: str, amount: float) -> None:
-    """Signs of life are for the limits alone."""
+    """Signs of life only serve the limits."""
 
 
 def _audited(

@@ -86,7 +86,7 @@ def _strange(entry: os.DirEntry[str], depth: int) -> str | None:
         return "names with control characters or of no text"
     if entry.is_dir(follow_symlinks=False):
         return "folders that are too deep" if depth >= _DEEPEST else None
-    return None if entry.is_file(follow_symlinks=False) else "entries that are no files"
+    return None if entry.is_file(follow_symlinks=False) else "entries that are not files"
 
 
 def _is_text(name: str) -> bool:

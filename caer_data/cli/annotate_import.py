@@ -1,4 +1,4 @@
-"""`caer-data annotate import`, and what every command says that decided labels anew."""
+"""`caer-data annotate import`, and the report of every command that decided labels again."""
 
 from __future__ import annotations
 

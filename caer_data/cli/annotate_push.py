@@ -159,7 +159,7 @@ def _say(done: Pushed, reporter: Reporter) -> None:
             "or --limit all, assigns them."
         )
     if done.checks:
-        reporter.say(f"{done.checks} of the tasks are gold clips and repeats, which are no votes.")
+        reporter.say(f"{done.checks} of the tasks are gold clips and repeats, which are not votes.")
     if done.gold_lacking:
         reporter.warn(
             f"{done.gold_lacking} gold clips are due, but too few answers are known; give more by "

@@ -33,7 +33,7 @@ def identify(
         videos: those that were looked at.
         tracks: with persons, by `video_id`.
         people: of all shows that are there.
-        absent: tables of videos that are not there today.
+        absent: tables of videos that are absent today.
     """
     artifacts = [faces_artifact(v.job) for v in videos]
     if not artifacts:

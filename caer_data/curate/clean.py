@@ -2,7 +2,7 @@
 
 A changed recipe or an edited video leaves the artifacts of before behind: they make going back
 quick, and take room. Every build notes which artifacts its tables were put together from; those of
-videos that are not there today stay noted.
+videos that are absent today stay noted.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def note(work: Path, used: dict[str, dict[str, Any]], absent: set[str]) -> None:
     Args:
         work: the work folder.
         used: by `video_id`: `faces`, the piece of the face stage, and `pieces`, all of them.
-        absent: videos that are not there today: what was noted of them stays.
+        absent: videos that are absent today: what was noted of them stays.
     """
     earlier = noted(work)
     write_json(work / NAME, {v: earlier[v] for v in sorted(absent & earlier.keys())} | used)

@@ -1,4 +1,4 @@
-"""Cut the kept clips, and remember of each what it was cut from."""
+"""Cut the kept clips, and record the source of each."""
 
 from __future__ import annotations
 

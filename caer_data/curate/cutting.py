@@ -1,4 +1,4 @@
-"""Cut what is kept and not yet cut, and remove clips that are kept no more."""
+"""Cut what is kept and not yet cut, and remove clips that are no longer kept."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What a build keeps of earlier ones: keys of clips, absent videos, and clips that were rated.
 
-A clip that is what it was keeps its key, whatever it is called now. Videos that are not there today
+A clip that is what it was keeps its key, whatever it is called now. Videos that are absent today
 stay in the tables as they were, with status `absent`, and so do their clips and files: a disk may
 not be mounted, footage archived after rating, or another folder of shows may go into the same
 dataset. Rated clips that the recipe or an edited video would drop or change stop the build.
@@ -36,7 +36,7 @@ class RatedClipsError(CaerError):
 
 @dataclass(frozen=True)
 class Absent:
-    """Tables of the videos that are not there today, as the last build left them."""
+    """Tables of the videos that are absent today, as the last build left them."""
 
     videos: pd.DataFrame
     shots: pd.DataFrame
@@ -104,7 +104,7 @@ def mint_all(dataset: Dataset, clips: pd.DataFrame, ledger: Ledger) -> pd.DataFr
 
 
 def absent(dataset: Dataset, rows: Iterable[dict[str, Any]]) -> Absent:
-    """What the dataset holds of videos that are not there today.
+    """What the dataset holds of videos that are absent today.
 
     A video is there if a good file of its content is; it was edited if a good file of its name has
     other content, and is then no more. One that fails today has its clips still.

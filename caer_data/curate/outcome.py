@@ -65,7 +65,7 @@ class Outcome:
         return (
             f". Of {sum(self.rated.values()):,} rated clips {self.rated['same']:,} stayed, "
             f"{changed:,} changed and {gone:,} went"
-            + ("; answers to these do not count any more" if changed + gone else "")
+            + ("; answers to these no longer count" if changed + gone else "")
         )
 
     def _forgotten_text(self) -> str:

@@ -46,7 +46,7 @@ def drop_repeats(
         setup: the build.
         videos: those that were looked at.
         clips: as the filter left them, with keys.
-        absent: tables of videos that are not there today.
+        absent: tables of videos that are absent today.
         rows: of `videos`, by `video_id`.
     """
     started = time.perf_counter()

@@ -54,7 +54,7 @@ class Known:
 
 
 def absent(store: Store, videos: pd.DataFrame, shots: pd.DataFrame) -> list[Known]:
-    """Videos that are not there today and whose fingerprints are."""
+    """Videos that are absent today and whose fingerprints are."""
     found = []
     for row in videos.to_dict("records"):
         artifact = prints_of(store, row["sha256"])

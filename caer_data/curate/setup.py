@@ -69,7 +69,7 @@ class Setup:
 
 @dataclass
 class Video:
-    """One good video on its way through the stages: its row of `videos`, and what to do."""
+    """A readable video on its way through the stages: its row of `videos`, and the work left."""
 
     row: dict[str, Any]
     job: Job

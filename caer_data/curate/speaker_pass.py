@@ -176,5 +176,5 @@ def _sound(job: Job) -> npt.NDArray[np.int16]:
                     parts.append(part.to_ndarray()[0])
                     samples += len(parts[-1])
         except (av.FFmpegError, ValueError):
-            pass  # what breaks off is silence; the speech stage says how much was lost
+            pass  # a truncated rest is silence; the speech stage says how much was lost
     return np.concatenate([np.zeros(0, np.int16), *parts])

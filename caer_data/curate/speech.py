@@ -26,7 +26,7 @@ _BEGINS: Final = 100  # of 200: probability of speech from which it begins
 _ENDS: Final = 70  # and under which it ends
 _SHORTEST: Final = 8  # windows, 0.25 s
 _PAUSE: Final = 3  # windows, 0.1 s
-_EMPTY_S: Final = 5.0  # digital silence of so long is no pause in speaking
+_EMPTY_S: Final = 5.0  # digital silence of so long is not a pause in speaking
 _EDGE_S: Final = 0.1  # by which sound may begin late or end early without a word
 _ENOUGH: Final = 0.5  # share of a clip that must have sound
 

@@ -64,7 +64,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Described:
-    """A row of `videos`, and what decoding needs to know unless the file is no good."""
+    """A row of `videos`, and what decoding needs to know unless the file is unusable."""
 
     row: dict[str, Any]
     path: Path
@@ -103,7 +103,7 @@ def find(
     taken: set[str] = set()
     for path in walked.videos:
         item = replace(_named(path, root), sidecars=tuple(sidecars.get(path, ())))
-        if item.video_id in taken:  # names that differ in capitals alone
+        if item.video_id in taken:  # names that differ only in case
             digest = hashlib.sha256(os.fsencode(path.relative_to(root))).hexdigest()
             item = replace(item, video_id=f"{item.video_id}-{digest[:6]}")
         taken.add(item.video_id)

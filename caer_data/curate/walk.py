@@ -1,7 +1,7 @@
 """Walk a folder of shows: which files are videos, and what is passed over, by name.
 
-One folder that cannot be read costs itself alone. Datasets and releases below the shows folder are
-left out: their clips are no shows.
+A folder that cannot be read costs nothing but itself. Datasets and releases below the shows folder
+are left out: their clips are not shows.
 """
 
 from __future__ import annotations

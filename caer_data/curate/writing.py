@@ -41,7 +41,7 @@ class Built:
         tracks: with persons, by `video_id`.
         people: of all shows.
         cut: the clips.
-        absent: of videos that are not there today.
+        absent: of videos that are absent today.
         repeated: what is shown more than once.
         ledger: every key.
         said: what is said in the videos.

@@ -43,7 +43,7 @@ def key_of(stage: str, version: int, section: BaseModel | None, *inputs: Any) ->
 
 
 class DamagedArtifactError(CaerError):
-    """An artifact was whole when it was opened and is not any more."""
+    """An artifact was intact when it was opened but no longer is."""
 
 
 class Artifact:

@@ -25,7 +25,7 @@ def read(path: Path, columns: Sequence[str]) -> pa.Table:
 
     Raises:
         FileNotFoundError: there is no such file.
-        CaerError: it is no parquet file, damaged, or larger than `MOST_ROWS` and `MOST_BYTES`.
+        CaerError: it is not a parquet file, is damaged, or exceeds `MOST_ROWS` and `MOST_BYTES`.
     """
     try:
         schema = pq.read_schema(path)

@@ -118,7 +118,7 @@ class Copy:
         """Put what is new: artifacts, then contents, then the state that names them.
 
         Args:
-            state: whether to put a state; a shard only makes artifacts.
+            state: whether to upload a state; a shard only uploads artifacts.
 
         Raises:
             CaerError: another command has put a state since this folder was fetched.
@@ -154,7 +154,7 @@ class Copy:
             self.bucket.remove(gone)
 
     def put_artifacts(self) -> None:
-        """Put the artifacts that are not there yet."""
+        """Upload the artifacts that the store lacks."""
         if self._there is None:
             self._there = {thing.path for thing in self.bucket.things("artifacts")}
             self._there |= {f"artifacts/{name}" for name in self._removed()}

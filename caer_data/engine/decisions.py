@@ -14,7 +14,7 @@ object with `kind`, `about`, `value`, `who`, `when` (UTC, ISO 8601) and `why`. `
 | `cut_add`, `cut_remove` | the cut | `null` |
 | `cut_move` | the cut | the timestamp that it moves to |
 | `forget` | what must not come back | `{"what": "video", ...}`, see `caer_data.forget` |
-| `undo` | nothing | `"..."`: the key of an earlier row, which counts no more |
+| `undo` | nothing | `"..."`: the key of an earlier row, which no longer counts |
 
 A track's anchor is its span with the box in its middle frame; a cut's begins and ends at the first
 frame of the new shot and has no frames. Rows that are undone stay. Only forgetting takes lines out
@@ -111,7 +111,7 @@ class Decisions:
         torn: whether the last line was cut off while it was written; it is then left out.
 
     Raises:
-        CaerError: the file cannot be read, or a line other than the last is no decision.
+        CaerError: the file cannot be read, or a line other than the last is not a decision.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -138,15 +138,16 @@ class Decisions:
         Others may append at the same time, and builds may run.
 
         Raises:
-            CaerError: it is no decision, undoes none that stands, or the file cannot be written.
+            CaerError: it is not a decision, undoes none that stands, or the file cannot be written.
         """
         return self.append_all([decision])[0]
 
     def append_all(self, decisions: list[Decision]) -> list[Decision]:
-        """Write decisions, all or none, and give them with their time.
+        """Write all decisions or none, and return them with their time.
 
         Raises:
-            CaerError: one is no decision, undoes none that stands, or the file cannot be written.
+            CaerError: one is not a decision, undoes none that stands, or the file cannot be
+                written.
         """
         now = datetime.now(UTC).isoformat()
         rows = [_checked(replace(row, when=row.when or now)) for row in decisions]
@@ -262,7 +263,7 @@ def _checked(row: Decision) -> Decision:
         CaerError: it is not, with what is wrong.
     """
     if row.kind not in KINDS:
-        raise CaerError(f"'{row.kind}' is no kind of decision; choose from {', '.join(KINDS)}")
+        raise CaerError(f"'{row.kind}' is not a kind of decision; choose from {', '.join(KINDS)}")
     texts = (row.who, row.why, row.when)
     if not all(isinstance(text, str) and len(text) <= _LONGEST_TEXT for text in texts):
         raise CaerError(f"who, why and when are texts of at most {_LONGEST_TEXT:,} characters")

@@ -21,4 +21,4 @@ CANNOT_JUDGE: Final = {
     "not_a_person": "the box marks no person: an animal, a drawing, a picture",
     "distressing": "the clip is distressing to watch",
 }
-"""Why a rater cannot judge a clip, in words: an answer of its own, which is no vote."""
+"""Why a rater cannot judge a clip, in words: an answer of its own, which is not a vote."""

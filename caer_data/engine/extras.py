@@ -82,7 +82,7 @@ def _plain(requirement: Requirement) -> str:
 
 
 def _clone() -> tuple[str, bool]:
-    """Folder that caer-data was installed from, if it is still there, and whether as editable."""
+    """Folder that caer-data was installed from, if it exists, and whether that is editable."""
     # Beside a clone lies what its build left: metadata that do not say where it was installed from.
     known = importlib.metadata.distributions(name=_DISTRIBUTION)
     texts = [text for found in known if (text := found.read_text("direct_url.json"))]

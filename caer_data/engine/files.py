@@ -243,7 +243,7 @@ def slug(name: str, longest: int = 60) -> str:
 
 
 def identifier(name: str, told: str = "") -> str:
-    """A slug that two names share only if they differ in capitals alone.
+    """A slug that two names share only if they differ only in case.
 
     Words of ASCII letters and digits with single spaces between them come through a slug as they
     are; of any other name six digits of its hash are added, so that no identifier depends on which

@@ -1,4 +1,4 @@
-"""What a dataset must not hold any more: the tombstones that `caer-data forget` leaves.
+"""What a dataset must no longer hold: the tombstones that `caer-data forget` leaves.
 
 A tombstone is a decision of kind `forget`. It names nobody: videos by the hash of their content,
 clips by key, raters by a hash that only the dataset's secret leads to, and faces by where in which

@@ -65,7 +65,7 @@ class Generations:
     def remove_earlier(self) -> int:
         """Remove all generations but the current one; returns how many.
 
-        Whoever still reads one is cut short: that is for what nobody may read any more.
+        Whoever still reads one is cut short: that is for what nobody may read any longer.
         """
         current = self.current()
         earlier = [folder for folder in self._all() if folder != current]

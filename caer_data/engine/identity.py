@@ -176,7 +176,7 @@ def resolve(anchors: Iterable[Anchor], clips: Mapping[str, Anchor]) -> list[Reso
         clips: the clips that are kept today (those of absent videos included), by key.
 
     Returns:
-        One resolution per anchor. An anchor is `changed` if it is no clip of today but shares
+        One resolution per anchor. An anchor is `changed` if it is not a clip of today but shares
         frames with one: then the key is of the clip that shares most of them.
     """
     index = _Index(clips)

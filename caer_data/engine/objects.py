@@ -1,6 +1,6 @@
 """Objects in a store that speaks S3, by way of obstore.
 
-What is asked of the store is little: list, read, create unless there. There is no rename.
+Little is required of the store: list, read, and create if missing. There is no rename.
 Credentials, region and endpoint come from the usual environment (`AWS_ACCESS_KEY_ID`,
 `AWS_ENDPOINT_URL`, ..., or the role of the machine), which obstore reads itself; nothing here looks
 at them, but to blank them out of what the store says.
@@ -122,7 +122,7 @@ class Bucket:
         """Write an object's content into a file, over what it holds; returns what was fetched.
 
         Raises:
-            CaerError: there is no such object any more.
+            CaerError: the object no longer exists.
             OSError: the file cannot be written.
         """
         import obstore
@@ -158,7 +158,7 @@ class Bucket:
         self._put(path, content, "overwrite")
 
     def remove(self, paths: Iterable[str]) -> None:
-        """Remove objects; those that are not there do not matter."""
+        """Remove objects; missing ones are ignored."""
         import obstore
 
         with self._told("be written"):

@@ -125,7 +125,7 @@ LABELS = Table(
 
 CHECKS = Table(
     "checks",
-    "one clip shown to one rater to learn about the rater; its answer is no vote",
+    "one clip shown to one rater to learn about the rater; its answer is not a vote",
     ("clip_key", "rater"),
     (
         Column("clip_key", STRING, "the clip"),

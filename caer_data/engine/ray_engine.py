@@ -345,7 +345,7 @@ def _read(mailbox: Any, on_progress: OnProgress) -> None:
     try:
         letters = ray.get(mailbox.take.remote(), timeout=_ANSWER_S)
     except ray.exceptions.RayError:
-        return  # its node died: it is started anew elsewhere
+        return  # its node died: it is restarted elsewhere
     for kind, *values in letters:
         if kind == "progress":
             on_progress(*values)

@@ -34,7 +34,7 @@ def opened(
         artifacts: as `Copy`; they are put as they are finished.
         dataset: as `Copy`.
         state: as `Copy.push`.
-        prune: remove from the store what the folder does not hold any more.
+        prune: remove from the store what the folder no longer holds.
     """
     copy = Copy(place, clips=clips, artifacts=artifacts, dataset=dataset)
     copy.pull(say)

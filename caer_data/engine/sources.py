@@ -27,7 +27,7 @@ from caer_data.engine.objects import Bucket, Place, Thing, parse
 
 _ABOUT: Final = "source.json"
 _AT_ONCE: Final = 32 * 1024**2
-"""Smaller objects that are no videos, such as subtitles, are fetched at once; bytes."""
+"""Smaller objects that are not videos, such as subtitles, are fetched at once; bytes."""
 
 ROOM: Final = 100 * 1024**3
 """Bytes that contents may take where `CAER_SOURCE_CACHE_GB` says nothing."""

@@ -234,7 +234,7 @@ def warm_up(preload: Sequence[str]) -> None:
 def _without_main() -> Iterator[None]:
     """Hide the user's script from a process that starts.
 
-    Tasks are functions of modules, so workers have no use for the script; running it again would
+    Tasks are functions of modules, so workers do not need the script; running it again would
     repeat whatever it does, where it has no `if __name__ == "__main__":`.
     """
     main = sys.modules["__main__"]

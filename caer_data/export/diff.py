@@ -70,7 +70,7 @@ def diff(one: Path, other: Path) -> Difference:
     """Compare two releases of one dataset; a clip is known by its key, whatever its name is.
 
     Raises:
-        CaerError: one is no release, cannot be read, or names clips twice.
+        CaerError: one is not a release, cannot be read, or names clips twice.
     """
     before, after = _clips(one), _clips(other)
     common = [key for key in after.index if key in before.index]

@@ -55,7 +55,7 @@ def groups_of(clips: pd.DataFrame, by: str) -> pd.Series:
     part = connected(
         len(clips), *(np.stack([np.arange(len(clips)), _first_of(code)]) for code in codes)
     )
-    # the first name of a component in sorted order: the same in any order of rows
+    # the first name of a component in sorted order: independent of the order of rows
     names = columns[0].astype(str)
     return names.groupby(part).transform("min")
 

@@ -89,7 +89,7 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
     Raises:
         CaerError: there is nothing to release, the split is impossible, a clip's file is gone or
             changed, the target is taken, the disk is full.
-        FindingsError: `strict` was asked for and the audit found something; nothing was published.
+        FindingsError: `strict` is set and the audit has findings; nothing was published.
     """
     planned = plan.plan(dataset, options)
     changed = labelled.changed(dataset)

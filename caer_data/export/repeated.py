@@ -44,7 +44,7 @@ def needed(found: pd.DataFrame | None, option: str) -> pd.DataFrame:
 
 
 def without(clips: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
-    """One clip of all that show the same: the one that repeats none, else the first.
+    """One clip of all that show the same: the one that repeats no other, otherwise the first.
 
     Args:
         clips: `clip_id, video_id, start_s`.

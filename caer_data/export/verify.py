@@ -21,7 +21,7 @@ class DamagedError(CaerError):
 
 
 CARDS: Final = ("README.md", "datasheet.md")
-"""Texts for people, which people may edit: a change is said, and is no damage."""
+"""Texts for people, which people may edit: a change is reported, but is not damage."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def _rebuilt(release: Path, about: dict[str, Any]) -> str | None:
         return statements.rebuilt(about) if about.get("rebuilt") else None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CaerError(
-            f"{release / folder.ABOUT}: says in other words than ours what was rebuilt ({error}); "
+            f"{release / folder.ABOUT}: describes the rebuild in an unknown form ({error}); "
             "rebuild the release again"
         ) from error
 
@@ -164,14 +164,15 @@ def _against_tables(release: Path, told: pd.DataFrame) -> list[str]:
     repeated = manifest.read_repeated(release)
     clips = set(told["clip_id"])
     problems = [
-        f"manifest.parquet: {video} is no video of sources.parquet"
+        f"manifest.parquet: {video} is not a video of sources.parquet"
         for video in sorted(set(told["video_id"]) - set(sources["video_id"]))
     ]
     others = {"boxes.parquet": set(boxes["clip_id"])}
     if repeated is not None:
         others["repeats.parquet"] = set(repeated["clip_id"]) | set(repeated["of_clip_id"])
     for name, named in others.items():
-        problems += [f"{name}: {clip} is no clip of the manifest" for clip in sorted(named - clips)]
+        strange = sorted(named - clips)
+        problems += [f"{name}: {clip} is not a clip of the manifest" for clip in strange]
     hashes = dict(zip(sources["video_id"], sources["sha256"], strict=True))
     differ = told["video_id"].map(hashes).fillna(told["source_sha256"]) != told["source_sha256"]
     problems += [

@@ -10,7 +10,7 @@ from caer_data.faces.samples import Samples
 _LOOKS = 60  # samples of a video
 _BLACK = 24  # of 255: black with the noise of its encoding
 _ALMOST_ALL = 95  # per cent of a row; a logo or a stray pixel does not end a bar
-_DARK = 0.6  # share of black rows from which a whole picture is dark, and says nothing of bars
+_DARK = 0.6  # share of black rows above which the whole picture is dark and says nothing about bars
 _LEAST = 0.02  # share of the height; less is an edge, not a bar
 
 

@@ -40,7 +40,7 @@ class Correction:
 
 
 def show_ids(shows: Iterable[str]) -> dict[str, str]:
-    """An identifier for each show; only names that differ in capitals alone mind each other."""
+    """An identifier for each show; only names that differ only in case mind each other."""
     ids: dict[str, str] = {}
     for show in shows:
         name = identifier(show)

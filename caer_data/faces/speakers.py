@@ -156,7 +156,7 @@ def _session(data: bytes, name: str) -> Any:
     fits = set(shapes) == set(_INPUTS) and len(session.get_outputs()) == 1
     if not fits or shapes["audio"][2:] != [COEFFICIENTS] or shapes["video"][2:] != [SIDE, SIDE]:
         raise CaerError(
-            f"{name}: is no model of who speaks: it must take 'audio' (1, 4 n, 13) and 'video' "
+            f"{name}: is not a model of who speaks: it must take 'audio' (1, 4 n, 13) and 'video' "
             "(1, n, 112, 112), and give n numbers"
         )
     return session

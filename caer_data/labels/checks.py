@@ -1,4 +1,4 @@
-"""Answers that are no votes: to training and gold clips, and to repeats.
+"""Answers that are not votes: to training and gold clips, and to repeats.
 
 They are judged like votes (`caer_data.labels.validate`), then kept apart in `tables.CHECKS`, so
 that nothing which counts votes can meet them. What they say of each rater is `tables.RATERS`.
@@ -34,7 +34,7 @@ def split(answers: Iterable[Answer], checks: pd.DataFrame) -> tuple[list[Answer]
 def take(
     checks: pd.DataFrame, answers: Iterable[Answer], clips: pd.DataFrame, ledger: Ledger | None
 ) -> pd.DataFrame:
-    """Fill in what the raters answered; what the server holds no more is emptied.
+    """Fill in what the raters answered; what the server no longer holds is emptied.
 
     An answer that a vote would be refused for, or that names no emotion, leaves its reason alone;
     so does one to a training that was changed after it was sent, when the known answer was told.

@@ -26,7 +26,7 @@ class Service:
     columns: Mapping[str, str]
     """Its column, in lower case, to ours."""
     left_out: Mapping[str, frozenset[str]]
-    """Rows that are no ratings: values, in lower case, by column."""
+    """Rows that are not ratings: values, in lower case, by column."""
 
 
 SERVICES: Final = (
@@ -137,7 +137,7 @@ def _given(path: Path, header: list[str], given: Sequence[tuple[str, str]]) -> d
     places: dict[str, int] = {}
     for ours, theirs in given:
         if ours not in REQUIRED + OPTIONAL or ours in places:
-            problem = "is mapped twice" if ours in places else "is no column of ratings"
+            problem = "is mapped twice" if ours in places else "is not a column of ratings"
             raise CaerError(f"--map {ours}={theirs}: '{ours}' {problem}")
         found = [i for i, name in enumerate(header) if name.lower() == theirs.strip().lower()]
         if len(found) != 1:
@@ -148,7 +148,7 @@ def _given(path: Path, header: list[str], given: Sequence[tuple[str, str]]) -> d
 
 
 def _ratings(sheet: Sheet, service: Service | None) -> list[tuple[int, dict[int, str]]]:
-    """Rows without a service's further headers and without those that are no ratings."""
+    """Rows without a service's further headers and without those that are not ratings."""
     if service is None:
         return sheet.rows
     rows = sheet.rows

@@ -148,7 +148,7 @@ class _Names:
             CaerError: it is not, or the name has meant several clips.
         """
         if not (clip_key or clip_id):
-            raise CaerError(f"{where}: names no clip; if it is no rating, remove the row")
+            raise CaerError(f"{where}: names no clip; if it is not a rating, remove the row")
         keys = {clip_key} if clip_key else self.meant.get(clip_id, {clip_id})
         if len(keys) > 1:
             raise CaerError(
@@ -230,7 +230,7 @@ class _File:
         if meant and self.options.synonyms:
             return meant
         hint = f"take it as '{meant}' by --synonyms" if meant else _close(emotion)
-        raise CaerError(f"{where}: '{cell}' is no emotion; {hint}")
+        raise CaerError(f"{where}: '{cell}' is not an emotion; {hint}")
 
 
 def _wrong_raters(path: Path, rows: list[dict[str, Any]], dataset: Dataset) -> list[str]:

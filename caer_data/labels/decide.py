@@ -114,10 +114,11 @@ def update(
     """Take ratings into the dataset, decide again, write both tables; return ratings and labels.
 
     `snapshot` says that `fresh` is all that the server holds, as `validate.accept` returns it, and
-    replaces every earlier rating of the server; one that it holds no more stays, refused. Else it
-    is a file, as `csv_import.read` returns it, and replaces earlier ratings from files of the same
-    clips and raters. Both tables are made before either is written, so a mistake leaves the
-    dataset as it was; after a kill between the two writes the same command makes them whole.
+    replaces every earlier rating of the server; a rating that it no longer holds stays, but is
+    refused. Otherwise `fresh` is a file, as `csv_import.read` returns it, and replaces earlier
+    ratings from files of the same clips and raters. Both tables are computed before either is
+    written, so a mistake leaves the dataset as it was; after a kill between the two writes, the
+    same command completes them.
 
     Raises:
         CaerError: see `decide`.

@@ -220,7 +220,7 @@ def _json_lines(text: str) -> list[Any]:
 
 
 def _flat(task: dict[str, Any], annotation: dict[str, Any]) -> dict[str, str]:
-    """One answer; what the task held is `data.` and its name, so that it is no answer."""
+    """One answer; what the task held is `data.` and its name, so that it is not an answer."""
     data = task.get("data")
     row = {f"data.{k}": _text(v) for k, v in (data if isinstance(data, dict) else {}).items()}
     author = annotation.get("completed_by")

@@ -33,7 +33,7 @@ def rows(path: Path, data: bytes) -> tuple[list[list[str]], str]:
         data: its bytes.
 
     Raises:
-        CaerError: it is no xlsx, is damaged, or would unpack to more than `MAX_BYTES`.
+        CaerError: it is not an xlsx, is damaged, or would unpack to more than `MAX_BYTES`.
     """
     _check(path, data)
     extras.require("annotate", f"{path}, an xlsx file,")

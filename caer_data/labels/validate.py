@@ -98,7 +98,7 @@ def validate_answers(
     Accepted is an answer of a known rater, in the rater's own project, touched by no other account,
     to a clip of the dataset assigned to that rater, with one of the seven emotions and a confidence
     from 0 to 1 (rounded to two places), neither cancelled nor ground truth. So is an answer that
-    the clip cannot be judged, with one of the reasons of `CANNOT_JUDGE`: it is no vote, whatever
+    the clip cannot be judged, with one of the reasons of `CANNOT_JUDGE`: it is not a vote, whatever
     was chosen before it (the page hides that), and has neither emotion nor confidence.
 
     Of several acceptable answers of one rater to one clip the last edited stands. `too_fast` marks
@@ -244,7 +244,7 @@ def merge(
 
 
 def _follow(ratings: pd.DataFrame, clips: pd.DataFrame) -> None:
-    """Hold accepted ratings to the clips of today, in place."""
+    """Check accepted ratings against the current clips, in place."""
     found = anchors.verdicts(ratings, clips)
     keys = [
         told.key if told and told.verdict == "same" else key
@@ -272,7 +272,7 @@ def parse_confidence(value: object) -> float | None:
 
 
 def _stored(value: object) -> float | None:
-    """A confidence as the table holds it, also one that is refused; None where it is no number."""
+    """A confidence as the table holds it, even if refused; None if it is not a number."""
     valid = parse_confidence(value)
     return _number(value) if valid is None else valid
 

@@ -149,7 +149,7 @@ def by_frames(
 def _apart(arguments: list[str]) -> list[str]:
     """The filters of the sound, the second input, in a graph of their own.
 
-    Where the sound changes its layout, FFmpeg begins its graph anew, and pictures in it are lost.
+    Where the sound changes its layout, FFmpeg rebuilds its graph and drops the pictures in it.
     """
     place = arguments.index("-filter_complex") + 1
     pictures, cut, sound = arguments[place].partition(";[1:")
@@ -168,7 +168,7 @@ def x264_params(preset: str) -> str:
 
 
 def _compiled(output: Any, inputs: list[Path], targets: list[Path], *more: str) -> list[str]:
-    """The arguments; names of files are put in last, for they may hold bytes that are no text."""
+    """The arguments; names of files are put in last, for they may hold bytes that are not text."""
     arguments: list[str] = ffmpeg.compile(
         output.global_args("-v", "error", "-y", *more), cmd=imageio_ffmpeg.get_ffmpeg_exe()
     )

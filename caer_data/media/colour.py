@@ -1,4 +1,4 @@
-"""Colours of a video: how its numbers are read, and high dynamic range brought down to a screen.
+"""Colours of a video: interpreting its values, and tone-mapping high dynamic range to a screen.
 
 PQ and HLG pictures look grey where they are taken for ordinary ones, and faces in them are lost.
 They are tone-mapped: 203 cd/m2, the white of graphics in HDR (ITU-R BT.2408), becomes white; up to

@@ -145,7 +145,7 @@ def _edges(look: Picture) -> npt.NDArray[np.uint8]:
 
 
 def _box(edges: npt.NDArray[np.uint8], height: int) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of the part of a picture that is no bar."""
+    """Left, top, right, bottom of the part of a picture that is not a bar."""
     top, bottom = _inside(edges[:height])
     left, right = _inside(edges[height:])
     return left, top, right, bottom
@@ -159,9 +159,9 @@ def _between_bars(look: Picture, box: tuple[int, int, int, int]) -> Picture:
 
 
 def _inside(brightness: npt.NDArray[np.uint8]) -> tuple[int, int]:
-    """First line that is no bar, and one past the last; everything where all is dark.
+    """First line that is not a bar, and one past the last; everything where all is dark.
 
-    A stray line or two at the edge of the frame do not end the bar that is behind them.
+    One or two stray lines at the edge of the frame do not end the bar behind them.
     """
     size, bright = len(brightness), np.flatnonzero(brightness > _BLACK)
     for _ in range(2):

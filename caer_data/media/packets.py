@@ -41,7 +41,7 @@ class Damage:
     headless: int = 0
 
     def reckon(self, expected: int, received: int) -> None:
-        """Count what is missing of a file that lists no frames, by what it should have."""
+        """Count the missing frames of a file that lists none, from the number it should have."""
         self.frames_given = max(self.frames_given, expected)
         self.frames_lost = max(0, expected - received)
 
@@ -124,7 +124,7 @@ class Given:
 class Tears:
     """Finds the packets of a transport stream behind which something is missing.
 
-    A gap in the count of a stream is no tear where a key frame follows at once: there another
+    A gap in the count of a stream is not a tear where a key frame follows at once: there another
     recording was joined on.
 
     Args:
@@ -181,7 +181,7 @@ def packets_of(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
 
 
 def decoded(context: Any, packet: Any, damage: Damage) -> list[Any]:
-    """Frames that come out when the decoder is given a packet."""
+    """Frames that the decoder returns for a packet."""
     try:
         return list(context.decode(packet))
     except (av.FFmpegError, *_STRAY):

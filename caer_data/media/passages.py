@@ -131,7 +131,7 @@ def _near(
 def repeated(match: Match, one: Strip, other: Strip) -> bool:
     """Whether a match is a repetition, and not another moment before the same camera.
 
-    What moves must move alike, the more so the less the pictures agree, and less so where both
+    Motion must agree, the more so the less the pictures do, and less so where both
     sound alike. Where nothing moves, the pictures must be as good as equal, and so must what is
     heard. Of what is still and silent nobody can tell the moment: it is taken for a repetition if
     it is the whole of both, from cut to cut, or the pictures are equal.

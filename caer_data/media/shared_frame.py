@@ -37,7 +37,7 @@ _SMALLER: Final = 1.0  # bits that a window must gain for each side that it lose
 
 @dataclass(frozen=True)
 class SharedFrame:
-    """How the frames of two videos lie in each other.
+    """How the frames of two videos overlap.
 
     Attributes:
         box: where the first video's frame is in the other's, mirrored back where it is mirrored.

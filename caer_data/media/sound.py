@@ -97,7 +97,7 @@ def plain_language(word: str, *, known: bool = False) -> str:
 
     Args:
         word: code of two or three letters, with or without a country, or an English name.
-        known: give nothing for what is no language known here.
+        known: give nothing for what is not a language known here.
     """
     short = word.lower().split("-")[0]
     found = _LANGUAGES.get(short) or _NAMES.get(short)

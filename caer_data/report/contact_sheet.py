@@ -37,7 +37,7 @@ def write_sheet(dataset: Dataset, path: Path, persons: Collection[str] = ()) -> 
         CaerError: another file is there.
     """
     if path.exists() and not is_sheet(path):
-        raise CaerError(f"{path}: is no contact sheet; give another name with -o")
+        raise CaerError(f"{path}: is not a contact sheet; give another name with -o")
     people, tracks, pictures = dataset.people, dataset.tracks, Pictures(dataset)
     shown = people[people["person_id"].isin(persons)] if persons else people
     most = None if persons else _FACES_A_PERSON

@@ -94,7 +94,7 @@ def _subtitle(videos: pd.DataFrame, clips: pd.DataFrame) -> str:
 
 
 def _funnel(steps: pd.DataFrame) -> Section:
-    """Bars by length of time; what a reason takes away stands where the bar above ends."""
+    """Bars by duration; what a reason removes begins where the bar above ends."""
     longest = max(float(steps["seconds"].max()), 1e-9)
     rows = []
     end = 0.0

@@ -58,7 +58,7 @@ def difference(one: str, other: str) -> list[dict[str, Any]]:
     """Fields in which two recipes differ: `field`, `one`, `other`, in the order of a recipe.
 
     Raises:
-        CaerError: one of them is no recipe.
+        CaerError: one of them is not a recipe.
     """
     first, second = recipes.load(one), recipes.load(other)
     pairs = (

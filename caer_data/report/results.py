@@ -1,4 +1,4 @@
-"""Everything that a folder of results holds: figures, tables for papers, plots, the page."""
+"""Contents of a folder of results: figures, tables for papers, plots, the page."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def parse(parameters: Sequence[tuple[str, str]]) -> Query:
     """A query from the parameters of a request: `show=A&show=B&confidence=0.2..0.6&sort=-seconds`.
 
     Raises:
-        CaerError: there is no such parameter, or a limit is no number.
+        CaerError: there is no such parameter, or a limit is not a number.
     """
     words: dict[str, set[str]] = {}
     limits: dict[str, tuple[float, float]] = {}
@@ -165,7 +165,7 @@ def page_of(parameters: Mapping[str, Any]) -> tuple[int, int]:
     """First place and number of clips that a request asks for.
 
     Raises:
-        CaerError: they are no whole numbers.
+        CaerError: they are not whole numbers.
     """
     try:
         first, count = int(parameters.get("from", 0)), int(parameters.get("count", 120))

@@ -81,7 +81,7 @@ class Session:
         said: what models said of its clips.
 
     Raises:
-        CaerError: the folder is no dataset, or its build has not ended.
+        CaerError: the folder is not a dataset, or its build has not ended.
     """
 
     def __init__(self, folder: Path, splits: dict[str, str], said: Said | None = None) -> None:

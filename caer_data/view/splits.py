@@ -13,7 +13,7 @@ def splits_of(release: Path) -> dict[str, str]:
     """Split by `clip_key`.
 
     Raises:
-        CaerError: the folder is no release, or one that knows no keys of clips.
+        CaerError: the folder is not a release, or one that knows no keys of clips.
     """
     path = release / "manifest.parquet"
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""Gold clips and repeats on a real server: a rater cannot tell them, and they are no votes."""
+"""Gold clips and repeats on a real server: a rater cannot tell them, and they are not votes."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ def test_links_odd_names_and_pipes_are_passed_over(tmp_path):
     assert dict(files.passed_over) == {
         "links, which are not followed": 2,
         "names with control characters or of no text": 1,
-        "entries that are no files": 1,
+        "entries that are not files": 1,
     }
 
 

@@ -72,7 +72,7 @@ def judge(
         pytest.param(
             [{}, *({"face_height": 0.15, "brightness": 0.05} for _ in range(3))],
             None,
-            id="an audience in the dark is no group",
+            id="an audience in the dark is not a group",
         ),
     ],
 )

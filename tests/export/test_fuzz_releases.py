@@ -158,8 +158,8 @@ def test_without_media_the_tables_must_agree(release, tmp_path):
     sources.iloc[1:].to_parquet(tmp_path / "r" / "sources.parquet")
     problems = verify(tmp_path / "r", QUIET).problems
     gone = sources["video_id"].iloc[0]
-    assert "boxes.parquet: stranger is no clip of the manifest" in problems
-    assert f"manifest.parquet: {gone} is no video of sources.parquet" in problems
+    assert "boxes.parquet: stranger is not a clip of the manifest" in problems
+    assert f"manifest.parquet: {gone} is not a video of sources.parquet" in problems
 
 
 def test_a_list_of_hashes_cannot_name_files_elsewhere(release, tmp_path):

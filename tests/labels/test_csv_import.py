@@ -81,12 +81,12 @@ def test_spreadsheets_and_people_are_forgiven_what_is_plain(dataset: Dataset) ->
 
 
 MISTAKES = {
-    "unknown emotion": (f"{HEADER}\nc0,anna,hapy,1\n", r"row 2: 'hapy' is no emotion; .*'happy'"),
-    "no emotion": (f"{HEADER}\nc0,anna,,1\n", "row 2: '' is no emotion; write one of anger"),
+    "unknown emotion": (f"{HEADER}\nc0,anna,hapy,1\n", r"'hapy' is not an emotion; .*'happy'"),
+    "no emotion": (f"{HEADER}\nc0,anna,,1\n", "row 2: '' is not an emotion; write one of anger"),
     "confidence 7": (f"{HEADER}\nc0,ben,sad,1\nc0,anna,sad,7\n", "row 3: confidence '7'"),
     "confidence nan": (f"{HEADER}\nc0,anna,sad,NaN\n", "row 2: confidence 'NaN'"),
     "no confidence": (f"{HEADER}\nc0,anna,sad,\n", "row 2: confidence ''"),
-    "synonym": (f"{HEADER}\nc0,anna,joy,1\n", "row 2: 'joy' is no emotion; .*'happy' by --syn"),
+    "synonym": (f"{HEADER}\nc0,anna,joy,1\n", "row 2: 'joy' is not an emotion; .*'happy' by --syn"),
     "percent above": (f"{HEADER}\nc0,anna,sad,120%\n", "row 2: confidence '120%'"),
     "thousands": (f'{HEADER},lead_time_s\nc0,anna,sad,1,"1,500"\n', "row 2: lead_time_s '1,500'"),
     "unknown clip": (f"{HEADER}\nc9,anna,sad,1\n", "row 2: clip 'c9' is not in the dataset"),
@@ -201,7 +201,7 @@ def test_a_clip_is_found_under_its_earlier_name(dataset: Dataset) -> None:
 
 
 def label_studio(*, cancelled: bool = False) -> str:
-    """Its JSON: two answers to one task; a label planned in the task is no answer."""
+    """Its JSON: two answers to one task; a label planned in the task is not an answer."""
 
     def annotation(author: Any, emotion: str, number: float) -> dict[str, Any]:
         return {
@@ -309,7 +309,7 @@ def test_a_label_planned_in_a_task_is_no_answer(dataset: Dataset) -> None:
         {"completed_by": "ben", "result": [{**answer, "from_name": "emotion"}, answer]},
     ]
     task = {"data": {"clip_id": "c0", "emotion": "happy"}, "annotations": annotations}
-    with pytest.raises(CaerError, match=r"2 mistakes.*\n.*row 2: '' is no emotion"):
+    with pytest.raises(CaerError, match=r"2 mistakes.*\n.*row 2: '' is not an emotion"):
         read(dataset, json.dumps([task]))
 
 
@@ -343,7 +343,7 @@ def test_a_scale_that_is_none_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     ("pairs", "message"),
     [
-        ([("mood", "rater")], "'mood' is no column of ratings"),
+        ([("mood", "rater")], "'mood' is not a column of ratings"),
         ([("rater", "who")], "no column 'who', which --map names"),
         ([("rater", "rater"), ("rater", "emotion")], "'rater' is mapped twice"),
     ],

@@ -151,7 +151,7 @@ REFUSED = {
     ),
     "a column for each rater": ("clip_id,anna,ben\nc0,sad,sad\n", "with one row for each rating"),
     "two headers of SurveyMonkey": (
-        f"{HEADER}\n,,Response,Response\nc0,7,sad,1\n", "row 2: names no clip; if it is no rating"
+        f"{HEADER}\n,,Response,Response\nc0,7,sad,1\n", "row 2: names no clip; if it is not a"
     ),
     "a sum below": (
         "clip_id;rater;emotion;confidence\r\nc0;anna;sad;0,5\r\nSumme;;;0,5\r\n",
@@ -161,14 +161,14 @@ REFUSED = {
         f"{HEADER}\nc0,anna,sad,5\n", r"'5' is not a number from 0 .*--confidence-scale, .* 1\.\.5"
     ),
     "steps with words": (f"{HEADER}\nc0,anna,sad,4 - rather sure\n", "write the number alone"),
-    "another emotion": (f"{HEADER}\nc0,anna,none,1\n", "'none' is no emotion; write one of anger"),
+    "another emotion": (f"{HEADER}\nc0,anna,none,1\n", "'none' is not an emotion; write one of"),
     "synonyms, unsaid": (f"{HEADER}\nc0,anna,Joy,1\n", "take it as 'happy' by --synonyms"),
     "a German date": (
         f"{HEADER},created_at\nc0,anna,sad,1,01.03.2026 10:00\n", "such as 2026-03-01T10:00:00"
     ),
     "no choice": (
         f"{MTURK}Answer.emotion.anger,Answer.emotion.sad,Answer.confidence\n"
-        "h,A1,Approved,c0,true,true,0.75\n", "row 2: '' is no emotion"
+        "h,A1,Approved,c0,true,true,0.75\n", "row 2: '' is not an emotion"
     ),
     "thirty mistakes": (
         f"{HEADER}\n" + "".join(f"c{i},anna,glad,{i}\n" for i in range(30)),

@@ -181,7 +181,7 @@ def replace(
 def _where_to_go_on(
     existing: pd.DataFrame, people: list[str], order: tuple[design.Subset, ...], seed: int
 ) -> tuple[int, int]:
-    """Block and place of the next clip: in the last block if these raters made it, else anew."""
+    """Block and place of the next clip: in the last block if these raters made it, else new."""
     if existing.empty:
         return 0, 0
     number = int(existing["block"].max())

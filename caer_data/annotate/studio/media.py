@@ -67,7 +67,7 @@ class Presented:
 
 
 def file_name(clip: Any) -> str:
-    """Stem of a clip's files in `work/annotate`: another one, if the clip is cut anew."""
+    """Stem of a clip's files in `work/annotate`: a new one if the clip is cut again."""
     return f"{clip.clip_key}-{clip.sha256[:10]}"
 
 

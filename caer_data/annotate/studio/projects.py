@@ -224,7 +224,7 @@ def answers(server: Server, project: Project) -> list[dict[str, Any]]:
 
 
 def remove_exports(server: Server, project: Project) -> None:
-    """Remove what Label Studio keeps of exports of a project, where it runs on this machine."""
+    """Remove the export files of a project that Label Studio keeps, if it runs on this machine."""
     if server.files is not None:
         for path in (server.files.parent / "export").glob(f"project-{project.number}-at-*"):
             path.unlink()

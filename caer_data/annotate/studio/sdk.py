@@ -1,4 +1,4 @@
-"""Label Studio's own client, `label-studio-sdk`, with errors a user can read.
+"""Label Studio's own client, `label-studio-sdk`, with readable errors.
 
 Three of its habits are changed. It repeats what a server refuses as busy or broken, writes too:
 nothing is repeated here, as pushing again compares what is there with what should be. It does not

@@ -36,7 +36,9 @@ def read(files: Files) -> Recognised | None:
         ]
     entries = frame(rows)
     missing = int(entries["path"].isna().sum())
-    notes = [f"fold {whole[0]} of {len(whole)} is audited: every fold divides the same clips anew"]
+    notes = [
+        f"fold {whole[0]} of {len(whole)} is audited: every fold divides the same clips differently"
+    ]
     if missing:
         notes.append(f"{missing:,} of {len(entries):,} clips are not here")
     return Recognised("DFEW", entries, notes)

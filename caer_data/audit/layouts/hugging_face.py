@@ -42,7 +42,7 @@ def read(files: Files) -> Recognised | None:
 
 
 def _split(path: str, tables: list[str]) -> str | None:
-    """The split of a file: by its own name or its folder's."""
+    """The split of a file, from its own name or its folder's."""
     parts = PurePosixPath(path)
     own = split_of(parts.stem)
     above = next((s for part in reversed(parts.parts[:-1]) if (s := split_of(part))), None)

@@ -16,7 +16,7 @@ LARGEST: Final = 1 << 30
 
 
 def text_of(files: Files, path: str) -> str:
-    """A text file of the folder; bytes that are no UTF-8 become question marks.
+    """A text file of the folder; bytes that are not UTF-8 become question marks.
 
     Raises:
         CaerError: it cannot be read or is larger than `LARGEST`.

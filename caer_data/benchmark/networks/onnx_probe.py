@@ -41,7 +41,7 @@ class Encoder:
         """Open the file.
 
         Raises:
-            CaerError: there is none, or it is no encoder of pictures or clips.
+            CaerError: there is none, or it is not an encoder of pictures or clips.
         """
         import onnxruntime
 

@@ -123,6 +123,6 @@ def _row_as_json(row: RowAnalysis) -> dict[str, Any]:
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as plain values; a number that is not known is None."""
+    """Rows as plain values; unknown numbers are None."""
     known = frame.astype(object).where(frame.notna(), None)
     return [{str(k): v for k, v in row.items()} for row in known.to_dict("records")]

@@ -159,7 +159,7 @@ def _row(bench: Bench, row: suites.Row, release: Path, open_store: OpenStore) ->
     entry = Entry(row.label, row.recipe, [], row.paper, row.paper_dataset, row.note)
     try:
         return bench.runs(entry, open_store(release, row.recipe))
-    except NoSoundError as error:  # as where there are no clips: a row without data is no failure
+    except NoSoundError as error:  # as without clips: a row without data is not a failure
         bench.reporter.warn(f"{row.label}: left out ({error})")
         return None
     except Exception as error:

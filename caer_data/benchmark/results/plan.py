@@ -76,7 +76,7 @@ def with_features(recipe: ModelRecipe, features: Mapping[str, str]) -> ModelReci
     """A baseline's recipe with the weight file that was named for its model.
 
     Raises:
-        CaerError: the files are of other models, or the model is no baseline.
+        CaerError: the files are of other models, or the model is not a baseline.
     """
     if not features:
         return recipe

@@ -111,7 +111,7 @@ def rows(
         encoder: ONNX file of the suite `modern`'s probe, which is left out without one.
 
     Raises:
-        CaerError: no such suite, or weights for a model that is no baseline of it.
+        CaerError: no such suite, or weights for a model that is not a baseline of it.
     """
     if suite not in NAMES:
         raise CaerError(f"{suite}: no such suite; known are {', '.join(NAMES)}")

@@ -145,7 +145,7 @@ class TrainingStep:
         return {**found, "trusted": float(everyone) == self.fabric.world_size}
 
     def _too_large(self, batch: Batch) -> str:
-        """What to do about too little memory; on a GPU measured with small batches."""
+        """Advice for too little memory; on a GPU, measured with small batches."""
         device, size = self.fabric.device, len(batch.labels)
         problem = f"{device} has too little memory for batches of {size}"
         if device.type != "cuda":

@@ -2,7 +2,7 @@
 
 A layout has a word, `NAME`, and two functions. `plan` says which files there will be, from tables
 alone: `clip_id, split, layout, path`, for files in an archive `member`, for pictures `from_frame`
-and `to_frame`. `finish` writes what stands beside the media once they are there: lists, metadata,
+and `to_frame`. `finish` writes what accompanies the media once they are complete: lists, metadata,
 archives.
 """
 
@@ -80,7 +80,7 @@ def module(word: str) -> ModuleType:
 
 
 def numbered(rows: pd.DataFrame, within: list[str]) -> pd.Series:
-    """Number rows from 1 in their order, anew within each group."""
+    """Number rows from 1 in their order, restarting in each group."""
     return rows.groupby(within, sort=False).cumcount() + 1
 
 

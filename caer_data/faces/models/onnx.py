@@ -63,7 +63,7 @@ def load(file: ModelFile, provider: Provider, threads: int) -> OnnxModel:
     wanted = _WANTED[provider]
     available = onnxruntime.get_available_providers()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # more would change last digits, see `side_by_side`
+    options.intra_op_num_threads = 1  # more would change the last digits, see `side_by_side`
     options.inter_op_num_threads = 1
     # Threads that spin while they wait take the cores from the other workers.
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")

@@ -13,7 +13,7 @@ VOTES = [
     "a=sad:1 b=sad:1 c=sad:0.5",  # all three agree with the other two
     "a=sad:0 b=sad:0 c=happy:0",  # a and b: others are split; c is against both
     "a=fear:0.2 b=anger:0.2 c=happy:0.2",  # nobody has a majority of others
-    "a=fear:1 b=fear:1",  # one other is no majority
+    "a=fear:1 b=fear:1",  # one other is not a majority
     "",
 ]
 

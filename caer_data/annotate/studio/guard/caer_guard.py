@@ -233,7 +233,7 @@ class Visit:
         return view is not None and self.owns(view.project_id)
 
     def own_view(self):
-        """The tab in the path belongs to an own project, and so does what is written to it."""
+        """The tab in the path, and what is written to it, belong to the rater's own project."""
         sent = self.sent
         return (
             self._owns_view(self.kwargs["pk"])

@@ -30,7 +30,7 @@ MAX_DEPTH = 32
 
 
 class UnclearError(Exception):
-    """A request that its two readers might read differently; the text says why."""
+    """A request that its two readers might interpret differently; the text says why."""
 
 
 def settle(request: Any) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _finite(text: str) -> float:
 
 
 def _none(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(f"{text} is not JSON")
 
 
 def _depth(value: Any) -> int:

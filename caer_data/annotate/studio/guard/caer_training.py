@@ -1,7 +1,7 @@
-"""Training: whoever has answered a clip with a known answer is told it, and changes theirs no more.
+"""Training: after answering, a rater is told the known answer and can no longer change theirs.
 
-The known answers lie in a file of the server folder, one for each project of a training, which no
-request reaches. A rater learns one only after the own answer to that clip is stored.
+The known answers are in files of the server folder, one per training project, which no request
+reaches. A rater learns one only after their own answer to that clip is stored.
 """
 
 # mypy: ignore-errors

@@ -24,7 +24,7 @@ ALL: Final = "all"
 
 @dataclass(frozen=True)
 class Budget:
-    """What a push was told.
+    """What the user asked of a push.
 
     Attributes:
         limit: clips to be assigned in all; `ALL` lifts an earlier limit, None keeps it.

@@ -39,7 +39,7 @@ class Recognised:
     Attributes:
         layout: what it was recognised as, for people.
         entries: frame of `COLUMNS`; `split` is empty where there is none.
-        notes: what people should know of how it was read.
+        notes: what people should know about how it was read.
     """
 
     layout: str

@@ -145,7 +145,7 @@ def backup(archive: Path, reporter: Reporter) -> None:
 @click.argument("archive", type=common.FILE)
 @options
 def restore(archive: Path, reporter: Reporter) -> None:
-    """Make a rating server from a backup, in an empty $CAER_SERVER."""
+    """Restore a rating server from a backup, into an empty $CAER_SERVER."""
     from caer_data.annotate.studio import archive as archives
     from caer_data.annotate.studio.folders import server_folder
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     help="From a guess to certain, such as 1..5 or 0..100.",
 )
 @click.option("--synonyms", is_flag=True, help="Take joy as happy, angry as anger and the like.")
-@click.option("--encoding", help="The file's encoding. Default: told from its bytes.")
+@click.option("--encoding", help="The file's encoding. Default: detected from its content.")
 @options
 def command(
     dataset: Path,

@@ -80,7 +80,7 @@ def _counts(target: Path, outcome: Outcome) -> str:
 def _errors(outcome: Outcome) -> str:
     """How exact the aligned clips are, by their own pictures."""
     if not outcome.errors:
-        return " (nothing moves in them that would tell by how much they are off)"
+        return " (without motion in them, their offset cannot be measured)"
     exact = sum(error <= 2 for error in outcome.errors)
     return (
         f" ({exact:,} of the {len(outcome.errors):,} in which enough moves to tell are at most "

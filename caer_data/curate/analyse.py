@@ -247,7 +247,7 @@ def _expected(ending: str, values: dict[str, Any], pts: list[int], info: VideoIn
 
 
 def _pauses(pts: list[int], info: VideoInfo) -> str:
-    """Where the picture stands still for long, which may be meant, or be a loss."""
+    """Where the picture is still for long, which may be intended or a loss of frames."""
     steps = np.diff(np.array(pts, np.float64)) * float(info.time_base)
     least = max(_PAUSE_S, _PAUSE_STEPS * float(np.median(steps))) if len(steps) else 0.0
     long = steps[steps >= least]

@@ -1,1 +1,1 @@
-"""Small shows made of free pictures, and made-up ratings of them."""
+"""Small synthetic shows made from free pictures, and made-up ratings of them."""

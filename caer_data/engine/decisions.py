@@ -176,7 +176,7 @@ class Decisions:
         An undo goes with the row that it undoes, and follows one that is given another form.
 
         Returns:
-            How many rows changed or went.
+            Number of rows changed or removed.
         """
         with self._alone():
             self._read()

@@ -15,7 +15,7 @@ import pandas as pd
 
 _NEVER = 1e6
 _MOST = 24  # tracks of a person that are compared, those that show the face best
-_ROWS = 1024  # persons compared with all others at a time
+_ROWS = 1024  # number of persons compared with all others at a time
 _SLACK = 1e-3  # of distance: products in single precision are not exact
 
 Vectors = npt.NDArray[np.float32]

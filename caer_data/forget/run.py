@@ -1,6 +1,6 @@
 """Forget: leave tombstones first, then remove what they speak of, however often that is begun.
 
-Every step looks at what is there, so that a command that was killed is finished by the same one.
+Every step checks the current state, so that repeating a killed command completes it.
 The tables change last: until then they say what has to go.
 """
 

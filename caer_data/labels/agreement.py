@@ -1,4 +1,4 @@
-"""How far raters agree, with each other and with themselves: the numbers behind a label's worth.
+"""How far raters agree, with each other and with themselves: the evidence behind a label.
 
 Everything is measured on votes, accepted answers that name an emotion, to clips the dataset keeps;
 answers that a clip cannot be judged are counted. The docstrings and `docs/labels.md` say what each

@@ -101,7 +101,7 @@ class Found:
 
 
 class Alignment:
-    """One file against what is known of a video.
+    """One file compared with what is known about a video.
 
     Attributes:
         frame: how the pictures lie in each other.

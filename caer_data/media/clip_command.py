@@ -262,7 +262,7 @@ def _output(streams: list[Any], source: Source, span: Span, settings: Encoding) 
 def _seconds(source: Source, span: Span) -> tuple[str, str]:
     """First instant of a span and the one after its last, in whole microseconds.
 
-    Filters know no shorter time. Rounded down, no frame at a border changes sides.
+    Filters have no finer time unit. Rounded down, no frame at a border changes sides.
     """
     start, end = (
         f"{math.floor(pts * source.info.time_base * 1_000_000) / 1_000_000:.6f}"

@@ -35,7 +35,7 @@ _WHOLE: Final = 0.9  # share of the longer strip that is as good as all of it
 _PICTURE: Final = 0.97  # least correlation of single pictures
 _HEARD: Final = 0.62  # least share of equal bits of sound; 0.5 is chance
 _SURELY_HEARD: Final = (0.75, 0.85, 0.4)  # least of sound, pictures, motion, taken together
-_SAME: Final = 4  # bits; a picture that differs less from the one before is not looked up
+_SAME: Final = 4  # bits; a picture that differs less from the previous one is not looked up
 _TRIES: Final = 3  # pairs of pictures of two strips that are looked at closely
 
 

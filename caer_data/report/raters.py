@@ -148,7 +148,7 @@ def _habits(ratings: pd.DataFrame) -> Markup:
 
 
 def _checks(dataset: Dataset) -> Markup:
-    """Training, gold clips and repeats of each rater; nothing where there are none."""
+    """Training, gold clips and repeats of each rater; empty if there are none."""
     if not dataset.has(tables.RATERS):
         return Markup("")
     rows = dataset.raters

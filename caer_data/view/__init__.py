@@ -1,1 +1,1 @@
-"""A dataset in a browser: what `caer-data view` serves, on this machine alone."""
+"""A dataset in a browser: what `caer-data view` serves, on this machine only."""

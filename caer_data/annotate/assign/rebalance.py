@@ -20,7 +20,7 @@ def is_uneven(assignments: pd.DataFrame, present: Collection[str]) -> bool:
 
     Args:
         assignments: `tables.ASSIGNMENTS`.
-        there: keys of the clips that are there.
+        there: keys of the clips that exist.
     """
     return any(
         max(loads.values()) - min(loads.values()) > 1 for loads in _loads(assignments, present)
@@ -37,7 +37,7 @@ def level(
 
     Args:
         assignments: `tables.ASSIGNMENTS`.
-        there: keys of the clips that are there.
+        there: keys of the clips that exist.
         answered: pairs of clip and rater; these stay.
         checks: pairs of clip and rater shown as gold clips or repeats; these stay, too.
         seed: of the recipe; decides among equals.

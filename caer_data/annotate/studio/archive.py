@@ -43,7 +43,7 @@ _LONGEST_LIST = 1 << 30
 
 
 def backup(folder: Path, target: Path, reporter: Reporter) -> int:
-    """Write a server folder into one file, readable by its owner alone; return how many files.
+    """Write a server folder into one file, readable only by its owner; return the number of files.
 
     The database is copied as it stands at one moment, also while the server runs.
 

@@ -1,4 +1,4 @@
-"""Where things of the local server live: all outside of datasets and repositories.
+"""Folders of the local server: all outside of datasets and repositories.
 
 cache folder    the server's Python environment; recomputed if deleted (see
                 `engine.cache`)

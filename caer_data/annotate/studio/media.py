@@ -72,7 +72,7 @@ def file_name(clip: Any) -> str:
 
 
 def prepare(dataset: Dataset, clips: pd.DataFrame, reporter: Reporter) -> list[Shown]:
-    """Check every clip, transcode what browsers cannot play, draw posters; skip what is done.
+    """Check every clip, transcode what browsers cannot play, draw posters; skip what exists.
 
     Args:
         dataset: its `work/annotate` keeps posters and transcoded clips.

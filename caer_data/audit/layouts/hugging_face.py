@@ -80,7 +80,7 @@ def schema_of(path: Path) -> pa.Schema:
     """Columns of an Arrow or parquet file.
 
     Raises:
-        CaerError: it is neither, or damaged.
+        CaerError: it is neither, or is damaged.
     """
     try:
         if path.suffix == ".parquet":
@@ -99,7 +99,7 @@ def batches(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
         columns: what is needed; of an Arrow file all columns come, unread until they are used.
 
     Raises:
-        CaerError: it is neither, or damaged.
+        CaerError: it is neither, or is damaged.
     """
     try:
         if path.suffix == ".parquet":

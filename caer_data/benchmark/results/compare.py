@@ -99,7 +99,7 @@ def check(recipe: ModelRecipe, weights: Path | None = None) -> None:
 
 
 def single(bench: Bench, recipe: ModelRecipe, store: Store, weights: Path | None = None) -> Entry:
-    """One model over all seeds, beside the paper's figure for it."""
+    """One model over all seeds, with the paper's figure for it."""
     paper, dataset = results.paper_figure(recipe)
     entry = Entry(recipe.name, recipe, paper=paper, paper_dataset=dataset)
     return bench.runs(entry, store, weights=weights)

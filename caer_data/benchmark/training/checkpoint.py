@@ -175,7 +175,7 @@ def _like(value: Tensor, parameter: nn.Parameter, optimizer: torch.optim.Optimiz
     if value.shape == parameter.shape:
         # in the parameter's own memory layout, which fused optimisers need
         return torch.empty_like(parameter, requires_grad=False).copy_(value)
-    # a count of steps stays with the host unless the optimiser is fused
+    # the step count stays on the host unless the optimiser is fused
     fused = optimizer.param_groups[0].get("fused")
     return value.to(parameter.device) if fused else value
 

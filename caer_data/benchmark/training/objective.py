@@ -19,7 +19,7 @@ from caer_data.engine.errors import CaerError
 
 
 class Objective:
-    """The loss of a batch; everything it needs lies on the device from the beginning.
+    """The loss of a batch; everything it needs is on the device from the beginning.
 
     Attributes:
         targets: (samples of the store, K) share of votes, or None for labels.

@@ -1,6 +1,7 @@
 import doctest
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,13 @@ def test_importing_the_package_loads_no_heavy_library():
 def test_every_public_name_is_there_and_listed():
     assert all(getattr(caer_data, name) for name in caer_data.__all__)
     assert set(caer_data.__all__) <= set(dir(caer_data))
+
+
+def test_no_public_name_is_that_of_a_module():
+    # importing caer_data.x puts the module into the place of a function x
+    folder = Path(caer_data.__file__).parent
+    modules = {path.stem for path in folder.iterdir() if path.suffix in ("", ".py")}
+    assert modules & set(caer_data.__all__) == set()
 
 
 @pytest.mark.parametrize(

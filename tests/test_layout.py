@@ -26,7 +26,7 @@ ORDER = (
     ("annotate", "export"),
     ("benchmark",),
     ("report",),
-    ("forget", "audit"),
+    ("forget", "auditing"),
     ("view",),
     ("api",),
     ("demo",),

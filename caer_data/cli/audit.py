@@ -41,8 +41,8 @@ def command(
     of clips, Hugging Face datasets on disk, MELD, DFEW, and releases of caer-data. Compares files,
     pictures and sound, and what tables say of shows, episodes, persons and times.
     """
-    from caer_data.audit import write
-    from caer_data.audit.run import audit_folder
+    from caer_data.auditing import write
+    from caer_data.auditing.run import audit_folder
     from caer_data.engine.cores import cores
     from caer_data.engine.progress import printable
     from caer_data.export.release import FindingsError

@@ -22,7 +22,7 @@ GROUPS: Final = {
     "labels": "Ratings and labels",
     "annotate": "Label Studio",
     "export": "Export, verify, rebuild",
-    "audit": "Audit",
+    "auditing": "Audit",
     "benchmark": "Benchmark",
     "forget": "Forget",
     "report": "Report, status, inspect",

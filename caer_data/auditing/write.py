@@ -7,8 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from caer_data.audit.page import page
-from caer_data.audit.run import Audited
+from caer_data.auditing.page import page
+from caer_data.auditing.run import Audited
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error, write_text
 from caer_data.export import pairs as pair_lists

@@ -8,9 +8,9 @@ from typing import Final
 import pandas as pd
 from markupsafe import Markup
 
-from caer_data.audit.items import items_of
-from caer_data.audit.media import shown
-from caer_data.audit.run import LIMITS, PRELOAD, Audited, counts
+from caer_data.auditing.items import items_of
+from caer_data.auditing.media import shown
+from caer_data.auditing.run import LIMITS, PRELOAD, Audited, counts
 from caer_data.engine import tables
 from caer_data.engine.pool import Task, run_tasks
 from caer_data.export import pairs as pair_lists

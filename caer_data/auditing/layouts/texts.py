@@ -7,7 +7,7 @@ from typing import Final
 
 import pandas as pd
 
-from caer_data.audit.walk import Files
+from caer_data.auditing.walk import Files
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
 

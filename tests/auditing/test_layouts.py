@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from other_datasets import CLASSES, caer_s, encoded, save, scene
 
-from caer_data.audit.items import items_of
-from caer_data.audit.layouts import recognise
-from caer_data.audit.walk import files_of
+from caer_data.auditing.items import items_of
+from caer_data.auditing.layouts import recognise
+from caer_data.auditing.walk import files_of
 from caer_data.engine.errors import CaerError
 
 

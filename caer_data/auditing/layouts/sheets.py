@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import pandas as pd
 
-from caer_data.audit.entries import Recognised, frame, split_of
-from caer_data.audit.layouts.places import Places
-from caer_data.audit.layouts.texts import sheet
-from caer_data.audit.walk import PICTURES, VIDEOS, Files
+from caer_data.auditing.entries import Recognised, frame, split_of
+from caer_data.auditing.layouts.places import Places
+from caer_data.auditing.layouts.texts import sheet
+from caer_data.auditing.walk import PICTURES, VIDEOS, Files
 
 _WORDS: Final = {
     "path": ("path", "file", "file_name", "filename", "filepath", "file_path", "video_path",

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from caer_data.audit.walk import PICTURES
+from caer_data.auditing.walk import PICTURES
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import sha256_of
 from caer_data.export.media import HASHED_AT, perceptual_hash

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from caer_data.audit.entries import Recognised
-from caer_data.audit.layouts import dfew, folders, hugging_face, lists, meld, sheets
-from caer_data.audit.walk import Files
+from caer_data.auditing.entries import Recognised
+from caer_data.auditing.layouts import dfew, folders, hugging_face, lists, meld, sheets
+from caer_data.auditing.walk import Files
 from caer_data.engine.errors import CaerError
 
 LAYOUTS: Final[tuple[Callable[[Files], Recognised | None], ...]] = (

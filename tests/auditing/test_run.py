@@ -13,9 +13,9 @@ from click.testing import CliRunner
 from export_fixtures import write_clip
 from other_datasets import caer_s, save, scene
 
-from caer_data.audit import write
-from caer_data.audit.compare import same_faces
-from caer_data.audit.run import audit_folder
+from caer_data.auditing import write
+from caer_data.auditing.compare import same_faces
+from caer_data.auditing.run import audit_folder
 from caer_data.cli import cli
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter

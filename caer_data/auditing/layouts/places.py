@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
-from caer_data.audit.walk import Files
+from caer_data.auditing.walk import Files
 
 
 class Places:

@@ -10,9 +10,9 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from caer_data.audit.entries import Recognised, frame, split_of
-from caer_data.audit.layouts.places import Places
-from caer_data.audit.walk import PICTURES, VIDEOS, Files
+from caer_data.auditing.entries import Recognised, frame, split_of
+from caer_data.auditing.layouts.places import Places
+from caer_data.auditing.walk import PICTURES, VIDEOS, Files
 from caer_data.engine.errors import CaerError
 
 _MEDIA: Final = ("image", "video", "img", "clip", "picture", "audio")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from caer_data.audit.media import Item, bgr
+from caer_data.auditing.media import Item, bgr
 
 if TYPE_CHECKING:
     from caer_data.engine.worker import Progress

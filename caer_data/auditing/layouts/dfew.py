@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from caer_data.audit.entries import Recognised, frame
-from caer_data.audit.layouts.texts import sheet
-from caer_data.audit.walk import PICTURES, VIDEOS, Files
+from caer_data.auditing.entries import Recognised, frame
+from caer_data.auditing.layouts.texts import sheet
+from caer_data.auditing.walk import PICTURES, VIDEOS, Files
 
 _LIST: Final = re.compile(r"(?:.*/)?(train|test)\(single-labeled\)/set_([1-5])\.csv")
 _LABELS: Final = ("happy", "sad", "neutral", "angry", "surprise", "disgust", "fear")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from caer_data.audit.layouts.hugging_face import batches
-from caer_data.audit.media import LARGEST, Item
+from caer_data.auditing.layouts.hugging_face import batches
+from caer_data.auditing.media import LARGEST, Item
 from caer_data.engine import tables
 from caer_data.engine.files import inside
 

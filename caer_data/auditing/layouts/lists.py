@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Any
 
-from caer_data.audit.entries import Recognised, frame, split_of
-from caer_data.audit.layouts.places import Places
-from caer_data.audit.layouts.texts import text_of
-from caer_data.audit.walk import PICTURES, VIDEOS, Files
+from caer_data.auditing.entries import Recognised, frame, split_of
+from caer_data.auditing.layouts.places import Places
+from caer_data.auditing.layouts.texts import text_of
+from caer_data.auditing.walk import PICTURES, VIDEOS, Files
 
 _FOUND = 0.5  # of the lines that must name a file
 _LOOKED_AT = 200  # lines that tell whether a text is a list

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from caer_data.audit.media import Look
+from caer_data.auditing.media import Look
 from caer_data.engine import tables
 from caer_data.export.manifest import REPEATED, SPLITS
 from caer_data.media import passages

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import pandas as pd
 
-from caer_data.audit.entries import Recognised, frame, split_of
-from caer_data.audit.layouts.texts import sheet
-from caer_data.audit.walk import Files
+from caer_data.auditing.entries import Recognised, frame, split_of
+from caer_data.auditing.layouts.texts import sheet
+from caer_data.auditing.walk import Files
 from caer_data.engine import tables
 
 _TABLES: Final = {

@@ -11,13 +11,13 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from caer_data.audit import compare, faces
-from caer_data.audit.entries import Recognised, emotion_of
-from caer_data.audit.items import items_of
-from caer_data.audit.layouts import recognise
-from caer_data.audit.media import Look
-from caer_data.audit.media import look as look_at
-from caer_data.audit.walk import files_of
+from caer_data.auditing import compare, faces
+from caer_data.auditing.entries import Recognised, emotion_of
+from caer_data.auditing.items import items_of
+from caer_data.auditing.layouts import recognise
+from caer_data.auditing.media import Look
+from caer_data.auditing.media import look as look_at
+from caer_data.auditing.walk import files_of
 from caer_data.engine import ownership
 from caer_data.engine.errors import CaerError
 from caer_data.engine.pool import Limits, Task, run_tasks
@@ -32,7 +32,7 @@ from caer_data.export.release import parts_of
 LIMITS: Final = Limits(memory=3 * 1024**3, stall_s=60.0)
 """What one entry may use."""
 
-PRELOAD: Final = ("caer_data.audit.media",)
+PRELOAD: Final = ("caer_data.auditing.media",)
 
 _KEPT: Final = 2_000_000  # pictures of all entries together
 

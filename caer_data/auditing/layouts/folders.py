@@ -9,8 +9,8 @@ from collections import Counter
 from pathlib import PurePosixPath
 from typing import Any
 
-from caer_data.audit.entries import Recognised, emotion_of, frame, split_of
-from caer_data.audit.walk import PICTURES, VIDEOS, Files
+from caer_data.auditing.entries import Recognised, emotion_of, frame, split_of
+from caer_data.auditing.walk import PICTURES, VIDEOS, Files
 from caer_data.engine.emotions import EMOTIONS
 
 _HIGH = 3  # folders below the root among which the split is looked for

@@ -78,16 +78,6 @@ def test_classes_may_be_numbers_or_words_and_others_are_one_sentence():
     assert balance.verdict != "not measured"
 
 
-def test_persons_are_told_apart_within_shows():
-    clips = pd.DataFrame({"clip_id": list("abcd"), "show": list("xxyy"), "label": 0})
-    clips = clips.assign(person_id=["p1", "p2", "p1", "p2"], split=["train"] * 2 + ["test"] * 2)
-    (verdict,) = [v for v in caer_data.audit(clips) if v.check == "same person"]
-    assert verdict.verdict == "ok"
-    assert caer_data.split(clips, (50, 25, 25), by="person").nunique() == 3
-    met = clips.assign(identity=["i1", None, "i1", None])
-    assert caer_data.split(met, (50, 25, 25), by="person")[[0, 2]].nunique() == 1
-
-
 def test_persons_need_their_columns_and_one_embedding_per_track():
     tracks = pd.DataFrame({"track_id": ["a"], "shot_id": "s", "start_frame": 0, "end_frame": 9})
     with pytest.raises(caer_data.CaerError, match=r"start_s \(seconds\), end_s \(seconds\)"):

@@ -136,8 +136,9 @@ def split(
     Args:
         clips: one row per clip: `clip_id`, `label` (class id, 0 to 6) or `emotion`, and the column
             of the groups: `shot_id`, `video_id`, `show`, `person_id` or `scene_id`, for `by` clip,
-            video, show, person or scene. Where `show` is there, persons are told apart within
-            shows; with `identity`, persons of several shows are one.
+            video, show, person or scene. Equal `person_id` are one person, whatever the show:
+            put the show in front of numbers that begin anew in each. With `identity`, persons of
+            several shows are one.
         shares: of train, validation and test, in any unit.
         by: which clips stay together; several words joined by `+` are grouped by each.
         seed: another seed draws another split.
@@ -166,7 +167,6 @@ def split(
     asked = {groups.GROUP_OF[word]: f"its {word}" for word in groups.words_of(by)}
     clips = _with_classes("split", clips)
     need("split", clips, clip_id="the clip's name", label="class id, 0 to 6", **asked)
-    clips = _with_persons(clips)
     own = dict.fromkeys(groups.GROUP_OF.values(), clips["clip_id"])
     given = {name: clips[name] for name in clips.columns}
     whole = clips.assign(**{"clip_key": clips["clip_id"], **own, **given})
@@ -180,8 +180,8 @@ def audit(clips: pd.DataFrame) -> list[Verdict]:
 
     Args:
         clips: one row per clip: `clip_id, split` (train, validation or test), and what is known of
-            `emotion` (or `label`, 0 to 6), `shot_id, video_id, show`, `person_id` (told apart
-            within a show, where `show` is there), `start_pts, end_pts` (in the video's time
+            `emotion` (or `label`, 0 to 6), `shot_id, video_id, show`, `person_id` (equal in
+            several shows is one person), `start_pts, end_pts` (in the video's time
             base), `start_s, end_s`, `face_height` (of the target's box, share of the frame's) and
             `perceptual_hash`; a release's `manifest.parquet` has them all.
 
@@ -200,7 +200,7 @@ def audit(clips: pd.DataFrame) -> list[Verdict]:
 
     if "label" in clips and "emotion" not in clips:
         clips = _with_classes("audit", clips)
-    return audits.audit(_with_persons(clips))
+    return audits.audit(clips)
 
 
 def _with_classes(what: str, clips: pd.DataFrame) -> pd.DataFrame:
@@ -222,17 +222,6 @@ def _with_classes(what: str, clips: pd.DataFrame) -> pd.DataFrame:
         )
     numbers = clips[has].map(lambda value: LABELS.get(value, value)).astype("int64")
     return clips.assign(label=numbers, emotion=[EMOTIONS[number] for number in numbers])
-
-
-def _with_persons(clips: pd.DataFrame) -> pd.DataFrame:
-    """Clips whose persons have the show in their names, if one name occurs in several shows."""
-    if not {"show", "person_id"} <= {*clips.columns}:
-        return clips
-    known = clips["show"].notna() & clips["person_id"].notna()
-    if clips[known].groupby("person_id")["show"].nunique().max() in (0, 1):
-        return clips
-    named = clips["show"].astype(str) + "." + clips["person_id"].astype(str)
-    return clips.assign(person_id=clips["person_id"].astype(object).where(~known, named))
 
 
 _ANCHOR = ("video_key", "start_pts", "end_pts", "frames", "box_x1", "box_y1", "box_x2", "box_y2")

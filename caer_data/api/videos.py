@@ -195,7 +195,8 @@ def cluster_people(
             (see `FoundFaces.threshold`).
 
     Returns:
-        `p0001`, `p0002`, ... for every track, indexed like `tracks`: longest on screen first.
+        `p0001`, `p0002`, ... for every track, indexed like `tracks`: longest on screen first. Put
+        the show in front where persons of several shows come together.
 
     Raises:
         CaerError: a column is missing, or there is not one embedding per track.

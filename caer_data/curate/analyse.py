@@ -178,10 +178,8 @@ class _Pass:
 
 def _look(job: Job, progress: Progress) -> None:
     """Make what is found in pictures: every frame is decoded once."""
-    once = _Pass(job, progress)
     with scratch_folder(job.work / "samples", job.subject) as samples:
-        once.spool_samples(samples)
-        job.store.make("shots", job.subject, job.shots_key, once.write_shots)
+        once = _decode(job, samples, progress)
         job.store.make(
             "faces",
             job.subject,
@@ -189,6 +187,14 @@ def _look(job: Job, progress: Progress) -> None:
             lambda folder: _find_faces(job, samples, folder, progress),
         )
     job.store.make("prints", job.subject, job.prints_key, once.write_prints)
+
+
+def _decode(job: Job, samples: Path, progress: Progress) -> _Pass:
+    """Make the samples' spool, and the shots if they are missing."""
+    once = _Pass(job, progress)
+    once.spool_samples(samples)
+    job.store.make("shots", job.subject, job.shots_key, once.write_shots)
+    return once
 
 
 def _forgotten_spans(job: Job) -> list[tuple[int, int]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +47,10 @@ def test_only_full_batches_are_compiled_and_figures_stay(
 
     with_backend(monkeypatch, counting)
     store = tiny_store(41, 11, 10)  # last batches of 3 (the 1 of 41 is dropped), and 2
-    do = partial(run, store=store, seed=0, fabric=fabric, reporter=Reporter("quiet"))
+
+    def do(recipe: ModelRecipe, results: Path) -> dict[str, Any]:
+        return run(recipe, store, 0, Context(results, fabric, Reporter("quiet")))
+
     for _ in range(2):  # a second model finds the compiler as new
         sizes.clear()
         plain = do(tiny_recipe(epochs=3), results=tmp_path / "plain")

@@ -11,6 +11,7 @@ which a disk can do, and an object store as well.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import logging
@@ -18,6 +19,7 @@ import shutil
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +33,10 @@ from caer_data.engine.hashing import hash_of
 
 _SUFFIX: Final = ".zip"
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # equal content gives equal bytes
-_DAMAGE: Final = (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, NotImplementedError)
+# what `zipfile` raises at bytes that are not an archive of ours; the last at a compression it lacks
+_DAMAGE: Final = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError)
+_DAMAGED_FILE: Final = frozenset({errno.EINVAL, errno.EIO, errno.EISDIR})
+"""Errors of the operating system that tell of the file; others tell of the machine."""
 
 _log = logging.getLogger(__name__)
 
@@ -70,17 +75,12 @@ class Artifact:
 
         Raises:
             KeyError: no such member.
-            DamagedPieceError: the file was damaged or removed since it was opened.
+            DamagedArtifactError: the file was damaged or removed since it was opened.
         """
-        try:
-            with self._opened() as archive:
-                if name not in archive.NameToInfo:
-                    raise KeyError(name)
-                return archive.read(name)
-        except (zipfile.BadZipFile, zlib.error, OSError, EOFError) as error:
-            raise DamagedArtifactError(
-                f"{self.path}: was damaged while it was in use; run the same command again"
-            ) from error
+        with self._opened() as archive:
+            if name not in archive.NameToInfo:
+                raise KeyError(name)
+            return archive.read(name)
 
     def open(self, name: str) -> io.BytesIO:
         """A member as a file to read."""
@@ -95,8 +95,17 @@ class Artifact:
         loaded: npt.NDArray[Any] = np.load(self.open(name), allow_pickle=False)
         return loaded
 
-    def _opened(self) -> zipfile.ZipFile:
-        return zipfile.ZipFile(self.path)
+    @contextmanager
+    def _opened(self) -> Iterator[zipfile.ZipFile]:
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                yield archive
+        except (zipfile.BadZipFile, zlib.error, OSError, EOFError) as error:
+            if isinstance(error, OSError) and error.errno not in {*_DAMAGED_FILE, errno.ENOENT}:
+                raise CaerError(explain_os_error(error, self.path)) from error
+            raise DamagedArtifactError(
+                f"{self.path}: was damaged while it was in use; run the same command again"
+            ) from error
 
 
 class Store:
@@ -186,7 +195,9 @@ def _whole(path: Path) -> Artifact | None:
         return Artifact(path)
     except FileNotFoundError:
         return None
-    except _DAMAGE as error:
+    except (*_DAMAGE, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _DAMAGED_FILE:
+            raise CaerError(explain_os_error(error, path)) from error
         _log.warning("%s: damaged, will be recomputed (%s)", path, error)
         if path.is_dir() and not path.is_symlink():
             raise CaerError(f"{path}: is a folder where a file is expected; remove it") from error

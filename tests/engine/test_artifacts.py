@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
@@ -10,7 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from caer_data.engine.artifacts import DamagedArtifactError, Store, key_of, read_json, write_json
+from caer_data.engine import artifacts
+from caer_data.engine.artifacts import (
+    Artifact,
+    DamagedArtifactError,
+    Store,
+    key_of,
+    read_json,
+    write_json,
+)
 from caer_data.engine.errors import CaerError
 from caer_data.engine.hashing import hash_of
 from caer_data.engine.recipe import Faces, Shots
@@ -92,6 +101,22 @@ def test_a_damaged_artifact_is_made_again_with_one_line_in_the_log(tmp_path, dam
     assert len(caplog.records) == 1
     assert not path.exists()
     assert store.make("shots", "v", "k", fill).path.read_bytes() == whole
+
+
+def test_an_artifact_that_the_machine_cannot_open_now_is_kept(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    path = store.record("shots", "v", "k", [1]).path
+    monkeypatch.setattr(artifacts, "_known", {})
+
+    def no_more_files(path):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(artifacts.zipfile, "ZipFile", no_more_files)
+        for use in (lambda: store.get("shots", "v", "k"), lambda: Artifact(path).names()):
+            with pytest.raises(CaerError, match="Too many open files"):
+                use()
+    assert path.is_file() and store.recorded("shots", "v", "k") == [1]
 
 
 def test_damage_while_an_artifact_is_in_use_is_one_sentence(tmp_path):

@@ -81,12 +81,7 @@ def remove_artifacts(dataset: Dataset, forgotten: Forgotten, clip_ids: set[str])
     """
     store = Store(dataset.work_folder)
     subjects = {key[:16] for key in forgotten.videos}
-    gone = [
-        path
-        for stage in ("shots", "prints", "faces", "sound", "speakers")
-        for path in store.files(stage)
-        if path.name.partition(".")[0] in subjects
-    ]
+    gone = [path for path in store.files() if path.name.partition(".")[0] in subjects]
     gone += [
         path for path in store.files("videos") if _values(path).get("sha256") in forgotten.videos
     ]
@@ -124,11 +119,11 @@ def redact_artifacts(
         left[name] = rows.left_of(dataset, video, forgotten)
         told = noted.get(name, {})
         shots = _shots(store, told)
-        # small pictures and lines of the whole video; the next build makes them without what is
-        # forgotten
-        for stage in ("prints", "sound"):
-            _remove(p for p in store.files(stage) if p.name.partition(".")[0] == key[:16])
-        for path in [p for p in store.files("faces") if p.name.partition(".")[0] == key[:16]]:
+        own = [path for path in store.files() if path.name.partition(".")[0] == key[:16]]
+        # But for shots, whatever else was made of the video, and will be: the next build makes it
+        # without what is forgotten.
+        _remove(path for path in own if path.parent.name not in ("shots", "faces"))
+        for path in [path for path in own if path.parent.name == "faces"]:
             if shots is None or f"faces/{path.name}" != told.get("faces"):
                 path.unlink(missing_ok=True)
                 continue

@@ -193,7 +193,12 @@ def test_of_a_clip_its_span_goes_and_its_neighbours_stay(dataset, shows):
     clip = own.iloc[0]
     said = {n for n in range(12) if clip["start_s"] <= n / 2 + 0.1 and n / 2 + 0.4 < clip["end_s"]}
     assert all(f"said at {n}." in contents(dataset.folder) for n in said) and len(said) > 1
+    key = dataset.videos.set_index("video_id").loc[clip["video_id"], "sha256"][:16]
+    store = Store(dataset.work_folder)  # of a stage that forgetting has never heard of
+    later = store.record("later", key, "k", ["what somebody did"]).path
     forget(dataset, clips=clip["clip_key"])
+    assert not later.exists()
+    assert {p.parent.name for p in store.files() if p.name.startswith(key)} == {"shots", "faces"}
     now = Dataset(dataset.folder)
     assert not any(f"said at {n}." in contents(dataset.folder) for n in said)
     assert set(held(now)["clip_key"]) == set(before["clip_key"]) - {clip["clip_key"]}

@@ -60,7 +60,7 @@ def test_a_model_that_needs_fp32_is_not_trusted_to_bf16() -> None:
 
 
 class Dropping(nn.Module):
-    """Drops nearly everything, by a module and by a function."""
+    """Drops nearly everything, by a module, by a function, and whole branches."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,6 +68,8 @@ class Dropping(nn.Module):
 
     def forward(self, face: torch.Tensor, context: torch.Tensor) -> Output:
         values = functional.dropout(face.mean((2, 3)), 0.5, self.training)
+        if self.training:  # as stochastic depth does
+            values = values * torch.bernoulli(torch.full_like(values[:, :1], 0.5))
         return Output(self.layer(values))
 
 

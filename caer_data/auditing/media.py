@@ -20,7 +20,8 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.files import sha256_of
 from caer_data.export.media import HASHED_AT, perceptual_hash
 from caer_data.media import fingerprints, sound_prints
-from caer_data.media.decode import Picture, frames
+from caer_data.media.decode import frames
+from caer_data.media.frame import Picture
 from caer_data.media.matching import Strip
 from caer_data.media.probe import probe
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from caer_data.media.decode import DecodedFrame
+from caer_data.media.frame import DecodedFrame
 
 SIDE: Final = 112
 """Pixels of a side."""

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from caer_data.media.decode import DecodedFrame, Picture
+from caer_data.media.frame import DecodedFrame, Picture
 
 VERSION: Final = 1
 RATE: Final = 8

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from caer_data.media import sound_prints
-from caer_data.media.decode import Picture
 from caer_data.media.fingerprints import HEIGHT, RATE, WIDTH
+from caer_data.media.frame import Picture
 
 Vectors = npt.NDArray[np.float32]
 

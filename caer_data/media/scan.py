@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from caer_data.engine.errors import CaerError
 from caer_data.media import fingerprints
-from caer_data.media.decode import Picture, frames
+from caer_data.media.decode import frames
 from caer_data.media.fingerprints import GRID, Seen
+from caer_data.media.frame import Picture
 from caer_data.media.probe import VideoInfo
 
 SIZE: Final = (64, 36)

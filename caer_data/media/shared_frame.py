@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from caer_data.media import windows
-from caer_data.media.decode import Picture
 from caer_data.media.fingerprints import HEIGHT, WIDTH
+from caer_data.media.frame import Picture
 
 Hashes = npt.NDArray[np.uint64]
 Floats = npt.NDArray[np.float64]

@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from caer_data.media.decode import Picture
 from caer_data.media.fingerprints import HEIGHT, WIDTH
+from caer_data.media.frame import Picture
 
 WINDOWS: Final = (
     (1.0, 1.0), (0.9, 0.9), (0.8, 0.8), (1.0, 0.88), (0.88, 1.0),

@@ -19,7 +19,8 @@ from caer_data.engine.errors import CaerError
 from caer_data.faces.models import create_detector, create_embedder
 from caer_data.media.clip_command import Source
 from caer_data.media.cut import cut_clip
-from caer_data.media.decode import DecodedFrame, frames
+from caer_data.media.decode import frames
+from caer_data.media.frame import DecodedFrame
 from caer_data.media.probe import VideoInfo, probe
 from caer_data.media.spans import Span
 

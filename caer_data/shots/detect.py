@@ -25,7 +25,7 @@ from scenedetect.detectors import (
 )
 
 from caer_data.engine import recipe
-from caer_data.media.decode import DecodedFrame
+from caer_data.media.frame import DecodedFrame
 from caer_data.media.probe import VideoInfo
 from caer_data.shots.content import Adaptive, Content
 from caer_data.shots.dfd import DisplacedFrameDifference

@@ -14,7 +14,8 @@ from PIL import Image, UnidentifiedImageError
 
 from caer_data.benchmark.data.samples import Boxes
 from caer_data.engine.errors import CaerError
-from caer_data.media.decode import DecodedFrame, frames
+from caer_data.media.decode import frames
+from caer_data.media.frame import DecodedFrame
 from caer_data.media.probe import probe
 
 Picture = npt.NDArray[np.uint8]

@@ -1,0 +1,270 @@
+"""One decoded frame, and pictures of it made straight from the decoder's planes.
+
+A frame gives a small picture for shot detection and a larger one for faces, without converting the
+whole frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cache
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from caer_data.media.colour import HLG, PQ, assumed, one_field, tone_mapped
+from caer_data.media.geometry import Crop, Turn, displayed, fit
+from caer_data.media.probe import VideoInfo
+
+Picture = npt.NDArray[np.uint8]
+_Scale = Callable[[npt.NDArray[Any], int, tuple[int, int]], npt.NDArray[Any]]
+"""Brings a plane, given with its number, to a size (width, height)."""
+
+# Planar YUV: depth in bits by FFmpeg's format name; the chroma planes may have any size.
+_PLANAR: Final = {
+    f"yuv{full}{chroma}p{depth}": int(depth[:2] or 8)
+    for full in ("", "j")
+    for chroma in ("420", "422", "444")
+    for depth in (("",) if full else ("", "10le", "12le"))
+}
+_TURNS: Final = {
+    90: cv2.ROTATE_90_CLOCKWISE,
+    180: cv2.ROTATE_180,
+    270: cv2.ROTATE_90_COUNTERCLOCKWISE,
+}
+# Luma weights of red and blue by AVColorSpace (ITU-T H.273, table 4)
+_WEIGHTS_601: Final = (0.299, 0.114)
+_WEIGHTS_709: Final = (0.2126, 0.0722)
+_WEIGHTS: Final = {1: _WEIGHTS_709, 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
+_UNSPECIFIED: Final = 2
+_WHOLE: Final = Crop()
+_BLOCK: Final = 4
+"""Pixels, a multiple of those that share a colour sample."""
+_FULL_RANGE: Final = 2
+
+
+@dataclass(frozen=True)
+class DecodedFrame:
+    """One frame; its pictures are made when asked for.
+
+    Attributes:
+        index: number of the frame, from 0, in the order of presentation.
+        pts: timestamp in the stream's time base, always later than that of the frame before; see
+            `retime` for where it is not the file's.
+        duration: how long it is shown, in the time base.
+        raw: the decoder's frame.
+        info: the video.
+        stamp: the timestamp that the file gives the frame; None where it gives none.
+        aspect: width over height of its pixels; None: as in the video's first frame.
+    """
+
+    index: int
+    pts: int
+    duration: int
+    raw: Any
+    info: VideoInfo
+    stamp: int | None = None
+    aspect: Fraction | None = None
+
+    def picture(self, max_side: int | None = None) -> Picture:
+        """The displayed picture, upright, its longer side at most `max_side` pixels: BGR."""
+        width, height = fitted(self.info.width, self.info.height, max_side)
+        return self._shown(width, height, _linear, self._untagged)
+
+    def shrunk(self, width: int, height: int) -> Picture:
+        """The picture, upright, at exactly this size; areas are averaged where it shrinks: BGR.
+
+        But for rounding it is `picture()` resized, without converting pixels that are not needed.
+        """
+        return self._shown(width, height, _averaged, self._untagged)
+
+    def part(self, x1: int, y1: int, x2: int, y2: int) -> Picture:
+        """A rectangle of `picture()`, right and bottom exclusive: BGR.
+
+        Only its surroundings are converted, where the displayed picture is a part of the stored
+        one, pixel by pixel.
+        """
+        info, raw, own = self.info, self.raw, self.info.crop
+        plain = info.turn == Turn() and info.pixel_aspect == 1 and self.aspect is None
+        stored = (raw.width, raw.height) == (info.stored_width, info.stored_height)
+        if not (plain and stored and raw.format.name in _PLANAR) or raw.interlaced_frame:
+            return self.picture()[y1:y2, x1:x2]
+        left, top = (max(0, n // _BLOCK - 1) * _BLOCK for n in (own.left + x1, own.top + y1))
+        right = min(raw.width, (own.left + x2 + 2 * _BLOCK) // _BLOCK * _BLOCK)
+        bottom = min(raw.height, (own.top + y2 + 2 * _BLOCK) // _BLOCK * _BLOCK)
+        near = Crop(left, top, raw.width - right, raw.height - bottom)
+        size = right - left, bottom - top
+        picture = replace(self, info=replace(info, crop=near, width=size[0], height=size[1]))
+        x, y = own.left - left, own.top - top
+        return picture.picture()[y1 + y : y2 + y, x1 + x : x2 + x]
+
+    def small(self, width: int, height: int) -> Picture:
+        """The picture, upright, at exactly this size, for comparing frames: BGR.
+
+        But for rounding it is what `cv2.VideoCapture` and `cv2.resize` make of the frame, so that
+        PySceneDetect's detectors find here what they find there: the nearest colour sample counts,
+        and untagged video is taken as BT.601.
+        """
+        return self._shown(width, height, _nearest_colour, _WEIGHTS_601)
+
+    @property
+    def _untagged(self) -> tuple[float, float]:
+        return _WEIGHTS.get(assumed(self.raw.height), _WEIGHTS_601)
+
+    def luma(self, width: int, height: int) -> Picture:
+        """Brightness of the picture, upright, at exactly this size; each value a mean of an area.
+
+        Means do not depend on the size of the video, as single samples of it would.
+        """
+        raw, turn, crop = self.raw, self.info.turn, self.info.crop
+        depth = _PLANAR.get(raw.format.name)
+        if depth is None or raw.color_trc in (PQ, HLG):
+            grey = cv2.cvtColor(self.picture(4 * max(width, height)), cv2.COLOR_BGR2GRAY)
+            return np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA))
+        size = (height, width) if turn.rotation in (90, 270) else (width, height)
+        plane = _plane(raw, 0, depth, crop)
+        small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+        small = cv2.LUT(small, _conversion(raw, _WEIGHTS_601)[0])
+        if turn.mirrored:
+            small = cv2.flip(small, 1)
+        if turn.rotation:
+            small = cv2.rotate(small, _TURNS[turn.rotation])
+        return np.asarray(small, np.uint8)
+
+    def _shown(
+        self, width: int, height: int, scale: _Scale, untagged: tuple[float, float]
+    ) -> Picture:
+        inner = self._fitted(width, height)
+        turn, crop = self.info.turn, self.info.crop
+        size = inner[::-1] if turn.rotation in (90, 270) else inner
+        picture = _to_bgr(self.raw, size, scale, untagged, crop)
+        if self.raw.color_trc in (PQ, HLG):
+            picture = tone_mapped(picture, self.raw.color_trc)
+        if turn.mirrored:
+            picture = np.asarray(cv2.flip(picture, 1), np.uint8)
+        if turn.rotation:
+            picture = np.asarray(cv2.rotate(picture, _TURNS[turn.rotation]), np.uint8)
+        return picture if inner == (width, height) else _between_bars(picture, width, height)
+
+    def _fitted(self, width: int, height: int) -> tuple[int, int]:
+        """Size of the frame's own picture in a canvas, which it fills unless its shape changed."""
+        info, raw = self.info, self.raw
+        aspect = info.pixel_aspect if self.aspect is None else self.aspect
+        if (raw.width, raw.height, aspect) == (
+            info.stored_width,
+            info.stored_height,
+            info.pixel_aspect,
+        ):
+            return width, height
+        crop = info.crop if info.crop.fits(raw.width, raw.height) else Crop()
+        own = displayed(raw.width, raw.height, crop, aspect, info.turn.rotation)
+        inside = fit(own, (info.width, info.height))
+        return (
+            max(1, round(width * inside[0] / info.width)),
+            max(1, round(height * inside[1] / info.height)),
+        )
+
+
+def fitted(width: int, height: int, max_side: int | None) -> tuple[int, int]:
+    """Size of a picture scaled down, never up, so that its longer side is at most `max_side`."""
+    scale = 1.0 if max_side is None else min(1.0, max_side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _between_bars(picture: Picture, width: int, height: int) -> Picture:
+    """A picture in the middle of a black canvas."""
+    canvas = np.zeros((height, width, 3), np.uint8)
+    top, left = (height - picture.shape[0]) // 2, (width - picture.shape[1]) // 2
+    canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+    return canvas
+
+
+def _to_bgr(
+    raw: Any,
+    size: tuple[int, int],
+    scale: _Scale,
+    untagged: tuple[float, float],
+    crop: Crop = _WHOLE,
+) -> Picture:
+    depth = _PLANAR.get(raw.format.name)
+    if depth is None:
+        # Rare formats (grey, packed, RGB): FFmpeg converts the whole frame.
+        full = _cropped(raw.reformat(format="bgr24").to_ndarray(), raw, crop)
+        return np.asarray(cv2.resize(full, size, interpolation=cv2.INTER_AREA))
+    luma, *colours = [scale(_plane(raw, n, depth, crop), n, size) for n in range(3)]
+    scaled, matrix = _conversion(raw, untagged)
+    return np.asarray(cv2.transform(cv2.merge([cv2.LUT(luma, scaled), *colours]), matrix))
+
+
+def _linear(plane: npt.NDArray[Any], _: int, size: tuple[int, int]) -> npt.NDArray[Any]:
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_LINEAR))
+
+
+def _nearest_colour(
+    plane: npt.NDArray[Any], number: int, size: tuple[int, int]
+) -> npt.NDArray[Any]:
+    how = cv2.INTER_NEAREST_EXACT if number else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(plane, size, interpolation=how))
+
+
+def _averaged(plane: npt.NDArray[Any], _: int, size: tuple[int, int]) -> npt.NDArray[Any]:
+    shrinks = plane.shape[1] * plane.shape[0] > size[0] * size[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(plane, size, interpolation=how))
+
+
+def _cropped(plane: npt.NDArray[Any], raw: Any, crop: Crop) -> npt.NDArray[Any]:
+    """The shown part of a plane, whose samples may be fewer than the picture's pixels."""
+    if crop == _WHOLE or not crop.fits(raw.width, raw.height):
+        return plane
+    height, width = plane.shape[:2]
+    left, right = (n * width // raw.width for n in (crop.left, raw.width - crop.right))
+    top, bottom = (n * height // raw.height for n in (crop.top, raw.height - crop.bottom))
+    return plane[top : max(bottom, top + 1), left : max(right, left + 1)]
+
+
+def _plane(raw: Any, number: int, depth: int, crop: Crop) -> npt.NDArray[Any]:
+    """View of one plane's shown part; of interlaced pictures one field, of deep samples a byte."""
+    plane = raw.planes[number]
+    kind = np.dtype(np.uint8 if depth == 8 else "<u2")
+    rows = np.frombuffer(plane, kind).reshape(plane.height, plane.line_size // kind.itemsize)
+    view = _cropped(rows[:, : plane.width], raw, crop)
+    if raw.interlaced_frame and len(view) > 1:
+        view = one_field(view)
+    return view if depth == 8 else np.right_shift(view, depth - 8).astype(np.uint8)
+
+
+def _conversion(
+    raw: Any, untagged: tuple[float, float]
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """Table that scales Y, and 3x4 matrix from scaled Y, Cb, Cr to B, G, R.
+
+    ITU-T H.273, equations 11 to 61. Y is rounded by itself, as FFmpeg does, so that grey in light
+    and shade has one hue: else rounding gives black and white films hues at random.
+    """
+    weights = untagged if raw.colorspace == _UNSPECIFIED else _WEIGHTS.get(raw.colorspace)
+    full = raw.color_range == _FULL_RANGE or raw.format.name.startswith("yuvj")
+    return _conversion_of(weights or _WEIGHTS_601, full)
+
+
+@cache
+def _conversion_of(
+    weights: tuple[float, float], full: bool
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    red, blue = weights
+    green = 1 - red - blue
+    luma, chroma, black = (1.0, 1.0, 0.0) if full else (255 / 219, 255 / 224, 16.0)
+    scaled = np.clip((np.arange(256) - black) * luma, 0, 255).astype(np.uint8)
+    colours = chroma * np.array(
+        [
+            [2 * (1 - blue), 0],
+            [-2 * blue * (1 - blue) / green, -2 * red * (1 - red) / green],
+            [0, 2 * (1 - red)],
+        ]
+    )
+    shift = -128 * colours.sum(axis=1)
+    return scaled, np.column_stack([np.ones(3), colours, shift]).astype(np.float32)

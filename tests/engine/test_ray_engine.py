@@ -153,7 +153,7 @@ def test_a_node_that_is_lost_costs_time_and_nothing_else(media_data, tmp_path) -
     try:
         words = scale.command(shows, tmp_path / "d", recipe, "--engine", "ray")
         running = scale.start([*words, "--address", address], **ray_cluster.SETTINGS)
-        while running.poll() is None and not list(tmp_path.glob("d/work/samples/*")):
+        while running.poll() is None and not list((tmp_path / "d").glob("work/samples/*")):
             time.sleep(0.05)
         assert running.poll() is None, running.communicate()[1]
         ray_cluster.kill_node(cluster)

@@ -7,7 +7,7 @@ frames tells the label, CAER-Net beside CAER-Net-S.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -147,22 +147,28 @@ def _in_order(
     bench: Bench, clips: SyntheticClips, changes: dict[str, Any]
 ) -> tuple[list[Entry], list[Shares]]:
     """Both models on clips whose label only the order of the frames tells."""
-    entries, hits = [], []
-    for label, model in ORDER.items():
-        recipe = vary(synthetic.ordered_recipe(model), changes)
-        store = synthetic.store(clips, recipe.input.face, recipe.input.frame)
-        entries.append(bench.runs(Entry(label, recipe), store))
-        hits.append(_right(bench, recipe, store))
-    return entries, hits
+    recipes = {label: synthetic.ordered_recipe(model) for label, model in ORDER.items()}
+    return _trained(bench, clips, recipes, changes)
 
 
 def _by_sound(
     bench: Bench, clips: SyntheticClips, changes: dict[str, Any]
 ) -> tuple[list[Entry], list[Shares]]:
     """The sound alone, and with pictures, on clips whose label only the sound tells."""
+    recipes = {label: synthetic.sounding_recipe(sees) for label, sees in HEARING.items()}
+    return _trained(bench, clips, recipes, changes)
+
+
+def _trained(
+    bench: Bench,
+    clips: SyntheticClips,
+    recipes: Mapping[str, ModelRecipe],
+    changes: dict[str, Any],
+) -> tuple[list[Entry], list[Shares]]:
+    """Models by label, trained, and which test clips each got right."""
     entries, hits = [], []
-    for label, sees in HEARING.items():
-        recipe = vary(synthetic.sounding_recipe(sees), changes)
+    for label, own in recipes.items():
+        recipe = vary(own, changes)
         store = synthetic.store(clips, recipe.input.face, recipe.input.frame)
         entries.append(bench.runs(Entry(label, recipe), store))
         hits.append(_right(bench, recipe, store))

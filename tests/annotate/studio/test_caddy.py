@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import certificates
 import pytest
 import requests
 from annotate_fixtures import Studio, first_passwords, free_port
@@ -31,17 +32,9 @@ NAME = "localhost"  # what needs no entry in a list of hosts
 @contextlib.contextmanager
 def caddy(folder: Path, port: int, behind: int) -> Iterator[Path]:
     """Run the configuration of the docs with a certificate of our own; give the certificate."""
-    for program in ("caddy", "openssl"):
-        if shutil.which(program) is None:
-            pytest.skip(f"no {program}; apt-get install caddy openssl")
+    certificates.need("caddy", "openssl")
     folder.mkdir()
-    certificate, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-         f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}", "-keyout", str(key),
-         "-out", str(certificate)],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    certificate, key = certificates.make(folder, NAME)
     found = re.search(r"^    rate\.lab\.org \{\n.*?^    \}\n", DOCS.read_text("utf-8"), re.M | re.S)
     assert found and "127.0.0.1:8080" in found[0]
     site = found[0].replace("127.0.0.1:8080", f"127.0.0.1:{behind}")

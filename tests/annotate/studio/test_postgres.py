@@ -14,8 +14,8 @@ from annotate_fixtures import Rater, Studio, free_port
 from caer_data.annotate import push
 from caer_data.annotate.presentations import dataset_id
 from caer_data.annotate.pull import pull
-from caer_data.annotate.studio import environment, projects, server
 from caer_data.annotate.studio import folders as places
+from caer_data.annotate.studio import projects, server
 from caer_data.annotate.studio.client import Server
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
@@ -68,11 +68,10 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_a_round_on_postgres(
-    database: None, tmp_path: Path, new_dataset: Callable[..., Dataset], six_raters: list[str],
+    migrated: Path, database: None, tmp_path: Path, new_dataset: Callable[..., Dataset],
+    six_raters: list[str],
     without_posters: Callable[[Dataset], None], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    if environment.installed_version() is None:
-        pytest.skip("no Label Studio to test with; run another test of the server first")
     dataset, people, folder = new_dataset(2), six_raters[:3], tmp_path / "server"
     without_posters(dataset)
     with server.running(folder, "127.0.0.1", free_port(), QUIET) as (url, _):

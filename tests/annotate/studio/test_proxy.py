@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import certificates
 import pytest
 from annotate_fixtures import Studio, free_port
 
@@ -38,16 +39,9 @@ def test_addresses_that_are_none_for_raters(url: str) -> None:
 
 def nginx(folder: Path, port: int, behind: int) -> list[str]:
     """Write the configuration of the docs with a certificate; give the command."""
-    for program in ("nginx", "openssl"):
-        if shutil.which(program) is None:
-            pytest.skip(f"no {program}; apt-get install nginx-light openssl")
+    certificates.need("nginx", "openssl")
     folder.mkdir()
-    certificate, key = folder / "cert.pem", folder / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-         f"/CN={NAME}", "-keyout", str(key), "-out", str(certificate)],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    certificate, key = certificates.make(folder, NAME)
     found = re.search(r"^    server \{\n.*?^    \}\n", DOCS.read_text("utf-8"), re.M | re.S)
     assert found
     site = found[0]

@@ -94,7 +94,12 @@ class MadeUp:
             if content not in seen:
                 info = SimpleNamespace(time_base=Fraction(1, FPS))
                 job = SimpleNamespace(
-                    video_id=name, content=content, sha256=sha_of(content), info=info, forgotten=()
+                    video_id=name,
+                    content=content,
+                    sha256=sha_of(content),
+                    info=info,
+                    forgotten=(),
+                    wants_speakers=False,
                 )
                 videos.append(Video(row, job))
             seen.add(content)
@@ -235,6 +240,7 @@ def without_pictures(made_up: MadeUp) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for stage in ("probe_files", "analyse_videos", "persons", "choose", "cut"):
             patch.setattr(run_module, stage, getattr(made_up, stage))
+        patch.setattr(run_module, "identify", lambda *given: (given[3], given[4]))
         patch.setattr(run_module, "collect_dialogue", lambda setup, videos, sidecars: Dialogue())
         patch.setattr(repeats, "_pairs", made_up.pairs)
         patch.setattr(repeating, "prints_artifact", lambda job: artifact)

@@ -133,7 +133,7 @@ def listener():
         def serve() -> None:
             while not stop.is_set():
                 try:
-                    connection, _ = server.validate_answers()
+                    connection, _ = server.accept()
                 except TimeoutError:
                     continue
                 calls.append("connected")

@@ -16,9 +16,11 @@ EARLIER = "rater,password,address\nr@example.org,secret,http://127.0.0.1:8093\n"
 
 def local(folder: Path, port: int) -> Any:
     """A server on this machine in which every rater has an account."""
-    users = [{"id": 1, "email": "r@example.org"}]
+    answers = {"users.list": [SimpleNamespace(id=1, email="r@example.org")]}
     return SimpleNamespace(
-        url=f"http://127.0.0.1:{port}", files=folder / "files", get=lambda _path: users
+        url=f"http://127.0.0.1:{port}",
+        files=folder / "files",
+        api=SimpleNamespace(read=answers.__getitem__),
     )
 
 

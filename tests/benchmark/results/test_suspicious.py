@@ -83,8 +83,10 @@ def test_a_clip_of_several_pictures_or_seeds_is_one_row(tmp_path) -> None:
 def with_wrong_labels(share: float) -> tuple[synthetic.SyntheticClips, np.ndarray]:
     """Made-up clips that the face tells, and which of them were given a wrong label."""
     made = synthetic.make(1400, 300, 300, seed=1)
-    told = made.kinds == synthetic.KINDS.index("face")
-    clips = synthetic.SyntheticClips(**{name: values[told] for name, values in vars(made).items()})
+    by_face = made.kinds == synthetic.KINDS.index("face")
+    clips = synthetic.SyntheticClips(
+        **{name: values[by_face] for name, values in vars(made).items() if values is not None}
+    )
     random = np.random.default_rng(0)
     wrong = random.random(len(clips.labels)) < share
     clips.labels[wrong] += random.integers(1, 7, wrong.sum())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 VOICE_FILE: Final = ("silero_vad", "data/silero_vad_16k_sequence.onnx")
+VOICE_INSTALL: Final = "pip install --no-deps silero-vad==6.2.3"
 """The package, installed for this file alone, and the file of the model that hears voices."""
 
 

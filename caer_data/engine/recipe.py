@@ -15,7 +15,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from caer_data.engine import section
 from caer_data.engine.face_models import CENTERFACE_FILE, DETECTORS, EMBEDDERS
-from caer_data.engine.packages import VOICE_FILE, file_of
+from caer_data.engine.packages import VOICE_FILE, VOICE_INSTALL, file_of
 from caer_data.engine.release_layouts import LAYOUTS
 from caer_data.engine.section import Section, dump
 
@@ -111,6 +111,15 @@ class Speech(Section):
         if not isinstance(values, dict) or values.get("voice") is not None:
             return values
         return values | {"voice": "silero" if file_of(*VOICE_FILE) else "none"}
+
+    @model_validator(mode="after")
+    def _speakers_are_heard(self) -> Speech:
+        if self.speaker != "none" and self.voice == "none":
+            raise ValueError(
+                f"speaker is {self.speaker!r}, but without speech.voice no voice is found; set "
+                f"voice to silero, which '{VOICE_INSTALL}' installs"
+            )
+        return self
 
 
 class Shots(Section):
@@ -346,6 +355,15 @@ class Recipe(Section):
             raise ValueError(
                 f"labels.min_agree is {self.labels.min_agree}, but annotate.raters_per_clip gives "
                 f"a clip {self.annotate.raters_per_clip} raters"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _speakers_are_known(self) -> Recipe:
+        if self.filter.speaker_decides and self.speech.speaker == "none":
+            raise ValueError(
+                "filter.speaker_decides is true, but speech.speaker, which finds out who speaks, "
+                "is none"
             )
         return self
 

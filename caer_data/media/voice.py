@@ -17,9 +17,8 @@ import numpy.typing as npt
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
-from caer_data.engine.packages import VOICE_FILE, file_of
+from caer_data.engine.packages import VOICE_FILE, VOICE_INSTALL, file_of
 
-INSTALL: Final = "pip install --no-deps silero-vad==6.2.3"
 RATE: Final = 16_000
 """Samples per second that the model hears."""
 WINDOW: Final = 512
@@ -45,15 +44,15 @@ def load_file() -> bytes:
     found = path()
     if found is None:
         raise CaerError(
-            f"speech.voice: 'silero' needs a model file that is not installed; run '{INSTALL}', or "
-            "choose 'none'"
+            "speech.voice: 'silero' needs a model file that is not installed; run "
+            f"'{VOICE_INSTALL}', or choose 'none'"
         )
     try:
         data = found.read_bytes()
     except OSError as error:
         raise CaerError(explain_os_error(error, found)) from error
     if hashlib.sha256(data).hexdigest() != _SHA256:
-        again = INSTALL.replace("install", "install --force-reinstall", 1)
+        again = VOICE_INSTALL.replace("install", "install --force-reinstall", 1)
         raise CaerError(f"{found}: is not the published model, or is damaged; run '{again}'")
     return data
 

@@ -215,6 +215,33 @@ def test_a_filter_threshold_changes_clips_alone(built, shows, tmp_path, monkeypa
     assert not [n for n in after if n.startswith("clips")]
 
 
+def test_a_lower_least_length_judges_short_shots_without_looking_again(
+    built, shows, tmp_path, monkeypatch
+):
+    dataset, worked = copy_of(built, tmp_path), []
+    run = Local.run
+
+    def noted(engine, stage, tasks, *rest):
+        worked.extend(task.function.__name__ for task in tasks)
+        return run(engine, stage, tasks, *rest)
+
+    monkeypatch.setattr(Local, "run", noted)
+    clips = {}
+    for frames in (90, 60):  # between the lengths of the pilot's two shots, and below both
+        path = tmp_path / f"{frames}.yaml"
+        limits = {"min_seconds": None, "min_frames": frames}
+        path.write_text(yaml.safe_dump(RECIPE | {"clips": RECIPE["clips"] | limits}))
+        worked.clear()
+        build(shows, dataset.folder, str(path))
+        clips[frames] = Dataset(dataset.folder).clips.set_index("clip_id")
+    short = clips[90].loc[clips[90]["reason"] == "too_short"]
+    assert short["episode"].tolist() == ["deep/er/pilot"]
+    assert short["n_people"].isna().all(), "nobody counted them"
+    now = clips[60].loc[short.index]
+    assert now["status"].tolist() == ["kept"] and now["n_people"].tolist() == [1]
+    assert [name for name in worked if name != "describe"] == ["cut"], "one clip, and no face"
+
+
 def test_without_a_recipe_the_datasets_own_is_taken(built, shows, tmp_path):
     dataset = copy_of(built, tmp_path)
     before = digests(dataset)

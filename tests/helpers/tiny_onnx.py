@@ -32,13 +32,14 @@ def identity(outputs=1):
     return _model(nodes, [("x", shape)], [(name, shape) for name in names], [])
 
 
-def speaking(side=112):
-    """A network of LR-ASD's signature: a face speaks where its picture is bright."""
+def speaking(side=112, *, turned=False):
+    """A network of LR-ASD's signature: a face speaks where its picture is bright, or is dark."""
+    difference = ["middle", "bright"] if turned else ["bright", "middle"]
     nodes = [
         helper.make_node("ReduceMean", ["video"], ["bright"], axes=[2, 3], keepdims=0),
         helper.make_node("ReduceMean", ["audio"], ["loud"], axes=[1, 2], keepdims=0),
         helper.make_node("Mul", ["loud", "nothing"], ["ignored"]),
-        helper.make_node("Sub", ["bright", "middle"], ["above"]),
+        helper.make_node("Sub", difference, ["above"]),
         helper.make_node("Add", ["above", "ignored"], ["score"]),
     ]
     weights = [

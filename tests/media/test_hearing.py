@@ -12,6 +12,7 @@ from numbered_video import picture
 from odd_media import ffmpeg
 
 from caer_data.engine.errors import CaerError
+from caer_data.engine.packages import VOICE_INSTALL
 from caer_data.media import voice
 from caer_data.media.hearing import UNKNOWN, Heard, hear
 from caer_data.media.probe import probe
@@ -120,7 +121,7 @@ def test_subtitles_inside_have_the_files_times(tmp_path: Path) -> None:
         assert hear(film, probe(film), None, subtitles=False).tracks == ()
 
 
-needs_model = pytest.mark.skipif(voice.path() is None, reason=f"needs '{voice.INSTALL}'")
+needs_model = pytest.mark.skipif(voice.path() is None, reason=f"needs '{VOICE_INSTALL}'")
 
 
 @needs_model

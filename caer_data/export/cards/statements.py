@@ -33,13 +33,15 @@ IDENTITY_WITHOUT_MEDIA: Final = (
 )
 
 LAW: Final = (
-    "European Union: Article 5(1)(f) of the AI Act (Regulation (EU) 2024/1689, amended in 2026) "
+    "European Union: the AI Act (Regulation (EU) 2024/1689, amended by Regulation (EU) 2026/1744) "
     "prohibits systems that infer emotions of people at work or in education, except for medical "
-    "or safety reasons. Emotion recognition elsewhere is high-risk (Annex III, point 1(c); its "
-    "obligations apply from 2 December 2027), and since 2 August 2026 Article 50(3) asks those who "
-    "use it to tell the people exposed. Systems and models made for the sole purpose of scientific "
-    "research are exempt (Article 2(6) and (8)); the exemption ends when they are placed on the "
-    "market, put into service or tested in real-world conditions."
+    "or safety reasons (Article 5(1)(f)). Emotion recognition elsewhere is high-risk (Annex III, "
+    "point 1(c); its obligations apply from 2 December 2027), and since 2 August 2026 those who "
+    "use it have to tell the people exposed (Article 50(3)). The Act does not apply to systems and "
+    "models that are developed and put into service for the sole purpose of scientific research "
+    "and development (Article 2(6)), nor to research, testing and development before a system is "
+    "placed on the market or put into service (Article 2(8)). Testing in real-world conditions is "
+    "not exempt. Checked on 26 November 2026; this is no legal advice."
 )
 
 

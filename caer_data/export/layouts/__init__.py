@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Final
 
 from caer_data.engine.emotions import EMOTIONS
+from caer_data.engine.files import write_text
 from caer_data.engine.release_layouts import LAYOUTS
 
 if TYPE_CHECKING:
@@ -104,3 +105,19 @@ def class_folders(finished: Finished, folder: str) -> None:
             place = finished.root / folder / split_folder(str(split), finished.spelling)
             path = place / class_folder(emotion, finished.spelling)
             path.mkdir(parents=True, exist_ok=True)
+
+
+def label_lists(finished: Finished, folder: str) -> None:
+    """Write `<folder>/lists/<split>.csv` with lines `train/Angry/0001.avi 0`.
+
+    Loaders of the VideoMAE family read them, and paths in them start at `<folder>`.
+    """
+    place = finished.root / folder / "lists"
+    place.mkdir(parents=True, exist_ok=True)
+    for split, rows in finished.rows.groupby("split", sort=False):
+        lines = [
+            f"{path.removeprefix(folder + '/')} {label}\n"
+            for path, label in zip(rows["path"], rows["label"], strict=True)
+        ]
+        name = split_folder(str(split), finished.spelling)
+        write_text(place / f"{name}.csv", "".join(lines))

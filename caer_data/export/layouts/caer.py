@@ -9,6 +9,7 @@ from caer_data.export.layouts import (
     Wanted,
     class_folder,
     class_folders,
+    label_lists,
     numbered,
     split_folder,
 )
@@ -29,5 +30,7 @@ def plan(wanted: Wanted) -> pd.DataFrame:
 
 
 def finish(finished: Finished) -> None:
-    """Make folders of classes without a clip; nothing else stands beside the clips."""
+    """Make folders of classes without a clip, and in peers' spelling the lists of clips."""
     class_folders(finished, "CAER")
+    if finished.spelling == "peers" and finished.media:
+        label_lists(finished, "CAER")

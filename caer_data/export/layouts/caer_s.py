@@ -1,10 +1,13 @@
 """CAER-S: frames of the clips, each in its clip's split, with the box lists that loaders read.
 
 `CAER-S/{train,validation,test}/{Anger,...}/0001.png` and, beside the split folders, one text file
-a split with a line a picture: `Anger/0001.png,0,x1,y1,x2,y2`.
+a split with a line a picture: `Anger/0001.png,0,x1,y1,x2,y2`. Published loaders differ in where
+such paths start, so peers' spelling has lists of both kinds, see `write_lists`.
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pandas as pd
 
@@ -15,6 +18,7 @@ from caer_data.export.layouts import (
     Wanted,
     class_folder,
     class_folders,
+    label_lists,
     numbered,
     split_folder,
 )
@@ -48,17 +52,27 @@ def picture_paths(rows: pd.DataFrame, folder: str, spelling: str) -> pd.DataFram
 def write_lists(finished: Finished, folder: str) -> None:
     """Write `<folder>/<split>.txt`; paths in it start below the split's folder.
 
-    In peers' spelling they start with it.
+    In peers' spelling they start with it, and those that start below it are in `<folder>/lists/`.
     """
     class_folders(finished, folder)
+    peers = finished.spelling == "peers"
     for split, rows in finished.rows.groupby("split", sort=False):
         name = split_folder(str(split), finished.spelling)
-        prefix = f"{folder}/" if finished.spelling == "peers" else f"{folder}/{name}/"
-        columns = zip(
-            rows["path"], rows["label"], rows["x1"], rows["y1"], rows["x2"], rows["y2"], strict=True
-        )
-        lines = [
-            f"{path.removeprefix(prefix)},{label},{x1},{y1},{x2},{y2}\n"
-            for path, label, x1, y1, x2, y2 in columns
-        ]
-        write_text(finished.root / folder / f"{name}.txt", "".join(lines))
+        whole, below = f"{folder}/", f"{folder}/{name}/"
+        _write_boxes(finished.root / folder / f"{name}.txt", rows, whole if peers else below)
+        if peers:
+            _write_boxes(finished.root / folder / f"lists/{name}.txt", rows, below)
+    if peers and finished.media:
+        label_lists(finished, folder)
+
+
+def _write_boxes(path: Path, rows: pd.DataFrame, prefix: str) -> None:
+    columns = zip(
+        rows["path"], rows["label"], rows["x1"], rows["y1"], rows["x2"], rows["y2"], strict=True
+    )
+    lines = [
+        f"{file.removeprefix(prefix)},{label},{x1},{y1},{x2},{y2}\n"
+        for file, label, x1, y1, x2, y2 in columns
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, "".join(lines))

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ["annotate_fixtures", "benchmark_fixtures", "export_fixtures", "fake_studio"]
+pytest_plugins = [
+    "annotate_fixtures",
+    "benchmark_fixtures",
+    "export_fixtures",
+    "fake_studio",
+    "in_browser",
+]
 
 
 @pytest.fixture(scope="session")

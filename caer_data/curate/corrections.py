@@ -29,6 +29,16 @@ def merge(dataset: Dataset, persons: Sequence[str], who: str, why: str) -> Decis
     Raises:
         CaerError: there are not two of them, they are of several shows, or seen at one time.
     """
+    about = about_merge(dataset, persons)
+    return Decisions(dataset.folder).append(Decision("merge", who, about, why=why))
+
+
+def about_merge(dataset: Dataset, persons: Sequence[str]) -> tuple[Anchor, ...]:
+    """A track of each of several persons, if they can be one.
+
+    Raises:
+        CaerError: as `merge`.
+    """
     ids = list(dict.fromkeys(person_of(dataset, name) for name in persons))
     if len(ids) < 2:
         raise CaerError("a merge takes two persons or more; name each with its identifier")
@@ -43,8 +53,7 @@ def merge(dataset: Dataset, persons: Sequence[str], who: str, why: str) -> Decis
             f"{together[0]} and {together[1]}: are seen at the same time, so they are two persons; "
             "split the track that is wrong first"
         )
-    about = tuple(_anchors(dataset, person, 1)[0] for person in ids)
-    return Decisions(dataset.folder).append(Decision("merge", who, about, why=why))
+    return tuple(_anchors(dataset, person, 1)[0] for person in ids)
 
 
 def split(dataset: Dataset, track_ids: Sequence[str], who: str, why: str) -> Decision:
@@ -52,6 +61,16 @@ def split(dataset: Dataset, track_ids: Sequence[str], who: str, why: str) -> Dec
 
     Raises:
         CaerError: a track is not there, they are of several persons, or all of one.
+    """
+    about = about_split(dataset, track_ids)
+    return Decisions(dataset.folder).append(Decision("split", who, about, why=why))
+
+
+def about_split(dataset: Dataset, track_ids: Sequence[str]) -> tuple[Anchor, ...]:
+    """Some tracks of a person, if they can be somebody else.
+
+    Raises:
+        CaerError: as `split`.
     """
     tracks = dataset.tracks
     chosen = tracks[tracks["track_id"].isin(track_ids)]
@@ -67,8 +86,7 @@ def split(dataset: Dataset, track_ids: Sequence[str], who: str, why: str) -> Dec
     if len(chosen) == int((tracks["person_id"] == persons[0]).sum()):
         raise CaerError(f"these are all tracks of {persons[0]}; name those that are somebody else")
     about = sightings.of_dataset(dataset, chosen)
-    row = Decision("split", who, tuple(about[key] for key in sorted(about)), why=why)
-    return Decisions(dataset.folder).append(row)
+    return tuple(about[key] for key in sorted(about))
 
 
 def name(dataset: Dataset, person: str, called: str, who: str, why: str) -> Decision:

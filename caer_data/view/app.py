@@ -23,7 +23,7 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.files import inside
 from caer_data.view import choices, gallery, query, timeline
 from caer_data.view.catalogue import UnknownNameError
-from caer_data.view.session import Session
+from caer_data.view.session import Session, Shown
 
 _TYPES: Final = {
     "html": "text/html",
@@ -74,6 +74,7 @@ def _overview(session: Session, request: Request) -> dict[str, Any]:
         "videos": len(catalogue.videos),
         "people": len(catalogue.people),
         "numbers": session.shown.index.numbers,
+        "names": catalogue.people["name"].dropna().to_dict(),
     }
 
 
@@ -96,6 +97,14 @@ def _clip(session: Session, request: Request) -> dict[str, Any]:
         "models": said.of(found["clip_key"]) if said else [],
         "attention": said.attention(found["clip_key"]) if said else None,
     }
+
+
+def _video(shown: Shown, name: str) -> dict[str, Any]:
+    return timeline.video(shown.catalogue, shown.decisions, name)
+
+
+def _person(shown: Shown, name: str) -> dict[str, Any]:
+    return gallery.person(shown.catalogue, shown.decisions, name)
 
 
 def _decide(session: Session, values: Any) -> dict[str, str]:
@@ -133,10 +142,10 @@ _ANSWERS: Final[dict[str, Answer]] = {
     "/api/facets": _facets,
     "/api/clip/{name}": _clip,
     "/api/videos": lambda s, r: timeline.videos(s.shown.catalogue),
-    "/api/video/{name}": lambda s, r: timeline.video(s.shown.catalogue, r.path_params["name"]),
+    "/api/video/{name}": lambda s, r: _video(s.shown, r.path_params["name"]),
     "/api/decisions": lambda s, r: choices.listed(s.shown.catalogue, s.shown.decisions),
-    "/api/people": lambda s, r: gallery.people(s.shown.catalogue),
-    "/api/person/{name}": lambda s, r: gallery.person(s.shown.catalogue, r.path_params["name"]),
+    "/api/people": lambda s, r: gallery.people(s.shown.catalogue, s.shown.decisions),
+    "/api/person/{name}": lambda s, r: _person(s.shown, r.path_params["name"]),
 }
 
 

@@ -42,16 +42,15 @@ class Catalogue:
     def clips(self) -> pd.DataFrame:
         """Table `clips` with what is searched for: seconds, emotion, vote pattern, split.
 
-        Further columns: `label` (kept or dropped by raters), `label_reason`, `pattern` (such as
-        `2-1`, most votes first), `agreement` (share of the votes), `confidence`, `split`, and of
-        the first model `predicted`, `verdict` (right or wrong) and `model_error` (1 less the
-        label's probability).
+        Further columns: `voice` (whether somebody speaks), `label` (kept or dropped by raters),
+        `label_reason`, `pattern` (such as `2-1`, most votes first), `agreement` (share of the
+        votes), `confidence`, `split`, and of the first model `predicted`, `verdict` (right or
+        wrong) and `model_error` (1 less the label's probability).
         """
         clips = self.dataset.clips
         seconds = (clips["end_s"] - clips["start_s"]).astype(float)
-        found = _labelled(clips.assign(seconds=seconds), self._labels).assign(
-            split=clips["clip_key"].map(self.splits)
-        )
+        heard = clips.assign(seconds=seconds, voice=_voice(clips["speech"]))
+        found = _labelled(heard, self._labels).assign(split=clips["clip_key"].map(self.splits))
         return _judged(found, self.said)
 
     @cached_property
@@ -144,6 +143,12 @@ def _cell(value: Any) -> Any:
 def scores(row: dict[str, Any]) -> dict[str, Any]:
     """The scores of a clip that the filter holds against the recipe."""
     return plain({name: row[name] for name in _SCORES})
+
+
+def _voice(speech: pd.Series[float]) -> pd.Series[str]:
+    """In words whether somebody speaks; empty where it was not measured."""
+    heard = speech.gt(0).map({True: "somebody speaks", False: "nobody speaks"})
+    return heard.astype(object).where(speech.notna())
 
 
 def _labelled(clips: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:

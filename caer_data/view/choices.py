@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from caer_data.curate import clean, keeping, sightings
+from caer_data.curate import clean, corrections, keeping, sightings
 from caer_data.engine import identity
 from caer_data.engine.artifacts import Artifact, DamagedArtifactError
 from caer_data.engine.decisions import Decision, Decisions
@@ -160,17 +160,15 @@ def _about_target(catalogue: Catalogue, values: dict[str, Any]) -> About:
 
 
 def _about_merge(catalogue: Catalogue, values: dict[str, Any]) -> About:
-    persons = _texts(values, "persons")
-    if len(persons) < 2:
-        raise CaerError("choose the persons that are one: two or more")
-    return tuple(_person_anchors(catalogue, person, 1)[0] for person in persons), None
+    persons = [catalogue.row("people", name)["person_id"] for name in _texts(values, "persons")]
+    return corrections.about_merge(catalogue.dataset, persons), None
 
 
 def _about_split(catalogue: Catalogue, values: dict[str, Any]) -> About:
-    tracks = [catalogue.row("tracks", name) for name in _texts(values, "tracks")]
-    if not tracks or len({track["person_id"] for track in tracks}) > 1:
-        raise CaerError("choose faces of one person that show somebody else")
-    return tuple(_track_anchor(catalogue, track) for track in tracks), None
+    tracks = [catalogue.row("tracks", name)["track_id"] for name in _texts(values, "tracks")]
+    if not tracks:
+        raise CaerError("choose the faces that show somebody else")
+    return corrections.about_split(catalogue.dataset, tracks), None
 
 
 def _about_name(catalogue: Catalogue, values: dict[str, Any]) -> About:

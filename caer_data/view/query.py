@@ -23,6 +23,8 @@ FACETS: Final = (
     "split",
     "verdict",
     "predicted",
+    "voice",
+    "speaker",
     "decision",
 )
 """Columns that clips are filtered by, in the order in which the page shows them."""
@@ -34,6 +36,7 @@ NUMBERS: Final = (
     "dominance",
     "sharpness",
     "brightness",
+    "speech",
     "agreement",
     "confidence",
     "model_error",

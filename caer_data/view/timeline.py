@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import operator
+from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
 from caer_data.curate.funnel import REASONS, in_force, limit_of, score_text
+from caer_data.engine.decisions import Decisions
 from caer_data.view.catalogue import Catalogue, plain, scores
+from caer_data.view.noted import about_cuts
+
+_DROPS: Final[dict[str, Callable[[Any, Any], bool]]] = {
+    "<": operator.lt,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 def videos(catalogue: Catalogue) -> list[dict[str, Any]]:
@@ -29,8 +39,8 @@ def videos(catalogue: Catalogue) -> list[dict[str, Any]]:
     ]
 
 
-def video(catalogue: Catalogue, video_id: str) -> dict[str, Any]:
-    """One video with its shots, tracks and clips, in order of time.
+def video(catalogue: Catalogue, decisions: Decisions, video_id: str) -> dict[str, Any]:
+    """One video with its shots, tracks and clips, in order of time, and the cuts decided by hand.
 
     Raises:
         UnknownNameError: there is no such video.
@@ -39,6 +49,7 @@ def video(catalogue: Catalogue, video_id: str) -> dict[str, Any]:
     names = ["video_id", "show", "episode", "status", "duration_s", "fps", "frames"]
     span = ["start_s", "end_s", "start_frame", "end_frame"]
     return plain({name: row[name] for name in names}) | {
+        "cuts": about_cuts(row, decisions),
         "shots": _of(catalogue.shots, video_id, ["shot_id", *span]),
         "tracks": _of(
             catalogue.tracks,
@@ -95,6 +106,7 @@ def clip(catalogue: Catalogue, name: str) -> dict[str, Any]:
     return plain({key: row[key] for key in names}) | {
         "scores": scores(row),
         "checks": checks(catalogue, row),
+        "meaning": REASONS[row["reason"]].meaning if row["reason"] in REASONS else None,
         "why": score_text(row, catalogue.dataset.recipe),
         "votes": catalogue.answers(row["clip_key"]) if isinstance(row["clip_key"], str) else [],
         "has_media": isinstance(row["path"], str),
@@ -114,7 +126,7 @@ def checks(catalogue: Catalogue, row: dict[str, Any]) -> list[dict[str, Any]]:
             continue
         value, limit = values[reason.score], limit_of(reason, recipe)
         missing = value is None or pd.isna(value)
-        fails = not missing and (value > limit if reason.sign == ">" else value < limit)
+        fails = not missing and _DROPS[reason.sign](value, limit)
         found.append(
             plain(
                 {

@@ -181,8 +181,8 @@ def test_what_was_decided_is_shown_and_undone(folder) -> None:
         ({"kind": "drop", "clip": CLIP, "why": ""}, "give a reason"),
         ({"kind": "drop", "clip": "nobody"}, "no clip is called"),
         ({"kind": "forget", "clip": CLIP}, "cannot be decided here"),
-        ({"kind": "merge", "persons": ["a-show.p0001"]}, "two or more"),
-        ({"kind": "split", "tracks": []}, "faces of one person"),
+        ({"kind": "merge", "persons": ["a-show.p0001"]}, "two persons or more"),
+        ({"kind": "split", "tracks": []}, "faces that show somebody else"),
         ({"kind": "target", "clip": CLIP, "track": "a-show.e1.s0003.t1"}, "not seen in"),
         ({"kind": "cut_add", "video": "a-show.e1", "frame": 0}, "between two frames"),
         ({"kind": "cut_add", "video": "a-show.e1", "frame": "5"}, "frame's number"),
@@ -283,3 +283,47 @@ def test_all_clips_that_a_filter_finds_are_decided_and_undone_in_one_step(folder
     assert len(Decisions(folder).standing()) == before
     again = call(app, "/api/undo-all", {}, "POST", {"keys": keys[:1], "who": "ann", "why": "no"})
     assert again.status == 409
+
+
+def test_whether_somebody_speaks_is_a_filter(tmp_path) -> None:
+    dataset = built_dataset.make(tmp_path / "dataset", shots=3, pictures=False)
+    speech = pd.array([0.0, 0.4, None], "Float64")
+    dataset.write(tables.CLIPS, pd.DataFrame(dataset.clips.assign(speech=speech)))
+    app = application(Session(dataset.folder, {}))
+    facet = ask(app, "/api/facets").json()["voice"]
+    assert sorted(facet) == [["(none)", 1], ["nobody speaks", 1], ["somebody speaks", 1]]
+    (clip,) = ask(app, "/api/clips?voice=nobody speaks".replace(" ", "%20")).json()["clips"]
+    assert clip["clip_id"] == CLIP
+    assert "speech" in ask(app, "/api/overview").json()["numbers"]
+
+
+def test_what_was_decided_is_shown_before_the_next_build(tmp_path) -> None:
+    folder = built_dataset.make(tmp_path / "dataset", pictures=False).folder
+    app = application(Session(folder, {}))
+    person, video = "a-show.p0001", "a-show.e1"
+    assert ask(app, f"/api/person/{person}").json()["noted"] == []
+    common = {"who": "ann", "why": "seen"}
+    named = common | {"kind": "name", "person": person, "name": "Bo"}
+    moved = common | {"kind": "cut_move", "video": video, "frame": 50, "to": 60}
+    keys = [call(app, "/api/decide", {}, "POST", values).json()["key"] for values in (named, moved)]
+    noted = {"kind": "name", "value": "Bo", "others": []}
+    assert ask(app, f"/api/person/{person}").json()["noted"] == [noted]
+    assert ask(app, "/api/people").json()[0]["noted"] == [noted]
+    (cut,) = ask(app, f"/api/video/{video}").json()["cuts"]
+    assert (cut["kind"], cut["at_s"], cut["to_s"], cut["who"]) == ("cut_move", 2.0, 2.4, "ann")
+    undo = common | {"keys": keys}
+    assert call(app, "/api/undo-all", {}, "POST", undo).status == 200
+    assert ask(app, f"/api/person/{person}").json()["noted"] == []
+    assert ask(app, f"/api/video/{video}").json()["cuts"] == []
+
+
+def test_a_repeat_fails_by_its_score(tmp_path) -> None:
+    dataset = built_dataset.make(tmp_path / "dataset", shots=2, pictures=False)
+    clips = dataset.clips.assign(repeat_score=pd.array([0.9, 0.2], "Float64"))
+    dataset.write(tables.CLIPS, pd.DataFrame(clips))
+    app = application(Session(dataset.folder, {}))
+    for number, passed in ((1, False), (2, True)):
+        clip = ask(app, f"/api/clip/a-show.e1.s000{number}.c1").json()
+        (check,) = (check for check in clip["checks"] if check["score"] == "repeat_score")
+        assert (check["passed"], check["sign"]) == (passed, ">=")
+    assert clip["meaning"] == "nobody's face is seen"

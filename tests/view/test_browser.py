@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +11,13 @@ import pytest
 
 pytest.importorskip("uvicorn")
 
+from in_browser import WIDTHS, opened, start, until
+
 from caer_data.engine import tables
 from caer_data.engine.decisions import Decisions
-from caer_data.view.guard import Guard
-from caer_data.view.serve import serve
 from caer_data.view.session import Session
 
 pytestmark = pytest.mark.browser
-
-WIDTHS = (390, 1024, 1920)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("no chromium; apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        made = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
-        )
-        yield made
-        made.close()
 
 
 @pytest.fixture(scope="module")
@@ -48,36 +28,9 @@ def folder(tmp_path_factory) -> Path:
     return dataset.folder
 
 
-def start(session: Session) -> str:
-    """Serve in the background for the rest of the tests; returns the address."""
-    found: list[Guard] = []
-    thread = threading.Thread(target=serve, args=(session, 0, found.append), daemon=True)
-    thread.start()
-    while not found:
-        time.sleep(0.01)
-    return found[0].address
-
-
 @pytest.fixture(scope="module")
 def address(folder) -> str:
     return start(Session(folder, {}))
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    return []
-
-
-def opened(browser: Any, address: str, width: int, complaints: list[str]) -> Any:
-    page = browser.new_page()
-    page.set_viewport_size({"width": width, "height": 900})
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    own = address.rsplit("/", 2)[0]
-    page.on("request", lambda r: r.url.startswith(own) or complaints.append(r.url))
-    page.goto(address)
-    page.wait_for_selector(".card")
-    return page
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -85,6 +38,7 @@ def test_thousands_of_clips_scroll_and_nothing_runs_over(
     browser, address, width, complaints
 ) -> None:
     page = opened(browser, address, width, complaints)
+    page.wait_for_selector(".card")
     assert page.locator(".card").count() < 150  # of 13,200
     page.evaluate("document.querySelector('.window').scrollTop = 1e9")
     page.wait_for_selector("[aria-label*='s13200.c1']")
@@ -119,14 +73,13 @@ def test_a_decision_by_keyboard_alone(browser, address, folder, complaints) -> N
 
 def test_without_a_name_nothing_is_decided(browser, address, folder, complaints) -> None:
     before = len(Decisions(folder).rows)
-    context = browser.new_context()
-    page = opened(context, address, 1024, complaints)
+    page = opened(browser, address, 1024, complaints)
     page.locator(".card").first.click()
     page.fill("dialog .why", "because")
     page.get_by_role("button", name="Keep", exact=True).click()
     page.wait_for_selector("text=Give your name first")
     assert len(Decisions(folder).rows) == before
-    context.close()
+    page.close()
 
 
 def test_a_clip_plays_and_its_boxes_follow(browser, tmp_path, complaints) -> None:
@@ -150,14 +103,6 @@ def test_a_clip_plays_and_its_boxes_follow(browser, tmp_path, complaints) -> Non
     until(page, "document.querySelector('video').ended")
     page.close()
     assert complaints == []
-
-
-def until(page: Any, expression: str) -> None:
-    """Wait for what the page's policy forbids to wait for inside it."""
-    deadline = time.monotonic() + 20
-    while not page.evaluate(expression):
-        assert time.monotonic() < deadline, expression
-        page.wait_for_timeout(50)
 
 
 def _film(path: Path) -> None:

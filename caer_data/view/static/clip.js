@@ -138,19 +138,29 @@ function models(clip) {
 }
 
 function facts(clip) {
-  const state = clip.status === "dropped" ? `dropped: ${clip.why || clip.reason}` : clip.status;
+  const state = clip.status === "dropped"
+    ? `dropped: ${clip.meaning ?? clip.reason}${clip.why ? ` (${clip.why})` : ""}` : clip.status;
   return el("p", { class: clip.status === "dropped" ? "dropped" : "kept" }, state,
     el("span", { class: "note" }, ` · ${clip.show}, ${clip.episode} · ${length(clip.seconds)} · `,
       el("a", { href: `#videos/${name(clip.video_id)}` }, "its video"), " · key ",
       clip.clip_key ?? "none"));
 }
 
+// Why a clip has no value of a score.
+function nothing(check, clip) {
+  if (check.score === "dominance" && clip.n_people === 1) return "nobody else";
+  return check.score === "repeat_score" && clip.status !== "dropped" ? "no repeat" : "not measured";
+}
+
+const SIGNS = { ">": "at most", ">=": "less than" };
+
 function scores(clip) {
   const rows = clip.checks.map((check) =>
     el("tr", {}, el("td", {}, check.score), el("td", {}, number(check.value, 3)),
-      el("td", {}, `${check.sign === ">" ? "at most" : "at least"} ${number(check.limit, 3)}`),
+      el("td", { class: "limit" }, `${check.sign === "<" ? "at least" : SIGNS[check.sign]} `,
+        number(check.limit, 3)),
       el("td", { class: { true: "kept", false: "dropped" }[check.passed] },
-        check.passed === null ? "not measured" : check.passed ? "passes" : check.reason)));
+        check.passed === null ? nothing(check, clip) : check.passed ? "passes" : check.reason)));
   return el("section", {}, el("h3", {}, "Scores"),
     table(["score", "here", "recipe", ""], rows));
 }

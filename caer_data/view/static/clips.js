@@ -6,21 +6,23 @@ import { ask, el, guarded, length, name, number, picture } from "./page.js";
 const TITLES = {
   show: "Show", video_id: "Video", person_id: "Person", status: "Status", reason: "Reason",
   emotion: "Emotion", pattern: "Votes", split: "Split", verdict: "Model", predicted: "Model says",
-  decision: "Decision",
+  decision: "Decision", voice: "Voice", speaker: "Speaker",
 };
 const NUMBERS = {
   seconds: "length, s", face_height: "face height", coverage: "coverage", dominance: "dominance",
-  sharpness: "sharpness", brightness: "brightness", agreement: "agreement", confidence: "confidence",
+  sharpness: "sharpness", brightness: "brightness", speech: "speech", agreement: "agreement", confidence: "confidence",
   model_error: "model error",
 };
 const PAGE = 120;
-const CARD = { width: 210, height: 190 };
+const CARD = { width: 210, height: 172 };
 
 // The filters outlive a visit to another part of the page.
 const chosen = new URLSearchParams();
 
 let list = null;
 let numbers = []; // columns that have values
+let names = {}; // what persons are called, by identifier
+let ready = Promise.resolve();
 
 export async function showClips(main, asked) {
   if (asked) {
@@ -30,9 +32,11 @@ export async function showClips(main, asked) {
   const filters = el("form", { class: "filters", "aria-label": "Filters" });
   const count = el("p", { class: "note", role: "status" });
   const all = el("div", {});
+  const sort = el("span", {});
   list = new List();
   const again = guarded(async () => {
-    const [facets] = await Promise.all([ask(`api/facets?${chosen}`), list.load()]);
+    const [facets] = await Promise.all([ask(`api/facets?${chosen}`), list.load(), ready]);
+    if (!sort.hasChildNodes()) sort.append(sortBy(again));
     drawFilters(filters, facets, again);
     count.textContent = `${number(list.total)} clips`;
     all.replaceChildren(chosen.size ? decisionsOfAll(() => `${chosen}`, list.total, again) : "");
@@ -42,14 +46,17 @@ export async function showClips(main, asked) {
       el("details", { class: "all", open: matchMedia("(min-width: 50rem)").matches },
         el("summary", {}, "Filters"), filters),
       el("section", { "aria-label": "Clips" },
-        el("div", { class: "bar" }, count, sortBy(again), search(again)), all,
+        el("div", { class: "bar" }, count, sort, search(again)), all,
         list.element)));
   await again();
 }
 
-// Called once, before the first list: which scores this dataset has.
-export function known(overview) {
-  numbers = Object.entries(NUMBERS).filter(([column]) => overview.numbers.includes(column));
+// Called once, before the first list, with what the dataset has: which scores, and names of persons.
+export function known(asked) {
+  ready = asked.then((overview) => {
+    numbers = Object.entries(NUMBERS).filter(([column]) => overview.numbers.includes(column));
+    names = overview.names;
+  }, () => {}); // who asked says what went wrong
 }
 
 // The clip so many places after another in the list; undefined beyond its ends.
@@ -95,7 +102,7 @@ function drawFilters(form, facets, again) {
   const first = !form.hasChildNodes();
   const parts = Object.entries(facets).map(([facet, words]) => {
     const on = chosen.getAll(facet);
-    const isOpen = first ? ["status", "reason", "show", "emotion"].includes(facet) : open.has(facet);
+    const isOpen = first ? ["status", "reason", "show", "emotion", "verdict"].includes(facet) : open.has(facet);
     return el("details", { "data-name": facet, open: isOpen || on.length > 0 },
       el("summary", {}, TITLES[facet] + (on.length ? ` (${on.length})` : "")),
       el("ul", {}, words.filter(([word, n]) => n || on.includes(word)).map(([word, n]) =>
@@ -106,7 +113,7 @@ function drawFilters(form, facets, again) {
             kept.forEach((w) => chosen.append(facet, w));
             again();
           } }),
-          el("span", {}, word), el("b", {}, number(n)))))));
+          el("span", {}, names[word] ? `${names[word]} (${word})` : word), el("b", {}, number(n)))))));
   });
   const limits = numbers.map(([column, title]) => limitsOf(column, title, again));
   const reset = el("button", { type: "button", onclick: () => {
@@ -115,7 +122,9 @@ function drawFilters(form, facets, again) {
   } }, "Clear all filters");
   form.replaceChildren(...parts,
     el("details", { "data-name": "limits", open: open.has("limits") },
-      el("summary", {}, "Scores between"), limits), reset);
+      el("summary", {}, "Scores between"), limits,
+      el("p", { class: "note" }, "What other limits of the recipe would change, before anything is done: ",
+        el("code", {}, "caer-data inspect --try filter.min_face_height=0.08"))), reset);
 }
 
 function limitsOf(column, title, again) {

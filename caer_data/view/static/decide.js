@@ -68,23 +68,22 @@ export function decisionsOfClip(clip, player, again) {
     el("p", { class: "note" }, "A click on a box makes that face the target."));
 }
 
-export function decisionsOfCut(video, shot) {
+export function decisionsOfCut(video, shot, again) {
   const why = reason();
   const about = { video: video.video_id, frame: shot.start_frame };
   const to = el("input", { type: "number", min: "1", max: String(video.frames - 1),
     value: String(shot.start_frame), "aria-label": "First frame of the new shot" });
-  const done = (what) => say(`${what} at frame ${number(shot.start_frame)}: noted for the next build.`);
   const first = shot.start_frame === 0;
   return el("section", { class: "decide", "aria-label": "Cut" },
     el("p", {}, first ? "The video begins here: there is no cut to change."
       : `The cut before this shot, at frame ${number(shot.start_frame)}:`), why,
     el("div", { class: "row" },
       el("button", { type: "button", disabled: first, onclick: guarded(() =>
-        decide({ kind: "cut_remove", ...about }, why, () => done("Cut removed"))) }, "Remove the cut"),
+        decide({ kind: "cut_remove", ...about }, why, again)) }, "Remove the cut"),
       el("button", { type: "button", disabled: first, onclick: guarded(() =>
-        decide({ kind: "cut_move", ...about, to: Number(to.value) }, why, () => done("Cut moved"))) },
+        decide({ kind: "cut_move", ...about, to: Number(to.value) }, why, again)) },
       "Move it to frame"),
       el("button", { type: "button", onclick: guarded(() =>
-        decide({ kind: "cut_add", video: video.video_id, frame: Number(to.value) }, why,
-          () => done("Cut added"))) }, "Add a cut at frame"), to));
+        decide({ kind: "cut_add", video: video.video_id, frame: Number(to.value) }, why, again)) },
+      "Add a cut at frame"), to));
 }

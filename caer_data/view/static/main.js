@@ -1,7 +1,7 @@
 // Which part of the page is shown, by the fragment of the address: #clips, #videos/ID, #clip/ID.
 
 import { showClip } from "./clip.js";
-import { known as knownNumbers, showClips } from "./clips.js";
+import { known as knownBefore, showClips } from "./clips.js";
 import { showDecisions } from "./decisions.js";
 import { ask, guarded, number } from "./page.js";
 import { showPersons } from "./persons.js";
@@ -43,10 +43,11 @@ document.getElementById("detail").addEventListener("close", () => {
 addEventListener("hashchange", route);
 
 guarded(async () => {
-  const known = await ask("api/overview");
-  knownNumbers(known);
+  const asked = ask("api/overview");
+  knownBefore(asked);
+  route(); // asks for what it shows in the meantime
+  const known = await asked;
   document.title = `${known.dataset} – caer-data`;
   document.getElementById("title").textContent =
     `${known.dataset}: ${number(known.kept)} of ${number(known.clips)} clips kept`;
-  await route();
 })();

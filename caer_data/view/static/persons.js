@@ -11,15 +11,28 @@ function why() {
   return el("input", { class: "why", "aria-label": "Reason", placeholder: "Reason" });
 }
 
+// What was decided by hand; it takes effect with the next build.
+function noted(person) {
+  if (!person.noted.length) return null;
+  const words = person.noted.map((row) => ({
+    name: `called ${row.value}`,
+    merge: row.others.length ? `one with ${row.others.join(", ")}` : "merged",
+    split: "faces taken out",
+  })[row.kind]);
+  return el("p", { class: "kept" }, `By hand: ${words.join("; ")}. `,
+    el("a", { href: "#decisions" }, "Decisions"));
+}
+
+const called = (person) => (person.name ? `${person.name} (${person.person_id})` : person.person_id);
+
 async function showAll(main) {
   const people = await ask("api/people");
   const chosen = new Set();
   const reason = why();
   const button = el("button", { type: "button", disabled: true, onclick: guarded(() =>
     decide({ kind: "merge", persons: [...chosen] }, reason, () => {
-      chosen.clear();
-      main.querySelectorAll("input:checked").forEach((box) => (box.checked = false));
-      button.disabled = true;
+      main.replaceChildren();
+      return showAll(main);
     })) }, "They are one person");
   main.append(el("h2", {}, `${number(people.length)} persons`),
     el("div", { class: "decide" }, el("p", {}, "Choose two or more that are the same person."),
@@ -35,9 +48,10 @@ async function showAll(main) {
         } });
       main.append(el("section", { class: "person" },
         el("div", { class: "head" }, pick,
-          el("a", { href: `#persons/${name(person.person_id)}` }, person.person_id),
+          el("a", { href: `#persons/${name(person.person_id)}` }, called(person)),
           el("span", { class: "note" }, `${length(person.seconds)} on screen, ${number(person.clips)} clips, `,
             `${number(person.tracks)} tracks`)),
+        noted(person),
         el("ul", { class: "faces" }, person.faces.map((track) =>
           el("li", {}, picture(`picture/face/${name(track)}`, { alt: `A face of ${person.person_id}` }))))));
     }
@@ -48,9 +62,13 @@ async function showPerson(main, id) {
   const person = await ask(`api/person/${name(id)}`);
   const chosen = new Set();
   const reason = why();
-  const called = el("input", { "aria-label": "Name of the person", placeholder: "Name" });
+  const again = () => {
+    main.replaceChildren();
+    return showPerson(main, id);
+  };
+  const given = el("input", { "aria-label": "Name of the person", placeholder: "Name" });
   const split = el("button", { type: "button", disabled: true, onclick: guarded(() =>
-    decide({ kind: "split", tracks: [...chosen] }, reason)) }, "The chosen faces are somebody else");
+    decide({ kind: "split", tracks: [...chosen] }, reason, again)) }, "The chosen faces are somebody else");
   const faces = person.own_tracks.map((track) => {
     const pick = el("input", { type: "checkbox", "aria-label": `Choose ${track.track_id}`, onchange: () => {
       if (pick.checked) chosen.add(track.track_id);
@@ -61,7 +79,7 @@ async function showPerson(main, id) {
       picture(`picture/face/${name(track.track_id)}`, { alt: `Face in ${track.shot_id}` })));
   });
   main.append(el("p", {}, el("a", { href: "#persons" }, "All persons")),
-    el("h2", {}, person.person_id),
+    el("h2", {}, called(person)), noted(person),
     el("p", {}, el("a", { href: `#clips/${name(`person_id=${name(person.person_id)}`)}` },
       "Clips of this person")),
     el("p", { class: "note" }, `${length(person.seconds)} on screen, ${number(person.shots)} shots, `,
@@ -70,8 +88,8 @@ async function showPerson(main, id) {
     el("div", { class: "decide" }, reason,
       el("div", { class: "row" }, split,
         el("button", { type: "button", onclick: guarded(() =>
-          decide({ kind: "name", person: person.person_id, name: called.value }, reason)) },
-        "Name this person"), called),
+          decide({ kind: "name", person: person.person_id, name: given.value }, reason, again)) },
+        "Name this person"), given),
       el("p", { class: "note" }, "A name stays in the dataset's decisions; releases hold none.")),
     el("ul", { class: "faces" }, faces));
 }

@@ -30,8 +30,10 @@ async function showVideo(main, id) {
       el("label", {}, "Zoom ", el("input", { type: "range", min: "2", max: "200", value: "30",
         oninput: (event) => line.zoom(Number(event.target.value)) })),
       el("span", { class: "note" }, "Choose a shot to see or change its cuts.")),
-    line.element, line.below);
+    line.element, line.decided, line.below);
 }
+
+const CUTS = { cut_add: "added", cut_remove: "removed", cut_move: "moved" };
 
 class Timeline {
   constructor(video) {
@@ -40,13 +42,15 @@ class Timeline {
     this.element = el("div", { class: "timeline", tabindex: "0", role: "region",
       "aria-label": "Timeline" }, this.inner);
     this.below = el("div", {});
+    this.decided = el("div", {});
+    this.listCuts();
     this.zoom(Math.min(200, Math.max(30, (innerWidth - 60) / video.duration_s)));
   }
 
   zoom(scale) {
     this.scale = scale; // pixels a second
     this.inner.style.width = `${Math.ceil(this.video.duration_s * scale)}px`;
-    this.inner.replaceChildren(this.ruler(), this.shots(), this.clips(), ...this.tracks());
+    this.inner.replaceChildren(this.ruler(), this.shots(), this.cuts(), this.clips(), ...this.tracks());
   }
 
   place(thing) {
@@ -77,7 +81,26 @@ class Timeline {
     this.below.replaceChildren(
       el("h3", {}, `${shot.shot_id}, frames ${number(shot.start_frame)} to ${number(shot.end_frame - 1)}`),
       el("p", { class: "note" }, `${clock(shot.start_s)} to ${clock(shot.end_s)}`),
-      decisionsOfCut(this.video, shot));
+      decisionsOfCut(this.video, shot, async () => {
+        this.video = await ask(`api/video/${name(this.video.video_id)}`);
+        this.zoom(this.scale);
+        this.listCuts();
+      }));
+  }
+
+  // Cuts decided by hand, where they are; the next build applies them.
+  cuts() {
+    const marks = this.video.cuts.flatMap((cut) => [[cut.at_s, cut.kind === "cut_add" ? "+" : "−"],
+      ...(cut.to_s === null ? [] : [[cut.to_s, "+"]])]);
+    return el("div", { class: "lane cuts", "aria-hidden": "true" }, marks.map(([at, sign]) =>
+      el("span", { style: { left: `${at * this.scale}px` } }, sign)));
+  }
+
+  listCuts() {
+    this.decided.replaceChildren(...this.video.cuts.map((cut) => el("p", { class: "kept" },
+      `By hand: cut ${CUTS[cut.kind]} at ${clock(cut.at_s)}`,
+      cut.to_s === null ? "" : ` to ${clock(cut.to_s)}`, `, ${cut.why} (${cut.who}). `,
+      el("a", { href: "#decisions" }, "Decisions"))));
   }
 
   clips() {
@@ -111,5 +134,5 @@ class Timeline {
 
 function tint(person) {
   const hue = [...person].reduce((sum, letter) => (sum * 31 + letter.charCodeAt(0)) % 360, 7);
-  return `hsl(${hue} 45% 50% / .25)`;
+  return `hsl(${(hue * 137) % 360} 55% 50% / .3)`; // neighbours in number are far apart in hue
 }

@@ -1,0 +1,80 @@
+"""The page of `view` in headless Chromium, and pages checked for what readers with aids meet."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from caer_data.view.guard import Guard
+    from caer_data.view.session import Session
+
+WIDTHS = (390, 1024, 1920)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    sync_api = pytest.importorskip("playwright.sync_api")
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("no chromium; apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        made = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
+        )
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What pages opened with `opened` wrote to the console or asked of others."""
+    return []
+
+
+def start(session: Session) -> str:
+    """Serve in the background for the rest of the tests; returns the address."""
+    from caer_data.view.serve import serve
+
+    found: list[Guard] = []
+    thread = threading.Thread(target=serve, args=(session, 0, found.append), daemon=True)
+    thread.start()
+    while not found:
+        time.sleep(0.01)
+    return found[0].address
+
+
+def opened(browser: Any, address: str, width: int, complaints: list[str], **settings: Any) -> Any:
+    """A page of its own context, with what it complains of; `settings` are of the context."""
+    page = browser.new_context(viewport={"width": width, "height": 900}, **settings).new_page()
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    own = (address.rsplit("/", 2)[0], "data:")
+    page.on("request", lambda r: r.url.startswith(own) or complaints.append(r.url))
+    page.goto(address)
+    return page
+
+
+def until(page: Any, expression: str) -> None:
+    """Wait for what the page's policy forbids to wait for inside it."""
+    deadline = time.monotonic() + 20
+    while not page.evaluate(expression):
+        assert time.monotonic() < deadline, expression
+        page.wait_for_timeout(50)
+
+
+def serious(page: Any) -> list[str]:
+    """What axe-core finds serious or worse; the page's context must bypass its policy."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    found = axe.Axe().run(page).response["violations"]
+    return [
+        f"{one['id']}: {node['html'][:160]}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+        for node in one["nodes"]
+    ]

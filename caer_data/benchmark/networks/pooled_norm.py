@@ -7,6 +7,8 @@ values. Only the statistics still need every value. Where gamma is negative the 
 wins; turning the sign of that convolution channel and of gamma gives the same output and makes
 gamma positive, so the order holds for every gamma. Outputs, gradients and running statistics of
 both orders are equal (up to rounding; at a tie in a window, either value may get the gradient).
+
+In testing, where nothing is learned, the convolution normalises by itself (`_folded`).
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ def norm_relu_pool(
     as_maximum: bool = False,
 ) -> Tensor:
     """max_pool(relu(norm(conv(x)))), windows of size and stride `pool`; all ones: no pooling."""
+    if not (norm.training or torch.is_grad_enabled()):
+        return _folded(conv, norm, x, pool, as_maximum)
     if max(pool) == 1:
         return torch.relu_(norm(conv(x)))
     if as_maximum:
@@ -54,6 +58,32 @@ def norm_relu_pool(
     out, mean, variance = apply(y, gamma, norm.bias, norm.eps, pool)
     _update_running(norm, mean * sign, variance, count=y.numel() // y.shape[1])
     return out
+
+
+def _folded(
+    conv: nn.Conv2d | nn.Conv3d,
+    norm: nn.BatchNorm2d | nn.BatchNorm3d,
+    x: Tensor,
+    pool: tuple[int, ...],
+    as_maximum: bool,
+) -> Tensor:
+    """In testing, normalisation is one factor and one addend a channel, which convolving includes.
+
+    ReLU keeps the order of values, so that it need not be computed before they are pooled.
+    """
+    assert norm.running_mean is not None and norm.running_var is not None  # noqa: S101
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    shift = norm.bias - norm.running_mean * scale
+    convolve = F.conv3d if len(pool) == 3 else F.conv2d
+    y = convolve(
+        x,
+        conv.weight * scale.view(-1, *(1,) * (conv.weight.dim() - 1)),
+        shift if conv.bias is None else shift + conv.bias * scale,
+        padding=conv.padding,
+    )
+    if max(pool) > 1:
+        y = maximum(y, pool) if as_maximum else _max_pool(y, pool)
+    return torch.relu_(y)
 
 
 def maximum(y: Tensor, pool: tuple[int, ...]) -> Tensor:

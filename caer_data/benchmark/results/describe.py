@@ -76,7 +76,7 @@ def describe(recipe: ModelRecipe, classes: int = len(EMOTIONS)) -> Description:
     for name, module in model.named_modules():
         if next(module.parameters(recurse=False), None) is not None:
             module.register_forward_hook(_recorder(name, layers))
-    with torch.no_grad():
+    with torch.enable_grad():  # without, blocks would not call their normalisation
         heard = [inputs["sound"]] if recipe.hears else []
         model(inputs.get("face"), inputs.get("context"), *heard)
     parts: dict[str, dict[str, int]] = {}

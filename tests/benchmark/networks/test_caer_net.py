@@ -327,6 +327,23 @@ def test_a_step_of_every_order_is_the_same(model):
             torch.testing.assert_close(other[name], value, rtol=1e-9, atol=1e-11, msg=name)
 
 
+@of_orders
+@pytest.mark.parametrize("bias", [True, False], ids=["bias", "none"])
+@pytest.mark.parametrize("pool", [(1, 2, 2), (2, 2, 2), (1, 1, 1), (2, 2)], ids=str)
+def test_in_testing_the_convolution_normalises(pool, bias, compute):
+    conv, norm = (nn.Conv3d, nn.BatchNorm3d) if len(pool) == 3 else (nn.Conv2d, nn.BatchNorm2d)
+    block = nn.ModuleList([conv(3, 4, 3, padding=1, bias=bias), norm(4)])
+    module = randomise(block).eval()
+    assert (module[1].weight < 0).any()
+    x = torch.randn(2, 3, *(4, 6, 7)[-len(pool) :])
+    given = (*module, x, pool, compute.pool_first, compute.pool_as_maximum)
+    expected = norm_relu_pool(*given)
+    module[1].register_forward_hook(lambda *_: pytest.fail("normalised by itself"))
+    with torch.no_grad():
+        found = norm_relu_pool(*given)
+    torch.testing.assert_close(found, expected.detach(), rtol=1e-10, atol=1e-12)
+
+
 def test_one_way_of_pooling_at_a_time():
     with pytest.raises(ValueError, match="set one of them"):
         Compute(pool_first=True, pool_as_maximum=True)

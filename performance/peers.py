@@ -11,7 +11,7 @@ be importable. Both sides read the same made-up pictures of 712 x 400 pixels, or
 
 Times are processor time, since others may use the machine. Port and ours take turns, and each ratio
 is the median over the rounds, with its smallest and largest. "Whole" includes loading, as a user
-waits for it; "network" is the step or the forward pass of a batch at hand.
+waits for it; "network" is the step (ours augments in it) or the forward pass of a batch at hand.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ class Ours:
         self.step = TrainingStep(create(recipe), recipe, fabric)
         self.everything = np.arange(len(self.store.samples))
         self.batch = next(iter(self.frames.batches(self._picks())))
-        self.seen = augment.inputs(self.batch, recipe, training=True)
+        self.seen = augment.inputs(self.batch, recipe, training=False)
 
     def _picks(self) -> Any:
         pick = windows.random_windows(self.store, self.everything, 1, 0, 0)
@@ -195,7 +195,8 @@ class Ours:
     def learn(self) -> int:
         self.step.network.train()
         for _ in range(4):
-            loss = self.step.loss(self.step.network, self.seen, self.batch.labels)
+            given = self.step.arguments(self.batch)
+            loss = self.step.loss(self.step.network, given, self.batch.labels)
             loss.backward()
             self.step.optimizer.step()
             self.step.optimizer.zero_grad(set_to_none=True)
@@ -212,13 +213,13 @@ class Ours:
 
     @torch.no_grad()
     def forward(self) -> int:
-        self.step.network.eval()
-        return sum(len(self.step.network(*self.seen).logits) for _ in range(4))
+        self.step.tested.eval()
+        return sum(len(self.step.tested(*self.seen).logits) for _ in range(4))
 
     def test(self) -> int:
         pick = windows.all_windows(self.store, self.everything, 1, 1)
         device = self.step.fabric.device
-        found = outputs(self.step.network, self.recipe, self.frames, pick, device)
+        found = outputs(self.step.tested, self.recipe, self.frames, pick, device)
         return sum(len(samples) for _, samples in found)
 
 

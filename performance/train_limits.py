@@ -18,6 +18,7 @@ from caer_data.benchmark.data.batches import Batch
 from caer_data.benchmark.networks import architecture
 from caer_data.benchmark.recipe import ModelRecipe, vary
 from caer_data.benchmark.results.describe import Description
+from caer_data.benchmark.training.runtime import input_type
 
 clock = time.perf_counter
 """What all times are read from; `train.py --cpu-time` puts processor time here."""
@@ -108,7 +109,8 @@ def moved(recipe: ModelRecipe, precision: str, pool_first: bool, batch: int = 32
         labels,
     )
     with _Traffic() as traffic, _Bf16Products(precision == "bf16"):
-        logits = model(*inputs(given, recipe, training=True)).logits
+        dtype = input_type(recipe, precision == "bf16")
+        logits = model(*inputs(given, recipe, training=True, dtype=dtype)).logits
         functional.cross_entropy(logits.float(), labels).backward()
     return traffic.bytes / batch
 

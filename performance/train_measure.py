@@ -23,6 +23,7 @@ from caer_data.benchmark.data.shards import Format, Work
 from caer_data.benchmark.data.transfer import CopyStream, NoCopy
 from caer_data.benchmark.networks import create
 from caer_data.benchmark.recipe import ModelRecipe
+from caer_data.benchmark.training import runtime
 from caer_data.benchmark.training.compiled import as_compiled
 from caer_data.benchmark.training.step import TrainingStep
 from caer_data.engine.progress import Reporter
@@ -101,6 +102,7 @@ def measure(
         trainer.optimizer = torch.optim.SGD(
             groups[0]["params"], lr=0.005, momentum=0.9, fused=False, foreach=False
         )
+        trainer._update = trainer.optimizer.step
     trainer.network.train()
 
     def batches(count: int) -> Any:
@@ -136,8 +138,9 @@ def measure(
     augment_s = best_of(
         lambda: augment.inputs(given, recipe, training=True), device, 5, statistics.median
     )
-    face, context = augment.inputs(given, recipe, training=False)
-    trainer.network.eval()
+    dtype = runtime.input_type(recipe, trainer.bf16)
+    face, context = augment.inputs(given, recipe, training=False, dtype=dtype)
+    trainer.tested.eval()
 
     def forward() -> None:
         with (
@@ -145,7 +148,7 @@ def measure(
             as_compiled(recipe.compute, full=True),
             torch.autocast(device.type, torch.bfloat16, enabled=trainer.bf16),
         ):
-            trainer.network(face, context)
+            trainer.tested(face, context)
 
     for _ in range(options.warm):
         forward()

@@ -40,33 +40,68 @@ class Draw:
     left: Tensor
 
 
-def inputs(batch: Batch, recipe: ModelRecipe, training: bool) -> tuple[Tensor | None, ...]:
+@dataclass(frozen=True)
+class Constants:
+    """Values of the three channels, (3,), on the device.
+
+    Attributes:
+        mean: and
+        std: of the normalisation.
+        fill: of hidden pixels, after it.
+    """
+
+    mean: Tensor
+    std: Tensor
+    fill: Tensor
+
+
+def inputs(
+    batch: Batch, recipe: ModelRecipe, training: bool, dtype: torch.dtype = torch.float32
+) -> tuple[Tensor | None, ...]:
     """Turn a batch into what the model reads.
 
     Random draws come from torch's global generator of the batch's device. Testing draws nothing
     and takes the centre crop.
 
     Returns:
-        Faces (N, 3, T, h, w) and contexts (N, 3, T, crop h, crop w), float32, normalised; without
-        T for images; None where the batch has none. If the recipe hears, the third is the sound,
-        (N, 2, bands, T x columns).
+        Faces (N, 3, T, h, w) and contexts (N, 3, T, crop h, crop w), normalised; without T for
+        images; None where the batch has none. If the recipe hears, the third is the sound,
+        (N, 2, bands, T x columns). All are computed in float32 and of the wanted type.
     """
-    frame, crop = recipe.input.frame, recipe.input.crop
-    draw = draw_for(batch.boxes, recipe.augment if training else None, frame, crop)
+    draw = draw_for_batch(batch, recipe, training)
+    return augmented(batch, draw, constants(recipe, batch.boxes.device), recipe, dtype)
+
+
+def draw_for_batch(batch: Batch, recipe: ModelRecipe, training: bool) -> Draw:
+    """What happens to each clip of a batch."""
+    augment = recipe.augment if training else None
+    return draw_for(batch.boxes, augment, recipe.input.frame, recipe.input.crop)
+
+
+def constants(recipe: ModelRecipe, device: torch.device) -> Constants:
+    """The recipe's, put on the device once: in every step, the copy would wait for the GPU."""
+    values = (recipe.input.mean, recipe.input.std, _fill(recipe))
+    return Constants(*(_constant(v, device) for v in values))
+
+
+def augmented(
+    batch: Batch, draw: Draw, fixed: Constants, recipe: ModelRecipe, dtype: torch.dtype
+) -> tuple[Tensor | None, ...]:
+    """`inputs` for given draws: draws nothing and reads no value, so that it can be compiled."""
+    crop = recipe.input.crop
     face = context = None
     if batch.face is not None:
-        face = _finish(_normal(_flipped(batch.face, draw.flip), draw, recipe), recipe)
+        face = _finish(_normal(_flipped(batch.face, draw.flip), draw, fixed), recipe, dtype)
     if batch.context is not None:
         rows = draw.top[:, None] + torch.arange(crop[0], device=draw.top.device)
         columns = draw.left[:, None] + torch.arange(crop[1], device=draw.top.device)
         columns = torch.where(draw.flip[:, None], columns.flip(1), columns)
-        shown = _normal(_gather(batch.context, rows, columns), draw, recipe)
+        shown = _normal(_gather(batch.context, rows, columns), draw, fixed)
         if recipe.hide.faces != "none":
-            fill = _constant(_fill(recipe), shown.device)
             hidden = hidden_pixels(batch.boxes, rows, columns, recipe.hide)
-            shown = torch.where(hidden[..., None], fill, shown)
-        context = _finish(shown, recipe)
-    return (face, context, heard(batch)) if recipe.hears else (face, context)
+            shown = torch.where(hidden[..., None], fixed.fill, shown)
+        context = _finish(shown, recipe, dtype)
+    return (face, context, heard(batch).to(dtype)) if recipe.hears else (face, context)
 
 
 def heard(batch: Batch) -> Tensor:
@@ -138,12 +173,10 @@ def _gather(frames: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     ]
 
 
-def _normal(frames: Tensor, draw: Draw, recipe: ModelRecipe) -> Tensor:
+def _normal(frames: Tensor, draw: Draw, fixed: Constants) -> Tensor:
     """Contrast, colour and normalisation of (N, T, H, W, 3) uint8 as one multiply-add."""
-    mean = _constant(recipe.input.mean, frames.device)
-    std = _constant(recipe.input.std, frames.device)
-    scale = (draw.scale / (255 * std))[:, None, None, None]
-    shift = ((draw.shift - mean) / std)[:, None, None, None]
+    scale = (draw.scale / (255 * fixed.std))[:, None, None, None]
+    shift = ((draw.shift - fixed.mean) / fixed.std)[:, None, None, None]
     return torch.addcmul(shift, frames.to(scale.dtype), scale)
 
 
@@ -156,12 +189,11 @@ def _fill(recipe: ModelRecipe) -> tuple[float, ...]:
 
 @functools.cache
 def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
-    """Numbers on the device, put there once: in every step, the copy would wait for the GPU."""
     return torch.tensor(values, device=device)
 
 
-def _finish(frames: Tensor, recipe: ModelRecipe) -> Tensor:
+def _finish(frames: Tensor, recipe: ModelRecipe, dtype: torch.dtype) -> Tensor:
     """(N, T, H, W, 3) to (N, 3, T, H, W), or (N, 3, H, W) for images."""
-    moved = frames.permute(0, 4, 1, 2, 3)  # already channels-last in memory
+    moved = frames.to(dtype).permute(0, 4, 1, 2, 3)  # already channels-last in memory
     moved = moved if recipe.clips else moved[:, :, 0]
     return moved if recipe.compute.channels_last else moved.contiguous()

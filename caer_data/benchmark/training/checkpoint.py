@@ -175,9 +175,9 @@ def _like(value: Tensor, parameter: nn.Parameter, optimizer: torch.optim.Optimiz
     if value.shape == parameter.shape:
         # in the parameter's own memory layout, which fused optimisers need
         return torch.empty_like(parameter, requires_grad=False).copy_(value)
-    # the step count stays on the host unless the optimiser is fused
-    fused = optimizer.param_groups[0].get("fused")
-    return value.to(parameter.device) if fused else value
+    # the step count stays on the host unless the optimiser is fused or compiled
+    group = optimizer.param_groups[0]
+    return value.to(parameter.device) if group.get("fused") or group.get("capturable") else value
 
 
 def _structure(part: str, values: Any) -> Any:

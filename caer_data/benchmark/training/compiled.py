@@ -1,19 +1,23 @@
 """`torch.compile` and CUDA graphs, where a recipe asks for them.
 
 Only full batches are compiled, once for training and once for testing. The smaller last batch of a
-pass runs as it is: a compiled form for every size would take longer than it saves.
+pass runs as it is: a compiled form for every size would take longer than it saves. In training, the
+augmentation is part of the model's graph, and the update of the weights is compiled, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from caer_data.benchmark.recipe import Compute
+from caer_data.benchmark.data.augment import Constants, Draw, augmented, constants
+from caer_data.benchmark.data.batches import Batch
+from caer_data.benchmark.networks import Output
+from caer_data.benchmark.recipe import Compute, ModelRecipe
 from caer_data.engine.errors import CaerError
 
 
@@ -42,6 +46,70 @@ def faster(model: nn.Module, compute: Compute, device: torch.device, devices: in
     compiled: Any = torch.compile(model, mode=mode, dynamic=False)
     assert isinstance(compiled, nn.Module)  # noqa: S101 - for the type checker
     return compiled
+
+
+class Whole(nn.Module):
+    """A model with the augmentation before it: from a batch's bytes to the output, in one graph.
+
+    What is random is drawn outside and given, so that the compiled form draws what the other does.
+
+    Attributes:
+        dtype: what the augmentation gives to the model.
+    """
+
+    def __init__(self, model: nn.Module, recipe: ModelRecipe, device: torch.device) -> None:
+        super().__init__()
+        self.model = model
+        self.dtype = torch.float32
+        self._recipe = recipe
+        for name, value in vars(constants(recipe, device)).items():
+            self.register_buffer(name, value, persistent=False)
+
+    def forward(
+        self,
+        face: Tensor | None,
+        context: Tensor | None,
+        boxes: Tensor,
+        sound: Tensor | None,
+        *drawn: Tensor,
+    ) -> Output:
+        """Parts of a `Batch` and of a `Draw`, as `parts_of` gives them."""
+        batch = Batch(face, context, boxes, boxes, boxes, sound)  # labels are not read
+        fixed = Constants(self.mean, self.std, self.fill)
+        seen = augmented(batch, Draw(*drawn), fixed, self._recipe, self.dtype)
+        found: Output = self.model(*seen)
+        return found
+
+    @staticmethod
+    def parts_of(batch: Batch, draw: Draw) -> tuple[Tensor | None, ...]:
+        """What `forward` takes."""
+        seen = (batch.face, batch.context, batch.boxes, batch.sound)
+        return (*seen, draw.flip, draw.scale, draw.shift, draw.top, draw.left)
+
+
+def faster_update(
+    optimizer: torch.optim.Optimizer, compute: Compute, device: torch.device
+) -> Callable[[], object]:
+    """The optimiser's step in the form that the recipe's `compute` asks for.
+
+    The learning rate of a compiled one is a tensor: a number would be compiled anew whenever it
+    changes. It is left out of CUDA graphs, since gradients lie elsewhere in every step.
+    """
+    if not is_compiled(compute):
+        return optimizer.step
+    for group in optimizer.param_groups:
+        group["lr"] = torch.tensor(float(group["lr"]), device=device)
+    update: Callable[[], object] = torch.compile(optimizer.step, dynamic=False)
+    return update
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set it for all parameters, without a copy that would wait for the device."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 @contextmanager

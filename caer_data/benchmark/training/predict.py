@@ -19,7 +19,7 @@ from caer_data.benchmark.data.windows import Indices, Pick, all_windows
 from caer_data.benchmark.networks import Output
 from caer_data.benchmark.recipe import ModelRecipe
 from caer_data.benchmark.training.compiled import as_compiled
-from caer_data.benchmark.training.runtime import precision_of
+from caer_data.benchmark.training.runtime import input_type, precision_of
 from caer_data.engine.errors import CaerError
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def outputs(
     size = recipe.train.batch_size
     for batch in frames.batches(pick.batches(size)):
         try:
-            seen = inputs(batch, recipe, training=False)
+            seen = inputs(batch, recipe, training=False, dtype=input_type(recipe, bf16))
             with (
                 as_compiled(recipe.compute, full=len(batch.labels) == size),
                 torch.autocast(device.type, torch.bfloat16, enabled=bf16),

@@ -20,6 +20,8 @@ from caer_data.engine.errors import CaerError
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+    from caer_data.benchmark.recipe import ModelRecipe
+
 LONGEST_WAIT: Final = timedelta(days=2)
 """How long processes wait for each other: the others wait while the first decodes a dataset."""
 
@@ -100,3 +102,13 @@ def precision_of(
         return "fp32"
     # older GPUs compute bf16 by detours, slower than fp32
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+
+
+def input_type(recipe: ModelRecipe, bf16: bool) -> torch.dtype:
+    """What the augmentation gives to a model.
+
+    CAER-Net's first layers are convolutions, whose inputs autocast would shorten to bf16 anyway:
+    writing them so moves half as many bytes. Others may compute with their inputs first.
+    """
+    short = bf16 and recipe.is_caer_net and not recipe.is_own_class
+    return torch.bfloat16 if short else torch.float32

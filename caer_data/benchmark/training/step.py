@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from caer_data.benchmark.data.augment import inputs
+from caer_data.benchmark.data.augment import augmented, constants, draw_for_batch, inputs
 from caer_data.benchmark.data.batches import Batch
 from caer_data.benchmark.data.memory import (
     available_memory,
@@ -20,11 +20,19 @@ from caer_data.benchmark.data.memory import (
     peak_memory,
 )
 from caer_data.benchmark.data.store import Store
-from caer_data.benchmark.recipe import ModelRecipe, Train
-from caer_data.benchmark.training.compiled import as_compiled, compiler_errors, faster
+from caer_data.benchmark.recipe import ModelRecipe
+from caer_data.benchmark.training.compiled import (
+    Whole,
+    as_compiled,
+    compiler_errors,
+    faster,
+    faster_update,
+    is_compiled,
+    set_learning_rate,
+)
 from caer_data.benchmark.training.numerics import check_bf16
 from caer_data.benchmark.training.objective import Objective
-from caer_data.benchmark.training.runtime import precision_of
+from caer_data.benchmark.training.runtime import input_type, precision_of
 from caer_data.engine.errors import CaerError
 
 if TYPE_CHECKING:
@@ -39,7 +47,8 @@ class TrainingStep:
 
     Attributes:
         model: the plain model; holds the parameters.
-        network: what training calls: compiled where the recipe asks for it, joined over devices.
+        network: what training calls with `arguments`: the model, joined over devices; where the
+            recipe asks for it, compiled together with the augmentation.
         optimizer: the recipe's, over the parameters that learn.
         objective: what training minimises.
         bf16: whether products are computed in bf16.
@@ -60,17 +69,25 @@ class TrainingStep:
         self.model = model.to(fabric.device)
         if recipe.compute.channels_last:
             _to_channels_last(self.model, recipe.clips)
-        self.optimizer = optimizer_of(self.model, recipe.train)
+        self.optimizer = optimizer_of(self.model, recipe)
         self.objective = Objective(recipe.train, store, fabric.device)
-        self.network = fabric.setup_module(
-            faster(self.model, recipe.compute, fabric.device, fabric.world_size)
-        )
+        self._whole: Whole | None = None
+        trained = self._tested = self.model
+        if is_compiled(recipe.compute):
+            trained = self._whole = Whole(self.model, recipe, fabric.device)
+            self._tested = self._faster(self.model)
+            trained = self._faster(self._whole)
+        self.network = fabric.setup_module(trained)
+        self._update = faster_update(self.optimizer, recipe.compute, fabric.device)
         self.numerics: dict[str, float] | None = None
+
+    def _faster(self, model: nn.Module) -> nn.Module:
+        return faster(model, self.recipe.compute, self.fabric.device, self.fabric.world_size)
 
     @property
     def tested(self) -> nn.Module:
-        """What testing calls: on several devices the plain model, whose calls wait for nobody."""
-        return self.network if self.fabric.world_size == 1 else self.model
+        """What testing calls with `inputs`; on several devices its calls wait for nobody."""
+        return self._tested if self.fabric.world_size == 1 else self.model
 
     def settle_precision(self, found: dict[str, float] | None) -> None:
         """Take over what the check of bf16 found, in this run or before it was stopped."""
@@ -96,8 +113,7 @@ class TrainingStep:
             CaerError: too little memory.
         """
         torch.manual_seed(seed)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        set_learning_rate(self.optimizer, rate)
         try:
             return self._learn(batch)
         except RuntimeError as error:
@@ -108,16 +124,27 @@ class TrainingStep:
         raise CaerError(self._too_large(batch))
 
     def _learn(self, batch: Batch) -> Tensor:
-        seen = inputs(batch, self.recipe, training=True)
-        if self.bf16 and self.numerics is None:
-            self.settle_precision(self._check_numerics(seen, batch.labels))
+        seen = self.arguments(batch)
         loss = self.loss(self.network, seen, batch.labels, batch.samples)
         with compiler_errors(self.recipe.compute):
             self.fabric.backward(loss)
-        self.optimizer.step()
+            self._update()
         # not kept over the next forward pass, where memory is needed most
         self.optimizer.zero_grad(set_to_none=True)
         return loss.detach() * len(batch.labels)
+
+    def arguments(self, batch: Batch) -> tuple[Tensor | None, ...]:
+        """What `network` is called with; before the first step it settles the precision."""
+        draw = draw_for_batch(batch, self.recipe, training=True)
+        fixed = constants(self.recipe, batch.boxes.device)
+        if self.bf16 and self.numerics is None:
+            seen = augmented(batch, draw, fixed, self.recipe, torch.float32)
+            self.settle_precision(self._check_numerics(seen, batch.labels))
+        dtype = input_type(self.recipe, self.bf16)
+        if self._whole is not None:
+            self._whole.dtype = dtype
+            return self._whole.parts_of(batch, draw)
+        return augmented(batch, draw, fixed, self.recipe, dtype)
 
     def loss(
         self,
@@ -126,7 +153,7 @@ class TrainingStep:
         labels: Tensor,
         samples: Tensor | None = None,
     ) -> Tensor:
-        """Mean loss of a batch; `seen` is what `inputs` made of it."""
+        """Mean loss of a batch; `seen` is what `network` takes."""
         full = len(labels) * self.fabric.world_size == self.recipe.train.batch_size
         with (
             as_compiled(self.recipe.compute, full),
@@ -155,7 +182,8 @@ class TrainingStep:
         def step(count: int) -> None:  # the run ends here: a step may change the weights
             part = batch.first(count)
             # the plain model: other devices take no part
-            seen = inputs(part, self.recipe, training=True)
+            dtype = input_type(self.recipe, self.bf16)
+            seen = inputs(part, self.recipe, training=True, dtype=dtype)
             loss = self.loss(self.model, seen, part.labels, part.samples)
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
@@ -167,23 +195,29 @@ class TrainingStep:
         return f"{problem}: --batch-size {min(fits, size // 2) * devices} would fit"
 
 
-def optimizer_of(model: nn.Module, train: Train) -> torch.optim.Optimizer:
+def optimizer_of(model: nn.Module, recipe: ModelRecipe) -> torch.optim.Optimizer:
     """Stochastic gradient descent, or AdamW, over the parameters that learn."""
     learning = [p for p in model.parameters() if p.requires_grad]
+    train, compiled = recipe.train, is_compiled(recipe.compute)
+    # the compiler fuses the updates of all parameters by itself
+    fused = not compiled and all(p.is_cuda for p in learning)
     if train.optimizer == "adamw":
         return torch.optim.AdamW(
             learning,
             lr=train.scaled_learning_rate,
             betas=(train.momentum, 0.999),
             weight_decay=train.weight_decay,
-            fused=all(p.is_cuda for p in learning),
+            fused=fused,
+            foreach=True if compiled else None,
+            capturable=compiled,  # its count of steps is on the device, as its rate is
         )
     return torch.optim.SGD(
         learning,
         lr=train.scaled_learning_rate,
         momentum=train.momentum,
         weight_decay=train.weight_decay,
-        fused=all(p.is_cuda for p in learning),
+        fused=fused,
+        foreach=True if compiled else None,
     )
 
 

@@ -97,13 +97,13 @@ def test_nothing_else_is_read(tmp_path: Path, kind: str) -> None:
 
 def test_progress_comes_back_with_momentum_and_only_to_its_run(tmp_path: Path) -> None:
     model = create(RECIPE)
-    optimizer = optimizer_of(model, RECIPE.train)
+    optimizer = optimizer_of(model, RECIPE)
     model(torch.rand(2, 3, 16, 16), None).logits.sum().backward()
     optimizer.step()
     progress = Progress(epoch=2, step=5, loss_sum=1.5, history=[{"epoch": 1, "war": 0.5}])
     checkpoint.save_progress(tmp_path / "c", model, optimizer, progress, "this run")
     again = create(RECIPE)
-    restored = optimizer_of(again, RECIPE.train)
+    restored = optimizer_of(again, RECIPE)
     assert checkpoint.load_progress(tmp_path / "c", again, restored, "this run") == progress
     for old, new in zip(model.parameters(), again.parameters(), strict=True):
         assert torch.equal(old, new)

@@ -306,6 +306,8 @@ def parse(text: str, where: str, preset: Preset = "paper") -> ModelRecipe:
     paper = ModelRecipe.model_validate(file.model_dump(exclude={"tuned"}))
     if preset == "paper":
         return paper
+    if not file.tuned:
+        raise CaerError(f"{where}: has no section 'tuned'; leave out --preset tuned")
     return vary(paper, {**file.tuned, "preset": "tuned"}, where=f"{where}: tuned")
 
 

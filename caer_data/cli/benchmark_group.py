@@ -21,8 +21,8 @@ _OPTIONS = {str(option.name): option for option in _train.params}
 _MODES = ("describe", "suite", "cross", "weights", "self_test")
 _REPORTING = ("quiet", "as_json", "verbose", "debug")
 _MODEL = ("model", "preset", "baseline_input", "precision")
-_MACHINE = ("device", "devices", "nodes", "output", "store_folder")
-_DATA = ("detect", "most_left_out")
+_MACHINE = ("device", "devices", "nodes", "output")
+_DATA = ("store_folder", "detect", "most_left_out")
 _FIT = ("seeds", "epochs", "batch_size", "compiled")
 _release = click.argument("release", type=click.Path(path_type=Path), default="release")
 
@@ -101,7 +101,7 @@ def test(reporter: Reporter, **given: Any) -> int:
 @command.command()
 @click.argument("suite", metavar="NAME", type=_OPTIONS["suite"].type)
 @_release
-@_taking("preset", "baseline_input", "precision", "features", "encoder", *_FIT, *_DATA, *_MACHINE)
+@_taking("preset", "precision", "features", "encoder", *_FIT, *_DATA, *_MACHINE)
 @progress.options
 def suite(reporter: Reporter, **given: Any) -> int:
     """Train every row of a table or an ablation.

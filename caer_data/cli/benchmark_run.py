@@ -116,7 +116,7 @@ _DATA: Final = {"release", "store_folder", "detect", "most_left_out"}
 _TRAINED: Final = {"seeds", "epochs", "batch_size", "compiled", "precision", "features", "encoder"}
 _USEFUL: Final = {
     "": {*_MACHINE, *_DATA, *_TRAINED, "model", "preset", "baseline_input", "folds", "grouped"},
-    "suite": {*_MACHINE, *_DATA, *_TRAINED, "suite", "preset", "baseline_input"},
+    "suite": {*_MACHINE, *_DATA, *_TRAINED, "suite", "preset"},
     "cross": {*_MACHINE, *_DATA, *_TRAINED, "cross", "model", "preset", "baseline_input"},
     "weights": {
         *_MACHINE, *_DATA, "weights", "model", "preset", "baseline_input", "precision", "encoder",
@@ -317,4 +317,7 @@ def _features(pairs: tuple[str, ...]) -> dict[str, str]:
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:
         raise CaerError(f"--features {wrong[0]}: write MODEL=FILE, such as vgg=vgg16.pth")
-    return {pair.split("=", 1)[0]: pair.split("=", 1)[1] for pair in pairs}
+    found = {pair.split("=", 1)[0]: pair.split("=", 1)[1] for pair in pairs}
+    if len(found) < len(pairs):
+        raise CaerError("--features: name one file for each model")
+    return found

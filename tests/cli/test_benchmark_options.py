@@ -13,7 +13,7 @@ from caer_data.benchmark.data import sources
 from caer_data.benchmark.results import compare, folds, plan
 from caer_data.benchmark.selftest import statements
 from caer_data.cli import benchmark as cli
-from caer_data.cli import benchmark_run, main
+from caer_data.cli import benchmark_group, benchmark_run, main
 
 MODES: dict[str, tuple[str, ...]] = {
     "": ("REL",),
@@ -45,6 +45,8 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "store_folder": ("--store", "OUT"),
     "release": ("REL",),
 }
+WORDS = {"suite": "suite", "cross": "cross", "test": "weights", "selftest": "self_test"}
+WORDS["describe"] = "describe"
 PAIRS = [(mode, option) for mode in MODES for option in OPTIONS]
 
 
@@ -135,3 +137,36 @@ def test_an_option_is_used_or_refused(
 def test_every_option_is_among_them() -> None:
     names = {str(p.name) for p in cli.command.params} - benchmark_run._REPORTING
     assert names == {*OPTIONS, *MODES} - {""}
+
+
+@pytest.mark.parametrize(("word", "mode"), WORDS.items())
+def test_a_command_offers_what_it_uses_and_nothing_else(word: str, mode: str) -> None:
+    offered = {str(p.name) for p in benchmark_group.command.commands[word].params}
+    wanted = benchmark_run._USEFUL[mode] - {"self_test"}
+    assert offered - benchmark_run._REPORTING == wanted
+
+
+PAIRS_THAT_FAIL = {
+    "two files of one model": (
+        ("REL", "--model", "c3d", "--features", "c3d=FILE", "--features", "c3d=FILE"),
+        "--features: name one file for each model",
+    ),
+    "a preset that is not there": (
+        ("REL", "--model", "r2plus1d", "--preset", "tuned"),
+        "r2plus1d.yaml: has no section 'tuned'",
+    ),
+    "described, too": (("--describe", "sound", "--preset", "tuned"), "has no section 'tuned'"),
+    "an encoder of another model": (("REL", "--encoder", "FILE"), "give --model onnx-probe"),
+    "groups of nothing": (("REL", "--grouped"), "--grouped: needs --folds K"),
+    "folds of weights": (("REL", "--weights", "FILE", "--folds", "3"), "--folds does nothing"),
+    "folds of a suite": (("REL", "--suite", "table3", "--folds", "3"), "--folds does nothing"),
+}
+
+
+@pytest.mark.parametrize("pair", PAIRS_THAT_FAIL)
+def test_options_that_do_not_go_together_are_one_sentence(
+    nothing_runs: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], pair: str
+) -> None:
+    arguments, sentence = PAIRS_THAT_FAIL[pair]
+    assert run(tmp_path, *arguments) == 2
+    assert sentence in capsys.readouterr().err

@@ -105,7 +105,7 @@ def rows(
 
     Args:
         suite: one of `NAMES`.
-        preset: of every row's recipe.
+        preset: of the recipes; of the suite `modern`, only of CAER-Net's.
         weights: weight file of each baseline (`{"vgg": "vgg16.pth"}`). A baseline without one has
             a single row, trained from scratch, in place of the paper's two.
         encoder: ONNX file of the suite `modern`'s probe, which is left out without one.
@@ -152,19 +152,20 @@ def _modern(preset: Preset, weights: Mapping[str, str], encoder: str | None) -> 
     """CAER-Net, with the paper's schedule and with AdamW, beside what a user expects of today."""
     if unknown := sorted(set(weights) - {"r2plus1d"}):
         raise CaerError(f"modern has no baseline {unknown[0]} that weights could be given for")
+    # models since the paper have one form, whatever the preset of CAER-Net
     newer = load("r2plus1d").train.model_dump()
     found = [
         _caer_net("caer-net", preset, "", {}, None),
         _caer_net("caer-net", preset, "AdamW, cosine", {"train": newer}, None),
-        Row("CAER-Net with sound", load("caer-net-sound", preset), None, "CAER"),
-        Row("Sound alone", load("sound", preset), None, "CAER"),
+        Row("CAER-Net with sound", load("caer-net-sound"), None, "CAER"),
+        Row("Sound alone", load("sound"), None, "CAER"),
     ]
     features = {"baseline": {"weights": weights.get("r2plus1d")}}
     note = "" if weights else "no Kinetics weights were given: all layers learn from scratch"
     for title, name in _BACKBONES.items():
-        found.append(Row(title, vary(load(name, preset), features), None, "CAER", note))
+        found.append(Row(title, vary(load(name), features), None, "CAER", note))
     if encoder:
-        probe = vary(load("onnx-probe", preset), {"baseline": {"encoder": encoder}})
+        probe = vary(load("onnx-probe"), {"baseline": {"encoder": encoder}})
         found.append(Row("Frozen encoder, probe", probe, None, "CAER"))
     return found
 

@@ -55,7 +55,14 @@ class Whole(nn.Module):
 
     Attributes:
         dtype: what the augmentation gives to the model.
+        mean: and
+        std: and
+        fill: see `augment.Constants`.
     """
+
+    mean: Tensor
+    std: Tensor
+    fill: Tensor
 
     def __init__(self, model: nn.Module, recipe: ModelRecipe, device: torch.device) -> None:
         super().__init__()

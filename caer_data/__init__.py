@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from caer_data.api import (
+        Alpha,
+        Classifier,
+        FoundFaces,
         agreement,
         audit,
         build,
@@ -25,14 +28,33 @@ if TYPE_CHECKING:
         load_model,
         split,
     )
+    from caer_data.benchmark.recipe import ModelRecipe
+    from caer_data.curate.result import BuildResult
     from caer_data.engine.dataset import Dataset
+    from caer_data.engine.engines import Engine, LocalEngine, Needs
     from caer_data.engine.errors import CaerError
+    from caer_data.engine.pool import Limits
+    from caer_data.engine.progress import Reporter
+    from caer_data.engine.ray_engine import RayEngine
     from caer_data.engine.recipe import Recipe
+    from caer_data.export.audit import Verdict
 
 __all__ = [
+    "Alpha",
+    "BuildResult",
     "CaerError",
+    "Classifier",
     "Dataset",
+    "Engine",
+    "FoundFaces",
+    "Limits",
+    "LocalEngine",
+    "ModelRecipe",
+    "Needs",
+    "RayEngine",
     "Recipe",
+    "Reporter",
+    "Verdict",
     "__version__",
     "agreement",
     "audit",
@@ -47,11 +69,20 @@ __all__ = [
 __version__ = "0.2.0"
 
 _HOMES: Final = {
-    "Dataset": "engine.dataset",
+    "BuildResult": "curate.result",
     "CaerError": "engine.errors",
+    "Dataset": "engine.dataset",
+    "Engine": "engine.engines",
+    "Limits": "engine.pool",
+    "LocalEngine": "engine.engines",
+    "ModelRecipe": "benchmark.recipe",
+    "Needs": "engine.engines",
+    "RayEngine": "engine.ray_engine",
     "Recipe": "engine.recipe",
+    "Reporter": "engine.progress",
+    "Verdict": "export.audit",
 }
-"""Where names come from that are not of `api`."""
+"""Modules of the names that are not defined in `api`."""
 
 
 if not TYPE_CHECKING:  # a type checker knows the names from the imports above, and no others

@@ -1,4 +1,8 @@
+import ast
+import dataclasses
 import doctest
+import importlib
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +30,55 @@ def test_importing_the_package_loads_no_heavy_library():
 def test_every_public_name_is_there_and_listed():
     assert all(getattr(caer_data, name) for name in caer_data.__all__)
     assert set(caer_data.__all__) <= set(dir(caer_data))
+
+
+def own_types(annotation: str, module: str) -> set[str]:
+    """Names of our classes in an annotation, those behind the aliases of its module included."""
+    source = ast.parse(Path(sys.modules[module].__file__).read_text(encoding="utf-8"))
+    homes = {
+        alias.name: node.module
+        for node in ast.walk(source)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    aliases = {
+        target.id: ast.unparse(node.value)
+        for node in ast.walk(source)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    found = set()
+    for node in ast.walk(ast.parse(annotation)):
+        name = node.id if isinstance(node, ast.Name) else ""
+        home = homes.get(name, module)
+        if name in aliases:
+            found |= own_types(aliases[name], module)
+        elif home.startswith("caer_data") and is_class(home, name):
+            found.add(name)
+    return found
+
+
+def is_class(module: str, name: str) -> bool:
+    return inspect.isclass(getattr(importlib.import_module(module), name, None))
+
+
+@pytest.mark.parametrize("public", [n for n in caer_data.__all__ if not n.startswith("__")])
+def test_types_that_public_names_take_and_return_are_public(public):
+    thing = getattr(caer_data, public)
+    annotations = {}
+    if inspect.isfunction(thing) or dataclasses.is_dataclass(thing):
+        annotations = inspect.get_annotations(thing)
+        assert annotations
+    named = {n for text in annotations.values() for n in own_types(str(text), thing.__module__)}
+    assert named <= set(caer_data.__all__)
+
+
+def test_every_public_name_is_described_on_the_page_of_the_library():
+    page = (Path(__file__).parents[1] / "docs" / "library.md").read_text(encoding="utf-8")
+    names = [name for name in caer_data.__all__ if not name.startswith("__")]
+    assert [name for name in names if f"{name}`" not in page and f"`{name}" not in page] == []
+    assert all((getattr(caer_data, name).__doc__ or "").strip() for name in names)
 
 
 def test_no_public_name_is_that_of_a_module():

@@ -46,6 +46,7 @@ BENCHMARK_ORDER = (
 OF_EXTRAS = {
     "torch": (
         "caer_data.benchmark",
+        "caer_data.api.models",  # for the type checker
         "caer_data.shots.transnet",
         "caer_data.report.installation",  # says whether it works
     ),
@@ -64,6 +65,7 @@ OF_EXTRAS = {
 """Packages that only extras bring, and where alone they may be imported, late imports included."""
 
 ON_THE_BENCHMARK = {
+    "caer_data",  # its public types
     "caer_data.api.models",
     "caer_data.cli.benchmark",
     "caer_data.cli.benchmark_run",
@@ -75,9 +77,6 @@ ON_THE_BENCHMARK = {
     "caer_data.report.uncertainty",
 }
 """Modules outside of `benchmark` that may import it."""
-
-PUBLIC_FACE = {"caer_data.__version__", "caer_data.Dataset"}
-"""What lower modules may take from the package itself: its version."""
 
 
 def modules() -> dict[str, Path]:

@@ -3,12 +3,50 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from caer_data.benchmark.training.classify import Classifier
+    from torch import nn
+
+    from caer_data.benchmark.recipe import ModelRecipe
 
     Pathlike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained model.
+
+    Attributes:
+        network: in evaluation mode; see `caer_data.benchmark.networks` for its inputs.
+        recipe: what it was trained with.
+        classes: names of its outputs, in order.
+    """
+
+    network: nn.Module
+    recipe: ModelRecipe
+    classes: tuple[str, ...]
+
+    def predict(self, file: Pathlike, box: Sequence[float] | None = None) -> dict[str, float]:
+        """Return the probability of each class for one picture, or clip where the model takes clips.
+
+        Args:
+            file: a picture; or a video, of which all windows are averaged (paper, section 5.1).
+            box: the target's face, `x1, y1, x2, y2` in pixels, right and bottom exclusive, the
+                same in all frames; without one, the largest face that the default detector finds.
+
+        Returns:
+            Probabilities by class, in the order of `classes`; they add up to 1.
+
+        Raises:
+            CaerError: the file cannot be read, the box lies outside of it, or there is no face.
+        """
+        from caer_data.benchmark.training import classify
+
+        found = classify.probabilities(self.network, self.recipe, file, box)
+        return dict(zip(self.classes, found, strict=True))
 
 
 def load_model(weights: Pathlike, recipe: Pathlike | None = None) -> Classifier:
@@ -30,4 +68,4 @@ def load_model(weights: Pathlike, recipe: Pathlike | None = None) -> Classifier:
     extras.require("benchmark", "load_model")
     from caer_data.benchmark.training import classify
 
-    return classify.load(weights, recipe)
+    return Classifier(*classify.load(weights, recipe))

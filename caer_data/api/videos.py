@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from caer_data.curate.outcome import Outcome
+    from caer_data.curate.result import BuildResult
     from caer_data.engine.dataset import Dataset
     from caer_data.engine.engines import Engine
     from caer_data.engine.pool import Limits
@@ -38,7 +38,7 @@ def build(
     limits: Limits | None = None,
     drop_rated: bool = False,
     engine: Engine | None = None,
-) -> Outcome:
+) -> BuildResult:
     """Build a dataset from a folder of shows, or resume one, and write its report.
 
     Works from a plain script, too: worker processes never import the caller's file.

@@ -13,7 +13,7 @@ from caer_data.engine.objects import Place
 from caer_data.engine.progress import Reporter, options
 
 if TYPE_CHECKING:
-    from caer_data.curate.outcome import Outcome, ShardOutcome
+    from caer_data.curate.result import BuildResult, ShardResult
     from caer_data.engine.engines import Engine
 
 
@@ -125,7 +125,7 @@ def command(
         "engine": where,
         "reporter": reporter,
     }
-    outcome: Outcome | ShardOutcome
+    outcome: BuildResult | ShardResult
     with closing(where):
         if part:
             from caer_data.curate.run import build_shard
@@ -150,12 +150,12 @@ def _laid_out(shows: Place, output: Path, recipe: str | None) -> Path:
 
 def _engine(name: str, address: str | None, workers: int | None, needs: tuple[str, ...]) -> Engine:
     """The engine that the options ask for; it does nothing yet."""
-    from caer_data.engine.engines import Local, parse_needs
+    from caer_data.engine.engines import LocalEngine, parse_needs
 
     if name == "local":
         if address or needs:
             raise click.UsageError("--address and --needs belong to --engine ray")
-        return Local(workers)
+        return LocalEngine(workers)
     from caer_data.engine.ray_engine import RayEngine
 
     return RayEngine(address, workers, parse_needs(needs))

@@ -19,10 +19,10 @@ from caer_data.curate.choosing import choose, mint_keys
 from caer_data.curate.cutting import cut
 from caer_data.curate.dialogue import collect_dialogue
 from caer_data.curate.intake import analyse_videos, probe_files
-from caer_data.curate.outcome import Outcome, ShardOutcome
 from caer_data.curate.persons import persons
 from caer_data.curate.pyannote_files import Imported, imported_for, require_some
 from caer_data.curate.repeating import drop_repeats
+from caer_data.curate.result import BuildResult, ShardResult
 from caer_data.curate.setup import Setup
 from caer_data.curate.shards import Shard
 from caer_data.curate.writing import Built, write
@@ -31,7 +31,7 @@ from caer_data.engine import recipe as recipes
 from caer_data.engine.artifacts import write_json
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.decisions import Decisions
-from caer_data.engine.engines import Engine, Local
+from caer_data.engine.engines import Engine, LocalEngine
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import create_text, explain_os_error, remove_leftovers, write_text
 from caer_data.engine.forgotten import Forgotten
@@ -60,7 +60,7 @@ def build(
     drop_rated: bool = False,
     engine: Engine | None = None,
     finish: Callable[[Dataset], object] | None = None,
-) -> Outcome:
+) -> BuildResult:
     """Build a dataset from a folder of shows, or resume one.
 
     Args:
@@ -84,7 +84,7 @@ def build(
     """
     started = time.perf_counter()
     prepared = prepare(shows, output, recipe, limit, pyannote, reporter)
-    engine, limits = engine or Local(workers), limits or Limits()
+    engine, limits = engine or LocalEngine(workers), limits or Limits()
     dataset = prepared.dataset
     try:
         claim_dataset(output)
@@ -116,7 +116,7 @@ def build_shard(
     reporter: Reporter | None = None,
     limits: Limits | None = None,
     engine: Engine | None = None,
-) -> ShardOutcome:
+) -> ShardResult:
     """Make the artifacts of one shard's videos: sound, shots, faces; see `build` for the arguments.
 
     The folder is not locked: shards may run side by side, and beside a build.
@@ -126,7 +126,7 @@ def build_shard(
     """
     started = time.perf_counter()
     prepared = prepare(shows, output, recipe, limit, pyannote, reporter)
-    engine, limits = engine or Local(workers), limits or Limits()
+    engine, limits = engine or LocalEngine(workers), limits or Limits()
     dataset = prepared.dataset
     found = [item for item in prepared.found if shard.holds(item.relative)]
     try:
@@ -138,7 +138,7 @@ def build_shard(
             videos, failed = analyse_videos(setup, probed), probed.failed()
             shard.note(dataset.work_folder, len(videos), failed)
             seconds = round(time.perf_counter() - started, 1)
-            return ShardOutcome(output, str(shard), len(videos), failed, seconds)
+            return ShardResult(output, str(shard), len(videos), failed, seconds)
     except OSError as error:
         raise CaerError(explain_os_error(error, output)) from error
 
@@ -241,7 +241,7 @@ def _kept_recipe(dataset: Dataset) -> Iterator[None]:
         raise
 
 
-def run_stages(setup: Setup, found: list[video_stage.Found]) -> Outcome:
+def run_stages(setup: Setup, found: list[video_stage.Found]) -> BuildResult:
     """All stages and tables, in the order in which they happen.
 
     Raises:
@@ -271,7 +271,7 @@ def run_stages(setup: Setup, found: list[video_stage.Found]) -> Outcome:
     for what, why in damaged.items():
         setup.reporter.warn(f"{what}: {why}")
     reasons = done.clips.loc[~kept, "reason"].value_counts()
-    return Outcome(
+    return BuildResult(
         dataset=dataset.folder,
         videos=len(videos),
         duplicates=sum(row["status"] == "duplicate" for row in probed.rows.values()),

@@ -53,7 +53,7 @@ class Engine(Protocol):
         """Give back what the engine holds."""
 
 
-class Local:
+class LocalEngine:
     """Processes of this machine.
 
     Args:
@@ -87,12 +87,17 @@ class Local:
 
 @dataclass(frozen=True)
 class Needs:
-    """What one task of a stage takes of a machine: cores, GPUs (also parts of one), memory."""
+    """What the scheduler of a cluster sets aside for one task.
+
+    Attributes:
+        cpus: cores.
+        gpus: GPUs; 0.25 is a quarter of one.
+        memory: bytes; None sets nothing aside.
+    """
 
     cpus: float = 1.0
     gpus: float = 0.0
     memory: float | None = None
-    """Bytes that the scheduler sets aside; None: it does not count memory."""
 
 
 def parse_needs(texts: Iterable[str]) -> dict[Stage, Needs]:

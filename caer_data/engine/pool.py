@@ -39,7 +39,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Limits:
-    """What one task may use: resident memory in bytes, and seconds without any progress."""
+    """What one task may use.
+
+    Attributes:
+        memory: resident memory in bytes.
+        stall_s: seconds without any progress.
+    """
 
     memory: float = 6 * 1024**3
     stall_s: float = 600.0

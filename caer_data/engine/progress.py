@@ -36,7 +36,11 @@ class Bar:
 
 
 class Reporter:
-    """Tells how far a command is. People read stderr; programs read JSON lines from stdout."""
+    """Reports progress: to people on stderr, to programs as JSON lines on stdout.
+
+    Args:
+        mode: `bars`, `quiet` (problems only) or `json`.
+    """
 
     def __init__(self, mode: Mode = "bars") -> None:
         self.mode = mode

@@ -44,13 +44,13 @@ _LOST: Final = (
 
 
 class RayEngine:
-    """Ray, ours for the time of a command, or a cluster that is there.
+    """Ray: an instance started for one build, or an existing cluster.
 
     Args:
-        address: `auto`, `ray://host:port` or `host:port` of a cluster; None starts a Ray on this
+        address: `auto`, `ray://host:port` or `host:port` of a cluster; None starts Ray on this
             machine.
-        workers: cores that a Ray on this machine may use; without a number, all.
-        needs: what tasks take, by stage; one core each where nothing is said.
+        workers: cores that Ray may use on this machine; all by default.
+        needs: what one task of a stage (`videos`, `analyse`, `clips`) takes; one core by default.
     """
 
     def __init__(

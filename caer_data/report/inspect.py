@@ -113,7 +113,7 @@ def _time(dataset: Dataset) -> dict[str, Any]:
 def show(console: Console, values: dict[str, Any]) -> None:
     """Print the facts of a dataset."""
     from caer_data.curate.funnel import duration_text, label
-    from caer_data.curate.outcome import counted
+    from caer_data.curate.result import counted
 
     console.print(f"{printable(values['dataset'])}, recipe {printable(values['recipe'])}")
     _print(

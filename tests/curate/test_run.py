@@ -25,7 +25,7 @@ from caer_data.curate import intake, keeping
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
 from caer_data.engine.decisions import Decision, Decisions
-from caer_data.engine.engines import Local
+from caer_data.engine.engines import LocalEngine
 from caer_data.engine.errors import BusyError, CaerError, PartialFailure
 from caer_data.engine.identity import Anchor
 from caer_data.engine.pool import Limits, Outcome
@@ -184,7 +184,7 @@ def test_running_again_changes_nothing_and_works_on_nothing(
 ):
     dataset = copy_of(built, tmp_path)
     before = digests(dataset)
-    monkeypatch.setattr(Local, "run", _no_analysis(Local.run))
+    monkeypatch.setattr(LocalEngine, "run", _no_analysis(LocalEngine.run))
     build(shows, dataset.folder, recipe)
     assert digests(dataset) == before
 
@@ -203,7 +203,7 @@ def test_a_filter_threshold_changes_clips_alone(built, shows, tmp_path, monkeypa
     strict = tmp_path / "strict.yaml"
     strict.write_text(yaml.safe_dump(RECIPE | {"filter": {"min_face_height": 0.95}}))
     before = digests(dataset)
-    monkeypatch.setattr(Local, "run", _no_analysis(Local.run))
+    monkeypatch.setattr(LocalEngine, "run", _no_analysis(LocalEngine.run))
     outcome = build(shows, dataset.folder, str(strict))
     assert outcome.kept == 0
     assert outcome.dropped["too_small"] >= 3
@@ -356,14 +356,14 @@ def test_a_video_that_is_stopped_costs_itself_alone(shows, recipe, tmp_path, mon
 def test_a_worker_lost_after_its_work_was_done_costs_nothing(
     built, shows, recipe, tmp_path, monkeypatch
 ):
-    run = Local.run
+    run = LocalEngine.run
 
     def lost(engine, stage, tasks, *rest):
         for outcome in run(engine, stage, tasks, *rest):
             known = outcome.task.function.__name__ != "analyse"
             yield outcome if known else replace(outcome, value=None, error="lost")
 
-    monkeypatch.setattr(Local, "run", lost)
+    monkeypatch.setattr(LocalEngine, "run", lost)
     outcome = build(shows, tmp_path / "d", recipe)
     assert list(outcome.failed) == ["Show Two/broken.mp4"]
     assert digests(Dataset(tmp_path / "d")) == digests(built)
@@ -372,7 +372,7 @@ def test_a_worker_lost_after_its_work_was_done_costs_nothing(
 def test_every_clip_of_a_lost_cutting_worker_is_named(built, shows, recipe, tmp_path, monkeypatch):
     dataset = copy_of(built, tmp_path)
     shutil.rmtree(dataset.clips_folder)
-    run = Local.run
+    run = LocalEngine.run
 
     def lost(engine, stage, tasks, *rest):
         cutting = [task for task in tasks if task.function.__name__ == "cut"]
@@ -380,7 +380,7 @@ def test_every_clip_of_a_lost_cutting_worker_is_named(built, shows, recipe, tmp_
         others = [task for task in tasks if task not in cutting]
         yield from run(engine, stage, others, *rest)
 
-    monkeypatch.setattr(Local, "run", lost)
+    monkeypatch.setattr(LocalEngine, "run", lost)
     outcome = build(shows, dataset.folder, recipe)
     clips = dataset.clips
     failed = clips.loc[clips["reason"] == "failed", "clip_id"].tolist()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import worker_tasks
 
-from caer_data.engine.engines import Local, Needs, parse_needs
+from caer_data.engine.engines import LocalEngine, Needs, parse_needs
 from caer_data.engine.errors import CaerError
 from caer_data.engine.pool import Limits, Task
 
@@ -13,7 +13,7 @@ from caer_data.engine.pool import Limits, Task
 def test_the_local_engine_runs_tasks_and_tells_progress() -> None:
     told = []
     tasks = [Task(str(n), worker_tasks.double, (n,)) for n in range(3)]
-    ended = Local(2).run("videos", tasks, lambda *what: told.append(what[1:]), Limits(), ())
+    ended = LocalEngine(2).run("videos", tasks, lambda *what: told.append(what[1:]), Limits(), ())
     assert sorted(outcome.value for outcome in ended) == [0, 2, 4]
     assert told == [("doubling", 1)] * 3
 
@@ -25,7 +25,7 @@ def test_threads_share_out_the_cores_among_the_videos(
     monkeypatch, videos, workers, threads
 ) -> None:
     monkeypatch.setattr("caer_data.engine.engines.cores", lambda: 8)
-    assert Local(workers).threads(videos) == threads
+    assert LocalEngine(workers).threads(videos) == threads
 
 
 def test_what_a_task_takes_is_read_by_stage() -> None:

@@ -12,12 +12,13 @@ from numbered_video import write
 from PIL import Image
 from small_releases import small
 
+from caer_data import Classifier, load_model
 from caer_data.benchmark.data import store
 from caer_data.benchmark.data.batches import open_frames
 from caer_data.benchmark.data.samples import SPLITS, Sample, Source
 from caer_data.benchmark.data.shards import Format, Work
 from caer_data.benchmark.networks import create
-from caer_data.benchmark.training import checkpoint, classify, runtime
+from caer_data.benchmark.training import checkpoint, runtime
 from caer_data.benchmark.training.predict import predict
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
@@ -46,7 +47,7 @@ def test_one_file_gets_the_answer_of_a_benchmark(model, file, tmp_path):
     network = create(recipe)
     weights = tmp_path / "weights.safetensors"
     checkpoint.save_weights(weights, network, recipe, EMOTIONS)
-    found = classify.load(weights).predict(path, BOX)
+    found = load_model(weights).predict(path, BOX)
     assert list(found) == list(EMOTIONS)
 
     samples = tuple(
@@ -69,12 +70,12 @@ def test_a_file_that_names_code_needs_its_recipe(tmp_path):
     named = recipe.model_copy(update={"model": "os:system"})
     checkpoint.save_weights(weights, create(recipe), named, EMOTIONS)
     with pytest.raises(CaerError, match=r"os:system, which other files belong to; give its recipe"):
-        classify.load(weights)
+        load_model(weights)
 
 
 def test_mistakes_are_one_sentence(tmp_path):
     recipe, path = small(), picture(tmp_path)
-    model = classify.Classifier(create(recipe).eval(), recipe, EMOTIONS)
+    model = Classifier(create(recipe).eval(), recipe, EMOTIONS)
     with pytest.raises(CaerError, match="a box has four numbers"):
         model.predict(path, (1, 2, 3))
     with pytest.raises(CaerError, match="lies outside the frame of 128x96"):
@@ -86,4 +87,4 @@ def test_mistakes_are_one_sentence(tmp_path):
             model.predict(tmp_path / "nothing.png", box)
     (tmp_path / "plain").write_text("x")
     with pytest.raises(CaerError, match="no safetensors file"):
-        classify.load(tmp_path / "plain")
+        load_model(tmp_path / "plain")

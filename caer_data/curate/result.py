@@ -10,8 +10,23 @@ from caer_data.engine.errors import PartialFailure
 
 
 @dataclass
-class Outcome:
-    """Result of a build."""
+class BuildResult:
+    """Result of a build.
+
+    Attributes:
+        dataset: the dataset's folder.
+        videos: number of videos, without duplicates.
+        duplicates: files with the content of another.
+        kept: number of kept clips.
+        dropped: number of dropped clips by reason.
+        people: number of persons.
+        absent: videos of earlier builds that are no longer in the folder of shows.
+        rated: number of rated clips that are the `same`, `changed` or `gone`.
+        failed: what could not be processed (path of a video, name of a clip), with the reason.
+        damaged: damaged videos by path, with what is wrong with them.
+        forgotten: number of forgotten videos, persons and clips, by kind.
+        seconds: duration of the build.
+    """
 
     dataset: Path
     videos: int = 0
@@ -27,19 +42,19 @@ class Outcome:
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """For programs."""
+        """Return all values as JSON takes them."""
         return {**self.__dict__, "dataset": str(self.dataset)}
 
     def raise_if_failed(self) -> None:
-        """Name what failed.
+        """Raise an error that lists what failed.
 
         Raises:
-            PartialFailure: something did.
+            PartialFailure: something failed.
         """
         _raise_if_failed(self.failed)
 
     def summary(self) -> str:
-        """For people."""
+        """Describe the result in one line."""
         dropped = ", ".join(f"{count} {reason}" for reason, count in self.dropped.items())
         return (
             f"{self.videos} videos, {self.people} people, {self.kept} clips kept"
@@ -81,7 +96,7 @@ def counted(forgotten: dict[str, int]) -> str:
 
 
 @dataclass
-class ShardOutcome:
+class ShardResult:
     """Result of one shard: artifacts are made, tables are not."""
 
     dataset: Path
@@ -91,19 +106,19 @@ class ShardOutcome:
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """For programs."""
+        """Return all values as JSON takes them."""
         return {**self.__dict__, "dataset": str(self.dataset)}
 
     def raise_if_failed(self) -> None:
-        """Name what failed.
+        """Raise an error that lists what failed.
 
         Raises:
-            PartialFailure: something did.
+            PartialFailure: something failed.
         """
         _raise_if_failed(self.failed)
 
     def summary(self) -> str:
-        """For people."""
+        """Describe the result in one line."""
         return (
             f"Shard {self.shard}: {self.videos} videos done, {len(self.failed)} failed. Took "
             f"{self.seconds:.0f} s. When all shards are done, the same command without --shard "

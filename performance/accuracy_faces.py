@@ -97,7 +97,7 @@ def _found(
 
 @dataclass(frozen=True)
 class Composed:
-    """What was found in composed scenes: one row a scene, and persons of tracks, true and found."""
+    """Results in composed scenes: one row per scene, and the true and found persons of tracks."""
 
     scenes: pd.DataFrame
     truth: list[str]

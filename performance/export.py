@@ -37,7 +37,7 @@ from caer_data.export.manifest import BOXES, SOURCES
 
 PAPER = {"anger": 1628, "disgust": 719, "fear": 514, "happy": 2726, "neutral": 4579, "sad": 1473,
          "surprise": 1562}  # fmt: skip
-"""Clips a class (paper, table 1)."""
+"""Clips per class (paper, table 1)."""
 
 CLIP_FRAMES = 84
 REPEATS = 5

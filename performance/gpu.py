@@ -97,7 +97,7 @@ def _learns(name: str, fabric: Any, options: Any) -> bool:
 
 
 def _trained(step: TrainingStep, batch: Batch, options: Any) -> tuple[float, float, float]:
-    """Samples a second, and the first and the last loss of always the same batch and draws."""
+    """Samples per second, and the first and the last loss of always the same batch and draws."""
     rate = step.recipe.train.scaled_learning_rate
     first = step.learn(batch, rate, 0).item()
     for _ in range(4):

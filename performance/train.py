@@ -1,4 +1,4 @@
-"""Samples a second of CAER-Net, forward and training, beside the machine's limits and a plain port.
+"""Samples per second of CAER-Net, forward and training; the machine's limits and a plain port.
 
     python performance/train.py --out rows.jsonl         # the whole table, each row as it comes
     python performance/train.py --out rows.jsonl --minutes 8     # the most telling rows, then stop
@@ -231,7 +231,7 @@ def _options() -> Any:
     parser.add_argument(
         "--cpu-time",
         action="store_true",
-        help="processor time in place of wall time, for a CPU that others use at the same time; "
+        help="processor time instead of wall time, for a CPU that others use at the same time; "
         "set OMP_NUM_THREADS=1 and --workers 0, so that all work is in one thread",
     )
     parser.add_argument(

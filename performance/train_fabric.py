@@ -44,10 +44,10 @@ def main() -> None:
                 run()
             times[name].append((time.process_time() - started) / options.steps)
     for name, found in times.items():
-        print(f"{name:8}{statistics.median(found) * 1e6:8.0f} us a step")
+        print(f"{name:8}{statistics.median(found) * 1e6:8.0f} us per step")
     more = [b - a for a, b in zip(times["plain"], times["Fabric"], strict=True)]
     low, middle, high = (q * 1e6 for q in statistics.quantiles(more, n=4))
-    print(f"Fabric costs {middle:.0f} us a step (quartiles {low:.0f} to {high:.0f})")
+    print(f"Fabric costs {middle:.0f} us per step (quartiles {low:.0f} to {high:.0f})")
     share = middle / 1e6 / STEP_AT_THE_AIM_S
     print(f"of a step of 32 at 4,500 samples per second: {share:.2%}")
 

@@ -49,7 +49,7 @@ def measure_peaks(device: torch.device, precision: str) -> Peaks:
 def limits_of(
     recipe: ModelRecipe, found: Description, peaks: Peaks, precision: str
 ) -> dict[str, float]:
-    """Samples a second that no form of the step can exceed, by what limits it."""
+    """Samples per second that no form of the step can exceed, by what limits it."""
     arithmetic = training_flops(found) / peaks.flops
     seconds = {
         "as run, plain": moved(recipe, precision, pool_first=False) / peaks.bytes,

@@ -31,11 +31,11 @@ from caer_data.engine.progress import Reporter
 
 @dataclass
 class Row:
-    """Samples a second; shares of a step; peak bytes.
+    """Samples per second; shares of a step; peak bytes.
 
     Attributes:
         precision: of the products, as it was run.
-        limit: training samples a second that arithmetic alone allows.
+        limit: training samples per second that arithmetic alone allows.
         note: where it did not run as its label says.
         numerics: what the check of bf16 found, where it ran.
         failed: why there are no figures.

@@ -98,7 +98,7 @@ class Rows:
             self.out.with_suffix(".md").write_text(self.markdown())
 
     def plain(self, row: dict[str, Any]) -> float | None:
-        """Training samples a second of the model's plain port, of the same batch if there is."""
+        """Training samples per second of the model's plain port, of the same batch if there is."""
         same = [r for r in self.rows if r["label"] == PLAIN and r["model"] == row["model"]]
         same.sort(key=lambda r: r["batch"] != row["batch"])
         return same[0]["training"] if same else None

@@ -28,8 +28,8 @@ def fetch(dataset: Dataset, server: Server, name: str, reporter: Reporter) -> li
     Raises:
         CaerError: a project is gone, or the connection broke: then nothing is returned at all.
     """
-    dealt = dataset.assignments
-    people = sorted(set(dealt.loc[dealt["replaces"].isna(), "rater"]))
+    assigned = dataset.assignments
+    people = sorted(set(assigned.loc[assigned["replaces"].isna(), "rater"]))
     found = projects.find(server, name)
     gone = [rater for rater in people if rater not in found]
     if gone:

@@ -19,7 +19,7 @@ from caer_data.engine.files import write_text
 from caer_data.engine.ledger import Ledger
 
 ALL: Final = "all"
-"""In place of a number: the limit that an earlier push set no longer holds."""
+"""Instead of a number: the limit that an earlier push set no longer holds."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Budget:
 
 
 def within(
-    dataset: Dataset, clips: Sequence[str], dealt: Collection[str], budget: Budget
+    dataset: Dataset, clips: Sequence[str], assigned: Collection[str], budget: Budget
 ) -> list[str]:
     """The clips to assign, of those that can be: assigned before, or next in order.
 
@@ -50,12 +50,12 @@ def within(
     if not isinstance(limit, int):
         return list(clips)
     held = anchors.present(dataset.clips)
-    held = held[held["clip_key"].isin({*clips, *dealt})]
+    held = held[held["clip_key"].isin({*clips, *assigned})]
     recipe = dataset.recipe
-    there = set(held["clip_key"])
+    present = set(held["clip_key"])
     chosen = choose(
         held,
-        there & set(dealt),
+        present & set(assigned),
         limit,
         recipe.annotate.first,
         speech={
@@ -66,7 +66,7 @@ def within(
         labels=_labels(dataset, budget.labels),
         seed=recipe.seed,
     )
-    return sorted({*chosen, *(set(clips) & set(dealt))})
+    return sorted({*chosen, *(set(clips) & set(assigned))})
 
 
 def _labels(dataset: Dataset, path: Path | None) -> dict[str, str]:
@@ -110,7 +110,7 @@ class Remaining:
         hours: for what is assigned; None before anybody's pace is known.
         waiting: clips not assigned yet.
         hours_waiting: for those, with all their raters.
-        wage: money an hour of work; None where the recipe names none.
+        wage: money per hour of work; None where the recipe names none.
     """
 
     hours: float | None
@@ -144,7 +144,7 @@ def remaining(
     Who has no pace yet is taken to be as fast as the others: all answers, over the time for them.
 
     Args:
-        tasks: of each rater, the tasks answered and left, and the answers an hour.
+        tasks: of each rater, the tasks answered and left, and the answers per hour.
         waiting: clips not assigned yet.
         raters_per_clip: of the recipe.
         wage: of the recipe.

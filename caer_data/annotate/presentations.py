@@ -46,18 +46,18 @@ class Presentations:
     Attributes:
         secret: of the dataset.
         clips: keys of every clip that may have been shown.
-        dealt: key by presentation, as the assignments tell.
+        assigned: key by presentation, according to the assignments.
     """
 
     secret: bytes
     clips: list[str]
-    dealt: dict[str, str]
+    assigned: dict[str, str]
     _by_rater: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def clip_of(self, name: str, rater: str) -> str | None:
         """Key of what was shown to a rater under a name; None if nothing ever was."""
-        if name in self.dealt:
-            return self.dealt[name]
+        if name in self.assigned:
+            return self.assigned[name]
         if rater not in self._by_rater:  # clips that were assigned to somebody else since
             self._by_rater[rater] = {
                 identity.presentation(self.secret, key, rater): key for key in self.clips
@@ -69,10 +69,10 @@ def of(dataset: Dataset) -> Presentations:
     """What a dataset's raters were shown."""
     rows = dataset.assignments
     rows = rows[rows["presentation"].notna()]
-    dealt = dict(zip(rows["presentation"], rows["clip_key"], strict=True))
+    assigned = dict(zip(rows["presentation"], rows["clip_key"], strict=True))
     checks = dataset.read_or_empty(tables.CHECKS)
-    dealt |= dict(zip(checks["presentation"], checks["clip_key"], strict=True))
-    return Presentations(secret_of(dataset.folder), sorted(Ledger.of(dataset).minted), dealt)
+    assigned |= dict(zip(checks["presentation"], checks["clip_key"], strict=True))
+    return Presentations(secret_of(dataset.folder), sorted(Ledger.of(dataset).minted), assigned)
 
 
 def fill(dataset: Dataset, assignments: pd.DataFrame) -> pd.DataFrame:

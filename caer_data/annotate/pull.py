@@ -74,7 +74,7 @@ def pull(dataset: Dataset, server: Server, reporter: Reporter) -> Pulled:
     with dataset.lock():
         withdrawn = forgotten.withdraw(dataset, server, dataset_id(dataset))
         if withdrawn:
-            reporter.say(f"Forgotten and taken off the server: {withdrawn.text()}.")
+            reporter.say(f"Forgotten and removed from the server: {withdrawn.text()}.")
         answers = fetch(dataset, server, dataset_id(dataset), reporter)
         given, ledger = dataset.read_or_empty(tables.CHECKS), Ledger.of(dataset)
         if (given["kind"] == "training").any():
@@ -84,10 +84,10 @@ def pull(dataset: Dataset, server: Server, reporter: Reporter) -> Pulled:
         ratings, decided = labels.update(dataset, fresh, snapshot=True)
         below: list[str] = []
         if len(given):
-            told = checks.take(given, others, dataset.clips, ledger)
-            dataset.write(tables.CHECKS, told)
+            answered = checks.take(given, others, dataset.clips, ledger)
+            dataset.write(tables.CHECKS, answered)
             settings = dataset.recipe.annotate
-            people = checks.raters(told, ratings, settings, secret_of(dataset.folder))
+            people = checks.raters(answered, ratings, settings, secret_of(dataset.folder))
             dataset.write(tables.RATERS, people)
             trained = people[people["rater"].isin(given.query("kind == 'training'")["rater"])]
             below = checks.training_said(trained, settings) + checks.below(people, settings)

@@ -88,7 +88,7 @@ def push(
         known: CSV of clips with their right answers, for gold clips; they are not voted on.
         budget: how many clips are assigned, and by what they are balanced; None: as before.
         page_file: another labelling page than the one that comes with caer-data.
-        instructions: HTML that raters read before the first clip, in place of the shipped text.
+        instructions: HTML that raters read before the first clip, instead of the shipped text.
 
     Raises:
         CaerError: with the dataset as it was, except that clips already assigned stay assigned.
@@ -113,7 +113,7 @@ def _withdraw_forgotten(dataset: Dataset, server: Server, reporter: Reporter) ->
     if (dataset.folder / "annotation.json").is_file():
         withdrawn = forgotten.withdraw(dataset, server, dataset_id(dataset))
         if withdrawn:
-            reporter.say(f"Forgotten and taken off the server: {withdrawn.text()}.")
+            reporter.say(f"Forgotten and removed from the server: {withdrawn.text()}.")
 
 
 def _result(dataset: Dataset, plan: Plan, refused: dict[str, str]) -> Pushed:
@@ -227,19 +227,19 @@ def _refuse_forgotten(dataset: Dataset, raters: Sequence[str]) -> None:
     known = Forgotten.of(dataset.folder)
     if any(known.hides(dataset.folder, rater) for rater in raters):
         raise CaerError(
-            "one of these raters is forgotten in this dataset; take the address out, or take the "
-            "forgetting back with 'caer-data forget --undo'"
+            "one of these raters is forgotten in this dataset; remove the address, or undo the "
+            "forgetting with 'caer-data forget --undo'"
         )
 
 
 def _shown(dataset: Dataset, reporter: Reporter) -> tuple[dict[str, media.Shown], dict[str, str]]:
-    """Clips a browser can play, by key, and the reasons for the others, by name."""
+    """Clips that a browser can play, by key, and the reasons for the others, by name."""
     kept = anchors.present(dataset.clips)
     if kept.empty:
         raise CaerError(f"{dataset.folder}: the build kept no clip, so there is nothing to rate")
-    everything = media.prepare(dataset, kept, reporter)
-    refused = {s.clip_id: s.problem for s in everything if s.problem}
-    shown = {s.clip_key: s for s in everything if not s.problem}
+    prepared = media.prepare(dataset, kept, reporter)
+    refused = {s.clip_id: s.problem for s in prepared if s.problem}
+    shown = {s.clip_key: s for s in prepared if not s.problem}
     if not shown:
         first, reason = next(iter(refused.items()))
         raise CaerError(

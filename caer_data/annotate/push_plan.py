@@ -90,27 +90,27 @@ def plan_push(
     Raises:
         CaerError: nobody is named, too few raters passed the training, or a file is wrong.
     """
-    dataset, checks, dealt_before = state.dataset, state.checks, set(state.before["clip_key"])
-    for_votes = sorted(set(state.shown) - (set(state.known["clip_key"]) - dealt_before))
-    paid_for = within(dataset, for_votes, dealt_before, budget)
+    dataset, checks, assigned_before = state.dataset, state.checks, set(state.before["clip_key"])
+    for_votes = sorted(set(state.shown) - (set(state.known["clip_key"]) - assigned_before))
+    paid_for = within(dataset, for_votes, assigned_before, budget)
     waiting = len(for_votes) - len(paid_for)
     trained = _train(state, raters)
     if trained is not None:
         checks, raters = trained.checks, trained.passed
         if trained.open:  # nobody new is assigned anything before all have finished
-            paid_for, raters = sorted(dealt_before & set(paid_for)), None
+            paid_for, raters = sorted(assigned_before & set(paid_for)), None
     if trained is not None and trained.open and state.before.empty:
         assignments = state.before
     else:
-        assignments = _deal(state, paid_for, raters, replace)
+        assignments = _assign(state, paid_for, raters, replace)
     reassigned = already = 0
     if second_round_file is not None:
         clips = second_round.read_clips(second_round_file, assignments, Ledger.of(dataset))
-        already = len(second_round.dealt_again(assignments) & set(clips))
+        already = len(second_round.reassigned(assignments) & set(clips))
         reassigned = len(clips) - already
         people = list(raters) if raters is not None else sorted(set(assignments["rater"]))
         seen = _pairs(checks)
-        assignments = second_round.deal_again(assignments, clips, people, dataset.recipe.seed, seen)
+        assignments = second_round.reassign(assignments, clips, people, dataset.recipe.seed, seen)
     assignments = presentations.fill(dataset, assignments)
     checks = _check(state, assignments, checks)
     return Plan(assignments, checks, trained, waiting, reassigned, already)
@@ -137,7 +137,7 @@ def _train(state: State, raters: Sequence[str] | None) -> training.Trained | Non
     return trained
 
 
-def _deal(
+def _assign(
     state: State,
     clips: list[str],
     raters: Sequence[str] | None,

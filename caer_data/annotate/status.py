@@ -37,7 +37,7 @@ class Progress:
         answered: clips with an accepted answer.
         cannot_judge: those of them that the rater could not judge.
         refused: answers that do not count.
-        per_hour: answers an hour of work, breaks left out; None before the second answer.
+        per_hour: answers per hour of work, breaks left out; None before the second answer.
         hours_left: hours of work left at this pace.
         last: ISO 8601 time of the last answer.
     """
@@ -109,16 +109,16 @@ def status(dataset: Dataset, server: Server, reporter: Reporter) -> Status:
     done = accepted["rater"].value_counts()
     unjudged = accepted.loc[accepted["cannot_judge"].notna(), "rater"].value_counts()
     refused = ratings.loc[ratings["status"] == "refused", "rater"].value_counts()
-    dealt = assignments["rater"].value_counts()
+    assigned = assignments["rater"].value_counts()
     raters = []
     for rater in sorted(set(assignments["rater"])):
         mine = [answer for answer in answers if answer.rater == rater]
         pace = per_hour(mine)
-        rest = int(dealt[rater]) - int(done.get(rater, 0))
+        rest = int(assigned[rater]) - int(done.get(rater, 0))
         raters.append(
             Progress(
                 rater=rater,
-                dealt=int(dealt[rater]),
+                dealt=int(assigned[rater]),
                 answered=int(done.get(rater, 0)),
                 cannot_judge=int(unjudged.get(rater, 0)),
                 refused=int(refused.get(rater, 0)),
@@ -142,7 +142,7 @@ def status(dataset: Dataset, server: Server, reporter: Reporter) -> Status:
 
 
 def per_hour(answers: Sequence[Answer]) -> float | None:
-    """Answers an hour of work: gaps longer than five minutes between two answers are breaks."""
+    """Answers per hour of work; gaps longer than five minutes between two answers are breaks."""
     times = sorted(
         datetime.fromisoformat(answer.created_at).timestamp()
         for answer in answers

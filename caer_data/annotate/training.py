@@ -60,7 +60,7 @@ def plan(
         if len(free) < count:
             raise CaerError(
                 f"recipe: annotate.training asks {count} clips with known answers of each rater, "
-                f"but for {rater} there are {len(free)}; give more by 'push --known FILE'"
+                f"but for {rater} there are {len(free)}; give more with 'push --known FILE'"
             )
         mine = sorted(free, key=lambda key: shuffle_key(seed, "training", rater, key))
         rows += [
@@ -68,10 +68,10 @@ def plan(
                 "clip_key": key,
                 "rater": rater,
                 "kind": "training",
-                "position": place,
+                "position": index,
                 "known": known[key],
             }
-            for place, key in enumerate(mine)
+            for index, key in enumerate(mine)
         ]
     fresh = tables.frame(tables.CHECKS, rows)
     return pd.concat([checks, fresh], ignore_index=True) if len(checks) else fresh
@@ -95,8 +95,8 @@ def answered(dataset: Dataset, server: Server, name: str, checks: pd.DataFrame) 
         return checks
     answers = fetch_training(dataset, server, name)
     ledger = Ledger.of(dataset)
-    told = checked.take(checks[is_training], answers, dataset.clips, ledger)
-    return pd.concat([told, checks[~is_training]], ignore_index=True)
+    answered = checked.take(checks[is_training], answers, dataset.clips, ledger)
+    return pd.concat([answered, checks[~is_training]], ignore_index=True)
 
 
 def standing(dataset: Dataset, checks: pd.DataFrame) -> pd.DataFrame:

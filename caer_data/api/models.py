@@ -30,7 +30,7 @@ class Classifier:
     classes: tuple[str, ...]
 
     def predict(self, file: Pathlike, box: Sequence[float] | None = None) -> dict[str, float]:
-        """Return the probability of each class for one picture, or clip where the model takes clips.
+        """Return the probability of each class for one picture or clip, whichever the model takes.
 
         Args:
             file: a picture; or a video, of which all windows are averaged (paper, section 5.1).

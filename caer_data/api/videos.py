@@ -50,7 +50,7 @@ def build(
             own, else `caer`.
         workers: processes; without a number, one for each core.
         limit: process at most this many videos.
-        pyannote: folder of pyannote.video's results, taken in place of finding shots and faces.
+        pyannote: folder of pyannote.video's results, taken instead of finding shots and faces.
         reporter: receives the progress.
         limits: what one video may use.
         drop_rated: continue where rated clips would change or be removed.

@@ -28,12 +28,12 @@ def repeated(entries: pd.DataFrame, looks: Mapping[int, Look], apart: bool) -> p
         looks: by place among the entries.
         apart: only entries of different splits are compared.
     """
-    places = sorted(looks)
-    strips = [looks[place].strip for place in places]
-    sides = [SPLITS.index(entries["split"].iloc[place]) for place in places] if apart else None
+    indices = sorted(looks)
+    strips = [looks[index].strip for index in indices]
+    sides = [SPLITS.index(entries["split"].iloc[index]) for index in indices] if apart else None
     rows = []
     for one, other, match in passages.shared(strips, sides, PARTNERS):
-        names = [entries["clip_id"].iloc[places[at]] for at in (one, other)]
+        names = [entries["clip_id"].iloc[indices[at]] for at in (one, other)]
         if names[0] != names[1] and passages.repeated(match, strips[one], strips[other]):
             rows.append(
                 {

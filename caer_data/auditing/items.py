@@ -22,14 +22,14 @@ def items_of(folder: Path, entries: pd.DataFrame, most: int = 4800) -> Iterator[
         most: pictures that are kept of each.
     """
     packed: dict[str, list[tuple[int, int, str, str]]] = {}
-    for place, row in enumerate(tables.rows(entries)):
+    for index, row in enumerate(tables.rows(entries)):
         if row.kind == "none" or row.path is None:
             continue
         if row.member is None or pd.isna(row.member):
-            yield place, Item(row.kind, inside(folder, row.path), most=most)
+            yield index, Item(row.kind, inside(folder, row.path), most=most)
         else:
             column, _, number = str(row.member).rpartition(":")
-            packed.setdefault(row.path, []).append((int(number), place, column, row.kind))
+            packed.setdefault(row.path, []).append((int(number), index, column, row.kind))
     for path, members in packed.items():
         yield from _members(inside(folder, path), members, most)
 
@@ -38,15 +38,15 @@ def _members(
     path: Path, members: list[tuple[int, int, str, str]], most: int
 ) -> Iterator[tuple[int, Item]]:
     """Media inside the rows of a table; those that are empty or too large show nothing."""
-    wanted = {number: (place, kind) for number, place, _, kind in members}
+    wanted = {number: (index, kind) for number, index, _, kind in members}
     column = members[0][2]
     at = 0
     for batch in batches(path, [f"{column}.bytes"]):
         cells = batch.column(column).field("bytes")
         for offset in range(len(batch)):
             if at + offset in wanted:
-                place, kind = wanted[at + offset]
+                index, kind = wanted[at + offset]
                 data = cells[offset].as_py()
                 if data and len(data) <= LARGEST:
-                    yield place, Item(kind, Path(f"{path.name}:{at + offset}"), bytes(data), most)
+                    yield index, Item(kind, Path(f"{path.name}:{at + offset}"), bytes(data), most)
         at += len(batch)

@@ -210,8 +210,8 @@ def _names(folder: Path) -> list[str]:
 
 
 def _hashes(greys: list[Picture]) -> str | None:
-    places = dict.fromkeys(int(share * len(greys)) for share in HASHED_AT)
-    return " ".join(filter(None, (perceptual_hash(greys[at]) for at in places))) or None
+    indices = dict.fromkeys(int(share * len(greys)) for share in HASHED_AT)
+    return " ".join(filter(None, (perceptual_hash(greys[at]) for at in indices))) or None
 
 
 def shown(item: Item, second: float, box: tuple[int, int], progress: Progress) -> bytes:

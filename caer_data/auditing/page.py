@@ -40,8 +40,8 @@ def page(audited: Audited, jobs: int) -> str:
 def _verdicts(verdicts: list[Verdict]) -> Markup:
     order = {"finding": 0, "note": 1, "not measured": 2, "ok": 3}
     rows = sorted(verdicts, key=lambda verdict: order[verdict.verdict])
-    told = [(v.verdict, v.check, v.text) for v in rows]
-    return pages.table(pd.DataFrame(told, columns=["verdict", "check", "what"]))
+    cells = [(v.verdict, v.check, v.text) for v in rows]
+    return pages.table(pd.DataFrame(cells, columns=["verdict", "check", "what"]))
 
 
 def _holds(audited: Audited) -> Markup:
@@ -103,14 +103,14 @@ def _pictures(
             wanted.setdefault((name, split), set()).add(0.0 if pd.isna(start) else float(start))
     entries = audited.entries.assign(split=audited.entries["split"].fillna("train"))
     keys = list(zip(entries["clip_id"], entries["split"], strict=True))
-    own = entries.iloc[[place for place, key in enumerate(keys) if key in wanted]]
+    own = entries.iloc[[index for index, key in enumerate(keys) if key in wanted]]
     own = own.drop_duplicates(["clip_id", "split"]).reset_index(drop=True)
     tasks = []
-    for place, item in items_of(audited.folder, own):
-        row = own.iloc[place]
+    for index, item in items_of(audited.folder, own):
+        row = own.iloc[index]
         for second in sorted(wanted[row["clip_id"], row["split"]]):
             within = _within(row, second)
-            tasks.append(Task(f"{place} {second!r}", shown, (item, within, _BOX)))
+            tasks.append(Task(f"{index} {second!r}", shown, (item, within, _BOX)))
     found = {}
     for outcome in run_tasks(tasks, jobs, lambda *_: None, LIMITS, PRELOAD, reuse=True):
         if outcome.error is None:

@@ -122,11 +122,11 @@ def _looks(
     looks: dict[int, Look] = {}
     unread: dict[str, str] = {}
     with reporter.stage("media", total, "files") as bar:
-        for place, value, error in _run(look_at, folder, entries, jobs, most):
+        for index, value, error in _run(look_at, folder, entries, jobs, most):
             if error is None:
-                looks[place] = value
+                looks[index] = value
             else:
-                unread[str(entries["clip_id"].iloc[place])] = error
+                unread[str(entries["clip_id"].iloc[index])] = error
             bar.advance(1)
     return looks, unread
 
@@ -136,8 +136,8 @@ def _run(
 ) -> Iterator[tuple[int, Any, str | None]]:
     """Call a function on the media of entries, each within limits of its own."""
     tasks = (
-        Task(str(place), function, (item, *arguments))
-        for place, item in items_of(folder, entries, most)
+        Task(str(index), function, (item, *arguments))
+        for index, item in items_of(folder, entries, most)
     )
     for outcome in run_tasks(tasks, jobs, _no_progress, LIMITS, PRELOAD, reuse=True):
         yield int(outcome.task.name), outcome.value, outcome.error
@@ -178,7 +178,7 @@ def _audited(
 def _measured(entries: pd.DataFrame, looks: dict[int, Look]) -> pd.DataFrame:
     """Entries with what was seen, in the columns that the checks know."""
     entries = entries.copy()
-    seen = [looks.get(place) for place in range(len(entries))]
+    seen = [looks.get(index) for index in range(len(entries))]
     entries["sha256"] = [look.sha256 or None if look else None for look in seen]
     entries["perceptual_hash"] = [look.hashes if look else None for look in seen]
     entries["emotion"] = [emotion_of(label) for label in entries["label"]]
@@ -205,8 +205,8 @@ def _without_splits(entries: pd.DataFrame, repeated: pd.DataFrame | None) -> lis
     same = Verdict("same file", "note", twice, f"{twice:,} files have the content of another one")
     if copies.empty:
         same = Verdict("same file", "not measured", 0, "no file was read")
-    told = {verdict.check: verdict for verdict in checks.audit(entries, repeated)}
-    shown = [told[name] for name in ("repeated footage", "box size by class", "class balance")]
+    by_check = {verdict.check: verdict for verdict in checks.audit(entries, repeated)}
+    shown = [by_check[name] for name in ("repeated footage", "box size by class", "class balance")]
     return [Verdict("splits", "note", 0, text), same, *shown]
 
 
@@ -219,23 +219,23 @@ def _faces(
     chosen = entries.iloc[media[::step]]
     vectors: dict[int, Any] = {}
     with reporter.stage("faces", len(chosen), "files") as bar:
-        for place, vector, error in _run(faces.embed, folder, chosen, jobs, 1, 0.5):
+        for index, vector, error in _run(faces.embed, folder, chosen, jobs, 1, 0.5):
             if error is None and vector is not None:
-                vectors[place] = vector
+                vectors[index] = vector
             bar.advance(1)
     check = "same face"
     if not vectors:
         return Verdict(check, "not measured", 0, "no face was found"), pair_lists.nothing()
-    places = sorted(vectors)
-    rows = chosen.iloc[places].reset_index(drop=True)
+    indices = sorted(vectors)
+    rows = chosen.iloc[indices].reset_index(drop=True)
     sides = rows["split"].map(SPLITS.index).to_numpy(np.int64)
-    stacked = np.stack([vectors[place] for place in places])
+    stacked = np.stack([vectors[index] for index in indices])
     nearest, distance = compare.same_faces(stacked, sides, faces.threshold())
     near = np.flatnonzero(nearest >= 0)
     pairs = pair_lists.of_places(
         rows, "same face", [(int(p), int(nearest[p]), 1 - float(distance[p])) for p in near]
     )
-    some = f"of {len(places):,} with a face" + (f" (every {step}th entry)" if step > 1 else "")
+    some = f"of {len(indices):,} with a face" + (f" (every {step}th entry)" if step > 1 else "")
     if not len(near):
         return Verdict(check, "ok", 0, f"no face {some} is close to one of another split"), pairs
     text = f"{len(near):,} {some} show a face that is close to one of another split"

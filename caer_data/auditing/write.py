@@ -25,19 +25,19 @@ def check_target(target: Path, folder: Path) -> None:
         CaerError: the target is a file, lies inside the audited folder, or holds something else.
     """
     if target.resolve().is_relative_to(folder.resolve()):
-        raise CaerError(f"{target}: lies in the folder that is audited; choose another with -o")
+        raise CaerError(f"{target}: lies in the folder that is audited; choose another")
     if target.is_file():
-        raise CaerError(f"{target}: is a file; choose another folder with -o")
+        raise CaerError(f"{target}: is a file; choose another folder")
     if target.is_dir() and any(target.iterdir()) and not _ours(target):
-        raise CaerError(f"{target}: is not empty and no audit; choose another folder with -o")
+        raise CaerError(f"{target}: is not empty and no audit; choose another folder")
 
 
 def _ours(target: Path) -> bool:
     try:
-        told = json.loads((target / ABOUT).read_text(encoding="utf-8"))
+        facts = json.loads((target / ABOUT).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return False
-    return isinstance(told, dict) and told.get("format") == FORMAT
+    return isinstance(facts, dict) and facts.get("format") == FORMAT
 
 
 def write(audited: Audited, target: Path, jobs: int) -> None:
@@ -50,7 +50,7 @@ def write(audited: Audited, target: Path, jobs: int) -> None:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise CaerError(explain_os_error(error, target)) from error
-    told = {
+    facts = {
         "format": FORMAT,
         "layout": audited.layout,
         "entries": len(audited.entries),
@@ -59,6 +59,6 @@ def write(audited: Audited, target: Path, jobs: int) -> None:
         "notes": audited.notes,
         "unread": audited.unread,
     }
-    write_text(target / ABOUT, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    write_text(target / ABOUT, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")
     pair_lists.write(audited.pairs, target / pair_lists.NAME)
     write_text(target / PAGE, page(audited, jobs))

@@ -103,11 +103,11 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo("\nStopped. Run the same command again to resume.", err=True)
         sys.exit(130)
     except Exception as error:
-        sys.exit(_told(error))
+        sys.exit(_report(error))
     sys.exit(result if isinstance(result, int) else 0)
 
 
-def _told(error: Exception) -> int:
+def _report(error: Exception) -> int:
     """Tell the user of an error in one sentence; returns the exit code.
 
     Raises:

@@ -66,12 +66,12 @@ class _Limit(click.ParamType[int | str]):
     help="With --limit: CSV with the columns clip_id and emotion, first labels to balance by.",
 )
 @click.option(
-    "--page", type=common.FILE, help="Labelling page (XML) to use in place of the shipped one."
+    "--page", type=common.FILE, help="Labelling page (XML) to use instead of the shipped one."
 )
 @click.option(
     "--instructions",
     type=common.FILE,
-    help="What raters read before they begin (HTML), in place of the shipped text.",
+    help="What raters read before they begin (HTML), instead of the shipped text.",
 )
 @common.url
 @options
@@ -119,7 +119,7 @@ def command(
     )
     _say(done, reporter)
     if again is not None:
-        reporter.say(_dealt_again(again, done))
+        reporter.say(_reassigned(again, done))
     if not server.guarded:
         reporter.warn(
             "This server runs without caer-data's guard: every rater can open the other raters' "
@@ -185,7 +185,7 @@ def _values(done: Pushed) -> dict[str, Any]:
     }
 
 
-def _dealt_again(listed: Path, done: Pushed) -> str:
+def _reassigned(listed: Path, done: Pushed) -> str:
     """What became of the clips of `--again`."""
     if not done.reassigned + done.already_reassigned:
         return f"{listed}: lists no clip; none is reassigned."

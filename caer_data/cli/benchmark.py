@@ -21,7 +21,7 @@ from caer_data.engine.progress import Reporter
     type=click.Choice(["paper", "tuned"]),
     default="paper",
     show_default=True,
-    help="The literal reading, or what works best.",
+    help="The paper as written, or the settings that work best.",
 )
 @click.option(
     "--suite",
@@ -32,7 +32,7 @@ from caer_data.engine.progress import Reporter
     "--cross",
     type=click.Path(path_type=Path),
     metavar="RELEASE",
-    help="Train here, there and on both; test on both (Table 6).",
+    help="Train on this release, on the other and on both; test on both (Table 6).",
 )
 @click.option(
     "--seeds",
@@ -135,7 +135,7 @@ from caer_data.engine.progress import Reporter
     metavar="MODEL",
     help="Show a model's layers, shapes, parameters and multiply-adds; train nothing.",
 )
-@click.option("--self-test", is_flag=True, help="Check on made-up clips that the science works.")
+@click.option("--self-test", is_flag=True, help="Check the method on synthetic clips.")
 @progress.options
 def command(reporter: Reporter, **given: Any) -> int:
     """Train a model on RELEASE and test it.

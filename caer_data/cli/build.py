@@ -171,8 +171,8 @@ def _estimate(
 ) -> None:
     from caer_data.curate.forecast import forecast
 
-    told = forecast(shows, output, recipe, workers=workers, limit=limit, reporter=reporter)
+    estimate = forecast(shows, output, recipe, workers=workers, limit=limit, reporter=reporter)
     if reporter.mode == "json":
-        reporter.result(told.as_dict())
+        reporter.result(estimate.as_dict())
     else:
-        click.echo(told.summary())
+        click.echo(estimate.summary())

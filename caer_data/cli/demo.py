@@ -30,7 +30,7 @@ from caer_data.engine.progress import Reporter, options
 @click.option(
     "--whole",
     is_flag=True,
-    help="Walk the whole chain: also rate (made up), export, train for two minutes, report.",
+    help="Run the whole chain: also rate (made up), export, train for two minutes, report.",
 )
 @options
 def command(

@@ -65,11 +65,11 @@ def _clip(clip: Clip) -> str:
 
 
 def _change(change: Change) -> str:
-    told = ", ".join(
+    counts = ", ".join(
         name if name == "boxes" else f"{name} {_value(was)} -> {_value(now)}"
         for name, (was, now) in change.columns.items()
     )
-    return f"{change.clip.clip_id} ({change.clip.key}): {told}"
+    return f"{change.clip.clip_id} ({change.clip.key}): {counts}"
 
 
 def _value(value: object) -> str:

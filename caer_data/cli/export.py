@@ -125,7 +125,7 @@ def command(
         from caer_data.export.cards import about
 
         path = about.init(data.folder)
-        reporter.say(f"{path} is there to be filled in; 'caer-data export' reads it each time.")
+        reporter.say(f"{path} was created; fill it in, and every 'caer-data export' reads it.")
         reporter.result({"release_yaml": str(path)})
         return
     changes: dict[str, Any] = {
@@ -179,7 +179,7 @@ def _say(release: Release, options: Options, reporter: Reporter) -> None:
             "or publish with them."
         )
     if not release.new:
-        reporter.say(f"{release.folder} holds this very release already; nothing was changed.")
+        reporter.say(f"{release.folder} already holds exactly this release; nothing was changed.")
     if release.missing:
         reporter.say(_to_fill_in(release.missing))
     reporter.say(_last_sentence(release, options))

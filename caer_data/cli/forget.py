@@ -81,13 +81,13 @@ def command(
 def _tell(dataset: Dataset, removed: Removed, reporter: Reporter) -> None:
     reporter.say(f"{dataset.folder}: removed {removed.text()}, {removed.log_lines:,} log lines.")
     for path in removed.left:
-        reporter.warn(f"{path} was changed since it was cut, and stays; look at it yourself")
+        reporter.warn(f"{path} was changed after it was cut, so it is kept; check it yourself")
     if removed.releases:
         named = ", ".join(removed.releases)
-        again = shlex.join(["caer-data", "export", "-d", str(dataset.folder), "--overwrite"])
+        command = shlex.join(["caer-data", "export", "-d", str(dataset.folder), "--overwrite"])
         reporter.warn(
-            f"releases that exist still hold it, here {named}; export them again with '{again} -o "
-            "RELEASE', and ask those who have copies"
+            f"releases that exist still hold it, here {named}; export them again with '{command} "
+            "-o RELEASE', and ask those who have copies"
         )
     else:
         reporter.say("Releases that exist elsewhere still hold it; export them again.")
@@ -106,10 +106,10 @@ def _take_off(dataset: Dataset, url: str | None, reporter: Reporter) -> bool:
         withdrawn = forgotten.withdraw(dataset, connect(url), dataset_id(dataset))
     except CaerError as error:
         command = ["caer-data", "annotate", "push", "-d", str(dataset.folder)]
-        again = shlex.join(command + (["--url", url] if url else []))
-        reporter.warn(f"the rating server still holds it ({error}); '{again}' takes it off")
+        retry = shlex.join(command + (["--url", url] if url else []))
+        reporter.warn(f"the rating server still holds it ({error}); '{retry}' takes it off")
         return False
-    reporter.say(f"Taken off the rating server: {withdrawn.text()}.")
+    reporter.say(f"Removed from the rating server: {withdrawn.text()}.")
     return True
 
 

@@ -66,7 +66,7 @@ def _say(joined: Joined, reporter: Reporter) -> None:
     from caer_data.engine.progress import printable
 
     if not joined.new:
-        reporter.say(f"{joined.folder} holds this very release already; nothing was changed.")
+        reporter.say(f"{joined.folder} already holds exactly this release; nothing was changed.")
     total = sum(joined.clips.values())
     counts = ", ".join(f"{count:,} of {name}" for name, count in joined.clips.items())
     reporter.say(printable(f"{joined.folder}: {total:,} clips ({counts})."))

@@ -56,8 +56,8 @@ def list_(dataset: Path, reporter: Reporter) -> None:
             )
     for row in rows:
         reporter.say(f"{row.key}  {row.kind}  {row.when[:10]}  {row.who}  {row.why}".rstrip())
-    told = [{"key": row.key, "kind": row.kind, "value": row.content} for row in rows]
-    reporter.result({"people": people, "corrections": told})
+    values = [{"key": row.key, "kind": row.kind, "value": row.content} for row in rows]
+    reporter.result({"people": people, "corrections": values})
 
 
 @command.command()
@@ -123,11 +123,11 @@ def name(dataset: Path, person: str, called: str, who: str, why: str, reporter: 
 @_signed
 @options
 def undo(dataset: Path, key: str | None, who: str, why: str, reporter: Reporter) -> None:
-    """Take a correction back: the last one, or the one with this key."""
+    """Undo a correction: the last one, or the one with this key."""
     from caer_data.curate import corrections
 
     row = corrections.undo(_opened(dataset), key, who, why)
-    reporter.say(f"Taken back: {row.kind} {row.key}. It no longer counts from the next build on.")
+    reporter.say(f"Undone: {row.kind} {row.key}. The next build no longer applies it.")
     reporter.result({"undone": row.key, "kind": row.kind})
 
 

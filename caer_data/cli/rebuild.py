@@ -59,7 +59,7 @@ def command(
     target = output or release.with_name(f"{release.name}-rebuilt")
     outcome = recut(release, shows, target, overwrite, workers or cores(), reporter)
     if not outcome.new:
-        reporter.say(f"{target} holds all that can be made already; nothing was changed.")
+        reporter.say(f"{target} already holds all that can be rebuilt; nothing was changed.")
     reporter.say(_counts(target, outcome))
     for episode, name in outcome.rips.items():
         reporter.say(f"  {episode}: found in {name}")

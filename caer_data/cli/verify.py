@@ -39,7 +39,7 @@ def command(release: Path, reporter: Reporter) -> None:
             f"{release}: {len(problems):,} problem{'s' * (len(problems) != 1)} in {files:,} files; "
             f"fetch or export the release again:\n  {shown}{more}"
         )
-    reporter.say(f"{release}: all {files:,} files are as the manifest says.")
+    reporter.say(f"{release}: all {files:,} files match the manifest.")
     if found.rebuilt:
         reporter.say(f"It is a rebuild. {found.rebuilt}")
     if found.edited:

@@ -45,7 +45,7 @@ def command(
     from caer_data.engine import extras
 
     extras.require("view", "'caer-data view'")
-    from caer_data.report.answers import said
+    from caer_data.report.answers import newest_answers
     from caer_data.view.serve import serve
     from caer_data.view.session import Session
     from caer_data.view.splits import splits_of
@@ -53,7 +53,7 @@ def command(
     if release is None and Path("release/manifest.parquet").is_file():
         release = Path("release")
     splits = splits_of(release) if release else {}
-    session = Session(dataset, splits, said(results, release))
+    session = Session(dataset, splits, newest_answers(results, release))
     session.warm()
 
     def ready(guard: Guard) -> None:

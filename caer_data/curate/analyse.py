@@ -165,9 +165,9 @@ class _Pass:
             self._damage.reckon(
                 _expected(ending, values, self._pts, self._job.info), len(self._pts)
             )
-        told = [ending, str(self._damage), _pauses(self._pts, self._job.info)]
+        reasons = [ending, str(self._damage), _pauses(self._pts, self._job.info)]
         values |= self._seen | {
-            "damage": ", ".join(filter(None, told)),
+            "damage": ", ".join(filter(None, reasons)),
             "damaged_share": self._damage.share if self._damage.is_damaged else 0.0,
             "hurt": self._damage.is_damaged or ending in (CUT_OFF, JOINED, FRAGMENTS_MISSING),
             "retimed": self._damage.retimed,

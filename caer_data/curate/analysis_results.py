@@ -99,8 +99,8 @@ def faces_of(job: Job) -> pa.Table:
     """The video's rows of `faces`."""
     faces = pq.read_table(faces_artifact(job).open("faces.parquet"))
     names = pc.binary_join_element_wise(job.video_id, faces["track_id"], ".")
-    place = faces.schema.get_field_index("track_id")
-    return faces.set_column(place, faces.schema.field(place), names)
+    index = faces.schema.get_field_index("track_id")
+    return faces.set_column(index, faces.schema.field(index), names)
 
 
 def _named(rows: pd.DataFrame, video_id: str) -> pd.DataFrame:
@@ -115,6 +115,6 @@ def _named(rows: pd.DataFrame, video_id: str) -> pd.DataFrame:
 def _present(artifact: Artifact | None, job: Job) -> Artifact:
     if artifact is None:
         raise CaerError(
-            f"{job.path}: what was found out about it is gone; run the same command again"
+            f"{job.path}: its intermediate results are gone; run the same command again"
         )
     return artifact

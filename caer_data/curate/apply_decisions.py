@@ -77,8 +77,8 @@ def without_spans(clips: pd.DataFrame, spans: Sequence[tuple[int, int]]) -> pd.D
     rows = tables.records(clips)
     for number, row in enumerate(rows):
         if any(start < row["end_pts"] and row["start_pts"] < end for start, end in spans):
-            place = {name: row[name] for name in _PLACE}
-            rows[number] = place | {"status": "dropped", "reason": "forgotten"}
+            span = {name: row[name] for name in _PLACE}
+            rows[number] = span | {"status": "dropped", "reason": "forgotten"}
     return tables.frame(tables.CLIPS, [keeping.without_na(row) for row in rows])
 
 

@@ -67,19 +67,19 @@ def fill(
 
 def read(artifact: Artifact) -> tuple[Heard, bool]:
     """What `fill` wrote, and whether the sound was listened to."""
-    told = artifact.json("sound.json")
+    facts = artifact.json("sound.json")
     windows = artifact.array("windows.npy")
-    ends = np.cumsum([count for _, count in told["blocks"]], dtype=np.int64)[:-1]
+    ends = np.cumsum([count for _, count in facts["blocks"]], dtype=np.int64)[:-1]
     parts = np.split(windows, ends)
-    starts = [start for start, _ in told["blocks"]]
+    starts = [start for start, _ in facts["blocks"]]
     heard = Heard(
         blocks=[Block(*block) for block in zip(starts, parts, strict=False)],
-        origin=told["origin"],
-        tracks=tuple(SubtitleTrack(**track) for track in told["tracks"]),
-        lines={int(stream): _subtitles(values) for stream, values in told["lines"].items()},
-        lost=told["lost"],
+        origin=facts["origin"],
+        tracks=tuple(SubtitleTrack(**track) for track in facts["tracks"]),
+        lines={int(stream): _subtitles(values) for stream, values in facts["lines"].items()},
+        lost=facts["lost"],
     )
-    return heard, told["listened"]
+    return heard, facts["listened"]
 
 
 def _without_text(cue: Cue, spans: Sequence[tuple[int, int]]) -> Cue:

@@ -45,7 +45,7 @@ def note(work: Path, used: dict[str, dict[str, Any]], absent: set[str]) -> None:
 def noted(work: Path) -> dict[str, dict[str, Any]]:
     """What the last build noted, by `video_id`; empty where there is none."""
     values = read_object(work / NAME)
-    return {v: told for v, told in values.items() if isinstance(told, dict) and "pieces" in told}
+    return {v: note for v, note in values.items() if isinstance(note, dict) and "pieces" in note}
 
 
 def unused(dataset: Dataset) -> Unused:
@@ -55,7 +55,7 @@ def unused(dataset: Dataset) -> Unused:
         CaerError: the last build did not end, so nobody knows what is in use.
     """
     work = dataset.work_folder
-    used = {name for told in noted(work).values() for name in told["pieces"]}
+    used = {name for note in noted(work).values() for name in note["pieces"]}
     if not used and Store(work).files():
         raise CaerError(
             f"{dataset.folder}: no build has noted which intermediate results are in use; run "

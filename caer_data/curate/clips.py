@@ -240,8 +240,8 @@ def _whole(file: Path, known: dict[str, Any]) -> bool:
         return False
     if status.st_size != known["bytes"]:
         return False
-    told: str = known["sha256"]
-    return _hash(file, status.st_ino, status.st_size, status.st_mtime_ns) == told
+    digest: str = known["sha256"]
+    return _hash(file, status.st_ino, status.st_size, status.st_mtime_ns) == digest
 
 
 @lru_cache(maxsize=1 << 20)

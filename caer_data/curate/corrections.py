@@ -45,7 +45,7 @@ def about_merge(dataset: Dataset, persons: Sequence[str]) -> tuple[Anchor, ...]:
     people, tracks = dataset.people, dataset.tracks
     if people.loc[people["person_id"].isin(ids), "show"].nunique() > 1:
         raise CaerError(
-            f"{', '.join(ids)}: are of several shows, and persons are told apart show by show"
+            f"{', '.join(ids)}: belong to several shows, and persons are identified within one show"
         )
     together = _together(tracks[tracks["person_id"].isin(ids)])
     if together:

@@ -22,7 +22,7 @@ from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
 
 UNKNOWN: Final = "unknown"
-"""In place of the person who speaks, where somebody is heard and no face clearly fits."""
+"""Instead of the person who speaks, where somebody is heard and no face clearly fits."""
 
 
 @dataclass(frozen=True)

@@ -123,9 +123,9 @@ class Forecast:
 
     def as_dict(self) -> dict[str, Any]:
         """For programs."""
-        told = ("core_hours", "seconds", "bytes", "clips", "rating_hours")
+        fields = ("core_hours", "seconds", "bytes", "clips", "rating_hours")
         values = asdict(self) | {"dataset": str(self.dataset), "answer_s": _ANSWER_S}
-        return values | {name: round(getattr(self, name), 3) for name in told}
+        return values | {name: round(getattr(self, name), 3) for name in fields}
 
     def summary(self) -> str:
         """For people."""
@@ -144,14 +144,14 @@ class Forecast:
             f"{self.core_hours:,.2f} core hours",
             f"  disk    {self.bytes / 1e9:,.2f} GB; {self.free_bytes / 1e9:,.1f} GB are free",
             f"  rating  {self.rating_hours:,.1f} hours: {self.clips:,.0f} clips, "
-            f"{self.raters_per_clip} raters each, {answer_s:.0f} s an answer",
+            f"{self.raters_per_clip} raters each, {answer_s:.0f} s per answer",
         ]
 
     def _doubts(self, rates: Rates) -> list[str]:
         said = [
             f"Rests on {rates.parts} parts of the videos, {rates.minutes:.1f} min together, built "
             f"just now on this machine as busy as it is ({rates.clips} clips kept), and on "
-            f"{_ANSWER_S:.0f} s an answer beyond watching a clip once, which is assumed"
+            f"{_ANSWER_S:.0f} s per answer beyond watching a clip once, which is assumed"
         ]
         if rates.clips < 10:
             said.append("So few clips tell little of how many there will be")

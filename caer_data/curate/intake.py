@@ -119,8 +119,8 @@ def _described(setup: Setup, found: list[video_stage.Found]) -> dict[str, video_
             item = by_id[outcome.task.name]
             described[item.video_id] = outcome.value or video_stage.failed(item, outcome.error)
             bar.advance(1, item.video_id)
-    for video_id, told in list(described.items()):
-        if told.row.get("sha256") in setup.forgotten.videos:
+    for video_id, described_video in list(described.items()):
+        if described_video.row.get("sha256") in setup.forgotten.videos:
             video_stage.unremember(by_id[video_id], settings, audio, setup.work)
             del described[video_id]
     return described
@@ -133,9 +133,9 @@ def analyse_videos(setup: Setup, probed: Probed) -> list[Video]:
     minutes = sum((v.job.info.duration_s or 0) / 60 for v in videos if not v.job.done)
     failures = _analysed(setup, tasks, minutes, len(videos)) if tasks else {}
     good = [v for v in videos if v.job.done]
-    there = {v.job.video_id for v in good}
+    present = {v.job.video_id for v in good}
     for video_id, why in failures.items():
-        if video_id not in there:  # else it was done when its process ended
+        if video_id not in present:  # else it was done when its process ended
             row = probed.rows[video_id]
             row |= {"status": "failed", "reason": why}
             setup.reporter.warn(printable(f"{row['path']}: {why}"))
@@ -151,9 +151,9 @@ def analyse_videos(setup: Setup, probed: Probed) -> list[Video]:
 
 
 def _analysed(setup: Setup, tasks: list[Task], minutes: float, count: int) -> dict[str, str]:
-    """Look at videos; returns why some failed, by `video_id`."""
+    """Analyse videos; returns why some failed, by `video_id`."""
     failures: dict[str, str] = {}
-    setup.reporter.say(f"{len(tasks)} of {count} videos to look at")
+    setup.reporter.say(f"{len(tasks)} of {count} videos to analyse")
     with (
         setup.reporter.stage("shots", minutes, "min of video") as shots,
         setup.reporter.stage("faces", minutes, "min of video") as faces,

@@ -125,10 +125,10 @@ def absent(dataset: Dataset, rows: Iterable[dict[str, Any]]) -> Absent:
         return nothing
     videos, clips = dataset.videos, anchors.present(dataset.clips)
     good = [row for row in rows if row["status"] in (*tables.USED, "duplicate")]
-    there = {row["sha256"] for row in good}
+    present = {row["sha256"] for row in good}
     names = {row["video_id"] for row in good}
     gone = videos["video_id"].isin(clips["video_id"]) & ~(
-        videos["sha256"].isin(there) | videos["video_id"].isin(names)
+        videos["sha256"].isin(present) | videos["video_id"].isin(names)
     )
     if not gone.any():
         return nothing
@@ -167,7 +167,7 @@ def first_come(dataset: Dataset, clips: pd.DataFrame) -> tuple[set[str], set[str
         clips: table `clips` as it will be, with keys.
     """
     found = anchors.verdicts(_rated(dataset), clips)
-    rated = {told.key for told in found if told is not None and told.verdict == "same"}
+    rated = {match.key for match in found if match is not None and match.verdict == "same"}
     earlier = dataset.clips if dataset.has(tables.CLIPS) else tables.empty(tables.CLIPS)
     return {key for key in rated if key}, set(anchors.present(earlier)["clip_key"])
 
@@ -178,8 +178,8 @@ def with_absent(rows: Sequence[dict[str, Any]], absent: Absent) -> pd.DataFrame:
     merged = []
     for row in rows:
         earlier = known.pop(row["video_id"], None)
-        told = {"status": row["status"], "reason": row.get("reason")}
-        merged.append(row if earlier is None else earlier | told)
+        values = {"status": row["status"], "reason": row.get("reason")}
+        merged.append(row if earlier is None else earlier | values)
     merged += known.values()
     return tables.frame(tables.VIDEOS, [without_na(row) for row in merged])
 
@@ -212,8 +212,8 @@ def check(counts: dict[str, int]) -> None:
         raise RatedClipsError(
             f"of {sum(counts.values()):,} rated clips {counts['changed']:,} would change and "
             f"{counts['gone']:,} would go, because of the recipe or an edited video; nothing was "
-            "changed: build with the earlier recipe and videos, or give --drop-rated (the answers "
-            "stay in the table 'ratings', but do not count)"
+            "changed: build with the earlier recipe and videos, or allow it by drop_rated, on the "
+            "command line --drop-rated (the answers stay in the table 'ratings', but do not count)"
         )
 
 

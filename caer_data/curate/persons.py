@@ -79,7 +79,7 @@ def _corrections(
     spoken_of: list[tuple[Decision, list[str]]], tracks: pd.DataFrame
 ) -> list[Correction]:
     """Merges and splits of a show, in the order in which they were made."""
-    position = {track: place for place, track in enumerate(tracks["track_id"])}
+    position = {track: index for index, track in enumerate(tracks["track_id"])}
     return [
         Correction(apart=row.kind == "split", tracks=tuple(position[track] for track in found))
         for row, found in spoken_of

@@ -1,4 +1,4 @@
-"""Shots and tracks that pyannote.video found, taken in place of our own.
+"""Shots and tracks that pyannote.video found, taken instead of our own.
 
 Beside each other in one folder, named after the videos: for `Show/S01E01.mp4` below the shows
 folder, `Show/S01E01.shots.json` and `Show/S01E01.track.txt`; either may be missing.

@@ -155,9 +155,9 @@ def _gone(
 
 
 def _remove_thumbnails(folder: Path, shots: pd.DataFrame, spans: Sequence[tuple[int, int]]) -> None:
-    told = read_json(folder / "thumbnails.json")
+    thumbnails = read_json(folder / "thumbnails.json")
     for shot in tables.rows(shots):
         if any(start < shot.end_pts and shot.start_pts < end for start, end in spans):
             (folder / "thumbnails" / f"{shot.shot_id}.jpg").unlink(missing_ok=True)
-            told.pop(shot.shot_id, None)
-    write_json(folder / "thumbnails.json", told)
+            thumbnails.pop(shot.shot_id, None)
+    write_json(folder / "thumbnails.json", thumbnails)

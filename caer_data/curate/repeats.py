@@ -91,7 +91,7 @@ def find(
         key(videos),
         lambda folder: np.save(folder / "pairs.npy", _pairs(by_content)),
     )
-    ranked = {v.sha256: (not v.earlier, place) for place, v in enumerate(videos)}
+    ranked = {v.sha256: (not v.earlier, index) for index, v in enumerate(videos)}
     rows = [_row(pair, by_content, ranked, standing) for pair in artifact.array("pairs.npy")]
     ordered = sorted(rows, key=lambda r: (r["shot_id"], r["of_shot_id"]))
     return tables.frame(tables.REPEATS, ordered)
@@ -118,16 +118,16 @@ _PAIR: Final = np.dtype(
 def _pairs(videos: Sequence[Known]) -> npt.NDArray[Any]:
     """Shots that repeat one of another video; the best passage of each pair, by places."""
     strips: list[Strip] = []
-    places: list[tuple[int, int]] = []
+    indices: list[tuple[int, int]] = []
     for number, video in enumerate(videos):
         for shot, strip in _strips(video):
             strips.append(strip)
-            places.append((number, shot))
+            indices.append((number, shot))
     best: dict[tuple[tuple[int, int], tuple[int, int]], Match] = {}
-    for one, other, match in passages.shared(strips, [number for number, _ in places]):
+    for one, other, match in passages.shared(strips, [number for number, _ in indices]):
         if not passages.repeated(match, strips[one], strips[other]):
             continue
-        pair = places[one], places[other]
+        pair = indices[one], indices[other]
         if pair not in best or best[pair].length < match.length:
             best[pair] = match
     rows = [
@@ -181,14 +181,14 @@ def _row(
     first, later = sorted(sides, key=lambda side: side[0])
     if (first[1].sha256, later[1].sha256) in standing:
         first, later = later, first
-    told: dict[str, Any] = {
+    columns: dict[str, Any] = {
         "mirrored": bool(pair["mirrored"]),
         "score": float(pair["score"]),
         "motion": None if np.isnan(pair["motion"]) else float(pair["motion"]),
         "sound": None if np.isnan(pair["sound"]) else float(pair["sound"]),
     }
     for of, (_, video, shot_id, start, end) in (("", later), ("of_", first)):
-        told |= {
+        columns |= {
             f"{of}shot_id": shot_id,
             f"{of}video_id": video.video_id,
             f"{of}start_pts": video.first_pts + round(start / float(video.time_base)),
@@ -196,7 +196,7 @@ def _row(
             f"{of}start_s": start,
             f"{of}end_s": end,
         }
-    return told
+    return columns
 
 
 def same_clips(clips: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:

@@ -69,7 +69,7 @@ def build(
         recipe: name or file of a recipe; without one the dataset's own, else `caer`.
         workers: processes of this machine; without a number, one for each core.
         limit: process at most this many videos.
-        pyannote: folder of pyannote.video's results, taken in place of finding shots and faces.
+        pyannote: folder of pyannote.video's results, taken instead of finding shots and faces.
         reporter: receives the progress.
         limits: what one video may use.
         drop_rated: continue where rated clips would change or be removed.

@@ -75,8 +75,8 @@ def _owner(file: Path, by_folder: dict[Path, list[Path]]) -> Path | None:
 
 
 def _described(file: Path, video: Path) -> Sidecar:
-    told = file.stem.removeprefix(video.stem)
-    words = [word for word in _WORDS.split(told) if word]
+    suffix = file.stem.removeprefix(video.stem)
+    words = [word for word in _WORDS.split(suffix) if word]
     languages = [language for word in words if (language := plain_language(word, known=True))]
     return Sidecar(
         path=file,

@@ -88,9 +88,9 @@ def fill(folder: Path, job: Job, on_second: Callable[[], None]) -> None:
 def scores_of(job: Job) -> Scores:
     """What `fill` wrote."""
     artifact = speakers_artifact(job)
-    told = artifact.json("speakers.json")["tracks"]
-    names = np.array([name for name, _ in told], dtype=np.str_)
-    tracks = np.repeat(names, [count for _, count in told])
+    results = artifact.json("speakers.json")["tracks"]
+    names = np.array([name for name, _ in results], dtype=np.str_)
+    tracks = np.repeat(names, [count for _, count in results])
     return Scores(tracks, artifact.array("times.npy"), artifact.array("scores.npy"))
 
 
@@ -142,7 +142,7 @@ def _boxes(job: Job) -> pd.DataFrame:
 def _scored(
     face: _Face, model: Speaking, sound: npt.NDArray[np.int16], first_s: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
-    """Times and scores of a face, at 25 pictures a second whatever the video has."""
+    """Times and scores of a face, at 25 pictures per second whatever the video has."""
     own = np.array(face.times)
     count = int((own[-1] - own[0]) * TICKS) + 1
     if count < _LEAST_S * TICKS:

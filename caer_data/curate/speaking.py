@@ -48,10 +48,10 @@ class Speakers:
         )
         rows["person"] = rows["track"].map(self.people)
         means = rows.groupby("person")["score"].agg(["mean", "size"])
-        told = means[means["size"] * _TICK_S >= _LEAST_S]["mean"].sort_values(ascending=False)
-        if told.empty or told.iloc[0] <= 0:
+        ranked = means[means["size"] * _TICK_S >= _LEAST_S]["mean"].sort_values(ascending=False)
+        if ranked.empty or ranked.iloc[0] <= 0:
             return UNKNOWN
-        rivals = means["mean"].drop(told.index[0])
-        if len(rivals) and told.iloc[0] - rivals.max() < _AHEAD:
+        rivals = means["mean"].drop(ranked.index[0])
+        if len(rivals) and ranked.iloc[0] - rivals.max() < _AHEAD:
             return UNKNOWN
-        return str(told.index[0])
+        return str(ranked.index[0])

@@ -120,18 +120,18 @@ def _alone(video: Path) -> Walked:
 def _named(path: Path, root: Path) -> Found:
     """Names that follow from a path."""
     parts = [_text(part) for part in path.relative_to(root).with_suffix("").parts]
-    place, season, number = season_and_episode(parts)
+    index, season, number = season_and_episode(parts)
     if len(parts) > 1:
-        show, episode = parts[place], "/".join(parts[place + 1 :])
+        show, episode = parts[index], "/".join(parts[index + 1 :])
     else:
         show, episode = title(parts[0]) or _text(root.resolve().name or "shows"), parts[0]
     relative = _text(path.relative_to(root).as_posix())
     ending = path.suffix.lower().removeprefix(".")
-    video_id = f"{identifier(show)}.{_episode_id(parts, place, ending)}"
+    video_id = f"{identifier(show)}.{_episode_id(parts, index, ending)}"
     return Found(path, relative, show, episode, video_id, season, number)
 
 
-def _episode_id(parts: list[str], place: int, ending: str) -> str:
+def _episode_id(parts: list[str], index: int, ending: str) -> str:
     """The episode in an identifier, which follows from the file's own path alone.
 
     A season's folder and an ending other than mp4 come through; where more would be lost, a part of
@@ -139,20 +139,20 @@ def _episode_id(parts: list[str], place: int, ending: str) -> str:
 
     Args:
         parts: folders and name below the shows folder, without the ending.
-        place: which of them is the show.
+        index: which of them is the show.
         ending: of the name, without its dot.
     """
-    own = parts[place + 1 :] or parts
-    told = "/".join(parts[:place]) or (title(parts[0]) if len(parts) == 1 else "")
+    own = parts[index + 1 :] or parts
+    context = "/".join(parts[:index]) or (title(parts[0]) if len(parts) == 1 else "")
     name = " ".join(own) if len(own) == 2 and is_season(own[0]) else "/".join(own)
     words = name.lower().split(" ")
     if len(own) == 1 and any(is_season(" ".join(words[:n])) for n in (1, 2) if n < len(words)):
-        told += "/"
+        context += "/"
     if ending != "mp4":
         name = f"{name} {ending}"
     elif words[-1] in _ENDINGS:
-        told += "."
-    return identifier(name, told)
+        context += "."
+    return identifier(name, context)
 
 
 def describe(
@@ -287,8 +287,8 @@ def mark_duplicates(
     for item in described:
         video = None if item.info is None else videos.get(item.row.get("sha256") or "")
         if video is not None and video != item.row["path"]:
-            told = {"status": "duplicate", "reason": f"the same as {video}"}
-            item = replace(item, row=item.row | told)  # noqa: PLW2901
+            changes = {"status": "duplicate", "reason": f"the same as {video}"}
+            item = replace(item, row=item.row | changes)  # noqa: PLW2901
         result.append(item)
     return result
 

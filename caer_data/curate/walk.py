@@ -83,10 +83,10 @@ def walk(folder: Path, endings: set[str], exclude: Sequence[str]) -> Walked:
     seen: set[tuple[int, int]] = set()
 
     def refuse(error: OSError) -> None:
-        place = Path(error.filename)
-        if place == folder:
+        path = Path(error.filename)
+        if path == folder:
             raise CaerError(explain_os_error(error, folder)) from error
-        found.unreadable.append(f"{place.relative_to(folder)}: {error.strerror}")
+        found.unreadable.append(f"{path.relative_to(folder)}: {error.strerror}")
 
     def left_out(path: Path) -> bool:
         relative = path.relative_to(folder).as_posix()
@@ -95,8 +95,8 @@ def walk(folder: Path, endings: set[str], exclude: Sequence[str]) -> Walked:
             found.excluded.append(relative)
         return hit
 
-    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
-        here = Path(place)
+    for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        here = Path(parent)
         status = here.stat()
         if (status.st_dev, status.st_ino) in seen:
             folders.clear()

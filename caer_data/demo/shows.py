@@ -62,10 +62,10 @@ def _check_own(folder: Path, names: list[str]) -> None:
     from caer_data.engine.ownership import read_object
 
     truth, text = folder / "truth.json", folder / "CREDITS.md"
-    told = read_object(truth).get("videos")
+    videos = read_object(truth).get("videos")
     first = credits_text().splitlines()[0].encode()
     by_demo = {
-        truth: isinstance(told, dict) and bool(set(told) & set(names)),
+        truth: isinstance(videos, dict) and bool(set(videos) & set(names)),
         text: text.is_file() and text.read_bytes().startswith(first),
     }
     foreign = [path for path, ours in by_demo.items() if path.exists() and not ours]

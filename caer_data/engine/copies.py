@@ -102,7 +102,7 @@ class Copy:
             if newest < known.base:
                 raise CaerError(
                     f"{self.place}: holds less than this machine has seen there (state {newest} "
-                    f"of {known.base}); if that is meant, remove {self._root}"
+                    f"of {known.base}); if that is intended, remove {self._root}"
                 )
             if known.base != newest and self._changed(known):
                 if self._is_worth_keeping():
@@ -300,8 +300,8 @@ class Copy:
         state = dict(sorted(state.items()))
         if state == earlier:
             return
-        there = {entry.sha256 for entry in earlier.values()}
-        new = {e.sha256: inside(self.folder, n) for n, e in state.items() if e.sha256 not in there}
+        stored = {entry.sha256 for entry in earlier.values()}
+        new = {e.sha256: inside(self.folder, n) for n, e in state.items() if e.sha256 not in stored}
         _each(new.items(), lambda item: self._put_blob(*item))
         if not self.bucket.create(_state_name(known.base + 1), packed(state)):
             raise CaerError(self._overtaken())

@@ -133,7 +133,7 @@ class Decisions:
         ]
 
     def append(self, decision: Decision) -> Decision:
-        """Write a decision to disk, in place of a torn last line, and give it with its time.
+        """Write a decision to disk, instead of a torn last line, and give it with its time.
 
         Others may append at the same time, and builds may run.
 
@@ -156,9 +156,7 @@ class Decisions:
             standing = {row.key for row in self._counting()}
             for row in rows:
                 if row.kind == "undo" and row.content not in standing:
-                    raise CaerError(
-                        f"{self.path}: no decision '{row.content}' stands there to be undone"
-                    )
+                    raise CaerError(f"{self.path}: there is no decision '{row.content}' to undo")
             text = "".join(_line(row) + "\n" for row in rows)
             with self.path.open("ab+") as file:
                 file.truncate(self._whole)
@@ -183,10 +181,10 @@ class Decisions:
             names: dict[str, str | None] = {}
             kept = []
             for row in self.rows:
-                told = str(row.content) if row.kind == "undo" else None
-                cleaned = clean(row) if told is None or names.get(told, told) else None
-                if cleaned is not None and told is not None:
-                    cleaned = replace(cleaned, value=json.dumps(names.get(told, told)))
+                undone = str(row.content) if row.kind == "undo" else None
+                cleaned = clean(row) if undone is None or names.get(undone, undone) else None
+                if cleaned is not None and undone is not None:
+                    cleaned = replace(cleaned, value=json.dumps(names.get(undone, undone)))
                 names[row.key] = cleaned.key if cleaned else None
                 kept += [cleaned] if cleaned else []
             changed = sum(after != before for before, after in names.items())
@@ -248,7 +246,7 @@ def _line(row: Decision) -> str:
 
 
 def _decision(values: dict[str, Any]) -> Decision:
-    return Decision(**{**values, "about": tuple(_anchor(told) for told in values["about"])})
+    return Decision(**{**values, "about": tuple(_anchor(value) for value in values["about"])})
 
 
 def _anchor(values: dict[str, Any]) -> Anchor:

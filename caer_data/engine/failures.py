@@ -21,7 +21,7 @@ def describe(error: BaseException) -> str:
         return str(error)
     if is_out_of_memory(error):
         what = "the graphics card" if "CUDA" in str(error) else "the machine"
-        return f"{what} ran out of memory; end other programs, or use fewer --workers"
+        return f"{what} ran out of memory; end other programs, or use fewer workers"
     frames = traceback.extract_tb(error.__traceback__)
     where = f" in {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""  # noqa: PTH119
     return f"unexpected {type(error).__name__}{where}: {error}"
@@ -53,8 +53,8 @@ def explain(error: BaseException) -> CaerError:
     if isinstance(error, CaerError):
         return error
     if isinstance(error, OSError):
-        told = output_error(error)
-        return told or CaerError(explain_os_error(error, Path(error.filename or ".")))
+        known = output_error(error)
+        return known or CaerError(explain_os_error(error, Path(error.filename or ".")))
     return MachineError(describe(error))
 
 

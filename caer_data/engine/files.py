@@ -242,7 +242,7 @@ def slug(name: str, longest: int = 60) -> str:
     return text
 
 
-def identifier(name: str, told: str = "") -> str:
+def identifier(name: str, context: str = "") -> str:
     """A slug that two names share only if they differ only in case.
 
     Words of ASCII letters and digits with single spaces between them come through a slug as they
@@ -251,12 +251,12 @@ def identifier(name: str, told: str = "") -> str:
 
     Args:
         name: any name.
-        told: what belongs to the name and is not in it.
+        context: what distinguishes equal names, such as the folder; part of the hash.
     """
     text = slug(name)
-    if not told and _WORDS.fullmatch(name) and text == name.lower().replace(" ", "-"):
+    if not context and _WORDS.fullmatch(name) and text == name.lower().replace(" ", "-"):
         return text
-    digest = hashlib.sha256(f"{name}\0{told}".encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    digest = hashlib.sha256(f"{name}\0{context}".encode("utf-8", "surrogatepass")).hexdigest()[:6]
     return f"{text}-{digest}"
 
 

@@ -95,6 +95,6 @@ def pseudonym_of_clip(folder: Path, clip_id: str) -> str:
 def _all(rows: Iterable[Decision], name: str) -> list[str]:
     found: list[Any] = []
     for row in rows:
-        told = row.content.get(name)
-        found += told if isinstance(told, list) else []
+        given = row.content.get(name)
+        found += given if isinstance(given, list) else []
     return [str(value) for value in found]

@@ -102,7 +102,7 @@ class Bucket:
         """Objects below a path, in order of their paths."""
         import obstore
 
-        with self._told("be listed"):
+        with self._explained("be listed"):
             for batch in obstore.list(self._store, prefix=below or None, chunk_size=1000):
                 for meta in batch:
                     yield _thing(meta)
@@ -111,7 +111,7 @@ class Bucket:
         """Content of a small object; None where there is none."""
         import obstore
 
-        with self._told("be read"):
+        with self._explained("be read"):
             try:
                 return bytes(obstore.get(self._store, path).bytes())
             except FileNotFoundError:
@@ -127,7 +127,7 @@ class Bucket:
         """
         import obstore
 
-        with self._told("be read"):
+        with self._explained("be read"):
             try:
                 answer = obstore.get(self._store, path)
                 with target.open("r+b" if target.exists() else "wb") as stream:
@@ -143,7 +143,7 @@ class Bucket:
         """Bytes of an object; None where there is none."""
         import obstore
 
-        with self._told("be read"):
+        with self._explained("be read"):
             try:
                 return int(obstore.head(self._store, path)["size"])
             except FileNotFoundError:
@@ -161,7 +161,7 @@ class Bucket:
         """Remove objects; missing ones are ignored."""
         import obstore
 
-        with self._told("be written"):
+        with self._explained("be written"):
             for path in paths:
                 try:
                     obstore.delete(self._store, path)
@@ -172,7 +172,7 @@ class Bucket:
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
-        with self._told("be written"):
+        with self._explained("be written"):
             try:
                 obstore.put(self._store, path, content, mode=mode, use_multipart=False)
             except (AlreadyExistsError, PreconditionError):
@@ -184,7 +184,7 @@ class Bucket:
         self.check()
 
     @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
+    def _explained(self, what: str) -> Iterator[None]:
         """Turn what the store raises into a sentence."""
         from obstore import exceptions
 

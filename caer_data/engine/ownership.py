@@ -40,7 +40,7 @@ def check_dataset(folder: Path) -> None:
     """
     if folder.is_dir() and _content(folder) and not is_dataset(folder):
         raise CaerError(
-            f"{folder}: is not empty and not a dataset of caer-data; choose another folder with -o"
+            f"{folder}: is not empty and not a dataset of caer-data; choose another folder"
         )
 
 

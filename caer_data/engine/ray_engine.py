@@ -75,7 +75,7 @@ class RayEngine:
         Raises:
             CaerError: Ray is not installed or not there, or a node cannot do the work.
         """
-        extras.require("ray", "--engine ray")
+        extras.require("ray", "the engine 'ray'")
         self._connect()
         import ray
 
@@ -157,8 +157,8 @@ class RayEngine:
         if not self._address and ray.nodes()[0]["NodeManagerAddress"] != _LOOPBACK:
             self.close()
             raise CaerError(
-                "--engine ray: Ray was loaded before and would listen on the network; start a new "
-                "process, or a cluster with 'ray start' and give --address"
+                "Ray was started earlier in this process and would listen on the network; start a "
+                "new process, or start a cluster with 'ray start' and give its address"
             )
 
     def _given(self) -> dict[str, Any]:
@@ -169,8 +169,8 @@ class RayEngine:
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # that is, listen on loopback
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # else written to ~/.ray
-        place = "/tmp" if Path("/tmp").is_dir() else None  # noqa: S108 - paths of sockets are short
-        self._folder = tempfile.mkdtemp(prefix="caer-ray-", dir=place)
+        temporary = "/tmp" if Path("/tmp").is_dir() else None  # noqa: S108 - paths of sockets are short
+        self._folder = tempfile.mkdtemp(prefix="caer-ray-", dir=temporary)
         return {
             "address": "local",
             "num_cpus": self.workers,
@@ -257,7 +257,7 @@ def _ask(node: dict[str, Any], paths: list[str]) -> Answer:
         return Answer(name, *ray.get(asked, timeout=_ANSWER_S))
     except Exception as error:  # Ray's errors, and what another Python cannot read
         raise CaerError(
-            f"--engine ray: the node {name} does not answer ({failures.describe(error)[:200]}); "
+            f"Ray: the node {name} does not answer ({failures.describe(error)[:200]}); "
             "see 'ray status'"
         ) from error
 
@@ -312,8 +312,8 @@ class _Post:
 
     def send(self) -> Any:
         named = Task(self._task.name, self._task.function, ())
-        told = [("progress", named, stage, amount) for stage, amount in self._progress.items()]
-        letters, self._letters, self._progress = [*self._letters, *told], [], {}
+        messages = [("progress", named, stage, amount) for stage, amount in self._progress.items()]
+        letters, self._letters, self._progress = [*self._letters, *messages], [], {}
         self._sent_at = time.monotonic()
         return self._mailbox.put.remote(letters)
 

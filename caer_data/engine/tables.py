@@ -190,11 +190,11 @@ def _without_empty(table: Table, arrow: pa.Table) -> pa.Table:
 
 def _with_added(table: Table, arrow: pa.Table) -> pa.Table:
     """Put empty columns where a file lacks those added since, or those written only if filled."""
-    for place, column in enumerate(table.columns):
+    for index, column in enumerate(table.columns):
         if (column.added or column.optional) and column.name not in arrow.schema.names:
             cells = pa.nulls(len(arrow), column.type)
             arrow = arrow.add_column(
-                min(place, arrow.num_columns), pa.field(column.name, column.type), cells
+                min(index, arrow.num_columns), pa.field(column.name, column.type), cells
             )
     return arrow
 

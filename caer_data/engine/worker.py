@@ -39,7 +39,7 @@ _PAUSE_S: Final = 0.2
 _CANNOT_START: Final = (
     "the processes that do the work cannot be started or were ended from outside, most likely "
     "because the machine ran out of memory; run the same command again to resume, with fewer "
-    "--workers"
+    "workers"
 )
 
 Progress = Callable[[str, float], None]
@@ -157,7 +157,7 @@ class Worker:
         if code == -signal.SIGKILL:
             return (
                 "its process was killed from outside, most likely because the machine ran out of "
-                "memory; run the same command again, with fewer --workers"
+                "memory; run the same command again, with fewer workers"
             )
         if code is not None and code < 0:
             return f"crashed while it was being read ({_signal_name(-code)})"

@@ -23,7 +23,7 @@ WINDOW: Final = 16
 """Frames of CAER-Net's input (paper, section 5.1)."""
 
 RATE: Final = 10
-"""Frames a second at which the input is sampled."""
+"""Frames per second at which the input is sampled."""
 
 GUESSED: Final = 0.75
 """Area under the ROC curve from which box sizes are said to give a class away; 0.5 is chance."""

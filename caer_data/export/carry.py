@@ -43,8 +43,8 @@ def earlier(target: Path, origin: Path, of: str) -> Earlier | None:
         CaerError: it is one, and files of it were added or changed.
     """
     facts = folder.about(target).get("facts")
-    told = facts.get("about") if isinstance(facts, dict) else None
-    rebuilt = told.get("rebuilt") if isinstance(told, dict) else None
+    about = facts.get("about") if isinstance(facts, dict) else None
+    rebuilt = about.get("rebuilt") if isinstance(about, dict) else None
     if not isinstance(rebuilt, dict) or rebuilt.get("of") != of:
         return None
     folder.check_target(target, origin, overwrite=True, holds="the release")
@@ -56,11 +56,11 @@ def earlier(target: Path, origin: Path, of: str) -> Earlier | None:
     )
 
 
-def take(there: Earlier, clips: Iterable[str], root: Path, cut: Path) -> dict[str, ClipFile]:
+def take(previous: Earlier, clips: Iterable[str], root: Path, cut: Path) -> dict[str, ClipFile]:
     """Copy the files of some clips into a release under way.
 
     Args:
-        there: the earlier rebuild.
+        previous: the earlier rebuild.
         clips: clips to take.
         root: the release under way.
         cut: folder for clips that lie in a shard, from which a new one is made.
@@ -68,7 +68,7 @@ def take(there: Earlier, clips: Iterable[str], root: Path, cut: Path) -> dict[st
     Returns:
         The file of each clip, by `clip_id`.
     """
-    rows = there.of(clips)
+    rows = previous.of(clips)
     files = {
         clip_id: ClipFile(cut / f"kept-{number:06d}.mp4", 0)
         for number, clip_id in enumerate(rows["clip_id"].drop_duplicates())
@@ -76,12 +76,13 @@ def take(there: Earlier, clips: Iterable[str], root: Path, cut: Path) -> dict[st
     try:
         for path in rows.loc[rows["member"].isna(), "path"]:
             with atomic_path(root / path) as temporary:
-                shutil.copyfile(there.root / path, temporary)
+                shutil.copyfile(previous.root / path, temporary)
         for path, packed in rows[rows["member"].notna()].groupby("path", sort=True):
             members = dict(zip(packed["member"], packed["clip_id"], strict=True))
-            unpack(there.root / str(path), {m: files[c].path for m, c in members.items()})
+            unpack(previous.root / str(path), {m: files[c].path for m, c in members.items()})
     except (OSError, tarfile.TarError) as error:
-        raise CaerError(f"{there.root}: cannot be continued ({_why(error, there)})") from error
+        why = _why(error, previous)
+        raise CaerError(f"{previous.root}: cannot be continued ({why})") from error
     return files
 
 
@@ -95,5 +96,5 @@ def unpack(shard: Path, members: Mapping[str, Path]) -> None:
                     shutil.copyfileobj(stream, file)
 
 
-def _why(error: OSError | tarfile.TarError, there: Earlier) -> str:
-    return explain_os_error(error, there.root) if isinstance(error, OSError) else str(error)
+def _why(error: OSError | tarfile.TarError, previous: Earlier) -> str:
+    return explain_os_error(error, previous.root) if isinstance(error, OSError) else str(error)

@@ -132,14 +132,14 @@ def _changes(before: pd.DataFrame, after: pd.DataFrame, keys: list[Any]) -> list
     pairs = zip(keys, _rows(before, keys), _rows(after, keys), strict=True)
     for key, was, now in pairs:
         columns = {name: (_plain(was[name]), _plain(now[name])) for name in COMPARED}
-        told = {name: both for name, both in columns.items() if both[0] != both[1]}
-        if None in told.get("framehash", ()):
-            del told["framehash"]  # one of the two has no clips, only frames
+        changed = {name: both for name, both in columns.items() if both[0] != both[1]}
+        if None in changed.get("framehash", ()):
+            del changed["framehash"]  # one of the two has no clips, only frames
         boxes = str(was["boxes"]), str(now["boxes"])
         if boxes[0] != boxes[1]:
-            told["boxes"] = boxes[0].split()[0], boxes[1].split()[0]
-        if told:
-            found.append(Change(_clip(str(key), now), told))
+            changed["boxes"] = boxes[0].split()[0], boxes[1].split()[0]
+        if changed:
+            found.append(Change(_clip(str(key), now), changed))
     return found
 
 
@@ -152,8 +152,8 @@ def _about(one: Path, other: Path) -> dict[str, tuple[Any, Any]]:
 
 def _facts(release: Path) -> dict[str, Any]:
     facts = folder.about(release).get("facts")
-    told = facts.get("about") if isinstance(facts, dict) else None
-    return told if isinstance(told, dict) else {}
+    about = facts.get("about") if isinstance(facts, dict) else None
+    return about if isinstance(about, dict) else {}
 
 
 def _plain(value: Any) -> Any:

@@ -94,9 +94,9 @@ def _place_among_equals(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     order = np.argsort(values, kind="stable")
     ordered = values[order]
     starts = np.searchsorted(ordered, ordered)
-    places = np.empty(len(values), np.int64)
-    places[order] = np.arange(len(values)) - starts
-    return places
+    indices = np.empty(len(values), np.int64)
+    indices[order] = np.arange(len(values)) - starts
+    return indices
 
 
 def _partners(

@@ -3,7 +3,7 @@
 .<name>.unfinished/
   lock        held by the command that works here
   key         what is being made; other contents are thrown away
-  done.jsonl  one line a finished clip
+  done.jsonl  one line per finished clip
   release/    becomes <name>
   cut/        clips that a rebuild cuts
   looked/     what a rebuild found in other rips
@@ -92,13 +92,13 @@ class Unfinished:
             write_text(self._journal, whole)
         for line in whole.splitlines():
             result = json.loads(line)
-            if all(self._there(path, told) for path, told in result["files"].items()):
+            if all(self._is_present(path, facts) for path, facts in result["files"].items()):
                 done[result["clip_id"]] = result
         return done
 
-    def _there(self, path: str, told: dict[str, Any]) -> bool:
+    def _is_present(self, path: str, facts: dict[str, Any]) -> bool:
         file = self.root / path
-        return "bytes" not in told or (file.is_file() and file.stat().st_size == told["bytes"])
+        return "bytes" not in facts or (file.is_file() and file.stat().st_size == facts["bytes"])
 
 
 @contextmanager
@@ -131,7 +131,7 @@ def unfinished(target: Path, key: str) -> Iterator[Unfinished]:
     except Timeout as error:
         raise BusyError(
             f"{target}: another caer-data command is writing it; wait for it to end, or choose "
-            "another folder with -o"
+            "another folder"
         ) from error
     try:
         _recover(target, home)
@@ -156,16 +156,16 @@ def check_target(target: Path, origin: Path, overwrite: bool, holds: str = "the 
             with files that others put there or changed.
     """
     if target.is_file():
-        raise CaerError(f"{target}: is a file; choose another folder with -o")
+        raise CaerError(f"{target}: is a file; choose another folder")
     full, data = Path(os.path.realpath(target)), Path(os.path.realpath(origin))
     own = [data / name for name in ("clips", "tables", "work")]
     if data.is_relative_to(full) or any(full.is_relative_to(folder) for folder in own):
-        raise CaerError(f"{target}: {holds} is there; choose another folder with -o")
+        raise CaerError(f"{target}: {holds} is there; choose another folder")
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     if ownership.is_release(target) and not overwrite:
         raise CaerError(
-            f"{target}: holds another release; choose another folder with -o, or replace it with "
+            f"{target}: holds another release; choose another folder, or replace it with "
             "--overwrite"
         )
     _check_ours(target)
@@ -174,12 +174,12 @@ def check_target(target: Path, origin: Path, overwrite: bool, holds: str = "the 
 def _check_ours(target: Path) -> None:
     """Refuse to replace anything but a release as it was written."""
     if not ownership.is_release(target):
-        raise CaerError(f"{target}: is not empty and not a release; choose another folder with -o")
+        raise CaerError(f"{target}: is not empty and not a release; choose another folder")
     strangers = checksums.strangers(target)
     if strangers:
         raise CaerError(
             f"{target}: cannot be replaced, since caer-data did not write {_some(strangers)}, or "
-            "not as it is now; move that elsewhere, or choose another folder with -o"
+            "not as it is now; move that elsewhere, or choose another folder"
         )
 
 

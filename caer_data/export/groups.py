@@ -32,7 +32,7 @@ def words_of(by: str) -> list[str]:
     words = by.split(JOIN)
     if len(set(words)) < len(words) or not set(words) <= GROUP_OF.keys():
         raise CaerError(
-            f"--by {by}: use {', '.join(GROUP_OF)}, or several of them joined by '{JOIN}'"
+            f"'{by}' is no way to split; use {', '.join(GROUP_OF)}, or several joined by '{JOIN}'"
         )
     return words
 
@@ -92,11 +92,11 @@ def with_scenes(clips: pd.DataFrame, repeated: pd.DataFrame) -> pd.DataFrame:
         clips: `clip_id, shot_id`.
         repeated: pairs of clips, `clip_id, of_clip_id`; those of other clips are passed over.
     """
-    place = pd.Series(np.arange(len(clips)), clips["clip_id"].to_numpy(object))
+    index = pd.Series(np.arange(len(clips)), clips["clip_id"].to_numpy(object))
     known = repeated[
-        repeated["clip_id"].isin(place.index) & repeated["of_clip_id"].isin(place.index)
+        repeated["clip_id"].isin(index.index) & repeated["of_clip_id"].isin(index.index)
     ]
-    pairs = np.stack([place[known[name]].to_numpy(np.int64) for name in ("clip_id", "of_clip_id")])
+    pairs = np.stack([index[known[name]].to_numpy(np.int64) for name in ("clip_id", "of_clip_id")])
     shots = pd.factorize(clips["shot_id"])[0]
     part = connected(len(clips), pairs, np.stack([np.arange(len(clips)), _first_of(shots)]))
     return clips.assign(scene_id=clips["shot_id"].astype(object).groupby(part).transform("min"))

@@ -117,12 +117,12 @@ def join(
 
 
 def _check_places(folders: list[Path], target: Path) -> None:
-    places = [Path(os.path.realpath(path)) for path in folders]
-    if len(set(places)) < 2 or len(set(places)) < len(places):
+    paths = [Path(os.path.realpath(path)) for path in folders]
+    if len(set(paths)) < 2 or len(set(paths)) < len(paths):
         raise CaerError("join: give two or more releases, each of them once")
-    inside = [p for p in places if Path(os.path.realpath(target)).is_relative_to(p)]
+    inside = [p for p in paths if Path(os.path.realpath(target)).is_relative_to(p)]
     if inside:
-        raise CaerError(f"{target}: lies in the release {inside[0]}; choose another folder with -o")
+        raise CaerError(f"{target}: lies in the release {inside[0]}; choose another folder")
 
 
 def _verified(path: Path, reporter: Reporter) -> Origin:

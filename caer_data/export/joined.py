@@ -109,8 +109,8 @@ def _renamed(origin: Origin, name: str, taken: _Taken) -> tuple[Part, list[Diffe
     renamed = manifest[manifest["clip_id"].isin(clip_ids)].assign(
         part_path=lambda rows: rows["path"], part_member=lambda rows: rows["member"]
     )
-    for place, column in enumerate(("show", "episode")):
-        renamed[column] = renamed["video_id"].map(lambda video, at=place: shown[video][at])
+    for index, column in enumerate(("show", "episode")):
+        renamed[column] = renamed["video_id"].map(lambda video, at=index: shown[video][at])
     for column, new in (
         ("clip_id", clip_ids),
         ("video_id", videos),

@@ -48,7 +48,7 @@ def facts_of(
         names = ", ".join(str(part.origin.folder / folder.ABOUT) for part in parts)
         reason = " ".join(str(error).split())[:200]
         raise CaerError(
-            f"{names}: one says of itself what cannot be ({reason}); export it again"
+            f"{names}: one of them holds impossible values ({reason}); export it again"
         ) from error
 
 

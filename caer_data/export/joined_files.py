@@ -37,8 +37,8 @@ def placed(files: pd.DataFrame, wanted: Wanted) -> pd.DataFrame:
     for word in wanted.settings.layouts:
         rows = files[files["layout"] == word].sort_values(["clip_id", "frame"], kind="stable")
         if word in _PICTURES:
-            place, named = LAYOUTS[word].folder, rows[["split", "emotion"]].copy()
-            path = picture_paths(named, place, wanted.settings.spelling)["path"]
+            parent, named = LAYOUTS[word].folder, rows[["split", "emotion"]].copy()
+            path = picture_paths(named, parent, wanted.settings.spelling)["path"]
             found.append(rows.assign(path=path))
             continue
         if rows["clip_id"].duplicated().any():
@@ -80,10 +80,10 @@ def copied(
     try:
         with reporter.stage("files", len(plain), "files") as bar:
             for row in tables.rows(plain):
-                there = root / row.path
+                path = root / row.path
                 # written whole or not at all, so that one of its size is done
-                if not (there.is_file() and there.stat().st_size == row.bytes):
-                    with atomic_path(there) as temporary:
+                if not (path.is_file() and path.stat().st_size == row.bytes):
+                    with atomic_path(path) as temporary:
                         shutil.copyfile(parts[row.part].origin.folder / row.part_path, temporary)
                 bar.advance(1)
         for _, rows in packed.groupby(["part", "part_path"], sort=True):

@@ -68,7 +68,7 @@ def read(dataset: Dataset) -> pd.DataFrame:
 def current_keys(rows: pd.DataFrame, clips: pd.DataFrame) -> pd.Series:
     """Key of the clip that each row speaks of, as it is today; None where it changed or went."""
     found = anchors.verdicts(rows, clips)
-    keys = [told.key if told and told.verdict == "same" else None for told in found]
+    keys = [verdict.key if verdict and verdict.verdict == "same" else None for verdict in found]
     return pd.Series(keys, index=rows.index, dtype=object)
 
 
@@ -79,7 +79,7 @@ def changed(dataset: Dataset) -> int:
     """
     labels = dataset.labels
     found = anchors.verdicts(labels[labels.status == "kept"], dataset.clips)
-    return sum(told is not None and told.verdict == "changed" for told in found)
+    return sum(verdict is not None and verdict.verdict == "changed" for verdict in found)
 
 
 def sources(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame:
@@ -106,7 +106,7 @@ def without_names(votes: pd.Series, secret: bytes) -> pd.Series:
     def spell(answers: list[dict[str, Any]]) -> str:
         numbered = sorted(((number[v["rater"]], v) for v in answers), key=itemgetter(0))
         return " ".join(
-            f"rater-{place}={vote['emotion']}:{vote['confidence']:g}" for place, vote in numbered
+            f"rater-{index}={vote['emotion']}:{vote['confidence']:g}" for index, vote in numbered
         )
 
     return pd.Series([spell(answers) for answers in votes], index=votes.index, dtype=object)

@@ -100,7 +100,7 @@ def make(work: Work) -> dict[str, Any]:
             files[relative] = _save(work.root / relative, _contained(data, relative))
     faces = {int(row[0]): row[1:] for row in work.boxes}
     wanted = _candidates(work.pictures, faces)
-    places = {int(share * work.frames) for share in HASHED_AT if work.hash_frames}
+    indices = {int(share * work.frames) for share in HASHED_AT if work.hash_frames}
     best: dict[int, _Best] = {}
     hashes: list[str] = []
     digest = hashlib.sha256()
@@ -110,7 +110,7 @@ def make(work: Work) -> dict[str, Any]:
         luma = plane(frame, 0)
         for number in range(3 if work.hash_frames else 0):
             digest.update(plane(frame, number).tobytes())
-        if index in places:
+        if index in indices:
             hashes.append(perceptual_hash(luma))
         if index in wanted:
             score = sharpness(luma, faces[index])
@@ -235,7 +235,7 @@ def _contained(data: bytes, name: str) -> bytes:
             raise CaerError(f"{name}: the clip has no frame rate; run 'caer-data build' again")
         beat = Beat.of([packet.pts for packet in _packets(data)], video)
         streams[video.index].time_base = beat.length  # AVI counts beats of its own clock
-        taken = iter(beat.places)
+        taken = iter(beat.positions)
         for packet in source.demux():
             is_video, target_stream = packet.stream is video, streams[packet.stream.index]
             if packet.dts is None:
@@ -264,11 +264,11 @@ class Beat:
 
     Attributes:
         length: of a beat, s.
-        places: the beat of each picture, in the order of presentation; strictly rising.
+        positions: the beat of each picture, in the order of presentation; strictly rising.
     """
 
     length: Fraction
-    places: tuple[int, ...]
+    positions: tuple[int, ...]
 
     @classmethod
     def of(cls, pts: list[int], video: Any) -> Beat:
@@ -281,12 +281,12 @@ class Beat:
         times = [(n - min(pts)) * video.time_base for n in sorted(pts)]
         finest = [Fraction(1, rate) for rate in _BEATS]
         for length in [1 / Fraction(video.average_rate), *finest]:
-            places = tuple(round(time / length) for time in times)
+            indices = tuple(round(time / length) for time in times)
             near = all(
-                abs(at * length - time) <= _NEAR_S for at, time in zip(places, times, strict=True)
+                abs(at * length - time) <= _NEAR_S for at, time in zip(indices, times, strict=True)
             )
-            if near and all(a < b for a, b in itertools.pairwise(places)):
-                return cls(length, places)
+            if near and all(a < b for a, b in itertools.pairwise(indices)):
+                return cls(length, indices)
         return cls(video.time_base, tuple(int(time / video.time_base) for time in times))
 
 
@@ -296,13 +296,13 @@ def with_start_codes(avcc: bytes) -> bytes:
     ISO/IEC 14496-15, section 5.3.3.1: six bytes, the last with the number of sequence parameter
     sets, then each with its length in two bytes, then the same for picture parameter sets.
     """
-    found, place = b"", 5
+    found, index = b"", 5
     for mask in (0x1F, 0xFF):
-        if place >= len(avcc):
+        if index >= len(avcc):
             return b""
-        count, place = avcc[place] & mask, place + 1
+        count, index = avcc[index] & mask, index + 1
         for _ in range(count):
-            length = int.from_bytes(avcc[place : place + 2], "big")
-            found += b"\0\0\0\1" + avcc[place + 2 : place + 2 + length]
-            place += 2 + length
+            length = int.from_bytes(avcc[index : index + 2], "big")
+            found += b"\0\0\0\1" + avcc[index + 2 : index + 2 + length]
+            index += 2 + length
     return found

@@ -125,12 +125,12 @@ def _split(
             count = int(counts.get(emotion, 0))
             of_emotion[emotion] = count
             of_emotion[f"{emotion}_share"] = count / max(int(totals.get(emotion, 0)), 1)
-        told = {
+        facts = {
             "reached": float(inside.mean()),
             "clips": int(inside.sum()),
             "groups": int(together[inside].nunique()),
         }
-        rows.append({**row, **told, **of_emotion})
+        rows.append({**row, **facts, **of_emotion})
     return tuple(rows)
 
 

@@ -158,5 +158,5 @@ def remember(dataset: Dataset, planned: Plan, options: Options) -> None:
         if dataset.has(splits.ASSIGNED):
             others = dataset.read(splits.ASSIGNED)
             parts.append(others[others["scheme"] != str(scheme)])
-        everything = pd.concat(parts).sort_values(["scheme", "clip_key"], ignore_index=True)
-        dataset.write(splits.ASSIGNED, everything)
+        rows = pd.concat(parts).sort_values(["scheme", "clip_key"], ignore_index=True)
+        dataset.write(splits.ASSIGNED, rows)

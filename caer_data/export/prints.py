@@ -1,6 +1,6 @@
 """Fingerprints of the episodes of a release: what finds its clips in another rip of the shows.
 
-Eight times a second, the signs of the 64 lowest frequencies of a grey picture of 32x18 pixels, of
+Eight times per second, the signs of the 64 lowest frequencies of a grey picture of 32x18 pixels, of
 the whole and of four windows that leave a margin out, and where its black bars are. They say
 whether a picture is the same; no picture can be made of them.
 """
@@ -128,7 +128,7 @@ def _known(path: Path, rows: pd.DataFrame, source: Any) -> Known:
     whole = np.array(fingerprints.GRID * 2)
     within = (bars >= 0).all() and (bars <= whole).all() and (bars[:, :2] < bars[:, 2:]).all()
     if not within or (np.diff(pts) <= 0).any():
-        raise CaerError(f"{path}: the rows of {source.video_id} cannot be true; fetch it again")
+        raise CaerError(f"{path}: impossible values for {source.video_id}; fetch it again")
     hashes = rows[list(_HASHES)].to_numpy(np.int64).view(np.uint64)
     times = (pts - int(source.first_pts)) * float(Fraction(source.time_base))
     return Known(times, hashes, bars / whole)

@@ -76,13 +76,13 @@ def recut(
         CaerError: not a release without footage, none of its shows is there, the target is taken.
     """
     given = given_by(origin)
-    there = None if overwrite else carry.earlier(target, origin, given.sha256)
-    if there is None:
+    previous = None if overwrite else carry.earlier(target, origin, given.sha256)
+    if previous is None:
         folder.check_target(target, origin, overwrite, holds="the release")
     videos = videos_of(given, shows, target, jobs, reporter)
-    kept = _kept(given, there, videos)
+    kept = _kept(given, previous, videos)
     planned = _planned(given, videos, kept)
-    if planned.empty and there is None:
+    if planned.empty and previous is None:
         raise CaerError(
             f"{shows}: has none of the {len(given.sources)} videos this release was cut from"
             + ("" if has_prints(origin) else "; it has no fingerprints to find other rips by")
@@ -95,33 +95,33 @@ def recut(
         good = {c: r for c, r in results.items() if "failed" not in r}
         if not good and not kept:
             raise CaerError(f"no clip could be rebuilt: {next(iter(results.values()))['failed']}")
-        if good and there is not None:
-            files |= carry.take(there, kept, under_way.root, under_way.root.with_name("cut"))
+        if good and previous is not None:
+            files |= carry.take(previous, kept, under_way.root, under_way.root.with_name("cut"))
         made = planned if not good else manifest_of(given, planned, good, videos)
-        if there is not None:
-            made = in_order(given, [made, there.of(kept)] if good else [there.of(kept)])
+        if previous is not None:
+            made = in_order(given, [made, previous.of(kept)] if good else [previous.of(kept)])
         if good:
             _write(
                 given,
                 made,
-                boxes_of(given, there, made, good),
+                boxes_of(given, previous, made, good),
                 files,
                 under_way,
                 key,
                 videos,
-                there,
+                previous,
             )
             under_way.publish(target)
     return _outcome(given, made, results, videos, len(kept), new=bool(good))
 
 
-def _kept(given: Origin, there: carry.Earlier | None, videos: Mapping[str, Video]) -> set[str]:
+def _kept(given: Origin, previous: carry.Earlier | None, videos: Mapping[str, Video]) -> set[str]:
     """Clips of an earlier rebuild that stay: of absent videos, and of those that are the same."""
-    if there is None:
+    if previous is None:
         return set()
-    now = there.manifest["video_id"].map({name: video.sha256 for name, video in videos.items()})
-    same = now.isna() | (now == there.manifest["source_sha256"])
-    return set(there.manifest.loc[same, "clip_id"]) & set(given.manifest["clip_id"])
+    now = previous.manifest["video_id"].map({name: video.sha256 for name, video in videos.items()})
+    same = now.isna() | (now == previous.manifest["source_sha256"])
+    return set(previous.manifest.loc[same, "clip_id"]) & set(given.manifest["clip_id"])
 
 
 def _planned(given: Origin, videos: Mapping[str, Video], kept: set[str]) -> pd.DataFrame:
@@ -163,14 +163,14 @@ def _write(
     under_way: folder.Unfinished,
     key: str,
     videos: Mapping[str, Video],
-    there: carry.Earlier | None,
+    previous: carry.Earlier | None,
 ) -> None:
     """Write the tables and cards of what is there."""
     root, recipe, repeated = under_way.root, given.recipe, given.repeated
     facts = partial.facts(
         given.facts, given.manifest, made, given.sources, given.sha256, repeated, recipe.seed
     )
-    release.write(root, made, sources_of(given, videos, there), boxes, facts, files)
+    release.write(root, made, sources_of(given, videos, previous), boxes, facts, files)
     verdicts = release.audit_parts(made, repeated)
     release.write_pairs(root, made, repeated)
     cards.write(root, facts, made, verdicts, recipe.export.container)
@@ -231,7 +231,7 @@ def _cuts(
             continue
         clip = by_clip[work.clip_id]
         video = videos[clip["video_id"]]
-        source, told = video.source, found_in(video, work.clip_id)
+        source, entry = video.source, found_in(video, work.clip_id)
         yield Cut(
             work=work,
             video=video.path,
@@ -239,18 +239,18 @@ def _cuts(
             fps=source["fps"],
             handed_over=_handed_over(source),
             interlaced=source["scan_type"] in ("interlaced", "telecined", "mixed"),
-            span=_span(clip) if told is None else rips.span_from(told),
+            span=_span(clip) if entry is None else rips.span_from(entry),
             recipe=given.recipe,
             recorded=recorded[work.clip_id],
             keep=work.clip_id in packed,
-            aligned=None if told is None else _aligned(video, told, clip),
+            aligned=None if entry is None else _aligned(video, entry, clip),
         )  # fmt: skip
 
 
-def _aligned(video: Video, told: Mapping[str, Any], clip: Mapping[str, Any]) -> Aligned:
+def _aligned(video: Video, entry: Mapping[str, Any], clip: Mapping[str, Any]) -> Aligned:
     assert video.rip is not None  # noqa: S101 - something was found in it
     size = int(clip["width"]), int(clip["height"])
-    return Aligned(shared(video.rip), tuple(told["frames"]), size)
+    return Aligned(shared(video.rip), tuple(entry["frames"]), size)
 
 
 def _handed_over(source: Mapping[str, Any]) -> bool:

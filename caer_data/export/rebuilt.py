@@ -44,17 +44,17 @@ def _cells(
 ) -> dict[str, Any]:
     cells: dict[str, Any] = {"rebuilt": result["rebuilt"]}
     video = videos[row["video_id"]]
-    told = found_in(video, row["clip_id"])
-    if told is None or video.rip is None:
+    entry = found_in(video, row["clip_id"])
+    if entry is None or video.rip is None:
         return cells
     base, first = Fraction(video.source["time_base"]), int(video.source["first_pts"])
     for name in ("start", "end"):
-        cells[f"{name}_frame"], cells[f"{name}_pts"] = told[f"{name}_frame"], told[f"{name}_pts"]
-        cells[f"{name}_s"] = float((told[f"{name}_pts"] - first) * base)
+        cells[f"{name}_frame"], cells[f"{name}_pts"] = entry[f"{name}_frame"], entry[f"{name}_pts"]
+        cells[f"{name}_s"] = float((entry[f"{name}_pts"] - first) * base)
     for name in ("fps", "variable_rate", "width", "height"):
         cells[name] = result[name]
     cells["frames"] = 1 if pd.notna(row["frame"]) else result["frames"]
-    cells |= {"source_sha256": video.sha256, "error_frames": told["error"]}
+    cells |= {"source_sha256": video.sha256, "error_frames": entry["error"]}
     sides = [column.name for column in tables.BOX]
     if pd.notna([row[name] for name in sides]).all():
         box = (
@@ -79,7 +79,7 @@ def in_order(given: Origin, parts: list[pd.DataFrame]) -> pd.DataFrame:
 
 def boxes_of(
     given: Origin,
-    there: carry.Earlier | None,
+    previous: carry.Earlier | None,
     made: pd.DataFrame,
     good: Mapping[str, dict[str, Any]],
 ) -> pd.DataFrame:
@@ -93,19 +93,20 @@ def boxes_of(
         for new, old, *sides in boxes
     ]
     parts = [plain, pd.DataFrame(rows, columns=manifests.BOXES.names)]
-    if there is not None:
-        kept = there.boxes["clip_id"].isin(set(made["clip_id"]) - set(good))
-        parts.append(there.boxes[kept])
+    if previous is not None:
+        kept = previous.boxes["clip_id"].isin(set(made["clip_id"]) - set(good))
+        parts.append(previous.boxes[kept])
     found = pd.concat([p for p in parts if len(p)] or [plain], ignore_index=True)
     found = found.astype(dict.fromkeys(("x1", "y1", "x2", "y2"), "float32") | {"frame": "int64"})
     return found.sort_values(["clip_id", "frame"], ignore_index=True)
 
 
 def sources_of(
-    given: Origin, videos: Mapping[str, Video], there: carry.Earlier | None
+    given: Origin, videos: Mapping[str, Video], previous: carry.Earlier | None
 ) -> pd.DataFrame:
     """All source videos of the release; those of which another rip was used, as that is."""
-    before = {} if there is None else {r["video_id"]: r for r in tables.records(there.sources)}
+    earlier = [] if previous is None else tables.records(previous.sources)
+    before = {row["video_id"]: row for row in earlier}
     rows = [
         videos[row["video_id"]].source
         if row["video_id"] in videos

@@ -98,7 +98,7 @@ def make(task: Cut) -> dict[str, Any]:
     if not task.keep:
         work.source.unlink()
     if task.aligned is not None:
-        return {**result, "rebuilt": "aligned", **_told(task, task.aligned, made, work)}
+        return {**result, "rebuilt": "aligned", **_facts(task, task.aligned, made, work)}
     return _held(task, result)
 
 
@@ -117,8 +117,8 @@ def moved(work: media.Work, aligned: Aligned, size: tuple[int, int]) -> media.Wo
     rows = []
     for frame, *sides in work.boxes.tolist():
         share = (np.array(sides) / scale).tolist()
-        there = aligned.frame.moved((share[0], share[1], share[2], share[3]))
-        x1, y1, x2, y2 = (np.array(there) * np.array(size * 2)).tolist()
+        box = aligned.frame.moved((share[0], share[1], share[2], share[3]))
+        x1, y1, x2, y2 = (np.array(box) * np.array(size * 2)).tolist()
         if x2 - x1 >= 1 and y2 - y1 >= 1:
             rows += [(new, x1, y1, x2, y2) for new in shown.get(int(frame), ())]
     boxes = np.array(sorted(rows), np.float32).reshape(-1, 5)
@@ -130,7 +130,7 @@ def moved(work: media.Work, aligned: Aligned, size: tuple[int, int]) -> media.Wo
     return replace(work, boxes=boxes, pictures=tuple(pictures))
 
 
-def _told(task: Cut, aligned: Aligned, made: cut.Media, work: media.Work) -> dict[str, Any]:
+def _facts(task: Cut, aligned: Aligned, made: cut.Media, work: media.Work) -> dict[str, Any]:
     boxes: npt.NDArray[np.float32] = work.boxes
     return {
         "frames": made.frames,

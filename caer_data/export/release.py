@@ -272,8 +272,8 @@ def write_pairs(root: Path, manifest: pd.DataFrame, repeated: pd.DataFrame | Non
     found = [pairs.find(files, repeated, part) for part, files in parts_of(manifest)]
     pairs.write(pd.concat(found, ignore_index=True), root / pairs.NAME)
     if repeated is not None:
-        there = repeated[["clip_id", "of_clip_id"]].isin(set(manifest["clip_id"])).all(axis=1)
-        own = repeated[there].reset_index(drop=True)
+        present = repeated[["clip_id", "of_clip_id"]].isin(set(manifest["clip_id"])).all(axis=1)
+        own = repeated[present].reset_index(drop=True)
         tables.write(REPEATED, own, root / "repeats.parquet")
 
 

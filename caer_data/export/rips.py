@@ -90,9 +90,9 @@ def find(
     best: dict[str, dict[str, Any]] = {}
     with reporter.stage("other rips", len(looks), "files") as bar:
         for path, found in _looked(looks, jobs):
-            for name, told in found.items():
-                if name not in best or _rank(told) > _rank(best[name]):
-                    best[name] = {**told, "path": path}
+            for name, entry in found.items():
+                if name not in best or _rank(entry) > _rank(best[name]):
+                    best[name] = {**entry, "path": path}
             bar.advance(1, path.name)
     return best
 
@@ -111,8 +111,8 @@ def _recorded(look: _Look) -> dict[str, Any] | None:
     return found
 
 
-def _rank(told: Mapping[str, Any]) -> tuple[int, float]:
-    clips = told["clips"].values()
+def _rank(entry: Mapping[str, Any]) -> tuple[int, float]:
+    clips = entry["clips"].values()
     return len(clips), -float(np.mean([clip["bits"] for clip in clips]))
 
 
@@ -126,9 +126,9 @@ def _look(look: _Look) -> tuple[Path, dict[str, Any]]:
     found: dict[str, Any] = {}
     names = sorted(look.wanted)
     for number in alignment.likely([look.wanted[name].known for name in names], shown):
-        told = _episode(look.wanted[names[number]], shown, info)
-        if told:
-            found[names[number]] = told
+        entry = _episode(look.wanted[names[number]], shown, info)
+        if entry:
+            found[names[number]] = entry
     look.store.record("rips", look.sha256[:16], look.key, found)
     return look.path, found
 
@@ -139,10 +139,10 @@ def _episode(wanted: Wanted, shown: Scan, info: VideoInfo) -> dict[str, Any] | N
         return None
     usual = usual_rate(shown.pts, info.time_base, info.fps)
     clips = {
-        name: told
+        name: entry
         for name, (start, end, frames) in wanted.clips.items()
         if (found := aligned.find(start, end))
-        and (told := _clip((start, end, frames), found, shown, info.time_base, usual))
+        and (entry := _clip((start, end, frames), found, shown, info.time_base, usual))
     }
     if not clips:
         return None
@@ -215,15 +215,15 @@ def _cells(span: Span) -> dict[str, Any]:
     }
 
 
-def span_from(told: Mapping[str, Any]) -> Span:
+def span_from(entry: Mapping[str, Any]) -> Span:
     """The span of a clip that was found."""
     return Span(
-        told["start_frame"],
-        told["end_frame"],
-        told["start_pts"],
-        told["end_pts"],
-        Fraction(told["rate"]),
-        told["even"],
+        entry["start_frame"],
+        entry["end_frame"],
+        entry["start_pts"],
+        entry["end_pts"],
+        Fraction(entry["rate"]),
+        entry["even"],
     )
 
 

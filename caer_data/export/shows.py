@@ -108,14 +108,14 @@ def videos_of(
     wanted = rips.wanted_of(given.manifest, missing, known)
     work = target.with_name(f".{target.name}.unfinished") / "looked"
     looked = rips.find(hashes, wanted, work, given.recipe.media.audio, jobs, reporter)
-    for name, told in looked.items():
-        path = told["path"]
+    for name, entry in looked.items():
+        path = entry["path"]
         size = {
             "sha256": hashes[path],
             "bytes": path.stat().st_size,
             "rip_of": rows[name]["sha256"],
         }
-        found[name] = Video(path, hashes[path], {**rows[name], **told["source"], **size}, told)
+        found[name] = Video(path, hashes[path], {**rows[name], **entry["source"], **size}, entry)
     return found
 
 
@@ -141,8 +141,8 @@ def find(sources: pd.DataFrame, shows: Path, reporter: Reporter) -> dict[str, Pa
 
 def found_in(video: Video, clip_id: str) -> Mapping[str, Any] | None:
     """Where a clip is in another rip; None where it is not, or the file is the very one."""
-    told: Mapping[str, Any] | None = video.rip["clips"].get(clip_id) if video.rip else None
-    return told
+    entry: Mapping[str, Any] | None = video.rip["clips"].get(clip_id) if video.rip else None
+    return entry
 
 
 def _facts(origin: Path) -> cards.Facts:

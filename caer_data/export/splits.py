@@ -174,11 +174,11 @@ def _check_enough(clips: pd.DataFrame, by: str, groups: int, splits: int) -> Non
         return
     known = [word for word, column in GROUP_OF.items() if column in clips]
     others = {word: groups_of(clips, word).nunique() for word in known if word not in words_of(by)}
-    ways = [f"--by {other} ({n} groups)" for other, n in others.items() if n >= splits]
+    ways = [f"by {other} ({n} groups)" for other, n in others.items() if n >= splits]
     raise CaerError(
-        f"--by {by}: {groups} group{'s' if groups != 1 else ''} cannot fill {splits} splits; "
-        + (f"use {' or '.join(ways)}, or " if ways else "")
-        + ("ask for fewer splits such as --split 80/20, or " if splits > groups >= 2 else "")
+        f"split by {by}: {groups} group{'s' if groups != 1 else ''} cannot fill {splits} splits; "
+        + (f"split {' or '.join(ways)}, or " if ways else "")
+        + ("leave out the validation split (shares 80/0/20), or " if splits > groups >= 2 else "")
         + "add labelled clips"
     )
 
@@ -199,7 +199,7 @@ def _fixed(
         before = fixed[position[group]]
         if before not in (-1, split):
             raise CaerError(
-                f"--by {scheme.by}: '{group}' now joins clips that were assigned to "
+                f"split by {scheme.by}: '{group}' now joins clips that were assigned to "
                 f"{SPLITS[before]} and to {SPLITS[split]} before; draw a new split with --resplit"
             )
         fixed[position[group]] = split
@@ -302,7 +302,7 @@ def _improve(
 
 
 class _Kinds:
-    """Many groups, of which most are alike: those with the same clips a class are one kind.
+    """Many groups, of which most are alike: those with the same clips per class are one kind.
 
     What a move gains depends on the kind of the group alone, so that a step costs as much as there
     are kinds, not as there are groups. Of groups that are alike, the first goes first.

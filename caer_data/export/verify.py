@@ -64,15 +64,15 @@ def verify(release: Path, reporter: Reporter) -> Verified:
     problems = _against_list(release, listed, reporter)
     edited = [name for name in CARDS if f"{name}: changed" in problems]
     problems = [line for line in problems if line.removesuffix(": changed") not in edited]
-    told = manifest.read(release)
+    rows = manifest.read(release)
     if _has_media(about):
-        problems += _against_manifest(release, told, listed)
+        problems += _against_manifest(release, rows, listed)
     else:
         problems += [
             f"{path}: is there, though the release says that it has no media"
-            for path in sorted(set(told["path"]) & listed.keys())
+            for path in sorted(set(rows["path"]) & listed.keys())
         ]
-    problems += _against_tables(release, told)
+    problems += _against_tables(release, rows)
     facts = about.get("facts")
     missing = facts.get("missing") if isinstance(facts, dict) else None
     fields = [str(field) for field in missing] if isinstance(missing, list) else []
@@ -88,8 +88,8 @@ def _has_media(about: dict[str, Any]) -> bool:
 def _about_of(about: dict[str, Any]) -> dict[str, Any]:
     """What a release says of itself in its facts; nothing where it says it in other words."""
     facts = about.get("facts")
-    told = facts.get("about") if isinstance(facts, dict) else None
-    return told if isinstance(told, dict) else {}
+    described = facts.get("about") if isinstance(facts, dict) else None
+    return described if isinstance(described, dict) else {}
 
 
 def _rebuilt(release: Path, about: dict[str, Any]) -> str | None:
@@ -156,16 +156,16 @@ def _against_manifest(release: Path, manifest: pd.DataFrame, listed: dict[str, s
     return problems
 
 
-def _against_tables(release: Path, told: pd.DataFrame) -> list[str]:
+def _against_tables(release: Path, listed: pd.DataFrame) -> list[str]:
     """Do the other tables speak of the same clips and videos, and no cell of what cannot be?"""
     from caer_data.export import manifest
 
     sources, boxes = manifest.read_sources(release), manifest.read_boxes(release)
     repeated = manifest.read_repeated(release)
-    clips = set(told["clip_id"])
+    clips = set(listed["clip_id"])
     problems = [
         f"manifest.parquet: {video} is not a video of sources.parquet"
-        for video in sorted(set(told["video_id"]) - set(sources["video_id"]))
+        for video in sorted(set(listed["video_id"]) - set(sources["video_id"]))
     ]
     others = {"boxes.parquet": set(boxes["clip_id"])}
     if repeated is not None:
@@ -174,10 +174,11 @@ def _against_tables(release: Path, told: pd.DataFrame) -> list[str]:
         strange = sorted(named - clips)
         problems += [f"{name}: {clip} is not a clip of the manifest" for clip in strange]
     hashes = dict(zip(sources["video_id"], sources["sha256"], strict=True))
-    differ = told["video_id"].map(hashes).fillna(told["source_sha256"]) != told["source_sha256"]
+    own = listed["source_sha256"]
+    differ = listed["video_id"].map(hashes).fillna(own) != own
     problems += [
         f"manifest.parquet: {clip} has another source than sources.parquet says"
-        for clip in sorted(set(told.loc[differ, "clip_id"]))
+        for clip in sorted(set(listed.loc[differ, "clip_id"]))
     ]
     return problems
 

@@ -37,8 +37,8 @@ def identities(
         track of a person has an embedding.
     """
     own = _best(people, tracks, embeddings)
-    known = [place for place, vectors in enumerate(own) if len(vectors)]
-    vectors = [own[place] for place in known]
+    known = [index for index, vectors in enumerate(own) if len(vectors)]
+    vectors = [own[index] for index in known]
     shows = pd.factorize(people["show"].iloc[known])[0]
     first = np.arange(len(known))
     for members in _parts(vectors, shows, threshold):
@@ -59,8 +59,8 @@ def _best(people: pd.DataFrame, tracks: pd.DataFrame, embeddings: Vectors) -> li
     order = order[finite[order]]
     of_person = pd.Series(order).groupby(tracks["person_id"].to_numpy(object)[order]).indices
     nothing = np.zeros(0, np.int64)
-    places = (order[of_person.get(name, nothing)[:_MOST]] for name in people["person_id"])
-    return [embeddings[place] for place in places]
+    indices = (order[of_person.get(name, nothing)[:_MOST]] for name in people["person_id"])
+    return [embeddings[index] for index in indices]
 
 
 def _parts(
@@ -102,9 +102,9 @@ def _joined(
     starts = np.cumsum([0, *(len(rows) for rows in vectors[:-1])])
     sizes = np.array([len(rows) for rows in vectors])
     distances = np.zeros((len(vectors), len(vectors)))
-    for place, rows in enumerate(vectors):
+    for index, rows in enumerate(vectors):
         sums = cdist(rows.astype(np.float64), together).sum(axis=0)
-        distances[place] = np.add.reduceat(sums, starts) / (sizes * len(rows))
+        distances[index] = np.add.reduceat(sums, starts) / (sizes * len(rows))
     distances[shows[:, None] == shows[None, :]] = _NEVER
     distances = (distances + distances.T) / 2
     np.fill_diagonal(distances, 0)

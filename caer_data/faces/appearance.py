@@ -86,10 +86,10 @@ def is_confirmed(track: Track, frames: Frames, models: Models) -> bool:
     )
 
 
-def _close_look(track: Track, place: int, frames: Frames, models: Models) -> float:
+def _close_look(track: Track, index: int, frames: Frames, models: Models) -> float:
     """Score of a face in an enlarged picture of itself and its surroundings; 0 where it is none."""
-    picture = frames.samples.picture(track.frames[place])
-    box = track.boxes[place] * np.float32(picture.shape[1] / frames.width)
+    picture = frames.samples.picture(track.frames[index])
+    box = track.boxes[index] * np.float32(picture.shape[1] / frames.width)
     side = float(max(box[2] - box[0], box[3] - box[1], 1.0)) * _AROUND
     scale, middle = _CLOSE / side, (box[:2] + box[2:]) / 2
     shift = _CLOSE / 2 - middle * scale
@@ -137,41 +137,41 @@ def frontality(points: Floats) -> float:
     return float(np.exp(-((beside / _TURNED) ** 2)) * np.clip(apart / high, 0.2, 1.0))
 
 
-def chip_of(track: Track, place: int, frames: Frames, models: Models, zoom: float = 1.0) -> Chips:
+def chip_of(track: Track, index: int, frames: Frames, models: Models, zoom: float = 1.0) -> Chips:
     """One face of a track, cut out for the embedder: (1, side, side, 3).
 
     With five points, a zoom above 1 shows the face so much larger in its chip.
     """
-    picture = frames.samples.picture(track.frames[place])
+    picture = frames.samples.picture(track.frames[index])
     scale = np.float32(picture.shape[1] / frames.width)
-    points = track.points[place]
+    points = track.points[index]
     if points is not None and zoom != 1:
         middle = points.mean(axis=0)
         points = middle + (points - middle) / np.float32(zoom)
     face = Detections(
-        boxes=track.boxes[place][None] * scale,
-        scores=np.array([track.scores[place]], np.float32),
+        boxes=track.boxes[index][None] * scale,
+        scores=np.array([track.scores[index]], np.float32),
         points=None if points is None else points[None] * scale,
     )
     return models.embedder.align(picture, face)
 
 
-def embed_track(track: Track, places: Sequence[int], frames: Frames, models: Models) -> Floats:
+def embed_track(track: Track, indices: Sequence[int], frames: Frames, models: Models) -> Floats:
     """Mean embedding over some of a track's faces.
 
     Faces turned to the camera weigh more. A mirrored face and one cut out larger are the same
     person: their vectors, too, make the mean less dependent on pose and alignment.
     """
-    zooms = _ZOOMS if all(track.points[place] is not None for place in places) else (1.0,)
-    chips = np.concatenate([chip_of(track, n, frames, models, z) for z in zooms for n in places])
+    zooms = _ZOOMS if all(track.points[index] is not None for index in indices) else (1.0,)
+    chips = np.concatenate([chip_of(track, n, frames, models, z) for z in zooms for n in indices])
     mirrored = np.ascontiguousarray(chips[:, :, ::-1])
     vectors = models.embedder.embed(np.concatenate([chips, mirrored]))
-    weights = np.tile(weights_of(track, places), 2 * len(zooms))
+    weights = np.tile(weights_of(track, indices), 2 * len(zooms))
     mean: Floats = np.average(vectors, axis=0, weights=weights).astype(np.float32)
     return mean
 
 
-def weights_of(track: Track, places: Sequence[int]) -> npt.NDArray[np.float64]:
+def weights_of(track: Track, indices: Sequence[int]) -> npt.NDArray[np.float64]:
     """Weight of each face: how much it is turned to the camera; 1 where there are no points."""
-    found = [track.points[place] for place in places]
+    found = [track.points[index] for index in indices]
     return np.array([1.0 if p is None else _LEAST + (1 - _LEAST) * frontality(p) for p in found])

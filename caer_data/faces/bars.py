@@ -21,8 +21,8 @@ def find_bars(samples: Samples) -> tuple[float, float]:
     within a bar do not end it.
     """
     count = len(samples.frames)
-    places = np.unique(np.linspace(0, count - 1, min(count, _LOOKS)).astype(int))
-    runs = [_black_edges(samples.picture(int(samples.frames[place]))) for place in places]
+    indices = np.unique(np.linspace(0, count - 1, min(count, _LOOKS)).astype(int))
+    runs = [_black_edges(samples.picture(int(samples.frames[index]))) for index in indices]
     seen = np.array([run for run in runs if sum(run) < _DARK])
     if not len(seen):
         return 0.0, 0.0

@@ -58,7 +58,7 @@ def find(
         settings: the recipe's section on faces.
         folder: where to write.
         on_shot: called with each finished shot's length, s.
-        tracks: tracks that were found elsewhere, in place of looking for faces.
+        tracks: tracks that were found elsewhere, instead of looking for faces.
     """
     from caer_data.engine.artifacts import write_json
 
@@ -104,7 +104,7 @@ def _follow(
 
     def alike(first: tracking.Track, second: tracking.Track) -> bool:
         ends = (first, len(first.frames) - 1), (second, 0)
-        chips = [chip_of(track, place, frames, models) for track, place in ends]
+        chips = [chip_of(track, index, frames, models) for track, index in ends]
         a, b = models.embedder.embed(np.concatenate(chips))
         # the place speaks for one person already: only another face tells them apart
         return float(np.linalg.norm(a - b)) <= _SAME_PLACE * models.embedder.threshold
@@ -192,12 +192,12 @@ def _thumbnail(
     """Keep a small picture of the shot: where most faces are seen, else its middle."""
     middle = (len(sampled) - 1) / 2
     seen = {frame: sum(frame in track.frames for track in tracks) for frame in sampled}
-    place = max(range(len(sampled)), key=lambda n: (seen[sampled[n]], -abs(n - middle)))
-    picture = frames.samples.picture(sampled[place])
+    index = max(range(len(sampled)), key=lambda n: (seen[sampled[n]], -abs(n - middle)))
+    picture = frames.samples.picture(sampled[index])
     scale = min(1.0, _THUMBNAIL / max(picture.shape[:2]))
     size = [max(1, round(side * scale)) for side in picture.shape[1::-1]]
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     cv2.imwrite(
         str(folder / "thumbnails" / f"{shot_id}.jpg"), small, [cv2.IMWRITE_JPEG_QUALITY, 80]
     )
-    found.thumbnails[shot_id] = sampled[place]
+    found.thumbnails[shot_id] = sampled[index]

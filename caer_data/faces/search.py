@@ -105,8 +105,8 @@ def _spread(sampled: Sequence[int], count: int) -> list[int]:
     """At most `count` of the samples, from the middles of equally long stretches."""
     if count >= len(sampled):
         return list(sampled)
-    places = np.linspace(0, len(sampled) - 1, 2 * count + 1)[1::2]
-    return sorted({sampled[round(place)] for place in places})
+    indices = np.linspace(0, len(sampled) - 1, 2 * count + 1)[1::2]
+    return sorted({sampled[round(index)] for index in indices})
 
 
 def _search(
@@ -135,10 +135,10 @@ def _search_around(
     marks = np.array(sorted(known))
     jobs: list[tuple[int, npt.NDArray[np.float64]]] = []
     for frame in wanted:
-        place = int(np.searchsorted(marks, frame))
-        near = [int(marks[n]) for n in (place - 1, place) if 0 <= n < len(marks)]
+        index = int(np.searchsorted(marks, frame))
+        near = [int(marks[n]) for n in (index - 1, index) if 0 <= n < len(marks)]
         jobs += [(frame, square) for square in _squares([known[n].boxes for n in near])]
-    pieces: dict[int, list[Detections]] = {frame: [] for frame in wanted}
+    found: dict[int, list[Detections]] = {frame: [] for frame in wanted}
     for at in range(0, len(jobs), _BATCH):
         batch = jobs[at : at + _BATCH]
         scale = frames.samples.picture(batch[0][0]).shape[1] / frames.width
@@ -146,8 +146,8 @@ def _search_around(
         seen = models.detector.detect(crops, models.weak_score, size=_REGION)
         for (frame, square), faces in zip(batch, seen, strict=True):
             factor = (square[2] - square[0]) / _REGION
-            pieces[frame].append(_moved(faces, factor, square[0], square[1]))
-    return {frame: _large(_joined(parts), frames, settings) for frame, parts in pieces.items()}
+            found[frame].append(_moved(faces, factor, square[0], square[1]))
+    return {frame: _large(_joined(parts), frames, settings) for frame, parts in found.items()}
 
 
 def _squares(boxes: list[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float64]]:
@@ -214,9 +214,9 @@ def _joined(parts: list[Detections]) -> Detections:
     )
     overlap = iou(every.boxes.astype(np.float64), every.boxes.astype(np.float64))
     kept: list[int] = []
-    for place in np.argsort(-every.scores, kind="stable"):
-        if all(overlap[place, other] < _ONE_FACE for other in kept):
-            kept.append(int(place))
+    for index in np.argsort(-every.scores, kind="stable"):
+        if all(overlap[index, other] < _ONE_FACE for other in kept):
+            kept.append(int(index))
     return _only(every, np.array(kept))
 
 

@@ -90,11 +90,11 @@ def associate(
     return sorted(lasting, key=lambda t: (t.frames[0], float(t.boxes[0][0])))
 
 
-def _extend(track: Track, frame: int, found: Detections, place: int) -> None:
+def _extend(track: Track, frame: int, found: Detections, index: int) -> None:
     track.frames.append(frame)
-    track.boxes.append(found.boxes[place])
-    track.scores.append(float(found.scores[place]))
-    track.points.append(None if found.points is None else found.points[place])
+    track.boxes.append(found.boxes[index])
+    track.scores.append(float(found.scores[index]))
+    track.points.append(None if found.points is None else found.points[index])
 
 
 def rejoin(
@@ -157,14 +157,14 @@ def among(tracks: list[Track], frames: list[int]) -> list[Track]:
     wanted = set(frames)
     parts = []
     for track in tracks:
-        places = [n for n, frame in enumerate(track.frames) if frame in wanted]
-        if places:
+        indices = [n for n, frame in enumerate(track.frames) if frame in wanted]
+        if indices:
             parts.append(
                 Track(
-                    frames=[track.frames[n] for n in places],
-                    boxes=[track.boxes[n] for n in places],
-                    scores=[track.scores[n] for n in places],
-                    points=[track.points[n] for n in places],
+                    frames=[track.frames[n] for n in indices],
+                    boxes=[track.boxes[n] for n in indices],
+                    scores=[track.scores[n] for n in indices],
+                    points=[track.points[n] for n in indices],
                 )
             )
     return parts

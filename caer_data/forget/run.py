@@ -120,9 +120,10 @@ def apply(dataset: Dataset, forgotten: Forgotten) -> Removed:
     wider = _wider(dataset, forgotten, left)
     found = traces.clips(dataset, wider)
     said = traces.names(dataset, forgotten, found)
-    there = sum(clip.path is not None and (dataset.folder / clip.path).is_file() for clip in found)
+    paths = [dataset.folder / clip.path for clip in found if clip.path is not None]
+    present = sum(path.is_file() for path in paths)
     size, result.left = traces.remove_clips(dataset, found)
-    result.clips = there - len(result.left)
+    result.clips = present - len(result.left)
     keys = wider.clips | {clip.clip_key for clip in found if clip.clip_key}
     size += traces.remove_media(dataset, keys)
     size += traces.remove_artifacts(dataset, forgotten, {clip.clip_id for clip in found})
@@ -162,17 +163,17 @@ def _wider(dataset: Dataset, forgotten: Forgotten, left: Mapping[str, rows.Span]
     )
     if not more:
         return forgotten
-    told = clips_in(dataset, Forgotten(spans=more))
-    Decisions(dataset.folder).scrub(lambda row: _with_clips(row, {a.video_key for a in more}, told))
+    clips, videos = clips_in(dataset, Forgotten(spans=more)), {a.video_key for a in more}
+    Decisions(dataset.folder).scrub(lambda row: _with_clips(row, videos, clips))
     known_now = Forgotten.of(dataset.folder)
     return replace(known_now, spans=(*known_now.spans, *more))
 
 
-def _with_clips(row: Decision, videos: set[str], told: Mapping[str, list[str]]) -> Decision:
+def _with_clips(row: Decision, videos: set[str], clips: Mapping[str, list[str]]) -> Decision:
     if row.kind != "forget" or not any(anchor.video_key in videos for anchor in row.about):
         return row
     value = row.content | {
-        name: sorted({*row.content.get(name, []), *found}) for name, found in told.items()
+        name: sorted({*row.content.get(name, []), *found}) for name, found in clips.items()
     }
     return replace(row, value=json.dumps(value, sort_keys=True))
 

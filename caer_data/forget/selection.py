@@ -59,16 +59,16 @@ def tombstones(dataset: Dataset, asked: Selection, who: str, why: str) -> list[D
         ("rater", asked.raters),
     ):
         for name in names:
-            about, told = _FINDERS[what](dataset, name)
+            about, described = _FINDERS[what](dataset, name)
             mark = identity.pseudonym(secret_of(dataset.folder), f"{what} {name}")
-            if not about and not told:
+            if not about and not described:
                 if mark in known:
                     continue
                 raise CaerError(
                     f"{dataset.folder}: holds no {what} '{name}'; "
                     f"{_WHERE[what]} lists what there is"
                 )
-            value = json.dumps({"what": what, "asked": mark, **told}, sort_keys=True)
+            value = json.dumps({"what": what, "asked": mark, **described}, sort_keys=True)
             row = Decision("forget", who, tuple(about), value, why)
             if (row.about, _without_asked(row)) not in same:
                 found.append(row)
@@ -121,13 +121,13 @@ def _clip(dataset: Dataset, name: str) -> tuple[list[Anchor], dict[str, Any]]:
 
 def _rater(dataset: Dataset, name: str) -> tuple[list[Anchor], dict[str, Any]]:
     rater = name.strip().lower()
-    there = any(
+    exists = any(
         rater in set(dataset.read(table)["rater"])
         for table in (tables.ASSIGNMENTS, tables.RATINGS, tables.CHECKS)
         if dataset.has(table)
     )
     pseudonym = identity.pseudonym(secret_of(dataset.folder), rater)
-    return [], {"raters": [pseudonym]} if there else {}
+    return [], {"raters": [pseudonym]} if exists else {}
 
 
 _FINDERS = {"video": _video, "person": _person, "clip": _clip, "rater": _rater}

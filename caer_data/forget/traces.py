@@ -117,14 +117,14 @@ def redact_artifacts(
     for video in videos:
         key, name = str(video["sha256"]), str(video["video_id"])
         left[name] = rows.left_of(dataset, video, forgotten)
-        told = noted.get(name, {})
-        shots = _shots(store, told)
+        facts = noted.get(name, {})
+        shots = _shots(store, facts)
         own = [path for path in store.files() if path.name.partition(".")[0] == key[:16]]
         # But for shots, whatever else was made of the video, and will be: the next build makes it
         # without what is forgotten.
         _remove(path for path in own if path.parent.name not in ("shots", "faces"))
         for path in [path for path in own if path.parent.name == "faces"]:
-            if shots is None or f"faces/{path.name}" != told.get("faces"):
+            if shots is None or f"faces/{path.name}" != facts.get("faces"):
                 path.unlink(missing_ok=True)
                 continue
             made = redact.without(store, path, video, shots, forgotten.in_video(key))
@@ -178,9 +178,9 @@ def _as_in(artifact: Artifact, video_id: str, by_tables: rows.Span) -> rows.Span
     return rows.Span(tracks & by_tables.tracks, sorted(spans))
 
 
-def _shots(store: Store, told: dict[str, Any]) -> pd.DataFrame | None:
+def _shots(store: Store, facts: dict[str, Any]) -> pd.DataFrame | None:
     """Shots of the artifacts that the tables of a video come from; None where they are gone."""
-    for name in told.get("pieces", ()):
+    for name in facts.get("pieces", ()):
         stage, _, file = str(name).partition("/")
         if stage == "shots" and file.count(".") >= 2:
             subject, key, _ = file.rsplit(".", 2)
@@ -194,17 +194,17 @@ def _renote(work: Path, changes: dict[str, str | None]) -> None:
     """Correct the notes on artifacts in use: another artifact of the face stage, or no video."""
     for name in (clean.NAME, "timings.json"):
         values = read_object(work / name)
-        told = values if name == clean.NAME else values.get("videos")
-        if not isinstance(told, dict):
+        facts = values if name == clean.NAME else values.get("videos")
+        if not isinstance(facts, dict):
             continue
         before = json.dumps(values, sort_keys=True)
         for video_id, artifact in changes.items():
             if artifact is None:
-                told.pop(video_id, None)
-            elif name == clean.NAME and video_id in told:
-                artifacts = told[video_id]["pieces"]
-                others = [p for p in artifacts if p != told[video_id]["faces"]]
-                told[video_id] = {"faces": artifact, "pieces": [others[0], artifact, *others[1:]]}
+                facts.pop(video_id, None)
+            elif name == clean.NAME and video_id in facts:
+                artifacts = facts[video_id]["pieces"]
+                others = [p for p in artifacts if p != facts[video_id]["faces"]]
+                facts[video_id] = {"faces": artifact, "pieces": [others[0], artifact, *others[1:]]}
         if json.dumps(values, sort_keys=True) != before:
             write_json(work / name, values)
 

@@ -42,15 +42,15 @@ def take(
     judged = validate_answers(answers, checks, clips, ledger)
     judged = judged[judged["reason"] != "superseded"]
     kept = judged["status"] == "accepted"
-    told = judged["emotion"].notna()
+    has_answer = judged["emotion"].notna()
     training = set(checks.loc[checks["kind"] == "training", "presentation"])
     late = kept & judged["edited"].astype(bool) & judged["presentation"].isin(training)
     judged.loc[late, ["status", "reason"]] = ["refused", "edited"]
     kept &= ~late
     judged = judged.assign(
-        emotion=judged["emotion"].where(kept & told, None),
-        confidence=judged["confidence"].where(kept & told),
-        reason=judged["reason"].where(~kept | told, "cannot_judge"),
+        emotion=judged["emotion"].where(kept & has_answer, None),
+        confidence=judged["confidence"].where(kept & has_answer),
+        reason=judged["reason"].where(~kept | has_answer, "cannot_judge"),
     )
     # an acceptable answer stands over a refused one to the same showing
     judged = judged.assign(_bad=~kept).sort_values(["_bad", "source_id"])
@@ -74,12 +74,12 @@ def raters(
     pairs = zip(checks["clip_key"], checks["rater"], strict=True)
     voted = pd.Series([own.get(pair) for pair in pairs], index=checks.index, dtype=object)
     meant = checks["known"].astype(object).where(checks["kind"] != "repeat", voted)
-    told = checks.assign(
+    judged = checks.assign(
         compared=checks["emotion"].notna() & meant.notna(),
         equal=checks["emotion"].notna() & (checks["emotion"].astype(object) == meant),
         done=checks["emotion"].notna() | checks["reason"].notna(),
     )
-    rows = [_rater(str(rater), mine, settings, secret) for rater, mine in told.groupby("rater")]
+    rows = [_rater(str(rater), mine, settings, secret) for rater, mine in judged.groupby("rater")]
     return tables.frame(tables.RATERS, rows)
 
 

@@ -21,7 +21,7 @@ class Service:
     """How a service names its columns."""
 
     name: str
-    told_by: frozenset[str]
+    recognised_by: frozenset[str]
     """Columns by which its files are recognised, in lower case."""
     columns: Mapping[str, str]
     """Its column, in lower case, to ours."""
@@ -81,22 +81,22 @@ def named(
     service = _service(sheet.header)
     if service and service.name == "Amazon Mechanical Turk":
         mturk.unfold(sheet)
-    places = _places(path, sheet.header, service, given)
-    aside = [n for place, n in enumerate(sheet.header) if n and place not in places.values()]
+    columns = _places(path, sheet.header, service, given)
+    aside = [n for column, n in enumerate(sheet.header) if n and column not in columns.values()]
     if service:
         sheet.recognised.append(f"columns of {service.name}")
     if aside:
         sheet.recognised.append(f"left aside: {', '.join(aside)}")
     rows = _ratings(sheet, service)
     return [
-        (number, {name: unpacked(cells[place]) for name, place in places.items()})
+        (number, {name: unpacked(cells[column]) for name, column in columns.items()})
         for number, cells in rows
     ]
 
 
 def _service(header: list[str]) -> Service | None:
     names = {name.lower() for name in header}
-    return next((service for service in SERVICES if service.told_by <= names), None)
+    return next((service for service in SERVICES if service.recognised_by <= names), None)
 
 
 def _plain(name: str) -> str:
@@ -107,44 +107,44 @@ def _places(
     path: Path, header: list[str], service: Service | None, given: Sequence[tuple[str, str]]
 ) -> dict[str, int]:
     """Column number of each of our names."""
-    places = _given(path, header, given)
+    columns = _given(path, header, given)
     theirs = service.columns if service else {}
-    fixed = set(places)
-    taken = set(places.values())
-    for place, name in enumerate(header):
+    fixed = set(columns)
+    taken = set(columns.values())
+    for number, name in enumerate(header):
         ours = theirs.get(name.lower(), _plain(name))
-        if place in taken or ours in fixed or ours not in REQUIRED + OPTIONAL:
+        if number in taken or ours in fixed or ours not in REQUIRED + OPTIONAL:
             continue
-        if ours in places:
+        if ours in columns:
             raise CaerError(
-                f"{path}, row 1: column '{ours}' stands twice ('{header[places[ours]]}' and "
-                f"'{name}'); remove one, or choose by --map {ours}=NAME"
+                f"{path}, row 1: column '{ours}' stands twice ('{header[columns[ours]]}' and "
+                f"'{name}'); remove one, or choose with --map {ours}=NAME"
             )
-        places[ours] = place
-    clip = {"clip_id"} if "clip_key" in places else set()
-    missing = [name for name in REQUIRED if name not in places and name not in clip]
+        columns[ours] = number
+    clip = {"clip_id"} if "clip_key" in columns else set()
+    missing = [name for name in REQUIRED if name not in columns and name not in clip]
     if missing:
         raise CaerError(
             f"{path}, row 1: no column {', '.join(missing)}; the header is {','.join(REQUIRED)}, "
-            "with one row for each rating; say which column is meant by "
+            "with one row for each rating; say which column is meant with "
             f"{' '.join(f'--map {name}=NAME' for name in missing)}, with NAME one of "
             f"{', '.join(repr(name) for name in header if name)}"
         )
-    return places
+    return columns
 
 
 def _given(path: Path, header: list[str], given: Sequence[tuple[str, str]]) -> dict[str, int]:
-    places: dict[str, int] = {}
+    columns: dict[str, int] = {}
     for ours, theirs in given:
-        if ours not in REQUIRED + OPTIONAL or ours in places:
-            problem = "is mapped twice" if ours in places else "is not a column of ratings"
+        if ours not in REQUIRED + OPTIONAL or ours in columns:
+            problem = "is mapped twice" if ours in columns else "is not a column of ratings"
             raise CaerError(f"--map {ours}={theirs}: '{ours}' {problem}")
         found = [i for i, name in enumerate(header) if name.lower() == theirs.strip().lower()]
         if len(found) != 1:
             problem = f"{len(found)} columns" if found else "no column"
             raise CaerError(f"{path}, row 1: {problem} '{theirs}', which --map names")
-        places[ours] = found[0]
-    return places
+        columns[ours] = found[0]
+    return columns
 
 
 def _ratings(sheet: Sheet, service: Service | None) -> list[tuple[int, dict[int, str]]]:

@@ -3,7 +3,7 @@
     clip_id,rater,emotion,confidence
     friends-s01e01-0004-00,anna@example.org,happy,0.75
 
-A clip may be given by its `clip_key` in place of its `clip_id`, or by both. Optional columns:
+A clip may be given by its `clip_key` instead of its `clip_id`, or by both. Optional columns:
 `created_at` (ISO 8601), `lead_time_s` (seconds from clip shown to answer) and
 `source`, whose word `made-up` marks ratings that nobody gave; that mark goes with them into every
 table, card and report.
@@ -159,8 +159,8 @@ class _Names:
         if key in self.today:
             return key
         said = clip_key or clip_id
-        there = key in self.known or clip_id in self.all
-        problem = "was dropped" if there else "is not in the dataset"
+        exists = key in self.known or clip_id in self.all
+        problem = "was dropped" if exists else "is not in the dataset"
         raise CaerError(f"{where}: clip '{said}' {problem}; {_close(said, self.today.values())}")
 
 
@@ -187,7 +187,7 @@ class _File:
         if confidence is None:
             raise CaerError(
                 f"{where}: confidence '{cells['confidence']}' is not a number from "
-                f"{self.options.scale}; write the number alone, or name another scale by "
+                f"{self.options.scale}; write the number alone, or name another scale with "
                 "--confidence-scale, such as 1..5"
             )
         source = cells.get("source") or CSV
@@ -237,9 +237,9 @@ def _wrong_raters(path: Path, rows: list[dict[str, Any]], dataset: Dataset) -> l
     """Hold every clip to the raters it was assigned to, or else to the number the recipe allows."""
     mistakes = []
     allowed = dataset.recipe.annotate.raters_per_clip
-    dealt: dict[Any, set[str]] = {}
+    assigned: dict[Any, set[str]] = {}
     if dataset.has(tables.ASSIGNMENTS):
-        dealt = dataset.assignments.groupby("clip_key")["rater"].agg(set).to_dict()
+        assigned = dataset.assignments.groupby("clip_key")["rater"].agg(set).to_dict()
     raters: dict[Any, set[str]] = {}
     if dataset.has(tables.RATINGS):
         ratings = dataset.ratings
@@ -249,11 +249,11 @@ def _wrong_raters(path: Path, rows: list[dict[str, Any]], dataset: Dataset) -> l
     for row in rows:
         clip_id, key, rater = row["clip_id"], row["clip_key"], row["rater"]
         where = f"{path}, row {row['source_id']}"
-        if key in dealt:
-            if rater not in dealt[key]:
+        if key in assigned:
+            if rater not in assigned[key]:
                 mistakes.append(
-                    f"{where}: clip '{clip_id}' was assigned to {', '.join(sorted(dealt[key]))}, "
-                    f"not to {rater}; remove the row"
+                    f"{where}: clip '{clip_id}' was assigned to "
+                    f"{', '.join(sorted(assigned[key]))}, not to {rater}; remove the row"
                 )
             continue
         known = raters.setdefault((key, row["source"] == MADE_UP), set())

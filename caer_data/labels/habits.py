@@ -97,8 +97,8 @@ def longest_run(answers: list[str]) -> tuple[int, str | None]:
     """Length of the longest run of equal answers, the first of several, and its answer."""
     best: tuple[int, str | None] = (0, None)
     length = 0
-    for place, answer in enumerate(answers):
-        length = length + 1 if place and answers[place - 1] == answer else 1
+    for index, answer in enumerate(answers):
+        length = length + 1 if index and answers[index - 1] == answer else 1
         if length > best[0]:
             best = length, answer
     return best

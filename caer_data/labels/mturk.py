@@ -22,16 +22,16 @@ def unfold(sheet: Sheet) -> None:
     """
     names = [name.lower() for name in sheet.header]
     if _FORM in names:
-        place = names.index(_FORM)
-        _add(sheet, {number: _stored(cells[place]) for number, cells in sheet.rows})
+        index = names.index(_FORM)
+        _add(sheet, {number: _stored(cells[index]) for number, cells in sheet.rows})
     choices = {
-        place: name[len(_CHOICE) :]
-        for place, name in enumerate(names)
+        index: name[len(_CHOICE) :]
+        for index, name in enumerate(names)
         if name.startswith(_CHOICE) and name != _LABEL
     }
     if choices:
         chosen = {
-            number: [said for place, said in choices.items() if cells[place].lower() in _CHOSEN]
+            number: [said for index, said in choices.items() if cells[index].lower() in _CHOSEN]
             for number, cells in sheet.rows
         }
         _add(sheet, {n: {"Answer.emotion": s[0] if len(s) == 1 else ""} for n, s in chosen.items()})
@@ -67,5 +67,5 @@ def _add(sheet: Sheet, found: dict[int, dict[str, str]]) -> None:
     start = len(sheet.header)
     sheet.header += fresh
     for number, cells in sheet.rows:
-        for place, name in enumerate(fresh, start=start):
-            cells[place] = found[number].get(name, "")
+        for index, name in enumerate(fresh, start=start):
+            cells[index] = found[number].get(name, "")

@@ -72,7 +72,9 @@ def _decode(path: Path, data: bytes, encoding: str | None, say: Callable[[str], 
         row = error.object[: error.start].count(b"\n") + 1
         raise CaerError(f"{path}, row {row}: not {named} text; save it as 'CSV UTF-8'") from error
     except (LookupError, ValueError) as error:
-        raise CaerError(f"encoding '{encoding}' is unknown; write utf-8 or cp1252, say") from error
+        raise CaerError(
+            f"encoding '{encoding}' is unknown; give utf-8 or cp1252, for example"
+        ) from error
     if named and named != "utf-8-sig":
         say(f"encoding {named}")
     return text.removeprefix("\ufeff")
@@ -96,13 +98,13 @@ def _western(path: Path, data: bytes, say: Callable[[str], None]) -> str:
     """Text of Western Europe's letters, or a question: other guesses err on a few names."""
     text = data.decode("cp1252", errors="replace")
     if {sign for sign in text if not sign.isascii()} <= _WESTERN:
-        say("encoding cp1252, guessed (name another by --encoding)")
+        say("encoding cp1252, guessed (name another with --encoding)")
         return text
     best = from_bytes(data, cp_isolation=_OTHERS).best()
     perhaps = f", perhaps {best.encoding}" if best else ""
     raise CaerError(
         f"{path}: neither UTF-8 nor Western European{perhaps}; save it as 'CSV UTF-8', or name its "
-        "encoding by --encoding"
+        "encoding with --encoding"
     )
 
 
@@ -202,7 +204,7 @@ def _from_json(path: Path, text: str) -> Sheet:
         raise CaerError(f"{path}: no answers in this export of Label Studio")
     header = list(dict.fromkeys(name for row in flat for name in row))
     rows = [
-        (number, {place: row.get(name, "") for place, name in enumerate(header)})
+        (number, {index: row.get(name, "") for index, name in enumerate(header)})
         for number, row in enumerate(flat, start=2)
     ]
     recognised = ["JSON of Label Studio, answers counted from row 2"]
@@ -212,7 +214,7 @@ def _from_json(path: Path, text: str) -> Sheet:
 
 
 def _json_lines(text: str) -> list[Any]:
-    """One document a line; nothing if any line is none."""
+    """One document per line; nothing if any line is none."""
     try:
         return [json.loads(line) for line in text.splitlines() if line.strip()]
     except (ValueError, RecursionError):

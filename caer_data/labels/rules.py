@@ -67,7 +67,7 @@ class Outcome:
 
 
 def count(accepted: pd.DataFrame) -> Ballots:
-    """Count accepted rows of `tables.RATINGS`, which hold one answer a clip and rater."""
+    """Count accepted rows of `tables.RATINGS`, which hold one answer per clip and rater."""
     answers = accepted.sort_values(["clip_key", "rater"])
     clips, row = np.unique(answers["clip_key"].to_numpy(str), return_inverse=True)
     votes = answers["cannot_judge"].isna().to_numpy(bool)

@@ -122,7 +122,7 @@ class _Known:
         names: `clip_id` by key.
         anchors: anchor by key.
         fates: by key, why answers to a clip that is there no more are refused.
-        dealt: pairs of clip and rater.
+        assigned: pairs of clip and rater.
         raters: all raters that were assigned anything.
     """
 
@@ -130,7 +130,7 @@ class _Known:
     names: dict[str, str]
     anchors: dict[str, identity.Anchor]
     fates: dict[str, str]
-    dealt: set[tuple[str, str]]
+    assigned: set[tuple[str, str]]
     raters: set[str]
 
     @classmethod
@@ -150,8 +150,8 @@ class _Known:
                 if today.verdict == "same" and today.key:
                     lengths[key] = lengths[today.key]
             known = ledger.minted | known
-        dealt = set(zip(assignments["clip_key"], assignments["rater"], strict=True))
-        return cls(lengths, names, known, fates, dealt, set(assignments["rater"]))
+        assigned = set(zip(assignments["clip_key"], assignments["rater"], strict=True))
+        return cls(lengths, names, known, fates, assigned, set(assignments["rater"]))
 
     def why_refused(self, answer: Answer, rater: str) -> str | None:
         """The first of `REASONS` that applies to an answer; None where it counts."""
@@ -166,7 +166,7 @@ class _Known:
             "clip_changed": fate == "clip_changed",
             "foreign_project": answer.project_rater.strip().lower() != rater,
             "other_author": any(name.strip().lower() != rater for name in answer.authors),
-            "not_dealt": (key, rater) not in self.dealt,
+            "not_dealt": (key, rater) not in self.assigned,
             "unknown_reason": not votes and answer.cannot_judge not in CANNOT_JUDGE,
             "unknown_emotion": votes and answer.emotion not in EMOTIONS,
             "bad_confidence": votes and parse_confidence(answer.confidence) is None,
@@ -214,16 +214,16 @@ def merge(
     parts = [part for part in (existing, fresh) if len(part)] or [fresh]
     joined = pd.concat(parts, ignore_index=True)
     from_file = joined["source"] != LABEL_STUDIO
-    again = from_file | joined["reason"].isin(list(REASON_OF.values()))
-    joined["status"] = joined["status"].where(~again, "accepted")
-    joined["reason"] = joined["reason"].where(~again, None)
+    revalidated = from_file | joined["reason"].isin(list(REASON_OF.values()))
+    joined["status"] = joined["status"].where(~revalidated, "accepted")
+    joined["reason"] = joined["reason"].where(~revalidated, None)
     _follow(joined, clips)
 
     pairs = pd.MultiIndex.from_frame(joined[["clip_key", "rater"]])
-    dealt = pairs.isin(pd.MultiIndex.from_frame(assignments[["clip_key", "rater"]]))
+    assigned = pairs.isin(pd.MultiIndex.from_frame(assignments[["clip_key", "rater"]]))
     stands = joined["status"] == "accepted"
-    in_deal = joined["clip_key"].isin(assignments["clip_key"])
-    _refuse(joined, stands & from_file & in_deal & ~dealt, "not_dealt")
+    is_of_assigned_clip = joined["clip_key"].isin(assignments["clip_key"])
+    _refuse(joined, stands & from_file & is_of_assigned_clip & ~assigned, "not_dealt")
 
     weight = joined["source"].map({source: i for i, source in enumerate(SOURCES)})
     accepted = joined[joined["status"] == "accepted"]
@@ -247,8 +247,8 @@ def _follow(ratings: pd.DataFrame, clips: pd.DataFrame) -> None:
     """Check accepted ratings against the current clips, in place."""
     found = anchors.verdicts(ratings, clips)
     keys = [
-        told.key if told and told.verdict == "same" else key
-        for key, told in zip(ratings["clip_key"], found, strict=True)
+        fate.key if fate and fate.verdict == "same" else key
+        for key, fate in zip(ratings["clip_key"], found, strict=True)
     ]
     ratings["clip_key"] = pd.Series(keys, index=ratings.index, dtype=object)
     accepted = ratings["status"] == "accepted"

@@ -201,7 +201,7 @@ class Alignment:
 
 
 def likely(videos: Sequence[Known], scan: Scan, most: int = 3) -> list[int]:
-    """Which of many videos a file may be, by a picture a second; the best first.
+    """Which of many videos a file may be, by one picture per second; best first.
 
     Few are not chosen from: `align` says whether the file is one of them.
     """
@@ -265,11 +265,11 @@ def _alike(here: Hashes, there: Hashes) -> Places:
     found = [np.zeros((0, 3), np.int64)]
     for turned in (0, 1):
         for asked in _asked(there, turned):
-            for rows, places, _ in whole.near(asked, _NEAR):
-                found.append(np.stack([places, rows, np.full(len(rows), turned)], axis=1))
+            for rows, indices, _ in whole.near(asked, _NEAR):
+                found.append(np.stack([indices, rows, np.full(len(rows), turned)], axis=1))
         for asked in _asked(here[:, 1:], turned):
-            for rows, places, _ in theirs.near(asked, _NEAR):
-                found.append(np.stack([rows, places, np.full(len(rows), turned)], axis=1))
+            for rows, indices, _ in theirs.near(asked, _NEAR):
+                found.append(np.stack([rows, indices, np.full(len(rows), turned)], axis=1))
     return np.unique(np.concatenate(found), axis=0)
 
 
@@ -287,9 +287,9 @@ def _shifts(pictures: Places, shift: Floats) -> tuple[Floats, Floats]:
     counts = np.bincount(votes[:, 0]).astype(float)
     both = counts + np.pad(counts, 1)[2:]  # a true shift may lie between two bins
     order: list[int] = []
-    for place in np.argsort(-both, kind="stable")[: 4 * _SHIFTS]:
-        if all(abs(place - other) > 1 for other in order):
-            order.append(int(place))
+    for index in np.argsort(-both, kind="stable")[: 4 * _SHIFTS]:
+        if all(abs(index - other) > 1 for other in order):
+            order.append(int(index))
     chosen = np.array(order[:_SHIFTS])
     return np.asarray((chosen + low + 0.5) * _BIN), np.asarray(both[chosen])
 
@@ -374,7 +374,7 @@ def _lowest(cost: npt.NDArray[np.floating]) -> int:
 
 def _is_sharp(cost: npt.NDArray[np.floating], own: int) -> bool:
     """Whether pictures tell the moment: a quarter of a second off fits worse."""
-    off = [cost[place] for place in (own - _QUARTER, own + _QUARTER) if 0 <= place < len(cost)]
+    off = [cost[index] for index in (own - _QUARTER, own + _QUARTER) if 0 <= index < len(cost)]
     return bool(off) and bool(min(off) - cost[own] >= _SHARP)
 
 

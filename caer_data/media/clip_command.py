@@ -151,10 +151,10 @@ def _apart(arguments: list[str]) -> list[str]:
 
     Where the sound changes its layout, FFmpeg rebuilds its graph and drops the pictures in it.
     """
-    place = arguments.index("-filter_complex") + 1
-    pictures, cut, sound = arguments[place].partition(";[1:")
+    index = arguments.index("-filter_complex") + 1
+    pictures, cut, sound = arguments[index].partition(";[1:")
     more = ["-filter_complex", f"[1:{sound}"] if cut else []
-    return [*arguments[:place], pictures, *more, *arguments[place + 1 :]]
+    return [*arguments[:index], pictures, *more, *arguments[index + 1 :]]
 
 
 def x264_params(preset: str) -> str:

@@ -22,7 +22,7 @@ from caer_data.media.subtitles import Subtitles
 from caer_data.media.voice import RATE, WINDOW, Samples, Voice
 
 UNKNOWN: Final = 255
-"""In place of a probability: digital silence, in which nothing can be heard."""
+"""Instead of a probability: digital silence, in which nothing can be heard."""
 _SCALE: Final = 200  # a probability in one byte
 _MICROS: Final = 1_000_000
 _BREAK: Final = 500_000  # a gap or a step back by so much is a break, in microseconds

@@ -99,16 +99,16 @@ def _keyed(
     for number, strip in enumerate(strips):
         values = windows.hashes(strip.pictures)
         last: np.uint64 | None = None
-        for place in np.flatnonzero(~windows.flat(strip.pictures)):
-            whole = values[place, 0]
+        for index in np.flatnonzero(~windows.flat(strip.pictures)):
+            whole = values[index, 0]
             if last is None or np.bitwise_count(whole ^ last) > _SAME:
-                rows.append((number, int(place)))
-                kept.append(values[place])
+                rows.append((number, int(index)))
+                kept.append(values[index])
                 last = whole
-    places = np.array(rows, np.int64).reshape(-1, 2)
+    indices = np.array(rows, np.int64).reshape(-1, 2)
     return (
-        places[:, 0],
-        places[:, 1],
+        indices[:, 0],
+        indices[:, 1],
         np.array(kept, np.uint64).reshape(len(rows), len(windows.WINDOWS)),
     )
 

@@ -92,12 +92,12 @@ class Subtitles:
 
     def faults(self) -> list[str]:
         """What was left out or had to be guessed, as parts of a sentence."""
-        told = [f"encoding guessed: {self.encoding}"] if self.guessed else []
+        notes = [f"encoding guessed: {self.encoding}"] if self.guessed else []
         if self.backwards:
-            told.append(f"left out because the end comes before the start: {self.backwards}")
+            notes.append(f"left out because the end comes before the start: {self.backwards}")
         if self.early:
-            told.append(f"left out because the times are negative: {self.early}")
-        return told
+            notes.append(f"left out because the times are negative: {self.early}")
+        return notes
 
 
 def read(path: Path) -> Subtitles:

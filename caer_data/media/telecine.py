@@ -43,8 +43,8 @@ class Pulldown:
         """Whether most of what moves has the beat of film."""
         changes = np.array(self._changes, float).reshape(-1, 3)
         windows = [changes[changes[:, 0] // _WINDOW == n] for n in _numbers(changes)]
-        told = [beat for window in windows if (beat := _has_beat(window)) is not None]
-        return bool(told) and sum(told) >= _MOST * len(told)
+        beats = [beat for window in windows if (beat := _has_beat(window)) is not None]
+        return bool(beats) and sum(beats) >= _MOST * len(beats)
 
 
 def _numbers(changes: npt.NDArray[np.float64]) -> list[float]:

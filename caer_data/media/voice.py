@@ -52,8 +52,8 @@ def load_file() -> bytes:
     except OSError as error:
         raise CaerError(explain_os_error(error, found)) from error
     if hashlib.sha256(data).hexdigest() != _SHA256:
-        again = VOICE_INSTALL.replace("install", "install --force-reinstall", 1)
-        raise CaerError(f"{found}: is not the published model, or is damaged; run '{again}'")
+        reinstall = VOICE_INSTALL.replace("install", "install --force-reinstall", 1)
+        raise CaerError(f"{found}: is not the published model, or is damaged; run '{reinstall}'")
     return data
 
 

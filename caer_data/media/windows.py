@@ -122,8 +122,8 @@ class Known:
         for bits, order, ordered in self._bands:
             for at in range(0, len(asked), _ROWS):
                 some = asked[at : at + _ROWS]
-                rows, places = _members(_band(some, bits), ordered)
-                here = order[places]
+                rows, indices = _members(_band(some, bits), ordered)
+                here = order[indices]
                 different = np.bitwise_count(some[rows] ^ self._values[here])
                 near = different <= most
                 yield rows[near] + at, here[near], different[near]
@@ -143,6 +143,6 @@ def _members(
 def _band(values: npt.NDArray[np.uint64], bits: Iterable[int]) -> npt.NDArray[np.uint64]:
     """Some bits of each hash, side by side."""
     made = np.zeros_like(values)
-    for place, bit in enumerate(bits):
-        made |= (values >> np.uint64(bit) & np.uint64(1)) << np.uint64(place)
+    for index, bit in enumerate(bits):
+        made |= (values >> np.uint64(bit) & np.uint64(1)) << np.uint64(index)
     return made

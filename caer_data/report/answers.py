@@ -31,7 +31,7 @@ def newest(results: Path) -> Path | None:
 
 
 @dataclass(frozen=True)
-class Said:
+class ModelAnswers:
     """Answers of all rows of one folder of results.
 
     Attributes:
@@ -123,9 +123,9 @@ class Said:
         return [round(side, 5) for side in (left, top, left + width, top + height)]
 
 
-def said(results: Path | None, release: Path | None) -> Said | None:
+def newest_answers(results: Path | None, release: Path | None) -> ModelAnswers | None:
     """The newest results below a folder; None where there are none, or no release to join by."""
     if results is None or release is None or not (release / "manifest.parquet").is_file():
         return None
     folder = newest(results) if results.is_dir() else None
-    return Said(folder, release) if folder else None
+    return ModelAnswers(folder, release) if folder else None

@@ -10,14 +10,14 @@ from markupsafe import Markup
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
 from caer_data.report import pages
-from caer_data.report.answers import Said
+from caer_data.report.answers import ModelAnswers
 from caer_data.report.pictures import Pictures
 
 EACH: Final = 4
 """Right answers shown, and as many wrong ones."""
 
 
-def shown(dataset: Dataset, said: Said, pictures: Pictures) -> Markup:
+def shown(dataset: Dataset, said: ModelAnswers, pictures: Pictures) -> Markup:
     """Attention to some clips of a dataset; empty where the results hold none.
 
     Raises:

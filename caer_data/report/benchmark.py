@@ -91,18 +91,18 @@ def _recalls(entry: Entry) -> dict[str, str]:
 
 def _comparison(entries: Sequence[Entry]) -> Markup:
     """Accuracy of every row beside the paper's and the majority's."""
-    places = np.arange(len(entries))[::-1]
+    indices = np.arange(len(entries))[::-1]
     with pages.figure(7.2, 0.9 + 0.32 * len(entries)) as (figure, axes):
-        for place, entry in zip(places, entries, strict=True):
+        for index, entry in zip(indices, entries, strict=True):
             accuracy = [100 * test["war"] for test in entry.tests]
-            axes.plot(accuracy, [place] * len(accuracy), "o", color=pages.COLOURS[0], alpha=0.35)
-            axes.plot(np.mean(accuracy), place, "o", color=pages.COLOURS[0], label="accuracy")
+            axes.plot(accuracy, [index] * len(accuracy), "o", color=pages.COLOURS[0], alpha=0.35)
+            axes.plot(np.mean(accuracy), index, "o", color=pages.COLOURS[0], label="accuracy")
             majority = 100 * entry.tests[0]["majority"]
-            axes.plot(majority, place, "|", ms=11, color=pages.COLOURS[1], label="majority class")
+            axes.plot(majority, index, "|", ms=11, color=pages.COLOURS[1], label="majority class")
             if entry.paper is not None:
                 color = pages.COLOURS[4]
-                axes.plot(entry.paper, place, "D", color=color, mfc="none", label="the paper's")
-        axes.set_yticks(places, [entry.title for entry in entries])
+                axes.plot(entry.paper, index, "D", color=color, mfc="none", label="the paper's")
+        axes.set_yticks(indices, [entry.title for entry in entries])
         axes.set_xlim(0, 102)
         axes.set_ylim(-0.6, len(entries) - 0.4)
         axes.set_xlabel("accuracy on test, %")
@@ -161,7 +161,7 @@ def _section(entry: Entry, examples: Sequence[Example]) -> pages.Section:
 
 
 def _curves(runs: Sequence[Result]) -> list[Markup]:
-    """Loss, and figures on validation, by epoch; a line a seed, a dot where the epoch was kept."""
+    """Loss and validation figures by epoch; one line per seed, with a dot at the epoch kept."""
     if not any(run["history"] for run in runs):
         return []
     drawn = []
@@ -217,15 +217,15 @@ def _fusion(entry: Entry) -> list[Markup]:
     classes = [name for name in entry.runs[0]["classes"] if name in found[0]]
     face = np.array([np.mean([weights[name] for weights in found]) for name in classes])
     with pages.figure(4.4, 3.6) as (figure, axes):
-        places = np.arange(len(classes))[::-1]
-        axes.barh(places, face, color=pages.COLOURS[0], label="λ face")
-        axes.barh(places, 1 - face, left=face, color=pages.COLOURS[1], label="λ context")
-        for place, weight in zip(places, face, strict=True):
+        indices = np.arange(len(classes))[::-1]
+        axes.barh(indices, face, color=pages.COLOURS[0], label="λ face")
+        axes.barh(indices, 1 - face, left=face, color=pages.COLOURS[1], label="λ context")
+        for index, weight in zip(indices, face, strict=True):
             for x, value in ((weight / 2, weight), ((1 + weight) / 2, 1 - weight)):
                 if value > 0.1:
                     text = f"{value:.2f}"
-                    axes.text(x, place, text, ha="center", va="center", color="white", size=9)
-        axes.set_yticks(places, classes)
+                    axes.text(x, index, text, ha="center", va="center", color="white", size=9)
+        axes.set_yticks(indices, classes)
         axes.set_xlim(0, 1)
         axes.set_title("mean fusion weights on test")
         figure.legend(loc="outside lower center", ncols=2)

@@ -41,9 +41,9 @@ def section(
         html += _of(folder, str(folder.relative_to(results)))
     if len(found) > _MOST:
         html += pages.paragraph(f"The newest {_MOST} of {len(found)} folders of results.", "note")
-    told = answers.said(results, release)
-    if told is not None:
-        html += attended.shown(dataset, told, pictures)
+    predictions = answers.newest_answers(results, release)
+    if predictions is not None:
+        html += attended.shown(dataset, predictions, pictures)
     return Section("Benchmark", html, "benchmark")
 
 

@@ -25,7 +25,7 @@ _FACES_A_PERSON: Final = 60
 
 
 def write_sheet(dataset: Dataset, path: Path, persons: Collection[str] = ()) -> Path:
-    """Write the page: one section a person, one picture a track, with its name below.
+    """Write the page: one section per person, one picture per track, with its name below.
 
     Args:
         dataset: a built dataset.

@@ -43,9 +43,9 @@ def picture(dataset: Dataset, splits: Mapping[str, str]) -> Markup:
     ]
     flows = [Flow("found", "shots", used)]
     flows += [Flow("found", name, size) for name, size in lost.items()]
-    there = clips["status"].isin(tables.PRESENT)
-    kept = float(seconds[there].sum())
-    by_reason = seconds[~there].groupby(clips["reason"].astype(object)).sum()
+    present = clips["status"].isin(tables.PRESENT)
+    kept = float(seconds[present].sum())
+    by_reason = seconds[~present].groupby(clips["reason"].astype(object)).sum()
     reasons = {name: float(by_reason.get(name, 0.0)) for name in REASONS}
     columns.append(
         [Box("kept", _words("kept", kept), kept)]

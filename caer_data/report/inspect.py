@@ -226,7 +226,7 @@ def show_effects(console: Console, values: dict[str, Any]) -> None:
     difference = values["would_keep"] - values["kept"]
     console.print(
         f"With {printable(tried)}, {values['would_keep']:,} clips would be kept "
-        f"in place of {values['kept']:,} ({difference:+,})."
+        f"instead of {values['kept']:,} ({difference:+,})."
     )
     _print(
         console,

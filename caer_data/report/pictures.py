@@ -56,7 +56,7 @@ class Pictures:
     def _artifacts(self) -> dict[str, str]:
         """Name of each video's artifact of the face stage; nothing where work/ was deleted."""
         noted = clean.noted(self._dataset.work_folder)
-        return {video_id: told["faces"] for video_id, told in noted.items()}
+        return {video_id: facts["faces"] for video_id, facts in noted.items()}
 
     @cached_property
     def _tracks(self) -> pd.DataFrame:
@@ -116,8 +116,8 @@ class Pictures:
     def _frame(self, video_id: str, shot: str) -> int:
         """Frame of the video that the shot's thumbnail shows."""
         if video_id not in self._frames:
-            told = self._read(video_id, "thumbnails.json")
-            self._frames[video_id] = json.loads(told) if told else {}
+            facts = self._read(video_id, "thumbnails.json")
+            self._frames[video_id] = json.loads(facts) if facts else {}
         return self._frames[video_id][shot]
 
     def _boxes(self, clips: pd.DataFrame) -> pd.DataFrame:

@@ -28,9 +28,9 @@ def section(dataset: Dataset) -> pages.Section | None:
     """
     if not (dataset.has(tables.RATINGS) and dataset.has(tables.LABELS)):
         return None
-    dealt = dataset.assignments if dataset.has(tables.ASSIGNMENTS) else None
+    assigned = dataset.assignments if dataset.has(tables.ASSIGNMENTS) else None
     agreement = measure(
-        dataset.ratings, dataset.labels, dataset.clips, dealt, seed=dataset.recipe.seed
+        dataset.ratings, dataset.labels, dataset.clips, assigned, seed=dataset.recipe.seed
     )
     title = "Raters and agreement"
     first, *others = [pages.paragraph(line) for line in headlines(agreement)]
@@ -74,10 +74,10 @@ def _refused(agreement: Agreement) -> Markup:
 def _emotions(agreement: Agreement) -> Markup:
     frame = agreement.emotions
     with pages.figure(6.4, 2.6) as (figure, axes):
-        place = np.arange(len(EMOTIONS))
-        axes.bar(place - 0.2, frame["agreement"], 0.4, label="a second rater says so too")
-        axes.bar(place + 0.2, frame["kappa"], 0.4, label="beyond chance (kappa)")
-        axes.set_xticks(place, EMOTIONS)
+        index = np.arange(len(EMOTIONS))
+        axes.bar(index - 0.2, frame["agreement"], 0.4, label="a second rater says so too")
+        axes.bar(index + 0.2, frame["kappa"], 0.4, label="beyond chance (kappa)")
+        axes.set_xticks(index, EMOTIONS)
         axes.set_ylim(min(0, np.nanmin([0, *frame["kappa"]]) * 1.1), 1)
         axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
         bars = pages.plot(figure, "Agreement by emotion")

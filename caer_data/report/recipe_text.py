@@ -27,7 +27,7 @@ def explain(name: str) -> dict[str, Any]:
     Returns:
         `field`, `meaning` (the comments of the shipped recipe `caer`), `type`, `limits`, `default`,
         `shipped` (its value in every shipped recipe that differs from the default); for a section
-        `fields` in place of the last four.
+        `fields` instead of the last four.
 
     Raises:
         CaerError: there is no such field.

@@ -75,8 +75,8 @@ def _person(clips: pd.DataFrame, person: str, pictures: Pictures) -> Markup:
         _faces(first, pictures),
     )
     if len(others):
-        places = np.linspace(0, len(others) - 1, min(MORE, len(others))).round().astype(int)
-        more = others.iloc[places]
+        indices = np.linspace(0, len(others) - 1, min(MORE, len(others))).round().astype(int)
+        more = others.iloc[indices]
         title = f"{len(more)} more" + (f" of {len(others):,}" if len(more) < len(others) else "")
         html += Markup("<details><summary>{}</summary>{}</details>").format(
             f"{title} of {short_name(person)}", _faces(more, pictures)

@@ -84,8 +84,8 @@ def _decisions(dataset: Dataset) -> Step:
     built = _built_at(dataset)
     waiting = [row for row in store.rows if row.kind in (*_APPLIED, "undo") and row.when > built]
     words = f"{len(standing)} by hand" + (f", {len(waiting)} not built yet" if waiting else "")
-    again = f"caer-data build --shows FOLDER -o {_quoted(dataset.folder)}"
-    return Step("decisions", not waiting, words, again if waiting else "")
+    rebuild = f"caer-data build --shows FOLDER -o {_quoted(dataset.folder)}"
+    return Step("decisions", not waiting, words, rebuild if waiting else "")
 
 
 def _built_at(dataset: Dataset) -> str:
@@ -96,18 +96,18 @@ def _built_at(dataset: Dataset) -> str:
 
 def _ratings(dataset: Dataset) -> Step:
     where = _of(dataset)
-    dealt = len(dataset.assignments) if dataset.has(tables.ASSIGNMENTS) else 0
+    assigned = len(dataset.assignments) if dataset.has(tables.ASSIGNMENTS) else 0
     if not dataset.has(tables.RATINGS):
-        words = f"{dealt:,} assigned, none fetched" if dealt else "nobody has rated a clip"
-        begun = f"caer-data annotate pull{where}" if dealt else f"caer-data annotate push{where}"
+        words = f"{assigned:,} assigned, none fetched" if assigned else "nobody has rated a clip"
+        begun = f"caer-data annotate pull{where}" if assigned else f"caer-data annotate push{where}"
         return Step("ratings", False, words, begun)
     ratings = dataset.ratings
     accepted = int((ratings["status"] == "accepted").sum())
     made_up = " (made up)" if (ratings["source"] == "made-up").any() else ""
     words = f"{accepted:,} answers by {ratings['rater'].nunique()} raters{made_up}"
-    if dealt > accepted:
+    if assigned > accepted:
         return Step(
-            "ratings", False, f"{words} of {dealt:,} assigned", f"caer-data annotate pull{where}"
+            "ratings", False, f"{words} of {assigned:,} assigned", f"caer-data annotate pull{where}"
         )
     return Step("ratings", True, words)
 

@@ -41,7 +41,7 @@ def parse(assignments: Sequence[str]) -> dict[str, Any]:
         try:
             found[name] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise CaerError(f"--try {text}: {value} is not a value") from error
+            raise CaerError(f"--try {text}: {value} is not a valid value") from error
     return found
 
 

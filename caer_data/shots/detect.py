@@ -40,8 +40,8 @@ _COUNTER: Final = Fraction(25)
 class ShotDetector:
     """Finds the shots of one video while its frames go by.
 
-    Memory does not grow with the length of the video, but for eight bytes a frame of the shot that
-    is under way.
+    Memory does not grow with the length of the video, except for eight bytes per frame of the
+    current shot.
 
     Raises:
         CaerError: the recipe's detector is not installed.

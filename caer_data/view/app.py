@@ -56,8 +56,8 @@ def application(session: Session) -> Starlette:
         Route("/media/{name}", _media(session)),
     ]
     handlers: dict[Any, Any] = {
-        UnknownNameError: _told(404),
-        CaerError: _told(409),
+        UnknownNameError: _error_page(404),
+        CaerError: _error_page(409),
         HTTPException: _told_http,
     }
     return Starlette(routes=routes, exception_handlers=handlers)
@@ -119,8 +119,8 @@ def _decide_all(session: Session, values: Any) -> dict[str, int]:
     if not isinstance(values, dict) or not isinstance(values.get("query"), str):
         raise CaerError("a decision is a JSON object")
     shown = session.shown
-    places = shown.index.find(query.parse(parse_qsl(values["query"])))
-    clips = shown.clips["clip_id"].iloc[places].tolist()
+    indices = shown.index.find(query.parse(parse_qsl(values["query"])))
+    clips = shown.clips["clip_id"].iloc[indices].tolist()
     return {"clips": choices.decide_all(shown.catalogue, clips, values)}
 
 
@@ -211,7 +211,7 @@ def _static() -> dict[str, tuple[bytes, str]]:
     }
 
 
-def _told(status: int) -> Callable[[Request, Exception], Any]:
+def _error_page(status: int) -> Callable[[Request, Exception], Any]:
     async def handler(request: Request, error: Exception) -> Response:
         return _as_json({"error": str(error)}, status)
 

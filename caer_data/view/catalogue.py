@@ -15,7 +15,7 @@ import pandas as pd
 
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
-from caer_data.report.answers import Said
+from caer_data.report.answers import ModelAnswers
 
 _SCORES: Final = ("coverage", "face_height", "dominance", "sharpness", "brightness")
 
@@ -36,7 +36,7 @@ class Catalogue:
 
     dataset: Dataset
     splits: dict[str, str]
-    said: Said | None = None
+    said: ModelAnswers | None = None
 
     @cached_property
     def clips(self) -> pd.DataFrame:
@@ -83,10 +83,10 @@ class Catalogue:
         Raises:
             UnknownNameError: there is none.
         """
-        place = self._places.get(name)
-        if place is None:
+        index = self._places.get(name)
+        if index is None:
             raise UnknownNameError(f"no clip is called {name[:80]}")
-        return {**_named(self.clips.iloc[place]), "place": place}
+        return {**_named(self.clips.iloc[index]), "place": index}
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -167,7 +167,7 @@ def _labelled(clips: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _judged(clips: pd.DataFrame, said: Said | None) -> pd.DataFrame:
+def _judged(clips: pd.DataFrame, said: ModelAnswers | None) -> pd.DataFrame:
     """Clips with the answers of a model; empty where it was not asked."""
     names = ["predicted", "verdict", "model_error"]
     if said is None:

@@ -30,7 +30,7 @@ class Thumbnails:
             UnknownNameError: there is no such shot, or no picture of it.
         """
         shot = self._catalogue.row("shots", shot_id)
-        return _there(self._pictures.shot(shot["video_id"], shot_id), shot_id)
+        return _found(self._pictures.shot(shot["video_id"], shot_id), shot_id)
 
     def face(self, track_id: str) -> bytes:
         """A track's clearest face.
@@ -39,7 +39,7 @@ class Thumbnails:
             UnknownNameError: there is no such track, or no picture of it.
         """
         track = self._catalogue.row("tracks", track_id)
-        return _there(self._pictures.face(track["video_id"], track_id), track_id)
+        return _found(self._pictures.face(track["video_id"], track_id), track_id)
 
     def clip(self, clip_id: str) -> bytes:
         """A clip's picture: of its shot, or where that is gone, the middle frame of its file.
@@ -49,7 +49,7 @@ class Thumbnails:
         """
         clip = self._catalogue.clip(clip_id)
         known = self._pictures.shot(clip["video_id"], clip["shot_id"])
-        return _there(known or self._made(clip), clip_id)
+        return _found(known or self._made(clip), clip_id)
 
     def _made(self, clip: dict[str, Any]) -> bytes | None:
         """The middle frame of a clip's file, kept in `work/view/` for the next time."""
@@ -84,7 +84,7 @@ def _middle_of(path: Path) -> bytes | None:
     return None
 
 
-def _there(picture: bytes | None, name: str) -> bytes:
+def _found(picture: bytes | None, name: str) -> bytes:
     if picture is None:
         raise UnknownNameError(f"no picture was kept of {name}")
     return picture

@@ -128,12 +128,12 @@ class Index:
 
     def find(self, query: Query) -> npt.NDArray[np.int64]:
         """Places of the clips that a query asks for, in its order."""
-        places = np.flatnonzero(self._fits(query))
+        indices = np.flatnonzero(self._fits(query))
         if not query.sort:
-            return places[::-1] if query.down else places
-        values = self._numbers[query.sort][places]
+            return indices[::-1] if query.down else indices
+        values = self._numbers[query.sort][indices]
         ordered = np.argsort(-values if query.down else values, kind="stable")  # NaN comes last
-        return places[ordered]
+        return indices[ordered]
 
     def facets(self, query: Query) -> dict[str, list[tuple[str, int]]]:
         """Words of every facet with the clips that choosing it, beside the other filters, leaves.

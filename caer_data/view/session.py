@@ -14,7 +14,7 @@ from caer_data.engine import decisions, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.decisions import Decisions
 from caer_data.engine.errors import CaerError
-from caer_data.report.answers import Said
+from caer_data.report.answers import ModelAnswers
 from caer_data.view import choices, query
 from caer_data.view.catalogue import Catalogue, plain
 from caer_data.view.pictures import Thumbnails
@@ -67,9 +67,9 @@ class Shown:
 
     def page(self, asked: query.Query, first: int, count: int) -> dict[str, Any]:
         """Some clips that a query asks for: `total`, `from`, `clips`."""
-        places = self.index.find(asked)
-        rows = self.clips.iloc[places[first : first + count]][_CARD].to_dict("records")
-        return {"total": len(places), "from": first, "clips": [plain(row) for row in rows]}
+        indices = self.index.find(asked)
+        rows = self.clips.iloc[indices[first : first + count]][_CARD].to_dict("records")
+        return {"total": len(indices), "from": first, "clips": [plain(row) for row in rows]}
 
 
 class Session:
@@ -84,7 +84,9 @@ class Session:
         CaerError: the folder is not a dataset, or its build has not ended.
     """
 
-    def __init__(self, folder: Path, splits: dict[str, str], said: Said | None = None) -> None:
+    def __init__(
+        self, folder: Path, splits: dict[str, str], said: ModelAnswers | None = None
+    ) -> None:
         self.folder = folder
         self._splits = splits
         self._said = said

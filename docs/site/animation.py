@@ -16,7 +16,7 @@ from typing import Any, Final
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from caer_data.report.answers import said
+from caer_data.report.answers import newest_answers
 from caer_data.view.guard import Guard
 from caer_data.view.serve import serve
 from caer_data.view.session import Session
@@ -30,7 +30,7 @@ DATASET, RELEASE, RESULTS = Path("dataset"), Path("release"), Path("results")
 
 def main() -> None:
     """Visit the pages, take pictures, write them as one file."""
-    session = Session(DATASET, splits_of(RELEASE), said(RESULTS, RELEASE))
+    session = Session(DATASET, splits_of(RELEASE), newest_answers(RESULTS, RELEASE))
     guards: list[Guard] = []
     threading.Thread(target=serve, args=(session, 0, guards.append), daemon=True).start()
     while not guards:

@@ -96,7 +96,7 @@ def test_a_file_where_the_release_should_go(dataset, tmp_path, capsys):
     (tmp_path / "raters.txt").write_text("ann@example.org")
     code, error = fail(capsys, "--layout", "caer", "-o", "raters.txt")
     assert code == 2
-    assert "raters.txt: is a file; choose another folder with -o" in error
+    assert "raters.txt: is a file; choose another folder" in error
     assert (tmp_path / "raters.txt").read_text() == "ann@example.org"
 
 
@@ -150,7 +150,7 @@ def test_another_release_is_not_overwritten_and_the_same_one_is_left_as_it_is(
     code, said = fail(capsys, "--layout", "caer-s", "-q")
     assert code == 2
     assert "--overwrite" in said
-    assert "holds this very release already" in run("--layout", "caer").stderr
+    assert "already holds exactly this release" in run("--layout", "caer").stderr
     assert tree(tmp_path / "release") == before
     run("--layout", "caer-s", "-q", "--overwrite")
     assert not (tmp_path / "release/CAER").exists()
@@ -221,7 +221,7 @@ def test_one_show_cannot_be_split_by_show(tmp_path, capsys):
     make_dataset(tmp_path / "dataset", shows=1, media=False)
     code, error = fail(capsys, "--by", "show")
     assert code == 2
-    assert "--by clip (7 groups)" in error
+    assert "split by clip (7 groups)" in error
 
 
 def test_a_clip_that_changed_is_named_and_nothing_is_published(dataset, tmp_path, capsys):

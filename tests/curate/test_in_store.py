@@ -100,7 +100,7 @@ def test_shards_of_several_machines_and_a_build_give_the_bytes_of_a_local_one(
     made = object_store.run(["export", "-d", SET, *given], third)
     assert made.returncode == 0, made.stderr
     verified = object_store.run(["verify", released], fourth)
-    assert (verified.returncode, "are as the manifest says" in verified.stderr) == (0, True)
+    assert (verified.returncode, "match the manifest" in verified.stderr) == (0, True)
 
     held = [made.stderr, seen.stdout, seen.stderr, done.stderr, again.stderr]
     held += [path.read_bytes().decode("latin-1") for path in tmp_path.rglob("*") if path.is_file()]

@@ -38,7 +38,7 @@ def test_values_and_progress_come_back():
         ("mistake", "the file is not a video"),
         ("bug", "unexpected KeyError in worker_tasks.py"),
         ("unsendable", "unexpected"),
-        ("no_memory", "the machine ran out of memory; end other programs, or use fewer --workers"),
+        ("no_memory", "the machine ran out of memory; end other programs, or use fewer workers"),
         ("be_killed", "killed from outside, most likely because the machine ran out of memory"),
     ],
 )
@@ -78,7 +78,7 @@ def test_with_one_worker_the_calls_are_made_here():
 
 def test_the_death_of_the_server_is_not_blamed_on_a_task():
     jobs = [Task("one", tasks.kill_the_server, ()), Task("two", tasks.hang, ())]
-    with pytest.raises(MachineError, match=r"ended from outside.* fewer --workers"):
+    with pytest.raises(MachineError, match=r"ended from outside.* fewer workers"):
         list(run_tasks(jobs, 2, lambda *_: None))
     assert run([Task("after", tasks.double, (4,))])["after"].value == 8
 

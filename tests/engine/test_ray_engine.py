@@ -46,7 +46,9 @@ def test_a_node_that_cannot_do_the_work_is_named(answer, says) -> None:
 def test_without_ray_the_command_that_installs_it_is_named(monkeypatch, tmp_path) -> None:
     lacking = [Requirement("ray>=2.50")]
     monkeypatch.setattr(extras, "missing", lambda extra: lacking if extra == "ray" else [])
-    with pytest.raises(CaerError, match=r"--engine ray needs .*\(ray\); run pip install .*\[ray"):
+    with pytest.raises(
+        CaerError, match=r"the engine 'ray' needs .*\(ray\); run pip install .*\[ray"
+    ):
         RayEngine().check([tmp_path])
 
 

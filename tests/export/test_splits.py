@@ -143,9 +143,9 @@ def test_a_group_that_joins_two_splits_is_an_error():
 @pytest.mark.parametrize(
     ("by", "shares", "shows", "said"),
     [
-        pytest.param("show", (70, 10, 20), 1, "use --by clip", id="one-show"),
-        pytest.param("show", (70, 10, 20), 1, "--by video", id="one-show-many-videos"),
-        pytest.param("show", (70, 10, 20), 2, "--split 80/20", id="two-shows-three-splits"),
+        pytest.param("show", (70, 10, 20), 1, "split by clip", id="one-show"),
+        pytest.param("show", (70, 10, 20), 1, "by video", id="one-show-many-videos"),
+        pytest.param("show", (70, 10, 20), 2, "shares 80/0/20", id="two-shows-three-splits"),
     ],
 )
 def test_impossible_groups_name_the_alternatives(by, shares, shows, said):

@@ -6,7 +6,7 @@ import pytest
 from caer_data.faces.models.interface import Detections
 from caer_data.faces.tracking import Track, associate, iou, path_of, rejoin
 
-TIMES = np.arange(200) / 25  # 25 frames a second
+TIMES = np.arange(200) / 25  # 25 frames per second
 
 
 def seen(*boxes: tuple[float, float, float, float], score: float = 1.0) -> Detections:

@@ -140,7 +140,7 @@ def six_raters() -> list[str]:
 
 
 def skip_posters(dataset: Dataset) -> None:
-    """Put one picture in the place of every poster, where a test is not about posters."""
+    """Put one picture instead of every poster, where a test is not about posters."""
     folder = dataset.work_folder / "annotate"
     folder.mkdir(parents=True, exist_ok=True)
     for clip in anchors.present(dataset.clips).itertuples():

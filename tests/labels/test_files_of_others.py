@@ -221,7 +221,7 @@ def test_letters_that_are_not_of_western_europe_are_asked_about(
 ) -> None:
     rows = "".join(f"c{number},{name},sad,1\n" for number, name in enumerate(names.split()))
     content = f"{HEADER}\n{rows}".encode(encoding)
-    with pytest.raises(CaerError, match=r"neither UTF-8 nor Western.*name its encoding by --enc"):
+    with pytest.raises(CaerError, match=r"neither UTF-8 nor Western.*name its encoding with --enc"):
         load(dataset, content, Options())
     found = load(dataset, content, Options(encoding=encoding))
     assert [line.split()[1] for line in found] == names.split()

@@ -21,7 +21,7 @@ DEALT = tables.frame(
 
 
 def clip(key: str, start: int, frames: int, status: str = "kept") -> dict[str, Any]:
-    """A clip of a video of 10 frames a second, in which nobody is the target."""
+    """A clip of a video of 10 frames per second, in which nobody is the target."""
     span = {"start_frame": start, "end_frame": start + frames, "start_pts": start}
     return {
         "clip_id": key, "clip_key": key if status == "kept" else None, "video_key": "v",

@@ -10,7 +10,7 @@ from caer_data.media.probe import probe
 
 
 def tune(seed: int, seconds: float = 6.0) -> np.ndarray:
-    """Notes that change five times a second."""
+    """Notes that change five times per second."""
     random = np.random.default_rng(seed)
     notes = np.repeat(random.uniform(300, 2000, (int(seconds * 5), 3)), 1600, axis=0)
     phase = np.cumsum(notes / 8000 * 2 * np.pi, axis=0)

@@ -46,7 +46,7 @@ def dataset(tmp_path):
 
 
 @pytest.fixture
-def said(dataset, tmp_path, monkeypatch) -> models.Said:
+def said(dataset, tmp_path, monkeypatch) -> models.ModelAnswers:
     clips = dataset.clips
     kept = clips.loc[clips["status"] == "kept"].head(2)
     answers: list = [("old-1", "face", 0, 3, 0.2, None), ("old-1", "both", 0, 3, 0.8, CORNER),
@@ -55,7 +55,7 @@ def said(dataset, tmp_path, monkeypatch) -> models.Said:
     folder = _results(tmp_path / "results" / "one", answers)
     names = pd.DataFrame({"clip_id": ["old-1", "old-2"], "clip_key": list(kept["clip_key"])})
     monkeypatch.setattr(models, "tables", SimpleNamespace(read=lambda table, path: names))
-    return models.Said(folder, tmp_path / "release")
+    return models.ModelAnswers(folder, tmp_path / "release")
 
 
 def test_clips_are_known_by_key_and_the_first_row_judges(dataset, said) -> None:
@@ -88,7 +88,7 @@ def test_without_results_nothing_is_said(dataset, tmp_path) -> None:
     app = application(Session(dataset.folder, {}))
     assert "verdict" not in call(app, "/api/facets").json()
     assert "model_error" not in call(app, "/api/overview").json()["numbers"]
-    assert models.said(tmp_path / "results", tmp_path / "release") is None
+    assert models.newest_answers(tmp_path / "results", tmp_path / "release") is None
 
 
 def test_the_newest_results_are_taken_and_damaged_ones_named(tmp_path) -> None:
@@ -98,4 +98,4 @@ def test_the_newest_results_are_taken_and_damaged_ones_named(tmp_path) -> None:
     assert models.newest(tmp_path) == new
     (new / "predictions.parquet").write_bytes(b"PAR1")
     with pytest.raises(CaerError, match="cannot be read"):
-        _ = models.Said(new, tmp_path).answers
+        _ = models.ModelAnswers(new, tmp_path).answers

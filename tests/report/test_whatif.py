@@ -57,7 +57,7 @@ def test_nothing_is_written(dataset) -> None:
     [
         ("faces.detector=hog", "need a build"),
         ("filter.min_coverage", "FIELD=VALUE"),
-        ("filter.min_coverage=[", "is not a value"),
+        ("filter.min_coverage=[", "is not a valid value"),
         ("filter.min_coverage=much", "min_coverage"),
         ("filter.min_coverage=2", "min_coverage"),
     ],

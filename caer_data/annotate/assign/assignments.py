@@ -40,7 +40,7 @@ def read_raters(path: Path, raters_per_clip: int = 3) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except FileNotFoundError as error:
-        raise CaerError(f"{path}: no such file; write one e-mail address a line") from error
+        raise CaerError(f"{path}: no such file; write one e-mail address per line") from error
     except (OSError, UnicodeDecodeError) as error:
         raise CaerError(f"{path}: cannot be read as a text file ({error})") from error
     first_line: dict[str, int] = {}
@@ -94,25 +94,25 @@ def assign(
     size = comb(len(people), per_clip)
     if not 1 <= size <= _LARGEST_BLOCK:
         raise CaerError(
-            f"{len(people)} raters with {per_clip} a clip cannot be balanced: at least {per_clip} "
-            f"are needed, and not so many that a block of all combinations passes {_LARGEST_BLOCK} "
-            "clips; change the raters, or annotate.raters_per_clip in the recipe"
+            f"{len(people)} raters with {per_clip} per clip cannot be balanced: use at least "
+            f"{per_clip}, and few enough that all combinations fit into {_LARGEST_BLOCK} clips; "
+            "change the number of raters, or annotate.raters_per_clip in the recipe"
         )
     order = design.block(len(people), per_clip)
-    number, place = _where_to_go_on(existing, people, order, seed)
+    number, index = _resume_at(existing, people, order, seed)
     loads = Counter(existing["rater"])
     rows: list[_Row] = []
     for clip_key in shuffled(set(clips) - set(existing["clip_key"]), seed, "clips"):
-        if place == size:
-            number, place = number + 1, 0
-        if place == 0:
+        if index == size:
+            number, index = number + 1, 0
+        if index == 0:
             names = _names(people, order, loads, seed, number)
         elif not rows:
             names = _names(people, order, _loads_before(existing, number), seed, number)
-        chosen = sorted(names[i] for i in order[place])
+        chosen = sorted(names[i] for i in order[index])
         loads.update(chosen)
         rows += [{"clip_key": clip_key, "rater": rater, "block": number} for rater in chosen]
-        place += 1
+        index += 1
     fresh = tables.frame(tables.ASSIGNMENTS, _with_positions(rows, existing, seed))
     return pd.concat([existing, fresh], ignore_index=True) if len(existing) else fresh
 
@@ -161,7 +161,7 @@ def replace(
         free = [rater for rater in others if rater not in holders[clip_key]]
         if not free:
             raise CaerError(
-                f"{old}: every other rater has clip {clip_key} already; name a new rater in place"
+                f"{old}: every other rater has clip {clip_key} already; name a new rater instead"
             )
         chosen = (
             new if new in free else min(free, key=lambda r: (loads[r], shuffle_key(seed, old, r)))
@@ -178,7 +178,7 @@ def replace(
     return pd.concat([assignments.drop(gone.index), fresh]).sort_index()
 
 
-def _where_to_go_on(
+def _resume_at(
     existing: pd.DataFrame, people: list[str], order: tuple[design.Subset, ...], seed: int
 ) -> tuple[int, int]:
     """Block and place of the next clip: in the last block if these raters made it, else new."""
@@ -186,10 +186,10 @@ def _where_to_go_on(
         return 0, 0
     number = int(existing["block"].max())
     last = existing[existing["block"] == number]
-    dealt = last.groupby("clip_key", sort=False)["rater"].agg(sorted).tolist()
+    assigned = last.groupby("clip_key", sort=False)["rater"].agg(sorted).tolist()
     names = _names(people, order, _loads_before(existing, number), seed, number)
-    planned = [sorted(names[i] for i in subset) for subset in order[: len(dealt)]]
-    return (number, len(dealt)) if dealt == planned else (number + 1, 0)
+    planned = [sorted(names[i] for i in subset) for subset in order[: len(assigned)]]
+    return (number, len(assigned)) if assigned == planned else (number + 1, 0)
 
 
 def _loads_before(existing: pd.DataFrame, number: int) -> Counter[str]:

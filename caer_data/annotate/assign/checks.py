@@ -70,9 +70,9 @@ def lacking(assignments: pd.DataFrame, checks: pd.DataFrame, settings: Annotate)
     """Gold clips that are due, and that no clip with a known answer was left for."""
     left = set(assignments["replaces"].dropna())
     have = checks.loc[checks["kind"] == "gold", "rater"].value_counts()
-    dealt = assignments["rater"].value_counts()
-    short = (_due(settings.gold_share, n) - int(have.get(r, 0)) for r, n in dealt.items())
-    return sum(max(0, n) for r, n in zip(dealt.index, short, strict=True) if r not in left)
+    assigned = assignments["rater"].value_counts()
+    short = (_due(settings.gold_share, n) - int(have.get(r, 0)) for r, n in assigned.items())
+    return sum(max(0, n) for r, n in zip(assigned.index, short, strict=True) if r not in left)
 
 
 def _due(share: float, clips: int) -> int:
@@ -97,23 +97,23 @@ class _Place:
     def gold(self, share: float, known: Mapping[str, str]) -> list[_Row]:
         taken = {*self.clips, *self.checks["clip_key"]}
         free = self._shuffled("gold", [key for key in known if key not in taken])
-        places = self._places("gold", share, self.shown)
+        indices = self._places("gold", share, self.shown)
         return [
-            self._row(key, "gold", place) | {"known": known[key]}
-            for key, place in zip(free, places, strict=False)
+            self._row(key, "gold", index) | {"known": known[key]}
+            for key, index in zip(free, indices, strict=False)
         ]
 
     def repeats(self, share: float, showable: Collection[str]) -> list[_Row]:
         gap = max(1, min(_GAP, len(self.clips) // 3))
         taken = set(self.checks["clip_key"])
         rows = []
-        for place in self._places("repeat", share, max(self.shown, gap)):
-            earlier = self.clips[: place - gap + 1]
+        for index in self._places("repeat", share, max(self.shown, gap)):
+            earlier = self.clips[: index - gap + 1]
             free = [key for key in earlier if key in showable and key not in taken]
             if free:
                 key = self._shuffled("repeat", free)[0]
                 taken.add(key)
-                rows.append(self._row(key, "repeat", place))
+                rows.append(self._row(key, "repeat", index))
         return rows
 
     def _places(self, kind: str, share: float, start: int) -> list[int]:
@@ -133,6 +133,6 @@ class _Place:
     def _shuffled(self, kind: str, keys: list[str]) -> list[str]:
         return sorted(keys, key=lambda key: shuffle_key(self.seed, kind, self.rater, key))
 
-    def _row(self, key: str, kind: str, place: int) -> _Row:
-        position = self.positions[place]
+    def _row(self, key: str, kind: str, index: int) -> _Row:
+        position = self.positions[index]
         return {"clip_key": key, "rater": self.rater, "kind": kind, "position": position}

@@ -59,14 +59,14 @@ def read(
     return found
 
 
-def read_dealt(path: Path, dealt: Collection[str], ledger: Ledger) -> list[str]:
+def read_assigned(path: Path, assigned: Collection[str], ledger: Ledger) -> list[str]:
     """Keys of listed clips that were assigned, each once, in order.
 
     Raises:
         CaerError: see `read`.
     """
     missing = "was assigned; push it first, or remove the row"
-    return list(dict.fromkeys(key for key, _ in read(path, dealt, ledger, missing)))
+    return list(dict.fromkeys(key for key, _ in read(path, assigned, ledger, missing)))
 
 
 def read_emotions(path: Path, clips: Collection[str], ledger: Ledger) -> dict[str, str]:

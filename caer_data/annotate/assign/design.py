@@ -25,29 +25,29 @@ def block(raters: int, per_clip: int) -> tuple[Subset, ...]:
     `lacking / left`. The shares are rounded to 0 or 1 such that every prefix of the order gets its
     sum rounded down or up, and every group of places with equal subsets gets exactly its sum.
     """
-    places: list[Subset] = [()] * comb(raters, per_clip)
+    slots: list[Subset] = [()] * comb(raters, per_clip)
     for rater in range(raters):
-        chosen = _round_shares(places, per_clip, raters - rater)
-        places = [(*p, rater) if i in chosen else p for i, p in enumerate(places)]
-    return tuple(places)
+        chosen = _round_shares(slots, per_clip, raters - rater)
+        slots = [(*p, rater) if i in chosen else p for i, p in enumerate(slots)]
+    return tuple(slots)
 
 
-def _round_shares(places: list[Subset], per_clip: int, left: int) -> set[int]:
+def _round_shares(slots: list[Subset], per_clip: int, left: int) -> set[int]:
     """Choose the places that get the next rater.
 
     In units of `1 / left`, the running sum of the shares cuts the order into windows of one whole
     rater; a place lies in one window or across two neighbours. Taking one place from each window
     keeps every prefix; taking no more places from a group than its sum keeps the groups.
     """
-    lacking = [per_clip - len(place) for place in places]
+    lacking = [per_clip - len(slot) for slot in slots]
     windows: list[list[int]] = [[] for _ in range(sum(lacking) // left)]
     sums: dict[Subset, int] = {}
     for i, end in enumerate(accumulate(lacking)):
-        sums[places[i]] = sums.get(places[i], 0) + lacking[i]
+        sums[slots[i]] = sums.get(slots[i], 0) + lacking[i]
         if lacking[i]:
             for window in range((end - lacking[i]) // left, (end - 1) // left + 1):
                 windows[window].append(i)
-    flow = _Flow(windows, places, {group: units // left for group, units in sums.items()})
+    flow = _Flow(windows, slots, {group: units // left for group, units in sums.items()})
     for window in range(len(windows)):
         flow.serve(window)
     return set(flow.holder)
@@ -57,10 +57,10 @@ class _Flow:
     """One place for each window, at most `room` places of each group."""
 
     def __init__(
-        self, windows: list[list[int]], places: list[Subset], room: dict[Subset, int]
+        self, windows: list[list[int]], slots: list[Subset], room: dict[Subset, int]
     ) -> None:
         self.windows = windows
-        self.places = places
+        self.slots = slots
         self.room = room
         self.holder: dict[int, int] = {}  # chosen place: the window that holds it
         self.members: dict[Subset, dict[int, None]] = {g: {} for g in room}  # chosen places
@@ -74,15 +74,15 @@ class _Flow:
         queue = deque([start])
         while queue:
             window = queue.popleft()
-            for place in self.windows[window]:
-                group = self.places[place]
-                if place in seen:
+            for slot in self.windows[window]:
+                group = self.slots[slot]
+                if slot in seen:
                     continue
-                seen.add(place)
-                if place in self.holder:
-                    given_up = [place]
+                seen.add(slot)
+                if slot in self.holder:
+                    given_up = [slot]
                 elif len(self.members[group]) < self.room[group]:
-                    self._take(window, place, asked_by)
+                    self._take(window, slot, asked_by)
                     return
                 elif group in full:
                     continue
@@ -91,21 +91,21 @@ class _Flow:
                     given_up = list(self.members[group])
                 for held in given_up:
                     if self.holder[held] not in asked_by:
-                        asked_by[self.holder[held]] = (window, place, held)
+                        asked_by[self.holder[held]] = (window, slot, held)
                         queue.append(self.holder[held])
         raise AssertionError("a fair order exists for every number of raters")
 
     def _take(
-        self, window: int, place: int, asked_by: dict[int, tuple[int, int, int] | None]
+        self, window: int, slot: int, asked_by: dict[int, tuple[int, int, int] | None]
     ) -> None:
         """Take a free place, hand the one given up for it to the window that asked, and so on."""
         while True:
             asked = asked_by[window]
             if asked is not None:
                 del self.holder[asked[2]]
-                del self.members[self.places[asked[2]]][asked[2]]
-            self.holder[place] = window
-            self.members[self.places[place]][place] = None
+                del self.members[self.slots[asked[2]]][asked[2]]
+            self.holder[slot] = window
+            self.members[self.slots[slot]][slot] = None
             if asked is None:
                 return
-            window, place, _ = asked
+            window, slot, _ = asked

@@ -23,7 +23,7 @@ _MEASURES: Final = ("face_height", "sharpness", "brightness", "coverage", "domin
 
 def choose(
     clips: pd.DataFrame,
-    dealt: Collection[str],
+    assigned: Collection[str],
     limit: int,
     criteria: Sequence[str],
     *,
@@ -45,7 +45,7 @@ def choose(
 
     Args:
         clips: rows of table `clips` that can be shown, among them those assigned.
-        dealt: keys of clips assigned before.
+        assigned: keys of clips assigned before.
         limit: how many clips are to be assigned in all.
         criteria: words of the recipe's `annotate.first`.
         speech: whether somebody speaks, by key, where that is known.
@@ -54,7 +54,7 @@ def choose(
     """
     order = sorted(clips["clip_key"], key=lambda key: shuffle_key(seed, "first", key))
     rows = clips.set_index("clip_key").loc[order]
-    chosen = np.isin(np.array(order, dtype=object), list(dealt))
+    chosen = np.isin(np.array(order, dtype=object), list(assigned))
     classes = [
         pd.factorize(pd.Series(_classes(rows, word, speech or {}, labels or {})))[0]
         for word in criteria

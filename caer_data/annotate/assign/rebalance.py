@@ -33,7 +33,7 @@ def level(
     """Move unanswered clips from raters with too many to raters with too few, as few as needed.
 
     Nobody gets a clip twice; a moved clip comes last in its new order. Clips that were reassigned
-    or in the place of somebody who left stay where they are.
+    or instead of somebody who left stay where they are.
 
     Args:
         assignments: `tables.ASSIGNMENTS`.

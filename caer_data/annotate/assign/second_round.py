@@ -25,15 +25,15 @@ def read_clips(path: Path, assignments: pd.DataFrame, ledger: Ledger) -> list[st
     Raises:
         CaerError: see `clip_lists.read`; a clip that was not assigned is a mistake.
     """
-    return clip_lists.read_dealt(path, set(assignments["clip_key"].dropna()), ledger)
+    return clip_lists.read_assigned(path, set(assignments["clip_key"].dropna()), ledger)
 
 
-def dealt_again(assignments: pd.DataFrame) -> set[str]:
+def reassigned(assignments: pd.DataFrame) -> set[str]:
     """Clips that are in their second round."""
     return set(assignments.loc[assignments["block"] == SECOND_ROUND, "clip_key"])
 
 
-def deal_again(
+def reassign(
     assignments: pd.DataFrame,
     clips: Sequence[str],
     raters: Sequence[str],

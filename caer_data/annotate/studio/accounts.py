@@ -27,9 +27,9 @@ def password_path(server: Server) -> Path:
 
 
 def _path_by_address(server: Server) -> Path:
-    place = urlsplit(server.url).netloc.replace(":", "_").strip("[]")
+    host = urlsplit(server.url).netloc.replace(":", "_").strip("[]")
     folder = server.files.parent if server.files else server_folder()
-    return folder / f"passwords-{place}.csv"
+    return folder / f"passwords-{host}.csv"
 
 
 def ensure(server: Server, raters: Sequence[str], reporter: Reporter) -> int:
@@ -73,7 +73,7 @@ def _sign_up(server: Server, invite: str, rater: str, password: str) -> None:
     reply = server.form("POST", path, data=form, headers=headers)
     if reply.status_code != 302:
         said = reply.reason if reply.status_code != 200 else "the form was not accepted"
-        raise CaerError(f"{server.url}: no account could be made for {rater} ({said})")
+        raise CaerError(f"{server.url}: the account of {rater} could not be created ({said})")
 
 
 def _read(path: Path) -> dict[str, str]:

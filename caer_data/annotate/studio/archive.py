@@ -58,9 +58,9 @@ def backup(folder: Path, target: Path, reporter: Reporter) -> int:
     if not (folder / _DATABASE).is_file():
         raise CaerError(f"{folder}: no rating server was started here; nothing to save")
     if target.exists():
-        raise CaerError(f"{target}: is there already; name a new file")
-    with tempfile.TemporaryDirectory() as place, atomic_path(target) as temporary:
-        copy = Path(place) / _DATABASE
+        raise CaerError(f"{target}: exists already; name a new file")
+    with tempfile.TemporaryDirectory() as scratch, atomic_path(target) as temporary:
+        copy = Path(scratch) / _DATABASE
         with (
             closing(sqlite3.connect(folder / _DATABASE)) as live,
             closing(sqlite3.connect(copy)) as still,
@@ -112,7 +112,7 @@ def restore(source: Path, folder: Path, reporter: Reporter) -> int:
     """
     if folder.is_dir() and any(folder.iterdir()):
         raise CaerError(
-            f"{folder}: is not empty, and a backup never goes over a server; set CAER_SERVER to a "
+            f"{folder}: is not empty, and a backup never overwrites a server; set CAER_SERVER to a "
             "new folder, or move this one away"
         )
     try:
@@ -143,12 +143,12 @@ def _unpack(archive: tarfile.TarFile, folder: Path) -> tuple[dict[str, Any], dic
         if stream is None:
             raise ValueError(f"'{member.name[:80]}' is not a plain file")
         if member.name == _LIST and member.size <= _LONGEST_LIST:
-            told = json.loads(stream.read())
-            if told["format"] != _FORMAT:
+            header = json.loads(stream.read())
+            if header["format"] != _FORMAT:
                 raise ValueError("it is of another format")
             if archive.next() is not None:
                 raise ValueError("something follows its list")
-            return found, told["files"]
+            return found, header["files"]
         if member.name in found or not _TAKEN.fullmatch(member.name):
             raise ValueError(f"'{member.name[:80]}' does not belong there")
         found[member.name] = _write(stream, folder / member.name)
@@ -176,7 +176,7 @@ def _settle(folder: Path) -> None:
     """Check what the server reads first; forget the address where it ran."""
     with (folder / _DATABASE).open("rb") as stream:
         if stream.read(16) != b"SQLite format 3\0":
-            raise ValueError("its database is none")
+            raise ValueError("its database is not one of SQLite")
     access = read_access(folder)
     if access is None:
         raise ValueError("its secrets are missing")

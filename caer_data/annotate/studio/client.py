@@ -81,7 +81,7 @@ class Server:
             version = tuple(int(part) for part in release.split(".")[:2])
         except (ValueError, KeyError, TypeError) as error:
             raise CaerError(
-                f"what answers at {self.url} is not a Label Studio (status {reply.status_code})"
+                f"the server at {self.url} is not Label Studio (status {reply.status_code})"
             ) from error
         if version != SUPPORTED:
             raise CaerError(

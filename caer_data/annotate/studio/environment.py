@@ -49,7 +49,8 @@ def install(reporter: Reporter) -> Path:
     with FileLock(folder.with_suffix(".lock")):
         if not installed_version():
             reporter.say(
-                f"Installing Label Studio {VERSION} into {folder}: once, about 1 GB, some minutes."
+                f"Installing Label Studio {VERSION} into {folder}. This happens once, takes some "
+                "minutes and needs about 1 GB."
             )
             with atomic_path(folder) as temporary:
                 venv.create(temporary, with_pip=True)

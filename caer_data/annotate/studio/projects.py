@@ -241,11 +241,11 @@ def synchronise(
     Returns:
         Number of tasks added and removed.
     """
-    there = tasks(server, project) if project.tasks else []
+    existing = tasks(server, project) if project.tasks else []
     keep: dict[str, Task] = {}
     remove: list[int] = []
     keys = {one.name for one in wanted}
-    for task in sorted(there, key=lambda t: (not t.answered, t.number)):
+    for task in sorted(existing, key=lambda t: (not t.answered, t.number)):
         if task.answered:
             keep.setdefault(task.key, task)
         elif task.key not in keys or task.key in keep:
@@ -255,10 +255,10 @@ def synchronise(
     delete(server, project, remove)
     missing = [one for one in wanted if one.name not in keep]
     bar.advance(len(wanted) - len(missing))
-    place = _Uploads(server, project) if server.files is None else _Folder(server, project)
+    storage = _Uploads(server, project) if server.files is None else _Folder(server, project)
     for start in range(0, len(missing), _BATCH):
         batch = missing[start : start + _BATCH]
-        data = [{"data": place.task_of(one)} for one in batch]
+        data = [{"data": storage.task_of(one)} for one in batch]
         server.api.write(
             "projects.import_tasks", project.number, request=data, return_task_ids=False
         )

@@ -21,8 +21,8 @@ def remove_tasks(
     Returns:
         Number of tasks and of media files removed.
     """
-    there = projects.tasks(server, project) if project.tasks else []
-    gone = [task.number for task in there if task.key in names]
+    existing = projects.tasks(server, project) if project.tasks else []
+    gone = [task.number for task in existing if task.key in names]
     projects.delete(server, project, gone)
     projects.remove_exports(server, project)
     return len(gone), _remove_media(server, project, names)

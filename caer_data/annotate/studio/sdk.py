@@ -139,7 +139,7 @@ class Api:
         except ApiError as error:
             self._refuse(name, error.status_code, error.body)
         except json.JSONDecodeError as error:  # of the SDK's exchange of tokens
-            raise CaerError(f"what answers at {self._url} is not a Label Studio") from error
+            raise CaerError(f"the server at {self._url} is not Label Studio") from error
         except httpx.HTTPError as error:
             if tries == 1 or isinstance(error, httpx.TimeoutException):
                 self._broken(error, never=isinstance(error, httpx.ConnectError))

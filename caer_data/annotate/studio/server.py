@@ -228,7 +228,7 @@ def serve(
                 reporter.warn(
                     f"Everybody who can reach {host}:{port} sees the login page, and passwords "
                     "travel unencrypted: put an HTTPS proxy in front, or use a private network. "
-                    f"Raters elsewhere put this machine's name in the place of {url}."
+                    f"Raters on other machines replace {url} by this machine's name."
                 )
             reporter.result({"url": url, "public_url": public or None, "folder": str(folder)})
             process.wait()
@@ -270,7 +270,7 @@ def _wait_until_up(
             bar.advance(0, note="first one takes longer")
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     raise CaerError(
-        f"Label Studio did not start: {lines[-1] if lines else 'no message'}; all it said is in "
+        f"Label Studio did not start: {lines[-1] if lines else 'no message'}; its output is in "
         f"{log}"
     )
 

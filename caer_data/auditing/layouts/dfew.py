@@ -27,12 +27,12 @@ def read(files: Files) -> Recognised | None:
     media = _media(files)
     rows: list[dict[str, Any]] = []
     for split, path in lists[whole[0]].items():
-        told = sheet(files, path)
-        if not {"video_name", "label"} <= set(told.columns):
+        table = sheet(files, path)
+        if not {"video_name", "label"} <= set(table.columns):
             return None
         rows += [
             _row(str(row["video_name"]), row["label"], split, media)
-            for row in told.to_dict("records")
+            for row in table.to_dict("records")
         ]
     entries = frame(rows)
     missing = int(entries["path"].isna().sum())

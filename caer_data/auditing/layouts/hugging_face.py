@@ -56,11 +56,11 @@ def _rows(root: Path, path: str, split: str, places: Places) -> Iterator[dict[st
     if media is None:
         return
     names = _class_names(schema, label)
-    told_of = [name for name in schema.names if name in _FIELDS]
+    known_fields = [name for name in schema.names if name in _FIELDS]
     nested = pa.types.is_struct(schema.field(media).type)
-    wanted = [f"{media}.path" if nested else media, *([label] if label else []), *told_of]
+    wanted = [f"{media}.path" if nested else media, *([label] if label else []), *known_fields]
     for batch in batches(root / path, wanted):
-        known = {name: batch.column(name).to_pylist() for name in told_of}
+        known = {name: batch.column(name).to_pylist() for name in known_fields}
         labels = batch.column(label).to_pylist() if label else [None] * len(batch)
         for place, beside in enumerate(_paths(batch.column(media))):
             file = places.find(beside, path.rpartition("/")[0]) if beside else None
@@ -149,8 +149,8 @@ def _kind(path: str | None, column: str) -> str:
 def _class_names(schema: pa.Schema, label: str | None) -> list[str]:
     """Names of classes that stand as numbers, by what `datasets` wrote into the file."""
     try:
-        told = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-        names = told["info"]["features"][label]["names"]
+        metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        names = metadata["info"]["features"][label]["names"]
         return [str(name) for name in names]
     except (ValueError, KeyError, TypeError, RecursionError):
         return []

@@ -32,10 +32,10 @@ def read(files: Files) -> Recognised | None:
     rows: list[dict[str, Any]] = []
     for path in lists:
         split = _TABLES[path.rpartition("/")[2]]
-        told = sheet(files, path)
-        if not set(_NEEDED) <= set(told.columns):
+        table = sheet(files, path)
+        if not set(_NEEDED) <= set(table.columns):
             return None
-        rows += [_row(row, split, media) for row in tables.records(told)]
+        rows += [_row(row, split, media) for row in tables.records(table)]
     entries = frame(rows).drop_duplicates(["split", "clip_id"]).reset_index(drop=True)
     missing = int(entries["path"].isna().sum())
     notes = [f"{missing:,} of {len(entries):,} utterances have no clip here"] if missing else []

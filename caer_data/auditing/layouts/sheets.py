@@ -39,10 +39,10 @@ def read(files: Files) -> Recognised | None:
         entries = _entries(files, path, places)
         if entries is None:
             continue
-        there = entries["path"].notna()
-        if media and there.sum() < _FOUND * len(entries):
+        present = entries["path"].notna()
+        if media and present.sum() < _FOUND * len(entries):
             continue
-        lost += int((~there).sum())
+        lost += int((~present).sum())
         parts.append(entries)
         names.append(path)
     if not parts:
@@ -61,14 +61,15 @@ def _entries(files: Files, path: str, places: Places) -> pd.DataFrame | None:
     folder = path.rpartition("/")[0]
     made = []
     for number, row in enumerate(rows.to_dict("records")):
-        told: dict[str, Any] = {
+        columns: dict[str, Any] = {
             w: row[c] for w, c in found.items() if c is not None and w != "path"
         }
-        told["split"] = split_of(str(told["split"])) if found["split"] is not None else whole
+        columns["split"] = split_of(str(columns["split"])) if found["split"] is not None else whole
         name = row[found["path"]]
         file = _file(name, places, folder) if name else None
         kind = "none" if file is None else _kind(file)
-        made.append({**told, "clip_id": name or f"{path}:{number + 2}", "path": file, "kind": kind})
+        named = {"clip_id": name or f"{path}:{number + 2}", "path": file, "kind": kind}
+        made.append(columns | named)
     entries = frame(made)
     return entries[entries["split"].notna()].reset_index(drop=True)
 

@@ -42,15 +42,15 @@ def add_boxes(
         CaerError: the detector's weights are missing.
     """
     chunks = [samples[i : i + SAMPLES_PER_FILE] for i in range(0, len(samples), SAMPLES_PER_FILE)]
-    pieces = {folder / f"{_name(chunk, faces)}.json": chunk for chunk in chunks}
-    missing = {path: chunk for path, chunk in pieces.items() if not path.is_file()}
+    files = {folder / f"{_name(chunk, faces)}.json": chunk for chunk in chunks}
+    missing = {path: chunk for path, chunk in files.items() if not path.is_file()}
     with reporter.stage("faces", total=len(samples), unit="samples") as bar:
         bar.advance(len(samples) - sum(len(chunk) for chunk in missing.values()))
         jobs = [(path, chunk, faces) for path, chunk in missing.items()]
         for searched in run_map(_detect_one, jobs, min(workers, len(jobs))):
             bar.advance(searched)
     works = []
-    for path, chunk in pieces.items():
+    for path, chunk in files.items():
         found = json.loads(path.read_text())
         works += [_work(sample, found[sample.sample_id]) for sample in chunk]
     return works

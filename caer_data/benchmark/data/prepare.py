@@ -99,5 +99,5 @@ def check_heard(found: Store, recipe: ModelRecipe, reporter: Reporter) -> None:
     if silent:
         reporter.warn(
             f"{found.source.name}: {silent} of {len(found.samples)} clips have no sound; "
-            f"{recipe.name} is told so"
+            f"{recipe.name} is informed of it"
         )

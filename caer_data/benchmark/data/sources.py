@@ -202,8 +202,8 @@ def _votes(cell: object) -> str:
 
 
 def _release_boxes(folder: Path, tree: Path) -> dict[str, Boxes]:
-    places = (tree / "boxes.parquet", folder / "boxes.parquet")
-    path = next((place for place in places if place.is_file()), None)
+    paths = (tree / "boxes.parquet", folder / "boxes.parquet")
+    path = next((file for file in paths if file.is_file()), None)
     if path is None:
         return {}
     table = _table(path, _BOXES)
@@ -277,7 +277,7 @@ def _files(classes: dict[int, Path], kind: Kind) -> Iterator[tuple[int, Path]]:
 
 def _box_list(folder: Path, tree: Path, split_folder: Path, split: str) -> Path | None:
     names = dict.fromkeys([f"{split}.txt", f"{split_folder.name}.txt"])
-    lists = [place / name for place in (tree, split_folder, folder) for name in names]
+    lists = [parent / name for parent in (tree, split_folder, folder) for name in names]
     return next((path for path in lists if path.is_file()), None)
 
 

@@ -139,9 +139,9 @@ class Store:
         # neighbours are nearly always of one shard, as the frames of a window are
         edges = np.flatnonzero(np.diff(of_shard)) + 1
         for part in np.split(np.arange(len(flat)), edges) if len(flat) else []:
-            piece, shard = slice(part[0], part[-1] + 1), of_shard[part[0]]
+            span, shard = slice(part[0], part[-1] + 1), of_shard[part[0]]
             # a mode other than "raise" writes straight into the result
-            np.take(arrays[shard], flat[piece] - starts[shard], 0, out=flat_out[piece], mode="clip")
+            np.take(arrays[shard], flat[span] - starts[shard], 0, out=flat_out[span], mode="clip")
         return out
 
 

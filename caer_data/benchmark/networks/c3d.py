@@ -21,7 +21,7 @@ _LAYERS = ("conv1", "conv2", "conv3a", "conv3b", "conv4a", "conv4b", "conv5a", "
 PUBLISHED_NAMES = (
     _LAYERS,  # DavideA/c3d-pytorch, c3d.pickle
     # jfzhang95/pytorch-video-recognition, c3d-pretrained.pth
-    tuple(f"features.{place}" for place in (0, 3, 6, 8, 11, 13, 16, 18)),
+    tuple(f"features.{index}" for index in (0, 3, 6, 8, 11, 13, 16, 18)),
     # MMAction2, c3d_sports1m_pretrain
     ("conv1a.conv", "conv2a.conv", *(f"{name}.conv" for name in _LAYERS[2:])),
 )

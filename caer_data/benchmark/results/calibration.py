@@ -82,11 +82,11 @@ def reliability(labels: Ints, probabilities: Floats, bins: int = BINS) -> pd.Dat
     """Confidence and accuracy of the most probable class by bins of that confidence."""
     sure, right = probabilities.max(1), probabilities.argmax(1) == labels
     edges = np.linspace(0, 1, bins + 1)
-    place = np.clip(np.searchsorted(edges, sure, side="left") - 1, 0, bins - 1)
-    counts = np.bincount(place, minlength=bins)
+    index = np.clip(np.searchsorted(edges, sure, side="left") - 1, 0, bins - 1)
+    counts = np.bincount(index, minlength=bins)
 
     def mean(values: Floats) -> Floats:
-        sums = np.bincount(place, values, minlength=bins)
+        sums = np.bincount(index, values, minlength=bins)
         return np.asarray(
             np.divide(sums, counts, out=np.full(bins, np.nan), where=counts > 0), np.float64
         )

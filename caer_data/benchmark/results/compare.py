@@ -186,7 +186,7 @@ def cross(bench: Bench, recipe: ModelRecipe, here: Store, other: Store) -> list[
         if shared:
             bench.reporter.warn(
                 f"{len(shared)} test files of {test.source.name} are training files of "
-                f"{train.source.name}: these cross figures leak"
+                f"{train.source.name}: these figures across releases leak"
             )
     entries = []
     for store in (here, other, here + other):

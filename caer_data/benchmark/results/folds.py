@@ -38,7 +38,7 @@ def results(bench: Bench, recipe: ModelRecipe, store: Store, folds: int) -> Entr
     )
     entry = Entry(f"{recipe.name}, {folds} folds", recipe, note=note)
     for seed in bench.seeds:
-        for number, fold_store in enumerate(_dealt(store, all_samples, groups, folds, seed), 1):
+        for number, fold_store in enumerate(_folds(store, all_samples, groups, folds, seed), 1):
             result = _run(bench, recipe, fold_store, seed, f"fold {number} of {folds}, seed {seed}")
             entry.runs.append({**result, "fold": number})
             entry.folders.append(folder_of(bench.results, recipe, fold_store, seed))
@@ -88,10 +88,10 @@ def stores(store: Store, folds: int, seed: int) -> Iterator[Store]:
     positions = np.concatenate([store.of_split("train"), store.of_split("validation")])
     samples = [store.samples[i] for i in positions]
     groups = np.array([s.group or s.clip_id or s.sample_id for s in samples])
-    return _dealt(store, positions, groups, folds, seed)
+    return _folds(store, positions, groups, folds, seed)
 
 
-def _dealt(
+def _folds(
     store: Store, positions: Positions, groups: Names, folds: int, seed: int
 ) -> Iterator[Store]:
     from sklearn.model_selection import StratifiedGroupKFold

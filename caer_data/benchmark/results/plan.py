@@ -24,7 +24,7 @@ class Changes:
 
     Attributes:
         epochs: passes over the training samples.
-        batch_size: samples a step.
+        batch_size: samples per step.
         stream: what a baseline sees, `frame` or `face`.
         precision: of the arithmetic.
         encoder: ONNX file of the probe.

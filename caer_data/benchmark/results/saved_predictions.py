@@ -74,7 +74,7 @@ def together(folders: Sequence[Path]) -> tuple[dict[str, list[pd.DataFrame]], li
             twice = titles.count(title) > 1
             merged[f"{title} ({_short(folder, folders)})" if twice else title] = frames
     if len(merged) < 2:
-        raise CaerError("compare: only one row was given; name a second folder of results")
+        raise CaerError("compare: there is only one row; name a second folder of results")
     return merged, classes
 
 

@@ -107,7 +107,7 @@ def rows(
         suite: one of `NAMES`.
         preset: of the recipes; of the suite `modern`, only of CAER-Net's.
         weights: weight file of each baseline (`{"vgg": "vgg16.pth"}`). A baseline without one has
-            a single row, trained from scratch, in place of the paper's two.
+            a single row, trained from scratch, instead of the paper's two.
         encoder: ONNX file of the suite `modern`'s probe, which is left out without one.
 
     Raises:

@@ -35,7 +35,7 @@ def faster(model: nn.Module, compute: Compute, device: torch.device, devices: in
     if not is_compiled(compute):
         return model
     if compute.cuda_graphs and device.type != "cuda":
-        raise CaerError("compute.cuda_graphs: true needs --device cuda")
+        raise CaerError("compute.cuda_graphs: true needs a CUDA device")
     if compute.cuda_graphs and devices > 1:
         raise CaerError("compute.cuda_graphs: true works on one device; set it to false for more")
     # What was compiled for the models before would count against this one's limit, and their

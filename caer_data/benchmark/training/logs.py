@@ -15,7 +15,7 @@ from caer_data.engine.progress import Reporter
 
 @cache  # a command has one reporter
 def _say_missing(reporter: Reporter) -> None:
-    reporter.say(f"No TensorBoard logs; to have them: {extras.install_command('tensorboard')}")
+    reporter.say(f"No TensorBoard logs; to get them: {extras.install_command('tensorboard')}")
 
 
 @contextmanager

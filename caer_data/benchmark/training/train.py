@@ -230,7 +230,7 @@ def learning_rate(train: Train, epoch: int, step: int, steps: int) -> float:
 
 
 def samples_an_epoch(count: int, batch_size: int, devices: int) -> int:
-    """How many of `count` training samples an epoch shows: what `shared_batches` deals out."""
+    """How many of `count` training samples one epoch shows: those in `shared_batches`."""
     share, size = count // devices, batch_size // devices
     return (share - (share > size and share % size == 1)) * devices
 
@@ -257,7 +257,7 @@ def shared_batches(pick: Pick, batch_size: int, fabric: Fabric) -> list[Pick]:
     if len(batches) > 1 and len(batches[-1].samples) == 1:
         batches.pop()
     if not batches or len(batches[0].samples) < 2:
-        raise CaerError("fewer than two training samples a device; add clips or use fewer devices")
+        raise CaerError("fewer than two training samples per device; add clips or drop devices")
     return batches
 
 

@@ -137,7 +137,7 @@ def init(dataset: Path) -> Path:
     """
     path = dataset / NAME
     if path.exists() or path.is_symlink():
-        raise CaerError(f"{path}: is there already; edit it")
+        raise CaerError(f"{path}: exists already; edit it")
     shipped = importlib.resources.files("caer_data.export.cards") / NAME
     write_text(path, shipped.read_text(encoding="utf-8"))
     return path

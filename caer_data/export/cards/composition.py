@@ -18,7 +18,7 @@ class Composition:
     """Statistics of the clips of a release.
 
     Attributes:
-        shows: one dict a show, most clips first: `show, episodes, persons, clips, minutes`.
+        shows: one dict per show, most clips first: `show, episodes, persons, clips, minutes`.
         more_shows: shows that are not listed.
         persons: persons of whom there are clips, over all shows where that is known.
         without_person: clips whose person is not known.

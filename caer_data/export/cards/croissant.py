@@ -120,7 +120,7 @@ def build(root: Path, facts: Facts, container: str) -> dict[str, Any]:
         "recordSet": [
             _words("emotions", EMOTIONS, "sc:Enumeration"),
             _words("splits", SPLITS, "cr:Split"),
-            *(_records(root, table) for table in _there(root)),
+            *(_records(root, table) for table in _present(root)),
             *_media_records(facts),
         ],
     }
@@ -193,7 +193,7 @@ def _responsible(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _there(root: Path) -> list[Table]:
+def _present(root: Path) -> list[Table]:
     """Tables of the release; fingerprints are there only without footage."""
     every = (MANIFEST, SOURCES, BOXES, FINGERPRINTS)
     return [table for table in every if (root / f"{table.name}.parquet").is_file()]
@@ -211,7 +211,7 @@ def _tables(root: Path) -> list[dict[str, Any]]:
             "encodingFormat": "application/x-parquet",
             "sha256": sha256_of(root / f"{table.name}.parquet"),
         }
-        for table in _there(root)
+        for table in _present(root)
     ]
 
 

@@ -47,16 +47,16 @@ LAW: Final = (
 
 def rebuilt(about: Mapping[str, Any]) -> str:
     """What a rebuilt release holds of the one that it was made from; `about` as in `Facts`."""
-    told = about["rebuilt"]
-    there, whole = about["clips"], told["clips"]
+    rebuilt = about["rebuilt"]
+    present, whole = about["clips"], rebuilt["clips"]
     ways = {"exact": "with exactly the recorded pictures", "encoder": "the same pictures from "
             "another encoder", "aligned": "cut from another rip of the episode"}  # fmt: skip
-    parts = [f"{told[word]:,} {way}" for word, way in ways.items() if told.get(word)]
-    text = f"{there:,} of {whole:,} clips of the original release are here: {'; '.join(parts)}."
-    if told["missing"]:
-        names = ", ".join(episode_in_words(episode) for episode in told["missing"])
+    parts = [f"{rebuilt[word]:,} {way}" for word, way in ways.items() if rebuilt.get(word)]
+    text = f"{present:,} of {whole:,} clips of the original release are here: {'; '.join(parts)}."
+    if rebuilt["missing"]:
+        names = ", ".join(episode_in_words(episode) for episode in rebuilt["missing"])
         text += f" Missing episodes: {names}."
-    if there < whole:
+    if present < whole:
         text += " All numbers below are of the clips that are here."
     return text
 

@@ -47,7 +47,7 @@ def write(
     """
     sizes = audit.box_sizes(manifest)
     lines = {part: [asdict(v) for v in found] for part, found in verdicts.items()}
-    told = {
+    context = {
         "facts": facts,
         "about": facts.about,
         "emotions": EMOTIONS,
@@ -64,9 +64,9 @@ def write(
         "header": _header(facts),
     }
     for name in ("README.md", "datasheet.md"):
-        write_text(root / name, _template(f"{name}.j2").render(told).rstrip() + "\n")
+        write_text(root / name, _template(f"{name}.j2").render(context).rstrip() + "\n")
     write_text(
-        root / "audit.json", _json({"verdicts": lines, "median_box_height": told["box_sizes"]})
+        root / "audit.json", _json({"verdicts": lines, "median_box_height": context["box_sizes"]})
     )
     write_text(root / "croissant.json", _json(croissant.build(root, facts, container)))
     write_text(root / "recipe.yaml", facts.recipe)

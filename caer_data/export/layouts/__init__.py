@@ -102,8 +102,8 @@ def class_folders(finished: Finished, folder: str) -> None:
     """
     for split in finished.rows["split"].unique() if finished.media else ():
         for emotion in EMOTIONS:
-            place = finished.root / folder / split_folder(str(split), finished.spelling)
-            path = place / class_folder(emotion, finished.spelling)
+            parent = finished.root / folder / split_folder(str(split), finished.spelling)
+            path = parent / class_folder(emotion, finished.spelling)
             path.mkdir(parents=True, exist_ok=True)
 
 

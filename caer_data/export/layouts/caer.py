@@ -18,7 +18,7 @@ NAME = "caer"
 
 
 def plan(wanted: Wanted) -> pd.DataFrame:
-    """One video file a clip; avi and mp4 differ in the container only."""
+    """One video file per clip; avi and mp4 differ in the container only."""
     rows = wanted.clips[["clip_id", "split", "emotion"]].copy()
     number = numbered(rows, ["split", "emotion"])
     spelling, suffix = wanted.settings.spelling, wanted.settings.container

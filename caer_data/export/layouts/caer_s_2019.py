@@ -42,7 +42,7 @@ def plan(wanted: Wanted) -> pd.DataFrame:
     train = round(per_class * TRAIN_SHARE)
     if not 0 < train < per_class:
         raise CaerError(
-            f"--layout {NAME}: a class has {per_class} frame(s) with a box, too few for train and "
+            f"layout {NAME}: a class has {per_class} frame(s) with a box, too few for train and "
             "test; have more clips rated, or leave this layout out"
         )
     parts = [rows.head(per_class) for rows in drawn]

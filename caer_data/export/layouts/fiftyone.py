@@ -28,7 +28,7 @@ _NUMBERS: Final = ("confidence", "start_s", "end_s")
 
 
 def plan(wanted: Wanted) -> pd.DataFrame:
-    """One video file a clip, numbered through all splits."""
+    """One video file per clip, numbered through all splits."""
     rows = wanted.clips[["clip_id", "split"]].copy()
     rows["path"] = [f"fiftyone/data/{number:06d}.mp4" for number in range(1, len(rows) + 1)]
     return rows.assign(layout=NAME)

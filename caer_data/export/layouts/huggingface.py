@@ -27,7 +27,7 @@ _ELSEWHERE: Final = {"layout", "path", "member", "frame", "split", "x1", "y1", "
 
 
 def plan(wanted: Wanted) -> pd.DataFrame:
-    """One video file a clip."""
+    """One video file per clip."""
     rows = wanted.clips[["clip_id", "split"]].copy()
     number = numbered(rows, ["split"])
     rows["path"] = [
@@ -43,9 +43,9 @@ def finish(finished: Finished) -> None:
     """
     if not finished.media:
         return
-    told = [field for field in MANIFEST.schema if field.name not in _ELSEWHERE]
+    own = [field for field in MANIFEST.schema if field.name not in _ELSEWHERE]
     # `datasets` takes a class for one only where the column may be empty
-    fields = [field.with_nullable(True) for field in [pa.field("file_name", pa.string()), *told]]
+    fields = [field.with_nullable(True) for field in [pa.field("file_name", pa.string()), *own]]
     features = json.dumps({"info": {"features": _features(fields)}})
     schema = pa.schema(fields, metadata={"huggingface": features})
     for split, rows in finished.rows.groupby("split", sort=False):

@@ -77,23 +77,23 @@ def finish(finished: Finished) -> None:
                     raise CaerError(explain_os_error(error, clip)) from error
                 if hashlib.sha256(video).hexdigest() != row["sha256"]:
                     raise CaerError(f"{clip}: changed while it was exported; run this again")
-                told = describe(row, boxes.get(row["clip_id"]), lines.get(row["clip_id"]))
+                description = describe(row, boxes.get(row["clip_id"]), lines.get(row["clip_id"]))
                 _add(shard, row["member"], video)
-                _add(shard, f"{row['member'].removesuffix('.mp4')}.json", told)
+                _add(shard, f"{row['member'].removesuffix('.mp4')}.json", description)
 
 
 def describe(
     row: dict[str, Any], boxes: pd.DataFrame | None, lines: pd.DataFrame | None = None
 ) -> bytes:
     """JSON of one clip: labels, where it is from, what is said, the target's box in each frame."""
-    told = {name: None if pd.isna(row[name]) else row[name] for name in _TOLD}
+    values = {name: None if pd.isna(row[name]) else row[name] for name in _TOLD}
     target: list[list[float] | None] = [None] * row["frames"]
     if boxes is not None:
         for box in tables.rows(boxes):
             target[box.frame] = [round(float(v), 2) for v in (box.x1, box.y1, box.x2, box.y2)]
     said = [] if lines is None else lines[_SAID].to_dict("records")
     spoken = [{k: None if pd.isna(v) else v for k, v in line.items()} for line in said]
-    return json.dumps({**told, "boxes": target, "lines": spoken}, ensure_ascii=False).encode()
+    return json.dumps({**values, "boxes": target, "lines": spoken}, ensure_ascii=False).encode()
 
 
 def _add(shard: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -65,9 +65,9 @@ class _Reader:
     def take(self, count: int) -> bytes:
         if count < 0 or self.at + count > len(self.data):
             self.fail("it ends too early")
-        piece = self.data[self.at : self.at + count]
+        chunk = self.data[self.at : self.at + count]
         self.at += count
-        return piece
+        return chunk
 
     def integer(self) -> int:
         control = self.take(1)[0]

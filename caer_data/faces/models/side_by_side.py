@@ -1,7 +1,7 @@
 """A batch on several cores, with the same bytes on any number of them.
 
 ONNX Runtime's own threads change the last digits of some models' answers: what a thread computes
-depends on how many there are. So each session keeps to one thread, which answers a batch as it
+depends on how many there are. So each session keeps to one thread, which processes a batch as it
 answers its pictures one by one, and the pictures are shared out here.
 """
 

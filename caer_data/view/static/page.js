@@ -47,7 +47,7 @@ export function say(text) {
   silence = setTimeout(() => (place.textContent = ""), 7000);
 }
 
-// Show what went wrong in place of an unhandled rejection.
+// Show what went wrong instead of an unhandled rejection.
 export function guarded(action) {
   return async (...values) => {
     try {

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from caer_data.annotate.assign import assignments as assign
-from caer_data.annotate.assign import second_round as again
+from caer_data.annotate.assign import second_round
 from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
 from caer_data.engine.ledger import Ledger
@@ -21,7 +21,7 @@ EMPTY = tables.empty(tables.ASSIGNMENTS)
 
 def test_others_rate_again_evenly() -> None:
     first = assign.assign(CLIPS, RATERS, EMPTY, Annotate(), 1)
-    second = again.deal_again(first, CLIPS[:30], RATERS, 1)
+    second = second_round.reassign(first, CLIPS[:30], RATERS, 1)
     tables.check(tables.ASSIGNMENTS, second)
     before, after = (t.groupby("clip_key")["rater"].agg(set) for t in (first, second))
     for clip in CLIPS:
@@ -36,16 +36,17 @@ def test_others_rate_again_evenly() -> None:
 
 def test_doing_it_twice_changes_nothing() -> None:
     first = assign.assign(CLIPS, RATERS, EMPTY, Annotate(), 1)
-    once = again.deal_again(first, CLIPS[:5], RATERS, 1)
-    assert again.deal_again(once, CLIPS[:5], RATERS, 1).equals(once)
-    assert again.dealt_again(first) == set() and again.dealt_again(once) == set(CLIPS[:5])
-    assert again.deal_again(first, CLIPS[:5], RATERS, 2)["rater"].ne(once["rater"]).any()
+    once = second_round.reassign(first, CLIPS[:5], RATERS, 1)
+    assert second_round.reassign(once, CLIPS[:5], RATERS, 1).equals(once)
+    assert second_round.reassigned(first) == set()
+    assert second_round.reassigned(once) == set(CLIPS[:5])
+    assert second_round.reassign(first, CLIPS[:5], RATERS, 2)["rater"].ne(once["rater"]).any()
 
 
 def test_too_few_raters() -> None:
     first = assign.assign(CLIPS, RATERS[:5], EMPTY, Annotate(), 1)
     with pytest.raises(CaerError, match="by 3 raters who have not seen it, but there are 2"):
-        again.deal_again(first, CLIPS[:1], RATERS[:5], 1)
+        second_round.reassign(first, CLIPS[:1], RATERS[:5], 1)
 
 
 def dealt() -> pd.DataFrame:
@@ -75,16 +76,16 @@ def test_bad_files_are_told_with_the_row(tmp_path: Path, text: str, sentence: st
     path = tmp_path / "list.csv"
     path.write_text(text)
     with pytest.raises(CaerError) as error:
-        again.read_clips(path, dealt(), ledger())
+        second_round.read_clips(path, dealt(), ledger())
     assert str(path) + sentence in str(error.value)
 
 
 def test_clips_are_read_once_each(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("\ufeffscore,clip_id\n1,clip-002\n2,clip-001\n3,clip-002\n", encoding="utf-8")
-    assert again.read_clips(path, dealt(), ledger()) == ["key-clip-002", "key-clip-001"]
+    assert second_round.read_clips(path, dealt(), ledger()) == ["key-clip-002", "key-clip-001"]
     path.write_text("clip_key\nkey-clip-003\n")
-    assert again.read_clips(path, dealt(), ledger()) == ["key-clip-003"]
+    assert second_round.read_clips(path, dealt(), ledger()) == ["key-clip-003"]
 
 
 def test_a_name_that_meant_two_clips_needs_the_key(tmp_path: Path) -> None:
@@ -92,6 +93,6 @@ def test_a_name_that_meant_two_clips_needs_the_key(tmp_path: Path) -> None:
     known.names["key-clip-001"].add("clip-000")
     path.write_text("clip_id\nclip-000\n")
     with pytest.raises(CaerError, match="has been the name of 2 clips"):
-        again.read_clips(path, dealt(), known)
+        second_round.read_clips(path, dealt(), known)
     path.write_text("clip_id,clip_key\nclip-000,key-clip-001\n")
-    assert again.read_clips(path, dealt(), known) == ["key-clip-001"]
+    assert second_round.read_clips(path, dealt(), known) == ["key-clip-001"]

@@ -71,9 +71,9 @@ def test_equal_folders_give_equal_archives(folder: Path, saved: Path, tmp_path: 
 
 
 def test_nothing_is_written_over(folder: Path, saved: Path) -> None:
-    with pytest.raises(CaerError, match="is not empty, and a backup never goes over a server"):
+    with pytest.raises(CaerError, match="is not empty, and a backup never overwrites a server"):
         archive.restore(saved, folder, QUIET)
-    with pytest.raises(CaerError, match="is there already"):
+    with pytest.raises(CaerError, match="exists already"):
         archive.backup(folder, saved, QUIET)
 
 

@@ -23,8 +23,8 @@ pytest.importorskip("label_studio_sdk")
             r"runs Label Studio 1\.19\.0; .* 1\.23\.x",
         ),
         ({"/api/version": (200, {"release": "2.0.0"})}, r"runs Label Studio 2\.0\.0"),
-        ({"/api/version": (200, b"<html>")}, "is not a Label Studio"),
-        ({"/api/version": (500, {})}, r"is not a Label Studio \(status 500\)"),
+        ({"/api/version": (200, b"<html>")}, "is not Label Studio"),
+        ({"/api/version": (500, {})}, r"is not Label Studio \(status 500\)"),
         ({"/api/current-user/whoami": (401, {"detail": "no"})}, "does not accept the token"),
         (
             {"/api/version": sent_on},

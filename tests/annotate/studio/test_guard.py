@@ -38,7 +38,7 @@ class Probe:
         method, path, body: the call; `{names}` are filled in from the scene.
         reveals: success also needs this text in the answer.
         form: the body goes as a form, not as JSON.
-        raw: the body as it goes over the wire, in place of `body`.
+        raw: the body as it goes over the wire, instead of `body`.
         kind: content type of `raw`.
         header: one more header, as `Name: value`.
     """
@@ -283,7 +283,7 @@ def _access_token(studio: Any, user: int) -> str:
 
 
 def fill(value: Any, scene: dict[str, Any]) -> Any:
-    """Put the scene's values in the place of `{names}`; a whole `{name}` keeps its type."""
+    """Put the scene's values instead of `{names}`; a whole `{name}` keeps its type."""
     if isinstance(value, dict):
         return {key: fill(item, scene) for key, item in value.items()}
     if isinstance(value, list):

@@ -52,7 +52,7 @@ class Message:
 
     Attributes:
         method, path, body, headers: as they are sent, `{names}` still to be filled in.
-        data: goes in place of `body` where it is set.
+        data: goes instead of `body` where it is set.
         charset, packing: what the body is encoded by at last, where they are set.
         chunked: the body goes in chunks.
     """
@@ -153,7 +153,7 @@ def _keys(draw: random.Random, message: Message) -> None:
 
 
 def _swap(draw: random.Random, message: Message) -> None:
-    """Another's identity in the place of the own one."""
+    """Another's identity instead of the own one."""
     own, other = draw.choice(SWAPS)
     message.path = message.path.replace(own, other)
 
@@ -212,7 +212,7 @@ def _type(draw: random.Random, message: Message) -> None:
 
 
 def _form(draw: random.Random, message: Message) -> None:
-    """A form, of either kind, in place of JSON."""
+    """A form, of either kind, instead of JSON."""
     value = json.dumps(draw.choice(TARGETS)).strip('"')
     pairs = {"result": json.dumps(ANSWER), draw.choice(KEYS): value}
     if draw.random() < 0.5:

@@ -78,7 +78,7 @@ def test_faces_are_looked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     samples = [Sample(name, tmp_path / f"{name}.mp4", "train", 0) for name in "ab"]
     for _ in range(2):
         works = detect.add_boxes(samples, tmp_path / "store", FACES, 1, Reporter("quiet"))
-        assert works[0].sample.boxes[:, 0].tolist() == [0, 10, 20]  # 2.5 looks a second
+        assert works[0].sample.boxes[:, 0].tolist() == [0, 10, 20]  # 2.5 looks per second
         assert len(works[1].sample.boxes) == 0
     assert Counting.seen == 3
 

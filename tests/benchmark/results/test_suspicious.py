@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from made_up import tiny_recipe
 
 from caer_data.annotate.assign import assignments as assign
-from caer_data.annotate.assign import second_round as again
+from caer_data.annotate.assign import second_round
 from caer_data.benchmark.results import suspicious
 from caer_data.benchmark.selftest import synthetic
 from caer_data.benchmark.training.run import Context, run
@@ -113,7 +113,7 @@ def test_wrong_labels_are_found_and_dealt_to_other_raters(tmp_path: Path, fabric
     dealt = assign.assign(ids, raters, tables.empty(tables.ASSIGNMENTS), Annotate(), 1)
     ledger = Ledger()
     ledger.names = {name: {name} for name in ids}  # these clips' names are their keys
-    doubted = again.read_clips(path, dealt, ledger)
-    second = again.deal_again(dealt, doubted, raters, 1)
-    anew = second[second["block"] == again.SECOND_ROUND]
+    doubted = second_round.read_clips(path, dealt, ledger)
+    second = second_round.reassign(dealt, doubted, raters, 1)
+    anew = second[second["block"] == second_round.SECOND_ROUND]
     assert set(anew["clip_key"]) == set(doubted) >= {ids[i] for i in worst}

@@ -164,7 +164,7 @@ def test_a_missing_compiler_is_one_sentence(
 @pytest.mark.parametrize(
     ("device", "devices", "sentence"),
     [
-        pytest.param("cpu", 1, "needs --device cuda", id="no GPU"),
+        pytest.param("cpu", 1, "needs a CUDA device", id="no GPU"),
         pytest.param("cuda", 2, "works on one device", id="several GPUs"),
     ],
 )

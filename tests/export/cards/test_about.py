@@ -17,7 +17,7 @@ def test_the_empty_form_has_every_field_and_reads_as_nothing_stated(tmp_path):
 def test_a_form_that_is_there_is_not_written_over(tmp_path):
     path = about.init(tmp_path)
     path.write_text("contact: me@example.org")
-    with pytest.raises(CaerError, match=r"is there already"):
+    with pytest.raises(CaerError, match=r"exists already"):
         about.init(tmp_path)
     assert path.read_text() == "contact: me@example.org"
 

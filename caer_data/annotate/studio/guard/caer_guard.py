@@ -346,7 +346,7 @@ class Visit:
         return len(parts) == 2 and self.owns(parts[0])
 
 
-# Answered by the guard in place of the view.
+# Answered by the guard instead of the view.
 INSTEAD = {
     "main": Visit.home,
     "project-index": Visit.home,

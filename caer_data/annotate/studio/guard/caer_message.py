@@ -3,7 +3,7 @@
 A guard that reads a message with one parser and a view that reads it with another can be made to
 disagree: by a character set (`+ACI-` is a quote in UTF-7), by a key sent twice, by a form where
 JSON is expected, by a body in chunks. So what this module does not itself decode is refused, and
-what it decodes is written anew and put in the place of what was sent.
+what it decodes is written anew and put instead of what was sent.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def settle(request: Any) -> dict[str, Any]:
             raise UnclearError("The body must be JSON in UTF-8.")
         sent = decode(request.body)
     elif kind not in NO_BODY and not JSON.fullmatch(kind):
-        raise UnclearError("Only JSON in UTF-8 is taken.")
+        raise UnclearError("Only JSON in UTF-8 is accepted.")
     if _length(request.META) != len(request.body):
         raise UnclearError("The body is not as long as its header says.")
     if any(name.startswith("_") for name in (*sent, *request.GET)):
@@ -81,7 +81,7 @@ def decode(body: bytes) -> dict[str, Any]:
     if not isinstance(sent, dict):
         raise UnclearError("The body must be a JSON object.")
     if depth > MAX_DEPTH or r"\u0000" in text:
-        raise UnclearError("The body is nested too deep, or holds characters without a sign.")
+        raise UnclearError("The body is nested too deep, or contains NUL characters.")
     return sent
 
 
@@ -111,10 +111,10 @@ def _depth(value: Any) -> int:
 def _check_headers(headers: dict[str, Any]) -> None:
     for name in REFUSED_HEADERS:
         if name in headers:
-            raise UnclearError(f"The header {name[5:].replace('_', '-').title()} is not taken.")
+            raise UnclearError(f"The header {name[5:].replace('_', '-').title()} is not accepted.")
     kind = headers.get("CONTENT_TYPE", "")
     if kind.lower().startswith("multipart/"):  # before anybody reads the body
-        raise UnclearError("Only JSON in UTF-8 is taken.")
+        raise UnclearError("Only JSON in UTF-8 is accepted.")
 
 
 def _length(headers: dict[str, Any]) -> int:

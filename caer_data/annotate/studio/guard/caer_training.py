@@ -82,8 +82,8 @@ def tell(request, response):
     if task is not None and is_training(task.project):
         known = _known(task.project_id).get(str(task.data.get("clip")))
         if known:
-            told = {"known": known, "given": _given(response)}
-            response[HEADER] = quote(json.dumps(told))
+            feedback = {"known": known, "given": _given(response)}
+            response[HEADER] = quote(json.dumps(feedback))
     return response
 
 

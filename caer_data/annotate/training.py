@@ -164,7 +164,7 @@ def update(
 
 
 def require(server: Server) -> None:
-    """Raise a CaerError unless the server can tell known answers after each clip."""
+    """Raise a CaerError unless the server can show known answers after each clip."""
     if server.files is None or not server.guarded:
         raise CaerError(
             f"{server.url}: a training (annotate.training in the recipe) gives feedback through "

@@ -94,7 +94,7 @@ def agreement(ratings: pd.DataFrame, *, seed: int = 0, bootstraps: int = 1000) -
     """Measure how far raters agree beyond chance.
 
     Args:
-        ratings: one row per answer: `clip_id, rater, emotion`; a `confidence` is not looked at.
+        ratings: one row per answer: `clip_id, rater, emotion`; a column `confidence` is ignored.
         seed: of the bootstrap.
         bootstraps: number of draws.
 

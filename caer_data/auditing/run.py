@@ -1,4 +1,4 @@
-"""The audit of a folder: recognise it, look at its media, compare, say what was found."""
+"""The audit of a folder: recognise it, read its media, compare, report findings."""
 
 from __future__ import annotations
 

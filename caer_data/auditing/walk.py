@@ -12,7 +12,7 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
 
 MOST: Final = 3_000_000
-"""Files of a folder that are looked at; more are refused."""
+"""Largest number of files in a folder; more are refused."""
 
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 VIDEOS: Final = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".flv", ".wmv", ".mpg", ".mpeg")

@@ -37,7 +37,7 @@ _VERBS = {
     "join": ("caer_data.cli.join", "Join releases of one lab into one."),
     "upgrade": ("caer_data.cli.upgrade", "Bring an older dataset to this version's tables."),
     "people": ("caer_data.cli.people", "Show who is who; merge, split and name persons."),
-    "forget": ("caer_data.cli.forget", "Remove people or footage for good."),
+    "forget": ("caer_data.cli.forget", "Permanently remove people or footage."),
     "clean": ("caer_data.cli.clean", "Remove intermediate results that are no longer used."),
     "benchmark": ("caer_data.cli.benchmark_group", "Train and test CAER-Net and its baselines."),
     "doctor": (

@@ -47,7 +47,7 @@ def command(
     yes: bool,
     reporter: Reporter,
 ) -> None:
-    """Remove people or footage for good.
+    """Permanently remove people or footage.
 
     Forgetting a person removes every clip in which the person is visible, whoever its target is.
     Later builds and imports skip what is forgotten. Existing releases are not changed.

@@ -74,17 +74,17 @@ def dataset(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def dataset_and_prune(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Like `dataset`, for verbs that take things away for good."""
+    """Like `dataset`, for verbs that remove things permanently."""
     return _dataset(worked_on("dataset", artifacts=True, prune=True)(function))
 
 
 def dataset_tables(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Like `dataset`, for verbs that look at tables alone."""
+    """Like `dataset`, for verbs that read tables only."""
     return _dataset(worked_on("dataset", clips=False)(function))
 
 
 def dataset_clips(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Like `dataset`, for verbs that look at tables and clips."""
+    """Like `dataset`, for verbs that read tables and clips."""
     return _dataset(worked_on("dataset")(function))
 
 

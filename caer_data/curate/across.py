@@ -30,7 +30,7 @@ def identify(
 
     Args:
         setup: the build.
-        videos: those that were looked at.
+        videos: those that were analysed.
         tracks: with persons, by `video_id`.
         people: of all shows that are there.
         absent: tables of videos that are absent today.

@@ -229,7 +229,7 @@ def _scan_type(interlaced: int, frames: int, pulldown: Pulldown) -> str:
 
 
 def _measured(pts: list[int], end_pts: int, info: VideoInfo) -> dict[str, Any]:
-    """What only decoding tells: number of frames, true rate, length."""
+    """What only decoding reveals: number of frames, true rate, length."""
     steps = np.diff(np.array(pts, np.float64))
     usual = float(np.median(steps)) if len(steps) else 0.0
     # Containers with coarse clocks (1 ms in Matroska) jitter by a tick; that is a constant rate.

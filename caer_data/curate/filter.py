@@ -2,7 +2,7 @@
 ambiguous ones (section 4.1), each with its reason and scores.
 
 Long shots are first divided into parts; every part is judged for itself. No decision here needs
-the video: thresholds can change without looking at it again.
+the video: thresholds can change without decoding it again.
 """
 
 from __future__ import annotations

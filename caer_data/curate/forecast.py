@@ -75,7 +75,7 @@ class Forecast:
         hours_left: their length.
         workers: processes.
         raters_per_clip: of the recipe.
-        rates: what the trial took; None where nothing is left to look at.
+        rates: what the trial took; None if nothing is left to analyse.
         free_bytes: on the dataset's disk.
         failed: files that cannot be read, or whose length is unknown.
     """
@@ -313,7 +313,7 @@ def _tried(prepared: run.Prepared, left: dict[str, VideoInfo], workers: int) -> 
 
 
 def spread(infos: dict[str, VideoInfo], count: int) -> list[tuple[str, float]]:
-    """Videos and seconds at which to begin so many parts, spread evenly over all footage.
+    """Videos and seconds at which to begin this many parts, spread evenly over all footage.
 
     Of footage that is shorter than that every video gives one part.
     """

@@ -31,7 +31,7 @@ class Probed:
         sounds: rows of `audio_tracks`.
         videos: the good ones.
         sidecars: subtitles beside them, by `video_id`.
-        forgotten: files that are there and must not be looked at.
+        forgotten: number of files that exist and must not be analysed.
     """
 
     rows: dict[str, dict[str, Any]]

@@ -40,7 +40,7 @@ class Job:
     cuts: tuple[hand_cuts.Cut, ...] = ()
     """What was decided by hand about its cuts."""
     forgotten: tuple[Anchor, ...] = ()
-    """What is in it and must not be looked at, see `curate.redact`."""
+    """What is in it and must not be analysed, see `curate.redact`."""
 
     @property
     def subject(self) -> str:
@@ -85,7 +85,7 @@ class Job:
 
     @property
     def wants_speakers(self) -> bool:
-        """Whether it is asked who speaks, and can be told."""
+        """Whether speakers are asked for and can be determined."""
         return self.recipe.speech.speaker != "none" and self.info.has_audio
 
     @property

@@ -184,7 +184,7 @@ def _placed(
 
 
 def _ended(cues: Sequence[Cue]) -> Iterator[tuple[Cue, int]]:
-    """Cues and their ends; where a file does not tell one, it is the start of the next."""
+    """Cues and their ends; where a file gives none, it is the start of the next."""
     for number, cue in enumerate(cues):
         later = (other.start for other in cues[number + 1 :] if other.start > cue.start)
         latest = cue.start + round(_LONGEST_S * 1e6)

@@ -62,7 +62,7 @@ def persons(setup: Setup, videos: list[Video]) -> tuple[dict[str, pd.DataFrame],
 def _tracks_of_decisions(
     videos: list[Video], frames: list[pd.DataFrame], decisions: Sequence[Decision]
 ) -> list[tuple[Decision, list[str]]]:
-    """Tracks of a show that each decision speaks of; decisions about none are left out."""
+    """Tracks of a show that each decision refers to; decisions about none are left out."""
     about = {anchor for row in decisions for anchor in row.about}
     found: dict[str, list[str]] = {row.key: [] for row in decisions}
     for video, tracks in zip(videos, frames, strict=True):

@@ -44,7 +44,7 @@ def drop_repeats(
 
     Args:
         setup: the build.
-        videos: those that were looked at.
+        videos: those that were analysed.
         clips: as the filter left them, with keys.
         absent: tables of videos that are absent today.
         rows: of `videos`, by `video_id`.

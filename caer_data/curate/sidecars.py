@@ -1,4 +1,4 @@
-"""Files that lie beside a video and belong to it: its subtitles, told by their names.
+"""Files that lie beside a video and belong to it: its subtitles, recognised by their names.
 
 `e1.srt`, `e1.en.srt` and `e1.en.forced.srt` belong to `e1.mkv`, in its folder or in one below that
 is called `Subs` or `Subtitles`; so does everything in a folder `Subs/e1`.

@@ -13,7 +13,7 @@ from caer_data.curate.speaker_pass import Scores
 from caer_data.curate.speech import Span
 
 _LEAST_S: Final = 3.0
-"""Seconds of speech with a face that it takes: less tells mouths from noise too rarely."""
+"""Seconds of speech with a face that it takes: less separates mouths from noise too rarely."""
 _TICK_S: Final = 1 / 25
 _AHEAD: Final = 0.3
 """Of the score, by which the best must be ahead of the next."""

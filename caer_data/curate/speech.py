@@ -1,4 +1,4 @@
-"""Where somebody speaks in a video, and where nobody can tell: from windows to spans and shares.
+"""Where somebody speaks in a video, and where it is unknown: from windows to spans and shares.
 
 A voice is heard from the window in which it is likely to the one in which it is no more, as in
 Silero's own code: shorter gaps belong to it, shorter bursts are none. Unknown is what has no sound,

@@ -37,7 +37,7 @@ class Built:
 
     Attributes:
         gathered: every file.
-        videos: those that were looked at.
+        videos: those that were analysed.
         tracks: with persons, by `video_id`.
         people: of all shows.
         cut: the clips.

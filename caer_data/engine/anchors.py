@@ -1,7 +1,7 @@
-"""Clips and the rows that speak of them, as tables hold them: to and from `identity.Anchor`.
+"""Clips and the rows that refer to them, as tables hold them: to and from `identity.Anchor`.
 
 Whatever was said of a clip carries its anchor in columns of its own. `verdicts` is the one way to
-ask what became of the clip a row speaks of: a key that is there today is the same clip, any other
+ask what became of the clip a row refers to: a key that is there today is the same clip, any other
 row is resolved by its anchor (`identity.resolve`).
 """
 
@@ -56,7 +56,7 @@ def stamp(rows: pd.DataFrame, known: dict[str, Anchor]) -> pd.DataFrame:
 
 
 def verdicts(rows: pd.DataFrame, clips: pd.DataFrame) -> list[Resolution | None]:
-    """What each row's clip is today; None for a row that speaks of no clip of ours.
+    """What each row's clip is today; None for a row that refers to no clip of this dataset.
 
     Args:
         rows: of any table, with `clip_key` and `COLUMNS`.

@@ -36,7 +36,7 @@ _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # equal content gives equal bytes
 # what `zipfile` raises at bytes that are not an archive of ours; the last at a compression it lacks
 _DAMAGE: Final = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError)
 _DAMAGED_FILE: Final = frozenset({errno.EINVAL, errno.EIO, errno.EISDIR})
-"""Errors of the operating system that tell of the file; others tell of the machine."""
+"""Errors of the operating system that concern the file; others concern the machine."""
 
 _log = logging.getLogger(__name__)
 

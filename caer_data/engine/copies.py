@@ -48,7 +48,7 @@ _THREADS: Final = 16
 _UPLOAD_EVERY_S: Final = 20.0
 _WORK: Final = "work"
 _HERE_ONLY: Final = ("log", "samples", "annotate", "view")
-"""Folders of `work` that speak of this machine, or are quickly made again."""
+"""Folders of `work` that describe this machine, or are quickly made again."""
 _LOCK: Final = ".lock"
 _CLIPS: Final = "clips/"
 _STATES: Final = "states"
@@ -195,7 +195,7 @@ class Copy:
         ]
 
     def _removed(self) -> list[str]:
-        """Stage and file of artifacts that were removed for good."""
+        """Stage and file of artifacts that were removed permanently."""
         return [thing.path.partition("/")[2] for thing in self.bucket.things(_REMOVED)]
 
     def _fetch_artifacts(self) -> int:

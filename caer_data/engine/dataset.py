@@ -228,7 +228,7 @@ class Dataset:
 
     @property
     def speech(self) -> pd.DataFrame:
-        """One row per while in which somebody speaks, or of which nobody can tell."""
+        """One row per while in which somebody speaks, or for which this is unknown."""
         return self.read(tables.SPEECH)
 
     @property

@@ -1,8 +1,8 @@
 """Where tasks run: on this machine, or on the machines of a cluster.
 
-An engine runs the same tasks as `pool.run_tasks` and tells the same of them; what is found does not
-depend on it. Tasks write their results themselves, as artifacts and files; only paths, settings and
-small summaries travel between processes.
+An engine runs the same tasks as `pool.run_tasks` and reports the same; results do not depend on it.
+Tasks write their results themselves, as artifacts and files; only paths, settings and small
+summaries travel between processes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Engine(Protocol):
     """How many tasks run at once."""
 
     def threads(self, videos: int) -> int:
-        """Threads that a task may use which looks at one of so many videos."""
+        """Threads that a task may use that analyses one of this many videos."""
 
     def check(self, paths: Sequence[Path]) -> None:
         """Make sure before any work that tasks can run and reach these folders.

@@ -49,7 +49,7 @@ def is_foreseen(error: BaseException) -> bool:
 
 
 def explain(error: BaseException) -> CaerError:
-    """The error to tell the user of: the one that was raised, or one that says what happened."""
+    """The error to show to the user: the one that was raised, or one that says what happened."""
     if isinstance(error, CaerError):
         return error
     if isinstance(error, OSError):

@@ -155,7 +155,7 @@ def is_temporary(name: str) -> bool:
 def remove_leftovers(folder: Path) -> None:
     """Remove what interrupted processes left under a `temporary_name` in a folder and below it.
 
-    Only such names are looked at. What a process that still runs is writing stays, and so does
+    Only such names are considered. What a process that still runs is writing stays, and so does
     what another machine wrote to, or below, during the last day: each write renews the lease.
     """
     for leftover in folder.rglob(".*.part"):

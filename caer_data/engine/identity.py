@@ -210,7 +210,7 @@ def _resolve(anchor: Anchor, clips: Mapping[str, Anchor], index: _Index) -> Reso
 
 
 class _Index:
-    """Finds the clips of a video that come near a span without looking at all of them."""
+    """Finds the clips of a video that come near a span without checking all of them."""
 
     def __init__(self, clips: Mapping[str, Anchor]) -> None:
         self._videos: dict[str, list[tuple[int, int, str]]] = defaultdict(list)

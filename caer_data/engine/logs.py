@@ -141,7 +141,7 @@ def current() -> Path | None:
 
 
 def hint() -> str:
-    """The end of a sentence that tells of a bug: where its stack trace is."""
+    """The end of a message about a bug: where its stack trace is."""
     if _State.file is None:
         return "" if _State.debug else "; CAER_DEBUG=1 shows more"
     return f"; the traceback is in {_State.file}"

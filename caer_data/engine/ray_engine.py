@@ -279,7 +279,7 @@ class _About:
 
 
 class _Mailbox:
-    """The actor through which tasks tell their progress and pass on log records."""
+    """The actor through which tasks report progress and pass on log records."""
 
     def __init__(self) -> None:
         self._letters: list[tuple[Any, ...]] = []

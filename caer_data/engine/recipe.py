@@ -252,7 +252,7 @@ class Clips(Section):
         return self
 
     def too_short(self, frames: int, seconds: float) -> bool:
-        """Whether so many frames that last so long are too short for a clip."""
+        """Whether this many frames of this duration are too short for a clip."""
         if self.min_frames is not None:
             return frames < self.min_frames
         # half a frame of tolerance: containers round times to their ticks

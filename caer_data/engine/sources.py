@@ -121,7 +121,7 @@ def _fetch(root: Path, path: Path, on_chunk: Callable[[], None], *, keep: bool) 
 
 
 def _make_room(root: Path, needed: int) -> None:
-    """Empty files that nobody reads, the longest unused first, until so many bytes fit."""
+    """Empty files that nobody reads, the longest unused first, until this many bytes fit."""
     with _lock(root, root / "room"):
         marks = sorted((root / "whole").glob("*"), key=lambda mark: mark.stat().st_mtime_ns)
         named = [(mark, mark.read_text(encoding="utf-8")) for mark in marks]

@@ -1,4 +1,4 @@
-"""One worker process: how it starts, what it does, what it tells, how it ends.
+"""One worker process: how it starts, works, reports and ends.
 
 A worker leads a process group of its own, so that ending the group also ends the ffmpeg it may be
 running. It holds the reading end of a pipe whose other end only its parent has: when the parent is

@@ -36,9 +36,9 @@ class Verdict:
     """One line of the audit.
 
     Attributes:
-        check: what was looked at.
+        check: what was checked.
         verdict: `ok`, `note` (a property to know of), `finding` (something is wrong) or `not
-            measured` (nothing was looked at, so nothing is known).
+            measured` (nothing was checked, so nothing is known).
         count: how many clips, groups or classes it concerns.
         text: the sentence for people.
     """
@@ -112,7 +112,7 @@ def straddling(clips: pd.DataFrame, check: str, column: str) -> Verdict:
     across = splits[splits > 1]
     unknown = clips["clip_id"].nunique() - known["clip_id"].nunique()
     if across.empty:
-        rest = f"; {unknown:,} clips have no {column} and were not looked at" if unknown else ""
+        rest = f"; {unknown:,} clips have no {column} and were not checked" if unknown else ""
         return Verdict(check, "ok", 0, f"in one split each{rest}")
     inside = known[known[column].isin(across.index)]["clip_id"].nunique()
     text = (
@@ -135,7 +135,7 @@ def _people_across_shows(clips: pd.DataFrame) -> Verdict:
         text = f"persons are identified within each of {shows} shows, not across them"
         return Verdict(check, "not measured", 0, text)
     unknown = clips["clip_id"].nunique() - known["clip_id"].nunique()
-    rest = f"; {unknown:,} clips have no identity and were not looked at" if unknown else ""
+    rest = f"; {unknown:,} clips have no identity and were not checked" if unknown else ""
     counts = known.groupby("identity").agg(shows=("show", "nunique"), splits=("split", "nunique"))
     met = counts[counts["shows"] > 1]
     across = met[met["splits"] > 1]
@@ -229,8 +229,8 @@ def _near_duplicates(manifest: pd.DataFrame) -> Verdict:
 def _box_size_by_class(manifest: pd.DataFrame) -> Verdict:
     """The shortcut in public CAER-S boxes: classes whose boxes came from another scale.
 
-    A class stands out if the size of a box tells it from the other classes, in all splits together
-    or in one of them. What few clips show by chance (four standard errors) does not count.
+    A class stands out if the size of a box distinguishes it from the other classes, in all splits
+    together or in one of them. What few clips show by chance (four standard errors) does not count.
     """
     check = "box size by class"
     sized = _one_size_a_clip(manifest)

@@ -1,4 +1,4 @@
-"""What an audit knows of clips: columns that any frame of clips may have."""
+"""What an audit knows about clips: columns that any frame of clips may have."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def join(
         shares: of train, validation and test, to draw the split anew; None keeps every clip's.
         by: what the new split keeps together; None for the first release's.
         overwrite: an older release at the target may be replaced.
-        reporter: told of the progress.
+        reporter: receives the progress.
 
     Raises:
         DamagedError: a release is not what its manifest says.

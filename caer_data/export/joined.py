@@ -58,7 +58,7 @@ class Part:
 
 @dataclass
 class _Taken:
-    """What the releases so far hold, by what tells it apart."""
+    """What the releases so far hold, by what identifies it."""
 
     videos: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     video_ids: set[str] = field(default_factory=set)

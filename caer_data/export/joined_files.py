@@ -61,7 +61,7 @@ def copied(
         root: the release under way.
         parts: the releases.
         files: rows of `MANIFEST` with `part`, `part_path` and `part_member`: where each is now.
-        reporter: told of the progress.
+        reporter: receives the progress.
 
     Returns:
         The file of each clip that lies in a shard, by `clip_id`.

@@ -207,7 +207,7 @@ def rows(planned: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
         clips: labelled clips, from `labelled.read`.
 
     Returns:
-        A frame with the columns of `MANIFEST`; what only the media tell is still empty.
+        A frame with the columns of `MANIFEST`; columns that depend on the media are still empty.
     """
     shared = [n for n in MANIFEST.names if n in clips.columns and n not in planned.columns]
     merged = planned.merge(clips[["clip_id", *shared]], on="clip_id", how="left", validate="m:1")

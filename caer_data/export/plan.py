@@ -58,7 +58,7 @@ class Plan:
         sources: their videos, `SOURCES`.
         boxes: boxes of their targets, `BOXES`.
         files: rows of `MANIFEST`, and `from_frame, to_frame` where the file is a picture: it will
-            be one of these frames. What only the media tell is still empty.
+            be one of these frames. Columns that depend on the media are still empty.
         reached: the split as asked for and as drawn.
         lines: their subtitles, `CLIP_LINES`; none without footage.
         repeats: pairs of clips that show the same, see `repeated.of_clips`; None: not measured.

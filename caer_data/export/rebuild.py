@@ -44,7 +44,7 @@ class Outcome:
         clips_missing: clips of those episodes.
         new: the release was made or added to now; False if all of it was there already.
         aligned: clips that were cut from another rip.
-        errors: of those, by how many frames their own pictures would move them, where they tell.
+        errors: of those, by how many frames their own pictures would move them, where they show it.
         rips: episodes that were found in another rip, and the file.
         kept: clips that an earlier rebuild holds.
         fingerprints: the release has fingerprints, without which no other rip is found.

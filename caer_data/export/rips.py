@@ -98,7 +98,7 @@ def find(
 
 
 def _looked(looks: Sequence[_Look], jobs: int) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """What each file holds, in the order of the files; those looked at before are not again."""
+    """What each file holds, in the order of the files; those read before are not read again."""
     known = {look.path: _recorded(look) for look in looks}
     missing = [look for look in looks if known[look.path] is None]
     known.update(run_map(_look, missing, jobs, PRELOAD))

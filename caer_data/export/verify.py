@@ -157,7 +157,7 @@ def _against_manifest(release: Path, manifest: pd.DataFrame, listed: dict[str, s
 
 
 def _against_tables(release: Path, listed: pd.DataFrame) -> list[str]:
-    """Do the other tables speak of the same clips and videos, and no cell of what cannot be?"""
+    """Do the other tables refer to the same clips and videos, and are all cells possible?"""
     from caer_data.export import manifest
 
     sources, boxes = manifest.read_sources(release), manifest.read_boxes(release)

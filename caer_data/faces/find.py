@@ -1,6 +1,6 @@
 """Find the faces of one video: detect, follow within each shot, embed, and score.
 
-A shot is first looked at in a few samples; where none of them shows a face it is left at that.
+A shot is first searched in a few samples; where none of them shows a face it is left at that.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ class SampleWriter:
 class Samples:
     """Reads a spool: which frames it holds, and their pictures.
 
-    The last pictures are kept, because a shot's are looked at several times: faces are found,
+    The last pictures are kept, because a shot's are used several times: faces are found,
     judged and embedded. Pictures must not be written to.
 
     Args:

@@ -31,7 +31,7 @@ class Models:
 
     Attributes:
         detector: finds faces.
-        embedder: tells them apart.
+        embedder: distinguishes them.
         min_score: a face counts if it is this sure at one time of the shot at least,
         weak_score: and this sure at the others.
     """

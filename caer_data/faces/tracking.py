@@ -2,7 +2,7 @@
 
 Detections of successive samples are assigned to tracks by overlap (Hungarian assignment, as in
 pyannote.video's tracking by detection); gaps are bridged; boxes are smoothed over the samples and
-interpolated to every frame. Nothing crosses a cut, because one shot is looked at at a time.
+interpolated to every frame. Nothing crosses a cut, because shots are processed one at a time.
 """
 
 from __future__ import annotations

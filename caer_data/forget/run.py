@@ -1,4 +1,4 @@
-"""Forget: leave tombstones first, then remove what they speak of, however often that is begun.
+"""Forget: leave tombstones first, then remove what they refer to, however often that is begun.
 
 Every step checks the current state, so that repeating a killed command completes it.
 The tables change last: until then they say what has to go.
@@ -84,7 +84,7 @@ def with_new(dataset: Dataset, tombstones: Sequence[Decision]) -> Forgotten:
 
 
 def estimate(dataset: Dataset, forgotten: Forgotten) -> Removed:
-    """Say what forgetting would remove, as far as the tables tell; nothing is changed.
+    """List what forgetting would remove, according to the tables; nothing is changed.
 
     Its bytes are those of the clips.
     """
@@ -100,7 +100,7 @@ def estimate(dataset: Dataset, forgotten: Forgotten) -> Removed:
 
 
 def forget(dataset: Dataset, tombstones: Sequence[Decision]) -> Removed:
-    """Leave tombstones, then remove all that any tombstone of the dataset speaks of.
+    """Leave tombstones, then remove all that any tombstone of the dataset refers to.
 
     Args:
         dataset: locked by the caller.

@@ -74,7 +74,7 @@ def remove_media(dataset: Dataset, keys: Iterable[str]) -> int:
 
 
 def remove_artifacts(dataset: Dataset, forgotten: Forgotten, clip_ids: set[str]) -> int:
-    """Remove intermediate results of forgotten videos, and those that tell of forgotten clips.
+    """Remove intermediate results of forgotten videos, and those that mention forgotten clips.
 
     Returns:
         Bytes that are free now.
@@ -149,7 +149,7 @@ def rewrite_logs(dataset: Dataset, names: set[str]) -> int:
 
 
 def names(dataset: Dataset, forgotten: Forgotten, found: Iterable[Clip]) -> set[str]:
-    """Words by which a log may tell of what is forgotten."""
+    """Words by which a log may mention what is forgotten."""
     videos = dataset.videos
     gone = videos[videos["sha256"].isin(forgotten.videos)]
     return (

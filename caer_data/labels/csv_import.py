@@ -66,7 +66,7 @@ def read(
         path: the file.
         dataset: has the clips.
         options: what the user says about the file.
-        say: is told what was recognised, in one sentence.
+        say: receives one sentence about what was recognised.
 
     Raises:
         CaerError: the mistakes in the file, each with its row. Of more than `SHOWN`, all are

@@ -1,6 +1,6 @@
 """A table out of a file as spreadsheets, survey services and Label Studio write it.
 
-Only what can be told for certain is taken as it is; an encoding that had to be guessed is named.
+Only what is certain is used without asking; an encoding that had to be guessed is named.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def load(path: Path, encoding: str | None = None) -> Sheet:
 
     Args:
         path: the file.
-        encoding: its encoding by name; by default told from its bytes.
+        encoding: its encoding by name; by default detected from its bytes.
 
     Raises:
         CaerError: it cannot be read, or is none of these.

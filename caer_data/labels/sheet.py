@@ -14,6 +14,6 @@ class Sheet:
     """Number of the row, counted from 1, the header, and its cells by column."""
     separator: str = ","
     recognised: list[str] = field(default_factory=list)
-    """What was told about the file, for the user, as parts of a sentence."""
+    """What was recognised, for the user, as parts of a sentence."""
     mistakes: list[str] = field(default_factory=list)
     """Rows that do not fit the header, one sentence each."""

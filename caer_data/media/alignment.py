@@ -91,7 +91,7 @@ class Found:
         end: one past the last moment.
         bits: mean difference of the pictures' hashes, of 64.
         error_s: how far the span's own pictures would move it, seconds; None where hardly anything
-            moves in it, so that they cannot tell.
+            moves in it, so that they show nothing.
     """
 
     start: float
@@ -373,7 +373,7 @@ def _lowest(cost: npt.NDArray[np.floating]) -> int:
 
 
 def _is_sharp(cost: npt.NDArray[np.floating], own: int) -> bool:
-    """Whether pictures tell the moment: a quarter of a second off fits worse."""
+    """Whether pictures determine the moment: a quarter of a second off fits worse."""
     off = [cost[index] for index in (own - _QUARTER, own + _QUARTER) if 0 <= index < len(cost)]
     return bool(off) and bool(min(off) - cost[own] >= _SHARP)
 

@@ -81,7 +81,7 @@ class Writer:
 
     Args:
         time_base: unit of the timestamps, seconds.
-        every: only so many pictures per second are taken; None: every frame.
+        every: only this many pictures per second are taken; None: every frame.
     """
 
     def __init__(self, time_base: Fraction, every: int | None = RATE) -> None:

@@ -20,7 +20,7 @@ _TOLD_EVERY = 500  # frames
 class Feed:
     """The frames of a video, clip after clip, in as few decodes as their order allows.
 
-    One thread decodes, as when a damaged video is looked at, so that numbers mean the same frames.
+    One thread decodes, as when a damaged video is analysed, so that numbers mean the same frames.
 
     Args:
         source: the video.

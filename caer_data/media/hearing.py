@@ -2,7 +2,7 @@
 
 Sound is placed by the container's times: a track that starts late, or breaks off and goes on, is
 unknown in between. Times are microseconds on the container's own clock; where it begins again, as
-in recordings joined end to end, it goes on from where it was, as the pictures do (see `retime`).
+in recordings joined end to end, it continues from where it was, as the pictures do (see `retime`).
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ NEAR: Final = 16
 """Bits of 64 in which pictures that are looked at closely may differ; unrelated ones: about 32."""
 
 PARTNERS: Final = 24
-"""Strips that each is compared with closely, unless told otherwise."""
+"""Strips that each is compared with closely, unless given otherwise."""
 
 _LEAST: Final = RATE - 1  # pictures, almost a second; of shorter strips a good part
 _MOST_OF: Final = 0.6

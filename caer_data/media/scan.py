@@ -24,7 +24,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Scan:
-    """What decoding a file from start to end tells.
+    """What decoding a file from start to end reveals.
 
     Attributes:
         pts: timestamp of every frame in the file's time base, rising; shape (m,), int64.

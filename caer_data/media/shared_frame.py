@@ -1,4 +1,4 @@
-"""Where one video's picture lies in another's, told by hashes of the first.
+"""Where one video's picture lies in another's, found by hashes of the first.
 
 Of the first video only hashes are known, of its pictures between their black bars and of windows of
 them; the frames of the other are at hand, bars and all. One box says where the whole first frame

@@ -135,7 +135,7 @@ def _rounded(measured: Fraction, steps: int, usual: Fraction) -> Fraction:
     """The rate that is meant: the usual one or a standard one, if all frames still fit the beat."""
 
     def off(rate: Fraction) -> float:
-        """Frames by which so many steps come out too long or too short."""
+        """Frames by which this many steps come out too long or too short."""
         return float(abs(rate / measured - 1) * steps)
 
     nearest = min(_STANDARD, key=off)

@@ -45,7 +45,7 @@ def subtitle_tracks(container: Any) -> tuple[SubtitleTrack, ...]:
 def cue_of(packet: Any, codec: str) -> Cue | None:
     """What a packet says, at the times of the container; None where it says nothing.
 
-    A length of 0 means that the file does not tell it.
+    A length of 0 means that the file does not state it.
     """
     if packet.pts is None or not packet.size:
         return None

@@ -139,7 +139,7 @@ def decode(data: bytes) -> tuple[str, str, bool]:
 
 
 def parse(text: str, ending: str) -> Subtitles:
-    """Cues of a text; `ending` tells the format where the text itself does not."""
+    """Cues of a text; `ending` gives the format where the text itself does not."""
     found = Subtitles()
     lines = text.removeprefix("\ufeff").splitlines()
     is_ass = ending in (".ass", ".ssa") or any(

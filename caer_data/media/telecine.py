@@ -1,4 +1,4 @@
-"""Film that was telecined into interlaced video, told by its fields.
+"""Film that was telecined into interlaced video, recognised by its fields.
 
 Where film becomes 59.94 fields per second (2:3 pulldown), of five frames one repeats its top field,
 and another, two frames from it, its bottom field. No camera does that.

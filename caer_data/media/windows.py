@@ -114,7 +114,7 @@ class Known:
     def near(
         self, asked: npt.NDArray[np.uint64], most: int
     ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]]:
-        """Pairs of hashes that differ in at most so many bits; some come more than once.
+        """Pairs of hashes that differ in at most this many bits; some occur more than once.
 
         Yields:
             Places among `asked`, places among the known ones, different bits.

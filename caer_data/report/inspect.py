@@ -240,7 +240,7 @@ def show_effects(console: Console, values: dict[str, Any]) -> None:
     )
     if values["rated"]:
         console.print(f"{values['rated']:,} of the clips that would go have been rated.")
-    console.print("Nothing was changed. Decisions by hand are not looked at.")
+    console.print("Nothing was changed. Decisions by hand are ignored.")
 
 
 def show_clip(console: Console, values: dict[str, Any]) -> None:

@@ -73,7 +73,7 @@ class Shown:
 
 
 class Session:
-    """A dataset that is looked at while builds and decisions go on.
+    """A dataset that is viewed while builds and decisions proceed.
 
     Args:
         folder: the dataset folder.

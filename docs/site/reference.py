@@ -164,7 +164,7 @@ def python() -> str:
     lines = [
         "# Python",
         "",
-        "How they belong together: [caer-data as a library](../library.md).",
+        "How they fit together: [caer-data as a library](../library.md).",
         "",
     ]
     for name in caer_data.__all__:

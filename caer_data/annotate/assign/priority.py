@@ -1,4 +1,4 @@
-"""What is rated first when not everything can be: an order that stays the same as it goes on.
+"""What is rated first when not everything can be: an order that stays the same as rating proceeds.
 
 Each next clip is the one that balances best what was chosen so far, and among equals the one most
 unlike it. Nothing in the order depends on how far it is followed, so that 500 clips now and 500

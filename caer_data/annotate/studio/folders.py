@@ -29,7 +29,7 @@ def server_folder() -> Path:
 
 
 def private_folder(folder: Path) -> Path:
-    """Make a folder that only the user may look into."""
+    """Create a folder that only the user may open."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     return folder

@@ -58,7 +58,7 @@ class Presented:
     """One showing of a clip to one rater: all that the server learns of it.
 
     Attributes:
-        name: the presentation; tells nothing about clip, show or file.
+        name: the presentation; reveals nothing about clip, show or file.
         shown: what the rater's browser gets.
     """
 

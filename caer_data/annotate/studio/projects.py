@@ -303,7 +303,7 @@ class _Uploads:
     """Media of a server elsewhere: uploaded once, under their opaque names.
 
     They go to a second project of the same rater: Label Studio takes files only into projects
-    whose page shows a single one, and the guard tells by the project whose files they are.
+    whose page shows a single one, and the guard recognises by the project whose files they are.
     """
 
     def __init__(self, server: Server, project: Project) -> None:

@@ -25,7 +25,7 @@ RATE: Final = 16_000
 LOW, HIGH = 60.0, 7600.0
 """Hz between which the bands are evenly spaced on the mel scale."""
 WINDOW: Final = 400
-"""Samples that a column looks at: 25 ms."""
+"""Samples that a column covers: 25 ms."""
 FLOOR: Final = 1e-6
 """Added to energies before the logarithm: what digital silence has."""
 

@@ -15,7 +15,7 @@ from caer_data.benchmark.networks.output import Output
 from caer_data.benchmark.recipe import ModelRecipe
 
 SPORTS_1M_MEAN = (102.0, 98.0, 90.0)
-"""Mean of red, green, blue in 0..255 that is taken off clips for C3D's Sports-1M weights."""
+"""Mean of red, green, blue in 0..255 that is subtracted from clips for C3D's Sports-1M weights."""
 
 
 class Baseline(nn.Module, ABC):

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Output(NamedTuple):
-    """Logits, and what can be looked at: N clips, K classes, T' time steps, h x w positions."""
+    """Logits, and what can be inspected: N clips, K classes, T' time steps, h x w positions."""
 
     logits: Tensor
     """(N, K)."""

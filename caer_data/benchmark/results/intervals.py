@@ -66,7 +66,7 @@ class Groups:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its interval; None where there is nothing to tell its spread from.
+    """A figure with its interval; None where its spread cannot be estimated.
 
     Attributes:
         value: mean over seeds.

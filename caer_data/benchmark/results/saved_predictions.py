@@ -79,7 +79,7 @@ def together(folders: Sequence[Path]) -> tuple[dict[str, list[pd.DataFrame]], li
 
 
 def _short(folder: Path, folders: Sequence[Path]) -> str:
-    """The part of a folder's path that tells it from the others."""
+    """The part of a folder's path that distinguishes it from the others."""
     parts = [path.resolve().parts for path in folders]
     own = folder.resolve().parts
     for length in range(1, len(own) + 1):

@@ -1,4 +1,4 @@
-"""Clips whose label the model most disagrees with, for raters to look at again.
+"""Clips whose label the model most disagrees with, for raters to check again.
 
 The rule is confident learning's (Northcutt, Jiang, Chuang: "Confident Learning: Estimating
 Uncertainty in Dataset Labels", JAIR 2021, section 3.1): a class's threshold is the mean probability

@@ -38,10 +38,10 @@ ALONE: Final = {"epochs": 5, "lr_step_epochs": 4}
 """Training of one stream alone: half of the epochs, since what is put together is learned last."""
 
 ORDER: Final = {"order, frame by frame": "caer-net-s", "order, clips": "caer-net"}
-"""Models of the clips whose label only the order of the frames tells."""
+"""Models of the clips whose label depends only on the order of the frames."""
 
 HEARING: Final = {"sound alone": False, "CAER-Net with sound": True}
-"""Models of the clips whose label only the sound tells, and whether they see, too."""
+"""Models of the clips whose label depends only on the sound, and whether they also see."""
 
 ERRORS: Final = 3.0
 """Standard errors by which a difference must exceed chance: once in 700 times by luck."""
@@ -150,7 +150,7 @@ def self_test(
 def _in_order(
     bench: Bench, clips: SyntheticClips, changes: dict[str, Any]
 ) -> tuple[list[Entry], list[Shares]]:
-    """Both models on clips whose label only the order of the frames tells."""
+    """Both models on clips whose label depends only on the order of the frames."""
     recipes = {label: synthetic.ordered_recipe(model) for label, model in ORDER.items()}
     return _trained(bench, clips, recipes, changes)
 
@@ -158,7 +158,7 @@ def _in_order(
 def _by_sound(
     bench: Bench, clips: SyntheticClips, changes: dict[str, Any]
 ) -> tuple[list[Entry], list[Shares]]:
-    """The sound alone, and with pictures, on clips whose label only the sound tells."""
+    """The sound alone, and with pictures, on clips whose label depends only on the sound."""
     recipes = {label: synthetic.sounding_recipe(sees) for label, sees in HEARING.items()}
     return _trained(bench, clips, recipes, changes)
 

@@ -102,7 +102,7 @@ def make(
 def make_ordered(
     train: int = 240, validation: int = 60, test: int = 200, frames: int = 8, seed: int = 0
 ) -> SyntheticClips:
-    """Generate clips of kind `face` whose label only the order of the frames tells.
+    """Generate clips of kind `face` whose label depends only on the order of the frames.
 
     Every second one grows brighter, so that a constant answer is right in half of a split.
     """
@@ -125,7 +125,7 @@ def make_ordered(
 def make_sounding(
     train: int = 280, validation: int = 56, test: int = 140, frames: int = 8, seed: int = 0
 ) -> SyntheticClips:
-    """Generate grey clips whose label only the sound tells: one of seven tones, in noise."""
+    """Generate grey clips whose label depends only on the sound: one of seven tones, in noise."""
     n = train + validation + test
     random = np.random.default_rng(seed)
     labels = np.arange(n) % COLORS

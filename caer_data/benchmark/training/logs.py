@@ -27,7 +27,7 @@ def open_log(
     Args:
         folder: of the event files. A resumed run overwrites the epochs it repeats.
         writes: False in all processes but the first.
-        reporter: is told where TensorBoard is missing.
+        reporter: receives a note if TensorBoard is missing.
     """
     if not writes:
         yield lambda progress: None

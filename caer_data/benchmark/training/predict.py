@@ -86,7 +86,7 @@ def predict(
 
 
 class _Maps:
-    """Sums of attention maps by sample, of a size that the first map tells."""
+    """Sums of attention maps by sample; the first map determines the size."""
 
     def __init__(self, samples: int, fabric: Fabric) -> None:
         self._samples = samples

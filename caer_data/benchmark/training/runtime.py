@@ -28,7 +28,7 @@ LONGEST_WAIT: Final = timedelta(days=2)
 LOOK_FOR_PARENT_S: Final = 2.0
 
 BY_HAND: Final = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")
-"""What tells a process that no launcher started where the others are."""
+"""Environment variables that say where the other processes are, if no launcher was used."""
 
 
 def start(device: str = "auto", devices: int = 1, nodes: int = 1) -> Fabric:

@@ -27,7 +27,7 @@ _MAX_IOU = 0.3
 
 
 class CenterfaceDetector:
-    """Finds faces of some eight pixels and more in the picture as looked at, with five points."""
+    """Finds faces of some eight pixels and more in the picture as searched, with five points."""
 
     name = "centerface"
     min_score = 0.5

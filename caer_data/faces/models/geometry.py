@@ -61,7 +61,7 @@ def suppress(boxes: Reals, scores: Reals, max_iou: float) -> npt.NDArray[np.intp
 def detections(
     boxes: Reals, scores: Reals, max_iou: float, points: Reals | None = None
 ) -> Detections:
-    """Suppress overlapping boxes and hand back the rest, best first."""
+    """Suppress overlapping boxes and return the rest, best first."""
     kept = suppress(boxes, scores, max_iou)
     return Detections(
         np.ascontiguousarray(boxes[kept], dtype=np.float32),

@@ -15,7 +15,7 @@ _NEEDS_DLIB = "the face detector 'hog'"
 
 
 class HogDetector:
-    """Finds faces of at least 80 pixels in the picture as looked at.
+    """Finds faces of at least 80 pixels in the picture as searched.
 
     The pictures are made grey first, in which the detector is faster and finds more.
     """

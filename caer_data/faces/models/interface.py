@@ -47,7 +47,7 @@ class Settings(Protocol):
 
     @property
     def detector_size(self) -> int:
-        """Long side at which the detector looks at a picture, px."""
+        """Long side at which the detector searches a picture, px."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Detector(Protocol):
         min_score: score from which a detection counts as a face, unless the recipe says otherwise.
         weak_score: score from which it may be a face that is surer at another time of the shot.
         sure_score: mean score from which a track needs no second opinion.
-        close_score: mean score of the best faces of another track, looked at closely, from which it
+        close_score: mean score of the best faces of another track, examined closely, from which it
             counts, too.
         provider: what it runs on: "cpu", or the accelerator that really runs it.
         warnings: sentences for the user, such as a fall back from an accelerator to the CPU.

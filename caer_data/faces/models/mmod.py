@@ -22,7 +22,7 @@ _OFFSET = 14
 
 
 class MmodDetector:
-    """Finds faces of at least 80 pixels in the picture as looked at."""
+    """Finds faces of at least 80 pixels in the picture as searched."""
 
     name = "mmod"
     min_score = 0.0

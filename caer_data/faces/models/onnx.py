@@ -54,7 +54,7 @@ def load(file: ModelFile, provider: Provider, threads: int) -> OnnxModel:
     Args:
         file: the model.
         provider: what the recipe asks for.
-        threads: pictures of a batch that are looked at at once on the CPU; changes no byte.
+        threads: pictures of a batch that are processed at once on the CPU; changes no byte.
 
     Raises:
         CaerError: ONNX Runtime is not installed, or cannot load the file.

@@ -23,9 +23,9 @@ _SMALLER = 4  # the picture is looked at again this many times smaller
 
 
 class ScrfdDetector:
-    """Finds faces of twelve pixels and more in the picture as looked at, with five points each.
+    """Finds faces of twelve pixels and more in the picture as searched, with five points each.
 
-    The network misses faces that fill its picture, so each is looked at in a second, small size.
+    The network misses faces that fill its picture, so each is searched in a second, small size.
     """
 
     name = "scrfd"
@@ -83,7 +83,7 @@ class ScrfdDetector:
 def _decode(
     outputs: list[Floats], shape: tuple[int, ...], stride: int, min_score: float
 ) -> tuple[Floats, Floats, Floats]:
-    """Boxes (n, 4), scores (n,) and points (n, 5, 2) of one stride, in pixels as looked at."""
+    """Boxes (n, 4), scores (n,) and points (n, 5, 2) of one stride, in pixels as searched."""
     scores, sides, points = outputs
     rows, columns = shape[0] // stride, shape[1] // stride
     if len(scores) != rows * columns * _ANCHORS:

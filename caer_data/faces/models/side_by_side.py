@@ -19,7 +19,7 @@ class SideBySide:
 
     Args:
         session: an onnxruntime.InferenceSession, whose inputs and outputs begin with the batch.
-        threads: pictures that are looked at at once.
+        threads: pictures that are processed at once.
     """
 
     def __init__(self, session: Any, threads: int) -> None:

@@ -20,7 +20,7 @@ _LEAST = 64  # px; with a single row or column of cells OpenCV reads memory that
 
 
 class YunetDetector:
-    """Finds faces of ten pixels and more in the picture as looked at, with five points each."""
+    """Finds faces of ten pixels and more in the picture as searched, with five points each."""
 
     name = "yunet"
     min_score = 0.6

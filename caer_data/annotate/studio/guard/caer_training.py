@@ -1,4 +1,4 @@
-"""Training: after answering, a rater is told the known answer and can no longer change theirs.
+"""Training: after answering, a rater sees the known answer and can no longer change theirs.
 
 The known answers are in files of the server folder, one per training project, which no request
 reaches. A rater learns one only after their own answer to that clip is stored.

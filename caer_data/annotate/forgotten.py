@@ -1,4 +1,4 @@
-"""Remove from the rating server what a dataset must no longer hold."""
+"""Remove from the rating server what the dataset must no longer contain."""
 
 from __future__ import annotations
 

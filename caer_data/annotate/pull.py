@@ -25,7 +25,7 @@ from caer_data.labels.validate import validate_answers
 
 @dataclass(frozen=True)
 class Pulled:
-    """What a pull found.
+    """Result of a pull.
 
     Attributes:
         ratings: all of `tables.RATINGS` now.
@@ -95,6 +95,6 @@ def pull(dataset: Dataset, server: Server, reporter: Reporter) -> Pulled:
 
 
 def agreement_of(dataset: Dataset, ratings: pd.DataFrame, decided: pd.DataFrame) -> Agreement:
-    """Measure agreement of a dataset's ratings."""
+    """Measure the agreement of a dataset's ratings."""
     assignments = dataset.assignments if dataset.has(tables.ASSIGNMENTS) else None
     return measure(ratings, decided, dataset.clips, assignments, seed=dataset.recipe.seed)

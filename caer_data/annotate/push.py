@@ -30,7 +30,7 @@ from caer_data.engine.progress import Reporter
 
 @dataclass
 class Pushed:
-    """What a push did.
+    """Result of a push.
 
     Attributes:
         clips: clips assigned in all.
@@ -167,7 +167,7 @@ def _place(
     reporter: Reporter,
     kind: str = projects.VOTES,
 ) -> None:
-    """Bring every rater's project to what is wanted; a bad one does not keep the others.
+    """Update every rater's project; a failure of one does not stop the others.
 
     `texts` are page and instructions. Whoever left without an answer that counts has nothing more
     to do.

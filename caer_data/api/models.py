@@ -61,7 +61,7 @@ def load_model(weights: Pathlike, recipe: Pathlike | None = None) -> Classifier:
         `.network` is the `torch.nn.Module`.
 
     Raises:
-        CaerError: not such a file, its recipe is needed, or the extra `benchmark` is not installed.
+        CaerError: not weights of ours, its recipe is needed, or the extra `benchmark` is missing.
     """
     from caer_data.engine import extras
 

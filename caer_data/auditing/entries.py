@@ -48,7 +48,7 @@ class Recognised:
 
 
 def frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Entries from rows; what a row does not say is empty."""
+    """Entries from rows; what a row does not give is empty."""
     made = pd.DataFrame(list(rows), dtype=object)
     made = made.reindex(columns=list(COLUMNS)).astype(object)
     made = made.where(made.notna(), None)
@@ -58,7 +58,7 @@ def frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def split_of(word: str) -> str | None:
-    """Our split of a word of others, such as `val` or `train-00000-of-00002`."""
+    """Our name of a split that others call `val` or `train-00000-of-00002`, for example."""
     plain = word.lower()
     for end in ("_splits", "_split", "_set", "_data"):
         plain = plain.removesuffix(end)

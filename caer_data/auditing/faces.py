@@ -26,7 +26,7 @@ def _models() -> tuple[Any, Any]:
 
 
 def threshold() -> float:
-    """Distance under which two faces are taken for one person's."""
+    """Distance below which two faces count as one person's."""
     return float(_models()[1].threshold)
 
 

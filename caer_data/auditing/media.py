@@ -95,7 +95,7 @@ def open_picture(path: Path, data: bytes | None = None, smallest: int = _SMALL) 
     """A picture as Pillow has it, of no more than `_MOST_PIXELS`; JPEG may come smaller.
 
     Raises:
-        CaerError: it is none, or too large.
+        CaerError: it is not one, or too large.
     """
     from PIL import Image
 

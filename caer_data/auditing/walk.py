@@ -48,7 +48,7 @@ def files_of(root: Path) -> Files:
     """List a folder.
 
     Raises:
-        CaerError: it is none, cannot be read, or holds more than `MOST` files.
+        CaerError: it is not one, cannot be read, or holds more than `MOST` files.
     """
     found, passed_over = dict[str, int](), Counter[str]()
     waiting = [("", 0)]

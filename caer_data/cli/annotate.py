@@ -51,7 +51,7 @@ def serve(port: int, host: str, public_url: str | None, reporter: Reporter) -> N
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """What ends the server, whichever signal asks for it."""
+    """Raised by any signal that ends the server."""
     raise KeyboardInterrupt
 
 

@@ -95,7 +95,7 @@ def command(
 ) -> None:
     """From a folder of raw shows to clips ready to be rated.
 
-    Running the same command again does only what is missing.
+    Running the same command again computes only what is missing.
     """
     from caer_data.curate import PRELOAD, shards
     from caer_data.engine.pool import warm_up

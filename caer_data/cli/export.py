@@ -26,7 +26,7 @@ def _shares(
     """The shares of train, validation and test; None for those of the recipe.
 
     Raises:
-        CaerError: not such shares.
+        CaerError: the shares are not valid.
         UsageError: a folder, which an older version took for the dataset.
     """
     if value == _RECIPE:

@@ -26,13 +26,13 @@ def identify(
     people: pd.DataFrame,
     absent: Absent,
 ) -> tuple[pd.DataFrame, Absent]:
-    """People with `identity`, those of absent shows as well where their embeddings are there.
+    """People with `identity`, including those of absent shows whose embeddings exist.
 
     Args:
         setup: the build.
         videos: those that were analysed.
         tracks: with persons, by `video_id`.
-        people: of all shows that are there.
+        people: of all shows that are present.
         absent: tables of videos that are absent today.
     """
     artifacts = [faces_artifact(v.job) for v in videos]

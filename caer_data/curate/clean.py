@@ -52,7 +52,7 @@ def unused(dataset: Dataset) -> Unused:
     """Find what may be removed; call it while the dataset is locked.
 
     Raises:
-        CaerError: the last build did not end, so nobody knows what is in use.
+        CaerError: the last build did not finish, so it is unknown what is in use.
     """
     work = dataset.work_folder
     used = {name for note in noted(work).values() for name in note["pieces"]}

@@ -27,7 +27,7 @@ def merge(dataset: Dataset, persons: Sequence[str], who: str, why: str) -> Decis
     """Say that several persons of a show are one.
 
     Raises:
-        CaerError: there are not two of them, they are of several shows, or seen at one time.
+        CaerError: fewer than two, of several shows, or seen at the same time.
     """
     about = about_merge(dataset, persons)
     return Decisions(dataset.folder).append(Decision("merge", who, about, why=why))
@@ -60,7 +60,7 @@ def split(dataset: Dataset, track_ids: Sequence[str], who: str, why: str) -> Dec
     """Say that some tracks of a person are somebody else, who is one person.
 
     Raises:
-        CaerError: a track is not there, they are of several persons, or all of one.
+        CaerError: a track does not exist, they are of several persons, or all of one.
     """
     about = about_split(dataset, track_ids)
     return Decisions(dataset.folder).append(Decision("split", who, about, why=why))
@@ -121,7 +121,7 @@ def person_of(dataset: Dataset, called: str) -> str:
     """Identifier of a person by identifier or given name.
 
     Raises:
-        CaerError: nobody or several are called so.
+        CaerError: no person, or more than one, has this name.
     """
     people = dataset.people
     ids = people.loc[(people["person_id"] == called) | (people["name"] == called), "person_id"]

@@ -43,7 +43,7 @@ def cut(
     absent: keeping.Absent,
     unread: set[str],
 ) -> Cut:
-    """Cut what is kept and not yet cut; clips no longer needed are removed.
+    """Cut the kept clips that have no file yet, and remove clips no longer needed.
 
     Args:
         setup: the build.

@@ -210,7 +210,7 @@ def _seconds(infos: dict[str, VideoInfo]) -> float:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or that above it which is there."""
+    """The folder, or the nearest parent that exists."""
     return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
 
 

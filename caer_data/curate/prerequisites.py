@@ -13,7 +13,7 @@ def check(recipe: Recipe) -> None:
     """Make sure that everything a recipe asks for is installed.
 
     Raises:
-        CaerError: names what is missing and how to get it.
+        CaerError: names what is missing and how to install it.
     """
     if recipe.shots.detector == "transnet":
         transnet.check()

@@ -36,7 +36,7 @@ def read_shots(path: Path) -> list[float]:
     """Seconds at which the shots of a shots file begin, in order.
 
     Raises:
-        CaerError: not such a file.
+        CaerError: a file of another kind.
     """
     try:
         data = json.loads(_text(path))

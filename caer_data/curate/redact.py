@@ -40,7 +40,7 @@ def key_without(key: str, forgotten: Sequence[Anchor]) -> str:
 def redact(
     folder: Path, video: dict[str, Any], shots: pd.DataFrame, forgotten: Sequence[Anchor]
 ) -> None:
-    """Take what is forgotten out of the unpacked members of an artifact.
+    """Remove what is forgotten from the unpacked members of an artifact.
 
     Args:
         folder: holds what `faces.find` wrote, and `models.json`.

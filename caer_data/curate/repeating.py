@@ -76,7 +76,7 @@ def _standing(setup: Setup) -> set[tuple[str, str]]:
 
 
 def _twice(found: Iterable[tuple[str, str, float]]) -> Iterator[str]:
-    """One sentence for each episode that is there again, however many copies there are."""
+    """One sentence for each repeated episode, whatever the number of copies."""
     copies: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
     for later, first, share in found:
         copies[later].append((-share, first))

@@ -32,7 +32,7 @@ _REPEATED_SHARE: Final = 0.5  # of a video that another must show to be the same
 
 @dataclass(frozen=True)
 class Known:
-    """One video whose fingerprints are there.
+    """One video that has fingerprints.
 
     Attributes:
         video_id: its name.
@@ -67,7 +67,7 @@ def absent(store: Store, videos: pd.DataFrame, shots: pd.DataFrame) -> list[Know
 
 
 def prints_of(store: Store, sha256: str) -> Artifact | None:
-    """The fingerprints of a video, by the hash of its content; None where they are not there."""
+    """The fingerprints of a video, by the hash of its content; None if they do not exist."""
     files = sorted((store.folder / "prints").glob(f"{sha256[:16]}.*.zip"))
     return store.get("prints", *files[0].stem.split(".")) if files else None
 

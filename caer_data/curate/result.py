@@ -66,7 +66,7 @@ class BuildResult:
         )
 
     def _absent_text(self) -> str:
-        """What stays of videos that were not there."""
+        """Describe what is kept of absent videos."""
         if not self.absent:
             return ""
         videos = f"{self.absent:,} video{'s' * (self.absent != 1)}"

@@ -78,7 +78,7 @@ def build(
 
     Raises:
         CaerError: no videos, a mistake in the recipe, a folder that cannot be written, or one that
-            holds something else than a dataset.
+            holds something other than a dataset.
         RatedClipsError: rated clips would change or go, and `drop_rated` was not given.
         BusyError: another command is working on the dataset.
     """

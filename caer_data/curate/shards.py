@@ -2,7 +2,7 @@
 
 `build --shard 3/8` makes the artifacts of an eighth of the videos and touches nothing else: no
 table, no clip, no lock. Any number of shards may run at once, also of different divisions, beside a
-build and on another engine; who makes an artifact that is there already loses nothing. A plain
+build and on another engine; a writer whose artifact exists already loses nothing. A plain
 build then finds the artifacts and does the rest.
 
 A video belongs to a shard by a hash of its path below the shows, so that more videos, or fewer, do
@@ -51,7 +51,7 @@ def parse(text: str) -> Shard:
     """Read `3/8`.
 
     Raises:
-        CaerError: not of that form, or there is no such part.
+        CaerError: malformed, or there is no such part.
     """
     match = _FORM.fullmatch(text.strip())
     if match is None or not 1 <= int(match[1]) <= int(match[2]):

@@ -118,7 +118,7 @@ def _alone(video: Path) -> Walked:
 
 
 def _named(path: Path, root: Path) -> Found:
-    """Names that follow from a path."""
+    """Names derived from a path."""
     parts = [_text(part) for part in path.relative_to(root).with_suffix("").parts]
     index, season, number = season_and_episode(parts)
     if len(parts) > 1:

@@ -123,7 +123,7 @@ class Store:
         return _whole(self.path(stage, subject, key))
 
     def make(self, stage: str, subject: str, key: str, fill: Callable[[Path], None]) -> Artifact:
-        """Return an artifact; where it is not there, have a folder filled with its members first.
+        """Return an artifact; if it does not exist, have a folder filled with its members first.
 
         Raises:
             CaerError: the disk is full or the folder cannot be written.
@@ -155,7 +155,7 @@ class Store:
         )
 
     def recorded(self, stage: str, subject: str, key: str) -> Any | None:
-        """The values of a `record`; None where it is not there."""
+        """The values of a `record`; None if it does not exist."""
         artifact = self.get(stage, subject, key)
         return None if artifact is None else artifact.json("values.json")
 

@@ -17,7 +17,7 @@ from caer_data.engine.errors import CaerError
 
 MOST_ROWS: Final = 50_000_000
 MOST_BYTES: Final = 4 << 30
-"""Of a table, decoded, its texts written out."""
+"""Size of a decoded table with its texts written out."""
 
 
 def read(path: Path, columns: Sequence[str]) -> pa.Table:

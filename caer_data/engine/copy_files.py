@@ -38,7 +38,7 @@ class Known:
 
 
 def known(path: Path) -> Known:
-    """What was fetched or put last; nothing where the file is not there.
+    """What was fetched or put last; nothing if the file does not exist.
 
     Raises:
         CaerError: the file is damaged.

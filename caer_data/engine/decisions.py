@@ -228,7 +228,7 @@ class Decisions:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Hold the file for writing."""
+        """Lock the file for writing."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(self.path.parent / ".lock", timeout=_WAIT_S):

@@ -50,7 +50,7 @@ class Engine(Protocol):
         """Run tasks; outcomes come in the order in which they end. See `pool.run_tasks`."""
 
     def close(self) -> None:
-        """Give back what the engine holds."""
+        """Release what the engine holds."""
 
 
 class LocalEngine:
@@ -104,7 +104,7 @@ def parse_needs(texts: Iterable[str]) -> dict[Stage, Needs]:
     """Read `analyse:cpus=2,gpus=0.25,memory=6`, memory in GB.
 
     Raises:
-        CaerError: not of that form, or a stage or a number that makes no sense.
+        CaerError: malformed, or a stage or a number that makes no sense.
     """
     return dict(_parse_needs(text) for text in texts)
 

@@ -207,7 +207,7 @@ def _last_write(path: Path) -> float:
 
 
 def explain_os_error(error: OSError, path: Path) -> str:
-    """Say an operating system's error as one sentence with what to do."""
+    """Turn an operating system's error into one sentence that says what to do."""
     hints = {
         28: "no space left on the device; free some and run the same command again",
         122: "the disk quota is used up; free some and run the same command again",

@@ -83,7 +83,7 @@ class Forgotten:
         return bool(self.raters) and identity.pseudonym(secret_of(folder), rater) in self.raters
 
     def hides_clip(self, folder: Path, clip_id: str) -> bool:
-        """Whether a name was that of a clip that is forgotten."""
+        """Whether a forgotten clip had this name."""
         return bool(self.names) and pseudonym_of_clip(folder, clip_id) in self.names
 
 

@@ -40,7 +40,7 @@ class Generations:
         self._names = frozenset(names)
 
     def current(self) -> Path | None:
-        """Folder of the generation that counts; None before the first, or where it is gone."""
+        """Folder of the current generation; None before the first, or if it no longer exists."""
         with suppress(OSError, UnicodeDecodeError):
             number = (self._folder / "current").read_text(encoding="utf-8").strip()
             if _NUMBER.fullmatch(number) and (self._folder / number).is_dir():

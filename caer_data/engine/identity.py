@@ -1,9 +1,9 @@
 """Who is who: the one place that decides whether two clips are the same.
 
 A clip is a span of a video and the target's box at the span's middle frame, nothing else: neither
-its number, which changes when another shot is kept before it, nor its file's name. Whatever was
-said of a clip (a rating, a label, a decision) carries the anchor it was said of, and `resolve`
-alone decides what that anchor is today. Nothing else compares spans or boxes.
+its number, which changes when another shot is kept before it, nor its file's name. Everything
+that refers to a clip (a rating, a label, a decision) carries that clip's anchor, and `resolve`
+alone decides which clip the anchor is now. Nothing else compares spans or boxes.
 
 Two anchors are the same clip when
 

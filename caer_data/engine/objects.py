@@ -70,7 +70,7 @@ def parse(text: str) -> Place:
     """Read `s3://bucket/prefix`.
 
     Raises:
-        CaerError: not of that form.
+        CaerError: malformed.
     """
     bucket, _, prefix = text[len(SCHEME) :].partition("/")
     parts = [part for part in prefix.split("/") if part]
@@ -180,7 +180,7 @@ class Bucket:
         return True
 
     def _require_bucket(self) -> None:
-        """An object that is missing from a bucket that is missing is another mistake."""
+        """A missing bucket is another mistake than a missing object."""
         self.check()
 
     @contextmanager

@@ -121,7 +121,7 @@ def run_map(
     With one worker the calls are made here. Leaving early ends the processes.
 
     Raises:
-        CaerError: a call failed, with its sentence, or its process ended.
+        CaerError: a call failed, with its message, or its process exited.
         MachineError: processes cannot be started.
     """
     if workers <= 1:

@@ -41,7 +41,7 @@ def mirrored(place: Place, videos: Iterator[str] | list[str] | tuple[str, ...]) 
         videos: endings of video files, with their dots.
 
     Raises:
-        CaerError: nothing is there, or the store does not answer or refuses.
+        CaerError: the place is empty, or the store does not answer or refuses.
     """
     bucket = Bucket(place)
     things = {thing.path: thing for thing in bucket.things() if _is_file(thing.path)}
@@ -75,7 +75,7 @@ def name_of(shows: Path) -> str:
 def held(
     path: Path, on_chunk: Callable[[], None] = lambda: None, *, keep: bool = False
 ) -> Iterator[None]:
-    """Have a file's content here while the block runs; files of other folders always have theirs.
+    """Fetch a file's content for the duration of the block; other folders' files have theirs.
 
     Args:
         path: the file.
@@ -167,7 +167,7 @@ def _looks_like(path: Path, thing: Thing) -> bool:
 
 
 def _empty(path: Path, size: int, time_ns: int) -> None:
-    """Take a file's content away; size, time and inode stay."""
+    """Empty a file; its size, time and inode stay."""
     os.truncate(path, 0)
     os.truncate(path, size)
     os.utime(path, ns=(time_ns, time_ns))

@@ -183,7 +183,7 @@ def _of_others(table: Table, arrow: pa.Table, path: Path | BinaryIO) -> pa.Table
 
 
 def _without_empty(table: Table, arrow: pa.Table) -> pa.Table:
-    """Leave optional columns out that no row fills."""
+    """Drop optional columns that are empty in all rows."""
     optional = [column.name for column in table.columns if column.optional]
     return arrow.drop_columns([name for name in optional if arrow[name].null_count == len(arrow)])
 

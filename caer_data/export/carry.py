@@ -40,7 +40,7 @@ def earlier(target: Path, origin: Path, of: str) -> Earlier | None:
         of: hash of that release's manifest.
 
     Raises:
-        CaerError: it is one, and files of it were added or changed.
+        CaerError: it is one, and some of its files were added or changed.
     """
     facts = folder.about(target).get("facts")
     about = facts.get("about") if isinstance(facts, dict) else None

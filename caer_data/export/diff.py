@@ -144,7 +144,7 @@ def _changes(before: pd.DataFrame, after: pd.DataFrame, keys: list[Any]) -> list
 
 
 def _about(one: Path, other: Path) -> dict[str, tuple[Any, Any]]:
-    """Differences of what `release.json` says, field by field."""
+    """Differences between two `release.json`, field by field."""
     was, now = (_facts(release) for release in (one, other))
     names = [name for name in dict.fromkeys([*was, *now]) if was.get(name) != now.get(name)]
     return {name: (was.get(name), now.get(name)) for name in names}

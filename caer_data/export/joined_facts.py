@@ -40,7 +40,7 @@ def facts_of(
         said: lines of subtitles.
 
     Raises:
-        CaerError: a release says of itself what cannot be.
+        CaerError: a release contains impossible facts.
     """
     try:
         return _facts(parts, clips, recipe, scheme, reached, said)

@@ -239,7 +239,7 @@ def read(release: Path) -> pd.DataFrame:
     """Read the manifest of a release, which may come from anybody; every row is checked.
 
     Raises:
-        CaerError: it is missing or damaged, has other columns, or a row cannot be true.
+        CaerError: it is missing or damaged, has other columns, or a row is impossible.
     """
     path = release / "manifest.parquet"
     manifest = read_table(MANIFEST, path)
@@ -252,7 +252,7 @@ def read_boxes(release: Path) -> pd.DataFrame:
     """Read the boxes of a release; each is finite and has an area.
 
     Raises:
-        CaerError: the table is missing or damaged, or a box cannot be true.
+        CaerError: the table is missing or damaged, or a box is impossible.
     """
     path = release / "boxes.parquet"
     boxes = read_table(BOXES, path)
@@ -269,7 +269,7 @@ def read_sources(release: Path) -> pd.DataFrame:
     """Read the source videos of a release; rates and sizes are checked.
 
     Raises:
-        CaerError: the table is missing or damaged, or a row cannot be true.
+        CaerError: the table is missing or damaged, or a row is impossible.
     """
     path = release / "sources.parquet"
     sources = read_table(SOURCES, path)
@@ -288,7 +288,7 @@ def read_repeated(release: Path) -> pd.DataFrame | None:
     """Read which clips of a release show the same; None where nobody looked.
 
     Raises:
-        CaerError: the table is damaged, or a row cannot be true.
+        CaerError: the table is damaged, or a row is impossible.
     """
     path = release / "repeats.parquet"
     if not path.is_file():

@@ -45,7 +45,7 @@ class Options:
 
     @property
     def scheme(self) -> splits.Scheme:
-        """The way of splitting."""
+        """How the clips were split."""
         return splits.Scheme(self.settings.split, self.settings.by, self.seed)
 
 

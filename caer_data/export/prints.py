@@ -95,7 +95,7 @@ def read(release: Path, sources: pd.DataFrame) -> dict[str, Known]:
         sources: rows of `SOURCES`; fingerprints of other videos are passed over.
 
     Raises:
-        CaerError: the table cannot be read, or cannot be true.
+        CaerError: the table cannot be read, or holds impossible values.
     """
     path = release / NAME
     if not path.is_file():
@@ -142,7 +142,7 @@ def write_joined(root: Path, parts: Iterable[tuple[Path, pd.DataFrame, Mapping[s
         parts: folder and sources of each release, and new names of the videos to be taken.
 
     Raises:
-        CaerError: a table cannot be read, or cannot be true.
+        CaerError: a table cannot be read, or holds impossible values.
     """
     given = [(path, read(path, sources), names) for path, sources, names in parts]
     wanted = [

@@ -73,7 +73,7 @@ def recut(
     that lacks clips by one that has their episodes.
 
     Raises:
-        CaerError: not a release without footage, none of its shows is there, the target is taken.
+        CaerError: not a release without footage, none of its shows was found, the target is taken.
     """
     given = given_by(origin)
     previous = None if overwrite else carry.earlier(target, origin, given.sha256)

@@ -19,7 +19,7 @@ def of_clips(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame | None:
         clips: `clip_id, shot_id, start_s, end_s`.
 
     Returns:
-        `REPEATED`, the later clip first; None where the dataset never looked.
+        `REPEATED`, the later clip first; None where the dataset was not searched for repeats.
     """
     if not dataset.has(tables.REPEATS):
         return None
@@ -33,7 +33,7 @@ def needed(found: pd.DataFrame | None, option: str) -> pd.DataFrame:
     """What repeats, for an option that cannot do without.
 
     Raises:
-        CaerError: the dataset never looked.
+        CaerError: the dataset was not searched for repeats.
     """
     if found is None:
         raise CaerError(

@@ -68,7 +68,7 @@ def read(origin: Path) -> Origin:
     """Read a release that may come from anybody, as it is.
 
     Raises:
-        CaerError: it is none, or cannot be read.
+        CaerError: it is not one, or cannot be read.
     """
     return _read(origin, _facts(origin))
 

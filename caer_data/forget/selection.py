@@ -40,7 +40,7 @@ class Selection:
 
 
 def tombstones(dataset: Dataset, asked: Selection, who: str, why: str) -> list[Decision]:
-    """One tombstone for each thing that was named, less those that there are already.
+    """One tombstone for each thing named, except for those that exist already.
 
     Nothing is written. A name that the dataset no longer holds, because the same command was
     stopped half way, is known again by its hash.

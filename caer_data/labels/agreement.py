@@ -24,7 +24,7 @@ CONFIDENCE_STEPS: Final = 4
 
 @dataclass(frozen=True)
 class Agreement:
-    """All measures of one dataset's ratings; NaN where there is not yet enough to measure."""
+    """All measures of one dataset's ratings; NaN where there are too few answers to measure it."""
 
     answers: int
     """Votes: accepted answers that name an emotion."""

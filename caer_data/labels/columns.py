@@ -76,7 +76,7 @@ def named(
         given: pairs of our name and the file's; they stand over what is recognised.
 
     Raises:
-        CaerError: a needed column is not there, or two columns are the same one.
+        CaerError: a required column is missing, or two columns are the same one.
     """
     service = _service(sheet.header)
     if service and service.name == "Amazon Mechanical Turk":

@@ -222,7 +222,7 @@ class _File:
         }
 
     def _emotion(self, where: str, cell: str) -> str:
-        """One of the seven; by a synonym only where synonyms are wished for."""
+        """One of the seven; by a synonym only if synonyms are allowed."""
         emotion = cell.lower()
         if emotion in EMOTIONS:
             return emotion

@@ -53,7 +53,7 @@ class Ballots:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a rule finds, clip by clip.
+    """Result of a rule, one row per clip.
 
     Attributes:
         winner: class id of the leading emotion.

@@ -19,7 +19,7 @@ _MAX_PARTS: Final = 2_000
 _TEXT: Final = "save it as 'CSV UTF-8' and import that"
 
 SIGNS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-"""What xlsx and ods begin with, and xls and files locked by a password."""
+"""First bytes of xlsx and ods files, and of xls files and those locked by a password."""
 
 
 def rows(path: Path, data: bytes) -> tuple[list[list[str]], str]:

@@ -42,7 +42,7 @@ REASONS: Final = {
     "withdrawn": "the server holds it no more",
     "superseded": "a later answer of the same rater, or one that counts more, stands",
 }
-"""Every reason for refusing an answer, in the order in which they are looked for."""
+"""Every reason for refusing an answer, in the order in which they are tested."""
 
 REASON_OF: Final = {"changed": "clip_changed", "gone": "dropped_clip"}
 """Why answers to a clip do not count, by what became of it."""
@@ -115,7 +115,7 @@ def validate_answers(
 
 @dataclass(frozen=True)
 class _Known:
-    """What answers are held against.
+    """What answers are checked against.
 
     Attributes:
         lengths: seconds of each clip that can be rated, by key.

@@ -52,7 +52,7 @@ _QUARTER: Final = 25  # of `_STEPS`
 
 @dataclass(frozen=True)
 class Known:
-    """What is known of the first video.
+    """Facts about the first video.
 
     Attributes:
         times: of its pictures, seconds from the first frame, rising; shape (n,).

@@ -158,7 +158,7 @@ def _apart(arguments: list[str]) -> list[str]:
 
 
 def x264_params(preset: str) -> str:
-    """What is asked of x264 beside its preset.
+    """Options of x264 besides its preset.
 
     Clips are cut side by side, and their bytes must not depend on the number of cores: one thread.
     A clip is one shot, so there are no cuts to look for: files are some 5 % smaller.

@@ -50,7 +50,7 @@ def cut_clips(
 ) -> dict[Path, Media | CaerError]:
     """Cut neighbouring clips in one decode and check that they hold the frames asked for.
 
-    Those that come out wrong are cut by themselves. Where timestamps do not lead to the frames
+    Those with errors are cut individually. Where timestamps do not lead to the frames
     (containers that seek badly, sound that changes its layout, timestamps that were retimed), the
     frames themselves are decoded from the start and handed over.
 

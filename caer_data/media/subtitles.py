@@ -80,7 +80,7 @@ class Subtitles:
     early: int = 0
 
     def add(self, cue: Cue) -> None:
-        """Take a cue unless it is empty or cannot be."""
+        """Add a cue unless it is empty or impossible."""
         if not cue.text or len(self.cues) >= _MOST_CUES:
             return
         if cue.end is not None and cue.end <= cue.start:

@@ -23,7 +23,7 @@ _MOST: Final = 0.5  # share of the windows
 
 
 class Pulldown:
-    """Looks at the fields of interlaced frames, one after the other."""
+    """Examines the fields of interlaced frames, one after the other."""
 
     def __init__(self) -> None:
         self._before: tuple[int, npt.NDArray[np.int16]] | None = None

@@ -12,7 +12,7 @@ Stamp = tuple[int, int, int]
 
 
 def stamp_of(path: Path) -> Stamp:
-    """What changes when a file is written to or replaced.
+    """Attributes that change when a file is written to or replaced.
 
     Raises:
         CaerError: the file is gone.

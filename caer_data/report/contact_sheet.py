@@ -34,7 +34,7 @@ def write_sheet(dataset: Dataset, path: Path, persons: Collection[str] = ()) -> 
             the longest tracks are shown.
 
     Raises:
-        CaerError: another file is there.
+        CaerError: another file has this name.
     """
     if path.exists() and not is_sheet(path):
         raise CaerError(f"{path}: is not a contact sheet; give another name with -o")

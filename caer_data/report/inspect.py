@@ -21,7 +21,7 @@ def facts(dataset: Dataset) -> dict[str, Any]:
     """Gather what `inspect` shows, as plain values.
 
     Raises:
-        CaerError: the folder is not a dataset, or its build has not ended.
+        CaerError: the folder is not a dataset, or its build has not finished.
     """
     from caer_data.curate.funnel import funnel
     from caer_data.engine.forgotten import Forgotten

@@ -28,7 +28,7 @@ def parse(assignments: Sequence[str]) -> dict[str, Any]:
     """Values by field, from texts such as `filter.min_face_height=0.08`.
 
     Raises:
-        CaerError: not of this form, or not a field that can be tried.
+        CaerError: malformed, or not a field that can be tried.
     """
     found: dict[str, Any] = {}
     for text in assignments:

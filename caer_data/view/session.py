@@ -81,7 +81,7 @@ class Session:
         said: what models said of its clips.
 
     Raises:
-        CaerError: the folder is not a dataset, or its build has not ended.
+        CaerError: the folder is not a dataset, or its build has not finished.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Session:
         self._catalogue = Catalogue(Dataset(folder), splits, said)
         Dataset(folder).require()
         if not Dataset(folder).has(tables.CLIPS):
-            raise CaerError(f"{folder}: its build has not ended; run 'caer-data build' again")
+            raise CaerError(f"{folder}: its build has not finished; run 'caer-data build' again")
 
     def warm(self) -> None:
         """Prepare clips and filters, so that the first page does not wait for it."""
@@ -116,7 +116,7 @@ class Session:
             return self._shown
 
     def _tables(self) -> object:
-        """What changes whenever the tables do."""
+        """A value that changes whenever the tables do."""
         written = sorted((self.folder / "tables").glob("*.parquet"))
         return [_state_of(path) for path in (self.folder / "generations" / "current", *written)]
 

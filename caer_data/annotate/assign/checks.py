@@ -67,7 +67,7 @@ def plan(
 
 
 def lacking(assignments: pd.DataFrame, checks: pd.DataFrame, settings: Annotate) -> int:
-    """Gold clips that are due, and that no clip with a known answer was left for."""
+    """Gold clips that are due but for which no clip with a known answer was left."""
     left = set(assignments["replaces"].dropna())
     have = checks.loc[checks["kind"] == "gold", "rater"].value_counts()
     assigned = assignments["rater"].value_counts()

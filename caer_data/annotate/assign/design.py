@@ -98,7 +98,7 @@ class _Flow:
     def _take(
         self, window: int, slot: int, asked_by: dict[int, tuple[int, int, int] | None]
     ) -> None:
-        """Take a free place, hand the one given up for it to the window that asked, and so on."""
+        """Take a free slot, pass the one given up for it to the window that asked, and so on."""
         while True:
             asked = asked_by[window]
             if asked is not None:

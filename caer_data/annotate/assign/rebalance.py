@@ -80,7 +80,7 @@ def _last_positions(assignments: pd.DataFrame) -> dict[str, int]:
 
 
 def _loads(assignments: pd.DataFrame, present: Collection[str]) -> list[dict[str, int]]:
-    """Present clips by rater, one table for each group that was assigned blocks together."""
+    """Clips that exist, by rater: one table for each group that was assigned blocks together."""
     rows = assignments[assignments["block"] != SECOND_ROUND]
     left = set(rows["replaces"].dropna())
     companies: list[tuple[set[str], set[int]]] = []

@@ -33,7 +33,7 @@ def _path_by_address(server: Server) -> Path:
 
 
 def ensure(server: Server, raters: Sequence[str], reporter: Reporter) -> int:
-    """Make the accounts that are missing; return how many were made.
+    """Create the missing accounts; return their number.
 
     A password is written down before its account is made, so that none is lost by a kill.
     """
@@ -56,7 +56,7 @@ def ensure(server: Server, raters: Sequence[str], reporter: Reporter) -> int:
 
 
 def forget_password(server: Server, rater: str) -> None:
-    """Take a rater out of the file of first passwords."""
+    """Remove a rater from the file of first passwords."""
     for path in (password_path(server), _path_by_address(server)):
         known = _read(path)
         if known.pop(rater, None) is not None:

@@ -48,7 +48,7 @@ def backup(folder: Path, target: Path, reporter: Reporter) -> int:
     The database is copied as it stands at one moment, also while the server runs.
 
     Raises:
-        CaerError: there is no server, its answers are in PostgreSQL, or the file is there already.
+        CaerError: there is no server, its answers are in PostgreSQL, or the file exists already.
     """
     if database_of(folder) == POSTGRES:
         raise CaerError(

@@ -21,7 +21,7 @@ SUPPORTED = (1, 23)
 
 
 class Server:
-    """A Label Studio that answers, seen as its administrator.
+    """A running Label Studio, accessed as its administrator.
 
     Args:
         url: its address.
@@ -140,7 +140,7 @@ def clean_url(url: str) -> str:
     """Hold an address to `http(s)://host[:port][/path]`, without a slash at the end.
 
     Raises:
-        CaerError: it is something else, or has a user name or password in it.
+        CaerError: it is malformed, or contains a user name or password in it.
     """
     if "@" in url:
         raise CaerError("leave user name and password out of --url; a token is used")

@@ -35,7 +35,7 @@ def installed_version() -> str | None:
 
 
 def install(reporter: Reporter) -> Path:
-    """Make the environment unless it is there, showing progress; about 1 GB, a few minutes.
+    """Create the environment if it is missing, showing progress; about 1 GB, a few minutes.
 
     The packages come from the index that pip is set up for.
 

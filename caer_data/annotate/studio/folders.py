@@ -55,7 +55,7 @@ def database_of(folder: Path) -> str | None:
 
 
 def claim_database(folder: Path, kind: str) -> None:
-    """Hold a server folder to the kind of database that it began with.
+    """Require the kind of database that a server folder began with.
 
     Raises:
         CaerError: it began with another: raters would find an empty server.
@@ -108,5 +108,5 @@ def read_access(folder: Path) -> Access | None:
 
 
 def write_access(folder: Path, access: Access) -> None:
-    """Keep the secrets of the local server."""
+    """Save the secrets of the local server."""
     write_private(access_path(folder), json.dumps(asdict(access), indent=1))

@@ -76,7 +76,7 @@ def prepare(dataset: Dataset, clips: pd.DataFrame, reporter: Reporter) -> list[S
 
     Args:
         dataset: its `work/annotate` keeps posters and transcoded clips.
-        clips: rows of `tables.CLIPS` that are there.
+        clips: rows of `tables.CLIPS` that have a file.
         reporter: shows progress.
 
     Raises:

@@ -103,7 +103,7 @@ def raters(server: Server) -> set[str]:
 
 
 def set_page(server: Server, project: Project, page: str, instructions: str) -> None:
-    """Bring a project's labelling page and instructions up to date, unless they say the same.
+    """Update a project's labelling page and instructions unless they are equal already.
 
     Raises:
         RefusedError: the server finds answers in the project that the page could not have given.
@@ -140,7 +140,7 @@ def ensure(
     instructions: str,
     kind: str = VOTES,
 ) -> Project:
-    """Make a rater's project, or find all that belongs to it."""
+    """Create a rater's project, or find it with all that belongs to it."""
     if existing is not None:
         _ensure_storage(server, existing.number)
         return existing
@@ -162,7 +162,7 @@ def ensure(
 
 
 def _title(rater: str, dataset_id: str) -> str:
-    """Titles are unique a server and at most 50 characters long."""
+    """Titles are unique per server and at most 50 characters long."""
     title = f"{rater} {dataset_id[:6]}"
     if len(title) > 50:
         title = f"{title[:42]} {digest(title, 6)}"
@@ -176,7 +176,7 @@ def clips_folder(server: Server, project: int) -> Path:
 
 
 def _ensure_storage(server: Server, project: int) -> None:
-    """Tell the server that it may serve the project's folder; without this it answers 404."""
+    """Allow the server to serve the project's folder; otherwise it answers 404."""
     if server.files is None:
         return
     folder = clips_folder(server, project)

@@ -37,7 +37,7 @@ def remove(server: Server, project: projects.Project) -> int:
 
 
 def _remove_media(server: Server, project: projects.Project, names: Collection[str] | None) -> int:
-    """Remove media that go by some names, or all of a project."""
+    """Remove the media with these names, or all of a project."""
     if server.files is not None:
         folder = projects.clips_folder(server, project.number)
         files = [

@@ -106,7 +106,7 @@ def check_public(url: str) -> str:
     """Hold the raters' address to `https://name[:port]`.
 
     Raises:
-        CaerError: it is something else; a server below a path is not supported.
+        CaerError: it is malformed; a server below a path is not supported.
     """
     address = clean_url(url)
     if not address.startswith("https://") or urlsplit(address).path:

@@ -55,7 +55,7 @@ def read(folder: Path, kind: Kind) -> Source:
     """Read the clips or pictures of a release.
 
     Raises:
-        CaerError: nothing of this kind is there, a class folder is missing, a list or manifest is
+        CaerError: nothing of this kind exists, a class folder is missing, a list or manifest is
             damaged, or a split is empty.
     """
     tree = check(folder, kind)
@@ -73,7 +73,7 @@ def read(folder: Path, kind: Kind) -> Source:
 
 
 def check(folder: Path, kind: Kind) -> Path:
-    """Look whether a folder is a release with clips, or pictures; nothing is read.
+    """Whether a folder is a release with clips or pictures; no file is read.
 
     Returns:
         The folder that holds the split folders.
@@ -169,7 +169,7 @@ def _table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     """A table of a release, which may come from anybody.
 
     Raises:
-        CaerError: it cannot be read, lacks a column, or names a file that cannot be.
+        CaerError: it cannot be read, lacks a column, or names an impossible file.
     """
     names = bounded.names_of(path)
     missing = [name for name in needed if name not in names]

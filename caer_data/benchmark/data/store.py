@@ -79,7 +79,7 @@ class Store:
         """Both stores as one: the samples of each keep their splits.
 
         Raises:
-            CaerError: they have other sizes or classes.
+            CaerError: their sizes or classes differ.
         """
         if (self.form, self.source.classes) != (other.form, other.source.classes):
             raise CaerError(

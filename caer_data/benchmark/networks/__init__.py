@@ -77,7 +77,7 @@ def try_own_class(model: nn.Module, recipe: ModelRecipe, classes: int) -> None:
     """Call a user's model once on two samples of noise, so that a mistake shows before decoding.
 
     Raises:
-        CaerError: it fails, or returns something else than an `Output` of the right shape.
+        CaerError: it fails, or returns something other than an `Output` of the right shape.
     """
     size = (2, 3, recipe.input.frames) if recipe.clips else (2, 3)
     face = torch.randn(*size, *recipe.input.face) if recipe.sees_face else None

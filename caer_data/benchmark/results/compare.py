@@ -81,7 +81,7 @@ class Bench:
 
 
 def check(recipe: ModelRecipe, weights: Path | None = None) -> None:
-    """Find what would stop a run later, before anything is decoded for it.
+    """Find problems that would stop a run later, before anything is decoded.
 
     Args:
         recipe: its class is imported and, if it is a user's own, called once; its weight file is
@@ -151,7 +151,7 @@ def _kind(recipe: ModelRecipe) -> sources.Kind:
 
 
 def _row(bench: Bench, row: suites.Row, release: Path, open_store: OpenStore) -> Entry | None:
-    """Do a row's runs; None, and a sentence among the failures, where that does not work.
+    """Do a row's runs; None, and a reason among the failures, if this fails.
 
     A user's own model can fail in any way, and must not take the other rows with it. Among several
     processes one that continues would wait for the others for ever: there it ends the command.

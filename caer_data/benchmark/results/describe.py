@@ -44,7 +44,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Description:
-    """A model's layers and their sums.
+    """A model's layers and their totals.
 
     Attributes:
         parameters: of the whole model.

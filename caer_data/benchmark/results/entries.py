@@ -64,7 +64,7 @@ class Entry:
         return [run["also_tested"][self.test] if self.test else run for run in self.runs]
 
     def predictions(self) -> list[pd.DataFrame]:
-        """What the runs said of the samples, one frame per seed; a seed's folds are joined."""
+        """Predictions of the runs, one frame per seed; a seed's folds are joined."""
         of_seed: dict[int, list[pd.DataFrame]] = {}
         for run, folder in zip(self.runs, self.folders, strict=True):
             frame = pd.read_parquet(folder / predictions_file(self.test))
@@ -73,7 +73,7 @@ class Entry:
 
     @property
     def same_dataset(self) -> bool:
-        """Whether the figures are of the dataset that the paper's are of."""
+        """Whether the figures were measured on the paper's dataset."""
         used, left_out = self.runs[0]["split_sizes"], self.runs[0]["left_out"]
         sizes = {split: used[split] + left_out[split] for split in used}
         found = (sizes["train"] + sizes["validation"], sizes["test"])

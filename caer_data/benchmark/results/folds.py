@@ -46,7 +46,7 @@ def results(bench: Bench, recipe: ModelRecipe, store: Store, folds: int) -> Entr
 
 
 def _disjoint(store: Store, positions: Positions, folds: int) -> tuple[str, Names]:
-    """What is kept together, shows or videos, and the name of each sample's."""
+    """What is kept together (shows or videos), and the group of each sample."""
     samples = [store.samples[i] for i in positions]
     shows = np.array([s.show for s in samples])
     if (shows != "").all() and len(np.unique(shows)) >= folds:

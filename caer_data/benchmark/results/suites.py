@@ -149,7 +149,7 @@ def rows(
 
 
 def _modern(preset: Preset, weights: Mapping[str, str], encoder: str | None) -> list[Row]:
-    """CAER-Net, with the paper's schedule and with AdamW, beside what a user expects of today."""
+    """CAER-Net, with the paper's schedule and with AdamW, beside current models."""
     if unknown := sorted(set(weights) - {"r2plus1d"}):
         raise CaerError(f"modern has no baseline {unknown[0]} that weights could be given for")
     # models since the paper have one form, whatever the preset of CAER-Net

@@ -51,14 +51,14 @@ TOGETHER: Final = 0.75
 CAER-Net: half-way from the 1/2 that is chance, and that an untrained network may fall short of."""
 
 ATTENTION: Final = 1.5
-"""Times of what chance puts there that attention must lie on the coloured disc; a network that
+"""How many times as much attention as chance must lie on the coloured disc; a network that
 was not trained has some more than once already, since discs differ from the ground."""
 
 SUMS_TO_ONE: Final = 0.01
 """How far the sum of a map may be from 1: bf16 rounds each value by one part in 512."""
 
 LEAN: Final = 0.6
-"""Weight that fusion must give the stream that knows."""
+"""Weight that fusion must give the informative stream."""
 
 Shares = npt.NDArray[np.float64]
 """For each test clip the share of the seeds that got it right."""

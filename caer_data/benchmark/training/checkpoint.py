@@ -66,7 +66,7 @@ def load_weights(
     """Load weights that `save_weights` wrote and return their header.
 
     Raises:
-        CaerError: not such a file, another model, or another class order.
+        CaerError: a file of another kind, another model, or another class order.
     """
     tensors, header = _read(path)
     if tuple(header.get("classes", ())) != classes:
@@ -101,7 +101,7 @@ def described(path: Path) -> tuple[tuple[str, ...], ModelRecipe]:
     """Classes, in order, and recipe of weights that `save_weights` wrote.
 
     Raises:
-        CaerError: not such a file.
+        CaerError: a file of another kind.
     """
     header = _read(path)[1]
     try:
@@ -133,7 +133,7 @@ def load_progress(
     """Put model and optimiser where `save_progress` left them.
 
     Raises:
-        CaerError: not such a file, or one of another run.
+        CaerError: a file of another kind, or one of another run.
     """
     tensors, header = _read(path)
     if header.get("identity") != identity:

@@ -81,7 +81,7 @@ def load(
     The file holds its recipe. Code is run and other files are read only if the recipe is given.
 
     Raises:
-        CaerError: not such a file, or it needs its recipe.
+        CaerError: a file of another kind, or it needs its recipe.
     """
     path = Path(weights)
     classes, saved = checkpoint.described(path)

@@ -29,7 +29,7 @@ FACTOR: Final = 8.0
 """How many noise floors bf16 may be away."""
 
 GOOD_LOGITS: Final = 0.1
-"""Relative error of the logits that is never too much."""
+"""Relative error of the logits that is always acceptable."""
 
 GOOD_GRADIENT: Final = 0.9
 """Cosine between two gradients above which steps go the same way."""

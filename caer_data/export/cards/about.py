@@ -133,7 +133,7 @@ def init(dataset: Path) -> Path:
     """Write an empty `release.yaml` with every field explained.
 
     Raises:
-        CaerError: there is one already.
+        CaerError: one exists already.
     """
     path = dataset / NAME
     if path.exists() or path.is_symlink():

@@ -124,8 +124,8 @@ def _view_name(request):
 def _identities(request):
     """Everybody a request can act as: by session or JWT, and by any scheme of the API's own.
 
-    A request that carries two (a cookie and a token, say) must be allowed for both, so that it does
-    not matter which of them a view believes.
+    A request that carries two (such as a cookie and a token) must be allowed for both, so that it
+    does not matter which of them a view believes.
     """
     users = [request.user] if request.user.is_authenticated else []
     for scheme in api_settings.DEFAULT_AUTHENTICATION_CLASSES:
@@ -151,7 +151,7 @@ class Visit:
         self._own = None
 
     def refuse(self):
-        """The answer that forbids the request, or None to let it pass."""
+        """The response that refuses the request, or None to let it pass."""
         path = posixpath.normpath(self.request.path)
         if self.method == "GET" and self.request.path.startswith(STATIC):
             return None

@@ -1,4 +1,4 @@
-"""Label Studio's settings with the guard added; named by DJANGO_SETTINGS_MODULE.
+"""Label Studio's settings plus the guard; DJANGO_SETTINGS_MODULE names this module.
 
 Label Studio's settings are executed here, not imported: parts of it look settings up by attribute
 of the active module, which an import under another name does not give them.

@@ -100,6 +100,20 @@ url = click.option(
 """The rating server, for verbs that talk to it."""
 
 
+def release_and_results(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Options for where a dataset's release and the benchmark's results are."""
+    function = click.option(
+        "--results",
+        type=FOLDER,
+        default="results",
+        show_default=True,
+        help="Results of the benchmark.",
+    )(function)
+    return click.option(
+        "--release", type=FOLDER, default="release", show_default=True, help="Its release."
+    )(function)
+
+
 def dataset_or_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     """Like `dataset`, for verbs that also take the folder as their argument."""
     return _or_argument(worked_on("dataset", artifacts=True)(function))

@@ -12,16 +12,7 @@ from caer_data.engine.progress import Reporter, options
 
 @click.command("report")
 @common.dataset_or_argument
-@click.option(
-    "--release", type=common.FOLDER, default="release", show_default=True, help="Its release."
-)
-@click.option(
-    "--results",
-    type=common.FOLDER,
-    default="results",
-    show_default=True,
-    help="Results of the benchmark.",
-)
+@common.release_and_results
 @click.option("--open", "in_browser", is_flag=True, help="Also open the page in the browser.")
 @options
 def command(

@@ -12,16 +12,7 @@ from caer_data.engine.progress import Reporter, printable
 
 @click.command("status")
 @common.tables_or_argument
-@click.option(
-    "--release", type=common.FOLDER, default="release", show_default=True, help="Its release."
-)
-@click.option(
-    "--results",
-    type=common.FOLDER,
-    default="results",
-    show_default=True,
-    help="Results of the benchmark.",
-)
+@common.release_and_results
 @common.as_json
 def command(dataset: Path, release: Path, results: Path, as_json: bool) -> None:
     """Show what is done, what comes next, and the command for it."""

@@ -10,7 +10,34 @@ from caer_data.engine.errors import PartialFailure
 
 
 @dataclass
-class BuildResult:
+class _Result:
+    """What the results of builds and of shards share."""
+
+    dataset: Path
+    videos: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all values as JSON takes them."""
+        return {**self.__dict__, "dataset": str(self.dataset)}
+
+    def raise_if_failed(self) -> None:
+        """Raise an error that lists what failed.
+
+        Raises:
+            PartialFailure: something failed.
+        """
+        if self.failed:
+            lines = "".join(f"\n  {what}: {why}" for what, why in self.failed.items())
+            raise PartialFailure(
+                f"{len(self.failed)} failed; the rest is done, and running the same command tries "
+                f"again:{lines}"
+            )
+
+
+@dataclass
+class BuildResult(_Result):
     """Result of a build.
 
     Attributes:
@@ -28,30 +55,14 @@ class BuildResult:
         seconds: duration of the build.
     """
 
-    dataset: Path
-    videos: int = 0
     duplicates: int = 0
     kept: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
     people: int = 0
     absent: int = 0
     rated: dict[str, int] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
     damaged: dict[str, str] = field(default_factory=dict)
     forgotten: dict[str, int] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return all values as JSON takes them."""
-        return {**self.__dict__, "dataset": str(self.dataset)}
-
-    def raise_if_failed(self) -> None:
-        """Raise an error that lists what failed.
-
-        Raises:
-            PartialFailure: something failed.
-        """
-        _raise_if_failed(self.failed)
 
     def summary(self) -> str:
         """Describe the result in one line."""
@@ -96,26 +107,10 @@ def counted(forgotten: dict[str, int]) -> str:
 
 
 @dataclass
-class ShardResult:
+class ShardResult(_Result):
     """Result of one shard: artifacts are made, tables are not."""
 
-    dataset: Path
-    shard: str
-    videos: int
-    failed: dict[str, str]
-    seconds: float = 0.0
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return all values as JSON takes them."""
-        return {**self.__dict__, "dataset": str(self.dataset)}
-
-    def raise_if_failed(self) -> None:
-        """Raise an error that lists what failed.
-
-        Raises:
-            PartialFailure: something failed.
-        """
-        _raise_if_failed(self.failed)
+    shard: str = ""
 
     def summary(self) -> str:
         """Describe the result in one line."""
@@ -123,13 +118,4 @@ class ShardResult:
             f"Shard {self.shard}: {self.videos} videos done, {len(self.failed)} failed. Took "
             f"{self.seconds:.0f} s. When all shards are done, the same command without --shard "
             "puts the dataset together"
-        )
-
-
-def _raise_if_failed(failed: dict[str, str]) -> None:
-    if failed:
-        lines = "".join(f"\n  {what}: {why}" for what, why in failed.items())
-        raise PartialFailure(
-            f"{len(failed)} failed; the rest is done, and running the same command tries "
-            f"again:{lines}"
         )

@@ -138,7 +138,7 @@ def build_shard(
             videos, failed = analyse_videos(setup, probed), probed.failed()
             shard.note(dataset.work_folder, len(videos), failed)
             seconds = round(time.perf_counter() - started, 1)
-            return ShardResult(output, str(shard), len(videos), failed, seconds)
+            return ShardResult(output, len(videos), failed, seconds, str(shard))
     except OSError as error:
         raise CaerError(explain_os_error(error, output)) from error
 

@@ -101,3 +101,14 @@ def point(cell: str, certain: bool) -> str:
     if _COMMA.fullmatch(cell) and (certain or not _THOUSANDS.fullmatch(cell)):
         return cell.replace(",", ".")
     return cell
+
+
+def finite_number(value: object) -> float | None:
+    """A finite number, also from text; no truth values."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

@@ -6,11 +6,11 @@ the question offers, leaves its cell empty.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Final
 
 from caer_data.engine.emotions import EMOTIONS
+from caer_data.labels.cells import finite_number
 
 SCALES: Final = {"intensity": (0.0, 1.0), "valence": (-1.0, 1.0), "arousal": (-1.0, 1.0)}
 """Ends of the sliders."""
@@ -39,12 +39,7 @@ def cells(stored: Mapping[str, object], emotion: str | None) -> dict[str, str | 
 
 def _on_scale(value: object, low: float, high: float) -> float | None:
     """A number with two places: sliders store 0.15000000000000002."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    if not math.isfinite(number) or not low - 1e-9 <= number <= high + 1e-9:
+    number = finite_number(value)
+    if number is None or not low - 1e-9 <= number <= high + 1e-9:
         return None
     return round(number, 2) + 0.0

@@ -14,17 +14,11 @@ from typing import Any, Final
 
 from charset_normalizer import from_bytes
 
+from caer_data.engine.encodings import marked_encoding
 from caer_data.engine.errors import CaerError
 from caer_data.labels import spreadsheet
 from caer_data.labels.sheet import Sheet
 
-_BOMS: Final = (
-    (b"\xff\xfe\x00\x00", "utf-32"),
-    (b"\x00\x00\xfe\xff", "utf-32"),
-    (b"\xef\xbb\xbf", "utf-8-sig"),
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
-)
 _WESTERN: Final = frozenset(
     "äöüßÄÖÜéèêëàâçîïôûùœÉÈÊËÀÂÇÎÏÔÛÙŒñáíóúÑÁÍÓÚ¿¡ìòÌÒãõÃÕåøæÅØÆ€°´«»„“”‚‘’–—…·§\u00a0"
 )
@@ -82,9 +76,8 @@ def _decode(path: Path, data: bytes, encoding: str | None, say: Callable[[str], 
 
 def _marked(data: bytes) -> str | None:
     """Encoding by a byte order mark, or by the zero bytes of ASCII text in UTF-16."""
-    for mark, name in _BOMS:
-        if data.startswith(mark):
-            return name
+    if marked := marked_encoding(data):
+        return marked
     start = data[:200]
     even, odd = start[::2], start[1::2]
     if odd and not any(odd) and all(even):

@@ -7,7 +7,6 @@ refused stays in the table with its reason.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +18,7 @@ from caer_data.engine import anchors, identity, tables
 from caer_data.engine.emotions import CANNOT_JUDGE, EMOTIONS
 from caer_data.engine.ledger import Ledger
 from caer_data.labels import extra_questions
+from caer_data.labels.cells import finite_number
 
 LABEL_STUDIO: Final = "label-studio"
 CSV: Final = "csv"
@@ -265,7 +265,7 @@ def parse_confidence(value: object) -> float | None:
     A slider in steps of 0.05 stores 0.15000000000000002 and may end a hair above 1, hence the
     rounding and the tolerance.
     """
-    number = _number(value)
+    number = finite_number(value)
     if number is None or not -1e-9 <= number <= 1 + 1e-9:
         return None
     return abs(round(number, 2))
@@ -274,7 +274,7 @@ def parse_confidence(value: object) -> float | None:
 def _stored(value: object) -> float | None:
     """A confidence as the table holds it, even if refused; None if it is not a number."""
     valid = parse_confidence(value)
-    return _number(value) if valid is None else valid
+    return finite_number(value) if valid is None else valid
 
 
 def _refuse(ratings: pd.DataFrame, rows: Any, reason: str) -> None:
@@ -309,18 +309,7 @@ def _time(text: str | None) -> float:
         return 0.0
 
 
-def _number(value: object) -> float | None:
-    """A finite number, also from text; no truth values."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
 def parse_seconds(value: object) -> float | None:
     """Read a length of time in seconds, zero or more; None if it is none."""
-    number = _number(value)
+    number = finite_number(value)
     return number if number is not None and number >= 0 else None

@@ -16,6 +16,7 @@ from typing import Final
 
 from charset_normalizer import from_bytes
 
+from caer_data.engine.encodings import marked_encoding
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
 
@@ -25,13 +26,6 @@ ENDINGS: Final = (".srt", ".ass", ".ssa", ".vtt")
 _LONGEST_BYTES: Final = 16 << 20
 _MOST_CUES: Final = 100_000
 _LONGEST_TEXT: Final = 2_000
-_BOMS: Final = (
-    (b"\xff\xfe\x00\x00", "utf-32"),
-    (b"\x00\x00\xfe\xff", "utf-32"),
-    (b"\xef\xbb\xbf", "utf-8-sig"),
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
-)
 _CLOCK: Final = r"(-?)(?:(\d{1,4}):)?(-?)(\d{1,2}):(\d{1,2})(?:[.,:](\d{1,6}))?"
 _ARROW: Final = re.compile(rf"^\s*{_CLOCK}\s*-->\s*{_CLOCK}(?:\s.*)?$", re.ASCII)
 _TIME: Final = re.compile(rf"\s*{_CLOCK}\s*", re.ASCII)
@@ -126,7 +120,7 @@ def decode(data: bytes) -> tuple[str, str, bool]:
     By its mark, else UTF-8 if it fits, else what looks most like a language; what cannot be decoded
     becomes a question mark in a diamond.
     """
-    marked = next((name for mark, name in _BOMS if data.startswith(mark)), None)
+    marked = marked_encoding(data)
     try:
         return data.decode(marked or "utf-8"), marked or "utf-8", False
     except UnicodeDecodeError:

@@ -167,13 +167,30 @@ def test_faces_and_persons_of_one_video(media_data):
 
 
 def test_missing_columns_are_named_in_one_sentence():
-    with pytest.raises(caer_data.CaerError, match=r"label \(class id, 0 to 6\), show"):
+    with pytest.raises(
+        caer_data.CaerError,
+        match=r"lacks the columns label \(class id, 0 to 6\), show \(its show\); add them",
+    ):
         caer_data.split(pd.DataFrame({"clip_id": ["a"]}))
 
 
-def test_shares_that_are_not_three_numbers_are_one_sentence():
-    with pytest.raises(caer_data.CaerError, match=r"shares are \[70, 30\]; give three numbers"):
-        caer_data.split(pd.DataFrame(), [70, 30])
+@pytest.mark.parametrize(
+    "shares",
+    [[70, 30], [-1, 30, 71], [0, 0, 0], [float("nan"), 1, 1], [float("inf"), 1, 1], "abc", 70],
+    ids=str,
+)
+def test_impossible_shares_are_one_sentence(shares):
+    with pytest.raises(caer_data.CaerError, match=r"the shares are .*; give three numbers, none"):
+        caer_data.split(pd.DataFrame(), shares)
+
+
+def test_labels_name_clips_as_the_ratings_do():
+    numbered = pd.concat([ratings().replace({"clip_id": {"a": 10, "b": 9}})], ignore_index=True)
+    numbered = numbered.astype({"clip_id": "int64"})
+    decided = caer_data.decide_labels(numbered)
+    assert decided["clip_id"].tolist() == [9, 10]
+    assert decided["clip_id"].dtype == "int64"
+    assert len(decided.merge(numbered, on="clip_id")) == len(numbered)
 
 
 def ratings() -> pd.DataFrame:

@@ -14,4 +14,5 @@ def need(what: str, frame: pd.DataFrame, **holds: str) -> None:
     """Raise a CaerError that names every missing column and its contents."""
     missing = [f"{name} ({text})" for name, text in holds.items() if name not in frame]
     if missing:
-        raise CaerError(f"{what}: the frame lacks the column {', '.join(missing)}; add it")
+        columns, them = ("columns", "them") if len(missing) > 1 else ("column", "it")
+        raise CaerError(f"{what}: the frame lacks the {columns} {', '.join(missing)}; add {them}")

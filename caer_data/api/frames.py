@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -32,8 +33,8 @@ def decide_labels(
         raters_per_clip: clips with fewer raters are `incomplete`.
 
     Returns:
-        One row per clip: `clip_id, emotion, label`, `status` (kept or dropped), `reason, raters,
-        agreement, confidence` and the shares of the votes.
+        One row per clip, sorted by `clip_id`: `clip_id, emotion, label`, `status` (kept or
+        dropped), `reason, raters, agreement, confidence` and the shares of the votes.
 
     Raises:
         CaerError: a column is missing, an emotion is none of the seven, or a setting is impossible.
@@ -70,7 +71,14 @@ def decide_labels(
     ]
     decided = decide(tables.frame(tables.RATINGS, rows), settings, raters_per_clip)
     shown = [n for n in decided.columns if n not in ("clip_key", "votes", *_ANCHOR)]
-    return decided[shown]
+    own = dict(zip(ratings["clip_id"].astype(str), ratings["clip_id"], strict=True))
+    decided["clip_id"] = decided["clip_id"].map(own).astype(ratings["clip_id"].dtype)
+    return decided.sort_values("clip_id", key=_sortable, ignore_index=True)[shown]
+
+
+def _sortable(names: pd.Series) -> pd.Series:
+    """Numbers as they are, other names as texts."""
+    return names if names.dtype.kind in "iuf" else names.astype(str)
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,8 @@ def agreement(ratings: pd.DataFrame, *, seed: int = 0, bootstraps: int = 1000) -
         bootstraps: number of draws.
 
     Returns:
-        `alpha` with its 95 % interval `low, high`, and `clips`, the number that count.
+        `alpha` with its 95 % interval `low, high`, and `clips`, the number of clips with two raters
+        or more. If there is none, the first three are NaN.
 
     Raises:
         CaerError: a column is missing, or an emotion is none of the seven.
@@ -160,9 +169,12 @@ def split(
 
     try:
         train, validation, test = map(float, shares)
+        if not min(train, validation, test) >= 0 or not 0 < train + validation + test < math.inf:
+            raise ValueError(shares)
     except (TypeError, ValueError) as error:
         raise CaerError(
-            f"split: the shares are {shares!r}; give three numbers, such as (70, 10, 20)"
+            f"split: the shares are {shares!r}; give three numbers, none of them negative, such as "
+            "(70, 10, 20)"
         ) from error
     asked = {groups.GROUP_OF[word]: f"its {word}" for word in groups.words_of(by)}
     clips = _with_classes("split", clips)

@@ -133,6 +133,7 @@ def _people_across_shows(clips: pd.DataFrame) -> Verdict:
     known = clips.dropna(subset=["identity"])
     if known.empty:
         text = f"persons are identified within each of {shows} shows, not across them"
+        text = text if clips["person_id"].notna().any() else "no clip has a person_id"
         return Verdict(check, "not measured", 0, text)
     unknown = clips["clip_id"].nunique() - known["clip_id"].nunique()
     rest = f"; {unknown:,} clips have no identity and were not checked" if unknown else ""

@@ -32,7 +32,7 @@ def words_of(by: str) -> list[str]:
     words = by.split(JOIN)
     if len(set(words)) < len(words) or not set(words) <= GROUP_OF.keys():
         raise CaerError(
-            f"'{by}' is no way to split; use {', '.join(GROUP_OF)}, or several joined by '{JOIN}'"
+            f"cannot split by '{by}'; use {', '.join(GROUP_OF)}, or several joined by '{JOIN}'"
         )
     return words
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path
+from caer_data.engine.hashing import digest
 
 
 def cache_folder() -> Path:
@@ -32,6 +33,16 @@ def cache_folder() -> Path:
         raise CaerError(
             "no home folder is known for this user; set CAER_CACHE to a folder for caches"
         ) from error
+
+
+def store_folder(kind: str, address: str) -> Path:
+    """Where this machine keeps what belongs to an address in an object store.
+
+    Args:
+        kind: what is kept, as one word.
+        address: of the store, such as `s3://bucket/prefix`.
+    """
+    return cache_folder().absolute() / "s3" / f"{kind}-{digest(address, 16)}"
 
 
 def cached(name: str, suffix: str, key: str, make: Callable[[], bytes]) -> bytes:
@@ -68,8 +79,8 @@ def _read(folder: Path, beginning: str, suffix: str) -> bytes | None:
         for path in sorted(folder.glob(f"{beginning}*{suffix}")):
             with suppress(OSError):
                 data = path.read_bytes() if _is_ours(path) else b""
-                digest = path.name.removeprefix(beginning).removesuffix(suffix)
-                if hashlib.sha256(data).hexdigest() == digest:
+                stated = path.name.removeprefix(beginning).removesuffix(suffix)
+                if hashlib.sha256(data).hexdigest() == stated:
                     return data
     return None
 

@@ -16,7 +16,6 @@ Beside the folder, `copy.json` holds the number of the state it was fetched from
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -28,7 +27,7 @@ from typing import Any, Final
 from filelock import FileLock, Timeout
 
 from caer_data.engine.artifacts import Store
-from caer_data.engine.cache import cache_folder
+from caer_data.engine.cache import store_folder
 from caer_data.engine.copy_files import Entry, Known, State, note, packed, scan, stamp_of, unpacked
 from caer_data.engine.copy_files import known as read_known
 from caer_data.engine.errors import BusyError, CaerError
@@ -77,7 +76,7 @@ class Copy:
     ) -> None:
         self.place = place
         self.bucket = Bucket(place)
-        self._root = _root_of(place)
+        self._root = store_folder("dataset", str(place))
         self.folder = self._root / place.name
         self._notes = self._root / "copy.json"
         self._clips = clips
@@ -350,11 +349,6 @@ class Copy:
             f"{self.place}: was changed by another command since state {known.base}; what this "
             f"machine had not put there yet is now in {aside}"
         )
-
-
-def _root_of(place: Place) -> Path:
-    digest = hashlib.sha256(str(place).encode()).hexdigest()[:16]
-    return cache_folder() / "s3" / f"dataset-{digest}"
 
 
 def _state_name(number: int) -> str:

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path
 
 from caer_data.engine.errors import CaerError
+from caer_data.engine.hashing import digest
 
 _RESERVED = {"con", "prn", "aux", "nul"} | {f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10)}
 
@@ -179,7 +180,7 @@ def _this_process(pid: int) -> tuple[str, int, int]:
 
 
 def _host() -> str:
-    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+    return digest(platform.node(), 8)
 
 
 def _in_use(leftover: Path, host: str, pid: int, start: int) -> bool:
@@ -237,8 +238,7 @@ def slug(name: str, longest: int = 60) -> str:
     text = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
     lost = any(c.isalnum() and not c.isascii() for c in plain)
     if lost or not text or len(text) > longest or text in _RESERVED:
-        digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:6]
-        text = f"{text[: longest - 7].strip('-')}-{digest}".lstrip("-")
+        text = f"{text[: longest - 7].strip('-')}-{digest(name, 6)}".lstrip("-")
     return text
 
 
@@ -256,8 +256,8 @@ def identifier(name: str, context: str = "") -> str:
     text = slug(name)
     if not context and _WORDS.fullmatch(name) and text == name.lower().replace(" ", "-"):
         return text
-    digest = hashlib.sha256(f"{name}\0{context}".encode("utf-8", "surrogatepass")).hexdigest()[:6]
-    return f"{text}-{digest}"
+    number = digest(f"{name}\0{context}", 6)
+    return f"{text}-{number}"
 
 
 def inside(folder: Path, relative: str) -> Path:

@@ -20,7 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from caer_data.engine.cache import cache_folder
+from caer_data.engine.cache import store_folder
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error, inside, write_text
 from caer_data.engine.objects import Bucket, Place, Thing, parse
@@ -47,7 +47,7 @@ def mirrored(place: Place, videos: Iterator[str] | list[str] | tuple[str, ...]) 
     things = {thing.path: thing for thing in bucket.things() if _is_file(thing.path)}
     if not things:
         raise CaerError(f"{place}: holds nothing; give the prefix under which the shows are")
-    root = _root_of(place)
+    root = store_folder("shows", str(place))
     tree = root / place.name
     try:
         tree.mkdir(parents=True, exist_ok=True)
@@ -212,11 +212,6 @@ def _digest(path: Path) -> str:
 
 def _place(root: Path) -> Place:
     return parse(json.loads((root / _ABOUT).read_text(encoding="utf-8"))["place"])
-
-
-def _root_of(place: Place) -> Path:
-    digest = hashlib.sha256(str(place).encode()).hexdigest()[:16]
-    return cache_folder().absolute() / "s3" / f"shows-{digest}"
 
 
 @cache

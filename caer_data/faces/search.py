@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from caer_data.engine import recipe as recipes
+from caer_data.faces.models.geometry import iou
 from caer_data.faces.models.interface import Detections, Detector, Embedder, Picture
 from caer_data.faces.samples import Samples
-from caer_data.faces.tracking import iou
 
 _BATCH = 8
 _REGION = 320  # px; a region is looked at in this size,

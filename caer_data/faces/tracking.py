@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from caer_data.faces.models.geometry import iou
 from caer_data.faces.models.interface import Detections
 
 Boxes = npt.NDArray[np.float64]
@@ -214,17 +215,6 @@ def _smooth(boxes: Boxes) -> Boxes:
     smoothed = boxes.copy()
     smoothed[1:-1] = (boxes[:-2] + 2 * boxes[1:-1] + boxes[2:]) / 4
     return smoothed
-
-
-def iou(a: Boxes, b: Boxes) -> npt.NDArray[np.float64]:
-    """Intersection over union of every pair: (n, 4) and (m, 4) give (n, m)."""
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=2)
-    area = [np.prod(x[:, 2:] - x[:, :2], axis=1) for x in (a, b)]
-    union = area[0][:, None] + area[1][None, :] - shared
-    result: npt.NDArray[np.float64] = shared / np.maximum(union, 1e-9)
-    return result
 
 
 def _enlarged(boxes: Boxes) -> Boxes:

@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from caer_data.faces.models.geometry import iou
 from caer_data.faces.models.interface import Detections
-from caer_data.faces.tracking import Track, associate, iou, path_of, rejoin
+from caer_data.faces.tracking import Track, associate, path_of, rejoin
 
 TIMES = np.arange(200) / 25  # 25 frames per second
 

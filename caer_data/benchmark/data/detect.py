@@ -20,8 +20,8 @@ from caer_data.engine.hashing import hash_of
 from caer_data.engine.pool import run_map
 from caer_data.engine.progress import Reporter
 from caer_data.engine.recipe import Faces
+from caer_data.faces.models.geometry import iou
 from caer_data.faces.models.interface import Detector
-from caer_data.faces.tracking import iou
 
 SAMPLES_PER_FILE: Final = 64
 LOOKS_PER_SECOND: Final = 2.5  # as the build looks for faces; boxes between are interpolated

@@ -49,9 +49,12 @@ class Encoder:
             raise CaerError(
                 f"{path}: no such encoder; baseline.encoder (--encoder) names an ONNX file"
             )
+        options = onnxruntime.SessionOptions()
+        for pool in ("intra_op", "inter_op"):  # threads that spin take cores from other programs
+            options.add_session_config_entry(f"session.{pool}.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(
-                str(path), providers=["CPUExecutionProvider"]
+                str(path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime has many of its own
             raise CaerError(f"{path}: cannot be read as an ONNX model ({error})") from error

@@ -39,6 +39,22 @@ def best_first(boxes: Reals, scores: Reals) -> npt.NDArray[np.intp]:
     return np.lexsort((boxes[:, 0], boxes[:, 1], -scores))
 
 
+def shared_areas(a: Reals, b: Reals) -> Any:
+    """Area of the intersection of every pair: (n, 4) and (m, 4) give (n, m)."""
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum(a[:, None, 2:], b[None, :, 2:])
+    return np.prod(np.maximum(high - low, 0), axis=2)
+
+
+def iou(a: Reals, b: Reals) -> npt.NDArray[np.float64]:
+    """Intersection over union of every pair: (n, 4) and (m, 4) give (n, m)."""
+    shared = shared_areas(a, b)
+    area = [np.prod(x[:, 2:] - x[:, :2], axis=1) for x in (a, b)]
+    union = area[0][:, None] + area[1][None, :] - shared
+    result: npt.NDArray[np.float64] = shared / np.maximum(union, 1e-9)
+    return result
+
+
 def suppress(boxes: Reals, scores: Reals, max_iou: float) -> npt.NDArray[np.intp]:
     """Non-maximum suppression: which boxes to keep, best first.
 
@@ -50,9 +66,7 @@ def suppress(boxes: Reals, scores: Reals, max_iou: float) -> npt.NDArray[np.intp
     while len(order):
         first, rest = order[0], order[1:]
         kept.append(int(first))
-        corner = np.maximum(boxes[first, :2], boxes[rest, :2])
-        opposite = np.minimum(boxes[first, 2:], boxes[rest, 2:])
-        shared = np.prod(np.maximum(opposite - corner, 0), axis=1)
+        shared = shared_areas(boxes[first : first + 1], boxes[rest])[0]
         union = areas[first] + areas[rest] - shared
         order = rest[shared <= max_iou * np.maximum(union, 1e-9)]
     return np.array(kept, dtype=np.intp)

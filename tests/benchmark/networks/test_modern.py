@@ -107,6 +107,13 @@ def test_a_probe_trains_to_its_results(tmp_path: Path, fabric: Fabric) -> None:
     assert result["epochs"] == 2 and 0 <= result["war"] <= 1
 
 
+def test_threads_of_an_encoder_do_not_spin(tmp_path: Path) -> None:
+    model = create(probe(encoder(tmp_path / "e.onnx", ["n", 3, "h", "w"], [2, 3])))
+    options = model.encoder._session.get_session_options()
+    for pool in ("intra_op", "inter_op"):
+        assert options.get_session_config_entry(f"session.{pool}.allow_spinning") == "0"
+
+
 def test_what_is_no_encoder_is_named(tmp_path: Path) -> None:
     with pytest.raises(CaerError, match="needs an encoder"):
         create(load("onnx-probe"))

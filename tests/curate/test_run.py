@@ -219,13 +219,13 @@ def test_a_lower_least_length_judges_short_shots_without_looking_again(
     built, shows, tmp_path, monkeypatch
 ):
     dataset, worked = copy_of(built, tmp_path), []
-    run = Local.run
+    run = LocalEngine.run
 
     def noted(engine, stage, tasks, *rest):
         worked.extend(task.function.__name__ for task in tasks)
         return run(engine, stage, tasks, *rest)
 
-    monkeypatch.setattr(Local, "run", noted)
+    monkeypatch.setattr(LocalEngine, "run", noted)
     clips = {}
     for frames in (90, 60):  # between the lengths of the pilot's two shots, and below both
         path = tmp_path / f"{frames}.yaml"

@@ -79,7 +79,7 @@ class Rip:
     encoded: tuple[str, ...] = ("-crf", "24")
 
     def at(self, time: float) -> float | None:
-        """Where a moment of the episode is, seconds; None where it was left out."""
+        """Where a moment of the episode is, seconds; None if it was left out."""
         if any(start < time < end for start, end in self.out):
             return None
         lost = sum(end - start for start, end in self.out if end <= time)

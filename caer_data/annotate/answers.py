@@ -103,7 +103,7 @@ def _account(author: Any, emails: dict[int, str]) -> str:
 
 
 def _chosen(result: Any, control: str) -> str | None:
-    """What a control stores, as text; several choices joined by commas; None where it is unset."""
+    """What a control stores, as text; several choices joined by commas; None if it is unset."""
     chosen: list[str] = []
     for part in result if isinstance(result, list) else []:
         if isinstance(part, dict) and part.get("from_name") == control:

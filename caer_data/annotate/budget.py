@@ -110,7 +110,7 @@ class Remaining:
         hours: for what is assigned; None before anybody's pace is known.
         waiting: clips not assigned yet.
         hours_waiting: for those, with all their raters.
-        wage: money per hour of work; None where the recipe names none.
+        wage: money per hour of work; None if the recipe names none.
     """
 
     hours: float | None

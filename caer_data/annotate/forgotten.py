@@ -50,7 +50,7 @@ class Withdrawal:
 
 
 def withdraw(dataset: Dataset, server: Server, name: str) -> Withdrawal:
-    """Remove forgotten clips and raters from a server; nothing where it holds none.
+    """Remove forgotten clips and raters from a server; nothing if it holds none.
 
     Args:
         dataset: its tombstones say what must go.

@@ -64,7 +64,7 @@ class Plan:
     Attributes:
         assignments: `tables.ASSIGNMENTS`.
         checks: `tables.CHECKS`.
-        trained: how the training stands; None where the recipe has none.
+        trained: how the training stands; None if the recipe has none.
         waiting: clips that the limit keeps from being assigned.
         reassigned: clips reassigned, of those asked for.
         already_reassigned: clips asked for that an earlier push had reassigned.
@@ -117,7 +117,7 @@ def plan_push(
 
 
 def _train(state: State, raters: Sequence[str] | None) -> training.Trained | None:
-    """Bring the training up to date; None where the recipe has none."""
+    """Bring the training up to date; None if the recipe has none."""
     dataset, settings = state.dataset, state.dataset.recipe.annotate
     if not settings.training:
         return None

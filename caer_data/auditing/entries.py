@@ -38,7 +38,7 @@ class Recognised:
 
     Attributes:
         layout: what it was recognised as, for people.
-        entries: frame of `COLUMNS`; `split` is empty where there is none.
+        entries: frame of `COLUMNS`; `split` is empty if there is none.
         notes: what people should know about how it was read.
     """
 

@@ -31,7 +31,7 @@ def threshold() -> float:
 
 
 def embed(item: Item, second: float, progress: Progress) -> npt.NDArray[np.float32] | None:
-    """The embedding of the largest face; None where no face is found.
+    """The embedding of the largest face; None if no face is found.
 
     Raises:
         CaerError: the entry cannot be read.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     "scale",
     default="0..1",
     show_default=True,
-    help="From a guess to certain, such as 1..5 or 0..100.",
+    help="Scale of the confidence, from a guess to certain, such as 1..5 or 0..100.",
 )
 @click.option("--synonyms", is_flag=True, help="Take joy as happy, angry as anger and the like.")
 @click.option("--encoding", help="The file's encoding. Default: detected from its content.")

@@ -41,7 +41,7 @@ def apply(
         video: row of `videos`.
         tracks: its tracks, with `person_id`.
         faces: its rows of `faces`.
-        decisions: in order; those about other videos are passed over.
+        decisions: in order; those about other videos are ignored.
         recipe: thresholds.
     """
     own = [row for row in decisions if row.kind in KINDS and _is_about(row, video)]

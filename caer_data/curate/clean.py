@@ -43,7 +43,7 @@ def note(work: Path, used: dict[str, dict[str, Any]], absent: set[str]) -> None:
 
 
 def noted(work: Path) -> dict[str, dict[str, Any]]:
-    """What the last build noted, by `video_id`; empty where there is none."""
+    """What the last build noted, by `video_id`; empty if there is none."""
     values = read_object(work / NAME)
     return {v: note for v, note in values.items() if isinstance(note, dict) and "pieces" in note}
 

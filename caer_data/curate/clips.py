@@ -246,7 +246,7 @@ def _whole(file: Path, known: dict[str, Any]) -> bool:
 
 @lru_cache(maxsize=1 << 20)
 def _hash(file: Path, inode: int, size: int, changed_ns: int) -> str | None:
-    """Hash of a file, once per process and state of the file; None where it cannot be read."""
+    """Hash of a file, once per process and state of the file; None if it cannot be read."""
     try:
         return sha256_of(file)
     except OSError:

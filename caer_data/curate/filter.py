@@ -144,7 +144,7 @@ def judge(
         settings: thresholds.
         short: whether it is too short.
         person: the target where somebody chose it by hand: nobody is then too many or a rival.
-        speaker: who speaks, or `unknown`; None where that was not asked, or nobody is heard.
+        speaker: who speaks, or `unknown`; None if that was not asked, or nobody is heard.
     """
     people = _people(tracks, start, end)
     lasting = [
@@ -185,7 +185,7 @@ def judge(
 
 
 def _dominance(target: _Presence | None, clear: list[_Presence]) -> float | None:
-    """By how much the target is more prominent than the next person; None where nobody is next."""
+    """By how much the target is more prominent than the next person; None if nobody is next."""
     rivals = [p.prominence for p in clear if p is not target]
     return target.prominence / max(rivals) if target and rivals and max(rivals) > 0 else None
 

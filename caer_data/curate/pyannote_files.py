@@ -30,7 +30,7 @@ class Imported:
     tracks_sha256: str | None = None
 
     def read_tracks(self, times: npt.NDArray[np.float64], info: VideoInfo) -> list[Track] | None:
-        """The imported tracks, or None where the faces are to be found.
+        """The imported tracks, or None if the faces are to be found.
 
         Raises:
             CaerError: a line of the file cannot be read, or lies outside the video.

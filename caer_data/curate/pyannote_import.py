@@ -94,7 +94,7 @@ def read_tracks(
         height: displayed height.
 
     Returns:
-        Boxes in pixels; score 1 where pyannote.video detected the face, 0 where it followed it.
+        Boxes in pixels; score 1 where pyannote.video detected the face, 0 if it followed it.
 
     Raises:
         CaerError: a line of the file cannot be read, or lies outside the video.

@@ -24,7 +24,7 @@ class Sidecar:
 
     Attributes:
         path: the file.
-        language: ISO 639 by its name; None where that does not say.
+        language: ISO 639 by its name; None if that does not say.
         forced: its name says that it is always shown.
     """
 

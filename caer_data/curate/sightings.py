@@ -73,7 +73,7 @@ def of_dataset(dataset: Dataset, tracks: pd.DataFrame) -> dict[str, Anchor]:
 def tracks_at(
     video: Mapping[str, Any], tracks: pd.DataFrame, faces: pd.DataFrame, anchors: Sequence[Anchor]
 ) -> list[str | None]:
-    """The track that each anchor is today; None where it is none of this video.
+    """The track that each anchor is today; None if it is none of this video.
 
     Args:
         video, tracks, faces: as of `of_tracks`.

@@ -34,7 +34,7 @@ class Speakers:
     people: pd.Series
 
     def of(self, start_s: float, end_s: float) -> str | None:
-        """The person who speaks, or `unknown`; None where nobody is heard."""
+        """The person who speaks, or `unknown`; None if nobody is heard."""
         spans = [(max(a, start_s), min(b, end_s)) for a, b in self.spoken]
         spans = [(a, b) for a, b in spans if b > a]
         if not spans:

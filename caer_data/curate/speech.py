@@ -75,7 +75,7 @@ def share(spoken: Sequence[Span], audible: Sequence[Span], span: Span) -> float 
 
 
 def share_of_all(spoken: Sequence[Span], audible: Sequence[Span]) -> float | None:
-    """Share of the time with sound in which somebody speaks; None where there is no such time."""
+    """Share of the time with sound in which somebody speaks; None if there is no such time."""
     sounding = sum(b - a for a, b in audible)
     return round(sum(b - a for a, b in spoken) / sounding, 3) if sounding else None
 

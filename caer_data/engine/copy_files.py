@@ -105,7 +105,7 @@ def _belongs(name: str) -> bool:
 
 
 def stamp_of(path: Path) -> tuple[int, int] | None:
-    """Size and time of change (ns) of a file; None where there is none."""
+    """Size and time of change (ns) of a file; None if there is none."""
     try:
         status = path.stat()
     except FileNotFoundError:

@@ -59,7 +59,7 @@ def explain(error: BaseException) -> CaerError:
 
 
 def output_error(error: OSError) -> MachineError | None:
-    """What to say where `error` came from standard output, None where it came from elsewhere."""
+    """What to say where `error` came from standard output, None if it came from elsewhere."""
     if isinstance(error, BrokenPipeError):
         return OutputClosed("the output was closed by its reader")
     innermost = traceback.extract_tb(error.__traceback__)[-1:]

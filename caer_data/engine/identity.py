@@ -104,7 +104,7 @@ class Resolution:
 
     Attributes:
         verdict: `same`; `changed`: another span or target stands where it was; `gone`.
-        key: the clip that it is, or that stands in its place; None where it is gone.
+        key: the clip that it is, or that stands in its place; None if it is gone.
     """
 
     verdict: Verdict

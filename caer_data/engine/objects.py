@@ -108,7 +108,7 @@ class Bucket:
                     yield _thing(meta)
 
     def read(self, path: str) -> bytes | None:
-        """Content of a small object; None where there is none."""
+        """Content of a small object; None if there is none."""
         import obstore
 
         with self._explained("be read"):
@@ -140,7 +140,7 @@ class Bucket:
                 raise CaerError(f"{self.place}/{path}: is gone") from error
 
     def size(self, path: str) -> int | None:
-        """Bytes of an object; None where there is none."""
+        """Bytes of an object; None if there is none."""
         import obstore
 
         with self._explained("be read"):

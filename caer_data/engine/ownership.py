@@ -82,7 +82,7 @@ def is_release(folder: Path) -> bool:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; empty where the file is missing or holds anything else."""
+    """A JSON object from a file; empty if the file is missing or holds anything else."""
     try:
         values = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):

@@ -39,7 +39,7 @@ RATINGS = Table(
     "one answer of one rater, as received",
     ("clip_key", "rater", "source", "source_id"),
     (
-        Column("clip_key", STRING, "the clip; empty where it is none of ours", nullable=True),
+        Column("clip_key", STRING, "the clip; empty if it is none of ours", nullable=True),
         Column("clip_id", STRING, "its name when it was rated"),
         Column("rater", STRING, "e-mail address or name of the rater"),
         Column("emotion", STRING, "the answer as given", nullable=True),

@@ -236,7 +236,7 @@ CLIPS = Table(
         Column(
             "n_people",
             INT,
-            "people who last in it, not counting those in the dark; empty where it is too short",
+            "people who last in it, not counting those in the dark; empty if it is too short",
             nullable=True,
         ),
         Column("person_id", STRING, "the target person", nullable=True),

@@ -95,7 +95,7 @@ def check(table: Table, data: pd.DataFrame) -> pa.Table:
     """Hold a frame to its declaration and return it as Arrow.
 
     Raises:
-        CaerError: a column is missing, unknown, of another type, empty where it must not be, holds
+        CaerError: a column is missing, unknown, of another type, empty if it must not be, holds
             an unknown word, or the key repeats.
     """
     where = f"table '{table.name}'"

@@ -151,7 +151,7 @@ class Worker:
 
     def _death(self) -> str:
         code = self._process.exitcode
-        # a server that died tells of no exit code, which is read as 255, while it is still ending
+        # a server that died reports no exit code, which is read as 255, while it is still ending
         if self._server is None or _gone(self._server, 1.0 if code == 255 else 0.0):
             raise MachineError(_CANNOT_START)
         if code == -signal.SIGKILL:

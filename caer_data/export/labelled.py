@@ -66,7 +66,7 @@ def read(dataset: Dataset) -> pd.DataFrame:
 
 
 def current_keys(rows: pd.DataFrame, clips: pd.DataFrame) -> pd.Series:
-    """Key of the clip that each row refers to, as it is today; None where it changed or went."""
+    """Key of the clip that each row refers to, as it is today; None if it changed or went."""
     found = anchors.verdicts(rows, clips)
     keys = [verdict.key if verdict and verdict.verdict == "same" else None for verdict in found]
     return pd.Series(keys, index=rows.index, dtype=object)

@@ -285,7 +285,7 @@ def read_sources(release: Path) -> pd.DataFrame:
 
 
 def read_repeated(release: Path) -> pd.DataFrame | None:
-    """Read which clips of a release show the same; None where nobody looked.
+    """Read which clips of a release show the same; None if nobody looked.
 
     Raises:
         CaerError: the table is damaged, or a row is impossible.

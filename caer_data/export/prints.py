@@ -66,7 +66,7 @@ def of_dataset(dataset: Dataset, sources: pd.DataFrame) -> dict[str, Artifact]:
 
 
 def write(root: Path, artifacts: Mapping[str, Artifact]) -> None:
-    """Write the fingerprints of some videos, by `video_id`; nothing where there are none."""
+    """Write the fingerprints of some videos, by `video_id`; nothing if there are none."""
     if artifacts:
         tables.write_arrow(FINGERPRINTS, _parts(artifacts), root / NAME)
 

@@ -53,7 +53,7 @@ class Cut:
         recorded: exact and perceptual hash of each picture by its path, and under the empty path
             those of the clip.
         keep: the cut file is needed for a shard.
-        aligned: how it lies in another rip; None where the file is the very one.
+        aligned: how it lies in another rip; None if the file is the very one.
     """
 
     work: media.Work

@@ -19,7 +19,7 @@ def of_clips(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame | None:
         clips: `clip_id, shot_id, start_s, end_s`.
 
     Returns:
-        `REPEATED`, the later clip first; None where the dataset was not searched for repeats.
+        `REPEATED`, the later clip first; None if the dataset was not searched for repeats.
     """
     if not dataset.has(tables.REPEATS):
         return None

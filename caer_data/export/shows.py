@@ -140,7 +140,7 @@ def find(sources: pd.DataFrame, shows: Path, reporter: Reporter) -> dict[str, Pa
 
 
 def found_in(video: Video, clip_id: str) -> Mapping[str, Any] | None:
-    """Where a clip is in another rip; None where it is not, or the file is the very one."""
+    """Where a clip is in another rip; None if it is not, or the file is the very one."""
     entry: Mapping[str, Any] | None = video.rip["clips"].get(clip_id) if video.rip else None
     return entry
 

@@ -86,7 +86,7 @@ def _has_media(about: dict[str, Any]) -> bool:
 
 
 def _about_of(about: dict[str, Any]) -> dict[str, Any]:
-    """What a release says of itself in its facts; nothing where it says it in other words."""
+    """What a release says of itself in its facts; nothing if it says it in other words."""
     facts = about.get("facts")
     described = facts.get("about") if isinstance(facts, dict) else None
     return described if isinstance(described, dict) else {}

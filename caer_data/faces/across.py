@@ -33,7 +33,7 @@ def identities(
         threshold: mean distance at which persons are no longer joined.
 
     Returns:
-        The `person_id` of the first person with this face, by the index of `people`; None where no
+        The `person_id` of the first person with this face, by the index of `people`; None if no
         track of a person has an embedding.
     """
     own = _best(people, tracks, embeddings)

@@ -87,7 +87,7 @@ def is_confirmed(track: Track, frames: Frames, models: Models) -> bool:
 
 
 def _close_look(track: Track, index: int, frames: Frames, models: Models) -> float:
-    """Score of a face in an enlarged picture of itself and its surroundings; 0 where it is none."""
+    """Score of a face in an enlarged picture of itself and its surroundings; 0 if it is none."""
     picture = frames.samples.picture(track.frames[index])
     box = track.boxes[index] * np.float32(picture.shape[1] / frames.width)
     side = float(max(box[2] - box[0], box[3] - box[1], 1.0)) * _AROUND

@@ -75,7 +75,7 @@ class Network:
     """An ONNX file with the signature of LR-ASD.
 
     Inputs `audio` (1, 4 n, 13) and `video` (1, n, 112, 112), grey 0 to 255, both float; one output
-    with n numbers, above 0 where the face speaks.
+    with n numbers, above 0 if the face speaks.
     """
 
     name: str
@@ -109,7 +109,7 @@ def check(speaker: str, model: str | None) -> str:
         model: path of the ONNX file.
 
     Returns:
-        The file's SHA-256; empty where none is needed.
+        The file's SHA-256; empty if none is needed.
 
     Raises:
         CaerError: the file is missing, or does not fit.

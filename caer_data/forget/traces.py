@@ -179,7 +179,7 @@ def _as_in(artifact: Artifact, video_id: str, by_tables: rows.Span) -> rows.Span
 
 
 def _shots(store: Store, facts: dict[str, Any]) -> pd.DataFrame | None:
-    """Shots of the artifacts that the tables of a video come from; None where they are gone."""
+    """Shots of the artifacts that the tables of a video come from; None if they are gone."""
     for name in facts.get("pieces", ()):
         stage, _, file = str(name).partition("/")
         if stage == "shots" and file.count(".") >= 2:
@@ -210,7 +210,7 @@ def _renote(work: Path, changes: dict[str, str | None]) -> None:
 
 
 def _values(path: Path) -> dict[str, Any]:
-    """Values of a record; empty where it is damaged."""
+    """Values of a record; empty if it is damaged."""
     store, (subject, key, _) = Store(path.parent.parent), path.name.rsplit(".", 2)
     found = store.recorded(path.parent.name, subject, key)
     return found if isinstance(found, dict) else {}

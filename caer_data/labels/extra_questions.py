@@ -23,7 +23,7 @@ def cells(stored: Mapping[str, object], emotion: str | None) -> dict[str, str | 
 
     Args:
         stored: what the controls of the page hold, by question.
-        emotion: the rater's first choice, which cannot be the second as well; None where there is
+        emotion: the rater's first choice, which cannot be the second as well; None if there is
             none: then nothing else is taken either.
     """
     if emotion is None:

@@ -57,7 +57,7 @@ class Answer:
     source_id: str
     """Number of the annotation; of an annotation met twice the last one is taken."""
     clip_key: str | None
-    """The clip that was shown; None where nothing of that name was ever shown to this rater."""
+    """The clip that was shown; None if nothing of that name was ever shown to this rater."""
     presentation: str
     """What the server calls it."""
     rater: str
@@ -77,7 +77,7 @@ class Answer:
     cancelled: bool = False
     ground_truth: bool = False
     cannot_judge: str | None = field(default=None, kw_only=True)
-    """Why the rater cannot judge, as stored; None where they did."""
+    """Why the rater cannot judge, as stored; None if they did."""
     asked: Mapping[str, object] = field(default_factory=dict, kw_only=True)
     """What further questions hold, as stored, by question (`caer_data.labels.extra_questions`)."""
 
@@ -154,7 +154,7 @@ class _Known:
         return cls(lengths, names, known, fates, assigned, set(assignments["rater"]))
 
     def why_refused(self, answer: Answer, rater: str) -> str | None:
-        """The first of `REASONS` that applies to an answer; None where it counts."""
+        """The first of `REASONS` that applies to an answer; None if it counts."""
         key, fate = answer.clip_key, self.fates.get(answer.clip_key or "")
         votes = answer.cannot_judge is None
         checks = {
@@ -302,7 +302,7 @@ def _is_edited(answer: Answer) -> bool:
 
 
 def _time(text: str | None) -> float:
-    """Seconds since 1970 of an ISO 8601 time; 0 where there is none."""
+    """Seconds since 1970 of an ISO 8601 time; 0 if there is none."""
     try:
         return datetime.fromisoformat(text or "").timestamp()
     except ValueError:

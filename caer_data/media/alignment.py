@@ -141,7 +141,7 @@ class Alignment:
         return cost + _ABSENT * absent, stretches
 
     def find(self, start: float, end: float) -> Found | None:
-        """Find a span of the first video, seconds; None where the file does not hold all of it."""
+        """Find a span of the first video, seconds; None if the file does not hold all of it."""
         step = _step(self._known.times)
         for stretch in self.stretches:
             if stretch.start - step <= start and end <= stretch.end + step:
@@ -222,7 +222,7 @@ def likely(videos: Sequence[Known], scan: Scan, most: int = 3) -> list[int]:
 
 
 def align(known: Known, scan: Scan) -> Alignment | None:
-    """Find how a file goes with a video; None where it shows something else."""
+    """Find how a file goes with a video; None if it shows something else."""
     if min(len(known.times), len(scan.times)) < _STRETCH:
         return None
     pairs = seen_again(known, scan)

@@ -58,7 +58,7 @@ class DecodedFrame:
         duration: how long it is shown, in the time base.
         raw: the decoder's frame.
         info: the video.
-        stamp: the timestamp that the file gives the frame; None where it gives none.
+        stamp: the timestamp that the file gives the frame; None if it gives none.
         aspect: width over height of its pixels; None: as in the video's first frame.
     """
 

@@ -64,8 +64,8 @@ class Match:
         other: first and last time in the second strip, seconds.
         place: how the pictures lie in each other.
         picture: mean correlation of the pictures, at most 1.
-        motion: correlation of what changes in them; None where nothing moves.
-        sound: share of equal bits of the sound; None where there is none.
+        motion: correlation of what changes in them; None if nothing moves.
+        sound: share of equal bits of the sound; None if there is none.
     """
 
     one: tuple[float, float]
@@ -97,7 +97,7 @@ def compare(one: Strip, other: Strip, at: tuple[int, int], mirrored: bool) -> Ma
         mirrored: the second may be mirrored.
 
     Returns:
-        What they share, however well; None where not even the two pictures are alike.
+        What they share, however well; None if not even the two pictures are alike.
     """
     place = locate(one.pictures[at[0]], other.pictures[at[1]], mirrored)
     if place is None:
@@ -113,7 +113,7 @@ def compare(one: Strip, other: Strip, at: tuple[int, int], mirrored: bool) -> Ma
 
 
 def locate(one: Picture, other: Picture, mirrored: bool) -> Place | None:
-    """Find how one picture lies in another; None where they are not alike."""
+    """Find how one picture lies in another; None if they are not alike."""
     turned = cv2.flip(other, 1) if mirrored else other
     large = [
         cv2.resize(p, (WIDTH * _FINER, HEIGHT * _FINER), interpolation=cv2.INTER_LINEAR)
@@ -237,7 +237,7 @@ def _run(alike: npt.NDArray[np.bool_], here: int) -> tuple[int, int]:
 
 
 def motion(first: Vectors, second: Vectors) -> float | None:
-    """Correlation of what changes in two equally long strips; None where nothing moves.
+    """Correlation of what changes in two equally long strips; None if nothing moves.
 
     The pictures of the second may lie between those of the first, and are moved there.
     """

@@ -78,7 +78,7 @@ class Given:
 
     Args:
         codec: FFmpeg's name of it.
-        promised: frames that the file's index lists, 0 where it has none.
+        promised: frames that the file's index lists, 0 if it has none.
     """
 
     def __init__(self, codec: str, promised: int) -> None:
@@ -149,7 +149,7 @@ class Tears:
 
 
 def promised(container: Any, stream: Any) -> int:
-    """Frames that the index of a file lists, 0 where it has none.
+    """Frames that the index of a file lists, 0 if it has none.
 
     AVI counts the beats of its clock: where a picture stays for several, the others have no frame.
     """

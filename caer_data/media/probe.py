@@ -62,11 +62,11 @@ class VideoInfo:
         full_range: its numbers use the full range, not that of television.
         field_order: progressive, tt, bb, tb, bt or unknown, by the header.
         audio_index: index, among all streams, of the sound track that clips are cut with (see
-            `sound.choose`); None where none can be decoded.
+            `sound.choose`); None if none can be decoded.
         sounds: all its sound tracks.
-        duration_s: duration by the header, seconds; None where it has none.
+        duration_s: duration by the header, seconds; None if it has none.
         start_pts: timestamp at which the file says that its pictures begin, or reckoned back from
-            the first that has one; None where it says nothing.
+            the first that has one; None if it says nothing.
         stream_index: index of the video stream among all streams of the file.
         max_pixels: largest stored picture that may be decoded.
     """

@@ -26,7 +26,7 @@ class Timed:
 
     Attributes:
         raw: the decoder's frame.
-        stamp: the file's timestamp, in the time base; None where it has none.
+        stamp: the file's timestamp, in the time base; None if it has none.
         pts: the timestamp that counts: higher than that of the frame before.
     """
 

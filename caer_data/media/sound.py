@@ -35,8 +35,8 @@ class SoundTrack:
 
     Attributes:
         stream: index among all streams of the file.
-        codec: name of it; None where it is unknown, so that it cannot be decoded.
-        language: by the file; None where it does not say.
+        codec: name of it; None if it is unknown, so that it cannot be decoded.
+        language: by the file; None if it does not say.
         title: by the file.
         channels: number of them.
         sample_rate: samples per second.

@@ -22,9 +22,9 @@ class SubtitleTrack:
 
     Attributes:
         stream: index among all streams of the file.
-        codec: name of it; None where it is unknown.
+        codec: name of it; None if it is unknown.
         readable: it is text; else pictures of text, or unknown.
-        language: by the file; None where it does not say.
+        language: by the file; None if it does not say.
         title: by the file.
         forced: flagged as shown always: what is foreign in the film itself.
     """
@@ -43,7 +43,7 @@ def subtitle_tracks(container: Any) -> tuple[SubtitleTrack, ...]:
 
 
 def cue_of(packet: Any, codec: str) -> Cue | None:
-    """What a packet says, at the times of the container; None where it says nothing.
+    """What a packet says, at the times of the container; None if it says nothing.
 
     A length of 0 means that the file does not state it.
     """

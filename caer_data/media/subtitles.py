@@ -44,9 +44,9 @@ class Cue:
 
     Attributes:
         start: when it appears, microseconds.
-        end: when it goes, microseconds; None where it does not say.
+        end: when it goes, microseconds; None if it does not say.
         text: without mark-up; lines apart.
-        speaker: whom the file names; None where it names nobody.
+        speaker: the speaker's name in the file; None if it names nobody.
     """
 
     start: int

@@ -72,7 +72,7 @@ def _phase_of(phase: npt.NDArray[np.int_], repeated: npt.NDArray[np.bool_]) -> i
 
 
 def _fields(raw: Any) -> npt.NDArray[np.int16] | None:
-    """Brightness of every line at every fourth pixel; None where it is not stored by itself."""
+    """Brightness of every line at every fourth pixel; None if it is not stored by itself."""
     first = raw.format.components[0]
     if not raw.format.name.startswith(("yuv", "nv", "gray")) or raw.format.is_bit_stream:
         return None

@@ -24,7 +24,7 @@ _FEW: Final = ["clip_id", "split", "label", "row", "run"]
 
 
 def newest(results: Path) -> Path | None:
-    """The folder of results that was written last; None where there is none."""
+    """The folder of results that was written last; None if there is none."""
     found = [path for path in results.rglob(NAME) if (path.parent / "results.json").is_file()]
     found.sort(key=lambda path: (path.stat().st_mtime_ns, str(path)))
     return found[-1].parent if found else None
@@ -95,7 +95,7 @@ class ModelAnswers:
 
         Returns:
             `row`, `map` (h rows of w shares that sum to 1) and `box` (left, top, right, bottom of
-            what the model sees, as shares of the frame); None where there is none.
+            what the model sees, as shares of the frame); None if there is none.
         """
         own = self.answers[self.answers["clip_key"] == clip_key]
         if own.empty:
@@ -124,7 +124,7 @@ class ModelAnswers:
 
 
 def newest_answers(results: Path | None, release: Path | None) -> ModelAnswers | None:
-    """The newest results below a folder; None where there are none, or no release to join by."""
+    """The newest results below a folder; None if there are none, or no release to join by."""
     if results is None or release is None or not (release / "manifest.parquet").is_file():
         return None
     folder = newest(results) if results.is_dir() else None

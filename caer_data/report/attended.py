@@ -18,7 +18,7 @@ EACH: Final = 4
 
 
 def shown(dataset: Dataset, said: ModelAnswers, pictures: Pictures) -> Markup:
-    """Attention to some clips of a dataset; empty where the results hold none.
+    """Attention to some clips of a dataset; empty if the results hold none.
 
     Raises:
         CaerError: results or release cannot be read.

@@ -68,7 +68,7 @@ def emotions(dataset: Dataset) -> Section | None:
 
 
 def splits(dataset: Dataset, release: Path, pictures: Pictures) -> Section | None:
-    """Clips of each split, the audit, and what leaks; None where there is no release."""
+    """Clips of each split, the audit, and what leaks; None if there is no release."""
     path = release / "manifest.parquet"
     if not path.is_file():
         return None

@@ -89,7 +89,7 @@ def _add_labels(
 
 
 def splits_of(release: Path) -> dict[str, str]:
-    """Split by `clip_key` of a release; empty where it names no keys."""
+    """Split by `clip_key` of a release; empty if it names no keys."""
     from caer_data.export.manifest import MANIFEST
 
     rows = tables.read(MANIFEST, release / "manifest.parquet")[["clip_key", "split"]].dropna()

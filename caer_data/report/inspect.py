@@ -83,7 +83,7 @@ def _tables(dataset: Dataset) -> list[dict[str, Any]]:
 
 
 def _rows(dataset: Dataset, name: str) -> int | None:
-    """Rows of a table by its file's footer; None where it has not been written."""
+    """Rows of a table by its file's footer; None if it has not been written."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

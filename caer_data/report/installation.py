@@ -31,7 +31,7 @@ class Finding:
         status: "ok"; "missing": the default build needs it; "warning": works, but not as it
             should; "optional": not installed, and only some recipes or verbs need it.
         found: what is there.
-        fix: the command that fixes it, empty where there is nothing to fix.
+        fix: the command that fixes it, empty if there is nothing to fix.
     """
 
     name: str

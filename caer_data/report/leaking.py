@@ -20,7 +20,7 @@ EACH: Final = 3
 
 
 def shown(dataset: Dataset, release: Path, manifest: pd.DataFrame, pictures: Pictures) -> Markup:
-    """Some pairs of every kind with pictures; empty where nothing leaks or no pairs are listed.
+    """Some pairs of every kind with pictures; empty if nothing leaks or no pairs are listed.
 
     Clips are found in the dataset by the keys of the manifest.
 

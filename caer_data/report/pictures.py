@@ -38,7 +38,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A shot's picture with the boxes of its faces; `image` is empty where none was kept."""
+    """A shot's picture with the boxes of its faces; `image` is empty if none was kept."""
 
     image: Markup
     boxes: tuple[Box, ...] = ()
@@ -63,11 +63,11 @@ class Pictures:
         return self._dataset.tracks
 
     def shot(self, video_id: str, shot_id: str) -> bytes | None:
-        """The JPEG of a shot's thumbnail; None where it is gone."""
+        """The JPEG of a shot's thumbnail; None if it is gone."""
         return self._read(video_id, f"thumbnails/{shot_id.removeprefix(f'{video_id}.')}.jpg")
 
     def face(self, video_id: str, track_id: str) -> bytes | None:
-        """The JPEG of a track's clearest face; None where it is gone."""
+        """The JPEG of a track's clearest face; None if it is gone."""
         return self._read(video_id, f"portraits/{track_id.removeprefix(f'{video_id}.')}.jpg")
 
     def _read(self, video_id: str, name: str) -> bytes | None:

@@ -313,7 +313,7 @@ def plain_unlikeness(one: Thumbnail, other: Thumbnail) -> float:
 
 
 def _share_of_old(old: Thumbnail, mixed: Thumbnail, new: Thumbnail) -> float | None:
-    """Weight of the old frame in the mixed one, or None where it is not a mean of the two."""
+    """Weight of the old frame in the mixed one, or None if it is not a mean of the two."""
     change = (old.grey - new.grey).ravel()
     power = float(change @ change)
     if power < _STABLE * change.size:

@@ -146,13 +146,13 @@ def scores(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _voice(speech: pd.Series[float]) -> pd.Series[str]:
-    """In words whether somebody speaks; empty where it was not measured."""
+    """In words whether somebody speaks; empty if it was not measured."""
     heard = speech.gt(0).map({True: "somebody speaks", False: "nobody speaks"})
     return heard.astype(object).where(speech.notna())
 
 
 def _labelled(clips: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Clips with the columns of their labels; empty where a clip has none."""
+    """Clips with the columns of their labels; empty if a clip has none."""
     own = labels.set_index("clip_key")
     own = own[~own.index.duplicated()]
     found = own.reindex(clips["clip_key"])
@@ -168,7 +168,7 @@ def _labelled(clips: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
 
 
 def _judged(clips: pd.DataFrame, said: ModelAnswers | None) -> pd.DataFrame:
-    """Clips with the answers of a model; empty where it was not asked."""
+    """Clips with the answers of a model; empty if it was not asked."""
     names = ["predicted", "verdict", "model_error"]
     if said is None:
         return clips.assign(**dict.fromkeys(names[:2]), model_error=float("nan"))

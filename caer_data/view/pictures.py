@@ -68,7 +68,7 @@ class Thumbnails:
 
 
 def _middle_of(path: Path) -> bytes | None:
-    """JPEG of the middle frame of a clip's file, `_WIDTH` wide; None where it cannot be read."""
+    """JPEG of the middle frame of a clip's file, `_WIDTH` wide; None if it cannot be read."""
     import av
     import cv2
 

@@ -116,7 +116,7 @@ def clip(catalogue: Catalogue, name: str) -> dict[str, Any]:
 
 
 def checks(catalogue: Catalogue, row: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each limit of the filter beside this clip's score; `passed` is None where none was taken."""
+    """Each limit of the filter beside this clip's score; `passed` is None if none was taken."""
     recipe = catalogue.dataset.recipe
     found = []
     values = row | {"frames": row["end_frame"] - row["start_frame"]}

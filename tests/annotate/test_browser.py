@@ -122,8 +122,8 @@ def test_a_rater_answers_three_clips_by_keyboard(
     screenshot(page, "finished")
 
     rows = pull(dataset, studio.server, Reporter("quiet")).ratings
-    dealt = dataset.assignments.set_index("presentation")["clip_id"]
-    order = [dealt[url.rsplit("/", 1)[-1].removesuffix(".mp4")] for url in shown]
+    assigned = dataset.assignments.set_index("presentation")["clip_id"]
+    order = [assigned[url.rsplit("/", 1)[-1].removesuffix(".mp4")] for url in shown]
     expected = {clip: (a[2], a[3]) for clip, a in zip(order, answers, strict=True)}
     assert set(rows["rater"]) == {rater} and set(rows["status"]) == {"accepted"}
     unclear = rows["cannot_judge"].notna()

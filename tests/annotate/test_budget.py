@@ -46,7 +46,7 @@ def test_a_limit_is_kept_until_it_is_lifted(dataset: Dataset) -> None:
     assert not (dataset.folder / "annotation-limit.json").exists()
 
 
-def test_first_labels_balance_what_is_dealt(dataset: Dataset) -> None:
+def test_first_labels_balance_what_is_assigned(dataset: Dataset) -> None:
     rows = [f"{key},{'fear' if key in ('k3', 'k8') else 'Happy'}" for key in KEYS]
     path = dataset.folder / "first.csv"
     path.write_text("\n".join(["clip_key,emotion", *rows]), encoding="utf-8")

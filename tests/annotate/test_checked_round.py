@@ -38,10 +38,10 @@ def make_dataset(folder: Path) -> Dataset:
     rows = [{"clip_id": f"name-{k}", "clip_key": k, **same} for k in [*VOTED, *KNOWN]]
     dataset.write(tables.CLIPS, tables.frame(tables.CLIPS, rows))
     none = tables.empty(tables.ASSIGNMENTS)
-    dealt = assign.assign(VOTED, RATERS, none, SETTINGS, seed=1)
-    dataset.write(tables.ASSIGNMENTS, presentations.fill(dataset, dealt))
+    assigned = assign.assign(VOTED, RATERS, none, SETTINGS, seed=1)
+    dataset.write(tables.ASSIGNMENTS, presentations.fill(dataset, assigned))
     planned = hidden.plan(
-        none, dealt, tables.empty(tables.CHECKS), KNOWN, [*VOTED, *KNOWN], SETTINGS, seed=1
+        none, assigned, tables.empty(tables.CHECKS), KNOWN, [*VOTED, *KNOWN], SETTINGS, seed=1
     )
     dataset.write(tables.CHECKS, presentations.fill_checks(dataset, planned))
     return dataset
@@ -146,11 +146,11 @@ def test_every_rater_gets_the_share_of_the_recipe(dataset: Dataset) -> None:
 
 
 def test_checks_are_spread_and_nobody_votes_on_a_known_clip(dataset: Dataset) -> None:
-    dealt = set(zip(dataset.assignments["clip_key"], dataset.assignments["rater"], strict=True))
+    assigned = set(zip(dataset.assignments["clip_key"], dataset.assignments["rater"], strict=True))
     place = dataset.assignments.set_index(["clip_key", "rater"])["position"]
     for row in dataset.checks.itertuples():
         pair = (row.clip_key, row.rater)
-        assert (pair in dealt) == (row.kind == "repeat")
+        assert (pair in assigned) == (row.kind == "repeat")
         if row.kind == "repeat":
             assert row.position - place[pair] >= 50
     for _, mine in dataset.checks.query("kind == 'gold'").groupby("rater"):

@@ -16,7 +16,7 @@ New = Callable[..., Dataset]
 RATERS = [f"r{number}@example.org" for number in range(6)]
 
 
-def dealt(dataset: Dataset) -> pd.DataFrame:
+def assigned(dataset: Dataset) -> pd.DataFrame:
     """All clips assigned, with everything that a row has."""
     keys = list(dataset.clips["clip_key"])
     rows = assign.assign(keys, RATERS, tables.empty(tables.ASSIGNMENTS), Annotate(), 1)
@@ -27,18 +27,18 @@ def dealt(dataset: Dataset) -> pd.DataFrame:
 
 def test_every_showing_has_a_name_of_its_own_that_tells_nothing(new_dataset: New) -> None:
     dataset = new_dataset(4)
-    rows = dealt(dataset)
+    rows = assigned(dataset)
     assert rows["presentation"].is_unique and len(rows) == 12
     told = " ".join(rows["presentation"])
     assert not any(word in told for word in (*rows["clip_id"], *rows["clip_key"], "secret"))
     assert presentations.fill(dataset, rows).equals(rows)
     other = new_dataset(4, name="other")
-    assert not set(dealt(other)["presentation"]) & set(rows["presentation"])
+    assert not set(assigned(other)["presentation"]) & set(rows["presentation"])
 
 
 def test_rows_carry_name_and_anchor_of_their_clip(new_dataset: New) -> None:
     dataset = new_dataset(2)
-    rows, known = dealt(dataset), anchors.of_clips(dataset.clips)
+    rows, known = assigned(dataset), anchors.of_clips(dataset.clips)
     assert anchors.of_rows(rows) == [known[key] for key in rows["clip_key"]]
     names = dataset.clips.set_index("clip_key")["clip_id"]
     assert (rows["clip_key"].map(names) == rows["clip_id"]).all()
@@ -46,7 +46,7 @@ def test_rows_carry_name_and_anchor_of_their_clip(new_dataset: New) -> None:
 
 def test_names_lead_back_to_the_clip_also_after_it_went_to_somebody_else(new_dataset: New) -> None:
     dataset = new_dataset(4)
-    rows = dealt(dataset)
+    rows = assigned(dataset)
     gone = rows[rows["rater"] == RATERS[0]]
     dataset.write(tables.ASSIGNMENTS, rows[rows["rater"] != RATERS[0]].reset_index(drop=True))
     shown = presentations.of(dataset)

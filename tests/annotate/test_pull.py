@@ -68,8 +68,8 @@ def test_six_raters_rate_and_pull_brings_every_answer(
         assert set(rows["status"]) == {"accepted"} and set(rows["source"]) == {"label-studio"}
         assert {(r.clip_id, r.rater): (r.emotion, r.confidence) for r in rows.itertuples()} == given
         assert (rows["lead_time_s"] == 9.5).all() and not rows["too_fast"].any()
-    dealt = dataset.assignments.sort_values("position").groupby("rater")["clip_id"].agg(list)
-    assert dict(order) == dealt.to_dict()
+    assigned = dataset.assignments.sort_values("position").groupby("rater")["clip_id"].agg(list)
+    assert dict(order) == assigned.to_dict()
     assert len(pulled.labels) == 8 and "incomplete" not in set(pulled.labels["reason"])
 
 
@@ -88,7 +88,7 @@ PLANTED: dict[str, str | None] = {
     "in another's name": "foreign_project",
     "by the administrator": "unknown_rater",
     "unknown clip": "unknown_clip",
-    "not dealt": "not_dealt",
+    "not assigned": "not_dealt",
     "doubled": None,
     "too fast": None,
 }
@@ -103,7 +103,7 @@ def test_a_round_of_500_clips_with_planted_errors(
     push.push(dataset, server, QUIET, raters=six_raters)
     numbers = {email: number for number, email in accounts.users(server).items()}
     found = projects.find(server, dataset_id(dataset))
-    dealt = dataset.assignments
+    assigned = dataset.assignments
     secret, keys = secret_of(dataset.folder), dataset.clips.set_index("clip_id")["clip_key"]
     draw = random.Random(2)
     truth: dict[tuple[str, str], tuple[str, float]] = {}
@@ -112,7 +112,7 @@ def test_a_round_of_500_clips_with_planted_errors(
     used: Counter[str] = Counter()
     for rater in six_raters:
         others = [r for r in six_raters if r != rater]
-        mine = list(dealt.loc[dealt["rater"] == rater, "clip_id"])
+        mine = list(assigned.loc[assigned["rater"] == rater, "clip_id"])
         foreign = sorted(set(keys.index) - set(mine))
         tasks = []
         for clip in mine:
@@ -145,7 +145,7 @@ def test_a_round_of_500_clips_with_planted_errors(
                     answer["completed_by"] = numbers[places.ADMIN]
                 case "unknown clip":
                     key = "0123456789"
-                case "not dealt":
+                case "not assigned":
                     key = identity.presentation(secret, keys[foreign.pop()], rater)
                 case "doubled":
                     earlier = {**answer, "result": result_of(draw.choice(EMOTIONS), "0.25")}

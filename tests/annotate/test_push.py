@@ -37,11 +37,11 @@ def on_server(server: Server, dataset: Dataset) -> dict[str, list[str]]:
 
 def clips_shown(dataset: Dataset) -> dict[str, str]:
     """What was shown, by the name it has on the server."""
-    dealt = dataset.assignments
-    return dict(zip(dealt["presentation"], dealt["clip_id"], strict=True))
+    assigned = dataset.assignments
+    return dict(zip(assigned["presentation"], assigned["clip_id"], strict=True))
 
 
-def dealt(dataset: Dataset) -> dict[str, list[str]]:
+def assigned(dataset: Dataset) -> dict[str, list[str]]:
     """The clips assigned to each rater, in order."""
     table = dataset.assignments.sort_values("position")
     return {rater: list(rows["clip_id"]) for rater, rows in table.groupby("rater")}
@@ -52,7 +52,7 @@ def test_push_twice_adds_nothing(studio: Any, new_dataset: New, six_raters: list
     first = push.push(dataset, studio.server, QUIET, raters=six_raters)
     assert first.added == 21 and first.clips == 7
     assert list(first.refused.values()) == ["it has no sound track"]
-    assert on_server(studio.server, dataset) == dealt(dataset)
+    assert on_server(studio.server, dataset) == assigned(dataset)
     before = dataset.path_of(tables.ASSIGNMENTS).read_bytes()
     second = push.push(dataset, studio.server, QUIET, raters=six_raters)
     assert (second.added, second.removed, second.new_accounts) == (0, 0, 0)
@@ -84,7 +84,7 @@ def test_killed_push_is_gone_on_with(
         push.push(dataset, studio.server, QUIET, raters=six_raters)
     monkeypatch.setattr(studio.server.api, "write", write)
     push.push(dataset, studio.server, QUIET, raters=six_raters)
-    assert on_server(studio.server, dataset) == dealt(dataset)
+    assert on_server(studio.server, dataset) == assigned(dataset)
 
 
 def test_a_batch_sent_twice_is_thinned_out(
@@ -99,7 +99,7 @@ def test_a_batch_sent_twice_is_thinned_out(
     studio.server.api.write("projects.import_tasks", project.number, request=twice)
     again = push.push(dataset, studio.server, QUIET)
     assert (again.added, again.removed) == (0, len(tasks))
-    assert on_server(studio.server, dataset) == dealt(dataset)
+    assert on_server(studio.server, dataset) == assigned(dataset)
 
 
 def test_later_clips_leave_earlier_ones_alone(
@@ -108,7 +108,7 @@ def test_later_clips_leave_earlier_ones_alone(
     dataset, larger = new_dataset(6), new_dataset(9, name="larger")
     without_posters(larger)
     push.push(dataset, studio.server, QUIET, raters=six_raters)
-    before = dealt(dataset)
+    before = assigned(dataset)
     (dataset.folder / "work").rename(dataset.folder / "old-work")
     for part in ("clips", "work", "tables/clips.parquet", "tables/faces.parquet"):
         target = dataset.folder / part
@@ -116,7 +116,7 @@ def test_later_clips_leave_earlier_ones_alone(
             target.rename(dataset.folder / "old-clips")
         (larger.folder / part).rename(target)
     push.push(dataset, studio.server, QUIET)
-    after = dealt(dataset)
+    after = assigned(dataset)
     assert sum(map(len, after.values())) == 27
     assert all(after[rater][: len(clips)] == clips for rater, clips in before.items())
     assert on_server(studio.server, dataset) == after
@@ -133,8 +133,8 @@ def test_a_rater_who_leaves(
     answered = rater_of(studio, old).answer(leaver.number, "happy", "1.0")
     for _ in range(2):
         push.push(dataset, studio.server, QUIET, replace=(old, new))
-    assert on_server(studio.server, dataset) == dealt(dataset)
-    assert [clips_shown(dataset)[answered["data"]["clip"]]] == dealt(dataset)[old]
+    assert on_server(studio.server, dataset) == assigned(dataset)
+    assert [clips_shown(dataset)[answered["data"]["clip"]]] == assigned(dataset)[old]
     assert set(dataset.assignments["clip_id"].value_counts()) == {3}
 
 
@@ -155,7 +155,7 @@ def test_second_round_goes_to_other_raters(
     for clip, people in after.items():
         assert people == (set(six_raters) - before[clip] if clip in doubtful else before[clip])
     placed = {r: set(clips) for r, clips in on_server(studio.server, dataset).items()}
-    assert placed == {r: set(dealt(dataset).get(r, [])) for r in placed}
+    assert placed == {r: set(assigned(dataset).get(r, [])) for r in placed}
     table.write_text("clip_id\nno-such-clip\n")
     with pytest.raises(CaerError, match=r"suspicious.csv:2: no clip 'no-such-clip'"):
         push.push(dataset, studio.server, QUIET, second_round_file=table)
@@ -187,7 +187,7 @@ def test_a_server_elsewhere_gets_the_media_uploaded(
     elsewhere = Server(studio.url, places.read_access(studio.folder).token)
     assert push.push(dataset, elsewhere, QUIET, raters=six_raters[:3]).added == 6
     assert push.push(dataset, elsewhere, QUIET).added == 0
-    assert on_server(elsewhere, dataset) == dealt(dataset)
+    assert on_server(elsewhere, dataset) == assigned(dataset)
     found = projects.find(elsewhere, dataset_id(dataset))
     rater = rater_of(studio, six_raters[0])
     task = rater.answer(found[six_raters[0]].number, "sad", "0.25")
@@ -224,7 +224,7 @@ def test_a_deleted_project_is_told_and_made_anew(
         pull(dataset, studio.server, QUIET)
     assert not dataset.has(tables.RATINGS)
     push.push(dataset, studio.server, QUIET)
-    assert on_server(studio.server, dataset) == dealt(dataset)
+    assert on_server(studio.server, dataset) == assigned(dataset)
 
 
 def test_passwords_are_for_the_user_alone(studio: Any, new_dataset: New) -> None:
@@ -304,7 +304,7 @@ def test_a_replacement_that_failed_half_way_is_repeated(
             push.push(dataset, studio.server, QUIET, replace=(old, new))
     assert new in set(dataset.assignments["rater"])
     push.push(dataset, studio.server, QUIET, replace=(old, new))
-    assert on_server(studio.server, dataset) == {old: []} | dealt(dataset)
+    assert on_server(studio.server, dataset) == {old: []} | assigned(dataset)
 
 
 def test_loads_are_level_after_clips_were_dropped(
@@ -317,7 +317,7 @@ def test_loads_are_level_after_clips_were_dropped(
     first = projects.find(studio.server, dataset_id(dataset))[people[1]]
     answered = rater_of(studio, people[1]).answer(first.number, "happy", "1.0")["data"]["clip"]
     kept_answer = clips_shown(dataset)[answered]
-    mine = [clip for clip in dealt(dataset)[people[0]] if clip != kept_answer][:10]
+    mine = [clip for clip in assigned(dataset)[people[0]] if clip != kept_answer][:10]
     clips = dataset.clips
     gone = clips["clip_id"].isin(mine)
     clips.loc[gone, "status"], clips.loc[gone, "reason"] = "dropped", "blurred"

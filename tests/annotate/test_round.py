@@ -49,16 +49,18 @@ class Round:
                 ],
             ),
         )
-        dealt = assign.assign(names, RATERS, tables.empty(tables.ASSIGNMENTS), Annotate(), seed=1)
-        self.dataset.write(tables.ASSIGNMENTS, dealt)
-        self.dealt = {c: sorted(g) for c, g in dealt.groupby("clip_key")["rater"]}
+        assigned = assign.assign(
+            names, RATERS, tables.empty(tables.ASSIGNMENTS), Annotate(), seed=1
+        )
+        self.dataset.write(tables.ASSIGNMENTS, assigned)
+        self.assigned = {c: sorted(g) for c, g in assigned.groupby("clip_key")["rater"]}
         self.rng = np.random.default_rng(0)
         self.answers: list[Answer] = []
         self.votes: dict[str, dict[str, tuple[str, float]]] = {n: {} for n in names}
         self.refused: Counter[str] = Counter()
         self.skips: dict[str, dict[str, str]] = {n: {} for n in names}
         for name in names:
-            for rater in self.dealt[name]:
+            for rater in self.assigned[name]:
                 self.vote(name, rater)
 
     def vote(self, clip: str, rater: str, **changes: Any) -> Answer:
@@ -83,7 +85,7 @@ class Round:
 
     def spoil(self, clip: str, reason: str, **changes: Any) -> None:
         """The only answer of a clip's first rater turns out to be worthless."""
-        rater = self.dealt[clip][0]
+        rater = self.assigned[clip][0]
         at = next(i for i, a in enumerate(self.answers) if (a.clip_key, a.rater) == (clip, rater))
         self.answers[at] = replace(self.answers[at], **changes)
         del self.votes[clip][rater]
@@ -91,7 +93,7 @@ class Round:
 
     def skip(self, clip: str, place: int, reason: str) -> None:
         """One of a clip's raters says that it cannot be judged, whatever else they chose first."""
-        rater = self.dealt[clip][place]
+        rater = self.assigned[clip][place]
         at = next(i for i, a in enumerate(self.answers) if (a.clip_key, a.rater) == (clip, rater))
         self.answers[at] = replace(self.answers[at], cannot_judge=reason)
         del self.votes[clip][rater]
@@ -122,20 +124,20 @@ def plant(script: Round) -> None:
         for clip in names[5 * i : 5 * i + 5]:
             script.spoil(clip, reason, **changes)
     for clip in names[100:110]:
-        stranger = next(r for r in RATERS if r not in script.dealt[clip])
+        stranger = next(r for r in RATERS if r not in script.assigned[clip])
         script.add("not_dealt", clip_key=clip, rater=stranger, project_rater=stranger)
         script.add("unknown_rater", clip_key=clip, rater="eve@example.org")
-        first, second = script.dealt[clip][:2]
+        first, second = script.assigned[clip][:2]
         script.add("foreign_project", clip_key=clip, rater=first, project_rater=second)
         script.add("unknown_clip", clip_key=f"{clip}-gone", rater=first, project_rater=first)
     for place, clip in enumerate(names[300:345]):
         for skipping in range(1 + place // 15):  # one, two or all three raters
             script.skip(clip, skipping, list(CANNOT_JUDGE)[(place + skipping) % 6])
     for clip in names[200:220]:
-        script.vote(clip, script.dealt[clip][1], updated_at="2026-03-01T10:00:03Z")
+        script.vote(clip, script.assigned[clip][1], updated_at="2026-03-01T10:00:03Z")
         script.refused["superseded"] += 1
     for clip in names[220:230]:  # the older annotation was edited last: it stands
-        rater = script.dealt[clip][2]
+        rater = script.assigned[clip][2]
         vote = script.votes[clip][rater]
         script.vote(clip, rater, updated_at="2026-03-01T09:00:00Z")
         script.votes[clip][rater] = vote

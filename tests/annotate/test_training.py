@@ -54,7 +54,7 @@ def result(emotion: str) -> list[dict[str, Any]]:
 
 @pytest.mark.server
 @pytest.mark.slow
-def test_feedback_after_each_and_only_who_passes_is_dealt(
+def test_feedback_after_each_and_only_who_passes_is_assigned(
     studio: Any, new_dataset: Any, without_posters: Any, rater_of: Any
 ) -> None:
     dataset = new_dataset(7)
@@ -87,8 +87,8 @@ def test_feedback_after_each_and_only_who_passes_is_dealt(
             assert change.status_code == 403
     assert rater.call("GET", f"/api/tasks?project={found[PEOPLE[0]].number}").status_code == 403
 
-    dealt = push.push(dataset, studio.server, QUIET)
-    assert dealt.clips == 5
+    assigned = push.push(dataset, studio.server, QUIET)
+    assert assigned.clips == 5
     assert set(dataset.assignments["rater"]) == set(PEOPLE[:3])
     pulled = pull.pull(dataset, studio.server, QUIET)
     assert len(pulled.ratings) == 0

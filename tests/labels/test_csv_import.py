@@ -143,7 +143,7 @@ def test_a_missing_file_a_folder_and_no_dataset(dataset: Dataset, tmp_path: Path
         csv_import.read(tmp_path / "none.csv", Dataset(tmp_path / "nothing"))
 
 
-def test_dealt_clips_take_only_the_raters_they_were_dealt_to(dataset: Dataset) -> None:
+def test_assigned_clips_take_only_the_raters_they_were_assigned_to(dataset: Dataset) -> None:
     rows = [{"clip_key": "key-c0", "rater": r, "position": 0, "block": 0} for r in ("anna", "ben")]
     dataset.write(tables.ASSIGNMENTS, tables.frame(tables.ASSIGNMENTS, rows))
     assert len(read(dataset, f"{HEADER}\nc0,anna,sad,1\nc1,cleo,sad,1\n")) == 2

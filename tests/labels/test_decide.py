@@ -280,9 +280,13 @@ class TestUpdate:
         refused = dataset.ratings.query("status == 'refused'")
         assert set(refused["reason"]) == {"superseded"}
 
-    def test_the_server_stands_over_a_file_and_dealing_over_both(self, dataset: Dataset) -> None:
-        dealt = [{"clip_key": "c0", "rater": f"r{i}", "position": 0, "block": 0} for i in (0, 1, 2)]
-        dataset.write(tables.ASSIGNMENTS, tables.frame(tables.ASSIGNMENTS, dealt))
+    def test_the_server_ranks_above_a_file_and_assignments_above_both(
+        self, dataset: Dataset
+    ) -> None:
+        assigned = [
+            {"clip_key": "c0", "rater": f"r{i}", "position": 0, "block": 0} for i in (0, 1, 2)
+        ]
+        dataset.write(tables.ASSIGNMENTS, tables.frame(tables.ASSIGNMENTS, assigned))
         offline = ratings("fear 1, fear 1, fear 1, fear 1", source="csv")
         labels.update(dataset, offline, snapshot=False)
         assert dataset.ratings.set_index("rater").loc["r3", "reason"] == "not_dealt"

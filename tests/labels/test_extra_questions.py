@@ -40,11 +40,11 @@ def ratings(**changes: Any) -> pd.DataFrame:
     clip = dict.fromkeys(("shot_id", "video_id", "show", "episode"), "x")
     clip |= dict.fromkeys(("start_frame", "start_pts", "end_frame", "end_pts", "n_people"), 1)
     clip |= {"clip_id": "c", "clip_key": "c", "start_s": 0.0, "end_s": 3.0, "status": "kept"}
-    dealt = {"clip_key": "c", "rater": "r@x.org", "position": 0, "block": 0}
+    assigned = {"clip_key": "c", "rater": "r@x.org", "position": 0, "block": 0}
     answer = Answer("1", "c", "shown", "r@x.org", "r@x.org", "sad", "0.5", **changes)
     return validate_answers(
         [answer],
-        tables.frame(tables.ASSIGNMENTS, [dealt]),
+        tables.frame(tables.ASSIGNMENTS, [assigned]),
         tables.frame(tables.CLIPS, [clip]),
     )
 

@@ -30,7 +30,7 @@ def python(folder: Path) -> Path:
 
 
 def installed_version() -> str | None:
-    """Version of the installed server; None where there is none yet."""
+    """Version of the installed server; None if it does not exist yet."""
     return VERSION if python(environment()).exists() else None
 
 

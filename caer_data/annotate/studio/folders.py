@@ -47,7 +47,7 @@ SQLITE, POSTGRES = "sqlite", "postgresql"
 
 
 def database_of(folder: Path) -> str | None:
-    """Kind of database that a server folder began with; None where none was started yet."""
+    """Kind of database that a server folder began with; None if none was started yet."""
     path = folder / "database"
     if path.is_file():
         return path.read_text(encoding="utf-8").strip()
@@ -94,7 +94,7 @@ def access_path(folder: Path) -> Path:
 
 
 def read_access(folder: Path) -> Access | None:
-    """Secrets of the local server; None where none was ever started."""
+    """Secrets of the local server; None if none was ever started."""
     path = access_path(folder)
     try:
         return Access(**json.loads(path.read_text(encoding="utf-8")))

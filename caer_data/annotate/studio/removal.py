@@ -1,4 +1,4 @@
-"""Removing from a server what must not be there: tasks with their answers, media, projects."""
+"""Removing from a server what must not be on it: tasks with their answers, media, projects."""
 
 from __future__ import annotations
 

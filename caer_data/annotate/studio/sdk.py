@@ -177,7 +177,7 @@ def _decoded(text: str) -> Any:
 
 
 def reason_of(said: Any) -> str:
-    """The server's own words for an error as one short line; empty where it gave a web page."""
+    """The server's own words for an error as one short line; empty if it gave a web page."""
     if isinstance(said, dict):
         said = said.get("validation_errors") or said.get("detail") or said
     text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False, default=str)

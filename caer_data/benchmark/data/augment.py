@@ -65,7 +65,7 @@ def inputs(
 
     Returns:
         Faces (N, 3, T, h, w) and contexts (N, 3, T, crop h, crop w), normalised; without T for
-        images; None where the batch has none. If the recipe hears, the third is the sound,
+        images; None if the batch has none. If the recipe hears, the third is the sound,
         (N, 2, bands, T x columns). All are computed in float32 and of the wanted type.
     """
     draw = draw_for_batch(batch, recipe, training)

@@ -33,12 +33,12 @@ class Batch:
     """N windows of T frames on the device.
 
     Attributes:
-        face: (N, T, h, w, 3) uint8, or None where the model reads no face.
-        context: (N, T, H, W, 3) uint8, or None where it reads no context.
+        face: (N, T, h, w, 3) uint8, or None if the model reads no face.
+        context: (N, T, H, W, 3) uint8, or None if it reads no context.
         boxes: (N, T, faces, 4) float32 x1, y1, x2, y2 in context pixels, the target first.
         labels: (N,) int64.
         samples: positions in the store.
-        sound: (N, T, bands, columns) float32, NaN where unknown, or None where it hears nothing.
+        sound: (N, T, bands, columns) float32, NaN where unknown, or None if it hears nothing.
     """
 
     face: Tensor | None

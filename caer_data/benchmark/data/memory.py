@@ -34,7 +34,7 @@ def batch_that_fits(peak_of: Callable[[int], int], available: int) -> int | None
         available: bytes the process may use.
 
     Returns:
-        None where not even a small batch fits.
+        None if not even a small batch fits.
     """
     try:
         low, high = (peak_of(size) for size in PROBES)

@@ -31,13 +31,13 @@ class Sample:
         split: train, validation or test.
         label: class id, position in `Source.classes`.
         boxes: the target's boxes.
-        clip_id: the clip it is or was taken from, empty where the source does not say.
+        clip_id: the clip it is or was taken from, empty if the source does not say.
         group: samples of one group never go to different folds (video, else clip, else itself).
-        sha256: hash the file must have, empty where the source gives none.
+        sha256: hash the file must have, empty if the source gives none.
         show: the show, episode: the episode, video: the source video, person: the target; each is
-            empty where the source does not say.
+            empty if the source does not say.
         votes: the raters' answers as a manifest writes them, `rater=emotion:confidence`, joined by
-            spaces; empty where the source has none.
+            spaces; empty if the source has none.
     """
 
     sample_id: str

@@ -206,7 +206,7 @@ def decode(work: Work, form: Format) -> dict[str, npt.NDArray[Any]]:
 
 
 def _state(path: Path) -> list[int] | None:
-    """What changes with a file: its size and time, None where there is none."""
+    """What changes with a file: its size and time, None if there is none."""
     status = path.stat() if path.is_file() else None
     return status and [status.st_size, status.st_mtime_ns]
 

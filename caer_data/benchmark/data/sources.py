@@ -105,7 +105,7 @@ def has(folder: Path, kind: Kind) -> bool:
 
 
 def class_of(folder_name: str) -> int | None:
-    """Class id of a class folder's name, None where it is not a class."""
+    """Class id of a class folder's name, None if it is not a class."""
     name = folder_name.lower()
     return LABELS.get(_ALIASES.get(name, name))
 

@@ -2,7 +2,7 @@
 
 The paper's model sees only pictures, although its raters heard the sound. This stream is ours: four
 blocks of convolution, normalisation, ReLU and pooling, over bands and time alike, and a mean over
-both. What is unknown is zero in the first channel, and said to be so in the second.
+both. What is unknown is zero in the first channel, and marked as such in the second.
 """
 
 from __future__ import annotations

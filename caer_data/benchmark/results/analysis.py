@@ -25,7 +25,7 @@ class RowAnalysis:
         groups: what the intervals draw.
         scores: war, uar, macro_f1.
         recalls: recall of each class.
-        ceiling: what people reach, None where there are not enough votes.
+        ceiling: what people reach, None if there are not enough votes.
         unanimous: accuracy where all raters agree.
         patterns: accuracy by how the votes fell.
         confidence: accuracy by the raters' mean confidence.

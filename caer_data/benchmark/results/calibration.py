@@ -25,7 +25,7 @@ class Calibration:
         ece: expected calibration error over 15 bins of equal width (Guo et al., ICML 2017).
         temperature: fitted on validation; above 1 the model is too sure. None without validation.
         ece_scaled: the error with that temperature.
-        kl: divergence of the probabilities from the votes, nats; None where there are no votes.
+        kl: divergence of the probabilities from the votes, nats; None if there are no votes.
         brier_votes: squared distance from the share of votes.
         voted: samples with votes.
         bins: reliability: `low`, `high`, `n`, `confidence`, `accuracy`, over all seeds together.

@@ -42,7 +42,7 @@ def votes_of(found: Outcomes) -> list[tuple[Vote, ...]]:
 
 
 def ceiling(found: Outcomes) -> Ceiling | None:
-    """Each rater against the majority of the others; None where no clip has three raters."""
+    """Each rater against the majority of the others; None if no clip has three raters."""
     rows, ties = [], 0
     for position, votes in enumerate(votes_of(found)):
         for vote in votes:

@@ -27,7 +27,7 @@ class Outcomes:
         probabilities: (S, n, K).
         classes: K names.
         validation_labels: (m,) labels of the validation samples of all runs, put together.
-        validation: (m, K) their probabilities; empty where there are none.
+        validation: (m, K) their probabilities; empty if there are none.
     """
 
     about: pd.DataFrame

@@ -20,7 +20,7 @@ class Row:
     Attributes:
         label: what the results table calls it; unique in its suite.
         recipe: what is trained.
-        paper: accuracy in percent that the paper prints, None where it prints none.
+        paper: accuracy in percent that the paper prints, None if it prints none.
         paper_dataset: the dataset of that figure.
         note: what a reader must know, such as that no weights were given.
     """

@@ -33,9 +33,9 @@ class Predictions:
     Attributes:
         positions: (n,) positions in the store.
         probabilities: (n, K), each row sums to 1.
-        weights: (n, 2) fusion weights of face and context, or None where the model has none.
+        weights: (n, 2) fusion weights of face and context, or None if the model has none.
         attention: (n, h, w) attention to the context's input, each map sums to 1 (mean over time
-            and windows), or None where the model has none.
+            and windows), or None if the model has none.
     """
 
     positions: Indices

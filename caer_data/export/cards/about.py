@@ -111,7 +111,7 @@ class About(Section):
 
 
 def read(dataset: Path) -> About:
-    """The `release.yaml` of a dataset; all fields empty where there is none.
+    """The `release.yaml` of a dataset; all fields empty if there is none.
 
     Raises:
         CaerError: it cannot be read, or a field is wrong, with its line.

@@ -137,7 +137,7 @@ def given(facts: Facts, field: str) -> str:
 
 
 def heard(facts: Facts) -> bool | None:
-    """Whether raters heard the sound; None where nobody said so."""
+    """Whether raters heard the sound; None if nobody said so."""
     if facts.about["made_up_ratings"]:
         return None
     if facts.rating_sources == (OUR_PAGES,):

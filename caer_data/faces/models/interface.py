@@ -60,7 +60,7 @@ class Detections:
         scores: (n,) float32, higher is surer, on the detector's own scale.
         points: (n, 5, 2) float32 in pixels: the eye and then the mouth corner that lie further
             left in an upright picture come before their twins (eye, eye, nose, corner, corner);
-            None where the detector does not give them.
+            None if the detector does not give them.
     """
 
     boxes: Floats

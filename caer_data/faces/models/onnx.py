@@ -115,7 +115,7 @@ def provider_that_runs(name: str) -> tuple[str, str]:
     ONNX Runtime then computes on the CPU.
 
     Returns:
-        The name of the provider that computed, and the first complaint, empty where there is none.
+        The name of the provider that computed, and the first complaint, empty if there is none.
     """
     options = import_onnxruntime().SessionOptions()
     options.enable_profiling = True

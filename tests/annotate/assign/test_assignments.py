@@ -21,7 +21,7 @@ def clips(count: int, prefix: str = "clip") -> list[str]:
     return [f"{prefix}-{i:05d}" for i in range(count)]
 
 
-def dealt(count: int, raters: int = 6, per_clip: int = 3, seed: int = 7) -> pd.DataFrame:
+def assigned(count: int, raters: int = 6, per_clip: int = 3, seed: int = 7) -> pd.DataFrame:
     return assign.assign(
         clips(count), people(raters), EMPTY, Annotate(raters_per_clip=per_clip), seed
     )
@@ -37,13 +37,13 @@ def meetings(assignments: pd.DataFrame) -> Counter[tuple[str, str]]:
     return Counter(pair for _, g in groups for pair in combinations(sorted(g), 2))
 
 
-class TestDeal:
+class TestAssign:
     @pytest.mark.parametrize("raters", [3, 4, 5, 6, 7, 10])
     @pytest.mark.parametrize("count", [1, 2, 19, 41, 130])
     def test_each_clip_has_exactly_three_raters_and_loads_are_equal(
         self, raters: int, count: int
     ) -> None:
-        table = dealt(count, raters)
+        table = assigned(count, raters)
         tables.check(tables.ASSIGNMENTS, table)
         per_clip = table.groupby("clip_key")["rater"].nunique()
         assert len(per_clip) == count
@@ -52,7 +52,7 @@ class TestDeal:
 
     @pytest.mark.parametrize(("raters", "size"), [(4, 4), (5, 10), (6, 20), (7, 35)])
     def test_every_pair_meets_equally_often_within_a_block(self, raters: int, size: int) -> None:
-        table = dealt(3 * size, raters)
+        table = assigned(3 * size, raters)
         for _, block in table.groupby("block"):
             met = meetings(block)
             assert block["clip_key"].nunique() == size
@@ -60,7 +60,7 @@ class TestDeal:
             assert len(set(met.values())) == 1
 
     def test_each_rater_has_an_own_order_without_gaps(self) -> None:
-        table = dealt(200)
+        table = assigned(200)
         orders = [
             tuple(group.sort_values("position")["clip_key"]) for _, group in table.groupby("rater")
         ]
@@ -73,8 +73,8 @@ class TestDeal:
     def test_the_order_of_the_input_does_not_matter_but_the_seed_does(self) -> None:
         settings = Annotate(raters_per_clip=3)
         again = assign.assign(clips(50)[::-1], people(6)[::-1], EMPTY, settings, 7)
-        assert again.equals(dealt(50))
-        assert not dealt(50, seed=8).equals(dealt(50))
+        assert again.equals(assigned(50))
+        assert not assigned(50, seed=8).equals(assigned(50))
 
     @pytest.mark.parametrize("steps", [(7, 13, 1, 1, 30), (20, 20), (1, 1, 1), (33, 0, 5)])
     @pytest.mark.parametrize("raters", [4, 5, 6, 8])
@@ -95,7 +95,7 @@ class TestDeal:
         assert set(table.groupby("clip_key")["rater"].nunique()) == {3}
 
     def test_a_rater_who_joins_gets_a_fair_share_from_then_on(self) -> None:
-        before = dealt(23)
+        before = assigned(23)
         after = assign.assign(clips(23) + clips(70, "new"), people(7), before, Annotate(), 7)
         new = after[after["clip_key"].str.startswith("new")]
         assert spread(new, people(7)) <= 1
@@ -103,7 +103,7 @@ class TestDeal:
         assert set(new["block"]) == {2, 3}
 
     def test_those_with_fewer_clips_come_first_when_raters_change(self) -> None:
-        before = dealt(21)
+        before = assigned(21)
         fewer = [r for r, n in Counter(before["rater"]).items() if n == 10]
         after = assign.assign(clips(1, "new"), people(7), before, Annotate(), 7)
         first = set(after[after["clip_key"] == "new-00000"]["rater"])
@@ -113,13 +113,13 @@ class TestDeal:
 
     @pytest.mark.parametrize("raters", [0, 2, 100])
     def test_an_impossible_number_of_raters_is_refused(self, raters: int) -> None:
-        with pytest.raises(CaerError, match=f"{raters} raters with 3 a clip"):
-            dealt(5, raters)
+        with pytest.raises(CaerError, match=f"{raters} raters with 3 per clip"):
+            assigned(5, raters)
 
 
 class TestReplace:
     def test_only_unanswered_clips_move_to_the_new_rater(self) -> None:
-        table = dealt(100)
+        table = assigned(100)
         old, new = "rater2@example.org", "new@example.org"
         own = table[table["rater"] == old]["clip_key"].tolist()
         answered = {(clip, old) for clip in own[:20]} | {(own[30], "rater1@example.org")}
@@ -134,7 +134,7 @@ class TestReplace:
         assert after[untouched].equals(table[untouched])
 
     def test_without_a_new_rater_the_others_share_and_nobody_gets_a_clip_twice(self) -> None:
-        table = dealt(100)
+        table = assigned(100)
         after = assign.replace(table, set(), "rater2@example.org", None, 7)
         rest = [r for r in people(6) if r != "rater2@example.org"]
         assert set(after["rater"]) == set(rest)
@@ -144,33 +144,33 @@ class TestReplace:
             assert sorted(group["position"]) == list(range(len(group)))
 
     def test_a_new_rater_who_has_some_clips_gets_only_the_others(self) -> None:
-        after = assign.replace(dealt(100), set(), "rater2@example.org", "rater3@example.org", 7)
+        after = assign.replace(assigned(100), set(), "rater2@example.org", "rater3@example.org", 7)
         tables.check(tables.ASSIGNMENTS, after)
         assert set(after.groupby("clip_key")["rater"].nunique()) == {3}
 
     def test_doing_it_again_changes_nothing(self) -> None:
-        once = assign.replace(dealt(40), set(), "rater2@example.org", "new@example.org", 7)
+        once = assign.replace(assigned(40), set(), "rater2@example.org", "new@example.org", 7)
         again = assign.replace(once, set(), "rater2@example.org", "new@example.org", 7)
         assert again.equals(once)
 
     def test_one_who_left_earlier_gets_nothing_back(self) -> None:
-        table = dealt(100)
+        table = assigned(100)
         first = table[table["rater"] == "rater2@example.org"]["clip_key"].iloc[0]
         answered = {(first, "rater2@example.org")}
         once = assign.replace(table, answered, "rater2@example.org", None, 7)
         twice = assign.replace(once, answered, "rater3@example.org", None, 7)
         assert (twice["rater"] == "rater2@example.org").sum() == 1
 
-    def test_dealing_goes_on_with_the_new_rater(self) -> None:
-        once = assign.replace(dealt(30), set(), "rater2@example.org", "new@example.org", 7)
+    def test_assigning_goes_on_with_the_new_rater(self) -> None:
+        once = assign.replace(assigned(30), set(), "rater2@example.org", "new@example.org", 7)
         now = [r for r in people(6) if r != "rater2@example.org"] + ["new@example.org"]
         after = assign.assign(clips(75), now, once, Annotate(), 7)
         assert set(after["rater"]) == set(now)
         assert spread(after, now) <= 1
 
-    def test_one_who_left_is_dealt_no_more_and_does_not_come_back(self) -> None:
+    def test_one_who_left_is_assigned_no_more_and_does_not_come_back(self) -> None:
         first = ("rater2@example.org", "new@example.org")
-        once = assign.replace(dealt(30), {(c, first[0]) for c in clips(10)}, *first, 7)
+        once = assign.replace(assigned(30), {(c, first[0]) for c in clips(10)}, *first, 7)
         after = assign.assign(clips(60), [*people(6), first[1]], once, Annotate(), 7)
         added = after.iloc[len(once) :]
         assert first[0] not in set(added["rater"])
@@ -188,11 +188,11 @@ class TestReplace:
     )
     def test_mistakes(self, old: str, new: str, message: str) -> None:
         with pytest.raises(CaerError, match=message):
-            assign.replace(dealt(30), set(), old, new, 7)
+            assign.replace(assigned(30), set(), old, new, 7)
 
     def test_with_three_raters_nobody_is_left(self) -> None:
         with pytest.raises(CaerError, match="every other rater has clip"):
-            assign.replace(dealt(5, raters=3), set(), "rater1@example.org", None, 7)
+            assign.replace(assigned(5, raters=3), set(), "rater1@example.org", None, 7)
 
 
 class TestReadRaters:

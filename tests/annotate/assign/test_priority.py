@@ -72,7 +72,7 @@ def test_each_criterion_is_level_while_there_are_clips(word: str) -> None:
     assert len(counts) == {"show": 3, "length": 5, "speech": 2, "label": 2}[word]
 
 
-def test_what_is_dealt_counts() -> None:
+def test_what_is_assigned_counts() -> None:
     clips = table(100)
     long = clips.loc[clips["show"] == "long", "clip_key"].tolist()
     found = choose(clips, long[:10], 22, ["show"])

@@ -16,7 +16,7 @@ RATERS = [f"r{number}@x.org" for number in range(6)]
 EMPTY = tables.empty(tables.ASSIGNMENTS)
 
 
-def dealt(count: int, raters: list[str] = RATERS, existing: Any = EMPTY) -> pd.DataFrame:
+def assigned(count: int, raters: list[str] = RATERS, existing: Any = EMPTY) -> pd.DataFrame:
     clips = [f"c{number:03d}" for number in range(count)]
     return assign.assign(clips, raters, existing, Annotate(), 7)
 
@@ -33,13 +33,13 @@ def half_of(table: pd.DataFrame) -> set[str]:
 
 
 def test_clips_that_are_all_there_are_even() -> None:
-    table = dealt(50)
+    table = assigned(50)
     assert not rebalance.is_uneven(table, set(table["clip_key"]))
     assert not rebalance.is_uneven(EMPTY, set())
 
 
 def test_loads_are_level_for_what_is_left() -> None:
-    table = dealt(60)
+    table = assigned(60)
     there = half_of(table)
     assert rebalance.is_uneven(table, there)
     after = rebalance.level(table, there, set(), set(), 7)
@@ -56,7 +56,7 @@ def test_loads_are_level_for_what_is_left() -> None:
 
 
 def test_answered_clips_and_checks_stay_where_they_are() -> None:
-    table = dealt(60)
+    table = assigned(60)
     there = half_of(table)
     mine = table[table["rater"] == RATERS[1]]
     answered = set(zip(mine["clip_key"], mine["rater"], strict=True))
@@ -69,14 +69,14 @@ def test_answered_clips_and_checks_stay_where_they_are() -> None:
 
 
 def test_who_joined_late_is_not_given_more() -> None:
-    first = dealt(40, RATERS[:5])
-    both = dealt(60, RATERS, first)
+    first = assigned(40, RATERS[:5])
+    both = assigned(60, RATERS, first)
     assert not rebalance.is_uneven(both, set(both["clip_key"]))
 
 
 @pytest.mark.parametrize("column", ["replaces", "block"])
-def test_clips_taken_over_or_dealt_anew_stay(column: str) -> None:
-    table = dealt(60)
+def test_clips_taken_over_or_assigned_anew_stay(column: str) -> None:
+    table = assigned(60)
     there = half_of(table)
     others = table["rater"] != RATERS[0]
     value: Any = "gone@x.org" if column == "replaces" else rebalance.SECOND_ROUND

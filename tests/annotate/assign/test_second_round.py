@@ -49,7 +49,7 @@ def test_too_few_raters() -> None:
         second_round.reassign(first, CLIPS[:1], RATERS[:5], 1)
 
 
-def dealt() -> pd.DataFrame:
+def assigned() -> pd.DataFrame:
     """All clips, each to one rater."""
     rows = [{"clip_key": f"key-{c}", "rater": "r", "position": 0, "block": 0} for c in CLIPS]
     return tables.frame(tables.ASSIGNMENTS, rows)
@@ -76,16 +76,16 @@ def test_bad_files_are_told_with_the_row(tmp_path: Path, text: str, sentence: st
     path = tmp_path / "list.csv"
     path.write_text(text)
     with pytest.raises(CaerError) as error:
-        second_round.read_clips(path, dealt(), ledger())
+        second_round.read_clips(path, assigned(), ledger())
     assert str(path) + sentence in str(error.value)
 
 
 def test_clips_are_read_once_each(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("\ufeffscore,clip_id\n1,clip-002\n2,clip-001\n3,clip-002\n", encoding="utf-8")
-    assert second_round.read_clips(path, dealt(), ledger()) == ["key-clip-002", "key-clip-001"]
+    assert second_round.read_clips(path, assigned(), ledger()) == ["key-clip-002", "key-clip-001"]
     path.write_text("clip_key\nkey-clip-003\n")
-    assert second_round.read_clips(path, dealt(), ledger()) == ["key-clip-003"]
+    assert second_round.read_clips(path, assigned(), ledger()) == ["key-clip-003"]
 
 
 def test_a_name_that_meant_two_clips_needs_the_key(tmp_path: Path) -> None:
@@ -93,6 +93,6 @@ def test_a_name_that_meant_two_clips_needs_the_key(tmp_path: Path) -> None:
     known.names["key-clip-001"].add("clip-000")
     path.write_text("clip_id\nclip-000\n")
     with pytest.raises(CaerError, match="has been the name of 2 clips"):
-        second_round.read_clips(path, dealt(), known)
+        second_round.read_clips(path, assigned(), known)
     path.write_text("clip_id,clip_key\nclip-000,key-clip-001\n")
-    assert second_round.read_clips(path, dealt(), known) == ["key-clip-001"]
+    assert second_round.read_clips(path, assigned(), known) == ["key-clip-001"]

@@ -94,7 +94,7 @@ def with_wrong_labels(share: float) -> tuple[synthetic.SyntheticClips, np.ndarra
     return clips, wrong
 
 
-def test_wrong_labels_are_found_and_dealt_to_other_raters(tmp_path: Path, fabric: Fabric) -> None:
+def test_wrong_labels_are_found_and_assigned_to_others(tmp_path: Path, fabric: Fabric) -> None:
     clips, wrong = with_wrong_labels(0.08)
     recipe = tiny_recipe(epochs=4)
     store = synthetic.store(clips, recipe.input.face)
@@ -110,10 +110,10 @@ def test_wrong_labels_are_found_and_dealt_to_other_raters(tmp_path: Path, fabric
 
     ids = [sample.clip_id for sample in store.samples]
     raters = [f"r{number}@example.org" for number in range(6)]
-    dealt = assign.assign(ids, raters, tables.empty(tables.ASSIGNMENTS), Annotate(), 1)
+    assigned = assign.assign(ids, raters, tables.empty(tables.ASSIGNMENTS), Annotate(), 1)
     ledger = Ledger()
     ledger.names = {name: {name} for name in ids}  # these clips' names are their keys
-    doubted = second_round.read_clips(path, dealt, ledger)
-    second = second_round.reassign(dealt, doubted, raters, 1)
+    doubted = second_round.read_clips(path, assigned, ledger)
+    second = second_round.reassign(assigned, doubted, raters, 1)
     anew = second[second["block"] == second_round.SECOND_ROUND]
     assert set(anew["clip_key"]) == set(doubted) >= {ids[i] for i in worst}

@@ -242,7 +242,7 @@ class Visit:
         )
 
     def own_task(self):
-        """The task in the path is in an own project."""
+        """The task in the path belongs to one of the rater's projects."""
         from tasks.models import Task
 
         task = Task.objects.filter(pk=self.kwargs["pk"]).first()

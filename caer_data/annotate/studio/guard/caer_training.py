@@ -96,7 +96,7 @@ def _known(project):
 
 
 def _given(response):
-    """The emotion in an answer as the server stored it; None where there is none."""
+    """The emotion in an answer as the server stored it; None if there is none."""
     for part in json.loads(response.content).get("result") or []:
         if part.get("from_name") == "emotion":
             return ",".join(part["value"].get("choices") or []) or None

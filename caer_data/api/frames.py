@@ -146,8 +146,8 @@ def split(
         clips: one row per clip: `clip_id`, `label` (class id, 0 to 6) or `emotion`, and the column
             of the groups: `shot_id`, `video_id`, `show`, `person_id` or `scene_id`, for `by` clip,
             video, show, person or scene. Equal `person_id` are one person, whatever the show:
-            put the show in front of numbers that begin anew in each. With `identity`, persons of
-            several shows are one.
+            prefix them with the show if each show numbers its persons from 1. With `identity`,
+            persons of several shows are one.
         shares: of train, validation and test, in any unit.
         by: which clips stay together; several words joined by `+` are grouped by each.
         seed: another seed draws another split.
@@ -216,7 +216,7 @@ def audit(clips: pd.DataFrame) -> list[Verdict]:
 
 
 def _with_classes(what: str, clips: pd.DataFrame) -> pd.DataFrame:
-    """Clips with both `label` and `emotion`, as far as one of them is there."""
+    """Clips with both `label` and `emotion`, if at least one of them exists."""
     from caer_data.engine.emotions import EMOTIONS, LABELS
     from caer_data.engine.errors import CaerError
 

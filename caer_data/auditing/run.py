@@ -69,7 +69,7 @@ class Audited:
 
 
 def audit_folder(folder: Path, jobs: int, reporter: Reporter, with_faces: bool = False) -> Audited:
-    """Audit a dataset that anybody made, or a release of ours.
+    """Audit a release of caer-data or any other dataset.
 
     Args:
         folder: the dataset.

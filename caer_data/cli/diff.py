@@ -24,8 +24,8 @@ _SHOWN = 20
 def command(before: Path, after: Path, reporter: Reporter) -> None:
     """Say what changed from the release BEFORE to the release AFTER of a dataset.
 
-    Lists clips that came and went, and for those in both which labels, votes, splits, boxes and
-    pictures differ. Clips are known by their keys, whatever they are called.
+    Lists clips that were added and removed, and for clips in both which labels, votes, splits,
+    boxes and pictures differ. Clips are identified by their keys, not by their names.
     """
     from caer_data.engine.progress import printable
     from caer_data.export.diff import diff

@@ -24,7 +24,7 @@ class Reason:
     Attributes:
         meaning: in words.
         score: column of `clips` that was tested, or `frames` of the video; empty if none.
-        limit: field of the recipe that the score was held against.
+        limit: field of the recipe that the score was compared with.
         sign: how the score stands to the limit when the clip is dropped.
     """
 

@@ -48,7 +48,7 @@ def applied(
         cuts: what was decided, in order.
 
     Returns:
-        Rows of `shots`, numbered anew.
+        Rows of `shots`, renumbered.
     """
     if not cuts or shots.empty:
         return shots

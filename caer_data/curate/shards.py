@@ -42,7 +42,7 @@ class Shard:
         return work / "log" / f"shard-{self.number}-of-{self.of}"
 
     def note(self, work: Path, videos: int, failed: dict[str, str]) -> None:
-        """Keep how the shard went in `work/shards/`."""
+        """Record the result of the shard in `work/shards/`."""
         path = work / "shards" / f"{self.number}-of-{self.of}.json"
         write_json(path, {"videos": videos, "failed": failed})
 

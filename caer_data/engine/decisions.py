@@ -169,7 +169,7 @@ class Decisions:
         return rows
 
     def scrub(self, clean: Callable[[Decision], Decision | None]) -> int:
-        """Write the file anew, each row as `clean` gives it, without those of which it gives None.
+        """Rewrite the file, each row as `clean` returns it; rows with None are left out.
 
         An undo goes with the row that it undoes, and follows one that is given another form.
 

@@ -1,4 +1,4 @@
-"""What is said of a failure that nobody planned for, and whose fault it was."""
+"""Messages for unexpected failures, and whose fault they were."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Forgotten:
         )
 
     def counts(self) -> dict[str, int]:
-        """How many of each kind, those that there are."""
+        """Number of each kind that occurs."""
         kinds = [str(row.content["what"]) for row in self.tombstones]
         return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
 

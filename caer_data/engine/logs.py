@@ -60,7 +60,7 @@ class _ForPeople(logging.Formatter):
 
 
 def begin() -> None:
-    """Set up logging for a process that is a command of ours.
+    """Set up logging for a process of the command line.
 
     Python warnings and the messages of all libraries become records. Nothing is shown on the
     terminal unless `show` or the environment variable CAER_DEBUG asks for it.
@@ -247,7 +247,7 @@ def _is_ours() -> bool:
 
 
 def _rotate(folder: Path) -> None:
-    """Remove the oldest files that have a name of ours."""
+    """Remove the oldest files whose names are those of our logs."""
     named = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
     for path in named[:-FILES_KEPT]:
         with suppress(OSError):

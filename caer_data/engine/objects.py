@@ -154,7 +154,7 @@ class Bucket:
         return self._put(path, content, "create")
 
     def put(self, path: str, content: bytes | Path) -> None:
-        """Write an object, over one that is there."""
+        """Write an object, replacing an existing one."""
         self._put(path, content, "overwrite")
 
     def remove(self, paths: Iterable[str]) -> None:

@@ -196,7 +196,7 @@ class RayEngine:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a node says of itself: its Python, its caer-data, and folders that it does not see."""
+    """What a node reports: its Python, its caer-data, and folders that it does not see."""
 
     node: str
     python: str

@@ -1,4 +1,4 @@
-"""What two releases of a dataset differ in: clips that came and went, and what changed."""
+"""Differences between two releases of a dataset: clips that were added, removed and changed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Difference:
         came: clips that only the second has.
         went: clips that only the first has.
         changed: clips of both that differ, as they are in the second.
-        about: what the releases say of themselves and differ in: before and after, by field.
+        about: facts in which the releases differ: before and after, by field.
     """
 
     before: int

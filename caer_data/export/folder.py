@@ -189,7 +189,7 @@ def _some(names: list[str]) -> str:
 
 
 def about(target: Path) -> dict[str, Any]:
-    """What a release says of itself, or nothing if there is none.
+    """Facts of a release, or nothing if there is none.
 
     Raises:
         CaerError: the file is damaged.

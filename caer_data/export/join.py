@@ -43,7 +43,7 @@ class Joined:
         missing: fields of `release.yaml` that say nothing.
         rights: the right to share footage that all state.
         media: footage is part of it.
-        new: it was made now; False if it was there already.
+        new: it was made now; False if it existed already.
     """
 
     folder: Path
@@ -82,7 +82,7 @@ def join(
     Args:
         folders: the releases.
         target: where the joined one is to be.
-        shares: of train, validation and test, to draw the split anew; None keeps every clip's.
+        shares: of train, validation and test, to draw a new split; None keeps every clip's.
         by: what the new split keeps together; None for the first release's.
         overwrite: an older release at the target may be replaced.
         reporter: receives the progress.

@@ -102,7 +102,7 @@ def of_files(files: pd.DataFrame) -> pd.DataFrame:
 def of_places(
     rows: pd.DataFrame, kind: str, found: Iterable[tuple[int, int, float]]
 ) -> pd.DataFrame:
-    """Pairs of rows, given by their places and a score."""
+    """Pairs of rows, given by their indices and a score."""
     clips = list(tables.rows(with_all_columns(rows)))
     return _listed((_row(kind, (clips[a], clips[b]), score) for a, b, score in found), "release")
 

@@ -42,7 +42,7 @@ class Outcome:
         failed: why a clip is left out, by `clip_id`.
         missing: episodes of which no file was found, with their duration.
         clips_missing: clips of those episodes.
-        new: the release was made or added to now; False if all of it was there already.
+        new: the release was made or added to now; False if all of it existed already.
         aligned: clips that were cut from another rip.
         errors: of those, by how many frames their own pictures would move them, where they show it.
         rips: episodes that were found in another rip, and the file.
@@ -165,7 +165,7 @@ def _write(
     videos: Mapping[str, Video],
     previous: carry.Earlier | None,
 ) -> None:
-    """Write the tables and cards of what is there."""
+    """Write the tables and cards of the clips that are present."""
     root, recipe, repeated = under_way.root, given.recipe, given.repeated
     facts = partial.facts(
         given.facts, given.manifest, made, given.sources, given.sha256, repeated, recipe.seed

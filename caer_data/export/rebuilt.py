@@ -83,7 +83,7 @@ def boxes_of(
     made: pd.DataFrame,
     good: Mapping[str, dict[str, Any]],
 ) -> pd.DataFrame:
-    """Boxes of the clips that are there, each in the pixels and frames of its own file."""
+    """Boxes of the clips that are present, each in the pixels and frames of its own file."""
     moved = {c: result["boxes"] for c, result in good.items() if "boxes" in result}
     plain = given.boxes[given.boxes["clip_id"].isin(set(good) - set(moved))]
     known = given.boxes.set_index(["clip_id", "frame"])["interpolated"].to_dict()

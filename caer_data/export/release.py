@@ -62,7 +62,7 @@ class Release:
         plan: what it was made from.
         manifest: its files, `MANIFEST`.
         verdicts: the audit, by part: `release`, and the layout that has a split of its own.
-        new: it was made now; False if it was there already.
+        new: it was made now; False if it existed already.
         missing: fields of `release.yaml` that say nothing yet.
         rights: the right to share footage that was stated.
     """

@@ -86,14 +86,14 @@ def _has_media(about: dict[str, Any]) -> bool:
 
 
 def _about_of(about: dict[str, Any]) -> dict[str, Any]:
-    """What a release says of itself in its facts; nothing if it says it in other words."""
+    """Facts of a release; nothing if they are in another form."""
     facts = about.get("facts")
     described = facts.get("about") if isinstance(facts, dict) else None
     return described if isinstance(described, dict) else {}
 
 
 def _rebuilt(release: Path, about: dict[str, Any]) -> str | None:
-    """What a rebuild says of itself; the file may come from anybody."""
+    """Facts of a rebuild; the file may come from anybody."""
     from caer_data.export import folder
     from caer_data.export.cards import statements
 

@@ -27,12 +27,12 @@ _SLACK = 1e-3  # of distance: products in single precision are not exact
 
 @dataclass(frozen=True)
 class Correction:
-    """What somebody who looked says of some tracks, given by their places.
+    """A correction of some tracks by hand, given by their indices.
 
     Attributes:
         apart: the tracks are one person, and nobody else's; else the persons of these tracks are
             one.
-        tracks: places among a show's tracks.
+        tracks: indices among a show's tracks.
     """
 
     apart: bool

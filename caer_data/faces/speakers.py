@@ -102,7 +102,7 @@ class Network:
 
 
 def check(speaker: str, model: str | None) -> str:
-    """Make sure that what is asked for is there.
+    """Check that the requested detector of speakers is available.
 
     Args:
         speaker: the recipe's word.

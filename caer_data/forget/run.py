@@ -31,7 +31,7 @@ from caer_data.report import contact_sheet
 from caer_data.report.dataset import write_report
 
 SPOKEN = tuple(table for table in TABLES.values() if table not in BUILT)
-"""Tables of what people said of clips, and of who said it."""
+"""Tables of what people said about clips, and who said it."""
 
 _FORGOTTEN_RATER = "forgotten"
 

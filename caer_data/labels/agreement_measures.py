@@ -41,7 +41,7 @@ def alpha_interval(
 ) -> tuple[float, float]:
     """Interval of alpha by drawing clips with replacement (percentile bootstrap).
 
-    Clips, not answers, are what another dataset would have drawn anew. For this interval see Zapf
+    Clips, not answers, are what another dataset would have drawn again. For this interval see Zapf
     et al., "Measuring inter-rater reliability for nominal data", BMC Medical Research Methodology
     16:93, 2016. Clips of equal counts are drawn together, so the time hardly grows with their
     number.

@@ -72,7 +72,7 @@ class Scale:
     def share(self, cell: str) -> str:
         """The cell as a number from 0 to 1 in text; a cell that is not a number as it is.
 
-        A percent sign stands over the scale unless the scale is one of its own, such as 1..5.
+        A percent sign overrides the scale unless the scale is one of its own, such as 1..5.
         """
         text = cell.strip()
         percent = text.endswith("%")

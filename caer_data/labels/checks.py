@@ -1,7 +1,7 @@
 """Answers that are not votes: to training and gold clips, and to repeats.
 
 They are judged like votes (`caer_data.labels.validate`), then kept apart in `tables.CHECKS`, so
-that nothing which counts votes can meet them. What they say of each rater is `tables.RATERS`.
+that nothing which counts votes can meet them. Their results by rater are `tables.RATERS`.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def take(
 def raters(
     checks: pd.DataFrame, ratings: pd.DataFrame, settings: Annotate, secret: bytes
 ) -> pd.DataFrame:
-    """What the checks say of each rater; return `tables.RATERS`, by rater.
+    """Results of the checks by rater, as `tables.RATERS`.
 
     Gold: of the answers with an emotion, the share that equals the known one. Repeats: of those to
     clips that the rater also voted on, the share that equals the vote. Training: of all training

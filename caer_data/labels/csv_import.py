@@ -42,7 +42,7 @@ class ImportOptions:
     """What the user says about a file."""
 
     columns: Sequence[tuple[str, str]] = ()
-    """Pairs of a column name of ours and the one in the file."""
+    """Pairs of our column name and the file's."""
     scale: Scale = field(default_factory=Scale)
     synonyms: bool = False
     encoding: str | None = None

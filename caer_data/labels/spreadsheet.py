@@ -23,7 +23,7 @@ SIGNS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 
 
 def rows(path: Path, data: bytes) -> tuple[list[list[str]], str]:
-    """Rows of the first sheet that holds something, and what to say of it.
+    """Rows of the first sheet that is not empty, and a remark about it.
 
     Every row is there, empty ones too, so that they count as in the spreadsheet. Of formulas the
     value that was saved is taken; a cell shown in percent ends with a percent sign.

@@ -205,11 +205,11 @@ def merge(
 ) -> pd.DataFrame:
     """Join ratings of the server and of files into one `tables.RATINGS` in a fixed order.
 
-    Every row is held to the clips of today first: answers to a clip that changed or went do not
-    count, and count again where it is back. The server's rows keep their status else. Rows of
-    files are judged anew each time: a clip that was assigned takes answers only from the raters it
-    was assigned to; of one rater's answers to one clip the server's stands, then a file's, then a
-    made-up one; and made-up answers give way, clip by clip, to any real one.
+    Every row is compared with the current clips first: answers to a clip that changed or is gone do
+    not count, and count again once it is back. Otherwise the server's rows keep their status. Rows
+    of files are judged again each time: an assigned clip accepts answers only from its raters; of
+    one rater's answers to one clip the server's counts, else a file's, else a made-up one; and
+    made-up answers give way, clip by clip, to any real one.
     """
     parts = [part for part in (existing, fresh) if len(part)] or [fresh]
     joined = pd.concat(parts, ignore_index=True)

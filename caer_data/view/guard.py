@@ -1,8 +1,8 @@
 """Who may talk to the page: this machine's browser, with the random word in the address.
 
-Other pages in the same browser can reach any server of this machine. They do not know the token; they
-cannot change `Host` to one of ours (rebinding a name keeps the name); and what changes something
-needs an `Origin` of ours. Everything else is refused before a route sees it.
+Other pages in the same browser can reach any server of this machine. They do not know the token;
+they cannot change `Host` to one of ours (rebinding a name keeps the name); and what changes
+something needs an `Origin` of ours. Everything else is refused before a route sees it.
 """
 
 from __future__ import annotations

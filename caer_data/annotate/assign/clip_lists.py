@@ -24,7 +24,7 @@ def read(
         path: the file.
         clips: keys of the clips that may be listed.
         ledger: knows which clips a name has meant.
-        missing: what to say of a clip that is not among them, after "no clip 'name' ".
+        missing: message about a clip that is not among them, after "no clip 'name' ".
         columns: further columns that the file must have.
 
     Raises:

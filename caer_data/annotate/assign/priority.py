@@ -120,7 +120,7 @@ class _Spread:
 def _classes(
     rows: pd.DataFrame, word: str, speech: Mapping[str, bool], labels: Mapping[str, str]
 ) -> list[str]:
-    """Each clip's class by one criterion; what is not known is a class of its own."""
+    """Each clip's class by one criterion; unknown values form a class of their own."""
     if word == "length":
         return [str(n) for n in np.searchsorted(_LENGTHS, rows["end_s"] - rows["start_s"])]
     if word == "speech":

@@ -124,7 +124,7 @@ def spread(shares: list[float]) -> str:
 
 
 def bounds(estimate: Estimate) -> str:
-    """The interval in percent, to put behind a figure; nothing if there is none."""
+    """The interval in percent, to append to a figure; nothing if there is none."""
     if estimate.low is None or estimate.high is None:
         return ""
     return f" [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"

@@ -1,5 +1,7 @@
-"""What the runs of one row said of the same test samples, side by side: the ground of all figures
-about uncertainty, people and calibration."""
+"""Predictions of the runs of one row on the same test samples, side by side.
+
+All figures about uncertainty, people and calibration are based on them.
+"""
 
 from __future__ import annotations
 

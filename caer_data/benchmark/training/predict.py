@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model says of samples.
+    """A model's predictions for samples.
 
     Attributes:
         positions: (n,) positions in the store.

@@ -44,8 +44,8 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 def _end_with_serve() -> None:
     """Wait for the end of standard input, which `caer-data annotate serve` holds open.
 
-    It comes when that process is gone, however it went; a server that nobody can stop must not
-    stay.
+    It arrives when that process has ended, for whatever reason; a server that nobody can stop must
+    not stay.
     """
     os.read(0, 1)
     os.killpg(0, signal.SIGTERM)

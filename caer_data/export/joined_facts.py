@@ -104,7 +104,7 @@ def _facts(
 
 
 def _card(parts: list[Part]) -> About:
-    """Fields that all say alike; the others are left to be filled in."""
+    """Fields that are equal in all; the others are left to be filled in."""
     cards = [dict(part.origin.facts.card) for part in parts]
     names = [name for name in About.model_fields if name not in _OF_ONE]
     same = {n: cards[0].get(n) for n in names if all(c.get(n) == cards[0].get(n) for c in cards)}

@@ -77,7 +77,7 @@ def remove_artifacts(dataset: Dataset, forgotten: Forgotten, clip_ids: set[str])
     """Remove intermediate results of forgotten videos, and those that mention forgotten clips.
 
     Returns:
-        Bytes that are free now.
+        Number of bytes freed.
     """
     store = Store(dataset.work_folder)
     subjects = {key[:16] for key in forgotten.videos}

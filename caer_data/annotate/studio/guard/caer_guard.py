@@ -331,7 +331,7 @@ class Visit:
         )
 
     def myself(self):
-        """The rater's own account, to look at."""
+        """The rater's own account, read-only."""
         return self.kwargs["pk"] in (self.user.id, str(self.user.id))
 
     def own_clip(self):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import re
 import shlex
@@ -49,9 +50,18 @@ def _in_page(text: str) -> Iterator[str]:
     yield from _BARE.findall(text)
 
 
-def _strings(path: Path) -> Iterator[str]:
+@functools.cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def _strings(path: Path) -> tuple[str, ...]:
     """The string literals of a module, f-strings as a whole with X for what they fill in."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return tuple(_literals(_tree(path)))
+
+
+def _literals(tree: ast.Module) -> Iterator[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr):
             yield "".join(
@@ -218,6 +228,7 @@ _ENDINGS = frozenset(
 )
 
 
+@functools.cache
 def _fields() -> dict[str, set[str]]:
     """What may follow a section of a recipe, the name of a table, or that of a module."""
     found: dict[str, set[str]] = {name: set(table.names) for name, table in TABLES.items()}
@@ -228,12 +239,13 @@ def _fields() -> dict[str, set[str]]:
     return found
 
 
+@functools.cache
 def _functions() -> set[tuple[str, str]]:
     """Pairs of a module's name, or that of its folder, and a function in it or a module there."""
     found = set()
     for path in MODULES:
         found.add((path.parent.name, path.stem))
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        for node in _tree(path).body:
             if isinstance(node, ast.FunctionDef | ast.ClassDef):
                 found.add((path.stem, node.name))
     return found

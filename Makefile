@@ -23,7 +23,7 @@ else
 	$(BIN)/caer-data demo
 endif
 
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --durations 15
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 15
 SERVICES := server or browser or service
 
 test: $(VENV)/.tested

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
+
+# Before the libraries that read it are imported: tests fill the cores by running side by side. More
+# threads than cores wait for each other in loops, and training takes many times as long. Programs
+# that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 pytest_plugins = [
     "annotate_fixtures",
@@ -14,6 +20,14 @@ pytest_plugins = [
     "fake_studio",
     "in_browser",
 ]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first, so that no core begins with one when the others have ended."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path not in slow, -tests[item.path]))
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import pytest
 from random_edits import World
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 def test_random_edits_lose_nothing_and_misattribute_nothing(tmp_path: Path, seed: int) -> None:
     world = World(tmp_path, seed)

@@ -282,6 +282,7 @@ def test_an_edited_video_is_noticed(built, shows, recipe, media_data, tmp_path):
     assert len(dataset.shots.query("video_id == 'show-one.e1'")) == 1
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_and_run_again(built, shows, recipe, tmp_path):
     """Kills come at moments spread over the whole run; each run goes on where the last was."""
     folder = tmp_path / "dataset"

@@ -39,6 +39,7 @@ def weights_in(folder: Path) -> bytes:
     return next(folder.rglob("weights.safetensors")).read_bytes()
 
 
+@pytest.mark.slow
 def test_32_samples_are_learned_by_heart(tmp_path: Path, fabric: Fabric, model: str) -> None:
     recipe = recipe_of(model, epochs=20)
     still = {"flip": 0.0, "contrast": 0.0, "color": 0.0, "random_crop": False}

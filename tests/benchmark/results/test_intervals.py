@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from predicted import predictions
 from scipy import stats
-from sklearn.metrics import accuracy_score, f1_score, recall_score
+from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
 from caer_data.benchmark.results import intervals
 from caer_data.benchmark.results.outcomes import Outcomes, outcomes
@@ -33,8 +33,9 @@ def by_hand(found: Outcomes, units: np.ndarray, replicates: int = 600) -> dict[s
         occurring = np.unique(truth)
         rows["war"].append(np.mean([accuracy_score(truth, a) for a in answers]))
         kind = {"labels": occurring, "average": "macro", "zero_division": 0}
-        rows["uar"].append(np.mean([recall_score(truth, a, **kind) for a in answers]))
-        rows["macro_f1"].append(np.mean([f1_score(truth, a, **kind) for a in answers]))
+        found_by = [precision_recall_fscore_support(truth, a, **kind) for a in answers]
+        rows["uar"].append(np.mean([recall for _, recall, _, _ in found_by]))
+        rows["macro_f1"].append(np.mean([f1 for _, _, f1, _ in found_by]))
     return {name: np.quantile(values, [0.025, 0.975]) for name, values in rows.items()}
 
 

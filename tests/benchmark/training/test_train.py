@@ -80,6 +80,7 @@ def test_a_stopped_run_goes_on_to_the_same_numbers(
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
+@pytest.mark.slow
 def test_a_killed_command_goes_on_to_the_same_numbers(images_tree: Path, tmp_path: Path) -> None:
     recipe = vary(small(), {"train": {"epochs": 4}})
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(recipe.model_dump(mode="json")))

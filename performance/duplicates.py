@@ -27,6 +27,7 @@ from typing import Any
 import av
 import cv2
 import imagehash
+import imageio_ffmpeg
 import numpy as np
 from PIL import Image
 
@@ -68,7 +69,9 @@ class Piece:
 
 
 def ffmpeg(*arguments: str) -> None:
-    subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", *arguments], check=True)
+    subprocess.run(
+        [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-y", *arguments], check=True
+    )
 
 
 def pieces(videos: list[Path], work: Path) -> list[Piece]:

@@ -100,6 +100,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, help="folder of the footage")
     parser.add_argument("--half", choices=list(PARTS), default="report")
+    parser.add_argument("--rips", help="only rips whose name contains this")
     parser.add_argument("--work", type=Path, help="folder where rips are kept")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -111,6 +112,8 @@ def main() -> None:
         print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
         total = Row()
         for number, (name, rip) in enumerate(RIPS.items()):
+            if arguments.rips and not any(word in name for word in arguments.rips.split("/")):
+                continue
             suffix = ".avi" if "AVI" in name else ".mp4"
             path = make(arguments.folder, original, name, work / f"{half}-{number:02d}{suffix}")
             row = measured(known, rip, path, spans)

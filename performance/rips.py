@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import av
+import imageio_ffmpeg
+
 from caer_data.media.probe import probe
 
 RATE = 25
@@ -62,7 +65,8 @@ class Rip:
         speed: seconds of the rip per second of the episode.
         before: seconds put in front.
         shown: part of the episode's picture that is left, as shares of it.
-        bars: where that part lies in the rip's picture, as shares of that.
+        bars: where that part lies in the rip's picture, as shares of that; left is beyond right
+            where it is mirrored.
         out: passages of the episode that are left out, seconds.
         into: times of the episode at which an advert is put in, seconds.
         encoded: how it is encoded.
@@ -96,7 +100,8 @@ class Rip:
             return start + inside * (end - start)
 
         x1, y1, x2, y2 = box
-        return along(x1, 0), along(y1, 1), along(x2, 0), along(y2, 1)
+        left, right = sorted((along(x1, 0), along(x2, 0)))  # exchanged where it is mirrored
+        return left, along(y1, 1), right, along(y2, 1)
 
 
 def _cropped(share: float) -> Box:
@@ -124,6 +129,21 @@ RIPS = {
     "crop 5 %": Rip("crop=iw*0.9:ih*0.9", shown=_cropped(0.9)),
     "crop 10 %": Rip("crop=iw*0.8:ih*0.8", shown=_cropped(0.8)),
     "crop 10 % and logo": Rip(f"crop=iw*0.8:ih*0.8,{_LOGO}", shown=_cropped(0.8)),
+    "crop 15 %": Rip("crop=iw*0.7:ih*0.7", shown=_cropped(0.7)),
+    "crop 20 %": Rip("crop=iw*0.6:ih*0.6", shown=_cropped(0.6)),
+    "mirrored": Rip("hflip", bars=(1, 0, 0, 1)),
+    "mirrored, crop 5 %, letterbox": Rip(
+        "crop=iw*0.9:ih*0.9,hflip,pad=iw:ih*4/3:0:(oh-ih)/2",
+        shown=_cropped(0.9),
+        bars=(1, 0.125, 0, 0.875),
+    ),
+    "dark, gamma 0.3": Rip("eq=gamma=0.3"),
+    "nearly black": Rip("eq=brightness=-0.35:contrast=0.5"),
+    "filmed off a screen": Rip(
+        "rotate=3*PI/180:fillcolor=gray,crop=iw*0.9:ih*0.9,eq=gamma=0.6,noise=alls=20:allf=t,"
+        "scale=-2:240",
+        encoded=("-crf", "32"),
+    ),
     "adverts removed": Rip(out=((30.0, 45.0), (72.0, 75.0))),
     "adverts inserted": Rip(into=(20.0, 60.0)),
     "combined": Rip(
@@ -139,7 +159,9 @@ RIPS = {
 
 
 def ffmpeg(*arguments: str) -> None:
-    subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", *arguments], check=True)
+    subprocess.run(
+        [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-y", *arguments], check=True
+    )
 
 
 def episode(data: Path, half: str, target: Path) -> Path:
@@ -220,8 +242,8 @@ def _joined(
 
 
 def _seconds(path: Path) -> float:
-    shown = subprocess.run(
-        ["ffprobe", "-v", "error", "-select_streams", "v:0", "-show_entries", "stream=duration",
-         "-of", "csv=p=0", str(path)], check=True, capture_output=True, text=True,
-    ).stdout  # fmt: skip
-    return float(shown.strip().strip(","))
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        if stream.duration is None or stream.time_base is None:
+            raise ValueError(f"{path}: does not say how long it is")
+        return float(stream.duration * stream.time_base)

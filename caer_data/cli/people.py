@@ -1,4 +1,4 @@
-"""`caer-data people`: list, show, merge, split, name, undo."""
+"""`caer-data people`: list, show, merge, apart, split, name, undo."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _signed(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group()
 def command() -> None:
-    """See who is who, and correct it: merge, split and name persons.
+    """See who is who, and correct it: merge, part and name persons.
 
     Corrections survive every rebuild and take effect with the next build.
     """
@@ -44,15 +44,19 @@ def list_(dataset: Path, reporter: Reporter) -> None:
     from caer_data.engine.decisions import Decisions
 
     own = _opened(dataset)
-    columns = ["person_id", "name", "show", "tracks", "shots", "seconds"]
+    columns = ["person_id", "name", "show", "tracks", "shots", "seconds", "identity"]
     people = tables.records(own.people[columns])
     rows = Decisions(own.folder).standing(*KINDS)
     for person in people:
-        person["name"] = person["name"] if isinstance(person["name"], str) else None
+        for column in ("name", "identity"):
+            person[column] = person[column] if isinstance(person[column], str) else None
+        other = person["identity"] if person["identity"] != person["person_id"] else None
         if reporter.mode != "json":
+            called = f"  {person['name']}" if person["name"] else ""
+            elsewhere = f"  = {other}" if other else ""
             click.echo(
                 f"{person['person_id']:<32} {person['seconds']:8.1f} s {person['tracks']:6,} "
-                f"tracks  {person['name'] or ''}".rstrip()
+                f"tracks{called}{elsewhere}"
             )
     for row in rows:
         reporter.say(f"{row.key}  {row.kind}  {row.when[:10]}  {row.who}  {row.why}".rstrip())
@@ -86,10 +90,22 @@ def show(dataset: Path, persons: tuple[str, ...], output: Path | None, reporter:
 @_signed
 @options
 def merge(dataset: Path, persons: tuple[str, ...], who: str, why: str, reporter: Reporter) -> None:
-    """Merge several persons into one."""
+    """Merge several persons into one, also persons of several shows."""
     from caer_data.curate import corrections
 
     _tell(corrections.merge(_opened(dataset), persons, who, why), dataset, reporter)
+
+
+@command.command()
+@common.dataset
+@click.argument("persons", nargs=-1, required=True)
+@_signed
+@options
+def apart(dataset: Path, persons: tuple[str, ...], who: str, why: str, reporter: Reporter) -> None:
+    """Say that persons of several shows who look alike are not one."""
+    from caer_data.curate import corrections
+
+    _tell(corrections.apart(_opened(dataset), persons, who, why), dataset, reporter)
 
 
 @command.command()

@@ -5,18 +5,27 @@ The embeddings stay in the dataset's artifacts: tables say who is whom, and noth
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow.compute as pc
 
-from caer_data.curate.analysis_results import faces_artifact
+from caer_data.curate import sightings
+from caer_data.curate.analysis_results import faces_artifact, faces_of
 from caer_data.curate.keeping import Absent
 from caer_data.curate.setup import Setup, Video
+from caer_data.engine import tables
 from caer_data.engine.artifacts import Artifact, Store
+from caer_data.engine.decisions import Decision
 from caer_data.faces import across
+
+KINDS: Final = ("merge", "apart")
+"""Decisions about persons of several shows."""
 
 
 def identify(
@@ -47,15 +56,64 @@ def identify(
     threshold = setup.recipe.people.threshold or models["track_threshold"]
     more = absent.people[~absent.people["person_id"].isin(people["person_id"])]
     every = pd.concat([people, more], ignore_index=True)
+    same, apart = _by_hand(setup, videos, tracks, absent, every)
     identity = across.identities(
         every,
         pd.concat([rows for rows, _ in found], ignore_index=True),
         np.concatenate([vectors for _, vectors in found]),
         threshold,
+        same,
+        apart,
     )
     every = every.assign(identity=identity)
     here = every.iloc[: len(people)].reset_index(drop=True)
     return here, replace(absent, people=every.iloc[len(people) :].reset_index(drop=True))
+
+
+def _by_hand(
+    setup: Setup,
+    videos: list[Video],
+    tracks: dict[str, pd.DataFrame],
+    absent: Absent,
+    people: pd.DataFrame,
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Pairs of persons of two shows who are one, and who are not, by today's names.
+
+    Of what was said of a pair, the last counts.
+    """
+    decisions = [row for row in setup.decisions if row.kind in KINDS]
+    persons: dict[str, set[str]] = {row.key: set() for row in decisions}
+    for video, own, faces in _seen(videos, tracks, absent, decisions):
+        names = dict(zip(own["track_id"], own["person_id"], strict=True))
+        for row in decisions:
+            at = sightings.tracks_at(video, own, faces, row.about)
+            persons[row.key] |= {names[t] for t in at if t is not None and pd.notna(names[t])}
+    show = dict(zip(people["person_id"], people["show"], strict=True))
+    said: dict[tuple[str, str], str] = {}
+    for row in decisions:
+        for one, other in itertools.combinations(sorted(persons[row.key] & set(show)), 2):
+            if show[one] != show[other]:
+                said[one, other] = row.kind
+    same, apart = ([pair for pair, kind in said.items() if kind == wanted] for wanted in KINDS)
+    return same, apart
+
+
+def _seen(
+    videos: list[Video],
+    tracks: dict[str, pd.DataFrame],
+    absent: Absent,
+    decisions: list[Decision],
+) -> Iterator[tuple[Mapping[str, Any], pd.DataFrame, pd.DataFrame]]:
+    """Row, tracks and faces of each video that decisions are about, absent ones as well."""
+    about = {anchor.video_key for row in decisions for anchor in row.about}
+    for video in videos:
+        if video.job.sha256 in about:
+            yield video.row, tracks[video.job.video_id], faces_of(video.job).to_pandas()
+    for row in tables.records(absent.videos):
+        if row["sha256"] in about:
+            own = absent.tracks[absent.tracks["video_id"] == row["video_id"]]
+            wanted = pc.is_in(absent.faces["track_id"], pc.cast(own["track_id"].tolist(), "string"))
+            yield row, own, absent.faces.filter(wanted).to_pandas()
 
 
 def _of_absent(

@@ -17,17 +17,17 @@ from caer_data.engine.decisions import Decision, Decisions
 from caer_data.engine.errors import CaerError
 from caer_data.engine.identity import Anchor
 
-KINDS = ("merge", "split", "name")
+KINDS = ("merge", "apart", "split", "name")
 
 _STAND_FOR = 5
 """Longest tracks that stand for a person in a name: one that is found again is enough."""
 
 
 def merge(dataset: Dataset, persons: Sequence[str], who: str, why: str) -> Decision:
-    """Say that several persons of a show are one.
+    """Say that several persons are one; those of several shows keep their numbers in each.
 
     Raises:
-        CaerError: fewer than two, of several shows, or seen at the same time.
+        CaerError: fewer than two, or seen at the same time.
     """
     about = about_merge(dataset, persons)
     return Decisions(dataset.folder).append(Decision("merge", who, about, why=why))
@@ -39,14 +39,8 @@ def about_merge(dataset: Dataset, persons: Sequence[str]) -> tuple[Anchor, ...]:
     Raises:
         CaerError: as `merge`.
     """
-    ids = list(dict.fromkeys(person_of(dataset, name) for name in persons))
-    if len(ids) < 2:
-        raise CaerError("a merge takes two persons or more; name each with its identifier")
-    people, tracks = dataset.people, dataset.tracks
-    if people.loc[people["person_id"].isin(ids), "show"].nunique() > 1:
-        raise CaerError(
-            f"{', '.join(ids)}: belong to several shows, and persons are identified within one show"
-        )
+    ids = _several(dataset, persons, "a merge")
+    tracks = dataset.tracks
     together = _together(tracks[tracks["person_id"].isin(ids)])
     if together:
         raise CaerError(
@@ -54,6 +48,31 @@ def about_merge(dataset: Dataset, persons: Sequence[str]) -> tuple[Anchor, ...]:
             "split the track that is wrong first"
         )
     return tuple(_anchors(dataset, person, 1)[0] for person in ids)
+
+
+def apart(dataset: Dataset, persons: Sequence[str], who: str, why: str) -> Decision:
+    """Say that persons of several shows, whose faces look like one person's, are not one.
+
+    Raises:
+        CaerError: fewer than two, or two of one show.
+    """
+    ids = _several(dataset, persons, "telling persons apart")
+    people = dataset.people
+    shows = people.loc[people["person_id"].isin(ids), "show"]
+    if shows.duplicated().any():
+        raise CaerError(
+            f"{', '.join(ids)}: some are of one show, where they are different persons already; "
+            "'caer-data people split' parts the tracks of one person"
+        )
+    about = tuple(_anchors(dataset, person, 1)[0] for person in ids)
+    return Decisions(dataset.folder).append(Decision("apart", who, about, why=why))
+
+
+def _several(dataset: Dataset, persons: Sequence[str], what: str) -> list[str]:
+    ids = list(dict.fromkeys(person_of(dataset, name) for name in persons))
+    if len(ids) < 2:
+        raise CaerError(f"{what} takes two persons or more; name each with its identifier")
+    return ids
 
 
 def split(dataset: Dataset, track_ids: Sequence[str], who: str, why: str) -> Decision:

@@ -9,6 +9,7 @@ object with `kind`, `about`, `value`, `who`, `when` (UTC, ISO 8601) and `why`. `
 | `keep`, `drop` | the clip | `null`: it is kept or dropped whatever the filter says |
 | `target` | the clip | `[x1, y1, x2, y2]`: the face in the span's middle frame, as shares of it |
 | `merge` | a track of each of several persons | `null`: they are one person |
+| `apart` | a track of each of several persons of different shows | `null`: they are not one |
 | `split` | the tracks that are somebody else | `null`: they become a person of their own |
 | `name` | tracks of one person | `"..."`: what the person is called |
 | `cut_add`, `cut_remove` | the cut | `null` |
@@ -54,6 +55,7 @@ _ANCHORS: Final = {
     "drop": (1, 1),
     "target": (1, 1),
     "merge": (2, _MANY),
+    "apart": (2, _MANY),
     "split": (1, _MANY),
     "name": (1, _MANY),
     "cut_add": (1, 1),

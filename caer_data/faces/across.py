@@ -2,12 +2,13 @@
 
 Persons of a show are clustered by `people`; here these clusters are compared with those of other
 shows, by the mean distance between their tracks, and joined by average linkage as there. Persons of
-one show are never joined: the show's own clustering said that they differ.
+one show are never joined: the show's own clustering said that they differ. What somebody decided by
+hand comes first: persons who are one are compared as one, and those who are not are never joined.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,12 @@ Vectors = npt.NDArray[np.float32]
 
 
 def identities(
-    people: pd.DataFrame, tracks: pd.DataFrame, embeddings: Vectors, threshold: float
+    people: pd.DataFrame,
+    tracks: pd.DataFrame,
+    embeddings: Vectors,
+    threshold: float,
+    same: Sequence[tuple[str, str]] = (),
+    apart: Sequence[tuple[str, str]] = (),
 ) -> pd.Series:
     """Which persons of different shows are one.
 
@@ -31,24 +37,73 @@ def identities(
         tracks: rows of `tracks` with `person_id`.
         embeddings: one row per track; NaN where no face could be embedded.
         threshold: mean distance at which persons are no longer joined.
+        same: pairs of persons who are one, whatever their faces say.
+        apart: pairs of persons who are not, unless `same` says so.
 
     Returns:
         The `person_id` of the first person with this face, by the index of `people`; None if no
-        track of a person has an embedding.
+        track of a person has an embedding and nobody said who it is.
     """
-    own = _best(people, tracks, embeddings)
-    known = [index for index, vectors in enumerate(own) if len(vectors)]
-    vectors = [own[index] for index in known]
-    shows = pd.factorize(people["show"].iloc[known])[0]
-    first = np.arange(len(known))
-    for members in _parts(vectors, shows, threshold):
-        groups = _joined([vectors[m] for m in members], shows[members], threshold)
-        for group in np.unique(groups):
-            first[members[groups == group]] = members[groups == group].min()
     names = people["person_id"].to_numpy(object)
+    node = _nodes(names, same)
+    own = _best(people, tracks, embeddings)
+    known = np.array([index for index, rows in enumerate(own) if len(rows)], np.int64)
+    vectors = [own[index] for index in known]
+    shows = pd.factorize(people["show"])[0][known]
+    root = np.arange(len(names))
+    different = _different(names, node, apart)
+    for members in _parts(vectors, shows, node[known], threshold):
+        nodes = node[known[members]]
+        never = _never(nodes, shows[members], different)
+        groups = _joined([vectors[m] for m in members], nodes, never, threshold)
+        for group in np.unique(groups):
+            joined = np.unique(nodes)[groups == group]
+            root[joined] = joined.min()
+    # of those whose face is not known, it is known who is one of several by hand
+    told = np.bincount(node, minlength=len(node))[node] > 1
+    told[known] = True
     found = np.full(len(people), None, object)
-    found[known] = names[np.asarray(known, int)[first]]
+    found[told] = names[root[node[told]]]
     return pd.Series(found, people.index, dtype=object)
+
+
+def _nodes(
+    names: npt.NDArray[np.object_], same: Sequence[tuple[str, str]]
+) -> npt.NDArray[np.int64]:
+    """Of each person the place of the first of those who are one by hand."""
+    node = np.arange(len(names))
+    at = {name: place for place, name in enumerate(names)}
+    for one, other in same:
+        if one in at and other in at:
+            low, high = sorted((node[at[one]], node[at[other]]))
+            node[node == high] = low
+    return node
+
+
+def _different(
+    names: npt.NDArray[np.object_], node: npt.NDArray[np.int64], apart: Sequence[tuple[str, str]]
+) -> list[tuple[int, int]]:
+    """Pairs of nodes that are not one by hand."""
+    at = {name: int(node[place]) for place, name in enumerate(names)}
+    return [(at[a], at[b]) for a, b in apart if a in at and b in at]
+
+
+def _never(
+    nodes: npt.NDArray[np.int64],
+    shows: npt.NDArray[np.int64],
+    different: Sequence[tuple[int, int]],
+) -> npt.NDArray[np.bool_]:
+    """Which nodes of a part must not be joined, in their order: shape (n, n)."""
+    unique, place = np.unique(nodes, return_inverse=True)
+    codes, show = np.unique(shows, return_inverse=True)
+    seen = np.zeros((len(unique), len(codes)), np.int64)
+    seen[place, show] = 1
+    never = (seen @ seen.T) > 0
+    at = {int(n): number for number, n in enumerate(unique)}
+    for one, other in different:
+        if one in at and other in at:
+            never[at[one], at[other]] = never[at[other], at[one]] = True
+    return np.asarray(never)
 
 
 def _best(people: pd.DataFrame, tracks: pd.DataFrame, embeddings: Vectors) -> list[Vectors]:
@@ -64,9 +119,12 @@ def _best(people: pd.DataFrame, tracks: pd.DataFrame, embeddings: Vectors) -> li
 
 
 def _parts(
-    vectors: list[Vectors], shows: npt.NDArray[np.int64], threshold: float
+    vectors: list[Vectors],
+    shows: npt.NDArray[np.int64],
+    node: npt.NDArray[np.int64],
+    threshold: float,
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """Places of persons whom chains of close pairs of different shows connect.
+    """Places of persons whom chains of close pairs of different shows connect, or their node.
 
     The distance of two means is at most the mean distance, so that no pair is missed.
     """
@@ -78,7 +136,7 @@ def _parts(
     means = np.stack([rows.mean(axis=0) for rows in vectors])
     squares = (means**2).sum(axis=1)
     count, limit = len(means), (threshold + _SLACK) ** 2
-    part: npt.NDArray[np.int64] = np.arange(count)
+    part = np.unique(node, return_inverse=True)[1].astype(np.int64)
     for start in range(0, count, _ROWS):
         rows = slice(start, start + _ROWS)
         distances = squares[rows, None] + squares[None, start:] - 2 * means[rows] @ means[start:].T
@@ -92,12 +150,17 @@ def _parts(
 
 
 def _joined(
-    vectors: list[Vectors], shows: npt.NDArray[np.int64], threshold: float
+    vectors: list[Vectors],
+    nodes: npt.NDArray[np.int64],
+    never: npt.NDArray[np.bool_],
+    threshold: float,
 ) -> npt.NDArray[np.int64]:
-    """Cluster number of each person."""
+    """Cluster number of each node; of several persons of a node the nearest one counts."""
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import cdist, squareform
 
+    order = np.argsort(nodes, kind="stable")
+    vectors = [vectors[place] for place in order]
     together = np.concatenate(vectors).astype(np.float64)
     starts = np.cumsum([0, *(len(rows) for rows in vectors[:-1])])
     sizes = np.array([len(rows) for rows in vectors])
@@ -105,8 +168,13 @@ def _joined(
     for index, rows in enumerate(vectors):
         sums = cdist(rows.astype(np.float64), together).sum(axis=0)
         distances[index] = np.add.reduceat(sums, starts) / (sizes * len(rows))
-    distances[shows[:, None] == shows[None, :]] = _NEVER
     distances = (distances + distances.T) / 2
+    first = np.unique(nodes[order], return_index=True)[1]
+    for axis in (0, 1):
+        distances = np.minimum.reduceat(distances, first, axis=axis)
+    distances[never] = _NEVER
     np.fill_diagonal(distances, 0)
+    if len(distances) < 2:
+        return np.ones(len(distances), np.int64)
     found = fcluster(linkage(squareform(distances, checks=False), "average"), threshold, "distance")
     return np.asarray(found, np.int64)

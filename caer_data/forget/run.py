@@ -253,7 +253,7 @@ def _without(row: Decision, forgotten: Forgotten, folder: Path) -> Decision | No
     # of a person who is forgotten no name may be left, wherever else it was put
     of_person = any(_is_face(anchor, forgotten) for anchor in gone)
     kept = tuple(anchor for anchor in row.about if anchor not in gone)
-    least = 2 if row.kind == "merge" else 1
+    least = 2 if row.kind in ("merge", "apart") else 1
     return None if of_person or len(kept) < least else replace(row, about=kept)
 
 

@@ -22,7 +22,7 @@ from caer_data.curate.funnel import (
 from caer_data.engine import anchors, recipe, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.files import write_text
-from caer_data.report import composition, flow, pages, sheets
+from caer_data.report import again, composition, flow, pages, sheets
 from caer_data.report.pages import Section
 from caer_data.report.pictures import Pictures, short_name
 
@@ -64,6 +64,7 @@ def write_report(
         _kept(dataset, clips, pictures),
         _dropped(clips, pictures, used),
         _people(people, dataset.tracks, pictures),
+        *_again(dataset, pictures),
         _distributions(shots, clips, dataset.tracks),
         _videos(videos, shots, clips),
         *_later(dataset, release, results, pictures),
@@ -286,6 +287,11 @@ def _videos(videos: pd.DataFrame, shots: pd.DataFrame, clips: pd.DataFrame) -> S
 def _per_video(videos: pd.DataFrame, rows: pd.DataFrame) -> list[int]:
     counts = rows["video_id"].value_counts()
     return [int(counts.get(video_id, 0)) for video_id in videos["video_id"]]
+
+
+def _again(dataset: Dataset, pictures: Pictures) -> list[Section]:
+    found = again.persons(dataset, pictures), again.repeats(dataset, pictures)
+    return [section for section in found if section is not None]
 
 
 def _later(

@@ -85,6 +85,10 @@ class Pictures:
         boxes = self._boxes(clips)
         return [self._thumbnail(clip, boxes) for clip in clips.to_dict("records")]
 
+    def thumbnail_of(self, video_id: str, shot_id: str) -> Markup:
+        """A shot's picture, or nothing where it is gone."""
+        return _embed(self.shot(video_id, shot_id), shot_id)
+
     def portrait(self, video_id: str, track_id: str) -> Markup:
         """A track's best face, or nothing where its picture is gone."""
         return _embed(self.face(video_id, track_id), track_id)

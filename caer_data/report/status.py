@@ -12,7 +12,9 @@ from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.decisions import Decisions
 
-_APPLIED: Final = ("keep", "drop", "target", "merge", "split", "cut_add", "cut_remove", "cut_move")
+_APPLIED: Final = (
+    "keep", "drop", "target", "merge", "apart", "split", "cut_add", "cut_remove", "cut_move",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -87,3 +87,31 @@ def test_names_are_given_and_taken_back(dataset: Dataset) -> None:
     assert corrections.undo(dataset, None, "ann", "") == row
     with pytest.raises(CaerError, match="no correction"):
         corrections.undo(dataset, None, "ann", "")
+
+
+def _second_show(dataset: Dataset) -> None:
+    """Make the third person one of another show."""
+    people = dataset.people
+    dataset.write(tables.PEOPLE, people.assign(show=["S", "S", "T"]))
+
+
+def test_persons_of_several_shows_can_be_called_one_and_told_apart(dataset: Dataset) -> None:
+    _second_show(dataset)
+    names = ["show.p0001", "show.p0003"]
+    merged = corrections.merge(dataset, names, "ann", "the same actor")
+    apart = corrections.apart(dataset, names, "bob", "her twin")
+    assert [row.kind for row in Decisions(dataset.folder).standing()] == ["merge", "apart"]
+    assert merged.about == apart.about
+    assert corrections.undo(dataset, None, "ann", "") == apart
+
+
+@pytest.mark.parametrize(
+    ("persons", "why"),
+    [(["show.p0001"], "two persons or more"), (["show.p0001", "show.p0002"], "are of one show")],
+)
+def test_telling_apart_what_is_apart_is_refused(
+    dataset: Dataset, persons: list[str], why: str
+) -> None:
+    _second_show(dataset)
+    with pytest.raises(CaerError, match=why):
+        corrections.apart(dataset, persons, "ann", "")

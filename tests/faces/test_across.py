@@ -79,3 +79,48 @@ def test_many_persons_of_many_shows_are_told_apart():
     assert {found[f"again.p{n + 1:04d}"] for n in range(20)} == {
         f"s{n:02d}.p0001" for n in range(20)
     }
+
+
+def test_persons_whom_somebody_called_one_are_one_whatever_their_faces_say():
+    people, tracks, vectors = clustered(a=[near(0)], b=[near(1)], c=[near(1, 0.1)])
+    found = identities(people, tracks, vectors, 0.5, same=[("a.p0001", "b.p0001")])
+    assert list(found) == ["a.p0001", "a.p0001", "a.p0001"]
+
+
+def test_persons_whom_somebody_told_apart_are_not_joined_either_way_round():
+    people, tracks, vectors = clustered(a=[near(0)], b=[near(0, 0.1)], c=[near(0, 0.05)])
+    assert identities(people, tracks, vectors, 0.5).nunique() == 1
+    for pair in (("a.p0001", "b.p0001"), ("b.p0001", "a.p0001")):
+        found = identities(people, tracks, vectors, 0.5, apart=[pair])
+        assert found[0] != found[1]
+        assert found[2] in (found[0], found[1])
+
+
+def test_one_without_a_face_has_the_identity_that_somebody_gave():
+    people, tracks, vectors = clustered(a=[near(0)], b=[near(1)], c=[near(2)])
+    vectors[1:] = np.nan
+    pairs = [("b.p0001", "c.p0001")]
+    assert list(identities(people, tracks, vectors, 0.5, pairs)) == [
+        "a.p0001", "b.p0001", "b.p0001",
+    ]  # fmt: skip
+    assert (
+        list(identities(people, tracks, vectors, 0.5, [*pairs, ("a.p0001", "c.p0001")]))
+        == ["a.p0001"] * 3
+    )
+    assert identities(people, tracks, vectors, 0.5)[1] is None
+
+
+def test_called_one_a_person_is_still_never_joined_with_another_of_either_show():
+    people, tracks, vectors = clustered(a=[near(0), near(1)], b=[near(2), near(0, 0.1)])
+    names = dict(zip(people["person_id"], vectors.argmax(axis=1), strict=True))
+    like_0 = {name[0]: name for name, centre in names.items() if centre == 0}
+    like_1 = next(name for name, centre in names.items() if centre == 1)
+    found = dict(
+        zip(
+            people["person_id"],
+            identities(people, tracks, vectors, 0.5, [(like_1, like_0["b"])]),
+            strict=True,
+        )
+    )
+    assert found[like_1] == found[like_0["b"]]
+    assert found[like_0["a"]] != found[like_0["b"]]

@@ -27,12 +27,13 @@ HEADS = ("reading", "seed", "all", "both", "attention", "face weight")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--only", action="append", help="a row's name; repeatable")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--out", type=Path, default=Path("readings.csv"))
     options = parser.parse_args()
     from caer_data.benchmark.results.suites import rows
 
-    labels = [row.label for row in rows("readings")]
+    labels = options.only or [row.label for row in rows("readings")]
     if not options.out.exists():
         options.out.write_text(",".join(HEADS) + "\n")
     with options.out.open() as stream:

@@ -16,7 +16,7 @@ from caer_data.benchmark.data.samples import Boxes
 from caer_data.engine.errors import CaerError
 from caer_data.media.decode import frames
 from caer_data.media.frame import DecodedFrame
-from caer_data.media.probe import probe
+from caer_data.media.probe import VideoInfo, probe
 
 Picture = npt.NDArray[np.uint8]
 """RGB, shape (height, width, 3)."""
@@ -93,11 +93,14 @@ def _rgb(bgr: Picture) -> Picture:
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def sampled(path: Path, fps: float | None) -> Iterator[tuple[int, Shown]]:
+def sampled(
+    path: Path, fps: float | None, info: VideoInfo | None = None
+) -> Iterator[tuple[int, Shown]]:
     """Frames of a clip nearest to 0, 1/fps, 2/fps, ... seconds, with their index; or one picture.
 
     A file of 24, 25 or 30 frames per second thus gives `fps` of them, by timestamp and never by
-    counting, also where its rate varies. `fps` None reads an image, whose index is 0.
+    counting, also where its rate varies. `fps` None reads an image, whose index is 0. `info` is
+    what a probe of the clip found, where there was one.
 
     Raises:
         CaerError: the file cannot be decoded.
@@ -105,7 +108,7 @@ def sampled(path: Path, fps: float | None) -> Iterator[tuple[int, Shown]]:
     if fps is None:
         yield 0, Still(_image(path))
         return
-    info = probe(path)
+    info = info or probe(path)
     before: tuple[float, DecodedFrame] | None = None
     taken, first, end = 0, None, 0.0
     for frame in frames(path, info, threads=1):

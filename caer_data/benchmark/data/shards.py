@@ -183,7 +183,8 @@ def decode(work: Work, form: Format) -> dict[str, npt.NDArray[Any]]:
     if sample.sha256 and sha256_of(sample.path) != sample.sha256:
         raise CaerError(f"{sample.path}: differs from its hash in the manifest; export it again")
     faces, contexts, boxes = [], [], []
-    for frame, shown in sampled(sample.path, form.fps):
+    info = probe(sample.path) if form.fps else None
+    for frame, shown in sampled(sample.path, form.fps, info):
         box = box_at(sample.boxes, frame)
         try:
             faces.append(face_crop(shown, box, form.face))
@@ -200,8 +201,8 @@ def decode(work: Work, form: Format) -> dict[str, npt.NDArray[Any]]:
         "context": np.stack(contexts),
         "boxes": np.stack(boxes),
     }
-    if form.fps:
-        found["sound"] = log_mel(sample.path, probe(sample.path), form.fps, len(faces))
+    if form.fps and info:
+        found["sound"] = log_mel(sample.path, info, form.fps, len(faces))
     return found
 
 

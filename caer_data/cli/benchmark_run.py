@@ -161,10 +161,23 @@ def _benchmark(bench: Bench, options: Options) -> int:
         if options.suite
         else _model(bench, options, changed, stores)
     )
+    if bench.fabric.is_global_zero:
+        _report(options)
     bench.reporter.result(found)
     for failure in bench.failures:
         bench.reporter.warn(failure)
     return 1 if bench.failures else 0
+
+
+def _report(options: Options) -> None:
+    """Bring the report of the dataset in `dataset` up to date, if the release was made from it."""
+    from caer_data.engine.dataset import Dataset
+    from caer_data.report.dataset import write_report
+    from caer_data.report.known import is_known
+
+    dataset = Dataset()
+    if dataset.report_path.is_file() and is_known(dataset, options.release):
+        write_report(dataset, options.release, options.output)
 
 
 def _suite(bench: Bench, options: Options, changed: Changes, stores: Stores) -> dict[str, Any]:

@@ -150,7 +150,12 @@ def command(
         jobs=workers or cores(),
         **flags,
     )
-    _say(export(data, output, options, reporter), options, reporter)
+    release = export(data, output, options, reporter)
+    if data.report_path.is_file():
+        from caer_data.report.dataset import write_report
+
+        write_report(data, release.folder)
+    _say(release, options, reporter)
 
 
 def _say(release: Release, options: Options, reporter: Reporter) -> None:

@@ -27,7 +27,7 @@ from caer_data.engine.schema import TABLES
 from caer_data.forget import rows, traces
 from caer_data.forget.selection import clips_in
 from caer_data.labels.decide import follow
-from caer_data.report import contact_sheet
+from caer_data.report import contact_sheet, known
 from caer_data.report.dataset import write_report
 
 SPOKEN = tuple(table for table in TABLES.values() if table not in BUILT)
@@ -141,6 +141,7 @@ def apply(dataset: Dataset, forgotten: Forgotten) -> Removed:
         _write(dataset, built)
     dataset.remove_earlier_generations()
     follow(dataset)
+    known.forget(dataset)
     write_report(dataset)
     contact_sheet.refresh(dataset)
     return result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +13,8 @@ from markupsafe import Markup
 from caer_data.engine import anchors, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import EMOTIONS
-from caer_data.export.audit import audit
+from caer_data.engine.errors import CaerError
+from caer_data.export.audit import Verdict, audit
 from caer_data.export.manifest import MANIFEST, SPLITS
 from caer_data.report import leaking, pages
 from caer_data.report.pages import Section
@@ -81,13 +84,33 @@ def splits(dataset: Dataset, release: Path, pictures: Pictures) -> Section | Non
     verdicts = pd.DataFrame(
         [
             {"check": v.check, "verdict": _verdict(v.verdict), "what was found": v.text}
-            for v in audit(manifest)
+            for v in _audited(release, manifest)
         ],
         dtype=object,
     )
     html = pages.table(by_split, "Clips of the release") + pages.table(verdicts, "Audit")
     html += leaking.shown(dataset, release, manifest, pictures)
     return Section("Splits and audit", html, "splits")
+
+
+def _audited(release: Path, manifest: pd.DataFrame) -> list[Verdict]:
+    """What the export found, which knew of repeats; for a release without `audit.json`, anew.
+
+    Raises:
+        CaerError: the file cannot be read.
+    """
+    path = release / "audit.json"
+    if not path.is_file():
+        return audit(manifest)
+    try:
+        told = json.loads(path.read_text(encoding="utf-8"))["verdicts"]
+        found = [(part, Verdict(**one)) for part, every in told.items() for one in every]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CaerError(f"{path}: cannot be read; export the release again") from error
+    return [
+        one if part == "release" else replace(one, check=f"{one.check} ({part})")
+        for part, one in found
+    ]
 
 
 def _verdict(word: str) -> Markup:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+import yaml
 from markupsafe import Markup
 
 from caer_data.curate.funnel import (
@@ -21,10 +22,13 @@ from caer_data.curate.funnel import (
 )
 from caer_data.engine import anchors, recipe, tables
 from caer_data.engine.dataset import Dataset
+from caer_data.engine.decisions import KINDS, Decisions
 from caer_data.engine.files import write_text
 from caer_data.report import again, composition, flow, pages, sheets
+from caer_data.report.known import known
 from caer_data.report.pages import Section
 from caer_data.report.pictures import Pictures, short_name
+from caer_data.report.status import built_at
 
 KEPT_SHOWN: Final = 12
 """As whole pictures with their boxes."""
@@ -48,13 +52,15 @@ def write_report(
 
     Args:
         dataset: a whole build.
-        release: a release made from it; one that is not there is left out.
+        release: a release made from it. Without one, or where it is not there, the one of the last
+            report, if there is any.
         results: folder of results of the benchmark; the same.
 
     Raises:
         CaerError: the folder is not a dataset, or a table is missing or damaged.
     """
     videos, shots, clips, people = dataset.videos, dataset.shots, dataset.clips, dataset.people
+    release, results = known(dataset, release, results)
     pictures = Pictures(dataset)
     used = dataset.recipe
     splits = flow.splits_of(release) if release and _has_manifest(release) else {}
@@ -68,8 +74,9 @@ def write_report(
         _distributions(shots, clips, dataset.tracks),
         _videos(videos, shots, clips),
         *_later(dataset, release, results, pictures),
+        *_by_hand(dataset),
         _words(used),
-        Section("Recipe", pages.code(recipe.dump(used))),
+        Section("Recipe", pages.code(_short(recipe.dump(used)))),
         _made_with(dataset),
     ]
     write_text(
@@ -310,6 +317,39 @@ def _later(
 
         found.append(benchmarked.section(results, release, dataset, pictures))
     return [section for section in found if section is not None]
+
+
+def _by_hand(dataset: Dataset) -> list[Section]:
+    """How many decisions of each kind count, wait for a build, and were undone."""
+    store = Decisions(dataset.folder)
+    if not store.rows:
+        return []
+    standing = {row.key for row in store.standing()}
+    built = built_at(dataset)
+    kinds = [kind for kind in KINDS if kind != "undo"]
+    rows = []
+    for kind in kinds:
+        own = [row for row in store.rows if row.kind == kind]
+        counting = [row for row in own if row.key in standing]
+        if own:
+            rows.append(
+                {
+                    "decision": kind,
+                    "count": len(counting),
+                    "of these not built yet": sum(row.when > built for row in counting),
+                    "undone": len(own) - len(counting),
+                }
+            )
+    who = len({row.who for row in store.rows})
+    note = f"By {_count(who, 'person')}; 'caer-data view' lists each with its reason."
+    return [Section("Decisions by hand", pages.table(pd.DataFrame(rows)) + pages.paragraph(note))]
+
+
+def _short(text: str) -> str:
+    """YAML with its lists on a line each."""
+    return yaml.safe_dump(
+        yaml.safe_load(text), sort_keys=False, default_flow_style=None, allow_unicode=True
+    )
 
 
 def _words(used: recipe.Recipe) -> Section:

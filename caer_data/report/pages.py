@@ -213,7 +213,7 @@ def plot(drawn: Figure, alt: str = "") -> Markup:
 
 def code(text: str) -> Markup:
     """A block of plain text, such as a recipe or a command."""
-    return Markup("<pre><code>{}</code></pre>").format(text)
+    return Markup('<pre tabindex="0"><code>{}</code></pre>').format(text)
 
 
 def paragraph(text: str, css_class: str = "") -> Markup:

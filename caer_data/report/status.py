@@ -83,14 +83,14 @@ def _build(dataset: Dataset) -> Step:
 def _decisions(dataset: Dataset) -> Step:
     store = Decisions(dataset.folder)
     standing = store.standing(*_APPLIED)
-    built = _built_at(dataset)
+    built = built_at(dataset)
     waiting = [row for row in store.rows if row.kind in (*_APPLIED, "undo") and row.when > built]
     words = f"{len(standing)} by hand" + (f", {len(waiting)} not built yet" if waiting else "")
     rebuild = f"caer-data build --shows FOLDER -o {_quoted(dataset.folder)}"
     return Step("decisions", not waiting, words, rebuild if waiting else "")
 
 
-def _built_at(dataset: Dataset) -> str:
+def built_at(dataset: Dataset) -> str:
     """When the tables were written, UTC, ISO 8601."""
     moment = dataset.path_of(tables.CLIPS).stat().st_mtime
     return datetime.fromtimestamp(moment, UTC).isoformat()

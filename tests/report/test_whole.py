@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import built_dataset
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from in_browser import opened, serious
 from keyed import label_by_name, votes
 from predicted import predictions
 
 from caer_data.benchmark.results import saved_predictions
 from caer_data.cli.report import command
 from caer_data.engine import tables
+from caer_data.engine.decisions import Decision, Decisions
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
-from caer_data.report import attended, composition, leaking, sheets
+from caer_data.engine.identity import Anchor
+from caer_data.report import attended, composition, known, leaking, sheets
 from caer_data.report.dataset import write_report
 from caer_data.report.flow import picture
 from caer_data.report.pictures import Pictures
@@ -152,10 +154,49 @@ def test_attention_lies_over_the_surest_answers(dataset) -> None:
     assert re.findall('x="0.1000" y="0.0000"[^>]*fill-opacity="([^"]+)"', html) == ["0.42"] * 2
 
 
-def test_what_is_not_there_is_left_out(dataset, tmp_path) -> None:
+def test_what_is_not_there_is_left_out(tmp_path) -> None:
+    dataset = built_dataset.make(tmp_path / "dataset", shots=2, pictures=False)
     html = write_report(dataset, tmp_path / "none", tmp_path / "none").read_text(encoding="utf-8")
     assert 'id="benchmark"' not in html
     assert 'id="splits"' not in html
+
+
+def test_release_and_results_stay_in_the_report_of_later_verbs(results, tmp_path) -> None:
+    dataset = built_dataset.make(tmp_path / "dataset", shots=2, pictures=False)
+    write_report(dataset, None, results)
+    assert 'id="benchmark"' in write_report(dataset).read_text(encoding="utf-8")
+    assert not known.is_known(dataset, tmp_path)
+    (tmp_path / "release").mkdir()
+    (tmp_path / "release" / "manifest.parquet").touch()
+    assert known.known(dataset, tmp_path / "release", None) == (tmp_path / "release", results)
+    assert known.is_known(dataset, tmp_path / "release")
+    known.forget(dataset)
+    assert known.known(dataset, None, None) == (None, None)
+
+
+def test_decisions_are_counted(tmp_path) -> None:
+    dataset = built_dataset.make(tmp_path / "dataset", shots=2, pictures=False)
+    assert "decisions-by-hand" not in write_report(dataset).read_text(encoding="utf-8")
+    store = Decisions(dataset.folder)
+    about = (Anchor("0" * 64, 0, 50, 50, None),)
+    first, _ = (store.append(Decision("drop", who, about, why="x")) for who in ("ann", "bob"))
+    store.append(Decision("undo", "ann", value=json.dumps(first.key)))
+    html = write_report(dataset).read_text(encoding="utf-8")
+    section = html.split('id="decisions-by-hand"')[1].split("</section>")[0]
+    row = re.search(r"<tr><td>drop</td>(.*?)</tr>", section)
+    assert row is not None and re.findall(r">([^<]+)</td>", row[1]) == ["1", "1", "1"]
+    assert "By 2 people" in section
+
+
+def test_the_audit_is_the_exports_own(dataset, tmp_path) -> None:
+    one = {"check": "repeated footage", "verdict": "ok", "count": 0, "text": "by the export"}
+    told = {"verdicts": {"release": [one], "other": [one]}}
+    (tmp_path / "audit.json").write_text(json.dumps(told))
+    checks = [verdict.check for verdict in composition._audited(tmp_path, pd.DataFrame())]
+    assert checks == ["repeated footage", "repeated footage (other)"]
+    (tmp_path / "audit.json").write_text("{}")
+    with pytest.raises(CaerError, match="cannot be read"):
+        composition._audited(tmp_path, pd.DataFrame())
 
 
 def test_by_the_command_line(dataset, tmp_path) -> None:
@@ -173,28 +214,45 @@ def address(dataset, results) -> str:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_in_a_browser(address, scheme) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    browser_path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser_path is None:
-        pytest.skip("no chromium; apt-get install chromium")
-    complaints: list[str] = []
-    own = (address, "data:")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
-        # axe has to be put into the page, which the page's own policy forbids
-        page = browser.new_context(color_scheme=scheme, bypass_csp=True).new_page()
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("request", lambda r: r.url.startswith(own) or complaints.append(r.url))
-        page.goto(address)
-        for width in (390, 1024, 1920):
-            page.set_viewport_size({"width": width, "height": 900})
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-        found = axe.Axe().run(page).response["violations"]
-        browser.close()
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_page_in_a_browser(browser, address, complaints, scheme, width) -> None:
+    # axe has to be put into the page, which the page's own policy forbids
+    page = opened(browser, address, width, complaints, color_scheme=scheme, bypass_csp=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.evaluate("document.querySelectorAll('details').forEach((one) => (one.open = true))")
+    found = serious(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.context.close()
     assert complaints == []
-    assert [v["id"] for v in found if v["impact"] in ("serious", "critical")] == []
+    assert found == []
+
+
+@pytest.mark.browser
+def test_more_opens_and_sections_are_reached_by_keyboard(browser, address, complaints) -> None:
+    page = opened(browser, address, 1280, complaints)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('nav') !== null")
+    page.keyboard.press("Enter")
+    assert page.evaluate("location.hash") == "#overview"
+    for _ in range(80):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.tagName") == "SUMMARY":
+            break
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.parentElement.open")
+    page.context.close()
+    assert complaints == []
+
+
+@pytest.mark.browser
+def test_the_page_prints(browser, address, complaints) -> None:
+    page = opened(browser, address, 1280, complaints, color_scheme="dark")
+    assert len(page.pdf(format="A4")) > 20_000
+    page.emulate_media(media="print")
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == "rgb(255, 255, 255)"
+    page.context.close()
+    assert complaints == []
 
 
 def test_a_dataset_as_large_as_the_papers_stays_below_ten_megabytes(tmp_path) -> None:

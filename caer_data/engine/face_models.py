@@ -120,6 +120,15 @@ EMBEDDERS: Final[dict[str, EmbedderEntry]] = {
             {"9cc6e4a7": "w600k_mbf", "4c06341c": "w600k_r50"},
         ),
     ),
+    "sface": EmbedderEntry(
+        "sface",
+        needs_points=True,
+        weights=Weights(
+            ("*sface*.onnx",),
+            "Apache-2.0",
+            {"0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79": "sface_2021dec"},
+        ),
+    ),
 }
 """By the word of recipes."""
 

@@ -7,11 +7,29 @@ from onnx import TensorProto, helper, numpy_helper
 
 def arcface(batch="N", size=112, dimensions=512):
     """A network of ArcFace's shape: averages over an 8 by 8 grid, then a fixed random matrix."""
+    return _embedding(batch, size, dimensions, "data", [], [])
+
+
+def sface(dimensions=128):
+    """A network of SFace's shape, which brings colours of 0 to 255 around 0 by itself."""
+    nodes = [
+        helper.make_node("Sub", ["data", "middle"], ["centred"]),
+        helper.make_node("Mul", ["centred", "part"], ["small"]),
+    ]
+    weights = [
+        numpy_helper.from_array(np.array(value, np.float32), name)
+        for name, value in (("middle", 127.5), ("part", 1 / 128))
+    ]
+    return _embedding(1, 112, dimensions, "small", nodes, weights)
+
+
+def _embedding(batch, size, dimensions, of, before, weights):
     matrix = np.random.default_rng(0).normal(size=(3 * 64, dimensions)).astype(np.float32)
     window = size // 8
     nodes = [
+        *before,
         helper.make_node(
-            "AveragePool", ["data"], ["grid"], kernel_shape=[window] * 2, strides=[window] * 2
+            "AveragePool", [of], ["grid"], kernel_shape=[window] * 2, strides=[window] * 2
         ),
         helper.make_node("Flatten", ["grid"], ["flat"]),
         helper.make_node("MatMul", ["flat", "matrix"], ["vector"]),
@@ -20,7 +38,7 @@ def arcface(batch="N", size=112, dimensions=512):
         nodes,
         [("data", [batch, 3, size, size])],
         [("vector", [batch, dimensions])],
-        [numpy_helper.from_array(matrix, "matrix")],
+        [*weights, numpy_helper.from_array(matrix, "matrix")],
     )
 
 

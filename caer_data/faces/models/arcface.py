@@ -29,8 +29,10 @@ class ArcfaceEmbedder:
     """
 
     name = "arcface"
+    file = "w600k_*.onnx"
     threshold = 1.14
     track_threshold = 1.0
+    middle, reach = 127.5, 127.5  # of a colour: the network takes -1 to 1
 
     def __init__(self, model: onnx.OnnxModel) -> None:
         self.provider = model.provider
@@ -41,7 +43,7 @@ class ArcfaceEmbedder:
         if not fits or list(inputs[0].shape[1:]) != [3, _CHIP, _CHIP]:
             raise CaerError(
                 "faces.weights: this model does not turn pictures of 112 by 112 into vectors, as "
-                "w600k_*.onnx does"
+                f"{self.file} does"
             )
         self._input = inputs[0].name
         self._one_by_one = isinstance(inputs[0].shape[0], int)
@@ -57,7 +59,7 @@ class ArcfaceEmbedder:
             return np.zeros((0, _CHIP, _CHIP, 3), np.uint8)
         if faces.points is None:
             raise CaerError(
-                "faces.embedder: 'arcface' needs a detector that gives five points: "
+                f"faces.embedder: '{self.name}' needs a detector that gives five points: "
                 f"{', '.join(giving_points())}"
             )
         return np.stack([chip(picture, points, _PLACES, _CHIP) for points in faces.points])
@@ -66,9 +68,8 @@ class ArcfaceEmbedder:
         """Embed aligned faces; see `interface.Embedder`."""
         if not len(chips):
             return np.zeros((0, self.dimensions), dtype=np.float32)
-        blob = cv2.dnn.blobFromImages(
-            list(chips), 1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True
-        )
+        mean = (self.middle,) * 3
+        blob = cv2.dnn.blobFromImages(list(chips), 1 / self.reach, mean=mean, swapRB=True)
         batches = np.split(blob, len(blob)) if self._one_by_one else [blob]
         vectors = np.concatenate(
             [self._session.run(None, {self._input: batch})[0] for batch in batches]

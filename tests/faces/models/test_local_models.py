@@ -185,6 +185,24 @@ def test_scrfd_and_arcface_work_together(weights_folder, arcface, two_people):
     assert arcface.embed(arcface.align(two_people, faces)).shape == (2, 512)
 
 
+def test_sface_cuts_out_and_embeds_as_opencv_does(tmp_path, weights_folder, portrait):
+    choices = vouched_folder(tmp_path, "face_recognition_sface_x.onnx", tiny_onnx.sface())
+    ours = create_embedder(Faces(detector="yunet", embedder="sface", **choices), 1)
+    theirs = cv2.FaceRecognizerSF.create(str(tmp_path / "face_recognition_sface_x.onnx"), "")
+    weights = str(weights_folder / "yunet_n_640_640.onnx")
+    yunet = create_detector(Faces(detector="yunet", weights=weights, detector_size=320), 1)
+    faces = yunet.detect([portrait], yunet.min_score)[0]
+    chips = ours.align(portrait, faces)
+    row = np.zeros((1, 15), np.float32)
+    row[0, 4:14] = faces.points[0].ravel()
+    wanted = theirs.alignCrop(portrait, row)
+    assert np.abs(chips[0].astype(int) - wanted).mean() < 2
+    vector = theirs.feature(chips[0])
+    found = ours.embed(chips[:1])
+    assert found.shape == (1, 128)
+    np.testing.assert_allclose(found, vector / np.linalg.norm(vector), atol=1e-4)
+
+
 def test_similarity_is_exact_where_one_exists_and_never_mirrors():
     points, _ = placed(33, 1.7, (12, -5))
     matrix = similarity(points, _PLACES)

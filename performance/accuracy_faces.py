@@ -1,6 +1,6 @@
 """How well faces are counted and persons told apart, on videos with ground truth by hand.
 
-    python performance/accuracy_faces.py DATA [--scrfd scrfd_500m.onnx]
+    python performance/accuracy_faces.py DATA [--scrfd det_500m.onnx] [--embedder w600k_mbf.onnx]
 
 DATA holds `shots_gt/*.mp4|mov` with a JSON beside each (`shots`: start, end, faces, people),
 `identities/intel_asl/*.mkv`, one person per file, named `<person>_<sign>.mkv`,
@@ -26,10 +26,12 @@ from typing import Any
 import composed_scenes
 import numpy as np
 import pandas as pd
+from figures import Figure, missing, share
 
 from caer_data.curate import filter as filter_stage
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
+from caer_data.engine.files import sha256_of
 from caer_data.faces import find as faces_stage
 from caer_data.faces import people as people_stage
 from caer_data.faces.bars import find_bars
@@ -46,6 +48,18 @@ def find_faces(
     path: Path, video_id: str, spans: list[tuple[int, int]] | None, models: Models, recipe: Any
 ) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray, filter_stage.Timing]:
     """Shots (as given; without spans the whole video is one), tracks, embeddings, frame times."""
+    shots, tracks, vectors, _, timing = _looked_at(path, video_id, spans, models, recipe)
+    return shots, tracks, vectors, timing
+
+
+def boxes_of(path: Path, models: Models, recipe: Any) -> pd.DataFrame:
+    """Rows of `faces` of a video that is one shot."""
+    return _looked_at(path, path.stem, None, models, recipe)[3]
+
+
+def _looked_at(
+    path: Path, video_id: str, spans: list[tuple[int, int]] | None, models: Models, recipe: Any
+) -> tuple[pd.DataFrame, pd.DataFrame, np.ndarray, pd.DataFrame, filter_stage.Timing]:
     info = probe(path)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -63,8 +77,8 @@ def find_faces(
         samples = Samples(folder)
         bars = find_bars(samples)
         seen = Frames(samples, seconds[:-1], info.width, info.height, bars)
-        tracks, vectors, _ = _found(shots, seen, models, recipe)
-        return shots, tracks, vectors, timing
+        tracks, vectors, boxes = _found(shots, seen, models, recipe)
+        return shots, tracks, vectors, boxes, timing
 
 
 def _shots(
@@ -96,12 +110,44 @@ def _found(
 
 
 @dataclass(frozen=True)
+class Tracks:
+    """Tracks of a set of footage, their vectors, and who each one is."""
+
+    tracks: pd.DataFrame
+    vectors: np.ndarray
+    truth: list[str]
+
+    def scores(self, threshold: float) -> tuple[float, float, float]:
+        """Pairwise precision, recall and F1 at a threshold."""
+        labelled, _ = people_stage.cluster("s", "s", self.tracks, self.vectors, threshold)
+        return pairwise(self.truth, labelled["person_id"].tolist())
+
+    def only(self, wanted: Any) -> Tracks:
+        """Those tracks alone for which this is true; a sequence of booleans."""
+        places = np.flatnonzero(wanted)
+        rows = self.tracks.iloc[places].reset_index(drop=True)
+        return Tracks(rows, self.vectors[places], [self.truth[n] for n in places])
+
+    def of_half(self, half: int) -> Tracks:
+        """Every other person."""
+        people = sorted(set(self.truth))[half::2]
+        return self.only([name in people for name in self.truth])
+
+
+@dataclass(frozen=True)
 class Composed:
-    """Results in composed scenes: one row per scene, and the true and found persons of tracks."""
+    """Results in composed scenes: one row per scene, and the tracks with the persons found."""
 
     scenes: pd.DataFrame
-    truth: list[str]
-    found: list[str]
+    tracks: Tracks
+
+    @property
+    def truth(self) -> list[str]:
+        return self.tracks.truth
+
+    @property
+    def found(self) -> list[str]:
+        return list(self.tracks.tracks["person_id"])
 
 
 def judge_scenes(scenes: list[composed_scenes.Scene], models: Models, recipe: Any) -> Composed:
@@ -133,7 +179,7 @@ def judge_scenes(scenes: list[composed_scenes.Scene], models: Models, recipe: An
         next((n for n, a, b in of_shot[shot].people if a <= middles[track] < b), "nobody " + track)
         for shot, track in zip(tracks["shot_id"], tracks["track_id"], strict=True)
     ]
-    return Composed(pd.DataFrame(rows), named, tracks["person_id"].tolist())
+    return Composed(pd.DataFrame(rows), Tracks(tracks, vectors, named))
 
 
 def _counted(people: int) -> str:
@@ -211,11 +257,7 @@ def tell_apart(data: Path, models: Models, recipe: Any) -> dict[str, tuple[float
         "intel_asl": _signers(data, models, recipe),
         "composite": _composite(data, models, recipe),
     }
-    results = {}
-    for name, (tracks, vectors, truth) in sets.items():
-        labelled, _ = people_stage.cluster("s", "s", tracks, vectors, threshold_of(models, recipe))
-        results[name] = pairwise(truth, labelled["person_id"].tolist())
-    return results
+    return {name: own.scores(threshold_of(models, recipe)) for name, own in sets.items()}
 
 
 def threshold_of(models: Models, recipe: Any) -> float:
@@ -234,19 +276,17 @@ def pairwise(truth: list[str], found: list[str]) -> tuple[float, float, float]:
     return precision, recall, 2 * precision * recall / max(precision + recall, 1e-9)
 
 
-def _signers(data: Path, models: Models, recipe: Any) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
+def _signers(data: Path, models: Models, recipe: Any) -> Tracks:
     every, vectors, truth = [], [], []
     for path in sorted((data / "identities" / "intel_asl").glob("*.mkv")):
         _, tracks, embeddings, _ = find_faces(path, path.stem, None, models, recipe)
         every.append(tracks)
         vectors.append(embeddings)
         truth += [path.stem.split("_")[0]] * len(tracks)
-    return pd.concat(every, ignore_index=True), np.concatenate(vectors), truth
+    return Tracks(pd.concat(every, ignore_index=True), np.concatenate(vectors), truth)
 
 
-def _composite(
-    data: Path, models: Models, recipe: Any
-) -> tuple[pd.DataFrame, np.ndarray, list[str]]:
+def _composite(data: Path, models: Models, recipe: Any) -> Tracks:
     truth_path = data / "shots_gt" / "composite_open_44s.json"
     shots = json.loads(truth_path.read_text())["shots"]
     spans = [(s["start"], s["end"] + 1) for s in shots]
@@ -258,7 +298,91 @@ def _composite(
     looked_at = weight.groupby(tracks["shot_id"]).idxmax().sort_values()
     named = [n for n in looked_at if len(people[tracks.loc[n, "shot_id"]]) == 1]
     tracks, vectors = tracks.loc[named].reset_index(drop=True), vectors[named]
-    return tracks, vectors, [people[shot][0] for shot in tracks["shot_id"]]
+    return Tracks(tracks, vectors, [people[shot][0] for shot in tracks["shot_id"]])
+
+
+def figures(data: Path, recipe: Any, name: str) -> list[Figure]:
+    """Shots sorted, kept clips, equal pairs and persons, each with its aim."""
+    detector = create_detector(recipe.faces, 2)
+    models = Models.of(detector, create_embedder(recipe.faces, 2), recipe.faces)
+    counted = count_faces(data, models, recipe)
+    right = int((counted["true"] == counted["found"]).sum())
+    one, kept = counted["true"] == "one", counted["kept"]
+    clear = int((one & kept).sum())
+    wanted = 0.97 if "scrfd" in name else 0.95
+    found = [
+        share("shots sorted right, films", right, len(counted), wanted),
+        share("kept clips with one clear target, films", clear, int(kept.sum()), 0.90),
+        share("shots of one person that are kept, films", clear, int(one.sum()), 0.97),
+    ]
+    halves = [judge_scenes(scenes, models, recipe) for scenes in _composed(data)]
+    for half, judged in zip(("first half", "second half"), halves, strict=True):
+        rows = judged.scenes
+        good = rows["true"] == rows["found"]
+        found.append(
+            share(f"shots sorted right, composed, {half}", int(good.sum()), len(rows), wanted)
+        )
+    rows = pd.concat([judged.scenes for judged in halves])
+    for kind, title in (("wide", "wide shots"), ("empty", "shots of nobody")):
+        own = rows[rows["kind"] == kind]
+        good = own["true"] == own["found"]
+        found.append(share(f"  of these, {title}", int(good.sum()), len(own)))
+    pairs = rows[rows["kind"] == "two"]
+    found.append(
+        Figure("equal pairs kept", float(pairs["kept"].sum()), 0, True, f"of {len(pairs)}")
+    )
+    photographs = judge_scenes(_photographs(data), models, recipe).tracks
+    signers, composite = _signers(data, models, recipe), _composite(data, models, recipe)
+    tuning = {
+        "composed": halves[0].tracks,
+        "photographs": photographs.of_half(0),
+        "signers": signers.of_half(0),
+    }
+    testing = {
+        "composed, second half": halves[1].tracks,
+        "photographs, second half": photographs.of_half(1),
+        "signers, second half": signers.of_half(1),
+        "composite of films": composite,
+    }
+    usual = threshold_of(models, recipe)
+    best = best_threshold(list(tuning.values()), usual)
+    aim = 0.80 if models.embedder.name == "dlib" else 0.95
+    for title, threshold in (("as shipped", usual), ("chosen on the other half", best)):
+        found.append(Figure(f"distance from which two are apart, {title}", threshold))
+        found += _of_people(testing, threshold, aim)
+    small = halves[1].tracks
+    small = small.only((small.tracks["face_height"] < 0.12).to_numpy())
+    found += _of_people({"small faces, second half": small}, usual, aim)
+    found.append(missing("persons, F1, profiles", "no set of profiles in the material", aim))
+    return found
+
+
+def best_threshold(sets: list[Tracks], usual: float) -> float:
+    """The distance of the best mean F1 over the sets at which the least precision is .95.
+
+    Of equally good ones, the middle; where none is so precise, the most precise.
+    """
+    tried = []
+    for share_ in np.arange(0.7, 1.41, 0.02):
+        threshold = float(usual * share_)
+        scores = np.array([own.scores(threshold) for own in sets])
+        least = float(scores[:, 0].min())
+        tried.append((min(least, 0.95), round(float(scores[:, 2].mean()), 4), threshold))
+    top = max(tried)[:2]
+    equal = [threshold for precise, f1, threshold in tried if (precise, f1) == top]
+    return equal[len(equal) // 2]
+
+
+def _of_people(sets: dict[str, Tracks], threshold: float, aim: float) -> list[Figure]:
+    found = []
+    for name, own in sets.items():
+        precision, recall, f1 = own.scores(threshold)
+        said = f"recall {recall:.3f}, {len(own.truth)} tracks of {len(set(own.truth))}"
+        found += [
+            Figure(f"  persons, F1, {name}", f1, aim, note=said),
+            Figure(f"  persons, precision, {name}", precision, 0.95),
+        ]
+    return found
 
 
 def report(data: Path, recipe: Any, verbose: bool) -> None:
@@ -294,6 +418,32 @@ def with_detector(word: str) -> Any:
     return recipes.parse(f"faces: {{detector: {word}}}", "accuracy")
 
 
+def chosen(scrfd: str | None, embedder: str | None) -> dict[str, Any]:
+    """The recipes to measure, by name: both embedded detectors, and those of the user's files."""
+    found = {"centerface": recipes.load("caer"), "mmod": with_detector("mmod")}
+    if scrfd:
+        found["scrfd"] = with_scrfd(scrfd)
+    if embedder:
+        base = "scrfd" if scrfd else "centerface"
+        word = "sface" if "sface" in Path(embedder).name.lower() else "arcface"
+        found[f"{base} and {word}"] = with_embedder(found[base], scrfd, embedder, word)
+    return found
+
+
+def with_embedder(recipe: Any, scrfd: str | None, embedder: str, word: str) -> Any:
+    """A recipe with this file as its embedder; a file that is not known is trusted."""
+    folder = Path(tempfile.mkdtemp(prefix="weights-"))
+    for path, name in ((scrfd, "det_given.onnx"), (embedder, f"w600k_{word}.onnx")):
+        if path:
+            (folder / name).symlink_to(Path(path).resolve())
+    change = {
+        "weights": str(folder),
+        "weights_sha256": (sha256_of(Path(embedder)),),
+        "embedder": word,
+    }
+    return recipe.model_copy(update={"faces": recipe.faces.model_copy(update=change)})
+
+
 def with_scrfd(weights: str) -> Any:
     """The InsightFace recipe with these detector weights and the embedded embedder."""
     recipe = recipes.load("caer-insightface")
@@ -305,12 +455,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--scrfd", help="file of SCRFD weights, to score that detector too")
+    parser.add_argument("--embedder", help="file of ArcFace or SFace weights, to score it too")
     parser.add_argument("--verbose", action="store_true", help="print every shot")
     given = parser.parse_args()
-    report(given.data, recipes.load("caer"), given.verbose)
-    report(given.data, with_detector("mmod"), given.verbose)
-    if given.scrfd:
-        report(given.data, with_scrfd(given.scrfd), given.verbose)
+    for recipe in chosen(given.scrfd, given.embedder).values():
+        report(given.data, recipe, given.verbose)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from pathlib import Path
 
 import edited_films
 import numpy as np
+from figures import Figure, share
 
 from caer_data.engine.recipe import Shots
 from caer_data.media.decode import frames
@@ -137,6 +138,32 @@ def report_edited(data: Path) -> None:
             print(f"{kind:18}{theirs.f1:10.3f}{soft[0]:>9}{ours.f1:10.3f}{soft[1]:>9}{wrong}")
         theirs, ours = (together([s for _, s, _ in row]) for row in rows)
         print(f"{'all':18}{theirs.f1:10.3f}{'':9}{ours.f1:10.3f}")
+
+
+def figures(data: Path) -> list[Figure]:
+    """Hard cuts of all films, and gradual transitions that were cut, of the half kept apart."""
+    found = together([s for _, s in ground_truth(data / "shots_gt", Shots())])
+    result = [
+        Figure("hard cuts, F1, shared films", found.f1, MIN_F1, note=f"{found.found} cuts"),
+        Figure("made-up cuts, shared films", len(found.made_up), 0, most=True),
+        Figure("hard cuts, F1, stress films", together([s for _, s in stress(Shots())]).f1, MIN_F1),
+    ]
+    _, takes = edited_films.footage(data)
+    rows = {kind: (s, soft) for kind, s, soft in edited(takes, Shots())}
+    every = together([s for s, _ in rows.values()])
+    result += [
+        Figure("hard cuts, F1, edited films, half kept apart", every.f1, MIN_F1),
+        Figure("the same, whips", rows["whip"][0].f1),
+        Figure("the same, pale pictures in fast motion", rows["pastel"][0].f1),
+        Figure("the same, snow in whips", rows["snow"][0].f1),
+        share("dissolves cut", *rows["dissolve"][1]),
+        share("fades cut", *rows["fade"][1]),
+    ]
+    wipes = [rows[kind] for kind in edited_films.WIPES]
+    reached, count = (sum(soft[n] for _, soft in wipes) for n in (0, 1))
+    result.append(share("wipes cut, all kinds", reached, count))
+    result += [share(f"  {kind}", *rows[kind][1]) for kind in edited_films.WIPES]
+    return result
 
 
 def main(data: Path) -> None:

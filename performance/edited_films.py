@@ -174,6 +174,23 @@ def _explosion(shot: Pictures, rng: Rng) -> Pictures:
     return burnt
 
 
+def _pastel(shot: Pictures, rng: Rng) -> Pictures:
+    """Bright, pale and low in contrast, in one of a few tints."""
+    tint = np.array([(255, 225, 235), (230, 245, 255), (235, 255, 235)][rng.integers(3)])
+    gain = rng.uniform(0.2, 0.35)
+    return [_lit(p, gain, tint * (1 - gain) - 12) for p in shot]
+
+
+def _snow(shot: Pictures, rng: Rng) -> Pictures:
+    """Nearly white, with flakes."""
+    white = [_lit(_lit(p, 0.4), 1, 150) for p in _grey(shot, rng)]
+    for picture in white:
+        for _ in range(60):
+            spot = int(rng.integers(WIDTH)), int(rng.integers(HEIGHT))
+            cv2.circle(picture, spot, int(rng.integers(1, 4)), (255,) * 3, -1)
+    return white
+
+
 def _title(shot: Pictures, rng: Rng) -> Pictures:
     at, fading = rng.integers(2, len(shot) - 6), rng.integers(1, 5)
     shown = list(shot)
@@ -196,15 +213,37 @@ def _subtitle(shot: Pictures, rng: Rng) -> Pictures:
 
 _TREATMENTS: dict[str, Callable[[Pictures, Rng], Pictures]] = {
     "grey": _grey, "dark": _dark, "flash": _flash, "strobe": _strobe, "old film": _old_film,
-    "explosion": _explosion, "title": _title, "subtitle": _subtitle,
+    "explosion": _explosion, "title": _title, "subtitle": _subtitle, "pastel": _pastel,
+    "snow": _snow,
 }  # fmt: skip
 _CAMERAS = ("pan", "whip", "zoom", "shake")
+_MOVED = {"pastel": "pan", "snow": "whip"}
+_X, _Y = np.meshgrid(np.linspace(0, 1, WIDTH), np.linspace(0, 1, HEIGHT))
+_WIPES: dict[str, np.ndarray] = {
+    "wipe left": 1 - _X,
+    "wipe down": _Y,
+    "wipe diagonal": (_X + _Y) / 2,
+    "wipe circle": np.hypot((_X - 0.5) * 16 / 9, _Y - 0.5) / np.hypot(0.5 * 16 / 9, 0.5),
+    "wipe closing": 1 - np.hypot((_X - 0.5) * 16 / 9, _Y - 0.5) / np.hypot(0.5 * 16 / 9, 0.5),
+    "wipe clock": (np.arctan2(_X - 0.5, _Y - 0.5) + np.pi) / (2 * np.pi),
+    "wipe doors": 1 - 2 * np.abs(_X - 0.5),
+    "wipe soft": _X,
+}
+"""When each pixel turns, as a share of the wipe."""
+_EDGES = {"wipe soft": 0.15}
+"""How broad the edge is, as a share of the wipe."""
+
 _LENGTHS = {"drama": (24, 100), "advert": (5, 13), "advert blended": (8, 16)}
 _BLENDS = {"blended 1": 1, "blended 2": 2, "blended 3": 3, "advert blended": 2}
+_LATER = ("pastel", "snow")
 KINDS = (
-    "drama", "advert", *_BLENDS, *_TREATMENTS, *_CAMERAS, "anamorphic", "letterbox", "crushed",
-    "telecine", "rate blended", "interlaced", "fade", "dissolve", "wipe",
+    "drama", "advert", *_BLENDS, *(k for k in _TREATMENTS if k not in _LATER), *_CAMERAS,
+    "anamorphic", "letterbox", "crushed", "telecine", "rate blended", "interlaced", "fade",
+    "dissolve", "wipe", *_LATER, *_WIPES,
 )  # fmt: skip
+"""In this order: the place of a kind is the seed of its films."""
+
+WIPES = ("wipe", *_WIPES)
 
 
 def film(kind: str, takes: list[Take], rng: Rng, shots: int = 20) -> Film:
@@ -215,7 +254,7 @@ def film(kind: str, takes: list[Take], rng: Rng, shots: int = 20) -> Film:
         source, last = _load(take), take
         length = min(int(rng.integers(*_LENGTHS.get(kind, (16, 50)))), len(source))
         start = int(rng.integers(0, len(source) - length + 1))
-        views = _camera(kind, length, rng)
+        views = _camera(_MOVED.get(kind, kind), length, rng)
         shot = [_view(p, *v) for p, v in zip(source[start : start + length], views, strict=True)]
         if kind in _TREATMENTS and length >= 16:
             shot = _TREATMENTS[kind](shot, rng)
@@ -234,7 +273,7 @@ def _join(kind: str, made: Film, shot: Pictures, rng: Rng) -> None:
         last = done[-1]
         done += [_mix(shot[0], last, share) for share in shares]
         made.cuts.append(cut + sum(share < 0.5 for share in shares))
-    elif kind in ("dissolve", "wipe", "fade") and room >= 6 and rng.random() < 0.6:
+    elif kind in ("dissolve", "fade", *WIPES) and room >= 6 and rng.random() < 0.6:
         count = int(rng.integers(6, min(room, 40) + 1))
         first = cut - count
         for i in range(count):
@@ -242,6 +281,8 @@ def _join(kind: str, made: Film, shot: Pictures, rng: Rng) -> None:
             old, new = done[first + i], shot[i]
             if kind == "dissolve":
                 done[first + i] = _mix(new, old, share)
+            elif kind in _WIPES:
+                done[first + i] = _wiped(kind, old, new, share)
             elif kind == "wipe":
                 edge = round(WIDTH * share)
                 done[first + i] = np.hstack([new[:, :edge], old[:, edge:]])
@@ -254,6 +295,13 @@ def _join(kind: str, made: Film, shot: Pictures, rng: Rng) -> None:
     else:
         made.cuts.append(cut)
     done += shot
+
+
+def _wiped(kind: str, old: np.ndarray, new: np.ndarray, share: float) -> np.ndarray:
+    """A frame of a wipe in which this share of it is over."""
+    edge = _EDGES.get(kind, 0.01)
+    weight = np.clip((share * (1 + edge) - _WIPES[kind]) / edge, 0, 1)[..., None]
+    return (new * weight + old * (1 - weight)).astype(np.uint8)
 
 
 def _converted(kind: str, made: Film) -> Film:

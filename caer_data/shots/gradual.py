@@ -12,8 +12,9 @@ window, for windows of several lengths. A transition is a window
 The cut is placed in the middle: the first frame in which the new picture outweighs the old.
 
 Fitting a model of the edit is the idea of Hampapur, Jain and Weymouth, "Production model based
-digital video segmentation" (Multimedia Tools and Applications, 1995). Wipes are not found. The
-constants were chosen with the first half of the footage of `performance/edited_films.py`.
+digital video segmentation" (Multimedia Tools and Applications, 1995). A window that is no dissolve
+may be a wipe (`wipes`). The constants were chosen with the first half of the footage of
+`performance/edited_films.py`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from caer_data.shots.refine import (
     plain_unlikeness,
     unlikeness,
 )
+from caer_data.shots.wipes import wipe_in
 
 _HALVES: Final = (2, 3, 4, 6, 8, 11, 15, 20)
 """Half lengths of the windows, frames."""
@@ -39,6 +41,9 @@ _HALVES: Final = (2, 3, 4, 6, 8, 11, 15, 20)
 _LONGEST: Final = _HALVES[-1]
 _UNLIKE: Final = 0.35
 """Unlikeness of the pictures at the ends of a transition."""
+
+_BEFORE: Final = 0.2
+"""Least weight of each picture in the middle of a transition."""
 
 _RESIDUAL: Final = 0.3
 """Largest share of the change that the fit may leave unexplained in any frame."""
@@ -59,19 +64,22 @@ _KEPT: Final = 0.25
 """Share of the detail that may stay in its place: less than across a hard cut, for titles fade in.
 """
 
+_BESIDE_WIPE: Final = 3
+"""Frames over which the pictures stay as they are beside a wipe, in which more may move."""
+
 _RETURN: Final = 8
 """Frames after a transition in which the old picture may not be seen again."""
 
 
 @dataclass(frozen=True)
 class _Transition:
-    centre: int
-    half: int
+    start: int
+    end: int
     cut: int
     quality: float
 
     def holds(self, index: int) -> bool:
-        return abs(index - self.centre) <= self.half
+        return self.start <= index <= self.end
 
 
 class WithGradual:
@@ -152,28 +160,25 @@ class WithGradual:
         change = (old.grey - new.grey).ravel()
         power = float(change @ change)
         middle = float((self._at(centre).grey - new.grey).ravel() @ change) / power
-        if not 0.3 < middle < 0.7:
+        if not _BEFORE < middle < 1 - _BEFORE:
             return None
-        between = np.stack([self._at(i).grey.ravel() for i in range(start + 1, end)])
-        rest = between - new.grey.ravel()
-        shares = rest @ change / power
-        falls = -np.diff(shares, prepend=1.0, append=0.0)
-        if falls.max() > min(_STEP, 2 / half) or falls.min() < -_RISE:
-            return None
-        rest -= shares[:, None] * change
-        residual = float(np.sqrt(np.square(rest).sum(axis=1).max() / power))
-        if residual > _RESIDUAL:
-            return None
+        between = np.stack([self._at(i).grey for i in range(start + 1, end)])
+        mixed = _mixed(between, change, new.grey, power, half) if 0.3 < middle < 0.7 else None
+        wipe = None if mixed else wipe_in(old.grey, between, new.grey)
         unlike = unlikeness(old, new)
-        if unlike < _UNLIKE or not self._settled(start, end, unlike):
+        if unlike < _UNLIKE:
             return None
-        cut = start + 1 + int(np.argmax(shares < 0.5))
-        return _Transition(centre, half, cut, unlike * (1 - residual))
+        if mixed and self._settled(start, end, unlike, max(3, half)):
+            quality, olds = mixed
+            return _Transition(start, end, start + 1 + olds, unlike * quality)
+        if wipe and self._settled(start, end, unlike, _BESIDE_WIPE):
+            first, last = start + wipe.first, start + 2 + wipe.last
+            return _Transition(first, last, start + 1 + wipe.olds, unlike * wipe.quality)
+        return None
 
-    def _settled(self, start: int, end: int, unlike: float) -> bool:
+    def _settled(self, start: int, end: int, unlike: float, span: int) -> bool:
         """Whether the pictures stay before and after, and neither comes back."""
         first, last = self._count - len(self._thumbnails), self._count - 1
-        span = max(3, (end - start) // 2)
         old, new = self._at(start), self._at(end)
         if only_partly_changed(old, new, _KEPT):
             return False
@@ -190,3 +195,23 @@ class WithGradual:
 
     def _at(self, index: int) -> Thumbnail:
         return self._thumbnails[index - self._count]
+
+
+def _mixed(
+    between: npt.NDArray[np.float32],
+    change: npt.NDArray[np.float32],
+    new: npt.NDArray[np.float32],
+    power: float,
+    half: int,
+) -> tuple[float, int] | None:
+    """Quality of a dissolve, and how many pictures mostly show the old one; None if it is none."""
+    rest = between.reshape(len(between), -1) - new.ravel()
+    shares = rest @ change / power
+    falls = -np.diff(shares, prepend=1.0, append=0.0)
+    if falls.max() > min(_STEP, 2 / half) or falls.min() < -_RISE:
+        return None
+    rest -= shares[:, None] * change
+    residual = float(np.sqrt(np.square(rest).sum(axis=1).max() / power))
+    if residual > _RESIDUAL:
+        return None
+    return 1 - residual, int(np.argmax(shares < 0.5))

@@ -12,6 +12,7 @@ from caer_data.engine.recipe import Shots
 from caer_data.media.decode import frames
 from caer_data.media.probe import probe
 from caer_data.shots.detect import ShotDetector
+from caer_data.shots.wipes import wipe_in
 
 Pictures = list[np.ndarray]
 
@@ -54,6 +55,46 @@ def blended(old: Pictures, new: Pictures, length: int) -> tuple[Pictures, float]
 def test_dissolves_are_cut_in_the_middle(cuts_of, length: int, seed: int) -> None:  # type: ignore[no-untyped-def]
     film, middle = blended(*two_shots(seed), length)
     assert cuts_of(film, Shots()) == [pytest.approx(middle, abs=max(1.0, length / 8))]
+
+
+def uncovered(old: Pictures, new: Pictures, length: int, when: np.ndarray) -> Pictures:
+    """Old into new by a wipe of so many frames; `when` says of each pixel when it turns, 0 to 1."""
+    wiped = []
+    for number in range(length):
+        turned = (when < (number + 1) / (length + 1))[..., None]
+        wiped.append(np.where(turned, new[number], old[30 + number]))
+    return [*old[:30], *wiped, *new[length : length + 30]]
+
+
+X, Y = np.meshgrid(np.linspace(0, 1, 256), np.linspace(0, 1, 144))
+FORMS = {
+    "right": X,
+    "up": 1 - Y,
+    "diagonal": (X + Y) / 2,
+    "circle": np.hypot(X - 0.5, (Y - 0.5) * 9 / 16) / np.hypot(0.5, 0.5 * 9 / 16),
+    "clock": (np.arctan2(X - 0.5, 0.5 - Y) / np.pi + 1) / 2,
+    "doors": 2 * np.abs(X - 0.5),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("length", [9, 14, 24])
+def test_wipes_are_cut_in_the_middle(cuts_of, form: str, length: int) -> None:  # type: ignore[no-untyped-def]
+    film = uncovered(*two_shots(4), length, FORMS[form])
+    assert cuts_of(film, Shots()) == [pytest.approx(30 + length / 2, abs=max(2.0, length / 5))]
+
+
+def test_a_wipe_in_patches_is_none(cuts_of) -> None:  # type: ignore[no-untyped-def]
+    rng = np.random.default_rng(0)
+    patches = cv2.resize(rng.random((9, 16)), (256, 144), interpolation=cv2.INTER_NEAREST)
+    pair = two_shots(4)
+    between = np.stack([cv2.cvtColor(p, cv2.COLOR_BGR2GRAY) for p in uncovered(*pair, 14, patches)])
+    small = np.stack([cv2.resize(p, (48, 27)) for p in between]).astype(np.float32)
+    assert wipe_in(small[29], small[30:44], small[44]) is None
+    line = np.stack([cv2.cvtColor(p, cv2.COLOR_BGR2GRAY) for p in uncovered(*pair, 14, X)])
+    small = np.stack([cv2.resize(p, (48, 27)) for p in line]).astype(np.float32)
+    found = wipe_in(small[29], small[30:44], small[44])
+    assert found is not None and (found.first, found.last) == (0, 13) and found.olds == 7
 
 
 def test_no_gradual_transition_is_looked_for_if_not_wanted(cuts_of) -> None:  # type: ignore[no-untyped-def]

@@ -261,14 +261,13 @@ def _pauses(pts: list[int], info: VideoInfo) -> str:
 
 
 def _find_faces(job: Job, samples: Path, folder: Path, progress: Progress) -> None:
-    from caer_data.faces.models.choose import create_detector, create_embedder
+    from caer_data.faces.models.choose import kept_models
 
     started = time.perf_counter()
     settings = job.recipe.faces
     pts = timestamps(job)
     seconds = (pts - pts[0]).astype(np.float64) * float(job.info.time_base)
-    detector = create_detector(settings, job.threads)
-    embedder = create_embedder(settings, job.threads)
+    detector, embedder = kept_models(settings, job.threads, job.weights)
     heap = Heap()
 
     def on_read() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Final
 
 import pandas as pd
+import pyarrow as pa
 
 from caer_data.curate import (
     apply_decisions,
@@ -28,7 +30,10 @@ from caer_data.curate.analysis_results import (
 from caer_data.curate.setup import Setup, Video
 from caer_data.curate.speaking import Speakers
 from caer_data.engine import tables
+from caer_data.engine.identity import Anchor
 from caer_data.engine.ledger import Ledger
+
+_TOGETHER: Final = 16  # videos whose faces are in memory at once
 
 
 def choose(setup: Setup, videos: list[Video], tracks: dict[str, pd.DataFrame]) -> pd.DataFrame:
@@ -85,11 +90,22 @@ def mint_keys(
     videos: list[Video], tracks: dict[str, pd.DataFrame], clips: pd.DataFrame, ledger: Ledger
 ) -> None:
     """Give every kept clip its key, in place; one that is what it was keeps the one it had."""
-    kept = clips["status"] == "kept"
-    for video in videos:
-        own = clips[kept & (clips["video_id"] == video.job.video_id)]
-        faces = faces_of(video.job).to_pandas()
-        found = keeping.middle_anchors(own, video.row, tracks[video.job.video_id], faces)
+    by_video = clips[clips["status"] == "kept"].groupby("video_id", sort=False)
+    kept = {str(name): own for name, own in by_video}
+    with_clips = [video for video in videos if video.job.video_id in kept]
+    found: list[Anchor] = []
+    for start in range(0, len(with_clips), _TOGETHER):
+        together = with_clips[start : start + _TOGETHER]
+        ids = [video.job.video_id for video in together]
+        boxes = keeping.middle_boxes(
+            pd.concat([kept[name] for name in ids]),
+            pd.concat([tracks[name] for name in ids]),
+            pa.concat_tables([faces_of(video.job) for video in together]).to_pandas(),
+        )
+        for name, video in zip(ids, together, strict=True):
+            found += keeping.anchored(kept[name], video.row, boxes)
+    if with_clips:
+        own = pd.concat([kept[video.job.video_id] for video in with_clips])
         columns = keeping.mint(own, found, ledger)
-        for name in columns:
-            clips.loc[own.index, name] = columns[name]
+        for column in columns:
+            clips.loc[own.index, column] = columns[column]

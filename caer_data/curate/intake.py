@@ -127,7 +127,7 @@ def _described(setup: Setup, found: list[video_stage.Found]) -> dict[str, video_
 
 
 def analyse_videos(setup: Setup, probed: Probed) -> list[Video]:
-    """Shots and faces of every video, each in a process of its own; gives those that succeed."""
+    """Shots and faces of every video, in worker processes; gives those that succeed."""
     videos = probed.videos
     tasks = [Task(v.job.video_id, analyse, (v.job,)) for v in videos if not v.job.done]
     minutes = sum((v.job.info.duration_s or 0) / 60 for v in videos if not v.job.done)

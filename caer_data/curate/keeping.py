@@ -59,13 +59,26 @@ def middle_anchors(
         tracks: its rows of `tracks`, with `person_id`.
         faces: its rows of `faces`.
     """
+    return anchored(clips, video, middle_boxes(clips, tracks, faces))
+
+
+def middle_boxes(
+    clips: pd.DataFrame, tracks: pd.DataFrame, faces: pd.DataFrame
+) -> dict[str, list[float]]:
+    """The target's box nearest to each clip's middle, in pixels; clips may be of many videos."""
     seen = faces_of_targets(clips, tracks, faces).merge(
         clips[["clip_id", "start_frame", "end_frame"]], on="clip_id"
     )
     away = (seen["frame"] - (seen["start_frame"] + seen["end_frame"]) // 2).abs()
     nearest = seen.assign(away=away).sort_values(["away", "frame"]).drop_duplicates("clip_id")
     sides = nearest[["x1", "y1", "x2", "y2"]].astype(float).to_numpy()
-    boxes = dict(zip(nearest["clip_id"], sides.tolist(), strict=True))
+    return dict(zip(nearest["clip_id"], sides.tolist(), strict=True))
+
+
+def anchored(
+    clips: pd.DataFrame, video: dict[str, Any], boxes: Mapping[str, list[float]]
+) -> list[Anchor]:
+    """Anchor of each clip of one video, in order, with what `middle_boxes` found."""
     return [
         Anchor(
             video["sha256"],

@@ -63,7 +63,7 @@ class Setup:
         tasks: Iterable[Task],
         on_progress: Callable[[Task, str, float], None] = lambda task, stage, amount: None,
     ) -> Iterator[Outcome]:
-        """Run tasks where the engine is, each in a process of its own, within the limits."""
+        """Run tasks where the engine is, in processes apart from this one, within the limits."""
         return self.engine.run(stage, list(tasks), on_progress, self.limits, PRELOAD)
 
 

@@ -78,8 +78,8 @@ class LocalEngine:
         limits: Limits,
         preload: Sequence[str],
     ) -> Iterator[Outcome]:
-        """Run tasks, each in a process of its own."""
-        return run_tasks(tasks, self.workers, on_progress, limits, preload)
+        """Run tasks in processes that take one after the other, and keep their face models."""
+        return run_tasks(tasks, self.workers, on_progress, limits, preload, reuse=True)
 
     def close(self) -> None:
         """Processes end with their tasks."""

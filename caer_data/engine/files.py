@@ -35,7 +35,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`, renamed onto it only if the block succeeds.
 
     A file or a folder may be written there. The name is that of `temporary_name`; one that a kill
-    left behind is removed by `remove_leftovers`.
+    left behind is removed by `remove_leftovers`. It reaches the disk before it is renamed, unless
+    it lies in a folder that is itself temporary: whoever puts that in its place sees to it.
 
     Raises:
         CaerError: the disk is full or the folder cannot be written.
@@ -44,14 +45,17 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        lasts = not any(map(is_temporary, path.parts[:-1]))
         if temporary.is_dir():
-            for inner in temporary.rglob("*"):
+            for inner in temporary.rglob("*") if lasts else ():
                 flush(inner)
             if path.is_dir():
                 shutil.rmtree(path)
-        flush(temporary)
+        if lasts:
+            flush(temporary)
         temporary.replace(path)
-        flush(path.parent)
+        if lasts:
+            flush(path.parent)
     except OSError as error:
         raise CaerError(explain_os_error(error, path)) from error
     finally:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from multiprocessing.connection import wait
+from multiprocessing.util import Finalize
 from typing import Any, Final, TypeVar
 
 from caer_data.engine import logs
@@ -19,13 +21,24 @@ from caer_data.engine.cores import cores
 from caer_data.engine.errors import CaerError
 from caer_data.engine.worker import Progress, Task, Worker, warm_up
 
-__all__ = ["Limits", "Outcome", "Progress", "Task", "cores", "run_map", "run_tasks", "warm_up"]
+__all__ = [
+    "Limits",
+    "Outcome",
+    "Progress",
+    "Standby",
+    "Task",
+    "cores",
+    "run_map",
+    "run_tasks",
+    "warm_up",
+]
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
 
 _POLL_S: Final = 0.5
 _START_S: Final = 600.0
+_LIGHT: Final = 0.25  # share of the memory limit that a process may hold between two tasks
 
 
 @dataclass(frozen=True)
@@ -61,7 +74,7 @@ def run_tasks(
     preload: Sequence[str] = (),
     *,
     reuse: bool = False,
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Run tasks side by side; outcomes come in the order in which they end.
 
     Tasks are taken from the iterable as workers become free. Leaving the iteration early, also by
@@ -73,8 +86,8 @@ def run_tasks(
         on_progress: called in this process with what a task reports.
         limits: what one task may use; a task that exceeds them is ended.
         preload: modules that workers import first.
-        reuse: whether a process takes another task after its first. Quicker for many small tasks;
-            a process of its own also gives back all memory.
+        reuse: whether a process takes another task after its first, which is quicker for many small
+            tasks. One that still holds much memory, or had a bug, is replaced all the same.
 
     Raises:
         MachineError: processes cannot be started, or were ended through no fault of their task.
@@ -98,7 +111,7 @@ def run_tasks(
                     continue
                 outcome, usable = ended
                 busy.remove(worker)
-                if usable and reuse:
+                if usable and reuse and worker.memory <= _LIGHT * limits.memory:
                     idle.append(worker)
                 else:
                     worker.end(now=not usable)
@@ -108,6 +121,43 @@ def run_tasks(
             worker.end(now=True)
         for worker in idle:
             worker.end(now=False)
+
+
+class Standby:
+    """One process that takes tasks as they come, and keeps what they loaded.
+
+    It ends with this object, or with this process.
+
+    Args:
+        limits: what one task may use.
+        preload: modules that it imports first.
+    """
+
+    def __init__(self, limits: Limits, preload: Sequence[str]) -> None:
+        tasks, listeners = deque[Task](), deque[Callable[[Task, str, float], None]](maxlen=1)
+
+        def tell(task: Task, stage: str, amount: float) -> None:
+            listeners[0](task, stage, amount)
+
+        self._tasks, self._listeners = tasks, listeners
+        self._outcomes = run_tasks(_taken(tasks), 1, tell, limits, preload, reuse=True)
+        # before multiprocessing waits for the processes that there are
+        Finalize(self, self._outcomes.close, exitpriority=1)
+
+    def perform(self, task: Task, on_progress: Callable[[Task, str, float], None]) -> Outcome:
+        """Run a task to its end; a `Standby` that raised cannot be used again.
+
+        Raises:
+            MachineError: as `run_tasks`.
+        """
+        self._tasks.append(task)
+        self._listeners.append(on_progress)
+        return next(self._outcomes)
+
+
+def _taken(tasks: deque[Task]) -> Iterator[Task]:
+    while True:
+        yield tasks.popleft()
 
 
 def run_map(

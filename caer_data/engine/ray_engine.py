@@ -1,6 +1,6 @@
 """Tasks on the machines of a Ray cluster (Ray Core alone).
 
-Each Ray task calls the local pool for one task of ours, so that a crash, a hang or too much memory
+Each Ray task gives one task of ours to the local pool, so that a crash, a hang or too much memory
 costs that task alone, as on one machine. Ray decides where it runs, and runs it again where a node
 died. Progress and log records come back through one small actor; results are files.
 
@@ -28,7 +28,7 @@ from caer_data.engine import extras, failures, logs
 from caer_data.engine.cores import cores
 from caer_data.engine.engines import Needs, OnProgress, Stage
 from caer_data.engine.errors import CaerError, MachineError
-from caer_data.engine.pool import Limits, Outcome, Task, run_tasks
+from caer_data.engine.pool import Limits, Outcome, Standby, Task
 
 _POLL_S: Final = 0.5
 _TELL_S: Final = 0.5
@@ -318,6 +318,10 @@ class _Post:
         return self._mailbox.put.remote(letters)
 
 
+_standby: dict[tuple[Limits, tuple[str, ...]], Standby] = {}
+"""Of this Ray process, which Ray gives several tasks: face models stay loaded in between."""
+
+
 def _perform(task: Task, about: _About, mailbox: Any) -> tuple[Any, str | None]:
     """On a node: one task in the local pool; its value, or the sentence why it has none."""
     import ray
@@ -325,15 +329,10 @@ def _perform(task: Task, about: _About, mailbox: Any) -> tuple[Any, str | None]:
     os.chdir(about.folder)
     post = _Post(task, mailbox)
     with logs.passed_on(post.log, about.level, about.log):
-        outcome = next(
-            run_tasks(
-                [task],
-                1,
-                lambda _, stage, amount: post.progress(stage, amount),
-                about.limits,
-                about.preload,
-            )
-        )
+        key = (about.limits, about.preload)
+        standby = _standby.pop(key, None) or Standby(*key)
+        outcome = standby.perform(task, lambda _, stage, amount: post.progress(stage, amount))
+        _standby[key] = standby  # not after a MachineError, which ends it
     with suppress(Exception):  # progress lost is nothing lost
         ray.get(post.send(), timeout=_ANSWER_S)
     return outcome.value, outcome.error

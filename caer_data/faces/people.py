@@ -7,6 +7,7 @@ pyannote.video clusters faces. Two tracks seen at the same time are never one pe
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from caer_data.engine import tables
+from caer_data.engine.cores import cores
 from caer_data.engine.files import identifier
 from caer_data.engine.hashing import digest
 
@@ -21,8 +23,10 @@ from caer_data.engine.hashing import digest
 # real distances (0 to 2) keep nine digits beside it in double precision.
 _NEVER = 1e6
 
-_ROWS = 1024  # embeddings compared with all others at a time
+_ROWS, _COLUMNS = 1024, 2048  # embeddings compared at a time, so that the products stay in caches
 _SLACK = 1e-3  # of distance: products in single precision are not exact
+_ROUNDING = 1e-6  # of distance, in double precision
+_SMALL = 2000  # tracks whose distances from each other are made at once
 
 
 @dataclass(frozen=True)
@@ -148,23 +152,55 @@ def _corrected(
 
 
 def _connected(embeddings: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[np.int64]:
-    """Number of the part each embedding belongs to; pairs within the threshold share a part."""
+    """Number of the part each embedding belongs to; pairs within the threshold share a part.
+
+    All cores compare, each some rows with all others behind them: threads of the library for
+    matrices would wait in loops, which takes the cores from whoever else works.
+    """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
+    from threadpoolctl import threadpool_limits
 
     count = len(embeddings)
     part = np.arange(count)
     rows, columns = _expanded(embeddings)
     limit = np.float32((threshold + _SLACK) ** 2)
-    for start in range(0, count, _ROWS):
-        near = rows[start : start + _ROWS] @ columns[start:].T <= limit
-        i, j = np.divmod(np.flatnonzero(near), near.shape[1])
-        apart = part[start + i] != part[start + j]
-        edges = np.unique(np.stack([part[start + i[apart]], part[start + j[apart]]]), axis=1)
-        if edges.size:
-            graph = coo_array((np.ones(edges.shape[1], bool), tuple(edges)), shape=(count, count))
-            part = connected_components(graph, directed=False)[1].astype(np.int64)[part]
+    workers = cores()
+
+    def near(start: int) -> tuple[int, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        return start, *_near(rows[start : start + _ROWS], columns[start:], limit)
+
+    with threadpool_limits(1), ThreadPoolExecutor(workers) as threads:
+        for first in range(0, count, workers * _ROWS):
+            starts = range(first, min(count, first + workers * _ROWS), _ROWS)
+            for start, i, j in threads.map(near, starts):
+                apart = part[start + i] != part[start + j]
+                ends = np.stack([part[start + i[apart]], part[start + j[apart]]])
+                edges = np.unique(ends, axis=1)
+                if edges.size:
+                    one = np.ones(edges.shape[1], bool)
+                    graph = coo_array((one, tuple(edges)), shape=(count, count))
+                    joined = connected_components(graph, directed=False)[1]
+                    part = joined.astype(np.int64)[part]
     return part
+
+
+def _near(
+    rows: npt.NDArray[np.float32], columns: npt.NDArray[np.float32], limit: np.float32
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Places (row, column) of products up to a limit; memory holds one tile of them."""
+    products = np.empty((len(rows), _COLUMNS), np.float32)
+    small = np.empty(products.shape, bool)
+    found = []
+    for start in range(0, len(columns), _COLUMNS):
+        tile = columns[start : start + _COLUMNS]
+        if len(tile) < _COLUMNS:
+            products, small = (np.empty((len(rows), len(tile)), a.dtype) for a in (products, small))
+        np.less_equal(np.matmul(rows, tile.T, out=products), limit, out=small)
+        i, j = np.divmod(np.flatnonzero(small), len(tile))
+        found.append((i, j + start))
+    i, j = (np.concatenate(places) for places in zip(*found, strict=True))
+    return i, j
 
 
 def _expanded(
@@ -183,14 +219,25 @@ def _average_linkage(
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import pdist
 
-    if len(seen) == 1:
-        return np.zeros(1, np.int64)
+    together = _seen_together(seen)
+    if not len(together) and _all_near(embeddings, threshold):
+        return np.zeros(len(seen), np.int64)
     distances = pdist(embeddings.astype(np.float64))
-    distances[_condensed(_seen_together(seen), len(seen))] = _NEVER
+    distances[_condensed(together, len(seen))] = _NEVER
     found = fcluster(linkage(distances, "average"), threshold, "distance")
     _, first, inverse = np.unique(found, return_index=True, return_inverse=True)
     earliest: npt.NDArray[np.int64] = first[inverse]
     return earliest
+
+
+def _all_near(embeddings: npt.NDArray[np.float32], threshold: float) -> bool:
+    """Whether surely no pair is further apart than the threshold: no average is, either."""
+    if len(embeddings) > _SMALL:
+        return False
+    exact = embeddings.astype(np.float64)
+    squares = (exact**2).sum(axis=1)
+    furthest = (squares[:, None] + squares - 2 * exact @ exact.T).max()
+    return bool(threshold > _ROUNDING and furthest <= (threshold - _ROUNDING) ** 2)
 
 
 def _seen(tracks: pd.DataFrame) -> npt.NDArray[np.int64]:

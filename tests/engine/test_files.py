@@ -194,3 +194,17 @@ def test_another_machines_folder_is_in_use_while_it_writes_into_it(tmp_path):
     os.utime(inner, (long_ago, long_ago))
     files.remove_leftovers(tmp_path)
     assert not folder.exists()
+
+
+def test_what_lies_in_a_temporary_folder_is_flushed_with_it_and_not_before(tmp_path, monkeypatch):
+    flushed = []
+    monkeypatch.setattr(files, "flush", flushed.append)
+    scratch = tmp_path / files.temporary_name("x")
+    files.write_text(scratch / "inner", "a")
+    assert flushed == []
+    files.write_text(tmp_path / "outer", "a")
+    assert flushed[-1] == tmp_path
+    flushed.clear()
+    with files.atomic_path(tmp_path / "whole") as folder:
+        files.write_text(folder / "inner", "a")
+    assert folder / "inner" in flushed

@@ -13,7 +13,7 @@ import worker_tasks as tasks
 
 from caer_data.curate import PRELOAD
 from caer_data.engine.errors import CaerError, MachineError
-from caer_data.engine.pool import Limits, Outcome, Task, run_map, run_tasks
+from caer_data.engine.pool import Limits, Outcome, Standby, Task, run_map, run_tasks
 
 
 def run(tasks: list[Task], workers: int = 2, **limits) -> dict[str, Outcome]:
@@ -51,6 +51,30 @@ def test_a_failure_costs_its_own_task_alone(name, words):
 def test_processes_are_used_again_for_small_tasks_and_results_come_from_all():
     assert sorted(run_map(tasks.square, range(40), 3)) == sorted(n * n for n in range(40))
     assert len(set(run_map(tasks.own_process, range(12), 2))) == 2
+
+
+@pytest.mark.parametrize(("megabytes", "processes"), [(1, 1), (600, 3)], ids=["light", "heavy"])
+def test_a_process_that_holds_much_memory_is_replaced_between_tasks(megabytes, processes):
+    jobs = [Task(str(n), tasks.name_yourself, (megabytes,)) for n in range(3)]
+    limits = Limits(memory=2 * 1024**3)  # a quarter of it: more than what is imported
+    done = run_tasks(jobs, 1, lambda *_: None, limits, reuse=True)
+    assert len({outcome.value for outcome in done}) == processes
+
+
+def test_a_standby_keeps_its_process_and_replaces_one_that_crashed():
+    standby, seen = Standby(Limits(), ()), []
+    first, second = (
+        standby.perform(Task(str(n), tasks.name_yourself, (1,)), lambda *what: None).value
+        for n in range(2)
+    )
+    assert first == second != os.getpid()
+    assert "SIGSEGV" in standby.perform(Task("bad", tasks.crash, ()), lambda *what: None).error
+    after = standby.perform(Task("good", tasks.double, (4,)), lambda *what: seen.append(what))
+    assert (after.value, len(seen)) == (8, 1)
+    assert standby.perform(Task("x", tasks.name_yourself, (1,)), print).value != first
+    child = psutil.Process(standby.perform(Task("x", tasks.name_yourself, (1,)), print).value)
+    del standby
+    assert not child.is_running()
 
 
 def test_a_failed_call_is_the_error_of_the_whole():

@@ -107,6 +107,26 @@ def test_clustering_by_connected_parts_equals_clustering_at_once(seed, monkeypat
     np.testing.assert_array_equal(same, at_once[:, None] == at_once)
 
 
+def test_the_short_way_for_tight_groups_gives_what_linkage_gives(monkeypatch) -> None:
+    draw = np.random.default_rng(5)
+    told, exact = [], people_stage._all_near
+
+    def all_near(embeddings, threshold):
+        told.append(exact(embeddings, threshold))
+        return told[-1]
+
+    for spread in np.linspace(0.02, 0.2, 40):
+        vectors = (draw.normal(size=8) + draw.normal(scale=spread, size=(6, 8))).astype("f4")
+        seen = people_stage._seen(tracks_of(*((f"v-{n}", 0, 50) for n in range(6))))
+        monkeypatch.setattr(people_stage, "_all_near", all_near)
+        quick = people_stage._average_linkage(seen, vectors, 0.5)
+        monkeypatch.setattr(people_stage, "_all_near", lambda *_: False)
+        np.testing.assert_array_equal(
+            quick, people_stage._average_linkage(seen, vectors, 0.5), f"{spread:.3f}"
+        )
+    assert 5 < sum(told) < 35
+
+
 def test_parts_are_those_of_all_pairs_within_the_threshold() -> None:
     draw = np.random.default_rng(3)
     centres = draw.normal(size=(300, 16))

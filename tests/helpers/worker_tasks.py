@@ -16,10 +16,18 @@ from caer_data.curate.job import Job
 from caer_data.engine.errors import CaerError
 from caer_data.engine.pool import Progress
 
+hoard: list[bytearray] = []
+
 
 def double(value: int, progress: Progress) -> int:
     progress("doubling", 1)
     return 2 * value
+
+
+def name_yourself(megabytes: int, progress: Progress) -> int:
+    """The process's number; so much memory stays in use behind it."""
+    hoard.append(bytearray(b"x" * (megabytes << 20)))
+    return os.getpid()
 
 
 def crash(progress: Progress) -> None:

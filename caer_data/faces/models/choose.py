@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.face_models import DETECTORS, EMBEDDERS, giving_points
@@ -45,6 +47,30 @@ def create_embedder(settings: Settings, threads: int) -> Embedder:
     _check_points(settings)
     embedder: Embedder = _module(EMBEDDERS[settings.embedder].module).create(settings, threads)
     return embedder
+
+
+_kept: dict[tuple[Any, ...], tuple[Detector, Embedder]] = {}
+
+
+def kept_models(
+    settings: Settings, threads: int, files: Sequence[str]
+) -> tuple[Detector, Embedder]:
+    """Detector and embedder, loaded once per process as long as the same are asked for.
+
+    Args:
+        settings: as for `create_detector`.
+        threads: as for `create_detector`.
+        files: SHA-256 of the user's own model files: others are loaded anew.
+
+    Raises:
+        CaerError: as `create_detector` and `create_embedder`.
+    """
+    chosen = (settings.detector, settings.embedder, settings.weights, settings.weights_sha256)
+    key = (*chosen, settings.provider, settings.detector_size, threads, *files)
+    if key not in _kept:
+        _kept.clear()
+        _kept[key] = create_detector(settings, threads), create_embedder(settings, threads)
+    return _kept[key]
 
 
 def _module(name: str) -> ModuleType:

@@ -70,3 +70,25 @@ def test_models_know_nothing_of_recipes():
 def test_an_unknown_detector_is_one_sentence():
     with pytest.raises(CaerError, match="no detector 'magic'; known are centerface, mmod"):
         recipe.load({"faces": {"detector": "magic"}})
+
+
+def test_models_are_kept_until_others_are_asked_for(a_detector_from_outside, monkeypatch):
+    loaded = []
+    embedder = SimpleNamespace(create=lambda *given: loaded.append(given) or object())
+    middle = choose._module("middle")
+    modules = {"middle": middle, "dlib_embedder": embedder}
+    monkeypatch.setattr(choose, "_module", modules.__getitem__)
+    settings = recipe.load({"faces": {"detector": "middle", "embedder": "dlib"}}).faces
+    settings = settings.model_copy(update={"weights": "/m"})
+    monkeypatch.setattr(choose, "_check_points", lambda settings: None)
+    first = choose.kept_models(settings, 1, ("a",))
+    assert choose.kept_models(settings, 1, ("a",)) == first
+    smaller = settings.model_copy(update={"min_face": 0.2})  # no matter of the models
+    assert choose.kept_models(smaller, 1, ("a",)) == first
+    others = [
+        choose.kept_models(settings, 1, ("b",)),
+        choose.kept_models(settings, 2, ("b",)),
+        choose.kept_models(settings.model_copy(update={"detector_size": 320}), 2, ("b",)),
+    ]
+    assert others[-1][0].size == 320
+    assert len({id(pair[1]) for pair in (first, *others)}) == len(loaded) == 4

@@ -148,6 +148,7 @@ def test_every_rater_gets_the_share_of_the_recipe(dataset: Dataset) -> None:
 def test_checks_are_spread_and_nobody_votes_on_a_known_clip(dataset: Dataset) -> None:
     assigned = set(zip(dataset.assignments["clip_key"], dataset.assignments["rater"], strict=True))
     place = dataset.assignments.set_index(["clip_key", "rater"])["position"]
+    assert set(dataset.checks["kind"]) == {"gold", "repeat"}
     for row in dataset.checks.itertuples():
         pair = (row.clip_key, row.rater)
         assert (pair in assigned) == (row.kind == "repeat")

@@ -169,6 +169,17 @@ def test_what_is_created_replaces_nothing(tmp_path, monkeypatch, links):
     assert target.read_text() == "first"
 
 
+def test_flushing_reaches_the_disk(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("x")
+    reached = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: reached.append(os.fstat(descriptor)))
+    for path in (tmp_path / "file", tmp_path):
+        files.flush(path)
+        assert os.path.samestat(reached.pop(), path.stat())
+    files.flush(tmp_path / "absent")
+    assert reached == []
+
+
 def test_a_file_is_flushed_before_it_gets_its_name(tmp_path, monkeypatch):
     steps = []
     real, replace = files.flush, Path.replace

@@ -53,6 +53,7 @@ def test_two_faces_side_by_side_are_found_once_each_in_between(tmp_path):
 def test_a_face_at_the_edge_of_the_picture(tmp_path):
     pictures = {10 * n: scene((-20, -10, 80, 200)) for n in range(8)}
     found, _ = looked(tmp_path, pictures)
+    assert found
     for faces in found.values():
         assert faces.boxes[0] == pytest.approx([0, 0, 60, 70], abs=3)
 
@@ -67,6 +68,7 @@ def test_large_faces_are_shrunk_for_the_region(tmp_path):
 def test_boxes_are_in_pixels_of_the_displayed_frame(tmp_path):
     pictures = {10 * n: scene((100, 80, 60, 200)) for n in range(8)}
     found, _ = looked(tmp_path, pictures, width=1920, height=1080)
+    assert found
     for faces in found.values():
         assert faces.boxes[0] == pytest.approx([300, 240, 480, 420], abs=9)
 

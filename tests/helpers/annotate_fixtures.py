@@ -200,12 +200,25 @@ def migrated() -> Path:
                 pytest.skip(f"no Label Studio to test with: {error}")
             quiet = Reporter("quiet")
             with (
+                tempfile.TemporaryDirectory() as hasty,
+                _customized(Path(hasty), HASTY),
                 atomic_path(kept) as temporary,
                 server.running(temporary, "127.0.0.1", free_port(), quiet),
             ):
                 pass
     return kept
 
+
+# Nobody cuts the power of a test: the database need not wait for the disk after each transaction.
+HASTY = """
+import sqlite3.dbapi2
+_connect = sqlite3.connect
+def _hasty(*args, **options):
+    connection = _connect(*args, **options)
+    connection.execute("pragma synchronous=off")
+    return connection
+sqlite3.connect = sqlite3.dbapi2.connect = _hasty
+"""
 
 # Python's own audit events tell of every connection and every name that is looked up.
 AUDIT = """
@@ -227,19 +240,26 @@ def _patched(module: Any, name: str, value: Any) -> Iterator[None]:
         yield
 
 
-def _studio(migrated: Path, folder: Path, guard: bool) -> Iterator[Studio]:
-    shutil.copytree(migrated, folder, dirs_exist_ok=True)
-    (folder / "audit").mkdir()
-    (folder / "audit" / "sitecustomize.py").write_text(AUDIT)
-    quiet = Reporter("quiet")
+@contextlib.contextmanager
+def _customized(folder: Path, code: str) -> Iterator[None]:
+    """Servers that start meanwhile run this code first; it lies in that folder."""
+    folder.mkdir(exist_ok=True)
+    (folder / "sitecustomize.py").write_text(code)
     plain = server.settings
 
-    def audited(*args: Any) -> dict[str, str]:
+    def customized(*args: Any) -> dict[str, str]:
         found = plain(*args)
-        return {**found, "PYTHONPATH": f"{folder / 'audit'}:{found['PYTHONPATH']}"}
+        return {**found, "PYTHONPATH": f"{folder}:{found['PYTHONPATH']}"}
 
+    with _patched(server, "settings", customized):
+        yield
+
+
+def _studio(migrated: Path, folder: Path, guard: bool) -> Iterator[Studio]:
+    shutil.copytree(migrated, folder, dirs_exist_ok=True)
+    quiet = Reporter("quiet")
     with (
-        _patched(server, "settings", audited),
+        _customized(folder / "audit", HASTY + AUDIT),
         server.running(folder, "127.0.0.1", free_port(), quiet, guard=guard) as (url, _),
     ):
         access = places.read_access(folder)

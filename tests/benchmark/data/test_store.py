@@ -40,7 +40,9 @@ def test_frames_are_taken_nearest_to_every_tenth_of_a_second(
 
 def test_the_frame_of_an_index_is_that_frame(tmp_path: Path) -> None:
     write_clip(tmp_path / "clip.mp4", 0, 30, 25)
-    for index, shown in sampled(tmp_path / "clip.mp4", 10.0):
+    pictures = list(sampled(tmp_path / "clip.mp4", 10.0))
+    assert len(pictures) == 12
+    for index, shown in pictures:
         picture = shown.whole()
         assert picture.shape == (HEIGHT, WIDTH, 3)
         assert abs(int(picture[2, 2].mean()) - (40 + index)) <= 2  # brightness counts frames

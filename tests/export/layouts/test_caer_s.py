@@ -60,6 +60,7 @@ def test_the_box_lies_on_the_face_and_the_frame_is_a_sharp_one(everything):
 
 def test_lists_and_manifest_say_the_same(everything):
     frames = everything.manifest[everything.manifest.layout == "caer-s"]
+    assert set(frames["split"]) == {"train", "validation", "test"}
     for split, rows in frames.groupby("split"):
         lines = (everything.folder / f"CAER-S/{split}.txt").read_text().splitlines()
         assert lines == [

@@ -29,6 +29,7 @@ def test_labels_hold_emotion_split_and_a_box_in_each_frame(everything):
     root = everything.folder / "fiftyone"
     rows = read(everything.folder)
     rows = rows[rows.layout == "fiftyone"]
+    assert len(rows)
     boxes = read_boxes(everything.folder)
     for row in rows.itertuples():
         labels = load(root, row.path.replace("data", "labels").replace("fiftyone/", "", 1)

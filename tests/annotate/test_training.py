@@ -41,7 +41,7 @@ def test_who_has_seen_a_clip_gets_another_and_too_few_are_a_mistake() -> None:
     other = training.plan(none, PEOPLE[:1], KNOWN, seen, 8, seed=1)["clip_key"].tolist()
     assert len(other) == 8
     assert not set(other) & set(first[:3])
-    with pytest.raises(CaerError, match=r"asks 31 clips.*there are 30; give more by 'push --known"):
+    with pytest.raises(CaerError, match=r"asks 31 clips.*are 30; give more with 'push --known"):
         training.plan(none, PEOPLE, KNOWN, set(), 31, seed=1)
 
 

@@ -147,7 +147,7 @@ def test_doing_it_twice_changes_nothing(origin, tmp_path, capsys):
         assert stop.value.code == 0
         before = before or tree(target)
     said = capsys.readouterr().err
-    assert "holds all that can be made already; nothing was changed" in " ".join(said.split())
+    assert "already holds all that can be rebuilt; nothing was changed" in " ".join(said.split())
     assert "9 clips have exactly the recorded pictures" in said.replace("\n", " ")
     assert tree(target) == before
     with pytest.raises(CaerError, match="the release is there; choose another folder"):

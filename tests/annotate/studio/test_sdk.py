@@ -98,7 +98,7 @@ def test_a_personal_access_token_is_changed_for_short_ones(fake: Any) -> None:
     ids=["expired", "refused", "no Label Studio"],
 )
 def test_a_personal_access_token_that_is_not_taken(fake: Any, token: str, answer: Answer) -> None:
-    with pytest.raises(CaerError, match=r"does not accept the token|is not a Label") as error:
+    with pytest.raises(CaerError, match=r"does not accept the token|is not Label") as error:
         Server(fake({**GOOD, "/api/token/refresh/": answer}), token)
     assert token not in str(error.value)
 

@@ -15,7 +15,7 @@ import caer_data
 from caer_data.api import frames, videos
 from caer_data.engine import recipe
 
-NEED_FILES = ("caer_data.api.videos.build",)
+NEED_FILES = ("build", "detect_shots", "find_faces")
 
 
 def test_importing_the_package_loads_no_heavy_library():
@@ -92,7 +92,11 @@ def test_no_public_name_is_that_of_a_module():
     ("module", "examples"), [(frames, 10), (videos, 3), (recipe, 1), (caer_data, 3)], ids=str
 )
 def test_the_examples_of_the_docstrings_hold(module, examples):
-    found = [test for test in doctest.DocTestFinder().find(module) if test.name not in NEED_FILES]
+    found = [
+        test
+        for test in doctest.DocTestFinder().find(module)
+        if test.name.rpartition(".")[2] not in NEED_FILES
+    ]
     runner = doctest.DocTestRunner()
     for test in found:
         runner.run(test)
@@ -100,13 +104,17 @@ def test_the_examples_of_the_docstrings_hold(module, examples):
     assert result.attempted >= examples and not result.failed
 
 
-def test_the_example_of_build_holds(media_data, tmp_path, monkeypatch):
+@pytest.mark.parametrize("function", NEED_FILES)
+def test_the_example_holds_on_a_video(function, media_data, tmp_path, monkeypatch):
     (tmp_path / "shows").mkdir()
-    (tmp_path / "shows" / "pilot.mp4").symlink_to(media_data / "videos" / "man_webcam_2s.mp4")
+    video = media_data / "videos" / "man_webcam_2s.mp4"
+    (tmp_path / "shows" / "pilot.mp4").symlink_to(video)
+    (tmp_path / "episode.mp4").symlink_to(video)
     monkeypatch.chdir(tmp_path)
-    (example,) = doctest.DocTestFinder(recurse=False).find(videos.build, "build", videos)
+    finder = doctest.DocTestFinder(recurse=False)
+    (example,) = finder.find(getattr(videos, function), function, videos)
     result = doctest.DocTestRunner().run(example)
-    assert result.attempted == 2 and not result.failed
+    assert result.attempted >= 1 and not result.failed
 
 
 def test_what_a_foreign_frame_lacks_is_not_measured():

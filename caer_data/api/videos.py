@@ -103,6 +103,9 @@ def detect_shots(video: Pathlike, recipe: RecipeLike = "caer") -> pd.DataFrame:
 
     Raises:
         CaerError: not a video, or none of its frames can be decoded.
+
+    >>> detect_shots("episode.mp4")[["start_frame", "end_frame"]].values.tolist()
+    [[0, 72]]
     """
     import pandas as pd
 
@@ -152,6 +155,10 @@ def find_faces(video: Pathlike, recipe: RecipeLike = "caer") -> FoundFaces:
 
     Raises:
         CaerError: not a video, none of its frames can be decoded, or a model is missing.
+
+    >>> found = find_faces("episode.mp4")
+    >>> found.tracks[["start_frame", "end_frame"]].values.tolist(), found.embeddings.shape
+    ([[0, 72]], (1, 128))
     """
     import tempfile
 

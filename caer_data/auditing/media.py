@@ -92,7 +92,7 @@ def look(item: Item, progress: Progress) -> Look:
 
 
 def open_picture(path: Path, data: bytes | None = None, smallest: int = _SMALL) -> Any:
-    """A picture as Pillow has it, of no more than `_MOST_PIXELS`; JPEG may come smaller.
+    """A picture as Pillow has it, of no more than `_MOST_PIXELS`; JPEG may be decoded smaller.
 
     Raises:
         CaerError: it is not one, or too large.
@@ -215,7 +215,7 @@ def _hashes(greys: list[Picture]) -> str | None:
 
 
 def shown(item: Item, second: float, box: tuple[int, int], progress: Progress) -> bytes:
-    """A picture of an entry at a time, as JPEG that fits into a box of pixels.
+    """Pictures of an entry, one by one, as JPEG that fits into a box of pixels.
 
     Raises:
         CaerError: it cannot be read.

@@ -62,7 +62,7 @@ def choose(setup: Setup, videos: list[Video], tracks: dict[str, pd.DataFrame]) -
 
 
 def _speaker_of(video: Video, tracks: pd.DataFrame) -> Callable[[float, float], str | None]:
-    """Who speaks between two times of a video; nobody where that is not asked."""
+    """Who speaks between two times of a video; None if the recipe does not ask for it."""
     job = video.job
     if not job.wants_speakers:
         return lambda start_s, end_s: None

@@ -99,7 +99,7 @@ def choose(
 
 
 def _parts(shot: dict[str, Any], fps: Fraction, max_seconds: float) -> list[tuple[int, int]]:
-    """Divide a shot into the fewest equal parts that are none longer than `max_seconds`."""
+    """Divide a shot into the fewest equal parts, none of which is longer than `max_seconds`."""
     start, end = shot["start_frame"], shot["end_frame"]
     seconds = shot["end_s"] - shot["start_s"]
     # half a frame of tolerance: a shot of exactly max_seconds stays whole

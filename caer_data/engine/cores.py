@@ -28,7 +28,7 @@ def cgroup_limit(mount: Path, membership: Path) -> float:
 
     Args:
         mount: where the cgroup file systems are mounted.
-        membership: the file that lists this process's groups, one `id:controllers:path` a line.
+        membership: the file that lists this process's groups, one `id:controllers:path` per line.
     """
     try:
         lines = membership.read_text(encoding="utf-8").splitlines()

@@ -17,7 +17,7 @@ _GROWTH: Final = 150 * 1024**2  # returning costs time: the room has to be fetch
 
 
 class Heap:
-    """Watches this process's memory; call `tidy` wherever large arrays were let go."""
+    """Watches this process's memory; call `tidy` wherever large arrays were freed."""
 
     def __init__(self) -> None:
         self._process = psutil.Process()

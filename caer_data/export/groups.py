@@ -70,7 +70,7 @@ def _column(clips: pd.DataFrame, word: str) -> pd.Series:
 
 
 def _first_of(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Place of the first row with the same code, for each row."""
+    """Index of the first row with the same code, for each row."""
     _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
     return np.asarray(first[inverse.reshape(-1)], np.int64)
 

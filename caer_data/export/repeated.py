@@ -30,7 +30,7 @@ def of_clips(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def needed(found: pd.DataFrame | None, option: str) -> pd.DataFrame:
-    """What repeats, for an option that cannot do without.
+    """The repeats of a dataset, for options that need them.
 
     Raises:
         CaerError: the dataset was not searched for repeats.

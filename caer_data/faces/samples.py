@@ -19,7 +19,7 @@ import numpy as np
 from caer_data.faces.models.interface import Picture
 
 LONGEST_SIDE = 1280
-"""Samples are at most this long, px: what the embedded detector looks at."""
+"""Samples are at most this long, px: the size that the embedded detector searches."""
 
 _QUALITY = 92
 _KEPT = 32  # pictures, of up to 5 MB each

@@ -1,1 +1,1 @@
-"""Taking back: what a person or an owner wants out of a dataset, removed permanently."""
+"""Permanent removal of what a person or an owner wants out of a dataset."""

@@ -150,7 +150,7 @@ def apply(dataset: Dataset, forgotten: Forgotten) -> Removed:
 def _wider(dataset: Dataset, forgotten: Forgotten, left: Mapping[str, rows.Span]) -> Forgotten:
     """What is forgotten, with the places where intermediate results know of the same persons.
 
-    Tombstones are told of the clips there, so that the rating server is rid of them, too.
+    The clips there are added to the tombstones, so that they leave the rating server, too.
     """
     keys = {video["video_id"]: video["sha256"] for video in tables.records(dataset.videos)}
     places = {

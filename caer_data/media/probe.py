@@ -65,7 +65,7 @@ class VideoInfo:
             `sound.choose`); None if none can be decoded.
         sounds: all its sound tracks.
         duration_s: duration by the header, seconds; None if it has none.
-        start_pts: timestamp at which the file says that its pictures begin, or reckoned back from
+        start_pts: timestamp at which the file says that its pictures begin, or calculated back from
             the first that has one; None if it says nothing.
         stream_index: index of the video stream among all streams of the file.
         max_pixels: largest stored picture that may be decoded.

@@ -47,7 +47,7 @@ def write_report(
 ) -> Path:
     """Write `report.html` into a dataset folder: all that is known so far.
 
-    The page holds all its pictures, asks nothing of the network, and stays below about ten
+    The page holds all its pictures, makes no network requests, and stays below about ten
     megabytes however large the dataset: samples are shown, and it says of how many.
 
     Args:

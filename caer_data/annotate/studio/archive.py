@@ -1,7 +1,7 @@
 """`caer-data annotate backup` and `restore`: a server folder as one file, and back.
 
 The archive is a plain tar file: database, clips as served, secrets, and a list of all with hashes.
-Restoring takes nothing else, because an archive may come from anybody.
+Restoring accepts nothing else, because an archive may come from anybody.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class Sample:
     """One clip or picture.
 
     Attributes:
-        sample_id: clip_id of an own clip, else the path below the tree; unique in its source.
+        sample_id: clip_id of our clip, else the path below the tree; unique in its source.
         path: the media file.
         split: train, validation or test.
         label: class id, position in `Source.classes`.

@@ -94,7 +94,7 @@ def _filters() -> npt.NDArray[np.float64]:
 
 
 def _samples(path: Path, info: VideoInfo, count: int) -> Samples:
-    """The first samples from the first frame on, mono; NaN where the track says nothing."""
+    """The first samples from the first frame on, mono; NaN where the track has no sound."""
     found = np.full(count, np.nan, np.float32)
     if info.audio_index is None:
         return found

@@ -42,7 +42,7 @@ def check_bf16(model: nn.Module, seen: Seen, labels: Tensor) -> dict[str, float]
     """Compare one training step in bf16 with fp32, and fp32 with itself, on copies of the model.
 
     Args:
-        model: is left as it is.
+        model: stays unchanged.
         seen: what it is called with.
         labels: (N,) of the samples.
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 Result = dict[str, Any]
 
 ABOUT_A_SAMPLE: Final = ("show", "episode", "video", "person", "votes")
-"""What predictions repeat from a release, empty if it does not say."""
+"""Facts of a release that predictions repeat, empty if it has none."""
 
 
 def folder_of(

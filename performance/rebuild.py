@@ -111,6 +111,7 @@ def main() -> None:
         print("| rip | clips | 0.5 frames | 1 | 2 | not found | wrong | box IoU | s |")
         print("|---|--:|--:|--:|--:|--:|--:|--:|--:|")
         total = Row()
+        overlaps: list[float] = []
         for number, (name, rip) in enumerate(RIPS.items()):
             if arguments.rips and not any(word in name for word in arguments.rips.split("/")):
                 continue
@@ -121,8 +122,9 @@ def main() -> None:
             total.asked += row.asked
             total.errors += row.errors
             total.wrong += row.wrong
-            total.overlap += row.overlap / len(RIPS)
+            overlaps.append(row.overlap)
             total.seconds += row.seconds
+        total.overlap = float(np.mean(overlaps)) if overlaps else 0.0
         print(f"| **all** {total}")
         other = next(name for name in PARTS if name != half)
         strange = episode(arguments.folder, other, work / f"{other}.mp4")

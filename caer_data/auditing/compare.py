@@ -31,8 +31,9 @@ def repeated(entries: pd.DataFrame, looks: Mapping[int, Look], apart: bool) -> p
     indices = sorted(looks)
     strips = [looks[index].strip for index in indices]
     sides = [SPLITS.index(entries["split"].iloc[index]) for index in indices] if apart else None
+    near = passages.near_among(sum(len(strip.times) for strip in strips))
     rows = []
-    for one, other, match in passages.shared(strips, sides, PARTNERS):
+    for one, other, match in passages.shared(strips, sides, PARTNERS, near):
         names = [entries["clip_id"].iloc[indices[at]] for at in (one, other)]
         if names[0] != names[1] and passages.repeated(match, strips[one], strips[other]):
             rows.append(

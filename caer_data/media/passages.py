@@ -9,6 +9,7 @@ everywhere is still tied to where it came first.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -36,11 +37,16 @@ _PICTURE: Final = 0.97  # least correlation of single pictures
 _HEARD: Final = 0.62  # least share of equal bits of sound; 0.5 is chance
 _SURELY_HEARD: Final = (0.75, 0.85, 0.4)  # least of sound, pictures, motion, taken together
 _SAME: Final = 4  # bits; a picture that differs less from the previous one is not looked up
+_UNRELATED: Final = 20  # hashes near one by chance; about one in twenty agrees in a band, too
+_LEAST_NEAR: Final = 10
 _TRIES: Final = 3  # pairs of pictures of two strips that are looked at closely
 
 
 def shared(
-    strips: Sequence[Strip], sides: Sequence[int] | None = None, partners: int = PARTNERS
+    strips: Sequence[Strip],
+    sides: Sequence[int] | None = None,
+    partners: int = PARTNERS,
+    near: int = NEAR,
 ) -> Iterator[tuple[int, int, Match]]:
     """Passages that two strips share: numbers of both, lower first, and the best match.
 
@@ -48,8 +54,9 @@ def shared(
         strips: in any order; of what is repeated often, the first are found first.
         sides: of each strip; those of one side are not compared.
         partners: others that each is compared with closely, the nearest by hash.
+        near: bits in which pictures that are looked at closely may differ, see `near_among`.
     """
-    for (one, other), tries in sorted(_candidates(strips, sides, partners).items()):
+    for (one, other), tries in sorted(_candidates(strips, sides, partners, near).items()):
         best: Match | None = None
         for a, b, mirrored in tries:
             found = compare(strips[one], strips[other], (a, b), mirrored)
@@ -61,14 +68,30 @@ def shared(
             yield one, other, best
 
 
+def near_among(pictures: int) -> int:
+    """Bits in which pictures may differ, of so many, so that few unrelated ones are that near.
+
+    Otherwise the pairs that are looked at closely would grow with the square of the pictures.
+    """
+    near, looked_up = NEAR, 2 * len(windows.WINDOWS) * pictures
+    while near > _LEAST_NEAR and looked_up * _chance(near) > _UNRELATED:
+        near -= 1
+    return near
+
+
+def _chance(near: int) -> float:
+    """How probable it is that the hashes of two unrelated pictures are so near."""
+    return sum(math.comb(windows.BITS, bits) for bits in range(near + 1)) / 2**windows.BITS
+
+
 def _candidates(
-    strips: Sequence[Strip], sides: Sequence[int] | None, most: int
+    strips: Sequence[Strip], sides: Sequence[int] | None, most: int, near: int
 ) -> dict[tuple[int, int], list[tuple[int, int, bool]]]:
     """Pairs of strips with pictures whose hashes are near, nearest first."""
     strip, picture, values = _keyed(strips)
     side = strip if sides is None else np.asarray(sides)[strip]
     found: defaultdict[tuple[int, int], list[tuple[int, int, int, bool]]] = defaultdict(list)
-    for asked, here, bits, mirrored in _near(values):
+    for asked, here, bits, mirrored in _near(values, near):
         apart = side[asked] != side[here]
         for q, h, d in zip(asked[apart], here[apart], bits[apart], strict=True):
             a, b = (q, h) if strip[q] < strip[h] else (h, q)
@@ -114,7 +137,7 @@ def _keyed(
 
 
 def _near(
-    values: npt.NDArray[np.uint64],
+    values: npt.NDArray[np.uint64], most: int
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8], bool]]:
     """Pairs of pictures, one whole and one in some window, whose hashes are near."""
     whole = values[:, 0]
@@ -123,7 +146,7 @@ def _near(
         for mirrored in (False, True):
             asked = values[:, window]
             asked = windows.mirrored(asked) if mirrored else asked
-            for rows, here, bits in known.near(asked, NEAR):
+            for rows, here, bits in known.near(asked, most):
                 others = rows != here
                 yield rows[others], here[others], bits[others], mirrored
 

@@ -12,7 +12,8 @@ from other_datasets import CLASSES, caer_s, encoded, save, scene
 
 from caer_data.auditing.items import items_of
 from caer_data.auditing.layouts import recognise
-from caer_data.auditing.walk import files_of
+from caer_data.auditing.layouts.places import Places
+from caer_data.auditing.walk import Files, files_of
 from caer_data.engine.errors import CaerError
 
 
@@ -200,3 +201,14 @@ def test_a_list_cannot_name_files_elsewhere(tmp_path):
     assert len(entries) == 14
     assert not entries["path"].str.contains("secret").any()
     assert isinstance(entries, pd.DataFrame)
+
+
+def test_a_file_is_found_by_the_end_of_its_path_if_no_other_ends_so(tmp_path):
+    names = ("a/0001.png", "b/0001.png", "b/c/0002.png", "0003.png")
+    places = Places(Files(tmp_path, dict.fromkeys(names, 1)))
+    assert places.find("0001.png") is None
+    assert places.find("0001.png", "b") == "b/0001.png"
+    assert places.find("x/0001.png") is None
+    assert places.find("0002.png") == places.find("c/0002.png") == "b/c/0002.png"
+    assert places.find("0003.png") == "0003.png"
+    assert places.find("../0002.png") is None

@@ -115,3 +115,21 @@ def test_a_place_says_how_pictures_lie_in_each_other():
     assert place.box == pytest.approx((0.1, 0.1, 0.9, 0.9), abs=0.03)
     assert not matching.locate(cropped, plain, False).inside
     assert matching.locate(plain, strip(scene(9, 1)).pictures[0], False) is None
+
+
+def test_of_many_pictures_only_nearer_ones_are_looked_at_closely():
+    assert passages.near_among(1_000) == passages.NEAR
+    near = [passages.near_among(n) for n in (20_000, 200_000, 2_000_000)]
+    assert near == sorted(near, reverse=True)
+    assert near[0] > near[1] > near[2] >= 10
+
+
+def test_fewer_unrelated_pictures_are_looked_at_closely_if_they_must_be_nearer():
+    random = np.random.default_rng(0)
+    cells = random.integers(0, 256, (400, 6, 8), np.uint8)
+    size = fingerprints.WIDTH, fingerprints.HEIGHT
+    pictures = [cv2.resize(c, size, interpolation=cv2.INTER_CUBIC)[None] for c in cells]
+    strips = [Strip(np.zeros(1), picture, SILENCE) for picture in pictures]
+    asked = [len(passages._candidates(strips, None, 6, near)) for near in (18, 14)]
+    assert asked[0] > 0
+    assert asked[1] < asked[0] / 2

@@ -12,9 +12,7 @@ class Places:
 
     def __init__(self, files: Files) -> None:
         self._files = files
-        self._by_name: dict[str, list[str]] = {}
-        for path in files.sizes:
-            self._by_name.setdefault(path.rpartition("/")[2], []).append(path)
+        self._by_end: dict[int, dict[str, str | None]] = {}
 
     def find(self, name: str, *bases: str) -> str | None:
         """The file that is meant, below one of some folders, or the only one that ends so.
@@ -28,9 +26,16 @@ class Places:
                 return path
         if plain.startswith(".."):
             return None
-        same = [
-            path
-            for path in self._by_name.get(plain.rpartition("/")[2], ())
-            if path == plain or path.endswith(f"/{plain}")
-        ]
-        return same[0] if len(same) == 1 else None
+        return self._ending(plain.count("/") + 1).get(plain)
+
+    def _ending(self, parts: int) -> dict[str, str | None]:
+        """Files by so many last parts of their path; None if several end so."""
+        if parts not in self._by_end:
+            found: dict[str, str | None] = {}
+            for path in self._files.sizes:
+                pieces = path.split("/")
+                if len(pieces) >= parts:
+                    end = "/".join(pieces[-parts:])
+                    found[end] = None if end in found else path
+            self._by_end[parts] = found
+        return self._by_end[parts]

@@ -81,7 +81,8 @@ def near_among(pictures: int) -> int:
 
 def _chance(near: int) -> float:
     """How probable it is that the hashes of two unrelated pictures are so near."""
-    return sum(math.comb(windows.BITS, bits) for bits in range(near + 1)) / 2**windows.BITS
+    near_ones = sum(math.comb(windows.BITS, bits) for bits in range(near + 1))
+    return math.ldexp(float(near_ones), -windows.BITS)
 
 
 def _candidates(

@@ -283,7 +283,8 @@ def show_clip(console: Console, values: dict[str, Any]) -> None:
 def _check_row(check: dict[str, Any]) -> tuple[str, ...]:
     verdict = {None: "not measured", True: "passes", False: check["reason"]}[check["passed"]]
     value = "-" if check["value"] is None else f"{check['value']:.4g}"
-    limit = f"{'at most' if check['sign'] == '>' else 'at least'} {check['limit']}"
+    words = {"<": "at least", ">": "at most", ">=": "less than"}
+    limit = f"{words[check['sign']]} {check['limit']}"
     return check["score"], value, limit, check["field"], verdict
 
 

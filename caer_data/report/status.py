@@ -143,7 +143,8 @@ def _results(release: Path, results: Path) -> Step:
     command = f"caer-data benchmark {_quoted(release)}" + _option("-o", results, "results")
     if not found:
         return Step("benchmark", False, f"no results in {results}", command)
-    return Step("benchmark", True, f"{len(found)} folders of results in {results}")
+    folders = "1 folder" if len(found) == 1 else f"{len(found)} folders"
+    return Step("benchmark", True, f"{folders} of results in {results}")
 
 
 def _of(dataset: Dataset) -> str:

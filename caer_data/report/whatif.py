@@ -15,7 +15,7 @@ from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 
 FIELDS: Final = (
-    *(f"filter.{name}" for name in recipes.Filter.model_fields),
+    *(f"filter.{name}" for name in recipes.Filter.model_fields if name != "speaker_decides"),
     "clips.min_seconds",
     "clips.min_frames",
 )
@@ -65,7 +65,8 @@ def changed(recipe: recipes.Recipe, values: Mapping[str, Any]) -> recipes.Recipe
 def judged(dataset: Dataset, recipe: recipes.Recipe) -> pd.DataFrame:
     """Status and reason of every clip of a build under another recipe.
 
-    Clips that could not be cut stay `failed`, and those of absent videos as they are.
+    Clips that could not be cut stay `failed`, and those of absent videos as they are. Which clips
+    repeat which is taken as the build found it.
 
     Returns:
         `status` and `reason`, indexed as the table `clips`.
@@ -82,8 +83,17 @@ def judged(dataset: Dataset, recipe: recipes.Recipe) -> pd.DataFrame:
         short = recipe.clips.too_short(end - start, clip["end_s"] - clip["start_s"])
         seen = by_shot.get(clip["shot_id"], nobody)
         row = filter_stage.judge(seen, start, end, recipe.filter, short)
+        again = clip["repeat_score"]
+        if row["status"] == "kept" and pd.notna(again) and again >= _repeats(recipe):
+            row |= {"status": "dropped", "reason": "repeated"}
         rows.append((row["status"], row["reason"]))
     return pd.DataFrame(rows, columns=["status", "reason"], index=clips.index, dtype=object)
+
+
+def _repeats(recipe: recipes.Recipe) -> float:
+    """From which score on a clip is dropped as a repeat."""
+    least = recipe.filter.min_repeat_score
+    return float("inf") if least is None else least
 
 
 def effects(dataset: Dataset, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,8 +112,14 @@ def effects(dataset: Dataset, values: Mapping[str, Any]) -> dict[str, Any]:
         CaerError: a value does not fit its field.
     """
     recipe = dataset.recipe
+    other = changed(recipe, values)
+    if _repeats(other) < _repeats(recipe):
+        raise CaerError(
+            f"--try filter.min_repeat_score={_repeats(other)}: no scores are known below the "
+            "recipe's limit; build into another folder"
+        )
     clips, now = dataset.clips, judged(dataset, recipe)
-    then = judged(dataset, changed(recipe, values))
+    then = judged(dataset, other)
     frame = pd.DataFrame(
         {
             "clip_id": clips["clip_id"],

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 
 import built_dataset
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from caer_data.cli.inspect import command
+from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
 from caer_data.report import whatif
 
@@ -44,6 +46,21 @@ def test_a_face_that_is_too_small_is_kept_with_a_lower_limit(dataset) -> None:
 def test_the_recipe_itself_changes_nothing(dataset) -> None:
     own = dataset.recipe.filter.min_face_height
     assert moves(dataset, f"filter.min_face_height={own}") == set()
+
+
+def test_repeats_stay_dropped_unless_their_limit_is_raised(tmp_path) -> None:
+    made = built_dataset.make(tmp_path / "dataset", shots=12, pictures=False)
+    kept = whatif.effects(made, {})["kept"]
+    clips = made.clips.assign(repeat_score=pd.array([0.9] + [None] * 11, "Float64"))
+    clips.loc[0, ["status", "reason"]] = ["dropped", "repeated"]
+    made.write(tables.CLIPS, pd.DataFrame(clips))
+    same = whatif.effects(made, {"filter.min_face_height": 0.1})
+    assert (same["kept"], same["would_keep"]) == (kept - 1, kept - 1)
+    assert whatif.effects(made, {"filter.min_repeat_score": 0.95})["would_keep"] == kept
+    assert whatif.effects(made, {"filter.min_repeat_score": None})["would_keep"] == kept
+    made.recipe_path.write_text("filter: {min_repeat_score: 0.9}\n")
+    with pytest.raises(CaerError, match="no scores are known below"):
+        whatif.effects(made, {"filter.min_repeat_score": 0.86})
 
 
 def test_nothing_is_written(dataset) -> None:

@@ -7,7 +7,7 @@ import os
 import platform
 import re
 import shutil
-import time
+import tempfile
 import unicodedata
 import uuid
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ _TEMPORARY = re.compile(
     re.DOTALL,
 )
 _LEASE_S = 24 * 3600  # after its last write another machine's temporary file is nobody's
-_CLOCK_S = 2  # a process's start is read from a clock that may be set meanwhile
+_CLOCK_S = 2  # where a process's start is read from a clock that may be set meanwhile
 
 
 @contextmanager
@@ -146,7 +146,7 @@ def temporary_name(name: str) -> str:
     """Name for what will become `name`: hidden, never used twice, and it says whose it is.
 
     `.<name>.caer-<host>-<process>-<its start>-<random>.part`, the host as eight digits of a hash
-    and the start in seconds since 1970.
+    and the start in seconds as `_start_of` gives it.
     """
     host, process, start = _this_process(os.getpid())
     return f".{name[:48]}.caer-{host}-{process}-{start}-{uuid.uuid4().hex[:8]}.part"
@@ -161,7 +161,8 @@ def remove_leftovers(folder: Path) -> None:
     """Remove what interrupted processes left under a `temporary_name` in a folder and below it.
 
     Only such names are considered. What a process that still runs is writing stays, and so does
-    what another machine wrote to, or below, during the last day: each write renews the lease.
+    what another machine wrote to, or below, during the last day: each write renews the lease. The
+    days are counted by the clock of the files, so that ours may be set.
     """
     for leftover in folder.rglob(".*.part"):
         match = _TEMPORARY.fullmatch(leftover.name)
@@ -178,9 +179,24 @@ def remove_leftovers(folder: Path) -> None:
 @cache
 def _this_process(pid: int) -> tuple[str, int, int]:
     """Host, number and start of this process; the number is given, as a fork shares the cache."""
+    return _host(), pid, _start_of(pid)
+
+
+def _start_of(pid: int) -> int:
+    """When a process started, s: since the system did, where that is told, else since 1970.
+
+    On Linux psutil would add the time at which the system started, which moves when the clock is
+    set. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html, `starttime`
+
+    Raises:
+        psutil.NoSuchProcess: there is none of this number.
+    """
     import psutil
 
-    return _host(), pid, int(psutil.Process(pid).create_time())
+    with suppress(OSError):
+        told = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return int(told.rpartition(")")[2].split()[19]) // os.sysconf("SC_CLK_TCK")
+    return int(psutil.Process(pid).create_time())
 
 
 def _host() -> str:
@@ -192,14 +208,24 @@ def _in_use(leftover: Path, host: str, pid: int, start: int) -> bool:
 
     if host != _host():
         with suppress(OSError):
-            return time.time() - _last_write(leftover) < _LEASE_S
+            return _now_at(leftover.parent) - _last_write(leftover) < _LEASE_S
         return True
     try:
         process = psutil.Process(pid)
         ended = process.status() == psutil.STATUS_ZOMBIE
-        return not ended and abs(int(process.create_time()) - start) <= _CLOCK_S
+        return not ended and abs(_start_of(pid) - start) <= _CLOCK_S
     except psutil.NoSuchProcess:
         return False
+
+
+def _now_at(folder: Path) -> float:
+    """The time by the clock that dates the files of a folder, which may be a server's.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    with tempfile.TemporaryFile(dir=folder) as probe:
+        return os.fstat(probe.fileno()).st_mtime
 
 
 def _last_write(path: Path) -> float:

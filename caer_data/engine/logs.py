@@ -116,7 +116,7 @@ def to_file(folder: Path) -> Iterator[None]:
         return
     handler.setFormatter(JsonLines())
     _State.file = folder / name
-    _rotate(folder)
+    _rotate(folder, name)
     # in a command of ours libraries are heard, too; in another's program only this package
     logger = logging.getLogger() if _is_ours() else LOGGER
     level = LOGGER.level
@@ -246,9 +246,12 @@ def _is_ours() -> bool:
     return any(isinstance(handler, _Terminal) for handler in logging.getLogger().handlers)
 
 
-def _rotate(folder: Path) -> None:
-    """Remove the oldest files whose names are those of our logs."""
+def _rotate(folder: Path, own: str) -> None:
+    """Remove the oldest files whose names are those of our logs, never the one in use.
+
+    Where the clock was set back, that is not the newest by its name.
+    """
     named = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
-    for path in named[:-FILES_KEPT]:
+    for path in [path for path in named if path.name != own][: 1 - FILES_KEPT]:
         with suppress(OSError):
             path.unlink()

@@ -17,6 +17,7 @@ from scenedetect.detector import FlashFilter
 
 _WINDOW: Final = 2  # frames before and after, whose scores are averaged
 _LEAST: Final = 15.0  # content value under which no frame is a cut
+_FAINT: Final = 2.5  # the same of pale pictures, in which little can change
 _MOST: Final = 255.0
 _ZERO: Final = 1e-5
 
@@ -53,7 +54,12 @@ class Content:
 
 
 class Adaptive:
-    """A cut is where the content changes far more than in the frames around it."""
+    """A cut is where the content changes far more than in the frames around it.
+
+    Attributes:
+        faint: frames that would be cuts if pictures of little contrast could change more; whoever
+            reads them removes them.
+    """
 
     def __init__(self, adaptive_threshold: float, min_scene_len: int) -> None:
         self._score = _Score()
@@ -61,6 +67,7 @@ class Adaptive:
         self._min_scene_len = min_scene_len
         self._recent: deque[tuple[FrameTimecode, float]] = deque(maxlen=2 * _WINDOW + 1)
         self._last_cut: FrameTimecode | None = None
+        self.faint: set[int] = set()
 
     def process_frame(self, time: FrameTimecode, picture: npt.NDArray[np.uint8]) -> list[Any]:
         """Take the next frame; return a cut two frames later."""
@@ -72,7 +79,11 @@ class Adaptive:
         others = [s for i, (_, s) in enumerate(self._recent) if i != _WINDOW]
         average = sum(others) / len(others)
         ratio = min(score / average, _MOST) if average >= _ZERO else _MOST
-        if score < _LEAST or ratio < self._threshold:
+        if ratio < self._threshold:
+            return []
+        if score < _LEAST:
+            if score >= _FAINT:
+                self.faint.add(middle.frame_num)
             return []
         if (middle - self._last_cut) < self._min_scene_len:
             return []

@@ -128,7 +128,8 @@ def _finder(settings: recipe.Shots, info: VideoInfo) -> BoundaryFinder:
     # Fades have no structure to compare, so they are left as PySceneDetect finds them.
     if settings.refine and settings.detector != "threshold":
         detector = make(**{threshold: limit, "min_scene_len": 0})
-        refined = Refined(SceneDetect(detector, size), settings.min_frames)
+        faint = detector.faint if isinstance(detector, Adaptive) else None
+        refined = Refined(SceneDetect(detector, size), settings.min_frames, faint)
         return WithGradual(refined, settings.min_frames) if settings.gradual else refined
     return SceneDetect(make(**{threshold: limit, "min_scene_len": settings.min_frames}), size)
 

@@ -8,7 +8,8 @@ small shift (so that a pan does not count), which sees neither brightness nor co
 - a proposed cut across which the structure stays, or comes back within a few frames, is a lamp, a
   flash or a dropped frame: it is left out; likewise one across which much of the detail stays in
   its place, which is a title;
-- a frame whose structure changes by far more than its neighbours' is a cut, proposed or not;
+- a frame whose structure changes by far more than its neighbours' is a cut, proposed or not; in
+  fast motion, in which every frame is unlike the one before, a hint of the colour is enough;
 - a frame that is a weighted mean of its neighbours, which are unlike, is a cut with a blended
   frame; the shot that has the larger weight gets it.
 
@@ -45,6 +46,9 @@ _WEAK: Final = 0.2
 
 _UNLIKE: Final = 0.3
 """Unlikeness from which a frame can be a cut by structure alone."""
+
+_WHOLLY_UNLIKE: Final = 0.6
+"""Unlikeness from which it is a cut, whatever moves around it, if the colour hints at one, too."""
 
 _RATIO: Final = 2.5
 """How many times the mean of its neighbours' the unlikeness of such a frame must be."""
@@ -128,14 +132,18 @@ class Refined:
     Args:
         proposals: finds cuts by colour, at most `_NEIGHBOURS` frames late.
         min_frames: of two cuts that are closer than this, the stronger is kept.
+        faint: cuts that the colour only hints at, filled by whoever finds the proposals.
     """
 
-    def __init__(self, proposals: BoundaryFinder, min_frames: int) -> None:
+    def __init__(
+        self, proposals: BoundaryFinder, min_frames: int, faint: set[int] | None = None
+    ) -> None:
         self.size = proposals.size
         self._proposals = proposals
         self._min_frames = min_frames
         self._flash = min(max(min_frames, _NEIGHBOURS), _LONGEST_FLASH)
         self._proposed: set[int] = set()
+        self._faint = set() if faint is None else faint
         self._frames: deque[_Frame] = deque(maxlen=2 * self._flash + 2 * _NEIGHBOURS + 2)
         self._count = 0
         self._decided = 1
@@ -173,6 +181,7 @@ class Refined:
             self._decided += 1
             cut = self._cut_at(index)
             self._proposed.discard(index)
+            self._faint.discard(index)
             waiting = self._waiting
             if waiting is not None and index - waiting.index >= self._min_frames:
                 certain.append(waiting.index)
@@ -187,7 +196,8 @@ class Refined:
 
     def _cut_at(self, index: int) -> _Cut | None:
         change = self._change(index)
-        if self._believed(index) if index in self._proposed else self._stands_out(index):
+        faint = index in self._faint and change >= _WHOLLY_UNLIKE
+        if self._believed(index) if index in self._proposed else faint or self._stands_out(index):
             return _Cut(index, change) if self._stays_away(index) else None
         return self._blended_cut(index)
 

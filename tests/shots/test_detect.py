@@ -169,6 +169,20 @@ def test_a_shot_of_few_frames_between_two_alike_is_found() -> None:
     assert cuts([*around, *between, *around], Shots()) == [first, first + 5]
 
 
+def whipped(seed: int, light: int) -> list[np.ndarray]:
+    """A pale scene over which the camera moves by a quarter of its width in every frame."""
+    rng = np.random.default_rng(seed)
+    cells = (light + rng.normal(0, 8, (9, 40))).astype(np.uint8)
+    wide = cv2.resize(cells, (1280, 144), interpolation=cv2.INTER_LINEAR)
+    return [cv2.merge([wide[:, 64 * n : 64 * n + 256]] * 3) for n in range(16)]
+
+
+def test_a_cut_between_pale_scenes_in_a_whip_is_found() -> None:
+    film = whipped(0, 215) + whipped(1, 235)
+    assert [cut for cut in cuts(film, Shots()) if 8 <= cut <= 24] == [16]
+    assert cuts(whipped(0, 215), Shots()) == []
+
+
 @pytest.mark.parametrize("fading", [1, 4], ids=["pops-up", "fades-in"])
 def test_a_title_is_not_a_cut(fading: int) -> None:
     pictures, _ = stress_shots.film("plain", seed=15, shots=1)

@@ -21,7 +21,7 @@ from caer_data.engine.progress import Reporter
     type=click.Choice(["paper", "tuned"]),
     default="paper",
     show_default=True,
-    help="The paper as written, or the settings that work best.",
+    help="The paper as we read it, or the settings that work best.",
 )
 @click.option(
     "--suite",

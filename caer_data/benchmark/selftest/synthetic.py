@@ -187,7 +187,7 @@ def ordered_recipe(model: str) -> ModelRecipe:
     changes = {
         "name": f"{model}-made-up-order",
         "input": {"frame": (28, 36), "crop": (24, 32), "stride": 1},
-        "train": {"epochs": 3, "lr_step_epochs": 2},
+        "train": {"epochs": 2, "lr_step_epochs": 2},
     }
     return vary(recipe(model), changes)
 
@@ -198,7 +198,7 @@ def sounding_recipe(sees: bool) -> ModelRecipe:
     if not sees:
         off = dict.fromkeys(("face", "context", "context_attention", "fusion_attention"), False)
         changes = {"streams": {**off, "sound": True}, "name": "sound-made-up"}
-    return vary(ordered_recipe("caer-net"), changes)
+    return vary(ordered_recipe("caer-net"), {**changes, "train": {"epochs": 3}})
 
 
 def store(

@@ -18,7 +18,7 @@ import caer_csrf
 import caer_places
 import caer_rater
 import caer_training
-from caer_message import UnclearError, is_plain, is_result, settle
+from caer_message import UnclearError, is_plain, is_result, length_of, settle
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
@@ -95,6 +95,10 @@ class BlindGuard:
         What is not clear is answered 400, before anything in it is judged; what a session sends
         without the token of its page is forbidden to everybody.
         """
+        try:
+            length_of(request.META)
+        except UnclearError as error:
+            return _refusal(400, str(error))
         if caer_csrf.is_forged(request):
             return _refusal(403, "The token of the page is missing; load the page again.")
         raters = [user for user in _identities(request) if not user.is_superuser]

@@ -45,6 +45,7 @@ def settle(request: Any) -> dict[str, Any]:
         UnclearError: the request is anything else.
     """
     _check_headers(request.META)
+    length = length_of(request.META)
     sent: dict[str, Any] = {}
     kind = request.META.get("CONTENT_TYPE", "")
     if request.body:
@@ -55,7 +56,7 @@ def settle(request: Any) -> dict[str, Any]:
         sent = decode(request.body)
     elif kind not in NO_BODY and not JSON.fullmatch(kind):
         raise UnclearError("Only JSON in UTF-8 is accepted.")
-    if _length(request.META) != len(request.body):
+    if length != len(request.body):
         raise UnclearError("The body is not as long as its header says.")
     if any(name.startswith("_") for name in (*sent, *request.GET)):
         raise UnclearError("Names may not begin with an underscore.")
@@ -117,7 +118,12 @@ def _check_headers(headers: dict[str, Any]) -> None:
         raise UnclearError("Only JSON in UTF-8 is accepted.")
 
 
-def _length(headers: dict[str, Any]) -> int:
+def length_of(headers: dict[str, Any]) -> int:
+    """The length of the body that the headers state.
+
+    Raises:
+        UnclearError: they state no plain number, on which readers of the body differ or fail.
+    """
     text = headers.get("CONTENT_LENGTH") or "0"
     if not (text.isascii() and text.isdigit()):
         raise UnclearError("The length of the body is not a number.")

@@ -169,8 +169,8 @@ def _place(
 ) -> None:
     """Update every rater's project; a failure of one does not stop the others.
 
-    `texts` are page and instructions. Whoever left without an answer that counts has nothing more
-    to do.
+    `texts` are page and instructions. Raters who left without a counted answer get no further
+    tasks.
     """
     existing = projects.find(server, name, kind)
     with reporter.stage("push", total=sum(map(len, wanted.values())), unit="tasks") as bar:

@@ -114,7 +114,7 @@ class Trained:
         checks: all of `tables.CHECKS`, with the trainings.
         passed: raters who may be assigned clips.
         open: whether somebody has not finished.
-        said: a sentence on each rater.
+        said: one sentence about each rater.
     """
 
     checks: pd.DataFrame

@@ -162,8 +162,8 @@ def _say(done: Pushed, reporter: Reporter) -> None:
         reporter.say(f"{done.checks} of the tasks are gold clips and repeats, which are not votes.")
     if done.gold_lacking:
         reporter.warn(
-            f"{done.gold_lacking} gold clips are due, but too few answers are known; give more by "
-            "--known, or push again when clips have been rated"
+            f"{done.gold_lacking} gold clips are due, but too few answers are known; supply more "
+            "with --known, or push again when clips have been rated"
         )
 
 

@@ -1,7 +1,7 @@
-"""The words of `caer-data benchmark`; without one of them it is `train`.
+"""The subcommands of `caer-data benchmark`; the default is `train`.
 
-Each word is the same run as `train` with one of its modes, and takes those options that mean
-something there.
+Each but `compare` runs `train` in one of its modes, and takes only the options that have an effect
+there.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _release = click.argument("release", type=click.Path(path_type=Path), default="r
 
 
 class _Group(click.Group):
-    """A group whose first word may be left out."""
+    """A group whose subcommand may be left out."""
 
     default = _train
 

@@ -99,7 +99,7 @@ def _check(options: Options) -> None:
                 f"{_option(name)} does nothing with {_option(mode)}: leave one of them out"
             )
     if options.grouped and not options.folds:
-        raise CaerError("--grouped: needs --folds K, the number of groups to hold out in turn")
+        raise CaerError("--grouped needs --folds K, the number of folds, each held out in turn")
 
 
 def _given() -> list[str]:

@@ -61,7 +61,7 @@ def command(
     if listed or undo:
         _list_or_undo(own, undo, reporter)
         return
-    if not asked and not run.begun(own):
+    if not asked and not run.has_tombstones(own):
         raise click.UsageError("say what to forget: --video, --person, --clip or --rater.")
     with own.lock():
         rows = tombstones(own, asked, getpass.getuser(), why)

@@ -134,8 +134,8 @@ def judge(
 ) -> dict[str, Any]:
     """Status, reason, target and scores of one part.
 
-    Who is in the dark or out of focus is the target only where nobody else is seen, and rivals
-    nobody. How many people last in a part that is too short is not said.
+    A dark or blurred person is the target only if nobody clear is seen, and never counts as a
+    rival. For a part that is too short, `n_people` is None.
 
     Args:
         tracks: of its shot, with `person_id`.
@@ -143,7 +143,7 @@ def judge(
         end: one past the last frame.
         settings: thresholds.
         short: whether it is too short.
-        person: the target where somebody chose it by hand: nobody is then too many or a rival.
+        person: person chosen as target by hand; the checks for groups and rivals are then skipped.
         speaker: who speaks, or `unknown`; None if that was not asked, or nobody is heard.
     """
     people = _people(tracks, start, end)

@@ -69,10 +69,10 @@ def funnel(videos: pd.DataFrame, shots: pd.DataFrame, clips: pd.DataFrame) -> pd
 
     Returns:
         One row per step in order. `step`: found, failed, duplicate, shots, clips, a reason of
-        `REASONS`, or kept; `of`: what is counted: videos, shots or clips; `change`: whether the
-        step is what there is (`left`) or what it takes away (`lost`); `count`; `seconds`: their
+        `REASONS`, or kept; `of`: what is counted: videos, shots or clips; `change`: `left` if
+        the row counts what remains, `lost` if it counts what was removed; `count`; `seconds`: their
         length as far as it is known; `share`: of all of that kind; `meaning`: in words. Reasons
-        that took nothing away have no row.
+        that removed nothing have no row.
     """
     lengths = videos["duration_s"].astype(float).fillna(0.0)
     status, reason = videos["status"], clips["reason"]

@@ -1,8 +1,8 @@
 """What a build keeps of earlier ones: keys of clips, absent videos, and clips that were rated.
 
-A clip that is what it was keeps its key, whatever it is called now. Videos that are absent today
-stay in the tables as they were, with status `absent`, and so do their clips and files: a disk may
-not be mounted, footage archived after rating, or another folder of shows may go into the same
+An unchanged clip keeps its key even if its `clip_id` changes. Videos that are absent
+today stay in the tables as they were, with status `absent`, and so do their clips and files: a disk
+may not be mounted, footage archived after rating, or another folder of shows may go into the same
 dataset. Rated clips that the recipe or an edited video would drop or change stop the build.
 """
 
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from caer_data.curate.sightings import share
-from caer_data.curate.target import faces_of_targets
+from caer_data.curate.target_boxes import boxes_of_targets
 from caer_data.engine import anchors, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
@@ -66,7 +66,7 @@ def middle_boxes(
     clips: pd.DataFrame, tracks: pd.DataFrame, faces: pd.DataFrame
 ) -> dict[str, list[float]]:
     """The target's box nearest to each clip's middle, in pixels; clips may be of many videos."""
-    seen = faces_of_targets(clips, tracks, faces).merge(
+    seen = boxes_of_targets(clips, tracks, faces).merge(
         clips[["clip_id", "start_frame", "end_frame"]], on="clip_id"
     )
     away = (seen["frame"] - (seen["start_frame"] + seen["end_frame"]) // 2).abs()

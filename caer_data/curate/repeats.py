@@ -293,7 +293,7 @@ def _marked(clips: pd.DataFrame, repeats: dict[str, tuple[float, str]]) -> pd.Da
 
 
 def repeated_episodes(videos: pd.DataFrame, found: pd.DataFrame) -> list[tuple[str, str, float]]:
-    """Episodes that are there twice: the later one, the earlier one, and the share it repeats.
+    """Episodes that occur twice: (later, earlier, shared fraction of the shorter one).
 
     Args:
         videos: table `videos`.

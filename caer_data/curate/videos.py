@@ -132,7 +132,7 @@ def _named(path: Path, root: Path) -> Found:
 
 
 def _episode_id(parts: list[str], index: int, ending: str) -> str:
-    """The episode in an identifier, which follows from the file's own path alone.
+    """The episode part of a video's identifier, derived from the file's own path alone.
 
     A season's folder and an ending other than mp4 come through; where more would be lost, a part of
     a hash is added.

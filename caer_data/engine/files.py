@@ -71,7 +71,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
     """Give an empty folder that only this block uses and that goes with it.
 
-    Its name is that of `temporary_name`, so that `remove_leftovers` knows what a kill left behind.
+    `temporary_name` names it, so that `remove_leftovers` recognises it if the process is killed.
 
     Raises:
         CaerError: the disk is full or the folder cannot be written.
@@ -160,9 +160,10 @@ def is_temporary(name: str) -> bool:
 def remove_leftovers(folder: Path) -> None:
     """Remove what interrupted processes left under a `temporary_name` in a folder and below it.
 
-    Only such names are considered. What a process that still runs is writing stays, and so does
-    what another machine wrote to, or below, during the last day: each write renews the lease. The
-    days are counted by the clock of the files, so that ours may be set.
+    Only such names are considered. Whatever a running process of this machine is writing stays.
+    Whatever another machine is writing goes only a day after the last write to it or below it: each
+    write renews that lease. Ages are measured with the file system's clock, so changing the local
+    clock does no harm.
     """
     for leftover in folder.rglob(".*.part"):
         match = _TEMPORARY.fullmatch(leftover.name)

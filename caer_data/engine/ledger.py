@@ -56,8 +56,8 @@ class Ledger:
                 found.setdefault(name, set()).add(key)
         return found
 
-    def latest(self) -> dict[str, str]:
-        """One name of each key, by key."""
+    def one_name_by_key(self) -> dict[str, str]:
+        """One of the names each key has had, by key: the last in alphabetical order."""
         return {key: max(names, default=key) for key, names in self.names.items()}
 
     def table(self) -> pd.DataFrame:

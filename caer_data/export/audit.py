@@ -1,7 +1,7 @@
 """The audit of a release: does anything leak between its splits, and can a class be guessed?
 
-Every check is a function of the manifest alone, so that any release can be audited again, also one
-that others made.
+Every check is a function of the manifest alone, so that any release can be audited again,
+including one made by others.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ def of_targets(clips: pd.DataFrame, sources: pd.DataFrame, seen: pd.DataFrame) -
     Args:
         clips: labelled clips with `start_frame, frames, width, height`.
         sources: `video_id, height` of their videos.
-        seen: where the targets are, in pixels of the source frame (`target.faces_of_targets`).
+        seen: the targets' boxes in pixels of the source frame (`target_boxes.boxes_of_targets`).
     """
     kept = clips.merge(
         sources[["video_id", "height"]].rename(columns={"height": "source_height"}),

@@ -44,7 +44,10 @@ class Correction:
 
 
 def show_ids(shows: Iterable[str]) -> dict[str, str]:
-    """An identifier for each show; only names that differ only in case mind each other."""
+    """An identifier for each show, from its name alone unless two shows would get the same.
+
+    That happens only to names that differ only in case: the later one then gets a hash.
+    """
     ids: dict[str, str] = {}
     for show in shows:
         name = identifier(show)

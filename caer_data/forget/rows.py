@@ -38,7 +38,7 @@ def gone_ids(dataset: Dataset, forgotten: Forgotten) -> set[str]:
     return set(videos.loc[videos["sha256"].isin(forgotten.videos), "video_id"])
 
 
-def left_of(dataset: Dataset, video: Mapping[str, Any], forgotten: Forgotten) -> Span:
+def remaining_of(dataset: Dataset, video: Mapping[str, Any], forgotten: Forgotten) -> Span:
     """What stays of a video by its tables alone.
 
     Args:
@@ -66,19 +66,19 @@ def left_of(dataset: Dataset, video: Mapping[str, Any], forgotten: Forgotten) ->
 
 
 def built_without(
-    dataset: Dataset, forgotten: Forgotten, left: Mapping[str, Span]
+    dataset: Dataset, forgotten: Forgotten, remaining: Mapping[str, Span]
 ) -> dict[tables.Table, pd.DataFrame | pa.Table]:
     """What a build wrote, without what is forgotten; only the tables that change.
 
     Args:
         dataset: the dataset.
         forgotten: what must go.
-        left: what stays of videos of which a part goes, by `video_id`.
+        remaining: what stays of videos of which a part goes, by `video_id`.
     """
     ids = gone_ids(dataset, forgotten)
     tracks = dataset.tracks
     stays = ~tracks["video_id"].isin(ids)
-    for video_id, span in left.items():
+    for video_id, span in remaining.items():
         stays &= (tracks["video_id"] != video_id) | tracks["track_id"].isin(span.tracks)
     lost = tracks[~stays]
     found: dict[tables.Table, pd.DataFrame | pa.Table] = {
@@ -88,7 +88,7 @@ def built_without(
         for rows in [dataset.read(table)]
     }
     if dataset.has(tables.LINES):
-        found[tables.LINES] = _lines(dataset.lines, ids, forgotten, left)
+        found[tables.LINES] = _lines(dataset.lines, ids, forgotten, remaining)
     found[tables.TRACKS] = tracks[stays]
     faces = pq.read_table(dataset.path_of(tables.FACES))
     known = pa.array(list(lost["track_id"]), pa.string())
@@ -96,7 +96,7 @@ def built_without(
     found[tables.FACES] = _faces(dataset, faces, forgotten)
     found[tables.PEOPLE] = _people(dataset.people, tracks[stays], lost)
     found[tables.KEYS] = _keys(dataset.keys, forgotten)
-    found[tables.CLIPS] = _unrelated(_clips(dataset, ids, left), ids)
+    found[tables.CLIPS] = _unrelated(_clips(dataset, ids, remaining), ids)
     if dataset.has(tables.REPEATS):
         repeats = dataset.read(tables.REPEATS)
         about = repeats["video_id"].isin(ids) | repeats["of_video_id"].isin(ids)
@@ -106,11 +106,11 @@ def built_without(
 
 
 def _lines(
-    lines: pd.DataFrame, ids: set[str], forgotten: Forgotten, left: Mapping[str, Span]
+    lines: pd.DataFrame, ids: set[str], forgotten: Forgotten, remaining: Mapping[str, Span]
 ) -> pd.DataFrame:
     """Subtitles without those of forgotten videos and spans, and without forgotten clips' keys."""
     lines = lines[~lines["video_id"].isin(ids)]
-    for video_id, span in left.items():
+    for video_id, span in remaining.items():
         own = lines["video_id"] == video_id
         lines = lines[~(own & during(lines, span.spans))]
     hidden = lines["clip_key"].isin(forgotten.clips)
@@ -194,11 +194,11 @@ def _unrelated(clips: pd.DataFrame, ids: set[str]) -> pd.DataFrame:
     return clips
 
 
-def _clips(dataset: Dataset, ids: set[str], left: Mapping[str, Span]) -> pd.DataFrame:
+def _clips(dataset: Dataset, ids: set[str], remaining: Mapping[str, Span]) -> pd.DataFrame:
     clips = dataset.clips
     parts = [tables.empty(tables.CLIPS)]
     for video_id, own in clips.groupby("video_id", sort=False):
         if video_id not in ids:
-            span = left.get(str(video_id))
+            span = remaining.get(str(video_id))
             parts.append(apply_decisions.without_spans(own, span.spans) if span else own)
     return pd.concat(parts, ignore_index=True)

@@ -73,8 +73,8 @@ class Removed:
         )
 
 
-def begun(dataset: Dataset) -> bool:
-    """Whether anything is forgotten, so that an interrupted command can be finished."""
+def has_tombstones(dataset: Dataset) -> bool:
+    """Whether anything is to be forgotten, so that an interrupted command can be finished."""
     return bool(Forgotten.of(dataset.folder).tombstones)
 
 
@@ -89,10 +89,12 @@ def estimate(dataset: Dataset, forgotten: Forgotten) -> Removed:
     Its bytes are those of the clips.
     """
     videos = _touched(dataset, forgotten)
-    left = {v["video_id"]: rows.left_of(dataset, v, forgotten) for v in videos}
+    remaining = {v["video_id"]: rows.remaining_of(dataset, v, forgotten) for v in videos}
     found = traces.clips(dataset, forgotten)
     result = Removed(clips=sum(clip.path is not None for clip in found))
-    result.rows = _losses(dataset, _spoken(dataset, forgotten), _built(dataset, forgotten, left))
+    result.rows = _losses(
+        dataset, _spoken(dataset, forgotten), _built(dataset, forgotten, remaining)
+    )
     sizes = [dataset.folder / clip.path for clip in found if clip.path]
     result.bytes = sum(path.stat().st_size for path in sizes if path.is_file())
     result.releases = releases_near(dataset.folder)
@@ -116,8 +118,8 @@ def forget(dataset: Dataset, tombstones: Sequence[Decision]) -> Removed:
 def apply(dataset: Dataset, forgotten: Forgotten) -> Removed:
     """Remove what is forgotten from tables, files, logs and decisions."""
     result = Removed(releases=releases_near(dataset.folder))
-    left = traces.redact_artifacts(dataset, forgotten, _touched(dataset, forgotten))
-    wider = _wider(dataset, forgotten, left)
+    remaining = traces.redact_artifacts(dataset, forgotten, _touched(dataset, forgotten))
+    wider = _wider(dataset, forgotten, remaining)
     found = traces.clips(dataset, wider)
     said = traces.names(dataset, forgotten, found)
     paths = [dataset.folder / clip.path for clip in found if clip.path is not None]
@@ -132,12 +134,12 @@ def apply(dataset: Dataset, forgotten: Forgotten) -> Removed:
     result.decisions = Decisions(dataset.folder).scrub(
         lambda row: _without(row, forgotten, dataset.folder)
     )
-    spoken, built = _spoken(dataset, wider), _built(dataset, wider, left)
+    spoken, built = _spoken(dataset, wider), _built(dataset, wider, remaining)
     result.rows = _losses(dataset, spoken, built)
     for table, data in spoken.items():
         if len(data) != len(dataset.read(table)):
             dataset.write(table, data)
-    if built and (left or any(table.name in result.rows for table in BUILT)):
+    if built and (remaining or any(table.name in result.rows for table in BUILT)):
         _write(dataset, built)
     dataset.remove_earlier_generations()
     follow(dataset)
@@ -147,7 +149,7 @@ def apply(dataset: Dataset, forgotten: Forgotten) -> Removed:
     return result
 
 
-def _wider(dataset: Dataset, forgotten: Forgotten, left: Mapping[str, rows.Span]) -> Forgotten:
+def _wider(dataset: Dataset, forgotten: Forgotten, remaining: Mapping[str, rows.Span]) -> Forgotten:
     """What is forgotten, with the places where intermediate results know of the same persons.
 
     The clips there are added to the tombstones, so that they leave the rating server, too.
@@ -155,7 +157,7 @@ def _wider(dataset: Dataset, forgotten: Forgotten, left: Mapping[str, rows.Span]
     keys = {video["video_id"]: video["sha256"] for video in tables.records(dataset.videos)}
     places = {
         (str(keys[video_id]), start, end)
-        for video_id, span in left.items()
+        for video_id, span in remaining.items()
         for start, end in span.spans
     }
     known = {(span.video_key, span.start_pts, span.end_pts) for span in forgotten.spans}
@@ -204,9 +206,9 @@ def _spoken(dataset: Dataset, forgotten: Forgotten) -> dict[tables.Table, pd.Dat
 
 
 def _built(
-    dataset: Dataset, forgotten: Forgotten, left: Mapping[str, rows.Span]
+    dataset: Dataset, forgotten: Forgotten, remaining: Mapping[str, rows.Span]
 ) -> dict[tables.Table, pd.DataFrame | pa.Table]:
-    return rows.built_without(dataset, forgotten, left) if dataset.has(tables.CLIPS) else {}
+    return rows.built_without(dataset, forgotten, remaining) if dataset.has(tables.CLIPS) else {}
 
 
 def _losses(

@@ -113,10 +113,10 @@ def redact_artifacts(
     """
     store = Store(dataset.work_folder)
     noted = clean.noted(dataset.work_folder)
-    left = {}
+    remaining = {}
     for video in videos:
         key, name = str(video["sha256"]), str(video["video_id"])
-        left[name] = rows.left_of(dataset, video, forgotten)
+        remaining[name] = rows.remaining_of(dataset, video, forgotten)
         facts = noted.get(name, {})
         shots = _shots(store, facts)
         own = [path for path in store.files() if path.name.partition(".")[0] == key[:16]]
@@ -130,8 +130,8 @@ def redact_artifacts(
             made = redact.without(store, path, video, shots, forgotten.in_video(key))
             if made is not None:
                 _renote(dataset.work_folder, {name: made.name})
-                left[name] = _as_in(made, name, left[name])
-    return left
+                remaining[name] = _as_in(made, name, remaining[name])
+    return remaining
 
 
 def rewrite_logs(dataset: Dataset, names: set[str]) -> int:

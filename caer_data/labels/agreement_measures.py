@@ -13,10 +13,10 @@ Array = NDArray[np.float64]
 
 
 def coincidences(counts: Array) -> Array:
-    """Krippendorff's coincidence matrix, shape (classes, classes), over clips of two raters up.
+    """Krippendorff's coincidence matrix (classes, classes) over clips with at least two raters.
 
-    Each clip adds its ordered pairs of answers by different raters, divided by its raters less
-    one, so that a class's row sums to how often it was chosen. K. Krippendorff, "Content
+    Each clip adds its ordered pairs of answers by different raters, divided by its number of raters
+    minus one, so that a class's row sums to how often it was chosen. K. Krippendorff, "Content
     Analysis", chapter on reliability.
     """
     pairable = counts[counts.sum(axis=1) >= 2]

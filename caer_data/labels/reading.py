@@ -32,7 +32,7 @@ def load(path: Path, encoding: str | None = None) -> Sheet:
 
     Args:
         path: the file.
-        encoding: its encoding by name; by default detected from its bytes.
+        encoding: name of its encoding; detected from the bytes if None.
 
     Raises:
         CaerError: it cannot be read, or is none of these.

@@ -142,7 +142,7 @@ class _Known:
         known = anchors.of_clips(clips)
         fates: dict[str, str] = {}
         if ledger is not None:
-            names = ledger.latest() | names
+            names = ledger.one_name_by_key() | names
             lost = [key for key in ledger.minted if key not in known]
             found = identity.resolve([ledger.minted[key] for key in lost], known)
             for key, today in zip(lost, found, strict=True):

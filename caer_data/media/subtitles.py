@@ -106,7 +106,9 @@ def read(path: Path) -> Subtitles:
     except OSError as error:
         raise CaerError(explain_os_error(error, path)) from error
     if len(data) > _LONGEST_BYTES:
-        raise CaerError(f"{path}: larger than {_LONGEST_BYTES >> 20} MB, which no subtitles are")
+        raise CaerError(
+            f"{path}: larger than {_LONGEST_BYTES >> 20} MB, too large for a subtitle file"
+        )
     text, encoding, guessed = decode(data)
     found = parse(text, path.suffix.lower())
     if not (found.cues or found.backwards or found.early):

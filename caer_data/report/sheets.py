@@ -24,7 +24,7 @@ MORE: Final = 8
 
 
 def kept(dataset: Dataset, pictures: Pictures) -> pages.Section:
-    """Kept clips by show and person; what is not shown is counted."""
+    """Kept clips by show and person, with a count of those not shown."""
     clips = anchors.present(dataset.clips)
     if clips.empty:
         return pages.Section("Kept clips", pages.paragraph("No clip was kept."))

@@ -67,7 +67,7 @@ class Guard:
         refusal = self._refusal(scope["method"], headers)
         if refusal:
             await _answer(send, 403, refusal)
-        elif first == "once" and self._is_first_time(rest):
+        elif first == "once" and self._redeem_once(rest):
             await _answer(send, 303, "", [(b"location", f"/{self._token}/".encode())])
         elif not secrets.compare_digest(first.encode(), self._token.encode()):
             await _answer(send, 404, "Not found. Open the address that caer-data view printed.")
@@ -75,7 +75,8 @@ class Guard:
             inner = {**scope, "path": f"/{rest}", "raw_path": f"/{rest}".encode(), "root_path": ""}
             await self._app(inner, receive, _with_headers(send))
 
-    def _is_first_time(self, code: str) -> bool:
+    def _redeem_once(self, code: str) -> bool:
+        """Use up the code of `address_once`, right or wrong; returns whether it was right."""
         known, self._once = self._once, None
         return known is not None and secrets.compare_digest(code.encode(), known.encode())
 

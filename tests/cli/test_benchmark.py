@@ -166,7 +166,7 @@ MISTAKES = {
     "features of CAER-Net": (("RELEASE", "--features", "vgg=v.pth"), "only baselines"),
     "folds of a cross": (("RELEASE", "--cross", "x", "--folds", "3"), "--folds does nothing with"),
     "a stream of CAER-Net": (("RELEASE", "--input", "face"), "has streams of its own"),
-    "groups of nothing": (("RELEASE", "--grouped"), "--grouped: needs --folds K"),
+    "groups of nothing": (("RELEASE", "--grouped"), "--grouped needs --folds K"),
     "epochs of weights": (
         ("RELEASE", "--weights", "RELEASE/manifest.parquet", "--epochs", "3"),
         "--epochs does nothing with --weights",

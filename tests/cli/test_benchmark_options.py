@@ -157,7 +157,7 @@ PAIRS_THAT_FAIL = {
     ),
     "described, too": (("--describe", "sound", "--preset", "tuned"), "has no section 'tuned'"),
     "an encoder of another model": (("REL", "--encoder", "FILE"), "give --model onnx-probe"),
-    "groups of nothing": (("REL", "--grouped"), "--grouped: needs --folds K"),
+    "groups of nothing": (("REL", "--grouped"), "--grouped needs --folds K"),
     "folds of weights": (("REL", "--weights", "FILE", "--folds", "3"), "--folds does nothing"),
     "folds of a suite": (("REL", "--suite", "table3", "--folds", "3"), "--folds does nothing"),
 }

@@ -18,7 +18,7 @@ import cv2
 import imageio_ffmpeg
 import pandas as pd
 
-from caer_data.curate.target import faces_of_targets
+from caer_data.curate.target_boxes import boxes_of_targets
 from caer_data.engine.cores import cores
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
@@ -195,7 +195,7 @@ class _Boxes:
     """The target's boxes in each clip, scaled to the height of the clip."""
 
     def __init__(self, dataset: Dataset, clips: pd.DataFrame) -> None:
-        faces = faces_of_targets(clips, dataset.tracks, dataset.faces)
+        faces = boxes_of_targets(clips, dataset.tracks, dataset.faces)
         self._faces = dict(iter(faces.groupby("clip_id", sort=False)))
         self._heights = dict(zip(*(dataset.videos[c] for c in ("video_id", "height")), strict=True))
 

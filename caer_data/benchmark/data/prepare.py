@@ -34,7 +34,7 @@ def open_store(
 
     Args:
         release: folder of the release.
-        recipe: its input sizes, frame rate and hidden faces count.
+        recipe: only its `input` (sizes, frame rate, clips or images) and `hide.faces` matter here.
         folder: of all stores.
         faces: detector for samples without boxes, and for the other faces that `hide.faces: all`
             needs; None to detect nothing.

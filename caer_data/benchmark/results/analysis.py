@@ -77,11 +77,11 @@ def analyse(predictions: Mapping[str, Sequence[pd.DataFrame]], classes: Sequence
 
 
 def _row(found: Outcomes) -> RowAnalysis:
-    drawn = intervals.groups(found)
-    made = intervals.replicates(found, drawn)
+    groups = intervals.groups_of(found)
+    made = intervals.replicates(found, groups)
     return RowAnalysis(
-        groups=drawn,
-        scores=intervals.estimates(found, drawn, made),
+        groups=groups,
+        scores=intervals.estimates(found, made),
         recalls=intervals.by_class(found, made),
         ceiling=humans.ceiling(found),
         unanimous=intervals.accuracy(found.only(humans.unanimous(found))),

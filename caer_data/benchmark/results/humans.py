@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from caer_data.benchmark.data.votes import Vote, parse
-from caer_data.benchmark.results.intervals import Estimate, Groups, accuracy, groups, share_right
+from caer_data.benchmark.results.intervals import Estimate, Groups, accuracy, groups_of, share_right
 from caer_data.benchmark.results.outcomes import Mask, Outcomes
 
 CONFIDENCE: Final = (0.25, 0.5, 0.75)
@@ -54,10 +54,10 @@ def ceiling(found: Outcomes) -> Ceiling | None:
                 rows.append((position, vote.rater, vote.label == majority))
     if not rows:
         return None
-    drawn = groups(found)
-    whole = _share(rows, drawn)
+    groups = groups_of(found)
+    whole = _share(rows, groups)
     raters = sorted({rater for _, rater, _ in rows})
-    each = {name: _share([row for row in rows if row[1] == name], drawn) for name in raters}
+    each = {name: _share([row for row in rows if row[1] == name], groups) for name in raters}
     return Ceiling(whole, each, ties)
 
 
@@ -67,8 +67,8 @@ def majority_of(labels: list[int]) -> int | None:
     return None if rest and rest[0][1] == count else first
 
 
-def _share(rows: list[tuple[int, str, bool]], drawn: Groups) -> Estimate:
-    return share_right(drawn, [position for position, _, _ in rows], [hit for *_, hit in rows])
+def _share(rows: list[tuple[int, str, bool]], groups: Groups) -> Estimate:
+    return share_right(groups, [position for position, _, _ in rows], [hit for *_, hit in rows])
 
 
 def by_pattern(found: Outcomes) -> dict[str, Estimate]:

@@ -89,7 +89,7 @@ class Replicates:
     recalls: Floats
 
 
-def groups(found: Outcomes) -> Groups:
+def groups_of(found: Outcomes) -> Groups:
     """What the clips were drawn from: shows, else videos, else clips."""
     shows, videos = found.about["show"].astype(str), found.about["video"].astype(str)
     if (shows != "").all() and shows.nunique() >= ENOUGH_SHOWS:
@@ -106,21 +106,21 @@ def _numbered(kind: Literal["shows", "videos", "clips"], names: npt.NDArray[np.s
     return Groups(kind, np.asarray(of, np.int64), len(found))
 
 
-def confusions(found: Outcomes, drawn: Groups) -> Floats:
+def confusions(found: Outcomes, groups: Groups) -> Floats:
     """Counts (S, G, K, K) for each seed and group, rows labels, columns answers."""
     runs, size = len(found.probabilities), len(found.classes)
-    counts = np.zeros((runs, drawn.count, size, size))
+    counts = np.zeros((runs, groups.count, size, size))
     for seed, answers in enumerate(found.answers):
-        np.add.at(counts[seed], (drawn.of, found.labels, answers), 1)
+        np.add.at(counts[seed], (groups.of, found.labels, answers), 1)
     return counts
 
 
-def replicates(found: Outcomes, drawn: Groups, count: int = REPLICATES) -> Replicates:
+def replicates(found: Outcomes, groups: Groups, count: int = REPLICATES) -> Replicates:
     """Draw groups and seeds with replacement and compute every figure again.
 
     The draws of groups depend on nothing but how many there are.
     """
-    counts = confusions(found, drawn)
+    counts = confusions(found, groups)
     seeds, size = counts.shape[:2]
     parts = [_figures(counts, *weights) for weights in _draws(seeds, size, count)]
     return Replicates(*(np.concatenate(values) for values in zip(*parts, strict=True)))
@@ -144,7 +144,7 @@ def _figures(counts: Floats, times: Floats, share: Floats) -> tuple[Floats, ...]
     return (*means, (figures.recalls * share[:, :, None]).sum(1))
 
 
-def estimates(found: Outcomes, drawn: Groups, made: Replicates) -> dict[str, Estimate]:
+def estimates(found: Outcomes, made: Replicates) -> dict[str, Estimate]:
     """WAR, UAR and macro-F1 with their intervals."""
     exact = _exact(found)
     return {
@@ -169,28 +169,27 @@ def accuracy(found: Outcomes) -> Estimate:
     """Accuracy of some samples with its interval, groups chosen among these alone."""
     if not len(found.labels):
         return Estimate(None, None, None, 0)
-    drawn = groups(found)
-    return estimates(found, drawn, replicates(found, drawn))["war"]
+    return estimates(found, replicates(found, groups_of(found)))["war"]
 
 
-def share_right(drawn: Groups, positions: Sequence[int], hits: Sequence[bool]) -> Estimate:
+def share_right(groups: Groups, positions: Sequence[int], hits: Sequence[bool]) -> Estimate:
     """Share of right answers, several of which may be of one sample, with its interval.
 
     Args:
-        drawn: groups of the samples.
+        groups: of the samples.
         positions: the sample of each answer.
         hits: whether the answer is right.
     """
-    of, right = drawn.of[np.array(positions)], np.array(hits, float)
-    sums = np.bincount(of, right, minlength=drawn.count)
-    answers = np.bincount(of, minlength=drawn.count)
+    of, right = groups.of[np.array(positions)], np.array(hits, float)
+    sums = np.bincount(of, right, minlength=groups.count)
+    answers = np.bincount(of, minlength=groups.count)
 
     def ratio(times: Floats) -> Floats:
         given = times @ answers
         unknown = np.full(len(given), np.nan)
         return np.asarray(np.divide(times @ sums, given, out=unknown, where=given > 0))
 
-    made = np.concatenate([ratio(times) for times, _ in _draws(1, drawn.count, REPLICATES)])
+    made = np.concatenate([ratio(times) for times, _ in _draws(1, groups.count, REPLICATES)])
     return _estimate(float(right.mean()), made, len(right), share=True)
 
 

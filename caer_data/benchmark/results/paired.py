@@ -16,10 +16,9 @@ from typing import Final, Literal
 import numpy as np
 
 from caer_data.benchmark.results.intervals import (
-    Groups,
     Replicates,
     estimates,
-    groups,
+    groups_of,
     percentiles,
     replicates,
 )
@@ -81,7 +80,7 @@ class Comparison:
         self.comparable = [title for title in rows if same[title]]
         self.apart = [title for title in rows if not same[title]]
         self._rows = rows
-        self._groups = groups(first)
+        self._groups = groups_of(first)
         self._made = {title: replicates(rows[title], self._groups) for title in self.comparable}
 
     def with_first(self, figure: Figure = "war") -> list[Difference]:
@@ -97,8 +96,8 @@ class Comparison:
     def _difference(self, base: str, row: str, figure: Figure) -> Difference:
         a, b = self._rows[base], self._rows[row]
         drawn = difference(self._made[base], self._made[row], figure)
-        value = _value(b, self._groups, self._made[row], figure)
-        value -= _value(a, self._groups, self._made[base], figure)
+        value = _value(b, self._made[row], figure)
+        value -= _value(a, self._made[base], figure)
         low, high = percentiles(drawn)
         right_a, right_b = a.together == a.labels, b.together == b.labels
         only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
@@ -113,8 +112,8 @@ def difference(base: Replicates, row: Replicates, figure: Figure) -> Floats:
     return np.asarray(getattr(row, figure) - getattr(base, figure))
 
 
-def _value(found: Outcomes, drawn: Groups, made: Replicates, figure: Figure) -> float:
-    value = estimates(found, drawn, made)[figure].value
+def _value(found: Outcomes, made: Replicates, figure: Figure) -> float:
+    value = estimates(found, made)[figure].value
     return float("nan") if value is None else value
 
 

@@ -92,8 +92,8 @@ BIASES: Final = (
 )
 
 _CATEGORIES: Final = (
-    "Seven categories, one per clip: mixed and other emotions are not represented, only the spread "
-    "of the votes hints at them (columns p_*)."
+    "Each clip has one of seven categories. Mixed and other emotions are not represented; only the "
+    "spread of the votes (columns p_*) hints at them."
 )
 
 _HEARD: Final = (

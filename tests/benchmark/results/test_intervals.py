@@ -41,9 +41,9 @@ def by_hand(found: Outcomes, units: np.ndarray, replicates: int = 600) -> dict[s
 
 def test_intervals_are_those_of_a_bootstrap_written_again() -> None:
     found = made()
-    drawn = intervals.groups(found)
-    assert (drawn.kind, drawn.count) == ("shows", 12)
-    estimates = intervals.estimates(found, drawn, intervals.replicates(found, drawn))
+    groups = intervals.groups_of(found)
+    assert (groups.kind, groups.count) == ("shows", 12)
+    estimates = intervals.estimates(found, intervals.replicates(found, groups))
     again = by_hand(found, found.about["show"].to_numpy())
     for name, (low, high) in again.items():
         assert estimates[name].low == pytest.approx(low, abs=0.015)
@@ -53,9 +53,9 @@ def test_intervals_are_those_of_a_bootstrap_written_again() -> None:
 
 def test_over_clips_they_are_those_of_scipy() -> None:
     found = made(seeds=1, shows=0, videos=1)
-    drawn = intervals.groups(found)
-    assert drawn.kind == "clips"
-    estimate = intervals.estimates(found, drawn, intervals.replicates(found, drawn))["war"]
+    groups = intervals.groups_of(found)
+    assert groups.kind == "clips"
+    estimate = intervals.estimates(found, intervals.replicates(found, groups))["war"]
     scipy = stats.bootstrap(
         (found.hits[0].astype(float),), np.mean, method="percentile", n_resamples=4000, rng=1
     ).confidence_interval
@@ -66,8 +66,8 @@ def test_over_clips_they_are_those_of_scipy() -> None:
 def test_clips_of_a_show_are_not_independent() -> None:
     """Drawing shows is wider than drawing clips where shows differ."""
     found = made(seeds=1, n=600)
-    drawn = intervals.groups(found)
-    shows = intervals.estimates(found, drawn, intervals.replicates(found, drawn))["war"]
+    groups = intervals.groups_of(found)
+    shows = intervals.estimates(found, intervals.replicates(found, groups))["war"]
     alone = found.about.assign(show="", video="")
     clips = intervals.accuracy(Outcomes(**{**vars(found), "about": alone}))
     assert shows.high - shows.low > 1.3 * (clips.high - clips.low)
@@ -83,9 +83,9 @@ def test_clips_of_a_show_are_not_independent() -> None:
     ],
 )
 def test_what_is_drawn_and_said(shows: int, videos: int, kind: str, word: str) -> None:
-    drawn = intervals.groups(made(shows=shows, videos=videos))
-    assert drawn.kind == kind
-    assert kind in drawn.sentence and word in drawn.sentence
+    groups = intervals.groups_of(made(shows=shows, videos=videos))
+    assert groups.kind == kind
+    assert kind in groups.sentence and word in groups.sentence
 
 
 def test_five_clips_of_a_class_do_not_give_a_certain_zero() -> None:
@@ -95,8 +95,8 @@ def test_five_clips_of_a_class_do_not_give_a_certain_zero() -> None:
     frame.loc[rare, "label"] = 2
     frame.loc[rare, "p_fear"] = 0.0
     found = outcomes([frame], EMOTIONS)
-    drawn = intervals.groups(found)
-    fear = intervals.by_class(found, intervals.replicates(found, drawn))["fear"]
+    groups = intervals.groups_of(found)
+    fear = intervals.by_class(found, intervals.replicates(found, groups))["fear"]
     scipy = stats.binomtest(0, 5).proportion_ci(method="wilson")
     assert (fear.value, fear.n) == (0.0, 5)
     assert fear.low == pytest.approx(scipy.low, abs=1e-9)
@@ -107,14 +107,16 @@ def test_a_class_that_does_not_occur_has_no_recall() -> None:
     frame = predictions(n=60, validation=0)
     frame.loc[frame["label"] == 2, "label"] = 3
     found = outcomes([frame], EMOTIONS)
-    fear = intervals.by_class(found, intervals.replicates(found, intervals.groups(found)))["fear"]
+    fear = intervals.by_class(found, intervals.replicates(found, intervals.groups_of(found)))[
+        "fear"
+    ]
     assert fear == intervals.Estimate(None, None, None, 0)
 
 
 def test_a_score_without_spread_gets_no_interval() -> None:
     found = made(seeds=1, skill=50.0)
-    drawn = intervals.groups(found)
-    scores = intervals.estimates(found, drawn, intervals.replicates(found, drawn))
+    groups = intervals.groups_of(found)
+    scores = intervals.estimates(found, intervals.replicates(found, groups))
     assert scores["uar"] == intervals.Estimate(1.0, None, None, 200)
     assert scores["war"].low < 1.0 == scores["war"].high
 

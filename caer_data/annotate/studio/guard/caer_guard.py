@@ -81,7 +81,7 @@ class BlindGuard:
             return caer_rater.progress(request)
         if request.path == caer_rater.PASSWORD and request.method in ("GET", "POST"):
             if request.method == "POST" and caer_csrf.is_forged(request):
-                return _refusal(403, "The token of the page is missing; load the page again.")
+                return _refusal(403, "This page's security token is missing. Reload the page.")
             return caer_rater.password(request)
         if request.path.startswith("/heidi-tips"):  # Label Studio would ask another host for them
             return JsonResponse({})
@@ -100,7 +100,7 @@ class BlindGuard:
         except UnclearError as error:
             return _refusal(400, str(error))
         if caer_csrf.is_forged(request):
-            return _refusal(403, "The token of the page is missing; load the page again.")
+            return _refusal(403, "This page's security token is missing. Reload the page.")
         raters = [user for user in _identities(request) if not user.is_superuser]
         if not raters:
             return None

@@ -18,14 +18,14 @@ _REMEMBERED = 10_000  # accounts; names that nobody has must not fill the memory
 _lock = threading.Lock()
 
 
-def locked(email):
+def is_locked(email):
     """Whether an account takes no password at present, right or wrong."""
     with _lock:
         count, last = _failed.get(_name(email), (0, 0.0))
     return count >= ATTEMPTS and time.time() - last < LOCKED_S
 
 
-def wrong(email):
+def record_failure(email):
     """Note a wrong password."""
     now, name = time.time(), _name(email)
     with _lock:
@@ -38,7 +38,7 @@ def wrong(email):
         _keep()
 
 
-def right(email):
+def clear_failures(email):
     """Forget the wrong passwords of an account."""
     with _lock:
         if _failed.pop(_name(email), None):

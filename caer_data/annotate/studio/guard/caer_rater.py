@@ -122,7 +122,7 @@ def is_login(request):
 def log_in(request, get_response):
     """Let the login page judge a password, unless too many were wrong."""
     email = request.POST.get("email", "").strip().lower()[:254]
-    if caer_lockout.locked(email):
+    if caer_lockout.is_locked(email):
         return HttpResponse(
             f"Too many wrong passwords; try again in {caer_lockout.LOCKED_S // 60} minutes.",
             status=429,
@@ -130,7 +130,7 @@ def log_in(request, get_response):
         )
     response = get_response(request)
     if response.status_code == 200:  # the form again, with what is wrong
-        caer_lockout.wrong(email)
+        caer_lockout.record_failure(email)
     elif response.status_code == 302:
-        caer_lockout.right(email)
+        caer_lockout.clear_failures(email)
     return response

@@ -1,4 +1,4 @@
-"""Where the target of a clip is seen: the one definition that clips, pages and releases share."""
+"""The target's boxes in a clip: the one definition that clips, pages and releases share."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pandas as pd
 _FACE = ["frame", "time_s", "x1", "y1", "x2", "y2", "score", "interpolated"]
 
 
-def faces_of_targets(
+def boxes_of_targets(
     clips: pd.DataFrame, tracks: pd.DataFrame, faces: pd.DataFrame
 ) -> pd.DataFrame:
     """The boxes of every clip's target in its frames: of all tracks of the person, as `coverage`.

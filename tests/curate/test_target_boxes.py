@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from caer_data.curate.target import faces_of_targets
+from caer_data.curate.target_boxes import boxes_of_targets
 
 
 def tables(*tracks):
@@ -35,23 +35,23 @@ def clips(start, end, person="p"):
 
 def test_every_track_of_the_person_counts_and_nobody_elses():
     tracks, faces = tables(("t1", "p", 0, 10), ("t2", "p", 14, 20), ("t3", "q", 0, 20))
-    seen = faces_of_targets(clips(0, 20), tracks, faces)
+    seen = boxes_of_targets(clips(0, 20), tracks, faces)
     assert seen["frame"].tolist() == [*range(10), *range(14, 20)]
     assert seen["x1"].tolist() == [0.0] * 10 + [1.0] * 6
 
 
 def test_only_the_frames_of_the_clip():
     tracks, faces = tables(("t1", "p", 0, 30))
-    assert faces_of_targets(clips(10, 20), tracks, faces)["frame"].tolist() == list(range(10, 20))
+    assert boxes_of_targets(clips(10, 20), tracks, faces)["frame"].tolist() == list(range(10, 20))
 
 
 def test_where_two_tracks_meet_the_longer_has_the_frame():
     tracks, faces = tables(("t1", "p", 0, 6), ("t2", "p", 4, 20))
-    seen = faces_of_targets(clips(0, 20), tracks, faces)
+    seen = boxes_of_targets(clips(0, 20), tracks, faces)
     assert seen["frame"].tolist() == list(range(20))
     assert seen["x1"].tolist() == [0.0] * 4 + [1.0] * 16
 
 
 def test_a_clip_without_a_target_has_no_boxes():
     tracks, faces = tables(("t1", "p", 0, 6))
-    assert faces_of_targets(clips(0, 6, None), tracks, faces).empty
+    assert boxes_of_targets(clips(0, 6, None), tracks, faces).empty

@@ -131,7 +131,7 @@ def test_classes_may_be_numbers_or_words_and_others_are_one_sentence():
     named = clips.drop(columns="label").assign(emotion=["anger", "disgust", "fear", "neutral"])
     shares = (50, 25, 25)
     assert caer_data.split(named, shares).equals(caer_data.split(clips, shares))
-    for bad, shown in ((9, "9"), ("sad!", "sad!"), (float("nan"), "nan")):
+    for bad, shown in ((9, "9"), ("sad!", "sad!")):
         with pytest.raises(caer_data.CaerError, match=f"split: the column label holds {shown}; "):
             caer_data.split(clips.assign(label=[0, 1, 2, bad]))
     drawn = clips.assign(split=["train", "train", "test", "test"])
@@ -177,7 +177,7 @@ def test_faces_and_persons_of_one_video(media_data):
 def test_missing_columns_are_named_in_one_sentence():
     with pytest.raises(
         caer_data.CaerError,
-        match=r"lacks the columns label \(class id, 0 to 6\), show \(its show\); add them",
+        match=r"lacks the columns label \(class id, 0 to 6, or .*\), show \(its show\); add them",
     ):
         caer_data.split(pd.DataFrame({"clip_id": ["a"]}))
 
@@ -235,6 +235,182 @@ def test_agreement_of_a_frame_that_is_not_ours():
 def test_mistakes_in_ratings_are_one_sentence(function, change, message):
     with pytest.raises(caer_data.CaerError, match=message):
         function(change(ratings()))
+
+
+@pytest.mark.parametrize("empty", [None, float("nan"), "", " "], ids=repr)
+@pytest.mark.parametrize("column", ["clip_id", "rater", "emotion"])
+@pytest.mark.parametrize("function", [caer_data.decide_labels, caer_data.agreement])
+def test_a_vote_with_an_empty_cell_is_refused(function, column, empty):
+    votes = ratings().astype({column: object})
+    votes.loc[1, column] = empty
+    with pytest.raises(caer_data.CaerError, match=f": 1 of 6 rows has no {column}; fill the"):
+        function(votes)
+
+
+@pytest.mark.parametrize("bad", ["0.9", "0,9", 90, -0.5, float("inf"), True], ids=repr)
+def test_a_confidence_is_a_number_from_0_to_1(bad):
+    votes = ratings().astype({"confidence": object})
+    votes.loc[1, "confidence"] = bad
+    message = f"the column confidence holds {bad!r}; give numbers from 0 to 1"
+    with pytest.raises(caer_data.CaerError, match=message):
+        caer_data.decide_labels(votes)
+    with pytest.raises(caer_data.CaerError, match="1 of 6 rows has no confidence"):
+        caer_data.decide_labels(votes.assign(confidence=[float("nan"), 1, 1, 1, 1, 1]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"raters_per_clip": 2}, "clip 'a' has 3 raters, but raters_per_clip is 2; raise it"),
+        ({"raters_per_clip": 1}, "min_agree is 2, but raters_per_clip is 1, so no clip could"),
+        ({"raters_per_clip": "3"}, "raters_per_clip is '3'; give a whole number, 1 or more"),
+        ({"rule": "guess"}, "rule"),
+    ],
+    ids=str,
+)
+def test_messages_about_labels_speak_of_the_arguments(arguments, message):
+    with pytest.raises(caer_data.CaerError, match=message) as refused:
+        caer_data.decide_labels(ratings(), **arguments)
+    assert "recipe" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"), [("bootstraps", -1), ("bootstraps", 0), ("seed", "x"), ("seed", -1)]
+)
+def test_agreement_takes_whole_numbers(name, bad):
+    with pytest.raises(caer_data.CaerError, match=f"agreement: {name} is {bad!r}; give a whole"):
+        caer_data.agreement(ratings(), **{name: bad})
+
+
+@pytest.mark.parametrize("bad", ["x.csv", Path("x.csv"), None, [1]], ids=str)
+@pytest.mark.parametrize("function", ["decide_labels", "agreement", "split", "audit"])
+def test_what_is_no_frame_is_named(function, bad):
+    with pytest.raises(caer_data.CaerError, match=r"'x.csv'.* is no data frame|None is|\[1\] is"):
+        getattr(caer_data, function)(bad)
+
+
+def twelve_shows() -> pd.DataFrame:
+    clips = pd.DataFrame({"clip_id": [f"c{n}" for n in range(60)]})
+    return clips.assign(
+        label=[n % 7 for n in range(60)], show=[f"show {n % 12}" for n in range(60)]
+    )
+
+
+@pytest.mark.parametrize("empty", [None, ""], ids=repr)
+def test_clips_without_a_group_are_not_split_and_not_said_to_be_well(empty):
+    clips = twelve_shows()
+    whole = clips.assign(split=caer_data.split(clips))
+    (verdict,) = [v for v in caer_data.audit(whole) if v.check == "same show"]
+    assert verdict.verdict == "ok"
+    clips.loc[:5, "show"] = empty
+    with pytest.raises(caer_data.CaerError, match="6 of 60 rows have no show; fill the column"):
+        caer_data.split(clips)
+    (verdict,) = [v for v in caer_data.audit(clips.assign(split=whole["split"]))
+                  if v.check == "same show"]  # fmt: skip
+    assert (verdict.verdict, verdict.count) == ("note", 6)
+
+
+def test_a_known_identity_stands_for_a_missing_person():
+    clips = twelve_shows().rename(columns={"show": "person_id"})
+    clips["identity"] = clips["person_id"]
+    drawn = caer_data.split(clips, by="person")
+    clips.loc[3, "person_id"] = None
+    assert caer_data.split(clips, by="person").equals(drawn)
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments", "message"),
+    [
+        (lambda c: pd.concat([c, c.head(3)]), {}, r"3 clips have more than one row \(such as 'c0'"),
+        (lambda c: c.assign(emotion="sad"), {}, "label and emotion contradict .* 0 and 'sad'"),
+        (lambda c: c.head(0), {}, "the frame has no rows"),
+        (lambda c: c.drop(columns="label"), {}, r"label \(class id, 0 to 6, or the column emotion"),
+        (lambda c: c.assign(label=None), {}, "60 of 60 rows have no label"),
+        (lambda c: c, {"by": ["show", "video"]}, r"by is \['show', 'video'\]; give text"),
+        (lambda c: c, {"seed": "a"}, "seed is 'a'; give a whole number"),
+    ],
+    ids=["twice", "contradiction", "no rows", "no class", "empty class", "by", "seed"],
+)
+def test_mistakes_in_clips_to_split_are_one_sentence(change, arguments, message):
+    with pytest.raises(caer_data.CaerError, match=f"split: .*{message}"):
+        caer_data.split(change(twelve_shows()), **arguments)
+
+
+def test_only_columns_of_the_frame_are_offered_to_split_by():
+    two = twelve_shows().assign(
+        video_id=lambda c: c.show, show=[f"show {n % 2}" for n in range(60)]
+    )
+    with pytest.raises(
+        caer_data.CaerError, match=r"splits; split by video \(12 groups\), or leave"
+    ):
+        caer_data.split(two)
+
+
+@pytest.mark.parametrize(
+    ("column", "bad", "message"),
+    [
+        ("emotion", "bored", "the column emotion holds bored; give one of anger"),
+        ("face_height", 50, "the column face_height holds 50; give shares"),
+        ("face_height", "0.5", "the column face_height holds '0.5'; give shares"),
+        ("end_s", 0, r"end_s is before start_s in 1 of 60 rows \(such as of clip 'c2'"),
+        ("perceptual_hash", "zzz", "the column perceptual_hash holds zzz; give hexadecimal"),
+        ("split", None, "1 of 60 rows has no split"),
+        ("clip_id", "", "1 of 60 rows has no clip_id"),
+        ("split", "val", "split holds val; use train"),
+    ],
+    ids=str,
+)
+def test_mistakes_in_clips_to_audit_are_one_sentence(column, bad, message):
+    clips = twelve_shows().assign(split="train", start_s=1.0)
+    clips = clips.drop(columns="label") if column == "emotion" else clips
+    good = clips.get(column, 9 if column == "end_s" else None)
+    clips = clips.assign(**{column: good}).astype({column: object})
+    caer_data.audit(clips)
+    clips.loc[2, column] = bad
+    with pytest.raises(caer_data.CaerError, match=f"audit: {message}"):
+        caer_data.audit(clips)
+
+
+@pytest.mark.parametrize("function", [caer_data.find_faces, caer_data.detect_shots])
+@pytest.mark.parametrize("name", ["nope.mp4", "", ".", None], ids=repr)
+def test_what_is_no_video_is_one_sentence(function, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    message = "No such file|video is (empty|None); give a path|not a regular file"
+    with pytest.raises(caer_data.CaerError, match=message):
+        function(name)
+
+
+def test_a_video_without_faces_has_no_persons(media_data):
+    found = caer_data.find_faces(media_data / "videos" / "title_noface_4s.mp4")
+    assert found.tracks.empty
+    persons = caer_data.cluster_people(found.tracks, found.embeddings, found.threshold)
+    assert found.tracks.assign(person=persons).groupby("person").size().empty
+
+
+@pytest.mark.parametrize("bad", [-1, float("nan"), float("inf"), "0.4", None], ids=repr)
+def test_a_threshold_is_a_number(bad):
+    with pytest.raises(caer_data.CaerError, match=f"threshold is {bad!r}; give a number, 0"):
+        caer_data.cluster_people(two_tracks(), np.eye(2, dtype=np.float32), bad)
+
+
+def test_embeddings_may_be_lists_and_tracks_are_a_frame():
+    vectors = np.eye(2, dtype=np.float32)
+    found = caer_data.cluster_people(two_tracks(), vectors)
+    assert caer_data.cluster_people(two_tracks(), vectors.tolist()).equals(found)
+    with pytest.raises(caer_data.CaerError, match="the embeddings are 'x'; give an array"):
+        caer_data.cluster_people(two_tracks(), "x")
+    whole = caer_data.FoundFaces(two_tracks(), two_tracks(), two_tracks(), vectors, 0.4)
+    with pytest.raises(caer_data.CaerError, match="a FoundFaces is no data frame; give one with"):
+        caer_data.cluster_people(whole, vectors)
+    with pytest.raises(caer_data.CaerError, match="track 'a' has several rows"):
+        caer_data.cluster_people(two_tracks().assign(track_id="a"), vectors)
+    with pytest.raises(caer_data.CaerError, match="1 of 2 rows has no shot_id"):
+        caer_data.cluster_people(two_tracks().assign(shot_id=["s", None]), vectors)
+
+
+def two_tracks() -> pd.DataFrame:
+    tracks = pd.DataFrame({"track_id": ["a", "b"], "shot_id": "s", "start_frame": 0})
+    return tracks.assign(end_frame=9, start_s=0.0, end_s=1.0)
 
 
 def test_an_impossible_setting_is_one_sentence():

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from caer_data.api.columns import need
+from caer_data.api import given
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from caer_data.engine.recipe import Labels
     from caer_data.export.audit import Verdict
 
 
@@ -37,7 +38,9 @@ def decide_labels(
         dropped), `reason, raters, agreement, confidence` and the shares of the votes.
 
     Raises:
-        CaerError: a column is missing, an emotion is none of the seven, or a setting is impossible.
+        CaerError: a column is missing, a cell is empty, an emotion is none of the seven, a
+            confidence is not from 0 to 1, a rater answered twice, a clip has more raters than
+            `raters_per_clip`, or a setting is impossible.
 
     >>> import pandas as pd
     >>> votes = ["sad", "sad", "fear"]
@@ -56,7 +59,9 @@ def decide_labels(
         {"rule": rule, "min_agree": min_agree, "min_confidence": min_confidence},
         "decide_labels",
     )
-    accepted = _answers("decide_labels", ratings)
+    raters_per_clip = given.whole("decide_labels", "raters_per_clip", raters_per_clip, 1)
+    answers = given.votes("decide_labels", ratings, confidence=True)
+    _check_raters(answers, settings, raters_per_clip)
     rows = [
         answer
         | {
@@ -67,13 +72,29 @@ def decide_labels(
             "source": "frame",
             "source_id": str(number),
         }
-        for number, answer in enumerate(accepted)
+        for number, answer in enumerate(tables.records(answers))
     ]
     decided = decide(tables.frame(tables.RATINGS, rows), settings, raters_per_clip)
     shown = [n for n in decided.columns if n not in ("clip_key", "votes", *_ANCHOR)]
     own = dict(zip(ratings["clip_id"].astype(str), ratings["clip_id"], strict=True))
     decided["clip_id"] = decided["clip_id"].map(own).astype(ratings["clip_id"].dtype)
     return decided.sort_values("clip_id", key=_sortable, ignore_index=True)[shown]
+
+
+def _check_raters(answers: pd.DataFrame, settings: Labels, raters_per_clip: int) -> None:
+    from caer_data.engine.errors import CaerError
+
+    if settings.rule == "majority" and settings.min_agree > raters_per_clip:
+        raise CaerError(
+            f"decide_labels: min_agree is {settings.min_agree}, but raters_per_clip is "
+            f"{raters_per_clip}, so no clip could be kept; lower min_agree"
+        )
+    count = answers["clip_id"].value_counts(sort=False)
+    if len(count) and count.max() > raters_per_clip:
+        raise CaerError(
+            f"decide_labels: clip {count.idxmax()!r} has {count.max()} raters, but raters_per_clip "
+            f"is {raters_per_clip}; raise it, or leave answers out"
+        )
 
 
 def _sortable(names: pd.Series) -> pd.Series:
@@ -104,14 +125,15 @@ def agreement(ratings: pd.DataFrame, *, seed: int = 0, bootstraps: int = 1000) -
     Args:
         ratings: one row per answer: `clip_id, rater, emotion`; a column `confidence` is ignored.
         seed: of the bootstrap.
-        bootstraps: number of draws.
+        bootstraps: number of draws, 1 or more.
 
     Returns:
         `alpha` with its 95 % interval `low, high`, and `clips`, the number of clips with two raters
         or more. If there is none, the first three are NaN.
 
     Raises:
-        CaerError: a column is missing, or an emotion is none of the seven.
+        CaerError: a column is missing, a cell is empty, an emotion is none of the seven, a rater
+            answered twice, or an argument is not the number it should be.
 
     >>> import pandas as pd
     >>> said = {"a": "sad", "b": "sad", "c": "fear"}
@@ -124,10 +146,12 @@ def agreement(ratings: pd.DataFrame, *, seed: int = 0, bootstraps: int = 1000) -
     from caer_data.engine.emotions import EMOTIONS, LABELS
     from caer_data.labels import agreement_measures
 
-    answers = _answers("agreement", ratings, confidence=False)
-    names, row = np.unique([answer["clip_id"] for answer in answers], return_inverse=True)
+    seed = given.whole("agreement", "seed", seed, 0)
+    bootstraps = given.whole("agreement", "bootstraps", bootstraps, 1)
+    answers = given.votes("agreement", ratings, confidence=False)
+    names, row = np.unique(answers["clip_id"].to_numpy(str), return_inverse=True)
     counts = np.zeros((len(names), len(EMOTIONS)))
-    chosen = np.array([LABELS[answer["emotion"]] for answer in answers], np.int64)
+    chosen = answers["emotion"].map(LABELS).to_numpy(np.int64)
     np.add.at(counts, (row, chosen), 1)
     low, high = agreement_measures.alpha_interval(counts, bootstraps, seed)
     alpha = float(agreement_measures.krippendorff_alpha(counts))
@@ -147,7 +171,7 @@ def split(
             of the groups: `shot_id`, `video_id`, `show`, `person_id` or `scene_id`, for `by` clip,
             video, show, person or scene. Equal `person_id` are one person, whatever the show:
             prefix them with the show if each show numbers its persons from 1. With `identity`,
-            persons of several shows are one.
+            persons of several shows are one. No cell of these columns may be empty.
         shares: of train, validation and test, in any unit.
         by: which clips stay together; several words joined by `+` are grouped by each.
         seed: another seed draws another split.
@@ -156,8 +180,9 @@ def split(
         `train`, `validation` or `test` for every row, indexed like `clips`.
 
     Raises:
-        CaerError: a column is missing, a class is none of the seven, or there are fewer groups than
-            splits.
+        CaerError: a column is missing or has empty cells, two rows have the same `clip_id`, a class
+            is none of the seven, `label` and `emotion` contradict each other, or there are fewer
+            groups than splits.
 
     >>> import pandas as pd
     >>> clips = pd.DataFrame({"clip_id": list("abcd"), "label": 0, "show": list("wxyz")})
@@ -176,32 +201,52 @@ def split(
             f"split: the shares are {shares!r}; give three numbers, none of them negative, such as "
             "(70, 10, 20)"
         ) from error
-    asked = {groups.GROUP_OF[word]: f"its {word}" for word in groups.words_of(by)}
-    clips = _with_classes("split", clips)
-    need("split", clips, clip_id="the clip's name", label="class id, 0 to 6", **asked)
-    own = dict.fromkeys(groups.GROUP_OF.values(), clips["clip_id"])
-    given = {name: clips[name] for name in clips.columns}
-    whole = clips.assign(**{"clip_key": clips["clip_id"], **own, **given})
-    return splits.assign(whole, splits.Scheme((train, validation, test), by, seed))
+    seed = given.whole("split", "seed", seed)
+    if not isinstance(by, str):
+        raise CaerError(f"split: by is {by!r}; give text, several words joined by +: 'show+person'")
+    whole = _to_split(clips, [groups.GROUP_OF[word] for word in groups.words_of(by)])
+    scheme = splits.Scheme((train, validation, test), by, seed)
+    return splits.assign(whole, scheme)
+
+
+def _to_split(clips: pd.DataFrame, asked: Sequence[str]) -> pd.DataFrame:
+    """Clips with a key, a class, and of the columns of groups those that are filled."""
+    from caer_data.export import groups
+
+    named = "emotion" in given.frame("split", clips, "clip")
+    holds = {} if named else {"label": "class id, 0 to 6, or the column emotion"}
+    holds |= {name: f"its {word}" for word, name in groups.GROUP_OF.items() if name in asked}
+    known = given.clips("split", clips, **holds)
+    given.one_row_each("split", known)
+    known = known.assign(clip_key=known["clip_id"])
+    if "person_id" in asked and "identity" in known:
+        known["person_id"] = known["person_id"].fillna(known["identity"])
+    given.filled("split", known, "label", *asked)
+    partly = [n for n in groups.GROUP_OF.values() if n in known and known[n].isna().any()]
+    return known.drop(columns=partly)
 
 
 def audit(clips: pd.DataFrame) -> list[Verdict]:
     """Look for leaks between splits and for classes that can be guessed, in any dataset's clips.
 
-    What a frame has no column for is `not measured`.
+    What a frame has no column for is `not measured`. A check that found nothing wrong, but could
+    not check clips with empty cells, is a `note` that counts them.
 
     Args:
         clips: one row per clip: `clip_id, split` (train, validation or test), and what is known of
-            `emotion` (or `label`, 0 to 6), `shot_id, video_id, show`, `person_id` (equal in
-            several shows is one person), `start_pts, end_pts` (in the video's time
-            base), `start_s, end_s`, `face_height` (of the target's box, share of the frame's) and
-            `perceptual_hash`; a release's `manifest.parquet` has them all.
+            `emotion` (or `label`, 0 to 6), `shot_id, video_id, show`, `person_id` (`same person`
+            takes equal ones for one person), `identity` (who is one person in several shows, for
+            `same person in two shows`), `start_pts, end_pts` (in the video's time base),
+            `start_s, end_s`, `face_height` (of the target's box, share of the frame's) and
+            `perceptual_hash` (64 bits in hexadecimal, or several, separated by spaces); a
+            release's `manifest.parquet` has them all. Several rows of a clip count once per split.
 
     Returns:
         One verdict per check, always the same checks: `ok`, `note`, `finding` or `not measured`.
 
     Raises:
-        CaerError: `clip_id` or `split` is missing, or a split is none of the three.
+        CaerError: `clip_id` or `split` is missing or empty, a split is none of the three, or a
+            column holds something else than its name says.
 
     >>> import pandas as pd
     >>> clips = pd.DataFrame({"clip_id": ["a", "b"], "split": ["train", "test"], "show": "Friends"})
@@ -210,51 +255,9 @@ def audit(clips: pd.DataFrame) -> list[Verdict]:
     """
     from caer_data.export import audit as audits
 
-    if "label" in clips and "emotion" not in clips:
-        clips = _with_classes("audit", clips)
-    return audits.audit(clips)
-
-
-def _with_classes(what: str, clips: pd.DataFrame) -> pd.DataFrame:
-    """Clips with both `label` and `emotion`, if at least one of them exists."""
-    from caer_data.engine.emotions import EMOTIONS, LABELS
-    from caer_data.engine.errors import CaerError
-
-    has = "label" if "label" in clips else "emotion"
-    if has not in clips:
-        return clips
-    names: list[object] = [*EMOTIONS, *(range(len(EMOTIONS)) if has == "label" else ())]
-    known = clips[has].isin(names) & clips[has].notna()
-    if not known.all():
-        strange = ", ".join(sorted({str(value) for value in clips[has][~known]})[:5])
-        raise CaerError(
-            f"{what}: the column {has} holds {strange}; "
-            + (f"give a class id, 0 to {len(EMOTIONS) - 1}, or " if has == "label" else "give ")
-            + f"one of {', '.join(EMOTIONS)}"
-        )
-    numbers = clips[has].map(lambda value: LABELS.get(value, value)).astype("int64")
-    return clips.assign(label=numbers, emotion=[EMOTIONS[number] for number in numbers])
+    known = given.clips("audit", clips, split="train, validation or test")
+    given.filled("audit", known, "split")
+    return audits.audit(known)
 
 
 _ANCHOR = ("video_key", "start_pts", "end_pts", "frames", "box_x1", "box_y1", "box_x2", "box_y2")
-
-
-def _answers(what: str, ratings: pd.DataFrame, confidence: bool = True) -> list[dict[str, Any]]:
-    """Answers of a frame as plain rows, each emotion one of the seven."""
-    from caer_data.engine import tables
-    from caer_data.engine.emotions import EMOTIONS
-    from caer_data.engine.errors import CaerError
-
-    holds = {"clip_id": "the clip's name", "rater": "who answered", "emotion": "the answer"}
-    need(what, ratings, **holds, **({"confidence": "0 to 1"} if confidence else {}))
-    strange = sorted(set(ratings["emotion"].astype(str)) - set(EMOTIONS))
-    if strange:
-        raise CaerError(
-            f"{what}: the column emotion holds {', '.join(strange[:5])}; the emotions are "
-            f"{', '.join(EMOTIONS)}"
-        )
-    if ratings.duplicated(["clip_id", "rater"]).any():
-        twice = ratings[ratings.duplicated(["clip_id", "rater"])].iloc[0]
-        raise CaerError(f"{what}: {twice['rater']} answered clip {twice['clip_id']} more than once")
-    names = [*holds, *(["confidence"] if confidence else [])]
-    return tables.records(ratings[names].astype(dict.fromkeys(holds, str)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from caer_data.api.columns import need
+from caer_data.api import given
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,8 +76,8 @@ def build(
         write_report(dataset)
 
     return run.build(
-        Path(shows),
-        Path(output),
+        given.path("build", "shows", shows),
+        given.path("build", "output", output),
         recipe,
         workers=workers,
         limit=limit,
@@ -114,7 +114,7 @@ def detect_shots(video: Pathlike, recipe: RecipeLike = "caer") -> pd.DataFrame:
     from caer_data.media.probe import probe
     from caer_data.shots.detect import ShotDetector
 
-    path = Path(video)
+    path = given.path("detect_shots", "video", video)
     info = probe(path)
     detector = ShotDetector(recipes.load(recipe).shots, info)
     for frame in frames(path, info, for_analysis=True):
@@ -170,12 +170,11 @@ def find_faces(video: Pathlike, recipe: RecipeLike = "caer") -> FoundFaces:
     from caer_data.engine.files import sha256_of
     from caer_data.media.probe import probe
 
-    path, chosen = Path(video), recipes.load(recipe)
+    path, chosen = given.path("find_faces", "video", video), recipes.load(recipe)
     prerequisites.check(chosen)
+    info = probe(path)  # says what is wrong with the file, before all of it is read
     with tempfile.TemporaryDirectory(prefix="caer-data-") as work:
-        job = Job(
-            path, path.stem, sha256_of(path), probe(path), chosen, Path(work), cores(), Imported()
-        )
+        job = Job(path, path.stem, sha256_of(path), info, chosen, Path(work), cores(), Imported())
         analyse.analyse(job, lambda stage, seconds: None)
         artifact = analysis_results.faces_artifact(job)
         return FoundFaces(
@@ -206,7 +205,8 @@ def cluster_people(
         the show in front where persons of several shows come together.
 
     Raises:
-        CaerError: a column is missing, or there is not one embedding per track.
+        CaerError: a column is missing or has empty cells, a track occurs twice, there is not one
+            embedding per track, or the threshold is no number of 0 or more.
 
     >>> import numpy as np, pandas as pd
     >>> tracks = pd.DataFrame({"track_id": ["a", "b", "c"], "shot_id": ["s1", "s1", "s2"]})
@@ -214,18 +214,15 @@ def cluster_people(
     >>> cluster_people(tracks, np.array([[0, 1], [1, 0], [0, 0.9]], np.float32)).tolist()
     ['p0001', 'p0002', 'p0001']
     """
-    from caer_data.engine.errors import CaerError
     from caer_data.faces import people
 
-    needed = {"track_id": "its name", "shot_id": "its shot"}
-    needed |= {"start_frame": "first frame", "end_frame": "one past its last frame"}
-    need("cluster_people", tracks, **needed, start_s="seconds", end_s="seconds")
-    if embeddings.ndim != 2 or len(embeddings) != len(tracks):
-        raise CaerError(
-            f"cluster_people: {len(tracks)} tracks, but embeddings of shape {embeddings.shape}; "
-            "give one row per track"
-        )
+    holds = {"track_id": "its name", "shot_id": "its shot"}
+    holds |= {"start_frame": "first frame", "end_frame": "one past its last frame"}
+    whole, vectors = given.tracks(
+        "cluster_people", tracks, embeddings, **holds, start_s="seconds", end_s="seconds"
+    )
+    threshold = given.distance("cluster_people", "threshold", threshold)
     rest: dict[str, Any] = {"video_id": "", "face_height": 1.0, "sharpness": 1.0}
-    whole = tracks.assign(**{n: v for n, v in rest.items() if n not in tracks})
-    labelled, _ = people.cluster("", "", whole, embeddings, threshold)
+    whole = whole.assign(**{n: v for n, v in rest.items() if n not in whole})
+    labelled, _ = people.cluster("", "", whole, vectors, threshold)
     return labelled["person_id"].str.removeprefix(".").rename("person_id")

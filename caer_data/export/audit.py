@@ -37,8 +37,9 @@ class Verdict:
 
     Attributes:
         check: what was checked.
-        verdict: `ok`, `note` (a property to know of), `finding` (something is wrong) or `not
-            measured` (nothing was checked, so nothing is known).
+        verdict: `ok`, `note` (a property to know of, or nothing is wrong in what was checked, which
+            is not all), `finding` (something is wrong) or `not measured` (nothing was checked, so
+            nothing is known).
         count: how many clips, groups or classes it concerns.
         text: the sentence for people.
     """
@@ -110,16 +111,30 @@ def straddling(clips: pd.DataFrame, check: str, column: str) -> Verdict:
         return Verdict(check, "not measured", 0, f"no clip has a {column}")
     splits = known.groupby(column)["split"].nunique()
     across = splits[splits > 1]
-    unknown = clips["clip_id"].nunique() - known["clip_id"].nunique()
     if across.empty:
-        rest = f"; {unknown:,} clips have no {column} and were not checked" if unknown else ""
-        return Verdict(check, "ok", 0, f"in one split each{rest}")
+        return _well(check, "in one split each", _unknown(clips, known), column)
     inside = known[known[column].isin(across.index)]["clip_id"].nunique()
     text = (
         f"{len(across):,} of {len(splits):,} lie in more than one split "
         f"({inside:,} of {clips['clip_id'].nunique():,} clips)"
     )
     return Verdict(check, "finding", len(across), text)
+
+
+def _unknown(clips: pd.DataFrame, known: pd.DataFrame) -> int:
+    """How many clips are not among those known."""
+    return int(clips["clip_id"].nunique() - known["clip_id"].nunique())
+
+
+def _unchecked(unknown: int, column: str) -> str:
+    have, were = ("clip has", "was") if unknown == 1 else ("clips have", "were")
+    return f"; {unknown:,} {have} no {column} and {were} not checked" if unknown else ""
+
+
+def _well(check: str, text: str, unknown: int, column: str) -> Verdict:
+    """`ok`, or a note that counts the clips that could not be checked."""
+    verdict: Literal["ok", "note"] = "note" if unknown else "ok"
+    return Verdict(check, verdict, unknown, text + _unchecked(unknown, column))
 
 
 def _people_across_shows(clips: pd.DataFrame) -> Verdict:
@@ -129,25 +144,25 @@ def _people_across_shows(clips: pd.DataFrame) -> Verdict:
     if not shows:
         return Verdict(check, "not measured", 0, "no clip has a show")
     if shows == 1:
-        return Verdict(check, "ok", 0, "there is one show")
-    known = clips.dropna(subset=["identity"])
+        unknown = _unknown(clips, clips.dropna(subset=["show"]))
+        return _well(check, "there is one show", unknown, "show")
+    known = clips.dropna(subset=["identity", "show"])
     if known.empty:
-        text = f"persons are identified within each of {shows} shows, not across them"
+        text = f"no clip has an identity: nobody compared the persons of the {shows} shows"
         text = text if clips["person_id"].notna().any() else "no clip has a person_id"
         return Verdict(check, "not measured", 0, text)
-    unknown = clips["clip_id"].nunique() - known["clip_id"].nunique()
-    rest = f"; {unknown:,} clips have no identity and were not checked" if unknown else ""
+    unknown = _unknown(clips, known)
     counts = known.groupby("identity").agg(shows=("show", "nunique"), splits=("split", "nunique"))
     met = counts[counts["shows"] > 1]
     across = met[met["splits"] > 1]
     if across.empty:
-        text = f"{len(met):,} persons occur in several shows, each in one split{rest}"
-        return Verdict(check, "ok", 0, text)
+        text = f"{len(met):,} persons occur in several shows, each in one split"
+        return _well(check, text, unknown, "identity or no show")
     own = known[known["identity"] == across.index[0]]
     names = " and ".join(sorted(own["person_id"].dropna().unique())[:2])
     text = (
         f"{len(across):,} of {len(met):,} persons who occur in several shows lie in more than one "
-        f"split (such as {names}){rest}"
+        f"split (such as {names}){_unchecked(unknown, 'identity or no show')}"
     )
     return Verdict(check, "finding", len(across), text)
 
@@ -195,7 +210,8 @@ def _overlapping(clips: pd.DataFrame) -> Verdict:
         open_until.append((end, split, clip_id))
         current = video
     if not concerned:
-        return Verdict(check, "ok", 0, "no clip shares time with one of another split")
+        text = "no clip shares time with one of another split"
+        return _well(check, text, _unknown(clips, timed), "video_id or no span of pts")
     text = f"{len(concerned):,} clips share time with a clip of another split"
     return Verdict(check, "finding", len(concerned), text)
 
@@ -218,7 +234,7 @@ def _near_duplicates(manifest: pd.DataFrame) -> Verdict:
     total = hashed["clip_id"].nunique()
     if not clips:
         text = f"no clip looks like one of another split ({len(values):,} pictures compared)"
-        return Verdict(check, "ok", 0, text)
+        return _well(check, text, _unknown(manifest, hashed), "perceptual hash")
     first = concerned[0]
     text = (
         f"{clips:,} of {total:,} clips have a picture that nearly equals one of another split "
@@ -234,6 +250,9 @@ def _box_size_by_class(manifest: pd.DataFrame) -> Verdict:
     together or in one of them. What few clips show by chance (four standard errors) does not count.
     """
     check = "box size by class"
+    for name in ("a face_height", "an emotion"):
+        if manifest[name.split()[1]].isna().all():
+            return Verdict(check, "not measured", 0, f"no clip has {name}")
     sized = _one_size_a_clip(manifest)
     parts = [sized, *(sized[sized["split"] == split] for split in SPLITS)]
     worst: dict[str, float] = {}
@@ -251,8 +270,13 @@ def _box_size_by_class(manifest: pd.DataFrame) -> Verdict:
         text = f"needs {_FEWEST} clips of a class and as many of the others"
         return Verdict(check, "not measured", 0, text)
     if not given_away:
+        unknown, columns = _unknown(manifest, sized), "face_height or no emotion"
         text = f"the size of a box gives no class away (AUC at most {max(worst.values()):.2f})"
-        return Verdict(check, "ok", 0, text)
+        few = [e for e in EMOTIONS if e not in worst and (sized["emotion"] == e).any()]
+        if few:
+            text += f"; there are fewer than {_FEWEST} clips of {', '.join(few)}"
+            return Verdict(check, "note", len(few), text + _unchecked(unknown, columns))
+        return _well(check, text, unknown, columns)
     named = ", ".join(f"{e} (AUC {worst[e]:.2f})" for e in EMOTIONS if e in given_away)
     text = f"the size of a box tells {named} from the rest"
     return Verdict(check, "finding", len(given_away), text)
@@ -293,7 +317,7 @@ def _short(clips: pd.DataFrame) -> Verdict:
     seconds = (unique["end_s"] - unique["start_s"]).to_numpy(float)
     count = int((seconds < float(Fraction(WINDOW, RATE)) - 1e-9).sum())
     if not count:
-        return Verdict(check, "ok", 0, "no clip is that short")
+        return _well(check, "no clip is that short", _unknown(clips, unique), "start_s or no end_s")
     text = f"{count:,} of {len(unique):,} clips; their last frame is repeated to fill a window"
     return Verdict(check, "note", count, text)
 

@@ -24,10 +24,11 @@ def with_all_columns(manifest: pd.DataFrame) -> pd.DataFrame:
     missing = [name for name in ("clip_id", "split") if name not in manifest]
     if missing:
         raise CaerError(
-            f"audit: the frame lacks the column {', '.join(missing)}; one row per clip needs "
+            f"audit: the frame lacks the column{'s' * (len(missing) > 1)} {' and '.join(missing)}; "
+            "one row per clip needs "
             "clip_id and split"
         )
-    strange = sorted(set(manifest["split"].astype(str)) - set(SPLITS))
+    strange = sorted({str(name) for name in manifest["split"].unique()} - set(SPLITS))
     if strange:
         raise CaerError(f"audit: split holds {', '.join(strange[:5])}; use {', '.join(SPLITS)}")
     texts = [name for name in _TEXTS if name not in manifest]

@@ -80,7 +80,7 @@ def cluster(
         on screen, longest first.
     """
     if tracks.empty:
-        return tracks, tables.empty(tables.PEOPLE)
+        return tracks.assign(person_id=tracks["track_id"]), tables.empty(tables.PEOPLE)
     groups = _corrected(_groups(tracks, embeddings, threshold), corrections)
     seconds = (tracks["end_s"] - tracks["start_s"]).to_numpy(float)
     quality = tracks["face_height"].to_numpy(float) * (0.2 + tracks["sharpness"].to_numpy(float))

@@ -140,12 +140,32 @@ def test_what_nobody_looked_at_is_not_called_ok():
     assert one_show["same person in two shows"] == ("ok", 0)
 
 
-def test_clips_without_a_person_are_counted_where_the_others_are_well():
+@pytest.mark.parametrize(
+    ("column", "check"),
+    [
+        ("person_id", "same person"),
+        ("show", "same show"),
+        ("end_pts", "overlapping time"),
+        ("perceptual_hash", "near-duplicate pictures"),
+        ("face_height", "box size by class"),
+        ("end_s", "under 16 frames at 10 fps"),
+        ("identity", "same person in two shows"),
+    ],
+)
+def test_what_is_well_but_was_not_checked_for_all_clips_is_not_called_ok(column, check):
+    manifest = clean().assign(identity=lambda m: m.person_id)
+    assert by_check(manifest)[check] == ("ok", 0)
+    manifest.loc[:2, column] = None
+    (line,) = [line for line in audit(manifest) if line.check == check]
+    assert (line.verdict, line.count) == ("note", 3)
+    assert "3 clips have no " in line.text and line.text.endswith(" and were not checked")
+
+
+def test_a_class_of_few_clips_is_not_said_to_have_ordinary_boxes():
     manifest = clean()
-    manifest.loc[:2, "person_id"] = None
-    (line,) = [line for line in audit(manifest) if line.check == "same person"]
-    assert line.verdict == "ok"
-    assert "3 clips have no person_id" in line.text
+    manifest = manifest[(manifest.emotion != "fear") | (manifest.index < 70)]
+    (line,) = [line for line in audit(manifest) if line.check == "box size by class"]
+    assert line.verdict == "note" and line.text.endswith("fewer than 20 clips of fear")
 
 
 def test_medians_of_box_sizes_by_class_and_split():

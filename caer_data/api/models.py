@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from caer_data.api import given
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -35,17 +37,20 @@ class Classifier:
         Args:
             file: a picture; or a video, of which all windows are averaged (paper, section 5.1).
             box: the target's face, `x1, y1, x2, y2` in pixels, right and bottom exclusive, the
-                same in all frames; without one, the largest face that the default detector finds.
+                same in all frames, cut off at the edges of the frame; without one, the largest
+                face that the default detector finds.
 
         Returns:
             Probabilities by class, in the order of `classes`; they add up to 1.
 
         Raises:
-            CaerError: the file cannot be read, the box lies outside of it, or there is no face.
+            CaerError: the file cannot be read or is a video where the model takes pictures, the
+                box is none or lies outside of the frame, or there is no face.
         """
         from caer_data.benchmark.training import classify
 
-        found = classify.probabilities(self.network, self.recipe, file, box)
+        path = given.path("predict", "file", file)
+        found = classify.probabilities(self.network, self.recipe, path, box)
         return dict(zip(self.classes, found, strict=True))
 
 
@@ -65,7 +70,8 @@ def load_model(weights: Pathlike, recipe: Pathlike | None = None) -> Classifier:
     """
     from caer_data.engine import extras
 
+    path = given.path("load_model", "weights", weights)
     extras.require("benchmark", "load_model")
     from caer_data.benchmark.training import classify
 
-    return Classifier(*classify.load(weights, recipe))
+    return Classifier(*classify.load(path, recipe))

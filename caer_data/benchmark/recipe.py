@@ -291,12 +291,13 @@ def load(name_or_path: str | os.PathLike[str], preset: Preset = "paper") -> Mode
     Raises:
         CaerError: no such recipe, or a mistake in it, named with file, line and field.
     """
-    if Path(name_or_path).suffix.lower() not in ("", ".yaml", ".yml"):
+    suffix = Path(name_or_path).suffix.lower()
+    if suffix not in ("", ".yaml", ".yml"):
         known = ", ".join(shipped())
         raise CaerError(
             f"{name_or_path}: is not a model recipe; give a file NAME.yaml or one of {known}"
         )
-    text, where = section.find(name_or_path, _PACKAGE, "model")
+    text, where = section.find(name_or_path, _PACKAGE, "file" if suffix else "model")
     return parse(text, where, preset)
 
 

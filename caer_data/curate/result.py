@@ -68,7 +68,9 @@ class BuildResult(_Result):
         """Describe the result in one line."""
         dropped = ", ".join(f"{count} {reason}" for reason, count in self.dropped.items())
         return (
-            f"{self.videos} videos, {self.people} people, {self.kept} clips kept"
+            f"{self.videos} video{'s' * (self.videos != 1)}, "
+            f"{self.people} {'person' if self.people == 1 else 'people'}, "
+            f"{self.kept} clip{'s' * (self.kept != 1)} kept"
             + (f", dropped: {dropped}" if dropped else "")
             + self._absent_text()
             + self._rated_text()

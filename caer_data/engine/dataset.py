@@ -42,6 +42,9 @@ BUILT = (
 )
 """Tables that a build writes, all together."""
 
+_PUSH, _PULL = "'caer-data annotate push'", "'caer-data annotate pull'"
+_MADE_BY = {"assignments": _PUSH, "known": _PUSH, "checks": _PULL, "raters": _PULL}
+
 
 class Dataset:
     """A dataset folder. Each table is an attribute that reads it: `Dataset("dataset").clips`.
@@ -127,6 +130,11 @@ class Dataset:
     def read(self, table: tables.Table) -> pd.DataFrame:
         """Read a table with its declared types."""
         self.require()
+        if table not in BUILT and not self.has(table):
+            made_by = _MADE_BY.get(table.name, f"{_PULL} or 'caer-data annotate import'")
+            raise CaerError(
+                f"{self.path_of(table)}: no table '{table.name}' yet; it is made by {made_by}"
+            )
         return tables.read(table, self.path_of(table))
 
     def read_or_empty(self, table: tables.Table) -> pd.DataFrame:

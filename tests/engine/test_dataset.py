@@ -37,6 +37,14 @@ def test_a_table_not_yet_made(dataset):
         _ = dataset.clips
 
 
+@pytest.mark.parametrize(
+    ("name", "verb"), [("labels", "pull"), ("ratings", "import"), ("assignments", "push")]
+)
+def test_a_table_of_ratings_not_yet_made_says_what_makes_it(dataset, name, verb):
+    with pytest.raises(CaerError, match=f"no table '{name}' yet; it is made by .*annotate {verb}'"):
+        getattr(dataset, name)
+
+
 def test_the_recipe_is_read_back(dataset):
     assert dataset.recipe == recipe.Recipe()
 

@@ -126,6 +126,15 @@ def sampled(
         yield before[1].index, Moving(before[1])
 
 
+def is_picture(path: Path) -> bool:
+    """Whether a file is in a format of pictures."""
+    try:
+        with Image.open(path):
+            return True
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return False
+
+
 def _image(path: Path) -> Picture:
     try:
         with Image.open(path) as image:

@@ -206,6 +206,8 @@ def _write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> No
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    if path.is_dir():
+        raise CaerError(f"{path}: is a folder; give a file weights.safetensors in it")
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

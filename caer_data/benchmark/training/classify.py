@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 from caer_data.benchmark import recipe as recipes
-from caer_data.benchmark.data import detect, shards
+from caer_data.benchmark.data import detect, pictures, shards
 from caer_data.benchmark.data.augment import inputs
 from caer_data.benchmark.data.batches import Batch
 from caer_data.benchmark.data.samples import Sample
@@ -21,6 +22,7 @@ from caer_data.benchmark.recipe import ModelRecipe
 from caer_data.benchmark.training import checkpoint
 from caer_data.engine.errors import CaerError
 from caer_data.engine.recipe import Faces
+from caer_data.media.probe import probe
 
 
 def probabilities(
@@ -63,14 +65,50 @@ def _stored(recipe: ModelRecipe, path: Path, box: Sequence[float] | None) -> dic
     size = recipe.input
     form = shards.Format(size.face, size.frame, size.fps if recipe.clips else None)
     sample = Sample(path.name, path, "test", 0)
+    _check_kind(recipe, path)
     if box is None:
         work = detect.with_boxes(sample, Faces())
-    elif len(box) == 4:
-        sides = np.array([[0, *map(float, box)]], np.float32)
-        work = shards.Work(Sample(path.name, path, "test", 0, sides))
     else:
-        raise CaerError(f"{path}: a box has four numbers, x1, y1, x2 and y2; {box} was given")
+        sides = np.array([[0, *_sides(path, box)]], np.float32)
+        work = shards.Work(Sample(path.name, path, "test", 0, sides))
     return shards.decode(work, form)
+
+
+def _check_kind(recipe: ModelRecipe, path: Path) -> None:
+    """Raise a CaerError for a video where the model takes pictures."""
+    if recipe.clips or not path.is_file() or pictures.is_picture(path):
+        return
+    try:
+        probe(path)
+    except CaerError:
+        return  # nor is it a video: who reads it as a picture says what is wrong
+    raise CaerError(
+        f"{path}: is a video, but {recipe.model} takes single pictures; give one of its frames as "
+        "a picture, or load a model that takes clips, such as caer-net"
+    )
+
+
+def _sides(path: Path, box: Sequence[float]) -> list[float]:
+    """The four sides of a box in pixels.
+
+    Raises:
+        CaerError: not four numbers, reversed, or in shares of the frame.
+    """
+    try:
+        sides = [float(side) for side in box]
+    except (TypeError, ValueError):
+        sides = []
+    if len(sides) != 4 or not all(map(math.isfinite, sides)):
+        raise CaerError(f"{path}: a box has four numbers, x1, y1, x2 and y2; {box} was given")
+    x1, y1, x2, y2 = sides
+    if x2 <= x1 or y2 <= y1:
+        raise CaerError(
+            f"{path}: a box is given as left, top, right, bottom; in {box}, right "
+            "does not lie beyond left, or bottom beyond top"
+        )
+    if min(sides) >= 0 and max(sides) <= 1:
+        raise CaerError(f"{path}: the box {box} is smaller than a pixel; give pixels, not shares")
+    return sides
 
 
 def load(
@@ -84,6 +122,11 @@ def load(
         CaerError: a file of another kind, or it needs its recipe.
     """
     path = Path(weights)
+    if not path.exists() and str(path) in recipes.shipped():
+        raise CaerError(
+            f"{path}: is the name of a model, and the package has no trained ones; train it with "
+            f"'caer-data benchmark RELEASE --model {path}', and give weights.safetensors of the run"
+        )
     classes, saved = checkpoint.described(path)
     chosen = saved if recipe is None else recipes.load(recipe)
     if recipe is None and (chosen.is_own_class or chosen.baseline.encoder is not None):

@@ -85,6 +85,31 @@ def test_mistakes_are_one_sentence(tmp_path):
     for box in (None, (1, 2, 30, 40)):
         with pytest.raises(CaerError, match=r"nothing\.png: does not exist"):
             model.predict(tmp_path / "nothing.png", box)
+    for box in ((float("nan"), 2, 30, 40), (1, 2, float("inf"), 40), "abcd", 5):
+        with pytest.raises(CaerError, match="a box has four numbers"):
+            model.predict(path, box)
+    for box in ((30, 2, 1, 40), (1, 40, 30, 2)):
+        with pytest.raises(CaerError, match="given as left, top, right, bottom"):
+            model.predict(path, box)
+    with pytest.raises(CaerError, match="smaller than a pixel; give pixels, not shares"):
+        model.predict(path, (0.1, 0.2, 0.5, 0.6))
+    with pytest.raises(
+        CaerError, match=r"a\.mp4: is a video, but caer-net-s? takes single pictures"
+    ):
+        model.predict(clip(tmp_path), (1, 2, 30, 40))
+    with pytest.raises(CaerError, match="predict: file is empty; give a path"):
+        model.predict("", (1, 2, 30, 40))
+    with pytest.raises(CaerError, match=r"plain\.png: cannot be read as a picture"):
+        (tmp_path / "plain.png").write_text("x")
+        model.predict(tmp_path / "plain.png", (1, 2, 30, 40))
     (tmp_path / "plain").write_text("x")
     with pytest.raises(CaerError, match="no safetensors file"):
         load_model(tmp_path / "plain")
+    with pytest.raises(CaerError, match=r"is a folder; give a file weights\.safetensors"):
+        load_model(tmp_path)
+    with pytest.raises(CaerError, match=r"caer-net-s: is the name of a model, .* train it with"):
+        load_model("caer-net-s")
+    with pytest.raises(CaerError, match=r"nope\.yaml: no such file; give a YAML file or one of"):
+        weights = tmp_path / "weights.safetensors"
+        checkpoint.save_weights(weights, create(recipe), recipe, EMOTIONS)
+        load_model(weights, "nope.yaml")

@@ -3,6 +3,7 @@ import dataclasses
 import doctest
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -168,6 +169,10 @@ def test_a_script_without_a_main_guard_builds(media_data, tmp_path):
 def test_faces_and_persons_of_one_video(media_data):
     found = caer_data.find_faces(media_data / "videos" / "man_webcam_2s.mp4")
     assert len(found.tracks) == len(found.embeddings) > 0
+    page = (Path(__file__).parents[1] / "docs" / "library.md").read_text(encoding="utf-8")
+    for name in ("shots", "tracks", "faces"):
+        table = getattr(found, name)
+        assert f"| `{name}` | `{', '.join(table)}` |" in page
     assert set(found.faces["track_id"]) == set(found.tracks["track_id"])
     assert set(found.tracks["shot_id"]) <= set(found.shots["shot_id"])
     persons = caer_data.cluster_people(found.tracks, found.embeddings, found.threshold)
@@ -214,6 +219,11 @@ def test_labels_of_a_frame_that_is_not_ours():
     decided = caer_data.decide_labels(ratings()).set_index("clip_id")
     assert decided.loc["a", ["emotion", "status"]].tolist() == ["sad", "kept"]
     assert decided.loc["b", ["status", "reason"]].tolist() == ["dropped", "no_majority"]
+    page = (Path(__file__).parents[1] / "docs" / "library.md").read_text(encoding="utf-8")
+    reasons = set(re.findall(r"^\| `(\w+)` \| has ", page, re.MULTILINE))
+    unsure = ratings().assign(confidence=0.1, clip_id=lambda r: r.clip_id + "2")
+    votes = pd.concat([ratings(), unsure, ratings().head(1).assign(clip_id="c")])
+    assert set(caer_data.decide_labels(votes)["reason"].dropna()) == reasons
 
 
 def test_agreement_of_a_frame_that_is_not_ours():

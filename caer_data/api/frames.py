@@ -35,7 +35,8 @@ def decide_labels(
 
     Returns:
         One row per clip, sorted by `clip_id`: `clip_id, emotion, label`, `status` (kept or
-        dropped), `reason, raters, agreement, confidence` and the shares of the votes.
+        dropped), `reason` (`incomplete`, `no_majority` or `low_confidence`; empty if kept),
+        `raters, agreement, confidence`, and the shares of the votes, `p_anger` to `p_surprise`.
 
     Raises:
         CaerError: a column is missing, a cell is empty, an emotion is none of the seven, a

@@ -127,8 +127,11 @@ class FoundFaces:
     """Faces of one video, followed through its shots.
 
     Attributes:
-        shots: one row per shot: `shot_id, start_frame, end_frame, start_s, end_s` and more.
-        tracks: one row per face followed through a shot: `track_id, shot_id`, span, sharpness, ...
+        shots: one row per shot: `shot_id, video_id, start_frame, end_frame, start_pts, end_pts,
+            start_s, end_s`.
+        tracks: one row per face followed through a shot: `track_id, shot_id, video_id,
+            start_frame, end_frame, start_s, end_s, coverage, detections, score, face_height,
+            sharpness, brightness`.
         faces: one row per box: `track_id, frame, time_s`, `x1, y1, x2, y2` in pixels of the
             displayed frame (right and bottom exclusive), `score, interpolated`.
         embeddings: one row per track, float32 (n, dimensions); NaN where none could be made.

@@ -381,6 +381,57 @@ def test_mistakes_in_clips_to_audit_are_one_sentence(column, bad, message):
         caer_data.audit(clips)
 
 
+def test_a_manifest_is_audited_as_by_its_export(everything):
+    from caer_data.export.release import parts_of
+
+    for part, files in parts_of(everything.manifest):
+        told = [v for v in everything.verdicts[part] if v.check != "repeated footage"]
+        found = [v for v in caer_data.audit(files) if v.check != "repeated footage"]
+        assert found == told
+
+
+def test_names_may_be_numbers_or_mixed_but_no_lists():
+    clips = twelve_shows().astype(object)
+    mixed = clips.assign(show=clips["show"].where(clips["show"] != "show 1", 1))
+    assert caer_data.split(clips.assign(show=[n % 12 for n in range(60)])).nunique() == 3
+    drawn = mixed.assign(split=caer_data.split(mixed), start_pts=0, end_pts=9)
+    for name in ("video_id", "person_id", "identity"):
+        drawn[name] = drawn["show"]
+    found = {verdict.check: verdict.verdict for verdict in caer_data.audit(drawn)}
+    assert found["overlapping time"] == found["same person in two shows"] == "ok"
+    numbered = drawn.assign(person_id=range(60), identity=0)
+    (line,) = [v for v in caer_data.audit(numbered) if v.check == "same person in two shows"]
+    assert line.verdict == "finding"
+    for name in ("clip_id", "show"):
+        clips.at[1, name] = [1]
+        with pytest.raises(caer_data.CaerError, match=rf"the column {name} holds \[1\]; give text"):
+            caer_data.split(clips)
+        clips.at[1, name] = 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"workers": 0}, "workers is 0; give a whole number, 1 or more"),
+        ({"limit": -1}, "limit is -1; give a whole number, 1 or more"),
+        ({"recipe": 3}, "recipe is 3; give a name such as 'caer'"),
+        ({"output": ""}, "output is empty; give a path"),
+        ({"shows": None}, "shows is None; give a path"),
+    ],
+    ids=str,
+)
+def test_impossible_arguments_of_a_build_are_one_sentence(arguments, message, tmp_path):
+    with pytest.raises(caer_data.CaerError, match=f"build: {message}"):
+        caer_data.build(**{"shows": tmp_path, "output": tmp_path / "dataset"} | arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("function", [caer_data.find_faces, caer_data.detect_shots])
+def test_a_recipe_is_a_name_a_file_or_values(function, media_data):
+    with pytest.raises(caer_data.CaerError, match="recipe is None; give a name such as"):
+        function(media_data / "videos" / "title_noface_4s.mp4", None)
+
+
 @pytest.mark.parametrize("function", [caer_data.find_faces, caer_data.detect_shots])
 @pytest.mark.parametrize("name", ["nope.mp4", "", ".", None], ids=repr)
 def test_what_is_no_video_is_one_sentence(function, name, tmp_path, monkeypatch):

@@ -77,7 +77,7 @@ def decide_labels(
     ]
     decided = decide(tables.frame(tables.RATINGS, rows), settings, raters_per_clip)
     shown = [n for n in decided.columns if n not in ("clip_key", "votes", *_ANCHOR)]
-    own = dict(zip(ratings["clip_id"].astype(str), ratings["clip_id"], strict=True))
+    own = dict(zip(answers["clip_id"], ratings["clip_id"], strict=True))
     decided["clip_id"] = decided["clip_id"].map(own).astype(ratings["clip_id"].dtype)
     return decided.sort_values("clip_id", key=_sortable, ignore_index=True)[shown]
 

@@ -6,6 +6,7 @@ import itertools
 import math
 import os
 import re
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pandas as pd
+
+    from caer_data.engine.recipe import Recipe
+
+    RecipeLike = str | os.PathLike[str] | Mapping[str, Any] | Recipe
 
 _SHOWN = 5  # wrong values that a message lists
 
@@ -31,6 +36,22 @@ def path(what: str, name: str, value: object) -> Path:
     if not os.fspath(value):
         raise CaerError(f"{what}: {name} is empty; give a path")
     return Path(os.fspath(value))
+
+
+def recipe(what: str, value: object) -> RecipeLike:
+    """What a recipe can be given as; its values are checked where it is read.
+
+    Raises:
+        CaerError: nothing of this kind.
+    """
+    from caer_data.engine.recipe import Recipe
+
+    if isinstance(value, str | os.PathLike | Mapping | Recipe):
+        return value
+    raise CaerError(
+        f"{what}: recipe is {_said(value)}; give a name such as 'caer', a file, a dictionary or a "
+        "Recipe"
+    )
 
 
 def whole(what: str, name: str, value: object, least: int | None = None) -> int:
@@ -115,7 +136,7 @@ def votes(what: str, value: object, *, confidence: bool) -> pd.DataFrame:
     holds |= {"confidence": "0 to 1"} if confidence else {}
     data = frame(what, value, "answer", **holds)
     filled(what, data, *holds)
-    known = data[[*holds]].astype(dict.fromkeys(("clip_id", "rater", "emotion"), str))
+    known = data.assign(**_texts(what, data, ("clip_id", "rater", "emotion")))[[*holds]]
     strange = ~known["emotion"].isin(EMOTIONS)
     if strange.any():
         raise CaerError(
@@ -140,8 +161,8 @@ def clips(what: str, value: object, **holds: str) -> pd.DataFrame:
         holds: columns needed besides `clip_id`, and what they hold.
 
     Returns:
-        The frame, with both `label` and `emotion` where it has one of them in every row; cells with
-        blank text are missing.
+        The frame, with both `label` and `emotion` where it has one of them; names are texts, and
+        blank ones are missing.
 
     Raises:
         CaerError: a column is missing, there are no rows, one has no `clip_id`, or a column holds
@@ -151,18 +172,33 @@ def clips(what: str, value: object, **holds: str) -> pd.DataFrame:
     if data.empty:
         raise CaerError(f"{what}: the frame has no rows; give one row per clip")
     filled(what, data, "clip_id")
-    blank = {n: data[n].mask(empty_cells(data[n])) for n in _GROUPS if n in data}
-    data = data.assign(**blank)
-    data = data.assign(**_measures(what, data))
+    named = [name for name in ("clip_id", *_GROUPS) if name in data]
+    data = data.assign(**_texts(what, data, named), **_measures(what, data))
     if "perceptual_hash" in data:
         hashes = data["perceptual_hash"].dropna()
-        strange = ~hashes.map(lambda cell: bool(_HASHES.fullmatch(str(cell)))).astype(bool)
+        strange = ~hashes.map(lambda cell: bool(_HASHES.fullmatch(cell))).astype(bool)
         if strange.any():
             raise CaerError(
                 f"{what}: the column perceptual_hash holds {_listed(hashes[strange])}; give "
                 "hexadecimal numbers of up to 16 digits, separated by spaces"
             )
     return _with_classes(what, data)
+
+
+def _texts(what: str, data: pd.DataFrame, names: Iterable[str]) -> dict[str, pd.Series[Any]]:
+    """Columns of names, which may be numbers, as texts; empty cells stay empty."""
+    found = {}
+    for name in names:
+        cells = data[name].astype(object)
+        cells = cells.mask(empty_cells(cells), None)
+        strange = cells.map(lambda cell: isinstance(cell, Collection) and not isinstance(cell, str))
+        if strange.any():
+            raise CaerError(
+                f"{what}: the column {name} holds {_listed(cells[strange.astype(bool)])}; give "
+                "text or a number"
+            )
+        found[name] = cells.map(str, na_action="ignore")
+    return found
 
 
 def _measures(what: str, data: pd.DataFrame) -> dict[str, pd.Series[float]]:
@@ -197,6 +233,7 @@ def tracks(
 
     data = frame(what, value, "track", **holds)
     filled(what, data, *holds)
+    data = data.assign(**_texts(what, data, ("track_id", "shot_id")))
     for name in ("start_frame", "end_frame", "start_s", "end_s"):
         _numbers(what, data, name, -math.inf, math.inf, "numbers")
     twice = data["track_id"][data["track_id"].duplicated()]
@@ -230,8 +267,7 @@ def one_row_each(what: str, data: pd.DataFrame) -> None:
         )
 
 
-_GROUPS = ("emotion", "shot_id", "video_id", "show", "person_id", "identity", "scene_id",
-           "perceptual_hash")  # fmt: skip
+_GROUPS = ("shot_id", "video_id", "show", "person_id", "identity", "scene_id", "perceptual_hash")
 _HASHES = re.compile(r"\s*[0-9a-fA-F]{1,16}(\s+[0-9a-fA-F]{1,16})*\s*")
 _TALLEST = 2.0
 """Share of the frame's height: a box may reach beyond the frame, but not that far."""

@@ -71,7 +71,8 @@ def load_model(weights: Pathlike, recipe: Pathlike | None = None) -> Classifier:
     from caer_data.engine import extras
 
     path = given.path("load_model", "weights", weights)
+    file = None if recipe is None else given.path("load_model", "recipe", recipe)
     extras.require("benchmark", "load_model")
     from caer_data.benchmark.training import classify
 
-    return Classifier(*classify.load(path, recipe))
+    return Classifier(*classify.load(path, file))

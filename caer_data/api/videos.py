@@ -78,10 +78,10 @@ def build(
     return run.build(
         given.path("build", "shows", shows),
         given.path("build", "output", output),
-        recipe,
-        workers=workers,
-        limit=limit,
-        pyannote=None if pyannote is None else Path(pyannote),
+        None if recipe is None else given.recipe("build", recipe),
+        workers=None if workers is None else given.whole("build", "workers", workers, 1),
+        limit=None if limit is None else given.whole("build", "limit", limit, 1),
+        pyannote=None if pyannote is None else given.path("build", "pyannote", pyannote),
         reporter=reporter,
         limits=limits,
         drop_rated=drop_rated,
@@ -115,8 +115,9 @@ def detect_shots(video: Pathlike, recipe: RecipeLike = "caer") -> pd.DataFrame:
     from caer_data.shots.detect import ShotDetector
 
     path = given.path("detect_shots", "video", video)
+    chosen = recipes.load(given.recipe("detect_shots", recipe))
     info = probe(path)
-    detector = ShotDetector(recipes.load(recipe).shots, info)
+    detector = ShotDetector(chosen.shots, info)
     for frame in frames(path, info, for_analysis=True):
         detector.push(frame)
     return pd.DataFrame(detector.finish())
@@ -173,7 +174,8 @@ def find_faces(video: Pathlike, recipe: RecipeLike = "caer") -> FoundFaces:
     from caer_data.engine.files import sha256_of
     from caer_data.media.probe import probe
 
-    path, chosen = given.path("find_faces", "video", video), recipes.load(recipe)
+    path = given.path("find_faces", "video", video)
+    chosen = recipes.load(given.recipe("find_faces", recipe))
     prerequisites.check(chosen)
     info = probe(path)  # says what is wrong with the file, before all of it is read
     with tempfile.TemporaryDirectory(prefix="caer-data-") as work:

@@ -99,7 +99,8 @@ def detect_shots(video: Pathlike, recipe: RecipeLike = "caer") -> pd.DataFrame:
 
     Returns:
         One row per shot: `start_frame, end_frame` (one past the last), `start_pts, end_pts` in the
-        video's time base, `start_s, end_s` in seconds from its first frame.
+        video's time base, `start_s, end_s` in seconds from its first frame; `cut`, how it begins
+        (cut, dissolve, wipe; None: the first), and `cut_score`, how clear that is, 0 to 1.
 
     Raises:
         CaerError: not a video, or none of its frames can be decoded.

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +53,10 @@ def applied(
     if not cuts or shots.empty:
         return shots
     found = [int(start) for start in shots["start_frame"].iloc[1:]]
+    known = {
+        int(row.start_frame): {name: _filled(getattr(row, name)) for name in ("cut", "cut_score")}
+        for row in tables.rows(shots)
+    }
     for kind, at, to in cuts:
         if kind != "cut_add":
             found = _without(found, _frame_at(pts, at))
@@ -73,10 +77,15 @@ def applied(
                 "end_pts": int(times[last]),
                 "start_s": float(int(times[first] - pts[0]) * time_base),
                 "end_s": float(int(times[last] - pts[0]) * time_base),
+                **known.get(first, {"cut": "by_hand"}),
             }
             for number, (first, last) in enumerate(pairwise(edges), 1)
         ],
     )
+
+
+def _filled(cell: Any) -> Any:
+    return None if pd.isna(cell) else cell
 
 
 def _frame_at(pts: npt.NDArray[np.int64], at: int) -> int:

@@ -126,6 +126,21 @@ SHOTS = Table(
         Column("end_pts", INT, "timestamp one past the last frame", "time_base"),
         Column("start_s", FLOAT, "start, from the video's first frame", "s"),
         Column("end_s", FLOAT, "end, from the video's first frame", "s"),
+        Column(
+            "cut",
+            STRING,
+            "how it begins; empty: the video's first shot, or shots that were imported",
+            nullable=True,
+            values=("cut", "dissolve", "wipe", "by_hand"),
+            added=True,
+        ),
+        Column(
+            "cut_score",
+            FLOAT,
+            "how clear that cut is, 0 to 1; empty: by hand, or the detector does not tell",
+            nullable=True,
+            added=True,
+        ),
     ),
 )
 

@@ -11,7 +11,7 @@ difference, TransNetV2.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any, Final
 
@@ -27,10 +27,11 @@ from scenedetect.detectors import (
 from caer_data.engine import recipe
 from caer_data.media.frame import DecodedFrame
 from caer_data.media.probe import VideoInfo
+from caer_data.shots.boundaries import BoundaryFinder, Cut
 from caer_data.shots.content import Adaptive, Content
 from caer_data.shots.dfd import DisplacedFrameDifference
 from caer_data.shots.gradual import WithGradual
-from caer_data.shots.refine import BoundaryFinder, Refined
+from caer_data.shots.refine import Refined
 from caer_data.shots.transnet import TransNet
 
 _COUNTER: Final = Fraction(25)
@@ -54,6 +55,7 @@ class ShotDetector:
         self._rows: list[dict[str, Any]] = []
         self._first_pts = 0
         self._start = 0
+        self._cut: Cut | None = None
         self._pts = array("q")
         self._end_pts = 0
 
@@ -75,11 +77,12 @@ class ShotDetector:
             self._add(count, self._end_pts)
         return self._rows
 
-    def _close(self, cuts: list[int]) -> None:
+    def _close(self, cuts: list[Cut]) -> None:
         for cut in cuts:
-            length = cut - self._start
+            length = cut.frame - self._start
             if length >= self._min_frames:
                 self._add(length, self._pts[length])
+                self._cut = cut
 
     def _add(self, length: int, end_pts: int) -> None:
         start_pts, end = self._pts[0], self._start + length
@@ -89,6 +92,8 @@ class ShotDetector:
                 "start_pts": start_pts,
                 "start_s": float((start_pts - self._first_pts) * self._time_base),
                 **self._until(end, end_pts),
+                "cut": self._cut and self._cut.kind,
+                "cut_score": self._cut and self._cut.score,
             }
         )
         del self._pts[:length]
@@ -107,14 +112,19 @@ class SceneDetect:
         self._detector = detector
         self._last = FrameTimecode(0, _COUNTER)
 
-    def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[int]:
+    def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[Cut]:
         """Hand the picture to the detector."""
         self._last = FrameTimecode(index, _COUNTER)
-        return [cut.frame_num for cut in self._detector.process_frame(self._last, picture)]
+        return _unscored(self._detector.process_frame(self._last, picture))
 
-    def finish(self) -> list[int]:
+    def finish(self) -> list[Cut]:
         """Ask the detector for its last cuts."""
-        return [cut.frame_num for cut in self._detector.post_process(self._last)]
+        return _unscored(self._detector.post_process(self._last))
+
+
+def _unscored(cuts: Iterable[FrameTimecode]) -> list[Cut]:
+    """Cuts of PySceneDetect, which gives their frames alone."""
+    return [Cut(cut.frame_num, "cut", None) for cut in cuts]
 
 
 def _finder(settings: recipe.Shots, info: VideoInfo) -> BoundaryFinder:

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from caer_data.media.probe import VideoInfo
+from caer_data.shots.boundaries import Cut
 
 _HEIGHT: Final = 50
 _CONTEXT_S: Final = 2.0
@@ -43,21 +44,21 @@ class DisplacedFrameDifference:
         self._next = 1
         self._above = -1
 
-    def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[int]:
+    def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[Cut]:
         """Compare a picture with the one before and decide on the frame one second back."""
         grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
         previous, self._previous = self._previous, grey
         self._last = index
         return [] if previous is None else self._add(displaced_frame_difference(previous, grey))
 
-    def finish(self) -> list[int]:
+    def finish(self) -> list[Cut]:
         """Decide on the last second."""
-        cuts: list[int] = []
+        cuts: list[Cut] = []
         while self._next <= self._last:
             cuts += self._add(math.nan)
         return cuts
 
-    def _add(self, difference: float) -> list[int]:
+    def _add(self, difference: float) -> list[Cut]:
         self._context.append(difference)
         if len(self._context) <= 2 * self._half:
             return []
@@ -68,7 +69,7 @@ class DisplacedFrameDifference:
             return []
         follows = self._above == index - 1
         self._above = index
-        return [] if follows else [index]
+        return [] if follows else [Cut(index, "cut", value / 255)]
 
 
 def displaced_frame_difference(

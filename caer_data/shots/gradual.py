@@ -26,6 +26,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from caer_data.shots.boundaries import Cut, Kind
 from caer_data.shots.refine import (
     Refined,
     Thumbnail,
@@ -77,6 +78,7 @@ class _Transition:
     end: int
     cut: int
     quality: float
+    kind: Kind
 
     def holds(self, index: int) -> bool:
         return self.start <= index <= self.end
@@ -100,23 +102,23 @@ class WithGradual:
         self._count = 0
         self._centre = 0
         self._best: _Transition | None = None
-        self._waiting: list[int] = []
+        self._waiting: list[Cut] = []
 
-    def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[int]:
+    def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[Cut]:
         """Take the next picture; cuts come out some two seconds late."""
         self._waiting += self._finder.push(index, picture)
         self._thumbnails.append(self._finder.latest)
         self._count += 1
         return self._decide(self._count - 2 * _LONGEST)
 
-    def finish(self) -> list[int]:
+    def finish(self) -> list[Cut]:
         """Decide on the last frames."""
         self._waiting += self._finder.finish()
         cuts = self._decide(self._count)
         self._settle()
         return cuts + self._waiting
 
-    def _decide(self, until: int) -> list[int]:
+    def _decide(self, until: int) -> list[Cut]:
         while self._centre < until:
             if self._best is not None and not self._best.holds(self._centre):
                 self._settle()
@@ -125,7 +127,7 @@ class WithGradual:
                 self._best = found
             self._centre += 1
         certain = self._centre - 2 * _LONGEST - self._min_frames
-        cuts = [cut for cut in self._waiting if cut < certain]
+        cuts = [cut for cut in self._waiting if cut.frame < certain]
         del self._waiting[: len(cuts)]
         return cuts
 
@@ -133,9 +135,10 @@ class WithGradual:
         best, self._best = self._best, None
         if best is None:
             return
-        hard = [cut for cut in self._waiting if not best.holds(cut)]
-        if all(abs(cut - best.cut) >= self._min_frames for cut in hard):
-            self._waiting = sorted([*hard, best.cut])
+        hard = [cut for cut in self._waiting if not best.holds(cut.frame)]
+        if all(abs(cut.frame - best.cut) >= self._min_frames for cut in hard):
+            gradual = Cut(best.cut, best.kind, min(1.0, best.quality))
+            self._waiting = sorted([*hard, gradual], key=lambda cut: cut.frame)
 
     def _transition(self, centre: int) -> _Transition | None:
         """The best transition with this centre."""
@@ -170,10 +173,11 @@ class WithGradual:
             return None
         if mixed and self._settled(start, end, unlike, max(3, half)):
             quality, olds = mixed
-            return _Transition(start, end, start + 1 + olds, unlike * quality)
+            return _Transition(start, end, start + 1 + olds, unlike * quality, "dissolve")
         if wipe and self._settled(start, end, unlike, _BESIDE_WIPE):
             first, last = start + wipe.first, start + 2 + wipe.last
-            return _Transition(first, last, start + 1 + wipe.olds, unlike * wipe.quality)
+            cut = start + 1 + wipe.olds
+            return _Transition(first, last, cut, unlike * wipe.quality, "wipe")
         return None
 
     def _settled(self, start: int, end: int, unlike: float, span: int) -> bool:

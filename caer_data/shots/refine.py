@@ -24,11 +24,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+
+from caer_data.shots.boundaries import BoundaryFinder, Cut
 
 _WIDTH: Final = 48
 _HEIGHT: Final = 27
@@ -79,21 +81,6 @@ so many of them."""
 _LONGEST_FLASH: Final = 12
 
 
-class BoundaryFinder(Protocol):
-    """Finds the first frames of new shots in a stream of small pictures."""
-
-    size: tuple[int, int]
-    """Width and height of the pictures it wants."""
-
-    def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[int]:
-        """Take the next picture (BGR) and return the cuts that became certain, in order."""
-        ...
-
-    def finish(self) -> list[int]:
-        """Return the cuts that waited for more pictures."""
-        ...
-
-
 @dataclass(frozen=True)
 class Thumbnail:
     """A small grey picture: values (27, 48), 0 to 255, and what comparing needs of them."""
@@ -119,9 +106,12 @@ class _Frame(_Change):
 
 
 @dataclass(frozen=True)
-class _Cut:
+class _Found:
     index: int
     change: float
+
+    def cut(self) -> Cut:
+        return Cut(self.index, "cut", min(1.0, self.change))
 
 
 class Refined:
@@ -147,11 +137,11 @@ class Refined:
         self._frames: deque[_Frame] = deque(maxlen=2 * self._flash + 2 * _NEIGHBOURS + 2)
         self._count = 0
         self._decided = 1
-        self._waiting: _Cut | None = None
+        self._waiting: _Found | None = None
 
-    def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[int]:
+    def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[Cut]:
         """Take the next picture; cuts come out some frames late."""
-        self._proposed.update(self._proposals.push(index, picture))
+        self._proposed.update(cut.frame for cut in self._proposals.push(index, picture))
         thumbnail = thumbnail_of(picture)
         change = unmoved = 0.0
         if self._frames:
@@ -166,15 +156,15 @@ class Refined:
         """Thumbnail of the picture taken last."""
         return self._frames[-1].thumbnail
 
-    def finish(self) -> list[int]:
+    def finish(self) -> list[Cut]:
         """Decide on the last frames."""
-        self._proposed.update(self._proposals.finish())
+        self._proposed.update(cut.frame for cut in self._proposals.finish())
         cuts = self._decide(self._count)
         if self._waiting is not None:
-            cuts.append(self._waiting.index)
+            cuts.append(self._waiting.cut())
         return cuts
 
-    def _decide(self, until: int) -> list[int]:
+    def _decide(self, until: int) -> list[Cut]:
         certain = []
         while self._decided < until:
             index = self._decided
@@ -184,7 +174,7 @@ class Refined:
             self._faint.discard(index)
             waiting = self._waiting
             if waiting is not None and index - waiting.index >= self._min_frames:
-                certain.append(waiting.index)
+                certain.append(waiting.cut())
                 self._waiting = waiting = None
             if (
                 cut is not None
@@ -194,11 +184,11 @@ class Refined:
                 self._waiting = cut
         return certain
 
-    def _cut_at(self, index: int) -> _Cut | None:
+    def _cut_at(self, index: int) -> _Found | None:
         change = self._change(index)
         faint = index in self._faint and change >= _WHOLLY_UNLIKE
         if self._believed(index) if index in self._proposed else faint or self._stands_out(index):
-            return _Cut(index, change) if self._stays_away(index) else None
+            return _Found(index, change) if self._stays_away(index) else None
         return self._blended_cut(index)
 
     def _believed(self, index: int) -> bool:
@@ -237,7 +227,7 @@ class Refined:
             unlikeness(self._thumbnail(i), after) >= same for i in earlier
         )
 
-    def _blended_cut(self, index: int) -> _Cut | None:
+    def _blended_cut(self, index: int) -> _Found | None:
         if not 2 <= index < self._count - 2:
             return None
         old, mixed, new = (self._thumbnail(index + step) for step in (-1, 0, 1))
@@ -253,7 +243,7 @@ class Refined:
         if share is None or change < _RATIO * sum(spread) / max(1, len(spread)):
             return None
         cut = index if share < 0.5 else index + 1
-        return _Cut(cut, change) if self._stays_away(index + 1) else None
+        return _Found(cut, change) if self._stays_away(index + 1) else None
 
     def _at(self, index: int) -> _Frame:
         return self._frames[index - self._count]

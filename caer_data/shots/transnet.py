@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from caer_data.engine import extras
+from caer_data.shots.boundaries import Cut
 
 _THRESHOLD: Final = 0.5
 _WINDOW: Final = 100
@@ -48,8 +49,9 @@ class TransNet:
         self._frames = 0
         self._answered = 0
         self._in_transition = False
+        self._clearest = 0.0
 
-    def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[int]:
+    def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[Cut]:
         """Collect pictures; every 50 frames the network answers for 50 earlier ones."""
         rgb = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
         if index == 0:
@@ -57,14 +59,14 @@ class TransNet:
         self._frames = index + 1
         return self._add(rgb)
 
-    def finish(self) -> list[int]:
+    def finish(self) -> list[Cut]:
         """Repeat the last picture until every frame has an answer."""
-        cuts: list[int] = []
+        cuts: list[Cut] = []
         while self._answered < self._frames:
             cuts += self._add(self._window[-1])
         return cuts
 
-    def _add(self, rgb: npt.NDArray[np.uint8]) -> list[int]:
+    def _add(self, rgb: npt.NDArray[np.uint8]) -> list[Cut]:
         self._window.append(rgb)
         if len(self._window) < _WINDOW:
             return []
@@ -75,7 +77,8 @@ class TransNet:
             # A transition is a run of frames over the threshold; the new shot begins behind it.
             transition = bool(answer > self._threshold)
             if self._in_transition and not transition:
-                cuts.append(self._answered)
+                cuts.append(Cut(self._answered, "cut", self._clearest))
+            self._clearest = max(self._clearest, float(answer)) if transition else 0.0
             self._in_transition = transition
             self._answered += 1
         return cuts

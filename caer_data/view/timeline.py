@@ -50,7 +50,7 @@ def video(catalogue: Catalogue, decisions: Decisions, video_id: str) -> dict[str
     span = ["start_s", "end_s", "start_frame", "end_frame"]
     return plain({name: row[name] for name in names}) | {
         "cuts": about_cuts(row, decisions),
-        "shots": _of(catalogue.shots, video_id, ["shot_id", *span]),
+        "shots": _of(catalogue.shots, video_id, ["shot_id", *span, "cut", "cut_score"]),
         "tracks": _of(
             catalogue.tracks,
             video_id,

@@ -18,6 +18,10 @@ PTS = np.arange(100, dtype=np.int64) * 3600 + 1000
 END = 100 * 3600 + 1000
 
 
+HOW = {30: ("cut", 0.9), 50: ("dissolve", 0.6)}
+"""How shots begin, by their first frame, and how clear that is."""
+
+
 def shots(*starts: int):
     edges = [*starts, 100]
     rows = [
@@ -25,6 +29,8 @@ def shots(*starts: int):
             "shot_id": f"s{n:04d}", "video_id": "", "start_frame": a, "end_frame": b,
             "start_pts": int(PTS[a]), "end_pts": END if b == 100 else int(PTS[b]),
             "start_s": a / 25, "end_s": b / 25,
+            "cut": HOW.get(a, ("by_hand", None))[0] if a else None,
+            "cut_score": HOW.get(a, (None, None))[1],
         }
         for n, (a, b) in enumerate(pairwise(edges), 1)
     ]  # fmt: skip
@@ -49,7 +55,6 @@ def at(frame: int) -> int:
         ([("cut_move", at(30), at(33))], [0, 33, 50]),
         ([("cut_move", at(40), at(43))], [0, 30, 43, 50]),
         ([("cut_add", at(70), None), ("cut_remove", at(70), None)], [0, 30, 50]),
-        ([("cut_remove", at(30), None), ("cut_add", at(30), None)], [0, 30, 50]),
     ],
 )
 def test_what_becomes_of_the_shots(cuts, starts) -> None:
@@ -57,6 +62,13 @@ def test_what_becomes_of_the_shots(cuts, starts) -> None:
     assert got["start_frame"].tolist() == starts
     wanted = shots(*starts)
     assert got.equals(wanted), got.compare(wanted)
+
+
+def test_a_cut_that_was_found_stays_what_it_was() -> None:
+    undone = [("cut_remove", at(30), None), ("cut_add", at(30), None)]
+    got = applied(shots(0, 30, 50), PTS, BASE, [*undone, ("cut_add", at(70), None)])
+    assert got["cut"].fillna("").tolist() == ["", "cut", "dissolve", "by_hand"]
+    assert got["cut_score"].isna().tolist() == [True, False, False, True]
 
 
 def test_without_decisions_and_without_shots_nothing_happens() -> None:

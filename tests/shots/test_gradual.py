@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -55,6 +56,36 @@ def blended(old: Pictures, new: Pictures, length: int) -> tuple[Pictures, float]
 def test_dissolves_are_cut_in_the_middle(cuts_of, length: int, seed: int) -> None:  # type: ignore[no-untyped-def]
     film, middle = blended(*two_shots(seed), length)
     assert cuts_of(film, Shots()) == [pytest.approx(middle, abs=max(1.0, length / 8))]
+
+
+def test_shots_tell_how_they_begin(tmp_path: Path) -> None:
+    old, new = two_shots(0)
+    film, _ = blended(old, new, 8)
+    later = [cv2.flip(picture, 0) for picture in old]
+    begins = how(tmp_path, [*film, *later])
+    assert [kind for kind, _ in begins] == [None, "dissolve", "cut"]
+    assert begins[0][1] is None and all(0.3 < score <= 1 for _, score in begins[1:])
+    edge = np.tile(np.linspace(0, 1, 256), (144, 1))
+    assert [kind for kind, _ in how(tmp_path, uncovered(old, new, 14, edge))] == [None, "wipe"]
+
+
+def test_where_the_detector_does_not_tell_there_is_no_score(tmp_path: Path) -> None:
+    old, new = two_shots(0)
+    plain = how(tmp_path, [*old, *new], Shots(refine=False))
+    assert plain == [(None, None), ("cut", None)]
+    dfd = how(tmp_path, [*old, *new], Shots(detector="dfd"))
+    assert [kind for kind, _ in dfd] == [None, "cut"] and 0 < dfd[1][1] < 1
+
+
+def how(
+    folder: Path, pictures: Pictures, settings: Shots | None = None
+) -> list[tuple[str | None, Any]]:
+    """Kind and score of the cuts that shots begin with."""
+    info = probe(stress_shots.write(folder / "film.mp4", pictures))
+    detector = ShotDetector(settings or Shots(), info)
+    for frame in frames(folder / "film.mp4", info):
+        detector.push(frame)
+    return [(row["cut"], row["cut_score"]) for row in detector.finish()]
 
 
 def uncovered(old: Pictures, new: Pictures, length: int, when: np.ndarray) -> Pictures:

@@ -25,7 +25,8 @@ async function showVideo(main, id) {
     el("h2", {}, `${video.show}: ${video.episode}`),
     el("p", { class: "note" }, `${length(video.duration_s)}, ${number(video.shots.length)} shots, `,
       `${number(video.clips.filter((c) => c.status !== "dropped").length)} of `,
-      `${number(video.clips.length)} clips kept. A line at a shot's left edge is a cut.`),
+      `${number(video.clips.length)} clips kept. A line at a shot's left edge is a cut, `,
+      "broken for dissolves and wipes."),
     el("div", { class: "bar" },
       el("label", {}, "Zoom ", el("input", { type: "range", min: "2", max: "200", value: "30",
         oninput: (event) => line.zoom(Number(event.target.value)) })),
@@ -69,8 +70,9 @@ class Timeline {
 
   shots() {
     return el("div", { class: "lane shots" }, this.video.shots.map((shot) =>
-      el("button", { class: "shot", type: "button", style: this.place(shot), "aria-pressed": "false",
+      el("button", { class: `shot ${shot.cut ?? ""}`, type: "button", style: this.place(shot), "aria-pressed": "false",
         "aria-label": `Shot from ${clock(shot.start_s)} to ${clock(shot.end_s)}`,
+        title: `${clock(shot.start_s)} to ${clock(shot.end_s)}${begins(shot)}`,
         onclick: (event) => this.choose(shot, event.currentTarget) },
       picture(`picture/shot/${name(shot.shot_id)}`))));
   }
@@ -80,7 +82,7 @@ class Timeline {
     button.setAttribute("aria-pressed", "true");
     this.below.replaceChildren(
       el("h3", {}, `${shot.shot_id}, frames ${number(shot.start_frame)} to ${number(shot.end_frame - 1)}`),
-      el("p", { class: "note" }, `${clock(shot.start_s)} to ${clock(shot.end_s)}`),
+      el("p", { class: "note" }, `${clock(shot.start_s)} to ${clock(shot.end_s)}`, begins(shot)),
       decisionsOfCut(this.video, shot, async () => {
         this.video = await ask(`api/video/${name(this.video.video_id)}`);
         this.zoom(this.scale);
@@ -130,6 +132,13 @@ class Timeline {
     }
     return lanes.map((lane) => el("div", { class: "lane" }, lane.parts));
   }
+}
+
+// How a shot begins, and how clear that is; nothing where it is not known.
+function begins(shot) {
+  if (shot.cut === null) return "";
+  const score = shot.cut_score === null ? "" : `, score ${shot.cut_score.toFixed(2)}`;
+  return `; begins with a ${shot.cut === "by_hand" ? "cut by hand" : shot.cut}${score}`;
 }
 
 function tint(person) {

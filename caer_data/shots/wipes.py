@@ -33,8 +33,9 @@ _JUMP: Final = 0.3
 _UNEVEN: Final = 2.0
 """and how many times that part may be what a steady edge would uncover."""
 
-_SHORTEST: Final = 7
-"""Least number of frames that are looked at: a sheet or a hand covers the picture faster."""
+_SHORTEST: Final = 9
+"""Least number of frames in which the edge is inside the picture: a hand, a sheet or a fast pan
+passes over it in fewer."""
 
 _LASTS: Final = 0.5
 """Least share of the frames in which the edge is inside the picture."""
@@ -108,7 +109,7 @@ def _steady(shares: Floats) -> bool:
     """Whether an edge passes over the picture once, without a jump, and through most frames."""
     falls = -np.diff(shares, prepend=1.0, append=0.0)
     lasting = np.count_nonzero(_inside(shares))
-    if lasting < _LASTS * len(shares):
+    if lasting < max(_SHORTEST, _LASTS * len(shares)):
         return False
     return bool(falls.max() <= min(_JUMP, _UNEVEN / (lasting + 1)) and falls.min() >= -_BACK)
 

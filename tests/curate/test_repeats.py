@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import cv2
+import imageio_ffmpeg
 import numpy as np
 import pandas as pd
 import pytest
@@ -176,8 +177,9 @@ def test_a_second_rip_is_named_and_rated_once(media_data, tmp_path, capsys):
     for name, filters in (("e1", "null"), ("e2", "crop=iw*0.92:ih*0.92,scale=-2:240")):
         (shows / "Show").mkdir(parents=True, exist_ok=True)
         subprocess.run(
-            ["ffmpeg", "-v", "error", "-nostdin", "-i", film, "-t", "4", "-vf", filters, "-an",
-             "-preset", "ultrafast", shows / "Show" / f"{name}.mp4"], check=True
+            [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-i", film, "-t", "4",
+             "-vf", filters, "-an", "-preset", "ultrafast", shows / "Show" / f"{name}.mp4"],
+            check=True,
         )  # fmt: skip
     recipe = {
         "faces": {"detector": "hog", "detector_size": 480, "samples_per_second": 1.25},

@@ -109,7 +109,7 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("length", [9, 14, 24])
+@pytest.mark.parametrize("length", [12, 16, 24])
 def test_wipes_are_cut_in_the_middle(cuts_of, form: str, length: int) -> None:  # type: ignore[no-untyped-def]
     film = uncovered(*two_shots(4), length, FORMS[form])
     assert cuts_of(film, Shots()) == [pytest.approx(30 + length / 2, abs=max(2.0, length / 5))]

@@ -35,8 +35,15 @@ LEARNED_LATE = [
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory, fabric: Fabric) -> Bench:
-    return Bench(tmp_path_factory.mktemp("self-test"), range(1), fabric, Reporter("quiet"))
+def bench(tmp_path_factory: pytest.TempPathFactory, fabric: Fabric) -> Iterator[Bench]:
+    """One thread and a seed with which little training is enough, whatever the machine's cores.
+
+    The number of threads changes last digits, and with them how soon attention is learned.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield Bench(tmp_path_factory.mktemp("self-test"), range(1, 2), fabric, Reporter("quiet"))
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")

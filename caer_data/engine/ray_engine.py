@@ -15,6 +15,7 @@ import os
 import platform
 import secrets
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from caer_data import __version__
 from caer_data.engine import extras, failures, logs
@@ -33,6 +35,7 @@ from caer_data.engine.pool import Limits, Outcome, Standby, Task
 _POLL_S: Final = 0.5
 _TELL_S: Final = 0.5
 _ANSWER_S: Final = 120.0
+_REACHED_S: Final = 10.0
 _RETRIES: Final = 3  # of a task whose node or Ray process died
 _AHEAD: Final = 4  # tasks given to Ray for each that can run, so that no node waits
 _STORE_BYTES: Final = 80_000_000  # next to nothing travels; Ray's default is a third of the memory
@@ -162,6 +165,14 @@ class RayEngine:
             )
 
     def _given(self) -> dict[str, Any]:
+        """The address, after a try to reach it: Ray itself waits for minutes, then ends Python."""
+        address = str(self._address)
+        try:
+            place = urlsplit(address if "://" in address else f"//{address}")
+            if place.hostname and place.port:
+                socket.create_connection((place.hostname, place.port), _REACHED_S).close()
+        except (OSError, ValueError) as error:
+            raise CaerError(self._why(error)) from error
         return {"address": self._address}
 
     def _own(self) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -52,15 +54,26 @@ def test_without_ray_the_command_that_installs_it_is_named(monkeypatch, tmp_path
         RayEngine().check([tmp_path])
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray://127.0.0.1:{port}", "here:no"])
+def test_an_address_that_nobody_listens_at_is_refused_at_once(address) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(CaerError, match="no Ray cluster answers there"):
+        RayEngine(address=address.format(port=port))._given()
+
+
 @needs_ray
 @pytest.mark.service
 def test_an_address_that_does_not_answer_is_refused_before_any_work(media_data, tmp_path) -> None:
     shows = scale.write_shows(media_data, tmp_path / "raw")
     recipe = scale.write_recipe(tmp_path)
     words = scale.command(shows, tmp_path / "d", recipe, "--engine", "ray")
-    done = subprocess.run(
-        [*words, "--address", "auto"], capture_output=True, text=True, timeout=120, check=False
-    )
+    # Ray notes the address of a cluster in its folder, also of one that is gone.
+    with tempfile.TemporaryDirectory(prefix="ray-") as empty:
+        done = subprocess.run(
+            [*words, "--address", "auto"], capture_output=True, text=True, timeout=120, check=False,
+            env=os.environ | {"RAY_TMPDIR": empty},
+        )  # fmt: skip
     assert done.returncode == 2, done.stderr
     assert "--address auto: no Ray cluster answers there" in done.stderr
     assert "Traceback" not in done.stderr

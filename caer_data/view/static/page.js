@@ -89,6 +89,6 @@ export function picture(source, properties = {}) {
 // A table that scrolls by itself where it is wider than the page.
 export function table(titles, rows) {
   const head = titles.map((title) => el(title ? "th" : "td", {}, title));
-  return el("div", { class: "scroll" },
+  return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table" },
     el("table", {}, el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)));
 }

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 WIDTHS = (390, 1024, 1920)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """Chromium; only one Playwright can run in a process, and other modules start their own."""
     sync_api = pytest.importorskip("playwright.sync_api")
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from caer_data.annotate.push import Pushed
 
 
-class _Limit(click.ParamType[int | str]):
+class _Limit(click.ParamType):  # type: ignore[type-arg]  # not generic in click 8.1
     """A number of clips, or the word 'all'."""
 
     name = "N|all"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -23,7 +23,13 @@ as_json = click.option(
 """For verbs that only show something; the others take `progress.options`."""
 
 
-class _PlaceOrFolder(click.ParamType[Any]):
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+else:  # no generic class in click 8.1
+    _ParamType = click.ParamType
+
+
+class _PlaceOrFolder(_ParamType):
     """A folder, or `s3://bucket/prefix`."""
 
     name = "path"

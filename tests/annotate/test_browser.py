@@ -59,8 +59,16 @@ def log_in(page: Any, url: str, rater: str, password: str) -> None:
 
 
 def wait_for_clip(page: Any) -> None:
-    """Until a clip can be played and its keys are bound."""
-    page.wait_for_function(f"{PLAYER} && {PLAYER}.readyState >= 3", timeout=WAIT_MS)
+    """Until a clip can be played and its keys are bound; says what the page shows if none can."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    try:
+        page.wait_for_function(f"{PLAYER} && {PLAYER}.readyState >= 3", timeout=WAIT_MS)
+    except sync_api.TimeoutError:
+        state = page.evaluate(
+            f"[{PLAYER}?.currentSrc, {PLAYER}?.readyState, {PLAYER}?.error?.message,"
+            " document.body.innerText.slice(0, 500)]"
+        )
+        pytest.fail(f"no clip to play at {page.url}: {state}")
     page.wait_for_timeout(500)
 
 

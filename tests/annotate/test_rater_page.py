@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -58,12 +59,13 @@ def visible(page: Any, selector: str) -> bool:
 
 @pytest.fixture
 def at_work(
-    page: Any, studio: Any, new_dataset: Callable[..., Dataset], six_raters: list[str]
+    page: Any, studio: Any, new_dataset: Callable[..., Dataset]
 ) -> tuple[Any, Dataset, str]:
-    """A page on which a rater has logged in, with four clips to rate."""
+    """A page on which a rater has logged in, with four clips to rate and no other project."""
     dataset = new_dataset(4)
-    rater = six_raters[3]
-    pushed = push.push(dataset, studio.server, QUIET, raters=six_raters[3:])
+    raters = [f"{uuid.uuid4().hex[:8]}@example.org" for _ in range(3)]
+    rater = raters[0]
+    pushed = push.push(dataset, studio.server, QUIET, raters=raters)
     address = pushed.addresses[rater]
     log_in(page, studio.url, rater, first_password(studio, rater))
     page.wait_for_url(lambda url: "/projects/" in url, timeout=WAIT_MS)

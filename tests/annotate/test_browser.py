@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from in_browser import chromium
 
 from caer_data.annotate import push
 from caer_data.annotate.presentations import dataset_id
@@ -20,11 +20,6 @@ from caer_data.engine.progress import Reporter
 
 pytestmark = [pytest.mark.server, pytest.mark.browser, pytest.mark.slow]
 
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-    "--autoplay-policy=no-user-gesture-required",
-)  # fmt: skip
 PLAYER = "document.querySelector('video')"
 WAIT_MS = 60_000
 
@@ -32,16 +27,8 @@ WAIT_MS = 60_000
 @pytest.fixture
 def page() -> Iterator[Any]:
     """A page of a fresh headless Chromium."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    browser_path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser_path is None:
-        pytest.skip("no chromium; apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=browser_path, headless=True, args=list(FLAGS)
-        )
+    with chromium() as browser:
         yield browser.new_page(viewport={"width": 1400, "height": 900})
-        browser.close()
 
 
 def first_password(studio: Any, rater: str) -> str:

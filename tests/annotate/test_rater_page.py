@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from in_browser import serious
 
 from caer_data.annotate import push
 from caer_data.annotate.pull import pull
@@ -29,13 +30,6 @@ __all__ = ["page"]  # a fixture
 
 QUIET = Reporter("quiet")
 SCREENS = {"desk": (1400, 900), "low": (1024, 600), "phone": (390, 800)}
-
-
-def serious(page: Any) -> list[str]:
-    """What axe-core finds that keeps people out."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    found = axe.run(page).response["violations"]
-    return [f"{v['id']}: {v['nodes']}" for v in found if v["impact"] in ("serious", "critical")]
 
 
 def progress(page: Any, text: str) -> None:

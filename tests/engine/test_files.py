@@ -219,3 +219,18 @@ def test_what_lies_in_a_temporary_folder_is_flushed_with_it_and_not_before(tmp_p
     with files.atomic_path(tmp_path / "whole") as folder:
         files.write_text(folder / "inner", "a")
     assert folder / "inner" in flushed
+
+
+def test_a_folder_of_many_files_reaches_the_disk_in_one_call(tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(files, "flush", calls.append)
+    monkeypatch.setattr(os, "sync", lambda: calls.append("all"))
+    monkeypatch.setattr(files, "_MANY_FILES", 2)
+    for name, count in (("few", 2), ("many", 3)):
+        with files.atomic_path(tmp_path / name) as folder:
+            folder.mkdir()
+            for number in range(count):
+                (folder / str(number)).touch()
+    assert calls.count("all") == 1
+    assert {path.name for path in calls if path != "all"} >= {"0", "1"}
+    assert "2" not in {path.name for path in calls if path != "all"}

@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,22 +15,32 @@ if TYPE_CHECKING:
     from caer_data.view.guard import Guard
     from caer_data.view.session import Session
 
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+    "--autoplay-policy=no-user-gesture-required",
+)  # fmt: skip
 WIDTHS = (390, 1024, 1920)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium; only one Playwright can run in a process, and other modules start their own."""
+@contextmanager
+def chromium(*flags: str) -> Iterator[Any]:
+    """A headless Chromium with further flags; one process can run only one at a time."""
     sync_api = pytest.importorskip("playwright.sync_api")
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.skip("no chromium; apt-get install chromium")
     with sync_api.sync_playwright() as playwright:
-        made = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-gpu", "--disable-quic"]
-        )
-        yield made
-        made.close()
+        launched = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium for the tests of a module."""
+    with chromium() as launched:
+        yield launched
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Any
 import certificates
 import pytest
 from annotate_fixtures import Studio, free_port
+from in_browser import chromium
 
 from caer_data.annotate import push
 from caer_data.annotate.pull import pull
@@ -21,7 +22,7 @@ from caer_data.annotate.studio.client import Server
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
-from tests.annotate.test_browser import FLAGS, WAIT_MS, first_password, log_in, wait_for_clip
+from tests.annotate.test_browser import WAIT_MS, first_password, log_in, wait_for_clip
 
 QUIET = Reporter("quiet")
 DOCS = Path(__file__).parents[3] / "docs" / "annotate.md"
@@ -85,15 +86,8 @@ def behind_proxy(migrated: Path, tmp_path: Path) -> Iterator[tuple[Studio, str]]
 @pytest.fixture
 def page() -> Iterator[Any]:
     """A page of a browser that takes the proxy for the lab's server."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("no chromium; apt-get install chromium")
-    flags = [*FLAGS, f"--host-resolver-rules=MAP {NAME} 127.0.0.1"]
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, headless=True, args=flags)
+    with chromium(f"--host-resolver-rules=MAP {NAME} 127.0.0.1") as browser:
         yield browser.new_page(ignore_https_errors=True)
-        browser.close()
 
 
 @pytest.mark.service

@@ -38,7 +38,7 @@ from caer_data.media.probe import probe
 
 SECONDS = 4
 APART = 6
-MOST = 4  # pieces of a video
+MAX_PIECES = 4  # pieces of a video
 _LOGO = (
     "drawbox=x=iw*0.82:y=ih*0.05:w=iw*0.13:h=ih*0.1:color=white:t=fill,"
     "drawbox=x=iw*0.84:y=ih*0.07:w=iw*0.09:h=ih*0.06:color=red:t=fill"
@@ -79,7 +79,7 @@ def pieces(videos: list[Path], work: Path) -> list[Piece]:
     made: list[Piece] = []
     for at, video in enumerate(videos):
         length = probe(video).duration_s or SECONDS
-        for number in range(min(MOST, max(1, int((length + 2) // APART)))):
+        for number in range(min(MAX_PIECES, max(1, int((length + 2) // APART)))):
             plain = work / f"{at:03d}-{number}-original.mp4"
             made.append(Piece(at, number, "original", plain))
             if not plain.is_file():

@@ -24,7 +24,7 @@ Rng = np.random.Generator
 
 WIDTH, HEIGHT = 320, 180
 _ROOM = 1.5
-_LONGEST = 150
+_MAX_FRAMES = 150
 _SAME_FOOTAGE = ("composite_open_44s", "webcam_face_noface_vfr_6s")
 _WITH_CUTS = ("cartoon_goat_12s",)
 
@@ -63,7 +63,7 @@ def footage(data: Path) -> tuple[list[Take], list[Take]]:
         if path.stem not in _WITH_CUTS:
             count = sum(1 for _ in frames(path, probe(path)))
             start = 60 if count > 240 else 6  # some begin in black
-            files.append([Take(path, start, min(count - 2, start + _LONGEST))])
+            files.append([Take(path, start, min(count - 2, start + _MAX_FRAMES))])
     first, second = ([take for file in files[half::2] for take in file] for half in (0, 1))
     return first, second
 
@@ -78,7 +78,7 @@ def _load(take: Take) -> Pictures:
     width, height = int(WIDTH * _ROOM), int(HEIGHT * _ROOM)
     pictures = []
     for frame in frames(take.path, probe(take.path)):
-        if frame.index >= take.end or len(pictures) == _LONGEST:
+        if frame.index >= take.end or len(pictures) == _MAX_FRAMES:
             break
         if frame.index >= take.start:
             picture = frame.picture(640)

@@ -13,7 +13,7 @@ from caer_data.auditing.media import Item, bgr
 if TYPE_CHECKING:
     from caer_data.engine.worker import Progress
 
-MOST = 20_000
+MAX_ENTRIES = 20_000
 """Entries in which a face is looked for: every face is compared with every other."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from caer_data.auditing.layouts.hugging_face import batches
-from caer_data.auditing.media import LARGEST, Item
+from caer_data.auditing.media import MAX_BYTES, Item
 from caer_data.engine import tables
 from caer_data.engine.files import inside
 
@@ -47,6 +47,6 @@ def _members(
             if at + offset in wanted:
                 index, kind = wanted[at + offset]
                 data = cells[offset].as_py()
-                if data and len(data) <= LARGEST:
+                if data and len(data) <= MAX_BYTES:
                     yield index, Item(kind, Path(f"{path.name}:{at + offset}"), bytes(data), most)
         at += len(batch)

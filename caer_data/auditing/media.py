@@ -28,10 +28,10 @@ from caer_data.media.probe import probe
 if TYPE_CHECKING:
     from caer_data.engine.worker import Progress
 
-LARGEST: Final = 256 << 20
+MAX_BYTES: Final = 256 << 20
 """Bytes of the largest picture, or of media inside a table."""
 
-_MOST_PIXELS: Final = 64_000_000
+_MAX_PIXELS: Final = 64_000_000
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP")
 _SMALL: Final = 512  # px; a JPEG is decoded no larger than needed
 _REPORT: Final = 64  # pictures after which a sign of life is given
@@ -92,7 +92,7 @@ def look(item: Item, progress: Progress) -> Look:
 
 
 def open_picture(path: Path, data: bytes | None = None, smallest: int = _SMALL) -> Any:
-    """A picture as Pillow has it, of no more than `_MOST_PIXELS`; JPEG may be decoded smaller.
+    """A picture as Pillow has it, of no more than `_MAX_PIXELS`; JPEG may be decoded smaller.
 
     Raises:
         CaerError: it is not one, or too large.
@@ -103,8 +103,8 @@ def open_picture(path: Path, data: bytes | None = None, smallest: int = _SMALL) 
         picture = Image.open(
             io.BytesIO(data if data is not None else content(path)), formats=_FORMATS
         )
-        if picture.width * picture.height > _MOST_PIXELS:
-            raise CaerError(f"{path}: has more than {_MOST_PIXELS:,} pixels")
+        if picture.width * picture.height > _MAX_PIXELS:
+            raise CaerError(f"{path}: has more than {_MAX_PIXELS:,} pixels")
         picture.draft("RGB", (smallest, smallest))
         picture.load()
     except (
@@ -127,9 +127,9 @@ def content(path: Path) -> bytes:
     """
     opened = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
     with os.fdopen(opened, "rb") as stream:
-        data = stream.read(LARGEST + 1)
-    if len(data) > LARGEST:
-        raise CaerError(f"{path}: is larger than {LARGEST >> 20} MB")
+        data = stream.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise CaerError(f"{path}: is larger than {MAX_BYTES >> 20} MB")
     return data
 
 

@@ -215,7 +215,7 @@ def _faces(
 ) -> tuple[Verdict, pd.DataFrame]:
     """Faces of one split that are as close to one of another as two pictures of a person are."""
     media = np.flatnonzero((entries["kind"] != "none").to_numpy(bool))
-    step = max(1, -(-len(media) // faces.MOST))
+    step = max(1, -(-len(media) // faces.MAX_ENTRIES))
     chosen = entries.iloc[media[::step]]
     vectors: dict[int, Any] = {}
     with reporter.stage("faces", len(chosen), "files") as bar:

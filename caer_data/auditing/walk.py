@@ -11,7 +11,7 @@ from typing import Final
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
 
-MOST: Final = 3_000_000
+MAX_FILES: Final = 3_000_000
 """Largest number of files in a folder; more are refused."""
 
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -48,7 +48,7 @@ def files_of(root: Path) -> Files:
     """List a folder.
 
     Raises:
-        CaerError: it is not one, cannot be read, or holds more than `MOST` files.
+        CaerError: it is not one, cannot be read, or holds more than `MAX_FILES` files.
     """
     found, passed_over = dict[str, int](), Counter[str]()
     waiting = [("", 0)]
@@ -70,8 +70,8 @@ def files_of(root: Path) -> Files:
                 waiting.append((name, depth + 1))
             else:
                 found[name] = entry.stat(follow_symlinks=False).st_size
-        if len(found) > MOST:
-            raise CaerError(f"{root}: holds more than {MOST:,} files; audit a part of it")
+        if len(found) > MAX_FILES:
+            raise CaerError(f"{root}: holds more than {MAX_FILES:,} files; audit a part of it")
     passed_over.pop("hidden", None)
     return Files(root, dict(sorted(found.items())), passed_over)
 

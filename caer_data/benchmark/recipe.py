@@ -26,7 +26,7 @@ ModelName = Literal[
 ]
 _TWO_STREAMS = ("caer-net", "caer-net-s")
 _OF_IMAGES = ("caer-net-s", "alexnet", "vgg", "resnet")
-_LEAST_FRAMES = {"caer-net": 8, "c3d": 16, "r2plus1d": 2}
+_MIN_FRAMES = {"caer-net": 8, "c3d": 16, "r2plus1d": 2}
 """Poolings halve the frames of a clip three and four times; a clip has two frames or more."""
 MELS: Final = 64
 """Bands of sound."""
@@ -224,7 +224,7 @@ class ModelRecipe(Section):
             raise ValueError(
                 f"frames is {value.frames}, but {model} takes images: give 1, or leave it out"
             )
-        least = _LEAST_FRAMES.get(model, 1)
+        least = _MIN_FRAMES.get(model, 1)
         if value.frames < least:
             raise ValueError(
                 f"frames is {value.frames}, but {model} takes clips of {least} or more: give 16, "

@@ -88,12 +88,13 @@ from caer_data.engine.progress import Reporter
     help="Find faces where the release has no boxes.",
 )
 @click.option(
-    "--most-left-out",
+    "--max-left-out",
+    "--most-left-out",  # the former name
     type=click.FloatRange(0, 1),
     default=0.05,
     show_default=True,
     metavar="SHARE",
-    help="Largest share of a split that may be unusable.",
+    help="Maximum share of a split that may be unusable.",
 )
 @click.option(
     "--device",

@@ -22,7 +22,7 @@ _MODES = ("describe", "suite", "cross", "weights", "self_test")
 _REPORTING = ("quiet", "as_json", "verbose", "debug")
 _MODEL = ("model", "preset", "baseline_input", "precision")
 _MACHINE = ("device", "devices", "nodes", "output")
-_DATA = ("store_folder", "detect", "most_left_out")
+_DATA = ("store_folder", "detect", "max_left_out")
 _FIT = ("seeds", "epochs", "batch_size", "compiled")
 _release = click.argument("release", type=click.Path(path_type=Path), default="release")
 

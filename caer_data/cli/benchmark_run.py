@@ -40,7 +40,7 @@ class Options:
     folds: int | None
     grouped: bool
     detect: str | None
-    most_left_out: float
+    max_left_out: float
     device: str
     devices: int
     compiled: bool
@@ -112,7 +112,7 @@ def _given() -> list[str]:
 
 _REPORTING: Final = {"quiet", "as_json", "verbose", "debug"}
 _MACHINE: Final = {"device", "devices", "nodes", "output"}
-_DATA: Final = {"release", "store_folder", "detect", "most_left_out"}
+_DATA: Final = {"release", "store_folder", "detect", "max_left_out"}
 _TRAINED: Final = {"seeds", "epochs", "batch_size", "compiled", "precision", "features", "encoder"}
 _USEFUL: Final = {
     "": {*_MACHINE, *_DATA, *_TRAINED, "model", "preset", "baseline_input", "folds", "grouped"},
@@ -154,7 +154,7 @@ def _benchmark(bench: Bench, options: Options) -> int:
         bench.fabric,
         bench.reporter,
         _detector(options.detect),
-        options.most_left_out,
+        options.max_left_out,
     )
     found = (
         _suite(bench, options, changed, stores)

@@ -26,7 +26,7 @@ from caer_data.engine.sources import held
 from caer_data.faces import find as faces
 from caer_data.faces import search
 from caer_data.faces.bars import find_bars
-from caer_data.faces.samples import LONGEST_SIDE, Samples, SampleWriter
+from caer_data.faces.samples import MAX_SIDE, Samples, SampleWriter
 from caer_data.media import fingerprints
 from caer_data.media.decode import THREADS, frames
 from caer_data.media.packets import Damage
@@ -122,7 +122,7 @@ class _Pass:
                 detector.push(frame)
             prints.push(frame)
             if writer.due((frame.pts - pts[0]) * job.info.time_base):
-                writer.add(frame.index, frame.picture(LONGEST_SIDE))
+                writer.add(frame.index, frame.picture(MAX_SIDE))
             if frame.index % _PROGRESS_EVERY == _PROGRESS_EVERY - 1:
                 passed = (frame.pts - pts[-_PROGRESS_EVERY]) * job.info.time_base
                 progress("shots", float(passed))

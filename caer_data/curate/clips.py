@@ -25,9 +25,9 @@ from caer_data.media.unchanged import Stamp, check_unchanged
 CLIPS_VERSION = 7
 
 _WINDOW_S = 12
-_LONGEST_GAP_S = 1
+_MAX_GAP_S = 1
 _CLIPS_A_TASK = 4
-_MOST_TOGETHER = 6  # each has an encoder of its own, which needs memory
+_MAX_TOGETHER = 6  # each has an encoder of its own, which needs memory
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,9 @@ def _together(group: list[Clip], clip: Clip) -> bool:
     before, source = group[-1], clip.source
     gap = (clip.span.start_pts - before.span.end_pts) * source.info.time_base
     return (
-        len(group) < _MOST_TOGETHER
+        len(group) < _MAX_TOGETHER
         and before.source == source
-        and 0 <= gap <= _LONGEST_GAP_S
+        and 0 <= gap <= _MAX_GAP_S
         and _window(group[0]) == _window(clip)
     )
 

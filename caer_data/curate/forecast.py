@@ -35,7 +35,7 @@ from caer_data.media.excerpt import excerpt
 from caer_data.media.probe import VideoInfo
 
 _PART_S: Final = 30.0
-_LEAST_PARTS: Final = 4
+_MIN_PARTS: Final = 4
 _ANSWER_S: Final = 10.0
 """What a rater takes beyond watching the clip once; an assumption, and said."""
 
@@ -286,7 +286,7 @@ def _tried(prepared: run.Prepared, left: dict[str, VideoInfo], workers: int) -> 
         CaerError: none can be built.
     """
     paths = {item.relative: item.path for item in prepared.found}
-    parts = spread(left, workers * math.ceil(_LEAST_PARTS / workers))
+    parts = spread(left, workers * math.ceil(_MIN_PARTS / workers))
     prepared.reporter.say(f"Tries {len(parts)} parts of {_PART_S:.0f} s")
     reporter = _OfTrial(prepared.reporter.mode)
     with tempfile.TemporaryDirectory(prefix="caer-data-") as name:

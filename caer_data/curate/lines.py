@@ -23,12 +23,12 @@ from caer_data.media import subtitles
 from caer_data.media.hearing import Heard
 from caer_data.media.subtitles import Cue, Subtitles
 
-_LONGEST_S: Final = 8.0  # a line whose end nobody tells stays until the next, and no longer
+_MAX_LINE_S: Final = 8.0  # a line whose end nobody tells stays until the next, and no longer
 _BEAT_S: Final = 0.1
 _FARTHEST_S: Final = 30.0
-_LEAST_LINES: Final = 15
-_LEAST_GAPS: Final = 15
-_LEAST_S: Final = 60.0
+_MIN_LINES: Final = 15
+_MIN_GAPS: Final = 15
+_MIN_AUDIBLE_S: Final = 60.0
 _CLEAR: Final = 0.35  # correlation of lines and voices at the best offset
 _BETTER: Final = 0.15  # than with no offset
 _NEXT: Final = 0.8  # of the best, at offsets elsewhere
@@ -151,7 +151,7 @@ def offset(cues: Sequence[Span], spoken: Sequence[Span], audible_s: float) -> fl
         spoken: when somebody speaks.
         audible_s: how long there is sound.
     """
-    if len(cues) < _LEAST_LINES or len(spoken) < _LEAST_GAPS or audible_s < _LEAST_S:
+    if len(cues) < _MIN_LINES or len(spoken) < _MIN_GAPS or audible_s < _MIN_AUDIBLE_S:
         return None
     length = max(end for _, end in (*cues, *spoken))
     shown, heard = (_beats(spans, length) for spans in (cues, spoken))
@@ -187,7 +187,7 @@ def _ended(cues: Sequence[Cue]) -> Iterator[tuple[Cue, int]]:
     """Cues and their ends; where a file gives none, it is the start of the next."""
     for number, cue in enumerate(cues):
         later = (other.start for other in cues[number + 1 :] if other.start > cue.start)
-        latest = cue.start + round(_LONGEST_S * 1e6)
+        latest = cue.start + round(_MAX_LINE_S * 1e6)
         yield cue, cue.end if cue.end is not None else min(next(later, latest), latest)
 
 

@@ -25,7 +25,9 @@ from caer_data.media.matching import Match, Strip
 
 VERSION: Final = 2
 
-_LONGEST: Final = 60 * fingerprints.RATE  # pictures of a strip; longer shots are compared in parts
+_MAX_PICTURES: Final = (
+    60 * fingerprints.RATE
+)  # pictures of a strip; longer shots are compared in parts
 _COVERED: Final = 0.5  # of the shorter of two clips that both must show to be the same
 _REPEATED_SHARE: Final = 0.5  # of a video that another must show to be the same episode
 
@@ -143,8 +145,8 @@ def _strips(video: Known) -> Iterator[tuple[int, Strip]]:
     times = ((known.pts - video.first_pts) * float(video.time_base)).astype(np.float64)
     edges = video.shots[["start_pts", "end_pts"]].to_numpy(np.int64)
     for shot, (start, end) in enumerate(np.searchsorted(known.pts, edges)):
-        for at in range(start, end, _LONGEST):
-            part = slice(at, min(at + _LONGEST, end))
+        for at in range(start, end, _MAX_PICTURES):
+            part = slice(at, min(at + _MAX_PICTURES, end))
             yield shot, Strip(times[part], known.pictures[part], known.sound)
 
 

@@ -33,8 +33,8 @@ from caer_data.media.decode import frames
 from caer_data.media.probe import open_container
 from caer_data.media.voice import RATE
 
-_LONGEST_S: Final = 6.0
-_LEAST_S: Final = 0.4
+_MAX_S: Final = 6.0
+_MIN_S: Final = 0.4
 _TOLD_EVERY: Final = 100  # frames
 
 
@@ -117,7 +117,7 @@ def _faces(job: Job, on_second: Callable[[], None]) -> Iterator[tuple[str, _Face
                 box = np.array([row.x1, row.y1, row.x2, row.y2], np.float32)
                 face.times.append(float(seconds[frame.index]))
                 face.mouths.append(mouth_of(frame, box))
-                if face.times[-1] - face.times[0] >= _LONGEST_S:
+                if face.times[-1] - face.times[0] >= _MAX_S:
                     yield str(row.track_id), under_way.pop(str(row.track_id))
         if frame.index >= last:
             break
@@ -145,7 +145,7 @@ def _scored(
     """Times and scores of a face, at 25 pictures per second whatever the video has."""
     own = np.array(face.times)
     count = int((own[-1] - own[0]) * TICKS) + 1
-    if count < _LEAST_S * TICKS:
+    if count < _MIN_S * TICKS:
         return np.zeros(0), np.zeros(0, np.float32)
     ticks = own[0] + np.arange(count) / TICKS
     nearest = np.abs(own[None] - ticks[:, None]).argmin(axis=1)

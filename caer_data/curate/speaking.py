@@ -12,7 +12,7 @@ from caer_data.curate.filter import UNKNOWN
 from caer_data.curate.speaker_pass import Scores
 from caer_data.curate.speech import Span
 
-_LEAST_S: Final = 3.0
+_MIN_S: Final = 3.0
 """Seconds of speech with a face that it takes: less separates mouths from noise too rarely."""
 _TICK_S: Final = 1 / 25
 _AHEAD: Final = 0.3
@@ -48,7 +48,7 @@ class Speakers:
         )
         rows["person"] = rows["track"].map(self.people)
         means = rows.groupby("person")["score"].agg(["mean", "size"])
-        ranked = means[means["size"] * _TICK_S >= _LEAST_S]["mean"].sort_values(ascending=False)
+        ranked = means[means["size"] * _TICK_S >= _MIN_S]["mean"].sort_values(ascending=False)
         if ranked.empty or ranked.iloc[0] <= 0:
             return UNKNOWN
         rivals = means["mean"].drop(ranked.index[0])

@@ -24,7 +24,7 @@ Span = tuple[float, float]
 _WINDOW_S: Final = WINDOW / RATE
 _BEGINS: Final = 100  # of 200: probability of speech from which it begins
 _ENDS: Final = 70  # and under which it ends
-_SHORTEST: Final = 8  # windows, 0.25 s
+_MIN_WINDOWS: Final = 8  # windows, 0.25 s
 _PAUSE: Final = 3  # windows, 0.1 s
 _EMPTY_S: Final = 5.0  # digital silence of so long is not a pause in speaking
 _EDGE_S: Final = 0.1  # by which sound may begin late or end early without a word
@@ -101,7 +101,7 @@ def _voices(windows: npt.NDArray[np.uint8]) -> list[tuple[int, int]]:
             joined[-1] = (joined[-1][0], end)
         else:
             joined.append((start, end))
-    return [(start, end) for start, end in joined if end - start >= _SHORTEST]
+    return [(start, end) for start, end in joined if end - start >= _MIN_WINDOWS]
 
 
 def _sounding(block: Block) -> list[tuple[int, int]]:

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from caer_data.engine.errors import CaerError
 
-MOST_ROWS: Final = 50_000_000
-MOST_BYTES: Final = 4 << 30
+MAX_ROWS: Final = 50_000_000
+MAX_BYTES: Final = 4 << 30
 """Size of a decoded table with its texts written out."""
 
 
@@ -25,7 +25,7 @@ def read(path: Path, columns: Sequence[str]) -> pa.Table:
 
     Raises:
         FileNotFoundError: there is no such file.
-        CaerError: it is not a parquet file, is damaged, or exceeds `MOST_ROWS` and `MOST_BYTES`.
+        CaerError: it is not a parquet file, is damaged, or exceeds `MAX_ROWS` and `MAX_BYTES`.
     """
     try:
         schema = pq.read_schema(path)
@@ -35,7 +35,7 @@ def read(path: Path, columns: Sequence[str]) -> pa.Table:
             about = file.metadata
             groups = (about.row_group(at) for at in range(about.num_row_groups))
             size = sum(group.total_byte_size for group in groups)
-            if about.num_rows > MOST_ROWS or size > MOST_BYTES:
+            if about.num_rows > MAX_ROWS or size > MAX_BYTES:
                 raise CaerError(f"{path}: holds {about.num_rows:,} rows, too many to be read")
             table = file.read(columns=wanted)
     except FileNotFoundError:
@@ -77,5 +77,5 @@ def _check_texts(path: Path, table: pa.Table) -> None:
             if isinstance(chunk, pa.DictionaryArray) and len(chunk.dictionary):
                 lengths = pc.binary_length(chunk.dictionary).cast(pa.int64())
                 total += pc.sum(lengths.take(chunk.indices)).as_py() or 0
-        if total > MOST_BYTES:
+        if total > MAX_BYTES:
             raise CaerError(f"{path}: its texts are too long to be read")

@@ -67,7 +67,7 @@ _ANCHORS: Final = {
 """How many anchors a kind has: least and most."""
 KINDS: Final = tuple(_ANCHORS)
 
-_LONGEST_TEXT: Final = 10_000
+_MAX_TEXT: Final = 10_000
 _WAIT_S: Final = 30
 
 
@@ -265,8 +265,8 @@ def _checked(row: Decision) -> Decision:
     if row.kind not in KINDS:
         raise CaerError(f"'{row.kind}' is not a kind of decision; choose from {', '.join(KINDS)}")
     texts = (row.who, row.why, row.when)
-    if not all(isinstance(text, str) and len(text) <= _LONGEST_TEXT for text in texts):
-        raise CaerError(f"who, why and when are texts of at most {_LONGEST_TEXT:,} characters")
+    if not all(isinstance(text, str) and len(text) <= _MAX_TEXT for text in texts):
+        raise CaerError(f"who, why and when are texts of at most {_MAX_TEXT:,} characters")
     least, most = _ANCHORS[row.kind]
     if not least <= len(row.about) <= most:
         raise CaerError(

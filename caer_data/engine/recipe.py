@@ -215,7 +215,7 @@ class Filter(Section):
     speaker_decides: bool = False
 
 
-_SHORTEST_S = 1.0  # about 30 frames (paper, section 4.1) of video at 30 frames per second
+_MIN_CLIP_S = 1.0  # about 30 frames (paper, section 4.1) of video at 30 frames per second
 
 
 class Clips(Section):
@@ -238,7 +238,7 @@ class Clips(Section):
             return values
         given = [values.get(name) for name in ("min_seconds", "min_frames")]
         if given == [None, None]:
-            return values | {"min_seconds": _SHORTEST_S}
+            return values | {"min_seconds": _MIN_CLIP_S}
         if None not in given:
             raise ValueError("give min_seconds or min_frames, and null for the other")
         return values

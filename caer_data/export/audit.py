@@ -28,7 +28,7 @@ RATE: Final = 10
 GUESSED: Final = 0.75
 """Area under the ROC curve from which box sizes are said to give a class away; 0.5 is chance."""
 
-_FEWEST = 20
+_MIN_CLIPS = 20
 
 
 @dataclass(frozen=True)
@@ -260,21 +260,21 @@ def _box_size_by_class(manifest: pd.DataFrame) -> Verdict:
     for part in parts:
         for emotion in EMOTIONS:
             inside = (part["emotion"] == emotion).to_numpy(bool)
-            if min(inside.sum(), (~inside).sum()) < _FEWEST:
+            if min(inside.sum(), (~inside).sum()) < _MIN_CLIPS:
                 continue
             area, error = _area(part["face_height"].to_numpy(float), inside)
             worst[emotion] = max(worst.get(emotion, 0.5), area)
             if area - 0.5 >= max(GUESSED - 0.5, 4 * error):
                 given_away.add(emotion)
     if not worst:
-        text = f"needs {_FEWEST} clips of a class and as many of the others"
+        text = f"needs {_MIN_CLIPS} clips of a class and as many of the others"
         return Verdict(check, "not measured", 0, text)
     if not given_away:
         unknown, columns = _unknown(manifest, sized), "face_height or no emotion"
         text = f"the size of a box gives no class away (AUC at most {max(worst.values()):.2f})"
         few = [e for e in EMOTIONS if e not in worst and (sized["emotion"] == e).any()]
         if few:
-            text += f"; there are fewer than {_FEWEST} clips of {', '.join(few)}"
+            text += f"; there are fewer than {_MIN_CLIPS} clips of {', '.join(few)}"
             return Verdict(check, "note", len(few), text + _unchecked(unknown, columns))
         return _well(check, text, unknown, columns)
     named = ", ".join(f"{e} (AUC {worst[e]:.2f})" for e in EMOTIONS if e in given_away)

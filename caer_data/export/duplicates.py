@@ -12,7 +12,7 @@ import numpy.typing as npt
 DISTANCE: Final = 6
 """Bits of 64 in which the pHash of two pictures may differ; unrelated ones differ in about 32."""
 
-MOST: Final = 32
+MAX_PAIRS: Final = 32
 """Others that one hash is paired with in a list of all pairs."""
 
 _BITS = 64
@@ -49,7 +49,8 @@ def every(
     """All pairs of hashes of two sides that nearly equal each other, nearest first.
 
     Of equal hashes of one side each is paired with the first one of the other side, and a hash with
-    `MOST` others at most: what is shown everywhere gives as many pairs as pictures, not the square.
+    `MAX_PAIRS` others at most: what is shown everywhere gives as many pairs as pictures, not the
+    square.
 
     Returns:
         Places of both hashes, and the bits in which they differ.
@@ -76,7 +77,7 @@ def every(
 def _nearest(
     hashes: npt.NDArray[np.uint64], sides: npt.NDArray[np.int64], distance: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """Pairs of different sides, once each, nearest first, at most `MOST` a hash."""
+    """Pairs of different sides, once each, nearest first, at most `MAX_PAIRS` a hash."""
     found = [np.zeros((0, 3), np.int64)]
     for one, other in _candidates(hashes, distance):
         bits = np.bitwise_count(hashes[one] ^ hashes[other])
@@ -85,7 +86,7 @@ def _nearest(
         found.append(np.stack([bits[near], low, high], axis=1).astype(np.int64))
     pairs = np.unique(np.concatenate(found), axis=0)
     for column in (1, 2):
-        pairs = pairs[_place_among_equals(pairs[:, column]) < MOST]
+        pairs = pairs[_place_among_equals(pairs[:, column]) < MAX_PAIRS]
     return pairs[:, 1], pairs[:, 2], pairs[:, 0].astype(np.uint8)
 
 

@@ -220,12 +220,12 @@ def rows(planned: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
     return tables.to_pandas(typed)
 
 
-MOST_FRAMES: Final = 10_000_000
+MAX_FRAMES: Final = 10_000_000
 """Frames of the longest clip that a manifest may name: over four days."""
-MOST_PIXELS: Final = 16_384
+MAX_SIDE: Final = 16_384
 """Longest side of a picture that a manifest may name."""
 
-LONGEST: Final = 4_096
+MAX_TEXT: Final = 4_096
 """Characters of the longest name or path that a manifest may hold."""
 
 _NAMES: Final = ("clip_id", "show", "episode", "video_id", "shot_id", "path", "member")
@@ -257,7 +257,7 @@ def read_boxes(release: Path) -> pd.DataFrame:
     path = release / "boxes.parquet"
     boxes = read_table(BOXES, path)
     sides = boxes[["x1", "y1", "x2", "y2"]]
-    _refuse(path, boxes, "frame", ~boxes["frame"].between(0, MOST_FRAMES - 1))
+    _refuse(path, boxes, "frame", ~boxes["frame"].between(0, MAX_FRAMES - 1))
     for side in sides.columns:
         _refuse(path, boxes, side, ~np.isfinite(boxes[side]))
     _refuse(path, boxes, "x2", boxes["x2"] <= boxes["x1"])
@@ -280,7 +280,7 @@ def read_sources(release: Path) -> pd.DataFrame:
     for column in ("video_id", "show", "episode"):
         _refuse(path, sources, column, _is_no_name(sources[column]))
     for column in ("width", "height"):
-        _refuse(path, sources, column, ~sources[column].between(1, MOST_PIXELS))
+        _refuse(path, sources, column, ~sources[column].between(1, MAX_SIDE))
     return sources
 
 
@@ -338,11 +338,11 @@ def _wrong_cells(manifest: pd.DataFrame) -> list[tuple[str, pd.Series]]:
         ("path", ~manifest["path"].map(is_media_path)),
         ("member", member.str.contains(r"[/\\\x00]") | member.isin([".", ".."])),
         ("fps", ~manifest["fps"].map(_is_rate)),
-        ("frames", ~manifest["frames"].between(1, MOST_FRAMES)),
-        ("frame", ((frame < 0) | (frame >= MOST_FRAMES)).fillna(False)),
+        ("frames", ~manifest["frames"].between(1, MAX_FRAMES)),
+        ("frame", ((frame < 0) | (frame >= MAX_FRAMES)).fillna(False)),
         ("end_frame", manifest["end_frame"] <= manifest["start_frame"]),
         ("end_pts", manifest["end_pts"] <= manifest["start_pts"]),
-        *((c, ~manifest[c].between(1, MOST_PIXELS)) for c in ("width", "height")),
+        *((c, ~manifest[c].between(1, MAX_SIDE)) for c in ("width", "height")),
         ("bytes", (manifest["bytes"] < 0).fillna(False)),
         *((c, _is_no_name(manifest[c])) for c in _NAMES),
         *((c, manifest[c].astype(float).abs() == np.inf) for c in _NUMBERS),
@@ -354,7 +354,7 @@ def _wrong_cells(manifest: pd.DataFrame) -> list[tuple[str, pd.Series]]:
 
 def _is_no_name(cells: pd.Series) -> pd.Series:
     known = cells.fillna("").astype(str)
-    return (known.str.len() > LONGEST) | known.str.contains("\0", regex=False)
+    return (known.str.len() > MAX_TEXT) | known.str.contains("\0", regex=False)
 
 
 def _refuse(path: Path, rows: pd.DataFrame, column: str, wrong: pd.Series) -> None:

@@ -54,7 +54,7 @@ FINGERPRINTS: Final = Table(
     ),
 )
 
-_MOST: Final = 24 * 3600 * fingerprints.RATE
+_MAX_PICTURES: Final = 24 * 3600 * fingerprints.RATE
 """Pictures that one video may have: a day's."""
 
 
@@ -112,7 +112,7 @@ def read(release: Path, sources: pd.DataFrame) -> dict[str, Known]:
                 for video_id, rows in table.groupby("video_id", sort=False):
                     name = str(video_id)
                     counted[name] = counted.get(name, 0) + len(rows)
-                    if counted[name] > _MOST:
+                    if counted[name] > _MAX_PICTURES:
                         raise CaerError(f"{path}: has more than a day of {name}; fetch it again")
                     if name in wanted:
                         parts.setdefault(name, []).append(rows)

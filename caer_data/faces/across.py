@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 _NEVER = 1e6
-_MOST = 24  # tracks of a person that are compared, those that show the face best
+_MAX_TRACKS = 24  # tracks of a person that are compared, those that show the face best
 _ROWS = 1024  # number of persons compared with all others at a time
 _SLACK = 1e-3  # of distance: products in single precision are not exact
 
@@ -114,7 +114,7 @@ def _best(people: pd.DataFrame, tracks: pd.DataFrame, embeddings: Vectors) -> li
     order = order[finite[order]]
     of_person = pd.Series(order).groupby(tracks["person_id"].to_numpy(object)[order]).indices
     nothing = np.zeros(0, np.int64)
-    indices = (order[of_person.get(name, nothing)[:_MOST]] for name in people["person_id"])
+    indices = (order[of_person.get(name, nothing)[:_MAX_TRACKS]] for name in people["person_id"])
     return [embeddings[index] for index in indices]
 
 

@@ -17,7 +17,7 @@ from caer_data.faces.search import Frames, Models
 from caer_data.faces.tracking import Track
 
 _TURNED = 0.2  # of the distance from eyes to mouth: a nose this far from the middle is turned away
-_LEAST = 0.05  # weight of a profile; a face turned to the camera weighs 1
+_MIN_WEIGHT = 0.05  # weight of a profile; a face turned to the camera weighs 1
 _ZOOMS = (1.0, 1.14)  # at which each face is cut out
 _LOOKS = 4  # best faces of a doubtful track that are looked at closely
 _CLOSE = 336  # px, the side of the picture for it: a face is 112 px high in it
@@ -174,4 +174,6 @@ def embed_track(track: Track, indices: Sequence[int], frames: Frames, models: Mo
 def weights_of(track: Track, indices: Sequence[int]) -> npt.NDArray[np.float64]:
     """Weight of each face: how much it is turned to the camera; 1 where there are no points."""
     found = [track.points[index] for index in indices]
-    return np.array([1.0 if p is None else _LEAST + (1 - _LEAST) * frontality(p) for p in found])
+    return np.array(
+        [1.0 if p is None else _MIN_WEIGHT + (1 - _MIN_WEIGHT) * frontality(p) for p in found]
+    )

@@ -11,7 +11,7 @@ _LOOKS = 60  # samples of a video
 _BLACK = 24  # of 255: black with the noise of its encoding
 _ALMOST_ALL = 95  # per cent of a row; a logo or a stray pixel does not end a bar
 _DARK = 0.6  # share of black rows above which the whole picture is dark and says nothing about bars
-_LEAST = 0.02  # share of the height; less is an edge, not a bar
+_MIN_SHARE = 0.02  # share of the height; less is an edge, not a bar
 
 
 def find_bars(samples: Samples) -> tuple[float, float]:
@@ -26,7 +26,9 @@ def find_bars(samples: Samples) -> tuple[float, float]:
     seen = np.array([run for run in runs if sum(run) < _DARK])
     if not len(seen):
         return 0.0, 0.0
-    top, bottom = (float(share) if share >= _LEAST else 0.0 for share in np.median(seen, axis=0))
+    top, bottom = (
+        float(share) if share >= _MIN_SHARE else 0.0 for share in np.median(seen, axis=0)
+    )
     return top, bottom
 
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from caer_data.faces.models.interface import Picture
 
-LONGEST_SIDE = 1280
+MAX_SIDE = 1280
 """Samples are at most this long, px: the size that the embedded detector searches."""
 
 _QUALITY = 92

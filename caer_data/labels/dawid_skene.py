@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-_SMALLEST = 1e-10  # an error never seen stays possible, so that no logarithm is of zero
+_MIN_ERROR = 1e-10  # an error never seen stays possible, so that no logarithm is of zero
 
 
 class DawidSkene:
@@ -52,7 +52,7 @@ class DawidSkene:
             answer = worker * n + label
             seen = [np.bincount(answer, posterior[task, c], len(workers) * n) for c in range(n)]
             errors = np.stack(seen).reshape(n, len(workers), n).transpose(1, 0, 2)
-            errors = np.maximum(errors, _SMALLEST)
+            errors = np.maximum(errors, _MIN_ERROR)
             return posterior.mean(axis=0), errors / errors.sum(axis=2, keepdims=True)
 
         posterior = np.zeros((len(tasks), n))

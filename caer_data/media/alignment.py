@@ -32,7 +32,7 @@ _NEAR: Final = 11  # bits of 64 by which pictures that vote may differ
 _BIN: Final = 0.5  # s; votes for shifts that are closer count together
 _SHIFTS: Final = 32  # shifts that are tried
 _SPARSE: Final = RATE  # of so many pictures one is asked which video a file may be
-_FEWEST: Final = 6  # pictures that must vote for the best shift
+_MIN_VOTES: Final = 6  # pictures that must vote for the best shift
 _SAMPLE: Final = 80  # pictures by which the frame is found
 _BARS: Final = 12  # kinds of bars in the first video that are followed
 _AROUND: Final = 0.6  # s
@@ -233,7 +233,7 @@ def align(known: Known, scan: Scan) -> Alignment | None:
     # votes tell where the frame lies; which speed is right, only what each leaves unexplained
     best = max(range(len(SPEEDS)), key=lambda n: (float(ranked[n][1][0]), -n))
     speed, (shifts, votes) = SPEEDS[best], ranked[best]
-    if votes[0] < _FEWEST:
+    if votes[0] < _MIN_VOTES:
         return None
     off = np.abs(there - here * speed - shifts[0])
     found = Alignment(known, scan, _frame(known, scan, pairs[off < _BIN]))

@@ -24,7 +24,7 @@ _SEEK_ID, _SEEK_POSITION = 0x53AB, 0x53AC
 _BOTTOM, _TOP, _LEFT, _RIGHT = 0x54AA, 0x54BB, 0x54CC, 0x54DD
 _CLUSTER: Final = 0x1F43B675
 _EBML: Final = b"\x1a\x45\xdf\xa3"
-_MOST: Final = 1 << 20
+_MAX_BYTES: Final = 1 << 20
 """Bytes in which the tracks are looked for, and that they may take."""
 
 
@@ -104,7 +104,7 @@ def matroska_crop(path: Path, number: int) -> Crop:
 def _tracks(path: Path) -> bytes:
     """Content of the element that describes the tracks; editors move it behind the pictures."""
     with path.open("rb") as file:
-        head = file.read(_MOST)
+        head = file.read(_MAX_BYTES)
         if not head.startswith(_EBML):
             return b""
         segment = _content(head, _SEGMENT)
@@ -116,7 +116,7 @@ def _tracks(path: Path) -> bytes:
             if int.from_bytes(entry.get(_SEEK_ID, b""), "big") == _TRACKS:
                 place = int.from_bytes(entry.get(_SEEK_POSITION, b"")[:7], "big")
                 file.seek(len(head) - len(segment) + place)
-                return dict(_elements(file.read(_MOST))).get(_TRACKS, b"")
+                return dict(_elements(file.read(_MAX_BYTES))).get(_TRACKS, b"")
     return b""
 
 

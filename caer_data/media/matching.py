@@ -21,7 +21,7 @@ _SCALES: Final = (
 )  # fmt: skip
 _FINER: Final = 2  # pictures are compared at this multiple of their size
 _ALIKE: Final = 0.72  # correlation of one picture with another from which they may be the same
-_FEWEST: Final = 6  # pictures that two strips must have in common
+_MIN_PICTURES: Final = 6  # pictures that two strips must have in common
 _MOVES: Final = 0.0008  # mean squared change of a unit vector; below it is the noise of an encoder
 
 
@@ -194,7 +194,7 @@ def _moves_together(first: Vectors, second: Vectors) -> tuple[int, int] | None:
         return None
     products = rows[0] @ rows[1].T
     best, found = 0.0, None
-    for apart in range(_FEWEST - len(first), len(second) - _FEWEST + 1):
+    for apart in range(_MIN_PICTURES - len(first), len(second) - _MIN_PICTURES + 1):
         start, end = max(0, -apart), min(len(first), len(second) - apart)
         moved = [
             energy[0][end] - energy[0][start],

@@ -19,7 +19,7 @@ PER_SECOND: Final = 100
 COEFFICIENTS: Final = 13
 _WINDOW, _STEP, _FFT, _FILTERS = 400, RATE // PER_SECOND, 512, 26
 _PREEMPHASIS, _LIFTER = 0.97, 22
-_LEAST = np.finfo(np.float64).eps
+_MIN_ENERGY = np.finfo(np.float64).eps
 
 
 def mfcc(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
@@ -40,8 +40,8 @@ def mfcc(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
     padded[: len(signal)] = signal
     windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_STEP]
     power = np.abs(np.fft.rfft(windows, _FFT)) ** 2 / _FFT
-    energy = np.maximum(power.sum(axis=1), _LEAST)
-    mel = np.log(np.maximum(power @ _filters().T, _LEAST))
+    energy = np.maximum(power.sum(axis=1), _MIN_ENERGY)
+    mel = np.log(np.maximum(power @ _filters().T, _MIN_ENERGY))
     found = dct(mel, type=2, axis=1, norm="ortho")[:, :COEFFICIENTS]
     found *= 1 + _LIFTER / 2 * np.sin(np.pi * np.arange(COEFFICIENTS) / _LIFTER)
     found[:, 0] = np.log(energy)

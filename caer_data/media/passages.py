@@ -27,8 +27,8 @@ NEAR: Final = 16
 PARTNERS: Final = 24
 """Strips that each is compared with closely, unless given otherwise."""
 
-_LEAST: Final = RATE - 1  # pictures, almost a second; of shorter strips a good part
-_MOST_OF: Final = 0.6
+_MIN_PICTURES: Final = RATE - 1  # pictures, almost a second; of shorter strips a good part
+_MIN_SHARE: Final = 0.6
 _MOVING: Final = ((0.88, 0.68), (0.76, 0.8))  # least correlation of pictures and of what moves
 _STILL: Final = 0.955  # least correlation of pictures in which nothing moves
 _EQUAL: Final = 0.9995  # the same, where nothing is heard and not the whole is shown
@@ -38,7 +38,7 @@ _HEARD: Final = 0.62  # least share of equal bits of sound; 0.5 is chance
 _SURELY_HEARD: Final = (0.75, 0.85, 0.4)  # least of sound, pictures, motion, taken together
 _SAME: Final = 4  # bits; a picture that differs less from the previous one is not looked up
 _UNRELATED: Final = 20  # hashes near one by chance; about one in twenty agrees in a band, too
-_LEAST_NEAR: Final = 10
+_MIN_NEAR: Final = 10
 _TRIES: Final = 3  # pairs of pictures of two strips that are looked at closely
 
 
@@ -74,7 +74,7 @@ def near_among(pictures: int) -> int:
     Otherwise the pairs that are looked at closely would grow with the square of the pictures.
     """
     near, looked_up = NEAR, 2 * len(windows.WINDOWS) * pictures
-    while near > _LEAST_NEAR and looked_up * _chance(near) > _UNRELATED:
+    while near > _MIN_NEAR and looked_up * _chance(near) > _UNRELATED:
         near -= 1
     return near
 
@@ -162,7 +162,7 @@ def repeated(match: Match, one: Strip, other: Strip) -> bool:
     """
     shorter, longer = sorted((len(one.times), len(other.times)))
     pictures = round(match.length * RATE) + 1
-    if pictures < min(_LEAST, shorter * _MOST_OF):
+    if pictures < min(_MIN_PICTURES, shorter * _MIN_SHARE):
         return False
     if match.sound is not None and match.sound >= _SURELY_HEARD[0]:
         moving = 1.0 if match.motion is None else match.motion

@@ -31,7 +31,7 @@ WHOLE: Final[Box] = (0.0, 0.0, 1.0, 1.0)
 _STEPS: Final = (0.04, 0.02, 0.01, 0.005)
 _TRIED: Final = 2  # starts from which the best box is looked for
 _OVER: Final = 0.012  # share of a side by which a window may reach beyond the frame
-_LIMIT: Final = 22  # bits; pictures that differ more may not be the same
+_MAX_BITS: Final = 22  # bits; pictures that differ more may not be the same
 _SMALLER: Final = 1.0  # bits that a window must gain for each side that it loses
 
 
@@ -153,7 +153,7 @@ class _Search:
                 return float("inf")
             made = _hashes(self._pairs.pictures[rows], shown, mirrored)
             found.append(np.bitwise_count(made ^ self._pairs.hashes[rows, number]))
-        bits = np.minimum(np.concatenate(found).astype(float), _LIMIT)
+        bits = np.minimum(np.concatenate(found).astype(float), _MAX_BITS)
         return float(bits.mean()) + _SMALLER * (2 - sum(windows.WINDOWS[number]))
 
     def descend(self, box: Box, window: int) -> tuple[float, Box]:

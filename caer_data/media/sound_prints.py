@@ -27,7 +27,7 @@ _BANDS = 33
 _QUIET = 1e-4  # mean power (of 1) below which there is nothing to hear
 _CHUNK = 256  # windows transformed at a time
 _JUMP = _SAMPLES // 20  # samples; timestamps that are further off than this move the sound
-_LONGEST = 6 * 3600 * _SAMPLES
+_MAX_SAMPLES = 6 * 3600 * _SAMPLES
 
 
 def sound_prints(path: Path, info: VideoInfo) -> npt.NDArray[np.uint32]:
@@ -78,7 +78,7 @@ def _samples(path: Path, info: VideoInfo, start: Fraction) -> npt.NDArray[np.int
                     part = _placed(part, at, made, start)
                     parts.append(part)
                     at += len(part)
-                if at > _LONGEST:
+                if at > _MAX_SAMPLES:
                     break
     except (av.FFmpegError, ValueError, OSError):
         pass
@@ -101,6 +101,6 @@ def _placed(
         return part
     due = round((made.pts * made.time_base - start) * _SAMPLES)
     ahead = due - at
-    if abs(ahead) <= _JUMP or ahead > _LONGEST:
+    if abs(ahead) <= _JUMP or ahead > _MAX_SAMPLES:
         return part
     return np.pad(part, (ahead, 0)) if ahead > 0 else part[-ahead:]

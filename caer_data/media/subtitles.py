@@ -23,9 +23,9 @@ from caer_data.engine.files import explain_os_error
 ENDINGS: Final = (".srt", ".ass", ".ssa", ".vtt")
 """Files of subtitles that are read."""
 
-_LONGEST_BYTES: Final = 16 << 20
-_MOST_CUES: Final = 100_000
-_LONGEST_TEXT: Final = 2_000
+_MAX_BYTES: Final = 16 << 20
+_MAX_CUES: Final = 100_000
+_MAX_TEXT: Final = 2_000
 _CLOCK: Final = r"(-?)(?:(\d{1,4}):)?(-?)(\d{1,2}):(\d{1,2})(?:[.,:](\d{1,6}))?"
 _ARROW: Final = re.compile(rf"^\s*{_CLOCK}\s*-->\s*{_CLOCK}(?:\s.*)?$", re.ASCII)
 _TIME: Final = re.compile(rf"\s*{_CLOCK}\s*", re.ASCII)
@@ -75,7 +75,7 @@ class Subtitles:
 
     def add(self, cue: Cue) -> None:
         """Add a cue unless it is empty or impossible."""
-        if not cue.text or len(self.cues) >= _MOST_CUES:
+        if not cue.text or len(self.cues) >= _MAX_CUES:
             return
         if cue.end is not None and cue.end <= cue.start:
             self.backwards += 1
@@ -102,13 +102,11 @@ def read(path: Path) -> Subtitles:
     """
     try:
         with path.open("rb") as stream:
-            data = stream.read(_LONGEST_BYTES + 1)
+            data = stream.read(_MAX_BYTES + 1)
     except OSError as error:
         raise CaerError(explain_os_error(error, path)) from error
-    if len(data) > _LONGEST_BYTES:
-        raise CaerError(
-            f"{path}: larger than {_LONGEST_BYTES >> 20} MB, too large for a subtitle file"
-        )
+    if len(data) > _MAX_BYTES:
+        raise CaerError(f"{path}: larger than {_MAX_BYTES >> 20} MB, too large for a subtitle file")
     text, encoding, guessed = decode(data)
     found = parse(text, path.suffix.lower())
     if not (found.cues or found.backwards or found.early):
@@ -222,7 +220,7 @@ def _clock(fields: tuple[str | None, ...]) -> int:
 
 def _tidy(text: str) -> str:
     lines = (" ".join(_CONTROLS.sub("", line).split()) for line in text.splitlines())
-    return "\n".join(line for line in lines if line)[:_LONGEST_TEXT]
+    return "\n".join(line for line in lines if line)[:_MAX_TEXT]
 
 
 def _name(name: str) -> str | None:

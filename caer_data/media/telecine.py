@@ -16,10 +16,10 @@ _WINDOW: Final = 50
 """Frames that are judged together: cuts made after the telecine break its beat."""
 _MOVES: Final = 1.0  # mean change of a field, of 256, from which there is a beat to be seen
 _SAME: Final = 0.4  # a field that changes by less than this share of the other's is repeated
-_LEAST: Final = 20  # moving frames of a window
+_MIN_MOVING: Final = 20  # moving frames of a window
 _ON_BEAT: Final = 0.7  # share of them on the beat that repeat a field
 _OFF_BEAT: Final = 0.2  # and off it
-_MOST: Final = 0.5  # share of the windows
+_MIN_WINDOWS: Final = 0.5  # share of the windows
 
 
 class Pulldown:
@@ -44,7 +44,7 @@ class Pulldown:
         changes = np.array(self._changes, float).reshape(-1, 3)
         windows = [changes[changes[:, 0] // _WINDOW == n] for n in _numbers(changes)]
         beats = [beat for window in windows if (beat := _has_beat(window)) is not None]
-        return bool(beats) and sum(beats) >= _MOST * len(beats)
+        return bool(beats) and sum(beats) >= _MIN_WINDOWS * len(beats)
 
 
 def _numbers(changes: npt.NDArray[np.float64]) -> list[float]:
@@ -55,7 +55,7 @@ def _has_beat(window: npt.NDArray[np.float64]) -> bool | None:
     """Whether fields repeat once in five frames; None where too little moves."""
     index, top, bottom = window.T
     moving = np.maximum(top, bottom) >= _MOVES
-    if moving.sum() < _LEAST:
+    if moving.sum() < _MIN_MOVING:
         return None
     phase = index[moving].astype(int) % _CYCLE
     top, bottom = top[moving], bottom[moving]

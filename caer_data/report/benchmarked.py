@@ -14,7 +14,7 @@ from caer_data.report import answers, attended, pages, uncertainty
 from caer_data.report.pages import Section
 from caer_data.report.pictures import Pictures
 
-_MOST: Final = 12
+_MAX_FOLDERS: Final = 12
 """Folders of results that are shown: the newest."""
 
 
@@ -37,10 +37,12 @@ def section(
         "Accuracy (WAR), mean recall (UAR) and macro-F1 in percent, each with its 95 % interval.",
         "note",
     )
-    for folder in found[:_MOST]:
+    for folder in found[:_MAX_FOLDERS]:
         html += _of(folder, str(folder.relative_to(results)))
-    if len(found) > _MOST:
-        html += pages.paragraph(f"The newest {_MOST} of {len(found)} folders of results.", "note")
+    if len(found) > _MAX_FOLDERS:
+        html += pages.paragraph(
+            f"The newest {_MAX_FOLDERS} of {len(found)} folders of results.", "note"
+        )
     predictions = answers.newest_answers(results, release)
     if predictions is not None:
         html += attended.shown(dataset, predictions, pictures)

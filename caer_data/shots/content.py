@@ -16,9 +16,9 @@ from scenedetect import FrameTimecode
 from scenedetect.detector import FlashFilter
 
 _WINDOW: Final = 2  # frames before and after, whose scores are averaged
-_LEAST: Final = 15.0  # content value under which no frame is a cut
+_MIN_CONTENT: Final = 15.0  # content value under which no frame is a cut
 _FAINT: Final = 2.5  # the same of pale pictures, in which little can change
-_MOST: Final = 255.0
+_MAX_RATIO: Final = 255.0
 _ZERO: Final = 1e-5
 
 
@@ -78,10 +78,10 @@ class Adaptive:
         middle, score = self._recent[_WINDOW]
         others = [s for i, (_, s) in enumerate(self._recent) if i != _WINDOW]
         average = sum(others) / len(others)
-        ratio = min(score / average, _MOST) if average >= _ZERO else _MOST
+        ratio = min(score / average, _MAX_RATIO) if average >= _ZERO else _MAX_RATIO
         if ratio < self._threshold:
             return []
-        if score < _LEAST:
+        if score < _MIN_CONTENT:
             if score >= _FAINT:
                 self.faint.add(middle.frame_num)
             return []

@@ -26,7 +26,7 @@ from caer_data.shots.boundaries import Cut
 _HEIGHT: Final = 50
 _CONTEXT_S: Final = 2.0
 _THRESHOLD: Final = 1.0
-_LEAST: Final = 10.0
+_MIN_DIFFERENCE: Final = 10.0
 """Least difference of a cut, in grey values of 255."""
 
 
@@ -65,7 +65,7 @@ class DisplacedFrameDifference:
         index, self._next = self._next, self._next + 1
         median = float(np.nanmedian(self._context))
         value = self._context[self._half]
-        if value < _LEAST or value - median <= self._threshold * median:
+        if value < _MIN_DIFFERENCE or value - median <= self._threshold * median:
             return []
         follows = self._above == index - 1
         self._above = index

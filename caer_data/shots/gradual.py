@@ -39,7 +39,7 @@ from caer_data.shots.wipes import wipe_in
 _HALVES: Final = (2, 3, 4, 6, 8, 11, 15, 20)
 """Half lengths of the windows, frames."""
 
-_LONGEST: Final = _HALVES[-1]
+_MAX_HALF: Final = _HALVES[-1]
 _UNLIKE: Final = 0.35
 """Unlikeness of the pictures at the ends of a transition."""
 
@@ -98,7 +98,7 @@ class WithGradual:
         self.size = cuts.size
         self._finder = cuts
         self._min_frames = min_frames
-        self._thumbnails: deque[Thumbnail] = deque(maxlen=4 * _LONGEST + 1)
+        self._thumbnails: deque[Thumbnail] = deque(maxlen=4 * _MAX_HALF + 1)
         self._count = 0
         self._centre = 0
         self._best: _Transition | None = None
@@ -109,7 +109,7 @@ class WithGradual:
         self._waiting += self._finder.push(index, picture)
         self._thumbnails.append(self._finder.latest)
         self._count += 1
-        return self._decide(self._count - 2 * _LONGEST)
+        return self._decide(self._count - 2 * _MAX_HALF)
 
     def finish(self) -> list[Cut]:
         """Decide on the last frames."""
@@ -126,7 +126,7 @@ class WithGradual:
             if found and (self._best is None or found.quality > self._best.quality):
                 self._best = found
             self._centre += 1
-        certain = self._centre - 2 * _LONGEST - self._min_frames
+        certain = self._centre - 2 * _MAX_HALF - self._min_frames
         cuts = [cut for cut in self._waiting if cut.frame < certain]
         del self._waiting[: len(cuts)]
         return cuts

@@ -74,11 +74,11 @@ KEPT: Final = 0.35
 
 _FAINT: Final = 4.0
 _BLACK: Final = 8.0
-_LEAST_DETAIL: Final = 20
+_MIN_DETAIL: Final = 20
 """Detail: steps between neighbouring pixels of this many grey values at least, not in the dark, and
 so many of them."""
 
-_LONGEST_FLASH: Final = 12
+_MAX_FLASH: Final = 12
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Refined:
         self.size = proposals.size
         self._proposals = proposals
         self._min_frames = min_frames
-        self._flash = min(max(min_frames, _NEIGHBOURS), _LONGEST_FLASH)
+        self._flash = min(max(min_frames, _NEIGHBOURS), _MAX_FLASH)
         self._proposed: set[int] = set()
         self._faint = set() if faint is None else faint
         self._frames: deque[_Frame] = deque(maxlen=2 * self._flash + 2 * _NEIGHBOURS + 2)
@@ -286,7 +286,7 @@ def only_partly_changed(one: Thumbnail, other: Thumbnail, kept: float = KEPT) ->
     edge = max(_FAINT, contrast / 4)
     detail = np.maximum(_gradient(one.grey), _gradient(other.grey)) > edge
     detail &= np.maximum(one.grey, other.grey) > _BLACK  # the rims of black bars always stay
-    if np.count_nonzero(detail) < _LEAST_DETAIL:
+    if np.count_nonzero(detail) < _MIN_DETAIL:
         return False
     stays = np.abs(one.grey - other.grey)[detail] < edge / 2
     return float(stays.mean()) > kept

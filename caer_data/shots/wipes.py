@@ -33,7 +33,7 @@ _JUMP: Final = 0.3
 _UNEVEN: Final = 2.0
 """and how many times that part may be what a steady edge would uncover."""
 
-_SHORTEST: Final = 9
+_MIN_FRAMES: Final = 9
 """Least number of frames in which the edge is inside the picture: a hand, a sheet or a fast pan
 passes over it in fewer."""
 
@@ -69,7 +69,7 @@ def wipe_in(old: Floats, between: Floats, new: Floats) -> Wipe | None:
         between: the pictures between, (frames, height, width).
         new: the picture after.
     """
-    if len(between) < _SHORTEST:
+    if len(between) < _MIN_FRAMES:
         return None
     old, between, new = (values[..., ::_EVERY, ::_EVERY] for values in (old, between, new))
     orders = _orders(old.shape)
@@ -109,7 +109,7 @@ def _steady(shares: Floats) -> bool:
     """Whether an edge passes over the picture once, without a jump, and through most frames."""
     falls = -np.diff(shares, prepend=1.0, append=0.0)
     lasting = np.count_nonzero(_inside(shares))
-    if lasting < max(_SHORTEST, _LASTS * len(shares)):
+    if lasting < max(_MIN_FRAMES, _LASTS * len(shares)):
         return False
     return bool(falls.max() <= min(_JUMP, _UNEVEN / (lasting + 1)) and falls.min() >= -_BACK)
 

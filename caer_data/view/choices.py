@@ -24,7 +24,7 @@ from caer_data.engine.identity import Anchor, Box
 from caer_data.view.catalogue import Catalogue
 
 _SIDES: Final = ["x1", "y1", "x2", "y2"]
-MOST_AT_ONCE: Final = 1000
+MAX_AT_ONCE: Final = 1000
 """Clips that are decided in one step."""
 _TRACKS_OF_A_PERSON: Final = 5
 """Anchors that stand for a person, the longest tracks: one that is found again is enough."""
@@ -73,9 +73,9 @@ def decide_all(catalogue: Catalogue, clips: list[str], values: dict[str, Any]) -
     kind, who, why = (_text(values, name) for name in ("kind", "who", "why"))
     if kind not in ("keep", "drop"):
         raise CaerError(f"'{kind[:40]}' cannot be decided here; choose from keep, drop")
-    if not 0 < len(clips) <= MOST_AT_ONCE:
+    if not 0 < len(clips) <= MAX_AT_ONCE:
         raise CaerError(
-            f"{len(clips):,} clips are found; filter until there are 1 to {MOST_AT_ONCE:,}"
+            f"{len(clips):,} clips are found; filter until there are 1 to {MAX_AT_ONCE:,}"
         )
     about = [_clip_anchor(catalogue, catalogue.clip(clip)) for clip in clips]
     rows = [Decision(kind, who, about=(anchor,), why=why) for anchor in about]

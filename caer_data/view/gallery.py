@@ -12,7 +12,7 @@ from caer_data.view.noted import about_persons
 
 _FACES: Final = 8
 """Of each person, in the list of all."""
-_MOST_TRACKS: Final = 600
+_MAX_TRACKS: Final = 600
 
 
 def people(catalogue: Catalogue, decisions: Decisions) -> list[dict[str, Any]]:
@@ -51,5 +51,5 @@ def person(catalogue: Catalogue, decisions: Decisions, person_id: str) -> dict[s
     return plain(row) | {
         "noted": about_persons(catalogue, decisions).get(person_id, []),
         "all_tracks": len(own),
-        "own_tracks": [plain(r) for r in own[names].head(_MOST_TRACKS).to_dict("records")],
+        "own_tracks": [plain(r) for r in own[names].head(_MAX_TRACKS).to_dict("records")],
     }

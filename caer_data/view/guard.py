@@ -17,7 +17,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-MOST_BYTES: Final = 65_536
+MAX_BYTES: Final = 65_536
 """Longest body of a request: a decision with its reason."""
 
 _HEADERS: Final = (
@@ -100,8 +100,8 @@ def _refusal_of_body(headers: dict[bytes, str]) -> str:
     if headers.get(b"content-type", "").partition(";")[0] != "application/json":
         return "Refused: decisions are sent as JSON."
     length = headers.get(b"content-length", "")
-    if not length.isdigit() or int(length) > MOST_BYTES:
-        return f"Refused: a decision has at most {MOST_BYTES} bytes."
+    if not length.isdigit() or int(length) > MAX_BYTES:
+        return f"Refused: a decision has at most {MAX_BYTES} bytes."
     return ""
 
 

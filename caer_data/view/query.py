@@ -46,8 +46,8 @@ NUMBERS: Final = (
 NONE: Final = "(none)"
 """What a filter calls an empty cell."""
 
-LONGEST_PAGE: Final = 500
-_MOST_WORDS: Final = 400  # of one facet: the page lists the most frequent
+MAX_PAGE: Final = 500
+_MAX_WORDS: Final = 400  # of one facet: the page lists the most frequent
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Index:
             fits = self._fits(query, leave_out=name)
             counts = np.bincount(self._codes[name][fits], minlength=len(words))
             order = sorted(range(len(words)), key=lambda i: (-int(counts[i]), words[i]))
-            found[name] = [(words[i], int(counts[i])) for i in order[:_MOST_WORDS]]
+            found[name] = [(words[i], int(counts[i])) for i in order[:_MAX_WORDS]]
         return found
 
     def _fits(self, query: Query, leave_out: str = "") -> npt.NDArray[np.bool_]:
@@ -174,4 +174,4 @@ def page_of(parameters: Mapping[str, Any]) -> tuple[int, int]:
         first, count = int(parameters.get("from", 0)), int(parameters.get("count", 120))
     except ValueError as error:
         raise CaerError("from and count are whole numbers") from error
-    return max(0, first), min(max(0, count), LONGEST_PAGE)
+    return max(0, first), min(max(0, count), MAX_PAGE)

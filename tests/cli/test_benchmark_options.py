@@ -36,7 +36,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "folds": ("--folds", "3"),
     "grouped": ("--folds", "3", "--grouped"),
     "detect": ("--detect", "mmod"),
-    "most_left_out": ("--most-left-out", "0.3"),
+    "max_left_out": ("--max-left-out", "0.3"),
     "device": ("--device", "cpu"),
     "devices": ("--devices", "1"),
     "compiled": ("--compile",),

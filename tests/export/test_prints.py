@@ -73,7 +73,7 @@ def test_tables_that_cannot_be_true_are_refused(release, change):
 
 
 def test_a_day_of_one_video_is_enough(release, monkeypatch):
-    monkeypatch.setattr(prints, "_MOST", 9)
+    monkeypatch.setattr(prints, "_MAX_PICTURES", 9)
     with pytest.raises(CaerError, match="more than a day of b"):
         prints.read(release, SOURCES)
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from asgi import call
 
-from caer_data.view.guard import MOST_BYTES, Guard
+from caer_data.view.guard import MAX_BYTES, Guard
 
 HOST = "127.0.0.1:8000"
 
@@ -68,7 +68,7 @@ def test_a_decision_comes_from_the_page_as_json_and_is_short(guard) -> None:
     assert ask(guard, where, "POST", {}, **own).status == 200
     assert ask(guard, where, "POST", {}).status == 403
     assert ask(guard, where, "POST", {}, content_type="text/plain", **own).status == 403
-    long = {"content_length": str(MOST_BYTES + 1)}
+    long = {"content_length": str(MAX_BYTES + 1)}
     assert ask(guard, where, "POST", {}, **own, **long).status == 403
     assert ask(guard, where, "POST", {}, **own, content_length="many").status == 403
 

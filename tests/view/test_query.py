@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from caer_data.engine.errors import CaerError
-from caer_data.view.query import FACETS, LONGEST_PAGE, NUMBERS, Index, Query, page_of, parse
+from caer_data.view.query import FACETS, MAX_PAGE, NUMBERS, Index, Query, page_of, parse
 
 
 def clips(count: int) -> pd.DataFrame:
@@ -87,7 +87,7 @@ def test_what_cannot_be_asked_is_refused(pairs) -> None:
 
 
 def test_pages_are_bounded() -> None:
-    assert page_of({"from": "-3", "count": "1000000"}) == (0, LONGEST_PAGE)
+    assert page_of({"from": "-3", "count": "1000000"}) == (0, MAX_PAGE)
     with pytest.raises(CaerError):
         page_of({"from": "x"})
 

@@ -25,7 +25,7 @@ from caer_data.engine.recipe import Annotate
 _ADDRESS = re.compile(r"[^\s@,;:<>()\"'=]+@[\w-]+(\.[\w-]+)+")
 _Row = dict[str, Any]
 # Beyond this a block is larger than CAER itself and would never be filled.
-_LARGEST_BLOCK = 20_000
+_MAX_BLOCK = 20_000
 
 
 def read_raters(path: Path, raters_per_clip: int = 3) -> list[str]:
@@ -92,10 +92,10 @@ def assign(
     per_clip = settings.raters_per_clip
     people = sorted({rater.lower() for rater in raters} - set(existing["replaces"].dropna()))
     size = comb(len(people), per_clip)
-    if not 1 <= size <= _LARGEST_BLOCK:
+    if not 1 <= size <= _MAX_BLOCK:
         raise CaerError(
             f"{len(people)} raters with {per_clip} per clip cannot be balanced: use at least "
-            f"{per_clip}, and few enough that all combinations fit into {_LARGEST_BLOCK} clips; "
+            f"{per_clip}, and few enough that all combinations fit into {_MAX_BLOCK} clips; "
             "change the number of raters, or annotate.raters_per_clip in the recipe"
         )
     order = design.block(len(people), per_clip)

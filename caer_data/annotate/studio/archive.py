@@ -39,7 +39,7 @@ _TAKEN = re.compile(
     r"|files/clips/\d{1,18}/[a-z0-9]{1,64}\.(mp4|jpg)"
     r"|media/upload/\d{1,18}/[0-9a-f]{8}-[a-z0-9]{1,64}\.(mp4|jpg)"
 )
-_LONGEST_LIST = 1 << 30
+_MAX_LIST_BYTES = 1 << 30
 
 
 def backup(folder: Path, target: Path, reporter: Reporter) -> int:
@@ -142,7 +142,7 @@ def _unpack(archive: tarfile.TarFile, folder: Path) -> tuple[dict[str, Any], dic
         stream = archive.extractfile(member) if member.type == tarfile.REGTYPE else None
         if stream is None:
             raise ValueError(f"'{member.name[:80]}' is not a plain file")
-        if member.name == _LIST and member.size <= _LONGEST_LIST:
+        if member.name == _LIST and member.size <= _MAX_LIST_BYTES:
             header = json.loads(stream.read())
             if header["format"] != _FORMAT:
                 raise ValueError("it is of another format")

@@ -11,7 +11,7 @@ from caer_data.auditing.walk import Files
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
 
-LARGEST: Final = 1 << 30
+MAX_BYTES: Final = 1 << 30
 """Bytes of the largest text that is read."""
 
 
@@ -19,10 +19,10 @@ def text_of(files: Files, path: str) -> str:
     """A text file of the folder; bytes that are not UTF-8 become question marks.
 
     Raises:
-        CaerError: it cannot be read or is larger than `LARGEST`.
+        CaerError: it cannot be read or is larger than `MAX_BYTES`.
     """
-    if files.sizes[path] > LARGEST:
-        raise CaerError(f"{files.root / path}: is larger than {LARGEST >> 20:,} MB")
+    if files.sizes[path] > MAX_BYTES:
+        raise CaerError(f"{files.root / path}: is larger than {MAX_BYTES >> 20:,} MB")
     try:
         return (files.root / path).read_bytes().decode("utf-8-sig", "replace")
     except OSError as error:

@@ -18,7 +18,7 @@ from caer_data.benchmark.data.transfer import CopyStream, NoCopy, Tensors, Trans
 from caer_data.benchmark.data.windows import Pick
 from caer_data.engine.progress import Bar, Reporter
 
-MOST_OF_MEMORY: Final = 0.5
+MAX_MEMORY_SHARE: Final = 0.5
 """Share of a GPU's free memory that the store may take; the rest is for training."""
 
 AHEAD: Final = 3
@@ -96,7 +96,7 @@ def open_frames(
     kept = OnDevice() if kept is None else kept
     kept.forget_all_but(store)
     missing = {n: size_of(store, n) for n in names if n not in kept.arrays}
-    if sum(missing.values()) > available_memory(device, empty=True) * MOST_OF_MEMORY:
+    if sum(missing.values()) > available_memory(device, empty=True) * MAX_MEMORY_SHARE:
         return Streamed(store, names, CopyStream(device))
     with (reporter or Reporter("quiet")).stage(
         "to GPU", total=sum(missing.values()) / 2**20, unit="MiB"

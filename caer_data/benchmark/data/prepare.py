@@ -26,7 +26,7 @@ def open_store(
     folder: Path,
     *,
     faces: Faces | None,
-    most_left_out: float = store.MOST_LEFT_OUT,
+    max_left_out: float = store.MAX_LEFT_OUT,
     fabric: Fabric,
     reporter: Reporter,
 ) -> Store:
@@ -38,7 +38,7 @@ def open_store(
         folder: of all stores.
         faces: detector for samples without boxes, and for the other faces that `hide.faces: all`
             needs; None to detect nothing.
-        most_left_out: share of a split that may be unusable.
+        max_left_out: share of a split that may be unusable.
         fabric: processes.
         reporter: shows progress.
 
@@ -61,7 +61,7 @@ def open_store(
         if faces is not None and (everyone or unknown):
             works = detect.add_boxes(source.samples, folder, faces, cores(), reporter)
         return store.build(
-            works, source, form, folder, reporter=reporter, most_left_out=most_left_out
+            works, source, form, folder, reporter=reporter, max_left_out=max_left_out
         )
 
     # the others wait until the first has made everything, then find it

@@ -24,7 +24,7 @@ from caer_data.engine.progress import Reporter
 
 CLIPS_A_SHARD: Final = 64
 IMAGES_A_SHARD: Final = 1024
-MOST_LEFT_OUT: Final = 0.05
+MAX_LEFT_OUT: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def build(
     *,
     reporter: Reporter,
     workers: int | None = None,
-    most_left_out: float = MOST_LEFT_OUT,
+    max_left_out: float = MAX_LEFT_OUT,
 ) -> Store:
     """Decode what is not decoded yet, check every shard by its hashes, and open the store.
 
@@ -161,7 +161,7 @@ def build(
     used is listed in the folder.
 
     Raises:
-        CaerError: a larger share of a split than `most_left_out` cannot be used, or the disk is
+        CaerError: a larger share of a split than `max_left_out` cannot be used, or the disk is
             full.
     """
     workers = workers or cores()
@@ -177,7 +177,7 @@ def build(
     if store.left_out:
         listed = folder / f"left-out-{slug(source.name)}.csv"
         write_text(listed, store.left_out_as_csv())
-        _complain(store, listed, most_left_out, reporter)
+        _complain(store, listed, max_left_out, reporter)
     return store
 
 
@@ -199,17 +199,17 @@ def _open(wanted: dict[Path, list[Work]], source: Source, form: Format) -> Store
     return Store(source, form, samples, left_out, first[: len(counts)], counts, arrays)
 
 
-def _complain(store: Store, listed: Path, most_left_out: float, reporter: Reporter) -> None:
+def _complain(store: Store, listed: Path, max_left_out: float, reporter: Reporter) -> None:
     """Name what was left out; a file is a matter for a list, a twentieth of a split is not."""
     example = store.left_out[0].reason
     for split in SPLITS:
         lost = [x for x in store.left_out if x.sample.split == split]
         total = len(lost) + len(store.of_split(split))
-        if lost and len(lost) > max(1, total * most_left_out):
+        if lost and len(lost) > max(1, total * max_left_out):
             raise CaerError(
                 f"{store.source.name}: {len(lost)} of {total} {split} {store.source.kind} cannot "
                 f"be used ({listed}); the first: {lost[0].reason}; repair them or continue without "
-                f"them with --most-left-out {min(1.0, len(lost) / total + 0.01):.2f}"
+                f"them with --max-left-out {min(1.0, len(lost) / total + 0.01):.2f}"
             )
     reporter.warn(
         f"{len(store.left_out)} of {len(store.left_out) + len(store.samples)} "

@@ -28,7 +28,7 @@ Picture = npt.NDArray[np.uint8]
 
 FRAMES: Final = 4
 EACH: Final = 3
-SMALLEST_SIDE: Final = 112
+MIN_SIDE: Final = 112
 RED: Final = 2.0
 """Attention that is drawn red, in multiples of what an even map has."""
 
@@ -153,5 +153,5 @@ def _pictures(context: Tensor | None, recipe: ModelRecipe) -> list[Picture]:
     values = frames.permute(1, 2, 3, 0).float().cpu().numpy()
     restored = (values * recipe.input.std + recipe.input.mean) * 255
     pictures = restored.round().clip(0, 255).astype(np.uint8)[..., ::-1]
-    larger = -(-SMALLEST_SIDE // min(pictures.shape[1:3]))
+    larger = -(-MIN_SIDE // min(pictures.shape[1:3]))
     return [np.ascontiguousarray(p.repeat(larger, 0).repeat(larger, 1)) for p in pictures]

@@ -12,7 +12,7 @@ from caer_data.benchmark.data.votes import distributions
 from caer_data.benchmark.results.outcomes import Floats, Ints, Outcomes
 
 BINS: Final = 15
-SMALLEST: Final = 1e-12
+MIN_PROBABILITY: Final = 1e-12
 """Probability below which logarithms are taken of it instead."""
 
 
@@ -74,7 +74,7 @@ def distance(targets: Floats, probabilities: Floats) -> float:
 
 def divergence(targets: Floats, probabilities: Floats) -> float:
     """Mean Kullback-Leibler divergence of (n, K) probabilities from the targets, nats."""
-    ratio = np.maximum(targets, SMALLEST) / np.maximum(probabilities, SMALLEST)
+    ratio = np.maximum(targets, MIN_PROBABILITY) / np.maximum(probabilities, MIN_PROBABILITY)
     return float((targets * np.log(ratio)).sum(1).mean())
 
 
@@ -119,13 +119,13 @@ def temperature(labels: Ints, probabilities: Floats) -> float | None:
     def loss(log_heat: float) -> float:
         scaled = with_temperature(probabilities, float(np.exp(log_heat)))
         chosen = scaled[np.arange(len(labels)), labels]
-        return float(-np.log(np.maximum(chosen, SMALLEST)).mean())
+        return float(-np.log(np.maximum(chosen, MIN_PROBABILITY)).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
 
 
 def with_temperature(probabilities: Floats, heat: float) -> Floats:
     """Probabilities (n, K) as if their logits had been divided by the temperature."""
-    logits = np.log(np.maximum(probabilities, SMALLEST)) / heat
+    logits = np.log(np.maximum(probabilities, MIN_PROBABILITY)) / heat
     powers = np.exp(logits - logits.max(1, keepdims=True))
     return np.asarray(powers / powers.sum(1, keepdims=True))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from caer_data.benchmark.data.prepare import check_heard, open_store
-from caer_data.benchmark.data.store import MOST_LEFT_OUT, Store
+from caer_data.benchmark.data.store import MAX_LEFT_OUT, Store
 from caer_data.benchmark.recipe import ModelRecipe, vary
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
@@ -97,7 +97,7 @@ class Stores:
         fabric: Fabric,
         reporter: Reporter,
         faces: Faces | None = None,
-        most_left_out: float = MOST_LEFT_OUT,
+        max_left_out: float = MAX_LEFT_OUT,
     ) -> None:
         """Remember how stores are made.
 
@@ -106,13 +106,13 @@ class Stores:
             fabric: processes.
             reporter: shows progress.
             faces: detector where a release has no boxes; None to detect nothing.
-            most_left_out: share of a split that may be unusable.
+            max_left_out: share of a split that may be unusable.
         """
         self._folder = folder
         self._fabric = fabric
         self._reporter = reporter
         self._faces = faces
-        self._most_left_out = most_left_out
+        self._max_left_out = max_left_out
         self._opened: dict[str, Store] = {}
 
     def __call__(self, release: Path, recipe: ModelRecipe) -> Store:
@@ -128,7 +128,7 @@ class Stores:
                 recipe,
                 self._folder,
                 faces=self._faces,
-                most_left_out=self._most_left_out,
+                max_left_out=self._max_left_out,
                 fabric=self._fabric,
                 reporter=self._reporter,
             )

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from caer_data.benchmark.recipe import ModelRecipe
 
-LONGEST_WAIT: Final = timedelta(days=2)
+MAX_WAIT: Final = timedelta(days=2)
 """How long processes wait for each other: the others wait while the first decodes a dataset."""
 
 LOOK_FOR_PARENT_S: Final = 2.0
@@ -56,7 +56,7 @@ def start(device: str = "auto", devices: int = 1, nodes: int = 1) -> Fabric:
         )
     strategy: DDPStrategy | str = "auto"
     if devices * nodes > 1:
-        strategy = DDPStrategy(timeout=LONGEST_WAIT)
+        strategy = DDPStrategy(timeout=MAX_WAIT)
     fabric = Fabric(accelerator=kind, devices=devices, num_nodes=nodes, strategy=strategy)
     fabric.launch()
     if fabric.local_rank > 0:  # the first of a machine started the others, or torchrun did

@@ -9,7 +9,7 @@ import pandas as pd
 
 from caer_data.engine import tables
 
-MOST: Final = 50
+MAX_SHOWS: Final = 50
 """Shows that the card lists, those with most clips."""
 
 
@@ -67,9 +67,9 @@ def of_manifest(manifest: pd.DataFrame) -> Composition:
                 "clips": int(row.clips),
                 "minutes": float(row.seconds) / 60,
             }
-            for row in tables.rows(shows.head(MOST))
+            for row in tables.rows(shows.head(MAX_SHOWS))
         ),
-        more_shows=max(0, len(shows) - MOST),
+        more_shows=max(0, len(shows) - MAX_SHOWS),
         persons=len(of_person),
         without_person=int(clips["person"].isna().sum()),
         clips_of_a_person=(float(of_person.median()), most) if most else (0.0, 0),

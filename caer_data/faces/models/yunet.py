@@ -14,9 +14,11 @@ from caer_data.faces.models.interface import Detections, Picture, Settings
 from caer_data.faces.models.weights import ModelFile
 
 _MAX_IOU = 0.3
-_MOST_FACES = 5000
+_MAX_FACES = 5000
 _STRIDE = 32
-_LEAST = 64  # px; with a single row or column of cells OpenCV reads memory that was never written
+_MIN_SIDE = (
+    64  # px; with a single row or column of cells OpenCV reads memory that was never written
+)
 
 
 class YunetDetector:
@@ -35,7 +37,7 @@ class YunetDetector:
         content = np.frombuffer(file.data, dtype=np.uint8)
         try:
             self._detector = cv2.FaceDetectorYN.create(
-                "onnx", content, np.empty(0, np.uint8), (640, 640), 0.0, _MAX_IOU, _MOST_FACES
+                "onnx", content, np.empty(0, np.uint8), (640, 640), 0.0, _MAX_IOU, _MAX_FACES
             )
         except cv2.error as error:
             raise CaerError(f"{file.path}: OpenCV cannot load this YuNet model") from error
@@ -48,7 +50,7 @@ class YunetDetector:
 
     def _detect(self, picture: Picture, min_score: float, size: int) -> Detections:
         resized, scale_x, scale_y = resize(picture, size)
-        padded = pad(resized, _STRIDE, _LEAST)
+        padded = pad(resized, _STRIDE, _MIN_SIDE)
         self._detector.setInputSize((padded.shape[1], padded.shape[0]))
         self._detector.setScoreThreshold(min_score)
         _, found = self._detector.detect(padded)

@@ -195,9 +195,9 @@ def test_how_many_may_be_left_out_can_be_said(clips_release: Path, tmp_path: Pat
     bad = [s for s in source.samples if s.split == "train"][:5]
     samples = tuple(replace(s, boxes=NO_BOXES) if s in bad else s for s in source.samples)
     source = replace(source, samples=samples)
-    with pytest.raises(CaerError, match=r"5 of 14 train clips .* --most-left-out 0\.37"):
+    with pytest.raises(CaerError, match=r"5 of 14 train clips .* --max-left-out 0\.37"):
         store.build(works(source), source, FORM, tmp_path, reporter=QUIET)
-    found = store.build(works(source), source, FORM, tmp_path, reporter=QUIET, most_left_out=0.37)
+    found = store.build(works(source), source, FORM, tmp_path, reporter=QUIET, max_left_out=0.37)
     assert len(found.samples) == 23
 
 

@@ -24,6 +24,10 @@ USED: Final = ("ok", "damaged")
 """Status of the videos that clips come from."""
 PRESENT: Final = ("kept", "absent")
 """Status of the clips that a dataset holds: those of absent videos have their files, too."""
+CUTS: Final = ("cut", "dissolve", "wipe", "by_hand")
+"""How a shot may begin."""
+SPEAKERS: Final = ("target", "other", "unknown")
+"""Who may speak in a clip."""
 
 VIDEOS = Table(
     "videos",
@@ -131,7 +135,7 @@ SHOTS = Table(
             STRING,
             "how it begins; empty: the video's first shot, or shots that were imported",
             nullable=True,
-            values=("cut", "dissolve", "wipe", "by_hand"),
+            values=CUTS,
             added=True,
         ),
         Column(
@@ -282,7 +286,7 @@ CLIPS = Table(
             "speaker",
             STRING,
             "who speaks: the target, another face, or unknown; empty: not measured, or no speech",
-            values=("target", "other", "unknown"),
+            values=SPEAKERS,
             nullable=True,
             added=True,
         ),

@@ -17,9 +17,9 @@ from caer_data.export.manifest import SOURCES
 def read(dataset: Dataset) -> pd.DataFrame:
     """Kept clips that have a kept label, joined with both and ordered by `clip_id`.
 
-    Columns are those of `tables.CLIPS` and `tables.LABELS`, `source_sha256` and the person's
-    `identity`; `votes` is text,
-    `rater=emotion:confidence` joined by spaces. Raters are numbered (`rater-1`), because the names
+    Columns are those of `tables.CLIPS` and `tables.LABELS`, `source_sha256`, the person's
+    `identity`, and `cut` and `cut_score` of the shot; `votes` is text, `rater=emotion:confidence`
+    joined by spaces. Raters are numbered (`rater-1`), because the names
     in the dataset are people's e-mail addresses. A label whose clip changed since it was rated is
     left out (`changed` counts them).
 
@@ -48,6 +48,8 @@ def read(dataset: Dataset) -> pd.DataFrame:
     sources = videos[["video_id", "sha256"]].rename(columns={"sha256": "source_sha256"})
     found = found.merge(sources, on="video_id", how="left", validate="m:1")
     same = dataset.people.set_index("person_id")["identity"]
+    shots = dataset.shots[["shot_id", "cut", "cut_score"]]
+    found = found.merge(shots, on="shot_id", how="left", validate="m:1")
     found["identity"] = found["person_id"].map(same).astype(object)
     if (found["source_sha256"] != found["video_key"]).any():
         raise CaerError(

@@ -97,6 +97,29 @@ MANIFEST: Final = Table(
             nullable=True,
             added=True,
         ),
+        Column(
+            "speaker",
+            STRING,
+            "who speaks: the target, another face, or unknown; empty: not measured, or no speech",
+            nullable=True,
+            values=tables.SPEAKERS,
+            added=True,
+        ),
+        Column(
+            "cut",
+            STRING,
+            "how its shot begins; empty: the video's first shot, or shots that were imported",
+            nullable=True,
+            values=tables.CUTS,
+            added=True,
+        ),
+        Column(
+            "cut_score",
+            FLOAT,
+            "how clear that cut is, 0 to 1; empty: by hand, or the detector does not tell",
+            nullable=True,
+            added=True,
+        ),
         Column("x1", INT, "target's left edge, where the file is a frame", "px", nullable=True),
         Column("y1", INT, "target's top edge", "px", nullable=True),
         Column("x2", INT, "target's right edge, exclusive", "px", nullable=True),
@@ -229,7 +252,9 @@ MAX_TEXT: Final = 4_096
 """Characters of the longest name or path that a manifest may hold."""
 
 _NAMES: Final = ("clip_id", "show", "episode", "video_id", "shot_id", "path", "member")
-_NUMBERS: Final = ("start_s", "end_s", "face_height", "confidence", "speech", *PROBABILITY_COLUMNS)
+_NUMBERS: Final = (
+    "start_s", "end_s", "face_height", "confidence", "speech", "cut_score", *PROBABILITY_COLUMNS
+)  # fmt: skip
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _RATE = re.compile(r"[1-9]\d{0,8}(/[1-9]\d{0,8})?", re.ASCII)
 _HASHES = re.compile(r"[0-9a-f]{1,16}( [0-9a-f]{1,16})*", re.ASCII)

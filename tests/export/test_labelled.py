@@ -1,12 +1,20 @@
 from __future__ import annotations
 
+import json
+import tarfile
+from pathlib import Path
+
 import pandas as pd
 import pytest
+from export_fixtures import options
 from keyed import votes
 
 from caer_data.engine import tables
+from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
-from caer_data.export import labelled
+from caer_data.engine.progress import Reporter
+from caer_data.export import labelled, manifest
+from caer_data.export.release import export
 
 
 def test_only_kept_clips_with_a_kept_label(dataset):
@@ -32,6 +40,35 @@ def test_a_label_of_a_clip_that_changed_is_left_out(dataset):
     dataset.write(tables.CLIPS, other.assign(video_key="another"))
     with pytest.raises(CaerError, match="21 of clips that changed since they were rated"):
         labelled.read(dataset)
+
+
+def test_who_speaks_and_how_the_shot_begins_reach_every_release(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    clips, shots = dataset.clips, dataset.shots
+    clips.loc[0, "speaker"] = "other"
+    shots.loc[shots["shot_id"] == clips["shot_id"][0], ["cut", "cut_score"]] = ["dissolve", 0.75]
+    dataset.write(tables.CLIPS, clips)
+    dataset.write(tables.SHOTS, shots)
+    wanted_layouts = options(layouts=("webdataset", "huggingface"))
+    root = export(dataset, tmp_path / "r", wanted_layouts, Reporter("quiet")).folder
+    released = manifest.read(root)
+    own = released[released["clip_id"] == clips["clip_id"][0]]
+    wanted = {"speaker": "other", "cut": "dissolve", "cut_score": 0.75}
+    assert len(own) == 2
+    assert [row[list(wanted)].to_dict() for _, row in own.iterrows()] == [wanted] * 2
+    assert (
+        released.loc[released["clip_id"] != clips["clip_id"][0], list(wanted)].isna().all(axis=None)
+    )
+    table = pd.concat(pd.read_parquet(p) for p in root.glob("huggingface/*/metadata.parquet"))
+    assert wanted in table[list(wanted)].to_dict("records")
+    told = []
+    for path in (root / "webdataset").glob("*.tar"):
+        with tarfile.open(path) as shard:
+            names = [name for name in shard.getnames() if name.endswith(".json")]
+            told += [json.loads(shard.extractfile(name).read()) for name in names]
+    assert [t["clip_id"] for t in told if t["speaker"] == "other"] == [clips["clip_id"][0]]
+    assert {t["cut"] for t in told} == {"dissolve", None}
 
 
 @pytest.mark.parametrize(

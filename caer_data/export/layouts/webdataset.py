@@ -29,7 +29,7 @@ SHARD_BYTES: Final = 512 * 1024**2
 _TOLD = [
     "clip_id", "split", "emotion", "label", "frames", "fps", "width", "height", "show", "episode",
     "shot_id", "person_id", "start_s", "end_s", "votes", "confidence", "made_up", "speech",
-    *PROBABILITY_COLUMNS,
+    "speaker", "cut", "cut_score", *PROBABILITY_COLUMNS,
 ]  # fmt: skip
 
 _SAID = ["start_s", "end_s", "text", "language", "speaker"]

@@ -4,8 +4,11 @@
 
 FOLDER holds `numbered.py`, which makes a film whose frames say their numbers, and `make.sh`, which
 turns it into the kinds of files that people have; both ask for `ffmpeg`, for which the one that
-comes with caer-data stands in. Every kind is built, and the numbers in its clips are read. Of
-DATA/odd, the frames that are read are compared with those that FFmpeg reads.
+comes with caer-data stands in. Crop flags are written by `mkvpropedit` (MKVToolNix); without it,
+that kind is not measured. Every kind is built, and the numbers in its clips are read. A kind is
+right if the video has as many frames as were put into it and each clip has its own, once and in
+order; or if the build says that frames are lost. Of DATA/odd, the frames that are read are compared
+with those that FFmpeg reads.
 """
 
 from __future__ import annotations
@@ -13,12 +16,14 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import imageio_ffmpeg
@@ -31,14 +36,16 @@ from caer_data.engine.errors import CaerError
 from caer_data.media.decode import frames
 from caer_data.media.probe import probe
 
-_KINDS = 17  # that make.sh makes where all of its programs are there
+_KINDS = 18  # that make.sh makes where all of its programs are there
 _RATE = 48_000
 _SECOND = 25  # a click at every 25th frame
-# the strip of numbers is elsewhere, mirrored or mixed in these, so that it cannot be read
-_UNREADABLE = (
-    "letterbox", "mirrored_hflip", "mirrored_vflip", "interlaced_pal", "aspect_switch",
-)  # fmt: skip
+_FILM = 400
+_FRAMES = {"phone_30_then_15": 300, "interlaced_pal": 200, "ts_joined_three": 399}
 _STEPS = {"phone_30_then_15": {1, 2}}  # every other frame was left out of its second half
+# each frame consists of two numbers, of which either may be read
+_FIELDS = ("interlaced_pal",)
+_PITCH = {"two_languages": 300}  # of the clicks of its default track, Hz
+_BARS = 30  # brightness up to which a line is black
 _RECIPE = {
     "name": "odd",
     "faces": {"detector_size": 320},
@@ -101,35 +108,38 @@ def _numbered(tools: Path | None) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         _make(tools, work)
-        kinds = sorted((work / "raw").iterdir())
-        made = [kind for kind in kinds if any(kind.iterdir())]
-        kinds = [kind for kind in made if kind.name not in _UNREADABLE]
+        made = [k for k in sorted((work / "raw").iterdir()) if any(k.iterdir())]
+        flagless = [] if shutil.which("mkvpropedit") else ["mkv_crop_flags"]
+        kinds = [kind.name for kind in made if kind.name not in flagless]
         build(work / "raw", work / "dataset", _RECIPE, workers=1)
         dataset = Dataset(work / "dataset")
-        good, wrong, offsets = 0, [], {}
+        wrong, offsets = [], {}
         for kind in kinds:
-            row = dataset.videos[dataset.videos["show"] == kind.name].iloc[0]
+            row = dataset.videos[dataset.videos["show"] == kind].iloc[0]
             own = dataset.clips[dataset.clips["video_id"] == row["video_id"]]
             kept = own[own["status"] == "kept"]
             paths = [dataset.folder / path for path in kept["path"]]
-            numbers = [_numbers(path, number_of) for path in paths]
+            numbers = [_numbers(path, kind, number_of) for path in paths]
             said = row["status"] != "ok"
-            in_order = all(set(np.diff(n).tolist()) <= _STEPS.get(kind.name, {1}) for n in numbers)
-            whole = sum(len(n) for n in numbers) == kept["frames"].sum()
-            if paths and whole and (in_order or said):
-                good += 1
-            else:
-                steps = sorted({int(s) for n in numbers for s in np.diff(n)})
-                wrong.append(f"{kind.name} ({len(paths)} clips, steps {steps})")
-            offsets[kind.name] = max(
-                (_off(p, n, f) for p, n, f in zip(paths, numbers, kept["fps"], strict=True)),
+            steps = {int(step) for n in numbers for step in np.diff(n)}
+            whole = row["frames"] == _FRAMES.get(kind, _FILM) and steps <= _STEPS.get(kind, {1})
+            as_told = [len(n) for n in numbers] == kept["frames"].tolist()
+            if not (paths and as_told and (whole or said)):
+                wrong.append(
+                    f"{kind} ({len(paths)} clips, {row['frames']} frames, steps {sorted(steps)})"
+                )
+            offsets[kind] = max(
+                (
+                    _off(p, n, f, _PITCH.get(kind, 1000))
+                    for p, n, f in zip(paths, numbers, kept["fps"], strict=True)
+                ),
                 default=0.0,
             )
-    yield share(what, good, len(kinds), 1.0)
+    yield share(what, len(kinds) - len(wrong), len(kinds), 1.0)
     for one in wrong:
         yield Figure(f"  wrong: {one}"[:62], 0.0)
-    for one in _UNREADABLE:
-        yield missing(f"  {one}", "the strip of numbers cannot be read in it")
+    for one in flagless:
+        yield missing(f"  {one}", "mkvpropedit (MKVToolNix) is not installed")
     if len(made) < _KINDS:
         yield missing(f"  {_KINDS - len(made)} kinds", "their programs are not installed")
     steady = {k: v for k, v in offsets.items() if k in ("reference", "gap_of_4s")}
@@ -149,19 +159,33 @@ def _make(tools: Path, work: Path) -> None:
         subprocess.run([*command, str(work)], env=surroundings, check=False, capture_output=True)
 
 
-def _numbers(path: Path, number_of: object) -> np.ndarray:
+def _numbers(path: Path, kind: str, number_of: Any) -> np.ndarray:
+    """The numbers that a clip's frames say."""
     with av.open(str(path)) as container:
-        shown = [number_of(f.to_ndarray(format="gray")) for f in container.decode(video=0)]
-    return np.array(shown)
+        pictures = [f.to_ndarray(format="gray") for f in container.decode(video=0)]
+    numbers = np.array([number_of(_as_made(picture, kind)) for picture in pictures])
+    return numbers // 2 if kind in _FIELDS else numbers
 
 
-def _off(path: Path, numbers: np.ndarray, fps: object) -> float:
+def _as_made(picture: np.ndarray, kind: str) -> np.ndarray:
+    """A picture as the numbered film has it: turned back, without black bars above and below."""
+    if kind == "mirrored_hflip":
+        return np.fliplr(picture)
+    if kind == "mirrored_vflip":
+        return np.flipud(picture)
+    if kind in ("letterbox", "aspect_switch"):
+        bright = np.flatnonzero(picture.max(axis=1) > _BARS)
+        return picture[bright[0] : bright[-1] + 1] if len(bright) else picture
+    return picture
+
+
+def _off(path: Path, numbers: np.ndarray, fps: object, pitch: int) -> float:
     """Largest distance of a click from the start of its frame, ms; frames cut off do not count."""
     samples, start = _sound(path)
     if not len(samples):
         return 0.0
     rate = Fraction(str(fps))
-    burst = np.sin(2 * np.pi * 1000 * np.arange(480) / _RATE)
+    burst = np.sin(2 * np.pi * pitch * np.arange(480) / _RATE)
     found = np.abs(np.correlate(samples, burst, "valid"))
     worst = 0.0
     for place in np.flatnonzero((numbers % _SECOND == 0) & (np.arange(len(numbers)) > 0)):

@@ -30,6 +30,8 @@ _INTO_FRAME = Fraction(1, 4)
 # files of most footage a good deal smaller (performance/presets.py). Its lookahead is in frames.
 _WITHOUT_TREE = ("ultrafast", "superfast")
 _TREE = "mbtree=1:rc-lookahead=10"
+_RATE = 48_000  # of the sound, 1/s
+_SOUND_ALONE = "nut"  # keeps the times of the sound
 _TICK = 90_000  # of the clips whose frames keep their timestamps, 1/s
 
 
@@ -104,26 +106,25 @@ def by_time(source: Source, clips: Sequence[tuple[Span, Path]], settings: Encodi
         streams = [_picture(pictures[number].filter("trim", start=start, end=end), span)]
         streams[0] = scaled(streams[0], info, *size)
         if sounds:
-            streams.append(_sound(sounds[number], source, span, start, end))
+            streams.append(_sound(sounds[number], span, start, end))
         outputs.append(_output(streams, source, span, settings))
     targets = [target for _, target in clips]
     return _compiled(ffmpeg.merge_outputs(*outputs), [source.path], targets, "-nostdin", "-copyts")
 
 
 def by_frames(
-    source: Source, span: Span, target: Path, settings: Encoding, origin_s: float
+    source: Source, span: Span, sound: Path | None, target: Path, settings: Encoding
 ) -> list[str]:
     """Arguments of ffmpeg that make a clip of pictures which come through its standard input.
 
     They come as BGR, displayed: even ones bare, uneven ones in NUT, which keeps their timestamps.
-    The sound is decoded from the start of the file, where ffmpeg repairs timestamps that restart.
 
     Args:
         source: the video.
         span: the clip's frames.
+        sound: what `sound_alone` wrote; None: nothing is heard during the clip.
         target: the mp4 file to write.
         settings: the recipe's section on clips.
-        origin_s: start of the file, on the clock of the timestamps, s.
     """
     info = source.info
     bare = {
@@ -137,24 +138,42 @@ def by_frames(
     # their times count from the clip's start already
     pictures = pipe["v:0"] if span.even else pipe["v:0"].filter("settb", f"1/{_TICK}")
     streams = [scaled_bgr(pictures, *size)]
-    paths = []
-    if info.has_audio:
-        entry = ffmpeg.input("", protocol_whitelist="file", format_whitelist=FORMATS)
-        start, end = (f"{float(time) - origin_s:.6f}" for time in _seconds(source, span))
-        streams.append(_sound(entry[str(info.audio_index)], source, span, start, end))
-        paths.append(source.path)
-    return _apart(_compiled(_output(streams, source, span, settings), paths, [target]))
+    paths: list[Path] = []
+    if sound is not None:
+        entry = ffmpeg.input("", protocol_whitelist="file", format=_SOUND_ALONE)
+        streams.append(_as_long(entry["a:0"], span))
+        paths.append(sound)
+    elif info.has_audio:
+        silence = ffmpeg.input(f"anullsrc=r={_RATE}:cl=stereo", format="lavfi")
+        streams.append(_as_long(silence["a:0"], span))
+    made = _output(streams, source, span, settings)
+    return _compiled(made, paths, [target], "-copyts")
 
 
-def _apart(arguments: list[str]) -> list[str]:
-    """The filters of the sound, the second input, in a graph of their own.
+def sound_alone(source: Source, span: Span, target: Path, origin_s: float) -> list[str]:
+    """Arguments of ffmpeg that write the sound of a clip by itself, from the clip's start.
 
-    Where the sound changes its layout, FFmpeg rebuilds its graph and drops the pictures in it.
+    It is decoded from the start of the file, where ffmpeg repairs timestamps that restart. Where
+    the layout of the sound changes, ffmpeg begins its graph anew; so only what needs no memory is
+    done here.
+
+    Args:
+        source: the video, which has sound.
+        span: the clip's frames.
+        target: the file to write.
+        origin_s: start of the file, on the clock of the timestamps, s.
     """
-    index = arguments.index("-filter_complex") + 1
-    pictures, cut, sound = arguments[index].partition(";[1:")
-    more = ["-filter_complex", f"[1:{sound}"] if cut else []
-    return [*arguments[:index], pictures, *more, *arguments[index + 1 :]]
+    entry = ffmpeg.input("", protocol_whitelist="file", format_whitelist=FORMATS)
+    start, end = (f"{float(time) - origin_s:.6f}" for time in _seconds(source, span))
+    stream = (
+        entry[str(source.info.audio_index)]
+        .filter("atrim", start=start, end=end)
+        .filter("asetpts", f"PTS-({start}/TB)")
+        .filter("aresample", _RATE)
+        .filter("aformat", sample_fmts="flt", channel_layouts="stereo")
+    )
+    made = ffmpeg.output(stream, "", format=_SOUND_ALONE, acodec="pcm_f32le", fflags="+bitexact")
+    return _compiled(made, [source.path], [target], "-nostdin")
 
 
 def x264_params(preset: str) -> str:
@@ -214,13 +233,17 @@ def _picture(stream: Any, span: Span) -> Any:
     return stream.filter("setpts", "PTS-STARTPTS").filter("settb", f"1/{_TICK}")
 
 
-def _sound(stream: Any, source: Source, span: Span, start: str, end: str) -> Any:
-    """The sound of a clip, exactly as long as its pictures, silence where there is none."""
+def _sound(stream: Any, span: Span, start: str, end: str) -> Any:
+    """The sound of a clip."""
+    cut = stream.filter("atrim", start=start, end=end).filter("asetpts", f"PTS-({start}/TB)")
+    return _as_long(cut, span)
+
+
+def _as_long(stream: Any, span: Span) -> Any:
+    """Sound exactly as long as the pictures of a clip, silence where there is none."""
     length = f"{float(span.seconds):.6f}"
     return (
-        stream.filter("atrim", start=start, end=end)
-        .filter("asetpts", f"PTS-({start}/TB)")
-        .filter("aresample", 48000, **{"async": 1, "first_pts": 0})
+        stream.filter("aresample", _RATE, **{"async": 1, "first_pts": 0})
         .filter("apad", whole_dur=length)
         .filter("atrim", end=length)
     )

@@ -21,6 +21,7 @@ from caer_data.media.clip_command import (
     Source,
     by_frames,
     by_time,
+    sound_alone,
 )
 from caer_data.media.handover import Feed
 from caer_data.media.probe import start_of
@@ -29,16 +30,20 @@ from caer_data.media.spans import Span
 TIMEOUT_S = 540
 """Seconds after which ffmpeg is stopped: less than a worker may be silent."""
 
+_AAC_SAMPLES = 1024  # of a packet
+_LONGER_S = 0.1  # by which sound may outlast the pictures: the last packet is filled
+
 
 @dataclass(frozen=True)
 class Media:
-    """What a cut file holds."""
+    """What a cut file holds; `sound_s`: length of its sound, s."""
 
     width: int
     height: int
     fps: Fraction
     frames: int
     has_audio: bool
+    sound_s: float
 
 
 def cut_clips(
@@ -95,15 +100,22 @@ def examine(path: Path) -> Media:
     """Read size, rate, number of frames and sound of a cut file without decoding it."""
     with av.open(str(path), options={"protocol_whitelist": "file"}) as container:
         if not container.streams.video:
-            return Media(0, 0, Fraction(0), 0, bool(container.streams.audio))
-        video = container.streams.video[0]
-        frames = sum(1 for packet in container.demux(video) if packet.size)
+            return Media(0, 0, Fraction(0), 0, bool(container.streams.audio), 0.0)
+        video, sounds = container.streams.video[0], container.streams.audio
+        frames = packets = 0
+        for packet in container.demux([video, *sounds[:1]]):
+            if packet.stream is video:
+                frames += packet.size > 0
+            else:
+                packets += packet.size > 0
         return Media(
             width=video.codec_context.width,
             height=video.codec_context.height,
             fps=Fraction(video.average_rate or 0),
             frames=frames,
-            has_audio=bool(container.streams.audio),
+            has_audio=bool(sounds),
+            # by what was coded, not by durations, which are cut where packets overlap
+            sound_s=packets * _AAC_SAMPLES / sounds[0].sample_rate if sounds else 0.0,
         )
 
 
@@ -129,13 +141,29 @@ def _cut_by_frames(
         try:
             origin = start_of(source.path, source.info)
             for target, span in clips.items():
-                arguments = by_frames(source, span, made[target], settings, origin)
-                problems[target] = _run(arguments, feed.pictures(span))
+                sound = made[target].with_suffix(".sound")
+                alone = sound_alone(source, span, sound, origin)
+                problem = _run(alone) if source.info.has_audio else ""
+                heard = sound if _is_heard(sound) else None
+                arguments = by_frames(source, span, heard, made[target], settings)
+                problems[target] = problem or _run(arguments, feed.pictures(span))
+                sound.unlink(missing_ok=True)
         except CaerError as error:
             return dict.fromkeys(clips, str(error)) | problems
         return problems
 
     return _published(source, clips, make)
+
+
+def _is_heard(sound: Path) -> bool:
+    """Whether a file that ffmpeg has written holds any sound."""
+    if not sound.is_file():
+        return False
+    try:
+        with av.open(str(sound), options={"protocol_whitelist": "file"}) as container:
+            return any(packet.size for packet in container.demux(audio=0))
+    except (av.FFmpegError, IndexError):  # nothing but a head
+        return False
 
 
 def _published(
@@ -153,14 +181,14 @@ def _published(
             made = {target: temporary / f"{n}.mp4" for n, target in enumerate(clips)}
             problems = make(made)
             for target, span in clips.items():
-                problem, wanted = problems[target], span.frames
+                problem = problems[target]
                 if not problem:
                     media = examine(made[target])
-                    if media.frames == wanted:
+                    problem = _amiss(media, span)
+                    if not problem:
                         made[target].replace(target)
                         results[target] = media
                         continue
-                    problem = f"it holds {media.frames} frames instead of {wanted}"
                 results[target] = CaerError(
                     f"{source.path.name}: a clip could not be cut: {problem}"
                 )
@@ -168,6 +196,16 @@ def _published(
         why = CaerError(explain_os_error(error, folder))
         return {target: results.get(target, why) for target in clips}
     return results
+
+
+def _amiss(media: Media, span: Span) -> str:
+    """What is wrong with a file; nothing if it is as it should be."""
+    if media.frames != span.frames:
+        return f"it holds {media.frames} frames instead of {span.frames}"
+    # where the layout of the sound changes, ffmpeg begins anew and puts the rest behind silence
+    if media.sound_s > float(span.seconds) + _LONGER_S:
+        return f"its sound lasts {media.sound_s:.2f} s, its pictures {float(span.seconds):.2f} s"
+    return ""
 
 
 @contextlib.contextmanager

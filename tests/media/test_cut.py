@@ -373,22 +373,47 @@ def test_sizes(size, limit, expected):
     assert clip_size(*size, limit) == expected
 
 
-def test_sound_that_changes_its_layout_costs_no_frame_that_is_handed_over(tmp_path: Path) -> None:
-    plain = numbered.write(tmp_path / "plain.mp4", 160, sound=True)
+def changing_layout(folder: Path) -> Path:
+    """A broadcast of 160 frames whose sound is stereo for 80 of them, then mono."""
+    plain = numbered.write(folder / "plain.mp4", 160, sound=True)
     parts = []
     for number, channels in enumerate((2, 1)):
-        part = tmp_path / f"{number}.ts"
+        part = folder / f"{number}.ts"
         ffmpeg("-ss", number * 3.2, "-t", 3.2, "-i", plain, "-c:v", "libx264", "-crf", 12,
                "-c:a", "ac3", "-ac", channels, "-output_ts_offset", number * 3.2, part)  # fmt: skip
         parts.append(part.read_bytes())
-    path = tmp_path / "joined.ts"
+    path = folder / "joined.ts"
     path.write_bytes(b"".join(parts))
-    info = probe(path)
-    pts = np.array([f.pts for f in frames(path, info)])
-    source = Source(path, info, int(pts[0]), info.fps, handed_over=True)
-    span = span_of(pts, 100, 150, int(pts[150]), info.time_base, info.fps)
-    media = cut_clip(source, span, tmp_path / "clip.mp4", Clips(preset="ultrafast", crf=12))
-    assert (media.frames, media.has_audio) == (50, True)
-    with av.open(str(tmp_path / "clip.mp4")) as clip:
-        shown = [numbered.number_of(f.to_ndarray(format="rgb24")) for f in clip.decode(video=0)]
-    assert shown == list(range(100, 150))
+    return path
+
+
+@pytest.mark.parametrize("handed_over", [False, True], ids=["by-time", "handed-over"])
+@pytest.mark.parametrize(("start", "end"), [(70, 120), (60, 110), (78, 130), (100, 150)])
+def test_sound_that_changes_its_layout_stays_with_its_pictures(
+    tmp_path: Path, handed_over: bool, start: int, end: int
+) -> None:
+    path = changing_layout(tmp_path)
+    found, times = source_of(path)
+    source = Source(path, found.info, found.first_pts, found.fps, handed_over)
+    target = tmp_path / "clip.mp4"
+    media = cut_clip(source, span(times, start, end), target, SETTINGS)
+    assert (media.frames, media.has_audio) == (end - start, True)
+    assert numbers(target) == list(range(start, end))
+    wanted = [(n - start) / 25 for n in range(0, 160, 25) if start <= n < end]
+    heard = clicks(target)
+    begun = heard[np.flatnonzero(np.diff(heard, prepend=-1.0) > 0.1)]
+    assert begun == pytest.approx(wanted, abs=0.03)
+    assert media.sound_s == pytest.approx((end - start) / 25, abs=0.15)
+
+
+def test_where_the_sound_has_ended_a_clip_that_is_handed_over_is_silent(tmp_path: Path) -> None:
+    plain = numbered.write(tmp_path / "plain.mp4", 160, sound=True)
+    path = tmp_path / "short.mkv"
+    ffmpeg("-i", plain, "-t", 2, "-i", plain, "-map", "0:v", "-map", "1:a", "-c", "copy", path)
+    found, times = source_of(path)
+    source = Source(path, found.info, found.first_pts, found.fps, handed_over=True)
+    for start, end in ((40, 90), (100, 150)):
+        media = cut_clip(source, span(times, start, end), tmp_path / "clip.mp4", SETTINGS)
+        assert (media.frames, media.has_audio) == (50, True)
+        assert media.sound_s == pytest.approx(2.0, abs=0.05)
+        assert all(clicks(tmp_path / "clip.mp4") < (50 - start) / 25 + 0.05)

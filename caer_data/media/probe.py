@@ -20,6 +20,7 @@ import av.sidedata.sidedata
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
 from caer_data.media.geometry import Crop, Turn, displayed, matroska_crop, turn_of
+from caer_data.media.programmes import elsewhere
 from caer_data.media.sound import SoundTrack, choose, sound_tracks
 
 # Demuxers that read one file and nothing else; hls, dash, concat, sdp, image2 and the like are not
@@ -124,7 +125,7 @@ def probe(path: Path, max_megapixels: float = 36.0, audio: str = "default") -> V
         width, height = displayed(frame.width, frame.height, crop, aspect, turn.rotation)
         _check_size(path, width, height, max_pixels)
         sounds = sound_tracks(container)
-        sound = choose(sounds, audio)
+        sound = choose(_beside(path, container, stream, sounds), audio)
         return VideoInfo(
             width=width,
             height=height,
@@ -149,6 +150,16 @@ def probe(path: Path, max_megapixels: float = 36.0, audio: str = "default") -> V
             stream_index=stream.index,
             max_pixels=max_pixels,
         )
+
+
+def _beside(
+    path: Path, container: Any, stream: Any, sounds: tuple[SoundTrack, ...]
+) -> list[SoundTrack]:
+    """The sound tracks that may go with the pictures: not those of another programme."""
+    if container.format.name != "mpegts":
+        return list(sounds)
+    others = elsewhere(path, int(stream.id))
+    return [track for track in sounds if int(container.streams[track.stream].id) not in others]
 
 
 def open_container(path: Path, max_pixels: int) -> Any:

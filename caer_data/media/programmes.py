@@ -1,0 +1,88 @@
+"""Which streams of a broadcast belong to another programme than its pictures.
+
+A recording of a whole channel holds several programmes, and the sound of one says nothing about the
+pictures of another. Transport streams list the streams of each (ISO/IEC 13818-1, section 2.4.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+_MOST: Final = 8 << 20
+"""Bytes in which the lists are looked for; they are repeated several times a second."""
+_SYNC: Final = 0x47
+_SIZES: Final = (188, 192, 204)  # of packets: plain, with the arrival time before, with a check sum
+_PACKET: Final = 188
+_IN_STEP: Final = 5  # packets that must begin where they should
+_PAT, _PMT = 0, 2
+
+
+def elsewhere(path: Path, pid: int) -> frozenset[int]:
+    """Numbers (PID) of the streams that only programmes without stream `pid` have.
+
+    Nothing in files that are no transport stream, or where no programme has the stream.
+    """
+    programmes = _programmes(path)
+    own = {other for streams in programmes if pid in streams for other in streams}
+    return frozenset(n for streams in programmes for n in streams if own and n not in own)
+
+
+def _programmes(path: Path) -> list[set[int]]:
+    """Streams of each programme."""
+    with path.open("rb") as file:
+        data = file.read(_MOST)
+    maps: dict[int, set[int]] = {}
+    for pid, section in _sections(data, {_PAT}):
+        if pid == _PAT and section[0] == _PAT:
+            for at in range(8, len(section) - 7, 4):
+                if section[at] or section[at + 1]:  # number 0 is the network's
+                    maps.setdefault(_pid(section, at + 2), set())
+    for pid, section in _sections(data, set(maps)):
+        if section[0] == _PMT:
+            maps[pid] |= set(_streams(section))
+    return list(maps.values())
+
+
+def _streams(section: bytes) -> Iterator[int]:
+    at = 12 + _length(section, 10)
+    while at + 5 <= len(section) - 4:  # a check sum is last
+        yield _pid(section, at + 1)
+        at += 5 + _length(section, at + 3)
+
+
+def _sections(data: bytes, wanted: set[int]) -> Iterator[tuple[int, bytes]]:
+    """Sections of the wanted PIDs, whole ones only."""
+    open_: dict[int, bytes] = {}
+    for packet in _packets(data):
+        pid = _pid(packet, 1)
+        if pid not in wanted or not packet[3] & 0x10:  # no payload
+            continue
+        at = 5 + packet[4] if packet[3] & 0x20 else 4
+        if packet[1] & 0x40 and at < _PACKET:  # a section begins, behind the rest of another
+            open_[pid] = packet[at + 1 + packet[at] :]
+        elif pid in open_:
+            open_[pid] += packet[at:]
+        section = open_.get(pid, b"")
+        if len(section) > 12 and len(section) >= 3 + _length(section, 1):
+            yield pid, section[: 3 + _length(section, 1)]
+            del open_[pid]
+
+
+def _packets(data: bytes) -> Iterator[bytes]:
+    for size in _SIZES:
+        for start in range(size):
+            if all(data[n : n + 1] == b"\x47" for n in range(start, start + _IN_STEP * size, size)):
+                for at in range(start, len(data) - _PACKET + 1, size):
+                    if data[at] == _SYNC:
+                        yield data[at : at + _PACKET]
+                return
+
+
+def _pid(data: bytes, at: int) -> int:
+    return (data[at] & 0x1F) << 8 | data[at + 1]
+
+
+def _length(data: bytes, at: int) -> int:
+    return (data[at] & 0x0F) << 8 | data[at + 1]

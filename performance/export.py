@@ -1,9 +1,10 @@
 """How quick exports are, against a named peer where there is one.
 
-    python performance/export.py [--clips 13201] [--videos FILE ...] [--jobs N]
+    python performance/export.py [--clips 13201[,200000]] [--by clip,show] [--videos FILE ...]
+        [--jobs N] [--pictures-of 24]
 
-1. Manifests, split and audit of as many labelled clips as the paper has, without media: seconds
-   and peak memory.
+1. A whole export of made-up clips, as many as the paper has, but for what reads media: processor
+   time of every step and peak memory, in a process of its own.
 2. CAER-S pictures: the whole export (decoding, choosing, PNG, hashes) against PyAV decoding the
    same clips once, both with one process and both on all cores; in the same run, best of three.
 """
@@ -16,7 +17,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from fractions import Fraction
 from multiprocessing import get_context
@@ -26,14 +27,20 @@ import av
 import cv2
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
+from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
+from caer_data.engine.columns import Table
+from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import EMOTIONS, PROBABILITY_COLUMNS
+from caer_data.engine.files import write_text
 from caer_data.engine.pool import cores, run_map
+from caer_data.engine.progress import Reporter
 from caer_data.engine.recipe import Export
-from caer_data.export import PRELOAD, boxes, media, plan, release
+from caer_data.export import PRELOAD, media, plan, release
 from caer_data.export.frames import number, stretches
-from caer_data.export.manifest import BOXES, SOURCES
 
 PAPER = {"anger": 1628, "disgust": 719, "fear": 514, "happy": 2726, "neutral": 4579, "sad": 1473,
          "surprise": 1562}  # fmt: skip
@@ -52,6 +59,8 @@ def labelled_clips(count: int, random: np.random.Generator) -> pd.DataFrame:
     start = np.cumsum(frames + 40) - frames
     clip_id = [f"show-{v // 16:02d}-e{v % 16:02d}-s{i:06d}" for i, v in enumerate(video)]
     hashes = random.integers(0, 2**63, count)
+    keys = pd.Series([f"{n:064x}" for n in range(79 * 16)])
+    emotions = pd.Series(EMOTIONS)
     values: dict[str, object] = {
         "clip_id": clip_id, "clip_key": [f"k{i:09d}" for i in range(count)],
         "shot_id": clip_id, "video_id": [f"v{v:04d}" for v in video],
@@ -61,82 +70,163 @@ def labelled_clips(count: int, random: np.random.Generator) -> pd.DataFrame:
         "track_id": clip_id, "start_frame": start, "end_frame": start + frames,
         "start_pts": start, "end_pts": start + frames, "start_s": start / 25,
         "end_s": (start + frames) / 25, "frames": frames, "fps": "25", "width": 712, "height": 400,
-        "path": "clip.mp4", "bytes": 500_000, "sha256": [f"{h:064x}" for h in hashes],
-        "source_sha256": [f"{v:064x}" for v in video],
-        "face_height": random.uniform(0.1, 0.6, count),
-        "emotion": [EMOTIONS[i] for i in label], "label": label, "raters": 3,
-        "votes": [f"rater-1={EMOTIONS[i]}:0.8 rater-2={EMOTIONS[i]}:0.6 rater-3=neutral:0.5"
-                  for i in label],
-        "agreement": 2, "confidence": 0.63, "made_up": True,
-        **{name: (label == i) * 0.67 for i, name in enumerate(PROBABILITY_COLUMNS)},
+        "path": [f"clips/{name}.mp4" for name in clip_id], "bytes": 500_000,
+        "sha256": [f"{h:064x}" for h in hashes], "video_key": keys[video].to_numpy(),
+        "box_x1": 0.4, "box_y1": 0.3, "box_x2": 0.55, "box_y2": 0.65, "variable_rate": False,
+        "coverage": 1.0, "face_height": random.uniform(0.1, 0.6, count), "dominance": 9.0,
+        "sharpness": 0.5, "brightness": 0.5, "emotion": emotions[label].to_numpy(), "label": label,
     }  # fmt: skip
     return pd.DataFrame(values).sort_values("clip_id", ignore_index=True)
 
 
-def tables_of(clips: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Source videos, and faces in every frame."""
-    sources = clips.drop_duplicates("video_id").assign(
-        sha256=lambda c: c["source_sha256"], bytes=10**9, time_base="1/25", first_pts=0,
-        variable_rate=False, width=1280, height=720,
-        scan_type="progressive", shape_changes=False, retimed=0,
-    )[SOURCES.names]  # fmt: skip
-    clip_id = np.repeat(clips["clip_id"].to_numpy(object), clips["frames"])
+def write_dataset(folder: Path, clips: pd.DataFrame) -> None:
+    """The tables of a dataset that has these clips, three answers to each, and no media."""
+    dataset = Dataset(folder)
+    write_text(dataset.recipe_path, recipes.dump(recipes.Recipe()))
+    dataset.tables_folder.mkdir()
+
+    def write(table: Table, **columns: object) -> None:
+        path = dataset.tables_folder / f"{table.name}.parquet"
+        known = {name: columns.get(name) for name in table.names}
+        data = pd.DataFrame(known, index=range(len(next(iter(columns.values())))))  # type: ignore[arg-type]
+        pq.write_table(pa.Table.from_pandas(data, table.schema, preserve_index=False), path)
+
+    own = {name: clips[name] for name in clips.columns}
+    videos = clips.drop_duplicates("video_id", ignore_index=True)
+    write(
+        tables.VIDEOS, **{name: videos[name] for name in ("video_id", "show", "episode")},
+        path=videos["video_id"], status="ok", frames=100_000, fps="25", variable_rate=False,
+        time_base="1/25", first_pts=0, duration_s=4000.0, width=1280, height=720, bytes=10**9,
+        sha256=videos["video_key"], scan_type="progressive", shape_changes=False, retimed=0,
+    )  # fmt: skip
+    write(tables.SHOTS, **own)
+    write(tables.TRACKS, **own, detections=20, score=0.9)
+    people = clips.drop_duplicates("person_id", ignore_index=True)
+    write(
+        tables.PEOPLE, person_id=people["person_id"], show=people["show"], tracks=1, shots=1,
+        videos=1, seconds=1.0, best_track_id=people["track_id"], identity=people["person_id"],
+    )  # fmt: skip
+    write(tables.CLIPS, **own, status="kept", n_people=1, has_audio=True)
+    for table in (tables.REPEATS, tables.SPEECH, tables.LINES, tables.AUDIO_TRACKS, tables.KEYS):
+        dataset.write(table, tables.empty(table))
+    votes = [
+        [{"rater": f"r{r}@example.org", "emotion": e, "confidence": c}
+         for r, e, c in ((i % 50, emotion, 0.8), (i % 50 + 1, emotion, 0.6), (60, "neutral", 0.5))]
+        for i, emotion in enumerate(clips["emotion"])
+    ]  # fmt: skip
+    label = clips["label"].to_numpy()
+    shares = {n: (label == i) * 0.67 for i, n in enumerate(PROBABILITY_COLUMNS)}
+    write(
+        tables.LABELS, **own, status="kept", raters=3, votes=votes, agreement=2, confidence=0.63,
+        made_up=False, **shares,
+    )  # fmt: skip
+    anchors = [c.name for c in (*tables.ANCHOR, *tables.BOX)]
+    thrice = clips.loc[clips.index.repeat(3), ["clip_key", "clip_id", *anchors]]
+    answers = [vote for three in votes for vote in three]
+    write(
+        tables.RATINGS, **{n: thrice[n].to_numpy() for n in thrice.columns},
+        rater=[v["rater"] for v in answers], emotion=[v["emotion"] for v in answers],
+        confidence=[v["confidence"] for v in answers], lead_time_s=9.0, status="accepted",
+        too_fast=False, edited=False, source="csv", source_id=[str(i) for i in range(len(thrice))],
+    )  # fmt: skip
+    with pq.ParquetWriter(
+        dataset.tables_folder / "faces.parquet", tables.FACES.schema, compression="zstd"
+    ) as out:
+        for at in range(0, len(clips), 10_000):
+            out.write_table(faces_of(clips.iloc[at : at + 10_000]))
+
+
+def faces_of(clips: pd.DataFrame) -> pa.Table:
+    """A box in every frame of these clips."""
     frame = np.concatenate(
         [np.arange(a, b) for a, b in zip(clips.start_frame, clips.end_frame, strict=True)]
     )
-    faces = pd.DataFrame({"clip_id": clip_id, "frame": frame, "time_s": frame / 25})
-    for name, value in (("x1", 500), ("y1", 200), ("x2", 700), ("y2", 460)):
-        faces[name] = np.float32(value)
-    return sources, faces.assign(score=np.float32(1), interpolated=False)
+    drift = (frame % 100).astype(np.float32)
+    values = {"track_id": np.repeat(clips["track_id"].to_numpy(object), clips["frames"]),
+              "frame": frame, "time_s": frame / 25, "x1": 500 + drift,
+              "y1": 200 + drift, "x2": 700 + drift, "y2": 460 + drift,
+              "score": np.float32(1), "interpolated": frame % 5 != 0}  # fmt: skip
+    return pa.Table.from_pandas(pd.DataFrame(values), tables.FACES.schema, preserve_index=False)
 
 
-def without_media(count: int) -> None:
-    """Time and peak memory of all that an export does besides reading media."""
-    random = np.random.default_rng(0)
-    clips = labelled_clips(count, random)
-    sources, faces = tables_of(clips)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for by in ("clip", "show"):
-        start = time.perf_counter()
-        options = plan.Options(Export(by=by, layouts=("caer", "caer-s")), seed=2019, media=False)
-        of_targets = boxes.of_targets(clips, sources, faces)
-        planned = plan.of_tables(clips, sources, of_targets, options)
-        planned_s = time.perf_counter() - start
-        results = results_of(planned, random)
-        start = time.perf_counter()
-        manifest = release.fill_manifest(planned.files, results)
-        with tempfile.TemporaryDirectory() as folder:
-            tables.write(release.MANIFEST, manifest, Path(folder) / "manifest.parquet")
-            tables.write(BOXES, of_targets, Path(folder) / "boxes.parquet")
-        manifest_s = time.perf_counter() - start
-        start = time.perf_counter()
-        verdicts = release.audit_parts(manifest)["release"]
-        audit_s = time.perf_counter() - start
-        print(
-            f"{count:,} clips, {len(manifest):,} files, --by {by}: "
-            f"split and plan {planned_s:.1f} s, manifest {manifest_s:.1f} s, audit {audit_s:.1f} s "
-            f"({sum(v.verdict == 'finding' for v in verdicts)} findings)"
-        )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(f"peak memory {peak / 1024:,.0f} MB, of which {before / 1024:,.0f} MB hold the tables")
+STEPS = (
+    (plan.labelled, "read"), (plan.boxes, "of_dataset"),
+    (plan.splits, "assign"), (plan, "plan"), (release.labelled, "changed"),
+    (release.cards, "collect"), (release, "_key"), (release, "works"), (release, "collect"),
+    (release, "fill_manifest"), (release, "audit_parts"), (release, "write"),
+    (release, "write_pairs"), (release.cards, "write"), (release, "describe"),
+    (release.plan, "remember"),
+)  # fmt: skip
+"""Functions whose processor time is printed; `plan` contains those before it."""
 
 
-def results_of(planned: plan.Plan, random: np.random.Generator) -> dict[str, dict[str, object]]:
+def measured(folder: Path, by: str) -> None:
+    """Processor time by step and peak memory of one export, in this process."""
+    took: dict[str, list[float]] = {}
+
+    def timed(name: str, function: Callable[..., object]) -> Callable[..., object]:
+        def call(*values: object, **named: object) -> object:
+            start, before = time.process_time(), peak_mb()
+            try:
+                return function(*values, **named)
+            finally:
+                own = took.setdefault(name, [0.0, 0.0])
+                own[0] += time.process_time() - start
+                own[1] += peak_mb() - before
+
+        return call
+
+    for module, name in STEPS:
+        label = f"{module.__name__.rpartition('.')[2]}.{name}"
+        setattr(module, name, timed(label, getattr(module, name)))
+    release.run_map = made_up  # type: ignore[assignment]
+    start = time.process_time()
+    options = plan.Options(Export(by=by, layouts=("caer", "caer-s")), seed=2019, media=False)
+    made = release.export(Dataset(folder), folder.with_name("release"), options, Reporter("quiet"))
+    whole = time.process_time() - start
+    print(
+        f"{len(made.plan.clips):,} clips, {len(made.manifest):,} files, --by {by}: {whole:.1f} s "
+        f"of processor time, peak memory {peak_mb():,.0f} MB; {len(made.findings)} findings"
+    )
+    for name, (seconds, more) in took.items():
+        print(f"  {name:<24}{seconds:7.1f} s, peak {more:+,.0f} MB", flush=True)
+
+
+def peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def without_media(counts: list[int], ways: list[str]) -> None:
+    """All that an export does besides reading media, each in a process of its own."""
+    for count in counts:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name) / "dataset"
+            folder.mkdir()
+            write_dataset(folder, labelled_clips(count, np.random.default_rng(0)))
+            for by in ways:
+                child = get_context("spawn").Process(target=measured, args=(folder, by))
+                child.start()
+                child.join()
+
+
+def made_up(
+    function: object, tasks: Iterator[media.Work], jobs: int, preload: object
+) -> Iterator[dict[str, object]]:
     """Made-up answers of the media: every hash is another one."""
-    results: dict[str, dict[str, object]] = {}
-    for clip_id in planned.clips["clip_id"]:
-        hashes = " ".join(f"{h:016x}" for h in random.integers(0, 2**63, 4))
-        results[clip_id] = {"clip_id": clip_id, "sha256": "0" * 64, "bytes": 500_000,
-                            "framehash": "0" * 64, "perceptual_hash": hashes,
-                            "files": {}}  # fmt: skip
-    pictures = planned.files[planned.files["from_frame"].notna()]
-    numbers = random.integers(0, 2**63, len(pictures))
-    for row, h in zip(pictures.itertuples(), numbers, strict=True):
-        results[row.clip_id]["files"][row.path] = {  # type: ignore[index]
-            "frame": int(row.from_frame), "x1": 278, "y1": 111, "x2": 389, "y2": 256,
-            "framehash": "0" * 64, "perceptual_hash": f"{h:016x}",
+    random = np.random.default_rng(1)
+    for task in tasks:
+        numbers = random.integers(0, 2**63, 4 + len(task.pictures)).tolist()
+        found: dict[str, object] = {
+            picture.path: {
+                "frame": picture.from_frame, "x1": 278, "y1": 111, "x2": 389, "y2": 256,
+                "framehash": "0" * 64, "perceptual_hash": f"{number:016x}",
+            }
+            for picture, number in zip(task.pictures, numbers[4:], strict=True)
         }  # fmt: skip
-    return results
+        yield {
+            "clip_id": task.clip_id, "sha256": "0" * 64, "bytes": 500_000, "framehash": "0" * 64,
+            "perceptual_hash": " ".join(f"{n:016x}" for n in numbers[:4]), "files": found,
+        }  # fmt: skip
 
 
 def cut_clips(videos: list[Path], folder: Path, count: int) -> list[media.Work]:
@@ -247,12 +337,15 @@ def made_video(folder: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--clips", type=int, default=13201)
+    parser.add_argument("--clips", default="13201", help="numbers of clips, joined by commas")
+    parser.add_argument("--by", default="clip,show", help="ways to split, joined by commas")
     parser.add_argument("--videos", type=Path, nargs="*", default=[])
     parser.add_argument("--pictures-of", type=int, default=24, help="clips that become pictures")
     parser.add_argument("--jobs", type=int, default=cores())
     arguments = parser.parse_args()
-    without_media(arguments.clips)
+    without_media([int(n) for n in arguments.clips.split(",")], arguments.by.split(","))
+    if not arguments.pictures_of:
+        return
     with tempfile.TemporaryDirectory() as folder:
         videos = arguments.videos or [made_video(Path(folder))]
         pictures(videos, arguments.jobs, arguments.pictures_of)

@@ -212,18 +212,17 @@ def same_clips(clips: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
         `clip_id, of_clip_id`, and `start_s, of_start_s, seconds, score, mirrored` of what both
         show.
     """
-    by_shot = dict(tuple(clips.groupby("shot_id", sort=False)))
-    rows: list[dict[str, Any]] = []
-    for passage in tables.rows(found):
-        here, there = by_shot.get(passage.shot_id), by_shot.get(passage.of_shot_id)
-        if here is None or there is None:
-            continue
-        for one in tables.rows(here):
-            rows += [
-                {"clip_id": one.clip_id, "of_clip_id": other.clip_id, **common}
-                for other in tables.rows(there)
-                if (common := _common(one, other, passage))
-            ]
+    concerned = clips["shot_id"].isin(found["shot_id"]) | clips["shot_id"].isin(found["of_shot_id"])
+    by_shot: defaultdict[str, list[Any]] = defaultdict(list)
+    for clip in tables.rows(clips.loc[concerned, ["clip_id", "shot_id", "start_s", "end_s"]]):
+        by_shot[clip.shot_id].append(clip)
+    rows = [
+        {"clip_id": one.clip_id, "of_clip_id": other.clip_id, **common}
+        for passage in tables.rows(found)
+        for one in by_shot[passage.shot_id]
+        for other in by_shot[passage.of_shot_id]
+        if (common := _common(one, other, passage))
+    ]
     columns = ["clip_id", "of_clip_id", "start_s", "of_start_s", "seconds", "score", "mirrored"]
     return pd.DataFrame(rows, columns=columns)
 

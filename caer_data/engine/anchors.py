@@ -63,15 +63,14 @@ def verdicts(rows: pd.DataFrame, clips: pd.DataFrame) -> list[Resolution | None]
         clips: table `clips`.
     """
     today = set(present(clips)["clip_key"].dropna())
-    found = of_rows(rows)
-    asked = [a for k, a in zip(rows["clip_key"], found, strict=True) if k not in today and a]
-    answers = iter(identity.resolve(asked, of_clips(clips)))
-    result: list[Resolution | None] = []
-    for key, anchor in zip(rows["clip_key"], found, strict=True):
-        if key in today:
-            result.append(Resolution("same", key))
-        else:
-            result.append(next(answers) if anchor else None)
+    keys = rows["clip_key"].to_numpy(object)
+    other = [at for at, key in enumerate(keys) if key not in today]
+    found = of_rows(rows.iloc[other])
+    known = of_clips(clips) if any(found) else {}
+    answers = iter(identity.resolve([anchor for anchor in found if anchor], known))
+    result: list[Resolution | None] = [Resolution("same", key) for key in keys]
+    for at, anchor in zip(other, found, strict=True):
+        result[at] = next(answers) if anchor else None
     return result
 
 

@@ -77,10 +77,12 @@ __all__ = [
     "empty",
     "frame",
     "read",
+    "read_parts",
     "read_some",
     "to_pandas",
     "write",
     "write_arrow",
+    "write_parts",
 ]
 
 
@@ -140,12 +142,17 @@ def write_arrow(table: Table, parts: Iterable[pa.Table], path: Path) -> None:
 
     Keys must not repeat between parts; that is not checked.
     """
+    write_parts(table, (part.to_pandas() for part in parts), path)
+
+
+def write_parts(table: Table, parts: Iterable[pd.DataFrame], path: Path) -> None:
+    """As `write_arrow`, from frames."""
     with (
         atomic_path(path) as temporary,
         pq.ParquetWriter(temporary, table.schema, compression="zstd") as writer,
     ):
         for part in parts:
-            writer.write_table(check(table, part.to_pandas()))
+            writer.write_table(check(table, part))
 
 
 def read(table: Table, path: Path | BinaryIO) -> pd.DataFrame:
@@ -223,13 +230,45 @@ def read_some(
 
 def rows(data: pd.DataFrame) -> Iterator[Any]:
     """Rows whose cells are attributes (`row.clip_id`), of the types that the table declares."""
-    yield from data.itertuples()
+    yield from data.astype(object).itertuples()  # cell by cell, Arrow's and masked columns are slow
 
 
 def records(data: pd.DataFrame) -> list[dict[str, Any]]:
     """Rows as dictionaries by column name."""
     found: list[dict[Any, Any]] = data.to_dict("records")
     return found
+
+
+def read_parts(table: Table, path: Path, columns: list[str], words: str) -> Iterator[pa.Table]:
+    """Read some columns of a long table part by part, in its order; memory holds one part.
+
+    Args:
+        table: the table.
+        path: its file.
+        columns: names of the columns to read.
+        words: the one of them that holds few different words: read as a dictionary of them.
+
+    Raises:
+        CaerError: the file is missing, damaged, or of another layout.
+    """
+    try:
+        own = pq.read_schema(path).equals(table.schema, check_metadata=False)
+        if own:
+            with pq.ParquetFile(path, read_dictionary=[words]) as file:
+                for batch in file.iter_batches(_PART, columns=columns):
+                    yield pa.Table.from_batches([batch]).select(columns)
+    except FileNotFoundError:
+        own = False
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CaerError(f"{path}: not a readable parquet table ({error})") from error
+    if not own:  # written back by another program, or not there
+        whole = check(table, read(table, path)).select(columns)
+        place = columns.index(words)
+        yield whole.set_column(place, words, whole[words].dictionary_encode())
+
+
+_PART = 1 << 18
+"""Rows of a part."""
 
 
 def to_pandas(arrow: pa.Table) -> pd.DataFrame:

@@ -221,13 +221,11 @@ def _near_duplicates(manifest: pd.DataFrame) -> Verdict:
     hashed = manifest.dropna(subset=["perceptual_hash"]).drop_duplicates(
         ["clip_id", "split", "perceptual_hash"]
     )
-    lists = hashed["perceptual_hash"].str.split()
-    values = [int(text, 16) for texts in lists for text in texts]
-    if not values:
+    values, of_row = duplicates.listed(hashed["perceptual_hash"])
+    if not len(values):
         return Verdict(check, "not measured", 0, "no picture has a perceptual hash")
-    of_row = np.repeat(np.arange(len(hashed)), [len(texts) for texts in lists])
     sides = hashed["split"].map(SPLITS.index).to_numpy(np.int64)[of_row]
-    partner = duplicates.pairs(np.array(values, np.uint64), sides)
+    partner = duplicates.pairs(values, sides)
     concerned = np.flatnonzero(partner >= 0)
     names = hashed["clip_id"].to_numpy(object)[of_row]
     clips = len(set(names[concerned]))

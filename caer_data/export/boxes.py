@@ -2,46 +2,111 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from caer_data.curate.target_boxes import boxes_in, pairs_of
 from caer_data.engine import tables
+from caer_data.engine.dataset import Dataset
 from caer_data.export.manifest import BOXES
 
 _SIDES = ["x1", "y1", "x2", "y2"]
+_PAIRS = 10_000
+"""Pairs of a clip and a track whose boxes are scaled at a time."""
 
 
-def of_targets(clips: pd.DataFrame, sources: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
+def of_dataset(dataset: Dataset, clips: pd.DataFrame, sources: pd.DataFrame) -> pd.DataFrame:
     """Boxes of every clip's target, as `BOXES`, by clip and frame.
 
-    A clip's frame `i` is the source's frame `start_frame + i`.
+    The faces of a large dataset are far more than memory holds: they are read part by part, and
+    kept are the numbers of the targets' alone. `clip_id` is a categorical column for that reason.
 
     Args:
+        dataset: whose tracks and faces are read.
         clips: labelled clips with `start_frame, frames, width, height`.
         sources: `video_id, height` of their videos.
-        seen: the targets' boxes in pixels of the source frame (`target_boxes.boxes_of_targets`).
     """
-    kept = clips.merge(
-        sources[["video_id", "height"]].rename(columns={"height": "source_height"}),
-        on="video_id",
-        validate="m:1",
-    )
-    boxes = _by_frame(kept, seen)
-    scale = (boxes.height / boxes.source_height).to_numpy(float)
-    for side in _SIDES:
-        limit = boxes["width" if side.startswith("x") else "height"].to_numpy(float)
-        pixels = boxes[side].to_numpy(float) * scale
-        boxes[side] = np.clip(pixels, 0, limit).astype("float32")
-    visible = (boxes.x2 - boxes.x1 >= 1) & (boxes.y2 - boxes.y1 >= 1)
-    boxes = boxes.loc[visible, BOXES.names].sort_values(["clip_id", "frame"], ignore_index=True)
-    return boxes if len(boxes) else tables.empty(BOXES)
+    pairs = pairs_of(clips, dataset.tracks)
+    names = pd.Index(pairs["track_id"].unique())
+    track_of_pair = names.get_indexer(pairs["track_id"])
+    faces = _faces(dataset, names)
+    clip_ids = np.sort(clips["clip_id"].to_numpy(object))
+    rows = clips.set_index("clip_id").loc[clip_ids]
+    heights = sources.set_index("video_id")["height"].loc[rows["video_id"]].to_numpy(float)
+    size = rows[["width", "height"]].to_numpy(float)[:, [0, 1, 0, 1]]
+    scale = size[:, 1] / heights
+    start, frames = (rows[name].to_numpy(np.int64) for name in ("start_frame", "frames"))
+    clip_of_pair = pd.Index(clip_ids).get_indexer(pairs["clip_id"])
+    parts = []
+    for own in _blocks(clip_of_pair):
+        pair, place = boxes_in(pairs.iloc[own], track_of_pair[own], faces.track, faces.frame)
+        clip = clip_of_pair[own][pair]
+        pixels = faces.sides[place].astype(float) * scale[clip][:, None]
+        box = np.clip(pixels, 0, size[clip]).astype(np.float32)
+        at = faces.frame[place].astype(np.int64) - start[clip]
+        seen = (at >= 0) & (at < frames[clip])
+        seen &= (box[:, 2] - box[:, 0] >= 1) & (box[:, 3] - box[:, 1] >= 1)
+        parts.append(
+            (clip[seen].astype(np.int32), at[seen], box[seen], faces.interpolated[place][seen])
+        )
+    if not sum(len(part[0]) for part in parts):
+        return tables.empty(BOXES)
+    del faces
+    columns = [list(column) for column in zip(*parts, strict=True)]
+    del parts  # and each column's parts once they are joined
+    clip, at, box, between = (np.concatenate(columns.pop(0)) for _ in range(4))
+    named = pd.Categorical.from_codes(clip, categories=pd.Index(clip_ids))
+    sides = {name: box[:, number] for number, name in enumerate(_SIDES)}
+    found = {"clip_id": named, "frame": at, **sides, "interpolated": between}
+    return pd.DataFrame(found, copy=False)
 
 
-_OF_CLIP = ["clip_id", "width", "height", "source_height"]
+class _Faces(NamedTuple):
+    """Faces by track: its number, frame, sides (shape (n, 4)), whether it is interpolated."""
+
+    track: npt.NDArray[np.int32]
+    frame: npt.NDArray[np.int32]
+    sides: npt.NDArray[np.float32]
+    interpolated: npt.NDArray[np.bool_]
+
+    @classmethod
+    def joined(cls, parts: list[_Faces]) -> _Faces:
+        return cls(*map(np.concatenate, zip(*parts, strict=True))) if parts else cls(
+            np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((0, 4), np.float32),
+            np.zeros(0, np.bool_),
+        )  # fmt: skip
 
 
-def _by_frame(clips: pd.DataFrame, seen: pd.DataFrame) -> pd.DataFrame:
-    columns = [*_OF_CLIP, "start_frame", "frames"]
-    pairs = clips[columns].merge(seen[["clip_id", "frame", "interpolated", *_SIDES]], on="clip_id")
-    pairs["frame"] = (pairs["frame"] - pairs["start_frame"]).astype("int64")
-    return pairs[(pairs["frame"] >= 0) & (pairs["frame"] < pairs["frames"])]
+def _faces(dataset: Dataset, names: pd.Index) -> _Faces:
+    """Faces of some tracks, by track."""
+    path = dataset.path_of(tables.FACES)
+    columns = ["track_id", "frame", *_SIDES, "interpolated"]
+    found: list[_Faces] = []
+    for part in tables.read_parts(tables.FACES, path, columns, words="track_id"):
+        words = part["track_id"].combine_chunks()
+        number = names.get_indexer(words.dictionary.to_pandas())
+        track = number[words.indices.to_numpy()].astype(np.int32)
+        own = np.flatnonzero(track >= 0)
+        sides = np.stack([part[name].to_numpy()[own] for name in _SIDES], axis=1)
+        frame = part["frame"].to_numpy()[own].astype(np.int32)
+        found.append(_Faces(track[own], frame, sides, part["interpolated"].to_numpy()[own]))
+    faces = _Faces.joined(found)
+    if (faces.track[1:] < faces.track[:-1]).any():
+        order = np.argsort(faces.track, kind="stable")
+        track, frame, sides, interpolated = faces
+        faces = _Faces(track[order], frame[order], sides[order], interpolated[order])
+    return faces
+
+
+def _blocks(clip_of_pair: npt.NDArray[np.int64]) -> Iterator[slice]:
+    """Pairs, some thousands at a time; those of one clip stay together."""
+    ends = np.append(np.flatnonzero(np.diff(clip_of_pair)) + 1, len(clip_of_pair))
+    start = 0
+    while start < len(clip_of_pair):
+        end = int(ends[min(int(np.searchsorted(ends, start + _PAIRS)), len(ends) - 1)])
+        yield slice(start, end)
+        start = end

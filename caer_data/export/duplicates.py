@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DISTANCE: Final = 6
 """Bits of 64 in which the pHash of two pictures may differ; unrelated ones differ in about 32."""
@@ -16,8 +20,15 @@ MAX_PAIRS: Final = 32
 """Others that one hash is paired with in a list of all pairs."""
 
 _BITS = 64
-_SPARE: Final = 1
-"""Bands by which a pair agrees beyond the first: longer keys, shorter lists."""
+_MANY: Final = 400_000
+"""Hashes from which on a pair must agree in three bands, not two: more lists, but short ones."""
+
+
+def listed(texts: pd.Series) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """Hashes that stand in texts, joined by spaces, and in which text each stands."""
+    words = [text.split() for text in np.asarray(texts, object)]
+    hashes = np.array([int(word, 16) for own in words for word in own], np.uint64)
+    return hashes, np.repeat(np.arange(len(words)), list(map(len, words)))
 
 
 def pairs(
@@ -25,9 +36,9 @@ def pairs(
 ) -> npt.NDArray[np.int64]:
     """Which hashes nearly equal one of another side.
 
-    Two hashes at most `distance` bits apart agree in two of `distance + 2` bands of bits (the
-    pigeonhole principle; Norouzi et al., "Fast search in Hamming space with multi-index hashing",
-    CVPR 2012), so that only hashes that share two bands are compared.
+    Two hashes at most `distance` bits apart agree in two of `distance + 2` bands of bits, and in
+    three of `distance + 3` (the pigeonhole principle; Norouzi et al., "Fast search in Hamming space
+    with multi-index hashing", CVPR 2012), so that only hashes that share so many are compared.
 
     Args:
         hashes: 64-bit hashes, shape (n,).
@@ -37,9 +48,8 @@ def pairs(
     Returns:
         For each hash the index of one near-duplicate of another side, or -1; shape (n,).
     """
-    keys = np.stack([hashes, sides.astype(np.uint64)], axis=1)
-    _, first, same_as = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    partner = _partners(hashes[first], sides[first], distance)[same_as.reshape(-1)]
+    first, same_as = _different(hashes, sides)
+    partner = _partners(hashes[first], sides[first], distance)[same_as]
     return np.where(partner >= 0, first[partner], -1)
 
 
@@ -55,36 +65,44 @@ def every(
     Returns:
         Places of both hashes, and the bits in which they differ.
     """
-    keys = np.stack([hashes, sides.astype(np.uint64)], axis=1)
-    _, first, same_as = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    first, same_as = _different(hashes, sides)
     one, other, bits = _nearest(hashes[first], sides[first], distance)
-    members = np.split(
-        np.argsort(same_as.reshape(-1), kind="stable"),
-        np.cumsum(np.bincount(same_as.reshape(-1)))[:-1],
-    )
+    order = np.argsort(same_as, kind="stable")
+    starts = np.searchsorted(same_as[order], np.arange(len(first) + 1))
+
+    def members(kind: int) -> list[int]:
+        found: list[int] = order[starts[kind] : starts[kind + 1]].tolist()
+        return found
+
     pairs = [
         (a, b, n)
         for i, j, n in zip(one.tolist(), other.tolist(), bits.tolist(), strict=True)
         for a, b in (
-            *((a, members[j][0]) for a in members[i]),
-            *((members[i][0], b) for b in members[j][1:]),
+            *((a, members(j)[0]) for a in members(i)),
+            *((members(i)[0], b) for b in members(j)[1:]),
         )
     ]
     columns = np.array(pairs, np.int64).reshape(-1, 3)
     return columns[:, 0], columns[:, 1], columns[:, 2].astype(np.uint8)
 
 
+def _different(
+    hashes: npt.NDArray[np.uint64], sides: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The first of each pair of hash and side, by hash, then side; of each hash, which of them."""
+    order = np.lexsort((sides, hashes))
+    new = np.ones(len(order), bool)
+    new[1:] = (np.diff(hashes[order]) != 0) | (np.diff(sides[order]) != 0)
+    same_as = np.empty(len(order), np.int64)
+    same_as[order] = np.cumsum(new) - 1
+    return order[new], same_as
+
+
 def _nearest(
     hashes: npt.NDArray[np.uint64], sides: npt.NDArray[np.int64], distance: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
     """Pairs of different sides, once each, nearest first, at most `MAX_PAIRS` a hash."""
-    found = [np.zeros((0, 3), np.int64)]
-    for one, other in _candidates(hashes, distance):
-        bits = np.bitwise_count(hashes[one] ^ hashes[other])
-        near = (bits <= distance) & (sides[one] != sides[other])
-        low, high = np.minimum(one, other)[near], np.maximum(one, other)[near]
-        found.append(np.stack([bits[near], low, high], axis=1).astype(np.int64))
-    pairs = np.unique(np.concatenate(found), axis=0)
+    pairs = _near(hashes.tobytes(), sides.tobytes(), distance)
     for column in (1, 2):
         pairs = pairs[_place_among_equals(pairs[:, column]) < MAX_PAIRS]
     return pairs[:, 1], pairs[:, 2], pairs[:, 0].astype(np.uint8)
@@ -106,42 +124,58 @@ def _partners(
     """The first near-duplicate of each hash; -1 where there is none."""
     none = len(hashes)
     partner = np.full(none, none, np.int64)
-    for one, other in _candidates(hashes, distance):
-        near = np.bitwise_count(hashes[one] ^ hashes[other]) <= distance
-        near &= sides[one] != sides[other]
-        np.minimum.at(partner, one[near], other[near])
-        np.minimum.at(partner, other[near], one[near])
+    _, one, other = _near(hashes.tobytes(), sides.tobytes(), distance).T
+    np.minimum.at(partner, one, other)
+    np.minimum.at(partner, other, one)
     return np.where(partner < none, partner, -1)
+
+
+@lru_cache(maxsize=2)  # the audit and its list of pairs ask for the same, of two parts of a release
+def _near(hashes: bytes, sides: bytes, distance: int) -> npt.NDArray[np.int64]:
+    """Pairs of two sides that nearly equal each other: bits that differ, lower place, higher."""
+    values, of_side = np.frombuffer(hashes, np.uint64), np.frombuffer(sides, np.int64)
+    found = [np.zeros((0, 3), np.int64)]
+    for one, other in _candidates(values, distance):
+        bits = np.bitwise_count(values[one] ^ values[other])
+        near = (bits <= distance) & (of_side[one] != of_side[other])
+        low, high = np.minimum(one, other)[near], np.maximum(one, other)[near]
+        found.append(np.stack([bits[near], low, high], axis=1).astype(np.int64))
+    return np.unique(np.concatenate(found), axis=0)
 
 
 def _candidates(
     hashes: npt.NDArray[np.uint64], distance: int
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Pairs that share two bands of bits; some come more than once."""
-    edges = np.linspace(0, _BITS, distance + 2 + _SPARE).astype(int)
-    bands = [_band(hashes, low, high) for low, high in itertools.pairwise(edges.tolist())]
-    for chosen in itertools.combinations(range(len(bands)), 1 + _SPARE):
+    """Pairs that share enough bands of bits; some come more than once."""
+    shared = 2 if len(hashes) < _MANY else 3
+    edges = np.linspace(0, _BITS, distance + shared + 1).astype(int)
+    bands = [(hashes >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
+             for low, high in itertools.pairwise(edges.tolist())]  # fmt: skip
+    widths = np.diff(edges).tolist()
+    for chosen in itertools.combinations(range(len(bands)), shared):
         key = np.zeros(len(hashes), np.uint64)
         for at in chosen:
-            key |= bands[at]
+            key = key << np.uint64(widths[at]) | bands[at]
         yield from _sharing(key)
-
-
-def _band(hashes: npt.NDArray[np.uint64], low: int, high: int) -> npt.NDArray[np.uint64]:
-    """Some bits of each hash, where they are; the others are zero."""
-    return hashes & np.uint64(((1 << (high - low)) - 1) << low)
 
 
 def _sharing(
     key: npt.NDArray[np.uint64],
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
     """All pairs of equal keys, once each: those next to each other when sorted, then the next."""
-    order = np.argsort(key, kind="stable")
-    ordered = key[order]
-    at = np.arange(len(key))
+    bits = len(key).bit_length()
+    if len(key) and int(key.max()).bit_length() + bits <= _BITS:
+        # with their places behind them keys are sorted as plain numbers: several times faster
+        both = np.sort(key << np.uint64(bits) | np.arange(len(key), dtype=np.uint64))
+        order = (both & np.uint64((1 << bits) - 1)).astype(np.int64)
+        ordered = both >> np.uint64(bits)
+    else:
+        order = np.argsort(key, kind="stable")
+        ordered = key[order]
+    at = np.flatnonzero(ordered[1:] == ordered[:-1])
     for step in itertools.count(1):
-        at = at[at + step < len(key)]
-        at = at[ordered[at] == ordered[at + step]]
         if not len(at):
             return
         yield order[at], order[at + step]
+        at = at[at + step + 1 < len(key)]
+        at = at[ordered[at] == ordered[at + step + 1]]

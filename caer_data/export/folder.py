@@ -17,9 +17,9 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 from filelock import FileLock, Timeout
 
@@ -54,14 +54,22 @@ class Unfinished:
         self.root.mkdir(parents=True, exist_ok=True)
         remove_leftovers(self.root)
         self.done = self._read_journal()
+        self._stream: TextIO | None = None
 
     def note(self, result: dict[str, Any]) -> None:
         """Remember that a clip is finished; its files must be there already."""
         try:
-            with self._journal.open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(result) + "\n")
+            if self._stream is None:
+                self._stream = self._journal.open("a", encoding="utf-8")
+            self._stream.write(json.dumps(result) + "\n")
+            self._stream.flush()
         except OSError as error:
             raise CaerError(explain_os_error(error, self._journal)) from error
+
+    def close(self) -> None:
+        """Close the list of finished clips."""
+        if self._stream is not None:
+            self._stream.close()
 
     def publish(self, target: Path) -> None:
         """Put the whole release in its place; an old one is there until then.
@@ -135,7 +143,8 @@ def unfinished(target: Path, key: str) -> Iterator[Unfinished]:
         ) from error
     try:
         _recover(target, home)
-        yield Unfinished(home, key)
+        with closing(Unfinished(home, key)) as under_way:
+            yield under_way
         shutil.rmtree(home, ignore_errors=True)
     finally:
         lock.release()

@@ -13,6 +13,9 @@ import numpy.typing as npt
 if TYPE_CHECKING:  # workers need no pandas, and start sooner without
     import pandas as pd
 
+_PART: Final = 1 << 20
+"""Boxes looked at at a time."""
+
 SPACING_S: Final = 0.5
 """A clip gives at most one picture per half second: closer ones show nearly the same. With six a
 clip, the lengths of the paper's clips give its about 70 K pictures from 13.2 K clips."""
@@ -36,15 +39,26 @@ def stretches(clips: pd.DataFrame, boxes: pd.DataFrame, pictures: pd.Series) -> 
         `clip_id, from_frame, to_frame` (exclusive), by clip and time. One picture is taken from
         each, and how many there are does not depend on what the pictures show.
     """
-    counts = clips[["clip_id", "frames"]].assign(
-        pictures=np.minimum(pictures.to_numpy(int), clips["frames"].to_numpy(int))
-    )
-    found = boxes[["clip_id", "frame"]].merge(counts, on="clip_id")
-    found["stretch"] = found["frame"] * found["pictures"] // found["frames"]
-    found = found.drop_duplicates(["clip_id", "stretch"])
-    first = -(-found["stretch"] * found["frames"] // found["pictures"])
-    end = -(-(found["stretch"] + 1) * found["frames"] // found["pictures"])
-    chosen = found[["clip_id"]].assign(from_frame=first, to_frame=end)
+    import pandas as pd
+
+    named = boxes["clip_id"].astype("category")
+    clip_of_word = pd.Index(clips["clip_id"]).get_indexer(named.cat.categories)
+    frames = clips["frames"].to_numpy(np.int64)
+    counts = np.minimum(pictures.to_numpy(np.int64), frames)
+    found = [np.zeros((2, 0), np.int64)]
+    for at in range(0, len(boxes), _PART):
+        clip = clip_of_word[named.cat.codes.iloc[at : at + _PART].to_numpy()]
+        own = clip >= 0
+        clip, frame = clip[own], boxes["frame"].iloc[at : at + _PART].to_numpy(np.int64)[own]
+        both = np.stack([clip, frame * counts[clip] // frames[clip]])
+        new = np.ones(both.shape[1], bool)  # as boxes follow each other, few are left
+        new[1:] = (both[:, 1:] != both[:, :-1]).any(axis=0)
+        found.append(both[:, new])
+    clip, stretch = np.unique(np.concatenate(found, axis=1), axis=1)
+    first = -(-stretch * frames[clip] // counts[clip])
+    end = -(-(stretch + 1) * frames[clip] // counts[clip])
+    names = clips["clip_id"].iloc[clip].reset_index(drop=True)
+    chosen = pd.DataFrame({"clip_id": names, "from_frame": first, "to_frame": end})
     return chosen.sort_values(["clip_id", "from_frame"], ignore_index=True)
 
 

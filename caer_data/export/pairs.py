@@ -174,7 +174,8 @@ def _across(rows: list[Any]) -> Iterator[tuple[Any, Any]]:
 
 
 def _overlapping(clips: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    timed = clips.dropna(subset=["video_id", "start_pts", "end_pts", "split"])
+    columns = ["video_id", "start_pts", "end_pts", "split", "clip_id", "path", "start_s", "end_s"]
+    timed = clips[columns].dropna(subset=columns[:4])
     open_until: list[Any] = []
     current = None
     for clip in tables.rows(timed.sort_values(["video_id", "start_pts", "end_pts", "clip_id"])):
@@ -216,19 +217,20 @@ def _near(manifest: pd.DataFrame) -> Iterator[dict[str, Any]]:
     hashed = manifest.dropna(subset=["perceptual_hash"]).drop_duplicates(
         ["clip_id", "split", "perceptual_hash"]
     )
-    rows = list(tables.rows(hashed))
-    values = [(int(text, 16), at, n) for at, row in enumerate(rows)
-              for n, text in enumerate(row.perceptual_hash.split())]  # fmt: skip
-    if not values:
+    values, of_row = duplicates.listed(hashed["perceptual_hash"])
+    if not len(values):
         return
-    sides = np.array([SPLITS.index(rows[at].split) for _, at, _ in values], np.int64)
-    one, other, bits = duplicates.every(np.array([v for v, _, _ in values], np.uint64), sides)
+    sides = hashed["split"].map(SPLITS.index).to_numpy(np.int64)[of_row]
+    number = np.arange(len(values)) - np.searchsorted(of_row, of_row)
+    one, other, bits = duplicates.every(values, sides)
+    at = np.unique(np.concatenate([of_row[one], of_row[other]]))
+    rows = dict(zip(at.tolist(), tables.rows(hashed.iloc[at]), strict=True))
     listed: set[tuple[int, int]] = set()
     for a, b, different in zip(one.tolist(), other.tolist(), bits.tolist(), strict=True):
-        first, second = values[a], values[b]
-        if (first[1], second[1]) not in listed and (second[1], first[1]) not in listed:
-            listed.add((first[1], second[1]))
-            shown = _shown(rows[first[1]], first[2]), _shown(rows[second[1]], second[2])
+        first, second = int(of_row[a]), int(of_row[b])
+        if (first, second) not in listed and (second, first) not in listed:
+            listed.add((first, second))
+            shown = _shown(rows[first], int(number[a])), _shown(rows[second], int(number[b]))
             yield _row("near-duplicate pictures", shown, 1 - different / 64)
 
 

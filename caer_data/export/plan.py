@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from caer_data.curate.target_boxes import boxes_of_targets
 from caer_data.engine import tables
 from caer_data.engine.artifacts import Artifact
 from caer_data.engine.dataset import Dataset
@@ -92,8 +91,7 @@ def plan(dataset: Dataset, options: Options) -> Plan:
     if "scene" in groups.words_of(options.settings.by):
         clips = groups.with_scenes(clips, repeated.needed(found, "--by scene"))
     sources = labelled.sources(dataset, clips)
-    seen = boxes_of_targets(clips, dataset.tracks, dataset.faces)
-    of_targets = boxes.of_targets(clips, sources, seen)
+    of_targets = boxes.of_dataset(dataset, clips, sources)
     kept = {} if options.resplit else assigned(dataset, options.scheme)
     planned = of_tables(clips, sources, of_targets, options, kept)
     said = lines.of_clips(dataset, clips) if options.media else planned.lines

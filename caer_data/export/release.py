@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from caer_data import __version__
@@ -145,7 +147,7 @@ def _worked_on(
     """Copy, cut pictures from and hash all clips that are not done yet; audit what comes of it."""
     clip_files = {
         row.clip_id: ClipFile(inside(dataset.folder, row.path), row.frames, row.sha256)
-        for row in tables.rows(planned.clips)
+        for row in tables.rows(planned.clips[["clip_id", "path", "frames", "sha256"]])
     }
     tasks = works(planned.files, planned.boxes, clip_files, under_way.root, options.media)
     missing = (task for task in tasks if task.clip_id not in under_way.done)
@@ -173,12 +175,13 @@ def works(
     write_files: bool,
 ) -> Iterator[media.Work]:
     """The work on each clip, by `clip_id`; arguments as in `Plan` and `media.Work`."""
-    numbers = of_targets[["frame", "x1", "y1", "x2", "y2"]].to_numpy("float32")
-    boxes_at = of_targets.groupby("clip_id", sort=False).indices
+    boxes_of = _by_clip(of_targets)
     copies: dict[str, list[str]] = {}
     pictures: dict[str, list[media.Picture]] = {}
     columns = ["clip_id", "path", "member", "from_frame", "to_frame"]
-    for clip_id, path, member, first, end in planned[columns].itertuples(index=False):
+    for clip_id, path, member, first, end in (
+        planned[columns].astype(object).itertuples(index=False)
+    ):
         if not pd.isna(first):
             pictures.setdefault(clip_id, []).append(media.Picture(path, int(first), int(end)))
         else:
@@ -193,10 +196,31 @@ def works(
             root=root,
             copies=tuple(copies.get(clip_id, ())),
             pictures=tuple(pictures.get(clip_id, ())),
-            boxes=numbers[boxes_at.get(clip_id, [])],
+            boxes=boxes_of(clip_id),
             hash_frames=clip_id in copies,
             write=write_files,
         )
+
+
+def _by_clip(of_targets: pd.DataFrame) -> Callable[[str], npt.NDArray[np.float32]]:
+    """Gives the `frame, x1, y1, x2, y2` of a clip; those of all together are never in one array."""
+    named = of_targets["clip_id"].astype("category")
+    codes = named.cat.codes.to_numpy()
+    rows: npt.NDArray[np.int64] | None = None
+    if (codes[1:] < codes[:-1]).any():
+        rows = np.argsort(codes, kind="stable")
+        codes = codes[rows]
+    place = {name: code for code, name in enumerate(named.cat.categories)}
+    starts = np.searchsorted(codes, np.arange(len(place) + 1, dtype=codes.dtype))
+    columns = [of_targets[name].to_numpy() for name in ("frame", "x1", "y1", "x2", "y2")]
+
+    def boxes_of(clip_id: str) -> npt.NDArray[np.float32]:
+        code = place.get(clip_id)
+        own: Any = slice(0, 0) if code is None else slice(starts[code], starts[code + 1])
+        own = own if rows is None else rows[own]
+        return np.stack([column[own].astype(np.float32) for column in columns], axis=1)
+
+    return boxes_of
 
 
 def collect(
@@ -272,7 +296,8 @@ def write_pairs(root: Path, manifest: pd.DataFrame, repeated: pd.DataFrame | Non
     found = [pairs.find(files, repeated, part) for part, files in parts_of(manifest)]
     pairs.write(pd.concat(found, ignore_index=True), root / pairs.NAME)
     if repeated is not None:
-        present = repeated[["clip_id", "of_clip_id"]].isin(set(manifest["clip_id"])).all(axis=1)
+        known = set(manifest["clip_id"].unique().tolist()) if len(repeated) else set()
+        present = repeated[["clip_id", "of_clip_id"]].map(known.__contains__).all(axis=1)
         own = repeated[present].reset_index(drop=True)
         tables.write(REPEATED, own, root / "repeats.parquet")
 
@@ -289,7 +314,8 @@ def write(
     """Write the tables and what the layouts put beside the media."""
     tables.write(MANIFEST, manifest, root / "manifest.parquet")
     tables.write(SOURCES, sources, root / "sources.parquet")
-    tables.write(BOXES, of_targets, root / "boxes.parquet")
+    parts = (of_targets.iloc[at : at + _PART] for at in range(0, max(1, len(of_targets)), _PART))
+    tables.write_parts(BOXES, parts, root / "boxes.parquet")
     said = tables.empty(CLIP_LINES) if said is None else said
     if len(said):
         tables.write(CLIP_LINES, said, root / "lines.parquet")
@@ -318,10 +344,14 @@ def describe(root: Path, key: str, facts: cards.Facts, manifest: pd.DataFrame) -
 
 
 def _key(planned: Plan, facts: cards.Facts) -> str:
-    rows = [
-        pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes()
-        for table in (planned.files, planned.sources, planned.boxes, planned.lines, planned.repeats)
-        if table is not None
-    ]
-    tables_hash = hashlib.sha256(b"".join(rows)).hexdigest()
-    return hash_of([ownership.RELEASE_VERSION, __version__, str(facts), tables_hash], 64)
+    digest = hashlib.sha256()
+    found = pd.DataFrame() if planned.repeats is None else planned.repeats
+    for table in (planned.files, planned.sources, planned.boxes, planned.lines, found):
+        for at in range(0, len(table), _PART):
+            rows = table.iloc[at : at + _PART]
+            digest.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
+    return hash_of([ownership.RELEASE_VERSION, __version__, str(facts), digest.hexdigest()], 64)
+
+
+_PART: Final = 1 << 20
+"""Rows hashed or written at a time."""

@@ -26,6 +26,9 @@ _NEVER = 1e6
 _ROWS, _COLUMNS = 1024, 2048  # embeddings compared at a time, so that the products stay in caches
 _SLACK = 1e-3  # of distance: products in single precision are not exact
 _ROUNDING = 1e-6  # of distance, in double precision
+_SHARES = (8, 4, 2)  # of the dimensions one in so many is compared first
+_SAMPLE = 1000  # embeddings by which that is chosen
+_MANY = 1 / 1000  # of a tile's pairs: then they are compared as a whole, not one by one
 _SMALL = 2000  # tracks whose distances from each other are made at once
 
 
@@ -158,7 +161,9 @@ def _connected(embeddings: npt.NDArray[np.float32], threshold: float) -> npt.NDA
     """Number of the part each embedding belongs to; pairs within the threshold share a part.
 
     All cores compare, each some rows with all others behind them: threads of the library for
-    matrices would wait in loops, which takes the cores from whoever else works.
+    matrices would wait in loops, which takes the cores from whoever else works. A few of the
+    dimensions are compared first, after a turn that puts most of what differs there: pairs that are
+    further apart in these alone are no neighbours.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -166,12 +171,15 @@ def _connected(embeddings: npt.NDArray[np.float32], threshold: float) -> npt.NDA
 
     count = len(embeddings)
     part = np.arange(count)
-    rows, columns = _expanded(embeddings)
+    turned = _turned(embeddings)
     limit = np.float32((threshold + _SLACK) ** 2)
+    whole, few = _expanded(turned), _expanded(turned[:, : _enough(turned, limit)])
     workers = cores()
 
     def near(start: int) -> tuple[int, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        return start, *_near(rows[start : start + _ROWS], columns[start:], limit)
+        own = slice(start, start + _ROWS)
+        of_few, of_whole = ((side[0][own], side[1][start:]) for side in (few, whole))
+        return start, *_near(of_few, of_whole, limit)
 
     with threadpool_limits(1), ThreadPoolExecutor(workers) as threads:
         for first in range(0, count, workers * _ROWS):
@@ -188,10 +196,42 @@ def _connected(embeddings: npt.NDArray[np.float32], threshold: float) -> npt.NDA
     return part
 
 
+def _turned(embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The same distances, with as much of them as can be in the first dimensions."""
+    some = embeddings[:: max(1, len(embeddings) // _SMALL)].astype(np.float64)
+    axes = np.linalg.eigh(np.cov(some, rowvar=False))[1][:, ::-1] if len(some) > 1 else None
+    if axes is None:
+        return embeddings
+    turned: npt.NDArray[np.float32] = embeddings @ axes.astype(np.float32)
+    return turned
+
+
+def _enough(turned: npt.NDArray[np.float32], limit: np.float32) -> int:
+    """How many of the first dimensions tell nearly all pairs apart; all, if fewer do not."""
+    some = turned[:: max(1, len(turned) // _SAMPLE)]
+    for share in _SHARES:
+        count = -(-int(turned.shape[1]) // share)
+        rows, columns = _expanded(some[:, :count])
+        near = np.count_nonzero(rows @ columns.T <= limit) - len(some)
+        if near <= len(some) ** 2 * _MANY / 2:
+            return count
+    return int(turned.shape[1])
+
+
+_Sides = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
+
+
 def _near(
-    rows: npt.NDArray[np.float32], columns: npt.NDArray[np.float32], limit: np.float32
+    few: _Sides, whole: _Sides, limit: np.float32
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Places (row, column) of products up to a limit; memory holds one tile of them."""
+    """Places (row, column) of products up to a limit; memory holds one tile of them.
+
+    Args:
+        few: rows and columns whose products are at most those of the whole.
+        whole: rows and columns whose products count.
+        limit: the largest product.
+    """
+    rows, columns = few
     products = np.empty((len(rows), _COLUMNS), np.float32)
     small = np.empty(products.shape, bool)
     found = []
@@ -200,7 +240,17 @@ def _near(
         if len(tile) < _COLUMNS:
             products, small = (np.empty((len(rows), len(tile)), a.dtype) for a in (products, small))
         np.less_equal(np.matmul(rows, tile.T, out=products), limit, out=small)
-        i, j = np.divmod(np.flatnonzero(small), len(tile))
+        places = np.flatnonzero(small)
+        if few[0].shape == whole[0].shape:  # all dimensions were compared
+            i, j = np.divmod(places, len(tile))
+        elif len(places) > small.size * _MANY:
+            of_tile = whole[1][start : start + _COLUMNS]
+            np.less_equal(np.matmul(whole[0], of_tile.T, out=products), limit, out=small)
+            i, j = np.divmod(np.flatnonzero(small), len(tile))
+        else:
+            i, j = np.divmod(places, len(tile))
+            exact = np.einsum("ij,ij->i", whole[0][i], whole[1][j + start])
+            i, j = i[exact <= limit], j[exact <= limit]
         found.append((i, j + start))
     i, j = (np.concatenate(places) for places in zip(*found, strict=True))
     return i, j

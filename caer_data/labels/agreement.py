@@ -82,10 +82,11 @@ def measure(
     `pushed` and raters no number `dealt`. `seed` and `bootstraps` make alpha's interval.
     """
     kept = anchors.present(clips)[["clip_key", "start_s", "end_s"]]
-    of_kept = ratings["clip_key"].isin(kept["clip_key"])
+    keys = pd.Index(kept["clip_key"].dropna().unique())  # quicker than pandas' isin
+    of_kept = pd.Series(keys.get_indexer(ratings["clip_key"]) >= 0, ratings.index)
     accepted = votes(ratings[of_kept]).sort_values(["clip_key", "rater"], ignore_index=True)
     cannot = ratings[of_kept & (ratings["status"] == "accepted") & ratings["cannot_judge"].notna()]
-    labels = labels[labels["clip_key"].isin(kept["clip_key"])]
+    labels = labels[keys.get_indexer(labels["clip_key"]) >= 0]
     chosen = accepted["emotion"].map(LABELS).to_numpy(np.int64)
     names, clip = np.unique(accepted["clip_key"].to_numpy(str), return_inverse=True)
     counts = np.zeros((len(names), len(EMOTIONS)))

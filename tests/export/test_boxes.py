@@ -1,51 +1,100 @@
 from __future__ import annotations
 
 import pandas as pd
+import pyarrow.parquet as pq
+import pytest
 
-from caer_data.engine import tables
+from caer_data import Dataset
+from caer_data.engine import recipe, tables
 from caer_data.export import boxes
 from caer_data.export.manifest import BOXES
 
 CLIP = {
     "clip_id": "c", "video_id": "v", "start_frame": 100, "start_s": 4.0,
-    "frames": 50, "fps": "25", "width": 160, "height": 120,
+    "end_frame": 150, "shot_id": "s", "person_id": "p", "frames": 50,
+    "fps": "25", "width": 160, "height": 120,
 }  # fmt: skip
 
 
-def faces(numbers, times=None, box=(20, 40, 60, 100)):
-    found = tables.frame(
-        tables.FACES,
-        [
-            {"track_id": "t", "frame": n, "time_s": n / 25 if times is None else times[i],
-             "x1": box[0], "y1": box[1], "x2": box[2], "y2": box[3], "interpolated": False}
-            for i, n in enumerate(numbers)
-        ],
-    )  # fmt: skip
-    return found.drop(columns="track_id").assign(clip_id="c")
+SOURCES = pd.DataFrame([{"video_id": "v", "height": 240}])
 
 
-def sources():
-    return pd.DataFrame([{"video_id": "v", "height": 240}])
+def track(name, person="p", start=0, end=1000):
+    place = {"shot_id": "s", "video_id": "v", "person_id": person}
+    frames = {"start_frame": start, "end_frame": end, "start_s": start / 25, "end_s": end / 25}
+    scores = dict.fromkeys(("coverage", "score", "face_height", "sharpness", "brightness"), 0.5)
+    return {"track_id": name, **place, **frames, **scores, "detections": 5}
 
 
-def test_boxes_are_scaled_and_counted_from_the_clip_start():
-    found = boxes.of_targets(pd.DataFrame([CLIP]), sources(), faces([99, 100, 149, 150]))
+def faces(name, numbers, box=(20, 40, 60, 100)):
+    return [
+        {"track_id": name, "frame": n, "time_s": n / 25, "x1": box[0], "y1": box[1], "x2": box[2],
+         "y2": box[3], "interpolated": n % 2 == 1}
+        for n in numbers
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def seen(tmp_path):
+    """Boxes of clips, made from rows of `tracks` and `faces`."""
+
+    def of(tracks, found, *clips):
+        dataset = Dataset(tmp_path)
+        dataset.recipe_path.write_text(recipe.dump(recipe.Recipe()))
+        dataset.write(tables.TRACKS, tables.frame(tables.TRACKS, tracks))
+        dataset.write(tables.FACES, tables.frame(tables.FACES, found))
+        return boxes.of_dataset(dataset, pd.DataFrame(clips or [CLIP]), SOURCES)
+
+    return of
+
+
+def test_boxes_are_scaled_and_counted_from_the_clip_start(seen):
+    found = seen([track("t")], faces("t", [99, 100, 149, 150]))
     assert list(found.frame) == [0, 49]
     assert found.loc[0, ["x1", "y1", "x2", "y2"]].tolist() == [10, 20, 30, 50]
+    assert found["interpolated"].tolist() == [False, True]
     tables.check(BOXES, found)
 
 
-def test_boxes_end_at_the_picture_and_those_outside_are_left_out():
-    outside = faces([101], box=(400, 40, 460, 100))
-    beyond = faces([100], box=(-20, -8, 60, 999))
-    found = boxes.of_targets(pd.DataFrame([CLIP]), sources(), pd.concat([beyond, outside]))
+def test_boxes_end_at_the_picture_and_those_outside_are_left_out(seen):
+    outside = faces("t", [101], box=(400, 40, 460, 100))
+    beyond = faces("t", [100], box=(-20, -8, 60, 999))
+    found = seen([track("t")], beyond + outside)
     assert found[["frame", "x1", "y1", "x2", "y2"]].values.tolist() == [[0, 0, 0, 30, 120]]
 
 
-def test_targets_of_other_clips_are_left_out():
-    other = faces([100, 101]).assign(clip_id="d")
-    assert boxes.of_targets(pd.DataFrame([CLIP]), sources(), other).empty
+def test_boxes_of_other_persons_are_left_out(seen):
+    found = seen([track("t"), track("u", "q")], faces("u", [100, 101]) + faces("t", [102]))
+    assert found["frame"].tolist() == [2]
+    assert seen([track("u", "q")], faces("u", [100, 101])).empty
 
 
-def test_no_boxes_at_all():
-    assert boxes.of_targets(pd.DataFrame([CLIP]), sources(), faces([])).empty
+def test_no_boxes_at_all(seen):
+    assert seen([track("t")], []).empty
+
+
+def test_clips_and_frames_are_in_order_whatever_order_the_faces_have(seen, monkeypatch):
+    monkeypatch.setattr(boxes, "_PAIRS", 1)  # a block a clip
+    monkeypatch.setattr(tables, "_PART", 2)
+    longer, shorter = track("b", end=1000), track("a", start=100, end=110)
+    later = {**CLIP, "clip_id": "a", "start_frame": 200, "end_frame": 250}
+    found = seen(
+        [shorter, longer],
+        faces("b", [249, 201, 103, 102, 200], box=(20, 40, 60, 100))
+        + faces("a", [101, 102], box=(40, 40, 80, 100)),
+        CLIP,
+        later,
+    )
+    assert found["clip_id"].astype(str).tolist() == ["a"] * 3 + ["c"] * 3
+    assert found["frame"].tolist() == [0, 1, 49, 1, 2, 3]
+    assert found["x1"].tolist() == [10, 10, 10, 20, 10, 10]  # frame 2 is of the longer track
+
+
+def test_faces_that_another_program_wrote_back_are_read(seen, tmp_path):
+    given = faces("t", [100, 101])
+    found = seen([track("t")], given)
+    path = tmp_path / "tables/faces.parquet"
+    own = pq.read_table(path).to_pandas()
+    own[own.columns[::-1]].astype({"x1": "float64"}).to_parquet(path)
+    again = boxes.of_dataset(Dataset(tmp_path), pd.DataFrame([CLIP]), SOURCES)
+    pd.testing.assert_frame_equal(found, again)

@@ -7,8 +7,10 @@ from caer_data.export import duplicates
 from caer_data.export.duplicates import DISTANCE, pairs
 
 
+@pytest.mark.parametrize("bands", [2, 3], ids=lambda n: f"{n}-bands")
 @pytest.mark.parametrize("count", [0, 1, 2, 600], ids=lambda n: f"{n}-hashes")
-def test_finds_what_comparing_all_with_all_finds(count):
+def test_finds_what_comparing_all_with_all_finds(count, bands, monkeypatch):
+    monkeypatch.setattr(duplicates, "_MANY", 10_000 if bands == 2 else 0)
     random = np.random.default_rng(1)
     hashes = random.integers(0, 2**64, count, dtype=np.uint64)
     for i in range(count // 2, count):  # near copies, 0 to 9 bits away
@@ -34,3 +36,11 @@ def test_few_of_very_many_unrelated_hashes_are_compared():
     compared = sum(len(one) for one, _ in duplicates._sharing(key))
     pairs_of_equal_keys = sum(n * (n - 1) // 2 for n in np.unique(key, return_counts=True)[1])
     assert compared == pairs_of_equal_keys < 20_000
+
+
+def test_keys_too_long_to_stand_before_their_place_are_sorted_all_the_same():
+    key = np.array([2**64 - 1, 5, 2**64 - 1, 5, 7], np.uint64)
+    found = {
+        (a, b) for one, other in duplicates._sharing(key) for a, b in zip(one, other, strict=True)
+    }
+    assert found == {(0, 2), (1, 3)}

@@ -127,7 +127,14 @@ def test_the_short_way_for_tight_groups_gives_what_linkage_gives(monkeypatch) ->
     assert 5 < sum(told) < 35
 
 
-def test_parts_are_those_of_all_pairs_within_the_threshold() -> None:
+@pytest.mark.parametrize(
+    ("first", "many"), [(16, 0.1), (4, 0.0), (4, 1.0), (None, 0.001)],
+    ids=["all dimensions", "four, then tiles", "four, then pairs", "as chosen"],
+)  # fmt: skip
+def test_parts_are_those_of_all_pairs_within_the_threshold(first, many, monkeypatch) -> None:
+    monkeypatch.setattr(people_stage, "_MANY", many)
+    if first:
+        monkeypatch.setattr(people_stage, "_enough", lambda turned, limit: first)
     draw = np.random.default_rng(3)
     centres = draw.normal(size=(300, 16))
     rows = centres[draw.integers(0, 300, 2500)] + draw.normal(scale=0.05, size=(2500, 16))

@@ -134,7 +134,8 @@ def _of_released(dataset: Dataset, plan: Plan) -> pd.DataFrame | None:
     if not dataset.has(tables.RATINGS):
         return None
     ratings = dataset.ratings
-    released = ratings["clip_key"].isin(plan.clips["clip_key"])
+    keys = pd.Index(plan.clips["clip_key"])  # pandas' own isin takes every word by itself
+    released = pd.Series(keys.get_indexer(ratings["clip_key"]) >= 0, ratings.index)
     return ratings[released & (ratings["status"] == "accepted")]
 
 

@@ -44,7 +44,9 @@ def picture_paths(rows: pd.DataFrame, folder: str, spelling: str) -> pd.DataFram
     number = numbered(rows, ["split", "emotion"])
     rows["path"] = [
         f"{folder}/{split_folder(split, spelling)}/{class_folder(emotion, spelling)}/{n:04d}.png"
-        for split, emotion, n in zip(rows["split"], rows["emotion"], number, strict=True)
+        for split, emotion, n in zip(
+            rows["split"].to_numpy(object), rows["emotion"].to_numpy(object), number, strict=True
+        )
     ]
     return rows.drop(columns="emotion")
 
@@ -67,9 +69,8 @@ def write_lists(finished: Finished, folder: str) -> None:
 
 
 def _write_boxes(path: Path, rows: pd.DataFrame, prefix: str) -> None:
-    columns = zip(
-        rows["path"], rows["label"], rows["x1"], rows["y1"], rows["x2"], rows["y2"], strict=True
-    )
+    sides = (rows[name].to_numpy(object) for name in ("x1", "y1", "x2", "y2"))
+    columns = zip(rows["path"].to_numpy(object), rows["label"], *sides, strict=True)
     lines = [
         f"{file.removeprefix(prefix)},{label},{x1},{y1},{x2},{y2}\n"
         for file, label, x1, y1, x2, y2 in columns

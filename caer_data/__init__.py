@@ -6,7 +6,7 @@
 >>> caer_data.decide_labels(votes.assign(confidence=0.8))["emotion"].tolist()
 ['happy']
 
-`Dataset("dataset").clips` reads a table of a dataset as a pandas frame; `build` makes one.
+`build` builds a dataset, and `Dataset("dataset").clips` reads one of its tables as a data frame.
 """
 
 from __future__ import annotations
@@ -82,13 +82,13 @@ _HOMES: Final = {
     "Reporter": "engine.progress",
     "Verdict": "export.audit",
 }
-"""Modules of the names that are not defined in `api`."""
+"""Module of each public name that is not defined in `api`."""
 
 
-if not TYPE_CHECKING:  # a type checker knows the names from the imports above, and no others
+if not TYPE_CHECKING:  # type checkers see the imports above, and only those
 
     def __getattr__(name: str) -> object:
-        """Import the public names on first use, so that `--help` does not wait for pandas."""
+        """Import a public name on first use, so that `--help` does not wait for pandas."""
         if name in __all__:
             import importlib
 

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import caer_data
-from caer_data.api import frames, videos
+from caer_data.api import frames, models, videos
 from caer_data.engine import recipe
+from caer_data.engine.emotions import EMOTIONS
 
 NEED_FILES = ("build", "detect_shots", "find_faces")
 
@@ -118,6 +120,22 @@ def test_the_example_holds_on_a_video(function, media_data, tmp_path, monkeypatc
     assert result.attempted >= 1 and not result.failed
 
 
+def test_the_example_of_load_model_holds_on_trained_weights(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    from caer_data.benchmark import recipe as model_recipe
+    from caer_data.benchmark.networks import create
+    from caer_data.benchmark.training import checkpoint
+
+    chosen = model_recipe.load("caer-net-s")
+    path = tmp_path / "weights.safetensors"
+    checkpoint.save_weights(path, create(chosen), chosen, EMOTIONS)
+    Image.new("RGB", (320, 240), "teal").save(tmp_path / "picture.png")
+    monkeypatch.chdir(tmp_path)
+    (example,) = doctest.DocTestFinder(recurse=False).find(models.load_model, "load_model", models)
+    result = doctest.DocTestRunner().run(example)
+    assert result.attempted == 4 and not result.failed
+
+
 def test_what_a_foreign_frame_lacks_is_not_measured():
     clips = pd.DataFrame({"clip_id": ["a", "b"], "split": ["train", "test"]})
     assert {verdict.verdict for verdict in caer_data.audit(clips)} == {"ok", "not measured"}
@@ -133,7 +151,9 @@ def test_classes_may_be_numbers_or_words_and_others_are_one_sentence():
     shares = (50, 25, 25)
     assert caer_data.split(named, shares).equals(caer_data.split(clips, shares))
     for bad, shown in ((9, "9"), ("sad!", "sad!")):
-        with pytest.raises(caer_data.CaerError, match=f"split: the column label holds {shown}; "):
+        with pytest.raises(
+            caer_data.CaerError, match=f"split: the column label contains {shown}; "
+        ):
             caer_data.split(clips.assign(label=[0, 1, 2, bad]))
     drawn = clips.assign(split=["train", "train", "test", "test"])
     (balance,) = [v for v in caer_data.audit(drawn) if v.check == "class balance"]
@@ -193,7 +213,7 @@ def test_missing_columns_are_named_in_one_sentence():
     ids=str,
 )
 def test_impossible_shares_are_one_sentence(shares):
-    with pytest.raises(caer_data.CaerError, match=r"the shares are .*; give three numbers, none"):
+    with pytest.raises(caer_data.CaerError, match=r"the shares are .*; give three numbers"):
         caer_data.split(pd.DataFrame(), shares)
 
 
@@ -236,7 +256,7 @@ def test_agreement_of_a_frame_that_is_not_ours():
     ("change", "message"),
     [
         (lambda r: r.drop(columns="rater"), r"lacks the column rater \(who answered\)"),
-        (lambda r: r.assign(emotion="joy"), "holds joy; the emotions are anger"),
+        (lambda r: r.assign(emotion="joy"), "contains joy; the emotions are anger"),
         (lambda r: pd.concat([r, r.head(1)]), "x answered clip a more than once"),
     ],
     ids=["column", "emotion", "twice"],
@@ -261,7 +281,7 @@ def test_a_vote_with_an_empty_cell_is_refused(function, column, empty):
 def test_a_confidence_is_a_number_from_0_to_1(bad):
     votes = ratings().astype({"confidence": object})
     votes.loc[1, "confidence"] = bad
-    message = f"the column confidence holds {bad!r}; give numbers from 0 to 1"
+    message = f"the column confidence contains {bad!r}; give numbers from 0 to 1"
     with pytest.raises(caer_data.CaerError, match=message):
         caer_data.decide_labels(votes)
     with pytest.raises(caer_data.CaerError, match="1 of 6 rows has no confidence"):
@@ -295,7 +315,9 @@ def test_agreement_takes_whole_numbers(name, bad):
 @pytest.mark.parametrize("bad", ["x.csv", Path("x.csv"), None, [1]], ids=str)
 @pytest.mark.parametrize("function", ["decide_labels", "agreement", "split", "audit"])
 def test_what_is_no_frame_is_named(function, bad):
-    with pytest.raises(caer_data.CaerError, match=r"'x.csv'.* is no data frame|None is|\[1\] is"):
+    with pytest.raises(
+        caer_data.CaerError, match=r"'x.csv'.* is not a data frame|None is|\[1\] is"
+    ):
         getattr(caer_data, function)(bad)
 
 
@@ -336,7 +358,7 @@ def test_a_known_identity_stands_for_a_missing_person():
         (lambda c: c.head(0), {}, "the frame has no rows"),
         (lambda c: c.drop(columns="label"), {}, r"label \(class id, 0 to 6, or the column emotion"),
         (lambda c: c.assign(label=None), {}, "60 of 60 rows have no label"),
-        (lambda c: c, {"by": ["show", "video"]}, r"by is \['show', 'video'\]; give text"),
+        (lambda c: c, {"by": ["show", "video"]}, r"by is \['show', 'video'\]; give a text such as"),
         (lambda c: c, {"seed": "a"}, "seed is 'a'; give a whole number"),
     ],
     ids=["twice", "contradiction", "no rows", "no class", "empty class", "by", "seed"],
@@ -359,11 +381,11 @@ def test_only_columns_of_the_frame_are_offered_to_split_by():
 @pytest.mark.parametrize(
     ("column", "bad", "message"),
     [
-        ("emotion", "bored", "the column emotion holds bored; give one of anger"),
-        ("face_height", 50, "the column face_height holds 50; give shares"),
-        ("face_height", "0.5", "the column face_height holds '0.5'; give shares"),
+        ("emotion", "bored", "the column emotion contains bored; give one of anger"),
+        ("face_height", 50, "the column face_height contains 50; give shares"),
+        ("face_height", "0.5", "the column face_height contains '0.5'; give shares"),
         ("end_s", 0, r"end_s is before start_s in 1 of 60 rows \(such as of clip 'c2'"),
-        ("perceptual_hash", "zzz", "the column perceptual_hash holds zzz; give hexadecimal"),
+        ("perceptual_hash", "zzz", "the column perceptual_hash contains zzz; give hexadecimal"),
         ("split", None, "1 of 60 rows has no split"),
         ("clip_id", "", "1 of 60 rows has no clip_id"),
         ("split", "val", "split holds val; use train"),
@@ -404,7 +426,9 @@ def test_names_may_be_numbers_or_mixed_but_no_lists():
     assert line.verdict == "finding"
     for name in ("clip_id", "show"):
         clips.at[1, name] = [1]
-        with pytest.raises(caer_data.CaerError, match=rf"the column {name} holds \[1\]; give text"):
+        with pytest.raises(
+            caer_data.CaerError, match=rf"the column {name} contains \[1\]; give text"
+        ):
             caer_data.split(clips)
         clips.at[1, name] = 1
 
@@ -461,7 +485,9 @@ def test_embeddings_may_be_lists_and_tracks_are_a_frame():
     with pytest.raises(caer_data.CaerError, match="the embeddings are 'x'; give an array"):
         caer_data.cluster_people(two_tracks(), "x")
     whole = caer_data.FoundFaces(two_tracks(), two_tracks(), two_tracks(), vectors, 0.4)
-    with pytest.raises(caer_data.CaerError, match="a FoundFaces is no data frame; give one with"):
+    with pytest.raises(
+        caer_data.CaerError, match="a FoundFaces is not a data frame; give one with"
+    ):
         caer_data.cluster_people(whole, vectors)
     with pytest.raises(caer_data.CaerError, match="track 'a' has several rows"):
         caer_data.cluster_people(two_tracks().assign(track_id="a"), vectors)

@@ -1,4 +1,4 @@
-"""The public functions of the package, by what they take: videos, data frames, trained models."""
+"""The public functions of the package, by their input: videos, data frames, trained models."""
 
 from caer_data.api.frames import Alpha, agreement, audit, decide_labels, split
 from caer_data.api.models import Classifier, load_model

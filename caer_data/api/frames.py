@@ -1,4 +1,4 @@
-"""From data frames, ours or others': labels, agreement, splits, audits."""
+"""Public functions for data frames of any origin: labels, agreement, splits, audits."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def decide_labels(
     Args:
         ratings: one row per answer: `clip_id, rater, emotion, confidence` (0 to 1).
         rule: `majority`, `weighted` or `dawid-skene`.
-        min_agree: raters who must choose the same emotion.
-        min_confidence: least mean confidence of a clip's raters.
-        raters_per_clip: clips with fewer raters are `incomplete`.
+        min_agree: minimum number of raters who choose the same emotion.
+        min_confidence: minimum mean confidence of a clip's raters.
+        raters_per_clip: number of raters per clip; clips with fewer are `incomplete`.
 
     Returns:
         One row per clip, sorted by `clip_id`: `clip_id, emotion, label`, `status` (kept or
@@ -39,8 +39,8 @@ def decide_labels(
         `raters, agreement, confidence`, and the shares of the votes, `p_anger` to `p_surprise`.
 
     Raises:
-        CaerError: a column is missing, a cell is empty, an emotion is none of the seven, a
-            confidence is not from 0 to 1, a rater answered twice, a clip has more raters than
+        CaerError: a column is missing, a cell is empty, an emotion is not one of the seven, a
+            confidence is not between 0 and 1, a rater answered twice, a clip has more raters than
             `raters_per_clip`, or a setting is impossible.
 
     >>> import pandas as pd
@@ -94,12 +94,12 @@ def _check_raters(answers: pd.DataFrame, settings: Labels, raters_per_clip: int)
     if len(count) and count.max() > raters_per_clip:
         raise CaerError(
             f"decide_labels: clip {count.idxmax()!r} has {count.max()} raters, but raters_per_clip "
-            f"is {raters_per_clip}; raise it, or leave answers out"
+            f"is {raters_per_clip}; raise it, or remove answers"
         )
 
 
 def _sortable(names: pd.Series) -> pd.Series:
-    """Numbers as they are, other names as texts."""
+    """Return names that can be sorted: numbers unchanged, all others as text."""
     return names if names.dtype.kind in "iuf" else names.astype(str)
 
 
@@ -110,8 +110,8 @@ class Alpha:
     Attributes:
         alpha: Krippendorff's alpha for nominal data: 1 is perfect, 0 is chance.
         low: lower end of its 95 % interval (bootstrap over clips).
-        high: upper end.
-        clips: clips with two raters or more.
+        high: upper end of this interval.
+        clips: number of clips with two or more raters.
     """
 
     alpha: float
@@ -121,20 +121,20 @@ class Alpha:
 
 
 def agreement(ratings: pd.DataFrame, *, seed: int = 0, bootstraps: int = 1000) -> Alpha:
-    """Measure how far raters agree beyond chance.
+    """Measure the agreement of raters beyond chance.
 
     Args:
         ratings: one row per answer: `clip_id, rater, emotion`; a column `confidence` is ignored.
-        seed: of the bootstrap.
-        bootstraps: number of draws, 1 or more.
+        seed: seed of the bootstrap.
+        bootstraps: number of bootstrap samples, 1 or more.
 
     Returns:
-        `alpha` with its 95 % interval `low, high`, and `clips`, the number of clips with two raters
-        or more. If there is none, the first three are NaN.
+        `alpha` with its 95 % interval `low, high`, and `clips`, the number of clips with two or
+        more raters. If there are no such clips, the first three are NaN.
 
     Raises:
-        CaerError: a column is missing, a cell is empty, an emotion is none of the seven, a rater
-            answered twice, or an argument is not the number it should be.
+        CaerError: a column is missing, a cell is empty, an emotion is not one of the seven, a rater
+            answered twice, or an argument is not a valid number.
 
     >>> import pandas as pd
     >>> said = {"a": "sad", "b": "sad", "c": "fear"}
@@ -165,24 +165,24 @@ def split(
     by: str = "show",
     seed: int = 0,
 ) -> pd.Series[str]:
-    """Draw train, validation and test so that no group lies in two of them.
+    """Draw train, validation and test so that no group is in two of them.
 
     Args:
         clips: one row per clip: `clip_id`, `label` (class id, 0 to 6) or `emotion`, and the column
             of the groups: `shot_id`, `video_id`, `show`, `person_id` or `scene_id`, for `by` clip,
-            video, show, person or scene. Equal `person_id` are one person, whatever the show:
-            prefix them with the show if each show numbers its persons from 1. With `identity`,
-            persons of several shows are one. No cell of these columns may be empty.
-        shares: of train, validation and test, in any unit.
-        by: which clips stay together; several words joined by `+` are grouped by each.
-        seed: another seed draws another split.
+            video, show, person or scene. Equal `person_id` mean one person, even across shows:
+            prefix them with the show if each show numbers its persons from 1. A column `identity`
+            identifies persons across shows. None of these cells may be empty.
+        shares: shares of train, validation and test, in any unit.
+        by: which clips to keep together; several words can be joined by `+`.
+        seed: seed of the split.
 
     Returns:
         `train`, `validation` or `test` for every row, indexed like `clips`.
 
     Raises:
         CaerError: a column is missing or has empty cells, two rows have the same `clip_id`, a class
-            is none of the seven, `label` and `emotion` contradict each other, or there are fewer
+            is not one of the seven, `label` and `emotion` contradict each other, or there are fewer
             groups than splits.
 
     >>> import pandas as pd
@@ -199,19 +199,19 @@ def split(
             raise ValueError(shares)
     except (TypeError, ValueError) as error:
         raise CaerError(
-            f"split: the shares are {shares!r}; give three numbers, none of them negative, such as "
+            f"split: the shares are {shares!r}; give three numbers that are not negative, such as "
             "(70, 10, 20)"
         ) from error
     seed = given.whole("split", "seed", seed)
     if not isinstance(by, str):
-        raise CaerError(f"split: by is {by!r}; give text, several words joined by +: 'show+person'")
+        raise CaerError(f"split: by is {by!r}; give a text such as 'show' or 'show+person'")
     whole = _to_split(clips, [groups.GROUP_OF[word] for word in groups.words_of(by)])
     scheme = splits.Scheme((train, validation, test), by, seed)
     return splits.assign(whole, scheme)
 
 
 def _to_split(clips: pd.DataFrame, asked: Sequence[str]) -> pd.DataFrame:
-    """Clips with a key, a class, and of the columns of groups those that are filled."""
+    """Return clips with key, class, and those group columns that are filled."""
     from caer_data.export import groups
 
     named = "emotion" in given.frame("split", clips, "clip")
@@ -228,26 +228,26 @@ def _to_split(clips: pd.DataFrame, asked: Sequence[str]) -> pd.DataFrame:
 
 
 def audit(clips: pd.DataFrame) -> list[Verdict]:
-    """Look for leaks between splits and for classes that can be guessed, in any dataset's clips.
+    """Check any dataset's clips for leaks between splits and for classes that can be guessed.
 
-    What a frame has no column for is `not measured`. A check that found nothing wrong, but could
-    not check clips with empty cells, is a `note` that counts them.
+    Checks whose columns are missing are `not measured`. If a check finds nothing but could not
+    examine clips with empty cells, it is a `note` with their number.
 
     Args:
-        clips: one row per clip: `clip_id, split` (train, validation or test), and what is known of
-            `emotion` (or `label`, 0 to 6), `shot_id, video_id, show`, `person_id` (`same person`
-            takes equal ones for one person), `identity` (who is one person in several shows, for
-            `same person in two shows`), `start_pts, end_pts` (in the video's time base),
-            `start_s, end_s`, `face_height` (of the target's box, share of the frame's) and
-            `perceptual_hash` (64 bits in hexadecimal, or several, separated by spaces); a
-            release's `manifest.parquet` has them all. Several rows of a clip count once per split.
+        clips: one row per clip: `clip_id, split` (train, validation or test), and any of
+            `emotion` (or `label`, 0 to 6), `shot_id, video_id, show`, `person_id` (for `same
+            person`), `identity` (the person across shows, for `same person in two shows`),
+            `start_pts, end_pts` (in the video's time base), `start_s, end_s`, `face_height` (of the
+            target's box, as a share of the frame's height) and `perceptual_hash` (64 bits in
+            hexadecimal; several are separated by spaces). A release's `manifest.parquet` has all of
+            them. Several rows of a clip count once per split.
 
     Returns:
-        One verdict per check, always the same checks: `ok`, `note`, `finding` or `not measured`.
+        One verdict per check (`ok`, `note`, `finding` or `not measured`), always for all checks.
 
     Raises:
-        CaerError: `clip_id` or `split` is missing or empty, a split is none of the three, or a
-            column holds something else than its name says.
+        CaerError: `clip_id` or `split` is missing or empty, a split is not one of the three, or a
+            column has invalid values.
 
     >>> import pandas as pd
     >>> clips = pd.DataFrame({"clip_id": ["a", "b"], "split": ["train", "test"], "show": "Friends"})

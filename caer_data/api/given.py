@@ -1,4 +1,4 @@
-"""What a caller gives: arguments, and frames that are not ours. A mistake is one sentence."""
+"""Validation of arguments and data frames of callers; every mistake gives one sentence."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     RecipeLike = str | os.PathLike[str] | Mapping[str, Any] | Recipe
 
-_SHOWN = 5  # wrong values that a message lists
+_SHOWN = 5  # number of invalid values that a message lists
 
 
 def path(what: str, name: str, value: object) -> Path:
-    """A path, of which a message can speak.
+    """Return an argument as a path.
 
     Raises:
-        CaerError: neither text nor a path, or empty.
+        CaerError: it is neither text nor a path, or is empty.
     """
     if not isinstance(value, str | os.PathLike) or not isinstance(os.fspath(value), str):
         raise CaerError(f"{what}: {name} is {_said(value)}; give a path")
@@ -39,10 +39,10 @@ def path(what: str, name: str, value: object) -> Path:
 
 
 def recipe(what: str, value: object) -> RecipeLike:
-    """What a recipe can be given as; its values are checked where it is read.
+    """Return an argument if it can be a recipe; its values are checked when it is read.
 
     Raises:
-        CaerError: nothing of this kind.
+        CaerError: it is of another type.
     """
     from caer_data.engine.recipe import Recipe
 
@@ -55,10 +55,10 @@ def recipe(what: str, value: object) -> RecipeLike:
 
 
 def whole(what: str, name: str, value: object, least: int | None = None) -> int:
-    """A whole number, `least` or more.
+    """Return an argument as a whole number, `least` or more.
 
     Raises:
-        CaerError: anything else.
+        CaerError: it is not such a number.
     """
     number = _number(value)
     if number is None or number % 1 or (least is not None and number < least):
@@ -68,10 +68,10 @@ def whole(what: str, name: str, value: object, least: int | None = None) -> int:
 
 
 def distance(what: str, name: str, value: object) -> float:
-    """A finite number, 0 or more.
+    """Return an argument as a finite number, 0 or more.
 
     Raises:
-        CaerError: anything else.
+        CaerError: it is not such a number.
     """
     number = _number(value)
     if number is None or number < 0:
@@ -80,21 +80,23 @@ def distance(what: str, name: str, value: object) -> float:
 
 
 def frame(what: str, value: object, row: str, **holds: str) -> pd.DataFrame:
-    """A data frame that has some columns.
+    """Return an argument if it is a data frame with the required columns.
 
     Args:
-        what: the function.
-        value: what it was given.
-        row: what a row is.
-        holds: the columns needed, and what they hold.
+        what: name of the function, for messages.
+        value: the argument.
+        row: what a row is, for messages.
+        holds: the required columns, and their content.
 
     Raises:
-        CaerError: not a data frame, or a column is missing or there more than once.
+        CaerError: it is not a data frame, or a column is missing or occurs twice.
     """
     import pandas as pd
 
     if not isinstance(value, pd.DataFrame):
-        raise CaerError(f"{what}: {_said(value)} is no data frame; give one with one row per {row}")
+        raise CaerError(
+            f"{what}: {_said(value)} is not a data frame; give one with one row per {row}"
+        )
     missing = [f"{name} ({text})" for name, text in holds.items() if name not in value]
     if missing:
         columns, them = ("columns", "them") if len(missing) > 1 else ("column", "it")
@@ -112,23 +114,23 @@ def filled(what: str, data: pd.DataFrame, *names: str) -> None:
         if empty.any():
             raise CaerError(
                 f"{what}: {_rows(int(empty.sum()), len(data))} no {name}; fill the column, or "
-                "leave these rows out"
+                "remove these rows"
             )
 
 
 def empty_cells(column: pd.Series[Any]) -> pd.Series[bool]:
-    """Which cells are empty: missing, or text without a letter."""
+    """Return which cells are empty: missing values, or texts of white space."""
     cells = column.astype(object)
     blank = cells.map(lambda cell: isinstance(cell, str) and not cell.strip())
     return cells.isna() | blank.astype(bool)
 
 
 def votes(what: str, value: object, *, confidence: bool) -> pd.DataFrame:
-    """A frame of votes: `clip_id, rater, emotion` as texts, and `confidence` as numbers.
+    """Return a data frame of votes: `clip_id, rater, emotion` as texts, `confidence` as numbers.
 
     Raises:
-        CaerError: a column is missing, a cell is empty, an emotion is none of the seven, a
-            confidence is not from 0 to 1, or a rater answered a clip twice.
+        CaerError: a column is missing, a cell is empty, an emotion is not one of the seven, a
+            confidence is not between 0 and 1, or a rater answered a clip twice.
     """
     from caer_data.engine.emotions import EMOTIONS
 
@@ -140,8 +142,8 @@ def votes(what: str, value: object, *, confidence: bool) -> pd.DataFrame:
     strange = ~known["emotion"].isin(EMOTIONS)
     if strange.any():
         raise CaerError(
-            f"{what}: the column emotion holds {_listed(known['emotion'][strange])}; the emotions "
-            f"are {', '.join(EMOTIONS)}"
+            f"{what}: the column emotion contains {_listed(known['emotion'][strange])}; the "
+            f"emotions are {', '.join(EMOTIONS)}"
         )
     twice = known[known.duplicated(["clip_id", "rater"])]
     if len(twice):
@@ -153,20 +155,20 @@ def votes(what: str, value: object, *, confidence: bool) -> pd.DataFrame:
 
 
 def clips(what: str, value: object, **holds: str) -> pd.DataFrame:
-    """A frame of clips: whatever it knows of them, in any columns, is what it should be.
+    """Return a data frame of clips, in which all columns are validated.
 
     Args:
-        what: the function.
-        value: the frame.
-        holds: columns needed besides `clip_id`, and what they hold.
+        what: name of the function, for messages.
+        value: the data frame.
+        holds: required columns besides `clip_id`, and their content.
 
     Returns:
-        The frame, with both `label` and `emotion` where it has one of them; names are texts, and
-        blank ones are missing.
+        The data frame, with both `label` and `emotion` if it has one of them. Names are texts, and
+        blank names are missing values.
 
     Raises:
-        CaerError: a column is missing, there are no rows, one has no `clip_id`, or a column holds
-            something else than its name says.
+        CaerError: a column is missing, there are no rows, a row has no `clip_id`, or a column has
+            invalid values.
     """
     data = frame(what, value, "clip", clip_id="the clip's name", **holds)
     if data.empty:
@@ -179,14 +181,14 @@ def clips(what: str, value: object, **holds: str) -> pd.DataFrame:
         strange = ~hashes.map(lambda cell: bool(_HASHES.fullmatch(cell))).astype(bool)
         if strange.any():
             raise CaerError(
-                f"{what}: the column perceptual_hash holds {_listed(hashes[strange])}; give "
+                f"{what}: the column perceptual_hash contains {_listed(hashes[strange])}; give "
                 "hexadecimal numbers of up to 16 digits, separated by spaces"
             )
     return _with_classes(what, data)
 
 
 def _texts(what: str, data: pd.DataFrame, names: Iterable[str]) -> dict[str, pd.Series[Any]]:
-    """Columns of names, which may be numbers, as texts; empty cells stay empty."""
+    """Return columns of names (texts or numbers) as texts; empty cells stay empty."""
     found = {}
     for name in names:
         cells = data[name].astype(object)
@@ -194,7 +196,7 @@ def _texts(what: str, data: pd.DataFrame, names: Iterable[str]) -> dict[str, pd.
         strange = cells.map(lambda cell: isinstance(cell, Collection) and not isinstance(cell, str))
         if strange.any():
             raise CaerError(
-                f"{what}: the column {name} holds {_listed(cells[strange.astype(bool)])}; give "
+                f"{what}: the column {name} contains {_listed(cells[strange.astype(bool)])}; give "
                 "text or a number"
             )
         found[name] = cells.map(str, na_action="ignore")
@@ -202,7 +204,7 @@ def _texts(what: str, data: pd.DataFrame, names: Iterable[str]) -> dict[str, pd.
 
 
 def _measures(what: str, data: pd.DataFrame) -> dict[str, pd.Series[float]]:
-    """The columns that hold numbers, each where it belongs: a share, an end after its start."""
+    """Return the numeric columns after checking their ranges and that ends follow starts."""
     height = (0, _TALLEST, "shares of the frame's height, such as 0.5")
     any_number = (-math.inf, math.inf, "numbers")
     spans = (("start_s", "end_s"), ("start_pts", "end_pts"))
@@ -223,7 +225,7 @@ def _measures(what: str, data: pd.DataFrame) -> dict[str, pd.Series[float]]:
 def tracks(
     what: str, value: object, embeddings: object, **holds: str
 ) -> tuple[pd.DataFrame, npt.NDArray[np.float32]]:
-    """A frame of tracks, and one embedding for each.
+    """Return a data frame of tracks and an array with one embedding per track.
 
     Raises:
         CaerError: a column is missing or has empty cells, a track occurs twice, or there is not one
@@ -239,8 +241,8 @@ def tracks(
     twice = data["track_id"][data["track_id"].duplicated()]
     if len(twice):
         raise CaerError(
-            f"{what}: track {_said(twice.iloc[0])} has several rows; put the video in front of the "
-            "names of tracks and shots, if the tracks are of several videos"
+            f"{what}: track {_said(twice.iloc[0])} has several rows; if the tracks are of several "
+            "videos, prefix the names of tracks and shots with the video"
         )
     try:
         vectors = np.asarray(embeddings, np.float32)
@@ -270,7 +272,7 @@ def one_row_each(what: str, data: pd.DataFrame) -> None:
 _GROUPS = ("shot_id", "video_id", "show", "person_id", "identity", "scene_id", "perceptual_hash")
 _HASHES = re.compile(r"\s*[0-9a-fA-F]{1,16}(\s+[0-9a-fA-F]{1,16})*\s*")
 _TALLEST = 2.0
-"""Share of the frame's height: a box may reach beyond the frame, but not that far."""
+"""Maximum height of a box as a share of the frame's; a box may extend beyond the frame."""
 
 
 def _with_classes(what: str, data: pd.DataFrame) -> pd.DataFrame:
@@ -283,7 +285,7 @@ def _with_classes(what: str, data: pd.DataFrame) -> pd.DataFrame:
         strange = ~data[name].isin(names) & data[name].notna()
         if strange.any():
             raise CaerError(
-                f"{what}: the column {name} holds {_listed(data[name][strange])}; "
+                f"{what}: the column {name} contains {_listed(data[name][strange])}; "
                 + (
                     f"give a class id, 0 to {len(EMOTIONS) - 1}, or "
                     if name == "label"
@@ -298,7 +300,7 @@ def _with_classes(what: str, data: pd.DataFrame) -> pd.DataFrame:
             clip, label, emotion = data.loc[differ.to_numpy(bool), ["clip_id", *given]].iloc[0]
             raise CaerError(
                 f"{what}: label and emotion contradict each other (such as {_said(label)} and "
-                f"{_said(emotion)} of clip {_said(clip)}); correct one, or leave one column out"
+                f"{_said(emotion)} of clip {_said(clip)}); correct one, or remove one column"
             )
     if not given:
         return data
@@ -312,18 +314,19 @@ def _with_classes(what: str, data: pd.DataFrame) -> pd.DataFrame:
 def _numbers(
     what: str, data: pd.DataFrame, name: str, low: float, high: float, wanted: str
 ) -> pd.Series[float]:
-    """A column as numbers, empty cells as NaN."""
+    """Return a column as numbers, with NaN for empty cells."""
     numbers = data[name].map(_number, na_action="ignore").astype("float64")
     good = numbers.between(low, high) | data[name].isna()
     if not good.all():
         raise CaerError(
-            f"{what}: the column {name} holds {_listed(data[name][~good].map(repr))}; give {wanted}"
+            f"{what}: the column {name} contains {_listed(data[name][~good].map(repr))}; give "
+            f"{wanted}"
         )
     return numbers
 
 
 def _number(value: object) -> float | None:
-    """A finite number, be it Python's or NumPy's; text is none, nor is a truth value."""
+    """Return a finite number of Python or NumPy; None for anything else, including booleans."""
     if isinstance(value, str | bytes | bool) or type(value).__name__ == "bool":
         return None
     try:
@@ -342,7 +345,7 @@ def _listed(values: pd.Series[Any]) -> str:
 
 
 def _said(value: object, longest: int = 60) -> str:
-    """A value as a message shows it; of a table or another large thing only its kind."""
+    """Return a value as text for messages; for large objects only the name of the type."""
     import numpy as np
 
     value = value.item() if isinstance(value, np.generic) else value

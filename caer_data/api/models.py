@@ -1,4 +1,4 @@
-"""From trained models: answers for single pictures and clips."""
+"""Public functions for trained models: predictions for single pictures and clips."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Classifier:
     """A trained model.
 
     Attributes:
-        network: in evaluation mode; see `caer_data.benchmark.networks` for its inputs.
-        recipe: what it was trained with.
+        network: the network in evaluation mode; see `caer_data.benchmark.networks` for its inputs.
+        recipe: the model recipe that it was trained with.
         classes: names of its outputs, in order.
     """
 
@@ -32,20 +32,20 @@ class Classifier:
     classes: tuple[str, ...]
 
     def predict(self, file: Pathlike, box: Sequence[float] | None = None) -> dict[str, float]:
-        """Return the probability of each class for one picture or clip, whichever the model takes.
+        """Return the probability of each class for a picture or a clip, depending on the model.
 
         Args:
-            file: a picture; or a video, of which all windows are averaged (paper, section 5.1).
+            file: a picture, or a video, whose windows are averaged (paper, section 5.1).
             box: the target's face, `x1, y1, x2, y2` in pixels, right and bottom exclusive, the
-                same in all frames, cut off at the edges of the frame; without one, the largest
-                face that the default detector finds.
+                same in all frames and clipped to the frame; by default the largest face that the
+                default detector finds.
 
         Returns:
             Probabilities by class, in the order of `classes`; they add up to 1.
 
         Raises:
-            CaerError: the file cannot be read or is a video where the model takes pictures, the
-                box is none or lies outside of the frame, or there is no face.
+            CaerError: the file cannot be read, is a video although the model takes pictures, the
+                box is invalid or outside the frame, or no face is found.
         """
         from caer_data.benchmark.training import classify
 
@@ -55,18 +55,27 @@ class Classifier:
 
 
 def load_model(weights: Pathlike, recipe: Pathlike | None = None) -> Classifier:
-    """Load a model that `caer-data benchmark` trained, to ask it about single pictures or clips.
+    """Load a model that `caer-data benchmark` trained, for predictions on pictures or clips.
 
     Args:
-        weights: a `weights.safetensors`.
-        recipe: the `recipe.yaml` beside it; needed for a model of your own class or an encoder.
+        weights: path of a `weights.safetensors`.
+        recipe: path of the `recipe.yaml` next to it; only needed for a model class of your own or
+            an encoder.
 
     Returns:
-        A classifier: `load_model(...).predict("picture.png")` gives a probability per emotion, and
-        `.network` is the `torch.nn.Module`.
+        The model: `predict` returns the probability of each emotion, and `network` is the
+        `torch.nn.Module`.
 
     Raises:
-        CaerError: not weights of ours, its recipe is needed, or the extra `benchmark` is missing.
+        CaerError: the file was not written by caer-data, the recipe is needed, or the extra
+            `benchmark` is not installed.
+
+    >>> model = load_model("weights.safetensors")
+    >>> model.classes
+    ('anger', 'disgust', 'fear', 'happy', 'neutral', 'sad', 'surprise')
+    >>> probabilities = model.predict("picture.png", box=(40, 30, 120, 130))
+    >>> round(sum(probabilities.values()), 3)
+    1.0
     """
     from caer_data.engine import extras
 

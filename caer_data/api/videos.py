@@ -1,4 +1,4 @@
-"""From videos: datasets, shots, faces, persons."""
+"""Public functions for videos: datasets, shots, faces, persons."""
 
 from __future__ import annotations
 
@@ -41,27 +41,28 @@ def build(
 ) -> BuildResult:
     """Build a dataset from a folder of shows, or resume one, and write its report.
 
-    Works from a plain script, too: worker processes never import the caller's file.
+    It can be called from a script without a `__main__` guard, since worker processes never import
+    the caller's file.
 
     Args:
         shows: folder of shows, or one video.
         output: the dataset's folder.
-        recipe: name or file of a recipe, its values, or one read before; without one the dataset's
-            own, else `caer`.
-        workers: processes; without a number, one for each core.
-        limit: process at most this many videos.
-        pyannote: folder of pyannote.video's results, taken instead of finding shots and faces.
+        recipe: name or file of a recipe, its values, or a `Recipe`; by default the dataset's own,
+            otherwise `caer`.
+        workers: number of processes; by default one per core.
+        limit: maximum number of videos to process.
+        pyannote: folder of pyannote.video's results to use instead of detecting shots and faces.
         reporter: receives the progress.
         limits: what one video may use.
-        drop_rated: continue where rated clips would change or be removed.
-        engine: where videos are worked on; without one, on this machine by `workers`.
+        drop_rated: whether to continue if rated clips would be changed or removed.
+        engine: runs the work on videos; by default `workers` processes of this machine.
 
     Returns:
-        Result of the build: counts of videos and clips, failures with their reasons.
+        The result of the build: counts of videos and clips, and failures with their reasons.
 
     Raises:
-        CaerError: no videos, a mistake in the recipe, a folder that cannot be written or that holds
-            something other than a dataset, or one that another command is working on.
+        CaerError: there are no videos, the recipe has a mistake, the output folder cannot be
+            written or is not a dataset, or another command is working on it.
 
     >>> done = build("shows", "dataset", {"filter": {"min_sharpness": 0}})
     >>> done.videos, done.kept, done.failed
@@ -91,19 +92,20 @@ def build(
 
 
 def detect_shots(video: Pathlike, recipe: RecipeLike = "caer") -> pd.DataFrame:
-    """Find the shots of one video: PySceneDetect's detectors and others, cuts refined.
+    """Find the shots of one video, with PySceneDetect's or other detectors and refined cuts.
 
     Args:
         video: a video file.
-        recipe: its sections `media` and `shots` count.
+        recipe: a recipe, of which the sections `media` and `shots` are used.
 
     Returns:
         One row per shot: `start_frame, end_frame` (one past the last), `start_pts, end_pts` in the
         video's time base, `start_s, end_s` in seconds from its first frame; `cut`, how it begins
-        (cut, dissolve, wipe; None: the first), and `cut_score`, how clear that is, 0 to 1.
+        (cut, dissolve or wipe; None for the first shot), and `cut_score`, how clear that is, 0 to
+        1.
 
     Raises:
-        CaerError: not a video, or none of its frames can be decoded.
+        CaerError: it is not a video, or no frame can be decoded.
 
     >>> detect_shots("episode.mp4")[["start_frame", "end_frame"]].values.tolist()
     [[0, 72]]
@@ -126,18 +128,18 @@ def detect_shots(video: Pathlike, recipe: RecipeLike = "caer") -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class FoundFaces:
-    """Faces of one video, followed through its shots.
+    """Faces of one video, tracked through its shots.
 
     Attributes:
         shots: one row per shot: `shot_id, video_id, start_frame, end_frame, start_pts, end_pts,
             start_s, end_s`.
-        tracks: one row per face followed through a shot: `track_id, shot_id, video_id,
+        tracks: one row per face tracked through a shot: `track_id, shot_id, video_id,
             start_frame, end_frame, start_s, end_s, coverage, detections, score, face_height,
             sharpness, brightness`.
         faces: one row per box: `track_id, frame, time_s`, `x1, y1, x2, y2` in pixels of the
             displayed frame (right and bottom exclusive), `score, interpolated`.
-        embeddings: one row per track, float32 (n, dimensions); NaN where none could be made.
-        threshold: distance of embeddings within which two tracks are one person.
+        embeddings: one row per track, float32 (n, dimensions); NaN if no face could be embedded.
+        threshold: maximum distance between the embeddings of one person.
     """
 
     shots: pd.DataFrame
@@ -148,18 +150,18 @@ class FoundFaces:
 
 
 def find_faces(video: Pathlike, recipe: RecipeLike = "caer") -> FoundFaces:
-    """Find the faces of one video and follow each through its shot.
+    """Find the faces of one video and track each of them through its shot.
 
     Args:
         video: a video file.
-        recipe: its sections `media`, `shots` and `faces` count.
+        recipe: a recipe, of which the sections `media`, `shots` and `faces` are used.
 
     Returns:
         The tables `shots`, `tracks` and `faces`, and `embeddings` and `threshold` for
         `cluster_people`: see `FoundFaces`.
 
     Raises:
-        CaerError: not a video, none of its frames can be decoded, or a model is missing.
+        CaerError: it is not a video, no frame can be decoded, or a model is missing.
 
     >>> found = find_faces("episode.mp4")
     >>> found.tracks[["start_frame", "end_frame"]].values.tolist(), found.embeddings.shape
@@ -178,7 +180,7 @@ def find_faces(video: Pathlike, recipe: RecipeLike = "caer") -> FoundFaces:
     path = given.path("find_faces", "video", video)
     chosen = recipes.load(given.recipe("find_faces", recipe))
     prerequisites.check(chosen)
-    info = probe(path)  # says what is wrong with the file, before all of it is read
+    info = probe(path)  # reports an unusable file before all of it is read
     with tempfile.TemporaryDirectory(prefix="caer-data-") as work:
         job = Job(path, path.stem, sha256_of(path), info, chosen, Path(work), cores(), Imported())
         analyse.analyse(job, lambda stage, seconds: None)
@@ -195,24 +197,25 @@ def find_faces(video: Pathlike, recipe: RecipeLike = "caer") -> FoundFaces:
 def cluster_people(
     tracks: pd.DataFrame, embeddings: npt.NDArray[np.float32], threshold: float = 0.4
 ) -> pd.Series[str]:
-    """Tell which tracks show one person: average linkage of embeddings, as pyannote.video does.
+    """Cluster tracks into persons by average linkage of embeddings, as pyannote.video does.
 
     Tracks of one shot that share frames are never one person.
 
     Args:
-        tracks: one row per track: `track_id, shot_id, start_frame, end_frame, start_s, end_s`; of
-            several videos, if the identifiers are unique over all of them.
+        tracks: one row per track: `track_id, shot_id, start_frame, end_frame, start_s, end_s`. They
+            may be of several videos if their identifiers are unique.
         embeddings: one row per track, (n, dimensions); NaN for a track that cannot be compared.
         threshold: distance at which clusters are no longer joined; 0.4 suits the embedder `dlib`
             (see `FoundFaces.threshold`).
 
     Returns:
-        `p0001`, `p0002`, ... for every track, indexed like `tracks`: longest on screen first. Put
-        the show in front where persons of several shows come together.
+        The person of every track (`p0001`, `p0002`, ...), indexed like `tracks`. Persons are
+        numbered by descending time on screen. Add the show as a prefix before combining several
+        shows.
 
     Raises:
         CaerError: a column is missing or has empty cells, a track occurs twice, there is not one
-            embedding per track, or the threshold is no number of 0 or more.
+            embedding per track, or the threshold is negative or not a number.
 
     >>> import numpy as np, pandas as pd
     >>> tracks = pd.DataFrame({"track_id": ["a", "b", "c"], "shot_id": ["s1", "s1", "s2"]})

@@ -1,7 +1,6 @@
-"""The command line: one file per verb, with nothing but its options and wording.
+"""The command line: one file per verb, which contains only its options and wording.
 
-Commands are imported only when they run or show their own help, so that `caer-data --help`
-answers at once.
+Commands are imported only when they run or show their own help, so that `caer-data --help` is fast.
 """
 
 from __future__ import annotations
@@ -18,25 +17,25 @@ from caer_data.engine import failures, logs
 
 # verb: (module with a click command named `command`, one line of help)
 _VERBS = {
-    "build": ("caer_data.cli.build", "From a folder of raw shows to clips ready to be rated."),
+    "build": ("caer_data.cli.build", "Turn a folder of raw shows into clips ready for rating."),
     "status": (
         "caer_data.cli.status",
         "Show what is done, what comes next, and the command for it.",
     ),
-    "inspect": ("caer_data.cli.inspect", "Show the funnel, one clip's story, other thresholds."),
+    "inspect": ("caer_data.cli.inspect", "Show the funnel, a clip, or effects of thresholds."),
     "report": ("caer_data.cli.report", "Write one page with everything known about a dataset."),
     "view": ("caer_data.cli.view", "View a dataset in the browser and decide by hand."),
-    "demo": ("caer_data.cli.demo", "Make small shows of free pictures and build them."),
+    "demo": ("caer_data.cli.demo", "Create small shows from free pictures and build them."),
     "recipe": ("caer_data.cli.recipe", "Explain a recipe's fields; compare two recipes."),
     "annotate": ("caer_data.cli.annotate", "Have the clips rated in Label Studio."),
     "export": ("caer_data.cli.export", "Turn labelled clips into a released dataset."),
     "audit": ("caer_data.cli.audit", "Look for leaks between the splits of any dataset."),
     "verify": ("caer_data.cli.verify", "Check a release against its manifest."),
     "rebuild": ("caer_data.cli.rebuild", "Recreate the clips of a release without media."),
-    "diff": ("caer_data.cli.diff", "Show what changed from one release to the next."),
-    "join": ("caer_data.cli.join", "Join releases of one lab into one."),
-    "upgrade": ("caer_data.cli.upgrade", "Bring an older dataset to this version's tables."),
-    "people": ("caer_data.cli.people", "Show who is who; merge, split and name persons."),
+    "diff": ("caer_data.cli.diff", "Show the differences between two releases."),
+    "join": ("caer_data.cli.join", "Join several releases of one lab."),
+    "upgrade": ("caer_data.cli.upgrade", "Convert an older dataset to this version's format."),
+    "people": ("caer_data.cli.people", "List, merge, split and name persons."),
     "forget": ("caer_data.cli.forget", "Permanently remove people or footage."),
     "clean": ("caer_data.cli.clean", "Remove intermediate results that are no longer used."),
     "benchmark": ("caer_data.cli.benchmark_group", "Train and test CAER-Net and its baselines."),
@@ -48,7 +47,7 @@ _VERBS = {
 
 
 class _LazyGroup(click.Group):
-    """A group that imports a command when it is asked for."""
+    """A group that imports a command when it is needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_VERBS)
@@ -66,7 +65,7 @@ class _LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            import difflib  # of use for mistakes alone
+            import difflib  # only needed after a mistake
 
             near = difflib.get_close_matches(args[0], _VERBS, n=1)
             if not near:
@@ -81,14 +80,14 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="caer-data")
 def cli() -> None:
-    """From raw television shows to a context-aware emotion dataset, and its benchmark.
+    """Build a context-aware emotion dataset from raw television shows, and benchmark it.
 
-    Without a folder, commands work on dataset/ (and export writes release/) in the current folder.
+    By default, commands work on dataset/ in the current folder, and export writes release/.
     """
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; a mistake or a failure is one sentence and a non-zero exit code."""
+    """Run the command line; report any error in one sentence with a non-zero exit code."""
     logs.begin()
     try:
         result: Any = cli.main(args=arguments, prog_name="caer-data", standalone_mode=False)
@@ -98,7 +97,9 @@ def main(arguments: list[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt) as stop:
-        if isinstance(stop.__cause__, EOFError):  # a pipe ended, which click takes for a user
+        if isinstance(
+            stop.__cause__, EOFError
+        ):  # standard input ended, which click treats like Ctrl-C
             raise stop.__cause__ from None
         click.echo("\nStopped. Run the same command again to resume.", err=True)
         sys.exit(130)
@@ -108,15 +109,15 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _report(error: Exception) -> int:
-    """Tell the user of an error in one sentence; returns the exit code.
+    """Print an error in one sentence; return the exit code.
 
     Raises:
-        Exception: `error` again, if nobody foresaw it and no log holds its trace.
+        Exception: `error` itself, if it is a bug whose traceback is in no log.
     """
     problem = failures.explain(error)
     trace = logs.record(error)
     if isinstance(problem, failures.OutputClosed):
-        # Python flushes at exit, and would complain that it cannot
+        # Python flushes at exit, which would print another error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return problem.exit_code
     if failures.is_foreseen(error):

@@ -19,7 +19,7 @@ _DAY = click.DateTime(formats=["%Y-%m-%d"])
 
 @click.group()
 def command() -> None:
-    """Have each clip rated by three blind raters, in Label Studio."""
+    """Have the clips rated by blind raters in Label Studio."""
 
 
 @command.command()
@@ -32,13 +32,13 @@ def command() -> None:
 )
 @click.option(
     "--public-url",
-    help="Where raters reach the server through an HTTPS proxy, such as https://rate.lab.org.",
+    help="Address at which an HTTPS proxy serves it to raters, such as https://rate.lab.org.",
 )
 @options
 def serve(port: int, host: str, public_url: str | None, reporter: Reporter) -> None:
     """Run Label Studio on this machine until Ctrl-C.
 
-    The first time it is installed (in an environment of its own) and its database is set up. One
+    On the first run, it is installed in an environment of its own, and its database is set up. One
     server serves all your datasets.
     """
     from caer_data.annotate.studio import server
@@ -51,7 +51,7 @@ def serve(port: int, host: str, public_url: str | None, reporter: Reporter) -> N
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Raised by any signal that ends the server."""
+    """Raise KeyboardInterrupt, as handler of all signals that stop the server."""
     raise KeyboardInterrupt
 
 
@@ -78,7 +78,7 @@ def status(dataset: Path, url: str | None, reporter: Reporter) -> None:
 @common.url
 @options
 def pull(dataset: Path, url: str | None, reporter: Reporter) -> None:
-    """Fetch the answers, decide the labels, measure agreement."""
+    """Fetch the answers, decide the labels, and measure agreement."""
     from caer_data.annotate import pull as pulling
     from caer_data.annotate.studio.client import connect
     from caer_data.engine.dataset import Dataset
@@ -95,10 +95,10 @@ def pull(dataset: Path, url: str | None, reporter: Reporter) -> None:
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="CSV file to write.  [default: to the terminal]",
+    help="CSV file to write.  [default: print to the terminal]",
 )
-@click.option("--since", type=_DAY, help="First day that counts, UTC, such as 2026-03-01.")
-@click.option("--until", type=_DAY, help="Last day that counts.")
+@click.option("--since", type=_DAY, help="First day to count, UTC, such as 2026-03-01.")
+@click.option("--until", type=_DAY, help="Last day to count, UTC.")
 @options
 def pay(
     dataset: Path,
@@ -130,14 +130,14 @@ def pay(
 def backup(archive: Path, reporter: Reporter) -> None:
     """Save the rating server of this machine in one file.
 
-    The server may run meanwhile. The file holds answers, clips and passwords: keep it as safe as
-    the server.
+    The server may be running. The file contains answers, clips and passwords: protect it like the
+    server.
     """
     from caer_data.annotate.studio import archive as archives
     from caer_data.annotate.studio.folders import server_folder
 
     count = archives.backup(server_folder(), archive, reporter)
-    reporter.say(f"{count} files of {server_folder()} are saved in {archive}.")
+    reporter.say(f"Saved {count} files of {server_folder()} in {archive}.")
     reporter.result({"archive": str(archive), "files": count})
 
 
@@ -151,8 +151,8 @@ def restore(archive: Path, reporter: Reporter) -> None:
 
     count = archives.restore(archive, server_folder(), reporter)
     reporter.say(
-        f"{count} files are restored to {server_folder()}; start it with 'caer-data annotate "
-        "serve'. Everybody logs in again."
+        f"Restored {count} files to {server_folder()}; start it with 'caer-data annotate serve'. "
+        "All raters have to log in again."
     )
     reporter.result({"folder": str(server_folder()), "files": count})
 

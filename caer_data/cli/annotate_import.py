@@ -1,4 +1,4 @@
-"""`caer-data annotate import`, and the report of every command that decided labels again."""
+"""`caer-data annotate import`, and the output of all commands that decide labels."""
 
 from __future__ import annotations
 
@@ -23,17 +23,19 @@ if TYPE_CHECKING:
     "mapped",
     multiple=True,
     metavar="NAME=COLUMN",
-    help="The file's column for one of ours, such as rater=WorkerId; may be repeated.",
+    help="Maps a required column to the file's, such as rater=WorkerId; may be repeated.",
 )
 @click.option(
     "--confidence-scale",
     "scale",
     default="0..1",
     show_default=True,
-    help="Scale of the confidence, from a guess to certain, such as 1..5 or 0..100.",
+    help="Scale of the confidence, from guess to certain, such as 1..5 or 0..100.",
 )
-@click.option("--synonyms", is_flag=True, help="Take joy as happy, angry as anger and the like.")
-@click.option("--encoding", help="The file's encoding. Default: detected from its content.")
+@click.option(
+    "--synonyms", is_flag=True, help="Accept synonyms, such as joy for happy or angry for anger."
+)
+@click.option("--encoding", help="Encoding of the file. Default: detected from its content.")
 @options
 def command(
     dataset: Path,
@@ -44,7 +46,10 @@ def command(
     encoding: str | None,
     reporter: Reporter,
 ) -> None:
-    """Take ratings from a CSV: clip_id, rater, emotion, confidence."""
+    """Import ratings from a CSV file.
+
+    It needs the columns clip_id, rater, emotion and confidence.
+    """
     from caer_data.annotate.pull import Pulled, agreement_of
     from caer_data.engine.dataset import Dataset
     from caer_data.labels import csv_import
@@ -63,7 +68,7 @@ def command(
 
 
 def show_labels(dataset: Dataset, summary: str, agreement: Agreement, reporter: Reporter) -> None:
-    """Print the outcome and bring the dataset's report up to date."""
+    """Print the result and update the dataset's report."""
     from caer_data.labels.agreement_text import agreement_text
     from caer_data.report.dataset import write_report
 

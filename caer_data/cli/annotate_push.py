@@ -35,30 +35,30 @@ class _Limit(click.ParamType):  # type: ignore[type-arg]  # not generic in click
 @click.option(
     "--raters",
     type=common.FILE,
-    help="File of e-mail addresses, one per line; needed the first time.",
+    help="File with the raters' e-mail addresses, one per line; required for the first push.",
 )
 @click.option(
     "--replace",
     nargs=2,
     metavar="OLD NEW",
-    help="Give the unanswered clips of a rater who leaves to another.",
+    help="Reassign the unanswered clips of a rater who leaves to another.",
 )
 @click.option(
     "--again",
     type=common.FILE,
-    help="CSV with a column clip_id: have these rated again by raters who have not seen them.",
+    help="CSV with a column clip_id: clips to be rated again, by raters who have not seen them.",
 )
 @click.option(
     "--known",
     type=common.FILE,
-    help="CSV with the columns clip_id and emotion: clips whose right answer you know, for gold "
-    "clips and training.",
+    help="CSV with the columns clip_id and emotion: clips whose correct answer you know, used for "
+    "gold clips and training.",
 )
 @click.option(
     "--limit",
     type=_Limit(),
-    help="Number of clips to assign in all, balanced as the recipe's annotate.first says; later "
-    "pushes keep to it. 'all' lifts it.",
+    help="Total number of clips to assign, balanced by the recipe's annotate.first; it also "
+    "applies to later pushes. 'all' removes the limit.",
 )
 @click.option(
     "--labels",
@@ -71,7 +71,7 @@ class _Limit(click.ParamType):  # type: ignore[type-arg]  # not generic in click
 @click.option(
     "--instructions",
     type=common.FILE,
-    help="What raters read before they begin (HTML), instead of the shipped text.",
+    help="Instructions for raters (HTML) to use instead of the shipped ones.",
 )
 @common.url
 @options
@@ -89,9 +89,9 @@ def command(
     url: str | None,
     reporter: Reporter,
 ) -> None:
-    """Assign the clips to raters and put them on the server.
+    """Assign the clips to raters and upload them to the server.
 
-    Running it again adds what is new and changes nothing else.
+    Running it again only adds what is new.
     """
     from caer_data.annotate import push as pushing
     from caer_data.annotate.assign import assignments as assign
@@ -123,12 +123,12 @@ def command(
     if not server.guarded:
         reporter.warn(
             "This server runs without caer-data's guard: every rater can open the other raters' "
-            "projects and answers, so blindness rests on their discipline. 'caer-data annotate "
-            "serve' runs a guarded one."
+            "projects and answers, so blindness depends on their discipline. To run a guarded "
+            "server, use 'caer-data annotate serve'."
         )
     passwords = accounts.password_path(server)
     if done.new_accounts or passwords.is_file():
-        reporter.say(f"First passwords, to hand out: {passwords} (only you can read it).")
+        reporter.say(f"Initial passwords to hand out: {passwords} (only you can read it).")
     width = max(map(len, done.addresses), default=0)
     for rater, address in done.addresses.items():
         reporter.say(f"  {rater:<{width}}  {address}")
@@ -136,39 +136,39 @@ def command(
     reporter.result(values)
     if done.problems:
         raise CaerError(
-            f"{len(done.problems)} of {len(done.addresses)} raters' projects are not as they "
-            "should be, the others are complete:\n  " + "\n  ".join(done.problems.values())
+            f"the projects of {len(done.problems)} of {len(done.addresses)} raters are incomplete; "
+            "the others are complete:\n  " + "\n  ".join(done.problems.values())
         )
 
 
 def _say(done: Pushed, reporter: Reporter) -> None:
-    """Report what was assigned, and what to know about it."""
+    """Report what was assigned."""
     for clip, why in list(done.refused.items())[:20]:
         reporter.warn(f"not shown: {clip}: {why}")
     if len(done.refused) > 20:
         reporter.warn(f"not shown: {len(done.refused) - 20} more clips")
     reporter.say(
-        f"{done.clips} clips are assigned to {len(done.addresses)} raters; "
+        f"{done.clips} clips assigned to {len(done.addresses)} raters; "
         f"{done.added} tasks added, {done.removed} removed."
     )
     for line in done.training:
         reporter.say(f"Training: {line}.")
     if done.waiting:
         reporter.say(
-            f"{done.waiting} more clips wait beyond the limit; 'push --limit N' with a greater N, "
-            "or --limit all, assigns them."
+            f"{done.waiting} more clips exceed the limit; assign them with 'push --limit N' with a "
+            "larger N, or --limit all."
         )
     if done.checks:
         reporter.say(f"{done.checks} of the tasks are gold clips and repeats, which are not votes.")
     if done.gold_lacking:
         reporter.warn(
-            f"{done.gold_lacking} gold clips are due, but too few answers are known; supply more "
-            "with --known, or push again when clips have been rated"
+            f"{done.gold_lacking} gold clips are missing, because too few answers are known; "
+            "supply more with --known, or push again when clips have been rated"
         )
 
 
 def _values(done: Pushed) -> dict[str, Any]:
-    """What a push did, for `--json`."""
+    """Return the result of a push, for `--json`."""
     return {
         "clips": done.clips,
         "added": done.added,
@@ -186,15 +186,15 @@ def _values(done: Pushed) -> dict[str, Any]:
 
 
 def _reassigned(listed: Path, done: Pushed) -> str:
-    """What became of the clips of `--again`."""
+    """Return sentences about the clips of `--again`."""
     if not done.reassigned + done.already_reassigned:
-        return f"{listed}: lists no clip; none is reassigned."
+        return f"{listed}: lists no clips; none were reassigned."
     sentences = []
     if done.reassigned:
         one = done.reassigned == 1
         clips, labels = ("clip is", "its label is") if one else ("clips are", "their labels are")
         sentences.append(
-            f"{done.reassigned} {clips} reassigned: from the next pull on, {labels} open until "
+            f"{done.reassigned} {clips} reassigned; from the next pull on, {labels} open until "
             "rated again."
         )
     if done.already_reassigned:

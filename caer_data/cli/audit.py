@@ -20,7 +20,7 @@ from caer_data.engine.progress import Reporter
     type=click.Path(path_type=Path),
     default="audit",
     show_default=True,
-    help="Folder of the page, the pairs and the verdicts.",
+    help="Folder for the page, the pairs and the verdicts.",
 )
 @click.option("--faces", "with_faces", is_flag=True, help="Also compare faces between the splits.")
 @click.option("--strict", is_flag=True, help="Treat findings as a failure (exit code 1).")
@@ -37,9 +37,9 @@ def command(
 ) -> None:
     """Look for leaks between the splits of any dataset in FOLDER.
 
-    Knows CAER and CAER-S as released, pictures or videos in folders, lists such as train.txt, a CSV
+    Reads CAER and CAER-S as released, pictures or videos in folders, lists such as train.txt, a CSV
     of clips, Hugging Face datasets on disk, MELD, DFEW, and releases of caer-data. Compares files,
-    pictures and sound, and what tables say of shows, episodes, persons and times.
+    pictures and sound, and the shows, episodes, persons and times in tables.
     """
     from caer_data.auditing import write
     from caer_data.auditing.run import audit_folder
@@ -60,7 +60,7 @@ def command(
         reporter.warn(printable(f"{count:,} entries cannot be read, such as {name}: {why}"))
     for verdict in found.verdicts:
         reporter.say(printable(f"  {verdict}"))
-    reporter.say(f"{len(found.pairs):,} pairs: look at {output / write.PAGE}.")
+    reporter.say(f"{len(found.pairs):,} pairs: see {output / write.PAGE}.")
     answer: dict[str, Any] = {
         "folder": str(folder),
         "layout": found.layout,

@@ -21,18 +21,18 @@ from caer_data.engine.progress import Reporter
     type=click.Choice(["paper", "tuned"]),
     default="paper",
     show_default=True,
-    help="The paper as we read it, or the settings that work best.",
+    help="Settings as in the paper, or those that work best.",
 )
 @click.option(
     "--suite",
     type=click.Choice(["table3", "table4", "table5", "figure8", "readings", "modern"]),
-    help="Every row of a table of the paper, or of an ablation of ours.",
+    help="Train every row of a table of the paper, or of an additional ablation.",
 )
 @click.option(
     "--cross",
     type=click.Path(path_type=Path),
     metavar="RELEASE",
-    help="Train on this release, on the other and on both; test on both (Table 6).",
+    help="Train on RELEASE, on this release and on both; test on both (Table 6).",
 )
 @click.option(
     "--seeds",
@@ -41,51 +41,52 @@ from caer_data.engine.progress import Reporter
     show_default=True,
     help="Number of runs, with the seeds 0, 1, ...",
 )
-@click.option("--epochs", type=click.IntRange(1), help="Instead of the recipe's.")
-@click.option("--batch-size", type=click.IntRange(2), help="Instead of the recipe's.")
+@click.option("--epochs", type=click.IntRange(1), help="Number of epochs.  [default: the recipe's]")
+@click.option("--batch-size", type=click.IntRange(2), help="Batch size.  [default: the recipe's]")
 @click.option(
     "--input",
     "baseline_input",
     type=click.Choice(["frame", "face"]),
-    help="What a baseline sees, instead of the recipe's.",
+    help="Input of a baseline.  [default: the recipe's]",
 )
 @click.option(
     "--precision",
     type=click.Choice(["auto", "fp32", "bf16"]),
-    help="Instead of the recipe's.",
+    help="Numerical precision.  [default: the recipe's]",
 )
 @click.option(
     "--features",
     multiple=True,
     metavar="MODEL=FILE",
-    help="Trained features of a baseline (repeatable).",
+    help="Pretrained features of a baseline; may be repeated.",
 )
 @click.option(
     "--encoder",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="ONNX file whose features the model onnx-probe learns from.",
+    help="ONNX file with the encoder of the model onnx-probe.",
 )
 @click.option(
     "--weights",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Test these weights.safetensors; train nothing.",
+    help="Test these weights.safetensors without training.",
 )
 @click.option(
     "--folds",
     type=click.IntRange(3),
     metavar="K",
-    help="Also judge training clips, by K-fold cross-validation, in suspicious.csv.",
+    help="Also find training clips with suspicious labels by K-fold cross-validation "
+    "(suspicious.csv).",
 )
 @click.option(
     "--grouped",
     is_flag=True,
-    help="With --folds: the folds, over all clips, are the results. No show (where there are fewer "
-    "than K, no video) is in two of them.",
+    help="With --folds: report the results of the folds over all clips. No show is in two folds "
+    "(no video, if there are fewer than K shows).",
 )
 @click.option(
     "--detect",
     type=click.Choice([word for word, entry in DETECTORS.items() if entry.weights is None]),
-    help="Find faces where the release has no boxes.",
+    help="Detector for faces if the release has no boxes.",
 )
 @click.option(
     "--max-left-out",
@@ -101,7 +102,7 @@ from caer_data.engine.progress import Reporter
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
-    help="Where to compute.",
+    help="Device to compute on.",
 )
 @click.option(
     "--devices",
@@ -114,7 +115,7 @@ from caer_data.engine.progress import Reporter
     "--compile",
     "compiled",
     is_flag=True,
-    help="Compile models, on one GPU with CUDA graphs: slow to start, worthwhile for many epochs.",
+    help="Compile models (on one GPU with CUDA graphs): slow to start, faster for many epochs.",
 )
 @click.option("--nodes", type=click.IntRange(1), default=1, show_default=True, help="Machines.")
 @click.option(
@@ -123,26 +124,26 @@ from caer_data.engine.progress import Reporter
     type=click.Path(path_type=Path, file_okay=False),
     default="results",
     show_default=True,
-    help="Folder of results.",
+    help="Folder for the results.",
 )
 @click.option(
     "--store",
     "store_folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of decoded frames  [default: store/ in the folder of results]",
+    help="Folder for decoded frames.  [default: store/ in the folder of results]",
 )
 @click.option(
     "--describe",
     metavar="MODEL",
-    help="Show a model's layers, shapes, parameters and multiply-adds; train nothing.",
+    help="Only show a model's layers, shapes, parameters and multiply-adds.",
 )
 @click.option("--self-test", is_flag=True, help="Check the method on synthetic clips.")
 @progress.options
 def command(reporter: Reporter, **given: Any) -> int:
     """Train a model on RELEASE and test it.
 
-    RELEASE is what 'caer-data export' wrote, or a folder with CAER/ or CAER-S/ as released
-    [default: release]. The same command resumes interrupted runs; finished ones are not repeated.
+    RELEASE is a folder written by 'caer-data export', or one with CAER/ or CAER-S/ as released
+    [default: release]. The same command resumes interrupted runs; finished runs are not repeated.
     """
     return run(reporter, Options(**given))
 
@@ -155,14 +156,14 @@ def command(reporter: Reporter, **given: Any) -> int:
     type=click.Path(path_type=Path, file_okay=False),
     default="results/comparison",
     show_default=True,
-    help="Folder of the comparison.",
+    help="Folder for the comparison.",
 )
 @progress.options
 def compare_command(reporter: Reporter, folders: tuple[Path, ...], output: Path) -> int:
     """Compare the rows of several folders of results that were tested on the same clips.
 
-    FOLDERS are what 'caer-data benchmark' wrote, such as results/release/caer-net. The first row is
-    the one that the others are tested against.
+    FOLDERS are folders written by 'caer-data benchmark', such as results/release/caer-net. All rows
+    are tested against the first one.
     """
     from caer_data.engine import extras
 
@@ -179,6 +180,6 @@ def compare_command(reporter: Reporter, folders: tuple[Path, ...], output: Path)
                 click.echo(entries.as_text(tables.readable(made[name]), name.replace("-", " ")))
     for note in uncertainty.notes(found):
         reporter.say(note)
-    reporter.say(f"{output}/comparison.html, comparison.json, tables/ and plots/ are written.")
+    reporter.say(f"Written: {output}/comparison.html, comparison.json, tables/ and plots/.")
     reporter.result(values)
     return 0

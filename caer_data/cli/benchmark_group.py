@@ -1,7 +1,7 @@
 """The subcommands of `caer-data benchmark`; the default is `train`.
 
-Each but `compare` runs `train` in one of its modes, and takes only the options that have an effect
-there.
+Each of them except `compare` runs `train` in one of its modes, and accepts only the options that
+have an effect in this mode.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _release = click.argument("release", type=click.Path(path_type=Path), default="r
 
 
 class _Group(click.Group):
-    """A group whose subcommand may be left out."""
+    """A group whose subcommand may be omitted."""
 
     default = _train
 
@@ -43,14 +43,14 @@ class _Group(click.Group):
 def command() -> None:
     """Train and test CAER-Net, its ablations and baselines on a release.
 
-    Without a command, 'train' is meant: 'caer-data benchmark' trains the default model on release/
-    and tests it, and 'caer-data benchmark train --help' shows the options. A release in a folder
-    with the name of a command is written ./NAME.
+    The default command is 'train': 'caer-data benchmark' trains the default model on release/ and
+    tests it, and 'caer-data benchmark train --help' shows the options. If a release's folder has
+    the name of a command, write ./NAME.
     """
 
 
 def _taking(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Options of `train`, by the names of its parameters."""
+    """Return a decorator that adds options of `train`, by the names of its parameters."""
 
     def add(function: Callable[..., Any]) -> Callable[..., Any]:
         params = [_OPTIONS[name] for name in names]
@@ -64,7 +64,7 @@ def _taking(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 
 def _run(reporter: Reporter, **given: Any) -> int:
-    """Run `train` with these values, and its own defaults for all others."""
+    """Run `train` with these values and the defaults of all other options."""
     ctx = click.get_current_context()
     defaults = {name: option.get_default(ctx) for name, option in _OPTIONS.items()}
     values = {
@@ -76,7 +76,7 @@ def _run(reporter: Reporter, **given: Any) -> int:
 
 
 def _unset(default: Any) -> bool:
-    return type(default).__name__ == "Sentinel"  # click 8.3 has a word for "no default"
+    return type(default).__name__ == "Sentinel"  # click 8.3 has a sentinel for "no default"
 
 
 for _mode in _MODES:
@@ -93,7 +93,7 @@ command.add_command(benchmark.compare_command)
 def test(reporter: Reporter, **given: Any) -> int:
     """Test trained weights without training.
 
-    WEIGHTS is a weights.safetensors of an earlier run, tested on RELEASE.
+    WEIGHTS is a weights.safetensors of an earlier run, which is tested on RELEASE.
     """
     return _run(reporter, **given)
 
@@ -137,7 +137,7 @@ def describe(reporter: Reporter, **given: Any) -> int:
 @_taking("seeds", "precision", "compiled", *_MACHINE)
 @progress.options
 def selftest(reporter: Reporter, **given: Any) -> int:
-    """Check the science on made-up clips.
+    """Check the method on synthetic clips.
 
     Exits with 1 if one of its statements is not confirmed.
     """

@@ -1,4 +1,4 @@
-"""What `caer-data benchmark` does once its options are read."""
+"""Execution of `caer-data benchmark` after parsing its options."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line said, by the names of its options."""
+    """Values of the command line, by the names of its options."""
 
     release: Path
     model: str
@@ -52,10 +52,10 @@ class Options:
 
 
 def run(reporter: Reporter, options: Options) -> int:
-    """What the command line asks for; returns the exit code.
+    """Run what the command line requests; return the exit code.
 
     Raises:
-        CaerError: options that exclude each other, or whatever a run finds wrong.
+        CaerError: options exclude each other, or a run fails.
     """
     from caer_data.engine import extras
 
@@ -80,30 +80,28 @@ def run(reporter: Reporter, options: Options) -> int:
 
 
 def _check(options: Options) -> None:
-    """Refuse options that exclude each other, or that would be ignored.
+    """Check that no options exclude each other or would be ignored.
 
     Raises:
-        CaerError: two of them cannot go together.
+        CaerError: two of them cannot be combined.
     """
     alone = [n for n in ("describe", "suite", "cross", "weights", "self_test") if _has(options, n)]
     source = click.get_current_context().get_parameter_source("model")
     if source not in (ParameterSource.DEFAULT, None) and not {"cross", "weights"} & set(alone):
-        alone.append("model")  # only those two are of a model
+        alone.append("model")  # only these two modes take a model
     if len(alone) > 1:
         first, second = (_option(name) for name in alone[:2])
-        raise CaerError(f"{first} and {second}: give one of them")
+        raise CaerError(f"{first} and {second}: give only one of them")
     mode = next((name for name in alone if name != "model"), "")
     for name in _given():
         if name not in _USEFUL[mode]:
-            raise CaerError(
-                f"{_option(name)} does nothing with {_option(mode)}: leave one of them out"
-            )
+            raise CaerError(f"{_option(name)} has no effect with {_option(mode)}; omit one of them")
     if options.grouped and not options.folds:
-        raise CaerError("--grouped needs --folds K, the number of folds, each held out in turn")
+        raise CaerError("--grouped needs --folds K, the number of folds")
 
 
 def _given() -> list[str]:
-    """Names of the options that stand on the command line."""
+    """Return the names of the options given on the command line."""
     context = click.get_current_context()
     sources = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
     given = [name for name in context.params if context.get_parameter_source(name) in sources]
@@ -125,7 +123,7 @@ _USEFUL: Final = {
     "self_test": {*_MACHINE, "self_test", "seeds", "precision", "compiled"},
     "describe": {"describe", "preset"},
 }  # fmt: skip
-"""What each mode makes use of; the others are refused there rather than ignored."""
+"""Options that each mode uses; others are refused rather than ignored."""
 
 
 def _has(options: Options, name: str) -> bool:
@@ -170,7 +168,7 @@ def _benchmark(bench: Bench, options: Options) -> int:
 
 
 def _report(options: Options) -> None:
-    """Bring the report of the dataset in `dataset` up to date, if the release was made from it."""
+    """Update the report of the dataset in `dataset`, if the release was exported from it."""
     from caer_data.engine.dataset import Dataset
     from caer_data.report.dataset import write_report
     from caer_data.report.known import is_known
@@ -205,9 +203,9 @@ def _model(bench: Bench, options: Options, changed: Changes, stores: Stores) -> 
 
     wanted = changed(recipe.load(options.model, options.preset))
     if options.encoder and wanted.model != "onnx-probe":
-        raise CaerError(f"--encoder: {wanted.name} has none; give --model onnx-probe with it")
+        raise CaerError(f"--encoder: {wanted.name} has no encoder; add --model onnx-probe")
     wanted = with_features(wanted, _features(options.features))
-    for folder in filter(None, (options.release, options.cross)):  # before one of them is decoded
+    for folder in filter(None, (options.release, options.cross)):  # check all before decoding any
         sources.check(folder, "clips" if wanted.clips else "images")
     compare.check(wanted, options.weights)
     here = stores(options.release, wanted)
@@ -232,7 +230,7 @@ def _model(bench: Bench, options: Options, changed: Changes, stores: Stores) -> 
 def _finish(
     bench: Bench, title: str, entries: list[Entry], stores: Stores, release: Path
 ) -> dict[str, Any]:
-    """Write the folder of results and print the table."""
+    """Write the results and print their table."""
     if not bench.fabric.is_global_zero:
         return {}
     from caer_data.benchmark.results import entries as results
@@ -243,12 +241,12 @@ def _finish(
     examples = report.examples_of(bench, entries, stores, release)
     found = report.publish(entries, folder, f"Benchmark: {title}", examples)
     made_up = any(run["made_up"] for entry in entries for run in entry.runs)
-    title += " (made-up data: no figure says anything about people)" if made_up else ""
+    title += " (made-up data: the figures say nothing about people)" if made_up else ""
     if bench.reporter.mode not in ("json", "quiet"):
         click.echo(results.as_text(results.table(entries, results.analysed(entries)), title))
     for note in sorted({entry.note for entry in entries} - {""}):
         bench.reporter.say(note)
-    bench.reporter.say(f"{folder}/results.html, results.json, results.csv and tables/ are written.")
+    bench.reporter.say(f"Written: {folder}/results.html, results.json, results.csv and tables/.")
     return found
 
 
@@ -262,7 +260,7 @@ def _suspicious(
     store = stores(options.release, wanted)
     frames = entry.predictions()
     if options.folds:
-        # validation clips chose the epoch of the runs: the folds judge them better
+        # the runs chose their epoch on validation clips, so the folds are the better judge of these
         frames = [frame[frame["split"] == "test"] for frame in frames]
         frames.append(predictions(bench, wanted, store, options.folds))
     if bench.fabric.is_global_zero:
@@ -292,7 +290,7 @@ def _self_test(bench: Bench, options: Options) -> int:
         values = report.publish(
             found.entries,
             folder,
-            "Self-test on made-up clips",
+            "Self-test on synthetic clips",
             examples,
             sections(found),
             made_up=True,
@@ -301,7 +299,7 @@ def _self_test(bench: Bench, options: Options) -> int:
         )
         if bench.reporter.mode not in ("json", "quiet"):
             click.echo(as_text(found, results.as_text))
-        bench.reporter.say(f"{folder}/results.html, results.json and results.csv are written.")
+        bench.reporter.say(f"Written: {folder}/results.html, results.json and results.csv.")
         bench.reporter.result(values)
     return 0 if found.passed else 1
 
@@ -329,8 +327,8 @@ def _detector(word: str | None) -> Faces | None:
 def _features(pairs: tuple[str, ...]) -> dict[str, str]:
     wrong = [pair for pair in pairs if "=" not in pair]
     if wrong:
-        raise CaerError(f"--features {wrong[0]}: write MODEL=FILE, such as vgg=vgg16.pth")
+        raise CaerError(f"--features {wrong[0]}: use the form MODEL=FILE, such as vgg=vgg16.pth")
     found = {pair.split("=", 1)[0]: pair.split("=", 1)[1] for pair in pairs}
     if len(found) < len(pairs):
-        raise CaerError("--features: name one file for each model")
+        raise CaerError("--features: give only one file per model")
     return found

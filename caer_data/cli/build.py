@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     "--shows",
     type=common.PLACE,
     required=True,
-    help="Folder of shows: SHOW/any/depth/EPISODE.mp4, or videos straight in it; or s3://...",
+    help="Folder of shows: SHOW/any/depth/EPISODE.mp4, or videos directly in it; or s3://...",
 )
 @common.built_dataset("Dataset folder; created if missing, otherwise resumed.")
 @click.option(
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option(
     "--limit",
     type=click.IntRange(1),
-    help="Process at most this many videos; the others keep their clips, as absent videos do.",
+    help="Maximum number of videos to process; clips of all others are kept.",
 )
 @click.option(
     "--pyannote",
@@ -45,21 +45,21 @@ if TYPE_CHECKING:
 @click.option(
     "--drop-rated",
     is_flag=True,
-    help="Continue even if rated clips change or are dropped because of the recipe or an edited "
-    "video; otherwise the build stops and reports how many.",
+    help="Continue even if rated clips are changed or dropped because of the recipe or an edited "
+    "video; by default the build stops and reports how many.",
 )
 @click.option(
     "--shard",
     metavar="I/N",
     help="Only compute the intermediate results of a part of the videos, without locking the "
-    "folder; the same command without --shard then puts the dataset together.",
+    "folder; the same command without --shard then completes the dataset.",
 )
 @click.option(
     "--engine",
     type=click.Choice(["local", "ray"]),
     default="local",
     show_default=True,
-    help="Where videos are processed: on this machine, or by Ray.",
+    help="Where to process videos: on this machine, or on Ray.",
 )
 @click.option(
     "--address",
@@ -69,13 +69,13 @@ if TYPE_CHECKING:
     "--needs",
     multiple=True,
     metavar="STAGE:cpus=N,gpus=N,memory=GB",
-    help="What a task of a stage (videos, analyse, clips) needs from a Ray node; may be repeated.",
+    help="Resources per task of a stage (videos, analyse, clips) on Ray; may be repeated.",
 )
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Only estimate time, disk and hours of rating, from a few parts of the videos that are "
-    "built in a temporary folder.",
+    help="Only estimate time, disk space and hours of rating, by building a few parts of the "
+    "videos in a temporary folder.",
 )
 @options
 def command(
@@ -93,7 +93,7 @@ def command(
     dry_run: bool,
     reporter: Reporter,
 ) -> None:
-    """From a folder of raw shows to clips ready to be rated.
+    """Turn a folder of raw shows into clips ready for rating.
 
     Running the same command again computes only what is missing.
     """
@@ -107,8 +107,8 @@ def command(
         )
     if dry_run and (part or pyannote or engine != "local"):
         raise click.UsageError(
-            "--dry-run tries videos on this machine; it cannot be combined with --shard, "
-            "--pyannote or --engine"
+            "--dry-run runs on this machine; it cannot be combined with --shard, --pyannote or "
+            "--engine"
         )
     if isinstance(shows, Place):
         shows = _laid_out(shows, output, recipe)
@@ -141,7 +141,7 @@ def command(
 
 
 def _laid_out(shows: Place, output: Path, recipe: str | None) -> Path:
-    """A folder for shows in a store; what is to be a video is known from the recipe."""
+    """Return a local mirror of shows in an object store; the recipe says which files are videos."""
     from caer_data.curate.run import chosen_recipe
     from caer_data.engine.sources import mirrored
 
@@ -149,7 +149,7 @@ def _laid_out(shows: Place, output: Path, recipe: str | None) -> Path:
 
 
 def _engine(name: str, address: str | None, workers: int | None, needs: tuple[str, ...]) -> Engine:
-    """The engine that the options ask for; it does nothing yet."""
+    """Return the engine that the options request, not started yet."""
     from caer_data.engine.engines import LocalEngine, parse_needs
 
     if name == "local":

@@ -17,7 +17,7 @@ from caer_data.engine.progress import Reporter, options
 def command(dataset: Path, yes: bool, reporter: Reporter) -> None:
     """Remove intermediate results that are no longer used.
 
-    They are left by earlier recipes and edited videos. Tables, clips, ratings and labels stay.
+    They remain from earlier recipes and edited videos. Tables, clips, ratings and labels are kept.
     """
     from caer_data.curate import clean
     from caer_data.engine.dataset import Dataset

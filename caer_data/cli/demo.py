@@ -20,17 +20,17 @@ from caer_data.engine.progress import Reporter, options
     show_default=True,
     help="Folder for the shows, their ground truth and the credits.",
 )
-@common.built_dataset("Dataset folder that is built from them.")
+@common.built_dataset("Folder of the dataset to build.")
 @click.option("--recipe", default="caer", show_default=True, help="Recipe to build with.")
 @common.workers
 @click.option(
     "--ratings", is_flag=True, help="Also write ratings.csv with made-up ratings of six raters."
 )
-@click.option("--no-build", is_flag=True, help="Make the shows only.")
+@click.option("--no-build", is_flag=True, help="Only create the shows.")
 @click.option(
     "--whole",
     is_flag=True,
-    help="Run the whole chain: also rate (made up), export, train for two minutes, report.",
+    help="Run all steps: also made-up ratings, export, two minutes of training, and a report.",
 )
 @options
 def command(
@@ -44,16 +44,16 @@ def command(
     whole: bool,
     reporter: Reporter,
 ) -> None:
-    """Make three small shows of public-domain and freely licensed pictures, and build them.
+    """Create three small shows from public-domain and freely licensed pictures, and build them.
 
-    The pictures come with installed packages; nothing is downloaded. Cuts, faces and people of
-    every shot are written beside the shows, in truth.json.
+    The pictures are part of installed packages; nothing is downloaded. Cuts, faces and people of
+    every shot are written to truth.json, next to the shows.
     """
     from caer_data.demo import shows
 
     if (ratings or whole) and no_build:
         flag = "--whole" if whole else "--ratings"
-        raise click.UsageError(f"{flag} needs the dataset: leave out --no-build.")
+        raise click.UsageError(f"{flag} needs the dataset; omit --no-build.")
     if not no_build:
         shows.check_output(folder, output)
     raw = shows.make_shows(folder, reporter)
@@ -93,19 +93,19 @@ def _build(
 
 
 def _rest(elsewhere: list[str], reporter: Reporter) -> list[list[str]]:
-    """The commands after the import: those that can run here."""
+    """Return the commands after the import that can run with the installed packages."""
     from caer_data.engine import extras
 
     steps = [["export", *elsewhere, "--split", "60/20/20", "--overwrite"]]
     if extras.missing("benchmark"):
-        reporter.warn(f"The benchmark is left out: it needs {extras.install_command('benchmark')}")
+        reporter.warn(f"Skipping the benchmark; to run it, {extras.install_command('benchmark')}")
     else:
         steps.append(["benchmark", "--model", "caer-net-s", "--epochs", "3"])
     return [*steps, ["report", *elsewhere]]
 
 
 def _walk(steps: list[list[str]], reporter: Reporter) -> None:
-    """Run other commands as if they had been typed, each named before it runs."""
+    """Run other commands as if they had been typed, printing each before it runs."""
     from caer_data.cli import cli
 
     manner = {"bars": [], "quiet": ["--quiet"], "json": ["--json"]}[reporter.mode]

@@ -1,4 +1,4 @@
-"""`caer-data diff`: what changed from one release to the next."""
+"""`caer-data diff`: the differences between two releases."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _SHOWN = 20
 @click.argument("after", type=click.Path(path_type=Path))
 @progress.options
 def command(before: Path, after: Path, reporter: Reporter) -> None:
-    """Say what changed from the release BEFORE to the release AFTER of a dataset.
+    """Show the differences between two releases of a dataset, BEFORE and AFTER.
 
-    Lists clips that were added and removed, and for clips in both which labels, votes, splits,
-    boxes and pictures differ. Clips are identified by their keys, not by their names.
+    Lists clips that were added or removed, and for clips in both releases the labels, votes,
+    splits, boxes and pictures that differ. Clips are matched by their keys, not by their names.
     """
     from caer_data.engine.progress import printable
     from caer_data.export.diff import diff
@@ -43,7 +43,7 @@ def _lines(found: Difference) -> list[str]:
         lines = [f"{counts}: the same clips with the same labels."]
     else:
         lines = [
-            f"{counts}: {len(found.came):,} came, {len(found.went):,} went, "
+            f"{counts}: {len(found.came):,} added, {len(found.went):,} removed, "
             f"{len(found.changed):,} changed."
         ]
     lines += _some("came", [_clip(clip) for clip in found.came])
@@ -57,7 +57,7 @@ def _lines(found: Difference) -> list[str]:
 def _some(word: str, texts: list[str]) -> list[str]:
     more = len(texts) - _SHOWN
     lines = [f"  {word}: {text}" for text in texts[:_SHOWN]]
-    return [*lines, f"  {word}: and {more:,} more; --json lists all"] if more > 0 else lines
+    return [*lines, f"  {word}: and {more:,} more; use --json to list all"] if more > 0 else lines
 
 
 def _clip(clip: Clip) -> str:

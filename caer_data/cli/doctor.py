@@ -32,9 +32,9 @@ def command(as_json: bool) -> int:
         Reporter("json").result({"ok": healthy, "findings": rows})
     else:
         click.echo(
-            "\nEverything that the default build needs is there."
+            "\nEverything that the default build needs is installed."
             if healthy
-            else "\nThe default build lacks what is marked 'missing'; run the commands after '>'."
+            else "\nThe default build needs what is marked 'missing'; run the commands after '>'."
         )
     return 0 if healthy else 1
 

@@ -23,17 +23,17 @@ _RECIPE = "recipe"
 def _shares(
     ctx: click.Context, _: click.Parameter, value: str
 ) -> tuple[float, float, float] | None:
-    """The shares of train, validation and test; None for those of the recipe.
+    """Return the shares of train, validation and test; None for those of the recipe.
 
     Raises:
         CaerError: the shares are not valid.
-        UsageError: a folder, which an older version took for the dataset.
+        UsageError: the value is a folder, which an older version interpreted as the dataset.
     """
     if value == _RECIPE:
         return None
     if Path(value).is_dir():
         raise click.UsageError(
-            f"--split {value}: is a folder; name the dataset with -d {value}", ctx
+            f"--split {value}: is a folder; give the dataset with -d {value}", ctx
         )
     from caer_data.export.splits import parse_shares
 
@@ -50,13 +50,13 @@ def _shares(
     default=_RECIPE,
     callback=_shares,
     metavar="[70/10/20]",
-    help="Shares of train, validation and test; without a value those of the recipe.",
+    help="Shares of train, validation and test; without a value, the recipe's.",
 )
 @click.option(
     "--by",
     multiple=True,
     type=click.Choice(GROUPS),
-    help="What is never divided between splits; may be repeated. Default: the recipe's.",
+    help="What to keep together in one split; may be repeated. Default: the recipe's.",
 )
 @click.option(
     "--layout",
@@ -73,8 +73,10 @@ def _shares(
     show_default=True,
     help="Folder of the release.",
 )
-@click.option("--no-media", is_flag=True, help="Leave out all footage; the result may be shared.")
-@click.option("--rights", metavar="TEXT", help="Your right to share it, for cards and licence.")
+@click.option(
+    "--no-media", is_flag=True, help="Omit all footage, so that the release may be shared."
+)
+@click.option("--rights", metavar="TEXT", help="Your right to share footage, for the cards.")
 @click.option(
     "--frames-per-clip", type=click.IntRange(1, 1000), help="CAER-S: maximum frames per clip."
 )
@@ -82,12 +84,12 @@ def _shares(
 @click.option(
     "--spelling",
     type=click.Choice(["caer", "peers"]),
-    help="CAER, CAER-S: validation and Anger, or val and Angry.",
+    help="CAER, CAER-S: names as in CAER (validation, Anger) or as others use them (val, Angry).",
 )
-@click.option("--seed", type=click.IntRange(0), help="Draw the split with another seed.")
-@click.option("--init", is_flag=True, help="Write release.yaml to fill in, and stop.")
+@click.option("--seed", type=click.IntRange(0), help="Seed of the split.  [default: the recipe's]")
+@click.option("--init", is_flag=True, help="Only write release.yaml for you to fill in.")
 @click.option("--resplit", is_flag=True, help="Discard the earlier split and draw again.")
-@click.option("--drop-repeats", is_flag=True, help="Release one of the clips that show the same.")
+@click.option("--drop-repeats", is_flag=True, help="Release only one of several repeated clips.")
 @click.option("--strict", is_flag=True, help="Treat audit findings as a failure (exit code 1).")
 @click.option("--overwrite", is_flag=True, help="Replace an older release.")
 @common.workers
@@ -112,7 +114,8 @@ def command(
     """Turn the labelled clips of DATASET into a release that others can load.
 
     Layouts: caer (clips by class), caer-s (frames and box lists), huggingface, webdataset,
-    fiftyone, and caer-s-2019 (the leaking draw of the first release, to repeat published figures).
+    fiftyone, and caer-s-2019 (the leaking split of the first release, to reproduce published
+    figures).
     """
     from caer_data.engine.cores import cores
     from caer_data.engine.dataset import Dataset
@@ -125,7 +128,7 @@ def command(
         from caer_data.export.cards import about
 
         path = about.init(data.folder)
-        reporter.say(f"{path} was created; fill it in, and every 'caer-data export' reads it.")
+        reporter.say(f"{path} was created; fill it in. Every 'caer-data export' will read it.")
         reporter.result({"release_yaml": str(path)})
         return
     changes: dict[str, Any] = {
@@ -142,7 +145,7 @@ def command(
         ("--frames-per-clip", frames_per_clip, ("caer-s", "caer-s-2019")),
     ):
         if value is not None and not set(of) & set(settings.layouts):
-            raise click.UsageError(f"{option} is of layout {of[0]}: add --layout {of[0]}")
+            raise click.UsageError(f"{option} belongs to the layout {of[0]}; add --layout {of[0]}")
     options = Options(
         settings=settings,
         seed=recipe.seed if seed is None else seed,
@@ -165,7 +168,7 @@ def _say(release: Release, options: Options, reporter: Reporter) -> None:
     for row in release.plan.reached.to_dict("records"):
         if row["asked"]:
             reporter.say(
-                f"  {row['split']:<11}{row['reached']:6.1%} of {row['asked']:.0%} asked, "
+                f"  {row['split']:<11}{row['reached']:6.1%} (target {row['asked']:.0%}), "
                 f"{row['clips']:,} clip{'s' * (row['clips'] != 1)} in "
                 f"{row['groups']:,} group{'s' * (row['groups'] != 1)}"
             )
@@ -175,16 +178,16 @@ def _say(release: Release, options: Options, reporter: Reporter) -> None:
             reporter.say(f"  {line}")
     if LEAKY in options.settings.layouts:
         reporter.warn(
-            f"Warning: {LEAKY} leaks: frames of one clip are in train and in test. Use it only to "
-            "repeat published figures."
+            f"Warning: {LEAKY} leaks: frames of one clip are in both train and test. Use it only "
+            "to reproduce published figures."
         )
     if release.plan.clips["made_up"].any():
         reporter.warn(
-            "Warning: the ratings are made up, for a demonstration; the cards say so. Do not train "
-            "or publish with them."
+            "Warning: the ratings are made up for a demonstration, as the cards state. Do not use "
+            "them for training or publications."
         )
     if not release.new:
-        reporter.say(f"{release.folder} already holds exactly this release; nothing was changed.")
+        reporter.say(f"{release.folder} already contains this release; nothing was changed.")
     if release.missing:
         reporter.say(_to_fill_in(release.missing))
     reporter.say(_last_sentence(release, options))
@@ -213,12 +216,13 @@ def _last_sentence(release: Release, options: Options) -> str:
     where = release.folder
     if not options.media:
         return (
-            f"{where} holds annotations, timestamps, hashes and the recipe, no footage: you may "
-            "share it, and who has the shows can cut the clips with 'caer-data rebuild'."
+            f"{where} contains annotations, timestamps, hashes and the recipe, but no footage. You "
+            "may share it; anyone who has the shows can cut the clips with 'caer-data rebuild'."
         )
     if release.rights:
-        return f"{where} holds footage, shared under the rights you stated: {release.rights}"
+        return f"{where} contains footage, shared under the rights you stated: {release.rights}"
     return (
-        f"{where} holds footage for your own use: its cards say that rights are not stated and it "
-        "must not be passed on. Use --no-media for a release to share, or --rights to state yours."
+        f"{where} contains footage for your own use: its cards say that no rights are stated and "
+        "that it must not be passed on. To share a release, use --no-media, or state your rights "
+        "with --rights."
     )

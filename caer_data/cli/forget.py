@@ -27,10 +27,10 @@ def _many(what: str, text: str) -> common.Decorator:
 @_many("person", "A person, by identifier or given name.")
 @_many("clip", "A clip, by name or key.")
 @_many("rater", "A rater, by e-mail address or name.")
-@click.option("--why", default="", help="A reason to remember; name nobody in it.")
+@click.option("--why", default="", help="The reason, for the record; do not mention names.")
 @click.option("--undo", metavar="KEY", help="Allow something again from the next build on.")
 @click.option("--list", "listed", is_flag=True, help="List what is forgotten, with keys.")
-@click.option("--url", help="A Label Studio server run by others, to remove it there, too.")
+@click.option("--url", help="A Label Studio server run by others, from which to remove it, too.")
 @click.option("--yes", is_flag=True, help="Remove without asking.")
 @options
 def command(
@@ -49,7 +49,7 @@ def command(
 ) -> None:
     """Permanently remove people or footage.
 
-    Forgetting a person removes every clip in which the person is visible, whoever its target is.
+    Forgetting a person removes every clip in which the person is visible, even with another target.
     Later builds and imports skip what is forgotten. Existing releases are not changed.
     """
     from caer_data.engine.dataset import Dataset
@@ -62,7 +62,7 @@ def command(
         _list_or_undo(own, undo, reporter)
         return
     if not asked and not run.has_tombstones(own):
-        raise click.UsageError("say what to forget: --video, --person, --clip or --rater.")
+        raise click.UsageError("give what to forget: --video, --person, --clip or --rater.")
     with own.lock():
         rows = tombstones(own, asked, getpass.getuser(), why)
         planned = run.estimate(own, run.with_new(own, rows))
@@ -81,20 +81,20 @@ def command(
 def _tell(dataset: Dataset, removed: Removed, reporter: Reporter) -> None:
     reporter.say(f"{dataset.folder}: removed {removed.text()}, {removed.log_lines:,} log lines.")
     for path in removed.left:
-        reporter.warn(f"{path} was changed after it was cut, so it is kept; check it yourself")
+        reporter.warn(f"{path} was modified after it was cut, so it was kept; check it yourself")
     if removed.releases:
         named = ", ".join(removed.releases)
         command = shlex.join(["caer-data", "export", "-d", str(dataset.folder), "--overwrite"])
         reporter.warn(
-            f"releases that exist still hold it, here {named}; export them again with '{command} "
-            "-o RELEASE', and ask those who have copies"
+            f"existing releases still contain it, such as {named}; export them again with "
+            f"'{command} -o RELEASE', and ask everyone with a copy to replace it"
         )
     else:
-        reporter.say("Releases that exist elsewhere still hold it; export them again.")
+        reporter.say("Releases elsewhere still contain it; export them again.")
 
 
 def _take_off(dataset: Dataset, url: str | None, reporter: Reporter) -> bool:
-    """Take it off the rating server, or say what does; returns whether it is off."""
+    """Remove it from the rating server, or print the command that does; return if it is gone."""
     from caer_data.annotate import forgotten
     from caer_data.annotate.presentations import dataset_id
     from caer_data.annotate.studio.client import connect
@@ -107,7 +107,7 @@ def _take_off(dataset: Dataset, url: str | None, reporter: Reporter) -> bool:
     except CaerError as error:
         command = ["caer-data", "annotate", "push", "-d", str(dataset.folder)]
         retry = shlex.join(command + (["--url", url] if url else []))
-        reporter.warn(f"the rating server still holds it ({error}); '{retry}' takes it off")
+        reporter.warn(f"the rating server still has it ({error}); remove it with '{retry}'")
         return False
     reporter.say(f"Removed from the rating server: {withdrawn.text()}.")
     return True
@@ -121,9 +121,9 @@ def _list_or_undo(dataset: Dataset, undo: str | None, reporter: Reporter) -> Non
     store = Decisions(dataset.folder)
     if undo is not None:
         if undo not in {row.key for row in store.standing("forget")}:
-            raise click.UsageError(f"nothing is forgotten under '{undo}'; see --list.")
+            raise click.UsageError(f"there is no forgotten item with the key '{undo}'; see --list.")
         store.append(Decision("undo", getpass.getuser(), value=json.dumps(undo)))
-        reporter.say("It comes back with the next build; answers that were removed do not.")
+        reporter.say("The next build restores it; removed answers cannot be restored.")
     rows = store.standing("forget")
     for row in rows:
         reporter.say(f"{row.key}  {row.content['what']}  {row.when[:10]}  {row.why}".rstrip())

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 class _Group(click.Group):
-    """A group whose first word may be left out: then it shows the dataset."""
+    """A group whose subcommand may be omitted; the default is `dataset`."""
 
     @property
     def default(self) -> click.Command:
-        """The command that is meant without a word."""
+        """The default command."""
         return self.commands["dataset"]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -32,32 +32,32 @@ class _Group(click.Group):
 
 @click.group("inspect", cls=_Group, subcommand_metavar="[COMMAND] [DATASET] [OPTIONS]")
 def command() -> None:
-    """Show what a dataset holds, one clip's story, or what other thresholds would do.
+    """Show the content of a dataset, one clip, or the effects of other thresholds.
 
-    Without a command, 'dataset' is meant: 'caer-data inspect --try filter.min_face_height=0.08' is
-    'caer-data inspect dataset --try filter.min_face_height=0.08'. A dataset in a folder with the
-    name of a command is written ./NAME. 'caer-data inspect dataset --help' shows the options.
+    The default command is 'dataset': 'caer-data inspect --try filter.min_face_height=0.08' means
+    'caer-data inspect dataset --try filter.min_face_height=0.08'. If a dataset's folder has the
+    name of a command, write ./NAME. 'caer-data inspect dataset --help' shows the options.
     """
 
 
 @command.command("dataset")
 @common.tables_or_argument
-@click.option("--table", "table_name", metavar="NAME", help="Explain one table's columns instead.")
+@click.option("--table", "table_name", metavar="NAME", help="Explain the columns of a table.")
 @click.option(
     "--try",
     "tried",
     multiple=True,
     metavar="FIELD=VALUE",
-    help="Say what another threshold would change; changes nothing. May be repeated.",
+    help="Show what another threshold would change, without changing it; may be repeated.",
 )
 @common.as_json
 def _dataset(dataset: Path, table_name: str | None, tried: tuple[str, ...], as_json: bool) -> None:
-    """Show the funnel, the reasons for drops, the tables, the people, and where the time went."""
+    """Show the funnel, reasons for drops, tables, people, and time spent by stage."""
     from caer_data.engine.dataset import Dataset
     from caer_data.report import inspect, whatif
 
     if table_name is not None and tried:
-        raise click.UsageError("--table and --try: give one of them")
+        raise click.UsageError("--table and --try: give only one of them")
     own = Dataset(dataset)
     own.require()
     if table_name is not None:
@@ -71,12 +71,14 @@ def _dataset(dataset: Path, table_name: str | None, tried: tuple[str, ...], as_j
 @command.command("clip")
 @click.argument("clip", metavar="ID")
 @common.dataset_tables
-@click.option("--release", type=common.FOLDER, help="A release made from it, for the clip's split.")
+@click.option(
+    "--release", type=common.FOLDER, help="Release of the dataset, to show the clip's split."
+)
 @common.as_json
 def _clip(clip: str, dataset: Path, release: Path | None, as_json: bool) -> None:
-    """Show one clip's whole story: why it was kept or dropped, its scores, votes and label.
+    """Show everything about one clip: why it was kept or dropped, its scores, votes and label.
 
-    ID is its clip_id or its clip_key.
+    ID is a clip_id or a clip_key.
     """
     from caer_data.engine.dataset import Dataset
     from caer_data.engine.errors import CaerError

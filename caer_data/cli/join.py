@@ -1,4 +1,4 @@
-"""`caer-data join`: releases of several datasets of one lab as one release."""
+"""`caer-data join`: joins releases of several datasets of one lab."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     help="Folder of the joined release.",
 )
 @click.option(
-    "--split", metavar="70/10/20", help="Draw a new split; without it every clip keeps its own."
+    "--split", metavar="70/10/20", help="Draw a new split; by default every clip keeps its split."
 )
 @click.option(
     "--by",
     multiple=True,
     type=click.Choice([word for word in GROUPS if word != "scene"]),
-    help="With --split: what is never divided; may be repeated. Default: the first release's.",
+    help="With --split: what to keep together; may be repeated. Default: the first release's.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an older release.")
 @progress.options
@@ -48,15 +48,15 @@ def command(
 ) -> None:
     """Join releases of several datasets of one lab into one release of the same layouts.
 
-    Each is verified first. Clips, videos, shots and persons of the same name get the name of
-    their dataset in front, files are numbered anew, and a clip that several have is kept once. The
-    originals are not changed.
+    Each is verified first. If clips, videos, shots or persons have the same name, the name of their
+    dataset is added as a prefix. Files are renumbered, and a clip that is in several releases is
+    kept once. The originals are not changed.
     """
     from caer_data.export.join import join
     from caer_data.export.splits import parse_shares
 
     if by and split is None:
-        raise click.UsageError("--by says how --split draws: add --split 70/10/20")
+        raise click.UsageError("--by needs --split; add --split 70/10/20")
     shares = None if split is None else parse_shares(split)
     words = "+".join(dict.fromkeys(by)) or None
     _say(join(list(releases), output, shares, words, overwrite, reporter), reporter)
@@ -66,7 +66,7 @@ def _say(joined: Joined, reporter: Reporter) -> None:
     from caer_data.engine.progress import printable
 
     if not joined.new:
-        reporter.say(f"{joined.folder} already holds exactly this release; nothing was changed.")
+        reporter.say(f"{joined.folder} already contains this release; nothing was changed.")
     total = sum(joined.clips.values())
     counts = ", ".join(f"{count:,} of {name}" for name, count in joined.clips.items())
     reporter.say(printable(f"{joined.folder}: {total:,} clips ({counts})."))
@@ -79,14 +79,14 @@ def _say(joined: Joined, reporter: Reporter) -> None:
     if joined.shows:
         reporter.warn(
             printable(
-                f"Several releases have {', '.join(joined.shows)}: the persons were numbered in "
-                "each by itself, so one actor may have several numbers."
+                f"{', '.join(joined.shows)}: in several releases, each with its own numbering of "
+                "persons, so one actor may have several identifiers."
             )
         )
     if joined.media and joined.rights is None:
         reporter.say(
-            "It holds footage for your own use and must not be passed on: the releases do not "
-            "state the same right to share it."
+            "It contains footage for your own use and must not be passed on, because the releases "
+            "do not state the same right to share it."
         )
     reporter.result(
         {

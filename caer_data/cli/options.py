@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from caer_data.engine.objects import Place, is_remote, parse
+from caer_data.engine.progress import log_options
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -17,15 +18,21 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _DATASET = Path("dataset")
 
-as_json = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON object per line, for programs."
-)
-"""For verbs that only show something; the others take `progress.options`."""
+
+def as_json(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--json`, `--verbose` and `--debug` to a verb that only shows something.
+
+    All other verbs use `progress.options`.
+    """
+    option = click.option(
+        "--json", "as_json", is_flag=True, help="One JSON object per line, for programs."
+    )
+    return option(log_options(function))
 
 
 if TYPE_CHECKING:
     _ParamType = click.ParamType[Any]
-else:  # no generic class in click 8.1
+else:  # not generic in click 8.1
     _ParamType = click.ParamType
 
 
@@ -46,11 +53,11 @@ PLACE: Final = _PlaceOrFolder()
 
 
 def worked_on(name: str, **how: bool) -> Decorator:
-    """Where an argument names a place in a store of objects, give the function a working copy.
+    """Return a decorator that replaces an address in an object store by a working copy.
 
     Args:
-        name: of the argument.
-        how: as `remote.opened`.
+        name: name of the argument with the address.
+        how: arguments of `remote.opened`.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,7 +82,7 @@ def _say(text: str) -> None:
 
 
 def dataset(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The dataset that a verb works on."""
+    """Add `--dataset`, for verbs that read and write the dataset."""
     return _dataset(worked_on("dataset", artifacts=True)(function))
 
 
@@ -85,12 +92,12 @@ def dataset_and_prune(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def dataset_tables(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Like `dataset`, for verbs that read tables only."""
+    """Like `dataset`, for verbs that only read tables."""
     return _dataset(worked_on("dataset", clips=False)(function))
 
 
 def dataset_clips(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Like `dataset`, for verbs that read tables and clips."""
+    """Like `dataset`, for verbs that only read tables and clips."""
     return _dataset(worked_on("dataset")(function))
 
 
@@ -103,11 +110,11 @@ url = click.option(
     help="A Label Studio server run by others; its token is read from CAER_LABEL_STUDIO_TOKEN "
     "or a prompt. Default: the server of 'annotate serve'.",
 )
-"""The rating server, for verbs that talk to it."""
+"""The rating server, for verbs that connect to it."""
 
 
 def release_and_results(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Options for where a dataset's release and the benchmark's results are."""
+    """Add `--release` and `--results`, the folders of a dataset's release and results."""
     function = click.option(
         "--results",
         type=FOLDER,
@@ -144,7 +151,7 @@ def _or_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         if positional is not None and dataset is not None:
             raise click.UsageError(
-                f"two datasets, {positional} and {dataset}: name one, with -d/--dataset"
+                f"two datasets, {positional} and {dataset}: give only one, with -d/--dataset"
             )
         return function(*args, dataset=positional or dataset or _DATASET, **kwargs)
 
@@ -152,7 +159,7 @@ def _or_argument(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def built_dataset(text: str) -> Decorator:
-    """The dataset that a verb writes: `-o/--output`, and `-d/--dataset` as everywhere."""
+    """Return a decorator that adds the dataset to write: `-o/--output` or `-d/--dataset`."""
     option = click.option(
         "-o",
         "--output",
@@ -168,19 +175,19 @@ def built_dataset(text: str) -> Decorator:
 
 
 def workers(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add `--workers`, and take its former name `--jobs` with a sentence."""
+    """Add `--workers`; its former name `--jobs` is accepted with a message."""
 
     @click.option(
         "--workers",
         type=click.IntRange(1, 256),
         metavar="N",
-        help="Processes.  [default: one per core]",
+        help="Number of processes.  [default: one per core]",
     )
     @click.option("--jobs", type=click.IntRange(1), hidden=True)
     @functools.wraps(function)
     def wrapper(*args: Any, workers: int | None, jobs: int | None, **kwargs: Any) -> Any:
         if jobs is not None:
-            click.echo("--jobs is now called --workers; the old name goes in 0.3.", err=True)
+            click.echo("--jobs is now --workers; the old name will be removed in 0.3.", err=True)
         return function(*args, workers=workers or jobs, **kwargs)
 
     return wrapper

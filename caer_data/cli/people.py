@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 def _signed(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of every correction."""
-    function = click.option("--why", default="", help="A reason to remember.")(function)
+    """Add the options of every correction."""
+    function = click.option("--why", default="", help="The reason, for the record.")(function)
     who = click.option(
         "--who", default=getpass.getuser, show_default="your account", help="Who decides."
     )
@@ -28,9 +28,9 @@ def _signed(function: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group()
 def command() -> None:
-    """See who is who, and correct it: merge, part and name persons.
+    """List persons, and correct them: merge, split and name them.
 
-    Corrections survive every rebuild and take effect with the next build.
+    Corrections take effect with the next build and survive all later ones.
     """
 
 
@@ -73,7 +73,7 @@ def list_(dataset: Path, reporter: Reporter) -> None:
 )  # fmt: skip
 @options
 def show(dataset: Path, persons: tuple[str, ...], output: Path | None, reporter: Reporter) -> None:
-    """Write a contact sheet: a page with the faces of all persons, or of those named."""
+    """Write a contact sheet: a page with the faces of all persons, or of the given ones."""
     from caer_data.curate.corrections import person_of
     from caer_data.report.contact_sheet import NAME, write_sheet
 
@@ -90,7 +90,7 @@ def show(dataset: Path, persons: tuple[str, ...], output: Path | None, reporter:
 @_signed
 @options
 def merge(dataset: Path, persons: tuple[str, ...], who: str, why: str, reporter: Reporter) -> None:
-    """Merge several persons into one, also persons of several shows."""
+    """Merge several persons into one; they may be of different shows."""
     from caer_data.curate import corrections
 
     _tell(corrections.merge(_opened(dataset), persons, who, why), dataset, reporter)
@@ -102,7 +102,7 @@ def merge(dataset: Path, persons: tuple[str, ...], who: str, why: str, reporter:
 @_signed
 @options
 def apart(dataset: Path, persons: tuple[str, ...], who: str, why: str, reporter: Reporter) -> None:
-    """Say that persons of several shows who look alike are not one."""
+    """Mark persons of several shows who look alike as different."""
     from caer_data.curate import corrections
 
     _tell(corrections.apart(_opened(dataset), persons, who, why), dataset, reporter)
@@ -114,7 +114,7 @@ def apart(dataset: Path, persons: tuple[str, ...], who: str, why: str, reporter:
 @_signed
 @options
 def split(dataset: Path, tracks: tuple[str, ...], who: str, why: str, reporter: Reporter) -> None:
-    """Split these tracks off as another person."""
+    """Split off tracks as another person."""
     from caer_data.curate import corrections
 
     _tell(corrections.split(_opened(dataset), tracks, who, why), dataset, reporter)
@@ -157,7 +157,7 @@ def _opened(folder: Path) -> Dataset:
 
 def _tell(row: Decision, dataset: Path, reporter: Reporter) -> None:
     reporter.say(
-        f"Noted as {row.key}; it counts from the next 'caer-data build --shows ... -o {dataset}' "
-        "on, which only reassembles the tables."
+        f"Recorded as {row.key}. It takes effect with the next 'caer-data build --shows ... -o "
+        f"{dataset}', which only rewrites the tables."
     )
     reporter.result({"key": row.key, "kind": row.kind})

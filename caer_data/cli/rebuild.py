@@ -1,4 +1,4 @@
-"""`caer-data rebuild`: cut the clips of a release without footage again, from the rips one has."""
+"""`caer-data rebuild`: recreates the clips of a release without footage from one's own rips."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from caer_data.export.rebuild import Outcome
 
 _NO_FINGERPRINTS = (
-    "\nThe release has no fingerprints: only the very files that it was made from can be found."
+    "\nThe release has no fingerprints, so only the original files can be found, not other rips."
 )
 
 
@@ -26,7 +26,7 @@ _NO_FINGERPRINTS = (
     "--shows",
     required=True,
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder of the shows; files are found by their content, not their names.",
+    help="Folder of shows; files are found by their content, not their names.",
 )
 @click.option(
     "-o",
@@ -46,12 +46,12 @@ def command(
     workers: int | None,
     reporter: Reporter,
 ) -> None:
-    """Recreate the clips of RELEASE, which has no footage, from the original shows or other rips.
+    """Recreate the clips of RELEASE, which has no footage, from the original files or other rips.
 
-    Files that are the very ones are cut as the recipe says, and the pictures of each clip compared
-    with the recorded hashes. In other rips the clips are found by the release's fingerprints, also
-    at another size, speed or frame rate, cropped, with a logo, or with adverts. A later run adds
-    the episodes that were missing.
+    Original files are cut according to the recipe, and the pictures of each clip are compared with
+    the recorded hashes. In other rips, clips are found by the release's fingerprints, even at
+    another size, speed or frame rate, cropped, with a logo, or with adverts. Running the command
+    again adds episodes that were missing.
     """
     from caer_data.engine.cores import cores
     from caer_data.export.rebuild import recut
@@ -59,7 +59,7 @@ def command(
     target = output or release.with_name(f"{release.name}-rebuilt")
     outcome = recut(release, shows, target, overwrite, workers or cores(), reporter)
     if not outcome.new:
-        reporter.say(f"{target} already holds all that can be rebuilt; nothing was changed.")
+        reporter.say(f"{target} already contains all that can be rebuilt; nothing was changed.")
     reporter.say(_counts(target, outcome))
     for episode, name in outcome.rips.items():
         reporter.say(f"  {episode}: found in {name}")
@@ -74,22 +74,22 @@ def _counts(target: Path, outcome: Outcome) -> str:
     if outcome.aligned:
         parts.append(f"{outcome.aligned:,} are from another rip{_errors(outcome)}")
     counts = ", ".join(parts)
-    return f"{target}: {counts}. It holds footage for your own use and must not be passed on."
+    return f"{target}: {counts}. It contains footage for your own use; do not pass it on."
 
 
 def _errors(outcome: Outcome) -> str:
-    """How exact the aligned clips are, by their own pictures."""
+    """Return how exact the alignment of clips is, by their own pictures."""
     if not outcome.errors:
-        return " (without motion in them, their offset cannot be measured)"
+        return " (they contain no motion, so their offset cannot be measured)"
     exact = sum(error <= 2 for error in outcome.errors)
     return (
-        f" ({exact:,} of the {len(outcome.errors):,} in which enough moves to tell are at most "
-        "2 frames off)"
+        f" (of {len(outcome.errors):,} with enough motion to measure their offset, {exact:,} are "
+        "at most 2 frames off)"
     )
 
 
 def _refuse_missing(outcome: Outcome, target: Path, shows: Path) -> None:
-    """End with a failure that names what is missing, if anything is."""
+    """Raise an error that lists what is missing, if anything is."""
     from caer_data.engine.errors import PartialFailure
 
     problems = [f"no file for {name}" for name in outcome.missing]
@@ -100,8 +100,8 @@ def _refuse_missing(outcome: Outcome, target: Path, shows: Path) -> None:
     total = lacking + outcome.identical + outcome.similar + outcome.aligned
     shown = "\n  ".join(problems[:20])
     raise PartialFailure(
-        f"{lacking:,} of {total:,} clips are missing: {len(outcome.failed):,} could not be made "
-        f"again, {outcome.clips_missing:,} are of episodes not found below {shows} "
-        f"({len(outcome.missing):,}); the rest is in {target}:\n  {shown}"
+        f"{lacking:,} of {total:,} clips are missing: {len(outcome.failed):,} could not be "
+        f"recreated, {outcome.clips_missing:,} are of {len(outcome.missing):,} episodes not found "
+        f"below {shows}; the rest is in {target}:\n  {shown}"
         + ("" if outcome.fingerprints else _NO_FINGERPRINTS)
     )

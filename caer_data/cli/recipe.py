@@ -21,8 +21,8 @@ def command() -> None:
 def explain(field: str, as_json: bool) -> None:
     """Explain FIELD: its meaning, limits and default.
 
-    FIELD is written with its section, such as filter.min_face_height; a section alone lists its
-    fields.
+    FIELD includes its section, such as filter.min_face_height. For a section alone, its fields are
+    listed.
     """
     from caer_data.report import recipe_text
 
@@ -48,7 +48,7 @@ def explain(field: str, as_json: bool) -> None:
 @click.argument("other", default="caer")
 @common.as_json
 def diff(one: str, other: str, as_json: bool) -> None:
-    """Show the fields in which recipe ONE differs from OTHER (caer if left out).
+    """Show the fields in which recipe ONE differs from OTHER (by default, caer).
 
     Each is the name of a shipped recipe or a YAML file, such as dataset/recipe.yaml.
     """
@@ -59,7 +59,7 @@ def diff(one: str, other: str, as_json: bool) -> None:
         Reporter("json").result({"one": one, "other": other, "differences": rows})
         return
     if not rows:
-        click.echo("They are the same.")
+        click.echo("The recipes are equal.")
     for row in rows:
         line = f"{row['field']}: {_text(row['one'])} (in {other}: {_text(row['other'])})"
         click.echo(printable(line))

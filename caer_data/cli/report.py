@@ -18,7 +18,7 @@ from caer_data.engine.progress import Reporter, options
 def command(
     dataset: Path, release: Path, results: Path, in_browser: bool, reporter: Reporter
 ) -> None:
-    """Write one page with everything known: DATASET/report.html.
+    """Write one page with everything known about a dataset: DATASET/report.html.
 
     It covers build, ratings, release and benchmark as far as they exist. All pictures are
     embedded, and the page makes no network requests.

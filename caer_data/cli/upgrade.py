@@ -14,7 +14,7 @@ from caer_data.engine.progress import Reporter, options
 @common.dataset_or_argument
 @options
 def command(dataset: Path, reporter: Reporter) -> None:
-    """Bring a dataset of an earlier version to the tables of this one.
+    """Convert a dataset of an earlier version to the format of this one.
 
     Ratings, labels and splits keep their clips. Nothing is cut or rated again.
     """
@@ -22,5 +22,5 @@ def command(dataset: Path, reporter: Reporter) -> None:
     from caer_data.export.upgrade import upgrade
 
     changed = upgrade(Dataset(dataset))
-    reporter.say(f"{dataset}: " + ("upgraded" if changed else "is of this version already"))
+    reporter.say(f"{dataset}: " + ("upgraded" if changed else "is already in the current format"))
     reporter.result({"upgraded": changed})

@@ -41,16 +41,16 @@ def command(release: Path, reporter: Reporter) -> None:
         )
     reporter.say(f"{release}: all {files:,} files match the manifest.")
     if found.rebuilt:
-        reporter.say(f"It is a rebuild. {found.rebuilt}")
+        reporter.say(f"It was rebuilt. {found.rebuilt}")
     if found.edited:
         reporter.say(
-            f"Edited since the export: {', '.join(found.edited)}. The next export rewrites them "
-            "from release.yaml of the dataset."
+            f"Edited since the export: {', '.join(found.edited)}. The next export overwrites them "
+            "from the dataset's release.yaml."
         )
     if found.missing:
         count = len(found.missing)
         reporter.say(
-            f"{count} field{'s' * (count != 1)} to fill in: {', '.join(found.missing)} "
-            "(release.yaml of the dataset)."
+            f"{count} field{'s' * (count != 1)} to fill in in the dataset's release.yaml: "
+            f"{', '.join(found.missing)}."
         )
     reporter.result(answer)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from caer_data.cli import options as common
+from caer_data.engine.progress import log_options
 
 if TYPE_CHECKING:
     from caer_data.view.guard import Guard
@@ -19,26 +20,27 @@ if TYPE_CHECKING:
 @click.option(
     "--release",
     type=common.FOLDER,
-    help="Its release, for the split of each clip.  [default: release, if it is there]",
+    help="Release of the dataset, to show splits.  [default: release, if it exists]",
 )
 @click.option(
     "--results",
     type=common.FOLDER,
     default="results",
     show_default=True,
-    help="Results of the benchmark, for errors and attention.",
+    help="Results of the benchmark, to show errors and attention.",
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=0,
-    help="Port on this machine.  [default: any free one]",
+    help="Port on this machine.  [default: any free port]",
 )
 @click.option("--open", "in_browser", is_flag=True, help="Also open the page in the browser.")
+@log_options
 def command(
     dataset: Path, release: Path | None, results: Path, port: int, in_browser: bool
 ) -> None:
-    """View a dataset in the browser, and decide by hand where the filter is wrong.
+    """View a dataset in the browser, and correct the filter's decisions by hand.
 
     The page is served only on 127.0.0.1, at an unguessable address, until Ctrl-C.
     """
@@ -57,7 +59,7 @@ def command(
     session.warm()
 
     def ready(guard: Guard) -> None:
-        click.echo(f"{guard.address}\nCtrl-C ends it.")
+        click.echo(f"{guard.address}\nPress Ctrl-C to stop.")
         if in_browser:
             import webbrowser
 

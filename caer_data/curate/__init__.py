@@ -1,6 +1,6 @@
-"""What `build` runs: videos to clips, stage by stage."""
+"""The stages of a build, from videos to clips."""
 
 from typing import Final
 
 PRELOAD: Final = ("caer_data.curate.preload",)
-"""What the worker processes of a build import first."""
+"""Modules that the worker processes of a build import first."""

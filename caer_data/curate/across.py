@@ -1,6 +1,6 @@
 """The stage of a build that finds the same person in several shows.
 
-The embeddings stay in the dataset's artifacts: tables say who is whom, and nothing else.
+The embeddings stay in the dataset's artifacts; tables contain only the resulting identities.
 """
 
 from __future__ import annotations
@@ -35,14 +35,17 @@ def identify(
     people: pd.DataFrame,
     absent: Absent,
 ) -> tuple[pd.DataFrame, Absent]:
-    """People with `identity`, including those of absent shows whose embeddings exist.
+    """Add the column `identity` to people, including those of absent shows with embeddings.
 
     Args:
         setup: the build.
-        videos: those that were analysed.
-        tracks: with persons, by `video_id`.
-        people: of all shows that are present.
-        absent: tables of videos that are absent today.
+        videos: the analysed videos.
+        tracks: tracks with persons, by `video_id`.
+        people: people of all present shows.
+        absent: tables of absent videos.
+
+    Returns:
+        The people, and the tables of absent videos, both with identities.
     """
     artifacts = [faces_artifact(v.job) for v in videos]
     if not artifacts:
@@ -77,9 +80,9 @@ def _by_hand(
     absent: Absent,
     people: pd.DataFrame,
 ) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Pairs of persons of two shows who are one, and who are not, by today's names.
+    """Return the pairs of persons of two shows that were merged, and those that were separated.
 
-    Of what was said of a pair, the last counts.
+    The last decision about a pair counts. Persons have their current identifiers.
     """
     decisions = [row for row in setup.decisions if row.kind in KINDS]
     persons: dict[str, set[str]] = {row.key: set() for row in decisions}
@@ -104,7 +107,7 @@ def _seen(
     absent: Absent,
     decisions: list[Decision],
 ) -> Iterator[tuple[Mapping[str, Any], pd.DataFrame, pd.DataFrame]]:
-    """Row, tracks and faces of each video that decisions are about, absent ones as well."""
+    """Yield row, tracks and faces of each video that decisions are about, including absent ones."""
     about = {anchor.video_key for row in decisions for anchor in row.about}
     for video in videos:
         if video.job.sha256 in about:
@@ -119,7 +122,7 @@ def _seen(
 def _of_absent(
     setup: Setup, absent: Absent, models: dict[str, Any]
 ) -> list[tuple[pd.DataFrame, npt.NDArray[Any]]]:
-    """Tracks of absent videos with their embeddings, of the models that are used today."""
+    """Return tracks of absent videos with embeddings, if the current models computed them."""
     store, found = Store(setup.work), []
     for video in absent.videos.to_dict("records"):
         own = absent.tracks[absent.tracks["video_id"] == video["video_id"]]

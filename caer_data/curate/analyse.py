@@ -1,7 +1,7 @@
-"""What one worker process does with one video: shots and samples in one decode, then faces.
+"""Analysis of one video in a worker process: shots and samples in one decode, then faces.
 
-What it finds follows from the video's content alone, so a renamed video or folder is not analysed
-again; `curate/analysis_results.py` reads it.
+The results depend only on the video's content, so that a renamed video or folder is not analysed
+again. `curate/analysis_results.py` reads them.
 """
 
 from __future__ import annotations
@@ -45,10 +45,11 @@ _NO_STAMP = int(np.iinfo(np.int64).min)
 
 
 def analyse(job: Job, progress: Progress) -> None:
-    """Make the artifacts of a video that are missing: shots, faces, fingerprints, then sound.
+    """Create the missing artifacts of a video: shots, faces, fingerprints, then sound.
 
-    Fingerprints and lines come after the faces, which say where something forgotten is seen.
-    Samples are spooled to a folder of this call's own, so that two engines may meet on one video.
+    Fingerprints and lines come after the faces, which determine where something forgotten is seen.
+    Samples are written to a folder that only this call uses, so that two engines may analyse the
+    same video at once.
 
     Raises:
         CaerError: the video cannot be decoded, or the face models are missing.
@@ -68,7 +69,7 @@ def analyse(job: Job, progress: Progress) -> None:
 
 
 def _attribute(job: Job, progress: Progress) -> None:
-    """Say who speaks."""
+    """Create the speakers artifact."""
     job.store.make(
         "speakers",
         job.subject,
@@ -93,11 +94,11 @@ class _Pass:
         self._seconds = 0.0
 
     def spool_samples(self, folder: Path) -> None:
-        """Decode, and write the samples' artifact on the way."""
+        """Decode the video and write samples to a folder."""
         started = time.perf_counter()
         check_unchanged(self._job.path, self._job.stamp)
         if self._decode(folder, THREADS, self._progress).is_damaged:
-            # How a decoder repairs damage depends on how its threads happen to run.
+            # How a decoder repairs damage depends on the scheduling of its threads.
             self._decode(folder, 1, lambda stage, _: self._progress(stage, 0.0))
         check_unchanged(self._job.path, self._job.stamp)
         self._seconds = time.perf_counter() - started
@@ -143,7 +144,7 @@ class _Pass:
         return reader.damage
 
     def write_prints(self, folder: Path) -> None:
-        """Write the fingerprints' artifact; faces must have been looked for."""
+        """Write the members of the fingerprints artifact; faces must have been analysed."""
         pts, pictures, inside = self._prints
         for start, end in _forgotten_spans(self._job):
             pictures[(pts >= start) & (pts < end)] = 0
@@ -151,7 +152,7 @@ class _Pass:
         fingerprints.Fingerprints(pts, pictures, inside, heard).save(folder)
 
     def write_shots(self, folder: Path) -> None:
-        """Write the shots' artifact."""
+        """Write the members of the shots artifact."""
         shots = [
             {"shot_id": f"s{number:04d}", "video_id": "", **row}
             for number, row in enumerate(self._rows, 1)
@@ -177,7 +178,7 @@ class _Pass:
 
 
 def _look(job: Job, progress: Progress) -> None:
-    """Make what is found in pictures: every frame is decoded once."""
+    """Create the artifacts that need pictures; every frame is decoded once."""
     with scratch_folder(job.work / "samples", job.subject) as samples:
         once = _decode(job, samples, progress)
         job.store.make(
@@ -190,7 +191,7 @@ def _look(job: Job, progress: Progress) -> None:
 
 
 def _decode(job: Job, samples: Path, progress: Progress) -> _Pass:
-    """Make the samples' spool, and the shots if they are missing."""
+    """Write the samples, and create the shots artifact if it is missing."""
     once = _Pass(job, progress)
     once.spool_samples(samples)
     job.store.make("shots", job.subject, job.shots_key, once.write_shots)
@@ -198,7 +199,7 @@ def _decode(job: Job, samples: Path, progress: Progress) -> _Pass:
 
 
 def _forgotten_spans(job: Job) -> list[tuple[int, int]]:
-    """Spans, in the video's time base, in which something is seen that must not be kept."""
+    """Return the spans, in the video's time base, that show something forgotten."""
     return redact.spans_of(faces_artifact(job)) if job.forgotten else []
 
 
@@ -229,10 +230,10 @@ def _scan_type(interlaced: int, frames: int, pulldown: Pulldown) -> str:
 
 
 def _measured(pts: list[int], end_pts: int, info: VideoInfo) -> dict[str, Any]:
-    """What only decoding reveals: number of frames, true rate, length."""
+    """Return the properties that only decoding reveals: number of frames, true rate, length."""
     steps = np.diff(np.array(pts, np.float64))
     usual = float(np.median(steps)) if len(steps) else 0.0
-    # Containers with coarse clocks (1 ms in Matroska) jitter by a tick; that is a constant rate.
+    # Timestamps of coarse clocks (1 ms in Matroska) jitter by a tick; this is a constant rate.
     variable = bool((np.abs(steps - usual) > max(1.5, 0.05 * usual)).any())
     length = (end_pts - pts[0]) * info.time_base
     return {
@@ -245,7 +246,7 @@ def _measured(pts: list[int], end_pts: int, info: VideoInfo) -> dict[str, Any]:
 
 
 def _expected(ending: str, values: dict[str, Any], pts: list[int], info: VideoInfo) -> int:
-    """Frames that a file should have of which a part is missing, by its length and its rate."""
+    """Return the number of frames that an incomplete file should have, by its length and rate."""
     length = float((pts[-1] - pts[0]) * info.time_base)
     if ending == CUT_OFF:
         length = max(length, info.duration_s or 0.0)
@@ -253,7 +254,7 @@ def _expected(ending: str, values: dict[str, Any], pts: list[int], info: VideoIn
 
 
 def _pauses(pts: list[int], info: VideoInfo) -> str:
-    """Where the picture is still for long, which may be intended or a loss of frames."""
+    """Describe long pauses between frames, which may be intended or due to lost frames."""
     steps = np.diff(np.array(pts, np.float64)) * float(info.time_base)
     least = max(_PAUSE_S, _PAUSE_STEPS * float(np.median(steps))) if len(steps) else 0.0
     long = steps[steps >= least]

@@ -1,7 +1,7 @@
-"""What the analysis of a video found, read from its artifacts.
+"""Reading the results of a video's analysis from its artifacts.
 
-Artifacts know nothing of names: shots are `s0001`, tracks `s0001.t1`. `shots_of`, `tracks_of` and
-`faces_of` put the video's identifier in front.
+Artifacts do not contain the video's name: shots are `s0001`, tracks `s0001.t1`. `shots_of`,
+`tracks_of` and `faces_of` add the video's identifier as a prefix.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from caer_data.engine.errors import CaerError
 
 
 def timestamps(job: Job) -> npt.NDArray[np.int64]:
-    """Timestamp of every frame of an analysed video, in its time base."""
+    """Return the timestamp of every frame of an analysed video, in its time base."""
     pts: npt.NDArray[np.int64] = shots_artifact(job).array("pts.npy")
     return pts
 
 
 def retimed(job: Job) -> npt.NDArray[np.int64]:
-    """The map from the file's timestamps, where they are not ours: `retimed.npy`."""
+    """Return `retimed.npy`: frames whose timestamps differ from the file's, see `Job.shots`."""
     rows: npt.NDArray[np.int64] = shots_artifact(job).array("retimed.npy")
     return rows
 
 
 def described(job: Job, first_pts: int) -> dict[str, Any]:
-    """What anchors need to know of a video."""
+    """Return the properties of a video that anchors need."""
     return {
         "sha256": job.sha256,
         "width": job.info.width,
@@ -46,57 +46,57 @@ def described(job: Job, first_pts: int) -> dict[str, Any]:
 
 
 def shots_artifact(job: Job) -> Artifact:
-    """The shots artifact of a video whose decode pass is done."""
+    """Return the shots artifact of a video after its decode pass."""
     return _present(job.shots, job)
 
 
 def faces_artifact(job: Job) -> Artifact:
-    """The faces artifact of an analysed video."""
+    """Return the faces artifact of an analysed video."""
     return _present(job.faces, job)
 
 
 def sound_artifact(job: Job) -> Artifact:
-    """The sound artifact of an analysed video."""
+    """Return the sound artifact of an analysed video."""
     return _present(job.sound, job)
 
 
 def speakers_artifact(job: Job) -> Artifact:
-    """Who speaks in an analysed video, where that is asked for."""
+    """Return the speakers artifact of an analysed video, if speakers are requested."""
     return _present(job.speakers, job)
 
 
 def prints_artifact(job: Job) -> Artifact:
-    """The fingerprints of a video whose decode pass is done."""
+    """Return the fingerprints artifact of a video after its decode pass."""
     return _present(job.prints, job)
 
 
 def measured(job: Job) -> dict[str, Any]:
-    """What the decode pass found out about the video."""
+    """Return the properties of the video that the decode pass determined."""
     values: dict[str, Any] = shots_artifact(job).json("video.json")
     return values
 
 
 def shots_of(job: Job) -> pd.DataFrame:
-    """The video's rows of `shots`."""
+    """Return the video's rows of `shots`."""
     return _named(found_shots(job), job.video_id)
 
 
 def found_shots(job: Job) -> pd.DataFrame:
-    """What the detector found, and what was decided by hand."""
+    """Return the detected shots, corrected by decisions by hand."""
     artifact = shots_artifact(job)
     found = tables.read(tables.SHOTS, artifact.open("shots.parquet"))
     return hand_cuts.applied(found, artifact.array("pts.npy"), job.info.time_base, job.cuts)
 
 
 def tracks_of(job: Job) -> pd.DataFrame:
-    """The video's rows of `tracks`; no persons are assigned yet."""
+    """Return the video's rows of `tracks`, without persons."""
     return _named(
         tables.read(tables.TRACKS, faces_artifact(job).open("tracks.parquet")), job.video_id
     )
 
 
 def faces_of(job: Job) -> pa.Table:
-    """The video's rows of `faces`."""
+    """Return the video's rows of `faces`."""
     faces = pq.read_table(faces_artifact(job).open("faces.parquet"))
     names = pc.binary_join_element_wise(job.video_id, faces["track_id"], ".")
     index = faces.schema.get_field_index("track_id")
@@ -104,7 +104,7 @@ def faces_of(job: Job) -> pa.Table:
 
 
 def _named(rows: pd.DataFrame, video_id: str) -> pd.DataFrame:
-    """Rows of an artifact with the identifiers that they have in this dataset."""
+    """Return rows of an artifact with the identifiers that they have in this dataset."""
     rows["video_id"] = video_id
     for name in ("shot_id", "track_id"):
         if name in rows:
@@ -115,6 +115,6 @@ def _named(rows: pd.DataFrame, video_id: str) -> pd.DataFrame:
 def _present(artifact: Artifact | None, job: Job) -> Artifact:
     if artifact is None:
         raise CaerError(
-            f"{job.path}: its intermediate results are gone; run the same command again"
+            f"{job.path}: its intermediate results no longer exist; run the same command again"
         )
     return artifact

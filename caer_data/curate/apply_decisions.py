@@ -1,4 +1,4 @@
-"""Clips by hand: which are kept or dropped whatever the filter says, and whose they are."""
+"""Applies decisions about clips by hand: which to keep or drop, and which target they have."""
 
 from __future__ import annotations
 
@@ -31,18 +31,19 @@ def apply(
     decisions: Sequence[Decision],
     recipe: recipes.Recipe,
 ) -> pd.DataFrame:
-    """Rows of `clips` of one video as people decided, in order; those not spoken of as they were.
+    """Return the rows of `clips` of one video after decisions by hand.
 
-    A target chosen by hand is judged like one that the filter chose, except that nobody rivals it.
-    A clip is kept by hand only if it has a target. Where both were said, the last counts.
+    A target chosen by hand is judged like one chosen by the filter, but without considering rivals.
+    A clip is kept by hand only if it has a target. If a clip was both kept and dropped, the last
+    decision counts.
 
     Args:
-        clips: as the filter left them.
+        clips: the clips as filtered.
         video: row of `videos`.
         tracks: its tracks, with `person_id`.
         faces: its rows of `faces`.
-        decisions: in order; those about other videos are ignored.
-        recipe: thresholds.
+        decisions: decisions in order; those about other videos are ignored.
+        recipe: the recipe with thresholds.
     """
     own = [row for row in decisions if row.kind in KINDS and _is_about(row, video)]
     if not own or clips.empty:
@@ -66,11 +67,11 @@ def apply(
 
 
 def without_spans(clips: pd.DataFrame, spans: Sequence[tuple[int, int]]) -> pd.DataFrame:
-    """Rows of `clips` of one video; of those that share frames with a span, where they lie alone.
+    """Return the rows of `clips` of one video; clips that overlap a span keep only their position.
 
     Args:
         clips: its clips.
-        spans: what is forgotten, first timestamp and first after.
+        spans: forgotten spans: first timestamp and one past the last.
     """
     if not spans:
         return clips
@@ -94,7 +95,7 @@ def _choose_target(
     faces: pd.DataFrame,
     recipe: recipes.Recipe,
 ) -> None:
-    """Make the person whose face is in the decision's box the target of its clip."""
+    """Make the person whose face is in the decision's box the target of the clip."""
     span = replace(decision.about[0], box=None)
     spans = {name: _span(row, video) for name, row in rows.items()}
     name = _clip_of(span, spans)

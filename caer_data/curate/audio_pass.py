@@ -1,4 +1,4 @@
-"""The intermediate result that holds what one pass over a video's sound and subtitles found."""
+"""The sound artifact: results of one pass over a video's sound and subtitles."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from caer_data.media.voice import Voice, load_file
 SOUND_VERSION: Final = 1
 
 
-_OPEN_END_US: Final = 8_000_000  # a line whose end nobody tells may stay this long
+_OPEN_END_US: Final = 8_000_000  # assumed duration of a line without an end
 
 
 def fill(
@@ -31,17 +31,18 @@ def fill(
     on_second: Callable[[], None],
     forgotten: Sequence[tuple[int, int]] = (),
 ) -> None:
-    """Listen to a video and read its subtitles; write what was found.
+    """Find speech in a video, read its subtitles, and write the results.
 
-    Members: `sound.json`, `windows.npy` (the windows of all blocks, one after the other).
+    Writes the members `sound.json` and `windows.npy` (the windows of all blocks, concatenated).
 
     Args:
-        folder: the artifact's.
+        folder: folder of the artifact.
         path: the video file.
-        info: as it was probed.
+        info: its properties.
         settings: section `speech` of the recipe.
-        on_second: called now and then.
-        forgotten: spans, in microseconds of the container's clock; their lines lose their text.
+        on_second: called at intervals as a sign of life.
+        forgotten: spans, in microseconds of the container's clock; the text of their lines is
+            removed.
 
     Raises:
         CaerError: the file can no longer be opened, or the model is not installed.
@@ -66,7 +67,7 @@ def fill(
 
 
 def read(artifact: Artifact) -> tuple[Heard, bool]:
-    """What `fill` wrote, and whether the sound was listened to."""
+    """Return what `fill` wrote, and whether a voice model was used."""
     facts = artifact.json("sound.json")
     windows = artifact.array("windows.npy")
     ends = np.cumsum([count for _, count in facts["blocks"]], dtype=np.int64)[:-1]

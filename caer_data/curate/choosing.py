@@ -1,4 +1,4 @@
-"""Which shots become clips, and the key of each: the filter, what people decided, the ledger."""
+"""Choice of the shots that become clips, by filter and decisions by hand, and their keys."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _TOGETHER: Final = 16  # videos whose faces are in memory at once
 
 
 def choose(setup: Setup, videos: list[Video], tracks: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Keep or drop every shot; returns rows of `clips`, not yet cut."""
+    """Keep or drop every shot; return the rows of `clips`, not yet cut."""
     started = time.perf_counter()
     chosen = [tables.empty(tables.CLIPS)]
     for video in videos:
@@ -62,7 +62,10 @@ def choose(setup: Setup, videos: list[Video], tracks: dict[str, pd.DataFrame]) -
 
 
 def _speaker_of(video: Video, tracks: pd.DataFrame) -> Callable[[float, float], str | None]:
-    """Who speaks between two times of a video; None if the recipe does not ask for it."""
+    """Return a function that names the speaker between two times of a video.
+
+    It returns None if the recipe does not request speakers.
+    """
     job = video.job
     if not job.wants_speakers:
         return lambda start_s, end_s: None
@@ -74,7 +77,7 @@ def _speaker_of(video: Video, tracks: pd.DataFrame) -> Callable[[float, float], 
 
 
 def by_hand(setup: Setup, video: Video, clips: pd.DataFrame, tracks: pd.DataFrame) -> pd.DataFrame:
-    """Clips of a video as people decided."""
+    """Return the clips of a video after decisions by hand."""
     about = [
         row
         for row in setup.decisions
@@ -89,7 +92,7 @@ def by_hand(setup: Setup, video: Video, clips: pd.DataFrame, tracks: pd.DataFram
 def mint_keys(
     videos: list[Video], tracks: dict[str, pd.DataFrame], clips: pd.DataFrame, ledger: Ledger
 ) -> None:
-    """Give every kept clip its key, in place; one that is what it was keeps the one it had."""
+    """Set the key of every kept clip, in place; an unchanged clip keeps its earlier key."""
     by_video = clips[clips["status"] == "kept"].groupby("video_id", sort=False)
     kept = {str(name): own for name, own in by_video}
     with_clips = [video for video in videos if video.job.video_id in kept]

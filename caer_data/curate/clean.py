@@ -1,8 +1,8 @@
 """Unused intermediate results in `work/`, and their removal.
 
-A changed recipe or an edited video leaves the artifacts of before behind: they make going back
-quick, and take room. Every build notes which artifacts its tables were put together from; those of
-videos that are absent today stay noted.
+When a recipe is changed or a video edited, earlier artifacts remain. They make it quick to go back,
+but take space. Every build records which artifacts its tables are based on; the records about
+absent videos are kept.
 """
 
 from __future__ import annotations
@@ -24,42 +24,42 @@ _SPOOL: Final = {"samples.bin", "samples.npy"}
 
 @dataclass(frozen=True)
 class Unused:
-    """Artifacts and spools that no table comes from."""
+    """Artifacts and samples that no table is based on."""
 
     paths: tuple[Path, ...]
     bytes: int
 
 
 def note(work: Path, used: dict[str, dict[str, Any]], absent: set[str]) -> None:
-    """Remember which artifacts the tables come from.
+    """Record which artifacts the tables are based on.
 
     Args:
         work: the work folder.
-        used: by `video_id`: `faces`, the piece of the face stage, and `pieces`, all of them.
-        absent: videos that are absent today: what was noted of them stays.
+        used: by `video_id`: `faces`, the artifact of the face stage, and `pieces`, all artifacts.
+        absent: absent videos, whose records are kept.
     """
     earlier = noted(work)
     write_json(work / NAME, {v: earlier[v] for v in sorted(absent & earlier.keys())} | used)
 
 
 def noted(work: Path) -> dict[str, dict[str, Any]]:
-    """What the last build noted, by `video_id`; empty if there is none."""
+    """Return the records of the last build by `video_id`; empty if there are none."""
     values = read_object(work / NAME)
     return {v: note for v, note in values.items() if isinstance(note, dict) and "pieces" in note}
 
 
 def unused(dataset: Dataset) -> Unused:
-    """Find what may be removed; call it while the dataset is locked.
+    """Return what may be removed; call it while the dataset is locked.
 
     Raises:
-        CaerError: the last build did not finish, so it is unknown what is in use.
+        CaerError: no build has finished, so it is unknown what is in use.
     """
     work = dataset.work_folder
     used = {name for note in noted(work).values() for name in note["pieces"]}
     if not used and Store(work).files():
         raise CaerError(
-            f"{dataset.folder}: no build has noted which intermediate results are in use; run "
-            "'caer-data build' to its end first"
+            f"{dataset.folder}: no build has finished, so it is unknown which intermediate results "
+            "are in use; run 'caer-data build' first"
         )
     artifacts = [p for stage in _STAGES for p in Store(work).files(stage)]
     paths = [p for p in artifacts if f"{p.parent.name}/{p.name}" not in used]
@@ -79,7 +79,7 @@ def remove(found: Unused) -> None:
 
 
 def _is_spool(path: Path) -> bool:
-    """A folder of samples that a build which was stopped left, and nothing else."""
+    """Whether a folder contains only the samples of an interrupted build."""
     return (
         path.is_dir()
         and not path.is_symlink()

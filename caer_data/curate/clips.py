@@ -1,4 +1,4 @@
-"""Cut the kept clips, and record the source of each."""
+"""Cutting of the kept clips, and records of their sources."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ CLIPS_VERSION = 7
 
 _WINDOW_S = 12
 _MAX_GAP_S = 1
-_CLIPS_A_TASK = 4
-_MAX_TOGETHER = 6  # each has an encoder of its own, which needs memory
+_CLIPS_PER_TASK = 4
+_MAX_TOGETHER = 6  # clips per decode; each needs memory for its own encoder
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,19 @@ class Clip:
     source: Source
     span: Span
     sha256: str
-    """Hash of the video."""
+    """SHA-256 of the video."""
     stamp: Stamp | None = None
-    """What the video's file looked like when it was hashed."""
+    """State of the video's file when it was hashed."""
 
     @property
     def path(self) -> str:
-        """Where the clip lies, relative to the dataset."""
+        """Path of the clip, relative to the dataset."""
         return f"clips/{slug(self.show)}/{self.clip_id}.mp4"
 
 
 @dataclass(frozen=True)
 class Group:
-    """Neighbouring clips of one video, which are cut in one decode."""
+    """Neighbouring clips of one video that are cut in one decode."""
 
     clips: tuple[Clip, ...]
 
@@ -61,11 +61,11 @@ class Group:
         return self.clips[0].clip_id
 
     def key(self, settings: recipes.Clips) -> str:
-        """Key of finished clips: everything that determines their bytes.
+        """Return the key of the finished clips: a hash of everything that determines their bytes.
 
-        That is the video's content, the frames, and how they are encoded. The other clips of the
-        group count: FFmpeg fills in noise when it decodes AAC, and goes on with it from clip to
-        clip.
+        This is the video's content, the frames, and the encoding. The other clips of the group
+        matter because FFmpeg adds noise when it decodes AAC, and its noise generator continues from
+        clip to clip.
         """
         encoding = settings.model_copy(
             update={"min_seconds": None, "min_frames": 1, "max_seconds": 1.0}
@@ -79,10 +79,10 @@ class Group:
 
 
 def grouped(clips: Iterable[Clip]) -> list[Group]:
-    """Put neighbouring clips together, in the order given, which is that of their videos.
+    """Group neighbouring clips, which must be sorted by video and position.
 
-    Opening a video and going to a frame costs as much as decoding some twenty frames of it. Borders
-    lie at fixed times, so that a clip more or less changes one group only.
+    Opening a video and seeking costs as much as decoding about twenty frames. Groups are separated
+    at fixed times, so that adding or removing a clip changes only one group.
     """
     groups: list[list[Clip]] = []
     for clip in clips:
@@ -93,10 +93,11 @@ def grouped(clips: Iterable[Clip]) -> list[Group]:
 
 
 def chunks(groups: list[Group]) -> list[list[Group]]:
-    """Some four clips together: enough to be worth a process, few enough to share out.
+    """Return groups joined to chunks of about four clips, as tasks for worker processes.
 
-    Those of a video whose frames are handed over stay together, because that decodes it from its
-    start. The longest come first, so that at the end no process waits for another.
+    All clips of a video whose frames are piped to ffmpeg stay together, because each such task
+    decodes the video from its start. The longest chunks come first, so that all processes end at
+    about the same time.
     """
     together: list[list[Group]] = []
     for group in groups:
@@ -110,7 +111,7 @@ def _one_task(chunk: list[Group], group: Group) -> bool:
     source = group.clips[0].source
     if source.handed_over or chunk[0].clips[0].source.handed_over:
         return chunk[0].clips[0].source == source
-    return sum(len(g.clips) for g in chunk) < _CLIPS_A_TASK
+    return sum(len(g.clips) for g in chunk) < _CLIPS_PER_TASK
 
 
 def _together(group: list[Clip], clip: Clip) -> bool:
@@ -132,7 +133,7 @@ def _window(clip: Clip) -> int:
 def records(
     dataset: Path, work: Path, group: Group, settings: recipes.Clips
 ) -> dict[str, dict[str, Any]]:
-    """What is known of the finished clips of a group, by `clip_id`."""
+    """Return the records of a group's finished clips, by `clip_id`."""
     known = Store(work).recorded("clips", group.name, group.key(settings))
     if known is None:
         return {}
@@ -146,12 +147,12 @@ def records(
 def unfinished(
     dataset: Path, work: Path, groups: Sequence[Group], settings: recipes.Clips, workers: int
 ) -> list[Group]:
-    """Groups of which a clip is missing or damaged, in order; every file is read."""
+    """Return the groups with a missing or damaged clip, in order; every file is read."""
 
     def finished(group: Group) -> bool:
         return len(records(dataset, work, group, settings)) == len(group.clips)
 
-    with ThreadPoolExecutor(workers) as threads:  # hashing works outside of Python's lock
+    with ThreadPoolExecutor(workers) as threads:  # hashing releases Python's global lock
         return [
             group
             for group, done in zip(groups, threads.map(finished, groups), strict=True)
@@ -162,7 +163,7 @@ def unfinished(
 def cut(
     dataset: Path, work: Path, groups: list[Group], settings: recipes.Clips, progress: Progress
 ) -> dict[str, str]:
-    """Cut groups one after the other; returns the reasons of clips that could not be cut."""
+    """Cut groups one by one; return why clips could not be cut, by `clip_id`."""
     problems: dict[str, str] = {}
     feeds: dict[Path, Feed] = {}
     for group in groups:
@@ -201,7 +202,9 @@ def cut(
                 "seconds": seconds / len(group.clips),
             }
         store = Store(work)
-        store.discard("clips", group.name, group.key(settings))  # what it recorded is gone
+        store.discard(
+            "clips", group.name, group.key(settings)
+        )  # the files it describes no longer exist
         store.record("clips", group.name, group.key(settings), known)
         progress("clips", len(group.clips))
     return problems
@@ -212,7 +215,7 @@ Written = tuple[str, int, str]
 
 
 def written(work: Path) -> set[Written]:
-    """Every clip file that the records say was written; one path may have had several."""
+    """Return all clip files that were written according to the records; paths may be repeated."""
     found: set[Written] = set()
     for values in Store(work).all_recorded("clips"):
         for known in values.values():
@@ -222,7 +225,7 @@ def written(work: Path) -> set[Written]:
 
 
 def unchanged(files: Mapping[str, Path], known: set[Written]) -> list[Path]:
-    """Those of some files, given by path in the dataset, that a build wrote as they are now."""
+    """Return those of some files, given by path in the dataset, that are as a build wrote them."""
     sizes = {(path, size) for path, size, _ in known}
     return [
         file
@@ -246,7 +249,7 @@ def _whole(file: Path, known: dict[str, Any]) -> bool:
 
 @lru_cache(maxsize=1 << 20)
 def _hash(file: Path, inode: int, size: int, changed_ns: int) -> str | None:
-    """Hash of a file, once per process and state of the file; None if it cannot be read."""
+    """Return a file's hash, computed once per process and file state; None if it is unreadable."""
     try:
         return sha256_of(file)
     except OSError:

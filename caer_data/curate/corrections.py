@@ -1,6 +1,6 @@
-"""Persons corrected by hand: what somebody saw on the contact sheet, as decisions.
+"""Corrections of persons by hand, for example from a contact sheet, as decisions.
 
-They count from the next build on, which finds the tracks again whatever they are called then.
+They take effect with the next build, which finds the tracks again even if their names change.
 """
 
 from __future__ import annotations
@@ -20,21 +20,23 @@ from caer_data.engine.identity import Anchor
 KINDS = ("merge", "apart", "split", "name")
 
 _STAND_FOR = 5
-"""Longest tracks that stand for a person in a name: one that is found again is enough."""
+"""Number of a person's longest tracks that a decision refers to; finding one again is enough."""
 
 
 def merge(dataset: Dataset, persons: Sequence[str], who: str, why: str) -> Decision:
-    """Say that several persons are one; those of several shows keep their numbers in each.
+    """Decide that several persons are one, and return the decision.
+
+    Persons of several shows keep their identifiers and get the same identity.
 
     Raises:
-        CaerError: fewer than two, or seen at the same time.
+        CaerError: fewer than two persons, or persons who are seen at the same time.
     """
     about = about_merge(dataset, persons)
     return Decisions(dataset.folder).append(Decision("merge", who, about, why=why))
 
 
 def about_merge(dataset: Dataset, persons: Sequence[str]) -> tuple[Anchor, ...]:
-    """A track of each of several persons, if they can be one.
+    """Return the anchors of a decision that several persons are one: a track of each.
 
     Raises:
         CaerError: as `merge`.
@@ -45,24 +47,24 @@ def about_merge(dataset: Dataset, persons: Sequence[str]) -> tuple[Anchor, ...]:
     if together:
         raise CaerError(
             f"{together[0]} and {together[1]}: are seen at the same time, so they are two persons; "
-            "split the track that is wrong first"
+            "split off the wrong track first"
         )
     return tuple(_anchors(dataset, person, 1)[0] for person in ids)
 
 
 def apart(dataset: Dataset, persons: Sequence[str], who: str, why: str) -> Decision:
-    """Say that persons of several shows, whose faces look like one person's, are not one.
+    """Decide that persons of several shows with similar faces differ, and return the decision.
 
     Raises:
-        CaerError: fewer than two, or two of one show.
+        CaerError: fewer than two persons, or two of one show.
     """
-    ids = _several(dataset, persons, "telling persons apart")
+    ids = _several(dataset, persons, "separating persons")
     people = dataset.people
     shows = people.loc[people["person_id"].isin(ids), "show"]
     if shows.duplicated().any():
         raise CaerError(
-            f"{', '.join(ids)}: some are of one show, where they are different persons already; "
-            "'caer-data people split' parts the tracks of one person"
+            f"{', '.join(ids)}: some are of one show, where they are different persons already; to "
+            "divide the tracks of one person, use 'caer-data people split'"
         )
     about = tuple(_anchors(dataset, person, 1)[0] for person in ids)
     return Decisions(dataset.folder).append(Decision("apart", who, about, why=why))
@@ -71,22 +73,22 @@ def apart(dataset: Dataset, persons: Sequence[str], who: str, why: str) -> Decis
 def _several(dataset: Dataset, persons: Sequence[str], what: str) -> list[str]:
     ids = list(dict.fromkeys(person_of(dataset, name) for name in persons))
     if len(ids) < 2:
-        raise CaerError(f"{what} takes two persons or more; name each with its identifier")
+        raise CaerError(f"{what} needs two or more persons; give the identifier of each")
     return ids
 
 
 def split(dataset: Dataset, track_ids: Sequence[str], who: str, why: str) -> Decision:
-    """Say that some tracks of a person are somebody else, who is one person.
+    """Decide that some tracks of a person are another person, and return the decision.
 
     Raises:
-        CaerError: a track does not exist, they are of several persons, or all of one.
+        CaerError: a track does not exist, or the tracks are of several persons or all of one.
     """
     about = about_split(dataset, track_ids)
     return Decisions(dataset.folder).append(Decision("split", who, about, why=why))
 
 
 def about_split(dataset: Dataset, track_ids: Sequence[str]) -> tuple[Anchor, ...]:
-    """Some tracks of a person, if they can be somebody else.
+    """Return the anchors of a decision that some tracks of a person are another person.
 
     Raises:
         CaerError: as `split`.
@@ -97,7 +99,7 @@ def about_split(dataset: Dataset, track_ids: Sequence[str]) -> tuple[Anchor, ...
     if missing or chosen.empty:
         raise CaerError(
             f"{dataset.folder}: has no track '{', '.join(missing)}'; 'caer-data people show' "
-            "writes a page that names them"
+            "writes a page that lists the tracks of a person"
         )
     persons = sorted(set(chosen["person_id"].dropna()))
     if len(persons) != 1:
@@ -109,10 +111,10 @@ def about_split(dataset: Dataset, track_ids: Sequence[str]) -> tuple[Anchor, ...
 
 
 def name(dataset: Dataset, person: str, called: str, who: str, why: str) -> Decision:
-    """Give a person a name.
+    """Decide the name of a person, and return the decision.
 
     Raises:
-        CaerError: no such person, or an empty name.
+        CaerError: there is no such person, or the name is empty.
     """
     about = tuple(_anchors(dataset, person_of(dataset, person), _STAND_FOR))
     value = json.dumps(called.strip())
@@ -120,24 +122,24 @@ def name(dataset: Dataset, person: str, called: str, who: str, why: str) -> Deci
 
 
 def undo(dataset: Dataset, key: str | None, who: str, why: str) -> Decision:
-    """Take a correction back: one by its key, or the last that stands; gives what was undone.
+    """Undo a correction, by its key or the last one, and return the correction that was undone.
 
     Raises:
-        CaerError: there is none.
+        CaerError: there is no such correction.
     """
     store = Decisions(dataset.folder)
     standing = [row for row in store.standing(*KINDS) if key in (None, row.key)]
     if not standing:
         which = f"'{key}'" if key else "of persons"
         raise CaerError(
-            f"{dataset.folder}: no correction {which} stands; see 'caer-data people list'"
+            f"{dataset.folder}: there is no correction {which} to undo; see 'caer-data people list'"
         )
     store.append(Decision("undo", who, value=json.dumps(standing[-1].key), why=why))
     return standing[-1]
 
 
 def person_of(dataset: Dataset, called: str) -> str:
-    """Identifier of a person by identifier or given name.
+    """Return the identifier of a person who is given by identifier or name.
 
     Raises:
         CaerError: no person, or more than one, has this name.
@@ -147,14 +149,14 @@ def person_of(dataset: Dataset, called: str) -> str:
     if len(ids) != 1:
         found = f"{len(ids)} persons" if len(ids) else "nobody"
         raise CaerError(
-            f"{dataset.folder}: {found} called '{called}'; give an identifier that 'caer-data "
-            "people list' shows"
+            f"{dataset.folder}: {found} called '{called}'; give an identifier from 'caer-data "
+            "people list'"
         )
     return str(ids.iloc[0])
 
 
 def _anchors(dataset: Dataset, person: str, count: int) -> list[Anchor]:
-    """Anchors of a person's longest tracks, the longest first."""
+    """Return the anchors of a person's longest tracks, the longest first."""
     tracks = dataset.tracks
     own = tracks[tracks["person_id"] == person]
     order = (own["start_s"] - own["end_s"]).sort_values(kind="stable").index[:count]
@@ -163,7 +165,7 @@ def _anchors(dataset: Dataset, person: str, count: int) -> list[Anchor]:
 
 
 def _together(tracks: pd.DataFrame) -> tuple[str, str] | None:
-    """Two persons who share frames of a shot, if any do."""
+    """Return two persons who share frames of a shot; None if no two do."""
     for _, own in tracks.groupby("shot_id"):
         spans = list(zip(own["person_id"], own["start_frame"], own["end_frame"], strict=True))
         for (one, start, end), (other, first, last) in itertools.combinations(spans, 2):

@@ -1,4 +1,4 @@
-"""Cut what is kept and not yet cut, and remove clips that are no longer kept."""
+"""The stage that cuts kept clips without a file and removes clips that are no longer kept."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from caer_data.media.spans import span_of
 
 @dataclass(frozen=True)
 class Cut:
-    """Clips that are cut.
+    """The result of cutting.
 
     Attributes:
         clips: table `clips`.
-        groups: clips that were cut together.
+        groups: groups of clips that were cut together.
         failed: why clips could not be cut, by `clip_id`.
     """
 
@@ -43,14 +43,14 @@ def cut(
     absent: keeping.Absent,
     unread: set[str],
 ) -> Cut:
-    """Cut the kept clips that have no file yet, and remove clips no longer needed.
+    """Cut the kept clips that have no file yet, and remove clips that are no longer needed.
 
     Args:
         setup: the build.
-        videos: the good ones.
+        videos: the readable videos.
         clips: their rows of `clips`.
-        absent: of other videos, whose clips stay.
-        unread: identifiers of videos that failed, whose clips stay, too.
+        absent: tables of absent videos, whose clips stay.
+        unread: identifiers of videos that failed, whose clips also stay.
     """
     wanted = _wanted(videos, clips)
     groups = clip_stage.grouped(wanted.values())
@@ -80,7 +80,7 @@ def cut(
 
 
 def _cut(setup: Setup, groups: list[clip_stage.Group]) -> dict[str, str]:
-    """Cut what is missing; returns why some clips could not be cut."""
+    """Cut the missing clips; return why some could not be cut, by `clip_id`."""
     folder, settings = setup.dataset.folder, setup.recipe.clips
     missing = clip_stage.unfinished(folder, setup.work, groups, settings, cores())
     tasks = [
@@ -131,14 +131,14 @@ def _wanted(videos: list[Video], clips: pd.DataFrame) -> dict[str, clip_stage.Cl
 
 
 def remove_others(dataset: Dataset, paths: set[str], unread: set[str]) -> None:
-    """Remove clips that an earlier recipe kept and this one does not.
+    """Remove clips that an earlier recipe kept and the current one does not.
 
-    Those of videos that failed stay: once the cause is fixed, the same command finds them. A file
-    that no build wrote, or that was changed since, is somebody's and stays.
+    Clips of failed videos stay, so that the same command finds them once the cause is fixed. Files
+    that were not written by a build, or were modified since, belong to the user and stay.
 
     Args:
         dataset: the dataset.
-        paths: clips that are kept.
+        paths: paths of the clips that are kept.
         unread: identifiers of videos that failed.
     """
     others = {
@@ -154,7 +154,7 @@ def remove_others(dataset: Dataset, paths: set[str], unread: set[str]) -> None:
 
 
 def _earlier_clips(dataset: Dataset) -> set[clip_stage.Written]:
-    """Files of the clips that the last whole build kept."""
+    """Return the files of the clips that the last complete build kept."""
     if not dataset.has(tables.CLIPS):
         return set()
     kept = anchors.present(dataset.clips)[["path", "bytes", "sha256"]]

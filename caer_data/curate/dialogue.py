@@ -1,4 +1,4 @@
-"""What is said in all videos of a build: tables `speech` and `lines`, and the shares of clips."""
+"""Speech and subtitles of all videos: tables `speech` and `lines`, and clips' shares of speech."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from caer_data.engine.progress import printable
 
 @dataclass
 class Dialogue:
-    """What is said in the videos of a build.
+    """Speech and subtitles of the videos of a build.
 
     Attributes:
         spoken: rows of `speech`.
-        lines: rows of `lines` by track, their clips still empty.
-        shares: by `video_id`, the share of speech where it is known.
+        lines: rows of `lines` per track, without clips.
+        shares: share of speech by `video_id`; None if it is unknown.
         notes: sentences for the user.
     """
 
@@ -37,7 +37,7 @@ class Dialogue:
     _spans: dict[str, tuple[list[speech.Span], list[speech.Span]]] = field(default_factory=dict)
 
     def add(self, job: Job, relative: str, sidecars: Sequence[Sidecar]) -> None:
-        """Take in one analysed video; `relative` is its path below the shows."""
+        """Add an analysed video; `relative` is its path below the shows folder."""
         values = measured(job)
         length_s = float(values["duration_s"])
         first_s = float(values["first_pts"] * job.info.time_base)
@@ -70,12 +70,12 @@ class Dialogue:
             if moved is not None:
                 way = "early" if moved > 0 else "late"
                 self.notes.append(
-                    f"{relative}: the lines of {track.name} seem {abs(moved):g} s too {way} "
-                    "against its voices; they are kept as they are"
+                    f"{relative}: the lines of {track.name} seem to be {abs(moved):g} s too {way} "
+                    "for its voices; their times were not changed"
                 )
 
     def with_speech(self, clips: pd.DataFrame) -> pd.DataFrame:
-        """Table `clips` with the share of speech of each."""
+        """Return the table `clips` with the share of speech in each clip."""
         found = clips["speech"].astype(float)
         for video_id, spans in self._spans.items():
             own = clips[clips["video_id"] == video_id]
@@ -85,7 +85,7 @@ class Dialogue:
     def tables(
         self, dataset: Dataset, absent: Collection[str], clips: pd.DataFrame
     ) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Tables `speech` and `lines`, with what the last build knew of absent videos."""
+        """Return the tables `speech` and `lines`, including earlier rows of absent videos."""
         spoken = [tables.frame(tables.SPEECH, self.spoken)]
         said = [tables.empty(tables.LINES), *self.lines]
         for table, parts in ((tables.SPEECH, spoken), (tables.LINES, said)):
@@ -99,7 +99,7 @@ class Dialogue:
 def collect_dialogue(
     setup: Setup, videos: Sequence[Video], sidecars: Mapping[str, Sequence[Sidecar]]
 ) -> Dialogue:
-    """What is said in the videos of a build; their rows get their share of speech."""
+    """Return the speech and subtitles of a build's videos; set `speech` in the videos' rows."""
     said = Dialogue()
     for video in videos:
         said.add(video.job, video.row["path"], sidecars[video.job.video_id])
@@ -110,7 +110,7 @@ def collect_dialogue(
 
 
 def _name(folder: str, job: Job, sidecar: Sidecar) -> str:
-    """Path of a file beside a video, below the shows folder, as text that tables can hold."""
+    """Return the path of a sidecar file below the shows folder, as text that tables can hold."""
     beside = sidecar.path.relative_to(job.path.parent).as_posix()
     plain = beside.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return f"{folder}/{plain}" if folder else plain

@@ -1,8 +1,8 @@
-"""Decide which shots become clips: the paper's removal of shots without a face, of groups and of
-ambiguous ones (section 4.1), each with its reason and scores.
+"""The filter, which decides which shots become clips, with reasons and scores.
 
-Long shots are first divided into parts; every part is judged for itself. No decision here needs
-the video: thresholds can change without decoding it again.
+As in the paper (section 4.1), shots without a face, group shots and ambiguous shots are dropped.
+Long shots are first divided into parts, which are judged separately. No decision needs the video,
+so that thresholds can be changed without decoding it again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
 
 UNKNOWN: Final = "unknown"
-"""Instead of the person who speaks, where somebody is heard and no face clearly fits."""
+"""Value for the speaker if somebody is heard but no face clearly matches."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class _Presence:
 
     @property
     def prominence(self) -> float:
-        """Height of the face, reduced if it is visible only part of the time."""
+        """Height of the face times the square root of its coverage."""
         return self.face_height * math.sqrt(self.coverage)
 
     def is_clear(self, settings: recipes.Filter) -> bool:
-        """Whether the face is in the light and in focus."""
+        """Whether the face is bright and sharp enough."""
         return (
             self.brightness >= settings.min_brightness and self.sharpness >= settings.min_sharpness
         )
@@ -66,7 +66,7 @@ def choose(
     clips: recipes.Clips,
     speaker_of: Callable[[float, float], str | None] = lambda start_s, end_s: None,
 ) -> pd.DataFrame:
-    """Judge every shot of one video; returns its rows of `clips`, not yet cut.
+    """Judge every shot of one video; return its rows of `clips`, not yet cut.
 
     Args:
         video: its row of `videos`.
@@ -74,8 +74,8 @@ def choose(
         tracks: its rows of `tracks`, with `person_id`.
         timing: its frame times.
         settings: thresholds.
-        clips: shortest and longest clip.
-        speaker_of: who speaks between two times; see `speaking.Speakers.of`.
+        clips: minimum and maximum length of clips.
+        speaker_of: returns who speaks between two times; see `speaking.Speakers.of`.
     """
     by_shot = dict(tuple(tracks.groupby("shot_id", sort=False)))
     rows: list[dict[str, Any]] = []
@@ -99,10 +99,10 @@ def choose(
 
 
 def _parts(shot: dict[str, Any], fps: Fraction, max_seconds: float) -> list[tuple[int, int]]:
-    """Divide a shot into the fewest equal parts, none of which is longer than `max_seconds`."""
+    """Divide a shot into as few equal parts as possible, each at most `max_seconds` long."""
     start, end = shot["start_frame"], shot["end_frame"]
     seconds = shot["end_s"] - shot["start_s"]
-    # half a frame of tolerance: a shot of exactly max_seconds stays whole
+    # half a frame of tolerance, so that a shot of exactly max_seconds is not divided
     count = max(1, int(np.ceil((seconds - 0.5 / float(fps)) / max_seconds)))
     count = min(count, end - start)
     edges = [start + (end - start) * n // count for n in range(count + 1)]
@@ -132,19 +132,19 @@ def judge(
     person: str | None = None,
     speaker: str | None = None,
 ) -> dict[str, Any]:
-    """Status, reason, target and scores of one part.
+    """Return status, reason, target and scores of one part.
 
-    A dark or blurred person is the target only if nobody clear is seen, and never counts as a
+    A dark or blurred person is the target only if nobody is clearly visible, and never counts as a
     rival. For a part that is too short, `n_people` is None.
 
     Args:
-        tracks: of its shot, with `person_id`.
+        tracks: tracks of its shot, with `person_id`.
         start: first frame.
         end: one past the last frame.
         settings: thresholds.
         short: whether it is too short.
-        person: person chosen as target by hand; the checks for groups and rivals are then skipped.
-        speaker: who speaks, or `unknown`; None if that was not asked, or nobody is heard.
+        person: target chosen by hand; the checks for groups and rivals are then skipped.
+        speaker: who speaks, or `unknown`; None if this was not determined or nobody is heard.
     """
     people = _people(tracks, start, end)
     lasting = [
@@ -185,7 +185,7 @@ def judge(
 
 
 def _dominance(target: _Presence | None, clear: list[_Presence]) -> float | None:
-    """By how much the target is more prominent than the next person; None if nobody is next."""
+    """Return the ratio of the target's prominence to the next person's; None if nobody is next."""
     rivals = [p.prominence for p in clear if p is not target]
     return target.prominence / max(rivals) if target and rivals and max(rivals) > 0 else None
 
@@ -193,7 +193,7 @@ def _dominance(target: _Presence | None, clear: list[_Presence]) -> float | None
 def _reason(
     target: _Presence | None, lasting: int, dominance: float | None, settings: recipes.Filter
 ) -> str | None:
-    """The first reason that applies, from the plainest to the finest."""
+    """Return the first reason for dropping that applies; None if there is none."""
     if target is None:
         return "no_face"
     checks = {
@@ -208,7 +208,7 @@ def _reason(
 
 
 def _people(tracks: pd.DataFrame, start: int, end: int) -> list[_Presence]:
-    """Everybody with a face between two frames, in order of person_id."""
+    """Return all persons whose face is visible between two frames, in order of `person_id`."""
     inside = tracks[(tracks["start_frame"] < end) & (tracks["end_frame"] > start)]
     people = []
     for person_id, own in inside.groupby("person_id", sort=True):

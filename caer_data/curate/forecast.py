@@ -1,8 +1,8 @@
-"""What a build will take, before it is begun: time, disk, hours of rating.
+"""Estimates of a build's time and disk space, and of the hours of rating, before it starts.
 
-A few parts of the videos, spread over all of them, are built in a temporary folder, by as many
-processes as the build would use. What these took is scaled up by the length of the videos, and what
-a video costs however short it is by their number. Nothing is written to the dataset.
+A few parts, spread over all videos, are built in a temporary folder, with as many processes as the
+build would use. The cost is scaled up by the length of the videos, and the fixed cost per video by
+their number. Nothing is written to the dataset.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ from caer_data.media.probe import VideoInfo
 _PART_S: Final = 30.0
 _MIN_PARTS: Final = 4
 _ANSWER_S: Final = 10.0
-"""What a rater takes beyond watching the clip once; an assumption, and said."""
+"""Assumed time of a rater per answer, besides watching the clip once; the output states it."""
 
 
 @dataclass(frozen=True)
 class Rates:
-    """What the trial took.
+    """Cost of the trial.
 
     Attributes:
-        parts: parts of videos that were built.
-        minutes: of video in them.
-        core_s_per_minute: processor core seconds for a minute of video: shots, faces, clips.
-        core_s_per_video: the same for a video however short: sound, start of processes, tables.
-        bytes_per_minute: of the dataset.
-        clips: kept.
-        clip_s: length of a clip, seconds, mean.
+        parts: number of parts of videos that were built.
+        minutes: minutes of video in these parts.
+        core_s_per_minute: core seconds per minute of video: shots, faces, clips.
+        core_s_per_video: fixed core seconds per video: sound, start of processes, tables.
+        bytes_per_minute: bytes of the dataset per minute of video.
+        clips: number of kept clips.
+        clip_s: mean length of a clip, seconds.
     """
 
     parts: int
@@ -65,19 +65,19 @@ class Rates:
 
 @dataclass
 class Forecast:
-    """What a build will take.
+    """Estimated cost of a build.
 
     Attributes:
         dataset: the dataset's folder.
-        videos: files that can be read.
-        hours: their length.
-        videos_left: those without finished work.
-        hours_left: their length.
-        workers: processes.
-        raters_per_clip: of the recipe.
-        rates: what the trial took; None if nothing is left to analyse.
-        free_bytes: on the dataset's disk.
-        failed: files that cannot be read, or whose length is unknown.
+        videos: number of readable files.
+        hours: their total length.
+        videos_left: number of videos that are not analysed yet.
+        hours_left: their total length.
+        workers: number of processes.
+        raters_per_clip: number of raters per clip, from the recipe.
+        rates: cost of the trial; None if nothing is left to analyse.
+        free_bytes: free space on the dataset's disk.
+        failed: reasons by file that cannot be read or whose length is unknown.
     """
 
     dataset: Path
@@ -93,7 +93,7 @@ class Forecast:
 
     @property
     def core_hours(self) -> float:
-        """Hours of one core for what is left."""
+        """Core hours of the remaining work."""
         if self.rates is None:
             return 0.0
         by_length = self.hours_left * 60 * self.rates.core_s_per_minute
@@ -101,36 +101,36 @@ class Forecast:
 
     @property
     def seconds(self) -> float:
-        """How long the build takes with all its processes."""
+        """Duration of the build with all its processes, seconds."""
         return self.core_hours * 3600 / min(self.workers, max(1, self.videos_left))
 
     @property
     def bytes(self) -> float:
-        """What the dataset grows by."""
+        """Bytes by which the dataset grows."""
         return self.hours_left * 60 * self.rates.bytes_per_minute if self.rates else 0.0
 
     @property
     def clips(self) -> float:
-        """Clips that will be kept."""
+        """Number of clips that will be kept."""
         return self.hours_left * 60 * self.rates.clips / self.rates.minutes if self.rates else 0.0
 
     @property
     def rating_hours(self) -> float:
-        """Work of all raters together for these clips."""
+        """Total hours of all raters for these clips."""
         if self.rates is None:
             return 0.0
         return self.clips * self.raters_per_clip * (self.rates.clip_s + _ANSWER_S) / 3600
 
     def as_dict(self) -> dict[str, Any]:
-        """For programs."""
+        """Return the estimate as a dictionary, for programs."""
         fields = ("core_hours", "seconds", "bytes", "clips", "rating_hours")
         values = asdict(self) | {"dataset": str(self.dataset), "answer_s": _ANSWER_S}
         return values | {name: round(getattr(self, name), 3) for name in fields}
 
     def summary(self) -> str:
-        """For people."""
+        """Return the estimate as text, for people."""
         head = (
-            f"{self.videos:,} videos, {duration_text(self.hours * 3600)}; to look at: "
+            f"{self.videos:,} videos, {duration_text(self.hours * 3600)}; to analyse: "
             f"{self.videos_left:,}, {duration_text(self.hours_left * 3600)}"
         )
         if self.rates is None:
@@ -140,7 +140,7 @@ class Forecast:
     def _estimates(self, rates: Rates) -> list[str]:
         answer_s = rates.clip_s + _ANSWER_S
         return [
-            f"  time    {duration_text(self.seconds)} by {self.workers} processes; "
+            f"  time    {duration_text(self.seconds)} with {self.workers} processes; "
             f"{self.core_hours:,.2f} core hours",
             f"  disk    {self.bytes / 1e9:,.2f} GB; {self.free_bytes / 1e9:,.1f} GB are free",
             f"  rating  {self.rating_hours:,.1f} hours: {self.clips:,.0f} clips, "
@@ -149,12 +149,12 @@ class Forecast:
 
     def _doubts(self, rates: Rates) -> list[str]:
         said = [
-            f"Rests on {rates.parts} parts of the videos, {rates.minutes:.1f} min together, built "
-            f"just now on this machine as busy as it is ({rates.clips} clips kept), and on "
-            f"{_ANSWER_S:.0f} s per answer beyond watching a clip once, which is assumed"
+            f"Based on {rates.parts} parts of the videos, {rates.minutes:.1f} min in total, built "
+            f"on this machine under its current load ({rates.clips} clips kept). Assumes that an "
+            f"answer takes {_ANSWER_S:.0f} s besides watching the clip once"
         ]
         if rates.clips < 10:
-            said.append("So few clips tell little of how many there will be")
+            said.append("With so few clips, the number of clips is a rough estimate")
         if self.bytes > self.free_bytes:
             said.append(f"The disk of {self.dataset} is too small")
         return said
@@ -169,10 +169,10 @@ def forecast(
     limit: int | None = None,
     reporter: Reporter | None = None,
 ) -> Forecast:
-    """Estimate what `run.build` with the same arguments will take.
+    """Estimate the cost of `run.build` with the same arguments.
 
     Raises:
-        CaerError: as `run.build`, or no part of the videos could be tried.
+        CaerError: as `run.build`, or no part of the videos could be built.
     """
     prepared = run.prepare(shows, output, recipe, limit, None, reporter)
     reporter, workers = prepared.reporter, workers or cores()
@@ -196,7 +196,7 @@ def forecast(
 
 
 class _OfTrial(Reporter):
-    """Bars of the trial; what is noteworthy in it says nothing of the videos."""
+    """Shows the trial's bars, but not its messages, which are about parts and not the videos."""
 
     def say(self, text: str) -> None:
         """Say nothing."""
@@ -210,12 +210,12 @@ def _seconds(infos: dict[str, VideoInfo]) -> float:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or the nearest parent that exists."""
+    """Return the folder, or its nearest parent that exists."""
     return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
 
 
 def _probed(prepared: run.Prepared, workers: int) -> tuple[dict[str, VideoInfo], dict[str, str]]:
-    """What each file is, by path below the shows, and why some cannot be used; none is hashed."""
+    """Return the properties of each file, and why some cannot be used, by path; hash none."""
     recipe, reporter = prepared.recipe, prepared.reporter
     tasks = [
         Task(item.relative, video_stage.look, (item.path, recipe.videos, recipe.media.audio))
@@ -229,7 +229,7 @@ def _probed(prepared: run.Prepared, workers: int) -> tuple[dict[str, VideoInfo],
             if outcome.value is None:
                 failed[name] = outcome.error or "unknown"
             elif not outcome.value.duration_s:
-                failed[name] = "does not say how long it is, so it is left out of the estimate"
+                failed[name] = "has no known duration and is not part of the estimate"
             else:
                 infos[name] = outcome.value
             bar.advance(1, name)
@@ -237,11 +237,11 @@ def _probed(prepared: run.Prepared, workers: int) -> tuple[dict[str, VideoInfo],
 
 
 def _ignore(task: Task, stage: str, amount: float) -> None:
-    """Probing reports nothing but its end."""
+    """Ignore progress."""
 
 
 def _left(prepared: run.Prepared, infos: dict[str, VideoInfo]) -> dict[str, VideoInfo]:
-    """Of the videos those whose artifacts are not there yet."""
+    """Return the videos whose artifacts do not exist yet."""
     folder = prepared.dataset.folder
     cuts = hand_cuts.by_video(tuple(Decisions(folder).standing()))
     forgotten = Forgotten.of(folder)
@@ -280,14 +280,14 @@ def _is_done(
 
 
 def _tried(prepared: run.Prepared, left: dict[str, VideoInfo], workers: int) -> Rates:
-    """Build a few parts in a temporary folder.
+    """Build a few parts in a temporary folder and return their cost.
 
     Raises:
-        CaerError: none can be built.
+        CaerError: no part can be built.
     """
     paths = {item.relative: item.path for item in prepared.found}
     parts = spread(left, workers * math.ceil(_MIN_PARTS / workers))
-    prepared.reporter.say(f"Tries {len(parts)} parts of {_PART_S:.0f} s")
+    prepared.reporter.say(f"Building {len(parts)} parts of {_PART_S:.0f} s as a trial")
     reporter = _OfTrial(prepared.reporter.mode)
     with tempfile.TemporaryDirectory(prefix="caer-data-") as name:
         shows, folder = Path(name, "shows", "trial"), Path(name, "dataset")
@@ -302,20 +302,20 @@ def _tried(prepared: run.Prepared, left: dict[str, VideoInfo], workers: int) -> 
                 target.unlink(missing_ok=True)
                 problems.append(str(error))
         if len(problems) == len(parts):
-            raise CaerError(f"no part of the videos can be tried: {problems[0]}")
+            raise CaerError(f"no part of the videos can be built: {problems[0]}")
         outcome = run.build(
             shows.parent, folder, prepared.recipe, workers=workers, reporter=reporter
         )
         if not outcome.videos:
             why = next(iter(outcome.failed.values()), "none can be read")
-            raise CaerError(f"no part of the videos can be tried: {why}")
+            raise CaerError(f"no part of the videos can be built: {why}")
         return _rates(Dataset(folder), outcome.seconds, workers)
 
 
 def spread(infos: dict[str, VideoInfo], count: int) -> list[tuple[str, float]]:
-    """Videos and seconds at which to begin this many parts, spread evenly over all footage.
+    """Return videos and start times (s) of `count` parts, spread evenly over all footage.
 
-    Of footage that is shorter than that every video gives one part.
+    If the footage is shorter than these parts, every video gets one part.
     """
     if _seconds(infos) <= count * _PART_S:
         return [(name, 0.0) for name in infos][:count]
@@ -334,7 +334,7 @@ def spread(infos: dict[str, VideoInfo], count: int) -> list[tuple[str, float]]:
 
 
 def _rates(dataset: Dataset, wall_s: float, workers: int) -> Rates:
-    """What a build took, by minute of video and by video."""
+    """Return the cost of a build per minute of video and per video."""
     videos, clips = dataset.videos, dataset.clips
     good = videos[videos["duration_s"].notna() & videos["status"].isin(USED)]
     minutes = float(good["duration_s"].sum()) / 60

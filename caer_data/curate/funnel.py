@@ -1,7 +1,7 @@
-"""The funnel: what was found, what each reason took away, and what is kept.
+"""The funnel: how many videos, shots and clips were found, dropped by each reason, and kept.
 
-The one place that says what the reasons mean and which score and which limit of the recipe speak
-for each; `inspect`, the report and the cards all read it here.
+This module defines the meaning of the reasons, with the score and the recipe's limit of each;
+`inspect`, the report and the cards use it.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ class Reason:
     """Why a clip is dropped.
 
     Attributes:
-        meaning: in words.
-        score: column of `clips` that was tested, or `frames` of the video; empty if none.
-        limit: field of the recipe that the score was compared with.
-        sign: how the score stands to the limit when the clip is dropped.
+        meaning: the reason in words.
+        score: column of `clips` that is tested, or `frames` or `seconds` of the clip; may be empty.
+        limit: field of the recipe that the score is compared with.
+        sign: relation of score and limit for which the clip is dropped.
     """
 
     meaning: str
@@ -36,10 +36,10 @@ class Reason:
 
 REASONS: Final = {
     "too_short": Reason("it is too short", "seconds", "clips.min_seconds"),
-    "no_face": Reason("nobody's face is seen"),
-    "group": Reason("too many people last in it", "n_people", "filter.max_people", ">"),
+    "no_face": Reason("it shows no face"),
+    "group": Reason("it shows too many people", "n_people", "filter.max_people", ">"),
     "too_brief": Reason(
-        "its target is seen in too little of it", "coverage", "filter.min_coverage"
+        "its target is visible in too little of it", "coverage", "filter.min_coverage"
     ),
     "ambiguous": Reason(
         "another person is about as prominent", "dominance", "filter.min_dominance"
@@ -47,12 +47,10 @@ REASONS: Final = {
     "too_small": Reason("the target's face is too small", "face_height", "filter.min_face_height"),
     "blurred": Reason("the target's face is blurred", "sharpness", "filter.min_sharpness"),
     "too_dark": Reason("the target's face is too dark", "brightness", "filter.min_brightness"),
-    "repeated": Reason(
-        "it shows what another clip shows", "repeat_score", "filter.min_repeat_score", ">="
-    ),
-    "failed": Reason("it could not be cut out of its video"),
-    "by_hand": Reason("somebody dropped it by hand"),
-    "forgotten": Reason("it shows what was forgotten"),
+    "repeated": Reason("it repeats another clip", "repeat_score", "filter.min_repeat_score", ">="),
+    "failed": Reason("it could not be cut from its video"),
+    "by_hand": Reason("it was dropped by hand"),
+    "forgotten": Reason("it shows something forgotten"),
 }
 """Reasons for dropping a clip, in the order in which the filter tries them."""
 
@@ -60,7 +58,7 @@ COLUMNS: Final = ("step", "of", "change", "count", "seconds", "share", "meaning"
 
 
 def funnel(videos: pd.DataFrame, shots: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
-    """Count what is left after each step of a build, and what each reason took away.
+    """Count what remains after each step of a build, and what each reason removed.
 
     Args:
         videos: table `videos`.
@@ -68,11 +66,16 @@ def funnel(videos: pd.DataFrame, shots: pd.DataFrame, clips: pd.DataFrame) -> pd
         clips: table `clips`.
 
     Returns:
-        One row per step in order. `step`: found, failed, duplicate, shots, clips, a reason of
-        `REASONS`, or kept; `of`: what is counted: videos, shots or clips; `change`: `left` if
-        the row counts what remains, `lost` if it counts what was removed; `count`; `seconds`: their
-        length as far as it is known; `share`: of all of that kind; `meaning`: in words. Reasons
-        that removed nothing have no row.
+        One row per step in order, with the columns
+
+        - `step`: found, failed, duplicate, shots, clips, a reason of `REASONS`, or kept;
+        - `of`: what is counted: videos, shots or clips;
+        - `change`: `left` if the row counts what remains, `lost` if it counts what was removed;
+        - `count`, and `seconds`: their total length as far as it is known;
+        - `share`: share of all videos, shots or clips;
+        - `meaning`: the step in words.
+
+        Reasons that removed nothing have no row.
     """
     lengths = videos["duration_s"].astype(float).fillna(0.0)
     status, reason = videos["status"], clips["reason"]
@@ -100,7 +103,7 @@ def funnel(videos: pd.DataFrame, shots: pd.DataFrame, clips: pd.DataFrame) -> pd
 def _step(
     step: str, of: str, change: str, meaning: str, chosen: pd.Series | None, lengths: pd.Series
 ) -> dict[str, Any]:
-    """One row of the funnel; `chosen` says which videos, shots or clips it counts, None: all."""
+    """Return one row of the funnel; `chosen` selects what it counts, None means all."""
     rows = lengths if chosen is None else lengths[chosen]
     return {
         "step": step,
@@ -114,25 +117,25 @@ def _step(
 
 
 def in_force(reason: Reason, recipe: Recipe) -> Reason:
-    """The reason with the score and limit that the recipe uses: clips may be limited by frames."""
+    """Return a reason with the recipe's score and limit, since clips may be limited by frames."""
     if reason.limit == "clips.min_seconds" and recipe.clips.min_frames is not None:
         return replace(reason, score="frames", limit="clips.min_frames")
     return reason
 
 
 def limit_of(reason: Reason, recipe: Recipe) -> Any:
-    """The recipe's value of a reason's limit."""
+    """Return the recipe's value of a reason's limit."""
     section, field = reason.limit.split(".")
     return getattr(getattr(recipe, section), field)
 
 
 def label(step: Mapping[Any, Any]) -> str:
-    """Name of a funnel's row on its own: `videos found`, `shots`, `no_face`, `clips kept`."""
+    """Return the name of a row: `videos found`, `shots`, `no_face`, `clips kept`."""
     return f"{step['of']} {step['step']}" if step["step"] in ("found", "kept") else step["step"]
 
 
 def score_text(clip: Mapping[Any, Any], recipe: Recipe) -> str:
-    """Say why a clip was dropped with its score and the recipe's limit; empty if it was kept.
+    """Return why a clip was dropped, with its score and the recipe's limit; empty if it was kept.
 
     For example `blurred: sharpness 0.05 < 0.08`. The scores of a kept clip are in its columns.
     """
@@ -148,13 +151,13 @@ def score_text(clip: Mapping[Any, Any], recipe: Recipe) -> str:
     }
     value = lengths[reason.score] if reason.score in lengths else clip[reason.score]
     limit = limit_of(reason, recipe)
-    # Rounded down, so that a score just under its limit does not read as equal to it.
+    # Rounded down, so that a score just below its limit does not look equal to it.
     shown = f"{math.floor(value * 1000) / 1000:g}" if isinstance(value, float) else f"{value}"
     return f"{name}: {reason.score} {shown} {reason.sign} {limit}"
 
 
 def duration_text(seconds: float) -> str:
-    """A length of time as people say it: 48 s, 12.5 min, 3.2 h."""
+    """Return a duration in a suitable unit: 48 s, 12.5 min, 3.2 h."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:,.1f} h"

@@ -1,8 +1,8 @@
-"""Cuts that were added, removed or moved by hand, applied to the shots that a detector found.
+"""Applies cuts that were added, removed or moved by hand to the shots that a detector found.
 
-The detector's artifact stays as it is. Decisions name instants, not shots, so they hold for
-whatever another detector or recipe finds: removing a cut that was never found changes nothing, nor
-does adding one where one lies.
+The detector's artifact is not changed. Decisions refer to times, not shots, so that they also apply
+to the results of another detector or recipe. Removing a cut that was not found has no effect, nor
+has adding one that exists.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from caer_data.engine.identity import END_TOLERANCE
 KINDS: Final = ("cut_add", "cut_remove", "cut_move")
 
 Cut = tuple[str, int, int | None]
-"""Kind, timestamp, and the one that a cut moves to."""
+"""Kind, timestamp, and for `cut_move` the new timestamp."""
 
 
 def by_video(rows: Iterable[Decision]) -> dict[str, tuple[Cut, ...]]:
-    """Standing decisions about cuts, in order, by the hash of their video."""
+    """Return the decisions about cuts, in order, by the hash of their video."""
     found: defaultdict[str, tuple[Cut, ...]] = defaultdict(tuple)
     for row in rows:
         if row.kind in KINDS:
@@ -39,13 +39,13 @@ def by_video(rows: Iterable[Decision]) -> dict[str, tuple[Cut, ...]]:
 def applied(
     shots: pd.DataFrame, pts: npt.NDArray[np.int64], time_base: Fraction, cuts: Sequence[Cut]
 ) -> pd.DataFrame:
-    """The shots of one video after what was decided about its cuts.
+    """Return the shots of one video after applying decisions about its cuts.
 
     Args:
         shots: its rows of `shots`, without the video's name, in order.
         pts: timestamp of every frame, in the time base, shape (frames,).
-        time_base: seconds of one unit.
-        cuts: what was decided, in order.
+        time_base: seconds of one unit of the timestamps.
+        cuts: the decisions, in order.
 
     Returns:
         Rows of `shots`, renumbered.
@@ -89,7 +89,7 @@ def _filled(cell: Any) -> Any:
 
 
 def _frame_at(pts: npt.NDArray[np.int64], at: int) -> int:
-    """The frame whose timestamp is nearest."""
+    """Return the frame with the nearest timestamp."""
     return int(np.abs(pts - at).argmin())
 
 
@@ -98,6 +98,6 @@ def _without(cuts: list[int], frame: int) -> list[int]:
 
 
 def _with(cuts: list[int], frame: int, frames: int) -> list[int]:
-    """Cuts with one more, unless it lies at an end of the video or where one is already."""
+    """Return cuts with one added, unless it is at an end of the video or exists already."""
     near = any(abs(cut - frame) <= END_TOLERANCE for cut in cuts)
     return cuts if near or not 0 < frame < frames else [*cuts, frame]

@@ -1,4 +1,4 @@
-"""The first stages of a build: what each file is, then shots and faces of the good ones."""
+"""The first stages of a build: probing all files, then analysing the readable videos."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from caer_data.engine.pool import Task
 from caer_data.engine.progress import printable
 
 TELECINED: Final = (
-    "film telecined into interlaced frames, which is not undone: one frame in five shows the film "
-    "frame before once more"
+    "film telecined to interlaced frames, which is not undone: one frame in five repeats the "
+    "previous film frame"
 )
 
 
 @dataclass
 class Probed:
-    """What was found.
+    """The probed files of a build.
 
     Attributes:
-        rows: of `videos`, by `video_id`.
+        rows: rows of `videos`, by `video_id`.
         sounds: rows of `audio_tracks`.
-        videos: the good ones.
-        sidecars: subtitles beside them, by `video_id`.
-        forgotten: number of files that exist and must not be analysed.
+        videos: the readable videos.
+        sidecars: their subtitle files, by `video_id`.
+        forgotten: number of files that exist but must not be analysed.
     """
 
     rows: dict[str, dict[str, Any]]
@@ -41,7 +41,7 @@ class Probed:
     forgotten: int = 0
 
     def damaged(self) -> dict[str, str]:
-        """What was wrong with videos that lost pictures, by path, with the share of them."""
+        """Return a description of the damage of each damaged video, by path."""
         return {
             printable(row["path"]): printable(
                 f"damaged, {row['damaged_share']:.1%} of its frames lost or repaired: "
@@ -52,7 +52,7 @@ class Probed:
         }
 
     def failed(self) -> dict[str, str]:
-        """Why videos failed, by path."""
+        """Return why videos failed, by path."""
         return {
             printable(row["path"]): printable(row["reason"])
             for row in self.rows.values()
@@ -61,7 +61,7 @@ class Probed:
 
 
 def probe_files(setup: Setup, found: list[video_stage.Found]) -> Probed:
-    """Probe every file; keep a row for each, and a job for each good one."""
+    """Probe every file; return a row for each file and a job for each readable video."""
     described = _described(setup, found)
     ordered = [described[item.video_id] for item in found if item.video_id in described]
     ordered = video_stage.mark_duplicates(ordered, keeping.files_of_videos(setup.dataset))
@@ -69,7 +69,7 @@ def probe_files(setup: Setup, found: list[video_stage.Found]) -> Probed:
         setup.reporter.say(printable(note))
     good = [(d, d.info) for d in ordered if d.info is not None and d.row["status"] == "ok"]
     cuts = hand_cuts.by_video(setup.decisions)
-    # by the videos there are, not by those left to do: results must not depend on a stop
+    # by the number of all videos, not the remaining ones: interruptions must not change results
     threads = setup.engine.threads(len(good))
     return Probed(
         rows={d.row["video_id"]: d.row for d in ordered},
@@ -101,7 +101,7 @@ def probe_files(setup: Setup, found: list[video_stage.Found]) -> Probed:
 
 
 def _described(setup: Setup, found: list[video_stage.Found]) -> dict[str, video_stage.Described]:
-    """What each file is, by `video_id`; nothing of files that are forgotten."""
+    """Return the description of each file by `video_id`, without forgotten files."""
     settings, audio = setup.recipe.videos, setup.recipe.media.audio
     by_id = {item.video_id: item for item in found}
     described = {
@@ -127,7 +127,7 @@ def _described(setup: Setup, found: list[video_stage.Found]) -> dict[str, video_
 
 
 def analyse_videos(setup: Setup, probed: Probed) -> list[Video]:
-    """Shots and faces of every video, in worker processes; gives those that succeed."""
+    """Analyse every video in worker processes; return those that succeed."""
     videos = probed.videos
     tasks = [Task(v.job.video_id, analyse, (v.job,)) for v in videos if not v.job.done]
     minutes = sum((v.job.info.duration_s or 0) / 60 for v in videos if not v.job.done)
@@ -135,7 +135,7 @@ def analyse_videos(setup: Setup, probed: Probed) -> list[Video]:
     good = [v for v in videos if v.job.done]
     present = {v.job.video_id for v in good}
     for video_id, why in failures.items():
-        if video_id not in present:  # else it was done when its process ended
+        if video_id not in present:  # otherwise it had finished when its process ended
             row = probed.rows[video_id]
             row |= {"status": "failed", "reason": why}
             setup.reporter.warn(printable(f"{row['path']}: {why}"))
@@ -151,7 +151,7 @@ def analyse_videos(setup: Setup, probed: Probed) -> list[Video]:
 
 
 def _analysed(setup: Setup, tasks: list[Task], minutes: float, count: int) -> dict[str, str]:
-    """Analyse videos; returns why some failed, by `video_id`."""
+    """Analyse videos; return why some failed, by `video_id`."""
     failures: dict[str, str] = {}
     setup.reporter.say(f"{len(tasks)} of {count} videos to analyse")
     with (
@@ -166,6 +166,6 @@ def _analysed(setup: Setup, tasks: list[Task], minutes: float, count: int) -> di
         ):
             if outcome.error:
                 failures[outcome.task.name] = outcome.error
-        for bar in bars.values():  # headers only estimate how long a video is
+        for bar in bars.values():  # headers only give an estimate of a video's length
             bar.advance(max(0.0, bar.total - bar.done))
     return failures

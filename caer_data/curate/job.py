@@ -1,4 +1,4 @@
-"""One video of a build: what its analysis depends on, and the artifacts that it leaves."""
+"""The analysis of one video: what it depends on, and the artifacts with its results."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ class Job:
     weights: tuple[str, ...] = ()
     """SHA-256 of the user's own face models."""
     speaker_model: str = ""
-    """SHA-256 of the user's own model of who speaks."""
+    """SHA-256 of the user's own speaker detection model."""
     stamp: Stamp | None = None
-    """What the file looked like when it was hashed."""
+    """State of the file when it was hashed."""
     cuts: tuple[hand_cuts.Cut, ...] = ()
-    """What was decided by hand about its cuts."""
+    """Decisions by hand about its cuts."""
     forgotten: tuple[Anchor, ...] = ()
-    """What is in it and must not be analysed, see `curate.redact`."""
+    """Parts of it that must not be analysed, see `curate.redact`."""
 
     @property
     def subject(self) -> str:
-        """What artifacts of this video are filed under: the beginning of its hash."""
+        """Subject of this video's artifacts: the first digits of its hash."""
         return self.sha256[:16]
 
     @property
@@ -55,14 +55,14 @@ class Job:
 
     @property
     def prints_key(self) -> str:
-        """Key of the fingerprints, which lack what is forgotten."""
+        """Key of the fingerprints artifact, without what is forgotten."""
         sound = self.info.audio_index
         key = key_of("prints", fingerprints.VERSION, None, self.sha256, sound)
         return redact.key_without(key, self.forgotten)
 
     @property
     def faces_key(self) -> str:
-        """Key of the faces artifact, which lacks what is forgotten."""
+        """Key of the faces artifact, without what is forgotten."""
         return redact.key_without(self.whole_faces_key, self.forgotten)
 
     @property
@@ -70,14 +70,14 @@ class Job:
         """Key of the faces artifact before anything was forgotten."""
         decided = (self.cuts,) if self.cuts else ()
         inputs = (self.shots_key, self.imported.tracks_sha256, *self.weights, *decided)
-        # what the files hold counts, not where they lie
+        # the content of the files matters, not their paths
         settings = self.recipe.faces.model_copy(update={"weights": None, "weights_sha256": ()})
         return key_of("faces", FACES_VERSION, settings, *inputs)
 
     @property
     def sound_key(self) -> str:
-        """Key of the sound artifact, which lacks the lines of what is forgotten."""
-        # who speaks has an artifact of its own
+        """Key of the sound artifact, without the lines of what is forgotten."""
+        # speakers have a separate artifact
         settings = self.recipe.speech.model_copy(update={"speaker": "none", "speaker_model": None})
         content = (self.sha256, self.info.audio_index)
         key = key_of("sound", audio_pass.SOUND_VERSION, settings, *content)
@@ -85,7 +85,7 @@ class Job:
 
     @property
     def wants_speakers(self) -> bool:
-        """Whether speakers are asked for and can be determined."""
+        """Whether speakers are requested and can be determined."""
         return self.recipe.speech.speaker != "none" and self.info.has_audio
 
     @property
@@ -96,40 +96,41 @@ class Job:
 
     @property
     def store(self) -> Store:
-        """Where finished artifacts are."""
+        """The store of finished artifacts."""
         return Store(self.work)
 
     @property
     def shots(self) -> Artifact | None:
-        """`shots.parquet`, `pts.npy`, `retimed.npy`, `video.json`, `seconds.json`.
+        """The shots artifact, if it exists.
 
-        `retimed.npy` has a row for each frame whose time is not the file's own: frame, the file's
-        timestamp (the lowest integer where it has none), ours; int64.
+        Its members are `shots.parquet`, `pts.npy`, `retimed.npy`, `video.json` and `seconds.json`.
+        `retimed.npy` (int64) has a row for each frame whose time differs from the file's: frame,
+        timestamp in the file (the lowest integer if it has none), retimed timestamp.
         """
         return self.store.get("shots", self.subject, self.shots_key)
 
     @property
     def prints(self) -> Artifact | None:
-        """What `Fingerprints.save` writes."""
+        """The fingerprints artifact, if it exists; written by `Fingerprints.save`."""
         return self.store.get("prints", self.subject, self.prints_key)
 
     @property
     def faces(self) -> Artifact | None:
-        """What `faces.find` writes, `models.json` and `seconds.json`."""
+        """The faces artifact, if it exists, with what `faces.find` writes and `models.json`."""
         return self.store.get("faces", self.subject, self.faces_key)
 
     @property
     def sound(self) -> Artifact | None:
-        """What `audio_pass.fill` writes."""
+        """The sound artifact, if it exists; written by `audio_pass.fill`."""
         return self.store.get("sound", self.subject, self.sound_key)
 
     @property
     def speakers(self) -> Artifact | None:
-        """What `speaker_pass.fill` writes."""
+        """The speakers artifact, if it exists; written by `speaker_pass.fill`."""
         return self.store.get("speakers", self.subject, self.speakers_key)
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing left to do."""
+        """Whether all artifacts exist."""
         spoken = self.speakers is not None or not self.wants_speakers
         return spoken and None not in (self.shots, self.prints, self.faces, self.sound)

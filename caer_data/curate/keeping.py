@@ -1,9 +1,10 @@
-"""What a build keeps of earlier ones: keys of clips, absent videos, and clips that were rated.
+"""What a build keeps of earlier builds: keys of clips, absent videos, and rated clips.
 
-An unchanged clip keeps its key even if its `clip_id` changes. Videos that are absent
-today stay in the tables as they were, with status `absent`, and so do their clips and files: a disk
-may not be mounted, footage archived after rating, or another folder of shows may go into the same
-dataset. Rated clips that the recipe or an edited video would drop or change stop the build.
+An unchanged clip keeps its key even if its `clip_id` changes. Videos that the current build does
+not find stay in the tables, with status `absent`, and so do their clips and files. For example, a
+disk may not be mounted, footage may have been archived after rating, or another folder of shows may
+be added to the same dataset. If the recipe or an edited video would drop or change rated clips, the
+build stops.
 """
 
 from __future__ import annotations
@@ -27,16 +28,16 @@ from caer_data.engine.identity import Anchor
 from caer_data.engine.ledger import Ledger
 
 LOST: Final = ("clip_changed", "dropped_clip")
-"""Reasons of answers that were refused because of what became of their clip."""
+"""Reasons of answers that were refused because their clip was changed or dropped."""
 
 
 class RatedClipsError(CaerError):
-    """A build would drop or change clips that were rated, and nobody agreed to that."""
+    """A build would drop or change rated clips, and `drop_rated` was not given."""
 
 
 @dataclass(frozen=True)
 class Absent:
-    """Tables of the videos that are absent today, as the last build left them."""
+    """Tables of the videos that the current build does not find, as the last build wrote them."""
 
     videos: pd.DataFrame
     shots: pd.DataFrame
@@ -49,7 +50,7 @@ class Absent:
 def middle_anchors(
     clips: pd.DataFrame, video: dict[str, Any], tracks: pd.DataFrame, faces: pd.DataFrame
 ) -> list[Anchor]:
-    """Anchor of each clip of one video, in order.
+    """Return the anchor of each clip of one video, in order.
 
     The box is the target's in the frame nearest to the clip's middle, as shares of the frame.
 
@@ -65,7 +66,7 @@ def middle_anchors(
 def middle_boxes(
     clips: pd.DataFrame, tracks: pd.DataFrame, faces: pd.DataFrame
 ) -> dict[str, list[float]]:
-    """The target's box nearest to each clip's middle, in pixels; clips may be of many videos."""
+    """Return the target's box nearest to each clip's middle, px; clips may be of several videos."""
     seen = boxes_of_targets(clips, tracks, faces).merge(
         clips[["clip_id", "start_frame", "end_frame"]], on="clip_id"
     )
@@ -78,7 +79,7 @@ def middle_boxes(
 def anchored(
     clips: pd.DataFrame, video: dict[str, Any], boxes: Mapping[str, list[float]]
 ) -> list[Anchor]:
-    """Anchor of each clip of one video, in order, with what `middle_boxes` found."""
+    """Return the anchor of each clip of one video, in order, from the result of `middle_boxes`."""
     return [
         Anchor(
             video["sha256"],
@@ -92,7 +93,7 @@ def anchored(
 
 
 def mint(clips: pd.DataFrame, found: Sequence[Anchor], ledger: Ledger) -> pd.DataFrame:
-    """Some clips with key, video and box: what is written into table `clips`, by its index."""
+    """Return key and anchor columns of clips, with the index of `clips`, for the table `clips`."""
     keys = ledger.assign(list(clips["clip_id"]), found)
     sides = [column.name for column in tables.BOX]
     columns = anchors.columns_of(found, clips.index)[["video_key", *sides]]
@@ -100,7 +101,7 @@ def mint(clips: pd.DataFrame, found: Sequence[Anchor], ledger: Ledger) -> pd.Dat
 
 
 def mint_all(dataset: Dataset, clips: pd.DataFrame, ledger: Ledger) -> pd.DataFrame:
-    """Table `clips` with the keys of all kept clips, by the dataset's other tables."""
+    """Return the table `clips` with the keys of all kept clips, from the dataset's other tables."""
     clips, kept, tracks = clips.copy(), anchors.present(clips), dataset.tracks
     faces = pq.read_table(dataset.path_of(tables.FACES)) if len(kept) else None
     for video in tables.records(dataset.videos):
@@ -117,14 +118,14 @@ def mint_all(dataset: Dataset, clips: pd.DataFrame, ledger: Ledger) -> pd.DataFr
 
 
 def absent(dataset: Dataset, rows: Iterable[dict[str, Any]]) -> Absent:
-    """What the dataset holds of videos that are absent today.
+    """Return the dataset's tables of videos that the current build does not find.
 
-    A video is there if a good file of its content is; it was edited if a good file of its name has
-    other content, and is then no more. One that fails today has its clips still.
+    A video is present if a readable file has its content. If a readable file of its name has other
+    content, it was edited and is not kept. A video that now fails keeps its clips.
 
     Args:
-        dataset: as the last build left it.
-        rows: of `videos`, as found today.
+        dataset: the dataset as the last build left it.
+        rows: rows of `videos` of the current build.
     """
     nothing = Absent(
         tables.empty(tables.VIDEOS),
@@ -159,12 +160,12 @@ def absent(dataset: Dataset, rows: Iterable[dict[str, Any]]) -> Absent:
 
 
 def contents(dataset: Dataset) -> set[str]:
-    """Hashes of the videos that the last build knew."""
+    """Return the hashes of the videos of the last build."""
     return set(dataset.videos["sha256"].dropna()) if dataset.has(tables.VIDEOS) else set()
 
 
 def files_of_videos(dataset: Dataset) -> set[tuple[str, str]]:
-    """Path and content of the files that the last build took clips from."""
+    """Return path and hash of the files that the last build cut clips from."""
     if not dataset.has(tables.VIDEOS):
         return set()
     videos = dataset.videos
@@ -173,11 +174,13 @@ def files_of_videos(dataset: Dataset) -> set[tuple[str, str]]:
 
 
 def first_come(dataset: Dataset, clips: pd.DataFrame) -> tuple[set[str], set[str]]:
-    """Keys of clips that others give way to: those with answers, and those the last build kept.
+    """Return the keys of clips with answers, and of clips that the last build kept.
+
+    Of clips that repeat each other, these take precedence.
 
     Args:
-        dataset: as the last build left it.
-        clips: table `clips` as it will be, with keys.
+        dataset: the dataset as the last build left it.
+        clips: the new table `clips`, with keys.
     """
     found = anchors.verdicts(_rated(dataset), clips)
     rated = {match.key for match in found if match is not None and match.verdict == "same"}
@@ -186,7 +189,7 @@ def first_come(dataset: Dataset, clips: pd.DataFrame) -> tuple[set[str], set[str
 
 
 def with_absent(rows: Sequence[dict[str, Any]], absent: Absent) -> pd.DataFrame:
-    """Table `videos`: today's rows, then absent ones; what failed keeps what was known of it."""
+    """Return the table `videos`: current rows, then absent ones; failed ones keep old values."""
     known = {row["video_id"]: row for row in tables.records(absent.videos)}
     merged = []
     for row in rows:
@@ -198,16 +201,16 @@ def with_absent(rows: Sequence[dict[str, Any]], absent: Absent) -> pd.DataFrame:
 
 
 def without_na(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """A row with None in its empty cells, as `tables.frame` takes it."""
+    """Return a row with None in its empty cells, as `tables.frame` expects."""
     return {str(name): None if pd.isna(value) else value for name, value in row.items()}
 
 
 def fates(dataset: Dataset, clips: pd.DataFrame) -> dict[str, int]:
-    """How many clips with answers that count are the `same` in other tables, `changed` or `gone`.
+    """Return how many rated clips are the `same`, `changed` or `gone` in a new table `clips`.
 
     Args:
-        dataset: whose accepted ratings, or else labels, count.
-        clips: table `clips` as it will be.
+        dataset: the dataset, whose accepted ratings (or if there are none, labels) are used.
+        clips: the new table `clips`.
     """
     counts = {"same": 0, "changed": 0, "gone": 0}
     rated = _rated(dataset)
@@ -216,17 +219,18 @@ def fates(dataset: Dataset, clips: pd.DataFrame) -> dict[str, int]:
 
 
 def check(counts: dict[str, int]) -> None:
-    """Stop a build that would take ratings away.
+    """Check that a build does not invalidate ratings.
 
     Raises:
-        RatedClipsError: it would, with the counts.
+        RatedClipsError: it would; the message gives the counts.
     """
     if counts["changed"] + counts["gone"]:
         raise RatedClipsError(
-            f"of {sum(counts.values()):,} rated clips {counts['changed']:,} would change and "
-            f"{counts['gone']:,} would go, because of the recipe or an edited video; nothing was "
-            "changed: build with the earlier recipe and videos, or allow it by drop_rated, on the "
-            "command line --drop-rated (the answers stay in the table 'ratings', but do not count)"
+            f"of {sum(counts.values()):,} rated clips, {counts['changed']:,} would change and "
+            f"{counts['gone']:,} would be removed, because of the recipe or an edited video; "
+            "nothing was changed. Build with the earlier recipe and videos, or allow it with "
+            "drop_rated, on the command line --drop-rated (the answers stay in the table "
+            "'ratings', but no longer count)"
         )
 
 

@@ -1,8 +1,8 @@
-"""Subtitles of a video as rows of `lines`, in the video's own time.
+"""Converts the subtitles of a video to rows of `lines`, in the video's time.
 
-Those inside a file have its timestamps; those of a file beside it count from where the video's file
-begins. Both become seconds from the first frame. Nothing is moved: where lines and voices clearly
-lie apart, that is said.
+Embedded subtitles have the file's timestamps; those of a sidecar file count from the start of the
+video file. Both become seconds from the first frame. Lines are never shifted: if lines and voices
+are clearly out of sync, a note says so.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from caer_data.media import subtitles
 from caer_data.media.hearing import Heard
 from caer_data.media.subtitles import Cue, Subtitles
 
-_MAX_LINE_S: Final = 8.0  # a line whose end nobody tells stays until the next, and no longer
+_MAX_LINE_S: Final = 8.0  # maximum duration of a line without an end, which lasts until the next
 _BEAT_S: Final = 0.1
 _FARTHEST_S: Final = 30.0
 _MIN_LINES: Final = 15
 _MIN_GAPS: Final = 15
 _MIN_AUDIBLE_S: Final = 60.0
-_CLEAR: Final = 0.35  # correlation of lines and voices at the best offset
-_BETTER: Final = 0.15  # than with no offset
-_NEXT: Final = 0.8  # of the best, at offsets elsewhere
+_CLEAR: Final = 0.35  # minimum correlation of lines and voices at the best offset
+_BETTER: Final = 0.15  # minimum improvement over no offset
+_NEXT: Final = 0.8  # maximum correlation at distant offsets, as a share of the best
 _NEAR_S: Final = 2.0
 _WORTH_SAYING_S: Final = 0.5
 
@@ -41,10 +41,10 @@ class Track:
     """The lines of one track, in seconds from the first frame.
 
     Attributes:
-        name: as in the column `track`.
-        language: by the file or its name.
-        forced: always shown.
-        cues: start, end, text, speaker.
+        name: value of the column `track`.
+        language: language given by the file or its name.
+        forced: whether the track is forced: translations of foreign-language parts.
+        cues: start, end, text and speaker of each line.
     """
 
     name: str
@@ -56,13 +56,13 @@ class Track:
 def tracks_of(
     heard: Heard, sidecars: Iterable[tuple[str, Sidecar]], first_s: float, length_s: float
 ) -> tuple[list[Track], list[str]]:
-    """All tracks of a video, and sentences on what was wrong with them or is not read.
+    """Return all subtitle tracks of a video, and notes about faulty or unreadable ones.
 
     Args:
-        heard: what is inside the file.
-        sidecars: what lies beside it, each with its name for the table.
+        heard: the embedded subtitles.
+        sidecars: the sidecar files, each with its name for the table.
         first_s: time of the first frame on the container's clock.
-        length_s: length of the video.
+        length_s: length of the video, s.
     """
     found, notes = [], []
     for stream in heard.tracks:
@@ -70,7 +70,7 @@ def tracks_of(
         if not stream.readable:
             said = f"'{stream.language or stream.title or 'of no stated language'}'"
             kind = stream.codec or "an unknown codec"
-            notes.append(f"subtitles {said} are not read: pictures of text, or no text ({kind})")
+            notes.append(f"subtitles {said} are not read because they are not text ({kind})")
             continue
         lines = heard.lines[stream.stream]
         notes += [f"subtitles in {name}: {fault}" for fault in lines.faults()]
@@ -86,13 +86,13 @@ def tracks_of(
         cues = _placed(lines, heard.origin / 1e6 - first_s, length_s)
         late = len(lines.cues) - len(cues)
         if late:
-            notes.append(f"{name}: left out because they lie outside of the video: {late}")
+            notes.append(f"{name}: lines skipped because they are outside the video: {late}")
         found.append(Track(name, sidecar.language, sidecar.forced, cues))
     return found, notes
 
 
 def rows(track: Track, first_s: float, time_base: Fraction) -> list[dict[str, Any]]:
-    """Rows of `lines`, without their video and clips."""
+    """Return the rows of `lines` of a track, without video and clips."""
 
     def pts(seconds: float) -> int:
         return round((seconds + first_s) / float(time_base))
@@ -115,7 +115,7 @@ def rows(track: Track, first_s: float, time_base: Fraction) -> list[dict[str, An
 
 
 def during(lines: pd.DataFrame, spans: Iterable[tuple[int, int]]) -> pd.Series:
-    """Whether each line of one video is shown in one of some spans, in its time base."""
+    """Return whether each line of one video overlaps any of the spans, in its time base."""
     found = pd.Series(data=False, index=lines.index, dtype=bool)
     for start, end in spans:
         found |= (lines["start_pts"] < end) & (lines["end_pts"] > start)
@@ -123,10 +123,10 @@ def during(lines: pd.DataFrame, spans: Iterable[tuple[int, int]]) -> pd.Series:
 
 
 def with_clips(lines: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
-    """Lines with the key of the kept clip that has most of each.
+    """Return lines with the key of the kept clip that contains most of each.
 
     Args:
-        lines: table `lines`, its `clip_key` empty.
+        lines: table `lines`, with empty `clip_key`.
         clips: table `clips`.
     """
     keys = pd.Series([None] * len(lines), index=lines.index, dtype=object)
@@ -142,14 +142,14 @@ def with_clips(lines: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
 
 
 def offset(cues: Sequence[Span], spoken: Sequence[Span], audible_s: float) -> float | None:
-    """Seconds by which lines come before the voices they belong to (negative: after).
+    """Return by how many seconds lines precede their voices (negative: follow them).
 
-    Nothing is found in few lines, short sound or an unclear match: then None.
+    None if there are too few lines, too little sound, or no clear match.
 
     Args:
-        cues: when lines are shown.
-        spoken: when somebody speaks.
-        audible_s: how long there is sound.
+        cues: spans in which lines are displayed.
+        spoken: spans in which somebody speaks.
+        audible_s: total duration of sound, s.
     """
     if len(cues) < _MIN_LINES or len(spoken) < _MIN_GAPS or audible_s < _MIN_AUDIBLE_S:
         return None
@@ -174,7 +174,7 @@ def offset(cues: Sequence[Span], spoken: Sequence[Span], audible_s: float) -> fl
 def _placed(
     found: Subtitles, shift_s: float, length_s: float
 ) -> list[tuple[float, float, str, str | None]]:
-    """Cues in seconds of the video, within it."""
+    """Return cues in seconds of the video, clipped to its length."""
     cues = []
     for cue, end in _ended(found.cues):
         start, stop = cue.start / 1e6 + shift_s, end / 1e6 + shift_s
@@ -184,7 +184,7 @@ def _placed(
 
 
 def _ended(cues: Sequence[Cue]) -> Iterator[tuple[Cue, int]]:
-    """Cues and their ends; where a file gives none, it is the start of the next."""
+    """Yield cues and their ends; if a cue has no end, it is the start of the next cue."""
     for number, cue in enumerate(cues):
         later = (other.start for other in cues[number + 1 :] if other.start > cue.start)
         latest = cue.start + round(_MAX_LINE_S * 1e6)
@@ -192,7 +192,7 @@ def _ended(cues: Sequence[Cue]) -> Iterator[tuple[Cue, int]]:
 
 
 def _beats(spans: Sequence[Span], length_s: float) -> npt.NDArray[np.float64]:
-    """1 where a span is, on a beat of a tenth of a second."""
+    """Return spans as a signal of 0 and 1, sampled every tenth of a second."""
     on = np.zeros(int(length_s / _BEAT_S) + 1)
     for start, end in spans:
         on[int(max(0.0, start) / _BEAT_S) : int(max(0.0, end) / _BEAT_S) + 1] = 1
@@ -202,7 +202,7 @@ def _beats(spans: Sequence[Span], length_s: float) -> npt.NDArray[np.float64]:
 def _correlation(
     shown: npt.NDArray[np.float64], heard: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Correlation at each offset up to half a minute, from lines too late to lines too early."""
+    """Return the correlation at each offset up to 30 s, from lines too late to lines too early."""
     farthest = min(round(_FARTHEST_S / _BEAT_S), len(shown) - 1)
     a, b = ((x - x.mean()) / (x.std() * len(x) ** 0.5) for x in (shown, heard))
     size = 2 * len(a)

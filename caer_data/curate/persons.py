@@ -1,4 +1,4 @@
-"""Who is who in each show: clustered faces, corrected by hand."""
+"""The stage that clusters the faces of each show into persons, corrected by hand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS = ("merge", "split", "name")
 
 
 def persons(setup: Setup, videos: list[Video]) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
-    """Tracks with persons by `video_id`, and the people of all shows."""
+    """Return tracks with persons, by `video_id`, and the people of all shows."""
     started = time.perf_counter()
     models = [faces_artifact(v.job).json("models.json") for v in videos]
     for warning in sorted({w for m in models for w in m["warnings"]}):
@@ -62,7 +62,7 @@ def persons(setup: Setup, videos: list[Video]) -> tuple[dict[str, pd.DataFrame],
 def _tracks_of_decisions(
     videos: list[Video], frames: list[pd.DataFrame], decisions: Sequence[Decision]
 ) -> list[tuple[Decision, list[str]]]:
-    """Tracks of a show that each decision refers to; decisions about none are left out."""
+    """Return each decision that refers to tracks of a show, with these tracks."""
     about = {anchor for row in decisions for anchor in row.about}
     found: dict[str, list[str]] = {row.key: [] for row in decisions}
     for video, tracks in zip(videos, frames, strict=True):
@@ -78,7 +78,7 @@ def _tracks_of_decisions(
 def _corrections(
     spoken_of: list[tuple[Decision, list[str]]], tracks: pd.DataFrame
 ) -> list[Correction]:
-    """Merges and splits of a show, in the order in which they were made."""
+    """Return the merges and splits of a show, in the order in which they were decided."""
     position = {track: index for index, track in enumerate(tracks["track_id"])}
     return [
         Correction(apart=row.kind == "split", tracks=tuple(position[track] for track in found))
@@ -90,7 +90,7 @@ def _corrections(
 def _named(
     people: pd.DataFrame, tracks: pd.DataFrame, spoken_of: list[tuple[Decision, list[str]]]
 ) -> pd.DataFrame:
-    """People with the names that they were given; of two names the later one counts."""
+    """Return people with their names; if there are several decisions, the last one counts."""
     names: dict[str, str] = {}
     for row, found in spoken_of:
         if row.kind == "name":

@@ -1,4 +1,4 @@
-"""Loaded once by the server that worker processes are forked from: the slow imports."""
+"""The slow imports, made once by the server that worker processes are forked from."""
 
 import av  # noqa: F401
 import cv2
@@ -10,5 +10,5 @@ import scipy.optimize  # noqa: F401
 
 import caer_data.curate.analyse  # noqa: F401
 
-# Parallelism is one process per video: threads inside OpenCV would only fight over the cores.
+# There is one process per video, so threads inside OpenCV would only compete for the cores.
 cv2.setNumThreads(1)

@@ -1,4 +1,4 @@
-"""What a recipe needs beyond the package itself, checked before any work begins."""
+"""Checks, before any work begins, that optional packages and models are installed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from caer_data.shots import transnet
 
 
 def check(recipe: Recipe) -> None:
-    """Make sure that everything a recipe asks for is installed.
+    """Check that everything a recipe needs is installed.
 
     Raises:
-        CaerError: names what is missing and how to install it.
+        CaerError: something is missing; the message says how to install it.
     """
     if recipe.shots.detector == "transnet":
         transnet.check()

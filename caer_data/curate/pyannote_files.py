@@ -1,7 +1,7 @@
-"""Shots and tracks that pyannote.video found, taken instead of our own.
+"""Files with shots and tracks of pyannote.video, which a build can use instead of its own analysis.
 
-Beside each other in one folder, named after the videos: for `Show/S01E01.mp4` below the shows
-folder, `Show/S01E01.shots.json` and `Show/S01E01.track.txt`; either may be missing.
+All files are in one folder and named after the videos: for `Show/S01E01.mp4` below the shows
+folder, they are `Show/S01E01.shots.json` and `Show/S01E01.track.txt`. Either may be missing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from caer_data.media.probe import VideoInfo
 
 @dataclass(frozen=True)
 class Imported:
-    """Files to take a video's shots and tracks from, and their hashes."""
+    """The files with a video's shots and tracks, and their hashes."""
 
     shots: Path | None = None
     tracks: Path | None = None
@@ -30,10 +30,10 @@ class Imported:
     tracks_sha256: str | None = None
 
     def read_tracks(self, times: npt.NDArray[np.float64], info: VideoInfo) -> list[Track] | None:
-        """The imported tracks, or None if the faces are to be found.
+        """Return the imported tracks; None if there are none and faces must be detected.
 
         Raises:
-            CaerError: a line of the file cannot be read, or lies outside the video.
+            CaerError: a line of the file cannot be read, or is outside the video.
         """
         if self.tracks is None:
             return None
@@ -41,7 +41,7 @@ class Imported:
 
 
 def imported_for(folder: Path, video: str) -> Imported:
-    """Result files of one video, by its path below the shows folder."""
+    """Return the result files of one video, given by its path below the shows folder."""
     stem = str(PurePosixPath(video).with_suffix(""))
     files = [inside(folder, stem + ending) for ending in (".shots.json", ".track.txt")]
     shots, tracks = (file if file.is_file() else None for file in files)
@@ -50,11 +50,11 @@ def imported_for(folder: Path, video: str) -> Imported:
 
 
 def require_some(folder: Path, found: Sequence[Imported]) -> None:
-    """Raise a CaerError if a folder was named but holds nothing for any of the videos."""
+    """Raise a CaerError if the folder does not exist or has no file for any of the videos."""
     if not folder.is_dir():
         raise CaerError(f"{folder}: no such folder; give the folder of pyannote.video's results")
     if not any(item.shots or item.tracks for item in found):
         raise CaerError(
-            f"{folder}: holds no results for these videos; for Show/S01E01.mp4 they are named "
+            f"{folder}: contains no results for these videos; for Show/S01E01.mp4 they are named "
             "Show/S01E01.shots.json and Show/S01E01.track.txt"
         )

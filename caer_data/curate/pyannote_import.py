@@ -1,14 +1,14 @@
-"""Read the result files of pyannote.video: shots and face tracks.
+"""Reading the result files of pyannote.video: shots and face tracks.
 
-Formats, as pyannote.video 1.6.3 writes them (https://github.com/pyannote/pyannote-video):
+Formats, as written by pyannote.video 1.6.3 (https://github.com/pyannote/pyannote-video):
 
 - `pyannote-structure.py shot`: JSON of pyannote.core, a Timeline of segments in seconds (or an
-  Annotation, whose segments are taken);
+  Annotation, whose segments are used);
 - `pyannote-face.py track`: lines `seconds track left top right bottom status`, boxes as shares of
   the picture's width and height, status such as `detection`, `forward` or `backward+forward`.
 
-pyannote.video counts seconds from the first frame at a constant rate; a time means the nearest
-frame of the video.
+pyannote.video counts seconds from the first frame at a constant rate; each time is mapped to the
+nearest frame of the video.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _EDGES_PER_BOX = 4
 
 
 def read_shots(path: Path) -> list[float]:
-    """Seconds at which the shots of a shots file begin, in order.
+    """Return the start times (s) of the shots in a shots file, in order.
 
     Raises:
-        CaerError: a file of another kind.
+        CaerError: it is not a shots file.
     """
     try:
         data = json.loads(_text(path))
@@ -45,20 +45,20 @@ def read_shots(path: Path) -> list[float]:
     try:
         kind, content = data["pyannote"], data["content"]
         if kind not in ("Timeline", "Annotation"):
-            raise CaerError(f"{path}: holds a pyannote {kind}, not a Timeline of shots")
+            raise CaerError(f"{path}: contains a pyannote {kind}, not a Timeline of shots")
         segments = [item.get("segment", item) for item in content]
         starts = sorted({float(segment["start"]) for segment in segments})
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise CaerError(f"{path}: is not a shots file of pyannote.video") from error
     if not starts or not all(math.isfinite(start) for start in starts):
-        raise CaerError(f"{path}: holds no shots")
+        raise CaerError(f"{path}: contains no shots")
     return starts
 
 
 def shot_rows(
     starts: Sequence[float], pts: Sequence[int], end_pts: int, time_base: Fraction
 ) -> list[dict[str, Any]]:
-    """Rows of the table `shots`, without identifiers, for shots that begin at these seconds.
+    """Return the rows of the table `shots`, without identifiers, for shots with these start times.
 
     Args:
         starts: seconds from the first frame.
@@ -85,19 +85,20 @@ def shot_rows(
 def read_tracks(
     path: Path, times: npt.NDArray[np.float64], width: int, height: int
 ) -> dict[int, Track]:
-    """Face tracks of a tracks file, by their number there.
+    """Return the face tracks of a tracks file, by their number in the file.
 
     Args:
         path: the file.
-        times: seconds of every frame of the video, from its first.
+        times: time of every frame of the video, seconds from the first.
         width: displayed width of the video, pixels.
         height: displayed height.
 
     Returns:
-        Boxes in pixels; score 1 where pyannote.video detected the face, 0 if it followed it.
+        Tracks with boxes in pixels; the score is 1 if pyannote.video detected the face in the
+        frame, 0 if it tracked it.
 
     Raises:
-        CaerError: a line of the file cannot be read, or lies outside the video.
+        CaerError: a line of the file cannot be read, or is outside the video.
     """
     tracks: dict[int, dict[int, tuple[npt.NDArray[np.float32], float]]] = {}
     scale = np.array([width, height, width, height], np.float32)
@@ -109,8 +110,8 @@ def read_tracks(
         except ValueError as error:
             raise CaerError(f"{where}: is not 'seconds track left top right bottom'") from error
         if not (0 <= seconds <= end and np.isfinite(box).all()):
-            raise CaerError(f"{where}: lies outside of the video, which ends at {times[-1]:.3f} s")
-        box = np.clip(box, 0, 1)  # faces at the border reach beyond the picture
+            raise CaerError(f"{where}: is outside the video, which ends at {times[-1]:.3f} s")
+        box = np.clip(box, 0, 1)  # faces at the border extend beyond the picture
         if not (box[0] < box[2] and box[1] < box[3]):
             raise CaerError(f"{where}: the box has no part inside the picture")
         frame = nearest_frame(times, seconds)
@@ -120,7 +121,7 @@ def read_tracks(
 
 
 def nearest_frame(times: npt.NDArray[np.float64], seconds: float) -> int:
-    """Frame whose time is nearest; of two equally near, the earlier."""
+    """Return the frame with the nearest time; of two equally near frames, the earlier."""
     later = int(np.searchsorted(times, seconds))
     if later == 0:
         return 0
@@ -140,12 +141,12 @@ def _track(boxes: dict[int, tuple[npt.NDArray[np.float32], float]]) -> Track:
 
 
 def _lines(path: Path, words: int) -> Iterator[tuple[str, list[str]]]:
-    """Non-empty lines as words, with where each stands; the last word may hold spaces."""
+    """Yield the position and words of non-empty lines; the last word may contain spaces."""
     for number, line in enumerate(_text(path).splitlines(), start=1):
         if line.strip():
             parts = line.split(maxsplit=words - 1)
             if len(parts) != words:
-                raise CaerError(f"{path}:{number}: has {len(parts)} words where {words} belong")
+                raise CaerError(f"{path}:{number}: has {len(parts)} words instead of {words}")
             yield f"{path}:{number}", parts
 
 

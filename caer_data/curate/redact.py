@@ -1,10 +1,9 @@
-"""Take out of an artifact of the face stage what is forgotten: boxes, vectors and pictures.
+"""Removes what is forgotten from an artifact of the face stage: boxes, vectors and pictures.
 
-An artifact without it has a key of its own (`key_without`), made from the whole artifact's key and
-from what is left out, so that neither is ever taken for the other. What is in a video but must not
-be looked at is said in anchors: one with a box is that face, and within the video whoever looks
-like it; one without a box is the boxes and pictures in its span, and tracks that lie in it as a
-whole.
+A redacted artifact has a key of its own (`key_without`), derived from the complete artifact's key
+and from what was removed, so that the two are never confused. Anchors describe what to remove. An
+anchor with a box means that face and similar faces in the same video. An anchor without a box means
+the boxes and pictures in its span, and tracks that are entirely inside it.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ from caer_data.engine.identity import Anchor
 from caer_data.faces.people import cluster
 
 _WHOLE: Final = "whole.json"
-"""Member that says the key of the artifact that this one was made from."""
+"""Member with the key of the complete artifact that this one was made from."""
 
 
 def key_without(key: str, forgotten: Sequence[Anchor]) -> str:
-    """Key of an artifact without what is forgotten; the same where nothing is."""
+    """Return the key of an artifact without what is forgotten; the same key if nothing is."""
     if not forgotten:
         return key
     about = sorted(hash_of(asdict(anchor), 16) for anchor in forgotten)
@@ -43,10 +42,10 @@ def redact(
     """Remove what is forgotten from the unpacked members of an artifact.
 
     Args:
-        folder: holds what `faces.find` wrote, and `models.json`.
-        video: `sha256, width, height, first_pts, time_base`.
+        folder: folder with the output of `faces.find` and `models.json`.
+        video: the video's `sha256, width, height, first_pts, time_base`.
         shots: its shots, named as in the artifact.
-        forgotten: of this video.
+        forgotten: forgotten anchors in this video.
     """
     tracks = tables.read(tables.TRACKS, folder / "tracks.parquet")
     faces = tables.read(tables.FACES, folder / "faces.parquet")
@@ -65,7 +64,7 @@ def redact(
     left = faces[~faces["track_id"].isin(gone)].reset_index(drop=True)
     tables.write(tables.FACES, left, folder / "faces.parquet")
     np.save(folder / "embeddings.npy", vectors[kept.to_numpy()])
-    for track in gone | crossed:  # whose best face may lie in such a span
+    for track in gone | crossed:  # their best face may be in such a span
         (folder / "portraits" / f"{track}.jpg").unlink(missing_ok=True)
     _remove_thumbnails(folder, shots, spans)
     write_json(folder / "spans.json", sorted({(int(start), int(end)) for start, end in spans}))
@@ -78,15 +77,15 @@ def without(
     shots: pd.DataFrame,
     forgotten: Sequence[Anchor],
 ) -> Artifact | None:
-    """Replace an artifact by one without what is forgotten; a damaged one is just removed.
+    """Replace an artifact by one without what is forgotten; a damaged artifact is only removed.
 
     Args:
         store: the work folder.
         artifact: file of an artifact of the face stage.
-        video, shots, forgotten: as of `redact`.
+        video, shots, forgotten: see `redact`.
 
     Returns:
-        The artifact without it.
+        The redacted artifact; None if the artifact was damaged.
     """
     subject, key, _ = artifact.name.rsplit(".", 2)
     found = store.get("faces", subject, key)
@@ -125,12 +124,12 @@ def _fill(
 
 
 def note_whole(folder: Path, key: str) -> None:
-    """Say in an artifact's unpacked members the key of the whole artifact."""
+    """Write the key of the complete artifact to an artifact's unpacked members."""
     write_json(folder / _WHOLE, {"key": key})
 
 
 def spans_of(artifact: Artifact) -> list[tuple[int, int]]:
-    """Spans of a video, in its time base, in which something was taken out of an artifact."""
+    """Return the spans of a video, in its time base, that were removed from an artifact."""
     if "spans.json" not in artifact.names():
         return []
     return [(int(start), int(end)) for start, end in artifact.json("spans.json")]
@@ -144,7 +143,7 @@ def _gone(
     vectors: np.ndarray,
     forgotten: Sequence[Anchor],
 ) -> set[str]:
-    """Tracks that are forgotten."""
+    """Return the tracks that are forgotten."""
     found = {t for t in sightings.tracks_at(video, tracks, faces, forgotten) if t is not None}
     threshold = read_json(folder / "models.json")["track_threshold"]
     people = cluster("", "", tracks, vectors, threshold)[0]

@@ -1,4 +1,4 @@
-"""The stage of a build that finds what is shown more than once and keeps one clip of it."""
+"""The stage of a build that finds repeated content and keeps one clip of it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from caer_data.engine.progress import printable
 
 @dataclass(frozen=True)
 class Repeated:
-    """What is shown more than once.
+    """Repeated content.
 
     Attributes:
-        clips: table `clips` of today's videos, those that repeat another one dropped.
+        clips: table `clips` of the present videos, in which repeating clips are dropped.
         table: table `repeats`.
-        artifact: name of the artifact that it comes from.
+        artifact: name of the artifact that holds it.
     """
 
     clips: pd.DataFrame
@@ -40,14 +40,14 @@ def drop_repeats(
     absent: keeping.Absent,
     rows: dict[str, dict[str, Any]],
 ) -> Repeated:
-    """Find what is shown more than once, name episodes that are there twice, keep one clip each.
+    """Find repeated content, report repeated episodes, and keep one clip of each repetition.
 
     Args:
         setup: the build.
-        videos: those that were analysed.
-        clips: as the filter left them, with keys.
-        absent: tables of videos that are absent today.
-        rows: of `videos`, by `video_id`.
+        videos: the analysed videos.
+        clips: the filtered clips, with keys.
+        absent: tables of absent videos.
+        rows: rows of `videos`, by `video_id`.
     """
     started = time.perf_counter()
     known = _known(setup, videos, absent)
@@ -68,7 +68,7 @@ def drop_repeats(
 
 
 def _standing(setup: Setup) -> set[tuple[str, str]]:
-    """Which video repeats which by the last build."""
+    """Return the pairs of videos (later, earlier) that repeat each other by the last build."""
     dataset = setup.dataset
     if not (dataset.has(tables.VIDEOS) and dataset.has(tables.REPEATS)):
         return set()
@@ -76,14 +76,14 @@ def _standing(setup: Setup) -> set[tuple[str, str]]:
 
 
 def _twice(found: Iterable[tuple[str, str, float]]) -> Iterator[str]:
-    """One sentence for each repeated episode, whatever the number of copies."""
+    """Yield one sentence per repeated episode, for any number of copies."""
     copies: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
     for later, first, share in found:
         copies[later].append((-share, first))
     for later, of in sorted(copies.items()):
         share, first = min(of)
         more = f", and {len(of) - 1} more" if len(of) > 1 else ""
-        yield f"{later}: is the same episode as {first}{more}, {-share:.0%} of it"
+        yield f"{later}: is the same episode as {first}{more} ({-share:.0%} of it)"
 
 
 def _known(setup: Setup, videos: list[Video], absent: keeping.Absent) -> list[repeats.Known]:

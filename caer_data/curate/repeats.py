@@ -1,8 +1,8 @@
-"""What a dataset shows more than once: which shot repeats which, and which of the clips stays.
+"""Repeated content: which shot repeats which, and which of the clips is kept.
 
-Titles, recaps, credits, adverts and second rips would be rated again and again, and leak from train
-to test. Of clips that show the same the rated one stays, else the one that came into the dataset
-first: an episode that is added later takes nothing away.
+Titles, recaps, credits, adverts and second rips would be rated repeatedly and leak from train to
+test. Of clips that show the same content, the rated one is kept, otherwise the one that was added
+to the dataset first, so that an episode added later removes nothing.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ VERSION: Final = 2
 
 _MAX_PICTURES: Final = (
     60 * fingerprints.RATE
-)  # pictures of a strip; longer shots are compared in parts
-_COVERED: Final = 0.5  # of the shorter of two clips that both must show to be the same
-_REPEATED_SHARE: Final = 0.5  # of a video that another must show to be the same episode
+)  # maximum length of a strip; longer shots are compared in parts
+_COVERED: Final = 0.5  # minimum share of the shorter of two clips that must be shared
+_REPEATED_SHARE: Final = 0.5  # minimum share of a video that must be shared by a repeated episode
 
 
 @dataclass(frozen=True)
 class Known:
-    """One video that has fingerprints.
+    """A video with fingerprints.
 
     Attributes:
-        video_id: its name.
+        video_id: its identifier.
         sha256: hash of its content.
         prints: its fingerprints.
         shots: its rows of `shots`.
         first_pts: timestamp of its first frame.
         time_base: unit of its timestamps, seconds.
-        earlier: it was in the dataset before this build.
+        earlier: whether it was in the dataset before this build.
     """
 
     video_id: str
@@ -56,7 +56,7 @@ class Known:
 
 
 def absent(store: Store, videos: pd.DataFrame, shots: pd.DataFrame) -> list[Known]:
-    """Videos that are absent today and whose fingerprints are."""
+    """Return the absent videos whose fingerprints exist."""
     found = []
     for row in videos.to_dict("records"):
         artifact = prints_of(store, row["sha256"])
@@ -69,7 +69,7 @@ def absent(store: Store, videos: pd.DataFrame, shots: pd.DataFrame) -> list[Know
 
 
 def prints_of(store: Store, sha256: str) -> Artifact | None:
-    """The fingerprints of a video, by the hash of its content; None if they do not exist."""
+    """Return the fingerprints of a video, by the hash of its content; None if they do not exist."""
     files = sorted((store.folder / "prints").glob(f"{sha256[:16]}.*.zip"))
     return store.get("prints", *files[0].stem.split(".")) if files else None
 
@@ -77,13 +77,13 @@ def prints_of(store: Store, sha256: str) -> Artifact | None:
 def find(
     work: Path, videos: Sequence[Known], standing: Set[tuple[str, str]] = frozenset()
 ) -> pd.DataFrame:
-    """Table `repeats` of all videos; what was found before of the same videos is not looked for.
+    """Return the table `repeats` of all videos; results of the same videos are cached.
 
     Args:
         work: the dataset's work folder.
-        videos: in the order of the dataset.
-        standing: hashes of two videos of which the last build said that the first repeats the
-            other; it stays so.
+        videos: the videos, in the order of the dataset.
+        standing: pairs of hashes of videos of which, according to the last build, the first repeats
+            the second; this does not change.
     """
     store = Store(work)
     by_content = sorted(videos, key=lambda v: v.sha256)
@@ -100,7 +100,7 @@ def find(
 
 
 def key(videos: Sequence[Known]) -> str:
-    """Key of what is found in some videos: their fingerprints and shots."""
+    """Return the key of the result for some videos: a hash of their fingerprints and shots."""
     content = [
         [v.sha256, v.prints.name, *v.shots["start_pts"].tolist()]
         for v in sorted(videos, key=lambda v: v.sha256)
@@ -118,7 +118,7 @@ _PAIR: Final = np.dtype(
 
 
 def _pairs(videos: Sequence[Known]) -> npt.NDArray[Any]:
-    """Shots that repeat one of another video; the best passage of each pair, by places."""
+    """Return the best passage of each pair of matching shots in different videos, by indexes."""
     strips: list[Strip] = []
     indices: list[tuple[int, int]] = []
     for number, video in enumerate(videos):
@@ -155,7 +155,7 @@ def _span(times: tuple[float, float]) -> tuple[float, float]:
 
 
 def standing(videos: pd.DataFrame, found: pd.DataFrame) -> set[tuple[str, str]]:
-    """Hashes of two videos of which the first was said to repeat the other.
+    """Return pairs of hashes of videos of which the first repeats the second.
 
     Args:
         videos: table `videos` of the last build.
@@ -172,7 +172,7 @@ def _row(
     ranked: dict[str, tuple[bool, int]],
     standing: Set[tuple[str, str]],
 ) -> dict[str, Any]:
-    """Row of `repeats`: the later one repeats the earlier one."""
+    """Return a row of `repeats`, in which the later shot repeats the earlier one."""
     sides = []
     for of in ("", "of_"):
         video = videos[pair[f"{of}video"]]
@@ -202,15 +202,15 @@ def _row(
 
 
 def same_clips(clips: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
-    """Pairs of clips that show the same for half of the shorter one, or longer.
+    """Return the pairs of clips that share at least half of the shorter clip.
 
     Args:
-        clips: `clip_id, shot_id, start_s, end_s`.
+        clips: columns `clip_id, shot_id, start_s, end_s`.
         found: table `repeats`.
 
     Returns:
-        `clip_id, of_clip_id`, and `start_s, of_start_s, seconds, score, mirrored` of what both
-        show.
+        Columns `clip_id, of_clip_id`, and `start_s, of_start_s, seconds, score, mirrored` of the
+        shared part.
     """
     concerned = clips["shot_id"].isin(found["shot_id"]) | clips["shot_id"].isin(found["of_shot_id"])
     by_shot: defaultdict[str, list[Any]] = defaultdict(list)
@@ -253,14 +253,14 @@ def drop(
     """Drop kept clips that repeat another one.
 
     Args:
-        clips: table `clips` of today's videos, with keys.
-        others: clips of absent videos, which stay.
+        clips: table `clips` of the present videos, with keys.
+        others: clips of absent videos, which are always kept.
         found: table `repeats`.
-        rated: keys of clips with answers, which stay, too.
-        before: keys of clips that the last build kept; others give way to them.
+        rated: keys of clips with answers, which are also kept.
+        before: keys of clips that the last build kept, which take precedence over others.
 
     Returns:
-        The clips, with `repeat_of` and `repeat_score` where one repeats another that is kept.
+        The clips, with `repeat_of` and `repeat_score` for those that repeat a kept clip.
     """
     kept = pd.concat([clips[clips["status"] == "kept"], others], ignore_index=True)
     partners: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
@@ -294,7 +294,7 @@ def _marked(clips: pd.DataFrame, repeats: dict[str, tuple[float, str]]) -> pd.Da
 
 
 def repeated_episodes(videos: pd.DataFrame, found: pd.DataFrame) -> list[tuple[str, str, float]]:
-    """Episodes that occur twice: (later, earlier, shared fraction of the shorter one).
+    """Return repeated episodes: (later, earlier, shared fraction of the shorter one).
 
     Args:
         videos: table `videos`.

@@ -11,7 +11,7 @@ from caer_data.engine.errors import PartialFailure
 
 @dataclass
 class _Result:
-    """What the results of builds and of shards share."""
+    """Common part of the results of builds and shards."""
 
     dataset: Path
     videos: int = 0
@@ -19,7 +19,7 @@ class _Result:
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all values as JSON takes them."""
+        """Return all values as types that JSON supports."""
         return {**self.__dict__, "dataset": str(self.dataset)}
 
     def raise_if_failed(self) -> None:
@@ -31,7 +31,7 @@ class _Result:
         if self.failed:
             lines = "".join(f"\n  {what}: {why}" for what, why in self.failed.items())
             raise PartialFailure(
-                f"{len(self.failed)} failed; the rest is done, and running the same command tries "
+                f"{len(self.failed)} failed; the rest is done. Run the same command to try these "
                 f"again:{lines}"
             )
 
@@ -43,16 +43,16 @@ class BuildResult(_Result):
     Attributes:
         dataset: the dataset's folder.
         videos: number of videos, without duplicates.
-        duplicates: files with the content of another.
+        duplicates: number of files with the same content as another.
         kept: number of kept clips.
         dropped: number of dropped clips by reason.
         people: number of persons.
-        absent: videos of earlier builds that are no longer in the folder of shows.
+        absent: number of videos of earlier builds that are no longer in the folder of shows.
         rated: number of rated clips that are the `same`, `changed` or `gone`.
         failed: what could not be processed (path of a video, name of a clip), with the reason.
         damaged: damaged videos by path, with what is wrong with them.
         forgotten: number of forgotten videos, persons and clips, by kind.
-        seconds: duration of the build.
+        seconds: duration of the build, s.
     """
 
     duplicates: int = 0
@@ -75,42 +75,42 @@ class BuildResult(_Result):
             + self._absent_text()
             + self._rated_text()
             + self._forgotten_text()
-            + f". Took {self.seconds:.0f} s. Look at {self.dataset / 'report.html'}"
+            + f". Took {self.seconds:.0f} s. See {self.dataset / 'report.html'}"
         )
 
     def _absent_text(self) -> str:
-        """Describe what is kept of absent videos."""
+        """Describe absent videos, if there are any."""
         if not self.absent:
             return ""
         videos = f"{self.absent:,} video{'s' * (self.absent != 1)}"
-        return f". {videos} of earlier builds not there: the clips stay, with status 'absent'"
+        return f". {videos} of earlier builds not found: the clips stay, with status 'absent'"
 
     def _rated_text(self) -> str:
-        """What became of rated clips, where there are any."""
+        """Describe what became of rated clips, if there are any."""
         if not sum(self.rated.values()):
             return ""
         changed, gone = self.rated["changed"], self.rated["gone"]
         return (
-            f". Of {sum(self.rated.values()):,} rated clips {self.rated['same']:,} stayed, "
-            f"{changed:,} changed and {gone:,} went"
-            + ("; answers to these no longer count" if changed + gone else "")
+            f". Of {sum(self.rated.values()):,} rated clips, {self.rated['same']:,} stayed, "
+            f"{changed:,} changed and {gone:,} were removed"
+            + ("; answers to changed or removed clips no longer count" if changed + gone else "")
         )
 
     def _forgotten_text(self) -> str:
-        """How much must not come back."""
+        """Describe what is forgotten, if anything is."""
         if not self.forgotten:
             return ""
-        return f". Forgotten and left out: {counted(self.forgotten)}"
+        return f". Forgotten and not used: {counted(self.forgotten)}"
 
 
 def counted(forgotten: dict[str, int]) -> str:
-    """Counts of what is forgotten, in words: `1 clip, 2 persons`."""
+    """Return counts by kind in words: `1 clip, 2 persons`."""
     return ", ".join(f"{n:,} {kind}{'s' * (n != 1)}" for kind, n in sorted(forgotten.items()))
 
 
 @dataclass
 class ShardResult(_Result):
-    """Result of one shard: artifacts are made, tables are not."""
+    """Result of one shard, which creates artifacts but no tables."""
 
     shard: str = ""
 
@@ -118,6 +118,6 @@ class ShardResult(_Result):
         """Describe the result in one line."""
         return (
             f"Shard {self.shard}: {self.videos} videos done, {len(self.failed)} failed. Took "
-            f"{self.seconds:.0f} s. When all shards are done, the same command without --shard "
-            "puts the dataset together"
+            f"{self.seconds:.0f} s. When all shards are done, run the same command without --shard "
+            "to complete the dataset"
         )

@@ -1,4 +1,4 @@
-"""Run the build: videos, shots, faces, people, filter, clips."""
+"""The build: runs its stages in order."""
 
 from __future__ import annotations
 
@@ -66,20 +66,20 @@ def build(
     Args:
         shows: folder of shows, or one video.
         output: the dataset folder.
-        recipe: name or file of a recipe; without one the dataset's own, else `caer`.
-        workers: processes of this machine; without a number, one for each core.
-        limit: process at most this many videos.
-        pyannote: folder of pyannote.video's results, taken instead of finding shots and faces.
+        recipe: name or file of a recipe; by default the dataset's own, otherwise `caer`.
+        workers: number of processes on this machine; by default one per core.
+        limit: maximum number of videos to process.
+        pyannote: folder of pyannote.video's results to use instead of detecting shots and faces.
         reporter: receives the progress.
         limits: what one video may use.
-        drop_rated: continue where rated clips would change or be removed.
-        engine: where videos are worked on; without one, on this machine by `workers`.
-        finish: called with the whole dataset while it is still locked: what writes the report.
+        drop_rated: whether to continue if rated clips would be changed or removed.
+        engine: runs the work on videos; by default `workers` processes of this machine.
+        finish: called with the complete dataset while it is still locked, to write the report.
 
     Raises:
-        CaerError: no videos, a mistake in the recipe, a folder that cannot be written, or one that
-            holds something other than a dataset.
-        RatedClipsError: rated clips would change or go, and `drop_rated` was not given.
+        CaerError: there are no videos, the recipe has a mistake, or the output folder cannot be
+            written or is not a dataset.
+        RatedClipsError: rated clips would be changed or removed, and `drop_rated` is false.
         BusyError: another command is working on the dataset.
     """
     started = time.perf_counter()
@@ -117,9 +117,9 @@ def build_shard(
     limits: Limits | None = None,
     engine: Engine | None = None,
 ) -> ShardResult:
-    """Make the artifacts of one shard's videos: sound, shots, faces; see `build` for the arguments.
+    """Create the artifacts of one shard's videos: sound, shots, faces; see `build` for arguments.
 
-    The folder is not locked: shards may run side by side, and beside a build.
+    The folder is not locked, so that shards can run in parallel with each other and with a build.
 
     Raises:
         CaerError: as `build`.
@@ -145,7 +145,7 @@ def build_shard(
 
 @dataclass
 class Prepared:
-    """What was asked for, checked; nothing is written yet."""
+    """The checked arguments of a build, before anything is written."""
 
     shows: Path
     dataset: Dataset
@@ -157,17 +157,17 @@ class Prepared:
     imported: dict[str, Imported]
 
     def setup(self, engine: Engine, limits: Limits, drop_rated: bool = False) -> Setup:
-        """Check the engine, say what is noteworthy, and read what people decided.
+        """Return the setup of a build: check the engine, print notes, and read decisions by hand.
 
         Raises:
-            CaerError: tasks cannot run where the engine is.
+            CaerError: the engine cannot run tasks.
         """
         folder, reporter, speech = self.dataset.folder, self.reporter, self.recipe.speech
         engine.check([folder, self.shows])
         secret_of(folder)
         for note in self.notes:
             reporter.warn(printable(note))
-        reporter.say(weights.said_of_detector(self.recipe.faces))
+        reporter.say(weights.detector_note(self.recipe.faces))
         for model in self.models:
             reporter.say(f"Face model {model.path} ({model.licence})")
         return Setup(
@@ -193,16 +193,17 @@ def prepare(
     pyannote: Path | None,
     reporter: Reporter | None,
 ) -> Prepared:
-    """Check what `build` was given; nothing is written yet.
+    """Check the arguments of `build` without writing anything.
 
     Raises:
-        CaerError: no videos, a mistake in the recipe, or a folder that holds something else.
+        CaerError: there are no videos, the recipe has a mistake, or the output folder is not a
+            dataset.
     """
     dataset = Dataset(output)
     check_dataset(output)
     if is_outdated(output):
         raise CaerError(
-            f"{output}: was made by an earlier version of caer-data; run 'caer-data upgrade "
+            f"{output}: was written by an earlier version of caer-data; run 'caer-data upgrade "
             f"{output}' first"
         )
     chosen = chosen_recipe(output, recipe)
@@ -219,10 +220,10 @@ def prepare(
 
 
 def chosen_recipe(output: Path, recipe: RecipeLike | None) -> recipes.Recipe:
-    """The recipe that is asked for, else the dataset's own, else `caer`.
+    """Return the requested recipe, otherwise the dataset's own, otherwise `caer`.
 
     Raises:
-        CaerError: a mistake in the recipe.
+        CaerError: the recipe has a mistake.
     """
     dataset = Dataset(output)
     return recipes.load(recipe or (dataset.recipe_path if dataset.exists else "caer"))
@@ -230,7 +231,7 @@ def chosen_recipe(output: Path, recipe: RecipeLike | None) -> recipes.Recipe:
 
 @contextmanager
 def _kept_recipe(dataset: Dataset) -> Iterator[None]:
-    """Leave recipe and provenance as they were, if a build stops because of rated clips."""
+    """Restore recipe and provenance if a build stops because of rated clips."""
     paths = (dataset.recipe_path, dataset.provenance_path)
     earlier = {path: path.read_text(encoding="utf-8") for path in paths if path.is_file()}
     try:
@@ -242,10 +243,10 @@ def _kept_recipe(dataset: Dataset) -> Iterator[None]:
 
 
 def run_stages(setup: Setup, found: list[video_stage.Found]) -> BuildResult:
-    """All stages and tables, in the order in which they happen.
+    """Run all stages in order, write the tables, and return the result.
 
     Raises:
-        RatedClipsError: rated clips would change or go, and nobody agreed to that.
+        RatedClipsError: rated clips would be changed or removed, and `drop_rated` is false.
     """
     dataset, ledger = setup.dataset, Ledger.of(setup.dataset)
     probed = probe_files(setup, found)

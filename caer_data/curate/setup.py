@@ -1,4 +1,4 @@
-"""What one build works with: dataset, recipe, limits, and what people decided."""
+"""The setup of a build: dataset, recipe, limits, and decisions by hand."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class Setup:
 
     Attributes:
         dataset: the dataset, which is locked.
-        recipe: what to build.
-        engine: where videos are worked on.
+        recipe: the recipe.
+        engine: runs the work on videos.
         reporter: receives the progress.
         limits: what one video may use.
         imported: pyannote.video's results, by `video_id`.
         weights: SHA-256 of the user's own face models.
-        speaker_model: SHA-256 of the model of who speaks.
-        drop_rated: continue where rated clips would change or go.
-        decisions: those by hand that stand, in order.
+        speaker_model: SHA-256 of the speaker detection model.
+        drop_rated: whether to continue if rated clips would be changed or removed.
+        decisions: decisions by hand that were not undone, in order.
         forgotten: what must not come back.
-        seconds: where the time goes, by stage; filled by the stages.
+        seconds: time spent by stage, s; filled by the stages.
     """
 
     dataset: Dataset
@@ -63,13 +63,13 @@ class Setup:
         tasks: Iterable[Task],
         on_progress: Callable[[Task, str, float], None] = lambda task, stage, amount: None,
     ) -> Iterator[Outcome]:
-        """Run tasks where the engine is, in processes apart from this one, within the limits."""
+        """Run tasks on the engine, within the limits, and yield their outcomes."""
         return self.engine.run(stage, list(tasks), on_progress, self.limits, PRELOAD)
 
 
 @dataclass
 class Video:
-    """A readable video on its way through the stages: its row of `videos`, and the work left."""
+    """A readable video: its row of `videos`, and its analysis."""
 
     row: dict[str, Any]
     job: Job

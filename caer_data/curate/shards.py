@@ -1,12 +1,12 @@
-"""Shards: a build shared out among machines by any scheduler.
+"""Shards: parts of a build that any scheduler can distribute among machines.
 
-`build --shard 3/8` makes the artifacts of an eighth of the videos and touches nothing else: no
-table, no clip, no lock. Any number of shards may run at once, also of different divisions, beside a
-build and on another engine; a writer whose artifact exists already loses nothing. A plain
-build then finds the artifacts and does the rest.
+`build --shard 3/8` creates the artifacts of an eighth of the videos and touches nothing else: no
+table, no clip, no lock. Any number of shards, even of different divisions, may run at the same time
+as each other and as a build, on any engine. A build without --shard then finds the artifacts and
+does the rest.
 
-A video belongs to a shard by a hash of its path below the shows, so that more videos, or fewer, do
-not move the others to another shard.
+A hash of a video's path below the shows folder determines its shard, so that adding or removing
+videos does not move others to another shard.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FORM = re.compile(r"(\d{1,6})/(\d{1,6})")
 
 @dataclass(frozen=True)
 class Shard:
-    """One part of a division: `number` from 1 to `of`."""
+    """One of `of` parts of a build: `number` is from 1 to `of`."""
 
     number: int
     of: int
@@ -33,12 +33,12 @@ class Shard:
         return f"{self.number}/{self.of}"
 
     def holds(self, relative: str) -> bool:
-        """Whether a video belongs here, by its path below the shows."""
+        """Whether a video belongs to this shard, by its path below the shows folder."""
         digest = hashlib.sha256(relative.encode("utf-8", "surrogateescape")).digest()
         return int.from_bytes(digest[:8], "big") % self.of == self.number - 1
 
     def log_folder(self, work: Path) -> Path:
-        """Where the logs of this shard lie, apart from those of others."""
+        """Return the folder of this shard's logs."""
         return work / "log" / f"shard-{self.number}-of-{self.of}"
 
     def note(self, work: Path, videos: int, failed: dict[str, str]) -> None:
@@ -48,15 +48,15 @@ class Shard:
 
 
 def parse(text: str) -> Shard:
-    """Read `3/8`.
+    """Parse a shard such as `3/8`.
 
     Raises:
-        CaerError: malformed, or there is no such part.
+        CaerError: the text is malformed, or there is no such part.
     """
     match = _FORM.fullmatch(text.strip())
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise CaerError(
-            f"--shard {text}: give the number of a shard and of how many, from 1/N to N/N, such "
-            "as 3/8"
+            f"--shard {text}: give the number of a shard and the number of all shards, from 1/N to "
+            "N/N, such as 3/8"
         )
     return Shard(int(match[1]), int(match[2]))

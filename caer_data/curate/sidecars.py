@@ -1,7 +1,7 @@
-"""Files that lie beside a video and belong to it: its subtitles, recognised by their names.
+"""Sidecar files: subtitle files that belong to a video, recognised by their names.
 
-`e1.srt`, `e1.en.srt` and `e1.en.forced.srt` belong to `e1.mkv`, in its folder or in one below that
-is called `Subs` or `Subtitles`; so does everything in a folder `Subs/e1`.
+`e1.srt`, `e1.en.srt` and `e1.en.forced.srt` belong to `e1.mkv` if they are in its folder or in a
+subfolder called `Subs` or `Subtitles`. So do all subtitle files in a folder `Subs/e1`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _WORDS: Final = re.compile(r"[._\-\s\[\]()]+")
 
 @dataclass(frozen=True)
 class Sidecar:
-    """A file of subtitles that belongs to a video.
+    """A subtitle file that belongs to a video.
 
     Attributes:
         path: the file.
-        language: ISO 639 by its name; None if that does not say.
-        forced: its name says that it is always shown.
+        language: ISO 639 code in its name; None if there is none.
+        forced: whether its name marks it as forced.
     """
 
     path: Path
@@ -36,14 +36,14 @@ class Sidecar:
 def share_out(
     videos: Sequence[Path], files: Iterable[Path]
 ) -> tuple[dict[Path, list[Sidecar]], list[Path]]:
-    """Which video each file of subtitles belongs to.
+    """Assign subtitle files to videos.
 
     Args:
         videos: all videos.
-        files: all files of subtitles.
+        files: all subtitle files.
 
     Returns:
-        By video its files, in order of their names; and the files that belong to none.
+        The files of each video, in order of their names, and the files that belong to none.
     """
     by_folder: dict[Path, list[Path]] = {}
     for video in videos:
@@ -60,7 +60,7 @@ def share_out(
 
 
 def _owner(file: Path, by_folder: dict[Path, list[Path]]) -> Path | None:
-    """The video whose name a file begins with, the longest if there are several."""
+    """Return the video whose name begins the file's name; of several, the one with the longest."""
     folder, name = file.parent, file.stem
     if folder.name.lower() in _FOLDERS:
         beside = by_folder.get(folder, []) or by_folder.get(folder.parent, [])
@@ -70,7 +70,7 @@ def _owner(file: Path, by_folder: dict[Path, list[Path]]) -> Path | None:
         beside = by_folder.get(folder, [])
     fits = [v for v in beside if name == v.stem or name.startswith(f"{v.stem}.")]
     if not fits and folder.name.lower() in _FOLDERS and len(beside) == 1:
-        return beside[0]  # a film's own folder: Subs/2_English.srt
+        return beside[0]  # a folder with one film, such as Subs/2_English.srt
     return max(fits, key=lambda v: len(v.stem), default=None)
 
 

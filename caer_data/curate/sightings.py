@@ -1,7 +1,7 @@
-"""Where a track is seen, as an anchor, and which track of today an anchor is.
+"""Anchors of tracks, and finding the current track of an anchor.
 
-The anchor of a track is its span with the box in its middle frame. It is found again, whatever the
-track is called and however far it reaches today, by the box at that moment.
+The anchor of a track is its span with the box in its middle frame. The track is found again by the
+box at that time, even if its name or its ends have changed.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from caer_data.engine.dataset import Dataset
 from caer_data.engine.identity import Anchor, Box
 
 _SLACK_S: Final = 0.5
-"""A track may begin or end this much later or earlier, as another detector sees it."""
+"""Tolerance of the start and end of a track, which depend on the detector, s."""
 
 _SIDES: Final = ["x1", "y1", "x2", "y2"]
 
 
 def share(box: Sequence[float], video: Mapping[str, Any]) -> Box:
-    """A box in pixels as shares of the video's frame."""
+    """Return a box in pixels as shares of the video's frame."""
     sizes = (video["width"], video["height"]) * 2
     return Box(*(min(max(side / size, 0.0), 1.0) for side, size in zip(box, sizes, strict=True)))
 
 
 def pts_at(video: Mapping[str, Any], seconds: float) -> int:
-    """Timestamp at a time from the video's first frame."""
+    """Return the timestamp at a time in seconds from the video's first frame."""
     return int(video["first_pts"]) + round(seconds / float(Fraction(video["time_base"])))
 
 
 def of_tracks(
     video: Mapping[str, Any], tracks: pd.DataFrame, faces: pd.DataFrame
 ) -> dict[str, Anchor]:
-    """Anchor of each track of one video, by `track_id`.
+    """Return the anchor of each track of one video, by `track_id`.
 
     Args:
         video: row of `videos`, with `sha256, width, height, first_pts, time_base`.
@@ -58,7 +58,7 @@ def of_tracks(
 
 
 def of_dataset(dataset: Dataset, tracks: pd.DataFrame) -> dict[str, Anchor]:
-    """Anchors of some tracks of a dataset, by `track_id`."""
+    """Return the anchors of some tracks of a dataset, by `track_id`."""
     found: dict[str, Anchor] = {}
     path = dataset.path_of(tables.FACES)
     wanted = ["track_id", "frame", "time_s", *_SIDES]
@@ -73,11 +73,11 @@ def of_dataset(dataset: Dataset, tracks: pd.DataFrame) -> dict[str, Anchor]:
 def tracks_at(
     video: Mapping[str, Any], tracks: pd.DataFrame, faces: pd.DataFrame, anchors: Sequence[Anchor]
 ) -> list[str | None]:
-    """The track that each anchor is today; None if it is none of this video.
+    """Return the current track of each anchor; None if it is no track of this video.
 
     Args:
-        video, tracks, faces: as of `of_tracks`.
-        anchors: of tracks, or of a clip with the box of a face in its middle frame.
+        video, tracks, faces: see `of_tracks`.
+        anchors: anchors of tracks, or of a clip with the box of a face in its middle frame.
     """
     own = [a for a in anchors if a.video_key == video["sha256"] and a.box is not None]
     if not own:
@@ -89,7 +89,7 @@ def tracks_at(
 def crossing(
     video: Mapping[str, Any], tracks: pd.DataFrame, spans: Sequence[tuple[int, int]]
 ) -> set[str]:
-    """Tracks of one video that share frames with a span: first timestamp and first after."""
+    """Return the tracks of one video that share frames with a span (end timestamp exclusive)."""
     return {
         str(track["track_id"])
         for track in tables.records(tracks)
@@ -101,7 +101,7 @@ def crossing(
 def inside(
     video: Mapping[str, Any], faces: pd.DataFrame, spans: Sequence[tuple[int, int]]
 ) -> pd.Series[bool]:
-    """Which rows of `faces` of one video lie in a span: first timestamp and first after."""
+    """Return which rows of `faces` of one video are in a span (end timestamp exclusive)."""
     base = float(Fraction(video["time_base"]))
     pts = (faces["time_s"] / base).round().astype("int64") + int(video["first_pts"])
     found = pd.Series(data=False, index=faces.index, dtype=bool)

@@ -1,7 +1,7 @@
-"""The artifact that says how likely each face speaks, picture by picture.
+"""The speakers artifact: a score for every picture of a face that says whether it speaks.
 
-One more decode of the video, of shots with faces in which there is a voice; a face is scored a few
-seconds at a time, so that memory does not grow with a shot.
+The video is decoded once more, but only shots with both faces and a voice. A face is scored a few
+seconds at a time, so that memory does not grow with the length of a shot.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ _TOLD_EVERY: Final = 100  # frames
 
 @dataclass
 class Scores:
-    """How likely faces speak.
+    """Speaker scores of faces.
 
     Attributes:
-        tracks: of each row the track, without the video's identifier.
+        tracks: track of each row, without the video's identifier.
         times: seconds from the video's first frame; shape (rows,).
-        scores: above 0: it speaks; shape (rows,).
+        scores: above 0 if the face speaks; shape (rows,).
     """
 
     tracks: npt.NDArray[np.str_]
@@ -55,20 +55,20 @@ class Scores:
 
 @dataclass
 class _Face:
-    """What is yet to be scored of a track."""
+    """The pictures of a track that are not scored yet."""
 
     times: list[float] = field(default_factory=list)
     mouths: list[Mouth] = field(default_factory=list)
 
 
 def fill(folder: Path, job: Job, on_second: Callable[[], None]) -> None:
-    """Score all faces of an analysed video.
+    """Score all faces of an analysed video and write the results.
 
-    Members: `times.npy`, `scores.npy`, `speakers.json` (the model; tracks in order, each with its
-    number of rows).
+    Writes the members `times.npy`, `scores.npy` and `speakers.json` (the model, and the tracks in
+    order, each with its number of rows).
 
     Raises:
-        CaerError: the video can no longer be read, or the model does not fit.
+        CaerError: the video can no longer be read, or the model has other inputs or outputs.
     """
     model = load(job.recipe.speech.speaker, job.recipe.speech.speaker_model)
     sound = _sound(job)
@@ -86,7 +86,7 @@ def fill(folder: Path, job: Job, on_second: Callable[[], None]) -> None:
 
 
 def scores_of(job: Job) -> Scores:
-    """What `fill` wrote."""
+    """Return what `fill` wrote."""
     artifact = speakers_artifact(job)
     results = artifact.json("speakers.json")["tracks"]
     names = np.array([name for name, _ in results], dtype=np.str_)
@@ -95,7 +95,7 @@ def scores_of(job: Job) -> Scores:
 
 
 def _faces(job: Job, on_second: Callable[[], None]) -> Iterator[tuple[str, _Face]]:
-    """Faces, a few seconds of each at a time, in the order of the video."""
+    """Yield faces, a few seconds of each at a time, in the order of the video."""
     boxes = _boxes(job)
     if boxes.empty:
         return
@@ -125,7 +125,7 @@ def _faces(job: Job, on_second: Callable[[], None]) -> Iterator[tuple[str, _Face
 
 
 def _boxes(job: Job) -> pd.DataFrame:
-    """Boxes in shots in which somebody speaks."""
+    """Return the boxes in shots in which somebody speaks."""
     faces: pd.DataFrame = pd.read_parquet(faces_artifact(job).open("faces.parquet"))
     heard, listened = read(sound_artifact(job))
     if not listened:
@@ -142,7 +142,7 @@ def _boxes(job: Job) -> pd.DataFrame:
 def _scored(
     face: _Face, model: Speaking, sound: npt.NDArray[np.int16], first_s: float
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
-    """Times and scores of a face, at 25 pictures per second whatever the video has."""
+    """Return times and scores of a face, at 25 pictures per second for any frame rate."""
     own = np.array(face.times)
     count = int((own[-1] - own[0]) * TICKS) + 1
     if count < _MIN_S * TICKS:
@@ -159,7 +159,7 @@ def _scored(
 
 
 def _sound(job: Job) -> npt.NDArray[np.int16]:
-    """The chosen sound from the start of the container's clock on, mono, 16 kHz."""
+    """Return the chosen sound from the start of the container's clock on, mono, 16 kHz."""
     parts: list[npt.NDArray[np.int16]] = []
     samples = 0
     with open_container(job.path, job.info.max_pixels) as container:
@@ -176,5 +176,5 @@ def _sound(job: Job) -> npt.NDArray[np.int16]:
                     parts.append(part.to_ndarray()[0])
                     samples += len(parts[-1])
         except (av.FFmpegError, ValueError):
-            pass  # a truncated rest is silence; the speech stage says how much was lost
+            pass  # the rest is silence; the speech stage reports how much was lost
     return np.concatenate([np.zeros(0, np.int16), *parts])

@@ -1,4 +1,4 @@
-"""Who speaks in a clip: the one face whose score is clearly best, or unknown."""
+"""The speaker of a clip: the face whose score is clearly the best, or unknown."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from caer_data.curate.speaker_pass import Scores
 from caer_data.curate.speech import Span
 
 _MIN_S: Final = 3.0
-"""Seconds of speech with a face that it takes: less separates mouths from noise too rarely."""
+"""Minimum duration of speech with a face, s; less is too noisy."""
 _TICK_S: Final = 1 / 25
 _AHEAD: Final = 0.3
-"""Of the score, by which the best must be ahead of the next."""
+"""Minimum difference between the best and the second best score."""
 
 
 @dataclass(frozen=True)
 class Speakers:
-    """Tells who speaks in parts of one video.
+    """Determines who speaks in parts of one video.
 
     Args:
-        scores: of its faces.
+        scores: scores of its faces.
         spoken: spans in which somebody speaks.
-        people: person of each track, without the video's identifier.
+        people: person of each track, by track without the video's identifier.
     """
 
     scores: Scores
@@ -34,7 +34,7 @@ class Speakers:
     people: pd.Series
 
     def of(self, start_s: float, end_s: float) -> str | None:
-        """The person who speaks, or `unknown`; None if nobody is heard."""
+        """Return the person who speaks, or `unknown`; None if nobody is heard."""
         spans = [(max(a, start_s), min(b, end_s)) for a, b in self.spoken]
         spans = [(a, b) for a, b in spans if b > a]
         if not spans:

@@ -1,8 +1,8 @@
-"""Where somebody speaks in a video, and where it is unknown: from windows to spans and shares.
+"""Speech in a video: spans in which somebody speaks or in which this is unknown, and clips' shares.
 
-A voice is heard from the window in which it is likely to the one in which it is no more, as in
-Silero's own code: shorter gaps belong to it, shorter bursts are none. Unknown is what has no sound,
-and digital silence that lasts: a track that is there and empty says nothing about who speaks.
+As in Silero's own code, speech begins with a window of high probability and ends with one of low
+probability. Short gaps are included and short bursts ignored. Speech is unknown where there is no
+sound or long digital silence, since an empty sound track does not show whether anybody speaks.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from caer_data.media.hearing import UNKNOWN, Block, Heard
 from caer_data.media.voice import RATE, WINDOW
 
 Span = tuple[float, float]
-"""A while: start and end, s from the video's first frame."""
+"""Start and end, seconds from the video's first frame."""
 
 _WINDOW_S: Final = WINDOW / RATE
-_BEGINS: Final = 100  # of 200: probability of speech from which it begins
-_ENDS: Final = 70  # and under which it ends
+_BEGINS: Final = 100  # of 200; minimum probability at the start of speech
+_ENDS: Final = 70  # of 200; probability below which speech ends
 _MIN_WINDOWS: Final = 8  # windows, 0.25 s
 _PAUSE: Final = 3  # windows, 0.1 s
-_EMPTY_S: Final = 5.0  # digital silence of so long is not a pause in speaking
-_EDGE_S: Final = 0.1  # by which sound may begin late or end early without a word
-_ENOUGH: Final = 0.5  # share of a clip that must have sound
+_EMPTY_S: Final = 5.0  # digital silence of this length is not a pause in speech
+_EDGE_S: Final = 0.1  # time without sound at the start and end that is ignored
+_ENOUGH: Final = 0.5  # minimum share of a clip with sound
 
 
 def spoken(heard: Heard, first_s: float) -> list[Span]:
-    """Spans in which somebody speaks.
+    """Return the spans in which somebody speaks.
 
     Args:
         heard: the sound.
@@ -46,7 +46,7 @@ def spoken(heard: Heard, first_s: float) -> list[Span]:
 
 
 def audible(heard: Heard, first_s: float) -> list[Span]:
-    """Spans with sound in which a voice would be heard."""
+    """Return the spans with sound, in which a voice would be heard."""
     return [
         (block.start / 1e6 - first_s + a * _WINDOW_S, block.start / 1e6 - first_s + b * _WINDOW_S)
         for block in heard.blocks
@@ -55,7 +55,7 @@ def audible(heard: Heard, first_s: float) -> list[Span]:
 
 
 def rows(spoken: Sequence[Span], audible: Sequence[Span], length_s: float) -> list[dict[str, Any]]:
-    """Rows of `speech`, without their video, in order of their times."""
+    """Return the rows of `speech`, without their video, in order of their times."""
     found = [(a, b, "speech") for a, b in _within(spoken, length_s)]
     edges = [(0.0, 0.0), *_within(audible, length_s), (length_s, length_s)]
     found += [(a[1], b[0], "unknown") for a, b in pairwise(edges) if b[0] - a[1] > _EDGE_S]
@@ -66,7 +66,7 @@ def rows(spoken: Sequence[Span], audible: Sequence[Span], length_s: float) -> li
 
 
 def share(spoken: Sequence[Span], audible: Sequence[Span], span: Span) -> float | None:
-    """Share of a span in which somebody speaks; None where less than half of it has sound."""
+    """Return the share of a span with speech; None if less than half of it has sound."""
     start, end = span
     sounding = _overlap(audible, span)
     if end <= start or sounding < _ENOUGH * (end - start):
@@ -75,20 +75,20 @@ def share(spoken: Sequence[Span], audible: Sequence[Span], span: Span) -> float 
 
 
 def share_of_all(spoken: Sequence[Span], audible: Sequence[Span]) -> float | None:
-    """Share of the time with sound in which somebody speaks; None if there is no such time."""
+    """Return the share of speech in all time with sound; None if there is no sound."""
     sounding = sum(b - a for a, b in audible)
     return round(sum(b - a for a, b in spoken) / sounding, 3) if sounding else None
 
 
 def shares(clips: pd.DataFrame, spoken: Sequence[Span], audible: Sequence[Span]) -> pd.Series:
-    """Share of each clip of one video, by the index of `clips`."""
+    """Return the share of speech in each clip of one video, with the index of `clips`."""
     spans = zip(clips["start_s"], clips["end_s"], strict=True)
     found = [share(spoken, audible, (float(start), float(end))) for start, end in spans]
     return pd.Series(found, index=clips.index, dtype=float)
 
 
 def _voices(windows: npt.NDArray[np.uint8]) -> list[tuple[int, int]]:
-    """Spans of windows in which somebody speaks."""
+    """Return the spans of windows in which somebody speaks."""
     likely = np.where(windows == UNKNOWN, 0, windows)
     found: list[tuple[int, int]] = []
     for start, end in _runs(likely >= _ENDS):
@@ -105,7 +105,7 @@ def _voices(windows: npt.NDArray[np.uint8]) -> list[tuple[int, int]]:
 
 
 def _sounding(block: Block) -> list[tuple[int, int]]:
-    """Spans of windows but for digital silence that lasts, or fills the block."""
+    """Return the spans of windows without digital silence that is long or fills the block."""
     count = len(block.windows)
     kept = np.ones(count, bool)
     for start, end in _runs(block.windows == UNKNOWN):
@@ -115,7 +115,7 @@ def _sounding(block: Block) -> list[tuple[int, int]]:
 
 
 def _runs(true: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Start and end of each stretch of true values."""
+    """Return start and end of each run of true values."""
     padded = np.concatenate([[False], true, [False]]).astype(np.int8)
     edges = np.flatnonzero(np.diff(padded))
     return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]

@@ -1,4 +1,4 @@
-"""The target's boxes in a clip: the one definition that clips, pages and releases share."""
+"""The target's boxes in a clip, as clips, pages and releases define them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _FACE = ["frame", "time_s", "x1", "y1", "x2", "y2", "score", "interpolated"]
 def boxes_of_targets(
     clips: pd.DataFrame, tracks: pd.DataFrame, faces: pd.DataFrame
 ) -> pd.DataFrame:
-    """The boxes of every clip's target in its frames: of all tracks of the person, as `coverage`.
+    """Return the boxes of every clip's target, from all tracks of the person (as for `coverage`).
 
     Args:
-        clips: `clip_id, shot_id, person_id, start_frame, end_frame`; those without a person have
-            no boxes.
+        clips: columns `clip_id, shot_id, person_id, start_frame, end_frame`; clips without a person
+            have no boxes.
         tracks: table `tracks`.
         faces: table `faces`.
 
     Returns:
-        `clip_id` and the columns of `faces` but `track_id`, by clip and frame; one box per frame:
-        where two tracks of a person meet, that of the longer one.
+        `clip_id` and the columns of `faces` except `track_id`, sorted by clip and frame. There is
+        one box per frame; if two tracks of a person overlap, it is that of the longer one.
     """
     pairs = pairs_of(clips, tracks)
     names = pd.Index(pairs["track_id"].unique())

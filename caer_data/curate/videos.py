@@ -1,8 +1,8 @@
-"""Find the videos of a folder of shows, and say what each is.
+"""Finds and describes the videos in a folder of shows.
 
-Show and episode come from the path: the first folder below the shows folder is the show, the rest
-of the path without its extension the episode; videos straight in the folder belong to a show of
-the folder's own name.
+The path determines show and episode: the first folder below the shows folder is the show, and the
+rest of the path without its extension is the episode. Videos directly in the shows folder belong to
+a show that is named after the folder.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ _FRACTIONS = ("pixel_aspect", "fps", "time_base")
 
 @dataclass(frozen=True)
 class Found:
-    """A video file and the names that follow from its path.
+    """A video file and the names derived from its path.
 
     Attributes:
         path: the file.
         relative: its path below the shows folder, with `/`, as text that can be stored.
         show: name of the show.
         episode: name of the episode.
-        video_id: identifier, unique among those found together.
-        season: its season, where folder or name say so; 0 are specials.
-        episode_number: its number in the season.
-        sidecars: its subtitles beside it.
+        video_id: identifier, unique among the videos found.
+        season: number of the season from folder or name, 0 for specials; None if unknown.
+        episode_number: number in the season; None if unknown.
+        sidecars: its subtitle files.
     """
 
     path: Path
@@ -64,7 +64,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Described:
-    """A row of `videos`, and what decoding needs to know unless the file is unusable."""
+    """A row of `videos`, and the properties for decoding; None if the file is unusable."""
 
     row: dict[str, Any]
     path: Path
@@ -75,15 +75,15 @@ class Described:
 def find(
     shows: Path, settings: Videos, on_note: Callable[[str], None] = lambda _: None
 ) -> list[Found]:
-    """List the videos below a folder, in order of their paths; a single file is taken as it is.
+    """Return the videos below a folder, in order of their paths, or the given single video.
 
-    Hidden files and folders are passed over; `on_note` receives what else is.
+    Hidden files and folders are skipped; `on_note` receives notes about other skipped files.
 
     Raises:
-        CaerError: no such folder, or no video in it.
+        CaerError: there is no such folder, or no video in it.
     """
     if not shows.exists():
-        raise CaerError(f"{shows}: no such folder; give the folder that holds the shows")
+        raise CaerError(f"{shows}: no such folder; give the folder that contains the shows")
     endings = {ending.lower() for ending in settings.extensions}
     root = shows if shows.is_dir() else shows.parent
     walked = walk(shows, endings, settings.exclude) if shows.is_dir() else _alone(shows)
@@ -92,13 +92,13 @@ def find(
     if not walked.videos:
         why = "; ".join(walked.notes())
         raise CaerError(
-            f"{shows}: holds no video; looked for {' '.join(sorted(endings))}"
+            f"{shows}: contains no video with the extension {' '.join(sorted(endings))}"
             + (f"; {why}" if why else "")
         )
     sidecars, strays = share_out(walked.videos, walked.subtitles)
     if strays and shows.is_dir():
         names = listed([_text(path.relative_to(root).as_posix()) for path in strays])
-        on_note(f"passed over, for they are subtitles of no video by their names: {names}")
+        on_note(f"skipped because no video matches the names of these subtitles: {names}")
     found: list[Found] = []
     taken: set[str] = set()
     for path in walked.videos:
@@ -112,13 +112,13 @@ def find(
 
 
 def _alone(video: Path) -> Walked:
-    """A video given by itself, and the subtitles in its folder."""
+    """Return a single video, and the subtitles in its folder."""
     files = sorted(path for path in video.parent.iterdir() if path.suffix.lower() in SUBTITLES)
     return Walked([video], subtitles=files)
 
 
 def _named(path: Path, root: Path) -> Found:
-    """Names derived from a path."""
+    """Return a video with the names derived from its path."""
     parts = [_text(part) for part in path.relative_to(root).with_suffix("").parts]
     index, season, number = season_and_episode(parts)
     if len(parts) > 1:
@@ -132,15 +132,15 @@ def _named(path: Path, root: Path) -> Found:
 
 
 def _episode_id(parts: list[str], index: int, ending: str) -> str:
-    """The episode part of a video's identifier, derived from the file's own path alone.
+    """Return the episode part of a video's identifier, derived only from the file's path.
 
-    A season's folder and an ending other than mp4 come through; where more would be lost, a part of
-    a hash is added.
+    The folder of a season and extensions other than mp4 are included. If anything else would be
+    lost, a part of a hash is added.
 
     Args:
-        parts: folders and name below the shows folder, without the ending.
-        index: which of them is the show.
-        ending: of the name, without its dot.
+        parts: folders and name below the shows folder, without the extension.
+        index: index of the show among them.
+        ending: extension without its dot.
     """
     own = parts[index + 1 :] or parts
     context = "/".join(parts[:index]) or (title(parts[0]) if len(parts) == 1 else "")
@@ -158,7 +158,7 @@ def _episode_id(parts: list[str], index: int, ending: str) -> str:
 def describe(
     found: Found, settings: Videos, audio: str, work: Path, progress: Progress
 ) -> Described:
-    """Probe one video and hash it, and remember what was found."""
+    """Probe and hash a video, store the result, and return it."""
     try:
         subject, key = _record(found, settings, audio)
         with held(found.path, lambda: progress("videos", 0.0)):
@@ -172,21 +172,21 @@ def describe(
     except OSError as error:
         return failed(found, explain_os_error(error, Path(found.relative)))
     remembered_now = remembered(found, settings, audio, work)
-    return remembered_now or failed(found, "changed while it was being read; run again")
+    return remembered_now or failed(found, "changed while it was being read; run the command again")
 
 
 def look(path: Path, settings: Videos, audio: str, progress: Progress) -> VideoInfo:
-    """Probe one video, and do no more.
+    """Return the properties of a video without hashing it.
 
     Raises:
-        CaerError: it cannot be used.
+        CaerError: the video cannot be used.
     """
     with held(path, lambda: progress("videos", 0.0)):
         return probe(path, settings.max_megapixels, audio)
 
 
 def remembered(found: Found, settings: Videos, audio: str, work: Path) -> Described | None:
-    """What an earlier run found out about a file of this name, size and time of change."""
+    """Return an earlier result for a file of the same name, size and modification time, or None."""
     try:
         subject, key = _record(found, settings, audio)
     except OSError:
@@ -230,12 +230,12 @@ def remembered(found: Found, settings: Videos, audio: str, work: Path) -> Descri
 
 
 def unremember(found: Found, settings: Videos, audio: str, work: Path) -> None:
-    """Remove what an earlier run found out about a file."""
+    """Remove an earlier result for a file."""
     Store(work).discard("videos", *_record(found, settings, audio))
 
 
 def sound_rows(described: Described) -> list[dict[str, Any]]:
-    """Rows of `audio_tracks` of a video."""
+    """Return the rows of `audio_tracks` of a video."""
     info = described.info
     if info is None:
         return []
@@ -247,7 +247,7 @@ def sound_rows(described: Described) -> list[dict[str, Any]]:
 
 
 def sound_notes(described: list[Described], wanted: str) -> list[str]:
-    """Sentences on which sound was taken, where there was a choice or none that was asked for."""
+    """Return notes about the sound tracks used, if there was a choice or the wanted is missing."""
     notes = []
     for item in described:
         info = item.info
@@ -256,14 +256,16 @@ def sound_notes(described: list[Described], wanted: str) -> list[str]:
         taken = next(t for t in info.sounds if t.stream == info.audio_index)
         name = taken.language or taken.title or "of no stated language"
         if wanted != "default" and not fits(taken, wanted):
-            notes.append(f"{item.row['path']}: has no sound '{wanted}'; took '{name}'")
+            notes.append(f"{item.row['path']}: has no sound track '{wanted}'; using '{name}'")
         elif len(info.sounds) > 1:
-            notes.append(f"{item.row['path']}: took sound '{name}' of {len(info.sounds)}")
+            notes.append(
+                f"{item.row['path']}: using sound track '{name}' of {len(info.sounds)} tracks"
+            )
     return notes
 
 
 def failed(found: Found, reason: str | None) -> Described:
-    """Row of a file that cannot be used."""
+    """Return the description of a file that cannot be used."""
     why = (reason or "unknown").removeprefix(f"{found.path}: ")
     why = why.removeprefix(f"{found.relative}: ")
     return Described(_row(found) | {"status": "failed", "reason": _text(why)}, found.path, None)
@@ -272,12 +274,12 @@ def failed(found: Found, reason: str | None) -> Described:
 def mark_duplicates(
     described: list[Described], before: Set[tuple[str, str]] = frozenset()
 ) -> list[Described]:
-    """Of files with equal content one is the video, the others are duplicates of it.
+    """Mark all but one of several files with equal content as duplicates, and return all.
 
     Args:
-        described: in the order of the dataset.
-        before: path and content of the videos of the last build. One of them stays the video, so
-            that a copy that is added later takes nothing away; else it is the first.
+        described: descriptions in the order of the dataset.
+        before: path and hash of the videos of the last build. One of these stays the video, so that
+            a copy added later removes nothing; otherwise the first file is the video.
     """
     videos: dict[str, str] = {}
     usable = [item.row for item in described if item.info is not None and item.row.get("sha256")]
@@ -294,7 +296,7 @@ def mark_duplicates(
 
 
 def _record(found: Found, settings: Videos, audio: str) -> tuple[str, str]:
-    """Subject and key of what is remembered of a file of this name, size and time of change."""
+    """Return subject and key of the stored result for a file's name, size and modification time."""
     status = found.path.stat()
     size, time = status.st_size, status.st_mtime_ns
     identity = [VIDEOS_VERSION, found.relative, size, time, settings.max_megapixels, audio]
@@ -319,5 +321,5 @@ def _plain(value: Any) -> Any:
 
 
 def _text(name: str) -> str:
-    """A file name as text that tables can hold: bytes that are not UTF-8 become escapes."""
+    """Return a file name as text that tables can hold; bytes that are not UTF-8 are escaped."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,7 +1,7 @@
-"""Walk a folder of shows: which files are videos, and what is passed over, by name.
+"""Walks a folder of shows and sorts its files: videos, subtitles, and skipped files.
 
-A folder that cannot be read costs nothing but itself. Datasets and releases below the shows folder
-are left out: their clips are not shows.
+Unreadable folders are skipped. Datasets and releases below the shows folder are skipped, too,
+because their clips are not shows.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _CROSSED: Final = re.compile(r"(?:^|[ ._\-\[(])(\d{1,2})x(\d{2,3})(?!\d)", re.I)
 
 @dataclass
 class Walked:
-    """What lies below a folder.
+    """The content of a folder.
 
     Attributes:
-        videos: files to be taken, in order of their paths.
+        videos: video files, in order of their paths.
         unreadable: folders that could not be read, each with the reason.
         datasets: folders of datasets and releases.
-        excluded: files and folders that a pattern of the recipe leaves out.
-        subtitles: files of subtitles.
+        excluded: files and folders that a pattern of the recipe excludes.
+        subtitles: subtitle files.
         others: every other file, relative to the folder.
         hidden: hidden files and folders, relative to the folder.
     """
@@ -49,15 +49,13 @@ class Walked:
     hidden: list[str] = field(default_factory=list)
 
     def notes(self) -> list[str]:
-        """Sentences on what was passed over."""
-        found = [f"passed over, for it cannot be read: {why}" for why in self.unreadable]
-        found += [
-            f"passed over, for it is a dataset or a release: {name}" for name in self.datasets
-        ]
+        """Return notes about what was skipped."""
+        found = [f"skipped because it cannot be read: {why}" for why in self.unreadable]
+        found += [f"skipped because it is a dataset or a release: {name}" for name in self.datasets]
         for why, names in (
-            ("passed over by videos.exclude", self.excluded),
-            ("passed over, for its ending is not among videos.extensions", self.others),
-            ("passed over, for it is hidden", self.hidden),
+            ("skipped by videos.exclude", self.excluded),
+            ("skipped because the extension is not in videos.extensions", self.others),
+            ("skipped because it is hidden", self.hidden),
         ):
             if names:
                 found.append(f"{why}: {listed(names)}")
@@ -68,7 +66,7 @@ _NAMED: Final = 5
 
 
 def listed(names: Sequence[str]) -> str:
-    """Some names in one line; of many of one ending a few, so that every ending is named."""
+    """Return some names in one line: a few of each extension, so that every extension appears."""
     by_ending: dict[str, list[str]] = {}
     for name in names:
         by_ending.setdefault(Path(name).suffix.lower(), []).append(name)
@@ -78,7 +76,7 @@ def listed(names: Sequence[str]) -> str:
 
 
 def walk(folder: Path, endings: set[str], exclude: Sequence[str]) -> Walked:
-    """Videos at any depth; linked folders are entered, each folder once."""
+    """Return the content of a folder at any depth; links are followed, each folder once."""
     found = Walked()
     seen: set[tuple[int, int]] = set()
 
@@ -118,7 +116,7 @@ def walk(folder: Path, endings: set[str], exclude: Sequence[str]) -> Walked:
 
 
 def _sort_in(found: Walked, path: Path, endings: set[str], folder: Path) -> None:
-    """Put a file among the videos, the subtitles or the others."""
+    """Add a file to the videos, the subtitles or the others."""
     ending = path.suffix.lower()
     if ending in endings:
         found.videos.append(path)
@@ -129,13 +127,13 @@ def _sort_in(found: Walked, path: Path, endings: set[str], folder: Path) -> None
 
 
 def season_and_episode(parts: Sequence[str]) -> tuple[int, int | None, int | None]:
-    """What a path says in the manner of Plex and Kodi.
+    """Return season and episode of a path that follows the naming of Plex and Kodi.
 
     Args:
         parts: folders and name below the shows folder, without the extension.
 
     Returns:
-        Position of the show's folder among the parts, season, number of the episode.
+        Index of the show's folder among the parts, season, number of the episode.
     """
     numbered = _NUMBERED.search(parts[-1]) or _CROSSED.search(parts[-1])
     season, episode = (int(n) for n in numbered.groups()) if numbered else (None, None)
@@ -148,23 +146,23 @@ def season_and_episode(parts: Sequence[str]) -> tuple[int, int | None, int | Non
 
 
 def is_season(part: str) -> bool:
-    """Whether a folder is named as that of a season."""
+    """Whether a name is that of a season's folder."""
     return _SEASON.fullmatch(part) is not None
 
 
 def title(name: str) -> str:
-    """The show in the name of an episode that lies straight in the shows folder; else nothing."""
+    """Return the show in an episode's file name, for files directly in the shows folder; or ""."""
     numbered = _NUMBERED.search(name)
     return re.sub(r"[ ._]+", " ", name[: numbered.start()]).strip(" -") if numbered else ""
 
 
 def _matches(relative: str, name: str, pattern: str) -> bool:
-    """Patterns with a slash are for the path below the shows folder, others for the name."""
+    """Whether a pattern matches: with a slash the path below the shows folder, else the name."""
     return fnmatch((relative if "/" in pattern else name).lower(), pattern.lower())
 
 
 def _is_ours(folder: Path) -> bool:
     try:
         return is_dataset(folder) or is_release(folder)
-    except CaerError:  # of a later version
+    except CaerError:  # a dataset of a later version
         return True

@@ -1,4 +1,4 @@
-"""What a build leaves: its tables, where the time went, and which artifacts they come from."""
+"""Writing of a build's tables, and notes on time spent and artifacts used."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ from caer_data.engine.ledger import Ledger
 
 @dataclass(frozen=True)
 class Built:
-    """All that a build found out.
+    """All results of a build.
 
     Attributes:
-        gathered: every file.
-        videos: those that were analysed.
-        tracks: with persons, by `video_id`.
-        people: of all shows.
+        probed: all files.
+        videos: the analysed videos.
+        tracks: tracks with persons, by `video_id`.
+        people: people of all shows.
         cut: the clips.
-        absent: of videos that are absent today.
-        repeated: what is shown more than once.
-        ledger: every key.
-        said: what is said in the videos.
+        absent: tables of absent videos.
+        repeated: repeated content.
+        ledger: the ledger of keys.
+        said: speech and subtitles.
     """
 
     probed: Probed
@@ -59,7 +59,7 @@ class Built:
 
 
 def write(setup: Setup, built: Built) -> None:
-    """Write the tables as one generation, then the notes."""
+    """Write the tables as a new generation, then the notes."""
     with setup.dataset.generation() as path_of:
         _write_tables(setup, path_of, built)
     _write_notes(setup, built)
@@ -94,7 +94,7 @@ def _write_tables(setup: Setup, path_of: Callable[[tables.Table], Path], built: 
 
 
 def _write_notes(setup: Setup, built: Built) -> None:
-    """Where the time went, and which intermediate results the tables were put together from."""
+    """Write the time spent by stage, and which artifacts the tables are based on."""
     by_video = {
         v.job.video_id: {
             **shots_artifact(v.job).json("seconds.json"),
@@ -111,7 +111,7 @@ def _write_notes(setup: Setup, built: Built) -> None:
 
 
 def _used(setup: Setup, built: Built) -> dict[str, dict[str, Any]]:
-    """Artifacts that the tables come from, by video."""
+    """Return the artifacts that the tables are based on, by video."""
     clips: defaultdict[str, list[str]] = defaultdict(list)
     for group in built.cut.groups:
         path = Store(setup.work).path("clips", group.name, group.key(setup.recipe.clips))

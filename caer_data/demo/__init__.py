@@ -1,1 +1,1 @@
-"""Small synthetic shows made from free pictures, and made-up ratings of them."""
+"""Small synthetic shows made from free pictures, and made-up ratings for them."""

@@ -1,7 +1,7 @@
-"""Life in a still portrait: the head sways and nods, the eyes blink, the jaw moves with the voice.
+"""Animation of a still portrait: the head sways and nods, the eyes blink, the jaw moves in speech.
 
-A smooth field says for every pixel around the head where it is taken from; body and edges stay
-where they are. Lengths are shares of the height of the face, times are seconds.
+A smooth displacement field says where every pixel around the head is taken from; body and edges do
+not move. Lengths are shares of the height of the face, times are in seconds.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 SYLLABLES_PER_S: Final = 4.5
-_STEP: Final = 4  # px between the points that the field is computed at
-_REACH: Final = 1.9  # from the middle of the face to where nothing moves
-_SWAY: Final = (0.07, 0.035)  # to the sides, up and down
+_STEP: Final = 4  # px between the points at which the field is computed
+_REACH: Final = 1.9  # distance from the middle of the face at which nothing moves
+_SWAY: Final = (0.07, 0.035)  # horizontal and vertical amplitude
 _TURN: Final = math.radians(3.0)
 _JAW: Final = 0.075
 _EYES: Final = ((-0.25, -0.2), (0.25, -0.2))  # from the middle of the face
@@ -30,7 +30,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Face:
-    """A face on the stage: middle and height in pixels, and what its moves are drawn from."""
+    """A face on the stage: middle and height in pixels, and the seed of its movements."""
 
     x: float
     y: float
@@ -39,7 +39,7 @@ class Face:
     speaks: bool
 
     def square(self, width: int, height: int) -> tuple[slice, slice]:
-        """Rows and columns of a stage within which anything moves."""
+        """Return the rows and columns of a stage in which anything moves."""
         reach = _REACH * self.height
         top, bottom = int(self.y - reach), int(self.y + reach)
         left, right = int(self.x - reach), int(self.x + reach)
@@ -48,11 +48,11 @@ class Face:
 
 
 class Mover:
-    """Where the pixels around one face come from, at any time.
+    """Moves the pixels around one face.
 
     Args:
-        face: on the stage.
-        square: rows and columns of the stage that `moved` is given.
+        face: the face on the stage.
+        square: rows and columns of the stage that are passed to `moved`.
     """
 
     def __init__(self, face: Face, square: tuple[slice, slice]) -> None:
@@ -73,7 +73,7 @@ class Mover:
         )
 
     def moved(self, pixels: Any, time: float) -> Any:
-        """Pixels of the square, (height, width, channels), as they are at a time."""
+        """Return the pixels of the square, (height, width, channels), at a time."""
         height, head = self._face.height, self._head
         a, b, c, d = self._phases
         right = _SWAY[0] * math.sin(1.9 * time + a) + 0.02 * math.sin(5.3 * time + b)
@@ -89,7 +89,7 @@ class Mover:
         return cv2.remap(pixels, there, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
     def _opened(self, time: float) -> float:
-        """How far the jaw is down, 0 to 1: with the syllables of the voice."""
+        """Return how far the mouth is open, 0 to 1, following the syllables of the voice."""
         if not self._face.speaks:
             return 0.0
         syllable = time * SYLLABLES_PER_S
@@ -97,17 +97,17 @@ class Mover:
         return float(accent * math.sin(math.pi * (syllable % 1)) ** 2)
 
     def _closed(self, time: float) -> float:
-        """How far the lids are down, 0 to 1."""
+        """Return how far the eyes are closed, 0 to 1."""
         nearest = float(np.abs(self._blinks - time).min())
         return max(0.0, 1 - nearest / (_BLINK_S / 2))
 
 
 def _fading(values: Any, start: float, end: float) -> Any:
-    """1 up to `start`, 0 from `end` on, smooth in between."""
+    """Return 1 up to `start`, 0 from `end` on, and a smooth transition in between."""
     t = np.clip((end - values) / (end - start), 0, 1)
     return t * t * (3 - 2 * t)
 
 
 def _rising(values: Any) -> Any:
-    """0 above the mouth, 1 a little below it."""
+    """Return 0 above the mouth, 1 slightly below it, and a smooth transition in between."""
     return 1 - _fading(values, -0.02, 0.09)

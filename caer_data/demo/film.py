@@ -1,7 +1,7 @@
-"""Films the demo's storyboard: portraits that move before places, a moving camera, sound.
+"""Renders the demo's storyboard: animated portraits in front of places, a moving camera, sound.
 
-Pixels and samples follow from the storyboard alone, so that the same versions of the libraries
-give the same files.
+Pixels and samples depend only on the storyboard, so that the same versions of the libraries produce
+the same files.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Samples = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class _Portrait:
-    """Where a person is in their picture: the face box and ellipses (x, y, half axes) inside."""
+    """A person's position in their picture: face box, ellipses (x, y, half axes), and voice."""
 
     face: tuple[int, int, int, int]
     body: tuple[tuple[int, int, int, int], ...]
@@ -99,10 +99,10 @@ def _cutout(name: str) -> tuple[Picture, Samples]:
 
 
 def _reshaped(array: Any) -> Any:
-    """Narrow the first portrait, widen its jaw, and bring its features together.
+    """Return the first portrait, narrowed, with a wider jaw and its features closer together.
 
-    As much as it takes for face recognition to see another person (distance 0.6 with the embedded
-    pair, whose threshold is 0.5).
+    The change is just large enough for face recognition to see another person (distance 0.6 with
+    the default embedder, whose threshold is 0.5).
     """
     x1, y1, x2, y2 = _PORTRAITS["collins"].face
     x, middle, size = (x1 + x2) / 2, (y1 + y2) / 2, x2 - x1
@@ -120,7 +120,7 @@ def _reshaped(array: Any) -> Any:
 
 
 class _Scene:
-    """A shot's stage, larger than a frame: the place, and the cast, who move."""
+    """A shot's stage, larger than a frame: the place, and the moving cast."""
 
     def __init__(self, shot: Shot) -> None:
         place = _place_of(shot)
@@ -139,7 +139,7 @@ class _Scene:
             self._moving.append((square, Mover(face, square), others, layer))
 
     def at(self, time: float) -> Picture:
-        """The stage at a time of the shot, in seconds."""
+        """Return the stage at a time of the shot, in seconds."""
         canvas = self._still.copy()
         for square, mover, others, layer in self._moving:
             moved = mover.moved(layer, time)
@@ -151,7 +151,7 @@ class _Scene:
 
 
 def _place_of(shot: Shot) -> Samples:
-    """The place behind the cast, filling the stage; out of focus behind people."""
+    """Return the place behind the cast, filling the stage; out of focus behind people."""
     image = _picture(shot.place)
     scale = max(_STAGE[0] / image.shape[1], _STAGE[1] / image.shape[0])
     matrix = _placing(scale, (image.shape[1] / 2, image.shape[0] / 2), (0.5, 0.5))
@@ -161,7 +161,7 @@ def _place_of(shot: Shot) -> Samples:
 
 
 def _put(place: Samples, people: list[tuple[Picture, Samples]]) -> Picture:
-    """People before a place, from back to front."""
+    """Return a picture of people in front of a place, drawn from back to front."""
     canvas = place.copy()
     for person, alpha in people:
         canvas += alpha[..., None] * (person - canvas)
@@ -169,7 +169,7 @@ def _put(place: Samples, people: list[tuple[Picture, Samples]]) -> Picture:
 
 
 def _placing(scale: float, source: tuple[float, float], at: tuple[float, float]) -> Any:
-    """Matrix that scales a picture and brings its point `source` to a share of the stage."""
+    """Return the matrix that scales a picture and moves its point `source` to a stage position."""
     return np.array(
         [
             [scale, 0, at[0] * _STAGE[0] - scale * source[0]],
@@ -179,7 +179,7 @@ def _placing(scale: float, source: tuple[float, float], at: tuple[float, float])
 
 
 def _placed(role: Role) -> tuple[Picture, Samples]:
-    """One person on the stage, standing on its lower edge, and their mask, 0 to 1."""
+    """Return a person on the stage, standing on its lower edge, and their mask, 0 to 1."""
     image, mask = _cutout(role.person)
     if role.mirrored:
         image, mask = image[:, ::-1], mask[:, ::-1]
@@ -189,7 +189,7 @@ def _placed(role: Role) -> tuple[Picture, Samples]:
 
 
 def _standing(role: Role) -> Any:
-    """Matrix from the (mirrored) portrait to the stage."""
+    """Return the matrix from the (mirrored) portrait to the stage."""
     x, y, size = _middle(role)
     scale = role.face * HEIGHT / size
     below = scale * (_cutout(role.person)[0].shape[0] - y) / _STAGE[1]
@@ -197,7 +197,7 @@ def _standing(role: Role) -> Any:
 
 
 def _middle(role: Role) -> tuple[float, float, float]:
-    """Middle and height of the face in the (mirrored) portrait."""
+    """Return middle and height of the face in the (mirrored) portrait."""
     x1, y1, x2, y2 = _PORTRAITS[role.person].face
     x = (x1 + x2) / 2
     if role.mirrored:
@@ -206,7 +206,7 @@ def _middle(role: Role) -> tuple[float, float, float]:
 
 
 def _face_on_stage(role: Role, number: int, shot: Shot) -> Face:
-    """Where a role's face is; who stands in front speaks, as `sound_of` has it."""
+    """Return a role's face on the stage; the person in front speaks, as in `sound_of`."""
     x, y, size = _middle(role)
     matrix = _standing(role)
     at = matrix @ (x, y, 1.0)
@@ -234,7 +234,7 @@ def frames_of(shot: Shot) -> Iterator[Picture]:
 
 
 def _camera(move: str, t: float) -> Any:
-    """Matrix from stage to frame at a time from 0 to 1: a slow move and a little unsteadiness."""
+    """Return the matrix from stage to frame at a time from 0 to 1: a slow, slightly shaky move."""
     ease = t * t * (3 - 2 * t)
     zoom, x, y = 1.0, 0.0, 0.0
     if move == "in":
@@ -256,7 +256,7 @@ def _camera(move: str, t: float) -> Any:
 
 
 def sound_of(shot: Shot, seed: int) -> Samples:
-    """Return a shot's mono sound, -1 to 1: a soft chord in its mood and one voice-like line."""
+    """Return a shot's mono sound, -1 to 1: a soft chord in its mood and a voice-like sound."""
     samples = shot.frames * SAMPLE_RATE // FPS
     time = np.arange(samples) / SAMPLE_RATE
     draw = np.random.default_rng(seed)
@@ -270,7 +270,7 @@ def sound_of(shot: Shot, seed: int) -> Samples:
 
 
 def _voice(pitch: float, time: npt.NDArray[np.float64], draw: np.random.Generator) -> Any:
-    """Syllables of harmonics under two formants; words of no language."""
+    """Return meaningless syllables, made of harmonics under two formants."""
     syllables = np.floor(time * SYLLABLES_PER_S).astype(int)
     count = int(syllables[-1]) + 1
     accents = draw.uniform(0.9, 1.12, count)[syllables]
@@ -287,12 +287,12 @@ def _voice(pitch: float, time: npt.NDArray[np.float64], draw: np.random.Generato
 
 
 def film(shots: list[Shot], path: Path, seed: int) -> None:
-    """Encode one episode: H.264 yuv420p and AAC in mp4, whole or absent.
+    """Encode one episode as H.264 yuv420p and AAC in mp4; the file is complete or absent.
 
     Args:
         shots: the storyboard.
         path: file to write.
-        seed: of the sound, one an episode.
+        seed: seed of the sound, another for each episode.
 
     Raises:
         CaerError: the file cannot be written.
@@ -301,8 +301,8 @@ def film(shots: list[Shot], path: Path, seed: int) -> None:
         atomic_path(path) as temporary,
         av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as out,
     ):
-        # Equal bytes: one thread, because with more the result depends on the number of cores, and
-        # no macroblock tree, which on some processors differs from run to run.
+        # For equal bytes: one thread, because otherwise the result depends on the number of cores,
+        # and no macroblock tree, which on some processors differs from run to run.
         video = out.add_stream("libx264", rate=FPS, options=dict(_ENCODER))
         video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         video.time_base = video.codec_context.time_base = Fraction(1, FPS)

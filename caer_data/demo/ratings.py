@@ -20,7 +20,7 @@ RATERS: Final = tuple(f"made-up-rater-{n}" for n in range(1, 7))
 COLUMNS: Final = ("clip_id", "rater", "emotion", "confidence", "source")
 SOURCE: Final = "made-up"
 
-# What an emotion is taken for when it is not recognised.
+# Emotions that each emotion is mistaken for.
 _MISTAKEN: Final = {
     "anger": ("disgust", "neutral", "sad"),
     "disgust": ("anger", "neutral", "sad"),
@@ -30,18 +30,20 @@ _MISTAKEN: Final = {
     "sad": ("neutral", "fear", "disgust"),
     "surprise": ("fear", "happy", "neutral"),
 }
-_HARD_SHARE: Final = 0.15  # of the clips: raters differ and are unsure
+_HARD_SHARE: Final = 0.15  # share of clips on which raters disagree and are unsure
 
 
 def write_ratings(dataset: Path, folder: Path) -> Path:
-    """Make up three of six raters' answers for each kept clip, as `folder/ratings.csv`.
+    """Write made-up answers of three of six raters for each kept clip to `folder/ratings.csv`.
 
-    The answers follow the mood that coloured the shot, with mistakes; they are the same for the
-    same clips.
+    The answers follow the mood that coloured the shot, with mistakes. They are reproducible.
 
     Args:
         dataset: the dataset built from the demo's shows.
-        folder: the demo's folder, with its `truth.json`.
+        folder: the demo's folder, which contains `truth.json`.
+
+    Returns:
+        Path of the CSV file.
 
     Raises:
         CaerError: a clip is not of the demo's shows.
@@ -67,7 +69,7 @@ def write_ratings(dataset: Path, folder: Path) -> Path:
 
 
 def _mood(truth: dict[str, Any], clip: Any) -> str:
-    """Mood of the shot that holds the clip's middle."""
+    """Return the mood of the shot that contains the clip's middle."""
     video = truth.get(f"{clip.show}/{clip.episode}.mp4")
     middle = (clip.start_frame + clip.end_frame) // 2
     for shot in video["shots"] if video else []:
@@ -77,7 +79,7 @@ def _mood(truth: dict[str, Any], clip: Any) -> str:
 
 
 def _answer(mood: str, hard: bool, draw: random.Random) -> tuple[str, float]:
-    """One rater's emotion and confidence, 0 to 1."""
+    """Return one rater's emotion and confidence, 0 to 1."""
     right = draw.random() < (0.4 if hard else 0.88)
     emotion = mood if right else draw.choice((*_MISTAKEN[mood], draw.choice(EMOTIONS)))
     middle = (0.42 if hard else 0.8) - (0.0 if right else 0.2)

@@ -1,4 +1,4 @@
-"""The demo's shows: something to try everything on, for people with no footage at hand."""
+"""The demo's shows, for people who want to try caer-data without footage of their own."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from caer_data.engine.progress import Reporter
 
 
 def make_shows(folder: Path, reporter: Reporter) -> Path:
-    """Film the demo's episodes that are not yet in `folder/raw`, and return that folder.
+    """Create the demo's episodes that are missing in `folder/raw`, and return that folder.
 
-    Also writes `truth.json` (see `demo_show.truth`) and `CREDITS.md`.
+    Also writes `truth.json` (see `storyboards.truth`) and `CREDITS.md`.
 
     Raises:
-        CaerError: a picture is not installed, or the folder cannot be written or holds files of
-            somebody's under the demo's names.
+        CaerError: a picture is not installed, or the folder cannot be written or contains the
+            user's own files under the demo's names.
     """
     import json
     from concurrent.futures import ThreadPoolExecutor
@@ -32,7 +32,7 @@ def make_shows(folder: Path, reporter: Reporter) -> Path:
     _check_own(folder, names)
     if not (known.is_file() and known.read_text(encoding="utf-8") == text):
         write_text(folder / "CREDITS.md", demo_show.credits_text())
-        for name in names:  # filmed from another storyboard
+        for name in names:  # created from another storyboard
             (shows / name).unlink(missing_ok=True)
         write_text(known, text)
     missing = [number for number, name in enumerate(names) if not (shows / name).is_file()]
@@ -46,7 +46,7 @@ def make_shows(folder: Path, reporter: Reporter) -> Path:
         remove_leftovers(shows)
         with (
             reporter.stage("demo", len(missing), "episodes") as bar,
-            ThreadPoolExecutor(2) as pool,  # codec and OpenCV work outside of Python's lock
+            ThreadPoolExecutor(2) as pool,  # the codec and OpenCV release Python's global lock
         ):
             for name in pool.map(film, missing):
                 bar.advance(1, name)
@@ -54,9 +54,10 @@ def make_shows(folder: Path, reporter: Reporter) -> Path:
 
 
 def _check_own(folder: Path, names: list[str]) -> None:
-    """Refuse to write over a truth.json, CREDITS.md or episode that no demo wrote.
+    """Check that truth.json, CREDITS.md and episodes may be overwritten.
 
-    What a demo wrote says so: `truth.json` has its episodes' names, `CREDITS.md` its first line.
+    Those of a demo are recognised by the names of episodes in `truth.json`, and by the first line
+    of `CREDITS.md`.
     """
     from caer_data.demo.storyboards import credits_text
     from caer_data.engine.ownership import read_object
@@ -78,10 +79,10 @@ def _check_own(folder: Path, names: list[str]) -> None:
 
 
 def check_output(folder: Path, output: Path) -> None:
-    """See that the demo does not take the place of somebody's own dataset.
+    """Check that the demo does not overwrite a dataset of the user's.
 
     Raises:
-        CaerError: the output holds a dataset of other shows.
+        CaerError: the output folder is a dataset of other shows.
     """
     from caer_data.demo.storyboards import SHOWS
     from caer_data.engine import tables
@@ -95,9 +96,9 @@ def check_output(folder: Path, output: Path) -> None:
     if dataset.has(tables.VIDEOS):
         own = set(dataset.videos["show"]) <= set(SHOWS)
     else:
-        own = (folder / "truth.json").is_file()  # a demo that was stopped before its tables
+        own = (folder / "truth.json").is_file()  # a demo that was interrupted before writing tables
     if not own:
         raise CaerError(
-            f"{output}: holds a dataset of other shows; give the demo's dataset another folder "
+            f"{output}: is a dataset of other shows; choose another folder for the demo's dataset "
             "with -o"
         )

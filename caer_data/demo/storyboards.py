@@ -1,7 +1,7 @@
-"""The demo's storyboard: three small shows whose every shot is known, and who is to be credited.
+"""The demo's storyboards: three small shows with known shots, and the credits for the pictures.
 
-The cast are two people whose portraits are in the public domain and come inside installed
-packages; the places are other pictures of those packages. Nothing is downloaded.
+The cast are two people whose portraits are in the public domain and part of installed packages; the
+places are other pictures of those packages. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ EPISODES: Final = ("s01e01", "s01e02")
 
 @dataclass(frozen=True)
 class Source:
-    """A picture inside an installed package, and what its authors ask for."""
+    """A picture inside an installed package, with author and licence."""
 
     package: str
     path: str
@@ -34,7 +34,7 @@ class Source:
     licence: str
 
     def locate(self) -> Path:
-        """Find the picture without importing its package.
+        """Return the path of the picture, without importing its package.
 
         Raises:
             CaerError: the package or the picture is not installed.
@@ -79,7 +79,7 @@ PICTURES: Final = {
 }
 CAST: Final = ("collins", "hopper")
 STAND_IN: Final = "stand-in"
-"""A third person for the groups: the first portrait with its face reshaped."""
+"""A third person for groups: the first portrait with a reshaped face."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Role:
         person: one of `CAST`, or `STAND_IN`.
         x: centre of the face, as a share of the picture's width.
         face: height of the face, as a share of the picture's height.
-        mirrored: the portrait is flipped left to right.
+        mirrored: whether the portrait is flipped horizontally.
     """
 
     person: str
@@ -104,13 +104,13 @@ class Shot:
     """One shot of the storyboard.
 
     Attributes:
-        kind: what it is there to show, such as `close-up` or `group`.
-        mood: one of the seven emotions; it colours the picture and tunes the music.
-        cast: who is in it, from back to front.
-        move: what the camera does: in, out, left, right, reveal (from the empty side to the face).
-        effect: fade-in, fade-out, blurred, dark, or nothing.
-        place: key of `PICTURES`, the background.
-        frames: length; 0 until the storyboard has drawn it.
+        kind: purpose of the shot, such as `close-up` or `group`.
+        mood: one of the seven emotions, which determines the colours and the music.
+        cast: the people in it, from back to front.
+        move: camera move: in, out, left, right, reveal (from the empty side to the face).
+        effect: fade-in, fade-out, blurred, dark, or an empty text.
+        place: the background, a key of `PICTURES`.
+        frames: number of frames; 0 until it is drawn at random.
     """
 
     kind: str
@@ -123,11 +123,11 @@ class Shot:
 
 
 def storyboard(show: str, episode: str) -> list[Shot]:
-    """Return the shots of one episode; the same every time.
+    """Return the shots of one episode, which are always the same.
 
-    Eight shots hold one person, one holds two of whom one is nearer, and the others are what a
-    filter must drop: places without faces, an insert that is too short, two equals, a group, a
-    face that comes late, a blurred and a dark one.
+    Eight shots show one person, and one shows two people at different distances. The filter must
+    drop the others: places without faces, a shot that is too short, two equally prominent people, a
+    group, a face that appears late, a blurred and a dark face.
     """
     number = SHOWS.index(show) * len(EPISODES) + EPISODES.index(episode)
     draw = random.Random(number)  # noqa: S311 - a storyboard, not a secret
@@ -171,7 +171,7 @@ def _close_up(person: str, mood: str, draw: random.Random) -> Shot:
     return Shot("close-up", mood, (role,), draw.choice(("in", "out", "left", "right")))
 
 
-# One an episode: it holds a person and is still of little use.
+# One per episode: shows a person but must be dropped.
 _DOUBTFUL: Final = (
     Shot("late face", "surprise", (Role("hopper", 0.8),), "reveal", frames=60),
     Shot("blurred face", "fear", (Role("collins"),), effect="blurred"),
@@ -180,13 +180,13 @@ _DOUBTFUL: Final = (
 
 
 def truth() -> dict[str, Any]:
-    """What is known of every video: cuts and, for each shot, its frames, faces, people, mood.
+    """Return the ground truth of every video: cuts, and frames, faces, people and mood of shots.
 
     `start` is a shot's first frame, `end` one past its last, both from 0 in the video; `cuts` are
     the first frames of all shots but the first.
     """
     return {
-        "filming": 2,  # how it is filmed: shows of another number are filmed again
+        "filming": 2,  # version of the rendering: shows of another version are created again
         "fps": f"{FPS}/1",
         "width": WIDTH,
         "height": HEIGHT,
@@ -220,7 +220,7 @@ def _video_truth(shots: list[Shot]) -> dict[str, Any]:
 
 
 def credits_text() -> str:
-    """Who made the pictures and under which terms, as Markdown."""
+    """Return the authors and licences of the pictures, as Markdown."""
     rows = "\n".join(
         f"| {source.title} | {source.author} | {source.licence} "
         f"| `{source.package}/{source.path}` |"
@@ -228,9 +228,9 @@ def credits_text() -> str:
     )
     return (
         "# Credits of the demo\n\n"
-        "The demo's shows are montages of the pictures below, which installed packages carry. They "
-        "were cropped, scaled, coloured, put together and moved, and for a third face in the "
-        "groups one was reshaped; the stories, the moods and the sounds are made up "
+        "The demo's shows are montages of the pictures below, which are part of installed "
+        "packages. They were cropped, scaled, coloured, combined and animated, and one face was "
+        "reshaped to create a third person for groups. The stories, moods and sounds are made up "
         "and say nothing about the people shown.\n\n"
         "| picture | by | terms | file |\n|---|---|---|---|\n"
         f"{rows}\n\n"

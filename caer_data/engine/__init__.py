@@ -1,1 +1,1 @@
-"""What every stage stands on: files, tables, datasets, recipes, processes, finished artifacts."""
+"""The foundation of every stage: files, tables, datasets, recipes, processes and artifacts."""

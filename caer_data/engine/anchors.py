@@ -1,8 +1,8 @@
-"""Clips and the rows that refer to them, as tables hold them: to and from `identity.Anchor`.
+"""Anchors in tables: conversion between rows and `identity.Anchor`.
 
-Whatever was said of a clip carries its anchor in columns of its own. `verdicts` is the one way to
-ask what became of the clip a row refers to: a key that is there today is the same clip, any other
-row is resolved by its anchor (`identity.resolve`).
+Every row about a clip carries the clip's anchor in columns of its own. `verdicts` is the only way
+to find out what became of that clip: if the row's key still exists, it is the same clip; otherwise
+the row is resolved by its anchor (`identity.resolve`).
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _SIDES: Final = [column.name for column in tables.BOX]
 
 
 def present(clips: pd.DataFrame) -> pd.DataFrame:
-    """The clips that the dataset holds: kept ones, and those of absent videos."""
+    """Return the clips that the dataset holds: those kept, and those of absent videos."""
     return clips[clips["status"].isin(tables.PRESENT)]
 
 
 def of_clips(clips: pd.DataFrame) -> dict[str, Anchor]:
-    """Anchor by key of the clips that are there today."""
+    """Return the anchors of the clips that the dataset holds, by key."""
     held = present(clips)
     held = held[held["clip_key"].notna()]
     spans = held.assign(frames=held["end_frame"] - held["start_frame"])
@@ -34,12 +34,12 @@ def of_clips(clips: pd.DataFrame) -> dict[str, Anchor]:
 
 
 def of_rows(rows: pd.DataFrame) -> list[Anchor | None]:
-    """Anchor of each row that has one."""
+    """Return the anchor of each row; None for a row without one."""
     return [_anchor(values) for values in rows[COLUMNS].itertuples(index=False, name=None)]
 
 
 def columns_of(found: Sequence[Anchor | None], index: pd.Index) -> pd.DataFrame:
-    """Anchors as the columns `COLUMNS`."""
+    """Return anchors as a data frame with the columns `COLUMNS`."""
     rows = [_cells(anchor) for anchor in found]
     data = pd.DataFrame(rows, columns=COLUMNS, index=index)
     whole = dict.fromkeys(("start_pts", "end_pts", "frames"), "Int64")
@@ -47,7 +47,7 @@ def columns_of(found: Sequence[Anchor | None], index: pd.Index) -> pd.DataFrame:
 
 
 def stamp(rows: pd.DataFrame, known: dict[str, Anchor]) -> pd.DataFrame:
-    """Give rows that lack one the anchor of their `clip_key`; others keep the one they have."""
+    """Return the rows, with the anchor of their `clip_key` where they had none."""
     found = [
         anchor if anchor is not None else known.get(key)
         for key, anchor in zip(rows["clip_key"], of_rows(rows), strict=True)
@@ -56,7 +56,7 @@ def stamp(rows: pd.DataFrame, known: dict[str, Anchor]) -> pd.DataFrame:
 
 
 def verdicts(rows: pd.DataFrame, clips: pd.DataFrame) -> list[Resolution | None]:
-    """What each row's clip is today; None for a row that refers to no clip of this dataset.
+    """Return what became of each row's clip; None for a row about no clip of this dataset.
 
     Args:
         rows: of any table, with `clip_key` and `COLUMNS`.

@@ -1,12 +1,12 @@
-"""Intermediate results: immutable, whole or absent, found again by what they were made from.
+"""Intermediate results: immutable, complete or absent, and found by a key of their inputs.
 
-An artifact is one file, `work/<stage>/<subject>.<key>.zip`: its members, uncompressed, each with
-the checksum that the format has anyway. It is written under a temporary name that says whose it is
-and put in its place only if nothing is there: who loses such a race loses nothing, since equal keys
-mean equal content. A damaged artifact is removed when it is next needed, and recomputed.
+An artifact is one ZIP file, `work/<stage>/<subject>.<key>.zip`. Its members are uncompressed and
+carry the checksums of the ZIP format. It is written under a temporary name and moved into place
+only if nothing is there yet. When two processes race, it does not matter which one wins, because
+equal keys mean equal content. A damaged artifact is removed when it is next needed, and recomputed.
 
-Being a single file, an artifact needs of its storage no more than "create this unless it is there",
-which a disk can do, and an object store as well.
+Because an artifact is a single file, its storage only has to support "create this if missing". Both
+disks and object stores do.
 """
 
 from __future__ import annotations
@@ -32,27 +32,27 @@ from caer_data.engine.files import atomic_path, create, explain_os_error, tempor
 from caer_data.engine.hashing import hash_of
 
 _SUFFIX: Final = ".zip"
-_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # equal content gives equal bytes
-# what `zipfile` raises at bytes that are not an archive of ours; the last at a compression it lacks
+_EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # a fixed date: equal content gives equal bytes
+# raised by `zipfile` for foreign or damaged bytes; the last one for an unsupported compression
 _DAMAGE: Final = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError)
 _DAMAGED_FILE: Final = frozenset({errno.EINVAL, errno.EIO, errno.EISDIR})
-"""Errors of the operating system that concern the file; others concern the machine."""
+"""Errors that mean a damaged file; all other OSErrors concern the machine."""
 
 _log = logging.getLogger(__name__)
 
 
 def key_of(stage: str, version: int, section: BaseModel | None, *inputs: Any) -> str:
-    """Key of an artifact: stage, its version, its section of the recipe, and its inputs."""
+    """Return an artifact's key: a hash of stage, version, section of the recipe, and inputs."""
     parts = [stage, version, section.model_dump(mode="json") if section else None, *inputs]
     return hash_of(parts, 16)
 
 
 class DamagedArtifactError(CaerError):
-    """An artifact was intact when it was opened but no longer is."""
+    """An artifact was damaged after it had been opened."""
 
 
 class Artifact:
-    """One finished artifact: members by name, read only."""
+    """A finished artifact: read-only access to its members by name."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -62,16 +62,16 @@ class Artifact:
 
     @property
     def name(self) -> str:
-        """Stage and file, as the list of artifacts in use has it: `faces/4f0c….zip`."""
+        """Stage and file name, as in the list of artifacts in use: `faces/4f0c….zip`."""
         return f"{self.path.parent.name}/{self.path.name}"
 
     def names(self) -> list[str]:
-        """Members, sorted."""
+        """Names of the members, sorted."""
         with self._opened() as archive:
             return sorted(archive.namelist())
 
     def read(self, name: str) -> bytes:
-        """Content of a member.
+        """Return the content of a member.
 
         Raises:
             KeyError: no such member.
@@ -83,15 +83,15 @@ class Artifact:
             return archive.read(name)
 
     def open(self, name: str) -> io.BytesIO:
-        """A member as a file to read."""
+        """Open a member for reading."""
         return io.BytesIO(self.read(name))
 
     def json(self, name: str) -> Any:
-        """A member that holds JSON."""
+        """Return the value of a JSON member."""
         return json.loads(self.read(name))
 
     def array(self, name: str) -> npt.NDArray[Any]:
-        """A member that holds a NumPy array."""
+        """Return the array of a NumPy member."""
         loaded: npt.NDArray[Any] = np.load(self.open(name), allow_pickle=False)
         return loaded
 
@@ -115,15 +115,15 @@ class Store:
         self.folder = folder
 
     def path(self, stage: str, subject: str, key: str) -> Path:
-        """File of an artifact, whether it exists or not."""
+        """Return the path of an artifact, whether it exists or not."""
         return self.folder / stage / f"{subject}.{key}{_SUFFIX}"
 
     def get(self, stage: str, subject: str, key: str) -> Artifact | None:
-        """An artifact that is there and whole; one that is damaged is removed."""
+        """Return an artifact, or None if it is missing or damaged; a damaged one is removed."""
         return _whole(self.path(stage, subject, key))
 
     def make(self, stage: str, subject: str, key: str, fill: Callable[[Path], None]) -> Artifact:
-        """Return an artifact; if it does not exist, have a folder filled with its members first.
+        """Return an artifact; if it does not exist, create it from the files that `fill` writes.
 
         Raises:
             CaerError: the disk is full or the folder cannot be written.
@@ -149,18 +149,18 @@ class Store:
         return Artifact(path)
 
     def record(self, stage: str, subject: str, key: str, values: Any) -> Artifact:
-        """Keep plain values as an artifact with the one member `values.json`."""
+        """Store plain values as an artifact whose only member is `values.json`, and return it."""
         return self.make(
             stage, subject, key, lambda folder: write_json(folder / "values.json", values)
         )
 
     def recorded(self, stage: str, subject: str, key: str) -> Any | None:
-        """The values of a `record`; None if it does not exist."""
+        """Return the values that `record` stored; None if there are none."""
         artifact = self.get(stage, subject, key)
         return None if artifact is None else artifact.json("values.json")
 
     def all_recorded(self, stage: str) -> Iterator[Any]:
-        """The values of every `record` of a stage, in order of their files."""
+        """Yield the values of every record of a stage, in order of file names."""
         for path in self.files(stage):
             artifact = _whole(path)
             if artifact is not None:
@@ -171,7 +171,7 @@ class Store:
         self.path(stage, subject, key).unlink(missing_ok=True)
 
     def files(self, stage: str = "*") -> list[Path]:
-        """Every artifact, of one stage or all, sorted; nothing else that lies in the folder."""
+        """Return the paths of all artifacts of a stage (by default of every stage), sorted."""
         return sorted(
             path
             for path in self.folder.glob(f"{stage}/*.*{_SUFFIX}")
@@ -180,7 +180,7 @@ class Store:
 
 
 _known: dict[Path, tuple[int, int, int]] = {}
-"""What each artifact's file was like when this process last saw it whole."""
+"""State of each artifact's file when this process last found it intact."""
 
 
 def _whole(path: Path) -> Artifact | None:
@@ -216,7 +216,7 @@ def _pack(folder: Path, target: Path) -> None:
             if path.is_file():
                 info = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _EPOCH)
                 info.external_attr = 0o644 << 16
-                info.file_size = path.stat().st_size  # tells whether 64-bit sizes are needed
+                info.file_size = path.stat().st_size  # decides whether 64-bit sizes are needed
                 with path.open("rb") as source, archive.open(info, "w") as member:
                     shutil.copyfileobj(source, member, 1 << 20)
 
@@ -228,5 +228,5 @@ def write_json(path: Path, values: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read JSON."""
+    """Return the value of a JSON file."""
     return json.loads(path.read_text(encoding="utf-8"))

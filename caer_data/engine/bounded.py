@@ -1,6 +1,6 @@
-"""Reading parquet files that anybody may have written, in bounded memory.
+"""Reading untrusted parquet files in bounded memory.
 
-A few bytes of parquet can stand for any number of equal rows, and for long texts over and over.
+A few bytes of parquet can encode any number of equal rows or repeat a long text many times.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from caer_data.engine.errors import CaerError
 
 MAX_ROWS: Final = 50_000_000
 MAX_BYTES: Final = 4 << 30
-"""Size of a decoded table with its texts written out."""
+"""Maximum size of a decoded table, with all texts expanded."""
 
 
 def read(path: Path, columns: Sequence[str]) -> pa.Table:
-    """Some columns of a parquet file, those that it has; texts may come as dictionaries.
+    """Read those of the given columns that a parquet file has; texts may be dictionary-encoded.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -48,10 +48,10 @@ def read(path: Path, columns: Sequence[str]) -> pa.Table:
 
 
 def names_of(path: Path) -> list[str]:
-    """Names of the columns of a parquet file.
+    """Return the names of the columns of a parquet file.
 
     Raises:
-        CaerError: it is missing, no parquet file, or damaged.
+        CaerError: it is missing, not a parquet file, or damaged.
     """
     try:
         return [str(name) for name in pq.read_schema(path).names]
@@ -70,7 +70,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def _check_texts(path: Path, table: pa.Table) -> None:
-    """Add up the lengths of texts before any is written out."""
+    """Check the total length of the texts before any of them is expanded."""
     total = 0
     for name in table.column_names:
         for chunk in table.column(name).chunks:

@@ -1,7 +1,7 @@
-"""What is computed once per machine and kept in the user's cache folder.
+"""Results that are computed once per machine and kept in the user's cache folder.
 
-The cache only saves time: a folder that is missing, read-only or damaged costs the computation
-again, never the result.
+The cache only saves time: if the folder is missing, read-only or damaged, the result is computed
+again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from caer_data.engine.hashing import digest
 
 
 def cache_folder() -> Path:
-    """`$CAER_CACHE`, else `caer-data` in the user's cache folder.
+    """Return `$CAER_CACHE`, or by default `caer-data` in the user's cache folder.
 
     Raises:
         CaerError: the user has no home folder.
@@ -36,24 +36,24 @@ def cache_folder() -> Path:
 
 
 def store_folder(kind: str, address: str) -> Path:
-    """Where this machine keeps what belongs to an address in an object store.
+    """Return this machine's folder for one address in an object store.
 
     Args:
-        kind: what is kept, as one word.
-        address: of the store, such as `s3://bucket/prefix`.
+        kind: one word that says what the folder holds.
+        address: address in the store, such as `s3://bucket/prefix`.
     """
     return cache_folder().absolute() / "s3" / f"{kind}-{digest(address, 16)}"
 
 
 def cached(name: str, suffix: str, key: str, make: Callable[[], bytes]) -> bytes:
-    """Bytes that `make` returns, computed once per machine.
+    """Return the bytes that `make` returns, computed once per machine.
 
-    The file's name holds the key and the SHA-256 of the content, which is checked on reading. A
-    file or folder that another user could have written is not read.
+    The file's name contains the key and the SHA-256 of the content, which is checked on reading.
+    Files and folders that another user could have written are not read.
 
     Args:
-        name: plain word at the start of the file's name.
-        suffix: end of the file's name, with its dot.
+        name: plain word at the start of the file name.
+        suffix: end of the file name, with its dot.
         key: hash, in hexadecimal, of everything that the content depends on.
         make: computes the content.
     """
@@ -66,13 +66,13 @@ def cached(name: str, suffix: str, key: str, make: Callable[[], bytes]) -> bytes
     if known is not None:
         return known
     data = make()
-    with suppress(CaerError, OSError):  # a cache that cannot be written is done without
+    with suppress(CaerError, OSError):  # the cache is optional
         _write(folder, f"{beginning}{hashlib.sha256(data).hexdigest()}{suffix}", data)
     return data
 
 
 def _read(folder: Path, beginning: str, suffix: str) -> bytes | None:
-    """Content of the first file that is whole."""
+    """Return the content of the first intact file; None if there is none."""
     with suppress(OSError):
         if not _is_ours(folder):
             return None
@@ -94,7 +94,7 @@ def _write(folder: Path, name: str, data: bytes) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether nobody but this user can have written a file or folder."""
+    """Whether only this user can have written a file or folder."""
     if not hasattr(os, "geteuid"):  # Windows: the profile's folders are private
         return True
     status = path.stat()

@@ -1,10 +1,14 @@
-"""How tables are declared: columns with unit and meaning, and the columns that several share.
+"""Declaration of tables: columns with unit and meaning, and the columns that several tables share.
 
-Conventions: frames count from 0 in presentation order, `end_frame` is one past the last;
-`start_pts` is the retimed timestamp of the first frame (strictly rising, in the video's own time
-base) and `end_pts` that of the first frame after, or the end of the video's last frame; seconds
-count from the first frame of the video; boxes are `x1, y1, x2, y2` in pixels of the displayed
-source frame (upright, square pixels), right and bottom exclusive.
+Conventions:
+
+- Frames count from 0 in presentation order. `end_frame` is one past the last frame.
+- `start_pts` is the retimed timestamp of the first frame (strictly rising, in the video's own time
+  base). `end_pts` is the timestamp of the next frame after the span, or the end of the video's last
+  frame.
+- Seconds count from the first frame of the video.
+- Boxes are `x1, y1, x2, y2` in pixels of the displayed source frame (upright, square pixels), right
+  and bottom exclusive.
 """
 
 from __future__ import annotations
@@ -23,10 +27,10 @@ BOOL: Final = pa.bool_()
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its type, unit, meaning, whether it may be empty, and its allowed words.
+    """One column: its type, unit and meaning, whether it may be empty, and its allowed values.
 
-    `added` marks one that tables of earlier versions lack; it is then read as empty. So is one that
-    is `optional`, which is written only where a cell is filled.
+    A column with `added` is missing from tables of earlier versions. A column with `optional` is
+    written only if one of its cells is filled. Both are read as empty if the file lacks them.
     """
 
     name: str
@@ -41,7 +45,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A declared table: name, what a row is, the columns that identify a row, all columns."""
+    """A declared table: its name, what a row is, the columns of its key, and all columns."""
 
     name: str
     row: str
@@ -50,7 +54,7 @@ class Table:
 
     @property
     def schema(self) -> pa.Schema:
-        """Arrow schema with unit and meaning as field metadata."""
+        """Return the Arrow schema, with unit and meaning as field metadata."""
         return pa.schema(
             [
                 pa.field(
@@ -66,7 +70,7 @@ class Table:
 
     @property
     def names(self) -> list[str]:
-        """Column names in order."""
+        """Return the column names in order."""
         return [c.name for c in self.columns]
 
 
@@ -76,7 +80,7 @@ ANCHOR: Final = (
     Column("end_pts", INT, "timestamp one past the last frame", "time_base", nullable=True),
     Column("frames", INT, "frames of the span", "frames", nullable=True),
 )
-"""What a row is about, whatever its clip is called: with `BOX`, `caer_data.engine.identity`."""
+"""With `BOX`, the anchor of the clip that a row is about, see `caer_data.engine.identity`."""
 
 BOX: Final = tuple(
     Column(f"box_{side}", FLOAT, f"target's {edge}, at the span's middle", of, nullable=True)

@@ -1,17 +1,17 @@
-"""Working copies: a dataset or a release in a store of objects, as a folder of this machine.
+"""Working copies: local folders of datasets and releases that are in an object store.
 
-Below its place in the store lie
+The store holds, below the address of the dataset or release:
 
     artifacts/<stage>/<subject>.<key>.zip   finished work, as in the dataset's folder `work`
     blobs/<sha256>                       content of every other file
     states/00000007.json.gz              which files there are: path, size, hash
 
-None of these is ever written over or renamed. A state is put after everything that it names, and
-only if its number is free: who reads the newest state reads a whole dataset, and of two commands
-that began with the same state one is told that the other was first. Artifacts need no such care:
-equal names mean equal work, so any number of machines may add them at once.
+None of these objects is ever overwritten or renamed. A state is uploaded after everything that it
+lists, and only if its number is free. The newest state is therefore always complete, and of two
+commands that began with the same state, the later one gets an error. Artifacts need no such care:
+equal names mean equal content, so any number of machines may upload them at once.
 
-Beside the folder, `copy.json` holds the number of the state it was fetched from, and its files.
+Next to the folder, `copy.json` holds the number of the state it was fetched from, and its files.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _THREADS: Final = 16
 _UPLOAD_EVERY_S: Final = 20.0
 _WORK: Final = "work"
 _HERE_ONLY: Final = ("log", "samples", "annotate", "view")
-"""Folders of `work` that describe this machine, or are quickly made again."""
+"""Folders of `work` that concern only this machine or are quickly recomputed."""
 _LOCK: Final = ".lock"
 _CLIPS: Final = "clips/"
 _STATES: Final = "states"
@@ -59,13 +59,13 @@ Say = Callable[[str], None]
 
 
 class Copy:
-    """The working copy of one place.
+    """The working copy of one dataset or release.
 
     Args:
-        place: where the dataset or the release is.
-        clips: whether the folder needs the cut clips; without them they stay in the store.
-        artifacts: whether it needs intermediate results.
-        dataset: whether it is one; releases have no lock.
+        place: address of the dataset or release.
+        clips: whether to fetch the cut clips; otherwise they stay in the store.
+        artifacts: whether to fetch intermediate results.
+        dataset: True for a dataset, False for a release (which has no lock).
 
     Raises:
         CaerError: obstore is not installed, or the store does not answer or refuses.
@@ -85,10 +85,11 @@ class Copy:
         self._there: set[str] | None = None
 
     def pull(self, say: Say = lambda text: None) -> None:
-        """Bring the folder to the newest state.
+        """Update the folder to the newest state.
 
-        What an interrupted command left in it stays, unless another command has put a newer state
-        since: then the folder is laid aside, and `say` receives where.
+        Unfinished work of an interrupted command stays in the folder, unless another command has
+        uploaded a newer state since. In that case the folder is moved aside, and `say` receives a
+        sentence that says where.
 
         Raises:
             BusyError: a command of this machine is working in the folder.
@@ -100,8 +101,8 @@ class Copy:
                 self._require_ours()
             if newest < known.base:
                 raise CaerError(
-                    f"{self.place}: holds less than this machine has seen there (state {newest} "
-                    f"of {known.base}); if that is intended, remove {self._root}"
+                    f"{self.place}: is older than this machine's copy (state {newest}, the copy "
+                    f"has {known.base}); if that is intended, remove {self._root}"
                 )
             if known.base != newest and self._changed(known):
                 if self._is_worth_keeping():
@@ -111,16 +112,16 @@ class Copy:
             self._fetch(state, known)
             note(self._notes, self.folder, newest, state)
         if self._artifacts and self._fetch_artifacts():
-            claim_dataset(self.folder)  # shards may have put artifacts, and nobody a state
+            claim_dataset(self.folder)  # shards may have uploaded artifacts without a state
 
     def push(self, *, state: bool = True) -> None:
-        """Put what is new: artifacts, then contents, then the state that names them.
+        """Upload what is new: artifacts, then other files, then the state that lists them.
 
         Args:
             state: whether to upload a state; a shard only uploads artifacts.
 
         Raises:
-            CaerError: another command has put a state since this folder was fetched.
+            CaerError: another command has uploaded a state since this folder was fetched.
         """
         with self._synchronising():
             if self._artifacts:
@@ -132,10 +133,10 @@ class Copy:
                     self.bucket.put(f"shards/{path.name}", path)
 
     def prune(self) -> None:
-        """Remove earlier states, and contents and artifacts that this folder does not hold.
+        """Remove from the store earlier states, and files and artifacts that this folder lacks.
 
-        Other copies drop their artifacts of these names when they next fetch, and do not put them
-        again. Nobody else may be writing meanwhile.
+        Other working copies remove the same artifacts when they next fetch, and do not upload them
+        again. No other command may write to the store meanwhile.
         """
         with self._synchronising():
             newest = self._newest()
@@ -164,7 +165,7 @@ class Copy:
 
     @contextmanager
     def putting_artifacts(self) -> Iterator[None]:
-        """Put artifacts as they are finished, so that a machine that is lost has lost little."""
+        """Upload artifacts as they are finished, so that little is lost if this machine fails."""
         stop = threading.Event()
 
         def put() -> None:
@@ -172,7 +173,7 @@ class Copy:
                 try:
                     self.put_artifacts()
                 except CaerError:
-                    return  # `push` tries again, and says why it cannot
+                    return  # `push` tries again and reports the error
 
         thread = threading.Thread(target=put, daemon=True, name="put-artifacts")
         thread.start()
@@ -183,7 +184,7 @@ class Copy:
             thread.join()
 
     def check_writable(self) -> None:
-        """Make sure before any work that objects can be created here."""
+        """Check, before any work is done, that objects can be created in the store."""
         self.bucket.create(_TRIED, b"Made by caer-data, see docs/scale.md there.\n")
 
     def _local_artifacts(self) -> list[Path]:
@@ -194,11 +195,11 @@ class Copy:
         ]
 
     def _removed(self) -> list[str]:
-        """Stage and file of artifacts that were removed permanently."""
+        """Return stage and file name of the artifacts that were removed permanently."""
         return [thing.path.partition("/")[2] for thing in self.bucket.things(_REMOVED)]
 
     def _fetch_artifacts(self) -> int:
-        """Fetch the artifacts that are not here; returns how many there are."""
+        """Fetch the artifacts that this folder lacks; return how many the store has."""
         for name in self._removed():
             inside(self.folder / _WORK, name).unlink(missing_ok=True)
         things = {thing.path for thing in self.bucket.things("artifacts")}
@@ -218,7 +219,7 @@ class Copy:
 
     @contextmanager
     def _synchronising(self) -> Iterator[None]:
-        """One command at a time moves files between folder and store."""
+        """Hold the lock under which one command at a time moves files to and from the store."""
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(self._root / "copy.lock"):
             try:
@@ -228,7 +229,7 @@ class Copy:
 
     @contextmanager
     def _unused(self) -> Iterator[None]:
-        """Hold a dataset's own lock meanwhile, which its commands take."""
+        """Hold the dataset's own lock, so that no other command works in the folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if not self._dataset:
             yield
@@ -254,7 +255,7 @@ class Copy:
         if number == 0:
             return {}
         data = self.bucket.read(_state_name(number))
-        if data is None:  # pruned
+        if data is None:  # removed by `prune`
             raise CaerError(self._overtaken())
         return unpacked(data, f"{self.place}/{_state_name(number)}")
 
@@ -271,7 +272,7 @@ class Copy:
                 path.unlink()
 
     def _has(self, name: str, entry: Entry, known: Known) -> bool:
-        """Whether a file is here, as the state has it or as a command of this machine left it."""
+        """Whether the folder has a file, unchanged or as changed by a command of this machine."""
         path = inside(self.folder, name)
         if not path.is_file():
             return False
@@ -294,7 +295,7 @@ class Copy:
         known = read_known(self._notes)
         earlier = self._state(known.base)
         state = scan(self.folder, known)
-        if not self._clips:  # those that were never fetched are still there
+        if not self._clips:  # clips that were not fetched are still in the store
             state |= {n: e for n, e in earlier.items() if n.startswith(_CLIPS) and n not in state}
         state = dict(sorted(state.items()))
         if state == earlier:
@@ -308,8 +309,8 @@ class Copy:
 
     def _overtaken(self) -> str:
         return (
-            f"{self.place}: another command changed it meanwhile; what this one made is in "
-            f"{self.folder}, and running it again starts from the other's"
+            f"{self.place}: another command changed it meanwhile; the results of this command are "
+            f"in {self.folder}; run it again to start from the newer state"
         )
 
     def _put_blob(self, digest: str, path: Path) -> None:
@@ -318,22 +319,22 @@ class Copy:
             self.bucket.create(name, path)
 
     def _changed(self, known: Known) -> bool:
-        """Whether the folder holds what no state has."""
+        """Whether the folder holds changes that are in no state."""
         state = scan(self.folder, known)
         fetched = {name: Entry(size, digest) for name, (size, _, digest) in known.files.items()}
         return state != fetched
 
     def _require_ours(self) -> None:
-        """Refuse a place that holds what is not ours, where nobody has put a state yet."""
+        """Raise a CaerError if there is no state yet and the store holds other objects here."""
         for thing in self.bucket.things():
             if not thing.path.startswith(_OURS):
                 raise CaerError(
-                    f"{self.place}: is not empty and holds nothing of caer-data; choose another "
+                    f"{self.place}: is not empty and was not written by caer-data; choose another "
                     "prefix"
                 )
 
     def _is_worth_keeping(self) -> bool:
-        """Whether there is more in the folder than a shard leaves there."""
+        """Whether the folder holds more than what a shard leaves behind."""
         return any((self.folder / name).exists() for name in ("generations", "decisions", "tables"))
 
     def _laid_aside(self, known: Known) -> str:
@@ -346,8 +347,8 @@ class Copy:
         if artifacts.is_dir():
             shutil.move(artifacts, kept)
         return (
-            f"{self.place}: was changed by another command since state {known.base}; what this "
-            f"machine had not put there yet is now in {aside}"
+            f"{self.place}: was changed by another command since state {known.base}; work of this "
+            f"machine that was not uploaded yet is now in {aside}"
         )
 
 
@@ -360,7 +361,7 @@ def _artifact_name(path: Path) -> str:
 
 
 def _each(items: Any, function: Callable[[Any], Any]) -> None:
-    """Call a function on all, several at once; the first failure counts."""
+    """Call a function on all items, several at once; raise the first error."""
     with ThreadPoolExecutor(_THREADS) as threads:
         for _ in threads.map(function, list(items)):
             pass

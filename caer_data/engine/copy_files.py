@@ -1,4 +1,4 @@
-"""Which files a working copy has: what was fetched, what is in the folder now."""
+"""The files of a working copy: as they were last synchronised, and as they are now."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ _LOCK: Final = ".lock"
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of a state: bytes and SHA-256."""
+    """One file of a state: its size in bytes and its SHA-256."""
 
     size: int
     sha256: str
 
 
 State = dict[str, Entry]
-"""Files by their path below the folder."""
+"""Files by path relative to the folder."""
 
 
 @dataclass
 class Known:
-    """What was fetched or put last: what `copy.json` beside the folder holds."""
+    """The files as last fetched or uploaded: the content of `copy.json` next to the folder."""
 
     base: int
     files: dict[str, tuple[int, int, str]]
-    """Of each file that was fetched or put: size, time of change (ns), SHA-256."""
+    """By path: size (bytes), modification time (ns), SHA-256."""
 
 
 def known(path: Path) -> Known:
-    """What was fetched or put last; nothing if the file does not exist.
+    """Read what was last fetched or uploaded; empty if the file does not exist.
 
     Raises:
         CaerError: the file is damaged.
@@ -54,7 +54,7 @@ def known(path: Path) -> Known:
 
 
 def note(path: Path, folder: Path, base: int, state: Mapping[str, Entry]) -> None:
-    """Keep what was fetched or put, with what the files look like now."""
+    """Record what was fetched or uploaded, with size and modification time of the files now."""
     files = {}
     for name, entry in state.items():
         stamp = stamp_of(inside(folder, name))
@@ -64,7 +64,7 @@ def note(path: Path, folder: Path, base: int, state: Mapping[str, Entry]) -> Non
 
 
 def scan(folder: Path, before: Known) -> State:
-    """Files of a folder that belong to a state, hashed unless they are as they were."""
+    """Return the files of a folder that belong to a state; only changed files are hashed again."""
     state = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -78,13 +78,13 @@ def scan(folder: Path, before: Known) -> State:
 
 
 def packed(state: Mapping[str, Entry]) -> bytes:
-    """A state as the content of an object: equal states give equal bytes."""
+    """Serialise a state; equal states give equal bytes."""
     values = {name: [entry.size, entry.sha256] for name, entry in state.items()}
     return gzip.compress(json.dumps(values, sort_keys=True).encode(), mtime=0)
 
 
 def unpacked(data: bytes, where: str) -> State:
-    """Read what `packed` made.
+    """Read a state that `packed` serialised.
 
     Raises:
         CaerError: it is damaged.
@@ -97,15 +97,15 @@ def unpacked(data: bytes, where: str) -> State:
 
 
 def _belongs(name: str) -> bool:
-    """Whether a file is part of what others see."""
+    """Whether a file belongs to the state that other machines see."""
     parts = name.split("/")
     if any(is_temporary(part) for part in parts) or name == _LOCK:
         return False
-    return parts[0] != _WORK or len(parts) == 2  # notes of a build, no artifacts
+    return parts[0] != _WORK or len(parts) == 2  # notes of a build, not artifacts
 
 
 def stamp_of(path: Path) -> tuple[int, int] | None:
-    """Size and time of change (ns) of a file; None if there is none."""
+    """Return size (bytes) and modification time (ns) of a file; None if it does not exist."""
     try:
         status = path.stat()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""How many processor cores this process may use: the one answer for the whole package."""
+"""The number of processor cores this process may use, as the whole package counts them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _OWN_CGROUPS: Final = Path("/proc/self/cgroup")
 
 
 def cores() -> int:
-    """Cores to use, at least one: what the affinity mask and the limits of cgroups leave.
+    """Return the number of cores to use, at least one, by affinity mask and cgroup limits.
 
-    A container that may use 1.5 cores' time gets two.
+    Fractions are rounded up: a container limited to 1.5 cores gets two.
     """
     if hasattr(os, "sched_getaffinity"):
         usable = len(os.sched_getaffinity(0))
@@ -24,7 +24,7 @@ def cores() -> int:
 
 
 def cgroup_limit(mount: Path, membership: Path) -> float:
-    """Cores' worth of time that the cgroups (version 1 or 2) allow, at most 1e6.
+    """Return the number of cores that the cgroups (version 1 or 2) allow, at most 1e6.
 
     Args:
         mount: where the cgroup file systems are mounted.
@@ -45,7 +45,7 @@ def cgroup_limit(mount: Path, membership: Path) -> float:
 
 
 def _upwards(root: Path, path: str) -> list[Path]:
-    """A group's folder and those above it; inside a container, only the root may be visible."""
+    """Return a group's folder and its parents; inside a container only the root may be visible."""
     below = Path(path.lstrip("/"))
     return [root / below, *(root / parent for parent in below.parents)]
 

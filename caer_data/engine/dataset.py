@@ -1,13 +1,13 @@
-"""The dataset folder: where everything is, and how Python code reads it.
+"""The dataset folder: where its files are, and how Python code reads them.
 
 dataset/
-  caer-data.json     says that this is a dataset, see `caer_data.engine.ownership`
+  caer-data.json     marks the folder as a dataset, see `caer_data.engine.ownership`
   recipe.yaml        the recipe as used, every default explicit
-  provenance.json    versions, machine, where the shows lie
-  tables/*.parquet   the tables of `caer_data.engine.tables`, to look at with other programs
-  generations/       what `Dataset` reads: the tables of one build, see `engine.generations`
+  provenance.json    versions, machine, path of the shows
+  tables/*.parquet   the tables of `caer_data.engine.tables`, for other programs to read
+  generations/       the tables of each build, which `Dataset` reads, see `engine.generations`
   clips/<show>/*.mp4 the kept clips
-  report.html        what happened, to look at
+  report.html        the report on the build
   work/              intermediate results; recomputed if deleted
 """
 
@@ -40,16 +40,16 @@ BUILT = (
     tables.SPEECH,
     tables.LINES,
 )
-"""Tables that a build writes, all together."""
+"""Tables that a build writes, all at once."""
 
 _PUSH, _PULL = "'caer-data annotate push'", "'caer-data annotate pull'"
 _MADE_BY = {"assignments": _PUSH, "known": _PUSH, "checks": _PULL, "raters": _PULL}
 
 
 class Dataset:
-    """A dataset folder. Each table is an attribute that reads it: `Dataset("dataset").clips`.
+    """A dataset folder, whose tables are attributes: `Dataset("dataset").clips` reads one.
 
-    What a build writes is read from one and the same build, however long this object is kept.
+    All tables that a build writes are read from the same build, however long this object is kept.
 
     Raises:
         CaerError: the folder is not a dataset (when a table or the recipe is read).
@@ -76,7 +76,7 @@ class Dataset:
 
     @property
     def provenance_path(self) -> Path:
-        """Versions of the tools that made it."""
+        """The file with the versions of the tools that built the dataset."""
         return self.folder / "provenance.json"
 
     @property
@@ -114,7 +114,7 @@ class Dataset:
             )
 
     def path_of(self, table: tables.Table) -> Path:
-        """Parquet file of a table."""
+        """Return the path of a table's parquet file."""
         if table in BUILT and self._generation is not None:
             return self._generation / f"{table.name}.parquet"
         return self.tables_folder / f"{table.name}.parquet"
@@ -128,21 +128,21 @@ class Dataset:
         return self.path_of(table).is_file()
 
     def read(self, table: tables.Table) -> pd.DataFrame:
-        """Read a table with its declared types."""
+        """Read a table as a data frame with its declared types."""
         self.require()
         if table not in BUILT and not self.has(table):
             made_by = _MADE_BY.get(table.name, f"{_PULL} or 'caer-data annotate import'")
             raise CaerError(
-                f"{self.path_of(table)}: no table '{table.name}' yet; it is made by {made_by}"
+                f"{self.path_of(table)}: no table '{table.name}' yet; it is written by {made_by}"
             )
         return tables.read(table, self.path_of(table))
 
     def read_or_empty(self, table: tables.Table) -> pd.DataFrame:
-        """Read a table, or give one without rows where it was never written."""
+        """Read a table; return one without rows if it was never written."""
         return self.read(table) if self.has(table) else tables.empty(table)
 
     def write(self, table: tables.Table, data: pd.DataFrame) -> None:
-        """Validate and write a table atomically; one that a build made, in a new generation."""
+        """Validate a table and write it atomically; a table of a build gets a new generation."""
         if table not in BUILT or self._generation is None:
             tables.write(table, data, self.path_of(table))
             return
@@ -154,10 +154,10 @@ class Dataset:
 
     @contextmanager
     def generation(self) -> Iterator[Callable[[tables.Table], Path]]:
-        """Write the tables of a build: they count when the block ends, all at once.
+        """Write the tables of a build; all of them take effect at once when the block ends.
 
         Yields:
-            Where to write each of `BUILT`.
+            A function that returns the path to write each table of `BUILT` to.
         """
         with self._generations.next() as folder:
             yield lambda table: folder / f"{table.name}.parquet"
@@ -167,14 +167,18 @@ class Dataset:
                 mirror(self.path_of(table), self.tables_folder / f"{table.name}.parquet")
 
     def remove_earlier_generations(self) -> int:
-        """Remove the tables of earlier builds, which stay for who still reads them."""
+        """Remove the tables of earlier builds, kept for processes that still read them.
+
+        Returns:
+            Number of generations removed.
+        """
         return self._generations.remove_earlier()
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder for writing, and log to it what happens meanwhile.
+        """Lock the folder for writing, and log to it while the block runs.
 
-        The lock goes with the process, also when it is killed.
+        The lock is released when the process ends, even if it is killed.
 
         Raises:
             BusyError: another process holds it.
@@ -201,7 +205,7 @@ class Dataset:
 
     @property
     def audio_tracks(self) -> pd.DataFrame:
-        """The table `audio_tracks`."""
+        """One row per sound track of a video."""
         return self.read(tables.AUDIO_TRACKS)
 
     @property
@@ -231,17 +235,17 @@ class Dataset:
 
     @property
     def keys(self) -> pd.DataFrame:
-        """One row per clip that was ever kept: its key, and what it was minted for."""
+        """One row per clip that was ever kept: its key and the anchor it was minted for."""
         return self.read(tables.KEYS)
 
     @property
     def speech(self) -> pd.DataFrame:
-        """One row per while in which somebody speaks, or for which this is unknown."""
+        """One row per span of time in which somebody speaks, or in which this is unknown."""
         return self.read(tables.SPEECH)
 
     @property
     def repeats(self) -> pd.DataFrame:
-        """One row per shot that shows what an earlier one shows."""
+        """One row per shot that repeats an earlier one."""
         return self.read(tables.REPEATS)
 
     @property
@@ -261,20 +265,20 @@ class Dataset:
 
     @property
     def labels(self) -> pd.DataFrame:
-        """One row per decided clip."""
+        """One row per clip whose label was decided."""
         return self.read(tables.LABELS)
 
     @property
     def known(self) -> pd.DataFrame:
-        """One row per clip whose answer the researcher knows."""
+        """One row per clip whose correct answer the researcher knows."""
         return self.read(tables.KNOWN)
 
     @property
     def checks(self) -> pd.DataFrame:
-        """One row per clip shown to a rater to learn about the rater, with the answer."""
+        """One row per clip shown to a rater as a check, with the answer."""
         return self.read(tables.CHECKS)
 
     @property
     def raters(self) -> pd.DataFrame:
-        """One row per rater: training, gold clips and repeats."""
+        """One row per rater: results in training, on gold clips and on repeats."""
         return self.read(tables.RATERS)

@@ -1,25 +1,25 @@
-"""What people decided by hand about a dataset: one file of lines that only grows.
+"""Decisions that people make by hand about a dataset, in one file that only grows.
 
-`decisions/decisions.jsonl` of a dataset lies outside of what machines make. Each line is a JSON
-object with `kind`, `about`, `value`, `who`, `when` (UTC, ISO 8601) and `why`. `about` lists anchors
+Builds never write `decisions/decisions.jsonl` of a dataset. Each line is a JSON object with `kind`,
+`about`, `value`, `who`, `when` (UTC, ISO 8601) and `why`. `about` lists anchors
 (`identity.Anchor`), never names, so that a decision survives rebuilds. `value` is JSON text.
 
 | kind | `about` | `value` |
 |---|---|---|
-| `keep`, `drop` | the clip | `null`: it is kept or dropped whatever the filter says |
+| `keep`, `drop` | the clip | `null`: it is kept or dropped regardless of the filter |
 | `target` | the clip | `[x1, y1, x2, y2]`: the face in the span's middle frame, as shares of it |
 | `merge` | a track of each of several persons | `null`: they are one person |
-| `apart` | a track of each of several persons of different shows | `null`: they are not one |
+| `apart` | a track of each of several persons of different shows | `null`: different persons |
 | `split` | the tracks that are somebody else | `null`: they become a person of their own |
-| `name` | tracks of one person | `"..."`: what the person is called |
+| `name` | tracks of one person | `"..."`: the person's name |
 | `cut_add`, `cut_remove` | the cut | `null` |
-| `cut_move` | the cut | the timestamp that it moves to |
+| `cut_move` | the cut | the cut's new timestamp |
 | `forget` | what must not come back | `{"what": "video", ...}`, see `caer_data.forget` |
 | `undo` | nothing | `"..."`: the key of an earlier row, which no longer counts |
 
-A track's anchor is its span with the box in its middle frame; a cut's begins and ends at the first
-frame of the new shot and has no frames. Rows that are undone stay. Only forgetting takes lines out
-(`Decisions.scrub`).
+A track's anchor is its span with the box in its middle frame. A cut's anchor begins and ends at the
+first frame of the new shot and has no frames. Rows that were undone stay. Only forgetting removes
+lines (`Decisions.scrub`).
 
 >>> cut = Decision("cut_add", "ann", about=(Anchor("9f86d081", 9000, 9000, 0, None),))
 >>> cut.content is None
@@ -47,7 +47,7 @@ from caer_data.engine.identity import Anchor, Box
 
 NAME: Final = Path("decisions") / "decisions.jsonl"
 FORGOTTEN: Final = ("video", "person", "clip", "rater")
-"""What a `forget` may be about."""
+"""What can be forgotten."""
 
 _MANY: Final = 1_000_000
 _ANCHORS: Final = {
@@ -64,7 +64,7 @@ _ANCHORS: Final = {
     "forget": (0, _MANY),
     "undo": (0, 0),
 }
-"""How many anchors a kind has: least and most."""
+"""Minimum and maximum number of anchors of each kind."""
 KINDS: Final = tuple(_ANCHORS)
 
 _MAX_TEXT: Final = 10_000
@@ -78,10 +78,10 @@ class Decision:
     Attributes:
         kind: one of `KINDS`.
         who: who decided.
-        about: what it is about, see the module.
-        value: what else it says, as JSON text.
-        why: in their words.
-        when: UTC, ISO 8601; given by `Decisions.append`.
+        about: the anchors it refers to, see the module.
+        value: value of the decision, as JSON text.
+        why: the reason, in the person's own words.
+        when: time in UTC, ISO 8601; set by `Decisions.append`.
     """
 
     kind: str
@@ -93,12 +93,12 @@ class Decision:
 
     @property
     def key(self) -> str:
-        """Name of the row, by its content."""
+        """Identifier of the decision, a hash of its content."""
         return hashlib.sha256(_line(self).encode()).hexdigest()[:16]
 
     @property
     def content(self) -> Any:
-        """What the `value` says."""
+        """The parsed `value`."""
         return json.loads(self.value)
 
 
@@ -109,8 +109,9 @@ class Decisions:
         folder: the dataset folder.
 
     Attributes:
-        rows: every whole row, in order.
-        torn: whether the last line was cut off while it was written; it is then left out.
+        rows: every complete row, in order.
+        torn: whether the last line is incomplete, because writing it was interrupted; it is
+            ignored.
 
     Raises:
         CaerError: the file cannot be read, or a line other than the last is not a decision.
@@ -124,9 +125,9 @@ class Decisions:
         self._read()
 
     def standing(self, *kinds: str) -> list[Decision]:
-        """Decisions that were not undone, in order, of some kinds or all.
+        """Return the decisions that were not undone, in order, of the given kinds or of all.
 
-        An undone `undo` undoes nothing; one that refers to a later row does not either.
+        An `undo` has no effect if it was itself undone or refers to a later row.
         """
         return [
             row
@@ -135,9 +136,9 @@ class Decisions:
         ]
 
     def append(self, decision: Decision) -> Decision:
-        """Write a decision to disk, instead of a torn last line, and give it with its time.
+        """Append a decision, replacing an incomplete last line; return it with its time.
 
-        Others may append at the same time, and builds may run.
+        Other processes may append at the same time, and builds may be running.
 
         Raises:
             CaerError: it is not a decision, undoes none that stands, or the file cannot be written.
@@ -145,7 +146,7 @@ class Decisions:
         return self.append_all([decision])[0]
 
     def append_all(self, decisions: list[Decision]) -> list[Decision]:
-        """Write all decisions or none, and return them with their time.
+        """Append all decisions or none, and return them with their time.
 
         Raises:
             CaerError: one is not a decision, undoes none that stands, or the file cannot be
@@ -171,9 +172,9 @@ class Decisions:
         return rows
 
     def scrub(self, clean: Callable[[Decision], Decision | None]) -> int:
-        """Rewrite the file, each row as `clean` returns it; rows with None are left out.
+        """Rewrite the file with each row as `clean` returns it; None removes the row.
 
-        An undo goes with the row that it undoes, and follows one that is given another form.
+        An `undo` is removed together with the row that it undoes, and updated if that row changes.
 
         Returns:
             Number of rows changed or removed.
@@ -196,7 +197,7 @@ class Decisions:
         return changed
 
     def _counting(self) -> list[Decision]:
-        """Rows that were not undone, in order, those of kind `undo` included."""
+        """Return the rows that were not undone, in order, including those of kind `undo`."""
         undone: set[str] = set()
         found = []
         for row in reversed(self.rows):
@@ -230,14 +231,14 @@ class Decisions:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Lock the file for writing."""
+        """Lock the file for writing while the block runs."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(self.path.parent / ".lock", timeout=_WAIT_S):
                 yield
         except Timeout as error:
             raise BusyError(
-                f"{self.path}: another caer-data command is writing it; try again"
+                f"{self.path}: another caer-data command is writing to it; try again"
             ) from error
         except OSError as error:
             raise CaerError(explain_os_error(error, self.path)) from error
@@ -257,10 +258,10 @@ def _anchor(values: dict[str, Any]) -> Anchor:
 
 
 def _checked(row: Decision) -> Decision:
-    """The row, if it is what the module says.
+    """Return the row if it is valid as the module describes.
 
     Raises:
-        CaerError: it is not, with what is wrong.
+        CaerError: it is not; the message says why.
     """
     if row.kind not in KINDS:
         raise CaerError(f"'{row.kind}' is not a kind of decision; choose from {', '.join(KINDS)}")
@@ -295,7 +296,9 @@ def _check_anchor(anchor: Anchor) -> None:
         and all(_is_share(side) for side in sides)
     )
     if not good:
-        raise CaerError("an anchor is a video's hash, two rising timestamps, frames and a box")
+        raise CaerError(
+            "an anchor needs a video's hash, two rising timestamps, a number of frames and a box"
+        )
 
 
 def _says(kind: str, content: Any) -> bool:

@@ -1,4 +1,4 @@
-"""What raters may answer: one of CAER's seven emotions (paper, section 4.1), or why they cannot."""
+"""Raters' answers: CAER's seven emotions (paper, section 4.1) and reasons for not judging."""
 
 from __future__ import annotations
 
@@ -21,4 +21,4 @@ CANNOT_JUDGE: Final = {
     "not_a_person": "the box marks no person: an animal, a drawing, a picture",
     "distressing": "the clip is distressing to watch",
 }
-"""Why a rater cannot judge a clip, in words: an answer of its own, which is not a vote."""
+"""Why a rater cannot judge a clip: a separate answer, which is not a vote."""

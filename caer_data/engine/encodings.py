@@ -1,4 +1,4 @@
-"""Encodings of texts that other programs wrote."""
+"""Encodings of text files that other programs wrote."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _BOMS: Final = (
     (b"\xff\xfe", "utf-16"),
     (b"\xfe\xff", "utf-16"),
 )
-"""Byte order marks; that of UTF-32 begins like that of UTF-16, so it comes first."""
+"""Byte order marks; UTF-32 comes first because its mark begins with that of UTF-16."""
 
 
 def marked_encoding(data: bytes) -> str | None:
-    """Encoding that a byte order mark at the start of a text gives, or None.
+    """Return the encoding that a byte order mark at the start declares; None without a mark.
 
     >>> marked_encoding(b"\\xef\\xbb\\xbfclip_id,rater")
     'utf-8-sig'

@@ -1,8 +1,8 @@
 """Where tasks run: on this machine, or on the machines of a cluster.
 
-An engine runs the same tasks as `pool.run_tasks` and reports the same; results do not depend on it.
-Tasks write their results themselves, as artifacts and files; only paths, settings and small
-summaries travel between processes.
+All engines run the same tasks as `pool.run_tasks` and report in the same way; results do not depend
+on the engine. Tasks write their results themselves, as artifacts and files. Only paths, settings
+and small summaries are sent between processes.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ OnProgress = Callable[[Task, str, float], None]
 Stage = Literal["videos", "analyse", "clips"]
 
 STAGES: Final[tuple[Stage, ...]] = ("videos", "analyse", "clips")
-"""What a build gives to an engine: probing and hashing, shots and faces, cutting."""
+"""Stages that a build runs on an engine: probing and hashing, shots and faces, cutting."""
 
 
 class Engine(Protocol):
     """Runs tasks side by side."""
 
     workers: int
-    """How many tasks run at once."""
+    """Number of tasks that run at once."""
 
     def threads(self, videos: int) -> int:
-        """Threads that a task may use that analyses one of this many videos."""
+        """Return how many threads a task may use if this many videos are to be analysed."""
 
     def check(self, paths: Sequence[Path]) -> None:
-        """Make sure before any work that tasks can run and reach these folders.
+        """Check, before any work is done, that tasks can run and reach these folders.
 
         Raises:
-            CaerError: they cannot, with what to do.
+            CaerError: they cannot; the message says what to do.
         """
 
     def run(
@@ -47,28 +47,28 @@ class Engine(Protocol):
         limits: Limits,
         preload: Sequence[str],
     ) -> Iterator[Outcome]:
-        """Run tasks; outcomes come in the order in which they end. See `pool.run_tasks`."""
+        """Run tasks and yield their outcomes in the order in which they end (`pool.run_tasks`)."""
 
     def close(self) -> None:
-        """Release what the engine holds."""
+        """Release the engine's resources."""
 
 
 class LocalEngine:
-    """Processes of this machine.
+    """Runs tasks in processes of this machine.
 
     Args:
-        workers: processes; without a number, one for each core.
+        workers: number of processes; by default one per core.
     """
 
     def __init__(self, workers: int | None = None) -> None:
         self.workers = workers or cores()
 
     def threads(self, videos: int) -> int:
-        """Share the cores out among the videos there are."""
+        """Return the cores per video if all videos are analysed at once, at least one."""
         return max(1, cores() // max(1, min(self.workers, videos)))
 
     def check(self, paths: Sequence[Path]) -> None:
-        """Nothing can be out of reach here."""
+        """Do nothing: every folder of this machine can be reached."""
 
     def run(
         self,
@@ -78,21 +78,21 @@ class LocalEngine:
         limits: Limits,
         preload: Sequence[str],
     ) -> Iterator[Outcome]:
-        """Run tasks in processes that take one after the other, and keep their face models."""
+        """Run tasks; each process takes one task after another and keeps its face models."""
         return run_tasks(tasks, self.workers, on_progress, limits, preload, reuse=True)
 
     def close(self) -> None:
-        """Processes end with their tasks."""
+        """Do nothing: processes end with their tasks."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What the scheduler of a cluster sets aside for one task.
+    """Resources that a cluster's scheduler reserves for one task.
 
     Attributes:
-        cpus: cores.
-        gpus: GPUs; 0.25 is a quarter of one.
-        memory: bytes; None sets nothing aside.
+        cpus: number of cores.
+        gpus: number of GPUs; 0.25 is a quarter of one.
+        memory: bytes; None reserves no memory.
     """
 
     cpus: float = 1.0
@@ -101,10 +101,13 @@ class Needs:
 
 
 def parse_needs(texts: Iterable[str]) -> dict[Stage, Needs]:
-    """Read `analyse:cpus=2,gpus=0.25,memory=6`, memory in GB.
+    """Parse texts such as `analyse:cpus=2,gpus=0.25,memory=6` (memory in GB).
+
+    Returns:
+        The resources by stage.
 
     Raises:
-        CaerError: malformed, or a stage or a number that makes no sense.
+        CaerError: a text is malformed, or names an unknown stage or an impossible number.
     """
     return dict(_parse_needs(text) for text in texts)
 
@@ -120,7 +123,7 @@ def _parse_needs(text: str) -> tuple[Stage, Needs]:
             raise ValueError(text)
     except ValueError as error:
         raise CaerError(
-            f"--needs {text}: give a stage ({', '.join(STAGES)}) and what one task of it takes, "
+            f"--needs {text}: give a stage ({', '.join(STAGES)}) and what one of its tasks needs, "
             "such as analyse:cpus=2,gpus=0.25,memory=6 (memory in GB)"
         ) from error
     memory = numbers.pop("memory", None)

@@ -1,12 +1,12 @@
-"""The one exception a user is meant to read."""
+"""Exceptions whose messages users are meant to read."""
 
 from __future__ import annotations
 
 
 class CaerError(Exception):
-    """A mistake in what the user gave: one sentence that says what, where and what to do.
+    """A user's mistake; the message says in one sentence what is wrong, where, and what to do.
 
-    The command line prints the message alone and exits with `exit_code`; it never shows a trace.
+    The command line prints only the message, without a traceback, and exits with `exit_code`.
     """
 
     exit_code = 2
@@ -25,6 +25,6 @@ class PartialFailure(CaerError):  # noqa: N818 - the work was done; some videos 
 
 
 class MachineError(CaerError):
-    """The machinery failed, not the user and no input: memory, processes, the output."""
+    """The machine failed (memory, processes, output), not the user or an input."""
 
     exit_code = 5

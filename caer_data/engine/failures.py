@@ -1,4 +1,4 @@
-"""Messages for unexpected failures, and whose fault they were."""
+"""Messages for unexpected errors, and whether a bug, the user or the machine caused them."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from caer_data.engine.errors import CaerError, MachineError
 from caer_data.engine.files import explain_os_error
 
 _WRITERS = ("click", "rich")
-"""Packages that write to standard output, and to no file."""
+"""Packages that write to standard output and never to a file."""
 _OUT_OF_MEMORY = ("OutOfMemoryError", "ArrowMemoryError")
 _SAYS_MEMORY = ("can't allocate memory", "cannot allocate memory", "insufficient memory")
 
 
 def describe(error: BaseException) -> str:
-    """One sentence for an exception: a CaerError's own words, or what happened and where."""
+    """Return one sentence for an exception: a CaerError's message, or what happened and where."""
     if isinstance(error, CaerError):
         return str(error)
     if is_out_of_memory(error):
@@ -28,12 +28,12 @@ def describe(error: BaseException) -> str:
 
 
 def trace_of(error: BaseException) -> str:
-    """The whole stack trace, for the log."""
+    """Return the full traceback, for the log."""
     return "".join(traceback.format_exception(error))
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception, of Python or of any library, says that memory ran out."""
+    """Whether an exception of Python or of a library means that memory ran out."""
     names = {cls.__name__ for cls in type(error).__mro__}
     text = str(error).lower()
     return (
@@ -44,12 +44,12 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_foreseen(error: BaseException) -> bool:
-    """Whether the message is sufficient; everything else is a bug."""
+    """Whether an exception is explained by its message alone; all others are bugs."""
     return isinstance(error, CaerError | OSError) or is_out_of_memory(error)
 
 
 def explain(error: BaseException) -> CaerError:
-    """The error to show to the user: the one that was raised, or one that says what happened."""
+    """Return the error to show to the user: the exception itself, or a CaerError about it."""
     if isinstance(error, CaerError):
         return error
     if isinstance(error, OSError):
@@ -59,7 +59,7 @@ def explain(error: BaseException) -> CaerError:
 
 
 def output_error(error: OSError) -> MachineError | None:
-    """What to say where `error` came from standard output, None if it came from elsewhere."""
+    """Return the error to show if writing to standard output failed; None for other errors."""
     if isinstance(error, BrokenPipeError):
         return OutputClosed("the output was closed by its reader")
     innermost = traceback.extract_tb(error.__traceback__)[-1:]
@@ -69,7 +69,7 @@ def output_error(error: OSError) -> MachineError | None:
 
 
 class OutputClosed(MachineError):  # noqa: N818 - `| head` is nobody's error
-    """The reader of standard output has gone, as `head` does; nothing is left to say."""
+    """The reader of standard output has closed it, as `head` does; no message is printed."""
 
     exit_code = 1
-    """As click ends a command that it sees writing to nobody."""
+    """The exit code that click uses in this case."""

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: atomic writes, hashes, safe names."""
+"""Files that are complete or absent: atomic writes, hashes, safe names."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _TEMPORARY = re.compile(
     r"\..*\.caer-(?P<host>[0-9a-f]{8})-(?P<pid>\d{1,10})-(?P<start>\d{1,12})-[0-9a-f]{8}\.part",
     re.DOTALL,
 )
-_LEASE_S = 24 * 3600  # after its last write another machine's temporary file is nobody's
+_LEASE_S = 24 * 3600  # after its last write, another machine's temporary file counts as abandoned
 _MANY_FILES = 1000  # from here on, flushing each file takes longer than flushing every disk
-_CLOCK_S = 2  # where a process's start is read from a clock that may be set meanwhile
+_CLOCK_S = 2  # tolerance where the start of a process is measured by a clock that may be set
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`, renamed onto it only if the block succeeds.
+    """Yield a temporary path beside `path`, which is renamed to `path` if the block succeeds.
 
-    A file or a folder may be written there. The name is that of `temporary_name`; one that a kill
-    left behind is removed by `remove_leftovers`. It reaches the disk before it is renamed, unless
-    it lies in a folder that is itself temporary: whoever puts that in its place sees to it.
+    The block may write a file or a folder. The name comes from `temporary_name`, so that
+    `remove_leftovers` can remove it after a kill. The content is flushed to disk before the rename,
+    except inside a folder that is itself temporary and is flushed as a whole.
 
     Raises:
         CaerError: the disk is full or the folder cannot be written.
@@ -63,16 +63,16 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if temporary.is_dir() and not temporary.is_symlink():
             shutil.rmtree(temporary, ignore_errors=True)
         else:
-            # Whatever hinders this hindered the block already, and that error is the one to tell.
+            # If this fails, the block has failed for the same reason, and that error is reported.
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
-    """Give an empty folder that only this block uses and that goes with it.
+    """Yield an empty folder that only this block uses and that is removed afterwards.
 
-    `temporary_name` names it, so that `remove_leftovers` recognises it if the process is killed.
+    Its name comes from `temporary_name`, so that `remove_leftovers` can remove it after a kill.
 
     Raises:
         CaerError: the disk is full or the folder cannot be written.
@@ -88,10 +88,10 @@ def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
 
 
 def create(finished: Path, path: Path) -> bool:
-    """Put a finished file in its place unless something is there; returns whether it was.
+    """Move a finished file to `path` unless something exists there; return whether it was moved.
 
-    The finished file is gone afterwards either way. This is one step: of several that create the
-    same path one wins, and nobody replaces what another made.
+    The finished file no longer exists afterwards, either way. The operation is atomic: if several
+    processes create the same path, one wins, and none replaces another's file.
 
     Raises:
         OSError: the folder cannot be written.
@@ -101,7 +101,7 @@ def create(finished: Path, path: Path) -> bool:
         os.link(finished, path)
     except FileExistsError:
         return False
-    except OSError:  # some file systems know no hard links
+    except OSError:  # some file systems have no hard links
         if path.exists():
             return False
         finished.replace(path)
@@ -112,10 +112,10 @@ def create(finished: Path, path: Path) -> bool:
 
 
 def flush(path: Path) -> None:
-    """Have a file, the files of a folder, or the names in a folder reach the disk.
+    """Flush to disk a file, or a folder's files and its directory entries.
 
-    After a power cut a renamed file is then whole, not a name with nothing behind it. File systems
-    that cannot flush are left to themselves.
+    A renamed file then survives a power cut with its content. File systems that cannot flush are
+    ignored.
     """
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY)
@@ -142,7 +142,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def create_text(path: Path, text: str) -> bool:
-    """Write a text file, as UTF-8, unless there is one; returns whether it was written.
+    """Write a text file as UTF-8 unless it exists; return whether it was written.
 
     Raises:
         OSError: the folder cannot be written.
@@ -154,10 +154,10 @@ def create_text(path: Path, text: str) -> bool:
 
 
 def temporary_name(name: str) -> str:
-    """Name for what will become `name`: hidden, never used twice, and it says whose it is.
+    """Return a hidden, unique temporary name for `name` that identifies this process.
 
-    `.<name>.caer-<host>-<process>-<its start>-<random>.part`, the host as eight digits of a hash
-    and the start in seconds as `_start_of` gives it.
+    It has the form `.<name>.caer-<host>-<pid>-<start>-<random>.part`: the host as eight digits of a
+    hash, and the start of the process in seconds, as `_start_of` returns it.
     """
     host, process, start = _this_process(os.getpid())
     return f".{name[:48]}.caer-{host}-{process}-{start}-{uuid.uuid4().hex[:8]}.part"
@@ -169,12 +169,11 @@ def is_temporary(name: str) -> bool:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove what interrupted processes left under a `temporary_name` in a folder and below it.
+    """Remove temporary files and folders of interrupted processes, in a folder and below it.
 
-    Only such names are considered. Whatever a running process of this machine is writing stays.
-    Whatever another machine is writing goes only a day after the last write to it or below it: each
-    write renews that lease. Ages are measured with the file system's clock, so changing the local
-    clock does no harm.
+    Only names of `temporary_name` are considered. Files of running processes of this machine stay.
+    Files of other machines are removed only one day after the last write to them or below them.
+    Ages are measured with the file system's clock, so changing the local clock does no harm.
     """
     for leftover in folder.rglob(".*.part"):
         match = _TEMPORARY.fullmatch(leftover.name)
@@ -190,18 +189,18 @@ def remove_leftovers(folder: Path) -> None:
 
 @cache
 def _this_process(pid: int) -> tuple[str, int, int]:
-    """Host, number and start of this process; the number is given, as a fork shares the cache."""
+    """Return host, pid and start of this process; `pid` is a parameter since forks share caches."""
     return _host(), pid, _start_of(pid)
 
 
 def _start_of(pid: int) -> int:
-    """When a process started, s: since the system did, where that is told, else since 1970.
+    """Return the start of a process in seconds: since boot on Linux, otherwise since 1970.
 
-    On Linux psutil would add the time at which the system started, which moves when the clock is
-    set. https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html, `starttime`
+    On Linux, psutil would add the boot time, which changes when the clock is set. See `starttime`
+    in https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
 
     Raises:
-        psutil.NoSuchProcess: there is none of this number.
+        psutil.NoSuchProcess: there is no process with this number.
     """
     import psutil
 
@@ -231,17 +230,17 @@ def _in_use(leftover: Path, host: str, pid: int, start: int) -> bool:
 
 
 def _now_at(folder: Path) -> float:
-    """The time by the clock that dates the files of a folder, which may be a server's.
+    """Return the current time of a folder's file system, whose clock may be a server's.
 
     Raises:
-        OSError: nothing can be written there.
+        OSError: the folder cannot be written.
     """
     with tempfile.TemporaryFile(dir=folder) as probe:
         return os.fstat(probe.fileno()).st_mtime
 
 
 def _last_write(path: Path) -> float:
-    """Time of the last write to a file, or to anything below a folder."""
+    """Return the time of the last write to a file, or to anything below a folder."""
     inner = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
     latest = path.lstat().st_mtime
     for entry in inner:
@@ -250,7 +249,7 @@ def _last_write(path: Path) -> float:
 
 
 def explain_os_error(error: OSError, path: Path) -> str:
-    """Turn an operating system's error into one sentence that says what to do."""
+    """Return one sentence for an operating system's error that says what to do."""
     hints = {
         28: "no space left on the device; free some and run the same command again",
         122: "the disk quota is used up; free some and run the same command again",
@@ -264,16 +263,16 @@ def explain_os_error(error: OSError, path: Path) -> str:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
+    """Return the SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def slug(name: str, longest: int = 60) -> str:
-    """Turn any name into a safe, lower-case, ASCII part of an identifier or file name.
+    """Return a safe, lower-case ASCII form of any name, for identifiers and file names.
 
-    Letters and digits stay, everything else becomes single hyphens. Where this would lose letters
-    (other scripts) or cut a long name, six digits of the name's hash keep it unique.
+    Letters and digits are kept, and everything else becomes single hyphens. If letters would be
+    lost (other scripts) or a long name cut, six digits of the name's hash keep it unique.
     """
     normal = unicodedata.normalize("NFKD", name)
     plain = "".join(c for c in normal if not unicodedata.combining(c))
@@ -285,15 +284,14 @@ def slug(name: str, longest: int = 60) -> str:
 
 
 def identifier(name: str, context: str = "") -> str:
-    """A slug that two names share only if they differ only in case.
+    """Return a slug that two names share only if they differ only in case.
 
-    Words of ASCII letters and digits with single spaces between them come through a slug as they
-    are; of any other name six digits of its hash are added, so that no identifier depends on which
-    other names there are.
+    Names of ASCII words separated by single spaces become plain slugs. All other names get six
+    digits of their hash, so that an identifier never depends on which other names exist.
 
     Args:
         name: any name.
-        context: what distinguishes equal names, such as the folder; part of the hash.
+        context: distinguishes equal names, such as the folder; becomes part of the hash.
     """
     text = slug(name)
     if not context and _WORDS.fullmatch(name) and text == name.lower().replace(" ", "-"):
@@ -303,7 +301,7 @@ def identifier(name: str, context: str = "") -> str:
 
 
 def inside(folder: Path, relative: str) -> Path:
-    """Join a path from a table or an archive to its folder.
+    """Return a path from a table or an archive joined to its folder.
 
     Raises:
         CaerError: the path is absolute or leaves the folder.

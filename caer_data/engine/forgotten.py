@@ -1,8 +1,8 @@
-"""What a dataset must no longer hold: the tombstones that `caer-data forget` leaves.
+"""Tombstones, which `caer-data forget` leaves: what a dataset must no longer hold.
 
-A tombstone is a decision of kind `forget`. It names nobody: videos by the hash of their content,
-clips by key, raters by a hash that only the dataset's secret leads to, and faces by where in which
-video they are seen.
+A tombstone is a decision of kind `forget`. It contains no names. A video is identified by the hash
+of its content, a clip by its key, a rater by a hash that needs the dataset's secret, and a face by
+its position in a video.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from caer_data.engine.secret import secret_of
 
 @dataclass(frozen=True)
 class Forgotten:
-    """What must not come back.
+    """Everything that was forgotten and must not come back.
 
     Attributes:
         tombstones: the decisions, in order.
-        videos: SHA-256 of videos.
-        spans: of other videos; one with a box is about that face alone, one without about
-            everything in it.
-        clips: keys of clips that were there.
-        raters: pseudonyms of raters (`identity.pseudonym`).
-        names: pseudonyms of the names that these clips have had.
+        videos: SHA-256 of the forgotten videos.
+        spans: forgotten spans of other videos. A span with a box means only that face, a span
+            without one everything in it.
+        clips: keys of the forgotten clips.
+        raters: pseudonyms of the forgotten raters (`identity.pseudonym`).
+        names: pseudonyms of all names that the forgotten clips have had.
     """
 
     tombstones: tuple[Decision, ...] = ()
@@ -46,7 +46,7 @@ class Forgotten:
 
     @classmethod
     def by(cls, tombstones: Iterable[Decision]) -> Forgotten:
-        """What some tombstones say."""
+        """Collect what the given tombstones say."""
         rows = tuple(tombstones)
         return cls(
             tombstones=rows,
@@ -58,18 +58,18 @@ class Forgotten:
         )
 
     def in_video(self, video_key: str) -> tuple[Anchor, ...]:
-        """Spans of one video."""
+        """Return the forgotten spans of one video."""
         return tuple(anchor for anchor in self.spans if anchor.video_key == video_key)
 
     def covers(self, anchor: Anchor) -> bool:
-        """Whether a span shares frames with one that is forgotten, or its video is."""
+        """Whether an anchor's video is forgotten, or its span overlaps a forgotten one."""
         return anchor.video_key in self.videos or any(
             other.start_pts < anchor.end_pts and anchor.start_pts < other.end_pts
             for other in self.in_video(anchor.video_key)
         )
 
     def counts(self) -> dict[str, int]:
-        """Number of each kind that occurs."""
+        """Return the number of tombstones of each kind."""
         kinds = [str(row.content["what"]) for row in self.tombstones]
         return {kind: kinds.count(kind) for kind in sorted(set(kinds))}
 
@@ -77,8 +77,8 @@ class Forgotten:
         """Whether a rater is forgotten.
 
         Args:
-            folder: the dataset folder, whose secret tells.
-            rater: name or e-mail address.
+            folder: the dataset folder, whose secret is needed.
+            rater: name or e-mail address of the rater.
         """
         return bool(self.raters) and identity.pseudonym(secret_of(folder), rater) in self.raters
 
@@ -88,7 +88,7 @@ class Forgotten:
 
 
 def pseudonym_of_clip(folder: Path, clip_id: str) -> str:
-    """A clip's name as tombstones have it."""
+    """Return a clip's name as a pseudonym, as tombstones hold it."""
     return identity.pseudonym(secret_of(folder), f"clip {clip_id}")
 
 

@@ -1,12 +1,12 @@
-"""Tables that change together: what one build writes is current as a whole or not at all.
+"""Generations of tables: all tables of a build take effect at once, or not at all.
 
 dataset/generations/
-  current            the number of the generation that counts
+  current            the number of the current generation
   000007/*.parquet   its tables
 
-A build writes the tables of its own generation beside the others; replacing `current`, one small
-file, makes them count all at once. Who reads a dataset reads one generation from first to last; the
-ones before stay for those who are still reading them, `KEPT` of them.
+A build writes its tables into a new generation beside the others. Replacing one small file,
+`current`, then puts all of them into effect at once. A process that reads a dataset reads one
+generation throughout. The last `KEPT` earlier generations stay for processes that still read them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Final
 from caer_data.engine.files import atomic_path, write_text
 
 KEPT: Final = 2
-"""Earlier generations that stay."""
+"""Number of earlier generations that are kept."""
 
 _NUMBER: Final = re.compile(r"\d{6,12}")
 
@@ -31,8 +31,8 @@ class Generations:
     """The generations of one dataset.
 
     Args:
-        folder: where they are.
-        names: files that a generation may hold; nothing else is ever removed.
+        folder: the folder of all generations.
+        names: names of the files that a generation may hold; no other file is ever removed.
     """
 
     def __init__(self, folder: Path, names: Collection[str]) -> None:
@@ -40,7 +40,7 @@ class Generations:
         self._names = frozenset(names)
 
     def current(self) -> Path | None:
-        """Folder of the current generation; None before the first, or if it no longer exists."""
+        """Return the folder of the current generation; None if there is none."""
         with suppress(OSError, UnicodeDecodeError):
             number = (self._folder / "current").read_text(encoding="utf-8").strip()
             if _NUMBER.fullmatch(number) and (self._folder / number).is_dir():
@@ -49,7 +49,7 @@ class Generations:
 
     @contextmanager
     def next(self) -> Iterator[Path]:
-        """Give an empty folder that becomes the current generation if the block succeeds.
+        """Yield an empty folder that becomes the current generation if the block succeeds.
 
         Raises:
             CaerError: the disk is full or the folder cannot be written.
@@ -63,9 +63,9 @@ class Generations:
         self._remove_old()
 
     def remove_earlier(self) -> int:
-        """Remove all generations but the current one; returns how many.
+        """Remove all generations but the current one; return how many were removed.
 
-        Whoever still reads one is cut short: that is for what nobody may read any longer.
+        Processes that still read one of them fail. Use this for data that must no longer be read.
         """
         current = self.current()
         earlier = [folder for folder in self._all() if folder != current]
@@ -88,12 +88,12 @@ class Generations:
     def _remove(self, folder: Path) -> None:
         for name in self._names:
             (folder / name).unlink(missing_ok=True)
-        with suppress(OSError):  # somebody's own file is in it
+        with suppress(OSError):  # it holds a file that is not ours
             folder.rmdir()
 
 
 def mirror(source: Path, target: Path) -> None:
-    """Show a file of a generation under a name that stays, without taking room where possible.
+    """Make a file of a generation available under a fixed path, as a hard link if possible.
 
     Raises:
         CaerError: the folder cannot be written.
@@ -101,5 +101,5 @@ def mirror(source: Path, target: Path) -> None:
     with atomic_path(target) as temporary:
         try:
             os.link(source, temporary)
-        except OSError:  # some file systems know no hard links
+        except OSError:  # some file systems have no hard links
             shutil.copyfile(source, temporary)

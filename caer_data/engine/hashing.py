@@ -1,7 +1,7 @@
-"""Hashes of texts and values, and the orders that are shuffled by them.
+"""Hashes of texts and values, and shuffled orders that are derived from them.
 
-A shuffled order follows from a seed and the names alone: it is the same on every machine, in every
-process and for any order of the input, and one name more moves no other.
+A shuffled order depends only on a seed and the names. It is the same on every machine, in every
+process and for any order of the input, and adding a name does not change the order of the others.
 """
 
 from __future__ import annotations
@@ -13,22 +13,25 @@ from typing import Any
 
 
 def digest(text: str, length: int = 64) -> str:
-    """First `length` hexadecimal digits of a text's SHA-256; file names that are not UTF-8 too."""
+    """Return the first `length` hexadecimal digits of a text's SHA-256.
+
+    The text may be a file name that is not valid UTF-8.
+    """
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]
 
 
 def hash_of(parts: Any, length: int) -> str:
-    """First `length` hexadecimal digits of the SHA-256 of values, as JSON with sorted keys."""
+    """Return the first `length` hexadecimal digits of the SHA-256 of values as sorted JSON."""
     return digest(json.dumps(parts, sort_keys=True, ensure_ascii=True), length)
 
 
 def shuffle_key(*parts: object, separator: str = "\0") -> str:
-    """What names are sorted by to shuffle them: seed, purpose and name, in any order."""
+    """Return a sort key that shuffles names; the parts are a seed, a purpose and the name."""
     return digest(separator.join(map(str, parts)))
 
 
 def shuffled(names: Iterable[str], *salt: object) -> list[str]:
-    """Names in an order that the salt (a seed, a purpose) draws.
+    """Return names in an order that depends only on the salt (such as a seed and a purpose).
 
     >>> shuffled("abcd", 1, "first") == shuffled("dcba", 1, "first") != shuffled("abcd", 2, "first")
     True

@@ -1,9 +1,9 @@
-"""Who is who: the one place that decides whether two clips are the same.
+"""Identity of clips: the only module that decides whether two clips are the same.
 
-A clip is a span of a video and the target's box at the span's middle frame, nothing else: neither
-its number, which changes when another shot is kept before it, nor its file's name. Everything
-that refers to a clip (a rating, a label, a decision) carries that clip's anchor, and `resolve`
-alone decides which clip the anchor is now. Nothing else compares spans or boxes.
+A clip is identified by its span of a video and by the target's box in the span's middle frame.
+Neither its number, which changes when a shot before it is added, nor its file name matters.
+Everything that refers to a clip (a rating, a label, a decision) carries that clip's anchor, and
+`resolve` finds the clip that the anchor means now. Nothing else compares spans or boxes.
 
 Two anchors are the same clip when
 
@@ -12,10 +12,10 @@ Two anchors are the same clip when
 - the boxes overlap by at least `BOX_OVERLAP`, intersection over union: detectors disagree about
   how much forehead belongs to a face, but the faces of two people do not overlap that much.
 
-A clip's key is minted once, from rounded values, and kept by everything that later resolves to the
-anchor it was minted for, so that the last digits of another processor, provider or version mint
-nothing new. It is compared with that first anchor and not with yesterday's, so that small changes
-cannot add up.
+A clip's key is minted once, from rounded values. Every clip that later resolves to the anchor the
+key was minted for keeps the key, so that small numerical differences between processors, providers
+or versions mint no new keys. The comparison is always with that first anchor, not with the one of
+the previous build, so that small changes cannot add up.
 
 >>> face = Box(0.25, 0.25, 0.5, 0.75)
 >>> first = Anchor("9f86d081", 9000, 99000, 30, face)
@@ -37,13 +37,13 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 END_TOLERANCE: Final = 1
-"""Frames by which the ends of one clip may differ."""
+"""Maximum difference between the ends of two anchors of the same clip, in frames."""
 BOX_OVERLAP: Final = 0.3
-"""Least intersection over union of two boxes of one face."""
+"""Minimum intersection over union of two boxes of the same face."""
 BOX_STEPS: Final = 64
 """Steps per side of the frame to which a box is rounded before a key is minted from it."""
 KEY_LENGTH: Final = 10
-"""Characters of a key: 50 bits, so that among 200,000 clips two collide once in 50,000 datasets."""
+"""Characters of a key: 50 bits. Of datasets with 200,000 clips, 1 in 50,000 has a collision."""
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u to mishear
 
@@ -60,7 +60,7 @@ class Box:
     y2: float
 
     def overlap(self, other: Box) -> float:
-        """Intersection over union, 0 to 1."""
+        """Return the intersection over union, 0 to 1."""
         width = min(self.x2, other.x2) - max(self.x1, other.x1)
         height = min(self.y2, other.y2) - max(self.y1, other.y1)
         if width <= 0 or height <= 0:
@@ -70,20 +70,20 @@ class Box:
 
     @property
     def area(self) -> float:
-        """Share of the frame that it covers."""
+        """Share of the frame that the box covers."""
         return (self.x2 - self.x1) * (self.y2 - self.y1)
 
 
 @dataclass(frozen=True)
 class Anchor:
-    """What a clip is, whatever it is called.
+    """What identifies a clip, independent of its name.
 
     Attributes:
         video_key: SHA-256 of the video's content.
         start_pts: retimed timestamp of the first frame, in the video's time base.
         end_pts: retimed timestamp one past the last frame.
-        frames: frames of the span: they say how long a frame is.
-        box: the target at the middle frame; None for a clip without a target.
+        frames: number of frames in the span, from which the duration of a frame follows.
+        box: the target's box in the middle frame; None for a clip without a target.
     """
 
     video_key: str
@@ -103,8 +103,8 @@ class Resolution:
     """What became of an anchor.
 
     Attributes:
-        verdict: `same`; `changed`: another span or target stands where it was; `gone`.
-        key: the clip that it is, or that stands in its place; None if it is gone.
+        verdict: `same`; `changed` if another clip now covers part of its span; or `gone`.
+        key: key of the same clip, or of the clip that took its place; None if it is gone.
     """
 
     verdict: Verdict
@@ -121,14 +121,14 @@ def same(one: Anchor, other: Anchor) -> bool:
 
 
 def same_box(one: Box | None, other: Box | None) -> bool:
-    """Whether two boxes of one moment are the same face; two that are not there are."""
+    """Whether two boxes of the same frame are the same face; True if both are None."""
     if one is None or other is None:
         return one is other
     return one.overlap(other) >= BOX_OVERLAP
 
 
 def mint(anchor: Anchor) -> str:
-    """Derive a key from a clip that has none: ten letters and digits, the same on every machine."""
+    """Return a new clip's key: ten letters and digits, the same on every machine."""
     box = anchor.box
     sides = () if box is None else (box.x1, box.y1, box.x2, box.y2)
     rounded = ",".join(str(round(side * BOX_STEPS)) for side in sides)
@@ -137,15 +137,15 @@ def mint(anchor: Anchor) -> str:
 
 
 def assign(anchors: Sequence[Anchor], minted: Mapping[str, Anchor]) -> list[str]:
-    """Give every clip its key: the one minted for it earlier, else a new one.
+    """Return the key of every clip: the one minted for it earlier, or a new one.
 
     Args:
-        anchors: the clips of today.
+        anchors: the current clips.
         minted: every key ever minted, with the anchor that it was minted for.
 
     Returns:
-        One key per anchor, all different. Of two clips that both resemble an earlier one the
-        closer keeps its key.
+        One key per anchor, all different. If two clips match the same earlier clip, the closer one
+        keeps its key.
     """
     index = _Index(minted)
     pairs = sorted(
@@ -169,25 +169,27 @@ def assign(anchors: Sequence[Anchor], minted: Mapping[str, Anchor]) -> list[str]
 
 
 def resolve(anchors: Iterable[Anchor], clips: Mapping[str, Anchor]) -> list[Resolution]:
-    """Say what each anchor is today.
+    """Return what became of each anchor.
 
     Args:
-        anchors: what ratings, labels, decisions or manifests are about.
-        clips: the clips that are kept today (those of absent videos included), by key.
+        anchors: anchors of ratings, labels, decisions or manifests.
+        clips: the clips that the dataset holds (including those of absent videos), by key.
 
     Returns:
-        One resolution per anchor. An anchor is `changed` if it is not a clip of today but shares
-        frames with one: then the key is of the clip that shares most of them.
+        One resolution per anchor. The verdict is `changed` if the anchor matches no current clip
+        but shares frames with one; the key is then that of the clip that shares most frames.
     """
     index = _Index(clips)
     return [_resolve(anchor, clips, index) for anchor in anchors]
 
 
 def presentation(secret: bytes, clip_key: str, rater: str, showing: int = 0) -> str:
-    """Name one showing of a clip to one rater, so that nobody without the secret can link two.
+    """Return a name for one showing of a clip to one rater.
+
+    Without the secret, nobody can tell which names refer to the same clip or rater.
 
     Args:
-        secret: of the dataset, at least 16 bytes.
+        secret: the dataset's secret, at least 16 bytes.
         clip_key: the clip.
         rater: who sees it.
         showing: 0 for the first time, 1 for the first repeat, and so on.
@@ -196,7 +198,7 @@ def presentation(secret: bytes, clip_key: str, rater: str, showing: int = 0) -> 
 
 
 def pseudonym(secret: bytes, rater: str) -> str:
-    """Name a rater in what is released: without the secret no list of names leads back to one."""
+    """Return the name of a rater in releases; without the secret it cannot be traced back."""
     return _keyed(secret, "rater", rater)
 
 
@@ -210,7 +212,7 @@ def _resolve(anchor: Anchor, clips: Mapping[str, Anchor], index: _Index) -> Reso
 
 
 class _Index:
-    """Finds the clips of a video that come near a span without checking all of them."""
+    """Finds the clips of a video that are near a span without checking all of them."""
 
     def __init__(self, clips: Mapping[str, Anchor]) -> None:
         self._videos: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
@@ -234,7 +236,7 @@ class _Index:
 
 
 def _distance(one: Anchor, other: Anchor) -> float:
-    """How far two anchors of one clip are apart: ends in frames, and what boxes do not share."""
+    """Distance of two anchors of the same clip: of their ends, in frames, plus 1 - overlap."""
     ends = abs(one.start_pts - other.start_pts) + abs(one.end_pts - other.end_pts)
     boxes = one.box.overlap(other.box) if one.box and other.box else 1.0
     return ends / max(one.frame_pts, other.frame_pts, 1e-9) + 1 - boxes
@@ -245,7 +247,7 @@ def _shared(one: Anchor, other: Anchor) -> int:
 
 
 def _unused(key: str, taken: set[str]) -> str:
-    """The key, or where another clip has it, the next one that hashing it again gives."""
+    """Return the key, or if another clip has it, the next free one by hashing it repeatedly."""
     while key in taken:
         key = _letters(hashlib.sha256(key.encode()).digest(), KEY_LENGTH)
     return key
@@ -254,7 +256,9 @@ def _unused(key: str, taken: set[str]) -> str:
 def _keyed(secret: bytes, *parts: str) -> str:
     if len(secret) < 16:
         raise ValueError("a dataset's secret has at least 16 bytes")
-    text = "".join(f"{len(part)}:{part}" for part in parts)  # no two lists of parts look alike
+    text = "".join(
+        f"{len(part)}:{part}" for part in parts
+    )  # unambiguous: different parts, different text
     return _letters(hmac.digest(secret, text.encode(), "sha256"), 16)
 
 

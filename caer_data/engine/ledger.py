@@ -1,7 +1,8 @@
-"""Every key ever minted for a clip of a dataset, with what it was minted for; survives rebuilds.
+"""The ledger of clip keys: every key ever minted in a dataset, with its anchor.
 
-The table `keys` only ever grows. It also remembers each `clip_id` that a clip has had, so that a
-list made before a rebuild finds its clips, or is refused where a name has meant two.
+The table `keys` only ever grows and survives rebuilds. It also remembers each `clip_id` that a clip
+has had, so that a list made before a rebuild still finds its clips; a name that has meant two clips
+is refused.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ class Ledger:
     """Keys of a dataset.
 
     Attributes:
-        minted: by key, the anchor that it was minted for.
-        names: by key, every `clip_id` it has had.
+        minted: the anchor that each key was minted for.
+        names: every `clip_id` that the clip of each key has had.
     """
 
     def __init__(self) -> None:
@@ -29,7 +30,7 @@ class Ledger:
 
     @classmethod
     def of(cls, dataset: Dataset) -> Ledger:
-        """Read the ledger; empty before the first build."""
+        """Read a dataset's ledger; it is empty before the first build."""
         ledger = cls()
         if dataset.has(tables.KEYS):
             rows = dataset.read(tables.KEYS)
@@ -41,7 +42,7 @@ class Ledger:
         return ledger
 
     def assign(self, clip_ids: Sequence[str], found: Sequence[Anchor]) -> list[str]:
-        """Give clips their keys, new ones where they are new, and remember their names."""
+        """Return the clips' keys, minting one for each new clip, and remember their names."""
         keys = identity.assign(found, self.minted)
         for key, name, anchor in zip(keys, clip_ids, found, strict=True):
             self.minted.setdefault(key, anchor)
@@ -49,7 +50,7 @@ class Ledger:
         return keys
 
     def named(self) -> dict[str, set[str]]:
-        """Keys that a `clip_id` has meant, by `clip_id`."""
+        """Return all keys that each `clip_id` has meant."""
         found: dict[str, set[str]] = {}
         for key, names in self.names.items():
             for name in names:
@@ -57,11 +58,11 @@ class Ledger:
         return found
 
     def one_name_by_key(self) -> dict[str, str]:
-        """One of the names each key has had, by key: the last in alphabetical order."""
+        """Return one name per key: of all that it has had, the last in alphabetical order."""
         return {key: max(names, default=key) for key, names in self.names.items()}
 
     def table(self) -> pd.DataFrame:
-        """As `tables.KEYS`, by key."""
+        """Return the ledger as the table `keys`, sorted by key."""
         keys = sorted(self.minted)
         names = [sorted(self.names[key]) for key in keys]
         data = pd.DataFrame({"clip_key": keys, "names": names}, dtype=object)

@@ -1,8 +1,8 @@
 """Logging: quiet by default, one file of JSON lines per command, everything on demand.
 
-All loggers of the package lie below `caer_data`. A command that works on a dataset writes
-`work/log/<time>.jsonl` there: one object per line with the time, level, logger, process, text, and
-where they are known video, stage and stack trace. Library warnings go there, too.
+All loggers of the package are below `caer_data`. A command that works on a dataset writes
+`work/log/<time>.jsonl` there. Each line is an object with time, level, logger, process and text,
+and where known with video, stage and traceback. Library warnings also go there.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _NAME: Final = re.compile(r"\d{8}T\d{6}Z-\d+\.jsonl")
 
 
 class _State:
-    """What this process logs to."""
+    """Where this process logs to."""
 
     file: Path | None = None
     debug = False
@@ -37,7 +37,7 @@ class JsonLines(logging.Formatter):
     """One JSON object per record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record as one line."""
+        """Return the record as one line."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         values: dict[str, Any] = {
             "time": f"{stamp}.{int(record.msecs):03d}Z",
@@ -74,7 +74,7 @@ def begin() -> None:
 
 
 def show(*, verbose: bool = False, debug: bool = False) -> None:
-    """Show on stderr what happens inside; with `debug` also details and stack traces."""
+    """Show log messages on stderr; with `debug` also details and tracebacks."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, _Terminal) and (verbose or debug):
             handler.setLevel(logging.DEBUG if debug else logging.INFO)
@@ -83,7 +83,7 @@ def show(*, verbose: bool = False, debug: bool = False) -> None:
 
 
 class _Terminal(logging.StreamHandler[Any]):
-    """Writes to stderr, whatever stderr is at the time, what the command does not say itself."""
+    """Writes log messages to the current `sys.stderr`, except those the command itself prints."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,8 +101,8 @@ class _Terminal(logging.StreamHandler[Any]):
 def to_file(folder: Path) -> Iterator[None]:
     """Log to a new file in a folder while the block runs; only the newest files are kept.
 
-    Nested blocks write to the outermost file. A folder that cannot be written is left alone: a log
-    must not stop the work.
+    Nested blocks write to the outermost file. A folder that cannot be written is ignored: missing
+    logs must not stop a command.
     """
     if _State.file is not None:
         yield
@@ -117,7 +117,7 @@ def to_file(folder: Path) -> Iterator[None]:
     handler.setFormatter(JsonLines())
     _State.file = folder / name
     _rotate(folder, name)
-    # in a command of ours libraries are heard, too; in another's program only this package
+    # in our own commands log all libraries; in other programs only this package
     logger = logging.getLogger() if _is_ours() else LOGGER
     level = LOGGER.level
     if LOGGER.getEffectiveLevel() > logging.INFO:
@@ -136,25 +136,25 @@ def to_file(folder: Path) -> Iterator[None]:
 
 
 def current() -> Path | None:
-    """The file that this process logs to."""
+    """Return the file that this process writes its log to; None if there is none."""
     return _State.file
 
 
 def hint() -> str:
-    """The end of a message about a bug: where its stack trace is."""
+    """Return the end of a message about a bug, which says where the traceback is."""
     if _State.file is None:
         return "" if _State.debug else "; CAER_DEBUG=1 shows more"
     return f"; the traceback is in {_State.file}"
 
 
 def record(error: BaseException) -> Path | None:
-    """Log what ended a command, once: the trace of what nobody foresaw, and when debugging.
+    """Log the exception that ended a command, once; bugs with their traceback.
 
     Returns:
-        The file that holds it.
+        The log file; None if there is none.
     """
     if not hasattr(error, "recorded_in"):
-        error.recorded_in = _State.file  # type: ignore[attr-defined]  # outer blocks do not repeat it
+        error.recorded_in = _State.file  # type: ignore[attr-defined]  # so that outer blocks do not log it again
         planned = failures.is_foreseen(error) and not _State.debug
         shown = None if planned else error
         LOGGER.error("%s", failures.describe(error), exc_info=shown, extra={"said": True})
@@ -172,7 +172,7 @@ def relay(
     stage: str = "",
     process: int | None = None,
 ) -> None:
-    """Log what happened in a worker process, as if it had happened here."""
+    """Log a record of a worker process as if it had been logged here."""
     extra = {"trace": trace, "video": video, "stage": stage, "worker": process}
     logging.getLogger(logger).log(level, "%s", text, extra=extra)
 
@@ -182,12 +182,12 @@ def forward(send: Callable[..., None], level: int) -> None:
 
     Args:
         send: called with `"log"`, the level, the text, the logger's name, and the trace.
-        level: from which records of this package are sent; of libraries, warnings are.
+        level: lowest level of the records of this package to send; of libraries, warnings are sent.
     """
 
     class Forward(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            with suppress(OSError):  # the parent is gone, and this process soon is
+            with suppress(OSError):  # the parent has exited, and so will this process
                 send("log", record.levelno, record.getMessage(), record.name, _trace(record))
 
     logging.captureWarnings(capture=True)
@@ -199,12 +199,12 @@ def forward(send: Callable[..., None], level: int) -> None:
 def passed_on(
     send: Callable[[dict[str, Any]], None], level: int, file: Path | None
 ) -> Iterator[None]:
-    """Pass on the records of this process to a command on another machine while the block runs.
+    """Pass the records of this process on to a command on another machine while the block runs.
 
     Args:
-        send: called with the arguments of `relay`, which the command then calls.
-        level: from which records of this package are sent.
-        file: the command's own log, which sentences about bugs name.
+        send: called with the arguments for `relay`, which the command then calls.
+        level: lowest level of the records of this package to send.
+        file: the command's log file, which messages about bugs name.
     """
 
     class PassOn(logging.Handler):
@@ -232,11 +232,6 @@ def passed_on(
         LOGGER.level, _State.file = earlier
 
 
-def file() -> Path | None:
-    """What this process logs to."""
-    return _State.file
-
-
 def _trace(record: logging.LogRecord) -> str:
     error = record.exc_info[1] if record.exc_info else None
     return failures.trace_of(error) if error else str(getattr(record, "trace", ""))
@@ -247,9 +242,9 @@ def _is_ours() -> bool:
 
 
 def _rotate(folder: Path, own: str) -> None:
-    """Remove the oldest files whose names are those of our logs, never the one in use.
+    """Remove the oldest log files, but never the one in use.
 
-    Where the clock was set back, that is not the newest by its name.
+    If the clock was set back, the one in use may not have the newest name.
     """
     named = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
     for path in [path for path in named if path.name != own][: 1 - FILES_KEPT]:

@@ -1,9 +1,9 @@
-"""Objects in a store that speaks S3, by way of obstore.
+"""Objects in an S3-compatible store, accessed with obstore.
 
-Little is required of the store: list, read, and create if missing. There is no rename.
-Credentials, region and endpoint come from the usual environment (`AWS_ACCESS_KEY_ID`,
-`AWS_ENDPOINT_URL`, ..., or the role of the machine), which obstore reads itself; nothing here looks
-at them, but to blank them out of what the store says.
+The store only has to support list, read, and create if missing; there is no rename. obstore itself
+reads credentials, region and endpoint from the usual environment (`AWS_ACCESS_KEY_ID`,
+`AWS_ENDPOINT_URL`, ..., or the role of the machine). This module uses them only to remove them from
+the store's error messages.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _RETRIES: Final = 4
 
 @dataclass(frozen=True)
 class Place:
-    """A bucket and a prefix in it, without slashes at its ends; may be empty."""
+    """A bucket and a prefix in it (without slashes at its ends; may be empty)."""
 
     bucket: str
     prefix: str
@@ -48,13 +48,13 @@ class Place:
 
     @property
     def name(self) -> str:
-        """Its last part, as a folder would be called."""
+        """The last part of the address, used as a folder name."""
         return self.prefix.rpartition("/")[2] or self.bucket
 
 
 @dataclass(frozen=True)
 class Thing:
-    """One object: its path below the place, bytes, and when it was written, ns since 1970."""
+    """One object: path below the place, size in bytes, time of writing in ns since 1970."""
 
     path: str
     size: int
@@ -62,15 +62,15 @@ class Thing:
 
 
 def is_remote(text: str) -> bool:
-    """Whether a word names a place in a store rather than a folder."""
+    """Whether a text is an address in an object store rather than a folder."""
     return text.lower().startswith(SCHEME)
 
 
 def parse(text: str) -> Place:
-    """Read `s3://bucket/prefix`.
+    """Parse `s3://bucket/prefix`.
 
     Raises:
-        CaerError: malformed.
+        CaerError: the text is malformed.
     """
     bucket, _, prefix = text[len(SCHEME) :].partition("/")
     parts = [part for part in prefix.split("/") if part]
@@ -84,8 +84,8 @@ class Bucket:
     """The objects at one place.
 
     Raises:
-        CaerError: obstore is not installed. Every method: the store does not answer or refuses, in
-            one sentence without credentials.
+        CaerError: obstore is not installed. Every method raises it if the store does not answer or
+            refuses, with one sentence that contains no credentials.
     """
 
     def __init__(self, place: Place) -> None:
@@ -94,12 +94,12 @@ class Bucket:
         self._store = _opened(place)
 
     def check(self) -> None:
-        """Make sure that the bucket is there and may be read."""
+        """Check that the bucket exists and can be read."""
         for _ in self.things():
             break
 
     def things(self, below: str = "") -> Iterator[Thing]:
-        """Objects below a path, in order of their paths."""
+        """Yield the objects below a path, in order of their paths."""
         import obstore
 
         with self._explained("be listed"):
@@ -108,7 +108,7 @@ class Bucket:
                     yield _thing(meta)
 
     def read(self, path: str) -> bytes | None:
-        """Content of a small object; None if there is none."""
+        """Return the content of a small object; None if it does not exist."""
         import obstore
 
         with self._explained("be read"):
@@ -119,7 +119,7 @@ class Bucket:
                 return None
 
     def fetch(self, path: str, target: Path, on_chunk: Callable[[], None] = lambda: None) -> Thing:
-        """Write an object's content into a file, over what it holds; returns what was fetched.
+        """Write an object's content to a file, overwriting it; return the object that was fetched.
 
         Raises:
             CaerError: the object no longer exists.
@@ -137,10 +137,10 @@ class Bucket:
                     stream.truncate()
                 return _thing(answer.meta)
             except FileNotFoundError as error:
-                raise CaerError(f"{self.place}/{path}: is gone") from error
+                raise CaerError(f"{self.place}/{path}: no longer exists") from error
 
     def size(self, path: str) -> int | None:
-        """Bytes of an object; None if there is none."""
+        """Return the size of an object in bytes; None if it does not exist."""
         import obstore
 
         with self._explained("be read"):
@@ -150,7 +150,7 @@ class Bucket:
                 return None
 
     def create(self, path: str, content: bytes | Path) -> bool:
-        """Write an object unless it is there; returns whether it was written."""
+        """Write an object unless it exists; return whether it was written."""
         return self._put(path, content, "create")
 
     def put(self, path: str, content: bytes | Path) -> None:
@@ -180,12 +180,12 @@ class Bucket:
         return True
 
     def _require_bucket(self) -> None:
-        """A missing bucket is another mistake than a missing object."""
+        """Raise a CaerError if the bucket, not just an object, is missing."""
         self.check()
 
     @contextmanager
     def _explained(self, what: str) -> Iterator[None]:
-        """Turn what the store raises into a sentence."""
+        """Turn the store's exceptions into a CaerError with one sentence."""
         from obstore import exceptions
 
         try:
@@ -193,7 +193,9 @@ class Bucket:
         except CaerError:
             raise
         except (FileNotFoundError, exceptions.BaseError) as error:
-            raise CaerError(self._sentence(what, error)) from None  # its text may hold too much
+            raise CaerError(
+                self._sentence(what, error)
+            ) from None  # the original text may contain credentials
 
     def _sentence(self, what: str, error: Exception) -> str:
         from obstore import exceptions
@@ -203,7 +205,7 @@ class Bucket:
             return f"{self.place}: there is no bucket '{self.place.bucket}'"
         if isinstance(error, refused) or _FORBIDDEN.search(str(error)):
             return (
-                f"{self.place}: may not {what} with the credentials of this environment "
+                f"{self.place}: cannot {what} with the credentials of this environment "
                 "(AWS_ACCESS_KEY_ID and the like, or the machine's role)"
             )
         return f"{self.place}: cannot {what}: {_reason(error)}"
@@ -215,7 +217,9 @@ def _opened(place: Place) -> S3Store:
     endpoint = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), None)
     options: ClientConfig = {"timeout": _PATIENCE * 10, "connect_timeout": timedelta(seconds=10)}
     if endpoint and urlsplit(endpoint).hostname in _LOOPBACK:
-        options["allow_http"] = True  # elsewhere only by AWS_ALLOW_HTTP, which obstore reads
+        options["allow_http"] = (
+            True  # for other hosts only with AWS_ALLOW_HTTP, which obstore reads
+        )
     more: dict[str, Any] = {} if endpoint is None else {"endpoint": endpoint}
     return S3Store(
         place.bucket,
@@ -232,7 +236,7 @@ def _thing(meta: Any) -> Thing:
 
 
 def _reason(error: Exception) -> str:
-    """Why, in short, for people: without addresses with queries, and without credentials."""
+    """Return a short reason without URLs and credentials."""
     text = _ADDRESS.sub("…", " ".join(str(error).split())) or type(error).__name__
     for name in _SECRETS:
         if secret := os.environ.get(name):

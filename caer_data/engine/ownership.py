@@ -1,9 +1,9 @@
-"""Whose a folder is: a dataset or a release says what it is in a file of its own.
+"""Whether a folder belongs to caer-data: datasets and releases identify themselves by a file.
 
-`caer-data.json` of a dataset and `release.json` of a release hold format and version; a folder that
-is something else is never written to. Datasets of versions that wrote no such file are known by
-the content of their tables, whose Arrow metadata name the table, or, where a build stopped before
-its tables, by what their `provenance.json` says; older releases by their manifest.
+`caer-data.json` of a dataset and `release.json` of a release hold format and version. Other folders
+are never written to. Datasets of versions without such a file are recognised by their tables, whose
+Arrow metadata contain the table's name. If a build stopped before it wrote tables, its
+`provenance.json` identifies it. Older releases are recognised by their manifest.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _OLDER_RELEASE: Final = {"caer_data", "key", "facts"}
 
 
 def check_dataset(folder: Path) -> None:
-    """Refuse a folder that is neither empty nor a dataset; nothing is written.
+    """Check that a folder is empty, missing, or a dataset; write nothing.
 
     Raises:
         CaerError: the folder holds something else, or a dataset of a later version.
@@ -45,34 +45,34 @@ def check_dataset(folder: Path) -> None:
 
 
 def claim_dataset(folder: Path) -> None:
-    """Say in the folder that it is a dataset of this version, unless it is said already."""
+    """Mark the folder as a dataset of this version, unless it is marked already."""
     values = {"format": FORMAT, "version": VERSION}
     if read_object(folder / NAME) != values:
         write_text(folder / NAME, json.dumps(values, indent=1) + "\n")
 
 
 def is_outdated(folder: Path) -> bool:
-    """Whether a folder is a dataset that `caer-data upgrade` has to bring up to date."""
+    """Whether a folder is a dataset in an older format, which `caer-data upgrade` converts."""
     about = read_object(folder / NAME)
     older = about.get("format") == FORMAT and about.get("version") != VERSION
     return older or (not about and _is_older_dataset(folder))
 
 
 def is_dataset(folder: Path) -> bool:
-    """Whether a folder is a dataset by what its own files say.
+    """Whether a folder is a dataset, judged by its own files.
 
     Raises:
-        CaerError: it is one of a later version.
+        CaerError: it is a dataset of a later version.
     """
     about = read_object(folder / NAME)
     return _says(folder, about, FORMAT, VERSION) or _is_older_dataset(folder)
 
 
 def is_release(folder: Path) -> bool:
-    """Whether a folder is a release by what its own files say.
+    """Whether a folder is a release, judged by its own files.
 
     Raises:
-        CaerError: it is one of a later version.
+        CaerError: it is a release of a later version.
     """
     about = read_object(folder / RELEASE)
     older = about.get("format") == 1 and about.keys() >= _OLDER_RELEASE
@@ -82,7 +82,7 @@ def is_release(folder: Path) -> bool:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; empty if the file is missing or holds anything else."""
+    """Read a JSON object from a file; empty if the file is missing or holds anything else."""
     try:
         values = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -91,7 +91,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def is_table(path: Path, name: str) -> bool:
-    """Whether a file is one of our parquet tables of this name, by its metadata."""
+    """Whether a file is a caer-data table of this name, by its parquet metadata."""
     try:
         metadata = pq.read_schema(path).metadata or {}
     except (OSError, pa.ArrowException):
@@ -105,8 +105,8 @@ def _says(folder: Path, about: dict[str, Any], form: str, newest: int) -> bool:
         return False
     if version > newest:
         raise CaerError(
-            f"{folder}: was made by a later version of caer-data (format {version}, this one "
-            f"knows {newest}); install that version"
+            f"{folder}: was written by a later version of caer-data (format {version}, this "
+            f"version reads up to {newest}); install that version"
         )
     return True
 
@@ -119,9 +119,10 @@ def _is_older_dataset(folder: Path) -> bool:
 
 
 def _content(folder: Path) -> list[str]:
-    """Names in a folder, without the empty lock of a build that was stopped at its very start.
+    """Return the names in a folder, without temporary files and an empty lock file.
 
-    Nor does count what another process is writing, which may be the file that claims the folder.
+    A build that stopped right at its start leaves an empty lock. A temporary file may be the one
+    with which another process is claiming the folder.
     """
     return [
         entry.name

@@ -1,4 +1,4 @@
-"""Files inside installed packages, found without importing the packages."""
+"""Files inside installed packages, located without importing the packages."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Final
 
 VOICE_FILE: Final = ("silero_vad", "data/silero_vad_16k_sequence.onnx")
 VOICE_INSTALL: Final = "pip install --no-deps silero-vad==6.2.3"
-"""The package, installed for this file alone, and the file of the model that hears voices."""
+"""How to install the voice detection model; only its file `VOICE_FILE` is used."""
 
 
 def file_of(package: str, name: str) -> Path | None:
-    """Where an installed package keeps a file; None if there is no such package or file.
+    """Return the path of a file inside an installed package; None if either does not exist.
 
     Args:
-        package: name of a package at the top level.
+        package: name of a top-level package.
         name: path of the file below the package's folder.
     """
     spec = importlib.util.find_spec(package)

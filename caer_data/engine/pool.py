@@ -1,7 +1,7 @@
-"""Run tasks in processes of their own, so that one bad video costs itself alone.
+"""Run tasks in separate processes, so that a bad video fails alone.
 
-A codec that crashes, a decoder that hangs, a picture that eats all memory: each ends its own
-process, is reported as the task's failure, and the others continue.
+If a codec crashes, a decoder hangs or a picture exhausts the memory, only that process ends. The
+task is reported as failed, and the others continue.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _LIGHT: Final = 0.25  # share of the memory limit that a process may hold betwee
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a task ended: its value, or one sentence why it has none."""
+    """The outcome of a task: its value, or one sentence that says why it failed."""
 
     task: Task
     value: Any = None
@@ -55,8 +55,8 @@ class Limits:
     """What one task may use.
 
     Attributes:
-        memory: resident memory in bytes.
-        stall_s: seconds without any progress.
+        memory: maximum resident memory, bytes.
+        stall_s: maximum time without progress, s.
     """
 
     memory: float = 6 * 1024**3
@@ -75,19 +75,19 @@ def run_tasks(
     *,
     reuse: bool = False,
 ) -> Generator[Outcome, None, None]:
-    """Run tasks side by side; outcomes come in the order in which they end.
+    """Run tasks in parallel and yield their outcomes in the order in which they end.
 
-    Tasks are taken from the iterable as workers become free. Leaving the iteration early, also by
-    Ctrl-C, ends all tasks that still run.
+    Tasks are taken from the iterable as workers become free. Leaving the iteration early, or
+    Ctrl-C, ends all running tasks.
 
     Args:
-        tasks: what to do.
+        tasks: the tasks to run.
         workers: number of processes.
-        on_progress: called in this process with what a task reports.
+        on_progress: called in this process with a task, its stage and the amount it has done.
         limits: what one task may use; a task that exceeds them is ended.
         preload: modules that workers import first.
-        reuse: whether a process takes another task after its first, which is quicker for many small
-            tasks. One that still holds much memory, or had a bug, is replaced all the same.
+        reuse: whether a process takes further tasks after its first, which is quicker for many
+            small tasks. A process that still holds much memory or had a bug is replaced anyway.
 
     Raises:
         MachineError: processes cannot be started, or were ended through no fault of their task.
@@ -124,9 +124,9 @@ def run_tasks(
 
 
 class Standby:
-    """One process that takes tasks as they come, and keeps what they loaded.
+    """A process that runs tasks one by one and keeps the models that they load.
 
-    It ends with this object, or with this process.
+    It ends with this object or with the current process.
 
     Args:
         limits: what one task may use.
@@ -141,11 +141,11 @@ class Standby:
 
         self._tasks, self._listeners = tasks, listeners
         self._outcomes = run_tasks(_taken(tasks), 1, tell, limits, preload, reuse=True)
-        # before multiprocessing waits for the processes that there are
+        # before multiprocessing waits for all child processes
         Finalize(self, self._outcomes.close, exitpriority=1)
 
     def perform(self, task: Task, on_progress: Callable[[Task, str, float], None]) -> Outcome:
-        """Run a task to its end; a `Standby` that raised cannot be used again.
+        """Run a task and return its outcome; after an exception this object cannot be used again.
 
         Raises:
             MachineError: as `run_tasks`.
@@ -166,9 +166,9 @@ def run_map(
     workers: int,
     preload: Sequence[str] = (),
 ) -> Iterator[ResultT]:
-    """Call a module-level function on every item; results come as they are ready.
+    """Call a module-level function on every item and yield the results as they are ready.
 
-    With one worker the calls are made here. Leaving early ends the processes.
+    With one worker, the calls are made in this process. Leaving early ends all processes.
 
     Raises:
         CaerError: a call failed, with its message, or its process exited.
@@ -190,13 +190,17 @@ def _call(function: Callable[[ItemT], ResultT], item: ItemT, progress: Progress)
 
 
 def _ignore(task: Task, stage: str, amount: float) -> None:
-    """Small tasks report nothing but their end."""
+    """Ignore progress."""
 
 
 def _listen(
     worker: Worker, on_progress: Callable[[Task, str, float], None]
 ) -> tuple[Outcome, bool] | None:
-    """Take in what a worker has said: how its task ended, and whether it can do another."""
+    """Handle a worker's messages.
+
+    Returns:
+        The outcome of its task and whether the worker can take another; None if it still runs.
+    """
     assert worker.task  # noqa: S101 - only busy workers are listened to
     for kind, *values in worker.messages():
         if kind == "progress":
@@ -213,9 +217,9 @@ def _listen(
 
 
 def _watch(worker: Worker, limits: Limits) -> tuple[Outcome, bool] | None:
-    """See whether a worker has grown too large or stands still."""
+    """Check a worker's limits; return the failed outcome of its task if one is exceeded."""
     assert worker.task  # noqa: S101 - only busy workers are watched
-    # what a worker imports first is not the task's doing, and slow on a busy machine
+    # a worker's first imports are not part of the task, and slow on a busy machine
     patience_s = limits.stall_s if worker.has_begun else max(limits.stall_s, _START_S)
     if time.monotonic() - worker.alive_at > patience_s:
         why = f"made no progress for {patience_s:.0f} s and was stopped"

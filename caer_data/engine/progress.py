@@ -1,4 +1,4 @@
-"""Progress that a person or a program can follow: bars, silence, or one JSON object per line."""
+"""Progress reports for people and programs: bars, silence, or one JSON object per line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class Bar:
-    """One stage's progress; `advance` is called by whoever did a piece of it."""
+    """The progress of one stage."""
 
     def __init__(self, on_change: Callable[[Bar], None], total: float) -> None:
         self.done = 0.0
@@ -29,7 +29,7 @@ class Bar:
         self._on_change = on_change
 
     def advance(self, amount: float = 1.0, note: str | None = None) -> None:
-        """Add finished work, in the stage's unit, and say what it was."""
+        """Add finished work, in the stage's unit; `note` says what it was."""
         self.done += amount
         self.note = self.note if note is None else note
         self._on_change(self)
@@ -82,7 +82,7 @@ class Reporter:
         yield Bar(emit, total)
 
     def say(self, text: str) -> None:
-        """One sentence for people."""
+        """Print one sentence for people."""
         _log.info("%s", text, extra={"said": True})
         self._tell(text)
 
@@ -96,7 +96,7 @@ class Reporter:
                 click.echo(text, err=True)
 
     def warn(self, text: str) -> None:
-        """One sentence that is said even when quiet."""
+        """Print one sentence even with `quiet`."""
         _log.warning("%s", text, extra={"said": True})
         if self.mode == "quiet":
             click.echo(text, err=True)
@@ -104,14 +104,14 @@ class Reporter:
             self._tell(text)
 
     def result(self, values: dict[str, Any]) -> None:
-        """The outcome, for programs."""
+        """Print the result for programs."""
         if self.mode == "json":
             self._line("result", **values)
 
     def _line(self, event: str, **values: Any) -> None:
         try:
             click.echo(json.dumps({"event": event, **values}))
-        except OSError as error:  # the output's failure, whatever folder the work is in
+        except OSError as error:  # standard output failed, not a file of the dataset
             raise failures.output_error(error) or error from error
 
     @contextmanager
@@ -141,25 +141,34 @@ class Reporter:
 
 
 def _end(note: str, longest: int = 22) -> str:
-    """The end of a note, where identifiers differ; short, so that a bar fits 80 columns."""
+    """Return the end of a note, where identifiers differ, so that a bar fits into 80 columns."""
     return note if len(note) <= longest else "…" + note[1 - longest :]
+
+
+def log_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add `--verbose` and `--debug` to a click command."""
+
+    @click.option("--verbose", is_flag=True, help="Also print log messages.")
+    @click.option("--debug", is_flag=True, help="Also print detailed log messages and tracebacks.")
+    @functools.wraps(function)
+    def wrapper(*args: Any, verbose: bool, debug: bool, **kwargs: Any) -> Any:
+        logs.show(verbose=verbose, debug=debug)
+        return function(*args, **kwargs)
+
+    return wrapper
 
 
 def options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--quiet`, `--json`, `--verbose` and `--debug` to a click command.
 
-    The command receives a `reporter`.
+    The command receives the argument `reporter`.
     """
 
     @click.option("--quiet", "-q", is_flag=True, help="Print problems only.")
     @click.option("--json", "as_json", is_flag=True, help="One JSON object per line, for programs.")
-    @click.option("--verbose", is_flag=True, help="Print more about what happens.")
-    @click.option("--debug", is_flag=True, help="Also show details and stack traces.")
+    @log_options
     @functools.wraps(function)
-    def wrapper(
-        *args: Any, quiet: bool, as_json: bool, verbose: bool, debug: bool, **kwargs: Any
-    ) -> Any:
-        logs.show(verbose=verbose, debug=debug)
+    def wrapper(*args: Any, quiet: bool, as_json: bool, **kwargs: Any) -> Any:
         mode: Mode = "json" if as_json else "quiet" if quiet else "bars"
         return function(*args, reporter=Reporter(mode), **kwargs)
 
@@ -167,5 +176,5 @@ def options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def printable(text: Any) -> str:
-    """Text that cannot steer a terminal: control characters of a file's name become `?`."""
+    """Return a text that is safe to print: control characters become `?`."""
     return "".join(c if c.isprintable() else "?" for c in str(text))

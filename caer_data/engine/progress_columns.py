@@ -1,4 +1,4 @@
-"""The part of a bar that says how much, of what, how fast. Apart, because rich loads slowly."""
+"""The column of a progress bar with amount, unit and rate (a module of its own: rich is slow)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from rich.text import Text
 
 
 class RateColumn(ProgressColumn):
-    """For example `3/12 videos  0.4/s`."""
+    """Amount, unit and rate, such as `3/12 videos  0.4/s`."""
 
     def render(self, task: Task) -> Text:
         """Draw the column for a task."""

@@ -1,4 +1,4 @@
-"""What made a dataset: versions of the tools, the machine, the shows."""
+"""How a dataset was built: versions of the tools, the machine, the shows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PACKAGES = (
 
 
 def provenance(shows: Path) -> dict[str, Any]:
-    """Versions and machine, and where the shows lie (needed to cut clips again)."""
+    """Return versions, machine, and the path of the shows (needed to cut clips again)."""
     return {
         "caer_data": __version__,
         "shows": name_of(shows),

@@ -1,6 +1,6 @@
-"""Tables of the rating: who was shown which clip, what they answered, and the labels.
+"""Tables about ratings: which rater was shown which clip, their answers, and the labels.
 
-`engine/columns.py` has the conventions for frames, seconds and boxes.
+`engine/columns.py` describes the conventions for frames, seconds and boxes.
 """
 
 from __future__ import annotations

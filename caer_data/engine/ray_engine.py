@@ -1,11 +1,11 @@
-"""Tasks on the machines of a Ray cluster (Ray Core alone).
+"""Tasks on the machines of a Ray cluster (uses only Ray Core).
 
-Each Ray task gives one task of ours to the local pool, so that a crash, a hang or too much memory
-costs that task alone, as on one machine. Ray decides where it runs, and runs it again where a node
-died. Progress and log records come back through one small actor; results are files.
+Each Ray task runs one of our tasks in the local pool, so that a crash, a hang or too much memory
+affects only that task, as on one machine. Ray decides where a task runs, and runs it again if a
+node dies. Progress and log records come back through one small actor; results are files.
 
-A Ray that is started here listens on the loopback interface, has no dashboard, reports nothing to
-anybody, and keeps its files and its token to itself.
+A Ray instance started by this module listens only on the loopback interface, has no dashboard,
+sends no usage statistics, and keeps its files and its token private.
 """
 
 from __future__ import annotations
@@ -37,23 +37,23 @@ _TELL_S: Final = 0.5
 _ANSWER_S: Final = 120.0
 _REACHED_S: Final = 10.0
 _RETRIES: Final = 3  # of a task whose node or Ray process died
-_AHEAD: Final = 4  # tasks given to Ray for each that can run, so that no node waits
-_STORE_BYTES: Final = 80_000_000  # next to nothing travels; Ray's default is a third of the memory
+_AHEAD: Final = 4  # tasks submitted to Ray per running task, so that no node waits
+_STORE_BYTES: Final = 80_000_000  # little data is sent; Ray's default is a third of the memory
 _LOOPBACK: Final = "127.0.0.1"
 _LOST: Final = (
-    "the machine or process that worked on it was lost, also when it was tried again; run the same "
+    "the machine or process that worked on it was lost, and so were the retries; run the same "
     "command again"
 )
 
 
 class RayEngine:
-    """Ray: an instance started for one build, or an existing cluster.
+    """Runs tasks on Ray: on an instance started for one build, or on an existing cluster.
 
     Args:
         address: `auto`, `ray://host:port` or `host:port` of a cluster; None starts Ray on this
             machine.
-        workers: cores that Ray may use on this machine; all by default.
-        needs: what one task of a stage (`videos`, `analyse`, `clips`) takes; one core by default.
+        workers: number of cores that Ray may use on this machine; by default all.
+        needs: resources per task of a stage (`videos`, `analyse`, `clips`); by default one core.
     """
 
     def __init__(
@@ -69,14 +69,14 @@ class RayEngine:
         self._connected = False
 
     def threads(self, videos: int) -> int:
-        """The cores that Ray sets aside for a task."""
+        """Return the number of cores that Ray reserves for a task."""
         return max(1, int(self._of("analyse").cpus))
 
     def check(self, paths: Sequence[Path]) -> None:
-        """Start or reach Ray, and ask every node for its versions and whether it sees the folders.
+        """Start or connect to Ray; check versions and access to the folders on every node.
 
         Raises:
-            CaerError: Ray is not installed or not there, or a node cannot do the work.
+            CaerError: Ray is not installed or not reachable, or a node cannot do the work.
         """
         extras.require("ray", "the engine 'ray'")
         self._connect()
@@ -95,10 +95,10 @@ class RayEngine:
         limits: Limits,
         preload: Sequence[str],
     ) -> Iterator[Outcome]:
-        """Run tasks on the cluster; see `pool.run_tasks`.
+        """Run tasks on the cluster and yield their outcomes; see `pool.run_tasks`.
 
         Raises:
-            MachineError: a node cannot start processes, also when it was tried again.
+            MachineError: a node cannot start processes, even after retries.
         """
         import ray
 
@@ -112,7 +112,7 @@ class RayEngine:
             retry_exceptions=[MachineError],
         )(_perform)
         most = _AHEAD * max(1, int(self.workers / max(needs.cpus, 0.01)))
-        about = _About(limits, tuple(preload), str(Path.cwd()), logs.LOGGER.level, logs.file())
+        about = _About(limits, tuple(preload), str(Path.cwd()), logs.LOGGER.level, logs.current())
         source, running = iter(tasks), dict[Any, Task]()
         try:
             while True:
@@ -126,13 +126,13 @@ class RayEngine:
                     yield _outcome(running.pop(reference), reference)
         finally:
             for reference in running:
-                with suppress(Exception):  # whatever hinders it, the connection ends the tasks
+                with suppress(Exception):  # closing the connection ends the tasks in any case
                     ray.cancel(reference, force=True)
             with suppress(Exception):
                 ray.kill(mailbox)
 
     def close(self) -> None:
-        """Leave the cluster; a Ray that was started here ends."""
+        """Disconnect from the cluster; stop Ray if this object started it."""
         if self._connected:
             import ray
 
@@ -153,7 +153,7 @@ class RayEngine:
 
         try:
             ray.init(**given, log_to_driver=False, logging_level=logging.ERROR)
-        except Exception as error:  # Ray's errors of connecting share no class
+        except Exception as error:  # Ray's connection errors have no common class
             self.close()
             raise CaerError(self._why(error)) from error
         self._connected = True
@@ -165,7 +165,10 @@ class RayEngine:
             )
 
     def _given(self) -> dict[str, Any]:
-        """The address, after a try to reach it: Ray itself waits for minutes, then ends Python."""
+        """Return the address as arguments for Ray, after checking that it can be reached.
+
+        Ray itself would wait for minutes and then end the Python process.
+        """
         address = str(self._address)
         try:
             place = urlsplit(address if "://" in address else f"//{address}")
@@ -176,11 +179,13 @@ class RayEngine:
         return {"address": self._address}
 
     def _own(self) -> dict[str, Any]:
-        """Arguments for a Ray of this command, and the settings that must precede its import."""
-        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # that is, listen on loopback
+        """Return arguments for a Ray of our own; set the environment that its import needs."""
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # makes it listen on loopback
         os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # else written to ~/.ray
-        temporary = "/tmp" if Path("/tmp").is_dir() else None  # noqa: S108 - paths of sockets are short
+        os.environ.setdefault(
+            "RAY_AUTH_TOKEN", secrets.token_hex(32)
+        )  # otherwise written to ~/.ray
+        temporary = "/tmp" if Path("/tmp").is_dir() else None  # noqa: S108 - socket paths must be short
         self._folder = tempfile.mkdtemp(prefix="caer-ray-", dir=temporary)
         return {
             "address": "local",
@@ -194,20 +199,20 @@ class RayEngine:
         text = " ".join(str(error).split())
         if "version" in text.lower() and ("python" in text.lower() or "ray" in text.lower()):
             return (
-                f"--address {self._address}: runs another version of Ray or Python than this "
-                f"machine ({text[:200]}); install the same versions on both"
+                f"--address {self._address}: the cluster and this machine have different versions "
+                f"of Ray or Python ({text[:200]}); install the same versions on both"
             )
         if self._address:
             return (
                 f"--address {self._address}: no Ray cluster answers there; start one with 'ray "
-                "start --head', or leave --address for a Ray on this machine"
+                "start --head', or omit --address to run Ray on this machine"
             )
         return f"--engine ray: Ray does not start on this machine ({text[:200]})"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a node reports: its Python, its caer-data, and folders that it does not see."""
+    """What a node reports: its versions of Python and caer-data, and folders it cannot see."""
 
     node: str
     python: str
@@ -216,10 +221,10 @@ class Answer:
 
 
 def refuse(answers: Sequence[Answer], ours: Answer) -> None:
-    """Refuse a cluster of which a node cannot do the work.
+    """Check that every node can do the work.
 
     Raises:
-        CaerError: names the first such node, and what to do.
+        CaerError: names the first node that cannot, and what to do.
     """
     for answer in answers:
         where = f"--engine ray: the node {answer.node}"
@@ -245,7 +250,7 @@ def refuse(answers: Sequence[Answer], ours: Answer) -> None:
 
 
 def _ask(node: dict[str, Any], paths: list[str]) -> Answer:
-    """Ask one node; the question needs nothing of ours there."""
+    """Query one node, with a function that does not need caer-data there."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -266,7 +271,7 @@ def _ask(node: dict[str, Any], paths: list[str]) -> Answer:
     asked = ray.remote(num_cpus=0, scheduling_strategy=strategy)(question).remote()
     try:
         return Answer(name, *ray.get(asked, timeout=_ANSWER_S))
-    except Exception as error:  # Ray's errors, and what another Python cannot read
+    except Exception as error:  # Ray's errors, and errors of unpickling with another Python
         raise CaerError(
             f"Ray: the node {name} does not answer ({failures.describe(error)[:200]}); "
             "see 'ray status'"
@@ -279,18 +284,18 @@ def _python() -> str:
 
 @dataclass(frozen=True)
 class _About:
-    """What goes with every task of a stage."""
+    """Settings that are sent with every task of a stage."""
 
     limits: Limits
     preload: tuple[str, ...]
     folder: str
-    """Current folder of the command, which paths may be relative to."""
+    """Current folder of the command, to which paths may be relative."""
     level: int
     log: Path | None
 
 
 class _Mailbox:
-    """The actor through which tasks report progress and pass on log records."""
+    """Actor that collects progress and log records of the tasks."""
 
     def __init__(self) -> None:
         self._letters: list[tuple[Any, ...]] = []
@@ -304,7 +309,7 @@ class _Mailbox:
 
 
 class _Post:
-    """A task's side of the mailbox: collects what is said, and sends it now and then."""
+    """A task's side of the mailbox: collects messages and sends them at intervals."""
 
     def __init__(self, task: Task, mailbox: Any) -> None:
         self._task = task
@@ -330,11 +335,11 @@ class _Post:
 
 
 _standby: dict[tuple[Limits, tuple[str, ...]], Standby] = {}
-"""Of this Ray process, which Ray gives several tasks: face models stay loaded in between."""
+"""Worker processes kept by this Ray process, so that face models stay loaded between tasks."""
 
 
 def _perform(task: Task, about: _About, mailbox: Any) -> tuple[Any, str | None]:
-    """On a node: one task in the local pool; its value, or the sentence why it has none."""
+    """Run one task in a node's local pool; return its value, or the sentence why it failed."""
     import ray
 
     os.chdir(about.folder)
@@ -344,7 +349,7 @@ def _perform(task: Task, about: _About, mailbox: Any) -> tuple[Any, str | None]:
         standby = _standby.pop(key, None) or Standby(*key)
         outcome = standby.perform(task, lambda _, stage, amount: post.progress(stage, amount))
         _standby[key] = standby  # not after a MachineError, which ends it
-    with suppress(Exception):  # progress lost is nothing lost
+    with suppress(Exception):  # losing progress reports does no harm
         ray.get(post.send(), timeout=_ANSWER_S)
     return outcome.value, outcome.error
 
@@ -355,7 +360,7 @@ def _read(mailbox: Any, on_progress: OnProgress) -> None:
     try:
         letters = ray.get(mailbox.take.remote(), timeout=_ANSWER_S)
     except ray.exceptions.RayError:
-        return  # its node died: it is restarted elsewhere
+        return  # its node died; Ray restarts it on another
     for kind, *values in letters:
         if kind == "progress":
             on_progress(*values)

@@ -1,8 +1,8 @@
 """Recipes: every choice that shapes a dataset, in one commented YAML file.
 
-The models below give each field its type, limits and default; the files in `pipelines/` give it
-its unit, meaning and source. A recipe may leave fields out; the dataset folder keeps the recipe as
-used, with all defaults explicit.
+The models below define type, limits and default of each field. The files in `pipelines/` document
+its unit, meaning and source. A recipe may omit fields. The dataset folder keeps the recipe as used,
+with all defaults explicit.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from caer_data.engine.section import Section, dump
 __all__ = ["Recipe", "dump", "load", "parse", "shipped"]
 
 GROUPS: Final = ("clip", "video", "show", "person", "scene")
-"""What may stay together when a dataset is split."""
+"""What a split can keep together."""
 
 _PACKAGE: Final = "caer_data.pipelines"
 
 
 class Videos(Section):
-    """Which files are taken as videos."""
+    """Which files are videos."""
 
     extensions: tuple[str, ...] = (
         ".mp4",
@@ -92,13 +92,13 @@ class Videos(Section):
 
 
 class Media(Section):
-    """What of a file is used."""
+    """Which streams of a file are used."""
 
     audio: str = Field("default", pattern=r"^(default|original|[a-zA-Z]{2,3})$")
 
 
 class Speech(Section):
-    """What is said: voices in the sound, and subtitles."""
+    """Speech: voices in the sound, subtitles, and who speaks."""
 
     voice: Literal["silero", "none"] = "none"
     subtitles: bool = True
@@ -116,7 +116,7 @@ class Speech(Section):
     def _speakers_are_heard(self) -> Speech:
         if self.speaker != "none" and self.voice == "none":
             raise ValueError(
-                f"speaker is {self.speaker!r}, but without speech.voice no voice is found; set "
+                f"speaker is {self.speaker!r}, but speech.voice is none, so no voice is found; set "
                 f"voice to silero, which '{VOICE_INSTALL}' installs"
             )
         return self
@@ -136,16 +136,16 @@ class Shots(Section):
 
 
 def _detector(values: Any) -> Any:
-    """The detector that a section `faces` chooses: left out or null, the best embedded one here."""
+    """Return the detector of a section `faces`; if it is missing or null, the default."""
     chosen = values.get("detector") if isinstance(values, dict) else None
     return chosen or ("centerface" if file_of(*CENTERFACE_FILE) else "mmod")
 
 
 def _suited(values: Any, detector: Any, fields: tuple[str, ...]) -> Any:
-    """A section's values in which fields that are missing or null suit the detector."""
+    """Return a section's values with missing or null fields set to what suits the detector."""
     entry = DETECTORS.get(detector) if isinstance(detector, str) else None
     if not isinstance(values, dict) or entry is None:
-        return values  # a mistake, which validation names
+        return values  # invalid; validation reports it
     return values | {name: entry.suits[name] for name in fields if values.get(name) is None}
 
 
@@ -191,7 +191,7 @@ class Faces(Section):
     def _scores_in_order(self) -> Faces:
         weak, strong = self.weak_score, self.min_score
         if weak is not None and strong is not None and weak > strong:
-            raise ValueError("weak_score is above min_score, which surer faces have to reach")
+            raise ValueError("weak_score must not exceed min_score")
         return self
 
 
@@ -215,11 +215,11 @@ class Filter(Section):
     speaker_decides: bool = False
 
 
-_MIN_CLIP_S = 1.0  # about 30 frames (paper, section 4.1) of video at 30 frames per second
+_MIN_CLIP_S = 1.0  # about 30 frames (paper, section 4.1) at 30 frames per second
 
 
 class Clips(Section):
-    """Cutting. A clip is long enough by `min_seconds`, or by `min_frames` where that is given."""
+    """Cutting of clips. Their minimum length is `min_seconds`, or `min_frames` if that is given."""
 
     min_seconds: float | None = Field(None, gt=0)
     min_frames: int | None = Field(None, ge=1)
@@ -240,7 +240,7 @@ class Clips(Section):
         if given == [None, None]:
             return values | {"min_seconds": _MIN_CLIP_S}
         if None not in given:
-            raise ValueError("give min_seconds or min_frames, and null for the other")
+            raise ValueError("give either min_seconds or min_frames, and null for the other")
         return values
 
     @model_validator(mode="after")
@@ -252,15 +252,15 @@ class Clips(Section):
         return self
 
     def too_short(self, frames: int, seconds: float) -> bool:
-        """Whether this many frames of this duration are too short for a clip."""
+        """Whether a span of this many frames and seconds is too short for a clip."""
         if self.min_frames is not None:
             return frames < self.min_frames
-        # half a frame of tolerance: containers round times to their ticks
+        # half a frame of tolerance, since containers round times to their ticks
         return seconds + seconds / (2 * frames) < (self.min_seconds or 0)
 
 
 class Annotate(Section):
-    """Assigning clips to raters (paper, section 4.1: three of six raters per clip)."""
+    """Assignment of clips to raters (paper, section 4.1: three of six raters per clip)."""
 
     raters_per_clip: int = Field(3, ge=1, le=20)
     training: int = Field(0, ge=0, le=1000)
@@ -282,7 +282,7 @@ class Annotate(Section):
 
 
 class Labels(Section):
-    """From three answers to one label (paper, section 4.1)."""
+    """From several answers to one label (paper, section 4.1)."""
 
     rule: Literal["majority", "weighted", "dawid-skene"] = "majority"
     min_agree: int = Field(2, ge=1, le=20)
@@ -313,7 +313,9 @@ class Export(Section):
     def _groups(cls, value: str) -> str:
         words = value.split("+")
         if len(set(words)) < len(words) or not set(words) <= set(GROUPS):
-            raise ValueError(f"by is one of {', '.join(GROUPS)}, or several of them joined by '+'")
+            raise ValueError(
+                f"by must be one of {', '.join(GROUPS)}, or several of them joined by '+'"
+            )
         return value
 
     @model_validator(mode="after")
@@ -362,14 +364,14 @@ class Recipe(Section):
     def _speakers_are_known(self) -> Recipe:
         if self.filter.speaker_decides and self.speech.speaker == "none":
             raise ValueError(
-                "filter.speaker_decides is true, but speech.speaker, which finds out who speaks, "
+                "filter.speaker_decides is true, but speech.speaker, which determines who speaks, "
                 "is none"
             )
         return self
 
 
 def shipped() -> dict[str, str]:
-    """Recipes that come with the package: name to YAML text."""
+    """Return the YAML texts of the recipes that come with the package, by name."""
     return section.shipped(_PACKAGE)
 
 
@@ -380,7 +382,7 @@ def load(recipe: str | os.PathLike[str] | Mapping[str, Any] | Recipe) -> Recipe:
     (80.0, 10.0, 10.0)
 
     Raises:
-        CaerError: no such recipe, or a mistake in it, named with file, line and field.
+        CaerError: there is no such recipe, or it has a mistake; names file, line and field.
     """
     if isinstance(recipe, Recipe):
         return recipe

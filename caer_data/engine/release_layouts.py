@@ -1,4 +1,4 @@
-"""The layouts that a release may have: to add one, add its entry here and its module.
+"""The layouts that a release can have. To add one, add its entry here and its module.
 
 The module is `caer_data.export.layouts.<word>`, with `_` for `-`.
 """
@@ -14,9 +14,9 @@ class Layout:
     """One layout.
 
     Attributes:
-        folder: where its files lie in a release.
+        folder: folder of its files in a release.
         media: pattern of its media files inside that folder.
-        about: what they are, for people.
+        about: short description of its files.
     """
 
     folder: str
@@ -32,4 +32,4 @@ LAYOUTS: Final = {
     "fiftyone": Layout("fiftyone", "data/*.mp4", "video clips with boxes, for FiftyOne"),
     "webdataset": Layout("webdataset", "*.tar", "shards of clips and their labels"),
 }
-"""By the word of recipes and of `--layout`."""
+"""Layouts by their name in recipes and `--layout`."""

@@ -1,4 +1,4 @@
-"""Let a command work in a folder on what lies in a store of objects."""
+"""Lets a command work in a local folder on a dataset or release in an object store."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ def opened(
     state: bool = True,
     prune: bool = False,
 ) -> Iterator[Path]:
-    """Work on a place in a folder; what the block changes is put back when it ends.
+    """Yield a working copy of a dataset or release; upload its changes when the block ends.
 
-    Also where it ends with a `PartialFailure`: the rest is done. Where it fails, the folder keeps
-    what was done for the next command.
+    Changes are also uploaded after a `PartialFailure`, since the remaining work was done. After any
+    other exception, the folder keeps the finished work for the next command.
 
     Args:
-        place: the dataset or release.
+        place: address of the dataset or release.
         say: receives sentences for people.
-        clips: as `Copy`.
-        artifacts: as `Copy`; they are put as they are finished.
-        dataset: as `Copy`.
-        state: as `Copy.push`.
-        prune: remove from the store what the folder no longer holds.
+        clips: see `Copy`.
+        artifacts: see `Copy`; artifacts are uploaded as they are finished.
+        dataset: see `Copy`.
+        state: see `Copy.push`.
+        prune: whether to remove from the store what the folder no longer holds.
     """
     copy = Copy(place, clips=clips, artifacts=artifacts, dataset=dataset)
     copy.pull(say)

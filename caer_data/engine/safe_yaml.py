@@ -1,7 +1,7 @@
-"""YAML from strangers: bounded in size, depth and repetition, every mistake one sentence.
+"""Reading untrusted YAML: bounded in size, depth and repetition, with one sentence per mistake.
 
-A recipe may come from anybody, so the text is first walked as a stream of events, which costs
-little whatever it says, and only then turned into values.
+Recipes may come from untrusted sources. The text is therefore first checked as a stream of events,
+which is cheap for any text, and only then turned into values.
 """
 
 from __future__ import annotations
@@ -16,22 +16,21 @@ from caer_data.engine.progress import printable
 MAX_CHARACTERS: Final = 262_144
 MAX_DEPTH: Final = 20
 MAX_VALUES: Final = 20_000
-"""Values after every alias has been expanded, which is what a billion laughs grows."""
+"""Maximum number of values after expanding all aliases (against "billion laughs" attacks)."""
 
 
 def read(text: str, where: str) -> tuple[dict[str, Any], yaml.Node]:
-    """Read a mapping from YAML text; returns its values and the node tree with line numbers.
+    """Read a mapping from YAML text; return its values and the node tree with line numbers.
 
     Args:
         text: the YAML document.
         where: name of the file, for errors.
 
     Raises:
-        CaerError: the text is not one YAML mapping, is empty, or exceeds a limit; names file and
-            line.
+        CaerError: the text is empty, not a YAML mapping, or exceeds a limit; names file and line.
     """
     if len(text) > MAX_CHARACTERS:
-        raise CaerError(f"{where}: is longer than the {MAX_CHARACTERS} characters of a recipe")
+        raise CaerError(f"{where}: is longer than the maximum of {MAX_CHARACTERS} characters")
     try:
         _check_limits(text)
         root = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -46,7 +45,7 @@ def read(text: str, where: str) -> tuple[dict[str, Any], yaml.Node]:
 
 
 def line_of(node: yaml.Node | None, path: list[str]) -> int:
-    """Line of the deepest part of a field's path that the file holds, from 1."""
+    """Return the line, from 1, of the deepest part of a field's path that exists in the file."""
     line = 1
     for part in path:
         if isinstance(node, yaml.MappingNode):
@@ -74,13 +73,13 @@ def _explain(error: yaml.YAMLError, text: str, where: str) -> str:
 
 
 def _check_limits(text: str) -> None:
-    """Walk the events of a text, counting depth and expanded values.
+    """Check depth and number of expanded values over the events of a text.
 
     Raises:
-        yaml.YAMLError: a limit is exceeded, an alias refers to a value that holds it, or the text
-            is not YAML.
+        yaml.YAMLError: a limit is exceeded, an alias refers to a value that contains it, or the
+            text is not YAML.
     """
-    sizes: dict[str, int] = {}  # of finished anchored values
+    sizes: dict[str, int] = {}  # number of values of each finished anchor
     path: list[tuple[str | None, int]] = []  # anchor and size so far of the open values
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -96,7 +95,7 @@ def _check_limits(text: str) -> None:
                 raise _Mistake(f"the alias '*{event.anchor}' contains itself", event.start_mark)
             size = sizes.get(
                 str(event.anchor), 1
-            )  # an unknown one is a mistake that composing names
+            )  # an unknown alias is reported when the nodes are composed
         elif isinstance(event, yaml.ScalarEvent):
             anchor, size = event.anchor, 1
         if anchor is not None:
@@ -113,7 +112,7 @@ class _Mistake(yaml.MarkedYAMLError):
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML whose keys are unique words, and whose every failure knows its line."""
+    """Safe loader that requires unique text keys and reports the line of every mistake."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -132,11 +131,11 @@ class _Loader(yaml.SafeLoader):
         try:
             value = super().construct_object(node, deep)
             if isinstance(value, str):
-                value.encode()  # an escape can spell half a character, which no file can hold
+                value.encode()  # an escape can denote a lone surrogate, which no file can hold
             return value
         except yaml.YAMLError:
             raise
-        except Exception as error:  # int, float and date raise what they like
+        except Exception as error:  # int, float and date raise various exceptions
             kind = node.tag.rpartition(":")[2]
             raise _Mistake(f"not a valid {kind} ({_brief(error)})", node.start_mark) from error
 

@@ -1,6 +1,6 @@
-"""Every table of a dataset, by name; here those that a build writes, with their columns.
+"""All tables of a dataset by name, and the declarations of those that a build writes.
 
-`engine/rating_schema.py` declares the tables of raters and labels, `engine/columns.py` the
+`engine/rating_schema.py` declares the tables about ratings. `engine/columns.py` describes the
 conventions for frames, seconds and boxes.
 """
 
@@ -23,7 +23,7 @@ from caer_data.engine.rating_schema import (
 USED: Final = ("ok", "damaged")
 """Status of the videos that clips come from."""
 PRESENT: Final = ("kept", "absent")
-"""Status of the clips that a dataset holds: those of absent videos have their files, too."""
+"""Status of the clips that a dataset holds; clips of absent videos keep their files."""
 CUTS: Final = ("cut", "dissolve", "wipe", "by_hand")
 """How a shot may begin."""
 SPEAKERS: Final = ("target", "other", "unknown")
@@ -44,7 +44,7 @@ VIDEOS = Table(
             "status",
             STRING,
             "ok, damaged (used, though pictures were lost or repaired), failed, duplicate, absent "
-            "(not there in the last build)",
+            "(not found by the last build)",
             values=("ok", "damaged", "failed", "duplicate", "absent"),
         ),
         Column(
@@ -64,20 +64,22 @@ VIDEOS = Table(
         Column("width", INT, "displayed width: upright, square pixels", "px", nullable=True),
         Column("height", INT, "displayed height: upright", "px", nullable=True),
         Column("rotation", INT, "clockwise turn that makes it upright", "degrees", nullable=True),
-        Column("mirrored", BOOL, "left and right change places before turning", nullable=True),
+        Column("mirrored", BOOL, "left and right are exchanged before turning", nullable=True),
         Column("crop", STRING, "stored pixels cut off: left top right bottom", "px", nullable=True),
         Column("pixel_aspect", STRING, "sample aspect ratio of the stored picture", nullable=True),
         Column("video_codec", STRING, "codec of the pictures", nullable=True),
         Column(
             "scan_type",
             STRING,
-            "how its pictures were scanned, by their flags; telecined: film in interlaced frames; "
-            "soft telecine comes undone",
+            "how its pictures were scanned, by their flags; telecined: film in interlaced frames "
+            "(soft telecine is undone)",
             nullable=True,
             values=("progressive", "interlaced", "telecined", "mixed"),
         ),
         Column("field_order", STRING, "field order by the header", nullable=True),
-        Column("shape_changes", BOOL, "size or aspect changes on the way", nullable=True),
+        Column(
+            "shape_changes", BOOL, "size or aspect ratio changes within the file", nullable=True
+        ),
         Column("color_primaries", STRING, "colour primaries; empty if untagged", nullable=True),
         Column("color_transfer", STRING, "transfer curve; empty if untagged", nullable=True),
         Column("color_matrix", STRING, "colour matrix; empty if untagged", nullable=True),
@@ -113,7 +115,7 @@ AUDIO_TRACKS = Table(
         Column("original", BOOL, "flagged as the original language"),
         Column("dub", BOOL, "flagged as dubbed"),
         Column("commentary", BOOL, "a commentary, by flag or title"),
-        Column("described", BOOL, "for those who do not see, by flag or title"),
+        Column("described", BOOL, "audio description, by flag or title"),
     ),
 )
 
@@ -133,7 +135,7 @@ SHOTS = Table(
         Column(
             "cut",
             STRING,
-            "how it begins; empty: the video's first shot, or shots that were imported",
+            "how it begins; empty: the video's first shot, or imported shots",
             nullable=True,
             values=CUTS,
             added=True,
@@ -141,7 +143,7 @@ SHOTS = Table(
         Column(
             "cut_score",
             FLOAT,
-            "how clear that cut is, 0 to 1; empty: by hand, or the detector does not tell",
+            "how clear that cut is, 0 to 1; empty: cut by hand, or the detector gives no score",
             nullable=True,
             added=True,
         ),
@@ -161,10 +163,10 @@ TRACKS = Table(
         Column("end_frame", INT, "one past the last frame with a box", "frames"),
         Column("start_s", FLOAT, "start, from the video's first frame", "s"),
         Column("end_s", FLOAT, "end, from the video's first frame", "s"),
-        Column("coverage", FLOAT, "share of the shot's frames with a box"),
+        Column("coverage", FLOAT, "share of the shot's frames that have a box"),
         Column("detections", INT, "sampled frames in which the detector saw it"),
         Column("score", FLOAT, "mean score of its detections (detector's own scale)"),
-        Column("face_height", FLOAT, "median box height over that between black bars"),
+        Column("face_height", FLOAT, "median box height over picture height between black bars"),
         Column("sharpness", FLOAT, "median sharpness of the face, 0 blurred to 1 sharp"),
         Column("brightness", FLOAT, "median brightness of the face, 0 black to 1 white"),
     ),
@@ -203,7 +205,7 @@ PEOPLE = Table(
         Column(
             "identity",
             STRING,
-            "the person over all shows: the first person_id with this face; empty: not looked at",
+            "the person across all shows: the first person_id with this face; empty: not compared",
             nullable=True,
             added=True,
         ),
@@ -229,7 +231,7 @@ CLIPS = Table(
         Column(
             "status",
             STRING,
-            "kept, dropped, or absent: kept, but its video was not there in the last build",
+            "kept, dropped, or absent: kept, but the last build did not find its video",
             values=("kept", "dropped", "absent"),
         ),
         Column(
@@ -255,7 +257,7 @@ CLIPS = Table(
         Column(
             "n_people",
             INT,
-            "people who last in it, not counting those in the dark; empty if it is too short",
+            "people seen for long enough, without those in the dark; empty if it is too short",
             nullable=True,
         ),
         Column("person_id", STRING, "the target person", nullable=True),
@@ -264,7 +266,7 @@ CLIPS = Table(
         Column(
             "face_height",
             FLOAT,
-            "target's median box height over the picture's height between black bars",
+            "target's median box height over picture height between black bars",
             nullable=True,
         ),
         Column(
@@ -299,7 +301,7 @@ CLIPS = Table(
         Column("has_audio", BOOL, "the media file has sound", nullable=True),
         Column("bytes", INT, "size of the media file", "bytes", nullable=True),
         Column("sha256", STRING, "hash of the media file", nullable=True),
-        Column("clip_key", STRING, "what names it for good; of kept clips", nullable=True),
+        Column("clip_key", STRING, "permanent name of a kept clip", nullable=True),
         Column("video_key", STRING, "SHA-256 of the video's content", nullable=True),
         *BOX,
         Column("repeat_of", STRING, "clip that shows the same", nullable=True, added=True),
@@ -309,7 +311,7 @@ CLIPS = Table(
 
 REPEATS = Table(
     "repeats",
-    "one shot that shows what an earlier one shows, and from when to when",
+    "one shot that repeats an earlier one, with the span that is repeated",
     ("shot_id", "of_shot_id"),
     (
         Column("shot_id", STRING, "the shot that repeats"),
@@ -326,7 +328,7 @@ REPEATS = Table(
         Column("of_end_s", FLOAT, "end there, from the video's first frame", "s"),
         Column("mirrored", BOOL, "left and right are exchanged"),
         Column("score", FLOAT, "mean correlation of the pictures, at most 1"),
-        Column("motion", FLOAT, "correlation of what moves; empty if nothing", nullable=True),
+        Column("motion", FLOAT, "correlation of moving parts; empty if none", nullable=True),
         Column("sound", FLOAT, "share of equal bits of sound; empty if silent", nullable=True),
     ),
 )
@@ -345,7 +347,7 @@ KEYS = Table(
 
 SPEECH = Table(
     "speech",
-    "a while in which somebody speaks, or of which nobody can tell",
+    "one span in which somebody speaks, or in which this is unknown",
     ("video_id", "start_s"),
     (
         Column("video_id", STRING, "its video"),
@@ -375,7 +377,7 @@ LINES = Table(
         Column("text", STRING, "without mark-up"),
         Column("language", STRING, "language by the file or its name", nullable=True),
         Column("speaker", STRING, "who speaks, where the subtitles name somebody", nullable=True),
-        Column("forced", BOOL, "of a track that is always shown: what is foreign in the film"),
+        Column("forced", BOOL, "of a forced track: translations of foreign-language parts"),
         Column("clip_key", STRING, "the clip that has most of it; empty: none", nullable=True),
     ),
 )

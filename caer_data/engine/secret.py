@@ -1,4 +1,4 @@
-"""The secret of a dataset: what presentations and pseudonyms are keyed with; never released."""
+"""The secret of a dataset: the key of presentations and pseudonyms, which is never released."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BYTES: Final = 32
 
 
 def secret_of(folder: Path) -> bytes:
-    """The secret of a dataset's folder, created if missing; only the owner can read the file.
+    """Return the secret of a dataset folder, created if missing and readable only by its owner.
 
     Raises:
         CaerError: the file holds something else.
@@ -32,7 +32,7 @@ def secret_of(folder: Path) -> bytes:
 
 
 def _create(path: Path) -> None:
-    """Write a new secret, unless there is one: whole or not at all, and never over another."""
+    """Write a new secret unless one exists: completely or not at all, and without overwriting."""
     if path.exists():
         return
     temporary = path.with_name(f"{NAME}.{secrets.token_hex(4)}")
@@ -42,7 +42,7 @@ def _create(path: Path) -> None:
             stream.write(secrets.token_hex(_BYTES) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
-        with suppress(FileExistsError):  # another process was first; its secret counts
+        with suppress(FileExistsError):  # another process was first; its secret is used
             os.link(temporary, path)
     finally:
         temporary.unlink()

@@ -1,8 +1,8 @@
-"""What all recipes share: sections with typed fields, read from YAML and written back.
+"""The basis of all recipes: sections with typed fields, read from and written to YAML.
 
-A recipe is a commented YAML file that ships with the package, or a user's own. Each section is a
-`Section`: unknown fields, values of another type, infinities and NaN are mistakes, which are named
-with file, line and field.
+A recipe is a commented YAML file, shipped with the package or written by the user. Each section is
+a `Section`. Unknown fields, values of another type, infinities and NaN are mistakes; the error
+names file, line and field.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SectionT = TypeVar("SectionT", bound="Section")
 class Section(BaseModel):
     """A section of a recipe: immutable, with strictly typed fields.
 
-    Python's own spellings are accepted: a list where a tuple is meant, a `Path` for a file's name.
+    Python's own types are accepted: a list for a tuple, a `Path` for a file name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -48,22 +48,22 @@ def _plain(value: Any) -> Any:
 
 
 def shipped(package: str) -> dict[str, str]:
-    """The YAML files of a package of recipes, by name without suffix, sorted."""
+    """Return the texts of a package's YAML files by name without suffix, sorted."""
     folder = importlib.resources.files(package)
     names = sorted(i.name.removesuffix(".yaml") for i in folder.iterdir() if i.name[-5:] == ".yaml")
     return {name: (folder / f"{name}.yaml").read_text(encoding="utf-8") for name in names}
 
 
 def find(name_or_path: str | os.PathLike[str], package: str, noun: str) -> tuple[str, str]:
-    """Text of a recipe, by the name of a shipped one or from a file, and its name for errors.
+    """Return the text of a recipe, shipped or from a file, and its name for error messages.
 
     Args:
-        name_or_path: what the user gave.
-        package: where the shipped ones are.
-        noun: what the user calls it: "recipe", "model".
+        name_or_path: name of a shipped recipe, or path of a file.
+        package: package of the shipped recipes.
+        noun: the word for it in messages, such as "recipe" or "model".
 
     Raises:
-        CaerError: no such recipe, or not a text file.
+        CaerError: there is no such recipe, or it is not a text file.
     """
     name = os.fspath(name_or_path)
     known = shipped(package)
@@ -76,7 +76,7 @@ def find(name_or_path: str | os.PathLike[str], package: str, noun: str) -> tuple
                 f"{printable(name)}: no such {noun}; give a YAML file or one of {', '.join(known)}"
             )
         with path.open("rb") as stream:
-            # one character has up to four bytes; what is longer is refused without being read
+            # a character has up to four bytes; longer files are refused without reading them
             return stream.read(4 * safe_yaml.MAX_CHARACTERS + 1).decode("utf-8"), name
     except OSError as error:
         raise CaerError(explain_os_error(error, path)) from error
@@ -88,7 +88,7 @@ def parse(model: type[SectionT], text: str, where: str) -> SectionT:
     """Read a section from YAML text; `where` names the file in errors.
 
     Raises:
-        CaerError: a mistake, with file, line and field.
+        CaerError: the text has a mistake; names file, line and field.
     """
     values, root = safe_yaml.read(text, where)
     return validate(model, values, where, root)
@@ -97,16 +97,16 @@ def parse(model: type[SectionT], text: str, where: str) -> SectionT:
 def validate(
     model: type[SectionT], values: Mapping[str, Any], where: str, root: yaml.Node | None = None
 ) -> SectionT:
-    """Make a section of values.
+    """Create a section from values.
 
     Args:
         model: the section's class.
         values: as from YAML or from Python.
-        where: name of the file or of the values, for errors.
-        root: the YAML nodes the values come from, which know their lines.
+        where: name of the file or of the values, for error messages.
+        root: the YAML node that the values come from, for line numbers.
 
     Raises:
-        CaerError: a mistake, with its field, and its line where `root` is given.
+        CaerError: a value is invalid; names the field, and the line if `root` is given.
     """
     try:
         return model.model_validate(dict(values))
@@ -124,7 +124,7 @@ def validate(
 
 
 def dump(section: BaseModel) -> str:
-    """Write a section as YAML with every default explicit."""
+    """Return a section as YAML text with every default explicit."""
     return str(yaml.safe_dump(section.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
 
 

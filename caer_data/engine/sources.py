@@ -1,12 +1,13 @@
-"""Shows in a store of objects, as files of this machine that are fetched when they are read.
+"""Shows in an object store, as local files whose content is fetched when it is read.
 
-`mirrored` lays out a folder with a file for every object: of its size and time of change, but
-without content, so that it takes no room. Finding videos and recognising those that are known needs
-no more. `held` fetches the content of one file before it is read, and keeps it so long. Contents
-together take a bounded part of the disk: those unused for longest lose theirs again first.
+`mirrored` creates a folder with a sparse file for every object. It has the object's size and
+modification time but no content, so it takes no space; this is enough to find videos and to
+recognise known ones. `held` fetches the content of one file while a block reads it. All contents
+together take a bounded part of the disk: the least recently used files are emptied first.
 
-`<cache>/s3/shows-<hash>/source.json` says where the files come from, `whole/` has a file for each
-whose content is here, and `locks/` is held shared by who reads and alone by who fetches or empties.
+`<cache>/s3/shows-<hash>/source.json` says where the files come from. `whole/` has a marker for each
+file whose content has been fetched. `locks/` has a lock for each file: readers hold it shared, a
+process that fetches or empties the file holds it exclusively.
 """
 
 from __future__ import annotations
@@ -30,23 +31,23 @@ _AT_ONCE: Final = 32 * 1024**2
 """Smaller objects that are not videos, such as subtitles, are fetched at once; bytes."""
 
 ROOM: Final = 100 * 1024**3
-"""Bytes that contents may take where `CAER_SOURCE_CACHE_GB` says nothing."""
+"""Maximum bytes of all contents if `CAER_SOURCE_CACHE_GB` is not set."""
 
 
 def mirrored(place: Place, videos: Iterator[str] | list[str] | tuple[str, ...]) -> Path:
-    """Lay out the objects of a place as files; returns their folder.
+    """Mirror the objects of a place as files without content; return their folder.
 
     Args:
-        place: where the shows are.
-        videos: endings of video files, with their dots.
+        place: address of the shows.
+        videos: extensions of video files, with their dots.
 
     Raises:
-        CaerError: the place is empty, or the store does not answer or refuses.
+        CaerError: there are no objects, or the store does not answer or refuses.
     """
     bucket = Bucket(place)
     things = {thing.path: thing for thing in bucket.things() if _is_file(thing.path)}
     if not things:
-        raise CaerError(f"{place}: holds nothing; give the prefix under which the shows are")
+        raise CaerError(f"{place}: is empty; give the prefix that the shows are under")
     root = store_folder("shows", str(place))
     tree = root / place.name
     try:
@@ -66,7 +67,7 @@ def mirrored(place: Place, videos: Iterator[str] | list[str] | tuple[str, ...]) 
 
 
 def name_of(shows: Path) -> str:
-    """Where shows are, for people: the place in the store, else the folder."""
+    """Return the address of mirrored shows in the store, or the folder of local ones."""
     root = _root_above(shows)
     return str(shows.resolve()) if root is None else str(_place(root))
 
@@ -75,15 +76,16 @@ def name_of(shows: Path) -> str:
 def held(
     path: Path, on_chunk: Callable[[], None] = lambda: None, *, keep: bool = False
 ) -> Iterator[None]:
-    """Fetch a file's content for the duration of the block; other folders' files have theirs.
+    """Hold a mirrored file's content while the block runs; do nothing for ordinary files.
 
     Args:
         path: the file.
-        on_chunk: called while it is fetched.
-        keep: never empty it again.
+        on_chunk: called repeatedly while it is fetched.
+        keep: whether the content is never removed again.
 
     Raises:
-        CaerError: the object is gone or was replaced, the store does not answer, the disk is full.
+        CaerError: the object no longer exists or was replaced, the store does not answer, or the
+            disk is full.
     """
     root = _root_above(path)
     if root is None:
@@ -93,7 +95,7 @@ def held(
         with _lock(root, path, shared=True):
             if _mark(root, path).exists():
                 with suppress(OSError):
-                    os.utime(_mark(root, path))  # used last
+                    os.utime(_mark(root, path))  # the time of last use
                 yield
                 return
         with _lock(root, path):
@@ -109,7 +111,9 @@ def _fetch(root: Path, path: Path, on_chunk: Callable[[], None], *, keep: bool) 
     try:
         thing = Bucket(place).fetch(path.relative_to(tree).as_posix(), path, on_chunk)
         if (thing.size, thing.time_ns) != (status.st_size, status.st_mtime_ns):
-            raise CaerError(f"{path.name}: was replaced in {place} while it was used; run again")
+            raise CaerError(
+                f"{path.name}: was replaced in {place} while it was in use; run the command again"
+            )
         os.utime(path, ns=(status.st_mtime_ns, status.st_mtime_ns))
         written = "" if keep else path.relative_to(root).as_posix()
         write_text(_mark(root, path), written)
@@ -121,7 +125,7 @@ def _fetch(root: Path, path: Path, on_chunk: Callable[[], None], *, keep: bool) 
 
 
 def _make_room(root: Path, needed: int) -> None:
-    """Empty files that nobody reads, the longest unused first, until this many bytes fit."""
+    """Empty files that are not being read, least recently used first, until `needed` bytes fit."""
     with _lock(root, root / "room"):
         marks = sorted((root / "whole").glob("*"), key=lambda mark: mark.stat().st_mtime_ns)
         named = [(mark, mark.read_text(encoding="utf-8")) for mark in marks]
@@ -148,10 +152,10 @@ def _room() -> float:
 
 
 def _lay_out(root: Path, path: Path, thing: Thing) -> None:
-    """A file that looks like the object, unless it does already."""
+    """Create a file with the object's size and time but no content, unless it exists already."""
     if _looks_like(path, thing):
         return
-    with _lock(root, path):  # others may be fetching it just now
+    with _lock(root, path):  # another process may be fetching it now
         if not _looks_like(path, thing):
             _mark(root, path).unlink(missing_ok=True)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -167,30 +171,30 @@ def _looks_like(path: Path, thing: Thing) -> bool:
 
 
 def _empty(path: Path, size: int, time_ns: int) -> None:
-    """Empty a file; its size, time and inode stay."""
+    """Remove a file's content; its size, time and inode stay."""
     os.truncate(path, 0)
     os.truncate(path, size)
     os.utime(path, ns=(time_ns, time_ns))
 
 
 def _remove_others(tree: Path, things: dict[str, Thing]) -> None:
-    """Remove what we laid out for objects that are gone."""
+    """Remove the files of objects that no longer exist."""
     for path in tree.rglob("*"):
         if path.is_file() and path.relative_to(tree).as_posix() not in things:
             path.unlink()
 
 
 def _is_file(path: str) -> bool:
-    """Whether an object can be a file: consoles make empty ones that stand for folders."""
+    """Whether an object's path can be a file; web consoles create empty objects for folders."""
     return bool(path) and not path.endswith("/") and ".." not in path.split("/")
 
 
 @contextmanager
 def _lock(root: Path, path: Path, *, shared: bool = False, wait: bool = True) -> Iterator[None]:
-    """Hold a file's lock, shared or alone; it goes with the process.
+    """Hold a file's lock, shared or exclusively; it is released if the process ends.
 
     Raises:
-        BlockingIOError: others hold it, and `wait` is false.
+        BlockingIOError: another process holds it, and `wait` is false.
     """
     import fcntl  # Unix only
 
@@ -216,7 +220,7 @@ def _place(root: Path) -> Place:
 
 @cache
 def _root_above(path: Path) -> Path | None:
-    """The folder of a mirror that a file is in."""
+    """Return the root folder of the mirror that contains a file; None for ordinary files."""
     for parent in path.absolute().parents:
         if parent.name.startswith("shows-") and (parent / _ABOUT).is_file():
             return parent

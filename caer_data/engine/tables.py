@@ -1,8 +1,8 @@
 """Reading, writing and checking the tables that `caer_data.engine.schema` declares.
 
-Stages exchange tables and paths, never live objects. A table is a pandas frame in memory and one
-parquet file on disk; `check` holds a frame to its declaration, `write` is atomic and writes the
-same bytes for the same rows.
+Stages exchange tables and paths, never live objects. A table is a pandas data frame in memory and
+one parquet file on disk. `check` validates a frame against its declaration. `write` is atomic and
+writes the same bytes for the same rows.
 """
 
 from __future__ import annotations
@@ -87,22 +87,22 @@ __all__ = [
 
 
 def empty(table: Table) -> pd.DataFrame:
-    """Return the table without rows."""
+    """Return a table without rows."""
     return to_pandas(table.schema.empty_table())
 
 
 def frame(table: Table, rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Make a typed frame from rows; a missing nullable column is filled with empty cells."""
+    """Return a typed data frame of rows; missing nullable columns are filled with empty cells."""
     filled = [{c.name: row.get(c.name) for c in table.columns} for row in rows]
     return to_pandas(pa.Table.from_pylist(filled, schema=table.schema))
 
 
 def check(table: Table, data: pd.DataFrame) -> pa.Table:
-    """Hold a frame to its declaration and return it as Arrow.
+    """Validate a data frame against its declaration and return it as an Arrow table.
 
     Raises:
-        CaerError: a column is missing, unknown, of another type, empty if it must not be, holds
-            an unknown word, or the key repeats.
+        CaerError: a column is missing, unknown, of another type, empty although it must not be, or
+            holds a value that is not allowed; or a key occurs twice.
     """
     where = f"table '{table.name}'"
     missing = [n for n in table.names if n not in data.columns]
@@ -121,7 +121,7 @@ def check(table: Table, data: pd.DataFrame) -> pa.Table:
             if strange:
                 raise CaerError(
                     f"{where}: column '{column.name}' holds {sorted(map(str, strange))}, "
-                    f"allowed are {list(column.values)}"
+                    f"but only {list(column.values)} are allowed"
                 )
     repeated = data.duplicated(list(table.key))
     if repeated.any():
@@ -138,9 +138,9 @@ def write(table: Table, data: pd.DataFrame, path: Path) -> None:
 
 
 def write_arrow(table: Table, parts: Iterable[pa.Table], path: Path) -> None:
-    """Write a long table part by part, each validated; memory holds one part at a time.
+    """Write a long table part by part, validating each; only one part is in memory at a time.
 
-    Keys must not repeat between parts; that is not checked.
+    Keys must not repeat across parts; this is not checked.
     """
     write_parts(table, (part.to_pandas() for part in parts), path)
 
@@ -156,7 +156,7 @@ def write_parts(table: Table, parts: Iterable[pd.DataFrame], path: Path) -> None
 
 
 def read(table: Table, path: Path | BinaryIO) -> pd.DataFrame:
-    """Read a table, from a file or a stream, as a pandas frame with the declared types.
+    """Read a table from a file or a stream as a data frame with the declared types.
 
     Raises:
         CaerError: the file is missing, damaged, or of another layout.
@@ -174,10 +174,10 @@ def read(table: Table, path: Path | BinaryIO) -> pd.DataFrame:
 
 
 def _of_others(table: Table, arrow: pa.Table, path: Path | BinaryIO) -> pa.Table:
-    """A table that plain pandas wrote back: the right columns in any order and of pandas' types.
+    """Convert a table that pandas wrote: the right columns, but in any order and of its types.
 
     Raises:
-        CaerError: it has other columns, or a cell is not what the column may hold.
+        CaerError: it has other columns, or a cell has a value that is not allowed.
     """
     if sorted(arrow.schema.names) != sorted(table.names):
         raise CaerError(
@@ -194,13 +194,13 @@ def _of_others(table: Table, arrow: pa.Table, path: Path | BinaryIO) -> pa.Table
 
 
 def _without_empty(table: Table, arrow: pa.Table) -> pa.Table:
-    """Drop optional columns that are empty in all rows."""
+    """Return the table without optional columns that are empty in all rows."""
     optional = [column.name for column in table.columns if column.optional]
     return arrow.drop_columns([name for name in optional if arrow[name].null_count == len(arrow)])
 
 
 def _with_added(table: Table, arrow: pa.Table) -> pa.Table:
-    """Put empty columns where a file lacks those added since, or those written only if filled."""
+    """Return the table with empty columns for those that the file may lack."""
     for index, column in enumerate(table.columns):
         if (column.added or column.optional) and column.name not in arrow.schema.names:
             cells = pa.nulls(len(arrow), column.type)
@@ -213,28 +213,28 @@ def _with_added(table: Table, arrow: pa.Table) -> pa.Table:
 def read_some(
     table: Table, path: Path, columns: list[str], **wanted: Iterable[str]
 ) -> pd.DataFrame:
-    """Read some columns of the rows whose cells are among those wanted; memory holds no others.
+    """Read some columns of the rows that have the wanted values; no others are held in memory.
 
     Args:
         table: the table.
         path: its file.
         columns: names of the columns to read.
-        wanted: by column, the words that its cell may be; none at all gives no rows.
+        wanted: by column, the accepted values; an empty set gives no rows.
     """
     rows = [pa.array([str(value) for value in values], STRING) for values in wanted.values()]
-    if not all(map(len, rows)):  # Arrow takes an empty set of words for one of another type
+    if not all(map(len, rows)):  # to Arrow, an empty set of words has another type
         return to_pandas(table.schema.empty_table().select(columns))
     fits = [pc.field(name).isin(values) for name, values in zip(wanted, rows, strict=True)]
     return to_pandas(pq.read_table(path, columns=columns, filters=reduce(and_, fits)))
 
 
 def rows(data: pd.DataFrame) -> Iterator[Any]:
-    """Rows whose cells are attributes (`row.clip_id`), of the types that the table declares."""
+    """Yield rows whose cells are attributes (`row.clip_id`) of the declared types."""
     yield from data.astype(object).itertuples()  # cell by cell, Arrow's and masked columns are slow
 
 
 def records(data: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as dictionaries by column name."""
+    """Return rows as dictionaries by column name."""
     found: list[dict[Any, Any]] = data.to_dict("records")
     return found
 
@@ -272,7 +272,7 @@ _PART = 1 << 18
 
 
 def to_pandas(arrow: pa.Table) -> pd.DataFrame:
-    """Arrow to pandas with nullable integer and boolean columns where cells may be empty."""
+    """Convert Arrow to pandas, with nullable types for integers and booleans that may be empty."""
     mapping = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
     nullable = {f.name for f in arrow.schema if f.nullable and f.type in mapping}
     data: pd.DataFrame = arrow.to_pandas()

@@ -1,8 +1,8 @@
-"""One worker process: how it starts, works, reports and ends.
+"""A worker process: how it starts, works, reports and ends.
 
-A worker leads a process group of its own, so that ending the group also ends the ffmpeg it may be
-running. It holds the reading end of a pipe whose other end only its parent has: when the parent is
-gone, however it went, the pipe ends and so does the worker.
+A worker leads its own process group, so that ending the group also ends an ffmpeg that it may be
+running. It holds the reading end of a pipe whose other end only its parent has. When the parent
+exits for any reason, the pipe is closed and the worker ends.
 """
 
 from __future__ import annotations
@@ -37,13 +37,12 @@ _SAFE_PATH: Final = "PYTHONSAFEPATH"
 _ATTEMPTS: Final = 5
 _PAUSE_S: Final = 0.2
 _CANNOT_START: Final = (
-    "the processes that do the work cannot be started or were ended from outside, most likely "
-    "because the machine ran out of memory; run the same command again to resume, with fewer "
-    "workers"
+    "worker processes cannot be started or were killed from outside, most likely because the "
+    "machine ran out of memory; run the same command again with fewer workers to resume"
 )
 
 Progress = Callable[[str, float], None]
-"""Called inside a task with a stage's name and the amount done."""
+"""Called by a task with the name of a stage and the amount done."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ class Worker:
 
     @property
     def handles(self) -> list[Any]:
-        """What becomes ready when the worker has something to say, or ends."""
+        """Objects to wait for: one becomes ready when the worker sends a message or ends."""
         said = [self._outbox, self._process.sentinel]
         return said if self._stderr.closed else [*said, self._stderr]
 
@@ -94,18 +93,19 @@ class Worker:
             return 0
 
     def give(self, task: Task) -> None:
-        """Let the idle worker do a task."""
+        """Send a task to the idle worker."""
         self.task, self.stage, self.alive_at = task, "", time.monotonic()
         self.has_begun = False
         logs.relay(logging.DEBUG, "started", video=task.name, process=self._process.pid)
-        with suppress(OSError):  # it is gone, which `messages` will tell
+        with suppress(OSError):  # it has exited; `messages` will report that
             self._inbox.send(task)
 
     def messages(self) -> Iterator[tuple[Any, ...]]:
-        """What the worker has said, the kind of each message first.
+        """Yield the worker's messages, each beginning with its kind.
 
-        `("progress", stage, amount)`, `("value", value)`, `("error", sentence)` of a CaerError,
-        `("bug", sentence)` of any other exception, or `("death", sentence)` of the process.
+        They are `("progress", stage, amount)`, `("value", value)`, `("error", sentence)` for a
+        CaerError, `("bug", sentence)` for any other exception, and `("death", sentence)` if the
+        process died.
 
         Raises:
             MachineError: the worker ended through no fault of its task.
@@ -131,10 +131,10 @@ class Worker:
             self._process.join(5)
             yield "death", self._death()
         except pickle.UnpicklingError as error:
-            yield "death", f"sent what cannot be read ({error})"
+            yield "death", f"sent a message that cannot be read ({error})"
 
     def end(self, *, now: bool) -> None:
-        """End the worker and whatever it started; unless `now`, let it leave by itself."""
+        """End the worker and its child processes; unless `now`, let it exit by itself first."""
         if not now:
             with suppress(OSError):
                 self._inbox.send(None)
@@ -151,13 +151,13 @@ class Worker:
 
     def _death(self) -> str:
         code = self._process.exitcode
-        # a server that died reports no exit code, which is read as 255, while it is still ending
+        # if the fork server died, no exit code is reported, and 255 is read while it is ending
         if self._server is None or _gone(self._server, 1.0 if code == 255 else 0.0):
             raise MachineError(_CANNOT_START)
         if code == -signal.SIGKILL:
             return (
                 "its process was killed from outside, most likely because the machine ran out of "
-                "memory; run the same command again, with fewer workers"
+                "memory; run the same command again with fewer workers"
             )
         if code is not None and code < 0:
             return f"crashed while it was being read ({_signal_name(-code)})"
@@ -177,7 +177,7 @@ class Worker:
         )
 
     def _read_stderr(self) -> None:
-        """Take what libraries print about damaged media, which nobody wants on a terminal."""
+        """Log what libraries print about damaged media, instead of showing it on the terminal."""
         while not self._stderr.closed and self._stderr.poll():
             text = os.read(self._stderr.fileno(), 65536)
             if not text:
@@ -187,7 +187,7 @@ class Worker:
 
 
 def _started(context: Any, arguments: tuple[Any, ...], preload: Sequence[str]) -> Any:
-    """A new process; a server that has just died is replaced.
+    """Start a process, with a new fork server if the last one has died, and return it.
 
     Raises:
         MachineError: it cannot be started.
@@ -207,17 +207,17 @@ def _started(context: Any, arguments: tuple[Any, ...], preload: Sequence[str]) -
 
 
 def warm_up(preload: Sequence[str]) -> None:
-    """Begin to load what workers need, in the background, while this process loads its own.
+    """Start to import the modules that workers need, in the background.
 
-    Workers are forked from a clean server that has imported the modules `preload` once. Python
-    would let it import from the current folder, where a user's `types.py` may lie, which only an
-    environment variable can forbid; it is restored at once.
+    Workers are forked from a clean server that has imported the modules `preload` once. By default
+    Python would let it import from the current folder, which may contain a user's `types.py`. Only
+    an environment variable prevents this; it is set briefly and restored.
     """
     if METHOD != "forkserver":
         return
     known = os.environ.get(_SAFE_PATH)
     os.environ[_SAFE_PATH] = "1"
-    # The server inherits this thread's mask: Ctrl-C is for this process to answer.
+    # The server inherits this thread's signal mask, so that only this process handles Ctrl-C.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         forkserver.set_forkserver_preload(list(preload))
@@ -232,10 +232,10 @@ def warm_up(preload: Sequence[str]) -> None:
 
 @contextmanager
 def _without_main() -> Iterator[None]:
-    """Hide the user's script from a process that starts.
+    """Hide the user's script from processes that start in this block.
 
-    Tasks are functions of modules, so workers do not need the script; running it again would
-    repeat whatever it does, where it has no `if __name__ == "__main__":`.
+    Tasks are functions of modules, so workers do not need the script. Without an
+    `if __name__ == "__main__":`, importing it would run it again.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")
@@ -248,7 +248,7 @@ def _without_main() -> Iterator[None]:
 def _main(
     inbox: Connection, outbox: Connection, stderr: Connection, preload: Sequence[str], level: int
 ) -> None:
-    """Body of a worker process."""
+    """Run a worker process."""
     if hasattr(os, "setsid"):
         os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -260,7 +260,9 @@ def _main(
     lock = threading.Lock()
 
     def send(*message: Any) -> None:
-        data = pickle.dumps(message)  # a value that cannot be sent leaves the pipe unharmed
+        data = pickle.dumps(
+            message
+        )  # pickled first, so that a value that cannot be pickled leaves the pipe intact
         with lock:
             outbox.send_bytes(data)
 
@@ -281,13 +283,13 @@ def _perform(task: Task, send: Callable[..., None]) -> None:
         send("value", task.function(*task.arguments, progress))
     except CaerError as error:
         send("error", str(error))
-    except Exception as error:  # any bug must cost one video, not the build
+    except Exception as error:  # a bug must affect one video, not the build
         send("log", logging.ERROR, str(error), "caer_data.worker", failures.trace_of(error))
         send("bug", failures.describe(error))
 
 
 def _receive(inbox: Connection, tasks: queue.SimpleQueue[Task | None]) -> None:
-    """Take tasks; the end of the pipe comes when the parent is gone."""
+    """Receive tasks until the pipe is closed because the parent has exited."""
     try:
         while True:
             tasks.put(inbox.recv())

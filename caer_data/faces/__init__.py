@@ -1,1 +1,1 @@
-"""Faces: detection, tracking, embedding, and the clustering of tracks into persons."""
+"""Faces: detection, tracking, embedding, and clustering of tracks into persons."""

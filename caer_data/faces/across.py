@@ -1,9 +1,10 @@
-"""The same person in several shows, by the embeddings of all shows.
+"""Finds the same person in several shows, by embeddings.
 
-Persons of a show are clustered by `people`; here these clusters are compared with those of other
-shows, by the mean distance between their tracks, and joined by average linkage as there. Persons of
-one show are never joined: the show's own clustering said that they differ. What somebody decided by
-hand comes first: persons who are one are compared as one, and those who are not are never joined.
+`people` clusters the tracks of each show into persons. This module compares these clusters across
+shows by the mean distance between their tracks, and joins them by average linkage, too. Persons of
+one show are never joined, since the clustering of that show has separated them. Decisions by hand
+take precedence: persons that were merged are compared as one, and persons that were separated are
+never joined.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import numpy.typing as npt
 import pandas as pd
 
 _NEVER = 1e6
-_MAX_TRACKS = 24  # tracks of a person that are compared, those that show the face best
+_MAX_TRACKS = 24  # tracks per person that are compared: those that show the face best
 _ROWS = 1024  # number of persons compared with all others at a time
-_SLACK = 1e-3  # of distance: products in single precision are not exact
+_SLACK = 1e-3  # tolerance of distances, since products in single precision are not exact
 
 Vectors = npt.NDArray[np.float32]
 
@@ -30,19 +31,19 @@ def identities(
     same: Sequence[tuple[str, str]] = (),
     apart: Sequence[tuple[str, str]] = (),
 ) -> pd.Series:
-    """Which persons of different shows are one.
+    """Find the persons of different shows who are the same.
 
     Args:
-        people: rows of `people`; the first of several persons who are one names them all.
+        people: rows of `people`; the first of several equal persons gives its name to all.
         tracks: rows of `tracks` with `person_id`.
         embeddings: one row per track; NaN where no face could be embedded.
         threshold: mean distance at which persons are no longer joined.
-        same: pairs of persons who are one, whatever their faces say.
-        apart: pairs of persons who are not, unless `same` says so.
+        same: pairs of persons who are the same by hand, regardless of their faces.
+        apart: pairs of persons who differ by hand, unless `same` contradicts.
 
     Returns:
-        The `person_id` of the first person with this face, by the index of `people`; None if no
-        track of a person has an embedding and nobody said who it is.
+        For each row of `people`, the `person_id` of the first person with this face; None if no
+        track of a person has an embedding and nothing was decided by hand.
     """
     names = people["person_id"].to_numpy(object)
     node = _nodes(names, same)
@@ -59,7 +60,7 @@ def identities(
         for group in np.unique(groups):
             joined = np.unique(nodes)[groups == group]
             root[joined] = joined.min()
-    # of those whose face is not known, it is known who is one of several by hand
+    # persons without an embedding are known only if they were merged by hand
     told = np.bincount(node, minlength=len(node))[node] > 1
     told[known] = True
     found = np.full(len(people), None, object)
@@ -70,7 +71,7 @@ def identities(
 def _nodes(
     names: npt.NDArray[np.object_], same: Sequence[tuple[str, str]]
 ) -> npt.NDArray[np.int64]:
-    """Of each person the place of the first of those who are one by hand."""
+    """Return, for each person, the index of the first of those merged with it by hand."""
     node = np.arange(len(names))
     at = {name: place for place, name in enumerate(names)}
     for one, other in same:
@@ -83,7 +84,7 @@ def _nodes(
 def _different(
     names: npt.NDArray[np.object_], node: npt.NDArray[np.int64], apart: Sequence[tuple[str, str]]
 ) -> list[tuple[int, int]]:
-    """Pairs of nodes that are not one by hand."""
+    """Return the pairs of nodes that were separated by hand."""
     at = {name: int(node[place]) for place, name in enumerate(names)}
     return [(at[a], at[b]) for a, b in apart if a in at and b in at]
 
@@ -93,7 +94,7 @@ def _never(
     shows: npt.NDArray[np.int64],
     different: Sequence[tuple[int, int]],
 ) -> npt.NDArray[np.bool_]:
-    """Which nodes of a part must not be joined, in their order: shape (n, n)."""
+    """Return which nodes of a part must not be joined, shape (n, n)."""
     unique, place = np.unique(nodes, return_inverse=True)
     codes, show = np.unique(shows, return_inverse=True)
     seen = np.zeros((len(unique), len(codes)), np.int64)
@@ -107,7 +108,7 @@ def _never(
 
 
 def _best(people: pd.DataFrame, tracks: pd.DataFrame, embeddings: Vectors) -> list[Vectors]:
-    """Embeddings of each person's clearest tracks."""
+    """Return the embeddings of each person's clearest tracks."""
     finite = np.asarray(np.isfinite(embeddings).all(axis=1), bool)
     clear = (tracks["face_height"] * (0.2 + tracks["sharpness"])).to_numpy(float)
     order = np.lexsort((np.arange(len(tracks)), -clear))
@@ -124,9 +125,9 @@ def _parts(
     node: npt.NDArray[np.int64],
     threshold: float,
 ) -> Iterator[npt.NDArray[np.int64]]:
-    """Places of persons whom chains of close pairs of different shows connect, or their node.
+    """Yield the indexes of persons who are connected by chains of close pairs or by their node.
 
-    The distance of two means is at most the mean distance, so that no pair is missed.
+    The distance of two means never exceeds the mean distance, so that no pair is missed.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -155,7 +156,7 @@ def _joined(
     never: npt.NDArray[np.bool_],
     threshold: float,
 ) -> npt.NDArray[np.int64]:
-    """Cluster number of each node; of several persons of a node the nearest one counts."""
+    """Return the cluster number of each node; the nearest person of a node is used."""
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import cdist, squareform
 

@@ -1,6 +1,6 @@
-"""What is to be seen of a track: how large, sharp and bright its faces are, and one vector.
+"""Appearance of a track: size, sharpness and brightness of its faces, and an embedding.
 
-The vector is the mean over the best faces, each as it is, somewhat larger, and mirrored.
+The embedding is the mean over its best faces, each unchanged, slightly enlarged, and mirrored.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from caer_data.faces.models.interface import Chips, Detections, Floats, Picture
 from caer_data.faces.search import Frames, Models
 from caer_data.faces.tracking import Track
 
-_TURNED = 0.2  # of the distance from eyes to mouth: a nose this far from the middle is turned away
+_TURNED = 0.2  # offset of the nose of a profile, as a share of the distance from eyes to mouth
 _MIN_WEIGHT = 0.05  # weight of a profile; a face turned to the camera weighs 1
-_ZOOMS = (1.0, 1.14)  # at which each face is cut out
-_LOOKS = 4  # best faces of a doubtful track that are looked at closely
-_CLOSE = 336  # px, the side of the picture for it: a face is 112 px high in it
-_AROUND = 3.0  # sides of the face that it shows
-_HINT = 0.1  # score of what counts as found at all
-_SAME_SIZE = 0.4, 1.8  # heights of the face by which it may be found smaller or larger
-_SIDE = 96  # at which sharpness is judged, px: the size of the face stream's input
+_ZOOMS = (1.0, 1.14)  # scales at which each face is cropped
+_LOOKS = 4  # number of faces of an uncertain track that are searched again, enlarged
+_CLOSE = 336  # px; side of the enlarged picture, in which a face is 112 px high
+_AROUND = 3.0  # side of the enlarged area as a multiple of the face's
+_HINT = 0.1  # minimum score of a detection in it
+_SAME_SIZE = 0.4, 1.8  # minimum and maximum ratio of the height found to that of the face
+_SIDE = 96  # px; size at which sharpness is measured, that of the face stream's input
 
 
 @dataclass(frozen=True)
 class Appearance:
-    """A track and what is to be seen of it.
+    """A track and its appearance.
 
     Attributes:
         track: the track.
-        best: place of its best face.
+        best: index of its best face.
         height: median height of its boxes, px of the displayed frame.
         sharpness, brightness: medians, 0 to 1.
         vector: mean embedding over its best faces.
-        confirmed: the detector is sure of it, or finds its best faces again when it looks closely.
+        confirmed: whether the detector is certain, or finds its best faces again when enlarged.
     """
 
     track: Track
@@ -50,7 +50,7 @@ class Appearance:
 
 
 def measure(track: Track, frames: Frames, models: Models, count: int) -> Appearance:
-    """Look at a track; `count` of its best faces are embedded."""
+    """Return the appearance of a track; the `count` best faces are embedded."""
     looks = [
         quality(crop_of(frames, frame, box))
         for frame, box in zip(track.frames, track.boxes, strict=True)
@@ -72,10 +72,10 @@ def measure(track: Track, frames: Frames, models: Models, count: int) -> Appeara
 
 
 def is_confirmed(track: Track, frames: Frames, models: Models) -> bool:
-    """A second opinion on a track of which the detector is not sure.
+    """Whether a track of which the detector is uncertain shows a face.
 
-    Cut out with its surroundings and enlarged, a face is found again, however small it was;
-    ornaments, hair and what is out of focus mostly are not.
+    When the area around it is enlarged, even a small face is found again. Ornaments, hair and
+    blurred objects usually are not.
     """
     detector = models.detector
     if float(np.mean(track.scores)) >= detector.sure_score:
@@ -87,7 +87,7 @@ def is_confirmed(track: Track, frames: Frames, models: Models) -> bool:
 
 
 def _close_look(track: Track, index: int, frames: Frames, models: Models) -> float:
-    """Score of a face in an enlarged picture of itself and its surroundings; 0 if it is none."""
+    """Return the score of a face in an enlarged picture of its surroundings; 0 if none is found."""
     picture = frames.samples.picture(track.frames[index])
     box = track.boxes[index] * np.float32(picture.shape[1] / frames.width)
     side = float(max(box[2] - box[0], box[3] - box[1], 1.0)) * _AROUND
@@ -105,7 +105,7 @@ def _close_look(track: Track, index: int, frames: Frames, models: Models) -> flo
 
 
 def crop_of(frames: Frames, frame: int, box: npt.NDArray[np.float32]) -> Picture:
-    """A face's part of a sample; a view, which keeps the whole picture in memory."""
+    """Return the part of a sample that shows a face; a view, which keeps the picture in memory."""
     picture = frames.samples.picture(frame)
     scale = picture.shape[1] / frames.width
     x1, y1 = np.maximum(np.floor(box[:2] * scale).astype(int), 0)
@@ -115,19 +115,19 @@ def crop_of(frames: Frames, frame: int, box: npt.NDArray[np.float32]) -> Picture
 
 
 def quality(crop: Picture) -> tuple[float, float]:
-    """Sharpness and brightness of a face, both 0 to 1."""
+    """Return sharpness and brightness of a face, both 0 to 1."""
     grey = cv2.cvtColor(cv2.resize(crop, (_SIDE, _SIDE)), cv2.COLOR_BGR2GRAY).astype(np.float32)
-    # Laplacian energy against contrast, so that dark or flat light is not taken for blur; the
-    # constant puts a face in focus at about one half.
+    # Laplacian energy relative to contrast, so that dark or flat light does not count as blur. The
+    # constant gives a face in focus a value of about 0.5.
     energy = float(cv2.Laplacian(grey, cv2.CV_32F).var()) / (float(grey.var()) + 25.0)
     return energy / (energy + 0.15), float(grey.mean()) / 255
 
 
 def frontality(points: Floats) -> float:
-    """How much a face is turned to the camera, 0 (profile) to 1, from its five points (5, 2).
+    """Return how frontal a face is, 0 (profile) to 1, from its five points (5, 2).
 
-    The nose lies in the middle of a face seen from the front, and the eyes are then about as far
-    apart as they are above the mouth.
+    In a frontal face, the nose is in the middle, and the distance between the eyes about equals
+    their distance from the mouth.
     """
     eyes, mouth = points[:2].mean(axis=0), points[3:].mean(axis=0)
     across = points[1] - points[0]
@@ -138,9 +138,9 @@ def frontality(points: Floats) -> float:
 
 
 def chip_of(track: Track, index: int, frames: Frames, models: Models, zoom: float = 1.0) -> Chips:
-    """One face of a track, cut out for the embedder: (1, side, side, 3).
+    """Return one face of a track, cropped for the embedder: (1, side, side, 3).
 
-    With five points, a zoom above 1 shows the face so much larger in its chip.
+    If the five points are known, `zoom` enlarges the face inside the crop.
     """
     picture = frames.samples.picture(track.frames[index])
     scale = np.float32(picture.shape[1] / frames.width)
@@ -157,10 +157,10 @@ def chip_of(track: Track, index: int, frames: Frames, models: Models, zoom: floa
 
 
 def embed_track(track: Track, indices: Sequence[int], frames: Frames, models: Models) -> Floats:
-    """Mean embedding over some of a track's faces.
+    """Return the mean embedding of some of a track's faces.
 
-    Faces turned to the camera weigh more. A mirrored face and one cut out larger are the same
-    person: their vectors, too, make the mean less dependent on pose and alignment.
+    Frontal faces have more weight. Each face is also embedded mirrored and enlarged, which makes
+    the mean less dependent on pose and alignment.
     """
     zooms = _ZOOMS if all(track.points[index] is not None for index in indices) else (1.0,)
     chips = np.concatenate([chip_of(track, n, frames, models, z) for z in zooms for n in indices])
@@ -172,7 +172,7 @@ def embed_track(track: Track, indices: Sequence[int], frames: Frames, models: Mo
 
 
 def weights_of(track: Track, indices: Sequence[int]) -> npt.NDArray[np.float64]:
-    """Weight of each face: how much it is turned to the camera; 1 where there are no points."""
+    """Return the weight of each face: how frontal it is; 1 if it has no points."""
     found = [track.points[index] for index in indices]
     return np.array(
         [1.0 if p is None else _MIN_WEIGHT + (1 - _MIN_WEIGHT) * frontality(p) for p in found]

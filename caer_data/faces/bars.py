@@ -1,4 +1,4 @@
-"""Black bars above and below a wide picture: no part of what a face can fill."""
+"""Black bars above and below a wide picture, which do not count as picture height."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import numpy as np
 
 from caer_data.faces.samples import Samples
 
-_LOOKS = 60  # samples of a video
-_BLACK = 24  # of 255: black with the noise of its encoding
-_ALMOST_ALL = 95  # per cent of a row; a logo or a stray pixel does not end a bar
-_DARK = 0.6  # share of black rows above which the whole picture is dark and says nothing about bars
+_LOOKS = 60  # number of samples per video
+_BLACK = 24  # of 255; black including encoding noise
+_ALMOST_ALL = 95  # percentile of a row, so that a logo or a stray pixel does not end a bar
+_DARK = 0.6  # share of black rows above which a picture is too dark to show bars
 _MIN_SHARE = 0.02  # share of the height; less is an edge, not a bar
 
 
 def find_bars(samples: Samples) -> tuple[float, float]:
-    """Shares of the frame's height that are black bars, at the top and at the bottom.
+    """Return the heights of the black bars at the top and the bottom, as shares of the frame.
 
-    A bar is there if at least half of the samples that are not dark show it, so that subtitles
-    within a bar do not end it.
+    At least half of the samples that are not dark must show a bar, so that subtitles inside it do
+    not matter.
     """
     count = len(samples.frames)
     indices = np.unique(np.linspace(0, count - 1, min(count, _LOOKS)).astype(int))
@@ -33,7 +33,7 @@ def find_bars(samples: Samples) -> tuple[float, float]:
 
 
 def _black_edges(picture: np.ndarray) -> tuple[float, float]:
-    """Shares of a picture's rows that are black, counted from the top and from the bottom."""
+    """Return the shares of a picture's rows that are black, from the top and from the bottom."""
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
     bright = np.flatnonzero(np.percentile(grey, _ALMOST_ALL, axis=1) > _BLACK)
     rows = len(grey)

@@ -1,6 +1,6 @@
-"""Find the faces of one video: detect, follow within each shot, embed, and score.
+"""Faces of one video: detection, tracking within each shot, embedding and quality.
 
-A shot is first searched in a few samples; where none of them shows a face it is left at that.
+A shot is first searched in a few samples; if none of them shows a face, it is skipped.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from caer_data.faces.search import Frames, Models, look
 
 _THUMBNAIL = 320
 _PORTRAIT = 112
-_SAME_PLACE = 1.3  # of the embedder's threshold: a face that goes on where one broke off
+_SAME_PLACE = 1.3  # factor on the embedder's threshold for a face that reappears in place
 
 
 @dataclass
 class Found:
-    """What the stage leaves: rows of `tracks`, faces as Arrow, one embedding per track."""
+    """Output of the stage: rows of `tracks`, `faces` as Arrow, one embedding per track."""
 
     tracks: list[dict[str, Any]] = field(default_factory=list)
     faces: list[pa.Table] = field(default_factory=list)
@@ -46,7 +46,7 @@ def find(
     on_shot: Callable[[float], None],
     tracks: list[tracking.Track] | None = None,
 ) -> None:
-    """Find the faces of a video's shots and write them into an artifact's folder.
+    """Find the faces in a video's shots and write them to an artifact's folder.
 
     Writes `tracks.parquet`, `faces.parquet`, `embeddings.npy` (n, dimensions; NaN where none),
     `thumbnails/<shot_id>.jpg`, `portraits/<track_id>.jpg`, and `thumbnails.json` (their frames).
@@ -56,9 +56,9 @@ def find(
         frames: its frames.
         models: detector and embedder.
         settings: the recipe's section on faces.
-        folder: where to write.
-        on_shot: called with each finished shot's length, s.
-        tracks: tracks that were found elsewhere, instead of looking for faces.
+        folder: the folder to write to.
+        on_shot: called with the length of each finished shot, s.
+        tracks: existing tracks to use instead of searching for faces.
     """
     from caer_data.engine.artifacts import write_json
 
@@ -92,7 +92,7 @@ def find(
 def _follow(
     sampled: list[int], frames: Frames, models: Models, settings: recipes.Faces
 ) -> list[tracking.Track]:
-    """Find the faces of one shot and follow them through it."""
+    """Return the tracks of the faces in one shot."""
     tracks = tracking.associate(
         look(sampled, frames, models, settings),
         frames.times,
@@ -106,7 +106,7 @@ def _follow(
         ends = (first, len(first.frames) - 1), (second, 0)
         chips = [chip_of(track, index, frames, models) for track, index in ends]
         a, b = models.embedder.embed(np.concatenate(chips))
-        # the place speaks for one person already: only another face tells them apart
+        # the position suggests the same person, so only a clearly different face is rejected
         return float(np.linalg.norm(a - b)) <= _SAME_PLACE * models.embedder.threshold
 
     return tracking.rejoin(tracks, frames.times, settings.max_gap_s, alike)
@@ -160,7 +160,7 @@ def _describe(
 
 
 def _boxes(track_id: str, track: tracking.Track, path: tracking.Path, frames: Frames) -> pa.Table:
-    """Rows of `faces` for a track; boxes are kept inside the frame, to a hundredth of a pixel."""
+    """Return the rows of `faces` for a track; boxes are clipped to the frame and rounded."""
     numbers = np.arange(path.start, path.start + len(path.boxes))
     limits = np.array([frames.width, frames.height] * 2, np.float32)
     boxes = np.round(np.clip(path.boxes, 0, limits), 2)
@@ -189,7 +189,7 @@ def _thumbnail(
     found: Found,
     folder: Path,
 ) -> None:
-    """Keep a small picture of the shot: where most faces are seen, else its middle."""
+    """Write a thumbnail of the shot: the sample with most faces, or the middle one."""
     middle = (len(sampled) - 1) / 2
     seen = {frame: sum(frame in track.frames for track in tracks) for frame in sampled}
     index = max(range(len(sampled)), key=lambda n: (seen[sampled[n]], -abs(n - middle)))

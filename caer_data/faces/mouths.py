@@ -1,4 +1,4 @@
-"""The lower half of a face in every frame, as models of who speaks want to see it."""
+"""The lower half of a face in every frame, the input of active speaker detection."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import numpy.typing as npt
 from caer_data.media.frame import DecodedFrame
 
 SIDE: Final = 112
-"""Pixels of a side."""
+"""Side of the picture, px."""
 Mouth = npt.NDArray[np.uint8]
 """Grey, shape (112, 112)."""
 
-# of half the longer side of the box, from its middle: what LR-ASD was trained on is the middle half
-# of a square that is 1.4 times as large as the box and reaches further down
+# Distances from the middle of the box, in halves of its longer side. LR-ASD was trained on the
+# middle half of a square that is 1.4 times as large as the box and extends further down.
 _ABOVE, _BELOW, _BESIDE = 0.3, 1.1, 0.7
 
 
 def mouth_of(frame: DecodedFrame, box: npt.NDArray[np.float32]) -> Mouth:
-    """Cut the lower face out of a frame; what lies outside of it repeats its edge.
+    """Return the lower face cropped from a frame; outside the frame its edge is repeated.
 
     Args:
         frame: the frame.
-        box: of the face, px of the displayed frame.
+        box: box of the face, px of the displayed frame.
     """
     width, height = frame.info.width, frame.info.height
     x, y = float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2

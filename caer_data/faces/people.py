@@ -1,7 +1,7 @@
-"""Cluster the tracks of one show into persons.
+"""Clustering of the tracks of one show into persons.
 
-Agglomerative clustering with average linkage on the embeddings' Euclidean distance, as
-pyannote.video clusters faces. Two tracks seen at the same time are never one person.
+As in pyannote.video, clustering is agglomerative with average linkage on the Euclidean distance of
+embeddings. Two tracks that are visible at the same time are never one person.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ from caer_data.engine.cores import cores
 from caer_data.engine.files import identifier
 from caer_data.engine.hashing import digest
 
-# A distance no embedding reaches. Averaged over two clusters it still exceeds every threshold, and
-# real distances (0 to 2) keep nine digits beside it in double precision.
+# A distance that no embeddings have. Averaged over two clusters, it still exceeds every threshold,
+# and real distances (0 to 2) keep nine digits next to it in double precision.
 _NEVER = 1e6
 
 _ROWS, _COLUMNS = 1024, 2048  # embeddings compared at a time, so that the products stay in caches
-_SLACK = 1e-3  # of distance: products in single precision are not exact
-_ROUNDING = 1e-6  # of distance, in double precision
-_SHARES = (8, 4, 2)  # of the dimensions one in so many is compared first
-_SAMPLE = 1000  # embeddings by which that is chosen
-_MANY = 1 / 1000  # of a tile's pairs: then they are compared as a whole, not one by one
-_SMALL = 2000  # tracks whose distances from each other are made at once
+_SLACK = 1e-3  # tolerance of distances in single precision
+_ROUNDING = 1e-6  # tolerance of distances in double precision
+_SHARES = (8, 4, 2)  # candidates: one in this many dimensions is compared first
+_SAMPLE = 1000  # number of embeddings used to choose among them
+_MANY = 1 / 1000  # share of a tile's pairs above which it is compared as a whole
+_SMALL = 2000  # maximum number of tracks whose distances are computed at once
 
 
 @dataclass(frozen=True)
 class Correction:
-    """A correction of some tracks by hand, given by their indices.
+    """A correction of persons by hand.
 
     Attributes:
-        apart: the tracks are one person, and nobody else's; else the persons of these tracks are
-            one.
-        tracks: indices among a show's tracks.
+        apart: if True, the tracks become a person of their own; otherwise the persons of these
+            tracks are merged.
+        tracks: indexes of tracks of the show.
     """
 
     apart: bool
@@ -47,9 +47,9 @@ class Correction:
 
 
 def show_ids(shows: Iterable[str]) -> dict[str, str]:
-    """An identifier for each show, from its name alone unless two shows would get the same.
+    """Return an identifier for each show.
 
-    That happens only to names that differ only in case: the later one then gets a hash.
+    It is made from the name alone. If two names differ only in case, the later one gets a hash.
     """
     ids: dict[str, str] = {}
     for show in shows:
@@ -67,20 +67,20 @@ def cluster(
     threshold: float,
     corrections: Sequence[Correction] = (),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Cluster one show's tracks.
+    """Cluster one show's tracks into persons.
 
     Args:
         show: name of the show.
-        show_id: begins the identifiers of its persons.
+        show_id: prefix of the identifiers of its persons.
         tracks: the show's rows of `tracks`, in order.
-        embeddings: one row per track, (n, dimensions); NaN where no face could be embedded:
-            such a track becomes a person of its own.
+        embeddings: one row per track, (n, dimensions). A track with NaN (no face could be embedded)
+            becomes a person of its own.
         threshold: distance at which clusters are no longer joined.
-        corrections: made after clustering, in order.
+        corrections: applied after clustering, in order.
 
     Returns:
-        The tracks with `person_id`, and the show's rows of `people`. Persons are numbered by time
-        on screen, longest first.
+        The tracks with `person_id`, and the show's rows of `people`. Persons are numbered by
+        descending time on screen.
     """
     if tracks.empty:
         return tracks.assign(person_id=tracks["track_id"]), tables.empty(tables.PEOPLE)
@@ -88,7 +88,7 @@ def cluster(
     seconds = (tracks["end_s"] - tracks["start_s"]).to_numpy(float)
     quality = tracks["face_height"].to_numpy(float) * (0.2 + tracks["sharpness"].to_numpy(float))
     total = np.bincount(groups, weights=seconds)
-    # ties are broken by the first track, so that the numbers do not depend on the clustering
+    # ties are broken by the first track, so that numbers do not depend on the clustering
     first = np.unique(groups, return_index=True)[1]
     order = np.lexsort((first, -np.round(total, 6)))
     number = np.empty(len(order), int)
@@ -121,14 +121,14 @@ def cluster(
 def _groups(
     tracks: pd.DataFrame, embeddings: npt.NDArray[np.float32], threshold: float
 ) -> npt.NDArray[np.int64]:
-    """Cluster number of every track.
+    """Return the cluster number of every track.
 
-    Clusters are joined while their average distance is within the threshold, and then at least one
-    pair of their tracks is: no cluster reaches beyond the tracks that chains of such pairs
-    connect. Each of these parts is clustered for itself, which gives the same clusters and needs
-    memory for the pairs of the largest part, not of the whole show.
+    If the average distance of two clusters is within the threshold, so is at least one pair of
+    their tracks. A cluster therefore never extends beyond the tracks connected by chains of such
+    pairs. Clustering each connected part separately gives the same result, and needs memory for the
+    pairs of the largest part only.
     """
-    groups = np.arange(len(tracks))  # a track that cannot be compared stays alone
+    groups = np.arange(len(tracks))  # a track without an embedding stays alone
     known = np.flatnonzero(np.isfinite(embeddings).all(axis=1))
     seen = _seen(tracks)
     part = np.unique(_connected(embeddings[known], threshold), return_inverse=True)[1]
@@ -145,7 +145,7 @@ def _groups(
 def _corrected(
     groups: npt.NDArray[np.int64], corrections: Sequence[Correction]
 ) -> npt.NDArray[np.int64]:
-    """Cluster numbers after corrections."""
+    """Return the cluster numbers after corrections."""
     groups = groups.copy()
     for correction in corrections:
         own = list(correction.tracks)
@@ -158,12 +158,12 @@ def _corrected(
 
 
 def _connected(embeddings: npt.NDArray[np.float32], threshold: float) -> npt.NDArray[np.int64]:
-    """Number of the part each embedding belongs to; pairs within the threshold share a part.
+    """Return the connected part of each embedding; pairs within the threshold share a part.
 
-    All cores compare, each some rows with all others behind them: threads of the library for
-    matrices would wait in loops, which takes the cores from whoever else works. A few of the
-    dimensions are compared first, after a turn that puts most of what differs there: pairs that are
-    further apart in these alone are no neighbours.
+    Each core compares some rows with all later ones. Threads of the matrix library are not used,
+    because they spin while waiting and take cores from other processes. A few dimensions are
+    compared first, after a rotation that concentrates most of the differences in them: pairs that
+    are too far apart in these alone are not neighbours.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -224,12 +224,12 @@ _Sides = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 def _near(
     few: _Sides, whole: _Sides, limit: np.float32
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Places (row, column) of products up to a limit; memory holds one tile of them.
+    """Return rows and columns of products up to a limit, with one tile in memory at a time.
 
     Args:
-        few: rows and columns whose products are at most those of the whole.
-        whole: rows and columns whose products count.
-        limit: the largest product.
+        few: rows and columns whose products never exceed those of `whole`.
+        whole: rows and columns whose products are compared with the limit.
+        limit: the maximum product.
     """
     rows, columns = few
     products = np.empty((len(rows), _COLUMNS), np.float32)
@@ -259,7 +259,7 @@ def _near(
 def _expanded(
     embeddings: npt.NDArray[np.float32],
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Two matrices whose product holds the squared distances of all pairs: |a|^2 - 2ab + |b|^2."""
+    """Return two matrices whose product is |a|^2 - 2ab + |b|^2, the squared distances of pairs."""
     squares = (embeddings**2).sum(axis=1, keepdims=True)
     ones = np.ones_like(squares)
     return np.hstack([-2 * embeddings, squares, ones]), np.hstack([embeddings, ones, squares])
@@ -268,7 +268,7 @@ def _expanded(
 def _average_linkage(
     seen: npt.NDArray[np.int64], embeddings: npt.NDArray[np.float32], threshold: float
 ) -> npt.NDArray[np.int64]:
-    """For every track, the first track of its cluster; `seen` as for `_seen_together`."""
+    """Return, for every track, the first track of its cluster; for `seen` see `_seen_together`."""
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import pdist
 
@@ -284,7 +284,7 @@ def _average_linkage(
 
 
 def _all_near(embeddings: npt.NDArray[np.float32], threshold: float) -> bool:
-    """Whether surely no pair is further apart than the threshold: no average is, either."""
+    """Whether no pair is certainly further apart than the threshold, so that no average is."""
     if len(embeddings) > _SMALL:
         return False
     exact = embeddings.astype(np.float64)
@@ -294,17 +294,17 @@ def _all_near(embeddings: npt.NDArray[np.float32], threshold: float) -> bool:
 
 
 def _seen(tracks: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """Of each track a number of its shot, first frame, one past the last: (n, 3)."""
+    """Return a number of the shot, first frame and one past the last frame per track: (n, 3)."""
     shot = pd.factorize(tracks["shot_id"])[0]
     frames = (tracks[name].to_numpy(int) for name in ("start_frame", "end_frame"))
     return np.stack([shot, *frames], axis=1)
 
 
 def _seen_together(seen: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Pairs (i < j) of tracks of one shot that share frames: (n, 2).
+    """Return the pairs (i < j) of tracks of one shot that share frames: (n, 2).
 
     Args:
-        seen: what `_seen` gives.
+        seen: result of `_seen`.
     """
     order = np.argsort(seen[:, 0], kind="stable")
     _, first, count = np.unique(seen[order, 0], return_index=True, return_counts=True)
@@ -318,7 +318,7 @@ def _seen_together(seen: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 
 
 def _condensed(pairs: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
-    """Positions of pairs (i < j) in scipy's condensed distance vector."""
+    """Return the positions of pairs (i < j) in scipy's condensed distance vector."""
     i, j = pairs[:, 0], pairs[:, 1]
     positions: npt.NDArray[np.int64] = count * i - i * (i + 1) // 2 + j - i - 1
     return positions

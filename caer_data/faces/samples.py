@@ -1,8 +1,8 @@
-"""Samples: a few upright frames per second, spooled as JPEG by the decode pass for the face stage.
+"""Samples: a few upright frames per second, stored as JPEG by the decode pass for the face stage.
 
-Decoding once feeds both shot detection, which wants every frame small, and the face stage, which
-wants few frames large but only knows which after the shots are known. The spool makes memory
-independent of the length of the video, and is deleted when the faces are found.
+A single decode serves both shot detection, which needs a small picture of every frame, and the face
+stage, which needs a few large pictures but only after shots are known. They are stored in a file,
+so that memory does not depend on the length of the video; the file is deleted after the face stage.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import numpy as np
 from caer_data.faces.models.interface import Picture
 
 MAX_SIDE = 1280
-"""Samples are at most this long, px: the size that the embedded detector searches."""
+"""Maximum long side of samples, px: the input size of the detector `mmod`."""
 
 _QUALITY = 92
-_KEPT = 32  # pictures, of up to 5 MB each
+_KEPT = 32  # number of pictures kept in memory, each of up to 5 MB
 
 
 class SampleWriter:
-    """Spools frames into one file; call `due` with every frame's time, `add` where it says so."""
+    """Writes samples to a file: call `due` with every frame's time, and `add` if it is True."""
 
     def __init__(self, folder: Path, per_second: float) -> None:
         self._folder = folder
@@ -36,7 +36,7 @@ class SampleWriter:
         self._index: list[tuple[int, int, int]] = []
 
     def due(self, time_s: Fraction) -> bool:
-        """Whether the frame at this time is to be sampled: the first at or after each step."""
+        """Whether to sample the frame at this time: the first at or after each step."""
         if self._next is None or time_s >= self._next:
             start = self._next if self._next is not None else time_s
             steps = int((time_s - start) / self._step) + 1
@@ -45,7 +45,7 @@ class SampleWriter:
         return False
 
     def add(self, frame: int, picture: Picture) -> None:
-        """Spool the picture of a frame."""
+        """Write the picture of a frame."""
         done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
         if not done:
             raise ValueError(f"frame {frame} cannot be written as JPEG")
@@ -53,20 +53,20 @@ class SampleWriter:
         self._stream.write(data.tobytes())
 
     def close(self) -> None:
-        """Finish the spool."""
+        """Close the file and write its index."""
         self._stream.close()
         np.save(self._folder / "samples.npy", np.array(self._index, np.int64).reshape(-1, 3))
 
 
 class Samples:
-    """Reads a spool: which frames it holds, and their pictures.
+    """Reads samples: which frames there are, and their pictures.
 
-    The last pictures are kept, because a shot's are used several times: faces are found,
-    judged and embedded. Pictures must not be written to.
+    The last pictures are cached, because each is used to detect, judge and embed faces. Pictures
+    must not be modified.
 
     Args:
-        folder: what a `SampleWriter` wrote.
-        on_read: called for every picture read, as a sign of life however long a shot is.
+        folder: folder of a `SampleWriter`.
+        on_read: called for every picture read, as a sign of life in long shots.
     """
 
     def __init__(self, folder: Path, on_read: Callable[[], None] = lambda: None) -> None:
@@ -79,7 +79,7 @@ class Samples:
         """The upright picture of a sampled frame, BGR."""
 
     def between(self, start: int, end: int) -> list[int]:
-        """Sampled frames from `start` to before `end`."""
+        """Return the sampled frames from `start` up to, but not including, `end`."""
         a, b = np.searchsorted(self.frames, (start, end))
         return [int(frame) for frame in self.frames[a:b]]
 

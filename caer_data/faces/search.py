@@ -1,8 +1,8 @@
-"""Decide where in a shot to look for faces, and look.
+"""Choice of the frames and regions of a shot in which faces are detected, and their detection.
 
-Searching a whole frame is the dearest step of a build. So a shot is first looked at in a few
-samples, and left alone where they show no face; else the whole frame is searched every so often,
-and the samples between only around the faces seen before and after.
+Searching a whole frame is the most expensive step of a build. A shot is therefore first searched in
+a few samples and skipped if they show no face. Otherwise the whole frame is searched at intervals,
+and the samples in between only around the faces found before and after.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from caer_data.faces.models.interface import Detections, Detector, Embedder, Pic
 from caer_data.faces.samples import Samples
 
 _BATCH = 8
-_REGION = 320  # px; a region is looked at in this size,
-_ROOM = 3.0  # and is this many times as wide as the face: the face is then some 107 px wide
-_ONE_FACE = 0.4  # two boxes that overlap more are one face, found twice
+_REGION = 320  # px; size to which a region around a face is resized
+_ROOM = 3.0  # width of a region as a multiple of the face's, which is then about 107 px wide
+_ONE_FACE = 0.4  # two boxes that overlap more are the same face
 
 
 @dataclass(frozen=True)
 class Models:
-    """The face models in use, and which detections count.
+    """The face models in use, and their thresholds.
 
     Attributes:
         detector: finds faces.
-        embedder: distinguishes them.
-        min_score: a face counts if it is this sure at one time of the shot at least,
-        weak_score: and this sure at the others.
+        embedder: distinguishes persons.
+        min_score: minimum score that a face must reach at least once in the shot.
+        weak_score: minimum score of all its other detections.
     """
 
     detector: Detector
@@ -43,7 +43,7 @@ class Models:
 
     @classmethod
     def of(cls, detector: Detector, embedder: Embedder, settings: recipes.Faces) -> Models:
-        """Models with the recipe's scores, or the detector's own where it has none."""
+        """Return models with the recipe's scores, or the detector's if the recipe has none."""
         strong, weak = settings.min_score, settings.weak_score
         strong = detector.min_score if strong is None else strong
         weak = min(detector.weak_score, strong) if weak is None else weak
@@ -52,11 +52,11 @@ class Models:
 
 @dataclass(frozen=True)
 class Frames:
-    """A video's frames as the face stage needs them.
+    """The frames of a video, for the face stage.
 
     Attributes:
-        samples: sampled pictures.
-        times: time of every frame from the first, s.
+        samples: the sampled pictures.
+        times: time of every frame, seconds from the first.
         width, height: displayed size, px; boxes are given at this size.
         bars: shares of the height that are black bars, at the top and at the bottom.
     """
@@ -69,23 +69,23 @@ class Frames:
 
     @property
     def picture_height(self) -> float:
-        """Height between the bars, px: what the height of a face is compared with."""
+        """Height of the picture between bars, px, to which the height of a face is related."""
         return self.height * (1 - sum(self.bars))
 
 
 def look(
     sampled: Sequence[int], frames: Frames, models: Models, settings: recipes.Faces
 ) -> dict[int, Detections]:
-    """Find the faces in a shot's samples; nothing at all if the first look saw no face.
+    """Find the faces in a shot's samples; stop early if the first few samples show no face.
 
     Args:
         sampled: the shot's sampled frames, in order.
         frames: the video's frames.
         models: the detector.
-        settings: how often to look.
+        settings: the recipe's section on faces.
 
     Returns:
-        Detections by frame, in pixels of the displayed frame; faces too small are left out.
+        Detections by frame, in pixels of the displayed frame, without faces that are too small.
     """
     first = _spread(sampled, settings.first_look)
     found = _search(first, frames, models, settings)
@@ -102,7 +102,7 @@ def look(
 
 
 def _spread(sampled: Sequence[int], count: int) -> list[int]:
-    """At most `count` of the samples, from the middles of equally long stretches."""
+    """Return at most `count` samples, from the middles of parts of equal length."""
     if count >= len(sampled):
         return list(sampled)
     indices = np.linspace(0, len(sampled) - 1, 2 * count + 1)[1::2]
@@ -112,7 +112,7 @@ def _spread(sampled: Sequence[int], count: int) -> list[int]:
 def _search(
     wanted: Sequence[int], frames: Frames, models: Models, settings: recipes.Faces
 ) -> dict[int, Detections]:
-    """Search whole frames."""
+    """Return the faces found by searching whole frames, by frame."""
     result = {}
     for at in range(0, len(wanted), _BATCH):
         batch = wanted[at : at + _BATCH]
@@ -131,7 +131,7 @@ def _search_around(
     models: Models,
     settings: recipes.Faces,
 ) -> dict[int, Detections]:
-    """Search around the faces of the nearest whole-frame searches before and after."""
+    """Return the faces found near those of the whole-frame searches before and after, by frame."""
     marks = np.array(sorted(known))
     jobs: list[tuple[int, npt.NDArray[np.float64]]] = []
     for frame in wanted:
@@ -151,7 +151,7 @@ def _search_around(
 
 
 def _squares(boxes: list[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float64]]:
-    """Squares around faces; a face seen both before and after gives one around both."""
+    """Return squares around faces; one for both if a face was found before and after."""
     every = [b.astype(np.float64) for b in boxes if len(b)]
     if not every:
         return []
@@ -173,10 +173,10 @@ def _squares(boxes: list[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float6
 
 
 def _crop(picture: Picture, square: npt.NDArray[np.float64]) -> Picture:
-    """A square of the picture at the size of a region; black beyond the picture's edge."""
+    """Return a square of the picture, resized to a region and black outside the picture."""
     zoom = _REGION / (square[2] - square[0])
     matrix = np.array([[zoom, 0, -square[0] * zoom], [0, zoom, -square[1] * zoom]])
-    # to the middles of pixels, so that shrinking and enlarging do not shift the picture
+    # map the centres of pixels, so that resizing does not shift the picture
     matrix[:, 2] += (zoom - 1) / 2
     if zoom < 0.5:
         low = np.clip(np.floor(square[:2]), 0, None).astype(int)
@@ -189,7 +189,7 @@ def _crop(picture: Picture, square: npt.NDArray[np.float64]) -> Picture:
 
 
 def _moved(faces: Detections, factor: float, x: float, y: float) -> Detections:
-    """Detections from the coordinates of a scaled part to those of the frame."""
+    """Convert detections from the coordinates of a scaled part to those of the frame."""
     boxes = faces.boxes * np.float32(factor) + np.array([x, y, x, y], np.float32)
     points = faces.points
     if points is not None:
@@ -198,7 +198,7 @@ def _moved(faces: Detections, factor: float, x: float, y: float) -> Detections:
 
 
 def _joined(parts: list[Detections]) -> Detections:
-    """One list of faces from several regions, each face once, best first."""
+    """Merge the faces of several regions, each face once, best first."""
     filled = [part for part in parts if len(part)]
     if not filled:
         return (

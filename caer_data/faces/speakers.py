@@ -1,4 +1,4 @@
-"""Whether a face speaks, tick by tick: by its mouth's motion, or by a network of the user's."""
+"""Active speaker detection: whether a face speaks, by its mouth's motion or by a user's network."""
 
 from __future__ import annotations
 
@@ -18,40 +18,40 @@ from caer_data.media.mel import COEFFICIENTS, PER_SECOND, mfcc
 TICKS: Final = 25
 """Pictures of a face per second."""
 ROWS: Final = PER_SECOND // TICKS
-"""Rows of sound beside each of them."""
+"""Rows of sound features per picture."""
 _INPUTS: Final = ("audio", "video")
 
-# where the mouth is in the picture, and what is beside it
+# rows and columns of the mouth in the picture
 _MOUTH: Final = (slice(44, 84), slice(28, 84))
-_STILL: Final = 1.0  # mean change of a pixel, of 256, that compression makes
-_CALM: Final = 0.35  # logarithm of how much more the mouth of a calm face changes than the rest
+_STILL: Final = 1.0  # mean change of a pixel, of 256, caused by compression
+_CALM: Final = 0.35  # logarithm of a calm face's ratio of mouth motion to other motion
 
 
 class Speaking(Protocol):
-    """Scores how likely a face speaks: above 0 it does."""
+    """Scores whether a face speaks: if the score is above 0, it does."""
 
     @property
     def name(self) -> str:
-        """Word for it, with a part of the file's hash."""
+        """Name of the method, with a part of the file's hash."""
 
     def score(
         self, mouths: npt.NDArray[np.uint8], sound: npt.NDArray[np.int16]
     ) -> npt.NDArray[np.float32]:
-        """Score some seconds of one face.
+        """Return the scores of a face over some time.
 
         Args:
             mouths: the lower face at every tick, shape (ticks, 112, 112).
-            sound: the same while, mono, 16 kHz.
+            sound: the sound of the same time, mono, 16 kHz.
 
         Returns:
-            Shape (ticks,).
+            Scores, shape (ticks,).
         """
 
 
 class Motion:
-    """The mouth's motion against that of the face around it; it does not listen.
+    """Compares the motion of the mouth with that of the rest of the face, without using sound.
 
-    Right for most calm faces beside one that talks, and of no use against lips that chew or smile.
+    It distinguishes most calm faces from one that talks, but not a mouth that chews or smiles.
     """
 
     name = "motion"
@@ -72,10 +72,10 @@ class Motion:
 
 @dataclass
 class Network:
-    """An ONNX file with the signature of LR-ASD.
+    """A network from an ONNX file with the signature of LR-ASD.
 
-    Inputs `audio` (1, 4 n, 13) and `video` (1, n, 112, 112), grey 0 to 255, both float; one output
-    with n numbers, above 0 if the face speaks.
+    Its inputs are `audio` (1, 4 n, 13) and `video` (1, n, 112, 112), grey 0 to 255, both float. Its
+    output has n numbers, which are above 0 if the face speaks.
     """
 
     name: str
@@ -95,24 +95,24 @@ class Network:
         scores = np.asarray(found, np.float32).reshape(-1)
         if len(scores) != len(mouths):
             raise CaerError(
-                f"speech.speaker_model: gives {len(scores)} numbers for {len(mouths)} pictures; "
-                "export it as docs/speakers.md says"
+                f"speech.speaker_model: returns {len(scores)} numbers for {len(mouths)} pictures; "
+                "export it as described in docs/speakers.md"
             )
         return scores
 
 
 def check(speaker: str, model: str | None) -> str:
-    """Check that the requested detector of speakers is available.
+    """Check that the requested method of speaker detection is available.
 
     Args:
-        speaker: the recipe's word.
+        speaker: the recipe's value of `speech.speaker`.
         model: path of the ONNX file.
 
     Returns:
-        The file's SHA-256; empty if none is needed.
+        The file's SHA-256; an empty text if no file is needed.
 
     Raises:
-        CaerError: the file is missing, or does not fit.
+        CaerError: the file is missing or has other inputs or outputs.
     """
     if speaker != "lr-asd":
         return ""
@@ -122,7 +122,7 @@ def check(speaker: str, model: str | None) -> str:
 
 
 def load(speaker: str, model: str | None) -> Speaking:
-    """Load what a recipe chooses; arguments and errors as in `check`."""
+    """Return the loaded method that a recipe names; for arguments and errors see `check`."""
     if speaker == "motion":
         return Motion()
     data = _read(model)
@@ -133,7 +133,7 @@ def _read(model: str | None) -> bytes:
     if not model:
         raise CaerError(
             "speech.speaker: 'lr-asd' needs speech.speaker_model, the path of an ONNX file; "
-            "docs/speakers.md says how to make it"
+            "docs/speakers.md describes how to create it"
         )
     path = Path(model).expanduser()
     try:
@@ -146,17 +146,19 @@ def _session(data: bytes, name: str) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1  # the same bytes everywhere
+    options.intra_op_num_threads = options.inter_op_num_threads = (
+        1  # for equal results on all machines
+    )
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # the library's errors share no class of their own
+    except Exception as error:  # the library's errors have no common class
         raise CaerError(f"{name}: ONNX Runtime cannot load this model") from error
     shapes = {one.name: one.shape for one in session.get_inputs()}
     fits = set(shapes) == set(_INPUTS) and len(session.get_outputs()) == 1
     if not fits or shapes["audio"][2:] != [COEFFICIENTS] or shapes["video"][2:] != [SIDE, SIDE]:
         raise CaerError(
-            f"{name}: is not a model of who speaks: it must take 'audio' (1, 4 n, 13) and 'video' "
-            "(1, n, 112, 112), and give n numbers"
+            f"{name}: is not a speaker detection model: it must take 'audio' (1, 4 n, 13) and "
+            "'video' (1, n, 112, 112), and return n numbers"
         )
     return session

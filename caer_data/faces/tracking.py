@@ -1,8 +1,8 @@
-"""Follow faces through a shot: tracking by detection.
+"""Tracking of faces through a shot by detection.
 
 Detections of successive samples are assigned to tracks by overlap (Hungarian assignment, as in
-pyannote.video's tracking by detection); gaps are bridged; boxes are smoothed over the samples and
-interpolated to every frame. Nothing crosses a cut, because shots are processed one at a time.
+pyannote.video). Gaps are bridged, and boxes are smoothed over the samples and interpolated for
+every frame. Tracks never cross a cut, because shots are processed one at a time.
 """
 
 from __future__ import annotations
@@ -18,18 +18,19 @@ from caer_data.faces.models.interface import Detections
 
 Boxes = npt.NDArray[np.float64]
 
-# Between two samples, some 0.4 s apart, a head may move by half its size: boxes are compared
-# enlarged by this factor, so that it still overlaps itself.
+# Between two samples, about 0.4 s apart, a head may move by half its size. Boxes are enlarged by
+# this factor before they are compared, so that those of the same head still overlap.
 _REACH = 1.5
 
-# A face that reappears after a break is at most this many heights away, and of a similar size.
+# A face that reappears has moved by at most this many heights, and its size has changed by at most
+# this factor.
 _MOVED = 1.0
 _GROWN = 1.6
 
 
 @dataclass
 class Track:
-    """One face: sampled frames with a detection, and what was detected there."""
+    """The track of one face: the samples with a detection, and the detections."""
 
     frames: list[int] = field(default_factory=list)
     boxes: list[npt.NDArray[np.float32]] = field(default_factory=list)
@@ -39,7 +40,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Path:
-    """A track's box in every frame from `start` on: (n, 4), and which are interpolated."""
+    """A track's boxes (n, 4) in every frame from `start` on, and which are interpolated."""
 
     start: int
     boxes: npt.NDArray[np.float32]
@@ -54,16 +55,16 @@ def associate(
     min_detections: int,
     min_score: float,
 ) -> list[Track]:
-    """Join the detections of one shot into tracks, ordered by first frame, then from left.
+    """Join the detections of one shot to tracks, ordered by first frame, then from left to right.
 
     Args:
-        detections: sampled frame to what was found there.
+        detections: detections by sampled frame.
         times: time of every frame of the video, s.
-        min_iou: least overlap (of enlarged boxes) of one face in successive samples.
-        max_gap_s: longest time a face may go unseen within its track.
-        min_detections: tracks of fewer detections are taken for false alarms; in a short shot
-            that is no more than every third sample.
-        min_score: so are tracks whose surest detection scores less; others may keep weaker ones
+        min_iou: minimum overlap (of enlarged boxes) of one face in successive samples.
+        max_gap_s: maximum time without a detection within a track, s.
+        min_detections: minimum number of detections of a track, but in a short shot not more than
+            a third of its samples; shorter tracks are dropped as false alarms.
+        min_score: minimum score of a track's best detection; its other detections may be weaker
             (ByteTrack, Zhang et al. 2022, arXiv:2110.06864, section 3).
     """
     from scipy.optimize import linear_sum_assignment
@@ -104,16 +105,18 @@ def rejoin(
     max_gap_s: float,
     alike: Callable[[Track, Track], bool],
 ) -> list[Track]:
-    """Join tracks of one face that broke off, by a jerk or a turn, and resume at the same place.
+    """Join tracks of one face that was lost, as by a sudden turn, and reappears in the same place.
+
+    Tracks that are closest in time are joined first.
 
     Args:
-        tracks: tracks of one shot, as `associate` gives them.
+        tracks: tracks of one shot, as returned by `associate`.
         times: time of every frame of the video, s.
-        max_gap_s: longest time between the end of one and the start of the next.
-        alike: whether the faces at the end of one and at the start of another are one person's.
+        max_gap_s: maximum time between the end of one track and the start of the next, s.
+        alike: returns whether the end of one track and the start of another show one person.
 
     Returns:
-        The tracks in their order, the nearest in time joined first.
+        The joined tracks, in the same order.
     """
     order = sorted(
         (float(times[b.frames[0]] - times[a.frames[-1]]), i, j)
@@ -138,7 +141,7 @@ def rejoin(
 
 
 def _same_place(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> bool:
-    """Whether a face may have moved, or turned, from one box to the other."""
+    """Whether two boxes are close enough to show a face before and after moving or turning."""
     heights = float(a[3] - a[1]), float(b[3] - b[1])
     moved = float(np.hypot(*((a[:2] + a[2:]) - (b[:2] + b[2:])) / 2))
     return max(heights) <= _GROWN * min(heights) and moved <= _MOVED * max(heights)
@@ -154,7 +157,7 @@ def _chained(parts: list[Track]) -> Track:
 
 
 def among(tracks: list[Track], frames: list[int]) -> list[Track]:
-    """The parts of tracks that lie in these frames, without those that have none there."""
+    """Return the parts of tracks inside the given frames, without empty tracks."""
     wanted = set(frames)
     parts = []
     for track in tracks:
@@ -174,10 +177,10 @@ def among(tracks: list[Track], frames: list[int]) -> list[Track]:
 def path_of(
     track: Track, first: int, last: int, times: npt.NDArray[np.float64], reach_s: float
 ) -> Path:
-    """Box of a track in every frame it lasts.
+    """Return a track's box in every frame.
 
-    The ends reach half-way to the next sample, or to the edge of the shot where no whole
-    sample lies between: the face was not seen to leave.
+    The ends extend half-way to the next sample, or to the edge of the shot if there is no sample in
+    between, since the face was not seen to leave.
 
     Args:
         track: the track.
@@ -209,7 +212,7 @@ def _reach(frame: int, edge: int, times: npt.NDArray[np.float64], reach_s: float
 
 
 def _smooth(boxes: Boxes) -> Boxes:
-    """Weigh every box with its neighbours 1:2:1; the ends keep their place."""
+    """Return boxes smoothed with weights 1:2:1; the first and the last stay unchanged."""
     if len(boxes) < 3:
         return boxes
     smoothed = boxes.copy()

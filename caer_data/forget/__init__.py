@@ -1,1 +1,1 @@
-"""Permanent removal of what a person or an owner wants out of a dataset."""
+"""Permanent removal of people and footage from a dataset."""

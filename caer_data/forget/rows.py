@@ -21,11 +21,11 @@ from caer_data.engine.forgotten import Forgotten
 
 @dataclass(frozen=True)
 class Span:
-    """What is taken out of one video: tracks that stay, and spans in which nothing does.
+    """What is removed from one video.
 
     Attributes:
-        tracks: `track_id` of those that stay.
-        spans: first timestamp and first after.
+        tracks: `track_id` of the tracks that stay.
+        spans: spans in which nothing stays: first timestamp and one past the last.
     """
 
     tracks: frozenset[str]
@@ -33,18 +33,18 @@ class Span:
 
 
 def gone_ids(dataset: Dataset, forgotten: Forgotten) -> set[str]:
-    """`video_id` of forgotten videos, copies of them included."""
+    """Return the `video_id` of forgotten videos, including copies of them."""
     videos = dataset.videos
     return set(videos.loc[videos["sha256"].isin(forgotten.videos), "video_id"])
 
 
 def remaining_of(dataset: Dataset, video: Mapping[str, Any], forgotten: Forgotten) -> Span:
-    """What stays of a video by its tables alone.
+    """Return what stays of a video, judged by the tables alone.
 
     Args:
         dataset: the dataset.
         video: row of `videos`.
-        forgotten: what must go.
+        forgotten: what to remove.
     """
     about = forgotten.in_video(str(video["sha256"]))
     tracks = dataset.tracks
@@ -68,12 +68,12 @@ def remaining_of(dataset: Dataset, video: Mapping[str, Any], forgotten: Forgotte
 def built_without(
     dataset: Dataset, forgotten: Forgotten, remaining: Mapping[str, Span]
 ) -> dict[tables.Table, pd.DataFrame | pa.Table]:
-    """What a build wrote, without what is forgotten; only the tables that change.
+    """Return the tables of a build without what is forgotten; only tables that change.
 
     Args:
         dataset: the dataset.
-        forgotten: what must go.
-        remaining: what stays of videos of which a part goes, by `video_id`.
+        forgotten: what to remove.
+        remaining: what stays of partly forgotten videos, by `video_id`.
     """
     ids = gone_ids(dataset, forgotten)
     tracks = dataset.tracks
@@ -108,7 +108,7 @@ def built_without(
 def _lines(
     lines: pd.DataFrame, ids: set[str], forgotten: Forgotten, remaining: Mapping[str, Span]
 ) -> pd.DataFrame:
-    """Subtitles without those of forgotten videos and spans, and without forgotten clips' keys."""
+    """Return subtitles without forgotten videos, spans and keys of clips."""
     lines = lines[~lines["video_id"].isin(ids)]
     for video_id, span in remaining.items():
         own = lines["video_id"] == video_id
@@ -118,7 +118,7 @@ def _lines(
 
 
 def spoken_without(dataset: Dataset, forgotten: Forgotten, table: tables.Table) -> pd.DataFrame:
-    """Rows of a table of what people said without forgotten clips and raters."""
+    """Return the rows of a table about ratings without forgotten clips and raters."""
     rows = dataset.read(table)
     gone = pd.Series(data=False, index=rows.index, dtype=bool)
     if "clip_key" in rows:
@@ -143,7 +143,7 @@ def _hidden(names: pd.Series, folder: Path, forgotten: Forgotten) -> pd.Series:
 
 
 def _faces(dataset: Dataset, faces: pa.Table, forgotten: Forgotten) -> pa.Table:
-    """Boxes outside of spans in which nothing may be left."""
+    """Return the boxes outside the spans in which nothing may stay."""
     whole = [span for span in forgotten.spans if span.box is None]
     if not whole:
         return faces
@@ -159,7 +159,7 @@ def _faces(dataset: Dataset, faces: pa.Table, forgotten: Forgotten) -> pa.Table:
 
 
 def _people(people: pd.DataFrame, tracks: pd.DataFrame, lost: pd.DataFrame) -> pd.DataFrame:
-    """People who are still seen, with what is left of them."""
+    """Return the people who remain, with updated counts."""
     touched = set(lost["person_id"].dropna())
     rows = []
     for person in tables.records(people):
@@ -188,7 +188,7 @@ def _keys(keys: pd.DataFrame, forgotten: Forgotten) -> pd.DataFrame:
 
 
 def _unrelated(clips: pd.DataFrame, ids: set[str]) -> pd.DataFrame:
-    """Clips that no longer say which clip of a forgotten video they repeat."""
+    """Return the clips without references to repeated clips of forgotten videos."""
     named = clips["repeat_of"].dropna().map(lambda name: name.rsplit(".", 2)[0] in ids)
     clips.loc[named[named].index, "repeat_of"] = None
     return clips

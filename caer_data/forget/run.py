@@ -1,7 +1,7 @@
-"""Forget: leave tombstones first, then remove what they refer to, however often that is begun.
+"""Forgetting: write tombstones first, then remove what they refer to.
 
-Every step checks the current state, so that repeating a killed command completes it.
-The tables change last: until then they say what has to go.
+Every step checks the current state, so that an interrupted command can be repeated and completed.
+The tables change last, because they determine what to remove.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from caer_data.report import contact_sheet, known
 from caer_data.report.dataset import write_report
 
 SPOKEN = tuple(table for table in TABLES.values() if table not in BUILT)
-"""Tables of what people said about clips, and who said it."""
+"""Tables about ratings and raters, which no build writes."""
 
 _FORGOTTEN_RATER = "forgotten"
 
 
 @dataclass
 class Removed:
-    """What was removed from a dataset, or would be.
+    """What was or would be removed from a dataset.
 
     Attributes:
-        clips: clip files.
-        rows: by table, of those that lost some.
-        bytes: of files.
-        log_lines: lines of logs.
-        decisions: rows of the decisions.
-        left: files of clips that somebody changed, which stay.
-        releases: releases nearby, which are not reached.
+        clips: number of clip files.
+        rows: number of rows by table, for tables that lose rows.
+        bytes: bytes of files.
+        log_lines: number of log lines.
+        decisions: number of decisions.
+        left: clip files that were modified by somebody, which stay.
+        releases: releases next to the dataset, which are not changed.
     """
 
     clips: int = 0
@@ -59,11 +59,11 @@ class Removed:
     releases: list[str] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """For programs."""
+        """Return all values as a dictionary, for programs."""
         return asdict(self)
 
     def text(self) -> str:
-        """For people: `3 clips (1.2 MB), 120 rows (clips 3, tracks 117)`."""
+        """Return a text such as `3 clips, 120 rows (clips 3, tracks 117), 1.2 MB of files`."""
         lost = ", ".join(f"{name} {count:,}" for name, count in self.rows.items())
         total = sum(self.rows.values())
         return (
@@ -74,19 +74,19 @@ class Removed:
 
 
 def has_tombstones(dataset: Dataset) -> bool:
-    """Whether anything is to be forgotten, so that an interrupted command can be finished."""
+    """Whether there are tombstones, so that an interrupted command can be completed."""
     return bool(Forgotten.of(dataset.folder).tombstones)
 
 
 def with_new(dataset: Dataset, tombstones: Sequence[Decision]) -> Forgotten:
-    """What is forgotten once these tombstones stand, too."""
+    """Return everything that is forgotten, including new tombstones."""
     return Forgotten.by([*Forgotten.of(dataset.folder).tombstones, *tombstones])
 
 
 def estimate(dataset: Dataset, forgotten: Forgotten) -> Removed:
-    """List what forgetting would remove, according to the tables; nothing is changed.
+    """Return what forgetting would remove, according to the tables; change nothing.
 
-    Its bytes are those of the clips.
+    The bytes are those of the clips.
     """
     videos = _touched(dataset, forgotten)
     remaining = {v["video_id"]: rows.remaining_of(dataset, v, forgotten) for v in videos}
@@ -102,11 +102,11 @@ def estimate(dataset: Dataset, forgotten: Forgotten) -> Removed:
 
 
 def forget(dataset: Dataset, tombstones: Sequence[Decision]) -> Removed:
-    """Leave tombstones, then remove all that any tombstone of the dataset refers to.
+    """Write tombstones, remove everything that any tombstone refers to, and return what it was.
 
     Args:
-        dataset: locked by the caller.
-        tombstones: new ones; none to finish what was begun.
+        dataset: the dataset, locked by the caller.
+        tombstones: new tombstones; empty to complete an interrupted command.
     """
     store = Decisions(dataset.folder)
     for row in tombstones:
@@ -116,7 +116,7 @@ def forget(dataset: Dataset, tombstones: Sequence[Decision]) -> Removed:
 
 
 def apply(dataset: Dataset, forgotten: Forgotten) -> Removed:
-    """Remove what is forgotten from tables, files, logs and decisions."""
+    """Remove what is forgotten from tables, files, logs and decisions; return what it was."""
     result = Removed(releases=releases_near(dataset.folder))
     remaining = traces.redact_artifacts(dataset, forgotten, _touched(dataset, forgotten))
     wider = _wider(dataset, forgotten, remaining)
@@ -150,9 +150,10 @@ def apply(dataset: Dataset, forgotten: Forgotten) -> Removed:
 
 
 def _wider(dataset: Dataset, forgotten: Forgotten, remaining: Mapping[str, rows.Span]) -> Forgotten:
-    """What is forgotten, with the places where intermediate results know of the same persons.
+    """Return what is forgotten, extended by further appearances in the intermediate results.
 
-    The clips there are added to the tombstones, so that they leave the rating server, too.
+    The clips with these appearances are added to the tombstones, so that they are also removed from
+    the rating server.
     """
     keys = {video["video_id"]: video["sha256"] for video in tables.records(dataset.videos)}
     places = {
@@ -182,13 +183,13 @@ def _with_clips(row: Decision, videos: set[str], clips: Mapping[str, list[str]])
 
 
 def releases_near(folder: Path) -> list[str]:
-    """Releases beside a dataset: copies of their own, which forgetting does not reach."""
+    """Return the releases next to a dataset, which are copies that forgetting does not change."""
     beside = folder.resolve().parent
     return sorted(str(path) for path in beside.iterdir() if path.is_dir() and is_release(path))
 
 
 def _touched(dataset: Dataset, forgotten: Forgotten) -> list[dict[str, Any]]:
-    """Videos that stay and lose a part; of copies only the one that is looked at."""
+    """Return the videos that lose a part; of duplicates, only the one that is analysed."""
     spans = {anchor.video_key for anchor in forgotten.spans} - forgotten.videos
     return [
         video
@@ -216,7 +217,7 @@ def _losses(
     spoken: Mapping[tables.Table, pd.DataFrame],
     built: Mapping[tables.Table, pd.DataFrame | pa.Table],
 ) -> dict[str, int]:
-    """Rows that each table loses; clips that are left as places count as lost."""
+    """Return the number of rows that each table loses, including clips reduced to their span."""
     losses = {}
     for table, after in {**spoken, **built}.items():
         before = dataset.read(table)
@@ -230,7 +231,7 @@ def _losses(
 
 
 def _write(dataset: Dataset, built: Mapping[tables.Table, pd.DataFrame | pa.Table]) -> None:
-    """Put the tables into effect, all at once."""
+    """Write the tables, all at once."""
     with dataset.generation() as path_of:
         for table in BUILT:
             after = built.get(table)
@@ -243,7 +244,7 @@ def _write(dataset: Dataset, built: Mapping[tables.Table, pd.DataFrame | pa.Tabl
 
 
 def _without(row: Decision, forgotten: Forgotten, folder: Path) -> Decision | None:
-    """A decision without what is forgotten: its anchors, or who decided."""
+    """Return a decision without forgotten anchors and persons; None if nothing remains."""
     if row.kind == "forget":
         return row
     who = _FORGOTTEN_RATER if forgotten.hides(folder, row.who.strip().lower()) else row.who
@@ -253,7 +254,7 @@ def _without(row: Decision, forgotten: Forgotten, folder: Path) -> Decision | No
     gone = [anchor for anchor in row.about if _is_gone(anchor, row.kind, forgotten)]
     if not gone:
         return row
-    # of a person who is forgotten no name may be left, wherever else it was put
+    # no name of a forgotten person may remain anywhere
     of_person = any(_is_face(anchor, forgotten) for anchor in gone)
     kept = tuple(anchor for anchor in row.about if anchor not in gone)
     least = 2 if row.kind in ("merge", "apart") else 1
@@ -261,7 +262,7 @@ def _without(row: Decision, forgotten: Forgotten, folder: Path) -> Decision | No
 
 
 def _is_gone(anchor: Anchor, kind: str, forgotten: Forgotten) -> bool:
-    """Whether what a decision is about is forgotten: a clip by its span, a face by its place."""
+    """Whether the subject of a decision is forgotten: a clip by its span, a face by its box."""
     if kind in ("keep", "drop", "target") or anchor.video_key in forgotten.videos:
         return forgotten.covers(anchor)
     whole = replace(forgotten, spans=tuple(span for span in forgotten.spans if span.box is None))

@@ -1,4 +1,4 @@
-"""From what the user names to tombstones: videos, persons, clips and raters of a dataset."""
+"""Creates tombstones from the names of videos, persons, clips and raters that a user gives."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from caer_data.engine.secret import secret_of
 
 @dataclass(frozen=True)
 class Selection:
-    """What the user wants forgotten, by the names that it has in the dataset.
+    """What a user wants to forget, by names in the dataset.
 
     Attributes:
-        videos: `video_id`, path or hash.
-        persons: `person_id`, or the name given by hand.
-        clips: `clip_id` or `clip_key`.
-        raters: e-mail address or name.
+        videos: `video_id`, path or hash of videos.
+        persons: `person_id` of persons, or names given by hand.
+        clips: `clip_id` or `clip_key` of clips.
+        raters: e-mail addresses or names of raters.
     """
 
     videos: Sequence[str] = ()
@@ -40,13 +40,13 @@ class Selection:
 
 
 def tombstones(dataset: Dataset, asked: Selection, who: str, why: str) -> list[Decision]:
-    """One tombstone for each thing named, except for those that exist already.
+    """Return one tombstone for each name given, except for those that exist already.
 
-    Nothing is written. A name that the dataset no longer holds, because the same command was
-    stopped half way, is known again by its hash.
+    Nothing is written. If the same command was interrupted, the dataset may no longer contain a
+    name; it is then recognised by its hash.
 
     Raises:
-        CaerError: the dataset holds nothing of such a name.
+        CaerError: the dataset contains nothing of this name.
     """
     earlier = Forgotten.of(dataset.folder)
     known = {str(row.content.get("asked")) for row in earlier.tombstones}
@@ -65,8 +65,8 @@ def tombstones(dataset: Dataset, asked: Selection, who: str, why: str) -> list[D
                 if mark in known:
                     continue
                 raise CaerError(
-                    f"{dataset.folder}: holds no {what} '{name}'; "
-                    f"{_WHERE[what]} lists what there is"
+                    f"{dataset.folder}: contains no {what} '{name}'; see {_WHERE[what]} for all "
+                    f"{what}s"
                 )
             value = json.dumps({"what": what, "asked": mark, **described}, sort_keys=True)
             row = Decision("forget", who, tuple(about), value, why)
@@ -112,7 +112,7 @@ def _clip(dataset: Dataset, name: str) -> tuple[list[Anchor], dict[str, Any]]:
     minted = keys[(keys["clip_key"] == name) | pd.Series(named, index=keys.index, dtype=bool)]
     if len(set(minted["clip_key"])) > 1:
         raise CaerError(
-            f"'{name}' has named {len(minted)} clips in turn; give the clip's key instead, one of "
+            f"'{name}' has been the name of {len(minted)} clips; give a key instead, one of "
             f"{', '.join(sorted(minted['clip_key']))}"
         )
     about = [replace(anchor, box=None) for anchor in anchors.of_rows(minted) if anchor]
@@ -134,7 +134,7 @@ _FINDERS = {"video": _video, "person": _person, "clip": _clip, "rater": _rater}
 
 
 def clips_in(dataset: Dataset, forgotten: Forgotten) -> dict[str, list[str]]:
-    """Keys of clips that show what is forgotten, and pseudonyms of all their names."""
+    """Return the keys of clips that show what is forgotten, and pseudonyms of all their names."""
     keys = dataset.keys if dataset.has(tables.KEYS) else tables.empty(tables.KEYS)
     found = anchors.of_rows(keys)
     gone = [anchor is not None and forgotten.covers(anchor) for anchor in found]

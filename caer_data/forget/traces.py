@@ -1,4 +1,4 @@
-"""Names of what is forgotten, and the files of a dataset that hold or name it."""
+"""Removal of what is forgotten from the files of a dataset that contain or mention it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from caer_data.forget import rows
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip that goes: its name, key and file."""
+    """A clip to remove: its name, key and file."""
 
     clip_id: str
     clip_key: str | None
@@ -31,7 +31,7 @@ class Clip:
 
 
 def clips(dataset: Dataset, forgotten: Forgotten) -> list[Clip]:
-    """Clips of the current tables that show what is forgotten."""
+    """Return the clips of the current tables that show what is forgotten."""
     held = anchors.present(dataset.clips)
     spans = held.assign(frames=held["end_frame"] - held["start_frame"])
     ids = rows.gone_ids(dataset, forgotten)
@@ -45,10 +45,10 @@ def clips(dataset: Dataset, forgotten: Forgotten) -> list[Clip]:
 
 
 def remove_clips(dataset: Dataset, found: Iterable[Clip]) -> tuple[int, list[str]]:
-    """Remove clip files that are as a build wrote them.
+    """Remove clip files that are unchanged since a build wrote them.
 
     Returns:
-        Bytes that are free now, and paths of files that somebody changed, which stay.
+        Number of bytes freed, and paths of modified files, which stay.
     """
     files = {
         clip.path: dataset.folder / clip.path
@@ -63,7 +63,7 @@ def remove_clips(dataset: Dataset, found: Iterable[Clip]) -> tuple[int, list[str
 
 
 def remove_media(dataset: Dataset, keys: Iterable[str]) -> int:
-    """Remove posters and transcoded clips that raters were to see; returns bytes."""
+    """Remove posters and transcoded clips for raters; return the number of bytes freed."""
     folder = dataset.work_folder / "annotate"
     wanted = set(keys)
     return _remove(
@@ -104,9 +104,9 @@ def remove_artifacts(dataset: Dataset, forgotten: Forgotten, clip_ids: set[str])
 def redact_artifacts(
     dataset: Dataset, forgotten: Forgotten, videos: Iterable[dict[str, Any]]
 ) -> dict[str, rows.Span]:
-    """Take what is forgotten out of the face stage of videos that stay.
+    """Remove what is forgotten from the face artifacts of videos that stay.
 
-    The artifact in use goes without it; others, of earlier recipes, go as a whole.
+    The artifact in use is replaced by a redacted one; those of earlier recipes are removed.
 
     Returns:
         What stays of each video, by `video_id`.
@@ -120,8 +120,8 @@ def redact_artifacts(
         facts = noted.get(name, {})
         shots = _shots(store, facts)
         own = [path for path in store.files() if path.name.partition(".")[0] == key[:16]]
-        # But for shots, whatever else was made of the video, and will be: the next build makes it
-        # without what is forgotten.
+        # Remove all other artifacts of the video except its shots; the next build creates them
+        # again without what is forgotten.
         _remove(path for path in own if path.parent.name not in ("shots", "faces"))
         for path in [path for path in own if path.parent.name == "faces"]:
             if shots is None or f"faces/{path.name}" != facts.get("faces"):
@@ -135,7 +135,7 @@ def redact_artifacts(
 
 
 def rewrite_logs(dataset: Dataset, names: set[str]) -> int:
-    """Take lines that name something out of the logs of earlier commands; returns how many."""
+    """Remove lines that mention any of the names from earlier logs; return their number."""
     removed = 0
     for path in sorted((dataset.work_folder / "log").glob("*.jsonl")):
         if path == logs.current():
@@ -149,7 +149,7 @@ def rewrite_logs(dataset: Dataset, names: set[str]) -> int:
 
 
 def names(dataset: Dataset, forgotten: Forgotten, found: Iterable[Clip]) -> set[str]:
-    """Words by which a log may mention what is forgotten."""
+    """Return the names by which logs may mention what is forgotten."""
     videos = dataset.videos
     gone = videos[videos["sha256"].isin(forgotten.videos)]
     return (
@@ -171,7 +171,7 @@ def _raters(dataset: Dataset, forgotten: Forgotten) -> list[str]:
 
 
 def _as_in(artifact: Artifact, video_id: str, by_tables: rows.Span) -> rows.Span:
-    """What stays by an artifact, which knows more of who looks like whom than the tables."""
+    """Return what stays according to an artifact, which has embeddings that tables lack."""
     ids = tables.read(tables.TRACKS, artifact.open("tracks.parquet"))["track_id"]
     tracks = frozenset(f"{video_id}.{track}" for track in ids)
     spans = {*redact.spans_of(artifact), *by_tables.spans}
@@ -179,7 +179,7 @@ def _as_in(artifact: Artifact, video_id: str, by_tables: rows.Span) -> rows.Span
 
 
 def _shots(store: Store, facts: dict[str, Any]) -> pd.DataFrame | None:
-    """Shots of the artifacts that the tables of a video come from; None if they are gone."""
+    """Return the shots from the artifact that a video's tables are based on; None if missing."""
     for name in facts.get("pieces", ()):
         stage, _, file = str(name).partition("/")
         if stage == "shots" and file.count(".") >= 2:
@@ -191,7 +191,7 @@ def _shots(store: Store, facts: dict[str, Any]) -> pd.DataFrame | None:
 
 
 def _renote(work: Path, changes: dict[str, str | None]) -> None:
-    """Correct the notes on artifacts in use: another artifact of the face stage, or no video."""
+    """Update the record of artifacts in use: with another face artifact, or without a video."""
     for name in (clean.NAME, "timings.json"):
         values = read_object(work / name)
         facts = values if name == clean.NAME else values.get("videos")
@@ -210,7 +210,7 @@ def _renote(work: Path, changes: dict[str, str | None]) -> None:
 
 
 def _values(path: Path) -> dict[str, Any]:
-    """Values of a record; empty if it is damaged."""
+    """Return the values of a record; empty if it is damaged."""
     store, (subject, key, _) = Store(path.parent.parent), path.name.rsplit(".", 2)
     found = store.recorded(path.parent.name, subject, key)
     return found if isinstance(found, dict) else {}

@@ -1,1 +1,1 @@
-"""Everything that touches video files: probing, decoding, cutting."""
+"""Access to video files: probing, decoding, comparing, cutting."""

@@ -1,10 +1,10 @@
-"""Find the moments of one video in another file of it: other rate, cuts, insertions, other frame.
+"""Alignment of a video with another copy of it that may differ in rate, cuts, insertions and frame.
 
-What is known of the first video are hashes of some of its pictures. The other file is at hand, so
-that every frame of it has a fingerprint. Pictures that are alike vote for a speed and for shifts in
-time: each advert that was cut out or put in makes another shift. Which shift holds from when to
-when is the cheapest path through all pictures (Viterbi), so that a set-up that is seen again does
-not divert it. Each stretch is then placed to a hundredth of a second by all its pictures together.
+Of the first video only hashes of some pictures are known. The other file is available, so every
+frame of it has a fingerprint. Similar pictures vote for a speed and for shifts in time; each advert
+that was removed or inserted causes another shift. The cheapest path through all pictures (Viterbi)
+determines which shift applies when, so that repeated camera set-ups do not mislead it. Finally, all
+pictures of a stretch together determine its position to a hundredth of a second.
 """
 
 from __future__ import annotations
@@ -26,38 +26,38 @@ Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 
 SPEEDS: Final = (1.0, 24 / 25, 23.976 / 25, 25 / 24, 25 / 23.976, 1.001, 1 / 1.001)
-"""Seconds of the other file per second of the first: PAL and film, and rates of 1000/1001."""
+"""Seconds of the other file per second of the first: PAL and film speeds, 1000/1001 rates."""
 
-_NEAR: Final = 11  # bits of 64 by which pictures that vote may differ
-_BIN: Final = 0.5  # s; votes for shifts that are closer count together
-_SHIFTS: Final = 32  # shifts that are tried
-_SPARSE: Final = RATE  # of so many pictures one is asked which video a file may be
+_NEAR: Final = 11  # maximum difference of pictures that vote, in bits of 64
+_BIN: Final = 0.5  # s; votes for shifts within one bin are added up
+_SHIFTS: Final = 32  # number of shifts that are tried
+_SPARSE: Final = RATE  # step between the pictures that identify a file
 _MIN_VOTES: Final = 6  # pictures that must vote for the best shift
-_SAMPLE: Final = 80  # pictures by which the frame is found
-_BARS: Final = 12  # kinds of bars in the first video that are followed
+_SAMPLE: Final = 80  # pictures that determine the shared frame
+_BARS: Final = 12  # kinds of bars in the first video that are distinguished
 _AROUND: Final = 0.6  # s
 _STEPS: Final = np.round(np.arange(-_AROUND, _AROUND + 1e-9, 0.01), 3)
 _COARSE: Final = np.round(np.arange(-0.3, 0.31, 0.06), 3)
-_ABSENT: Final = 18.0  # bits that a picture costs which is not in the file
-_SWITCH: Final = 45.0  # bits that a change from one shift to another costs
+_ABSENT: Final = 18.0  # cost in bits of a picture that is not in the file
+_SWITCH: Final = 45.0  # cost in bits of a change from one shift to another
 _STRETCH: Final = 4  # pictures of the shortest stretch
-_BLOCK_S: Final = 20.0  # of a stretch, by which a drift is found
-_BLOCKS: Final = 3  # that must tell their moment
-_DRIFT: Final = 0.04  # s over a stretch; less is not told from a usual speed
-_FITS: Final = 20.0  # mean bits of 64 up to which a span is the same, where its stretch is
-_BETTER: Final = 1.5  # bits that a span must fit better elsewhere than its stretch says
-_SHARP: Final = 2.0  # bits that a moment must be better than those a quarter of a second off
+_BLOCK_S: Final = 20.0  # length of the blocks of a stretch that measure its drift
+_BLOCKS: Final = 3  # minimum number of blocks with a definite position
+_DRIFT: Final = 0.04  # s over a stretch; a smaller drift is taken for a usual speed
+_FITS: Final = 20.0  # maximum mean difference of a span at its stretch's position, bits of 64
+_BETTER: Final = 1.5  # bits by which another position must fit better than the stretch's
+_SHARP: Final = 2.0  # bits by which a definite position fits better than those 0.25 s away
 _QUARTER: Final = 25  # of `_STEPS`
 
 
 @dataclass(frozen=True)
 class Known:
-    """Facts about the first video.
+    """What is known about the first video.
 
     Attributes:
-        times: of its pictures, seconds from the first frame, rising; shape (n,).
-        hashes: of each in the released windows; shape (n, `shared_frame.RELEASED`), uint64.
-        inside: what lies between bars, as shares of the frame; shape (n, 4).
+        times: time of each picture, seconds from the first frame, rising; shape (n,).
+        hashes: hashes in the released windows; shape (n, `shared_frame.RELEASED`), uint64.
+        inside: box between the black bars, as shares of the frame; shape (n, 4).
     """
 
     times: Floats
@@ -67,9 +67,9 @@ class Known:
 
 @dataclass(frozen=True)
 class Stretch:
-    """Part of the first video that the other file holds without a break.
+    """A part of the first video that the other file contains without interruption.
 
-    A moment `t` of the first video is at `t * rate + shift` in the other, all in seconds.
+    Time `t` of the first video is at `t * rate + shift` in the other, all in seconds.
     """
 
     start: float
@@ -78,20 +78,20 @@ class Stretch:
     shift: float
 
     def at(self, time: float) -> float:
-        """Time in the other file."""
+        """Return the time in the other file."""
         return time * self.rate + self.shift
 
 
 @dataclass(frozen=True)
 class Found:
-    """Where a span of the first video lies in the other file.
+    """The position of a span of the first video in the other file.
 
     Attributes:
-        start: first moment in the other file, seconds.
-        end: one past the last moment.
-        bits: mean difference of the pictures' hashes, of 64.
-        error_s: how far the span's own pictures would move it, seconds; None where hardly anything
-            moves in it, so that they show nothing.
+        start: start in the other file, seconds.
+        end: end in the other file, seconds, exclusive.
+        bits: mean difference of the pictures' hashes, in bits of 64.
+        error_s: deviation from the position where the span's own pictures fit best, seconds; None
+            if too little moves in the span to determine it.
     """
 
     start: float
@@ -101,11 +101,11 @@ class Found:
 
 
 class Alignment:
-    """One file compared with what is known about a video.
+    """The alignment of a file with a known video.
 
     Attributes:
-        frame: how the pictures lie in each other.
-        stretches: the parts that the file holds, in the order of the first video.
+        frame: position of the first video's frame in the other's.
+        stretches: the parts that the file contains, in the order of the first video.
     """
 
     def __init__(self, known: Known, scan: Scan, frame: SharedFrame) -> None:
@@ -117,12 +117,12 @@ class Alignment:
         self._shown = np.stack([frame.hashes(scan.pictures, box) for box in boxes])
 
     def follow(self, ways: Sequence[tuple[float, Floats]]) -> None:
-        """Find the stretches at the speed that fits best, of some with their shifts."""
+        """Find the stretches at the best-fitting speed; `ways` are speeds with their shifts."""
         found = [self._followed(speed, shifts) for speed, shifts in ways]
         self.stretches = min(found, key=lambda way: way[0])[1]
 
     def _followed(self, speed: float, shifts: Floats) -> tuple[float, list[Stretch]]:
-        """Stretches at one speed, and what they leave unexplained, bits."""
+        """Return the remaining cost in bits and the stretches at one speed."""
         paths = _path(self._emissions(speed, shifts))
         if not paths:
             return float("inf"), []
@@ -132,7 +132,7 @@ class Alignment:
         cost, stretches = _SWITCH * len(parts), []
         absent = len(self._wanted)
         for part, shift in parts:
-            # the shift was found at another speed, about the first moment of the video
+            # the shift was found at another speed, relative to the start of the video
             middle = float(self._known.times[part].mean())
             stretch, bits = self._placed(part, rate, shift + middle * (speed - rate))
             stretches.append(stretch)
@@ -141,7 +141,7 @@ class Alignment:
         return cost + _ABSENT * absent, stretches
 
     def find(self, start: float, end: float) -> Found | None:
-        """Find a span of the first video, seconds; None if the file does not hold all of it."""
+        """Find a span (in seconds) of the first video; None if the file lacks any part of it."""
         step = _step(self._known.times)
         for stretch in self.stretches:
             if stretch.start - step <= start and end <= stretch.end + step:
@@ -165,7 +165,7 @@ class Alignment:
         return Found(stretch.at(start) + moved, stretch.at(end) + moved, float(cost[step]), error)
 
     def _bits(self, pictures: slice, due: Floats, steps: Floats) -> npt.NDArray[np.float32]:
-        """Bits by which pictures differ from the frames that are due, with each step added."""
+        """Return the differences in bits from the frames at the times `due`, moved by each step."""
         times = self._times
         at = due[:, None] + steps
         right = np.clip(np.searchsorted(times, at), 1, len(times) - 1)
@@ -176,7 +176,7 @@ class Alignment:
         return np.asarray(bits)
 
     def _emissions(self, speed: float, shifts: Floats) -> npt.NDArray[np.float32]:
-        """What each picture costs with each shift, and last if it is absent: (n, shifts + 1)."""
+        """Return each picture's cost for each shift and (last) for absence: (n, shifts + 1)."""
         every = slice(0, len(self._wanted))
         due = self._known.times * speed
         columns = [self._bits(every, due + shift, _COARSE).min(axis=1) for shift in shifts]
@@ -184,7 +184,7 @@ class Alignment:
         return np.stack([*columns, absent], axis=1)
 
     def _rate(self, part: slice, speed: float, shift: float) -> float:
-        """Speed of a stretch, with the drift that its pictures show."""
+        """Return the speed of a stretch, including the drift that its pictures show."""
         times = self._known.times[part]
         cost = self._bits(part, times * speed + shift, _STEPS)
         shift += float(_STEPS[_lowest(cost.mean(axis=0))])
@@ -192,7 +192,7 @@ class Alignment:
         return _usual(speed + drift, float(times[-1] - times[0]))
 
     def _placed(self, part: slice, rate: float, shift: float) -> tuple[Stretch, float]:
-        """A stretch at the moment where its pictures fit best, and the bits that they differ in."""
+        """Return a stretch at its best-fitting position, and the mean difference there in bits."""
         times = self._known.times[part]
         cost = self._bits(part, times * rate + shift, _STEPS).sum(axis=0)
         best = _lowest(cost / len(times))
@@ -201,9 +201,10 @@ class Alignment:
 
 
 def likely(videos: Sequence[Known], scan: Scan, most: int = 3) -> list[int]:
-    """Which of many videos a file may be, by one picture per second; best first.
+    """Return the indexes of the videos that a file most likely shows, best first.
 
-    Few are not chosen from: `align` says whether the file is one of them.
+    One picture per second is compared. If there are only `most` videos or fewer, all are returned,
+    since `align` decides in the end.
     """
     if len(videos) <= most:
         return list(range(len(videos)))
@@ -222,7 +223,7 @@ def likely(videos: Sequence[Known], scan: Scan, most: int = 3) -> list[int]:
 
 
 def align(known: Known, scan: Scan) -> Alignment | None:
-    """Find how a file goes with a video; None if it shows something else."""
+    """Align a file with a video; None if the file shows something else."""
     if min(len(known.times), len(scan.times)) < _STRETCH:
         return None
     pairs = seen_again(known, scan)
@@ -230,7 +231,7 @@ def align(known: Known, scan: Scan) -> Alignment | None:
         return None
     here, there = known.times[pairs[:, 0]], scan.rough_times[pairs[:, 1]]
     ranked = [_shifts(pairs[:, 0], there - here * speed) for speed in SPEEDS]
-    # votes tell where the frame lies; which speed is right, only what each leaves unexplained
+    # the votes determine the shared frame; the speed is the one with the lowest remaining cost
     best = max(range(len(SPEEDS)), key=lambda n: (float(ranked[n][1][0]), -n))
     speed, (shifts, votes) = SPEEDS[best], ranked[best]
     if votes[0] < _MIN_VOTES:
@@ -242,10 +243,10 @@ def align(known: Known, scan: Scan) -> Alignment | None:
 
 
 def seen_again(known: Known, scan: Scan) -> Places:
-    """Pictures of the video and fingerprints of the file that are alike.
+    """Find similar pictures of the video and fingerprints of the file.
 
     Returns:
-        Places of both, and 1 where left and right are exchanged; shape (pairs, 3).
+        Their indexes, and 1 if left and right are exchanged; shape (pairs, 3).
     """
     _, pictures, _ = scan.rough
     rough = np.flatnonzero(~windows.flat(pictures))
@@ -256,10 +257,10 @@ def seen_again(known: Known, scan: Scan) -> Places:
 
 
 def _alike(here: Hashes, there: Hashes) -> Places:
-    """Rows of two lists of hashes, by windows, of which one's whole is near a window of the other.
+    """Find pairs of which the whole picture of one resembles a window of the other.
 
     Returns:
-        Places in both, and 1 where left and right are exchanged; shape (pairs, 3).
+        Their rows in both arrays, and 1 if left and right are exchanged; shape (pairs, 3).
     """
     whole, theirs = windows.Known(here[:, 0]), windows.Known(there[:, 0])
     found = [np.zeros((0, 3), np.int64)]
@@ -274,13 +275,13 @@ def _alike(here: Hashes, there: Hashes) -> Places:
 
 
 def _asked(hashes: Hashes, turned: int) -> Iterator[Hashes]:
-    """The hashes of each window, mirrored or not."""
+    """Yield the hashes of each window, mirrored or not."""
     for window in range(hashes.shape[1]):
         yield windows.mirrored(hashes[:, window]) if turned else hashes[:, window]
 
 
 def _shifts(pictures: Places, shift: Floats) -> tuple[Floats, Floats]:
-    """The shifts with the most votes, most first, and how many pictures vote for each."""
+    """Return the shifts with the most votes, in descending order, and their votes."""
     low = float(np.floor(shift.min() / _BIN))
     bins = np.round(shift / _BIN - low).astype(np.int64)
     votes = np.unique(np.stack([bins, pictures], axis=1), axis=0)
@@ -308,7 +309,7 @@ def _frame(known: Known, scan: Scan, pairs: Places) -> SharedFrame:
 
 
 def _kinds(inside: Floats) -> tuple[list[shared_frame.Box], Places]:
-    """The usual kinds of bars, and which of them each picture has, or has nearly."""
+    """Return the usual kinds of bars, and the index of the most similar kind of each picture."""
     boxes, which, counts = np.unique(inside, axis=0, return_inverse=True, return_counts=True)
     kept = np.argsort(-counts, kind="stable")[:_BARS]
     apart = np.abs(boxes[:, None] - boxes[kept]).max(axis=2)
@@ -317,7 +318,7 @@ def _kinds(inside: Floats) -> tuple[list[shared_frame.Box], Places]:
 
 
 def _path(emissions: npt.NDArray[np.float32]) -> list[tuple[int, slice]]:
-    """The cheapest shift of each picture, as stretches of equal ones; the last column is none."""
+    """Return the cheapest path as (shift, pictures); the last column of costs means absent."""
     count, states = emissions.shape
     total = emissions[0].astype(np.float64)
     came = np.zeros((count, states), np.int16)
@@ -340,9 +341,9 @@ def _path(emissions: npt.NDArray[np.float32]) -> list[tuple[int, slice]]:
 
 
 def _drift(times: Floats, bits: npt.NDArray[np.float32]) -> float:
-    """How much faster than expected a stretch goes.
+    """Return how much faster than expected a stretch runs.
 
-    It is the median of the slopes between all pairs of blocks (Theil and Sen).
+    It is the median of the slopes between all pairs of blocks (Theil-Sen estimator).
     """
     blocks = max(1, int((times[-1] - times[0]) / _BLOCK_S))
     middles, offsets = [], []
@@ -360,24 +361,24 @@ def _drift(times: Floats, bits: npt.NDArray[np.float32]) -> float:
 
 
 def _usual(rate: float, length: float) -> float:
-    """The speed that is meant: a usual one, unless that is off by more than is measured."""
+    """Return the usual speed closest to a measured one, if it is within the measurement error."""
     nearest = min(SPEEDS, key=lambda speed: abs(speed - rate))
     return nearest if abs(nearest - rate) * length < _DRIFT else rate
 
 
 def _lowest(cost: npt.NDArray[np.floating]) -> int:
-    """The step that fits best; the middle one of those that fit as well."""
+    """Return the index of the best-fitting step; of several, the middle one."""
     best = np.flatnonzero(cost <= cost.min() + 1e-6)
     near = best[np.abs(best - best[len(best) // 2]) <= 10]
     return round(float(near.mean()))
 
 
 def _is_sharp(cost: npt.NDArray[np.floating], own: int) -> bool:
-    """Whether pictures determine the moment: a quarter of a second off fits worse."""
+    """Whether the pictures determine the position, so that 0.25 s to either side fits worse."""
     off = [cost[index] for index in (own - _QUARTER, own + _QUARTER) if 0 <= index < len(cost)]
     return bool(off) and bool(min(off) - cost[own] >= _SHARP)
 
 
 def _step(times: Floats) -> float:
-    """Usual time between two pictures, seconds."""
+    """Return the usual time between two pictures, seconds."""
     return float(np.median(np.diff(times)))

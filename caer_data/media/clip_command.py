@@ -1,8 +1,7 @@
-"""The ffmpeg command that cuts clips: exactly their frames, with sound, for every browser.
+"""The ffmpeg command that cuts clips: exactly their frames, with sound, playable in any browser.
 
-Written with ffmpeg-python. Timestamps are kept as they are in the file (`-copyts`), so that the
-trim filters can be given the very timestamps that decoding saw; a seek only saves decoding what
-lies before.
+It is composed with ffmpeg-python. The file's timestamps are kept (`-copyts`), so that the trim
+filters can use the same timestamps as the decode pass. Seeking only saves decoding earlier frames.
 """
 
 from __future__ import annotations
@@ -21,28 +20,28 @@ from caer_data.media.picture_filters import scaled, scaled_bgr, upright
 from caer_data.media.probe import FORMATS, VideoInfo
 from caer_data.media.spans import Span
 
-# Containers without an index seek past their target by up to a few seconds. In the others a seek to
-# the very start of a shot mostly lands on it, because encoders put a key frame at a cut.
+# In containers without an index, a seek can end up to a few seconds past its target. In others, a
+# seek to the start of a shot usually hits it, because encoders put a key frame at a cut.
 _UNINDEXED = (".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".vob")
 _SEEK_MARGIN_S = 3.0
 _INTO_FRAME = Fraction(1, 4)
-# x264's quickest presets leave out the macroblock tree, which costs next to no time and makes the
-# files of most footage a good deal smaller (performance/presets.py). Its lookahead is in frames.
+# x264's quickest presets do not use the macroblock tree, which takes almost no time and makes most
+# files considerably smaller (performance/presets.py). The lookahead is in frames.
 _WITHOUT_TREE = ("ultrafast", "superfast")
 _TREE = "mbtree=1:rc-lookahead=10"
-_RATE = 48_000  # of the sound, 1/s
+_RATE = 48_000  # sample rate of the sound, 1/s
 _SOUND_ALONE = "nut"  # keeps the times of the sound
-_TICK = 90_000  # of the clips whose frames keep their timestamps, 1/s
+_TICK = 90_000  # time base of clips whose frames keep their timestamps, 1/s
 
 
 class Encoding(Protocol):
     """How clips are encoded; the section `clips` of a recipe is one.
 
     Attributes:
-        max_height: of a clip, pixels; higher videos are scaled down.
+        max_height: maximum height of a clip, pixels; larger videos are scaled down.
         crf: x264's constant rate factor, 0 to 51.
         preset: x264's preset.
-        audio_kbps: of the AAC sound.
+        audio_kbps: bit rate of the AAC sound, kbit/s.
     """
 
     @property
@@ -60,16 +59,16 @@ class Encoding(Protocol):
 
 @dataclass(frozen=True)
 class Source:
-    """The video a clip is cut from, as the decode pass saw it.
+    """The video that clips are cut from, as the decode pass found it.
 
     Attributes:
         path: the file.
-        info: what it is.
+        info: its properties.
         first_pts: timestamp of its first frame, in the time base.
         fps: usual frame rate.
-        handed_over: timestamps cannot tell FFmpeg what to cut, or how to show it: they are
-            not all the file's own (see `retime`), or its pictures change their shape.
-        interlaced: some of its frames consist of two fields.
+        handed_over: whether decoded frames must be piped to FFmpeg, since it cannot cut them by
+            timestamp: some frames were retimed (see `retime`), or the pictures change their shape.
+        interlaced: whether some of its frames consist of two fields.
     """
 
     path: Path
@@ -81,13 +80,13 @@ class Source:
 
 
 def clip_size(width: int, height: int, max_height: int) -> tuple[int, int]:
-    """Size of a clip: at most `max_height` high, never enlarged, even sides as H.264 needs."""
+    """Return width and height of a clip: scaled down to `max_height`, even as H.264 requires."""
     scale = min(1.0, max_height / height)
     return max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
 
 
 def by_time(source: Source, clips: Sequence[tuple[Span, Path]], settings: Encoding) -> list[str]:
-    """Arguments of ffmpeg that cut clips by timestamp, in one decode.
+    """Return the ffmpeg arguments that cut clips by timestamp, in one decode.
 
     Args:
         source: the video.
@@ -115,14 +114,15 @@ def by_time(source: Source, clips: Sequence[tuple[Span, Path]], settings: Encodi
 def by_frames(
     source: Source, span: Span, sound: Path | None, target: Path, settings: Encoding
 ) -> list[str]:
-    """Arguments of ffmpeg that make a clip of pictures which come through its standard input.
+    """Return the ffmpeg arguments that make a clip of pictures from standard input.
 
-    They come as BGR, displayed: even ones bare, uneven ones in NUT, which keeps their timestamps.
+    The pictures are displayed frames in BGR: raw if they are evenly spaced, otherwise in NUT, which
+    keeps their timestamps.
 
     Args:
         source: the video.
         span: the clip's frames.
-        sound: what `sound_alone` wrote; None: nothing is heard during the clip.
+        sound: file written by `sound_alone`; None if the clip is silent.
         target: the mp4 file to write.
         settings: the recipe's section on clips.
     """
@@ -135,7 +135,7 @@ def by_frames(
     form: dict[str, Any] = {"format": "rawvideo", **bare} if span.even else {"format": "nut"}
     pipe = ffmpeg.input("pipe:0", protocol_whitelist="pipe", **form)
     size = clip_size(info.width, info.height, settings.max_height)
-    # their times count from the clip's start already
+    # these pictures are already timed from the clip's start
     pictures = pipe["v:0"] if span.even else pipe["v:0"].filter("settb", f"1/{_TICK}")
     streams = [scaled_bgr(pictures, *size)]
     paths: list[Path] = []
@@ -151,17 +151,17 @@ def by_frames(
 
 
 def sound_alone(source: Source, span: Span, target: Path, origin_s: float) -> list[str]:
-    """Arguments of ffmpeg that write the sound of a clip by itself, from the clip's start.
+    """Return the ffmpeg arguments that write only the sound of a clip, from the clip's start.
 
-    It is decoded from the start of the file, where ffmpeg repairs timestamps that restart. Where
-    the layout of the sound changes, ffmpeg begins its graph anew; so only what needs no memory is
-    done here.
+    The sound is decoded from the start of the file, where ffmpeg repairs timestamps that restart.
+    If the layout of the sound changes, ffmpeg restarts its filter graph, so that only filters
+    without a state are used here.
 
     Args:
         source: the video, which has sound.
         span: the clip's frames.
         target: the file to write.
-        origin_s: start of the file, on the clock of the timestamps, s.
+        origin_s: timestamp of the start of the file, s.
     """
     entry = ffmpeg.input("", protocol_whitelist="file", format_whitelist=FORMATS)
     start, end = (f"{float(time) - origin_s:.6f}" for time in _seconds(source, span))
@@ -177,17 +177,17 @@ def sound_alone(source: Source, span: Span, target: Path, origin_s: float) -> li
 
 
 def x264_params(preset: str) -> str:
-    """Options of x264 besides its preset.
+    """Return the options of x264 besides its preset.
 
-    Clips are cut side by side, and their bytes must not depend on the number of cores: one thread.
-    A clip is one shot, so there are no cuts to look for: files are some 5 % smaller.
+    One thread is used, because the bytes of a clip must not depend on the number of cores. Scene
+    cut detection is off, since a clip is one shot; files are about 5 % smaller.
     """
     params = "threads=1:lookahead-threads=1:scenecut=0"
     return f"{params}:{_TREE}" if preset in _WITHOUT_TREE else params
 
 
 def _compiled(output: Any, inputs: list[Path], targets: list[Path], *more: str) -> list[str]:
-    """The arguments; names of files are put in last, for they may hold bytes that are not text."""
+    """Return the arguments; file names are inserted last, since they may not be valid text."""
     arguments: list[str] = ffmpeg.compile(
         output.global_args("-v", "error", "-y", *more), cmd=imageio_ffmpeg.get_ffmpeg_exe()
     )
@@ -196,9 +196,9 @@ def _compiled(output: Any, inputs: list[Path], targets: list[Path], *more: str) 
 
 
 def _opening(source: Source, first: Span) -> dict[str, Any]:
-    """Options of the input: who may be read, and where to begin."""
+    """Return the options of the input: allowed protocols and formats, and where to seek."""
     info = source.info
-    # One thread: clips are cut side by side, and what is saved of a damaged video depends on it.
+    # One thread: clips are cut in parallel, and what is recovered from damage depends on it.
     options: dict[str, Any] = {
         "protocol_whitelist": "file",
         "format_whitelist": FORMATS,
@@ -212,14 +212,14 @@ def _opening(source: Source, first: Span) -> dict[str, Any]:
         options |= {
             "seek_timestamp": 1,
             "noaccurate_seek": None,  # the trim filters are exact
-            # a little after the first frame, which rounding would else put before its key frame
+            # slightly after the first frame, as rounding could otherwise miss its key frame
             "ss": f"{start + float(_INTO_FRAME / source.fps) - margin:.6f}",
         }
     return options
 
 
 def _copies(stream: Any, split: str, count: int) -> list[Any]:
-    """The stream, once for each clip."""
+    """Return one copy of the stream per clip."""
     if count == 1:
         return [stream]
     node = stream.filter_multi_output(split, count)
@@ -227,20 +227,20 @@ def _copies(stream: Any, split: str, count: int) -> list[Any]:
 
 
 def _picture(stream: Any, span: Span) -> Any:
-    """The frames of a clip, each once, at the clip's rate or at their own times."""
+    """Return the stream of a clip's frames, at the clip's rate or with their own times."""
     if span.even:
         return stream.filter("setpts", f"N/({span.rate})/TB")
     return stream.filter("setpts", "PTS-STARTPTS").filter("settb", f"1/{_TICK}")
 
 
 def _sound(stream: Any, span: Span, start: str, end: str) -> Any:
-    """The sound of a clip."""
+    """Return the sound of a clip."""
     cut = stream.filter("atrim", start=start, end=end).filter("asetpts", f"PTS-({start}/TB)")
     return _as_long(cut, span)
 
 
 def _as_long(stream: Any, span: Span) -> Any:
-    """Sound exactly as long as the pictures of a clip, silence where there is none."""
+    """Return sound exactly as long as the pictures of a clip, padded with silence."""
     length = f"{float(span.seconds):.6f}"
     return (
         stream.filter("aresample", _RATE, **{"async": 1, "first_pts": 0})
@@ -250,7 +250,7 @@ def _as_long(stream: Any, span: Span) -> Any:
 
 
 def _output(streams: list[Any], source: Source, span: Span, settings: Encoding) -> Any:
-    """One clip's file."""
+    """Return the output of one clip."""
     codec: dict[str, Any] = {
         "vcodec": "libx264",
         "profile:v": "high",
@@ -283,9 +283,10 @@ def _output(streams: list[Any], source: Source, span: Span, settings: Encoding) 
 
 
 def _seconds(source: Source, span: Span) -> tuple[str, str]:
-    """First instant of a span and the one after its last, in whole microseconds.
+    """Return start and end of a span as texts, in whole microseconds.
 
-    Filters have no finer time unit. Rounded down, no frame at a border changes sides.
+    Filters have no finer time unit. Both are rounded down, so that no frame at a border is lost or
+    added.
     """
     start, end = (
         f"{math.floor(pts * source.info.time_base * 1_000_000) / 1_000_000:.6f}"

@@ -1,9 +1,9 @@
-"""Colours of a video: interpreting its values, and tone-mapping high dynamic range to a screen.
+"""Colours of a video: the colour space of its values, and tone mapping of high dynamic range.
 
-PQ and HLG pictures look grey where they are taken for ordinary ones, and faces in them are lost.
-They are tone-mapped: 203 cd/m2, the white of graphics in HDR (ITU-R BT.2408), becomes white; up to
-seven tenths of it nothing changes, above, highlights are rolled off (Mobius curve, as in FFmpeg's
-`tonemap`).
+PQ and HLG pictures look grey if they are decoded as standard dynamic range, and faces are missed.
+They are therefore tone-mapped: 203 cd/m2, the white of graphics in HDR (ITU-R BT.2408), becomes
+white. Values up to seven tenths of it are unchanged, and highlights above are rolled off (Mobius
+curve, as in FFmpeg's `tonemap`).
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ import numpy.typing as npt
 PQ: Final = 16
 HLG: Final = 18
 WHITE: Final = 203.0
-"""cd/m2 that become white."""
+"""Luminance that becomes white, cd/m2."""
 
 PEAK: Final = 1000.0
-"""cd/m2 of the brightest highlights that are distinguished."""
+"""Luminance of the brightest highlights that are distinguished, cd/m2."""
 
 KNEE: Final = 0.7
 HD_HEIGHT: Final = 720
 PAL_HEIGHT: Final = 576
 UNSPECIFIED: Final = 2
 
-# names that FFmpeg's filters know, by number (ITU-T H.273, tables 2 to 4)
+# names in FFmpeg's filters, by number (ITU-T H.273, tables 2 to 4)
 PRIMARIES: Final = {
     1: "bt709", 4: "bt470m", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020",
     11: "smpte431", 12: "smpte432",
@@ -47,14 +47,14 @@ _TO_709: Final = np.array(
 
 
 def assumed(height: int) -> int:
-    """The matrix, primaries and transfer of untagged pictures, as players take them."""
+    """Return the number of matrix, primaries and transfer that players assume without tags."""
     if height >= HD_HEIGHT:
         return 1
     return 5 if height == PAL_HEIGHT else 6
 
 
 def tone_mapped(bgr: npt.NDArray[np.uint8], transfer: int) -> npt.NDArray[np.uint8]:
-    """An HDR picture in BT.2020's colours as an ordinary one in BT.709's."""
+    """Convert an HDR picture in BT.2020 to standard dynamic range in BT.709."""
     light = _light(transfer)[bgr[:, :, ::-1]]
     if transfer == HLG:  # a display adds contrast: BT.2100, table 5, for 1000 cd/m2
         luma = light @ np.array([0.2627, 0.678, 0.0593], np.float32)
@@ -62,13 +62,13 @@ def tone_mapped(bgr: npt.NDArray[np.uint8], transfer: int) -> npt.NDArray[np.uin
     light = np.maximum(light @ _TO_709.T, 0)
     brightest = np.maximum(light.max(axis=2, keepdims=True), 1e-6)
     light *= _rolled_off(brightest) / brightest
-    shown = light ** np.float32(1 / 2.4)  # what a display undoes: BT.1886
+    shown = light ** np.float32(1 / 2.4)  # a display's inverse: BT.1886
     return np.asarray(np.clip(shown[:, :, ::-1] * 255 + 0.5, 0, 255).astype(np.uint8))
 
 
 @cache
 def _light(transfer: int) -> npt.NDArray[np.float32]:
-    """Linear light by eight-bit value: of PQ in units of white, of HLG the scene's (BT.2100)."""
+    """Return linear light by 8-bit value (BT.2100): PQ in units of white, HLG of the scene."""
     value = np.arange(256) / 255
     if transfer == PQ:
         m1, m2, c1, c2, c3 = 0.1593017578125, 78.84375, 0.8359375, 18.8515625, 18.6875
@@ -89,5 +89,5 @@ def _rolled_off(light: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def one_field(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Every other line of an interlaced picture, at its full height: one instant, not two."""
+    """Return one field of an interlaced picture (one instant) at the picture's full height."""
     return np.asarray(cv2.resize(plane[::2], plane.shape[::-1], interpolation=cv2.INTER_LINEAR))

@@ -1,4 +1,4 @@
-"""Cut clips out of a video and check that they hold exactly the frames asked for."""
+"""Cutting clips out of a video, and checking that they contain exactly the requested frames."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from caer_data.media.probe import start_of
 from caer_data.media.spans import Span
 
 TIMEOUT_S = 540
-"""Seconds after which ffmpeg is stopped: less than a worker may be silent."""
+"""Seconds after which ffmpeg is stopped; must be less than a worker's `stall_s`."""
 
 _AAC_SAMPLES = 1024  # of a packet
 _LONGER_S = 0.1  # by which sound may outlast the pictures: the last packet is filled
@@ -36,7 +36,7 @@ _LONGER_S = 0.1  # by which sound may outlast the pictures: the last packet is f
 
 @dataclass(frozen=True)
 class Media:
-    """What a cut file holds; `sound_s`: length of its sound, s."""
+    """Properties of a cut file; `sound_s` is the length of its sound, s."""
 
     width: int
     height: int
@@ -53,22 +53,22 @@ def cut_clips(
     on_try: Callable[[], None] = lambda: None,
     feed: Feed | None = None,
 ) -> dict[Path, Media | CaerError]:
-    """Cut neighbouring clips in one decode and check that they hold the frames asked for.
+    """Cut neighbouring clips in one decode and check that they contain the requested frames.
 
-    Those with errors are cut individually. Where timestamps do not lead to the frames
-    (containers that seek badly, sound that changes its layout, timestamps that were retimed), the
-    frames themselves are decoded from the start and handed over.
+    Clips with errors are cut again individually. If timestamps do not lead to the right frames
+    (containers that seek inaccurately, sound that changes its layout, retimed frames), the frames
+    are decoded from the start and piped to ffmpeg.
 
     Args:
         source: the video.
         clips: the frames of each clip by the mp4 file to write, in the order of the video; all
-            files in one folder. A file appears only when it is whole and right.
+            files in one folder. A file appears only when it is complete and correct.
         settings: the recipe's section on clips.
         on_try: called as a sign of life, at least every `TIMEOUT_S`.
-        feed: hands over the frames; one for several calls saves decoding from the start in each.
+        feed: pipes the frames to ffmpeg; sharing one among calls avoids repeated decoding.
 
     Returns:
-        What each file holds, or why it could not be cut.
+        Properties of each file, or the error that prevented cutting it.
     """
     results: dict[Path, Media | CaerError] = {}
     groups = [] if source.handed_over else [dict(clips)]
@@ -85,7 +85,7 @@ def cut_clips(
 
 
 def cut_clip(source: Source, span: Span, target: Path, settings: Encoding) -> Media:
-    """Cut one clip as `cut_clips` does.
+    """Cut one clip as `cut_clips` does and return its properties.
 
     Raises:
         CaerError: it could not be cut.
@@ -97,7 +97,7 @@ def cut_clip(source: Source, span: Span, target: Path, settings: Encoding) -> Me
 
 
 def examine(path: Path) -> Media:
-    """Read size, rate, number of frames and sound of a cut file without decoding it."""
+    """Return size, rate, number of frames and sound of a cut file, without decoding it."""
     with av.open(str(path), options={"protocol_whitelist": "file"}) as container:
         if not container.streams.video:
             return Media(0, 0, Fraction(0), 0, bool(container.streams.audio), 0.0)
@@ -134,7 +134,7 @@ def _cut_by_time(
 def _cut_by_frames(
     source: Source, clips: Mapping[Path, Span], settings: Encoding, feed: Feed
 ) -> dict[Path, Media | CaerError]:
-    """Cut clips by handing over the very frames that decoding counts."""
+    """Cut clips by piping decoded frames to ffmpeg."""
 
     def make(made: dict[Path, Path]) -> dict[Path, str]:
         problems: dict[Path, str] = {}
@@ -171,7 +171,7 @@ def _published(
     clips: Mapping[Path, Span],
     make: Callable[[dict[Path, Path]], dict[Path, str]],
 ) -> dict[Path, Media | CaerError]:
-    """Let clips be made in a temporary folder; those that are right take their place."""
+    """Call `make` to write clips to a temporary folder, and move the correct ones into place."""
     folder = next(iter(clips)).parent
     results: dict[Path, Media | CaerError] = {}
     try:
@@ -218,9 +218,9 @@ def _temporary_folder(folder: Path) -> Iterator[None]:
 
 
 def _run(arguments: list[str], pictures: Iterable[bytes] = ()) -> str:
-    """Run ffmpeg, handing it pictures; return what went wrong, or nothing."""
+    """Run ffmpeg with pictures as input; return an error message, or an empty text."""
     pictures = iter(pictures)
-    first = next(pictures, b"")  # which may take long, and is not ffmpeg's time
+    first = next(pictures, b"")  # may take long, which must not count towards ffmpeg's timeout
     process = subprocess.Popen(
         arguments, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
@@ -233,7 +233,7 @@ def _run(arguments: list[str], pictures: Iterable[bytes] = ()) -> str:
     watch = threading.Timer(TIMEOUT_S, stop)
     watch.start()
     try:
-        with contextlib.suppress(BrokenPipeError):  # it ended early, and says why
+        with contextlib.suppress(BrokenPipeError):  # ffmpeg ended early and printed why
             assert process.stdin is not None  # noqa: S101 - asked for above
             for data in itertools.chain([first], pictures):
                 process.stdin.write(data)

@@ -1,4 +1,4 @@
-"""Exact frames of a video, in the order they are shown: one decode feeds every stage."""
+"""Exact frames of a video in presentation order; one decode serves all stages."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from caer_data.media.probe import VideoInfo, open_container, pixel_aspect
 from caer_data.media.retime import Retimer
 
 THREADS: Final = 6
-"""Threads of one decoder, which keep two cores busy."""
+"""Threads of one decoder; six of them keep two cores busy."""
 
 
 @dataclass(frozen=True)
 class Received:
-    """A frame as it leaves the decoder; its pixels' aspect, if that changed since the first."""
+    """A frame as decoded, with its pixel aspect ratio if that differs from the first frame's."""
 
     frame: Any
     pts: int | None
@@ -32,21 +32,21 @@ class Received:
 class VideoReader:
     """Iterates over the frames of a video, each exactly once, from the first to the last.
 
-    Damaged packets are skipped and counted in `damage`; what can be decoded is. Frames whose
-    timestamps are missing or do not rise are retimed, never left out (see `retime`).
+    Damaged packets are skipped and counted in `damage`. Frames whose timestamps are missing or do
+    not rise are retimed, never dropped (see `retime`).
 
     Args:
         path: the file.
-        info: what it is.
-        threads: threads of the decoder.
-        for_analysis: leave out smoothing the block edges of frames that no other frame is
-            predicted from (FFmpeg's `skip_loop_filter`). A tenth less work; scaled down, the
-            pictures are as good as equal.
+        info: its properties.
+        threads: number of decoder threads.
+        for_analysis: whether to skip the loop filter of frames that no other frame is predicted
+            from (FFmpeg's `skip_loop_filter`). This saves a tenth of the work, and scaled-down
+            pictures are almost equal.
 
     Attributes:
-        damage: what was wrong, once the frames have gone by.
-        interlaced: frames that consist of two fields.
-        reshaped: the size or the aspect ratio of the pictures changed on the way.
+        damage: damage found so far; complete after the iteration.
+        interlaced: number of frames that consist of two fields.
+        reshaped: whether size or aspect ratio of the pictures changed within the file.
 
     Raises:
         CaerError: the file can no longer be opened.
@@ -70,10 +70,10 @@ class VideoReader:
         for index, timed in enumerate(retimer.times(self._raw_frames())):
             raw, aspect = timed.raw.frame, timed.raw.aspect
             self._note(raw, aspect)
-            # what is predicted from a repaired frame shows its faults, up to the next key frame
+            # frames predicted from a repaired one inherit its faults, up to the next key frame
             spoilt = (spoilt and not raw.key_frame) or raw.is_corrupt or timed.stamp in self._torn
             self.damage.corrupt_frames += spoilt
-            if spoilt and self._torn and last is not None:  # whole frames may be gone with it
+            if spoilt and self._torn and last is not None:  # whole frames may be missing, too
                 holes += max(0, round((timed.pts - last) / nominal) - 1)
             last = timed.pts
             step = raw.duration or nominal
@@ -102,7 +102,7 @@ class VideoReader:
                 tears.look_at(packet)
                 for raw in decoded(context, packet, self.damage):
                     received += 1
-                    # the decoder knows of a change before the key frame from which it counts
+                    # the decoder reports a change before the key frame at which it takes effect
                     if first is None or raw.key_frame:
                         aspect = pixel_aspect(context.sample_aspect_ratio)
                     first = first or aspect
@@ -116,19 +116,19 @@ class VideoReader:
 def frames(
     path: Path, info: VideoInfo, threads: int = THREADS, *, for_analysis: bool = False
 ) -> VideoReader:
-    """Decode a video with this many threads; see `VideoReader` for the arguments.
+    """Return a reader of a video's frames; see `VideoReader` for the arguments.
 
-    What can be saved of a damaged file depends a little on their number; where equal input must
-    give equal output, it must not follow the number of cores.
+    What can be recovered from a damaged file depends slightly on the number of threads. Where equal
+    input must give equal output, it must not depend on the number of cores.
     """
     return VideoReader(path, info, threads, for_analysis)
 
 
 def read_frames(path: Path, info: VideoInfo, wanted: Sequence[int]) -> dict[int, Picture]:
-    """Full displayed pictures (BGR, upright) of some frames, by index.
+    """Return the full displayed pictures (BGR, upright) of some frames, by frame index.
 
-    Decodes from the start to the last frame wanted, so that an index means the same frame as in
-    `frames`, whatever the file's index says.
+    Decodes from the start to the last requested frame, so that an index means the same frame as in
+    `frames`, regardless of the file's own index.
 
     Raises:
         CaerError: the video has fewer frames.

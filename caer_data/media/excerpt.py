@@ -1,4 +1,4 @@
-"""A part of a video, taken out without decoding it."""
+"""Copying a part of a video without decoding it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _TIMEOUT_S: Final = 300
 
 
 def excerpt(path: Path, info: VideoInfo, start_s: float, length_s: float, target: Path) -> None:
-    """Copy pictures and sound of a part into a Matroska file; it begins at a key frame.
+    """Copy pictures and sound of a part to a Matroska file that begins at a key frame.
 
     Args:
         path: the video.
-        info: what it is.
-        start_s: where the part begins, seconds from the start of the file.
-        length_s: how long it is, seconds.
+        info: its properties.
+        start_s: start of the part, seconds from the start of the file.
+        length_s: length of the part, seconds.
         target: the file to write.
 
     Raises:
@@ -49,4 +49,4 @@ def excerpt(path: Path, info: VideoInfo, start_s: float, length_s: float, target
             process.wait()
     if process.returncode:
         lines = said.decode("utf-8", "replace").strip().splitlines() or ["ffmpeg failed"]
-        raise CaerError(f"{path.name}: no part of it can be copied: {lines[-1]}")
+        raise CaerError(f"{path.name}: a part of it could not be copied: {lines[-1]}")

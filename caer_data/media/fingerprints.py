@@ -1,8 +1,8 @@
-"""Fingerprints of a video: small grey pictures a few times per second, and bits of its sound.
+"""Fingerprints of a video: small grey pictures, several per second, and bits of its sound.
 
-They are made in the decode pass of a build and say whether two videos show the same, whatever was
-done to the files in between. A picture is what lies between black bars, stretched to one size: bars
-and the shape of the frame do not show in it.
+They are computed in the decode pass of a build and show whether two videos have the same content,
+however the files were processed. A picture is the area between black bars, stretched to a fixed
+size, so that it does not depend on bars or the shape of the frame.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ WIDTH, HEIGHT = 32, 18
 """Size of a picture, px."""
 
 GRID: Final = (128, 72)
-"""Size at which black bars are looked for, px."""
+"""Size at which black bars are detected, px."""
 
 Seen = tuple[npt.NDArray[np.int64], Picture, npt.NDArray[np.uint8]]
-"""Timestamps, pictures, and what lies between bars, as in `Fingerprints`."""
+"""`pts`, `pictures` and `inside` of `Fingerprints`."""
 
-_BLACK: Final = 24  # of 255: black with the noise of its encoding
-_ALMOST_ALL: Final = 95  # per cent of a row; a logo or a stray pixel does not end a bar
-_STRAY: Final = 2  # lines at the edge of the frame, such as those that an encoder filled up
-_WIDEST: Final = 0.35  # share of a side; more black than that is a dark picture
-_AROUND: Final = 5 * RATE  # pictures before and after that must be black there, too
+_BLACK: Final = 24  # of 255; black including encoding noise
+_ALMOST_ALL: Final = 95  # percentile of a row, so that a logo or a stray pixel does not end a bar
+_STRAY: Final = 2  # bright lines to ignore at the edge of the frame, such as an encoder's padding
+_MAX_BAR: Final = 0.35  # share of a side; a wider black area is a dark picture, not a bar
+_AROUND: Final = 5 * RATE  # pictures before and after in which a bar must be black, too
 
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """What is known of one video.
+    """The fingerprints of one video.
 
     Attributes:
         pts: timestamp of each picture in the video's time base, rising; shape (n,), int64.
-        pictures: shape (n, HEIGHT, WIDTH), uint8.
-        inside: left, top, right, bottom of what lies between black bars, in steps of `GRID` of the
+        pictures: grey pictures; shape (n, HEIGHT, WIDTH), uint8.
+        inside: left, top, right, bottom of the area between black bars, in cells of `GRID` over the
             displayed frame; shape (n, 4), uint8.
-        sound: bits of the sound, `sound_prints.RATE` per second from the first frame on; shape
-            (m,), uint32; empty without sound.
+        sound: fingerprints of the sound, `sound_prints.RATE` per second from the first frame on;
+            shape (m,), uint32; empty without sound.
     """
 
     pts: npt.NDArray[np.int64]
@@ -59,29 +59,29 @@ class Fingerprints:
     sound: npt.NDArray[np.uint32]
 
     def save(self, folder: Path) -> None:
-        """Write each array into a file of its name."""
+        """Write each array to a file named after it."""
         for name in ("pts", "pictures", "inside", "sound"):
             np.save(folder / f"{name}.npy", getattr(self, name))
 
 
 def load(read: Callable[[str], npt.NDArray[Any]]) -> Fingerprints:
-    """Read what `Fingerprints.save` wrote; `read` gives an array by the name of its file."""
+    """Read what `Fingerprints.save` wrote; `read` returns the array in a file of a given name."""
     names = ("pts.npy", "pictures.npy", "inside.npy", "sound.npy")
     return Fingerprints(*map(read, names))
 
 
 def nothing() -> Seen:
-    """Timestamps and pictures of no picture."""
+    """Return empty arrays of timestamps, pictures and boxes."""
     pictures = np.zeros((0, HEIGHT, WIDTH), np.uint8)
     return np.zeros(0, np.int64), pictures, np.zeros((0, 4), np.uint8)
 
 
 class Writer:
-    """Takes the frames of a video one after the other; `pictures` ends it.
+    """Computes fingerprints of frames that are pushed one by one; `finish` returns them.
 
     Args:
         time_base: unit of the timestamps, seconds.
-        every: only this many pictures per second are taken; None: every frame.
+        every: pictures per second; None uses every frame.
     """
 
     def __init__(self, time_base: Fraction, every: int | None = RATE) -> None:
@@ -94,7 +94,7 @@ class Writer:
         self._seen: deque[npt.NDArray[np.uint8]] = deque(maxlen=2 * _AROUND + 1)
 
     def push(self, frame: DecodedFrame) -> None:
-        """Take in a frame; most are skipped."""
+        """Add the next frame; most frames are skipped."""
         if self._next is not None and frame.pts < self._next:
             return
         first = frame.pts if self._next is None else self._next
@@ -104,7 +104,7 @@ class Writer:
         self.add(frame.luma(*GRID))
 
     def add(self, look: Picture) -> None:
-        """Take a grey picture of 128x72 pixels."""
+        """Add a grey picture of 128x72 pixels."""
         edges = _edges(look)
         self._waiting.append((look, edges))
         self._seen.append(edges)
@@ -112,7 +112,7 @@ class Writer:
             self._finish_one()
 
     def finish(self) -> Seen:
-        """What was seen."""
+        """Return timestamps, pictures and boxes of all frames used."""
         while self._waiting:
             self._finish_one()
         pictures = np.array(self._done, np.uint8).reshape(-1, HEIGHT, WIDTH)
@@ -127,7 +127,7 @@ class Writer:
 
 
 def of_pictures(looks: list[Picture]) -> Picture:
-    """Fingerprints of single grey pictures of any size, each with bars of its own."""
+    """Return the fingerprints of unrelated grey pictures of any size, each with its own bars."""
     made = []
     for look in looks:
         small = cv2.resize(look, GRID, interpolation=cv2.INTER_AREA)
@@ -136,7 +136,7 @@ def of_pictures(looks: list[Picture]) -> Picture:
 
 
 def _edges(look: Picture) -> npt.NDArray[np.uint8]:
-    """Brightness of each row, then of each column: what almost all of it stays below."""
+    """Return the brightness of each row, then of each column: the 95th percentile."""
     rows = np.partition(look, look.shape[1] * _ALMOST_ALL // 100, axis=1)
     columns = np.partition(look, look.shape[0] * _ALMOST_ALL // 100, axis=0)
     return np.concatenate(
@@ -145,23 +145,23 @@ def _edges(look: Picture) -> npt.NDArray[np.uint8]:
 
 
 def _box(edges: npt.NDArray[np.uint8], height: int) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom of the part of a picture that is not a bar."""
+    """Return left, top, right, bottom of the area of a picture between its bars."""
     top, bottom = _inside(edges[:height])
     left, right = _inside(edges[height:])
     return left, top, right, bottom
 
 
 def _between_bars(look: Picture, box: tuple[int, int, int, int]) -> Picture:
-    """A part of a picture, stretched to `WIDTH` x `HEIGHT`."""
+    """Return a part of a picture, stretched to `WIDTH` x `HEIGHT`."""
     left, top, right, bottom = box
     inner = look[top:bottom, left:right]
     return np.asarray(cv2.resize(inner, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _inside(brightness: npt.NDArray[np.uint8]) -> tuple[int, int]:
-    """First line that is not a bar, and one past the last; everything where all is dark.
+    """Return the first line that is not part of a bar, and one past the last; all if all is dark.
 
-    One or two stray lines at the edge of the frame do not end the bar behind them.
+    One or two bright lines at the edge of the frame do not count as picture.
     """
     size, bright = len(brightness), np.flatnonzero(brightness > _BLACK)
     for _ in range(2):
@@ -169,6 +169,6 @@ def _inside(brightness: npt.NDArray[np.uint8]) -> tuple[int, int]:
         if len(gaps) and gaps[0] < _STRAY and bright[0] < _STRAY:
             bright = bright[gaps[0] + 1 :]
         bright = size - 1 - bright[::-1]
-    if not len(bright) or max(bright[0], size - 1 - bright[-1]) > _WIDEST * size:
+    if not len(bright) or max(bright[0], size - 1 - bright[-1]) > _MAX_BAR * size:
         return 0, size
     return int(bright[0]), int(bright[-1]) + 1

@@ -1,7 +1,7 @@
-"""One decoded frame, and pictures of it made straight from the decoder's planes.
+"""A decoded frame, and pictures of it that are computed directly from the decoder's planes.
 
-A frame gives a small picture for shot detection and a larger one for faces, without converting the
-whole frame.
+A frame provides a small picture for shot detection and a larger one for faces, without converting
+the whole frame.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from caer_data.media.probe import VideoInfo
 
 Picture = npt.NDArray[np.uint8]
 _Scale = Callable[[npt.NDArray[Any], int, tuple[int, int]], npt.NDArray[Any]]
-"""Brings a plane, given with its number, to a size (width, height)."""
+"""Resizes a plane, given with its number, to (width, height)."""
 
-# Planar YUV: depth in bits by FFmpeg's format name; the chroma planes may have any size.
+# Bit depth of planar YUV formats by FFmpeg's name; the chroma planes may have any size.
 _PLANAR: Final = {
     f"yuv{full}{chroma}p{depth}": int(depth[:2] or 8)
     for full in ("", "j")
@@ -43,23 +43,23 @@ _WEIGHTS: Final = {1: _WEIGHTS_709, 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
 _UNSPECIFIED: Final = 2
 _WHOLE: Final = Crop()
 _BLOCK: Final = 4
-"""Pixels, a multiple of those that share a colour sample."""
+"""Pixels; a multiple of the pixels that share a chroma sample."""
 _FULL_RANGE: Final = 2
 
 
 @dataclass(frozen=True)
 class DecodedFrame:
-    """One frame; its pictures are made when asked for.
+    """A decoded frame; its pictures are computed on demand.
 
     Attributes:
-        index: number of the frame, from 0, in the order of presentation.
-        pts: timestamp in the stream's time base, always later than that of the frame before; see
-            `retime` for where it is not the file's.
-        duration: how long it is shown, in the time base.
+        index: number of the frame, from 0, in presentation order.
+        pts: timestamp in the stream's time base, always later than the previous frame's; `retime`
+            explains when it differs from the file's.
+        duration: duration of the frame, in the time base.
         raw: the decoder's frame.
-        info: the video.
-        stamp: the timestamp that the file gives the frame; None if it gives none.
-        aspect: width over height of its pixels; None: as in the video's first frame.
+        info: properties of the video.
+        stamp: the frame's timestamp in the file; None if it has none.
+        aspect: width over height of its pixels; None if it is that of the first frame.
     """
 
     index: int
@@ -71,22 +71,22 @@ class DecodedFrame:
     aspect: Fraction | None = None
 
     def picture(self, max_side: int | None = None) -> Picture:
-        """The displayed picture, upright, its longer side at most `max_side` pixels: BGR."""
+        """Return the displayed picture (BGR, upright), its longer side at most `max_side` px."""
         width, height = fitted(self.info.width, self.info.height, max_side)
         return self._shown(width, height, _linear, self._untagged)
 
     def shrunk(self, width: int, height: int) -> Picture:
-        """The picture, upright, at exactly this size; areas are averaged where it shrinks: BGR.
+        """Return the picture (BGR, upright) at exactly this size, averaging areas to shrink it.
 
-        But for rounding it is `picture()` resized, without converting pixels that are not needed.
+        Except for rounding this equals resizing `picture()`, but it converts fewer pixels.
         """
         return self._shown(width, height, _averaged, self._untagged)
 
     def part(self, x1: int, y1: int, x2: int, y2: int) -> Picture:
-        """A rectangle of `picture()`, right and bottom exclusive: BGR.
+        """Return a rectangle of `picture()` in BGR, right and bottom exclusive.
 
-        Only its surroundings are converted, where the displayed picture is a part of the stored
-        one, pixel by pixel.
+        If displayed and stored pixels coincide, only the surroundings of the rectangle are
+        converted.
         """
         info, raw, own = self.info, self.raw, self.info.crop
         plain = info.turn == Turn() and info.pixel_aspect == 1 and self.aspect is None
@@ -103,11 +103,11 @@ class DecodedFrame:
         return picture.picture()[y1 + y : y2 + y, x1 + x : x2 + x]
 
     def small(self, width: int, height: int) -> Picture:
-        """The picture, upright, at exactly this size, for comparing frames: BGR.
+        """Return the picture (BGR, upright) at exactly this size, for comparing frames.
 
-        But for rounding it is what `cv2.VideoCapture` and `cv2.resize` make of the frame, so that
-        PySceneDetect's detectors find here what they find there: the nearest colour sample counts,
-        and untagged video is taken as BT.601.
+        Except for rounding it equals the result of `cv2.VideoCapture` and `cv2.resize`, so that
+        PySceneDetect's detectors give the same results: chroma is sampled at the nearest position,
+        and untagged video is treated as BT.601.
         """
         return self._shown(width, height, _nearest_colour, _WEIGHTS_601)
 
@@ -116,9 +116,9 @@ class DecodedFrame:
         return _WEIGHTS.get(assumed(self.raw.height), _WEIGHTS_601)
 
     def luma(self, width: int, height: int) -> Picture:
-        """Brightness of the picture, upright, at exactly this size; each value a mean of an area.
+        """Return the brightness of the picture (upright) at exactly this size, averaging areas.
 
-        Means do not depend on the size of the video, as single samples of it would.
+        Unlike single samples, averages do not depend on the size of the video.
         """
         raw, turn, crop = self.raw, self.info.turn, self.info.crop
         depth = _PLANAR.get(raw.format.name)
@@ -151,7 +151,7 @@ class DecodedFrame:
         return picture if inner == (width, height) else _between_bars(picture, width, height)
 
     def _fitted(self, width: int, height: int) -> tuple[int, int]:
-        """Size of the frame's own picture in a canvas, which it fills unless its shape changed."""
+        """Return the size of this frame inside a canvas; smaller only if its shape changed."""
         info, raw = self.info, self.raw
         aspect = info.pixel_aspect if self.aspect is None else self.aspect
         if (raw.width, raw.height, aspect) == (
@@ -170,13 +170,13 @@ class DecodedFrame:
 
 
 def fitted(width: int, height: int, max_side: int | None) -> tuple[int, int]:
-    """Size of a picture scaled down, never up, so that its longer side is at most `max_side`."""
+    """Return a size scaled down (never up) so that its longer side is at most `max_side`."""
     scale = 1.0 if max_side is None else min(1.0, max_side / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _between_bars(picture: Picture, width: int, height: int) -> Picture:
-    """A picture in the middle of a black canvas."""
+    """Return a picture centred on a black canvas."""
     canvas = np.zeros((height, width, 3), np.uint8)
     top, left = (height - picture.shape[0]) // 2, (width - picture.shape[1]) // 2
     canvas[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
@@ -192,7 +192,7 @@ def _to_bgr(
 ) -> Picture:
     depth = _PLANAR.get(raw.format.name)
     if depth is None:
-        # Rare formats (grey, packed, RGB): FFmpeg converts the whole frame.
+        # For rare formats (grey, packed, RGB), FFmpeg converts the whole frame.
         full = _cropped(raw.reformat(format="bgr24").to_ndarray(), raw, crop)
         return np.asarray(cv2.resize(full, size, interpolation=cv2.INTER_AREA))
     luma, *colours = [scale(_plane(raw, n, depth, crop), n, size) for n in range(3)]
@@ -218,7 +218,7 @@ def _averaged(plane: npt.NDArray[Any], _: int, size: tuple[int, int]) -> npt.NDA
 
 
 def _cropped(plane: npt.NDArray[Any], raw: Any, crop: Crop) -> npt.NDArray[Any]:
-    """The shown part of a plane, whose samples may be fewer than the picture's pixels."""
+    """Return the displayed part of a plane, which may be subsampled."""
     if crop == _WHOLE or not crop.fits(raw.width, raw.height):
         return plane
     height, width = plane.shape[:2]
@@ -228,7 +228,7 @@ def _cropped(plane: npt.NDArray[Any], raw: Any, crop: Crop) -> npt.NDArray[Any]:
 
 
 def _plane(raw: Any, number: int, depth: int, crop: Crop) -> npt.NDArray[Any]:
-    """View of one plane's shown part; of interlaced pictures one field, of deep samples a byte."""
+    """Return the displayed part of a plane in 8 bits; of interlaced pictures, only one field."""
     plane = raw.planes[number]
     kind = np.dtype(np.uint8 if depth == 8 else "<u2")
     rows = np.frombuffer(plane, kind).reshape(plane.height, plane.line_size // kind.itemsize)
@@ -241,10 +241,10 @@ def _plane(raw: Any, number: int, depth: int, crop: Crop) -> npt.NDArray[Any]:
 def _conversion(
     raw: Any, untagged: tuple[float, float]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    """Table that scales Y, and 3x4 matrix from scaled Y, Cb, Cr to B, G, R.
+    """Return a table that scales Y, and the 3x4 matrix from scaled Y, Cb, Cr to B, G, R.
 
-    ITU-T H.273, equations 11 to 61. Y is rounded by itself, as FFmpeg does, so that grey in light
-    and shade has one hue: else rounding gives black and white films hues at random.
+    See ITU-T H.273, equations 11 to 61. As in FFmpeg, Y is rounded separately, so that all shades
+    of grey have the same hue; otherwise rounding would add random hues to black and white films.
     """
     weights = untagged if raw.colorspace == _UNSPECIFIED else _WEIGHTS.get(raw.colorspace)
     full = raw.color_range == _FULL_RANGE or raw.format.name.startswith("yuvj")

@@ -1,9 +1,9 @@
-"""Where the displayed picture lies in the stored one: the one place that decides.
+"""How the stored picture is displayed; no other module decides this.
 
-A player cuts off what the file crops, stretches pixels that are not square, turns and mirrors.
-Analysis and clips both follow what is said here; FFmpeg's own turning and cropping are switched
-off. A broadcast may change its aspect ratio: the displayed frame stays that of the first picture,
-and others are fitted into it between black bars, as on a television set.
+A player crops, stretches pixels that are not square, rotates and mirrors as the file says. Analysis
+and clips both use this module, and FFmpeg's own rotation and cropping are switched off. If the
+aspect ratio changes within a broadcast, the displayed frame stays that of the first picture, and
+other pictures are fitted into it between black bars, as on a television set.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from typing import Final
 
 _MATRIX: Final = struct.Struct("=9i")  # FFmpeg's display matrix: a b u, c d v, x y w
 
-# Matroska's elements (RFC 9559); those that are entered
+# IDs of Matroska elements (RFC 9559)
 _SEGMENT, _SEEK_HEAD, _TRACKS, _ENTRY, _VIDEO = 0x18538067, 0x114D9B74, 0x1654AE6B, 0xAE, 0xE0
 _SEEK_ID, _SEEK_POSITION = 0x53AB, 0x53AC
 _BOTTOM, _TOP, _LEFT, _RIGHT = 0x54AA, 0x54BB, 0x54CC, 0x54DD
 _CLUSTER: Final = 0x1F43B675
 _EBML: Final = b"\x1a\x45\xdf\xa3"
 _MAX_BYTES: Final = 1 << 20
-"""Bytes in which the tracks are looked for, and that they may take."""
+"""Bytes that are searched for the track headers, and maximum size of these headers."""
 
 
 @dataclass(frozen=True)
 class Crop:
-    """Pixels of the stored picture that are not shown, at each side."""
+    """Pixels of the stored picture that are not displayed, at each side."""
 
     left: int = 0
     top: int = 0
@@ -38,17 +38,17 @@ class Crop:
     bottom: int = 0
 
     def fits(self, width: int, height: int) -> bool:
-        """Whether something is left of a picture of this size."""
+        """Whether any pixels of a picture of this size remain."""
         return self.left + self.right < width and self.top + self.bottom < height
 
 
 @dataclass(frozen=True)
 class Turn:
-    """How the decoded picture is made upright: first mirrored left to right, then turned.
+    """How the decoded picture is made upright: it is first mirrored, then rotated.
 
     Attributes:
-        rotation: clockwise: 0, 90, 180 or 270.
-        mirrored: left and right change places first.
+        rotation: degrees clockwise: 0, 90, 180 or 270.
+        mirrored: whether left and right are exchanged before rotating.
     """
 
     rotation: int = 0
@@ -56,7 +56,7 @@ class Turn:
 
 
 def turn_of(matrix: bytes) -> Turn:
-    """What a display matrix asks for; one that would squash the picture is a writing error."""
+    """Return the turn of a display matrix; no turn if the matrix is missing or singular."""
     if len(matrix) != _MATRIX.size:
         return Turn()
     a, b, _, c, d, *_ = _MATRIX.unpack(matrix)
@@ -71,14 +71,14 @@ def turn_of(matrix: bytes) -> Turn:
 def displayed(
     width: int, height: int, crop: Crop, aspect: Fraction, rotation: int
 ) -> tuple[int, int]:
-    """Size of the displayed picture of a stored one: cropped, with square pixels, upright."""
+    """Return the displayed size of a stored picture: cropped, with square pixels, upright."""
     shown = max(1, round((width - crop.left - crop.right) * aspect))
     size = shown, height - crop.top - crop.bottom
     return size[::-1] if rotation in (90, 270) else size
 
 
 def fit(size: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:
-    """Largest size of equal shape that a canvas has room for."""
+    """Return the largest size of the same shape that fits into a canvas."""
     scale = min(canvas[0] / size[0], canvas[1] / size[1])
     return (
         max(1, min(canvas[0], round(size[0] * scale))),
@@ -87,7 +87,7 @@ def fit(size: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:
 
 
 def matroska_crop(path: Path, number: int) -> Crop:
-    """What a Matroska file crops off its video track of this number; nothing in other files."""
+    """Return the crop of a Matroska file's video track; an empty crop for other files."""
     videos = [
         dict(_elements(video))
         for entry, track in _elements(_tracks(path))
@@ -102,7 +102,7 @@ def matroska_crop(path: Path, number: int) -> Crop:
 
 
 def _tracks(path: Path) -> bytes:
-    """Content of the element that describes the tracks; editors move it behind the pictures."""
+    """Return the content of the element `Tracks`, which may come after the pictures."""
     with path.open("rb") as file:
         head = file.read(_MAX_BYTES)
         if not head.startswith(_EBML):
@@ -121,7 +121,7 @@ def _tracks(path: Path) -> bytes:
 
 
 def _content(data: bytes, wanted: int) -> bytes:
-    """All that follows the head of the first element of a name, to the end of the data."""
+    """Return the data after the header of the first element with an ID, to the end of the data."""
     at = 0
     while at < len(data):
         name, at = _number(data, at, keep_marker=True)
@@ -135,7 +135,7 @@ def _content(data: bytes, wanted: int) -> bytes:
 
 
 def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Name and content of each element, up to the pictures."""
+    """Yield ID and content of each element, up to the pictures."""
     at = 0
     while at < len(data):
         name, at = _number(data, at, keep_marker=True)
@@ -147,7 +147,7 @@ def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _number(data: bytes, at: int, *, keep_marker: bool) -> tuple[int, int]:
-    """A number of variable length, and where it ends; -1 where there is none."""
+    """Return a variable-length number and the position of its end; -1 if there is none."""
     if at >= len(data) or data[at] == 0:
         return -1, len(data)
     length = 9 - data[at].bit_length()

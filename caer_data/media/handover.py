@@ -1,4 +1,4 @@
-"""Decoded frames handed to ffmpeg, for clips that cannot be cut by timestamp."""
+"""Piping decoded frames to ffmpeg, for clips that cannot be cut by timestamp."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ _TOLD_EVERY = 500  # frames
 
 
 class Feed:
-    """The frames of a video, clip after clip, in as few decodes as their order allows.
+    """Provides the frames of clips, one clip at a time, in as few decodes as their order allows.
 
-    One thread decodes, as when a damaged video is analysed, so that numbers mean the same frames.
+    It decodes with one thread, as the analysis of damaged videos does, so that frame numbers mean
+    the same frames.
 
     Args:
         source: the video.
@@ -35,7 +36,7 @@ class Feed:
         self._begun = False
 
     def pictures(self, span: Span) -> Iterator[bytes]:
-        """What ffmpeg is to read for a clip: bare pictures, or NUT where they come unevenly."""
+        """Yield the bytes of a clip for ffmpeg: raw pictures, or NUT if unevenly spaced."""
         if span.even:
             return (np.ascontiguousarray(f.picture()).tobytes() for f in self._frames(span))
         return self._with_times(span)
@@ -71,7 +72,7 @@ class Feed:
 
 
 class _Pipe(io.RawIOBase):
-    """Takes what a container writes and gives it on."""
+    """File object that collects the bytes that a container writes."""
 
     def __init__(self) -> None:
         super().__init__()

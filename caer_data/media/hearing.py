@@ -1,8 +1,8 @@
-"""One pass over a file for what is heard and read in it: speech, and the subtitles inside.
+"""One pass over a file's sound and subtitles: finds speech and reads embedded subtitles.
 
-Sound is placed by the container's times: a track that starts late, or breaks off and goes on, is
-unknown in between. Times are microseconds on the container's own clock; where it begins again, as
-in recordings joined end to end, it continues from where it was, as the pictures do (see `retime`).
+Sound is positioned by the container's timestamps. Where a track starts late or has a gap, speech is
+unknown. Times are in microseconds of the container's clock. If the clock restarts, as in recordings
+joined end to end, times continue, as those of the pictures do (see `retime`).
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from caer_data.media.subtitles import Subtitles
 from caer_data.media.voice import RATE, WINDOW, Samples, Voice
 
 UNKNOWN: Final = 255
-"""Instead of a probability: digital silence, in which nothing can be heard."""
-_SCALE: Final = 200  # a probability in one byte
+"""Value for digital silence, in which speech is unknown."""
+_SCALE: Final = 200  # scales a probability to one byte
 _MICROS: Final = 1_000_000
-_BREAK: Final = 500_000  # a gap or a step back by so much is a break, in microseconds
+_BREAK: Final = 500_000  # a gap or a step back of this size is a break; microseconds
 _SILENCE: Final = 1e-4  # of full scale: below the noise of any microphone
 _ERRORS_IN_A_ROW: Final = 100
 _AT_ONCE: Final = 256  # windows, 8 s
@@ -33,11 +33,11 @@ _AT_ONCE: Final = 256  # windows, 8 s
 
 @dataclass
 class Block:
-    """Sound without a break.
+    """A block of sound without a break.
 
     Attributes:
-        start: where it begins, microseconds.
-        windows: of each window the probability of speech, times 200, or `UNKNOWN`; uint8.
+        start: start of the block, microseconds.
+        windows: probability of speech in each window times 200, or `UNKNOWN`; uint8.
     """
 
     start: int
@@ -46,14 +46,14 @@ class Block:
 
 @dataclass
 class Heard:
-    """What one pass found.
+    """The result of one pass.
 
     Attributes:
-        blocks: the sound, in order; none where it was not listened to, or there is none.
-        origin: where the file's clock begins, microseconds.
-        tracks: the streams of subtitles.
-        lines: cues of those that are text, by stream.
-        lost: packets of sound that could not be decoded.
+        blocks: the sound in order; empty without sound or without a voice model.
+        origin: start of the file's clock, microseconds.
+        tracks: the subtitle streams.
+        lines: cues of the text streams, by stream index.
+        lost: number of sound packets that could not be decoded.
     """
 
     blocks: list[Block] = field(default_factory=list)
@@ -70,14 +70,14 @@ def hear(
     subtitles: bool,
     on_second: Any = lambda: None,
 ) -> Heard:
-    """Listen to the chosen sound of a video, and read the subtitles inside it.
+    """Find speech in a video's chosen sound track and read its embedded subtitles.
 
     Args:
         path: the file.
-        info: what it is.
-        voice: the model; None: do not listen.
-        subtitles: read them, too.
-        on_second: called now and then as a sign of life.
+        info: its properties.
+        voice: the voice model; None skips the sound.
+        subtitles: whether to read subtitles.
+        on_second: called at intervals as a sign of life.
 
     Raises:
         CaerError: the file can no longer be opened.
@@ -106,7 +106,7 @@ def hear(
 
 
 def _packets(container: Any, streams: list[Any]) -> Iterator[Any]:
-    """Packets of some streams, behind damage as well; last the empty ones that flush decoders."""
+    """Yield the packets of some streams, also after damage, and then empty packets as a flush."""
     errors = 0
     while errors < _ERRORS_IN_A_ROW:
         try:
@@ -119,7 +119,7 @@ def _packets(container: Any, streams: list[Any]) -> Iterator[Any]:
 
 
 class _Ear:
-    """Decodes sound, puts it into its place, and asks the model about it."""
+    """Decodes sound, positions it by timestamp, and runs the voice model on it."""
 
     def __init__(self, voice: Voice | None) -> None:
         self.blocks: list[Block] = []
@@ -127,13 +127,13 @@ class _Ear:
         self._resampler: Any = None
         self._form: Any = None
         self._start: int | None = None
-        self._samples = 0  # of the block so far
+        self._samples = 0  # in the current block
         self._rest: list[Samples] = []
         self._found: list[npt.NDArray[np.uint8]] = []
         self._shift = 0
 
     def listen(self, packet: Any) -> int:
-        """Take a packet; how many could not be decoded."""
+        """Process a packet; return 1 if it could not be decoded, otherwise 0."""
         try:
             frames = packet.stream.codec_context.decode(packet)
         except (av.FFmpegError, ValueError, EOFError):
@@ -143,13 +143,13 @@ class _Ear:
         return 0
 
     def end(self) -> None:
-        """The sound is over."""
+        """Process the end of the sound."""
         self._take(self._resampled(None))
         self._close()
 
     def _place(self, frame: Any) -> None:
         form = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if form != self._form:  # sound may change its layout on the way
+        if form != self._form:  # sound may change its layout within the file
             self._take(self._resampled(None))
             self._form = form
             self._resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
@@ -159,7 +159,7 @@ class _Ear:
             self._start = now or 0
         elif now is not None and here is not None:
             gap = now + self._shift - here
-            if gap < -_BREAK:  # the clock begins again
+            if gap < -_BREAK:  # the clock restarts
                 self._shift -= gap
             elif gap > _BREAK:
                 self._break(now + self._shift)
@@ -196,7 +196,7 @@ class _Ear:
             self._ask()
 
     def _ask(self) -> None:
-        """Give whole windows to the model."""
+        """Run the model on the complete windows."""
         samples = np.concatenate([np.zeros(0, np.float32), *self._rest])
         whole = len(samples) - len(samples) % WINDOW
         self._rest = [samples[whole:]]

@@ -1,4 +1,4 @@
-"""Whether two strips of fingerprints show the same, and from when to when."""
+"""Comparison of two strips of fingerprints: whether and where they show the same content."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _SCALES: Final = (
     (1.0, 0.93), (1.0, 0.87), (1.0, 0.8), (1.0, 0.75), (0.93, 1.0), (0.87, 1.0), (0.75, 1.0),
 )  # fmt: skip
 _FINER: Final = 2  # pictures are compared at this multiple of their size
-_ALIKE: Final = 0.72  # correlation of one picture with another from which they may be the same
+_ALIKE: Final = 0.72  # minimum correlation of pictures that may be the same
 _MIN_PICTURES: Final = 6  # pictures that two strips must have in common
-_MOVES: Final = 0.0008  # mean squared change of a unit vector; below it is the noise of an encoder
+_MOVES: Final = 0.0008  # mean squared change of a unit vector; smaller changes are encoding noise
 
 
 @dataclass(frozen=True)
 class Strip:
-    """Fingerprints of one shot, clip or picture.
+    """The fingerprints of one shot, clip or picture.
 
     Attributes:
-        times: of each picture, seconds from the video's first frame; shape (n,).
-        pictures: shape (n, HEIGHT, WIDTH), uint8.
-        sound: of the whole video, from its first frame on; shape (m,), uint32.
+        times: time of each picture, seconds from the video's first frame; shape (n,).
+        pictures: grey pictures; shape (n, HEIGHT, WIDTH), uint8.
+        sound: sound of the whole video, from its first frame on; shape (m,), uint32.
     """
 
     times: npt.NDArray[np.float64]
@@ -42,12 +42,12 @@ class Strip:
 
 @dataclass(frozen=True)
 class Place:
-    """How the pictures of one strip lie in those of another.
+    """How the pictures of two strips overlap.
 
     Attributes:
-        inside: the second lies in the first; otherwise the first in the second.
-        box: left, top, right, bottom of the part that they share, as shares of the outer picture.
-        mirrored: left and right are exchanged.
+        inside: True if the second strip's pictures are inside the first's, otherwise vice versa.
+        box: left, top, right, bottom of the shared part, as shares of the outer picture.
+        mirrored: whether left and right are exchanged.
     """
 
     inside: bool
@@ -62,9 +62,9 @@ class Match:
     Attributes:
         one: first and last time in the first strip, seconds.
         other: first and last time in the second strip, seconds.
-        place: how the pictures lie in each other.
+        place: how the pictures overlap.
         picture: mean correlation of the pictures, at most 1.
-        motion: correlation of what changes in them; None if nothing moves.
+        motion: correlation of the changes in them; None if nothing moves.
         sound: share of equal bits of the sound; None if there is none.
     """
 
@@ -82,22 +82,22 @@ class Match:
 
     @property
     def worth(self) -> float:
-        """How good a match it is: alike, moving alike, and for a second or longer."""
+        """Quality of the match, higher for similar pictures, similar motion and 1 s or longer."""
         moving = self.picture if self.motion is None else self.motion
         return (self.picture + moving) * min(1.0, self.length + 1 / RATE)
 
 
 def compare(one: Strip, other: Strip, at: tuple[int, int], mirrored: bool) -> Match | None:
-    """Look for the passage around two pictures that may be the same.
+    """Find the shared passage around two pictures that may be the same.
 
     Args:
         one: a strip.
-        other: another.
-        at: a picture of each, by position.
-        mirrored: the second may be mirrored.
+        other: another strip.
+        at: index of a picture in each strip.
+        mirrored: whether to compare with the second strip mirrored.
 
     Returns:
-        What they share, however well; None if not even the two pictures are alike.
+        The shared passage, of any quality; None if the two pictures are not similar.
     """
     place = locate(one.pictures[at[0]], other.pictures[at[1]], mirrored)
     if place is None:
@@ -108,12 +108,12 @@ def compare(one: Strip, other: Strip, at: tuple[int, int], mirrored: bool) -> Ma
         for start in (_moves_together(first, second), at)
         if start is not None
     ]
-    # motion tells the moment better than two pictures that are alike
+    # motion determines the time offset better than two similar pictures
     return max((m for m in matches if m is not None), key=lambda m: round(m.worth, 1), default=None)
 
 
 def locate(one: Picture, other: Picture, mirrored: bool) -> Place | None:
-    """Find how one picture lies in another; None if they are not alike."""
+    """Find how two pictures overlap; None if they are not similar."""
     turned = cv2.flip(other, 1) if mirrored else other
     large = [
         cv2.resize(p, (WIDTH * _FINER, HEIGHT * _FINER), interpolation=cv2.INTER_LINEAR)
@@ -137,14 +137,14 @@ def locate(one: Picture, other: Picture, mirrored: bool) -> Place | None:
 
 
 def views(one: Picture, other: Picture, place: Place) -> tuple[Vectors, Vectors]:
-    """The shared part of all pictures of two strips, as unit vectors; (n, WIDTH * HEIGHT)."""
+    """Return the shared part of two strips' pictures as unit vectors; (n, WIDTH * HEIGHT)."""
     turned = other[:, :, ::-1] if place.mirrored else other
     parts = [part(one, place.box), turned] if place.inside else [one, part(turned, place.box)]
     return _unit(parts[0]), _unit(parts[1])
 
 
 def part(pictures: Picture, box: tuple[float, float, float, float]) -> Picture:
-    """A part of each picture, given as shares of its sides, at the size of the whole."""
+    """Return a part of each picture, given as shares of its sides, at the size of the whole."""
     if box == (0, 0, 1, 1):
         return pictures
     x, y = box[0] * WIDTH, box[1] * HEIGHT
@@ -167,7 +167,7 @@ def _unit(pictures: Picture) -> Vectors:
 def _passage(
     one: Strip, other: Strip, first: Vectors, second: Vectors, at: tuple[int, int], place: Place
 ) -> Match | None:
-    """Follow the pictures from two that are alike, for as long as they are."""
+    """Return the passage that extends from two similar pictures as far as pictures are similar."""
     apart = at[1] - at[0]
     start, end = max(0, -apart), min(len(first), len(second) - apart)
     same = _along(first[start:end], second, start + apart)
@@ -187,7 +187,7 @@ def _passage(
 
 
 def _moves_together(first: Vectors, second: Vectors) -> tuple[int, int] | None:
-    """Two pictures around which what changes in both strips changes alike; None if nothing does."""
+    """Return the indexes of two pictures around which both strips move alike; None if none do."""
     rows = [strip - strip.mean(axis=0) for strip in (first, second)]
     energy = [np.concatenate([[0.0], np.cumsum((r**2).sum(axis=1))]) for r in rows]
     if min(e[-1] / len(r) for e, r in zip(energy, rows, strict=True)) < _MOVES:
@@ -211,9 +211,9 @@ def _moves_together(first: Vectors, second: Vectors) -> tuple[int, int] | None:
 
 
 def _along(first: Vectors, second: Vectors, start: int) -> Vectors:
-    """Correlation of pictures with those of another strip from `start` on, or beside them.
+    """Return the correlation of pictures with another strip's from `start` on.
 
-    Pictures of two strips were taken up to half a step apart.
+    Neighbouring pictures are also tried, since the pictures of two strips may be half a step apart.
     """
     best = np.full(len(first), -1.0, np.float32)
     for step in (-1, 0, 1):
@@ -223,7 +223,7 @@ def _along(first: Vectors, second: Vectors, start: int) -> Vectors:
 
 
 def _run(alike: npt.NDArray[np.bool_], here: int) -> tuple[int, int]:
-    """The longest stretch around `here` in which no two pictures in a row differ."""
+    """Return the longest range around `here` without two consecutive different pictures."""
     if not alike[here]:
         return here, here
     low = high = here
@@ -237,9 +237,9 @@ def _run(alike: npt.NDArray[np.bool_], here: int) -> tuple[int, int]:
 
 
 def motion(first: Vectors, second: Vectors) -> float | None:
-    """Correlation of what changes in two equally long strips; None if nothing moves.
+    """Return the correlation of the changes in two equally long strips; None if nothing moves.
 
-    The pictures of the second may lie between those of the first, and are moved there.
+    The times of the second may be between those of the first; its pictures are interpolated.
     """
     changes = [rows - rows.mean(axis=0) for rows in (first, second)]
     energy = [float((rows**2).sum()) for rows in changes]
@@ -259,7 +259,7 @@ def motion(first: Vectors, second: Vectors) -> float | None:
 
 
 def _sound(one: Strip, other: Strip, first: float, second: float, pictures: int) -> float | None:
-    """Share of equal bits, at the shift of up to a quarter of a second that suits best."""
+    """Return the share of equal bits at the best shift of up to 0.25 s; None if silent."""
     rate = sound_prints.RATE
     length = max(rate // 2, pictures * rate // RATE)
     a = one.sound[round(first * rate) :][:length]

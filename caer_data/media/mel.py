@@ -1,7 +1,7 @@
-"""The sound of a while as mel-frequency cepstral coefficients, as speech models hear it.
+"""Mel-frequency cepstral coefficients of sound, the input of speech models.
 
-The same numbers as `python_speech_features.mfcc(samples, 16000)` with its defaults: windows of
-25 ms every 10 ms, 26 filters, 13 coefficients, of which the first is the energy.
+The result equals that of `python_speech_features.mfcc(samples, 16000)` with its defaults: windows
+of 25 ms every 10 ms, 26 filters, 13 coefficients, of which the first is the energy.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _MIN_ENERGY = np.finfo(np.float64).eps
 
 
 def mfcc(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
-    """Coefficients of some sound.
+    """Return the mel-frequency cepstral coefficients of sound.
 
     Args:
         samples: mono, at `voice.RATE`; shape (samples,).
 
     Returns:
-        Shape (windows, 13).
+        Coefficients, shape (windows, 13).
     """
     from scipy.fft import dct
 
@@ -50,7 +50,7 @@ def mfcc(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
 
 @cache
 def _filters() -> npt.NDArray[np.float64]:
-    """Triangles that are even on the mel scale: (26, 257)."""
+    """Return triangular filters, evenly spaced on the mel scale; shape (26, 257)."""
     highest = 2595 * np.log10(1 + RATE / 2 / 700)
     hertz = 700 * (10 ** (np.linspace(0, highest, _FILTERS + 2) / 2595) - 1)
     edges = np.floor((_FFT + 1) * hertz / RATE)

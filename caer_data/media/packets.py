@@ -1,4 +1,4 @@
-"""From the packets of a file to decoded frames, with a count of what was lost on the way."""
+"""Reading and decoding the packets of a file, and counting lost frames."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any, Final
 import av
 
 _ERRORS_IN_A_ROW: Final = 100
-# What PyAV lets through beside its own errors: a stream that appears midway is none that it knows.
+# Errors of PyAV besides its own class, for example if a new stream appears within the file.
 _STRAY: Final = (IndexError, KeyError, ValueError, AttributeError)
 _TEAR_BEHIND: Final = 2
-"""Packets by which FFmpeg may notice a gap early."""
+"""Number of packets by which FFmpeg may report a gap early."""
 _EMPTY_MPEG4: Final = 8
-"""Bytes of a packet of MPEG-4 part 2 that says only "nothing new to show"."""
+"""Maximum size in bytes of an MPEG-4 part 2 packet that only repeats the previous frame."""
 
 
 @dataclass
 class Damage:
-    """What was wrong with the file while it was decoded.
+    """Damage that was found while decoding a file.
 
     Attributes:
-        packets: packets that could not be read or decoded.
-        corrupt_frames: frames that the decoder repaired as well as it could, and those up to the
-            next key frame, which may be predicted from them; they are kept.
-        restarts: places where the timestamps begin again; they are continued from there.
-        retimed: frames whose time is not the one in the file (see `retime`).
-        frames_given: frames that were handed to the decoder, or that the file's index promises.
-        frames_lost: those of them that did not come out.
-        headless: frames before the first key frame, which nobody can decode.
+        packets: number of packets that could not be read or decoded.
+        corrupt_frames: number of frames that the decoder repaired, and of those up to the next key
+            frame, which may be predicted from them; these frames are kept.
+        restarts: number of times the timestamps restart; later times continue from there.
+        retimed: number of frames whose time is not that of the file (see `retime`).
+        frames_given: number of frames passed to the decoder, or listed in the file's index.
+        frames_lost: number of those frames that were not decoded.
+        headless: number of frames before the first key frame, which cannot be decoded.
     """
 
     packets: int = 0
@@ -41,7 +41,7 @@ class Damage:
     headless: int = 0
 
     def reckon(self, expected: int, received: int) -> None:
-        """Count the missing frames of a file that lists none, from the number it should have."""
+        """Count the missing frames of a file without an index, from the number expected."""
         self.frames_given = max(self.frames_given, expected)
         self.frames_lost = max(0, expected - received)
 
@@ -70,15 +70,14 @@ class Damage:
 
 
 class Given:
-    """Counts the frames that a decoder is given.
+    """Counts the frames that are passed to a decoder.
 
-    A packet is a frame, but for those that say "show nothing new", those before the first key
-    frame, those that an edit list hides, and the halves of interlaced frames that some files keep
-    apart.
+    Every packet is one frame, except packets that only repeat the previous frame, packets before
+    the first key frame, packets hidden by an edit list, and separately stored fields.
 
     Args:
-        codec: FFmpeg's name of it.
-        promised: frames that the file's index lists, 0 if it has none.
+        codec: FFmpeg's name of the codec.
+        promised: number of frames in the file's index, 0 if it has none.
     """
 
     def __init__(self, codec: str, promised: int) -> None:
@@ -91,7 +90,7 @@ class Given:
         self._headless = 0
 
     def count(self, packet: Any) -> None:
-        """Note a packet before it is decoded."""
+        """Count a packet before it is decoded."""
         if not packet.size:
             return
         self._read += 1
@@ -103,32 +102,32 @@ class Given:
 
     @property
     def frames(self) -> int:
-        """Frames that should come out."""
+        """Number of frames that the decoder should return."""
         return self._shown + max(0, self._promised - self._read)
 
     def lost(self, received: int) -> int:
-        """How many did not come out."""
+        """Return the number of frames that the decoder did not return."""
         halves = received and abs(self._shown - 2 * received) <= 0.02 * self._shown
         return 0 if halves else max(0, self.frames - received)
 
     def headless(self, received: int) -> int:
-        """Frames before the first key frame of which nothing came out."""
+        """Return the number of undecodable frames before the first key frame."""
         return max(0, self._headless - max(0, received - self._shown)) if self._begun else 0
 
     def _leads(self, packet: Any) -> bool:
-        """Shown before the first key frame, whose predecessor it needs."""
+        """Whether a packet is displayed before the first key frame and needs an earlier frame."""
         key = self._first_key
         return key is not None and packet.pts is not None and packet.pts < key
 
 
 class Tears:
-    """Finds the packets of a transport stream behind which something is missing.
+    """Finds the packets of a transport stream after which data is missing.
 
-    A gap in the count of a stream is not a tear where a key frame follows at once: there another
-    recording was joined on.
+    A gap in a stream's continuity counter does not count if a key frame follows immediately: there,
+    two recordings were joined.
 
     Args:
-        torn: receives the timestamps of torn packets.
+        torn: set to which the timestamps of such packets are added.
     """
 
     def __init__(self, torn: set[int | None]) -> None:
@@ -137,7 +136,7 @@ class Tears:
         self._behind = 0
 
     def look_at(self, packet: Any) -> None:
-        """Take the next packet."""
+        """Examine the next packet."""
         self._behind += 1
         if packet.is_keyframe:
             self._pending = None
@@ -149,9 +148,9 @@ class Tears:
 
 
 def promised(container: Any, stream: Any) -> int:
-    """Frames that the index of a file lists, 0 if it has none.
+    """Return the number of frames in a file's index, 0 if it has none.
 
-    AVI counts the beats of its clock: where a picture stays for several, the others have no frame.
+    The index of AVI counts clock ticks; if a picture lasts several ticks, the others have no frame.
     """
     frames = int(stream.frames)
     if container.format.name != "avi":
@@ -161,9 +160,9 @@ def promised(container: Any, stream: Any) -> int:
 
 
 def packets_of(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
-    """Every packet of a stream that can be read, and the empty one that flushes the decoder.
+    """Yield all readable packets of a stream, and finally the empty one that flushes the decoder.
 
-    After an error the demuxer continues behind the damage.
+    After an error, the demuxer continues after the damage.
     """
     in_a_row = 0
     while in_a_row < _ERRORS_IN_A_ROW:
@@ -181,7 +180,7 @@ def packets_of(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
 
 
 def decoded(context: Any, packet: Any, damage: Damage) -> list[Any]:
-    """Frames that the decoder returns for a packet."""
+    """Return the frames that the decoder returns for a packet."""
     try:
         return list(context.decode(packet))
     except (av.FFmpegError, *_STRAY):
@@ -190,6 +189,6 @@ def decoded(context: Any, packet: Any, damage: Damage) -> list[Any]:
 
 
 def _shows_nothing(codec: str, packet: Any) -> bool:
-    if codec == "vp8":  # RFC 6386, section 9.1: the fifth bit says whether it is shown
+    if codec == "vp8":  # RFC 6386, section 9.1: the fifth bit is show_frame
         return not memoryview(packet)[0] >> 4 & 1
     return codec == "mpeg4" and packet.size < _EMPTY_MPEG4

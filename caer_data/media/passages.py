@@ -1,10 +1,10 @@
-"""Passages that many strips of fingerprints share, without comparing each with each.
+"""Passages that strips of fingerprints share, found without comparing all pairs of strips.
 
-Pictures whose hashes agree in one of some sets of 16 bits are looked at (after multi-index hashing,
-Norouzi et al., CVPR 2012; low frequencies are the steadiest bits). The hashes of cropped windows
-and of the mirrored picture are looked up as well. Of pictures with equal bits only the first count,
-so that the work grows with the number of strips and not with its square; what is repeated
-everywhere is still tied to where it came first.
+Pictures are compared if their hashes agree in one of several sets of 16 bits (multi-index hashing,
+Norouzi et al., CVPR 2012; low frequencies are the most stable bits). The hashes of cropped windows
+and of the mirrored picture are looked up as well. Of pictures with equal bits only the first ones
+are used, so that the work grows linearly with the number of strips. A passage that is repeated
+everywhere is still matched to its first occurrence.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from caer_data.media.fingerprints import RATE
 from caer_data.media.matching import Match, Strip, compare
 
 NEAR: Final = 16
-"""Bits of 64 in which pictures that are looked at closely may differ; unrelated ones: about 32."""
+"""Maximum difference of hashes for a close comparison, bits of 64 (unrelated pictures: 32)."""
 
 PARTNERS: Final = 24
-"""Strips that each is compared with closely, unless given otherwise."""
+"""Default number of strips that each strip is closely compared with."""
 
-_MIN_PICTURES: Final = RATE - 1  # pictures, almost a second; of shorter strips a good part
-_MIN_SHARE: Final = 0.6
-_MOVING: Final = ((0.88, 0.68), (0.76, 0.8))  # least correlation of pictures and of what moves
-_STILL: Final = 0.955  # least correlation of pictures in which nothing moves
-_EQUAL: Final = 0.9995  # the same, where nothing is heard and not the whole is shown
-_WHOLE: Final = 0.9  # share of the longer strip that is as good as all of it
-_PICTURE: Final = 0.97  # least correlation of single pictures
-_HEARD: Final = 0.62  # least share of equal bits of sound; 0.5 is chance
-_SURELY_HEARD: Final = (0.75, 0.85, 0.4)  # least of sound, pictures, motion, taken together
-_SAME: Final = 4  # bits; a picture that differs less from the previous one is not looked up
-_UNRELATED: Final = 20  # hashes near one by chance; about one in twenty agrees in a band, too
+_MIN_PICTURES: Final = RATE - 1  # minimum length of a passage, almost a second
+_MIN_SHARE: Final = 0.6  # minimum share of a strip that is shorter than this
+_MOVING: Final = ((0.88, 0.68), (0.76, 0.8))  # minimum correlation of pictures and of motion
+_STILL: Final = 0.955  # minimum correlation of pictures without motion
+_EQUAL: Final = 0.9995  # the same for silent passages that are only part of a strip
+_WHOLE: Final = 0.9  # share of the longer strip that counts as all of it
+_PICTURE: Final = 0.97  # minimum correlation of single pictures
+_HEARD: Final = 0.62  # minimum share of equal bits of sound; 0.5 is chance
+_SURELY_HEARD: Final = (0.75, 0.85, 0.4)  # alternative minimums of sound, pictures and motion
+_SAME: Final = 4  # bits; a picture that differs less from the previous one is skipped
+_UNRELATED: Final = 20  # hashes that are near by chance; about one in twenty shares a band
 _MIN_NEAR: Final = 10
-_TRIES: Final = 3  # pairs of pictures of two strips that are looked at closely
+_TRIES: Final = 3  # pairs of pictures per pair of strips that are compared closely
 
 
 def shared(
@@ -48,13 +48,16 @@ def shared(
     partners: int = PARTNERS,
     near: int = NEAR,
 ) -> Iterator[tuple[int, int, Match]]:
-    """Passages that two strips share: numbers of both, lower first, and the best match.
+    """Find the passages that pairs of strips share.
 
     Args:
-        strips: in any order; of what is repeated often, the first are found first.
-        sides: of each strip; those of one side are not compared.
-        partners: others that each is compared with closely, the nearest by hash.
-        near: bits in which pictures that are looked at closely may differ, see `near_among`.
+        strips: the strips; if content is repeated often, matches with earlier strips come first.
+        sides: side of each strip; strips of the same side are not compared.
+        partners: number of strips, nearest by hash, that each strip is closely compared with.
+        near: maximum difference of hashes for a close comparison, in bits; see `near_among`.
+
+    Yields:
+        Indexes of two strips, the lower first, and their best match.
     """
     for (one, other), tries in sorted(_candidates(strips, sides, partners, near).items()):
         best: Match | None = None
@@ -69,9 +72,9 @@ def shared(
 
 
 def near_among(pictures: int) -> int:
-    """Bits in which pictures may differ, of so many, so that few unrelated ones are that near.
+    """Return the maximum difference in bits for which few of `pictures` pictures match by chance.
 
-    Otherwise the pairs that are looked at closely would grow with the square of the pictures.
+    With a fixed value, the number of close comparisons would grow with the square of the pictures.
     """
     near, looked_up = NEAR, 2 * len(windows.WINDOWS) * pictures
     while near > _MIN_NEAR and looked_up * _chance(near) > _UNRELATED:
@@ -80,7 +83,7 @@ def near_among(pictures: int) -> int:
 
 
 def _chance(near: int) -> float:
-    """How probable it is that the hashes of two unrelated pictures are so near."""
+    """Return the probability that hashes of unrelated pictures differ in at most `near` bits."""
     near_ones = sum(math.comb(windows.BITS, bits) for bits in range(near + 1))
     return math.ldexp(float(near_ones), -windows.BITS)
 
@@ -88,7 +91,7 @@ def _chance(near: int) -> float:
 def _candidates(
     strips: Sequence[Strip], sides: Sequence[int] | None, most: int, near: int
 ) -> dict[tuple[int, int], list[tuple[int, int, bool]]]:
-    """Pairs of strips with pictures whose hashes are near, nearest first."""
+    """Return, by pair of strips, the pairs of pictures with near hashes, nearest first."""
     strip, picture, values = _keyed(strips)
     side = strip if sides is None else np.asarray(sides)[strip]
     found: defaultdict[tuple[int, int], list[tuple[int, int, int, bool]]] = defaultdict(list)
@@ -106,7 +109,7 @@ def _candidates(
 
 
 def _nearest(bits: dict[tuple[int, int], int], most: int) -> set[tuple[int, int]]:
-    """Pairs of strips of which one is among the nearest of the other, the first of equal ones."""
+    """Return the pairs of strips of which one is among the `most` nearest of the other."""
     partners: defaultdict[int, list[tuple[int, int, tuple[int, int]]]] = defaultdict(list)
     for pair, least in bits.items():
         partners[pair[0]].append((least, pair[1], pair))
@@ -117,7 +120,7 @@ def _nearest(bits: dict[tuple[int, int], int], most: int) -> set[tuple[int, int]
 def _keyed(
     strips: Sequence[Strip],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
-    """Strip, picture and hashes (n, windows) of the pictures that are worth looking up."""
+    """Return strip, picture and hashes (n, windows) of the pictures to look up."""
     rows: list[tuple[int, int]] = []
     kept: list[npt.NDArray[np.uint64]] = []
     for number, strip in enumerate(strips):
@@ -140,7 +143,7 @@ def _keyed(
 def _near(
     values: npt.NDArray[np.uint64], most: int
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8], bool]]:
-    """Pairs of pictures, one whole and one in some window, whose hashes are near."""
+    """Yield pairs of pictures, one whole and one in some window, whose hashes are near."""
     whole = values[:, 0]
     known = windows.Known(whole)
     for window in range(values.shape[1]):
@@ -153,12 +156,11 @@ def _near(
 
 
 def repeated(match: Match, one: Strip, other: Strip) -> bool:
-    """Whether a match is a repetition, and not another moment before the same camera.
+    """Whether a match is a repetition, and not another moment of the same camera set-up.
 
-    Motion must agree, the more so the less the pictures do, and less so where both
-    sound alike. Where nothing moves, the pictures must be as good as equal, and so must what is
-    heard. Of what is still and silent nobody can tell the moment: it is taken for a repetition if
-    it is the whole of both, from cut to cut, or the pictures are equal.
+    Motion must agree: more closely if the pictures differ more, and less closely if the sound
+    agrees. If nothing moves, both pictures and sound must be almost equal. A still and silent match
+    counts as a repetition if it covers both strips from cut to cut, or if the pictures are equal.
     """
     shorter, longer = sorted((len(one.times), len(other.times)))
     pictures = round(match.length * RATE) + 1

@@ -1,4 +1,4 @@
-"""FFmpeg filters that show decoded pictures as `geometry` and `colour` say."""
+"""FFmpeg filters that display decoded pictures as `geometry` and `colour` define."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _RANGE: Final = "tv"
 
 
 def upright(stream: Any, info: VideoInfo, interlaced: bool) -> Any:
-    """Decoded pictures as they are displayed, but for their size; two fields become one instant."""
+    """Return decoded pictures as displayed (but not resized), deinterlaced if `interlaced`."""
     if interlaced:
         stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
-    # done here, so players of the clip must not do it once more
+    # remove the rotation tag, so that players do not rotate again
     stream = stream.filter("sidedata", mode="delete", type="DISPLAYMATRIX")
     crop, turn = info.crop, info.turn
     if crop != Crop():
@@ -46,7 +46,7 @@ def upright(stream: Any, info: VideoInfo, interlaced: bool) -> Any:
 
 
 def scaled(stream: Any, info: VideoInfo, width: int, height: int) -> Any:
-    """Decoded pictures at this size, in colours that browsers show and tagged as what they are."""
+    """Return pictures at this size, in a tagged colour space that browsers support."""
     assumption = assumed(info.stored_height)
     if info.transfer in (PQ, HLG):
         stream = _tone_mapped(stream, width, height)
@@ -61,7 +61,7 @@ def scaled(stream: Any, info: VideoInfo, width: int, height: int) -> Any:
 
 
 def scaled_bgr(stream: Any, width: int, height: int) -> Any:
-    """Pictures that `decode` has made (BGR, displayed) at this size, tagged."""
+    """Return displayed BGR pictures from `decode` at this size, with colour tags."""
     tags = dict.fromkeys(("colorspace", "color_primaries", "color_trc"), "bt709")
     return _finished(stream, width, height, tags, {})
 
@@ -76,7 +76,7 @@ def _finished(
 
 
 def _tone_mapped(stream: Any, width: int, height: int) -> Any:
-    """HDR brought down to BT.709; scaled first, for light is counted in floating point."""
+    """Return HDR pictures tone-mapped to BT.709; scaled first, as floating point is slow."""
     light = {"transfer": "linear", "npl": WHITE}
     stream = stream.filter("zscale", width, height, filter="bicubic", **light)
     stream = stream.filter("format", "gbrpf32le").filter("zscale", primaries="bt709")

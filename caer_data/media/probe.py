@@ -1,8 +1,8 @@
-"""What a video file is, found out without trusting it.
+"""Reading the properties of untrusted video files.
 
-A file is opened only if it is a regular file, only with demuxers of single-file video formats, and
-only with the `file` protocol: a playlist, a session description or a concatenation script that is
-dressed up as a video is refused, never followed.
+Only regular files are opened, only with demuxers of single-file video formats, and only with the
+`file` protocol. Playlists, session descriptions and concatenation scripts that pretend to be videos
+are refused, and files that they refer to are never opened.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from caer_data.media.geometry import Crop, Turn, displayed, matroska_crop, turn_
 from caer_data.media.programmes import elsewhere
 from caer_data.media.sound import SoundTrack, choose, sound_tracks
 
-# Demuxers that read one file and nothing else; hls, dash, concat, sdp, image2 and the like are not
-# here. The mov demuxer follows references to other files only if `enable_drefs` is set.
+# Demuxers that read only one file, so not hls, dash, concat, sdp, image2 and the like. The mov
+# demuxer follows references to other files only if `enable_drefs` is set.
 # https://ffmpeg.org/ffmpeg-formats.html#Format-Options
 FORMATS: Final = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,flv,asf,ogg,mxf,dv,rm"
 )
 _PACKETS_TRIED: Final = 1000
-"""Video packets that may be broken before the first good frame."""
+"""Maximum number of broken video packets before the first good frame."""
 
 _REORDERED: Final = 16
-"""Packets behind which no earlier picture follows."""
+"""Number of packets after which no earlier picture can follow."""
 
 _FULL_RANGE: Final = 2
 _FIELD_ORDERS: Final = {1: "progressive", 2: "tt", 3: "bb", 4: "tb", 5: "bt"}
 _WIDEST_PIXEL: Final = 8
-"""Sample aspect ratios beyond 1:8 and 8:1 are writing errors, not anamorphic pictures."""
+"""Sample aspect ratios beyond 1:8 and 8:1 are errors in the file, not anamorphic pictures."""
 
 
 @dataclass(frozen=True)
@@ -46,30 +46,30 @@ class VideoInfo:
     """A video file whose first frame could be decoded.
 
     Attributes:
-        width: displayed width, pixels: turned upright, with square pixels.
-        height: displayed height, pixels.
+        width: displayed width (upright, square pixels), px.
+        height: displayed height, px.
         stored_width: width of the decoded picture, before turning and stretching.
         stored_height: height of the decoded picture.
-        crop: pixels of the decoded picture that are not shown.
-        turn: what makes the decoded picture upright.
+        crop: pixels of the decoded picture that are not displayed.
+        turn: rotation and mirroring that make the decoded picture upright.
         pixel_aspect: width over height of a stored pixel.
-        fps: average frame rate by the file's header; 25 where the header has none.
+        fps: average frame rate in the file's header; 25 if it has none.
         time_base: seconds of one timestamp unit.
         codec: name of the video codec.
         pixel_format: FFmpeg's name of the stored pixel format.
-        primaries: number of its colour primaries (ITU-T H.273); 2 where the file does not say.
+        primaries: number of its colour primaries (ITU-T H.273); 2 if unspecified.
         transfer: number of its transfer curve.
         matrix: number of its colour matrix.
-        full_range: its numbers use the full range, not that of television.
+        full_range: whether its values use the full range instead of the television range.
         field_order: progressive, tt, bb, tb, bt or unknown, by the header.
         audio_index: index, among all streams, of the sound track that clips are cut with (see
             `sound.choose`); None if none can be decoded.
-        sounds: all its sound tracks.
+        sounds: all sound tracks.
         duration_s: duration by the header, seconds; None if it has none.
-        start_pts: timestamp at which the file says that its pictures begin, or calculated back from
-            the first that has one; None if it says nothing.
+        start_pts: timestamp of the first picture by the file, or extrapolated from the first
+            picture that has one; None if there is none.
         stream_index: index of the video stream among all streams of the file.
-        max_pixels: largest stored picture that may be decoded.
+        max_pixels: maximum number of pixels of a stored picture.
     """
 
     width: int
@@ -97,17 +97,17 @@ class VideoInfo:
 
     @property
     def has_audio(self) -> bool:
-        """There is sound that can be decoded."""
+        """Whether there is sound that can be decoded."""
         return self.audio_index is not None
 
 
 def probe(path: Path, max_megapixels: float = 36.0, audio: str = "default") -> VideoInfo:
-    """Open a video, choose its main video stream and decode one frame.
+    """Return the properties of a video, after decoding a frame of its main video stream.
 
     Args:
         path: the file.
-        max_megapixels: larger pictures are refused.
-        audio: the sound track wanted: `default`, `original` or a language.
+        max_megapixels: maximum size of a picture; larger ones are refused.
+        audio: sound track to choose: `default`, `original` or a language.
 
     Raises:
         CaerError: the file cannot be read, is not a video, has no picture that can be decoded, or
@@ -163,10 +163,10 @@ def _beside(
 
 
 def open_container(path: Path, max_pixels: int) -> Any:
-    """Open a regular file with FFmpeg, such that nothing but this file is ever read.
+    """Open a regular file with FFmpeg in a way that no other file is ever read.
 
     Raises:
-        CaerError: not a regular file, not readable, or not in a known video format.
+        CaerError: it is not a regular file, not readable, or not in a known video format.
     """
     try:
         status = path.stat()
@@ -183,18 +183,18 @@ def open_container(path: Path, max_pixels: int) -> Any:
     }
     try:
         # The explicit protocol keeps a name such as "concat:a|b.mp4" from being read as a URL.
-        # titles that are not UTF-8 would else stop it
+        # Without `metadata_errors`, titles that are not UTF-8 would raise an error.
         return av.open(f"file:{path}", options=options, metadata_errors="replace")
     except PermissionError as error:
         raise CaerError(f"{path}: permission denied") from error
     except (av.FFmpegError, ValueError) as error:
         raise CaerError(
-            f"{path}: is not a video that can be opened (damaged, incomplete, or of another kind)"
+            f"{path}: is not a video that can be opened (damaged, incomplete, or another format)"
         ) from error
 
 
 def start_of(path: Path, info: VideoInfo) -> float:
-    """Timestamp at which a file begins, s; the clock of FFmpeg's command starts there.
+    """Return the timestamp at which a file begins, s; FFmpeg's command line counts from there.
 
     Raises:
         CaerError: the file can no longer be opened.
@@ -204,7 +204,7 @@ def start_of(path: Path, info: VideoInfo) -> float:
 
 
 def _main_stream(container: Any, path: Path) -> Any:
-    """The first stream marked as default, else the first; never cover art."""
+    """Return the first stream marked as default, otherwise the first; never cover art."""
     hidden = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
     streams = [s for s in container.streams.video if not s.disposition & hidden]
     if not streams:
@@ -235,9 +235,10 @@ def _first_frame(container: Any, stream: Any, path: Path) -> Any:
 
 
 def _start(path: Path, of: Any, max_pixels: int) -> int | None:
-    """Timestamp of the first picture, also where the first ones have none.
+    """Return the timestamp of the first picture, extrapolated if the first pictures have none.
 
-    FFmpeg reads no stamp before zero in Matroska; such pictures come evenly before the first stamp.
+    In Matroska, FFmpeg reads no timestamps before zero; such pictures are assumed to be evenly
+    spaced.
     """
     with open_container(path, max_pixels) as container:
         stream = container.streams[of.index]
@@ -283,7 +284,7 @@ def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
 
 
 def pixel_aspect(stored: Fraction | None) -> Fraction:
-    """Width over height of a pixel; square where the file says nothing, or nothing sensible."""
+    """Return width over height of a pixel; 1 if the file's value is missing or implausible."""
     if not stored or not Fraction(1, _WIDEST_PIXEL) <= stored <= _WIDEST_PIXEL:
         return Fraction(1)
     return Fraction(stored.numerator, stored.denominator)

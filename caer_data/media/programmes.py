@@ -1,4 +1,4 @@
-"""Which streams of a broadcast belong to another programme than its pictures.
+"""Streams of a broadcast that belong to another programme than its pictures.
 
 A recording of a whole channel holds several programmes, and the sound of one says nothing about the
 pictures of another. Transport streams list the streams of each (ISO/IEC 13818-1, section 2.4.4).
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-_MOST: Final = 8 << 20
-"""Bytes in which the lists are looked for; they are repeated several times a second."""
+_MAX_BYTES: Final = 8 << 20
+"""Bytes to search for the lists, which are repeated several times per second."""
 _SYNC: Final = 0x47
 _SIZES: Final = (188, 192, 204)  # of packets: plain, with the arrival time before, with a check sum
 _PACKET: Final = 188
@@ -20,9 +20,9 @@ _PAT, _PMT = 0, 2
 
 
 def elsewhere(path: Path, pid: int) -> frozenset[int]:
-    """Numbers (PID) of the streams that only programmes without stream `pid` have.
+    """Return the numbers (PID) of the streams that only programmes without stream `pid` have.
 
-    Nothing in files that are no transport stream, or where no programme has the stream.
+    Empty if the file is not a transport stream, or if no programme has the stream.
     """
     programmes = _programmes(path)
     own = {other for streams in programmes if pid in streams for other in streams}
@@ -30,9 +30,9 @@ def elsewhere(path: Path, pid: int) -> frozenset[int]:
 
 
 def _programmes(path: Path) -> list[set[int]]:
-    """Streams of each programme."""
+    """Return the streams of each programme."""
     with path.open("rb") as file:
-        data = file.read(_MOST)
+        data = file.read(_MAX_BYTES)
     maps: dict[int, set[int]] = {}
     for pid, section in _sections(data, {_PAT}):
         if pid == _PAT and section[0] == _PAT:

@@ -1,10 +1,10 @@
-"""Timestamps that always rise, whatever the file says.
+"""Strictly rising timestamps for files with faulty ones.
 
-A decoder gives frames in the order in which they are shown, but files stamp them wrongly: AVI knows
-no presentation times, recordings joined end to end begin again, broadcasts repeat a stamp. No frame
-is dropped for that. As in FFmpeg (`guess_correct_pts`), the stamp of a frame is its presentation or
-its decode time, whichever has had fewer faults; where stamps then fall, repeat or are missing,
-frames are given times of their own.
+A decoder returns frames in presentation order, but their timestamps may be wrong: AVI has no
+presentation times, joined recordings restart their clock, and broadcasts repeat timestamps. No
+frame is dropped for this. As in FFmpeg (`guess_correct_pts`), a frame's timestamp is its
+presentation or its decode time, whichever has had fewer faults so far. Where timestamps then still
+fall, repeat or are missing, frames get new times.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 _AHEAD: Final = 8
-"""Frames looked at before a stamp is believed to be wrong by itself: if none of so many rises above
-the last good one, the count has begun again. It is also how many are looked at before the first
-frame is stamped. They are held in memory, so they are few."""
+"""Frames to look ahead before deciding that a timestamp is wrong: if none of them rises above the
+last good one, the clock has restarted. The same number is examined before the first frame gets a
+time. The frames are held in memory, so the number is small."""
 
 
 @dataclass
@@ -26,8 +26,8 @@ class Timed:
 
     Attributes:
         raw: the decoder's frame.
-        stamp: the file's timestamp, in the time base; None if it has none.
-        pts: the timestamp that counts: higher than that of the frame before.
+        stamp: the timestamp in the file, in the time base; None if it has none.
+        pts: the retimed timestamp, later than the previous frame's.
     """
 
     raw: Any
@@ -37,7 +37,7 @@ class Timed:
 
 @dataclass
 class _Votes:
-    """Which of the two stamps of a frame is to be believed: the one with fewer faults so far."""
+    """Decides whether to trust presentation or decode times, by their faults so far."""
 
     faulty_pts: int = 0
     faulty_dts: int = 0
@@ -60,16 +60,16 @@ class _Votes:
 
 @dataclass
 class Retimer:
-    """Gives the frames of one video rising timestamps, in one pass.
+    """Assigns rising timestamps to the frames of one video, in one pass.
 
     Args:
-        nominal: usual length of a frame, in the time base.
-        start: where the pictures begin. Frames without a time are counted from here. Decode times
-            run late by the frames that a decoder holds back; they are moved to begin here.
+        nominal: usual duration of a frame, in the time base.
+        start: timestamp of the first picture, from which frames without a time are counted. Decode
+            times are late by the decoder's delay and are shifted to begin here.
 
     Attributes:
-        restarts: places where the file's timestamps begin again; they are continued from there.
-        retimed: frames whose time is not the file's presentation time.
+        restarts: number of times the file's timestamps restart; later times continue from there.
+        retimed: number of frames whose time is not the file's presentation time.
     """
 
     nominal: int
@@ -82,7 +82,7 @@ class Retimer:
     _last: int | None = None
 
     def times(self, frames: Iterable[Any]) -> Iterator[Timed]:
-        """The frames with their times; at most a few are held back while a fault is looked into."""
+        """Yield the frames with their times; at a fault, a few frames are held back briefly."""
         ahead: deque[Any] = deque()
         begun = False
         for raw in frames:
@@ -103,7 +103,7 @@ class Retimer:
         yield from self._place(raw, stamp)
 
     def _place(self, raw: Any, stamp: int | None) -> Iterator[Timed]:
-        """Time a frame, or keep it until more is known; frames kept before it come first."""
+        """Assign a time to a frame, or hold it back; frames held back earlier come first."""
         if stamp is not None and self._fits(stamp + self._offset):
             yield from self._between(stamp + self._offset)
             yield self._timed(raw, stamp + self._offset)
@@ -113,11 +113,11 @@ class Retimer:
             yield from self._begin_again()
 
     def _fits(self, pts: int) -> bool:
-        """Whether all doubtful frames find room before this time."""
+        """Whether all doubtful frames fit before this time."""
         return self._last is None or pts - self._last > len(self._doubtful)
 
     def _between(self, end: int) -> Iterator[Timed]:
-        """Time the doubtful frames: evenly, before a frame whose time is sure."""
+        """Assign evenly spaced times to the doubtful frames, before a frame with a certain time."""
         kept, self._doubtful = self._doubtful, []
         first = end - self.nominal * len(kept) if self._last is None else self._last
         count = len(kept) + (self._last is not None)
@@ -126,7 +126,7 @@ class Retimer:
             yield self._timed(raw, first + step)
 
     def _begin_again(self) -> Iterator[Timed]:
-        """Take the doubtful frames as the start of a new count."""
+        """Treat the doubtful frames as the first ones after a restart of the clock."""
         kept, self._doubtful = self._doubtful, []
         raw, stamp = kept[0]
         pts = self._next()
@@ -138,7 +138,7 @@ class Retimer:
             yield from self._place(raw, stamp)
 
     def _end(self) -> Iterator[Timed]:
-        """Time the frames that are doubtful to the last: one after the other."""
+        """Assign consecutive times to frames that are still doubtful at the end."""
         kept, self._doubtful = self._doubtful, []
         for raw, _ in kept:
             yield self._timed(raw, self._next())

@@ -1,4 +1,4 @@
-"""Decode a whole file to find what it shows: a small picture of every frame, and fingerprints."""
+"""Decoding a whole file into a small picture of every frame, and fingerprints."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from caer_data.media.frame import Picture
 from caer_data.media.probe import VideoInfo
 
 SIZE: Final = (64, 36)
-"""Size of the picture of a frame, px; bars are part of it."""
+"""Size of the picture of a frame including its bars, px."""
 
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Scan:
-    """What decoding a file from start to end reveals.
+    """The result of decoding a file from start to end.
 
     Attributes:
         pts: timestamp of every frame in the file's time base, rising; shape (m,), int64.
         end_pts: end of the last frame.
-        times: seconds of each frame from the first one; shape (m,).
-        pictures: the whole frame, grey, at `SIZE`; shape (m, height, width), uint8.
+        times: time of each frame, seconds from the first one; shape (m,).
+        pictures: grey pictures of whole frames at `SIZE`; shape (m, height, width), uint8.
         rough: fingerprints, `fingerprints.RATE` per second.
-        interlaced: some frames consist of two fields.
-        handed_over: timestamps do not lead to the frames, see `clip_command.Source`.
+        interlaced: whether some frames consist of two fields.
+        handed_over: whether frames cannot be cut by timestamp, see `clip_command.Source`.
     """
 
     pts: npt.NDArray[np.int64]
@@ -46,17 +46,17 @@ class Scan:
 
     @property
     def rough_times(self) -> Floats:
-        """Seconds of each fingerprint."""
+        """Time of each fingerprint, seconds from the first frame."""
         return self.times[np.searchsorted(self.pts, self.rough[0])]
 
 
 def shares(inside: npt.NDArray[np.uint8]) -> Floats:
-    """What lies between bars, in steps of `GRID`, as shares of the frame; shape (n, 4)."""
+    """Convert boxes between bars from cells of `GRID` to shares of the frame; shape (n, 4)."""
     return np.asarray(inside / np.array(GRID * 2, np.float64))
 
 
 def scan(path: Path, info: VideoInfo) -> Scan:
-    """Decode a file.
+    """Decode a file and return its pictures and fingerprints.
 
     Raises:
         CaerError: no frame can be decoded.

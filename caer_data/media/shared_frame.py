@@ -1,8 +1,9 @@
-"""Where one video's picture lies in another's, found by hashes of the first.
+"""Finds the position of one video's frame within another's, by hashes of the first.
 
-Of the first video only hashes are known, of its pictures between their black bars and of windows of
-them; the frames of the other are at hand, bars and all. One box says where the whole first frame
-lies in the other's frame, all through the file; where the other was cropped, it reaches beyond.
+Of the first video only hashes are known: of its pictures between black bars, and of windows of
+them. The frames of the other video are available, including bars. A single box describes where the
+whole first frame is in the other's frame throughout the file. If the other video was cropped, the
+box extends beyond its frame.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom, as shares of a frame."""
 
 RELEASED: Final = 5
-"""Windows of `windows.WINDOWS` whose hashes are known of the first video."""
+"""Number of windows of `windows.WINDOWS` whose hashes are known of the first video."""
 
 WHOLE: Final[Box] = (0.0, 0.0, 1.0, 1.0)
 
 _STEPS: Final = (0.04, 0.02, 0.01, 0.005)
-_TRIED: Final = 2  # starts from which the best box is looked for
-_OVER: Final = 0.012  # share of a side by which a window may reach beyond the frame
-_MAX_BITS: Final = 22  # bits; pictures that differ more may not be the same
-_SMALLER: Final = 1.0  # bits that a window must gain for each side that it loses
+_TRIED: Final = 2  # number of starting points of the search for the best box
+_OVER: Final = 0.012  # share of a side by which a window may extend beyond the frame
+_MAX_BITS: Final = 22  # differences are capped here, since such pictures may not be the same
+_SMALLER: Final = 1.0  # bits by which a window must fit better per side that it is smaller
 
 
 @dataclass(frozen=True)
@@ -40,9 +41,9 @@ class SharedFrame:
     """How the frames of two videos overlap.
 
     Attributes:
-        box: where the first video's frame is in the other's, mirrored back where it is mirrored.
-        window: place in `windows.WINDOWS` of the largest window that both show.
-        mirrored: left and right are exchanged in the other.
+        box: position of the first video's frame in the other's (after undoing any mirroring).
+        window: index in `windows.WINDOWS` of the largest window that both show.
+        mirrored: whether left and right are exchanged in the other video.
     """
 
     box: Box
@@ -50,16 +51,16 @@ class SharedFrame:
     mirrored: bool
 
     def moved(self, box: Box) -> Box:
-        """Where a box of the first video's frame is in the other's frame, within it."""
+        """Return where a box of the first's frame is in the other's, clipped to that frame."""
         x1, y1, x2, y2 = (min(max(v, 0.0), 1.0) for v in within(self.box, box))
         return (1 - x2, y1, 1 - x1, y2) if self.mirrored else (x1, y1, x2, y2)
 
     def hashes(self, pictures: Picture, inside: Box) -> Hashes:
-        """Hashes of frames of the other video, comparable with the first's in the window.
+        """Return hashes of the other video's frames that are comparable with the first's.
 
         Args:
-            pictures: shape (n, height, width), uint8.
-            inside: what lies between bars in the first video.
+            pictures: frames of the other video; shape (n, height, width), uint8.
+            inside: box between the bars of the first video.
         """
         shown = within(self.box, _window(inside, self.window))
         return _hashes(pictures, shown, self.mirrored)
@@ -67,13 +68,13 @@ class SharedFrame:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Pictures of two videos that are the same, of those pairs that were found.
+    """Pairs of pictures of two videos that are probably the same.
 
     Attributes:
-        hashes: of the first video's pictures in the released windows; (n, `RELEASED`).
-        inside: what lies between bars there, shares; (n, 4).
+        hashes: hashes of the first video's pictures in the released windows; (n, `RELEASED`).
+        inside: boxes between the first video's bars, shares; (n, 4).
         pictures: frames of the other video; (n, height, width).
-        there: what lies between bars in the other, shares, mirrored where it is; (n, 4).
+        there: boxes between the other video's bars, shares, mirrored if it is; (n, 4).
     """
 
     hashes: Hashes
@@ -83,7 +84,7 @@ class Pairs:
 
 
 def find(pairs: Pairs, mirrored: bool) -> SharedFrame:
-    """Find where the frame lies, by pictures that are mostly the same."""
+    """Find how the frames overlap, from pairs most of which are the same picture."""
     search = _Search(pairs, mirrored)
     starts = sorted((search.cost(box, window), window, box) for box, window in _starts(pairs))
     found = [(*search.descend(box, window), window) for _, window, box in starts[:_TRIED]]
@@ -93,7 +94,7 @@ def find(pairs: Pairs, mirrored: bool) -> SharedFrame:
 
 
 def within(outer: Box, box: Box) -> Box:
-    """A box that is given as shares of another one."""
+    """Return a box that is given as shares of another box, as shares of the frame."""
     width, height = outer[2] - outer[0], outer[3] - outer[1]
     return (
         outer[0] + box[0] * width,
@@ -110,7 +111,7 @@ def _window(inside: Box, number: int) -> Box:
 
 
 def _starts(pairs: Pairs) -> list[tuple[Box, int]]:
-    """Boxes that make a window of the one the whole of the other, with the first's window."""
+    """Return boxes for which a window of one video is the whole of the other, with the window."""
     here, there = _usual(pairs.inside), _usual(pairs.there)
     chosen = [(number, 0) for number in range(RELEASED)]
     chosen += [(0, number) for number in range(1, len(windows.WINDOWS))]
@@ -122,7 +123,7 @@ def _starts(pairs: Pairs) -> list[tuple[Box, int]]:
 
 
 def _mapping(part: Box, shown: Box) -> Box:
-    """The box of the whole frame, of which a part is shown in another box."""
+    """Return the box of the whole frame if its `part` is displayed in the box `shown`."""
     sides = []
     for axis in (0, 1):
         scale = (shown[axis + 2] - shown[axis]) / (part[axis + 2] - part[axis])
@@ -145,7 +146,7 @@ class _Search:
         self._groups = sorted(groups, key=lambda group: -len(group[1]))[:4]
 
     def cost(self, box: Box, number: int) -> float:
-        """Mean difference in a window, bits; infinite where the other shows less than it."""
+        """Return the mean difference in a window, bits; infinite if the other shows less."""
         found, mirrored = [], self._mirrored
         for inside, rows in self._groups:
             shown = within(box, _window(inside, number))
@@ -157,7 +158,7 @@ class _Search:
         return float(bits.mean()) + _SMALLER * (2 - sum(windows.WINDOWS[number]))
 
     def descend(self, box: Box, window: int) -> tuple[float, Box]:
-        """The best box near one, by a window, and its cost."""
+        """Return the lowest cost near a box, compared in a window, and the box that has it."""
         least = self.cost(box, window)
         for step in _STEPS:
             better = True
@@ -170,7 +171,7 @@ class _Search:
 
 
 def _neighbours(box: Box, step: float) -> list[Box]:
-    """Boxes with one side moved, or the whole box moved or scaled along one axis or both."""
+    """Return boxes with one side moved, and boxes moved or scaled along one or both axes."""
     moves = [
         (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1),
         (1, 0, 1, 0), (0, 1, 0, 1), (1, 0, -1, 0), (0, 1, 0, -1), (1, 1, -1, -1),
@@ -188,7 +189,7 @@ def _neighbours(box: Box, step: float) -> list[Box]:
 
 
 def _hashes(pictures: Picture, shown: Box, mirrored: bool) -> Hashes:
-    """Hashes of a part of frames, which may reach a little beyond them."""
+    """Return the hashes of a part of frames; the part may extend slightly beyond them."""
     if mirrored:
         shown = 1 - shown[2], shown[1], 1 - shown[0], shown[3]
     made = windows.hashes(_part(pictures, shown), 1)[:, 0]
@@ -196,7 +197,7 @@ def _hashes(pictures: Picture, shown: Box, mirrored: bool) -> Hashes:
 
 
 def _part(pictures: Picture, box: Box) -> Picture:
-    """A part of each picture at the size of fingerprints, areas averaged."""
+    """Return a part of each picture at the size of fingerprints, averaging areas."""
     height, width = pictures.shape[1:]
     fine = (2 * WIDTH, 2 * HEIGHT)
     sx, sy = (box[2] - box[0]) * width / fine[0], (box[3] - box[1]) * height / fine[1]

@@ -1,4 +1,4 @@
-"""The sound tracks of a file, and which one clips are cut with."""
+"""The sound tracks of a file, and the choice of the one that clips are cut with."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import av
 
-# ISO 639: what two letters, and the bibliographic three, are called in files
+# three-letter codes (ISO 639) by two-letter and bibliographic codes
 _LANGUAGES: Final = {
     "en": "eng", "de": "deu", "ger": "deu", "fr": "fra", "fre": "fra", "es": "spa", "it": "ita",
     "pt": "por", "nl": "nld", "dut": "nld", "ja": "jpn", "zh": "zho", "chi": "zho", "ko": "kor",
@@ -35,16 +35,16 @@ class SoundTrack:
 
     Attributes:
         stream: index among all streams of the file.
-        codec: name of it; None if it is unknown, so that it cannot be decoded.
-        language: by the file; None if it does not say.
-        title: by the file.
-        channels: number of them.
+        codec: name of the codec; None if it is unknown, so that it cannot be decoded.
+        language: language in the file; None if it has none.
+        title: title in the file; None if it has none.
+        channels: number of channels.
         sample_rate: samples per second.
-        default: flagged as the default.
-        original: flagged as the original language.
-        dub: flagged as dubbed.
-        commentary: a commentary, by flag or title.
-        described: for those who do not see, by flag or title.
+        default: whether it is flagged as the default.
+        original: whether it is flagged as the original language.
+        dub: whether it is flagged as dubbed.
+        commentary: whether it is a commentary, by flag or title.
+        described: whether it is an audio description, by flag or title.
     """
 
     stream: int
@@ -61,18 +61,18 @@ class SoundTrack:
 
 
 def sound_tracks(container: Any) -> tuple[SoundTrack, ...]:
-    """All sound tracks of an open file."""
+    """Return all sound tracks of an open file."""
     return tuple(_track(stream) for stream in container.streams.audio)
 
 
 def choose(tracks: Sequence[SoundTrack], wanted: str) -> SoundTrack | None:
-    """The track that clips are cut with.
+    """Return the track that clips are cut with; None if there is none that can be decoded.
 
-    Tracks that cannot be decoded are left out, and commentaries and descriptions while there is
-    another. Of the rest it is the one asked for, else the default one, else the first.
+    Commentaries and audio descriptions are used only if there is no other track. Of the remaining
+    tracks, it is the one requested, otherwise the default track, otherwise the first.
 
     Args:
-        tracks: of one file.
+        tracks: the sound tracks of one file.
         wanted: `default`, `original` or a language.
     """
     known = [t for t in tracks if t.codec is not None]
@@ -84,7 +84,7 @@ def choose(tracks: Sequence[SoundTrack], wanted: str) -> SoundTrack | None:
 
 
 def fits(track: SoundTrack, wanted: str) -> bool:
-    """Whether a track is what the recipe asks for."""
+    """Whether a track is the one that the recipe requests."""
     if wanted == "default":
         return track.default
     if wanted == "original":
@@ -93,11 +93,11 @@ def fits(track: SoundTrack, wanted: str) -> bool:
 
 
 def plain_language(word: str, *, known: bool = False) -> str:
-    """Three letters of ISO 639 for a language, however it is written.
+    """Return the three-letter ISO 639 code of a language.
 
     Args:
-        word: code of two or three letters, with or without a country, or an English name.
-        known: give nothing for what is not a language known here.
+        word: code of two or three letters, with or without a country, or a name.
+        known: whether to return an empty text for languages that this module does not list.
     """
     short = word.lower().split("-")[0]
     found = _LANGUAGES.get(short) or _NAMES.get(short)

@@ -1,7 +1,7 @@
-"""Fingerprints of sound: whether neighbouring bands of pitch gain on each other, bit by bit.
+"""Fingerprints of sound: bits that tell how the energy of neighbouring bands changes.
 
-After Haitsma and Kalker, "A Highly Robust Audio Fingerprinting System", ISMIR 2002: they survive
-other codecs, bit rates and loudness, but not another speed.
+They follow Haitsma and Kalker, "A Highly Robust Audio Fingerprinting System", ISMIR 2002, and are
+robust against other codecs, bit rates and loudness, but not against another speed.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ _HOP = _SAMPLES // RATE
 _WINDOW = 2960  # samples, 0.37 s as in the paper
 _LOW, _HIGH = 300.0, 2000.0  # Hz
 _BANDS = 33
-_QUIET = 1e-4  # mean power (of 1) below which there is nothing to hear
+_QUIET = 1e-4  # mean power (of 1) below which sound counts as silence
 _CHUNK = 256  # windows transformed at a time
-_JUMP = _SAMPLES // 20  # samples; timestamps that are further off than this move the sound
+_JUMP = _SAMPLES // 20  # samples; only timestamps that deviate by more than this move the sound
 _MAX_SAMPLES = 6 * 3600 * _SAMPLES
 
 
 def sound_prints(path: Path, info: VideoInfo) -> npt.NDArray[np.uint32]:
-    """Fingerprints of the video's chosen sound, from its first frame on; empty without sound.
+    """Return fingerprints of the video's chosen sound from its first frame on; empty without sound.
 
-    Silence is 0. What cannot be decoded ends the sound: the pictures are still there.
+    Silence is 0. If decoding fails, the fingerprints end there.
     """
     if info.audio_index is None:
         return np.zeros(0, np.uint32)
@@ -42,7 +42,7 @@ def sound_prints(path: Path, info: VideoInfo) -> npt.NDArray[np.uint32]:
 
 
 def of_samples(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.uint32]:
-    """Fingerprints of sound at 8,000 samples per second, 16-bit integers."""
+    """Return the fingerprints of 16-bit sound at 8,000 samples per second."""
     count = (len(samples) - _WINDOW) // _HOP + 1
     if count < 2:
         return np.zeros(0, np.uint32)
@@ -57,7 +57,7 @@ def of_samples(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.uint32]:
 
 
 def _energies(windows: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
-    """Logarithm of the energy in each band of each window; shape (n, bands)."""
+    """Return the logarithm of the energy in each band of each window; shape (n, bands)."""
     power = np.abs(np.fft.rfft(windows * (np.hanning(_WINDOW) / 2**15), axis=1)) ** 2
     edges = np.geomspace(_LOW, _HIGH, _BANDS + 1) / _SAMPLES * _WINDOW
     starts = edges.round().astype(int)
@@ -96,7 +96,7 @@ def _frames(container: Any, stream: Any) -> Any:
 def _placed(
     part: npt.NDArray[np.int16], at: int, made: Any, start: Fraction
 ) -> npt.NDArray[np.int16]:
-    """A part with silence in front, or without its beginning, so that it sounds when it should."""
+    """Return a part with silence in front, or without its start, so that it is in its place."""
     if made.pts is None:
         return part
     due = round((made.pts * made.time_base - start) * _SAMPLES)

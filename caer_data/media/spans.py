@@ -1,9 +1,9 @@
-"""Which frames make a clip, and how fast they follow each other.
+"""The frames of a clip and their rate.
 
-A clip holds every frame of its span once, in order. Where the frames come evenly, as they do in
-nearly all films, the clip has a constant rate; where they do not (a telephone that slows down in
-the dark, a picture that stands still), they keep their timestamps. The rate is that of the span's
-own steps: a gap elsewhere in the file, or the pause after the last frame, does not change it.
+A clip contains every frame of its span once, in order. If the frames are evenly spaced, as in
+almost all films, the clip has a constant rate. Otherwise (a phone that records slower in the dark,
+a frozen picture), frames keep their timestamps. The rate is derived from the span's own frames, so
+that a gap elsewhere in the file, or a pause after the last frame, does not change it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 _UNEVEN: Final = 0.25
-"""Share of a frame's length by which a frame may be off an even beat: coarse clocks (1 ms in
-Matroska) and the 2:3 beat of soft telecine (0.2) stay under it; a frame left out does not."""
+"""Maximum deviation from even spacing, as a share of a frame's duration: coarse clocks (1 ms in
+Matroska) and the 2:3 pattern of soft telecine (0.2) are below it, a missing frame is above."""
 
 _STANDARD: Final = tuple(
     Fraction(n, d)
@@ -36,22 +36,22 @@ _STANDARD: Final = tuple(
         (20, 1),
     )
 )
-_DOUBT: Final = 0.1  # frames by which a standard rate must fit better than the video's usual one
+_DOUBT: Final = 0.1  # frames by which a standard rate must fit better than the usual rate
 _FINEST: Final = 90_000
-_USUAL: Final = 0.9  # share of the steps that are of the usual length in a video with a rate
+_USUAL: Final = 0.9  # minimum share of steps of the usual length in a video with a constant rate
 
 
 @dataclass(frozen=True)
 class Span:
-    """Frames to cut.
+    """The frames of a clip.
 
     Attributes:
         start_frame: number of the first frame.
         end_frame: one past the number of the last.
         start_pts: retimed timestamp of the first frame, in the video's time base.
-        end_pts: that of the first frame after; at the end of the video, the end of the last frame.
-        rate: frames per second; of uneven frames the mean.
-        even: the frames follow each other evenly, so that the clip has a constant rate.
+        end_pts: timestamp of the next frame; at the end of the video, the end of the last frame.
+        rate: frames per second; the mean if frames are unevenly spaced.
+        even: whether frames are evenly spaced, so that the clip has a constant rate.
     """
 
     start_frame: int
@@ -63,12 +63,12 @@ class Span:
 
     @property
     def frames(self) -> int:
-        """Number of frames, of the source as of the clip."""
+        """Number of frames."""
         return self.end_frame - self.start_frame
 
     @property
     def seconds(self) -> Fraction:
-        """Length of the clip."""
+        """Length of the clip, seconds."""
         return self.frames / self.rate
 
 
@@ -80,15 +80,15 @@ def span_of(
     time_base: Fraction,
     usual: Fraction,
 ) -> Span:
-    """The span of some frames of a video.
+    """Return the span of some frames of a video.
 
     Args:
         pts: retimed timestamp of every frame of the video, shape (frames,).
         start: first frame.
         end: one past the last frame.
-        end_pts: timestamp of the first frame after, or the end of the last one.
+        end_pts: timestamp of the next frame, or the end of the last one.
         time_base: seconds of one unit of the timestamps.
-        usual: usual rate of the video, taken where it fits.
+        usual: usual rate of the video, which is used if it fits.
     """
     times = pts[start:end]
     first, last = int(times[0]), int(times[-1])
@@ -105,7 +105,7 @@ def span_of(
 
 
 def is_even(times: npt.NDArray[np.int64]) -> bool:
-    """Whether timestamps lie on an even beat, but for a fraction of a frame."""
+    """Whether timestamps are evenly spaced, within a fraction of a frame."""
     steps = len(times) - 1
     if steps < 2:
         return True
@@ -115,10 +115,10 @@ def is_even(times: npt.NDArray[np.int64]) -> bool:
 
 
 def usual_rate(pts: npt.NDArray[np.int64], time_base: Fraction, header: Fraction) -> Fraction:
-    """Usual rate of a whole video: that of its header if the frames keep to it.
+    """Return the usual rate of a whole video: that of its header if the frames match it.
 
-    Steps of unusual length (gaps, frames left out) do not count where they are few; without a usual
-    length it is the mean rate.
+    A few steps of unusual length (gaps, missing frames) are ignored. If there is no usual length,
+    the mean rate is returned.
     """
     steps = np.diff(pts)
     if not len(steps):
@@ -132,10 +132,10 @@ def usual_rate(pts: npt.NDArray[np.int64], time_base: Fraction, header: Fraction
 
 
 def _rounded(measured: Fraction, steps: int, usual: Fraction) -> Fraction:
-    """The rate that is meant: the usual one or a standard one, if all frames still fit the beat."""
+    """Return the usual or a standard rate close to the measured one, if all frames still fit it."""
 
     def off(rate: Fraction) -> float:
-        """Frames by which this many steps come out too long or too short."""
+        """Return the accumulated deviation over this many steps, in frames."""
         return float(abs(rate / measured - 1) * steps)
 
     nearest = min(_STANDARD, key=off)
@@ -155,6 +155,6 @@ class Clock:
         self._last = -1
 
     def time(self, pts: int) -> int:
-        """Time of the next frame; always later than that of the one before."""
+        """Return the time of the next frame, always later than that of the previous one."""
         self._last = max(self._last + 1, round((pts - self._start) * self._scale))
         return self._last

@@ -1,4 +1,4 @@
-"""The subtitles inside a file: which there are, and what a packet of each says."""
+"""Embedded subtitles: the streams of a file, and the text of their packets."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _ASS_FIELDS: Final = 9  # order, layer, style, name, three margins, effect, text
 
 @dataclass(frozen=True)
 class SubtitleTrack:
-    """One stream of subtitles.
+    """One subtitle stream.
 
     Attributes:
         stream: index among all streams of the file.
-        codec: name of it; None if it is unknown.
-        readable: it is text; else pictures of text, or unknown.
-        language: by the file; None if it does not say.
-        title: by the file.
-        forced: flagged as shown always: what is foreign in the film itself.
+        codec: name of the codec; None if it is unknown.
+        readable: whether it contains text (and not pictures of text).
+        language: language in the file; None if it has none.
+        title: title in the file; None if it has none.
+        forced: whether it is flagged as forced: translations of foreign-language parts.
     """
 
     stream: int
@@ -38,19 +38,19 @@ class SubtitleTrack:
 
 
 def subtitle_tracks(container: Any) -> tuple[SubtitleTrack, ...]:
-    """All streams of subtitles of an open file."""
+    """Return all subtitle streams of an open file."""
     return tuple(_track(stream) for stream in container.streams.subtitles)
 
 
 def cue_of(packet: Any, codec: str) -> Cue | None:
-    """What a packet says, at the times of the container; None if it says nothing.
+    """Return the cue of a packet, with the container's times; None if it is empty.
 
-    A length of 0 means that the file does not state it.
+    A duration of 0 means that the file does not state it.
     """
     if packet.pts is None or not packet.size:
         return None
     data = bytes(packet)
-    if codec == "mov_text":  # a length in two bytes, text, styles
+    if codec == "mov_text":  # two bytes of length, then text, then styles
         data = data[2 : 2 + int.from_bytes(data[:2], "big")]
     text = data.decode("utf-8", "replace").strip("\x00")
     speaker = None

@@ -1,7 +1,7 @@
-"""Subtitles as text with times: SubRip, SubStation Alpha and WebVTT, of any encoding.
+"""Reading subtitle files: SubRip, SubStation Alpha and WebVTT, in any encoding.
 
-A file of somebody's is read line by line and never trusted: what cannot be right is left out and
-counted, never repaired. Times count from where the file's own clock begins.
+The files are untrusted. Impossible cues are skipped and counted, never repaired. Times are those of
+the file's own clock.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
 
 ENDINGS: Final = (".srt", ".ass", ".ssa", ".vtt")
-"""Files of subtitles that are read."""
+"""Extensions of the subtitle files that are read."""
 
 _MAX_BYTES: Final = 16 << 20
 _MAX_CUES: Final = 100_000
@@ -40,13 +40,13 @@ _CONTROLS: Final = re.compile(
 
 @dataclass(frozen=True)
 class Cue:
-    """What is said or shown for a while.
+    """A subtitle with its times.
 
     Attributes:
-        start: when it appears, microseconds.
-        end: when it goes, microseconds; None if it does not say.
-        text: without mark-up; lines apart.
-        speaker: the speaker's name in the file; None if it names nobody.
+        start: start time, microseconds.
+        end: end time, microseconds; None if it is not given.
+        text: text without mark-up, possibly of several lines.
+        speaker: the speaker's name in the file; None if it is not given.
     """
 
     start: int
@@ -60,11 +60,11 @@ class Subtitles:
     """The cues of one file or stream, in order of their times.
 
     Attributes:
-        cues: those that can be right.
-        encoding: of the text.
-        guessed: the encoding is a guess, from the text alone.
-        backwards: cues left out because they end before they begin.
-        early: cues left out because they end before the clock begins.
+        cues: the valid cues.
+        encoding: encoding of the text.
+        guessed: whether the encoding was guessed from the text alone.
+        backwards: number of cues skipped because they end before they start.
+        early: number of cues skipped because they end before time 0.
     """
 
     cues: list[Cue] = field(default_factory=list)
@@ -85,17 +85,17 @@ class Subtitles:
             self.cues.append(cue)
 
     def faults(self) -> list[str]:
-        """What was left out or had to be guessed, as parts of a sentence."""
+        """Return what was skipped or guessed, as parts of a sentence."""
         notes = [f"encoding guessed: {self.encoding}"] if self.guessed else []
         if self.backwards:
-            notes.append(f"left out because the end comes before the start: {self.backwards}")
+            notes.append(f"lines skipped because they end before they start: {self.backwards}")
         if self.early:
-            notes.append(f"left out because the times are negative: {self.early}")
+            notes.append(f"lines skipped because their times are negative: {self.early}")
         return notes
 
 
 def read(path: Path) -> Subtitles:
-    """Read a file of subtitles.
+    """Return the cues of a subtitle file.
 
     Raises:
         CaerError: it cannot be read, is too large, or holds no line with times.
@@ -115,10 +115,10 @@ def read(path: Path) -> Subtitles:
 
 
 def decode(data: bytes) -> tuple[str, str, bool]:
-    """Text of a file, its encoding, and whether that is a guess.
+    """Return the text of a file, its encoding, and whether the encoding is a guess.
 
-    By its mark, else UTF-8 if it fits, else what looks most like a language; what cannot be decoded
-    becomes a question mark in a diamond.
+    The encoding is that of the byte order mark, otherwise UTF-8 if the data are valid, otherwise
+    the most plausible one. Undecodable bytes become the replacement character U+FFFD.
     """
     marked = marked_encoding(data)
     try:
@@ -133,7 +133,7 @@ def decode(data: bytes) -> tuple[str, str, bool]:
 
 
 def parse(text: str, ending: str) -> Subtitles:
-    """Cues of a text; `ending` gives the format where the text itself does not."""
+    """Return the cues of a text; `ending` gives the format if the text itself does not."""
     found = Subtitles()
     lines = text.removeprefix("\ufeff").splitlines()
     is_ass = ending in (".ass", ".ssa") or any(
@@ -147,14 +147,14 @@ def parse(text: str, ending: str) -> Subtitles:
 
 
 def plain(text: str) -> tuple[str, str | None]:
-    """Text of SubRip or WebVTT without mark-up, and the voice that it names."""
+    """Return SubRip or WebVTT text without mark-up, and the speaker that it names, or None."""
     voice = _VOICE.search(text)
     bare = _OVERRIDES.sub("", _TAGS.sub("", _VOICE.sub("", text)))
     return _tidy(html.unescape(bare)), _name(html.unescape(voice[1])) if voice else None
 
 
 def plain_ass(text: str) -> str:
-    """Text of an event of SubStation Alpha without overrides; of a drawing nothing."""
+    """Return the text of a SubStation Alpha event without overrides; empty for drawings."""
     if any(_DRAWING.search(mark) for mark in _OVERRIDES.findall(text)):
         return ""
     bare = _OVERRIDES.sub("", text)
@@ -162,17 +162,17 @@ def plain_ass(text: str) -> str:
 
 
 def speaker_of(name: str) -> str | None:
-    """The name in the field of a file that is for the speaker's."""
+    """Return the speaker's name from the field for it; None if it is empty."""
     return _name(name)
 
 
 def _arrows(lines: list[str], *, blank_ends: bool) -> Iterator[Cue]:
-    """Cues of SubRip and WebVTT: a line with an arrow, and text up to the next.
+    """Yield the cues of SubRip and WebVTT: a line with an arrow, then text up to the next cue.
 
     Args:
         lines: the whole file.
-        blank_ends: a blank line ends the text, as in WebVTT, where notes may follow; SubRip's text
-            goes on up to the number of the next cue, as players read it.
+        blank_ends: whether a blank line ends the text, as in WebVTT, where notes may follow. In
+            SubRip, text continues up to the number of the next cue, as in players.
     """
     starts = [n for n, line in enumerate(lines) if "-->" in line and _ARROW.match(line)]
     for number, after in pairwise([*starts, len(lines)]):
@@ -190,7 +190,7 @@ def _arrows(lines: list[str], *, blank_ends: bool) -> Iterator[Cue]:
 
 
 def _ass(lines: list[str]) -> Iterator[Cue]:
-    """Events of SubStation Alpha; their fields are named by the line `Format`."""
+    """Yield the events of SubStation Alpha, whose fields are named by the line `Format`."""
     names = ["layer", "start", "end", "style", "name", "marginl", "marginr", "marginv", "effect"]
     in_events = False
     for line in lines:
@@ -211,7 +211,7 @@ def _ass(lines: list[str]) -> Iterator[Cue]:
 
 
 def _clock(fields: tuple[str | None, ...]) -> int:
-    """Microseconds of sign, hours, sign, minutes, seconds and a decimal part."""
+    """Return the microseconds of sign, hours, sign, minutes, seconds and a decimal part."""
     sign, hours, other, minutes, seconds, part = fields
     whole = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
     micros = whole * 1_000_000 + int((part or "0").ljust(6, "0"))

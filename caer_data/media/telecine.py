@@ -1,7 +1,7 @@
-"""Film that was telecined into interlaced video, recognised by its fields.
+"""Detection of film that was telecined to interlaced video, by repeated fields.
 
-Where film becomes 59.94 fields per second (2:3 pulldown), of five frames one repeats its top field,
-and another, two frames from it, its bottom field. No camera does that.
+When film is converted to 59.94 fields per second (2:3 pulldown), one of five frames repeats the
+previous top field, and another one, two frames later, the bottom field. No camera does that.
 """
 
 from __future__ import annotations
@@ -13,24 +13,24 @@ import numpy.typing as npt
 
 _CYCLE: Final = 5
 _WINDOW: Final = 50
-"""Frames that are judged together: cuts made after the telecine break its beat."""
-_MOVES: Final = 1.0  # mean change of a field, of 256, from which there is a beat to be seen
+"""Frames that are judged together; edits after the telecine interrupt its pattern."""
+_MOVES: Final = 1.0  # minimum mean change of a field, of 256, for the pattern to be visible
 _SAME: Final = 0.4  # a field that changes by less than this share of the other's is repeated
 _MIN_MOVING: Final = 20  # moving frames of a window
-_ON_BEAT: Final = 0.7  # share of them on the beat that repeat a field
-_OFF_BEAT: Final = 0.2  # and off it
-_MIN_WINDOWS: Final = 0.5  # share of the windows
+_ON_BEAT: Final = 0.7  # minimum share of frames on the beat that repeat a field
+_OFF_BEAT: Final = 0.2  # maximum share of frames off the beat that repeat a field
+_MIN_WINDOWS: Final = 0.5  # share of the windows that have the pattern
 
 
 class Pulldown:
-    """Examines the fields of interlaced frames, one after the other."""
+    """Examines the fields of interlaced frames that are pushed one by one."""
 
     def __init__(self) -> None:
         self._before: tuple[int, npt.NDArray[np.int16]] | None = None
         self._changes: list[tuple[int, float, float]] = []
 
     def push(self, index: int, raw: Any) -> None:
-        """Take a decoded frame; `index` is its number in the video."""
+        """Add a decoded frame; `index` is its number in the video."""
         fields = _fields(raw)
         if fields is None:
             return
@@ -40,7 +40,7 @@ class Pulldown:
         self._before = index, fields
 
     def found(self) -> bool:
-        """Whether most of what moves has the beat of film."""
+        """Whether most windows with motion have the pattern of telecined film."""
         changes = np.array(self._changes, float).reshape(-1, 3)
         windows = [changes[changes[:, 0] // _WINDOW == n] for n in _numbers(changes)]
         beats = [beat for window in windows if (beat := _has_beat(window)) is not None]
@@ -52,7 +52,7 @@ def _numbers(changes: npt.NDArray[np.float64]) -> list[float]:
 
 
 def _has_beat(window: npt.NDArray[np.float64]) -> bool | None:
-    """Whether fields repeat once in five frames; None where too little moves."""
+    """Whether fields are repeated once in five frames; None if too little moves."""
     index, top, bottom = window.T
     moving = np.maximum(top, bottom) >= _MOVES
     if moving.sum() < _MIN_MOVING:
@@ -64,7 +64,7 @@ def _has_beat(window: npt.NDArray[np.float64]) -> bool | None:
 
 
 def _phase_of(phase: npt.NDArray[np.int_], repeated: npt.NDArray[np.bool_]) -> int | None:
-    """The place in the cycle at which a field is repeated, if it is there and nowhere else."""
+    """Return the only position in the cycle at which a field is repeated; None if not unique."""
     shares = [repeated[phase == n].mean() if (phase == n).any() else 0.0 for n in range(_CYCLE)]
     best = int(np.argmax(shares))
     others = (sum(shares) - shares[best]) / (_CYCLE - 1)
@@ -72,7 +72,7 @@ def _phase_of(phase: npt.NDArray[np.int_], repeated: npt.NDArray[np.bool_]) -> i
 
 
 def _fields(raw: Any) -> npt.NDArray[np.int16] | None:
-    """Brightness of every line at every fourth pixel; None if it is not stored by itself."""
+    """Return the brightness of every fourth pixel; None if the format has no luma plane."""
     first = raw.format.components[0]
     if not raw.format.name.startswith(("yuv", "nv", "gray")) or raw.format.is_bit_stream:
         return None

@@ -1,4 +1,4 @@
-"""Whether a file is still the one that was hashed."""
+"""Checks that a file has not changed since it was hashed."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
 
 Stamp = tuple[int, int, int]
-"""Size, time of change in nanoseconds, inode."""
+"""Size, modification time (ns), inode."""
 
 
 def stamp_of(path: Path) -> Stamp:
-    """Attributes that change when a file is written to or replaced.
+    """Return attributes that change when a file is written to or replaced.
 
     Raises:
-        CaerError: the file is gone.
+        CaerError: the file no longer exists.
     """
     try:
         status = path.stat()
@@ -25,10 +25,10 @@ def stamp_of(path: Path) -> Stamp:
 
 
 def check_unchanged(path: Path, stamp: Stamp | None) -> None:
-    """Refuse a file that has been written to or replaced; None: nothing is known of before.
+    """Check that a file was not written to or replaced; do nothing if `stamp` is None.
 
     Raises:
-        CaerError: it has changed, or is gone.
+        CaerError: it has changed or no longer exists.
     """
     if stamp is not None and stamp_of(path) != stamp:
-        raise CaerError(f"{path.name}: changed while it was being read; run again")
+        raise CaerError(f"{path.name}: changed while it was being read; run the command again")

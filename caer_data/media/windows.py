@@ -1,8 +1,8 @@
-"""Bits that a picture shares with copies of it, also where one of the two was cropped or mirrored.
+"""Hashes of pictures that also match cropped or mirrored copies.
 
-A picture's fingerprint is hashed whole and in windows that leave a margin out: of a picture and a
-cropped copy, a window of the one nearly equals the whole of the other. The bits are the signs of
-the 64 lowest frequencies of the cosine transform, so that those of the mirrored picture follow.
+A picture's fingerprint is hashed as a whole and in windows without its margins, so that a window of
+a picture almost equals the whole of a cropped copy. The bits are the signs of the 64 lowest
+frequencies of the cosine transform; the hash of the mirrored picture can be derived from them.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ WINDOWS: Final = (
     (1.0, 1.0), (0.9, 0.9), (0.8, 0.8), (1.0, 0.88), (0.88, 1.0),
     (0.95, 0.95), (0.85, 0.85), (0.75, 0.75), (1.0, 0.75), (0.75, 1.0),
 )  # fmt: skip
-"""Width and height of each window, as shares of the picture's, around its middle."""
+"""Width and height of each centred window, as shares of the picture's."""
 
 BITS: Final = 64
 FLAT: Final = 6.0
 """Standard deviation of brightness (of 255) below which a picture is too flat to be compared."""
 
-_NOISE: Final = 2.0  # of 255; what an encoder adds
+_NOISE: Final = 2.0  # of 255; encoding noise
 
 _BANDS: Final = (
     range(16),
@@ -37,7 +37,7 @@ _BANDS: Final = (
     (*range(8), *range(16, 24)),
     (*range(8, 16), *range(24, 32)),
 )
-_CROWD: Final = 48  # hashes with equal bits in a band that count
+_CROWD: Final = 48  # maximum number of hashes with equal bits in a band that are used
 _ROWS: Final = 20_000  # hashes looked up at a time
 
 _LOWEST: Final = sorted(
@@ -46,13 +46,13 @@ _LOWEST: Final = sorted(
 
 
 def hashes(pictures: Picture, windows: int = len(WINDOWS)) -> npt.NDArray[np.uint64]:
-    """Hashes of fingerprint pictures, shape (n, HEIGHT, WIDTH), in the first windows: (n, w)."""
+    """Return the hashes of pictures (n, HEIGHT, WIDTH) in the first `windows`: (n, windows)."""
     bits = (_levelled(pictures) @ _operator(windows)) > 0
     return _packed(bits.reshape(len(pictures), windows, BITS))
 
 
 def _levelled(pictures: Picture) -> npt.NDArray[np.float32]:
-    """Brightness around its median, limited, so that a bright logo does not outweigh the rest."""
+    """Return brightness relative to its median, clipped so that a bright logo does not dominate."""
     rows = pictures.reshape(len(pictures), -1).astype(np.float32)
     rows -= np.median(rows, axis=1, keepdims=True)
     size = np.abs(rows)
@@ -61,12 +61,12 @@ def _levelled(pictures: Picture) -> npt.NDArray[np.float32]:
 
 
 def mirrored(values: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    """Hashes of the same pictures with left and right exchanged."""
+    """Return the hashes of the same pictures with left and right exchanged."""
     return np.asarray(values ^ _packed(np.array([u % 2 == 1 for u, _ in _LOWEST])))
 
 
 def flat(pictures: Picture) -> npt.NDArray[np.bool_]:
-    """Which pictures are of nearly one brightness, and say nothing."""
+    """Return which pictures have almost uniform brightness, so that they cannot be compared."""
     return np.asarray(pictures.reshape(len(pictures), -1).std(axis=1) < FLAT)
 
 
@@ -77,7 +77,7 @@ def _packed(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
 
 @cache
 def _operator(windows: int) -> npt.NDArray[np.float32]:
-    """What a flat picture is multiplied by; shape (HEIGHT * WIDTH, windows * BITS)."""
+    """Return the matrix that transforms flattened pictures; (HEIGHT * WIDTH, windows * BITS)."""
     columns = []
     for width, height in WINDOWS[:windows]:
         x, y = _waves(WIDTH, width), _waves(HEIGHT, height)
@@ -86,7 +86,7 @@ def _operator(windows: int) -> npt.NDArray[np.float32]:
 
 
 def _waves(size: int, share: float) -> npt.NDArray[np.float64]:
-    """Cosines over a window in the middle of `size` pixels, without their mean; (12, size)."""
+    """Return zero-mean cosines over a window in the middle of `size` pixels; (12, size)."""
     start, length = size * (1 - share) / 2, size * share
     edges = np.clip(np.arange(size + 1), start, start + length)
     covered = np.diff(edges)
@@ -97,10 +97,10 @@ def _waves(size: int, share: float) -> npt.NDArray[np.float64]:
 
 
 class Known:
-    """Hashes that others are looked up in.
+    """An index of hashes in which others are looked up.
 
-    Only those that agree in one of some sets of 16 bits are compared, and of a crowd with equal
-    bits only the first.
+    Only hashes that agree in one of several sets of 16 bits are compared, and of many with equal
+    bits only the first `_CROWD`.
     """
 
     def __init__(self, values: npt.NDArray[np.uint64]) -> None:
@@ -114,10 +114,10 @@ class Known:
     def near(
         self, asked: npt.NDArray[np.uint64], most: int
     ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]]:
-        """Pairs of hashes that differ in at most this many bits; some occur more than once.
+        """Find pairs of hashes that differ in at most `most` bits; some are found repeatedly.
 
         Yields:
-            Places among `asked`, places among the known ones, different bits.
+            Indexes in `asked`, indexes of the known hashes, number of different bits.
         """
         for bits, order, ordered in self._bands:
             for at in range(0, len(asked), _ROWS):
@@ -132,7 +132,7 @@ class Known:
 def _members(
     keys: npt.NDArray[np.uint64], ordered: npt.NDArray[np.uint64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Row of each key, and places of equal ones in an ordered list, at most `_CROWD` a key."""
+    """Return rows of `keys` and positions of equal values in `ordered`, up to `_CROWD` per key."""
     first = np.searchsorted(ordered, keys)
     count = np.minimum(np.searchsorted(ordered, keys, side="right") - first, _CROWD)
     rows = np.repeat(np.arange(len(keys)), count)
@@ -141,7 +141,7 @@ def _members(
 
 
 def _band(values: npt.NDArray[np.uint64], bits: Iterable[int]) -> npt.NDArray[np.uint64]:
-    """Some bits of each hash, side by side."""
+    """Return some bits of each hash, packed together."""
     made = np.zeros_like(values)
     for index, bit in enumerate(bits):
         made |= (values >> np.uint64(bit) & np.uint64(1)) << np.uint64(index)

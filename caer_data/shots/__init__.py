@@ -1,1 +1,1 @@
-"""Shot boundaries: detectors of cuts and gradual transitions, and what refines them."""
+"""Shot boundaries: detection and refinement of cuts and gradual transitions."""

@@ -1,4 +1,4 @@
-"""A cut, and what finds cuts: the part that all detectors of shots have in common."""
+"""Cuts, and the interface of all shot detectors."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ Kind = Literal["cut", "dissolve", "wipe"]
 
 
 class Cut(NamedTuple):
-    """Where a shot begins.
+    """The boundary between two shots.
 
     Attributes:
         frame: first frame of the new shot.
-        kind: how the picture changes there. Fades and cuts blended over several frames count as
+        kind: kind of the transition. Fades and cuts blended over several frames count as
             dissolves.
-        score: how clear the cut is, 0 to 1: unlikeness of the pictures beside it (`adaptive` and
-            `content`, refined; dissolves and wipes times how well their frames fit), mean
-            difference (`dfd`), probability (`transnet`); None if the detector does not tell.
+        score: how clear the cut is, 0 to 1: dissimilarity of the pictures on both sides (`adaptive`
+            and `content`, refined; for dissolves and wipes times the quality of the fit), mean
+            difference (`dfd`), or probability (`transnet`); None if the detector has no score.
     """
 
     frame: int
@@ -31,12 +31,12 @@ class BoundaryFinder(Protocol):
     """Finds the first frames of new shots in a stream of small pictures."""
 
     size: tuple[int, int]
-    """Width and height of the pictures it wants."""
+    """Width and height of the pictures to push, px."""
 
     def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[Cut]:
-        """Take the next picture (BGR) and return the cuts that became certain, in order."""
+        """Process the next picture (BGR) and return the cuts that are now certain, in order."""
         ...
 
     def finish(self) -> list[Cut]:
-        """Return the cuts that waited for more pictures."""
+        """Return the remaining cuts after the last picture."""
         ...

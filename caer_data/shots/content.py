@@ -1,7 +1,7 @@
-"""PySceneDetect's detectors of cuts by content, with a frame score that takes one pass.
+"""PySceneDetect's content-based cut detectors, with a faster computation of the frame score.
 
-The original widens six planes to 32 bits for the same number, which costs more than decoding small
-videos. Scores, thresholds and cuts are those of https://www.scenedetect.com; a test compares them.
+The original converts six planes to 32 bits for the same score, which costs more than decoding small
+videos. Scores, thresholds and cuts equal those of https://www.scenedetect.com, as a test verifies.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ import numpy.typing as npt
 from scenedetect import FrameTimecode
 from scenedetect.detector import FlashFilter
 
-_WINDOW: Final = 2  # frames before and after, whose scores are averaged
-_MIN_CONTENT: Final = 15.0  # content value under which no frame is a cut
-_FAINT: Final = 2.5  # the same of pale pictures, in which little can change
+_WINDOW: Final = 2  # number of frames before and after whose scores are averaged
+_MIN_CONTENT: Final = 15.0  # minimum content value of a cut
+_FAINT: Final = 2.5  # the same for pictures of low contrast, in which little can change
 _MAX_RATIO: Final = 255.0
 _ZERO: Final = 1e-5
 
 
 class _Score:
-    """How far a frame is from the one before: mean difference of hue, saturation and value."""
+    """Mean difference of hue, saturation and value from the previous frame."""
 
     def __init__(self) -> None:
         self._last: npt.NDArray[np.uint8] | None = None
 
     def of(self, picture: npt.NDArray[np.uint8]) -> float:
-        """Score of the next frame, BGR (height, width, 3); 0 for the first one."""
+        """Return the score of the next frame, BGR (height, width, 3); 0 for the first one."""
         hsv = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2HSV))
         last, self._last = self._last, hsv
         return 0.0 if last is None else float(cv2.norm(hsv, last, cv2.NORM_L1)) / hsv.size
 
 
 class Content:
-    """A cut is where the content changes by `threshold` or more."""
+    """Finds cuts where the content changes by `threshold` or more."""
 
     def __init__(self, threshold: float, min_scene_len: int) -> None:
         self._score = _Score()
@@ -44,21 +44,21 @@ class Content:
         self._filter = FlashFilter(FlashFilter.Mode.MERGE, min_scene_len)
 
     def process_frame(self, time: FrameTimecode, picture: npt.NDArray[np.uint8]) -> list[Any]:
-        """Take the next frame; return cuts."""
+        """Process the next frame; return cuts."""
         above = self._score.of(picture) >= self._threshold
         return list(self._filter.filter(time, above))
 
     def post_process(self, time: FrameTimecode) -> list[Any]:
-        """Return the last cuts: none."""
+        """Return the last cuts; there are none."""
         return []
 
 
 class Adaptive:
-    """A cut is where the content changes far more than in the frames around it.
+    """Finds cuts where the content changes much more than in the surrounding frames.
 
     Attributes:
-        faint: frames that would be cuts if pictures of little contrast could change more; whoever
-            reads them removes them.
+        faint: frames that are cuts only by the lower threshold for pictures of low contrast; the
+            reader of this set removes them.
     """
 
     def __init__(self, adaptive_threshold: float, min_scene_len: int) -> None:
@@ -70,7 +70,7 @@ class Adaptive:
         self.faint: set[int] = set()
 
     def process_frame(self, time: FrameTimecode, picture: npt.NDArray[np.uint8]) -> list[Any]:
-        """Take the next frame; return a cut two frames later."""
+        """Process the next frame; return a cut two frames late."""
         self._last_cut = time if self._last_cut is None else self._last_cut
         self._recent.append((time, self._score.of(picture)))
         if len(self._recent) <= 2 * _WINDOW:
@@ -91,5 +91,5 @@ class Adaptive:
         return [middle]
 
     def post_process(self, time: FrameTimecode) -> list[Any]:
-        """Return the last cuts: none, since the last frames have no window."""
+        """Return the last cuts; there are none, since the last frames have no window."""
         return []

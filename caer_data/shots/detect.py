@@ -1,11 +1,11 @@
-"""Stage 2: shots, from the frames of one decode.
+"""Stage 2: detection of shots in the frames of one decode.
 
-A shot is an uninterrupted take: the frames between two cuts. The shots of a video follow each other
-without gaps and cover every frame. Detectors get a counter as time, so that a variable frame rate
-does not move cuts; times come from the frames' own timestamps.
+A shot is an uninterrupted take: the frames between two cuts. The shots of a video are consecutive
+and cover every frame. Detectors receive a frame counter as time, so that a variable frame rate does
+not move cuts; the times of shots are the frames' own timestamps.
 
-Detectors: those of PySceneDetect (https://www.scenedetect.com), pyannote.video's displaced frame
-difference, TransNetV2.
+The detectors are those of PySceneDetect (https://www.scenedetect.com), pyannote.video's displaced
+frame difference, and TransNetV2.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ from caer_data.shots.refine import Refined
 from caer_data.shots.transnet import TransNet
 
 _COUNTER: Final = Fraction(25)
-"""Rate of the frame counter that PySceneDetect is given; only whole frames are counted."""
+"""Nominal rate of the frame counter that PySceneDetect receives; only frames are counted."""
 
 
 class ShotDetector:
-    """Finds the shots of one video while its frames go by.
+    """Finds the shots of one video from frames that are pushed one by one.
 
     Memory does not grow with the length of the video, except for eight bytes per frame of the
     current shot.
@@ -60,7 +60,7 @@ class ShotDetector:
         self._end_pts = 0
 
     def push(self, frame: DecodedFrame) -> None:
-        """Take the next frame."""
+        """Process the next frame."""
         if frame.index == 0:
             self._first_pts = frame.pts
         self._pts.append(frame.pts)
@@ -68,7 +68,7 @@ class ShotDetector:
         self._close(self._finder.push(frame.index, frame.small(*self._finder.size)))
 
     def finish(self) -> list[dict[str, Any]]:
-        """Rows of the table `shots`, in order, without their identifiers; none without frames."""
+        """Return the rows of the table `shots`, in order and without identifiers."""
         self._close(self._finder.finish())
         count = len(self._pts)
         if self._rows and count < self._min_frames:
@@ -105,7 +105,7 @@ class ShotDetector:
 
 
 class SceneDetect:
-    """A detector of PySceneDetect, fed with a frame counter instead of the container's times."""
+    """A detector of PySceneDetect, run with a frame counter instead of the container's times."""
 
     def __init__(self, detector: Any, size: tuple[int, int]) -> None:
         self.size = size
@@ -113,17 +113,17 @@ class SceneDetect:
         self._last = FrameTimecode(0, _COUNTER)
 
     def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[Cut]:
-        """Hand the picture to the detector."""
+        """Pass the picture to the detector."""
         self._last = FrameTimecode(index, _COUNTER)
         return _unscored(self._detector.process_frame(self._last, picture))
 
     def finish(self) -> list[Cut]:
-        """Ask the detector for its last cuts."""
+        """Return the detector's last cuts."""
         return _unscored(self._detector.post_process(self._last))
 
 
 def _unscored(cuts: Iterable[FrameTimecode]) -> list[Cut]:
-    """Cuts of PySceneDetect, which gives their frames alone."""
+    """Convert the cuts of PySceneDetect, which have no kind or score."""
     return [Cut(cut.frame_num, "cut", None) for cut in cuts]
 
 
@@ -135,7 +135,7 @@ def _finder(settings: recipe.Shots, info: VideoInfo) -> BoundaryFinder:
         return TransNet(settings.threshold)
     make, threshold, default = _SCENE_DETECTORS[settings.detector]
     limit = default if settings.threshold is None else settings.threshold
-    # Fades have no structure to compare, so they are left as PySceneDetect finds them.
+    # Fades have no structure to compare, so they are used as PySceneDetect finds them.
     if settings.refine and settings.detector != "threshold":
         detector = make(**{threshold: limit, "min_scene_len": 0})
         faint = detector.faint if isinstance(detector, Adaptive) else None
@@ -145,7 +145,7 @@ def _finder(settings: recipe.Shots, info: VideoInfo) -> BoundaryFinder:
 
 
 def analysis_size(info: VideoInfo, longest: int) -> tuple[int, int]:
-    """Size of the pictures that are compared: stored pixels, scaled down as PySceneDetect does."""
+    """Return the size of the pictures to compare: the stored size, scaled down as PySceneDetect."""
     width = info.stored_width - info.crop.left - info.crop.right
     height = info.stored_height - info.crop.top - info.crop.bottom
     scale = min(1.0, longest / max(width, height))
@@ -153,7 +153,7 @@ def analysis_size(info: VideoInfo, longest: int) -> tuple[int, int]:
     return size[::-1] if info.turn.rotation in (90, 270) else size
 
 
-# recipe's word: a class of PySceneDetect or ours, the name of its threshold, and its default
+# by name in recipes: the class (PySceneDetect's or ours), the name of its threshold, its default
 _SCENE_DETECTORS: Final[dict[str, tuple[Callable[..., Any], str, float]]] = {
     "adaptive": (Adaptive, "adaptive_threshold", 3.0),
     "content": (Content, "threshold", 27.0),

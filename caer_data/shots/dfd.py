@@ -1,13 +1,13 @@
 """pyannote.video's shot detector: the displaced frame difference.
 
-Each frame is predicted from the one before by dense optical flow; what the flow cannot explain is
-the displaced frame difference. A cut is where it exceeds its running median by more than the
+Each frame is predicted from the previous one by dense optical flow. The remaining difference is the
+displaced frame difference. There is a cut where it exceeds its running median by more than the
 threshold, relative to that median (https://github.com/pyannote/pyannote-video, `Shot`: pictures 50
 pixels high, median over two seconds, threshold 1.0, of neighbouring frames only the first).
 
-Two things differ from it. The original asks for no least difference, so that in a still picture
-the noise of the camera makes cuts; here it must be a few per cent of the grey scale. And at both
-ends of the video the median is taken over the frames there are, not over zeros.
+There are two deviations. The original has no minimum difference, so that camera noise causes cuts
+in still pictures; here the difference must be at least 10 grey values of 255. At both ends of the
+video, the median is taken over the existing frames, not over zeros.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ _HEIGHT: Final = 50
 _CONTEXT_S: Final = 2.0
 _THRESHOLD: Final = 1.0
 _MIN_DIFFERENCE: Final = 10.0
-"""Least difference of a cut, in grey values of 255."""
+"""Minimum difference of a cut, in grey values of 255."""
 
 
 class DisplacedFrameDifference:
-    """Finds cuts by what optical flow cannot explain; they come out one second late."""
+    """Finds cuts by the difference that optical flow does not explain, one second late."""
 
     def __init__(self, info: VideoInfo, threshold: float | None) -> None:
         self.size = (max(16, round(_HEIGHT * info.width / info.height)), _HEIGHT)
@@ -45,7 +45,7 @@ class DisplacedFrameDifference:
         self._above = -1
 
     def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[Cut]:
-        """Compare a picture with the one before and decide on the frame one second back."""
+        """Compare a picture with the previous one and decide on the frame one second ago."""
         grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
         previous, self._previous = self._previous, grey
         self._last = index
@@ -75,7 +75,7 @@ class DisplacedFrameDifference:
 def displaced_frame_difference(
     previous: npt.NDArray[np.uint8], current: npt.NDArray[np.uint8]
 ) -> float:
-    """Mean absolute difference of a grey picture to the next, moved back along the flow."""
+    """Return the mean absolute difference of a grey picture to the next, warped by the flow."""
     flow = cv2.calcOpticalFlowFarneback(
         previous,
         current,

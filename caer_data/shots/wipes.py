@@ -1,10 +1,10 @@
-"""Wipes: a line, a circle or a hand of a clock uncovers the new picture.
+"""Wipes, in which a moving line, circle or clock hand uncovers the new picture.
 
-Each part of the picture turns from the old one to the new one at a time that follows from its
-place. So every pixel of every frame says which of the two it is more like, and for each of the
-usual forms the place of the edge is found that agrees best with all of them. In a wipe nearly all
-agree, and the edge passes over the picture steadily. In a dissolve the pixels of the middle say
-neither, and in motion they agree with no edge.
+Each part of the picture changes from old to new at a time that depends on its position. Every pixel
+of every frame votes for the picture that it resembles more, and for each of the usual forms the
+position of the edge is found that agrees with most votes. In a wipe, almost all pixels agree, and
+the edge moves steadily over the picture. In a dissolve, the votes in the middle are undecided, and
+in motion they agree with no edge.
 """
 
 from __future__ import annotations
@@ -19,40 +19,40 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 
 _AGREE: Final = 0.65
-"""Least agreement of any frame: 1 all pixels are on their side of the edge, 0 none is."""
+"""Minimum agreement of any frame: 1 if all pixels are on their side of the edge, 0 if none is."""
 
 _AGREE_MEAN: Final = 0.85
-"""Least agreement of all frames."""
+"""Minimum mean agreement of all frames."""
 
 _BACK: Final = 0.06
-"""Largest part of the picture that may turn back from one frame to the next."""
+"""Maximum share of the picture that may change back from one frame to the next."""
 
 _JUMP: Final = 0.3
-"""Largest part that may turn from one frame to the next,"""
+"""Maximum share of the picture that may change from one frame to the next."""
 
 _UNEVEN: Final = 2.0
-"""and how many times that part may be what a steady edge would uncover."""
+"""Maximum ratio of that share to what a steady edge would uncover."""
 
 _MIN_FRAMES: Final = 9
-"""Least number of frames in which the edge is inside the picture: a hand, a sheet or a fast pan
-passes over it in fewer."""
+"""Minimum number of frames in which the edge is inside the picture; a hand, a sheet or a fast pan
+passes in fewer."""
 
 _LASTS: Final = 0.5
-"""Least share of the frames in which the edge is inside the picture."""
+"""Minimum share of the frames in which the edge is inside the picture."""
 
-_EVERY: Final = 2  # rows and columns that are looked at: a form needs no more
+_EVERY: Final = 2  # step between the rows and columns used, which suffices to find a form
 _EDGE: Final = 0.04
-_TRIED: Final = 3  # forms that agree best with the frame in the middle
+_TRIED: Final = 3  # number of forms tried: those that agree best with the middle frame
 
 
 @dataclass(frozen=True)
 class Wipe:
-    """A wipe in some frames.
+    """A wipe.
 
     Attributes:
-        quality: 0 to 1.
+        quality: quality of the fit, 0 to 1.
         olds: number of frames that mostly show the old picture.
-        first, last: frames in which the edge is inside the picture, from 0.
+        first, last: indexes of the first and last frame with the edge inside the picture.
     """
 
     quality: float
@@ -62,12 +62,12 @@ class Wipe:
 
 
 def wipe_in(old: Floats, between: Floats, new: Floats) -> Wipe | None:
-    """The wipe from one picture to another, if the pictures between them are one.
+    """Return the wipe between two pictures; None if the pictures between them are not a wipe.
 
     Args:
-        old: grey picture before, (height, width).
-        between: the pictures between, (frames, height, width).
-        new: the picture after.
+        old: grey picture before the wipe, (height, width).
+        between: grey pictures in between, (frames, height, width).
+        new: grey picture after the wipe.
     """
     if len(between) < _MIN_FRAMES:
         return None
@@ -90,14 +90,14 @@ def wipe_in(old: Floats, between: Floats, new: Floats) -> Wipe | None:
 
 
 def _edges(votes: Floats) -> tuple[Floats, Floats]:
-    """Where the edge agrees best with votes (rows, pixels) in the order in which pixels turn.
+    """Find the edge that agrees best with votes (rows, pixels), ordered as the pixels change.
 
     Returns:
-        Agreement of each row, and the share of its pixels that are still old.
+        The agreement of each row, and the share of its pixels that are still old.
     """
     turned = np.cumsum(votes, axis=1)
     whole = turned[:, -1:]
-    # pixels up to the edge have turned, so that their votes count against the old picture
+    # pixels before the edge have changed, so that their votes count against the old picture
     right = np.concatenate([whole, whole - 2 * turned], axis=1)
     place = right.argmax(axis=1)
     best = np.take_along_axis(right, place[:, None], axis=1)[:, 0]
@@ -106,7 +106,7 @@ def _edges(votes: Floats) -> tuple[Floats, Floats]:
 
 
 def _steady(shares: Floats) -> bool:
-    """Whether an edge passes over the picture once, without a jump, and through most frames."""
+    """Whether an edge crosses the picture once, without jumps, and during most frames."""
     falls = -np.diff(shares, prepend=1.0, append=0.0)
     lasting = np.count_nonzero(_inside(shares))
     if lasting < max(_MIN_FRAMES, _LASTS * len(shares)):
@@ -120,7 +120,7 @@ def _inside(shares: Floats) -> npt.NDArray[np.bool_]:
 
 @cache
 def _orders(shape: tuple[int, int]) -> npt.NDArray[np.int64]:
-    """Orders in which pixels turn in the usual wipes, there and back: (orders, pixels)."""
+    """Return the orders in which pixels change in the usual wipes, both ways: (orders, pixels)."""
     height, width = shape
     x, y = np.meshgrid(np.linspace(-1, 1, width), np.linspace(-1, 1, height))
     forms = [

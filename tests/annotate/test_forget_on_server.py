@@ -41,7 +41,7 @@ class Round:
         command = ["forget", "-d", str(self.dataset.folder), "--yes", *what]
         done = CliRunner().invoke(cli, command)
         assert done.exit_code == 0, done.output
-        assert "still holds it" not in done.output
+        assert "still has it" not in done.output
         return done.output
 
     def rows(self, query: str, *values: Any) -> set[Any]:

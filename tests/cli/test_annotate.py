@@ -49,7 +49,7 @@ def test_push_says_what_blindness_rests_on(
 ) -> None:
     said = push(tmp_path, monkeypatch, guarded)
     notes = " ".join(line["text"] for line in said if line["event"] == "note")
-    assert ("blindness rests on their discipline" in notes) is not guarded
+    assert ("blindness depends on their discipline" in notes) is not guarded
     assert said[-1]["event"] == "result" and said[-1]["guarded"] is guarded
 
 
@@ -66,9 +66,9 @@ def test_push_names_refused_clips_but_not_thousands(
 @pytest.mark.parametrize(
     ("again", "before", "said"),
     [
-        (0, 0, "list.csv: lists no clip; none is reassigned."),
-        (2, 0, "2 clips are reassigned: from the next pull on, their labels are open until rated"),
-        (1, 3, "1 clip is reassigned: from the next pull on, its label is open until rated again. "
+        (0, 0, "list.csv: lists no clips; none were reassigned."),
+        (2, 0, "2 clips are reassigned; from the next pull on, their labels are open until rated"),
+        (1, 3, "1 clip is reassigned; from the next pull on, its label is open until rated again. "
                "3 clips were skipped: already reassigned."),
         (0, 1, "1 clip was skipped: already reassigned."),
     ],

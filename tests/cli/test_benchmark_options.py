@@ -131,7 +131,7 @@ def test_an_option_is_used_or_refused(
         assert option in Recorded.read
     else:
         assert code == 2
-        assert "does nothing with" in said or "give one of them" in said
+        assert "has no effect with" in said or "give only one of them" in said
 
 
 def test_every_option_is_among_them() -> None:
@@ -149,17 +149,17 @@ def test_a_command_offers_what_it_uses_and_nothing_else(word: str, mode: str) ->
 PAIRS_THAT_FAIL = {
     "two files of one model": (
         ("REL", "--model", "c3d", "--features", "c3d=FILE", "--features", "c3d=FILE"),
-        "--features: name one file for each model",
+        "--features: give only one file per model",
     ),
     "a preset that is not there": (
         ("REL", "--model", "r2plus1d", "--preset", "tuned"),
         "r2plus1d.yaml: has no section 'tuned'",
     ),
     "described, too": (("--describe", "sound", "--preset", "tuned"), "has no section 'tuned'"),
-    "an encoder of another model": (("REL", "--encoder", "FILE"), "give --model onnx-probe"),
+    "an encoder of another model": (("REL", "--encoder", "FILE"), "add --model onnx-probe"),
     "groups of nothing": (("REL", "--grouped"), "--grouped needs --folds K"),
-    "folds of weights": (("REL", "--weights", "FILE", "--folds", "3"), "--folds does nothing"),
-    "folds of a suite": (("REL", "--suite", "table3", "--folds", "3"), "--folds does nothing"),
+    "folds of weights": (("REL", "--weights", "FILE", "--folds", "3"), "--folds has no effect"),
+    "folds of a suite": (("REL", "--suite", "table3", "--folds", "3"), "--folds has no effect"),
 }
 
 

@@ -64,11 +64,11 @@ def test_what_is_said_at_the_end(dataset):
     result = run("--layout", "caer")
     assert "Audit of the split:" in result.stderr
     assert "  finding       same show: " in result.stderr
-    assert "rights are not stated" in result.stderr.splitlines()[-1]
+    assert "no rights are stated" in result.stderr.splitlines()[-1]
     result = run("--layout", "caer", "--overwrite", "--rights", "CC BY 4.0")
     assert "under the rights you stated: CC BY 4.0" in result.stderr.splitlines()[-1]
     result = run("--layout", "caer", "--overwrite", "--no-media")
-    assert "you may share it" in result.stderr.splitlines()[-1].replace("\n", " ")
+    assert "You may share it" in result.stderr.splitlines()[-1].replace("\n", " ")
 
 
 def test_a_split_that_was_not_asked_for_is_not_told(dataset):
@@ -80,8 +80,11 @@ def test_a_split_that_was_not_asked_for_is_not_told(dataset):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--layout", "caer-s", "--container", "avi"], "--container is of layout caer:"),
-        (["--layout", "caer", "--frames-per-clip", 2], "--frames-per-clip is of layout caer-s:"),
+        (["--layout", "caer-s", "--container", "avi"], "--container belongs to the layout caer;"),
+        (
+            ["--layout", "caer", "--frames-per-clip", 2],
+            "--frames-per-clip belongs to the layout caer-s;",
+        ),
     ],
     ids=["container", "frames"],
 )
@@ -150,7 +153,7 @@ def test_another_release_is_not_overwritten_and_the_same_one_is_left_as_it_is(
     code, said = fail(capsys, "--layout", "caer-s", "-q")
     assert code == 2
     assert "--overwrite" in said
-    assert "already holds exactly this release" in run("--layout", "caer").stderr
+    assert "already contains this release" in run("--layout", "caer").stderr
     assert tree(tmp_path / "release") == before
     run("--layout", "caer-s", "-q", "--overwrite")
     assert not (tmp_path / "release/CAER").exists()

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from caer_data import cli
+from caer_data.engine import logs
 
 
 def commands() -> dict[str, click.Command]:
@@ -64,6 +65,17 @@ def test_an_option_means_the_same_everywhere(words) -> None:
         assert options["--json"].help == "One JSON object per line, for programs."
 
 
+@pytest.mark.parametrize("words", [w for w, c in commands().items() if not hasattr(c, "commands")])
+def test_every_command_can_show_its_log(words) -> None:
+    assert {"--verbose", "--debug"} <= set(names(commands()[words]))
+
+
+def test_debug_shows_what_status_logs(folder, monkeypatch) -> None:
+    monkeypatch.setattr(logs, "show", lambda **shown: click.echo(f"shown: {shown}"))
+    assert "shown: {'verbose': False, 'debug': True}" in run("status", folder, "--debug").output
+    assert "shown: {'verbose': True, 'debug': False}" in run("doctor", "--verbose").output
+
+
 VERBS = ["build", "demo", "inspect dataset", "inspect clip", "status", "view", "export", "clean",
          "upgrade", "annotate push", "annotate status", "annotate pull",
          "annotate import"]  # fmt: skip
@@ -84,18 +96,18 @@ def test_the_dataset_by_option_or_by_place(folder, given) -> None:
 def test_two_datasets_are_refused(folder) -> None:
     result = run("inspect", folder, "-d", "other")
     assert result.exit_code == 2
-    assert "name one, with -d/--dataset" in result.output
+    assert "give only one, with -d/--dataset" in result.output
 
 
 def test_a_folder_after_split_is_told_how_to_name_it(folder) -> None:
     result = run("export", "--split", folder)
     assert result.exit_code == 2
-    assert f"name the dataset with -d {folder}" in result.output
+    assert f"give the dataset with -d {folder}" in result.output
 
 
 def test_the_former_name_of_workers_is_taken_with_a_sentence(folder, tmp_path) -> None:
     result = run("export", folder, "-o", tmp_path / "out", "--jobs", 1)
-    assert "--jobs is now called --workers" in result.output
+    assert "--jobs is now --workers" in result.output
     assert "No such option" not in result.output
 
 

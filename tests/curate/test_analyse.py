@@ -109,7 +109,7 @@ def test_a_recording_that_breaks_off_says_so(tmp_path):
     job = job_of(path, tmp_path / "work")
     decode(job, lambda *_: None)
     values = analysis_results.measured(job)
-    assert values["damage"].startswith("the file breaks off")
+    assert values["damage"].startswith("the file is truncated")
     assert values["hurt"]
     assert values["damaged_share"] == pytest.approx(1 - values["frames"] / 100, abs=0.011)
     assert 0.2 < values["damaged_share"] < 0.4

@@ -60,7 +60,7 @@ def test_artifacts_of_absent_videos_stay_noted(dataset):
 
 def test_nothing_is_removed_where_nobody_knows_what_is_in_use(dataset):
     (dataset.work_folder / clean.NAME).unlink()
-    with pytest.raises(CaerError, match="no build has noted"):
+    with pytest.raises(CaerError, match="no build has finished"):
         clean.unused(dataset)
 
 

@@ -51,8 +51,8 @@ def test_a_merge_is_about_a_track_of_each(dataset: Dataset) -> None:
 @pytest.mark.parametrize(
     ("persons", "why"),
     [
-        (["show.p0001"], "two persons or more"),
-        (["show.p0001", "show.p0001"], "two persons or more"),
+        (["show.p0001"], "two or more persons"),
+        (["show.p0001", "show.p0001"], "two or more persons"),
         (["show.p0001", "show.p0002"], "seen at the same time"),
         (["show.p0001", "nobody"], "nobody called 'nobody'"),
     ],
@@ -107,7 +107,7 @@ def test_persons_of_several_shows_can_be_called_one_and_told_apart(dataset: Data
 
 @pytest.mark.parametrize(
     ("persons", "why"),
-    [(["show.p0001"], "two persons or more"), (["show.p0001", "show.p0002"], "are of one show")],
+    [(["show.p0001"], "two or more persons"), (["show.p0001", "show.p0002"], "are of one show")],
 )
 def test_telling_apart_what_is_apart_is_refused(
     dataset: Dataset, persons: list[str], why: str

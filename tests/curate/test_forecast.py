@@ -55,7 +55,7 @@ def test_what_the_figures_rest_on_is_said() -> None:
     assert "4 parts of the videos, 2.0 min together" in said
     assert "10 s per answer" in said
     assert "assumed" in said
-    assert "So few clips tell little" in said
+    assert "With so few clips" in said
     assert "The disk of d is too small" in said
 
 

@@ -325,7 +325,7 @@ def test_results_of_pyannote_video_take_the_place_of_ours(shows, recipe, tmp_pat
     assert tracks["shot_id"].tolist() == shots["shot_id"].tolist()
     boxes = dataset.faces[dataset.faces["track_id"] == tracks["track_id"].iloc[0]]
     assert boxes[["x1", "y1", "x2", "y2"]].iloc[0].tolist() == [96, 48, 288, 336]
-    with pytest.raises(CaerError, match="holds no results for these videos"):
+    with pytest.raises(CaerError, match="contains no results for these videos"):
         build(shows, folder, recipe, pyannote=tmp_path)
 
 
@@ -408,7 +408,7 @@ def test_names_of_files_do_not_steer_the_terminal(tmp_path):
     ("make", "words"),
     [
         (lambda f: f / "absent", "no such folder"),
-        (lambda f: (f / "empty").mkdir() or f / "empty", "holds no video"),
+        (lambda f: (f / "empty").mkdir() or f / "empty", "contains no video"),
     ],
     ids=["missing", "empty"],
 )
@@ -540,7 +540,7 @@ def test_clips_of_absent_videos_stay(built, shows, recipe, tmp_path):
     assert any(p.is_file() for p in fewer.rglob("*.mp4"))
     for _ in range(2):
         outcome = build(fewer, dataset.folder, recipe, workers=2)
-        assert outcome.absent == 1 and "not there" in outcome.summary()
+        assert outcome.absent == 1 and "not found" in outcome.summary()
         dataset = Dataset(dataset.folder)
         now = dataset.clips
         assert set(now.loc[now["status"] == "absent", "video_id"]) == {kept["video_id"].iloc[0]}

@@ -107,7 +107,7 @@ def test_linked_folders_are_entered_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("files", [(), ("notes.txt",), (".hidden.mp4",)], ids=str)
 def test_nothing_to_build_says_what_was_looked_for(tmp_path: Path, files: tuple[str, ...]) -> None:
     touch(tmp_path, *files)
-    with pytest.raises(CaerError, match=r"holds no video; looked for .*\.mkv .*\.mp4"):
+    with pytest.raises(CaerError, match=r"contains no video with the extension .*\.mkv .*\.mp4"):
         videos.find(tmp_path, SETTINGS)
 
 

@@ -35,7 +35,7 @@ def test_what_is_no_episode_is_left_out_and_named(tmp_path: Path) -> None:
     assert found == ["Extras/S01E01.mkv", "Show/S01E01.mkv"], "a show may be called Extras"
     assert "7" in str(len(walk(tmp_path, {".mkv", ".mp4"}, SETTINGS.exclude).excluded))
     assert len(notes) == 1
-    assert notes[0].startswith("passed over by videos.exclude: #recycle")
+    assert notes[0].startswith("skipped by videos.exclude: #recycle")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
@@ -64,7 +64,7 @@ def test_a_folder_that_fails_to_be_listed_costs_itself_alone(
     monkeypatch.setattr(os, "scandir", scandir)
     found, notes = names(tmp_path)
     assert found == ["a/1.mp4"]
-    assert notes == ["passed over, for it cannot be read: locked: Permission denied"]
+    assert notes == ["skipped because it cannot be read: locked: Permission denied"]
 
 
 def test_a_dataset_below_the_shows_is_left_out_and_named(tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_dataset_below_the_shows_is_left_out_and_named(tmp_path: Path) -> None
     claim_dataset(tmp_path / "out")
     found, notes = names(tmp_path)
     assert found == ["Show/1.mp4"]
-    assert notes == ["passed over, for it is a dataset or a release: out"]
+    assert notes == ["skipped because it is a dataset or a release: out"]
 
 
 def test_discs_are_read_but_for_their_menus(tmp_path: Path) -> None:

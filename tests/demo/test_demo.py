@@ -162,10 +162,10 @@ def test_shows_are_filmed_once_and_again_when_the_story_changes(
 
 def test_somebody_elses_dataset_is_left_alone(tmp_path) -> None:
     dataset = built_dataset.make(tmp_path / "dataset", pictures=False)
-    with pytest.raises(CaerError, match="holds a dataset of other shows"):
+    with pytest.raises(CaerError, match="is a dataset of other shows"):
         demo.check_output(tmp_path / "demo", dataset.folder)
     (dataset.tables_folder / "videos.parquet").unlink()
-    with pytest.raises(CaerError, match="holds a dataset of other shows"):
+    with pytest.raises(CaerError, match="is a dataset of other shows"):
         demo.check_output(tmp_path / "demo", dataset.folder)
 
 
@@ -178,7 +178,7 @@ def test_its_own_dataset_is_gone_on_with(tmp_path) -> None:
 def test_ratings_without_a_build_are_refused() -> None:
     result = CliRunner().invoke(command, ["--ratings", "--no-build"])
     assert result.exit_code == 2
-    assert "leave out --no-build" in result.output
+    assert "omit --no-build" in result.output
 
 
 def test_ratings_are_made_up_plausible_and_marked(tmp_path, monkeypatch) -> None:

@@ -41,7 +41,9 @@ def test_a_table_not_yet_made(dataset):
     ("name", "verb"), [("labels", "pull"), ("ratings", "import"), ("assignments", "push")]
 )
 def test_a_table_of_ratings_not_yet_made_says_what_makes_it(dataset, name, verb):
-    with pytest.raises(CaerError, match=f"no table '{name}' yet; it is made by .*annotate {verb}'"):
+    with pytest.raises(
+        CaerError, match=f"no table '{name}' yet; it is written by .*annotate {verb}'"
+    ):
         getattr(dataset, name)
 
 

@@ -168,7 +168,7 @@ def test_aliases_of_plain_values_are_fine():
     ("name", "content", "words"),
     [
         ("binary.yaml", b"\xff\xfe\x00", "cannot be read as a text file"),
-        ("huge.yaml", b"#" * 2_000_000, "is longer than the 262144 characters"),
+        ("huge.yaml", b"#" * 2_000_000, "is longer than the maximum of 262144 characters"),
         ("n" * 300, None, "the file name is too long"),
         ("null\0.yaml", None, "no such recipe"),
         ("half\ud800.yaml", None, "no such recipe"),

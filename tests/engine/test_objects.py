@@ -40,13 +40,13 @@ def test_without_obstore_the_command_that_installs_it_is_named(monkeypatch) -> N
 @pytest.mark.parametrize(
     ("allowed", "words", "says"),
     [
-        ((), ["inspect", "s3://films/d"], "s3://films/d: may not be listed with the credentials"),
+        ((), ["inspect", "s3://films/d"], "s3://films/d: cannot be listed with the credentials"),
         (
             ("GET", "HEAD"),
             ["build", "--shows", "{raw}", "-o", "s3://films/d"],
-            "s3://films/d: may not be written with the credentials",
+            "s3://films/d: cannot be written with the credentials",
         ),
-        (("GET",), ["build", "--shows", "s3://films/raw"], "s3://films/raw: holds nothing"),
+        (("GET",), ["build", "--shows", "s3://films/raw"], "s3://films/raw: is empty"),
     ],
     ids=["not-readable", "not-writable", "no-shows"],
 )

@@ -102,7 +102,7 @@ def test_with_one_worker_the_calls_are_made_here():
 
 def test_the_death_of_the_server_is_not_blamed_on_a_task():
     jobs = [Task("one", tasks.kill_the_server, ()), Task("two", tasks.hang, ())]
-    with pytest.raises(MachineError, match=r"ended from outside.* fewer workers"):
+    with pytest.raises(MachineError, match=r"killed from outside.* fewer workers"):
         list(run_tasks(jobs, 2, lambda *_: None))
     assert run([Task("after", tasks.double, (4,))])["after"].value == 8
 

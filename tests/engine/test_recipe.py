@@ -59,7 +59,7 @@ def test_the_recipe_as_used_reads_back(tmp_path):
         ("clips: {min_seconds: 1.0, min_frames: 30}", "min_seconds or min_frames"),
         ("? [a, b]\n: 1\n", "x.yaml:1: the name of a field must be one word"),
         ("faces:\n  min_score: .nan\n", "x.yaml:2: faces.min_score: .*finite"),
-        ("faces:\n  min_score: 0.3\n  weak_score: 0.5\n", "weak_score is above min_score"),
+        ("faces:\n  min_score: 0.3\n  weak_score: 0.5\n", "weak_score must not exceed min_score"),
         ("annotate: {raters_per_clip: 2}\nlabels: {min_agree: 3}\n", "gives a clip 2 raters"),
         ("a: !!python/object/apply:os.system ['true']\n", "x.yaml:1: "),
     ],

@@ -92,7 +92,7 @@ def test_an_object_that_is_replaced_or_gone_is_named(tree, tmp_path) -> None:
     bucket.remove(["A Show/e1.mp4"])
     with pytest.raises(CaerError, match=r"e0\.mp4: was replaced in s3://"), sources.held(first):
         pass
-    with pytest.raises(CaerError, match=r"e1\.mp4: is gone"), sources.held(second):
+    with pytest.raises(CaerError, match=r"e1\.mp4: no longer exists"), sources.held(second):
         pass
     sources.mirrored(place(tmp_path), [".mp4"])
     assert not second.exists()

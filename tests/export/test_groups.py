@@ -29,7 +29,7 @@ def test_words_are_those_of_the_recipe():
 def test_other_words_are_refused(by):
     with pytest.raises(CaerError, match="use clip, video"):
         words_of(by)
-    with pytest.raises(ValueError, match="by is one of"):
+    with pytest.raises(ValueError, match="by must be one of"):
         Export(by=by)
 
 

@@ -118,7 +118,7 @@ def test_what_is_missing_is_named_and_the_rest_is_made(origin, tmp_path, capsys)
     assert stop.value.code == 3
     said = capsys.readouterr().err
     assert "no file for Show 1 S01/e0" in said
-    assert "3 of 9 clips are missing: 0 could not be made again, 3 are of episodes" in said
+    assert "3 of 9 clips are missing: 0 could not be recreated, 3 are of" in said
     made = pd.read_parquet(tmp_path / "release-rebuilt/manifest.parquet")
     assert set(made.show) == {"Show 0", "Show 2"}
     assert verify(tmp_path / "release-rebuilt", QUIET).problems == []
@@ -147,7 +147,7 @@ def test_doing_it_twice_changes_nothing(origin, tmp_path, capsys):
         assert stop.value.code == 0
         before = before or tree(target)
     said = capsys.readouterr().err
-    assert "already holds all that can be rebuilt; nothing was changed" in " ".join(said.split())
+    assert "already contains all that can be rebuilt; nothing was changed" in " ".join(said.split())
     assert "9 clips have exactly the recorded pictures" in said.replace("\n", " ")
     assert tree(target) == before
     with pytest.raises(CaerError, match="the release is there; choose another folder"):
@@ -303,7 +303,7 @@ def test_a_partial_rebuild_says_so_everywhere(from_rips, capsys):
         assert said in (made / name).read_text()
     assert "Show 1 S01/e0 (0:40 min)" in (made / "README.md").read_text()
     main_exits(["verify", str(made)], 0)
-    assert "It is a rebuild. 6 of 9 clips" in " ".join(capsys.readouterr().err.split())
+    assert "It was rebuilt. 6 of 9 clips" in " ".join(capsys.readouterr().err.split())
 
 
 def main_exits(arguments, code):

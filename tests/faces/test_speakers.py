@@ -72,7 +72,7 @@ def test_a_file_of_the_users_scores_each_picture(tmp_path):
     [
         pytest.param(None, "needs speech.speaker_model", id="none named"),
         pytest.param(b"no model", "cannot load this model", id="no model"),
-        pytest.param(speaking(side=96), "is not a model of who speaks", id="another shape"),
+        pytest.param(speaking(side=96), "is not a speaker detection model", id="another shape"),
     ],
 )
 def test_what_does_not_fit_is_refused(tmp_path, data, said):

@@ -53,7 +53,7 @@ def test_the_log_in_use_stays_whatever_its_name(tmp_path, stepped):
     for number in range(logs.FILES_KEPT + 3):
         (tmp_path / f"29990101T0000{number:02d}Z-1.jsonl").write_text("")
     with logs.to_file(tmp_path):
-        own = logs.file()
+        own = logs.current()
         assert own is not None
         assert own.exists()
     assert len(list(tmp_path.iterdir())) == logs.FILES_KEPT

@@ -71,7 +71,9 @@ def test_a_file_that_changes_is_noticed(tmp_path: Path) -> None:
     stamp = stamp_of(path)
     check_unchanged(path, stamp)
     path.write_bytes(b"other")
-    with pytest.raises(CaerError, match=r"a\.mp4: changed while it was being read; run again"):
+    with pytest.raises(
+        CaerError, match=r"a\.mp4: changed while it was being read; run the command again"
+    ):
         check_unchanged(path, stamp)
     path.unlink()
     with pytest.raises(CaerError, match="No such file"):

@@ -55,7 +55,7 @@ def test_the_table_names_what_is_missing_and_the_exit_code_is_1(monkeypatch):
     result = run()
     assert result.return_value == 1
     assert "> pip install imageio-ffmpeg" in result.output
-    assert "lacks what is marked 'missing'" in result.output
+    assert "needs what is marked 'missing'" in result.output
 
 
 def test_what_is_optional_leaves_the_exit_code_0(monkeypatch):

@@ -62,4 +62,4 @@ def test_by_the_command_line(tmp_path) -> None:
     assert "default: 0.1" in run("explain", "filter.min_face_height")
     assert json.loads(run("explain", "filter.max_people", "--json"))["default"] == 2
     assert "quick" in run("diff", "quick")
-    assert "They are the same." in run("diff", "caer", "caer")
+    assert "The recipes are equal." in run("diff", "caer", "caer")

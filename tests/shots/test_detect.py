@@ -25,7 +25,7 @@ from caer_data.media.geometry import Crop, Turn
 from caer_data.media.probe import VideoInfo, probe
 from caer_data.shots.detect import ShotDetector, analysis_size
 from caer_data.shots.dfd import displaced_frame_difference
-from caer_data.shots.refine import thumbnail_of, unlikeness
+from caer_data.shots.refine import dissimilarity, thumbnail_of
 
 INFO = VideoInfo(
     width=256,
@@ -298,11 +298,11 @@ def test_unlikeness_sees_structure_not_light_nor_small_shifts() -> None:
     photograph = cv2.resize(stress_shots.photographs()[0], (300, 170))
     one = photograph[10:154, 20:276]
     other = cv2.resize(stress_shots.photographs()[2], (256, 144))
-    assert unlikeness(thumbnail_of(one), thumbnail_of(one)) == pytest.approx(0, abs=1e-5)
+    assert dissimilarity(thumbnail_of(one), thumbnail_of(one)) == pytest.approx(0, abs=1e-5)
     darker = cv2.convertScaleAbs(one, alpha=0.3, beta=5)
-    assert unlikeness(thumbnail_of(one), thumbnail_of(darker)) < 0.05
-    assert unlikeness(thumbnail_of(one), thumbnail_of(photograph[14:158, 30:286])) < 0.05
-    assert unlikeness(thumbnail_of(one), thumbnail_of(other)) > 0.4
+    assert dissimilarity(thumbnail_of(one), thumbnail_of(darker)) < 0.05
+    assert dissimilarity(thumbnail_of(one), thumbnail_of(photograph[14:158, 30:286])) < 0.05
+    assert dissimilarity(thumbnail_of(one), thumbnail_of(other)) > 0.4
 
 
 def test_displaced_frame_difference_explains_motion() -> None:

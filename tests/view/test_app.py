@@ -181,7 +181,7 @@ def test_what_was_decided_is_shown_and_undone(folder) -> None:
         ({"kind": "drop", "clip": CLIP, "why": ""}, "give a reason"),
         ({"kind": "drop", "clip": "nobody"}, "no clip is called"),
         ({"kind": "forget", "clip": CLIP}, "cannot be decided here"),
-        ({"kind": "merge", "persons": ["a-show.p0001"]}, "two persons or more"),
+        ({"kind": "merge", "persons": ["a-show.p0001"]}, "two or more persons"),
         ({"kind": "split", "tracks": []}, "faces that show somebody else"),
         ({"kind": "target", "clip": CLIP, "track": "a-show.e1.s0003.t1"}, "not seen in"),
         ({"kind": "cut_add", "video": "a-show.e1", "frame": 0}, "between two frames"),
@@ -326,4 +326,4 @@ def test_a_repeat_fails_by_its_score(tmp_path) -> None:
         clip = ask(app, f"/api/clip/a-show.e1.s000{number}.c1").json()
         (check,) = (check for check in clip["checks"] if check["score"] == "repeat_score")
         assert (check["passed"], check["sign"]) == (passed, ">=")
-    assert clip["meaning"] == "nobody's face is seen"
+    assert clip["meaning"] == "it shows no face"

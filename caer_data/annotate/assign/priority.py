@@ -64,7 +64,7 @@ def choose(
     spread = _Spread(_measures(rows), chosen) if "unlike" in criteria else None
     found: list[str] = []
     while int(chosen.sum()) < min(limit, len(order)):
-        cost = balance.cost() - (spread.unlikeness() if spread else 0.0)
+        cost = balance.cost() - (spread.dissimilarity() if spread else 0.0)
         cost = np.where(chosen, np.inf, np.round(cost, 9))
         best = int(cost.argmin())
         chosen[best] = True
@@ -109,7 +109,7 @@ class _Spread:
         distance = ((self._measures - self._measures[clip]) ** 2).sum(axis=1)
         self._nearest = np.minimum(self._nearest, distance)
 
-    def unlikeness(self) -> np.ndarray:
+    def dissimilarity(self) -> np.ndarray:
         """From 0, like one of those chosen, to 1, the most unlike them all."""
         if np.isinf(self._nearest).any():  # nothing is chosen yet
             return np.zeros(len(self._nearest))

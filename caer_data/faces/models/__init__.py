@@ -1,4 +1,4 @@
-"""Face detectors and embedders behind one small interface; chosen by the recipe's words."""
+"""Face detectors and embedders behind one small interface, chosen by their names in a recipe."""
 
 from __future__ import annotations
 

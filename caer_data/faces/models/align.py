@@ -1,4 +1,4 @@
-"""Turning a face upright by its points, onto fixed places of a small square picture."""
+"""Alignment of faces: mapping their points to fixed positions in a small square picture."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from caer_data.faces.models.interface import Floats, Picture
 
 
 def chip(picture: Picture, points: Floats, places: Floats, size: int) -> Picture:
-    """Cut a square chip in which the points lie at the places as nearly as they can.
+    """Return a square chip of a picture in which the points are as close as possible to `places`.
 
     Args:
         picture: the whole picture.
         points: (n, 2) in pixels of the picture.
-        places: (n, 2) in pixels of the chip.
+        places: target positions, (n, 2) in pixels of the chip.
         size: side of the chip in pixels.
     """
     cut: Picture = cv2.warpAffine(picture, similarity(points, places), (size, size))
@@ -24,9 +24,9 @@ def chip(picture: Picture, points: Floats, places: Floats, size: int) -> Picture
 
 
 def similarity(points: Floats, places: Floats) -> Any:
-    """Turn, scale and shift that bring points to places with the least square error, as (2, 3).
+    """Return the similarity transform (2, 3) from points to places with the least square error.
 
-    As complex numbers the map is `a * z + b`, and least squares has a closed form.
+    In complex numbers the transform is `a * z + b`, for which least squares has a closed form.
     """
     source = points[:, 0].astype(float) + 1j * points[:, 1].astype(float)
     target = places[:, 0].astype(float) + 1j * places[:, 1].astype(float)

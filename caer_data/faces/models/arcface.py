@@ -13,7 +13,7 @@ from caer_data.faces.models.interface import Chips, Detections, Floats, Picture,
 
 _CHIP = 112
 
-# Where the network was trained to find eye, eye, nose, mouth corner and mouth corner.
+# Positions of eyes, nose and mouth corners in the network's training data.
 _PLACES = np.array(
     [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655),
      (70.7299, 92.2041)],
@@ -22,17 +22,17 @@ _PLACES = np.array(
 
 
 class ArcfaceEmbedder:
-    """Embeds faces whose five points are known into vectors of length one.
+    """Embeds faces with five known points as vectors of length 1.
 
-    The threshold stands for a cosine similarity of 0.35. It is a customary value, not one that was
-    measured here, because the weights could not be had.
+    The threshold corresponds to a cosine similarity of 0.35. This is a common value; it was not
+    measured, because the weights were not available.
     """
 
     name = "arcface"
     file = "w600k_*.onnx"
     threshold = 1.14
     track_threshold = 1.0
-    middle, reach = 127.5, 127.5  # of a colour: the network takes -1 to 1
+    middle, reach = 127.5, 127.5  # scale colours to -1 to 1
 
     def __init__(self, model: onnx.OnnxModel) -> None:
         self.provider = model.provider
@@ -42,24 +42,24 @@ class ArcfaceEmbedder:
         fits = len(inputs) == 1 and len(outputs) == 1 and len(outputs[0].shape) == 2
         if not fits or list(inputs[0].shape[1:]) != [3, _CHIP, _CHIP]:
             raise CaerError(
-                "faces.weights: this model does not turn pictures of 112 by 112 into vectors, as "
-                f"{self.file} does"
+                "faces.weights: this model does not convert pictures of 112 by 112 pixels to "
+                f"vectors, as {self.file} does"
             )
         self._input = inputs[0].name
         self._one_by_one = isinstance(inputs[0].shape[0], int)
         self.dimensions = int(outputs[0].shape[1])
 
     def align(self, picture: Picture, faces: Detections) -> Chips:
-        """Cut faces out by their points; see `interface.Embedder`.
+        """Crop faces by their points; see `interface.Embedder`.
 
         Raises:
-            CaerError: the detector gave no points.
+            CaerError: the detector did not return points.
         """
         if not len(faces):
             return np.zeros((0, _CHIP, _CHIP, 3), np.uint8)
         if faces.points is None:
             raise CaerError(
-                f"faces.embedder: '{self.name}' needs a detector that gives five points: "
+                f"faces.embedder: '{self.name}' needs a detector that returns five points: "
                 f"{', '.join(giving_points())}"
             )
         return np.stack([chip(picture, points, _PLACES, _CHIP) for points in faces.points])
@@ -79,11 +79,11 @@ class ArcfaceEmbedder:
 
 
 def check(settings: Settings) -> None:
-    """Raise a CaerError if there is no weight file whose content is known."""
+    """Raise a CaerError if there is no known weight file."""
     weights.local(settings, ArcfaceEmbedder.name)
 
 
 def create(settings: Settings, threads: int) -> ArcfaceEmbedder:
-    """Load the embedder; see `choose.create_embedder`."""
+    """Return the loaded embedder; see `choose.create_embedder`."""
     file = weights.local(settings, ArcfaceEmbedder.name)
     return ArcfaceEmbedder(onnx.load(file, settings.provider, threads))

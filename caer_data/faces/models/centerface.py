@@ -1,8 +1,8 @@
-"""CenterFace (Xu et al. 2019, arXiv:1911.03599), run by ONNX Runtime.
+"""CenterFace (Xu et al. 2019, arXiv:1911.03599), run with ONNX Runtime.
 
-For each cell of four by four pixels the network gives the probability that a face's centre lies
-there, the logarithm of the face's height and width in cells, the centre's place within the cell,
-and five points as shares of the box.
+For each cell of four by four pixels, the network returns the probability that it contains the
+centre of a face, the logarithm of the face's height and width in cells, the position of the centre
+within the cell, and five points as shares of the box.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MAX_IOU = 0.3
 
 
 class CenterfaceDetector:
-    """Finds faces of some eight pixels and more in the picture as searched, with five points."""
+    """Finds faces of at least about 8 px in the resized picture, with five points."""
 
     name = "centerface"
     min_score = 0.5
@@ -57,7 +57,7 @@ class CenterfaceDetector:
 
 
 def _decode(maps: tuple[Floats, ...], min_score: float, zoom: Reals) -> Detections:
-    """Faces of one picture from the network's four maps, in pixels of the picture."""
+    """Return the faces of one picture from the network's four maps, in pixels of the picture."""
     heat, sizes, offsets, points = maps
     rows, columns = np.nonzero(heat[0] >= min_score)
     cells = np.stack([columns, rows], axis=1)
@@ -72,11 +72,11 @@ def _decode(maps: tuple[Floats, ...], min_score: float, zoom: Reals) -> Detectio
 
 
 def with_free_size(data: bytes) -> bytes:
-    """The published file with the fixed shapes of its input and outputs left open.
+    """Return the published file with variable instead of fixed shapes of its input and outputs.
 
-    The file declares pictures of 32 by 32 in batches of ten, though nothing in its graph depends
-    on that. In the protocol buffer, a size below 128 and an empty name of a size are equally long,
-    so that bytes are replaced in place.
+    The file declares pictures of 32 by 32 in batches of ten, although nothing in its graph depends
+    on this. In the protocol buffer, a size below 128 and an empty name of a size have equal length,
+    so that the bytes can be replaced in place.
     """
     for channels, side in ((3, 32), (1, 8), (2, 8), (10, 8)):
         fixed = b"".join(_fixed(n) for n in (10, channels, side, side))
@@ -92,11 +92,11 @@ def _fixed(size: int) -> bytes:
 
 
 def check(settings: Settings) -> None:
-    """Raise a CaerError if the model file is not installed, or is not the published one."""
+    """Raise a CaerError if the model file is not installed or not the published one."""
     weights.centerface()
 
 
 def create(settings: Settings, threads: int) -> CenterfaceDetector:
-    """Load the detector; see `choose.create_detector`."""
+    """Return the loaded detector; see `choose.create_detector`."""
     file = weights.centerface()
     return CenterfaceDetector(file, settings.provider, threads, settings.detector_size)

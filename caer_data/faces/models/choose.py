@@ -1,4 +1,4 @@
-"""From a recipe's words to a detector and an embedder; `engine.face_models` lists them."""
+"""Loading the detector and embedder that a recipe names; `engine.face_models` lists them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from caer_data.faces.models.interface import Detector, Embedder, Settings
 
 
 def check(settings: Settings) -> None:
-    """Make sure that what a recipe's models need is installed, without loading them.
+    """Check that everything a recipe's models need is installed, without loading them.
 
     Raises:
-        CaerError: a model file or a library is missing, or detector and embedder do not fit.
+        CaerError: a model file or a library is missing, or the embedder needs points that the
+            detector does not return.
     """
     _check_points(settings)
     _module(DETECTORS[settings.detector].module).check(settings)
@@ -24,12 +25,12 @@ def check(settings: Settings) -> None:
 
 
 def create_detector(settings: Settings, threads: int) -> Detector:
-    """Load the detector that a recipe chooses.
+    """Return the loaded detector that a recipe names.
 
     Args:
-        settings: the recipe's section `faces`, or anything that has the same fields.
-        threads: processor cores to use, which changes no byte. YuNet uses one, which is set for
-            the whole process.
+        settings: the recipe's section `faces`, or an object with the same fields.
+        threads: processor cores to use; results do not depend on it. YuNet uses one, which is set
+            for the whole process.
 
     Raises:
         CaerError: a model file or a library is missing, damaged or unknown.
@@ -39,10 +40,11 @@ def create_detector(settings: Settings, threads: int) -> Detector:
 
 
 def create_embedder(settings: Settings, threads: int) -> Embedder:
-    """Load the embedder that a recipe chooses; arguments and errors as in `create_detector`.
+    """Return the loaded embedder that a recipe names; for arguments see `create_detector`.
 
     Raises:
-        CaerError: also where the recipe's detector does not give the points the embedder needs.
+        CaerError: as `create_detector`, or the embedder needs points that the recipe's detector
+            does not return.
     """
     _check_points(settings)
     embedder: Embedder = _module(EMBEDDERS[settings.embedder].module).create(settings, threads)
@@ -55,12 +57,12 @@ _kept: dict[tuple[Any, ...], tuple[Detector, Embedder]] = {}
 def kept_models(
     settings: Settings, threads: int, files: Sequence[str]
 ) -> tuple[Detector, Embedder]:
-    """Detector and embedder, loaded once per process as long as the same are asked for.
+    """Return detector and embedder, loaded once per process while the settings stay the same.
 
     Args:
-        settings: as for `create_detector`.
-        threads: as for `create_detector`.
-        files: SHA-256 of the user's own model files: others are loaded anew.
+        settings: see `create_detector`.
+        threads: see `create_detector`.
+        files: SHA-256 of the user's own model files; if they change, models are loaded again.
 
     Raises:
         CaerError: as `create_detector` and `create_embedder`.
@@ -82,6 +84,6 @@ def _check_points(settings: Settings) -> None:
     if needed and not DETECTORS[settings.detector].gives_points:
         raise CaerError(
             f"faces.embedder: '{settings.embedder}' needs five points of each face, which the "
-            f"detector '{settings.detector}' does not give; choose one of "
+            f"detector '{settings.detector}' does not return; choose one of "
             f"{', '.join(giving_points())}, or the embedder 'dlib'"
         )

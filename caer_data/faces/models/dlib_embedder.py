@@ -12,7 +12,7 @@ from caer_data.faces.models.onnx import OnnxModel
 
 _PADDING = 0.25
 
-# Where dlib's own alignment brings eye, eye, nose, mouth corner and mouth corner.
+# Positions of eyes, nose and mouth corners in dlib's own alignment.
 _PLACES = np.array([(47, 47), (103, 47), (76, 78), (51, 103), (98, 102)], np.float32)
 
 
@@ -20,16 +20,16 @@ _NEEDS_DLIB = "the face embedder 'dlib'"
 
 
 class DlibEmbedder:
-    """Embeds faces into 128 numbers.
+    """Embeds faces as vectors of 128 numbers.
 
-    A face is turned upright and cut as a chip of 150 by 150 pixels: by the detector's five points,
-    or by those of dlib's shape predictor where the detector gives none.
+    A face is aligned and cropped to 150 by 150 pixels, by the detector's five points, or by those
+    of dlib's shape predictor if the detector returns none.
     """
 
     name = "dlib"
     dimensions = 128
     track_threshold = 0.4
-    threshold = 0.5  # not dlib's 0.6, which takes one in nine pairs of strangers for one person
+    threshold = 0.5  # dlib's 0.6 would accept one in nine pairs of different persons
 
     def __init__(self, model: OnnxModel) -> None:
         self.provider = model.provider
@@ -39,7 +39,7 @@ class DlibEmbedder:
         self._predictor = self._dlib.shape_predictor(str(weights.embedded(embedded.PREDICTOR)))
 
     def align(self, picture: Picture, faces: Detections) -> Chips:
-        """Cut faces out as dlib's `get_face_chip` does; see `interface.Embedder`."""
+        """Crop faces as dlib's `get_face_chip` does; see `interface.Embedder`."""
         if not len(faces):
             return np.zeros((0, CHIP, CHIP, 3), np.uint8)
         if faces.points is not None:
@@ -67,5 +67,5 @@ def check(settings: Settings) -> None:
 
 
 def create(settings: Settings, threads: int) -> DlibEmbedder:
-    """Load the embedder; see `choose.create_embedder`."""
+    """Return the loaded embedder; see `choose.create_embedder`."""
     return DlibEmbedder(embedded.load(embedded.EMBEDDER, settings.provider, threads))

@@ -1,10 +1,11 @@
-"""Reads networks that dlib saved, without dlib: its own binary format, checked at every step.
+"""Reads network files of dlib without dlib, checking its binary format at every step.
 
-Format (http://dlib.net, dlib/serialize.h and dlib/dnn): an integer is one byte, whose low four bits
-count the bytes that follow (little-endian) and whose top bit is the sign; a real number is the
-integers mantissa and exponent of `mantissa * 2**exponent`; a text is its length and its bytes; a
-tensor is its version, four sizes and 32-bit floats. A network is its loss, the versions of all
-nested layers from the outermost in, the input, then every layer from the input on.
+Format (http://dlib.net, dlib/serialize.h and dlib/dnn): An integer is one byte, whose low four bits
+are the number of bytes that follow (little-endian) and whose top bit is the sign. A real number
+consists of the integers mantissa and exponent of `mantissa * 2**exponent`, a text of its length and
+its bytes, a tensor of its version, four sizes and 32-bit floats. A network consists of its loss,
+the versions of all nested layers from the outermost inwards, the input, and every layer from the
+input on.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from caer_data.faces.models.interface import Floats
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer: its kind without dlib's version marks, its whole numbers and its tensors."""
+    """One layer: its kind without dlib's version suffix, its integers and its tensors."""
 
     kind: str
     numbers: tuple[int, ...]
@@ -32,7 +33,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Network:
-    """What a file holds: the loss's settings, the input's mean RGB, and the layers in order."""
+    """Content of a file: settings of the loss, mean RGB of the input, and the layers in order."""
 
     loss: tuple[float, ...]
     mean: tuple[float, float, float]
@@ -40,16 +41,16 @@ class Network:
 
 
 def parse_network(data: bytes, path: Path) -> Network:
-    """Read the content of a network file of dlib; `path` is where it lies, for messages.
+    """Parse the content of a network file of dlib; `path` is used in messages.
 
     Raises:
-        CaerError: the file is damaged, or holds a layer that is not known here.
+        CaerError: the file is damaged or contains an unknown layer.
     """
     return _Reader(data, path).network()
 
 
 class _Reader:
-    """A position in the bytes of one file; every method reads one thing and moves on."""
+    """A position in the bytes of one file; every method reads one item and advances."""
 
     def __init__(self, data: bytes, path: Path) -> None:
         self.data = data
@@ -58,13 +59,13 @@ class _Reader:
 
     def fail(self, what: str) -> NoReturn:
         raise CaerError(
-            f"{self.path}: not a network of dlib that can be used, {what} at byte {self.at}; "
+            f"{self.path}: not a usable network of dlib, {what} at byte {self.at}; "
             "install the file again (pip install --force-reinstall face_recognition_models)"
         )
 
     def take(self, count: int) -> bytes:
         if count < 0 or self.at + count > len(self.data):
-            self.fail("it ends too early")
+            self.fail("unexpected end")
         chunk = self.data[self.at : self.at + count]
         self.at += count
         return chunk
@@ -108,7 +109,7 @@ class _Reader:
         return values
 
     def alias(self) -> None:
-        """Skip where a part of a tensor begins: version and four sizes."""
+        """Skip the header of a part of a tensor: version and four sizes."""
         self.integers(5)
 
     def network(self) -> Network:
@@ -153,7 +154,7 @@ class _Reader:
         layer = _LAYERS[name](self)
         if self.take(3).strip(b"01"):
             self.fail("a layer's flags were expected")
-        for _ in range(3):  # gradients and the last output, of no use here
+        for _ in range(3):  # gradients and the last output, which are not used
             self.tensor()
         return layer
 
@@ -181,7 +182,7 @@ def _batch_norm(reader: _Reader) -> Layer:
     weights = reader.tensor()
     reader.alias()
     reader.alias()
-    reader.tensor()  # mean and deviation of the last batch seen in training
+    reader.tensor()  # mean and deviation of the last training batch
     reader.tensor()
     mean, variance = reader.tensor(), reader.tensor()
     reader.integers(2)

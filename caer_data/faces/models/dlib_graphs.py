@@ -1,7 +1,7 @@
 """dlib's two published face networks as ONNX graphs, built from dlib's own files.
 
-Both take BGR pictures as bytes, (n, height, width, 3): the input's mean and scale, the order of
-the colours and the normalisation layers are folded into the convolutions, which changes no result.
+Both take BGR pictures as bytes, (n, height, width, 3). The input's mean and scale, the order of
+the colours and the normalisation layers are folded into the convolutions without changing results.
 """
 
 from __future__ import annotations
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 VERSION: Final = 1
-"""Counts changes of the graphs that are built from the same files."""
+"""Version of the graphs, increased when a change builds different graphs from the same files."""
 
 CHIP: Final = 150
-"""Side in pixels of the face that the embedder takes."""
+"""Side of the embedder's input, px."""
 
 Doubles = npt.NDArray[np.float64]
 
 
 def detector_graph(data: bytes, path: Path) -> ModelProto:
-    """Max-margin detector (King 2015, arXiv:1502.00046), file mmod_human_face_detector.dat.
+    """Return the max-margin detector (King 2015, arXiv:1502.00046) of mmod_human_face_detector.dat.
 
-    Seven convolutions; the output (n, rows, columns) scores windows. Width and height of the
-    pictures are free. The model's metadata hold `window`, a window's side in pixels, and
-    `max_iou`, the overlap up to which two windows are two faces.
+    It has seven convolutions; the output (n, rows, columns) contains scores of windows. Width and
+    height of the pictures are variable. The model's metadata contain `window`, the side of a window
+    in pixels, and `max_iou`, the maximum overlap of two faces.
 
     Args:
-        data: the file's content.
-        path: where it lies, for messages.
+        data: content of the file.
+        path: path of the file, for messages.
 
     Raises:
         CaerError: the file holds another network.
@@ -60,9 +60,10 @@ def detector_graph(data: bytes, path: Path) -> ModelProto:
 
 
 def embedder_graph(data: bytes, path: Path) -> ModelProto:
-    """29-layer residual network of file dlib_face_recognition_resnet_model_v1.dat.
+    """Return the 29-layer residual network of dlib_face_recognition_resnet_model_v1.dat.
 
-    Takes chips of `CHIP` pixels, gives (n, 128). Arguments and errors as in `detector_graph`.
+    It converts chips of `CHIP` pixels to vectors (n, 128). For arguments and errors see
+    `detector_graph`.
     """
     network = parse_network(data, path)
     kinds = [layer.kind for layer in network.layers]
@@ -94,13 +95,13 @@ class _Convolution:
     padding: tuple[int, int]
 
     def side_after(self, side: int) -> int:
-        """Side of a square picture after the convolution."""
+        """Return the side of a square picture after the convolution."""
         rows = int(self.weights.shape[2])
         return (side + 2 * self.padding[0] - rows) // self.stride[0] + 1
 
 
 def _pixels(graph: Graph) -> str:
-    """From the input's bytes to numbers, channels first."""
+    """Convert the input's bytes to floats, channels first; return the name of the result."""
     return graph.add("Transpose", graph.add("Cast", "pictures", to=1), perm=[0, 3, 1, 2])
 
 
@@ -114,8 +115,8 @@ def _apply(graph: Graph, convolution: _Convolution, x: str) -> str:
 def _apply_single_filter(graph: Graph, convolution: _Convolution, x: str) -> str:
     """Apply a convolution with one square filter.
 
-    Libraries compute at least eight filters at a time and would throw seven away. Here each row of
-    the filter is a filter of its own, and a second convolution shifts and adds the rows' results.
+    Libraries compute at least eight filters at a time and would discard seven. Therefore each row
+    of the filter becomes a filter, and a second convolution shifts and adds their results.
     """
     side = convolution.weights.shape[3]
     rows = convolution.weights[0].transpose(1, 0, 2).reshape(side, -1, 1, side)
@@ -129,9 +130,12 @@ def _apply_single_filter(graph: Graph, convolution: _Convolution, x: str) -> str
 def _block(
     graph: Graph, x: str, side: int, first: _Convolution, second: _Convolution, halves: bool
 ) -> tuple[str, int]:
-    """A residual block; where it halves the picture, the shortcut is averaged two by two.
+    """Add a residual block; if it halves the picture, the shortcut is averaged two by two.
 
-    As dlib does, terms of unequal size are filled up with zeros before they are added.
+    As in dlib, terms of unequal size are padded with zeros before they are added.
+
+    Returns:
+        Name and side of the result.
     """
     y = graph.add("Relu", _apply(graph, first, x))
     y = _apply(graph, second, y)
@@ -149,14 +153,14 @@ def _block(
 
 
 def _fill(graph: Graph, x: str, channels: int, edge: int) -> str:
-    """Add zeros: channels at the end, and pixels at the right and below."""
+    """Pad with zeros: channels at the end, and pixels at the right and at the bottom."""
     if not channels and not edge:
         return x
     return graph.add("Pad", x, graph.constant(np.array([0, 0, 0, 0, 0, channels, edge, edge])))
 
 
 def _convolutions(network: Network, path: Path) -> Iterator[_Convolution]:
-    """Make the network's convolutions, each with the normalisation that follows it folded in."""
+    """Yield the network's convolutions, each with the following normalisation folded in."""
     layers = network.layers
     channels = 3
     for layer, following in zip(layers, [*layers[1:], None], strict=True):
@@ -174,7 +178,7 @@ def _convolutions(network: Network, path: Path) -> Iterator[_Convolution]:
         if channels == 3:
             weights = weights / 256
             bias = bias - (weights * np.reshape(network.mean, (3, 1, 1))).sum((1, 2, 3))
-            weights = weights[:, ::-1]  # from RGB, in which the networks were trained, to BGR
+            weights = weights[:, ::-1]  # from RGB, with which the networks were trained, to BGR
         stride_y, stride_x, padding_y, padding_x = strides_and_padding
         yield _Convolution(
             _single(weights), _single(bias), (stride_y, stride_x), (padding_y, padding_x)

@@ -1,4 +1,4 @@
-"""Loading dlib's networks: built as ONNX graphs once per machine, then read from the cache."""
+"""Loading dlib's networks as ONNX graphs, which are built once per machine and then cached."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 DETECTOR: Final = "mmod_human_face_detector.dat"
 EMBEDDER: Final = "dlib_face_recognition_resnet_model_v1.dat"
 PREDICTOR: Final = "shape_predictor_5_face_landmarks.dat"
-"""Finds the five points by which a face is turned upright; dlib itself runs it."""
+"""Finds the five points for aligning a face; run by dlib itself."""
 
 _BUILDERS: Final[dict[str, Callable[[bytes, Path], ModelProto]]] = {
     DETECTOR: dlib_graphs.detector_graph,
@@ -33,7 +33,7 @@ def load(name: str, provider: Provider, threads: int) -> onnx.OnnxModel:
 
     Args:
         name: `DETECTOR` or `EMBEDDER`.
-        provider: the recipe's word for what to run on.
+        provider: the recipe's value of `faces.provider`.
         threads: processor cores to use.
 
     Raises:
@@ -43,7 +43,7 @@ def load(name: str, provider: Provider, threads: int) -> onnx.OnnxModel:
 
 
 def model_file(path: Path, name: str) -> weights.ModelFile:
-    """The ONNX graph of one of dlib's files; arguments and errors as in `load`."""
+    """Return the ONNX graph of one of dlib's files; raises the errors of `load`."""
     try:
         data = path.read_bytes()
     except OSError as error:

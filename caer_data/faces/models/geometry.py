@@ -1,4 +1,4 @@
-"""Resizing pictures for a detector, and sorting out overlapping boxes."""
+"""Resizing pictures for a detector, and suppressing overlapping boxes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Reals = npt.NDArray[Any]
 
 
 def resize(picture: Picture, long_side: int) -> tuple[Picture, float, float]:
-    """Scale a picture to a long side; returns it with the scale across and down."""
+    """Scale a picture to a long side; return it with the horizontal and vertical scale."""
     height, width = picture.shape[:2]
     scale = long_side / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -26,7 +26,7 @@ def resize(picture: Picture, long_side: int) -> tuple[Picture, float, float]:
 
 
 def pad(picture: Picture, stride: int, least: int = 0) -> Picture:
-    """Add black at the right and below until both sides are whole strides and `least` pixels."""
+    """Pad with black at the right and bottom to multiples of `stride`, at least `least` pixels."""
     height, width = picture.shape[:2]
     below = max(-height % stride, least - height)
     right = max(-width % stride, least - width)
@@ -35,19 +35,19 @@ def pad(picture: Picture, stride: int, least: int = 0) -> Picture:
 
 
 def best_first(boxes: Reals, scores: Reals) -> npt.NDArray[np.intp]:
-    """Order of falling score; equal scores from the top left, so that the order never varies."""
+    """Return the order by descending score; ties are sorted by position, for reproducibility."""
     return np.lexsort((boxes[:, 0], boxes[:, 1], -scores))
 
 
 def shared_areas(a: Reals, b: Reals) -> Any:
-    """Area of the intersection of every pair: (n, 4) and (m, 4) give (n, m)."""
+    """Return the area of the intersection of every pair: (n, 4) and (m, 4) give (n, m)."""
     low = np.maximum(a[:, None, :2], b[None, :, :2])
     high = np.minimum(a[:, None, 2:], b[None, :, 2:])
     return np.prod(np.maximum(high - low, 0), axis=2)
 
 
 def iou(a: Reals, b: Reals) -> npt.NDArray[np.float64]:
-    """Intersection over union of every pair: (n, 4) and (m, 4) give (n, m)."""
+    """Return the intersection over union of every pair: (n, 4) and (m, 4) give (n, m)."""
     shared = shared_areas(a, b)
     area = [np.prod(x[:, 2:] - x[:, :2], axis=1) for x in (a, b)]
     union = area[0][:, None] + area[1][None, :] - shared
@@ -56,9 +56,9 @@ def iou(a: Reals, b: Reals) -> npt.NDArray[np.float64]:
 
 
 def suppress(boxes: Reals, scores: Reals, max_iou: float) -> npt.NDArray[np.intp]:
-    """Non-maximum suppression: which boxes to keep, best first.
+    """Return the indexes of the boxes to keep (non-maximum suppression), best first.
 
-    A box is left out where its intersection over union with a better one is above `max_iou`.
+    A box is dropped if its intersection over union with a better one exceeds `max_iou`.
     """
     order = best_first(boxes, scores)
     areas = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0), axis=1)

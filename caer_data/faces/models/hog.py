@@ -1,4 +1,4 @@
-"""dlib's histogram-of-gradients detector: a cheap look for upright, frontal faces."""
+"""dlib's histogram-of-gradients detector, which is fast but finds only upright, frontal faces."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _NEEDS_DLIB = "the face detector 'hog'"
 
 
 class HogDetector:
-    """Finds faces of at least 80 pixels in the picture as searched.
+    """Finds faces of at least 80 px in the resized picture.
 
-    The pictures are made grey first, in which the detector is faster and finds more.
+    Pictures are converted to grey, with which the detector is faster and finds more.
     """
 
     name = "hog"
@@ -56,5 +56,5 @@ def check(settings: Settings) -> None:
 
 
 def create(settings: Settings, threads: int) -> HogDetector:
-    """Load the detector; see `choose.create_detector`."""
+    """Return the loaded detector; see `choose.create_detector`."""
     return HogDetector(settings.detector_size)

@@ -1,4 +1,4 @@
-"""What a face detector and a face embedder are."""
+"""The interfaces of face detectors and face embedders."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ Picture = npt.NDArray[np.uint8]
 """A picture, BGR, shape (height, width, 3), values 0 to 255."""
 
 Chips = npt.NDArray[np.uint8]
-"""Faces cut out and turned upright, BGR, shape (n, side, side, 3)."""
+"""Cropped and aligned faces, BGR, shape (n, side, side, 3)."""
 
 Floats = npt.NDArray[np.float32]
 
 
 Provider = Literal["auto", "cpu", "cuda", "tensorrt"]
-"""A recipe's words for what ONNX models run on."""
+"""Values of `faces.provider` in a recipe: what ONNX models run on."""
 
 
 class Settings(Protocol):
-    """What a choice of models says; a recipe's section `faces` does."""
+    """Settings of face models, such as a recipe's section `faces`."""
 
     @property
     def detector(self) -> str:
-        """A word of `engine.face_models.DETECTORS`."""
+        """A key of `engine.face_models.DETECTORS`."""
 
     @property
     def embedder(self) -> str:
-        """A word of `engine.face_models.EMBEDDERS`."""
+        """A key of `engine.face_models.EMBEDDERS`."""
 
     @property
     def weights(self) -> str | None:
-        """Folder or file of weights that do not come with the installation."""
+        """Folder or file of weights that are not part of the installation."""
 
     @property
     def weights_sha256(self) -> tuple[str, ...]:
-        """Hashes of files that the user trusts beside the published ones."""
+        """Hashes of files that the user trusts besides the published ones."""
 
     @property
     def provider(self) -> Provider:
@@ -47,7 +47,7 @@ class Settings(Protocol):
 
     @property
     def detector_size(self) -> int:
-        """Long side at which the detector searches a picture, px."""
+        """Long side to which pictures are resized for the detector, px."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,10 @@ class Detections:
 
     Attributes:
         boxes: (n, 4) float32, x1, y1, x2, y2 in pixels of the picture, right and bottom exclusive;
-            a box may reach beyond the picture.
-        scores: (n,) float32, higher is surer, on the detector's own scale.
-        points: (n, 5, 2) float32 in pixels: the eye and then the mouth corner that lie further
-            left in an upright picture come before their twins (eye, eye, nose, corner, corner);
-            None if the detector does not give them.
+            a box may extend beyond the picture.
+        scores: (n,) float32, higher is more certain, on the detector's own scale.
+        points: (n, 5, 2) float32 in pixels: left eye, right eye, nose, left and right mouth corner,
+            where left means left in the picture; None if the detector does not return them.
     """
 
     boxes: Floats
@@ -75,14 +74,15 @@ class Detector(Protocol):
     """Finds faces in pictures.
 
     Attributes:
-        name: the recipe's word for it.
-        min_score: score from which a detection counts as a face, unless the recipe says otherwise.
-        weak_score: score from which it may be a face that is surer at another time of the shot.
-        sure_score: mean score from which a track needs no second opinion.
-        close_score: mean score of the best faces of another track, examined closely, from which it
-            counts, too.
-        provider: what it runs on: "cpu", or the accelerator that really runs it.
-        warnings: sentences for the user, such as a fall back from an accelerator to the CPU.
+        name: its name in recipes.
+        min_score: minimum score of a face, unless the recipe gives another.
+        weak_score: minimum score of a detection of a face that reaches `min_score` at another time
+            of the shot.
+        sure_score: minimum mean score of a track that needs no confirmation.
+        close_score: minimum mean score of the best faces of any other track, searched again in an
+            enlarged picture.
+        provider: what it actually runs on: "cpu" or an accelerator.
+        warnings: sentences for the user, such as a fallback from an accelerator to the CPU.
     """
 
     name: str
@@ -96,29 +96,29 @@ class Detector(Protocol):
     def detect(
         self, pictures: Sequence[Picture], min_score: float, size: int | None = None
     ) -> list[Detections]:
-        """Find faces in pictures of one common size, one result per picture.
+        """Return the faces in each picture.
 
         Args:
-            pictures: of any size, but all of the same.
-            min_score: faces with a lower score are left out.
-            size: long side in pixels at which to look, the recipe's `detector_size` if None; give
-                less to look at a part of a frame, which then costs less.
+            pictures: pictures of any size, but all of the same size.
+            min_score: minimum score; other faces are dropped.
+            size: long side in pixels to which pictures are resized; by default the recipe's
+                `detector_size`. A smaller value is faster, for parts of a frame.
         """
         ...
 
 
 class Embedder(Protocol):
-    """Turns faces into vectors that are close together for one person.
+    """Converts faces to vectors that are close together for the same person.
 
     Attributes:
-        name: the recipe's word for it.
+        name: its name in recipes.
         dimensions: length of a vector.
-        threshold: distance under which two faces are taken for one person, where the model
-            separates best.
-        track_threshold: the same for the means of two tracks, which lie closer together, those of
-            different people too.
-        provider: what it runs on: "cpu", or the accelerator that really runs it.
-        warnings: sentences for the user, such as a fall back from an accelerator to the CPU.
+        threshold: distance below which two faces count as one person; the value that separates
+            persons best.
+        track_threshold: the same for the means of two tracks, whose distances are smaller, even
+            between different persons.
+        provider: what it actually runs on: "cpu" or an accelerator.
+        warnings: sentences for the user, such as a fallback from an accelerator to the CPU.
     """
 
     name: str
@@ -129,9 +129,9 @@ class Embedder(Protocol):
     warnings: list[str]
 
     def align(self, picture: Picture, faces: Detections) -> Chips:
-        """Cut the faces of one picture out, upright and of the size that the network takes."""
+        """Return the faces of a picture, cropped, aligned and of the network's input size."""
         ...
 
     def embed(self, chips: Chips) -> Floats:
-        """Embed aligned faces: (n, dimensions), compared by Euclidean distance."""
+        """Return vectors of aligned faces, (n, dimensions), to compare by Euclidean distance."""
         ...

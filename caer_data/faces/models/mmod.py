@@ -1,4 +1,4 @@
-"""dlib's max-margin face detector: the embedded default, for faces at every angle."""
+"""dlib's max-margin face detector, which is always installed and finds faces at every angle."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from caer_data.faces.models.geometry import detections, resize
 from caer_data.faces.models.interface import Detections, Picture, Settings
 from caer_data.faces.models.onnx import OnnxModel
 
-_STEP = 25 / 36  # size of a pyramid level over the one before: every second one of dlib's
-_EDGE = 11  # black pixels around each level, as dlib's own pyramid has
+_STEP = 25 / 36  # scale from one pyramid level to the next: every second level of dlib's
+_EDGE = 11  # black pixels around each level, as in dlib's own pyramid
 
 _STRIDE = 8
 _OFFSET = 14
-"""A cell of the network's output scores the window whose centre is `_STRIDE * cell + _OFFSET`."""
+"""A cell of the network's output is the score of the window centred at `_STRIDE * cell + _OFFSET`.
+"""
 
 
 class MmodDetector:
-    """Finds faces of at least 80 pixels in the picture as searched."""
+    """Finds faces of at least 80 px in the resized picture."""
 
     name = "mmod"
     min_score = 0.0
@@ -31,14 +32,14 @@ class MmodDetector:
     close_score = 0.0
 
     def __init__(self, model: OnnxModel, size: int, step: float = _STEP) -> None:
-        """Take the network.
+        """Create a detector.
 
         Args:
             model: see `dlib_graphs.detector_graph`.
-            size: long side in pixels at which to look.
-            step: size of a pyramid level over the one before. dlib's is 5/6; the default skips
-                every second level, which is 1.7 times as fast, misses one face in a hundred more,
-                and makes the height of boxes noisier (11 instead of 9 %).
+            size: long side in pixels to which pictures are resized.
+            step: scale from one pyramid level to the next. dlib's is 5/6. The default skips every
+                second level, which is 1.7 times as fast, misses one more face in a hundred, and
+                makes the height of boxes noisier (11 instead of 9 %).
         """
         self.size = size
         self.step = step
@@ -69,7 +70,7 @@ class MmodDetector:
         return [self._result(rows) for rows in found]
 
     def _windows(self, level: list[Picture], min_score: float) -> list[npt.NDArray[np.float32]]:
-        """Windows of one pyramid level: a picture's rows x1, y1, x2, y2, score."""
+        """Return the windows of one pyramid level, per picture as rows x1, y1, x2, y2, score."""
         edges = (_EDGE, _EDGE, _EDGE, _EDGE)
         padded = np.stack([cv2.copyMakeBorder(p, *edges, cv2.BORDER_CONSTANT) for p in level])
         scores = self._session.run(None, {"pictures": padded})[0]
@@ -78,7 +79,7 @@ class MmodDetector:
         for picture in scores:
             y, x = np.nonzero(picture >= min_score)
             cells = np.stack([x, y], axis=1)
-            # Half a pixel more: a centre is the middle of its pixel, a box begins at pixel edges.
+            # Add half a pixel: a centre is the middle of its pixel, a box begins at pixel edges.
             centres = cells * _STRIDE + (_OFFSET - _EDGE + 0.5)
             result.append(
                 np.concatenate(
@@ -98,6 +99,6 @@ def check(settings: Settings) -> None:
 
 
 def create(settings: Settings, threads: int) -> MmodDetector:
-    """Load the detector; see `choose.create_detector`."""
+    """Return the loaded detector; see `choose.create_detector`."""
     model = embedded.load(embedded.DETECTOR, settings.provider, threads)
     return MmodDetector(model, settings.detector_size)

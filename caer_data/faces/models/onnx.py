@@ -1,4 +1,4 @@
-"""Running ONNX models on the provider the recipe asks for, and saying which one really runs."""
+"""Running ONNX models on the provider that a recipe requests, and reporting which one runs."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _CUDA: Final = "CUDAExecutionProvider"
 _TENSORRT: Final = "TensorrtExecutionProvider"
 WORDS: Final = {_CPU: "cpu", _CUDA: "cuda", _TENSORRT: "tensorrt"}
 
-# What each word asks of ONNX Runtime, best first. 'auto' leaves TensorRT out: it spends minutes on
-# building an engine, which pays only for very many videos.
+# ONNX Runtime's providers by the recipe's word, best first. 'auto' does not use TensorRT, which
+# takes minutes to build an engine; this pays off only for very many videos.
 _WANTED: Final[dict[Provider, tuple[str, ...]]] = {
     "auto": (_CUDA, _CPU),
     "cpu": (_CPU,),
@@ -39,8 +39,8 @@ class OnnxModel:
 
     Attributes:
         session: the onnxruntime.InferenceSession, or `SideBySide` on several cores.
-        provider: "cpu", "cuda" or "tensorrt": what the session really runs on.
-        warnings: what the user should know, such as a fall back to the CPU.
+        provider: what the session actually runs on: "cpu", "cuda" or "tensorrt".
+        warnings: sentences for the user, such as a fallback to the CPU.
     """
 
     session: Any
@@ -53,8 +53,8 @@ def load(file: ModelFile, provider: Provider, threads: int) -> OnnxModel:
 
     Args:
         file: the model.
-        provider: what the recipe asks for.
-        threads: pictures of a batch that are processed at once on the CPU; changes no byte.
+        provider: the provider that the recipe requests.
+        threads: pictures of a batch to process at once on the CPU; results do not depend on it.
 
     Raises:
         CaerError: ONNX Runtime is not installed, or cannot load the file.
@@ -63,14 +63,16 @@ def load(file: ModelFile, provider: Provider, threads: int) -> OnnxModel:
     wanted = _WANTED[provider]
     available = onnxruntime.get_available_providers()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # more would change the last digits, see `side_by_side`
+    options.intra_op_num_threads = (
+        1  # more threads would change the last digits, see `side_by_side`
+    )
     options.inter_op_num_threads = 1
-    # Threads that spin while they wait take the cores from the other workers.
+    # Threads that spin while waiting would take cores from other workers.
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     providers = [name for name in wanted if name in available]
     try:
         session, _ = _open(file.data, options, providers)
-    except Exception as error:  # the library's errors share no class of their own
+    except Exception as error:  # the library's errors have no common class
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CaerError(f"{file.path}: ONNX Runtime cannot load this model ({reason})") from error
     really = WORDS.get(session.get_providers()[0], session.get_providers()[0])
@@ -83,7 +85,7 @@ def import_onnxruntime() -> Any:
     """Import ONNX Runtime.
 
     Raises:
-        CaerError: it is missing or broken, as it is after one of its two packages was removed.
+        CaerError: it is missing or broken, as after removing one of its two packages.
     """
     try:
         module = importlib.import_module("onnxruntime")
@@ -93,12 +95,12 @@ def import_onnxruntime() -> Any:
             f"ONNX Runtime does not load ({error}); run 'pip uninstall -y onnxruntime "
             "onnxruntime-gpu' and then 'pip install onnxruntime'"
         ) from error
-    module.set_default_logger_severity(4)  # what the user should know is said here, once
+    module.set_default_logger_severity(4)  # this module reports what the user should know
     return module
 
 
 def _open(data: bytes, options: Any, providers: list[str]) -> tuple[Any, str]:
-    """Open a session; also what ONNX Runtime printed about providers that do not work."""
+    """Open a session; return it with what ONNX Runtime printed about failing providers."""
     onnxruntime = import_onnxruntime()
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
@@ -109,13 +111,13 @@ def _open(data: bytes, options: Any, providers: list[str]) -> tuple[Any, str]:
 
 
 def provider_that_runs(name: str) -> tuple[str, str]:
-    """Ask for one provider, run a tiny model, and see which provider computed it.
+    """Request a provider, run a tiny model, and return which provider ran it.
 
-    A provider that is listed may still fail when it is used, for want of a driver or a library;
-    ONNX Runtime then computes on the CPU.
+    A provider that is listed may still fail when used, because a driver or a library is missing;
+    ONNX Runtime then falls back to the CPU.
 
     Returns:
-        The name of the provider that computed, and the first complaint, empty if there is none.
+        The name of the provider that ran, and the first error message, or an empty text.
     """
     options = import_onnxruntime().SessionOptions()
     options.enable_profiling = True
@@ -130,7 +132,7 @@ def provider_that_runs(name: str) -> tuple[str, str]:
 
 
 def _tiny_model() -> bytes:
-    """An ONNX file with one node, y = Relu(x) on four numbers, written as protocol buffers."""
+    """Return an ONNX file (as protocol buffers) with one node, y = Relu(x) on four numbers."""
 
     def field(number: int, value: bytes | int) -> bytes:
         if isinstance(value, int):
@@ -152,6 +154,6 @@ def _fallback(provider: Provider, really: str, available: list[str]) -> list[str
             return []
     lacking = "" if _CUDA in available else "; its GPU provider is not installed"
     return [
-        f"faces.provider: {provider} was asked for, but ONNX Runtime runs on {really}{lacking} "
+        f"faces.provider: {provider} was requested, but ONNX Runtime runs on {really}{lacking} "
         "('caer-data doctor' says why)"
     ]

@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 _OPSET: Final = 17
 _IR_VERSION: Final = 8
-"""Of the ONNX file format; old enough for every release of ONNX Runtime that is allowed."""
+"""Version of the ONNX file format, old enough for every supported release of ONNX Runtime."""
 
 
 class Graph:
-    """Nodes and constants of a graph that takes `pictures`, bytes, and gives one output."""
+    """Nodes and constants of a graph with the input `pictures` (bytes) and one output."""
 
     def __init__(self) -> None:
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
 
     def add(self, operation: str, *inputs: str, **attributes: Any) -> str:
-        """Add an operation; returns the name of its output."""
+        """Add an operation; return the name of its output."""
         from onnx import helper
 
         name = f"{operation.lower()}_{len(self._nodes)}"
@@ -32,7 +32,7 @@ class Graph:
         return name
 
     def constant(self, values: npt.NDArray[Any]) -> str:
-        """Add a constant; returns its name."""
+        """Add a constant; return its name."""
         from onnx import numpy_helper
 
         name = f"constant_{len(self._constants)}"
@@ -46,13 +46,13 @@ class Graph:
         output_shape: Sequence[str | int],
         metadata: dict[str, str],
     ) -> ModelProto:
-        """Finish the graph.
+        """Return the finished model.
 
         Args:
-            input_shape: sides of `pictures`; a name stands for any length.
-            output: name of the node whose result is the graph's.
-            output_shape: its sides.
-            metadata: what the reader of the file should know beside the graph.
+            input_shape: shape of `pictures`; a name means any length.
+            output: name of the node whose result is the graph's output.
+            output_shape: shape of the output.
+            metadata: entries to store in the file besides the graph.
         """
         from onnx import TensorProto, helper
 

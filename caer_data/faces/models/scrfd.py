@@ -19,13 +19,13 @@ from caer_data.faces.models.interface import Detections, Floats, Picture, Settin
 _STRIDES = (8, 16, 32)
 _ANCHORS = 2
 _MAX_IOU = 0.4
-_SMALLER = 4  # the picture is looked at again this many times smaller
+_SMALLER = 4  # factor by which the picture is reduced for the second search
 
 
 class ScrfdDetector:
-    """Finds faces of twelve pixels and more in the picture as searched, with five points each.
+    """Finds faces of at least 12 px in the resized picture, with five points.
 
-    The network misses faces that fill its picture, so each is searched in a second, small size.
+    The network misses faces that fill its picture, so pictures are also searched at a small size.
     """
 
     name = "scrfd"
@@ -42,8 +42,8 @@ class ScrfdDetector:
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         if len(inputs) != 1 or len(outputs) != 3 * len(_STRIDES):
             raise CaerError(
-                "faces.weights: this SCRFD model has other inputs or outputs than those with five "
-                "points (det_500m, det_2.5g, det_10g), which are needed"
+                "faces.weights: the inputs or outputs of this SCRFD model are not supported; use a "
+                "model with five points (det_500m, det_2.5g, det_10g)"
             )
         self._input = inputs[0].name
 
@@ -65,7 +65,7 @@ class ScrfdDetector:
     def _look(
         self, picture: Picture, min_score: float, long_side: int
     ) -> list[tuple[Reals, Reals, Reals]]:
-        """Boxes, scores and points in pixels of the picture, seen at one size; a stride each."""
+        """Return boxes, scores and points of each stride at one size, in pixels of the picture."""
         resized, scale_x, scale_y = resize(picture, long_side)
         padded = pad(resized, _STRIDES[-1])
         blob = cv2.dnn.blobFromImage(padded, 1 / 128, mean=(127.5, 127.5, 127.5), swapRB=True)
@@ -83,11 +83,11 @@ class ScrfdDetector:
 def _decode(
     outputs: list[Floats], shape: tuple[int, ...], stride: int, min_score: float
 ) -> tuple[Floats, Floats, Floats]:
-    """Boxes (n, 4), scores (n,) and points (n, 5, 2) of one stride, in pixels as searched."""
+    """Return boxes (n, 4), scores (n,) and points (n, 5, 2) of one stride, in resized pixels."""
     scores, sides, points = outputs
     rows, columns = shape[0] // stride, shape[1] // stride
     if len(scores) != rows * columns * _ANCHORS:
-        raise CaerError("faces.weights: the SCRFD model gives another number of anchors than known")
+        raise CaerError("faces.weights: the SCRFD model has an unsupported number of anchors")
     sure = np.flatnonzero(scores[:, 0] >= min_score)
     cells = sure // _ANCHORS
     centres = np.stack([cells % columns, cells // columns], axis=1).astype(np.float32)
@@ -97,11 +97,11 @@ def _decode(
 
 
 def check(settings: Settings) -> None:
-    """Raise a CaerError if there is no weight file whose content is known."""
+    """Raise a CaerError if there is no known weight file."""
     weights.local(settings, ScrfdDetector.name)
 
 
 def create(settings: Settings, threads: int) -> ScrfdDetector:
-    """Load the detector; see `choose.create_detector`."""
+    """Return the loaded detector; see `choose.create_detector`."""
     file = weights.local(settings, ScrfdDetector.name)
     return ScrfdDetector(onnx.load(file, settings.provider, threads), settings.detector_size)

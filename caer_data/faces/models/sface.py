@@ -1,6 +1,6 @@
 """SFace, the embedder of OpenCV's model zoo (Zhong et al. 2021, arXiv:2205.12010).
 
-Faces are cut out as for ArcFace; the network takes colours from 0 to 255. A test compares chips and
+Faces are cropped as for ArcFace; the network takes colours from 0 to 255. A test compares chips and
 vectors with those of `cv2.FaceRecognizerSF`.
 """
 
@@ -12,10 +12,10 @@ from caer_data.faces.models.interface import Settings
 
 
 class SfaceEmbedder(ArcfaceEmbedder):
-    """Embeds faces whose five points are known into vectors of length one.
+    """Embeds faces with five known points as vectors of length 1.
 
-    The threshold is OpenCV's. That for tracks keeps ArcFace's ratio to it; neither was measured
-    here, because the weights could not be had.
+    The threshold is OpenCV's, and the threshold for tracks has the same ratio to it as ArcFace's.
+    Neither was measured, because the weights were not available.
     """
 
     name = "sface"
@@ -26,11 +26,11 @@ class SfaceEmbedder(ArcfaceEmbedder):
 
 
 def check(settings: Settings) -> None:
-    """Raise a CaerError if there is no weight file whose content is known."""
+    """Raise a CaerError if there is no known weight file."""
     weights.local(settings, SfaceEmbedder.name)
 
 
 def create(settings: Settings, threads: int) -> SfaceEmbedder:
-    """Load the embedder; see `choose.create_embedder`."""
+    """Return the loaded embedder; see `choose.create_embedder`."""
     file = weights.local(settings, SfaceEmbedder.name)
     return SfaceEmbedder(onnx.load(file, settings.provider, threads))

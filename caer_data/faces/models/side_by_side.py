@@ -1,8 +1,7 @@
-"""A batch on several cores, with the same bytes on any number of them.
+"""Runs a batch on several cores, with identical results for any number of cores.
 
-ONNX Runtime's own threads change the last digits of some models' answers: what a thread computes
-depends on how many there are. So each session keeps to one thread, which processes a batch as it
-answers its pictures one by one, and the pictures are shared out here.
+With ONNX Runtime's own threads, the last digits of some models' results depend on the number of
+threads. Each session therefore uses one thread, and this module distributes a batch's pictures.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ import numpy as np
 
 
 class SideBySide:
-    """A session of one thread whose `run` uses several, a picture of the batch each.
+    """Wraps a single-threaded session so that `run` processes several pictures at once.
 
     Args:
-        session: an onnxruntime.InferenceSession, whose inputs and outputs begin with the batch.
-        threads: pictures that are processed at once.
+        session: an onnxruntime.InferenceSession; the first axis of inputs and outputs is the batch.
+        threads: number of pictures to process at once.
     """
 
     def __init__(self, session: Any, threads: int) -> None:
@@ -30,7 +29,7 @@ class SideBySide:
         return getattr(self._session, name)
 
     def run(self, outputs: Sequence[str] | None, feed: dict[str, Any]) -> list[Any]:
-        """Answer a batch; as `InferenceSession.run`."""
+        """Run a batch and return its outputs, as `InferenceSession.run` does."""
         count = min(len(values) for values in feed.values())
         if count < 2:
             answer: list[Any] = self._session.run(outputs, feed)

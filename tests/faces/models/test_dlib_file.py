@@ -38,7 +38,7 @@ def test_the_embedders_file_is_read_to_its_last_byte():
 
 DAMAGE = {
     "empty": lambda data: b"",
-    "not a network": lambda data: b"GIF89a" * 100,
+    "not a usable network": lambda data: b"GIF89a" * 100,
     "cut in the header": lambda data: data[:60],
     "cut in a tensor": lambda data: data[:5000],
     "cut in the last layer": lambda data: data[:-30],

@@ -57,7 +57,7 @@ def test_nothing_given_says_what_to_set_and_the_licence(monkeypatch):
     ("choices", "message"),
     [
         ({"weights": "absent"}, "no such file or folder"),
-        ({"weights": "."}, "holds no weights"),
+        ({"weights": "."}, "contains no weights"),
         ({"weights": "two"}, r"several files.*det_a\.onnx, det_b\.onnx"),
         ({"weights": "det_x.onnx"}, "is not one of the published"),
     ],
@@ -113,7 +113,7 @@ def test_models_in_a_folder_are_listed_by_content(weights_folder):
 
 def test_the_user_hears_which_detector_looks_and_which_is_missing(monkeypatch):
     monkeypatch.setattr(weights, "centerface_path", lambda: None)
-    said = weights.said_of_detector(Faces(detector="mmod"))
+    said = weights.detector_note(Faces(detector="mmod"))
     assert said.startswith("Face detector: mmod;") and weights.CENTERFACE_INSTALL in said
     monkeypatch.setattr(weights, "centerface_path", lambda: "there")
-    assert weights.said_of_detector(Faces(detector="mmod")) == "Face detector: mmod"
+    assert weights.detector_note(Faces(detector="mmod")) == "Face detector: mmod"

@@ -52,7 +52,7 @@ def test_one_long_video_is_not_quicker_with_more_processes() -> None:
 
 def test_what_the_figures_rest_on_is_said() -> None:
     said = HUNDRED.summary()
-    assert "4 parts of the videos, 2.0 min together" in said
+    assert "4 parts of the videos, 2.0 min in total" in said
     assert "10 s per answer" in said
     assert "assumed" in said
     assert "With so few clips" in said

@@ -138,8 +138,8 @@ def test_clips_of_absent_videos_stay_where_they_are(tmp_path, episodes):
 def test_each_episode_that_is_there_again_is_named_once():
     found = [("c", "a", 0.7), ("b", "a", 0.9), ("c", "b", 0.8)]
     assert list(repeating._twice(found)) == [
-        "b: is the same episode as a, 90% of it",
-        "c: is the same episode as b, and 1 more, 80% of it",
+        "b: is the same episode as a (90% of it)",
+        "c: is the same episode as b, and 1 more (80% of it)",
     ]
 
 

@@ -150,8 +150,8 @@ class Forecast:
     def _doubts(self, rates: Rates) -> list[str]:
         said = [
             f"Based on {rates.parts} parts of the videos, {rates.minutes:.1f} min in total, built "
-            f"on this machine under its current load ({rates.clips} clips kept). Assumes that an "
-            f"answer takes {_ANSWER_S:.0f} s besides watching the clip once"
+            f"on this machine under its current load ({rates.clips} clips kept). Assumes "
+            f"{_ANSWER_S:.0f} s per answer besides watching the clip once"
         ]
         if rates.clips < 10:
             said.append("With so few clips, the number of clips is a rough estimate")

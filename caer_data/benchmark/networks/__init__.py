@@ -73,11 +73,18 @@ def _made(recipe: ModelRecipe, classes: int) -> nn.Module:
         ) from error
 
 
-def try_own_class(model: nn.Module, recipe: ModelRecipe, classes: int) -> None:
-    """Call a user's model once on two samples of noise, so that a mistake shows before decoding.
+def try_own_class(model: nn.Module, recipe: ModelRecipe, classes: int, learns: bool = True) -> None:
+    """Call a user's model on two samples of noise, so that a mistake shows before decoding.
+
+    Args:
+        model: is no longer as new afterwards.
+        recipe: its recipe.
+        classes: their number.
+        learns: whether it will be trained; then one step back is tried, too.
 
     Raises:
-        CaerError: it fails, or returns something other than an `Output` of the right shape.
+        CaerError: it fails, returns something other than an `Output` of the right shapes, or has
+            nothing that could learn.
     """
     size = (2, 3, recipe.input.frames) if recipe.clips else (2, 3)
     face = torch.randn(*size, *recipe.input.face) if recipe.sees_face else None
@@ -86,14 +93,30 @@ def try_own_class(model: nn.Module, recipe: ModelRecipe, classes: int) -> None:
     if recipe.hears:
         seen.append(torch.randn(2, *recipe.sound_shape))
     shapes = " and ".join(str(tuple(x.shape)) for x in seen if x is not None)
-    try:
-        with torch.no_grad():
-            found = model.eval()(*seen)
-    except Exception as error:  # whatever a user's class may raise
+    for learning in (False, True) if learns else (False,):
+        when = "in training" if learning else "in testing"
+        try:
+            with torch.set_grad_enabled(learning):
+                found = model.train(learning)(*seen)
+        except Exception as error:  # whatever a user's class may raise
+            raise CaerError(
+                f"model {recipe.model}: fails {when} on inputs of {shapes} "
+                f"({type(error).__name__}: {error}); see models/README.md for how it is called"
+            ) from error
+        _check_output(found, recipe, classes)
+    if learns and not found.logits.requires_grad:
         raise CaerError(
-            f"model {recipe.model}: fails on inputs of {shapes} ({type(error).__name__}: {error}); "
-            "see models/README.md for how it is called"
-        ) from error
+            f"model {recipe.model}: nothing can learn; its logits depend on no parameter that "
+            "requires a gradient"
+        )
+
+
+def _check_output(found: object, recipe: ModelRecipe, classes: int) -> None:
+    """What a user's model returned for two samples.
+
+    Raises:
+        CaerError: it is no `Output`, or a part of it has a shape that nothing can be done with.
+    """
     logits = getattr(found, "logits", None)
     shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else None
     if shape != (2, classes):
@@ -101,6 +124,17 @@ def try_own_class(model: nn.Module, recipe: ModelRecipe, classes: int) -> None:
         raise CaerError(
             f"model {recipe.model}: returns {what} for two samples, not an Output with logits of "
             f"shape (2, {classes}); see models/README.md"
+        )
+    attention, weights = getattr(found, "attention", None), getattr(found, "weights", None)
+    if attention is not None and (attention.dim() != 4 or len(attention) != 2):
+        raise CaerError(
+            f"model {recipe.model}: returns attention of shape {tuple(attention.shape)} for two "
+            "samples, not (2, time, height, width); see models/README.md"
+        )
+    if weights is not None and tuple(weights.shape) != (2, 2):
+        raise CaerError(
+            f"model {recipe.model}: returns weights of shape {tuple(weights.shape)} for two "
+            "samples, not (2, 2), of face and context; see models/README.md"
         )
 
 

@@ -142,6 +142,9 @@ def _moments(y: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and (biased) variance of each channel, in single precision or better."""
     others = _all_but_channels(y)
     if y.dtype in (torch.float32, torch.float64):
+        if y.is_cpu and not torch.compiler.is_compiling():
+            # as BatchNorm computes them; `var_mean` takes ten times as long on channels_last
+            return torch.batch_norm_update_stats(y, None, None, 0.0)
         variance, mean = torch.var_mean(y, others, correction=0)
         return mean, variance
     mean = y.mean(others, dtype=torch.float32)

@@ -84,8 +84,8 @@ def check(recipe: ModelRecipe, weights: Path | None = None) -> None:
     """Find problems that would stop a run later, before anything is decoded.
 
     Args:
-        recipe: its class is imported and, if it is a user's own, called once; its weight file is
-            read.
+        recipe: its class is imported and, if it is a user's own, called on noise; its weight file
+            is read.
         weights: trained weights that would be tested.
 
     Raises:
@@ -93,7 +93,7 @@ def check(recipe: ModelRecipe, weights: Path | None = None) -> None:
     """
     model = create(recipe)
     if recipe.is_own_class:
-        try_own_class(model, recipe, len(EMOTIONS))
+        try_own_class(model, recipe, len(EMOTIONS), learns=weights is None)
     if weights is not None:
         checkpoint.load_weights(weights, model, recipe, EMOTIONS)
 

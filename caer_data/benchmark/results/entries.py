@@ -63,6 +63,11 @@ class Entry:
         """The figures of each run on the data that this row is about."""
         return [run["also_tested"][self.test] if self.test else run for run in self.runs]
 
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of the runs; in cross-validation each has several."""
+        return list(dict.fromkeys(run["seed"] for run in self.runs))
+
     def predictions(self) -> list[pd.DataFrame]:
         """Predictions of the runs, one frame per seed; a seed's folds are joined."""
         of_seed: dict[int, list[pd.DataFrame]] = {}
@@ -103,7 +108,7 @@ def table(entries: list[Entry], found: Analysis | None = None) -> pd.DataFrame:
         if any(e.test for e in entries):
             row["trained on"] = entry.runs[0]["dataset"]
             row["tested on"] = entry.test or entry.runs[0]["dataset"]
-        row["seeds"] = len(entry.runs)
+        row["seeds"] = len(entry.seeds)
         names = ("Acc. (WAR) %", "UAR %", "macro-F1 %")
         for name, figure in zip(names, FIGURES, strict=True):
             cell = spread([test[figure] for test in entry.tests])
@@ -204,7 +209,7 @@ def _summary(entry: Entry) -> dict[str, Any]:
         "model": entry.recipe.name,
         "dataset": entry.runs[0]["dataset"],
         "tested_on": entry.test or entry.runs[0]["dataset"],
-        "seeds": [run["seed"] for run in entry.runs],
+        "seeds": entry.seeds,
         "paper": entry.paper,
         "paper_dataset": entry.paper_dataset,
         "paper_is_another_dataset": not entry.same_dataset,

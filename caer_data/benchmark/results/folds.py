@@ -32,9 +32,10 @@ def results(bench: Bench, recipe: ModelRecipe, store: Store, folds: int) -> Entr
     """
     all_samples = np.arange(len(store.samples))
     kind, groups = _disjoint(store, all_samples, folds)
+    over = "the folds and seeds" if len(bench.seeds) > 1 else "the folds"
     note = (
-        f"{recipe.name}: {folds} folds, no {kind} in two of them; mean and deviation are over the "
-        "folds, the interval is of all held-out predictions together"
+        f"{recipe.name}: {folds} folds, no {kind} in two of them; mean and deviation are over "
+        f"{over}, the interval is of all held-out predictions together"
     )
     entry = Entry(f"{recipe.name}, {folds} folds", recipe, note=note)
     for seed in bench.seeds:

@@ -61,8 +61,14 @@ def together(folders: Sequence[Path]) -> tuple[dict[str, list[pd.DataFrame]], li
     """The rows of several folders of results; equal titles get their folder's name.
 
     Raises:
-        CaerError: fewer than two rows, or folders of different classes.
+        CaerError: fewer than two rows, a folder that is named twice, or folders of different
+            classes.
     """
+    known: set[Path] = set()
+    for folder in folders:
+        if folder.resolve() in known:
+            raise CaerError(f"compare: {folder} is named twice; name each folder once")
+        known.add(folder.resolve())
     found = [(folder, *read(folder)) for folder in folders]
     classes = found[0][2]
     titles = [title for _, rows, _ in found for title in rows]

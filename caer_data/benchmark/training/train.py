@@ -154,10 +154,10 @@ class Trainer:
 
     def _finite(self, loss: float, progress: Progress) -> float:
         if not math.isfinite(loss):
+            kept = " (the last good checkpoint is kept)" if self.checkpoint_path.is_file() else ""
             raise CaerError(
                 f"{self.folder}: the loss became {loss} in epoch {progress.epoch + 1}, step "
-                f"{progress.step}; lower train.learning_rate or set compute.precision: fp32 "
-                "(the last good checkpoint is kept)"
+                f"{progress.step}; lower train.learning_rate or set compute.precision: fp32{kept}"
             )
         return loss
 

@@ -15,7 +15,7 @@ from small_releases import small
 from caer_data.benchmark.data.prepare import NoSoundError
 from caer_data.benchmark.data.store import Store
 from caer_data.benchmark.recipe import ModelRecipe, load, vary
-from caer_data.benchmark.results import compare, folds, suites
+from caer_data.benchmark.results import compare, entries, folds, suites
 from caer_data.benchmark.results.compare import Bench
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
@@ -209,6 +209,15 @@ def test_folds_as_results_hold_every_show_out_once(bench: Bench) -> None:
     assert set.union(*shows) == {f"show-{i}" for i in range(5)}
     assert sum(map(len, shows)) == 5
     assert "no show in two of them" in entry.note
+    assert entries.table([entry])["seeds"].tolist() == [1]
+
+
+def test_folds_of_several_seeds_count_the_seeds(bench: Bench) -> None:
+    two = replace(bench, seeds=range(2))
+    entry = folds.results(two, tiny_recipe(epochs=1), tiny_store(12, 3, 3), 3)
+    assert len(entry.runs) == 6 and entry.seeds == [0, 1]
+    assert entries.table([entry])["seeds"].tolist() == [2]
+    assert "over the folds and seeds" in entry.note
 
 
 def test_cross_says_that_trees_without_hashes_cannot_be_checked(
@@ -235,16 +244,43 @@ def test_mistakes_are_found_before_anything_is_decoded(
         "class Short(Bare):\n"
         "    def forward(self, face):\n"
         "        return face\n"
+        "from caer_data.benchmark.networks import Output\n"
+        "class Fine(Bare):\n"
+        "    def __init__(self, recipe, classes):\n"
+        "        super().__init__(recipe, classes)\n"
+        "        self.layer = torch.nn.Linear(3, classes)\n"
+        "    def forward(self, face, context):\n"
+        "        return Output(self.layer(face.flatten(2).mean(2)))\n"
+        "class Breaks(Fine):\n"
+        "    def forward(self, face, context):\n"
+        "        assert not self.training, 'only tested'\n"
+        "        return super().forward(face, context)\n"
+        "class Detached(Fine):\n"
+        "    def forward(self, face, context):\n"
+        "        return Output(super().forward(face, context).logits.detach())\n"
+        "class Three(Fine):\n"
+        "    def forward(self, face, context):\n"
+        "        found = super().forward(face, context)\n"
+        "        return Output(found.logits, weights=torch.zeros(len(face), 3))\n"
+        "class Flat(Fine):\n"
+        "    def forward(self, face, context):\n"
+        "        found = super().forward(face, context)\n"
+        "        return Output(found.logits, attention=torch.zeros(len(face), 9))\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     for name, sentence in {
         "Bare": "returns a Tensor for two samples, not an Output",
         "Broken": "cannot be made",
-        "Short": "fails on inputs of",
+        "Short": "fails in testing on inputs of",
+        "Breaks": "fails in training on inputs of .*only tested",
+        "Detached": "nothing can learn",
+        "Three": r"weights of shape \(2, 3\) for two samples, not \(2, 2\)",
+        "Flat": r"attention of shape \(2, 9\) for two samples",
         "Missing": "has no attribute 'Missing'",
     }.items():
         with pytest.raises(CaerError, match=sentence):
             compare.check(vary(small(), {"model": f"theirs:{name}"}))
+    compare.check(vary(small(), {"model": "theirs:Fine"}))
     with pytest.raises(CaerError, match="no such weight file"):
         compare.check(vary(load("vgg"), {"baseline": {"weights": "nowhere.pth"}}))
     with pytest.raises(CaerError, match="no such checkpoint"):

@@ -111,6 +111,8 @@ def test_what_is_no_folder_of_results_is_named(
     folder = results_folder(tmp_path / "a", {"base": rows["base"]})
     with pytest.raises(CaerError, match="only one row"):
         saved_predictions.together([folder])
+    with pytest.raises(CaerError, match="is named twice"):
+        saved_predictions.together([folder, tmp_path / "b" / ".." / "a"])
     (folder / "results.json").write_text("{")
     with pytest.raises(CaerError, match="cannot be read"):
         saved_predictions.read(folder)

@@ -142,7 +142,7 @@ def test_a_loss_that_is_no_number_is_one_sentence_and_keeps_the_checkpoint(
         return loss(self, *inputs) * (float("nan") if len(calls) > 6 else 1.0)
 
     monkeypatch.setattr(TrainingStep, "loss", spoiled)
-    with pytest.raises(CaerError, match=r"the loss became nan in epoch 2, step 2; lower"):
+    with pytest.raises(CaerError, match=r"in epoch 2, step 2; lower .* checkpoint is kept"):
         do(store, tmp_path, fabric)
     monkeypatch.setattr(TrainingStep, "loss", loss)
     assert figures(do(store, tmp_path, fabric)) == figures(do(store, tmp_path / "other", fabric))
@@ -159,7 +159,7 @@ def test_weights_that_the_last_step_spoiled_are_not_kept(
         return found
 
     monkeypatch.setattr(TrainingStep, "learn", spoiling)
-    with pytest.raises(CaerError, match=r"the loss became nan in epoch 1, step 1"):
+    with pytest.raises(CaerError, match=r"the loss became nan in epoch 1, step 1.*: fp32$"):
         do(tiny_store(train=8), tmp_path, fabric)
     assert not list(tmp_path.rglob("*.safetensors"))
 

@@ -18,6 +18,7 @@ import accuracy_faces
 import numpy as np
 import voice as voice_script
 from figures import Figure, missing, share, show
+from sklearn.metrics import f1_score
 
 from caer_data.curate import lines
 from caer_data.curate.speech import spoken
@@ -27,9 +28,9 @@ from caer_data.faces.mouths import mouth_of
 from caer_data.faces.search import Models
 from caer_data.faces.speakers import TICKS, Speaking, load
 from caer_data.media.decode import frames
-from caer_data.media.hearing import hear
+from caer_data.media.hearing import Block, Heard, hear
 from caer_data.media.probe import probe
-from caer_data.media.voice import RATE, Voice, load_file, path
+from caer_data.media.voice import RATE, WINDOW, Voice, load_file, path
 
 _SPEECH = "odd/black_static_subtitle.mp4"
 _TALKS = ("man_data_streams.mp4", "portrait_d10_woman_talking.mp4")
@@ -68,7 +69,18 @@ def _voices(data: Path) -> Iterator[Figure]:
         mixed = np.clip(clean + noise * level, -1, 1)
         area = float(voice_script.roc_auc_score(truth, hear_it(mixed)))
         aim = 0.98 if name == "music" else None
+        yield Figure(f"voices under {name} as loud, spans of speech, F1", _f1(truth, mixed))
         yield Figure(f"voices under {name} as loud, area under the curve", area, aim, note=seconds)
+
+
+def _f1(truth: np.ndarray, mixed: np.ndarray) -> float:
+    """F1 of the windows that lie in the spans that a build writes down."""
+    likely = np.rint(voice_script.listeners()["ours"](mixed) * 200).astype(np.uint8)
+    middles = (np.arange(len(truth)) + 0.5) * WINDOW / RATE
+    found = np.zeros(len(truth), bool)
+    for start, end in spoken(Heard(blocks=[Block(0, likely)]), 0.0):
+        found |= (middles >= start) & (middles < end)
+    return float(f1_score(truth, found))
 
 
 def _speakers(data: Path, model: str | None) -> Iterator[Figure]:

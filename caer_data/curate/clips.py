@@ -22,7 +22,7 @@ from caer_data.media.handover import Feed
 from caer_data.media.spans import Span
 from caer_data.media.unchanged import Stamp, check_unchanged
 
-CLIPS_VERSION = 7
+CLIPS_VERSION = 8
 
 _WINDOW_S = 12
 _MAX_GAP_S = 1

@@ -16,7 +16,7 @@ from caer_data.media.unchanged import Stamp
 
 SHOTS_VERSION = 13
 FACES_VERSION = 5
-SPEAKERS_VERSION = 1
+SPEAKERS_VERSION = 2
 
 
 @dataclass(frozen=True)

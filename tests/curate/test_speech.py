@@ -19,10 +19,16 @@ def heard(*parts: tuple[float, int], start: float = 0.0) -> Heard:
 
 
 def test_short_pauses_belong_to_speech_and_short_bursts_do_not() -> None:
-    told = heard((1, 0), (1, 180), (0.09, 10), (1, 180), (1, 0), (0.1, 190), (1, 0), (1, 80))
+    told = heard((1, 0), (1, 180), (0.09, 10), (1, 180), (1, 0), (0.1, 190), (1, 0), (1, 50))
     ((start, end),) = speech.spoken(told, 0.0)
     assert start == pytest.approx(1.0, abs=0.04)
     assert end == pytest.approx(3.1, abs=0.04)
+
+
+def test_faint_speech_counts_from_the_moment_in_which_it_is_likely_enough() -> None:
+    told = heard((1, 45), (1, 65), (1, 45), (1, 35))
+    ((start, end),) = speech.spoken(told, 0.0)
+    assert (start, end) == pytest.approx((1.0, 3.0), abs=0.04)
 
 
 def test_sound_that_starts_late_is_unknown_before() -> None:

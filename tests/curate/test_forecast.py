@@ -54,7 +54,7 @@ def test_what_the_figures_rest_on_is_said() -> None:
     said = HUNDRED.summary()
     assert "4 parts of the videos, 2.0 min in total" in said
     assert "10 s per answer" in said
-    assert "assumed" in said
+    assert "Assumes" in said
     assert "With so few clips" in said
     assert "The disk of d is too small" in said
 

@@ -1,1 +1,1 @@
-"""`caer-data annotate`: three blind raters per clip in Label Studio, and labels one can trust."""
+"""`caer-data annotate`: blind rating of every clip by several raters in Label Studio."""

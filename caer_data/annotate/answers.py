@@ -1,4 +1,4 @@
-"""Fetch every answer of a dataset from the server, as it stands there, nothing trusted."""
+"""Fetch every answer of a dataset from the server, unchanged and unvalidated."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from caer_data.labels.validate import Answer
 
 
 def fetch(dataset: Dataset, server: Server, name: str, reporter: Reporter) -> list[Answer]:
-    """All answers in the dataset's projects; every rater with clips of their own must have one.
+    """Return all answers in the dataset's projects.
 
-    Who only takes over from others may have none: a push was interrupted before it was made.
+    Every rater with clips of their own must have a project. A rater who only takes over clips from
+    others may have none yet, if a push was interrupted before it created the project.
 
     Args:
-        dataset: its assignments say whose projects there must be.
-        server: where they are.
+        dataset: its assignments say which raters must have a project.
+        server: the server with the projects.
         name: the dataset's name on servers (`presentations.dataset_id`).
         reporter: shows progress.
 
     Raises:
-        CaerError: a project is gone, or the connection broke: then nothing is returned at all.
+        CaerError: a project is gone, or the connection broke.
     """
     assigned = dataset.assignments
     people = sorted(set(assigned.loc[assigned["replaces"].isna(), "rater"]))
@@ -35,13 +36,13 @@ def fetch(dataset: Dataset, server: Server, name: str, reporter: Reporter) -> li
     if gone:
         raise CaerError(
             f"{server.url} has no project of {', '.join(gone)} for this dataset; if it was deleted,"
-            " restore the server's backup, or run 'caer-data annotate push' to start it again"
+            " restore the server's backup, or run 'caer-data annotate push' to create it again"
         )
     return _answers(dataset, server, found, reporter)
 
 
 def fetch_training(dataset: Dataset, server: Server, name: str) -> list[Answer]:
-    """All answers in the projects of the training; see `fetch`."""
+    """Return all answers in the training projects; see `fetch`."""
     found = projects.find(server, name, projects.TRAINING)
     return _answers(dataset, server, found, Reporter("quiet"))
 
@@ -64,7 +65,7 @@ def _answers(
     return answers
 
 
-# Whom else an annotation names: it was made by, and last changed by. Not every version names all.
+# Accounts that created or last changed an annotation. Not every version names all of them.
 _AUTHORS = ("created_by", "last_created_by", "updated_by")
 
 
@@ -97,13 +98,13 @@ def _answer(
 
 
 def _account(author: Any, emails: dict[int, str]) -> str:
-    """Address of an account, given as a number or as an object that holds one."""
+    """Return the address of an account, given as a number or as an object that contains one."""
     number = author.get("id") if isinstance(author, dict) else author
     return emails.get(number, f"account {number}") if isinstance(number, int) else "nobody"
 
 
 def _chosen(result: Any, control: str) -> str | None:
-    """What a control stores, as text; several choices joined by commas; None if it is unset."""
+    """Return the stored value of a control as text, choices joined by commas; None if unset."""
     chosen: list[str] = []
     for part in result if isinstance(result, list) else []:
         if isinstance(part, dict) and part.get("from_name") == control:

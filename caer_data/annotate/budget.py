@@ -1,4 +1,4 @@
-"""How many clips are assigned when not all can be paid for, and which."""
+"""Limit the number of assigned clips, and estimate the remaining hours and wages."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from caer_data.engine.files import write_text
 from caer_data.engine.ledger import Ledger
 
 ALL: Final = "all"
-"""Instead of a number: the limit that an earlier push set no longer holds."""
+"""Value of `--limit` that lifts the limit of an earlier push."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What the user asked of a push.
+    """Options of a push that limit the number of clips.
 
     Attributes:
-        limit: clips to be assigned in all; `ALL` lifts an earlier limit, None keeps it.
-        labels: CSV with a first label of clips (`clip_key` or `clip_id`, `emotion`), by which they
-            are balanced; None for those of table `labels`.
+        limit: total number of clips to assign; `ALL` lifts an earlier limit, None keeps it.
+        labels: CSV file with first labels of clips (`clip_key` or `clip_id`, and `emotion`), by
+            which the choice is balanced; None uses the table `labels`.
     """
 
     limit: int | str | None = None
@@ -39,10 +39,10 @@ class Budget:
 def within(
     dataset: Dataset, clips: Sequence[str], assigned: Collection[str], budget: Budget
 ) -> list[str]:
-    """The clips to assign, of those that can be: assigned before, or next in order.
+    """Return those of `clips` that are assigned or should be assigned next, up to the limit.
 
     Raises:
-        CaerError: the list of first labels, or what an earlier push noted, cannot be read.
+        CaerError: the list of first labels or the limit of an earlier push cannot be read.
     """
     limit = _limit(dataset) if budget.limit is None else budget.limit
     if budget.limit is not None:
@@ -95,7 +95,7 @@ def _limit(dataset: Dataset) -> int | None:
 
 
 def _note(dataset: Dataset, limit: int | str) -> None:
-    """Keep the limit for later pushes, which would otherwise assign everything by mistake."""
+    """Store the limit for later pushes, which would otherwise assign everything by mistake."""
     if isinstance(limit, int):
         write_text(_path(dataset), json.dumps({"limit": limit}) + "\n")
     else:
@@ -104,13 +104,13 @@ def _note(dataset: Dataset, limit: int | str) -> None:
 
 @dataclass(frozen=True)
 class Remaining:
-    """Work that is left at the present pace.
+    """Remaining work at the current pace.
 
     Attributes:
-        hours: for what is assigned; None before anybody's pace is known.
-        waiting: clips not assigned yet.
-        hours_waiting: for those, with all their raters.
-        wage: money per hour of work; None if the recipe names none.
+        hours: working hours for assigned clips; None if nobody's pace is known yet.
+        waiting: number of clips not assigned yet.
+        hours_waiting: working hours of all raters for those clips.
+        wage: wage per hour of work; None if the recipe has none.
     """
 
     hours: float | None
@@ -119,13 +119,13 @@ class Remaining:
     wage: float | None
 
     def sentences(self) -> list[str]:
-        """Hours and money left, for the terminal."""
+        """Return the remaining hours and wages as sentences."""
         if self.hours is None or self.hours_waiting is None:
-            return ["Remaining hours: unknown until some rater has given two answers."]
-        said = [f"Left at the present pace: {self._cost(self.hours)} for what is assigned."]
+            return ["Remaining hours: unknown until a rater has given two answers."]
+        said = [f"Remaining at the current pace: {self._cost(self.hours)} for assigned clips."]
         if self.waiting:
-            clips = f"clips not assigned yet ({self.waiting:,})"
-            said.append(f"Beyond that: {self._cost(self.hours_waiting)} for {clips}.")
+            clips = f"{self.waiting:,} clips not assigned yet"
+            said.append(f"In addition: {self._cost(self.hours_waiting)} for {clips}.")
         return said
 
     def _cost(self, hours: float) -> str:
@@ -141,13 +141,13 @@ def remaining(
 ) -> Remaining:
     """Estimate the remaining work.
 
-    Who has no pace yet is taken to be as fast as the others: all answers, over the time for them.
+    Raters whose pace is unknown are assumed to work at the mean pace of the others.
 
     Args:
-        tasks: of each rater, the tasks answered and left, and the answers per hour.
-        waiting: clips not assigned yet.
-        raters_per_clip: of the recipe.
-        wage: of the recipe.
+        tasks: for each rater, the numbers of answered and remaining tasks, and answers per hour.
+        waiting: number of clips not assigned yet.
+        raters_per_clip: `annotate.raters_per_clip` of the recipe.
+        wage: `annotate.wage` of the recipe.
     """
     timed = [(answered, pace) for answered, _, pace in tasks if pace and answered]
     if not timed:

@@ -1,4 +1,4 @@
-"""Remove from the rating server what the dataset must no longer contain."""
+"""Remove forgotten clips and raters from the rating server."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from caer_data.engine.forgotten import Forgotten
 from caer_data.engine.secret import secret_of
 
 _SHOWINGS = 8
-"""How often one clip may have been shown to one rater."""
+"""Maximum number of times that a clip is shown to one rater."""
 
 
 @dataclass(frozen=True)
 class Withdrawal:
-    """What was removed from a server.
+    """Counts of what was removed from a server.
 
     Attributes:
-        tasks: clips of raters who stay, with answers and drafts.
-        projects: of raters who go, with all that is in them.
-        files: media.
-        accounts: of raters who go.
-        staying: raters who go and whose account stays, with the reason.
+        tasks: removed tasks of other raters, with answers and drafts.
+        projects: removed projects of forgotten raters, with everything in them.
+        files: removed media files.
+        accounts: removed accounts of forgotten raters.
+        staying: forgotten raters whose account was kept, with the reason.
     """
 
     tasks: int = 0
@@ -38,8 +38,8 @@ class Withdrawal:
         return bool(self.tasks or self.projects or self.files or self.accounts)
 
     def text(self) -> str:
-        """For people."""
-        kept = "".join(f"; the account of {rater} stays: {why}" for rater, why in self._said())
+        """Return the counts as part of a sentence."""
+        kept = "".join(f"; the account of {rater} was kept: {why}" for rater, why in self._said())
         return (
             f"{self.tasks:,} tasks with their answers, {self.projects:,} projects of raters, "
             f"{self.files:,} media files and {self.accounts:,} accounts{kept}"
@@ -50,15 +50,16 @@ class Withdrawal:
 
 
 def withdraw(dataset: Dataset, server: Server, name: str) -> Withdrawal:
-    """Remove forgotten clips and raters from a server; nothing if it holds none.
+    """Remove forgotten clips and raters from a server; return what was removed.
 
     Args:
-        dataset: its tombstones say what must go.
-        server: where its raters work.
+        dataset: its tombstones say what to remove.
+        server: the rating server.
         name: the dataset's name on servers (`presentations.dataset_id`).
 
     Raises:
-        CaerError: the server refuses or is gone; run the same command again to finish.
+        CaerError: the server refuses or cannot be reached; running the same command again
+            completes the removal.
     """
     forgotten, secret = Forgotten.of(dataset.folder), secret_of(dataset.folder)
     if not (forgotten.clips or forgotten.raters):
@@ -84,7 +85,10 @@ def withdraw(dataset: Dataset, server: Server, name: str) -> Withdrawal:
 
 
 def _close(dataset: Dataset, server: Server, forgotten: Forgotten) -> tuple[int, dict[str, str]]:
-    """Remove the accounts of forgotten raters, unless something else depends on them."""
+    """Remove the accounts of forgotten raters that nothing else depends on.
+
+    Returns the number of removed accounts, and the raters whose account was kept with the reason.
+    """
     known = accounts.users(server) if forgotten.raters else {}
     leaving = {n: rater for n, rater in known.items() if forgotten.hides(dataset.folder, rater)}
     busy = projects.raters(server) if leaving else set()
@@ -94,7 +98,7 @@ def _close(dataset: Dataset, server: Server, forgotten: Forgotten) -> tuple[int,
         if rater in busy:
             staying[rater] = "clips of other datasets were assigned to it"
         elif server.files is None:
-            staying[rater] = "others run this server; ask its administrator to remove it"
+            staying[rater] = "you do not run this server; ask its administrator to remove it"
         else:
             server.api.write("users.delete", number)
             closed += 1

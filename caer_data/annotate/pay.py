@@ -1,4 +1,4 @@
-"""`caer-data annotate pay`: how long each rater worked and on how many clips."""
+"""`caer-data annotate pay`: working time and number of clips of each rater."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from caer_data.labels.habits import seconds_of_work
 from caer_data.labels.validate import LABEL_STUDIO
 
 _NOT_THEIRS: Final = ("unknown_rater", "foreign_project", "other_author", "not_dealt")
-"""Reasons of refused answers that the named rater did not give, or was not asked for."""
+"""Refusal reasons of answers that the named rater did not give or was not asked to give."""
 
 COLUMNS: Final = ("rater", "pseudonym", "clips", "hours", "untimed", "first", "last", "amount")
 
 
 def pay(dataset: Dataset, since: str | None = None, until: str | None = None) -> pd.DataFrame:
-    """Clips and hours of each rater, as the last pull found them; columns `COLUMNS`.
+    """Return the clips and hours of each rater as of the last pull, with the columns `COLUMNS`.
 
-    Every clip that a rater was shown and answered counts once, whether the answer counts or not:
-    votes, clips that could not be judged, training, gold clips and repeats. Hours add up the times
-    from clip shown to answer sent, at most five minutes each; `untimed` answers came without one.
-    `amount` is hours times `annotate.wage` of the recipe, empty without one.
+    Every clip that a rater was shown and answered counts once, even if the answer was refused. This
+    includes clips that could not be judged, training, gold clips and repeats. Hours are the sum of
+    the times between showing a clip and sending the answer, at most five minutes each. `untimed`
+    counts answers without such a time. `amount` is hours times the recipe's `annotate.wage`, or
+    empty if there is none.
 
     Args:
-        dataset: one that was pulled.
-        since: first day (UTC, such as 2026-03-01) that counts; None for the beginning.
-        until: last day that counts; None for the end.
+        dataset: a dataset with pulled answers.
+        since: first day (UTC, such as 2026-03-01) to count; None for no limit.
+        until: last day to count; None for no limit.
 
     Raises:
-        CaerError: nothing was pulled yet.
+        CaerError: no answers were pulled yet.
     """
     if not dataset.has(tables.RATINGS):
         raise CaerError(
@@ -55,7 +56,7 @@ def pay(dataset: Dataset, since: str | None = None, until: str | None = None) ->
 
 
 def _answers(dataset: Dataset) -> pd.DataFrame:
-    """One row for each showing that was answered: rater, created_at, lead_time_s."""
+    """Return one row per answered showing: rater, created_at, lead_time_s."""
     columns = ["presentation", "rater", "created_at", "lead_time_s"]
     ratings = dataset.ratings
     theirs = ~ratings["reason"].isin(_NOT_THEIRS) & (ratings["source"] == LABEL_STUDIO)

@@ -1,7 +1,7 @@
-"""What the rating server calls a dataset and a clip: a keyed hash for each showing to each rater.
+"""Names of datasets and clips on the rating server: a keyed hash for each showing to each rater.
 
-The server learns neither key nor name of a clip, so that nobody recognises one shown twice, shown
-to somebody else, or known from a release.
+The server never sees the key or the name of a clip. Nobody can therefore recognise a clip that is
+shown twice, shown to somebody else, or known from a release.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from caer_data.engine.secret import secret_of
 
 
 def dataset_id(dataset: Dataset, *, make: bool = False) -> str:
-    """The dataset's name on servers: random, made at the first push.
+    """Return the dataset's random name on servers; with `make`, create it if it is missing.
 
     Raises:
-        CaerError: nothing was pushed yet.
+        CaerError: the dataset has no name yet, because nothing was pushed.
     """
     path = dataset.folder / "annotation.json"
     if not path.is_file():
@@ -41,12 +41,12 @@ def dataset_id(dataset: Dataset, *, make: bool = False) -> str:
 
 @dataclass
 class Presentations:
-    """Which clip a server's name stands for.
+    """Maps the server's names back to clips.
 
     Attributes:
-        secret: of the dataset.
-        clips: keys of every clip that may have been shown.
-        assigned: key by presentation, according to the assignments.
+        secret: the dataset's secret.
+        clips: keys of all clips that may have been shown.
+        assigned: clip key by presentation, according to the assignments.
     """
 
     secret: bytes
@@ -55,10 +55,10 @@ class Presentations:
     _by_rater: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def clip_of(self, name: str, rater: str) -> str | None:
-        """Key of what was shown to a rater under a name; None if nothing ever was."""
+        """Return the key of the clip shown to a rater under a name; None if there is none."""
         if name in self.assigned:
             return self.assigned[name]
-        if rater not in self._by_rater:  # clips that were assigned to somebody else since
+        if rater not in self._by_rater:  # clips may have been reassigned to somebody else since
             self._by_rater[rater] = {
                 identity.presentation(self.secret, key, rater): key for key in self.clips
             }
@@ -66,7 +66,7 @@ class Presentations:
 
 
 def of(dataset: Dataset) -> Presentations:
-    """What a dataset's raters were shown."""
+    """Return the presentations of a dataset."""
     rows = dataset.assignments
     rows = rows[rows["presentation"].notna()]
     assigned = dict(zip(rows["presentation"], rows["clip_key"], strict=True))
@@ -76,12 +76,12 @@ def of(dataset: Dataset) -> Presentations:
 
 
 def fill(dataset: Dataset, assignments: pd.DataFrame) -> pd.DataFrame:
-    """Complete the rows of reassigned clips: name of the clip, anchor, presentation."""
+    """Fill in missing clip names, anchors and presentations in the assignments."""
     return _fill(dataset, assignments, tables.ASSIGNMENTS, showing=0)
 
 
 def fill_checks(dataset: Dataset, checks: pd.DataFrame) -> pd.DataFrame:
-    """The same for `tables.CHECKS`: a repeat has another name than the vote on the same clip."""
+    """Fill in the same for `tables.CHECKS`; a repeat and the vote get different names."""
     return _fill(dataset, checks, tables.CHECKS, showing=1)
 
 

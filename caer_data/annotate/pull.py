@@ -1,4 +1,4 @@
-"""`caer-data annotate pull`: from answers on the server to ratings, labels and agreement."""
+"""`caer-data annotate pull`: turn answers on the server into ratings, labels and agreement."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Pulled:
     """Result of a pull.
 
     Attributes:
-        ratings: all of `tables.RATINGS` now.
-        labels: all of `tables.LABELS` now.
-        agreement: of the accepted ratings.
-        below: a sentence on each rater who is below a bound of the recipe.
+        ratings: the complete new `tables.RATINGS`.
+        labels: the complete new `tables.LABELS`.
+        agreement: agreement of the accepted ratings.
+        below: a sentence about each rater who is below a bound of the recipe.
     """
 
     ratings: pd.DataFrame
@@ -40,7 +40,7 @@ class Pulled:
     below: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
-        """What counts, what was refused and why, in a few lines."""
+        """Return a few lines on what was accepted, what was refused and why."""
         status = Counter(self.ratings["status"])
         counts = status["accepted"]
         lines = [f"{counts} rating{'s' * (counts != 1)} accepted, {status['refused']} refused."]
@@ -49,7 +49,7 @@ class Pulled:
         accepted = self.ratings[self.ratings["status"] == "accepted"]
         for column, said in (
             ("too_fast", "given in less time than the clip lasts"),
-            ("edited", "changed after they were sent"),
+            ("edited", "changed after being sent"),
         ):
             flagged = int(accepted[column].sum())
             if flagged:
@@ -63,18 +63,18 @@ class Pulled:
 
 
 def pull(dataset: Dataset, server: Server, reporter: Reporter) -> Pulled:
-    """Fetch, judge, decide; write `ratings` and `labels` only after everything arrived.
+    """Fetch and validate all answers, decide the labels, and write `ratings` and `labels`.
 
-    The server is what counts: ratings pulled before are replaced, those from files stay.
+    Ratings pulled earlier are replaced by what is on the server now. Ratings from files are kept.
 
     Raises:
-        CaerError: nothing was pushed, a project is gone, or the connection broke: the dataset is
-            then as it was.
+        CaerError: nothing was pushed, a project is gone, or the connection broke. The dataset is
+            unchanged.
     """
     with dataset.lock():
         withdrawn = forgotten.withdraw(dataset, server, dataset_id(dataset))
         if withdrawn:
-            reporter.say(f"Forgotten and removed from the server: {withdrawn.text()}.")
+            reporter.say(f"Forgotten, and therefore removed from the server: {withdrawn.text()}.")
         answers = fetch(dataset, server, dataset_id(dataset), reporter)
         given, ledger = dataset.read_or_empty(tables.CHECKS), Ledger.of(dataset)
         if (given["kind"] == "training").any():
@@ -95,6 +95,6 @@ def pull(dataset: Dataset, server: Server, reporter: Reporter) -> Pulled:
 
 
 def agreement_of(dataset: Dataset, ratings: pd.DataFrame, decided: pd.DataFrame) -> Agreement:
-    """Measure the agreement of a dataset's ratings."""
+    """Return the agreement of a dataset's ratings."""
     assignments = dataset.assignments if dataset.has(tables.ASSIGNMENTS) else None
     return measure(ratings, decided, dataset.clips, assignments, seed=dataset.recipe.seed)

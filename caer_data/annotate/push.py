@@ -1,7 +1,7 @@
 """`caer-data annotate push`: assign the clips and update every rater's project to match.
 
-Nothing here depends on what an earlier run did: each step looks at what is there and adds what is
-missing, so a second run changes nothing and a killed one is finished by the next.
+Each step compares the server with the plan and adds only what is missing. A second run therefore
+changes nothing, and a run that was killed is completed by the next.
 """
 
 from __future__ import annotations
@@ -33,19 +33,20 @@ class Pushed:
     """Result of a push.
 
     Attributes:
-        clips: clips assigned in all.
-        added: tasks added on the server.
-        removed: unanswered tasks removed from it.
-        refused: clips that are not shown, and why.
-        addresses: each rater's labelling page.
-        new_accounts: accounts made.
-        reassigned: clips reassigned, of those asked for.
-        already_reassigned: clips asked for that an earlier push had reassigned; skipped.
-        checks: gold clips and repeats among what is shown.
-        gold_lacking: gold clips that are due, for which too few answers are known.
-        waiting: clips that the limit keeps from being assigned.
-        training: a sentence on each rater's training.
-        problems: what is wrong with a rater's project, and what to do; the others are complete.
+        clips: total number of assigned clips.
+        added: number of tasks added to the server.
+        removed: number of unanswered tasks removed from it.
+        refused: clips that cannot be shown, with the reason.
+        addresses: address of each rater's labelling page.
+        new_accounts: number of accounts created.
+        reassigned: number of requested clips that were reassigned.
+        already_reassigned: number of requested clips skipped, because an earlier push had
+            reassigned them.
+        checks: number of gold clips and repeats among the tasks.
+        gold_lacking: number of gold clips that are due but lack known answers.
+        waiting: number of clips not assigned because of the limit.
+        training: a sentence about each rater's training.
+        problems: problems with single projects, and what to do; other projects are complete.
     """
 
     clips: int = 0
@@ -76,22 +77,23 @@ def push(
     page_file: Path | None = None,
     instructions: Path | None = None,
 ) -> Pushed:
-    """Assign every kept clip and put it before its raters.
+    """Assign the kept clips to raters, and update the raters' projects on the server.
 
     Args:
         dataset: a built dataset.
-        server: where the raters work.
+        server: the rating server.
         reporter: shows progress.
         raters: e-mail addresses; None for those of the earlier push.
-        replace: a rater who leaves, and who takes over the rest of their clips.
-        second_round_file: CSV of clips to be rated again by raters who have not seen them.
-        known: CSV of clips with their right answers, for gold clips; they are not voted on.
-        budget: how many clips are assigned, and by what they are balanced; None: as before.
-        page_file: another labelling page than the one that comes with caer-data.
-        instructions: HTML that raters read before the first clip, instead of the shipped text.
+        replace: a rater who leaves, and the one who takes over the remaining clips.
+        second_round_file: CSV file of clips to be rated again by raters who have not seen them.
+        known: CSV file of clips with correct answers, for gold clips; they are not voted on.
+        budget: number of clips to assign and how to balance them; None keeps the earlier limit.
+        page_file: labelling page to use instead of the one shipped with caer-data.
+        instructions: HTML file that raters read before the first clip, instead of the shipped one.
 
     Raises:
-        CaerError: with the dataset as it was, except that clips already assigned stay assigned.
+        CaerError: the message says what failed. Clips that were already assigned stay assigned;
+            otherwise the dataset is unchanged.
     """
     with dataset.lock():
         texts = page.load(page_file, dataset.recipe.annotate.ask), page.instructions(instructions)
@@ -109,15 +111,15 @@ def push(
 
 
 def _withdraw_forgotten(dataset: Dataset, server: Server, reporter: Reporter) -> None:
-    """Take off the server what was forgotten since the last push."""
+    """Remove from the server what was forgotten since the last push."""
     if (dataset.folder / "annotation.json").is_file():
         withdrawn = forgotten.withdraw(dataset, server, dataset_id(dataset))
         if withdrawn:
-            reporter.say(f"Forgotten and removed from the server: {withdrawn.text()}.")
+            reporter.say(f"Forgotten, and therefore removed from the server: {withdrawn.text()}.")
 
 
 def _result(dataset: Dataset, plan: Plan, refused: dict[str, str]) -> Pushed:
-    """What is known of a push before anything is sent."""
+    """Return the part of the result that is known before anything is sent."""
     return Pushed(
         clips=len(set(plan.assignments["clip_key"]) & set(anchors.of_clips(dataset.clips))),
         refused=refused,
@@ -139,7 +141,7 @@ def _send(
     shown: dict[str, media.Shown],
     result: Pushed,
 ) -> None:
-    """Bring accounts and projects on the server to the plan; `result` gets what was done."""
+    """Update accounts and projects on the server to match the plan; counts go to `result`."""
     training_of = _training_of(plan.checks, shown) if plan.trained else {}
     people = sorted(set(plan.assignments["rater"]))
     result.new_accounts = accounts.ensure(server, sorted({*people, *training_of}), reporter)
@@ -167,10 +169,10 @@ def _place(
     reporter: Reporter,
     kind: str = projects.VOTES,
 ) -> None:
-    """Update every rater's project; a failure of one does not stop the others.
+    """Update every rater's project; a failure in one does not stop the others.
 
-    `texts` are page and instructions. Raters who left without a counted answer get no further
-    tasks.
+    `texts` are the page and the instructions. Raters who have left and have no tasks to keep get no
+    project.
     """
     existing = projects.find(server, name, kind)
     with reporter.stage("push", total=sum(map(len, wanted.values())), unit="tasks") as bar:
@@ -191,7 +193,7 @@ def _place(
 def _keep(
     dataset: Dataset, sure: pd.DataFrame, checks: pd.DataFrame, assignments: pd.DataFrame
 ) -> None:
-    """Write what changed, before anything is sent; what hangs on the assignments comes first."""
+    """Write changed tables before anything is sent; those that belong to assignments come first."""
     for table, rows in ((tables.KNOWN, sure), (tables.CHECKS, checks)):
         if len(rows) and not rows.equals(dataset.read_or_empty(table)):
             dataset.write(table, rows)
@@ -202,7 +204,7 @@ def _keep(
 def _training_of(
     checks: pd.DataFrame, shown: dict[str, media.Shown]
 ) -> dict[str, list[media.Presented]]:
-    """What each rater is shown in the training, in order."""
+    """Return the training clips of each rater, in order."""
     rows = checks[checks["kind"] == "training"].sort_values(["rater", "position"])
     found: dict[str, list[media.Presented]] = {}
     columns = (rows["rater"], rows["presentation"], rows["clip_key"])
@@ -212,7 +214,7 @@ def _training_of(
 
 
 def _in_order(rater: str, assignments: pd.DataFrame, checks: pd.DataFrame) -> list[tuple[str, str]]:
-    """Presentation and clip of all that a rater is shown; a check follows its place."""
+    """Return pairs of presentation and clip that a rater is shown, in order, checks included."""
     mine = assignments[assignments["rater"] == rater].assign(after=0)
     hidden = checks[(checks["rater"] == rater) & (checks["kind"] != "training")].assign(after=1)
     if rater in set(assignments["replaces"]):
@@ -223,7 +225,7 @@ def _in_order(rater: str, assignments: pd.DataFrame, checks: pd.DataFrame) -> li
 
 
 def _refuse_forgotten(dataset: Dataset, raters: Sequence[str]) -> None:
-    """Refuse raters who are forgotten."""
+    """Raise a CaerError if a rater is forgotten."""
     known = Forgotten.of(dataset.folder)
     if any(known.hides(dataset.folder, rater) for rater in raters):
         raise CaerError(
@@ -233,7 +235,7 @@ def _refuse_forgotten(dataset: Dataset, raters: Sequence[str]) -> None:
 
 
 def _shown(dataset: Dataset, reporter: Reporter) -> tuple[dict[str, media.Shown], dict[str, str]]:
-    """Clips that a browser can play, by key, and the reasons for the others, by name."""
+    """Return the clips that a browser can play, by key, and reasons for the others, by name."""
     kept = anchors.present(dataset.clips)
     if kept.empty:
         raise CaerError(f"{dataset.folder}: the build kept no clip, so there is nothing to rate")
@@ -243,6 +245,6 @@ def _shown(dataset: Dataset, reporter: Reporter) -> tuple[dict[str, media.Shown]
     if not shown:
         first, reason = next(iter(refused.items()))
         raise CaerError(
-            f"{dataset.folder}: none of the {len(refused)} clips can be shown; of {first}: {reason}"
+            f"{dataset.folder}: none of the {len(refused)} clips can be shown; {first}: {reason}"
         )
     return shown, refused

@@ -1,4 +1,4 @@
-"""What a push assigns: derives new assignments and checks from the existing ones; sends nothing."""
+"""Plan a push: derive new assignments and checks from the existing ones, without sending any."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from caer_data.labels.validate import validate_answers
 
 @dataclass(frozen=True)
 class State:
-    """Where a push begins.
+    """State of the dataset before a push.
 
     Attributes:
         dataset: the dataset.
-        server: holds the answers so far.
+        server: the server with the answers so far.
         shown: keys of the clips that a browser can play.
-        known: `tables.KNOWN`, the clips whose right answer is known.
+        known: `tables.KNOWN`, the clips with known answers.
         before: `tables.ASSIGNMENTS` so far.
         checks: `tables.CHECKS` so far.
     """
@@ -48,12 +48,12 @@ class State:
     def of(
         cls, dataset: Dataset, server: Server, shown: Collection[str], known: pd.DataFrame
     ) -> State:
-        """The state of a dataset today."""
+        """Return the current state of a dataset."""
         before = dataset.read_or_empty(tables.ASSIGNMENTS)
         return cls(dataset, server, shown, known, before, dataset.read_or_empty(tables.CHECKS))
 
     def right(self) -> dict[str, str]:
-        """Right answer by clip, where it is known."""
+        """Known answers by clip."""
         return known_answers.answers(self.known, self.dataset.read_or_empty(tables.LABELS))
 
 
@@ -64,10 +64,10 @@ class Plan:
     Attributes:
         assignments: `tables.ASSIGNMENTS`.
         checks: `tables.CHECKS`.
-        trained: how the training stands; None if the recipe has none.
-        waiting: clips that the limit keeps from being assigned.
-        reassigned: clips reassigned, of those asked for.
-        already_reassigned: clips asked for that an earlier push had reassigned.
+        trained: state of the training; None if the recipe has none.
+        waiting: number of clips not assigned because of the limit.
+        reassigned: number of requested clips that are reassigned.
+        already_reassigned: number of requested clips that an earlier push had reassigned.
     """
 
     assignments: pd.DataFrame
@@ -88,7 +88,7 @@ def plan_push(
     """Decide who rates which clip, and which checks are due; see `push.push` for the arguments.
 
     Raises:
-        CaerError: nobody is named, too few raters passed the training, or a file is wrong.
+        CaerError: no raters are named, too few passed the training, or a file has mistakes.
     """
     dataset, checks, assigned_before = state.dataset, state.checks, set(state.before["clip_key"])
     for_votes = sorted(set(state.shown) - (set(state.known["clip_key"]) - assigned_before))
@@ -97,7 +97,7 @@ def plan_push(
     trained = _train(state, raters)
     if trained is not None:
         checks, raters = trained.checks, trained.passed
-        if trained.open:  # nobody new is assigned anything before all have finished
+        if trained.open:  # nothing new is assigned before all have finished their training
             paid_for, raters = sorted(assigned_before & set(paid_for)), None
     if trained is not None and trained.open and state.before.empty:
         assignments = state.before
@@ -117,7 +117,7 @@ def plan_push(
 
 
 def _train(state: State, raters: Sequence[str] | None) -> training.Trained | None:
-    """Bring the training up to date; None if the recipe has none."""
+    """Return the updated training; None if the recipe has none."""
     dataset, settings = state.dataset, state.dataset.recipe.annotate
     if not settings.training:
         return None
@@ -143,11 +143,11 @@ def _assign(
     raters: Sequence[str] | None,
     replace: tuple[str, str] | None,
 ) -> pd.DataFrame:
-    """Assign clips to raters; what is assigned already stays, but for those who leave."""
+    """Assign clips to raters; existing assignments stay, except those of raters who leave."""
     dataset, server, existing = state.dataset, state.server, state.before
     recipe = dataset.recipe
     if raters is None and existing.empty:
-        raise CaerError("nothing was assigned yet; name the raters with --raters FILE")
+        raise CaerError("no clips are assigned yet; name the raters with --raters FILE")
     checks = _pairs(state.checks)
     if replace is not None:
         old, new = replace
@@ -163,7 +163,7 @@ def _assign(
 
 
 def _check(state: State, assignments: pd.DataFrame, checks: pd.DataFrame) -> pd.DataFrame:
-    """All of `tables.CHECKS`, with the gold clips and repeats that are due now."""
+    """Return the complete `tables.CHECKS`, including gold clips and repeats that are due now."""
     recipe, right = state.dataset.recipe, state.right()
     planned = plan(
         state.before, assignments, checks, right, state.shown, recipe.annotate, recipe.seed
@@ -172,7 +172,7 @@ def _check(state: State, assignments: pd.DataFrame, checks: pd.DataFrame) -> pd.
 
 
 def _answered(dataset: Dataset, server: Server) -> set[tuple[str, str]]:
-    """Pairs of clip and rater with an answer that counts, on the server or pulled before."""
+    """Return pairs of clip and rater with an accepted answer, on the server or pulled earlier."""
     answers = fetch(dataset, server, presentations.dataset_id(dataset), Reporter("quiet"))
     votes, _ = split(answers, dataset.read_or_empty(tables.CHECKS))
     judged = [validate_answers(votes, dataset.assignments, dataset.clips, Ledger.of(dataset))]

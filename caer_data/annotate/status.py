@@ -1,4 +1,4 @@
-"""`caer-data annotate status`: who has done how much, at what pace, and how well raters agree."""
+"""`caer-data annotate status`: progress and pace of each rater, and agreement so far."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from caer_data.labels.agreement import Agreement
 from caer_data.labels.checks import split
 from caer_data.labels.validate import Answer, validate_answers
 
-# A longer pause between two answers is a break, not work.
+# Longer gaps between two answers count as breaks.
 _BREAK_S = 300.0
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far one rater is.
+    """Progress of one rater.
 
     Attributes:
         rater: e-mail address.
-        dealt: clips assigned.
-        answered: clips with an accepted answer.
-        cannot_judge: those of them that the rater could not judge.
-        refused: answers that do not count.
-        per_hour: answers per hour of work, breaks left out; None before the second answer.
-        hours_left: hours of work left at this pace.
+        dealt: number of assigned clips.
+        answered: number of clips with an accepted answer.
+        cannot_judge: how many of them the rater could not judge.
+        refused: number of refused answers.
+        per_hour: answers per hour of work, without breaks; None before the second answer.
+        hours_left: remaining hours of work at this pace.
         last: ISO 8601 time of the last answer.
     """
 
@@ -54,7 +54,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Status:
-    """Where a dataset's rating stands."""
+    """Progress of rating a dataset."""
 
     raters: list[Progress]
     complete: int
@@ -63,7 +63,7 @@ class Status:
     remaining: Remaining
 
     def as_dict(self) -> dict[str, Any]:
-        """For `--json`."""
+        """Return the values for `--json`."""
         return {
             "raters": [asdict(rater) for rater in self.raters],
             "complete": self.complete,
@@ -73,7 +73,7 @@ class Status:
         }
 
     def text(self) -> str:
-        """For the terminal."""
+        """Return the text for the terminal."""
         width = max(map(len, ["rater", *(r.rater for r in self.raters)]))
         head = "answered  assigned  cannot judge   refused  per hour  hours left  last"
         lines = [f"{'rater':<{width}}  {head}"]
@@ -97,7 +97,7 @@ class Status:
 
 
 def status(dataset: Dataset, server: Server, reporter: Reporter) -> Status:
-    """Look at the server without changing the dataset."""
+    """Return the current state on the server, without changing the dataset."""
     answers = fetch(dataset, server, dataset_id(dataset), reporter)
     assignments, recipe, clips = dataset.assignments, dataset.recipe, dataset.clips
     given = dataset.read_or_empty(tables.CHECKS)
@@ -142,7 +142,7 @@ def status(dataset: Dataset, server: Server, reporter: Reporter) -> Status:
 
 
 def per_hour(answers: Sequence[Answer]) -> float | None:
-    """Answers per hour of work; gaps longer than five minutes between two answers are breaks."""
+    """Return answers per hour of work, without gaps of more than five minutes; None if unknown."""
     times = sorted(
         datetime.fromisoformat(answer.created_at).timestamp()
         for answer in answers

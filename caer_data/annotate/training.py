@@ -1,7 +1,7 @@
-"""The training round: clips with known answers that a rater judges before any vote.
+"""The training: clips with known answers that a rater judges before voting.
 
-Each rater gets a project of their own with the same clips, in an order of their own. The guard
-tells the known answer after each (`studio/guard/caer_training.py`), and the answer then stands.
+Each rater gets their own project with the same clips in a different order. After each answer, the
+guard shows the known answer (`studio/guard/caer_training.py`), and the rater's answer is final.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ def plan(
     count: int,
     seed: int,
 ) -> pd.DataFrame:
-    """Add a training for whoever has none; return all of `tables.CHECKS`.
+    """Add a training for raters who have none; return the complete `tables.CHECKS`.
 
-    The clips are the same for all, and of each emotion as many, as far as there are; whoever has
-    seen one gets the next.
+    All raters get the same clips, balanced over the emotions if possible. A clip that a rater has
+    already seen is replaced by the next one.
 
     Args:
-        checks: those that exist.
+        checks: existing `tables.CHECKS`.
         people: e-mail addresses of raters.
-        known: right answers by clip, of the clips that can be shown.
-        seen: (clip_key, rater) of what was assigned before.
-        count: clips of a training.
-        seed: of the recipe.
+        known: known answers of the clips that can be shown, by clip.
+        seen: pairs (clip_key, rater) assigned earlier.
+        count: number of clips in a training.
+        seed: the recipe's seed.
 
     Raises:
         CaerError: too few answers are known.
@@ -59,8 +59,8 @@ def plan(
         free = [key for key in order if (key, rater) not in taken][:count]
         if len(free) < count:
             raise CaerError(
-                f"recipe: annotate.training asks {count} clips with known answers of each rater, "
-                f"but for {rater} there are {len(free)}; give more with 'push --known FILE'"
+                f"recipe: annotate.training requires {count} clips with known answers per rater, "
+                f"but there are {len(free)} for {rater}; add more with 'push --known FILE'"
             )
         mine = sorted(free, key=lambda key: shuffle_key(seed, "training", rater, key))
         rows += [
@@ -78,7 +78,7 @@ def plan(
 
 
 def _order(known: Mapping[str, str], seed: int) -> list[str]:
-    """Clips shuffled, but such that no emotion runs ahead of the others."""
+    """Return the clips in shuffled order, with the emotions balanced throughout."""
     shuffled = sorted(known, key=lambda key: shuffle_key(seed, "training", key))
     met: Counter[str] = Counter()
     turn = {}
@@ -89,7 +89,7 @@ def _order(known: Mapping[str, str], seed: int) -> list[str]:
 
 
 def answered(dataset: Dataset, server: Server, name: str, checks: pd.DataFrame) -> pd.DataFrame:
-    """The checks with what the server holds of answers to trainings."""
+    """Return the checks with the training answers from the server."""
     is_training = checks["kind"] == "training"
     if not is_training.any():
         return checks
@@ -100,7 +100,7 @@ def answered(dataset: Dataset, server: Server, name: str, checks: pd.DataFrame) 
 
 
 def standing(dataset: Dataset, checks: pd.DataFrame) -> pd.DataFrame:
-    """`tables.RATERS` of the trainings alone."""
+    """Return `tables.RATERS` computed from the trainings only."""
     mine = checks[checks["kind"] == "training"]
     none = tables.empty(tables.RATINGS)
     return checked.raters(mine, none, dataset.recipe.annotate, secret_of(dataset.folder))
@@ -108,12 +108,12 @@ def standing(dataset: Dataset, checks: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Trained:
-    """Where the training stands.
+    """State of the training.
 
     Attributes:
-        checks: all of `tables.CHECKS`, with the trainings.
+        checks: the complete `tables.CHECKS`, including trainings.
         passed: raters who may be assigned clips.
-        open: whether somebody has not finished.
+        open: whether a rater has not finished.
         said: one sentence about each rater.
     """
 
@@ -132,25 +132,25 @@ def update(
     checks: pd.DataFrame,
     known: Mapping[str, str],
 ) -> Trained:
-    """Give a training to whoever has none, and see how the others did.
+    """Give a training to raters who have none, and return how all raters stand.
 
     Args:
-        dataset: its recipe says how many clips, and the pass mark.
-        server: where they are judged.
-        name: the dataset's name there; None before the first push.
-        raters: who is to take part; None for those of earlier pushes.
+        dataset: its recipe has the number of clips and the pass mark.
+        server: the rating server.
+        name: the dataset's name on servers; None before the first push.
+        raters: raters who take part; None for those of earlier pushes.
         before: `tables.ASSIGNMENTS` so far.
         checks: `tables.CHECKS` so far.
-        known: right answers by clip, of the clips that can be shown.
+        known: known answers of the clips that can be shown, by clip.
 
     Raises:
-        CaerError: nobody is named, too few answers are known, or the server has no guard.
+        CaerError: no raters are named, too few answers are known, or the server has no guard.
     """
     require(server)
     trained = checks.loc[checks["kind"] == "training", "rater"]
     people = sorted({*before["rater"], *trained} if raters is None else set(raters))
     if not people:
-        raise CaerError("nothing was assigned yet; name the raters with --raters FILE")
+        raise CaerError("no clips are assigned yet; name the raters with --raters FILE")
     recipe = dataset.recipe
     seen = set(zip(before["clip_key"], before["rater"], strict=True))
     if name is not None:
@@ -168,13 +168,13 @@ def require(server: Server) -> None:
     if server.files is None or not server.guarded:
         raise CaerError(
             f"{server.url}: a training (annotate.training in the recipe) gives feedback through "
-            "the guard of 'caer-data annotate serve', which this server lacks; use that server, or "
-            "set annotate.training to 0"
+            "the guard of 'caer-data annotate serve', which this server lacks; use 'caer-data "
+            "annotate serve', or set annotate.training to 0"
         )
 
 
 def publish(server: Server, project: projects.Project, checks: pd.DataFrame) -> None:
-    """Put the known answers where the guard finds them, and nobody else."""
+    """Write the known answers to a file that only the guard reads."""
     assert server.files is not None  # noqa: S101 - see `require`
     mine = checks[(checks["rater"] == project.rater) & (checks["kind"] == "training")]
     known = dict(zip(mine["presentation"], mine["known"], strict=True))
@@ -186,7 +186,7 @@ def publish(server: Server, project: projects.Project, checks: pd.DataFrame) -> 
 def unpublish(
     server: Server, project: projects.Project, names: Collection[str] | None = None
 ) -> None:
-    """Take back what `publish` put there, for some presentations or for the whole project."""
+    """Remove the answers written by `publish`, for some presentations or the whole project."""
     path = _answers_path(server.files, project) if server.files else None
     if path is None or not path.is_file():
         return

@@ -1,1 +1,1 @@
-"""`caer-data audit`: whatever folder holds a dataset, does anything leak between its splits?"""
+"""`caer-data audit`: audit the splits of any dataset in a folder for leaks."""

@@ -1,4 +1,4 @@
-"""Which clips or pictures of others show the same, and which faces they share."""
+"""Find entries of any dataset that show the same footage, and faces that they share."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from caer_data.media.fingerprints import RATE
 
 _ROWS: Final = 1024  # faces compared with all others at a time
 PARTNERS: Final = 6
-"""Others that each entry is compared with closely, the nearest."""
+"""Number of nearest entries with which each entry is compared closely."""
 
 
 def repeated(entries: pd.DataFrame, looks: Mapping[int, Look], apart: bool) -> pd.DataFrame:
-    """Entries that show the same, `REPEATED`, each in seconds from its own beginning.
+    """Return pairs with the same footage, as `REPEATED`, in seconds from each entry's start.
 
     Args:
         entries: `clip_id, split`.
-        looks: by place among the entries.
-        apart: only entries of different splits are compared.
+        looks: fingerprints by row of the entries.
+        apart: whether to compare only entries of different splits.
     """
     indices = sorted(looks)
     strips = [looks[index].strip for index in indices]
@@ -54,15 +54,15 @@ def repeated(entries: pd.DataFrame, looks: Mapping[int, Look], apart: bool) -> p
 def same_faces(
     vectors: npt.NDArray[np.float32], sides: npt.NDArray[np.int64], threshold: float
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """The nearest face of another split for each face, if it is near enough to be one person's.
+    """Return for each face the nearest face of another split, if it is close enough.
 
     Args:
         vectors: one embedding per face, (n, dimensions).
-        sides: split of each.
-        threshold: distance under which two faces are taken for one person's.
+        sides: split of each face.
+        threshold: distance below which two faces count as the same person's.
 
     Returns:
-        Place of the nearest one, or -1, and its distance; both (n,).
+        Index of the nearest face, or -1, and its distance; both (n,).
     """
     nearest = np.full(len(vectors), -1, np.int64)
     distance = np.full(len(vectors), np.inf)

@@ -1,4 +1,4 @@
-"""What is audited: one row per clip or picture, and how words of others are ours."""
+"""Entries of an audited dataset: one row per clip or picture, in our words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SPLIT_OF: Final = {
     "development": "validation",
     "test": "test", "testing": "test", "tst": "test", "eval": "test", "evaluation": "test",
 }  # fmt: skip
-"""Our name of a split, by what others call it."""
+"""Our name of a split by names that others use."""
 
 EMOTION_OF: Final = {
     "anger": "anger", "angry": "anger", "disgust": "disgust", "disgusted": "disgust",
@@ -22,24 +22,25 @@ EMOTION_OF: Final = {
     "happy": "happy", "happiness": "happy", "joy": "happy", "neutral": "neutral",
     "sad": "sad", "sadness": "sad", "surprise": "surprise", "surprised": "surprise",
 }  # fmt: skip
-"""Our name of an emotion, by what others call it."""
+"""Our name of an emotion by names that others use."""
 
 COLUMNS: Final = (
     "clip_id", "path", "member", "kind", "split", "label", "show", "video_id", "person_id",
     "shot_id", "start_s", "end_s", "y1", "y2",
 )  # fmt: skip
-"""Of an entry: its name; the file, and row or picture in it; `picture`, `video`, `frames` (a folder
-of pictures) or `none`; our split; the class as given; what tables say of it; its box, px."""
+"""Columns of an entry: its name; its file, and the row or picture in it; its kind (`picture`,
+`video`, `frames` for a folder of pictures, or `none`); our split; the class as given; facts from
+tables; its box in px."""
 
 
 @dataclass
 class Recognised:
-    """A dataset as it was read.
+    """A dataset whose layout was recognised.
 
     Attributes:
-        layout: what it was recognised as, for people.
+        layout: description of the layout.
         entries: frame of `COLUMNS`; `split` is empty if there is none.
-        notes: what people should know about how it was read.
+        notes: remarks for the user on how it was read.
     """
 
     layout: str
@@ -48,7 +49,7 @@ class Recognised:
 
 
 def frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
-    """Entries from rows; what a row does not give is empty."""
+    """Return entries from rows; missing cells are empty."""
     made = pd.DataFrame(list(rows), dtype=object)
     made = made.reindex(columns=list(COLUMNS)).astype(object)
     made = made.where(made.notna(), None)
@@ -58,7 +59,7 @@ def frame(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def split_of(word: str) -> str | None:
-    """Our name of a split that others call `val` or `train-00000-of-00002`, for example."""
+    """Return our name of a split called `val` or `train-00000-of-00002`, for example."""
     plain = word.lower()
     for end in ("_splits", "_split", "_set", "_data"):
         plain = plain.removesuffix(end)
@@ -66,5 +67,5 @@ def split_of(word: str) -> str | None:
 
 
 def emotion_of(word: Any) -> str | None:
-    """Our emotion of a word of others; None if it is none of the seven."""
+    """Return our emotion for another dataset's word; None if it is not one of the seven."""
     return EMOTION_OF.get(str(word).strip().lower())

@@ -1,4 +1,4 @@
-"""The clearest face of a clip or picture of others, as a vector; only when it is asked for."""
+"""Embed the largest face of an entry, for `--faces`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from caer_data.engine.worker import Progress
 
 MAX_ENTRIES = 20_000
-"""Entries in which a face is looked for: every face is compared with every other."""
+"""Maximum number of entries searched for faces, because all pairs of faces are compared."""
 
 
 @cache
@@ -26,12 +26,12 @@ def _models() -> tuple[Any, Any]:
 
 
 def threshold() -> float:
-    """Distance below which two faces count as one person's."""
+    """Return the distance below which two faces count as the same person's."""
     return float(_models()[1].threshold)
 
 
 def embed(item: Item, second: float, progress: Progress) -> npt.NDArray[np.float32] | None:
-    """The embedding of the largest face; None if no face is found.
+    """Return the embedding of the largest face; None if no face is found.
 
     Raises:
         CaerError: the entry cannot be read.

@@ -1,4 +1,4 @@
-"""The media of entries, one after the other; what lies inside tables is read row by row."""
+"""Iterate over the media of entries; media inside tables are read row by row."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from caer_data.engine.files import inside
 
 
 def items_of(folder: Path, entries: pd.DataFrame, most: int = 4800) -> Iterator[tuple[int, Item]]:
-    """Place and media of every entry that has some.
+    """Yield row and media of every entry that has media.
 
     Args:
         folder: the dataset.
         entries: `kind, path, member`.
-        most: pictures that are kept of each.
+        most: maximum number of pictures kept of each.
     """
     packed: dict[str, list[tuple[int, int, str, str]]] = {}
     for index, row in enumerate(tables.rows(entries)):
@@ -37,7 +37,7 @@ def items_of(folder: Path, entries: pd.DataFrame, most: int = 4800) -> Iterator[
 def _members(
     path: Path, members: list[tuple[int, int, str, str]], most: int
 ) -> Iterator[tuple[int, Item]]:
-    """Media inside the rows of a table; those that are empty or too large show nothing."""
+    """Yield media inside the rows of a table; empty or oversized media are skipped."""
     wanted = {number: (index, kind) for number, index, _, kind in members}
     column = members[0][2]
     at = 0

@@ -1,4 +1,4 @@
-"""What one clip or picture of others shows and sounds like: read in a process of its own."""
+"""Fingerprint picture and sound of one entry of an audited dataset, in a separate process."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from caer_data.engine.worker import Progress
 
 MAX_BYTES: Final = 256 << 20
-"""Bytes of the largest picture, or of media inside a table."""
+"""Maximum size in bytes of a picture, or of media inside a table."""
 
 _MAX_PIXELS: Final = 64_000_000
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP")
-_SMALL: Final = 512  # px; a JPEG is decoded no larger than needed
-_REPORT: Final = 64  # pictures after which a sign of life is given
+_SMALL: Final = 512  # px; a JPEG may be decoded at a smaller size, but not below this
+_REPORT: Final = 64  # progress is reported after this many pictures
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Item:
     Attributes:
         kind: `picture`, `video` or `frames`.
         path: the file, or the folder of frames.
-        data: the file's content, where it lies inside a table.
-        most: pictures that are kept of it.
+        data: the file's content, if it is inside a table.
+        most: maximum number of pictures kept of it.
     """
 
     kind: str
@@ -56,14 +56,14 @@ class Item:
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen and heard.
+    """Measurements of an entry's picture and sound.
 
     Attributes:
-        sha256: of the file; empty for folders of frames.
-        height: of the picture, px.
+        sha256: hash of the file; empty for folders of frames.
+        height: height of the picture, px.
         seconds: length; 0 for a picture.
         strip: its fingerprints.
-        hashes: perceptual hashes of some pictures, joined by spaces; None if all are flat.
+        hashes: perceptual hashes of some pictures, joined by spaces; None if all lack contrast.
     """
 
     sha256: str
@@ -74,7 +74,7 @@ class Look:
 
 
 def look(item: Item, progress: Progress) -> Look:
-    """Look at one entry.
+    """Return the measurements of one entry.
 
     Raises:
         CaerError: it cannot be read.
@@ -92,10 +92,10 @@ def look(item: Item, progress: Progress) -> Look:
 
 
 def open_picture(path: Path, data: bytes | None = None, smallest: int = _SMALL) -> Any:
-    """A picture as Pillow has it, of no more than `_MAX_PIXELS`; JPEG may be decoded smaller.
+    """Return a Pillow image of at most `_MAX_PIXELS`; a JPEG may be decoded at a smaller size.
 
     Raises:
-        CaerError: it is not one, or too large.
+        CaerError: it is not a picture, or too large.
     """
     from PIL import Image
 
@@ -114,12 +114,12 @@ def open_picture(path: Path, data: bytes | None = None, smallest: int = _SMALL) 
         ArithmeticError,
         Image.DecompressionBombError,
     ) as error:
-        raise CaerError(f"{path}: is not a picture that can be read ({error})") from error
+        raise CaerError(f"{path}: not a readable picture ({error})") from error
     return picture
 
 
 def content(path: Path) -> bytes:
-    """Bytes of a picture's file; a link is not followed.
+    """Return the content of a picture's file; links are not followed.
 
     Raises:
         CaerError: it is too large.
@@ -129,7 +129,7 @@ def content(path: Path) -> bytes:
     with os.fdopen(opened, "rb") as stream:
         data = stream.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
-        raise CaerError(f"{path}: is larger than {MAX_BYTES >> 20} MB")
+        raise CaerError(f"{path}: larger than {MAX_BYTES >> 20} MB")
     return data
 
 
@@ -172,7 +172,7 @@ def _frames(item: Item, progress: Progress) -> Look:
         if number % _REPORT == 0:
             progress("look", 0.0)
     if not greys:
-        raise CaerError(f"{item.path}: holds no pictures")
+        raise CaerError(f"{item.path}: contains no pictures")
     times = np.arange(len(greys)) / fingerprints.RATE
     strip = Strip(times, fingerprints.of_pictures(greys), np.zeros(0, np.uint32))
     return Look("", height, len(greys) / fingerprints.RATE, strip, _hashes(greys))
@@ -215,7 +215,7 @@ def _hashes(greys: list[Picture]) -> str | None:
 
 
 def shown(item: Item, second: float, box: tuple[int, int], progress: Progress) -> bytes:
-    """Pictures of an entry, one by one, as JPEG that fits into a box of pixels.
+    """Return a picture of an entry as a JPEG that fits into a box of pixels.
 
     Raises:
         CaerError: it cannot be read.
@@ -231,7 +231,7 @@ def shown(item: Item, second: float, box: tuple[int, int], progress: Progress) -
 
 
 def bgr(item: Item, second: float, largest: int = 1280) -> npt.NDArray[np.uint8]:
-    """A picture of an entry at a time, BGR.
+    """Return the picture of an entry at a time, BGR.
 
     Raises:
         CaerError: it cannot be read.

@@ -1,4 +1,4 @@
-"""The page of an audit: what was found, with pictures of the pairs."""
+"""The page of an audit: its findings, with pictures of the pairs."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from caer_data.export.audit import Verdict
 from caer_data.report import pages
 
 OF_A_KIND: Final = 12
-"""Pairs of each kind whose pictures are on the page."""
+"""Maximum number of pairs of each kind shown with pictures."""
 
 _BOX: Final = (300, 200)  # px
-_NAMED: Final = 30  # files that cannot be read
+_NAMED: Final = 30  # maximum number of unreadable files listed
 
 
 def page(audited: Audited, jobs: int) -> str:
-    """The page as one HTML document."""
+    """Return the page as one HTML document."""
     sections = [
-        pages.Section("What was found", _verdicts(audited.verdicts), "findings"),
-        pages.Section("What it holds", _holds(audited), "content"),
+        pages.Section("Findings", _verdicts(audited.verdicts), "findings"),
+        pages.Section("Contents", _holds(audited), "content"),
         *_pairs(audited, jobs),
     ]
     if audited.unread:
-        sections.append(pages.Section("What cannot be read", _unread(audited.unread), "unread"))
+        sections.append(pages.Section("Unreadable files", _unread(audited.unread), "unread"))
     what = f"{audited.layout}; {len(audited.entries):,} entries"
     return pages.page(f"Audit of {audited.folder.resolve().name}", sections, what)
 
@@ -87,14 +87,14 @@ def _figure(pair: object, pictures: Mapping[tuple[str, str, float], Markup]) -> 
             )
         )
     score = getattr(pair, "score", None)
-    alike = "" if score is None or pd.isna(score) else f"alike {score:.2f}"
+    alike = "" if score is None or pd.isna(score) else f"similarity {score:.2f}"
     return Markup('<div class="plots">{}{}</div>{}').format(*sides, pages.paragraph(alike, "note"))
 
 
 def _pictures(
     audited: Audited, chosen: pd.DataFrame, jobs: int
 ) -> dict[tuple[str, str, float], Markup]:
-    """Pictures of the chosen pairs by clip, split and second; what cannot be shown has none."""
+    """Return pictures of the chosen pairs, if available, by clip, split and second."""
     wanted: dict[tuple[str, str], set[float]] = {}
     for of in ("", "of_"):
         for name, split, start in chosen[[f"{of}clip_id", f"{of}split", f"{of}start_s"]].itertuples(
@@ -122,7 +122,7 @@ def _pictures(
 
 
 def _within(row: pd.Series, second: float) -> float:
-    """The second of the file: times of a table count from the start of the source."""
+    """Return a table's time, which counts from the start of the source, as a time in the file."""
     if pd.isna(row["video_id"]) or pd.isna(row["start_s"]):
         return second
     return max(0.0, second - float(row["start_s"]))

@@ -30,27 +30,27 @@ from caer_data.export.manifest import SPLITS
 from caer_data.export.release import parts_of
 
 LIMITS: Final = Limits(memory=3 * 1024**3, stall_s=60.0)
-"""What one entry may use."""
+"""Limits for one entry."""
 
 PRELOAD: Final = ("caer_data.auditing.media",)
 
-_KEPT: Final = 2_000_000  # pictures of all entries together
+_KEPT: Final = 2_000_000  # maximum number of pictures of all entries together
 
 
 @dataclass
 class Audited:
-    """What was found.
+    """Result of an audit.
 
     Attributes:
-        folder: what was audited.
-        layout: what it was recognised as.
-        entries: its clips or pictures, with what was measured.
-        verdicts: one a check.
-        pairs: see `export.pairs.PAIRS`; `start_s` counts from the start of a file where its table
-            does not say where it lies in its source.
-        notes: how it was read, and what was not.
-        unread: entries that cannot be read, by `clip_id`, with the reason.
-        apart: it has two splits or more.
+        folder: the audited folder.
+        layout: the recognised layout.
+        entries: its clips or pictures, with their measurements.
+        verdicts: one per check.
+        pairs: see `export.pairs.PAIRS`; `start_s` counts from the start of the file if its table
+            does not state its position in the source.
+        notes: remarks on how it was read, and on what was skipped.
+        unread: reasons why entries cannot be read, by `clip_id`.
+        apart: whether it has at least two splits.
     """
 
     folder: Path
@@ -64,7 +64,7 @@ class Audited:
 
     @property
     def findings(self) -> list[Verdict]:
-        """What is wrong with it."""
+        """Verdicts that are findings."""
         return [verdict for verdict in self.verdicts if verdict.verdict == "finding"]
 
 
@@ -73,21 +73,21 @@ def audit_folder(folder: Path, jobs: int, reporter: Reporter, with_faces: bool =
 
     Args:
         folder: the dataset.
-        jobs: processes that read media.
+        jobs: number of processes that read media.
         reporter: receives the progress.
-        with_faces: compare faces, too.
+        with_faces: whether to compare faces, too.
 
     Raises:
-        CaerError: it is not a folder, holds no dataset that is known, or a table cannot be read.
+        CaerError: it is not a folder or not a known kind of dataset, or a table cannot be read.
     """
     if not folder.is_dir():
-        raise CaerError(f"{folder}: is not a folder; give the folder of a dataset")
+        raise CaerError(f"{folder}: not a folder; name the folder of a dataset")
     if ownership.is_release(folder):
         return _release(folder)
     if (folder / ownership.NAME).is_file():
         raise CaerError(
-            f"{folder}: is a dataset of caer-data that has no splits yet; 'caer-data export' draws "
-            "and audits them"
+            f"{folder}: a dataset of caer-data without splits yet; 'caer-data export' draws and "
+            "audits them"
         )
     files = files_of(folder)
     found = recognise(files)
@@ -98,7 +98,7 @@ def audit_folder(folder: Path, jobs: int, reporter: Reporter, with_faces: bool =
 
 
 def _release(folder: Path) -> Audited:
-    """A release is audited by its manifest, which says what its media show."""
+    """Return the audit of a release, which uses its manifest instead of its media."""
     manifest = manifests.read(folder)
     repeated = manifests.read_repeated(folder)
     parts = parts_of(manifest)
@@ -108,14 +108,14 @@ def _release(folder: Path) -> Audited:
         kind=np.where(manifest["frame"].notna(), "picture", "video"), label=manifest["emotion"]
     )
     entries.loc[entries["sha256"].isna() | entries["member"].notna(), "kind"] = "none"
-    notes = ["what its media show is taken from its manifest; 'caer-data verify' checks that"]
+    notes = ["audited by its manifest, not its media; 'caer-data verify' compares the two"]
     return Audited(folder, "a release of caer-data", entries, verdicts, pairs, notes)
 
 
 def _looks(
     folder: Path, found: Recognised, jobs: int, reporter: Reporter
 ) -> tuple[dict[int, Look], dict[str, str]]:
-    """What each entry shows, by its place, and why others show nothing."""
+    """Return the measurements of each entry, by row, and reasons for the unreadable ones."""
     entries = found.entries
     total = int((entries["kind"] != "none").sum())
     most = max(8, min(4800, _KEPT // max(total, 1)))
@@ -134,7 +134,7 @@ def _looks(
 def _run(
     function: Any, folder: Path, entries: pd.DataFrame, jobs: int, most: int, *arguments: Any
 ) -> Iterator[tuple[int, Any, str | None]]:
-    """Call a function on the media of entries, each within limits of its own."""
+    """Call a function on the media of each entry within limits; yield row, result and error."""
     tasks = (
         Task(str(index), function, (item, *arguments))
         for index, item in items_of(folder, entries, most)
@@ -144,7 +144,7 @@ def _run(
 
 
 def _no_progress(task: Task, stage: str, amount: float) -> None:
-    """Signs of life only serve the limits."""
+    """Ignore progress, which is only needed for the time limits."""
 
 
 def _audited(
@@ -176,14 +176,14 @@ def _audited(
 
 
 def _measured(entries: pd.DataFrame, looks: dict[int, Look]) -> pd.DataFrame:
-    """Entries with what was seen, in the columns that the checks know."""
+    """Return the entries with their measurements in the columns that the checks use."""
     entries = entries.copy()
     seen = [looks.get(index) for index in range(len(entries))]
     entries["sha256"] = [look.sha256 or None if look else None for look in seen]
     entries["perceptual_hash"] = [look.hashes if look else None for look in seen]
     entries["emotion"] = [emotion_of(label) for label in entries["label"]]
     timed = entries["video_id"].notna() & entries["start_s"].notna() & entries["end_s"].notna()
-    for name in ("start", "end"):  # milliseconds stand for timestamps
+    for name in ("start", "end"):  # milliseconds serve as timestamps
         entries[f"{name}_pts"] = (entries[f"{name}_s"] * 1000).where(timed)
     lengths = np.array([look.seconds if look else np.nan for look in seen])
     alone = (entries["kind"].isin(["video", "frames"]) & entries["start_s"].isna()).to_numpy(bool)
@@ -198,11 +198,11 @@ def _measured(entries: pd.DataFrame, looks: dict[int, Look]) -> pd.DataFrame:
 
 
 def _without_splits(entries: pd.DataFrame, repeated: pd.DataFrame | None) -> list[Verdict]:
-    """What can be said where nothing is divided."""
-    text = "there are none: nothing can leak between them; what repeats is listed"
+    """Return the verdicts for a dataset without splits."""
+    text = "there are none, so nothing can leak between them; repeats are listed"
     copies = entries.dropna(subset=["sha256"])
     twice = int(copies["sha256"].duplicated(keep=False).sum())
-    same = Verdict("same file", "note", twice, f"{twice:,} files have the content of another one")
+    same = Verdict("same file", "note", twice, f"{twice:,} files are identical to another one")
     if copies.empty:
         same = Verdict("same file", "not measured", 0, "no file was read")
     by_check = {verdict.check: verdict for verdict in checks.audit(entries, repeated)}
@@ -213,7 +213,7 @@ def _without_splits(entries: pd.DataFrame, repeated: pd.DataFrame | None) -> lis
 def _faces(
     folder: Path, entries: pd.DataFrame, jobs: int, reporter: Reporter
 ) -> tuple[Verdict, pd.DataFrame]:
-    """Faces of one split that are as close to one of another as two pictures of a person are."""
+    """Find faces that are as close to one of another split as two pictures of one person."""
     media = np.flatnonzero((entries["kind"] != "none").to_numpy(bool))
     step = max(1, -(-len(media) // faces.MAX_ENTRIES))
     chosen = entries.iloc[media[::step]]
@@ -243,7 +243,7 @@ def _faces(
 
 
 def counts(entries: pd.DataFrame) -> pd.DataFrame:
-    """Entries by class (rows) and split."""
+    """Return the number of entries by class (rows) and split."""
     split = entries["split"].astype(object).fillna("no split")
     label = entries["label"].astype(object).fillna("no class").astype(str)
     table = pd.crosstab(label, split)

@@ -1,4 +1,4 @@
-"""The files of a folder that anybody made: links are not followed, nor odd names taken."""
+"""List the files of an untrusted folder, without following links or accepting odd names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
 
 MAX_FILES: Final = 3_000_000
-"""Largest number of files in a folder; more are refused."""
+"""Maximum number of files in a folder."""
 
 PICTURES: Final = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 VIDEOS: Final = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".flv", ".wmv", ".mpg", ".mpeg")
@@ -22,12 +22,12 @@ _DEEPEST: Final = 40
 
 @dataclass
 class Files:
-    """What lies in a folder.
+    """Files of a folder.
 
     Attributes:
         root: the folder.
-        sizes: bytes of each regular file, by its path below the folder with slashes, in order.
-        passed_over: how many entries were left out, by reason.
+        sizes: size in bytes of each regular file, by relative path with slashes, in order.
+        passed_over: number of skipped entries, by reason.
     """
 
     root: Path
@@ -35,20 +35,20 @@ class Files:
     passed_over: Counter[str] = field(default_factory=Counter)
 
     def ending(self, *suffixes: str) -> list[str]:
-        """Paths with one of these suffixes, in small letters with their dot."""
+        """Return paths with one of these suffixes, given in lower case with their dot."""
         return [path for path in self.sizes if PurePosixPath(path).suffix.lower() in suffixes]
 
     def named(self, *names: str) -> list[str]:
-        """Paths whose last part is one of these."""
+        """Return paths whose last part is one of these."""
         wanted = set(names)
         return [path for path in self.sizes if path.rpartition("/")[2] in wanted]
 
 
 def files_of(root: Path) -> Files:
-    """List a folder.
+    """Return the files of a folder.
 
     Raises:
-        CaerError: it is not one, cannot be read, or holds more than `MAX_FILES` files.
+        CaerError: it is not a folder, cannot be read, or contains more than `MAX_FILES` files.
     """
     found, passed_over = dict[str, int](), Counter[str]()
     waiting = [("", 0)]
@@ -71,19 +71,19 @@ def files_of(root: Path) -> Files:
             else:
                 found[name] = entry.stat(follow_symlinks=False).st_size
         if len(found) > MAX_FILES:
-            raise CaerError(f"{root}: holds more than {MAX_FILES:,} files; audit a part of it")
+            raise CaerError(f"{root}: contains more than {MAX_FILES:,} files; audit a part of it")
     passed_over.pop("hidden", None)
     return Files(root, dict(sorted(found.items())), passed_over)
 
 
 def _strange(entry: os.DirEntry[str], depth: int) -> str | None:
-    """Why an entry is left out; None if it is not."""
+    """Return why an entry is skipped; None if it is not."""
     if entry.is_symlink():
         return "links, which are not followed"
     if entry.name.startswith("."):
         return "hidden"
     if not entry.name.isprintable() or not _is_text(entry.name):
-        return "names with control characters or of no text"
+        return "names with control characters or invalid text"
     if entry.is_dir(follow_symlinks=False):
         return "folders that are too deep" if depth >= _DEEPEST else None
     return None if entry.is_file(follow_symlinks=False) else "entries that are not files"

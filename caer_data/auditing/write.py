@@ -1,4 +1,4 @@
-"""The folder of an audit: the page, the pairs, the verdicts."""
+"""Write the results of an audit: page, pairs and verdicts."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ PAGE: Final = "audit.html"
 
 
 def check_target(target: Path, folder: Path) -> None:
-    """Refuse to write where something would be lost.
+    """Raise a CaerError if writing an audit would destroy something.
 
     Raises:
-        CaerError: the target is a file, lies inside the audited folder, or holds something else.
+        CaerError: the target is a file, is inside the audited folder, or contains something else.
     """
     if target.resolve().is_relative_to(folder.resolve()):
-        raise CaerError(f"{target}: lies in the folder that is audited; choose another")
+        raise CaerError(f"{target}: inside the audited folder; choose another folder")
     if target.is_file():
-        raise CaerError(f"{target}: is a file; choose another folder")
+        raise CaerError(f"{target}: this is a file; choose another folder")
     if target.is_dir() and any(target.iterdir()) and not _ours(target):
-        raise CaerError(f"{target}: is not empty and no audit; choose another folder")
+        raise CaerError(f"{target}: neither empty nor an audit; choose another folder")
 
 
 def _ours(target: Path) -> bool:
@@ -41,7 +41,7 @@ def _ours(target: Path) -> bool:
 
 
 def write(audited: Audited, target: Path, jobs: int) -> None:
-    """Write page, pairs and verdicts; an earlier audit there is replaced.
+    """Write page, pairs and verdicts, replacing an earlier audit.
 
     Raises:
         CaerError: the folder cannot be written.

@@ -1,7 +1,7 @@
-"""The audit of a release: does anything leak between its splits, and can a class be guessed?
+"""Audit a release for leaks between its splits and for shortcuts that reveal the class.
 
-Every check is a function of the manifest alone, so that any release can be audited again,
-including one made by others.
+Every check depends only on the manifest, so any release can be audited again, including one made by
+others.
 """
 
 from __future__ import annotations
@@ -23,25 +23,24 @@ WINDOW: Final = 16
 """Frames of CAER-Net's input (paper, section 5.1)."""
 
 RATE: Final = 10
-"""Frames per second at which the input is sampled."""
+"""Sampling rate of that input, in frames per second."""
 
 GUESSED: Final = 0.75
-"""Area under the ROC curve from which box sizes are said to give a class away; 0.5 is chance."""
+"""Area under the ROC curve above which box sizes reveal a class; 0.5 is chance."""
 
 _MIN_CLIPS = 20
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One line of the audit.
+    """Result of one check of the audit.
 
     Attributes:
-        check: what was checked.
-        verdict: `ok`, `note` (a property to know of, or nothing is wrong in what was checked, which
-            is not all), `finding` (something is wrong) or `not measured` (nothing was checked, so
-            nothing is known).
-        count: how many clips, groups or classes it concerns.
-        text: the sentence for people.
+        check: name of the check.
+        verdict: `ok`, `note` (worth knowing, or nothing wrong was found but not everything could be
+            checked), `finding` (something is wrong) or `not measured` (nothing could be checked).
+        count: number of clips, groups or classes concerned.
+        text: the result in words.
     """
 
     check: str
@@ -57,17 +56,18 @@ def audit(manifest: pd.DataFrame, repeated: pd.DataFrame | None = None) -> list[
     """Audit one split of a manifest.
 
     Args:
-        manifest: rows of `MANIFEST`, of layouts that share one split. Several files of a clip
+        manifest: rows of `MANIFEST` for layouts that share one split. Several files of a clip
             (frames, other layouts) count once per split. Columns other than `clip_id` and `split`
             may be missing.
-        repeated: pairs of clips that show the same, see `repeated.of_clips`; None: nobody looked.
+        repeated: pairs of clips with the same footage, see `repeated.of_clips`; None if not
+            searched.
 
     Returns:
-        One verdict per check, always the same checks in the same order; what the frame has no
-        column for is `not measured`.
+        One verdict per check, always the same checks in the same order. A check whose columns are
+        missing is `not measured`.
 
     Raises:
-        CaerError: `clip_id` or `split` is missing, or a split is none of the three.
+        CaerError: `clip_id` or `split` is missing, or a split has an unknown name.
     """
     manifest = with_all_columns(manifest)
     clips = manifest.drop_duplicates(["clip_id", "split"])
@@ -86,7 +86,7 @@ def audit(manifest: pd.DataFrame, repeated: pd.DataFrame | None = None) -> list[
 
 
 def box_sizes(manifest: pd.DataFrame) -> pd.DataFrame:
-    """Median height of the target's box over that of the frame, by class (rows) and split."""
+    """Return the median of box height divided by frame height, by class (rows) and split."""
     sizes = manifest.pivot_table(
         index="emotion", columns="split", values="face_height", aggfunc="median", observed=True
     )
@@ -105,7 +105,7 @@ _GROUPS: Final = (
 
 
 def straddling(clips: pd.DataFrame, check: str, column: str) -> Verdict:
-    """Whether clips with equal cells of a column lie in more than one split."""
+    """Check whether clips with the same value of a column are in more than one split."""
     known = clips.dropna(subset=[column])
     if known.empty:
         return Verdict(check, "not measured", 0, f"no clip has a {column}")
@@ -115,14 +115,14 @@ def straddling(clips: pd.DataFrame, check: str, column: str) -> Verdict:
         return _well(check, "in one split each", _unknown(clips, known), column)
     inside = known[known[column].isin(across.index)]["clip_id"].nunique()
     text = (
-        f"{len(across):,} of {len(splits):,} lie in more than one split "
+        f"{len(across):,} of {len(splits):,} are in more than one split "
         f"({inside:,} of {clips['clip_id'].nunique():,} clips)"
     )
     return Verdict(check, "finding", len(across), text)
 
 
 def _unknown(clips: pd.DataFrame, known: pd.DataFrame) -> int:
-    """How many clips are not among those known."""
+    """Return how many clips are not in `known`."""
     return int(clips["clip_id"].nunique() - known["clip_id"].nunique())
 
 
@@ -132,13 +132,13 @@ def _unchecked(unknown: int, column: str) -> str:
 
 
 def _well(check: str, text: str, unknown: int, column: str) -> Verdict:
-    """`ok`, or a note that counts the clips that could not be checked."""
+    """Return `ok`, or a note with the number of clips that could not be checked."""
     verdict: Literal["ok", "note"] = "note" if unknown else "ok"
     return Verdict(check, verdict, unknown, text + _unchecked(unknown, column))
 
 
 def _people_across_shows(clips: pd.DataFrame) -> Verdict:
-    """Persons who occur in several shows, where somebody looked for them."""
+    """Check whether persons who occur in several shows are in one split each."""
     check = "same person in two shows"
     shows = clips["show"].nunique()
     if not shows:
@@ -161,14 +161,14 @@ def _people_across_shows(clips: pd.DataFrame) -> Verdict:
     own = known[known["identity"] == across.index[0]]
     names = " and ".join(sorted(own["person_id"].dropna().unique())[:2])
     text = (
-        f"{len(across):,} of {len(met):,} persons who occur in several shows lie in more than one "
+        f"{len(across):,} of {len(met):,} persons who occur in several shows are in more than one "
         f"split (such as {names}){_unchecked(unknown, 'identity or no show')}"
     )
     return Verdict(check, "finding", len(across), text)
 
 
 def _repeated(clips: pd.DataFrame, found: pd.DataFrame | None) -> Verdict:
-    """Clips that show the same footage, by the fingerprints of their videos."""
+    """Check for clips that show the same footage, by the fingerprints of their videos."""
     check = "repeated footage"
     if found is None:
         return Verdict(check, "not measured", 0, "no fingerprints of the videos were compared")
@@ -179,21 +179,21 @@ def _repeated(clips: pd.DataFrame, found: pd.DataFrame | None) -> Verdict:
         if one in splits and other in splits
     ]
     if not pairs:
-        return Verdict(check, "ok", 0, "no clip shows what another one shows")
+        return Verdict(check, "ok", 0, "no two clips show the same footage")
     across = [pair for pair in pairs if len(pair[2]) > 1]
     concerned = {name for pair in across or pairs for name in pair[:2]}
     if not across:
-        text = f"{len(concerned):,} clips show the same as another one, each of its own split"
+        text = f"{len(concerned):,} clips show the same footage as another one in the same split"
         return Verdict(check, "note", len(concerned), text)
     text = (
-        f"{len(concerned):,} of {len(splits):,} clips show the same as one of another split (such "
-        f"as {across[0][0]} and {across[0][1]})"
+        f"{len(concerned):,} of {len(splits):,} clips show the same footage as one in another "
+        f"split (such as {across[0][0]} and {across[0][1]})"
     )
     return Verdict(check, "finding", len(concerned), text)
 
 
 def _overlapping(clips: pd.DataFrame) -> Verdict:
-    """Clips of one video that share time with a clip of another split."""
+    """Check for clips of one video that overlap in time with a clip of another split."""
     check = "overlapping time"
     columns = ["video_id", "start_pts", "end_pts", "split", "clip_id"]
     timed = clips[columns].dropna()
@@ -210,9 +210,9 @@ def _overlapping(clips: pd.DataFrame) -> Verdict:
         open_until.append((end, split, clip_id))
         current = video
     if not concerned:
-        text = "no clip shares time with one of another split"
+        text = "no clip overlaps in time with one of another split"
         return _well(check, text, _unknown(clips, timed), "video_id or no span of pts")
-    text = f"{len(concerned):,} clips share time with a clip of another split"
+    text = f"{len(concerned):,} clips overlap in time with a clip of another split"
     return Verdict(check, "finding", len(concerned), text)
 
 
@@ -235,17 +235,17 @@ def _near_duplicates(manifest: pd.DataFrame) -> Verdict:
         return _well(check, text, _unknown(manifest, hashed), "perceptual hash")
     first = concerned[0]
     text = (
-        f"{clips:,} of {total:,} clips have a picture that nearly equals one of another split "
+        f"{clips:,} of {total:,} clips have a picture that is nearly equal to one of another split "
         f"(such as {names[first]} and {names[partner[first]]})"
     )
     return Verdict(check, "finding", clips, text)
 
 
 def _box_size_by_class(manifest: pd.DataFrame) -> Verdict:
-    """The shortcut in public CAER-S boxes: classes whose boxes came from another scale.
+    """Check for the shortcut in public CAER-S boxes: classes whose boxes have a different scale.
 
-    A class stands out if the size of a box distinguishes it from the other classes, in all splits
-    together or in one of them. What few clips show by chance (four standard errors) does not count.
+    A class stands out if box size distinguishes it from the other classes, either in all splits
+    together or in one of them. Differences within four standard errors are attributed to chance.
     """
     check = "box size by class"
     for name in ("a face_height", "an emotion"):
@@ -265,18 +265,18 @@ def _box_size_by_class(manifest: pd.DataFrame) -> Verdict:
             if area - 0.5 >= max(GUESSED - 0.5, 4 * error):
                 given_away.add(emotion)
     if not worst:
-        text = f"needs {_MIN_CLIPS} clips of a class and as many of the others"
+        text = f"this needs {_MIN_CLIPS} clips of a class and {_MIN_CLIPS} of other classes"
         return Verdict(check, "not measured", 0, text)
     if not given_away:
         unknown, columns = _unknown(manifest, sized), "face_height or no emotion"
-        text = f"the size of a box gives no class away (AUC at most {max(worst.values()):.2f})"
+        text = f"box sizes do not reveal the class (AUC at most {max(worst.values()):.2f})"
         few = [e for e in EMOTIONS if e not in worst and (sized["emotion"] == e).any()]
         if few:
-            text += f"; there are fewer than {_MIN_CLIPS} clips of {', '.join(few)}"
+            text += f"; fewer than {_MIN_CLIPS} clips of {', '.join(few)}"
             return Verdict(check, "note", len(few), text + _unchecked(unknown, columns))
         return _well(check, text, unknown, columns)
     named = ", ".join(f"{e} (AUC {worst[e]:.2f})" for e in EMOTIONS if e in given_away)
-    text = f"the size of a box tells {named} from the rest"
+    text = f"box sizes distinguish {named} from the other classes"
     return Verdict(check, "finding", len(given_away), text)
 
 
@@ -288,20 +288,20 @@ def _box_size_by_split(manifest: pd.DataFrame) -> Verdict:
     of_clip = sized.groupby(["clip_id", "split"])["face_height"].median()
     medians = of_clip.groupby("split").median()
     listed = ", ".join(f"{s} {medians[s]:.2f}" for s in SPLITS if s in medians.index)
-    return Verdict(check, "note", 0, f"median share of the frame's height: {listed}")
+    return Verdict(check, "note", 0, f"median box height as a share of frame height: {listed}")
 
 
 def _one_size_a_clip(manifest: pd.DataFrame) -> pd.DataFrame:
-    """Median box size of each clip in a split: its frames are not independent of each other."""
+    """Return the median box size per clip and split, because frames of a clip are dependent."""
     sized = manifest.dropna(subset=["face_height"])
     keys = ["clip_id", "split", "emotion"]
     return sized.groupby(keys, sort=False)[["face_height"]].median().reset_index()
 
 
 def _area(sizes: npt.NDArray[np.float64], inside: npt.NDArray[np.bool_]) -> tuple[float, float]:
-    """Area under the ROC curve of the size as a guess, 0.5 or more, and its standard error."""
+    """Return the area under the ROC curve of size as a predictor, 0.5 or more, and its error."""
     ones, others = int(inside.sum()), int((~inside).sum())
-    ranks = pd.Series(sizes).rank().to_numpy(float)  # ties share their mean rank
+    ranks = pd.Series(sizes).rank().to_numpy(float)  # ties get their mean rank
     area = float((ranks[inside].sum() - ones * (ones + 1) / 2) / (ones * others))
     error = float(np.sqrt((ones + others + 1) / (12 * ones * others)))
     return max(area, 1 - area), error
@@ -316,7 +316,7 @@ def _short(clips: pd.DataFrame) -> Verdict:
     count = int((seconds < float(Fraction(WINDOW, RATE)) - 1e-9).sum())
     if not count:
         return _well(check, "no clip is that short", _unknown(clips, unique), "start_s or no end_s")
-    text = f"{count:,} of {len(unique):,} clips; their last frame is repeated to fill a window"
+    text = f"{count:,} of {len(unique):,} clips; models must repeat their last frame"
     return Verdict(check, "note", count, text)
 
 
@@ -330,11 +330,12 @@ def _balance(manifest: pd.DataFrame) -> Verdict:
     )
     missing = [f"{e} in {s}" for s in counts.index for e in EMOTIONS if counts.loc[s, e] == 0]
     if missing:
-        text = f"no file of {', '.join(missing)}"
+        text = f"there is no file of {', '.join(missing)}"
         return Verdict("class balance", "finding", len(missing), text)
     total = counts.sum()
     text = (
         f"{total.idxmax()} {total.max() / total.sum():.1%} to {total.idxmin()} "
-        f"{total.min() / total.sum():.1%}; always guessing {total.idxmax()} scores that much"
+        f"{total.min() / total.sum():.1%}; always predicting {total.idxmax()} is correct in "
+        f"{total.max() / total.sum():.1%}"
     )
     return Verdict("class balance", "note", 0, text)

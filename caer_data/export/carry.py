@@ -1,4 +1,4 @@
-"""What an earlier rebuild of the same release holds: taken over when it is continued."""
+"""Reuse the clips of an earlier rebuild of the same release when it is continued."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from caer_data.export.release import ClipFile
 
 @dataclass(frozen=True)
 class Earlier:
-    """A rebuilt release that is there already: its folder and tables."""
+    """An existing rebuild of a release: its folder and tables."""
 
     root: Path
     manifest: pd.DataFrame
@@ -27,20 +27,20 @@ class Earlier:
     sources: pd.DataFrame
 
     def of(self, clips: Iterable[str]) -> pd.DataFrame:
-        """Rows of its manifest about some clips."""
+        """Return the rows of its manifest for some clips."""
         return self.manifest[self.manifest["clip_id"].isin(set(clips))]
 
 
 def earlier(target: Path, origin: Path, of: str) -> Earlier | None:
-    """The rebuild of a release that lies at a target, if one does.
+    """Return the earlier rebuild in a folder; None if there is none.
 
     Args:
-        target: a folder, which may be absent.
+        target: a folder, which may be missing.
         origin: the release that is rebuilt.
         of: hash of that release's manifest.
 
     Raises:
-        CaerError: it is one, and some of its files were added or changed.
+        CaerError: there is a rebuild, but files in it were added or changed.
     """
     facts = folder.about(target).get("facts")
     about = facts.get("about") if isinstance(facts, dict) else None
@@ -57,13 +57,13 @@ def earlier(target: Path, origin: Path, of: str) -> Earlier | None:
 
 
 def take(previous: Earlier, clips: Iterable[str], root: Path, cut: Path) -> dict[str, ClipFile]:
-    """Copy the files of some clips into a release under way.
+    """Copy the files of some clips into an unfinished release.
 
     Args:
         previous: the earlier rebuild.
-        clips: clips to take.
-        root: the release under way.
-        cut: folder for clips that lie in a shard, from which a new one is made.
+        clips: `clip_id` of the clips to copy.
+        root: the unfinished release.
+        cut: folder for clips extracted from shards, which are packed into new shards later.
 
     Returns:
         The file of each clip, by `clip_id`.
@@ -87,7 +87,7 @@ def take(previous: Earlier, clips: Iterable[str], root: Path, cut: Path) -> dict
 
 
 def unpack(shard: Path, members: Mapping[str, Path]) -> None:
-    """Write some members of a shard, each to its own file."""
+    """Extract some members of a shard, each to its own file."""
     with tarfile.open(shard, "r:") as archive:
         for entry in archive:
             stream = archive.extractfile(entry) if entry.name in members else None

@@ -1,4 +1,4 @@
-"""`SHA256SUMS`: the hash of every file of a release, in the format that `sha256sum -c` reads."""
+"""`SHA256SUMS`: the hashes of all files of a release, in the format of `sha256sum -c`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<path>.+)")
 
 
 def files_of(folder: Path) -> Iterator[Path]:
-    """Files of a release, in order, without the list itself."""
+    """Yield the files of a release in order, except the list itself."""
     return (
         path
         for path in sorted(folder.rglob("*"))
@@ -26,7 +26,7 @@ def files_of(folder: Path) -> Iterator[Path]:
 
 
 def write(root: Path, known: dict[str, str] | None = None) -> None:
-    """List all files; hashes that are known already are not computed again."""
+    """Write the list of all files; hashes in `known` are not computed again."""
     known = known or {}
     lines = []
     for path in files_of(root):
@@ -36,10 +36,10 @@ def write(root: Path, known: dict[str, str] | None = None) -> None:
 
 
 def read(root: Path) -> dict[str, str]:
-    """Hashes by path.
+    """Return the listed hashes by path.
 
     Raises:
-        CaerError: the list is missing or damaged, or names a file outside of the folder.
+        CaerError: the list is missing or damaged, or names a file outside the folder.
     """
     path = root / NAME
     try:
@@ -57,7 +57,7 @@ def read(root: Path) -> dict[str, str]:
 
 
 def strangers(root: Path) -> list[str]:
-    """Files of a folder that are not on its list, or differ from it, in order.
+    """Return the files of a folder that are not on its list or differ from it, in order.
 
     Raises:
         CaerError: see `read`.
@@ -69,7 +69,7 @@ def strangers(root: Path) -> list[str]:
         return known is not None and not path.is_symlink() and sha256_of(path) == known
 
     files = list(files_of(root))
-    # hashing leaves Python's lock alone, so threads use all cores
+    # hashing releases the GIL, so threads use all cores
     with ThreadPoolExecutor() as pool:
         ours = list(pool.map(is_ours, files))
     return [p.relative_to(root).as_posix() for p, own in zip(files, ours, strict=True) if not own]

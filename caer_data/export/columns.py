@@ -1,4 +1,4 @@
-"""What an audit knows about clips: columns that any frame of clips may have."""
+"""Columns of a frame of clips that an audit uses, most of them optional."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _NUMBERS: Final = ("frame", "start_pts", "end_pts", "start_s", "end_s", "face_he
 
 
 def with_all_columns(manifest: pd.DataFrame) -> pd.DataFrame:
-    """The manifest with empty columns where it has none.
+    """Return the manifest with all columns; missing ones are added and empty.
 
     Raises:
-        CaerError: `clip_id` or `split` is missing, or a split is none of the three.
+        CaerError: `clip_id` or `split` is missing, or a split has an unknown name.
     """
     missing = [name for name in ("clip_id", "split") if name not in manifest]
     if missing:
@@ -30,7 +30,9 @@ def with_all_columns(manifest: pd.DataFrame) -> pd.DataFrame:
         )
     strange = sorted({str(name) for name in manifest["split"].unique()} - set(SPLITS))
     if strange:
-        raise CaerError(f"audit: split holds {', '.join(strange[:5])}; use {', '.join(SPLITS)}")
+        raise CaerError(
+            f"audit: the column split contains {', '.join(strange[:5])}; use {', '.join(SPLITS)}"
+        )
     texts = [name for name in _TEXTS if name not in manifest]
     numbers = [name for name in _NUMBERS if name not in manifest]
     return manifest.assign(**dict.fromkeys(texts), **dict.fromkeys(numbers, np.nan))

@@ -1,4 +1,4 @@
-"""Differences between two releases of a dataset: clips that were added, removed and changed."""
+"""Compare two releases of a dataset: clips that were added, removed or changed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ COMPARED: Final = (
     "split", "emotion", "votes", "confidence", "agreement", "made_up", "show", "episode",
     "person_id", "start_pts", "end_pts", "source_sha256", "framehash",
 )  # fmt: skip
-"""Columns of the manifest that are compared; `boxes` are compared as well."""
+"""Columns of the manifest that are compared; boxes are compared, too."""
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip of a release, for people."""
+    """A clip of a release, as shown to the user."""
 
     key: str
     clip_id: str
@@ -34,7 +34,7 @@ class Clip:
 
 @dataclass(frozen=True)
 class Change:
-    """A clip that both releases have, and what differs: before and after, by column."""
+    """A clip in both releases, and its differences: values before and after, by column."""
 
     clip: Clip
     columns: dict[str, tuple[Any, Any]]
@@ -42,15 +42,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Difference:
-    """What two releases differ in.
+    """Differences between two releases.
 
     Attributes:
-        before: clips of the first.
-        after: clips of the second.
-        came: clips that only the second has.
-        went: clips that only the first has.
-        changed: clips of both that differ, as they are in the second.
-        about: facts in which the releases differ: before and after, by field.
+        before: number of clips in the first release.
+        after: number of clips in the second release.
+        came: clips that are only in the second release.
+        went: clips that are only in the first release.
+        changed: clips in both releases that differ, as in the second.
+        about: differing fields of `release.json`: values before and after.
     """
 
     before: int
@@ -62,15 +62,15 @@ class Difference:
 
     @property
     def same(self) -> bool:
-        """Whether they hold the same clips with the same labels."""
+        """Whether both releases have the same clips with the same labels."""
         return not (self.came or self.went or self.changed)
 
 
 def diff(one: Path, other: Path) -> Difference:
-    """Compare two releases of one dataset; a clip is known by its key, whatever its name is.
+    """Compare two releases of one dataset; clips are matched by key, not by name.
 
     Raises:
-        CaerError: one is not a release, cannot be read, or names clips twice.
+        CaerError: a folder is not a release, cannot be read, or has two clips with the same key.
     """
     before, after = _clips(one), _clips(other)
     common = [key for key in after.index if key in before.index]
@@ -85,16 +85,16 @@ def diff(one: Path, other: Path) -> Difference:
 
 
 def _clips(release: Path) -> pd.DataFrame:
-    """Clips of a release by key, with the columns that are compared."""
+    """Return the clips of a release by key, with the columns that are compared."""
     if not folder.about(release):
         raise CaerError(f"{release}: not a release (it has no {folder.ABOUT}); give its folder")
     manifest = manifests.read(release)
-    # the leaking draw has splits of its own
+    # caer-s-2019 has its own splits
     usual = manifest[manifest["layout"] != LEAKY]
     rows = usual if len(usual) else manifest
     rows = rows.sort_values("frame", na_position="first", kind="stable")
     clips = rows.drop_duplicates("clip_id").copy()
-    # a frame's hash says nothing of the clip
+    # a frame's hash does not identify the clip
     clips["framehash"] = clips["framehash"].where(clips["frame"].isna())
     keys = clips["clip_key"].astype(object).fillna(clips["clip_id"].astype(object))
     if keys.duplicated().any():
@@ -105,7 +105,7 @@ def _clips(release: Path) -> pd.DataFrame:
 
 
 def _boxes(release: Path) -> dict[str, str]:
-    """How many boxes each clip has, and a number that is equal where they are."""
+    """Return for each clip its number of boxes and a checksum of them."""
     boxes = manifests.read_boxes(release).sort_values(["clip_id", "frame"])
     hashes = pd.util.hash_pandas_object(boxes.drop(columns="clip_id"), index=False)
     of_clip = hashes.groupby(boxes["clip_id"])
@@ -134,7 +134,7 @@ def _changes(before: pd.DataFrame, after: pd.DataFrame, keys: list[Any]) -> list
         columns = {name: (_plain(was[name]), _plain(now[name])) for name in COMPARED}
         changed = {name: both for name, both in columns.items() if both[0] != both[1]}
         if None in changed.get("framehash", ()):
-            del changed["framehash"]  # one of the two has no clips, only frames
+            del changed["framehash"]  # one of the two has only frames, no clips
         boxes = str(was["boxes"]), str(now["boxes"])
         if boxes[0] != boxes[1]:
             changed["boxes"] = boxes[0].split()[0], boxes[1].split()[0]
@@ -144,7 +144,7 @@ def _changes(before: pd.DataFrame, after: pd.DataFrame, keys: list[Any]) -> list
 
 
 def _about(one: Path, other: Path) -> dict[str, tuple[Any, Any]]:
-    """Differences between two `release.json`, field by field."""
+    """Return the differences between two `release.json`, by field."""
     was, now = (_facts(release) for release in (one, other))
     names = [name for name in dict.fromkeys([*was, *now]) if was.get(name) != now.get(name)]
     return {name: (was.get(name), now.get(name)) for name in names}
@@ -157,7 +157,7 @@ def _facts(release: Path) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A cell as JSON has it."""
+    """Return a cell as a JSON value."""
     if pd.isna(value):
         return None
     return value.item() if hasattr(value, "item") else value

@@ -1,11 +1,11 @@
-"""The folder of a release while it is made: beside its place, resumable, renamed when whole.
+"""The folder of an unfinished release: resumable, and renamed when complete.
 
 .<name>.unfinished/
   lock        held by the command that works here
-  key         what is being made; other contents are thrown away
+  key         identifies the release being made; contents with another key are deleted
   done.jsonl  one line per finished clip
   release/    becomes <name>
-  cut/        clips that a rebuild cuts
+  cut/        clips cut by a rebuild
   looked/     what a rebuild found in other rips
   replaced/   the old release, while it is deleted
 .<name>.replaced/  the old release, for the moment between two renames
@@ -29,14 +29,14 @@ from caer_data.engine.files import explain_os_error, is_temporary, remove_leftov
 from caer_data.export import checksums
 
 ABOUT: Final = ownership.RELEASE
-"""Says what a release is."""
+"""File that describes a release and marks its folder as one."""
 
 _PARTS: Final = {"lock", "key", "done.jsonl", "release", "cut", "looked", "replaced"}
 _NAMED: Final = 5
 
 
 class Unfinished:
-    """A release under way.
+    """A release in progress.
 
     Attributes:
         root: folder of its files.
@@ -57,7 +57,7 @@ class Unfinished:
         self._stream: TextIO | None = None
 
     def note(self, result: dict[str, Any]) -> None:
-        """Remember that a clip is finished; its files must be there already."""
+        """Record that a clip is finished; its files must already exist."""
         try:
             if self._stream is None:
                 self._stream = self._journal.open("a", encoding="utf-8")
@@ -72,10 +72,10 @@ class Unfinished:
             self._stream.close()
 
     def publish(self, target: Path) -> None:
-        """Put the whole release in its place; an old one is there until then.
+        """Move the complete release to its target, replacing an old one.
 
         Raises:
-            CaerError: meanwhile somebody put files there, or the folder cannot be written.
+            CaerError: files were added at the target meanwhile, or the folder cannot be written.
         """
         remove_leftovers(self.root)
         replaced = _replaced(target)
@@ -90,7 +90,7 @@ class Unfinished:
             _discard(replaced, self._home)
 
     def _read_journal(self) -> dict[str, dict[str, Any]]:
-        """Finished clips; a torn last line and lines whose files are gone do not count."""
+        """Return finished clips, except incomplete lines and clips whose files are gone."""
         done: dict[str, dict[str, Any]] = {}
         if not self._journal.is_file():
             return done
@@ -111,15 +111,15 @@ class Unfinished:
 
 @contextmanager
 def unfinished(target: Path, key: str) -> Iterator[Unfinished]:
-    """Begin or continue a release; what an interruption leaves is continued by the next call.
+    """Start a release, or resume one that was interrupted.
 
     Args:
-        target: where the release is to be.
-        key: hash of all that shapes the release.
+        target: future folder of the release.
+        key: hash of everything that determines the release.
 
     Raises:
-        BusyError: another command makes a release there.
-        CaerError: the folder cannot be written, or holds files of others.
+        BusyError: another command is making a release there.
+        CaerError: the folder cannot be written, or contains unknown files.
     """
     home = target.with_name(f".{target.name}.unfinished")
     try:
@@ -132,7 +132,9 @@ def unfinished(target: Path, key: str) -> Iterator[Unfinished]:
     except OSError as error:
         raise CaerError(explain_os_error(error, home)) from error
     if others:
-        raise CaerError(f"{home}: holds {_some(others)}, which is not ours; move it elsewhere")
+        raise CaerError(
+            f"{home}: contains {_some(others)}, not written by caer-data; move it elsewhere"
+        )
     lock = FileLock(home / "lock", timeout=0)
     try:
         lock.acquire()
@@ -151,21 +153,21 @@ def unfinished(target: Path, key: str) -> Iterator[Unfinished]:
 
 
 def check_target(target: Path, origin: Path, overwrite: bool, holds: str = "the dataset") -> None:
-    """Refuse to write where something would be lost.
+    """Raise a CaerError if writing a release would destroy something.
 
     Args:
-        target: where the release is to be.
-        origin: what it is made from, a dataset or another release.
-        overwrite: an older release may be replaced.
-        holds: what `origin` is, in a sentence.
+        target: future folder of the release.
+        origin: folder that it is made from, a dataset or another release.
+        overwrite: whether an older release may be replaced.
+        holds: name for `origin` in messages.
 
     Raises:
-        CaerError: the target is a file, holds the origin or lies among its files, holds another
-            release and `overwrite` is off, holds something that is not a release, or a release
-            with files that others put there or changed.
+        CaerError: the target is a file, contains the origin or is inside it, contains another
+            release without `overwrite`, contains anything else, or contains a release with files
+            that were added or changed.
     """
     if target.is_file():
-        raise CaerError(f"{target}: is a file; choose another folder")
+        raise CaerError(f"{target}: this is a file; choose another folder")
     full, data = Path(os.path.realpath(target)), Path(os.path.realpath(origin))
     own = [data / name for name in ("clips", "tables", "work")]
     if data.is_relative_to(full) or any(full.is_relative_to(folder) for folder in own):
@@ -174,21 +176,21 @@ def check_target(target: Path, origin: Path, overwrite: bool, holds: str = "the 
         return
     if ownership.is_release(target) and not overwrite:
         raise CaerError(
-            f"{target}: holds another release; choose another folder, or replace it with "
+            f"{target}: contains another release; choose another folder, or replace it with "
             "--overwrite"
         )
     _check_ours(target)
 
 
 def _check_ours(target: Path) -> None:
-    """Refuse to replace anything but a release as it was written."""
+    """Raise a CaerError unless the folder is an unchanged release."""
     if not ownership.is_release(target):
-        raise CaerError(f"{target}: is not empty and not a release; choose another folder")
+        raise CaerError(f"{target}: neither empty nor a release; choose another folder")
     strangers = checksums.strangers(target)
     if strangers:
         raise CaerError(
-            f"{target}: cannot be replaced, since caer-data did not write {_some(strangers)}, or "
-            "not as it is now; move that elsewhere, or choose another folder"
+            f"{target}: cannot be replaced, because these files were added or changed: "
+            f"{_some(strangers)}; move them elsewhere, or choose another folder"
         )
 
 
@@ -198,7 +200,7 @@ def _some(names: list[str]) -> str:
 
 
 def about(target: Path) -> dict[str, Any]:
-    """Facts of a release, or nothing if there is none.
+    """Return the contents of `release.json`; empty if there is no release.
 
     Raises:
         CaerError: the file is damaged.
@@ -218,14 +220,14 @@ def _replaced(target: Path) -> Path:
 
 
 def _discard(replaced: Path, home: Path) -> None:
-    """Delete a release that was replaced; half deleted it lies in `home`, where all is ours."""
+    """Delete a replaced release, after moving it to `home` in case the deletion is interrupted."""
     shutil.rmtree(home / "replaced", ignore_errors=True)
     replaced.rename(home / "replaced")
     shutil.rmtree(home / "replaced", ignore_errors=True)
 
 
 def _recover(target: Path, home: Path) -> None:
-    """Finish what a kill interrupted between the two renames of `publish`."""
+    """Complete a `publish` that was killed between its two renames."""
     replaced = _replaced(target)
     if not replaced.exists():
         return

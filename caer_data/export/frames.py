@@ -1,4 +1,4 @@
-"""Which frames of a clip become pictures: spread over time, each the sharpest of its stretch."""
+"""Choose which frames of a clip become pictures: one per stretch of time, the sharpest."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:  # workers need no pandas, and start sooner without
+if TYPE_CHECKING:  # workers do not need pandas, and start faster without it
     import pandas as pd
 
 _PART: Final = 1 << 20
 """Boxes looked at at a time."""
 
 SPACING_S: Final = 0.5
-"""A clip gives at most one picture per half second: closer ones show nearly the same. With six a
-clip, the lengths of the paper's clips give its about 70 K pictures from 13.2 K clips."""
+"""Minimum seconds per picture, because pictures closer together are nearly the same. With at most
+six pictures per clip, this gives the paper's roughly 70 K pictures from its 13.2 K clips."""
 
 
 def number(clips: pd.DataFrame, most: int) -> pd.Series:
-    """Pictures to take from each clip: one per `SPACING_S`, at least one, at most `most`."""
+    """Return the number of pictures per clip: one per `SPACING_S`, from one to `most`."""
     seconds = clips["frames"] / clips["fps"].map(lambda text: float(Fraction(text)))
     return (seconds / SPACING_S).astype(int).clip(1, most)
 
 
 def stretches(clips: pd.DataFrame, boxes: pd.DataFrame, pictures: pd.Series) -> pd.DataFrame:
-    """Divide each clip into equal stretches and keep those in which the target has a box.
+    """Divide each clip into equal stretches, and return those in which the target has a box.
 
     Args:
         clips: `clip_id, frames`.
         boxes: `BOXES` of these clips.
-        pictures: stretches of each clip, indexed like `clips`.
+        pictures: number of stretches of each clip, indexed like `clips`.
 
     Returns:
-        `clip_id, from_frame, to_frame` (exclusive), by clip and time. One picture is taken from
-        each, and how many there are does not depend on what the pictures show.
+        `clip_id, from_frame, to_frame` (exclusive), by clip and time. Each stretch gives one
+        picture, so the number of pictures does not depend on their content.
     """
     import pandas as pd
 
@@ -63,10 +63,11 @@ def stretches(clips: pd.DataFrame, boxes: pd.DataFrame, pictures: pd.Series) -> 
 
 
 def sharpness(luma: npt.NDArray[np.uint8], box: npt.NDArray[Any]) -> float:
-    """Variance of the Laplacian of a face.
+    """Return the variance of the Laplacian of a face, a measure of sharpness.
 
-    The focus measure of Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy",
-    ICPR 2000. It is compared only within half a second of a clip, where a face keeps its size.
+    It is the focus measure of Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy",
+    ICPR 2000. It is only compared between frames within about half a second, during which the size
+    of a face hardly changes.
 
     Args:
         luma: brightness of the frame, shape (height, width).
@@ -78,7 +79,7 @@ def sharpness(luma: npt.NDArray[np.uint8], box: npt.NDArray[Any]) -> float:
 
 
 def pixels(box: npt.NDArray[Any], width: int, height: int) -> tuple[int, int, int, int]:
-    """Whole pixels that a box touches: inside of the picture and at least one each way."""
+    """Return the whole pixels that a box covers, inside the picture and at least one by one."""
     x1 = min(max(math.floor(box[0]), 0), width - 1)
     y1 = min(max(math.floor(box[1]), 0), height - 1)
     x2 = min(max(math.ceil(box[2]), x1 + 1), width)

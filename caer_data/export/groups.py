@@ -1,4 +1,4 @@
-"""Which clips stay together when a dataset is split."""
+"""Groups of clips that stay together when a dataset is split."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ GROUP_OF: Final = {
     "person": "person_id",
     "scene": "scene_id",
 }
-"""Column that says which clips stay together, by the word of `--by`."""
+"""Column that defines the groups, by the word of `--by`."""
 
 JOIN: Final = "+"
-"""Between the words where several columns keep clips together."""
+"""Separator between several words of `--by`."""
 
 
 def words_of(by: str) -> list[str]:
-    """The words of a way of grouping, such as `person+scene`.
+    """Return the words of a grouping such as `person+scene`.
 
     Raises:
         CaerError: a word is unknown or occurs twice.
@@ -38,12 +38,12 @@ def words_of(by: str) -> list[str]:
 
 
 def groups_of(clips: pd.DataFrame, by: str) -> pd.Series:
-    """Name of the group of each clip.
+    """Return the name of each clip's group.
 
     Args:
-        clips: `clip_id` and the columns of `GROUP_OF` for the words of `by`; `identity`, where it
-            is there, says which persons of several shows are one.
-        by: a word of `GROUP_OF`, or several: clips that share any of these are one group.
+        clips: `clip_id` and the columns of `GROUP_OF` for the words of `by`. The optional column
+            `identity` links persons across shows.
+        by: a word of `GROUP_OF`, or several words; clips that share any of them form a group.
 
     Raises:
         CaerError: a word is unknown.
@@ -55,14 +55,14 @@ def groups_of(clips: pd.DataFrame, by: str) -> pd.Series:
     part = connected(
         len(clips), *(np.stack([np.arange(len(clips)), _first_of(code)]) for code in codes)
     )
-    # the first name of a component in sorted order: independent of the order of rows
+    # a component is named by its first name in sorted order, whatever the order of rows
     names = columns[0].astype(str)
     return names.groupby(part).transform("min")
 
 
 def _column(clips: pd.DataFrame, word: str) -> pd.Series:
     own = clips["clip_id"].astype(object)
-    # a clip without a known person is a group of its own
+    # a clip without a known person forms its own group
     named = clips[GROUP_OF[word]].astype(object).fillna(own)
     if word == "person" and "identity" in clips:
         return clips["identity"].astype(object).fillna(named)
@@ -70,13 +70,13 @@ def _column(clips: pd.DataFrame, word: str) -> pd.Series:
 
 
 def _first_of(codes: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Index of the first row with the same code, for each row."""
+    """Return for each row the index of the first row with the same code."""
     _, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
     return np.asarray(first[inverse.reshape(-1)], np.int64)
 
 
 def connected(count: int, *edges: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Number of the component of each of `count` things; edges are pairs, shape (2, n)."""
+    """Return the component number of each of `count` nodes; edges are pairs, shape (2, n)."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -86,11 +86,11 @@ def connected(count: int, *edges: npt.NDArray[np.int64]) -> npt.NDArray[np.int64
 
 
 def with_scenes(clips: pd.DataFrame, repeated: pd.DataFrame) -> pd.DataFrame:
-    """Clips with `scene_id`: the first shot of all that show the same.
+    """Return the clips with `scene_id`, the first of all shots that show the same footage.
 
     Args:
         clips: `clip_id, shot_id`.
-        repeated: pairs of clips, `clip_id, of_clip_id`; those of other clips are passed over.
+        repeated: pairs of clips, `clip_id, of_clip_id`; pairs with other clips are ignored.
     """
     index = pd.Series(np.arange(len(clips)), clips["clip_id"].to_numpy(object))
     known = repeated[

@@ -32,18 +32,18 @@ from caer_data.export.verify import DamagedError, verify
 
 @dataclass(frozen=True)
 class Joined:
-    """What came out.
+    """Result of joining releases.
 
     Attributes:
-        folder: the release.
-        clips: clips of each dataset that are in it, by the dataset's name.
-        twice: clips that several had, kept once.
-        shows: shows that several had, whose persons were numbered separately.
-        verdicts: the audit, by part.
-        missing: fields of `release.yaml` that say nothing.
-        rights: the right to share footage that all state.
-        media: footage is part of it.
-        new: it was made now; False if it existed already.
+        folder: the joined release.
+        clips: number of clips from each dataset, by the dataset's name.
+        twice: number of clips that were in several releases and are kept once.
+        shows: shows in several releases, whose persons are numbered separately.
+        verdicts: verdicts of the audit, by part.
+        missing: fields of `release.yaml` that are not stated.
+        rights: the right to share the footage, if all releases state the same.
+        media: whether footage is part of it.
+        new: whether it was made now; False if it already existed.
     """
 
     folder: Path
@@ -75,22 +75,22 @@ def join(
     overwrite: bool,
     reporter: Reporter,
 ) -> Joined:
-    """Join releases into one of the same layouts.
+    """Join releases into one with the same layouts.
 
-    What has the same name gets the dataset's in front; a clip that several have is kept once.
+    Names that collide get the dataset's name as a prefix. A clip in several releases is kept once.
 
     Args:
         folders: the releases.
-        target: where the joined one is to be.
-        shares: of train, validation and test, to draw a new split; None keeps every clip's.
-        by: what the new split keeps together; None for the first release's.
-        overwrite: an older release at the target may be replaced.
+        target: future folder of the joined release.
+        shares: shares of train, validation and test for a new split; None keeps each clip's split.
+        by: groups of the new split; None uses those of the first release.
+        overwrite: whether an older release at the target may be replaced.
         reporter: receives the progress.
 
     Raises:
-        DamagedError: a release is not what its manifest says.
-        CaerError: they do not fit together, a group would straddle, labels of a clip differ, the
-            target is taken.
+        DamagedError: a release differs from its manifest.
+        CaerError: the releases are incompatible, a group would be in several splits, a clip has
+            different labels, or the target is in use.
     """
     _check_places(folders, target)
     origins = [_verified(path, reporter) for path in folders]
@@ -119,10 +119,10 @@ def join(
 def _check_places(folders: list[Path], target: Path) -> None:
     paths = [Path(os.path.realpath(path)) for path in folders]
     if len(set(paths)) < 2 or len(set(paths)) < len(paths):
-        raise CaerError("join: give two or more releases, each of them once")
+        raise CaerError("join: name two or more different releases")
     inside = [p for p in paths if Path(os.path.realpath(target)).is_relative_to(p)]
     if inside:
-        raise CaerError(f"{target}: lies in the release {inside[0]}; choose another folder")
+        raise CaerError(f"{target}: inside the release {inside[0]}; choose another folder")
 
 
 def _verified(path: Path, reporter: Reporter) -> Origin:
@@ -130,8 +130,8 @@ def _verified(path: Path, reporter: Reporter) -> Origin:
     if found.problems:
         count = len(found.problems)
         raise DamagedError(
-            f"{path}: {count:,} of its files are not as its manifest says (such as "
-            f"{found.problems[0]}); fetch or export the release again before it is joined"
+            f"{path}: {count:,} of its files differ from its manifest (such as "
+            f"{found.problems[0]}); fetch or export the release again before you join it"
         )
     origin = read(path)
     if found.rebuilt is not None:
@@ -143,7 +143,7 @@ def _verified(path: Path, reporter: Reporter) -> Origin:
 
 
 def _check_fit(origins: list[Origin]) -> None:
-    """Refuse releases that are not of one form."""
+    """Raise a CaerError if releases have different layouts, spellings, media or recipes."""
     first = origins[0]
     for other in origins[1:]:
         both = f"{first.folder} and {other.folder}"
@@ -155,15 +155,13 @@ def _check_fit(origins: list[Origin]) -> None:
             )
         one, two = first.recipe.export, other.recipe.export
         if (one.spelling, one.container) != (two.spelling, two.container):
-            raise CaerError(
-                f"{both}: have other spellings or containers; export both with the same"
-            )
+            raise CaerError(f"{both}: different spellings or containers; export both with the same")
         if first.facts.about["media"] != other.facts.about["media"]:
             raise CaerError(f"{both}: only one has footage; export both with it or without")
         if not first.facts.about["media"] and first.recipe.media != other.recipe.media:
             raise CaerError(
-                f"{both}: their recipes cut clips differently (section media), so that no one "
-                "recipe can rebuild both; join releases with footage"
+                f"{both}: their recipes cut clips differently (section media), so that no single "
+                "recipe can rebuild both; join releases with footage instead"
             )
 
 
@@ -173,14 +171,14 @@ def _recipe(
     """The first release's recipe, with the split of the joined release.
 
     Raises:
-        CaerError: splits are to be kept and were made in other ways.
+        CaerError: splits are to be kept, but were made in different ways.
     """
     first = origins[0].recipe
     remedy = "draw a new split with --split 70/10/20 --by person"
     by = by or first.export.by
     if "scene" in words_of(by):
         raise CaerError(
-            f"join: splits by {by} need to know what repeats between the releases; {remedy}"
+            f"join: splits by {by} require repeats between the releases to be known; {remedy}"
         )
     ways = {(o.recipe.export.split, o.recipe.export.by) for o in origins}
     if shares is None and len(ways) > 1:
@@ -194,7 +192,7 @@ def _recipe(
 
 
 def _names(origins: list[Origin]) -> list[str]:
-    """What the datasets are called in front of a name: their names, or those of their folders."""
+    """Return unique prefixes for the datasets: their names, or the names of their folders."""
     for found in (
         [str(o.facts.name) for o in origins],
         [Path(os.path.realpath(o.folder)).name for o in origins],
@@ -206,7 +204,7 @@ def _names(origins: list[Origin]) -> list[str]:
 
 
 def _refuse_differing(differing: list[Differing], target: Path) -> None:
-    """Refuse clips that are labelled in two ways, and list them in a file."""
+    """Raise a CaerError if clips have different labels, and list them in a file."""
     if not differing:
         return
     header = [field.name for field in fields(Differing)]
@@ -220,18 +218,20 @@ def _refuse_differing(differing: list[Differing], target: Path) -> None:
     except (OSError, UnicodeDecodeError) as error:
         raise CaerError(f"{path}: cannot be read ({error}); move it elsewhere") from error
     if path.exists() and start.partition("\n")[0] != ",".join(header):
-        raise CaerError(f"{path}: is to list clips whose labels differ; move what is there")
+        raise CaerError(
+            f"{path}: needed for a list of clips with different labels; move this file elsewhere"
+        )
     write_text(path, text.getvalue())
     count = len(differing)
     raise CaerError(
-        f"join: {count:,} clip{'s' * (count != 1)} of several releases ha"
-        f"{'ve' if count != 1 else 's'} another emotion in each (listed in {path}); agree on one "
-        "in the datasets, or leave the clips out of one, and export again"
+        f"join: {count:,} clip{'s' * (count != 1)} in several releases ha"
+        f"{'ve' if count != 1 else 's'} different emotions (listed in {path}); agree on one "
+        "in the datasets, or drop the clips from one, and export again"
     )
 
 
 def _whole(parts: list[Part], recipe: Recipe, keep: bool) -> _Whole:
-    """The joined tables, with splits and paths."""
+    """Return the joined tables, with splits and paths."""
     numbered = [part.manifest.assign(part=number) for number, part in enumerate(parts)]
     files = pd.concat([rows for rows in numbered if len(rows)], ignore_index=True)
     boxes = pd.concat([part.boxes for part in parts], ignore_index=True)
@@ -264,22 +264,22 @@ def _refuse_straddling(clips: pd.DataFrame, by: str) -> None:
         count = len(straddling)
         raise CaerError(
             f"join: {count:,} group{'s' * (count != 1)} (by {by}, such as '{straddling[0]}') would "
-            "lie in several splits, as each release drew its own; draw a new split with "
+            "be in several splits, because each release has its own; draw a new split with "
             f"--split 70/10/20 --by {by.partition('+')[0]}"
         )
     across = _overlapping(clips)
     if across is not None:
         raise CaerError(
-            f"join: {across[0]} and {across[1]} show the same moments of one video and would lie "
+            f"join: {across[0]} and {across[1]} show the same moments of one video and would be "
             "in two splits; draw a new split with --split 70/10/20 --by video"
         )
 
 
 def _overlapping(clips: pd.DataFrame) -> tuple[str, str] | None:
-    """Two clips of different splits that share time of a video that several releases have."""
+    """Return two clips in different splits that overlap in a shared video; None if none do."""
     parts = clips.groupby("video_id")["part"].transform("nunique")
     for _, rows in clips[parts > 1].sort_values("start_pts").groupby("video_id"):
-        last: dict[str, tuple[int, str]] = {}  # of each split, what ends latest
+        last: dict[str, tuple[int, str]] = {}  # latest end, and its clip, by split
         for row in tables.rows(rows):
             for split, (end, clip_id) in last.items():
                 if split != row.split and end > row.start_pts:
@@ -312,7 +312,7 @@ def _write(
 
 
 def _lines(parts: list[Part]) -> pd.DataFrame:
-    """Subtitles of the clips, under their new names."""
+    """Return the subtitles of the clips, under their new names."""
     found = []
     for part in parts:
         said = lines.read(part.origin.folder)

@@ -1,4 +1,4 @@
-"""The tables of several releases as those of one: what has the same name gets another."""
+"""Merge the tables of several releases, renaming whatever has the same name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RATER: Final = re.compile(r"\brater-(\d{1,9})=")
 
 @dataclass(frozen=True)
 class Differing:
-    """A clip that two releases label differently."""
+    """A clip with different labels in two releases."""
 
     clip_key: str
     first: str
@@ -32,14 +32,14 @@ class Differing:
 
 @dataclass(frozen=True)
 class Part:
-    """The tables of one release under the names that they have in the joined one.
+    """The tables of one release, with their names in the joined one.
 
     Attributes:
-        origin: the release as it is.
-        name: what its dataset is called.
-        manifest: its files, without clips that an earlier release has; `part_path` and
-            `part_member` are where each is now.
-        sources: its videos that no earlier release has.
+        origin: the original release.
+        name: name of its dataset.
+        manifest: its files, without clips in an earlier release; `part_path` and `part_member`
+            say where each file is now.
+        sources: its videos that are in no earlier release.
         boxes: boxes of the targets of its clips.
         clips: new names of its clips, by the old ones.
         videos: new names of its own videos, by the old ones.
@@ -58,7 +58,7 @@ class Part:
 
 @dataclass
 class _Taken:
-    """What the releases so far hold, by what identifies it."""
+    """Names and keys in use by the releases so far."""
 
     videos: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     video_ids: set[str] = field(default_factory=set)
@@ -71,11 +71,11 @@ class _Taken:
 
 
 def parts_of(origins: list[Origin], names: list[str]) -> tuple[list[Part], list[Differing]]:
-    """Rename what collides; also the clips of several releases whose labels differ.
+    """Return the releases with colliding names changed, and clips whose labels differ.
 
     Raises:
-        CaerError: a clip's key means another video elsewhere, or a release has only the leaking
-            draw or names a clip twice.
+        CaerError: a clip's key belongs to another video elsewhere, or a release has only the
+            layout `caer-s-2019`, or has a clip twice.
     """
     taken, parts, differing = _Taken(), [], []
     for origin, name in zip(origins, names, strict=True):
@@ -86,7 +86,7 @@ def parts_of(origins: list[Origin], names: list[str]) -> tuple[list[Part], list[
 
 
 def clips_of(manifest: pd.DataFrame) -> pd.DataFrame:
-    """One row per clip, by `clip_id`: of its own file where there is one, else of a frame."""
+    """Return one row per clip, by `clip_id`: that of its own file, else of one of its frames."""
     usual = manifest[manifest["layout"] != LEAKY]
     whole = usual["member"].notna() | usual["path"].str.endswith(".mp4")
     rank = usual["frame"].notna() * 2 + ~whole
@@ -137,11 +137,11 @@ def _check_whole(origin: Origin, clips: pd.DataFrame) -> None:
     path = origin.folder / "manifest.parquet"
     if clips.empty:
         raise CaerError(
-            f"{path}: has only the layout {LEAKY}, which does not say which split a clip is in; "
+            f"{path}: has only the layout {LEAKY}, which does not assign clips to splits; "
             "export it again with another layout"
         )
     if set(origin.manifest["clip_id"]) - set(clips["clip_id"]):
-        raise CaerError(f"{path}: has clips in {LEAKY} only; export the release again")
+        raise CaerError(f"{path}: some clips are only in {LEAKY}; export the release again")
     if clips["clip_key"].dropna().duplicated().any():
         raise CaerError(f"{path}: two clips have the same clip_key; export the release again")
 
@@ -149,14 +149,14 @@ def _check_whole(origin: Origin, clips: pd.DataFrame) -> None:
 def _shared(
     origin: Origin, clips: pd.DataFrame, name: str, taken: _Taken
 ) -> tuple[dict[str, Mapping[str, Any]], list[Differing]]:
-    """Clips that an earlier release has, with its row; and those whose labels differ."""
+    """Return clips in an earlier release, with its rows, and clips whose labels differ."""
     twice, differing = {}, []
     for row in tables.records(clips[clips["clip_key"].isin(taken.clips)]):
         first, of = taken.clips[row["clip_key"]]
         if first["source_sha256"] != row["source_sha256"]:
             raise CaerError(
-                f"{origin.folder}: the clip {row['clip_id']} has the key {row['clip_key']} of "
-                f"another video's clip in {of}; leave one of the two releases out"
+                f"{origin.folder}: the clip {row['clip_id']} has the key {row['clip_key']}, which "
+                f"is that of another video's clip in {of}; omit one of the two releases"
             )
         twice[row["clip_id"]] = first
         if first["emotion"] != row["emotion"]:
@@ -168,9 +168,9 @@ def _shared(
 def _videos(
     sources: pd.DataFrame, name: str, taken: _Taken
 ) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
-    """New names of videos, and show and episode of each video by its old name.
+    """Return new names of videos, and the show and episode of each video by its old name.
 
-    A file that an earlier release has is the same video, whatever it is called here.
+    A file in an earlier release is the same video, even under another name.
     """
     rows = tables.records(sources.sort_values("video_id"))
     shows = {row["show"]: row["show"] for row in rows}
@@ -191,7 +191,7 @@ def _videos(
 def _shots(
     clips: pd.DataFrame, videos: Mapping[str, str], name: str, taken: _Taken
 ) -> dict[str, str]:
-    """New names of shots; in a video of both, equal names may be one shot and stay together."""
+    """Return new names of shots; equal names in a shared video may be one shot and are kept."""
     of = dict(zip(clips["shot_id"], clips["video_id"].map(videos), strict=True))
     same = {shot: shot for shot, video in of.items() if taken.shots.get(shot) == video}
     return same | _fresh(sorted(set(of) - set(same)), name, set(taken.shots))
@@ -200,7 +200,7 @@ def _shots(
 def _people(
     clips: pd.DataFrame, twice: Mapping[str, Mapping[str, Any]], name: str, taken: _Taken
 ) -> dict[str, str]:
-    """New numbers of persons; who is the target of a clip of both is one person."""
+    """Return new numbers of persons; the targets of a shared clip are one person."""
     used = set(clips["person_id"].dropna()) | set(clips["identity"].dropna())
     same: dict[str, str] = {}
     for row in tables.records(clips[clips["clip_id"].isin(twice)]):
@@ -212,7 +212,7 @@ def _people(
 
 
 def _fresh(own: Iterable[str], name: str, taken: set[str]) -> dict[str, str]:
-    """A name for each that is not taken: its own, or with the dataset's in front."""
+    """Return an unused name for each: its own, or with the dataset's name as a prefix."""
     own = list(own)
     used, found = taken | set(own), {}
     for old in own:
@@ -226,7 +226,7 @@ def _fresh(own: Iterable[str], name: str, taken: set[str]) -> dict[str, str]:
 
 
 def _renumbered(votes: pd.Series, taken: _Taken) -> pd.Series:
-    """Votes whose raters are numbered on from those of the earlier releases."""
+    """Return votes whose rater numbers continue those of the earlier releases."""
     offset = taken.raters
     return votes.map(lambda text: _RATER.sub(lambda m: f"rater-{int(m[1]) + offset}=", text))
 

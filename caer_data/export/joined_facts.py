@@ -1,4 +1,4 @@
-"""What the cards of a joined release say: of all clips together, and only what all agree on."""
+"""Facts for the cards of a joined release: of all clips, and only those on which all agree."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from caer_data.export.cards.about import About
 from caer_data.export.joined import Part
 
 _OF_ONE: Final = {"version", "url", "cite_as", "date_published"}
-"""Fields of `release.yaml` that are of a single release."""
+"""Fields of `release.yaml` that apply to a single release."""
 
 
 def facts_of(
@@ -29,15 +29,15 @@ def facts_of(
     reached: pd.DataFrame,
     said: int,
 ) -> of_cards.Facts:
-    """Facts of a joined release.
+    """Return the facts of a joined release.
 
     Args:
         parts: the releases.
         clips: all clips, one row each, with their splits.
-        recipe: the first one's recipe with the joined release's section on exports.
-        scheme: its way of splitting.
+        recipe: recipe of the first release, with the section on exports of the joined one.
+        scheme: scheme of its split.
         reached: its split table.
-        said: lines of subtitles.
+        said: number of subtitle lines.
 
     Raises:
         CaerError: a release contains impossible facts.
@@ -48,7 +48,7 @@ def facts_of(
         names = ", ".join(str(part.origin.folder / folder.ABOUT) for part in parts)
         reason = " ".join(str(error).split())[:200]
         raise CaerError(
-            f"{names}: one of them holds impossible values ({reason}); export it again"
+            f"{names}: one of them contains impossible values ({reason}); export it again"
         ) from error
 
 
@@ -104,7 +104,7 @@ def _facts(
 
 
 def _card(parts: list[Part]) -> About:
-    """Fields that are equal in all; the others are left to be filled in."""
+    """Return the fields that are equal in all releases; the others are empty."""
     cards = [dict(part.origin.facts.card) for part in parts]
     names = [name for name in About.model_fields if name not in _OF_ONE]
     same = {n: cards[0].get(n) for n in names if all(c.get(n) == cards[0].get(n) for c in cards)}
@@ -128,7 +128,7 @@ def _funnel(parts: list[Part], total: int) -> tuple[tuple[str, int], ...]:
         (f"clips of {part.name}", int(part.origin.manifest["clip_id"].nunique())) for part in parts
     ]
     twice = sum(part.twice for part in parts)
-    return *of_parts, ("clips that several have, kept once", twice), ("clips released", total)
+    return *of_parts, ("clips in several of them, kept once", twice), ("clips released", total)
 
 
 def _drops(parts: list[Part]) -> tuple[tuple[str, str, int], ...]:
@@ -148,7 +148,7 @@ def _built_with(parts: list[Part]) -> tuple[tuple[str, str], ...]:
 
 
 def _recipe(parts: list[Part], recipe: Recipe) -> str:
-    """The recipe as YAML; those of the other releases follow as comments where they differ."""
+    """Return the recipe as YAML, followed by differing recipes of other releases as comments."""
     text = recipes.dump(recipe)
     for part in parts[1:]:
         own = part.origin.recipe.model_copy(update={"export": recipe.export, "name": recipe.name})

@@ -1,4 +1,4 @@
-"""The files of a joined release: their names, and copies of those that the releases have."""
+"""The files of a joined release: name them, and copy them from the releases."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _PICTURES: Final = ("caer-s", LEAKY)
 
 
 def placed(files: pd.DataFrame, wanted: Wanted) -> pd.DataFrame:
-    """Name all files as the layouts do, numbered through all releases.
+    """Return the files with names from the layouts, numbered across all releases.
 
     Args:
         files: rows of the manifests, with their splits.
-        wanted: what the layouts are planned from.
+        wanted: input for planning the layouts.
 
     Raises:
         CaerError: a layout has two files of one clip.
@@ -55,16 +55,16 @@ def placed(files: pd.DataFrame, wanted: Wanted) -> pd.DataFrame:
 def copied(
     root: Path, parts: list[Part], files: pd.DataFrame, reporter: Reporter
 ) -> dict[str, release.ClipFile]:
-    """Copy the media; clips of shards go to files of their own, from which new ones are made.
+    """Copy the media; clips in shards are extracted to files, from which new shards are made.
 
     Args:
-        root: the release under way.
+        root: the unfinished release.
         parts: the releases.
-        files: rows of `MANIFEST` with `part`, `part_path` and `part_member`: where each is now.
+        files: rows of `MANIFEST` with `part`, `part_path` and `part_member`, the current places.
         reporter: receives the progress.
 
     Returns:
-        The file of each clip that lies in a shard, by `clip_id`.
+        The file of each clip from a shard, by `clip_id`.
 
     Raises:
         CaerError: a file cannot be read, or the disk is full.
@@ -81,7 +81,7 @@ def copied(
         with reporter.stage("files", len(plain), "files") as bar:
             for row in tables.rows(plain):
                 path = root / row.path
-                # written whole or not at all, so that one of its size is done
+                # files are written atomically, so a file with the right size is complete
                 if not (path.is_file() and path.stat().st_size == row.bytes):
                     with atomic_path(path) as temporary:
                         shutil.copyfile(parts[row.part].origin.folder / row.part_path, temporary)

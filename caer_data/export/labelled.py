@@ -1,4 +1,4 @@
-"""The labelled clips of a dataset: what a release is made of, one row per clip."""
+"""The labelled clips of a dataset, which make up a release, one row per clip."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from caer_data.export.manifest import SOURCES
 
 
 def read(dataset: Dataset) -> pd.DataFrame:
-    """Kept clips that have a kept label, joined with both and ordered by `clip_id`.
+    """Return kept clips with a kept label, one row per clip, sorted by `clip_id`.
 
-    Columns are those of `tables.CLIPS` and `tables.LABELS`, `source_sha256`, the person's
+    The columns are those of `tables.CLIPS` and `tables.LABELS`, `source_sha256`, the person's
     `identity`, and `cut` and `cut_score` of the shot; `votes` is text, `rater=emotion:confidence`
-    joined by spaces. Raters are numbered (`rater-1`), because the names
-    in the dataset are people's e-mail addresses. A label whose clip changed since it was rated is
-    left out (`changed` counts them).
+    joined by spaces. Raters are numbered
+    (`rater-1`), because their names in the dataset are e-mail addresses. Labels whose clip has
+    changed since it was rated are omitted (`changed` counts them).
 
     Raises:
-        CaerError: there are no labels, none was kept, a labelled clip has no media file, or a build
-            was interrupted between its tables.
+        CaerError: there are no kept labels, a labelled clip has no media file, or the tables are
+            from different builds.
     """
     if not dataset.has(tables.LABELS):
         raise CaerError(
@@ -42,8 +42,8 @@ def read(dataset: Dataset) -> pd.DataFrame:
     if found.empty:
         raise CaerError(
             f"{dataset.folder}: no clip has both media and a kept label "
-            f"({len(clips)} kept clips, {len(labels)} kept labels, {other} of clips that changed "
-            "since they were rated); have more clips rated"
+            f"({len(clips)} kept clips, {len(labels)} kept labels, {other} of them for clips that "
+            "have changed since they were rated); have more clips rated"
         )
     sources = videos[["video_id", "sha256"]].rename(columns={"sha256": "source_sha256"})
     found = found.merge(sources, on="video_id", how="left", validate="m:1")
@@ -53,8 +53,8 @@ def read(dataset: Dataset) -> pd.DataFrame:
     found["identity"] = found["person_id"].map(same).astype(object)
     if (found["source_sha256"] != found["video_key"]).any():
         raise CaerError(
-            f"{dataset.folder}: the tables are of two builds, as the last one was interrupted; run "
-            "'caer-data build' again"
+            f"{dataset.folder}: the tables are from two builds, because the last one was "
+            "interrupted; run 'caer-data build' again"
         )
     needed = ["path", "width", "height", "fps", "frames", "sha256", "source_sha256", "emotion"]
     lacking = found[found[needed].isna().any(axis=1)]
@@ -68,38 +68,35 @@ def read(dataset: Dataset) -> pd.DataFrame:
 
 
 def current_keys(rows: pd.DataFrame, clips: pd.DataFrame) -> pd.Series:
-    """Key of the clip that each row refers to, as it is today; None if it changed or went."""
+    """Return the current key of each row's clip; None if the clip changed or is gone."""
     found = anchors.verdicts(rows, clips)
     keys = [verdict.key if verdict and verdict.verdict == "same" else None for verdict in found]
     return pd.Series(keys, index=rows.index, dtype=object)
 
 
 def changed(dataset: Dataset) -> int:
-    """Number of kept labels that `read` leaves out: their clip has other frames or another target.
-
-    They were given for what the clip showed when it was rated.
-    """
+    """Return how many kept labels `read` omits because their clip has changed since."""
     labels = dataset.labels
     found = anchors.verdicts(labels[labels.status == "kept"], dataset.clips)
     return sum(verdict is not None and verdict.verdict == "changed" for verdict in found)
 
 
 def sources(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame:
-    """Source videos of some clips, as `SOURCES`."""
+    """Return the source videos of some clips, as `SOURCES`."""
     videos = dataset.videos
     used = videos[videos.video_id.isin(clips.video_id.unique())].assign(rip_of=None)
     return used[SOURCES.names].sort_values("video_id", ignore_index=True)
 
 
 def without_names(votes: pd.Series, secret: bytes) -> pd.Series:
-    """Votes as `rater-1=happy:0.75 rater-2=...`, raters replaced by numbers.
+    """Return votes as text, `rater-1=happy:0.75 rater-2=...`, with raters replaced by numbers.
 
-    Numbers follow a keyed hash of the name: without the dataset's secret nobody can tell from a
-    list of names whose number is whose.
+    The numbers follow the order of keyed hashes of the names. Without the dataset's secret, nobody
+    can match numbers to a list of names.
 
     Args:
         votes: lists of `rater, emotion, confidence`, as in `labels`.
-        secret: of the dataset.
+        secret: the dataset's secret.
     """
     names = {vote["rater"] for answers in votes for vote in answers}
     ranked = sorted(names, key=lambda name: identity.pseudonym(secret, name))

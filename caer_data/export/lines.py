@@ -1,6 +1,6 @@
-"""The subtitles of a release's clips: what is said while each is shown.
+"""The subtitles of a release's clips.
 
-Subtitles are somebody's work as the footage is: a release without footage has none.
+Subtitles are protected by copyright like the footage, so a release without footage has none.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ CLIP_LINES: Final = Table(
     "a line of subtitles that is shown during a clip",
     ("clip_id", "track", "number"),
     (
-        Column("clip_key", STRING, "the clip: what names it in every release"),
+        Column("clip_key", STRING, "key of the clip, the same in every release"),
         Column("clip_id", STRING, "its readable name in this release"),
         Column("track", STRING, "the file beside the video, or 'stream N' inside it"),
         Column("number", INT, "place in its track, from 0"),
-        Column("start_s", FLOAT, "start, from the clip's; negative where it began before", "s"),
-        Column("end_s", FLOAT, "end, from the clip's start; it may lie behind its end", "s"),
+        Column("start_s", FLOAT, "start, from the clip's start; may be negative", "s"),
+        Column("end_s", FLOAT, "end, from the clip's start; may be after the clip's end", "s"),
         Column("text", STRING, "without mark-up"),
-        Column("language", STRING, "language by the file or its name", nullable=True),
-        Column("speaker", STRING, "who speaks, where the subtitles name somebody", nullable=True),
-        Column("forced", BOOL, "of a track that is always shown: what is foreign in the film"),
+        Column("language", STRING, "language stated by the file or its name", nullable=True),
+        Column("speaker", STRING, "the speaker, if the subtitles name one", nullable=True),
+        Column("forced", BOOL, "in a forced track, which translates foreign dialogue"),
     ),
 )
 
 
 def of_clips(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame:
-    """Lines of some clips, as `CLIP_LINES`; a line that continues over a cut is in both clips."""
+    """Return the lines of some clips, as `CLIP_LINES`; a line across a cut is in both clips."""
     if not dataset.has(tables.LINES):
         return tables.empty(CLIP_LINES)
     columns = ["clip_key", "clip_id", "video_id", "start_s", "end_s"]
@@ -51,7 +51,7 @@ def of_clips(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame:
 
 
 def read(release: Path) -> pd.DataFrame:
-    """Read the lines of a release, which may come from anybody; none where there are none.
+    """Return the lines of a release, which is not trusted; empty if there are none.
 
     Raises:
         CaerError: the table is damaged.

@@ -20,10 +20,10 @@ from caer_data.engine.release_layouts import LAYOUTS
 from caer_data.export.layouts import is_media_path
 
 SPLITS: Final = ("train", "validation", "test")
-"""Names of the splits, in the field's order."""
+"""Names of the splits, in the usual order."""
 
 REBUILT: Final = ("exact", "encoder", "aligned")
-"""How a clip of a rebuilt release was cut again."""
+"""Values of column `rebuilt`: how a clip of a rebuilt release was recut."""
 
 MANIFEST: Final = Table(
     "manifest",
@@ -33,7 +33,7 @@ MANIFEST: Final = Table(
         Column(
             "clip_key",
             STRING,
-            "the clip: what names it in every release of the dataset; empty in old releases",
+            "key of the clip, the same in every release of the dataset; empty in old releases",
             nullable=True,
             added=True,
         ),
@@ -43,14 +43,14 @@ MANIFEST: Final = Table(
         Column("label", INT, "class id of the emotion, 0 to 6"),
         Column("layout", STRING, "layout the file belongs to"),
         Column("path", STRING, "file, relative to the release"),
-        Column("member", STRING, "name inside the archive, where path is one", nullable=True),
-        Column("frame", INT, "frame of the clip, where the file is one", "frames", nullable=True),
+        Column("member", STRING, "name inside the archive, if path is one", nullable=True),
+        Column("frame", INT, "frame of the clip, if the file is one", "frames", nullable=True),
         Column("frames", INT, "frames in the file", "frames"),
         Column("fps", STRING, "frame rate of the clip, a fraction", "1/s"),
         Column(
             "variable_rate",
             BOOL,
-            "its frames keep the video's uneven times",
+            "frame durations differ, as in the source video",
             nullable=True,
             added=True,
         ),
@@ -60,29 +60,29 @@ MANIFEST: Final = Table(
         Column("episode", STRING, "the episode"),
         Column("video_id", STRING, "the source video, see sources.parquet"),
         Column("shot_id", STRING, "the shot"),
-        Column("person_id", STRING, "the target person (a number, no name)", nullable=True),
+        Column("person_id", STRING, "the target person (a number, not a name)", nullable=True),
         Column(
             "identity",
             STRING,
-            "the person over all shows: the first person_id with this face; empty: not looked at",
+            "the person across shows: the first person_id with this face; empty: not searched",
             nullable=True,
             added=True,
         ),
         *(replace(column, added=True) for column in tables.BOX),
         Column("start_s", FLOAT, "start, from the source's first frame", "s"),
         Column("end_s", FLOAT, "end, from the source's first frame", "s"),
-        Column("start_frame", INT, "first frame of the source", "frames"),
-        Column("end_frame", INT, "one past the last frame of the source", "frames"),
+        Column("start_frame", INT, "first frame in the source", "frames"),
+        Column("end_frame", INT, "one past the last frame in the source", "frames"),
         Column("start_pts", INT, "timestamp of the clip's first frame", "time_base"),
         Column("end_pts", INT, "timestamp one past the clip's last frame", "time_base"),
         Column("source_sha256", STRING, "hash of the source video"),
         Column("sha256", STRING, "hash of the file, if it was written", nullable=True),
         Column("bytes", INT, "size of the file, if it was written", "bytes", nullable=True),
         Column("framehash", STRING, "SHA-256 of the decoded pictures", nullable=True),
-        Column("perceptual_hash", STRING, "pHash of some pictures, by spaces", nullable=True),
+        Column("perceptual_hash", STRING, "pHashes of some pictures, by spaces", nullable=True),
         Column("raters", INT, "accepted answers"),
         Column("votes", STRING, "answers as 'rater=emotion:confidence', joined by spaces"),
-        Column("agreement", INT, "answers for the most chosen emotion"),
+        Column("agreement", INT, "number of answers for the most chosen emotion"),
         Column("confidence", FLOAT, "mean confidence by the recipe's rule", nullable=True),
         Column("made_up", BOOL, "comes from made-up ratings (a demonstration)"),
         *(
@@ -93,7 +93,7 @@ MANIFEST: Final = Table(
         Column(
             "speech",
             FLOAT,
-            "share of the clip in which somebody speaks, seen or not; empty: unknown",
+            "share of the clip in which somebody speaks, visible or not; empty: unknown",
             nullable=True,
             added=True,
         ),
@@ -120,15 +120,15 @@ MANIFEST: Final = Table(
             nullable=True,
             added=True,
         ),
-        Column("x1", INT, "target's left edge, where the file is a frame", "px", nullable=True),
+        Column("x1", INT, "target's left edge, if the file is a frame", "px", nullable=True),
         Column("y1", INT, "target's top edge", "px", nullable=True),
         Column("x2", INT, "target's right edge, exclusive", "px", nullable=True),
         Column("y2", INT, "target's bottom edge, exclusive", "px", nullable=True),
         Column(
             "rebuilt",
             STRING,
-            "how it was cut again: exact; encoder: the same pictures from another encoder; "
-            "aligned: from another rip, at the moments that fingerprints tell",
+            "how it was recut: exact; encoder: the same pictures from another encoder; "
+            "aligned: from another rip, at the times found by fingerprints",
             nullable=True,
             values=REBUILT,
             optional=True,
@@ -136,8 +136,8 @@ MANIFEST: Final = Table(
         Column(
             "error_frames",
             FLOAT,
-            "of an aligned clip: by how much its own pictures would move it; empty: they cannot "
-            "tell, as little moves",
+            "of an aligned clip: offset according to its own pictures; empty: too little moves "
+            "to measure it",
             "frames",
             nullable=True,
             optional=True,
@@ -147,7 +147,7 @@ MANIFEST: Final = Table(
 
 SOURCES: Final = Table(
     "sources",
-    "one source video that clips of the release come from",
+    "one source video of the release's clips",
     ("video_id",),
     (
         Column("video_id", STRING, "identifier made from show and episode"),
@@ -166,13 +166,11 @@ SOURCES: Final = Table(
             nullable=True,
             added=True,
         ),
-        Column(
-            "shape_changes", BOOL, "size or aspect changes on the way", nullable=True, added=True
-        ),
+        Column("shape_changes", BOOL, "size or aspect ratio changes", nullable=True, added=True),
         Column(
             "retimed",
             INT,
-            "frames whose timestamp is not the file's",
+            "frames whose timestamp differs from the file's",
             "frames",
             nullable=True,
             added=True,
@@ -183,7 +181,7 @@ SOURCES: Final = Table(
         Column(
             "rip_of",
             STRING,
-            "hash of the file that the release was made from, where this is another rip of it",
+            "hash of the file that the original release was made from, if this is another rip",
             nullable=True,
             optional=True,
         ),
@@ -201,21 +199,21 @@ BOXES: Final = Table(
         Column("y1", FLOAT32, "top edge", "px of the clip"),
         Column("x2", FLOAT32, "right edge, exclusive", "px of the clip"),
         Column("y2", FLOAT32, "bottom edge, exclusive", "px of the clip"),
-        Column("interpolated", BOOL, "box lies between two detections"),
+        Column("interpolated", BOOL, "box is interpolated between two detections"),
     ),
 )
 
 
 REPEATED: Final = Table(
     "repeats",
-    "two clips that show the same, by the fingerprints of their videos",
+    "two clips that show the same footage, by the fingerprints of their videos",
     ("clip_id", "of_clip_id"),
     (
         Column("clip_id", STRING, "the clip that repeats"),
         Column("of_clip_id", STRING, "the clip that it repeats"),
-        Column("start_s", FLOAT, "start of what both show, from the source's first frame", "s"),
-        Column("of_start_s", FLOAT, "start there", "s"),
-        Column("seconds", FLOAT, "length of what both show", "s"),
+        Column("start_s", FLOAT, "start of the shared footage, from the source's first frame", "s"),
+        Column("of_start_s", FLOAT, "its start in the source of the other clip", "s"),
+        Column("seconds", FLOAT, "length of the shared footage", "s"),
         Column("score", FLOAT, "mean correlation of the pictures, at most 1"),
         Column("mirrored", BOOL, "left and right are exchanged"),
     ),
@@ -223,10 +221,10 @@ REPEATED: Final = Table(
 
 
 def rows(planned: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
-    """Fill a layout's planned files with what is known about their clips.
+    """Return a layout's planned files with the facts about their clips.
 
     Args:
-        planned: `clip_id, split, layout, path` and, where they apply, `member` and `frame`.
+        planned: `clip_id, split, layout, path` and, if applicable, `member` and `frame`.
         clips: labelled clips, from `labelled.read`.
 
     Returns:
@@ -244,12 +242,12 @@ def rows(planned: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
 
 
 MAX_FRAMES: Final = 10_000_000
-"""Frames of the longest clip that a manifest may name: over four days."""
+"""Maximum number of frames of a clip in a manifest, which is more than four days."""
 MAX_SIDE: Final = 16_384
-"""Longest side of a picture that a manifest may name."""
+"""Maximum width and height of a picture in a manifest."""
 
 MAX_TEXT: Final = 4_096
-"""Characters of the longest name or path that a manifest may hold."""
+"""Maximum length of a name or path in a manifest, in characters."""
 
 _NAMES: Final = ("clip_id", "show", "episode", "video_id", "shot_id", "path", "member")
 _NUMBERS: Final = (
@@ -261,7 +259,7 @@ _HASHES = re.compile(r"[0-9a-f]{1,16}( [0-9a-f]{1,16})*", re.ASCII)
 
 
 def read(release: Path) -> pd.DataFrame:
-    """Read the manifest of a release, which may come from anybody; every row is checked.
+    """Return the manifest of a release, which is not trusted; every row is checked.
 
     Raises:
         CaerError: it is missing or damaged, has other columns, or a row is impossible.
@@ -274,7 +272,7 @@ def read(release: Path) -> pd.DataFrame:
 
 
 def read_boxes(release: Path) -> pd.DataFrame:
-    """Read the boxes of a release; each is finite and has an area.
+    """Return the boxes of a release; each is finite and has a positive area.
 
     Raises:
         CaerError: the table is missing or damaged, or a box is impossible.
@@ -291,7 +289,7 @@ def read_boxes(release: Path) -> pd.DataFrame:
 
 
 def read_sources(release: Path) -> pd.DataFrame:
-    """Read the source videos of a release; rates and sizes are checked.
+    """Return the source videos of a release; rates and sizes are checked.
 
     Raises:
         CaerError: the table is missing or damaged, or a row is impossible.
@@ -310,7 +308,7 @@ def read_sources(release: Path) -> pd.DataFrame:
 
 
 def read_repeated(release: Path) -> pd.DataFrame | None:
-    """Read which clips of a release show the same; None if nobody looked.
+    """Return the pairs of clips of a release with the same footage; None if not searched.
 
     Raises:
         CaerError: the table is damaged, or a row is impossible.
@@ -325,7 +323,7 @@ def read_repeated(release: Path) -> pd.DataFrame | None:
 
 
 def read_table(table: tables.Table, path: Path) -> pd.DataFrame:
-    """Read a table whose columns may stand in another order or have pandas' own types.
+    """Return a table whose columns may be in another order or have pandas' own types.
 
     Raises:
         CaerError: it is missing or damaged, or lacks columns.
@@ -333,7 +331,7 @@ def read_table(table: tables.Table, path: Path) -> pd.DataFrame:
     try:
         arrow = bounded.read(path, table.names)
     except FileNotFoundError as error:
-        raise CaerError(f"{path}: is missing; fetch or export the release again") from error
+        raise CaerError(f"{path}: missing; fetch or export the release again") from error
     for column in table.columns:
         lacking = column.name not in arrow.schema.names
         if lacking and (column.added or column.optional):
@@ -352,7 +350,7 @@ def read_table(table: tables.Table, path: Path) -> pd.DataFrame:
 
 
 def _wrong_cells(manifest: pd.DataFrame) -> list[tuple[str, pd.Series]]:
-    """Columns of the manifest, each with the rows in which it cannot be true."""
+    """Return columns of the manifest, each with a mask of rows with impossible values."""
     ids = manifest["emotion"].map(EMOTIONS.index)
     frame = manifest["frame"].astype("Float64")
     member = manifest["member"].fillna("")
@@ -383,7 +381,7 @@ def _is_no_name(cells: pd.Series) -> pd.Series:
 
 
 def _refuse(path: Path, rows: pd.DataFrame, column: str, wrong: pd.Series) -> None:
-    """Raise for the first row that is wrong, if there is one."""
+    """Raise a CaerError about the first wrong row, if there is one."""
     at = np.flatnonzero(wrong.to_numpy(bool))
     if len(at):
         cell = rows[column].iloc[at[0]]

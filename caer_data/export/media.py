@@ -1,4 +1,4 @@
-"""All that one clip gives to a release, from one reading and one decode of its file."""
+"""Make all files and hashes of one clip for a release, reading and decoding its file once."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from caer_data.export import png
 from caer_data.export.frames import pixels, sharpness
 
 HASHED_AT: Final = (1 / 8, 3 / 8, 5 / 8, 7 / 8)
-"""Places in a clip, as shares of its length, whose frames get a perceptual hash."""
+"""Positions in a clip, as shares of its length, whose frames get a perceptual hash."""
 
 _BEATS: Final = (60, 120, 240, 1000)
-"""Beats per second of the AVI of a clip whose pictures come unevenly."""
+"""Maximum clock rates, in beats per second, of an AVI with uneven frame durations."""
 
 _NEAR_S: Final = 0.01
-"""Seconds by which such a picture may be early or late."""
+"""Maximum timing error of a picture in such an AVI, in seconds."""
 
 _FLAT: Final = 6.0
-"""Standard deviation of brightness (of 255) below which a picture is too flat to be compared."""
+"""Minimum standard deviation of brightness (of 255) for a picture to be compared."""
 
 
 @dataclass(frozen=True)
@@ -46,20 +46,20 @@ class Picture:
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be made of one clip.
+    """Task for one clip.
 
     Attributes:
         clip_id: the clip.
         source: its media file.
-        sha256: the file's hash by the dataset's tables; None if any file is accepted.
-        frames: frames that it must hold.
-        root: the release under way; paths are relative to it.
-        copies: files to be written with the clip's streams as they are, in the container that the
-            suffix names.
-        pictures: frames to be chosen.
-        boxes: `frame, x1, y1, x2, y2` of the target, pixels of the clip; shape (n, 5).
-        hash_frames: hash all decoded pictures, and some of them perceptually.
-        write: write the files; otherwise only hash and choose.
+        sha256: expected hash of the file; None if any file is accepted.
+        frames: expected number of frames.
+        root: the unfinished release; paths are relative to it.
+        copies: files to write with the clip's streams unchanged, in the container given by the
+            suffix.
+        pictures: pictures to choose and write.
+        boxes: `frame, x1, y1, x2, y2` of the target in pixels of the clip; shape (n, 5).
+        hash_frames: whether to hash all decoded pictures, and some of them perceptually.
+        write: whether to write the files; otherwise they are only hashed and chosen.
     """
 
     clip_id: str
@@ -82,16 +82,16 @@ class _Best:
 
 
 def make(work: Work) -> dict[str, Any]:
-    """Do the work on one clip.
+    """Process one clip.
 
     Returns:
         `clip_id`, `sha256` and `bytes` of its file, `framehash` (SHA-256 over the planes of all
         pictures), `perceptual_hash`, and `files`: for each path its `sha256, bytes` if written
-        and, for a picture, `frame, x1, y1, x2, y2, framehash, perceptual_hash`. Only strings and
-        numbers, fit for JSON.
+        and, for a picture, `frame, x1, y1, x2, y2, framehash, perceptual_hash`. All values are
+        JSON-serialisable.
 
     Raises:
-        CaerError: the clip's file is missing, changed, damaged, or the disk is full.
+        CaerError: the clip's file is missing, changed or damaged, or the disk is full.
     """
     data, sha256 = _read(work)
     files: dict[str, dict[str, Any]] = {}
@@ -119,7 +119,7 @@ def make(work: Work) -> dict[str, Any]:
                     best[position] = _Best(score, index, frame)
     if count != work.frames:
         raise CaerError(
-            f"{work.source}: holds {count} frames instead of {work.frames}; "
+            f"{work.source}: has {count} frames instead of {work.frames}; "
             "run 'caer-data build' again"
         )
     for position, found in sorted(best.items()):
@@ -136,7 +136,7 @@ def make(work: Work) -> dict[str, Any]:
 
 
 def _candidates(pictures: tuple[Picture, ...], faces: dict[int, Any]) -> dict[int, list[int]]:
-    """Positions of the pictures that each frame with a box may become."""
+    """Return for each frame with a box the indices of pictures that may be made from it."""
     wanted: dict[int, list[int]] = {}
     for position, picture in enumerate(pictures):
         for index in range(picture.from_frame, picture.to_frame):
@@ -146,18 +146,18 @@ def _candidates(pictures: tuple[Picture, ...], faces: dict[int, Any]) -> dict[in
 
 
 def plane(frame: Any, number: int) -> npt.NDArray[np.uint8]:
-    """View of one plane of a decoded 8-bit frame, without its padding."""
+    """Return a view of one plane of a decoded 8-bit frame, without padding."""
     stored = frame.planes[number]
     rows = np.frombuffer(stored, np.uint8).reshape(stored.height, stored.line_size)
     return rows[:, : stored.width]
 
 
 def perceptual_hash(luma: npt.NDArray[np.uint8]) -> str:
-    """64-bit pHash in hexadecimal; empty for a picture that is nearly of one brightness."""
+    """Return the 64-bit pHash in hexadecimal; empty if the picture has almost no contrast."""
     import imagehash
     from PIL import Image
 
-    # pHash looks at 32x32 pixels; means of whole blocks are the quick way down
+    # pHash uses 32x32 pixels; averaging whole blocks is the fastest way to shrink the picture
     block = max(1, min(luma.shape) // 64)
     height, width = (side // block for side in luma.shape)
     whole = luma[: height * block, : width * block]
@@ -177,7 +177,7 @@ def _read(work: Work) -> tuple[bytes, str]:
     sha256 = hashlib.sha256(data).hexdigest()
     if work.sha256 not in (None, sha256):
         raise CaerError(
-            f"{work.source}: changed since it was built; run 'caer-data build' to make it again"
+            f"{work.source}: changed since it was built; run 'caer-data build' to recreate it"
         )
     return data, sha256
 
@@ -186,7 +186,7 @@ def _decoded(work: Work, data: bytes) -> Iterator[Any]:
     try:
         with av.open(io.BytesIO(data), "r", format="mp4") as container:
             stream = container.streams.video[0]
-            stream.codec_context.thread_count = 1  # clips are decoded side by side
+            stream.codec_context.thread_count = 1  # clips are decoded in parallel
             for frame in container.decode(stream):
                 yield frame if frame.format.name == "yuv420p" else frame.reformat(format="yuv420p")
     except (av.FFmpegError, IndexError) as error:
@@ -216,7 +216,7 @@ def _save(path: Path, data: bytes) -> dict[str, Any]:
 
 
 def _contained(data: bytes, name: str) -> bytes:
-    """The clip in the container of a file name; streams are copied, not encoded again."""
+    """Return the clip in the container of a file name; streams are copied, not re-encoded."""
     suffix = Path(name).suffix
     if suffix == ".mp4":
         return data
@@ -226,7 +226,7 @@ def _contained(data: bytes, name: str) -> bytes:
         av.open(target, "w", format=suffix[1:], options={"fflags": "+bitexact"}) as output,
     ):
         streams = {s.index: output.add_stream_from_template(s) for s in source.streams}
-        # AVI holds H.264 with start codes, mp4 with lengths; the coded pictures stay as they are
+        # H.264 has start codes in AVI but lengths in mp4; the coded pictures are unchanged
         video = source.streams.video[0]
         start_codes = BitStreamFilterContext("h264_mp4toannexb", video)
         header = streams[video.index].codec_context
@@ -234,7 +234,7 @@ def _contained(data: bytes, name: str) -> bytes:
         if video.average_rate is None:
             raise CaerError(f"{name}: the clip has no frame rate; run 'caer-data build' again")
         beat = Beat.of([packet.pts for packet in _packets(data)], video)
-        streams[video.index].time_base = beat.length  # AVI counts beats of its own clock
+        streams[video.index].time_base = beat.length  # AVI times are multiples of its own clock
         taken = iter(beat.positions)
         for packet in source.demux():
             is_video, target_stream = packet.stream is video, streams[packet.stream.index]
@@ -250,21 +250,21 @@ def _contained(data: bytes, name: str) -> bytes:
 
 
 def _packets(data: bytes) -> list[Any]:
-    """The coded pictures of a clip."""
+    """Return the packets of a clip."""
     with av.open(io.BytesIO(data), "r", format="mp4") as source:
         return [packet for packet in source.demux(video=0) if packet.size]
 
 
 @dataclass(frozen=True)
 class Beat:
-    """When the pictures of a clip are shown, on the even clock of an AVI.
+    """Presentation times of a clip's pictures on the regular clock of an AVI.
 
-    AVI knows no time of presentation: pictures are shown one after the other as they leave the
-    decoder, and where one stays for several beats, the others are empty.
+    AVI has no presentation timestamps. Pictures are shown one per beat as they leave the decoder.
+    If one stays for several beats, the other beats are empty.
 
     Attributes:
-        length: of a beat, s.
-        positions: the beat of each picture, in the order of presentation; strictly rising.
+        length: length of a beat, in s.
+        positions: beat of each picture in presentation order; strictly increasing.
     """
 
     length: Fraction
@@ -272,10 +272,10 @@ class Beat:
 
     @classmethod
     def of(cls, pts: list[int], video: Any) -> Beat:
-        """The slowest clock that puts every picture on a beat of its own, near its time.
+        """Return the slowest clock on which every picture has its own beat close to its time.
 
         Args:
-            pts: of the pictures, in the time base of `video`.
+            pts: timestamps of the pictures, in the time base of `video`.
             video: the stream.
         """
         times = [(n - min(pts)) * video.time_base for n in sorted(pts)]
@@ -291,10 +291,11 @@ class Beat:
 
 
 def with_start_codes(avcc: bytes) -> bytes:
-    """The parameter sets of H.264's decoder configuration record, each after a start code.
+    """Return the parameter sets of an H.264 decoder configuration record with start codes.
 
-    ISO/IEC 14496-15, section 5.3.3.1: six bytes, the last with the number of sequence parameter
-    sets, then each with its length in two bytes, then the same for picture parameter sets.
+    According to ISO/IEC 14496-15, section 5.3.3.1, the record has six bytes, the last with the
+    number of sequence parameter sets, then each set after its length in two bytes, then the same
+    for picture parameter sets.
     """
     found, index = b"", 5
     for mask in (0x1F, 0xFF):

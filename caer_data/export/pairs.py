@@ -1,4 +1,4 @@
-"""The list behind an audit: every two clips that share what they should not."""
+"""List the evidence of an audit: pairs of clips that share footage, persons or moments."""
 
 from __future__ import annotations
 
@@ -36,44 +36,42 @@ KINDS: Final = (
 
 PAIRS: Final = Table(
     "audit_pairs",
-    "two clips that share what they should not",
+    "two clips that share footage, persons or moments",
     ("part", "kind", "clip_id", "split", "of_clip_id", "of_split"),
     (
-        Column("part", STRING, "release, or the layout that has a split of its own"),
+        Column("part", STRING, "release, or the layout with its own split"),
         Column("kind", STRING, "what they share", values=KINDS),
-        Column("leaks", BOOL, "they lie in different splits"),
+        Column("leaks", BOOL, "they are in different splits"),
         Column("clip_id", STRING, "a clip"),
         Column("split", STRING, "its split", values=SPLITS),
-        Column("path", STRING, "a file of it", nullable=True),
-        Column("start_s", FLOAT, "from when, counted as in the manifest", "s", nullable=True),
+        Column("path", STRING, "a file of the clip", nullable=True),
+        Column("start_s", FLOAT, "start of the shared part, from the source's", "s", nullable=True),
         Column("end_s", FLOAT, "until when", "s", nullable=True),
         Column("of_clip_id", STRING, "the other clip"),
         Column("of_split", STRING, "its split", values=SPLITS),
-        Column("of_path", STRING, "a file of it", nullable=True),
-        Column("of_start_s", FLOAT, "from when", "s", nullable=True),
-        Column("of_end_s", FLOAT, "until when", "s", nullable=True),
-        Column(
-            "score", FLOAT, "how alike, at most 1; empty: not a matter of degree", nullable=True
-        ),
+        Column("of_path", STRING, "a file of the other clip", nullable=True),
+        Column("of_start_s", FLOAT, "start of the shared part there", "s", nullable=True),
+        Column("of_end_s", FLOAT, "end of the shared part there", "s", nullable=True),
+        Column("score", FLOAT, "similarity, at most 1; empty: not applicable", nullable=True),
     ),
 )
 
 _ALL: Final = 32
-"""Members of a group up to which all pairs are listed; of more, each with one of each split."""
+"""Maximum size of groups with all pairs listed; larger ones list one pair per clip and split."""
 
 
 def find(
     manifest: pd.DataFrame, repeated: pd.DataFrame | None = None, part: str = "release"
 ) -> pd.DataFrame:
-    """All pairs of a manifest, `PAIRS`, by kind and clip.
+    """Return all pairs of a manifest, as `PAIRS`, by kind and clip.
 
     Args:
-        manifest: as `audit.audit` takes it; all columns but `clip_id` and `split` may be missing.
-        repeated: pairs of clips that show the same, see `repeated.of_clips`.
-        part: what the manifest is of.
+        manifest: as for `audit.audit`; all columns except `clip_id` and `split` may be missing.
+        repeated: pairs of clips with the same footage, see `repeated.of_clips`.
+        part: name of the part that the manifest describes.
 
     Raises:
-        CaerError: `clip_id` or `split` is missing, or a split is none of the three.
+        CaerError: `clip_id` or `split` is missing, or a split has an unknown name.
     """
     manifest = with_all_columns(manifest)
     clips = manifest.drop_duplicates(["clip_id", "split"]).reset_index(drop=True)
@@ -89,12 +87,12 @@ def find(
 
 
 def nothing() -> pd.DataFrame:
-    """No pairs."""
+    """Return an empty table of pairs."""
     return tables.empty(PAIRS)
 
 
 def of_files(files: pd.DataFrame) -> pd.DataFrame:
-    """Pairs of clips of different splits whose files, by `sha256`, are equal."""
+    """Return pairs of clips in different splits with equal files, by `sha256`."""
     files = with_all_columns(files)
     return _listed(_together(files, "same file", "sha256"), "release")
 
@@ -102,7 +100,7 @@ def of_files(files: pd.DataFrame) -> pd.DataFrame:
 def of_places(
     rows: pd.DataFrame, kind: str, found: Iterable[tuple[int, int, float]]
 ) -> pd.DataFrame:
-    """Pairs of rows, given by their indices and a score."""
+    """Return pairs of rows, given by their indices and a score."""
     clips = list(tables.rows(with_all_columns(rows)))
     return _listed((_row(kind, (clips[a], clips[b]), score) for a, b, score in found), "release")
 
@@ -116,7 +114,7 @@ def _listed(found: Iterable[dict[str, Any]], part: str) -> pd.DataFrame:
 
 
 def write(pairs: pd.DataFrame, path: Path) -> None:
-    """Write pairs as CSV; a spreadsheet takes no cell for a formula."""
+    """Write pairs as CSV, escaped so that a spreadsheet interprets no cell as a formula."""
     safe = pairs.copy()
     for name in ("clip_id", "path", "of_clip_id", "of_path"):
         cells = safe[name].astype(object)
@@ -129,7 +127,7 @@ def write(pairs: pd.DataFrame, path: Path) -> None:
 
 
 def _row(kind: str, pair: tuple[Any, Any], score: float | None = None) -> dict[str, Any]:
-    """A pair of rows of a manifest; the one of the earlier split, then name, comes first."""
+    """Return a pair of manifest rows, sorted by split, then by name."""
     sides = sorted(pair, key=lambda side: (SPLITS.index(side.split), side.clip_id))
     leaks = pair[0].split != pair[1].split
     row: dict[str, Any] = {"kind": kind, "leaks": leaks, "score": score}
@@ -149,7 +147,7 @@ def _number(value: Any) -> float | None:
 
 
 def _together(clips: pd.DataFrame, kind: str, column: str) -> Iterator[dict[str, Any]]:
-    """Clips of one group that lie in different splits."""
+    """Yield pairs of clips of one group in different splits."""
     known = clips.dropna(subset=[column])
     across = known[known.groupby(column)["split"].transform("nunique") > 1]
     for _, group in across.groupby(column, sort=True):
@@ -209,7 +207,7 @@ def _repeated(clips: pd.DataFrame, found: pd.DataFrame | None) -> Iterator[dict[
 
 
 def _at(row: Any, start: float, seconds: float = 0.0) -> Any:
-    """A row whose time is a part of the clip."""
+    """Return a copy of a row that refers to a part of the clip."""
     return row._replace(start_s=start, end_s=start + seconds)
 
 
@@ -235,7 +233,7 @@ def _near(manifest: pd.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def _shown(row: Any, number: int) -> Any:
-    """A row whose time is that of one of its pictures."""
+    """Return a copy of a row that refers to the time of one of its pictures."""
     if pd.isna(row.start_s) or pd.isna(row.end_s):
         return row
     if not pd.isna(row.frame) and not pd.isna(row.fps):
@@ -246,7 +244,7 @@ def _shown(row: Any, number: int) -> Any:
 
 
 def _same_person(clips: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """One pair of clips for each two persons of different shows that are one."""
+    """Yield one pair of clips for each person who occurs in two shows."""
     known = clips.dropna(subset=["identity", "person_id", "show"])
     known = known[known.groupby("identity")["show"].transform("nunique") > 1]
     firsts = known.drop_duplicates(["identity", "person_id", "split"])

@@ -1,4 +1,4 @@
-"""What the cards of a rebuilt release say: of the clips that are there, and of what is not."""
+"""Facts for the cards of a rebuilt release: about its clips, and about missing episodes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def facts(
     repeated: pd.DataFrame | None,
     seed: int,
 ) -> Facts:
-    """Facts of the clips that a rebuild holds.
+    """Return the facts about the clips of a rebuild.
 
     Args:
         whole: facts of the release that was rebuilt.
@@ -36,8 +36,8 @@ def facts(
         made: the manifest of the rebuild.
         sources: all source videos.
         of: hash of the release's manifest.
-        repeated: pairs of clips that show the same; None: not measured.
-        seed: of the interval of the agreement.
+        repeated: pairs of clips with the same footage; None if not searched.
+        seed: seed for the interval of the agreement.
     """
     clips, all_clips = _clips(made), _clips(every)
     about = {
@@ -64,7 +64,7 @@ def facts(
 
 
 def missing_episodes(clips: pd.DataFrame, every: pd.DataFrame, sources: pd.DataFrame) -> list[Any]:
-    """Episodes of which no clip is there: show, episode, clips, and duration in seconds."""
+    """Return episodes without any clip: show, episode, clips, and duration in seconds."""
     gone = every[~every["video_id"].isin(clips["video_id"])]
     counts = gone["video_id"].value_counts()
     lost = sources[sources["video_id"].isin(counts.index)]
@@ -92,12 +92,12 @@ def _rebuilt(
 
 
 def _clips(manifest: pd.DataFrame) -> pd.DataFrame:
-    """One row per clip; of splits that layouts have of their own, the first counts."""
+    """Return one row per clip; if layouts have different splits, the first one counts."""
     return manifest.drop_duplicates("clip_id")
 
 
 def table1(clips: pd.DataFrame) -> tuple[dict[str, Any], ...]:
-    """Clips, frames and share of each emotion, from one row of a manifest per clip."""
+    """Return clips, frames and share of each emotion, from one manifest row per clip."""
     rows = []
     for emotion in EMOTIONS:
         own = clips[clips["emotion"] == emotion]
@@ -110,7 +110,7 @@ def table1(clips: pd.DataFrame) -> tuple[dict[str, Any], ...]:
 def _split(
     whole: Facts, clips: pd.DataFrame, repeated: pd.DataFrame | None
 ) -> tuple[dict[str, Any], ...]:
-    """The split table of what is there; what was asked for stays."""
+    """Return the split table of the clips in the rebuild, with the original request."""
     by = str(whole.about["by"])
     if "scene" in groups.words_of(by) and repeated is not None:
         clips = groups.with_scenes(clips, repeated)
@@ -135,7 +135,7 @@ def _split(
 
 
 def agreement(votes: Sequence[str] | pd.Series, seed: int) -> dict[str, float]:
-    """Agreement over the clips that are there, from the votes of the manifest."""
+    """Return the agreement over the clips of a rebuild, from the manifest's votes."""
     counts = np.zeros((len(votes), len(EMOTIONS)))
     for row, text in enumerate(votes):
         for vote in text.split():

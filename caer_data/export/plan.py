@@ -1,4 +1,4 @@
-"""What a release will be, from tables alone: the split and every file, before any media is read."""
+"""Plan a release from tables only: the split and every file, before any media is read."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from caer_data.export.manifest import rows
 
 @dataclass(frozen=True)
 class Options:
-    """What a release is to be.
+    """Options of an export.
 
     Attributes:
-        settings: the recipe's section on exports, with what the command line changed.
-        seed: seed of the split and of every draw.
-        media: footage is part of it.
-        rights: the user's words on the right to share the footage; None if nothing was stated.
-        resplit: forget the split that was drawn before.
-        overwrite: an older release at the target may be replaced.
-        strict: a finding of the audit is a failure.
-        drop_repeats: of clips that show the same, one is released.
-        jobs: processes that work on clips.
+        settings: the recipe's section on exports, with changes from the command line.
+        seed: seed of the split and of all random choices.
+        media: whether footage is part of the release.
+        rights: the user's words on the right to share the footage; None if not stated.
+        resplit: whether to ignore the split that was drawn earlier.
+        overwrite: whether an older release at the target may be replaced.
+        strict: whether a finding of the audit is a failure.
+        drop_repeats: whether to release only one of several clips with the same footage.
+        jobs: number of worker processes.
     """
 
     settings: Export
@@ -44,25 +44,26 @@ class Options:
 
     @property
     def scheme(self) -> splits.Scheme:
-        """How the clips were split."""
+        """The way the clips are split."""
         return splits.Scheme(self.settings.split, self.settings.by, self.seed)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be in a release.
+    """Planned contents of a release.
 
     Attributes:
         clips: labelled clips with their `split`.
         sources: their videos, `SOURCES`.
         boxes: boxes of their targets, `BOXES`.
-        files: rows of `MANIFEST`, and `from_frame, to_frame` where the file is a picture: it will
-            be one of these frames. Columns that depend on the media are still empty.
-        reached: the split as asked for and as drawn.
+        files: rows of `MANIFEST`; pictures also have `from_frame` and `to_frame`, between which
+            the frame will be chosen. Columns that depend on the media are still empty.
+        reached: the requested and the actual split.
         lines: their subtitles, `CLIP_LINES`; none without footage.
-        repeats: pairs of clips that show the same, see `repeated.of_clips`; None: not measured.
-        dropped: clips left out because they repeat another.
-        prints: fingerprints of the videos by `video_id`, where they are there; none with footage.
+        repeats: pairs of clips with the same footage, see `repeated.of_clips`; None if not
+            searched.
+        dropped: number of clips omitted because they repeat another.
+        prints: available fingerprints of the videos by `video_id`; none with footage.
     """
 
     clips: pd.DataFrame
@@ -80,8 +81,8 @@ def plan(dataset: Dataset, options: Options) -> Plan:
     """Draw the split of a dataset's labelled clips and list the files.
 
     Raises:
-        CaerError: there is nothing to release, the split is impossible, or what repeats is not
-            known and was asked for.
+        CaerError: there is nothing to release, the split is impossible, or an option needs repeats
+            that were not searched for.
     """
     every = labelled.read(dataset)
     found = repeated.of_clips(dataset, every)
@@ -110,14 +111,16 @@ def of_tables(
     options: Options,
     kept: Mapping[str, str] | None = None,
 ) -> Plan:
-    """The same from tables: labelled clips, `SOURCES`, `BOXES`, and splits drawn before."""
+    """Return a plan from tables: labelled clips, `SOURCES`, `BOXES`, and earlier splits."""
     clips = clips.assign(split=splits.assign(clips, options.scheme, kept))
     wanted = layouts.Wanted(clips, of_targets, options.settings, options.seed)
     planned = [
         layouts.module(word).plan(wanted) for word in dict.fromkeys(options.settings.layouts)
     ]
     if sum(map(len, planned)) == 0:
-        raise CaerError("no frame of a labelled clip has a box of its target; run the build again")
+        raise CaerError(
+            "no frame of a labelled clip has a box of its target; run 'caer-data build' again"
+        )
     listed = pd.concat(planned, ignore_index=True)
     listed = listed.reindex(
         columns=list(dict.fromkeys([*listed.columns, "from_frame", "to_frame"]))
@@ -131,7 +134,7 @@ def of_tables(
 
 
 def assigned(dataset: Dataset, scheme: splits.Scheme) -> dict[str, str]:
-    """Splits that were drawn before under a scheme, by `clip_key`."""
+    """Return splits drawn earlier under a scheme, by `clip_key`."""
     if not dataset.has(splits.ASSIGNED):
         return {}
     known = dataset.read(splits.ASSIGNED)
@@ -140,7 +143,7 @@ def assigned(dataset: Dataset, scheme: splits.Scheme) -> dict[str, str]:
 
 
 def remember(dataset: Dataset, planned: Plan, options: Options) -> None:
-    """Keep the split in the dataset, so that later exports leave every clip where it is.
+    """Store the split in the dataset, so that later exports keep the split of every clip.
 
     Raises:
         BusyError: another command is writing in the dataset.

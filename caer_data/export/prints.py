@@ -1,8 +1,9 @@
-"""Fingerprints of the episodes of a release: what finds its clips in another rip of the shows.
+"""Fingerprints of a release's episodes, which locate its clips in other rips of the shows.
 
-Eight times per second, the signs of the 64 lowest frequencies of a grey picture of 32x18 pixels, of
-the whole and of four windows that leave a margin out, and where its black bars are. They say
-whether a picture is the same; no picture can be made of them.
+A fingerprint describes eight pictures per second, each reduced to 32x18 grey pixels: the signs of
+the 64 lowest frequencies, for the whole picture and for four windows without its margins, and the
+position of black bars. Fingerprints can show that two pictures are the same, but pictures cannot be
+reconstructed from them.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ _HASHES: Final = tuple(f"window_{number}" for number in range(RELEASED))
 
 FINGERPRINTS: Final = Table(
     "fingerprints",
-    "one picture of a source video, eight a second, as hashes",
+    "hashes of one picture of a source video, eight per second",
     ("video_id", "pts"),
     (
         Column("video_id", STRING, "the source video, see sources.parquet"),
         Column("pts", INT, "timestamp of the frame", "time_base"),
         *(
-            Column(side, INT, f"{side} of what lies between black bars, of 128x72 for the frame")
+            Column(side, INT, f"{side} of the area between black bars, if the frame is 128x72")
             for side in _BARS
         ),
         *(
@@ -55,11 +56,11 @@ FINGERPRINTS: Final = Table(
 )
 
 _MAX_PICTURES: Final = 24 * 3600 * fingerprints.RATE
-"""Pictures that one video may have: a day's."""
+"""Maximum number of pictures of a video: one day."""
 
 
 def of_dataset(dataset: Dataset, sources: pd.DataFrame) -> dict[str, Artifact]:
-    """Fingerprints of some source videos, by `video_id`; builds of before 0.6 made none."""
+    """Return fingerprints of some source videos, by `video_id`; builds before 0.6 have none."""
     store = Store(dataset.work_folder)
     found = {row.video_id: prints_of(store, row.sha256) for row in tables.rows(sources)}
     return {name: artifact for name, artifact in found.items() if artifact is not None}
@@ -74,7 +75,7 @@ def write(root: Path, artifacts: Mapping[str, Artifact]) -> None:
 def _parts(artifacts: Mapping[str, Artifact]) -> Iterator[pa.Table]:
     for video_id, artifact in sorted(artifacts.items()):
         prints = fingerprints.load(artifact.array)
-        # a flat picture says nothing; one that was forgotten is black
+        # flat pictures carry no information, and forgotten ones are black
         rows = ~windows.flat(prints.pictures)
         inside = prints.inside[rows].astype(np.int64)
         hashes = windows.hashes(prints.pictures[rows], RELEASED).view(np.int64)
@@ -88,14 +89,14 @@ def _parts(artifacts: Mapping[str, Artifact]) -> Iterator[pa.Table]:
 
 
 def read(release: Path, sources: pd.DataFrame) -> dict[str, Known]:
-    """Fingerprints of some source videos of a release, which may come from anybody.
+    """Return fingerprints of some source videos of a release, which is not trusted.
 
     Args:
         release: its folder.
-        sources: rows of `SOURCES`; fingerprints of other videos are passed over.
+        sources: rows of `SOURCES`; fingerprints of other videos are ignored.
 
     Raises:
-        CaerError: the table cannot be read, or holds impossible values.
+        CaerError: the table cannot be read, or contains impossible values.
     """
     path = release / NAME
     if not path.is_file():
@@ -135,14 +136,14 @@ def _known(path: Path, rows: pd.DataFrame, source: Any) -> Known:
 
 
 def write_joined(root: Path, parts: Iterable[tuple[Path, pd.DataFrame, Mapping[str, str]]]) -> None:
-    """Write the fingerprints of several releases, each with its `SOURCES`, under new names.
+    """Write the fingerprints of several releases, with the videos' new names.
 
     Args:
-        root: the release under way.
-        parts: folder and sources of each release, and new names of the videos to be taken.
+        root: the unfinished release.
+        parts: folder and `SOURCES` of each release, and the new names of the videos to include.
 
     Raises:
-        CaerError: a table cannot be read, or holds impossible values.
+        CaerError: a table cannot be read, or contains impossible values.
     """
     given = [(path, read(path, sources), names) for path, sources, names in parts]
     wanted = [

@@ -1,4 +1,4 @@
-"""Cut the clips of a release again, from the very files or from other rips of the shows."""
+"""Recut the clips of a release, from the original files or from other rips of the shows."""
 
 from __future__ import annotations
 
@@ -34,20 +34,21 @@ from caer_data.media.spans import Span
 
 @dataclass(frozen=True)
 class Outcome:
-    """How many clips came out how.
+    """Result of a rebuild.
 
     Attributes:
-        identical: clips whose decoded pictures have the recorded hash.
-        similar: clips whose pictures look the same (perceptual hash); the encoder differs.
-        failed: why a clip is left out, by `clip_id`.
-        missing: episodes of which no file was found, with their duration.
-        clips_missing: clips of those episodes.
-        new: the release was made or added to now; False if all of it existed already.
-        aligned: clips that were cut from another rip.
-        errors: of those, by how many frames their own pictures would move them, where they show it.
-        rips: episodes that were found in another rip, and the file.
-        kept: clips that an earlier rebuild holds.
-        fingerprints: the release has fingerprints, without which no other rip is found.
+        identical: number of clips whose decoded pictures have the recorded hash.
+        similar: number of clips whose pictures look the same (perceptual hash), because another
+            encoder was used.
+        failed: reasons why clips are missing, by `clip_id`.
+        missing: episodes for which no file was found, with their duration.
+        clips_missing: number of clips of those episodes.
+        new: whether clips were added now; False if everything already existed.
+        aligned: number of clips cut from another rip.
+        errors: their offsets in frames according to their own pictures, if measurable.
+        rips: episodes found in another rip, and the file.
+        kept: number of clips kept from an earlier rebuild.
+        fingerprints: whether the release has fingerprints, which are needed to find other rips.
     """
 
     identical: int
@@ -66,14 +67,15 @@ class Outcome:
 def recut(
     origin: Path, shows: Path, target: Path, overwrite: bool, jobs: int, reporter: Reporter
 ) -> Outcome:
-    """Make a release with footage from one without and the shows.
+    """Make a release with footage from a release without footage and the shows.
 
-    Clips whose pictures differ from the recorded ones are left out, those of other rips are cut
-    where their fingerprints are. An interrupted call is continued by an equal one, and a rebuild
-    that lacks clips by one that has their episodes.
+    Clips whose pictures differ from the recorded ones are omitted. In another rip, clips are cut
+    where their fingerprints match. The same call resumes an interrupted rebuild, and a later call
+    with more episodes adds the missing clips.
 
     Raises:
-        CaerError: not a release without footage, none of its shows was found, the target is taken.
+        CaerError: the origin is not a release without footage, none of its shows was found, or the
+            target is in use.
     """
     given = given_by(origin)
     previous = None if overwrite else carry.earlier(target, origin, given.sha256)
@@ -85,7 +87,7 @@ def recut(
     if planned.empty and previous is None:
         raise CaerError(
             f"{shows}: has none of the {len(given.sources)} videos this release was cut from"
-            + ("" if has_prints(origin) else "; it has no fingerprints to find other rips by")
+            + ("" if has_prints(origin) else "; it has no fingerprints for finding other rips")
         )
     key = hash_of(
         [given.sha256, sorted(kept), sorted((n, v.sha256) for n, v in videos.items())], 64
@@ -116,7 +118,7 @@ def recut(
 
 
 def _kept(given: Origin, previous: carry.Earlier | None, videos: Mapping[str, Video]) -> set[str]:
-    """Clips of an earlier rebuild that stay: of absent videos, and of those that are the same."""
+    """Return the clips to keep from an earlier rebuild: of absent or of unchanged videos."""
     if previous is None:
         return set()
     now = previous.manifest["video_id"].map({name: video.sha256 for name, video in videos.items()})
@@ -125,7 +127,7 @@ def _kept(given: Origin, previous: carry.Earlier | None, videos: Mapping[str, Vi
 
 
 def _planned(given: Origin, videos: Mapping[str, Video], kept: set[str]) -> pd.DataFrame:
-    """Rows of the manifest whose clips are cut now, at the places that their video has them."""
+    """Return manifest rows of the clips to cut now, with their positions in the video."""
     rows = given.manifest[given.manifest["video_id"].isin(videos)]
     planned = rows[~rows["clip_id"].isin(kept)].reset_index(drop=True)
     planned["from_frame"] = planned["frame"]
@@ -141,7 +143,7 @@ def _cut(
     jobs: int,
     reporter: Reporter,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, release.ClipFile]]:
-    """Cut all clips; what came of each, by `clip_id`, and their files."""
+    """Cut all clips; return the result of each, by `clip_id`, and their files."""
     absent = {}
     for row in tables.rows(planned.drop_duplicates("clip_id")):
         video = videos[row.video_id]
@@ -190,7 +192,7 @@ def _outcome(
     gone = partial.missing_episodes(clips, every, given.sources)
     failed = {c: str(r["failed"]) for c, r in sorted(results.items()) if "failed" in r}
     named = {row.video_id: f"{row.show} {row.episode}" for row in tables.rows(given.sources)}
-    # an episode whose file is there, with none of its clips, is not missing: its clips failed
+    # an episode whose file exists but whose clips all failed is not missing
     known = every["video_id"].isin(set(videos)) | every["video_id"].isin(clips["video_id"])
     missing = [e for e in gone if f"{e['show']} {e['episode']}" not in {named[n] for n in videos}]
     return Outcome(
@@ -254,7 +256,7 @@ def _aligned(video: Video, entry: Mapping[str, Any], clip: Mapping[str, Any]) ->
 
 
 def _handed_over(source: Mapping[str, Any]) -> bool:
-    """Whether FFmpeg cannot cut it by timestamp; releases of before do not say."""
+    """Return whether FFmpeg cannot cut it by timestamp; old releases do not say."""
     retimed = source["retimed"]
     return bool(pd.notna(retimed) and retimed > 0) or source["shape_changes"] is True
 
@@ -271,7 +273,7 @@ def _span(clip: Mapping[str, Any]) -> Span:
 
 
 def _recorded(planned: pd.DataFrame) -> dict[str, dict[str, tuple[str, str | None]]]:
-    """Exact and perceptual hash of each file, by clip and path; a clip's own have the path ''."""
+    """Return exact and perceptual hash of each file, by clip and path; the clip's path is ''."""
     found: dict[str, dict[str, tuple[str, str | None]]] = {}
     for row in tables.rows(planned):
         hashes = (row.framehash, None if pd.isna(row.perceptual_hash) else row.perceptual_hash)

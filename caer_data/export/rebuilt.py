@@ -1,4 +1,4 @@
-"""The tables of a rebuilt release: what differs where a clip was cut from another rip."""
+"""The tables of a rebuilt release, adapted to clips that were cut from another rip."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def manifest_of(
     good: Mapping[str, dict[str, Any]],
     videos: Mapping[str, Video],
 ) -> pd.DataFrame:
-    """The manifest of what was cut now; a picture without a box of its target is left out."""
+    """Return the manifest of clips cut now; pictures without a box of the target are omitted."""
     rows = planned[planned["clip_id"].isin(good)].reset_index(drop=True)
     written = {path for result in good.values() for path in result["files"]}
     lost = rows["frame"].notna() & ~rows["path"].isin(written)
@@ -31,7 +31,7 @@ def manifest_of(
 def _aligned_cells(
     rows: pd.DataFrame, good: Mapping[str, dict[str, Any]], videos: Mapping[str, Video]
 ) -> pd.DataFrame:
-    """Rows with the cells that differ in another rip."""
+    """Return the rows with cells updated for another rip."""
     changed = [_cells(row, good[row["clip_id"]], videos) for row in tables.records(rows)]
     for name in sorted({name for cells in changed for name in cells}):
         values = [cells.get(name, rows[name].iloc[at]) for at, cells in enumerate(changed)]
@@ -68,7 +68,7 @@ def _cells(
 
 
 def in_order(given: Origin, parts: list[pd.DataFrame]) -> pd.DataFrame:
-    """Rows in the order of the original manifest."""
+    """Return the rows in the order of the original manifest."""
     columns = ["path", "member"]
     order = given.manifest[columns].assign(place=range(len(given.manifest)))
     rows = pd.concat([part[manifests.MANIFEST.names] for part in parts], ignore_index=True)
@@ -83,7 +83,7 @@ def boxes_of(
     made: pd.DataFrame,
     good: Mapping[str, dict[str, Any]],
 ) -> pd.DataFrame:
-    """Boxes of the clips that are present, each in the pixels and frames of its own file."""
+    """Return the boxes of the rebuilt clips, in pixels and frames of their own files."""
     moved = {c: result["boxes"] for c, result in good.items() if "boxes" in result}
     plain = given.boxes[given.boxes["clip_id"].isin(set(good) - set(moved))]
     known = given.boxes.set_index(["clip_id", "frame"])["interpolated"].to_dict()
@@ -104,7 +104,7 @@ def boxes_of(
 def sources_of(
     given: Origin, videos: Mapping[str, Video], previous: carry.Earlier | None
 ) -> pd.DataFrame:
-    """All source videos of the release; those of which another rip was used, as that is."""
+    """Return all source videos of the release, with the facts of the rips that were used."""
     earlier = [] if previous is None else tables.records(previous.sources)
     before = {row["video_id"]: row for row in earlier}
     rows = [

@@ -1,4 +1,4 @@
-"""Cut one clip of a release again, make its files, and hold its pictures to what was recorded."""
+"""Recut one clip of a release, make its files, and compare its pictures with the recorded ones."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from caer_data.media.spans import Span
 
 @dataclass(frozen=True)
 class Aligned:
-    """How a clip lies in another rip.
+    """Position of a clip in another rip.
 
     Attributes:
-        frame: where the frame lies in the rip's.
-        frames: number of the original clip's frame that each of the new clip's shows.
+        frame: position of the original frame within the rip's frame.
+        frames: for each frame of the new clip, the number of the original frame that it shows.
         size: width and height of the original clip, px.
     """
 
@@ -39,21 +39,20 @@ class Aligned:
 
 @dataclass(frozen=True)
 class Cut:
-    """One clip to be cut, and what is to be made of it.
+    """Task for recutting one clip.
 
     Attributes:
         work: its files; boxes and pictures are those of the original clip.
-        video: file that it is cut from.
+        video: file to cut it from.
         first_pts: timestamp of the file's first frame.
-        fps: usual rate of the file, a fraction.
+        fps: usual frame rate of the file, a fraction.
         handed_over: see `clip_command.Source`.
-        interlaced: some frames consist of two fields.
+        interlaced: whether some frames consist of two fields.
         span: the clip's frames in the file.
-        recipe: of the release.
-        recorded: exact and perceptual hash of each picture by its path, and under the empty path
-            those of the clip.
-        keep: the cut file is needed for a shard.
-        aligned: how it lies in another rip; None if the file is the very one.
+        recipe: recipe of the release.
+        recorded: exact and perceptual hash of each picture by path, and of the clip under ''.
+        keep: whether the cut file is needed for a shard.
+        aligned: its position in another rip; None for the original file.
     """
 
     work: media.Work
@@ -70,13 +69,13 @@ class Cut:
 
 
 def make(task: Cut) -> dict[str, Any]:
-    """Cut one clip, make its files, compare their pictures; runs in a worker process.
+    """Cut one clip, make its files and compare their pictures, in a worker process.
 
     Returns:
-        What `media.make` does, with `rebuilt`, one of `manifest.REBUILT`; for an aligned clip also
-        its `frames, fps, variable_rate, width, height` and `boxes`, rows of frame, the original
-        clip's frame, x1, y1, x2, y2. Instead of its files `failed`, a sentence, where it is not
-        what was recorded.
+        The result of `media.make`, with `rebuilt`, one of `manifest.REBUILT`. An aligned clip also
+        has `frames, fps, variable_rate, width, height` and `boxes`: rows of frame, the original
+        clip's frame, x1, y1, x2, y2. If the pictures differ from the recorded ones, the result has
+        `failed`, the reason, in place of `files`.
     """
     work = task.work
     source = Source(
@@ -103,11 +102,11 @@ def make(task: Cut) -> dict[str, Any]:
 
 
 def moved(work: media.Work, aligned: Aligned, size: tuple[int, int]) -> media.Work:
-    """The work on a clip of another rip: boxes and pictures brought to its frames and pixels.
+    """Return the task with boxes and pictures converted to frames and pixels of another rip.
 
     Args:
-        work: as for the original clip.
-        aligned: how the clips lie in each other.
+        work: task for the original clip.
+        aligned: position of the clip in the rip.
         size: width and height of the new clip, px.
     """
     shown: dict[int, list[int]] = {}
@@ -143,7 +142,7 @@ def _facts(task: Cut, aligned: Aligned, made: cut.Media, work: media.Work) -> di
 
 
 def _held(task: Cut, result: dict[str, Any]) -> dict[str, Any]:
-    """The result, unless its pictures are not those that were recorded."""
+    """Return the result, or a failure if the pictures differ from the recorded ones."""
     answers = [
         _compare(result["files"].get(path, result), *hashes)
         for path, hashes in task.recorded.items()
@@ -151,7 +150,7 @@ def _held(task: Cut, result: dict[str, Any]) -> dict[str, Any]:
     if "different" in answers:
         for path in result["files"]:
             (task.work.root / path).unlink(missing_ok=True)
-        why = "its pictures are not those that were recorded"
+        why = "its pictures differ from the recorded ones"
         return {"clip_id": task.work.clip_id, "files": {}, "failed": why}
     return {**result, "rebuilt": "encoder" if "similar" in answers else "exact"}
 

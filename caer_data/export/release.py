@@ -1,4 +1,4 @@
-"""Make a release: work on the clips, check, describe, put it in its place."""
+"""Make a release: process the clips, audit them, write the cards, and publish the folder."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ from caer_data.export.plan import Options, Plan
 
 
 class FindingsError(CaerError):
-    """The audit found something and `--strict` was given."""
+    """The audit has findings, and `--strict` was given."""
 
     exit_code = 1
 
 
 @dataclass(frozen=True)
 class ClipFile:
-    """Media of one clip: the file, its frames, and its hash where it is known."""
+    """Media of one clip: the file, its number of frames, and its hash if known."""
 
     path: Path
     frames: int
@@ -57,16 +57,16 @@ class ClipFile:
 
 @dataclass(frozen=True)
 class Release:
-    """What came out.
+    """A finished release.
 
     Attributes:
-        folder: where it is.
-        plan: what it was made from.
+        folder: its folder.
+        plan: the plan that it was made from.
         manifest: its files, `MANIFEST`.
-        verdicts: the audit, by part: `release`, and the layout that has a split of its own.
-        new: it was made now; False if it existed already.
-        missing: fields of `release.yaml` that say nothing yet.
-        rights: the right to share footage that was stated.
+        verdicts: verdicts of the audit, by part: `release`, and the layout with its own split.
+        new: whether it was made now; False if it already existed.
+        missing: fields of `release.yaml` that are not stated.
+        rights: the stated right to share the footage.
     """
 
     folder: Path
@@ -79,26 +79,26 @@ class Release:
 
     @property
     def findings(self) -> list[audit.Verdict]:
-        """What is wrong with it."""
+        """Verdicts of the audit that are findings."""
         return [v for lines in self.verdicts.values() for v in lines if v.verdict == "finding"]
 
 
 def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter) -> Release:
     """Make a release of a dataset.
 
-    An interrupted call is continued by an equal one, and the outcome is the same byte for byte.
+    The same call resumes an interrupted export, and the result is the same byte for byte.
 
     Raises:
-        CaerError: there is nothing to release, the split is impossible, a clip's file is gone or
-            changed, the target is taken, the disk is full.
+        CaerError: there is nothing to release, the split is impossible, a clip's file is missing
+            or changed, the target is in use, or the disk is full.
         FindingsError: `strict` is set and the audit has findings; nothing was published.
     """
     planned = plan.plan(dataset, options)
     changed = labelled.changed(dataset)
     if changed:
         reporter.warn(
-            f"{changed:,} label{'s' * (changed != 1)} left out: the clip has other frames or "
-            "another target since it was rated; have it rated again ('caer-data annotate push')"
+            f"{changed:,} label{'s' * (changed != 1)} omitted: frames or target of the clip have "
+            "changed since it was rated; have it rated again ('caer-data annotate push')"
         )
     facts = cards.collect(dataset, planned, options)
     key = _key(planned, facts)
@@ -127,7 +127,7 @@ def _stated(release: Release, facts: cards.Facts) -> Release:
 
 
 def _kept(dataset: Dataset, target: Path, planned: Plan, options: Options) -> Release:
-    """The release that an equal call made before, audited again."""
+    """Return the release made by an earlier equal call, audited again."""
     manifest = tables.read(MANIFEST, target / "manifest.parquet")
     verdicts = audit_parts(manifest, planned.repeats)
     release = Release(target, planned, manifest, verdicts, new=False)
@@ -144,7 +144,7 @@ def _worked_on(
     under_way: folder.Unfinished,
     reporter: Reporter,
 ) -> tuple[Release, dict[str, ClipFile]]:
-    """Copy, cut pictures from and hash all clips that are not done yet; audit what comes of it."""
+    """Process all clips that are not done yet, audit them, and return release and clip files."""
     clip_files = {
         row.clip_id: ClipFile(inside(dataset.folder, row.path), row.frames, row.sha256)
         for row in tables.rows(planned.clips[["clip_id", "path", "frames", "sha256"]])
@@ -174,7 +174,7 @@ def works(
     root: Path,
     write_files: bool,
 ) -> Iterator[media.Work]:
-    """The work on each clip, by `clip_id`; arguments as in `Plan` and `media.Work`."""
+    """Yield the task for each clip, by `clip_id`; arguments as in `Plan` and `media.Work`."""
     boxes_of = _by_clip(of_targets)
     copies: dict[str, list[str]] = {}
     pictures: dict[str, list[media.Picture]] = {}
@@ -245,11 +245,11 @@ def collect(
 
 
 def fill_manifest(planned: pd.DataFrame, results: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Fill in what was found in the media: the release's manifest, in the order of the plan.
+    """Return the manifest, completed with the results from the media, in the plan's order.
 
     Args:
         planned: as `Plan.files`.
-        results: what `media.make` returned, by `clip_id`.
+        results: results of `media.make`, by `clip_id`.
     """
     values = pd.DataFrame.from_dict(
         {path: of_file for result in results.values() for path, of_file in result["files"].items()},
@@ -257,7 +257,7 @@ def fill_manifest(planned: pd.DataFrame, results: Mapping[str, Mapping[str, Any]
     )
     of_file = values.reindex(planned["path"]).reset_index(drop=True)
     is_picture = planned["from_frame"].notna()
-    # the clip's own file, byte for byte, also where footage is left out or lies in an archive
+    # hash of the clip's own file, even without footage or in an archive
     is_clip = ~is_picture & (planned["member"].notna() | planned["path"].str.endswith(".mp4"))
     filled = planned[MANIFEST.names].copy()
     for name in ("frame", "x1", "y1", "x2", "y2", "sha256", "bytes", "framehash"):
@@ -280,19 +280,19 @@ def fill_manifest(planned: pd.DataFrame, results: Mapping[str, Mapping[str, Any]
 def audit_parts(
     manifest: pd.DataFrame, repeated: pd.DataFrame | None = None
 ) -> dict[str, list[audit.Verdict]]:
-    """Audit a release: layouts that have the clips' split together, the other one by itself."""
+    """Audit a release; layouts with the clips' split are one part, one with its own another."""
     return {part: audit.audit(files, repeated) for part, files in parts_of(manifest)}
 
 
 def parts_of(manifest: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The parts of a release that have splits of their own, by name."""
+    """Return the parts of a release with different splits, by name."""
     leaky = manifest["layout"] == LEAKY
     parts = [("release", manifest[~leaky]), (LEAKY, manifest[leaky])]
     return [(part, files) for part, files in parts if len(files)]
 
 
 def write_pairs(root: Path, manifest: pd.DataFrame, repeated: pd.DataFrame | None) -> None:
-    """Write the pairs behind the audit, and which clips show the same where somebody looked."""
+    """Write the audit's evidence, and the pairs with the same footage if they were searched."""
     found = [pairs.find(files, repeated, part) for part, files in parts_of(manifest)]
     pairs.write(pd.concat(found, ignore_index=True), root / pairs.NAME)
     if repeated is not None:
@@ -311,7 +311,7 @@ def write(
     clip_files: Mapping[str, ClipFile],
     said: pd.DataFrame | None = None,
 ) -> None:
-    """Write the tables and what the layouts put beside the media."""
+    """Write the tables and the additional files of the layouts."""
     tables.write(MANIFEST, manifest, root / "manifest.parquet")
     tables.write(SOURCES, sources, root / "sources.parquet")
     parts = (of_targets.iloc[at : at + _PART] for at in range(0, max(1, len(of_targets)), _PART))
@@ -330,7 +330,7 @@ def write(
 
 
 def describe(root: Path, key: str, facts: cards.Facts, manifest: pd.DataFrame) -> None:
-    """Say what the release is, for programs, and list the hashes of all its files."""
+    """Write `release.json` and `SHA256SUMS`."""
     values = {
         "format": ownership.RELEASE_FORMAT,
         "version": ownership.RELEASE_VERSION,

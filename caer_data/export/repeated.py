@@ -1,4 +1,4 @@
-"""Which of a dataset's labelled clips show the same, and what to do about it."""
+"""Find labelled clips that show the same footage, and remove repeats."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from caer_data.export.manifest import REPEATED
 
 
 def of_clips(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame | None:
-    """Pairs of clips that show the same for half of the shorter one or longer.
+    """Return pairs of clips that share footage for at least half of the shorter one.
 
     Args:
-        dataset: whose table `repeats` is asked.
+        dataset: has the table `repeats`.
         clips: `clip_id, shot_id, start_s, end_s`.
 
     Returns:
@@ -30,21 +30,23 @@ def of_clips(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def needed(found: pd.DataFrame | None, option: str) -> pd.DataFrame:
-    """The repeats of a dataset, for options that need them.
+    """Return the repeats of a dataset, for options that need them.
 
     Raises:
         CaerError: the dataset was not searched for repeats.
     """
     if found is None:
         raise CaerError(
-            f"{option}: the dataset does not say what repeats, as an older version built it; run "
+            f"{option}: the dataset was built by an older version and has no table of repeats; run "
             "'caer-data build' again"
         )
     return found
 
 
 def without(clips: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
-    """One clip of all that show the same: the one that repeats no other, otherwise the first.
+    """Return the clips with only one of each set with the same footage.
+
+    The clip that repeats no other is kept, otherwise the first.
 
     Args:
         clips: `clip_id, video_id, start_s`.

@@ -1,8 +1,8 @@
-"""Find the clips of a release in other rips of its shows: where each is, and how exactly.
+"""Locate the clips of a release in other rips of its shows.
 
-A file is decoded once, from start to end, and held against the fingerprints of every episode that
-is missing. What is found is plain values, kept beside the release under way, so that an interrupted
-rebuild does not decode the files again.
+Each file is decoded once, from start to end, and compared with the fingerprints of every missing
+episode. The results are stored beside the unfinished release, so that an interrupted rebuild does
+not decode the files again.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ VERSION: Final = 1
 
 @dataclass(frozen=True)
 class Wanted:
-    """An episode that is looked for.
+    """An episode to search for.
 
     Attributes:
         known: its fingerprints.
-        clips: start and end of each clip, seconds from the first frame, and its frames.
+        clips: start and end of each clip in seconds from the first frame, and its frame count.
     """
 
     known: Known
@@ -69,14 +69,15 @@ def find(
     Args:
         files: hash of the content by path.
         wanted: the episodes, by `video_id`.
-        work: folder where what was found is kept.
-        audio: the recipe's word for the sound track wanted.
-        jobs: processes.
-        reporter: shows how far it is.
+        work: folder for the results.
+        audio: the recipe's word for the desired sound track.
+        jobs: number of processes.
+        reporter: shows progress.
 
     Returns:
-        By `video_id` the best file's `path`, `source` (cells of `SOURCES` that differ) and `clips`
-        (see `_clip`). Of several rips of an episode the one that holds most of its clips counts.
+        For each `video_id`, the best file's `path`, `source` (cells of `SOURCES` that differ) and
+        `clips` (see `_clip`). If there are several rips of an episode, the one with the most of
+        its clips is chosen.
     """
     if not wanted or not files:
         return {}
@@ -98,7 +99,7 @@ def find(
 
 
 def _looked(looks: Sequence[_Look], jobs: int) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """What each file holds, in the order of the files; those read before are not read again."""
+    """Yield the results for each file in order; files searched earlier are not read again."""
     known = {look.path: _recorded(look) for look in looks}
     missing = [look for look in looks if known[look.path] is None]
     known.update(run_map(_look, missing, jobs, PRELOAD))
@@ -117,12 +118,12 @@ def _rank(entry: Mapping[str, Any]) -> tuple[int, float]:
 
 
 def _look(look: _Look) -> tuple[Path, dict[str, Any]]:
-    """Decode one file and align it; runs in a worker process."""
+    """Decode one file and align it, in a worker process; return its path and results."""
     try:
         info = probe(look.path, audio=look.audio)
         shown = scan(look.path, info)
     except CaerError:
-        return look.path, {}  # whatever it is, it holds no episode
+        return look.path, {}  # not a readable video
     found: dict[str, Any] = {}
     names = sorted(look.wanted)
     for number in alignment.likely([look.wanted[name].known for name in names], shown):
@@ -150,7 +151,7 @@ def _episode(wanted: Wanted, shown: Scan, info: VideoInfo) -> dict[str, Any] | N
 
 
 def _source(shown: Scan, info: VideoInfo, usual: Fraction) -> dict[str, Any]:
-    """Cells of `SOURCES`, but for the file's hash and size."""
+    """Return the cells of `SOURCES`, except the file's hash and size."""
     return {
         "time_base": str(info.time_base),
         "first_pts": int(shown.pts[0]),
@@ -177,11 +178,11 @@ def _clip(
     time_base: Fraction,
     usual: Fraction,
 ) -> dict[str, Any] | None:
-    """A clip's frames in the file.
+    """Locate a clip's frames in the file.
 
     Returns:
-        Cells of `Span`; `frames`, of each of its frames the number of the clip's frame that it
-        shows; `bits` and `error`, frames of the file.
+        Cells of `Span`; `frames`, for each frame the number of the original frame that it shows;
+        `bits`; and `error`, in frames of the file.
     """
     step = float(np.median(np.diff(shown.times)))
     first, end = np.searchsorted(shown.times, (found.start - step / 2, found.end - step / 2))
@@ -199,7 +200,7 @@ def _clip(
 
 
 def _sources(times: npt.NDArray[np.float64], found: Found, frames: int) -> npt.NDArray[np.int64]:
-    """Number of the original clip's frame that is shown at some times of the file."""
+    """Return the numbers of the original frames shown at some times of the file."""
     share = (times - found.start) / (found.end - found.start)
     return np.clip(np.round(share * frames), 0, frames - 1).astype(np.int64)
 
@@ -216,7 +217,7 @@ def _cells(span: Span) -> dict[str, Any]:
 
 
 def span_from(entry: Mapping[str, Any]) -> Span:
-    """The span of a clip that was found."""
+    """Return the span of a clip that was found."""
     return Span(
         entry["start_frame"],
         entry["end_frame"],
@@ -230,7 +231,7 @@ def span_from(entry: Mapping[str, Any]) -> Span:
 def wanted_of(
     manifest: pd.DataFrame, sources: pd.DataFrame, prints: Mapping[str, Known]
 ) -> dict[str, Wanted]:
-    """The episodes of a release whose fingerprints are known, with their clips."""
+    """Return the episodes of a release that have fingerprints, with their clips."""
     clips: dict[str, dict[str, tuple[float, float, int]]] = {}
     start = dict(zip(sources["video_id"], sources["first_pts"], strict=True))
     base = {r.video_id: float(Fraction(r.time_base)) for r in tables.rows(sources)}

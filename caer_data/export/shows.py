@@ -1,4 +1,4 @@
-"""The release that is rebuilt, and the files of its episodes: the very ones, or other rips."""
+"""Read the release to rebuild, and find the files of its episodes, originals or other rips."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from caer_data.media.shared_frame import SharedFrame
 
 @dataclass(frozen=True)
 class Origin:
-    """A release that is read again, with its tables."""
+    """A release read from its folder, with its tables."""
 
     folder: Path
     facts: cards.Facts
@@ -36,13 +36,13 @@ class Origin:
 
 @dataclass(frozen=True)
 class Video:
-    """A file from which clips are cut.
+    """A file to cut clips from.
 
     Attributes:
         path: the file.
         sha256: hash of its content.
         source: its row of `SOURCES`.
-        rip: what was found in it, if it is another rip: see `rips.find`.
+        rip: if it is another rip, the result of `rips.find`.
     """
 
     path: Path
@@ -52,23 +52,23 @@ class Video:
 
 
 def given_by(origin: Path) -> Origin:
-    """Read a release to be rebuilt: as one with footage whose rights are not stated.
+    """Return a release to be rebuilt, as one with footage whose rights are not stated.
 
     Raises:
-        CaerError: it has its footage, or cannot be read.
+        CaerError: it already has footage, or cannot be read.
     """
     facts = _facts(origin)
     if facts.about["media"]:
-        raise CaerError(f"{origin}: has its footage already; nothing to rebuild")
+        raise CaerError(f"{origin}: already has its footage; there is nothing to rebuild")
     with_footage = {**facts.about, "media": True, "rights": None}
     return _read(origin, replace(facts, about=with_footage))
 
 
 def read(origin: Path) -> Origin:
-    """Read a release that may come from anybody, as it is.
+    """Return a release unchanged; its files are not trusted.
 
     Raises:
-        CaerError: it is not one, or cannot be read.
+        CaerError: the folder is not a release, or cannot be read.
     """
     return _read(origin, _facts(origin))
 
@@ -87,14 +87,14 @@ def _read(origin: Path, facts: cards.Facts) -> Origin:
 
 
 def has_prints(origin: Path) -> bool:
-    """Whether a release has fingerprints."""
+    """Return whether a release has fingerprints."""
     return (origin / prints.NAME).is_file()
 
 
 def videos_of(
     given: Origin, shows: Path, target: Path, jobs: int, reporter: Reporter
 ) -> dict[str, Video]:
-    """The file of each episode that is there, by `video_id`: the very one, or another rip."""
+    """Return the file of each episode that was found, by `video_id`."""
     rows = {row["video_id"]: row for row in tables.records(given.sources)}
     exact = find(given.sources, shows, reporter)
     found = {n: Video(path, rows[n]["sha256"], rows[n]) for n, path in exact.items()}
@@ -120,7 +120,7 @@ def videos_of(
 
 
 def find(sources: pd.DataFrame, shows: Path, reporter: Reporter) -> dict[str, Path]:
-    """Find videos by size and content, whatever their names; returns files by `video_id`."""
+    """Find original videos by size and content, not by name; return files by `video_id`."""
     wanted: dict[int, dict[str, str]] = {}
     for row in tables.rows(sources):
         wanted.setdefault(int(row.bytes), {})[row.sha256] = row.video_id
@@ -140,7 +140,7 @@ def find(sources: pd.DataFrame, shows: Path, reporter: Reporter) -> dict[str, Pa
 
 
 def found_in(video: Video, clip_id: str) -> Mapping[str, Any] | None:
-    """Where a clip is in another rip; None if it is not, or the file is the very one."""
+    """Return the position of a clip in another rip; None in the original file or if not found."""
     entry: Mapping[str, Any] | None = video.rip["clips"].get(clip_id) if video.rip else None
     return entry
 
@@ -154,12 +154,12 @@ def _facts(origin: Path) -> cards.Facts:
         facts.about["media"]
     except (KeyError, TypeError) as error:
         raise CaerError(
-            f"{origin / folder.ABOUT}: was written by another version of caer-data ({error})"
+            f"{origin / folder.ABOUT}: written by another version of caer-data ({error})"
         ) from error
     return facts
 
 
 def shared(rip: Mapping[str, Any]) -> SharedFrame:
-    """How the frames of an episode lie in those of another rip."""
+    """Return the position of an episode's frames within those of another rip."""
     left, top, right, bottom = rip["frame"]["box"]
     return SharedFrame((left, top, right, bottom), rip["frame"]["window"], rip["frame"]["mirrored"])

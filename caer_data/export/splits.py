@@ -1,13 +1,13 @@
-"""Train, validation and test: groups that never straddle, drawn once and then kept.
+"""Split clips into train, validation and test by groups, and keep the split.
 
-A split is drawn by groups (`caer_data.export.groups`): all clips of one shot (`clip`), video, show,
-person or repeated scene stay together.
-Parts of one long shot are groups even with `clip`, since they are nearly the same pictures; in the
-paper a clip is a whole shot (Lee et al. 2019, section 4.1, which also splits 70/10/20 at random).
+All clips of a group (`caer_data.export.groups`) are in the same split. A group is a shot (`clip`),
+video, show, person or repeated scene. Parts of one long shot form a group even with `clip`, because
+their pictures are nearly the same. In the paper, a clip is a whole shot (Lee et al. 2019, section
+4.1, which also splits 70/10/20 at random).
 
-The draw starts from scikit-learn's `StratifiedGroupKFold` and from a greedy assignment, then moves
-and swaps groups while that brings sizes and class shares closer to the request. With up to nine
-groups, every assignment is tried.
+The search starts from scikit-learn's `StratifiedGroupKFold` and from a greedy assignment. It then
+moves and swaps groups while this brings sizes and class shares closer to the request. With up to
+nine groups, it tries every assignment.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from caer_data.export.manifest import SPLITS
 
 ASSIGNED: Final = Table(
     "splits",
-    "the split of one clip under one way of splitting",
+    "the split of one clip under one scheme",
     ("scheme", "clip_key"),
     (
-        Column("scheme", STRING, "what was asked for: groups, shares, seed"),
+        Column("scheme", STRING, "the request: groups, shares, seed"),
         Column("clip_key", STRING, "the clip"),
         Column("split", STRING, "train, validation or test", values=SPLITS),
     ),
@@ -48,12 +48,12 @@ _NO_GAIN = 1e-12
 
 @dataclass(frozen=True)
 class Scheme:
-    """One way of splitting: shares of train, validation and test, groups, seed.
+    """A way of splitting: shares, groups and seed.
 
     Attributes:
-        shares: of train, validation and test.
-        by: what stays together: a word of `groups.GROUP_OF`, or several joined by `+`.
-        seed: of the draw.
+        shares: shares of train, validation and test.
+        by: groups: a word of `groups.GROUP_OF`, or several joined by `+`.
+        seed: seed of the random choices.
     """
 
     shares: tuple[float, float, float]
@@ -66,15 +66,16 @@ class Scheme:
 
     @property
     def targets(self) -> np.ndarray:
-        """Shares that add up to one, shape (3,)."""
+        """Shares normalised to a sum of one, shape (3,)."""
         return np.asarray(self.shares, float) / sum(self.shares)
 
 
 def parse_shares(text: str) -> tuple[float, float, float]:
-    """Read `70/10/20`, or `80/20` for train and test alone; they add up to 100, or to 1.
+    """Return shares from text: `70/10/20`, or `80/20` for train and test; the sum is 100 or 1.
 
     Raises:
-        CaerError: not two or three such numbers, one is negative, or train or test has no share.
+        CaerError: the text is not two or three such numbers, one is negative, or train or test has
+            no share.
     """
     parts = text.split("/")
     try:
@@ -86,25 +87,25 @@ def parse_shares(text: str) -> tuple[float, float, float]:
     whole = any(math.isclose(sum(numbers), total, rel_tol=1e-6) for total in (1, 100))
     if len(numbers) != 3 or not whole or min(numbers) < 0 or 0 in (numbers[0], numbers[2]):
         raise CaerError(
-            f"--split {text}: give the shares of train, validation and test, such as 70/10/20, "
-            "or of train and test, such as 80/20; they add up to 100"
+            f"--split {text}: use the shares of train, validation and test, such as 70/10/20, "
+            "or of train and test, such as 80/20; they must add up to 100"
         )
     return numbers[0], numbers[1], numbers[2]
 
 
 def assign(clips: pd.DataFrame, scheme: Scheme, kept: Mapping[str, str] | None = None) -> pd.Series:
-    """Give every clip a split.
+    """Assign a split to every clip.
 
     Args:
         clips: `clip_key, clip_id, label` and the group columns, one row per labelled clip.
         scheme: shares, groups, seed.
-        kept: split of clips that were assigned before; they and their groups stay.
+        kept: splits of clips assigned earlier; these clips and their groups keep their split.
 
     Returns:
-        Split names, indexed like `clips`. Equal input gives an equal answer in any row order.
+        Split names, indexed like `clips`. The result does not depend on the order of rows.
 
     Raises:
-        CaerError: there are fewer groups than splits, or clips of one group were kept in
+        CaerError: there are fewer groups than splits, or `kept` has clips of one group in
             different splits.
     """
     groups = groups_of(clips, scheme.by)
@@ -133,17 +134,17 @@ def assign(clips: pd.DataFrame, scheme: Scheme, kept: Mapping[str, str] | None =
     empty = [SPLITS[s] for s in wanted if s not in chosen]
     if empty:
         raise CaerError(
-            f"{' and '.join(empty)} would be empty, because all groups were assigned before; "
+            f"{' and '.join(empty)} would be empty, because all groups are already assigned; "
             "add clips, or draw a new split with --resplit"
         )
     return pd.Series(np.asarray(SPLITS, dtype=object)[chosen[member_of]], index=clips.index)
 
 
 def reached(clips: pd.DataFrame, split: pd.Series, scheme: Scheme) -> pd.DataFrame:
-    """What was asked for and what came out: one row per split.
+    """Return the requested and the actual split, one row per split.
 
     Columns: `split, asked, reached` (shares of all clips), `clips, groups`, and for each emotion
-    its clips and, as `<emotion>_share`, the share of that emotion's clips (close to `asked`).
+    the number of clips and, as `<emotion>_share`, the share of all clips with that emotion.
     """
     groups = groups_of(clips, scheme.by)
     totals = clips["emotion"].value_counts()
@@ -178,7 +179,7 @@ def _check_enough(clips: pd.DataFrame, by: str, groups: int, splits: int) -> Non
     raise CaerError(
         f"split by {by}: {groups} group{'s' if groups != 1 else ''} cannot fill {splits} splits; "
         + (f"split {' or '.join(ways)}, or " if ways else "")
-        + ("leave out the validation split (shares 80/0/20), or " if splits > groups >= 2 else "")
+        + ("omit the validation split (shares 80/0/20), or " if splits > groups >= 2 else "")
         + "add labelled clips"
     )
 
@@ -190,7 +191,7 @@ def _fixed(
     scheme: Scheme,
     kept: Mapping[str, str],
 ) -> np.ndarray:
-    """Split of each group that has clips assigned before, else -1; shape (groups,)."""
+    """Return the split of each group with clips assigned earlier, else -1; shape (groups,)."""
     fixed = np.full(len(position), -1)
     for key, group in zip(clips["clip_key"], groups, strict=True):
         if key not in kept:
@@ -199,20 +200,20 @@ def _fixed(
         before = fixed[position[group]]
         if before not in (-1, split):
             raise CaerError(
-                f"split by {scheme.by}: '{group}' now joins clips that were assigned to "
-                f"{SPLITS[before]} and to {SPLITS[split]} before; draw a new split with --resplit"
+                f"split by {scheme.by}: '{group}' now joins clips previously assigned to "
+                f"{SPLITS[before]} and to {SPLITS[split]}; draw a new split with --resplit"
             )
         fixed[position[group]] = split
     return fixed
 
 
 def _sums(weights: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Share of each class (and of all clips, last) in each split; shape (3, classes + 1)."""
+    """Return each split's share of each class, and of all clips; shape (3, classes + 1)."""
     return np.stack([weights[chosen == s].sum(axis=0) for s in range(len(SPLITS))])
 
 
 def _cost(weights: np.ndarray, chosen: np.ndarray, targets: np.ndarray) -> float:
-    """Squared distance between the shares reached and those asked for."""
+    """Return the squared distance between actual and requested shares."""
     return float(((_sums(weights, chosen) - targets[:, None]) ** 2).sum())
 
 
@@ -236,7 +237,7 @@ def _best_of_all(
 def _greedy(
     weights: np.ndarray, fixed: np.ndarray, wanted: np.ndarray, targets: np.ndarray
 ) -> np.ndarray:
-    """Assign large groups first, each to the split that lacks its clips most."""
+    """Assign large groups first, each to the split that most lacks its clips."""
     chosen = fixed.copy()
     lacks = targets[:, None] - _sums(weights, chosen)
     order = np.argsort(-weights.sum(axis=1), kind="stable")
@@ -248,7 +249,7 @@ def _greedy(
 
 
 def _folds(clips: pd.DataFrame, member_of: np.ndarray, groups: int, scheme: Scheme) -> np.ndarray:
-    """Even folds of scikit-learn, assigned to the splits by their shares."""
+    """Assign scikit-learn's equal folds to the splits in proportion to their shares."""
     import warnings
 
     from sklearn.model_selection import StratifiedGroupKFold
@@ -257,10 +258,10 @@ def _folds(clips: pd.DataFrame, member_of: np.ndarray, groups: int, scheme: Sche
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=scheme.seed % 2**32)
     ends = np.round(np.cumsum(scheme.targets) * folds)
     chosen = np.zeros(groups, int)
-    order = np.argsort(member_of, kind="stable")  # the answer must not depend on the row order
+    order = np.argsort(member_of, kind="stable")  # the result must not depend on the row order
     labels, members = clips["label"].to_numpy(int)[order], member_of[order]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class with fewer clips than folds is fine
+        warnings.simplefilter("ignore", UserWarning)  # a class may have fewer clips than folds
         for fold, (_, inside) in enumerate(splitter.split(labels, labels, members)):
             chosen[members[inside]] = np.searchsorted(ends, fold, side="right")
     return chosen
@@ -273,9 +274,9 @@ def _improve(
     wanted: np.ndarray,
     targets: np.ndarray,
 ) -> np.ndarray:
-    """Move one group or swap two, whatever helps most, until nothing does.
+    """Repeat the best move of one group or swap of two until nothing improves; return splits.
 
-    A wanted split is never left empty. Among many groups swaps are not tried.
+    A requested split is never left empty. If there are many groups, swaps are not tried.
     """
     if (fixed < 0).sum() > _TRY_SWAPS:
         return _Kinds(weights, start, fixed).improved(wanted, targets)
@@ -302,10 +303,10 @@ def _improve(
 
 
 class _Kinds:
-    """Many groups, of which most are alike: those with the same clips per class are one kind.
+    """A collection of many groups, in which groups with the same clips per class are one kind.
 
-    What a move gains depends on the kind of the group alone, so that a step costs as much as there
-    are kinds, not as there are groups. Of groups that are alike, the first goes first.
+    The gain of a move depends only on the group's kind, so the cost of a step grows with the number
+    of kinds, not of groups. Of several groups of a kind, the first is moved.
     """
 
     def __init__(self, weights: np.ndarray, start: np.ndarray, fixed: np.ndarray) -> None:
@@ -320,10 +321,10 @@ class _Kinds:
             self._members.setdefault((kind, int(start[group])), []).append(group)
         self._numbers = np.zeros((len(self._rows), len(SPLITS)), np.int64)
         for (kind, split), groups in self._members.items():
-            self._numbers[kind, split] = len(groups)  # in rising order: a heap already
+            self._numbers[kind, split] = len(groups)  # sorted, so already a heap
 
     def improved(self, wanted: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Move whatever group helps most, until none does; shape (groups,)."""
+        """Make the best move until none improves; return splits, shape (groups,)."""
         own = (self._rows**2).sum(axis=1)
         while True:
             sizes = self._fixed_sizes + self._numbers.sum(axis=0)
@@ -342,7 +343,7 @@ class _Kinds:
             self._move(np.argwhere(gain == least).tolist())
 
     def _move(self, ways: list[list[int]]) -> None:
-        """Move the first group that can go one of some ways: kind, from split, to split."""
+        """Move the first group that can make one of some moves: kind, from split, to split."""
         kind, here, there = min(ways, key=lambda way: (self._members[way[0], way[1]][0], way[2]))
         group = heapq.heappop(self._members[kind, here])
         heapq.heappush(self._members.setdefault((kind, there), []), group)
@@ -352,7 +353,7 @@ class _Kinds:
 
 
 def _gain_of_moves(weights: np.ndarray, pull: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Change of the cost if a group (row) goes to a split (column); NaN where it is."""
+    """Return the change of cost if a group (row) moves to a split (column); NaN for its own."""
     everyone = np.arange(len(chosen))
     own = (weights**2).sum(axis=1)
     gain = np.asarray(2 * (own[:, None] + pull - pull[everyone, chosen][:, None]))
@@ -361,9 +362,9 @@ def _gain_of_moves(weights: np.ndarray, pull: np.ndarray, chosen: np.ndarray) ->
 
 
 def _gain_of_swaps(weights: np.ndarray, pull: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Change of the cost if two groups (row, column) change places."""
+    """Return the change of cost if two groups (row, column) are swapped."""
     own = (weights**2).sum(axis=1)
     apart = own[:, None] + own[None] - 2 * weights @ weights.T
     here = pull[np.arange(len(chosen)), chosen]
-    there = pull[:, chosen]  # of the row's group, at the column's split
+    there = pull[:, chosen]  # pull of the row's group to the column's split
     return np.asarray(2 * (apart + there + there.T - here[:, None] - here[None]))

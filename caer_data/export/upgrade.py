@@ -1,8 +1,8 @@
-"""Bring a dataset of an earlier version to the tables of this one: `caer-data upgrade`.
+"""`caer-data upgrade`: convert a dataset of an earlier version to the tables of this one.
 
-Format 1 knew clips by `clip_id` alone. Their keys are minted from the tables as they are, and every
-answer, label, assignment and split takes the key of the clip that has its name. Answers to clips
-that no longer exist stay, under a key that stands for the name alone.
+Format 1 identified clips only by `clip_id`. Keys are minted from the existing tables, and every
+answer, label, assignment and split gets the key of the clip with its name. Answers to clips that no
+longer exist are kept, with a key that represents only the name.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _Rows = list[dict[str, Any]]
 
 
 def upgrade(dataset: Dataset) -> bool:
-    """Upgrade a dataset; returns whether there was anything to do. A kill in between is harmless.
+    """Upgrade a dataset; return whether anything had to be done. An interruption is harmless.
 
     Raises:
-        CaerError: not a dataset, or one of a later version.
+        CaerError: the folder is not a dataset, or has a later version.
         BusyError: another command is working on it.
     """
     dataset.require()
@@ -50,7 +50,7 @@ def upgrade(dataset: Dataset) -> bool:
 
 
 def is_current(dataset: Dataset) -> bool:
-    """Whether the tables are of this version, and the dataset says so."""
+    """Return whether the dataset and its tables have the current version."""
     about = ownership.read_object(dataset.folder / ownership.NAME)
     written = [table for table in (tables.CLIPS, *_CARRIERS) if dataset.has(table)]
     return about.get("version") == ownership.VERSION and not any(
@@ -71,7 +71,7 @@ def _upgrade_tables(dataset: Dataset) -> None:
     held = anchors.present(clips)
     keys = dict(zip(held["clip_id"], held["clip_key"], strict=True))
     shown = {clip["clip_id"]: _old_presentation(clip) for clip in rows}
-    for table in _CARRIERS:  # before the clips: what is done is not done again
+    for table in _CARRIERS:  # before the clips, so that an interrupted upgrade resumes
         if dataset.has(table) and _is_old(dataset, table):
             found = [_with_key(row, keys) for row in _read(dataset, table)]
             for row in found:
@@ -90,7 +90,7 @@ def _upgrade_tables(dataset: Dataset) -> None:
 
 
 def votes_of(text: str) -> _Rows:
-    """Votes of format 1, `rater=emotion:confidence` joined by spaces, as they are held now."""
+    """Return votes of format 1, `rater=emotion:confidence` joined by spaces, as rows."""
     return [
         {**match.groupdict(), "confidence": float(match["confidence"])}
         for match in _VOTE.finditer(text)
@@ -98,7 +98,7 @@ def votes_of(text: str) -> _Rows:
 
 
 def _fill(dataset: Dataset, table: Table) -> None:
-    """Write a table with the columns that came since; what nobody measured then stays empty."""
+    """Write a table with the columns added since; values that were not measured are empty."""
     schema = pq.read_schema(dataset.path_of(table))
     if not schema.equals(table.schema, check_metadata=False):
         dataset.write(table, tables.frame(table, _read(dataset, table)))
@@ -116,11 +116,11 @@ def _read(dataset: Dataset, table: Table) -> _Rows:
 
 
 def _with_key(row: dict[str, Any], keys: dict[str, str]) -> dict[str, Any]:
-    """The row with the key of its clip, or one that stands for the name of a clip that is gone."""
+    """Return the row with its clip's key, or with one made from the name of a removed clip."""
     return row | {"clip_key": keys.get(row["clip_id"], f"?{row['clip_id']}")}
 
 
 def _old_presentation(clip: dict[str, Any]) -> str:
-    """What servers called a clip of format 1."""
+    """Return the name of a format 1 clip on servers."""
     seen = (clip["clip_id"], clip["start_pts"], clip["end_pts"], clip["track_id"])
     return digest("\0".join(map(str, seen)), 20)

@@ -1,4 +1,4 @@
-"""Is a release still what its manifest says?"""
+"""Verify that a release still matches its manifest and hashes."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ class DamagedError(CaerError):
 
 
 CARDS: Final = ("README.md", "datasheet.md")
-"""Texts for people, which people may edit: a change is reported, but is not damage."""
+"""Texts that people may edit; a change is reported, but is not damage."""
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What was found.
+    """Result of verifying a release.
 
     Attributes:
-        files: files that are listed.
-        problems: what is wrong, in order.
+        files: number of listed files.
+        problems: problems found, in order.
         edited: cards that were edited since the export.
-        missing: fields of the dataset's `release.yaml` that said nothing when it was exported.
-        rebuilt: what a rebuild holds of the release that it was made from; None: no rebuild.
+        missing: fields of the dataset's `release.yaml` that were not stated at the export.
+        rebuilt: for a rebuild, which part of the original it contains; else None.
     """
 
     files: int
@@ -44,7 +44,7 @@ class Verified:
 
 
 def verify(release: Path, reporter: Reporter) -> Verified:
-    """Hash all files of a release.
+    """Verify all files of a release; return the result.
 
     Raises:
         CaerError: the folder is not a release, or its lists cannot be read.
@@ -52,7 +52,7 @@ def verify(release: Path, reporter: Reporter) -> Verified:
     from caer_data.export import checksums, folder, manifest
 
     if release.is_file():
-        raise CaerError(f"{release}: is a file; give the folder of a release")
+        raise CaerError(f"{release}: this is a file; name the folder of a release")
     about = folder.about(release)
     if not about:
         raise CaerError(f"{release}: not a release (it has no {folder.ABOUT}); give its folder")
@@ -69,7 +69,7 @@ def verify(release: Path, reporter: Reporter) -> Verified:
         problems += _against_manifest(release, rows, listed)
     else:
         problems += [
-            f"{path}: is there, though the release says that it has no media"
+            f"{path}: exists, although the release says that it has no media"
             for path in sorted(set(rows["path"]) & listed.keys())
         ]
     problems += _against_tables(release, rows)
@@ -81,19 +81,19 @@ def verify(release: Path, reporter: Reporter) -> Verified:
 
 
 def _has_media(about: dict[str, Any]) -> bool:
-    """Whether a release says that its media are there; the hashes of clips are known anyway."""
+    """Return whether a release says that it contains media; it has hashes in any case."""
     return _about_of(about).get("media") is not False
 
 
 def _about_of(about: dict[str, Any]) -> dict[str, Any]:
-    """Facts of a release; nothing if they are in another form."""
+    """Return the facts of a release; empty if they have another format."""
     facts = about.get("facts")
     described = facts.get("about") if isinstance(facts, dict) else None
     return described if isinstance(described, dict) else {}
 
 
 def _rebuilt(release: Path, about: dict[str, Any]) -> str | None:
-    """Facts of a rebuild; the file may come from anybody."""
+    """Return which part of the original a rebuild contains; the file is not trusted."""
     from caer_data.export import folder
     from caer_data.export.cards import statements
 
@@ -101,7 +101,7 @@ def _rebuilt(release: Path, about: dict[str, Any]) -> str | None:
         return statements.rebuilt(about) if about.get("rebuilt") else None
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CaerError(
-            f"{release / folder.ABOUT}: describes the rebuild in an unknown form ({error}); "
+            f"{release / folder.ABOUT}: describes the rebuild in an unknown format ({error}); "
             "rebuild the release again"
         ) from error
 
@@ -123,7 +123,7 @@ def _against_list(release: Path, listed: dict[str, str], reporter: Reporter) -> 
 
     found = {path.relative_to(release).as_posix() for path in checksums.files_of(release)}
     problems = [f"{name}: not part of the release" for name in found - listed.keys()]
-    # hashing leaves Python's lock alone, so threads use all cores
+    # hashing releases the GIL, so threads use all cores
     with (
         ThreadPoolExecutor(cores()) as pool,
         reporter.stage("files", len(listed), "files") as bar,
@@ -135,17 +135,17 @@ def _against_list(release: Path, listed: dict[str, str], reporter: Reporter) -> 
 
 
 def _against_manifest(release: Path, manifest: pd.DataFrame, listed: dict[str, str]) -> list[str]:
-    """Does the list of hashes say the same as the manifest, and what do the shards hold?"""
+    """Return differences between the manifest, the list of hashes and the shards' contents."""
     unwritten = manifest[manifest["sha256"].isna()]
     written = manifest[manifest["sha256"].notna()]
     plain = written[written["member"].isna()]
     problems = [
-        f"{path}: the manifest has another hash than the list"
+        f"{path}: the hash in the manifest differs from the list"
         for path, sha256 in zip(plain["path"], plain["sha256"], strict=True)
         if listed.get(path) != sha256
     ]
     problems += [
-        f"{path}: is there, though the manifest says that it was not written"
+        f"{path}: exists, although the manifest says that it was not written"
         for path in unwritten["path"].unique()
         if path in listed
     ]
@@ -157,7 +157,7 @@ def _against_manifest(release: Path, manifest: pd.DataFrame, listed: dict[str, s
 
 
 def _against_tables(release: Path, listed: pd.DataFrame) -> list[str]:
-    """Do the other tables refer to the same clips and videos, and are all cells possible?"""
+    """Return problems of the other tables: unknown clips or videos, impossible cells."""
     from caer_data.export import manifest
 
     sources, boxes = manifest.read_sources(release), manifest.read_boxes(release)
@@ -177,7 +177,7 @@ def _against_tables(release: Path, listed: pd.DataFrame) -> list[str]:
     own = listed["source_sha256"]
     differ = listed["video_id"].map(hashes).fillna(own) != own
     problems += [
-        f"manifest.parquet: {clip} has another source than sources.parquet says"
+        f"manifest.parquet: the source of {clip} differs from sources.parquet"
         for clip in sorted(set(listed.loc[differ, "clip_id"]))
     ]
     return problems

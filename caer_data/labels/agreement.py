@@ -1,8 +1,8 @@
-"""How far raters agree, with each other and with themselves: the evidence behind a label.
+"""How well raters agree with each other and with themselves: the evidence behind a label.
 
-Everything is measured on votes, accepted answers that name an emotion, to clips the dataset keeps;
-answers that a clip cannot be judged are counted. The docstrings and `docs/labels.md` say what each
-number means and where it comes from.
+All measures use votes (accepted answers that name an emotion) on clips that the dataset keeps.
+Answers saying that a clip cannot be judged are only counted. The docstrings and `docs/labels.md`
+explain each number and its source.
 """
 
 from __future__ import annotations
@@ -19,44 +19,46 @@ from caer_data.labels import agreement_measures
 from caer_data.labels.validate import MADE_UP, votes
 
 CONFIDENCE_STEPS: Final = 4
-"""Confidence is grouped to the nearest quarter, the steps of the labelling page."""
+"""Confidence is rounded to the nearest quarter, the steps of the labelling page."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """All measures of one dataset's ratings; NaN where there are too few answers to measure it."""
+    """All measures of one dataset's ratings; NaN where there are too few answers."""
 
     answers: int
     """Votes: accepted answers that name an emotion."""
     made_up: int
-    """Those of them that nobody gave: a demonstration."""
+    """Votes that were made up for a demonstration."""
     clips: int
-    """Clips with two answers or more: what alpha is measured on."""
+    """Clips with at least two answers, on which alpha is measured."""
     complete: int
-    """Clips with votes of all their raters: what Fleiss' kappa is measured on."""
+    """Clips with votes from all their raters, on which Fleiss' kappa is measured."""
     alpha: float
     """Krippendorff's alpha, nominal."""
     alpha_low: float
-    """Lower end of alpha's 95 % bootstrap interval over clips."""
+    """Lower end of the 95 % bootstrap interval of alpha (resampling clips)."""
     alpha_high: float
-    """Upper end."""
+    """Upper end of the same interval."""
     fleiss_kappa: float
     """Fleiss' kappa."""
     calibration_error: float
-    """Mean distance of confidence from accuracy over the steps, weighted by answers."""
+    """Mean distance between confidence and accuracy over the steps, weighted by answers."""
     pairs: pd.DataFrame
-    """rater_a, rater_b, clips both rated, agreement (share of equal answers), kappa (Cohen's)."""
+    """rater_a, rater_b, clips (rated by both), agreement (share of equal answers), kappa (Cohen's).
+    """
     emotions: pd.DataFrame
-    """emotion, answers, share of all answers, agreement (a second rater says so too), kappa of
-    this class, clips kept with this label."""
+    """emotion, answers, share of all answers, agreement (how often a second rater gives the same
+    answer), kappa of this class, clips kept with this label."""
     confusion: pd.DataFrame
-    """Seven by seven: where one rater says the row, the share of other raters' answers."""
+    """Seven by seven: how other raters' answers are distributed where one rater chose the row."""
     raters: pd.DataFrame
-    """rater, dealt, answers (votes), cannot_judge (answers), refused, compared (votes where the
-    others agree), accuracy (equal to the others' consensus), kappa (mean with the others),
-    confidence (mean), lead_time_s (median), too_fast and edited (shares of votes)."""
+    """rater, dealt (clips assigned), answers (votes), cannot_judge (answers), refused, compared
+    (votes on clips where the others have a consensus), accuracy (share of these that equal it),
+    kappa (mean over the other raters), confidence (mean), lead_time_s (median), too_fast and
+    edited (shares of votes)."""
     calibration: pd.DataFrame
-    """step of confidence, answers, compared, confidence (mean of the compared), accuracy."""
+    """step of confidence, answers, compared, confidence (mean of the compared votes), accuracy."""
     lead_times: pd.DataFrame
     """One row per answer with a lead time: lead_time_s, clip_s (length of the clip)."""
     funnel: pd.DataFrame
@@ -76,10 +78,11 @@ def measure(
     seed: int = 0,
     bootstraps: int = 1000,
 ) -> Agreement:
-    """Measure agreement; works at any time, also on no ratings at all.
+    """Measure the agreement of a dataset's ratings; works even if there are none.
 
-    Takes the dataset's tables; without `assignments` (no clip was assigned) the funnel has no step
-    `pushed` and raters no number `dealt`. `seed` and `bootstraps` make alpha's interval.
+    The arguments are tables of the dataset. Without `assignments` (no clip was assigned), the
+    funnel has no step `pushed` and raters have no number `dealt`. `seed` and `bootstraps` control
+    the interval of alpha.
     """
     kept = anchors.present(clips)[["clip_key", "start_s", "end_s"]]
     keys = pd.Index(kept["clip_key"].dropna().unique())  # quicker than pandas' isin
@@ -130,10 +133,10 @@ def measure(
 
 
 def _equals_consensus(counts: np.ndarray, clip: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Whether each answer equals the consensus of the clip's other raters: 1, 0, or NaN.
+    """Return whether each answer equals the consensus of the clip's other raters: 1, 0, or NaN.
 
-    The consensus is the emotion most of the others chose; NaN where there are no others or two
-    emotions lead. Leaving the rater out keeps a rater from being measured against themselves.
+    The consensus is the emotion that most of the others chose. It is NaN if there are no others, or
+    if two emotions are tied. The rater is excluded, so that nobody is compared with themselves.
     """
     others = counts[clip]
     others[np.arange(len(chosen)), chosen] -= 1
@@ -226,7 +229,7 @@ def _raters(
 
 
 def _calibration(confidence: np.ndarray, right: np.ndarray) -> pd.DataFrame:
-    """Accuracy against the others' consensus, by step of confidence."""
+    """Return the accuracy against the others' consensus, by step of confidence."""
     step = np.round(confidence * CONFIDENCE_STEPS) / CONFIDENCE_STEPS
     known = ~np.isnan(right)
     answers = pd.DataFrame(

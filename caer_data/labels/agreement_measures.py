@@ -1,7 +1,7 @@
 """Agreement of raters on nominal classes, from counts: alpha, Fleiss' and Cohen's kappa.
 
-Counts have the shape (clips, classes): how many raters chose each class for a clip. What is
-undefined, such as agreement beyond chance where all answers are the same, is NaN.
+Counts have the shape (clips, classes) and say how many raters chose each class for a clip. An
+undefined measure is NaN, such as agreement beyond chance where all answers are the same.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ Array = NDArray[np.float64]
 
 
 def coincidences(counts: Array) -> Array:
-    """Krippendorff's coincidence matrix (classes, classes) over clips with at least two raters.
+    """Return Krippendorff's coincidence matrix (classes, classes) of clips with two raters or more.
 
     Each clip adds its ordered pairs of answers by different raters, divided by its number of raters
-    minus one, so that a class's row sums to how often it was chosen. K. Krippendorff, "Content
-    Analysis", chapter on reliability.
+    minus one. The row of a class therefore sums to how often the class was chosen. K. Krippendorff,
+    "Content Analysis", chapter on reliability.
     """
     pairable = counts[counts.sum(axis=1) >= 2]
     others = pairable / (pairable.sum(axis=1, keepdims=True) - 1)
@@ -26,11 +26,11 @@ def coincidences(counts: Array) -> Array:
 
 
 def krippendorff_alpha(counts: Array) -> float:
-    """Krippendorff's alpha for nominal data; clips with one answer say nothing and are left out.
+    """Return Krippendorff's alpha for nominal data; clips with a single answer are ignored.
 
-    1 is perfect agreement, 0 what chance gives, below 0 is systematic disagreement. The definition
-    allows any number of raters per clip: K. Krippendorff, "Computing Krippendorff's
-    alpha-reliability", https://repository.upenn.edu/asc_papers/43.
+    1 is perfect agreement, 0 is chance, and values below 0 mean systematic disagreement. Any number
+    of raters per clip is allowed. K. Krippendorff, "Computing Krippendorff's alpha-reliability",
+    https://repository.upenn.edu/asc_papers/43.
     """
     table = coincidences(counts)
     return float(_alpha(np.diag(table).sum(), table.sum(axis=1)))
@@ -39,12 +39,12 @@ def krippendorff_alpha(counts: Array) -> float:
 def alpha_interval(
     counts: Array, bootstraps: int, seed: int, level: float = 0.95
 ) -> tuple[float, float]:
-    """Interval of alpha by drawing clips with replacement (percentile bootstrap).
+    """Return the interval of alpha from clips drawn with replacement (percentile bootstrap).
 
-    Clips, not answers, are what another dataset would have drawn again. For this interval see Zapf
-    et al., "Measuring inter-rater reliability for nominal data", BMC Medical Research Methodology
-    16:93, 2016. Clips of equal counts are drawn together, so the time hardly grows with their
-    number.
+    Clips are resampled rather than answers, because another dataset would consist of other clips.
+    For this interval see Zapf et al., "Measuring inter-rater reliability for nominal data", BMC
+    Medical Research Methodology 16:93, 2016. Clips with equal counts are drawn together, so the
+    running time hardly depends on the number of clips.
     """
     pairable = counts[counts.sum(axis=1) >= 2]
     if len(pairable) == 0 or bootstraps == 0:
@@ -63,7 +63,7 @@ def alpha_interval(
 
 
 def fleiss_kappa(counts: Array) -> float:
-    """Fleiss' kappa; every clip must have the same number of raters, at least two.
+    """Return Fleiss' kappa; every clip must have the same number of raters, at least two.
 
     J. L. Fleiss, "Measuring nominal scale agreement among many raters", Psychological Bulletin
     76(5), 1971, https://doi.org/10.1037/h0031619.
@@ -78,10 +78,10 @@ def fleiss_kappa(counts: Array) -> float:
 
 
 def class_agreement(counts: Array) -> tuple[Array, Array]:
-    """For each class: the chance that a second rater chose it too, and that beyond chance.
+    """Return each class's specific agreement and its kappa, both of shape (classes,).
 
-    The first is the proportion of specific agreement (Fleiss, 1971, his conditional probability),
-    the second Fleiss' kappa of the single class. Shapes (classes,).
+    Specific agreement is the probability that a second rater chose the class, given that a first
+    did (the conditional probability of Fleiss, 1971). The kappa is that of the single class.
     """
     table = coincidences(counts)
     chosen = table.sum(axis=1)
@@ -92,7 +92,9 @@ def class_agreement(counts: Array) -> tuple[Array, Array]:
 
 
 def cohen_kappas(tables: Array) -> tuple[Array, Array]:
-    """Observed agreement and Cohen's kappa of pairs of raters, from (pairs, classes, classes).
+    """Return the observed agreement and Cohen's kappa of each pair of raters.
+
+    `tables` has the shape (pairs, classes, classes).
 
     J. Cohen, "A coefficient of agreement for nominal scales", Educational and Psychological
     Measurement 20(1), 1960, https://doi.org/10.1177/001316446002000104.
@@ -105,7 +107,7 @@ def cohen_kappas(tables: Array) -> tuple[Array, Array]:
 
 
 def _alpha(agreeing: Array, chosen: Array) -> Array:
-    """Alpha from the sum of the coincidences' diagonal and the classes' sums (last axis)."""
+    """Return alpha from the trace of the coincidence matrix and its row sums (last axis)."""
     total = chosen.sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         disagreement = (total - 1) * (total - agreeing) / (total**2 - (chosen**2).sum(axis=-1))
@@ -120,10 +122,11 @@ def _beyond_chance(observed: Array, expected: Array) -> Array:
 
 
 def wilson(hits: int, trials: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share; NaN without a trial.
+    """Return Wilson's 95 % interval of a proportion; NaN without trials.
 
-    It keeps its level also for few trials and shares near 0 and 1: L. D. Brown, T. T. Cai and
-    A. DasGupta, "Interval estimation for a binomial proportion", Statistical Science 16(2), 2001.
+    Its coverage holds even for few trials and for proportions near 0 and 1. L. D. Brown, T. T. Cai
+    and A. DasGupta, "Interval estimation for a binomial proportion", Statistical Science 16(2),
+    2001.
     """
     if not trials:
         return float("nan"), float("nan")

@@ -19,16 +19,16 @@ from caer_data.labels.validate import REASONS
 STEPS = {
     "kept": "kept by build",
     "pushed": "assigned to raters",
-    "rated": "rated by one or more",
+    "rated": "rated by at least one rater",
     "complete": "rated by all its raters",
     "agreed": "raters agree on an emotion",
-    "confident": "and are confident: kept",
+    "confident": "raters are confident: kept",
 }
-"""The funnel's steps, in words."""
+"""Titles of the funnel's steps."""
 
 
 def agreement_text(agreement: Agreement, width: int | None = None) -> str:
-    """Write all measures as plain text, as wide as the terminal or `width` characters."""
+    """Return all measures as plain text, as wide as the terminal or `width` characters."""
     out = io.StringIO()
     columns = width or shutil.get_terminal_size((120, 24)).columns
     console = Console(file=out, width=columns, no_color=True, highlight=False)
@@ -42,21 +42,21 @@ def agreement_text(agreement: Agreement, width: int | None = None) -> str:
 
 
 def headlines(agreement: Agreement) -> list[str]:
-    """The sentences to read first."""
+    """Return the sentences to read first."""
     lines = []
     if agreement.made_up:
         lines.append(
-            f"Made up: {agreement.made_up:,} of {agreement.answers:,} answers come from nobody; "
-            "they demonstrate the tool and say nothing about the clips."
+            f"Made up: {agreement.made_up:,} of {agreement.answers:,} answers. They only "
+            "demonstrate the tool and say nothing about the clips."
         )
     lines.append(
         f"{agreement.answers:,} vote{'s' * (agreement.answers != 1)}; "
-        f"{agreement.clips:,} clip{'s' * (agreement.clips != 1)} with two or more, "
-        f"{agreement.complete:,} with all their raters."
+        f"{agreement.clips:,} clip{'s' * (agreement.clips != 1)} with at least two votes, "
+        f"{agreement.complete:,} with votes from all raters."
     )
     if math.isnan(agreement.alpha):
         lines.append(
-            "Agreement cannot be measured yet: it takes clips that two raters answered, and more "
+            "Agreement cannot be measured yet: it requires clips answered by two raters, and more "
             "than one emotion among the answers."
         )
         return lines
@@ -88,17 +88,17 @@ def _tables(agreement: Agreement) -> dict[str, pd.DataFrame]:
     distance = _number(agreement.calibration_error, 2)
     tables = {
         "From clips to labels": funnel,
-        "Raters (accuracy: against the consensus of the clip's others)": raters.drop(
+        "Raters (accuracy: compared with the consensus of the clip's other raters)": raters.drop(
             columns=manner
         ),
         "How raters answer (mean confidence, median seconds)": raters[["rater", *manner]],
-        "Emotions (agreement: a second rater says so too)": emotions,
-        "Confusion: when one rater says the row, another says": confusion,
+        "Emotions (agreement: how often a second rater gives the same answer)": emotions,
+        "Confusion (row: one rater's answer, column: another rater's)": confusion,
         "Pairs of raters (Cohen's kappa)": pairs,
-        f"Confidence against accuracy (mean distance {distance})": calibration,
+        f"Confidence and accuracy (mean distance {distance})": calibration,
     }
     if len(agreement.cannot_judge):
-        tables["Cannot be judged (dropped: half of the clip's raters or more say so)"] = (
+        tables["Cannot be judged (a clip is dropped if at least half its raters say so)"] = (
             cannot_judge(agreement)
         )
     if len(agreement.refused):
@@ -108,7 +108,7 @@ def _tables(agreement: Agreement) -> dict[str, pd.DataFrame]:
 
 
 def cannot_judge(agreement: Agreement) -> pd.DataFrame:
-    """Why clips cannot be judged, by reason, with its meaning."""
+    """Return the reasons why clips cannot be judged, with their meaning and counts."""
     frame = agreement.cannot_judge
     return frame.assign(meaning=frame["reason"].map(CANNOT_JUDGE))
 

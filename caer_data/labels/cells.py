@@ -1,4 +1,4 @@
-"""Single cells of an imported file: words for emotions, scales of confidence, decimal commas."""
+"""Parse the cells of an imported file: emotion words, confidence scales, decimal commas."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SYNONYMS: Final = {
     ),
     **dict.fromkeys(("surprised", "überraschung", "überrascht", "surpris", "sorpresa"), "surprise"),
 }
-"""Words for the seven emotions, taken only where the user says so."""
+"""Synonyms of the seven emotions, accepted only with `--synonyms`."""
 
 _COMMA: Final = re.compile(r"-?\d+,\d+")
 _THOUSANDS: Final = re.compile(r"\d{1,3},\d{3}")
@@ -46,17 +46,17 @@ _THOUSANDS: Final = re.compile(r"\d{1,3},\d{3}")
 
 @dataclass(frozen=True)
 class Scale:
-    """From a guess, `low`, to certain, `high`, in equal steps."""
+    """A scale of confidence with equal steps, from `low` (a guess) to `high` (certain)."""
 
     low: float = 0.0
     high: float = 1.0
 
     @classmethod
     def parse(cls, text: str) -> Scale:
-        """Read `1..5`.
+        """Return the scale written as `1..5`.
 
         Raises:
-            CaerError: it is not two numbers, the lower one first.
+            CaerError: the text is not two numbers, the lower one first.
         """
         try:
             low, high = (float(part) for part in text.split(".."))
@@ -64,15 +64,15 @@ class Scale:
             low = high = math.nan
         if not (math.isfinite(low) and math.isfinite(high) and low < high):
             raise CaerError(
-                f"confidence scale '{text}': write the guess, two points and the certain end, "
-                "such as 1..5 or 0..100"
+                f"confidence scale '{text}': write the value for a guess, two dots and the value "
+                "for certain, such as 1..5 or 0..100"
             )
         return cls(low, high)
 
     def share(self, cell: str) -> str:
-        """The cell as a number from 0 to 1 in text; a cell that is not a number as it is.
+        """Return the cell as the text of a number from 0 to 1, or unchanged if it is no number.
 
-        A percent sign overrides the scale unless the scale is one of its own, such as 1..5.
+        A percent sign overrides the default scale, but not one that the user named, such as 1..5.
         """
         text = cell.strip()
         percent = text.endswith("%")
@@ -91,12 +91,12 @@ class Scale:
 
 
 def point(cell: str, certain: bool) -> str:
-    """A number with a decimal point for one with a comma.
+    """Return the text of a number with its decimal comma replaced by a point.
 
     Args:
         cell: the text.
-        certain: a comma cannot set thousands apart here; otherwise 1,500 is left as it is, which
-            no reader of numbers takes.
+        certain: commas cannot be thousands separators here. Otherwise, 1,500 is ambiguous and is
+            returned unchanged, so that it fails to parse.
     """
     if _COMMA.fullmatch(cell) and (certain or not _THOUSANDS.fullmatch(cell)):
         return cell.replace(",", ".")
@@ -104,7 +104,7 @@ def point(cell: str, certain: bool) -> str:
 
 
 def finite_number(value: object) -> float | None:
-    """A finite number, also from text; no truth values."""
+    """Return a number or the text of one as a finite float; None for anything else, also bools."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

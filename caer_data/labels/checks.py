@@ -1,7 +1,7 @@
-"""Answers that are not votes: to training and gold clips, and to repeats.
+"""Answers that are not votes: answers to training clips, gold clips and repeats.
 
-They are judged like votes (`caer_data.labels.validate`), then kept apart in `tables.CHECKS`, so
-that nothing which counts votes can meet them. Their results by rater are `tables.RATERS`.
+They are validated like votes (`caer_data.labels.validate`), then stored in `tables.CHECKS`, so that
+code which counts votes never sees them. The results by rater are in `tables.RATERS`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ANSWER = ("emotion", "confidence", "lead_time_s", "created_at", "reason")
 
 
 def split(answers: Iterable[Answer], checks: pd.DataFrame) -> tuple[list[Answer], list[Answer]]:
-    """Part answers into those to clips assigned for votes, and those to checks."""
+    """Return the answers to clips assigned for voting, and those to checks."""
     names = set(checks["presentation"].dropna())
     parts: tuple[list[Answer], list[Answer]] = ([], [])
     for answer in answers:
@@ -34,10 +34,11 @@ def split(answers: Iterable[Answer], checks: pd.DataFrame) -> tuple[list[Answer]
 def take(
     checks: pd.DataFrame, answers: Iterable[Answer], clips: pd.DataFrame, ledger: Ledger | None
 ) -> pd.DataFrame:
-    """Fill in what the raters answered; what the server no longer holds is emptied.
+    """Return the checks with the raters' answers; cells of answers that were deleted are emptied.
 
-    An answer that a vote would be refused for, or that names no emotion, leaves its reason alone;
-    so does one to a training that was changed after it was sent, when the known answer was told.
+    Only the reason is stored if the answer would be refused as a vote, or if it names no emotion.
+    The same applies to an answer to a training clip that was changed after it was sent, because
+    the rater had been shown the known answer by then.
     """
     judged = validate_answers(answers, checks, clips, ledger)
     judged = judged[judged["reason"] != "superseded"]
@@ -52,7 +53,7 @@ def take(
         confidence=judged["confidence"].where(kept & has_answer),
         reason=judged["reason"].where(~kept | has_answer, "cannot_judge"),
     )
-    # an acceptable answer stands over a refused one to the same showing
+    # if one clip was answered twice, an acceptable answer takes precedence over a refused one
     judged = judged.assign(_bad=~kept).sort_values(["_bad", "source_id"])
     answered = judged.drop_duplicates("presentation").set_index("presentation")
     filled = {name: checks["presentation"].map(answered[name].astype(object)) for name in _ANSWER}
@@ -62,12 +63,14 @@ def take(
 def raters(
     checks: pd.DataFrame, ratings: pd.DataFrame, settings: Annotate, secret: bytes
 ) -> pd.DataFrame:
-    """Results of the checks by rater, as `tables.RATERS`.
+    """Return the results of the checks by rater, as `tables.RATERS`.
 
-    Gold: of the answers with an emotion, the share that equals the known one. Repeats: of those to
-    clips that the rater also voted on, the share that equals the vote. Training: of all training
-    clips, whether judged or not; it is passed or failed once all are answered, by the recipe's
-    `pass_mark`. Intervals are Wilson's.
+    - Gold: the share of answers with an emotion that equal the known one.
+    - Repeats: the share that equal the vote, among answers to clips the rater also voted on.
+    - Training: the share of all training clips, judged or not, that were answered as known. Once
+      all are answered, the rater passes or fails by the recipe's `pass_mark`.
+
+    Intervals are Wilson's.
     """
     votes = ratings[(ratings["status"] == "accepted") & ratings["emotion"].notna()]
     own = votes.set_index(["clip_key", "rater"])["emotion"].to_dict()
@@ -99,17 +102,17 @@ def _rater(rater: str, mine: pd.DataFrame, settings: Annotate, secret: bytes) ->
 
 
 def training_said(raters: pd.DataFrame, settings: Annotate) -> list[str]:
-    """A sentence for each rater who has a training."""
+    """Return a sentence about each rater who has a training."""
     sentences = []
     for row in raters.to_dict("records"):
         asked, equal = settings.training, row["training_equal"]
         if pd.isna(row["passed"]):
-            state = f"has answered {row['training_answers']} of the training's clips"
+            state = f"has answered {row['training_answers']} of the training clips"
         elif row["passed"]:
-            state = f"passed the training: {equal} of {row['training_answers']} as known"
+            state = f"passed the training: {equal} of {row['training_answers']} correct"
         else:
             state = (
-                f"failed the training: {equal} of {row['training_answers']} as known, "
+                f"failed the training: {equal} of {row['training_answers']} correct, "
                 f"{settings.pass_mark:.0%} needed"
             )
         if asked or row["training_answers"]:
@@ -118,14 +121,14 @@ def training_said(raters: pd.DataFrame, settings: Annotate) -> list[str]:
 
 
 def below(raters: pd.DataFrame, settings: Annotate) -> list[str]:
-    """A sentence for each rater whose answers to gold clips or repeats are below the bound."""
+    """Return a sentence about each rater whose gold clips or repeats are below the bound."""
     sentences = []
     for kind, bound, said in (
-        ("gold", settings.min_gold, "gold clips as known"),
+        ("gold", settings.min_gold, "gold clips correctly"),
         ("repeat", settings.min_repeat, "repeats as before"),
     ):
         for row in raters[raters[f"{kind}_share"] < bound - 1e-9].to_dict("records"):
-            sure = "" if row[f"{kind}_high"] < bound else "; so few answers may mislead"
+            sure = "" if row[f"{kind}_high"] < bound else "; this may be chance"
             equal, asked = row[f"{kind}_equal"], row[f"{kind}_answers"]
             sentences.append(
                 f"{row['rater']} answered {equal} of {asked} {said} "

@@ -1,4 +1,4 @@
-"""Which column of a file is which: names in any case, and those of other services."""
+"""Match the columns of a file to ours: names in any case, and those of other services."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Service:
 
     name: str
     recognised_by: frozenset[str]
-    """Columns by which its files are recognised, in lower case."""
+    """Columns, in lower case, by which its files are recognised."""
     columns: Mapping[str, str]
-    """Its column, in lower case, to ours."""
+    """Our column name by the service's, in lower case."""
     left_out: Mapping[str, frozenset[str]]
-    """Rows that are not ratings: values, in lower case, by column."""
+    """Values, in lower case, by column, that mark rows which are not ratings."""
 
 
 SERVICES: Final = (
@@ -68,15 +68,15 @@ SERVICES: Final = (
 def named(
     path: Path, sheet: Sheet, given: Sequence[tuple[str, str]] = ()
 ) -> list[tuple[int, dict[str, str]]]:
-    """Rows of a sheet by our names of columns; what was recognised is added to the sheet.
+    """Return the rows of a sheet under our column names; adds remarks to `sheet.recognised`.
 
     Args:
         path: the file, for messages.
         sheet: its rows.
-        given: pairs of our name and the file's; they stand over what is recognised.
+        given: pairs of our name and the file's; they override recognised names.
 
     Raises:
-        CaerError: a required column is missing, or two columns are the same one.
+        CaerError: a required column is missing, or two columns have the same meaning.
     """
     service = _service(sheet.header)
     if service and service.name == "Amazon Mechanical Turk":
@@ -86,7 +86,7 @@ def named(
     if service:
         sheet.recognised.append(f"columns of {service.name}")
     if aside:
-        sheet.recognised.append(f"left aside: {', '.join(aside)}")
+        sheet.recognised.append(f"ignored: {', '.join(aside)}")
     rows = _ratings(sheet, service)
     return [
         (number, {name: unpacked(cells[column]) for name, column in columns.items()})
@@ -106,7 +106,7 @@ def _plain(name: str) -> str:
 def _places(
     path: Path, header: list[str], service: Service | None, given: Sequence[tuple[str, str]]
 ) -> dict[str, int]:
-    """Column number of each of our names."""
+    """Return the column number of each of our names."""
     columns = _given(path, header, given)
     theirs = service.columns if service else {}
     fixed = set(columns)
@@ -117,7 +117,7 @@ def _places(
             continue
         if ours in columns:
             raise CaerError(
-                f"{path}, row 1: column '{ours}' stands twice ('{header[columns[ours]]}' and "
+                f"{path}, row 1: column '{ours}' occurs twice ('{header[columns[ours]]}' and "
                 f"'{name}'); remove one, or choose with --map {ours}=NAME"
             )
         columns[ours] = number
@@ -126,7 +126,7 @@ def _places(
     if missing:
         raise CaerError(
             f"{path}, row 1: no column {', '.join(missing)}; the header is {','.join(REQUIRED)}, "
-            "with one row for each rating; say which column is meant with "
+            "with one row per rating; name the columns with "
             f"{' '.join(f'--map {name}=NAME' for name in missing)}, with NAME one of "
             f"{', '.join(repr(name) for name in header if name)}"
         )
@@ -148,14 +148,14 @@ def _given(path: Path, header: list[str], given: Sequence[tuple[str, str]]) -> d
 
 
 def _ratings(sheet: Sheet, service: Service | None) -> list[tuple[int, dict[int, str]]]:
-    """Rows without a service's further headers and without those that are not ratings."""
+    """Return the rows that are ratings, without the additional header rows of a service."""
     if service is None:
         return sheet.rows
     rows = sheet.rows
-    # Qualtrics writes the questions below the header, and below them where each came from.
+    # Qualtrics writes two more header rows: the questions and their import ids.
     for count, (_, cells) in enumerate(rows[:2], start=1):
         if any('"ImportId"' in cell for cell in cells.values()):
-            sheet.recognised.append("the two rows below the first are headers")
+            sheet.recognised.append("rows 2 and 3 are headers")
             rows = rows[count:]
             break
     for place, name in enumerate(sheet.header):

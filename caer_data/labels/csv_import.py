@@ -5,11 +5,11 @@
 
 A clip may be given by its `clip_key` instead of its `clip_id`, or by both. Optional columns:
 `created_at` (ISO 8601), `lead_time_s` (seconds from clip shown to answer) and
-`source`, whose word `made-up` marks ratings that nobody gave; that mark goes with them into every
-table, card and report.
+`source`, whose value `made-up` marks ratings that no person gave. The mark is kept in every table,
+card and report.
 
-What spreadsheets and survey services make of such a file is recognised (`reading`, `columns`,
-`cells`) and said.
+Common variants written by spreadsheets and survey services are recognised (`reading`, `columns`,
+`cells`) and reported to the user.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from caer_data.labels.cells import SYNONYMS, Scale, point
 from caer_data.labels.validate import CSV, MADE_UP, parse_confidence, parse_seconds
 
 SHOWN: Final = 20
-"""Mistakes of a file that are shown; where there are more, all are in a file beside it."""
+"""Maximum number of mistakes shown; if there are more, all are written to a file beside it."""
 
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What the user says about a file."""
+    """Options of the user for reading a file."""
 
     columns: Sequence[tuple[str, str]] = ()
     """Pairs of our column name and the file's."""
@@ -54,23 +54,23 @@ def read(
     options: ImportOptions | None = None,
     say: Callable[[str], None] | None = None,
 ) -> pd.DataFrame:
-    """Read and judge a file; return its rows, all accepted, as `tables.RATINGS`.
+    """Read and validate a file; return its rows, all accepted, as `tables.RATINGS`.
 
-    The dataset is only read. Rows count from 1, the header, as a spreadsheet counts them. Names of
-    raters and emotions are taken in lower case. An assigned clip takes answers only from the raters
-    it was assigned to; any other clip takes as many different raters as the recipe's
-    `annotate.raters_per_clip`, counting those of earlier files. Reading a file again replaces what
-    it said before.
+    The dataset is not changed. Rows are numbered as in a spreadsheet: the header is row 1. Names of
+    raters and emotions are converted to lower case. An assigned clip accepts answers only from the
+    raters it was assigned to. Any other clip accepts at most `annotate.raters_per_clip` (in the
+    recipe) different raters, including those of earlier files. Reading a file again replaces its
+    earlier ratings.
 
     Args:
         path: the file.
-        dataset: has the clips.
-        options: what the user says about the file.
+        dataset: contains the clips.
+        options: how to read the file.
         say: receives one sentence about what was recognised.
 
     Raises:
-        CaerError: the mistakes in the file, each with its row. Of more than `SHOWN`, all are
-            written to `<file>.mistakes.txt`.
+        CaerError: the file has mistakes, listed with their rows. If there are more than `SHOWN`,
+            all are written to `<file>.mistakes.txt`.
     """
     dataset.require()
     options = options or ImportOptions()
@@ -84,7 +84,7 @@ def read(
     rows, mistakes = [], sheet.mistakes
     records, left_out = _without_forgotten(list(records), dataset)
     if say and left_out:
-        say(f"{path}: left out {left_out:,} ratings of clips or raters that are forgotten.")
+        say(f"{path}: skipped {left_out:,} ratings of forgotten clips or raters.")
     for number, cells in records:
         try:
             rows.append(file.rating(number, cells))
@@ -104,7 +104,7 @@ def read(
 def _without_forgotten(
     records: list[tuple[int, dict[str, str]]], dataset: Dataset
 ) -> tuple[list[tuple[int, dict[str, str]]], int]:
-    """Records of clips and raters that are not forgotten, and the number of the others."""
+    """Return the records of clips and raters that are not forgotten, and the number of others."""
     known, folder = Forgotten.of(dataset.folder), dataset.folder
     kept = [
         (number, cells)
@@ -117,13 +117,13 @@ def _without_forgotten(
 
 
 def _refuse(path: Path, mistakes: list[str]) -> None:
-    """Raise what is wrong with a file, if anything is."""
+    """Raise a CaerError that lists the mistakes of a file, if there are any."""
     if len(mistakes) == 1:
         raise CaerError(mistakes[0])
     if not mistakes:
         return
     lines = [" ".join(mistake.split()) for mistake in mistakes]
-    text = f"{path}: {len(lines)} mistakes, nothing is taken from the file"
+    text = f"{path}: {len(lines)} mistakes, so nothing was imported"
     if len(lines) > SHOWN:
         listed = path.with_name(f"{path.name}.mistakes.txt")
         files.write_text(listed, "\n".join(lines) + "\n")
@@ -132,7 +132,7 @@ def _refuse(path: Path, mistakes: list[str]) -> None:
 
 
 class _Names:
-    """Finds the clip that a file means, whatever it was called when the file was made."""
+    """Finds the clip that a row refers to, even under a name from an earlier build."""
 
     def __init__(self, clips: pd.DataFrame, ledger: Ledger) -> None:
         held = anchors.present(clips)
@@ -142,17 +142,17 @@ class _Names:
         self.known = set(ledger.names)
 
     def key_of(self, where: str, clip_id: str, clip_key: str) -> str:
-        """Key of a clip that is there today.
+        """Return the key of a clip of the current build.
 
         Raises:
-            CaerError: it is not, or the name has meant several clips.
+            CaerError: the clip is not in the current build, or its name has been that of several.
         """
         if not (clip_key or clip_id):
-            raise CaerError(f"{where}: names no clip; if it is not a rating, remove the row")
+            raise CaerError(f"{where}: no clip is named; if this is not a rating, remove the row")
         keys = {clip_key} if clip_key else self.meant.get(clip_id, {clip_id})
         if len(keys) > 1:
             raise CaerError(
-                f"{where}: '{clip_id}' has been the name of {len(keys)} clips, as builds differed; "
+                f"{where}: '{clip_id}' has been the name of {len(keys)} clips in different builds; "
                 "say which one in a column clip_key (see tables/keys.parquet)"
             )
         key = next(iter(keys), "")
@@ -165,17 +165,17 @@ class _Names:
 
 
 class _File:
-    """Judges one row after the other and remembers which clip a rater had before."""
+    """Validates the rows one by one and remembers which clips each rater has rated."""
 
     def __init__(self, path: Path, names: _Names, options: ImportOptions, commas: bool) -> None:
         self.path = path
         self.options = options
-        self.commas = commas  # decimal ones, as semicolons part the cells
+        self.commas = commas  # commas are decimal, because semicolons separate the cells
         self.names = names
         self.first_row: dict[tuple[str, str], int] = {}
 
     def rating(self, number: int, cells: dict[str, str]) -> dict[str, Any]:
-        """Turn one row into a rating, or raise a CaerError that names the row."""
+        """Return one row as a rating, or raise a CaerError that names the row."""
         where = f"{self.path}, row {number}"
         rater = cells["rater"].lower()
         key = self.names.key_of(where, cells.get("clip_id", ""), cells.get("clip_key", ""))
@@ -192,11 +192,13 @@ class _File:
             )
         source = cells.get("source") or CSV
         if source not in (CSV, MADE_UP):
-            raise CaerError(f"{where}: source '{source}' is unknown; write {MADE_UP} or leave out")
+            raise CaerError(
+                f"{where}: source '{source}' is unknown; write {MADE_UP} or leave the cell empty"
+            )
         first = self.first_row.setdefault((key, rater), number)
         if first != number:
             raise CaerError(
-                f"{where}: {rater} rated clip '{clip_id}' in row {first} already; keep one of them"
+                f"{where}: {rater} already rated clip '{clip_id}' in row {first}; keep one of them"
             )
         created_at = cells.get("created_at") or None
         if created_at is not None and not _is_time(created_at):
@@ -222,19 +224,19 @@ class _File:
         }
 
     def _emotion(self, where: str, cell: str) -> str:
-        """One of the seven; by a synonym only if synonyms are allowed."""
+        """Return one of the seven emotions; synonyms count only if they are allowed."""
         emotion = cell.lower()
         if emotion in EMOTIONS:
             return emotion
         meant = SYNONYMS.get(emotion)
         if meant and self.options.synonyms:
             return meant
-        hint = f"take it as '{meant}' by --synonyms" if meant else _close(emotion)
+        hint = f"add --synonyms to read it as '{meant}'" if meant else _close(emotion)
         raise CaerError(f"{where}: '{cell}' is not an emotion; {hint}")
 
 
 def _wrong_raters(path: Path, rows: list[dict[str, Any]], dataset: Dataset) -> list[str]:
-    """Hold every clip to the raters it was assigned to, or else to the number the recipe allows."""
+    """Return the mistakes of clips rated by raters they were not assigned to, or by too many."""
     mistakes = []
     allowed = dataset.recipe.annotate.raters_per_clip
     assigned: dict[Any, set[str]] = {}
@@ -260,14 +262,14 @@ def _wrong_raters(path: Path, rows: list[dict[str, Any]], dataset: Dataset) -> l
         known.add(rater)
         if len(known) > allowed:
             mistakes.append(
-                f"{where}: clip '{clip_id}' has {allowed} raters without {rater}; remove the row, "
-                "or change annotate.raters_per_clip in the recipe"
+                f"{where}: clip '{clip_id}' has {allowed} raters without {rater}, as many as "
+                "annotate.raters_per_clip in the recipe allows; remove the row, or raise that"
             )
     return mistakes
 
 
 def _close(word: str, known: Any = EMOTIONS) -> str:
-    """Hint at the nearest known word."""
+    """Return a hint at the nearest known word."""
     near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.7)
     if near and near[0] != word:
         return f"did you mean '{near[0]}'?"

@@ -1,9 +1,9 @@
-"""Dawid-Skene: true classes and each rater's errors, estimated together by EM.
+"""Dawid-Skene model: estimates true classes and each rater's errors together by EM.
 
 A. P. Dawid and A. M. Skene, "Maximum likelihood estimation of observer error-rates using the EM
-algorithm", Applied Statistics 28(1), 1979, https://doi.org/10.2307/2346806. Written here because
-the well-kept implementation, crowd-kit, brings transformers and nltk (some 45 packages) with it
-for this one page; the tests hold this one to crowd-kit's figures.
+algorithm", Applied Statistics 28(1), 1979, https://doi.org/10.2307/2346806. It is implemented here
+because the well-maintained implementation, crowd-kit, depends on transformers and nltk (some 45
+packages). The tests compare the results with those of crowd-kit.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-_MIN_ERROR = 1e-10  # an error never seen stays possible, so that no logarithm is of zero
+_MIN_ERROR = 1e-10  # probability of an error that was never seen, to avoid log(0)
 
 
 class DawidSkene:
-    """Dawid-Skene's model, in scikit-learn's manner.
+    """Dawid-Skene model with the interface of scikit-learn.
 
     Attributes:
         posterior: probability of each class, one row per task, after `fit`.
@@ -35,20 +35,20 @@ class DawidSkene:
         self.tol = tol
 
     def fit(self, data: pd.DataFrame) -> DawidSkene:
-        """Estimate from a frame with the columns task, worker, label; at least one row.
+        """Fit the model to a non-empty frame with the columns task, worker and label.
 
-        Starts from the shares of votes and ends when the log-likelihood per answer gains less than
-        `tol`, or after `n_iter` rounds.
+        Starts from the shares of votes. Stops when the log-likelihood per answer improves by less
+        than `tol`, or after `n_iter` iterations.
         """
         tasks, task = np.unique(data["task"].to_numpy(str), return_inverse=True)
         workers, worker = np.unique(data["worker"].to_numpy(str), return_inverse=True)
         label = pd.Index(self.classes).get_indexer(pd.Index(data["label"]))
         if (label < 0).any():
-            raise ValueError("data holds labels that are not among the classes")
+            raise ValueError("data contains labels that are not among the classes")
         n = len(self.classes)
 
         def maximise(posterior: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            """Class shares, and errors[worker, true class, answer]."""
+            """Return class shares, and errors[worker, true class, answer]."""
             answer = worker * n + label
             seen = [np.bincount(answer, posterior[task, c], len(workers) * n) for c in range(n)]
             errors = np.stack(seen).reshape(n, len(workers), n).transpose(1, 0, 2)
@@ -61,7 +61,7 @@ class DawidSkene:
         priors, errors = maximise(posterior)
         likelihood = -np.inf
         for _ in range(self.n_iter):
-            with np.errstate(divide="ignore"):  # a class that nobody ever chose stays impossible
+            with np.errstate(divide="ignore"):  # log(0): a class that nobody ever chose
                 joint = np.tile(np.log(priors), (len(tasks), 1))
             np.add.at(joint, task, np.log(errors)[worker, :, label])
             total = np.logaddexp.reduce(joint, axis=1)

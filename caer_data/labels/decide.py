@@ -1,4 +1,4 @@
-"""From ratings to one label per clip (paper, section 4.1), with every number that led to it."""
+"""Decide one label per clip from its ratings (paper, section 4.1), and record all evidence."""
 
 from __future__ import annotations
 
@@ -16,16 +16,19 @@ from caer_data.labels import rules, validate
 def decide(ratings: pd.DataFrame, settings: Labels, raters_per_clip: int) -> pd.DataFrame:
     """Decide every clip that has an accepted rating; return `tables.LABELS`, sorted by clip.
 
-    A clip with fewer than `raters_per_clip` raters is dropped as `incomplete`, and one that half of
-    its raters or more cannot judge as `cannot_judge`. A rater who cannot judge has no vote, but is
-    recorded (column `cannot_judge`). Then the recipe's rule is asked (`caer_data.labels.rules`): a
-    clip without a label is dropped as `no_majority`, never given to one of equals. Last, whatever
-    the rule, a clip whose mean confidence (of all who voted, or of those who chose the emotion) is
-    below `min_confidence` is dropped as `low_confidence`.
+    A clip is dropped for the first of these reasons that applies:
+
+    - `incomplete`: it has fewer than `raters_per_clip` raters.
+    - `cannot_judge`: at least half of its raters cannot judge it. Those raters have no vote, but
+      are recorded in the column `cannot_judge`.
+    - `no_majority`: the recipe's rule (`caer_data.labels.rules`) gives no label. Ties are never
+      broken.
+    - `low_confidence`: the mean confidence (of all voters, or of those who chose the emotion) is
+      below `min_confidence`.
 
     Raises:
         CaerError: a clip has more raters than the recipe allows or one rater twice, or the recipe
-            asks more raters to agree than there are.
+            requires more raters to agree than each clip has.
     """
     accepted = ratings[ratings["status"] == "accepted"]
     if accepted.empty:
@@ -71,10 +74,10 @@ def decide(ratings: pd.DataFrame, settings: Labels, raters_per_clip: int) -> pd.
 def _mean_confidence(
     ballots: rules.Ballots, winner: np.ndarray, agreed: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Each clip's mean confidence: of all who voted, and of those who chose its emotion.
+    """Return each clip's mean confidence: of all voters, and of those who chose its emotion.
 
-    Rounded to nine places, so that 0.5 is 0.5 however it was added up. The second is NaN where
-    there is no emotion, or nobody chose it (the posterior may prefer what nobody said).
+    Both are rounded to nine places, so that the order of summation does not matter. The second is
+    NaN if there is no emotion, or if nobody chose it (which the posterior of Dawid-Skene allows).
     """
     each = np.arange(len(winner))
     supporters = ballots.counts[each, winner]
@@ -90,7 +93,7 @@ def _has_made_up(ballots: rules.Ballots) -> np.ndarray:
 
 
 def _votes(ballots: rules.Ballots) -> list[list[dict[str, str | float]]]:
-    """Each clip's votes, by rater, as column `votes` holds them."""
+    """Return each clip's votes, sorted by rater, for the column `votes`."""
     found: list[list[dict[str, str | float]]] = [[] for _ in ballots.clips]
     answers, row = ballots.answers[ballots.votes], ballots.row[ballots.votes]
     columns = [row, answers["rater"], answers["emotion"], answers["confidence"]]
@@ -100,7 +103,7 @@ def _votes(ballots: rules.Ballots) -> list[list[dict[str, str | float]]]:
 
 
 def _reasons(ballots: rules.Ballots) -> list[str | None]:
-    """Why raters cannot judge each clip, by rater, joined by spaces; None where all can."""
+    """Return for each clip why raters cannot judge it, joined by spaces; None if all can."""
     given = ballots.answers.loc[~ballots.votes, "cannot_judge"]
     said: dict[int, list[str]] = {}
     for clip, reason in zip(ballots.row[~ballots.votes], given, strict=True):
@@ -111,14 +114,15 @@ def _reasons(ballots: rules.Ballots) -> list[str | None]:
 def update(
     dataset: Dataset, fresh: pd.DataFrame, *, snapshot: bool
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Take ratings into the dataset, decide again, write both tables; return ratings and labels.
+    """Merge ratings into the dataset and decide again; write and return ratings and labels.
 
-    `snapshot` says that `fresh` is all that the server holds, as `validate.accept` returns it, and
-    replaces every earlier rating of the server; a rating that it no longer holds stays, but is
-    refused. Otherwise `fresh` is a file, as `csv_import.read` returns it, and replaces earlier
-    ratings from files of the same clips and raters. Both tables are computed before either is
-    written, so a mistake leaves the dataset as it was; after a kill between the two writes, the
-    same command completes them.
+    With `snapshot`, `fresh` is everything on the server, as `validate.validate_answers` returns it,
+    and replaces all earlier ratings from the server. Ratings that are no longer there stay in the
+    table, but are refused. Without it, `fresh` comes from a file, as `csv_import.read` returns it,
+    and replaces earlier ratings from files for the same clips and raters.
+
+    Both tables are computed before either is written, so a mistake leaves the dataset unchanged. If
+    the process is killed between the two writes, running the same command again completes them.
 
     Raises:
         CaerError: see `decide`.
@@ -138,9 +142,9 @@ def update(
 
 
 def follow(dataset: Dataset) -> None:
-    """Bring ratings and labels to the clips of today: after a build, or what else changed clips.
+    """Update ratings and labels after a build, or anything else that changed clips.
 
-    Answers to a clip that changed or went stay in `ratings` with the reason and count no more.
+    Answers to a clip that changed or is gone stay in `ratings`, refused with the reason.
     """
     if dataset.has(tables.RATINGS):
         _write(dataset, dataset.ratings, tables.empty(tables.RATINGS))
@@ -160,7 +164,7 @@ def _write(
 
 
 def _withdrawn(existing: pd.DataFrame, fresh: pd.DataFrame) -> pd.DataFrame:
-    """Refuse what the server held once and holds no more; it stays in the table."""
+    """Return earlier ratings from the server that it no longer has, as refused rows."""
     gone = (existing["source"] == validate.LABEL_STUDIO) & ~existing["source_id"].isin(
         fresh["source_id"]
     )
@@ -176,7 +180,7 @@ def _check(accepted: pd.DataFrame, settings: Labels, raters_per_clip: int) -> No
     if settings.rule == "majority" and settings.min_agree > raters_per_clip:
         raise CaerError(
             f"recipe: labels.min_agree is {settings.min_agree}, but annotate.raters_per_clip is "
-            f"{raters_per_clip}, so no clip could ever be kept; lower the first"
+            f"{raters_per_clip}, so no clip could ever be kept; lower labels.min_agree"
         )
     twice = accepted[accepted.duplicated(["clip_key", "rater"])]
     if len(twice):
@@ -187,5 +191,5 @@ def _check(accepted: pd.DataFrame, settings: Labels, raters_per_clip: int) -> No
         name = accepted.loc[accepted["clip_key"] == count.idxmax(), "clip_id"].iloc[0]
         raise CaerError(
             f"clip '{name}' has {count.max()} raters, but annotate.raters_per_clip in "
-            f"the recipe is {raters_per_clip}; raise it again, or take the answers out"
+            f"the recipe is {raters_per_clip}; raise it again, or remove the surplus answers"
         )

@@ -1,7 +1,7 @@
-"""Further questions that a recipe may ask (`annotate.ask`): columns of `ratings`, and no more.
+"""Additional questions of a recipe (`annotate.ask`), stored as columns of `ratings`.
 
-They never decide whether an answer counts, nor what the label is. What is not set, or is not what
-the question offers, leaves its cell empty.
+They affect neither whether an answer counts nor the label. If a question has no answer, or one that
+it does not offer, its cell is empty.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from caer_data.engine.emotions import EMOTIONS
 from caer_data.labels.cells import finite_number
 
 SCALES: Final = {"intensity": (0.0, 1.0), "valence": (-1.0, 1.0), "arousal": (-1.0, 1.0)}
-"""Ends of the sliders."""
+"""Range of each slider."""
 
 QUESTIONS: Final = ("second_choice", *SCALES)
 
 
 def cells(stored: Mapping[str, object], emotion: str | None) -> dict[str, str | float | None]:
-    """The columns of one answer.
+    """Return the columns of one answer.
 
     Args:
-        stored: what the controls of the page hold, by question.
-        emotion: the rater's first choice, which cannot be the second as well; None if there is
-            none: then nothing else is taken either.
+        stored: stored values of the page's controls, by question.
+        emotion: the rater's first choice, which is not accepted as the second choice, too. If None,
+            all columns are empty.
     """
     if emotion is None:
         return dict.fromkeys(QUESTIONS)
@@ -38,7 +38,7 @@ def cells(stored: Mapping[str, object], emotion: str | None) -> dict[str, str | 
 
 
 def _on_scale(value: object, low: float, high: float) -> float | None:
-    """A number with two places: sliders store 0.15000000000000002."""
+    """Return a number rounded to two places (sliders store 0.15000000000000002), or None."""
     number = finite_number(value)
     if number is None or not low - 1e-9 <= number <= high + 1e-9:
         return None

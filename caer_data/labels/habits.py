@@ -1,6 +1,6 @@
-"""What the times and the order of a rater's answers show: haste, long pauses, streaks.
+"""Signs of careless rating in the times and the order of answers: haste, long pauses, streaks.
 
-Nothing here refuses an answer. It names what deserves a look, with the figures.
+Nothing here refuses an answer. It only reports what deserves a look, with the figures.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 PAUSE_S: Final = 300.0
-"""Seconds from which an answer was interrupted by a pause, and time no longer counts as work."""
+"""Seconds after which an answer counts as interrupted by a pause, which is not working time."""
 
 FAST_SHARE: Final = 0.1
-"""Share of answers given in less time than the clip lasts from which a rater is named."""
+"""A rater is reported if at least this share of answers took less time than the clip lasts."""
 
 _UNLIKELY: Final = 0.001
 
@@ -26,14 +26,14 @@ class Habits:
 
     Attributes:
         rater: e-mail address or name.
-        answers: accepted answers.
-        too_fast: of these, given in less time than the clip lasts.
-        pauses: of these, that took longer than five minutes.
+        answers: number of accepted answers.
+        too_fast: how many of them were given in less time than the clip lasts.
+        pauses: how many of them took longer than five minutes.
         longest_pause_s: the longest time to an answer, if it is such a pause.
-        streak: the longest run of one emotion, in the order of time.
-        emotion: that emotion.
-        expected: how many runs as long as this one are expected of somebody who answers by the
-            clip; below 0.001 the run is named.
+        streak: length of the longest run of one emotion, in order of time.
+        emotion: the emotion of that run.
+        expected: expected number of runs at least as long from a rater who judges each clip on its
+            own; if it is below 0.001, the run is reported.
     """
 
     rater: str
@@ -46,7 +46,7 @@ class Habits:
     expected: float
 
     def sentences(self) -> list[str]:
-        """What deserves a look."""
+        """Return one sentence per sign that deserves a look."""
         said = []
         if self.too_fast >= max(2, FAST_SHARE * self.answers):
             said.append(
@@ -61,13 +61,13 @@ class Habits:
         if self.expected < _UNLIKELY:
             said.append(
                 f"{self.rater} answered '{self.emotion}' {self.streak} times in a row; "
-                f"{self.expected:.1g} such runs are expected of {self.answers} answers"
+                f"{self.expected:.1g} such runs are expected in {self.answers} answers"
             )
         return said
 
 
 def habits(ratings: pd.DataFrame) -> list[Habits]:
-    """Look at the accepted answers of each rater, by rater; made-up ones are left out."""
+    """Return the habits of each rater, from accepted answers that are not made up."""
     real = ratings[(ratings["status"] == "accepted") & (ratings["source"] != "made-up")]
     return [_habits(str(rater), mine, real) for rater, mine in real.groupby("rater")]
 
@@ -94,7 +94,7 @@ def _habits(rater: str, mine: pd.DataFrame, everybody: pd.DataFrame) -> Habits:
 
 
 def longest_run(answers: list[str]) -> tuple[int, str | None]:
-    """Length of the longest run of equal answers, the first of several, and its answer."""
+    """Return the length of the longest run of equal answers, and the (first such run's) answer."""
     best: tuple[int, str | None] = (0, None)
     length = 0
     for index, answer in enumerate(answers):
@@ -105,13 +105,14 @@ def longest_run(answers: list[str]) -> tuple[int, str | None]:
 
 
 def expected_runs(answers: int, length: int, share: float) -> float:
-    """Expected number of runs of `length` or longer of one answer that is given independently.
+    """Return the expected number of runs of one answer, if answers are independent.
 
-    Each of the places where such a run may begin counts: the first with share^length, the others
-    with (1 - share) share^length, as another answer comes before. No probability of such a run is
-    greater than this (Markov's inequality). The run of one answer as a sign of careless raters:
-    J. A. Johnson, "Ascertaining the validity of individual protocols from web-based personality
-    inventories", Journal of Research in Personality 39, 2005.
+    Runs of at least `length` count. Such a run begins at the first answer with probability
+    share^length, and at any other with (1 - share) share^length, because a different answer must
+    precede it. By Markov's inequality, the probability of any such run is at most this number. For
+    long runs as a sign of careless raters, see J. A. Johnson, "Ascertaining the validity of
+    individual protocols from web-based personality inventories", Journal of Research in Personality
+    39, 2005.
     """
     if not length:
         return float("nan")
@@ -119,5 +120,5 @@ def expected_runs(answers: int, length: int, share: float) -> float:
 
 
 def seconds_of_work(lead_times: pd.Series) -> float:
-    """Seconds worked on answers; of one that took longer than five minutes, five count."""
+    """Return the seconds worked on answers; each counts for at most five minutes."""
     return float(np.minimum(lead_times.dropna().astype(float), PAUSE_S).sum())

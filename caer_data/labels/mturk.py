@@ -1,4 +1,4 @@
-"""Answers of Amazon Mechanical Turk's forms: one emotion out of what a form stores."""
+"""Read the answers of Amazon Mechanical Turk forms."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _LABEL: Final = "answer.emotion.label"
 
 
 def unfold(sheet: Sheet) -> None:
-    """Add columns for what a form stores as JSON, and one for the emotion that is `true`.
+    """Add columns to the sheet for answers stored as JSON, and one for the chosen emotion.
 
-    A crowd form stores all its answers as JSON in `Answer.taskAnswers`; radio buttons are columns
-    such as `Answer.emotion.sad`, of which one is true. Where none or several are, the cell is left
-    empty, which is a mistake of that row.
+    A crowd form stores all its answers as JSON in `Answer.taskAnswers`. Radio buttons become
+    columns such as `Answer.emotion.sad`, exactly one of which is true. If none or several are true,
+    the cell is left empty, which is later reported as a mistake in that row.
     """
     names = [name.lower() for name in sheet.header]
     if _FORM in names:
@@ -35,11 +35,11 @@ def unfold(sheet: Sheet) -> None:
             for number, cells in sheet.rows
         }
         _add(sheet, {n: {"Answer.emotion": s[0] if len(s) == 1 else ""} for n, s in chosen.items()})
-        sheet.recognised.append("the emotion is the choice that is true")
+        sheet.recognised.append("the emotion is the radio button that is true")
 
 
 def _stored(cell: str) -> dict[str, str]:
-    """Columns in what a form stores: one answer, or a list of one."""
+    """Return the columns stored in a cell as JSON: one answer, or a list of one."""
     try:
         said = json.loads(cell)
     except (ValueError, RecursionError):
@@ -52,7 +52,7 @@ def _stored(cell: str) -> dict[str, str]:
 
 
 def _one(value: Any) -> str:
-    """A value, or the only key that is true, or what a control calls its label."""
+    """Return a value as text: the only key that is true, the label of a control, or itself."""
     if isinstance(value, dict):
         if isinstance(value.get("label"), str):
             return str(value["label"]).strip()
@@ -62,7 +62,7 @@ def _one(value: Any) -> str:
 
 
 def _add(sheet: Sheet, found: dict[int, dict[str, str]]) -> None:
-    """Append columns; what a row lacks is empty."""
+    """Append columns to the sheet; cells missing from `found` are empty."""
     fresh = list(dict.fromkeys(name for row in found.values() for name in row))
     start = len(sheet.header)
     sheet.header += fresh

@@ -1,6 +1,6 @@
-"""A table out of a file as spreadsheets, survey services and Label Studio write it.
+"""Read tables written by spreadsheets, survey services and Label Studio.
 
-Only what is certain is used without asking; an encoding that had to be guessed is named.
+Properties of the file are detected only if they are certain. A guessed encoding is reported.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from caer_data.labels.sheet import Sheet
 _WESTERN: Final = frozenset(
     "äöüßÄÖÜéèêëàâçîïôûùœÉÈÊËÀÂÇÎÏÔÛÙŒñáíóúÑÁÍÓÚ¿¡ìòÌÒãõÃÕåøæÅØÆ€°´«»„“”‚‘’–—…·§\u00a0"
 )
-"""What text of Western Europe holds beside ASCII."""
+"""Non-ASCII characters of Western European text."""
 _OTHERS: Final = ["cp1250", "cp1251", "mac_roman"]
 _SEPARATORS: Final = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 
 def load(path: Path, encoding: str | None = None) -> Sheet:
-    """Read a CSV, an xlsx or a JSON export of Label Studio.
+    """Read a CSV file, an xlsx file or a JSON export of Label Studio; return its table.
 
     Args:
         path: the file.
         encoding: name of its encoding; detected from the bytes if None.
 
     Raises:
-        CaerError: it cannot be read, or is none of these.
+        CaerError: the file cannot be read, or has another format.
     """
     try:
         data = path.read_bytes()
@@ -56,7 +56,7 @@ def load(path: Path, encoding: str | None = None) -> Sheet:
 
 
 def _decode(path: Path, data: bytes, encoding: str | None, say: Callable[[str], None]) -> str:
-    """Text of a file, without a byte order mark."""
+    """Return the text of a file, without a byte order mark."""
     named = encoding or _marked(data)
     try:
         text = data.decode(named or "utf-8-sig")
@@ -67,7 +67,7 @@ def _decode(path: Path, data: bytes, encoding: str | None, say: Callable[[str], 
         raise CaerError(f"{path}, row {row}: not {named} text; save it as 'CSV UTF-8'") from error
     except (LookupError, ValueError) as error:
         raise CaerError(
-            f"encoding '{encoding}' is unknown; give utf-8 or cp1252, for example"
+            f"encoding '{encoding}' is unknown; use utf-8 or cp1252, for example"
         ) from error
     if named and named != "utf-8-sig":
         say(f"encoding {named}")
@@ -75,7 +75,7 @@ def _decode(path: Path, data: bytes, encoding: str | None, say: Callable[[str], 
 
 
 def _marked(data: bytes) -> str | None:
-    """Encoding by a byte order mark, or by the zero bytes of ASCII text in UTF-16."""
+    """Return the encoding shown by a byte order mark or by the zero bytes of UTF-16; else None."""
     if marked := marked_encoding(data):
         return marked
     start = data[:200]
@@ -88,7 +88,10 @@ def _marked(data: bytes) -> str | None:
 
 
 def _western(path: Path, data: bytes, say: Callable[[str], None]) -> str:
-    """Text of Western Europe's letters, or a question: other guesses err on a few names."""
+    """Return the bytes decoded as cp1252 if that gives Western European text.
+
+    Anything else is an error, because a guess from a few names is unreliable.
+    """
     text = data.decode("cp1252", errors="replace")
     if {sign for sign in text if not sign.isascii()} <= _WESTERN:
         say("encoding cp1252, guessed (name another with --encoding)")
@@ -96,8 +99,8 @@ def _western(path: Path, data: bytes, say: Callable[[str], None]) -> str:
     best = from_bytes(data, cp_isolation=_OTHERS).best()
     perhaps = f", perhaps {best.encoding}" if best else ""
     raise CaerError(
-        f"{path}: neither UTF-8 nor Western European{perhaps}; save it as 'CSV UTF-8', or name its "
-        "encoding with --encoding"
+        f"{path}: neither UTF-8 nor Western European text{perhaps}; save it as 'CSV UTF-8', or "
+        "name its encoding with --encoding"
     )
 
 
@@ -144,13 +147,13 @@ def _from_xlsx(path: Path, data: bytes) -> Sheet:
     sheet = Sheet(header, [], recognised=[said])
     for number, values in enumerate(rows[1:], start=2):
         if any(values):
-            filled = values + [""] * (len(header) - len(values))  # empty cells are left out
+            filled = values + [""] * (len(header) - len(values))  # xlsx omits empty cells
             _add(path, sheet, number, filled)
     return sheet
 
 
 def _separator(text: str) -> str:
-    """The sign that cuts the header into most cells; the comma where none does."""
+    """Return the separator that gives the header the most cells; a comma if none occurs."""
     header = next(iter(text.lstrip("\r\n").splitlines()), "")
 
     def cells(sign: str) -> int:
@@ -161,19 +164,19 @@ def _separator(text: str) -> str:
 
 def _add(path: Path, sheet: Sheet, number: int, values: list[str]) -> None:
     width = len(sheet.header)
-    while len(values) > width and not values[-1]:  # spreadsheets fill rows up
+    while len(values) > width and not values[-1]:  # spreadsheets pad rows
         values.pop()
     if len(values) == width:
         sheet.rows.append((number, dict(enumerate(values))))
         return
     sheet.mistakes.append(
-        f"{path}, row {number}: {len(values)} cells where the header has {width}; put quotes "
-        f"around cells that hold {_SEPARATORS.get(sheet.separator, repr(sheet.separator))}"
+        f"{path}, row {number}: {len(values)} cells, but the header has {width}; put quotes "
+        f"around cells that contain {_SEPARATORS.get(sheet.separator, repr(sheet.separator))}"
     )
 
 
 def _from_json(path: Path, text: str) -> Sheet:
-    """Tasks with their annotations (JSON), or flat answers (JSON-MIN); rows count from 2."""
+    """Return the answers of Label Studio's JSON or JSON-MIN export, numbered from row 2."""
     try:
         tasks = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -202,12 +205,12 @@ def _from_json(path: Path, text: str) -> Sheet:
     ]
     recognised = ["JSON of Label Studio, answers counted from row 2"]
     if skipped:
-        recognised.append(f"{skipped} skipped answers left out")
+        recognised.append(f"{skipped} cancelled answers ignored")
     return Sheet(header, rows, recognised=recognised)
 
 
 def _json_lines(text: str) -> list[Any]:
-    """One document per line; nothing if any line is none."""
+    """Return one JSON document per line; an empty list if any line is not JSON."""
     try:
         return [json.loads(line) for line in text.splitlines() if line.strip()]
     except (ValueError, RecursionError):
@@ -215,7 +218,7 @@ def _json_lines(text: str) -> list[Any]:
 
 
 def _flat(task: dict[str, Any], annotation: dict[str, Any]) -> dict[str, str]:
-    """One answer; what the task held is `data.` and its name, so that it is not an answer."""
+    """Return one answer; fields of the task get the prefix `data.`, so as not to be answers."""
     data = task.get("data")
     row = {f"data.{k}": _text(v) for k, v in (data if isinstance(data, dict) else {}).items()}
     author = annotation.get("completed_by")
@@ -237,7 +240,7 @@ def _dicts(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _text(value: Any) -> str:
-    """A cell; a control's value of one entry, such as {"choices": ["sad"]}, is that entry."""
+    """Return a value as a cell; a control's value of one entry, {"choices": ["sad"]}, is `sad`."""
     if isinstance(value, dict) and len(value) == 1:
         return _text(next(iter(value.values())))
     if isinstance(value, list) and len(value) == 1:
@@ -248,7 +251,7 @@ def _text(value: Any) -> str:
 
 
 def unpacked(cell: str) -> str:
-    """A cell of Label Studio's CSV that holds a control's value as JSON, as plain text."""
+    """Return a cell of Label Studio's CSV as plain text, also if it is a control's JSON value."""
     if cell.startswith(("[{", "{")):
         try:
             return _text(json.loads(cell))

@@ -1,7 +1,7 @@
-"""The three rules by which votes become an emotion: each a function from ballots to an outcome.
+"""The three rules that turn votes into an emotion, each a function from ballots to an outcome.
 
-A rule looks at the votes alone. Whether a clip has all its raters, and whether they were confident
-enough, is asked afterwards and of every rule alike (`caer_data.labels.decide`).
+A rule considers only the votes. `caer_data.labels.decide` checks separately, and in the same way
+for every rule, whether a clip has all its raters and whether they were confident enough.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from caer_data.engine.emotions import EMOTIONS, LABELS
 from caer_data.engine.recipe import Labels
 from caer_data.labels.dawid_skene import DawidSkene
 
-_HALF: Final = 0.5 + 1e-9  # more than half, not a tie blurred by rounding
+_HALF: Final = 0.5 + 1e-9  # so that a tie with a rounding error is not more than half
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Ballots:
 
     Attributes:
         answers: accepted rows of `tables.RATINGS`, by clip and rater.
-        clips: keys of the clips, sorted; the rows of all that follows.
-        row: of each answer, its clip's place in `clips`.
-        votes: of each answer, whether it names an emotion; the others cannot judge the clip.
+        clips: keys of the clips, sorted; the rows of `counts` and `confidence` follow this order.
+        row: for each answer, the index of its clip in `clips`.
+        votes: for each answer, whether it names an emotion rather than that it cannot be judged.
         counts: votes by clip and emotion, in the order of `EMOTIONS`.
         confidence: summed confidence by clip and emotion.
     """
@@ -42,12 +42,12 @@ class Ballots:
 
     @property
     def raters(self) -> np.ndarray:
-        """Answers by clip, votes or not."""
+        """Number of answers per clip, whether votes or not."""
         return np.bincount(self.row, minlength=len(self.clips))
 
     @property
     def voters(self) -> np.ndarray:
-        """Votes by clip."""
+        """Number of votes per clip."""
         return np.asarray(self.counts.sum(axis=1))
 
 
@@ -82,7 +82,7 @@ def count(accepted: pd.DataFrame) -> Ballots:
 
 
 def majority(ballots: Ballots, settings: Labels) -> Outcome:
-    """The paper's: the emotion that `min_agree` raters or more chose, and no other as many."""
+    """Apply the paper's rule: the emotion chosen most often, by at least `min_agree` raters."""
     counts = ballots.counts
     most = counts.max(axis=1)
     alone = (counts == most[:, None]).sum(axis=1) == 1
@@ -91,14 +91,14 @@ def majority(ballots: Ballots, settings: Labels) -> Outcome:
 
 
 def weighted(ballots: Ballots, settings: Labels) -> Outcome:
-    """The emotion that holds more than half of the clip's summed confidence."""
+    """Choose the emotion with more than half of the clip's summed confidence."""
     total = np.maximum(ballots.confidence.sum(axis=1), 1e-12)
     winner, agreed = _more_than_half(ballots.confidence / total[:, None])
     return Outcome(winner, agreed, _shares_of_votes(ballots))
 
 
 def dawid_skene(ballots: Ballots, settings: Labels) -> Outcome:
-    """The emotion with more than half of the posterior, given each rater's errors everywhere."""
+    """Choose the emotion whose posterior in the Dawid-Skene model is more than half."""
     if not ballots.votes.any():
         return majority(ballots, settings)
     columns = {"clip_key": "task", "rater": "worker", "emotion": "label"}
@@ -112,11 +112,11 @@ RULES: Final[dict[str, Callable[[Ballots, Labels], Outcome]]] = {
     "weighted": weighted,
     "dawid-skene": dawid_skene,
 }
-"""By the recipe's word, `labels.rule`."""
+"""Rule by its word in the recipe, `labels.rule`."""
 
 
 def over(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Sums by their counts; NaN where nothing was counted."""
+    """Return sums divided by counts; NaN where the count is zero."""
     return np.asarray(np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0))
 
 

@@ -1,4 +1,4 @@
-"""A table as a file of another program holds it."""
+"""A table read from a file of another program."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class Sheet:
 
     header: list[str]
     rows: list[tuple[int, dict[int, str]]]
-    """Number of the row, counted from 1, the header, and its cells by column."""
+    """Pairs of a row's number (the header is row 1) and its cells by column."""
     separator: str = ","
     recognised: list[str] = field(default_factory=list)
-    """What was recognised, for the user, as parts of a sentence."""
+    """What was recognised: parts of a sentence for the user."""
     mistakes: list[str] = field(default_factory=list)
     """Rows that do not fit the header, one sentence each."""

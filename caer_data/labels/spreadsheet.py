@@ -1,4 +1,4 @@
-"""Rows of an xlsx file as text; a hostile one costs bounded time and memory."""
+"""Read the rows of an xlsx file as text, with bounded time and memory even for hostile files."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from caer_data.engine import extras
 from caer_data.engine.errors import CaerError
 
 MAX_BYTES: Final = 200_000_000
-"""Unpacked. Half a million ratings take less."""
+"""Maximum unpacked size. Half a million ratings take less."""
 MAX_COLUMNS: Final = 500
 _MAX_PARTS: Final = 2_000
 _TEXT: Final = "save it as 'CSV UTF-8' and import that"
 
 SIGNS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-"""First bytes of xlsx and ods files, and of xls files and those locked by a password."""
+"""First bytes of xlsx and ods files, and of xls and password-protected files."""
 
 
 def rows(path: Path, data: bytes) -> tuple[list[list[str]], str]:
-    """Rows of the first sheet that is not empty, and a remark about it.
+    """Return the rows of the first sheet that is not empty, and a remark about it.
 
-    Every row is there, empty ones too, so that they count as in the spreadsheet. Of formulas the
-    value that was saved is taken; a cell shown in percent ends with a percent sign.
+    Empty rows are included, so that row numbers are those of the spreadsheet. A formula is read as
+    its saved value, and a cell formatted as a percentage ends with a percent sign.
 
     Args:
         path: the file, for messages.
         data: its bytes.
 
     Raises:
-        CaerError: it is not an xlsx, is damaged, or would unpack to more than `MAX_BYTES`.
+        CaerError: the file is not xlsx, is damaged, or would unpack to more than `MAX_BYTES`.
     """
     _check(path, data)
     extras.require("annotate", f"{path}, an xlsx file,")
@@ -51,32 +51,35 @@ def rows(path: Path, data: bytes) -> tuple[list[list[str]], str]:
                 return found, f"xlsx, sheet '{sheet.title}'{others}"
     except CaerError:
         raise
-    except Exception as error:  # the parser promises nothing of a damaged file
+    except Exception as error:  # the parser may raise anything on a damaged file
         why = " ".join(str(error).split())[:100] or type(error).__name__
         raise CaerError(f"{path}: a damaged xlsx file ({why}); {_TEXT}") from error
-    raise CaerError(f"{path}: no sheet holds anything; {_TEXT}")
+    raise CaerError(f"{path}: all sheets are empty; {_TEXT}")
 
 
 def _check(path: Path, data: bytes) -> None:
-    """Hold an archive to what an xlsx file of ratings may be; sizes that lie fail on reading."""
+    """Raise a CaerError unless the archive may be an xlsx file of ratings of reasonable size.
+
+    False sizes in the archive fail later, on reading.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             parts = archive.infolist()
     except (zipfile.BadZipFile, ValueError, OSError) as error:
-        raise CaerError(f"{path}: an xls file or one locked by a password; {_TEXT}") from error
+        raise CaerError(f"{path}: an xls or a password-protected file; {_TEXT}") from error
     names = [part.filename for part in parts]
     if "xl/workbook.xml" not in names:
-        raise CaerError(f"{path}: a file of another program than Excel; {_TEXT}")
+        raise CaerError(f"{path}: not an xlsx file; {_TEXT}")
     size = sum(part.file_size for part in parts)
     if size > MAX_BYTES or len(parts) > _MAX_PARTS or len(set(names)) < len(names):
         raise CaerError(
-            f"{path}: unpacks to {size / 1e6:,.0f} MB in {len(parts):,} parts, which no file of "
-            f"ratings does; {_TEXT}"
+            f"{path}: unpacks to {size / 1e6:,.0f} MB in {len(parts):,} parts, which is too large "
+            f"for a file of ratings; {_TEXT}"
         )
 
 
 def _cells(path: Path, sheet: Any) -> Iterator[list[str]]:
-    sheet.reset_dimensions()  # what the file says of its own size is not relied on
+    sheet.reset_dimensions()  # the dimensions stated in the file are not trusted
     for cells in sheet.iter_rows():
         if len(cells) > MAX_COLUMNS:
             raise CaerError(f"{path}: more than {MAX_COLUMNS} columns; {_TEXT}")

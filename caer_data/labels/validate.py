@@ -1,8 +1,8 @@
-"""Which answers count: every answer becomes a row of `tables.RATINGS`, accepted or refused.
+"""Validate answers: each becomes a row of `tables.RATINGS`, accepted or refused.
 
-A labelling server validates nothing: labels it never offered, confidences out of range, second
-answers and answers in another's name all arrive. So every answer is judged here, and what is
-refused stays in the table with its reason.
+A labelling server validates nothing. It may return labels that were never offered, confidences out
+of range, second answers, and answers in somebody else's name. Every answer is therefore validated
+here. Refused answers stay in the table with the reason.
 """
 
 from __future__ import annotations
@@ -24,66 +24,69 @@ LABEL_STUDIO: Final = "label-studio"
 CSV: Final = "csv"
 MADE_UP: Final = "made-up"
 SOURCES: Final = (LABEL_STUDIO, CSV, MADE_UP)
-"""Where a rating comes from; where two speak for one rater and clip, the earlier word stands."""
+"""Sources of ratings, by precedence: of two answers of one rater to a clip, the first wins."""
 
 REASONS: Final = {
-    "cancelled": "the rater skipped the clip or took the answer back",
-    "ground_truth": "marked as a reference answer, which no blind rater gives",
+    "cancelled": "the rater skipped the clip or withdrew the answer",
+    "ground_truth": "marked as a reference answer, which blind raters cannot give",
     "unknown_rater": "no clip was assigned to this rater",
     "unknown_clip": "the dataset has no such clip",
     "dropped_clip": "the clip was dropped when the dataset was built again",
     "clip_changed": "the clip has other frames or another target since it was rated",
     "foreign_project": "given in another rater's project",
-    "other_author": "created or last changed by another account than the rater's",
+    "other_author": "created or last changed by an account other than the rater's",
     "not_dealt": "the clip was not assigned to this rater",
     "unknown_reason": "cannot be judged, for a reason that was not offered",
     "unknown_emotion": "not one of the seven emotions",
     "bad_confidence": "not a number from 0 to 1",
-    "withdrawn": "the server holds it no more",
-    "superseded": "a later answer of the same rater, or one that counts more, stands",
+    "withdrawn": "the server no longer has it",
+    "superseded": "replaced by a later answer of the same rater, or by one that takes precedence",
 }
 """Every reason for refusing an answer, in the order in which they are tested."""
 
 REASON_OF: Final = {"changed": "clip_changed", "gone": "dropped_clip"}
-"""Why answers to a clip do not count, by what became of it."""
+"""Reason for refusing answers to a clip, by what became of the clip."""
 
 _EDIT_SECONDS = 1.0  # the server stores both times of one answer a few milliseconds apart
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer as a server holds it, nothing in it trusted."""
+    """One answer as stored on the server; nothing in it is trusted."""
 
     source_id: str
-    """Number of the annotation; of an annotation met twice the last one is taken."""
+    """Number of the annotation; if it occurs twice, the last one counts."""
     clip_key: str | None
-    """The clip that was shown; None if nothing of that name was ever shown to this rater."""
+    """Key of the clip shown; None if nothing of that name was ever shown to this rater."""
     presentation: str
-    """What the server calls it."""
+    """The server's name for the clip."""
     rater: str
     """E-mail address of the account that gave the answer (`completed_by`)."""
     project_rater: str
     """E-mail address of the rater in whose project the answer lies."""
     authors: tuple[str, ...] = field(default=(), kw_only=True)
-    """Addresses of the accounts that created and last changed it, where the server names them."""
+    """Addresses of the accounts that created and last changed it, if the server names them."""
     emotion: str | None
-    """The choice as stored; several choices joined by commas (and then refused)."""
+    """The choice as stored; several choices are joined by commas (and later refused)."""
     confidence: object
-    """As stored: a number, the text of one, or anything else (and then refused)."""
+    """The confidence as stored: a number, the text of one, or anything else (later refused)."""
     lead_time_s: float | None = None
-    """Seconds from the clip shown to the answer sent, as the browser counted them."""
+    """Seconds between showing the clip and sending the answer, as measured by the browser."""
     created_at: str | None = None
     updated_at: str | None = None
     cancelled: bool = False
     ground_truth: bool = False
     cannot_judge: str | None = field(default=None, kw_only=True)
-    """Why the rater cannot judge, as stored; None if they did."""
+    """Why the rater cannot judge the clip, as stored; None if they can."""
     asked: Mapping[str, object] = field(default_factory=dict, kw_only=True)
-    """What further questions hold, as stored, by question (`caer_data.labels.extra_questions`)."""
+    """Stored answers to additional questions, by question (`caer_data.labels.extra_questions`)."""
 
 
 def votes(ratings: pd.DataFrame) -> pd.DataFrame:
-    """The accepted ratings that name an emotion; the other accepted ones say why they cannot."""
+    """Return the accepted ratings that name an emotion.
+
+    The other accepted ratings say why the clip cannot be judged.
+    """
     return ratings[(ratings["status"] == "accepted") & ratings["cannot_judge"].isna()]
 
 
@@ -93,18 +96,19 @@ def validate_answers(
     clips: pd.DataFrame,
     ledger: Ledger | None = None,
 ) -> pd.DataFrame:
-    """Judge every answer of the server; return `tables.RATINGS` with source `label-studio`.
+    """Validate every answer on the server; return `tables.RATINGS` with source `label-studio`.
 
-    Accepted is an answer of a known rater, in the rater's own project, touched by no other account,
-    to a clip of the dataset assigned to that rater, with one of the seven emotions and a confidence
-    from 0 to 1 (rounded to two places), neither cancelled nor ground truth. So is an answer that
-    the clip cannot be judged, with one of the reasons of `CANNOT_JUDGE`: it is not a vote, whatever
-    was chosen before it (the page hides that), and has neither emotion nor confidence.
+    An answer is accepted if a known rater gave it in the rater's own project, no other account
+    touched it, the clip is in the dataset and assigned to that rater, and it is neither cancelled
+    nor ground truth. It must have one of the seven emotions and a confidence from 0 to 1 (rounded
+    to two places), or say with a reason from `CANNOT_JUDGE` that the clip cannot be judged. Such an
+    answer is not a vote and has neither emotion nor confidence, even if the rater chose them before
+    (the page hides them).
 
-    Of several acceptable answers of one rater to one clip the last edited stands. `too_fast` marks
-    answers given in less time than the clip lasts, `edited` those changed more than a second after
-    they were first sent.
-    An answer to a clip that the `ledger` alone knows is refused for what became of the clip.
+    If a rater has several acceptable answers to one clip, the last edited counts. `too_fast` marks
+    answers given in less time than the clip lasts, and `edited` those changed more than a second
+    after they were first sent. An answer to a clip that only the `ledger` knows is refused, with
+    the reason that says what became of the clip.
     """
     known = _Known.of(clips, assignments, ledger)
     rows = [
@@ -115,15 +119,15 @@ def validate_answers(
 
 @dataclass(frozen=True)
 class _Known:
-    """What answers are checked against.
+    """The clips, raters and assignments against which answers are checked.
 
     Attributes:
-        lengths: seconds of each clip that can be rated, by key.
+        lengths: length in seconds of each clip that can be rated, by key.
         names: `clip_id` by key.
         anchors: anchor by key.
-        fates: by key, why answers to a clip that is there no more are refused.
+        fates: reason for refusing answers to a clip that no longer exists, by key.
         assigned: pairs of clip and rater.
-        raters: all raters that were assigned anything.
+        raters: all raters with assigned clips.
     """
 
     lengths: dict[str, float]
@@ -135,7 +139,7 @@ class _Known:
 
     @classmethod
     def of(cls, clips: pd.DataFrame, assignments: pd.DataFrame, ledger: Ledger | None) -> _Known:
-        """Gather it from the tables of today and, for clips of earlier builds, from the ledger."""
+        """Collect these from the current tables and, for earlier builds' clips, the ledger."""
         held = anchors.present(clips)
         lengths = dict(zip(held["clip_key"], held["end_s"] - held["start_s"], strict=True))
         names = dict(zip(held["clip_key"], held["clip_id"], strict=True))
@@ -154,7 +158,7 @@ class _Known:
         return cls(lengths, names, known, fates, assigned, set(assignments["rater"]))
 
     def why_refused(self, answer: Answer, rater: str) -> str | None:
-        """The first of `REASONS` that applies to an answer; None if it counts."""
+        """Return the first of `REASONS` that applies to an answer; None if it counts."""
         key, fate = answer.clip_key, self.fates.get(answer.clip_key or "")
         votes = answer.cannot_judge is None
         checks = {
@@ -175,7 +179,7 @@ class _Known:
 
 
 def _row(answer: Answer, known: _Known) -> dict[str, Any]:
-    """One answer as a row of `tables.RATINGS`, with the reason where it is refused."""
+    """Return one answer as a row of `tables.RATINGS`, with the reason if it is refused."""
     rater = answer.rater.strip().lower()
     emotion = answer.emotion if answer.cannot_judge is None else None
     lead_time = parse_seconds(answer.lead_time_s)
@@ -203,13 +207,16 @@ def _row(answer: Answer, known: _Known) -> dict[str, Any]:
 def merge(
     existing: pd.DataFrame, fresh: pd.DataFrame, assignments: pd.DataFrame, clips: pd.DataFrame
 ) -> pd.DataFrame:
-    """Join ratings of the server and of files into one `tables.RATINGS` in a fixed order.
+    """Merge ratings from the server and from files into one `tables.RATINGS` in a fixed order.
 
-    Every row is compared with the current clips first: answers to a clip that changed or is gone do
-    not count, and count again once it is back. Otherwise the server's rows keep their status. Rows
-    of files are judged again each time: an assigned clip accepts answers only from its raters; of
-    one rater's answers to one clip the server's counts, else a file's, else a made-up one; and
-    made-up answers give way, clip by clip, to any real one.
+    Every row is first compared with the current clips. Answers to a clip that changed or is gone do
+    not count, but count again once it is back. Otherwise, rows from the server keep their status,
+    and rows from files are validated again:
+
+    - An assigned clip accepts answers only from its raters.
+    - If a rater has several answers to a clip, the server's takes precedence, then a file's, then a
+      made-up one.
+    - Made-up answers to a clip no longer count once it has a real one.
     """
     parts = [part for part in (existing, fresh) if len(part)] or [fresh]
     joined = pd.concat(parts, ignore_index=True)
@@ -244,7 +251,7 @@ def merge(
 
 
 def _follow(ratings: pd.DataFrame, clips: pd.DataFrame) -> None:
-    """Check accepted ratings against the current clips, in place."""
+    """Update the status of ratings in place to match the current clips."""
     found = anchors.verdicts(ratings, clips)
     keys = [
         fate.key if fate and fate.verdict == "same" else key
@@ -260,9 +267,9 @@ def _follow(ratings: pd.DataFrame, clips: pd.DataFrame) -> None:
 
 
 def parse_confidence(value: object) -> float | None:
-    """Read a confidence from 0 to 1, rounded to two places; None if it is none.
+    """Return a confidence from 0 to 1, rounded to two places; None if it is not one.
 
-    A slider in steps of 0.05 stores 0.15000000000000002 and may end a hair above 1, hence the
+    A slider in steps of 0.05 stores 0.15000000000000002 and may end slightly above 1, hence the
     rounding and the tolerance.
     """
     number = finite_number(value)
@@ -272,7 +279,7 @@ def parse_confidence(value: object) -> float | None:
 
 
 def _stored(value: object) -> float | None:
-    """A confidence as the table holds it, even if refused; None if it is not a number."""
+    """Return a confidence for the table, even if it is refused; None if it is not a number."""
     valid = parse_confidence(value)
     return finite_number(value) if valid is None else valid
 
@@ -283,7 +290,7 @@ def _refuse(ratings: pd.DataFrame, rows: Any, reason: str) -> None:
 
 
 def _refuse_earlier(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of acceptable answers of one rater to one clip, keep the last; sort all by annotation."""
+    """Refuse all but the last acceptable answer of a rater to a clip; return rows by annotation."""
     rows = sorted(rows, key=lambda row: (len(row["source_id"]), row["source_id"]))
     last: dict[tuple[str, str], dict[str, Any]] = {}
     for row in sorted(rows, key=lambda row: _time(row["updated_at"] or row["created_at"])):
@@ -302,7 +309,7 @@ def _is_edited(answer: Answer) -> bool:
 
 
 def _time(text: str | None) -> float:
-    """Seconds since 1970 of an ISO 8601 time; 0 if there is none."""
+    """Return an ISO 8601 time in seconds since 1970; 0 for None."""
     try:
         return datetime.fromisoformat(text or "").timestamp()
     except ValueError:
@@ -310,6 +317,6 @@ def _time(text: str | None) -> float:
 
 
 def parse_seconds(value: object) -> float | None:
-    """Read a length of time in seconds, zero or more; None if it is none."""
+    """Return a duration in seconds, zero or more; None if the value is not one."""
     number = finite_number(value)
     return number if number is not None and number >= 0 else None

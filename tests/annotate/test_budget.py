@@ -54,7 +54,7 @@ def test_first_labels_balance_what_is_assigned(dataset: Dataset) -> None:
     (dataset.folder / "recipe.yaml").write_text(recipe.dump(only), encoding="utf-8")
     assert {"k3", "k8"} < set(budget.within(dataset, KEYS, [], Budget(4, path)))
     path.write_text("clip_key,emotion\nk3,joyful", encoding="utf-8")
-    with pytest.raises(CaerError, match="'k3' has the emotion 'joyful'; give one of anger"):
+    with pytest.raises(CaerError, match="'k3' has the emotion 'joyful'; use one of anger"):
         budget.within(dataset, KEYS, [], Budget(4, path))
 
 
@@ -79,14 +79,14 @@ def test_what_is_left_at_the_present_pace() -> None:
     assert found.hours == pytest.approx(2 + 0.5 + 1)
     assert found.hours_waiting == pytest.approx(30 / 75)
     assert found.sentences() == [
-        "Left at the present pace: 3.5 hours, 70.00 in wages for what is assigned.",
-        "Beyond that: 0.4 hours, 8.00 in wages for clips not assigned yet (10).",
+        "Remaining at the current pace: 3.5 hours, 70.00 in wages for assigned clips.",
+        "In addition: 0.4 hours, 8.00 in wages for 10 clips not assigned yet.",
     ]
     assert remaining([(0, 75, None)], 10, 3, 20.0).sentences() == [
-        "Remaining hours: unknown until some rater has given two answers."
+        "Remaining hours: unknown until a rater has given two answers."
     ]
     assert remaining([(10, 10, 20.0)], 0, 3, None).sentences() == [
-        "Left at the present pace: 0.5 hours for what is assigned."
+        "Remaining at the current pace: 0.5 hours for assigned clips."
     ]
 
 

@@ -201,8 +201,8 @@ def test_who_is_below_the_bound_is_named(pulled: tuple[pd.DataFrame, pd.DataFram
         (RATERS[5], "gold"),
         (RATERS[3], "repeats"),
     ]
-    assert said[1].endswith("0 of 13 gold clips as known (0%, 0% to 23%), below 60%")
-    assert said[0].endswith("(38%, 18% to 64%), below 60%; so few answers may mislead")
+    assert said[1].endswith("0 of 13 gold clips correctly (0%, 0% to 23%), below 60%")
+    assert said[0].endswith("(38%, 18% to 64%), below 60%; this may be chance")
 
 
 def test_what_the_server_holds_no_more_is_emptied(

@@ -186,7 +186,7 @@ def test_a_rater_goes_with_training_answers_drafts_and_account(
 
     said = round_.forget("--rater", bob, "--rater", dan)
     assert "4 projects of raters" in said and "1 accounts" in said
-    assert f"the account of {dan} stays: clips of other datasets were assigned to it" in said
+    assert f"the account of {dan} was kept: clips of other datasets were assigned to it" in said
     assert not any(path.exists() for path in told)
     for table, column in (
         ("task_completion", "completed_by_id"), ("task_completion", "updated_by_id"),

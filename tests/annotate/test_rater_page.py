@@ -152,7 +152,7 @@ def test_a_training_with_every_question_on_every_screen(
         page.wait_for_timeout(200)
     told = page.locator("#caer-training")
     told.wait_for(timeout=WAIT_MS)
-    assert "The known answer is fear; you said happy." in told.inner_text()
+    assert "The known answer is fear; you answered happy." in told.inner_text()
     for name, (width, height) in SCREENS.items():
         page.set_viewport_size({"width": width, "height": height})
         page.wait_for_timeout(300)
@@ -197,7 +197,7 @@ def test_an_answer_that_meets_the_end_of_the_session_is_kept(at_work: Any, studi
         page.keyboard.press(key)
         page.wait_for_timeout(200)
     page.get_by_role("heading", name="Your session has ended").wait_for(timeout=WAIT_MS)
-    assert "Log in again, your answer is kept." in page.locator("dialog").inner_text()
+    assert "Log in again. Your answer is saved." in page.locator("dialog").inner_text()
     screenshot(page, "session-ended")
     page.get_by_role("button", name="Log in").click()
     page.get_by_role("status").wait_for(timeout=WAIT_MS)

@@ -41,7 +41,7 @@ def test_who_has_seen_a_clip_gets_another_and_too_few_are_a_mistake() -> None:
     other = training.plan(none, PEOPLE[:1], KNOWN, seen, 8, seed=1)["clip_key"].tolist()
     assert len(other) == 8
     assert not set(other) & set(first[:3])
-    with pytest.raises(CaerError, match=r"asks 31 clips.*are 30; give more with 'push --known"):
+    with pytest.raises(CaerError, match=r"requires 31 clips.*are 30 .*; add more with 'push --kn"):
         training.plan(none, PEOPLE, KNOWN, set(), 31, seed=1)
 
 
@@ -66,7 +66,7 @@ def test_feedback_after_each_and_only_who_passes_is_assigned(
     listed.write_text("clip_key,emotion\n" + "".join(f"{key},fear\n" for key in keys[:2]))
     begun = push.push(dataset, studio.server, QUIET, raters=PEOPLE, known=listed)
     assert (begun.added, begun.clips, len(begun.addresses)) == (8, 0, 4)
-    assert begun.training[0] == f"{PEOPLE[0]} has answered 0 of the training's clips"
+    assert begun.training[0] == f"{PEOPLE[0]} has answered 0 of the training clips"
 
     found = projects.find(studio.server, dataset_id(dataset), projects.TRAINING)
     for number, email in enumerate(PEOPLE):
@@ -92,7 +92,7 @@ def test_feedback_after_each_and_only_who_passes_is_assigned(
     assert set(dataset.assignments["rater"]) == set(PEOPLE[:3])
     pulled = pull.pull(dataset, studio.server, QUIET)
     assert len(pulled.ratings) == 0
-    assert f"{PEOPLE[3]} failed the training: 0 of 2 as known, 50% needed" in pulled.below
+    assert f"{PEOPLE[3]} failed the training: 0 of 2 correct, 50% needed" in pulled.below
     assert dict(zip(dataset.raters["rater"], dataset.raters["passed"], strict=True)) == {
         rater: rater != PEOPLE[3] for rater in PEOPLE
     }

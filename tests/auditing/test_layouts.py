@@ -45,7 +45,7 @@ def test_folders_with_and_without_splits(tmp_path):
     found = read(tmp_path / "a")
     assert found.layout == "pictures in folders by split and class"
     assert list(found.entries["split"]) == ["train", "train", "validation"]
-    assert found.notes == ["1 media files lie beside the splits and were left out"]
+    assert found.notes == ["1 media files outside the splits were ignored"]
     empty(tmp_path / "b" / "x.mp4")
     flat = read(tmp_path / "b")
     assert (flat.layout, flat.entries["split"].isna().all()) == (
@@ -64,7 +64,7 @@ def test_lists_with_boxes_wherever_their_paths_begin(tmp_path):
     assert list(rows["path"]) == ["train/Anger/a b.png", "test/Sad/2.png"]
     assert list(rows["label"]) == ["Anger", "Sad"]
     assert rows[["y1", "y2"]].iloc[0].tolist() == [20, 140]
-    assert found.notes == ["1 lines name no file and were left out"]
+    assert found.notes == ["1 lines that name no file were ignored"]
 
 
 def test_a_csv_of_clips(tmp_path):
@@ -150,7 +150,7 @@ def test_a_hugging_face_dataset_on_disk_as_parquet_and_as_arrow(tmp_path):
 
 def test_what_is_no_dataset_says_what_is(tmp_path):
     (tmp_path / "notes.txt").write_text("train")
-    with pytest.raises(CaerError, match="holds no dataset that is known here"):
+    with pytest.raises(CaerError, match="not a known kind of dataset"):
         read(tmp_path)
 
 
@@ -185,7 +185,7 @@ def test_links_odd_names_and_pipes_are_passed_over(tmp_path):
     assert len(files.sizes) == 21
     assert dict(files.passed_over) == {
         "links, which are not followed": 2,
-        "names with control characters or of no text": 1,
+        "names with control characters or invalid text": 1,
         "entries that are not files": 1,
     }
 

@@ -56,7 +56,7 @@ def test_copies_crops_and_mirrored_pictures_are_found(audited):
         frozenset(("train/Fear/0001.png", "validation/Fear/0002.png")),
     }
     assert list(audited.unread) == ["train/Fear/0009.png"]
-    assert "not a picture that can be read" in audited.unread["train/Fear/0009.png"]
+    assert "not a readable picture" in audited.unread["train/Fear/0009.png"]
     assert found["same face"].verdict == "not measured"
 
 

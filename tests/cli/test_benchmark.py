@@ -161,7 +161,7 @@ MISTAKES = {
     "describe and more": (("--describe", "vgg", "--self-test"), "--describe and --self-test: give"),
     "a suite's model": (("--suite", "table3", "--model", "vgg"), "--suite and --model: give only"),
     "no other release": (("RELEASE", "--cross", "nothere"), "nothere: no such folder"),
-    "a file": (("RELEASE/manifest.parquet",), "manifest.parquet: is a file; give the folder"),
+    "a file": (("RELEASE/manifest.parquet",), "manifest.parquet: this is a file; name the folder"),
     "features": (("RELEASE", "--model", "c3d", "--features", "c3d"), "use the form MODEL=FILE"),
     "features of CAER-Net": (("RELEASE", "--features", "vgg=v.pth"), "only baselines"),
     "folds of a cross": (("RELEASE", "--cross", "x", "--folds", "3"), "--folds has no effect with"),

@@ -282,6 +282,6 @@ def test_labels_of_clips_that_changed_are_counted(dataset, tmp_path):
     clips.loc[:1, "end_pts"] -= 8
     dataset.write(tables.CLIPS, clips)
     said = run("--layout", "caer", "--no-media").stderr
-    assert "2 labels left out: the clip has other frames or another target" in said
+    assert "2 labels omitted: frames or target of the clip have" in said
     manifest = pd.read_parquet(tmp_path / "release/manifest.parquet")
     assert not set(manifest["clip_id"]) & set(clips["clip_id"][:2])

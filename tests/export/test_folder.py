@@ -127,7 +127,7 @@ def test_a_link_to_the_dataset_is_no_way_around(tmp_path):
 @pytest.mark.parametrize(
     ("files", "overwrite", "said"),
     [
-        pytest.param({"letters.txt": "a"}, True, "not empty and not a release", id="not-a-release"),
+        pytest.param({"letters.txt": "a"}, True, "neither empty nor a release", id="not-a-release"),
         pytest.param({folder.ABOUT: '{"name": "my app"}'}, True, "not a release", id="an-app"),
         pytest.param({folder.ABOUT: "[["}, True, "not a release", id="no-json"),
         pytest.param({}, False, None, id="empty"),

@@ -175,7 +175,7 @@ def test_clips_with_other_labels_are_refused_and_listed(everything, tmp_path):
     listed = pd.read_csv(tmp_path / "both.differing.csv")
     assert listed[["first_emotion", "second_emotion"]].to_numpy().tolist() == [["anger", "sad"]]
     (tmp_path / "both.differing.csv").write_text("mine")
-    with pytest.raises(CaerError, match="move what is there"):
+    with pytest.raises(CaerError, match="move this file elsewhere"):
         joined(everything.folder, second, to=tmp_path / "both")
 
 
@@ -245,10 +245,10 @@ def test_a_damaged_release_is_not_joined(by_show, tmp_path):
 def test_releases_that_do_not_fit_are_refused(everything, by_show, tmp_path):
     first, second = by_show
     for folders, target, sentence in (
-        ((first, first), tmp_path / "x", "each of them once"),
-        ((first,), tmp_path / "x", "two or more releases"),
-        ((first, second), first / "x", "lies in the release"),
-        ((first, second), second, "lies in the release"),
+        ((first, first), tmp_path / "x", "two or more different releases"),
+        ((first,), tmp_path / "x", "two or more different releases"),
+        ((first, second), first / "x", "inside the release"),
+        ((first, second), second, "inside the release"),
         ((first, everything.folder), tmp_path / "x", "only one has the layout"),
         ((first, first.parent / "dataset"), tmp_path / "x", "not a release"),
     ):

@@ -38,7 +38,7 @@ def test_a_label_of_a_clip_that_changed_is_left_out(dataset):
     assert labelled.changed(dataset) == 1
     other = clips.assign(clip_key=[f"other-{i}" for i in range(len(clips))])
     dataset.write(tables.CLIPS, other.assign(video_key="another"))
-    with pytest.raises(CaerError, match="21 of clips that changed since they were rated"):
+    with pytest.raises(CaerError, match="21 of them for clips that have changed since"):
         labelled.read(dataset)
 
 

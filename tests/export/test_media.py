@@ -123,7 +123,7 @@ def test_flat_pictures_have_no_perceptual_hash():
     ("change", "said"),
     [
         pytest.param({"sha256": "0" * 64}, "changed since it was built", id="changed"),
-        pytest.param({"frames": 47}, "holds 48 frames instead of 47", id="frames"),
+        pytest.param({"frames": 47}, "has 48 frames instead of 47", id="frames"),
     ],
 )
 def test_a_clip_that_is_not_what_the_tables_say(work, change, said):

@@ -178,7 +178,7 @@ def test_drop_repeats_keeps_the_one_that_repeats_none(dataset, tmp_path):
 
 @pytest.mark.parametrize("asked", [{"by": "scene"}, {"drop_repeats": True}])
 def test_a_dataset_that_never_looked_says_so(dataset, tmp_path, asked):
-    with pytest.raises(CaerError, match="does not say what repeats"):
+    with pytest.raises(CaerError, match="has no table of repeats"):
         export(dataset, tmp_path / "r", options(media=False, **asked), QUIET)
 
 

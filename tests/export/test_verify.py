@@ -81,7 +81,7 @@ def test_a_list_that_was_changed_with_the_file(release):
     _change(release / "CAER/train/Happy/0001.mp4")
     checksums.write(release)
     problems = verify(release, Reporter("quiet")).problems
-    assert problems == ["CAER/train/Happy/0001.mp4: the manifest has another hash than the list"]
+    assert problems == ["CAER/train/Happy/0001.mp4: the hash in the manifest differs from the list"]
 
 
 def test_the_command_fails_with_one_sentence(release, capsys):
@@ -118,7 +118,7 @@ def test_a_release_without_its_manifest(release):
 
 
 def test_a_file_in_place_of_a_release(release):
-    with pytest.raises(CaerError, match=r"README.md: is a file; give the folder"):
+    with pytest.raises(CaerError, match=r"README.md: this is a file; name the folder"):
         verify(release / "README.md", Reporter("quiet"))
 
 

@@ -149,9 +149,9 @@ REFUSED = {
     "people of Prolific": (
         "Submission id,Participant id,Status,Age\na,5f3c,APPROVED,30\n", "no column clip_id, rater"
     ),
-    "a column for each rater": ("clip_id,anna,ben\nc0,sad,sad\n", "with one row for each rating"),
+    "a column for each rater": ("clip_id,anna,ben\nc0,sad,sad\n", "with one row per rating"),
     "two headers of SurveyMonkey": (
-        f"{HEADER}\n,,Response,Response\nc0,7,sad,1\n", "row 2: names no clip; if it is not a"
+        f"{HEADER}\n,,Response,Response\nc0,7,sad,1\n", "row 2: no clip is named; if this is not a"
     ),
     "a sum below": (
         "clip_id;rater;emotion;confidence\r\nc0;anna;sad;0,5\r\nSumme;;;0,5\r\n",
@@ -162,7 +162,7 @@ REFUSED = {
     ),
     "steps with words": (f"{HEADER}\nc0,anna,sad,4 - rather sure\n", "write the number alone"),
     "another emotion": (f"{HEADER}\nc0,anna,none,1\n", "'none' is not an emotion; write one of"),
-    "synonyms, unsaid": (f"{HEADER}\nc0,anna,Joy,1\n", "take it as 'happy' by --synonyms"),
+    "synonyms, unsaid": (f"{HEADER}\nc0,anna,Joy,1\n", "add --synonyms to read it as 'happy'"),
     "a German date": (
         f"{HEADER},created_at\nc0,anna,sad,1,01.03.2026 10:00\n", "such as 2026-03-01T10:00:00"
     ),
@@ -172,7 +172,7 @@ REFUSED = {
     ),
     "thirty mistakes": (
         f"{HEADER}\n" + "".join(f"c{i},anna,glad,{i}\n" for i in range(30)),
-        r"30 mistakes, nothing is taken.*the first 20 are shown, all are in .*mistakes\.txt",
+        r"30 mistakes, so nothing was imported.*the first 20 are shown, all are in .*mistakes\.txt",
     ),
 }  # fmt: skip
 

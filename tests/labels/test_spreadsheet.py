@@ -72,7 +72,7 @@ def test_cells_are_read_as_they_are_shown(tmp_path: Path) -> None:
 
 def test_a_row_that_is_wider_than_the_header_is_a_mistake(tmp_path: Path) -> None:
     sheet = load(tmp_path, saved(book(HEADER, ["c0", "a", "sad", 1, "what?"])))
-    assert re.search("row 2: 5 cells where the header has 4", sheet.mistakes[0])
+    assert re.search("row 2: 5 cells, but the header has 4", sheet.mistakes[0])
 
 
 GOOD = saved(book(HEADER, ["c0", "a", "sad", 1]))
@@ -96,11 +96,11 @@ HOSTILE = {
                 b"</t></is></c></row></sheetData></worksheet>"), "a damaged xlsx file",
     ),
     "wide": (changed(GOOD, SHEET, WIDE), "more than 500 columns"),
-    "cut": (GOOD[: len(GOOD) // 2], "an xls file or one locked by a password"),
+    "cut": (GOOD[: len(GOOD) // 2], "an xls or a password-protected file"),
     "garbage": (changed(GOOD, SHEET, b"<a>"), "a damaged xlsx file"),
     "no workbook": (changed(GOOD, "xl/workbook.xml", b""), "a damaged xlsx file"),
-    "xls": (b"\xd0\xcf\x11\xe0" + bytes(600), "an xls file or one locked by a password"),
-    "nothing": (saved(book()), "no sheet holds anything"),
+    "xls": (b"\xd0\xcf\x11\xe0" + bytes(600), "an xls or a password-protected file"),
+    "nothing": (saved(book()), "all sheets are empty"),
     "header below": (saved(book([], HEADER)), "row 1: empty; put the header there"),
 }  # fmt: skip
 
@@ -123,7 +123,7 @@ def test_an_archive_of_another_program_is_refused(tmp_path: Path) -> None:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w") as archive:
         archive.writestr("content.xml", "<office/>")
-    with pytest.raises(CaerError, match="a file of another program than Excel; save it as 'CSV"):
+    with pytest.raises(CaerError, match="not an xlsx file; save it as 'CSV"):
         load(tmp_path, stream.getvalue())
 
 

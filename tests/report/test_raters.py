@@ -129,5 +129,5 @@ def test_checks_and_habits_are_shown_with_their_figures(tmp_path: Path) -> None:
     html = report.section(dataset).html
     assert "9 of 10, 90 % (60 to 98)" in html
     assert "8 of 20, 40 % (22 to 61)" in html
-    assert "answered 8 of 20 gold clips as known (40%, 22% to 61%), below 60%; so few" in html
+    assert "answered 8 of 20 gold clips correctly (40%, 22% to 61%), below 60%; this may" in html
     assert "<b>@x" not in html

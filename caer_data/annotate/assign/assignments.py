@@ -1,6 +1,6 @@
-"""Who rates which clip: balanced assignment, later additions, and raters who leave.
+"""Assign clips to raters: balanced assignment, later additions, and raters who leave.
 
-Nothing here is random: orders are shuffled by hashes of the seed and the names, so the same seed,
+Nothing here is random. Orders are shuffled by hashes of the seed and the names, so the same seed,
 clips and raters give the same table on every machine and in every version.
 """
 
@@ -24,18 +24,19 @@ from caer_data.engine.recipe import Annotate
 
 _ADDRESS = re.compile(r"[^\s@,;:<>()\"'=]+@[\w-]+(\.[\w-]+)+")
 _Row = dict[str, Any]
-# Beyond this a block is larger than CAER itself and would never be filled.
+# A larger block would have more clips than CAER itself and would never be filled.
 _MAX_BLOCK = 20_000
 
 
 def read_raters(path: Path, raters_per_clip: int = 3) -> list[str]:
-    """Read raters' e-mail addresses, one per line, in lower case and in the file's order.
+    """Return raters' e-mail addresses from a file, in lower case and in the file's order.
 
-    Blank lines are skipped, and what follows a `#` at the start of a line or after a space.
+    The file has one address per line. Blank lines and comments are skipped. A comment begins with a
+    `#` at the start of a line or after a space.
 
     Raises:
-        CaerError: the file cannot be read, an address is wrong or occurs twice, or there are fewer
-            raters than each clip needs.
+        CaerError: the file cannot be read, an address is invalid or occurs twice, or there are
+            fewer raters than each clip needs.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -51,14 +52,14 @@ def read_raters(path: Path, raters_per_clip: int = 3) -> list[str]:
         check_address(address, f"{path}:{number}")
         if address in first_line:
             raise CaerError(
-                f"{path}:{number}: {address} is already in line {first_line[address]}; "
+                f"{path}:{number}: {address} is already on line {first_line[address]}; "
                 "remove one of the two"
             )
         first_line[address] = number
     if len(first_line) < raters_per_clip:
         raise CaerError(
             f"{path}:{max(len(lines), 1)}: {len(first_line)} raters, but each clip needs "
-            f"{raters_per_clip} different ones; add addresses"
+            f"{raters_per_clip}; add addresses"
         )
     return list(first_line)
 
@@ -76,27 +77,30 @@ def assign(
     settings: Annotate,
     seed: int,
 ) -> pd.DataFrame:
-    """Assign every clip not assigned yet; return all of `tables.ASSIGNMENTS`, old rows first.
+    """Assign all unassigned clips; return the complete `tables.ASSIGNMENTS`, old rows first.
 
-    Each clip goes to `settings.raters_per_clip` raters. The raters' loads differ by at most one
-    after every clip, and every pair of raters meets equally often in a block of C(N, k) clips
-    (`caer_data.annotate.assign.design`). Which clips come first, who is who in the design, and each
-    rater's own order are shuffled by the seed. `clips` may hold clips assigned before: they are
-    left alone, and a block they left unfinished is continued. With other raters than before a
-    new block begins; those with fewer clips so far come first in it. Raters whose clips `replace`
-    gave away get no more. New rows hold the clip's key and neither its name nor its anchor.
+    Each clip goes to `settings.raters_per_clip` raters. After every clip, the raters' loads differ
+    by at most one. In a block of C(N, k) clips, every pair of raters shares equally many clips
+    (`caer_data.annotate.assign.design`). The seed shuffles the order of the clips, the raters'
+    roles in the design, and each rater's own order.
+
+    `clips` may include assigned clips, which keep their raters. An unfinished block is continued.
+    If the raters have changed, a new block begins, in which raters with fewer clips come first.
+    Raters whose clips `replace` gave away get no more. New rows have the clip's key, but neither
+    its name nor its anchor yet.
 
     Raises:
-        CaerError: fewer raters than a clip needs, or so many that no block could be filled.
+        CaerError: there are fewer raters than a clip needs, or so many that no block could be
+            filled.
     """
     per_clip = settings.raters_per_clip
     people = sorted({rater.lower() for rater in raters} - set(existing["replaces"].dropna()))
     size = comb(len(people), per_clip)
     if not 1 <= size <= _MAX_BLOCK:
         raise CaerError(
-            f"{len(people)} raters with {per_clip} per clip cannot be balanced: use at least "
-            f"{per_clip}, and few enough that all combinations fit into {_MAX_BLOCK} clips; "
-            "change the number of raters, or annotate.raters_per_clip in the recipe"
+            f"{len(people)} raters with {per_clip} per clip cannot be balanced: there must be at "
+            f"least {per_clip}, and few enough for at most {_MAX_BLOCK} combinations; change "
+            "the number of raters, or annotate.raters_per_clip in the recipe"
         )
     order = design.block(len(people), per_clip)
     number, index = _resume_at(existing, people, order, seed)
@@ -125,30 +129,31 @@ def replace(
     seed: int,
     seen: Collection[tuple[str, str]] = (),
 ) -> pd.DataFrame:
-    """Give the unanswered clips of a rater who leaves to another, or to all others.
+    """Return assignments in which another rater, or all others, take over from one who leaves.
 
-    `answered` holds (clip_key, rater); those clips stay with `old`. The rest go to `new`; where
-    `new` has the clip already, or is None, to whoever has the fewest clips. No one gets a clip
-    twice, nor one that `seen`, (clip_key, rater), says they were shown for another reason. New
-    clips come after a rater's earlier ones. Doing it again changes nothing.
+    Clips in `answered`, pairs (clip_key, rater), stay with `old`. The others go to `new`. If `new`
+    is None or already has the clip, it goes to the rater with the fewest clips. Nobody gets a clip
+    twice, or one that they were shown for another reason according to `seen`, pairs (clip_key,
+    rater). New clips follow a rater's earlier ones. A second call with the same raters changes
+    nothing.
 
     Raises:
-        CaerError: `old` was never assigned a clip; `new` is the same, left before, or is no
-            address; all others already have one of the clips.
+        CaerError: `old` was never assigned a clip; `new` is the same rater, has left before, or is
+            not an address; or all others already have one of the clips.
     """
     old = old.lower()
     new = new.lower() if new is not None else None
     left_before = set(assignments["replaces"].dropna())
     if old not in left_before | set(assignments["rater"]):
         raise CaerError(
-            f"{old}: no clips are assigned to this rater, so there is nobody to replace"
+            f"{old}: no clips are assigned to this rater, so there is nothing to take over"
         )
     if new is not None:
         check_address(new, "the new rater")
     if new == old:
-        raise CaerError(f"{old}: the new rater is the old one; give another address")
+        raise CaerError(f"{old}: old and new rater are the same; give another address")
     if new in left_before:
-        raise CaerError(f"{new}: this rater left before; give another address")
+        raise CaerError(f"{new}: this rater has left before; give another address")
     loads = Counter(assignments["rater"])
     others = sorted(set(loads) - left_before - {old} | ({new} if new else set()))
     holders = assignments.groupby("clip_key")["rater"].agg(set).to_dict()
@@ -161,7 +166,7 @@ def replace(
         free = [rater for rater in others if rater not in holders[clip_key]]
         if not free:
             raise CaerError(
-                f"{old}: every other rater has clip {clip_key} already; name a new rater instead"
+                f"{old}: every other rater already has clip {clip_key}; name a new rater instead"
             )
         chosen = (
             new if new in free else min(free, key=lambda r: (loads[r], shuffle_key(seed, old, r)))
@@ -181,7 +186,7 @@ def replace(
 def _resume_at(
     existing: pd.DataFrame, people: list[str], order: tuple[design.Subset, ...], seed: int
 ) -> tuple[int, int]:
-    """Block and place of the next clip: in the last block if these raters made it, else new."""
+    """Return block and place of the next clip: the last block if it has the same raters."""
     if existing.empty:
         return 0, 0
     number = int(existing["block"].max())
@@ -203,7 +208,7 @@ def _names(
     seed: int,
     number: int,
 ) -> dict[int, str]:
-    """Who is who in a block: those with fewer clips first, equals shuffled."""
+    """Return the raters by their index in a block: fewest clips first, ties shuffled."""
     first_seen = list(dict.fromkeys(chain.from_iterable(order)))
     fewest_first = sorted(people, key=lambda r: (loads[r], shuffle_key(seed, "block", number, r)))
     return dict(zip(first_seen, fewest_first, strict=True))

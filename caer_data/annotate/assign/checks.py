@@ -1,7 +1,7 @@
-"""Clips shown to learn about a rater: gold clips and repeats, hidden among those to vote on.
+"""Gold clips and repeats: clips that check a rater, hidden among the clips to vote on.
 
-A rater cannot tell them from the others: they have names of the same kind, stand among the rater's
-own clips, and come with the same page. Their answers are never votes.
+A rater cannot tell them apart from the others, because they have the same kind of name and page and
+are spread among the rater's own clips. Answers to them are never votes.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from caer_data.engine.hashing import shuffle_key
 from caer_data.engine.recipe import Annotate
 
 _Row = dict[str, Any]
-_GAP: Final = 50  # clips between a clip and its repeat, if the rater has enough
+_GAP: Final = 50  # minimum number of clips between a clip and its repeat, if there are enough
 
 
 def plan(
@@ -28,22 +28,22 @@ def plan(
     settings: Annotate,
     seed: int,
 ) -> pd.DataFrame:
-    """Add the checks that are due; return all of `tables.CHECKS`, earlier rows first.
+    """Add the checks that are due; return the complete `tables.CHECKS`, earlier rows first.
 
-    A rater who is assigned n clips in all gets `round(share * n)` checks of each kind in all,
-    spread over the clips that are new to them: what they were shown before cannot be rearranged.
-    Gold clips are clips with a known answer that the rater has neither voted on nor seen as a
-    check. A repeat comes at least 50 clips after the vote on the same clip, or a third of the
-    rater's clips if that is less; a clip is repeated once. Raters who left get none.
+    A rater with n assigned clips gets `round(share * n)` checks of each kind, spread over the clips
+    that are new to them, because clips shown earlier cannot be rearranged. Gold clips have a known
+    answer, and the rater has neither voted on them nor seen them as a check. A repeat follows the
+    vote on the same clip after at least 50 clips, or a third of the rater's clips if that is less.
+    Each clip is repeated at most once. Raters who left get none.
 
     Args:
         before: `tables.ASSIGNMENTS` as the raters have seen them.
-        assignments: as they are now.
-        checks: those that exist.
-        known: right answers by clip.
+        assignments: the current `tables.ASSIGNMENTS`.
+        checks: existing `tables.CHECKS`.
+        known: correct answers by clip.
         showable: keys of the clips that can be shown.
         settings: section `annotate` of the recipe.
-        seed: of the recipe.
+        seed: the recipe's seed.
     """
     left = set(assignments["replaces"].dropna())
     seen_before = before["rater"].value_counts()
@@ -67,7 +67,7 @@ def plan(
 
 
 def lacking(assignments: pd.DataFrame, checks: pd.DataFrame, settings: Annotate) -> int:
-    """Gold clips that are due but for which no clip with a known answer was left."""
+    """Return how many gold clips are due that lack a clip with a known answer."""
     left = set(assignments["replaces"].dropna())
     have = checks.loc[checks["kind"] == "gold", "rater"].value_counts()
     assigned = assignments["rater"].value_counts()
@@ -80,7 +80,7 @@ def _due(share: float, clips: int) -> int:
 
 
 class _Place:
-    """One rater's clips in order, and which of them the rater has not been shown yet."""
+    """One rater's clips in order, and how many of them the rater has been shown."""
 
     def __init__(
         self,
@@ -117,7 +117,7 @@ class _Place:
         return rows
 
     def _places(self, kind: str, share: float, start: int) -> list[int]:
-        """Where the checks that are due go: one somewhere in each equal stretch of new clips."""
+        """Return positions for the checks that are due, one in each equal stretch of new clips."""
         due = _due(share, len(self.clips)) - int((self.checks["kind"] == kind).sum())
         length = len(self.clips) - start
         if due <= 0 or length <= 0:
@@ -126,7 +126,7 @@ class _Place:
         return [start + int((i + part) * length / due) for i, part in enumerate(parts)]
 
     def _draw(self, kind: str, number: int) -> float:
-        """A number from 0 to 1 that depends on nothing but the names."""
+        """Return a number from 0 to 1 that depends only on the arguments, the rater and seed."""
         text = shuffle_key(self.seed, kind, self.rater, self.shown, number)
         return int(text[:12], 16) / 16**12
 

@@ -1,4 +1,4 @@
-"""Lists of clips that a researcher gives as CSV, by `clip_key` or by name."""
+"""Read lists of clips from CSV files, by `clip_key` or by name."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def read(
     missing: str,
     columns: Sequence[str] = (),
 ) -> list[tuple[str, dict[str, str]]]:
-    """Key and cells of each row of a CSV with a column `clip_key` or `clip_id`.
+    """Return key and cells of each row of a CSV file with a column `clip_key` or `clip_id`.
 
     Args:
         path: the file.
         clips: keys of the clips that may be listed.
-        ledger: knows which clips a name has meant.
-        missing: message about a clip that is not among them, after "no clip 'name' ".
-        columns: further columns that the file must have.
+        ledger: knows the clips that a name has referred to.
+        missing: rest of the message, after "no clip 'name' ", about a clip that is not among them.
+        columns: other columns that the file must have.
 
     Raises:
-        CaerError: the file cannot be read, lacks a column, or names a clip that may not be listed,
-            or one whose name has meant several (with its row).
+        CaerError: the file cannot be read, lacks a column, names a clip that may not be listed, or
+            uses a name that several clips have had. The message gives the row.
     """
     among, meant = set(clips), ledger.named()
     found: list[tuple[str, dict[str, str]]] = []
@@ -50,8 +50,8 @@ def read(
                     raise CaerError(f"{where}: no clip '{key or name}' {missing}")
                 if len(keys) > 1:
                     raise CaerError(
-                        f"{where}: '{name}' has been the name of {len(keys)} clips, as builds "
-                        "differed; give the column clip_key"
+                        f"{where}: '{name}' has been the name of {len(keys)} clips in different "
+                        "builds; use a column clip_key instead"
                     )
                 found.append((keys.pop(), row))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -60,7 +60,7 @@ def read(
 
 
 def read_assigned(path: Path, assigned: Collection[str], ledger: Ledger) -> list[str]:
-    """Keys of listed clips that were assigned, each once, in order.
+    """Return the keys of the listed clips, all of them assigned, without duplicates and in order.
 
     Raises:
         CaerError: see `read`.
@@ -70,10 +70,10 @@ def read_assigned(path: Path, assigned: Collection[str], ledger: Ledger) -> list
 
 
 def read_emotions(path: Path, clips: Collection[str], ledger: Ledger) -> dict[str, str]:
-    """Emotion by clip, of a CSV with the further column `emotion`.
+    """Return emotions by clip, from a CSV file with an additional column `emotion`.
 
     Raises:
-        CaerError: see `read`; or a word is none of the seven emotions, or a clip has two.
+        CaerError: see `read`; or a word is not one of the seven emotions, or a clip has two.
     """
     found: dict[str, str] = {}
     missing = "is in the dataset; remove the row, or build the dataset with it"
@@ -82,7 +82,7 @@ def read_emotions(path: Path, clips: Collection[str], ledger: Ledger) -> dict[st
         if emotion not in EMOTIONS:
             raise CaerError(
                 f"{path}: clip '{row.get('clip_key') or row.get('clip_id')}' has the emotion "
-                f"'{row['emotion']}'; give one of {', '.join(EMOTIONS)}"
+                f"'{row['emotion']}'; use one of {', '.join(EMOTIONS)}"
             )
         if found.setdefault(key, emotion) != emotion:
             raise CaerError(

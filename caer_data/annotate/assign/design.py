@@ -1,9 +1,9 @@
 """Balanced blocks: all k-subsets of N raters, in an order that is fair after every clip.
 
-A block holds each of the C(N, k) subsets once, so every pair of raters meets equally often. In the
-order found here the raters' loads differ by at most one after any number of subsets. That such an
-order exists for every N and k follows Baranyai's theorem; the way to find it, rater by rater with
-network flows, is the proof of Brouwer and Schrijver ("Uniform hypergraphs", 1979).
+A block contains each of the C(N, k) subsets once, so every pair of raters shares equally many
+clips. In the order found here, the raters' loads differ by at most one after any number of subsets.
+By Baranyai's theorem, such an order exists for every N and k. It is found rater by rater with
+network flows, as in the proof by Brouwer and Schrijver ("Uniform hypergraphs", 1979).
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ Subset = tuple[int, ...]
 
 @lru_cache(maxsize=4)
 def block(raters: int, per_clip: int) -> tuple[Subset, ...]:
-    """Return all subsets of `per_clip` out of `range(raters)`, in an order fair at every prefix.
+    """Return all subsets of size `per_clip` of `range(raters)`, in an order fair at every prefix.
 
-    Raters are added one after the other. Before rater r, each place in the order holds a subset of
-    the raters below r that still lacks some of the `left = raters - r` to come: its share of r is
-    `lacking / left`. The shares are rounded to 0 or 1 such that every prefix of the order gets its
-    sum rounded down or up, and every group of places with equal subsets gets exactly its sum.
+    Raters are added one by one. Before rater r is added, each place in the order has a subset of
+    the raters below r, which must still get `lacking` of the remaining `left = raters - r` raters.
+    Its share of r is `lacking / left`. The shares are rounded to 0 or 1, such that the rounded
+    shares of every prefix sum to its exact sum, rounded down or up, and those of every group of
+    places with equal subsets sum to exactly its sum.
     """
     slots: list[Subset] = [()] * comb(raters, per_clip)
     for rater in range(raters):
@@ -33,11 +34,12 @@ def block(raters: int, per_clip: int) -> tuple[Subset, ...]:
 
 
 def _round_shares(slots: list[Subset], per_clip: int, left: int) -> set[int]:
-    """Choose the places that get the next rater.
+    """Return the places that get the next rater.
 
-    In units of `1 / left`, the running sum of the shares cuts the order into windows of one whole
-    rater; a place lies in one window or across two neighbours. Taking one place from each window
-    keeps every prefix; taking no more places from a group than its sum keeps the groups.
+    In units of `1 / left`, the cumulative sum of the shares divides the order into windows of one
+    whole rater. A place lies in one window or spans two adjacent ones. Choosing one place per
+    window satisfies the condition on prefixes. Choosing at most its sum of places from each group
+    satisfies the condition on groups.
     """
     lacking = [per_clip - len(slot) for slot in slots]
     windows: list[list[int]] = [[] for _ in range(sum(lacking) // left)]
@@ -54,7 +56,7 @@ def _round_shares(slots: list[Subset], per_clip: int, left: int) -> set[int]:
 
 
 class _Flow:
-    """One place for each window, at most `room` places of each group."""
+    """Chooses one place for each window, and at most `room` places of each group."""
 
     def __init__(
         self, windows: list[list[int]], slots: list[Subset], room: dict[Subset, int]
@@ -62,12 +64,12 @@ class _Flow:
         self.windows = windows
         self.slots = slots
         self.room = room
-        self.holder: dict[int, int] = {}  # chosen place: the window that holds it
+        self.holder: dict[int, int] = {}  # window by chosen place
         self.members: dict[Subset, dict[int, None]] = {g: {} for g in room}  # chosen places
 
     def serve(self, start: int) -> None:
-        """Give a window a place, moving others where needed (shortest augmenting path)."""
-        # window asked to give up its place: (window that asks, place it wants, place given up)
+        """Give a window a place, moving others if needed (shortest augmenting path)."""
+        # window that gives up its place: (window that asks, place it wants, place given up)
         asked_by: dict[int, tuple[int, int, int] | None] = {start: None}
         seen: set[int] = set()
         full: set[Subset] = set()
@@ -98,7 +100,7 @@ class _Flow:
     def _take(
         self, window: int, slot: int, asked_by: dict[int, tuple[int, int, int] | None]
     ) -> None:
-        """Take a free slot, pass the one given up for it to the window that asked, and so on."""
+        """Take a free slot, and pass each slot given up to the window that asked for it."""
         while True:
             asked = asked_by[window]
             if asked is not None:

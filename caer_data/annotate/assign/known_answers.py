@@ -1,4 +1,4 @@
-"""Clips whose answer is known: said by the researcher, or so clear that all raters agreed."""
+"""Clips with known answers: given by the researcher, or agreed on by all raters."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from caer_data.engine.dataset import Dataset
 from caer_data.engine.ledger import Ledger
 
 _CLEAR: Final = 0.75
-"""Mean confidence from which a label that all raters gave counts as known."""
+"""Minimum mean confidence for a unanimous label to count as known."""
 
 
 def take(dataset: Dataset, path: Path | None) -> pd.DataFrame:
-    """Rows of `tables.KNOWN`: those of the dataset, and over them those of a CSV.
+    """Return `tables.KNOWN` of the dataset, updated from a CSV file.
 
-    The file has the columns `clip_key` or `clip_id`, and `emotion`.
+    The file has a column `clip_key` or `clip_id`, and a column `emotion`.
 
     Raises:
         CaerError: see `clip_lists.read_emotions`.
@@ -41,10 +41,10 @@ def take(dataset: Dataset, path: Path | None) -> pd.DataFrame:
 
 
 def answers(known: pd.DataFrame, labels: pd.DataFrame) -> dict[str, str]:
-    """Right answer by clip: of `tables.KNOWN`, and where it says nothing, of a clear consensus.
+    """Return correct answers by clip: from `tables.KNOWN`, else from a clear consensus.
 
-    Clear is a kept label that all raters of the clip gave, with a mean confidence of 0.75 or more,
-    none of them made up.
+    A consensus is clear if all raters of the clip gave the same label with a mean confidence of at
+    least 0.75, the label was kept, and no rating is made up.
     """
     clear = labels[
         (labels["status"] == "kept")

@@ -1,8 +1,7 @@
-"""What is rated first when not everything can be: an order that stays the same as rating proceeds.
+"""Choose which clips are rated first if not all can be.
 
-Each next clip is the one that balances best what was chosen so far, and among equals the one most
-unlike it. Nothing in the order depends on how far it is followed, so that 500 clips now and 500
-later are the same as 1,000 at once.
+Each next clip is the one that best balances the clips chosen so far. The order does not depend on
+how many clips are requested, so 500 clips now and 500 later are the same as 1,000 at once.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ import pandas as pd
 from caer_data.engine.hashing import shuffle_key
 
 _LENGTHS: Final = (1.5, 2.5, 4.0, 7.0)
-"""Seconds that divide short from long clips."""
+"""Boundaries in seconds between the classes of clip length."""
 _MEASURES: Final = ("face_height", "sharpness", "brightness", "coverage", "dominance")
-"""Columns of `clips` that say how like two clips are, beside their length."""
+"""Columns of `clips` that measure the similarity of clips, in addition to their length."""
 
 
 def choose(
@@ -31,26 +30,28 @@ def choose(
     labels: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> list[str]:
-    """Keys of the clips to assign next, so that `limit` are assigned in all.
+    """Return the keys of the clips to assign next, so that `limit` are assigned in total.
 
-    A criterion such as `show` parts the clips into classes. With n clips chosen so far, n_v of them
-    in the clip's own class, of L classes in all, it costs a clip L n_v / (n + 1), which is about 1
-    where the classes are level; the costs of all criteria are added up, as in S. J. Pocock and
-    R. Simon, "Sequential treatment assignment with balancing for prognostic factors in the
-    controlled clinical trial", Biometrics 31, 1975. `unlike` takes from it the distance to the
-    nearest clip chosen so far, over the greatest such distance (farthest-first traversal,
-    T. F. Gonzalez, "Clustering to minimize the maximum intercluster distance", 1985), in what was
-    measured of the clips, each measure in units of its standard deviation. The lowest cost wins;
-    equals are in an order shuffled by the seed.
+    The clip with the lowest cost is chosen next. Ties are broken by an order shuffled by the seed.
+    A criterion such as `show` divides the clips into L classes. If n clips have been chosen, n_v of
+    them from the clip's own class, the criterion costs L n_v / (n + 1), which is about 1 if the
+    classes are balanced. The costs of all criteria are added, as in S. J. Pocock and R. Simon,
+    "Sequential treatment assignment with balancing for prognostic factors in the controlled
+    clinical trial", Biometrics 31, 1975.
+
+    The criterion `unlike` subtracts the distance to the nearest chosen clip, divided by the
+    greatest such distance (farthest-first traversal, T. F. Gonzalez, "Clustering to minimize the
+    maximum intercluster distance", 1985). Distances are between measurements of the clips, each in
+    units of its standard deviation.
 
     Args:
-        clips: rows of table `clips` that can be shown, among them those assigned.
-        assigned: keys of clips assigned before.
-        limit: how many clips are to be assigned in all.
+        clips: rows of table `clips` that can be shown, including assigned ones.
+        assigned: keys of clips assigned earlier.
+        limit: total number of clips to be assigned.
         criteria: words of the recipe's `annotate.first`.
-        speech: whether somebody speaks, by key, where that is known.
+        speech: whether somebody speaks, by key, if known.
         labels: a first label by key, such as a model's or an earlier round's.
-        seed: of the recipe.
+        seed: the recipe's seed.
     """
     order = sorted(clips["clip_key"], key=lambda key: shuffle_key(seed, "first", key))
     rows = clips.set_index("clip_key").loc[order]
@@ -76,7 +77,7 @@ def choose(
 
 
 class _Balance:
-    """How many of the chosen are in the class of each clip, criterion by criterion."""
+    """Number of chosen clips in the class of each clip, by criterion."""
 
     def __init__(self, classes: Sequence[np.ndarray], chosen: np.ndarray) -> None:
         self._classes = classes
@@ -97,7 +98,7 @@ class _Balance:
 
 
 class _Spread:
-    """How far each clip is from the nearest of those chosen."""
+    """Distance of each clip from the nearest chosen clip."""
 
     def __init__(self, measures: np.ndarray, chosen: np.ndarray) -> None:
         self._measures = measures
@@ -110,7 +111,7 @@ class _Spread:
         self._nearest = np.minimum(self._nearest, distance)
 
     def dissimilarity(self) -> np.ndarray:
-        """From 0, like one of those chosen, to 1, the most unlike them all."""
+        """Return values from 0, the same as a chosen clip, to 1, farthest from all of them."""
         if np.isinf(self._nearest).any():  # nothing is chosen yet
             return np.zeros(len(self._nearest))
         distance = np.sqrt(self._nearest)
@@ -120,7 +121,7 @@ class _Spread:
 def _classes(
     rows: pd.DataFrame, word: str, speech: Mapping[str, bool], labels: Mapping[str, str]
 ) -> list[str]:
-    """Each clip's class by one criterion; unknown values form a class of their own."""
+    """Return each clip's class by one criterion; unknown values form a class of their own."""
     if word == "length":
         return [str(n) for n in np.searchsorted(_LENGTHS, rows["end_s"] - rows["start_s"])]
     if word == "speech":

@@ -1,4 +1,4 @@
-"""Level the raters' loads after a build dropped clips that were assigned."""
+"""Rebalance the raters' loads after a build has dropped assigned clips."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ Pairs = Collection[tuple[str, str]]
 
 
 def is_uneven(assignments: pd.DataFrame, present: Collection[str]) -> bool:
-    """Whether removed clips have left some raters with more to do than others.
+    """Return whether removed clips have left some raters with more to do than others.
 
-    Only raters who were assigned clips together are compared: those who joined late keep fewer.
+    Only raters who were assigned clips together are compared. Those who joined late keep fewer.
 
     Args:
         assignments: `tables.ASSIGNMENTS`.
-        there: keys of the clips that exist.
+        present: keys of the clips that exist.
     """
     return any(
         max(loads.values()) - min(loads.values()) > 1 for loads in _loads(assignments, present)
@@ -30,20 +30,20 @@ def is_uneven(assignments: pd.DataFrame, present: Collection[str]) -> bool:
 def level(
     assignments: pd.DataFrame, present: Collection[str], answered: Pairs, checks: Pairs, seed: int
 ) -> pd.DataFrame:
-    """Move unanswered clips from raters with too many to raters with too few, as few as needed.
+    """Move as few unanswered clips as needed from raters with too many to raters with too few.
 
-    Nobody gets a clip twice; a moved clip comes last in its new order. Clips that were reassigned
-    or instead of somebody who left stay where they are.
+    Nobody gets a clip twice. A moved clip comes last in its new rater's order. Clips of a second
+    round, or taken over from somebody who left, are not moved.
 
     Args:
         assignments: `tables.ASSIGNMENTS`.
-        there: keys of the clips that exist.
-        answered: pairs of clip and rater; these stay.
-        checks: pairs of clip and rater shown as gold clips or repeats; these stay, too.
-        seed: of the recipe; decides among equals.
+        present: keys of the clips that exist.
+        answered: pairs of clip and rater that stay because they are answered.
+        checks: pairs of clip and rater that stay because they are gold clips or repeats.
+        seed: the recipe's seed, which breaks ties.
 
     Returns:
-        The same table with other raters in some rows, whose name on the server is empty.
+        The same table. Moved rows have another rater and no name on the server yet.
     """
     rows = tables.check(tables.ASSIGNMENTS, assignments).to_pylist()
     holders: dict[str, set[str]] = {}
@@ -80,7 +80,7 @@ def _last_positions(assignments: pd.DataFrame) -> dict[str, int]:
 
 
 def _loads(assignments: pd.DataFrame, present: Collection[str]) -> list[dict[str, int]]:
-    """Clips that exist, by rater: one table for each group that was assigned blocks together."""
+    """Return the number of existing clips by rater, for each group that shares blocks."""
     rows = assignments[assignments["block"] != SECOND_ROUND]
     left = set(rows["replaces"].dropna())
     companies: list[tuple[set[str], set[int]]] = []

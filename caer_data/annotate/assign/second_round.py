@@ -16,20 +16,20 @@ from caer_data.engine.hashing import shuffle_key
 from caer_data.engine.ledger import Ledger
 
 SECOND_ROUND: Final = -1
-"""Block of the rows of a second round, which no block of the balanced design has."""
+"""Block number of rows of a second round; blocks of the balanced design are never negative."""
 
 
 def read_clips(path: Path, assignments: pd.DataFrame, ledger: Ledger) -> list[str]:
-    """Keys of the clips of a CSV (column `clip_key`, else `clip_id`), each once, in order.
+    """Return the keys of the clips in a CSV file, without duplicates and in order.
 
     Raises:
-        CaerError: see `clip_lists.read`; a clip that was not assigned is a mistake.
+        CaerError: see `clip_lists.read`; or a clip was never assigned.
     """
     return clip_lists.read_assigned(path, set(assignments["clip_key"].dropna()), ledger)
 
 
 def reassigned(assignments: pd.DataFrame) -> set[str]:
-    """Clips that are in their second round."""
+    """Return the keys of clips that are in their second round."""
     return set(assignments.loc[assignments["block"] == SECOND_ROUND, "clip_key"])
 
 
@@ -40,14 +40,15 @@ def reassign(
     seed: int,
     seen: Collection[tuple[str, str]] = (),
 ) -> pd.DataFrame:
-    """Assign clips to as many other raters as they had; the earlier answers no longer count.
+    """Reassign clips to equally many other raters; the earlier answers no longer count.
 
-    The new rows are of block -1, which says that the clip is in its second round: it is then left
-    alone, so that doing this twice changes nothing. Those with the fewest clips come first. Who was
-    shown a clip for another reason, by `seen` (clip_key, rater), does not get it.
+    The new rows have block -1, which marks the second round. Clips already in their second round
+    are skipped, so a second call changes nothing. Raters with the fewest clips come first. Raters
+    who were shown a clip for another reason, according to `seen`, pairs (clip_key, rater), do not
+    get it.
 
     Raises:
-        CaerError: too few raters have not seen a clip.
+        CaerError: a clip has too few raters who have not seen it.
     """
     rows: list[dict[str, Any]] = tables.check(tables.ASSIGNMENTS, assignments).to_pylist()
     of_clip: dict[str, list[dict[str, Any]]] = {}
@@ -66,8 +67,8 @@ def reassign(
         )
         if len(fresh) < len(old):
             raise CaerError(
-                f"clip {clip} can be rated again only by {len(old)} raters who have not seen it, "
-                f"but there are {len(fresh)}; add raters to the raters file"
+                f"clip {clip} needs {len(old)} raters who have not seen it to be rated again, "
+                f"but there are only {len(fresh)}; add raters to the raters file"
             )
         for row, rater in zip(sorted(old, key=lambda x: str(x["rater"])), fresh, strict=False):
             loads[row["rater"]] -= 1

@@ -1,4 +1,4 @@
-"""Raters' accounts on the server, and the first passwords the administrator hands out."""
+"""Raters' accounts on the server, and the initial passwords that the administrator hands out."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from caer_data.engine.progress import Reporter
 
 
 def users(server: Server) -> dict[int, str]:
-    """E-mail address, in lower case, of every account of the server by its number."""
+    """Return the e-mail address, in lower case, of every account by its number."""
     found = server.api.read("users.list")
     return {int(user.id): str(user.email).lower() for user in found}
 
 
 def password_path(server: Server) -> Path:
-    """The file with the first passwords for a server: outside of datasets, for the user alone."""
+    """Return the private file with a server's initial passwords, which is outside all datasets."""
     return server.files.parent / "passwords.csv" if server.files else _path_by_address(server)
 
 
@@ -35,10 +35,11 @@ def _path_by_address(server: Server) -> Path:
 def ensure(server: Server, raters: Sequence[str], reporter: Reporter) -> int:
     """Create the missing accounts; return their number.
 
-    A password is written down before its account is made, so that none is lost by a kill.
+    A password is written to the file before its account is created, so that none is lost if the
+    process is killed.
     """
     path, earlier = password_path(server), _path_by_address(server)
-    if earlier.is_file() and not path.is_file():  # versions before named the port
+    if earlier.is_file() and not path.is_file():  # name without port, from earlier versions
         earlier.rename(path)
     existing = set(users(server).values())
     missing = [rater for rater in raters if rater not in existing]
@@ -56,7 +57,7 @@ def ensure(server: Server, raters: Sequence[str], reporter: Reporter) -> int:
 
 
 def forget_password(server: Server, rater: str) -> None:
-    """Remove a rater from the file of first passwords."""
+    """Remove a rater from the file of initial passwords."""
     for path in (password_path(server), _path_by_address(server)):
         known = _read(path)
         if known.pop(rater, None) is not None:
@@ -64,11 +65,11 @@ def forget_password(server: Server, rater: str) -> None:
 
 
 def _sign_up(server: Server, invite: str, rater: str, password: str) -> None:
-    """Register through the invitation page: the API makes accounts that cannot log in."""
+    """Register through the invitation page, because accounts created by the API cannot log in."""
     path = f"/user/signup/?token={invite}"
     token = server.form("GET", path).cookies.get("csrftoken", "")
     form = {"email": rater, "password": password, "csrfmiddlewaretoken": token}
-    # Given by hand: behind a proxy it is for HTTPS alone, and this goes past the proxy.
+    # The cookie is set by hand: behind a proxy it is limited to HTTPS, but this bypasses the proxy.
     headers = {"Referer": server.url + path, "Cookie": f"csrftoken={token}"}
     reply = server.form("POST", path, data=form, headers=headers)
     if reply.status_code != 302:

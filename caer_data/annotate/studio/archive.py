@@ -1,7 +1,8 @@
-"""`caer-data annotate backup` and `restore`: a server folder as one file, and back.
+"""`caer-data annotate backup` and `restore`: save a server folder to one file, and restore it.
 
-The archive is a plain tar file: database, clips as served, secrets, and a list of all with hashes.
-Restoring accepts nothing else, because an archive may come from anybody.
+The archive is a plain tar file with the database, the clips as served, the secrets, and a list of
+all files with their hashes. Restoring refuses everything else, because an archive may come from
+anybody.
 """
 
 from __future__ import annotations
@@ -43,22 +44,22 @@ _MAX_LIST_BYTES = 1 << 30
 
 
 def backup(folder: Path, target: Path, reporter: Reporter) -> int:
-    """Write a server folder into one file, readable only by its owner; return the number of files.
+    """Save a server folder to one file, readable only by its owner; return the number of files.
 
-    The database is copied as it stands at one moment, also while the server runs.
+    The copy of the database is a consistent snapshot, even while the server runs.
 
     Raises:
-        CaerError: there is no server, its answers are in PostgreSQL, or the file exists already.
+        CaerError: there is no server, its answers are in PostgreSQL, or the file already exists.
     """
     if database_of(folder) == POSTGRES:
         raise CaerError(
             f"{folder}: this server's answers are in PostgreSQL; save them with pg_dump, and copy "
-            "the folder for clips and secrets"
+            "the folder to save clips and secrets"
         )
     if not (folder / _DATABASE).is_file():
-        raise CaerError(f"{folder}: no rating server was started here; nothing to save")
+        raise CaerError(f"{folder}: no rating server was started here; there is nothing to save")
     if target.exists():
-        raise CaerError(f"{target}: exists already; name a new file")
+        raise CaerError(f"{target}: already exists; name a new file")
     with tempfile.TemporaryDirectory() as scratch, atomic_path(target) as temporary:
         copy = Path(scratch) / _DATABASE
         with (
@@ -82,7 +83,7 @@ def backup(folder: Path, target: Path, reporter: Reporter) -> int:
 
 
 def _others(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Everything of a server folder but its database, by name in the archive."""
+    """Yield all files of a server folder except the database, with their names in the archive."""
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
         if name != _DATABASE and _TAKEN.fullmatch(name) and path.is_file():
@@ -105,14 +106,14 @@ def _add(archive: tarfile.TarFile, name: str, path: Path) -> dict[str, Any]:
 
 
 def restore(source: Path, folder: Path, reporter: Reporter) -> int:
-    """Make a server folder from what `backup` wrote; return how many files.
+    """Restore a server folder from a backup; return the number of files.
 
     Raises:
-        CaerError: there is a server in the folder, or the file is not whole or not such a backup.
+        CaerError: the folder is not empty, or the file is not a complete backup.
     """
     if folder.is_dir() and any(folder.iterdir()):
         raise CaerError(
-            f"{folder}: is not empty, and a backup never overwrites a server; set CAER_SERVER to a "
+            f"{folder}: not empty, and a backup never overwrites a server; set CAER_SERVER to a "
             "new folder, or move this one away"
         )
     try:
@@ -124,19 +125,19 @@ def restore(source: Path, folder: Path, reporter: Reporter) -> int:
             private_folder(temporary)
             found, listed = _unpack(archive, temporary)
             _compare(found, listed)
-            _settle(temporary)
+            _check_restored(temporary)
             bar.advance(1)
     except FileNotFoundError as error:
         raise CaerError(f"{source}: no such file") from error
     except (tarfile.TarError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CaerError(
-            f"{source}: is not a whole backup of a rating server ({error}); nothing was restored"
+            f"{source}: not a complete backup of a rating server ({error}); nothing was restored"
         ) from error
     return len(found)
 
 
 def _unpack(archive: tarfile.TarFile, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Write the members that a backup has, each once; give what they hold, and the list."""
+    """Extract the members of a backup, each once; return sizes and hashes, found and listed."""
     found: dict[str, Any] = {}
     for member in archive:
         stream = archive.extractfile(member) if member.type == tarfile.REGTYPE else None
@@ -145,9 +146,9 @@ def _unpack(archive: tarfile.TarFile, folder: Path) -> tuple[dict[str, Any], dic
         if member.name == _LIST and member.size <= _MAX_LIST_BYTES:
             header = json.loads(stream.read())
             if header["format"] != _FORMAT:
-                raise ValueError("it is of another format")
+                raise ValueError("it has another format")
             if archive.next() is not None:
-                raise ValueError("something follows its list")
+                raise ValueError("the list is not its last member")
             return found, header["files"]
         if member.name in found or not _TAKEN.fullmatch(member.name):
             raise ValueError(f"'{member.name[:80]}' does not belong there")
@@ -169,14 +170,14 @@ def _write(stream: IO[bytes], path: Path) -> dict[str, Any]:
 def _compare(found: dict[str, Any], listed: dict[str, Any]) -> None:
     for name in sorted({*found, *listed}):
         if found.get(name) != listed.get(name):
-            raise ValueError(f"'{name[:80]}' is not what was saved")
+            raise ValueError(f"'{name[:80]}' differs from what was saved")
 
 
-def _settle(folder: Path) -> None:
-    """Check what the server reads first; forget the address where it ran."""
+def _check_restored(folder: Path) -> None:
+    """Check database and secrets, and remove the old address of the server."""
     with (folder / _DATABASE).open("rb") as stream:
         if stream.read(16) != b"SQLite format 3\0":
-            raise ValueError("its database is not one of SQLite")
+            raise ValueError("its database is not an SQLite database")
     access = read_access(folder)
     if access is None:
         raise ValueError("its secrets are missing")

@@ -1,7 +1,7 @@
-"""A Label Studio that annotation works with: found, checked, its token kept.
+"""Connect to a Label Studio server and check it.
 
-Whether an address is a Label Studio of the right version is asked by plain requests, before a token
-goes there; everything else goes through the SDK (`caer_data.annotate.studio.sdk`).
+Plain requests check that an address is a Label Studio of a supported version before a token is sent
+there. Everything else uses the SDK (`caer_data.annotate.studio.sdk`).
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ class Server:
     Args:
         url: its address.
         token: a legacy token or a personal access token (both kinds of 1.23).
-        files: folder it serves as files, where it runs on this machine; else None.
-        public_url: where raters reach it, if not at `url`.
+        files: folder from which it serves files, if it runs on this machine; else None.
+        public_url: address for raters, if not `url`.
 
     Raises:
-        CaerError: nobody answers, the token is wrong, or the version is not supported.
+        CaerError: no server answers, the token is wrong, or the version is not supported.
     """
 
     def __init__(
@@ -43,18 +43,18 @@ class Server:
         self._check_version()
         self.guarded = self._is_guarded()
         self.api = Api(self.url, token, self._direct, self._hint)
-        self.api.read("users.whoami")  # the token is good
+        self.api.read("users.whoami")  # checks the token
 
     @property
     def _direct(self) -> bool:
-        """No proxy on the way to this machine."""
+        """Whether the server is on this machine, so that no proxy must be used."""
         return (urlsplit(self.url).hostname or "") in ("127.0.0.1", "localhost", "::1")
 
     def form(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Send a request without the token, as a browser does; only a broken connection raises."""
+        """Send a request without the token, like a browser; only connection errors raise."""
         with requests.Session() as session:
             session.trust_env = not self._direct
-            session.auth = _nobody  # whatever a .netrc file says
+            session.auth = _nobody  # ignores a .netrc file
             wait = (CONNECT_S, ANSWER_S)
             options = {"timeout": wait, "allow_redirects": False, **options}
             try:
@@ -74,7 +74,7 @@ class Server:
         reply = self.form("GET", "/api/version")
         if reply.is_redirect:
             raise CaerError(
-                f"{self.url} sends on to {reply.headers['Location']}; give the address there"
+                f"{self.url} redirects to {reply.headers['Location']}; use that address"
             )
         try:
             release = str(reply.json()["release"])
@@ -86,8 +86,8 @@ class Server:
         if version != SUPPORTED:
             raise CaerError(
                 f"{self.url} runs Label Studio {release}; caer-data is tested with "
-                f"{'.'.join(map(str, SUPPORTED))}.x only: use 'caer-data annotate serve', or have "
-                "that version installed there"
+                f"{'.'.join(map(str, SUPPORTED))}.x only: use 'caer-data annotate serve', or ask "
+                "for that version to be installed there"
             )
 
     def _is_guarded(self) -> bool:
@@ -103,10 +103,10 @@ def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def connect(url: str | None) -> Server:
-    """Reach the server at `url`, or the local one of `caer-data annotate serve`.
+    """Return the server at `url`, or the local one started by `caer-data annotate serve`.
 
-    The token of the local server is known; that of another comes from the environment variable
-    CAER_LABEL_STUDIO_TOKEN or is asked for.
+    The token of the local server is known. For another server, it is read from the environment
+    variable CAER_LABEL_STUDIO_TOKEN, or the user is prompted for it.
     """
     folder = server_folder()
     access = read_access(folder)
@@ -132,18 +132,18 @@ def _ask_token(url: str) -> str:
     if not token:
         raise CaerError(f"no token for {url}; set the environment variable {TOKEN_VARIABLE}")
     if not token.isascii() or not token.isprintable():
-        raise CaerError(f"{TOKEN_VARIABLE} does not hold a token; copy it again")
+        raise CaerError(f"{TOKEN_VARIABLE} is not a token; copy it again")
     return token
 
 
 def clean_url(url: str) -> str:
-    """Hold an address to `http(s)://host[:port][/path]`, without a slash at the end.
+    """Return an address as `http(s)://host[:port][/path]`, without a trailing slash.
 
     Raises:
-        CaerError: it is malformed, or contains a user name or password in it.
+        CaerError: the address is malformed, or contains a user name or password.
     """
     if "@" in url:
-        raise CaerError("leave user name and password out of --url; a token is used")
+        raise CaerError("remove the user name and password from --url; a token is used instead")
     try:
         parts = urlsplit(url.strip())
         valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0

@@ -1,4 +1,4 @@
-"""The Python environment of Label Studio: its own, because its pins would change the toolkit's."""
+"""The separate Python environment of Label Studio, whose pinned versions would affect ours."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from caer_data.engine.files import atomic_path
 from caer_data.engine.progress import Reporter
 
 VERSION = "1.23.2"
-# Packages that version draws in; only the progress bar needs it.
+# Number of packages that this version installs, for the progress bar.
 _PACKAGES = 160
 
 
 def environment() -> Path:
-    """Folder of the environment, whether it exists or not."""
+    """Return the folder of the environment, whether or not it exists."""
     return cache_folder() / f"label-studio-{VERSION}"
 
 
 def python(folder: Path) -> Path:
-    """The interpreter of an environment."""
+    """Return the interpreter of an environment."""
     return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
 def installed_version() -> str | None:
-    """Version of the installed server; None if it does not exist yet."""
+    """Return the version of the installed server; None if it is not installed."""
     return VERSION if python(environment()).exists() else None
 
 
 def install(reporter: Reporter) -> Path:
-    """Create the environment if it is missing, showing progress; about 1 GB, a few minutes.
+    """Create the environment if it is missing; return its folder.
 
-    The packages come from the index that pip is set up for.
+    This takes a few minutes and about 1 GB. The packages come from the index configured for pip.
 
     Raises:
-        CaerError: pip cannot install the server, with its reason.
+        CaerError: pip cannot install the server; the message gives its reason.
     """
     folder = environment()
     if installed_version():
@@ -49,7 +49,7 @@ def install(reporter: Reporter) -> Path:
     with FileLock(folder.with_suffix(".lock")):
         if not installed_version():
             reporter.say(
-                f"Installing Label Studio {VERSION} into {folder}. This happens once, takes some "
+                f"Installing Label Studio {VERSION} into {folder}. This happens once, takes a few "
                 "minutes and needs about 1 GB."
             )
             with atomic_path(folder) as temporary:

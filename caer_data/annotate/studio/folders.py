@@ -1,8 +1,8 @@
-"""Folders of the local server: all outside of datasets and repositories.
+"""Folders of the local server, all outside of datasets and repositories.
 
-cache folder    the server's Python environment; recomputed if deleted (see
+cache folder    the server's Python environment; installed again if deleted (see
                 `engine.cache`)
-server folder   its database, clips as served, log, and the secrets (files only the user reads)
+server folder   its database, clips as served, log, and secrets (files that only the user can read)
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ ADMIN = "admin@caer.local"
 
 
 def server_folder() -> Path:
-    """`$CAER_SERVER`, else `caer-data/label-studio` in the user's data folder.
+    """Return `$CAER_SERVER`, else `caer-data/label-studio` in the user's data folder.
 
-    One server holds any number of datasets. Answers live here until they are pulled.
+    One server can have any number of datasets. Answers exist only here until they are pulled.
     """
     given = os.environ.get("CAER_SERVER")
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
@@ -29,14 +29,14 @@ def server_folder() -> Path:
 
 
 def private_folder(folder: Path) -> Path:
-    """Create a folder that only the user may open."""
+    """Create a folder that only the user can open; return it."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     return folder
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only the user may read, whole or not at all."""
+    """Write a file that only the user can read, complete or not at all."""
     with atomic_path(path) as temporary:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
@@ -47,7 +47,7 @@ SQLITE, POSTGRES = "sqlite", "postgresql"
 
 
 def database_of(folder: Path) -> str | None:
-    """Kind of database that a server folder began with; None if none was started yet."""
+    """Return the kind of database of a server folder; None if no server was started there."""
     path = folder / "database"
     if path.is_file():
         return path.read_text(encoding="utf-8").strip()
@@ -55,10 +55,10 @@ def database_of(folder: Path) -> str | None:
 
 
 def claim_database(folder: Path, kind: str) -> None:
-    """Require the kind of database that a server folder began with.
+    """Record the kind of database of a new server folder, or require the recorded one.
 
     Raises:
-        CaerError: it began with another: raters would find an empty server.
+        CaerError: the folder was used with another kind, so raters would find an empty server.
     """
     began = database_of(folder)
     if began is not None and began != kind:
@@ -77,9 +77,9 @@ def claim_database(folder: Path, kind: str) -> None:
 
 @dataclass(frozen=True)
 class Access:
-    """How the local server's administrator gets in: address, password, token.
+    """Address and credentials of the local server's administrator.
 
-    `public_url` is the address for raters, where a proxy stands before the server.
+    `public_url` is the address for raters, if the server is behind a proxy.
     """
 
     url: str
@@ -89,12 +89,12 @@ class Access:
 
 
 def access_path(folder: Path) -> Path:
-    """The file of secrets in a server folder."""
+    """Return the file of secrets in a server folder."""
     return folder / "access.json"
 
 
 def read_access(folder: Path) -> Access | None:
-    """Secrets of the local server; None if none was ever started."""
+    """Return the secrets of the local server; None if no server was ever started."""
     path = access_path(folder)
     try:
         return Access(**json.loads(path.read_text(encoding="utf-8")))

@@ -1,7 +1,7 @@
-"""What a rater's browser gets: a clip it can play, and a picture that marks the person to judge.
+"""Prepare media for raters' browsers: a playable clip, and a picture marking the person to judge.
 
-Browsers play H.264 with 8-bit 4:2:0 pictures and AAC sound in an mp4 file; with HEVC, Chromium
-gives sound without a picture and no error (label-studio issue 3647), so it must be found before.
+Browsers play mp4 files with H.264 video (8-bit, 4:2:0) and AAC audio. With HEVC, Chromium plays the
+sound without a picture and reports no error (label-studio issue 3647), so clips are checked here.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ _SOUND = ("aac", "mp3")
 
 @dataclass(frozen=True)
 class Shown:
-    """What is shown for one clip.
+    """Files shown for one clip.
 
     Attributes:
-        clip_key: the clip.
+        clip_key: key of the clip.
         clip_id: its name, for messages.
-        video: file that a browser plays.
+        video: file that a browser can play.
         poster: picture of one frame with a box around the target person.
         fps: frame rate of the clip.
-        problem: why a browser cannot play it; then it has no files.
+        problem: why a browser cannot play the clip; it then has no files.
     """
 
     clip_key: str
@@ -55,11 +55,11 @@ class Shown:
 
 @dataclass(frozen=True)
 class Presented:
-    """One showing of a clip to one rater: all that the server learns of it.
+    """One showing of a clip to one rater, as the server sees it.
 
     Attributes:
-        name: the presentation; reveals nothing about clip, show or file.
-        shown: what the rater's browser gets.
+        name: the presentation, which reveals nothing about clip, show or file.
+        shown: the files for the rater's browser.
     """
 
     name: str
@@ -67,15 +67,15 @@ class Presented:
 
 
 def file_name(clip: Any) -> str:
-    """Stem of a clip's files in `work/annotate`: a new one if the clip is cut again."""
+    """Return the stem of a clip's files in `work/annotate`, which changes if the clip is recut."""
     return f"{clip.clip_key}-{clip.sha256[:10]}"
 
 
 def prepare(dataset: Dataset, clips: pd.DataFrame, reporter: Reporter) -> list[Shown]:
-    """Check every clip, transcode what browsers cannot play, draw posters; skip what exists.
+    """Return the files to show for every clip; transcode clips and draw posters if needed.
 
     Args:
-        dataset: its `work/annotate` keeps posters and transcoded clips.
+        dataset: its folder `work/annotate` stores posters and transcoded clips.
         clips: rows of `tables.CLIPS` that have a file.
         reporter: shows progress.
 
@@ -119,7 +119,7 @@ def _shown(
 
 
 def _make(dataset: Dataset, clip: Any, boxes: _Boxes, folder: Path) -> tuple[str, str]:
-    """Make one clip's files, the poster last: it says that the clip was checked."""
+    """Write one clip's files, the poster last, because it marks the clip as checked."""
     source = inside(dataset.folder, clip.path)
     stem = file_name(clip)
     try:
@@ -135,13 +135,12 @@ def _make(dataset: Dataset, clip: Any, boxes: _Boxes, folder: Path) -> tuple[str
 
 
 def examine(path: Path) -> tuple[str, bool]:
-    """Say why a browser cannot play a file with picture and sound, and if transcoding helps.
+    """Return why a browser cannot play a file with picture and sound, and if transcoding helps.
 
-    Returns:
-        An empty reason where it can.
+    The reason is empty if the browser can play it.
 
     Raises:
-        CaerError: the file is not a video at all.
+        CaerError: the file is not a video.
     """
     info = probe(path)
     if not info.has_audio:
@@ -150,21 +149,21 @@ def examine(path: Path) -> tuple[str, bool]:
         sound = container.streams.audio[0].codec_context.name
         formats = container.format.name.split(",")
     if info.codec != "h264":
-        return f"its pictures are coded as {info.codec}", True
+        return f"its video codec is {info.codec}", True
     if info.pixel_format not in _PIXEL_FORMATS:
         return f"its pixel format is {info.pixel_format}", True
     if sound not in _SOUND:
-        return f"its sound is coded as {sound}", True
+        return f"its audio codec is {sound}", True
     if "mp4" not in formats or path.suffix.lower() != ".mp4":
         return f"its container is {formats[0]}", True
     return "", True
 
 
 def transcode(source: Path, target: Path, timeout_s: float = 600) -> None:
-    """Write a browser's version of a clip with all its frames.
+    """Write a version of a clip that browsers can play, with all its frames.
 
     Raises:
-        CaerError: ffmpeg fails, with its reason.
+        CaerError: ffmpeg fails; the message gives its reason.
     """
     with atomic_path(target) as temporary:
         command = [
@@ -185,14 +184,14 @@ def transcode(source: Path, target: Path, timeout_s: float = 600) -> None:
                 stdin=subprocess.DEVNULL,
             )
         except subprocess.TimeoutExpired as error:
-            raise CaerError(f"{source}: transcoding took over {timeout_s:.0f} s") from error
+            raise CaerError(f"{source}: transcoding took more than {timeout_s:.0f} s") from error
         if done.returncode:
             said = done.stderr.decode("utf-8", "replace").strip().splitlines()
             raise CaerError(f"{source}: cannot be transcoded ({said[-1] if said else 'ffmpeg'})")
 
 
 class _Boxes:
-    """The target's boxes in each clip, scaled to the height of the clip."""
+    """Boxes of the target in each clip, scaled to the height of the clip."""
 
     def __init__(self, dataset: Dataset, clips: pd.DataFrame) -> None:
         faces = boxes_of_targets(clips, dataset.tracks, dataset.faces)
@@ -200,7 +199,7 @@ class _Boxes:
         self._heights = dict(zip(*(dataset.videos[c] for c in ("video_id", "height")), strict=True))
 
     def best(self, clip: Any) -> tuple[float, list[float]] | None:
-        """Time in the clip (seconds) and box in the clip where the target is seen best."""
+        """Return the time (seconds in the clip) and box where the target is seen best."""
         faces = self._faces.get(clip.clip_id)
         if faces is None:
             return None
@@ -216,7 +215,7 @@ class _Boxes:
 def _draw_poster(source: Path, clip: Any, boxes: _Boxes, target: Path) -> None:
     found = boxes.best(clip)
     if found is None:
-        raise CaerError(f"no face box of its target {clip.person_id} lies in the clip")
+        raise CaerError(f"the clip has no face box of its target {clip.person_id}")
     time_s, box = found
     info = probe(source)
     index = min(max(0, round(time_s * float(Fraction(clip.fps)))), clip.frames - 1)
@@ -228,6 +227,6 @@ def _draw_poster(source: Path, clip: Any, boxes: _Boxes, target: Path) -> None:
         cv2.rectangle(picture, (x1, y1), (x2, y2), colour, thickness, cv2.LINE_AA)
     good, coded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 85])
     if not good:
-        raise CaerError(f"{source}: its frame {index} cannot be written as a picture")
+        raise CaerError(f"{source}: frame {index} cannot be written as a picture")
     with atomic_path(target) as temporary:
         temporary.write_bytes(coded.tobytes())

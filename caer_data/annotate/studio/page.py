@@ -1,4 +1,4 @@
-"""The labelling page: read, and held to what `pull` will look for."""
+"""Read the labelling page, and check that it has the controls that `pull` reads."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from caer_data.engine.errors import CaerError
 
 
 def load(path: Path | None, ask: Sequence[str] = ()) -> str:
-    """Read the page from a file, or the one that comes with caer-data (`annotation/page.xml`).
+    """Return the page from a file, or the one shipped with caer-data (`annotation/page.xml`).
 
-    `ask` names the further questions of the recipe (`caer_data.annotate.studio.questions`).
+    `ask` names the recipe's additional questions (`caer_data.annotate.studio.questions`).
 
     Raises:
-        CaerError: the file cannot be read, or lacks a control that the answers are read from.
+        CaerError: the file cannot be read, or lacks a required control.
     """
     if path is None:
         text = (
@@ -38,10 +38,10 @@ def load(path: Path | None, ask: Sequence[str] = ()) -> str:
 
 
 def instructions(path: Path | None) -> str:
-    """What raters read before they begin: HTML of a file, or what comes with caer-data.
+    """Return the instructions for raters as HTML, from a file or as shipped with caer-data.
 
     Raises:
-        CaerError: the file cannot be read, or has a script in it.
+        CaerError: the file cannot be read, or contains a script.
     """
     if path is None:
         files = importlib.resources.files("caer_data.annotation")
@@ -51,14 +51,14 @@ def instructions(path: Path | None) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise CaerError(f"{path}: cannot be read as a text file ({error})") from error
     if "<script" in text.lower():
-        raise CaerError(f"{path}: instructions are text for people; take the script out")
+        raise CaerError(f"{path}: instructions must not contain scripts; remove the script")
     return text
 
 
 def check(text: str, where: str) -> None:
-    """Raise a CaerError unless the page asks for what `pull` reads: emotion and confidence.
+    """Raise a CaerError unless the page has the controls `emotion` and `confidence`.
 
-    The control `cannot_judge` may be left out, or offer some of the reasons.
+    The control `cannot_judge` is optional, and may offer only some of the reasons.
     """
     try:
         root = ET.fromstring(text)  # noqa: S314 - see the import
@@ -97,7 +97,7 @@ def check_on_server(server: Server, text: str) -> None:
 
 
 def _stored(root: ET.Element, name: str, where: str) -> list[str]:
-    """What the choices of a control store: the alias, else the value."""
+    """Return the values that a control stores: the alias of each choice, else its value."""
     controls = [node for node in root.iter("Choices") if node.get("name") == name]
     if len(controls) != 1:
         raise CaerError(

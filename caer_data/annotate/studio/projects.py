@@ -1,4 +1,4 @@
-"""One project per rater: found or created, its tasks brought up to date with the assignments."""
+"""One project per rater: find or create it, and update its tasks to match the assignments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.hashing import digest
 from caer_data.engine.progress import Bar
 
-# Sending more tasks at once gains nothing, and a kill loses at most this many.
+# Larger batches are no faster, and an interruption loses at most one batch.
 _BATCH = 1000
 _PAGE = 5000
 
@@ -29,11 +29,11 @@ class Project:
     Attributes:
         number: id of the project.
         rater: e-mail address.
-        dataset_id: the dataset it belongs to.
-        tasks: tasks in it.
-        answered: tasks that have an answer.
+        dataset_id: name of its dataset on servers.
+        tasks: number of tasks.
+        answered: number of tasks with an answer.
         page: its labelling page.
-        instructions: what its rater reads before the first clip.
+        instructions: the instructions shown before the first clip.
     """
 
     number: int
@@ -55,16 +55,16 @@ class Task:
 
 
 VOTES, TRAINING = "dataset", "training"
-"""What a project is for."""
+"""Kinds of project."""
 
 
 def description(rater: str, dataset_id: str, kind: str = VOTES) -> str:
-    """What marks a project; the guard reads the rater from its beginning."""
+    """Return the description that marks a project; the guard reads the rater from its start."""
     return f"caer-rater:{rater} caer-{kind}:{dataset_id}"
 
 
 def find(server: Server, dataset_id: str, kind: str = VOTES) -> dict[str, Project]:
-    """The dataset's projects of one kind on a server, by rater."""
+    """Return the dataset's projects of one kind on a server, by rater."""
     found: dict[str, Project] = {}
     for project in every(server, dataset_id, kind):
         if project.rater not in found or project.number < found[project.rater].number:
@@ -73,7 +73,7 @@ def find(server: Server, dataset_id: str, kind: str = VOTES) -> dict[str, Projec
 
 
 def every(server: Server, dataset_id: str, *kinds: str) -> list[Project]:
-    """The dataset's projects of some kinds, also where a rater has several."""
+    """Return all of the dataset's projects of some kinds, even if a rater has several."""
     marks = {f"caer-{kind}:{dataset_id}" for kind in kinds}
     found = []
     wanted = "id,description,label_config,expert_instruction,task_number,num_tasks_with_annotations"
@@ -96,17 +96,17 @@ def every(server: Server, dataset_id: str, *kinds: str) -> list[Project]:
 
 
 def raters(server: Server) -> set[str]:
-    """Everybody who has a project on a server, of whatever dataset."""
+    """Return all raters with a project on a server, for any dataset."""
     listed = server.api.listed("projects.list", page_size=100, include="id,description")
     marks = [str(item.description or "").split(" ")[0] for item in listed]
     return {mark.removeprefix("caer-rater:") for mark in marks if mark.startswith("caer-rater:")}
 
 
 def set_page(server: Server, project: Project, page: str, instructions: str) -> None:
-    """Update a project's labelling page and instructions unless they are equal already.
+    """Update a project's labelling page and instructions if they differ.
 
     Raises:
-        RefusedError: the server finds answers in the project that the page could not have given.
+        RefusedError: the server has answers in the project that the new page does not allow.
     """
     if project.instructions.split() != instructions.split():
         server.api.write("projects.update", project.number, expert_instruction=instructions)
@@ -116,15 +116,15 @@ def set_page(server: Server, project: Project, page: str, instructions: str) -> 
         server.api.write("projects.update", project.number, label_config=page)
     except RefusedError as error:
         raise RefusedError(
-            f"the page of {project.rater} stays as it was, because answers there do not fit the "
-            f"new one ({error}); 'caer-data annotate pull' names them (unknown_emotion, "
+            f"the page of {project.rater} was not updated, because answers there do not fit the "
+            f"new one ({error}); 'caer-data annotate pull' lists them (unknown_emotion, "
             f"unknown_reason, bad_confidence): delete them at {server.url}/projects/"
             f"{project.number}/data as administrator, then push again"
         ) from error
 
 
 def _meaning(page: str) -> str:
-    """A page without what a server may change in keeping it: ends of lines, space between tags."""
+    """Return a page without line endings and spaces between tags, which a server may change."""
     try:
         return ET.canonicalize(page, strip_text=True)
     except ET.ParseError:
@@ -140,7 +140,7 @@ def ensure(
     instructions: str,
     kind: str = VOTES,
 ) -> Project:
-    """Create a rater's project, or find it with all that belongs to it."""
+    """Return a rater's project, created or updated to the given page and instructions."""
     if existing is not None:
         _ensure_storage(server, existing.number)
         return existing
@@ -162,7 +162,7 @@ def ensure(
 
 
 def _title(rater: str, dataset_id: str) -> str:
-    """Titles are unique per server and at most 50 characters long."""
+    """Return a title that is unique on the server and at most 50 characters long."""
     title = f"{rater} {dataset_id[:6]}"
     if len(title) > 50:
         title = f"{title[:42]} {digest(title, 6)}"
@@ -170,13 +170,13 @@ def _title(rater: str, dataset_id: str) -> str:
 
 
 def clips_folder(server: Server, project: int) -> Path:
-    """Folder a project's clips are served from; only its rater gets them."""
+    """Return the folder from which a project's clips are served, only to its rater."""
     assert server.files is not None  # noqa: S101 - asked of a local server only
     return server.files / "clips" / str(project)
 
 
 def _ensure_storage(server: Server, project: int) -> None:
-    """Allow the server to serve the project's folder; otherwise it answers 404."""
+    """Configure the server to serve the project's folder, which otherwise gives a 404."""
     if server.files is None:
         return
     folder = clips_folder(server, project)
@@ -193,7 +193,7 @@ def _ensure_storage(server: Server, project: int) -> None:
 
 
 def tasks(server: Server, project: Project) -> list[Task]:
-    """All tasks of a project."""
+    """Return all tasks of a project."""
     items = server.api.listed(
         "tasks.list",
         page_size=_PAGE,
@@ -213,9 +213,9 @@ def tasks(server: Server, project: Project) -> list[Task]:
 
 
 def answers(server: Server, project: Project) -> list[dict[str, Any]]:
-    """The tasks of a project that have answers, with these.
+    """Return the tasks of a project that have answers, including the answers.
 
-    Label Studio keeps a copy of whatever it exports; on this machine none is left behind.
+    Label Studio stores a copy of every export; a local server's copy is removed.
     """
     try:
         return server.api.export(project.number)
@@ -224,7 +224,7 @@ def answers(server: Server, project: Project) -> list[dict[str, Any]]:
 
 
 def remove_exports(server: Server, project: Project) -> None:
-    """Remove the export files of a project that Label Studio keeps, if it runs on this machine."""
+    """Remove the export files of a project, if the server runs on this machine."""
     if server.files is not None:
         for path in (server.files.parent / "export").glob(f"project-{project.number}-at-*"):
             path.unlink()
@@ -233,10 +233,10 @@ def remove_exports(server: Server, project: Project) -> None:
 def synchronise(
     server: Server, project: Project, wanted: Sequence[Presented], bar: Bar
 ) -> tuple[int, int]:
-    """Add the tasks that are missing, in order; remove those not wanted that nobody answered.
+    """Add missing tasks in order, and remove unanswered ones that are not wanted.
 
-    A kill between sending and the server's answer leaves it open whether a batch arrived; so what
-    is there is always listed first, and doubles are removed.
+    If an earlier run was killed while sending a batch, the batch may or may not have arrived.
+    Existing tasks are therefore listed first, and duplicates are removed.
 
     Returns:
         Number of tasks added and removed.
@@ -267,16 +267,16 @@ def synchronise(
 
 
 def media_projects(server: Server, project: Project) -> list[int]:
-    """Projects that hold a rater's media, on a server elsewhere."""
+    """Return the numbers of projects with a rater's uploaded media, on a remote server."""
     mark = f"caer-rater:{project.rater} caer-media:{project.dataset_id}"
     listed = server.api.listed("projects.list", page_size=100, include="id,description")
     return [int(item.id) for item in listed if item.description == mark]
 
 
 def delete(server: Server, project: Project, numbers: list[int]) -> None:
-    """Remove tasks by their number, with answers and drafts."""
+    """Remove tasks by number, with answers and drafts."""
     if not numbers:
-        return  # to the server, an empty list means all
+        return  # the server takes an empty list to mean all tasks
     server.api.write(
         "actions.create",
         id="delete_tasks",
@@ -286,7 +286,7 @@ def delete(server: Server, project: Project, numbers: list[int]) -> None:
 
 
 class _Folder:
-    """Media of a server on this machine: hard links below the folder it serves."""
+    """Media of a server on this machine: hard links in the folder that it serves."""
 
     def __init__(self, server: Server, project: Project) -> None:
         self._folder = clips_folder(server, project.number)
@@ -300,10 +300,11 @@ class _Folder:
 
 
 class _Uploads:
-    """Media of a server elsewhere: uploaded once, under their opaque names.
+    """Media of a remote server, uploaded once under opaque names.
 
-    They go to a second project of the same rater: Label Studio takes files only into projects
-    whose page shows a single one, and the guard recognises by the project whose files they are.
+    They are uploaded to a second project of the same rater, because Label Studio accepts files only
+    in projects whose page shows a single file. The project also tells the guard whose files they
+    are.
     """
 
     def __init__(self, server: Server, project: Project) -> None:
@@ -335,7 +336,7 @@ class _Uploads:
 
 
 def uploaded_name(file: str) -> str:
-    """The name a file was uploaded under: `upload/7/0a1b2c3d-name.mp4` gives `name.mp4`."""
+    """Return the original name of an upload: `name.mp4` for `upload/7/0a1b2c3d-name.mp4`."""
     return file.rsplit("/", 1)[-1].split("-", 1)[-1]
 
 
@@ -349,7 +350,7 @@ def _task(one: Presented, video: str, poster: str) -> dict[str, Any]:
 
 
 def _link(source: Path, target: Path) -> None:
-    """Give a file a second name, or a copy where the file system cannot."""
+    """Create a hard link to a file, or a copy if the file system does not support links."""
     try:
         if target.exists():
             if target.samefile(source) or target.stat().st_size == source.stat().st_size:
@@ -360,4 +361,4 @@ def _link(source: Path, target: Path) -> None:
         except OSError:
             shutil.copyfile(source, target)
     except OSError as error:
-        raise CaerError(f"{target}: the clip cannot be put there ({error})") from error
+        raise CaerError(f"{target}: the clip cannot be stored there ({error})") from error

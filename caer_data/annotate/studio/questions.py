@@ -1,4 +1,4 @@
-"""The controls of further questions, put into the labelling page where the recipe asks them."""
+"""Add the controls of additional questions to the labelling page if the recipe asks them."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from caer_data.engine.errors import CaerError
 from caer_data.labels.extra_questions import SCALES
 
 _TITLES: Final = {
-    "second_choice": "Is there a second emotion? (may be left out)",
-    "intensity": "How strong is the emotion? (0 hardly there, 1 as strong as can be)",
-    "valence": "How does the person feel? (-1 very bad, 0 neither, 1 very good)",
-    "arousal": "How stirred is the person? (-1 very calm, 0 neither, 1 very excited)",
+    "second_choice": "Is there a second emotion? (optional)",
+    "intensity": "How strong is the emotion? (0 barely noticeable, 1 extremely strong)",
+    "valence": "How does the person feel? (-1 very bad, 0 neutral, 1 very good)",
+    "arousal": "How excited is the person? (-1 very calm, 0 neutral, 1 very excited)",
 }
 _KEYS: Final = "890zcvb"
-"""Of the second choice: `x` and `i` are the page's own, and the others are taken."""
+"""Keys of the second choice, which the rest of the page does not use."""
 _AFTER: Final = re.compile(r'<Choices\s[^>]*name="confidence".*?</Choices>[ \t]*\n?', re.DOTALL)
 
 
 def add(page: str, ask: Sequence[str], where: str) -> str:
-    """Put the questions after the control `confidence`; those that the page has are left alone.
+    """Return the page with the questions after the control `confidence`; existing ones are kept.
 
-    They hide where the rater cannot judge. No slider has a value before it is moved, although its
-    thumb stands in the middle: what is not moved is not sent.
+    They are hidden if the rater cannot judge the clip. A slider has no value until it is moved,
+    although its thumb is in the middle, so the answer to an untouched slider is not sent.
 
     Raises:
-        CaerError: there is no such control to put them after.
+        CaerError: the page has no control `confidence`.
     """
     missing = [name for name in ask if f'name="{name}"' not in page]
     if not missing:
@@ -37,7 +37,7 @@ def add(page: str, ask: Sequence[str], where: str) -> str:
     if found is None:
         raise CaerError(
             f"{where}: the recipe's annotate.ask puts {', '.join(missing)} after the "
-            '<Choices name="confidence"> of the page, which was not found; write them yourself'
+            '<Choices name="confidence"> of the page, which was not found; add them to the page'
         )
     hides = ""
     if 'name="cannot_judge"' in page:

@@ -1,4 +1,4 @@
-"""Removing from a server what must not be on it: tasks with their answers, media, projects."""
+"""Remove forgotten data from a server: tasks with their answers, media, projects."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from caer_data.annotate.studio.client import Server
 def remove_tasks(
     server: Server, project: projects.Project, names: Collection[str]
 ) -> tuple[int, int]:
-    """Remove tasks, answered ones too, with their media.
+    """Remove tasks, even answered ones, with their media.
 
     Args:
-        server: where.
+        server: the rating server.
         project: a rater's project.
-        names: presentations that must go.
+        names: presentations to remove.
 
     Returns:
         Number of tasks and of media files removed.
@@ -29,7 +29,7 @@ def remove_tasks(
 
 
 def remove(server: Server, project: projects.Project) -> int:
-    """Remove a rater's project with its tasks, answers and media; returns the number of files."""
+    """Remove a rater's project with its tasks, answers and media; return the number of files."""
     files = _remove_media(server, project, None)
     projects.remove_exports(server, project)
     server.api.write("projects.delete", project.number)
@@ -37,7 +37,7 @@ def remove(server: Server, project: projects.Project) -> int:
 
 
 def _remove_media(server: Server, project: projects.Project, names: Collection[str] | None) -> int:
-    """Remove the media with these names, or all of a project."""
+    """Remove media by name, or all media of a project; return the number of files."""
     if server.files is not None:
         folder = projects.clips_folder(server, project.number)
         files = [
@@ -57,7 +57,7 @@ def _remove_media(server: Server, project: projects.Project, names: Collection[s
             for item in server.api.read("files.list", number, all_=True)
             if names is None or projects.uploaded_name(item.file).rpartition(".")[0] in names
         ]
-        for file in gone:  # one by one: `files.delete_many` takes no list, and removes all
+        for file in gone:  # `files.delete_many` would remove all files, so they go one by one
             server.api.write("files.delete", file)
         if names is None:
             server.api.write("projects.delete", number)

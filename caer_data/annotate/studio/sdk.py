@@ -1,9 +1,13 @@
 """Label Studio's own client, `label-studio-sdk`, with readable errors.
 
-Three of its habits are changed. It repeats what a server refuses as busy or broken, writes too:
-nothing is repeated here, as pushing again compares what is there with what should be. It does not
-repeat what a broken connection cut: what only reads is. Its lists end quietly where a page is
-missing: here that is an error. `docs/annotate.md` says which calls it does not cover.
+Three of its behaviours are changed:
+
+- It retries requests, even writes, that a busy or failing server refuses. Here they fail at once,
+  because another push compares the server with the plan anyway.
+- It does not retry after a broken connection. Here reads are retried.
+- Its lists end silently if a page is missing. Here that is an error.
+
+`docs/annotate.md` says which calls it does not cover.
 """
 
 from __future__ import annotations
@@ -20,24 +24,24 @@ from caer_data.engine import extras
 from caer_data.engine.errors import CaerError
 
 TOKEN_VARIABLE = "CAER_LABEL_STUDIO_TOKEN"  # noqa: S105 - the name of a variable
-# Connecting must be quick; an export of thousands of answers may take minutes.
+# Connecting takes seconds at most, but an export of thousands of answers may take minutes.
 CONNECT_S, ANSWER_S = 10, 900
 _TRIES = 4
 _ONCE = {"request_options": {"max_retries": 0}}
 
 
 class RefusedError(CaerError):
-    """The server answered, and said no: other requests may still succeed."""
+    """The server refused a request; others may still succeed."""
 
 
 class Api:
-    """A server's API as one account sees it; calls go by their name in the SDK.
+    """A server's API for one account; calls are made by their name in the SDK.
 
     Args:
         url: its address.
         token: a legacy token or a personal access token, which the SDK exchanges for short ones.
-        direct: reach it without the proxy that the environment may name.
-        hint: what to do if nobody answers.
+        direct: ignore any proxy set in the environment.
+        hint: advice for the user if no server answers.
 
     Raises:
         CaerError: the extra `annotate` is missing, or the token has expired.
@@ -51,10 +55,10 @@ class Api:
 
         self._url, self._hint = url, hint
         wait = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
-        # Its own HTTP client would follow a redirection with the token, and turn POST into GET.
+        # Its own HTTP client would send the token to a redirect's target, and turn POST into GET.
         client = httpx.Client(timeout=wait, trust_env=not direct, follow_redirects=False)
         try:
-            # Without the slash it looks for tokens beside a server that lies below a path.
+            # Without the slash, it drops the last part of a path in the address.
             self._sdk = LabelStudio(
                 base_url=f"{url}/", api_key=token, timeout=wait, httpx_client=client
             )
@@ -62,20 +66,20 @@ class Api:
             self._refuse("token", error.status_code, error.body)
 
     def read(self, name: str, *arguments: Any, **options: Any) -> Any:
-        """Call what only reads, such as `users.list`; tried again where the network hiccups."""
+        """Call a method that only reads, such as `users.list`; retried after network errors."""
         call = operator.attrgetter(name)(self._sdk)
         return self._ask(name, lambda: call(*arguments, **options, **_ONCE), _TRIES)
 
     def write(self, name: str, *arguments: Any, **options: Any) -> Any:
-        """Call what changes the server, such as `projects.update`; never tried again."""
+        """Call a method that changes the server, such as `projects.update`; never retried."""
         call = operator.attrgetter(name)(self._sdk)
         return self._ask(name, lambda: call(*arguments, **options, **_ONCE), 1)
 
     def listed(self, name: str, **options: Any) -> list[Any]:
-        """All items of a list that comes in pages, such as `tasks.list`.
+        """Return all items of a paginated list, such as `tasks.list`.
 
         Raises:
-            CaerError: it became shorter while it was read.
+            CaerError: the list became shorter while it was read.
         """
         call = operator.attrgetter(name)(self._sdk)
 
@@ -89,15 +93,15 @@ class Api:
         items, total = self._ask(name, whole, _TRIES)
         if len(items) != total:
             raise CaerError(
-                f"{self._url}: {name} gave {len(items)} of {total} items, as somebody removed some "
-                "meanwhile; run the same command again"
+                f"{self._url}: {name} returned {len(items)} of {total} items, because some were "
+                "removed meanwhile; run the same command again"
             )
         return items
 
     def export(self, project: int) -> list[dict[str, Any]]:
-        """The tasks of a project that have answers, with these.
+        """Return the tasks of a project that have answers, including the answers.
 
-        Not `as_json`, which would have the server pack the media as well.
+        This does not use `as_json`, for which the server would pack the media, too.
         """
         call = self._sdk.projects.exports.download_sync
         content = self._ask(
@@ -109,7 +113,7 @@ class Api:
         return found
 
     def upload(self, path: str, source: Path, name: str, kind: str) -> Any:
-        """Send a file as a form; the SDK sends JSON only."""
+        """Send a file as a form, because the SDK sends only JSON; return the reply."""
         with source.open("rb") as stream:
             return self._plain(
                 "POST",
@@ -119,11 +123,11 @@ class Api:
             )
 
     def post(self, path: str, body: Any) -> Any:
-        """POST JSON where the SDK has no call; give the JSON answer, None if it is empty."""
+        """POST JSON for which the SDK has no call; return the JSON reply, None if it is empty."""
         return self._plain("POST", path, json=body)
 
     def _plain(self, method: str, path: str, **options: Any) -> Any:
-        """A request of our own on the SDK's connection, with its token."""
+        """Send a request over the SDK's connection, with its token; return the decoded reply."""
         send = self._sdk._client_wrapper.httpx_client.request
         reply = self._ask(path, lambda: send(path, method=method, **options, **_ONCE), 1)
         if not reply.is_success:
@@ -138,7 +142,7 @@ class Api:
             return call()
         except ApiError as error:
             self._refuse(name, error.status_code, error.body)
-        except json.JSONDecodeError as error:  # of the SDK's exchange of tokens
+        except json.JSONDecodeError as error:  # from the SDK's exchange of tokens
             raise CaerError(f"the server at {self._url} is not Label Studio") from error
         except httpx.HTTPError as error:
             if tries == 1 or isinstance(error, httpx.TimeoutException):
@@ -149,7 +153,7 @@ class Api:
     def _refuse(self, name: str, status: int | None, body: Any) -> NoReturn:
         if status == 401:
             raise CaerError(
-                f"{self._url} does not accept the token; copy it again, or make a new one, in "
+                f"{self._url} does not accept the token; copy it again, or create a new one, in "
                 f"Account & Settings there and set {TOKEN_VARIABLE}"
             )
         said = reason_of(body) or http.HTTPStatus(status or 500).phrase
@@ -177,7 +181,7 @@ def _decoded(text: str) -> Any:
 
 
 def reason_of(said: Any) -> str:
-    """The server's own words for an error as one short line; empty if it gave a web page."""
+    """Return the server's error message as one short line; empty if it sent a web page."""
     if isinstance(said, dict):
         said = said.get("validation_errors") or said.get("detail") or said
     text = said if isinstance(said, str) else json.dumps(said, ensure_ascii=False, default=str)
@@ -185,7 +189,7 @@ def reason_of(said: Any) -> str:
 
 
 def cause(error: BaseException) -> str:
-    """The innermost cause of a network error, as a few words."""
+    """Return the innermost cause of a network error in a few words."""
     text = str(error)
     for part, words in _CAUSES.items():
         if part in text:

@@ -1,7 +1,7 @@
-"""`caer-data annotate serve`: the pinned Label Studio on loopback, guarded, closed to the outside.
+"""`caer-data annotate serve`: run the pinned Label Studio on the loopback address, with the guard.
 
-The server runs as a child in a process group of its own, so that Ctrl-C ends all of it. Its
-settings switch off every call it would make to other hosts (analytics, version check, Sentry).
+The server runs in its own process group, so that Ctrl-C ends all of its processes. Its settings
+disable all calls to other hosts (analytics, version check, Sentry).
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ from caer_data.engine.progress import Reporter
 
 GUARD_FOLDER = Path(__file__).parent / "guard"
 
-# The only variables the server inherits: others (USERNAME, PASSWORD, HOST, PORT, DEBUG, ...) have
-# meanings of their own to Label Studio.
+# The only variables that the server inherits. Label Studio gives a meaning of its own to others
+# (USERNAME, PASSWORD, HOST, PORT, DEBUG, ...).
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT")
 
 KEYMAP = (
@@ -52,18 +52,19 @@ _START_SECONDS = 600
 
 
 def files_folder(folder: Path) -> Path:
-    """What the server may serve as files, below the server folder: `clips/<project>/...`."""
+    """Return the folder of files that the server may serve: `clips/<project>/...`."""
     return folder / "files"
 
 
 def settings(folder: Path, access: Access, host: str, guard: bool) -> dict[str, str]:
-    """Environment variables of the server process.
+    """Return the environment variables of the server process.
 
     Args:
         folder: the server folder.
         access: secrets of the administrator.
-        host: address it listens on.
-        guard: without the guard, any rater can read everybody's answers: for tests only.
+        host: address on which it listens.
+        guard: whether to use the guard. Without it, any rater can read everybody's answers; this
+            is for tests only.
     """
     public = {"CAER_PUBLIC_URL": access.public_url} if access.public_url else {}
     hosts = ["127.0.0.1", "localhost", "[::1]"]
@@ -74,7 +75,7 @@ def settings(folder: Path, access: Access, host: str, guard: bool) -> dict[str, 
         **postgres,
         **public,
         "DJANGO_DB": "default" if postgres else "sqlite",
-        "HOME": str(folder),  # libraries that write to the home folder stay in the server's
+        "HOME": str(folder),  # libraries that write to the home folder use the server folder
         "PYTHONPATH": str(GUARD_FOLDER),
         "PYTHONUNBUFFERED": "1",
         "DJANGO_SETTINGS_MODULE": "caer_guard_settings",
@@ -98,27 +99,27 @@ def settings(folder: Path, access: Access, host: str, guard: bool) -> dict[str, 
 
 
 def _postgres() -> dict[str, str]:
-    """How to reach PostgreSQL, by the environment alone; empty for SQLite."""
+    """Return the variables for PostgreSQL set in the environment; empty for SQLite."""
     return {k: v for k, v in os.environ.items() if k.startswith("POSTGRE_")}
 
 
 def check_public(url: str) -> str:
-    """Hold the raters' address to `https://name[:port]`.
+    """Return the raters' address as `https://name[:port]`.
 
     Raises:
-        CaerError: it is malformed; a server below a path is not supported.
+        CaerError: the address is malformed, or has a path, which is not supported.
     """
     address = clean_url(url)
     if not address.startswith("https://") or urlsplit(address).path:
         raise CaerError(
             f"--public-url: '{url}' must be https:// and a host name, such as "
-            "https://rate.lab.org; give the server a name of its own, not a path"
+            "https://rate.lab.org; use a separate host name for the server, not a path"
         )
     return address
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this machine alone."""
+    """Return whether an address can be reached only from this machine."""
     try:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -126,7 +127,7 @@ def is_loopback(host: str) -> bool:
 
 
 def url_of(host: str, port: int) -> str:
-    """Address for the browser of somebody on this machine."""
+    """Return the address for a browser on this machine."""
     shown = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104 - compared, not bound
     return f"http://{f'[{shown}]' if ':' in shown else shown}:{port}"
 
@@ -141,13 +142,13 @@ def running(
     guard: bool = True,
     public_url: str = "",
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Run the server while the block runs; give its address and process.
+    """Run the server for the duration of the block; yield its address and process.
 
     `public_url` is the address at which raters reach it through a proxy.
 
     Raises:
-        BusyError: a server runs on this folder already.
-        CaerError: the port is busy, or the server does not start (with the end of its log).
+        BusyError: a server already runs on this folder.
+        CaerError: the port is in use, or the server does not start (with the end of its log).
     """
     with _alone(private_folder(folder)):
         _require_free(host, port)
@@ -156,7 +157,7 @@ def running(
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold the server folder; the lock goes with the process, also when it is killed."""
+    """Lock the server folder; the lock ends with the process, even if it is killed."""
     lock = FileLock(folder / ".lock", timeout=0)
     try:
         lock.acquire()
@@ -164,7 +165,7 @@ def _alone(folder: Path) -> Iterator[None]:
         access = read_access(folder)
         where = f" at {access.url}" if access else ""
         raise BusyError(
-            f"{folder}: one already runs{where}; it serves all your datasets"
+            f"{folder}: a server already runs{where}; it serves all your datasets"
         ) from error
     try:
         yield
@@ -201,15 +202,15 @@ def _started(
 def serve(
     folder: Path, host: str, port: int, reporter: Reporter, public_url: str | None = None
 ) -> None:
-    """Run the server until a KeyboardInterrupt: Ctrl-C, or what the caller makes one.
+    """Run the server until a KeyboardInterrupt, such as Ctrl-C or a signal turned into one.
 
     Raises:
-        CaerError: it cannot start, or exits unexpectedly; or the machine runs Windows.
+        CaerError: the server cannot start or exits unexpectedly, or the machine runs Windows.
     """
     if sys.platform == "win32":
         raise CaerError(
             "annotate serve: does not run on Windows; run it in the Linux subsystem (WSL), or name "
-            "a server that runs elsewhere with --url"
+            "a server on another machine with --url"
         )
 
     public = check_public(public_url) if public_url else ""
@@ -217,7 +218,7 @@ def serve(
     try:
         with running(folder, host, port, reporter, public_url=public) as (url, process):
             reporter.say(
-                f"Label Studio is ready at {url}; its data are in {folder}.\n"
+                f"Label Studio is ready at {url}; its data is in {folder}.\n"
                 "Now send the clips, in another terminal: "
                 "caer-data annotate push --raters raters.txt\n"
                 "Ctrl-C stops the server; all answers are kept."
@@ -228,7 +229,7 @@ def serve(
                 reporter.warn(
                     f"Everybody who can reach {host}:{port} sees the login page, and passwords "
                     "travel unencrypted: put an HTTPS proxy in front, or use a private network. "
-                    f"Raters on other machines replace {url} by this machine's name."
+                    f"On other machines, raters replace the host in {url} with this machine's name."
                 )
             reporter.result({"url": url, "public_url": public or None, "folder": str(folder)})
             process.wait()
@@ -247,7 +248,8 @@ def _require_free(host: str, port: int) -> None:
         except OSError as error:
             raise CaerError(
                 f"port {port} of {host} cannot be used ({error.strerror}); if another 'caer-data "
-                "annotate serve' runs, it serves all your datasets, else choose one with --port"
+                "annotate serve' runs, it serves all your datasets; otherwise choose another port "
+                "with --port"
             ) from error
 
 
@@ -256,7 +258,7 @@ def _wait_until_up(
 ) -> None:
     started = time.monotonic()
     with reporter.stage("start", total=1, unit="server") as bar, requests.Session() as session:
-        session.trust_env = False  # no proxy on the way to this machine
+        session.trust_env = False  # ignores proxies, because the server is on this machine
         while time.monotonic() - started < _START_SECONDS:
             if process.poll() is not None:
                 break
@@ -267,7 +269,7 @@ def _wait_until_up(
             except requests.RequestException:
                 pass
             time.sleep(0.25)
-            bar.advance(0, note="first one takes longer")
+            bar.advance(0, note="the first start takes longer")
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     raise CaerError(
         f"Label Studio did not start: {lines[-1] if lines else 'no message'}; its output is in "
@@ -276,7 +278,7 @@ def _wait_until_up(
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the whole process group: politely, then by force."""
+    """End the whole process group: first with SIGTERM, then with SIGKILL."""
     for number, patience in ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)):
         try:
             os.killpg(process.pid, number)

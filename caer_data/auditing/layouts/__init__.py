@@ -1,4 +1,4 @@
-"""How datasets of others are laid out: one module each, tried in this order."""
+"""Layouts of other datasets: one module each, tried in this order."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ LAYOUTS: Final[tuple[Callable[[Files], Recognised | None], ...]] = (
 
 
 def recognise(files: Files) -> Recognised:
-    """Read a folder as the first layout that it fits.
+    """Return a folder's dataset, read with the first layout that matches.
 
     Raises:
-        CaerError: it fits none, or a table of it cannot be read.
+        CaerError: no layout matches, or a table cannot be read.
     """
     for read in LAYOUTS:
         found = read(files)
         if found is not None and len(found.entries):
             return found
     raise CaerError(
-        f"{files.root}: holds no dataset that is known here; these are: folders of pictures or "
-        "videos (CAER and CAER-S as released among them), lists such as train.txt, a CSV of clips, "
+        f"{files.root}: not a known kind of dataset; known are folders of pictures or videos "
+        "(including CAER and CAER-S as released), lists such as train.txt, a CSV of clips, "
         "a Hugging Face dataset on disk, MELD, DFEW, and releases of caer-data"
     )

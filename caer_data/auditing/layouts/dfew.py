@@ -11,11 +11,11 @@ from caer_data.auditing.walk import PICTURES, VIDEOS, Files
 
 _LIST: Final = re.compile(r"(?:.*/)?(train|test)\(single-labeled\)/set_([1-5])\.csv")
 _LABELS: Final = ("happy", "sad", "neutral", "angry", "surprise", "disgust", "fear")
-"""By the number, from 1."""
+"""Classes in the order of their numbers, which start at 1."""
 
 
 def read(files: Files) -> Recognised | None:
-    """Read the first fold that has both lists."""
+    """Return the first fold that has both lists; None if this is not DFEW."""
     lists: dict[str, dict[str, str]] = {}
     for path in files.ending(".csv"):
         named = _LIST.fullmatch(path)
@@ -36,16 +36,14 @@ def read(files: Files) -> Recognised | None:
         ]
     entries = frame(rows)
     missing = int(entries["path"].isna().sum())
-    notes = [
-        f"fold {whole[0]} of {len(whole)} is audited: every fold divides the same clips differently"
-    ]
+    notes = [f"fold {whole[0]} of {len(whole)} is audited; all folds have the same clips"]
     if missing:
-        notes.append(f"{missing:,} of {len(entries):,} clips are not here")
+        notes.append(f"{missing:,} of {len(entries):,} clips are missing")
     return Recognised("DFEW", entries, notes)
 
 
 def _media(files: Files) -> dict[str, tuple[str, str]]:
-    """Kind and path of each clip, by its number: a video rather than a folder of pictures."""
+    """Return kind and path of each clip, by number; videos are preferred to folders of pictures."""
     found: dict[str, tuple[str, str]] = {}
     for path in files.ending(*PICTURES):
         folder, _, _ = path.rpartition("/")

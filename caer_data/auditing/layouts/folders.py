@@ -1,4 +1,4 @@
-"""Pictures or videos in folders: by split and class, by class, or in any way.
+"""Pictures or videos in folders: by split and class, by class only, or in any structure.
 
 CAER and CAER-S as released are `{train,validation,test}/{Anger,...}/file`.
 """
@@ -13,11 +13,11 @@ from caer_data.auditing.entries import Recognised, emotion_of, frame, split_of
 from caer_data.auditing.walk import PICTURES, VIDEOS, Files
 from caer_data.engine.emotions import EMOTIONS
 
-_HIGH = 3  # folders below the root among which the split is looked for
+_HIGH = 3  # depth of folders that are searched for split names
 
 
 def read(files: Files) -> Recognised | None:
-    """Read media by their folders alone."""
+    """Return media with splits and classes from their folders; None if there are no media."""
     rows = [row for path in files.sizes if (row := _row(path))]
     if not rows:
         return None
@@ -25,7 +25,7 @@ def read(files: Files) -> Recognised | None:
     notes = []
     if 0 < len(beside) < len(rows):
         rows = [row for row in rows if row["split"] is not None]
-        notes.append(f"{len(beside):,} media files lie beside the splits and were left out")
+        notes.append(f"{len(beside):,} media files outside the splits were ignored")
     return Recognised(_layout(rows), frame(rows), notes)
 
 

@@ -27,7 +27,7 @@ _FIELDS: Final = {
 
 
 def read(files: Files) -> Recognised | None:
-    """Read a folder with Arrow or parquet files of splits, with their media inside or beside."""
+    """Return a dataset of Arrow or parquet files, with media inside or beside; None if not one."""
     tables = [path for path in files.ending(".arrow", ".parquet") if "cache-" not in path]
     parts = {path: split for path in tables if (split := _split(path, tables))}
     if not parts:
@@ -42,7 +42,7 @@ def read(files: Files) -> Recognised | None:
 
 
 def _split(path: str, tables: list[str]) -> str | None:
-    """The split of a file, from its own name or its folder's."""
+    """Return the split of a file, from its own name or its folder's."""
     parts = PurePosixPath(path)
     own = split_of(parts.stem)
     above = next((s for part in reversed(parts.parts[:-1]) if (s := split_of(part))), None)
@@ -77,7 +77,7 @@ def _rows(root: Path, path: str, split: str, places: Places) -> Iterator[dict[st
 
 
 def schema_of(path: Path) -> pa.Schema:
-    """Columns of an Arrow or parquet file.
+    """Return the schema of an Arrow or parquet file.
 
     Raises:
         CaerError: it is neither, or is damaged.
@@ -92,11 +92,11 @@ def schema_of(path: Path) -> pa.Schema:
 
 
 def batches(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """Rows of an Arrow or parquet file, some at a time.
+    """Yield the rows of an Arrow or parquet file in batches.
 
     Args:
         path: the file.
-        columns: what is needed; of an Arrow file all columns come, unread until they are used.
+        columns: required columns; an Arrow file yields all columns, read only when used.
 
     Raises:
         CaerError: it is neither, or is damaged.
@@ -120,7 +120,7 @@ def _unreadable(path: Path, error: Exception) -> CaerError:
 
 
 def _columns(schema: pa.Schema) -> tuple[str | None, str | None]:
-    """Names of the column with media, and of the one with classes."""
+    """Return the names of the column with media, and of the one with classes."""
     holds = [
         field.name
         for field in schema
@@ -147,7 +147,7 @@ def _kind(path: str | None, column: str) -> str:
 
 
 def _class_names(schema: pa.Schema, label: str | None) -> list[str]:
-    """Names of classes that stand as numbers, by what `datasets` wrote into the file."""
+    """Return the class names that `datasets` stored in the file for numeric labels."""
     try:
         metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
         names = metadata["info"]["features"][label]["names"]

@@ -10,12 +10,12 @@ from caer_data.auditing.layouts.places import Places
 from caer_data.auditing.layouts.texts import text_of
 from caer_data.auditing.walk import PICTURES, VIDEOS, Files
 
-_FOUND = 0.5  # of the lines that must name a file
-_LOOKED_AT = 200  # lines that tell whether a text is a list
+_FOUND = 0.5  # minimum share of lines that name a file
+_LOOKED_AT = 200  # number of lines checked to decide whether a text is a list
 
 
 def read(files: Files) -> Recognised | None:
-    """Read a folder with a list for each of two splits or more."""
+    """Return a dataset with lists for at least two splits; None if there are none."""
     places = Places(files)
     lists = {
         path: split
@@ -34,7 +34,7 @@ def read(files: Files) -> Recognised | None:
                 rows.append(row)
             elif line.strip():
                 lost += 1
-    notes = [f"{lost:,} lines name no file and were left out"] if lost else []
+    notes = [f"{lost:,} lines that name no file were ignored"] if lost else []
     return Recognised(f"lists of files by split ({', '.join(lists)})", frame(rows), notes)
 
 
@@ -65,7 +65,7 @@ def _row(line: str, path: str, split: str, places: Places) -> dict[str, Any] | N
 
 
 def _label(rest: list[str], name: str) -> str | None:
-    """The class: a folder's name says more than a number."""
+    """Return the class; a folder's name is preferred to a number."""
     above = name.replace("\\", "/").split("/")[:-1]
     if above and split_of(above[-1]) is None:
         return above[-1]

@@ -1,4 +1,4 @@
-"""MELD (Poria et al. 2019): `train_sent_emo.csv` and its kin, clips `dia0_utt0.mp4` by split."""
+"""MELD (Poria et al. 2019): tables such as `train_sent_emo.csv`, clips `dia0_utt0.mp4` by split."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TIME: Final = re.compile(r"(\d{1,3}):(\d{2}):(\d{2})[,.](\d{1,3})", re.ASCII)
 
 
 def read(files: Files) -> Recognised | None:
-    """Read a folder that holds two of MELD's tables or more."""
+    """Return a dataset with at least two of MELD's tables; None if this is not MELD."""
     lists = files.named(*_TABLES)
     if len({path.rpartition("/")[2] for path in lists}) < 2:
         return None
@@ -43,7 +43,7 @@ def read(files: Files) -> Recognised | None:
 
 
 def _media(files: Files) -> dict[tuple[str, str, str], str]:
-    """Clips by split, dialogue and utterance; the split is that of the nearest folder."""
+    """Return clips by split, dialogue and utterance; the nearest folder gives the split."""
     found: dict[tuple[str, str, str], str] = {}
     for path in files.ending(".mp4"):
         named = _CLIP.fullmatch(path.rpartition("/")[2])

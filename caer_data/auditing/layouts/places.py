@@ -1,4 +1,4 @@
-"""Finding the file that a table or a list names."""
+"""Find the file that a table or a list names."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from caer_data.auditing.walk import Files
 
 
 class Places:
-    """Files of a folder, by what others may call them."""
+    """Files of a folder by the names that tables may use for them."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
         self._by_end: dict[int, dict[str, str | None]] = {}
 
     def find(self, name: str, *bases: str) -> str | None:
-        """The file that is meant, below one of some folders, or the only one that ends so.
+        """Return the file with a name relative to one of `bases`, or the only one with that ending.
 
-        Names that leave the folder find nothing.
+        Names that lead outside the folder find nothing.
         """
         plain = posixpath.normpath(str(name).replace("\\", "/").lstrip("/"))
         for base in dict.fromkeys((*bases, "")):
@@ -29,7 +29,7 @@ class Places:
         return self._ending(plain.count("/") + 1).get(plain)
 
     def _ending(self, parts: int) -> dict[str, str | None]:
-        """Files by so many last parts of their path; None if several end so."""
+        """Return files by the last parts of their path; None if several have the same ones."""
         if parts not in self._by_end:
             found: dict[str, str | None] = {}
             for path in self._files.sizes:

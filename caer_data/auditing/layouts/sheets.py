@@ -24,13 +24,13 @@ _WORDS: Final = {
     "start_s": ("start_s", "start", "start_time", "begin"),
     "end_s": ("end_s", "end", "end_time", "stop"),
 }  # fmt: skip
-"""What others call our columns, the likeliest first."""
+"""Names that others use for our columns, the most likely first."""
 
-_FOUND: Final = 0.5  # of the rows that must name a file, where there are media
+_FOUND: Final = 0.5  # minimum share of rows that name a file, if there are media
 
 
 def read(files: Files) -> Recognised | None:
-    """Read the CSV files of a folder that list its media, or clips with their splits."""
+    """Return a dataset from CSV files that list media, or clips with splits; None if none do."""
     places, media = Places(files), files.ending(*PICTURES, *VIDEOS)
     parts, names, lost = list[pd.DataFrame](), list[str](), 0
     for path in files.ending(".csv", ".tsv"):
@@ -47,7 +47,7 @@ def read(files: Files) -> Recognised | None:
         names.append(path)
     if not parts:
         return None
-    notes = [f"{lost:,} rows name no file here: what they show was not compared"] if lost else []
+    notes = [f"{lost:,} rows name no file here, so their footage was not compared"] if lost else []
     together = pd.concat(parts, ignore_index=True)
     return Recognised(f"a CSV of clips ({', '.join(names[:5])})", together, notes)
 

@@ -1,4 +1,4 @@
-"""Reading tables that anybody wrote: bounded, and one sentence where they are odd."""
+"""Read untrusted text files and tables, with bounded size and readable errors."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
 
 MAX_BYTES: Final = 1 << 30
-"""Bytes of the largest text that is read."""
+"""Maximum size of a text file in bytes."""
 
 
 def text_of(files: Files, path: str) -> str:
-    """A text file of the folder; bytes that are not UTF-8 become question marks.
+    """Return a text file of the folder; bytes that are not UTF-8 are replaced.
 
     Raises:
         CaerError: it cannot be read or is larger than `MAX_BYTES`.
     """
     if files.sizes[path] > MAX_BYTES:
-        raise CaerError(f"{files.root / path}: is larger than {MAX_BYTES >> 20:,} MB")
+        raise CaerError(f"{files.root / path}: larger than {MAX_BYTES >> 20:,} MB")
     try:
         return (files.root / path).read_bytes().decode("utf-8-sig", "replace")
     except OSError as error:
@@ -30,7 +30,7 @@ def text_of(files: Files, path: str) -> str:
 
 
 def sheet(files: Files, path: str) -> pd.DataFrame:
-    """A CSV file with a header, all cells as text, empty ones as None.
+    """Return a CSV file with a header; all cells are text, and empty ones None.
 
     Raises:
         CaerError: it cannot be read.

@@ -1,1 +1,1 @@
-"""Frames and how they reach the model: sources, the store, batches, augmentation."""
+"""Data of the benchmark: sources, the store of frames, batches, augmentation."""

@@ -1,8 +1,8 @@
-"""What happens to a batch on the device: hide the face, crop, flip, contrast and colour, normalise.
+"""Augment a batch on the device: hide faces, crop, flip, change contrast and colour, normalise.
 
-One draw per clip is held over its frames, and both streams share it (paper, section 5.1). Contrast
-turns about mid-grey and colour scales each channel, so that both, and the normalisation, are one
-multiplication and one addition a channel.
+All frames of a clip and both streams share the same random choices (paper, section 5.1). Contrast
+scales about mid-grey and colour scales each channel, so both can be combined with the normalisation
+into one multiplication and one addition per channel.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from caer_data.benchmark.data.batches import Batch
 from caer_data.benchmark.recipe import Augment, Hide, ModelRecipe
 
 LOUDNESS: Final = 0.2
-"""Logarithms of energies run from -14, digital silence, to about 4: with it, and 1, about 0."""
+"""Shift and scale of log energies, which range from -14 (digital silence) to about 4."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,12 @@ class Draw:
 
 @dataclass(frozen=True)
 class Constants:
-    """Values of the three channels, (3,), on the device.
+    """Values for the three channels, (3,), on the device.
 
     Attributes:
-        mean: and
-        std: of the normalisation.
-        fill: of hidden pixels, after it.
+        mean: mean of the normalisation.
+        std: standard deviation of the normalisation.
+        fill: normalised value of hidden pixels.
     """
 
     mean: Tensor
@@ -58,28 +58,28 @@ class Constants:
 def inputs(
     batch: Batch, recipe: ModelRecipe, training: bool, dtype: torch.dtype = torch.float32
 ) -> tuple[Tensor | None, ...]:
-    """Turn a batch into what the model reads.
+    """Return the model's inputs from a batch.
 
-    Random draws come from torch's global generator of the batch's device. Testing draws nothing
-    and takes the centre crop.
+    In training, random numbers come from torch's global generator of the batch's device. Testing
+    is deterministic and uses the centre crop.
 
     Returns:
-        Faces (N, 3, T, h, w) and contexts (N, 3, T, crop h, crop w), normalised; without T for
-        images; None if the batch has none. If the recipe hears, the third is the sound,
-        (N, 2, bands, T x columns). All are computed in float32 and of the wanted type.
+        Faces (N, 3, T, h, w) and contexts (N, 3, T, crop h, crop w), normalised, without T for
+        images; None if the batch has none. If the recipe uses sound, the third item is the sound,
+        (N, 2, bands, T x columns). All are computed in float32 and converted to `dtype`.
     """
     draw = draw_for_batch(batch, recipe, training)
     return augmented(batch, draw, constants(recipe, batch.boxes.device), recipe, dtype)
 
 
 def draw_for_batch(batch: Batch, recipe: ModelRecipe, training: bool) -> Draw:
-    """What happens to each clip of a batch."""
+    """Return the random choices for each clip of a batch."""
     augment = recipe.augment if training else None
     return draw_for(batch.boxes, augment, recipe.input.frame, recipe.input.crop)
 
 
 def constants(recipe: ModelRecipe, device: torch.device) -> Constants:
-    """The recipe's, put on the device once: in every step, the copy would wait for the GPU."""
+    """Return the recipe's constants on the device, copied once to avoid a wait in every step."""
     values = (recipe.input.mean, recipe.input.std, _fill(recipe))
     return Constants(*(_constant(v, device) for v in values))
 
@@ -87,7 +87,7 @@ def constants(recipe: ModelRecipe, device: torch.device) -> Constants:
 def augmented(
     batch: Batch, draw: Draw, fixed: Constants, recipe: ModelRecipe, dtype: torch.dtype
 ) -> tuple[Tensor | None, ...]:
-    """`inputs` for given draws: draws nothing and reads no value, so that it can be compiled."""
+    """Return `inputs` for given choices; uses no random numbers, so that it can be compiled."""
     crop = recipe.input.crop
     face = context = None
     if batch.face is not None:
@@ -105,7 +105,7 @@ def augmented(
 
 
 def heard(batch: Batch) -> Tensor:
-    """Logarithmic energies about 0, beside each other in time, and whether they are known."""
+    """Return log energies shifted to about 0, (N, 1, bands, time), and a mask of known values."""
     assert batch.sound is not None  # noqa: S101 - the recipe hears
     row = batch.sound.transpose(1, 2).flatten(2)  # (N, bands, T x columns)
     known = ~row.isnan()
@@ -115,7 +115,7 @@ def heard(batch: Batch) -> Tensor:
 def draw_for(
     like: Tensor, augment: Augment | None, frame: tuple[int, int], crop: tuple[int, int]
 ) -> Draw:
-    """Draw for as many clips, and on the device, as the tensor has; nothing random if None."""
+    """Return choices for as many clips as `like` has, on its device; not random if None."""
     n, device = len(like), like.device
     spare = (frame[0] - crop[0], frame[1] - crop[1])
     none = torch.zeros(n, dtype=torch.int64, device=device)
@@ -133,16 +133,17 @@ def draw_for(
 
 
 def hidden_pixels(boxes: Tensor, rows: Tensor, columns: Tensor, hide: Hide) -> Tensor:
-    """Which pixels are hidden: every one that a box touches, so that no part of a face shows.
+    """Return which pixels to hide: every pixel that a box touches.
 
-    The frames were shrunk by averaging areas: a pixel that no box touches holds nothing of the
-    face, and filling touched pixels whole equals filling the box before shrinking.
+    Frames were shrunk by averaging areas, so a pixel that no box touches contains nothing of the
+    face. Filling every touched pixel is therefore at least as strict as filling the box in the
+    full-size frame.
 
     Args:
         boxes: (N, T, faces, 4) in context pixels, the target first; unused ones are zero.
-        rows: (N, h) rows of the frame that the crop shows.
-        columns: (N, w) its columns, in the order shown.
-        hide: whose faces, and the margin as a share of the box's size on every side.
+        rows: (N, h) rows of the frame that are in the crop.
+        columns: (N, w) columns of the frame that are in the crop, in their order.
+        hide: which faces to hide, and the margin as a share of the box's size on every side.
 
     Returns:
         (N, T, h, w) bool.
@@ -174,14 +175,14 @@ def _gather(frames: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def _normal(frames: Tensor, draw: Draw, fixed: Constants) -> Tensor:
-    """Contrast, colour and normalisation of (N, T, H, W, 3) uint8 as one multiply-add."""
+    """Apply contrast, colour and normalisation to (N, T, H, W, 3) uint8 as one multiply-add."""
     scale = (draw.scale / (255 * fixed.std))[:, None, None, None]
     shift = ((draw.shift - fixed.mean) / fixed.std)[:, None, None, None]
     return torch.addcmul(shift, frames.to(scale.dtype), scale)
 
 
 def _fill(recipe: ModelRecipe) -> tuple[float, ...]:
-    """The hidden pixels' value after normalisation."""
+    """Return the value of hidden pixels after normalisation."""
     if recipe.hide.fill == "mean":
         return (0.0, 0.0, 0.0)
     return tuple(-m / s for m, s in zip(recipe.input.mean, recipe.input.std, strict=True))

@@ -1,4 +1,4 @@
-"""From the store to the device: whole when it fits, else streamed while the device computes."""
+"""Batches on the device: from a store that was copied there whole, or streamed during training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from caer_data.benchmark.data.windows import Pick
 from caer_data.engine.progress import Bar, Reporter
 
 MAX_MEMORY_SHARE: Final = 0.5
-"""Share of a GPU's free memory that the store may take; the rest is for training."""
+"""Maximum share of a GPU's free memory for the store; the rest is for training."""
 
 AHEAD: Final = 3
 READERS: Final = 4
@@ -38,7 +38,7 @@ class Batch:
         boxes: (N, T, faces, 4) float32 x1, y1, x2, y2 in context pixels, the target first.
         labels: (N,) int64.
         samples: positions in the store.
-        sound: (N, T, bands, columns) float32, NaN where unknown, or None if it hears nothing.
+        sound: (N, T, bands, columns) float32, NaN where unknown, or None if it uses no sound.
     """
 
     face: Tensor | None
@@ -49,7 +49,7 @@ class Batch:
     sound: Tensor | None = None
 
     def first(self, count: int) -> Batch:
-        """The first windows as a batch of their own."""
+        """Return the first `count` windows as a batch."""
         return Batch(
             None if self.face is None else self.face[:count],
             None if self.context is None else self.context[:count],
@@ -61,7 +61,7 @@ class Batch:
 
 
 class Frames(Protocol):
-    """Gives batches on the device."""
+    """A source of batches on the device."""
 
     def batches(self, picks: Iterable[Pick]) -> Iterator[Batch]:
         """One batch for every pick, in order."""
@@ -77,17 +77,20 @@ def open_frames(
     kept: OnDevice | None = None,
     sound: bool = False,
 ) -> Frames:
-    """Put the store on a GPU if it takes at most half of the free memory there, else stream it.
+    """Copy the store to a GPU if it fits into half of the free memory there, else stream it.
 
     Args:
-        store: what is read.
-        device: where batches are wanted.
-        face: whether face crops are.
-        context: whether frames are.
-        reporter: shows the way to the GPU.
-        kept: what lies on the GPU since the run before; with it, runs one after the other over the
-            same store, such as seeds, put it there once.
-        sound: whether sound is wanted.
+        store: the decoded samples.
+        device: device for the batches.
+        face: whether batches need face crops.
+        context: whether batches need frames.
+        reporter: shows the progress of copying.
+        kept: arrays left on the GPU by an earlier run, so that several runs over the same store,
+            such as seeds, copy it only once.
+        sound: whether batches need sound.
+
+    Returns:
+        The source of batches.
     """
     wanted = {"boxes": True, "face": face, "context": context, "sound": sound}
     names = [name for name, is_wanted in wanted.items() if is_wanted]
@@ -108,15 +111,15 @@ def open_frames(
 
 
 def size_of(store: Store, name: str) -> int:
-    """Bytes of all shards of an array."""
+    """Return the size of all shards of an array, in bytes."""
     return sum(array.nbytes for array in store.shard_arrays(name))
 
 
 class DeviceArray:
     """All shards of one array as one array on the device.
 
-    A row is kept as 8-byte words where its size allows, because a GPU's gathering costs by the
-    element: pictures would be moved byte by byte.
+    A row is stored as 8-byte words if its size allows, because the cost of gathering on a GPU
+    depends on the number of elements, not bytes.
     """
 
     def __init__(self, shards: list[Any], device: torch.device, bar: Bar | None = None) -> None:
@@ -137,7 +140,7 @@ class DeviceArray:
         self._rows = whole.view(torch.int64) if words else whole
 
     def __getitem__(self, rows: Tensor) -> Tensor:
-        """Rows, shape (*rows.shape, ...) of a tensor of positions."""
+        """Return the rows at some positions, shape (*rows.shape, ...)."""
         return self._rows[rows].view(self.dtype).view(*rows.shape, *self.shape)
 
 
@@ -145,21 +148,21 @@ class OnDevice:
     """Arrays that stay on a GPU between runs, as long as this object exists.
 
     Attributes:
-        arrays: name of an array: the shards it was made of, and it.
+        arrays: for each name, the shards that an array was made from, and the array.
     """
 
     def __init__(self) -> None:
         self.arrays: dict[str, tuple[list[Any], DeviceArray]] = {}
 
     def forget_all_but(self, store: Store) -> None:
-        """Free what is of another store."""
+        """Free arrays of any other store."""
         for name, (shards, _) in list(self.arrays.items()):
             if shards is not store.shard_arrays(name):
                 del self.arrays[name]
 
 
 class Resident:
-    """All arrays lie on the device; a batch is one gathering of rows."""
+    """Frames whose arrays are on the device; a batch is one gathering of rows."""
 
     def __init__(self, store: Store, device: torch.device, arrays: dict[str, DeviceArray]) -> None:
         self._device = device
@@ -168,7 +171,7 @@ class Resident:
 
     def batches(self, picks: Iterable[Pick]) -> Iterator[Batch]:
         """One batch for every pick, in order."""
-        # all positions at once: a copy from ordinary memory in every step would stop the GPU
+        # all positions are copied at once, because a copy in every step would stall the GPU
         todo = list(picks)
         if not todo:
             return
@@ -189,7 +192,7 @@ class Resident:
 
 
 class Streamed:
-    """A few threads read the next batches from the memory map and send them ahead of time."""
+    """Frames that a few threads read from the memory map and send to the device in advance."""
 
     def __init__(self, store: Store, names: list[str], transfer: Transfer) -> None:
         self._store = store
@@ -231,7 +234,7 @@ def _dtype_of(array: Any) -> torch.dtype:
 
 
 def ahead(items: Iterable[T], start: Callable[[T], S], count: int) -> Iterator[S]:
-    """Start every item, `count` of them before the result of the first is wanted."""
+    """Start all items in order, up to `count` ahead of the one whose result is yielded."""
     started: deque[S] = deque()
     for item in items:
         started.append(start(item))

@@ -1,4 +1,4 @@
-"""Finding the faces of a release that has no boxes, once, with the build's own detector."""
+"""Detect the faces of a release without boxes, once, with the build's own detector."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from caer_data.faces.models.geometry import iou
 from caer_data.faces.models.interface import Detector
 
 SAMPLES_PER_FILE: Final = 64
-LOOKS_PER_SECOND: Final = 2.5  # as the build looks for faces; boxes between are interpolated
+LOOKS_PER_SECOND: Final = 2.5  # the build's rate; boxes between these frames are interpolated
 _PICTURES: Final = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
-SAME_FACE: Final = 0.1  # overlap (IoU) at which a face 0.4 s later is the same one
+SAME_FACE: Final = 0.1  # minimum overlap (IoU) with a face 0.4 s later that is the same
 
 
 def add_boxes(
     samples: Sequence[Sample], folder: Path, faces: Faces, workers: int, reporter: Reporter
 ) -> list[Work]:
-    """Detect faces in samples and make the main one their target.
+    """Return samples with detected faces, of which the main one is the target.
 
-    The target is the largest face of the sample, followed from the frame where it is largest; the
-    rest are its others; a target that is known stays. A sample without a face keeps no box and is
-    left out by the store. What was found is cached in `folder`, one file per 64 samples.
+    The target is the largest face of the sample, tracked from the frame in which it is largest. A
+    known target is kept. All other faces are the sample's `others`. A sample without a face has no
+    box, and the store will omit it. Detections are cached in `folder`, one file per 64 samples.
 
     Raises:
         CaerError: the detector's weights are missing.
@@ -58,7 +58,7 @@ def add_boxes(
 
 def _name(chunk: Iterable[Sample], faces: Faces) -> str:
     parts: list[Any] = [faces.detector, faces.detector_size, faces.min_score, LOOKS_PER_SECOND]
-    # with the size, because a file that could not be read may have been repaired since
+    # includes the size, because an unreadable file may have been repaired since
     parts += [
         [*Work(s).fingerprint(), s.path.stat().st_size if s.path.is_file() else None] for s in chunk
     ]
@@ -79,13 +79,13 @@ def _detect(path: Path, chunk: Sequence[Sample], faces: Faces) -> None:
         try:
             found[sample.sample_id] = _search(sample.path, detector, faces)
         except CaerError:
-            found[sample.sample_id] = []  # the store says why it cannot be read
+            found[sample.sample_id] = []  # the store reports why it cannot be read
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(found))
 
 
 def with_boxes(sample: Sample, faces: Faces) -> Work:
-    """One sample with the boxes that a detector finds in it now, nothing cached.
+    """Return one sample with newly detected boxes, without caching.
 
     Raises:
         CaerError: it cannot be read, or the detector's weights are missing.
@@ -96,7 +96,7 @@ def with_boxes(sample: Sample, faces: Faces) -> Work:
 
 
 def _search(path: Path, detector: Detector, faces: Faces) -> list[list[float]]:
-    """Faces of a picture or clip: frame, x1, y1, x2, y2 each."""
+    """Return the faces of a picture or clip, each as frame, x1, y1, x2, y2."""
     rows: list[list[float]] = []
     fps = LOOKS_PER_SECOND if path.suffix.lower() not in _PICTURES else None
     for frame, shown in sampled(path, fps):
@@ -121,11 +121,11 @@ def _is_target(face: Boxes, target: Boxes) -> bool:
 
 
 def follow(rows: Boxes) -> list[Boxes]:
-    """Link detections, shape (n, 5), into faces: each starts at the largest box still free.
+    """Link detections, shape (n, 5), into faces; each starts at the largest unassigned box.
 
-    Not `faces.tracking.associate`, which assigns all faces of a frame at once and ends a track at
-    a gap. A sample of a release is one shot whose target is its largest face: that face must
-    neither lose a box to a smaller neighbour nor become two because it was hidden for a while.
+    `faces.tracking.associate` is not suitable, because it assigns all faces of a frame at once and
+    ends a track at a gap. A sample is one shot whose target is its largest face. That face must not
+    lose a box to a smaller neighbour, nor be split because it was hidden for a while.
     """
     free = rows[np.argsort(rows[:, 0], kind="stable")]
     faces: list[Boxes] = []
@@ -142,7 +142,7 @@ def follow(rows: Boxes) -> list[Boxes]:
 
 
 def _linked(free: Boxes, start: int, order: Iterable[int]) -> list[int]:
-    """Follow one face through the frames in one direction: the best overlap of each frame."""
+    """Return the rows of one face followed in one direction, by the best overlap per frame."""
     linked: list[int] = []
     last, frame, best, overlap = free[start], free[start, 0], -1, SAME_FACE
     for i in [*order, -1]:

@@ -1,4 +1,4 @@
-"""When a GPU has too little memory: which batch size would fit."""
+"""Find the batch size that fits into a GPU's memory."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ from typing import Final
 import torch
 
 PROBES: Final = (2, 4)
-"""Batch sizes that are tried; batch normalisation needs two samples."""
+"""Batch sizes to measure; batch normalisation needs at least two samples."""
 
 MARGIN: Final = 0.9
-"""Share of the memory that is counted on: the allocator loses some between its blocks, and cuDNN
-wants larger workspaces for larger batches."""
+"""Usable share of the memory, because the allocator loses some to fragmentation and cuDNN needs
+larger workspaces for larger batches."""
 
 _SIGNS: Final = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory is short; cuDNN, cuBLAS and CPUs have their own words."""
+    """Return whether an error means out of memory, in the words of CUDA, cuDNN, cuBLAS or a CPU."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
 
 
 def batch_that_fits(peak_of: Callable[[int], int], available: int) -> int | None:
-    """Largest power of two whose peak memory fits, from the peaks of two small batches.
+    """Return the largest power of two whose peak memory fits, from the peaks of small batches.
 
-    Memory grows linearly with the batch: weights and their optimiser, plus activations a sample.
+    Memory grows linearly with the batch size: weights and optimiser, plus activations per sample.
 
     Args:
-        peak_of: runs a training step of that batch size and returns its peak memory in bytes.
-        available: bytes the process may use.
+        peak_of: runs a training step with a batch size and returns its peak memory in bytes.
+        available: memory for the process in bytes.
 
     Returns:
-        None if not even a small batch fits.
+        The batch size, or None if not even a small batch fits.
     """
     try:
         low, high = (peak_of(size) for size in PROBES)
@@ -48,7 +48,7 @@ def batch_that_fits(peak_of: Callable[[int], int], available: int) -> int | None
 
 
 def peak_memory(step: Callable[[int], None], device: torch.device) -> Callable[[int], int]:
-    """Measure the peak memory of a training step on a CUDA device."""
+    """Return a function that measures the peak memory of a training step on a CUDA device."""
 
     def peak(size: int) -> int:
         torch.cuda.empty_cache()
@@ -60,11 +60,12 @@ def peak_memory(step: Callable[[int], None], device: torch.device) -> Callable[[
 
 
 def available_memory(device: torch.device, *, empty: bool = False) -> int:
-    """Bytes that this process has or can still get on a CUDA device.
+    """Return the memory in bytes that this process can use on a CUDA device.
 
     Args:
         device: the GPU.
-        empty: leave out what tensors hold now. What torch's allocator merely keeps counts as free.
+        empty: whether to exclude memory used by tensors. Memory that torch's allocator merely
+            caches counts as free.
     """
     free = torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)
     return free - torch.cuda.memory_allocated(device) if empty else free

@@ -1,4 +1,4 @@
-"""From a media file to what the networks see: frames at a fixed rate, face crops, small frames."""
+"""Read pictures for the networks from media files: sampled frames, face crops, small frames."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ class Shown(Protocol):
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the whole."""
+        """Height and width of the whole picture."""
 
     def whole(self) -> Picture:
-        """All of it."""
+        """Return the whole picture."""
 
     def at(self, size: tuple[int, int]) -> Picture:
-        """All of it at `size` (height, width); shrinking averages areas."""
+        """Return the whole picture at `size` (height, width); shrinking averages areas."""
 
     def part(self, x1: int, y1: int, x2: int, y2: int) -> Picture:
-        """A rectangle of it, right and bottom exclusive."""
+        """Return a rectangle of it, right and bottom exclusive."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +96,11 @@ def _rgb(bgr: Picture) -> Picture:
 def sampled(
     path: Path, fps: float | None, info: VideoInfo | None = None
 ) -> Iterator[tuple[int, Shown]]:
-    """Frames of a clip nearest to 0, 1/fps, 2/fps, ... seconds, with their index; or one picture.
+    """Yield index and frame of a clip nearest to 0, 1/fps, 2/fps, ... seconds; or one picture.
 
-    A file of 24, 25 or 30 frames per second thus gives `fps` of them, by timestamp and never by
-    counting, also where its rate varies. `fps` None reads an image, whose index is 0. `info` is
-    what a probe of the clip found, where there was one.
+    Frames are chosen by timestamp, so any frame rate, even a variable one, gives `fps` frames per
+    second. If `fps` is None, the file is an image, whose index is 0. `info` is the result of an
+    earlier probe of the clip, if there is one.
 
     Raises:
         CaerError: the file cannot be decoded.
@@ -127,7 +127,7 @@ def sampled(
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file is in a format of pictures."""
+    """Return whether a file has the suffix of a picture format."""
     try:
         with Image.open(path):
             return True
@@ -148,16 +148,16 @@ def _image(path: Path) -> Picture:
 
 
 def box_at(boxes: Boxes, frame: int) -> npt.NDArray[np.float32]:
-    """The box at a frame, shape (4,): between two known ones interpolated, outside the nearest."""
+    """Return the box at a frame, shape (4,), interpolated, or the nearest outside known frames."""
     known = boxes[:, 0]
     return np.array([np.interp(frame, known, boxes[:, i]) for i in range(1, 5)], np.float32)
 
 
 def face_crop(shown: Shown, box: npt.NDArray[np.float32], size: tuple[int, int]) -> Picture:
-    """The box's part of the picture at `size` (height, width).
+    """Return the box's part of the picture at `size` (height, width).
 
     Raises:
-        CaerError: less than two pixels of the box lie in the picture.
+        CaerError: less than two pixels of the box are inside the picture.
     """
     height, width = shown.size
     x1, y1 = np.floor(box[:2]).astype(int).clip(0, [width, height])
@@ -169,7 +169,7 @@ def face_crop(shown: Shown, box: npt.NDArray[np.float32], size: tuple[int, int])
 
 
 def resized(picture: Picture, size: tuple[int, int]) -> Picture:
-    """The picture at `size` (height, width); shrinking averages areas, so no detail is aliased."""
+    """Return the picture at `size` (height, width); shrinking averages areas to avoid aliasing."""
     shrinks = picture.shape[0] * picture.shape[1] > size[0] * size[1]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(picture, size[::-1], interpolation=how), np.uint8)

@@ -1,4 +1,4 @@
-"""From a release's folder to its store: read, detect faces where that was asked for, decode."""
+"""Open the store of a release: read the release, detect faces if requested, decode."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def open_store(
     fabric: Fabric,
     reporter: Reporter,
 ) -> Store:
-    """Open what a recipe needs of a release; the first process makes what is not there yet.
+    """Return the store that a recipe needs of a release; the first process makes what is missing.
 
     Args:
         release: folder of the release.
         recipe: only its `input` (sizes, frame rate, clips or images) and `hide.faces` matter here.
-        folder: of all stores.
+        folder: folder for all stores.
         faces: detector for samples without boxes, and for the other faces that `hide.faces: all`
             needs; None to detect nothing.
-        max_left_out: share of a split that may be unusable.
-        fabric: processes.
+        max_left_out: maximum share of unusable samples in a split.
+        fabric: the processes.
         reporter: shows progress.
 
     Raises:
@@ -64,7 +64,7 @@ def open_store(
             works, source, form, folder, reporter=reporter, max_left_out=max_left_out
         )
 
-    # the others wait until the first has made everything, then find it
+    # the other processes wait until the first has made everything
     found, problem = None, ""
     if fabric.is_global_zero:
         try:
@@ -78,14 +78,14 @@ def open_store(
 
 
 class NoSoundError(CaerError):
-    """A model that hears was given clips without any sound."""
+    """A model that uses sound was given clips without any sound."""
 
 
 def check_heard(found: Store, recipe: ModelRecipe, reporter: Reporter) -> None:
-    """Say how many clips have no sound.
+    """Report how many clips have no sound.
 
     Raises:
-        NoSoundError: none has any.
+        NoSoundError: no clip has sound.
     """
     last = found.first + found.frames - 1
     known = np.concatenate([~np.isnan(a).all((1, 2)) for a in found.shard_arrays("sound")])
@@ -93,11 +93,11 @@ def check_heard(found: Store, recipe: ModelRecipe, reporter: Reporter) -> None:
     silent = int((total[last + 1] == total[found.first]).sum())
     if silent == len(found.samples):
         raise NoSoundError(
-            f"{found.source.name}: none of its clips has sound, which {recipe.name} hears; export "
+            f"{found.source.name}: none of its clips has sound, which {recipe.name} uses; export "
             "clips with their sound, or set streams.sound to false"
         )
     if silent:
         reporter.warn(
             f"{found.source.name}: {silent} of {len(found.samples)} clips have no sound; "
-            f"{recipe.name} is informed of it"
+            f"{recipe.name} gets a mask of unknown sound for them"
         )

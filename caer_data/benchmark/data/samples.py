@@ -1,4 +1,4 @@
-"""What a benchmark reads: clips or pictures with a label, a split and the target's boxes."""
+"""Samples of a benchmark: clips or pictures with a label, a split and the target's boxes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SPLITS: Final = ("train", "validation", "test")
 
 Boxes = npt.NDArray[np.float32]
 """The target's boxes, shape (m, 5): frame of the file (0 for a picture), x1, y1, x2, y2 in pixels
-of the file's frames, sorted by frame. Shape (0, 5) where no face is known."""
+of the file's frames, sorted by frame. The shape is (0, 5) if no face is known."""
 
 NO_BOXES: Final[Boxes] = np.zeros((0, 5), np.float32)
 
@@ -26,18 +26,21 @@ class Sample:
     """One clip or picture.
 
     Attributes:
-        sample_id: clip_id of our clip, else the path below the tree; unique in its source.
+        sample_id: clip_id of a clip of caer-data, else the path below the tree; unique in its
+            source.
         path: the media file.
         split: train, validation or test.
         label: class id, position in `Source.classes`.
         boxes: the target's boxes.
-        clip_id: the clip it is or was taken from, empty if the source does not say.
-        group: samples of one group never go to different folds (video, else clip, else itself).
-        sha256: hash the file must have, empty if the source gives none.
-        show: the show, episode: the episode, video: the source video, person: the target; each is
-            empty if the source does not say.
-        votes: the raters' answers as a manifest writes them, `rater=emotion:confidence`, joined by
-            spaces; empty if the source has none.
+        clip_id: the clip that it is or was taken from; empty if unknown.
+        group: samples of one group are in the same fold (video, else clip, else the sample).
+        sha256: expected hash of the file; empty if unknown.
+        show: the show; this and the following three are empty if unknown.
+        episode: the episode.
+        video: the source video.
+        person: the target person.
+        votes: the raters' answers in the manifest's format, `rater=emotion:confidence`, joined by
+            spaces; empty if unknown.
     """
 
     sample_id: str
@@ -63,9 +66,9 @@ class Source:
         name: the name printed in results.
         kind: clips (video) or images.
         samples: in a fixed order.
-        classes: class names; a label is a position in them.
-        made_up: generated data or made-up ratings: no figure from it says anything about people.
-        notes: sentences a reader of the results needs, such as where the validation split is from.
+        classes: class names; a label is an index into them.
+        made_up: whether data or ratings are made up, so that results say nothing about people.
+        notes: remarks for readers of the results, such as the origin of the validation split.
     """
 
     name: str
@@ -85,6 +88,6 @@ class Source:
                 )
 
     def untrained_classes(self) -> list[str]:
-        """Classes without a training sample: they cannot be learned and count as missed."""
+        """Return classes without a training sample, which cannot be learned and count as errors."""
         trained = {s.label for s in self.samples if s.split == "train"}
         return [c for label, c in enumerate(self.classes) if label not in trained]

@@ -1,17 +1,17 @@
-"""Decoding samples into shards: folders of uint8 arrays that are whole or absent.
+"""Decode samples into shards: folders of arrays that are complete or absent.
 
-A shard holds the frames of some samples, one after the other:
+A shard has the frames of some samples, one after the other:
 
     face.npy      (frames, h, w, 3) uint8, face crops
-    context.npy   (frames, H, W, 3) uint8, whole frames, the face not hidden
+    context.npy   (frames, H, W, 3) uint8, whole frames, faces not hidden
     boxes.npy     (frames, MAX_FACES, 4) float32, in context pixels, the target first, unused zero
     sound.npy     (frames, bands, columns) float32, clips only: see `sound`
-    shard.json    per sample its frames, or why it has none and the file that was so; the hash of
-                  each array
-    checked.json  size and time of each array when its hash was last found right
+    shard.json    for each sample its number of frames, or why it has none and the state of its
+                  file; the hash of each array
+    checked.json  size and time of each array when its hash was last verified
 
-Its name is the hash of everything that goes into it, so that a shard is made once and a changed
-file, box or size makes another.
+Its name is the hash of everything that determines it. A shard is therefore made only once, and a
+changed file, box or size gives a different shard.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ CHECKED: Final = "checked.json"
 
 @dataclass(frozen=True)
 class Format:
-    """How samples are stored: sizes are height, width in pixels; no fps means images."""
+    """Format of stored samples: sizes are height, width in pixels; without fps, images."""
 
     face: tuple[int, int]
     frame: tuple[int, int]
@@ -63,8 +63,8 @@ class Work:
 
     Attributes:
         sample: the sample with its target's boxes.
-        others: boxes of the other faces, where they are known.
-        searched: whether a detector looked for faces.
+        others: boxes of the other faces, if known.
+        searched: whether a detector was run.
     """
 
     sample: Sample
@@ -72,7 +72,7 @@ class Work:
     searched: bool = False
 
     def fingerprint(self) -> list[Any]:
-        """What decides the stored arrays: the file, and the boxes."""
+        """Return everything that determines the stored arrays: the file and the boxes."""
         content = self.sample.sha256 or _state(self.sample.path)
         boxes = hashlib.sha256(
             b"|".join(b.astype("<f4").tobytes() for b in (self.sample.boxes, *self.others))
@@ -81,16 +81,16 @@ class Work:
 
 
 def name_of(works: Sequence[Work], form: Format) -> str:
-    """Name of the shard of these samples."""
+    """Return the name of the shard of these samples."""
     parts = [VERSION, form.face, form.frame, form.fps, [w.fingerprint() for w in works]]
     return hash_of(parts, 20)
 
 
 def is_whole(folder: Path, works: Sequence[Work], form: Format) -> bool:
-    """Whether a shard is there and every array has the hash it was written with.
+    """Return whether a shard exists and all its arrays have their recorded hashes.
 
-    A shard is written again when a file that could not be used has changed since. Arrays are hashed
-    once for every change: what was found whole is noted beside them with their size and time.
+    A shard is also outdated if an unusable file has changed since. Arrays are hashed again only if
+    their size or time differ from those recorded at the last check.
     """
     try:
         shard = json.loads((folder / "shard.json").read_text())
@@ -110,7 +110,7 @@ def is_whole(folder: Path, works: Sequence[Work], form: Format) -> bool:
 
 
 def _checked(folder: Path) -> dict[str, list[int]] | None:
-    """Sizes and times of the arrays when they were last hashed and found whole."""
+    """Return sizes and times of the arrays when their hashes were last verified."""
     try:
         found = json.loads((folder / CHECKED).read_text())
     except (OSError, ValueError):
@@ -121,7 +121,7 @@ def _checked(folder: Path) -> dict[str, list[int]] | None:
 def make_all(
     shards: dict[Path, list[Work]], form: Format, workers: int, reporter: Reporter
 ) -> None:
-    """Make the given shards in parallel processes; those finished stay when this is stopped."""
+    """Make the given shards in parallel processes; finished ones are kept if interrupted."""
     if not shards:
         return
     total = sum(len(works) for works in shards.values())
@@ -137,7 +137,7 @@ def _make_one(job: tuple[Path, list[Work], Format]) -> int:
 
 
 def make(folder: Path, works: Iterable[Work], form: Format) -> None:
-    """Decode samples into one shard. A sample that cannot be used is noted with its reason."""
+    """Decode samples into one shard; unusable samples are recorded with the reason."""
     cv2.setNumThreads(1)
     parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in form.arrays}
     notes: list[dict[str, Any]] = []
@@ -166,7 +166,9 @@ def make(folder: Path, works: Iterable[Work], form: Format) -> None:
 
 
 def decode(work: Work, form: Format) -> dict[str, npt.NDArray[Any]]:
-    """What is stored of one sample: `face`, `context`, `boxes` and, of a clip, `sound`, as `Batch`.
+    """Return the arrays of one sample: `face`, `context`, `boxes` and, for a clip, `sound`.
+
+    Shapes are those of `Batch`, without N.
 
     Raises:
         CaerError: it cannot be read, differs from its hash, or has no face.
@@ -175,8 +177,8 @@ def decode(work: Work, form: Format) -> dict[str, npt.NDArray[Any]]:
     if not sample.path.is_file():
         raise CaerError(f"{sample.path}: does not exist")
     if not len(sample.boxes):
-        next(sampled(sample.path, form.fps))  # where it cannot be read, that is the reason
-        advice = "; give a box list, or detect with --detect mmod"
+        next(sampled(sample.path, form.fps))  # raises if the file cannot be read
+        advice = "; add a box list, or detect faces with --detect mmod"
         raise CaerError(
             f"{sample.path}: no face {'was found in it' if work.searched else 'is known' + advice}"
         )
@@ -207,7 +209,7 @@ def decode(work: Work, form: Format) -> dict[str, npt.NDArray[Any]]:
 
 
 def _state(path: Path) -> list[int] | None:
-    """What changes with a file: its size and time, None if there is none."""
+    """Return a file's size and time, to detect changes; None if it does not exist."""
     status = path.stat() if path.is_file() else None
     return status and [status.st_size, status.st_mtime_ns]
 

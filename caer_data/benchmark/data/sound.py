@@ -1,8 +1,8 @@
-"""What a clip sounds like: logarithmic mel energies beside each of its frames.
+"""Sound of a clip as logarithmic mel energies for each of its frames.
 
-Raters hear clips; the paper's model does not. Sound is put beside the frames by the container's
-times: a track that begins late, breaks off or ends early is unknown there, which is something else
-than silence. Unknown is NaN.
+Raters hear the clips, although the paper's model does not. Sound is aligned with the frames by the
+container's timestamps. Where a track starts late, has a gap or ends early, the sound is unknown
+(NaN), which differs from silence.
 """
 
 from __future__ import annotations
@@ -21,37 +21,38 @@ from caer_data.benchmark.recipe import MELS, columns_of
 from caer_data.media.probe import VideoInfo, open_container
 
 RATE: Final = 16_000
-"""Samples per second that sound is brought to."""
+"""Sampling rate to which sound is converted, in Hz."""
 LOW, HIGH = 60.0, 7600.0
-"""Hz between which the bands are evenly spaced on the mel scale."""
+"""Lowest and highest frequency of the bands in Hz, evenly spaced on the mel scale."""
 WINDOW: Final = 400
-"""Samples that a column covers: 25 ms."""
+"""Number of samples per column: 25 ms."""
 FLOOR: Final = 1e-6
-"""Added to energies before the logarithm: what digital silence has."""
+"""Energy of digital silence, added before the logarithm."""
 
-_JUMP: Final = RATE // 20  # samples; timestamps that are further off than this move the sound
+_JUMP: Final = RATE // 20  # samples; sound is moved only if its timestamp is further off than this
 _FFT: Final = 512
 
 Samples = npt.NDArray[np.float32]
 
 
 def log_mel(path: Path, info: VideoInfo, fps: float, frames: int) -> npt.NDArray[np.float32]:
-    """Logarithmic mel energies of a clip.
+    """Return the logarithmic mel energies of a clip.
 
     Args:
         path: the clip.
-        info: what it is.
-        fps: frames per second that are taken of it.
-        frames: how many.
+        info: result of probing the clip.
+        fps: frames sampled per second.
+        frames: number of frames.
 
     Returns:
-        (frames, MELS, columns), NaN where no sound is known. What cannot be decoded ends the sound.
+        (frames, MELS, columns), NaN where the sound is unknown. The sound ends at the first
+        decoding error.
     """
     return of_samples(_samples(path, info, _needed(fps, frames)), fps, frames)
 
 
 def of_samples(samples: Samples, fps: float, frames: int) -> npt.NDArray[np.float32]:
-    """The same of samples at `RATE` that begin with the first frame; unknown where they end."""
+    """Return the same for samples at `RATE` from the first frame on; unknown after their end."""
     short = max(_needed(fps, frames) - len(samples), 0)
     samples = np.pad(samples, (0, short), constant_values=np.nan)
     hop, total = _hop(fps), frames * columns_of(fps)
@@ -69,7 +70,7 @@ def _needed(fps: float, frames: int) -> int:
 
 
 def _columns(windows: Samples) -> npt.NDArray[np.float32]:
-    """(n, WINDOW) samples, NaN where unknown, to (n, MELS); unknown if half of a window is."""
+    """Convert samples (n, WINDOW) to energies (n, MELS); unknown if half of a window is."""
     unknown = np.isnan(windows)
     shaped = np.where(unknown, 0, windows) * np.hanning(WINDOW).astype(np.float32)
     power = np.abs(np.fft.rfft(shaped, _FFT, axis=1)) ** 2
@@ -80,21 +81,21 @@ def _columns(windows: Samples) -> npt.NDArray[np.float32]:
 
 @functools.cache
 def _filters() -> npt.NDArray[np.float64]:
-    """Triangles over the spectrum, (_FFT / 2 + 1, MELS), each with a sum of 1."""
+    """Return triangular filters over the spectrum, (_FFT / 2 + 1, MELS), each with a sum of 1."""
     low, high = (2595 * np.log10(1 + f / 700) for f in (LOW, HIGH))
     edges = 700 * (10 ** (np.linspace(low, high, MELS + 2) / 2595) - 1)
     bins = np.arange(_FFT // 2 + 1)[:, None] * (RATE / _FFT)
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
     triangles = np.clip(np.minimum(rising, falling), 0, None)
-    # the lowest bands are narrower than a bin: they take the nearest one
+    # the lowest bands are narrower than a bin and use the nearest one
     nearest = np.abs(bins - edges[1:-1]).argmin(axis=0)
     triangles[nearest, np.arange(MELS)] += (triangles.sum(axis=0) == 0).astype(float)
     return np.asarray(triangles / triangles.sum(axis=0))
 
 
 def _samples(path: Path, info: VideoInfo, count: int) -> Samples:
-    """The first samples from the first frame on, mono; NaN where the track has no sound."""
+    """Return `count` mono samples from the first frame on; NaN where the track has no sound."""
     found = np.full(count, np.nan, np.float32)
     if info.audio_index is None:
         return found
@@ -116,7 +117,7 @@ def _samples(path: Path, info: VideoInfo, count: int) -> Samples:
 
 
 def _parts(container: Any, stream: Any) -> Iterator[tuple[Samples, Fraction | None]]:
-    """Sound as it is decoded, at `RATE`, with the time at which it begins, seconds."""
+    """Yield decoded sound at `RATE`, with its start time in seconds."""
     resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
     for packet in container.demux(stream):
         try:

@@ -1,12 +1,12 @@
-"""Reading datasets: our own exports, the released CAER / CAER-S trees, peers' box lists.
+"""Read datasets: releases of caer-data, the released CAER / CAER-S trees, and box lists.
 
-Three shapes are recognised, in this order:
+Three layouts are recognised, in this order:
 
 1. a release of `caer-data export`: `manifest.parquet` beside `CAER/` or `CAER-S/`;
 2. a tree `{train,validation,test}/<Class>/file`, the folder itself or its `CAER` / `CAER-S`;
 3. such a tree with box lists `train.txt`, `test.txt` beside the split folders, inside them, or
-   beside the tree: lines `Class/0001.png,label,x1,y1,x2,y2`, the path below the split folder, the
-   box in pixels.
+   beside the tree: lines `Class/0001.png,label,x1,y1,x2,y2`, with the path relative to the split
+   folder, and the box in pixels.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ VALIDATION_SHARE: Final = 1 / 8  # 10 of the paper's 80 % that are not test
 
 
 def read(folder: Path, kind: Kind) -> Source:
-    """Read the clips or pictures of a release.
+    """Return the clips or pictures of a release.
 
     Raises:
         CaerError: nothing of this kind exists, a class folder is missing, a list or manifest is
@@ -73,45 +73,45 @@ def read(folder: Path, kind: Kind) -> Source:
 
 
 def check(folder: Path, kind: Kind) -> Path:
-    """Whether a folder is a release with clips or pictures; no file is read.
+    """Check that a folder is a release with clips or pictures, without reading files.
 
     Returns:
-        The folder that holds the split folders.
+        The folder with the split folders.
 
     Raises:
-        CaerError: it is not.
+        CaerError: it is not such a release.
     """
     if folder.is_file():
-        raise CaerError(f"{folder}: is a file; give the folder that it lies in")
+        raise CaerError(f"{folder}: this is a file; name the folder that contains it")
     if not folder.is_dir():
         raise CaerError(
-            f"{folder}: no such folder; give the folder that 'caer-data export' wrote, "
-            "or that holds CAER/ or CAER-S/"
+            f"{folder}: no such folder; name the folder that 'caer-data export' wrote, "
+            "or that contains CAER/ or CAER-S/"
         )
     tree = _tree(folder, kind)
     if tree is None or not has(folder, kind):
         raise CaerError(
             f"{folder}: no {kind} in {TREES[kind]}/train; this model needs {kind}: run 'caer-data "
-            f"export --split --layout {LAYOUTS[kind]}', or 'caer-data rebuild' where the release "
-            "came without media"
+            f"export --split --layout {LAYOUTS[kind]}', or 'caer-data rebuild' if the release "
+            "has no media"
         )
     return tree
 
 
 def has(folder: Path, kind: Kind) -> bool:
-    """Whether a release holds clips, or pictures."""
+    """Return whether a release contains clips, or pictures."""
     tree = _tree(folder, kind)
     return tree is not None and any(_media(tree / "train", kind))
 
 
 def class_of(folder_name: str) -> int | None:
-    """Class id of a class folder's name, None if it is not a class."""
+    """Return the class id of a class folder's name; None if it is not a class."""
     name = folder_name.lower()
     return LABELS.get(_ALIASES.get(name, name))
 
 
 def _tree(folder: Path, kind: Kind) -> Path | None:
-    """The folder that holds the split folders."""
+    """Return the folder with the split folders; None if there is none."""
     return next((t for t in (folder / TREES[kind], folder) if (t / "train").is_dir()), None)
 
 
@@ -166,7 +166,7 @@ _BOXES = ("clip_id", "frame", "x1", "y1", "x2", "y2")
 
 
 def _table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
-    """A table of a release, which may come from anybody.
+    """Return a table of a release, which is not trusted.
 
     Raises:
         CaerError: it cannot be read, lacks a column, or names an impossible file.
@@ -177,12 +177,12 @@ def _table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
         raise CaerError(f"{path}: lacks the columns {missing}; export the release again")
     table: pd.DataFrame = bounded.read(path, names).to_pandas()
     if "path" in needed and table["path"].astype(str).str.contains("\0", regex=False).any():
-        raise CaerError(f"{path}: a path holds a NUL; fetch the release again")
+        raise CaerError(f"{path}: a path contains a NUL; fetch the release again")
     return table
 
 
 def _number(cell: object) -> float:
-    """A side of a box; NaN where it is none."""
+    """Return a coordinate of a box; NaN if it is not a number."""
     return float(cell) if isinstance(cell, int | float | np.number) else float("nan")
 
 
@@ -191,7 +191,7 @@ def _text(cell: object) -> str:
 
 
 def _votes(cell: object) -> str:
-    """Votes as text, also from a manifest that keeps them as a list of records."""
+    """Return votes as text, also from a manifest that stores them as a list of records."""
     if isinstance(cell, str) or not isinstance(cell, list | np.ndarray):
         return _text(cell)
     return " ".join(
@@ -211,7 +211,7 @@ def _release_boxes(folder: Path, tree: Path) -> dict[str, Boxes]:
     try:
         numbers = table[["frame", "x1", "y1", "x2", "y2"]].to_numpy(np.float32)
     except (TypeError, ValueError) as error:
-        raise CaerError(f"{path}: a box holds no number; fetch the release again") from error
+        raise CaerError(f"{path}: a box is not numeric; fetch the release again") from error
     if not np.isfinite(numbers).all():
         raise CaerError(f"{path}: a box is not finite; fetch the release again")
     clips = table["clip_id"].to_numpy(object)
@@ -237,7 +237,7 @@ def _from_tree(folder: Path, tree: Path, kind: Kind) -> Source:
             samples += listed
             unlisted = sum(1 for _ in _files(classes, kind)) - len(listed)
             if unlisted > 0:
-                notes.append(f"{unlisted} {kind} of {split} are not in {box_list.name}: left out.")
+                notes.append(f"{unlisted} {kind} of {split} are not in {box_list.name}: ignored.")
         else:
             samples += [
                 Sample(path.relative_to(tree).as_posix(), path, split, label)
@@ -256,15 +256,15 @@ def _class_folders(split_folder: Path) -> dict[int, Path]:
                 f"{path}: not a class; class folders are {', '.join(e.title() for e in EMOTIONS)}"
             )
         if label in found:
-            raise CaerError(f"{path} and {found[label]} hold the same class; merge them")
+            raise CaerError(f"{path} and {found[label]} are the same class; merge them")
         found[label] = path
     missing = [e.title() for label, e in enumerate(EMOTIONS) if label not in found]
     if missing:
         lack = f"{split_folder}: no class folder {' and no '.join(missing)}"
         release = split_folder.parent.parent
         if (release / "manifest.parquet").is_file():
-            raise CaerError(f"{lack}; give the release itself, {release}")
-        raise CaerError(f"{lack}; make an empty folder for a class that has no files")
+            raise CaerError(f"{lack}; name the release itself, {release}")
+        raise CaerError(f"{lack}; create an empty folder for a class without files")
     return found
 
 
@@ -282,7 +282,7 @@ def _box_list(folder: Path, tree: Path, split_folder: Path, split: str) -> Path 
 
 
 def _listed(box_list: Path, split_folder: Path, split: str) -> Iterator[Sample]:
-    """Samples of a peers' box list; the path's folder and the label must name the same class."""
+    """Yield the samples of a box list; the path's folder and the label must be the same class."""
     seen: set[str] = set()
     for number, line in enumerate(box_list.read_text(encoding="utf-8").splitlines(), 1):
         if not line.strip():
@@ -295,7 +295,7 @@ def _listed(box_list: Path, split_folder: Path, split: str) -> Iterator[Sample]:
             box = []
         if len(box) != 4 or not np.isfinite(box).all():
             raise CaerError(f"{where}: expected 'Class/file,label,x1,y1,x2,y2', found '{line}'")
-        name = name.removeprefix(f"{split_folder.name}/")  # some lists start a folder above
+        name = name.removeprefix(f"{split_folder.name}/")  # in some lists, paths include the split
         path = inside(split_folder, name)
         if class_of(Path(name).parent.name) != label:
             raise CaerError(
@@ -312,10 +312,10 @@ def _listed(box_list: Path, split_folder: Path, split: str) -> Iterator[Sample]:
 
 
 def _with_validation(source: Source) -> Source:
-    """Where a release has no validation split (CAER-S), take it from train.
+    """Return the source with a validation split, taken from train if there is none (CAER-S).
 
-    The last eighth of each class's training files in name order: no draw to repeat, and a block
-    separates neighbouring frames of one clip less often than a random draw would.
+    It consists of the last eighth of each class's training files by name. This is reproducible, and
+    a block separates neighbouring frames of one clip less often than a random selection.
     """
     if any(s.split == "validation" for s in source.samples):
         return source

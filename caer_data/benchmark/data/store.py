@@ -1,4 +1,4 @@
-"""The store: every sample decoded once, read as memory-mapped arrays by all runs."""
+"""The store: all samples, decoded once, as memory-mapped arrays for all runs."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Store:
     """Decoded samples of a source.
 
     Attributes:
-        samples: those that could be used, in the order of the arrays.
-        left_out: those that could not.
-        first: (n,) row of each sample's first frame in the arrays of all shards put together.
+        samples: usable samples, in the order of the arrays.
+        left_out: samples that could not be used.
+        first: (n,) row of each sample's first frame in the concatenated arrays of all shards.
         frames: (n,) number of frames of each sample.
     """
 
@@ -61,7 +61,7 @@ class Store:
 
     @property
     def fingerprint(self) -> str:
-        """Hash of all that a run's figures depend on: samples, labels, splits, frames, sizes."""
+        """Hash of everything that results depend on: samples, labels, splits, frames, sizes."""
         parts: list[Any] = [self.form.face, self.form.frame, self.form.fps, self.source.classes]
         parts += [
             [s.sample_id, s.split, s.label, int(n), s.sha256]
@@ -70,20 +70,20 @@ class Store:
         return hash_of(parts, 16)
 
     def with_splits(self, splits: Sequence[str], name: str) -> Store:
-        """The same samples in other splits; a split of another name than the three is not used."""
+        """Return the same samples in other splits; samples in unknown splits are not used."""
         samples = [replace(s, split=x) for s, x in zip(self.samples, splits, strict=True)]
         source = replace(self.source, name=name)
         return replace(self, source=source, samples=samples, left_out=[])
 
     def __add__(self, other: Store) -> Store:
-        """Both stores as one: the samples of each keep their splits.
+        """Return both stores combined; the samples keep their splits.
 
         Raises:
             CaerError: their sizes or classes differ.
         """
         if (self.form, self.source.classes) != (other.form, other.source.classes):
             raise CaerError(
-                f"{self.source.name} and {other.source.name} have other sizes or classes"
+                f"{self.source.name} and {other.source.name} have different sizes or classes"
             )
         name = f"{self.source.name}+{other.source.name}"
         made_up = self.source.made_up or other.source.made_up
@@ -103,23 +103,23 @@ class Store:
         )
 
     def left_out_as_csv(self) -> str:
-        """What could not be used: sample, split, reason."""
+        """Return the unusable samples as CSV: sample, split, reason."""
         rows = [(x.sample.sample_id, x.sample.split, x.reason) for x in self.left_out]
         columns = ["sample_id", "split", "reason"]
         return str(pd.DataFrame(rows, columns=columns).to_csv(index=False))
 
     @property
     def bytes(self) -> int:
-        """Size of all arrays, bytes."""
+        """Size of all arrays in bytes."""
         return sum(a.nbytes for arrays in self._arrays.values() for a in arrays)
 
     def of_split(self, split: str) -> npt.NDArray[np.int64]:
-        """Positions of a split's samples."""
+        """Return the positions of a split's samples."""
         found = [i for i, s in enumerate(self.samples) if s.split == split]
         return np.array(found, np.int64)
 
     def shard_arrays(self, name: str) -> list[npt.NDArray[Any]]:
-        """The memory-mapped arrays of `face`, `context`, `boxes` or `sound`, a shard each."""
+        """Return the memory-mapped arrays `face`, `context`, `boxes` or `sound`, one per shard."""
         return self._arrays[name]
 
     def read(
@@ -128,7 +128,7 @@ class Store:
         rows: npt.NDArray[np.int64],
         out: npt.NDArray[Any] | None = None,
     ) -> npt.NDArray[Any]:
-        """Copy rows of one of the arrays to memory or `out`: (*rows.shape, ...)."""
+        """Copy rows of an array to memory or `out`; return them, (*rows.shape, ...)."""
         arrays = self._arrays[name]
         starts = np.cumsum([0, *(len(a) for a in arrays)])
         flat = rows.ravel()
@@ -136,11 +136,11 @@ class Store:
             out = np.empty((*rows.shape, *arrays[0].shape[1:]), arrays[0].dtype)
         flat_out = out.reshape(len(flat), *arrays[0].shape[1:])
         of_shard = np.searchsorted(starts, flat, side="right") - 1
-        # neighbours are nearly always of one shard, as the frames of a window are
+        # neighbouring rows, such as the frames of a window, are nearly always in one shard
         edges = np.flatnonzero(np.diff(of_shard)) + 1
         for part in np.split(np.arange(len(flat)), edges) if len(flat) else []:
             span, shard = slice(part[0], part[-1] + 1), of_shard[part[0]]
-            # a mode other than "raise" writes straight into the result
+            # with a mode other than "raise", numpy writes directly into the result
             np.take(arrays[shard], flat[span] - starts[shard], 0, out=flat_out[span], mode="clip")
         return out
 
@@ -155,10 +155,10 @@ def build(
     workers: int | None = None,
     max_left_out: float = MAX_LEFT_OUT,
 ) -> Store:
-    """Decode what is not decoded yet, check every shard by its hashes, and open the store.
+    """Decode what is not decoded yet, verify the hashes of all shards, and return the store.
 
-    Running it again after a kill makes only the shards that are missing or damaged. What cannot be
-    used is listed in the folder.
+    After an interruption, only missing or damaged shards are made. Unusable samples are listed in a
+    file in the folder.
 
     Raises:
         CaerError: a larger share of a split than `max_left_out` cannot be used, or the disk is
@@ -200,7 +200,7 @@ def _open(wanted: dict[Path, list[Work]], source: Source, form: Format) -> Store
 
 
 def _complain(store: Store, listed: Path, max_left_out: float, reporter: Reporter) -> None:
-    """Name what was left out; a file is a matter for a list, a twentieth of a split is not."""
+    """Report unusable samples; raise a CaerError if a split has too many."""
     example = store.left_out[0].reason
     for split in SPLITS:
         lost = [x for x in store.left_out if x.sample.split == split]
@@ -213,5 +213,5 @@ def _complain(store: Store, listed: Path, max_left_out: float, reporter: Reporte
             )
     reporter.warn(
         f"{len(store.left_out)} of {len(store.left_out) + len(store.samples)} "
-        f"{store.source.kind} cannot be used and are left out ({listed}); the first: {example}"
+        f"{store.source.kind} cannot be used and are omitted ({listed}); the first: {example}"
     )

@@ -1,4 +1,4 @@
-"""Ways of read frames to the device: none on a CPU, beside the computing on a GPU."""
+"""Transfer frames to the device: not needed on a CPU, in parallel with computing on a GPU."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ Tensors = dict[str, Tensor]
 
 
 class Transfer(Protocol):
-    """Takes what reading threads filled to the device.
+    """Sends tensors filled by reading threads to the device.
 
     Attributes:
-        ahead: how many batches are on their way while one is computed.
+        ahead: number of batches in transfer while one is computed.
     """
 
     ahead: int
 
     def begin_thread(self) -> None:
-        """Called once in every reading thread."""
+        """Prepare a reading thread; called once in each."""
 
     def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Host memory for a thread to fill."""
+        """Return host memory for a thread to fill."""
         ...
 
     def send(self, tensors: Tensors) -> Any:
-        """Start the way to the device."""
+        """Start the transfer to the device."""
 
     def receive(self, sent: Any) -> Tensors:
-        """What was sent, safe to compute with."""
+        """Return the transferred tensors, ready for computing."""
         ...
 
 
 class NoCopy:
-    """On a CPU everything is where it is needed."""
+    """Transfer for a CPU, where no copy is needed."""
 
     ahead = 0
 
     def begin_thread(self) -> None:
-        """Nothing is needed."""
+        """Do nothing."""
 
     def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Ordinary memory."""
+        """Return ordinary memory."""
         return torch.empty(shape, dtype=dtype)
 
     def send(self, tensors: Tensors) -> Tensors:
@@ -56,11 +56,11 @@ class NoCopy:
 
 
 class CopyStream:
-    """Pinned memory, copied on a stream of its own while the GPU computes on another.
+    """Transfer from pinned memory on a separate stream, in parallel with computing on the GPU.
 
-    torch's allocators keep both ends safe: pinned memory is given to nobody else before a copy from
-    it has ended, and memory of the GPU, which belongs to the copying stream, not before the
-    computing that `record_stream` told of has ended.
+    torch's allocators prevent premature reuse: pinned memory is not reused before the copy from it
+    has ended, and GPU memory of the copying stream is not reused before the computation registered
+    with `record_stream` has ended.
     """
 
     ahead = 1
@@ -70,21 +70,21 @@ class CopyStream:
         self._stream: torch.cuda.Stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
     def begin_thread(self) -> None:
-        """A new thread's own device is the first one, where it would take memory."""
+        """Select the device, because a new thread would otherwise allocate memory on the first."""
         torch.cuda.set_device(self._device)
 
     def empty(self, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        """Pinned memory: only from there a copy does not stop the host."""
+        """Return pinned memory, from which copies do not block the host."""
         return torch.empty(shape, dtype=dtype, pin_memory=True)
 
     def send(self, tensors: Tensors) -> tuple[Tensors, torch.cuda.Event]:
-        """Start the copies."""
+        """Start the copies; return the tensors with an event."""
         with torch.cuda.stream(self._stream):
             moved = {n: t.to(self._device, non_blocking=True) for n, t in tensors.items()}
         return moved, self._stream.record_event()
 
     def receive(self, sent: tuple[Tensors, torch.cuda.Event]) -> Tensors:
-        """Have the computing wait for the copies; the host does not."""
+        """Return the tensors; the computing stream waits for the copies, but the host does not."""
         moved, copied = sent
         computing = torch.cuda.current_stream(self._device)
         computing.wait_event(copied)

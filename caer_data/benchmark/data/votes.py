@@ -1,6 +1,6 @@
-"""The raters' answers that travel with a sample, as numbers.
+"""Parse the votes of samples.
 
-A manifest writes them as `rater=emotion:confidence`, joined by spaces; a confidence may be missing.
+A manifest stores them as `rater=emotion:confidence`, joined by spaces. The confidence is optional.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import numpy.typing as npt
 from caer_data.engine.errors import CaerError
 
 Distributions = npt.NDArray[np.float64]
-"""(n, K): for each sample the share of its votes for each class; a row of NaN where it has none."""
+"""(n, K): share of each sample's votes for each class; NaN if it has no votes."""
 
 
 class Vote(NamedTuple):
-    """One rater's answer: the class id, and the confidence (NaN where none was given)."""
+    """One rater's answer: the class id, and the confidence (NaN if there is none)."""
 
     rater: str
     label: int
@@ -27,7 +27,7 @@ class Vote(NamedTuple):
 
 
 def parse(text: str, classes: Sequence[str]) -> tuple[Vote, ...]:
-    """Read the votes of one sample.
+    """Return the votes of one sample.
 
     Raises:
         CaerError: a vote is not `rater=emotion:confidence` with a known class.
@@ -48,7 +48,7 @@ def parse(text: str, classes: Sequence[str]) -> tuple[Vote, ...]:
 
 
 def distributions(texts: Sequence[str], classes: Sequence[str]) -> Distributions:
-    """Share of the votes for each class, one row per sample."""
+    """Return the share of votes for each class, one row per sample."""
     shares = np.full((len(texts), len(classes)), np.nan)
     for row, text in zip(shares, texts, strict=True):
         labels = [vote.label for vote in parse(text, classes)]

@@ -1,14 +1,14 @@
-"""The models: CAER-Net in three and two dimensions, and the baselines it is compared with.
+"""The models: CAER-Net in three and two dimensions, and the baselines.
 
-Every model is called as `model(face, context)`, or with the sound as a third where the recipe's
-`streams.sound` is on, and returns an `Output`:
+Every model is called as `model(face, context)`, or with the sound as a third argument if the
+recipe's `streams.sound` is on, and returns an `Output`:
 
 - `face`: face crops, (N, 3, T, H, W) for clips and (N, 3, H, W) for images, or None;
 - `context`: the frame with the face hidden (for baselines the whole frame), same layout, or None;
-- `sound`: (N, 2, bands, columns), logarithmic mel energies and whether they are known.
+- `sound`: (N, 2, bands, columns), logarithmic mel energies, and a mask of known values.
 
-Values are floats, already normalised by the recipe's mean and deviation. A recipe's `sees_face`
-and `sees_context` say which of the two a model reads; the other may be None.
+Values are floats, already normalised by the recipe's mean and standard deviation. A recipe's
+`sees_face` and `sees_context` say which of the two inputs a model uses; the other may be None.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _MODELS: dict[str, Callable[[ModelRecipe, int], nn.Module]] = {
 
 
 def create(recipe: ModelRecipe, classes: int = len(EMOTIONS)) -> nn.Module:
-    """Build a recipe's model with fresh weights, and load its baseline's features if it names any.
+    """Build a recipe's model with new weights, and load its pretrained features if it names any.
 
     Raises:
         CaerError: the weight file is missing, unsafe or of another model, frozen features have no
@@ -55,26 +55,26 @@ def create(recipe: ModelRecipe, classes: int = len(EMOTIONS)) -> nn.Module:
 
 
 def architecture(recipe: ModelRecipe, classes: int = len(EMOTIONS)) -> nn.Module:
-    """Build a recipe's model with fresh weights and read no file."""
+    """Build a recipe's model with new weights, without reading any file."""
     if ":" in recipe.model:
         return _made(recipe, classes)
     return _MODELS[recipe.model](recipe, classes)
 
 
 def _made(recipe: ModelRecipe, classes: int) -> nn.Module:
-    """A user's model; whatever its constructor raises becomes one sentence."""
+    """Return a user's model; any exception in its constructor becomes a CaerError."""
     own_class = _own_class(recipe.model)
     try:
         return own_class(recipe, classes)
     except Exception as error:
         raise CaerError(
-            f"model {recipe.model}: cannot be made ({type(error).__name__}: {error}); it is called "
-            "with the recipe and the number of classes"
+            f"model {recipe.model}: cannot be created ({type(error).__name__}: {error}); its "
+            "arguments are the recipe and the number of classes"
         ) from error
 
 
 def try_own_class(model: nn.Module, recipe: ModelRecipe, classes: int, learns: bool = True) -> None:
-    """Call a user's model on two samples of noise, so that a mistake shows before decoding.
+    """Call a user's model on two samples of noise, to find mistakes before decoding.
 
     Args:
         model: is no longer as new afterwards.
@@ -98,7 +98,7 @@ def try_own_class(model: nn.Module, recipe: ModelRecipe, classes: int, learns: b
         try:
             with torch.set_grad_enabled(learning):
                 found = model.train(learning)(*seen)
-        except Exception as error:  # whatever a user's class may raise
+        except Exception as error:  # a user's class may raise
             raise CaerError(
                 f"model {recipe.model}: fails {when} on inputs of {shapes} "
                 f"({type(error).__name__}: {error}); see models/README.md for how it is called"
@@ -139,7 +139,7 @@ def _check_output(found: object, recipe: ModelRecipe, classes: int) -> None:
 
 
 def _own_class(name: str) -> Callable[[ModelRecipe, int], nn.Module]:
-    """A user's class, written as `package.module:Class`; it is called with recipe and classes."""
+    """Return a user's class, named as `package.module:Class`."""
     module_name, class_name = name.split(":")
     try:
         found = getattr(importlib.import_module(module_name), class_name)

@@ -16,7 +16,7 @@ WIDTHS = (64, 192, 384, 256, 256)
 
 
 def create(recipe: ModelRecipe, classes: int) -> AlexNet:
-    """AlexNet with the recipe's classifier."""
+    """Return AlexNet with the recipe's classifier."""
     return AlexNet(recipe, classes)
 
 
@@ -44,5 +44,5 @@ class AlexNet(Baseline):
         self.build_head(e * 6 * 6, classes)
 
     def encode(self, x: Tensor) -> Tensor:
-        """(N, 3, 224, 224) to (N, 9216); other sizes are pooled to 6 x 6."""
+        """Map (N, 3, 224, 224) to (N, 9216); other sizes are pooled to 6 x 6."""
         return F.adaptive_avg_pool2d(self.features(x), 6).flatten(1)

@@ -1,8 +1,8 @@
 """C3D's convolutions (Tran et al., ICCV 2015) for clips of 16 frames of 112 x 112 pixels.
 
-The Sports-1M weights travel as three PyTorch conversions of the authors' Caffe file, with the same
-shapes and different names: all three are read. They expect other pictures than everything else
-here: `baseline.weights_input: sports-1m` has the model convert its input.
+The Sports-1M weights exist in three PyTorch conversions of the authors' Caffe file, with the same
+shapes but different names. All three can be read. They expect differently normalised pictures; with
+`baseline.weights_input: sports-1m`, the model converts its input.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PUBLISHED_NAMES = (
 
 
 def create(recipe: ModelRecipe, classes: int) -> C3D:
-    """C3D with the recipe's classifier."""
+    """Return C3D with the recipe's classifier."""
     return C3D(recipe, classes)
 
 
@@ -50,7 +50,7 @@ class C3D(Baseline):
         self.build_head(e * 4 * 4, classes)
 
     def named_here(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Any of the published conversions with the names of the first."""
+        """Return the weights of any published conversion under the names of the first."""
         for names in PUBLISHED_NAMES:
             if f"{names[0]}.weight" in state:
                 ours = dict(zip(names, _LAYERS, strict=True))
@@ -62,7 +62,7 @@ class C3D(Baseline):
         return state
 
     def encode(self, x: Tensor) -> Tensor:
-        """(N, 3, 16, 112, 112) to (N, 8192); other sizes are pooled to 1 x 4 x 4."""
+        """Map (N, 3, 16, 112, 112) to (N, 8192); other sizes are pooled to 1 x 4 x 4."""
         x = F.max_pool3d(torch.relu_(self.conv1(x)), (1, 2, 2))  # (N, 64, 16, 56, 56)
         x = F.max_pool3d(torch.relu_(self.conv2(x)), 2)  # (N, 128, 8, 28, 28)
         x = torch.relu_(self.conv3b(torch.relu_(self.conv3a(x))))

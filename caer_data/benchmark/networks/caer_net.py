@@ -1,13 +1,13 @@
 """CAER-Net: face stream, context stream with attention, adaptive fusion (paper, section 3.2).
 
-One class serves both models: CAER-Net convolves over time, height and width (clips), CAER-Net-S
-over height and width (images). Where the paper is silent, `docs/benchmark-models.md` says which
-reading is taken and why. Symbols are the paper's: V inputs, X features, A attention, lambda fusion
-weights, indices F face and C context. Shapes beside the steps are CAER-Net's for 16 frames, faces
-of 96 x 96 and contexts of 112 x 112 pixels, as (N clips, channels, time, height, width); K classes.
-For CAER-Net-S leave out time.
+One class implements both models: CAER-Net convolves over time, height and width (clips), CAER-Net-S
+over height and width (images). `docs/benchmark-models.md` explains the choices that the paper
+leaves open. Symbols are the paper's: V inputs, X features, A attention, lambda fusion weights,
+indices F face and C context. The shapes in comments are those of CAER-Net for 16 frames, faces of
+96 x 96 and contexts of 112 x 112 pixels: (N clips, channels, time, height, width), and K classes.
+CAER-Net-S has no time dimension.
 
-The file reads from the parts to the whole: block, trunk, attention, pooling, fusion, network.
+The file defines the parts before the whole: block, trunk, attention, pooling, fusion, network.
 """
 
 from __future__ import annotations
@@ -28,15 +28,14 @@ HIDDEN = 128
 
 
 def create(recipe: ModelRecipe, classes: int) -> CAERNet:
-    """CAER-Net for clips, CAER-Net-S for images, with the parts that the recipe enables."""
+    """Return CAER-Net for clips or CAER-Net-S for images, with the parts enabled in the recipe."""
     return CAERNet(recipe, classes, dimensions=3 if recipe.model == "caer-net" else 2)
 
 
 class Block(nn.Module):
-    """Convolution of size 3, batch normalisation, ReLU and, if asked for, max-pooling.
+    """Convolution of size 3, batch normalisation, ReLU and optional max-pooling.
 
-    The convolution has no bias: normalisation takes the mean off again, and adding it would read
-    and write every value once more.
+    The convolution has no bias, because the normalisation would remove it again.
     """
 
     def __init__(
@@ -51,18 +50,18 @@ class Block(nn.Module):
         self.pool_as_maximum = compute is not None and compute.pool_as_maximum
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, T, H, W) to (N, width, T / pool, H / pool, W / pool)."""
+        """Map (N, C, T, H, W) to (N, width, T / pool, H / pool, W / pool)."""
         return norm_relu_pool(
             self.conv, self.norm, x, self.pool, self.pool_first, self.pool_as_maximum
         )
 
 
 def trunk(dimensions: int, compute: Compute | None = None) -> nn.Sequential:
-    """F(.; W_F) of Eq. 1 and F(.; W_C) of Eq. 2: five convolutions, four max-poolings.
+    """Return F(.; W_F) of Eq. 1 or F(.; W_C) of Eq. 2: five convolutions, four max-poolings.
 
-    The first pooling keeps time, "not to merge the temporal signal too early"; the fifth
-    convolution has none. Face: (N, 3, 16, 96, 96) to (N, 256, 2, 6, 6); context:
-    (N, 3, 16, 112, 112) to (N, 256, 2, 7, 7).
+    The first pooling keeps time, "not to merge the temporal signal too early". The fifth
+    convolution has no pooling. Faces (N, 3, 16, 96, 96) become (N, 256, 2, 6, 6), and contexts
+    (N, 3, 16, 112, 112) become (N, 256, 2, 7, 7).
     """
     pools = ((1, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 2), (1, 1, 1))
     blocks, channels = nn.Sequential(), 3
@@ -73,7 +72,7 @@ def trunk(dimensions: int, compute: Compute | None = None) -> nn.Sequential:
 
 
 class Attention(nn.Module):
-    """The attention inference module: two convolutions from X_C to A, one number a position."""
+    """The attention inference module: two convolutions from X_C to A, one value per position."""
 
     def __init__(self, dimensions: int, bn_relu: bool) -> None:
         super().__init__()
@@ -84,7 +83,7 @@ class Attention(nn.Module):
         self.norm = norm(1) if bn_relu else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """X_C (N, 256, 2, 7, 7) to A^ of Eq. 3, (N, 1, 2, 7, 7), which sums to 1 over space."""
+        """Map X_C (N, 256, 2, 7, 7) to A^ of Eq. 3, (N, 1, 2, 7, 7), with sum 1 over space."""
         logit = self.logit(self.hidden(x))  # A, (N, 1, 2, 7, 7)
         if self.norm is not None:
             logit = torch.relu(self.norm(logit))
@@ -93,11 +92,11 @@ class Attention(nn.Module):
 
 
 class ContextPool(nn.Module):
-    """Eq. 4 and the average pooling after it: X_C weighted by attention, pooled to a vector.
+    """Eq. 4 and the following average pooling: X_C weighted by attention, pooled to a vector.
 
-    The attention sums to 1 over the H x W positions, so a mean over them divides by H x W twice.
-    `sum` adds up instead and keeps the scale; `mean` is the letter of the paper; `mean-bn`
-    normalises after it.
+    Since the attention sums to 1 over the H x W positions, a mean over them divides by H x W twice.
+    `sum` uses the sum instead and keeps the scale, `mean` follows the paper literally, and
+    `mean-bn` adds a normalisation to it.
     """
 
     def __init__(self, how: str) -> None:
@@ -106,7 +105,7 @@ class ContextPool(nn.Module):
         self.norm = nn.BatchNorm1d(WIDTHS[-1]) if how == "mean-bn" else None
 
     def forward(self, x: Tensor, attention: Tensor) -> Tensor:
-        """X_C (N, 256, 2, 7, 7) and A^ (N, 1, 2, 7, 7) to the attended context vector, (N, 256)."""
+        """Map X_C (N, 256, 2, 7, 7) and A^ (N, 1, 2, 7, 7) to the context vector, (N, 256)."""
         boosted = attention * x  # Eq. 4, (N, 256, 2, 7, 7)
         pooled = self.over_space(boosted, dim=(-2, -1))  # (N, 256, 2); images: (N, 256)
         vector = pooled.mean(-1) if pooled.dim() == 3 else pooled  # (N, 256)
@@ -116,9 +115,9 @@ class ContextPool(nn.Module):
 class Fusion(nn.Module):
     """Adaptive fusion (section 3.2.2). A 1 x 1 convolution of a vector is a linear layer.
 
-    With one stream there is nothing to weigh; without `adaptive` the vectors are joined as they
-    are, the simple concatenation that the paper compares with. A third vector, of the sound, is not
-    the paper's: it is joined to the two that are weighed.
+    A single stream is not weighted. Without `adaptive`, the vectors are concatenated unweighted,
+    which is the paper's comparison. The third vector, for sound, is not in the paper; it is
+    concatenated to the two weighted ones.
     """
 
     def __init__(self, streams: int, adaptive: bool, classes: int, layers: Layers) -> None:
@@ -128,7 +127,7 @@ class Fusion(nn.Module):
         self.classifier = _two_layers(streams * WIDTHS[-1], classes, layers.dropout)
 
     def forward(self, vectors: list[Tensor]) -> tuple[Tensor, Tensor | None]:
-        """Vectors of face, context and sound, each (N, 256), to logits (N, K), lambda (N, 2)."""
+        """Map the streams' vectors, each (N, 256), to logits (N, K) and lambda (N, 2)."""
         weights = None
         if self.face_weight is not None and self.context_weight is not None:
             face, context, *heard = vectors
@@ -140,7 +139,7 @@ class Fusion(nn.Module):
 
 
 class CAERNet(nn.Module):
-    """The whole network; streams and attentions that the recipe switches off are not built."""
+    """The complete network, without the streams and attentions that the recipe disables."""
 
     def __init__(self, recipe: ModelRecipe, classes: int, dimensions: int) -> None:
         super().__init__()
@@ -158,9 +157,9 @@ class CAERNet(nn.Module):
     def forward(
         self, face: Tensor | None, context: Tensor | None, sound: Tensor | None = None
     ) -> Output:
-        """Faces (N, 3, 16, 96, 96) and contexts (N, 3, 16, 112, 112) to logits (N, K).
+        """Map faces (N, 3, 16, 96, 96) and contexts (N, 3, 16, 112, 112) to logits (N, K).
 
-        A stream that is not built is not read and may be None.
+        Inputs of disabled streams are ignored and may be None.
         """
         vectors, attention = [], None
         if self.face is not None:

@@ -1,7 +1,7 @@
-"""What the baselines share: features of one picture or clip, then two fully connected layers.
+"""Base class of the baselines: features of one picture or clip, then two fully connected layers.
 
-Section 5.2: "We adopt two fully-connected layers as classifiers for the baseline methods." Their
-width is not given; it is a field of the recipe.
+Section 5.2: "We adopt two fully-connected layers as classifiers for the baseline methods." The
+paper does not give their width, so it is a field of the recipe.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from caer_data.benchmark.networks.output import Output
 from caer_data.benchmark.recipe import ModelRecipe
 
 SPORTS_1M_MEAN = (102.0, 98.0, 90.0)
-"""Mean of red, green, blue in 0..255 that is subtracted from clips for C3D's Sports-1M weights."""
+"""Mean of red, green, blue (0 to 255) subtracted from clips for C3D's Sports-1M weights."""
 
 
 class Baseline(nn.Module, ABC):
-    """Features named by a subclass as the published weight files name them, then the classifier.
+    """Features with the layer names of published weight files, then the classifier.
 
-    A subclass builds its layers, gives `encode` and calls `build_head`.
+    A subclass builds its layers, defines `encode` and calls `build_head`.
     """
 
     def __init__(self, recipe: ModelRecipe) -> None:
@@ -49,29 +49,29 @@ class Baseline(nn.Module, ABC):
 
     @abstractmethod
     def encode(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) or (N, 3, T, H, W) to vectors (N, channels)."""
+        """Map (N, 3, H, W) or (N, 3, T, H, W) to vectors (N, channels)."""
 
     def named_here(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
-        """A published state dict with the names of this model's layers."""
+        """Return a published state dict under the names of this model's layers."""
         return state
 
     def forward(self, face: Tensor | None, context: Tensor | None) -> Output:
-        """The recipe's input, the whole frame (as `context`) or the face, to logits (N, K)."""
+        """Map the recipe's input, the whole frame (as `context`) or the face, to logits (N, K)."""
         x = face if self.recipe.input == "face" else context
         if x is None:
-            raise ValueError(f"this model looks at the {self.recipe.input}, but was given none")
+            raise ValueError(f"this model uses the {self.recipe.input}, but was given none")
         if self.converts:
             x = self._as_sports_1m(x)
         return Output(self.head(self.encode(x)))
 
     def _as_sports_1m(self, x: Tensor) -> Tensor:
-        """Normalised red, green, blue to 0..255 less the mean, as blue, green, red."""
+        """Convert normalised RGB to BGR from 0 to 255, with the mean subtracted."""
         channels = (-1, *(1,) * (x.dim() - 2))
         assert isinstance(self.scale, Tensor) and isinstance(self.shift, Tensor)  # noqa: S101
         return (x * self.scale.view(channels) + self.shift.view(channels)).flip(1)
 
     def train(self, mode: bool = True) -> Baseline:
-        """Frozen features stay in evaluation mode, so that their statistics do not move."""
+        """Set the mode; frozen features stay in evaluation mode, so their statistics are fixed."""
         super().train(mode)
         if mode and self.recipe.frozen:
             for name, child in self.named_children():

@@ -1,8 +1,8 @@
-"""A classifier on the features of any encoder that was exported to ONNX, which stay as they are.
+"""A classifier on frozen features of any encoder exported to ONNX.
 
-The encoder is the user's file: CLIP, DINOv2, VideoMAE or whatever maps pictures or clips to
-vectors. It is run by ONNX Runtime; only the two layers after it learn. Nothing is downloaded, and
-the licence of the weights is the user's matter.
+The encoder is the user's file: CLIP, DINOv2, VideoMAE or anything that maps pictures or clips to
+vectors. It runs in ONNX Runtime, and only the two layers after it are trained. Nothing is
+downloaded, and the user is responsible for the licence of the weights.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from caer_data.benchmark.recipe import ModelRecipe
 from caer_data.engine.errors import CaerError
 
 PICTURES: Final = 4
-"""Dimensions of an encoder's input that takes pictures (N, 3, H, W); one of clips has five."""
+"""Number of dimensions of a picture input (N, 3, H, W); a clip input has five."""
 
 
 def create(recipe: ModelRecipe, classes: int) -> Probe:
-    """The probe with the recipe's classifier."""
+    """Return the probe with the recipe's classifier."""
     return Probe(recipe, classes)
 
 
@@ -32,7 +32,7 @@ class Encoder:
     """An ONNX file that turns pictures or clips into vectors.
 
     Attributes:
-        clips: whether it takes clips, else pictures.
+        clips: whether it takes clips rather than pictures.
         time_first: whether its clips are (N, T, 3, H, W), as VideoMAE's are.
         one_by_one: whether it was exported for batches of one.
     """
@@ -41,7 +41,7 @@ class Encoder:
         """Open the file.
 
         Raises:
-            CaerError: there is none, or it is not an encoder of pictures or clips.
+            CaerError: the file does not exist, or is not an encoder of pictures or clips.
         """
         import onnxruntime
 
@@ -50,13 +50,13 @@ class Encoder:
                 f"{path}: no such encoder; baseline.encoder (--encoder) names an ONNX file"
             )
         options = onnxruntime.SessionOptions()
-        for pool in ("intra_op", "inter_op"):  # threads that spin take cores from other programs
+        for pool in ("intra_op", "inter_op"):  # spinning threads take cores from other programs
             options.add_session_config_entry(f"session.{pool}.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(
                 str(path), options, providers=["CPUExecutionProvider"]
             )
-        except Exception as error:  # ONNX Runtime has many of its own
+        except Exception as error:  # ONNX Runtime has many exception classes
             raise CaerError(f"{path}: cannot be read as an ONNX model ({error})") from error
         given = self._session.get_inputs()
         shape = given[0].shape
@@ -77,10 +77,10 @@ class Encoder:
         self.one_by_one = shape[0] == 1
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Encoder:
-        return self  # it holds no state of the model
+        return self  # it has no trainable state
 
     def __call__(self, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """(N, 3, H, W) or (N, 3, T, H, W) to (N, channels).
+        """Map (N, 3, H, W) or (N, 3, T, H, W) to (N, channels).
 
         Raises:
             CaerError: the encoder refuses this size.
@@ -96,18 +96,18 @@ class Encoder:
                 "input.crop, input.face and input.frames to what it was exported for"
             ) from error
         features = np.concatenate(found).astype(np.float32)
-        # tokens (N, tokens, channels) or maps: the mean over all between
+        # tokens (N, tokens, channels) or feature maps are averaged
         return np.asarray(features.reshape(len(features), -1, features.shape[-1]).mean(1))
 
 
 class Probe(Baseline):
-    """A frozen encoder and two layers that learn."""
+    """A frozen encoder and two trainable layers."""
 
     def __init__(self, recipe: ModelRecipe, classes: int) -> None:
         super().__init__(recipe)
         if recipe.baseline.encoder is None:
             raise CaerError(
-                f"{recipe.name}: needs an encoder; give --encoder FILE.onnx or set baseline.encoder"
+                f"{recipe.name}: needs an encoder; use --encoder FILE.onnx or set baseline.encoder"
             )
         self.encoder = Encoder(Path(recipe.baseline.encoder))
         if self.encoder.clips and not recipe.clips:
@@ -121,8 +121,8 @@ class Probe(Baseline):
         self.build_head(self.channels, classes)
 
     def encode(self, x: Tensor) -> Tensor:
-        """(N, 3, H, W) or (N, 3, T, H, W) to (N, channels): of pictures the mean over time."""
-        if x.is_meta:  # shapes alone are asked for
+        """Map (N, 3, H, W) or (N, 3, T, H, W) to (N, channels); pictures are averaged over time."""
+        if x.is_meta:  # only shapes are needed
             return x.new_empty((len(x), self.channels))
         found = self._features(x.detach().float().cpu().contiguous().numpy())
         return torch.from_numpy(found).to(x.device)

@@ -1,4 +1,4 @@
-"""What every model returns."""
+"""The output of every model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Output(NamedTuple):
-    """Logits, and what can be inspected: N clips, K classes, T' time steps, h x w positions."""
+    """Logits, attention and weights: N clips, K classes, T' time steps, h x w positions."""
 
     logits: Tensor
     """(N, K)."""

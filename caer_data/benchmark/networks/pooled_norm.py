@@ -1,14 +1,15 @@
 """Batch normalisation, ReLU and max-pooling after a convolution, in one of two orders.
 
-Plainly: normalise, cut at zero, pool. Where the scale gamma of the normalisation is positive, both
-normalisation and ReLU are monotone, so the largest value of a pooling window is the same one before
-and after them: pooling may come first, and normalisation and ReLU then touch an eighth of the
-values. Only the statistics still need every value. Where gamma is negative the smallest value
-wins; turning the sign of that convolution channel and of gamma gives the same output and makes
-gamma positive, so the order holds for every gamma. Outputs, gradients and running statistics of
-both orders are equal (up to rounding; at a tie in a window, either value may get the gradient).
+The plain order is normalisation, ReLU, pooling. If the scale gamma of the normalisation is
+positive, both normalisation and ReLU are monotonic, so the maximum of a pooling window is at the
+same place before and after them. Pooling can then come first, and normalisation and ReLU process
+only an eighth of the values. Only the statistics still need all values. If gamma is negative, the
+minimum would be chosen. Inverting the signs of that convolution channel and of gamma makes gamma
+positive without changing the output, so pooling first works for every gamma. Outputs, gradients and
+running statistics of both orders are equal (up to rounding; if values in a window are tied, either
+may get the gradient).
 
-In testing, where nothing is learned, the convolution normalises by itself (`_folded`).
+In testing, the normalisation is part of the convolution (`_folded`).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def norm_relu_pool(
     pool_first: bool,
     as_maximum: bool = False,
 ) -> Tensor:
-    """max_pool(relu(norm(conv(x)))), windows of size and stride `pool`; all ones: no pooling."""
+    """Return max_pool(relu(norm(conv(x)))) with windows and strides `pool` (ones: no pooling)."""
     if not (norm.training or torch.is_grad_enabled()):
         return _folded(conv, norm, x, pool, as_maximum)
     if max(pool) == 1:
@@ -67,9 +68,9 @@ def _folded(
     pool: tuple[int, ...],
     as_maximum: bool,
 ) -> Tensor:
-    """In testing, normalisation is one factor and one addend a channel, which convolving includes.
+    """Return the same for testing, with the normalisation folded into the convolution's weights.
 
-    ReLU keeps the order of values, so that it need not be computed before they are pooled.
+    ReLU keeps the order of values, so it can be computed after pooling.
     """
     assert norm.running_mean is not None and norm.running_var is not None  # noqa: S101
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
@@ -87,10 +88,10 @@ def _folded(
 
 
 def maximum(y: Tensor, pool: tuple[int, ...]) -> Tensor:
-    """Max-pooling as a maximum over windows, which the compiler fuses with what is around it.
+    """Return max-pooling as a maximum over windows, which the compiler fuses with its neighbours.
 
-    Inductor has no form of its own for `max_pool3d`. Where several values of a window are the
-    largest, they share its gradient. What does not fill a window is left out, as in max-pooling.
+    Inductor has no kernel of its own for `max_pool3d`. If several values of a window are the
+    maximum, they share the gradient. Incomplete windows are ignored, as in max-pooling.
     """
     for dim, size in reversed(list(enumerate(pool, start=2))):
         y = y.narrow(dim, 0, y.shape[dim] // size * size)
@@ -101,8 +102,8 @@ def maximum(y: Tensor, pool: tuple[int, ...]) -> Tensor:
 class _PoolNormRelu(torch.autograd.Function):
     """relu(norm(max_pool(y))) with the statistics of all of y; gamma must not be negative.
 
-    Saved for the gradient: y, its pooled values and their places; the plain order saves y, the
-    normalised y and the places.
+    It saves y, its pooled values and their indices for the gradient. The plain order would save y,
+    the normalised y and the indices.
     """
 
     @staticmethod
@@ -139,7 +140,7 @@ class _PoolNormRelu(torch.autograd.Function):
 
 
 def _moments(y: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and (biased) variance of each channel, in single precision or better."""
+    """Return mean and (biased) variance of each channel, in single precision or better."""
     others = _all_but_channels(y)
     if y.dtype in (torch.float32, torch.float64):
         if y.is_cpu and not torch.compiler.is_compiling():
@@ -155,7 +156,7 @@ def _moments(y: Tensor) -> tuple[Tensor, Tensor]:
 def _update_running(
     norm: nn.BatchNorm2d | nn.BatchNorm3d, mean: Tensor, variance: Tensor, count: int
 ) -> None:
-    """As torch's BatchNorm does: exponential average, variance with Bessel's correction."""
+    """Update running statistics like torch's BatchNorm, with Bessel's correction."""
     with torch.no_grad():
         assert norm.running_mean is not None and norm.running_var is not None  # noqa: S101
         assert norm.num_batches_tracked is not None and norm.momentum is not None  # noqa: S101

@@ -1,4 +1,4 @@
-"""Cards: what a person or a program must know before using a release."""
+"""Cards: documentation of a release for people and programs."""
 
 from __future__ import annotations
 

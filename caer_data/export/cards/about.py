@@ -1,7 +1,7 @@
-"""`release.yaml` of a dataset: what only its makers know, for the cards of every release.
+"""`release.yaml` of a dataset: facts that only its authors know, for the cards of every release.
 
-`caer-data export --init` writes it with every field explained and empty; it belongs to the user
-from then on.
+`caer-data export --init` writes the file with every field empty and explained. From then on, only
+the user changes it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Creator(Section):
 
 
 class About(Section):
-    """The fields of `release.yaml`; None and an empty list mean "not stated"."""
+    """The fields of `release.yaml`; None or an empty list means "not stated"."""
 
     title: str | None = None
     version: str | None = None
@@ -58,13 +58,13 @@ class About(Section):
     @field_validator("date_published", mode="before")
     @classmethod
     def _day(cls, value: Any) -> Any:
-        """YAML reads 2026-11-25 as a date."""
+        """Return a date as text, because YAML parses 2026-11-25 as a date."""
         text = value.isoformat() if isinstance(value, date) else value
         if isinstance(text, str):
             try:
                 date.fromisoformat(text)
             except ValueError:
-                raise ValueError("must be a day such as 2026-11-25") from None
+                raise ValueError("must be a date such as 2026-11-25") from None
         return text
 
     @field_validator("version")
@@ -90,16 +90,16 @@ class About(Section):
 
     @property
     def license_url(self) -> str | None:
-        """Address of the licence: SPDX's page where an identifier is given."""
+        """Address of the licence; for an SPDX identifier, its page at spdx.org."""
         if self.license is None or _ADDRESS.fullmatch(self.license):
             return self.license
         return f"https://spdx.org/licenses/{self.license}.html"
 
     def missing(self, imported: bool) -> list[str]:
-        """Fields that are not stated, in order.
+        """Return the fields that are not stated, in order.
 
         Args:
-            imported: some ratings were imported; only their owner knows how they came about.
+            imported: whether some ratings were imported; only the user knows how they were made.
         """
         optional = {"title", "rights", "rating_platform", "rated_with_sound"}
         if imported:
@@ -111,10 +111,10 @@ class About(Section):
 
 
 def read(dataset: Path) -> About:
-    """The `release.yaml` of a dataset; all fields empty if there is none.
+    """Return the `release.yaml` of a dataset; all fields are empty if there is none.
 
     Raises:
-        CaerError: it cannot be read, or a field is wrong, with its line.
+        CaerError: the file cannot be read, or a field is invalid. The message gives its line.
     """
     path = dataset / NAME
     if not path.is_file():
@@ -126,18 +126,18 @@ def read(dataset: Path) -> About:
     except OSError as error:
         raise CaerError(explain_os_error(error, path)) from error
     except UnicodeDecodeError as error:
-        raise CaerError(f"{path}: is not UTF-8 text; save it as UTF-8") from error
+        raise CaerError(f"{path}: not UTF-8 text; save it as UTF-8") from error
 
 
 def init(dataset: Path) -> Path:
-    """Write an empty `release.yaml` with every field explained.
+    """Write an empty `release.yaml` with every field explained; return its path.
 
     Raises:
-        CaerError: one exists already.
+        CaerError: the file already exists.
     """
     path = dataset / NAME
     if path.exists() or path.is_symlink():
-        raise CaerError(f"{path}: exists already; edit it")
+        raise CaerError(f"{path}: already exists; edit it")
     shipped = importlib.resources.files("caer_data.export.cards") / NAME
     write_text(path, shipped.read_text(encoding="utf-8"))
     return path

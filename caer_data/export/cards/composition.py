@@ -1,4 +1,4 @@
-"""What a release is made of, by its manifest: shows, persons, lengths."""
+"""Composition of a release according to its manifest: shows, persons, lengths."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pandas as pd
 from caer_data.engine import tables
 
 MAX_SHOWS: Final = 50
-"""Shows that the card lists, those with most clips."""
+"""Maximum number of shows listed on the card, those with the most clips."""
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,13 @@ class Composition:
 
     Attributes:
         shows: one dict per show, most clips first: `show, episodes, persons, clips, minutes`.
-        more_shows: shows that are not listed.
-        persons: persons of whom there are clips, over all shows where that is known.
-        without_person: clips whose person is not known.
-        clips_of_a_person: median and largest number.
-        most_shown: share of the clips that show the person who is shown most.
-        seconds: shortest clip, quartiles, longest, s.
-        minutes: length of all clips together.
+        more_shows: number of shows that are not listed.
+        persons: number of persons with clips; a person in several shows counts once, if known.
+        without_person: number of clips whose person is unknown.
+        clips_of_a_person: median and maximum number of clips per person.
+        most_shown: share of clips that show the most frequent person.
+        seconds: minimum, quartiles and maximum of clip length, in s.
+        minutes: total length of all clips.
     """
 
     shows: tuple[dict[str, Any], ...]
@@ -39,7 +39,7 @@ class Composition:
 
 
 def of_manifest(manifest: pd.DataFrame) -> Composition:
-    """Statistics of the clips of a manifest, each clip once."""
+    """Return statistics of the clips of a manifest, counting each clip once."""
     clips = manifest.drop_duplicates("clip_id")
     clips = clips.assign(
         seconds=clips["end_s"] - clips["start_s"],

@@ -77,25 +77,25 @@ _TYPES: Final = {
 }
 
 _CONTENTS: Final = {".png": "sc:ImageObject"}
-"""Media that are record sets of their own. mlcroissant 1.1 refuses to read any record of a video
-file, so that clips are rows of the manifest, with their path, beside a set of files."""
+"""Media with a record set of their own. mlcroissant 1.1 cannot read records of video files, so
+clips are described by rows of the manifest with their paths, and by a file set."""
 
 _REFERENCES: Final = {
     ("manifest", "split"): "splits/name",
     ("manifest", "emotion"): "emotions/name",
 }
-"""Columns whose words are rows of another record set."""
+"""Columns whose values are rows of another record set."""
 
 _FORMATS: Final = {".png": "image/png", ".mp4": "video/mp4", ".avi": "video/x-msvideo",
                    ".tar": "application/x-tar"}  # fmt: skip
 
 
 def build(root: Path, facts: Facts, container: str) -> dict[str, Any]:
-    """The metadata of a release whose tables are written already.
+    """Return the metadata of a release whose tables are already written.
 
     Args:
         root: the release.
-        facts: what is known of it.
+        facts: its facts.
         container: suffix of the clips in the layout `caer`, without the dot.
     """
     made_up = facts.about["made_up_ratings"]
@@ -108,8 +108,8 @@ def build(root: Path, facts: Facts, container: str) -> dict[str, Any]:
         ],
         "name": facts.name,
         "description": (f"{statements.MADE_UP} " if made_up else "")
-        + f"{facts.about['clips']:,} clips of television shows, each with the emotion that raters "
-        f"perceived in the person it shows. {statements.MEANING}"
+        + f"{facts.about['clips']:,} clips of television shows, each labelled with the emotion "
+        f"that raters perceived in the person it shows. {statements.MEANING}"
         + (f" {statements.joined(facts.about)}" if facts.about.get("joined") else "")
         + (f" {statements.rebuilt(facts.about)}" if facts.about.get("rebuilt") else ""),
         "license": facts.card.get("license_url") or statements.rights(facts),
@@ -127,7 +127,7 @@ def build(root: Path, facts: Facts, container: str) -> dict[str, Any]:
 
 
 def _stated(facts: Facts) -> dict[str, Any]:
-    """What `release.yaml` says; what it must say for others to cite the dataset is marked."""
+    """Return the fields from `release.yaml`; missing fields needed for citation are marked."""
     card, given = facts.card, partial(statements.given, facts)
     creators = [
         {
@@ -168,8 +168,7 @@ def _responsible(facts: Facts) -> dict[str, Any]:
         ],
         "rai:dataAnnotationProtocol": [
             statements.annotation(facts),
-            "The rule that makes one label of the answers is in recipe.yaml, all votes are in the "
-            "manifest.",
+            "The rule that derives the label is in recipe.yaml, and all votes are in the manifest.",
         ],
         "rai:dataAnnotationPlatform": [statements.platform(facts)],
         "rai:dataAnnotationAnalysis": [votes or "agreement was not measured"],
@@ -194,7 +193,7 @@ def _responsible(facts: Facts) -> dict[str, Any]:
 
 
 def _present(root: Path) -> list[Table]:
-    """Tables of the release; fingerprints are there only without footage."""
+    """Return the tables of the release; only releases without footage have fingerprints."""
     every = (MANIFEST, SOURCES, BOXES, FINGERPRINTS)
     return [table for table in every if (root / f"{table.name}.parquet").is_file()]
 
@@ -237,7 +236,7 @@ def _media(facts: Facts, container: str) -> list[dict[str, Any]]:
 
 
 def _media_records(facts: Facts) -> list[dict[str, Any]]:
-    """One record per picture: its name, by which the manifest knows it, and its content."""
+    """Return record sets with one record per picture: its path as in the manifest, and content."""
     if not facts.about["media"]:
         return []
     return [

@@ -1,4 +1,4 @@
-"""What the pipeline knows about a dataset: the numbers on its cards."""
+"""Facts about a dataset that the pipeline knows: the numbers on its cards."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ _TOOLS: Final = ("av", "ImageHash", "numpy", "opencv-python-headless", "pandas",
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts for the cards; only plain values, so that equal datasets give equal cards.
+    """Facts for the cards, as plain values, so that equal datasets give equal cards.
 
     Attributes:
         name: the recipe's name.
-        about: what `release.json` says.
-        funnel: what was left after each step: pairs of a step and a count.
-        drops: why clips were dropped: triples of a stage, a reason and a count.
-        table1: clips, frames and share of each emotion (paper, table 1): one dict an emotion.
+        about: contents of `release.json`.
+        funnel: pairs of a step and the count that remains after it.
+        drops: triples of a stage, a reason and the number of clips dropped for it.
+        table1: clips, frames and share of each emotion (paper, table 1): one dict per emotion.
         split: the split table: one dict per split.
         agreement: alpha, its 95 % interval and Fleiss' kappa, over the released clips; empty if
             it cannot be measured.
-        raters: people whose answers count.
-        built_with: versions recorded when the dataset was built, as name and version.
-        exported_with: versions of this export.
-        recipe: YAML text.
-        rating_sources: where the votes come from: label-studio, csv, made-up.
-        card: what the dataset's `release.yaml` says.
-        missing: its fields that say nothing yet.
+        raters: number of raters whose answers count.
+        built_with: pairs of name and version, recorded when the dataset was built.
+        exported_with: pairs of name and version for this export.
+        recipe: the recipe as YAML text.
+        rating_sources: sources of the votes: label-studio, csv, made-up.
+        card: contents of the dataset's `release.yaml`.
+        missing: its fields that are not stated.
     """
 
     name: str
@@ -66,7 +66,7 @@ class Facts:
 
 
 def collect(dataset: Dataset, plan: Plan, options: Options) -> Facts:
-    """Read the facts of a dataset."""
+    """Return the facts of a dataset."""
     recipe = dataset.recipe
     used = recipe.model_copy(update={"export": options.settings, "seed": options.seed})
     clips, labels = dataset.clips, dataset.labels
@@ -109,12 +109,12 @@ def collect(dataset: Dataset, plan: Plan, options: Options) -> Facts:
 
 
 def missing(card: about.About, sources: Collection[str]) -> tuple[str, ...]:
-    """Fields of `release.yaml` that say nothing yet, where ratings come from these sources."""
+    """Return the fields of `release.yaml` that are not stated, given the sources of ratings."""
     return tuple(card.missing(imported=bool(set(sources) - {"label-studio", MADE_UP})))
 
 
 def _without_folders(recipe: recipes.Recipe) -> recipes.Recipe:
-    """A recipe whose model files are named without the folders in which they lie here."""
+    """Return the recipe with model files named without their folders on this machine."""
 
     def name(path: str | None) -> str | None:
         return path and PurePath(path).name
@@ -130,7 +130,7 @@ def _without_folders(recipe: recipes.Recipe) -> recipes.Recipe:
 
 
 def _of_released(dataset: Dataset, plan: Plan) -> pd.DataFrame | None:
-    """Accepted answers to the clips that are released."""
+    """Return the accepted answers to the released clips; None if there are no ratings."""
     if not dataset.has(tables.RATINGS):
         return None
     ratings = dataset.ratings
@@ -196,14 +196,14 @@ def _built_with(dataset: Dataset) -> tuple[tuple[str, str], ...]:
         versions = {name: known[name] for name in ("caer_data", "python", "ffmpeg")}
         versions |= known["packages"]
         if "speaker_model" in known:
-            versions["model of who speaks, SHA-256"] = known["speaker_model"]
+            versions["active speaker model, SHA-256"] = known["speaker_model"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CaerError(f"{path}: cannot be read ({error}); run 'caer-data build' again") from error
     return tuple(sorted((str(name), str(version)) for name, version in versions.items()))
 
 
 def versions() -> tuple[tuple[str, str], ...]:
-    """What exports here: name and version of the package, Python and the libraries."""
+    """Return names and versions of this package, Python and the libraries."""
     return (
         ("caer-data", __version__),
         ("python", platform.python_version()),

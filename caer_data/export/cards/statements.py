@@ -1,4 +1,4 @@
-"""What every card says, whatever the dataset: limits of the labels, rights, lawful use."""
+"""Statements on the cards: limits of the labels, rights, lawful use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 from caer_data.export.cards.facts import Facts
 
 OUR_PAGES: Final = "label-studio"
-"""Source of ratings that were given on the labelling page of this package, with sound."""
+"""Source of ratings given on this package's labelling page, which plays sound."""
 
 MEANING: Final = (
     "The labels say which emotion raters perceived in scenes that actors play for television. They "
@@ -16,20 +16,20 @@ MEANING: Final = (
 )
 
 _NUMBERED: Final = (
-    "people are numbered within a show (person_id), and the same face in several shows has one "
-    "number more (identity); raters are numbered. The numbers of people come from face "
+    "people are numbered within each show (person_id), and a face found in several shows has "
+    "another number (identity); raters are numbered, too. The numbers of people come from face "
     "recognition: faces were clustered by their embeddings, which are not released. Demographics "
     "were neither inferred nor recorded."
 )
 
 IDENTITY: Final = (
-    f"No names and no face embeddings are in it: {_NUMBERED} The pictures show real actors, and "
-    "boxes say where their faces are."
+    f"The release has no names and no face embeddings: {_NUMBERED} The pictures show real actors, "
+    "and boxes mark their faces."
 )
 
 IDENTITY_WITHOUT_MEDIA: Final = (
-    f"No pictures, no names and no face embeddings are in it: {_NUMBERED} Timestamps and boxes say "
-    "where in an episode a face is to be seen."
+    f"The release has no pictures, no names and no face embeddings: {_NUMBERED} Timestamps and "
+    "boxes say where in an episode a face appears."
 )
 
 LAW: Final = (
@@ -41,41 +41,41 @@ LAW: Final = (
     "models that are developed and put into service for the sole purpose of scientific research "
     "and development (Article 2(6)), nor to research, testing and development before a system is "
     "placed on the market or put into service (Article 2(8)). Testing in real-world conditions is "
-    "not exempt. Checked on 26 November 2026; this is no legal advice."
+    "not exempt. Checked on 26 November 2026; this is not legal advice."
 )
 
 
 def rebuilt(about: Mapping[str, Any]) -> str:
-    """What a rebuilt release holds of the one that it was made from; `about` as in `Facts`."""
+    """Return which part of the original a rebuilt release contains; `about` as in `Facts`."""
     rebuilt = about["rebuilt"]
     present, whole = about["clips"], rebuilt["clips"]
     ways = {"exact": "with exactly the recorded pictures", "encoder": "the same pictures from "
             "another encoder", "aligned": "cut from another rip of the episode"}  # fmt: skip
     parts = [f"{rebuilt[word]:,} {way}" for word, way in ways.items() if rebuilt.get(word)]
-    text = f"{present:,} of {whole:,} clips of the original release are here: {'; '.join(parts)}."
+    text = f"It contains {present:,} of {whole:,} clips of the original: {'; '.join(parts)}."
     if rebuilt["missing"]:
         names = ", ".join(episode_in_words(episode) for episode in rebuilt["missing"])
         text += f" Missing episodes: {names}."
     if present < whole:
-        text += " All numbers below are of the clips that are here."
+        text += " All numbers below refer to the clips in this release."
     return text
 
 
 def joined(about: Mapping[str, Any]) -> str:
-    """What a joined release is made of; `about` as in `Facts`."""
+    """Return what a joined release consists of; `about` as in `Facts`."""
     parts = [f"{part['name']} ({part['clips']:,} clips)" for part in about["joined"]]
     twice = sum(part["twice"] for part in about["joined"])
-    kept = f" {twice:,} clips that several have are here once." if twice else ""
+    kept = f" {twice:,} clips in several of them are included once." if twice else ""
     return (
-        f"This release joins those of several datasets: {', '.join(parts)}.{kept} Persons and "
-        "raters were numbered in each by itself and not compared between them, except for the "
-        "targets of clips that several have: one person may have several numbers. Repeated "
-        "footage was not searched for between them."
+        f"This release joins several releases: {', '.join(parts)}.{kept} Persons and raters were "
+        "numbered separately in each and were not compared, except for the targets of clips in "
+        "several releases, so one person may have several numbers. Footage that occurs in more "
+        "than one release was not searched for."
     )
 
 
 def episode_in_words(episode: Mapping[str, Any]) -> str:
-    """A missing episode: show, episode, duration."""
+    """Return a missing episode in words: show, episode, duration."""
     seconds = episode["duration_s"]
     minutes, rest = divmod(round(seconds or 0), 60)
     length = "duration unknown" if seconds is None else f"{minutes}:{rest:02d} min"
@@ -88,36 +88,37 @@ USES: Final = (
 )
 
 BIASES: Final = (
-    "Actors on television: few kinds of people, staged light, genre and editing conventions."
+    "The people are television actors, under staged light and the conventions of genre and "
+    "editing. They do not represent people in general."
 )
 
 _CATEGORIES: Final = (
-    "Each clip has one of seven categories. Mixed and other emotions are not represented; only the "
-    "spread of the votes (columns p_*) hints at them."
+    "Each clip has one of seven categories. Mixed and other emotions are not represented, except "
+    "by the distribution of votes (columns p_*)."
 )
 
 _HEARD: Final = (
-    "Raters heard the sound; a model that sees pictures only lacks part of what they judged by."
+    "Raters heard the sound, so a model that sees only pictures lacks part of their information."
 )
 
 MADE_UP: Final = (
-    "THE RATINGS ARE MADE UP, for a demonstration. They say nothing about the clips; do not train, "
-    "test or publish with them."
+    "THE RATINGS ARE MADE UP for a demonstration. They say nothing about the clips. Do not train "
+    "on, test with or publish them."
 )
 
 _NO_RIGHTS: Final = (
-    "Rights are not stated. The footage belongs to its makers; this copy is for the use of the "
-    "one who made it and must not be passed on."
+    "Rights are not stated. The footage belongs to its copyright holders. This copy is only for "
+    "the use of the person who made it and must not be passed on."
 )
 
 _ANNOTATIONS: Final = (
-    "Annotations, timestamps, hashes and the recipe; no footage. Who has the shows cuts the same "
-    "clips again with 'caer-data rebuild'."
+    "Annotations, timestamps, hashes and the recipe, without footage. With the shows, "
+    "'caer-data rebuild' cuts the same clips again."
 )
 
 
 def rights(facts: Facts) -> str:
-    """The sentence on rights that the cards and the licence fields carry."""
+    """Return the sentence on rights for the cards and the licence fields."""
     stated = facts.about["rights"]
     if facts.about["media"]:
         return str(stated) if stated else _NO_RIGHTS
@@ -126,18 +127,18 @@ def rights(facts: Facts) -> str:
 
 
 def missing(field: str) -> str:
-    """What stands where the makers of a release have said nothing yet."""
+    """Return the placeholder for a field that is not stated."""
     return f"[to be filled in: {field}]"
 
 
 def given(facts: Facts, field: str) -> str:
-    """What `release.yaml` says in a field, or that it says nothing."""
+    """Return a field of `release.yaml`, or its placeholder."""
     value = facts.card.get(field)
     return str(value) if value else missing(field)
 
 
 def heard(facts: Facts) -> bool | None:
-    """Whether raters heard the sound; None if nobody said so."""
+    """Return whether raters heard the sound; None if it is not stated."""
     if facts.about["made_up_ratings"]:
         return None
     if facts.rating_sources == (OUR_PAGES,):
@@ -147,7 +148,7 @@ def heard(facts: Facts) -> bool | None:
 
 
 def platform(facts: Facts) -> str:
-    """Where ratings were given."""
+    """Return where the ratings were given."""
     if facts.about["made_up_ratings"]:
         return "none: the ratings are made up"
     named = "Label Studio" if OUR_PAGES in facts.rating_sources else ""
@@ -157,7 +158,7 @@ def platform(facts: Facts) -> str:
 
 
 def annotation(facts: Facts) -> str:
-    """How the ratings came about, as far as it is known."""
+    """Return how the ratings were made, as far as it is known."""
     if facts.about["made_up_ratings"]:
         return MADE_UP
     sound = {
@@ -166,16 +167,16 @@ def annotation(facts: Facts) -> str:
         None: "watched a clip (whether with sound is not stated)",
     }[heard(facts)]
     return (
-        f"Each rater {sound}, chose one of seven emotions and said how sure they were (0 to 1). "
+        f"Each rater {sound}, chose one of seven emotions and gave a confidence from 0 to 1. "
         f"Platform: {platform(facts)}."
     )
 
 
 def limits(facts: Facts) -> tuple[str, ...]:
-    """What the labels cannot be used for."""
+    """Return the limits of the labels."""
     return (MEANING, *([_HEARD] if heard(facts) else []), BIASES, _CATEGORIES)
 
 
 def identity(facts: Facts) -> str:
-    """What the release gives away about people."""
+    """Return what the release reveals about people."""
     return IDENTITY if facts.about["media"] else IDENTITY_WITHOUT_MEDIA

@@ -24,7 +24,7 @@ _LOADED: Final = {
     "caer": ("clips", "CAER/{}/**"),
     "caer-s": ("frames", "CAER-S/{}/**"),
 }
-"""Layouts that `datasets.load_dataset` reads by the card: configuration, files of a split."""
+"""Layouts that `datasets.load_dataset` can read with the card, and the files of each split."""
 
 _SIZES: Final = (("n<1K", 1_000), ("1K<n<10K", 10_000), ("10K<n<100K", 100_000))
 
@@ -39,10 +39,10 @@ def write(
     """Write `README.md`, `datasheet.md`, `croissant.json`, `audit.json` and `recipe.yaml`.
 
     Args:
-        root: the release; its tables are written already.
-        facts: what is known of it.
+        root: the release; its tables are already written.
+        facts: its facts.
         manifest: its files.
-        verdicts: its audit, by part.
+        verdicts: verdicts of its audit, by part.
         container: suffix of the clips in the layout `caer`, without the dot.
     """
     sizes = audit.box_sizes(manifest)
@@ -73,7 +73,7 @@ def write(
 
 
 def _header(facts: Facts) -> str:
-    """YAML header of a Hugging Face dataset card.
+    """Return the YAML header of a Hugging Face dataset card.
 
     https://huggingface.co/docs/hub/datasets-cards and .../datasets-manual-configuration
     """
@@ -90,9 +90,10 @@ def _header(facts: Facts) -> str:
 
 
 def _config(facts: Facts) -> dict[str, Any]:
-    """The one configuration of the card: `datasets` reads all of a card's with the same reader.
+    """Return the only configuration of the card.
 
-    Other layouts are loaded by their own folder; the card says how.
+    `datasets` uses one reader for all configurations of a card, so other layouts are loaded from
+    their own folders, as the card explains.
     """
     shown = [word for word in _LOADED if word in facts.about["layouts"] and facts.about["media"]]
     if not shown:
@@ -105,7 +106,7 @@ def _config(facts: Facts) -> dict[str, Any]:
 
 
 def _licence(facts: Facts) -> dict[str, str]:
-    """The Hub knows licences by their SPDX identifiers in small letters, and has `other`."""
+    """Return the licence as the Hub names it: the SPDX identifier in lower case, or `other`."""
     stated = facts.card.get("license")
     if stated and "://" not in stated:
         return {"license": stated.lower()}
@@ -134,7 +135,7 @@ def _template(name: str) -> jinja2.Template:
 
 
 def _stated(facts: Facts, field: str) -> str:
-    """What `release.yaml` says in a field, as Markdown; a blank is in bold."""
+    """Return a field of `release.yaml` as Markdown; a placeholder is bold."""
     return (
         _one_line(facts.card[field])
         if facts.card.get(field)
@@ -143,7 +144,7 @@ def _stated(facts: Facts, field: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Text from outside as one line of Markdown without markup of its own."""
+    """Return untrusted text as one line of Markdown with all markup escaped."""
     plain = " ".join(str(text).split())
     return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in plain)
 

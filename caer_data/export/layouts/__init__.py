@@ -1,9 +1,8 @@
 """Layouts of a release, one module each; `engine.release_layouts` lists them.
 
-A layout has a word, `NAME`, and two functions. `plan` says which files there will be, from tables
-alone: `clip_id, split, layout, path`, for files in an archive `member`, for pictures `from_frame`
-and `to_frame`. `finish` writes what accompanies the media once they are complete: lists, metadata,
-archives.
+A layout has a word, `NAME`, and two functions. `plan` returns the future files, computed only from
+tables: `clip_id, split, layout, path`, for files in an archive also `member`, and for pictures also
+`from_frame` and `to_frame`. `finish` writes lists, metadata and archives once all media exist.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ _PATH: Final = re.compile(r"[\w.-]+/[\w./-]+", re.ASCII)
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the layouts are planned from.
+    """Input for planning the layouts.
 
     Attributes:
         clips: labelled clips with their `split`, by `clip_id`.
         boxes: boxes of their targets, `BOXES`.
         settings: the recipe's section on exports.
-        seed: seed of every draw.
+        seed: seed of all random choices.
     """
 
     clips: pd.DataFrame
@@ -46,14 +45,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Finished:
-    """What is known once the clips have been worked on.
+    """Input for finishing a layout, after all clips were processed.
 
     Attributes:
-        root: the release under way.
+        root: the unfinished release.
         rows: the layout's rows of the manifest.
         boxes: boxes of the targets, `BOXES`.
         clip_files: media file of each clip, by `clip_id`.
-        media: footage is part of the release.
+        media: whether footage is part of the release.
         lines: subtitles of the clips, `CLIP_LINES`.
         spelling: how splits and classes are spelled, see `split_folder`.
     """
@@ -68,7 +67,7 @@ class Finished:
 
 
 def is_media_path(path: str) -> bool:
-    """Whether a path of a release can be that of a layout's media file, and leads nowhere else."""
+    """Return whether a path can be that of a layout's media file, inside the release."""
     parts = path.split("/")
     folders = {layout.folder for layout in LAYOUTS.values()}
     whole = _PATH.fullmatch(path) is not None
@@ -76,7 +75,7 @@ def is_media_path(path: str) -> bool:
 
 
 def module(word: str) -> ModuleType:
-    """The module of a layout."""
+    """Return the module of a layout."""
     return importlib.import_module(f"{__name__}.{word.replace('-', '_')}")
 
 
@@ -86,19 +85,19 @@ def numbered(rows: pd.DataFrame, within: list[str]) -> pd.Series:
 
 
 def split_folder(split: str, spelling: str) -> str:
-    """Folder of a split: `validation` as CAER has it, or `val` as many loaders want it."""
+    """Return the folder of a split: `validation` as in CAER, or `val` as many loaders expect."""
     return "val" if spelling == "peers" and split == "validation" else split
 
 
 def class_folder(emotion: str, spelling: str) -> str:
-    """Folder of a class: `Anger` as CAER has it in two of three splits, or `Angry`."""
+    """Return the folder of a class: `Anger` as in two of CAER's three splits, or `Angry`."""
     return "Angry" if spelling == "peers" and emotion == "anger" else emotion.capitalize()
 
 
 def class_folders(finished: Finished, folder: str) -> None:
-    """Make the folder of every class in every split, also of one without a file.
+    """Create the folder of every class in every split, even if it is empty.
 
-    Readers that number the folders they find would else give the classes after it another id.
+    Otherwise, readers that number the existing folders would assign different class ids.
     """
     for split in finished.rows["split"].unique() if finished.media else ():
         for emotion in EMOTIONS:
@@ -110,7 +109,7 @@ def class_folders(finished: Finished, folder: str) -> None:
 def label_lists(finished: Finished, folder: str) -> None:
     """Write `<folder>/lists/<split>.csv` with lines `train/Angry/0001.avi 0`.
 
-    Loaders of the VideoMAE family read them, and paths in them start at `<folder>`.
+    These are for loaders of the VideoMAE family. Paths are relative to `<folder>`.
     """
     place = finished.root / folder / "lists"
     place.mkdir(parents=True, exist_ok=True)

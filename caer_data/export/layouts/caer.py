@@ -1,4 +1,4 @@
-"""CAER as it was released: `CAER/{train,validation,test}/{Anger,...}/0001.mp4`."""
+"""The layout of CAER as released: `CAER/{train,validation,test}/{Anger,...}/0001.mp4`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAME = "caer"
 
 
 def plan(wanted: Wanted) -> pd.DataFrame:
-    """One video file per clip; avi and mp4 differ in the container only."""
+    """Return one video file per clip; avi and mp4 differ only in the container."""
     rows = wanted.clips[["clip_id", "split", "emotion"]].copy()
     number = numbered(rows, ["split", "emotion"])
     spelling, suffix = wanted.settings.spelling, wanted.settings.container
@@ -30,7 +30,7 @@ def plan(wanted: Wanted) -> pd.DataFrame:
 
 
 def finish(finished: Finished) -> None:
-    """Make folders of classes without a clip, and in peers' spelling the lists of clips."""
+    """Create folders of empty classes, and write lists of clips if the spelling is `peers`."""
     class_folders(finished, "CAER")
     if finished.spelling == "peers" and finished.media:
         label_lists(finished, "CAER")

@@ -1,8 +1,9 @@
-"""CAER-S: frames of the clips, each in its clip's split, with the box lists that loaders read.
+"""The layout of CAER-S: frames in the split of their clip, with lists of boxes for loaders.
 
-`CAER-S/{train,validation,test}/{Anger,...}/0001.png` and, beside the split folders, one text file
-a split with a line a picture: `Anger/0001.png,0,x1,y1,x2,y2`. Published loaders differ in where
-such paths start, so peers' spelling has lists of both kinds, see `write_lists`.
+Pictures are `CAER-S/{train,validation,test}/{Anger,...}/0001.png`. Beside the split folders, one
+text file per split has a line per picture: `Anger/0001.png,0,x1,y1,x2,y2`. Published loaders differ
+in the folder to which these paths are relative, so the spelling `peers` has both kinds of list; see
+`write_lists`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ NAME = "caer-s"
 
 
 def plan(wanted: Wanted) -> pd.DataFrame:
-    """Some pictures a clip, spread over it in time, where its target has a box."""
+    """Return pictures spread over each clip, from frames in which its target has a box."""
     count = frames.number(wanted.clips, wanted.settings.frames_per_clip)
     rows = frames.stretches(wanted.clips, wanted.boxes, count)
     rows = rows.merge(wanted.clips[["clip_id", "split", "emotion"]], on="clip_id", validate="m:1")
@@ -40,7 +41,7 @@ def finish(finished: Finished) -> None:
 
 
 def picture_paths(rows: pd.DataFrame, folder: str, spelling: str) -> pd.DataFrame:
-    """Name the pictures in their order, from 0001 in each split and class."""
+    """Return the pictures with paths, numbered from 0001 in each split and class."""
     number = numbered(rows, ["split", "emotion"])
     rows["path"] = [
         f"{folder}/{split_folder(split, spelling)}/{class_folder(emotion, spelling)}/{n:04d}.png"
@@ -52,9 +53,10 @@ def picture_paths(rows: pd.DataFrame, folder: str, spelling: str) -> pd.DataFram
 
 
 def write_lists(finished: Finished, folder: str) -> None:
-    """Write `<folder>/<split>.txt`; paths in it start below the split's folder.
+    """Write `<folder>/<split>.txt`, with paths relative to the split's folder.
 
-    In peers' spelling they start with it, and those that start below it are in `<folder>/lists/`.
+    With the spelling `peers`, its paths include the split's folder, and lists with paths relative
+    to that are in `<folder>/lists/`.
     """
     class_folders(finished, folder)
     peers = finished.spelling == "peers"

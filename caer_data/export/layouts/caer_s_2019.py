@@ -1,7 +1,7 @@
-"""CAER-S as it was drawn in 2019: as many pictures of each class, 70/30 at random. It leaks.
+"""CAER-S as drawn in 2019: equally many pictures per class, split 70/30 at random. It leaks.
 
-Frames of one clip come to lie in train and in test, so that a model that remembers the clip scores
-far above what it would on new clips. It is there to repeat published figures, not to make new ones.
+Frames of one clip are in both train and test, so a model that memorises clips scores far higher
+than on new clips. This layout is for reproducing published figures, not for new ones.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from caer_data.export.layouts.caer_s import picture_paths, write_lists
 NAME = "caer-s-2019"
 
 TRAIN_SHARE: Final = 0.7
-"""49,007 of the release's 69,999 pictures are in its train folder."""
+"""Share of train: 49,007 of the 69,999 pictures in the original release."""
 
 
 def plan(wanted: Wanted) -> pd.DataFrame:
-    """The same number of pictures of each class, assigned to train and test one by one.
+    """Return equally many pictures per class, each assigned to train or test at random.
 
-    There are as many in all as `caer-s` has, unless a class has too few frames with a box: all
-    classes then get as many as that one.
+    The total is that of `caer-s`, unless a class has too few frames with a box. In that case, all
+    classes get as many as that class.
     """
     clips = wanted.clips
     total = int(frames.number(clips, wanted.settings.frames_per_clip).sum())
@@ -35,7 +35,7 @@ def plan(wanted: Wanted) -> pd.DataFrame:
     drawn = []
     for emotion, of_class in clips.groupby("emotion", sort=True):
         needed = pd.Series(-(-per_class // len(of_class)), index=of_class.index)
-        # clips without enough boxes are made up for by the others
+        # other clips compensate for clips with too few boxes
         rows = frames.stretches(of_class, wanted.boxes, needed * 2)
         drawn.append(_shuffled(rows, wanted.seed).assign(emotion=emotion))
     per_class = min(per_class, *(len(rows) for rows in drawn), per_class)
@@ -43,7 +43,7 @@ def plan(wanted: Wanted) -> pd.DataFrame:
     if not 0 < train < per_class:
         raise CaerError(
             f"layout {NAME}: a class has {per_class} frame(s) with a box, too few for train and "
-            "test; have more clips rated, or leave this layout out"
+            "test; have more clips rated, or omit this layout"
         )
     parts = [rows.head(per_class) for rows in drawn]
     parts = [p.assign(split=np.where(np.arange(len(p)) < train, "train", "test")) for p in parts]

@@ -1,11 +1,11 @@
-"""FiftyOne's `FiftyOneVideoLabelsDataset`: clips, and a box of the target in each of their frames.
+"""FiftyOne's `FiftyOneVideoLabelsDataset`: clips, and the box of the target in each frame.
 
-`data/` holds the clips, `labels/` one file per clip in ETA's VideoLabels format, and
-`manifest.json` says which belong together:
+`data/` contains the clips, `labels/` one file per clip in ETA's VideoLabels format, and
+`manifest.json` pairs them:
 https://docs.voxel51.com/user_guide/import_datasets.html and
 https://github.com/voxel51/eta/blob/develop/docs/video_labels_guide.md.
 
-Beside them, `boxes.coco.json` holds the boxes as COCO has them, with one image per frame.
+In addition, `boxes.coco.json` has the boxes in COCO format, with one image per frame.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _NUMBERS: Final = ("confidence", "start_s", "end_s")
 
 
 def plan(wanted: Wanted) -> pd.DataFrame:
-    """One video file per clip, numbered through all splits."""
+    """Return one video file per clip, numbered across all splits."""
     rows = wanted.clips[["clip_id", "split"]].copy()
     rows["path"] = [f"fiftyone/data/{number:06d}.mp4" for number in range(1, len(rows) + 1)]
     return rows.assign(layout=NAME)
 
 
 def finish(finished: Finished) -> None:
-    """Write the labels of each clip, the list of clips, and the boxes as COCO has them."""
+    """Write the labels of each clip, the list of clips, and the boxes in COCO format."""
     if not finished.media:
         return
     root = finished.root / NAME
@@ -52,7 +52,7 @@ def finish(finished: Finished) -> None:
 
 
 def video_labels(row: dict[str, Any], boxes: pd.DataFrame | None) -> dict[str, Any]:
-    """What is known of one clip, as VideoLabels; frames count from 1, boxes are shares."""
+    """Return one clip in the VideoLabels format: frames count from 1, boxes are relative."""
     attributes = [_attribute("Categorical", "emotion", row["emotion"])]
     attributes += [
         _attribute("Categorical", name, row[name]) for name in _WORDS if pd.notna(row[name])
@@ -90,7 +90,7 @@ def _attribute(kind: str, name: str, value: Any) -> dict[str, Any]:
 
 
 def coco(rows: pd.DataFrame, boxes: dict[str, pd.DataFrame]) -> dict[str, Any]:
-    """The boxes as COCO has them: x, y, width and height in pixels; an image is a frame.
+    """Return the boxes in COCO format: x, y, width and height in pixels; an image is a frame.
 
     https://cocodataset.org/#format-data; `video` and `frame` say which frame an image is.
     """

@@ -27,7 +27,7 @@ _ELSEWHERE: Final = {"layout", "path", "member", "frame", "split", "x1", "y1", "
 
 
 def plan(wanted: Wanted) -> pd.DataFrame:
-    """One video file per clip."""
+    """Return one video file per clip."""
     rows = wanted.clips[["clip_id", "split"]].copy()
     number = numbered(rows, ["split"])
     rows["path"] = [
@@ -39,12 +39,12 @@ def plan(wanted: Wanted) -> pd.DataFrame:
 def finish(finished: Finished) -> None:
     """Write `metadata.parquet` beside the videos: `file_name` and the manifest's columns.
 
-    A release without footage has no video folder; its manifest is what is loaded.
+    A release without footage has no video folder; load its manifest instead.
     """
     if not finished.media:
         return
     own = [field for field in MANIFEST.schema if field.name not in _ELSEWHERE]
-    # `datasets` takes a class for one only where the column may be empty
+    # `datasets` accepts class labels only in nullable columns
     fields = [field.with_nullable(True) for field in [pa.field("file_name", pa.string()), *own]]
     features = json.dumps({"info": {"features": _features(fields)}})
     schema = pa.schema(fields, metadata={"huggingface": features})
@@ -56,6 +56,6 @@ def finish(finished: Finished) -> None:
 
 
 def _features(fields: list[pa.Field]) -> dict[str, dict[str, Any]]:
-    """The columns as `datasets` writes them, so that `label` is a class with its name."""
+    """Return the columns in the format of `datasets`, with `label` as a named class."""
     known = {field.name: {"dtype": _DTYPES[field.type], "_type": "Value"} for field in fields}
     return {**known, "label": {"names": list(EMOTIONS), "_type": "ClassLabel"}}

@@ -1,7 +1,6 @@
-"""Tar shards for training at scale: for each clip its video and a JSON file with all labels.
+"""Tar shards for large-scale training, with a video and a JSON file of labels for each clip.
 
-Clips lie in the shards in a random order that the seed fixes, so that reading straight on is
-already shuffled.
+The clips are in an order shuffled by the seed, so sequential reading is already shuffled.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _SAID = ["start_s", "end_s", "text", "language", "speaker"]
 
 
 def plan(wanted: Wanted) -> pd.DataFrame:
-    """One member per clip; a shard ends after 1,000 clips or before it grows over 512 MB."""
+    """Return one member per clip; a shard has at most 1,000 clips and 512 MB."""
     rows = wanted.clips[["clip_id", "split", "bytes"]].copy()
     rows["order"] = [
         shuffle_key(wanted.seed, clip_id, separator=":") for clip_id in rows["clip_id"]
@@ -55,7 +54,7 @@ def plan(wanted: Wanted) -> pd.DataFrame:
 
 
 def finish(finished: Finished) -> None:
-    """Write the shards, each whole or absent.
+    """Write the shards, each complete or absent.
 
     Raises:
         CaerError: a clip cannot be read, or the disk is full.
@@ -76,7 +75,7 @@ def finish(finished: Finished) -> None:
                 except OSError as error:
                     raise CaerError(explain_os_error(error, clip)) from error
                 if hashlib.sha256(video).hexdigest() != row["sha256"]:
-                    raise CaerError(f"{clip}: changed while it was exported; run this again")
+                    raise CaerError(f"{clip}: changed during the export; run the command again")
                 description = describe(row, boxes.get(row["clip_id"]), lines.get(row["clip_id"]))
                 _add(shard, row["member"], video)
                 _add(shard, f"{row['member'].removesuffix('.mp4')}.json", description)
@@ -85,7 +84,7 @@ def finish(finished: Finished) -> None:
 def describe(
     row: dict[str, Any], boxes: pd.DataFrame | None, lines: pd.DataFrame | None = None
 ) -> bytes:
-    """JSON of one clip: labels, where it is from, what is said, the target's box in each frame."""
+    """Return the JSON of one clip: labels, source, subtitles, and the target's box per frame."""
     values = {name: None if pd.isna(row[name]) else row[name] for name in _TOLD}
     target: list[list[float] | None] = [None] * row["frames"]
     if boxes is not None:
@@ -97,6 +96,6 @@ def describe(
 
 
 def _add(shard: tarfile.TarFile, name: str, data: bytes) -> None:
-    entry = tarfile.TarInfo(name)  # no time, no owner: equal clips give equal shards
+    entry = tarfile.TarInfo(name)  # without time and owner, so that equal clips give equal shards
     entry.size = len(data)
     shard.addfile(entry, io.BytesIO(data))

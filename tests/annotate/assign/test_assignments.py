@@ -175,14 +175,14 @@ class TestReplace:
         added = after.iloc[len(once) :]
         assert first[0] not in set(added["rater"])
         assert spread(added, sorted({*people(6), first[1]} - {first[0]})) <= 1
-        with pytest.raises(CaerError, match=r"rater2@example\.org: this rater left before"):
+        with pytest.raises(CaerError, match=r"rater2@example\.org: this rater has left before"):
             assign.replace(after, set(), "rater3@example.org", first[0], 7)
 
     @pytest.mark.parametrize(
         ("old", "new", "message"),
         [
             ("nobody@example.org", "new@example.org", "no clips are assigned"),
-            ("rater1@example.org", "RATER1@example.org", "the new rater is the old one"),
+            ("rater1@example.org", "RATER1@example.org", "old and new rater are the same"),
             ("rater1@example.org", "not an address", "not an e-mail address"),
         ],
     )
@@ -191,7 +191,7 @@ class TestReplace:
             assign.replace(assigned(30), set(), old, new, 7)
 
     def test_with_three_raters_nobody_is_left(self) -> None:
-        with pytest.raises(CaerError, match="every other rater has clip"):
+        with pytest.raises(CaerError, match="every other rater already has clip"):
             assign.replace(assigned(5, raters=3), set(), "rater1@example.org", None, 7)
 
 
@@ -207,7 +207,7 @@ class TestReadRaters:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("a@x.org\nb@x.org\nA@X.org\n", r":3: a@x.org is already in line 1"),
+            ("a@x.org\nb@x.org\nA@X.org\n", r":3: a@x.org is already on line 1"),
             ("a@x.org\nbeta\nc@x.org\n", r":2: 'beta' is not an e-mail address"),
             ("a@x.org\nb@x.org, c@x.org\n", r":2: 'b@x.org, c@x.org' is not"),
             ("a@x.org\nb@\n", r":2: 'b@' is not"),

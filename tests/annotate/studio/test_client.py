@@ -28,7 +28,7 @@ pytest.importorskip("label_studio_sdk")
         ({"/api/current-user/whoami": (401, {"detail": "no"})}, "does not accept the token"),
         (
             {"/api/version": sent_on},
-            r"sends on to https://labels\.example/; give the address there",
+            r"redirects to https://labels\.example/; use that address",
         ),
         (
             {"/api/current-user/whoami": (403, {"detail": "not you"})},
@@ -115,7 +115,7 @@ class TestConnect:
         monkeypatch.setenv(client.TOKEN_VARIABLE, f"{TOKEN}\n")
         assert connect(url).files is None
         monkeypatch.setenv(client.TOKEN_VARIABLE, "bad\ntoken")
-        with pytest.raises(CaerError, match="does not hold a token"):
+        with pytest.raises(CaerError, match="is not a token"):
             connect(url)
 
     def test_damaged_secrets_are_named(self) -> None:

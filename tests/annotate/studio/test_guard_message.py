@@ -27,7 +27,7 @@ def request_of(body: bytes = b"", method: str = "PATCH", query: Any = (), **head
 )  # fmt: skip
 def test_json_in_utf_8_is_taken_and_written_anew(kind: str) -> None:
     request = request_of(GOOD, CONTENT_TYPE=kind)
-    sent = caer_message.settle(request)
+    sent = caer_message.normalise(request)
     assert sent == json.loads(GOOD)
     assert request._body == request._stream.read() == json.dumps(sent).encode()
     assert request.META["CONTENT_TYPE"] == request.content_type == "application/json"
@@ -38,7 +38,7 @@ def test_json_in_utf_8_is_taken_and_written_anew(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["", "text/plain", "application/json"])
 def test_no_body_stays_none(kind: str) -> None:
     request = request_of(CONTENT_TYPE=kind)
-    assert caer_message.settle(request) == {}
+    assert caer_message.normalise(request) == {}
     assert request._body == b"" and request.META["CONTENT_LENGTH"] == "0"
 
 
@@ -72,7 +72,7 @@ BODIES = {
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_bodies_that_are_not_clear(body: bytes) -> None:
     with pytest.raises(UnclearError):
-        caer_message.settle(request_of(body))
+        caer_message.normalise(request_of(body))
 
 
 @pytest.mark.parametrize(
@@ -84,32 +84,32 @@ def test_bodies_that_are_not_clear(body: bytes) -> None:
 )  # fmt: skip
 def test_types_that_are_not_clear(kind: str) -> None:
     with pytest.raises(UnclearError):
-        caer_message.settle(request_of(b"{}", CONTENT_TYPE=kind))
+        caer_message.normalise(request_of(b"{}", CONTENT_TYPE=kind))
 
 
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-7", "text/plain; charset=utf-7"])
 def test_a_charset_would_count_for_the_query_too(kind: str) -> None:
     with pytest.raises(UnclearError):
-        caer_message.settle(request_of(method="GET", CONTENT_TYPE=kind))
+        caer_message.normalise(request_of(method="GET", CONTENT_TYPE=kind))
 
 
 @pytest.mark.parametrize("name", caer_message.REFUSED_HEADERS)
 def test_headers_that_change_what_is_read(name: str) -> None:
     with pytest.raises(UnclearError):
-        caer_message.settle(request_of(b"{}", **{name: "identity"}))
+        caer_message.normalise(request_of(b"{}", **{name: "identity"}))
 
 
 @pytest.mark.parametrize("length", ["1", "3", "+2", "-2", "2 ", "2_0", "0x2", "٢", "two"])
 def test_a_length_that_is_not_the_body_s(length: str) -> None:
     with pytest.raises(UnclearError):
-        caer_message.settle(request_of(b"{}", CONTENT_LENGTH=length))
+        caer_message.normalise(request_of(b"{}", CONTENT_LENGTH=length))
 
 
 def test_a_method_in_the_query_and_a_body_of_a_get() -> None:
     with pytest.raises(UnclearError):
-        caer_message.settle(request_of(query=("project", "_method")))
+        caer_message.normalise(request_of(query=("project", "_method")))
     with pytest.raises(UnclearError):
-        caer_message.settle(request_of(b"{}", method="GET"))
+        caer_message.normalise(request_of(b"{}", method="GET"))
 
 
 PAGE: dict[str, Any] = {

@@ -20,11 +20,11 @@ New = Callable[..., Dataset]
 
 CASES = {
     "playable": ("", True),
-    "hevc": ("its pictures are coded as hevc", True),
+    "hevc": ("its video codec is hevc", True),
     "10-bit": ("its pixel format is yuv420p10le", True),
     "4:4:4": ("its pixel format is yuv444p", True),
-    "avi": ("its pictures are coded as mpeg4", True),
-    "opus": ("its sound is coded as ", True),
+    "avi": ("its video codec is mpeg4", True),
+    "opus": ("its audio codec is ", True),
     "silent": ("it has no sound track", False),
 }
 

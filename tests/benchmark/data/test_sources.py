@@ -88,10 +88,10 @@ FAULTS = {
     "no clips": (lambda t: shutil.rmtree(t / "train"), "no images in CAER-S/train"),
     "class missing": (
         lambda t: shutil.rmtree(t / "train" / "Fear"),
-        "train: no class folder Fear; make an empty folder",
+        "train: no class folder Fear; create an empty folder",
     ),
     "unknown class": (lambda t: (t / "train" / "Bored").mkdir(), "Bored: not a class"),
-    "same class twice": (lambda t: (t / "train" / "Anger").mkdir(), "hold the same class"),
+    "same class twice": (lambda t: (t / "train" / "Anger").mkdir(), "are the same class"),
     "no test": (lambda t: shutil.rmtree(t / "test"), "a tree needs train/ and test/"),
     "short line": (
         lambda t: append(t, "Fear/0001.png,2,1,2,3\n"),
@@ -126,7 +126,7 @@ def test_a_part_of_a_release_is_told_from_the_release(images_tree: Path, tmp_pat
     for name in ("Disgust", "Fear"):
         shutil.rmtree(tree / "train" / name)
     (tmp_path / "release" / "manifest.parquet").touch()
-    sentence = f"no class folder Disgust and no Fear; give the release itself, {tmp_path}/release"
+    sentence = f"no class folder Disgust and no Fear; name the release itself, {tmp_path}/release"
     with pytest.raises(CaerError, match=re.escape(sentence)):
         sources.read(tree, "images")
 

@@ -17,7 +17,7 @@ def test_the_empty_form_has_every_field_and_reads_as_nothing_stated(tmp_path):
 def test_a_form_that_is_there_is_not_written_over(tmp_path):
     path = about.init(tmp_path)
     path.write_text("contact: me@example.org")
-    with pytest.raises(CaerError, match=r"exists already"):
+    with pytest.raises(CaerError, match=r"already exists"):
         about.init(tmp_path)
     assert path.read_text() == "contact: me@example.org"
 
@@ -46,7 +46,7 @@ def test_only_imported_ratings_need_to_be_explained():
         ("contact: [1, 2]", r"release.yaml:1: contact: "),
         ("licence: MIT", r"did you mean 'license'"),
         ("version: v2", r"three numbers such as 1.0.0"),
-        ("date_published: tomorrow", r"a day such as 2026-11-25"),
+        ("date_published: tomorrow", r"a date such as 2026-11-25"),
         ("url: javascript:alert(1)", r"an address such as https"),
         ("license: my own terms, see below", r"SPDX identifier"),
         ("creators: [Ada]", r"creators.0"),

@@ -24,7 +24,7 @@ def test_the_card_says_of_shows_persons_and_lengths_what_the_manifest_holds(ever
         seconds = (own["end_s"] - own["start_s"]).sum()
         row = f"| {show} | 1 | {own['person_id'].nunique()} | {len(own)} | {seconds / 60:,.1f} |"
         assert row in text
-    assert f"{clips['person_id'].nunique()} persons, told apart by face recognition" in text
+    assert f"{clips['person_id'].nunique()} persons, distinguished by face recognition" in text
     assert "neither inferred nor recorded" in text
 
 

@@ -1,9 +1,9 @@
-"""Calls that another site makes a logged-in browser send are refused: the session needs a token.
+"""Protection from cross-site request forgery for Label Studio's API.
 
-Label Studio switches Django's protection off for its API, and its pages send no token there. So the
-check is made here for whoever is known by the session cookie, and the pages get a script that adds
-the token to what they send. Callers with an API token or a JSON web token need none: no browser
-sends those by itself.
+Label Studio disables Django's protection for its API, and its pages send no token there. This
+module therefore checks requests that are authenticated by the session cookie, and adds a script to
+the pages that sends the token. Callers with an API token or a JSON web token need none, because a
+browser never sends those by itself.
 """
 
 # mypy: ignore-errors
@@ -13,7 +13,7 @@ from rest_framework.authentication import CSRFCheck
 
 PATH = "/caer-guard.js"
 
-# The cookie is the newer one after a login in another tab, but hidden from scripts behind HTTPS.
+# After a login in another tab, the cookie has the newer token, but HTTPS hides it from scripts.
 SCRIPT = """(() => {
   const given = document.currentScript.dataset.token;
   const token = () => (/(?:^|; )csrftoken=([^;]+)/.exec(document.cookie) || [])[1] || given;
@@ -45,12 +45,12 @@ SCRIPT = """(() => {
 
 
 def script():
-    """The script of the pages, as a file."""
+    """Return the response with the script of the pages."""
     return HttpResponse(SCRIPT, content_type="text/javascript; charset=utf-8")
 
 
 def add_script(request, response, extras=b""):
-    """Put the script before every other one of a page, with a token for it, then the extras."""
+    """Insert the script, with its token, before all other scripts of a page, then `extras`."""
     head = b"<head>"
     is_page = response.get("Content-Type", "").startswith("text/html")
     if is_page and not response.streaming and head in response.content:
@@ -63,7 +63,7 @@ def add_script(request, response, extras=b""):
 
 
 def is_forged(request):
-    """Whether a request that changes something comes by the session cookie without its token."""
+    """Return whether a request that changes data has the session cookie but not its token."""
     if not request.user.is_authenticated or getattr(request, "is_jwt", False):
         return False
     request.csrf_processing_done = request._dont_enforce_csrf_checks = False

@@ -1,9 +1,9 @@
-"""BlindGuard: a rater reaches their own project, tasks, answers and clips, and nothing else.
+"""BlindGuard: raters can access their own project, tasks, answers and clips, and nothing else.
 
-Open-source Label Studio has one role: whoever is logged in may read, change and delete everything.
-This Django middleware adds what blind rating needs. It works by allow-list: a view that is not
-named below is forbidden, whatever its path; so is any way to call a named view that the labelling
-page does not use. The administrator (a superuser) is let through.
+Open-source Label Studio has a single role: every logged-in user may read, change and delete
+everything. This Django middleware restricts raters to what blind rating needs, with an allow-list.
+A view that is not listed below is forbidden, whatever its path. A listed view can be called only as
+the labelling page calls it. The administrator (a superuser) is not restricted.
 
 A project belongs to the rater named at the start of its description, `caer-rater:<e-mail> `, which
 only an administrator can write.
@@ -15,10 +15,10 @@ import json
 import posixpath
 
 import caer_csrf
-import caer_places
+import caer_paths
 import caer_rater
 import caer_training
-from caer_message import UnclearError, is_plain, is_result, length_of, settle
+from caer_message import UnclearError, is_plain, is_result, length_of, normalise
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
@@ -26,10 +26,10 @@ from rest_framework.settings import api_settings
 
 GUARD_VERSION = 1
 
-# Files of the pages themselves: the same for everybody, no data.
+# Files of the pages, which are the same for everybody and contain no data.
 STATIC = ("/static/", "/react-app/", "/label-studio-frontend/", "/dm/", "/favicon.ico", "/sw")
 
-# Views that tell about nobody but the caller.
+# Views that reveal nothing about anybody but the caller.
 OPEN = {
     "user-login": {"GET", "POST"},
     "user-signup": {"GET"},
@@ -43,7 +43,7 @@ OPEN = {
     "version": {"GET"},
 }
 
-# Forms of the pages, which reach nobody but the caller; Django itself reads and protects them.
+# Forms that affect only the caller; Django itself parses and protects them.
 FORMS = {("POST", "user-login"), ("POST", "logout")}
 
 ANSWER_FIELDS = {
@@ -63,7 +63,7 @@ class BlindGuard:
         self.get_response = get_response
 
     def __call__(self, request):
-        caer_places.follow_the_folder()
+        caer_paths.update_paths()
         if request.path.rstrip("/") == "/caer-guard":
             return JsonResponse({"guard": GUARD_VERSION})
         if request.path == caer_csrf.PATH:
@@ -72,28 +72,28 @@ class BlindGuard:
             return caer_rater.file(request.path)
         if request.path == caer_training.PATH:
             return caer_training.script()
-        response = caer_training.tell(request, self._respond(request))
+        response = caer_training.add_known_answer(request, self._respond(request))
         return caer_csrf.add_script(request, response, _extras(request))
 
     def _respond(self, request):
-        """Answer the guard's own pages, and let the others be answered."""
+        """Return the response: of the guard itself for its own pages, else of Label Studio."""
         if request.path == caer_rater.PROGRESS and request.method == "GET":
             return caer_rater.progress(request)
         if request.path == caer_rater.PASSWORD and request.method in ("GET", "POST"):
             if request.method == "POST" and caer_csrf.is_forged(request):
                 return _refusal(403, "This page's security token is missing. Reload the page.")
             return caer_rater.password(request)
-        if request.path.startswith("/heidi-tips"):  # Label Studio would ask another host for them
+        if request.path.startswith("/heidi-tips"):  # Label Studio would fetch them from elsewhere
             return JsonResponse({})
         if caer_rater.is_login(request):
             return caer_rater.log_in(request, self.get_response)
         return self.get_response(request)
 
     def process_view(self, request, view, args, kwargs):
-        """Answer 403 instead of calling the view, unless every identity in the request may.
+        """Return 403 instead of calling the view, unless every identity in the request may call it.
 
-        What is not clear is answered 400, before anything in it is judged; what a session sends
-        without the token of its page is forbidden to everybody.
+        An ambiguous request is answered with 400 before anything else is checked. A request with a
+        session cookie but without the page's token is forbidden to everybody.
         """
         try:
             length_of(request.META)
@@ -105,15 +105,15 @@ class BlindGuard:
         if not raters:
             return None
         try:
-            sent = {} if (request.method, _view_name(request)) in FORMS else settle(request)
+            sent = {} if (request.method, _view_name(request)) in FORMS else normalise(request)
         except UnclearError as error:
             return _refusal(400, str(error))
-        refusals = (Visit(request, user, kwargs, sent).refuse() for user in raters)
+        refusals = (RaterRequest(request, user, kwargs, sent).refuse() for user in raters)
         return next((refused for refused in refusals if refused is not None), None)
 
 
 def _extras(request):
-    """What raters' pages get, and the page on which they log in."""
+    """Return the tags that are added to raters' pages and to the login page."""
     return b"" if request.user.is_superuser else caer_rater.links() + caer_training.link()
 
 
@@ -126,10 +126,10 @@ def _view_name(request):
 
 
 def _identities(request):
-    """Everybody a request can act as: by session or JWT, and by any scheme of the API's own.
+    """Return all users a request can act as: by session, by JWT, or by any scheme of the API.
 
-    A request that carries two (such as a cookie and a token) must be allowed for both, so that it
-    does not matter which of them a view believes.
+    A request with two identities (such as a cookie and a token) must be allowed for both, because
+    the view may use either.
     """
     users = [request.user] if request.user.is_authenticated else []
     for scheme in api_settings.DEFAULT_AUTHENTICATION_CLASSES:
@@ -142,8 +142,12 @@ def _identities(request):
     return users
 
 
-class Visit:
-    """One request of one rater; `sent` is the JSON object in its body."""
+class RaterRequest:
+    """One request of one rater; `sent` is the JSON object in its body.
+
+    The methods `own_*`, `new_answer`, `next_task` and `task_draft` are rules: they return whether
+    the request is allowed.
+    """
 
     def __init__(self, request, user, kwargs, sent):
         self.request = request
@@ -155,14 +159,14 @@ class Visit:
         self._own = None
 
     def refuse(self):
-        """The response that refuses the request, or None to let it pass."""
+        """Return the response that refuses the request, or None to let it pass."""
         path = posixpath.normpath(self.request.path)
         if self.method == "GET" and self.request.path.startswith(STATIC):
             return None
         if self.method in OPEN.get(self.name, ()):
             return None
-        if self.method == "GET" and self.name in INSTEAD:
-            return INSTEAD[self.name](self)
+        if self.method == "GET" and self.name in ANSWERED_HERE:
+            return ANSWERED_HERE[self.name](self)
         rule = RULES.get((self.method, self.name))
         if rule is not None and rule(self):
             return None
@@ -172,8 +176,8 @@ class Visit:
         return HttpResponse(text, status=403, content_type="text/plain")
 
     def home(self):
-        """Lead a rater from the start page to the next clip."""
-        projects = sorted(self.projects(), key=lambda p: (_left(p, self.user) == 0, p.id))
+        """Redirect a rater from the start page to the next clip."""
+        projects = sorted(self.projects(), key=lambda p: (_unanswered(p, self.user) == 0, p.id))
         if not projects:
             return HttpResponse(
                 "There is nothing to rate for you yet.", content_type="text/plain; charset=utf-8"
@@ -181,29 +185,29 @@ class Visit:
         return HttpResponseRedirect(f"/projects/{projects[0].id}/data?labeling=1")
 
     def only_me(self):
-        """The list of users, which the page needs, holding the rater alone."""
+        """Return the list of users, which the page needs, with the rater as the only one."""
         me = self.user
         about = {"id": me.id, "email": me.email, "username": me.username, "avatar": None,
                  "first_name": me.first_name, "last_name": me.last_name,
                  "initials": me.get_initials()}  # fmt: skip
         return JsonResponse([about], safe=False)
 
-    def no_list(self):
-        """An empty list, where the page asks for what raters have none of."""
+    def empty_list(self):
+        """Return an empty list, for objects that raters do not have."""
         return JsonResponse([], safe=False)
 
-    def no_pages(self):
-        """The same as a list in pages."""
+    def empty_page(self):
+        """Return an empty list in the format of paginated lists."""
         return JsonResponse({"count": 0, "next": None, "previous": None, "results": []})
 
     def projects(self):
-        """The rater's own projects."""
+        """Return the rater's own projects."""
         if self._own is None:
             self._own = caer_rater.projects(self.user)
         return self._own
 
     def owns(self, project):
-        """Whether a project id, as number or text, is one of the rater's own."""
+        """Return whether a project id, as a number or text, is one of the rater's own."""
         return str(project) in {str(p.id) for p in self.projects()}
 
     def own_path(self):
@@ -211,11 +215,11 @@ class Visit:
         return self.owns(self.kwargs["pk"])
 
     def own_query(self):
-        """Every project named in the query or the body is own, and no filter joins tables.
+        """Every project named in the query or the body is the rater's, and no filter joins tables.
 
         Label Studio passes the field names of filters to the database, where a double underscore
-        follows a relation: that could ask about other people's answers through own tasks. Filters
-        in the query (`query`) are not needed; those in the body are looked through.
+        follows a relation. This could reveal other people's answers through the rater's own tasks.
+        Filters in the query string (`query`) are not needed; those in the body are checked.
         """
         sent = self.sent
         if not set(self.request.GET) <= QUERY_FIELDS:
@@ -237,7 +241,7 @@ class Visit:
         return view is not None and self.owns(view.project_id)
 
     def own_view(self):
-        """The tab in the path, and what is written to it, belong to the rater's own project."""
+        """The tab in the path, and the data written to it, belong to the rater's own project."""
         sent = self.sent
         return (
             self._owns_view(self.kwargs["pk"])
@@ -253,11 +257,11 @@ class Visit:
         return task is not None and self.owns(task.project_id)
 
     def next_task(self):
-        """The one action that the labelling page calls."""
+        """The action is `next_task`, the only one that the labelling page calls."""
         return self.request.GET.getlist("id") == ["next_task"] and self.own_query()
 
     def _is_own_answer(self, task_id, project_id):
-        """What is sent names nobody else as its author and no other place."""
+        """Return whether the body names no other author, project or task."""
         sent = self.sent
         return (
             set(sent) <= ANSWER_FIELDS
@@ -272,7 +276,10 @@ class Visit:
         )
 
     def new_answer(self):
-        """A first answer to an own task; a second one would leave the order of answers open."""
+        """The request is the first answer to one of the rater's tasks.
+
+        With a second answer, it would be unclear which one counts.
+        """
         from tasks.models import Annotation, Task
 
         task = Task.objects.filter(pk=self.kwargs["pk"]).first()
@@ -284,7 +291,7 @@ class Visit:
         )
 
     def own_answer(self):
-        """An answer that the rater gave, in an own project."""
+        """The rater gave the answer in the path, in one of their own projects."""
         from tasks.models import Annotation
 
         answer = Annotation.objects.filter(pk=self.kwargs["pk"]).first()
@@ -294,7 +301,7 @@ class Visit:
             and self.owns(answer.project_id)
             and (
                 self.method == "GET"
-                # in a training the known answer was told, so the rater's own stands
+                # in a training, the rater has seen the known answer, so theirs is final
                 or (
                     not caer_training.is_training(answer.project)
                     and self._is_own_answer(answer.task_id, answer.project_id)
@@ -303,7 +310,7 @@ class Visit:
         )
 
     def task_draft(self):
-        """A draft beside an own task (and own answer)."""
+        """The draft belongs to the rater's own task (and answer)."""
         from tasks.models import Annotation
 
         answer_id = self.kwargs.get("annotation_id")
@@ -316,7 +323,7 @@ class Visit:
         return mine and self.own_task() and self._is_draft()
 
     def own_draft(self):
-        """A draft that the rater wrote."""
+        """The rater wrote the draft in the path."""
         from tasks.models import AnnotationDraft
 
         draft = AnnotationDraft.objects.filter(pk=self.kwargs["pk"], user=self.user).first()
@@ -334,62 +341,62 @@ class Visit:
             and not sent.get("parent_annotation")
         )
 
-    def myself(self):
-        """The rater's own account, read-only."""
+    def own_account(self):
+        """The account in the path is the rater's own."""
         return self.kwargs["pk"] in (self.user.id, str(self.user.id))
 
     def own_clip(self):
-        """A file that lies in the folder of an own project: `clips/<project>/...`."""
+        """The file is in the folder of one of the rater's projects: `clips/<project>/...`."""
         asked = self.request.GET.getlist("d")
         parts = posixpath.normpath(asked[-1]).strip("/").split("/") if len(asked) == 1 else []
         return len(parts) == 3 and parts[0] == "clips" and self.owns(parts[1])
 
     def own_upload(self):
-        """A file uploaded to an own project: `upload/<project>/...`."""
+        """The file was uploaded to one of the rater's projects: `upload/<project>/...`."""
         parts = posixpath.normpath(self.kwargs["filename"]).split("/")
         return len(parts) == 2 and self.owns(parts[0])
 
 
-# Answered by the guard instead of the view.
-INSTEAD = {
-    "main": Visit.home,
-    "project-index": Visit.home,
-    "user-list": Visit.only_me,
-    "ml-list": Visit.no_list,
-    "label_link-list": Visit.no_pages,
+# Views that the guard answers itself.
+ANSWERED_HERE = {
+    "main": RaterRequest.home,
+    "project-index": RaterRequest.home,
+    "user-list": RaterRequest.only_me,
+    "ml-list": RaterRequest.empty_list,
+    "label_link-list": RaterRequest.empty_page,
 }
 
 
-def _left(project, user):
-    """Tasks of a project that the rater has not answered."""
+def _unanswered(project, user):
+    """Return the number of tasks of a project that the rater has not answered."""
     return project.tasks.exclude(annotations__completed_by=user).count()
 
 
 RULES = {
-    ("GET", "project-detail"): Visit.own_path,
-    ("GET", "project-next"): Visit.own_path,
-    ("GET", "label-stream-history"): Visit.own_path,
-    ("GET", "project-data"): Visit.own_path,
-    ("GET", "dm-project"): Visit.own_query,
-    ("GET", "dm-columns"): Visit.own_query,
-    ("GET", "dm-actions"): Visit.own_query,
-    ("POST", "dm-actions"): Visit.next_task,
-    ("GET", "view-list"): Visit.own_query,
-    ("POST", "view-list"): Visit.own_query,
-    ("GET", "view-detail"): Visit.own_view,
-    ("PATCH", "view-detail"): Visit.own_view,
-    ("GET", "task-list"): Visit.own_query,
-    ("GET", "task-detail"): Visit.own_task,
-    ("GET", "task-annotations"): Visit.own_task,
-    ("POST", "task-annotations"): Visit.new_answer,
-    ("GET", "task-drafts"): Visit.own_task,
-    ("POST", "task-drafts"): Visit.task_draft,
-    ("POST", "task-annotations-drafts"): Visit.task_draft,
-    ("GET", "annotation-detail"): Visit.own_answer,
-    ("PATCH", "annotation-detail"): Visit.own_answer,
-    ("PATCH", "draft-detail"): Visit.own_draft,
-    ("DELETE", "draft-detail"): Visit.own_draft,
-    ("GET", "user-detail"): Visit.myself,
-    ("GET", "localfiles_data"): Visit.own_clip,
-    ("GET", "data-upload"): Visit.own_upload,
+    ("GET", "project-detail"): RaterRequest.own_path,
+    ("GET", "project-next"): RaterRequest.own_path,
+    ("GET", "label-stream-history"): RaterRequest.own_path,
+    ("GET", "project-data"): RaterRequest.own_path,
+    ("GET", "dm-project"): RaterRequest.own_query,
+    ("GET", "dm-columns"): RaterRequest.own_query,
+    ("GET", "dm-actions"): RaterRequest.own_query,
+    ("POST", "dm-actions"): RaterRequest.next_task,
+    ("GET", "view-list"): RaterRequest.own_query,
+    ("POST", "view-list"): RaterRequest.own_query,
+    ("GET", "view-detail"): RaterRequest.own_view,
+    ("PATCH", "view-detail"): RaterRequest.own_view,
+    ("GET", "task-list"): RaterRequest.own_query,
+    ("GET", "task-detail"): RaterRequest.own_task,
+    ("GET", "task-annotations"): RaterRequest.own_task,
+    ("POST", "task-annotations"): RaterRequest.new_answer,
+    ("GET", "task-drafts"): RaterRequest.own_task,
+    ("POST", "task-drafts"): RaterRequest.task_draft,
+    ("POST", "task-annotations-drafts"): RaterRequest.task_draft,
+    ("GET", "annotation-detail"): RaterRequest.own_answer,
+    ("PATCH", "annotation-detail"): RaterRequest.own_answer,
+    ("PATCH", "draft-detail"): RaterRequest.own_draft,
+    ("DELETE", "draft-detail"): RaterRequest.own_draft,
+    ("GET", "user-detail"): RaterRequest.own_account,
+    ("GET", "localfiles_data"): RaterRequest.own_clip,
+    ("GET", "data-upload"): RaterRequest.own_upload,
 }

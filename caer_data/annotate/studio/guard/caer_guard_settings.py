@@ -1,7 +1,7 @@
 """Label Studio's settings plus the guard; DJANGO_SETTINGS_MODULE names this module.
 
-Label Studio's settings are executed here, not imported: parts of it look settings up by attribute
-of the active module, which an import under another name does not give them.
+Label Studio's settings are executed here, not imported, because parts of Label Studio read them as
+attributes of the active settings module.
 """
 
 # mypy: ignore-errors
@@ -19,21 +19,22 @@ exec(compile(_path.read_text(encoding="utf-8"), str(_path), "exec"))
 if os.environ.get("CAER_GUARD") != "off":
     MIDDLEWARE = [*MIDDLEWARE, "caer_guard.BlindGuard"]
 
-# Label Studio keeps the whole session in a signed cookie and renews it with every response, so a
-# response still under way when somebody logs out would log them in again, and a copied cookie
-# would outlive the logout. Kept in the database, a session ends when it is ended.
+# Label Studio stores the whole session in a signed cookie and renews it with every response. A
+# response still in progress at logout would therefore log the user in again, and a copied cookie
+# would remain valid after logout. A session stored in the database ends with the logout.
 SESSION_ENGINE = "django.contrib.sessions.backends.db"
 
 _public = os.environ.get("CAER_PUBLIC_URL")
 if _public:
-    # A proxy on this machine ends TLS and says so; without this, forms are refused as forged.
+    # A proxy on this machine terminates TLS and sets this header. Without the setting, Django
+    # would refuse forms as forged.
     CSRF_TRUSTED_ORIGINS = [_public]
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = CSRF_COOKIE_HTTPONLY = True
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    # Writers wait for each other instead of failing, readers never wait. What is deleted is
-    # overwritten: it may be what somebody wanted forgotten.
+    # Writers wait for each other instead of failing, and readers never wait. Deleted data is
+    # overwritten, because somebody may have asked for it to be forgotten.
     DATABASES["default"]["OPTIONS"] = {
         "timeout": 30,
         "transaction_mode": "IMMEDIATE",
@@ -42,10 +43,10 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 
 
 def _end_with_serve() -> None:
-    """Wait for the end of standard input, which `caer-data annotate serve` holds open.
+    """Exit at the end of standard input, which `caer-data annotate serve` holds open.
 
-    It arrives when that process has ended, for whatever reason; a server that nobody can stop must
-    not stay.
+    Standard input closes when that process ends, for whatever reason. Otherwise a server could stay
+    behind that nobody can stop.
     """
     os.read(0, 1)
     os.killpg(0, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""A lockout of accounts that many wrong passwords were tried on; a restart does not lift it."""
+"""Lock accounts after too many wrong passwords; a restart does not lift the lockout."""
 
 # mypy: ignore-errors
 import hashlib
@@ -11,22 +11,22 @@ from pathlib import Path
 
 from django.conf import settings
 
-# Wrong passwords that an account bears, and for how long the lockout lasts after the last of them.
+# Number of wrong passwords before a lockout, and its duration after the last of them.
 ATTEMPTS, LOCKED_S = 10, 15 * 60
-_REMEMBERED = 10_000  # accounts; names that nobody has must not fill the memory
+_REMEMBERED = 10_000  # maximum number of accounts, so that invented names do not fill the memory
 
 _lock = threading.Lock()
 
 
 def is_locked(email):
-    """Whether an account takes no password at present, right or wrong."""
+    """Return whether an account is locked, so that even the correct password is refused."""
     with _lock:
         count, last = _failed.get(_name(email), (0, 0.0))
     return count >= ATTEMPTS and time.time() - last < LOCKED_S
 
 
 def record_failure(email):
-    """Note a wrong password."""
+    """Record a wrong password."""
     now, name = time.time(), _name(email)
     with _lock:
         for old in [key for key, (_, last) in _failed.items() if now - last > LOCKED_S]:
@@ -39,14 +39,14 @@ def record_failure(email):
 
 
 def clear_failures(email):
-    """Forget the wrong passwords of an account."""
+    """Clear the record of an account's wrong passwords."""
     with _lock:
         if _failed.pop(_name(email), None):
             _keep()
 
 
 def _name(email):
-    """What an account is called in the file: no address is kept there."""
+    """Return the name of an account in the file, which contains no addresses."""
     return hmac.new(settings.SECRET_KEY.encode(), email.encode(), hashlib.sha256).hexdigest()
 
 
@@ -55,7 +55,7 @@ def _path():
 
 
 def _keep():
-    """Write them down; whoever reads the file finds the old or the new ones, never a part."""
+    """Write the failures to the file atomically, so that readers see the old or the new ones."""
     temporary = _path().with_suffix(".new")
     temporary.touch(mode=0o600)
     temporary.write_text(json.dumps(_failed), encoding="utf-8")
@@ -63,7 +63,7 @@ def _keep():
 
 
 def _kept():
-    """What was written down; nothing if the file is not there or is damaged."""
+    """Return the failures from the file; none if it is missing or damaged."""
     try:
         found = json.loads(_path().read_text(encoding="utf-8"))
         return {str(name): (int(count), float(last)) for name, (count, last) in found.items()}

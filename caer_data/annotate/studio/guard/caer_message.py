@@ -1,9 +1,9 @@
-"""One reading of a request: the document that the guard checks is the one that the view gets.
+"""Normalise requests, so that the view gets exactly the document that the guard has checked.
 
-A guard that reads a message with one parser and a view that reads it with another can be made to
-disagree: by a character set (`+ACI-` is a quote in UTF-7), by a key sent twice, by a form where
-JSON is expected, by a body in chunks. So what this module does not itself decode is refused, and
-what it decodes is written anew and put instead of what was sent.
+If the guard and the view parse a request differently, an attacker can make them disagree: with a
+character set (`+ACI-` is a quote in UTF-7), a duplicate key, a form in place of JSON, or a chunked
+body. This module therefore refuses every body that it cannot decode itself, and replaces the body
+with a new serialisation of what it decoded.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import re
 from typing import Any, NoReturn
 
 JSON = re.compile(r'application/json( *; *charset=("utf-8"|utf-8))? *', re.IGNORECASE)
-# What a request without a body may say; `text/plain` is what WSGI servers fill in by themselves.
+# Content types of a request without a body; WSGI servers fill in `text/plain` by themselves.
 NO_BODY = {"", "text/plain"}
 
-# Headers by which a message says that its body, its method or its path is not what it seems.
+# Headers that change the meaning of a request's body, method or path.
 REFUSED_HEADERS = (
     "HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING", "HTTP_TE", "HTTP_TRAILER",
     "HTTP_CONTENT_TRANSFER_ENCODING", "HTTP_CONTENT_RANGE",
@@ -30,19 +30,19 @@ MAX_DEPTH = 32
 
 
 class UnclearError(Exception):
-    """A request that its two readers might interpret differently; the text says why."""
+    """A request that guard and view might interpret differently; the message says why."""
 
 
-def settle(request: Any) -> dict[str, Any]:
-    """Read a request once and put that reading in its place.
+def normalise(request: Any) -> dict[str, Any]:
+    """Parse a request's body and replace it with its normalised form.
 
-    Afterwards its body is empty or one JSON object in UTF-8, and its headers say so.
+    Afterwards, the body is empty or one JSON object in UTF-8, and the headers match it.
 
     Returns:
-        The object; an empty one where there is no body.
+        The object, which is empty if there is no body.
 
     Raises:
-        UnclearError: the request is anything else.
+        UnclearError: the body or a header is anything else.
     """
     _check_headers(request.META)
     length = length_of(request.META)
@@ -50,14 +50,14 @@ def settle(request: Any) -> dict[str, Any]:
     kind = request.META.get("CONTENT_TYPE", "")
     if request.body:
         if request.method in ("GET", "HEAD"):
-            raise UnclearError("Such a request has no body.")
+            raise UnclearError("This kind of request must not have a body.")
         if not JSON.fullmatch(kind):
             raise UnclearError("The body must be JSON in UTF-8.")
         sent = decode(request.body)
     elif kind not in NO_BODY and not JSON.fullmatch(kind):
         raise UnclearError("Only JSON in UTF-8 is accepted.")
     if length != len(request.body):
-        raise UnclearError("The body is not as long as its header says.")
+        raise UnclearError("The length of the body differs from its header.")
     if any(name.startswith("_") for name in (*sent, *request.GET)):
         raise UnclearError("Names may not begin with an underscore.")
     _replace(request, json.dumps(sent).encode("ascii") if request.body else b"")
@@ -65,17 +65,17 @@ def settle(request: Any) -> dict[str, Any]:
 
 
 def decode(body: bytes) -> dict[str, Any]:
-    """Read one JSON object strictly: UTF-8, no key twice, finite numbers, real characters.
+    """Return one JSON object parsed strictly: UTF-8, unique keys, finite numbers, no surrogates.
 
     Raises:
-        UnclearError: it is anything else.
+        UnclearError: the body is anything else.
     """
     try:
         sent = json.loads(
             body.decode("utf-8"), object_pairs_hook=_once, parse_float=_finite, parse_constant=_none
         )
         text = json.dumps(sent, ensure_ascii=False)
-        text.encode("utf-8")  # fails for half of a character
+        text.encode("utf-8")  # fails for lone surrogates
         depth = _depth(sent)
     except (ValueError, RecursionError) as error:
         raise UnclearError("The body is not well-formed JSON in UTF-8.") from error
@@ -89,14 +89,14 @@ def decode(body: bytes) -> dict[str, Any]:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key twice")
+        raise ValueError("duplicate key")
     return found
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError("a number too large")
+        raise ValueError("number too large")
     return number
 
 
@@ -114,15 +114,15 @@ def _check_headers(headers: dict[str, Any]) -> None:
         if name in headers:
             raise UnclearError(f"The header {name[5:].replace('_', '-').title()} is not accepted.")
     kind = headers.get("CONTENT_TYPE", "")
-    if kind.lower().startswith("multipart/"):  # before anybody reads the body
+    if kind.lower().startswith("multipart/"):  # must be refused before the body is read
         raise UnclearError("Only JSON in UTF-8 is accepted.")
 
 
 def length_of(headers: dict[str, Any]) -> int:
-    """The length of the body that the headers state.
+    """Return the length of the body according to the headers.
 
     Raises:
-        UnclearError: they state no plain number, on which readers of the body differ or fail.
+        UnclearError: it is not a plain number; parsers differ on other forms.
     """
     text = headers.get("CONTENT_LENGTH") or "0"
     if not (text.isascii() and text.isdigit()):
@@ -131,21 +131,21 @@ def length_of(headers: dict[str, Any]) -> int:
 
 
 def _replace(request: Any, body: bytes) -> None:
-    """Make every way to read the request's body lead to this one."""
+    """Replace the request's body, however it is read later."""
     request.META["CONTENT_TYPE"] = request.content_type = "application/json"
     request.META["CONTENT_LENGTH"] = str(len(body))
     request.META["wsgi.input"] = request._stream = io.BytesIO(body)
     request.content_params = {}
-    request.encoding = "utf-8"  # of the query, too
+    request.encoding = "utf-8"  # also applies to the query string
     request._body = body
 
 
-# Fields of an answer that are numbers of rows in the database.
+# Fields of an answer that are row ids in the database.
 _ROWS = ("draft_id", "id", "parent_prediction", "parent_annotation")
 
 
 def is_plain(sent: dict[str, Any]) -> bool:
-    """Whether the fields beside the result are of the page's kinds, and fit the database."""
+    """Return whether all fields except the result have the page's types and fit the database."""
     for name, value in sent.items():
         if name == "result" or value is None or isinstance(value, bool):
             continue
@@ -159,7 +159,7 @@ def is_plain(sent: dict[str, Any]) -> bool:
 
 
 def is_result(parts: Any) -> bool:
-    """Whether an answer has the form that the page gives it: another one breaks later calls."""
+    """Return whether a result has the page's structure; any other would break later calls."""
     return isinstance(parts, list) and all(
         isinstance(part, dict)
         and all(isinstance(part.get(key), str) for key in ("from_name", "to_name", "type"))

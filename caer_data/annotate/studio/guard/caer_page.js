@@ -1,5 +1,5 @@
-/* What a rater's page has beyond Label Studio's: progress, instructions, a way to stop, and a word
-   when the session has ended. Loaded before every other script, so that its keys come first. */
+/* Additions to Label Studio's page for raters: progress, instructions, a way to stop, and a notice
+   when the session has ended. Loaded before all other scripts, so that its keys take precedence. */
 (() => {
   "use strict";
   const KEPT = "caer-kept-answer";
@@ -7,7 +7,7 @@
   const project = () => (/^\/projects\/(\d+)\/data/.exec(location.pathname) || [])[1];
   const isAnswer = (url, method) => method === "POST" && /^\/api\/tasks\/\d+\/annotations\/?$/.test(url.pathname);
 
-  /* Raters have one page: what else the app links to would stay empty or be refused. */
+  /* Raters have only one page; the app's other pages would stay empty or be refused. */
   const stay = () => {
     const query = new URLSearchParams(location.search);
     if (project() && (query.has("labeling") || query.has("task"))) return;
@@ -51,14 +51,14 @@
 
   const logOut = () => location.assign("/logout");
   const stop = () => dialog("caer-stop", "Stopped",
-    "Nothing is shown or played now. All answers you sent are kept. If a clip should not be shown, "
-    + "tell whoever gave you this page. You need not go on.",
-    [["Go on", null], ["Log out", logOut]]);
+    "Nothing is being shown or played. All answers you submitted are saved. If a clip should not be "
+    + "shown, tell the person who gave you this page. You do not have to continue.",
+    [["Continue", null], ["Log out", logOut]]);
   const ended = () => dialog("caer-ended", "Your session has ended",
-    "Log in again, your answer is kept.", [["Log in", () => location.assign(`/user/login/?next=${
+    "Log in again. Your answer is saved.", [["Log in", () => location.assign(`/user/login/?next=${
       encodeURIComponent(location.pathname + location.search)}`)]]);
 
-  /* ---- Instructions and content warning: once, and again by a key ---- */
+  /* ---- Instructions and content warning: shown once, and again with a key ---- */
   let instructions = "";
   const seen = () => `caer-seen-${project()}-${instructions.length}`;
   const instruct = () => {
@@ -74,16 +74,16 @@
     const bar = document.getElementById("caer-bar");
     if (!bar) return;
     const done = now.all > 0 && now.done === now.all;
-    const pace = now.per_hour ? `, about ${Math.round(now.per_hour)} an hour` : "";
+    const pace = now.per_hour ? `, about ${Math.round(now.per_hour)} per hour` : "";
     bar.querySelector("output").textContent = done
       ? `All ${now.all} clips are rated. Thank you!` : `${now.done} of ${now.all}${pace}`;
     const meter = bar.querySelector("progress");
     meter.max = Math.max(now.all, 1);
     meter.value = now.done;
     const stretch = Math.floor(now.working_s / PAUSE_AFTER_S);
-    if (stretch > reminded) dialog("caer-pause", "Time for a pause?",
-      `You have rated for ${Math.round(now.working_s / 60)} minutes. A pause keeps judgements fresh; `
-      + "you continue where you left off.", [["Go on", null], ["Log out", logOut]]);
+    if (stretch > reminded) dialog("caer-pause", "Time for a break?",
+      `You have been rating for ${Math.round(now.working_s / 60)} minutes. Breaks keep judgements fresh. `
+      + "You can continue where you left off.", [["Continue", null], ["Log out", logOut]]);
     reminded = stretch;
   };
   const refresh = async () => {
@@ -97,7 +97,7 @@
     }
   };
 
-  /* ---- What passes between page and server ---- */
+  /* ---- Requests from the page to the server ---- */
   const plain = window.fetch;
   window.fetch = async (input, init) => {
     const request = new Request(input, init);
@@ -113,7 +113,7 @@
     return reply;
   };
 
-  /* An answer that met the end of a session is sent after the next login of the same rater. */
+  /* If the session had ended when an answer was submitted, send it after the same rater's next login. */
   const sendKept = async (now) => {
     const kept = JSON.parse(localStorage.getItem(KEPT) || "null");
     if (!kept || !now || kept.rater !== now.rater) return;
@@ -123,7 +123,7 @@
     if (reply.ok) location.reload();
   };
 
-  /* ---- Keys: these come before the page's own, and none reaches it behind a dialog ---- */
+  /* ---- Keys: these take precedence over the page's own; an open dialog blocks all others ---- */
   window.addEventListener("keydown", (event) => {
     if (isOpen()) { event.stopImmediatePropagation(); return; }
     const typing = /^(TEXTAREA|SELECT)$/.test(event.target.tagName)
@@ -133,7 +133,7 @@
     if (act) { event.preventDefault(); event.stopImmediatePropagation(); act(); }
   }, true);
 
-  /* ---- Names for screen readers, which Label Studio leaves out ---- */
+  /* ---- Names for screen readers, which Label Studio lacks ---- */
   const name = () => {
     const heading = (node) => {
       let before = node.previousElementSibling;
@@ -186,7 +186,7 @@
         const note = document.createElement("p");
         note.id = "caer-note";
         note.setAttribute("role", "status");
-        note.textContent = "Your session had ended. Log in again, your answer is kept.";
+        note.textContent = "Your session has ended. Log in again. Your answer is saved.";
         document.body.prepend(note);
       }
       return;

@@ -1,4 +1,4 @@
-"""What raters' pages need beyond Label Studio: progress, a change of password, a lockout."""
+"""Additions to Label Studio's pages for raters: progress, password change and lockout."""
 
 # mypy: ignore-errors
 import html
@@ -15,27 +15,27 @@ from django.middleware.csrf import get_token
 FILES = {"/caer-page.js": "text/javascript", "/caer-page.css": "text/css"}
 PROGRESS, PASSWORD, LOGIN = "/caer-progress", "/caer-password", "/user/login/"
 
-_BREAK_S = 300  # a longer pause between two answers is a break, not work
+_BREAK_S = 300  # longer gaps between two answers count as breaks
 
 
 def file(path):
-    """A script or style of the pages, the same for everybody."""
+    """Return a script or style sheet of the pages, which is the same for everybody."""
     text = Path(__file__).with_name(path[1:].replace("-", "_")).read_text(encoding="utf-8")
     return HttpResponse(text, content_type=f"{FILES[path]}; charset=utf-8")
 
 
 def links():
-    """What goes into the head of a rater's page."""
+    """Return the tags for the head of a rater's page."""
     return b'<link rel="stylesheet" href="/caer-page.css"><script src="/caer-page.js"></script>'
 
 
 def _owns(user, number):
-    """Whether a project, by its number, is that of a rater; an administrator may see any."""
+    """Return whether a user may see the project with this number; administrators may see any."""
     return user.is_superuser or str(number) in {str(p.id) for p in projects(user)}
 
 
 def projects(user):
-    """A rater's own projects."""
+    """Return a rater's own projects."""
     from projects.models import Project
 
     mark = f"caer-rater:{user.email.lower()} "
@@ -43,7 +43,7 @@ def projects(user):
 
 
 def progress(request):
-    """How far the caller is in a project of their own: clips, pace, time since the last break."""
+    """Return the caller's progress in their project: clips, pace, time since the last break."""
     from tasks.models import Annotation, Task
 
     if not request.user.is_authenticated:
@@ -67,7 +67,7 @@ def progress(request):
 
 
 def _since_break(times):
-    """Seconds of work since the last break; 0 if the last answer is long ago."""
+    """Return seconds of work since the last break; 0 if the last answer was long ago."""
     if not times or time.time() - times[-1] > _BREAK_S:
         return 0.0
     began = times[-1]
@@ -79,7 +79,7 @@ def _since_break(times):
 
 
 def password(request):
-    """A page on which whoever is logged in changes their own password."""
+    """Return the page on which the logged-in user changes their own password."""
     if not request.user.is_authenticated:
         return HttpResponseRedirect(f"{LOGIN}?next={PASSWORD}")
     form = PasswordChangeForm(request.user, request.POST if request.method == "POST" else None)
@@ -105,22 +105,22 @@ label {{ display: block; margin: 1em 0 }} input {{ font: inherit; width: 100%; p
 </style>
 </head><body><main><h1>Change your password</h1>{wrong}<form method="post">
 <input type="hidden" name="csrfmiddlewaretoken" value="{token}">
-<label>Present password <input type="password" name="old_password" required
+<label>Current password <input type="password" name="old_password" required
   autocomplete="current-password"></label>
-<label>New password, 8 characters or more <input type="password" name="new_password1" required
+<label>New password, at least 8 characters <input type="password" name="new_password1" required
   minlength="8" maxlength="128" autocomplete="new-password"></label>
-<label>The same again <input type="password" name="new_password2" required
+<label>Repeat the new password <input type="password" name="new_password2" required
   autocomplete="new-password"></label>
 <button>Change</button> <a href="/">Back to the clips</a></form></main></body></html>"""
 
 
 def is_login(request):
-    """Whether a request tries a password."""
+    """Return whether a request is a login attempt."""
     return request.method == "POST" and request.path.rstrip("/") == LOGIN.rstrip("/")
 
 
 def log_in(request, get_response):
-    """Let the login page judge a password, unless too many were wrong."""
+    """Return the login page's response, or a refusal after too many wrong passwords."""
     email = request.POST.get("email", "").strip().lower()[:254]
     if caer_lockout.is_locked(email):
         return HttpResponse(
@@ -129,7 +129,7 @@ def log_in(request, get_response):
             content_type="text/plain; charset=utf-8",
         )
     response = get_response(request)
-    if response.status_code == 200:  # the form again, with what is wrong
+    if response.status_code == 200:  # the form is shown again, with its errors
         caer_lockout.record_failure(email)
     elif response.status_code == 302:
         caer_lockout.clear_failures(email)

@@ -1,7 +1,7 @@
 """Training: after answering, a rater sees the known answer and can no longer change theirs.
 
-The known answers are in files of the server folder, one per training project, which no request
-reaches. A rater learns one only after their own answer to that clip is stored.
+The server folder has one file with known answers per training project, which no request can reach.
+A rater sees a known answer only after their own answer to the clip is stored.
 """
 
 # mypy: ignore-errors
@@ -16,7 +16,7 @@ PATH = "/caer-training.js"
 HEADER = "X-Caer-Known"
 _MARK = " caer-training:"
 
-# The dialog takes all keys while it is open, so that none answers the next clip unseen.
+# While it is open, the dialog captures all keys, so that none answers the next clip unseen.
 SCRIPT = """(() => {
   const fetch = window.fetch;
   window.fetch = async (...asked) => {
@@ -39,10 +39,10 @@ SCRIPT = """(() => {
     said.id = "caer-training-said";
     said.style.cssText = "font: 20px/1.5 system-ui, sans-serif; margin: 0 0 1em";
     said.textContent = known === given
-      ? `Yes: the known answer is ${known}, as you said.`
-      : `The known answer is ${known}; you said ${given || "that you cannot judge"}.`;
+      ? `Correct: the known answer is ${known}, too.`
+      : `The known answer is ${known}; you answered ${given || "that you cannot judge the clip"}.`;
     const button = document.createElement("button");
-    button.textContent = "Go on (Enter)";
+    button.textContent = "Continue (Enter)";
     button.autofocus = true;
     button.style.cssText = "font: 18px system-ui, sans-serif; padding: .4em 1em";
     button.onclick = () => dialog.close();
@@ -56,21 +56,21 @@ SCRIPT = """(() => {
 
 
 def script():
-    """The script of the pages, as a file."""
+    """Return the response with the script of the pages."""
     return HttpResponse(SCRIPT, content_type="text/javascript; charset=utf-8")
 
 
 def link():
-    """What goes into the head of a rater's page."""
+    """Return the tag for the head of a rater's page."""
     return f'<script src="{PATH}"></script>'.encode("ascii")
 
 
 def is_training(project):
-    """Whether a project is one of a training."""
+    """Return whether a project belongs to a training."""
     return _MARK in (project.description or "")
 
 
-def tell(request, response):
+def add_known_answer(request, response):
     """Add the known answer to the reply to a rater's answer in a training."""
     match = request.resolver_match
     is_answer = match is not None and match.view_name.rsplit(":", 1)[-1] == "task-annotations"
@@ -96,7 +96,7 @@ def _known(project):
 
 
 def _given(response):
-    """The emotion in an answer as the server stored it; None if there is none."""
+    """Return the emotion in an answer as the server stored it; None if there is none."""
     for part in json.loads(response.content).get("result") or []:
         if part.get("from_name") == "emotion":
             return ",".join(part["value"].get("choices") or []) or None

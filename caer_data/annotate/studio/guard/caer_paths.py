@@ -1,7 +1,7 @@
-"""Where clips are served from follows the server folder: moved, restored or copied.
+"""Update the paths of clips if the server folder was moved, restored or copied.
 
-Label Studio keeps the absolute path of every project's clips in its database, and answers 404 once
-the folder has another name.
+Label Studio stores the absolute path of every project's clips in its database, and answers 404 if
+the folder has been renamed.
 """
 
 # mypy: ignore-errors
@@ -14,19 +14,20 @@ _once = threading.Lock()
 _done = False
 
 
-def follow_the_folder():
-    """Bring the paths of all projects' clips to where they lie now: once, at the first request.
+def update_paths():
+    """Update the paths of all projects' clips once, at the first request.
 
-    Not earlier: the first start makes the tables after it has loaded its middleware.
+    This cannot be done earlier, because the first start creates the database tables only after it
+    has loaded the middleware.
     """
     global _done  # noqa: PLW0603
     with _once:
         if not _done:
-            _follow()
+            _update_paths()
             _done = True
 
 
-def _follow():
+def _update_paths():
     from io_storages.localfiles.models import LocalFilesImportStorage
 
     clips = Path(settings.LOCAL_FILES_DOCUMENT_ROOT) / "clips"

@@ -29,7 +29,7 @@ def check_target(target: Path, folder: Path) -> None:
     if target.is_file():
         raise CaerError(f"{target}: this is a file; choose another folder")
     if target.is_dir() and any(target.iterdir()) and not _ours(target):
-        raise CaerError(f"{target}: neither empty nor an audit; choose another folder")
+        raise CaerError(f"{target}: not empty and not an audit; choose another folder")
 
 
 def _ours(target: Path) -> bool:

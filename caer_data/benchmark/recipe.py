@@ -1,8 +1,8 @@
-"""Model recipes: every choice of one model and its training, in one commented YAML file.
+"""Model recipes: all settings of a model and its training, in one commented YAML file.
 
-The files in `models/` give each field its unit, meaning and source; here are types, limits and
-defaults. A file's fields are the preset `paper`, the paper as we read it; its section `tuned`
-lists what the preset `tuned` changes. `vary` makes ablations in the same words.
+The files in `models/` explain each field's unit, meaning and source. This module has types, limits
+and defaults. The fields of a file are the preset `paper`, our reading of the paper, and its section
+`tuned` has the changes of the preset `tuned`. `vary` defines ablations in the same format.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ ModelName = Literal[
 _TWO_STREAMS = ("caer-net", "caer-net-s")
 _OF_IMAGES = ("caer-net-s", "alexnet", "vgg", "resnet")
 _MIN_FRAMES = {"caer-net": 8, "c3d": 16, "r2plus1d": 2}
-"""Poolings halve the frames of a clip three and four times; a clip has two frames or more."""
+"""Minimum number of frames, because poolings halve them three or four times."""
 MELS: Final = 64
-"""Bands of sound."""
+"""Number of mel bands."""
 COLUMNS_A_SECOND: Final = 100
 Preset = Literal["paper", "tuned"]
 Size = tuple[int, int]
 
 
 def columns_of(fps: float) -> int:
-    """Columns of sound beside one frame: at 10 frames per second, 10."""
+    """Return the number of sound columns per frame, which is 10 at 10 frames per second."""
     return max(1, round(COLUMNS_A_SECOND / fps))
 
 
 class Streams(Section):
-    """Which parts of CAER-Net exist (Table 3); a part that is off is not built."""
+    """Enabled parts of CAER-Net (Table 3); disabled parts are not built."""
 
     face: bool = True
     context: bool = True
@@ -69,7 +69,7 @@ class Layers(Section):
 
 
 class Hide(Section):
-    """Whose faces are hidden from the context stream, and with what."""
+    """Which faces are hidden from the context stream, and how they are filled."""
 
     faces: Literal["none", "target", "all"] = "target"
     fill: Literal["black", "mean"] = "black"
@@ -77,7 +77,7 @@ class Hide(Section):
 
 
 class Input(Section):
-    """What a model sees: sizes are height, width in pixels; one frame means images, not clips."""
+    """Input of a model: sizes are height, width in pixels; one frame means images, not clips."""
 
     face: Size = (96, 96)
     frame: Size = (128, 171)
@@ -102,7 +102,7 @@ class Input(Section):
 
 
 class Baseline(Section):
-    """All models but CAER-Net: what they see and where their features come from."""
+    """Input and pretrained features of all models except CAER-Net."""
 
     input: Literal["frame", "face"] = "frame"
     variant: Literal["", "16", "16_bn", "18", "50"] = ""
@@ -115,7 +115,7 @@ class Baseline(Section):
 
 
 class Augment(Section):
-    """One draw per clip, held over its frames; the flip is shared by both streams."""
+    """Augmentation, the same for all frames of a clip; both streams share the flip."""
 
     flip: float = Field(default=0.5, ge=0, le=1)
     contrast: float = Field(default=0.2, ge=0, lt=1)
@@ -145,9 +145,10 @@ class Train(Section):
 
     @property
     def scaled_learning_rate(self) -> float:
-        """`learning_rate` holds for batches of 32; with SGD others scale it linearly.
+        """Learning rate for the batch size.
 
-        AdamW's steps do not grow with the gradient: its rate is the recipe's for every batch.
+        `learning_rate` is for batches of 32. SGD scales it linearly with the batch size. AdamW's
+        steps do not grow with the gradient, so it uses the recipe's rate for every batch size.
         """
         if self.optimizer == "adamw":
             return self.learning_rate
@@ -155,7 +156,7 @@ class Train(Section):
 
 
 class Compute(Section):
-    """How the same arithmetic is run; nothing here changes what a model is."""
+    """How computations are executed; nothing here changes the model."""
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     channels_last: bool = True
@@ -172,7 +173,7 @@ class Compute(Section):
 
 
 class ModelRecipe(Section):
-    """One model, how it is fed and how it is trained."""
+    """A model, its input and its training."""
 
     name: str = Field(min_length=1, max_length=60)
     preset: Preset = "paper"
@@ -197,7 +198,7 @@ class ModelRecipe(Section):
     @model_validator(mode="before")
     @classmethod
     def _frames_suit_the_model(cls, values: Any) -> Any:
-        """Where fields are left out: models of images get one frame, baselines see the face."""
+        """Fill in omitted fields: one frame for image models, the face for baselines."""
         if not isinstance(values, dict):
             return values
         model = values.get("model")
@@ -239,22 +240,22 @@ class ModelRecipe(Section):
 
     @property
     def sees_face(self) -> bool:
-        """Whether the model is given face crops."""
+        """Whether the model uses face crops."""
         return self.streams.face if self.is_caer_net else self.baseline.input == "face"
 
     @property
     def sees_context(self) -> bool:
-        """Whether the model is given the context stream, or the whole frame."""
+        """Whether the model uses the context stream, or the whole frame."""
         return self.streams.context if self.is_caer_net else self.baseline.input == "frame"
 
     @property
     def hears(self) -> bool:
-        """Whether the model is given the clip's sound."""
+        """Whether the model uses the clip's sound."""
         return self.streams.sound
 
     @property
     def sound_shape(self) -> tuple[int, int, int]:
-        """Of the sound that a model is given: energies and whether known, bands, columns."""
+        """Shape of the sound input: two channels (energies, known values), bands, columns."""
         return 2, MELS, self.input.frames * columns_of(self.input.fps)
 
     @property
@@ -269,7 +270,7 @@ class ModelRecipe(Section):
 
 
 class _RecipeFile(ModelRecipe):
-    """A YAML file: the fields of the preset `paper`, then what `tuned` changes."""
+    """A YAML file: the fields of the preset `paper`, and the changes of `tuned`."""
 
     tuned: dict[str, Any] = Field(default={})
 
@@ -281,15 +282,16 @@ class _RecipeFile(ModelRecipe):
 
 
 def shipped() -> dict[str, str]:
-    """Recipes that come with the package: name to YAML text."""
+    """Return the YAML text of the package's recipes, by name."""
     return section.shipped(_PACKAGE)
 
 
 def load(name_or_path: str | os.PathLike[str], preset: Preset = "paper") -> ModelRecipe:
-    """Read a model recipe by the name of a shipped one (`caer-net`) or from a YAML file.
+    """Return a model recipe, by the name of a shipped one (`caer-net`) or from a YAML file.
 
     Raises:
-        CaerError: no such recipe, or a mistake in it, named with file, line and field.
+        CaerError: there is no such recipe, or it has a mistake; the message names file, line and
+            field.
     """
     suffix = Path(name_or_path).suffix.lower()
     if suffix not in ("", ".yaml", ".yml"):
@@ -302,7 +304,7 @@ def load(name_or_path: str | os.PathLike[str], preset: Preset = "paper") -> Mode
 
 
 def parse(text: str, where: str, preset: Preset = "paper") -> ModelRecipe:
-    """Read a model recipe from YAML text; `where` names the file in errors."""
+    """Return a model recipe from YAML text; `where` names the file in errors."""
     file = section.parse(_RecipeFile, text, where)
     paper = ModelRecipe.model_validate(file.model_dump(exclude={"tuned"}))
     if preset == "paper":
@@ -313,10 +315,10 @@ def parse(text: str, where: str, preset: Preset = "paper") -> ModelRecipe:
 
 
 def vary(recipe: ModelRecipe, changes: Mapping[str, Any], where: str = "recipe") -> ModelRecipe:
-    """A recipe with some fields changed: `{"streams": {"context": False, ...}}`.
+    """Return a recipe with some fields changed: `{"streams": {"context": False, ...}}`.
 
     Raises:
-        CaerError: an unknown field, or values that do not fit together.
+        CaerError: a field is unknown, or the values are incompatible.
     """
     return section.validate(ModelRecipe, _merge(recipe.model_dump(), changes), where)
 

@@ -185,7 +185,7 @@ def check_target(target: Path, origin: Path, overwrite: bool, holds: str = "the 
 def _check_ours(target: Path) -> None:
     """Raise a CaerError unless the folder is an unchanged release."""
     if not ownership.is_release(target):
-        raise CaerError(f"{target}: neither empty nor a release; choose another folder")
+        raise CaerError(f"{target}: not empty and not a release; choose another folder")
     strangers = checksums.strangers(target)
     if strangers:
         raise CaerError(

@@ -1,1 +1,1 @@
-"""Pages to look at, and what the terminal shows of a dataset."""
+"""Report pages, and facts about a dataset for the terminal."""

@@ -1,4 +1,4 @@
-"""What is there more than once: persons found in several shows, and footage that repeats."""
+"""Report sections on persons found in several shows, and on footage that repeats."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from caer_data.report.pages import Section
 from caer_data.report.pictures import Pictures
 
 PERSONS: Final = 12
-"""Persons of several shows whose faces are shown, those of most shows."""
+"""Maximum number of persons shown, those in the most shows."""
 EPISODES: Final = 12
-"""Pairs of videos that are shown, those with most in common."""
+"""Maximum number of pairs of videos shown, those with the most in common."""
 
 _NOT_COMPARED: Final = "Persons were not compared across shows; a build of today does."
 
 
 def persons(dataset: Dataset, pictures: Pictures) -> Section | None:
-    """Persons found in several shows, one face a show; None where there is one show."""
+    """Return a section on persons found in several shows; None if there is only one show."""
     people = dataset.people
     if people["show"].nunique() < 2:
         return None
@@ -60,7 +60,7 @@ def _face(person: dict[str, Any], videos: pd.Series, pictures: Pictures) -> Mark
 
 
 def repeats(dataset: Dataset, pictures: Pictures) -> Section | None:
-    """Footage that repeats, with a pair of pictures for each two videos; None if not searched."""
+    """Return a section on repeated footage, with pictures of each pair; None if not searched."""
     if not dataset.has(tables.REPEATS):
         return None
     found = dataset.repeats

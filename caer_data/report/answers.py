@@ -1,7 +1,7 @@
-"""What models said of the clips, by the newest results of a benchmark on a release.
+"""Predictions of models for the clips, from the newest benchmark results on a release.
 
-Predictions name clips as the release does; its manifest says which `clip_key` each has, and by
-these they are joined to a dataset, whatever its clips are called today.
+Predictions use the release's names of clips. Its manifest has their `clip_key`, by which they are
+joined to a dataset, even if its clips have other names now.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _FEW: Final = ["clip_id", "split", "label", "row", "run"]
 
 
 def newest(results: Path) -> Path | None:
-    """The folder of results that was written last; None if there is none."""
+    """Return the most recent folder of results; None if there is none."""
     found = [path for path in results.rglob(NAME) if (path.parent / "results.json").is_file()]
     found.sort(key=lambda path: (path.stat().st_mtime_ns, str(path)))
     return found[-1].parent if found else None
@@ -32,11 +32,11 @@ def newest(results: Path) -> Path | None:
 
 @dataclass(frozen=True)
 class ModelAnswers:
-    """Answers of all rows of one folder of results.
+    """Predictions of all rows of one folder of results.
 
     Attributes:
-        folder: the results.
-        release: what they were computed on.
+        folder: the folder of results.
+        release: the release that was tested.
     """
 
     folder: Path
@@ -44,7 +44,7 @@ class ModelAnswers:
 
     @cached_property
     def answers(self) -> pd.DataFrame:
-        """One row per clip and row of the results: mean over pictures and seeds.
+        """One row per clip and row of the results, averaged over pictures and seeds.
 
         Columns: `clip_key`, `clip_id` (of the release), `row`, `predicted`, `label` (emotions),
         `p_label` (probability of the label).
@@ -79,19 +79,19 @@ class ModelAnswers:
 
     @property
     def first(self) -> pd.DataFrame:
-        """The answers of the first row, by `clip_key`: what clips are filtered by."""
+        """Predictions of the first row, by `clip_key`, by which clips can be filtered."""
         rows = self.answers
         own = rows[rows["row"] == rows["row"].iloc[0]] if len(rows) else rows
         return own.drop_duplicates("clip_key").set_index("clip_key")
 
     def of(self, clip_key: str | None) -> list[dict[str, Any]]:
-        """What every row said of one clip."""
+        """Return the predictions of all rows for one clip."""
         own = self.answers[self.answers["clip_key"] == clip_key]
         shown = own[["row", "predicted", "label", "p_label"]].to_dict("records")
         return [{str(name): value for name, value in row.items()} for row in shown]
 
     def attention(self, clip_key: str | None) -> dict[str, Any] | None:
-        """Attention to one clip by the first row that has it: a mean over time, pictures, seeds.
+        """Return the first row's attention to a clip, averaged over time, pictures and seeds.
 
         Returns:
             `row`, `map` (h rows of w shares that sum to 1) and `box` (left, top, right, bottom of
@@ -115,7 +115,7 @@ class ModelAnswers:
         return {"row": row, "map": mean.round(5).tolist(), "box": self._seen(row)}
 
     def _seen(self, row: str) -> list[float]:
-        """The centre crop that a row's model sees, as shares of the frame."""
+        """Return the centre crop that a row's model sees, as shares of the frame."""
         runs = json.loads((self.folder / "results.json").read_text(encoding="utf-8"))["runs"]
         own = next((run for run in runs if run.get("row") == row), runs[0])["recipe"]["input"]
         height, width = (min(1.0, c / f) for c, f in zip(own["crop"], own["frame"], strict=True))
@@ -124,7 +124,7 @@ class ModelAnswers:
 
 
 def newest_answers(results: Path | None, release: Path | None) -> ModelAnswers | None:
-    """The newest results below a folder; None if there are none, or no release to join by."""
+    """Return the newest results below a folder; None without results or a release."""
     if results is None or release is None or not (release / "manifest.parquet").is_file():
         return None
     folder = newest(results) if results.is_dir() else None

@@ -1,4 +1,4 @@
-"""Where a model looks: attention over the pictures of its surest right and wrong answers."""
+"""Attention of a model, on pictures of its most confident correct and wrong predictions."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from caer_data.report.answers import ModelAnswers
 from caer_data.report.pictures import Pictures
 
 EACH: Final = 4
-"""Right answers shown, and as many wrong ones."""
+"""Number of correct predictions shown, and of wrong ones."""
 
 
 def shown(dataset: Dataset, said: ModelAnswers, pictures: Pictures) -> Markup:
-    """Attention to some clips of a dataset; empty if the results hold none.
+    """Return pictures of the attention to some clips; empty if the results have none.
 
     Raises:
         CaerError: results or release cannot be read.
@@ -54,7 +54,7 @@ def _tile(row: dict[str, Any], attention: dict[str, Any], image: Markup) -> Mark
 
 
 def _heat(attention: dict[str, Any]) -> Markup:
-    """A grid over what the model saw; an even map is faint everywhere."""
+    """Return a grid over the model's input; a uniform map is faint everywhere."""
     left, top, right, bottom = attention["box"]
     lines = attention["map"]
     width, height = (right - left) / len(lines[0]), (bottom - top) / len(lines)

@@ -1,4 +1,4 @@
-"""The results as one self-contained HTML page."""
+"""The page of benchmark results: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from caer_data.engine.files import write_text
 from caer_data.report import pages, uncertainty
 
 DEEPEST: Final = 0.75
-"""Opacity of a full cell of the confusion matrix."""
+"""Opacity of a cell with a share of 1 in the confusion matrix."""
 
 WIDE: Final = 300
-"""Pixels from which on an example has a row of its own."""
+"""Minimum width in pixels of an example that gets its own row."""
 
 FIGURES: Final = {"war": "WAR", "uar": "UAR", "macro_f1": "macro-F1"}
 
@@ -37,12 +37,12 @@ def write(
     """Write the page.
 
     Args:
-        path: of the HTML file.
+        path: the HTML file.
         title: heading.
         entries: rows of the results table with their runs.
-        examples: attention maps by an entry's label.
+        examples: attention maps by the label of an entry.
         first: sections before the results.
-        found: the analysis of the rows' predictions, which adds intervals and their sections.
+        found: analysis of the rows' predictions, which adds intervals and sections about them.
     """
     own = [entry for entry in entries if not entry.test]
     sections = [*first, _results(entries, found), _runs(own)]
@@ -54,7 +54,7 @@ def write(
 
 
 def _results(entries: Sequence[Entry], found: Analysis | None) -> pages.Section:
-    """All rows: figures, the picture of them, recall of each class (the paper's Figure 9)."""
+    """Return the section on all rows: table, plot, recall of each class (the paper's Figure 9)."""
     rows = table(list(entries), found).map(_unbroken)
     parts = [
         pages.table(rows),
@@ -67,14 +67,14 @@ def _results(entries: Sequence[Entry], found: Analysis | None) -> pages.Section:
         ),
         _comparison(entries) if len(entries) > 1 else "",
     ]
-    if found is None:  # with an analysis, recalls stand beside their intervals
+    if found is None:  # an analysis has the recalls with their intervals
         recalls = [{"": entry.title, **_recalls(entry)} for entry in entries]
         parts += [Markup("<h3>Recall by class, %</h3>"), pages.table(pd.DataFrame(recalls))]
     return pages.Section("Results", Markup("").join(parts))
 
 
 def _unbroken(cell: Any) -> Any:
-    """A cell that keeps to one line."""
+    """Return a cell without line breaks."""
     if not isinstance(cell, str):
         return cell
     return cell.replace(" ", "\N{NO-BREAK SPACE}").replace("-", "\N{NON-BREAKING HYPHEN}")
@@ -90,7 +90,7 @@ def _recalls(entry: Entry) -> dict[str, str]:
 
 
 def _comparison(entries: Sequence[Entry]) -> Markup:
-    """Accuracy of every row beside the paper's and the majority's."""
+    """Return a plot of every row's accuracy with the paper's and that of the majority class."""
     indices = np.arange(len(entries))[::-1]
     with pages.figure(7.2, 0.9 + 0.32 * len(entries)) as (figure, axes):
         for index, entry in zip(indices, entries, strict=True):
@@ -113,7 +113,7 @@ def _comparison(entries: Sequence[Entry]) -> Markup:
 
 
 def _runs(entries: Sequence[Entry]) -> pages.Section:
-    """What was trained on what, and what a reader must know."""
+    """Return the section on the runs: models, data and remarks for readers."""
     rows = [{"": entry.label, **_facts(entry.runs)} for entry in entries]
     of_note: dict[str, list[str]] = {}
     for entry in entries:
@@ -161,7 +161,7 @@ def _section(entry: Entry, examples: Sequence[Example]) -> pages.Section:
 
 
 def _curves(runs: Sequence[Result]) -> list[Markup]:
-    """Loss and validation figures by epoch; one line per seed, with a dot at the epoch kept."""
+    """Return plots of loss and validation by epoch: one line per seed, a dot at the kept epoch."""
     if not any(run["history"] for run in runs):
         return []
     drawn = []
@@ -188,10 +188,10 @@ def _curves(runs: Sequence[Result]) -> list[Markup]:
 
 
 def _confusion(entry: Entry) -> Markup:
-    """Counts over all seeds; rows are labels, columns predictions (Figure 7)."""
+    """Return a plot of counts over all seeds; rows are labels, columns predictions (Figure 7)."""
     from matplotlib.colors import ListedColormap, to_rgba
 
-    # the page's ground shows through, so that its ink is read in a light and in a dark scheme
+    # the background shows through, so that text is readable in light and dark mode
     shades = [to_rgba(pages.COLOURS[0], opacity) for opacity in np.linspace(0, DEEPEST, 256)]
     classes = entry.runs[0]["classes"]
     counts = np.sum([test["confusion"] for test in entry.tests], axis=0)
@@ -210,7 +210,7 @@ def _confusion(entry: Entry) -> Markup:
 
 
 def _fusion(entry: Entry) -> list[Markup]:
-    """Mean fusion weights of face and context by class, over seeds (Figure 4)."""
+    """Return a plot of mean fusion weights by class, over seeds (Figure 4)."""
     found = [test["face_weight"] for test in entry.tests if test.get("face_weight")]
     if not found:
         return []
@@ -233,7 +233,7 @@ def _fusion(entry: Entry) -> list[Markup]:
 
 
 def _attention(examples: Sequence[Example], classes: Sequence[str]) -> Markup:
-    """Figures 3, 8 and 10."""
+    """Return pictures of attention, as in Figures 3, 8 and 10."""
     if not examples:
         return Markup("")
     parts: list[Any] = [
@@ -246,7 +246,7 @@ def _attention(examples: Sequence[Example], classes: Sequence[str]) -> Markup:
         ),
     ]
     figures = Markup("").join(_example(example, classes) for example in examples)
-    # clips fill a row with their frames; pictures leave room for others beside them
+    # the frames of a clip fill a row, while several pictures fit side by side
     wide = any(example.hidden.shape[1] > WIDE for example in examples)
     parts.append(figures if wide else Markup('<div class="plots">{}</div>').format(figures))
     return Markup("").join(parts)

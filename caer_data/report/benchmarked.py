@@ -1,4 +1,4 @@
-"""Results of the benchmark within a dataset's report: every row with its interval."""
+"""Report section on benchmark results: every row with its interval."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from caer_data.report.pages import Section
 from caer_data.report.pictures import Pictures
 
 _MAX_FOLDERS: Final = 12
-"""Folders of results that are shown: the newest."""
+"""Maximum number of folders of results shown, the newest ones."""
 
 
 def section(
     results: Path, release: Path | None, dataset: Dataset, pictures: Pictures
 ) -> Section | None:
-    """Scores of all results below a folder, and where the newest model looks; None without any.
+    """Return a section on all results below a folder, with attention; None without results.
 
     Raises:
         CaerError: results cannot be read.

@@ -1,4 +1,4 @@
-"""What a dataset is made of: the paper's Table 1 for it, its splits, and the audit of a release."""
+"""Report sections on emotions (as in the paper's Table 1), splits, and the audit of a release."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PAPER: Final = {
 
 
 def emotions(dataset: Dataset) -> Section | None:
-    """Clips and frames by emotion, beside those of CAER; None without a label."""
+    """Return a section on clips and frames by emotion, compared with CAER; None if unlabelled."""
     if not dataset.has(tables.LABELS):
         return None
     labels = dataset.labels
@@ -71,7 +71,7 @@ def emotions(dataset: Dataset) -> Section | None:
 
 
 def splits(dataset: Dataset, release: Path, pictures: Pictures) -> Section | None:
-    """Clips of each split, the audit, and what leaks; None if there is no release."""
+    """Return a section on splits, audit and leaks; None if there is no release."""
     path = release / "manifest.parquet"
     if not path.is_file():
         return None
@@ -94,7 +94,7 @@ def splits(dataset: Dataset, release: Path, pictures: Pictures) -> Section | Non
 
 
 def _audited(release: Path, manifest: pd.DataFrame) -> list[Verdict]:
-    """What the export found, which knew of repeats; for a release without `audit.json`, anew.
+    """Return the verdicts in `audit.json`, which include repeats; without it, audit again.
 
     Raises:
         CaerError: the file cannot be read.

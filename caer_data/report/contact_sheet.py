@@ -1,4 +1,4 @@
-"""The contact sheet: every person of a dataset with the faces of their tracks, to look at."""
+"""The contact sheet: a page with every person of a dataset and the faces of their tracks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from caer_data.report.pages import Section
 from caer_data.report.pictures import Pictures
 
 NAME: Final = "people.html"
-"""File in a dataset's folder, unless another is asked for."""
+"""Default file name in a dataset's folder."""
 
 _TITLE: Final = "Contact sheet"
 _FACES_A_PERSON: Final = 60
@@ -30,8 +30,8 @@ def write_sheet(dataset: Dataset, path: Path, persons: Collection[str] = ()) -> 
     Args:
         dataset: a built dataset.
         path: the file.
-        persons: identifiers of those to show, all their tracks; none for everybody, of each of whom
-            the longest tracks are shown.
+        persons: identifiers of persons to show with all their tracks; if empty, all persons are
+            shown with their longest tracks.
 
     Raises:
         CaerError: another file has this name.
@@ -53,13 +53,13 @@ def write_sheet(dataset: Dataset, path: Path, persons: Collection[str] = ()) -> 
 
 
 def is_sheet(path: Path) -> bool:
-    """Whether a file is such a page."""
+    """Return whether a file is a contact sheet."""
     head = path.read_bytes()[:2000] if path.is_file() else b""
     return f"<title>{_TITLE}</title>".encode() in head
 
 
 def refresh(dataset: Dataset) -> None:
-    """Write the dataset's own page anew, where there is one."""
+    """Update the contact sheet in the dataset's folder, if there is one."""
     path = dataset.folder / NAME
     if is_sheet(path):
         write_sheet(dataset, path)

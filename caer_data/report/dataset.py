@@ -1,4 +1,4 @@
-"""report.html: what happened to the shows, on one page to look at."""
+"""`report.html`: one page about everything that happened to the shows."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ from caer_data.report.pictures import Pictures, short_name
 from caer_data.report.status import built_at
 
 KEPT_SHOWN: Final = 12
-"""As whole pictures with their boxes."""
+"""Number of whole pictures with boxes."""
 DROPPED_SHOWN: Final = 12
-"""For each reason."""
+"""Number of dropped clips shown per reason."""
 PEOPLE_SHOWN: Final = 8
-"""For each show, those longest on screen."""
+"""Maximum number of people per show, those longest on screen."""
 FACES_SHOWN: Final = 6
-"""For each person."""
+"""Maximum number of faces per person."""
 SHOWS_SHOWN: Final = 12
 _VIDEOS_SHOWN: Final = 500
 
@@ -45,16 +45,16 @@ _VIDEOS_SHOWN: Final = 500
 def write_report(
     dataset: Dataset, release: Path | None = None, results: Path | None = None
 ) -> Path:
-    """Write `report.html` into a dataset folder: all that is known so far.
+    """Write `report.html` into a dataset folder, with everything known so far; return its path.
 
-    The page holds all its pictures, makes no network requests, and stays below about ten
-    megabytes however large the dataset: samples are shown, and it says of how many.
+    The page contains all its pictures, makes no network requests, and stays below about ten
+    megabytes for any dataset, because it shows samples and states their number.
 
     Args:
-        dataset: a whole build.
-        release: a release made from it. Without one, or where it is not there, the one of the last
-            report, if there is any.
-        results: folder of results of the benchmark; the same.
+        dataset: a complete build.
+        release: a release made from it. If it is None or missing, that of the last report is used,
+            if there is one.
+        results: folder of benchmark results; the same applies.
 
     Raises:
         CaerError: the folder is not a dataset, or a table is missing or damaged.
@@ -102,7 +102,7 @@ def _subtitle(videos: pd.DataFrame, clips: pd.DataFrame) -> str:
 
 
 def _funnel(steps: pd.DataFrame) -> Section:
-    """Bars by duration; what a reason removes begins where the bar above ends."""
+    """Return bars by duration; the part removed by a reason starts where the bar above ends."""
     longest = max(float(steps["seconds"].max()), 1e-9)
     rows = []
     end = 0.0
@@ -142,7 +142,7 @@ def _has_manifest(release: Path) -> bool:
 
 
 def _kept(dataset: Dataset, clips: pd.DataFrame, pictures: Pictures) -> Section:
-    """The clearest faces by show and person, then some whole pictures with their boxes."""
+    """Return the clearest faces by show and person, then some whole pictures with boxes."""
     faces = sheets.kept(dataset, pictures)
     kept = anchors.present(clips).sort_values("clip_id")
     if kept.empty:
@@ -238,7 +238,7 @@ def _distributions(shots: pd.DataFrame, clips: pd.DataFrame, tracks: pd.DataFram
 
 
 def _histogram(title: str, groups: list[Any], labels: tuple[str, ...], whole: bool) -> Markup:
-    """Stacked counts; the last bar of a long tail holds everything beyond."""
+    """Return a histogram with stacked counts; the last bar includes the rest of a long tail."""
     values = np.concatenate([np.asarray(group, float) for group in groups])
     if not len(values):
         return Markup()
@@ -304,7 +304,7 @@ def _again(dataset: Dataset, pictures: Pictures) -> list[Section]:
 def _later(
     dataset: Dataset, release: Path | None, results: Path | None, pictures: Pictures
 ) -> list[Section]:
-    """What came after the build, as far as it is there."""
+    """Return the available sections on steps after the build."""
     found = []
     if dataset.has(tables.RATINGS):
         from caer_data.report import raters
@@ -320,7 +320,7 @@ def _later(
 
 
 def _by_hand(dataset: Dataset) -> list[Section]:
-    """How many decisions of each kind count, wait for a build, and were undone."""
+    """Return a section with numbers of decisions: in effect, waiting for a build, and undone."""
     store = Decisions(dataset.folder)
     if not store.rows:
         return []
@@ -346,7 +346,7 @@ def _by_hand(dataset: Dataset) -> list[Section]:
 
 
 def _short(text: str) -> str:
-    """YAML with its lists on a line each."""
+    """Return YAML with each list on one line."""
     return yaml.safe_dump(
         yaml.safe_load(text), sort_keys=False, default_flow_style=None, allow_unicode=True
     )
@@ -382,7 +382,7 @@ def _limit_text(reason: Any, used: recipe.Recipe) -> str:
 
 
 def _made_with(dataset: Dataset) -> Section:
-    """Versions; the place of the shows is left out, because reports are passed on."""
+    """Return versions, without the path of the shows, because reports are shared."""
     made = json.loads(dataset.provenance_path.read_text(encoding="utf-8"))
     rows = {
         "caer-data": made["caer_data"],
@@ -396,7 +396,7 @@ def _made_with(dataset: Dataset) -> Section:
 
 
 def _evenly(rows: pd.DataFrame, count: int) -> pd.DataFrame:
-    """At most `count` rows, spread evenly over all."""
+    """Return at most `count` rows, spread evenly over all."""
     if len(rows) <= count:
         return rows
     return rows.iloc[np.linspace(0, len(rows) - 1, count).round().astype(int)]

@@ -1,4 +1,4 @@
-"""The way from hours of video to exported clips, with every reason on it, as a Sankey diagram."""
+"""A Sankey diagram from hours of video to exported clips, with all reasons for dropping clips."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _LABEL_WORDS = {
 
 
 def picture(dataset: Dataset, splits: Mapping[str, str]) -> Markup:
-    """Hours of video, clips, labels and splits, each as wide as it is long.
+    """Return a diagram of video, clips, labels and splits, with widths by duration.
 
     Args:
-        dataset: a whole build.
+        dataset: a complete build.
         splits: split by `clip_key`; empty without a release.
     """
     videos, clips = dataset.videos, dataset.clips
@@ -65,7 +65,7 @@ def _add_labels(
     columns: list[list[Box]],
     flows: list[Flow],
 ) -> None:
-    """Two more columns: what raters made of the kept clips, and the splits."""
+    """Add two columns: results of rating the kept clips, and the splits."""
     held = anchors.present(dataset.clips)
     labels = dataset.labels.drop_duplicates("clip_key").set_index("clip_key")
     state = labels["reason"].where(labels["status"] == "dropped", "labelled")
@@ -89,7 +89,7 @@ def _add_labels(
 
 
 def splits_of(release: Path) -> dict[str, str]:
-    """Split by `clip_key` of a release; empty if it names no keys."""
+    """Return the split of a release by `clip_key`; empty if it has no keys."""
     from caer_data.export.manifest import MANIFEST
 
     rows = tables.read(MANIFEST, release / "manifest.parquet")[["clip_key", "split"]].dropna()

@@ -1,4 +1,4 @@
-"""What a dataset holds and how it came about: facts as plain values, and as text for a terminal."""
+"""Contents of a dataset and of its build, as plain values and as text for a terminal."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from caer_data.engine.dataset import Dataset
 
 _PEOPLE_NAMED = 4
-"""For each show; the others are counted."""
+"""Number of people listed per show; the others are counted."""
 _SLOWEST = 3
 
 
 def facts(dataset: Dataset) -> dict[str, Any]:
-    """Gather what `inspect` shows, as plain values.
+    """Return what `inspect` shows, as plain values.
 
     Raises:
         CaerError: the folder is not a dataset, or its build has not finished.
@@ -41,10 +41,10 @@ def facts(dataset: Dataset) -> dict[str, Any]:
 
 
 def table_facts(dataset: Dataset, name: str) -> dict[str, Any]:
-    """Gather the columns of a table with type, unit and meaning.
+    """Return the columns of a table with type, unit and meaning.
 
     Raises:
-        CaerError: no such table.
+        CaerError: there is no such table.
     """
     from caer_data.engine.errors import CaerError
     from caer_data.engine.schema import TABLES
@@ -83,7 +83,7 @@ def _tables(dataset: Dataset) -> list[dict[str, Any]]:
 
 
 def _rows(dataset: Dataset, name: str) -> int | None:
-    """Rows of a table by its file's footer; None if it has not been written."""
+    """Return the number of rows of a table; None if it has not been written."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -98,7 +98,7 @@ def _rows(dataset: Dataset, name: str) -> int | None:
 
 
 def _time(dataset: Dataset) -> dict[str, Any]:
-    """Seconds by stage and the slowest videos; empty once the work folder has been deleted."""
+    """Return seconds by stage and the slowest videos; empty if the work folder was deleted."""
     import json
 
     path = dataset.work_folder / "timings.json"
@@ -244,7 +244,7 @@ def show_effects(console: Console, values: dict[str, Any]) -> None:
 
 
 def show_clip(console: Console, values: dict[str, Any]) -> None:
-    """Print one clip's story."""
+    """Print everything known about one clip."""
     state = f"dropped, {values['why']}" if values["status"] == "dropped" else values["status"]
     console.print(f"{printable(values['clip_id'])}: {printable(state)}")
     key = f"key {values['clip_key']}" if values["clip_key"] else "no key, as it was never kept"
@@ -306,7 +306,7 @@ def _print(
     rows: Iterable[tuple[str, ...]],
     numbers: tuple[int, ...] = (),
 ) -> None:
-    """Print a table that fits the terminal: text is folded, numbers never are."""
+    """Print a table that fits the terminal, by wrapping text but not numbers."""
     from rich.table import Table
     from rich.text import Text
 

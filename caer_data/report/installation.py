@@ -1,4 +1,4 @@
-"""What is installed and works, what is missing, and how to get it."""
+"""Check the installation: what works, what is missing, and how to install it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Finding:
     """One line of the report.
 
     Attributes:
-        name: what was looked at.
+        name: name of the part.
         status: "ok"; "missing": the default build needs it; "warning": works, but not as it
-            should; "optional": not installed, and only some recipes or verbs need it.
-        found: what is there.
-        fix: the command that fixes it, empty if there is nothing to fix.
+            should; "optional": not installed, and needed only by some recipes or verbs.
+        found: what was found.
+        fix: the command that fixes it; empty if there is nothing to fix.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Look at everything; a part that breaks is a finding, not an error."""
+    """Yield the findings about all parts; a failure is a finding, not an error."""
     for look in _LOOKS:
         try:
             yield from look()
@@ -89,7 +89,7 @@ def _packages() -> Iterator[Finding]:
 
 
 def _extra(name: str, extra: str, purpose: str) -> Finding:
-    """Whether an extra is installed, and the command if not."""
+    """Return whether an extra is installed, and the command that installs it."""
     lacking = extras.missing(extra)
     if lacking:
         names = ", ".join(item.name for item in lacking)
@@ -217,7 +217,7 @@ def _opencv() -> Iterator[Finding]:
     fix = f"pip uninstall -y {' '.join(owners)} && pip install 'opencv-python-headless>=4.12,<5'"
     try:
         cv2 = importlib.import_module("cv2")
-    except ImportError as error:  # the build with windows needs libraries of a desktop
+    except ImportError as error:  # OpenCV with windows needs desktop libraries
         yield Finding("OpenCV", "missing", f"does not load: {error}", fix)
         return
     if len(owners) > 1:
@@ -289,11 +289,11 @@ _WHO_ACTS: Final = {
     "cuts": ("imageio-ffmpeg", "ffmpeg-python"),
     "plays": ("av",),
 }
-"""Packages that each step of the trial rests on."""
+"""Packages that each step of the trial needs."""
 
 
 def _reinstall(names: tuple[str, ...]) -> str:
-    """The command that brings packages to versions that caer-data allows."""
+    """Return the command that installs allowed versions of packages."""
     wanted = {item.name: f"'{item}'" for item in extras.requirements() if item.name in names}
     return "pip install --force-reinstall " + " ".join(wanted.get(name, name) for name in names)
 
@@ -314,7 +314,7 @@ _LOOKS: Final[tuple[Callable[[], Iterator[Finding]], ...]] = (
 
 
 def _owners(module: str) -> list[str]:
-    """Installed distributions that contain files of a module."""
+    """Return the installed distributions that contain files of a module."""
     return sorted(set(importlib.metadata.packages_distributions().get(module, [])))
 
 

@@ -1,7 +1,7 @@
-"""Which release and which results belong to a dataset's report, so that every verb keeps them.
+"""Remember the release and the results that belong to a dataset's report.
 
-`work/report.json` holds their places as the last verb was given them. A place that is gone is left
-out of the page; `caer-data forget` forgets both, because a release may still hold what was removed.
+`work/report.json` has their paths from the last verb that named them. Missing paths are omitted
+from the page. `caer-data forget` clears both, because a release may still contain removed data.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NAME: Final = "report.json"
 def known(
     dataset: Dataset, release: Path | None, results: Path | None
 ) -> tuple[Path | None, Path | None]:
-    """The release and the results to show: those given, if they exist, else those noted before."""
+    """Return the release and results to show: the given ones if they exist, else stored ones."""
     noted = _noted(dataset)
     given = {"release": release, "results": results}
     there = {name: path for name, path in given.items() if path is not None and _is_there(path)}
@@ -31,12 +31,12 @@ def known(
 
 
 def is_known(dataset: Dataset, release: Path) -> bool:
-    """Whether a release is the one in a dataset's report."""
+    """Return whether a release is the one in a dataset's report."""
     return _noted(dataset).get("release") == str(release.resolve())
 
 
 def forget(dataset: Dataset) -> None:
-    """Note nothing any more."""
+    """Remove the stored paths."""
     (dataset.work_folder / NAME).unlink(missing_ok=True)
 
 

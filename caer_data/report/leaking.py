@@ -1,4 +1,4 @@
-"""Pairs of clips that leak between splits, side by side: what the audit's findings look like."""
+"""Show pairs of clips that leak between splits side by side."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from caer_data.report import pages
 from caer_data.report.pictures import Pictures
 
 EACH: Final = 3
-"""Pairs shown of each kind, those most alike."""
+"""Maximum number of pairs shown of each kind, the most similar ones."""
 
 
 def shown(dataset: Dataset, release: Path, manifest: pd.DataFrame, pictures: Pictures) -> Markup:
-    """Some pairs of every kind with pictures; empty if nothing leaks or no pairs are listed.
+    """Return some pairs of every kind with pictures; empty if there are no leaking pairs.
 
-    Clips are found in the dataset by the keys of the manifest.
+    Clips are matched with the dataset by the keys in the manifest.
 
     Raises:
         CaerError: the list of pairs cannot be read.

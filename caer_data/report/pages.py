@@ -1,8 +1,8 @@
-"""Self-contained HTML pages: one file that needs no network, in the reader's light or dark scheme.
+"""Self-contained HTML pages: single files that need no network, in light or dark mode.
 
-A Content-Security-Policy in the page lets the browser load nothing but the styles and pictures
-inside it. Titles and cells are escaped; HTML made here (`table`, `picture`, `plot`) is of the type
-`Markup`, which is how a table cell may hold a picture or a link.
+A Content-Security-Policy in the page restricts the browser to the styles and pictures inside it.
+Titles and cells are escaped. HTML made here (`table`, `picture`, `plot`) has the type `Markup`, so
+that table cells can contain pictures and links.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
     from caer_data.faces.models.interface import Picture
 
 COLOURS: Final = ("#3a7abd", "#d9822b", "#3f9b6c", "#c0504d", "#8064a2", "#8c6d46", "#5a9aa8")
-"""Colours of a plot's series: distinguishable on a light and on a dark ground."""
+"""Colours of a plot's series, distinguishable on light and dark backgrounds."""
 
-# Matplotlib leaves out the default black, and the page's own ink takes its place.
+# Matplotlib omits the default black, so the page's text colour takes its place.
 _INK: Final = "black"
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page with a line in its contents.
+    """A section of a page, listed in its table of contents.
 
     Attributes:
         title: heading, escaped by the page.
-        html: body, put in as it is: build it from `table`, `picture`, `plot` and `Markup`.
-        anchor: name for links (`page.html#anchor`); made from the title where it is left out.
+        html: body, not escaped; build it from `table`, `picture`, `plot` and `Markup`.
+        anchor: name for links (`page.html#anchor`); made from the title by default.
     """
 
     title: str
@@ -56,14 +56,14 @@ class Section:
 
 
 def page(title: str, sections: Sequence[Section], subtitle: str = "") -> str:
-    """Put sections together to a whole HTML document; equal input gives equal text."""
+    """Return an HTML document made from sections; equal input gives equal text."""
     template = environment("caer_data.report").get_template("page.html")
     return template.render(title=title, sections=sections, subtitle=subtitle)
 
 
 @cache
 def environment(package: str) -> jinja2.Environment:
-    """Templates beside a package's code, with every value escaped unless it is `Markup`."""
+    """Return an environment for a package's templates; values are escaped unless `Markup`."""
     return jinja2.Environment(
         loader=jinja2.PackageLoader(package, ""),
         autoescape=True,
@@ -74,11 +74,11 @@ def environment(package: str) -> jinja2.Environment:
 
 
 def table(frame: pd.DataFrame, caption: str = "") -> Markup:
-    """A frame as an HTML table without its index: numbers to the right, text escaped.
+    """Return a frame as an HTML table without its index: numbers on the right, text escaped.
 
-    Whole numbers get thousands separators, others three significant digits; give a column of
-    text where that is not wanted. Empty cells show as a dash. A cell of type `Markup` stays HTML,
-    in a column of dtype object (pandas makes plain text of it in a column of strings).
+    Whole numbers get thousands separators, other numbers three significant digits; use a column of
+    text to avoid this. Empty cells are shown as dashes. A cell of type `Markup` is kept as HTML if
+    the column has dtype object (pandas converts it to plain text in a column of strings).
     """
     classes = [
         Markup(' class="number"') if _is_number_column(frame.iloc[:, i]) else ""
@@ -105,7 +105,7 @@ def table(frame: pd.DataFrame, caption: str = "") -> Markup:
 
 
 def value_text(value: Any) -> str:
-    """A cell as people read it: thousands separators, three significant digits, yes, no, dash."""
+    """Return a cell in readable form: thousands separators, three digits, yes, no, or a dash."""
     import pandas as pd
 
     if isinstance(value, Markup):
@@ -138,12 +138,12 @@ def _is_number_column(column: pd.Series[Any]) -> bool:
 
 
 def picture(image: Picture, alt: str = "", quality: int = 80) -> Markup:
-    """A picture inside the page as JPEG.
+    """Return a picture as a JPEG embedded in the page.
 
     Args:
         image: BGR, uint8, shape (height, width, 3).
-        alt: what it shows, for those who do not see it.
-        quality: of the JPEG, 0 to 100.
+        alt: alternative text.
+        quality: quality of the JPEG, 0 to 100.
     """
     import cv2
 
@@ -155,7 +155,7 @@ def picture(image: Picture, alt: str = "", quality: int = 80) -> Markup:
 
 
 def jpeg(data: bytes, width: int, height: int, alt: str = "") -> Markup:
-    """An encoded JPEG inside the page, without encoding it again; its size in pixels."""
+    """Return an encoded JPEG embedded in the page; width and height are in pixels."""
     return Markup(
         '<img src="data:image/jpeg;base64,{}" width="{}" height="{}" alt="{}" loading="lazy">'
     ).format(base64.b64encode(data).decode(), width, height, alt)
@@ -163,9 +163,9 @@ def jpeg(data: bytes, width: int, height: int, alt: str = "") -> Markup:
 
 @contextmanager
 def figure(width: float = 6.4, height: float = 3.2) -> Iterator[tuple[Figure, Any]]:
-    """Give a matplotlib figure and its axes in the style of the pages; sizes in inches.
+    """Yield a matplotlib figure and its axes in the style of the pages; sizes are in inches.
 
-    No display and no global state are touched, so that it works in any process.
+    It uses no display and no global state, so it works in any process.
     """
     import matplotlib as mpl
     from cycler import cycler
@@ -189,10 +189,10 @@ def figure(width: float = 6.4, height: float = 3.2) -> Iterator[tuple[Figure, An
 
 
 def plot(drawn: Figure, alt: str = "") -> Markup:
-    """A matplotlib figure inside the page as SVG, its black drawn in the page's own ink.
+    """Return a matplotlib figure as SVG embedded in the page; black becomes the text colour.
 
-    Equal figures give equal text: no times, no random names. Names inside the SVG are made unique
-    by its content, so that several plots share a page.
+    Equal figures give equal text, without times or random names. Names inside the SVG are made
+    unique by its content, so that a page can have several plots.
     """
     import matplotlib as mpl
 
@@ -212,11 +212,11 @@ def plot(drawn: Figure, alt: str = "") -> Markup:
 
 
 def code(text: str) -> Markup:
-    """A block of plain text, such as a recipe or a command."""
+    """Return a block of plain text, such as a recipe or a command."""
     return Markup('<pre tabindex="0"><code>{}</code></pre>').format(text)
 
 
 def paragraph(text: str, css_class: str = "") -> Markup:
-    """A paragraph; `note` as class is small and faint."""
+    """Return a paragraph; the class `note` makes it small and faint."""
     attribute = Markup(' class="{}"').format(css_class) if css_class else ""
     return Markup("<p{}>{}</p>").format(attribute, escape(text))

@@ -1,6 +1,6 @@
-"""Pictures of the report: a shot's thumbnail with its boxes, and the faces of a person.
+"""Pictures of the report: thumbnails of shots with boxes, and faces of persons.
 
-The face stage leaves them in its intermediate results; nothing is decoded for the report.
+The face stage stores them in its artifacts, so nothing is decoded for the report.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A shot's picture with the boxes of its faces; `image` is empty if none was kept."""
+    """A shot's picture with the boxes of its faces; `image` is empty if there is none."""
 
     image: Markup
     boxes: tuple[Box, ...] = ()
@@ -54,7 +54,7 @@ class Pictures:
 
     @cached_property
     def _artifacts(self) -> dict[str, str]:
-        """Name of each video's artifact of the face stage; nothing where work/ was deleted."""
+        """Names of the face stage's artifacts by video; empty if work/ was deleted."""
         noted = clean.noted(self._dataset.work_folder)
         return {video_id: facts["faces"] for video_id, facts in noted.items()}
 
@@ -63,15 +63,15 @@ class Pictures:
         return self._dataset.tracks
 
     def shot(self, video_id: str, shot_id: str) -> bytes | None:
-        """The JPEG of a shot's thumbnail; None if it is gone."""
+        """Return the JPEG of a shot's thumbnail; None if it is missing."""
         return self._read(video_id, f"thumbnails/{shot_id.removeprefix(f'{video_id}.')}.jpg")
 
     def face(self, video_id: str, track_id: str) -> bytes | None:
-        """The JPEG of a track's clearest face; None if it is gone."""
+        """Return the JPEG of a track's clearest face; None if it is missing."""
         return self._read(video_id, f"portraits/{track_id.removeprefix(f'{video_id}.')}.jpg")
 
     def _read(self, video_id: str, name: str) -> bytes | None:
-        """A member of the artifact that the tables come from; None if it is gone."""
+        """Return a member of the artifact that the tables come from; None if it is missing."""
         artifact = Artifact(
             inside(self._dataset.work_folder, self._artifacts.get(video_id, "faces/absent"))
         )
@@ -81,16 +81,16 @@ class Pictures:
             return None
 
     def thumbnails(self, clips: pd.DataFrame) -> list[Thumbnail]:
-        """Thumbnails of clips (rows of `clips`), in their order."""
+        """Return thumbnails of clips (rows of `clips`), in their order."""
         boxes = self._boxes(clips)
         return [self._thumbnail(clip, boxes) for clip in clips.to_dict("records")]
 
     def thumbnail_of(self, video_id: str, shot_id: str) -> Markup:
-        """A shot's picture, or nothing where it is gone."""
+        """Return a shot's picture; empty if it is missing."""
         return _embed(self.shot(video_id, shot_id), shot_id)
 
     def portrait(self, video_id: str, track_id: str) -> Markup:
-        """A track's best face, or nothing where its picture is gone."""
+        """Return a track's clearest face; empty if it is missing."""
         return _embed(self.face(video_id, track_id), track_id)
 
     def _thumbnail(self, clip: dict[Any, Any], boxes: pd.DataFrame) -> Thumbnail:
@@ -118,14 +118,14 @@ class Pictures:
         )
 
     def _frame(self, video_id: str, shot: str) -> int:
-        """Frame of the video that the shot's thumbnail shows."""
+        """Return the frame of the video that the shot's thumbnail shows."""
         if video_id not in self._frames:
             facts = self._read(video_id, "thumbnails.json")
             self._frames[video_id] = json.loads(facts) if facts else {}
         return self._frames[video_id][shot]
 
     def _boxes(self, clips: pd.DataFrame) -> pd.DataFrame:
-        """Faces of the clips' shots, with shot and person; the rest of `faces` is not loaded."""
+        """Return the faces of the clips' shots, without loading the rest of `faces`."""
         shots: Collection[str] = set(clips["shot_id"])
         tracks = self._tracks[self._tracks["shot_id"].isin(shots)]
         faces = tables.read_some(
@@ -138,7 +138,7 @@ class Pictures:
 
 
 def short_name(person_id: Any) -> str:
-    """The number in a person's identifier: `first-light.p0002` is `p2`."""
+    """Return the short form of a person's identifier: `p2` for `first-light.p0002`."""
     if pd.isna(person_id):
         return "?"
     name = str(person_id).rpartition(".")[2]
@@ -146,7 +146,7 @@ def short_name(person_id: Any) -> str:
 
 
 def _embed(data: bytes | None, alt: str) -> Markup:
-    """A JPEG from an artifact; empty if it is missing, as for a shot without samples."""
+    """Return an embedded JPEG from an artifact; empty if it is missing."""
     if data is None:
         return Markup()
     with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:

@@ -21,7 +21,7 @@ from caer_data.report import pages
 
 
 def section(dataset: Dataset) -> pages.Section | None:
-    """Make the section on raters and agreement; None while there are no ratings.
+    """Return the section on raters and agreement; None if there are no ratings.
 
     Raises:
         CaerError: a table cannot be read.
@@ -90,7 +90,7 @@ def _confusion(confusion: pd.DataFrame) -> Markup:
 
     shares = confusion.to_numpy()
     with pages.figure(5.2, 4.6) as (figure, axes):
-        # One colour, more or less of it, so that it reads on a light and on a dark page.
+        # A single colour with varying opacity is readable on light and dark pages.
         tint = np.broadcast_to(to_rgba(pages.COLOURS[0]), (*shares.shape, 4)).copy()
         tint[..., 3] = 0.85 * np.nan_to_num(shares)
         axes.imshow(tint)
@@ -148,7 +148,7 @@ def _habits(ratings: pd.DataFrame) -> Markup:
 
 
 def _checks(dataset: Dataset) -> Markup:
-    """Training, gold clips and repeats of each rater; empty if there are none."""
+    """Return a table of each rater's training, gold clips and repeats; empty if none exist."""
     if not dataset.has(tables.RATERS):
         return Markup("")
     rows = dataset.raters

@@ -1,4 +1,4 @@
-"""Recipes in words: what a field means, and how two recipes differ."""
+"""Explain the fields of recipes, and compare recipes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FIELD: Final = re.compile(r"^(?P<indent> *)(?P<name>\w+):(?P<rest>.*)$")
 
 
 def explain(name: str) -> dict[str, Any]:
-    """What a field of a recipe is.
+    """Return facts about a field of a recipe.
 
     Args:
         name: `filter.min_face_height`, or a section such as `filter`.
@@ -55,7 +55,7 @@ def explain(name: str) -> dict[str, Any]:
 
 
 def difference(one: str, other: str) -> list[dict[str, Any]]:
-    """Fields in which two recipes differ: `field`, `one`, `other`, in the order of a recipe.
+    """Return the fields that differ: `field`, `one`, `other`, in the order of a recipe.
 
     Raises:
         CaerError: one of them is not a recipe.
@@ -68,7 +68,7 @@ def difference(one: str, other: str) -> list[dict[str, Any]]:
 
 
 def fields() -> dict[str, FieldInfo | None]:
-    """Every field of a recipe by its name with its section; a section itself has None."""
+    """Return all fields of a recipe by qualified name; the value of a section is None."""
     found: dict[str, FieldInfo | None] = {}
     for name, of in Recipe.model_fields.items():
         section = of.annotation
@@ -81,12 +81,12 @@ def fields() -> dict[str, FieldInfo | None]:
 
 
 def sections() -> list[str]:
-    """Names of the sections."""
+    """Return the names of the sections."""
     return [name for name, of in fields().items() if of is None]
 
 
 def comments() -> dict[str, str]:
-    """Comments of the shipped recipe `caer` by field: those above it, and those beside it."""
+    """Return the comments of the shipped recipe `caer` by field, above and beside it."""
     found: dict[str, list[str]] = {}
     above: list[str] = []
     section = name = ""
@@ -99,7 +99,7 @@ def comments() -> dict[str, str]:
             found[name] = above + _beside(match["rest"])
             above = []
         elif text.startswith("#") and line.startswith(" " * 20) and name:
-            found[name] += _beside(line)  # the comment beside a field continues
+            found[name] += _beside(line)  # continues the comment beside a field
         elif text.startswith("#"):
             above.append(text.lstrip("# "))
         else:

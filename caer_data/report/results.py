@@ -36,15 +36,15 @@ def publish(
     first: Sequence[pages.Section] = (),
     **also: Any,
 ) -> dict[str, Any]:
-    """Write the folder of results of some rows and return what `results.json` holds.
+    """Write a folder of results; return the contents of `results.json`.
 
     Args:
         entries: rows with their runs.
         folder: created if missing.
         title: heading of the page.
-        examples: attention maps by a row's label.
+        examples: attention maps by the label of a row.
         first: sections of the page before the results.
-        also: further fields of `results.json`.
+        also: additional fields of `results.json`.
     """
     found = results.analysed(entries)
     values = results.write(entries, folder, found, **also)
@@ -59,7 +59,7 @@ def publish(
 def examples_of(
     bench: Bench, entries: Sequence[Entry], open_store: OpenStore, release: Path
 ) -> dict[str, list[Example]]:
-    """Attention maps of each row, with the weights of its first run."""
+    """Return attention maps of each row, computed with the weights of its first run."""
     found = {}
     for entry in entries:
         if entry.test or len({run["data"] for run in entry.runs}) > 1:
@@ -79,10 +79,10 @@ def _examples(bench: Bench, entry: Entry, recipe: ModelRecipe, store: Store) -> 
 def compare(
     rows: Mapping[str, Sequence[pd.DataFrame]], classes: Sequence[str], folder: Path
 ) -> tuple[Analysis, dict[str, Any]]:
-    """Analyse rows of several folders of results together and write tables, plots and page.
+    """Analyse rows of several folders together, and write tables, plots and page.
 
     Args:
-        rows: predictions by title, one frame per seed (`results.kept.together`).
+        rows: predictions by title, one frame per seed (`saved_predictions.together`).
         classes: names of the classes.
         folder: created if missing.
     """
@@ -98,7 +98,7 @@ def compare(
 
 
 def write_plots(path: Path, folder: Path) -> None:
-    """Write every plot of a page as an SVG file of its own, named by what it shows."""
+    """Write every plot of a page as a separate SVG file, named after its content."""
     taken: dict[str, int] = {}
     for match in _PLOT.finditer(path.read_text(encoding="utf-8")):
         name = slug(match[1])

@@ -1,4 +1,4 @@
-"""A Sankey diagram as inline SVG: what flows from one column of boxes to the next, by width."""
+"""A Sankey diagram as inline SVG."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ WIDTH: Final = 960
 HEIGHT: Final = 380
 _BOX: Final = 12
 _LINE: Final = 17
-"""Least height that a box takes, so that the words beside it stay apart."""
+"""Minimum height of a box, so that the texts beside boxes do not overlap."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """One box: its name in links, the words beside it, its size, and whether it is a loss."""
+    """A box: its name in flows, the text beside it, its size, and whether it is a loss."""
 
     name: str
     words: str
@@ -27,7 +27,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Flow:
-    """How much flows from one box to one of the next column."""
+    """A flow from a box to one in the next column."""
 
     source: str
     target: str
@@ -35,12 +35,12 @@ class Flow:
 
 
 def sankey(columns: Sequence[Sequence[Box]], flows: Sequence[Flow], alt: str) -> Markup:
-    """Draw columns of boxes from left to right, and the flows between them.
+    """Return a diagram of columns of boxes from left to right, and the flows between them.
 
     Args:
-        columns: boxes of each column, from top to bottom; sizes in one unit.
-        flows: between neighbouring columns; those of a box are drawn in the order given.
-        alt: what the diagram says, for those who do not see it.
+        columns: boxes of each column, from top to bottom, with sizes in the same unit.
+        flows: flows between neighbouring columns; those of a box are drawn in the given order.
+        alt: alternative text.
     """
     columns = [[box for box in column if box.size > 0] for column in columns]
     columns = [column for column in columns if column]
@@ -65,7 +65,7 @@ def sankey(columns: Sequence[Sequence[Box]], flows: Sequence[Flow], alt: str) ->
 
 
 def _scale(columns: Sequence[Sequence[Box]]) -> float:
-    """Pixels of one unit, so that the fullest column fits."""
+    """Return pixels per unit, such that the largest column fits."""
     found = [
         (HEIGHT - 8 - _LINE * len(column)) / max(sum(box.size for box in column), 1e-9)
         for column in columns
@@ -74,7 +74,7 @@ def _scale(columns: Sequence[Sequence[Box]]) -> float:
 
 
 def _places(columns: Sequence[Sequence[Box]], scale: float) -> dict[str, tuple[float, float]]:
-    """Left and top of every box, by name."""
+    """Return left and top of every box, by name."""
     places = {}
     step = (WIDTH - 190) / max(1, len(columns) - 1)
     for number, column in enumerate(columns):
@@ -88,7 +88,7 @@ def _places(columns: Sequence[Sequence[Box]], scale: float) -> dict[str, tuple[f
 def _bottom(
     columns: Sequence[Sequence[Box]], places: dict[str, tuple[float, float]], scale: float
 ) -> int:
-    """Height that all boxes take."""
+    """Return the height of the diagram."""
     ends = [
         places[box.name][1] + max(box.size * scale, _LINE) for column in columns for box in column
     ]

@@ -1,4 +1,4 @@
-"""What the self-test adds to the results page: the clips, the table and the statements."""
+"""Sections of the results page on the self-test: statements, accuracies and clips."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LARGER: Final = 2
 
 
 def sections(found: SelfTest) -> list[pages.Section]:
-    """Statements with the accuracies they rest on, and some of the clips."""
+    """Return sections with the statements, their accuracies, and some of the clips."""
     verdict = "All statements hold." if found.passed else "Some statements do NOT hold."
     tables = [
         pages.paragraph(verdict),
@@ -39,7 +39,7 @@ def sections(found: SelfTest) -> list[pages.Section]:
 
 
 def _strip(clips: SyntheticClips, kind: str) -> Markup:
-    """Some clips of a kind side by side, with a caption."""
+    """Return some clips of a kind side by side, with a caption."""
     chosen = np.flatnonzero(clips.kinds == KINDS.index(kind))[:SHOWN]
     pictures = [
         pages.picture(_large(clips.frames[i, 0]), EMOTIONS[clips.labels[i]], quality=92)

@@ -16,15 +16,15 @@ from caer_data.report.pictures import Pictures, short_name
 
 SHOWS: Final = 12
 PERSONS: Final = 5
-"""Of each show, those of most clips."""
+"""Maximum number of persons per show, those with the most clips."""
 FIRST: Final = 4
-"""Clips of each person that are seen at once: those of the clearest faces."""
+"""Number of clips per person that are visible at once, those with the clearest faces."""
 MORE: Final = 8
-"""Clips of each person behind "more", spread evenly over the others."""
+"""Number of clips per person behind "more", spread evenly over the others."""
 
 
 def kept(dataset: Dataset, pictures: Pictures) -> pages.Section:
-    """Kept clips by show and person, with a count of those not shown."""
+    """Return a section with kept clips by show and person, and the number not shown."""
     clips = anchors.present(dataset.clips)
     if clips.empty:
         return pages.Section("Kept clips", pages.paragraph("No clip was kept."))

@@ -1,4 +1,4 @@
-"""What has been done with a dataset, and what comes next: facts for `caer-data status`."""
+"""Facts for `caer-data status`: completed steps of a dataset, and the next command."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _APPLIED: Final = (
 
 @dataclass(frozen=True)
 class Step:
-    """One step on the way from shows to results.
+    """One step from shows to results.
 
     Attributes:
-        name: of the step.
+        name: name of the step.
         done: whether it is finished.
-        text: what there is, in words.
-        next: the command that does or resumes it; empty if nothing is left to do.
+        text: its state in words.
+        next: the command that performs or resumes it; empty if nothing is left to do.
     """
 
     name: str
@@ -35,12 +35,12 @@ class Step:
 
 
 def steps(dataset: Dataset, release: Path, results: Path) -> list[Step]:
-    """Every step in order; those after the first that is not done may lack what they need.
+    """Return all steps in order; those after the first unfinished one may lack their input.
 
     Args:
-        dataset: the folder, which need not be there.
-        release: where a release is looked for.
-        results: where results of the benchmark are looked for.
+        dataset: the dataset folder, which may be missing.
+        release: the release folder, which may be missing.
+        results: the folder of benchmark results, which may be missing.
 
     Raises:
         CaerError: a table cannot be read.
@@ -53,12 +53,12 @@ def steps(dataset: Dataset, release: Path, results: Path) -> list[Step]:
 
 
 def next_step(found: list[Step]) -> Step | None:
-    """The first step with something left to do."""
+    """Return the first step with something left to do; None if there is none."""
     return next((step for step in found if not step.done), None)
 
 
 def as_dict(dataset: Dataset, found: list[Step]) -> dict[str, Any]:
-    """For `--json`."""
+    """Return the values for `--json`."""
     coming = next_step(found)
     return {
         "dataset": str(dataset.folder),
@@ -91,7 +91,7 @@ def _decisions(dataset: Dataset) -> Step:
 
 
 def built_at(dataset: Dataset) -> str:
-    """When the tables were written, UTC, ISO 8601."""
+    """Return the time when the tables were written, in UTC and ISO 8601."""
     moment = dataset.path_of(tables.CLIPS).stat().st_mtime
     return datetime.fromtimestamp(moment, UTC).isoformat()
 

@@ -1,4 +1,4 @@
-"""One second of video made, decoded, looked at, cut and played: whether the parts work together."""
+"""Check that the parts work together: create, decode, search, cut and play one second of video."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PORTRAIT: Final = "data/astronaut.png"  # in scikit-image: NASA, public domain
 
 @dataclass
 class _Second:
-    """The second of video on its way through the steps."""
+    """The second of video and the results of the steps so far."""
 
     folder: Path
     info: VideoInfo | None = None
@@ -48,9 +48,9 @@ class _Second:
 
 
 def steps() -> Iterator[tuple[str, Callable[[], str]]]:
-    """Each step's name and the function that takes it; they build on each other.
+    """Yield the name and function of each step; they must be called in order.
 
-    A step returns what it found in a few words, and raises whatever the libraries raise.
+    A step returns a short description of its result, or raises any exception of the libraries.
     """
     with tempfile.TemporaryDirectory(prefix="caer-data-doctor-") as folder:
         second = _Second(Path(folder))
@@ -92,7 +92,7 @@ def _cut(second: _Second) -> str:
 
 
 def _play(second: _Second) -> str:
-    """Decode the clip to its end, and see that it is coded as every browser plays it."""
+    """Decode the whole clip, and check that its codecs play in every browser."""
     with av.open(str(second.clip), options={"protocol_whitelist": "file"}) as container:
         video, sound = container.streams.video[0], container.streams.audio[0]
         coding = (video.codec_context.name, video.codec_context.pix_fmt, sound.codec_context.name)
@@ -108,7 +108,7 @@ def _play(second: _Second) -> str:
 
 
 def _portrait() -> Any:
-    """A picture with one face, 512 by 288, BGR."""
+    """Return a picture with one face, 512 by 288, BGR."""
     spec = importlib.util.find_spec("skimage")
     folders = list(spec.submodule_search_locations or ()) if spec else []
     for folder in folders:
@@ -119,7 +119,7 @@ def _portrait() -> Any:
 
 
 def _write(path: Path, picture: Any) -> None:
-    """A second of the picture under a tone: H.264 and AAC in mp4."""
+    """Write one second of the picture with a tone, as H.264 and AAC in mp4."""
     tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(_RATE) / _RATE, dtype=np.float32)
     with av.open(str(path), "w", format="mp4") as out:
         video: Any = out.add_stream("libx264", rate=_FPS, options={"preset": "ultrafast"})

@@ -1,4 +1,4 @@
-"""How far the figures of a benchmark can be trusted: the sections of its page about that."""
+"""Sections of the results page on the uncertainty of a benchmark's figures."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _TITLES: Final = {
 
 
 def sections(found: Analysis) -> list[pages.Section]:
-    """Uncertainty, people, calibration and shows, each where there is something to show."""
+    """Return the non-empty sections on uncertainty, people, calibration and shows."""
     made = tables.every(found)
     parts = {
         "Uncertainty": ("recall-by-class", "differences", "difference-matrix"),
@@ -67,7 +67,7 @@ def sections(found: Analysis) -> list[pages.Section]:
 
 
 def notes(found: Analysis) -> list[str]:
-    """What the intervals draw, and which rows cannot be compared."""
+    """Return sentences on the groups of the intervals, and on rows that cannot be compared."""
     said: dict[str, list[str]] = {}
     for title, row in found.rows.items():
         said.setdefault(row.groups.sentence, []).append(title)
@@ -96,7 +96,7 @@ def _plots(rows: Mapping[str, RowAnalysis]) -> Markup:
 
 
 def _reliability(title: str, row: RowAnalysis) -> Markup:
-    """Accuracy by confidence; the diagonal is perfect, an area is the share of samples."""
+    """Return a plot of accuracy by confidence; areas show the share of samples."""
     bins = row.calibration.bins
     used = bins[bins["n"] > 0]
     with pages.figure(4.0, 3.8) as (figure, axes):

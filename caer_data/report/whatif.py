@@ -1,4 +1,4 @@
-"""What other thresholds would do to a dataset that is built; nothing is decoded or written."""
+"""Predict the effect of other thresholds on a dataset, without decoding or writing anything."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ FIELDS: Final = (
     "clips.min_seconds",
     "clips.min_frames",
 )
-"""What can be tried; other fields need another look at the videos."""
+"""Fields that can be tried; others would require another analysis of the videos."""
 
 _NOT_OF_THE_FILTER: Final = ("failed", "by_hand", "forgotten")
 
 
 def parse(assignments: Sequence[str]) -> dict[str, Any]:
-    """Values by field, from texts such as `filter.min_face_height=0.08`.
+    """Return values by field, from texts such as `filter.min_face_height=0.08`.
 
     Raises:
-        CaerError: malformed, or not a field that can be tried.
+        CaerError: a text is malformed, or the field cannot be tried.
     """
     found: dict[str, Any] = {}
     for text in assignments:
@@ -46,7 +46,7 @@ def parse(assignments: Sequence[str]) -> dict[str, Any]:
 
 
 def changed(recipe: recipes.Recipe, values: Mapping[str, Any]) -> recipes.Recipe:
-    """The recipe with other values.
+    """Return the recipe with other values.
 
     Raises:
         CaerError: a value does not fit its field.
@@ -63,10 +63,10 @@ def changed(recipe: recipes.Recipe, values: Mapping[str, Any]) -> recipes.Recipe
 
 
 def judged(dataset: Dataset, recipe: recipes.Recipe) -> pd.DataFrame:
-    """Status and reason of every clip of a build under another recipe.
+    """Return status and reason of every clip of a build under another recipe.
 
-    Clips that could not be cut stay `failed`, and those of absent videos as they are. Which clips
-    repeat which is taken as the build found it.
+    Clips that could not be cut stay `failed`, and clips of absent videos are unchanged. Repeats are
+    those that the build found.
 
     Returns:
         `status` and `reason`, indexed as the table `clips`.
@@ -91,17 +91,17 @@ def judged(dataset: Dataset, recipe: recipes.Recipe) -> pd.DataFrame:
 
 
 def _repeats(recipe: recipes.Recipe) -> float:
-    """From which score on a clip is dropped as a repeat."""
+    """Return the score from which a clip is dropped as a repeat."""
     least = recipe.filter.min_repeat_score
     return float("inf") if least is None else least
 
 
 def effects(dataset: Dataset, values: Mapping[str, Any]) -> dict[str, Any]:
-    """What would change if the dataset were built with other values.
+    """Return what would change if the dataset were built with other values.
 
     Args:
-        dataset: a whole build.
-        values: by field, as `parse` gives them.
+        dataset: a complete build.
+        values: values by field, as returned by `parse`.
 
     Returns:
         `values`; `kept` and `would_keep`: numbers of clips; `moves`: one entry per change with

@@ -1,1 +1,1 @@
-"""A dataset in a browser: what `caer-data view` serves, on this machine only."""
+"""`caer-data view`: a dataset in a browser, served only on this machine."""

@@ -1,7 +1,7 @@
 """Routes of the page: JSON, pictures and clips by identifier, and the page's own files.
 
-The one module that imports Starlette. No path of a request reaches the file system: identifiers are
-looked up in the catalogue, and the page's files in a table that is made when the server starts.
+This is the only module that imports Starlette. No path of a request reaches the file system:
+identifiers are looked up in the catalogue, and the page's files in a table made at startup.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Answer = Callable[[Session, Request], Any]
 
 
 def application(session: Session) -> Starlette:
-    """The page of one session."""
+    """Return the web application of one session."""
     static = _static()
     routes = [Route("/", _file(*static["index.html"]))]
     routes += [
@@ -115,7 +115,7 @@ def _decide(session: Session, values: Any) -> dict[str, str]:
 
 
 def _decide_all(session: Session, values: Any) -> dict[str, int]:
-    """Keep or drop all clips that a query finds."""
+    """Keep or drop all clips that a query finds; return their number."""
     if not isinstance(values, dict) or not isinstance(values.get("query"), str):
         raise CaerError("a decision is a JSON object")
     shown = session.shown
@@ -182,7 +182,7 @@ def _jpeg(session: Session, find: Callable[[Session, str], bytes]) -> Callable[[
 
 
 def _media(session: Session) -> Callable[[Request], Any]:
-    """A clip's file, in the pieces that the browser asks for."""
+    """Return an endpoint that serves a clip's file, or the range that the browser requests."""
 
     async def endpoint(request: Request) -> Response:
         row = await run_in_threadpool(session.shown.catalogue.clip, request.path_params["name"])
@@ -202,7 +202,7 @@ def _file(data: bytes, kind: str) -> Callable[[Request], Any]:
 
 
 def _static() -> dict[str, tuple[bytes, str]]:
-    """The page's own files by name: content and type."""
+    """Return the page's own files by name: content and type."""
     folder = importlib.resources.files("caer_data.view") / "static"
     return {
         item.name: (item.read_bytes(), _TYPES[item.name.rpartition(".")[2]])

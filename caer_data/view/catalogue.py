@@ -1,7 +1,7 @@
-"""What the page may ask of one dataset: its clips with labels, and every identifier that exists.
+"""The data of one dataset available to the page: its clips with labels, and all identifiers.
 
-A catalogue is read once from one generation of tables. Requests name clips, shots, tracks, videos
-and persons; each name is looked up here, and whatever is not here does not exist for a browser.
+A catalogue is read once, from one generation of tables. Requests name clips, shots, tracks, videos
+and persons. Each name is looked up here, and a browser can access nothing else.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SCORES: Final = ("coverage", "face_height", "dominance", "sharpness", "brightne
 
 
 class UnknownNameError(LookupError):
-    """A browser asked for something that the dataset does not hold."""
+    """A browser requested something that the dataset does not contain."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Catalogue:
     """The tables of one generation, by name.
 
     Attributes:
-        dataset: where they come from.
-        splits: split by `clip_key`, where there is a release; else empty.
-        said: what models said, where there are results of a benchmark.
+        dataset: the dataset.
+        splits: split by `clip_key` if there is a release; else empty.
+        said: predictions of models, if there are benchmark results.
     """
 
     dataset: Dataset
@@ -42,10 +42,10 @@ class Catalogue:
     def clips(self) -> pd.DataFrame:
         """Table `clips` with what is searched for: seconds, emotion, vote pattern, split.
 
-        Further columns: `voice` (whether somebody speaks), `label` (kept or dropped by raters),
+        Others are `voice` (whether somebody speaks), `label` (kept or dropped by raters),
         `label_reason`, `pattern` (such as `2-1`, most votes first), `agreement` (share of the
-        votes), `confidence`, `split`, and of the first model `predicted`, `verdict` (right or
-        wrong) and `model_error` (1 less the label's probability).
+        votes), `confidence`, `split`, and for the first model `predicted`, `verdict` (right or
+        wrong) and `model_error` (1 minus the label's probability).
         """
         clips = self.dataset.clips
         seconds = (clips["end_s"] - clips["start_s"]).astype(float)
@@ -78,10 +78,10 @@ class Catalogue:
         return self.dataset.people.set_index("person_id", drop=False)
 
     def clip(self, name: str) -> dict[str, Any]:
-        """One clip's row, by `clip_id` or `clip_key`; its place in the table as `place`.
+        """Return one clip's row, by `clip_id` or `clip_key`, with its index as `place`.
 
         Raises:
-            UnknownNameError: there is none.
+            UnknownNameError: there is no such clip.
         """
         index = self._places.get(name)
         if index is None:
@@ -94,10 +94,10 @@ class Catalogue:
         return keys | {name: i for i, name in enumerate(self.clips["clip_id"])}
 
     def row(self, what: str, name: str) -> dict[str, Any]:
-        """One row of `videos`, `shots`, `tracks` or `people`, by its identifier.
+        """Return one row of `videos`, `shots`, `tracks` or `people`, by its identifier.
 
         Raises:
-            UnknownNameError: there is none.
+            UnknownNameError: there is no such row.
         """
         frame: pd.DataFrame = getattr(self, what)
         if name not in frame.index:
@@ -105,13 +105,13 @@ class Catalogue:
         return _named(frame.loc[[name]].iloc[0])
 
     def boxes(self, shot_id: str) -> pd.DataFrame:
-        """Rows of `faces` of a shot."""
+        """Return the rows of `faces` for a shot."""
         tracks = self.tracks.index[self.tracks["shot_id"] == shot_id]
         path = self.dataset.path_of(tables.FACES)
         return tables.read_some(tables.FACES, path, tables.FACES.names, track_id=tracks)
 
     def answers(self, clip_key: str | None) -> list[dict[str, Any]]:
-        """Every answer about a clip, refused ones included."""
+        """Return all answers to a clip, including refused ones."""
         ratings = self._table(tables.RATINGS)
         own = ratings[ratings["clip_key"].isin([clip_key] if clip_key else [])]
         shown = own[["rater", "emotion", "confidence", "status", "reason", "created_at"]]
@@ -122,7 +122,7 @@ class Catalogue:
 
 
 def plain(row: dict[Any, Any]) -> dict[str, Any]:
-    """A row as JSON has it: nothing that is missing but null, no NumPy numbers."""
+    """Return a row as JSON values: null for missing cells, and no NumPy numbers."""
     return {str(name): _cell(value) for name, value in row.items()}
 
 

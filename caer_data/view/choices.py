@@ -25,13 +25,13 @@ from caer_data.view.catalogue import Catalogue
 
 _SIDES: Final = ["x1", "y1", "x2", "y2"]
 MAX_AT_ONCE: Final = 1000
-"""Clips that are decided in one step."""
+"""Maximum number of clips decided in one step."""
 _TRACKS_OF_A_PERSON: Final = 5
-"""Anchors that stand for a person, the longest tracks: one that is found again is enough."""
+"""Number of anchors per person, from the longest tracks; finding one of them again is enough."""
 
 
 def decide(catalogue: Catalogue, values: dict[str, Any]) -> Decision:
-    """Write one decision of the page, and give it.
+    """Write one decision of the page, and return it.
 
     Args:
         catalogue: what the page shows.
@@ -60,7 +60,7 @@ def decide(catalogue: Catalogue, values: dict[str, Any]) -> Decision:
 
 
 def decide_all(catalogue: Catalogue, clips: list[str], values: dict[str, Any]) -> int:
-    """Keep or drop clips, one row each; gives their number. Nothing is written if one is wrong.
+    """Keep or drop clips, one row each; return their number. An error in one prevents all.
 
     Args:
         catalogue: what the page shows.
@@ -83,7 +83,7 @@ def decide_all(catalogue: Catalogue, clips: list[str], values: dict[str, Any]) -
 
 
 def undo_all(catalogue: Catalogue, values: dict[str, Any]) -> int:
-    """Undo the rows with the given `keys`, in one step for the page; gives their number.
+    """Undo the rows with the given `keys` in one step; return their number.
 
     Raises:
         CaerError: a value is missing or wrong.
@@ -95,7 +95,7 @@ def undo_all(catalogue: Catalogue, values: dict[str, Any]) -> int:
 
 
 def decided(catalogue: Catalogue, rows: list[Decision]) -> dict[str, str]:
-    """The last standing decision about each clip of today: keep, drop or target, by `clip_id`.
+    """Return the last decision in effect for each current clip: keep, drop or target, by `clip_id`.
 
     A clip is known by its span alone: which face is its target is what may have been decided.
     """
@@ -124,7 +124,7 @@ def decided(catalogue: Catalogue, rows: list[Decision]) -> dict[str, str]:
 
 
 def listed(catalogue: Catalogue, decisions: Decisions) -> list[dict[str, Any]]:
-    """Every decision as the page lists it, newest first; `stands` says whether it counts."""
+    """Return all decisions for the page, newest first; `stands` says whether one is in effect."""
     videos = dict(zip(catalogue.videos["sha256"], catalogue.videos["video_id"], strict=True))
     standing = {row.key for row in decisions.standing()}
     return [
@@ -235,7 +235,7 @@ def _of_track(faces: pd.DataFrame, track_id: str) -> pd.DataFrame:
 
 
 def _box_near(catalogue: Catalogue, track: dict[str, Any], frame: int) -> Box:
-    """The box of a track in the frame nearest to another, as shares of the frame."""
+    """Return the box of a track in the frame nearest to `frame`, as shares of the frame."""
     video = catalogue.row("videos", track["video_id"])
     own = _of_track(catalogue.boxes(track["shot_id"]), track["track_id"])
     nearest = own.iloc[int((own["frame"] - frame).abs().to_numpy().argmin())]
@@ -250,7 +250,7 @@ def _cut_anchor(catalogue: Catalogue, video: dict[str, Any], frame: int) -> Anch
 
 
 def _frame_pts(catalogue: Catalogue, video: dict[str, Any], frame: int) -> int:
-    """Timestamp of a frame, by what the decode noted; without it, by the shot's even beat."""
+    """Return a frame's timestamp as recorded in decoding, else interpolated within its shot."""
     artifacts = clean.noted(catalogue.dataset.work_folder).get(video["video_id"], {})
     names = [name for name in artifacts.get("pieces", []) if name.startswith("shots/")]
     try:

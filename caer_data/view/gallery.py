@@ -1,4 +1,4 @@
-"""Persons as the page shows them: who, for how long, and the tracks that show them."""
+"""Persons for the page: identifiers, time on screen, and tracks."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from caer_data.view.catalogue import Catalogue, plain
 from caer_data.view.noted import about_persons
 
 _FACES: Final = 8
-"""Of each person, in the list of all."""
+"""Maximum number of tracks per person in the list of all persons."""
 _MAX_TRACKS: Final = 600
 
 
 def people(catalogue: Catalogue, decisions: Decisions) -> list[dict[str, Any]]:
-    """Every person, longest seen first within a show, with the tracks of the largest faces.
+    """Return all persons, longest on screen first within a show, with their largest faces.
 
-    `noted` is what was decided about them by hand.
+    `noted` has the decisions made about them by hand.
     """
     noted = about_persons(catalogue, decisions)
     ordered = catalogue.people.sort_values(["show", "seconds"], ascending=[True, False])
@@ -38,7 +38,7 @@ def people(catalogue: Catalogue, decisions: Decisions) -> list[dict[str, Any]]:
 
 
 def person(catalogue: Catalogue, decisions: Decisions, person_id: str) -> dict[str, Any]:
-    """One person with their tracks, longest first.
+    """Return one person with their tracks, longest first.
 
     Raises:
         UnknownNameError: there is no such person.

@@ -1,8 +1,8 @@
-"""Who may talk to the page: this machine's browser, with the random word in the address.
+"""Restrict access to the page to a browser on this machine that knows the token in the address.
 
-Other pages in the same browser can reach any server of this machine. They do not know the token;
-they cannot change `Host` to one of ours (rebinding a name keeps the name); and what changes
-something needs an `Origin` of ours. Everything else is refused before a route sees it.
+Other pages in the same browser can reach any server on this machine. However, they do not know the
+token, they cannot send one of our names as `Host` (even after DNS rebinding), and requests that
+change data require our `Origin`. All other requests are refused before they reach a route.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_BYTES: Final = 65_536
-"""Longest body of a request: a decision with its reason."""
+"""Maximum size of a request's body, which is a decision with its reason."""
 
 _HEADERS: Final = (
     (
@@ -35,11 +35,11 @@ _HEADERS: Final = (
 
 
 class Guard:
-    """Lets through what the page itself asks; an ASGI application around another.
+    """An ASGI application that passes only requests of the page to another application.
 
     Args:
-        app: what is guarded; it sees paths without the token.
-        port: where the server listens, on 127.0.0.1.
+        app: the guarded application; it sees paths without the token.
+        port: the server's port on 127.0.0.1.
     """
 
     def __init__(self, app: App, port: int) -> None:
@@ -50,17 +50,17 @@ class Guard:
 
     @property
     def address(self) -> str:
-        """The page, with the token."""
+        """Address of the page, with the token."""
         return f"http://127.0.0.1:{self._port}/{self._token}/"
 
     def address_once(self) -> str:
-        """An address that leads to the page once: a browser's arguments can be read by others."""
+        """Return an address that works once, because others can read a browser's arguments."""
         self._once = secrets.token_urlsafe(24)
         return f"http://127.0.0.1:{self._port}/once/{self._once}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http":  # no sockets are served
+        if scope["type"] != "http":  # web sockets are not supported
             return
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         first, _, rest = scope["path"].removeprefix("/").partition("/")
@@ -76,12 +76,12 @@ class Guard:
             await self._app(inner, receive, _with_headers(send))
 
     def _redeem_once(self, code: str) -> bool:
-        """Use up the code of `address_once`, right or wrong; returns whether it was right."""
+        """Invalidate the code of `address_once`; return whether `code` was correct."""
         known, self._once = self._once, None
         return known is not None and secrets.compare_digest(code.encode(), known.encode())
 
     def _refusal(self, method: str, headers: dict[bytes, str]) -> str:
-        """Why a request is not answered; empty if it is."""
+        """Return why a request is refused; empty if it is not."""
         host = headers.get(b"host", "")
         if host not in (f"127.0.0.1:{self._port}", f"localhost:{self._port}"):
             return "Refused: this server answers to 127.0.0.1 alone."

@@ -1,6 +1,6 @@
-"""What was decided about persons and cuts, under the names that they have today.
+"""Decisions about persons and cuts, under their current names.
 
-The page shows it at once, because a decision takes effect only with the next build.
+The page shows them at once, although they take effect only with the next build.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _BOX: Final = ["track_id", "frame", "time_s", "x1", "y1", "x2", "y2"]
 
 
 def about_persons(catalogue: Catalogue, decisions: Decisions) -> dict[str, list[dict[str, Any]]]:
-    """Standing merges, splits and names by `person_id`: `kind`, `value`, and who else is meant."""
+    """Return merges, splits and names in effect by `person_id`: `kind`, `value`, other persons."""
     found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in decisions.standing(*corrections.KINDS):
         persons = list(dict.fromkeys(_persons_at(catalogue, row)))
@@ -33,7 +33,7 @@ def about_persons(catalogue: Catalogue, decisions: Decisions) -> dict[str, list[
 
 
 def about_cuts(video: dict[str, Any], decisions: Decisions) -> list[dict[str, Any]]:
-    """Standing decisions about the cuts of one video: `kind`, `at_s`, `to_s`, `who`, `why`."""
+    """Return decisions in effect about cuts of a video: `kind`, `at_s`, `to_s`, `who`, `why`."""
     if pd.isna(video["first_pts"]):
         return []
     return [
@@ -54,7 +54,7 @@ def _seconds(video: dict[str, Any], pts: int) -> float:
 
 
 def _persons_at(catalogue: Catalogue, row: Decision) -> Iterator[str]:
-    """Persons of today that the anchors of a decision show."""
+    """Yield the current persons shown at the anchors of a decision."""
     for video in tables.records(catalogue.videos[catalogue.videos["status"] != "duplicate"]):
         own = [anchor for anchor in row.about if anchor.video_key == video["sha256"]]
         if not own or pd.isna(video["first_pts"]):
@@ -69,7 +69,7 @@ def _persons_at(catalogue: Catalogue, row: Decision) -> Iterator[str]:
 
 
 def _near(tracks: pd.DataFrame, video: dict[Any, Any], anchors: Sequence[Anchor]) -> pd.DataFrame:
-    """Tracks of a video that share a moment with an anchor, or nearly."""
+    """Return tracks of a video that overlap in time with an anchor, or nearly do."""
     of_video = pd.DataFrame(tracks[tracks["video_id"] == video["video_id"]])
     fits = pd.Series(data=False, index=of_video.index, dtype=bool)
     for anchor in anchors:

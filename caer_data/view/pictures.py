@@ -1,4 +1,4 @@
-"""Pictures of shots and faces as JPEG: from artifacts, else made once from a clip's file."""
+"""JPEG pictures of shots and faces, from artifacts, or created once from a clip's file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Thumbnails:
         self._pictures = Pictures(catalogue.dataset)
 
     def shot(self, shot_id: str) -> bytes:
-        """A shot's picture.
+        """Return a shot's picture.
 
         Raises:
             UnknownNameError: there is no such shot, or no picture of it.
@@ -33,7 +33,7 @@ class Thumbnails:
         return _found(self._pictures.shot(shot["video_id"], shot_id), shot_id)
 
     def face(self, track_id: str) -> bytes:
-        """A track's clearest face.
+        """Return a track's clearest face.
 
         Raises:
             UnknownNameError: there is no such track, or no picture of it.
@@ -42,7 +42,7 @@ class Thumbnails:
         return _found(self._pictures.face(track["video_id"], track_id), track_id)
 
     def clip(self, clip_id: str) -> bytes:
-        """A clip's picture: of its shot, or where that is gone, the middle frame of its file.
+        """Return a clip's picture: that of its shot or, if missing, its file's middle frame.
 
         Raises:
             UnknownNameError: there is no such clip, or neither picture nor file.
@@ -52,7 +52,7 @@ class Thumbnails:
         return _found(known or self._made(clip), clip_id)
 
     def _made(self, clip: dict[str, Any]) -> bytes | None:
-        """The middle frame of a clip's file, kept in `work/view/` for the next time."""
+        """Return the middle frame of a clip's file, cached in `work/view/`."""
         if not isinstance(clip["path"], str):
             return None
         dataset = self._catalogue.dataset
@@ -62,13 +62,13 @@ class Thumbnails:
             return kept.read_bytes()
         made = _middle_of(inside(dataset.folder, clip["path"]))
         if made is not None:
-            with suppress(CaerError), atomic_path(kept) as temporary:  # a folder to read is enough
+            with suppress(CaerError), atomic_path(kept) as temporary:  # folder may be read-only
                 temporary.write_bytes(made)
         return made
 
 
 def _middle_of(path: Path) -> bytes | None:
-    """JPEG of the middle frame of a clip's file, `_WIDTH` wide; None if it cannot be read."""
+    """Return a JPEG of a file's middle frame, `_WIDTH` wide; None if it cannot be read."""
     import av
     import cv2
 

@@ -1,4 +1,4 @@
-"""Filter and sort clips, and count what each further filter would leave: in memory, in one pass."""
+"""Filter and sort clips in memory, and count the clips that each further filter would leave."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ NUMBERS: Final = (
     "confidence",
     "model_error",
 )
-"""Columns that clips are sorted by, or held between two limits."""
+"""Columns by which clips can be sorted or limited."""
 
 NONE: Final = "(none)"
-"""What a filter calls an empty cell."""
+"""The word for an empty cell in a filter."""
 
 MAX_PAGE: Final = 500
-_MAX_WORDS: Final = 400  # of one facet: the page lists the most frequent
+_MAX_WORDS: Final = 400  # maximum number of words of a facet, the most frequent ones
 
 
 @dataclass(frozen=True)
 class Query:
-    """What the page asks.
+    """A query of the page.
 
     Attributes:
-        words: the words allowed, by facet.
-        limits: lowest and highest value, by column of `NUMBERS`; infinite where open.
+        words: allowed words, by facet.
+        limits: lowest and highest value, by column of `NUMBERS`; infinite if not limited.
         text: part of a clip's identifier or key.
         sort: column of `NUMBERS`; empty for the order of the videos.
         down: highest first.
@@ -70,7 +70,7 @@ class Query:
 
 
 def parse(parameters: Sequence[tuple[str, str]]) -> Query:
-    """A query from the parameters of a request: `show=A&show=B&confidence=0.2..0.6&sort=-seconds`.
+    """Return a query from a request's parameters: `show=A&show=B&confidence=0.2..0.6`.
 
     Raises:
         CaerError: there is no such parameter, or a limit is not a number.
@@ -123,11 +123,11 @@ class Index:
 
     @property
     def numbers(self) -> list[str]:
-        """Columns of `NUMBERS` that any clip has a value in."""
+        """Columns of `NUMBERS` with a value for at least one clip."""
         return [name for name, values in self._numbers.items() if np.isfinite(values).any()]
 
     def find(self, query: Query) -> npt.NDArray[np.int64]:
-        """Places of the clips that a query asks for, in its order."""
+        """Return the indices of the clips that a query finds, in its order."""
         indices = np.flatnonzero(self._fits(query))
         if not query.sort:
             return indices[::-1] if query.down else indices
@@ -136,9 +136,9 @@ class Index:
         return indices[ordered]
 
     def facets(self, query: Query) -> dict[str, list[tuple[str, int]]]:
-        """Words of every facet with the clips that choosing it, beside the other filters, leaves.
+        """Return the words of every facet, with the number of clips that choosing each leaves.
 
-        The most frequent come first; a facet of one word that no clip is without is left out.
+        The most frequent come first. A facet is omitted if all clips have the same word.
         """
         found = {}
         for name in FACETS:
@@ -165,7 +165,7 @@ class Index:
 
 
 def page_of(parameters: Mapping[str, Any]) -> tuple[int, int]:
-    """First place and number of clips that a request asks for.
+    """Return the first index and the number of clips that a request asks for.
 
     Raises:
         CaerError: they are not whole numbers.

@@ -1,4 +1,4 @@
-"""Run the page on 127.0.0.1 until it is stopped. The one module that imports uvicorn."""
+"""Serve the page on 127.0.0.1 until it is stopped. This is the only module that imports uvicorn."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from caer_data.view.session import Session
 
 
 def listen(port: int) -> socket.socket:
-    """A socket on 127.0.0.1; port 0 takes any that is free.
+    """Return a socket on 127.0.0.1; port 0 chooses a free port.
 
     Raises:
-        CaerError: the port is taken.
+        CaerError: the port is in use.
     """
     found = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -36,17 +36,17 @@ def serve(session: Session, port: int, ready: Callable[[Guard], None]) -> None:
 
     Args:
         session: the dataset.
-        port: 0 takes any that is free.
+        port: the port; 0 chooses a free one.
         ready: called with the guard, which knows the address, before the first request.
 
     Raises:
-        CaerError: the port is taken.
+        CaerError: the port is in use.
     """
     with listen(port) as where:
         guard = Guard(application(session), where.getsockname()[1])
         settings = uvicorn.Config(
             guard,
-            access_log=False,  # addresses hold the token
+            access_log=False,  # addresses contain the token
             lifespan="off",
             log_level="warning",
             proxy_headers=False,

@@ -1,4 +1,4 @@
-"""What one running page knows: the catalogue of the newest build, reloaded when a build ends."""
+"""The state of a running page: the catalogue of the newest build, reloaded when a build ends."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ _CARD: Final = [
 
 @dataclass(frozen=True)
 class Shown:
-    """One state of the dataset: its catalogue and what is found through it."""
+    """One state of the dataset: its catalogue and data derived from it."""
 
     catalogue: Catalogue
     decisions: Decisions
 
     @cached_property
     def thumbnails(self) -> Thumbnails:
-        """Pictures."""
+        """Pictures of the catalogue."""
         return Thumbnails(self.catalogue)
 
     @cached_property
@@ -66,7 +66,7 @@ class Shown:
         return query.Index(self.clips)
 
     def page(self, asked: query.Query, first: int, count: int) -> dict[str, Any]:
-        """Some clips that a query asks for: `total`, `from`, `clips`."""
+        """Return some of the clips that a query finds: `total`, `from`, `clips`."""
         indices = self.index.find(asked)
         rows = self.clips.iloc[indices[first : first + count]][_CARD].to_dict("records")
         return {"total": len(indices), "from": first, "clips": [plain(row) for row in rows]}
@@ -78,7 +78,7 @@ class Session:
     Args:
         folder: the dataset folder.
         splits: split by `clip_key`; empty without a release.
-        said: what models said of its clips.
+        said: predictions of models for its clips.
 
     Raises:
         CaerError: the folder is not a dataset, or its build has not finished.
@@ -100,12 +100,12 @@ class Session:
             raise CaerError(f"{folder}: its build has not finished; run 'caer-data build' again")
 
     def warm(self) -> None:
-        """Prepare clips and filters, so that the first page does not wait for it."""
+        """Prepare clips and filters, so that the first page does not have to wait."""
         _ = self.shown.index
 
     @property
     def shown(self) -> Shown:
-        """The dataset as it is now; read again when a build, an import or a decision ended."""
+        """The current state of the dataset, reloaded after a build, an import or a decision."""
         with self._lock:
             state, decided = self._tables(), _state_of(self.folder / decisions.NAME)
             if self._shown is None or state != self._state:
@@ -116,7 +116,7 @@ class Session:
             return self._shown
 
     def _tables(self) -> object:
-        """A value that changes whenever the tables do."""
+        """Return a value that changes whenever the tables do."""
         written = sorted((self.folder / "tables").glob("*.parquet"))
         return [_state_of(path) for path in (self.folder / "generations" / "current", *written)]
 

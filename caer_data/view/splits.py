@@ -1,4 +1,4 @@
-"""The split of each clip, by the manifest of a release."""
+"""Read the split of each clip from the manifest of a release."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from caer_data.export.manifest import MANIFEST
 
 
 def splits_of(release: Path) -> dict[str, str]:
-    """Split by `clip_key`.
+    """Return the split by `clip_key`.
 
     Raises:
-        CaerError: the folder is not a release, or one that knows no keys of clips.
+        CaerError: the folder is not a release, or is an old one without keys of clips.
     """
     path = release / "manifest.parquet"
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""What the page shows of one video and of one clip: shots, tracks, clips, boxes by frame."""
+"""Data of one video or one clip for the page: shots, tracks, clips, boxes by frame."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _DROPS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 
 
 def videos(catalogue: Catalogue) -> list[dict[str, Any]]:
-    """Every video with the number of its shots, clips and kept clips."""
+    """Return all videos with their numbers of shots, clips and kept clips."""
     shots = catalogue.shots["video_id"].value_counts()
     clips = catalogue.clips["video_id"].value_counts()
     kept = catalogue.clips.loc[catalogue.clips["status"] != "dropped", "video_id"].value_counts()
@@ -40,7 +40,7 @@ def videos(catalogue: Catalogue) -> list[dict[str, Any]]:
 
 
 def video(catalogue: Catalogue, decisions: Decisions, video_id: str) -> dict[str, Any]:
-    """One video with its shots, tracks and clips, in order of time, and the cuts decided by hand.
+    """Return a video with its shots, tracks and clips in order of time, and decisions on cuts.
 
     Raises:
         UnknownNameError: there is no such video.
@@ -70,7 +70,7 @@ def _of(frame: pd.DataFrame, video_id: str, names: list[str]) -> list[dict[str, 
 
 
 def clip(catalogue: Catalogue, name: str) -> dict[str, Any]:
-    """One clip's whole story: span, scores against the recipe, votes, label, boxes, neighbours.
+    """Return everything about a clip: span, scores with limits, votes, label, boxes, neighbours.
 
     Raises:
         UnknownNameError: there is no such clip.
@@ -116,7 +116,7 @@ def clip(catalogue: Catalogue, name: str) -> dict[str, Any]:
 
 
 def checks(catalogue: Catalogue, row: dict[str, Any]) -> list[dict[str, Any]]:
-    """Each limit of the filter beside this clip's score; `passed` is None if none was taken."""
+    """Return each limit of the filter with this clip's score; `passed` is None without a score."""
     recipe = catalogue.dataset.recipe
     found = []
     values = row | {"frames": row["end_frame"] - row["start_frame"]}
@@ -144,7 +144,7 @@ def checks(catalogue: Catalogue, row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _boxes(catalogue: Catalogue, row: dict[str, Any]) -> list[dict[str, Any]]:
-    """Tracks in a clip: boxes as shares of the frame, by frame of the clip."""
+    """Return the tracks in a clip, with boxes as shares of the frame, by frame of the clip."""
     of = catalogue.videos.loc[row["video_id"]]
     faces = catalogue.boxes(row["shot_id"])
     start, end = int(row["start_frame"]), int(row["end_frame"])

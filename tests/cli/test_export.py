@@ -99,7 +99,7 @@ def test_a_file_where_the_release_should_go(dataset, tmp_path, capsys):
     (tmp_path / "raters.txt").write_text("ann@example.org")
     code, error = fail(capsys, "--layout", "caer", "-o", "raters.txt")
     assert code == 2
-    assert "raters.txt: is a file; choose another folder" in error
+    assert "raters.txt: this is a file; choose another folder" in error
     assert (tmp_path / "raters.txt").read_text() == "ann@example.org"
 
 
@@ -272,7 +272,7 @@ def test_a_release_that_somebody_wrote_into_is_not_overwritten(dataset, tmp_path
     before = tree(tmp_path / "release")
     code, said = fail(capsys, "--layout", "caer-s", "-q", "--overwrite", "--no-media")
     assert code == 2
-    assert "did not write NOTES.md, README.md" in " ".join(said.split())
+    assert "were added or changed: NOTES.md, README.md" in " ".join(said.split())
     assert tree(tmp_path / "release") == before
 
 

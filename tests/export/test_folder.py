@@ -127,7 +127,7 @@ def test_a_link_to_the_dataset_is_no_way_around(tmp_path):
 @pytest.mark.parametrize(
     ("files", "overwrite", "said"),
     [
-        pytest.param({"letters.txt": "a"}, True, "neither empty nor a release", id="not-a-release"),
+        pytest.param({"letters.txt": "a"}, True, "not empty and not a release", id="not-a-release"),
         pytest.param({folder.ABOUT: '{"name": "my app"}'}, True, "not a release", id="an-app"),
         pytest.param({folder.ABOUT: "[["}, True, "not a release", id="no-json"),
         pytest.param({}, False, None, id="empty"),
@@ -157,7 +157,9 @@ def test_a_release_with_files_of_others_is_not_replaced(tmp_path, target):
     (target / "link").symlink_to(tmp_path)
     for number in range(5):
         (target / f"n{number}").write_text("mine")
-    with pytest.raises(CaerError, match=r"did not write a\.txt, link, n0, n1, n2 and 2 more"):
+    with pytest.raises(
+        CaerError, match=r"were added or changed: a\.txt, link, n0, n1, n2 and 2 more"
+    ):
         folder.check_target(target, tmp_path / "dataset", overwrite=True)
 
 
@@ -174,7 +176,7 @@ def test_a_folder_of_others_in_the_place_of_the_unfinished(target):
     home = target.with_name(".release.unfinished")
     home.mkdir()
     (home / "letters.txt").write_text("mine")
-    with pytest.raises(CaerError, match=r"holds letters\.txt"), folder.unfinished(target, "k"):
+    with pytest.raises(CaerError, match=r"contains letters\.txt"), folder.unfinished(target, "k"):
         pass
     assert (home / "letters.txt").exists()
 

@@ -211,7 +211,7 @@ def test_a_folder_of_others_is_never_rebuilt_into(origin, tmp_path):
     target = tmp_path / "again"
     target.mkdir()
     (target / "release.json").write_text('{"name": "my app"}')
-    with pytest.raises(CaerError, match="neither empty nor a release"):
+    with pytest.raises(CaerError, match="not empty and not a release"):
         recut.recut(origin / "without", origin / "shows", target, True, 1, QUIET)
     assert [p.name for p in target.iterdir()] == ["release.json"]
 

@@ -185,7 +185,7 @@ def _max_pool_with_places(y: Tensor, pool: tuple[int, ...]) -> tuple[Tensor, Ten
 
 
 def _max_unpool(grad: Tensor, y: Tensor, pool: tuple[int, ...], places: Tensor) -> Tensor:
-    """The gradient of max-pooling: each value to the place of its maximum, zero elsewhere."""
+    """Return the gradient of max-pooling: each value at the index of its maximum, else zero."""
     none, one = [0] * len(pool), [1] * len(pool)
     backward = (
         torch.ops.aten.max_pool3d_with_indices_backward

@@ -1,9 +1,9 @@
 """R(2+1)D-18 (Tran et al., CVPR 2018): a residual network whose 3-D convolutions are split into one
 over space and one over time.
 
-State-dict keys and shapes, `fc` left out, are those of torchvision's `r2plus1d_18`, whose weights
-were learned on Kinetics-400 (the code is under the BSD licence; the weights come with Kinetics'
-terms). They expect clips of 112 x 112 pixels, normalised as `models/r2plus1d.yaml` says.
+State-dict keys and shapes, except `fc`, are those of torchvision's `r2plus1d_18`, whose weights
+were trained on Kinetics-400 (the code is under the BSD licence, the weights under the terms of
+Kinetics). They expect clips of 112 x 112 pixels, normalised as in `models/r2plus1d.yaml`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DEPTH = 2
 
 
 def create(recipe: ModelRecipe, classes: int) -> R2Plus1D:
-    """R(2+1)D-18 with the recipe's classifier."""
+    """Return R(2+1)D-18 with the recipe's classifier."""
     return R2Plus1D(recipe, classes)
 
 
@@ -44,11 +44,11 @@ class Split(nn.Sequential):
 
 
 class Unit(nn.Module):
-    """Two split convolutions beside the identity."""
+    """A residual unit of two split convolutions."""
 
     def __init__(self, channels: int, width: int, stride: int) -> None:
         super().__init__()
-        # as many weights as one convolution of 3 x 3 x 3 would have
+        # chosen to give as many weights as one 3 x 3 x 3 convolution
         between = channels * width * 27 // (channels * 9 + 3 * width)
         self.conv1 = nn.Sequential(
             Split(channels, width, between, stride), nn.BatchNorm3d(width), nn.ReLU(inplace=True)
@@ -63,13 +63,13 @@ class Unit(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels, T, H, W) to (N, width, T / stride, H / stride, W / stride)."""
+        """Map (N, channels, T, H, W) to (N, width, T / stride, H / stride, W / stride)."""
         y = self.conv2(self.conv1(x))
         return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
 class R2Plus1D(Baseline):
-    """Shapes are those of 16 frames of 112 x 112 pixels."""
+    """R(2+1)D-18; the shapes in comments are for 16 frames of 112 x 112 pixels."""
 
     def __init__(self, recipe: ModelRecipe, classes: int) -> None:
         super().__init__(recipe)
@@ -91,7 +91,7 @@ class R2Plus1D(Baseline):
         self.build_head(channels, classes)
 
     def encode(self, x: Tensor) -> Tensor:
-        """(N, 3, 16, 112, 112) to (N, 512)."""
+        """Map (N, 3, 16, 112, 112) to (N, 512)."""
         x = self.stem(x)  # (N, 64, 16, 56, 56)
         for number in range(1, 5):
             x = self.get_submodule(f"layer{number}")(x)  # to (N, 512, 2, 7, 7)

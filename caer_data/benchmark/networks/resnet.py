@@ -1,6 +1,6 @@
 """ResNet-18 and ResNet-50 (He et al., CVPR 2016).
 
-State-dict keys and shapes, `fc` left out, are those of torchvision's `resnet18` and `resnet50`
+State-dict keys and shapes, except `fc`, are those of torchvision's `resnet18` and `resnet50`
 (the stride of a bottleneck is in its 3 x 3 convolution, as there).
 """
 
@@ -17,16 +17,16 @@ DEPTHS = {"18": (2, 2, 2, 2), "50": (3, 4, 6, 3)}
 """Residual units in each of the four layers."""
 
 WIDTH = 64
-"""Channels of the first layer; each further one has twice as many."""
+"""Channels of the first layer; each following layer has twice as many."""
 
 
 def create(recipe: ModelRecipe, classes: int) -> ResNet:
-    """ResNet with the recipe's classifier."""
+    """Return ResNet with the recipe's classifier."""
     return ResNet(recipe, classes)
 
 
 class Basic(nn.Module):
-    """Two 3 x 3 convolutions beside the identity."""
+    """A residual unit of two 3 x 3 convolutions."""
 
     expansion = 1
 
@@ -39,14 +39,14 @@ class Basic(nn.Module):
         self.downsample = _projection(channels, width, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels, H, W) to (N, width, H / stride, W / stride)."""
+        """Map (N, channels, H, W) to (N, width, H / stride, W / stride)."""
         y = torch.relu_(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
         return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
 class Bottleneck(nn.Module):
-    """1 x 1 down, 3 x 3, 1 x 1 up to four times the width, beside the identity."""
+    """A residual unit of 1 x 1, 3 x 3 and 1 x 1 convolutions; its output has four widths."""
 
     expansion = 4
 
@@ -61,7 +61,7 @@ class Bottleneck(nn.Module):
         self.downsample = _projection(channels, width * 4, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels, H, W) to (N, 4 width, H / stride, W / stride)."""
+        """Map (N, channels, H, W) to (N, 4 width, H / stride, W / stride)."""
         y = torch.relu_(self.bn1(self.conv1(x)))
         y = torch.relu_(self.bn2(self.conv2(y)))
         y = self.bn3(self.conv3(y))
@@ -69,7 +69,7 @@ class Bottleneck(nn.Module):
 
 
 class ResNet(Baseline):
-    """Shapes are those of a 224 x 224 picture and ResNet-50."""
+    """ResNet; the shapes in comments are for ResNet-50 and a 224 x 224 picture."""
 
     def __init__(self, recipe: ModelRecipe, classes: int) -> None:
         super().__init__(recipe)
@@ -89,7 +89,7 @@ class ResNet(Baseline):
         self.build_head(channels, classes)
 
     def encode(self, x: Tensor) -> Tensor:
-        """(N, 3, 224, 224) to (N, 2048)."""
+        """Map (N, 3, 224, 224) to (N, 2048)."""
         x = torch.relu_(self.bn1(self.conv1(x)))  # (N, 64, 112, 112)
         x = F.max_pool2d(x, kernel_size=3, stride=2, padding=1)  # (N, 64, 56, 56)
         for number in range(1, 5):
@@ -98,7 +98,7 @@ class ResNet(Baseline):
 
 
 def _projection(channels: int, width: int, stride: int) -> nn.Sequential | None:
-    """The shortcut where size or channels change: 1 x 1 convolution and normalisation."""
+    """Return the shortcut if size or channels change: 1 x 1 convolution and normalisation."""
     if stride == 1 and channels == width:
         return None
     return nn.Sequential(

@@ -1,8 +1,8 @@
 """The sound stream: a small CNN over logarithmic mel energies.
 
-The paper's model sees only pictures, although its raters heard the sound. This stream is ours: four
-blocks of convolution, normalisation, ReLU and pooling, over bands and time alike, and a mean over
-both. What is unknown is zero in the first channel, and marked as such in the second.
+This stream is not in the paper, whose model uses only pictures although the raters heard the sound.
+It has four blocks of convolution, normalisation, ReLU and pooling over both bands and time, and
+averages the result over both. Unknown values are zero in channel 1 and marked in channel 2.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ WIDTHS = (32, 64, 128, 256)
 
 
 class Sound(nn.Module):
-    """(N, 2, bands, columns) to vectors (N, 256)."""
+    """A network that maps (N, 2, bands, columns) to vectors (N, 256)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,5 +31,5 @@ class Sound(nn.Module):
         self.layers = nn.Sequential(layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        """For 16 frames at 10 a second, (N, 2, 64, 160) to (N, 256)."""
+        """Map (N, 2, 64, 160), for 16 frames at 10 per second, to (N, 256)."""
         return self.layers(x).mean((-2, -1))  # type: ignore[no-any-return]

@@ -16,7 +16,7 @@ STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512
 
 
 def create(recipe: ModelRecipe, classes: int) -> VGG:
-    """VGG-16 with the recipe's classifier."""
+    """Return VGG-16 with the recipe's classifier."""
     return VGG(recipe, classes)
 
 
@@ -39,5 +39,5 @@ class VGG(Baseline):
         self.build_head(channels * 7 * 7, classes)
 
     def encode(self, x: Tensor) -> Tensor:
-        """(N, 3, 224, 224) to (N, 25088); other sizes are pooled to 7 x 7."""
+        """Map (N, 3, 224, 224) to (N, 25088); other sizes are pooled to 7 x 7."""
         return F.adaptive_avg_pool2d(self.features(x), 7).flatten(1)

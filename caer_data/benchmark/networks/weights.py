@@ -1,4 +1,4 @@
-"""Features of a baseline from a weight file the user names; nothing is ever downloaded."""
+"""Load the features of a baseline from a weight file of the user; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from caer_data.engine.errors import CaerError
 
 
 def load_features(model: Baseline, name: str) -> None:
-    """Load the weights that a baseline's recipe names; the classifier keeps its fresh weights.
+    """Load the weights that a baseline's recipe names; the classifier keeps its new weights.
 
     The file is a state dict in safetensors or in torch's format, read with `weights_only=True`
-    (nothing is unpickled). Keys of the file's own classifier are left out.
+    (nothing is unpickled). Keys of the file's own classifier are ignored.
 
     Args:
-        model: with fresh weights.
-        name: of the recipe, for errors.
+        model: the model with new weights.
+        name: name of the recipe, for errors.
 
     Raises:
         CaerError: no such file, not a state dict, a layer missing or of another shape, or frozen
@@ -50,7 +50,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # each reader has exceptions of its own
+    except Exception as error:  # each reader has its own exceptions
         raise CaerError(
             f"{path}: cannot be read as plain weights ({type(error).__name__}); "
             "save it as a state dict, best as .safetensors"
@@ -63,7 +63,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _check(wanted: dict[str, Tensor], state: dict[str, Tensor], path: Path) -> None:
-    # old files have no counters of batches; they are not used with a fixed momentum
+    # old files lack batch counters, which are not used with a fixed momentum
     missing = [k for k in wanted if k not in state and not k.endswith("num_batches_tracked")]
     if missing:
         raise CaerError(

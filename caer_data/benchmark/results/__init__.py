@@ -1,1 +1,1 @@
-"""What comes of runs: suites, comparisons, attention maps, suspicious labels."""
+"""Results of runs: suites, comparisons, attention maps, suspicious labels."""

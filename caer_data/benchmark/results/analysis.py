@@ -1,4 +1,4 @@
-"""What is asked of the predictions of some rows: intervals, comparisons, people, calibration."""
+"""Analyse the predictions of rows: intervals, comparisons, human performance, calibration."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from caer_data.benchmark.results.paired import Comparison, Difference
 
 @dataclass(frozen=True)
 class RowAnalysis:
-    """One row.
+    """Analysis of one row.
 
     Attributes:
-        groups: what the intervals draw.
+        groups: the groups resampled for intervals.
         scores: war, uar, macro_f1.
         recalls: recall of each class.
-        ceiling: what people reach, None if there are not enough votes.
-        unanimous: accuracy where all raters agree.
-        patterns: accuracy by how the votes fell.
+        ceiling: human performance; None if there are too few votes.
+        unanimous: accuracy on clips with unanimous votes.
+        patterns: accuracy by the pattern of votes.
         confidence: accuracy by the raters' mean confidence.
-        calibration: what the probabilities are worth.
-        shows: figures of each show.
+        calibration: calibration of the probabilities.
+        shows: figures for each show.
         curves: precision and recall of each class.
     """
 
@@ -48,13 +48,13 @@ class RowAnalysis:
 
 @dataclass(frozen=True)
 class Analysis:
-    """All rows.
+    """Analysis of all rows.
 
     Attributes:
-        rows: by title, in order.
-        differences: every further row against the first, in accuracy and in mean recall.
+        rows: analysis by title, in order.
+        differences: every other row compared with the first, in accuracy and in mean recall.
         pairs: every pair of rows, in accuracy.
-        apart: titles of rows tested on other samples than the first, which are not compared.
+        apart: titles of rows tested on different samples from the first, which are not compared.
     """
 
     rows: dict[str, RowAnalysis]
@@ -94,7 +94,7 @@ def _row(found: Outcomes) -> RowAnalysis:
 
 
 def as_json(found: Analysis) -> dict[str, Any]:
-    """The analysis as plain values; curves are kept by their average precision."""
+    """Return the analysis as plain values; a curve is given by its average precision."""
     return {
         "rows": {title: _row_as_json(row) for title, row in found.rows.items()},
         "differences": [asdict(d) for d in found.differences],
@@ -123,6 +123,6 @@ def _row_as_json(row: RowAnalysis) -> dict[str, Any]:
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as plain values; unknown numbers are None."""
+    """Return rows as plain values; unknown numbers are None."""
     known = frame.astype(object).where(frame.notna(), None)
     return [{str(k): v for k, v in row.items()} for row in known.to_dict("records")]

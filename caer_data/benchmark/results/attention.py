@@ -1,4 +1,4 @@
-"""Attention maps over frames, of clips that were got right and wrong (Figures 3, 8 and 10)."""
+"""Attention maps over frames of correctly and wrongly classified clips (Figures 3, 8 and 10)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FRAMES: Final = 4
 EACH: Final = 3
 MIN_SIDE: Final = 112
 RED: Final = 2.0
-"""Attention that is drawn red, in multiples of what an even map has."""
+"""Attention drawn in red, as a multiple of a uniform map's."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class Example:
 
     Attributes:
         sample: the sample.
-        predicted: class id that the model gives.
-        probability: of that class.
-        peak: largest attention with the face hidden, in multiples of what an even map has.
-        hidden: BGR pictures side by side, frames above and their attention below, the face hidden
-            as in training.
-        shown: the same with the face not hidden.
+        predicted: predicted class id.
+        probability: probability of that class.
+        peak: maximum attention with the face hidden, as a multiple of a uniform map's.
+        hidden: BGR pictures side by side, frames above their attention, with the face hidden as in
+            training.
+        shown: the same without hiding the face.
     """
 
     sample: Sample
@@ -56,7 +56,7 @@ class Example:
 
     @property
     def correct(self) -> bool:
-        """Whether the model gives the label."""
+        """Whether the prediction is correct."""
         return self.predicted == self.sample.label
 
 
@@ -67,13 +67,10 @@ def examples(
     fabric: Fabric,
     kept: OnDevice | None = None,
 ) -> list[Example]:
-    """The surest right and the surest wrong answers among the test samples, three each.
+    """Return the most confident correct and wrong predictions on test samples, three each.
 
-    Both pictures of an example come from the same weights; what changes is the input only. `kept`
-    is what lies on the GPU since the runs.
-
-    Returns:
-        Nothing for a model without context attention.
+    Both pictures of an example come from the same weights; only the input differs. `kept` has the
+    arrays left on the GPU by the runs. The list is empty for a model without context attention.
     """
     if not (recipe.sees_context and recipe.is_caer_net and recipe.streams.context_attention):
         return []
@@ -89,7 +86,7 @@ def examples(
     with torch.no_grad():
         for batch in frames.batches(pick.batches(recipe.train.batch_size)):
             output = model(*inputs(batch, recipe, training=False))
-            if output.attention is None:  # of a user's own class
+            if output.attention is None:  # in a user's own class
                 return []
             seen.append(torch.softmax(output.logits.float(), 1).cpu())
     probabilities = torch.cat(seen).numpy()
@@ -118,10 +115,10 @@ def examples(
 
 
 def overlay(picture: Picture, attention: npt.NDArray[np.float64]) -> Picture:
-    """Attention (h, w), which sums to 1, over a BGR picture.
+    """Return a BGR picture with attention (h, w), which sums to 1, drawn over it.
 
-    Blue is none, green what an even map has, red `RED` times that or more: one scale for all
-    pictures, so that a map that is nearly even looks it.
+    Blue is no attention, green that of a uniform map, and red at least `RED` times that. All
+    pictures have the same scale, so that a nearly uniform map looks uniform.
     """
     scaled = (attention * attention.size / RED).clip(0, 1)
     size = picture.shape[1], picture.shape[0]
@@ -134,7 +131,7 @@ def overlay(picture: Picture, attention: npt.NDArray[np.float64]) -> Picture:
 def _drawn(
     model: torch.nn.Module, batch: Batch, recipe: ModelRecipe
 ) -> tuple[Picture, npt.NDArray[np.float64]]:
-    """One sample's frames above their attention, and the attention (T', h, w) itself."""
+    """Return a picture of one sample's frames and attention, and the attention (T', h, w)."""
     seen = inputs(batch, recipe, training=False)
     attention = model(*seen).attention[0].float().cpu().numpy()  # (T', h, w)
     pictures = _pictures(seen[1], recipe)
@@ -147,7 +144,7 @@ def _drawn(
 
 
 def _pictures(context: Tensor | None, recipe: ModelRecipe) -> list[Picture]:
-    """What the context stream sees of one sample, as BGR pictures of a size to look at."""
+    """Return the context stream's input for one sample, as enlarged BGR pictures."""
     assert context is not None  # noqa: S101 - the recipe sees the context
     frames = context[0] if recipe.clips else context[0][:, None]  # (3, T, h, w)
     values = frames.permute(1, 2, 3, 0).float().cpu().numpy()

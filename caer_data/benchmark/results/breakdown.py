@@ -1,4 +1,4 @@
-"""Figures of parts of the test: show by show, and class by class over all thresholds."""
+"""Break down test results by show, and by class over all thresholds."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from caer_data.benchmark.training.metrics import score
 
 @dataclass(frozen=True)
 class Curve:
-    """Precision and recall of one class against all others, by falling threshold.
+    """Precision and recall of one class versus all others, by decreasing threshold.
 
     Attributes:
-        recall: (m,) from 0.
+        recall: (m,), starting at 0.
         precision: (m,).
         average: average precision.
-        n: samples of the class.
+        n: number of samples of the class.
     """
 
     recall: Floats
@@ -30,7 +30,7 @@ class Curve:
 
 
 def by_show(found: Outcomes) -> pd.DataFrame:
-    """`show` (or `video` where no show is known), `n`, `war` with `low` and `high`, `uar`."""
+    """Return `show` (`video` if unknown), `n`, `war` with `low` and `high`, and `uar`."""
     column = "show" if (found.about["show"] != "").all() else "video"
     names = found.about[column].astype(str)
     rows = []
@@ -52,7 +52,7 @@ def by_show(found: Outcomes) -> pd.DataFrame:
 
 
 def curves(found: Outcomes) -> dict[str, Curve]:
-    """Precision and recall of each class that occurs, of the mean probability over seeds."""
+    """Return precision and recall of each class, from the mean probability over seeds."""
     from sklearn.metrics import average_precision_score, precision_recall_curve
 
     drawn = {}

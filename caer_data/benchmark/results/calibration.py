@@ -1,4 +1,4 @@
-"""Do the probabilities mean what they say? Against labels, and against the raters' votes."""
+"""Calibration of the probabilities, compared with labels and with the raters' votes."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from caer_data.benchmark.results.outcomes import Floats, Ints, Outcomes
 
 BINS: Final = 15
 MIN_PROBABILITY: Final = 1e-12
-"""Probability below which logarithms are taken of it instead."""
+"""Minimum probability before a logarithm is taken."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Means over the seeds, on test.
+    """Calibration on the test split, averaged over the seeds.
 
     Attributes:
         brier: squared distance of the probabilities from the label, 0 to 2.
         ece: expected calibration error over 15 bins of equal width (Guo et al., ICML 2017).
-        temperature: fitted on validation; above 1 the model is too sure. None without validation.
-        ece_scaled: the error with that temperature.
+        temperature: fitted on validation; above 1, the model is overconfident. None without
+            validation.
+        ece_scaled: expected calibration error with that temperature.
         kl: divergence of the probabilities from the votes, nats; None if there are no votes.
-        brier_votes: squared distance from the share of votes.
-        voted: samples with votes.
-        bins: reliability: `low`, `high`, `n`, `confidence`, `accuracy`, over all seeds together.
+        brier_votes: squared distance from the shares of votes.
+        voted: number of samples with votes.
+        bins: reliability: `low`, `high`, `n`, `confidence`, `accuracy`, over all seeds.
     """
 
     brier: float
@@ -42,7 +43,7 @@ class Calibration:
 
 
 def calibration(found: Outcomes) -> Calibration:
-    """Score the probabilities of a row."""
+    """Return the calibration of a row."""
     labels, runs = found.labels, found.probabilities
     heat = temperature(found.validation_labels, found.validation)
     scaled = None if heat is None else [ece(labels, with_temperature(p, heat)) for p in runs]
@@ -63,23 +64,23 @@ def calibration(found: Outcomes) -> Calibration:
 
 
 def brier(labels: Ints, probabilities: Floats) -> float:
-    """Mean squared distance of (n, K) probabilities from the labels' corners (Brier, 1950)."""
+    """Return the mean squared distance of (n, K) probabilities from labels (Brier, 1950)."""
     return distance(np.eye(probabilities.shape[1])[labels], probabilities)
 
 
 def distance(targets: Floats, probabilities: Floats) -> float:
-    """Mean over samples of the squared distance of two distributions (n, K)."""
+    """Return the mean over samples of the squared distance of two distributions (n, K)."""
     return float(((targets - probabilities) ** 2).sum(1).mean())
 
 
 def divergence(targets: Floats, probabilities: Floats) -> float:
-    """Mean Kullback-Leibler divergence of (n, K) probabilities from the targets, nats."""
+    """Return the mean Kullback-Leibler divergence of (n, K) probabilities from targets, nats."""
     ratio = np.maximum(targets, MIN_PROBABILITY) / np.maximum(probabilities, MIN_PROBABILITY)
     return float((targets * np.log(ratio)).sum(1).mean())
 
 
 def reliability(labels: Ints, probabilities: Floats, bins: int = BINS) -> pd.DataFrame:
-    """Confidence and accuracy of the most probable class by bins of that confidence."""
+    """Return confidence and accuracy of the most probable class, by bins of its confidence."""
     sure, right = probabilities.max(1), probabilities.argmax(1) == labels
     edges = np.linspace(0, 1, bins + 1)
     index = np.clip(np.searchsorted(edges, sure, side="left") - 1, 0, bins - 1)
@@ -103,14 +104,14 @@ def reliability(labels: Ints, probabilities: Floats, bins: int = BINS) -> pd.Dat
 
 
 def ece(labels: Ints, probabilities: Floats, bins: int = BINS) -> float:
-    """Expected calibration error: mean gap of confidence and accuracy over the bins."""
+    """Return the expected calibration error: the mean gap of confidence and accuracy over bins."""
     rows = reliability(labels, probabilities, bins)
     gaps = (rows["confidence"] - rows["accuracy"]).abs().fillna(0)
     return float((gaps * rows["n"]).sum() / rows["n"].sum())
 
 
 def temperature(labels: Ints, probabilities: Floats) -> float | None:
-    """The temperature that makes validation labels most likely; None without any."""
+    """Return the temperature that maximises the likelihood of validation labels, or None."""
     from scipy.optimize import minimize_scalar
 
     if not len(labels):
@@ -125,7 +126,7 @@ def temperature(labels: Ints, probabilities: Floats) -> float | None:
 
 
 def with_temperature(probabilities: Floats, heat: float) -> Floats:
-    """Probabilities (n, K) as if their logits had been divided by the temperature."""
+    """Return probabilities (n, K) after dividing their logits by the temperature."""
     logits = np.log(np.maximum(probabilities, MIN_PROBABILITY)) / heat
     powers = np.exp(logits - logits.max(1, keepdims=True))
     return np.asarray(powers / powers.sum(1, keepdims=True))

@@ -1,4 +1,4 @@
-"""Which runs make a result: one model over seeds, a suite of the paper, two datasets crossed."""
+"""Compute results: one model over seeds, a suite of the paper, or a test across two datasets."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ Changed = Callable[[ModelRecipe], ModelRecipe]
 
 @dataclass(frozen=True)
 class Bench:
-    """What all runs of a command share: folder of results, seeds, devices, progress.
+    """Settings shared by all runs of a command: folder of results, seeds, devices, progress.
 
     Attributes:
         failures: sentences about rows of a suite that could not be computed.
-        kept: what lies on the GPU from one run to the next.
+        kept: arrays left on the GPU between runs.
     """
 
     results: Path
@@ -48,12 +48,12 @@ class Bench:
 
     @property
     def context(self) -> Context:
-        """What each run is given of it."""
+        """Context passed to each run."""
         return Context(self.results, self.fabric, self.reporter, self.kept)
 
     @property
     def with_graphs(self) -> bool:
-        """Whether what is compiled is replayed as CUDA graphs: on one GPU."""
+        """Whether compiled models are replayed as CUDA graphs, which requires a single GPU."""
         return self.fabric.device.type == "cuda" and self.fabric.world_size == 1
 
     def runs(
@@ -63,7 +63,7 @@ class Bench:
         also_test: Mapping[str, Store] | None = None,
         weights: Path | None = None,
     ) -> Entry:
-        """Do an entry's runs, one per seed, and return the entry with them."""
+        """Perform an entry's runs, one per seed, and return the entry with their results."""
         seeds = self.seeds if weights is None else self.seeds[:1]
         entry.weights = weights
         for seed in seeds:
@@ -81,12 +81,12 @@ class Bench:
 
 
 def check(recipe: ModelRecipe, weights: Path | None = None) -> None:
-    """Find problems that would stop a run later, before anything is decoded.
+    """Raise errors that would stop a run later, before anything is decoded.
 
     Args:
         recipe: its class is imported and, if it is a user's own, called on noise; its weight file
             is read.
-        weights: trained weights that would be tested.
+        weights: trained weights to be tested, if any.
 
     Raises:
         CaerError: see `create`, `try_own_class` and `load_weights`.
@@ -99,7 +99,7 @@ def check(recipe: ModelRecipe, weights: Path | None = None) -> None:
 
 
 def single(bench: Bench, recipe: ModelRecipe, store: Store, weights: Path | None = None) -> Entry:
-    """One model over all seeds, with the paper's figure for it."""
+    """Return the results of one model over all seeds, with the paper's figure for it."""
     paper, dataset = results.paper_figure(recipe)
     entry = Entry(recipe.name, recipe, paper=paper, paper_dataset=dataset)
     return bench.runs(entry, store, weights=weights)
@@ -116,10 +116,10 @@ def suite(
     changed: Changed,
     encoder: str | None = None,
 ) -> list[Entry]:
-    """Every row of a table of the paper that the release has data for.
+    """Return the results of all rows of a table of the paper for which the release has data.
 
     Raises:
-        CaerError: the release has neither clips nor images that the table needs.
+        CaerError: the release has neither the clips nor the images that the table needs.
     """
     rows = [
         replace(r, recipe=changed(r.recipe)) for r in suites.rows(name, preset, features, encoder)
@@ -151,15 +151,16 @@ def _kind(recipe: ModelRecipe) -> sources.Kind:
 
 
 def _row(bench: Bench, row: suites.Row, release: Path, open_store: OpenStore) -> Entry | None:
-    """Do a row's runs; None, and a reason among the failures, if this fails.
+    """Return the results of a row; after a failure, record the reason and return None.
 
-    A user's own model can fail in any way, and must not take the other rows with it. Among several
-    processes one that continues would wait for the others for ever: there it ends the command.
+    A user's own model can fail in any way, which must not affect the other rows. With several
+    processes, however, a failure ends the command, because a process that continued would wait for
+    the others forever.
     """
     entry = Entry(row.label, row.recipe, [], row.paper, row.paper_dataset, row.note)
     try:
         return bench.runs(entry, open_store(release, row.recipe))
-    except NoSoundError as error:  # as without clips: a row without data is not a failure
+    except NoSoundError as error:  # a row without data is not a failure
         bench.reporter.warn(f"{row.label}: left out ({error})")
         return None
     except Exception as error:
@@ -172,7 +173,7 @@ def _row(bench: Bench, row: suites.Row, release: Path, open_store: OpenStore) ->
 
 
 def cross(bench: Bench, recipe: ModelRecipe, here: Store, other: Store) -> list[Entry]:
-    """Table 6: train on each dataset and on both; test each on both test splits."""
+    """Return the results of Table 6: train on each dataset and on both; test on both tests."""
     if here.source.name == other.source.name:
         other = replace(other, source=replace(other.source, name=f"{other.source.name}-2"))
     for one_side in (here, other):

@@ -1,7 +1,7 @@
-"""What a recipe's model is made of: layers, shapes, parameters, multiply-adds.
+"""Describe the model of a recipe: layers, shapes, parameters, multiply-adds.
 
-The model is built and run on torch's meta device: shapes are computed, numbers are not, and nothing
-is loaded or downloaded.
+The model is built and run on torch's meta device, which computes only shapes. Nothing is loaded or
+downloaded.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer that holds parameters, in the order of computation.
+    """One layer with parameters.
 
     Attributes:
-        name: its path in the model, the beginning of its keys in a checkpoint.
+        name: its path in the model, the prefix of its keys in a checkpoint.
         kind: torch's class.
-        shape_in: of one sample, without the batch: (C, T, H, W), (C, H, W) or (C,).
-        shape_out: likewise.
-        parameters: weights and biases that it holds.
-        multiply_adds: products of a weight and a value for one sample; adding a bias and
-            normalising are not counted, as is usual.
+        shape_in: input shape without the batch: (C, T, H, W), (C, H, W) or (C,).
+        shape_out: output shape without the batch.
+        parameters: number of weights and biases.
+        multiply_adds: number of products of a weight and a value for one sample; as usual, biases
+            and normalisation are not counted.
     """
 
     name: str
@@ -44,13 +44,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class Description:
-    """A model's layers and their totals.
+    """A model's layers, in order of computation, and their totals.
 
     Attributes:
-        parameters: of the whole model.
-        trainable: of those, how many learn.
-        multiply_adds: forward, one sample.
-        parts: parameters and multiply-adds by first word of the layers' names, such as `face`.
+        parameters: number of parameters of the whole model.
+        trainable: number of trainable parameters.
+        multiply_adds: multiply-adds of a forward pass for one sample.
+        parts: parameters and multiply-adds by the first word of layer names, such as `face`.
     """
 
     name: str
@@ -65,10 +65,10 @@ class Description:
 
 
 def describe(recipe: ModelRecipe, classes: int = len(EMOTIONS)) -> Description:
-    """Count the layers of a recipe's model."""
+    """Return the layers of a recipe's model."""
     plain = vary(
         recipe, {"compute": {"pool_first": False, "pool_as_maximum": False}}
-    )  # every layer is called as a module
+    )  # so that every layer is called as a module
     with torch.device("meta"):
         model = architecture(plain, classes).eval()
         inputs = _inputs(recipe)
@@ -76,7 +76,7 @@ def describe(recipe: ModelRecipe, classes: int = len(EMOTIONS)) -> Description:
     for name, module in model.named_modules():
         if next(module.parameters(recurse=False), None) is not None:
             module.register_forward_hook(_recorder(name, layers))
-    with torch.enable_grad():  # without, blocks would not call their normalisation
+    with torch.enable_grad():  # otherwise, blocks would not call their normalisation
         heard = [inputs["sound"]] if recipe.hears else []
         model(inputs.get("face"), inputs.get("context"), *heard)
     parts: dict[str, dict[str, int]] = {}
@@ -98,7 +98,7 @@ def describe(recipe: ModelRecipe, classes: int = len(EMOTIONS)) -> Description:
 
 
 def as_text(found: Description) -> str:
-    """A table for the terminal."""
+    """Return a table for the terminal."""
     rows = [("layer", "kind", "in", "out", "parameters", "multiply-adds")]
     rows += [
         (

@@ -1,4 +1,4 @@
-"""Results over seeds: a table in the layout of the paper's, `results.json`, CSV, the terminal."""
+"""Results over seeds: a table in the paper's format, `results.json`, CSV, text."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from caer_data.benchmark.training.metrics import mean_and_deviation
 from caer_data.benchmark.training.run import Result, predictions_file
 from caer_data.engine.files import write_text
 
-# (train with validation, test) of the released datasets: they alone are the paper's
+# sizes (train with validation, test) that identify the paper's datasets
 RELEASED: Final = {"CAER": (9222 + 1316, 2637), "CAER-S": (49007, 20992)}
 
 ANOTHER: Final = "another dataset"
@@ -29,18 +29,18 @@ FIGURES: Final = ("war", "uar", "macro_f1")
 
 @dataclass
 class Entry:
-    """One row of a results table: a recipe and its runs, a seed each.
+    """One row of a results table: a recipe and its runs, one per seed.
 
     Attributes:
-        label: what the table calls it.
-        recipe: what was trained.
+        label: title of the row.
+        recipe: the trained recipe.
         runs: results, one per seed.
-        paper: accuracy that the paper prints for it, percent, or None.
+        paper: accuracy in the paper in percent, or None.
         paper_dataset: dataset of that figure.
-        note: what a reader must know.
-        test: name of the other data that the figures are of; empty for the runs' own test split.
-        folders: folder of each run, where its predictions lie; empty for rows made by hand.
-        weights: weights that were given and only tested.
+        note: a remark for readers.
+        test: name of the data that was tested; empty for the runs' own test split.
+        folders: folder of each run with its predictions; empty for rows made by hand.
+        weights: given weights that were only tested.
     """
 
     label: str
@@ -55,12 +55,12 @@ class Entry:
 
     @property
     def title(self) -> str:
-        """The label, with the other data that the figures are of."""
+        """The label, with the name of other tested data."""
         return f"{self.label}, tested on {self.test}" if self.test else self.label
 
     @property
     def tests(self) -> list[Result]:
-        """The figures of each run on the data that this row is about."""
+        """Results of each run on this row's test data."""
         return [run["also_tested"][self.test] if self.test else run for run in self.runs]
 
     @property
@@ -69,7 +69,7 @@ class Entry:
         return list(dict.fromkeys(run["seed"] for run in self.runs))
 
     def predictions(self) -> list[pd.DataFrame]:
-        """Predictions of the runs, one frame per seed; a seed's folds are joined."""
+        """Return predictions of the runs, one frame per seed; a seed's folds are concatenated."""
         of_seed: dict[int, list[pd.DataFrame]] = {}
         for run, folder in zip(self.runs, self.folders, strict=True):
             frame = pd.read_parquet(folder / predictions_file(self.test))
@@ -86,7 +86,7 @@ class Entry:
 
 
 def paper_figure(recipe: ModelRecipe) -> tuple[float | None, Literal["CAER", "CAER-S"]]:
-    """What the paper prints for a shipped recipe as it is."""
+    """Return the paper's figure and its dataset for an unchanged shipped recipe."""
     for row in (*suites.rows("table4"), *suites.rows("table5")):
         if row.recipe.name == recipe.name and row.recipe.streams == recipe.streams:
             return row.paper, row.paper_dataset
@@ -94,7 +94,7 @@ def paper_figure(recipe: ModelRecipe) -> tuple[float | None, Literal["CAER", "CA
 
 
 def table(entries: list[Entry], found: Analysis | None = None) -> pd.DataFrame:
-    """One row per entry: streams as in Table 3, figures in percent as mean +- deviation.
+    """Return one row per entry: streams as in Table 3, figures in percent as mean +- deviation.
 
     Args:
         entries: the rows.
@@ -123,20 +123,20 @@ def table(entries: list[Entry], found: Analysis | None = None) -> pd.DataFrame:
 
 
 def spread(shares: list[float]) -> str:
-    """Percent as `mean +- deviation`; one value has no deviation."""
+    """Return percentages as `mean +- deviation`; a single value has no deviation."""
     mean, deviation = mean_and_deviation(shares)
     return f"{100 * mean:.2f}" + ("" if deviation is None else f" ± {100 * deviation:.2f}")
 
 
 def bounds(estimate: Estimate) -> str:
-    """The interval in percent, to append to a figure; nothing if there is none."""
+    """Return the interval in percent, to append to a figure; empty if there is none."""
     if estimate.low is None or estimate.high is None:
         return ""
     return f" [{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
 
 
 def as_text(frame: pd.DataFrame, title: str) -> str:
-    """A frame as a table as wide as the terminal, and never so narrow that numbers break."""
+    """Return a frame as a table as wide as the terminal, but wide enough for its numbers."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -152,7 +152,7 @@ def as_text(frame: pd.DataFrame, title: str) -> str:
 
 
 def analysed(entries: list[Entry]) -> Analysis:
-    """Intervals, comparisons, people and calibration of all rows, from their predictions."""
+    """Return the analysis of all rows from their predictions."""
     classes = entries[0].runs[0]["classes"]
     return analyse({entry.title: entry.predictions() for entry in entries}, classes)
 
@@ -160,13 +160,13 @@ def analysed(entries: list[Entry]) -> Analysis:
 def write(
     entries: list[Entry], folder: Path, found: Analysis | None = None, **also: Any
 ) -> dict[str, Any]:
-    """Write `results.json` and `results.csv` into the folder and return what the JSON holds.
+    """Write `results.json` and `results.csv` to the folder; return the contents of the JSON.
 
     Args:
         entries: rows of the table with their runs.
         folder: created if missing.
-        found: their analysis; with it, `predictions.parquet` holds what it was made from.
-        also: further fields of the JSON.
+        found: their analysis; if given, `predictions.parquet` stores its predictions.
+        also: additional fields of the JSON.
     """
     runs = [
         {"row": entry.label, **run, "paper": entry.paper, "paper_dataset": entry.paper_dataset}

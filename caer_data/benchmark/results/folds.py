@@ -1,4 +1,4 @@
-"""Cross-validation: probabilities for training clips from models that never saw their video."""
+"""Cross-validation, also for predictions on training clips by models not trained on their video."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Names = npt.NDArray[np.str_]
 
 
 def results(bench: Bench, recipe: ModelRecipe, store: Store, folds: int) -> Entry:
-    """K-fold cross-validation over all samples as results: one row with a run a fold and seed.
+    """Return a row with the results of K-fold cross-validation, one run per fold and seed.
 
-    Samples of one show stay in one fold; where there are fewer shows than folds, those of one
-    video. Each fold is tested once by a model that chose its epoch on the next fold.
+    Samples of one show are in one fold or, if there are fewer shows than folds, samples of one
+    video. Each fold is tested by a model whose epoch was chosen on the next fold.
 
     Raises:
         CaerError: there are fewer shows, and fewer videos, than folds.
@@ -47,7 +47,7 @@ def results(bench: Bench, recipe: ModelRecipe, store: Store, folds: int) -> Entr
 
 
 def _disjoint(store: Store, positions: Positions, folds: int) -> tuple[str, Names]:
-    """What is kept together (shows or videos), and the group of each sample."""
+    """Return the kind of group (shows or videos), and the group of each sample."""
     samples = [store.samples[i] for i in positions]
     shows = np.array([s.show for s in samples])
     if (shows != "").all() and len(np.unique(shows)) >= folds:
@@ -56,10 +56,10 @@ def _disjoint(store: Store, positions: Positions, folds: int) -> tuple[str, Name
 
 
 def predictions(bench: Bench, recipe: ModelRecipe, store: Store, folds: int) -> pd.DataFrame:
-    """Held-out probabilities of every train and validation sample, as runs write predictions.
+    """Return held-out predictions for every train and validation sample, in the format of runs.
 
-    Trains `folds` models with the first seed. Each is tested on one fold and chooses its epoch on
-    the next; the test split takes no part.
+    Trains `folds` models with the first seed. Each is tested on one fold, and its epoch is chosen
+    on the next. The test split is not used.
 
     Raises:
         CaerError: there are fewer videos than folds.
@@ -81,10 +81,10 @@ def _run(bench: Bench, recipe: ModelRecipe, store: Store, seed: int, title: str)
 
 
 def stores(store: Store, folds: int, seed: int) -> Iterator[Store]:
-    """The store once for every fold: that fold as test, the next as validation, the rest as train.
+    """Yield the store once per fold, with that fold as test and the next as validation.
 
-    Samples of one video stay in one fold; classes are spread as evenly as that allows. The test
-    split takes no part.
+    Samples of one video are in one fold, and classes are spread as evenly as this allows. The test
+    split is not used.
     """
     positions = np.concatenate([store.of_split("train"), store.of_split("validation")])
     samples = [store.samples[i] for i in positions]

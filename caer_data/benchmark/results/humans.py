@@ -1,7 +1,7 @@
-"""What people reach on the same test clips, and where the model agrees with them.
+"""Human performance on the same test clips, and agreement of the model with people.
 
-The label is the raters' majority, so a rater who helped to make it cannot be scored against it:
-each is scored against the majority of the others, where these have one.
+The label is the raters' majority. A rater who contributed to it cannot be compared with it, so each
+is compared with the majority of the others, if they have one.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from caer_data.benchmark.results.intervals import Estimate, Groups, accuracy, gr
 from caer_data.benchmark.results.outcomes import Mask, Outcomes
 
 CONFIDENCE: Final = (0.25, 0.5, 0.75)
-"""Limits between the bins of mean confidence."""
+"""Boundaries of the bins of mean confidence."""
 
 
 @dataclass(frozen=True)
 class Ceiling:
-    """How well one rater answers what the others' majority says.
+    """How often a rater's answer equals the majority of the others.
 
     Attributes:
         accuracy: over all raters and clips; n counts answers.
         raters: answers and accuracy of each rater.
-        ties: answers that had no majority of others to be compared with.
+        ties: number of answers without a majority of the others.
     """
 
     accuracy: Estimate
@@ -37,12 +37,12 @@ class Ceiling:
 
 
 def votes_of(found: Outcomes) -> list[tuple[Vote, ...]]:
-    """The votes of each sample."""
+    """Return the votes of each sample."""
     return [parse(str(text), found.classes) for text in found.about["votes"]]
 
 
 def ceiling(found: Outcomes) -> Ceiling | None:
-    """Each rater against the majority of the others; None if no clip has three raters."""
+    """Compare each rater with the majority of the others; None if no clip has three raters."""
     rows, ties = [], 0
     for position, votes in enumerate(votes_of(found)):
         for vote in votes:
@@ -62,7 +62,7 @@ def ceiling(found: Outcomes) -> Ceiling | None:
 
 
 def majority_of(labels: list[int]) -> int | None:
-    """The label that more of them give than any other."""
+    """Return the most frequent label; None if there is a tie."""
     (first, count), *rest = Counter(labels).most_common()
     return None if rest and rest[0][1] == count else first
 
@@ -72,27 +72,27 @@ def _share(rows: list[tuple[int, str, bool]], groups: Groups) -> Estimate:
 
 
 def by_pattern(found: Outcomes) -> dict[str, Estimate]:
-    """The model's accuracy by how the votes fell, such as `3-0` and `2-1`, most agreed first."""
+    """Return the model's accuracy by pattern of votes, such as `3-0`, most agreement first."""
     patterns = np.array([pattern(votes) for votes in votes_of(found)])
     known = sorted(set(patterns) - {""}, key=lambda p: [-int(x) for x in p.split("-")])
     return {p: accuracy(found.only(patterns == p)) for p in known}
 
 
 def pattern(votes: tuple[Vote, ...]) -> str:
-    """Votes for the classes, the largest first; `3-0` for a unanimous clip, empty for none."""
+    """Return the numbers of votes in decreasing order, such as `3-0`; empty without votes."""
     counts = sorted(Counter(vote.label for vote in votes).values(), reverse=True)
     return "-".join(map(str, counts if len(counts) != 1 else [*counts, 0]))
 
 
 def unanimous(found: Outcomes) -> Mask:
-    """(n,) whether all raters of a sample, two or more, gave one answer."""
+    """Return (n,) whether a sample has at least two raters, who all agree."""
     return np.array(
         [len(votes) > 1 and len({v.label for v in votes}) == 1 for votes in votes_of(found)], bool
     )
 
 
 def by_confidence(found: Outcomes) -> dict[str, Estimate]:
-    """The model's accuracy by the raters' mean confidence, in four bins."""
+    """Return the model's accuracy by the raters' mean confidence, in four bins."""
     means = np.array([_mean_confidence(votes) for votes in votes_of(found)])
     edges = (0.0, *CONFIDENCE, 1.0)
     rows = {}

@@ -1,14 +1,15 @@
-"""Intervals of 95 % by a bootstrap over what the clips were drawn from.
+"""95 % intervals from a bootstrap over groups of clips.
 
-Clips of one show share faces, sets and light, so drawing clips one by one would call them more than
-they are. Whole shows are drawn with replacement; videos where there are fewer than ten shows;
-clips where not even the videos are known. In each of the replicates the seeds are drawn anew, too,
-so that an interval covers both. The same draws serve every row that was tested on the same clips,
-which makes differences between rows paired (`paired.py`).
+Clips of one show share faces, sets and light, so resampling single clips would overstate their
+number. Whole shows are resampled with replacement, or videos if there are fewer than ten shows, or
+clips if the videos are unknown. Each replicate also resamples the seeds, so that an interval covers
+both. Rows tested on the same clips use the same replicates, so differences between them are paired
+(`paired.py`).
 
-Percentile intervals (Efron and Tibshirani, 1993, chapter 13). A share of few clips can be 0 or 1 in
-every replicate; the interval of a share is therefore never narrower than Wilson's for as many
-independent clips (Wilson, 1927). Other figures without any spread get no interval.
+The intervals are percentile intervals (Efron and Tibshirani, 1993, chapter 13). A proportion of few
+clips can be 0 or 1 in every replicate. The interval of a proportion is therefore at least as wide
+as Wilson's for as many independent clips (Wilson, 1927). Other figures without spread get no
+interval.
 """
 
 from __future__ import annotations
@@ -27,13 +28,13 @@ REPLICATES: Final = 2000
 LEVEL: Final = 0.95
 ENOUGH_SHOWS: Final = 10
 FEW: Final = 20
-"""Groups below which an interval is called unreliable: with so few, percentiles are too narrow."""
+"""Minimum number of groups; with fewer, percentile intervals are too narrow and unreliable."""
 
 CHUNK: Final = 100
-"""Replicates that are computed together: bounds the memory, changes no figure."""
+"""Replicates computed together, which limits memory and does not affect results."""
 
 Z: Final = 1.959963984540054
-"""Of the normal distribution, for `LEVEL`."""
+"""Quantile of the normal distribution for `LEVEL`."""
 
 SHARES: Final = ("war",)
 SCORES: Final = ("war", "uar", "macro_f1")
@@ -41,7 +42,7 @@ SCORES: Final = ("war", "uar", "macro_f1")
 
 @dataclass(frozen=True)
 class Groups:
-    """What is drawn.
+    """Groups to resample.
 
     Attributes:
         kind: shows, videos or clips.
@@ -55,7 +56,7 @@ class Groups:
 
     @property
     def sentence(self) -> str:
-        """What a reader must know about the intervals."""
+        """Return a sentence about the intervals for readers."""
         said = f"95 % intervals: bootstrap over {self.count:,} {self.kind} and the seeds"
         if self.count < FEW:
             return f"{said}; with so few {self.kind} they are unreliable, most likely too narrow."
@@ -66,11 +67,11 @@ class Groups:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its interval; None where its spread cannot be estimated.
+    """A figure with its interval; bounds are None if its spread cannot be estimated.
 
     Attributes:
         value: mean over seeds.
-        n: samples it is of.
+        n: number of samples.
     """
 
     value: float | None
@@ -90,11 +91,11 @@ class Replicates:
 
 
 def groups_of(found: Outcomes) -> Groups:
-    """What the clips were drawn from: shows, else videos, else clips."""
+    """Return the groups of clips: shows, else videos, else clips."""
     shows, videos = found.about["show"].astype(str), found.about["video"].astype(str)
     if (shows != "").all() and shows.nunique() >= ENOUGH_SHOWS:
         return _numbered("shows", shows.to_numpy(str))
-    # a video belongs to a show, whose name tells two of the same name apart
+    # videos of different shows may have the same name
     if (videos != "").all() and videos.nunique() > 1:
         return _numbered("videos", (shows + "\0" + videos).to_numpy(str))
     clips = found.about["clip_id"].where(found.about["clip_id"] != "", found.about["sample_id"])
@@ -107,7 +108,7 @@ def _numbered(kind: Literal["shows", "videos", "clips"], names: npt.NDArray[np.s
 
 
 def confusions(found: Outcomes, groups: Groups) -> Floats:
-    """Counts (S, G, K, K) for each seed and group, rows labels, columns answers."""
+    """Return counts (S, G, K, K) for each seed and group; rows are labels, columns predictions."""
     runs, size = len(found.probabilities), len(found.classes)
     counts = np.zeros((runs, groups.count, size, size))
     for seed, answers in enumerate(found.answers):
@@ -116,9 +117,9 @@ def confusions(found: Outcomes, groups: Groups) -> Floats:
 
 
 def replicates(found: Outcomes, groups: Groups, count: int = REPLICATES) -> Replicates:
-    """Draw groups and seeds with replacement and compute every figure again.
+    """Resample groups and seeds with replacement, and return every figure for each replicate.
 
-    The draws of groups depend on nothing but how many there are.
+    The resampling of groups depends only on their number.
     """
     counts = confusions(found, groups)
     seeds, size = counts.shape[:2]
@@ -127,7 +128,7 @@ def replicates(found: Outcomes, groups: Groups, count: int = REPLICATES) -> Repl
 
 
 def _draws(seeds: int, size: int, count: int) -> Iterator[tuple[Floats, Floats]]:
-    """How often each group, and what share each seed, has in a replicate: (b, G) and (b, S)."""
+    """Yield how often each group occurs, (b, G), and each seed's share, (b, S), by replicate."""
     of_groups, of_seeds = np.random.default_rng([0, size]), np.random.default_rng([1, seeds])
     for start in range(0, count, CHUNK):
         drawn = min(CHUNK, count - start)
@@ -137,7 +138,7 @@ def _draws(seeds: int, size: int, count: int) -> Iterator[tuple[Floats, Floats]]
 
 
 def _figures(counts: Floats, times: Floats, share: Floats) -> tuple[Floats, ...]:
-    """Means over the drawn seeds of the figures of the drawn groups: war, uar, f1, recalls."""
+    """Return means over resampled seeds of war, uar, f1 and recalls of resampled groups."""
     tables = np.tensordot(times, counts, axes=(1, 1))  # (b, S, K, K)
     figures: Figures = of_confusions(tables)
     means = [(values * share).sum(1) for values in figures[:3]]
@@ -145,7 +146,7 @@ def _figures(counts: Floats, times: Floats, share: Floats) -> tuple[Floats, ...]
 
 
 def estimates(found: Outcomes, made: Replicates) -> dict[str, Estimate]:
-    """WAR, UAR and macro-F1 with their intervals."""
+    """Return WAR, UAR and macro-F1 with their intervals."""
     exact = _exact(found)
     return {
         name: _estimate(
@@ -156,7 +157,7 @@ def estimates(found: Outcomes, made: Replicates) -> dict[str, Estimate]:
 
 
 def by_class(found: Outcomes, made: Replicates) -> dict[str, Estimate]:
-    """Recall of each class with its interval and number of samples."""
+    """Return the recall of each class with its interval and number of samples."""
     recalls = _exact(found).recalls.mean(0)
     counts = np.bincount(found.labels, minlength=len(found.classes))
     return {
@@ -166,19 +167,19 @@ def by_class(found: Outcomes, made: Replicates) -> dict[str, Estimate]:
 
 
 def accuracy(found: Outcomes) -> Estimate:
-    """Accuracy of some samples with its interval, groups chosen among these alone."""
+    """Return the accuracy on some samples with its interval, using only their groups."""
     if not len(found.labels):
         return Estimate(None, None, None, 0)
     return estimates(found, replicates(found, groups_of(found)))["war"]
 
 
 def share_right(groups: Groups, positions: Sequence[int], hits: Sequence[bool]) -> Estimate:
-    """Share of right answers, several of which may be of one sample, with its interval.
+    """Return the share of correct answers with its interval; a sample may have several answers.
 
     Args:
-        groups: of the samples.
-        positions: the sample of each answer.
-        hits: whether the answer is right.
+        groups: groups of the samples.
+        positions: sample of each answer.
+        hits: whether each answer is correct.
     """
     of, right = groups.of[np.array(positions)], np.array(hits, float)
     sums = np.bincount(of, right, minlength=groups.count)
@@ -211,14 +212,14 @@ def _estimate(value: float, drawn: Floats, n: int, share: bool) -> Estimate:
 
 
 def percentiles(drawn: Floats) -> tuple[float, float]:
-    """The middle 95 % of replicates; undefined ones are left out."""
+    """Return the middle 95 % of replicates, ignoring undefined ones."""
     outside = (1 - LEVEL) / 2
     low, high = np.nanquantile(drawn, [outside, 1 - outside])
     return float(low), float(high)
 
 
 def wilson(share: float, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share among n independent trials."""
+    """Return Wilson's 95 % interval of a proportion in n independent trials."""
     middle = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
     half = Z * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2)) / (1 + Z**2 / n)
     return max(0.0, float(middle - half)), min(1.0, float(middle + half))

@@ -1,6 +1,6 @@
-"""Predictions of the runs of one row on the same test samples, side by side.
+"""Predictions of a row's runs on the same test samples.
 
-All figures about uncertainty, people and calibration are based on them.
+They are the basis of all figures about uncertainty, people and calibration.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ Mask = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Outcomes:
-    """Predictions for n samples by S runs that differ in nothing but their seed.
+    """Predictions for n samples by S runs that differ only in their seed.
 
     Attributes:
         about: (n,) rows with `sample_id`, `clip_id`, `show`, `video`, `votes`, ordered by sample.
         labels: (n,) class ids.
         probabilities: (S, n, K).
         classes: K names.
-        validation_labels: (m,) labels of the validation samples of all runs, put together.
+        validation_labels: (m,) labels of the validation samples of all runs, concatenated.
         validation: (m, K) their probabilities; empty if there are none.
     """
 
@@ -60,7 +60,7 @@ class Outcomes:
         return np.asarray(self.probabilities.mean(0).argmax(1), np.int64)
 
     def only(self, mask: Mask) -> Outcomes:
-        """The samples of a mask (n,)."""
+        """Return the outcomes of the samples in a mask (n,)."""
         return replace(
             self,
             about=self.about[mask].reset_index(drop=True),
@@ -70,10 +70,10 @@ class Outcomes:
 
 
 def outcomes(runs: Sequence[pd.DataFrame], classes: Sequence[str]) -> Outcomes:
-    """Put the predictions of several seeds together.
+    """Return the combined predictions of several seeds.
 
     Args:
-        runs: one frame per seed, as a run writes `predictions.parquet`; a clip occurs once in its
+        runs: one frame per seed, in the format of `predictions.parquet`; a clip occurs once in its
             split.
         classes: names of the classes.
 

@@ -1,9 +1,9 @@
-"""Is one row better than another? Paired tests on the same clips.
+"""Paired tests on the same clips of whether one row is better than another.
 
-Two tests, which ask different things: the bootstrap over groups (`intervals.py`) asks whether the
-difference would hold in other shows and with other seeds; McNemar's test (1947, exact) asks whether
-it would in other clips, takes these as independent, and judges the answer of the mean over the
-seeds. P-values are corrected for how many comparisons were made (Holm, 1979).
+The two tests answer different questions. The bootstrap over groups (`intervals.py`) tests whether
+the difference would hold for other shows and seeds. McNemar's test (1947, exact) tests whether it
+would hold for other clips, which it assumes to be independent, using predictions of the mean over
+seeds. P-values are corrected for the number of comparisons (Holm, 1979).
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ SIGNIFICANT: Final = 0.05
 
 @dataclass(frozen=True)
 class Difference:
-    """Row minus base, in one figure, on the same samples.
+    """Difference between a row and its base in one figure, on the same samples.
 
     Attributes:
         base: title of the row it is compared with.
         row: title of this row.
         figure: war, uar or macro_f1.
-        value: row less base, shares.
-        low: of the 95 % interval of the paired bootstrap.
-        high: likewise.
-        p: two-sided, of that bootstrap.
-        p_corrected: by Holm over all comparisons made together.
-        only_base: samples that only the base got right (McNemar).
-        only_row: samples that only this row got right.
-        p_mcnemar: two-sided, exact.
-        p_mcnemar_corrected: by Holm.
+        value: row minus base, as shares.
+        low: lower end of the 95 % interval of the paired bootstrap.
+        high: upper end.
+        p: two-sided p-value of that bootstrap.
+        p_corrected: the same with Holm's correction over all comparisons made together.
+        only_base: number of samples that only the base predicts correctly (McNemar).
+        only_row: number of samples that only this row predicts correctly.
+        p_mcnemar: exact two-sided p-value.
+        p_mcnemar_corrected: the same with Holm's correction.
     """
 
     base: str
@@ -84,12 +84,12 @@ class Comparison:
         self._made = {title: replicates(rows[title], self._groups) for title in self.comparable}
 
     def with_first(self, figure: Figure = "war") -> list[Difference]:
-        """Every further row against the first."""
+        """Return the differences of every other row from the first."""
         first, *others = self.comparable
         return corrected([self._difference(first, other, figure) for other in others])
 
     def all_pairs(self, figure: Figure = "war") -> list[Difference]:
-        """Every row against every earlier one."""
+        """Return the differences of every row from every earlier one."""
         pairs = combinations(self.comparable, 2)
         return corrected([self._difference(one, other, figure) for one, other in pairs])
 
@@ -108,7 +108,7 @@ class Comparison:
 
 
 def difference(base: Replicates, row: Replicates, figure: Figure) -> Floats:
-    """(B,) differences in the same draws of groups."""
+    """Return (B,) differences between the same replicates."""
     return np.asarray(getattr(row, figure) - getattr(base, figure))
 
 
@@ -118,7 +118,7 @@ def _value(found: Outcomes, made: Replicates, figure: Figure) -> float:
 
 
 def bootstrap_p(drawn: Floats) -> float:
-    """Two-sided p-value: twice the smaller share of replicates on one side of zero.
+    """Return the two-sided p-value: twice the smaller share of replicates on one side of zero.
 
     One replicate is added on each side, so that no p-value is zero.
     """
@@ -128,7 +128,7 @@ def bootstrap_p(drawn: Floats) -> float:
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Exact two-sided p-value: a fair coin for each sample that only one of two got right."""
+    """Return the exact two-sided p-value over samples that only one row predicts correctly."""
     from scipy.stats import binomtest
 
     n = only_first + only_second
@@ -136,7 +136,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """P-values corrected for their number (Holm's step-down procedure), in the given order."""
+    """Return p-values corrected by Holm's step-down procedure, in the given order."""
     order = np.argsort(values, kind="stable")
     steps = np.array(values, float)[order] * np.arange(len(values), 0, -1)
     found = np.empty(len(values))
@@ -145,6 +145,6 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def corrected(found: Sequence[Difference]) -> list[Difference]:
-    """The differences with both p-values corrected for how many there are."""
+    """Return the differences with both p-values corrected for their number."""
     both = zip(found, holm([d.p for d in found]), holm([d.p_mcnemar for d in found]), strict=True)
     return [replace(d, p_corrected=p, p_mcnemar_corrected=q) for d, p, q in both]

@@ -1,4 +1,4 @@
-"""What a command asks of every run: changes to the recipes, and the stores they read."""
+"""Settings of a command for all runs: changes to the recipes, and the stores they read."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Changes:
     cuda_graphs: bool = False
 
     def __call__(self, recipe: ModelRecipe) -> ModelRecipe:
-        """The recipe with these changes.
+        """Return the recipe with these changes.
 
         Raises:
             CaerError: a value is out of range, or the model has no such choice.
@@ -63,7 +63,7 @@ class Changes:
 
 
 def compute_of(compiled: bool, cuda_graphs: bool, precision: str | None) -> dict[str, Any]:
-    """Changes to a recipe's section `compute`: compiled, with CUDA graphs or not; a precision."""
+    """Return changes to a recipe's section `compute` for compiling, CUDA graphs and precision."""
     compute = {"compile": True, "cuda_graphs": cuda_graphs} if compiled else {}
     return compute | _given(precision=precision)
 
@@ -73,7 +73,7 @@ def _given(**values: Any) -> dict[str, Any]:
 
 
 def with_features(recipe: ModelRecipe, features: Mapping[str, str]) -> ModelRecipe:
-    """A baseline's recipe with the weight file that was named for its model.
+    """Return a baseline's recipe with the weight file named for its model.
 
     Raises:
         CaerError: the files are of other models, or the model is not a baseline.
@@ -116,7 +116,7 @@ class Stores:
         self._opened: dict[str, Store] = {}
 
     def __call__(self, release: Path, recipe: ModelRecipe) -> Store:
-        """What a recipe needs of a release.
+        """Return the store that a recipe needs of a release.
 
         Raises:
             CaerError: see `open_store` and `check_heard`.

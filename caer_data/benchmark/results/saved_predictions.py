@@ -1,5 +1,4 @@
-"""A folder of results keeps the predictions of all its rows, so that it can be compared with others
-wherever it was computed."""
+"""Store the predictions of all rows in a folder of results, for later comparisons elsewhere."""
 
 from __future__ import annotations
 
@@ -28,9 +27,9 @@ def write_predictions(rows: Mapping[str, Sequence[pd.DataFrame]], folder: Path) 
 
 
 def read(folder: Path) -> tuple[dict[str, list[pd.DataFrame]], list[str]]:
-    """Read back the predictions of a results folder: one frame per row and seed, and the classes.
+    """Return the predictions of a results folder, one frame per row and seed, and the classes.
 
-    Attention maps (`attention`: rows of h x w shares for each sample) stay in the file.
+    Attention maps (`attention`: rows of h x w shares for each sample) are not read.
 
     Raises:
         CaerError: the folder holds no results.
@@ -58,7 +57,7 @@ def read(folder: Path) -> tuple[dict[str, list[pd.DataFrame]], list[str]]:
 
 
 def together(folders: Sequence[Path]) -> tuple[dict[str, list[pd.DataFrame]], list[str]]:
-    """The rows of several folders of results; equal titles get their folder's name.
+    """Return the rows of several folders of results; equal titles get their folder's name.
 
     Raises:
         CaerError: fewer than two rows, a folder that is named twice, or folders of different
@@ -85,7 +84,7 @@ def together(folders: Sequence[Path]) -> tuple[dict[str, list[pd.DataFrame]], li
 
 
 def _short(folder: Path, folders: Sequence[Path]) -> str:
-    """The part of a folder's path that distinguishes it from the others."""
+    """Return the part of a folder's path that distinguishes it from the others."""
     parts = [path.resolve().parts for path in folders]
     own = folder.resolve().parts
     for length in range(1, len(own) + 1):

@@ -18,11 +18,11 @@ class Row:
     """One row of a table.
 
     Attributes:
-        label: what the results table calls it; unique in its suite.
-        recipe: what is trained.
-        paper: accuracy in percent that the paper prints, None if it prints none.
+        label: title in the results table; unique in its suite.
+        recipe: the recipe to train.
+        paper: accuracy in the paper in percent, or None.
         paper_dataset: the dataset of that figure.
-        note: what a reader must know, such as that no weights were given.
+        note: a remark for readers, such as that no weights were given.
     """
 
     label: str
@@ -33,7 +33,7 @@ class Row:
 
 
 NAMES: Final = ("table3", "table4", "table5", "figure8", "readings", "modern")
-"""The paper's tables; its Figure 8 (face not hidden); what the text leaves open; models since."""
+"""The paper's tables; its Figure 8 (face not hidden); choices it leaves open; newer models."""
 
 _TITLES: Final = {
     "caer-net": "CAER-Net",
@@ -56,7 +56,7 @@ _ABLATIONS: Final[dict[str, dict[str, bool]]] = {
     "F+C+fA": {"context_attention": False},
     "F+C+cA+fA": {},
 }
-"""Ablations are structural: what is off is not built (features are never set to zero)."""
+"""Ablations are structural: disabled parts are not built (features are never set to zero)."""
 
 _TABLE3: Final[dict[str, dict[str, float]]] = {
     "caer-net-s": {"F": 70.09, "C+cA": 65.65, "F+C+cA+fA": 73.51},
@@ -101,17 +101,17 @@ def rows(
     weights: Mapping[str, str] | None = None,
     encoder: str | None = None,
 ) -> list[Row]:
-    """The rows of a suite, in the paper's order.
+    """Return the rows of a suite, in the paper's order.
 
     Args:
         suite: one of `NAMES`.
-        preset: of the recipes; of the suite `modern`, only of CAER-Net's.
+        preset: preset of the recipes; in the suite `modern`, only of CAER-Net's.
         weights: weight file of each baseline (`{"vgg": "vgg16.pth"}`). A baseline without one has
             a single row, trained from scratch, instead of the paper's two.
-        encoder: ONNX file of the suite `modern`'s probe, which is left out without one.
+        encoder: ONNX file of the probe in the suite `modern`; without it, the row is omitted.
 
     Raises:
-        CaerError: no such suite, or weights for a model that is not a baseline of it.
+        CaerError: there is no such suite, or a model with weights is not one of its baselines.
     """
     if suite not in NAMES:
         raise CaerError(f"{suite}: no such suite; known are {', '.join(NAMES)}")
@@ -149,10 +149,10 @@ def rows(
 
 
 def _modern(preset: Preset, weights: Mapping[str, str], encoder: str | None) -> list[Row]:
-    """CAER-Net, with the paper's schedule and with AdamW, beside current models."""
+    """Return CAER-Net, with the paper's schedule and with AdamW, and newer models."""
     if unknown := sorted(set(weights) - {"r2plus1d"}):
         raise CaerError(f"modern has no baseline {unknown[0]} that weights could be given for")
-    # models since the paper have one form, whatever the preset of CAER-Net
+    # newer models do not depend on CAER-Net's preset
     newer = load("r2plus1d").train.model_dump()
     found = [
         _caer_net("caer-net", preset, "", {}, None),
@@ -179,7 +179,7 @@ def _caer_net(
 
 
 def _baselines(suite: str, preset: Preset, weights: Mapping[str, str]) -> list[Row]:
-    """Frozen rows, then fine-tuned ones; without weights, one row from scratch."""
+    """Return frozen rows, then fine-tuned ones; without weights, one row from scratch."""
     source, dataset = _sources(suite)
     frozen, tuned = [], []
     for name, (paper_frozen, paper_tuned) in _BASELINES[suite].items():

@@ -1,10 +1,10 @@
-"""Clips whose label the model most disagrees with, for raters to check again.
+"""Find clips with labels that the model most disagrees with, for raters to check again.
 
-The rule is confident learning's (Northcutt, Jiang, Chuang: "Confident Learning: Estimating
-Uncertainty in Dataset Labels", JAIR 2021, section 3.1): a class's threshold is the mean probability
-of that class among the samples that carry its label; a sample is suspicious if, among the classes
-whose threshold its probability reaches, the most probable is not its label. Written here because
-the authors' library, cleanlab, is under the AGPL.
+The rule is that of confident learning (Northcutt, Jiang, Chuang: "Confident Learning: Estimating
+Uncertainty in Dataset Labels", JAIR 2021, section 3.1). A class's threshold is the mean probability
+of the class over the samples labelled with it. A sample is suspicious if, among the classes whose
+threshold its probability reaches, the most probable one is not its label. It is implemented here
+because the authors' library, cleanlab, is under the AGPL.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ COLUMNS = ("clip_id", "sample_id", "split", "label", "suggested", "p_label", "p_
 def find(
     labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Suspicious samples, the least self-confident first, and the classes they seem to be.
+    """Return suspicious samples, the lowest probability of the label first, and likely classes.
 
     Args:
         labels: (n,) class ids.
-        probabilities: (n, K) of models that were not trained on the sample.
+        probabilities: (n, K), from models that were not trained on the sample.
     """
     classes = probabilities.shape[1]
     of_label = [probabilities[labels == k, k] for k in range(classes)]
@@ -43,9 +43,9 @@ def find(
 
 
 def table(predictions: pd.DataFrame, classes: Sequence[str] = EMOTIONS) -> pd.DataFrame:
-    """Suspicious clips from predictions as a run writes them, one row per clip, worst first.
+    """Return suspicious clips from predictions of runs, one row per clip, worst first.
 
-    A clip in several runs, seeds or pictures is judged by the mean of their probabilities.
+    Probabilities of a clip in several runs, seeds or pictures are averaged.
     """
     columns = [f"p_{name}" for name in classes]
     keyed = predictions.assign(
@@ -74,7 +74,7 @@ def table(predictions: pd.DataFrame, classes: Sequence[str] = EMOTIONS) -> pd.Da
 
 
 def write(predictions: Sequence[pd.DataFrame], classes: Sequence[str], path: Path) -> int:
-    """Write the suspicious clips among predictions of several runs; returns how many."""
+    """Write the suspicious clips among predictions of several runs; return their number."""
     found = table(pd.concat(predictions, ignore_index=True), classes)
     write_text(path, found.to_csv(index=False))
     return len(found)

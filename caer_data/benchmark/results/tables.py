@@ -1,4 +1,4 @@
-"""The analysis as tables: to read, as numbers (CSV), and for a paper (LaTeX)."""
+"""Tables of an analysis: readable, as numbers (CSV), and for a paper (LaTeX)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LATEX: Final = {"±": r"$\pm$", "✓": r"\checkmark", "–": "--", "−": "$-$"
 
 
 def every(found: Analysis) -> dict[str, pd.DataFrame]:
-    """All tables that have rows, by name; a cell may be an `Estimate` (a share)."""
+    """Return all non-empty tables by name; a cell may be an `Estimate` (a share)."""
     made = {
         "scores": _of_rows(found, lambda row: {_SCORES[k]: v for k, v in row.scores.items()}),
         "recall-by-class": _of_rows(found, lambda row: row.recalls),
@@ -38,13 +38,13 @@ def every(found: Analysis) -> dict[str, pd.DataFrame]:
 
 
 def _of_rows(found: Analysis, cells: Callable[[RowAnalysis], Mapping[str, Any]]) -> pd.DataFrame:
-    """One line per row of the results."""
+    """Return a table with one line per row of the results."""
     lines = [(title, cells(row)) for title, row in found.rows.items()]
     return pd.DataFrame([{"row": title, **values} for title, values in lines if values])
 
 
 def differences(found: Iterable[Difference]) -> pd.DataFrame:
-    """Every further row against the first."""
+    """Return a table that compares every other row with the first."""
     return pd.DataFrame(
         [
             {
@@ -65,7 +65,7 @@ def differences(found: Iterable[Difference]) -> pd.DataFrame:
 
 
 def matrix(found: Analysis) -> pd.DataFrame:
-    """Accuracy of the line's row less that of the column's, in points; * as `Difference` says."""
+    """Return accuracies of rows minus those of columns, in points; * marks significance."""
     if len(found.pairs) < 2:
         return pd.DataFrame()
     titles = [title for title in found.rows if title not in found.apart]
@@ -88,7 +88,7 @@ def _points(forward: Difference | None, backward: Difference | None) -> str:
 
 
 def people(found: Analysis) -> pd.DataFrame:
-    """The human ceiling beside each row, and the row where all raters agree."""
+    """Return human performance for each row, and the row's accuracy if all raters agree."""
     lines = [
         {
             "row": title,
@@ -103,7 +103,7 @@ def people(found: Analysis) -> pd.DataFrame:
 
 
 def calibration(found: Analysis) -> pd.DataFrame:
-    """What the probabilities are worth: lower is better, a temperature of 1 is best."""
+    """Return calibration figures: lower is better, and a temperature of 1 is best."""
     return _of_rows(
         found,
         lambda row: {
@@ -119,7 +119,7 @@ def calibration(found: Analysis) -> pd.DataFrame:
 
 
 def by_show(found: Analysis) -> pd.DataFrame:
-    """Figures of each row in each show."""
+    """Return the figures of each row for each show."""
     parts = [row.shows.assign(row=title) for title, row in found.rows.items() if len(row.shows)]
     if not parts:
         return pd.DataFrame()
@@ -146,7 +146,7 @@ def _percent(share: float | None) -> float | None:
 
 
 def readable(frame: pd.DataFrame) -> pd.DataFrame:
-    """Every cell as people read it: estimates in percent with interval and n."""
+    """Return the frame with readable cells: estimates in percent with interval and n."""
     return frame.astype(object).map(_cell)
 
 
@@ -170,7 +170,7 @@ def _estimate(found: Estimate) -> str:
 
 
 def numeric(frame: pd.DataFrame) -> pd.DataFrame:
-    """Every estimate as four columns of numbers: the share, its bounds, n."""
+    """Return the frame with every estimate as four numeric columns: share, bounds, n."""
     columns: dict[str, Any] = {}
     for name in frame:
         values = list(frame[name])
@@ -185,7 +185,7 @@ def numeric(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def as_latex(frame: pd.DataFrame) -> str:
-    """A readable frame as a LaTeX tabular (booktabs)."""
+    """Return a readable frame as a LaTeX tabular (booktabs)."""
     text = str(frame.map(str).to_latex(index=False, escape=True))
     for sign, command in _LATEX.items():
         text = text.replace(sign, command)

@@ -1,8 +1,8 @@
-"""Does the science work? A check on made-up clips, in which it is known what a model can see.
+"""Check the models on made-up clips, in which the information available to a model is known.
 
-`synthetic` says how the clips are generated and what no model can exceed. Models are trained on
-them as on any dataset: CAER-Net-S, each of its streams alone, and, where only the order of the
-frames tells the label, CAER-Net beside CAER-Net-S.
+`synthetic` describes how the clips are generated and the best possible accuracy. Models are trained
+on them as on any dataset: CAER-Net-S, each of its streams alone and, on clips whose label depends
+only on the order of frames, both CAER-Net and CAER-Net-S.
 """
 
 from __future__ import annotations
@@ -35,38 +35,38 @@ STREAMS: Final[dict[str, dict[str, bool]]] = {
     "face and context": {},
 }
 ALONE: Final = {"epochs": 4}
-"""Training of one stream alone: fewer epochs, since what is put together is learned last."""
+"""Training of a single stream, with fewer epochs, because combining streams is learned last."""
 
 ORDER: Final = {"order, frame by frame": "caer-net-s", "order, clips": "caer-net"}
 """Models of the clips whose label depends only on the order of the frames."""
 
 HEARING: Final = {"sound alone": False, "CAER-Net with sound": True}
-"""Models of the clips whose label depends only on the sound, and whether they also see."""
+"""Models for the clips whose label depends only on the sound, and whether they also see."""
 
 ERRORS: Final = 3.0
-"""Standard errors by which a difference must exceed chance: once in 700 times by luck."""
+"""Required difference in standard errors, which chance exceeds once in 700 times."""
 
 TOGETHER: Final = 0.75
-"""Share of `both` clips that is asked of face and context, and of ordered clips that is asked of
-CAER-Net: half-way from the 1/2 that is chance, and that an untrained network may fall short of."""
+"""Required accuracy of face and context on `both` clips, and of CAER-Net on ordered clips: half-way
+between chance, 1/2, and 1."""
 
 ATTENTION: Final = 1.5
-"""How many times as much attention as chance must lie on the coloured disc; a network that
-was not trained has some more than once already, since discs differ from the ground."""
+"""Required attention on the coloured disc, as a multiple of chance; even an untrained network
+exceeds chance, because discs differ from the background."""
 
 SUMS_TO_ONE: Final = 0.01
-"""How far the sum of a map may be from 1: bf16 rounds each value by one part in 512."""
+"""Tolerance for the sum of a map, which should be 1; bf16 rounds values by one part in 512."""
 
 LEAN: Final = 0.6
-"""Weight that fusion must give the informative stream."""
+"""Minimum fusion weight of the informative stream."""
 
 Shares = npt.NDArray[np.float64]
-"""For each test clip the share of the seeds that got it right."""
+"""For each test clip, the share of seeds that predict it correctly."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One statement and whether it held."""
+    """One statement and whether it holds."""
 
     statement: str
     found: str
@@ -75,7 +75,7 @@ class Check:
 
 @dataclass(frozen=True)
 class SelfTest:
-    """What the self-test found.
+    """Result of the self-test.
 
     Attributes:
         clips: the made-up clips.
@@ -93,7 +93,7 @@ class SelfTest:
 
     @property
     def passed(self) -> bool:
-        """Whether every statement held."""
+        """Whether every statement holds."""
         return all(check.passed for check in self.checks)
 
 
@@ -109,10 +109,10 @@ def self_test(
 
     Args:
         bench: folder of results, seeds, device, progress.
-        clips: other made-up clips than `synthetic.make()`, such as fewer.
-        ordered: other ones than `synthetic.make_ordered()`.
+        clips: made-up clips; default: `synthetic.make()`.
+        ordered: made-up clips with an order; default: `synthetic.make_ordered()`.
         train: changes to the recipes' section `train`, such as fewer epochs.
-        sounding: other ones than `synthetic.make_sounding()`.
+        sounding: made-up clips with sound; default: `synthetic.make_sounding()`.
         compute: changes to the recipes' section `compute`.
     """
     clips = synthetic.make() if clips is None else clips
@@ -150,7 +150,7 @@ def self_test(
 def _in_order(
     bench: Bench, clips: SyntheticClips, changes: dict[str, Any]
 ) -> tuple[list[Entry], list[Shares]]:
-    """Both models on clips whose label depends only on the order of the frames."""
+    """Train both models on clips whose label depends only on the order of the frames."""
     recipes = {label: synthetic.ordered_recipe(model) for label, model in ORDER.items()}
     return _trained(bench, clips, recipes, changes)
 
@@ -158,7 +158,7 @@ def _in_order(
 def _by_sound(
     bench: Bench, clips: SyntheticClips, changes: dict[str, Any]
 ) -> tuple[list[Entry], list[Shares]]:
-    """The sound alone, and with pictures, on clips whose label depends only on the sound."""
+    """Train on sound alone, and with pictures, if the label depends only on the sound."""
     recipes = {label: synthetic.sounding_recipe(sees) for label, sees in HEARING.items()}
     return _trained(bench, clips, recipes, changes)
 
@@ -169,7 +169,7 @@ def _trained(
     recipes: Mapping[str, ModelRecipe],
     changes: dict[str, Any],
 ) -> tuple[list[Entry], list[Shares]]:
-    """Models by label, trained, and which test clips each got right."""
+    """Train models; return their entries, and for each the correctly predicted test clips."""
     entries, hits = [], []
     for label, own in recipes.items():
         recipe = vary(own, changes)
@@ -241,7 +241,7 @@ def _above(statement: str, hits: Shares, others: Shares) -> Check:
 def _check_streams(
     bench: Bench, recipe: ModelRecipe, store: Store, clips: SyntheticClips
 ) -> list[Check]:
-    """Where the attention is, and which stream the fusion favours, in test clips."""
+    """Check where the attention is, and which stream the fusion favours, in test clips."""
     device = bench.fabric.device
     model = architecture(recipe).to(device)
     sees = recipe.sees_face, recipe.sees_context
@@ -304,7 +304,7 @@ def _percent(hits: Shares, best: float) -> str:
 
 
 def statements(found: SelfTest) -> pd.DataFrame:
-    """The checks as a table for people."""
+    """Return the checks as a readable table."""
     return pd.DataFrame(
         [(c.statement, c.found, "yes" if c.passed else "NO") for c in found.checks],
         columns=["statement", "found", "holds"],
@@ -312,7 +312,7 @@ def statements(found: SelfTest) -> pd.DataFrame:
 
 
 def as_text(found: SelfTest, draw: Callable[[pd.DataFrame, str], str]) -> str:
-    """The tables for the terminal; `draw` turns a frame with a title into text."""
+    """Return the tables for the terminal; `draw` turns a frame with a title into text."""
     return "\n".join(
         [
             draw(

@@ -1,24 +1,23 @@
-"""A made-up dataset that shows whether a model uses what it should: generated, no people in it.
+"""A generated dataset, without people, that shows whether a model uses the information it should.
 
-Each clip has a face (a skin-coloured ellipse) and a scene of grey discs. The halves of the face may
-carry colours, and so may those of one disc, each colour one of seven. One rule holds for all clips:
-the label L is the colour that everything coloured has in common.
+Each clip has a face (a skin-coloured ellipse) and a scene of grey discs. The two halves of the face
+may be coloured, and so may those of one disc, in seven possible colours. In all clips, the label L
+is the colour that all coloured objects have in common.
 
-| kind    | share | halves of the face | halves of a disc | what tells the label         |
+| kind    | share | halves of the face | halves of a disc | label visible in             |
 |---------|-------|--------------------|------------------|------------------------------|
 | face    | 1/4   | L, L               | grey             | the face                     |
 | context | 1/4   | grey               | L, L             | the scene                    |
 | both    | 1/2   | L, another         | L, yet another   | only face and scene together |
 
-Labels, the other colours and their sides are drawn evenly. What no model can exceed follows by
-arithmetic (`best_accuracy`). Seeing both streams: 1. Seeing the face only: a face of one colour
-tells the label; a face of two leaves two answers, equally likely, 1/2; a grey one leaves all seven,
-1/7. The scene alone mirrors it.
+Labels, the other colours and their sides are uniformly distributed. The best possible accuracy
+(`best_accuracy`) is 1 with both streams. With the face only, it is 1 if the face has one colour,
+1/2 if it has two, and 1/7 if it is grey. The same applies to the scene only.
 
-`make_sounding` plants the label in the sound: each of the seven is a tone, in noise.
+In `make_sounding`, the label depends on the sound: each label is a tone in noise.
 
-`make_ordered` plants the label in time: a grey face grows brighter (happy) or darker (sad). Played
-backwards the one is the other, so frames without their order tell nothing: 1/2.
+In `make_ordered`, the label depends on time: a grey face becomes brighter (happy) or darker (sad).
+Each is the other played backwards, so the best accuracy without the order of frames is 1/2.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ from caer_data.engine.emotions import EMOTIONS
 
 KINDS: Final = ("face", "context", "both")
 SHARES: Final = (1 / 4, 1 / 4, 1 / 2)
-"""Of the kinds among all clips; the one that is learned last has most."""
+"""Shares of the kinds; the one that is learned last has the largest."""
 NAME: Final = "made-up clips"
 SIZE: Final = (56, 72)
 """Height and width of a frame, pixels."""
@@ -86,7 +85,7 @@ class SyntheticClips:
 def make(
     train: int = 1600, validation: int = 150, test: int = 450, frames: int = 1, seed: int = 0
 ) -> SyntheticClips:
-    """Generate clips; the same arguments give the same bytes."""
+    """Return generated clips; the same arguments give the same bytes."""
     n = train + validation + test
     random = np.random.default_rng(seed)
     labels, kinds = random.integers(0, COLORS, n), random.choice(len(KINDS), n, p=SHARES)
@@ -102,9 +101,9 @@ def make(
 def make_ordered(
     train: int = 240, validation: int = 60, test: int = 200, frames: int = 8, seed: int = 0
 ) -> SyntheticClips:
-    """Generate clips of kind `face` whose label depends only on the order of the frames.
+    """Return clips of kind `face` whose label depends only on the order of the frames.
 
-    Every second one grows brighter, so that a constant answer is right in half of a split.
+    Every second clip becomes brighter, so a constant prediction is correct for half of a split.
     """
     n = train + validation + test
     random = np.random.default_rng(seed)
@@ -125,7 +124,7 @@ def make_ordered(
 def make_sounding(
     train: int = 280, validation: int = 56, test: int = 140, frames: int = 8, seed: int = 0
 ) -> SyntheticClips:
-    """Generate grey clips whose label depends only on the sound: one of seven tones, in noise."""
+    """Return grey clips whose label depends only on the sound: one of seven tones, in noise."""
     n = train + validation + test
     random = np.random.default_rng(seed)
     labels = np.arange(n) % COLORS
@@ -145,7 +144,7 @@ def make_sounding(
 
 
 def best_accuracy(face: bool, context: bool) -> dict[str, float]:
-    """What no model can exceed, by kind and over `all`, given the streams it sees."""
+    """Return the best possible accuracy, by kind and over `all`, for the given streams."""
     chance = 1 / COLORS
     by_kind = {
         "face": 1.0 if face else chance,
@@ -157,10 +156,10 @@ def best_accuracy(face: bool, context: bool) -> dict[str, float]:
 
 
 def recipe(model: str = "caer-net-s") -> ModelRecipe:
-    """The `tuned` recipe at the small sizes of these clips, trained until it has learned them.
+    """Return the `tuned` recipe for the small sizes of these clips.
 
-    There is no dropout: putting face and scene together is learned last, and so few steps would
-    end before it.
+    It has no dropout, because combining face and scene is learned last, and with dropout the few
+    steps would not suffice.
     """
     small = {
         "name": f"{model}-made-up",
@@ -183,7 +182,7 @@ def recipe(model: str = "caer-net-s") -> ModelRecipe:
 
 
 def ordered_recipe(model: str) -> ModelRecipe:
-    """`recipe` for the clips of `make_ordered`, whose scene says nothing and may be smaller."""
+    """Return `recipe` for the clips of `make_ordered`, whose scene is irrelevant and small."""
     changes = {
         "name": f"{model}-made-up-order",
         "input": {"frame": (28, 36), "crop": (24, 32), "stride": 1},
@@ -193,7 +192,7 @@ def ordered_recipe(model: str) -> ModelRecipe:
 
 
 def sounding_recipe(sees: bool) -> ModelRecipe:
-    """CAER-Net with sound, or the sound alone, for the clips of `make_sounding`."""
+    """Return a recipe for `make_sounding`: CAER-Net with sound, or the sound alone."""
     changes: dict[str, object] = {"streams": {"sound": True}, "name": "caer-net-sound-made-up"}
     if not sees:
         off = dict.fromkeys(("face", "context", "context_attention", "fusion_attention"), False)
@@ -204,7 +203,7 @@ def sounding_recipe(sees: bool) -> ModelRecipe:
 def store(
     clips: SyntheticClips, face_size: tuple[int, int], frame_size: tuple[int, int] = SIZE
 ) -> Store:
-    """The clips as the benchmark's store, in memory: face crops, whole frames, boxes."""
+    """Return the clips as an in-memory store: face crops, whole frames, boxes."""
     n, T = clips.frames.shape[:2]
     faces = [
         face_crop(Still(clips.frames[i, t]), clips.face_boxes[i, t], face_size)
@@ -235,7 +234,7 @@ def store(
 def attention_on(
     attention: npt.NDArray[np.floating], boxes: npt.NDArray[np.float32], crop: tuple[int, int]
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Share of the attention that lies on a box, and the share that an even map would put there.
+    """Return the share of attention on a box, and the share that a uniform map would have there.
 
     Args:
         attention: (n, T', h, w), summing to 1 over h, w.
@@ -243,7 +242,7 @@ def attention_on(
         crop: height and width of the centre crop that was shown.
 
     Returns:
-        Two arrays (n,), means over time. A cell that the box covers in part counts in part.
+        Two arrays (n,), means over time. A partly covered cell counts in part.
     """
     n, steps, h, w = attention.shape
     shift = np.array([(SIZE[1] - crop[1]) // 2, (SIZE[0] - crop[0]) // 2] * 2, np.float64)
@@ -257,7 +256,7 @@ def attention_on(
 def _overlap(
     start: npt.NDArray[np.float64], end: npt.NDArray[np.float64], pixels: int, cells: int
 ) -> npt.NDArray[np.float64]:
-    """Share of each of the cells along one side that start..end covers: (..., cells)."""
+    """Return the share of each cell along one side that start..end covers: (..., cells)."""
     edges = np.arange(cells + 1) * (pixels / cells)
     inside = np.minimum(end[..., None], edges[1:]) - np.maximum(start[..., None], edges[:-1])
     return np.asarray(np.maximum(inside, 0) * (cells / pixels))
@@ -268,12 +267,12 @@ def _color(number: int) -> Colors:
 
 
 def _grey(random: np.random.Generator) -> Colors:
-    """One grey for both halves, (2, 3)."""
+    """Return one grey for both halves, (2, 3)."""
     return np.full((2, 3), random.uniform(60, 200), np.float32)
 
 
 def _colors(label: int, kind: str, random: np.random.Generator) -> tuple[Colors, Colors]:
-    """Colours of the face's halves and of the disc's, each (2, 3)."""
+    """Return colours of the face's halves and of the disc's, each (2, 3)."""
     if kind != "both":
         pair = np.stack([_color(label), _color(label)])
         return (pair, _grey(random)) if kind == "face" else (_grey(random), pair)
@@ -320,11 +319,11 @@ def _clip(
 
 
 def _places(random: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Centres (y, x) of the face and of the discs, none over another: cells of a 3 x 4 grid."""
+    """Return centres (y, x) of face and discs in cells of a 3 x 4 grid, without overlaps."""
     rows, columns = 3, 4
     cells = random.permutation(rows * columns)
     face = cells[0]
-    # a face is higher than a cell: its neighbours above and below stay empty
+    # a face is higher than a cell, so the cells above and below it stay empty
     free = [c for c in cells[1:] if c % columns != face % columns]
     chosen = np.array([face, *free[:_DISCS]])
     y = (chosen // columns - (rows - 1) / 2) * _CELL[0] + SIZE[0] / 2

@@ -1,6 +1,6 @@
-"""The made-up clips of `synthetic` written as files, in the layout of an exported release.
+"""Write the made-up clips of `synthetic` as files, in the layout of an exported release.
 
-With it, the whole way from a release's folder to results can be tried without any footage.
+This makes it possible to try the whole path from a release to results without any footage.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from caer_data.engine.files import atomic_path, sha256_of
 def write(clips: SyntheticClips, folder: Path) -> None:
     """Write `CAER/` (clips) or, for clips of one frame, `CAER-S/` (pictures), with a manifest.
 
-    The folder appears whole or not at all; `made_up` is true in every row of the manifest, and
-    `show` names the kind of clip.
+    The folder is written atomically. In the manifest, `made_up` is true in every row, and `show`
+    names the kind of clip.
 
     Raises:
         CaerError: the folder cannot be written.
@@ -75,7 +75,7 @@ def _write_video(
         options = {"crf": "4", "preset": "veryfast", "threads": "1"}
         stream = container.add_stream("libx264", rate=FPS, options=options)
         stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = "yuv444p"  # the colours are the message: keep all of them
+        stream.pix_fmt = "yuv444p"  # keeps the full colour resolution, which carries the label
         voice = None if sound is None else container.add_stream("aac", rate=RATE, layout="mono")
         for picture in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))

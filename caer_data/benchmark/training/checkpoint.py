@@ -1,7 +1,8 @@
-"""Checkpoints in safetensors: weights for others, and all that a stopped run needs to resume.
+"""Checkpoints in safetensors: weights to share, and the state that an interrupted run resumes from.
 
-Both are one file each, tensors and a JSON header, written atomically; nothing is ever unpickled.
-The random generators need no place in them: every draw is made from seed, epoch and step.
+Each is a single file of tensors with a JSON header, written atomically. Nothing is ever unpickled.
+The state of random generators is not stored, because every random choice depends only on seed,
+epoch and step.
 """
 
 from __future__ import annotations
@@ -25,19 +26,19 @@ FORMAT: Final = 1
 
 @dataclass
 class Progress:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
         epoch: the epoch in progress, from 0.
-        step: steps done in it.
-        loss_sum: sum of its losses, each times its samples.
-        seen: samples trained on in it.
+        step: number of steps completed in it.
+        loss_sum: sum of its losses, each times its number of samples.
+        seen: number of samples trained on in it.
         seconds: time spent in training steps, over all epochs.
-        trained: samples trained on, over all epochs.
+        trained: number of samples trained on, over all epochs.
         best_epoch: the epoch with the best validation figure, -1 before the first.
         best: that figure.
-        history: one entry a finished epoch.
-        numerics: what the check of bf16 found at the first step, None in fp32.
+        history: one entry per finished epoch.
+        numerics: result of the bf16 check at the first step; None in fp32.
     """
 
     epoch: int = 0
@@ -55,7 +56,7 @@ class Progress:
 def save_weights(
     path: Path, model: nn.Module, recipe: ModelRecipe, classes: tuple[str, ...], **facts: Any
 ) -> None:
-    """Write a model's weights with its recipe (sizes and normalisation in it) and class order."""
+    """Write a model's weights with its recipe (including sizes and normalisation) and classes."""
     header = {"recipe": recipe.model_dump(mode="json"), "classes": classes, **facts}
     _write(path, {name: _plain(tensor) for name, tensor in model.state_dict().items()}, header)
 
@@ -63,10 +64,10 @@ def save_weights(
 def load_weights(
     path: Path, model: nn.Module, recipe: ModelRecipe, classes: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Load weights that `save_weights` wrote and return their header.
+    """Load weights that `save_weights` wrote, and return their header.
 
     Raises:
-        CaerError: a file of another kind, another model, or another class order.
+        CaerError: the file is of another kind, or of another model or class order.
     """
     tensors, header = _read(path)
     if tuple(header.get("classes", ())) != classes:
@@ -77,7 +78,7 @@ def load_weights(
     saved = _with_defaults(header.get("recipe", {}))
     now = recipe.model_dump(mode="json")
     for part in ("model", "streams", "layers", "baseline", "input"):
-        # where a baseline's first weights came from does not change what it is
+        # the origin of a baseline's pretrained weights does not affect the model
         theirs, ours = (_structure(part, values.get(part)) for values in (saved, now))
         if theirs != ours:
             raise CaerError(
@@ -98,10 +99,10 @@ def load_weights(
 
 
 def described(path: Path) -> tuple[tuple[str, ...], ModelRecipe]:
-    """Classes, in order, and recipe of weights that `save_weights` wrote.
+    """Return the classes, in order, and the recipe of weights that `save_weights` wrote.
 
     Raises:
-        CaerError: a file of another kind.
+        CaerError: the file is of another kind.
     """
     header = _read(path)[1]
     try:
@@ -130,10 +131,10 @@ def save_progress(
 def load_progress(
     path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, identity: str
 ) -> Progress:
-    """Put model and optimiser where `save_progress` left them.
+    """Restore model and optimiser as saved by `save_progress`; return the progress.
 
     Raises:
-        CaerError: a file of another kind, or one of another run.
+        CaerError: the file is of another kind or of another run.
     """
     tensors, header = _read(path)
     if header.get("identity") != identity:
@@ -150,9 +151,9 @@ def load_progress(
 
 
 def _without_idle_biases(tensors: dict[str, Tensor], wanted: Any) -> dict[str, Tensor]:
-    """Weights from when convolutions before a normalisation had a bias, without it.
+    """Return old weights without the biases of convolutions before a normalisation.
 
-    The running mean held the bias, too: less it, the model answers as it did.
+    The bias is subtracted from the running mean, so the model's output does not change.
     """
     found = dict(tensors)
     for name in [n for n in tensors if n.endswith("conv.bias") and n not in wanted]:
@@ -163,7 +164,7 @@ def _without_idle_biases(tensors: dict[str, Tensor], wanted: Any) -> dict[str, T
 
 
 def _with_defaults(saved: Any) -> Any:
-    """A recipe as it was saved, with the fields that came since at their defaults."""
+    """Return a saved recipe, with fields added since at their defaults."""
     try:
         return ModelRecipe.model_validate_json(json.dumps(saved)).model_dump(mode="json")
     except ValueError:
@@ -171,7 +172,7 @@ def _with_defaults(saved: Any) -> Any:
 
 
 def _like(value: Tensor, parameter: nn.Parameter, optimizer: torch.optim.Optimizer) -> Tensor:
-    """An optimiser's tensor where it expects it."""
+    """Return an optimiser's tensor on the device and in the layout that it expects."""
     if value.shape == parameter.shape:
         # in the parameter's own memory layout, which fused optimisers need
         return torch.empty_like(parameter, requires_grad=False).copy_(value)
@@ -199,7 +200,7 @@ def _plain(tensor: Tensor) -> Tensor:
 
 
 def _write(path: Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> None:
-    # one entry only: safetensors writes several in no fixed order
+    # a single entry, because safetensors does not write several in a fixed order
     text = json.dumps({"format": FORMAT, **header}, sort_keys=True)
     with atomic_path(path) as temporary:
         save_file(tensors, temporary, metadata={"caer-data": text})

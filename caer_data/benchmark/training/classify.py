@@ -1,4 +1,4 @@
-"""What a trained model says about one picture or clip, outside of any benchmark."""
+"""Classify one picture or clip with a trained model."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def probabilities(
     file: str | os.PathLike[str],
     box: Sequence[float] | None = None,
 ) -> list[float]:
-    """Probability of each class for one picture, or clip where the model takes clips.
+    """Return the probability of each class for one picture, or for one clip.
 
     Args:
-        network: in evaluation mode.
-        recipe: what it was trained with.
-        file: a picture, or a video.
-        box: the target's face; without one, the largest face that the default detector finds.
+        network: the model, in evaluation mode.
+        recipe: the recipe that it was trained with.
+        file: a picture or, if the model takes clips, a video.
+        box: the target's face; if None, the largest face found by the default detector.
 
     Raises:
-        CaerError: the file cannot be read, the box lies outside of it, or there is no face.
+        CaerError: the file cannot be read, the box is outside it, or there is no face.
     """
     shown = _stored(recipe, Path(file), box)
     size = recipe.input
@@ -61,7 +61,7 @@ def probabilities(
 
 
 def _stored(recipe: ModelRecipe, path: Path, box: Sequence[float] | None) -> dict[str, np.ndarray]:
-    """Faces (n, h, w, 3), contexts (n, H, W, 3) and boxes (n, faces, 4) of a file's frames."""
+    """Return faces (n, h, w, 3), contexts (n, H, W, 3) and boxes (n, faces, 4) of all frames."""
     size = recipe.input
     form = shards.Format(size.face, size.frame, size.fps if recipe.clips else None)
     sample = Sample(path.name, path, "test", 0)
@@ -75,13 +75,13 @@ def _stored(recipe: ModelRecipe, path: Path, box: Sequence[float] | None) -> dic
 
 
 def _check_kind(recipe: ModelRecipe, path: Path) -> None:
-    """Raise a CaerError for a video where the model takes pictures."""
+    """Raise a CaerError for a video if the model takes pictures."""
     if recipe.clips or not path.is_file() or pictures.is_picture(path):
         return
     try:
         probe(path)
     except CaerError:
-        return  # nor is it a video: who reads it as a picture says what is wrong
+        return  # not a video either; reading it as a picture will raise the error
     raise CaerError(
         f"{path}: is a video, but {recipe.model} takes single pictures; give one of its frames as "
         "a picture, or load a model that takes clips, such as caer-net"
@@ -89,10 +89,10 @@ def _check_kind(recipe: ModelRecipe, path: Path) -> None:
 
 
 def _sides(path: Path, box: Sequence[float]) -> list[float]:
-    """The four sides of a box in pixels.
+    """Return the four sides of a box in pixels.
 
     Raises:
-        CaerError: not four numbers, reversed, or in shares of the frame.
+        CaerError: the box is not four numbers, is reversed, or is relative to the frame.
     """
     try:
         sides = [float(side) for side in box]
@@ -114,12 +114,13 @@ def _sides(path: Path, box: Sequence[float]) -> list[float]:
 def load(
     weights: str | os.PathLike[str], recipe: str | os.PathLike[str] | None = None
 ) -> tuple[nn.Module, ModelRecipe, tuple[str, ...]]:
-    """Load weights that `caer-data benchmark` wrote: the network, its recipe and its classes.
+    """Return the network, recipe and classes of weights that `caer-data benchmark` wrote.
 
-    The file holds its recipe. Code is run and other files are read only if the recipe is given.
+    The file contains the recipe. Custom code is run and other files are read only if `recipe` is
+    given.
 
     Raises:
-        CaerError: a file of another kind, or it needs its recipe.
+        CaerError: the file is of another kind, or requires `recipe`.
     """
     path = Path(weights)
     if not path.exists() and str(path) in recipes.shipped():

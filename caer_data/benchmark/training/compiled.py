@@ -1,7 +1,7 @@
-"""`torch.compile` and CUDA graphs, where a recipe asks for them.
+"""`torch.compile` and CUDA graphs, if the recipe enables them.
 
-Only full batches are compiled, once for training and once for testing. The smaller last batch of a
-pass runs as it is: a compiled form for every size would take longer than it saves. In training, the
+Only full batches are compiled, once for training and once for testing. The smaller last batch runs
+uncompiled, because compiling for every size would take longer than it saves. In training, the
 augmentation is part of the model's graph, and the update of the weights is compiled, too.
 """
 
@@ -22,15 +22,15 @@ from caer_data.engine.errors import CaerError
 
 
 def is_compiled(compute: Compute) -> bool:
-    """Whether a recipe's model is compiled; CUDA graphs come from the compiler, too."""
+    """Return whether a recipe's model is compiled; CUDA graphs require the compiler, too."""
     return compute.compile or compute.cuda_graphs
 
 
 def faster(model: nn.Module, compute: Compute, device: torch.device, devices: int) -> nn.Module:
-    """The model in the form that the recipe's `compute` asks for; parameters are shared.
+    """Return the model, compiled according to `compute`; it shares the parameters.
 
     Raises:
-        CaerError: CUDA graphs without a CUDA device, or on several.
+        CaerError: CUDA graphs are enabled without a CUDA device, or with several.
     """
     if not is_compiled(compute):
         return model
@@ -38,10 +38,10 @@ def faster(model: nn.Module, compute: Compute, device: torch.device, devices: in
         raise CaerError("compute.cuda_graphs: true needs a CUDA device")
     if compute.cuda_graphs and devices > 1:
         raise CaerError("compute.cuda_graphs: true works on one device; set it to false for more")
-    # What was compiled for the models before would count against this one's limit, and their
-    # graphs hold memory.
+    # Earlier compiled models would count towards the limit of recompilations, and their graphs
+    # occupy memory.
     torch.compiler.reset()
-    # this mode records what it compiled as CUDA graphs
+    # this mode records compiled code as CUDA graphs
     mode = "reduce-overhead" if compute.cuda_graphs else "default"
     compiled: Any = torch.compile(model, mode=mode, dynamic=False)
     assert isinstance(compiled, nn.Module)  # noqa: S101 - for the type checker
@@ -49,14 +49,14 @@ def faster(model: nn.Module, compute: Compute, device: torch.device, devices: in
 
 
 class Whole(nn.Module):
-    """A model with the augmentation before it: from a batch's bytes to the output, in one graph.
+    """A model preceded by the augmentation, from a batch's bytes to the output, as one graph.
 
-    What is random is drawn outside and given, so that the compiled form draws what the other does.
+    Random choices are inputs, so that the compiled and the plain model make the same ones.
 
     Attributes:
-        dtype: what the augmentation gives to the model.
-        mean: and
-        std: and
+        dtype: type of the augmentation's output.
+        mean: see `augment.Constants`.
+        std: see `augment.Constants`.
         fill: see `augment.Constants`.
     """
 
@@ -80,8 +80,8 @@ class Whole(nn.Module):
         sound: Tensor | None,
         *drawn: Tensor,
     ) -> Output:
-        """Parts of a `Batch` and of a `Draw`, as `parts_of` gives them."""
-        batch = Batch(face, context, boxes, boxes, boxes, sound)  # labels are not read
+        """Return the output for parts of a `Batch` and of a `Draw`, as returned by `parts_of`."""
+        batch = Batch(face, context, boxes, boxes, boxes, sound)  # labels are not used
         fixed = Constants(self.mean, self.std, self.fill)
         seen = augmented(batch, Draw(*drawn), fixed, self._recipe, self.dtype)
         found: Output = self.model(*seen)
@@ -89,7 +89,7 @@ class Whole(nn.Module):
 
     @staticmethod
     def parts_of(batch: Batch, draw: Draw) -> tuple[Tensor | None, ...]:
-        """What `forward` takes."""
+        """Return the arguments of `forward`."""
         seen = (batch.face, batch.context, batch.boxes, batch.sound)
         return (*seen, draw.flip, draw.scale, draw.shift, draw.top, draw.left)
 
@@ -97,10 +97,10 @@ class Whole(nn.Module):
 def faster_update(
     optimizer: torch.optim.Optimizer, compute: Compute, device: torch.device
 ) -> Callable[[], object]:
-    """The optimiser's step in the form that the recipe's `compute` asks for.
+    """Return the optimiser's step, compiled according to `compute`.
 
-    The learning rate of a compiled one is a tensor: a number would be compiled anew whenever it
-    changes. It is left out of CUDA graphs, since gradients lie elsewhere in every step.
+    The learning rate of a compiled step is a tensor, because a number would be recompiled with
+    every change. The step is not part of CUDA graphs, because the gradients' addresses change.
     """
     if not is_compiled(compute):
         return optimizer.step
@@ -111,7 +111,7 @@ def faster_update(
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set it for all parameters, without a copy that would wait for the device."""
+    """Set the learning rate of all parameters, without waiting for the device."""
     for group in optimizer.param_groups:
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(rate)
@@ -121,9 +121,9 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 @contextmanager
 def as_compiled(compute: Compute, full: bool) -> Iterator[None]:
-    """Around a call of a model that `faster` gave; `full`: the batch has the recipe's size.
+    """Context for a call of a model from `faster`; `full`: the batch has the recipe's size.
 
-    With CUDA graphs, what the call returns is overwritten by the next call.
+    With CUDA graphs, the next call overwrites the returned tensors.
 
     Raises:
         CaerError: the compiler is missing or fails.
@@ -139,7 +139,7 @@ def as_compiled(compute: Compute, full: bool) -> Iterator[None]:
 
 @contextmanager
 def compiler_errors(compute: Compute) -> Iterator[None]:
-    """Say what to do where the compiler fails, which may be as late as in a backward pass.
+    """Context that turns compiler errors into advice; they may occur as late as in backward.
 
     Raises:
         CaerError: the compiler is missing or fails.

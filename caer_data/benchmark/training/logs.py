@@ -1,4 +1,4 @@
-"""Curves for TensorBoard, where it is installed (the extra `tensorboard`)."""
+"""Curves for TensorBoard, if it is installed (the extra `tensorboard`)."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def _say_missing(reporter: Reporter) -> None:
 def open_log(
     folder: Path, writes: bool, reporter: Reporter
 ) -> Iterator[Callable[[Progress], None]]:
-    """Give a function that logs a finished epoch; without TensorBoard say so, once a command.
+    """Yield a function that logs a finished epoch.
 
     Args:
-        folder: of the event files. A resumed run overwrites the epochs it repeats.
-        writes: False in all processes but the first.
-        reporter: receives a note if TensorBoard is missing.
+        folder: folder for the event files. A resumed run overwrites repeated epochs.
+        writes: False in all processes except the first.
+        reporter: told once per command if TensorBoard is missing.
     """
     if not writes:
         yield lambda progress: None

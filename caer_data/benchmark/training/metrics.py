@@ -1,4 +1,4 @@
-"""Figures of merit from predictions (accuracy alone hides a rare class that is never found)."""
+"""Scores of predictions (accuracy alone would hide that a rare class is never predicted)."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Scores:
-    """Figures of one test, shares from 0 to 1.
+    """Scores of one test, from 0 to 1.
 
     Attributes:
         war: weighted average recall: the accuracy of the paper's tables.
-        uar: unweighted average recall: mean of the recalls of the classes that occur.
+        uar: unweighted average recall: mean recall of the classes that occur.
         macro_f1: mean F1 of the classes that occur.
-        recalls: recall of each class; NaN where it does not occur.
+        recalls: recall of each class; NaN if it does not occur.
         confusion: (K, K) counts, rows are labels, columns predictions.
     """
 
@@ -36,7 +36,7 @@ class Scores:
 def score(
     labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64], classes: int
 ) -> Scores:
-    """Score the most probable class of each sample.
+    """Return the scores of the most probable class of each sample.
 
     Args:
         labels: (n,) class ids; n is at least 1.
@@ -58,7 +58,7 @@ def score(
 
 
 class Figures(NamedTuple):
-    """Figures of many confusion matrices at once: (...) each, `recalls` (..., K)."""
+    """Scores of many confusion matrices at once: (...) each, `recalls` (..., K)."""
 
     war: Array
     uar: Array
@@ -67,7 +67,7 @@ class Figures(NamedTuple):
 
 
 def of_confusions(matrices: npt.NDArray[Any]) -> Figures:
-    """Figures of confusion matrices (..., K, K), rows labels; NaN where a matrix is empty."""
+    """Return scores of confusion matrices (..., K, K) with rows as labels; NaN if empty."""
     hits = np.diagonal(matrices, axis1=-2, axis2=-1).astype(float)  # (..., K)
     actual, predicted = matrices.sum(-1), matrices.sum(-2)
     occurs = actual > 0
@@ -87,13 +87,13 @@ def of_confusions(matrices: npt.NDArray[Any]) -> Figures:
 def majority(
     train: npt.NDArray[np.int64], test: npt.NDArray[np.int64], classes: int
 ) -> tuple[int, float]:
-    """The most frequent training class, and the accuracy on test of always answering it."""
+    """Return the most frequent training class, and the test accuracy of always predicting it."""
     chosen = int(np.bincount(train, minlength=classes).argmax())
     return chosen, float((test == chosen).mean())
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
-    """Mean and sample standard deviation; None with a single value, which has none."""
+    """Return mean and sample standard deviation, which is None for a single value."""
     mean = math.fsum(values) / len(values)
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return mean, deviation

@@ -1,8 +1,8 @@
-"""What training minimises: cross-entropy to labels or to votes, with weights and adjustments.
+"""The training loss: cross-entropy with labels or votes, with class weights and adjustments.
 
-Cross-entropy to the share of votes and the Kullback-Leibler divergence from it differ by the votes'
-own entropy, which no weight changes: their gradients are equal. With `train.labels: votes` the loss
-that is logged is the divergence, which is 0 at best.
+Cross-entropy with the shares of votes and the Kullback-Leibler divergence from them differ by the
+entropy of the votes, which is constant, so their gradients are equal. With `train.labels: votes`,
+the logged loss is the divergence, whose minimum is 0.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from caer_data.engine.errors import CaerError
 
 
 class Objective:
-    """The loss of a batch; everything it needs is on the device from the beginning.
+    """The loss of a batch; all data that it needs is on the device from the start.
 
     Attributes:
-        targets: (samples of the store, K) share of votes, or None for labels.
-        weight: (K,) of the classes, mean 1 over the training samples, or None.
+        targets: (samples of the store, K) shares of votes, or None for labels.
+        weight: (K,) class weights with mean 1 over the training samples, or None.
         shift: (K,) added to the logits in training (Menon et al., ICLR 2021), or None.
-        smoothing: share of the target that is spread evenly over the classes.
+        smoothing: share of the target that is distributed evenly over the classes.
     """
 
     def __init__(self, train: Train, store: Store | None, device: torch.device) -> None:
@@ -53,7 +53,7 @@ class Objective:
             self.shift = (train.logit_adjustment * _frequency(store).log()).to(device)
 
     def __call__(self, logits: Tensor, labels: Tensor, samples: Tensor | None = None) -> Tensor:
-        """Mean loss of (N, K) logits.
+        """Return the mean loss of (N, K) logits.
 
         Args:
             logits: float32.
@@ -70,7 +70,7 @@ class Objective:
 
 
 def _targets(store: Store | None) -> Tensor:
-    """Votes of all samples; a sample without any has its label."""
+    """Return the shares of votes of all samples; a sample without votes has its label."""
     samples = [] if store is None else store.samples
     classes = () if store is None else store.source.classes
     votes = distributions([s.votes for s in samples], classes)
@@ -86,7 +86,7 @@ def _targets(store: Store | None) -> Tensor:
 
 
 def _frequency(store: Store | None) -> Tensor:
-    """Share of each class among the training samples."""
+    """Return the share of each class among the training samples."""
     if store is None:
         raise ValueError("class frequencies need a store")
     labels = store.labels[store.of_split("train")]

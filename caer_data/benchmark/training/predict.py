@@ -54,9 +54,9 @@ def predict(
     fabric: Fabric,
     bf16: bool | None = None,
 ) -> Predictions:
-    """Show every window of the samples; each process takes a share and all get the result.
+    """Return predictions from every window of the samples, computed by all processes together.
 
-    `bf16` is what training settled on; None: what the recipe says.
+    `bf16` is the result of training's check; None uses the recipe's setting.
     """
     windows = all_windows(store, positions, recipe.input.frames, recipe.input.stride)
     mine = slice(fabric.global_rank, None, fabric.world_size)
@@ -64,7 +64,7 @@ def predict(
     classes = len(store.source.classes)
     # the last two columns are the fusion weights, zero in a model that has none
     shape = (len(store.samples), classes + 2)
-    # in double precision, because a GPU adds in no fixed order
+    # in double precision, because the order of additions on a GPU is not fixed
     sums = torch.zeros(shape, dtype=torch.float64, device=fabric.device)
     maps = _Maps(len(store.samples), fabric)
     for output, samples in outputs(network, recipe, frames, share, fabric.device, bf16):
@@ -105,7 +105,7 @@ class _Maps:
     def means(
         self, positions: Indices, counts: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float64] | None:
-        """(n, h, w) over all processes; None without any map."""
+        """Return mean maps (n, h, w) over all processes; None if there are none."""
         own = (0, 0) if self._sums is None else tuple(self._sums.shape[1:])
         size = torch.tensor(own, device=self._fabric.device)
         if self._fabric.world_size > 1:  # a process without a window does not know the size
@@ -131,7 +131,7 @@ def outputs(
     device: torch.device,
     bf16: bool | None = None,
 ) -> Iterator[tuple[Output, Tensor]]:
-    """The network's outputs for picked windows without any randomness, with their positions."""
+    """Yield the network's deterministic outputs for picked windows, with their positions."""
     network.eval()
     if bf16 is None:
         bf16 = precision_of(recipe.compute.precision, device) == "bf16"

@@ -1,4 +1,4 @@
-"""One run: train a recipe with one seed, choose the epoch on validation, test once, write it down.
+"""One run: train a recipe with one seed, choose the epoch on validation, test once, save results.
 
 <results>/<dataset>/<recipe>-<hash>/seed-<n>/
   recipe.yaml              the recipe as used
@@ -6,8 +6,8 @@
   checkpoint.safetensors   where an interrupted run resumes
   predictions.parquet      probabilities of validation and test
   predictions-on-NAME.parquet   those of another release's test split
-  tensorboard/             curves, where TensorBoard is installed
-  result.json              all figures; written last, so a run that has it is finished
+  tensorboard/             curves, if TensorBoard is installed
+  result.json              all figures; written last, so its presence marks a finished run
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ if TYPE_CHECKING:
 Result = dict[str, Any]
 
 ABOUT_A_SAMPLE: Final = ("show", "episode", "video", "person", "votes")
-"""Facts of a release that predictions repeat, empty if it has none."""
+"""Columns of a release that predictions repeat; empty if the release lacks them."""
 
 
 def folder_of(
     results: Path, recipe: ModelRecipe, store: Store, seed: int, weights: Path | None = None
 ) -> Path:
-    """Folder of a run; another recipe, other data or given weights have another one."""
+    """Return the folder of a run, which depends on recipe, data and given weights."""
     identity = identity_of(recipe, store.fingerprint, 0)
     recipe_and_data = digest(identity, 8)
     name = f"seed-{seed}"
@@ -61,19 +61,19 @@ def folder_of(
 
 
 def predictions_file(tested_on: str = "") -> str:
-    """Name of the file of predictions, in a run's folder, on its own or on other data."""
+    """Return the name of the file of predictions on the run's own data, or on other data."""
     return f"predictions-on-{slug(tested_on)}.parquet" if tested_on else "predictions.parquet"
 
 
 @dataclass(frozen=True)
 class Context:
-    """What all runs of a command share.
+    """Settings shared by all runs of a command.
 
     Attributes:
         results: folder of all results.
         fabric: device and processes.
         reporter: shows progress.
-        on_device: data that stays on the GPU from one run to the next; None: nothing.
+        on_device: data kept on the GPU between runs; None keeps nothing.
     """
 
     results: Path
@@ -83,7 +83,7 @@ class Context:
 
 
 class Elsewhere(NamedTuple):
-    """A test on other data than the model was trained on."""
+    """A test on data other than the training data."""
 
     name: str
     store: Store
@@ -100,16 +100,16 @@ def run(
     also_test: Mapping[str, Store] | None = None,
     weights: Path | None = None,
 ) -> Result:
-    """Do one run, or what is left of it, and return its figures (see `docs/benchmark.md`).
+    """Perform or resume one run, and return its figures (see `docs/benchmark.md`).
 
     Args:
         recipe: model and training.
         store: data with its splits.
-        seed: of weights, order, windows, augmentation and dropout.
-        context: what it shares with other runs.
-        title: what progress calls the run; default: recipe and seed.
-        also_test: other data whose test split is tested with the same weights, by name.
-        weights: test these and train nothing.
+        seed: seed for weights, order, windows, augmentation and dropout.
+        context: settings shared with other runs.
+        title: title of the run for progress; default: recipe and seed.
+        also_test: other data, by name, whose test split is tested with the same weights.
+        weights: weights to test without training.
 
     Raises:
         CaerError: see `Trainer.fit`, `create` and `load_weights`.
@@ -159,7 +159,7 @@ def _write(
 def _trainer(
     recipe: ModelRecipe, store: Store, seed: int, folder: Path, context: Context
 ) -> Trainer:
-    """A fresh model with its data."""
+    """Return a trainer with a new model and its data."""
     torch.manual_seed(seed)
     model = create(recipe, len(store.source.classes))
     sees = recipe.sees_face, recipe.sees_context
@@ -172,7 +172,7 @@ def _trainer(
 
 
 def _train(trainer: Trainer, reporter: Reporter, title: str) -> Progress:
-    """Train, or resume, with progress shown and logged."""
+    """Train, or resume training, and show and log progress."""
     recipe, fabric, folder = trainer.recipe, trainer.fabric, trainer.folder
     if fabric.is_global_zero:
         write_text(folder / "recipe.yaml", section.dump(recipe))

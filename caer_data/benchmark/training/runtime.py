@@ -1,7 +1,7 @@
-"""Devices and processes: where a run computes, on one device or on many.
+"""Devices and processes of a run.
 
-Lightning Fabric starts the processes, on one machine or on many, and joins their gradients; the
-training loop stays in plain sight. `docs/benchmark.md` says why Fabric was chosen.
+Lightning Fabric starts the processes, on one or several machines, and combines their gradients; the
+training loop remains explicit. `docs/benchmark.md` explains why Fabric was chosen.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from caer_data.benchmark.recipe import ModelRecipe
 
 MAX_WAIT: Final = timedelta(days=2)
-"""How long processes wait for each other: the others wait while the first decodes a dataset."""
+"""Maximum time to wait for other processes, for example while the first decodes a dataset."""
 
 LOOK_FOR_PARENT_S: Final = 2.0
 
 BY_HAND: Final = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK")
-"""Environment variables that say where the other processes are, if no launcher was used."""
+"""Environment variables with the address of other processes, if there is no launcher."""
 
 
 def start(device: str = "auto", devices: int = 1, nodes: int = 1) -> Fabric:
-    """Start the processes of a benchmark, one per device; each continues from here.
+    """Start the processes of a benchmark, one per device; each returns from this function.
 
     Raises:
-        CaerError: no such device, fewer of them than asked for, or several machines without a
-            launcher.
+        CaerError: there is no such device, there are too few of them, or several machines are
+            requested without a launcher.
     """
     from lightning_fabric import Fabric
     from lightning_fabric.strategies.ddp import DDPStrategy
@@ -59,7 +59,7 @@ def start(device: str = "auto", devices: int = 1, nodes: int = 1) -> Fabric:
         strategy = DDPStrategy(timeout=MAX_WAIT)
     fabric = Fabric(accelerator=kind, devices=devices, num_nodes=nodes, strategy=strategy)
     fabric.launch()
-    if fabric.local_rank > 0:  # the first of a machine started the others, or torchrun did
+    if fabric.local_rank > 0:  # started by the first process of the machine, or by torchrun
         _end_with_parent()
     if kind == "cuda":
         torch.backends.cudnn.benchmark = True  # input sizes never change
@@ -67,9 +67,9 @@ def start(device: str = "auto", devices: int = 1, nodes: int = 1) -> Fabric:
 
 
 def _launched() -> bool:
-    """Whether a launcher that Fabric knows started this process, or the user did as one.
+    """Return whether a launcher known to Fabric, or the user, set up this process.
 
-    Without, Fabric waits for the other machines at an address that they do not know.
+    Otherwise, Fabric would wait for the other machines at an address that they do not know.
     """
     from lightning_fabric.plugins.environments.lsf import LSFEnvironment
     from lightning_fabric.plugins.environments.mpi import MPIEnvironment
@@ -81,7 +81,7 @@ def _launched() -> bool:
 
 
 def _end_with_parent() -> None:
-    """End this process when the one that started it is gone, instead of waiting for it."""
+    """End this process when its parent has ended, instead of waiting for it."""
     parent = os.getppid()
 
     def watch() -> None:
@@ -95,20 +95,20 @@ def _end_with_parent() -> None:
 def precision_of(
     wanted: Literal["auto", "fp32", "bf16"], device: torch.device
 ) -> Literal["fp32", "bf16"]:
-    """The arithmetic of a run: bf16 on CUDA devices that have it, unless the recipe decides."""
+    """Return the precision of a run: the recipe's, or bf16 on CUDA devices that support it."""
     if wanted != "auto":
         return wanted
     if device.type != "cuda":
         return "fp32"
-    # older GPUs compute bf16 by detours, slower than fp32
+    # older GPUs emulate bf16, which is slower than fp32
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
 
 
 def input_type(recipe: ModelRecipe, bf16: bool) -> torch.dtype:
-    """What the augmentation gives to a model.
+    """Return the type of a model's inputs.
 
-    CAER-Net's first layers are convolutions, whose inputs autocast would shorten to bf16 anyway:
-    writing them so moves half as many bytes. Others may compute with their inputs first.
+    CAER-Net's first layers are convolutions, whose inputs autocast would convert to bf16 anyway, so
+    writing bf16 halves the memory traffic. Other models may process their inputs in fp32 first.
     """
     short = bf16 and recipe.is_caer_net and not recipe.is_own_class
     return torch.bfloat16 if short else torch.float32

@@ -1,7 +1,7 @@
 """One training step on the device: augment, forward, loss, backward, update.
 
-Nothing in a step waits for the device, so that a GPU always has work queued: no value is read back
-and nothing is copied from ordinary memory.
+A step never waits for the device, so that a GPU always has queued work: it reads no values back and
+copies nothing from ordinary memory.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 CHECKED = 8
-"""Samples that the numerics check computes twice."""
+"""Number of samples in the numerics check."""
 
 
 class TrainingStep:
     """A model with its optimiser on this process's device.
 
     Attributes:
-        model: the plain model; holds the parameters.
-        network: what training calls with `arguments`: the model, joined over devices; where the
-            recipe asks for it, compiled together with the augmentation.
-        optimizer: the recipe's, over the parameters that learn.
-        objective: what training minimises.
+        model: the plain model with the parameters.
+        network: the model called in training with `arguments`: distributed over devices and, if
+            the recipe says so, compiled together with the augmentation.
+        optimizer: the recipe's optimiser of the trainable parameters.
+        objective: the training loss.
         bf16: whether products are computed in bf16.
-        numerics: what the check of bf16 against fp32 found, None before the first step. Where it
-            does not trust bf16, the run computes in fp32 from then on.
+        numerics: result of comparing bf16 with fp32, None before the first step. If bf16 is not
+            accepted, the run uses fp32 from then on.
     """
 
     def __init__(
@@ -86,31 +86,31 @@ class TrainingStep:
 
     @property
     def tested(self) -> nn.Module:
-        """What testing calls with `inputs`; on several devices its calls wait for nobody."""
+        """The model called in testing with `inputs`; its calls do not wait for other devices."""
         return self._tested if self.fabric.world_size == 1 else self.model
 
     def settle_precision(self, found: dict[str, float] | None) -> None:
-        """Take over what the check of bf16 found, in this run or before it was stopped."""
+        """Apply the result of the bf16 check, from this run or from before it was interrupted."""
         if found is not None and self.bf16:
             self.numerics = found
             self.bf16 = bool(found["trusted"])
 
     def share_statistics(self) -> None:
-        """Give all devices the first one's running statistics, as its checkpoint has them."""
+        """Copy the running statistics of the first device, as in its checkpoint, to all devices."""
         if self.fabric.world_size > 1:
             for buffer in self.model.buffers():
                 torch.distributed.broadcast(buffer, 0)
 
     def learn(self, batch: Batch, rate: float, seed: int) -> Tensor:
-        """One step; returns the loss times the samples, still on the device.
+        """Perform one step; return the loss times the number of samples, on the device.
 
         Args:
             batch: this device's share of a batch.
             rate: learning rate.
-            seed: of augmentation and dropout.
+            seed: seed for augmentation and dropout.
 
         Raises:
-            CaerError: too little memory.
+            CaerError: there is too little memory.
         """
         torch.manual_seed(seed)
         set_learning_rate(self.optimizer, rate)
@@ -119,7 +119,7 @@ class TrainingStep:
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-        # Here the error is gone, and with it the activations that its frames held.
+        # The error is gone here, and with it the activations referenced by its frames.
         self.optimizer.zero_grad(set_to_none=True)
         raise CaerError(self._too_large(batch))
 
@@ -129,12 +129,12 @@ class TrainingStep:
         with compiler_errors(self.recipe.compute):
             self.fabric.backward(loss)
             self._update()
-        # not kept over the next forward pass, where memory is needed most
+        # freed before the next forward pass, when memory is needed most
         self.optimizer.zero_grad(set_to_none=True)
         return loss.detach() * len(batch.labels)
 
     def arguments(self, batch: Batch) -> tuple[Tensor | None, ...]:
-        """What `network` is called with; before the first step it settles the precision."""
+        """Return the arguments of `network`; the first call also decides the precision."""
         draw = draw_for_batch(batch, self.recipe, training=True)
         fixed = constants(self.recipe, batch.boxes.device)
         if self.bf16 and self.numerics is None:
@@ -153,7 +153,7 @@ class TrainingStep:
         labels: Tensor,
         samples: Tensor | None = None,
     ) -> Tensor:
-        """Mean loss of a batch; `seen` is what `network` takes."""
+        """Return the mean loss of a batch; `seen` are the arguments of `network`."""
         full = len(labels) * self.fabric.world_size == self.recipe.train.batch_size
         with (
             as_compiled(self.recipe.compute, full),
@@ -165,23 +165,23 @@ class TrainingStep:
     def _check_numerics(self, seen: tuple[Tensor | None, ...], labels: Tensor) -> dict[str, float]:
         some = tuple(None if x is None else x[:CHECKED] for x in seen)
         found = check_bf16(self.model, some, labels[:CHECKED])
-        # each process looked at samples of its own: all continue alike
+        # processes checked different samples, but must all decide the same
         mine = torch.tensor(float(found["trusted"]), device=labels.device)
         everyone = self.fabric.all_reduce(mine, reduce_op="sum")
         assert isinstance(everyone, Tensor)  # noqa: S101 - for the type checker
         return {**found, "trusted": float(everyone) == self.fabric.world_size}
 
     def _too_large(self, batch: Batch) -> str:
-        """Advice for too little memory; on a GPU, measured with small batches."""
+        """Return advice for too little memory; on a GPU, measured with small batches."""
         device, size = self.fabric.device, len(batch.labels)
         problem = f"{device} has too little memory for batches of {size}"
         if device.type != "cuda":
             return f"{problem}: give a smaller --batch-size, such as {max(size // 2, 2)}"
         devices = self.fabric.world_size
 
-        def step(count: int) -> None:  # the run ends here: a step may change the weights
+        def step(count: int) -> None:  # may change the weights, because the run ends here
             part = batch.first(count)
-            # the plain model: other devices take no part
+            # the plain model, because other devices do not take part
             dtype = input_type(self.recipe, self.bf16)
             seen = inputs(part, self.recipe, training=True, dtype=dtype)
             loss = self.loss(self.model, seen, part.labels, part.samples)
@@ -196,10 +196,10 @@ class TrainingStep:
 
 
 def optimizer_of(model: nn.Module, recipe: ModelRecipe) -> torch.optim.Optimizer:
-    """Stochastic gradient descent, or AdamW, over the parameters that learn."""
+    """Return stochastic gradient descent, or AdamW, for the trainable parameters."""
     learning = [p for p in model.parameters() if p.requires_grad]
     train, compiled = recipe.train, is_compiled(recipe.compute)
-    # the compiler fuses the updates of all parameters by itself
+    # the compiler itself fuses the updates of all parameters
     fused = not compiled and all(p.is_cuda for p in learning)
     if train.optimizer == "adamw":
         return torch.optim.AdamW(
@@ -209,7 +209,7 @@ def optimizer_of(model: nn.Module, recipe: ModelRecipe) -> torch.optim.Optimizer
             weight_decay=train.weight_decay,
             fused=fused,
             foreach=True if compiled else None,
-            capturable=compiled,  # its count of steps is on the device, as its rate is
+            capturable=compiled,  # step count and learning rate are on the device
         )
     return torch.optim.SGD(
         learning,

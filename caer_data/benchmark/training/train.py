@@ -1,7 +1,7 @@
-"""The training loop (paper, section 5.1), and how it resumes after a stop.
+"""The resumable training loop (paper, section 5.1).
 
-Every random choice of a step comes from (seed, epoch, step, process), so a run that was stopped and
-resumes from its checkpoint computes what it would have computed.
+Every random choice of a step depends only on (seed, epoch, step, process), so a run that resumes
+from its checkpoint gives the same result as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 
 SAVE_EVERY_S: Final = 60.0
 LOOK_EVERY: Final = 20
-"""Steps between looks at the loss on a GPU, where a look waits for the device."""
+"""Number of steps between checks of the loss on a GPU, because a check waits for the device."""
 
 
 class Trainer:
-    """One run: a model, its data and its folder.
+    """Trains one model with its data and folder.
 
-    `fit` writes `checkpoint.safetensors` (at least once a minute) and `weights.safetensors` (the
-    epoch that is best on validation) into the folder and starts from them if they are there.
+    `fit` writes `checkpoint.safetensors` (at least once per minute) and `weights.safetensors` (the
+    best epoch on validation) to the folder, and resumes from them if they exist.
     """
 
     def __init__(
@@ -67,24 +67,24 @@ class Trainer:
 
     @property
     def weights_path(self) -> Path:
-        """Weights of the best epoch so far."""
+        """File with the weights of the best epoch so far."""
         return self.folder / "weights.safetensors"
 
     @property
     def checkpoint_path(self) -> Path:
-        """Where a stopped run resumes."""
+        """File from which an interrupted run resumes."""
         return self.folder / "checkpoint.safetensors"
 
     def fit(
         self, train: Indices, validation: Indices, bar: Bar, log: Callable[[Progress], None]
     ) -> Progress:
-        """Train for the recipe's epochs, or for those that are left.
+        """Train for the recipe's epochs, or the remaining ones; return the progress.
 
         Args:
-            train: positions of the samples to learn from.
-            validation: positions of those that choose the epoch.
-            bar: is advanced by trained samples.
-            log: is called after each epoch.
+            train: positions of the training samples.
+            validation: positions of the samples for choosing the epoch.
+            bar: advanced by the number of trained samples.
+            log: called after each epoch.
 
         Raises:
             CaerError: the loss is NaN, or the device has too little memory.
@@ -113,7 +113,7 @@ class Trainer:
         return progress
 
     def _stalled(self, progress: Progress) -> bool:
-        """Whether the last epochs, as many as the recipe's patience, brought nothing better."""
+        """Return whether the last epochs, as many as the recipe's patience, had no improvement."""
         patience = self.recipe.train.patience
         return 0 < patience <= progress.epoch - 1 - progress.best_epoch
 
@@ -178,7 +178,7 @@ class Trainer:
         return {
             "epoch": progress.epoch + 1,
             "train_loss": progress.loss_sum / progress.seen,
-            # the last step may have spoiled the weights after a loss that was still a number
+            # the last step may have made the weights NaN, although its loss was finite
             "validation_loss": self._finite(float(-np.log(chosen).mean()), progress),
             "war": scores.war,
             "uar": scores.uar,
@@ -187,7 +187,7 @@ class Trainer:
         }
 
     def _over_processes(self, value: float) -> float:
-        """Sum over all processes, so that all see the same and stop together."""
+        """Return the sum over all processes, so that all of them stop together."""
         mine = torch.tensor(value, dtype=torch.float64, device=self.fabric.device)
         total = self.fabric.all_reduce(mine, reduce_op="sum")
         assert isinstance(total, Tensor)  # noqa: S101 - for the type checker
@@ -218,7 +218,7 @@ class Trainer:
 
 
 def learning_rate(train: Train, epoch: int, step: int, steps: int) -> float:
-    """Rate of a step: divided every few epochs or along a half cosine, after a linear warm-up."""
+    """Return a step's learning rate: stepwise or half-cosine decay after a linear warm-up."""
     if train.schedule == "cosine":
         past = (epoch + step / steps) / train.epochs
         rate = train.scaled_learning_rate * (1 + math.cos(math.pi * past)) / 2
@@ -230,21 +230,21 @@ def learning_rate(train: Train, epoch: int, step: int, steps: int) -> float:
 
 
 def samples_an_epoch(count: int, batch_size: int, devices: int) -> int:
-    """How many of `count` training samples one epoch shows: those in `shared_batches`."""
+    """Return how many of `count` training samples an epoch uses: those in `shared_batches`."""
     share, size = count // devices, batch_size // devices
     return (share - (share > size and share % size == 1)) * devices
 
 
 def step_seed(seed: int, epoch: int, step: int, rank: int) -> int:
-    """Seed of a step's augmentation and dropout."""
+    """Return the seed of a step's augmentation and dropout."""
     state = np.random.SeedSequence([seed, epoch, step, rank]).generate_state(1, np.uint64)[0]
     return int(state) & (2**63 - 1)
 
 
 def shared_batches(pick: Pick, batch_size: int, fabric: Fabric) -> list[Pick]:
-    """This process's part of every batch; all processes get equally many of equal size.
+    """Return this process's part of every batch; all processes get the same sizes.
 
-    A last batch of one sample per process is left out: batch normalisation needs two.
+    A last batch with one sample per process is dropped, because batch normalisation needs two.
     """
     world, rank = fabric.world_size, fabric.global_rank
     if batch_size % world:
@@ -262,5 +262,5 @@ def shared_batches(pick: Pick, batch_size: int, fabric: Fabric) -> list[Pick]:
 
 
 def identity_of(recipe: ModelRecipe, data: str, seed: int) -> str:
-    """What must be equal for a checkpoint to be of the same run."""
+    """Return a value that must be equal for a checkpoint to belong to the same run."""
     return json.dumps([recipe.model_dump(mode="json"), data, seed], sort_keys=True)

@@ -1,4 +1,4 @@
-// One clip: the player with boxes, scores against the recipe, votes, and what to decide.
+// One clip: the player with boxes, scores with the recipe's limits, votes, and decisions.
 
 import { decisionsOfClip } from "./decide.js";
 import { neighbour } from "./clips.js";
@@ -22,7 +22,7 @@ export async function showClip(id) {
   if (!dialog.open) dialog.showModal();
 }
 
-// The clip before or after in the list as it is filtered and sorted.
+// The previous or next clip in the filtered and sorted list.
 function step(clip, by, title) {
   return el("button", { type: "button", onclick: guarded(async () => {
     const other = await neighbour(clip.clip_id, by);
@@ -99,7 +99,7 @@ class Player {
   }
 }
 
-// Attention as a grid over what the model saw; an even map would be faint everywhere.
+// Attention as a grid over the model's input; a uniform map would be faint everywhere.
 function heat({ map, box }) {
   const [left, top, right, bottom] = box;
   const group = document.createElementNS(SVG, "g");

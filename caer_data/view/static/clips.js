@@ -1,4 +1,4 @@
-// Clips: filters with counts, and a list of which only the visible part exists.
+// Clips: filters with counts, and a list of which only the visible part is rendered.
 
 import { decisionsOfAll } from "./decide.js";
 import { ask, el, guarded, length, name, number, picture } from "./page.js";
@@ -16,7 +16,7 @@ const NUMBERS = {
 const PAGE = 120;
 const CARD = { width: 210, height: 172 };
 
-// The filters outlive a visit to another part of the page.
+// The filters are kept while another part of the page is shown.
 const chosen = new URLSearchParams();
 
 let list = null;
@@ -51,7 +51,7 @@ export async function showClips(main, asked) {
   await again();
 }
 
-// Called once, before the first list, with what the dataset has: which scores, and names of persons.
+// Called once, before the first list, with the dataset's scores and names of persons.
 export function known(asked) {
   ready = asked.then((overview) => {
     numbers = Object.entries(NUMBERS).filter(([column]) => overview.numbers.includes(column));
@@ -59,7 +59,7 @@ export function known(asked) {
   }, () => {}); // who asked says what went wrong
 }
 
-// The clip so many places after another in the list; undefined beyond its ends.
+// The clip at a given offset from another in the list; undefined beyond its ends.
 export async function neighbour(id, by) {
   for (const [page, clips] of list?.pages ?? []) {
     const at = clips?.findIndex((clip) => clip.clip_id === id) ?? -1;
@@ -141,7 +141,7 @@ function limitsOf(column, title, again) {
   return el("div", { class: "limits" }, el("span", {}, title), from, to);
 }
 
-// Cards of the visible rows alone, in a box as high as all of them.
+// Cards of only the visible rows, in a box as high as all rows.
 class List {
   constructor() {
     this.total = 0;

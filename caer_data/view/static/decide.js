@@ -1,4 +1,4 @@
-// What can be decided about a clip or a cut; every decision has a name and a reason.
+// Decisions about a clip or a cut; every decision has a name and a reason.
 
 import { el, guarded, number, say, tell, who } from "./page.js";
 
@@ -28,7 +28,7 @@ export async function decide(values, why, done) {
   await done?.(key);
 }
 
-// Keep or drop everything that the filters leave.
+// Keep or drop all clips that match the filters.
 export function decisionsOfAll(query, total, again) {
   const why = reason();
   const act = (kind) => guarded(async () => {

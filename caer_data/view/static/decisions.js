@@ -1,4 +1,4 @@
-// Every decision, newest first, with undo.
+// All decisions, newest first, with undo.
 
 import { ask, el, guarded, number, say, table, tell, who } from "./page.js";
 
@@ -22,7 +22,7 @@ export async function showDecisions(main) {
   main.append(table(["What", "Reason", "Who", "When", "Undo"], lines));
 }
 
-// Rows that were decided in one step: alike in all but what they are about, within a minute.
+// Rows decided in one step: they differ only in their subject, and are less than a minute apart.
 function grouped(rows) {
   const groups = [];
   for (const row of rows) {

@@ -1,4 +1,4 @@
-// Small tools that every part of the page uses: elements, requests, sentences.
+// Helpers for all parts of the page: elements, requests, sentences.
 
 export function el(tag, properties = {}, ...children) {
   const made = document.createElement(tag);
@@ -47,7 +47,7 @@ export function say(text) {
   silence = setTimeout(() => (place.textContent = ""), 7000);
 }
 
-// Show what went wrong instead of an unhandled rejection.
+// Show an error instead of leaving a rejection unhandled.
 export function guarded(action) {
   return async (...values) => {
     try {
@@ -80,13 +80,13 @@ export function who() {
   return document.getElementById("who").value.trim();
 }
 
-// A picture that leaves its frame empty where none was kept.
+// A picture whose frame stays empty if there is no picture.
 export function picture(source, properties = {}) {
   return el("img", { src: source, loading: "lazy", decoding: "async", alt: "", ...properties,
     onerror: (event) => event.target.remove() });
 }
 
-// A table that scrolls by itself where it is wider than the page.
+// A table that scrolls if it is wider than the page.
 export function table(titles, rows) {
   const head = titles.map((title) => el(title ? "th" : "td", {}, title));
   return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Table" },

@@ -1,4 +1,4 @@
-// Persons: galleries; merging, naming, and taking out faces that are somebody else's.
+// Persons: galleries; merging, naming, and removing faces of somebody else.
 
 import { decide } from "./decide.js";
 import { ask, el, guarded, length, name, number, picture } from "./page.js";
@@ -11,7 +11,7 @@ function why() {
   return el("input", { class: "why", "aria-label": "Reason", placeholder: "Reason" });
 }
 
-// What was decided by hand; it takes effect with the next build.
+// Decisions by hand, which take effect with the next build.
 function noted(person) {
   if (!person.noted.length) return null;
   const words = person.noted.map((row) => ({

@@ -90,7 +90,7 @@ class Timeline {
       }));
   }
 
-  // Cuts decided by hand, where they are; the next build applies them.
+  // Cuts decided by hand, at their times; the next build applies them.
   cuts() {
     const marks = this.video.cuts.flatMap((cut) => [[cut.at_s, cut.kind === "cut_add" ? "+" : "−"],
       ...(cut.to_s === null ? [] : [[cut.to_s, "+"]])]);
@@ -134,7 +134,7 @@ class Timeline {
   }
 }
 
-// How a shot begins, and how clear that is; nothing where it is not known.
+// How a shot begins, and with which score; empty if unknown.
 function begins(shot) {
   if (shot.cut === null) return "";
   const score = shot.cut_score === null ? "" : `, score ${shot.cut_score.toFixed(2)}`;

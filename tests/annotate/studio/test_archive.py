@@ -71,7 +71,7 @@ def test_equal_folders_give_equal_archives(folder: Path, saved: Path, tmp_path: 
 
 
 def test_nothing_is_written_over(folder: Path, saved: Path) -> None:
-    with pytest.raises(CaerError, match="is not empty, and a backup never overwrites a server"):
+    with pytest.raises(CaerError, match="not empty, and a backup never overwrites a server"):
         archive.restore(saved, folder, QUIET)
     with pytest.raises(CaerError, match="already exists"):
         archive.backup(folder, saved, QUIET)

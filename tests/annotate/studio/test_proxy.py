@@ -154,7 +154,7 @@ def log_out(page: Any) -> None:
 
 
 def change_password(page: Any, old: str, new: str) -> None:
-    page.get_by_label("Present password").fill(old)
+    page.get_by_label("Current password").fill(old)
     page.get_by_label("New password, at least 8 characters").fill(new)
     page.get_by_label("Repeat the new password").fill(new)
     page.get_by_role("button", name="Change").click()

@@ -124,7 +124,7 @@ def test_a_list_that_becomes_shorter_is_told(fake: Any) -> None:
         return (200, {"total": 3, "tasks": [{"id": 1}, {"id": 2}]}) if first else (404, {})
 
     api = Server(fake({**GOOD, "/api/tasks/": tasks}), TOKEN).api
-    with pytest.raises(CaerError, match="gave 2 of 3 items"):
+    with pytest.raises(CaerError, match="returned 2 of 3 items"):
         api.listed("tasks.list", page_size=2)
 
 

@@ -135,7 +135,7 @@ def test_more_folds_than_videos_is_one_sentence(bench: Bench) -> None:
 def test_stores_of_other_sizes_cannot_be_joined() -> None:
     other = tiny_store()
     other.form = replace(other.form, face=small().input.frame)
-    with pytest.raises(CaerError, match="other sizes or classes"):
+    with pytest.raises(CaerError, match="different sizes or classes"):
         tiny_store() + other
 
 

@@ -40,5 +40,5 @@ def test_another_seed_draws_others(labelled_folder):
 
 def test_too_few_frames(tmp_path):
     dataset = make_dataset(tmp_path / "dataset", shows=1, media=False)
-    with pytest.raises(CaerError, match="leave this layout out"):
+    with pytest.raises(CaerError, match="omit this layout"):
         plan(dataset, options(layouts=("caer-s-2019",), frames_per_clip=1))

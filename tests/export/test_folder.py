@@ -158,7 +158,7 @@ def test_a_release_with_files_of_others_is_not_replaced(tmp_path, target):
     for number in range(5):
         (target / f"n{number}").write_text("mine")
     with pytest.raises(
-        CaerError, match=r"were added or changed: a\.txt, link, n0, n1, n2 and 2 more"
+        CaerError, match=r"changed: a\.txt, link, n0, n1, n2 and 2 more"
     ):
         folder.check_target(target, tmp_path / "dataset", overwrite=True)
 

@@ -333,7 +333,7 @@ def test_a_later_run_adds_the_missing_episode(origin, from_rips, tmp_path):
 def test_a_rebuild_that_was_edited_is_not_continued(origin, from_rips, tmp_path):
     target = shutil.copytree(from_rips[0] / "made", tmp_path / "made")
     (target / "notes.txt").write_text("mine")
-    with pytest.raises(CaerError, match=r"did not write notes\.txt"):
+    with pytest.raises(CaerError, match=r"added or changed: notes\.txt"):
         recut.recut(origin / "without", origin / "shows", target, False, 1, QUIET)
 
 

@@ -157,9 +157,7 @@ def test_a_release_with_files_of_others_is_not_replaced(tmp_path, target):
     (target / "link").symlink_to(tmp_path)
     for number in range(5):
         (target / f"n{number}").write_text("mine")
-    with pytest.raises(
-        CaerError, match=r"changed: a\.txt, link, n0, n1, n2 and 2 more"
-    ):
+    with pytest.raises(CaerError, match=r"changed: a\.txt, link, n0, n1, n2 and 2 more"):
         folder.check_target(target, tmp_path / "dataset", overwrite=True)
 
 

@@ -169,7 +169,7 @@ def test_clips_with_other_labels_are_refused_and_listed(everything, tmp_path):
         return rows
 
     edit(second, manifests.MANIFEST, "manifest", relabel)
-    with pytest.raises(CaerError, match=r"1 clip of several releases has another emotion"):
+    with pytest.raises(CaerError, match=r"1 clip in several releases has different emotions"):
         joined(everything.folder, second, to=tmp_path / "both")
     assert not (tmp_path / "both").exists()
     listed = pd.read_csv(tmp_path / "both.differing.csv")
@@ -184,7 +184,7 @@ def test_groups_that_would_straddle_are_refused_until_they_are_drawn_anew(by_sho
     target = tmp_path / "both"
     result = CliRunner().invoke(cli, ["join", *names, "-o", str(target)])
     assert isinstance(result.exception, CaerError)
-    assert "3 groups (by show, such as 'Show 0') would lie in several" in str(result.exception)
+    assert "3 groups (by show, such as 'Show 0') would be in several" in str(result.exception)
     assert "--split 70/10/20 --by show" in str(result.exception)
     assert not target.exists()
     drawn = ["--split", "70/10/20", "--by", "show", "--json"]

@@ -80,7 +80,7 @@ def test_pictures_that_a_list_leaves_out_are_counted(images_tree: Path, tmp_path
     shutil.copytree(images_tree, tree)
     lines = (tree / "train.txt").read_text().splitlines(keepends=True)
     (tree / "train.txt").write_text("".join(lines[:-2]))
-    assert "2 images of train are not in train.txt: left out." in sources.read(tree, "images").notes
+    assert "2 images of train are not in train.txt: ignored." in sources.read(tree, "images").notes
 
 
 FAULTS = {

@@ -264,7 +264,7 @@ def test_what_is_not_there_is_refused_and_nothing_is_written(dataset):
     before = contents(dataset.folder)
     for asked in (Selection(videos=["x"]), Selection(persons=["x"]), Selection(clips=["x"]),
                   Selection(raters=["x"])):  # fmt: skip
-        with pytest.raises(CaerError, match="holds no"):
+        with pytest.raises(CaerError, match="contains no"):
             tombstones(dataset, asked, "me", "")
     assert contents(dataset.folder) == before
 

@@ -4,9 +4,10 @@
 
 FOLDER holds real videos. Pieces of four seconds are cut from them, and each is edited in ten ways.
 Recall is the share of edited pieces that are matched with the piece they were made from; false
-alarms are matches with pieces of other videos (different scenes) or of another moment of the same
-video (same set-up). `--half` takes the videos with even (tune) or odd numbers (report);
-docs/build.md says which thresholds were chosen with which half in view.
+alarms are matches with pieces of other videos (other scenes), of other takes of one person before
+one camera (other takes), or of another moment of the same video (same set-up). `--half` takes the
+videos with even (tune) or odd numbers (report); docs/build.md says which thresholds were chosen
+with which half in view.
 Peers: the 64-bit pHash of imagehash on four frames, and ORB features of OpenCV with RANSAC.
 """
 
@@ -177,8 +178,17 @@ def of_peer(
     }
 
 
-def said(name: str, every: list[Piece], pairs: set[tuple[int, int]], exempt: set[int]) -> None:
-    """Print recall by kind of edit, and false alarms; pairs are of positions in the list."""
+def said(
+    name: str,
+    every: list[Piece],
+    pairs: set[tuple[int, int]],
+    exempt: set[int],
+    takes_of: dict[int, str],
+) -> None:
+    """Print recall by kind of edit, and false alarms; pairs are of positions in the list.
+
+    Videos with equal names in `takes_of` show one person before one camera.
+    """
     of = {(p.video, p.number): at for at, p in enumerate(every) if p.kind == "original"}
     recall, total, alarms, asked = (Counter[str]() for _ in range(4))
     for at, piece in enumerate(every):
@@ -190,7 +200,10 @@ def said(name: str, every: list[Piece], pairs: set[tuple[int, int]], exempt: set
         if exempt & {one.video, other.video} or "original" not in (one.kind, other.kind):
             continue
         if (one.video, one.number) != (other.video, other.number):
-            kind = "other scenes" if one.video != other.video else "same set-up"
+            takes = takes_of.get(one.video), takes_of.get(other.video)
+            alone = takes[0] is None or takes[0] != takes[1]
+            kind = "other scenes" if alone else "other takes"
+            kind = kind if one.video != other.video else "same set-up"
             asked[kind] += 1
             alarms[kind] += (a, b) in pairs
     print(f"{name}: " + ", ".join(f"{k} {recall[k] / total[k]:.2f}" for k in total))
@@ -237,10 +250,17 @@ def measure(every: list[Piece], videos: list[Path], arguments: argparse.Namespac
     }
     spent = time.perf_counter() - start - made
     print(f"{len(every)} pieces: fingerprints {made:.1f} s, matching {spent:.1f} s")
-    said("caer-data", every, found, exempt)
+    takes = {
+        at: v.name.split("_")[0] for at, v in enumerate(videos) if v.parent.name == "intel_asl"
+    }
+    said("caer-data", every, found, exempt, takes)
     if arguments.peers:
-        said("imagehash", every, of_peer(every, [phash(p.path) for p in every], near), exempt)
-        said("ORB", every, of_peer(every, [orb(p.path) for p in every], same_features), exempt)
+        said(
+            "imagehash", every, of_peer(every, [phash(p.path) for p in every], near), exempt, takes
+        )
+        said(
+            "ORB", every, of_peer(every, [orb(p.path) for p in every], same_features), exempt, takes
+        )
 
 
 if __name__ == "__main__":

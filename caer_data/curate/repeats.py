@@ -23,7 +23,7 @@ from caer_data.engine.artifacts import Artifact, Store, key_of
 from caer_data.media import fingerprints, passages
 from caer_data.media.matching import Match, Strip
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 _MAX_PICTURES: Final = (
     60 * fingerprints.RATE

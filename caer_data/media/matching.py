@@ -23,6 +23,7 @@ _FINER: Final = 2  # pictures are compared at this multiple of their size
 _ALIKE: Final = 0.72  # minimum correlation of pictures that may be the same
 _MIN_PICTURES: Final = 6  # pictures that two strips must have in common
 _MOVES: Final = 0.0008  # mean squared change of a unit vector; smaller changes are encoding noise
+_SURELY: Final = 4  # changes this many times larger are motion, even if the other strip is still
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,11 @@ class Match:
         moving = self.picture if self.motion is None else self.motion
         return (self.picture + moving) * min(1.0, self.length + 1 / RATE)
 
+    @property
+    def rank(self) -> tuple[float, float]:
+        """The better of two matches is greater: worth more, or as much for longer."""
+        return round(self.worth, 1), self.length
+
 
 def compare(one: Strip, other: Strip, at: tuple[int, int], mirrored: bool) -> Match | None:
     """Find the shared passage around two pictures that may be the same.
@@ -109,7 +115,7 @@ def compare(one: Strip, other: Strip, at: tuple[int, int], mirrored: bool) -> Ma
         if start is not None
     ]
     # motion determines the time offset better than two similar pictures
-    return max((m for m in matches if m is not None), key=lambda m: round(m.worth, 1), default=None)
+    return max((m for m in matches if m is not None), key=lambda m: m.rank, default=None)
 
 
 def locate(one: Picture, other: Picture, mirrored: bool) -> Place | None:
@@ -237,13 +243,14 @@ def _run(alike: npt.NDArray[np.bool_], here: int) -> tuple[int, int]:
 
 
 def motion(first: Vectors, second: Vectors) -> float | None:
-    """Return the correlation of the changes in two equally long strips; None if nothing moves.
+    """Return the correlation of the changes in two equally long strips; None if both are still.
 
     The times of the second may be between those of the first; its pictures are interpolated.
     """
     changes = [rows - rows.mean(axis=0) for rows in (first, second)]
     energy = [float((rows**2).sum()) for rows in changes]
-    if min(energy) < _MOVES * len(first):
+    least = _MOVES * len(first)
+    if min(energy) < least and max(energy) < _SURELY * least:
         return None
     best = -1.0
     for part in (0.0, 1 / 3, 2 / 3):

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from caer_data.media import windows
+from caer_data.media import motions, windows
 from caer_data.media.fingerprints import RATE
 from caer_data.media.matching import Match, Strip, compare
 
@@ -31,15 +31,21 @@ _MIN_PICTURES: Final = RATE - 1  # minimum length of a passage, almost a second
 _MIN_SHARE: Final = 0.6  # minimum share of a strip that is shorter than this
 _MOVING: Final = ((0.88, 0.68), (0.76, 0.8))  # minimum correlation of pictures and of motion
 _STILL: Final = 0.955  # minimum correlation of pictures without motion
-_EQUAL: Final = 0.9995  # the same for silent passages that are only part of a strip
+_EQUAL: Final = 0.9995  # the same for silent passages that are only part of the longer strip
 _WHOLE: Final = 0.9  # share of the longer strip that counts as all of it
 _PICTURE: Final = 0.97  # minimum correlation of single pictures
 _HEARD: Final = 0.62  # minimum share of equal bits of sound; 0.5 is chance
 _SURELY_HEARD: Final = (0.75, 0.85, 0.4)  # alternative minimums of sound, pictures and motion
 _SAME: Final = 4  # bits; a picture that differs less from the previous one is skipped
+_OFTEN: Final = 4  # one of this many pictures is looked up even if nothing changes
 _UNRELATED: Final = 20  # hashes that are near by chance; about one in twenty shares a band
 _MIN_NEAR: Final = 10
 _TRIES: Final = 3  # pairs of pictures per pair of strips that are compared closely
+_CONSIDERED: Final = 4  # strips whose motion is compared, as a multiple of the partners
+
+Pair = tuple[int, int]
+_Try = tuple[int, int, int, bool, int]
+"""Bits, picture of each strip, whether mirrored, window (of the second strip if below 0)."""
 
 
 def shared(
@@ -63,7 +69,7 @@ def shared(
         best: Match | None = None
         for a, b, mirrored in tries:
             found = compare(strips[one], strips[other], (a, b), mirrored)
-            if found and (best is None or found.worth > best.worth):
+            if found and (best is None or found.rank > best.rank):
                 best = found
             if best is not None and repeated(best, strips[one], strips[other]):
                 break
@@ -94,26 +100,40 @@ def _candidates(
     """Return, by pair of strips, the pairs of pictures with near hashes, nearest first."""
     strip, picture, values = _keyed(strips)
     side = strip if sides is None else np.asarray(sides)[strip]
-    found: defaultdict[tuple[int, int], list[tuple[int, int, int, bool]]] = defaultdict(list)
-    for asked, here, bits, mirrored in _near(values, near):
+    found: defaultdict[Pair, list[_Try]] = defaultdict(list)
+    for asked, here, bits, window, mirrored in _near(values, strip, near):
         apart = side[asked] != side[here]
         for q, h, d in zip(asked[apart], here[apart], bits[apart], strict=True):
-            a, b = (q, h) if strip[q] < strip[h] else (h, q)
+            first = bool(strip[q] < strip[h])
+            a, b = (q, h) if first else (h, q)
             pair = int(strip[a]), int(strip[b])
-            found[pair].append((int(d), int(picture[a]), int(picture[b]), mirrored))
-    nearest = _nearest({pair: min(tries)[0] for pair, tries in found.items()}, most)
-    return {
-        pair: list(dict.fromkeys((a, b, m) for _, a, b, m in sorted(found[pair])))[:_TRIES]
-        for pair in nearest
-    }
+            found[pair].append(
+                (int(d), int(picture[a]), int(picture[b]), mirrored, window if first else -window)
+            )
+    least = {pair: min(tries) for pair, tries in found.items()}
+    nearest = _first({pair: (tried[0],) for pair, tried in least.items()}, most * _CONSIDERED)
+    chosen = _first({pair: (least[pair][0],) for pair in nearest}, most - most // 2)
+    moving = motions.Motions(strips)
+    together = {pair: moving.alike(*pair, *least[pair][3:]) for pair in nearest}
+    others = {p: (-together[p].score, least[p][0]) for p in nearest if p not in chosen}
+    chosen |= _first(others, most // 2)
+    return {pair: _tries(found[pair], together[pair]) for pair in chosen}
 
 
-def _nearest(bits: dict[tuple[int, int], int], most: int) -> set[tuple[int, int]]:
-    """Return the pairs of strips of which one is among the `most` nearest of the other."""
-    partners: defaultdict[int, list[tuple[int, int, tuple[int, int]]]] = defaultdict(list)
-    for pair, least in bits.items():
-        partners[pair[0]].append((least, pair[1], pair))
-        partners[pair[1]].append((least, pair[0], pair))
+def _tries(near: list[_Try], together: motions.Together) -> list[tuple[int, int, bool]]:
+    """Return the pairs of pictures that are compared closely, one per shift, likeliest first."""
+    tries = [(*together.at, together.mirrored)]
+    tries += [(a, b, mirrored) for _, a, b, mirrored, _ in sorted(near)]
+    shifts = {(b - a, mirrored): (a, b, mirrored) for a, b, mirrored in reversed(tries)}
+    return sorted(shifts.values(), key=tries.index)[:_TRIES]
+
+
+def _first(values: Mapping[Pair, tuple[float, ...]], most: int) -> set[Pair]:
+    """Return the pairs of strips of which one is among the `most` best of the other."""
+    partners: defaultdict[int, list[tuple[tuple[float, ...], int, Pair]]] = defaultdict(list)
+    for pair, value in values.items():
+        partners[pair[0]].append((value, pair[1], pair))
+        partners[pair[1]].append((value, pair[0], pair))
     return {pair for some in partners.values() for _, _, pair in sorted(some)[:most]}
 
 
@@ -126,12 +146,13 @@ def _keyed(
     for number, strip in enumerate(strips):
         values = windows.hashes(strip.pictures)
         last: np.uint64 | None = None
+        taken = 0
         for index in np.flatnonzero(~windows.flat(strip.pictures)):
             whole = values[index, 0]
-            if last is None or np.bitwise_count(whole ^ last) > _SAME:
+            if last is None or index - taken >= _OFTEN or np.bitwise_count(whole ^ last) > _SAME:
                 rows.append((number, int(index)))
                 kept.append(values[index])
-                last = whole
+                last, taken = whole, int(index)
     indices = np.array(rows, np.int64).reshape(-1, 2)
     return (
         indices[:, 0],
@@ -141,18 +162,20 @@ def _keyed(
 
 
 def _near(
-    values: npt.NDArray[np.uint64], most: int
-) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8], bool]]:
+    values: npt.NDArray[np.uint64], strip: npt.NDArray[np.int64], most: int
+) -> Iterator[
+    tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8], int, bool]
+]:
     """Yield pairs of pictures, one whole and one in some window, whose hashes are near."""
     whole = values[:, 0]
-    known = windows.Known(whole)
+    known = windows.Known(whole, strip)
     for window in range(values.shape[1]):
         for mirrored in (False, True):
             asked = values[:, window]
             asked = windows.mirrored(asked) if mirrored else asked
             for rows, here, bits in known.near(asked, most):
                 others = rows != here
-                yield rows[others], here[others], bits[others], mirrored
+                yield rows[others], here[others], bits[others], window, mirrored
 
 
 def repeated(match: Match, one: Strip, other: Strip) -> bool:
@@ -160,7 +183,8 @@ def repeated(match: Match, one: Strip, other: Strip) -> bool:
 
     Motion must agree: more closely if the pictures differ more, and less closely if the sound
     agrees. If nothing moves, both pictures and sound must be almost equal. A still and silent match
-    counts as a repetition if it covers both strips from cut to cut, or if the pictures are equal.
+    counts as a repetition if it covers both strips from cut to cut, or if it covers one of them and
+    the pictures are equal.
     """
     shorter, longer = sorted((len(one.times), len(other.times)))
     pictures = round(match.length * RATE) + 1
@@ -176,4 +200,5 @@ def repeated(match: Match, one: Strip, other: Strip) -> bool:
         return match.picture >= _STILL and match.sound >= _HEARD
     if shorter == 1:
         return match.picture >= _PICTURE
-    return match.picture >= (_STILL if pictures >= _WHOLE * longer else _EQUAL)
+    enough = _STILL if pictures >= _WHOLE * longer else _EQUAL
+    return match.picture >= enough and pictures >= _WHOLE * shorter

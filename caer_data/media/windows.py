@@ -44,11 +44,22 @@ _LOWEST: Final = sorted(
     ((u, v) for u in range(12) for v in range(10) if u + v), key=lambda f: (f[0] + f[1] * 1.2, f[1])
 )[:BITS]
 
+TURNED: Final = np.array([-1 if u % 2 else 1 for u, _ in _LOWEST], np.float32)
+"""Signs of the frequencies of the mirrored picture, as shares of the picture's."""
+
 
 def hashes(pictures: Picture, windows: int = len(WINDOWS)) -> npt.NDArray[np.uint64]:
     """Return the hashes of pictures (n, HEIGHT, WIDTH) in the first `windows`: (n, windows)."""
     bits = (_levelled(pictures) @ _operator(windows)) > 0
     return _packed(bits.reshape(len(pictures), windows, BITS))
+
+
+def frequencies(pictures: Picture, window: int) -> npt.NDArray[np.float32]:
+    """Return the frequencies whose signs are the bits of one window, as unit vectors (n, BITS)."""
+    part = slice(window * BITS, (window + 1) * BITS)
+    made = _levelled(pictures) @ _operator(len(WINDOWS))[:, part]
+    size = np.linalg.norm(made, axis=1, keepdims=True)
+    return np.asarray(made / np.maximum(size, 1e-3), np.float32)
 
 
 def _levelled(pictures: Picture) -> npt.NDArray[np.float32]:
@@ -100,16 +111,25 @@ class Known:
     """An index of hashes in which others are looked up.
 
     Only hashes that agree in one of several sets of 16 bits are compared, and of many with equal
-    bits only the first `_CROWD`.
+    bits only the first `_CROWD`. With `owners`, of the equal bits of one owner only the first hash
+    counts; the hashes of one owner must be adjacent.
     """
 
-    def __init__(self, values: npt.NDArray[np.uint64]) -> None:
+    def __init__(
+        self, values: npt.NDArray[np.uint64], owners: npt.NDArray[np.int64] | None = None
+    ) -> None:
         self._values = values
         self._bands = []
         for bits in _BANDS:
             keys = _band(values, bits)
             order = np.argsort(keys, kind="stable")
-            self._bands.append((bits, order, keys[order]))
+            ordered = keys[order]
+            if owners is not None:
+                own = owners[order]
+                new = np.ones(len(order), bool)
+                new[1:] = (ordered[1:] != ordered[:-1]) | (own[1:] != own[:-1])
+                order, ordered = order[new], ordered[new]
+            self._bands.append((bits, order, ordered))
 
     def near(
         self, asked: npt.NDArray[np.uint64], most: int

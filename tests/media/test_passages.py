@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from moving import EDITS, scene
 
-from caer_data.media import fingerprints, matching, passages, windows
+from caer_data.media import fingerprints, matching, motions, passages, windows
 from caer_data.media.matching import Strip
 
 SILENCE = np.zeros(0, np.uint32)
@@ -71,7 +71,7 @@ def _match(picture: float, motion: float | None, sound: float | None, seconds: f
     [
         (_match(0.998, None, None), True),  # from cut to cut
         (_match(0.998, None, None, 1.2), False),  # another moment of a still room
-        (_match(0.9999, None, None, 1.2), True),
+        (_match(0.9999, None, None, 1.2), False),
         (_match(0.95, 0.62, None), False),  # another moment of a face
         (_match(0.95, 0.7, None), True),
         (_match(0.92, 0.5, 0.86), True),  # the sound tells
@@ -82,6 +82,52 @@ def _match(picture: float, motion: float | None, sound: float | None, seconds: f
 def test_what_is_sure(match, repeats):
     one, other = strip(scene(1, 16)), strip(scene(1, 16))
     assert passages.repeated(match, one, other) == repeats
+
+
+@pytest.mark.parametrize(("pictures", "repeats"), [(10, True), (16, False)])
+def test_equal_pictures_of_still_footage_are_a_repetition_if_one_clip_shows_no_more(
+    pictures, repeats
+):
+    match = _match(0.9999, None, None, 1.2)
+    assert passages.repeated(match, strip(scene(1, 24)), strip(scene(1, pictures))) == repeats
+
+
+def test_strips_of_which_only_one_moves_do_not_move_alike():
+    random = np.random.default_rng(0)
+    still = np.repeat(random.normal(size=(1, 576)), 16, axis=0)
+    moving = still + random.normal(scale=0.2, size=still.shape)
+    rows = [np.float32(r / np.linalg.norm(r, axis=1, keepdims=True)) for r in (still, moving)]
+    assert matching.motion(rows[0], rows[0]) is None
+    assert matching.motion(*rows) is not None
+    assert matching.motion(*rows) < 0.5
+
+
+def test_of_moments_before_one_camera_the_same_moves_alike():
+    moments = [strip(scene(1, 16, 40 * n)) for n in range(12)]
+    copy = strip(EDITS["crop 10 %"](scene(1, 12, 40 * 7 + 3)))
+    moving = motions.Motions([*moments, copy])
+    together = [moving.alike(number, 12, mirrored=False, window=2) for number in range(12)]
+    scores = [found.score for found in together]
+    assert int(np.argmax(scores)) == 7
+    assert scores[7] > 0.9
+    first, second = together[7].at
+    assert first - second == pytest.approx(3, abs=1)
+
+
+def test_a_moment_that_moves_alike_is_compared_though_all_share_a_picture():
+    def opening(number: int) -> np.ndarray:
+        return np.concatenate([scene(1, 1), scene(1, 15, 40 * number)])
+
+    moments = [strip(opening(n)) for n in range(14)]
+    copy = strip(opening(12))
+    chosen = passages._candidates([*moments, copy], None, 4, passages.NEAR)
+    assert (12, 14) in chosen
+
+
+def test_a_still_shot_is_looked_up_twice_a_second():
+    still = np.repeat(scene(5, 1), 16, axis=0)
+    _, pictures, _ = passages._keyed([strip(still)])
+    assert pictures.tolist() == [0, 4, 8, 12]
 
 
 def test_strips_of_one_side_are_not_compared():

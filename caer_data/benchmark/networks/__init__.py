@@ -98,7 +98,7 @@ def try_own_class(model: nn.Module, recipe: ModelRecipe, classes: int, learns: b
         try:
             with torch.set_grad_enabled(learning):
                 found = model.train(learning)(*seen)
-        except Exception as error:  # a user's class may raise
+        except Exception as error:  # a user's class may raise anything
             raise CaerError(
                 f"model {recipe.model}: fails {when} on inputs of {shapes} "
                 f"({type(error).__name__}: {error}); see models/README.md for how it is called"

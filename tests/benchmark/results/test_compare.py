@@ -270,7 +270,7 @@ def test_mistakes_are_found_before_anything_is_decoded(
     monkeypatch.syspath_prepend(tmp_path)
     for name, sentence in {
         "Bare": "returns a Tensor for two samples, not an Output",
-        "Broken": "cannot be made",
+        "Broken": "cannot be created",
         "Short": "fails in testing on inputs of",
         "Breaks": "fails in training on inputs of .*only tested",
         "Detached": "nothing can learn",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import pandas as pd
 
@@ -13,8 +12,7 @@ from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
 from caer_data.export.layouts.caer_s_2019 import NAME as LEAKY
 from caer_data.export.shows import Origin
-
-_RATER: Final = re.compile(r"\brater-(\d{1,9})=")
+from caer_data.labels import vote_text
 
 
 @dataclass(frozen=True)
@@ -228,7 +226,12 @@ def _fresh(own: Iterable[str], name: str, taken: set[str]) -> dict[str, str]:
 def _renumbered(votes: pd.Series, taken: _Taken) -> pd.Series:
     """Return votes whose rater numbers continue those of the earlier releases."""
     offset = taken.raters
-    return votes.map(lambda text: _RATER.sub(lambda m: f"rater-{int(m[1]) + offset}=", text))
+
+    def new_name(rater: str) -> str:
+        number = vote_text.number_of(rater)
+        return vote_text.numbered(number + offset) if number else rater
+
+    return votes.map(lambda text: vote_text.rename(text, new_name))
 
 
 def _take(taken: _Taken, manifest: pd.DataFrame, sources: pd.DataFrame, name: str) -> None:
@@ -242,5 +245,6 @@ def _take(taken: _Taken, manifest: pd.DataFrame, sources: pd.DataFrame, name: st
     taken.shots |= dict(zip(rows["shot_id"], rows["video_id"], strict=True))
     taken.people |= set(rows["person_id"].dropna()) | set(rows["identity"].dropna())
     taken.clip_ids |= set(rows["clip_id"])
-    numbers = [int(n) for text in rows["votes"] for n in _RATER.findall(text)]
+    votes = [vote for text in rows["votes"] for vote in vote_text.parse(text)]
+    numbers = [vote_text.number_of(vote.rater) for vote in votes]
     taken.raters = max([taken.raters, *numbers])

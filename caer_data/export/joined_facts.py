@@ -16,6 +16,7 @@ from caer_data.export import folder, partial, splits
 from caer_data.export.cards import facts as of_cards
 from caer_data.export.cards.about import About
 from caer_data.export.joined import Part
+from caer_data.labels import vote_text
 
 _OF_ONE: Final = {"version", "url", "cite_as", "date_published"}
 """Fields of `release.yaml` that apply to a single release."""
@@ -93,7 +94,7 @@ def _facts(
         table1=partial.table1(clips),
         split=tuple(tables.records(reached)),
         agreement=partial.agreement(votes, recipe.seed) if any(f.agreement for f in every) else {},
-        raters=len({vote.split("=")[0] for text in votes for vote in text.split()}),
+        raters=vote_text.count_raters(votes),
         built_with=_built_with(parts),
         exported_with=of_cards.versions(),
         recipe=_recipe(parts, recipe),

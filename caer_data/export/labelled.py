@@ -12,6 +12,7 @@ from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.secret import secret_of
 from caer_data.export.manifest import SOURCES
+from caer_data.labels import vote_text
 
 
 def read(dataset: Dataset) -> pd.DataFrame:
@@ -102,10 +103,12 @@ def without_names(votes: pd.Series, secret: bytes) -> pd.Series:
     ranked = sorted(names, key=lambda name: identity.pseudonym(secret, name))
     number = {name: position for position, name in enumerate(ranked, start=1)}
 
-    def spell(answers: list[dict[str, Any]]) -> str:
-        numbered = sorted(((number[v["rater"]], v) for v in answers), key=itemgetter(0))
-        return " ".join(
-            f"rater-{index}={vote['emotion']}:{vote['confidence']:g}" for index, vote in numbered
+    def anonymous(answers: list[dict[str, Any]]) -> str:
+        return vote_text.render(
+            vote_text.Vote(vote_text.numbered(index), vote["emotion"], vote["confidence"])
+            for index, vote in sorted(
+                ((number[vote["rater"]], vote) for vote in answers), key=itemgetter(0)
+            )
         )
 
-    return pd.Series([spell(answers) for answers in votes], index=votes.index, dtype=object)
+    return pd.Series([anonymous(answers) for answers in votes], index=votes.index, dtype=object)

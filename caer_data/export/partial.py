@@ -14,7 +14,7 @@ from caer_data.engine import tables
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.export import groups
 from caer_data.export.cards.facts import Facts
-from caer_data.labels import agreement_measures
+from caer_data.labels import agreement_measures, vote_text
 
 _BOOTSTRAPS = 1000
 
@@ -59,7 +59,7 @@ def facts(
         table1=table1(clips),
         split=_split(whole, clips, repeated),
         agreement=agreement(votes, seed) if whole.agreement else {},
-        raters=len({vote.split("=")[0] for text in votes for vote in text.split()}),
+        raters=vote_text.count_raters(votes),
     )
 
 
@@ -138,10 +138,9 @@ def agreement(votes: Sequence[str] | pd.Series, seed: int) -> dict[str, float]:
     """Return the agreement over the clips of a rebuild, from the manifest's votes."""
     counts = np.zeros((len(votes), len(EMOTIONS)))
     for row, text in enumerate(votes):
-        for vote in text.split():
-            emotion = vote.partition("=")[2].partition(":")[0]
-            if emotion in EMOTIONS:
-                counts[row, EMOTIONS.index(emotion)] += 1
+        for vote in vote_text.parse(text):
+            if vote.emotion in EMOTIONS:
+                counts[row, EMOTIONS.index(vote.emotion)] += 1
     low, high = agreement_measures.alpha_interval(counts, _BOOTSTRAPS, seed)
     sums = counts.sum(axis=1)
     equal = counts[sums == sums.max(initial=0)]

@@ -11,6 +11,7 @@ Three layouts are recognised, in this order:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from caer_data.engine import bounded
 from caer_data.engine.emotions import EMOTIONS, LABELS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import inside
+from caer_data.labels import vote_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -194,9 +196,12 @@ def _votes(cell: object) -> str:
     """Return votes as text, also from a manifest that stores them as a list of records."""
     if isinstance(cell, str) or not isinstance(cell, list | np.ndarray):
         return _text(cell)
-    return " ".join(
-        f"{vote['rater']}={vote['emotion']}"
-        + ("" if vote["confidence"] is None else f":{vote['confidence']:g}")
+    return vote_text.render(
+        vote_text.Vote(
+            vote["rater"],
+            vote["emotion"],
+            math.nan if vote["confidence"] is None else vote["confidence"],
+        )
         for vote in cell
     )
 

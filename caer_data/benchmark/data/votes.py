@@ -1,11 +1,7 @@
-"""Parse the votes of samples.
-
-A manifest stores them as `rater=emotion:confidence`, joined by spaces. The confidence is optional.
-"""
+"""The votes of samples as class ids and as distributions."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -13,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from caer_data.engine.errors import CaerError
+from caer_data.labels import vote_text
 
 Distributions = npt.NDArray[np.float64]
 """(n, K): share of each sample's votes for each class; NaN if it has no votes."""
@@ -30,21 +27,16 @@ def parse(text: str, classes: Sequence[str]) -> tuple[Vote, ...]:
     """Return the votes of one sample.
 
     Raises:
-        CaerError: a vote is not `rater=emotion:confidence` with a known class.
+        CaerError: a vote is not `rater=emotion:confidence`, or of no known class.
     """
-    votes = []
-    for word in text.split():
-        rater, _, answer = word.rpartition("=")
-        emotion, _, confidence = answer.partition(":")
-        try:
-            label = classes.index(emotion)
-            votes.append(Vote(rater, label, float(confidence or math.nan)))
-        except ValueError:
+    votes = vote_text.parse(text)
+    for vote in votes:
+        if vote.emotion not in classes:
             raise CaerError(
-                f"manifest.parquet: the vote '{word}' is not rater=emotion:confidence with a class "
-                f"of {', '.join(classes)}; export the release again"
-            ) from None
-    return tuple(votes)
+                f"manifest.parquet: a vote is for '{vote.emotion}', which is none of the classes "
+                f"{', '.join(classes)}; export the release again"
+            )
+    return tuple(Vote(vote.rater, classes.index(vote.emotion), vote.confidence) for vote in votes)
 
 
 def distributions(texts: Sequence[str], classes: Sequence[str]) -> Distributions:

@@ -21,6 +21,7 @@ from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
 from caer_data.export.cards import about
 from caer_data.export.plan import Options, Plan
+from caer_data.labels import vote_text
 from caer_data.labels.validate import MADE_UP
 
 _TOOLS: Final = ("av", "ImageHash", "numpy", "opencv-python-headless", "pandas", "pyarrow",
@@ -98,7 +99,7 @@ def collect(dataset: Dataset, plan: Plan, options: Options) -> Facts:
         table1=_table1(plan.clips),
         split=tuple(tables.records(plan.reached)),
         agreement=_agreement(ratings, labels, clips, recipe.seed),
-        raters=_raters(plan.clips["votes"]),
+        raters=vote_text.count_raters(plan.clips["votes"]),
         built_with=_built_with(dataset),
         exported_with=versions(),
         recipe=recipes.dump(_without_folders(used)),
@@ -181,10 +182,6 @@ def _agreement(
         for name in ("alpha", "alpha_low", "alpha_high", "fleiss_kappa")
     }
     return {} if math.isnan(values["alpha"]) else values
-
-
-def _raters(votes: pd.Series) -> int:
-    return len({vote.split("=")[0] for text in votes for vote in text.split()})
 
 
 def _built_with(dataset: Dataset) -> tuple[tuple[str, str], ...]:

@@ -26,7 +26,13 @@ def test_distributions_sum_to_one_or_are_unknown() -> None:
     assert np.isnan(found[1]).all()
 
 
-@pytest.mark.parametrize("text", ["a=joy:1", "happy:1 x", "a=happy:much"])
-def test_a_damaged_vote_is_named(text: str) -> None:
-    with pytest.raises(CaerError, match="is not rater=emotion:confidence"):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a=joy:1", "a vote is for 'joy', which is none of the classes"),
+        ("happy:1 x", "the vote 'happy:1' is not rater=emotion:confidence"),
+    ],
+)
+def test_a_damaged_vote_is_named(text: str, message: str) -> None:
+    with pytest.raises(CaerError, match=message):
         votes.parse(text, EMOTIONS)

@@ -11,7 +11,8 @@ be importable. Both sides read the same made-up pictures of 712 x 400 pixels, or
 
 Times are processor time, since others may use the machine. Port and ours take turns, and each ratio
 is the median over the rounds, with its smallest and largest. "Whole" includes loading, as a user
-waits for it; "network" is the step (ours augments in it) or the forward pass of a batch at hand.
+waits for it; "network" is the step (ours augments in it) or the forward pass of a batch already
+loaded.
 """
 
 from __future__ import annotations

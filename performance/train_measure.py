@@ -217,7 +217,7 @@ def measure_plain(
             model(*inputs)
 
     forward_s = best_of(forward, device, options.steps, statistics.median)
-    # without its loader: the steps that a batch at hand would take
+    # without its loader: the steps that a batch already loaded would take
     model.train()
 
     def step() -> None:

@@ -141,7 +141,7 @@ def test_what_a_foreign_frame_lacks_is_not_measured():
     assert {verdict.verdict for verdict in caer_data.audit(clips)} == {"ok", "not measured"}
     with pytest.raises(caer_data.CaerError, match="lacks the column split"):
         caer_data.audit(clips.drop(columns="split"))
-    with pytest.raises(caer_data.CaerError, match="split holds val; use train"):
+    with pytest.raises(caer_data.CaerError, match="split contains val; use train"):
         caer_data.audit(clips.assign(split="val"))
 
 
@@ -372,9 +372,7 @@ def test_only_columns_of_the_frame_are_offered_to_split_by():
     two = twelve_shows().assign(
         video_id=lambda c: c.show, show=[f"show {n % 2}" for n in range(60)]
     )
-    with pytest.raises(
-        caer_data.CaerError, match=r"splits; split by video \(12 groups\), or leave"
-    ):
+    with pytest.raises(caer_data.CaerError, match=r"splits; split by video \(12 groups\), or omit"):
         caer_data.split(two)
 
 
@@ -388,7 +386,7 @@ def test_only_columns_of_the_frame_are_offered_to_split_by():
         ("perceptual_hash", "zzz", "the column perceptual_hash contains zzz; give hexadecimal"),
         ("split", None, "1 of 60 rows has no split"),
         ("clip_id", "", "1 of 60 rows has no clip_id"),
-        ("split", "val", "split holds val; use train"),
+        ("split", "val", "split contains val; use train"),
     ],
     ids=str,
 )

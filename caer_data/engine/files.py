@@ -114,8 +114,8 @@ def create(finished: Path, path: Path) -> bool:
 def flush(path: Path) -> None:
     """Flush to disk a file, or a folder's files and its directory entries.
 
-    A renamed file then survives a power cut with its content. File systems that cannot flush are
-    ignored.
+    A renamed file then survives a power cut with its content. On file systems that cannot flush,
+    this does nothing.
     """
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY)

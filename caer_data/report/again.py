@@ -18,7 +18,9 @@ PERSONS: Final = 12
 EPISODES: Final = 12
 """Maximum number of pairs of videos shown, those with the most in common."""
 
-_NOT_COMPARED: Final = "Persons were not compared across shows; a build of today does."
+_NOT_COMPARED: Final = (
+    "Persons were not compared across shows; to compare them, run 'caer-data build' again."
+)
 
 
 def persons(dataset: Dataset, pictures: Pictures) -> Section | None:
@@ -36,8 +38,8 @@ def persons(dataset: Dataset, pictures: Pictures) -> Section | None:
     text = f"{len(several):,} of {len(shows):,} persons were found in more than one show"
     text += f"; {unknown:,} have no face that could be compared." if unknown else "."
     note = (
-        "They are compared by their faces, which errs: 'caer-data people merge' and 'people apart' "
-        "correct it. 'caer-data export --by person' keeps each in one split."
+        "Comparing faces makes mistakes; correct them with 'caer-data people merge' and 'people "
+        "apart'. 'caer-data export --by person' keeps each in one split."
     )
     html = pages.paragraph(text) + pages.paragraph(note, "note")
     videos = dataset.tracks.set_index("track_id")["video_id"]
@@ -66,10 +68,12 @@ def repeats(dataset: Dataset, pictures: Pictures) -> Section | None:
     found = dataset.repeats
     dropped = int((dataset.clips["reason"] == "repeated").sum())
     if found.empty:
-        return Section("Repeated footage", pages.paragraph("No shot repeats one of another video."))
+        return Section(
+            "Repeated footage", pages.paragraph("No shot repeats a shot of another video.")
+        )
     text = (
-        f"{found['shot_id'].nunique():,} shots repeat one of another video; {dropped:,} clips were "
-        "dropped because another shows the same."
+        f"{found['shot_id'].nunique():,} shots repeat a shot of another video; {dropped:,} clips "
+        "were dropped because another clip shows the same footage."
     )
     lengths = (found["end_s"] - found["start_s"]).groupby(
         [found["video_id"], found["of_video_id"]], sort=True

@@ -58,7 +58,7 @@ class ModelAnswers:
             table = table[[*_FEW, *classes]]
         except (OSError, ValueError, KeyError) as error:
             raise CaerError(
-                f"{self.folder}: its results cannot be read ({error}); make them again"
+                f"{self.folder}: its results cannot be read ({error}); run the benchmark again"
             ) from error
         labels = table.groupby(["row", "clip_id"], sort=False)["label"].first()
         means = table.groupby(["row", "clip_id"], sort=False)[classes].mean()

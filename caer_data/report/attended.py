@@ -37,8 +37,8 @@ def shown(dataset: Dataset, said: ModelAnswers, pictures: Pictures) -> Markup:
     if not tiles:
         return Markup()
     note = (
-        "The surest right and wrong answers; the redder, the more attention (a mean over the "
-        "clip). The model does not see the edges without colour."
+        "The most confident correct and wrong predictions. Redder means more attention (mean "
+        "over the clip). The model does not see the uncoloured edges."
     )
     return Markup("<h3>Attention</h3>{}<ul class='sheet'>{}</ul>").format(
         pages.paragraph(note, "note"), Markup("").join(tiles)

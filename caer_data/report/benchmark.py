@@ -239,9 +239,9 @@ def _attention(examples: Sequence[Example], classes: Sequence[str]) -> Markup:
     parts: list[Any] = [
         Markup("<h3>Attention</h3>"),
         pages.paragraph(
-            "The surest right and wrong answers on test. Frames above, attention below: blue is "
-            "none, green what an even map has, red twice that or more. First as in training, then "
-            "the same weights with the face not hidden.",
+            "The most confident correct and wrong predictions on the test split. Frames above, "
+            "attention below: blue is none, green is that of a uniform map, red is at least "
+            "twice that. First as in training, then with the same weights and the face visible.",
             "note",
         ),
     ]
@@ -254,13 +254,13 @@ def _attention(examples: Sequence[Example], classes: Sequence[str]) -> Markup:
 
 def _example(example: Example, classes: Sequence[str]) -> Markup:
     said, label = classes[example.predicted], classes[example.sample.label]
-    verdict = f"right: {label}" if example.correct else f"wrong: {label}, taken for {said}"
+    verdict = f"right: {label}" if example.correct else f"wrong: predicted {said}, labelled {label}"
     pictures = (
         pages.picture(example.hidden, f"attention, face hidden, {label}"),
         pages.picture(example.shown, f"attention, face not hidden, {label}"),
     )
     return Markup("<figure>{}<figcaption>{}</figcaption></figure>").format(
         Markup(" ").join(pictures),
-        f"{example.sample.sample_id}: {verdict} ({example.probability:.0%}); most attention "
-        f"{example.peak:.1f} times even",
+        f"{example.sample.sample_id}: {verdict} ({example.probability:.0%}); maximum attention "
+        f"{example.peak:.1f} times that of a uniform map",
     )

@@ -123,7 +123,7 @@ def _funnel(steps: pd.DataFrame) -> Section:
                 "text": f"{_count(step['count'], unit)}, {duration_text(step['seconds'])}",
             }
         )
-    note = "Bars show lengths of time. The words are explained under Words."
+    note = "Bars show durations. The terms are explained under Words."
     return Section(
         "Funnel", _macro("style") + _macro("funnel", rows) + pages.paragraph(note, "note")
     )
@@ -131,7 +131,9 @@ def _funnel(steps: pd.DataFrame) -> Section:
 
 def _way(dataset: Dataset, splits: dict[str, str]) -> Markup:
     drawn = flow.picture(dataset, splits)
-    note = "Widths are lengths of time; what is left out ends in red. Scroll it on a small screen."
+    note = (
+        "Widths show durations; dropped material ends in red. On a small screen, scroll sideways."
+    )
     return Markup('<div class="scroll" tabindex="0">{}</div>{}').format(
         drawn, pages.paragraph(note, "note")
     )
@@ -149,8 +151,8 @@ def _kept(dataset: Dataset, clips: pd.DataFrame, pictures: Pictures) -> Section:
         return faces
     shown = _evenly(kept, KEPT_SHOWN)
     note = (
-        f"{_some(shown, kept, 'clips')}. The target's box is thick; names of persons count within "
-        "their show."
+        f"{_some(shown, kept, 'clips')}. The target's box is thick; persons are numbered within "
+        "each show."
     )
     tiles = [
         {
@@ -223,7 +225,7 @@ def _distributions(shots: pd.DataFrame, clips: pd.DataFrame, tracks: pd.DataFram
     html = Markup('<div class="plots">')
     for title, values, split, whole in (
         ("Length of a clip, s", length, kept, False),
-        ("People who last in a clip", clips["n_people"].astype(float), kept, True),
+        ("People who stay in view", clips["n_people"].astype(float), kept, True),
         ("Target's face height, share of frame", clips["face_height"], kept, False),
         ("Target's sharpness", clips["sharpness"], kept, False),
     ):

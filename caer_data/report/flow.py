@@ -102,4 +102,4 @@ def _words(name: str, seconds: float) -> str:
 
 def _alt(columns: list[list[Box]]) -> str:
     parts = ["; ".join(box.words for box in column if box.size > 0) for column in columns]
-    return "From video to clips, by length of time. " + ". Then ".join(parts)
+    return "From video to clips, by duration. " + ". Then ".join(parts)

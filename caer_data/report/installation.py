@@ -179,7 +179,7 @@ def _onnx_runtime() -> Iterator[Finding]:
         yield Finding(
             "ONNX Runtime packages",
             "warning",
-            f"{' and '.join(owners)} lie over each other; the GPU's is hidden",
+            f"{' and '.join(owners)} overwrite each other, so the GPU package is not used",
             swap + _onnx_runtime_package(),
         )
     try:
@@ -221,7 +221,7 @@ def _opencv() -> Iterator[Finding]:
         yield Finding("OpenCV", "missing", f"does not load: {error}", fix)
         return
     if len(owners) > 1:
-        yield Finding("OpenCV packages", "warning", f"{named} lie over each other", fix)
+        yield Finding("OpenCV packages", "warning", f"{named} overwrite each other", fix)
     yield Finding("OpenCV", "ok", f"{cv2.__version__} ({named})")
 
 

@@ -191,8 +191,8 @@ def figure(width: float = 6.4, height: float = 3.2) -> Iterator[tuple[Figure, An
 def plot(drawn: Figure, alt: str = "") -> Markup:
     """Return a matplotlib figure as SVG embedded in the page; black becomes the text colour.
 
-    Equal figures give equal text, without times or random names. Names inside the SVG are made
-    unique by its content, so that a page can have several plots.
+    Equal figures give identical text: it contains no times and no random names. Names inside the
+    SVG are made unique by its content, so that a page can have several plots.
     """
     import matplotlib as mpl
 

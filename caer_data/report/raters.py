@@ -60,7 +60,7 @@ def _funnel(agreement: Agreement) -> Markup:
 def _cannot_judge(agreement: Agreement) -> Markup:
     if agreement.cannot_judge.empty:
         return Markup("")
-    caption = "Dropped: clips that half of their raters or more cannot judge"
+    caption = "Dropped: clips that at least half of their raters cannot judge"
     return _block("Clips that raters cannot judge", _table(cannot_judge(agreement), caption))
 
 
@@ -122,9 +122,9 @@ def _raters(agreement: Agreement) -> Markup:
         with pages.figure(6.4, 2.4) as (figure, axes):
             axes.hist(ratio.clip(upper=10), bins=np.arange(0, 10.25, 0.25))
             axes.axvline(1, linestyle="--", color=pages.COLOURS[3])
-            axes.set_xlabel("lead time over the clip's length (left of the line: too fast)")
+            axes.set_xlabel("lead time / clip length (left of the line: too fast)")
             axes.set_ylabel("answers")
-            parts.append(pages.plot(figure, "How long raters took, in lengths of the clip"))
+            parts.append(pages.plot(figure, "Time taken, as a multiple of the clip's length"))
     return _block("Raters", *parts)
 
 

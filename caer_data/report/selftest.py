@@ -23,12 +23,12 @@ def sections(found: SelfTest) -> list[pages.Section]:
     tables = [
         pages.paragraph(verdict),
         pages.table(statements(found)),
-        Markup("<h3>Accuracy by what carries the label (best: what can be known)</h3>"),
+        Markup("<h3>Accuracy by source of the label (best: the maximum possible)</h3>"),
         pages.table(found.accuracy),
     ]
     clips = [_strip(found.clips, kind) for kind in KINDS]
     rule = pages.paragraph(
-        "The label is the colour that everything coloured has in common: the halves of the face, "
+        "The label is the colour that all coloured parts have in common: the halves of the face, "
         "those of one disc, or all of them.",
         "note",
     )

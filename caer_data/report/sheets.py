@@ -31,7 +31,7 @@ def kept(dataset: Dataset, pictures: Pictures) -> pages.Section:
     clips = clips.assign(emotion=_emotions(dataset, clips))
     shows = list(dict.fromkeys(clips["show"]))
     html = pages.paragraph(
-        "Each picture is the target's clearest face. Names of persons count within their show; "
+        "Each picture is the target's clearest face. Persons are numbered within each show; "
         "'caer-data view' shows every clip.",
         "note",
     )

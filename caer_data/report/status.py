@@ -72,7 +72,7 @@ def _build(dataset: Dataset) -> Step:
     if not dataset.exists:
         return Step("build", False, "nothing has been built", command)
     if not dataset.has(tables.CLIPS):
-        return Step("build", False, "a build began and did not end", command)
+        return Step("build", False, "a build was started but not finished", command)
     videos, clips = dataset.videos, dataset.clips
     kept = int(clips["status"].isin(tables.PRESENT).sum())
     failed = int((videos["status"] == "failed").sum())
@@ -123,7 +123,7 @@ def _labels(dataset: Dataset) -> Step:
     waiting = int(labels["reason"].eq("incomplete").fillna(False).sum())
     words = f"{kept:,} of {len(labels):,} rated clips agreed on"
     if waiting:
-        return Step("labels", False, f"{words}, {waiting:,} wait for answers", pull)
+        return Step("labels", False, f"{words}, {waiting:,} waiting for answers", pull)
     return Step("labels", kept > 0, words, "" if kept else pull)
 
 

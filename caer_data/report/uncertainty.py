@@ -17,26 +17,26 @@ from caer_data.report import pages
 _NOTES: Final = {
     "recall-by-class": "Recall, %, with its 95 % interval and number of test samples. The interval "
     "of a share is never narrower than Wilson's for as many independent samples.",
-    "differences": "Difference to the first row on the same samples, in points, with its paired "
-    "95 % interval. The bootstrap draws groups and seeds; McNemar's test draws samples, takes "
+    "differences": "Difference from the first row on the same samples, in points, with its paired "
+    "95 % interval. The bootstrap draws groups and seeds; McNemar's test draws samples, treats "
     "them as independent, and judges the mean over the seeds. Holm: corrected for the number of "
     "comparisons in a figure.",
-    "difference-matrix": "Accuracy of the row less that of the column, in points; * below 0.05 by "
-    "the bootstrap, corrected (Holm) for all pairs.",
+    "difference-matrix": "Accuracy of the row minus that of the column, in points. * p < 0.05 by "
+    "the bootstrap, corrected for all pairs (Holm).",
     "people": "Each rater is scored against the majority of the other raters of the clip, where "
-    "they have one: what a model could reach if it were as good as a rater.",
-    "by-vote-pattern": "Accuracy of the model by how the raters' votes fell.",
+    "they have one: the accuracy of a model that is as good as a rater.",
+    "by-vote-pattern": "Accuracy of the model by vote pattern.",
     "by-confidence": "Accuracy of the model by the raters' mean confidence (0 guess, 1 certain).",
-    "calibration": "Temperature: fitted on validation, above 1 where the model is too sure. ECE: "
+    "calibration": "Temperature: fitted on validation, above 1 if the model is overconfident. ECE: "
     "over 15 bins. KL and Brier to votes: against the share of the raters' votes.",
     "average-precision": "Average precision of each class against all others, %.",
-    "by-show": "Each show (video, where no show is known) by itself.",
+    "by-show": "Each show (video, if the show is unknown) by itself.",
 }
 _TITLES: Final = {
     "recall-by-class": "Recall by class",
-    "differences": "Differences to the first row",
+    "differences": "Differences from the first row",
     "difference-matrix": "Every row against every other",
-    "people": "What people reach",
+    "people": "Human performance",
     "by-vote-pattern": "By vote pattern",
     "by-confidence": "By the raters' confidence",
     "calibration": "Calibration",
@@ -77,8 +77,8 @@ def notes(found: Analysis) -> list[str]:
     ]
     if found.apart:
         lines.append(
-            f"Tested on other samples than {next(iter(found.rows))}, and therefore not compared "
-            f"with it: {', '.join(found.apart)}."
+            f"Not compared with {next(iter(found.rows))}, because they were tested on different "
+            f"samples: {', '.join(found.apart)}."
         )
     return lines
 

@@ -1,7 +1,8 @@
 """PySceneDetect's content-based cut detectors, with a faster computation of the frame score.
 
 The original converts six planes to 32 bits for the same score, which costs more than decoding small
-videos. Scores, thresholds and cuts equal those of https://www.scenedetect.com, as a test verifies.
+videos. Scores, thresholds and cuts equal PySceneDetect's (https://www.scenedetect.com); a test
+verifies this.
 """
 
 from __future__ import annotations

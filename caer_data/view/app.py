@@ -110,14 +110,14 @@ def _person(shown: Shown, name: str) -> dict[str, Any]:
 def _decide(session: Session, values: Any) -> dict[str, str]:
     """Write one decision; it takes effect with the next build."""
     if not isinstance(values, dict):
-        raise CaerError("a decision is a JSON object")
+        raise CaerError("a decision must be a JSON object")
     return {"key": choices.decide(session.shown.catalogue, values).key}
 
 
 def _decide_all(session: Session, values: Any) -> dict[str, int]:
     """Keep or drop all clips that a query finds; return their number."""
     if not isinstance(values, dict) or not isinstance(values.get("query"), str):
-        raise CaerError("a decision is a JSON object")
+        raise CaerError("a decision must be a JSON object")
     shown = session.shown
     indices = shown.index.find(query.parse(parse_qsl(values["query"])))
     clips = shown.clips["clip_id"].iloc[indices].tolist()
@@ -126,7 +126,7 @@ def _decide_all(session: Session, values: Any) -> dict[str, int]:
 
 def _undo_all(session: Session, values: Any) -> dict[str, int]:
     if not isinstance(values, dict):
-        raise CaerError("a decision is a JSON object")
+        raise CaerError("a decision must be a JSON object")
     return {"undone": choices.undo_all(session.shown.catalogue, values)}
 
 
@@ -162,7 +162,7 @@ def _decision(session: Session, decide: Callable[[Session, Any], Any]) -> Callab
         try:
             values = await request.json()
         except (ValueError, RecursionError) as error:
-            raise CaerError("a decision is a JSON object") from error
+            raise CaerError("a decision must be a JSON object") from error
         return _as_json(await run_in_threadpool(decide, session, values))
 
     return endpoint

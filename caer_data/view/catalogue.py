@@ -101,7 +101,7 @@ class Catalogue:
         """
         frame: pd.DataFrame = getattr(self, what)
         if name not in frame.index:
-            raise UnknownNameError(f"{what} holds nothing that is called {name[:80]}")
+            raise UnknownNameError(f"there is no {name[:80]} in {what}")
         return _named(frame.loc[[name]].iloc[0])
 
     def boxes(self, shot_id: str) -> pd.DataFrame:

@@ -283,12 +283,12 @@ _MISSING: Final = {
 def _texts(values: dict[str, Any], name: str) -> list[str]:
     found = values.get(name)
     if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
-        raise CaerError(f"'{name}' is a list of identifiers")
+        raise CaerError(f"'{name}' must be a list of identifiers")
     return list(dict.fromkeys(found))
 
 
 def _whole(values: dict[str, Any], name: str) -> int:
     value = values.get(name)
     if type(value) is not int:
-        raise CaerError(f"'{name}' is a frame's number")
+        raise CaerError(f"'{name}' must be a frame number")
     return value

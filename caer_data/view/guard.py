@@ -84,7 +84,7 @@ class Guard:
         """Return why a request is refused; empty if it is not."""
         host = headers.get(b"host", "")
         if host not in (f"127.0.0.1:{self._port}", f"localhost:{self._port}"):
-            return "Refused: this server answers to 127.0.0.1 alone."
+            return "Refused: this server answers only on 127.0.0.1."
         origin = headers.get(b"origin")
         reads = method in ("GET", "HEAD")
         if origin not in ((None,) if reads else ()) and origin != f"http://{host}":
@@ -98,10 +98,10 @@ class Guard:
 
 def _refusal_of_body(headers: dict[bytes, str]) -> str:
     if headers.get(b"content-type", "").partition(";")[0] != "application/json":
-        return "Refused: decisions are sent as JSON."
+        return "Refused: decisions must be sent as JSON."
     length = headers.get(b"content-length", "")
     if not length.isdigit() or int(length) > MAX_BYTES:
-        return f"Refused: a decision has at most {MAX_BYTES} bytes."
+        return f"Refused: a decision may have at most {MAX_BYTES} bytes."
     return ""
 
 

@@ -88,7 +88,7 @@ def parse(parameters: Sequence[tuple[str, str]]) -> Query:
         elif name == "sort" and value.removeprefix("-") in (*NUMBERS, ""):
             sort = value
         elif name not in ("from", "count"):
-            raise CaerError(f"clips cannot be asked for by {name}={value[:60]}")
+            raise CaerError(f"clips cannot be filtered by {name}={value[:60]}")
     chosen = {name: frozenset(values) for name, values in words.items()}
     return Query(chosen, limits, text, sort.removeprefix("-"), sort.startswith("-"))
 
@@ -173,5 +173,5 @@ def page_of(parameters: Mapping[str, Any]) -> tuple[int, int]:
     try:
         first, count = int(parameters.get("from", 0)), int(parameters.get("count", 120))
     except ValueError as error:
-        raise CaerError("from and count are whole numbers") from error
+        raise CaerError("from and count must be whole numbers") from error
     return max(0, first), min(max(0, count), MAX_PAGE)

@@ -17,8 +17,13 @@ def splits_of(release: Path) -> dict[str, str]:
     """
     path = release / "manifest.parquet"
     if not path.is_file():
-        raise CaerError(f"{release}: no release; --release takes a folder of 'caer-data export'")
+        raise CaerError(
+            f"{release}: not a release; give --release a folder that 'caer-data export' wrote"
+        )
     rows = tables.read(MANIFEST, path)[["clip_key", "split"]].dropna()
     if rows.empty:
-        raise CaerError(f"{release}: names no clips; it was made by an earlier version")
+        raise CaerError(
+            f"{release}: contains no clip keys, because an earlier version wrote it; "
+            "export it again"
+        )
     return dict(zip(rows["clip_key"], rows["split"], strict=True))

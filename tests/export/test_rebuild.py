@@ -303,7 +303,7 @@ def test_a_partial_rebuild_says_so_everywhere(from_rips, capsys):
         assert said in (made / name).read_text()
     assert "Show 1 S01/e0 (0:40 min)" in (made / "README.md").read_text()
     main_exits(["verify", str(made)], 0)
-    assert "It was rebuilt. 6 of 9 clips" in " ".join(capsys.readouterr().err.split())
+    assert "It was rebuilt. It contains 6 of 9 clips" in " ".join(capsys.readouterr().err.split())
 
 
 def main_exits(arguments, code):

@@ -73,7 +73,7 @@ def test_repeats_show_the_shots_most_alike_of_each_two_videos(dataset: Dataset) 
     section = again.repeats(dataset, Pictures(dataset))
     assert section is not None
     html = str(section.html)
-    assert "3 shots repeat one of another video; 0 clips" in html
+    assert "3 shots repeat a shot of another video; 0 clips" in html
     assert "2 shots, 4 s in all, score 0.97<" in html
     assert "1 shot, 2 s in all, score 0.88, mirrored" in html
     assert SHOT in html

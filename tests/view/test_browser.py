@@ -60,13 +60,13 @@ def test_a_decision_by_keyboard_alone(browser, address, folder, complaints) -> N
     assert page.evaluate("document.activeElement.textContent") == "Close"
     page.fill("dialog .why", "the wrong person")
     page.get_by_role("button", name="Drop", exact=True).press("Enter")
-    page.wait_for_selector("text=Decided: drop")
+    page.wait_for_selector("text=Decision: drop")
     row = Decisions(folder).rows[-1]
     assert (row.kind, row.who, row.why) == ("drop", "ann", "the wrong person")
     page.keyboard.press("Escape")
     page.click("header nav a[href='#decisions']")
     page.get_by_role("button", name="Undo").first.click()
-    page.wait_for_selector("text=0 decisions stand")
+    page.wait_for_selector("text=0 decisions in effect")
     assert Decisions(folder).standing() == []
     page.close()
 
@@ -129,12 +129,12 @@ def test_a_persons_clips_are_dropped_and_undone_in_few_steps(browser, tmp_path, 
     page.get_by_text("Decide for").click()
     page.fill("details.decide .why", "asked to be left out")
     page.get_by_role("button", name="Drop all").click()
-    page.wait_for_selector(f"text=Decided for {own} clips")
+    page.wait_for_selector(f"text=Saved for {own} clips")
     assert len(Decisions(dataset.folder).standing("drop")) == own > 1
     page.click("header nav a[href='#decisions']")
     page.wait_for_selector(f"text=drop a clip ({own} times)")
     page.get_by_role("button", name="Undo").first.click()
-    page.wait_for_selector("text=0 decisions stand")
+    page.wait_for_selector("text=0 decisions in effect")
     page.close()
     assert [c for c in complaints if "404" not in c] == []
 

@@ -107,7 +107,7 @@ def cut_at(keys: Keys, shot: str, action: str, frame: int | None, why: str) -> N
         keys.press(action, back=True)
     else:
         keys.press(action)
-    keys.page.wait_for_selector("#said:has-text('Decided')")
+    keys.page.wait_for_selector("#said:has-text('Saved')")
     keys.page.wait_for_selector(f".kept:has-text('{why}')")
 
 
@@ -167,7 +167,7 @@ def test_the_next_build_honours_them_and_undo_takes_them_back(
     keys.part("Persons")
     page.wait_for_selector(".person a:has-text('Grace (show.p000')")
     keys.part("Decisions")
-    page.wait_for_selector("text=4 decisions stand")
+    page.wait_for_selector("text=4 decisions in effect")
     for left in (3, 2, 1, 0):
         page.get_by_role("button", name="Undo").first.focus()
         page.keyboard.press("Enter")
@@ -191,7 +191,7 @@ def test_persons_merged_and_split_in_the_browser(browser, folder, tmp_path, comp
     keys.write("Reason", "a wig")
     keys.press("Choose show.p0001", " ")
     keys.press("Choose show.p0002", " ")
-    keys.press("They are one person", back=True)
+    keys.press("Merge these persons", back=True)
     page.wait_for_selector("main .kept:has-text('one with show.p0002')")
     assert [row.kind for row in Decisions(copy / "dataset").standing()] == ["merge"]
     after = rebuilt(copy)
@@ -204,7 +204,7 @@ def test_persons_merged_and_split_in_the_browser(browser, folder, tmp_path, comp
         keys.page.get_by_label(f"Choose {track}").focus()
         page.keyboard.press(" ")
     keys.press("The chosen faces are somebody else", back=True)
-    page.wait_for_selector("#said:has-text('Decided')")
+    page.wait_for_selector("#said:has-text('Saved')")
     page.close()
     assert complaints == []
     split = rebuilt(copy)
@@ -233,7 +233,7 @@ def test_two_who_are_seen_together_are_not_merged(browser, tmp_path, complaints)
     page.get_by_label("Choose a-show.p0001").check()
     page.get_by_label("Choose a-show.p0002").check()
     page.fill(".decide .why", "alike")
-    page.get_by_role("button", name="They are one person").click()
+    page.get_by_role("button", name="Merge these persons").click()
     page.wait_for_selector("text=are seen at the same time")
     page.close()
     assert Decisions(dataset.folder).rows == []

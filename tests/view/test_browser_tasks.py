@@ -114,7 +114,7 @@ def drop_a_person(reader: Reader) -> None:
     reader.click("details.decide summary")
     reader.write("details.decide .why", "asked to be left out")
     reader.button("Drop all")
-    reader.page.wait_for_selector("#said:has-text('Decided for')")
+    reader.page.wait_for_selector("#said:has-text('Saved for')")
 
 
 def disagreement(reader: Reader) -> None:
@@ -127,7 +127,7 @@ def merge(reader: Reader) -> None:
     reader.click(f"[aria-label='Choose {PEOPLE[0]}']")
     reader.click(f"[aria-label='Choose {PEOPLE[1]}']")
     reader.write(".why", "a wig")
-    reader.button("They are one person")
+    reader.button("Merge these persons")
     reader.page.wait_for_selector(f".kept:has-text('one with {PEOPLE[1]}')")
 
 
@@ -154,7 +154,7 @@ def play(reader: Reader) -> None:
 def undo(reader: Reader) -> None:
     reader.part("Decisions")
     reader.click("main td button:has-text('Undo')")
-    reader.page.wait_for_selector("text=0 decisions stand")
+    reader.page.wait_for_selector("text=0 decisions in effect")
 
 
 def name(reader: Reader) -> None:

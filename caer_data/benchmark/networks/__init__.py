@@ -115,7 +115,7 @@ def _check_output(found: object, recipe: ModelRecipe, classes: int) -> None:
     """What a user's model returned for two samples.
 
     Raises:
-        CaerError: it is no `Output`, or a part of it has a shape that nothing can be done with.
+        CaerError: it is not an `Output`, or a part of it has an unusable shape.
     """
     logits = getattr(found, "logits", None)
     shape = tuple(logits.shape) if isinstance(logits, torch.Tensor) else None

@@ -129,7 +129,7 @@ def as_text(found: Description) -> str:
     learn = "" if found.trainable == found.parameters else f", {found.trainable:,} of them learn"
     summary = (
         f"{found.parameters:,} parameters{learn}; {found.multiply_adds / 1e9:.3f} G multiply-adds "
-        f"a sample forward ({2 * found.multiply_adds / 1e9:.1f} GFLOP)"
+        f"per sample, forward ({2 * found.multiply_adds / 1e9:.1f} GFLOP)"
     )
     return "\n".join([f"{found.name} ({found.preset}): {given}", "", *lines, "", summary])
 

@@ -48,7 +48,7 @@ def read(folder: Path) -> tuple[dict[str, list[pd.DataFrame]], list[str]]:
         parts = table.groupby(["row", "run"], sort=False)
     except (ValueError, KeyError, IndexError, OSError) as error:
         raise CaerError(
-            f"{folder}: its results cannot be read ({error}); make them again"
+            f"{folder}: its results cannot be read ({error}); run the benchmark again"
         ) from error
     rows: dict[str, list[pd.DataFrame]] = {}
     for (title, _), frame in parts:
@@ -74,7 +74,10 @@ def together(folders: Sequence[Path]) -> tuple[dict[str, list[pd.DataFrame]], li
     merged: dict[str, list[pd.DataFrame]] = {}
     for folder, rows, of_folder in found:
         if of_folder != classes:
-            raise CaerError(f"{folder}: has other classes than {folders[0]}; compare equal ones")
+            raise CaerError(
+                f"{folder}: its classes differ from those of {folders[0]}; compare results with "
+                "the same classes"
+            )
         for title, frames in rows.items():
             twice = titles.count(title) > 1
             merged[f"{title} ({_short(folder, folders)})" if twice else title] = frames

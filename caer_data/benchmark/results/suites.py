@@ -120,7 +120,9 @@ def rows(
     if suite == "modern":
         return _modern(preset, weights or {}, encoder)
     if unknown := sorted(set(weights or {}) - set(_BASELINES.get(suite, {}))):
-        raise CaerError(f"{suite} has no baseline {unknown[0]} that weights could be given for")
+        raise CaerError(
+            f"--features: the suite {suite} has no baseline {unknown[0]} to give weights to"
+        )
     if suite == "table3":
         return [
             _caer_net(name, preset, label, {"streams": _ABLATIONS[label]}, accuracy)
@@ -151,7 +153,9 @@ def rows(
 def _modern(preset: Preset, weights: Mapping[str, str], encoder: str | None) -> list[Row]:
     """Return CAER-Net, with the paper's schedule and with AdamW, and newer models."""
     if unknown := sorted(set(weights) - {"r2plus1d"}):
-        raise CaerError(f"modern has no baseline {unknown[0]} that weights could be given for")
+        raise CaerError(
+            f"--features: the suite modern has no baseline {unknown[0]} to give weights to"
+        )
     # newer models do not depend on CAER-Net's preset
     newer = load("r2plus1d").train.model_dump()
     found = [

@@ -203,12 +203,16 @@ def _check_accuracy(right: dict[str, Shares], kinds: npt.NDArray[np.int64]) -> l
             f"{both[in_both].mean():.1%}, asked {TOGETHER:.0%}",
             bool(both[in_both].mean() > TOGETHER),
         ),
-        _above("Face and context win over the face where both tell", both[in_both], face[in_both]),
         _above(
-            "Face and context win over the context where both tell", both[in_both], context[in_both]
+            "Face and context beat the face alone if both are needed", both[in_both], face[in_both]
         ),
-        _above("Face and context win over the face on all clips", both, face),
-        _above("Face and context win over the context on all clips", both, context),
+        _above(
+            "Face and context beat the context alone if both are needed",
+            both[in_both],
+            context[in_both],
+        ),
+        _above("Face and context beat the face alone on all clips", both, face),
+        _above("Face and context beat the context alone on all clips", both, context),
     ]
 
 
@@ -274,12 +278,12 @@ def _check_streams(
             worst < SUMS_TO_ONE and bool((every_map >= 0).all()),
         ),
         Check(
-            "Attention lies on the coloured disc more than chance says",
+            "Attention lies on the coloured disc more than expected by chance",
             f"{share:.1%} of it, chance {chance:.1%}, asked {ATTENTION * chance:.1%}",
             bool(sure and share > ATTENTION * chance),
         ),
         Check(
-            "Fusion leans to the stream that knows",
+            "Fusion favours the informative stream",
             f"face weight {known:.2f} in face clips, {unknown:.2f} in context clips; asked more "
             f"than {LEAN:.2f}, less than {1 - LEAN:.2f}",
             bool(known > LEAN and unknown < 1 - LEAN),
@@ -317,7 +321,7 @@ def as_text(found: SelfTest, draw: Callable[[pd.DataFrame, str], str]) -> str:
         [
             draw(
                 found.accuracy,
-                "Accuracy by what carries the label (best: what can be known)",
+                "Accuracy by source of the label (best: the maximum possible)",
             ),
             draw(statements(found), "Statements"),
         ]

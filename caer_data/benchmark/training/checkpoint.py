@@ -216,7 +216,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except FileNotFoundError as error:
         raise CaerError(f"{path}: no such checkpoint") from error
     except (SafetensorError, OSError) as error:
-        raise CaerError(f"{path}: is damaged or no safetensors file ({error})") from error
+        raise CaerError(f"{path}: is damaged or not a safetensors file ({error})") from error
     header = json.loads(metadata.get("caer-data", "{}"))
     if header.get("format") != FORMAT:
         raise CaerError(f"{path}: was not written by this version of caer-data benchmark")

@@ -125,7 +125,7 @@ def load(
     path = Path(weights)
     if not path.exists() and str(path) in recipes.shipped():
         raise CaerError(
-            f"{path}: is the name of a model, and the package has no trained ones; train it with "
+            f"{path}: is the name of a model, but no trained models are shipped; train it with "
             f"'caer-data benchmark RELEASE --model {path}', and give weights.safetensors of the run"
         )
     classes, saved = checkpoint.described(path)

@@ -94,7 +94,7 @@ def _frequency(store: Store | None) -> Tensor:
     if not counts.all():
         name = store.source.classes[int(np.argmin(counts))]
         raise CaerError(
-            f"{store.source.name}: no training sample of {name}, so that class_weights and "
-            "logit_adjustment have no frequency for it; leave them at none and 0"
+            f"{store.source.name}: no training sample of {name}, so class_weights and "
+            "logit_adjustment cannot be computed; set them to none and 0"
         )
     return torch.from_numpy(counts / counts.sum()).float()

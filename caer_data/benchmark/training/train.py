@@ -248,7 +248,7 @@ def shared_batches(pick: Pick, batch_size: int, fabric: Fabric) -> list[Pick]:
     """
     world, rank = fabric.world_size, fabric.global_rank
     if batch_size % world:
-        raise CaerError(f"a batch of {batch_size} cannot be shared by {world} devices evenly")
+        raise CaerError(f"a batch of {batch_size} cannot be divided evenly among {world} devices")
     if batch_size // world < 2:
         raise CaerError(f"a batch of {batch_size} leaves one sample to each of {world} devices")
     even = len(pick.samples) // world * world
@@ -257,7 +257,9 @@ def shared_batches(pick: Pick, batch_size: int, fabric: Fabric) -> list[Pick]:
     if len(batches) > 1 and len(batches[-1].samples) == 1:
         batches.pop()
     if not batches or len(batches[0].samples) < 2:
-        raise CaerError("fewer than two training samples per device; add clips or drop devices")
+        raise CaerError(
+            "fewer than two training samples per device; add clips or use fewer devices"
+        )
     return batches
 
 

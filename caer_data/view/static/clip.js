@@ -125,7 +125,7 @@ function attention(clip, player) {
     el("input", { type: "checkbox", onchange: (event) => {
       player.heat.style.display = event.target.checked ? "" : "none";
     } }), ` Attention of ${clip.attention.row}`),
-  ": a mean over the clip, redder is more. The model does not see the edges without colour.");
+  ": mean over the clip; redder means more. The model does not see the uncoloured edges.");
 }
 
 function models(clip) {

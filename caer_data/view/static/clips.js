@@ -1,7 +1,7 @@
 // Clips: filters with counts, and a list of which only the visible part is rendered.
 
 import { decisionsOfAll } from "./decide.js";
-import { ask, el, guarded, length, name, number, picture } from "./page.js";
+import { ask, counted, el, guarded, length, name, number, picture } from "./page.js";
 
 const TITLES = {
   show: "Show", video_id: "Video", person_id: "Person", status: "Status", reason: "Reason",
@@ -38,7 +38,7 @@ export async function showClips(main, asked) {
     const [facets] = await Promise.all([ask(`api/facets?${chosen}`), list.load(), ready]);
     if (!sort.hasChildNodes()) sort.append(sortBy(again));
     drawFilters(filters, facets, again);
-    count.textContent = `${number(list.total)} clips`;
+    count.textContent = counted(list.total, "clip");
     all.replaceChildren(chosen.size ? decisionsOfAll(() => `${chosen}`, list.total, again) : "");
   });
   main.append(
@@ -123,7 +123,7 @@ function drawFilters(form, facets, again) {
   form.replaceChildren(...parts,
     el("details", { "data-name": "limits", open: open.has("limits") },
       el("summary", {}, "Scores between"), limits,
-      el("p", { class: "note" }, "What other limits of the recipe would change, before anything is done: ",
+      el("p", { class: "note" }, "To see what other limits would change before you change the recipe: ",
         el("code", {}, "caer-data inspect --try filter.min_face_height=0.08"))), reset);
 }
 

@@ -1,6 +1,6 @@
 // Decisions about a clip or a cut; every decision has a name and a reason.
 
-import { el, guarded, number, say, tell, who } from "./page.js";
+import { counted, el, guarded, number, say, tell, who } from "./page.js";
 
 let lastReason = "";
 
@@ -24,7 +24,7 @@ function checked(why) {
 export async function decide(values, why, done) {
   checked(why);
   const { key } = await tell("api/decide", { ...values, who: who(), why: why.value });
-  say("Decided. The next build applies it; Decisions lists it and can undo it.");
+  say("Saved. The next build applies this decision; you can undo it under Decisions.");
   await done?.(key);
 }
 
@@ -35,10 +35,10 @@ export function decisionsOfAll(query, total, again) {
     checked(why);
     const { clips } = await tell("api/decide-all",
       { kind, query: query(), who: who(), why: why.value });
-    say(`Decided for ${number(clips)} clips. Decisions lists them and can undo them in one step.`);
+    say(`Saved for ${counted(clips, "clip")}. You can undo this in one step under Decisions.`);
     await again();
   });
-  const count = el("span", {}, `the ${number(total)} clips found`);
+  const count = el("span", {}, `the ${counted(total, "clip")} found`);
   return el("details", { class: "decide" }, el("summary", {}, "Decide for ", count), why,
     el("div", { class: "row" },
       el("button", { type: "button", onclick: act("keep") }, "Keep all"),
@@ -55,7 +55,7 @@ export function decisionsOfClip(clip, player, again) {
   const frame = () => clip.start_frame + (player.frame ?? 0);
   return el("section", { class: "decide", "aria-label": "Decide" },
     el("h3", {}, "Decide by hand"),
-    clip.decision ? el("p", {}, `Decided: ${clip.decision}. Decisions can undo it.`) : null,
+    clip.decision ? el("p", {}, `Decision: ${clip.decision}. You can undo it under Decisions.`) : null,
     why,
     el("div", { class: "row" },
       el("button", { type: "button", onclick: act({ kind: "keep" }) }, "Keep"),

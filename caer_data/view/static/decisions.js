@@ -1,6 +1,6 @@
 // All decisions, newest first, with undo.
 
-import { ask, el, guarded, number, say, table, tell, who } from "./page.js";
+import { ask, el, counted, guarded, number, say, table, tell, who } from "./page.js";
 
 const WORDS = {
   keep: "keep a clip", drop: "drop a clip", target: "another target", merge: "persons are one",
@@ -14,9 +14,9 @@ export async function showDecisions(main) {
     main.replaceChildren();
     return showDecisions(main);
   };
-  main.append(el("h2", {}, `${number(rows.filter((row) => row.stands).length)} decisions stand`),
-    el("p", { class: "note" }, "Each is kept with who, when and why in decisions/decisions.jsonl of the ",
-      "dataset. 'caer-data build' applies them. One that is undone stays listed."));
+  main.append(el("h2", {}, `${counted(rows.filter((row) => row.stands).length, "decision")} in effect`),
+    el("p", { class: "note" }, "Each is stored with its author, time and reason in decisions/decisions.jsonl of the ",
+      "dataset. 'caer-data build' applies them. Undone decisions stay listed."));
   if (!rows.length) return;
   const lines = grouped(rows).map((group) => line(group, again));
   main.append(table(["What", "Reason", "Who", "When", "Undo"], lines));

@@ -61,6 +61,8 @@ export function guarded(action) {
 
 export const name = (id) => encodeURIComponent(id);
 
+export const counted = (n, noun) => `${number(n)} ${noun}${n === 1 ? "" : "s"}`;
+
 export function number(value, digits = 2) {
   if (value === null || value === undefined) return "–";
   return Number.isInteger(value) ? value.toLocaleString("en") : value.toFixed(digits);

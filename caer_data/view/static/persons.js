@@ -1,7 +1,7 @@
 // Persons: galleries; merging, naming, and removing faces of somebody else.
 
 import { decide } from "./decide.js";
-import { ask, el, guarded, length, name, number, picture } from "./page.js";
+import { ask, counted, el, guarded, length, name, number, picture } from "./page.js";
 
 export async function showPersons(main, id) {
   return id ? showPerson(main, id) : showAll(main);
@@ -33,8 +33,8 @@ async function showAll(main) {
     decide({ kind: "merge", persons: [...chosen] }, reason, () => {
       main.replaceChildren();
       return showAll(main);
-    })) }, "They are one person");
-  main.append(el("h2", {}, `${number(people.length)} persons`),
+    })) }, "Merge these persons");
+  main.append(el("h2", {}, counted(people.length, "person")),
     el("div", { class: "decide" }, el("p", {}, "Choose two or more that are the same person."),
       reason, el("div", { class: "row" }, button)));
   for (const show of new Set(people.map((person) => person.show))) {
@@ -49,8 +49,8 @@ async function showAll(main) {
       main.append(el("section", { class: "person" },
         el("div", { class: "head" }, pick,
           el("a", { href: `#persons/${name(person.person_id)}` }, called(person)),
-          el("span", { class: "note" }, `${length(person.seconds)} on screen, ${number(person.clips)} clips, `,
-            `${number(person.tracks)} tracks`)),
+          el("span", { class: "note" }, `${length(person.seconds)} on screen, ${counted(person.clips, "clip")}, `,
+            counted(person.tracks, "track"))),
         noted(person),
         el("ul", { class: "faces" }, person.faces.map((track) =>
           el("li", {}, picture(`picture/face/${name(track)}`, { alt: `A face of ${person.person_id}` }))))));
@@ -82,14 +82,14 @@ async function showPerson(main, id) {
     el("h2", {}, called(person)), noted(person),
     el("p", {}, el("a", { href: `#clips/${name(`person_id=${name(person.person_id)}`)}` },
       "Clips of this person")),
-    el("p", { class: "note" }, `${length(person.seconds)} on screen, ${number(person.shots)} shots, `,
-      `${number(person.videos)} videos; ${number(person.own_tracks.length)} of `,
-      `${number(person.all_tracks)} tracks shown, longest first`),
+    el("p", { class: "note" }, `${length(person.seconds)} on screen, ${counted(person.shots, "shot")}, `,
+      `${counted(person.videos, "video")}; ${number(person.own_tracks.length)} of `,
+      `${counted(person.all_tracks, "track")} shown, longest first`),
     el("div", { class: "decide" }, reason,
       el("div", { class: "row" }, split,
         el("button", { type: "button", onclick: guarded(() =>
           decide({ kind: "name", person: person.person_id, name: given.value }, reason, again)) },
         "Name this person"), given),
-      el("p", { class: "note" }, "A name stays in the dataset's decisions; releases hold none.")),
+      el("p", { class: "note" }, "A name stays in the dataset's decisions; it is never released.")),
     el("ul", { class: "faces" }, faces));
 }

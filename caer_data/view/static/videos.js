@@ -1,7 +1,7 @@
 // Videos: a list, and one video's shots, clips and tracks on a timeline.
 
 import { decisionsOfCut } from "./decide.js";
-import { ask, clock, el, length, name, number, picture, table } from "./page.js";
+import { ask, clock, counted, el, length, name, number, picture, table } from "./page.js";
 
 export async function showVideos(main, id) {
   if (id) return showVideo(main, id);
@@ -12,7 +12,7 @@ export async function showVideos(main, id) {
     el("td", {}, video.show), el("td", {}, video.duration_s ? length(video.duration_s) : "–"),
     el("td", {}, number(video.shots)), el("td", {}, `${number(video.kept)} of ${number(video.clips)}`),
     el("td", {}, video.status === "ok" ? "" : `${video.status}${video.reason ? `: ${video.reason}` : ""}`)));
-  main.append(el("h2", {}, `${number(videos.length)} videos`),
+  main.append(el("h2", {}, counted(videos.length, "video")),
     table(["Episode", "Show", "Length", "Shots", "Kept clips", "Remark"], rows));
   return undefined;
 }
@@ -23,10 +23,10 @@ async function showVideo(main, id) {
   main.append(
     el("p", {}, el("a", { href: "#videos" }, "All videos")),
     el("h2", {}, `${video.show}: ${video.episode}`),
-    el("p", { class: "note" }, `${length(video.duration_s)}, ${number(video.shots.length)} shots, `,
+    el("p", { class: "note" }, `${length(video.duration_s)}, ${counted(video.shots.length, "shot")}, `,
       `${number(video.clips.filter((c) => c.status !== "dropped").length)} of `,
-      `${number(video.clips.length)} clips kept. A line at a shot's left edge is a cut, `,
-      "broken for dissolves and wipes."),
+      `${counted(video.clips.length, "clip")} kept. A line at a shot's left edge is a cut, `,
+      "dashed for dissolves and wipes."),
     el("div", { class: "bar" },
       el("label", {}, "Zoom ", el("input", { type: "range", min: "2", max: "200", value: "30",
         oninput: (event) => line.zoom(Number(event.target.value)) })),

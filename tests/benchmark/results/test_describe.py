@@ -165,7 +165,7 @@ def test_text_and_json():
     found = describe(load("caer-net"))
     text = as_text(found)
     assert "face.conv1.conv" in text
-    assert "6,890,572 parameters; 9.713 G multiply-adds a sample forward (19.4 GFLOP)" in text
+    assert "6,890,572 parameters; 9.713 G multiply-adds per sample, forward (19.4 GFLOP)" in text
     values = json.loads(json.dumps(asdict(found)))
     assert values["layers"][0]["shape_out"] == [32, 16, 96, 96]
     assert values["inputs"] == {"face": [3, 16, 96, 96], "context": [3, 16, 112, 112]}

@@ -93,7 +93,7 @@ def test_folders_of_results_are_compared(
     compared, values = report.compare(merged, classes, tmp_path / "out")
     assert compared.differences[0].significant
     html = (tmp_path / "out" / "comparison.html").read_text(encoding="utf-8")
-    assert "Every row against every other" in html and "What people reach" in html
+    assert "Every row against every other" in html and "Human performance" in html
     plots = sorted(path.name for path in (tmp_path / "out" / "plots").iterdir())
     assert len(plots) == 6 and plots[0].startswith("precision-and-recall-of-base")
     svg = (tmp_path / "out" / "plots" / plots[0]).read_text(encoding="utf-8")

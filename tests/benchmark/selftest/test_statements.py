@@ -29,8 +29,8 @@ from caer_data.engine.progress import Reporter
 
 LEARNED_LATE = [
     "Face and context together read both clips",
-    "Face and context win over the face where both tell",
-    "Face and context win over the context where both tell",
+    "Face and context beat the face alone if both are needed",
+    "Face and context beat the context alone if both are needed",
 ]
 
 
@@ -131,8 +131,8 @@ def swapped_weights(monkeypatch: pytest.MonkeyPatch) -> None:
 
 SUMS, LIES, LEANS = (
     "Attention sums to 1 over space in every clip",
-    "Attention lies on the coloured disc more than chance says",
-    "Fusion leans to the stream that knows",
+    "Attention lies on the coloured disc more than expected by chance",
+    "Fusion favours the informative stream",
 )
 
 
@@ -288,14 +288,14 @@ def test_statements_by_hand() -> None:
         "The face alone fails on context clips",
         "The context alone reads context clips",
         "The face alone guesses between two on both clips",
-        "Face and context win over the face where both tell",
-        "Face and context win over the face on all clips",
+        "Face and context beat the face alone if both are needed",
+        "Face and context beat the face alone on all clips",
     ]
     forgetful = {**right, "face and context": right["face only"]}
     assert failed(selftest._check_accuracy(forgetful, kinds)) == [
         *LEARNED_LATE,
-        "Face and context win over the face on all clips",
-        "Face and context win over the context on all clips",
+        "Face and context beat the face alone on all clips",
+        "Face and context beat the context alone on all clips",
     ]
 
 

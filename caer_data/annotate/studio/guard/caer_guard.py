@@ -15,7 +15,7 @@ import json
 import posixpath
 
 import caer_csrf
-import caer_paths
+import caer_moved_folder
 import caer_rater
 import caer_training
 from caer_message import UnclearError, is_plain, is_result, length_of, normalise
@@ -63,7 +63,7 @@ class BlindGuard:
         self.get_response = get_response
 
     def __call__(self, request):
-        caer_paths.update_paths()
+        caer_moved_folder.update_paths()
         if request.path.rstrip("/") == "/caer-guard":
             return JsonResponse({"guard": GUARD_VERSION})
         if request.path == caer_csrf.PATH:

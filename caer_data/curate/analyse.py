@@ -29,10 +29,10 @@ from caer_data.faces.bars import find_bars
 from caer_data.faces.samples import MAX_SIDE, Samples, SampleWriter
 from caer_data.media import fingerprints
 from caer_data.media.decode import THREADS, frames
+from caer_data.media.frame_rate import usual_rate
 from caer_data.media.packets import Damage
 from caer_data.media.probe import VideoInfo
 from caer_data.media.sound_prints import sound_prints
-from caer_data.media.spans import usual_rate
 from caer_data.media.telecine import Pulldown
 from caer_data.media.unchanged import check_unchanged
 from caer_data.media.unfinished import CUT_OFF, FRAGMENTS_MISSING, JOINED, unfinished

@@ -18,8 +18,8 @@ from caer_data.engine.pool import Progress
 from caer_data.engine.sources import held
 from caer_data.media.clip_command import Source
 from caer_data.media.cut import cut_clips
+from caer_data.media.frame_rate import Span
 from caer_data.media.handover import Feed
-from caer_data.media.spans import Span
 from caer_data.media.unchanged import Stamp, check_unchanged
 
 CLIPS_VERSION = 8

@@ -18,7 +18,7 @@ from caer_data.engine.dataset import Dataset
 from caer_data.engine.pool import Task
 from caer_data.engine.progress import printable
 from caer_data.media.clip_command import Source
-from caer_data.media.spans import span_of
+from caer_data.media.frame_rate import span_of
 
 
 @dataclass(frozen=True)

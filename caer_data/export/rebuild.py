@@ -29,7 +29,7 @@ from caer_data.export.cards import statements
 from caer_data.export.rebuilt import boxes_of, in_order, manifest_of, sources_of
 from caer_data.export.recutting import Aligned, Cut
 from caer_data.export.shows import Origin, Video, found_in, given_by, has_prints, shared, videos_of
-from caer_data.media.spans import Span
+from caer_data.media.frame_rate import Span
 
 
 @dataclass(frozen=True)

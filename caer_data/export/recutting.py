@@ -17,9 +17,9 @@ from caer_data.engine.recipe import Recipe
 from caer_data.export import duplicates, media
 from caer_data.media import cut
 from caer_data.media.clip_command import Source
+from caer_data.media.frame_rate import Span
 from caer_data.media.probe import VideoInfo, probe
 from caer_data.media.shared_frame import SharedFrame
-from caer_data.media.spans import Span
 
 
 @dataclass(frozen=True)

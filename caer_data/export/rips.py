@@ -26,9 +26,9 @@ from caer_data.engine.progress import Reporter
 from caer_data.export import PRELOAD
 from caer_data.media import alignment
 from caer_data.media.alignment import Alignment, Found, Known
+from caer_data.media.frame_rate import Span, is_even, span_of, usual_rate
 from caer_data.media.probe import VideoInfo, probe
 from caer_data.media.scan import Scan, scan
-from caer_data.media.spans import Span, is_even, span_of, usual_rate
 
 VERSION: Final = 1
 

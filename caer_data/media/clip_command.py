@@ -16,9 +16,9 @@ from typing import Any, Protocol
 import ffmpeg
 import imageio_ffmpeg
 
+from caer_data.media.frame_rate import Span
 from caer_data.media.picture_filters import scaled, scaled_bgr, upright
 from caer_data.media.probe import FORMATS, VideoInfo
-from caer_data.media.spans import Span
 
 # In containers without an index, a seek can end up to a few seconds past its target. In others, a
 # seek to the start of a shot usually hits it, because encoders put a key frame at a cut.

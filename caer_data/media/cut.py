@@ -23,9 +23,9 @@ from caer_data.media.clip_command import (
     by_time,
     sound_alone,
 )
+from caer_data.media.frame_rate import Span
 from caer_data.media.handover import Feed
 from caer_data.media.probe import start_of
-from caer_data.media.spans import Span
 
 TIMEOUT_S = 540
 """Seconds after which ffmpeg is stopped; must be less than a worker's `stall_s`."""

@@ -12,7 +12,7 @@ import numpy as np
 from caer_data.media.clip_command import Source
 from caer_data.media.decode import frames
 from caer_data.media.frame import DecodedFrame
-from caer_data.media.spans import Clock, Span
+from caer_data.media.frame_rate import Clock, Span
 
 _TOLD_EVERY = 500  # frames
 

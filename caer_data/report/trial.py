@@ -21,8 +21,8 @@ from caer_data.media.clip_command import Source
 from caer_data.media.cut import cut_clip
 from caer_data.media.decode import frames
 from caer_data.media.frame import DecodedFrame
+from caer_data.media.frame_rate import Span
 from caer_data.media.probe import VideoInfo, probe
-from caer_data.media.spans import Span
 
 _FPS: Final = 25
 _RATE: Final = 48_000  # samples of sound per second

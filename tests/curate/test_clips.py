@@ -10,8 +10,8 @@ import pytest
 from caer_data.curate.clips import Clip, Group, cut, grouped, records, unfinished
 from caer_data.engine.recipe import Clips
 from caer_data.media.clip_command import Source
+from caer_data.media.frame_rate import Span
 from caer_data.media.probe import probe
-from caer_data.media.spans import Span
 
 SETTINGS = Clips(preset="ultrafast", crf=30)
 

@@ -35,8 +35,8 @@ from caer_data.export.verify import verify
 from caer_data.media import cut, fingerprints
 from caer_data.media.clip_command import Source
 from caer_data.media.decode import frames
+from caer_data.media.frame_rate import Span
 from caer_data.media.probe import probe
-from caer_data.media.spans import Span
 
 QUIET = Reporter("quiet")
 

@@ -12,8 +12,8 @@ from caer_data.engine.recipe import Clips
 from caer_data.media.clip_command import Source
 from caer_data.media.cut import cut_clip
 from caer_data.media.decode import frames
+from caer_data.media.frame_rate import span_of
 from caer_data.media.probe import probe
-from caer_data.media.spans import span_of
 
 
 def ffmpeg(*arguments: object) -> None:

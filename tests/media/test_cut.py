@@ -20,8 +20,8 @@ from caer_data.media import cut
 from caer_data.media.clip_command import Source, clip_size
 from caer_data.media.cut import cut_clip, cut_clips
 from caer_data.media.decode import frames
+from caer_data.media.frame_rate import Span, span_of
 from caer_data.media.probe import VideoInfo, probe
-from caer_data.media.spans import Span, span_of
 
 SETTINGS = Clips(preset="ultrafast", crf=12)
 

@@ -386,7 +386,7 @@ def test_only_columns_of_the_frame_are_offered_to_split_by():
         ("perceptual_hash", "zzz", "the column perceptual_hash contains zzz; give hexadecimal"),
         ("split", None, "1 of 60 rows has no split"),
         ("clip_id", "", "1 of 60 rows has no clip_id"),
-        ("split", "val", "split contains val; use train"),
+        ("split", "val", "the column split contains val; use train"),
     ],
     ids=str,
 )

@@ -324,7 +324,7 @@ def test_a_baseline_reads_the_face_if_the_recipe_says_so():
     torch.testing.assert_close(
         model(x, None).logits, architecture_with(model, "alexnet")(None, x).logits
     )
-    with pytest.raises(ValueError, match="looks at the face, but was given none"):
+    with pytest.raises(ValueError, match="uses the face, but was given none"):
         model(None, x)
 
 

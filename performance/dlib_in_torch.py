@@ -31,7 +31,7 @@ class DetectorNetwork(nn.Module):
         super().__init__()
         network = parse_network(path.read_bytes(), path)
         if len(network.loss) != 9 or [layer.kind for layer in network.layers] != _DETECTOR_KINDS:
-            raise CaerError(f"{path}: holds another network than dlib's face detector")
+            raise CaerError(f"{path}: does not contain dlib's face detector but another network")
         self.window = int(network.loss[0])
         self.max_iou = network.loss[5]
         self.convolutions = nn.ModuleList(_convolutions(network, path))
@@ -52,7 +52,7 @@ class EmbedderNetwork(nn.Module):
         network = parse_network(path.read_bytes(), path)
         kinds = [layer.kind for layer in network.layers]
         if len(network.loss) != 2 or kinds != _EMBEDDER_KINDS:
-            raise CaerError(f"{path}: holds another network than dlib's face embedder")
+            raise CaerError(f"{path}: does not contain dlib's face embedder but another network")
         outputs, inputs = network.layers[-1].numbers
         weights = network.layers[-1].tensors[0]
         convolutions = list(_convolutions(network, path))

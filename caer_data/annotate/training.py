@@ -132,7 +132,7 @@ def update(
     checks: pd.DataFrame,
     known: Mapping[str, str],
 ) -> Trained:
-    """Give a training to raters who have none, and return how all raters stand.
+    """Assign training to raters who have none, and return the status of all raters.
 
     Args:
         dataset: its recipe has the number of clips and the pass mark.

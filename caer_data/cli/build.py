@@ -154,7 +154,7 @@ def _engine(name: str, address: str | None, workers: int | None, needs: tuple[st
 
     if name == "local":
         if address or needs:
-            raise click.UsageError("--address and --needs belong to --engine ray")
+            raise click.UsageError("--address and --needs require --engine ray")
         return LocalEngine(workers)
     from caer_data.engine.ray_engine import RayEngine
 

@@ -113,7 +113,7 @@ def read_tracks(
             raise CaerError(f"{where}: is outside the video, which ends at {times[-1]:.3f} s")
         box = np.clip(box, 0, 1)  # faces at the border extend beyond the picture
         if not (box[0] < box[2] and box[1] < box[3]):
-            raise CaerError(f"{where}: the box has no part inside the picture")
+            raise CaerError(f"{where}: the box lies entirely outside the picture")
         frame = nearest_frame(times, seconds)
         score = float("detection" in words[6].split("+"))
         tracks.setdefault(number, {})[frame] = (box * scale, score)

@@ -116,7 +116,7 @@ def _sounding(block: Block) -> list[tuple[int, int]]:
 
 
 def _runs(true: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Return start and end of each run of true values."""
+    """Return the start and end of each run of true values."""
     padded = np.concatenate([[False], true, [False]]).astype(np.int8)
     edges = np.flatnonzero(np.diff(padded))
     return [(int(a), int(b)) for a, b in edges.reshape(-1, 2)]

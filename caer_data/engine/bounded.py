@@ -78,4 +78,6 @@ def _check_texts(path: Path, table: pa.Table) -> None:
                 lengths = pc.binary_length(chunk.dictionary).cast(pa.int64())
                 total += pc.sum(lengths.take(chunk.indices)).as_py() or 0
         if total > MAX_BYTES:
-            raise CaerError(f"{path}: its texts are too long to be read")
+            raise CaerError(
+                f"{path}: its text columns are larger than the limit of {MAX_BYTES:,} bytes"
+            )

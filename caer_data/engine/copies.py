@@ -92,7 +92,7 @@ class Copy:
         sentence that says where.
 
         Raises:
-            BusyError: a command of this machine is working in the folder.
+            BusyError: a command on this machine is working in the folder.
         """
         self.bucket.check()
         with self._synchronising(), self._unused():
@@ -239,7 +239,7 @@ class Copy:
             lock.acquire()
         except Timeout as error:
             raise BusyError(
-                f"{self.place}: another caer-data command of this machine is working on it in "
+                f"{self.place}: another caer-data command on this machine is working on it in "
                 f"{self.folder}; wait for it to end"
             ) from error
         try:

@@ -34,7 +34,7 @@ def listed(texts: pd.Series) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int
 def pairs(
     hashes: npt.NDArray[np.uint64], sides: npt.NDArray[np.int64], distance: int = DISTANCE
 ) -> npt.NDArray[np.int64]:
-    """Which hashes nearly equal one of another side.
+    """Find a near-duplicate on another side for each hash.
 
     Two hashes at most `distance` bits apart agree in two of `distance + 2` bands of bits, and in
     three of `distance + 3` (the pigeonhole principle; Norouzi et al., "Fast search in Hamming space

@@ -89,7 +89,7 @@ class Match:
 
     @property
     def rank(self) -> tuple[float, float]:
-        """The better of two matches is greater: worth more, or as much for longer."""
+        """Sort key: the better match is worth more, or is worth the same and is longer."""
         return round(self.worth, 1), self.length
 
 

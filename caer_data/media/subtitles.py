@@ -211,7 +211,7 @@ def _ass(lines: list[str]) -> Iterator[Cue]:
 
 
 def _clock(fields: tuple[str | None, ...]) -> int:
-    """Return the microseconds of sign, hours, sign, minutes, seconds and a decimal part."""
+    """Convert sign, hours, sign, minutes, seconds and decimal part to microseconds."""
     sign, hours, other, minutes, seconds, part = fields
     whole = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
     micros = whole * 1_000_000 + int((part or "0").ljust(6, "0"))

@@ -64,8 +64,10 @@ def _decode(second: _Second) -> str:
     _write(second.path, _portrait())
     second.info = probe(second.path)
     second.decoded = list(frames(second.path, second.info))
-    if len(second.decoded) != _FPS or not second.info.has_audio:
-        raise CaerError(f"{len(second.decoded)} of {_FPS} frames came back")
+    if len(second.decoded) != _FPS:
+        raise CaerError(f"{len(second.decoded)} of {_FPS} frames were decoded")
+    if not second.info.has_audio:
+        raise CaerError("the sound was not found")
     return f"{_FPS} frames with sound"
 
 
@@ -76,8 +78,10 @@ def _find_face(second: _Second) -> str:
     picture = second.decoded[_FPS // 2].picture()
     faces = detector.detect([picture], detector.min_score)[0]
     vectors = embedder.embed(embedder.align(picture, faces))
-    if len(faces) != 1 or not np.isfinite(vectors).all():
-        raise CaerError(f"{detector.name} found {len(faces)} faces where there is one")
+    if len(faces) != 1:
+        raise CaerError(f"{detector.name} found {len(faces)} faces in a picture of one")
+    if not np.isfinite(vectors).all():
+        raise CaerError(f"{embedder.name} returned an embedding that is not finite")
     return f"one face by {detector.name} on {detector.provider}, embedded by {embedder.name}"
 
 

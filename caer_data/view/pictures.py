@@ -86,5 +86,5 @@ def _middle_of(path: Path) -> bytes | None:
 
 def _found(picture: bytes | None, name: str) -> bytes:
     if picture is None:
-        raise UnknownNameError(f"no picture was kept of {name}")
+        raise UnknownNameError(f"there is no stored picture of {name}")
     return picture

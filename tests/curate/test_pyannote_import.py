@@ -89,8 +89,8 @@ def test_tracks_become_boxes_in_pixels(tmp_path: Path) -> None:
     [
         ("0.04 7 0.2 0.1 0.5", r":1: has 5 words instead of"),
         ("x 7 0.2 0.1 0.5 0.4 detection", r":1: is not 'seconds track"),
-        ("0.04 7 0.5 0.1 0.2 0.4 detection", r":1: the box has no part"),
-        ("0.04 7 1.2 0.1 1.5 0.4 detection", r":1: the box has no part"),
+        ("0.04 7 0.5 0.1 0.2 0.4 detection", r":1: the box lies entirely outside"),
+        ("0.04 7 1.2 0.1 1.5 0.4 detection", r":1: the box lies entirely outside"),
         ("900 7 0.2 0.1 0.5 0.4 detection", r":1: is outside the video"),
         ("nan 7 0.2 0.1 0.5 0.4 detection", r":1: is outside the video"),
         ("0.04 7 nan 0.1 0.5 0.4 detection", r":1: is outside the video"),

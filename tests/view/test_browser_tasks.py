@@ -104,7 +104,8 @@ class Reader:
         self.fields += 1
 
     def cards(self, count: int) -> list[str]:
-        self.page.wait_for_selector(f".bar .note:text-is('{count} clips')")
+        noun = "clip" if count == 1 else "clips"
+        self.page.wait_for_selector(f".bar .note:text-is('{count} {noun}')")
         return [card.get_attribute("aria-label") for card in self.page.locator(".card").all()]
 
 

@@ -1,1 +1,4 @@
-"""Which rater sees which clip, and in what order."""
+"""Which rater sees which clip, and in what order.
+
+`assignments` assigns clips to raters, following the balanced order that `design` makes.
+"""

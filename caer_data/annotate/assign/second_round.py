@@ -40,7 +40,7 @@ def reassign(
     seed: int,
     seen: Collection[tuple[str, str]] = (),
 ) -> pd.DataFrame:
-    """Reassign clips to equally many other raters; the earlier answers no longer count.
+    """Reassign clips to the same number of other raters; the earlier answers no longer count.
 
     The new rows have block -1, which marks the second round. Clips already in their second round
     are skipped, so a second call changes nothing. Raters with the fewest clips come first. Raters

@@ -113,7 +113,7 @@ class Trainer:
         return progress
 
     def _stalled(self, progress: Progress) -> bool:
-        """Return whether the last epochs, as many as the recipe's patience, had no improvement."""
+        """Return whether there was no improvement for as many epochs as the recipe's patience."""
         patience = self.recipe.train.patience
         return 0 < patience <= progress.epoch - 1 - progress.best_epoch
 
@@ -250,7 +250,10 @@ def shared_batches(pick: Pick, batch_size: int, fabric: Fabric) -> list[Pick]:
     if batch_size % world:
         raise CaerError(f"a batch of {batch_size} cannot be divided evenly among {world} devices")
     if batch_size // world < 2:
-        raise CaerError(f"a batch of {batch_size} leaves one sample to each of {world} devices")
+        raise CaerError(
+            f"a batch of {batch_size} leaves one sample for each of {world} devices; use a larger "
+            "batch or fewer devices"
+        )
     even = len(pick.samples) // world * world
     mine = Pick(pick.samples[rank:even:world], pick.rows[rank:even:world])
     batches = list(mine.batches(batch_size // world))

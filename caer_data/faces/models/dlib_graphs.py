@@ -47,7 +47,7 @@ def detector_graph(data: bytes, path: Path) -> ModelProto:
     """
     network = parse_network(data, path)
     if len(network.loss) != 9 or [layer.kind for layer in network.layers] != _DETECTOR_KINDS:
-        raise CaerError(f"{path}: holds another network than dlib's face detector")
+        raise CaerError(f"{path}: does not contain dlib's face detector but another network")
     graph = Graph()
     x = _pixels(graph)
     *hidden, last = _convolutions(network, path)
@@ -68,7 +68,7 @@ def embedder_graph(data: bytes, path: Path) -> ModelProto:
     network = parse_network(data, path)
     kinds = [layer.kind for layer in network.layers]
     if len(network.loss) != 2 or kinds != _EMBEDDER_KINDS:
-        raise CaerError(f"{path}: holds another network than dlib's face embedder")
+        raise CaerError(f"{path}: does not contain dlib's face embedder but another network")
     graph = Graph()
     stem, *rest = _convolutions(network, path)
     x = graph.add("Relu", _apply(graph, stem, _pixels(graph)))

@@ -171,7 +171,7 @@ MISTAKES = {
         ("RELEASE", "--weights", "RELEASE/manifest.parquet", "--epochs", "3"),
         "--epochs has no effect with --weights",
     ),
-    "no weights": (("RELEASE", "--weights", "RELEASE/manifest.parquet"), "no safetensors file"),
+    "no weights": (("RELEASE", "--weights", "RELEASE/manifest.parquet"), "not a safetensors file"),
     "no gpu": (("RELEASE", "--device", "cuda"), "CUDA devices; use --device cpu"),
 }
 

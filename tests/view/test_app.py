@@ -185,7 +185,7 @@ def test_what_was_decided_is_shown_and_undone(folder) -> None:
         ({"kind": "split", "tracks": []}, "faces that show somebody else"),
         ({"kind": "target", "clip": CLIP, "track": "a-show.e1.s0003.t1"}, "not seen in"),
         ({"kind": "cut_add", "video": "a-show.e1", "frame": 0}, "between two frames"),
-        ({"kind": "cut_add", "video": "a-show.e1", "frame": "5"}, "frame's number"),
+        ({"kind": "cut_add", "video": "a-show.e1", "frame": "5"}, "a frame number"),
         ({"kind": "undo", "key": "no such"}, "no decision 'no such' to undo"),
         ({"kind": "name", "person": "a-show.p0001"}, "person's name"),
     ],

@@ -103,7 +103,7 @@ def test_mistakes_are_one_sentence(tmp_path):
         (tmp_path / "plain.png").write_text("x")
         model.predict(tmp_path / "plain.png", (1, 2, 30, 40))
     (tmp_path / "plain").write_text("x")
-    with pytest.raises(CaerError, match="no safetensors file"):
+    with pytest.raises(CaerError, match="not a safetensors file"):
         load_model(tmp_path / "plain")
     with pytest.raises(CaerError, match=r"is a folder; give a file weights\.safetensors"):
         load_model(tmp_path)

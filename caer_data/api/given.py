@@ -1,4 +1,4 @@
-"""Validation of arguments and data frames of callers; every mistake gives one sentence."""
+"""Validation of arguments and data frames from callers; every mistake gives one sentence."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def recipe(what: str, value: object) -> RecipeLike:
     """Return an argument if it can be a recipe; its values are checked when it is read.
 
     Raises:
-        CaerError: it is of another type.
+        CaerError: it is of the wrong type.
     """
     from caer_data.engine.recipe import Recipe
 

@@ -107,7 +107,7 @@ def _seen(
     absent: Absent,
     decisions: list[Decision],
 ) -> Iterator[tuple[Mapping[str, Any], pd.DataFrame, pd.DataFrame]]:
-    """Yield row, tracks and faces of each video that decisions are about, including absent ones."""
+    """Yield the row, tracks and faces of each video, even if absent, that decisions are about."""
     about = {anchor.video_key for row in decisions for anchor in row.about}
     for video in videos:
         if video.job.sha256 in about:

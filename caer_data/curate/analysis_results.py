@@ -29,7 +29,7 @@ def timestamps(job: Job) -> npt.NDArray[np.int64]:
 
 
 def retimed(job: Job) -> npt.NDArray[np.int64]:
-    """Return `retimed.npy`: frames whose timestamps differ from the file's, see `Job.shots`."""
+    """Return `retimed.npy`: frames whose timestamps differ from the file's; see `Job.shots`."""
     rows: npt.NDArray[np.int64] = shots_artifact(job).array("retimed.npy")
     return rows
 

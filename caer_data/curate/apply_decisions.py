@@ -39,7 +39,7 @@ def apply(
 
     Args:
         clips: the clips as filtered.
-        video: row of `videos`.
+        video: the row of `videos`.
         tracks: its tracks, with `person_id`.
         faces: its rows of `faces`.
         decisions: decisions in order; those about other videos are ignored.

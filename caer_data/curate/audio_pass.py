@@ -39,7 +39,7 @@ def fill(
         folder: folder of the artifact.
         path: the video file.
         info: its properties.
-        settings: section `speech` of the recipe.
+        settings: the section `speech` of the recipe.
         on_second: called at intervals as a sign of life.
         forgotten: spans, in microseconds of the container's clock; the text of their lines is
             removed.

@@ -93,7 +93,7 @@ def grouped(clips: Iterable[Clip]) -> list[Group]:
 
 
 def chunks(groups: list[Group]) -> list[list[Group]]:
-    """Return groups joined to chunks of about four clips, as tasks for worker processes.
+    """Return groups joined into chunks of about four clips, as tasks for worker processes.
 
     All clips of a video whose frames are piped to ffmpeg stay together, because each such task
     decodes the video from its start. The longest chunks come first, so that all processes end at
@@ -225,7 +225,7 @@ def written(work: Path) -> set[Written]:
 
 
 def unchanged(files: Mapping[str, Path], known: set[Written]) -> list[Path]:
-    """Return those of some files, given by path in the dataset, that are as a build wrote them."""
+    """Return those of the given files (paths in the dataset) that are as a build wrote them."""
     sizes = {(path, size) for path, size, _ in known}
     return [
         file

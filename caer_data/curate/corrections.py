@@ -39,7 +39,7 @@ def about_merge(dataset: Dataset, persons: Sequence[str]) -> tuple[Anchor, ...]:
     """Return the anchors of a decision that several persons are one: a track of each.
 
     Raises:
-        CaerError: as `merge`.
+        CaerError: as in `merge`.
     """
     ids = _several(dataset, persons, "a merge")
     tracks = dataset.tracks
@@ -91,7 +91,7 @@ def about_split(dataset: Dataset, track_ids: Sequence[str]) -> tuple[Anchor, ...
     """Return the anchors of a decision that some tracks of a person are another person.
 
     Raises:
-        CaerError: as `split`.
+        CaerError: as in `split`.
     """
     tracks = dataset.tracks
     chosen = tracks[tracks["track_id"].isin(track_ids)]

@@ -26,7 +26,7 @@ class Cut:
     """The result of cutting.
 
     Attributes:
-        clips: table `clips`.
+        clips: the table `clips`.
         groups: groups of clips that were cut together.
         failed: why clips could not be cut, by `clip_id`.
     """

@@ -110,7 +110,7 @@ def collect_dialogue(
 
 
 def _name(folder: str, job: Job, sidecar: Sidecar) -> str:
-    """Return the path of a sidecar file below the shows folder, as text that tables can hold."""
+    """Return the path of a sidecar file below the shows folder, as text that tables can contain."""
     beside = sidecar.path.relative_to(job.path.parent).as_posix()
     plain = beside.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return f"{folder}/{plain}" if folder else plain

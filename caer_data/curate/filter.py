@@ -185,7 +185,7 @@ def judge(
 
 
 def _dominance(target: _Presence | None, clear: list[_Presence]) -> float | None:
-    """Return the ratio of the target's prominence to the next person's; None if nobody is next."""
+    """Return the ratio of the target's prominence to the next person's; None if there is none."""
     rivals = [p.prominence for p in clear if p is not target]
     return target.prominence / max(rivals) if target and rivals and max(rivals) > 0 else None
 

@@ -37,7 +37,7 @@ from caer_data.media.probe import VideoInfo
 _PART_S: Final = 30.0
 _MIN_PARTS: Final = 4
 _ANSWER_S: Final = 10.0
-"""Assumed time of a rater per answer, besides watching the clip once; the output states it."""
+"""Assumed time a rater needs per answer, besides watching the clip once; the output states it."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def forecast(
     """Estimate the cost of `run.build` with the same arguments.
 
     Raises:
-        CaerError: as `run.build`, or no part of the videos could be built.
+        CaerError: as in `run.build`, or no part of the videos could be built.
     """
     prepared = run.prepare(shows, output, recipe, limit, None, reporter)
     reporter, workers = prepared.reporter, workers or cores()
@@ -215,7 +215,7 @@ def _nearest(folder: Path) -> Path:
 
 
 def _probed(prepared: run.Prepared, workers: int) -> tuple[dict[str, VideoInfo], dict[str, str]]:
-    """Return the properties of each file, and why some cannot be used, by path; hash none."""
+    """Return each file's properties, and why some cannot be used, by path, without hashing them."""
     recipe, reporter = prepared.recipe, prepared.reporter
     tasks = [
         Task(item.relative, video_stage.look, (item.path, recipe.videos, recipe.media.audio))

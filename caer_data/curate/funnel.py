@@ -61,9 +61,9 @@ def funnel(videos: pd.DataFrame, shots: pd.DataFrame, clips: pd.DataFrame) -> pd
     """Count what remains after each step of a build, and what each reason removed.
 
     Args:
-        videos: table `videos`.
-        shots: table `shots`.
-        clips: table `clips`.
+        videos: the table `videos`.
+        shots: the table `shots`.
+        clips: the table `clips`.
 
     Returns:
         One row per step in order, with the columns
@@ -103,7 +103,7 @@ def funnel(videos: pd.DataFrame, shots: pd.DataFrame, clips: pd.DataFrame) -> pd
 def _step(
     step: str, of: str, change: str, meaning: str, chosen: pd.Series | None, lengths: pd.Series
 ) -> dict[str, Any]:
-    """Return one row of the funnel; `chosen` selects what it counts, None means all."""
+    """Return one row of the funnel; `chosen` selects what it counts (None means all)."""
     rows = lengths if chosen is None else lengths[chosen]
     return {
         "step": step,

@@ -1,8 +1,8 @@
 """Applies cuts that were added, removed or moved by hand to the shots that a detector found.
 
 The detector's artifact is not changed. Decisions refer to times, not shots, so that they also apply
-to the results of another detector or recipe. Removing a cut that was not found has no effect, nor
-has adding one that exists.
+to the results of another detector or recipe. Neither removing a cut that was not found nor adding
+one that exists has any effect.
 """
 
 from __future__ import annotations

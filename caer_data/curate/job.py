@@ -40,7 +40,7 @@ class Job:
     cuts: tuple[hand_cuts.Cut, ...] = ()
     """Decisions by hand about its cuts."""
     forgotten: tuple[Anchor, ...] = ()
-    """Parts of it that must not be analysed, see `curate.redact`."""
+    """Parts of it that must not be analysed; see `curate.redact`."""
 
     @property
     def subject(self) -> str:

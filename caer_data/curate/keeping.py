@@ -56,7 +56,7 @@ def middle_anchors(
 
     Args:
         clips: rows of `clips`.
-        video: row of `videos`, with `sha256, width, height`.
+        video: the row of `videos`, with `sha256, width, height`.
         tracks: its rows of `tracks`, with `person_id`.
         faces: its rows of `faces`.
     """
@@ -93,7 +93,7 @@ def anchored(
 
 
 def mint(clips: pd.DataFrame, found: Sequence[Anchor], ledger: Ledger) -> pd.DataFrame:
-    """Return key and anchor columns of clips, with the index of `clips`, for the table `clips`."""
+    """Return the key and anchor columns of clips, with their index, for the table `clips`."""
     keys = ledger.assign(list(clips["clip_id"]), found)
     sides = [column.name for column in tables.BOX]
     columns = anchors.columns_of(found, clips.index)[["video_key", *sides]]
@@ -120,8 +120,8 @@ def mint_all(dataset: Dataset, clips: pd.DataFrame, ledger: Ledger) -> pd.DataFr
 def absent(dataset: Dataset, rows: Iterable[dict[str, Any]]) -> Absent:
     """Return the dataset's tables of videos that the current build does not find.
 
-    A video is present if a readable file has its content. If a readable file of its name has other
-    content, it was edited and is not kept. A video that now fails keeps its clips.
+    A video is present if a readable file has its content. If a readable file of its name has
+    different content, it was edited and is not kept. A video that now fails keeps its clips.
 
     Args:
         dataset: the dataset as the last build left it.
@@ -165,7 +165,7 @@ def contents(dataset: Dataset) -> set[str]:
 
 
 def files_of_videos(dataset: Dataset) -> set[tuple[str, str]]:
-    """Return path and hash of the files that the last build cut clips from."""
+    """Return the path and hash of each file that the last build cut clips from."""
     if not dataset.has(tables.VIDEOS):
         return set()
     videos = dataset.videos

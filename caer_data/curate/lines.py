@@ -126,8 +126,8 @@ def with_clips(lines: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
     """Return lines with the key of the kept clip that contains most of each.
 
     Args:
-        lines: table `lines`, with empty `clip_key`.
-        clips: table `clips`.
+        lines: the table `lines`, with empty `clip_key`.
+        clips: the table `clips`.
     """
     keys = pd.Series([None] * len(lines), index=lines.index, dtype=object)
     kept = clips[clips["clip_key"].notna()].sort_values("start_s")

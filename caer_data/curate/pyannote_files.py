@@ -1,4 +1,4 @@
-"""Files with shots and tracks of pyannote.video, which a build can use instead of its own analysis.
+"""Files with shots and tracks from pyannote.video, which can replace a build's own analysis.
 
 All files are in one folder and named after the videos: for `Show/S01E01.mp4` below the shows
 folder, they are `Show/S01E01.shots.json` and `Show/S01E01.track.txt`. Either may be missing.

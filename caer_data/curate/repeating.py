@@ -23,9 +23,9 @@ class Repeated:
     """Repeated content.
 
     Attributes:
-        clips: table `clips` of the present videos, in which repeating clips are dropped.
-        table: table `repeats`.
-        artifact: name of the artifact that holds it.
+        clips: the table `clips` of the present videos, in which repeating clips are dropped.
+        table: the table `repeats`.
+        artifact: name of the artifact that contains it.
     """
 
     clips: pd.DataFrame
@@ -68,7 +68,7 @@ def drop_repeats(
 
 
 def _standing(setup: Setup) -> set[tuple[str, str]]:
-    """Return the pairs of videos (later, earlier) that repeat each other by the last build."""
+    """Return pairs of videos (later, earlier) that repeat each other, as the last build found."""
     dataset = setup.dataset
     if not (dataset.has(tables.VIDEOS) and dataset.has(tables.REPEATS)):
         return set()

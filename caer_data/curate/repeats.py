@@ -77,7 +77,7 @@ def prints_of(store: Store, sha256: str) -> Artifact | None:
 def find(
     work: Path, videos: Sequence[Known], standing: Set[tuple[str, str]] = frozenset()
 ) -> pd.DataFrame:
-    """Return the table `repeats` of all videos; results of the same videos are cached.
+    """Return the table `repeats` of all videos; results for the same videos are cached.
 
     Args:
         work: the dataset's work folder.
@@ -158,7 +158,7 @@ def standing(videos: pd.DataFrame, found: pd.DataFrame) -> set[tuple[str, str]]:
     """Return pairs of hashes of videos of which the first repeats the second.
 
     Args:
-        videos: table `videos` of the last build.
+        videos: the table `videos` of the last build.
         found: its table `repeats`.
     """
     sha256 = dict(zip(videos["video_id"], videos["sha256"], strict=True))
@@ -206,7 +206,7 @@ def same_clips(clips: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         clips: columns `clip_id, shot_id, start_s, end_s`.
-        found: table `repeats`.
+        found: the table `repeats`.
 
     Returns:
         Columns `clip_id, of_clip_id`, and `start_s, of_start_s, seconds, score, mirrored` of the
@@ -253,9 +253,9 @@ def drop(
     """Drop kept clips that repeat another one.
 
     Args:
-        clips: table `clips` of the present videos, with keys.
+        clips: the table `clips` of the present videos, with keys.
         others: clips of absent videos, which are always kept.
-        found: table `repeats`.
+        found: the table `repeats`.
         rated: keys of clips with answers, which are also kept.
         before: keys of clips that the last build kept, which take precedence over others.
 
@@ -297,8 +297,8 @@ def repeated_episodes(videos: pd.DataFrame, found: pd.DataFrame) -> list[tuple[s
     """Return repeated episodes: (later, earlier, shared fraction of the shorter one).
 
     Args:
-        videos: table `videos`.
-        found: table `repeats`.
+        videos: the table `videos`.
+        found: the table `repeats`.
     """
     lengths = dict(zip(videos["video_id"], videos["duration_s"].astype(float), strict=True))
     named = []

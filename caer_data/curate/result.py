@@ -43,7 +43,7 @@ class BuildResult(_Result):
     Attributes:
         dataset: the dataset's folder.
         videos: number of videos, without duplicates.
-        duplicates: number of files with the same content as another.
+        duplicates: number of files with the same content as another file.
         kept: number of kept clips.
         dropped: number of dropped clips by reason.
         people: number of persons.

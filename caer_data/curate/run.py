@@ -122,7 +122,7 @@ def build_shard(
     The folder is not locked, so that shards can run in parallel with each other and with a build.
 
     Raises:
-        CaerError: as `build`.
+        CaerError: as in `build`.
     """
     started = time.perf_counter()
     prepared = prepare(shows, output, recipe, limit, pyannote, reporter)
@@ -231,7 +231,7 @@ def chosen_recipe(output: Path, recipe: RecipeLike | None) -> recipes.Recipe:
 
 @contextmanager
 def _kept_recipe(dataset: Dataset) -> Iterator[None]:
-    """Restore recipe and provenance if a build stops because of rated clips."""
+    """Restore the recipe and provenance if a build stops because of rated clips."""
     paths = (dataset.recipe_path, dataset.provenance_path)
     earlier = {path: path.read_text(encoding="utf-8") for path in paths if path.is_file()}
     try:

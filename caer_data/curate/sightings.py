@@ -39,7 +39,7 @@ def of_tracks(
     """Return the anchor of each track of one video, by `track_id`.
 
     Args:
-        video: row of `videos`, with `sha256, width, height, first_pts, time_base`.
+        video: the row of `videos`, with `sha256, width, height, first_pts, time_base`.
         tracks: rows of `tracks`.
         faces: their rows of `faces`.
     """
@@ -73,7 +73,7 @@ def of_dataset(dataset: Dataset, tracks: pd.DataFrame) -> dict[str, Anchor]:
 def tracks_at(
     video: Mapping[str, Any], tracks: pd.DataFrame, faces: pd.DataFrame, anchors: Sequence[Anchor]
 ) -> list[str | None]:
-    """Return the current track of each anchor; None if it is no track of this video.
+    """Return the current track of each anchor; None if it is not a track of this video.
 
     Args:
         video, tracks, faces: see `of_tracks`.

@@ -68,7 +68,7 @@ def fill(folder: Path, job: Job, on_second: Callable[[], None]) -> None:
     order, each with its number of rows).
 
     Raises:
-        CaerError: the video can no longer be read, or the model has other inputs or outputs.
+        CaerError: the video can no longer be read, or the model has the wrong inputs or outputs.
     """
     model = load(job.recipe.speech.speaker, job.recipe.speech.speaker_model)
     sound = _sound(job)

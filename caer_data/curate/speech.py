@@ -23,8 +23,8 @@ Span = tuple[float, float]
 
 _WINDOW_S: Final = WINDOW / RATE
 # lower than Silero's own (100 and 70), which miss speech under music and noise (docs/install.md)
-_BEGINS: Final = 60  # of 200; minimum probability at the start of speech
-_ENDS: Final = 40  # of 200; probability below which speech ends
+_BEGINS: Final = 60  # out of 200; minimum probability at the start of speech
+_ENDS: Final = 40  # out of 200; probability below which speech ends
 _MIN_WINDOWS: Final = 8  # windows, 0.25 s
 _PAUSE: Final = 3  # windows, 0.1 s
 _EMPTY_S: Final = 5.0  # digital silence of this length is not a pause in speech

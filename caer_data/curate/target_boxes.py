@@ -17,8 +17,8 @@ def boxes_of_targets(
     Args:
         clips: columns `clip_id, shot_id, person_id, start_frame, end_frame`; clips without a person
             have no boxes.
-        tracks: table `tracks`.
-        faces: table `faces`.
+        tracks: the table `tracks`.
+        faces: the table `faces`.
 
     Returns:
         `clip_id` and the columns of `faces` except `track_id`, sorted by clip and frame. There is
@@ -38,7 +38,7 @@ def boxes_of_targets(
 
 
 def pairs_of(clips: pd.DataFrame, tracks: pd.DataFrame) -> pd.DataFrame:
-    """Every clip with each track of its target, by clip; of its tracks the longest comes first.
+    """Return every clip with each track of its target, sorted by clip, the longest track first.
 
     Returns:
         `clip_id, start_frame, end_frame` of the clip, `track_id`.
@@ -61,7 +61,7 @@ def boxes_in(
     track: npt.NDArray[np.integer],
     frame: npt.NDArray[np.integer],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Which boxes are the targets': one per clip and frame, of its first track that has one.
+    """Find the targets' boxes: one per clip and frame, from its first track that has one.
 
     Args:
         pairs: rows of `pairs_of`.
@@ -70,9 +70,9 @@ def boxes_in(
         frame: frame of each box.
 
     Returns:
-        The pair and the place of each box, by clip and frame.
+        The pair and the position of each box, by clip and frame.
     """
-    asked = track_of_pair.astype(track.dtype)  # the boxes are many: no copy of another type
+    asked = track_of_pair.astype(track.dtype)  # there are many boxes: no copy of a different type
     first, end = np.searchsorted(track, asked, "left"), np.searchsorted(track, asked, "right")
     count = end - first
     pair = np.repeat(np.arange(len(pairs)), count)

@@ -247,7 +247,7 @@ def sound_rows(described: Described) -> list[dict[str, Any]]:
 
 
 def sound_notes(described: list[Described], wanted: str) -> list[str]:
-    """Return notes about the sound tracks used, if there was a choice or the wanted is missing."""
+    """Return notes on the sound tracks used, if there was a choice or the wanted one is missing."""
     notes = []
     for item in described:
         info = item.info
@@ -296,7 +296,7 @@ def mark_duplicates(
 
 
 def _record(found: Found, settings: Videos, audio: str) -> tuple[str, str]:
-    """Return subject and key of the stored result for a file's name, size and modification time."""
+    """Return the subject and key of the result for a file's name, size and modification time."""
     status = found.path.stat()
     size, time = status.st_size, status.st_mtime_ns
     identity = [VIDEOS_VERSION, found.relative, size, time, settings.max_megapixels, audio]
@@ -321,5 +321,5 @@ def _plain(value: Any) -> Any:
 
 
 def _text(name: str) -> str:
-    """Return a file name as text that tables can hold; bytes that are not UTF-8 are escaped."""
+    """Return a file name as text that tables can contain; bytes that are not UTF-8 are escaped."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

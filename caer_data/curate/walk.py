@@ -127,7 +127,7 @@ def _sort_in(found: Walked, path: Path, endings: set[str], folder: Path) -> None
 
 
 def season_and_episode(parts: Sequence[str]) -> tuple[int, int | None, int | None]:
-    """Return season and episode of a path that follows the naming of Plex and Kodi.
+    """Return the season and episode of a path that follows the naming of Plex and Kodi.
 
     Args:
         parts: folders and name below the shows folder, without the extension.

@@ -1,7 +1,7 @@
 """Animation of a still portrait: the head sways and nods, the eyes blink, the jaw moves in speech.
 
-A smooth displacement field says where every pixel around the head is taken from; body and edges do
-not move. Lengths are shares of the height of the face, times are in seconds.
+A smooth displacement field says where every pixel around the head is taken from; the body and edges
+do not move. Lengths are shares of the height of the face, and times are in seconds.
 """
 
 from __future__ import annotations

@@ -197,7 +197,7 @@ def _standing(role: Role) -> Any:
 
 
 def _middle(role: Role) -> tuple[float, float, float]:
-    """Return middle and height of the face in the (mirrored) portrait."""
+    """Return the middle and height of the face in the (mirrored) portrait."""
     x1, y1, x2, y2 = _PORTRAITS[role.person].face
     x = (x1 + x2) / 2
     if role.mirrored:
@@ -292,7 +292,7 @@ def film(shots: list[Shot], path: Path, seed: int) -> None:
     Args:
         shots: the storyboard.
         path: file to write.
-        seed: seed of the sound, another for each episode.
+        seed: seed of the sound, a different one for each episode.
 
     Raises:
         CaerError: the file cannot be written.

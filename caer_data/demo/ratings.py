@@ -34,7 +34,7 @@ _HARD_SHARE: Final = 0.15  # share of clips on which raters disagree and are uns
 
 
 def write_ratings(dataset: Path, folder: Path) -> Path:
-    """Write made-up answers of three of six raters for each kept clip to `folder/ratings.csv`.
+    """Write made-up answers from three of six raters for each kept clip to `folder/ratings.csv`.
 
     The answers follow the mood that coloured the shot, with mistakes. They are reproducible.
 
@@ -46,7 +46,7 @@ def write_ratings(dataset: Path, folder: Path) -> Path:
         Path of the CSV file.
 
     Raises:
-        CaerError: a clip is not of the demo's shows.
+        CaerError: a clip is not from the demo's shows.
     """
     clips = Dataset(dataset).clips
     truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))["videos"]

@@ -79,7 +79,7 @@ def _check_own(folder: Path, names: list[str]) -> None:
 
 
 def check_output(folder: Path, output: Path) -> None:
-    """Check that the demo does not overwrite a dataset of the user's.
+    """Check that the demo does not overwrite one of the user's datasets.
 
     Raises:
         CaerError: the output folder is a dataset of other shows.

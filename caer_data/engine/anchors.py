@@ -20,12 +20,12 @@ _SIDES: Final = [column.name for column in tables.BOX]
 
 
 def present(clips: pd.DataFrame) -> pd.DataFrame:
-    """Return the clips that the dataset holds: those kept, and those of absent videos."""
+    """Return the clips that the dataset contains: those kept, and those of absent videos."""
     return clips[clips["status"].isin(tables.PRESENT)]
 
 
 def of_clips(clips: pd.DataFrame) -> dict[str, Anchor]:
-    """Return the anchors of the clips that the dataset holds, by key."""
+    """Return the anchors of the clips that the dataset contains, by key."""
     held = present(clips)
     held = held[held["clip_key"].notna()]
     spans = held.assign(frames=held["end_frame"] - held["start_frame"])
@@ -47,7 +47,7 @@ def columns_of(found: Sequence[Anchor | None], index: pd.Index) -> pd.DataFrame:
 
 
 def stamp(rows: pd.DataFrame, known: dict[str, Anchor]) -> pd.DataFrame:
-    """Return the rows, with the anchor of their `clip_key` where they had none."""
+    """Return the rows; those without an anchor get that of their `clip_key`."""
     found = [
         anchor if anchor is not None else known.get(key)
         for key, anchor in zip(rows["clip_key"], of_rows(rows), strict=True)
@@ -56,11 +56,11 @@ def stamp(rows: pd.DataFrame, known: dict[str, Anchor]) -> pd.DataFrame:
 
 
 def verdicts(rows: pd.DataFrame, clips: pd.DataFrame) -> list[Resolution | None]:
-    """Return what became of each row's clip; None for a row about no clip of this dataset.
+    """Return what became of each row's clip; None if it is not about a clip of this dataset.
 
     Args:
-        rows: of any table, with `clip_key` and `COLUMNS`.
-        clips: table `clips`.
+        rows: rows of any table, with `clip_key` and `COLUMNS`.
+        clips: the table `clips`.
     """
     today = set(present(clips)["clip_key"].dropna())
     keys = rows["clip_key"].to_numpy(object)

@@ -36,13 +36,13 @@ _EPOCH: Final = (1980, 1, 1, 0, 0, 0)  # a fixed date: equal content gives equal
 # raised by `zipfile` for foreign or damaged bytes; the last one for an unsupported compression
 _DAMAGE: Final = (zipfile.BadZipFile, zlib.error, EOFError, KeyError, NotImplementedError)
 _DAMAGED_FILE: Final = frozenset({errno.EINVAL, errno.EIO, errno.EISDIR})
-"""Errors that mean a damaged file; all other OSErrors concern the machine."""
+"""Errors that indicate a damaged file; all other OSErrors concern the machine."""
 
 _log = logging.getLogger(__name__)
 
 
 def key_of(stage: str, version: int, section: BaseModel | None, *inputs: Any) -> str:
-    """Return an artifact's key: a hash of stage, version, section of the recipe, and inputs."""
+    """Return an artifact's key: a hash of the stage, version, recipe section, and inputs."""
     parts = [stage, version, section.model_dump(mode="json") if section else None, *inputs]
     return hash_of(parts, 16)
 

@@ -25,7 +25,7 @@ def read(path: Path, columns: Sequence[str]) -> pa.Table:
 
     Raises:
         FileNotFoundError: there is no such file.
-        CaerError: it is not a parquet file, is damaged, or exceeds `MAX_ROWS` and `MAX_BYTES`.
+        CaerError: it is not a parquet file, is damaged, or exceeds `MAX_ROWS` or `MAX_BYTES`.
     """
     try:
         schema = pq.read_schema(path)

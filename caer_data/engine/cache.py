@@ -39,8 +39,8 @@ def store_folder(kind: str, address: str) -> Path:
     """Return this machine's folder for one address in an object store.
 
     Args:
-        kind: one word that says what the folder holds.
-        address: address in the store, such as `s3://bucket/prefix`.
+        kind: one word that says what the folder contains.
+        address: an address in the store, such as `s3://bucket/prefix`.
     """
     return cache_folder().absolute() / "s3" / f"{kind}-{digest(address, 16)}"
 

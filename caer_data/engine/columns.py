@@ -80,7 +80,7 @@ ANCHOR: Final = (
     Column("end_pts", INT, "timestamp one past the last frame", "time_base", nullable=True),
     Column("frames", INT, "frames of the span", "frames", nullable=True),
 )
-"""With `BOX`, the anchor of the clip that a row is about, see `caer_data.engine.identity`."""
+"""With `BOX`, the anchor of the clip that a row is about; see `caer_data.engine.identity`."""
 
 BOX: Final = tuple(
     Column(f"box_{side}", FLOAT, f"target's {edge}, at the span's middle", of, nullable=True)

@@ -11,7 +11,8 @@ lists, and only if its number is free. The newest state is therefore always comp
 commands that began with the same state, the later one gets an error. Artifacts need no such care:
 equal names mean equal content, so any number of machines may upload them at once.
 
-Next to the folder, `copy.json` holds the number of the state it was fetched from, and its files.
+Next to the folder, `copy.json` contains the number of the state that the folder was fetched from,
+and the files of that state.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ class Copy:
                     self.bucket.put(f"shards/{path.name}", path)
 
     def prune(self) -> None:
-        """Remove from the store earlier states, and files and artifacts that this folder lacks.
+        """Remove earlier states from the store, and files and artifacts that this folder lacks.
 
         Other working copies remove the same artifacts when they next fetch, and do not upload them
         again. No other command may write to the store meanwhile.
@@ -195,7 +196,7 @@ class Copy:
         ]
 
     def _removed(self) -> list[str]:
-        """Return stage and file name of the artifacts that were removed permanently."""
+        """Return the stage and file name of each artifact that was removed permanently."""
         return [thing.path.partition("/")[2] for thing in self.bucket.things(_REMOVED)]
 
     def _fetch_artifacts(self) -> int:
@@ -219,7 +220,7 @@ class Copy:
 
     @contextmanager
     def _synchronising(self) -> Iterator[None]:
-        """Hold the lock under which one command at a time moves files to and from the store."""
+        """Hold the lock that lets only one command at a time move files to and from the store."""
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(self._root / "copy.lock"):
             try:
@@ -272,7 +273,7 @@ class Copy:
                 path.unlink()
 
     def _has(self, name: str, entry: Entry, known: Known) -> bool:
-        """Whether the folder has a file, unchanged or as changed by a command of this machine."""
+        """Whether the folder has a file, unchanged or as changed by a command on this machine."""
         path = inside(self.folder, name)
         if not path.is_file():
             return False
@@ -319,13 +320,13 @@ class Copy:
             self.bucket.create(name, path)
 
     def _changed(self, known: Known) -> bool:
-        """Whether the folder holds changes that are in no state."""
+        """Whether the folder contains changes that are not in any state."""
         state = scan(self.folder, known)
         fetched = {name: Entry(size, digest) for name, (size, _, digest) in known.files.items()}
         return state != fetched
 
     def _require_ours(self) -> None:
-        """Raise a CaerError if there is no state yet and the store holds other objects here."""
+        """Raise a CaerError if there is no state yet but the store contains other objects here."""
         for thing in self.bucket.things():
             if not thing.path.startswith(_OURS):
                 raise CaerError(
@@ -334,7 +335,7 @@ class Copy:
                 )
 
     def _is_worth_keeping(self) -> bool:
-        """Whether the folder holds more than what a shard leaves behind."""
+        """Whether the folder contains more than what a shard leaves behind."""
         return any((self.folder / name).exists() for name in ("generations", "decisions", "tables"))
 
     def _laid_aside(self, known: Known) -> str:

@@ -54,7 +54,7 @@ def known(path: Path) -> Known:
 
 
 def note(path: Path, folder: Path, base: int, state: Mapping[str, Entry]) -> None:
-    """Record what was fetched or uploaded, with size and modification time of the files now."""
+    """Record what was fetched or uploaded, with the files' current sizes and modification times."""
     files = {}
     for name, entry in state.items():
         stamp = stamp_of(inside(folder, name))
@@ -101,11 +101,11 @@ def _belongs(name: str) -> bool:
     parts = name.split("/")
     if any(is_temporary(part) for part in parts) or name == _LOCK:
         return False
-    return parts[0] != _WORK or len(parts) == 2  # notes of a build, not artifacts
+    return parts[0] != _WORK or len(parts) == 2  # notes from a build, not artifacts
 
 
 def stamp_of(path: Path) -> tuple[int, int] | None:
-    """Return size (bytes) and modification time (ns) of a file; None if it does not exist."""
+    """Return the size (bytes) and modification time (ns) of a file; None if it does not exist."""
     try:
         status = path.stat()
     except FileNotFoundError:

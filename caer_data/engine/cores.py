@@ -12,7 +12,7 @@ _OWN_CGROUPS: Final = Path("/proc/self/cgroup")
 
 
 def cores() -> int:
-    """Return the number of cores to use, at least one, by affinity mask and cgroup limits.
+    """Return the number of cores to use, at least one, from the affinity mask and cgroup limits.
 
     Fractions are rounded up: a container limited to 1.5 cores gets two.
     """

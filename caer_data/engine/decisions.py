@@ -79,7 +79,7 @@ class Decision:
         kind: one of `KINDS`.
         who: who decided.
         about: the anchors it refers to, see the module.
-        value: value of the decision, as JSON text.
+        value: the value of the decision, as JSON text.
         why: the reason, in the person's own words.
         when: time in UTC, ISO 8601; set by `Decisions.append`.
     """
@@ -110,8 +110,8 @@ class Decisions:
 
     Attributes:
         rows: every complete row, in order.
-        torn: whether the last line is incomplete, because writing it was interrupted; it is
-            ignored.
+        torn: whether the last line is incomplete, because writing it was interrupted; such a line
+            is ignored.
 
     Raises:
         CaerError: the file cannot be read, or a line other than the last is not a decision.
@@ -125,7 +125,7 @@ class Decisions:
         self._read()
 
     def standing(self, *kinds: str) -> list[Decision]:
-        """Return the decisions that were not undone, in order, of the given kinds or of all.
+        """Return the decisions that were not undone, in order; by default those of all kinds.
 
         An `undo` has no effect if it was itself undone or refers to a later row.
         """
@@ -141,7 +141,8 @@ class Decisions:
         Other processes may append at the same time, and builds may be running.
 
         Raises:
-            CaerError: it is not a decision, undoes none that stands, or the file cannot be written.
+            CaerError: it is not a decision, it undoes one that does not stand, or the file cannot
+                be written.
         """
         return self.append_all([decision])[0]
 
@@ -149,8 +150,8 @@ class Decisions:
         """Append all decisions or none, and return them with their time.
 
         Raises:
-            CaerError: one is not a decision, undoes none that stands, or the file cannot be
-                written.
+            CaerError: one is not a decision, one undoes a decision that does not stand, or the file
+                cannot be written.
         """
         now = datetime.now(UTC).isoformat()
         rows = [_checked(replace(row, when=row.when or now)) for row in decisions]

@@ -54,7 +54,7 @@ class Engine(Protocol):
 
 
 class LocalEngine:
-    """Runs tasks in processes of this machine.
+    """Runs tasks in processes on this machine.
 
     Args:
         workers: number of processes; by default one per core.
@@ -68,7 +68,7 @@ class LocalEngine:
         return max(1, cores() // max(1, min(self.workers, videos)))
 
     def check(self, paths: Sequence[Path]) -> None:
-        """Do nothing: every folder of this machine can be reached."""
+        """Do nothing: every folder on this machine can be reached."""
 
     def run(
         self,

@@ -40,8 +40,8 @@ class DetectorEntry:
     Attributes:
         module: name of its module in `caer_data.faces.models`.
         suits: defaults of recipe fields for this detector: input size, samples per second, interval
-            of searches in the whole frame, and the share of a clip that a face must be seen in.
-            Measured with performance/accuracy_faces.py.
+            between searches of the whole frame, and the share of a clip that a face must be seen
+            in. Measured with performance/accuracy_faces.py.
         gives_points: whether it returns five points (landmarks) of each face.
         weights: files that the user supplies; None if they are part of the installation.
     """
@@ -76,7 +76,7 @@ def _suits(size: int, per_second: float, whole_every_s: float, presence: float) 
     }
 
 
-# CenterFace, SCRFD and YuNet also detect passers-by, so a face must be seen for a larger share.
+# CenterFace, SCRFD and YuNet also detect passers-by, so a face must be seen in a larger share.
 DETECTORS: Final[dict[str, DetectorEntry]] = {
     "centerface": DetectorEntry("centerface", _suits(416, 3.0, 0.0, 0.5)),
     "mmod": DetectorEntry("mmod", _suits(1280, 2.5, 1.6, 0.3), gives_points=False),
@@ -107,7 +107,7 @@ DETECTORS: Final[dict[str, DetectorEntry]] = {
         ),
     ),
 }
-"""By the word of recipes."""
+"""Detectors by their names in recipes."""
 
 EMBEDDERS: Final[dict[str, EmbedderEntry]] = {
     "dlib": EmbedderEntry("dlib_embedder"),
@@ -130,7 +130,7 @@ EMBEDDERS: Final[dict[str, EmbedderEntry]] = {
         ),
     ),
 }
-"""By the word of recipes."""
+"""Embedders by their names in recipes."""
 
 
 def weights_of(word: str) -> Weights | None:

@@ -27,7 +27,7 @@ _TEMPORARY = re.compile(
     re.DOTALL,
 )
 _LEASE_S = 24 * 3600  # after its last write, another machine's temporary file counts as abandoned
-_MANY_FILES = 1000  # from here on, flushing each file takes longer than flushing every disk
+_MANY_FILES = 1000  # from this number on, flushing each file takes longer than flushing every disk
 _CLOCK_S = 2  # tolerance where the start of a process is measured by a clock that may be set
 
 
@@ -112,7 +112,7 @@ def create(finished: Path, path: Path) -> bool:
 
 
 def flush(path: Path) -> None:
-    """Flush to disk a file, or a folder's files and its directory entries.
+    """Flush a file, or a folder's files and its directory entries, to disk.
 
     A renamed file then survives a power cut with its content. On file systems that cannot flush,
     this does nothing.
@@ -126,7 +126,7 @@ def flush(path: Path) -> None:
 
 
 def _flush_contents(folder: Path) -> None:
-    """Have everything in a folder reach the disk; with many files, in one call for all disks."""
+    """Flush everything in a folder to disk; with many files, in one call for all disks."""
     contents = list(folder.rglob("*"))
     if len(contents) > _MANY_FILES and hasattr(os, "sync"):
         os.sync()
@@ -171,9 +171,9 @@ def is_temporary(name: str) -> bool:
 def remove_leftovers(folder: Path) -> None:
     """Remove temporary files and folders of interrupted processes, in a folder and below it.
 
-    Only names of `temporary_name` are considered. Files of running processes of this machine stay.
-    Files of other machines are removed only one day after the last write to them or below them.
-    Ages are measured with the file system's clock, so changing the local clock does no harm.
+    Only names made by `temporary_name` are considered. Files of running processes on this machine
+    stay. Files of other machines are removed only one day after the last write to them or below
+    them. Ages are measured with the file system's clock, so changing the local clock does no harm.
     """
     for leftover in folder.rglob(".*.part"):
         match = _TEMPORARY.fullmatch(leftover.name)
@@ -189,7 +189,7 @@ def remove_leftovers(folder: Path) -> None:
 
 @cache
 def _this_process(pid: int) -> tuple[str, int, int]:
-    """Return host, pid and start of this process; `pid` is a parameter since forks share caches."""
+    """Return this process's host, pid and start; `pid` is a parameter since forks share caches."""
     return _host(), pid, _start_of(pid)
 
 
@@ -306,7 +306,7 @@ def inside(folder: Path, relative: str) -> Path:
     Raises:
         CaerError: the path is absolute or leaves the folder.
     """
-    # strings, not paths: releases of very many clips ask for each of them
+    # strings, which are faster than paths: large releases call this for every clip
     root = os.path.abspath(folder)  # noqa: PTH100
     full = os.path.normpath(f"{root}{os.sep}{relative}")
     below = full == root or full.startswith(f"{root.rstrip(os.sep)}{os.sep}")

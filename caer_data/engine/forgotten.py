@@ -1,4 +1,4 @@
-"""Tombstones, which `caer-data forget` leaves: what a dataset must no longer hold.
+"""Tombstones, which `caer-data forget` leaves: what a dataset must no longer contain.
 
 A tombstone is a decision of kind `forget`. It contains no names. A video is identified by the hash
 of its content, a clip by its key, a rater by a hash that needs the dataset's secret, and a face by
@@ -25,8 +25,8 @@ class Forgotten:
     Attributes:
         tombstones: the decisions, in order.
         videos: SHA-256 of the forgotten videos.
-        spans: forgotten spans of other videos. A span with a box means only that face, a span
-            without one everything in it.
+        spans: forgotten spans of other videos. A span with a box means only that face; a span
+            without one means everything in it.
         clips: keys of the forgotten clips.
         raters: pseudonyms of the forgotten raters (`identity.pseudonym`).
         names: pseudonyms of all names that the forgotten clips have had.
@@ -88,7 +88,7 @@ class Forgotten:
 
 
 def pseudonym_of_clip(folder: Path, clip_id: str) -> str:
-    """Return a clip's name as a pseudonym, as tombstones hold it."""
+    """Return a clip's name as a pseudonym, as tombstones contain it."""
     return identity.pseudonym(secret_of(folder), f"clip {clip_id}")
 
 

@@ -32,7 +32,7 @@ class Generations:
 
     Args:
         folder: the folder of all generations.
-        names: names of the files that a generation may hold; no other file is ever removed.
+        names: names of the files that a generation may contain; no other file is ever removed.
     """
 
     def __init__(self, folder: Path, names: Collection[str]) -> None:
@@ -88,7 +88,7 @@ class Generations:
     def _remove(self, folder: Path) -> None:
         for name in self._names:
             (folder / name).unlink(missing_ok=True)
-        with suppress(OSError):  # it holds a file that is not ours
+        with suppress(OSError):  # it contains a file that is not ours
             folder.rmdir()
 
 

@@ -41,9 +41,9 @@ END_TOLERANCE: Final = 1
 BOX_OVERLAP: Final = 0.3
 """Minimum intersection over union of two boxes of the same face."""
 BOX_STEPS: Final = 64
-"""Steps per side of the frame to which a box is rounded before a key is minted from it."""
+"""Number of steps per side of the frame to which a box is rounded before minting a key."""
 KEY_LENGTH: Final = 10
-"""Characters of a key: 50 bits. Of datasets with 200,000 clips, 1 in 50,000 has a collision."""
+"""Characters in a key: 50 bits. Among datasets of 200,000 clips, 1 in 50,000 has a collision."""
 
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's: no i, l, o, u to mishear
 
@@ -173,11 +173,11 @@ def resolve(anchors: Iterable[Anchor], clips: Mapping[str, Anchor]) -> list[Reso
 
     Args:
         anchors: anchors of ratings, labels, decisions or manifests.
-        clips: the clips that the dataset holds (including those of absent videos), by key.
+        clips: the clips that the dataset contains (including those of absent videos), by key.
 
     Returns:
         One resolution per anchor. The verdict is `changed` if the anchor matches no current clip
-        but shares frames with one; the key is then that of the clip that shares most frames.
+        but shares frames with one; the key is then that of the clip that shares the most frames.
     """
     index = _Index(clips)
     return [_resolve(anchor, clips, index) for anchor in anchors]
@@ -236,7 +236,7 @@ class _Index:
 
 
 def _distance(one: Anchor, other: Anchor) -> float:
-    """Distance of two anchors of the same clip: of their ends, in frames, plus 1 - overlap."""
+    """Distance between two anchors of one clip: that of their ends, in frames, plus 1 - overlap."""
     ends = abs(one.start_pts - other.start_pts) + abs(one.end_pts - other.end_pts)
     boxes = one.box.overlap(other.box) if one.box and other.box else 1.0
     return ends / max(one.frame_pts, other.frame_pts, 1e-9) + 1 - boxes
@@ -247,7 +247,7 @@ def _shared(one: Anchor, other: Anchor) -> int:
 
 
 def _unused(key: str, taken: set[str]) -> str:
-    """Return the key, or if another clip has it, the next free one by hashing it repeatedly."""
+    """Return the key or, if another clip has it, the next free one, by hashing it repeatedly."""
     while key in taken:
         key = _letters(hashlib.sha256(key.encode()).digest(), KEY_LENGTH)
     return key
@@ -258,7 +258,7 @@ def _keyed(secret: bytes, *parts: str) -> str:
         raise ValueError("a dataset's secret has at least 16 bytes")
     text = "".join(
         f"{len(part)}:{part}" for part in parts
-    )  # unambiguous: different parts, different text
+    )  # unambiguous: different parts give different texts
     return _letters(hmac.digest(secret, text.encode(), "sha256"), 16)
 
 

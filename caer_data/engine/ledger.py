@@ -58,7 +58,7 @@ class Ledger:
         return found
 
     def one_name_by_key(self) -> dict[str, str]:
-        """Return one name per key: of all that it has had, the last in alphabetical order."""
+        """Return one name per key: of all those it has had, the last in alphabetical order."""
         return {key: max(names, default=key) for key, names in self.names.items()}
 
     def table(self) -> pd.DataFrame:

@@ -1,8 +1,8 @@
 """Logging: quiet by default, one file of JSON lines per command, everything on demand.
 
 All loggers of the package are below `caer_data`. A command that works on a dataset writes
-`work/log/<time>.jsonl` there. Each line is an object with time, level, logger, process and text,
-and where known with video, stage and traceback. Library warnings also go there.
+`work/log/<time>.jsonl` there. Each line is an object with the time, level, logger, process and text
+and, where known, the video, stage and traceback. Library warnings also go there.
 """
 
 from __future__ import annotations
@@ -182,7 +182,8 @@ def forward(send: Callable[..., None], level: int) -> None:
 
     Args:
         send: called with `"log"`, the level, the text, the logger's name, and the trace.
-        level: lowest level of the records of this package to send; of libraries, warnings are sent.
+        level: lowest level of the records of this package to send; for libraries, warnings are
+            sent.
     """
 
     class Forward(logging.Handler):

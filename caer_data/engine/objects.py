@@ -54,7 +54,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Thing:
-    """One object: path below the place, size in bytes, time of writing in ns since 1970."""
+    """One object: its path below the place, size in bytes, and time of writing (ns since 1970)."""
 
     path: str
     size: int
@@ -236,7 +236,7 @@ def _thing(meta: Any) -> Thing:
 
 
 def _reason(error: Exception) -> str:
-    """Return a short reason without URLs and credentials."""
+    """Return a short reason without URLs or credentials."""
     text = _ADDRESS.sub("…", " ".join(str(error).split())) or type(error).__name__
     for name in _SECRETS:
         if secret := os.environ.get(name):

@@ -1,9 +1,9 @@
 """Whether a folder belongs to caer-data: datasets and releases identify themselves by a file.
 
-`caer-data.json` of a dataset and `release.json` of a release hold format and version. Other folders
-are never written to. Datasets of versions without such a file are recognised by their tables, whose
-Arrow metadata contain the table's name. If a build stopped before it wrote tables, its
-`provenance.json` identifies it. Older releases are recognised by their manifest.
+`caer-data.json` of a dataset and `release.json` of a release contain the format and version. Other
+folders are never written to. Datasets from versions without such a file are recognised by their
+tables, whose Arrow metadata contain the table's name. If a build stopped before it wrote tables,
+its `provenance.json` identifies it. Older releases are recognised by their manifest.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def check_dataset(folder: Path) -> None:
     """Check that a folder is empty, missing, or a dataset; write nothing.
 
     Raises:
-        CaerError: the folder holds something else, or a dataset of a later version.
+        CaerError: the folder contains something else, or a dataset of a later version.
     """
     if folder.is_dir() and _content(folder) and not is_dataset(folder):
         raise CaerError(
@@ -82,7 +82,7 @@ def is_release(folder: Path) -> bool:
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON object from a file; empty if the file is missing or holds anything else."""
+    """Read a JSON object from a file; empty if it is missing or contains anything else."""
     try:
         values = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
@@ -119,7 +119,7 @@ def _is_older_dataset(folder: Path) -> bool:
 
 
 def _content(folder: Path) -> list[str]:
-    """Return the names in a folder, without temporary files and an empty lock file.
+    """Return the names in a folder, without temporary files or an empty lock file.
 
     A build that stopped right at its start leaves an empty lock. A temporary file may be the one
     with which another process is claiming the folder.

@@ -148,7 +148,7 @@ class Standby:
         """Run a task and return its outcome; after an exception this object cannot be used again.
 
         Raises:
-            MachineError: as `run_tasks`.
+            MachineError: as in `run_tasks`.
         """
         self._tasks.append(task)
         self._listeners.append(on_progress)
@@ -199,7 +199,8 @@ def _listen(
     """Handle a worker's messages.
 
     Returns:
-        The outcome of its task and whether the worker can take another; None if it still runs.
+        The outcome of its task and whether the worker can take another; None if it is still
+        running.
     """
     assert worker.task  # noqa: S101 - only busy workers are listened to
     for kind, *values in worker.messages():
@@ -219,7 +220,7 @@ def _listen(
 def _watch(worker: Worker, limits: Limits) -> tuple[Outcome, bool] | None:
     """Check a worker's limits; return the failed outcome of its task if one is exceeded."""
     assert worker.task  # noqa: S101 - only busy workers are watched
-    # a worker's first imports are not part of the task, and slow on a busy machine
+    # a worker's first imports are not part of the task, and are slow on a busy machine
     patience_s = limits.stall_s if worker.has_begun else max(limits.stall_s, _START_S)
     if time.monotonic() - worker.alive_at > patience_s:
         why = f"made no progress for {patience_s:.0f} s and was stopped"

@@ -19,7 +19,7 @@ _PACKAGES = (
 
 
 def provenance(shows: Path) -> dict[str, Any]:
-    """Return versions, machine, and the path of the shows (needed to cut clips again)."""
+    """Return the versions, the machine, and the path of the shows (needed to cut clips again)."""
     return {
         "caer_data": __version__,
         "shows": name_of(shows),

@@ -36,7 +36,7 @@ _POLL_S: Final = 0.5
 _TELL_S: Final = 0.5
 _ANSWER_S: Final = 120.0
 _REACHED_S: Final = 10.0
-_RETRIES: Final = 3  # of a task whose node or Ray process died
+_RETRIES: Final = 3  # retries of a task whose node or Ray process died
 _AHEAD: Final = 4  # tasks submitted to Ray per running task, so that no node waits
 _STORE_BYTES: Final = 80_000_000  # little data is sent; Ray's default is a third of the memory
 _LOOPBACK: Final = "127.0.0.1"
@@ -224,7 +224,7 @@ def refuse(answers: Sequence[Answer], ours: Answer) -> None:
     """Check that every node can do the work.
 
     Raises:
-        CaerError: names the first node that cannot, and what to do.
+        CaerError: a node cannot; the message names the first one and says what to do.
     """
     for answer in answers:
         where = f"--engine ray: the node {answer.node}"
@@ -339,7 +339,7 @@ _standby: dict[tuple[Limits, tuple[str, ...]], Standby] = {}
 
 
 def _perform(task: Task, about: _About, mailbox: Any) -> tuple[Any, str | None]:
-    """Run one task in a node's local pool; return its value, or the sentence why it failed."""
+    """Run one task in a node's local pool; return its value, or a sentence on why it failed."""
     import ray
 
     os.chdir(about.folder)

@@ -34,7 +34,7 @@ def opened(
         artifacts: see `Copy`; artifacts are uploaded as they are finished.
         dataset: see `Copy`.
         state: see `Copy.push`.
-        prune: whether to remove from the store what the folder no longer holds.
+        prune: whether to remove from the store what the folder no longer contains.
     """
     copy = Copy(place, clips=clips, artifacts=artifacts, dataset=dataset)
     copy.pull(say)

@@ -27,7 +27,8 @@ def read(text: str, where: str) -> tuple[dict[str, Any], yaml.Node]:
         where: name of the file, for errors.
 
     Raises:
-        CaerError: the text is empty, not a YAML mapping, or exceeds a limit; names file and line.
+        CaerError: the text is empty, not a YAML mapping, or exceeds a limit; the message names the
+            file and line.
     """
     if len(text) > MAX_CHARACTERS:
         raise CaerError(f"{where}: is longer than the maximum of {MAX_CHARACTERS} characters")
@@ -131,7 +132,7 @@ class _Loader(yaml.SafeLoader):
         try:
             value = super().construct_object(node, deep)
             if isinstance(value, str):
-                value.encode()  # an escape can denote a lone surrogate, which no file can hold
+                value.encode()  # an escape can denote a lone surrogate, which no file can contain
             return value
         except yaml.YAMLError:
             raise

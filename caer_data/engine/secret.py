@@ -18,7 +18,7 @@ def secret_of(folder: Path) -> bytes:
     """Return the secret of a dataset folder, created if missing and readable only by its owner.
 
     Raises:
-        CaerError: the file holds something else.
+        CaerError: the file contains something else.
     """
     path = folder / NAME
     _create(path)

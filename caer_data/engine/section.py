@@ -1,8 +1,8 @@
 """The basis of all recipes: sections with typed fields, read from and written to YAML.
 
 A recipe is a commented YAML file, shipped with the package or written by the user. Each section is
-a `Section`. Unknown fields, values of another type, infinities and NaN are mistakes; the error
-names file, line and field.
+a `Section`. Unknown fields, values of the wrong type, infinities and NaN are mistakes; the error
+names the file, line and field.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def parse(model: type[SectionT], text: str, where: str) -> SectionT:
     """Read a section from YAML text; `where` names the file in errors.
 
     Raises:
-        CaerError: the text has a mistake; names file, line and field.
+        CaerError: the text has a mistake; the message names the file, line and field.
     """
     values, root = safe_yaml.read(text, where)
     return validate(model, values, where, root)
@@ -101,12 +101,12 @@ def validate(
 
     Args:
         model: the section's class.
-        values: as from YAML or from Python.
+        values: values as read from YAML or given in Python.
         where: name of the file or of the values, for error messages.
         root: the YAML node that the values come from, for line numbers.
 
     Raises:
-        CaerError: a value is invalid; names the field, and the line if `root` is given.
+        CaerError: a value is invalid; the message names the field, and the line if `root` is given.
     """
     try:
         return model.model_validate(dict(values))

@@ -6,8 +6,8 @@ recognise known ones. `held` fetches the content of one file while a block reads
 together take a bounded part of the disk: the least recently used files are emptied first.
 
 `<cache>/s3/shows-<hash>/source.json` says where the files come from. `whole/` has a marker for each
-file whose content has been fetched. `locks/` has a lock for each file: readers hold it shared, a
-process that fetches or empties the file holds it exclusively.
+file whose content has been fetched. `locks/` has a lock for each file: readers hold it shared, and
+a process that fetches or empties the file holds it exclusively.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from caer_data.engine.objects import Bucket, Place, Thing, parse
 
 _ABOUT: Final = "source.json"
 _AT_ONCE: Final = 32 * 1024**2
-"""Smaller objects that are not videos, such as subtitles, are fetched at once; bytes."""
+"""Size in bytes up to which objects other than videos, such as subtitles, are fetched at once."""
 
 ROOM: Final = 100 * 1024**3
-"""Maximum bytes of all contents if `CAER_SOURCE_CACHE_GB` is not set."""
+"""Maximum total size in bytes of all contents if `CAER_SOURCE_CACHE_GB` is not set."""
 
 
 def mirrored(place: Place, videos: Iterator[str] | list[str] | tuple[str, ...]) -> Path:
@@ -76,7 +76,7 @@ def name_of(shows: Path) -> str:
 def held(
     path: Path, on_chunk: Callable[[], None] = lambda: None, *, keep: bool = False
 ) -> Iterator[None]:
-    """Hold a mirrored file's content while the block runs; do nothing for ordinary files.
+    """Fetch a mirrored file's content and hold it while the block runs; ignore ordinary files.
 
     Args:
         path: the file.

@@ -101,8 +101,8 @@ def check(table: Table, data: pd.DataFrame) -> pa.Table:
     """Validate a data frame against its declaration and return it as an Arrow table.
 
     Raises:
-        CaerError: a column is missing, unknown, of another type, empty although it must not be, or
-            holds a value that is not allowed; or a key occurs twice.
+        CaerError: a column is missing, unknown, of the wrong type, empty although it must not be,
+            or contains a value that is not allowed; or a key occurs twice.
     """
     where = f"table '{table.name}'"
     missing = [n for n in table.names if n not in data.columns]
@@ -146,7 +146,7 @@ def write_arrow(table: Table, parts: Iterable[pa.Table], path: Path) -> None:
 
 
 def write_parts(table: Table, parts: Iterable[pd.DataFrame], path: Path) -> None:
-    """As `write_arrow`, from frames."""
+    """Do the same as `write_arrow`, from data frames."""
     with (
         atomic_path(path) as temporary,
         pq.ParquetWriter(temporary, table.schema, compression="zstd") as writer,
@@ -159,7 +159,7 @@ def read(table: Table, path: Path | BinaryIO) -> pd.DataFrame:
     """Read a table from a file or a stream as a data frame with the declared types.
 
     Raises:
-        CaerError: the file is missing, damaged, or of another layout.
+        CaerError: the file is missing or damaged, or has a different layout.
     """
     try:
         arrow = pq.read_table(path)
@@ -174,7 +174,7 @@ def read(table: Table, path: Path | BinaryIO) -> pd.DataFrame:
 
 
 def _of_others(table: Table, arrow: pa.Table, path: Path | BinaryIO) -> pa.Table:
-    """Convert a table that pandas wrote: the right columns, but in any order and of its types.
+    """Convert a table that pandas wrote: the right columns, but in any order, with its own types.
 
     Raises:
         CaerError: it has other columns, or a cell has a value that is not allowed.
@@ -246,10 +246,10 @@ def read_parts(table: Table, path: Path, columns: list[str], words: str) -> Iter
         table: the table.
         path: its file.
         columns: names of the columns to read.
-        words: the one of them that holds few different words: read as a dictionary of them.
+        words: the one of these that contains few different words; it is read as a dictionary.
 
     Raises:
-        CaerError: the file is missing, damaged, or of another layout.
+        CaerError: the file is missing or damaged, or has a different layout.
     """
     try:
         own = pq.read_schema(path).equals(table.schema, check_metadata=False)
@@ -261,14 +261,14 @@ def read_parts(table: Table, path: Path, columns: list[str], words: str) -> Iter
         own = False
     except (pa.ArrowInvalid, OSError) as error:
         raise CaerError(f"{path}: not a readable parquet table ({error})") from error
-    if not own:  # written back by another program, or not there
+    if not own:  # written back by another program, or missing
         whole = check(table, read(table, path)).select(columns)
         place = columns.index(words)
         yield whole.set_column(place, words, whole[words].dictionary_encode())
 
 
 _PART = 1 << 18
-"""Rows of a part."""
+"""Number of rows in a part."""
 
 
 def to_pandas(arrow: pa.Table) -> pd.DataFrame:

@@ -207,7 +207,7 @@ def _started(context: Any, arguments: tuple[Any, ...], preload: Sequence[str]) -
 
 
 def warm_up(preload: Sequence[str]) -> None:
-    """Start to import the modules that workers need, in the background.
+    """Start importing the modules that workers need, in the background.
 
     Workers are forked from a clean server that has imported the modules `preload` once. By default
     Python would let it import from the current folder, which may contain a user's `types.py`. Only

@@ -38,8 +38,8 @@ def identities(
         tracks: rows of `tracks` with `person_id`.
         embeddings: one row per track; NaN where no face could be embedded.
         threshold: mean distance at which persons are no longer joined.
-        same: pairs of persons who are the same by hand, regardless of their faces.
-        apart: pairs of persons who differ by hand, unless `same` contradicts.
+        same: pairs of persons who were merged by hand, regardless of their faces.
+        apart: pairs of persons who were separated by hand, unless `same` contradicts this.
 
     Returns:
         For each row of `people`, the `person_id` of the first person with this face; None if no

@@ -72,7 +72,7 @@ def measure(track: Track, frames: Frames, models: Models, count: int) -> Appeara
 
 
 def is_confirmed(track: Track, frames: Frames, models: Models) -> bool:
-    """Whether a track of which the detector is uncertain shows a face.
+    """Whether a track about which the detector is uncertain shows a face.
 
     When the area around it is enlarged, even a small face is found again. Ornaments, hair and
     blurred objects usually are not.
@@ -115,7 +115,7 @@ def crop_of(frames: Frames, frame: int, box: npt.NDArray[np.float32]) -> Picture
 
 
 def quality(crop: Picture) -> tuple[float, float]:
-    """Return sharpness and brightness of a face, both 0 to 1."""
+    """Return the sharpness and brightness of a face, both 0 to 1."""
     grey = cv2.cvtColor(cv2.resize(crop, (_SIDE, _SIDE)), cv2.COLOR_BGR2GRAY).astype(np.float32)
     # Laplacian energy relative to contrast, so that dark or flat light does not count as blur. The
     # constant gives a face in focus a value of about 0.5.

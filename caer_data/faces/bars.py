@@ -8,7 +8,7 @@ import numpy as np
 from caer_data.faces.samples import Samples
 
 _LOOKS = 60  # number of samples per video
-_BLACK = 24  # of 255; black including encoding noise
+_BLACK = 24  # out of 255; black including encoding noise
 _ALMOST_ALL = 95  # percentile of a row, so that a logo or a stray pixel does not end a bar
 _DARK = 0.6  # share of black rows above which a picture is too dark to show bars
 _MIN_SHARE = 0.02  # share of the height; less is an edge, not a bar

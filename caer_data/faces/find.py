@@ -48,8 +48,9 @@ def find(
 ) -> None:
     """Find the faces in a video's shots and write them to an artifact's folder.
 
-    Writes `tracks.parquet`, `faces.parquet`, `embeddings.npy` (n, dimensions; NaN where none),
-    `thumbnails/<shot_id>.jpg`, `portraits/<track_id>.jpg`, and `thumbnails.json` (their frames).
+    Writes `tracks.parquet`, `faces.parquet`, `embeddings.npy` (n, dimensions; NaN where there is
+    none), `thumbnails/<shot_id>.jpg`, `portraits/<track_id>.jpg`, and `thumbnails.json` (their
+    frames).
 
     Args:
         shots: the video's rows of `shots`.
@@ -189,7 +190,7 @@ def _thumbnail(
     found: Found,
     folder: Path,
 ) -> None:
-    """Write a thumbnail of the shot: the sample with most faces, or the middle one."""
+    """Write a thumbnail of the shot: the sample with the most faces, or the middle one."""
     middle = (len(sampled) - 1) / 2
     seen = {frame: sum(frame in track.frames for track in tracks) for frame in sampled}
     index = max(range(len(sampled)), key=lambda n: (seen[sampled[n]], -abs(n - middle)))

@@ -197,7 +197,7 @@ def _connected(embeddings: npt.NDArray[np.float32], threshold: float) -> npt.NDA
 
 
 def _turned(embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """The same distances, with as much of them as can be in the first dimensions."""
+    """Rotate embeddings so that the first dimensions account for most of their distances."""
     some = embeddings[:: max(1, len(embeddings) // _SMALL)].astype(np.float64)
     axes = np.linalg.eigh(np.cov(some, rowvar=False))[1][:, ::-1] if len(some) > 1 else None
     if axes is None:
@@ -207,7 +207,7 @@ def _turned(embeddings: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def _enough(turned: npt.NDArray[np.float32], limit: np.float32) -> int:
-    """How many of the first dimensions tell nearly all pairs apart; all, if fewer do not."""
+    """Return how many of the first dimensions tell nearly all pairs apart; all if fewer do not."""
     some = turned[:: max(1, len(turned) // _SAMPLE)]
     for share in _SHARES:
         count = -(-int(turned.shape[1]) // share)
@@ -294,7 +294,7 @@ def _all_near(embeddings: npt.NDArray[np.float32], threshold: float) -> bool:
 
 
 def _seen(tracks: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """Return a number of the shot, first frame and one past the last frame per track: (n, 3)."""
+    """Return each track's shot number, first frame, and one past its last frame: (n, 3)."""
     shot = pd.factorize(tracks["shot_id"])[0]
     frames = (tracks[name].to_numpy(int) for name in ("start_frame", "end_frame"))
     return np.stack([shot, *frames], axis=1)
@@ -304,7 +304,7 @@ def _seen_together(seen: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return the pairs (i < j) of tracks of one shot that share frames: (n, 2).
 
     Args:
-        seen: result of `_seen`.
+        seen: the result of `_seen`.
     """
     order = np.argsort(seen[:, 0], kind="stable")
     _, first, count = np.unique(seen[order, 0], return_index=True, return_counts=True)

@@ -69,7 +69,7 @@ class Frames:
 
     @property
     def picture_height(self) -> float:
-        """Height of the picture between bars, px, to which the height of a face is related."""
+        """Height of the picture between bars, px; the heights of faces are relative to it."""
         return self.height * (1 - sum(self.bars))
 
 

@@ -23,7 +23,7 @@ _INPUTS: Final = ("audio", "video")
 
 # rows and columns of the mouth in the picture
 _MOUTH: Final = (slice(44, 84), slice(28, 84))
-_STILL: Final = 1.0  # mean change of a pixel, of 256, caused by compression
+_STILL: Final = 1.0  # mean change of a pixel, out of 256, caused by compression
 _CALM: Final = 0.35  # logarithm of a calm face's ratio of mouth motion to other motion
 
 
@@ -112,7 +112,7 @@ def check(speaker: str, model: str | None) -> str:
         The file's SHA-256; an empty text if no file is needed.
 
     Raises:
-        CaerError: the file is missing or has other inputs or outputs.
+        CaerError: the file is missing or has the wrong inputs or outputs.
     """
     if speaker != "lr-asd":
         return ""

@@ -40,7 +40,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Path:
-    """A track's boxes (n, 4) in every frame from `start` on, and which are interpolated."""
+    """A track's boxes (n, 4) in every frame from `start` on, and which of them are interpolated."""
 
     start: int
     boxes: npt.NDArray[np.float32]

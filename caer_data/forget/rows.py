@@ -43,7 +43,7 @@ def remaining_of(dataset: Dataset, video: Mapping[str, Any], forgotten: Forgotte
 
     Args:
         dataset: the dataset.
-        video: row of `videos`.
+        video: the row of `videos`.
         forgotten: what to remove.
     """
     about = forgotten.in_video(str(video["sha256"]))

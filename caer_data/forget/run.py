@@ -102,7 +102,7 @@ def estimate(dataset: Dataset, forgotten: Forgotten) -> Removed:
 
 
 def forget(dataset: Dataset, tombstones: Sequence[Decision]) -> Removed:
-    """Write tombstones, remove everything that any tombstone refers to, and return what it was.
+    """Write tombstones, remove all that any tombstone refers to, and return what was removed.
 
     Args:
         dataset: the dataset, locked by the caller.
@@ -116,7 +116,7 @@ def forget(dataset: Dataset, tombstones: Sequence[Decision]) -> Removed:
 
 
 def apply(dataset: Dataset, forgotten: Forgotten) -> Removed:
-    """Remove what is forgotten from tables, files, logs and decisions; return what it was."""
+    """Remove what is forgotten from tables, files, logs and decisions; return what was removed."""
     result = Removed(releases=releases_near(dataset.folder))
     remaining = traces.redact_artifacts(dataset, forgotten, _touched(dataset, forgotten))
     wider = _wider(dataset, forgotten, remaining)

@@ -46,7 +46,7 @@ def tombstones(dataset: Dataset, asked: Selection, who: str, why: str) -> list[D
     name; it is then recognised by its hash.
 
     Raises:
-        CaerError: the dataset contains nothing of this name.
+        CaerError: the dataset contains nothing with this name.
     """
     earlier = Forgotten.of(dataset.folder)
     known = {str(row.content.get("asked")) for row in earlier.tombstones}

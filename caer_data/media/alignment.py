@@ -1,6 +1,6 @@
 """Alignment of a video with another copy of it that may differ in rate, cuts, insertions and frame.
 
-Of the first video only hashes of some pictures are known. The other file is available, so every
+Only hashes of some pictures of the first video are known. The other file is available, so every
 frame of it has a fingerprint. Similar pictures vote for a speed and for shifts in time; each advert
 that was removed or inserted causes another shift. The cheapest path through all pictures (Viterbi)
 determines which shift applies when, so that repeated camera set-ups do not mislead it. Finally, all
@@ -28,7 +28,7 @@ Places = npt.NDArray[np.int64]
 SPEEDS: Final = (1.0, 24 / 25, 23.976 / 25, 25 / 24, 25 / 23.976, 1.001, 1 / 1.001)
 """Seconds of the other file per second of the first: PAL and film speeds, 1000/1001 rates."""
 
-_NEAR: Final = 11  # maximum difference of pictures that vote, in bits of 64
+_NEAR: Final = 11  # maximum difference of pictures that vote, in bits out of 64
 _BIN: Final = 0.5  # s; votes for shifts within one bin are added up
 _SHIFTS: Final = 32  # number of shifts that are tried
 _SPARSE: Final = RATE  # step between the pictures that identify a file
@@ -44,7 +44,7 @@ _STRETCH: Final = 4  # pictures of the shortest stretch
 _BLOCK_S: Final = 20.0  # length of the blocks of a stretch that measure its drift
 _BLOCKS: Final = 3  # minimum number of blocks with a definite position
 _DRIFT: Final = 0.04  # s over a stretch; a smaller drift is taken for a usual speed
-_FITS: Final = 20.0  # maximum mean difference of a span at its stretch's position, bits of 64
+_FITS: Final = 20.0  # maximum mean difference of a span at its stretch's position, out of 64
 _BETTER: Final = 1.5  # bits by which another position must fit better than the stretch's
 _SHARP: Final = 2.0  # bits by which a definite position fits better than those 0.25 s away
 _QUARTER: Final = 25  # of `_STEPS`
@@ -89,7 +89,7 @@ class Found:
     Attributes:
         start: start in the other file, seconds.
         end: end in the other file, seconds, exclusive.
-        bits: mean difference of the pictures' hashes, in bits of 64.
+        bits: mean difference of the pictures' hashes, in bits out of 64.
         error_s: deviation from the position where the span's own pictures fit best, seconds; None
             if too little moves in the span to determine it.
     """
@@ -257,7 +257,7 @@ def seen_again(known: Known, scan: Scan) -> Places:
 
 
 def _alike(here: Hashes, there: Hashes) -> Places:
-    """Find pairs of which the whole picture of one resembles a window of the other.
+    """Find pairs in which the whole picture of one resembles a window of the other.
 
     Returns:
         Their rows in both arrays, and 1 if left and right are exchanged; shape (pairs, 3).

@@ -35,7 +35,7 @@ _TICK = 90_000  # time base of clips whose frames keep their timestamps, 1/s
 
 
 class Encoding(Protocol):
-    """How clips are encoded; the section `clips` of a recipe is one.
+    """How clips are encoded; the section `clips` of a recipe is an encoding.
 
     Attributes:
         max_height: maximum height of a clip, pixels; larger videos are scaled down.
@@ -67,7 +67,7 @@ class Source:
         first_pts: timestamp of its first frame, in the time base.
         fps: usual frame rate.
         handed_over: whether decoded frames must be piped to FFmpeg, since it cannot cut them by
-            timestamp: some frames were retimed (see `retime`), or the pictures change their shape.
+            timestamp: some frames were retimed (see `retime`), or the pictures change shape.
         interlaced: whether some of its frames consist of two fields.
     """
 
@@ -80,7 +80,7 @@ class Source:
 
 
 def clip_size(width: int, height: int, max_height: int) -> tuple[int, int]:
-    """Return width and height of a clip: scaled down to `max_height`, even as H.264 requires."""
+    """Return a clip's width and height, scaled down to `max_height` and even, as H.264 requires."""
     scale = min(1.0, max_height / height)
     return max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
 
@@ -283,7 +283,7 @@ def _output(streams: list[Any], source: Source, span: Span, settings: Encoding) 
 
 
 def _seconds(source: Source, span: Span) -> tuple[str, str]:
-    """Return start and end of a span as texts, in whole microseconds.
+    """Return the start and end of a span as texts, in whole microseconds.
 
     Filters have no finer time unit. Both are rounded down, so that no frame at a border is lost or
     added.

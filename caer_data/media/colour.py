@@ -47,7 +47,7 @@ _TO_709: Final = np.array(
 
 
 def assumed(height: int) -> int:
-    """Return the number of matrix, primaries and transfer that players assume without tags."""
+    """Return the numbers of the matrix, primaries and transfer that players assume without tags."""
     if height >= HD_HEIGHT:
         return 1
     return 5 if height == PAL_HEIGHT else 6

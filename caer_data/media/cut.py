@@ -30,7 +30,7 @@ from caer_data.media.probe import start_of
 TIMEOUT_S = 540
 """Seconds after which ffmpeg is stopped; must be less than a worker's `stall_s`."""
 
-_AAC_SAMPLES = 1024  # of a packet
+_AAC_SAMPLES = 1024  # samples in a packet
 _LONGER_S = 0.1  # by which sound may outlast the pictures: the last packet is filled
 
 
@@ -62,7 +62,7 @@ def cut_clips(
     Args:
         source: the video.
         clips: the frames of each clip by the mp4 file to write, in the order of the video; all
-            files in one folder. A file appears only when it is complete and correct.
+            files are in one folder. A file appears only when it is complete and correct.
         settings: the recipe's section on clips.
         on_try: called as a sign of life, at least every `TIMEOUT_S`.
         feed: pipes the frames to ffmpeg; sharing one among calls avoids repeated decoding.
@@ -97,7 +97,7 @@ def cut_clip(source: Source, span: Span, target: Path, settings: Encoding) -> Me
 
 
 def examine(path: Path) -> Media:
-    """Return size, rate, number of frames and sound of a cut file, without decoding it."""
+    """Return the size, rate, number of frames and sound of a cut file, without decoding it."""
     with av.open(str(path), options={"protocol_whitelist": "file"}) as container:
         if not container.streams.video:
             return Media(0, 0, Fraction(0), 0, bool(container.streams.audio), 0.0)
@@ -156,13 +156,13 @@ def _cut_by_frames(
 
 
 def _is_heard(sound: Path) -> bool:
-    """Whether a file that ffmpeg has written holds any sound."""
+    """Whether a file that ffmpeg has written contains any sound."""
     if not sound.is_file():
         return False
     try:
         with av.open(str(sound), options={"protocol_whitelist": "file"}) as container:
             return any(packet.size for packet in container.demux(audio=0))
-    except (av.FFmpegError, IndexError):  # nothing but a head
+    except (av.FFmpegError, IndexError):  # nothing but a header
         return False
 
 
@@ -199,10 +199,10 @@ def _published(
 
 
 def _amiss(media: Media, span: Span) -> str:
-    """What is wrong with a file; nothing if it is as it should be."""
+    """Return what is wrong with a file; an empty text if it is as it should be."""
     if media.frames != span.frames:
         return f"it holds {media.frames} frames instead of {span.frames}"
-    # where the layout of the sound changes, ffmpeg begins anew and puts the rest behind silence
+    # where the layout of the sound changes, ffmpeg starts over and puts the rest after silence
     if media.sound_s > float(span.seconds) + _LONGER_S:
         return f"its sound lasts {media.sound_s:.2f} s, its pictures {float(span.seconds):.2f} s"
     return ""

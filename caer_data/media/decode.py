@@ -46,7 +46,7 @@ class VideoReader:
     Attributes:
         damage: damage found so far; complete after the iteration.
         interlaced: number of frames that consist of two fields.
-        reshaped: whether size or aspect ratio of the pictures changed within the file.
+        reshaped: whether the size or aspect ratio of the pictures changed within the file.
 
     Raises:
         CaerError: the file can no longer be opened.

@@ -15,7 +15,7 @@ _TIMEOUT_S: Final = 300
 
 
 def excerpt(path: Path, info: VideoInfo, start_s: float, length_s: float, target: Path) -> None:
-    """Copy pictures and sound of a part to a Matroska file that begins at a key frame.
+    """Copy the pictures and sound of a part to a Matroska file that begins at a key frame.
 
     Args:
         path: the video.

@@ -33,7 +33,7 @@ GRID: Final = (128, 72)
 Seen = tuple[npt.NDArray[np.int64], Picture, npt.NDArray[np.uint8]]
 """`pts`, `pictures` and `inside` of `Fingerprints`."""
 
-_BLACK: Final = 24  # of 255; black including encoding noise
+_BLACK: Final = 24  # out of 255; black including encoding noise
 _ALMOST_ALL: Final = 95  # percentile of a row, so that a logo or a stray pixel does not end a bar
 _STRAY: Final = 2  # bright lines to ignore at the edge of the frame, such as an encoder's padding
 _MAX_BAR: Final = 0.35  # share of a side; a wider black area is a dark picture, not a bar
@@ -112,7 +112,7 @@ class Writer:
             self._finish_one()
 
     def finish(self) -> Seen:
-        """Return timestamps, pictures and boxes of all frames used."""
+        """Return the timestamps, pictures and boxes of all frames used."""
         while self._waiting:
             self._finish_one()
         pictures = np.array(self._done, np.uint8).reshape(-1, HEIGHT, WIDTH)
@@ -145,7 +145,7 @@ def _edges(look: Picture) -> npt.NDArray[np.uint8]:
 
 
 def _box(edges: npt.NDArray[np.uint8], height: int) -> tuple[int, int, int, int]:
-    """Return left, top, right, bottom of the area of a picture between its bars."""
+    """Return the left, top, right and bottom of the area of a picture between its bars."""
     top, bottom = _inside(edges[:height])
     left, right = _inside(edges[height:])
     return left, top, right, bottom

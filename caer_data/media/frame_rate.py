@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 _UNEVEN: Final = 0.25
 """Maximum deviation from even spacing, as a share of a frame's duration: coarse clocks (1 ms in
-Matroska) and the 2:3 pattern of soft telecine (0.2) are below it, a missing frame is above."""
+Matroska) and the 2:3 pattern of soft telecine (0.2) are below it, and a missing frame is above."""
 
 _STANDARD: Final = tuple(
     Fraction(n, d)

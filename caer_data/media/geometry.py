@@ -30,7 +30,7 @@ _MAX_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True)
 class Crop:
-    """Pixels of the stored picture that are not displayed, at each side."""
+    """Pixels of the stored picture that are not displayed, on each side."""
 
     left: int = 0
     top: int = 0

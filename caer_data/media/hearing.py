@@ -106,7 +106,7 @@ def hear(
 
 
 def _packets(container: Any, streams: list[Any]) -> Iterator[Any]:
-    """Yield the packets of some streams, also after damage, and then empty packets as a flush."""
+    """Yield the packets of some streams, even after damage, and then empty packets as a flush."""
     errors = 0
     while errors < _ERRORS_IN_A_ROW:
         try:

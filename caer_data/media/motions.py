@@ -1,6 +1,6 @@
-"""How alike two strips of fingerprints move, by their lowest frequencies: quick, and coarse.
+"""How alike two strips of fingerprints move, by their lowest frequencies: quick but coarse.
 
-Of many shots before one camera all pictures are alike; what moves tells which two are the same.
+Many shots from one camera look alike in all pictures; motion tells which two are the same.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from caer_data.media import windows
 from caer_data.media.matching import Strip
 
 _FEWEST: Final = 4  # pictures that two strips must have in common
-_ENOUGH: Final = 12  # pictures from which likeness counts in full
-_STILL: Final = 0.0008  # mean squared change of a unit vector; below it is noise
+_ENOUGH: Final = 12  # number of pictures from which likeness counts in full
+_STILL: Final = 0.0008  # mean squared change of a unit vector; smaller changes are noise
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Together:
 
     Attributes:
         score: correlation of what changes, 0 to 1; 0 if nothing moves.
-        at: a picture of each, by position, at the shift that suits best.
-        mirrored: the second is mirrored.
+        at: position of a picture in each strip, at the best-fitting shift.
+        mirrored: whether the second strip is mirrored.
     """
 
     score: float
@@ -37,7 +37,7 @@ class Together:
 
 
 class Motions:
-    """Changes of some strips, made once for each strip and window."""
+    """The changes in some strips, computed once for each strip and window."""
 
     def __init__(self, strips: Sequence[Strip]) -> None:
         self._strips = strips
@@ -48,9 +48,9 @@ class Motions:
 
         Args:
             one: number of a strip.
-            other: of another.
-            mirrored: the other is mirrored.
-            window: of the first in which the second is seen; below 0 the other way around.
+            other: number of another strip.
+            mirrored: whether the other strip is mirrored.
+            window: window of the first in which the second is seen; below 0, the other way around.
         """
         if min(len(self._strips[number].times) for number in (one, other)) < _FEWEST:
             return Together(0.0, (0, 0), mirrored)
@@ -79,7 +79,7 @@ class Motions:
     def _made(
         self, number: int, window: int
     ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
-        """Changes of a strip's lowest frequencies, and their energy up to each picture."""
+        """Return changes in a strip's lowest frequencies, and their energy up to each picture."""
         rows = windows.frequencies(self._strips[number].pictures, window)
         rows = rows - rows.mean(axis=0)
         energy = np.concatenate([[0.0], np.cumsum((rows.astype(np.float64) ** 2).sum(axis=1))])

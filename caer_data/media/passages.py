@@ -22,7 +22,7 @@ from caer_data.media.fingerprints import RATE
 from caer_data.media.matching import Match, Strip, compare
 
 NEAR: Final = 16
-"""Maximum difference of hashes for a close comparison, bits of 64 (unrelated pictures: 32)."""
+"""Maximum difference of hashes for a close comparison, bits out of 64 (unrelated pictures: 32)."""
 
 PARTNERS: Final = 24
 """Default number of strips that each strip is closely compared with."""
@@ -129,7 +129,7 @@ def _tries(near: list[_Try], together: motions.Together) -> list[tuple[int, int,
 
 
 def _first(values: Mapping[Pair, tuple[float, ...]], most: int) -> set[Pair]:
-    """Return the pairs of strips of which one is among the `most` best of the other."""
+    """Return the pairs of strips in which one is among the other's `most` best partners."""
     partners: defaultdict[int, list[tuple[tuple[float, ...], int, Pair]]] = defaultdict(list)
     for pair, value in values.items():
         partners[pair[0]].append((value, pair[1], pair))

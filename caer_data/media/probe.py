@@ -66,8 +66,8 @@ class VideoInfo:
             `sound.choose`); None if none can be decoded.
         sounds: all sound tracks.
         duration_s: duration by the header, seconds; None if it has none.
-        start_pts: timestamp of the first picture by the file, or extrapolated from the first
-            picture that has one; None if there is none.
+        start_pts: timestamp of the first picture according to the file, or extrapolated from the
+            first picture that has one; None if there is none.
         stream_index: index of the video stream among all streams of the file.
         max_pixels: maximum number of pixels of a stored picture.
     """
@@ -155,7 +155,7 @@ def probe(path: Path, max_megapixels: float = 36.0, audio: str = "default") -> V
 def _beside(
     path: Path, container: Any, stream: Any, sounds: tuple[SoundTrack, ...]
 ) -> list[SoundTrack]:
-    """The sound tracks that may go with the pictures: not those of another programme."""
+    """Return the sound tracks that may belong to the pictures: not those of another programme."""
     if container.format.name != "mpegts":
         return list(sounds)
     others = elsewhere(path, int(stream.id))
@@ -163,7 +163,7 @@ def _beside(
 
 
 def open_container(path: Path, max_pixels: int) -> Any:
-    """Open a regular file with FFmpeg in a way that no other file is ever read.
+    """Open a regular file with FFmpeg in such a way that no other file is ever read.
 
     Raises:
         CaerError: it is not a regular file, not readable, or not in a known video format.
@@ -284,7 +284,7 @@ def _check_size(path: Path, width: int, height: int, max_pixels: int) -> None:
 
 
 def pixel_aspect(stored: Fraction | None) -> Fraction:
-    """Return width over height of a pixel; 1 if the file's value is missing or implausible."""
+    """Return a pixel's width over its height; 1 if the file's value is missing or implausible."""
     if not stored or not Fraction(1, _WIDEST_PIXEL) <= stored <= _WIDEST_PIXEL:
         return Fraction(1)
     return Fraction(stored.numerator, stored.denominator)

@@ -1,7 +1,8 @@
-"""Streams of a broadcast that belong to another programme than its pictures.
+"""Streams of a broadcast that belong to a different programme than its pictures.
 
-A recording of a whole channel holds several programmes, and the sound of one says nothing about the
-pictures of another. Transport streams list the streams of each (ISO/IEC 13818-1, section 2.4.4).
+A recording of a whole channel contains several programmes, and the sound of one says nothing about
+the pictures of another. Transport streams list the streams of each (ISO/IEC 13818-1, section
+2.4.4).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final
 _MAX_BYTES: Final = 8 << 20
 """Bytes to search for the lists, which are repeated several times per second."""
 _SYNC: Final = 0x47
-_SIZES: Final = (188, 192, 204)  # of packets: plain, with the arrival time before, with a check sum
+_SIZES: Final = (188, 192, 204)  # of packets: plain, after an arrival time, with a checksum
 _PACKET: Final = 188
 _IN_STEP: Final = 5  # packets that must begin where they should
 _PAT, _PMT = 0, 2
@@ -22,7 +23,7 @@ _PAT, _PMT = 0, 2
 def elsewhere(path: Path, pid: int) -> frozenset[int]:
     """Return the numbers (PID) of the streams that only programmes without stream `pid` have.
 
-    Empty if the file is not a transport stream, or if no programme has the stream.
+    The result is empty if the file is not a transport stream, or if no programme has the stream.
     """
     programmes = _programmes(path)
     own = {other for streams in programmes if pid in streams for other in streams}
@@ -47,20 +48,20 @@ def _programmes(path: Path) -> list[set[int]]:
 
 def _streams(section: bytes) -> Iterator[int]:
     at = 12 + _length(section, 10)
-    while at + 5 <= len(section) - 4:  # a check sum is last
+    while at + 5 <= len(section) - 4:  # a checksum comes last
         yield _pid(section, at + 1)
         at += 5 + _length(section, at + 3)
 
 
 def _sections(data: bytes, wanted: set[int]) -> Iterator[tuple[int, bytes]]:
-    """Sections of the wanted PIDs, whole ones only."""
+    """Yield the complete sections of the wanted PIDs, each with its PID."""
     open_: dict[int, bytes] = {}
     for packet in _packets(data):
         pid = _pid(packet, 1)
         if pid not in wanted or not packet[3] & 0x10:  # no payload
             continue
         at = 5 + packet[4] if packet[3] & 0x20 else 4
-        if packet[1] & 0x40 and at < _PACKET:  # a section begins, behind the rest of another
+        if packet[1] & 0x40 and at < _PACKET:  # a section begins, after the rest of another
             open_[pid] = packet[at + 1 + packet[at] :]
         elif pid in open_:
             open_[pid] += packet[at:]

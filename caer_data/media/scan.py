@@ -33,7 +33,7 @@ class Scan:
         pictures: grey pictures of whole frames at `SIZE`; shape (m, height, width), uint8.
         rough: fingerprints, `fingerprints.RATE` per second.
         interlaced: whether some frames consist of two fields.
-        handed_over: whether frames cannot be cut by timestamp, see `clip_command.Source`.
+        handed_over: whether frames cannot be cut by timestamp; see `clip_command.Source`.
     """
 
     pts: npt.NDArray[np.int64]

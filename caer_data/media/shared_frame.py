@@ -1,9 +1,9 @@
 """Finds the position of one video's frame within another's, by hashes of the first.
 
-Of the first video only hashes are known: of its pictures between black bars, and of windows of
-them. The frames of the other video are available, including bars. A single box describes where the
-whole first frame is in the other's frame throughout the file. If the other video was cropped, the
-box extends beyond its frame.
+Only hashes of the first video are known: those of its pictures between black bars, and of windows
+of them. The frames of the other video are available, including bars. A single box describes where
+the whole first frame is in the other's frame throughout the file. If the other video was cropped,
+the box extends beyond its frame.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Box = tuple[float, float, float, float]
 """Left, top, right, bottom, as shares of a frame."""
 
 RELEASED: Final = 5
-"""Number of windows of `windows.WINDOWS` whose hashes are known of the first video."""
+"""Number of windows of `windows.WINDOWS` whose hashes are known for the first video."""
 
 WHOLE: Final[Box] = (0.0, 0.0, 1.0, 1.0)
 

@@ -69,7 +69,7 @@ def choose(tracks: Sequence[SoundTrack], wanted: str) -> SoundTrack | None:
     """Return the track that clips are cut with; None if there is none that can be decoded.
 
     Commentaries and audio descriptions are used only if there is no other track. Of the remaining
-    tracks, it is the one requested, otherwise the default track, otherwise the first.
+    tracks, the requested one is returned, otherwise the default track, otherwise the first.
 
     Args:
         tracks: the sound tracks of one file.

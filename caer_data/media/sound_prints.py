@@ -1,7 +1,7 @@
 """Fingerprints of sound: bits that tell how the energy of neighbouring bands changes.
 
 They follow Haitsma and Kalker, "A Highly Robust Audio Fingerprinting System", ISMIR 2002, and are
-robust against other codecs, bit rates and loudness, but not against another speed.
+robust against changes of codec, bit rate and loudness, but not of speed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _HOP = _SAMPLES // RATE
 _WINDOW = 2960  # samples, 0.37 s as in the paper
 _LOW, _HIGH = 300.0, 2000.0  # Hz
 _BANDS = 33
-_QUIET = 1e-4  # mean power (of 1) below which sound counts as silence
+_QUIET = 1e-4  # mean power (out of 1) below which sound counts as silence
 _CHUNK = 256  # windows transformed at a time
 _JUMP = _SAMPLES // 20  # samples; only timestamps that deviate by more than this move the sound
 _MAX_SAMPLES = 6 * 3600 * _SAMPLES

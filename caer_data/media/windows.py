@@ -25,9 +25,9 @@ WINDOWS: Final = (
 
 BITS: Final = 64
 FLAT: Final = 6.0
-"""Standard deviation of brightness (of 255) below which a picture is too flat to be compared."""
+"""Standard deviation of brightness (out of 255) below which a picture is too flat to compare."""
 
-_NOISE: Final = 2.0  # of 255; encoding noise
+_NOISE: Final = 2.0  # out of 255; encoding noise
 
 _BANDS: Final = (
     range(16),
@@ -45,7 +45,7 @@ _LOWEST: Final = sorted(
 )[:BITS]
 
 TURNED: Final = np.array([-1 if u % 2 else 1 for u, _ in _LOWEST], np.float32)
-"""Signs of the frequencies of the mirrored picture, as shares of the picture's."""
+"""Factors that turn the frequencies of a picture into those of the mirrored picture."""
 
 
 def hashes(pictures: Picture, windows: int = len(WINDOWS)) -> npt.NDArray[np.uint64]:

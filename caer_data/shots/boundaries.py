@@ -18,8 +18,8 @@ class Cut(NamedTuple):
         kind: kind of the transition. Fades and cuts blended over several frames count as
             dissolves.
         score: how clear the cut is, 0 to 1: dissimilarity of the pictures on both sides (`adaptive`
-            and `content`, refined; for dissolves and wipes times the quality of the fit), mean
-            difference (`dfd`), or probability (`transnet`); None if the detector has no score.
+            and `content`, refined; for dissolves and wipes multiplied by the quality of the fit),
+            mean difference (`dfd`), or probability (`transnet`); None if the detector has no score.
     """
 
     frame: int

@@ -145,7 +145,7 @@ def _finder(settings: recipe.Shots, info: VideoInfo) -> BoundaryFinder:
 
 
 def analysis_size(info: VideoInfo, longest: int) -> tuple[int, int]:
-    """Return the size of the pictures to compare: the stored size, scaled down as PySceneDetect."""
+    """Return the size of the pictures to compare: the stored size, scaled as PySceneDetect does."""
     width = info.stored_width - info.crop.left - info.crop.right
     height = info.stored_height - info.crop.top - info.crop.bottom
     scale = min(1.0, longest / max(width, height))

@@ -6,8 +6,8 @@ threshold, relative to that median (https://github.com/pyannote/pyannote-video, 
 pixels high, median over two seconds, threshold 1.0, of neighbouring frames only the first).
 
 There are two deviations. The original has no minimum difference, so that camera noise causes cuts
-in still pictures; here the difference must be at least 10 grey values of 255. At both ends of the
-video, the median is taken over the existing frames, not over zeros.
+in still pictures; here the difference must be at least 10 grey values out of 255. At both ends of
+the video, the median is taken over the existing frames, not over zeros.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _HEIGHT: Final = 50
 _CONTEXT_S: Final = 2.0
 _THRESHOLD: Final = 1.0
 _MIN_DIFFERENCE: Final = 10.0
-"""Minimum difference of a cut, in grey values of 255."""
+"""Minimum difference of a cut, in grey values out of 255."""
 
 
 class DisplacedFrameDifference:

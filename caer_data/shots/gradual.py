@@ -209,7 +209,7 @@ def _mixed(
     power: float,
     half: int,
 ) -> tuple[float, int] | None:
-    """Return a dissolve's quality and number of mostly old pictures; None if it is no dissolve."""
+    """Return a dissolve's quality and number of mostly old pictures; None if it is not one."""
     rest = between.reshape(len(between), -1) - new.ravel()
     shares = rest @ change / power
     falls = -np.diff(shares, prepend=1.0, append=0.0)

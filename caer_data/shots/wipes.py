@@ -1,10 +1,10 @@
 """Wipes, in which a moving line, circle or clock hand uncovers the new picture.
 
 Each part of the picture changes from old to new at a time that depends on its position. Every pixel
-of every frame votes for the picture that it resembles more, and for each of the usual forms the
-position of the edge is found that agrees with most votes. In a wipe, almost all pixels agree, and
-the edge moves steadily over the picture. In a dissolve, the votes in the middle are undecided, and
-in motion they agree with no edge.
+of every frame votes for the picture that it resembles more, and for each of the usual forms, the
+position of the edge that agrees with the most votes is found. In a wipe, almost all pixels agree,
+and the edge moves steadily over the picture. In a dissolve, the votes in the middle are undecided,
+and in motion they agree with no edge.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def wipe_in(old: Floats, between: Floats, new: Floats) -> Wipe | None:
 
 
 def _edges(votes: Floats) -> tuple[Floats, Floats]:
-    """Find the edge that agrees best with votes (rows, pixels), ordered as the pixels change.
+    """Find the edge that agrees best with the votes (rows, pixels), ordered as the pixels change.
 
     Returns:
         The agreement of each row, and the share of its pixels that are still old.

@@ -24,7 +24,7 @@ def chip(picture: Picture, points: Floats, places: Floats, size: int) -> Picture
 
 
 def similarity(points: Floats, places: Floats) -> Any:
-    """Return the similarity transform (2, 3) from points to places with the least square error.
+    """Return the similarity transform (2, 3) from points to places with the least squared error.
 
     In complex numbers the transform is `a * z + b`, for which least squares has a closed form.
     """

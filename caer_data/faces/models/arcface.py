@@ -13,7 +13,7 @@ from caer_data.faces.models.interface import Chips, Detections, Floats, Picture,
 
 _CHIP = 112
 
-# Positions of eyes, nose and mouth corners in the network's training data.
+# Positions of the eyes, nose and mouth corners in the network's training data.
 _PLACES = np.array(
     [(38.2946, 51.6963), (73.5318, 51.5014), (56.0252, 71.7366), (41.5493, 92.3655),
      (70.7299, 92.2041)],

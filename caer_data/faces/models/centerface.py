@@ -92,7 +92,7 @@ def _fixed(size: int) -> bytes:
 
 
 def check(settings: Settings) -> None:
-    """Raise a CaerError if the model file is not installed or not the published one."""
+    """Raise a CaerError if the model file is not installed or is not the published one."""
     weights.centerface()
 
 

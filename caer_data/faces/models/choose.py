@@ -40,10 +40,10 @@ def create_detector(settings: Settings, threads: int) -> Detector:
 
 
 def create_embedder(settings: Settings, threads: int) -> Embedder:
-    """Return the loaded embedder that a recipe names; for arguments see `create_detector`.
+    """Return the loaded embedder that a recipe names; see `create_detector` for arguments.
 
     Raises:
-        CaerError: as `create_detector`, or the embedder needs points that the recipe's detector
+        CaerError: as in `create_detector`, or the embedder needs points that the recipe's detector
             does not return.
     """
     _check_points(settings)
@@ -57,7 +57,7 @@ _kept: dict[tuple[Any, ...], tuple[Detector, Embedder]] = {}
 def kept_models(
     settings: Settings, threads: int, files: Sequence[str]
 ) -> tuple[Detector, Embedder]:
-    """Return detector and embedder, loaded once per process while the settings stay the same.
+    """Return the detector and embedder, loaded once per process while the settings stay the same.
 
     Args:
         settings: see `create_detector`.
@@ -65,7 +65,7 @@ def kept_models(
         files: SHA-256 of the user's own model files; if they change, models are loaded again.
 
     Raises:
-        CaerError: as `create_detector` and `create_embedder`.
+        CaerError: as in `create_detector` and `create_embedder`.
     """
     chosen = (settings.detector, settings.embedder, settings.weights, settings.weights_sha256)
     key = (*chosen, settings.provider, settings.detector_size, threads, *files)

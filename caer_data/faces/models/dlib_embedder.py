@@ -12,7 +12,7 @@ from caer_data.faces.models.onnx import OnnxModel
 
 _PADDING = 0.25
 
-# Positions of eyes, nose and mouth corners in dlib's own alignment.
+# Positions of the eyes, nose and mouth corners in dlib's own alignment.
 _PLACES = np.array([(47, 47), (103, 47), (76, 78), (51, 103), (98, 102)], np.float32)
 
 
@@ -22,7 +22,7 @@ _NEEDS_DLIB = "the face embedder 'dlib'"
 class DlibEmbedder:
     """Embeds faces as vectors of 128 numbers.
 
-    A face is aligned and cropped to 150 by 150 pixels, by the detector's five points, or by those
+    A face is aligned and cropped to 150 by 150 pixels, using the detector's five points, or those
     of dlib's shape predictor if the detector returns none.
     """
 

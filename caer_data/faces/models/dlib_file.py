@@ -116,7 +116,7 @@ class _Reader:
         loss = self.loss()
         while (version := self.integer()) in (1, 2):  # the nested layers, outermost first
             pass
-        if version != 3:  # the innermost layer, which holds the input
+        if version != 3:  # the innermost layer, which contains the input
             self.fail(f"layer version {version}")
         mean = self.input()
         layers = [self.layer()]

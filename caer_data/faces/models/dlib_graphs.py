@@ -43,7 +43,7 @@ def detector_graph(data: bytes, path: Path) -> ModelProto:
         path: path of the file, for messages.
 
     Raises:
-        CaerError: the file holds another network.
+        CaerError: the file contains a different network.
     """
     network = parse_network(data, path)
     if len(network.loss) != 9 or [layer.kind for layer in network.layers] != _DETECTOR_KINDS:

@@ -17,7 +17,7 @@ _NEEDS_DLIB = "the face detector 'hog'"
 class HogDetector:
     """Finds faces of at least 80 px in the resized picture.
 
-    Pictures are converted to grey, with which the detector is faster and finds more.
+    Pictures are converted to grey, on which the detector is faster and finds more faces.
     """
 
     name = "hog"

@@ -77,7 +77,7 @@ class Detector(Protocol):
         name: its name in recipes.
         min_score: minimum score of a face, unless the recipe gives another.
         weak_score: minimum score of a detection of a face that reaches `min_score` at another time
-            of the shot.
+            in the shot.
         sure_score: minimum mean score of a track that needs no confirmation.
         close_score: minimum mean score of the best faces of any other track, searched again in an
             enlarged picture.

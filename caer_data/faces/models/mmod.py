@@ -79,7 +79,8 @@ class MmodDetector:
         for picture in scores:
             y, x = np.nonzero(picture >= min_score)
             cells = np.stack([x, y], axis=1)
-            # Add half a pixel: a centre is the middle of its pixel, a box begins at pixel edges.
+            # Add half a pixel: a centre is the middle of its pixel, and a box begins at pixel
+            # edges.
             centres = cells * _STRIDE + (_OFFSET - _EDGE + 0.5)
             result.append(
                 np.concatenate(

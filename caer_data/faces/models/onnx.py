@@ -64,7 +64,7 @@ def load(file: ModelFile, provider: Provider, threads: int) -> OnnxModel:
     available = onnxruntime.get_available_providers()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = (
-        1  # more threads would change the last digits, see `side_by_side`
+        1  # more threads would change the last digits; see `side_by_side`
     )
     options.inter_op_num_threads = 1
     # Threads that spin while waiting would take cores from other workers.

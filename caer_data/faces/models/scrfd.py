@@ -1,7 +1,7 @@
 """SCRFD, InsightFace's detector (Guo et al. 2021, arXiv:2105.04714), decoded here.
 
-For each of three strides the network gives, for two anchors in each cell, a score, the distances
-from the cell's corner to the four sides of the box, and to five points, all in strides.
+For each of three strides the network gives, for two anchors in each cell, a score and the distances
+from the cell's corner to the four sides of the box and to five points, all in strides.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Pushed:
         gold_lacking: number of gold clips that are due but lack known answers.
         waiting: number of clips not assigned because of the limit.
         training: a sentence about each rater's training.
-        problems: problems with single projects, and what to do; other projects are complete.
+        problems: problems with individual projects, and what to do; other projects are complete.
     """
 
     clips: int = 0

@@ -14,12 +14,12 @@ from caer_data.engine.files import inside
 
 
 def items_of(folder: Path, entries: pd.DataFrame, most: int = 4800) -> Iterator[tuple[int, Item]]:
-    """Yield row and media of every entry that has media.
+    """Yield the row and media of every entry that has media.
 
     Args:
         folder: the dataset.
         entries: `kind, path, member`.
-        most: maximum number of pictures kept of each.
+        most: maximum number of pictures kept from each.
     """
     packed: dict[str, list[tuple[int, int, str, str]]] = {}
     for index, row in enumerate(tables.rows(entries)):

@@ -1,4 +1,4 @@
-"""Fingerprint picture and sound of one entry of an audited dataset, in a separate process."""
+"""Fingerprint the picture and sound of one entry of an audited dataset, in a separate process."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Item:
         kind: `picture`, `video` or `frames`.
         path: the file, or the folder of frames.
         data: the file's content, if it is inside a table.
-        most: maximum number of pictures kept of it.
+        most: maximum number of pictures kept from it.
     """
 
     kind: str

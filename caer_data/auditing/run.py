@@ -134,7 +134,7 @@ def _looks(
 def _run(
     function: Any, folder: Path, entries: pd.DataFrame, jobs: int, most: int, *arguments: Any
 ) -> Iterator[tuple[int, Any, str | None]]:
-    """Call a function on the media of each entry within limits; yield row, result and error."""
+    """Call a function on the media of each entry within limits; yield its row, result and error."""
     tasks = (
         Task(str(index), function, (item, *arguments))
         for index, item in items_of(folder, entries, most)
@@ -213,7 +213,7 @@ def _without_splits(entries: pd.DataFrame, repeated: pd.DataFrame | None) -> lis
 def _faces(
     folder: Path, entries: pd.DataFrame, jobs: int, reporter: Reporter
 ) -> tuple[Verdict, pd.DataFrame]:
-    """Find faces that are as close to one of another split as two pictures of one person."""
+    """Find faces that are as close to one in another split as two pictures of one person."""
     media = np.flatnonzero((entries["kind"] != "none").to_numpy(bool))
     step = max(1, -(-len(media) // faces.MAX_ENTRIES))
     chosen = entries.iloc[media[::step]]

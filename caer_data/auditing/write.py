@@ -41,7 +41,7 @@ def _ours(target: Path) -> bool:
 
 
 def write(audited: Audited, target: Path, jobs: int) -> None:
-    """Write page, pairs and verdicts, replacing an earlier audit.
+    """Write the page, the pairs and the verdicts, replacing an earlier audit.
 
     Raises:
         CaerError: the folder cannot be written.

@@ -193,7 +193,7 @@ def _repeated(clips: pd.DataFrame, found: pd.DataFrame | None) -> Verdict:
 
 
 def _overlapping(clips: pd.DataFrame) -> Verdict:
-    """Check for clips of one video that overlap in time with a clip of another split."""
+    """Check for clips of one video that overlap in time with a clip in another split."""
     check = "overlapping time"
     columns = ["video_id", "start_pts", "end_pts", "split", "clip_id"]
     timed = clips[columns].dropna()

@@ -16,17 +16,17 @@ from caer_data.export.manifest import BOXES
 
 _SIDES = ["x1", "y1", "x2", "y2"]
 _PAIRS = 10_000
-"""Pairs of a clip and a track whose boxes are scaled at a time."""
+"""Number of pairs of a clip and a track whose boxes are scaled at a time."""
 
 
 def of_dataset(dataset: Dataset, clips: pd.DataFrame, sources: pd.DataFrame) -> pd.DataFrame:
-    """Boxes of every clip's target, as `BOXES`, by clip and frame.
+    """Return the boxes of every clip's target, as `BOXES`, by clip and frame.
 
-    The faces of a large dataset are far more than memory holds: they are read part by part, and
-    kept are the numbers of the targets' alone. `clip_id` is a categorical column for that reason.
+    The faces of a large dataset do not fit into memory. They are therefore read part by part, and
+    only the targets' values are kept. `clip_id` is a categorical column for the same reason.
 
     Args:
-        dataset: whose tracks and faces are read.
+        dataset: its tracks and faces are read.
         clips: labelled clips with `start_frame, frames, width, height`.
         sources: `video_id, height` of their videos.
     """
@@ -57,7 +57,7 @@ def of_dataset(dataset: Dataset, clips: pd.DataFrame, sources: pd.DataFrame) -> 
         return tables.empty(BOXES)
     del faces
     columns = [list(column) for column in zip(*parts, strict=True)]
-    del parts  # and each column's parts once they are joined
+    del parts  # so that each column's parts are freed once they are joined
     clip, at, box, between = (np.concatenate(columns.pop(0)) for _ in range(4))
     named = pd.Categorical.from_codes(clip, categories=pd.Index(clip_ids))
     sides = {name: box[:, number] for number, name in enumerate(_SIDES)}
@@ -66,7 +66,7 @@ def of_dataset(dataset: Dataset, clips: pd.DataFrame, sources: pd.DataFrame) -> 
 
 
 class _Faces(NamedTuple):
-    """Faces by track: its number, frame, sides (shape (n, 4)), whether it is interpolated."""
+    """Faces by track: track number, frame, sides (shape (n, 4)), and whether interpolated."""
 
     track: npt.NDArray[np.int32]
     frame: npt.NDArray[np.int32]
@@ -82,7 +82,7 @@ class _Faces(NamedTuple):
 
 
 def _faces(dataset: Dataset, names: pd.Index) -> _Faces:
-    """Faces of some tracks, by track."""
+    """Return the faces of some tracks, by track."""
     path = dataset.path_of(tables.FACES)
     columns = ["track_id", "frame", *_SIDES, "interpolated"]
     found: list[_Faces] = []
@@ -103,7 +103,7 @@ def _faces(dataset: Dataset, names: pd.Index) -> _Faces:
 
 
 def _blocks(clip_of_pair: npt.NDArray[np.int64]) -> Iterator[slice]:
-    """Pairs, some thousands at a time; those of one clip stay together."""
+    """Yield slices of about `_PAIRS` pairs; those of one clip stay together."""
     ends = np.append(np.flatnonzero(np.diff(clip_of_pair)) + 1, len(clip_of_pair))
     start = 0
     while start < len(clip_of_pair):

@@ -49,7 +49,7 @@ class Difference:
         after: number of clips in the second release.
         came: clips that are only in the second release.
         went: clips that are only in the first release.
-        changed: clips in both releases that differ, as in the second.
+        changed: clips in both releases that differ, as they are in the second.
         about: differing fields of `release.json`: values before and after.
     """
 
@@ -144,7 +144,7 @@ def _changes(before: pd.DataFrame, after: pd.DataFrame, keys: list[Any]) -> list
 
 
 def _about(one: Path, other: Path) -> dict[str, tuple[Any, Any]]:
-    """Return the differences between two `release.json`, by field."""
+    """Return the differences between two `release.json` files, by field."""
     was, now = (_facts(release) for release in (one, other))
     names = [name for name in dict.fromkeys([*was, *now]) if was.get(name) != now.get(name)]
     return {name: (was.get(name), now.get(name)) for name in names}

@@ -1,4 +1,4 @@
-"""Near-duplicate pictures, found by perceptual hashes that differ in a few bits only."""
+"""Near-duplicate pictures, found by perceptual hashes that differ in only a few bits."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DISTANCE: Final = 6
-"""Bits of 64 in which the pHash of two pictures may differ; unrelated ones differ in about 32."""
+"""Maximum number of the 64 bits in which two pHashes differ; unrelated ones differ in about 32."""
 
 MAX_PAIRS: Final = 32
-"""Others that one hash is paired with in a list of all pairs."""
+"""Maximum number of others that one hash is paired with in a list of all pairs."""
 
 _BITS = 64
 _MANY: Final = 400_000
-"""Hashes from which on a pair must agree in three bands, not two: more lists, but short ones."""
+"""Number of hashes from which pairs must agree in three bands, not two: more but shorter lists."""
 
 
 def listed(texts: pd.Series) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-    """Hashes that stand in texts, joined by spaces, and in which text each stands."""
+    """Return the hashes in texts, where they are joined by spaces, and the index of their text."""
     words = [text.split() for text in np.asarray(texts, object)]
     hashes = np.array([int(word, 16) for own in words for word in own], np.uint64)
     return hashes, np.repeat(np.arange(len(words)), list(map(len, words)))
@@ -38,7 +38,7 @@ def pairs(
 
     Two hashes at most `distance` bits apart agree in two of `distance + 2` bands of bits, and in
     three of `distance + 3` (the pigeonhole principle; Norouzi et al., "Fast search in Hamming space
-    with multi-index hashing", CVPR 2012), so that only hashes that share so many are compared.
+    with multi-index hashing", CVPR 2012), so that only hashes that share as many are compared.
 
     Args:
         hashes: 64-bit hashes, shape (n,).
@@ -46,7 +46,7 @@ def pairs(
         distance: largest number of different bits.
 
     Returns:
-        For each hash the index of one near-duplicate of another side, or -1; shape (n,).
+        For each hash, the index of one near-duplicate on another side, or -1; shape (n,).
     """
     first, same_as = _different(hashes, sides)
     partner = _partners(hashes[first], sides[first], distance)[same_as]
@@ -56,14 +56,14 @@ def pairs(
 def every(
     hashes: npt.NDArray[np.uint64], sides: npt.NDArray[np.int64], distance: int = DISTANCE
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """All pairs of hashes of two sides that nearly equal each other, nearest first.
+    """Return all pairs of nearly equal hashes on different sides, nearest first.
 
-    Of equal hashes of one side each is paired with the first one of the other side, and a hash with
-    `MAX_PAIRS` others at most: what is shown everywhere gives as many pairs as pictures, not the
-    square.
+    Each of several equal hashes on one side is paired with the first one on the other side, and a
+    hash with at most `MAX_PAIRS` others. A picture that is shown everywhere therefore gives as many
+    pairs as it has copies, not the square of that.
 
     Returns:
-        Places of both hashes, and the bits in which they differ.
+        Indices of both hashes, and the number of bits in which they differ.
     """
     first, same_as = _different(hashes, sides)
     one, other, bits = _nearest(hashes[first], sides[first], distance)
@@ -89,7 +89,7 @@ def every(
 def _different(
     hashes: npt.NDArray[np.uint64], sides: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The first of each pair of hash and side, by hash, then side; of each hash, which of them."""
+    """Return the first index of each distinct (hash, side), sorted, and the place of each hash."""
     order = np.lexsort((sides, hashes))
     new = np.ones(len(order), bool)
     new[1:] = (np.diff(hashes[order]) != 0) | (np.diff(sides[order]) != 0)
@@ -101,7 +101,7 @@ def _different(
 def _nearest(
     hashes: npt.NDArray[np.uint64], sides: npt.NDArray[np.int64], distance: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
-    """Pairs of different sides, once each, nearest first, at most `MAX_PAIRS` a hash."""
+    """Return pairs on different sides, once each, nearest first, at most `MAX_PAIRS` per hash."""
     pairs = _near(hashes.tobytes(), sides.tobytes(), distance)
     for column in (1, 2):
         pairs = pairs[_place_among_equals(pairs[:, column]) < MAX_PAIRS]
@@ -109,7 +109,7 @@ def _nearest(
 
 
 def _place_among_equals(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """How many equal values stand before each."""
+    """Return how many equal values precede each value."""
     order = np.argsort(values, kind="stable")
     ordered = values[order]
     starts = np.searchsorted(ordered, ordered)
@@ -121,7 +121,7 @@ def _place_among_equals(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 def _partners(
     hashes: npt.NDArray[np.uint64], sides: npt.NDArray[np.int64], distance: int
 ) -> npt.NDArray[np.int64]:
-    """The first near-duplicate of each hash; -1 where there is none."""
+    """Return the first near-duplicate of each hash; -1 if there is none."""
     none = len(hashes)
     partner = np.full(none, none, np.int64)
     _, one, other = _near(hashes.tobytes(), sides.tobytes(), distance).T
@@ -130,9 +130,9 @@ def _partners(
     return np.where(partner < none, partner, -1)
 
 
-@lru_cache(maxsize=2)  # the audit and its list of pairs ask for the same, of two parts of a release
+@lru_cache(maxsize=2)  # the audit and its list of pairs both need it, for two parts of a release
 def _near(hashes: bytes, sides: bytes, distance: int) -> npt.NDArray[np.int64]:
-    """Pairs of two sides that nearly equal each other: bits that differ, lower place, higher."""
+    """Return nearly equal pairs on different sides: differing bits, lower index, higher index."""
     values, of_side = np.frombuffer(hashes, np.uint64), np.frombuffer(sides, np.int64)
     found = [np.zeros((0, 3), np.int64)]
     for one, other in _candidates(values, distance):
@@ -146,7 +146,7 @@ def _near(hashes: bytes, sides: bytes, distance: int) -> npt.NDArray[np.int64]:
 def _candidates(
     hashes: npt.NDArray[np.uint64], distance: int
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Pairs that share enough bands of bits; some come more than once."""
+    """Yield the pairs that share enough bands of bits, some of them more than once."""
     shared = 2 if len(hashes) < _MANY else 3
     edges = np.linspace(0, _BITS, distance + shared + 1).astype(int)
     bands = [(hashes >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
@@ -162,10 +162,10 @@ def _candidates(
 def _sharing(
     key: npt.NDArray[np.uint64],
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """All pairs of equal keys, once each: those next to each other when sorted, then the next."""
+    """Yield all pairs of equal keys, once each: neighbours in sorted order, then the next ones."""
     bits = len(key).bit_length()
     if len(key) and int(key.max()).bit_length() + bits <= _BITS:
-        # with their places behind them keys are sorted as plain numbers: several times faster
+        # keys with their indices appended are sorted as plain numbers, several times faster
         both = np.sort(key << np.uint64(bits) | np.arange(len(key), dtype=np.uint64))
         order = (both & np.uint64((1 << bits) - 1)).astype(np.int64)
         ordered = both >> np.uint64(bits)

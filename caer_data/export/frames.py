@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # workers do not need pandas, and start faster without it
     import pandas as pd
 
 _PART: Final = 1 << 20
-"""Boxes looked at at a time."""
+"""Number of boxes processed at a time."""
 
 SPACING_S: Final = 0.5
 """Minimum seconds per picture, because pictures closer together are nearly the same. With at most
@@ -51,7 +51,7 @@ def stretches(clips: pd.DataFrame, boxes: pd.DataFrame, pictures: pd.Series) -> 
         own = clip >= 0
         clip, frame = clip[own], boxes["frame"].iloc[at : at + _PART].to_numpy(np.int64)[own]
         both = np.stack([clip, frame * counts[clip] // frames[clip]])
-        new = np.ones(both.shape[1], bool)  # as boxes follow each other, few are left
+        new = np.ones(both.shape[1], bool)  # consecutive boxes share a stretch, so few are left
         new[1:] = (both[:, 1:] != both[:, :-1]).any(axis=0)
         found.append(both[:, new])
     clip, stretch = np.unique(np.concatenate(found, axis=1), axis=1)

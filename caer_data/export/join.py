@@ -168,7 +168,7 @@ def _check_fit(origins: list[Origin]) -> None:
 def _recipe(
     origins: list[Origin], shares: tuple[float, float, float] | None, by: str | None
 ) -> Recipe:
-    """The first release's recipe, with the split of the joined release.
+    """Return the first release's recipe, with the split of the joined release.
 
     Raises:
         CaerError: splits are to be kept, but were made in different ways.

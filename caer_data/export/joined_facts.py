@@ -1,4 +1,4 @@
-"""Facts for the cards of a joined release: of all clips, and only those on which all agree."""
+"""Facts for the cards of a joined release: about all clips, and only those on which all agree."""
 
 from __future__ import annotations
 

@@ -20,9 +20,8 @@ def read(dataset: Dataset) -> pd.DataFrame:
 
     The columns are those of `tables.CLIPS` and `tables.LABELS`, `source_sha256`, the person's
     `identity`, and `cut` and `cut_score` of the shot; `votes` is text, `rater=emotion:confidence`
-    joined by spaces. Raters are numbered
-    (`rater-1`), because their names in the dataset are e-mail addresses. Labels whose clip has
-    changed since it was rated are omitted (`changed` counts them).
+    joined by spaces. Raters are numbered (`rater-1`), because their names in the dataset are e-mail
+    addresses. Labels whose clip has changed since it was rated are omitted (`changed` counts them).
 
     Raises:
         CaerError: there are no kept labels, a labelled clip has no media file, or the tables are

@@ -1,4 +1,4 @@
-"""PNG pictures, written several times as quickly as by OpenCV or Pillow, and no larger.
+"""PNG pictures, written several times faster than by OpenCV or Pillow, and no larger.
 
 Making pictures would otherwise take as long as decoding the clips. The file format is that of
 https://www.w3.org/TR/png-3/; the compression is ISA-L's, through python-isal.
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from isal import isal_zlib
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
-_UP: Final = 2  # filter type: each row as its difference to the row above (section 9.2)
+_UP: Final = 2  # filter type: each row as its difference from the row above (section 9.2)
 
 
 def encode(rgb: npt.NDArray[Any]) -> bytes:

@@ -118,7 +118,7 @@ def recut(
 
 
 def _kept(given: Origin, previous: carry.Earlier | None, videos: Mapping[str, Video]) -> set[str]:
-    """Return the clips to keep from an earlier rebuild: of absent or of unchanged videos."""
+    """Return the clips to keep from an earlier rebuild: those of absent or unchanged videos."""
     if previous is None:
         return set()
     now = previous.manifest["video_id"].map({name: video.sha256 for name, video in videos.items()})
@@ -256,7 +256,7 @@ def _aligned(video: Video, entry: Mapping[str, Any], clip: Mapping[str, Any]) ->
 
 
 def _handed_over(source: Mapping[str, Any]) -> bool:
-    """Return whether FFmpeg cannot cut it by timestamp; old releases do not say."""
+    """Return whether FFmpeg cannot cut a video by timestamp; old releases do not say."""
     retimed = source["retimed"]
     return bool(pd.notna(retimed) and retimed > 0) or source["shape_changes"] is True
 
@@ -273,7 +273,7 @@ def _span(clip: Mapping[str, Any]) -> Span:
 
 
 def _recorded(planned: pd.DataFrame) -> dict[str, dict[str, tuple[str, str | None]]]:
-    """Return exact and perceptual hash of each file, by clip and path; the clip's path is ''."""
+    """Return exact and perceptual hashes of each file, by clip and path; the clip's path is ''."""
     found: dict[str, dict[str, tuple[str, str | None]]] = {}
     for row in tables.rows(planned):
         hashes = (row.framehash, None if pd.isna(row.perceptual_hash) else row.perceptual_hash)

@@ -50,7 +50,7 @@ class Cut:
         interlaced: whether some frames consist of two fields.
         span: the clip's frames in the file.
         recipe: recipe of the release.
-        recorded: exact and perceptual hash of each picture by path, and of the clip under ''.
+        recorded: exact and perceptual hashes of each picture by path, and of the clip under ''.
         keep: whether the cut file is needed for a shard.
         aligned: its position in another rip; None for the original file.
     """

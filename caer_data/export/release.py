@@ -144,7 +144,7 @@ def _worked_on(
     under_way: folder.Unfinished,
     reporter: Reporter,
 ) -> tuple[Release, dict[str, ClipFile]]:
-    """Process all clips that are not done yet, audit them, and return release and clip files."""
+    """Process all clips not done yet, audit them, and return the release and the clip files."""
     clip_files = {
         row.clip_id: ClipFile(inside(dataset.folder, row.path), row.frames, row.sha256)
         for row in tables.rows(planned.clips[["clip_id", "path", "frames", "sha256"]])
@@ -203,7 +203,7 @@ def works(
 
 
 def _by_clip(of_targets: pd.DataFrame) -> Callable[[str], npt.NDArray[np.float32]]:
-    """Gives the `frame, x1, y1, x2, y2` of a clip; those of all together are never in one array."""
+    """Return a function that gives a clip's `frame, x1, y1, x2, y2`, without an array of all."""
     named = of_targets["clip_id"].astype("category")
     codes = named.cat.codes.to_numpy()
     rows: npt.NDArray[np.int64] | None = None
@@ -280,7 +280,7 @@ def fill_manifest(planned: pd.DataFrame, results: Mapping[str, Mapping[str, Any]
 def audit_parts(
     manifest: pd.DataFrame, repeated: pd.DataFrame | None = None
 ) -> dict[str, list[audit.Verdict]]:
-    """Audit a release; layouts with the clips' split are one part, one with its own another."""
+    """Audit a release; layouts with the clips' split form one part, one with its own another."""
     return {part: audit.audit(files, repeated) for part, files in parts_of(manifest)}
 
 
@@ -354,4 +354,4 @@ def _key(planned: Plan, facts: cards.Facts) -> str:
 
 
 _PART: Final = 1 << 20
-"""Rows hashed or written at a time."""
+"""Number of rows hashed or written at a time."""

@@ -70,7 +70,7 @@ class Scale:
         return cls(low, high)
 
     def share(self, cell: str) -> str:
-        """Return the cell as the text of a number from 0 to 1, or unchanged if it is no number.
+        """Return the cell as the text of a number from 0 to 1, or unchanged if it is not a number.
 
         A percent sign overrides the default scale, but not one that the user named, such as 1..5.
         """
@@ -95,7 +95,7 @@ def point(cell: str, certain: bool) -> str:
 
     Args:
         cell: the text.
-        certain: commas cannot be thousands separators here. Otherwise, 1,500 is ambiguous and is
+        certain: whether commas cannot be thousands separators. Otherwise, 1,500 is ambiguous and is
             returned unchanged, so that it fails to parse.
     """
     if _COMMA.fullmatch(cell) and (certain or not _THOUSANDS.fullmatch(cell)):
@@ -104,7 +104,7 @@ def point(cell: str, certain: bool) -> str:
 
 
 def finite_number(value: object) -> float | None:
-    """Return a number or the text of one as a finite float; None for anything else, also bools."""
+    """Return a number or its text as a finite float; None for anything else, including bools."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

@@ -102,7 +102,7 @@ def _rater(rater: str, mine: pd.DataFrame, settings: Annotate, secret: bytes) ->
 
 
 def training_said(raters: pd.DataFrame, settings: Annotate) -> list[str]:
-    """Return a sentence about each rater who has a training."""
+    """Return a sentence about each rater who has been given a training."""
     sentences = []
     for row in raters.to_dict("records"):
         asked, equal = settings.training, row["training_equal"]

@@ -26,7 +26,7 @@ class Service:
     columns: Mapping[str, str]
     """Our column name by the service's, in lower case."""
     left_out: Mapping[str, frozenset[str]]
-    """Values, in lower case, by column, that mark rows which are not ratings."""
+    """Values that mark rows which are not ratings, in lower case, by column."""
 
 
 SERVICES: Final = (

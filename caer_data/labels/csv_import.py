@@ -39,7 +39,7 @@ SHOWN: Final = 20
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """Options of the user for reading a file."""
+    """The user's options for reading a file."""
 
     columns: Sequence[tuple[str, str]] = ()
     """Pairs of our column name and the file's."""
@@ -145,7 +145,7 @@ class _Names:
         """Return the key of a clip of the current build.
 
         Raises:
-            CaerError: the clip is not in the current build, or its name has been that of several.
+            CaerError: the clip is not in the current build, or its name has referred to several.
         """
         if not (clip_key or clip_id):
             raise CaerError(f"{where}: no clip is named; if this is not a rating, remove the row")

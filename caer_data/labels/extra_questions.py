@@ -23,7 +23,7 @@ def cells(stored: Mapping[str, object], emotion: str | None) -> dict[str, str | 
 
     Args:
         stored: stored values of the page's controls, by question.
-        emotion: the rater's first choice, which is not accepted as the second choice, too. If None,
+        emotion: the rater's first choice, which is not accepted as the second choice. If None,
             all columns are empty.
     """
     if emotion is None:

@@ -94,7 +94,7 @@ def _habits(rater: str, mine: pd.DataFrame, everybody: pd.DataFrame) -> Habits:
 
 
 def longest_run(answers: list[str]) -> tuple[int, str | None]:
-    """Return the length of the longest run of equal answers, and the (first such run's) answer."""
+    """Return the length of the longest run of equal answers, and the first such run's answer."""
     best: tuple[int, str | None] = (0, None)
     length = 0
     for index, answer in enumerate(answers):

@@ -218,7 +218,7 @@ def _json_lines(text: str) -> list[Any]:
 
 
 def _flat(task: dict[str, Any], annotation: dict[str, Any]) -> dict[str, str]:
-    """Return one answer; fields of the task get the prefix `data.`, so as not to be answers."""
+    """Return one answer; fields of the task get the prefix `data.` to tell them from answers."""
     data = task.get("data")
     row = {f"data.{k}": _text(v) for k, v in (data if isinstance(data, dict) else {}).items()}
     author = annotation.get("completed_by")
@@ -251,7 +251,7 @@ def _text(value: Any) -> str:
 
 
 def unpacked(cell: str) -> str:
-    """Return a cell of Label Studio's CSV as plain text, also if it is a control's JSON value."""
+    """Return a cell of Label Studio's CSV as plain text, even if it is a control's JSON value."""
     if cell.startswith(("[{", "{")):
         try:
             return _text(json.loads(cell))

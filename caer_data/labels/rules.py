@@ -28,7 +28,7 @@ class Ballots:
         answers: accepted rows of `tables.RATINGS`, by clip and rater.
         clips: keys of the clips, sorted; the rows of `counts` and `confidence` follow this order.
         row: for each answer, the index of its clip in `clips`.
-        votes: for each answer, whether it names an emotion rather than that it cannot be judged.
+        votes: for each answer, whether it names an emotion; otherwise, the clip cannot be judged.
         counts: votes by clip and emotion, in the order of `EMOTIONS`.
         confidence: summed confidence by clip and emotion.
     """
@@ -67,7 +67,7 @@ class Outcome:
 
 
 def count(accepted: pd.DataFrame) -> Ballots:
-    """Count accepted rows of `tables.RATINGS`, which hold one answer per clip and rater."""
+    """Count accepted rows of `tables.RATINGS`, which contain one answer per clip and rater."""
     answers = accepted.sort_values(["clip_key", "rater"])
     clips, row = np.unique(answers["clip_key"].to_numpy(str), return_inverse=True)
     votes = answers["cannot_judge"].isna().to_numpy(bool)
@@ -112,7 +112,7 @@ RULES: Final[dict[str, Callable[[Ballots, Labels], Outcome]]] = {
     "weighted": weighted,
     "dawid-skene": dawid_skene,
 }
-"""Rule by its word in the recipe, `labels.rule`."""
+"""The rules by their word in the recipe, `labels.rule`."""
 
 
 def over(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:

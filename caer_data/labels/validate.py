@@ -24,7 +24,7 @@ LABEL_STUDIO: Final = "label-studio"
 CSV: Final = "csv"
 MADE_UP: Final = "made-up"
 SOURCES: Final = (LABEL_STUDIO, CSV, MADE_UP)
-"""Sources of ratings, by precedence: of two answers of one rater to a clip, the first wins."""
+"""Sources of ratings, by precedence: if a rater answered a clip twice, the first source wins."""
 
 REASONS: Final = {
     "cancelled": "the rater skipped the clip or withdrew the answer",
@@ -57,13 +57,13 @@ class Answer:
     source_id: str
     """Number of the annotation; if it occurs twice, the last one counts."""
     clip_key: str | None
-    """Key of the clip shown; None if nothing of that name was ever shown to this rater."""
+    """Key of the clip shown; None if nothing by that name was ever shown to this rater."""
     presentation: str
     """The server's name for the clip."""
     rater: str
     """E-mail address of the account that gave the answer (`completed_by`)."""
     project_rater: str
-    """E-mail address of the rater in whose project the answer lies."""
+    """E-mail address of the rater in whose project the answer is."""
     authors: tuple[str, ...] = field(default=(), kw_only=True)
     """Addresses of the accounts that created and last changed it, if the server names them."""
     emotion: str | None
@@ -105,10 +105,10 @@ def validate_answers(
     answer is not a vote and has neither emotion nor confidence, even if the rater chose them before
     (the page hides them).
 
-    If a rater has several acceptable answers to one clip, the last edited counts. `too_fast` marks
-    answers given in less time than the clip lasts, and `edited` those changed more than a second
-    after they were first sent. An answer to a clip that only the `ledger` knows is refused, with
-    the reason that says what became of the clip.
+    If a rater has several acceptable answers to one clip, the one edited last counts. `too_fast`
+    marks answers given in less time than the clip lasts, and `edited` those changed more than a
+    second after they were first sent. An answer to a clip that only the `ledger` knows is refused,
+    with the reason that says what became of the clip.
     """
     known = _Known.of(clips, assignments, ledger)
     rows = [

@@ -65,7 +65,7 @@ def render(votes: Iterable[Vote]) -> str:
 
 
 def count_raters(texts: Iterable[str]) -> int:
-    """Return how many raters voted on at least one of some clips.
+    """Return how many raters voted on at least one of the clips.
 
     Raises:
         CaerError: a vote is not `rater=emotion:confidence`.
@@ -83,7 +83,7 @@ def numbered(number: int) -> str:
 
 
 def number_of(rater: str) -> int:
-    """Return the number of a rater of a release; 0 if the name holds none.
+    """Return the number of a rater in a release; 0 if the name contains none.
 
     >>> number_of("rater-3"), number_of("somebody")
     (3, 0)

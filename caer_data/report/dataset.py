@@ -102,7 +102,7 @@ def _subtitle(videos: pd.DataFrame, clips: pd.DataFrame) -> str:
 
 
 def _funnel(steps: pd.DataFrame) -> Section:
-    """Return bars by duration; the part removed by a reason starts where the bar above ends."""
+    """Return bars by duration; the part removed for a reason starts where the bar above ends."""
     longest = max(float(steps["seconds"].max()), 1e-9)
     rows = []
     end = 0.0

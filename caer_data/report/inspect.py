@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from caer_data.engine.dataset import Dataset
 
 _PEOPLE_NAMED = 4
-"""Number of people listed per show; the others are counted."""
+"""Number of people listed per show; the others are only counted."""
 _SLOWEST = 3
 
 

@@ -63,7 +63,7 @@ def examples_of(
     found = {}
     for entry in entries:
         if entry.test or len({run["data"] for run in entry.runs}) > 1:
-            continue  # tested elsewhere, or folds, whose stores have other splits
+            continue  # tested elsewhere, or from folds, whose stores have other splits
         store = open_store(release, entry.recipe)
         found[entry.label] = _examples(bench, entry, entry.recipe, store)
     return found

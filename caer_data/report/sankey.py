@@ -74,7 +74,7 @@ def _scale(columns: Sequence[Sequence[Box]]) -> float:
 
 
 def _places(columns: Sequence[Sequence[Box]], scale: float) -> dict[str, tuple[float, float]]:
-    """Return left and top of every box, by name."""
+    """Return the left and top of every box, by name."""
     places = {}
     step = (WIDTH - 190) / max(1, len(columns) - 1)
     for number, column in enumerate(columns):

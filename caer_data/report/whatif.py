@@ -63,13 +63,13 @@ def changed(recipe: recipes.Recipe, values: Mapping[str, Any]) -> recipes.Recipe
 
 
 def judged(dataset: Dataset, recipe: recipes.Recipe) -> pd.DataFrame:
-    """Return status and reason of every clip of a build under another recipe.
+    """Return the status and reason of every clip of a build under another recipe.
 
     Clips that could not be cut stay `failed`, and clips of absent videos are unchanged. Repeats are
     those that the build found.
 
     Returns:
-        `status` and `reason`, indexed as the table `clips`.
+        `status` and `reason`, indexed like the table `clips`.
     """
     clips = dataset.clips
     by_shot = {str(shot): own for shot, own in dataset.tracks.groupby("shot_id", sort=False)}

@@ -40,7 +40,7 @@ class Catalogue:
 
     @cached_property
     def clips(self) -> pd.DataFrame:
-        """Table `clips` with what is searched for: seconds, emotion, vote pattern, split.
+        """Table `clips` with the columns that are searched: seconds, emotion, vote pattern, split.
 
         Others are `voice` (whether somebody speaks), `label` (kept or dropped by raters),
         `label_reason`, `pattern` (such as `2-1`, most votes first), `agreement` (share of the
@@ -141,18 +141,18 @@ def _cell(value: Any) -> Any:
 
 
 def scores(row: dict[str, Any]) -> dict[str, Any]:
-    """The scores of a clip that the filter holds against the recipe."""
+    """Return the scores of a clip that the filter compares with the recipe."""
     return plain({name: row[name] for name in _SCORES})
 
 
 def _voice(speech: pd.Series[float]) -> pd.Series[str]:
-    """In words whether somebody speaks; empty if it was not measured."""
+    """Return in words whether somebody speaks; empty if it was not measured."""
     heard = speech.gt(0).map({True: "somebody speaks", False: "nobody speaks"})
     return heard.astype(object).where(speech.notna())
 
 
 def _labelled(clips: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
-    """Clips with the columns of their labels; empty if a clip has none."""
+    """Return the clips with the columns of their labels, which are empty if a clip has none."""
     own = labels.set_index("clip_key")
     own = own[~own.index.duplicated()]
     found = own.reindex(clips["clip_key"])
@@ -168,7 +168,7 @@ def _labelled(clips: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
 
 
 def _judged(clips: pd.DataFrame, said: ModelAnswers | None) -> pd.DataFrame:
-    """Clips with the answers of a model; empty if it was not asked."""
+    """Return the clips with a model's answers, which are empty without a model."""
     names = ["predicted", "verdict", "model_error"]
     if said is None:
         return clips.assign(**dict.fromkeys(names[:2]), model_error=float("nan"))
@@ -182,7 +182,7 @@ def _judged(clips: pd.DataFrame, said: ModelAnswers | None) -> pd.DataFrame:
 
 
 def vote_pattern(votes: Any) -> str | None:
-    """How votes are spread: `3` all alike, `2-1`, `1-1-1`; None without votes."""
+    """Return how votes are spread: `3` all alike, `2-1`, `1-1-1`; None without votes."""
     if votes is None or isinstance(votes, float) or len(votes) == 0:
         return None
     counts = Counter(vote["emotion"] for vote in votes)

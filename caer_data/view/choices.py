@@ -1,7 +1,7 @@
-"""What somebody decides on the page, as rows of `engine.decisions`: names become anchors here.
+"""Decisions made on the page, as rows of `engine.decisions`: names become anchors here.
 
-The page names clips, persons, tracks and frames; a row says what those are by content, so that it
-is honoured after any rebuild.
+The page names clips, persons, tracks and frames; a row identifies these by content, so that
+it still applies after any rebuild.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def decide(catalogue: Catalogue, values: dict[str, Any]) -> Decision:
 
     Raises:
         CaerError: a value is missing or wrong.
-        UnknownNameError: it names something that is not there.
+        UnknownNameError: it names something that does not exist.
     """
     kind = _text(values, "kind")
     make = _KINDS.get(kind)
@@ -60,7 +60,7 @@ def decide(catalogue: Catalogue, values: dict[str, Any]) -> Decision:
 
 
 def decide_all(catalogue: Catalogue, clips: list[str], values: dict[str, Any]) -> int:
-    """Keep or drop clips, one row each; return their number. An error in one prevents all.
+    """Keep or drop clips, one row each, or none after an error; return their number.
 
     Args:
         catalogue: what the page shows.
@@ -97,7 +97,7 @@ def undo_all(catalogue: Catalogue, values: dict[str, Any]) -> int:
 def decided(catalogue: Catalogue, rows: list[Decision]) -> dict[str, str]:
     """Return the last decision in effect for each current clip: keep, drop or target, by `clip_id`.
 
-    A clip is known by its span alone: which face is its target is what may have been decided.
+    A clip is identified by its span alone, because its target may be what was decided.
     """
     clips = catalogue.clips
     found: dict[str, str] = {}

@@ -33,7 +33,7 @@ def about_persons(catalogue: Catalogue, decisions: Decisions) -> dict[str, list[
 
 
 def about_cuts(video: dict[str, Any], decisions: Decisions) -> list[dict[str, Any]]:
-    """Return decisions in effect about cuts of a video: `kind`, `at_s`, `to_s`, `who`, `why`."""
+    """Return decisions in effect about cuts in a video: `kind`, `at_s`, `to_s`, `who`, `why`."""
     if pd.isna(video["first_pts"]):
         return []
     return [

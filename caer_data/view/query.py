@@ -59,7 +59,7 @@ class Query:
         limits: lowest and highest value, by column of `NUMBERS`; infinite if not limited.
         text: part of a clip's identifier or key.
         sort: column of `NUMBERS`; empty for the order of the videos.
-        down: highest first.
+        down: whether the highest come first.
     """
 
     words: Mapping[str, frozenset[str]] = field(default_factory=dict)

@@ -13,7 +13,7 @@ def splits_of(release: Path) -> dict[str, str]:
     """Return the split by `clip_key`.
 
     Raises:
-        CaerError: the folder is not a release, or is an old one without keys of clips.
+        CaerError: the folder is not a release, or is an old one without clip keys.
     """
     path = release / "manifest.parquet"
     if not path.is_file():

@@ -186,7 +186,7 @@ def replace(
 def _resume_at(
     existing: pd.DataFrame, people: list[str], order: tuple[design.Subset, ...], seed: int
 ) -> tuple[int, int]:
-    """Return block and place of the next clip: the last block if it has the same raters."""
+    """Return the block and place of the next clip: the last block if it has the same raters."""
     if existing.empty:
         return 0, 0
     number = int(existing["block"].max())

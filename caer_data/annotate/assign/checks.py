@@ -126,7 +126,7 @@ class _Place:
         return [start + int((i + part) * length / due) for i, part in enumerate(parts)]
 
     def _draw(self, kind: str, number: int) -> float:
-        """Return a number from 0 to 1 that depends only on the arguments, the rater and seed."""
+        """Return a number from 0 to 1 that depends only on the arguments, rater and seed."""
         text = shuffle_key(self.seed, kind, self.rater, self.shown, number)
         return int(text[:12], 16) / 16**12
 

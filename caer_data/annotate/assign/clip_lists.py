@@ -18,7 +18,7 @@ def read(
     missing: str,
     columns: Sequence[str] = (),
 ) -> list[tuple[str, dict[str, str]]]:
-    """Return key and cells of each row of a CSV file with a column `clip_key` or `clip_id`.
+    """Return the key and cells of each row of a CSV file with a column `clip_key` or `clip_id`.
 
     Args:
         path: the file.

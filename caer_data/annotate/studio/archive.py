@@ -137,7 +137,7 @@ def restore(source: Path, folder: Path, reporter: Reporter) -> int:
 
 
 def _unpack(archive: tarfile.TarFile, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Extract the members of a backup, each once; return sizes and hashes, found and listed."""
+    """Extract the members of a backup, each once; return sizes and hashes, as found and listed."""
     found: dict[str, Any] = {}
     for member in archive:
         stream = archive.extractfile(member) if member.type == tarfile.REGTYPE else None
@@ -174,7 +174,7 @@ def _compare(found: dict[str, Any], listed: dict[str, Any]) -> None:
 
 
 def _check_restored(folder: Path) -> None:
-    """Check database and secrets, and remove the old address of the server."""
+    """Check the database and the secrets, and remove the old address of the server."""
     with (folder / _DATABASE).open("rb") as stream:
         if stream.read(16) != b"SQLite format 3\0":
             raise ValueError("its database is not an SQLite database")

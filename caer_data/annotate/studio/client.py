@@ -1,7 +1,7 @@
 """Connect to a Label Studio server and check it.
 
-Plain requests check that an address is a Label Studio of a supported version before a token is sent
-there. Everything else uses the SDK (`caer_data.annotate.studio.sdk`).
+Plain requests check that an address serves a supported version of Label Studio before a token is
+sent there. Everything else uses the SDK (`caer_data.annotate.studio.sdk`).
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ SUPPORTED = (1, 23)
 
 
 class Server:
-    """A running Label Studio, accessed as its administrator.
+    """A running Label Studio server, accessed as its administrator.
 
     Args:
         url: its address.
-        token: a legacy token or a personal access token (both kinds of 1.23).
+        token: a legacy token or a personal access token (version 1.23 has both).
         files: folder from which it serves files, if it runs on this machine; else None.
         public_url: address for raters, if not `url`.
 

@@ -21,7 +21,7 @@ ADMIN = "admin@caer.local"
 def server_folder() -> Path:
     """Return `$CAER_SERVER`, else `caer-data/label-studio` in the user's data folder.
 
-    One server can have any number of datasets. Answers exist only here until they are pulled.
+    One server can serve any number of datasets. Answers exist only here until they are pulled.
     """
     given = os.environ.get("CAER_SERVER")
     base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"

@@ -135,7 +135,7 @@ def _make(dataset: Dataset, clip: Any, boxes: _Boxes, folder: Path) -> tuple[str
 
 
 def examine(path: Path) -> tuple[str, bool]:
-    """Return why a browser cannot play a file with picture and sound, and if transcoding helps.
+    """Return why browsers cannot play a file with picture and sound, and whether transcoding helps.
 
     The reason is empty if the browser can play it.
 
@@ -199,7 +199,7 @@ class _Boxes:
         self._heights = dict(zip(*(dataset.videos[c] for c in ("video_id", "height")), strict=True))
 
     def best(self, clip: Any) -> tuple[float, list[float]] | None:
-        """Return the time (seconds in the clip) and box where the target is seen best."""
+        """Return the time (seconds in the clip) and the box at which the target is seen best."""
         faces = self._faces.get(clip.clip_id)
         if faces is None:
             return None

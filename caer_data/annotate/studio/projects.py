@@ -239,7 +239,7 @@ def synchronise(
     Existing tasks are therefore listed first, and duplicates are removed.
 
     Returns:
-        Number of tasks added and removed.
+        The numbers of added and of removed tasks.
     """
     existing = tasks(server, project) if project.tasks else []
     keep: dict[str, Task] = {}

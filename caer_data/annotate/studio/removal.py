@@ -19,7 +19,7 @@ def remove_tasks(
         names: presentations to remove.
 
     Returns:
-        Number of tasks and of media files removed.
+        The numbers of removed tasks and media files.
     """
     existing = projects.tasks(server, project) if project.tasks else []
     gone = [task.number for task in existing if task.key in names]

@@ -123,7 +123,7 @@ class Api:
             )
 
     def post(self, path: str, body: Any) -> Any:
-        """POST JSON for which the SDK has no call; return the JSON reply, None if it is empty."""
+        """Send JSON by POST where the SDK has no call; return the JSON reply, or None if empty."""
         return self._plain("POST", path, json=body)
 
     def _plain(self, method: str, path: str, **options: Any) -> Any:

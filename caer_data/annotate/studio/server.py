@@ -40,7 +40,7 @@ from caer_data.engine.progress import Reporter
 
 GUARD_FOLDER = Path(__file__).parent / "guard"
 
-# The only variables that the server inherits. Label Studio gives a meaning of its own to others
+# The only variables that the server inherits. Label Studio gives others a meaning of its own
 # (USERNAME, PASSWORD, HOST, PORT, DEBUG, ...).
 _INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT")
 
@@ -148,7 +148,7 @@ def running(
 
     Raises:
         BusyError: a server already runs on this folder.
-        CaerError: the port is in use, or the server does not start (with the end of its log).
+        CaerError: the port is in use, or the server does not start (the message quotes its log).
     """
     with _alone(private_folder(folder)):
         _require_free(host, port)

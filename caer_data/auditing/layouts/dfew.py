@@ -43,7 +43,7 @@ def read(files: Files) -> Recognised | None:
 
 
 def _media(files: Files) -> dict[str, tuple[str, str]]:
-    """Return kind and path of each clip, by number; videos are preferred to folders of pictures."""
+    """Return the kind and path of each clip, by number; videos are preferred to picture folders."""
     found: dict[str, tuple[str, str]] = {}
     for path in files.ending(*PICTURES):
         folder, _, _ = path.rpartition("/")

@@ -27,7 +27,7 @@ _FIELDS: Final = {
 
 
 def read(files: Files) -> Recognised | None:
-    """Return a dataset of Arrow or parquet files, with media inside or beside; None if not one."""
+    """Return a dataset of Arrow or parquet files, with media in or beside them; None if not one."""
     tables = [path for path in files.ending(".arrow", ".parquet") if "cache-" not in path]
     parts = {path: split for path in tables if (split := _split(path, tables))}
     if not parts:

@@ -30,7 +30,7 @@ def text_of(files: Files, path: str) -> str:
 
 
 def sheet(files: Files, path: str) -> pd.DataFrame:
-    """Return a CSV file with a header; all cells are text, and empty ones None.
+    """Return a CSV file with a header; all cells are text, and empty ones are None.
 
     Raises:
         CaerError: it cannot be read.

@@ -27,10 +27,10 @@ class Draw:
 
     Attributes:
         flip: (N,) bool.
-        scale: (N, 3) and
-        shift: (N, 3), for values of 0 to 1: v * scale + shift.
-        top: (N,) and
-        left: (N,), corner of the context crop in pixels.
+        scale: (N, 3); a value v from 0 to 1 becomes v * scale + shift.
+        shift: (N, 3).
+        top: (N,), top edge of the context crop in pixels.
+        left: (N,), its left edge.
     """
 
     flip: Tensor
@@ -194,7 +194,7 @@ def _constant(values: tuple[float, ...], device: torch.device) -> Tensor:
 
 
 def _finish(frames: Tensor, recipe: ModelRecipe, dtype: torch.dtype) -> Tensor:
-    """(N, T, H, W, 3) to (N, 3, T, H, W), or (N, 3, H, W) for images."""
+    """Convert (N, T, H, W, 3) to (N, 3, T, H, W), or to (N, 3, H, W) for images."""
     moved = frames.to(dtype).permute(0, 4, 1, 2, 3)  # already channels-last in memory
     moved = moved if recipe.clips else moved[:, :, 0]
     return moved if recipe.compute.channels_last else moved.contiguous()

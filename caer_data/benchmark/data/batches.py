@@ -64,7 +64,7 @@ class Frames(Protocol):
     """A source of batches on the device."""
 
     def batches(self, picks: Iterable[Pick]) -> Iterator[Batch]:
-        """One batch for every pick, in order."""
+        """Yield one batch for every pick, in order."""
         ...
 
 
@@ -170,7 +170,7 @@ class Resident:
         self._arrays = arrays
 
     def batches(self, picks: Iterable[Pick]) -> Iterator[Batch]:
-        """One batch for every pick, in order."""
+        """Yield one batch for every pick, in order."""
         # all positions are copied at once, because a copy in every step would stall the GPU
         todo = list(picks)
         if not todo:
@@ -201,7 +201,7 @@ class Streamed:
         self._transfer = transfer
 
     def batches(self, picks: Iterable[Pick]) -> Iterator[Batch]:
-        """One batch for every pick, in order."""
+        """Yield one batch for every pick, in order."""
         transfer = self._transfer
         with ThreadPoolExecutor(READERS, initializer=transfer.begin_thread) as readers:
             reads = ahead(picks, lambda pick: readers.submit(self._read, pick), AHEAD)

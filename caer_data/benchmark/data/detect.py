@@ -26,7 +26,7 @@ from caer_data.faces.models.interface import Detector
 SAMPLES_PER_FILE: Final = 64
 LOOKS_PER_SECOND: Final = 2.5  # the build's rate; boxes between these frames are interpolated
 _PICTURES: Final = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp"})
-SAME_FACE: Final = 0.1  # minimum overlap (IoU) with a face 0.4 s later that is the same
+SAME_FACE: Final = 0.1  # minimum overlap (IoU) of one face in pictures 0.4 s apart
 
 
 def add_boxes(

@@ -38,7 +38,7 @@ class Shown(Protocol):
         """Return the whole picture at `size` (height, width); shrinking averages areas."""
 
     def part(self, x1: int, y1: int, x2: int, y2: int) -> Picture:
-        """Return a rectangle of it, right and bottom exclusive."""
+        """Return a rectangle of it, with right and bottom exclusive."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def _image(path: Path) -> Picture:
 
 
 def box_at(boxes: Boxes, frame: int) -> npt.NDArray[np.float32]:
-    """Return the box at a frame, shape (4,), interpolated, or the nearest outside known frames."""
+    """Return the box at a frame, shape (4,): interpolated or, outside known frames, the nearest."""
     known = boxes[:, 0]
     return np.array([np.interp(frame, known, boxes[:, i]) for i in range(1, 5)], np.float32)
 

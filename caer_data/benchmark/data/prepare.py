@@ -30,7 +30,7 @@ def open_store(
     fabric: Fabric,
     reporter: Reporter,
 ) -> Store:
-    """Return the store that a recipe needs of a release; the first process makes what is missing.
+    """Return the store of a release that a recipe needs; the first process makes what is missing.
 
     Args:
         release: folder of the release.
@@ -43,7 +43,7 @@ def open_store(
         reporter: shows progress.
 
     Raises:
-        CaerError: see `sources.read` and `store.build`; boxes are needed and unknown.
+        CaerError: see `sources.read` and `store.build`; or boxes are needed but unknown.
     """
     source = sources.read(release, "clips" if recipe.clips else "images")
     everyone = recipe.hide.faces == "all"

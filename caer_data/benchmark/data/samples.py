@@ -26,7 +26,7 @@ class Sample:
     """One clip or picture.
 
     Attributes:
-        sample_id: clip_id of a clip of caer-data, else the path below the tree; unique in its
+        sample_id: clip_id of a clip from caer-data, else the path below the tree; unique in its
             source.
         path: the media file.
         split: train, validation or test.
@@ -65,7 +65,7 @@ class Source:
     Attributes:
         name: the name printed in results.
         kind: clips (video) or images.
-        samples: in a fixed order.
+        samples: its samples, in a fixed order.
         classes: class names; a label is an index into them.
         made_up: whether data or ratings are made up, so that results say nothing about people.
         notes: remarks for readers of the results, such as the origin of the validation split.

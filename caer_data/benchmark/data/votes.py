@@ -27,7 +27,7 @@ def parse(text: str, classes: Sequence[str]) -> tuple[Vote, ...]:
     """Return the votes of one sample.
 
     Raises:
-        CaerError: a vote is not `rater=emotion:confidence`, or of no known class.
+        CaerError: a vote is not `rater=emotion:confidence`, or its class is unknown.
     """
     votes = vote_text.parse(text)
     for vote in votes:

@@ -77,10 +77,10 @@ def try_own_class(model: nn.Module, recipe: ModelRecipe, classes: int, learns: b
     """Call a user's model on two samples of noise, to find mistakes before decoding.
 
     Args:
-        model: is no longer as new afterwards.
+        model: the model, whose state may change.
         recipe: its recipe.
-        classes: their number.
-        learns: whether it will be trained; then one step back is tried, too.
+        classes: number of classes.
+        learns: whether it will be trained; if so, it is also called in training mode.
 
     Raises:
         CaerError: it fails, returns something other than an `Output` of the right shapes, or has
@@ -112,7 +112,7 @@ def try_own_class(model: nn.Module, recipe: ModelRecipe, classes: int, learns: b
 
 
 def _check_output(found: object, recipe: ModelRecipe, classes: int) -> None:
-    """What a user's model returned for two samples.
+    """Raise a CaerError unless a user's model returned a usable output for two samples.
 
     Raises:
         CaerError: it is not an `Output`, or a part of it has an unusable shape.

@@ -35,7 +35,7 @@ class Baseline(nn.Module, ABC):
         self.register_buffer("shift", 255 * mean - torch.tensor(SPORTS_1M_MEAN), persistent=False)
 
     def build_head(self, channels: int, classes: int) -> None:
-        """Add the classifier: channels to `width` to classes."""
+        """Add the classifier: from channels to `width` to classes."""
         width = self.recipe.width
         self.head = nn.Sequential(
             nn.Linear(channels, width),

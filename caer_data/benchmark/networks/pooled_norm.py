@@ -131,7 +131,7 @@ class _PoolNormRelu(torch.autograd.Function):
         grad_gamma = (grad * normal).sum(others, dtype=mean.dtype)
         scale = gamma * rstd
         grad_y = _max_unpool((grad * _wide(scale, y)).to(y.dtype), y, ctx.pool, places)
-        # every value took part in mean and deviation: - scale / M (grad_beta + y_hat grad_gamma)
+        # every value affects the mean and the deviation: - scale / M (grad_beta + y_hat grad_gamma)
         count = y.numel() // y.shape[1]
         slope = -scale * rstd * grad_gamma / count
         offset = -scale * grad_beta / count - slope * mean
@@ -140,7 +140,7 @@ class _PoolNormRelu(torch.autograd.Function):
 
 
 def _moments(y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and (biased) variance of each channel, in single precision or better."""
+    """Return the mean and (biased) variance of each channel, in single precision or better."""
     others = _all_but_channels(y)
     if y.dtype in (torch.float32, torch.float64):
         if y.is_cpu and not torch.compiler.is_compiling():
@@ -170,7 +170,7 @@ def _all_but_channels(y: Tensor) -> list[int]:
 
 
 def _wide(v: Tensor, y: Tensor) -> Tensor:
-    """(C,) as (1, C, 1, 1, 1), to meet y."""
+    """Return (C,) as (1, C, 1, 1, 1), to be broadcast with y."""
     return v.view(1, -1, *(1,) * (y.dim() - 2))
 
 

@@ -22,8 +22,8 @@ def load_features(model: Baseline, name: str) -> None:
         name: name of the recipe, for errors.
 
     Raises:
-        CaerError: no such file, not a state dict, a layer missing or of another shape, or frozen
-            features without weights.
+        CaerError: there is no such file, it is not a state dict, a layer is missing or has another
+            shape, or frozen features have no weights.
     """
     recipe = model.recipe
     if recipe.weights is None:

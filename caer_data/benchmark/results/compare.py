@@ -173,7 +173,7 @@ def _row(bench: Bench, row: suites.Row, release: Path, open_store: OpenStore) ->
 
 
 def cross(bench: Bench, recipe: ModelRecipe, here: Store, other: Store) -> list[Entry]:
-    """Return the results of Table 6: train on each dataset and on both; test on both tests."""
+    """Return the results of Table 6: train on each dataset and on both; test on both datasets."""
     if here.source.name == other.source.name:
         other = replace(other, source=replace(other.source, name=f"{other.source.name}-2"))
     for one_side in (here, other):

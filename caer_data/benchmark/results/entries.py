@@ -40,7 +40,7 @@ class Entry:
         note: a remark for readers.
         test: name of the data that was tested; empty for the runs' own test split.
         folders: folder of each run with its predictions; empty for rows made by hand.
-        weights: given weights that were only tested.
+        weights: given weights, which were only tested.
     """
 
     label: str

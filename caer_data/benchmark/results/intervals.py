@@ -138,7 +138,7 @@ def _draws(seeds: int, size: int, count: int) -> Iterator[tuple[Floats, Floats]]
 
 
 def _figures(counts: Floats, times: Floats, share: Floats) -> tuple[Floats, ...]:
-    """Return means over resampled seeds of war, uar, f1 and recalls of resampled groups."""
+    """Return the war, uar, f1 and recalls of resampled groups, as means over resampled seeds."""
     tables = np.tensordot(times, counts, axes=(1, 1))  # (b, S, K, K)
     figures: Figures = of_confusions(tables)
     means = [(values * share).sum(1) for values in figures[:3]]

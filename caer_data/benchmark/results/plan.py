@@ -26,7 +26,7 @@ class Changes:
         epochs: passes over the training samples.
         batch_size: samples per step.
         stream: what a baseline sees, `frame` or `face`.
-        precision: of the arithmetic.
+        precision: precision of the arithmetic.
         encoder: ONNX file of the probe.
         compiled: whether models are compiled.
         cuda_graphs: whether the compiled step is replayed as CUDA graphs.
@@ -76,7 +76,7 @@ def with_features(recipe: ModelRecipe, features: Mapping[str, str]) -> ModelReci
     """Return a baseline's recipe with the weight file named for its model.
 
     Raises:
-        CaerError: the files are of other models, or the model is not a baseline.
+        CaerError: the files are for other models, or the model is not a baseline.
     """
     if not features:
         return recipe
@@ -102,11 +102,11 @@ class Stores:
         """Remember how stores are made.
 
         Args:
-            folder: of all stores.
-            fabric: processes.
+            folder: folder for all stores.
+            fabric: the processes.
             reporter: shows progress.
-            faces: detector where a release has no boxes; None to detect nothing.
-            max_left_out: share of a split that may be unusable.
+            faces: detector for releases without boxes; None to detect nothing.
+            max_left_out: maximum share of unusable samples in a split.
         """
         self._folder = folder
         self._fabric = fabric
@@ -116,7 +116,7 @@ class Stores:
         self._opened: dict[str, Store] = {}
 
     def __call__(self, release: Path, recipe: ModelRecipe) -> Store:
-        """Return the store that a recipe needs of a release.
+        """Return the store of a release that a recipe needs.
 
         Raises:
             CaerError: see `open_store` and `check_heard`.

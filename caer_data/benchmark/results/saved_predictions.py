@@ -32,7 +32,7 @@ def read(folder: Path) -> tuple[dict[str, list[pd.DataFrame]], list[str]]:
     Attention maps (`attention`: rows of h x w shares for each sample) are not read.
 
     Raises:
-        CaerError: the folder holds no results.
+        CaerError: the folder contains no results.
     """
     wanted = (folder / "results.json", folder / NAME)
     missing = [path.name for path in wanted if not path.is_file()]
@@ -60,8 +60,8 @@ def together(folders: Sequence[Path]) -> tuple[dict[str, list[pd.DataFrame]], li
     """Return the rows of several folders of results; equal titles get their folder's name.
 
     Raises:
-        CaerError: fewer than two rows, a folder that is named twice, or folders of different
-            classes.
+        CaerError: there are fewer than two rows, a folder is named twice, or the classes of the
+            folders differ.
     """
     known: set[Path] = set()
     for folder in folders:

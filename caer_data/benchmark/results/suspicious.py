@@ -25,7 +25,7 @@ COLUMNS = ("clip_id", "sample_id", "split", "label", "suggested", "p_label", "p_
 def find(
     labels: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return suspicious samples, the lowest probability of the label first, and likely classes.
+    """Return suspicious samples, lowest probability of the label first, and their likely classes.
 
     Args:
         labels: (n,) class ids.

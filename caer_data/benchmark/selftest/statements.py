@@ -38,7 +38,7 @@ ALONE: Final = {"epochs": 4}
 """Training of a single stream, with fewer epochs, because combining streams is learned last."""
 
 ORDER: Final = {"order, frame by frame": "caer-net-s", "order, clips": "caer-net"}
-"""Models of the clips whose label depends only on the order of the frames."""
+"""Models for the clips whose label depends only on the order of the frames."""
 
 HEARING: Final = {"sound alone": False, "CAER-Net with sound": True}
 """Models for the clips whose label depends only on the sound, and whether they also see."""
@@ -79,9 +79,9 @@ class SelfTest:
 
     Attributes:
         clips: the made-up clips.
-        store: the same as the models saw them.
+        store: the same clips as the models saw them.
         entries: the models with their runs.
-        accuracy: share right, by model and kind of clip, with what no model can exceed.
+        accuracy: share of correct predictions by model and kind of clip, and the best possible.
         checks: the statements.
     """
 

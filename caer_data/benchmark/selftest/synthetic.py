@@ -12,7 +12,7 @@ is the colour that all coloured objects have in common.
 
 Labels, the other colours and their sides are uniformly distributed. The best possible accuracy
 (`best_accuracy`) is 1 with both streams. With the face only, it is 1 if the face has one colour,
-1/2 if it has two, and 1/7 if it is grey. The same applies to the scene only.
+1/2 if it has two, and 1/7 if it is grey. The same applies with the scene only.
 
 In `make_sounding`, the label depends on the sound: each label is a tone in noise.
 
@@ -48,10 +48,10 @@ FPS: Final = 10
 
 COLORS: Final = len(EMOTIONS)
 Colors = npt.NDArray[np.float32]
-"""Red, green, blue of 0 to 255 in the last axis."""
+"""Red, green and blue from 0 to 255 along the last axis."""
 
-# pixels: half height and width of a face, radius of a disc, cells that each take one, and the most
-# that anything moves in a clip; nothing can overlap
+# in pixels: half the height and width of a face, the radius of a disc, the size of the cells that
+# each contain one, and the maximum movement in a clip, such that nothing can overlap
 _FACE_HALF: Final = (10, 8)
 _DISC: Final = 7
 _DISCS: Final = 4
@@ -66,7 +66,7 @@ class SyntheticClips:
     Attributes:
         frames: (n, T, H, W, 3) uint8 RGB.
         face_boxes: (n, T, 4) float32 x1, y1, x2, y2 of the face, pixels.
-        context_boxes: (n, T, 4) of the coloured disc; of one that carries nothing in `face` clips.
+        context_boxes: (n, T, 4) of the coloured disc; in `face` clips, of a grey one.
         labels: (n,) class ids.
         kinds: (n,) positions in `KINDS`.
         splits: (n,) positions in `SPLITS`.
@@ -173,7 +173,7 @@ def recipe(model: str = "caer-net-s") -> ModelRecipe:
         "train": {
             "epochs": 10,
             "batch_size": 16,
-            "learning_rate": 0.04,  # of batches of 32: half of it here
+            "learning_rate": 0.04,  # for batches of 32: half of it here
             "lr_step_epochs": 8,
             "warmup_epochs": 0.0,
         },
@@ -272,7 +272,7 @@ def _grey(random: np.random.Generator) -> Colors:
 
 
 def _colors(label: int, kind: str, random: np.random.Generator) -> tuple[Colors, Colors]:
-    """Return colours of the face's halves and of the disc's, each (2, 3)."""
+    """Return the colours of the face's halves and of the disc's, each (2, 3)."""
     if kind != "both":
         pair = np.stack([_color(label), _color(label)])
         return (pair, _grey(random)) if kind == "face" else (_grey(random), pair)
@@ -289,7 +289,7 @@ def _clip(
     Args:
         in_face: (T, 2, 3) colours of the face's halves in each frame.
         in_scene: (2, 3) colours of the halves of one disc; the others are grey.
-        random: places, greys and noise.
+        random: source of places, greys and noise.
 
     Returns:
         Frames (T, H, W, 3), face boxes (T, 4) and boxes of that disc (T, 4).

@@ -93,7 +93,7 @@ def majority(
 
 
 def mean_and_deviation(values: Sequence[float]) -> tuple[float, float | None]:
-    """Return mean and sample standard deviation, which is None for a single value."""
+    """Return the mean and the sample standard deviation, which is None for a single value."""
     mean = math.fsum(values) / len(values)
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return mean, deviation

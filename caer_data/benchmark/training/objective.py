@@ -33,13 +33,13 @@ class Objective:
 
         Args:
             train: the recipe's section.
-            store: its training samples give class frequencies, its votes the targets; may be None
-                where the recipe asks for neither.
-            device: where batches are.
+            store: its training samples give the class frequencies, and its votes the targets;
+                may be None if the recipe needs neither.
+            device: device of the batches.
 
         Raises:
-            CaerError: votes are asked for and the data have none, or a class is without a
-                training sample and weights or an adjustment need its frequency.
+            CaerError: the recipe needs votes and the data have none, or weights or an adjustment
+                need the frequency of a class without training samples.
         """
         self.smoothing = train.label_smoothing
         self.targets = self.weight = self.shift = self._entropy = None
@@ -58,7 +58,7 @@ class Objective:
         Args:
             logits: float32.
             labels: (N,) class ids.
-            samples: (N,) positions in the store; needed where the targets are votes.
+            samples: (N,) positions in the store; needed if the targets are votes.
         """
         if self.shift is not None:
             logits = logits + self.shift

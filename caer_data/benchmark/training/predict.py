@@ -32,9 +32,9 @@ class Predictions:
 
     Attributes:
         positions: (n,) positions in the store.
-        probabilities: (n, K), each row sums to 1.
+        probabilities: (n, K); each row sums to 1.
         weights: (n, 2) fusion weights of face and context, or None if the model has none.
-        attention: (n, h, w) attention to the context's input, each map sums to 1 (mean over time
+        attention: (n, h, w) attention to the context's input, each map summing to 1 (mean over time
             and windows), or None if the model has none.
     """
 
@@ -62,7 +62,7 @@ def predict(
     mine = slice(fabric.global_rank, None, fabric.world_size)
     share = Pick(windows.samples[mine], windows.rows[mine])
     classes = len(store.source.classes)
-    # the last two columns are the fusion weights, zero in a model that has none
+    # the last two columns are the fusion weights, zero for a model that has none
     shape = (len(store.samples), classes + 2)
     # in double precision, because the order of additions on a GPU is not fixed
     sums = torch.zeros(shape, dtype=torch.float64, device=fabric.device)

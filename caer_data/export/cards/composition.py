@@ -19,7 +19,7 @@ class Composition:
 
     Attributes:
         shows: one dict per show, most clips first: `show, episodes, persons, clips, minutes`.
-        more_shows: number of shows that are not listed.
+        more_shows: number of shows not listed.
         persons: number of persons with clips; a person in several shows counts once, if known.
         without_person: number of clips whose person is unknown.
         clips_of_a_person: median and maximum number of clips per person.

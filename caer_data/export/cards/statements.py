@@ -158,7 +158,7 @@ def platform(facts: Facts) -> str:
 
 
 def annotation(facts: Facts) -> str:
-    """Return how the ratings were made, as far as it is known."""
+    """Return how the ratings were made, as far as is known."""
     if facts.about["made_up_ratings"]:
         return MADE_UP
     sound = {

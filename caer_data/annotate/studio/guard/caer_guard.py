@@ -76,7 +76,7 @@ class BlindGuard:
         return caer_csrf.add_script(request, response, _extras(request))
 
     def _respond(self, request):
-        """Return the response: of the guard itself for its own pages, else of Label Studio."""
+        """Return the guard's own response for its own pages, else Label Studio's."""
         if request.path == caer_rater.PROGRESS and request.method == "GET":
             return caer_rater.progress(request)
         if request.path == caer_rater.PASSWORD and request.method in ("GET", "POST"):

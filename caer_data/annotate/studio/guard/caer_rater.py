@@ -67,7 +67,7 @@ def progress(request):
 
 
 def _since_break(times):
-    """Return seconds of work since the last break; 0 if the last answer was long ago."""
+    """Return the seconds of work since the last break; 0 if the last answer was long ago."""
     if not times or time.time() - times[-1] > _BREAK_S:
         return 0.0
     began = times[-1]

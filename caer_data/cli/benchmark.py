@@ -90,7 +90,6 @@ from caer_data.engine.progress import Reporter
 )
 @click.option(
     "--max-left-out",
-    "--most-left-out",  # the former name
     type=click.FloatRange(0, 1),
     default=0.05,
     show_default=True,

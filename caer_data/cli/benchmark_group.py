@@ -24,6 +24,7 @@ _MODEL = ("model", "preset", "baseline_input", "precision")
 _MACHINE = ("device", "devices", "nodes", "output")
 _DATA = ("store_folder", "detect", "max_left_out")
 _FIT = ("seeds", "epochs", "batch_size", "compiled")
+_RENAMED = {"--most-left-out": "--max-left-out"}
 _release = click.argument("release", type=click.Path(path_type=Path), default="release")
 
 
@@ -36,7 +37,17 @@ class _Group(click.Group):
         first = args[0] if args else ""
         if first not in self.commands and first not in ctx.help_option_names:
             args = [str(self.default.name), *args]
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, [_by_present_name(arg) for arg in args])
+
+
+def _by_present_name(arg: str) -> str:
+    """Return an argument; a former option's name is replaced, with a message."""
+    name, equals, value = arg.partition("=")
+    if name not in _RENAMED:
+        return arg
+    new = _RENAMED[name]
+    click.echo(f"{name} is now {new}; the old name will be removed in 0.3.", err=True)
+    return f"{new}{equals}{value}"
 
 
 @click.group(cls=_Group, subcommand_metavar="[COMMAND] [RELEASE] [OPTIONS]")

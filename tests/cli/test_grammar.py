@@ -111,6 +111,18 @@ def test_the_former_name_of_workers_is_taken_with_a_sentence(folder, tmp_path) -
     assert "No such option" not in result.output
 
 
+@pytest.mark.parametrize("command", [(), ("train",), ("suite", "table4")])
+@pytest.mark.parametrize("old", [("--most-left-out", "0.2"), ("--most-left-out=0.2",)])
+def test_the_former_name_of_max_left_out_is_taken_with_a_sentence(
+    tmp_path, command: tuple[str, ...], old: tuple[str, ...]
+) -> None:
+    result = run("benchmark", *command, tmp_path / "absent", *old)
+    assert "--most-left-out is now --max-left-out" in result.output
+    assert "No such option" not in result.output
+    assert str(tmp_path / "absent") in str(result.exception)  # the command itself then ran
+    assert "--most-left-out" not in run("benchmark", "train", "--help").output
+
+
 def test_the_page_of_benchmark_lists_its_commands() -> None:
     text = run("benchmark", "--help").output
     for word in ("train", "test", "suite", "cross", "compare", "describe", "selftest"):

@@ -25,9 +25,7 @@ from caer_data.media.matching import Match, Strip
 
 VERSION: Final = 3
 
-_MAX_PICTURES: Final = (
-    60 * fingerprints.RATE
-)  # maximum length of a strip; longer shots are compared in parts
+_MAX_PICTURES: Final = 60 * fingerprints.RATE  # of a strip; longer shots are compared in parts
 _COVERED: Final = 0.5  # minimum share of the shorter of two clips that must be shared
 _REPEATED_SHARE: Final = 0.5  # minimum share of a video that must be shared by a repeated episode
 

@@ -22,7 +22,8 @@ _SCALES: Final = (
 _FINER: Final = 2  # pictures are compared at this multiple of their size
 _ALIKE: Final = 0.72  # minimum correlation of pictures that may be the same
 _MIN_PICTURES: Final = 6  # pictures that two strips must have in common
-_MOVES: Final = 0.0008  # mean squared change of a unit vector; smaller changes are encoding noise
+MIN_MOTION: Final = 0.0008
+"""Minimum mean squared change of a unit vector; smaller changes are encoding noise."""
 _SURELY: Final = 4  # changes this many times larger are motion, even if the other strip is still
 
 
@@ -196,7 +197,7 @@ def _moves_together(first: Vectors, second: Vectors) -> tuple[int, int] | None:
     """Return the indexes of two pictures around which both strips move alike; None if none do."""
     rows = [strip - strip.mean(axis=0) for strip in (first, second)]
     energy = [np.concatenate([[0.0], np.cumsum((r**2).sum(axis=1))]) for r in rows]
-    if min(e[-1] / len(r) for e, r in zip(energy, rows, strict=True)) < _MOVES:
+    if min(e[-1] / len(r) for e, r in zip(energy, rows, strict=True)) < MIN_MOTION:
         return None
     products = rows[0] @ rows[1].T
     best, found = 0.0, None
@@ -206,7 +207,7 @@ def _moves_together(first: Vectors, second: Vectors) -> tuple[int, int] | None:
             energy[0][end] - energy[0][start],
             energy[1][end + apart] - energy[1][start + apart],
         ]
-        if min(moved) <= _MOVES * (end - start):
+        if min(moved) <= MIN_MOTION * (end - start):
             continue
         along = np.diagonal(products, apart)
         score = float(along.sum()) / float(np.sqrt(moved[0] * moved[1]))
@@ -249,7 +250,7 @@ def motion(first: Vectors, second: Vectors) -> float | None:
     """
     changes = [rows - rows.mean(axis=0) for rows in (first, second)]
     energy = [float((rows**2).sum()) for rows in changes]
-    least = _MOVES * len(first)
+    least = MIN_MOTION * len(first)
     if min(energy) < least and max(energy) < _SURELY * least:
         return None
     best = -1.0

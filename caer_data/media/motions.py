@@ -14,11 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from caer_data.media import windows
-from caer_data.media.matching import Strip
+from caer_data.media.matching import MIN_MOTION, Strip
 
-_FEWEST: Final = 4  # pictures that two strips must have in common
+_MIN_PICTURES: Final = 4  # pictures that two strips must have in common
 _ENOUGH: Final = 12  # number of pictures from which likeness counts in full
-_STILL: Final = 0.0008  # mean squared change of a unit vector; smaller changes are noise
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Motions:
             mirrored: whether the other strip is mirrored.
             window: window of the first in which the second is seen; below 0, the other way around.
         """
-        if min(len(self._strips[number].times) for number in (one, other)) < _FEWEST:
+        if min(len(self._strips[number].times) for number in (one, other)) < _MIN_PICTURES:
             return Together(0.0, (0, 0), mirrored)
         first, energy = self._changes(one, max(window, 0))
         second, others = self._changes(other, max(-window, 0))
@@ -66,7 +65,7 @@ class Motions:
         start, end = np.maximum(0, -apart), np.minimum(rows, columns - apart)
         moved = [energy[end] - energy[start], others[end + apart] - others[start + apart]]
         common = end - start
-        enough = (common >= _FEWEST) & (np.minimum(*moved) > _STILL * common)
+        enough = (common >= _MIN_PICTURES) & (np.minimum(*moved) > MIN_MOTION * common)
         if not enough.any():
             return Together(0.0, (0, 0), mirrored)
         scale = np.sqrt(moved[0][enough] * moved[1][enough])

@@ -73,15 +73,19 @@ def test_no_boxes_at_all(seen):
     assert seen([track("t")], []).empty
 
 
-def test_clips_and_frames_are_in_order_whatever_order_the_faces_have(seen, monkeypatch):
+@pytest.mark.parametrize("longer_first", [True, False])
+def test_clips_and_frames_are_in_order_whatever_order_the_faces_have(
+    seen, monkeypatch, longer_first
+):
     monkeypatch.setattr(boxes, "_PAIRS", 1)  # a block a clip
     monkeypatch.setattr(tables, "_PART", 2)
     longer, shorter = track("b", end=1000), track("a", start=100, end=110)
     later = {**CLIP, "clip_id": "a", "start_frame": 200, "end_frame": 250}
+    of_longer = faces("b", [249, 201, 103, 102, 200], box=(20, 40, 60, 100))
+    of_shorter = faces("a", [101, 102], box=(40, 40, 80, 100))
     found = seen(
         [shorter, longer],
-        faces("b", [249, 201, 103, 102, 200], box=(20, 40, 60, 100))
-        + faces("a", [101, 102], box=(40, 40, 80, 100)),
+        of_longer + of_shorter if longer_first else of_shorter + of_longer,
         CLIP,
         later,
     )

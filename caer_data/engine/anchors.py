@@ -18,6 +18,12 @@ from caer_data.engine.identity import Anchor, Box, Resolution
 COLUMNS: Final = [column.name for column in (*tables.ANCHOR, *tables.BOX)]
 _SIDES: Final = [column.name for column in tables.BOX]
 
+READ: Final = [
+    "clip_key", "status", "start_frame", "end_frame",
+    *(name for name in COLUMNS if name in tables.CLIPS.names),
+]  # fmt: skip
+"""Columns of the table `clips` that `of_clips` and `verdicts` use."""
+
 
 def present(clips: pd.DataFrame) -> pd.DataFrame:
     """Return the clips that the dataset contains: those kept, and those of absent videos."""

@@ -20,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from caer_data.engine import logs, tables
@@ -129,13 +130,21 @@ class Dataset:
 
     def read(self, table: tables.Table) -> pd.DataFrame:
         """Read a table as a data frame with its declared types."""
+        return tables.to_pandas(self.read_arrow(table))
+
+    def read_columns(self, table: tables.Table, columns: list[str]) -> pd.DataFrame:
+        """Read some columns of a table as `read` does; memory holds no others."""
+        return tables.to_pandas(self.read_arrow(table, columns))
+
+    def read_arrow(self, table: tables.Table, columns: list[str] | None = None) -> pa.Table:
+        """Read a table, or some of its columns, as Arrow with the declared types."""
         self.require()
         if table not in BUILT and not self.has(table):
             made_by = _MADE_BY.get(table.name, f"{_PULL} or 'caer-data annotate import'")
             raise CaerError(
                 f"{self.path_of(table)}: no table '{table.name}' yet; it is written by {made_by}"
             )
-        return tables.read(table, self.path_of(table))
+        return tables.read_arrow(table, self.path_of(table), columns)
 
     def read_or_empty(self, table: tables.Table) -> pd.DataFrame:
         """Read a table; return one without rows if it was never written."""

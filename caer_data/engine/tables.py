@@ -77,6 +77,7 @@ __all__ = [
     "empty",
     "frame",
     "read",
+    "read_arrow",
     "read_parts",
     "read_some",
     "to_pandas",
@@ -161,16 +162,34 @@ def read(table: Table, path: Path | BinaryIO) -> pd.DataFrame:
     Raises:
         CaerError: the file is missing or damaged, or has a different layout.
     """
+    return to_pandas(read_arrow(table, path))
+
+
+def read_arrow(table: Table, path: Path | BinaryIO, columns: list[str] | None = None) -> pa.Table:
+    """Read a table, or some of its columns, as Arrow with the declared types.
+
+    Raises:
+        CaerError: the file is missing or damaged, or has a different layout.
+    """
+    wanted = table.names if columns is None else columns
     try:
-        arrow = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            own = _is_own(table, file.schema_arrow)
+            held = [name for name in wanted if name in file.schema_arrow.names]
+            arrow = file.read(columns=held if own else None)
     except FileNotFoundError as error:
         raise CaerError(f"{path}: no table '{table.name}' here; build the dataset first") from error
     except (pa.ArrowInvalid, OSError) as error:
         raise CaerError(f"{path}: not a readable parquet table ({error})") from error
-    arrow = _with_added(table, arrow)
-    if not arrow.schema.equals(table.schema, check_metadata=False):
-        arrow = _of_others(table, arrow, path)
-    return to_pandas(arrow)
+    if not own:
+        return _of_others(table, _with_added(table, arrow, table.names), path).select(wanted)
+    return _with_added(table, arrow, wanted).select(wanted)
+
+
+def _is_own(table: Table, schema: pa.Schema) -> bool:
+    """Whether a file's columns are those declared, except that some may be absent."""
+    declared = _with_added(table, schema.empty_table(), table.names).schema
+    return bool(declared.equals(table.schema, check_metadata=False))
 
 
 def _of_others(table: Table, arrow: pa.Table, path: Path | BinaryIO) -> pa.Table:
@@ -199,10 +218,11 @@ def _without_empty(table: Table, arrow: pa.Table) -> pa.Table:
     return arrow.drop_columns([name for name in optional if arrow[name].null_count == len(arrow)])
 
 
-def _with_added(table: Table, arrow: pa.Table) -> pa.Table:
-    """Return the table with empty columns for those that the file may lack."""
+def _with_added(table: Table, arrow: pa.Table, wanted: list[str]) -> pa.Table:
+    """Return the table with empty columns for the wanted ones that the file may lack."""
     for index, column in enumerate(table.columns):
-        if (column.added or column.optional) and column.name not in arrow.schema.names:
+        may_lack = column.name in wanted and (column.added or column.optional)
+        if may_lack and column.name not in arrow.schema.names:
             cells = pa.nulls(len(arrow), column.type)
             arrow = arrow.add_column(
                 min(index, arrow.num_columns), pa.field(column.name, column.type), cells
@@ -273,10 +293,11 @@ _PART = 1 << 18
 
 def to_pandas(arrow: pa.Table) -> pd.DataFrame:
     """Convert Arrow to pandas, with nullable types for integers and booleans that may be empty."""
-    mapping = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
-    nullable = {f.name for f in arrow.schema if f.nullable and f.type in mapping}
-    data: pd.DataFrame = arrow.to_pandas()
-    for name in nullable:
-        kind = mapping[arrow.schema.field(name).type]
-        data[name] = pd.array(arrow[name].to_pylist(), dtype=kind)
+    masked = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+    names = arrow.schema.names
+    nullable = [f.name for f in arrow.schema if f.nullable and f.type in masked]
+    data: pd.DataFrame = arrow.drop_columns(nullable).to_pandas()
+    others = arrow.select(nullable).to_pandas(types_mapper=masked.get)
+    for name in nullable:  # from left to right, so that each finds its place
+        data.insert(names.index(name), name, others[name])
     return data

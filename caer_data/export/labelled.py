@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
-from typing import Any
-
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from caer_data.engine import anchors, identity, tables
 from caer_data.engine.dataset import Dataset
@@ -32,7 +32,11 @@ def read(dataset: Dataset) -> pd.DataFrame:
             f"{dataset.folder}: the clips have no labels yet; run 'caer-data annotate pull' or "
             "'caer-data annotate import' first"
         )
-    clips, labels, videos = dataset.clips, dataset.labels, dataset.videos
+    clips, videos = dataset.clips, dataset.videos
+    every = dataset.read_arrow(tables.LABELS)
+    votes = every["votes"]  # three dictionaries per clip, had pandas converted them
+    labels = tables.to_pandas(every.drop_columns("votes"))
+    labels = labels.assign(votes=np.arange(len(labels)))
     labels = labels[labels.status == "kept"].drop(columns=["status", "reason"])
     labels = labels.assign(clip_key=current_keys(labels, clips))
     other = int(labels["clip_key"].isna().sum())
@@ -63,7 +67,7 @@ def read(dataset: Dataset) -> pd.DataFrame:
             f"{dataset.folder}: {len(lacking)} labelled clips have no media record "
             f"(the first is {lacking.clip_id.iloc[0]}); run 'caer-data build' again"
         )
-    found["votes"] = without_names(found["votes"], secret_of(dataset.folder))
+    found["votes"] = without_names(votes.take(pa.array(found["votes"])), secret_of(dataset.folder))
     return found.sort_values("clip_id", ignore_index=True)
 
 
@@ -76,8 +80,9 @@ def current_keys(rows: pd.DataFrame, clips: pd.DataFrame) -> pd.Series:
 
 def changed(dataset: Dataset) -> int:
     """Return how many kept labels `read` omits because their clip has changed since."""
-    labels = dataset.labels
-    found = anchors.verdicts(labels[labels.status == "kept"], dataset.clips)
+    labels = dataset.read_columns(tables.LABELS, ["clip_key", "status", *anchors.COLUMNS])
+    clips = dataset.read_columns(tables.CLIPS, anchors.READ)
+    found = anchors.verdicts(labels[labels.status == "kept"], clips)
     return sum(verdict is not None and verdict.verdict == "changed" for verdict in found)
 
 
@@ -88,7 +93,7 @@ def sources(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame:
     return used[SOURCES.names].sort_values("video_id", ignore_index=True)
 
 
-def without_names(votes: pd.Series, secret: bytes) -> pd.Series:
+def without_names(votes: pa.ChunkedArray, secret: bytes) -> pd.Series:
     """Return votes as text, `rater-1=happy:0.75 rater-2=...`, with raters replaced by numbers.
 
     The numbers follow the order of keyed hashes of the names. Without the dataset's secret, nobody
@@ -98,16 +103,31 @@ def without_names(votes: pd.Series, secret: bytes) -> pd.Series:
         votes: lists of `rater, emotion, confidence`, as in `labels`.
         secret: the dataset's secret.
     """
-    names = {vote["rater"] for answers in votes for vote in answers}
+    lists = votes.combine_chunks()
+    each = lists.flatten()
+    clip = np.repeat(np.arange(len(lists)), lists.value_lengths().fill_null(0).to_numpy())
+    raters, emotions = (
+        pc.struct_field(each, name).dictionary_encode() for name in ("rater", "emotion")
+    )
+    sure, how_sure = np.unique(
+        pc.struct_field(each, "confidence").to_numpy(False), return_inverse=True
+    )
+    names = raters.dictionary.to_pylist()
     ranked = sorted(names, key=lambda name: identity.pseudonym(secret, name))
-    number = {name: position for position, name in enumerate(ranked, start=1)}
-
-    def anonymous(answers: list[dict[str, Any]]) -> str:
-        return vote_text.render(
-            vote_text.Vote(vote_text.numbered(index), vote["emotion"], vote["confidence"])
-            for index, vote in sorted(
-                ((number[vote["rater"]], vote) for vote in answers), key=itemgetter(0)
-            )
-        )
-
-    return pd.Series([anonymous(answers) for answers in votes], index=votes.index, dtype=object)
+    place = {name: position for position, name in enumerate(ranked, start=1)}
+    number = np.array([place[name] for name in names], np.int64)[raters.indices.to_numpy()]
+    # clips share few different votes, so each of these is rendered once
+    said = emotions.dictionary.to_pylist()
+    keys = (number * len(said) + emotions.indices.to_numpy()) * len(sure) + how_sure
+    different, which = np.unique(keys, return_inverse=True)
+    texts = []
+    for key in different.tolist():
+        rest, level = divmod(key, len(sure))
+        rater, emotion = divmod(rest, len(said))
+        vote = vote_text.Vote(vote_text.numbered(rater), said[emotion], float(sure[level]))
+        texts.append(vote_text.render([vote]))
+    by_number = np.lexsort((number, clip))
+    words = pa.array(texts, pa.string()).take(pa.array(which[by_number]))
+    ends = np.searchsorted(clip, np.arange(len(lists) + 1))
+    joined = pc.binary_join(pa.ListArray.from_arrays(ends.astype(np.int32), words), " ")
+    return pd.Series(joined.to_pandas())

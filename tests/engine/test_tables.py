@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -117,3 +118,46 @@ def test_a_table_without_a_column_that_was_added_since_is_read(tmp_path):
     pq.write_table(arrow.drop_columns(["name"]), tmp_path / "p")
     back = tables.read(tables.PEOPLE, tmp_path / "p")
     assert back["name"].isna().all() and back["show"].tolist() == ["S"]
+
+
+def test_some_columns_are_read_as_in_the_whole_table(tmp_path):
+    rows = tables.frame(tables.PEOPLE, [PERSON, {**PERSON, "person_id": "s.p0002", "name": None}])
+    whole = tables.check(tables.PEOPLE, rows)
+    changed = rows.astype({"tracks": "float64"}).sample(frac=1, axis=1, random_state=1)
+    pq.write_table(whole, tmp_path / "own")
+    pq.write_table(whole.drop_columns(["name"]), tmp_path / "of an earlier version")
+    changed.to_parquet(tmp_path / "of another program")
+    for path in tmp_path.iterdir():
+        every = tables.read(tables.PEOPLE, path)
+        for columns in (["tracks", "person_id"], ["name"], ["show", "name", "videos"]):
+            some = tables.to_pandas(tables.read_arrow(tables.PEOPLE, path, columns))
+            pd.testing.assert_frame_equal(some, every[columns])
+
+
+def test_numbers_and_booleans_keep_their_types_whether_cells_are_empty_or_not():
+    arrow = pa.table(
+        {
+            "some": pa.array([2**53 + 1, None, 3]),
+            "word": ["a", None, "c"],
+            "none": pa.nulls(3, pa.int64()),
+            "always": pa.array([1, 2, 3]),
+            "known": pa.array([True, None, False]),
+        },
+        pa.schema(
+            [
+                pa.field("some", pa.int64()),
+                pa.field("word", pa.string()),
+                pa.field("none", pa.int64()),
+                pa.field("always", pa.int64(), nullable=False),
+                pa.field("known", pa.bool_()),
+            ]
+        ),
+    )
+    for rows in (arrow, arrow.slice(1, 2), pa.concat_tables([arrow, arrow])):
+        data = tables.to_pandas(rows)
+        kinds = {"some": "Int64", "word": "str", "none": "Int64", "always": "int64"}
+        assert data.dtypes.astype(str).to_dict() == {**kinds, "known": "boolean"}
+        cells = [[None if pd.isna(v) else v for v in data[name]] for name in data]
+        assert cells == [rows[name].to_pylist() for name in rows.schema.names]
+    only = tables.to_pandas(arrow.select(["some", "known"]))
+    assert only["some"].tolist()[0] == 2**53 + 1 and len(only) == 3

@@ -4,17 +4,26 @@ import json
 import tarfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from export_fixtures import options
 from keyed import votes
 
-from caer_data.engine import tables
+from caer_data.engine import identity, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
+from caer_data.engine.rating_schema import VOTES
 from caer_data.export import labelled, manifest
 from caer_data.export.release import export
+from caer_data.labels import vote_text
+
+
+def in_table(given: list[list[dict[str, object]]]) -> pa.ChunkedArray:
+    """Votes as the table `labels` has them."""
+    return pa.chunked_array([pa.array(given, VOTES)])
 
 
 def test_only_kept_clips_with_a_kept_label(dataset):
@@ -91,7 +100,7 @@ def test_who_speaks_and_how_the_shot_begins_reach_every_release(
     ],
 )  # fmt: skip
 def test_raters_become_numbers(given, expected):
-    found = labelled.without_names(pd.Series(given), b"s" * 32)
+    found = labelled.without_names(in_table(given), b"s" * 32)
     number: dict[str, str] = {}
     for text, answers in zip(found, expected, strict=True):
         got = dict(reversed(vote.split("=")) for vote in text.split())
@@ -102,15 +111,42 @@ def test_raters_become_numbers(given, expected):
     assert len(set(number.values())) == len(number)
 
 
+def test_votes_are_written_as_one_by_one() -> None:
+    """Also with several lists of votes without any, the same vote twice, and many confidences."""
+    random = np.random.default_rng(4)
+    people, emotions = [f"p{n}@example.org" for n in range(5)], ["sad", "happy", "fear"]
+    given = [
+        votes(*((str(random.choice(people)), str(random.choice(emotions)), float(sure))
+                for sure in [*random.random(count).round(2), 0.5][:count]))
+        for count in random.integers(0, 5, 60)
+    ]  # fmt: skip
+    secret = b"t" * 32
+    ranked = sorted(people, key=lambda name: identity.pseudonym(secret, name))
+    number = {name: at for at, name in enumerate(ranked, 1)}
+    expected = [
+        vote_text.render(
+            vote_text.Vote(vote_text.numbered(number[v["rater"]]), v["emotion"], v["confidence"])
+            for v in sorted(answers, key=lambda v: number[v["rater"]])
+        )
+        for answers in given
+    ]
+    parts = [pa.array(given[at : at + 7], VOTES) for at in range(0, len(given), 7)]
+    found = labelled.without_names(pa.chunked_array(parts), secret)
+    assert found.tolist() == expected
+    some = pa.chunked_array(parts).slice(9, 30)
+    assert all(text.count("=") == len(own) for text, own in zip(
+        labelled.without_names(some, secret), given[9:39], strict=True))  # fmt: skip
+
+
 def test_numbers_do_not_follow_from_the_names():
     """From a list of candidate names nobody without the secret can tell who is whom."""
     names = [f"rater{i}@example.org" for i in range(6)]
-    given = pd.Series([votes(*((name, "sad", 1.0) for name in names))])
+    given = in_table([votes(*((name, "sad", 1.0) for name in names))])
     orders = set()
     for seed in range(20):
         secret = bytes([seed]) * 32
         text = labelled.without_names(
-            pd.Series([votes((name, "sad", i / 8)) for i, name in enumerate(names)]), secret
+            in_table([votes((name, "sad", i / 8)) for i, name in enumerate(names)]), secret
         )
         orders.add(tuple(vote.split("=")[0] for vote in text))
     assert len(orders) > 15

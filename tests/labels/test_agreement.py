@@ -11,7 +11,7 @@ from caer_data.engine import tables
 from caer_data.engine.emotions import EMOTIONS, LABELS
 from caer_data.engine.recipe import Labels
 from caer_data.labels import decide as labels
-from caer_data.labels.agreement import Agreement, measure
+from caer_data.labels.agreement import Agreement, measure, overall
 from caer_data.labels.agreement_text import agreement_text
 
 
@@ -183,6 +183,28 @@ def test_partial_data_is_measured_as_far_as_it_goes(
     if result.clips == 0:
         assert np.isnan(result.alpha)
         assert np.isnan(result.fleiss_kappa)
+
+
+@pytest.mark.parametrize("rows", PARTIAL.values(), ids=PARTIAL)
+def test_the_overall_agreement_needs_few_columns(
+    rows: Callable[[], list[dict[str, Any]]], simulated: list[dict[str, Any]]
+) -> None:
+    """It is that of all measures, also where labels are incomplete and clips are gone."""
+    unclear = {"emotion": None, "confidence": None, "cannot_judge": "wrong_box"}
+    for given in (rows(), [*simulated[7:], rating(500, "a", "sad") | unclear]):
+        ratings = tables.frame(tables.RATINGS, given)
+        decided = labels.decide(ratings, Labels(), 3)
+        clips = clips_table(390)
+        every = measure(ratings, decided, clips, seed=3, bootstraps=50)
+        few = overall(
+            ratings[["clip_key", "emotion", "status", "cannot_judge"]],
+            decided[["clip_key", "reason", "cannot_judge"]],
+            clips[["clip_key", "status"]],
+            seed=3,
+            bootstraps=50,
+        )
+        own = [every.alpha, every.alpha_low, every.alpha_high, every.fleiss_kappa]
+        assert list(few) == pytest.approx(own, nan_ok=True)
 
 
 def test_made_up_answers_are_counted() -> None:

@@ -70,7 +70,8 @@ def collect(dataset: Dataset, plan: Plan, options: Options) -> Facts:
     """Return the facts of a dataset."""
     recipe = dataset.recipe
     used = recipe.model_copy(update={"export": options.settings, "seed": options.seed})
-    clips, labels = dataset.clips, dataset.labels
+    clips = dataset.read_columns(tables.CLIPS, ["clip_key", "status", "reason"])
+    labels = dataset.read_columns(tables.LABELS, ["clip_key", "status", "reason", "cannot_judge"])
     card = about.read(dataset.folder)
     ratings = _of_released(dataset, plan)
     sources = () if ratings is None else tuple(sorted(ratings["source"].unique()))
@@ -134,7 +135,8 @@ def _of_released(dataset: Dataset, plan: Plan) -> pd.DataFrame | None:
     """Return the accepted answers to the released clips; None if there are no ratings."""
     if not dataset.has(tables.RATINGS):
         return None
-    ratings = dataset.ratings
+    needed = ["clip_key", "emotion", "status", "cannot_judge", "source"]
+    ratings = dataset.read_columns(tables.RATINGS, needed)
     keys = pd.Index(plan.clips["clip_key"])  # pandas' own isin takes every word by itself
     released = pd.Series(keys.get_indexer(ratings["clip_key"]) >= 0, ratings.index)
     return ratings[released & (ratings["status"] == "accepted")]
@@ -147,7 +149,7 @@ def _funnel(
     return (
         ("video files", len(videos)),
         ("videos that could be read, each once", int(videos.status.isin(tables.USED).sum())),
-        ("shots", len(dataset.shots)),
+        ("shots", len(dataset.read_columns(tables.SHOTS, ["shot_id"]))),
         ("clips (shots or parts of them)", len(clips)),
         ("clips kept by the filters", len(anchors.present(clips))),
         ("clips with a rating", len(labels)),
@@ -176,11 +178,7 @@ def _agreement(
         return {}
     from caer_data.labels import agreement
 
-    measured = agreement.measure(ratings, labels, clips, seed=seed)
-    values = {
-        name: float(getattr(measured, name))
-        for name in ("alpha", "alpha_low", "alpha_high", "fleiss_kappa")
-    }
+    values = agreement.overall(ratings, labels, clips, seed=seed)._asdict()
     return {} if math.isnan(values["alpha"]) else values
 
 

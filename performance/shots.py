@@ -32,10 +32,11 @@ def work(task: str, path: Path) -> None:
     """What a process of ours does; prints the cuts as JSON."""
     import cv2
 
+    from caer_data.engine.cores import cores
     from caer_data.engine.recipe import Shots
-    from caer_data.media.decode import THREADS, frames
+    from caer_data.media.decode import THREADS
     from caer_data.media.probe import probe
-    from caer_data.shots.detect import ShotDetector
+    from caer_data.shots.detect import detect
 
     cv2.setNumThreads(1)
     info = probe(path)
@@ -48,10 +49,8 @@ def work(task: str, path: Path) -> None:
             count = sum(1 for _ in container.decode(stream))
         print(json.dumps([count]))
         return
-    detector = ShotDetector(Shots(min_frames=MIN_FRAMES, refine=task == "refined"), info)
-    for frame in frames(path, info, for_analysis=True):
-        detector.push(frame)
-    print(json.dumps([row["start_frame"] for row in detector.finish()][1:]))
+    rows = detect(path, info, Shots(min_frames=MIN_FRAMES, refine=task == "refined"), cores())
+    print(json.dumps([row["start_frame"] for row in rows][1:]))
 
 
 def run(command: list[str], cores: int) -> tuple[float, float, str]:

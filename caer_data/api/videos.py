@@ -113,17 +113,13 @@ def detect_shots(video: Pathlike, recipe: RecipeLike = "caer") -> pd.DataFrame:
     import pandas as pd
 
     from caer_data.engine import recipe as recipes
-    from caer_data.media.decode import frames
+    from caer_data.engine.cores import cores
     from caer_data.media.probe import probe
-    from caer_data.shots.detect import ShotDetector
+    from caer_data.shots.detect import detect
 
     path = given.path("detect_shots", "video", video)
     chosen = recipes.load(given.recipe("detect_shots", recipe))
-    info = probe(path)
-    detector = ShotDetector(chosen.shots, info)
-    for frame in frames(path, info, for_analysis=True):
-        detector.push(frame)
-    return pd.DataFrame(detector.finish())
+    return pd.DataFrame(detect(path, probe(path), chosen.shots, cores()))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,10 @@ again. `curate/analysis_results.py` reads them.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +29,11 @@ from caer_data.engine.sources import held
 from caer_data.faces import find as faces
 from caer_data.faces import search
 from caer_data.faces.bars import find_bars
-from caer_data.faces.samples import MAX_SIDE, Samples, SampleWriter
+from caer_data.faces.samples import MAX_SIDE, Samples, SampleWriter, encoded
 from caer_data.media import fingerprints
-from caer_data.media.decode import THREADS, frames
+from caer_data.media.ahead import ahead, depth_of
+from caer_data.media.decode import THREADS, VideoReader, frames
+from caer_data.media.frame import DecodedFrame, Picture
 from caer_data.media.frame_rate import usual_rate
 from caer_data.media.packets import Damage
 from caer_data.media.probe import VideoInfo
@@ -111,7 +116,9 @@ class _Pass:
         imported = job.imported.shots
         detector = ShotDetector(job.recipe.shots, job.info) if imported is None else None
         reader, pulldown = frames(job.path, job.info, threads, for_analysis=True), Pulldown()
-        for frame in reader:
+        calls = _calls(reader, detector.size if detector else None, prints, writer)
+        for looked in ahead(calls, job.threads, depth_of(job.info, job.threads)):
+            frame = looked.frame
             pts.append(frame.pts)
             if frame.stamp != frame.pts:
                 stamp = _NO_STAMP if frame.stamp is None else frame.stamp
@@ -120,10 +127,11 @@ class _Pass:
             if frame.raw.interlaced_frame:
                 pulldown.push(frame.index, frame.raw)
             if detector:
-                detector.push(frame)
-            prints.push(frame)
-            if writer.due((frame.pts - pts[0]) * job.info.time_base):
-                writer.add(frame.index, frame.picture(MAX_SIDE))
+                detector.push(frame, looked.small)
+            if looked.grey is not None:
+                prints.add(looked.grey)
+            if looked.sample is not None:
+                writer.add(frame.index, looked.sample)
             if frame.index % _PROGRESS_EVERY == _PROGRESS_EVERY - 1:
                 passed = (frame.pts - pts[-_PROGRESS_EVERY]) * job.info.time_base
                 progress("shots", float(passed))
@@ -175,6 +183,44 @@ class _Pass:
         }
         write_json(folder / "video.json", values)
         write_json(folder / "seconds.json", {"shots": self._seconds})
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """A frame and those pictures of it that are needed."""
+
+    frame: DecodedFrame
+    small: Picture | None
+    grey: Picture | None
+    sample: bytes | None
+
+
+def _calls(
+    reader: VideoReader,
+    size: tuple[int, int] | None,
+    prints: fingerprints.Writer,
+    writer: SampleWriter,
+) -> Iterator[Callable[[], _Looked]]:
+    """Decide which pictures of each frame are needed, and yield the calls that create them."""
+    first: int | None = None
+    for frame in reader:
+        first = frame.pts if first is None else first
+        printed, sampled = (
+            prints.due(frame.pts),
+            writer.due((frame.pts - first) * frame.info.time_base),
+        )
+        yield partial(_look_at, frame, size, printed=printed, sampled=sampled)
+
+
+def _look_at(
+    frame: DecodedFrame, size: tuple[int, int] | None, *, printed: bool, sampled: bool
+) -> _Looked:
+    return _Looked(
+        frame,
+        frame.small(*size) if size else None,
+        frame.luma(*fingerprints.GRID) if printed else None,
+        encoded(frame.picture(MAX_SIDE)) if sampled else None,
+    )
 
 
 def _look(job: Job, progress: Progress) -> None:

@@ -26,7 +26,10 @@ _KEPT = 32  # number of pictures kept in memory, each of up to 5 MB
 
 
 class SampleWriter:
-    """Writes samples to a file: call `due` with every frame's time, and `add` if it is True."""
+    """Writes samples to a file: call `due` with every frame's time, and `add` if it is True.
+
+    The two may be called from different threads.
+    """
 
     def __init__(self, folder: Path, per_second: float) -> None:
         self._folder = folder
@@ -44,18 +47,23 @@ class SampleWriter:
             return True
         return False
 
-    def add(self, frame: int, picture: Picture) -> None:
-        """Write the picture of a frame."""
-        done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-        if not done:
-            raise ValueError(f"frame {frame} cannot be written as JPEG")
+    def add(self, frame: int, data: bytes) -> None:
+        """Write the `encoded` picture of a frame."""
         self._index.append((frame, self._stream.tell(), len(data)))
-        self._stream.write(data.tobytes())
+        self._stream.write(data)
 
     def close(self) -> None:
         """Close the file and write its index."""
         self._stream.close()
         np.save(self._folder / "samples.npy", np.array(self._index, np.int64).reshape(-1, 3))
+
+
+def encoded(picture: Picture) -> bytes:
+    """Return a picture as JPEG."""
+    done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    if not done:
+        raise ValueError(f"a picture of shape {picture.shape} cannot be written as JPEG")
+    return bytes(data)
 
 
 class Samples:

@@ -95,13 +95,18 @@ class Writer:
 
     def push(self, frame: DecodedFrame) -> None:
         """Add the next frame; most frames are skipped."""
-        if self._next is not None and frame.pts < self._next:
-            return
-        first = frame.pts if self._next is None else self._next
-        steps = 1 if not self._step else int((frame.pts - first) / self._step) + 1
+        if self.due(frame.pts):
+            self.add(frame.luma(*GRID))
+
+    def due(self, pts: int) -> bool:
+        """Whether to use the next frame, given its time; if so, pass its picture to `add`."""
+        if self._next is not None and pts < self._next:
+            return False
+        first = pts if self._next is None else self._next
+        steps = 1 if not self._step else int((pts - first) / self._step) + 1
         self._next = first + steps * self._step
-        self._pts.append(frame.pts)
-        self.add(frame.luma(*GRID))
+        self._pts.append(pts)
+        return True
 
     def add(self, look: Picture) -> None:
         """Add a grey picture of 128x72 pixels."""

@@ -13,6 +13,8 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -25,7 +27,9 @@ from scenedetect.detectors import (
 )
 
 from caer_data.engine import recipe
-from caer_data.media.frame import DecodedFrame
+from caer_data.media.ahead import ahead, depth_of
+from caer_data.media.decode import frames
+from caer_data.media.frame import DecodedFrame, Picture
 from caer_data.media.probe import VideoInfo
 from caer_data.shots.boundaries import BoundaryFinder, Cut
 from caer_data.shots.content import Adaptive, Content
@@ -59,13 +63,19 @@ class ShotDetector:
         self._pts = array("q")
         self._end_pts = 0
 
-    def push(self, frame: DecodedFrame) -> None:
-        """Process the next frame."""
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the pictures that are compared, px."""
+        return self._finder.size
+
+    def push(self, frame: DecodedFrame, small: Picture | None = None) -> None:
+        """Process the next frame; `small` is its picture at `size`, if that exists already."""
         if frame.index == 0:
             self._first_pts = frame.pts
         self._pts.append(frame.pts)
         self._end_pts = frame.pts + frame.duration
-        self._close(self._finder.push(frame.index, frame.small(*self._finder.size)))
+        picture = frame.small(*self.size) if small is None else small
+        self._close(self._finder.push(frame.index, picture))
 
     def finish(self) -> list[dict[str, Any]]:
         """Return the rows of the table `shots`, in order and without identifiers."""
@@ -102,6 +112,32 @@ class ShotDetector:
     def _until(self, end: int, end_pts: int) -> dict[str, Any]:
         end_s = float((end_pts - self._first_pts) * self._time_base)
         return {"end_frame": end, "end_pts": end_pts, "end_s": end_s}
+
+
+def detect(
+    path: Path, info: VideoInfo, settings: recipe.Shots, threads: int
+) -> list[dict[str, Any]]:
+    """Decode a video and return its rows of the table `shots`, without identifiers.
+
+    Args:
+        path: the video.
+        info: its properties.
+        settings: the recipe's section.
+        threads: number of threads that scale frames, besides those of the decoder. The result does
+            not depend on it.
+
+    Raises:
+        CaerError: the file can no longer be opened, or the recipe's detector is not installed.
+    """
+    detector = ShotDetector(settings, info)
+    calls = (partial(_scaled, f, detector.size) for f in frames(path, info, for_analysis=True))
+    for frame, small in ahead(calls, threads, depth_of(info, threads)):
+        detector.push(frame, small)
+    return detector.finish()
+
+
+def _scaled(frame: DecodedFrame, size: tuple[int, int]) -> tuple[DecodedFrame, Picture]:
+    return frame, frame.small(*size)
 
 
 class SceneDetect:

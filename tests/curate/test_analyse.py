@@ -69,6 +69,42 @@ def test_a_damaged_video_is_decoded_once_more_with_one_thread(media_data, tmp_pa
 
 
 @pytest.mark.parametrize(
+    "name",
+    [
+        "shots_gt/anim_sintel_trailer_30s.mp4",
+        "shots_gt/composite_open_44s.mp4",
+        "shots_gt/concert_hamilton_10s.mp4",
+        "shots_gt/film_tears_of_steel_10s.mp4",
+        "shots_gt/street_bikes_10s.mp4",
+        "shots_gt/webcam_face_noface_vfr_6s.mov",
+        "odd/h264_bframes_photoprism.avi",
+        "odd/rotated180_vfr.mp4",
+        "odd/derived/corrupt_middle.mp4",
+        "odd/derived/interlaced_tff.mpg",
+        "odd/derived/timestamp_gap_60s.ts",
+        "odd/derived/vfr_extreme.mkv",
+    ],
+)
+def test_results_do_not_depend_on_the_number_of_threads(media_data, tmp_path, name):
+    def results(threads: int) -> dict[str, bytes]:
+        folder = tmp_path / str(threads)
+        job = job_of(media_data / name, folder, threads=threads)
+        with scratch_folder(folder, "samples") as samples:
+            once = analyse._decode(job, samples, lambda *_: None)
+            spooled = {path.name: path.read_bytes() for path in samples.iterdir()}
+        artifact = analysis_results.shots_artifact(job)
+        members = {n: artifact.read(n) for n in artifact.names() if n != "seconds.json"}
+        prints = {str(n): array.tobytes() for n, array in enumerate(once._prints)}
+        return spooled | members | prints
+
+    alone = results(1)
+    assert len(alone["samples.bin"]) > 1000
+    assert len(alone) == 9
+    for threads in (2, 5):
+        assert results(threads) == alone
+
+
+@pytest.mark.parametrize(
     ("step", "last", "fps"),
     [
         pytest.param(40, 40, "25", id="as-the-header-says"),

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from caer_data.faces.models.interface import Detections
-from caer_data.faces.samples import Samples, SampleWriter
+from caer_data.faces.samples import Samples, SampleWriter, encoded
 
 
 class SquareDetector:
@@ -64,7 +64,7 @@ def spooled(folder, pictures: dict[int, np.ndarray]) -> Samples:
     """Samples of these frames."""
     writer = SampleWriter(folder, 1)
     for frame, picture in sorted(pictures.items()):
-        writer.add(frame, picture)
+        writer.add(frame, encoded(picture))
     writer.close()
     return Samples(folder)
 

@@ -4,14 +4,14 @@ from fractions import Fraction
 
 import numpy as np
 
-from caer_data.faces.samples import Samples, SampleWriter
+from caer_data.faces.samples import Samples, SampleWriter, encoded
 
 
 def spool(folder, times: list[Fraction], per_second: float) -> list[int]:
     writer = SampleWriter(folder, per_second)
     for number, time in enumerate(times):
         if writer.due(time):
-            writer.add(number, np.full((36, 64, 3), number % 256, np.uint8))
+            writer.add(number, encoded(np.full((36, 64, 3), number % 256, np.uint8)))
     writer.close()
     return Samples(folder).frames.tolist()
 

@@ -33,7 +33,7 @@ from caer_data.faces.samples import MAX_SIDE, Samples, SampleWriter, encoded
 from caer_data.media import fingerprints
 from caer_data.media.ahead import ahead, depth_of
 from caer_data.media.decode import THREADS, VideoReader, frames
-from caer_data.media.frame import DecodedFrame, Picture
+from caer_data.media.frame import DecodedFrame
 from caer_data.media.frame_rate import usual_rate
 from caer_data.media.packets import Damage
 from caer_data.media.probe import VideoInfo
@@ -116,7 +116,7 @@ class _Pass:
         imported = job.imported.shots
         detector = ShotDetector(job.recipe.shots, job.info) if imported is None else None
         reader, pulldown = frames(job.path, job.info, threads, for_analysis=True), Pulldown()
-        calls = _calls(reader, detector.size if detector else None, prints, writer)
+        calls = _calls(reader, detector, prints, writer)
         for looked in ahead(calls, job.threads, depth_of(job.info, job.threads)):
             frame = looked.frame
             pts.append(frame.pts)
@@ -127,9 +127,9 @@ class _Pass:
             if frame.raw.interlaced_frame:
                 pulldown.push(frame.index, frame.raw)
             if detector:
-                detector.push(frame, looked.small)
-            if looked.grey is not None:
-                prints.add(looked.grey)
+                detector.push(frame, looked.prepared)
+            if looked.look is not None:
+                prints.add(looked.look)
             if looked.sample is not None:
                 writer.add(frame.index, looked.sample)
             if frame.index % _PROGRESS_EVERY == _PROGRESS_EVERY - 1:
@@ -187,21 +187,21 @@ class _Pass:
 
 @dataclass(frozen=True)
 class _Looked:
-    """A frame and those pictures of it that are needed."""
+    """A frame, and what shots, fingerprints and faces need of its picture."""
 
     frame: DecodedFrame
-    small: Picture | None
-    grey: Picture | None
+    prepared: Any
+    look: fingerprints.Look | None
     sample: bytes | None
 
 
 def _calls(
     reader: VideoReader,
-    size: tuple[int, int] | None,
+    detector: ShotDetector | None,
     prints: fingerprints.Writer,
     writer: SampleWriter,
 ) -> Iterator[Callable[[], _Looked]]:
-    """Decide which pictures of each frame are needed, and yield the calls that create them."""
+    """Decide what is needed of each frame, and yield the calls that create it."""
     first: int | None = None
     for frame in reader:
         first = frame.pts if first is None else first
@@ -209,16 +209,16 @@ def _calls(
             prints.due(frame.pts),
             writer.due((frame.pts - first) * frame.info.time_base),
         )
-        yield partial(_look_at, frame, size, printed=printed, sampled=sampled)
+        yield partial(_look_at, frame, detector, printed=printed, sampled=sampled)
 
 
 def _look_at(
-    frame: DecodedFrame, size: tuple[int, int] | None, *, printed: bool, sampled: bool
+    frame: DecodedFrame, detector: ShotDetector | None, *, printed: bool, sampled: bool
 ) -> _Looked:
     return _Looked(
         frame,
-        frame.small(*size) if size else None,
-        frame.luma(*fingerprints.GRID) if printed else None,
+        detector.prepared(frame) if detector else None,
+        fingerprints.looked_at(frame) if printed else None,
         encoded(frame.picture(MAX_SIDE)) if sampled else None,
     )
 

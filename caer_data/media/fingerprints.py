@@ -76,6 +76,29 @@ def nothing() -> Seen:
     return np.zeros(0, np.int64), pictures, np.zeros((0, 4), np.uint8)
 
 
+@dataclass(frozen=True)
+class Look:
+    """A frame as fingerprints see it.
+
+    Attributes:
+        picture: grey picture of 128x72 pixels.
+        edges: brightness of each row, then of each column: the 95th percentile.
+    """
+
+    picture: Picture
+    edges: npt.NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, picture: Picture) -> Look:
+        """Return the look of a grey picture of 128x72 pixels."""
+        return cls(picture, _edges(picture))
+
+
+def looked_at(frame: DecodedFrame) -> Look:
+    """Return the look of a frame; threads can look at frames in any order."""
+    return Look.of(frame.luma(*GRID))
+
+
 class Writer:
     """Computes fingerprints of frames that are pushed one by one; `finish` returns them.
 
@@ -90,13 +113,13 @@ class Writer:
         self._pts: list[int] = []
         self._done: list[Picture] = []
         self._inside: list[tuple[int, int, int, int]] = []
-        self._waiting: deque[tuple[Picture, npt.NDArray[np.uint8]]] = deque()
+        self._waiting: deque[Look] = deque()
         self._seen: deque[npt.NDArray[np.uint8]] = deque(maxlen=2 * _AROUND + 1)
 
     def push(self, frame: DecodedFrame) -> None:
         """Add the next frame; most frames are skipped."""
         if self.due(frame.pts):
-            self.add(frame.luma(*GRID))
+            self.add(looked_at(frame))
 
     def due(self, pts: int) -> bool:
         """Whether to use the next frame, given its time; if so, pass its picture to `add`."""
@@ -108,11 +131,10 @@ class Writer:
         self._pts.append(pts)
         return True
 
-    def add(self, look: Picture) -> None:
-        """Add a grey picture of 128x72 pixels."""
-        edges = _edges(look)
-        self._waiting.append((look, edges))
-        self._seen.append(edges)
+    def add(self, look: Look) -> None:
+        """Add the picture of a frame."""
+        self._waiting.append(look)
+        self._seen.append(look.edges)
         if len(self._waiting) > _AROUND:
             self._finish_one()
 
@@ -125,10 +147,10 @@ class Writer:
         return np.array(self._pts, np.int64), pictures, inside
 
     def _finish_one(self) -> None:
-        look, _ = self._waiting.popleft()
-        box = _box(np.max(self._seen, axis=0), len(look))
+        picture = self._waiting.popleft().picture
+        box = _box(np.max(self._seen, axis=0), len(picture))
         self._inside.append(box)
-        self._done.append(_between_bars(look, box))
+        self._done.append(_between_bars(picture, box))
 
 
 def of_pictures(looks: list[Picture]) -> Picture:

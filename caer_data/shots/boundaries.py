@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -31,10 +31,17 @@ class BoundaryFinder(Protocol):
     """Finds the first frames of new shots in a stream of small pictures."""
 
     size: tuple[int, int]
-    """Width and height of the pictures to push, px."""
+    """Width and height of the pictures, px."""
 
-    def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[Cut]:
-        """Process the next picture (BGR) and return the cuts that are now certain, in order."""
+    def prepared(self, picture: npt.NDArray[np.uint8]) -> Any:
+        """Return what `push` needs of a picture (BGR).
+
+        Depends on nothing else, so that threads can prepare pictures in any order.
+        """
+        ...
+
+    def push(self, index: int, prepared: Any) -> list[Cut]:
+        """Process the next picture, prepared; return the cuts that are now certain, in order."""
         ...
 
     def finish(self) -> list[Cut]:

@@ -23,15 +23,19 @@ _MAX_RATIO: Final = 255.0
 _ZERO: Final = 1e-5
 
 
+def to_hsv(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Convert a picture (BGR) for `process_frame` of the detectors in this module."""
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2HSV), np.uint8)
+
+
 class _Score:
     """Mean difference of hue, saturation and value from the previous frame."""
 
     def __init__(self) -> None:
         self._last: npt.NDArray[np.uint8] | None = None
 
-    def of(self, picture: npt.NDArray[np.uint8]) -> float:
-        """Return the score of the next frame, BGR (height, width, 3); 0 for the first one."""
-        hsv = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2HSV))
+    def of(self, hsv: npt.NDArray[np.uint8]) -> float:
+        """Return the score of the next frame, HSV (height, width, 3); 0 for the first one."""
         last, self._last = self._last, hsv
         return 0.0 if last is None else float(cv2.norm(hsv, last, cv2.NORM_L1)) / hsv.size
 
@@ -44,9 +48,9 @@ class Content:
         self._threshold = threshold
         self._filter = FlashFilter(FlashFilter.Mode.MERGE, min_scene_len)
 
-    def process_frame(self, time: FrameTimecode, picture: npt.NDArray[np.uint8]) -> list[Any]:
+    def process_frame(self, time: FrameTimecode, hsv: npt.NDArray[np.uint8]) -> list[Any]:
         """Process the next frame; return cuts."""
-        above = self._score.of(picture) >= self._threshold
+        above = self._score.of(hsv) >= self._threshold
         return list(self._filter.filter(time, above))
 
     def post_process(self, time: FrameTimecode) -> list[Any]:
@@ -70,10 +74,10 @@ class Adaptive:
         self._last_cut: FrameTimecode | None = None
         self.faint: set[int] = set()
 
-    def process_frame(self, time: FrameTimecode, picture: npt.NDArray[np.uint8]) -> list[Any]:
+    def process_frame(self, time: FrameTimecode, hsv: npt.NDArray[np.uint8]) -> list[Any]:
         """Process the next frame; return a cut two frames late."""
         self._last_cut = time if self._last_cut is None else self._last_cut
-        self._recent.append((time, self._score.of(picture)))
+        self._recent.append((time, self._score.of(hsv)))
         if len(self._recent) <= 2 * _WINDOW:
             return []
         middle, score = self._recent[_WINDOW]

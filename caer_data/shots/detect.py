@@ -29,10 +29,10 @@ from scenedetect.detectors import (
 from caer_data.engine import recipe
 from caer_data.media.ahead import ahead, depth_of
 from caer_data.media.decode import frames
-from caer_data.media.frame import DecodedFrame, Picture
+from caer_data.media.frame import DecodedFrame
 from caer_data.media.probe import VideoInfo
 from caer_data.shots.boundaries import BoundaryFinder, Cut
-from caer_data.shots.content import Adaptive, Content
+from caer_data.shots.content import Adaptive, Content, to_hsv
 from caer_data.shots.dfd import DisplacedFrameDifference
 from caer_data.shots.gradual import WithGradual
 from caer_data.shots.refine import Refined
@@ -63,19 +63,18 @@ class ShotDetector:
         self._pts = array("q")
         self._end_pts = 0
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height of the pictures that are compared, px."""
-        return self._finder.size
+    def prepared(self, frame: DecodedFrame) -> Any:
+        """Return what `push` needs of a frame; threads can prepare frames in any order."""
+        return self._finder.prepared(frame.small(*self._finder.size))
 
-    def push(self, frame: DecodedFrame, small: Picture | None = None) -> None:
-        """Process the next frame; `small` is its picture at `size`, if that exists already."""
+    def push(self, frame: DecodedFrame, prepared: Any = None) -> None:
+        """Process the next frame; `prepared` is given if that was called before."""
         if frame.index == 0:
             self._first_pts = frame.pts
         self._pts.append(frame.pts)
         self._end_pts = frame.pts + frame.duration
-        picture = frame.small(*self.size) if small is None else small
-        self._close(self._finder.push(frame.index, picture))
+        ready = self.prepared(frame) if prepared is None else prepared
+        self._close(self._finder.push(frame.index, ready))
 
     def finish(self) -> list[dict[str, Any]]:
         """Return the rows of the table `shots`, in order and without identifiers."""
@@ -130,14 +129,14 @@ def detect(
         CaerError: the file can no longer be opened, or the recipe's detector is not installed.
     """
     detector = ShotDetector(settings, info)
-    calls = (partial(_scaled, f, detector.size) for f in frames(path, info, for_analysis=True))
-    for frame, small in ahead(calls, threads, depth_of(info, threads)):
-        detector.push(frame, small)
+    calls = (partial(_prepared, f, detector) for f in frames(path, info, for_analysis=True))
+    for frame, prepared in ahead(calls, threads, depth_of(info, threads)):
+        detector.push(frame, prepared)
     return detector.finish()
 
 
-def _scaled(frame: DecodedFrame, size: tuple[int, int]) -> tuple[DecodedFrame, Picture]:
-    return frame, frame.small(*size)
+def _prepared(frame: DecodedFrame, detector: ShotDetector) -> tuple[DecodedFrame, Any]:
+    return frame, detector.prepared(frame)
 
 
 class SceneDetect:
@@ -148,10 +147,14 @@ class SceneDetect:
         self._detector = detector
         self._last = FrameTimecode(0, _COUNTER)
 
-    def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[Cut]:
+    def prepared(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Return the picture, as HSV for the detectors of `content`."""
+        return to_hsv(picture) if isinstance(self._detector, Adaptive | Content) else picture
+
+    def push(self, index: int, prepared: npt.NDArray[np.uint8]) -> list[Cut]:
         """Pass the picture to the detector."""
         self._last = FrameTimecode(index, _COUNTER)
-        return _unscored(self._detector.process_frame(self._last, picture))
+        return _unscored(self._detector.process_frame(self._last, prepared))
 
     def finish(self) -> list[Cut]:
         """Return the detector's last cuts."""

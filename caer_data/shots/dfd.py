@@ -44,12 +44,15 @@ class DisplacedFrameDifference:
         self._next = 1
         self._above = -1
 
-    def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[Cut]:
+    def prepared(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Return the picture in grey."""
+        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8)
+
+    def push(self, index: int, prepared: npt.NDArray[np.uint8]) -> list[Cut]:
         """Compare a picture with the previous one and decide on the frame one second ago."""
-        grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
-        previous, self._previous = self._previous, grey
+        previous, self._previous = self._previous, prepared
         self._last = index
-        return [] if previous is None else self._add(displaced_frame_difference(previous, grey))
+        return [] if previous is None else self._add(displaced_frame_difference(previous, prepared))
 
     def finish(self) -> list[Cut]:
         """Decide on the last second."""

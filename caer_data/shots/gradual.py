@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -105,9 +105,13 @@ class WithGradual:
         self._best: _Transition | None = None
         self._waiting: list[Cut] = []
 
-    def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[Cut]:
+    def prepared(self, picture: npt.NDArray[np.uint8]) -> tuple[Any, Thumbnail]:
+        """Return what the finder of hard cuts needs."""
+        return self._finder.prepared(picture)
+
+    def push(self, index: int, prepared: tuple[Any, Thumbnail]) -> list[Cut]:
         """Process the next picture; return cuts, about two seconds late."""
-        self._waiting += self._finder.push(index, picture)
+        self._waiting += self._finder.push(index, prepared)
         self._thumbnails.append(self._finder.latest)
         self._count += 1
         return self._decide(self._count - 2 * _MAX_HALF)

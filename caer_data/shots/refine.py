@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -138,10 +138,14 @@ class Refined:
         self._decided = 1
         self._waiting: _Found | None = None
 
-    def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[Cut]:
+    def prepared(self, picture: npt.NDArray[np.uint8]) -> tuple[Any, Thumbnail]:
+        """Return what the finder of proposals needs, and the thumbnail."""
+        return self._proposals.prepared(picture), thumbnail_of(picture)
+
+    def push(self, index: int, prepared: tuple[Any, Thumbnail]) -> list[Cut]:
         """Process the next picture; return cuts, a few frames late."""
-        self._proposed.update(cut.frame for cut in self._proposals.push(index, picture))
-        thumbnail = thumbnail_of(picture)
+        proposing, thumbnail = prepared
+        self._proposed.update(cut.frame for cut in self._proposals.push(index, proposing))
         change = unmoved = 0.0
         if self._frames:
             before = self._frames[-1].thumbnail

@@ -51,13 +51,16 @@ class TransNet:
         self._in_transition = False
         self._clearest = 0.0
 
-    def push(self, index: int, picture: npt.NDArray[np.uint8]) -> list[Cut]:
+    def prepared(self, picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Return the picture in RGB."""
+        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+    def push(self, index: int, prepared: npt.NDArray[np.uint8]) -> list[Cut]:
         """Process the next picture; every 50 frames, the network runs on 50 earlier ones."""
-        rgb = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
         if index == 0:
-            self._window = [rgb] * _MARGIN
+            self._window = [prepared] * _MARGIN
         self._frames = index + 1
-        return self._add(rgb)
+        return self._add(prepared)
 
     def finish(self) -> list[Cut]:
         """Return the last cuts, by repeating the last picture until every frame has a result."""

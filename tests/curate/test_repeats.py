@@ -31,7 +31,7 @@ def video(work: Path, name: str, scenes: list[np.ndarray], earlier: bool = False
     """A video of some scenes, each a shot; timestamps in thousandths of a second from 100 on."""
     writer = fingerprints.Writer(Fraction(1, 1000))
     for picture in np.concatenate(scenes):
-        writer.add(cv2.resize(picture, (128, 72)))
+        writer.add(fingerprints.Look.of(cv2.resize(picture, (128, 72))))
     pictures = writer.finish()[1]
     pts = 100 + STEP * np.arange(len(pictures))
     made = fingerprints.Fingerprints(

@@ -18,7 +18,8 @@ from caer_data.media.probe import probe
 def made(pictures: np.ndarray) -> np.ndarray:
     writer = fingerprints.Writer(Fraction(1, 25))
     for picture in pictures:
-        writer.add(cv2.resize(picture, (128, 72), interpolation=cv2.INTER_AREA))
+        small = cv2.resize(picture, (128, 72), interpolation=cv2.INTER_AREA)
+        writer.add(fingerprints.Look.of(small))
     return writer.finish()[1]
 
 

@@ -18,7 +18,8 @@ SILENCE = np.zeros(0, np.uint32)
 def strip(pictures: np.ndarray, start: float = 0.0, sound: np.ndarray = SILENCE) -> Strip:
     writer = fingerprints.Writer(Fraction(1, 25))
     for picture in pictures:
-        writer.add(cv2.resize(picture, (128, 72), interpolation=cv2.INTER_AREA))
+        small = cv2.resize(picture, (128, 72), interpolation=cv2.INTER_AREA)
+        writer.add(fingerprints.Look.of(small))
     return Strip(start + np.arange(len(pictures)) / fingerprints.RATE, writer.finish()[1], sound)
 
 

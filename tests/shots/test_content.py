@@ -7,7 +7,7 @@ import pytest
 from scenedetect import FrameTimecode
 from scenedetect.detectors import AdaptiveDetector, ContentDetector
 
-from caer_data.shots.content import Adaptive, Content
+from caer_data.shots.content import Adaptive, Content, to_hsv
 
 
 def film(seed: int) -> list[np.ndarray]:
@@ -24,8 +24,10 @@ def film(seed: int) -> list[np.ndarray]:
 
 def cuts(detector, frames: list[np.ndarray]) -> list[int]:
     found = []
+    ours = isinstance(detector, Adaptive | Content)
     for index, picture in enumerate(frames):
-        found += detector.process_frame(FrameTimecode(index, 25.0), picture)
+        time = FrameTimecode(index, 25.0)
+        found += detector.process_frame(time, to_hsv(picture) if ours else picture)
     found += detector.post_process(FrameTimecode(len(frames) - 1, 25.0))
     return [cut.frame_num for cut in found]
 

@@ -152,7 +152,7 @@ def faces_of(clips: pd.DataFrame) -> pa.Table:
 STEPS = (
     (plan.labelled, "read"), (plan.boxes, "of_dataset"),
     (plan.splits, "assign"), (plan, "plan"), (release.labelled, "changed"),
-    (release.cards, "collect"), (release, "_key"), (release, "works"), (release, "collect"),
+    (release.cards, "collect"), (release, "_key"), (release, "works"), (release, "Results"),
     (release, "fill_manifest"), (release, "audit_parts"), (release, "write"),
     (release, "write_pairs"), (release.cards, "write"), (release, "describe"),
     (release.plan, "remember"),

@@ -312,4 +312,4 @@ def inside(folder: Path, relative: str) -> Path:
     below = full == root or full.startswith(f"{root.rstrip(os.sep)}{os.sep}")
     if relative.startswith(os.sep) or not below:
         raise CaerError(f"'{relative}' points outside of {folder}")
-    return Path(os.path.normpath(folder / relative))
+    return Path(os.path.normpath(os.path.join(folder, relative)))  # noqa: PTH118

@@ -8,6 +8,7 @@ writes the same bytes for the same rows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import reduce
 from operator import and_
 from pathlib import Path
@@ -74,6 +75,7 @@ __all__ = [
     "Column",
     "Table",
     "check",
+    "count",
     "empty",
     "frame",
     "read",
@@ -105,6 +107,13 @@ def check(table: Table, data: pd.DataFrame) -> pa.Table:
         CaerError: a column is missing, unknown, of the wrong type, empty although it must not be,
             or contains a value that is not allowed; or a key occurs twice.
     """
+    arrow = _typed(table, data)
+    _refuse_repeated(table, data)
+    return arrow
+
+
+def _typed(table: Table, data: pd.DataFrame) -> pa.Table:
+    """Do the same as `check`, but do not compare the keys of rows."""
     where = f"table '{table.name}'"
     missing = [n for n in table.names if n not in data.columns]
     unknown = [n for n in data.columns if n not in table.names]
@@ -124,18 +133,42 @@ def check(table: Table, data: pd.DataFrame) -> pa.Table:
                     f"{where}: column '{column.name}' holds {sorted(map(str, strange))}, "
                     f"but only {list(column.values)} are allowed"
                 )
-    repeated = data.duplicated(list(table.key))
-    if repeated.any():
-        first = data.loc[repeated, list(table.key)].iloc[0].to_dict()
-        raise CaerError(f"{where}: the key {first} occurs more than once")
     return arrow.replace_schema_metadata(table.schema.metadata)
 
 
+def _refuse_repeated(table: Table, data: pd.DataFrame) -> None:
+    """Raise a CaerError if two rows have the same key."""
+    repeated = data.duplicated(list(table.key))
+    if repeated.any():
+        first = data.loc[repeated, list(table.key)].iloc[0].to_dict()
+        raise CaerError(f"table '{table.name}': the key {first} occurs more than once")
+
+
 def write(table: Table, data: pd.DataFrame, path: Path) -> None:
-    """Validate and write a table atomically; equal rows give equal bytes."""
-    arrow = check(table, data)
-    with atomic_path(path) as temporary:
-        pq.write_table(_without_empty(table, arrow), temporary, compression="zstd")
+    """Validate and write a table atomically; equal rows give equal bytes.
+
+    A long table is converted row group by row group, so that it is not in memory twice.
+    """
+    held = [field for field in table.schema if not _is_left_out(table, field.name, data)]
+    schema = pa.schema(held, table.schema.metadata)
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        for at in range(0, max(1, len(data)), _ROW_GROUP):
+            part = _typed(table, data.iloc[at : at + _ROW_GROUP])
+            writer.write_table(part.select(schema.names))
+        _refuse_repeated(table, data)
+
+
+_ROW_GROUP = 1 << 20
+"""Number of rows in a row group, as Arrow writes them."""
+
+
+def _is_left_out(table: Table, name: str, data: pd.DataFrame) -> bool:
+    """Whether a column is optional and empty in all rows."""
+    optional = any(column.optional for column in table.columns if column.name == name)
+    return optional and name in data.columns and bool(data[name].isna().all())
 
 
 def write_arrow(table: Table, parts: Iterable[pa.Table], path: Path) -> None:
@@ -172,18 +205,35 @@ def read_arrow(table: Table, path: Path | BinaryIO, columns: list[str] | None = 
         CaerError: the file is missing or damaged, or has a different layout.
     """
     wanted = table.names if columns is None else columns
+    with _opened(table, path) as file:
+        own = _is_own(table, file.schema_arrow)
+        held = [name for name in wanted if name in file.schema_arrow.names]
+        arrow = file.read(columns=held if own else None)
+    if not own:
+        return _of_others(table, _with_added(table, arrow, table.names), path).select(wanted)
+    return _with_added(table, arrow, wanted).select(wanted)
+
+
+def count(table: Table, path: Path) -> int:
+    """Return the number of rows of a table, without reading them.
+
+    Raises:
+        CaerError: the file is missing or damaged.
+    """
+    with _opened(table, path) as file:
+        return int(file.metadata.num_rows)
+
+
+@contextmanager
+def _opened(table: Table, path: Path | BinaryIO) -> Iterator[pq.ParquetFile]:
+    """Open a table's file; turn failures, also those while it is read, into a CaerError."""
     try:
         with pq.ParquetFile(path) as file:
-            own = _is_own(table, file.schema_arrow)
-            held = [name for name in wanted if name in file.schema_arrow.names]
-            arrow = file.read(columns=held if own else None)
+            yield file
     except FileNotFoundError as error:
         raise CaerError(f"{path}: no table '{table.name}' here; build the dataset first") from error
     except (pa.ArrowInvalid, OSError) as error:
         raise CaerError(f"{path}: not a readable parquet table ({error})") from error
-    if not own:
-        return _of_others(table, _with_added(table, arrow, table.names), path).select(wanted)
-    return _with_added(table, arrow, wanted).select(wanted)
 
 
 def _is_own(table: Table, schema: pa.Schema) -> bool:
@@ -210,12 +260,6 @@ def _of_others(table: Table, arrow: pa.Table, path: Path | BinaryIO) -> pa.Table
         raise CaerError(f"{path}: a column has the wrong type ({reason})") from error
     except CaerError as error:
         raise CaerError(f"{path}: {error}") from error
-
-
-def _without_empty(table: Table, arrow: pa.Table) -> pa.Table:
-    """Return the table without optional columns that are empty in all rows."""
-    optional = [column.name for column in table.columns if column.optional]
-    return arrow.drop_columns([name for name in optional if arrow[name].null_count == len(arrow)])
 
 
 def _with_added(table: Table, arrow: pa.Table, wanted: list[str]) -> pa.Table:

@@ -6,6 +6,7 @@ others.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Literal
@@ -172,7 +173,10 @@ def _repeated(clips: pd.DataFrame, found: pd.DataFrame | None) -> Verdict:
     check = "repeated footage"
     if found is None:
         return Verdict(check, "not measured", 0, "no fingerprints of the videos were compared")
-    splits = clips.groupby("clip_id")["split"].agg(frozenset).to_dict()
+    repeating = clips["clip_id"].isin(set(found["clip_id"]) | set(found["of_clip_id"]))
+    splits = defaultdict[str, set[str]](set)
+    for clip_id, split in clips.loc[repeating, ["clip_id", "split"]].itertuples(index=False):
+        splits[clip_id].add(split)
     pairs = [
         (one, other, splits[one] | splits[other])
         for one, other in zip(found["clip_id"], found["of_clip_id"], strict=True)
@@ -186,8 +190,8 @@ def _repeated(clips: pd.DataFrame, found: pd.DataFrame | None) -> Verdict:
         text = f"{len(concerned):,} clips show the same footage as another one in the same split"
         return Verdict(check, "note", len(concerned), text)
     text = (
-        f"{len(concerned):,} of {len(splits):,} clips show the same footage as one in another "
-        f"split (such as {across[0][0]} and {across[0][1]})"
+        f"{len(concerned):,} of {clips['clip_id'].nunique():,} clips show the same footage as one "
+        f"in another split (such as {across[0][0]} and {across[0][1]})"
     )
     return Verdict(check, "finding", len(concerned), text)
 
@@ -218,25 +222,25 @@ def _overlapping(clips: pd.DataFrame) -> Verdict:
 
 def _near_duplicates(manifest: pd.DataFrame) -> Verdict:
     check = "near-duplicate pictures"
-    hashed = manifest.dropna(subset=["perceptual_hash"]).drop_duplicates(
-        ["clip_id", "split", "perceptual_hash"]
-    )
+    columns = ["clip_id", "split", "perceptual_hash"]
+    hashed = manifest[columns].dropna(subset=["perceptual_hash"]).drop_duplicates()
     values, of_row = duplicates.listed(hashed["perceptual_hash"])
     if not len(values):
         return Verdict(check, "not measured", 0, "no picture has a perceptual hash")
     sides = hashed["split"].map(SPLITS.index).to_numpy(np.int64)[of_row]
     partner = duplicates.pairs(values, sides)
     concerned = np.flatnonzero(partner >= 0)
-    names = hashed["clip_id"].to_numpy(object)[of_row]
-    clips = len(set(names[concerned]))
+    clip_ids = hashed["clip_id"].array
+    clips = len(clip_ids[of_row[concerned]].unique())
     total = hashed["clip_id"].nunique()
     if not clips:
         text = f"no clip looks like one of another split ({len(values):,} pictures compared)"
         return _well(check, text, _unknown(manifest, hashed), "perceptual hash")
     first = concerned[0]
+    one, other = (clip_ids[of_row[at]] for at in (first, partner[first]))
     text = (
         f"{clips:,} of {total:,} clips have a picture that is nearly equal to one of another split "
-        f"(such as {names[first]} and {names[partner[first]]})"
+        f"(such as {one} and {other})"
     )
     return Verdict(check, "finding", clips, text)
 
@@ -282,7 +286,7 @@ def _box_size_by_class(manifest: pd.DataFrame) -> Verdict:
 
 def _box_size_by_split(manifest: pd.DataFrame) -> Verdict:
     check = "box size by split"
-    sized = manifest.dropna(subset=["face_height"])
+    sized = manifest[["clip_id", "split", "face_height"]].dropna(subset=["face_height"])
     if sized.empty:
         return Verdict(check, "not measured", 0, "no clip has a face_height")
     of_clip = sized.groupby(["clip_id", "split"])["face_height"].median()
@@ -293,8 +297,8 @@ def _box_size_by_split(manifest: pd.DataFrame) -> Verdict:
 
 def _one_size_a_clip(manifest: pd.DataFrame) -> pd.DataFrame:
     """Return the median box size per clip and split, because frames of a clip are dependent."""
-    sized = manifest.dropna(subset=["face_height"])
     keys = ["clip_id", "split", "emotion"]
+    sized = manifest[[*keys, "face_height"]].dropna(subset=["face_height"])
     return sized.groupby(keys, sort=False)[["face_height"]].median().reset_index()
 
 

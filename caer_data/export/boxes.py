@@ -23,7 +23,8 @@ def of_dataset(dataset: Dataset, clips: pd.DataFrame, sources: pd.DataFrame) -> 
     """Return the boxes of every clip's target, as `BOXES`, by clip and frame.
 
     The faces of a large dataset do not fit into memory. They are therefore read part by part, and
-    only the targets' values are kept. `clip_id` is a categorical column for the same reason.
+    only the targets' values are kept. For the same reason `clip_id` is a categorical column, and
+    `frame` has 32 bits.
 
     Args:
         dataset: its tracks and faces are read.
@@ -41,7 +42,10 @@ def of_dataset(dataset: Dataset, clips: pd.DataFrame, sources: pd.DataFrame) -> 
     scale = size[:, 1] / heights
     start, frames = (rows[name].to_numpy(np.int64) for name in ("start_frame", "frames"))
     clip_of_pair = pd.Index(clip_ids).get_indexer(pairs["clip_id"])
-    parts = []
+    most = int(frames.sum())  # one box per clip and frame; memory is used as it is filled
+    at_clip, at_frame = np.empty(most, np.int32), np.empty(most, np.int32)
+    sides, between = np.empty((len(_SIDES), most), np.float32), np.empty(most, np.bool_)
+    count = 0
     for own in _blocks(clip_of_pair):
         pair, place = boxes_in(pairs.iloc[own], track_of_pair[own], faces.track, faces.frame)
         clip = clip_of_pair[own][pair]
@@ -50,19 +54,16 @@ def of_dataset(dataset: Dataset, clips: pd.DataFrame, sources: pd.DataFrame) -> 
         at = faces.frame[place].astype(np.int64) - start[clip]
         seen = (at >= 0) & (at < frames[clip])
         seen &= (box[:, 2] - box[:, 0] >= 1) & (box[:, 3] - box[:, 1] >= 1)
-        parts.append(
-            (clip[seen].astype(np.int32), at[seen], box[seen], faces.interpolated[place][seen])
-        )
-    if not sum(len(part[0]) for part in parts):
+        new = slice(count, count + int(seen.sum()))
+        at_clip[new], at_frame[new] = clip[seen], at[seen]
+        sides[:, new], between[new] = box[seen].T, faces.interpolated[place][seen]
+        count = new.stop
+    if not count:
         return tables.empty(BOXES)
-    del faces
-    columns = [list(column) for column in zip(*parts, strict=True)]
-    del parts  # so that each column's parts are freed once they are joined
-    clip, at, box, between = (np.concatenate(columns.pop(0)) for _ in range(4))
-    named = pd.Categorical.from_codes(clip, categories=pd.Index(clip_ids))
-    sides = {name: box[:, number] for number, name in enumerate(_SIDES)}
-    found = {"clip_id": named, "frame": at, **sides, "interpolated": between}
-    return pd.DataFrame(found, copy=False)
+    named = pd.Categorical.from_codes(at_clip[:count], categories=pd.Index(clip_ids))
+    found = {"clip_id": named, "frame": at_frame[:count]}
+    found |= {name: side[:count] for name, side in zip(_SIDES, sides, strict=True)}
+    return pd.DataFrame({**found, "interpolated": between[:count]}, copy=False)
 
 
 class _Faces(NamedTuple):
@@ -73,28 +74,27 @@ class _Faces(NamedTuple):
     sides: npt.NDArray[np.float32]
     interpolated: npt.NDArray[np.bool_]
 
-    @classmethod
-    def joined(cls, parts: list[_Faces]) -> _Faces:
-        return cls(*map(np.concatenate, zip(*parts, strict=True))) if parts else cls(
-            np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros((0, 4), np.float32),
-            np.zeros(0, np.bool_),
-        )  # fmt: skip
-
 
 def _faces(dataset: Dataset, names: pd.Index) -> _Faces:
     """Return the faces of some tracks, by track."""
     path = dataset.path_of(tables.FACES)
     columns = ["track_id", "frame", *_SIDES, "interpolated"]
-    found: list[_Faces] = []
+    most = tables.count(tables.FACES, path)  # memory is used as it is filled
+    track, frame = np.empty(most, np.int32), np.empty(most, np.int32)
+    sides, interpolated = np.empty((most, len(_SIDES)), np.float32), np.empty(most, np.bool_)
+    count = 0
     for part in tables.read_parts(tables.FACES, path, columns, words="track_id"):
         words = part["track_id"].combine_chunks()
         number = names.get_indexer(words.dictionary.to_pandas())
-        track = number[words.indices.to_numpy()].astype(np.int32)
-        own = np.flatnonzero(track >= 0)
-        sides = np.stack([part[name].to_numpy()[own] for name in _SIDES], axis=1)
-        frame = part["frame"].to_numpy()[own].astype(np.int32)
-        found.append(_Faces(track[own], frame, sides, part["interpolated"].to_numpy()[own]))
-    faces = _Faces.joined(found)
+        named = number[words.indices.to_numpy()]
+        own = np.flatnonzero(named >= 0)
+        new = slice(count, count + len(own))
+        track[new], frame[new] = named[own], part["frame"].to_numpy()[own]
+        for side, name in enumerate(_SIDES):
+            sides[new, side] = part[name].to_numpy()[own]
+        interpolated[new] = part["interpolated"].to_numpy()[own]
+        count = new.stop
+    faces = _Faces(track[:count], frame[:count], sides[:count], interpolated[:count])
     if (faces.track[1:] < faces.track[:-1]).any():
         order = np.argsort(faces.track, kind="stable")
         track, frame, sides, interpolated = faces

@@ -14,7 +14,7 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path, explain_os_error
 from caer_data.export import folder
 from caer_data.export import manifest as manifests
-from caer_data.export.release import ClipFile
+from caer_data.export.clip_files import ClipFile
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,9 +28,19 @@ _MANY: Final = 400_000
 
 def listed(texts: pd.Series) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
     """Return the hashes in texts, where they are joined by spaces, and the index of their text."""
-    words = [text.split() for text in np.asarray(texts, object)]
-    hashes = np.array([int(word, 16) for own in words for word in own], np.uint64)
-    return hashes, np.repeat(np.arange(len(words)), list(map(len, words)))
+    lists = pa.chunked_array([pa.array(texts, pa.string())])
+    lists = pc.ascii_split_whitespace(lists).combine_chunks()
+    words = lists.flatten()
+    of_text = np.repeat(np.arange(len(lists)), lists.value_lengths().to_numpy())
+    length = pc.binary_length(words).to_numpy()
+    whole = length == _BITS // 4
+    hashes = np.zeros(len(words), np.uint64)
+    # words of one length are read all at once
+    digits = b"".join(words.filter(pa.array(whole)).cast(pa.binary(_BITS // 4)).buffers()[1:])
+    hashes[whole] = np.frombuffer(bytes.fromhex(digits.decode()), ">u8")
+    for at in np.flatnonzero((length > 0) & ~whole):
+        hashes[at] = int(words[at].as_py(), 16)
+    return hashes[length > 0], of_text[length > 0]
 
 
 def pairs(

@@ -40,7 +40,8 @@ class Unfinished:
 
     Attributes:
         root: folder of its files.
-        done: results of clips that an earlier, interrupted call finished, by `clip_id`.
+        done: clips that an earlier, interrupted call finished, by `clip_id`, each with the place
+            of its result in the list.
     """
 
     def __init__(self, home: Path, key: str) -> None:
@@ -89,19 +90,30 @@ class Unfinished:
         if replaced.exists():
             _discard(replaced, self._home)
 
-    def _read_journal(self) -> dict[str, dict[str, Any]]:
+    def results(self) -> Iterator[dict[str, Any]]:
+        """Yield the results of the clips in `done`."""
+        if not self.done:
+            return
+        with self._journal.open("rb") as stream:
+            for place in self.done.values():
+                stream.seek(place)
+                yield json.loads(stream.readline())
+
+    def _read_journal(self) -> dict[str, int]:
         """Return finished clips, except incomplete lines and clips whose files are gone."""
-        done: dict[str, dict[str, Any]] = {}
+        done: dict[str, int] = {}
         if not self._journal.is_file():
             return done
-        text = self._journal.read_text(encoding="utf-8")
-        whole = text[: text.rfind("\n") + 1]
-        if whole != text:
-            write_text(self._journal, whole)
-        for line in whole.splitlines():
-            result = json.loads(line)
-            if all(self._is_present(path, facts) for path, facts in result["files"].items()):
-                done[result["clip_id"]] = result
+        place = 0
+        with self._journal.open("r+b") as stream:
+            for line in stream:
+                if not line.endswith(b"\n"):
+                    stream.truncate(place)
+                    break
+                result = json.loads(line)
+                if all(self._is_present(path, facts) for path, facts in result["files"].items()):
+                    done[result["clip_id"]] = place
+                place += len(line)
         return done
 
     def _is_present(self, path: str, facts: dict[str, Any]) -> bool:

@@ -23,7 +23,8 @@ six pictures per clip, this gives the paper's roughly 70 K pictures from its 13.
 
 def number(clips: pd.DataFrame, most: int) -> pd.Series:
     """Return the number of pictures per clip: one per `SPACING_S`, from one to `most`."""
-    seconds = clips["frames"] / clips["fps"].map(lambda text: float(Fraction(text)))
+    rates = {text: float(Fraction(text)) for text in clips["fps"].unique()}
+    seconds = clips["frames"] / clips["fps"].map(rates)
     return (seconds / SPACING_S).astype(int).clip(1, most)
 
 

@@ -20,6 +20,7 @@ from caer_data.engine.progress import Reporter
 from caer_data.engine.recipe import Recipe
 from caer_data.export import audit, cards, checksums, folder, lines, prints, release, splits
 from caer_data.export import manifest as manifests
+from caer_data.export.clip_files import ClipFile
 from caer_data.export.groups import groups_of, words_of
 from caer_data.export.joined import Differing, Part, clips_of, parts_of
 from caer_data.export.joined_facts import facts_of
@@ -299,7 +300,7 @@ def _write(
     reporter: Reporter,
 ) -> None:
     manifest = whole.files[manifests.MANIFEST.names]
-    clip_files: dict[str, release.ClipFile] = {}
+    clip_files: dict[str, ClipFile] = {}
     if facts.about["media"]:
         clip_files = copied(root, parts, whole.files, reporter)
     else:

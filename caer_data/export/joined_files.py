@@ -14,7 +14,8 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path, explain_os_error
 from caer_data.engine.progress import Reporter
 from caer_data.engine.release_layouts import LAYOUTS
-from caer_data.export import carry, release
+from caer_data.export import carry
+from caer_data.export.clip_files import ClipFile
 from caer_data.export.joined import Part
 from caer_data.export.layouts import Wanted, module
 from caer_data.export.layouts.caer_s import picture_paths
@@ -54,7 +55,7 @@ def placed(files: pd.DataFrame, wanted: Wanted) -> pd.DataFrame:
 
 def copied(
     root: Path, parts: list[Part], files: pd.DataFrame, reporter: Reporter
-) -> dict[str, release.ClipFile]:
+) -> dict[str, ClipFile]:
     """Copy the media; clips in shards are extracted to files, from which new shards are made.
 
     Args:
@@ -74,7 +75,7 @@ def copied(
     cut = root.with_name("cut")
     names = [f"{number:06d}.mp4" for number in range(len(packed))]
     clip_files = {
-        str(clip): release.ClipFile(cut / name, 0)
+        str(clip): ClipFile(cut / name, 0)
         for clip, name in zip(packed["clip_id"], names, strict=True)
     }
     try:

@@ -6,9 +6,10 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -229,16 +230,43 @@ def rows(planned: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         A frame with the columns of `MANIFEST`; columns that depend on the media are still empty.
+        Words that many files share are categorical, with sorted categories, because a release can
+        have millions of files.
     """
-    shared = [n for n in MANIFEST.names if n in clips.columns and n not in planned.columns]
-    merged = planned.merge(clips[["clip_id", *shared]], on="clip_id", how="left", validate="m:1")
+    place = pd.Index(clips["clip_id"]).get_indexer(planned["clip_id"])
+    if (place < 0).any():
+        raise ValueError("a planned file belongs to none of the clips")
+    own = [c for c in MANIFEST.columns if c.name in planned.columns]
+    others = [c for c in MANIFEST.columns if c.name not in planned.columns]
+    of_files, of_clips = _numbers(planned, own), _numbers(clips, others).take(place)
+    cells = {}
     for column in MANIFEST.columns:
-        if column.name not in merged.columns:
-            merged[column.name] = None
-    typed = pa.Table.from_pandas(
-        merged[MANIFEST.names], schema=MANIFEST.schema, preserve_index=False
-    )
-    return tables.to_pandas(typed)
+        if column.type == STRING:
+            cells[column.name] = _words(column.name, planned, clips, place)
+        else:
+            known = of_files if column.name in of_files else of_clips
+            cells[column.name] = known[column.name].array
+    return pd.DataFrame(cells, copy=False)
+
+
+def _words(
+    name: str, planned: pd.DataFrame, clips: pd.DataFrame, place: npt.NDArray[np.intp]
+) -> Any:
+    """Return a column of text, by file."""
+    if name in planned.columns:
+        cells = planned[name].array
+        return pd.array(cells, "str") if name in MANIFEST.key else pd.Categorical(cells)
+    if name in clips.columns:
+        return pd.Categorical(clips[name]).take(place)
+    return pd.Categorical.from_codes(np.full(len(place), -1, np.int8), pd.Index([], dtype="str"))
+
+
+def _numbers(rows: pd.DataFrame, columns: list[Column]) -> pd.DataFrame:
+    """Return those of some columns that are not text, typed; unknown ones are empty."""
+    schema = pa.schema([MANIFEST.schema.field(c.name) for c in columns if c.type != STRING])
+    cells = rows.reindex(columns=schema.names)
+    typed = pa.Table.from_pandas(cells, schema, preserve_index=False)
+    return tables.to_pandas(typed.replace_schema_metadata(None))  # forgets the types it had
 
 
 MAX_FRAMES: Final = 10_000_000

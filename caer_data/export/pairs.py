@@ -212,9 +212,9 @@ def _at(row: Any, start: float, seconds: float = 0.0) -> Any:
 
 
 def _near(manifest: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    hashed = manifest.dropna(subset=["perceptual_hash"]).drop_duplicates(
-        ["clip_id", "split", "perceptual_hash"]
-    )
+    keys = ["clip_id", "split", "perceptual_hash"]
+    columns = [*keys, "path", "frame", "fps", "start_s", "end_s"]
+    hashed = manifest[columns].dropna(subset=["perceptual_hash"]).drop_duplicates(keys)
     values, of_row = duplicates.listed(hashed["perceptual_hash"])
     if not len(values):
         return

@@ -26,6 +26,7 @@ from caer_data.export import (
     rips,
 )
 from caer_data.export.cards import statements
+from caer_data.export.clip_files import ClipFile
 from caer_data.export.rebuilt import boxes_of, in_order, manifest_of, sources_of
 from caer_data.export.recutting import Aligned, Cut
 from caer_data.export.shows import Origin, Video, found_in, given_by, has_prints, shared, videos_of
@@ -142,7 +143,7 @@ def _cut(
     under_way: folder.Unfinished,
     jobs: int,
     reporter: Reporter,
-) -> tuple[dict[str, dict[str, Any]], dict[str, release.ClipFile]]:
+) -> tuple[dict[str, dict[str, Any]], dict[str, ClipFile]]:
     """Cut all clips; return the result of each, by `clip_id`, and their files."""
     absent = {}
     for row in tables.rows(planned.drop_duplicates("clip_id")):
@@ -154,14 +155,15 @@ def _cut(
     files = _clip_files(wanted, under_way.root.with_name("cut"))
     tasks = _cuts(given, wanted, files, videos, under_way)
     running = run_map(recutting.make, tasks, jobs, PRELOAD)
-    return release.collect(running, len(files), under_way, reporter) | absent, files
+    found = release.collect(running, len(files), under_way, reporter)
+    return {result["clip_id"]: result for result in found} | absent, files
 
 
 def _write(
     given: Origin,
     made: pd.DataFrame,
     boxes: pd.DataFrame,
-    files: dict[str, release.ClipFile],
+    files: dict[str, ClipFile],
     under_way: folder.Unfinished,
     key: str,
     videos: Mapping[str, Video],
@@ -210,18 +212,17 @@ def _outcome(
     )
 
 
-def _clip_files(planned: pd.DataFrame, clips: Path) -> dict[str, release.ClipFile]:
+def _clip_files(planned: pd.DataFrame, clips: Path) -> dict[str, ClipFile]:
     names = planned["clip_id"].drop_duplicates()
     return {
-        clip_id: release.ClipFile(clips / f"{number:06d}.mp4", 0)
-        for number, clip_id in enumerate(names)
+        clip_id: ClipFile(clips / f"{number:06d}.mp4", 0) for number, clip_id in enumerate(names)
     }
 
 
 def _cuts(
     given: Origin,
     planned: pd.DataFrame,
-    files: dict[str, release.ClipFile],
+    files: dict[str, ClipFile],
     videos: Mapping[str, Video],
     under_way: folder.Unfinished,
 ) -> Iterator[Cut]:

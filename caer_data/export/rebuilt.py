@@ -11,6 +11,7 @@ import pandas as pd
 from caer_data.engine import tables
 from caer_data.export import carry, release
 from caer_data.export import manifest as manifests
+from caer_data.export.results import Results
 from caer_data.export.shows import Origin, Video, found_in, shared
 
 
@@ -25,7 +26,7 @@ def manifest_of(
     written = {path for result in good.values() for path in result["files"]}
     lost = rows["frame"].notna() & ~rows["path"].isin(written)
     rows = _aligned_cells(rows[~lost].reset_index(drop=True), good, videos)
-    return release.fill_manifest(rows, good)
+    return release.fill_manifest(rows, Results(good.values()))
 
 
 def _aligned_cells(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,12 +12,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from caer_data import __version__
 from caer_data.engine import ownership, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
-from caer_data.engine.files import atomic_path, inside, write_text
+from caer_data.engine.files import atomic_path, write_text
 from caer_data.engine.hashing import hash_of
 from caer_data.engine.pool import run_map
 from caer_data.engine.progress import Reporter
@@ -34,25 +36,18 @@ from caer_data.export import (
     plan,
     prints,
 )
+from caer_data.export.clip_files import ClipFile, ClipFiles
 from caer_data.export.layouts.caer_s_2019 import NAME as LEAKY
 from caer_data.export.lines import CLIP_LINES
 from caer_data.export.manifest import BOXES, MANIFEST, REPEATED, SOURCES
 from caer_data.export.plan import Options, Plan
+from caer_data.export.results import Results
 
 
 class FindingsError(CaerError):
     """The audit has findings, and `--strict` was given."""
 
     exit_code = 1
-
-
-@dataclass(frozen=True)
-class ClipFile:
-    """Media of one clip: the file, its number of frames, and its hash if known."""
-
-    path: Path
-    frames: int
-    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -143,16 +138,13 @@ def _worked_on(
     options: Options,
     under_way: folder.Unfinished,
     reporter: Reporter,
-) -> tuple[Release, dict[str, ClipFile]]:
+) -> tuple[Release, ClipFiles]:
     """Process all clips not done yet, audit them, and return the release and the clip files."""
-    clip_files = {
-        row.clip_id: ClipFile(inside(dataset.folder, row.path), row.frames, row.sha256)
-        for row in tables.rows(planned.clips[["clip_id", "path", "frames", "sha256"]])
-    }
+    clip_files = ClipFiles(dataset.folder, planned.clips)
     tasks = works(planned.files, planned.boxes, clip_files, under_way.root, options.media)
     missing = (task for task in tasks if task.clip_id not in under_way.done)
     running = run_map(media.make, missing, options.jobs, PRELOAD)
-    results = collect(running, len(clip_files), under_way, reporter)
+    results = Results(collect(running, len(clip_files), under_way, reporter))
     manifest = fill_manifest(planned.files, results)
     verdicts = audit_parts(manifest, planned.repeats)
     return Release(target, planned, manifest, verdicts, new=True), clip_files
@@ -176,17 +168,7 @@ def works(
 ) -> Iterator[media.Work]:
     """Yield the task for each clip, by `clip_id`; arguments as in `Plan` and `media.Work`."""
     boxes_of = _by_clip(of_targets)
-    copies: dict[str, list[str]] = {}
-    pictures: dict[str, list[media.Picture]] = {}
-    columns = ["clip_id", "path", "member", "from_frame", "to_frame"]
-    for clip_id, path, member, first, end in (
-        planned[columns].astype(object).itertuples(index=False)
-    ):
-        if not pd.isna(first):
-            pictures.setdefault(clip_id, []).append(media.Picture(path, int(first), int(end)))
-        else:
-            copies.setdefault(clip_id, []).extend([path] if pd.isna(member) else [])
-    for clip_id in sorted(copies.keys() | pictures.keys()):
+    for clip_id, copies, pictures, has_clip in _files_of_clips(planned):
         clip = clip_files[clip_id]
         yield media.Work(
             clip_id=clip_id,
@@ -194,12 +176,44 @@ def works(
             sha256=clip.sha256,
             frames=clip.frames,
             root=root,
-            copies=tuple(copies.get(clip_id, ())),
-            pictures=tuple(pictures.get(clip_id, ())),
+            copies=copies,
+            pictures=pictures,
             boxes=boxes_of(clip_id),
-            hash_frames=clip_id in copies,
+            hash_frames=has_clip,
             write=write_files,
         )
+
+
+def _files_of_clips(
+    planned: pd.DataFrame,
+) -> Iterator[tuple[str, tuple[str, ...], tuple[media.Picture, ...], bool]]:
+    """Yield each clip's files, by `clip_id`: copies, pictures, and whether it is there as a clip.
+
+    A clip in an archive is not a copy, because its layout writes the archive.
+    """
+    named = planned["clip_id"].astype("category").cat.remove_unused_categories()
+    clip_ids = named.cat.categories.to_numpy(object)
+    by_name = np.argsort(clip_ids, kind="stable")
+    code = np.argsort(by_name)[named.cat.codes.to_numpy()]
+    order = np.argsort(code, kind="stable")
+    starts = np.searchsorted(code[order], np.arange(len(clip_ids) + 1))
+    in_archive = planned["member"].notna().to_numpy(bool)
+    first, end = (planned[n].to_numpy(np.int64, na_value=-1) for n in ("from_frame", "to_frame"))
+    for at in range(0, len(clip_ids), _CLIPS):  # as objects of Python, all need much memory
+        own = starts[at : at + _CLIPS + 1]
+        rows = order[own[0] : own[-1]]
+        paths = planned["path"].iloc[rows].to_numpy(object)
+        files = list(zip(paths, first[rows].tolist(), end[rows].tolist(),
+                         in_archive[rows].tolist(), strict=True))  # fmt: skip
+        for name, begin, stop in zip(by_name[at:], own - own[0], own[1:] - own[0], strict=False):
+            of_clip = files[begin:stop]
+            pictures = tuple(media.Picture(p, f, e) for p, f, e, _ in of_clip if f >= 0)
+            copies = tuple(path for path, f, _, packed in of_clip if f < 0 and not packed)
+            yield clip_ids[name], copies, pictures, len(pictures) < len(of_clip)
+
+
+_CLIPS: Final = 10_000
+"""Number of clips whose files are looked up at a time."""
 
 
 def _by_clip(of_targets: pd.DataFrame) -> Callable[[str], npt.NDArray[np.float32]]:
@@ -218,7 +232,11 @@ def _by_clip(of_targets: pd.DataFrame) -> Callable[[str], npt.NDArray[np.float32
         code = place.get(clip_id)
         own: Any = slice(0, 0) if code is None else slice(starts[code], starts[code + 1])
         own = own if rows is None else rows[own]
-        return np.stack([column[own].astype(np.float32) for column in columns], axis=1)
+        parts = [column[own] for column in columns]
+        boxes = np.empty((len(parts[0]), len(parts)), np.float32)
+        for number, part in enumerate(parts):
+            boxes[:, number] = part
+        return boxes
 
     return boxes_of
 
@@ -228,53 +246,50 @@ def collect(
     total: int,
     under_way: folder.Unfinished,
     reporter: Reporter,
-) -> dict[str, dict[str, Any]]:
-    """Collect results of clips as they come, by `clip_id`, with those of an earlier call.
+) -> Iterator[dict[str, Any]]:
+    """Yield the results of clips: those of an earlier call, then the others as they come.
 
     A result with `failed` is not remembered: the next call tries the clip again.
     """
-    results = dict(under_way.done)
     with reporter.stage("clips", total, "clips") as bar:
-        bar.advance(len(results))
+        bar.advance(len(under_way.done))
+        yield from under_way.results()
         for result in running:
             if "failed" not in result:
                 under_way.note(result)
-            results[result["clip_id"]] = result
+            yield result
             bar.advance(1, result["clip_id"])
-    return results
 
 
-def fill_manifest(planned: pd.DataFrame, results: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+def fill_manifest(planned: pd.DataFrame, results: Results) -> pd.DataFrame:
     """Return the manifest, completed with the results from the media, in the plan's order.
 
     Args:
         planned: as `Plan.files`.
-        results: results of `media.make`, by `clip_id`.
+        results: results of `media.make`.
     """
-    values = pd.DataFrame.from_dict(
-        {path: of_file for result in results.values() for path, of_file in result["files"].items()},
-        orient="index",
-    )
-    of_file = values.reindex(planned["path"]).reset_index(drop=True)
-    is_picture = planned["from_frame"].notna()
+    of_file, of_clip = results.of_files(planned["path"]), results.of_clips(planned["clip_id"])
+    is_picture = planned["from_frame"].notna().to_numpy(bool)
     # hash of the clip's own file, even without footage or in an archive
-    is_clip = ~is_picture & (planned["member"].notna() | planned["path"].str.endswith(".mp4"))
-    filled = planned[MANIFEST.names].copy()
-    for name in ("frame", "x1", "y1", "x2", "y2", "sha256", "bytes", "framehash"):
-        if name in of_file:
-            filled[name] = of_file[name]
+    is_file = (planned["member"].notna() | planned["path"].str.endswith(".mp4")).to_numpy(bool)
+    found = {
+        name: of_file[name]
+        for name in ("frame", "x1", "y1", "x2", "y2", "sha256", "bytes", "framehash")
+        if of_file[name].null_count < len(of_file)
+    }
     for name, rows in (
-        ("sha256", is_clip),
-        ("bytes", is_clip),
+        ("sha256", ~is_picture & is_file),
+        ("bytes", ~is_picture & is_file),
         ("framehash", ~is_picture),
         ("perceptual_hash", ~is_picture),
     ):
-        of_clip = planned["clip_id"].map({clip_id: r[name] for clip_id, r in results.items()})
-        own = of_file.get(name)
-        filled[name] = of_clip.where(rows, own)
-    height = (filled["y2"] - filled["y1"]) / filled["height"]
+        found[name] = pc.if_else(pa.array(rows), of_clip[name], of_file[name])
+    filled = {name: planned[name] for name in MANIFEST.names}
+    filled |= dict(tables.to_pandas(pa.table(found)).set_axis(planned.index))
+    y1, y2 = (filled[name].to_numpy(float, na_value=np.nan) for name in ("y1", "y2"))
+    height = (y2 - y1) / filled["height"].to_numpy(float)
     filled["face_height"] = filled["face_height"].where(~is_picture, height)
-    return tables.to_pandas(tables.check(MANIFEST, filled))
+    return pd.DataFrame(filled, copy=False)
 
 
 def audit_parts(
@@ -287,6 +302,8 @@ def audit_parts(
 def parts_of(manifest: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Return the parts of a release with different splits, by name."""
     leaky = manifest["layout"] == LEAKY
+    if not leaky.any():
+        return [("release", manifest)] if len(manifest) else []
     parts = [("release", manifest[~leaky]), (LEAKY, manifest[leaky])]
     return [(part, files) for part, files in parts if len(files)]
 
@@ -322,10 +339,9 @@ def write(
     with atomic_path(root / "splits.csv") as temporary:
         reached = pd.DataFrame(list(facts.split))
         reached.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
-    paths = {clip_id: file.path for clip_id, file in clip_files.items()}
     media_there, spelling = facts.about["media"], facts.about.get("spelling", "caer")
     for word, rows in manifest.groupby("layout", sort=False):
-        finished = layouts.Finished(root, rows, of_targets, paths, media_there, said, spelling)
+        finished = layouts.Finished(root, rows, of_targets, clip_files, media_there, said, spelling)
         layouts.module(str(word)).finish(finished)
 
 
@@ -339,18 +355,31 @@ def describe(root: Path, key: str, facts: cards.Facts, manifest: pd.DataFrame) -
         "facts": asdict(facts),
     }
     write_text(root / folder.ABOUT, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
-    known = manifest[manifest["member"].isna() & manifest["sha256"].notna()]
+    hashed = manifest["member"].isna() & manifest["sha256"].notna()
+    known = manifest.loc[hashed, ["path", "sha256"]]
     checksums.write(root, dict(zip(known["path"], known["sha256"], strict=True)))
 
 
 def _key(planned: Plan, facts: cards.Facts) -> str:
-    digest = hashlib.sha256()
     found = pd.DataFrame() if planned.repeats is None else planned.repeats
-    for table in (planned.files, planned.sources, planned.boxes, planned.lines, found):
+    parts = [planned.files, planned.sources, planned.boxes, planned.lines, found]
+    return hash_of([ownership.RELEASE_VERSION, __version__, str(facts), digest_of(parts)], 64)
+
+
+def digest_of(parts: Iterable[pd.DataFrame]) -> str:
+    """Return the SHA-256 of the hashes of all rows of some tables."""
+    digest = hashlib.sha256()
+    for table in parts:
         for at in range(0, len(table), _PART):
-            rows = table.iloc[at : at + _PART]
+            rows = _without_unused(table.iloc[at : at + _PART])
             digest.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
-    return hash_of([ownership.RELEASE_VERSION, __version__, str(facts), digest.hexdigest()], 64)
+    return digest.hexdigest()
+
+
+def _without_unused(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows whose categories all occur in them; pandas hashes every category."""
+    words = rows.select_dtypes("category")
+    return rows.assign(**{str(n): words[n].cat.remove_unused_categories() for n in words})
 
 
 _PART: Final = 1 << 20

@@ -161,3 +161,20 @@ def test_numbers_and_booleans_keep_their_types_whether_cells_are_empty_or_not():
         assert cells == [rows[name].to_pylist() for name in rows.schema.names]
     only = tables.to_pandas(arrow.select(["some", "known"]))
     assert only["some"].tolist()[0] == 2**53 + 1 and len(only) == 3
+
+
+def test_long_tables_are_written_row_group_by_row_group(tmp_path, monkeypatch):
+    rows = tables.frame(tables.PEOPLE, [PERSON | {"person_id": str(n)} for n in range(7)])
+    rows = rows.assign(show=pd.Categorical(["A", "B", "A", "C", "A", "B", "B"]))
+    whole = tables.check(tables.PEOPLE, rows)
+    for size in (3, 7, 100):
+        monkeypatch.setattr(tables, "_ROW_GROUP", size)
+        tables.write(tables.PEOPLE, rows, tmp_path / "a")
+        pq.write_table(whole, tmp_path / "b", row_group_size=size, compression="zstd")
+        assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    monkeypatch.setattr(tables, "_ROW_GROUP", 3)
+    twice = rows.assign(person_id=list("0123450"))
+    with pytest.raises(CaerError, match="'0'} occurs more than once"):
+        tables.write(tables.PEOPLE, twice, tmp_path / "a")
+    assert len(tables.read(tables.PEOPLE, tmp_path / "a")) == 7
+    assert tables.count(tables.PEOPLE, tmp_path / "a") == 7

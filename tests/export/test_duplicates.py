@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from caer_data.export import duplicates
@@ -44,3 +45,24 @@ def test_keys_too_long_to_stand_before_their_place_are_sorted_all_the_same():
         (a, b) for one, other in duplicates._sharing(key) for a, b in zip(one, other, strict=True)
     }
     assert found == {(0, 2), (1, 3)}
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        pytest.param([], id="none"),
+        pytest.param(["00000000000000ff ffffffffffffffff", "8000000000000001"], id="usual"),
+        pytest.param(["ff 1", "00000000000000ff", "0f  a1 ", "", "abc"], id="of-any-length"),
+    ],
+)
+def test_hashes_are_read_from_texts(texts):
+    hashes, of_text = duplicates.listed(pd.Series(texts, dtype="str"))
+    words = [(int(word, 16), at) for at, text in enumerate(texts) for word in text.split()]
+    assert list(zip(hashes.tolist(), of_text.tolist(), strict=True)) == words
+    assert hashes.dtype == np.uint64
+
+
+@pytest.mark.parametrize("text", ["xyz", "000000000000000g", "00 000000000000000\u00e9"])
+def test_what_is_no_hash_is_refused(text):
+    with pytest.raises(ValueError):
+        duplicates.listed(pd.Series([text]))

@@ -74,6 +74,7 @@ def test_what_was_finished_before_is_known(target, key, tail, size, known):
     (home / "release" / "a.png").write_bytes(b"1234"[:size])
     with folder.unfinished(target, key) as under_way:
         assert list(under_way.done) == known
+        assert list(under_way.results()) == [RESULT] * len(known)
         assert not list(under_way.root.rglob("*.part"))
         assert (under_way.root / "a.png").exists() == (key == "key")
         under_way.note({"clip_id": "c3", "files": {}})
@@ -210,3 +211,10 @@ def test_a_file_in_the_place_of_the_release(tmp_path, target):
 def test_a_name_that_is_too_long(tmp_path):
     with pytest.raises(CaerError, match="too long"), folder.unfinished(tmp_path / ("x" * 250), "k"):
         pass
+
+
+def test_of_a_clip_made_twice_the_last_result_counts(target):
+    again = RESULT | {"bytes": 7}
+    interrupt(target, "key", [RESULT, {"clip_id": "c2", "files": {}}, again])
+    with folder.unfinished(target, "key") as under_way:
+        assert list(under_way.results()) == [again, {"clip_id": "c2", "files": {}}]

@@ -43,7 +43,7 @@ def of_manifest(manifest: pd.DataFrame) -> Composition:
     clips = manifest.drop_duplicates("clip_id")
     clips = clips.assign(
         seconds=clips["end_s"] - clips["start_s"],
-        person=clips["identity"].astype(object).fillna(clips["person_id"]),
+        person=clips["identity"].astype(object).fillna(clips["person_id"].astype(object)),
     )
     shows = (
         clips.groupby("show")

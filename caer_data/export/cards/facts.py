@@ -149,7 +149,7 @@ def _funnel(
     return (
         ("video files", len(videos)),
         ("videos that could be read, each once", int(videos.status.isin(tables.USED).sum())),
-        ("shots", len(dataset.read_columns(tables.SHOTS, ["shot_id"]))),
+        ("shots", tables.count(tables.SHOTS, dataset.path_of(tables.SHOTS))),
         ("clips (shots or parts of them)", len(clips)),
         ("clips kept by the filters", len(anchors.present(clips))),
         ("clips with a rating", len(labels)),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from caer_data.engine.recipe import Export
+    from caer_data.export.clip_files import ClipFile
 
 _PATH: Final = re.compile(r"[\w.-]+/[\w./-]+", re.ASCII)
 
@@ -51,7 +53,7 @@ class Finished:
         root: the unfinished release.
         rows: the layout's rows of the manifest.
         boxes: boxes of the targets, `BOXES`.
-        clip_files: media file of each clip, by `clip_id`.
+        clip_files: media of each clip, by `clip_id`.
         media: whether footage is part of the release.
         lines: subtitles of the clips, `CLIP_LINES`.
         spelling: how splits and classes are spelled, see `split_folder`.
@@ -60,7 +62,7 @@ class Finished:
     root: Path
     rows: pd.DataFrame
     boxes: pd.DataFrame
-    clip_files: dict[str, Path]
+    clip_files: Mapping[str, ClipFile]
     media: bool
     lines: pd.DataFrame
     spelling: str = "caer"
@@ -113,7 +115,7 @@ def label_lists(finished: Finished, folder: str) -> None:
     """
     place = finished.root / folder / "lists"
     place.mkdir(parents=True, exist_ok=True)
-    for split, rows in finished.rows.groupby("split", sort=False):
+    for split, rows in finished.rows[["split", "path", "label"]].groupby("split", sort=False):
         lines = [
             f"{path.removeprefix(folder + '/')} {label}\n"
             for path, label in zip(rows["path"], rows["label"], strict=True)

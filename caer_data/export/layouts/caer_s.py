@@ -60,7 +60,8 @@ def write_lists(finished: Finished, folder: str) -> None:
     """
     class_folders(finished, folder)
     peers = finished.spelling == "peers"
-    for split, rows in finished.rows.groupby("split", sort=False):
+    columns = ["split", "path", "label", "x1", "y1", "x2", "y2"]
+    for split, rows in finished.rows[columns].groupby("split", sort=False):
         name = split_folder(str(split), finished.spelling)
         whole, below = f"{folder}/", f"{folder}/{name}/"
         _write_boxes(finished.root / folder / f"{name}.txt", rows, whole if peers else below)

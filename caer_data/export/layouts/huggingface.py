@@ -50,7 +50,9 @@ def finish(finished: Finished) -> None:
     schema = pa.schema(fields, metadata={"huggingface": features})
     for split, rows in finished.rows.groupby("split", sort=False):
         data = rows.assign(file_name=rows["path"].str.rsplit("/", n=1).str[-1])[schema.names]
-        table = pa.Table.from_pandas(data, schema=schema, preserve_index=False)
+        # the file tells pandas the types of the frame, and categories are only for memory
+        plain = data.astype(dict.fromkeys(data.select_dtypes("category").columns, "str"))
+        table = pa.Table.from_pandas(plain, schema=schema, preserve_index=False)
         with atomic_path(finished.root / NAME / str(split) / "metadata.parquet") as temporary:
             pq.write_table(table, temporary)
 

@@ -69,7 +69,7 @@ def finish(finished: Finished) -> None:
             tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as shard,
         ):
             for row in tables.records(rows):
-                clip = finished.clip_files[row["clip_id"]]
+                clip = finished.clip_files[row["clip_id"]].path
                 try:
                     video = clip.read_bytes()
                 except OSError as error:

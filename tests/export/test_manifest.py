@@ -1,0 +1,108 @@
+"""Manifests in memory: words that many files share are categorical, which changes nothing else."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from caer_data.engine import tables
+from caer_data.engine.dataset import Dataset
+from caer_data.engine.progress import Reporter
+from caer_data.export import audit, manifest, pairs, release
+from caer_data.export.cards import composition
+
+
+@pytest.fixture
+def released(dataset: Dataset, tmp_path: Path) -> release.Release:
+    from export_fixtures import options
+
+    wanted = options(layouts=("caer", "caer-s", "webdataset", "huggingface", "caer-s-2019"))
+    return release.export(dataset, tmp_path / "r", wanted, Reporter("quiet"))
+
+
+def test_a_manifest_is_the_same_in_memory_and_in_its_file(released: release.Release) -> None:
+    inside, read = released.manifest, manifest.read(released.folder)
+    assert isinstance(inside["votes"].dtype, pd.CategoricalDtype)
+    assert inside.columns.tolist() == read.columns.tolist()
+    for name in inside:
+        pd.testing.assert_series_equal(
+            inside[name].astype(object), read[name].astype(object), check_index=False
+        )
+        if isinstance(inside[name].dtype, pd.CategoricalDtype):
+            assert inside[name].cat.categories.is_monotonic_increasing
+        else:
+            assert inside[name].dtype == read[name].dtype
+
+
+def test_audits_find_the_same_in_categories(released: release.Release) -> None:
+    read = manifest.read(released.folder)
+    repeated = pd.DataFrame({"clip_id": read["clip_id"].unique()[:2]})
+    repeated["of_clip_id"] = repeated["clip_id"].to_numpy()[::-1]
+    for (part, inside), (other, plain) in zip(
+        release.parts_of(released.manifest), release.parts_of(read), strict=True
+    ):
+        assert part == other
+        assert audit.audit(inside, repeated) == audit.audit(plain, repeated)
+        assert audit.audit(inside.assign(identity="x"), None) == audit.audit(
+            plain.assign(identity="x"), None
+        )
+        pd.testing.assert_frame_equal(pairs.find(inside), pairs.find(plain))
+        sizes = [audit.box_sizes(files).fillna(-1).to_dict() for files in (inside, plain)]
+        assert sizes[0] == sizes[1]
+    assert composition.of_manifest(released.manifest) == composition.of_manifest(read)
+
+
+def test_metadata_for_the_hub_do_not_mention_categories(released: release.Release) -> None:
+    for path in released.folder.glob("huggingface/*/metadata.parquet"):
+        types = json.loads(pq.read_schema(path).metadata[b"pandas"])["columns"]
+        assert {column["pandas_type"] for column in types} <= {
+            "unicode",
+            "int64",
+            "float64",
+            "bool",
+        }
+        assert set(pd.read_parquet(path).dtypes.astype(str)) <= {
+            "str", "int64", "Int64", "float64", "bool", "boolean"
+        }  # fmt: skip
+    assert types
+
+
+def test_every_planned_file_needs_its_clip(dataset: Dataset) -> None:
+    clips = dataset.clips.head(2)
+    planned = pd.DataFrame(
+        {"clip_id": ["nobody"], "split": "train", "layout": "caer", "path": "CAER/a.mp4"}
+    )
+    with pytest.raises(ValueError, match="none of the clips"):
+        manifest.rows(planned, clips)
+
+
+def test_the_key_of_a_release_does_not_depend_on_categories(
+    released: release.Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor on the number of rows that are hashed at a time."""
+    plan = released.plan
+    plain = plan.files.astype(
+        {n: "str" for n in plan.files if isinstance(plan.files[n].dtype, pd.CategoricalDtype)}
+    )
+    digests = []
+    for files, part in ((plan.files, 1 << 20), (plan.files, 7), (plain, 1 << 20)):
+        monkeypatch.setattr(release, "_PART", part)
+        digests.append(release.digest_of([files, plan.boxes]))
+    assert len(set(digests)) == 1
+    assert release.digest_of([plain.assign(show="another"), plan.boxes]) not in digests
+
+
+def test_a_long_manifest_is_written_in_row_groups(
+    released: release.Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = released.manifest
+    monkeypatch.setattr(tables, "_ROW_GROUP", 10)
+    tables.write(manifest.MANIFEST, whole, tmp_path / "long")
+    again = tables.read(manifest.MANIFEST, tmp_path / "long")
+    pd.testing.assert_frame_equal(
+        again, tables.read(manifest.MANIFEST, released.folder / "manifest.parquet")
+    )

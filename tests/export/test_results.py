@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from caer_data.export import results
+from caer_data.export.results import Results
+
+
+def result(clip: str, size: int, **pictures: int) -> dict[str, Any]:
+    """The result of a clip, with a copy of the clip and some pictures of given frames."""
+    copied = {f"CAER/{clip}.mp4": {"sha256": f"copy of {clip}", "bytes": size}}
+    chosen = {
+        f"CAER-S/{name}.png": {
+            "frame": frame, "x1": 1, "y1": 2, "x2": 3, "y2": 4,
+            "framehash": f"frame {frame}", "perceptual_hash": None,
+        }
+        for name, frame in pictures.items()
+    }  # fmt: skip
+    return {
+        "clip_id": clip, "sha256": f"hash of {clip}", "bytes": size, "framehash": f"all of {clip}",
+        "perceptual_hash": "0f" if size > 1 else None, "files": copied | chosen, "rebuilt": "exact",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("part", [1, 2, 100], ids=lambda n: f"parts-of-{n}")
+def test_columns_hold_what_the_results_said(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "_PART", part)
+    given = [result("b", 1, b1=4, b2=9), result("a", 2), result("c", 3, c1=0)]
+    found = Results(given)
+    clips = pd.Series(["a", "c", "nobody", "b", "a"])
+    assert found.of_clips(clips)["sha256"].to_pylist() == [
+        "hash of a", "hash of c", None, "hash of b", "hash of a"
+    ]  # fmt: skip
+    assert found.of_clips(clips)["perceptual_hash"].to_pylist() == ["0f", "0f", None, None, "0f"]
+    assert found.of_clips(clips.astype("category")).equals(found.of_clips(clips))
+    paths = pd.Series(["CAER-S/c1.png", "CAER/a.mp4", "no.png", "CAER-S/b2.png"])
+    files = found.of_files(paths)
+    assert files["frame"].to_pylist() == [0, None, None, 9]
+    assert files["framehash"].to_pylist() == ["frame 0", None, None, "frame 9"]
+    assert files["bytes"].to_pylist() == [None, 2, None, None]
+    assert files["y2"].to_pylist() == [4, None, None, 4]
+
+
+@pytest.mark.parametrize("part", [1, 100], ids=lambda n: f"parts-of-{n}")
+def test_the_last_result_of_a_clip_counts(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clip is made again if a file of an interrupted export is gone."""
+    monkeypatch.setattr(results, "_PART", part)
+    found = Results([result("a", 1, p=3), result("b", 5), result("a", 7, p=4)])
+    assert found.of_clips(pd.Series(["a", "b"]))["bytes"].to_pylist() == [7, 5]
+    assert found.of_files(pd.Series(["CAER-S/p.png"]))["frame"].to_pylist() == [4]
+
+
+def test_nothing_is_known_without_results() -> None:
+    assert Results().of_clips(pd.Series(["a"]))["bytes"].to_pylist() == [None]
+    assert Results().of_files(pd.Series([], dtype="str")).num_rows == 0

@@ -14,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test services sabotage lint docs browser clean
+.PHONY: demo test services sabotage kernels lint docs browser clean
 
 demo: $(VENV)/.installed
 ifdef SHOWS
@@ -35,6 +35,12 @@ services: $(VENV)/.tested browser
 # Self-tests on models that were trained wrongly on purpose: each takes minutes.
 sabotage: $(VENV)/.tested
 	$(PYTEST) -m retrains tests/benchmark/selftest
+
+# The GPU kernels, computed by the interpreter of Triton, which takes a gigabyte and has a folder of
+# its own.
+kernels: $(VENV)/.tested
+	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --upgrade --target $(VENV)/triton triton==3.9.0
+	TRITON_INTERPRET=1 PYTHONPATH=$(VENV)/triton $(BIN)/python -m pytest tests/benchmark/networks/test_fused_kernels.py
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff check .

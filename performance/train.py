@@ -44,7 +44,9 @@ from caer_data.benchmark.recipe import ModelRecipe, load, vary
 from caer_data.benchmark.results.describe import describe
 from caer_data.benchmark.training import runtime
 
-OPTIONS = ("channels_last", "pool_first", "pool_as_maximum", "compile", "cuda_graphs")
+OPTIONS = (
+    *("channels_last", "fused_kernels", "pool_first", "pool_as_maximum", "compile", "cuda_graphs"),
+)
 NOT_OURS: dict[str, dict[str, bool]] = {
     "loop SGD": {"fused": False},
     "streamed": {"streamed": True},
@@ -54,19 +56,23 @@ VARIANTS = [
     "fp32 channels_last",
     "fp32 pool_first",
     "fp32 channels_last, pool_first",
+    "fp32 channels_last, fused_kernels",
     "fp32 compile",
     "bf16",
     "bf16 channels_last",
-    "bf16 channels_last, loop SGD",
-    "bf16 channels_last, streamed",
+    "bf16 channels_last, fused_kernels",
+    "bf16 channels_last, fused_kernels, loop SGD",
+    "bf16 channels_last, fused_kernels, streamed",
     "bf16 pool_first",
     "bf16 channels_last, pool_first",
     "bf16 compile",
     "bf16 channels_last, compile",
+    "bf16 channels_last, fused_kernels, compile",
     "bf16 channels_last, pool_as_maximum, compile",
     "bf16 pool_as_maximum, compile",
     "bf16 channels_last, pool_first, compile",
     "bf16 channels_last, cuda_graphs",
+    "bf16 channels_last, fused_kernels, cuda_graphs",
     "bf16 channels_last, pool_as_maximum, cuda_graphs",
 ]
 SMALL = {"face": (48, 48), "frame": (64, 86), "crop": (56, 56)}
@@ -187,7 +193,7 @@ def parse(label: str) -> tuple[dict[str, Any], dict[str, bool]]:
 
 def suited(label: str, device: torch.device) -> bool:
     """On CPUs by default no bf16, whose gradients can be wrong, and nothing that compiles."""
-    return device.type == "cuda" or not ("bf16" in label or "compile" in label)
+    return device.type == "cuda" or not any(x in label for x in ("bf16", "compile", "kernels"))
 
 
 def machine(device: torch.device) -> str:

@@ -12,12 +12,12 @@ from train_measure import Row
 PLAIN = "plain port"
 TELLING = (
     PLAIN,
+    "bf16 channels_last, fused_kernels",
     "bf16 channels_last",
-    "bf16 channels_last, compile",
-    "bf16 channels_last, pool_as_maximum, compile",
-    "bf16 channels_last, cuda_graphs",
+    "bf16 channels_last, fused_kernels, compile",
+    "bf16 channels_last, fused_kernels, cuda_graphs",
 )
-"""What is measured first: the peer, the default on GPUs, and what `--compile` adds."""
+"""What is measured first: the peer, the default on GPUs, and what kernels and `--compile` add."""
 
 HEADS = ("model", "batch", "variant", "forward/s", "training/s", "to plain", "of limit")
 HEADS += ("loading", "augment", "GiB")

@@ -162,6 +162,7 @@ class Compute(Section):
     channels_last: bool = True
     pool_first: bool = False
     pool_as_maximum: bool = False
+    fused_kernels: bool = True
     compile: bool = False
     cuda_graphs: bool = False
 

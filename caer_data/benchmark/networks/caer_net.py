@@ -48,11 +48,18 @@ class Block(nn.Module):
         self.pool = pool
         self.pool_first = compute is not None and compute.pool_first
         self.pool_as_maximum = compute is not None and compute.pool_as_maximum
+        self.fused = compute is not None and compute.channels_last and compute.fused_kernels
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, T, H, W) to (N, width, T / pool, H / pool, W / pool)."""
         return norm_relu_pool(
-            self.conv, self.norm, x, self.pool, self.pool_first, self.pool_as_maximum
+            self.conv,
+            self.norm,
+            x,
+            self.pool,
+            self.pool_first,
+            self.pool_as_maximum,
+            self.fused,
         )
 
 
@@ -74,11 +81,11 @@ def trunk(dimensions: int, compute: Compute | None = None) -> nn.Sequential:
 class Attention(nn.Module):
     """The attention inference module: two convolutions from X_C to A, one value per position."""
 
-    def __init__(self, dimensions: int, bn_relu: bool) -> None:
+    def __init__(self, dimensions: int, bn_relu: bool, compute: Compute | None = None) -> None:
         super().__init__()
         conv, norm = (nn.Conv3d, nn.BatchNorm3d) if dimensions == 3 else (nn.Conv2d, nn.BatchNorm2d)
         one = (1,) * dimensions
-        self.hidden = Block(WIDTHS[-1], HIDDEN, one)
+        self.hidden = Block(WIDTHS[-1], HIDDEN, one, compute)
         self.logit = conv(HIDDEN, 1, kernel_size=3, padding=1)
         self.norm = norm(1) if bn_relu else None
 
@@ -147,7 +154,9 @@ class CAERNet(nn.Module):
         self.face = trunk(dimensions, compute) if on.face else None
         self.context = trunk(dimensions, compute) if on.context else None
         self.attention = (
-            Attention(dimensions, layers.attention_bn_relu) if on.context_attention else None
+            Attention(dimensions, layers.attention_bn_relu, compute)
+            if on.context_attention
+            else None
         )
         self.context_pool = ContextPool(layers.attention_pool) if on.context_attention else None
         self.sound = Sound() if on.sound else None

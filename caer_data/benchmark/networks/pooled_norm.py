@@ -10,10 +10,15 @@ running statistics of both orders are equal (up to rounding; if values in a wind
 may get the gradient).
 
 In testing, the normalisation is part of the convolution (`_folded`).
+
+On a GPU, `fused_kernels` does the same in two passes forward and one backward, and convolves the
+pictures of a clip in two dimensions, as stacks of neighbouring frames (`_convolve`).
 """
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +26,17 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+
+KERNELS: Any = None
+"""The module `fused_kernels`, or None where PyTorch comes without CUDA or without Triton."""
+if torch.version.cuda and importlib.util.find_spec("triton"):
+    KERNELS = importlib.import_module("caer_data.benchmark.networks.fused_kernels")
+
+# Outside compiled graphs, starting the kernels takes the host longer than PyTorch's own, which pays
+# off only for as many values as an H200 needs half a millisecond longer to process without them.
+_MIN_VALUES = 1 << 26
+_LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
+_STACKED = 16  # channels of stacked frames: three frames of three colours, and zeros
 
 
 def norm_relu_pool(
@@ -30,16 +46,31 @@ def norm_relu_pool(
     pool: tuple[int, ...],
     pool_first: bool,
     as_maximum: bool = False,
+    fused: bool = False,
 ) -> Tensor:
-    """Return max_pool(relu(norm(conv(x)))) with windows and strides `pool` (ones: no pooling)."""
-    if not (norm.training or torch.is_grad_enabled()):
+    """Return max_pool(relu(norm(conv(x)))) with windows and strides `pool` (ones: no pooling).
+
+    Args:
+        conv: the convolution.
+        norm: the normalisation of its output.
+        x: input of the convolution.
+        pool: windows of the pooling.
+        pool_first: pool before normalisation and ReLU.
+        as_maximum: pool with `maximum`.
+        fused: use the fused kernels where they apply: on a GPU with Triton, in the plain order, for
+            as many channels as a power of two and large outputs.
+    """
+    testing = not (norm.training or torch.is_grad_enabled())
+    plain = not (pool_first or as_maximum)
+    if fused and plain and _has_kernels(conv, x) and (norm.training or testing):
+        return _fused(conv, norm, x, pool)
+    if testing:
         return _folded(conv, norm, x, pool, as_maximum)
-    if max(pool) == 1:
-        return torch.relu_(norm(conv(x)))
-    if as_maximum:
-        return maximum(torch.relu_(norm(conv(x))), pool)
-    if not pool_first:
-        return _max_pool(torch.relu_(norm(conv(x))), pool)
+    if max(pool) == 1 or not pool_first:
+        y = torch.relu_(norm(conv(x)))
+        if max(pool) > 1:
+            y = maximum(y, pool) if as_maximum else _max_pool(y, pool)
+        return y
     sign = torch.where(norm.weight < 0, -1.0, 1.0).to(norm.weight.dtype)
     convolve = F.conv3d if len(pool) == 3 else F.conv2d
     y = convolve(
@@ -59,6 +90,50 @@ def norm_relu_pool(
     out, mean, variance = apply(y, gamma, norm.bias, norm.eps, pool)
     _update_running(norm, mean * sign, variance, count=y.numel() // y.shape[1])
     return out
+
+
+def _has_kernels(conv: nn.Conv2d | nn.Conv3d, x: Tensor) -> bool:
+    channels = conv.out_channels
+    possible = conv.weight.dtype == torch.float32 and channels & (channels - 1) == 0
+    if KERNELS is None or not (x.is_cuda and possible):
+        return False
+    return torch.compiler.is_compiling() or x.numel() // x.shape[1] * channels >= _MIN_VALUES
+
+
+def _fused(
+    conv: nn.Conv2d | nn.Conv3d,
+    norm: nn.BatchNorm2d | nn.BatchNorm3d,
+    x: Tensor,
+    pool: tuple[int, ...],
+) -> Tensor:
+    y = _convolve(conv, x)
+    y = y.contiguous(memory_format=_LAYOUTS[y.dim()])
+    gamma, beta = norm.weight.float(), norm.bias.float()
+    if norm.training:
+        out, mean, variance = KERNELS.norm_relu_pool(y, gamma, beta, norm.eps, pool)
+        _update_running(norm, mean, variance, count=y.numel() // y.shape[1])
+        return out  # type: ignore[no-any-return]
+    assert norm.running_mean is not None and norm.running_var is not None  # noqa: S101
+    scale = gamma * torch.rsqrt(norm.running_var + norm.eps)
+    shift = beta - norm.running_mean * scale
+    return KERNELS.scale_relu_pool(y, scale, shift, pool)  # type: ignore[no-any-return]
+
+
+def _convolve(conv: nn.Conv2d | nn.Conv3d, x: Tensor) -> Tensor:
+    """Return conv(x); pictures of a clip are convolved in 2-D, three frames at once.
+
+    Convolutions of three channels are slow. With 16 channels, the same values take half the time.
+    """
+    weight = conv.weight
+    pictures = x.dim() == 5 and x.shape[1] == 3 and not x.requires_grad
+    if not pictures or weight.shape[2:] != (3, 3, 3) or conv.bias is not None:
+        return conv(x)  # type: ignore[no-any-return]
+    if torch.is_autocast_enabled(x.device.type):
+        x = x.to(torch.get_autocast_dtype(x.device.type))
+    frames = KERNELS.stacked_frames(x, _STACKED)
+    flat = weight.permute(0, 2, 1, 3, 4).flatten(1, 2)  # (C, 9, 3, 3)
+    y = F.conv2d(frames, F.pad(flat, (0, 0, 0, 0, 0, _STACKED - flat.shape[1])), padding=1)
+    return y.view(x.shape[0], x.shape[2], *y.shape[1:]).transpose(1, 2)
 
 
 def _folded(

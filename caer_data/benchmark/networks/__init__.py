@@ -14,7 +14,10 @@ Values are floats, already normalised by the recipe's mean and standard deviatio
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -27,7 +30,7 @@ from caer_data.benchmark.recipe import ModelRecipe
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
 
-__all__ = ["Output", "architecture", "create", "try_own_class"]
+__all__ = ["Output", "architecture", "create", "own_class_errors", "try_own_class"]
 
 _MODELS: dict[str, Callable[[ModelRecipe, int], nn.Module]] = {
     "caer-net": caer_net.create,
@@ -66,7 +69,7 @@ def _made(recipe: ModelRecipe, classes: int) -> nn.Module:
     own_class = _own_class(recipe.model)
     try:
         return own_class(recipe, classes)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CaerError(
             f"model {recipe.model}: cannot be created ({type(error).__name__}: {error}); its "
             "arguments are the recipe and the number of classes"
@@ -98,7 +101,7 @@ def try_own_class(model: nn.Module, recipe: ModelRecipe, classes: int, learns: b
         try:
             with torch.set_grad_enabled(learning):
                 found = model.train(learning)(*seen)
-        except Exception as error:  # a user's class may raise anything
+        except (Exception, SystemExit) as error:  # a user's class may raise anything
             raise CaerError(
                 f"model {recipe.model}: fails {when} on inputs of {shapes} "
                 f"({type(error).__name__}: {error}); see models/README.md for how it is called"
@@ -109,6 +112,31 @@ def try_own_class(model: nn.Module, recipe: ModelRecipe, classes: int, learns: b
             f"model {recipe.model}: nothing can learn; its logits depend on no parameter that "
             "requires a gradient"
         )
+
+
+@contextmanager
+def own_class_errors(recipe: ModelRecipe) -> Iterator[None]:
+    """Context that names the line of a user's model in which an exception was raised.
+
+    `try_own_class` finds most mistakes before; others only show with more samples.
+
+    Raises:
+        CaerError: an exception was raised in the module of the user's class.
+    """
+    try:
+        yield
+    except CaerError:
+        raise
+    except (Exception, SystemExit) as error:
+        module = sys.modules.get(recipe.model.partition(":")[0]) if recipe.is_own_class else None
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [f.lineno for f in frames if module and f.filename == module.__file__]
+        if module is None or not own:
+            raise
+        raise CaerError(
+            f"model {recipe.model}: fails in line {own[-1]} of {module.__file__} "
+            f"({type(error).__name__}: {error})"
+        ) from error
 
 
 def _check_output(found: object, recipe: ModelRecipe, classes: int) -> None:
@@ -142,11 +170,18 @@ def _own_class(name: str) -> Callable[[ModelRecipe, int], nn.Module]:
     """Return a user's class, named as `package.module:Class`."""
     module_name, class_name = name.split(":")
     try:
-        found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
         raise CaerError(
             f"model {name}: {error}; its module must be installed or in a folder of PYTHONPATH"
         ) from error
+    except (Exception, SystemExit) as error:
+        raise CaerError(
+            f"model {name}: its module cannot be imported ({type(error).__name__}: {error})"
+        ) from error
+    found = getattr(module, class_name, None)
+    if found is None:
+        raise CaerError(f"model {name}: {module.__file__} has no class {class_name}")
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise CaerError(f"model {name}: {class_name} is not a subclass of torch.nn.Module")
     return found

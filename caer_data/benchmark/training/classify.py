@@ -17,7 +17,7 @@ from caer_data.benchmark.data.augment import inputs
 from caer_data.benchmark.data.batches import Batch
 from caer_data.benchmark.data.samples import Sample
 from caer_data.benchmark.data.windows import window_starts
-from caer_data.benchmark.networks import architecture
+from caer_data.benchmark.networks import architecture, own_class_errors
 from caer_data.benchmark.recipe import ModelRecipe
 from caer_data.benchmark.training import checkpoint
 from caer_data.engine.errors import CaerError
@@ -54,7 +54,7 @@ def probabilities(
         arrays["context"] if recipe.sees_context else None,
         arrays["boxes"], nothing, nothing, arrays.get("sound"),
     )  # fmt: skip
-    with torch.no_grad():
+    with torch.no_grad(), own_class_errors(recipe):
         logits = network(*inputs(batch, recipe, training=False)).logits
     mean = torch.softmax(logits.double(), dim=1).mean(0)
     return [float(share) for share in mean]

@@ -25,7 +25,7 @@ import torch
 from caer_data.benchmark.data.batches import Frames, OnDevice, open_frames
 from caer_data.benchmark.data.samples import SPLITS
 from caer_data.benchmark.data.store import Store
-from caer_data.benchmark.networks import create
+from caer_data.benchmark.networks import create, own_class_errors
 from caer_data.benchmark.recipe import ModelRecipe
 from caer_data.benchmark.training import checkpoint, numerics
 from caer_data.benchmark.training.checkpoint import Progress
@@ -112,24 +112,30 @@ def run(
         weights: weights to test without training.
 
     Raises:
-        CaerError: see `Trainer.fit`, `create` and `load_weights`.
+        CaerError: see `Trainer.fit`, `create`, `load_weights` and `own_class_errors`.
     """
     folder = folder_of(context.results, recipe, store, seed, weights)
     done = folder / "result.json"
     if done.is_file():
         return dict(json.loads(done.read_text()))
-    trainer = _trainer(recipe, store, seed, folder, context)
-    progress = Progress()
-    if weights is None:
-        progress = _train(trainer, context.reporter, title or f"{recipe.name} {seed}")
-    header = checkpoint.load_weights(
-        weights or trainer.weights_path, trainer.training_step.model, recipe, store.source.classes
-    )
-    own = {split: _test(trainer, store, trainer.frames, split) for split in ("validation", "test")}
-    others = [
-        Elsewhere(name, other, _test_elsewhere(trainer, other, context.on_device))
-        for name, other in (also_test or {}).items()
-    ]
+    with own_class_errors(recipe):
+        trainer = _trainer(recipe, store, seed, folder, context)
+        progress = Progress()
+        if weights is None:
+            progress = _train(trainer, context.reporter, title or f"{recipe.name} {seed}")
+        header = checkpoint.load_weights(
+            weights or trainer.weights_path,
+            trainer.training_step.model,
+            recipe,
+            store.source.classes,
+        )
+        own = {
+            split: _test(trainer, store, trainer.frames, split) for split in ("validation", "test")
+        }
+        others = [
+            Elsewhere(name, other, _test_elsewhere(trainer, other, context.on_device))
+            for name, other in (also_test or {}).items()
+        ]
     result = {
         **_about(trainer, progress),
         "weights_trained_on": header.get("trained_on"),

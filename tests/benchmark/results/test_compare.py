@@ -14,6 +14,7 @@ from small_releases import small
 
 from caer_data.benchmark.data.prepare import NoSoundError
 from caer_data.benchmark.data.store import Store
+from caer_data.benchmark.networks import own_class_errors
 from caer_data.benchmark.recipe import ModelRecipe, load, vary
 from caer_data.benchmark.results import compare, entries, folds, suites
 from caer_data.benchmark.results.compare import Bench
@@ -266,7 +267,15 @@ def test_mistakes_are_found_before_anything_is_decoded(
         "    def forward(self, face, context):\n"
         "        found = super().forward(face, context)\n"
         "        return Output(found.logits, attention=torch.zeros(len(face), 9))\n"
+        "class Leaves(Fine):\n"
+        "    def forward(self, face, context):\n"
+        "        raise SystemExit(0)\n"
+        "class Gone(Fine):\n"
+        "    def __init__(self, recipe, classes):\n"
+        "        raise SystemExit(0)\n"
     )
+    (tmp_path / "unfinished.py").write_text("class Fine(torch.nn.Module): pass\n")
+    (tmp_path / "left.py").write_text("raise SystemExit(0)\n")
     monkeypatch.syspath_prepend(tmp_path)
     for name, sentence in {
         "Bare": "returns a Tensor for two samples, not an Output",
@@ -276,12 +285,49 @@ def test_mistakes_are_found_before_anything_is_decoded(
         "Detached": "nothing can learn",
         "Three": r"weights of shape \(2, 3\) for two samples, not \(2, 2\)",
         "Flat": r"attention of shape \(2, 9\) for two samples",
-        "Missing": "has no attribute 'Missing'",
+        "Missing": "theirs.py has no class Missing",
+        "Leaves": "fails in testing on inputs of .*SystemExit: 0",
+        "Gone": "cannot be created .*SystemExit: 0",
     }.items():
         with pytest.raises(CaerError, match=sentence):
             compare.check(vary(small(), {"model": f"theirs:{name}"}))
+    for module, sentence in {
+        "unfinished": "cannot be imported .*NameError: name 'torch'",
+        "left": "cannot be imported .*SystemExit: 0",
+        "nowhere": "No module named 'nowhere'; its module must be installed",
+    }.items():
+        with pytest.raises(CaerError, match=sentence):
+            compare.check(vary(small(), {"model": f"{module}:Fine"}))
     compare.check(vary(small(), {"model": "theirs:Fine"}))
     with pytest.raises(CaerError, match="no such weight file"):
         compare.check(vary(load("vgg"), {"baseline": {"weights": "nowhere.pth"}}))
     with pytest.raises(CaerError, match="no such checkpoint"):
         compare.check(small(), tmp_path / "nowhere.safetensors")
+
+
+@pytest.mark.parametrize("error", ["ValueError('too many')", "SystemExit(0)"])
+def test_a_mistake_that_only_larger_batches_show_names_its_line(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    (tmp_path / "large.py").write_text(
+        "import torch\n"
+        "from caer_data.benchmark.networks import Output\n"
+        "class Picky(torch.nn.Module):\n"
+        "    def __init__(self, recipe, classes):\n"
+        "        super().__init__()\n"
+        "        self.layer = torch.nn.Linear(3, classes)\n"
+        "    def forward(self, face, context):\n"
+        "        if len(face) > 2:\n"
+        f"            raise {error}\n"
+        "        return Output(self.layer(face.flatten(2).mean(2)))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    recipe = vary(tiny_recipe(epochs=1), {"model": "large:Picky"})
+    compare.check(recipe)
+    with pytest.raises(CaerError, match=r"model large:Picky: fails in line 9 of .*large\.py"):
+        compare.single(bench, recipe, tiny_store())
+
+
+def test_a_mistake_of_ours_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError), own_class_errors(tiny_recipe()):
+        raise ZeroDivisionError

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -33,18 +33,20 @@ from caer_data.faces.samples import MAX_SIDE, Samples, SampleWriter, encoded
 from caer_data.media import fingerprints
 from caer_data.media.ahead import ahead, depth_of
 from caer_data.media.decode import THREADS, VideoReader, frames
+from caer_data.media.fields import Fields
 from caer_data.media.frame import DecodedFrame
 from caer_data.media.frame_rate import usual_rate
+from caer_data.media.interlacing import Interlacing
 from caer_data.media.packets import Damage
 from caer_data.media.probe import VideoInfo
 from caer_data.media.sound_prints import sound_prints
-from caer_data.media.telecine import Pulldown
 from caer_data.media.unchanged import check_unchanged
 from caer_data.media.unfinished import CUT_OFF, FRAGMENTS_MISSING, JOINED, unfinished
 from caer_data.shots.detect import ShotDetector
 
 _PROGRESS_EVERY = 100  # frames
 _NEARLY_ALL = 0.95
+_SOON = 1500  # frames after which fields that contradict the flags stop the first decode
 _PAUSE_S, _PAUSE_STEPS = 1.0, 5.0
 _NO_STAMP = int(np.iinfo(np.int64).min)
 
@@ -92,6 +94,7 @@ class _Pass:
         self._pts: list[int] = []
         self._retimed: list[tuple[int, int, int]] = []
         self._end_pts = 0
+        self._told = 0
         self._rows: list[dict[str, Any]] = []
         self._damage = Damage()
         self._seen: dict[str, Any] = {}
@@ -99,23 +102,37 @@ class _Pass:
         self._seconds = 0.0
 
     def spool_samples(self, folder: Path) -> None:
-        """Decode the video and write samples to a folder."""
+        """Decode the video and write samples to a folder.
+
+        It is decoded again if its pictures contradict the flags of its fields, so that shots,
+        samples and clips show the same, or with one thread if it is damaged.
+        """
         started = time.perf_counter()
         check_unchanged(self._job.path, self._job.stamp)
-        if self._decode(folder, THREADS, self._progress).is_damaged:
+        fields, threads = Fields.FLAGGED, THREADS
+        while True:
+            found = self._decode(folder, threads, fields)
             # How a decoder repairs damage depends on the scheduling of its threads.
-            self._decode(folder, 1, lambda stage, _: self._progress(stage, 0.0))
+            again = threads > 1 and self._damage.is_damaged
+            if found is fields and not again:
+                break
+            fields, threads = found, 1 if again else threads
         check_unchanged(self._job.path, self._job.stamp)
         self._seconds = time.perf_counter() - started
 
-    def _decode(self, folder: Path, threads: int, progress: Progress) -> Damage:
+    def _decode(self, folder: Path, threads: int, fields: Fields) -> Fields:
+        """Decode the video, showing fields as given, and return what the pictures ask for.
+
+        If the first decode soon contradicts the flags, it ends there.
+        """
         job, self._pts, self._retimed = self._job, [], []
+        info = replace(job.info, fields=fields)
         pts = self._pts
         writer = SampleWriter(folder, job.recipe.faces.samples_per_second)
         prints = fingerprints.Writer(job.info.time_base)
         imported = job.imported.shots
-        detector = ShotDetector(job.recipe.shots, job.info) if imported is None else None
-        reader, pulldown = frames(job.path, job.info, threads, for_analysis=True), Pulldown()
+        detector = ShotDetector(job.recipe.shots, info) if imported is None else None
+        reader, fields_seen = frames(job.path, info, threads, for_analysis=True), Interlacing()
         calls = _calls(reader, detector, prints, writer)
         for looked in ahead(calls, job.threads, depth_of(job.info, job.threads)):
             frame = looked.frame
@@ -124,8 +141,13 @@ class _Pass:
                 stamp = _NO_STAMP if frame.stamp is None else frame.stamp
                 self._retimed.append((frame.index, stamp, frame.pts))
             self._end_pts = frame.pts + frame.duration
-            if frame.raw.interlaced_frame:
-                pulldown.push(frame.index, frame.raw)
+            fields_seen.push(frame)
+            if frame.index == _SOON and fields is Fields.FLAGGED:
+                soon = fields_seen.measured().fields
+                if soon is not fields:
+                    self._damage = Damage()
+                    writer.close()
+                    return soon
             if detector:
                 detector.push(frame, looked.prepared)
             if looked.look is not None:
@@ -134,14 +156,19 @@ class _Pass:
                 writer.add(frame.index, looked.sample)
             if frame.index % _PROGRESS_EVERY == _PROGRESS_EVERY - 1:
                 passed = (frame.pts - pts[-_PROGRESS_EVERY]) * job.info.time_base
-                progress("shots", float(passed))
+                self._tell(frame.index, float(passed))
         writer.close()
         self._prints = prints.finish()
         if not pts:
             raise CaerError("no frame can be decoded")
         self._damage = reader.damage
+        measured = fields_seen.measured()
         self._seen = {
-            "scan_type": _scan_type(reader.interlaced, len(pts), pulldown),
+            "scan_type": _scan_type(reader.interlaced, len(pts)),
+            "scan_measured": measured.scan_type,
+            "interlaced_share": measured.share,
+            "order_measured": measured.order,
+            "fields": measured.fields,
             "shape_changes": reader.reshaped,
         }
         if detector:
@@ -149,7 +176,12 @@ class _Pass:
         elif imported:
             starts = pyannote_import.read_shots(imported)
             self._rows = pyannote_import.shot_rows(starts, pts, self._end_pts, job.info.time_base)
-        return reader.damage
+        return measured.fields
+
+    def _tell(self, index: int, seconds: float) -> None:
+        """Report progress; frames that are decoded again do not count."""
+        self._progress("shots", seconds if index > self._told else 0.0)
+        self._told = max(self._told, index)
 
     def write_prints(self, folder: Path) -> None:
         """Write the members of the fingerprints artifact; faces must have been analysed."""
@@ -267,11 +299,9 @@ def _listen(job: Job, progress: Progress) -> None:
     check_unchanged(job.path, job.stamp)
 
 
-def _scan_type(interlaced: int, frames: int, pulldown: Pulldown) -> str:
+def _scan_type(interlaced: int, frames: int) -> str:
     if interlaced == 0:
         return "progressive"
-    if pulldown.found():
-        return "telecined"
     return "interlaced" if interlaced >= _NEARLY_ALL * frames else "mixed"
 
 

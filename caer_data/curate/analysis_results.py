@@ -6,6 +6,7 @@ Artifacts do not contain the video's name: shots are `s0001`, tracks `s0001.t1`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from caer_data.curate.job import Job
 from caer_data.engine import tables
 from caer_data.engine.artifacts import Artifact
 from caer_data.engine.errors import CaerError
+from caer_data.media.fields import Fields
+from caer_data.media.probe import VideoInfo
 
 
 def timestamps(job: Job) -> npt.NDArray[np.int64]:
@@ -74,6 +77,14 @@ def measured(job: Job) -> dict[str, Any]:
     """Return the properties of the video that the decode pass determined."""
     values: dict[str, Any] = shots_artifact(job).json("video.json")
     return values
+
+
+def shown_as(job: Job) -> VideoInfo:
+    """Return the video's properties with what its pictures say about its fields.
+
+    Whatever shows its frames after the decode pass uses these, so that all see the same pictures.
+    """
+    return replace(job.info, fields=Fields(measured(job)["fields"]))
 
 
 def shots_of(job: Job) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from caer_data.engine.pool import Progress
 from caer_data.engine.sources import held
 from caer_data.media.clip_command import Source
 from caer_data.media.cut import cut_clips
+from caer_data.media.fields import Fields
 from caer_data.media.frame_rate import Span
 from caer_data.media.handover import Feed
 from caer_data.media.unchanged import Stamp, check_unchanged
@@ -74,7 +75,13 @@ class Group:
             (asdict(clip.span) | {"rate": str(clip.span.rate)}, clip.path) for clip in self.clips
         ]
         source = self.clips[0].source
-        shown = (source.info.audio_index, source.handed_over, source.interlaced)
+        shown: tuple[object, ...] = (
+            source.info.audio_index,
+            source.handed_over,
+            source.interlaced,
+        )
+        if source.info.fields is not Fields.FLAGGED:
+            shown = (*shown, source.info.fields)
         return key_of("clips", CLIPS_VERSION, encoding, self.clips[0].sha256, spans, shown)
 
 

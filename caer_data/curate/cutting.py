@@ -10,7 +10,7 @@ import pandas as pd
 
 from caer_data.curate import clips as clip_stage
 from caer_data.curate import keeping
-from caer_data.curate.analysis_results import timestamps
+from caer_data.curate.analysis_results import shown_as, timestamps
 from caer_data.curate.setup import Setup, Video
 from caer_data.engine import anchors, tables
 from caer_data.engine.cores import cores
@@ -110,7 +110,7 @@ def _wanted(videos: list[Video], clips: pd.DataFrame) -> dict[str, clip_stage.Cl
             show=row["show"],
             source=Source(
                 path=video.job.path,
-                info=video.job.info,
+                info=shown_as(video.job),
                 first_pts=video.row["first_pts"],
                 fps=Fraction(video.row["fps"]),
                 handed_over=video.row["retimed"] > 0 or video.row["shape_changes"],

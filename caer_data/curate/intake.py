@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,10 +16,11 @@ from caer_data.curate.setup import Setup, Video
 from caer_data.curate.sidecars import Sidecar
 from caer_data.engine.pool import Task
 from caer_data.engine.progress import printable
+from caer_data.media.fields import Fields
 
 TELECINED: Final = (
-    "film telecined to interlaced frames, which is not undone: one frame in five repeats the "
-    "previous film frame"
+    "film telecined to interlaced frames: the film's frames are put together again, but one frame "
+    "in five repeats the previous one"
 )
 
 
@@ -144,10 +146,32 @@ def analyse_videos(setup: Setup, probed: Probed) -> list[Video]:
         video.row["reason"] = values.pop("damage") or None
         if values.pop("hurt"):
             video.row["status"] = "damaged"
-        if values["scan_type"] == "telecined":
-            setup.reporter.warn(printable(f"{video.row['path']}: {TELECINED}"))
+        if note := fields_note(values):
+            setup.reporter.warn(printable(f"{video.row['path']}: {note}"))
         video.row |= values
     return good
+
+
+def fields_note(values: Mapping[str, Any]) -> str | None:
+    """Return what users should know of a video's fields; None if its flags are right.
+
+    Args:
+        values: `scan_type, scan_measured, interlaced_share, fields`, as in `videos`.
+    """
+    fields, whole = Fields(values["fields"]), values["scan_type"] == "progressive"
+    if values["scan_measured"] == "telecined":
+        return TELECINED
+    if fields is Fields.WHOLE:
+        return "its frames are flagged as two fields but are whole, so they are not deinterlaced"
+    if not whole or values["scan_measured"] not in ("interlaced", "mixed"):
+        return None
+    share = (
+        f"{values['interlaced_share']:.0%} of its frames with motion consist of two fields, though "
+        "they are flagged as whole"
+    )
+    if fields is Fields.FLAGGED:
+        return f"{share}; as most do not, none are deinterlaced, and some clips have combs"
+    return f"{share}; all frames are deinterlaced"
 
 
 def _analysed(setup: Setup, tasks: list[Task], minutes: float, count: int) -> dict[str, str]:

@@ -14,7 +14,7 @@ from caer_data.media import fingerprints
 from caer_data.media.probe import VideoInfo
 from caer_data.media.unchanged import Stamp
 
-SHOTS_VERSION = 13
+SHOTS_VERSION = 14
 FACES_VERSION = 5
 SPEAKERS_VERSION = 2
 

@@ -20,6 +20,7 @@ from caer_data.curate import speech
 from caer_data.curate.analysis_results import (
     faces_artifact,
     measured,
+    shown_as,
     sound_artifact,
     speakers_artifact,
     timestamps,
@@ -104,7 +105,7 @@ def _faces(job: Job, on_second: Callable[[], None]) -> Iterator[tuple[str, _Face
     pts = timestamps(job)
     seconds = (pts - pts[0]) * float(job.info.time_base)
     under_way: dict[str, _Face] = {}
-    for frame in frames(job.path, job.info, job.threads):
+    for frame in frames(job.path, shown_as(job), job.threads):
         if frame.index % _TOLD_EVERY == 0:
             on_second()
         here = by_frame.get(frame.index)

@@ -164,7 +164,7 @@ def describe(
         with held(found.path, lambda: progress("videos", 0.0)):
             info = probe(found.path, settings.max_megapixels, audio)
             digest = sha256_of(found.path)
-        values = {k: _plain(v) for k, v in asdict(info).items()}
+        values = {k: _plain(v) for k, v in asdict(info).items() if k != "fields"}
         record = {"info": values, "sha256": digest}
         Store(work).record("videos", subject, key, record)
     except CaerError as error:

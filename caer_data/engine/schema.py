@@ -71,12 +71,44 @@ VIDEOS = Table(
         Column(
             "scan_type",
             STRING,
-            "how its pictures were scanned, by their flags; telecined: film in interlaced frames "
-            "(soft telecine is undone)",
+            "how its pictures were scanned, by their flags (soft telecine is undone)",
             nullable=True,
             values=("progressive", "interlaced", "telecined", "mixed"),
         ),
         Column("field_order", STRING, "field order by the header", nullable=True),
+        Column(
+            "scan_measured",
+            STRING,
+            "how its pictures were scanned, by the pictures; telecined: film in interlaced frames; "
+            "unknown: too little moves",
+            nullable=True,
+            values=("progressive", "interlaced", "telecined", "mixed", "unknown"),
+            added=True,
+        ),
+        Column(
+            "interlaced_share",
+            FLOAT,
+            "share of the examined frames with motion that consist of two fields",
+            nullable=True,
+            added=True,
+        ),
+        Column(
+            "order_measured",
+            STRING,
+            "field order by the pictures: tt (top first), bb (bottom first)",
+            nullable=True,
+            values=("tt", "bb"),
+            added=True,
+        ),
+        Column(
+            "fields",
+            STRING,
+            "frames deinterlaced: as flagged, none (whole), all (top or bottom field first), or "
+            "all with their film frames put together again (film_top, film_bottom)",
+            nullable=True,
+            values=("flagged", "whole", "top", "bottom", "film_top", "film_bottom"),
+            added=True,
+        ),
         Column(
             "shape_changes", BOOL, "size or aspect ratio changes within the file", nullable=True
         ),

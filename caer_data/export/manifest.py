@@ -167,6 +167,7 @@ SOURCES: Final = Table(
             nullable=True,
             added=True,
         ),
+        Column("fields", STRING, "as in the table videos", nullable=True, added=True),
         Column("shape_changes", BOOL, "size or aspect ratio changes", nullable=True, added=True),
         Column(
             "retimed",

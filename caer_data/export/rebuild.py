@@ -30,6 +30,7 @@ from caer_data.export.clip_files import ClipFile
 from caer_data.export.rebuilt import boxes_of, in_order, manifest_of, sources_of
 from caer_data.export.recutting import Aligned, Cut
 from caer_data.export.shows import Origin, Video, found_in, given_by, has_prints, shared, videos_of
+from caer_data.media.fields import Fields
 from caer_data.media.frame_rate import Span
 
 
@@ -242,6 +243,7 @@ def _cuts(
             fps=source["fps"],
             handed_over=_handed_over(source),
             interlaced=source["scan_type"] in ("interlaced", "telecined", "mixed"),
+            fields=_fields(source),
             span=_span(clip) if entry is None else rips.span_from(entry),
             recipe=given.recipe,
             recorded=recorded[work.clip_id],
@@ -254,6 +256,12 @@ def _aligned(video: Video, entry: Mapping[str, Any], clip: Mapping[str, Any]) ->
     assert video.rip is not None  # noqa: S101 - something was found in it
     size = int(clip["width"]), int(clip["height"])
     return Aligned(shared(video.rip), tuple(entry["frames"]), size)
+
+
+def _fields(source: Mapping[str, Any]) -> Fields:
+    """Return what is done with a video's fields; old releases go by the flags."""
+    known = source.get("fields")
+    return Fields(known) if isinstance(known, str) else Fields.FLAGGED
 
 
 def _handed_over(source: Mapping[str, Any]) -> bool:

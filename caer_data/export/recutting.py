@@ -17,6 +17,7 @@ from caer_data.engine.recipe import Recipe
 from caer_data.export import duplicates, media
 from caer_data.media import cut
 from caer_data.media.clip_command import Source
+from caer_data.media.fields import Fields
 from caer_data.media.frame_rate import Span
 from caer_data.media.probe import VideoInfo, probe
 from caer_data.media.shared_frame import SharedFrame
@@ -47,7 +48,8 @@ class Cut:
         first_pts: timestamp of the file's first frame.
         fps: usual frame rate of the file, a fraction.
         handed_over: see `clip_command.Source`.
-        interlaced: whether some frames consist of two fields.
+        interlaced: whether some frames are flagged as two fields.
+        fields: what is done with fields; see `Fields`.
         span: the clip's frames in the file.
         recipe: recipe of the release.
         recorded: exact and perceptual hashes of each picture by path, and of the clip under ''.
@@ -61,6 +63,7 @@ class Cut:
     fps: str
     handed_over: bool
     interlaced: bool
+    fields: Fields
     span: Span
     recipe: Recipe
     recorded: dict[str, tuple[str, str | None]]
@@ -80,7 +83,7 @@ def make(task: Cut) -> dict[str, Any]:
     work = task.work
     source = Source(
         task.video,
-        _info(task.video, task.recipe.media.audio),
+        replace(_info(task.video, task.recipe.media.audio), fields=task.fields),
         task.first_pts,
         Fraction(task.fps),
         task.handed_over,

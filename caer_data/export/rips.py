@@ -30,7 +30,7 @@ from caer_data.media.frame_rate import Span, is_even, span_of, usual_rate
 from caer_data.media.probe import VideoInfo, probe
 from caer_data.media.scan import Scan, scan
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 @dataclass(frozen=True)
@@ -158,6 +158,7 @@ def _source(shown: Scan, info: VideoInfo, usual: Fraction) -> dict[str, Any]:
         "fps": str(usual),
         "variable_rate": not is_even(shown.pts),
         "scan_type": "mixed" if shown.interlaced else "progressive",
+        "fields": shown.fields,
         "shape_changes": shown.handed_over,
         "retimed": 0,
         "width": info.width,

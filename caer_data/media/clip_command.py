@@ -68,7 +68,7 @@ class Source:
         fps: usual frame rate.
         handed_over: whether decoded frames must be piped to FFmpeg, since it cannot cut them by
             timestamp: some frames were retimed (see `retime`), or the pictures change shape.
-        interlaced: whether some of its frames consist of two fields.
+        interlaced: whether some of its frames are flagged as two fields.
     """
 
     path: Path

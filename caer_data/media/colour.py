@@ -90,4 +90,4 @@ def _rolled_off(light: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 def one_field(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return one field of an interlaced picture (one instant) at the picture's full height."""
-    return np.asarray(cv2.resize(plane[::2], plane.shape[::-1], interpolation=cv2.INTER_LINEAR))
+    return np.asarray(cv2.resize(plane[::2], plane.shape[1::-1], interpolation=cv2.INTER_LINEAR))

@@ -45,7 +45,7 @@ class VideoReader:
 
     Attributes:
         damage: damage found so far; complete after the iteration.
-        interlaced: number of frames that consist of two fields.
+        interlaced: number of frames that are flagged as two fields.
         reshaped: whether the size or aspect ratio of the pictures changed within the file.
 
     Raises:

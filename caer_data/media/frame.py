@@ -91,7 +91,7 @@ class DecodedFrame:
         info, raw, own = self.info, self.raw, self.info.crop
         plain = info.turn == Turn() and info.pixel_aspect == 1 and self.aspect is None
         stored = (raw.width, raw.height) == (info.stored_width, info.stored_height)
-        if not (plain and stored and raw.format.name in _PLANAR) or raw.interlaced_frame:
+        if not (plain and stored and raw.format.name in _PLANAR) or self._split:
             return self.picture()[y1:y2, x1:x2]
         left, top = (max(0, n // _BLOCK - 1) * _BLOCK for n in (own.left + x1, own.top + y1))
         right = min(raw.width, (own.left + x2 + 2 * _BLOCK) // _BLOCK * _BLOCK)
@@ -112,6 +112,10 @@ class DecodedFrame:
         return self._shown(width, height, _nearest_colour, _WEIGHTS_601)
 
     @property
+    def _split(self) -> bool:
+        return self.info.fields.deinterlaces(bool(self.raw.interlaced_frame))
+
+    @property
     def _untagged(self) -> tuple[float, float]:
         return _WEIGHTS.get(assumed(self.raw.height), _WEIGHTS_601)
 
@@ -126,7 +130,7 @@ class DecodedFrame:
             grey = cv2.cvtColor(self.picture(4 * max(width, height)), cv2.COLOR_BGR2GRAY)
             return np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA))
         size = (height, width) if turn.rotation in (90, 270) else (width, height)
-        plane = _plane(raw, 0, depth, crop)
+        plane = _plane(raw, 0, depth, crop, self._split)
         small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
         small = cv2.LUT(small, _conversion(raw, _WEIGHTS_601)[0])
         if turn.mirrored:
@@ -141,7 +145,7 @@ class DecodedFrame:
         inner = self._fitted(width, height)
         turn, crop = self.info.turn, self.info.crop
         size = inner[::-1] if turn.rotation in (90, 270) else inner
-        picture = _to_bgr(self.raw, size, scale, untagged, crop)
+        picture = _to_bgr(self.raw, size, scale, untagged, crop, self._split)
         if self.raw.color_trc in (PQ, HLG):
             picture = tone_mapped(picture, self.raw.color_trc)
         if turn.mirrored:
@@ -189,13 +193,15 @@ def _to_bgr(
     scale: _Scale,
     untagged: tuple[float, float],
     crop: Crop = _WHOLE,
+    split: bool = False,
 ) -> Picture:
     depth = _PLANAR.get(raw.format.name)
     if depth is None:
         # For rare formats (grey, packed, RGB), FFmpeg converts the whole frame.
         full = _cropped(raw.reformat(format="bgr24").to_ndarray(), raw, crop)
+        full = one_field(full) if split and len(full) > 1 else full
         return np.asarray(cv2.resize(full, size, interpolation=cv2.INTER_AREA))
-    luma, *colours = [scale(_plane(raw, n, depth, crop), n, size) for n in range(3)]
+    luma, *colours = [scale(_plane(raw, n, depth, crop, split), n, size) for n in range(3)]
     scaled, matrix = _conversion(raw, untagged)
     return np.asarray(cv2.transform(cv2.merge([cv2.LUT(luma, scaled), *colours]), matrix))
 
@@ -227,13 +233,13 @@ def _cropped(plane: npt.NDArray[Any], raw: Any, crop: Crop) -> npt.NDArray[Any]:
     return plane[top : max(bottom, top + 1), left : max(right, left + 1)]
 
 
-def _plane(raw: Any, number: int, depth: int, crop: Crop) -> npt.NDArray[Any]:
-    """Return the displayed part of a plane in 8 bits; of interlaced pictures, only one field."""
+def _plane(raw: Any, number: int, depth: int, crop: Crop, split: bool) -> npt.NDArray[Any]:
+    """Return the displayed part of a plane in 8 bits; only one field if it is to be split."""
     plane = raw.planes[number]
     kind = np.dtype(np.uint8 if depth == 8 else "<u2")
     rows = np.frombuffer(plane, kind).reshape(plane.height, plane.line_size // kind.itemsize)
     view = _cropped(rows[:, : plane.width], raw, crop)
-    if raw.interlaced_frame and len(view) > 1:
+    if split and len(view) > 1:
         view = one_field(view)
     return view if depth == 8 else np.right_shift(view, depth - 8).astype(np.uint8)
 

@@ -15,6 +15,7 @@ from caer_data.media.colour import (
     WHITE,
     assumed,
 )
+from caer_data.media.fields import Fields
 from caer_data.media.geometry import Crop
 from caer_data.media.probe import VideoInfo
 
@@ -25,12 +26,23 @@ _TURNS: Final[dict[int, tuple[tuple[str, dict[str, str]], ...]]] = {
     270: (("transpose", {"dir": "cclock"}),),
 }
 _RANGE: Final = "tv"
+_ORDERS: Final = {
+    Fields.TOP: "tff",
+    Fields.BOTTOM: "bff",
+    Fields.FILM_TOP: "tff",
+    Fields.FILM_BOTTOM: "bff",
+}
 
 
 def upright(stream: Any, info: VideoInfo, interlaced: bool) -> Any:
-    """Return decoded pictures as displayed (but not resized), deinterlaced if `interlaced`."""
-    if interlaced:
-        stream = stream.filter("bwdif", mode="send_frame", deint="interlaced")
+    """Return decoded pictures as displayed (but not resized), without combs.
+
+    Args:
+        stream: the decoded pictures.
+        info: properties of the video.
+        interlaced: whether some frames are flagged as two fields.
+    """
+    stream = _whole_frames(stream, info.fields, interlaced)
     # remove the rotation tag, so that players do not rotate again
     stream = stream.filter("sidedata", mode="delete", type="DISPLAYMATRIX")
     crop, turn = info.crop, info.turn
@@ -43,6 +55,23 @@ def upright(stream: Any, info: VideoInfo, interlaced: bool) -> Any:
     for name, options in _TURNS[turn.rotation]:
         stream = stream.filter(name, **options)
     return stream
+
+
+def _whole_frames(stream: Any, fields: Fields, interlaced: bool) -> Any:
+    """Return as many frames as there are, each of which shows one instant."""
+    if fields is Fields.FLAGGED:
+        if not interlaced:
+            return stream
+        return stream.filter("bwdif", mode="send_frame", deint="interlaced")
+    if fields is Fields.WHOLE:
+        return stream
+    order = _ORDERS[fields]
+    deinterlaced = "all"
+    if fields in (Fields.FILM_TOP, Fields.FILM_BOTTOM):
+        # the filter flags those frames whose other field cannot be found
+        stream = stream.filter("fieldmatch", order=order, combmatch="full")
+        deinterlaced = "interlaced"
+    return stream.filter("bwdif", mode="send_frame", parity=order, deint=deinterlaced)
 
 
 def scaled(stream: Any, info: VideoInfo, width: int, height: int) -> Any:

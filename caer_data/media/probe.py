@@ -19,6 +19,7 @@ import av.sidedata.sidedata
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
+from caer_data.media.fields import Fields
 from caer_data.media.geometry import Crop, Turn, displayed, matroska_crop, turn_of
 from caer_data.media.programmes import elsewhere
 from caer_data.media.sound import SoundTrack, choose, sound_tracks
@@ -70,6 +71,8 @@ class VideoInfo:
             first picture that has one; None if there is none.
         stream_index: index of the video stream among all streams of the file.
         max_pixels: maximum number of pixels of a stored picture.
+        fields: how frames are shown that consist of two fields. By default, the flags are
+            trusted; `interlacing` measures.
     """
 
     width: int
@@ -94,6 +97,7 @@ class VideoInfo:
     start_pts: int | None
     stream_index: int
     max_pixels: int
+    fields: Fields = Fields.FLAGGED
 
     @property
     def has_audio(self) -> bool:

@@ -12,8 +12,10 @@ import numpy.typing as npt
 from caer_data.engine.errors import CaerError
 from caer_data.media import fingerprints
 from caer_data.media.decode import frames
+from caer_data.media.fields import Fields
 from caer_data.media.fingerprints import GRID, Seen
 from caer_data.media.frame import Picture
+from caer_data.media.interlacing import Interlacing
 from caer_data.media.probe import VideoInfo
 
 SIZE: Final = (64, 36)
@@ -32,7 +34,8 @@ class Scan:
         times: time of each frame, seconds from the first one; shape (m,).
         pictures: grey pictures of whole frames at `SIZE`; shape (m, height, width), uint8.
         rough: fingerprints, `fingerprints.RATE` per second.
-        interlaced: whether some frames consist of two fields.
+        interlaced: whether some frames are flagged as two fields.
+        fields: what the pictures ask to be done with fields.
         handed_over: whether frames cannot be cut by timestamp; see `clip_command.Source`.
     """
 
@@ -42,6 +45,7 @@ class Scan:
     pictures: Picture
     rough: Seen
     interlaced: bool
+    fields: Fields
     handed_over: bool
 
     @property
@@ -61,13 +65,14 @@ def scan(path: Path, info: VideoInfo) -> Scan:
     Raises:
         CaerError: no frame can be decoded.
     """
-    writer = fingerprints.Writer(info.time_base)
+    writer, fields_seen = fingerprints.Writer(info.time_base), Interlacing()
     reader = frames(path, info, for_analysis=True)
     pts: list[int] = []
     pictures: list[Picture] = []
     end_pts = 0
     for frame in reader:
         writer.push(frame)
+        fields_seen.push(frame)
         pts.append(frame.pts)
         pictures.append(frame.luma(*SIZE))
         end_pts = frame.pts + frame.duration
@@ -81,5 +86,6 @@ def scan(path: Path, info: VideoInfo) -> Scan:
         np.array(pictures, np.uint8),
         writer.finish(),
         interlaced=reader.interlaced > 0,
+        fields=fields_seen.measured().fields,
         handed_over=reader.damage.retimed > 0 or reader.reshaped,
     )

@@ -4,6 +4,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import fields as film
 import numbered_video as numbered
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from caer_data.curate.pyannote_files import Imported
 from caer_data.engine import recipe as recipes
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import scratch_folder
+from caer_data.media.fields import Fields
+from caer_data.media.packets import Damage
 from caer_data.media.probe import probe
 from caer_data.media.unchanged import stamp_of
 
@@ -69,6 +72,7 @@ def test_a_damaged_video_is_decoded_once_more_with_one_thread(media_data, tmp_pa
 
 
 @pytest.mark.parametrize(
+<<<<<<< HEAD
     "name",
     [
         "shots_gt/anim_sintel_trailer_30s.mp4",
@@ -102,6 +106,51 @@ def test_results_do_not_depend_on_the_number_of_threads(media_data, tmp_path, na
     assert len(alone) == 9
     for threads in (2, 5):
         assert results(threads) == alone
+=======
+    ("laid", "fields", "soon", "decodes"),
+    [
+        (film.TOP, Fields.TOP, 40, [40, 124]),
+        (film.TOP, Fields.TOP, 1500, [124, 124]),
+        (film.WHOLE, Fields.FLAGGED, 40, [124]),
+    ],
+    ids=["soon", "in-the-end", "as-flagged"],
+)
+def test_what_pictures_say_of_fields_holds_for_the_whole_video(
+    tmp_path, monkeypatch, laid, fields, soon, decodes
+):
+    path = film.write(tmp_path / "a.mkv", laid)
+    shown, told = [], []
+    sample = analyse.frames
+    monkeypatch.setattr(analyse, "_SOON", soon)
+
+    def noted(path: Path, info: Any, threads: int, **options: Any) -> Any:
+        shown.append([])
+        for frame in sample(path, info, threads, **options):
+            shown[-1].append((frame.index, frame.info.fields))
+            yield frame
+
+    class Reader:
+        damage, interlaced, reshaped = Damage(), 0, False
+
+        def __init__(self, *given: Any, **options: Any) -> None:
+            self._frames = noted(*given, **options)
+
+        def __iter__(self) -> Any:
+            return self._frames
+
+    monkeypatch.setattr(analyse, "frames", Reader)
+    job = job_of(path, tmp_path / "work")
+    decode(job, lambda stage, seconds: told.append(seconds))
+    values = analysis_results.measured(job)
+    assert [run[-1][0] for run in shown] == decodes
+    assert {f for _, f in shown[-1]} == {fields}
+    assert values["fields"] == fields
+    assert values["scan_type"] == "progressive"
+    assert values["scan_measured"] == ("interlaced" if fields is Fields.TOP else "progressive")
+    assert values["order_measured"] == ("tt" if fields is Fields.TOP else None)
+    assert analysis_results.shown_as(job).fields is fields
+    assert sum(told) == pytest.approx(3.96)  # every 100 frames, each once
+>>>>>>> ff2cd92 (Fields are measured from the pictures, whatever the file says of them; film's frames are put together again)
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,39 @@ from caer_data.curate import intake
 from caer_data.curate.setup import Video
 
 
-@pytest.mark.parametrize(("scan", "warned"), [("telecined", True), ("interlaced", False)])
-def test_film_that_was_telecined_is_named(monkeypatch: Any, scan: str, warned: bool) -> None:
-    values = {"damage": "", "hurt": False, "scan_type": scan}
-    monkeypatch.setattr(intake, "measured", lambda job: dict(values))
-    said: list[str] = []
+@pytest.mark.parametrize(
+    ("flags", "kind", "share", "fields", "said"),
+    [
+        ("progressive", "progressive", 0.0, "flagged", None),
+        ("progressive", "unknown", None, "flagged", None),
+        ("interlaced", "interlaced", 1.0, "top", None),
+        ("interlaced", "mixed", 0.5, "flagged", None),
+        ("interlaced", "telecined", 0.8, "film_top", intake.TELECINED),
+        ("progressive", "telecined", 0.8, "film_bottom", intake.TELECINED),
+        ("progressive", "interlaced", 0.97, "top",
+         "97% of its frames with motion consist of two fields, though they are flagged as whole; "
+         "all frames are deinterlaced"),
+        ("progressive", "mixed", 0.4, "bottom",
+         "40% of its frames with motion consist of two fields, though they are flagged as whole; "
+         "all frames are deinterlaced"),
+        ("progressive", "mixed", 0.08, "flagged",
+         "8% of its frames with motion consist of two fields, though they are flagged as whole; "
+         "as most do not, none are deinterlaced, and some clips have combs"),
+        ("interlaced", "progressive", 0.0, "whole",
+         "its frames are flagged as two fields but are whole, so they are not deinterlaced"),
+    ],
+)  # fmt: skip
+def test_what_pictures_say_against_the_flags_is_said(
+    monkeypatch: Any, flags: str, kind: str, share: float | None, fields: str, said: str | None
+) -> None:
+    values = {"scan_type": flags, "scan_measured": kind, "interlaced_share": share,
+              "fields": fields}  # fmt: skip
+    more = {"damage": "", "hurt": False}
+    monkeypatch.setattr(intake, "measured", lambda job: values | more)
+    warned: list[str] = []
     job: Any = SimpleNamespace(done=True, video_id="s.e", info=SimpleNamespace(duration_s=1.0))
     video = Video({"path": "S/e.mpg", "status": "ok"}, job)
-    setup: Any = SimpleNamespace(reporter=SimpleNamespace(warn=said.append))
+    setup: Any = SimpleNamespace(reporter=SimpleNamespace(warn=warned.append))
     intake.analyse_videos(setup, intake.Probed({}, [], [video], {}))
-    assert said == ([f"S/e.mpg: {intake.TELECINED}"] if warned else [])
-    assert video.row["scan_type"] == scan
+    assert warned == ([f"S/e.mpg: {said}"] if said else [])
+    assert video.row.items() >= values.items()

@@ -8,6 +8,7 @@ import pytest
 
 from caer_data.media import alignment, windows
 from caer_data.media.alignment import Known, align, likely
+from caer_data.media.fields import Fields
 from caer_data.media.scan import SIZE, Scan
 from caer_data.media.shared_frame import RELEASED, SharedFrame
 
@@ -44,7 +45,8 @@ def scan_of(moments, seed=1, edit=lambda picture: picture):
     rough = np.arange(0, len(moments), 3)
     small = [cv2.resize(shown[n], (32, 18), interpolation=cv2.INTER_AREA) for n in rough]
     bars = np.tile(np.array([0, 0, 128, 72], np.uint8), (len(rough), 1))
-    return Scan(pts, len(pts), pts / FPS, pictures, (rough, np.array(small), bars), False, False)
+    seen = rough, np.array(small), bars
+    return Scan(pts, len(pts), pts / FPS, pictures, seen, False, Fields.FLAGGED, False)
 
 
 def moments_of(start, end, speed=1.0):

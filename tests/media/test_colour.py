@@ -9,6 +9,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 import stress_shots
+from fields import combs
 from odd_media import cut, ffmpeg
 
 from caer_data.media.colour import HLG, PQ, tone_mapped
@@ -110,9 +111,3 @@ def test_two_fields_become_one_instant(tmp_path: Path) -> None:
     shown = [f.picture() for f in frames(clip, probe(clip))]
     assert len(shown) == 40
     assert combs(cv2.resize(shown[10], (1024, 576)).mean(axis=2)) < torn / 2
-
-
-def combs(grey: np.ndarray) -> float:
-    """How much lines differ from the mean of their neighbours."""
-    lines = grey.astype(float)
-    return float(np.abs(lines[1:-1] - (lines[:-2] + lines[2:]) / 2).mean())

@@ -34,16 +34,31 @@ from caer_data import Dataset
 from caer_data.api import build
 from caer_data.engine.errors import CaerError
 from caer_data.media.decode import frames
+from caer_data.media.interlacing import Interlacing, Measured
 from caer_data.media.probe import probe
 
-_KINDS = 18  # that make.sh makes where all of its programs are there
+_KINDS = 20  # that make.sh and `_make` make where all of their programs are there
 _RATE = 48_000
 _SECOND = 25  # a click at every 25th frame
 _FILM = 400
-_FRAMES = {"phone_30_then_15": 300, "interlaced_pal": 200, "ts_joined_three": 399}
-_STEPS = {"phone_30_then_15": {1, 2}}  # every other frame was left out of its second half
+_FRAMES = {"phone_30_then_15": 300, "interlaced_pal": 200, "ts_joined_three": 399,
+           "interlaced_undeclared": 200, "telecined_undeclared": 500}  # fmt: skip
+_STEPS = {
+    "phone_30_then_15": {1, 2},  # every other frame was left out of its second half
+    "telecined_undeclared": {0, 1},  # one frame in five comes twice
+}
 # each frame consists of two numbers, of which either may be read
-_FIELDS = ("interlaced_pal",)
+_FIELDS = ("interlaced_pal", "interlaced_undeclared")
+# field-making filter and rate of frames by kind; both are encoded as whole frames
+_UNDECLARED = {
+    "interlaced_undeclared": ("setpts=PTS/2,fps=50,tinterlace=interleave_top", 25),
+    "telecined_undeclared": ("telecine=pattern=23", "125/4"),
+}
+_OF_FIELDS = {
+    "interlaced": ("tinterlace=interleave_top", "tinterlace=interleave_bottom"),
+    "telecined": ("fps=24,telecine=pattern=23", "fps=24,telecine=pattern=23:first_field=bottom"),
+}
+_SECONDS_OF_FIELDS = 8  # of each film
 _PITCH = {"two_languages": 300}  # of the clicks of its default track, Hz
 _BARS = 30  # brightness up to which a line is black
 _RECIPE = {
@@ -57,7 +72,51 @@ _RECIPE = {
 
 def figures(data: Path, tools: Path | None) -> list[Figure]:
     """All of them."""
-    return [*_shared(data / "odd"), *_numbered(tools)]
+    return [*_shared(data / "odd"), *_fields(data), *_numbered(tools)]
+
+
+def _fields(data: Path) -> Iterator[Figure]:
+    """Scan types told from the pictures: of whole frames, and of fields flagged as whole frames."""
+    films = [
+        path
+        for name in ("shots_gt", "videos")
+        for path in sorted((data / name).iterdir())
+        if path.suffix in (".mp4", ".mov")
+    ]
+    kinds = [_measured(path).scan_type for path in films]
+    false = [p.name for p, k in zip(films, kinds, strict=True) if k in _OF_FIELDS]
+    note = "; ".join(false) or f"of {len(films)}"
+    yield Figure("whole films that are taken for interlaced", len(false), 0, True, note)
+    with tempfile.TemporaryDirectory() as name:
+        made = Path(name) / "made.mkv"
+        for kind, filters in _OF_FIELDS.items():
+            wrong = []
+            for number, path in enumerate(films):
+                order = ("tt", "bb")[number % 2]
+                _lay(path, filters[number % 2], made)
+                found = _measured(made)
+                if (found.scan_type, found.order) != (kind, order):
+                    wrong.append(f"{path.stem}: {found.scan_type}")
+            yield share(f"{kind}, flagged as whole: told, with order", len(films) - len(wrong),
+                        len(films), 0.95)  # fmt: skip
+            for one in wrong:
+                yield Figure(f"  wrong: {one}"[:62], 0.0)
+
+
+def _measured(path: Path) -> Measured:
+    seen = Interlacing()
+    for frame in frames(path, probe(path)):
+        seen.push(frame)
+    return seen.measured()
+
+
+def _lay(path: Path, laid: str, made: Path) -> None:
+    """Make fields of a film's first seconds, encoded as if they were whole frames."""
+    filters = f"scale=trunc(iw/2)*2:trunc(ih/4)*4,{laid},setfield=prog,format=yuv420p"
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-nostdin", "-t",
+               str(_SECONDS_OF_FIELDS), "-i", str(path), "-an", "-vf", filters, "-c:v", "libx264",
+               "-preset", "veryfast", "-crf", "21", str(made)]  # fmt: skip
+    subprocess.run(command, check=True)
 
 
 def _shared(folder: Path) -> Iterator[Figure]:
@@ -157,6 +216,14 @@ def _make(tools: Path, work: Path) -> None:
     surroundings = os.environ | {"PATH": search}
     for command in ([sys.executable, str(tools / "numbered.py")], ["bash", str(tools / "make.sh")]):
         subprocess.run([*command, str(work)], env=surroundings, check=False, capture_output=True)
+    for kind, (laid, rate) in _UNDECLARED.items():
+        folder = work / "raw" / kind
+        folder.mkdir()
+        filters = f"{laid},setfield=prog,format=yuv420p"
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-nostdin", "-i",
+                   str(work / "base.mkv"), "-vf", filters, "-r", str(rate), "-c:v", "libx264",
+                   "-preset", "veryfast", "-crf", "16", str(folder / "e.mp4")]  # fmt: skip
+        subprocess.run(command, check=True)
 
 
 def _numbers(path: Path, kind: str, number_of: Any) -> np.ndarray:

@@ -72,7 +72,6 @@ def test_a_damaged_video_is_decoded_once_more_with_one_thread(media_data, tmp_pa
 
 
 @pytest.mark.parametrize(
-<<<<<<< HEAD
     "name",
     [
         "shots_gt/anim_sintel_trailer_30s.mp4",
@@ -106,7 +105,9 @@ def test_results_do_not_depend_on_the_number_of_threads(media_data, tmp_path, na
     assert len(alone) == 9
     for threads in (2, 5):
         assert results(threads) == alone
-=======
+
+
+@pytest.mark.parametrize(
     ("laid", "fields", "soon", "decodes"),
     [
         (film.TOP, Fields.TOP, 40, [40, 124]),
@@ -150,7 +151,6 @@ def test_what_pictures_say_of_fields_holds_for_the_whole_video(
     assert values["order_measured"] == ("tt" if fields is Fields.TOP else None)
     assert analysis_results.shown_as(job).fields is fields
     assert sum(told) == pytest.approx(3.96)  # every 100 frames, each once
->>>>>>> ff2cd92 (Fields are measured from the pictures, whatever the file says of them; film's frames are put together again)
 
 
 @pytest.mark.parametrize(

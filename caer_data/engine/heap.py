@@ -1,14 +1,15 @@
-"""Keeping the memory of a long-running worker small.
+"""Keeping the memory of a process small.
 
-A few small results remain allocated between the large arrays of a network's layers. glibc's
-allocator can then neither reuse nor return the memory of the arrays, and a worker would grow by
-about 2 MB with every second of video.
+In a long-running worker, a few small results remain allocated between the large arrays of a
+network's layers. glibc's allocator can then neither reuse nor return the memory of the arrays, and
+a worker would grow by about 2 MB with every second of video.
 """
 
 from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 from typing import Final
 
 import psutil
@@ -16,13 +17,28 @@ import psutil
 _GROWTH: Final = 150 * 1024**2  # returning memory costs time: it has to be requested again
 
 
+def return_unused() -> None:
+    """Return memory to the system that Arrow and glibc keep after large tables have been freed."""
+    import pyarrow as pa  # the workers that watch their heap do not need it
+
+    pa.default_memory_pool().release_unused()
+    trim = _trim()
+    if trim:
+        trim(ctypes.c_size_t(0))
+
+
+def _trim() -> Callable[[ctypes.c_size_t], int] | None:
+    """Return glibc's `malloc_trim`; None with another allocator."""
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    return getattr(library, "malloc_trim", None)
+
+
 class Heap:
     """Watches this process's memory; call `tidy` after large arrays have been freed."""
 
     def __init__(self) -> None:
         self._process = psutil.Process()
-        library = ctypes.CDLL(None) if sys.platform == "linux" else None
-        self._trim = getattr(library, "malloc_trim", None)  # only glibc has it
+        self._trim = _trim()
         self._low = self._process.memory_info().rss
 
     def tidy(self) -> None:

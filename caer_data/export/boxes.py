@@ -15,7 +15,7 @@ from caer_data.engine.dataset import Dataset
 from caer_data.export.manifest import BOXES
 
 _SIDES = ["x1", "y1", "x2", "y2"]
-_PAIRS = 10_000
+_PAIRS = 2_000
 """Number of pairs of a clip and a track whose boxes are scaled at a time."""
 
 

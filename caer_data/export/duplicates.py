@@ -22,7 +22,7 @@ MAX_PAIRS: Final = 32
 """Maximum number of others that one hash is paired with in a list of all pairs."""
 
 _BITS = 64
-_MANY: Final = 400_000
+_MANY: Final = 150_000
 """Number of hashes from which pairs must agree in three bands, not two: more but shorter lists."""
 
 

@@ -42,25 +42,27 @@ def stretches(clips: pd.DataFrame, boxes: pd.DataFrame, pictures: pd.Series) -> 
     """
     import pandas as pd
 
+    clip_ids = clips["clip_id"].to_numpy(object)
+    by_name = np.argsort(clip_ids, kind="stable")
     named = boxes["clip_id"].astype("category")
-    clip_of_word = pd.Index(clips["clip_id"]).get_indexer(named.cat.categories)
-    frames = clips["frames"].to_numpy(np.int64)
-    counts = np.minimum(pictures.to_numpy(np.int64), frames)
-    found = [np.zeros((2, 0), np.int64)]
+    clip_of_word = pd.Index(clip_ids[by_name]).get_indexer(named.cat.categories)
+    frames = clips["frames"].to_numpy(np.int64)[by_name]
+    counts = np.minimum(pictures.to_numpy(np.int64)[by_name], frames)
+    found = [np.zeros(0, np.int64)]
     for at in range(0, len(boxes), _PART):
         clip = clip_of_word[named.cat.codes.iloc[at : at + _PART].to_numpy()]
         own = clip >= 0
         clip, frame = clip[own], boxes["frame"].iloc[at : at + _PART].to_numpy(np.int64)[own]
-        both = np.stack([clip, frame * counts[clip] // frames[clip]])
-        new = np.ones(both.shape[1], bool)  # consecutive boxes share a stretch, so few are left
-        new[1:] = (both[:, 1:] != both[:, :-1]).any(axis=0)
-        found.append(both[:, new])
-    clip, stretch = np.unique(np.concatenate(found, axis=1), axis=1)
+        both = clip << 32 | frame * counts[clip] // frames[clip]
+        new = np.ones(len(both), bool)  # consecutive boxes share a stretch, so few are left
+        new[1:] = both[1:] != both[:-1]
+        found.append(both[new])
+    every = np.unique(np.concatenate(found))
+    clip, stretch = every >> 32, every & (1 << 32) - 1
     first = -(-stretch * frames[clip] // counts[clip])
     end = -(-(stretch + 1) * frames[clip] // counts[clip])
-    names = clips["clip_id"].iloc[clip].reset_index(drop=True)
-    chosen = pd.DataFrame({"clip_id": names, "from_frame": first, "to_frame": end})
-    return chosen.sort_values(["clip_id", "from_frame"], ignore_index=True)
+    names = clips["clip_id"].iloc[by_name[clip]].reset_index(drop=True)
+    return pd.DataFrame({"clip_id": names, "from_frame": first, "to_frame": end})
 
 
 def sharpness(luma: npt.NDArray[np.uint8], box: npt.NDArray[Any]) -> float:

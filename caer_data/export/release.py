@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from caer_data import __version__
-from caer_data.engine import ownership, tables
+from caer_data.engine import heap, ownership, tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path, write_text
@@ -97,6 +97,7 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
         )
     facts = cards.collect(dataset, planned, options)
     key = _key(planned, facts)
+    heap.return_unused()
     if folder.about(target).get("key") == key:
         with folder.unfinished(target, key):
             return _stated(_kept(dataset, target, planned, options), facts)
@@ -106,6 +107,7 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
         _refuse_findings(release, options)
         root, boxes = under_way.root, planned.boxes
         said = planned.lines
+        heap.return_unused()
         write(root, release.manifest, planned.sources, boxes, facts, clip_files, said)
         container = options.settings.container
         write_pairs(root, release.manifest, planned.repeats)
@@ -146,6 +148,8 @@ def _worked_on(
     running = run_map(media.make, missing, options.jobs, PRELOAD)
     results = Results(collect(running, len(clip_files), under_way, reporter))
     manifest = fill_manifest(planned.files, results)
+    del results
+    heap.return_unused()
     verdicts = audit_parts(manifest, planned.repeats)
     return Release(target, planned, manifest, verdicts, new=True), clip_files
 
@@ -272,20 +276,22 @@ def fill_manifest(planned: pd.DataFrame, results: Results) -> pd.DataFrame:
     is_picture = planned["from_frame"].notna().to_numpy(bool)
     # hash of the clip's own file, even without footage or in an archive
     is_file = (planned["member"].notna() | planned["path"].str.endswith(".mp4")).to_numpy(bool)
-    found = {
-        name: of_file[name]
-        for name in ("frame", "x1", "y1", "x2", "y2", "sha256", "bytes", "framehash")
-        if of_file[name].null_count < len(of_file)
-    }
+    filled = {name: planned[name] for name in MANIFEST.names}
+
+    def fill(name: str, cells: pa.ChunkedArray) -> None:
+        filled[name] = tables.to_pandas(pa.table({name: cells}))[name].set_axis(planned.index)
+
+    for name in ("frame", "x1", "y1", "x2", "y2"):
+        cells = of_file[name]
+        if cells.null_count < len(cells):
+            fill(name, cells)
     for name, rows in (
         ("sha256", ~is_picture & is_file),
         ("bytes", ~is_picture & is_file),
         ("framehash", ~is_picture),
         ("perceptual_hash", ~is_picture),
     ):
-        found[name] = pc.if_else(pa.array(rows), of_clip[name], of_file[name])
-    filled = {name: planned[name] for name in MANIFEST.names}
-    filled |= dict(tables.to_pandas(pa.table(found)).set_axis(planned.index))
+        fill(name, pc.if_else(pa.array(rows), of_clip[name], of_file[name]))
     y1, y2 = (filled[name].to_numpy(float, na_value=np.nan) for name in ("y1", "y2"))
     height = (y2 - y1) / filled["height"].to_numpy(float)
     filled["face_height"] = filled["face_height"].where(~is_picture, height)
@@ -370,8 +376,8 @@ def digest_of(parts: Iterable[pd.DataFrame]) -> str:
     """Return the SHA-256 of the hashes of all rows of some tables."""
     digest = hashlib.sha256()
     for table in parts:
-        for at in range(0, len(table), _PART):
-            rows = _without_unused(table.iloc[at : at + _PART])
+        for at in range(0, len(table), _HASHED):
+            rows = _without_unused(table.iloc[at : at + _HASHED])
             digest.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
     return digest.hexdigest()
 
@@ -382,5 +388,8 @@ def _without_unused(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(**{str(n): words[n].cat.remove_unused_categories() for n in words})
 
 
+_HASHED: Final = 1 << 18
+"""Number of rows hashed at a time."""
+
 _PART: Final = 1 << 20
-"""Number of rows hashed or written at a time."""
+"""Number of rows written at a time, which is a row group."""

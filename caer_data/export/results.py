@@ -22,7 +22,7 @@ _CLIP: Final = pa.schema([pa.field("clip_id", pa.string()), *_HASHES])
 _FILE: Final = pa.schema(
     [*(pa.field(name, pa.int64()) for name in ("frame", "x1", "y1", "x2", "y2")), *_HASHES]
 )
-_PART: Final = 1 << 14
+_PART: Final = 1 << 11
 """Number of clips whose results are held as dictionaries."""
 
 
@@ -42,19 +42,19 @@ class Results:
         if len(self._waiting) >= _PART:
             self._store()
 
-    def of_clips(self, clip_ids: pd.Series) -> pa.Table:
+    def of_clips(self, clip_ids: pd.Series) -> Cells:
         """Return `sha256, bytes, framehash, perceptual_hash` of each clip; empty if unknown."""
         self._store()
-        return _taken(self._of_clips, "clip_id", clip_ids)
+        return Cells(self._of_clips, "clip_id", clip_ids)
 
-    def of_files(self, paths: pd.Series) -> pa.Table:
+    def of_files(self, paths: pd.Series) -> Cells:
         """Return what is known about each file; empty if nothing is.
 
         Returns:
             `frame, x1, y1, x2, y2` of pictures, and the columns of `of_clips`.
         """
         self._store()
-        return _taken(self._of_files, "path", paths)
+        return Cells(self._of_files, "path", paths)
 
     def _store(self) -> None:
         """Turn the dictionaries that are held into columns."""
@@ -72,14 +72,21 @@ def _columns(rows: list[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     return pa.Table.from_batches([pa.RecordBatch.from_struct_array(cells)], schema)
 
 
-def _taken(parts: list[pa.Table], key: str, wanted: pd.Series) -> pa.Table:
-    """Return the rows with the wanted keys, in their order, without the key."""
-    rows = pa.concat_tables(reversed(parts)).combine_chunks()  # index_in finds the first row
-    known = rows[key].combine_chunks()
-    categorical = isinstance(wanted.dtype, pd.CategoricalDtype)
-    words = pa.array(wanted.cat.categories if categorical else wanted, pa.string())
-    at = pc.index_in(words, value_set=known)
-    if categorical:
-        codes = wanted.cat.codes.to_numpy()
-        at = at.take(pa.array(codes, pa.int32(), mask=codes < 0))
-    return rows.drop_columns([key]).take(at)
+class Cells:
+    """The rows with some keys, in the order of the keys; a column is made when it is asked for."""
+
+    def __init__(self, parts: list[pa.Table], key: str, wanted: pd.Series) -> None:
+        # index_in finds the first row of a key
+        self._rows = pa.concat_tables(reversed(parts)).combine_chunks()
+        parts[:] = [self._rows]
+        known = self._rows[key].combine_chunks()
+        categorical = isinstance(wanted.dtype, pd.CategoricalDtype)
+        words = pa.array(wanted.cat.categories if categorical else wanted, pa.string())
+        self._at = pc.index_in(words, value_set=known)
+        if categorical:
+            codes = wanted.cat.codes.to_numpy()
+            self._at = self._at.take(pa.array(codes, pa.int32(), mask=codes < 0))
+
+    def __getitem__(self, name: str) -> pa.ChunkedArray:
+        """Return a column; cells of unknown keys are empty."""
+        return self._rows[name].take(self._at)

@@ -193,7 +193,8 @@ def _fixed(
 ) -> np.ndarray:
     """Return the split of each group with clips assigned earlier, else -1; shape (groups,)."""
     fixed = np.full(len(position), -1)
-    for key, group in zip(clips["clip_key"], groups, strict=True):
+    keys, names = clips["clip_key"].to_numpy(object), groups.to_numpy(object)
+    for key, group in zip(keys, names, strict=True) if kept else ():
         if key not in kept:
             continue
         split = SPLITS.index(kept[key])

@@ -47,7 +47,30 @@ def test_a_process_that_has_not_grown_is_left_alone(monkeypatch):
     heap.tidy()
 
 
+TABLES = """
+import psutil, pyarrow as pa
+from caer_data.engine import heap
+
+rss = psutil.Process().memory_info
+tables = [pa.array([f"{n}" * 20 for n in range(200_000)]).dictionary_encode() for _ in range(4)]
+tables.clear()
+full = rss().rss
+heap.return_unused()
+print((full - rss().rss) // 10**6, pa.total_allocated_bytes())
+"""
+
+
+def test_memory_of_tables_that_are_gone_is_given_back():
+    done = subprocess.run(
+        [sys.executable, "-c", TABLES], check=True, capture_output=True, text=True
+    )
+    given_back, in_use = map(int, done.stdout.split())
+    assert given_back > 80
+    assert in_use == 0
+
+
 def test_other_systems_do_without(monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
+    heap_module.return_unused()
     monkeypatch.setattr(heap_module, "_GROWTH", -(1024**4))
     Heap().tidy()

@@ -32,6 +32,22 @@ def test_stretches_cover_the_clip_and_need_a_box():
     assert found.values.tolist() == [["a", 0, 4], ["a", 7, 10], ["b", 0, 4]]
 
 
+@pytest.mark.parametrize("kind", ["str", "object", "category"])
+def test_stretches_are_listed_by_name_and_time(kind, monkeypatch):
+    """Whatever the order of clips and boxes, how names are held, and how many boxes are a part."""
+    clips = pd.DataFrame({"clip_id": ["c", "a", "b", "none"], "frames": [4, 10, 6, 5]})
+    clips = clips.astype({"clip_id": kind})
+    boxes = pd.DataFrame(
+        {"clip_id": ["b", "c", "other", "a", "c", "a", "b"], "frame": [5, 3, 0, 9, 0, 1, 0]}
+    )
+    expected = [["a", 0, 5], ["a", 5, 10], ["b", 0, 2], ["b", 4, 6], ["c", 0, 4]]
+    for part in (2, 1 << 20):
+        monkeypatch.setattr(frames, "_PART", part)
+        found = frames.stretches(clips, boxes, pd.Series([1, 2, 3, 4]))
+        assert found.values.tolist() == expected
+        assert found["clip_id"].dtype == clips["clip_id"].dtype
+
+
 def test_more_pictures_than_frames_are_one_a_frame():
     clips = pd.DataFrame({"clip_id": ["a"], "frames": [3]})
     boxes = pd.DataFrame({"clip_id": "a", "frame": range(3)})

@@ -12,7 +12,7 @@ import pytest
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.progress import Reporter
-from caer_data.export import audit, manifest, pairs, release
+from caer_data.export import audit, layouts, manifest, pairs, release
 from caer_data.export.cards import composition
 
 
@@ -90,7 +90,7 @@ def test_the_key_of_a_release_does_not_depend_on_categories(
     )
     digests = []
     for files, part in ((plan.files, 1 << 20), (plan.files, 7), (plain, 1 << 20)):
-        monkeypatch.setattr(release, "_PART", part)
+        monkeypatch.setattr(release, "_HASHED", part)
         digests.append(release.digest_of([files, plan.boxes]))
     assert len(set(digests)) == 1
     assert release.digest_of([plain.assign(show="another"), plan.boxes]) not in digests
@@ -106,3 +106,29 @@ def test_a_long_manifest_is_written_in_row_groups(
     pd.testing.assert_frame_equal(
         again, tables.read(manifest.MANIFEST, released.folder / "manifest.parquet")
     )
+
+
+@pytest.mark.parametrize("kind", ["str", "category"])
+def test_paths_count_in_each_split_and_class(kind: str) -> None:
+    rows = pd.DataFrame(
+        {
+            "split": ["train", "validation", "train", "train", "validation"],
+            "emotion": ["sad", "anger", "anger", "sad", "anger"],
+        },
+        index=[7, 3, 5, 1, 0],
+    ).astype(kind)
+    plain = layouts.numbered_paths(rows, "CAER-S", "png", "caer")
+    assert plain.to_dict() == {
+        7: "CAER-S/train/Sad/0001.png",
+        3: "CAER-S/validation/Anger/0001.png",
+        5: "CAER-S/train/Anger/0001.png",
+        1: "CAER-S/train/Sad/0002.png",
+        0: "CAER-S/validation/Anger/0002.png",
+    }
+    peers = layouts.numbered_paths(rows, "CAER", "avi", "peers")
+    assert peers[0] == "CAER/val/Angry/0002.avi"
+    many = pd.DataFrame({"split": ["test"] * 10_001, "emotion": "fear"})
+    paths = layouts.numbered_paths(many, "CAER", "mp4", "caer")
+    assert paths.iloc[[998, 9999, 10_000]].tolist() == [
+        f"CAER/test/Fear/{number}.mp4" for number in ("0999", "10000", "10001")
+    ]

@@ -96,6 +96,33 @@ def class_folder(emotion: str, spelling: str) -> str:
     return "Angry" if spelling == "peers" and emotion == "anger" else emotion.capitalize()
 
 
+def numbered_paths(rows: pd.DataFrame, folder: str, suffix: str, spelling: str) -> pd.Series:
+    """Return `<folder>/<split>/<Class>/0001.<suffix>`, numbered in each split and class.
+
+    Args:
+        rows: `split, emotion`, in the order of the numbers.
+        folder: folder of the layout.
+        suffix: suffix of the files, without the dot.
+        spelling: see `split_folder`.
+    """
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    split, emotion = (pd.Categorical(rows[name]) for name in ("split", "emotion"))
+    parents = [
+        f"{folder}/{split_folder(one, spelling)}/{class_folder(other, spelling)}/"
+        for one in split.categories
+        for other in emotion.categories
+    ]
+    kind = split.codes.astype(int) * len(emotion.categories) + emotion.codes
+    number = pa.array(numbered(rows, ["split", "emotion"])).cast(pa.string())
+    digits = pc.utf8_lpad(number, 4, padding="0")
+    parent = pa.array(parents, pa.string()).take(pa.array(kind))
+    paths = pc.binary_join_element_wise(parent, digits, f".{suffix}", "")
+    return pd.Series(paths.to_pandas().array, rows.index)
+
+
 def class_folders(finished: Finished, folder: str) -> None:
     """Create the folder of every class in every split, even if it is empty.
 

@@ -7,11 +7,9 @@ import pandas as pd
 from caer_data.export.layouts import (
     Finished,
     Wanted,
-    class_folder,
     class_folders,
     label_lists,
-    numbered,
-    split_folder,
+    numbered_paths,
 )
 
 NAME = "caer"
@@ -20,12 +18,8 @@ NAME = "caer"
 def plan(wanted: Wanted) -> pd.DataFrame:
     """Return one video file per clip; avi and mp4 differ only in the container."""
     rows = wanted.clips[["clip_id", "split", "emotion"]].copy()
-    number = numbered(rows, ["split", "emotion"])
-    spelling, suffix = wanted.settings.spelling, wanted.settings.container
-    rows["path"] = [
-        f"CAER/{split_folder(split, spelling)}/{class_folder(emotion, spelling)}/{n:04d}.{suffix}"
-        for split, emotion, n in zip(rows["split"], rows["emotion"], number, strict=True)
-    ]
+    settings = wanted.settings
+    rows["path"] = numbered_paths(rows, "CAER", settings.container, settings.spelling)
     return rows.drop(columns="emotion").assign(layout=NAME)
 
 

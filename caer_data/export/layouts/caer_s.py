@@ -17,10 +17,9 @@ from caer_data.export import frames
 from caer_data.export.layouts import (
     Finished,
     Wanted,
-    class_folder,
     class_folders,
     label_lists,
-    numbered,
+    numbered_paths,
     split_folder,
 )
 
@@ -31,7 +30,9 @@ def plan(wanted: Wanted) -> pd.DataFrame:
     """Return pictures spread over each clip, from frames in which its target has a box."""
     count = frames.number(wanted.clips, wanted.settings.frames_per_clip)
     rows = frames.stretches(wanted.clips, wanted.boxes, count)
-    rows = rows.merge(wanted.clips[["clip_id", "split", "emotion"]], on="clip_id", validate="m:1")
+    of_clip = pd.Index(wanted.clips["clip_id"]).get_indexer(rows["clip_id"])
+    for name in ("split", "emotion"):
+        rows[name] = wanted.clips[name].array.take(of_clip)
     return picture_paths(rows, "CAER-S", wanted.settings.spelling).assign(layout=NAME)
 
 
@@ -42,13 +43,7 @@ def finish(finished: Finished) -> None:
 
 def picture_paths(rows: pd.DataFrame, folder: str, spelling: str) -> pd.DataFrame:
     """Return the pictures with paths, numbered from 0001 in each split and class."""
-    number = numbered(rows, ["split", "emotion"])
-    rows["path"] = [
-        f"{folder}/{split_folder(split, spelling)}/{class_folder(emotion, spelling)}/{n:04d}.png"
-        for split, emotion, n in zip(
-            rows["split"].to_numpy(object), rows["emotion"].to_numpy(object), number, strict=True
-        )
-    ]
+    rows["path"] = numbered_paths(rows, folder, "png", spelling)
     return rows.drop(columns="emotion")
 
 

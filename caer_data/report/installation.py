@@ -111,6 +111,7 @@ def _torch() -> Iterator[Finding]:
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
         yield Finding("GPU", "ok", ", ".join(names))
+        yield _triton()
     elif shutil.which("nvidia-smi"):
         yield Finding(
             "GPU",
@@ -120,6 +121,14 @@ def _torch() -> Iterator[Finding]:
         )
     else:
         yield Finding("GPU", "optional", "none; everything runs on the processor")
+
+
+def _triton() -> Finding:
+    """Triton compiles the GPU kernels of CAER-Net; PyTorch's own operations are the alternative."""
+    if importlib.util.find_spec("triton") is None:
+        slower = "not installed; CAER-Net trains at less than half the speed"
+        return Finding("Triton", "warning", slower, "pip install triton")
+    return Finding("Triton", "ok", extras.version("triton") or "installed")
 
 
 def _embedded_models() -> Iterator[Finding]:
@@ -201,7 +210,8 @@ def _provider(name: str, swap: str) -> Finding:
     really, complaint = onnx.provider_that_runs(name)
     if really == name:
         return Finding(label, "ok", "runs")
-    found = f"listed, but {really} runs instead" + (f" ({complaint})" if complaint else "")
+    found = f"listed, but {onnx.WORDS.get(really, really)} runs instead"
+    found += f" ({complaint})" if complaint else ""
     if word == "tensorrt":
         return Finding(label, "optional", found, "pip install tensorrt")
     return Finding(label, "warning", found, swap + _onnx_runtime_package())

@@ -120,8 +120,16 @@ def test_a_provider_that_is_listed_but_does_not_run_is_warned_about(monkeypatch)
     findings = by_name(doctor._onnx_runtime)
     assert findings["  cuda provider"].status == "warning"
     found = findings["  cuda provider"].found
-    assert found == "listed, but CPUExecutionProvider runs instead (Failed to load libcublas)"
+    assert found == "listed, but cpu runs instead (Failed to load libcublas)"
     assert findings["  cpu provider"].status == "ok"
+
+
+def test_a_gpu_without_triton_is_warned_about(monkeypatch):
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
+    finding = doctor._triton()
+    assert (finding.status, finding.fix) == ("warning", "pip install triton")
+    monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: object())
+    assert doctor._triton().status == "ok"
 
 
 def test_a_broken_onnx_runtime_is_missing(monkeypatch):

@@ -143,7 +143,7 @@ def provider_that_runs(name: str) -> tuple[str, str]:
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     used = [e["args"]["provider"] for e in events if "provider" in e.get("args", {})]
     complaints = [line for line in printed.splitlines() if line.startswith(("Failed", "EP Error"))]
-    return used[0], complaints[0][-160:] if complaints else ""
+    return used[0], complaints[0][-160:].lstrip(")(.,: ") if complaints else ""
 
 
 def _tiny_model() -> bytes:

@@ -23,7 +23,7 @@ from caer_data.engine import tables
 from caer_data.engine.artifacts import write_json
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import scratch_folder
-from caer_data.engine.heap import Heap
+from caer_data.engine.heap import Heap, reuse_pictures
 from caer_data.engine.pool import Progress
 from caer_data.engine.sources import held
 from caer_data.faces import find as faces
@@ -32,7 +32,7 @@ from caer_data.faces.bars import find_bars
 from caer_data.faces.samples import MAX_SIDE, Samples, SampleWriter, encoded
 from caer_data.media import fingerprints
 from caer_data.media.ahead import ahead, depth_of
-from caer_data.media.decode import THREADS, VideoReader, frames
+from caer_data.media.decode import VideoReader, frames, threads_for
 from caer_data.media.fields import Fields
 from caer_data.media.frame import DecodedFrame
 from caer_data.media.frame_rate import usual_rate
@@ -66,6 +66,7 @@ def analyse(job: Job, progress: Progress) -> None:
     cv2.setNumThreads(1)
     if job.done:
         return
+    reuse_pictures()
     with held(job.path, lambda: progress("shots", 0.0)):
         if None in (job.shots, job.prints, job.faces):
             _look(job, progress)
@@ -109,7 +110,7 @@ class _Pass:
         """
         started = time.perf_counter()
         check_unchanged(self._job.path, self._job.stamp)
-        fields, threads = Fields.FLAGGED, THREADS
+        fields, threads = Fields.FLAGGED, threads_for(self._job.threads)
         while True:
             found = self._decode(folder, threads, fields)
             # How a decoder repairs damage depends on the scheduling of its threads.
@@ -133,7 +134,7 @@ class _Pass:
         imported = job.imported.shots
         detector = ShotDetector(job.recipe.shots, info) if imported is None else None
         reader, fields_seen = frames(job.path, info, threads, for_analysis=True), Interlacing()
-        calls = _calls(reader, detector, prints, writer)
+        calls, heap = _calls(reader, detector, prints, writer), Heap()
         for looked in ahead(calls, job.threads, depth_of(job.info, job.threads)):
             frame = looked.frame
             pts.append(frame.pts)
@@ -157,6 +158,7 @@ class _Pass:
             if frame.index % _PROGRESS_EVERY == _PROGRESS_EVERY - 1:
                 passed = (frame.pts - pts[-_PROGRESS_EVERY]) * job.info.time_base
                 self._tell(frame.index, float(passed))
+                heap.tidy()
         writer.close()
         self._prints = prints.finish()
         if not pts:

@@ -15,6 +15,23 @@ from typing import Final
 import psutil
 
 _GROWTH: Final = 150 * 1024**2  # returning memory costs time: it has to be requested again
+_LARGEST: Final = 32 * 1024**2  # glibc's own maximum
+_KEPT: Final = 64 * 1024**2
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's malloc.h
+
+
+def reuse_pictures() -> None:
+    """Let this process reuse the memory of freed pictures, up to 64 MB per arena of the allocator.
+
+    By default glibc returns such memory to the system almost at once. The system clears it before
+    the next picture gets it, which costs up to a tenth of the time of a decoding
+    pass.
+    """
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    mallopt = getattr(library, "mallopt", None)  # only glibc has it
+    if mallopt:
+        mallopt(_MMAP_THRESHOLD, _LARGEST)
+        mallopt(_TRIM_THRESHOLD, _KEPT)
 
 
 def return_unused() -> None:

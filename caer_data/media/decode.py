@@ -16,6 +16,16 @@ from caer_data.media.retime import Retimer
 
 THREADS: Final = 6
 """Threads of one decoder; six of them keep two cores busy."""
+_MOST_THREADS: Final = 16
+"""Maximum number of threads of one decoder, as FFmpeg recommends."""
+
+
+def threads_for(cores: int) -> int:
+    """Return the number of decoder threads for a video that may use this many cores.
+
+    The frames of undamaged files are the same for any number.
+    """
+    return max(THREADS, min(_MOST_THREADS, cores))
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,32 @@ heap.tidy()
 print((full - rss().rss) // 10**6, len(small))
 """
 
+# prints the pages that the system clears while 400 pictures are created and freed
+PICTURES = """
+import resource, sys
+import numpy as np
+from caer_data.engine.heap import reuse_pictures
 
-@pytest.mark.skipif(
+if sys.argv[1] == "reuse":
+    reuse_pictures()
+
+def pages(times):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(times):
+        [np.ones(3_000_000, np.uint8) for _ in range(4)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+pages(3)
+print(pages(100))
+"""
+
+only_glibc = pytest.mark.skipif(
     sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "malloc_trim"),
     reason="only glibc gives memory back on request",
 )
+
+
+@only_glibc
 def test_room_between_small_results_is_given_back():
     # in a process of its own: what other tests left free would be used first
     done = subprocess.run(
@@ -74,3 +95,17 @@ def test_other_systems_do_without(monkeypatch):
     heap_module.return_unused()
     monkeypatch.setattr(heap_module, "_GROWTH", -(1024**4))
     Heap().tidy()
+    heap_module.reuse_pictures()
+
+
+@only_glibc
+def test_the_memory_of_freed_pictures_is_reused():
+    def cleared(how: str) -> int:
+        done = subprocess.run(
+            [sys.executable, "-c", PICTURES, how], check=True, capture_output=True, text=True
+        )
+        return int(done.stdout)
+
+    pages = 400 * 3_000_000 // 4096
+    assert cleared("reuse") < pages / 20
+    assert cleared("default") > pages / 2, "else `reuse_pictures` is no longer needed"

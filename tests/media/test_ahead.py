@@ -100,6 +100,10 @@ def test_leaving_early_ends_all_threads(tmp_path: Path, threads: int) -> None:
             break
     del calls
     assert not running()
+    with pytest.raises(ZeroDivisionError):
+        for number in ahead((partial(slow, n) for n in count()), threads, 4):
+            assert 1 / (20 - number)
+    assert not running()
     endless = ahead((partial(slow, n) for n in count()), threads, 4)
     assert next(endless) == 0
     endless.close()  # type: ignore[attr-defined]

@@ -23,6 +23,7 @@ from caer_data.media.decode import frames
 from caer_data.media.probe import probe
 from caer_data.media.scan import scan, shares
 from caer_data.media.shared_frame import RELEASED
+from caer_data.media.sound_prints import sound_prints
 
 FACE: Box = (0.4, 0.3, 0.6, 0.7)
 CLOSE = 2
@@ -56,13 +57,14 @@ def known_of(path: Path) -> Known:
     pts, pictures, inside = writer.finish()
     kept = ~windows.flat(pictures)
     times = (pts - pts[0]) * float(info.time_base)
-    return Known(times[kept], windows.hashes(pictures[kept], RELEASED), shares(inside[kept]))
+    hashes = windows.hashes(pictures[kept], RELEASED)
+    return Known(times[kept], hashes, shares(inside[kept]), sound_prints(path, info))
 
 
 def measured(known: Known, rip: Rip, path: Path, spans: list[tuple[float, float]]) -> Row:
     """Find all clips in a rip."""
     start = time.perf_counter()
-    aligned = alignment.align(known, scan(path, probe(path)))
+    aligned = alignment.align(known, scan(path, probe(path), sound=True))
     row = Row()
     for span in spans:
         _judge(row, rip, span, aligned)

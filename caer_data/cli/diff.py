@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 _SHOWN = 20
 
 
+_UNREADABLE = {"boxes": "boxes", "framehash": "pictures", "source_sha256": "source file"}
+"""Words for columns whose values say nothing to people."""
+
+
 @click.command()
 @click.argument("before", type=click.Path(path_type=Path))
 @click.argument("after", type=click.Path(path_type=Path))
@@ -46,8 +50,8 @@ def _lines(found: Difference) -> list[str]:
             f"{counts}: {len(found.came):,} added, {len(found.went):,} removed, "
             f"{len(found.changed):,} changed."
         ]
-    lines += _some("came", [_clip(clip) for clip in found.came])
-    lines += _some("went", [_clip(clip) for clip in found.went])
+    lines += _some("added", [_clip(clip) for clip in found.came])
+    lines += _some("removed", [_clip(clip) for clip in found.went])
     lines += _some("changed", [_change(change) for change in found.changed])
     return lines + [
         f"  {name}: {_value(was)} -> {_value(now)}" for name, (was, now) in found.about.items()
@@ -66,12 +70,17 @@ def _clip(clip: Clip) -> str:
 
 def _change(change: Change) -> str:
     counts = ", ".join(
-        name if name == "boxes" else f"{name} {_value(was)} -> {_value(now)}"
+        _UNREADABLE.get(name) or f"{name} {_value(was)} -> {_value(now)}"
         for name, (was, now) in change.columns.items()
     )
     return f"{change.clip.clip_id} ({change.clip.key}): {counts}"
 
 
 def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        counts = [f"{name} {n:,}" for name, n in value.items() if type(n) is int and n]
+        return ", ".join(counts) or "stated"
     text = "nothing" if value is None else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -68,11 +68,15 @@ def command(
 
 
 def _counts(target: Path, outcome: Outcome) -> str:
-    parts = [f"{outcome.identical:,} clips have exactly the recorded pictures"]
+    parts = []
+    if outcome.identical or not (outcome.similar or outcome.aligned):
+        parts.append(f"{outcome.identical:,} clips have exactly the recorded pictures")
     if outcome.similar:
-        parts.append(f"{outcome.similar:,} the same pictures from another version of the encoder")
+        parts.append(
+            f"{outcome.similar:,} clips have the same pictures from another version of the encoder"
+        )
     if outcome.aligned:
-        parts.append(f"{outcome.aligned:,} are from another rip{_errors(outcome)}")
+        parts.append(f"{outcome.aligned:,} clips are from another rip{_errors(outcome)}")
     counts = ", ".join(parts)
     return f"{target}: {counts}. It contains footage for your own use; do not pass it on."
 
@@ -99,9 +103,11 @@ def _refuse_missing(outcome: Outcome, target: Path, shows: Path) -> None:
     lacking = len(outcome.failed) + outcome.clips_missing
     total = lacking + outcome.identical + outcome.similar + outcome.aligned
     shown = "\n  ".join(problems[:20])
+    if len(problems) > 20:
+        shown += f"\n  and {len(problems) - 20:,} more"
+    episodes = f"{len(outcome.missing):,} episode{'s' * (len(outcome.missing) != 1)}"
     raise PartialFailure(
         f"{lacking:,} of {total:,} clips are missing: {len(outcome.failed):,} could not be "
-        f"recreated, {outcome.clips_missing:,} are of {len(outcome.missing):,} episodes not found "
-        f"below {shows}; the rest is in {target}:\n  {shown}"
-        + ("" if outcome.fingerprints else _NO_FINGERPRINTS)
+        f"recreated, {outcome.clips_missing:,} are of {episodes} not found below {shows}; the rest "
+        f"is in {target}:\n  {shown}" + ("" if outcome.fingerprints else _NO_FINGERPRINTS)
     )

@@ -49,8 +49,8 @@ def command(release: Path, reporter: Reporter) -> None:
         )
     if found.missing:
         count = len(found.missing)
-        reporter.say(
-            f"{count} field{'s' * (count != 1)} to fill in in the dataset's release.yaml: "
-            f"{', '.join(found.missing)}."
-        )
+        where = "to fill in in the dataset's release.yaml"
+        if found.rebuilt:
+            where = "that those who made the original have not filled in"
+        reporter.say(f"{count} field{'s' * (count != 1)} {where}: {', '.join(found.missing)}.")
     reporter.result(answer)

@@ -1,9 +1,10 @@
 """Fingerprints of a release's episodes, which locate its clips in other rips of the shows.
 
 A fingerprint describes eight pictures per second, each reduced to 32x18 grey pixels: the signs of
-the 64 lowest frequencies, for the whole picture and for four windows without its margins, and the
-position of black bars. Fingerprints can show that two pictures are the same, but pictures cannot be
-reconstructed from them.
+the 64 lowest frequencies, for the whole picture and for windows without its margins, and the
+position of black bars. Sound is described by 32 bits, sixteen times per second. Fingerprints can
+show that two pictures or sounds are the same, but neither pictures nor speech can be reconstructed
+from them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,14 +26,16 @@ from caer_data.engine.artifacts import Artifact, Store
 from caer_data.engine.columns import INT, STRING, Column, Table
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
-from caer_data.media import fingerprints, windows
+from caer_data.media import fingerprints, sound_prints, windows
 from caer_data.media.alignment import Known
 from caer_data.media.shared_frame import RELEASED
 
 NAME: Final = "fingerprints.parquet"
+SOUND_NAME: Final = "sound_fingerprints.parquet"
 
 _BARS: Final = ("left", "top", "right", "bottom")
-_HASHES: Final = tuple(f"window_{number}" for number in range(RELEASED))
+_HASHES: Final = tuple(f"window_{number}" for number in range(len(RELEASED)))
+_SINCE_SOUND: Final = _HASHES[-1]  # a column that earlier releases lack
 
 FINGERPRINTS: Final = Table(
     "fingerprints",
@@ -49,14 +53,27 @@ FINGERPRINTS: Final = Table(
                 name,
                 INT,
                 f"64 bits: signs of low frequencies of the middle {width:.0%} x {height:.0%}",
+                nullable=name == _SINCE_SOUND,
+                added=name == _SINCE_SOUND,
             )
-            for name, (width, height) in zip(_HASHES, windows.WINDOWS, strict=False)
+            for name, (width, height) in zip(_HASHES, RELEASED, strict=True)
         ),
     ),
 )
 
-_MAX_PICTURES: Final = 24 * 3600 * fingerprints.RATE
-"""Maximum number of pictures of a video: one day."""
+SOUND: Final = Table(
+    "sound_fingerprints",
+    f"bits of the sound of a source video, {sound_prints.RATE} per second",
+    ("video_id", "number"),
+    (
+        Column("video_id", STRING, "the source video, see sources.parquet"),
+        Column("number", INT, f"position, from the first frame on, in 1/{sound_prints.RATE} s"),
+        Column("bits", INT, "32 bits: how the energy of neighbouring bands changes; 0 is silence"),
+    ),
+)
+
+_MAX_SECONDS: Final = 24 * 3600
+"""Maximum length of a video: one day."""
 
 
 def of_dataset(dataset: Dataset, sources: pd.DataFrame) -> dict[str, Artifact]:
@@ -70,6 +87,7 @@ def write(root: Path, artifacts: Mapping[str, Artifact]) -> None:
     """Write the fingerprints of some videos, by `video_id`; nothing if there are none."""
     if artifacts:
         tables.write_arrow(FINGERPRINTS, _parts(artifacts), root / NAME)
+        tables.write_arrow(SOUND, _heard(artifacts), root / SOUND_NAME)
 
 
 def _parts(artifacts: Mapping[str, Artifact]) -> Iterator[pa.Table]:
@@ -88,6 +106,20 @@ def _parts(artifacts: Mapping[str, Artifact]) -> Iterator[pa.Table]:
         yield tables.check(FINGERPRINTS, pd.DataFrame(columns))
 
 
+def _heard(artifacts: Mapping[str, Artifact]) -> Iterator[pa.Table]:
+    for video_id, artifact in sorted(artifacts.items()):
+        yield _sound_rows(video_id, fingerprints.load(artifact.array).sound)
+
+
+def _sound_rows(video_id: str, sound: npt.NDArray[np.uint32]) -> pa.Table:
+    columns = {
+        "video_id": np.full(len(sound), video_id, object),
+        "number": np.arange(len(sound)),
+        "bits": sound.astype(np.int64),
+    }
+    return tables.check(SOUND, pd.DataFrame(columns))
+
+
 def read(release: Path, sources: pd.DataFrame) -> dict[str, Known]:
     """Return fingerprints of some source videos of a release, which is not trusted.
 
@@ -96,43 +128,88 @@ def read(release: Path, sources: pd.DataFrame) -> dict[str, Known]:
         sources: rows of `SOURCES`; fingerprints of other videos are ignored.
 
     Raises:
-        CaerError: the table cannot be read, or contains impossible values.
+        CaerError: a table cannot be read, or contains impossible values.
     """
-    path = release / NAME
+    wanted = set(sources["video_id"])
+    pictures = _rows(FINGERPRINTS, release / NAME, wanted, fingerprints.RATE)
+    heard = _rows(SOUND, release / SOUND_NAME, set(pictures), sound_prints.RATE)
+    sound = {name: _sound(release / SOUND_NAME, name, rows) for name, rows in heard.items()}
+    of = {row.video_id: row for row in tables.rows(sources)}
+    silent = np.zeros(0, np.uint32)
+    return {
+        name: _known(release / NAME, rows, of[name], sound.get(name, silent))
+        for name, rows in sorted(pictures.items())
+    }
+
+
+def _rows(table: Table, path: Path, wanted: set[str], rate: int) -> dict[str, pd.DataFrame]:
+    """Return the rows of some videos, by `video_id`; none if the file does not exist."""
     if not path.is_file():
         return {}
-    wanted = set(sources["video_id"])
     parts: dict[str, list[pd.DataFrame]] = {}
     counted: dict[str, int] = {}
     try:
-        with pq.ParquetFile(path) as file:
-            if missing := set(FINGERPRINTS.names) - set(file.schema_arrow.names):
-                raise CaerError(f"{path}: lacks the columns {sorted(missing)}; fetch it again")
-            for batch in file.iter_batches(65_536, columns=FINGERPRINTS.names):
-                table = pa.Table.from_batches([batch]).cast(FINGERPRINTS.schema).to_pandas()
-                for video_id, rows in table.groupby("video_id", sort=False):
-                    name = str(video_id)
-                    counted[name] = counted.get(name, 0) + len(rows)
-                    if counted[name] > _MAX_PICTURES:
+        # a long text may be repeated in each row: it is never expanded
+        with pq.ParquetFile(path, read_dictionary=["video_id"]) as file:
+            for batch in file.iter_batches(65_536, columns=_columns(table, path, file)):
+                for name, some in _by_video(table, pa.Table.from_batches([batch])):
+                    counted[name] = counted.get(name, 0) + len(some)
+                    if counted[name] > _MAX_SECONDS * rate:
                         raise CaerError(f"{path}: has more than a day of {name}; fetch it again")
                     if name in wanted:
-                        parts.setdefault(name, []).append(rows)
+                        parts.setdefault(name, []).append(some)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, ValueError) as error:
         raise CaerError(f"{path}: not a readable parquet table ({error})") from error
-    of = {row.video_id: row for row in tables.rows(sources)}
-    return {name: _known(path, pd.concat(rows), of[name]) for name, rows in sorted(parts.items())}
+    return {name: pd.concat(some) for name, some in parts.items()}
 
 
-def _known(path: Path, rows: pd.DataFrame, source: Any) -> Known:
+def _columns(table: Table, path: Path, file: pq.ParquetFile) -> list[str]:
+    """Return the columns to read; those of later versions may be missing."""
+    present = set(file.schema_arrow.names)
+    if missing := {c.name for c in table.columns if not c.added} - present:
+        raise CaerError(f"{path}: lacks the columns {sorted(missing)}; fetch it again")
+    return [name for name in table.names if name in present]
+
+
+def _by_video(table: Table, read: pa.Table) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the rows of each video, without columns that are not filled.
+
+    Pandas would round the numbers of such columns.
+    """
+    names = read["video_id"].combine_chunks()
+    if not isinstance(names, pa.DictionaryArray):
+        names = names.cast(pa.string()).dictionary_encode()
+    numbers = read.drop_columns("video_id")
+    schema = pa.schema([table.schema.field(name) for name in numbers.column_names])
+    cast = numbers.cast(schema)
+    absent = [c.name for c in table.columns if c.added and c.name in cast.column_names
+              and cast[c.name].null_count]  # fmt: skip
+    rows: pd.DataFrame = cast.drop_columns(absent).to_pandas()
+    of = names.indices.to_numpy(zero_copy_only=False)
+    for number in pd.unique(of).tolist():
+        yield str(names.dictionary[int(number)]), rows[of == number]
+
+
+def _sound(path: Path, name: str, rows: pd.DataFrame) -> npt.NDArray[np.uint32]:
+    bits = rows["bits"].to_numpy(np.int64)
+    places = rows["number"].to_numpy(np.int64)
+    if (places != np.arange(len(rows))).any() or (bits < 0).any() or (bits >> 32).any():
+        raise CaerError(f"{path}: impossible values for {name}; fetch it again")
+    return bits.astype(np.uint32)
+
+
+def _known(path: Path, rows: pd.DataFrame, source: Any, sound: npt.NDArray[np.uint32]) -> Known:
     pts = rows["pts"].to_numpy(np.int64)
     bars = rows[list(_BARS)].to_numpy(np.int64)
     whole = np.array(fingerprints.GRID * 2)
     within = (bars >= 0).all() and (bars <= whole).all() and (bars[:, :2] < bars[:, 2:]).all()
     if not within or (np.diff(pts) <= 0).any():
         raise CaerError(f"{path}: impossible values for {source.video_id}; fetch it again")
-    hashes = rows[list(_HASHES)].to_numpy(np.int64).view(np.uint64)
+    # where a release was joined with an earlier one, a batch may lack the last window
+    names = [name for name in _HASHES if name in rows and rows[name].notna().all()]
+    hashes = np.ascontiguousarray(rows[names].to_numpy(np.int64)).view(np.uint64)
     times = (pts - int(source.first_pts)) * float(Fraction(source.time_base))
-    return Known(times, hashes, bars / whole)
+    return Known(times, hashes, bars / whole, sound)
 
 
 def write_joined(root: Path, parts: Iterable[tuple[Path, pd.DataFrame, Mapping[str, str]]]) -> None:
@@ -147,18 +224,25 @@ def write_joined(root: Path, parts: Iterable[tuple[Path, pd.DataFrame, Mapping[s
     """
     given = [(path, read(path, sources), names) for path, sources, names in parts]
     wanted = [
-        (path / NAME, old, names[old]) for path, known, names in given for old in known
+        (path, old, names[old], known[old]) for path, known, names in given for old in known
         if old in names
     ]  # fmt: skip
     if wanted:
-        tables.write_arrow(FINGERPRINTS, map(_renamed, wanted), root / NAME)
+        pictures = (_renamed(path / NAME, old, new) for path, old, new, _ in wanted)
+        tables.write_arrow(FINGERPRINTS, pictures, root / NAME)
+        heard = (_sound_rows(new, known.sound) for _, _, new, known in wanted)
+        tables.write_arrow(SOUND, heard, root / SOUND_NAME)
 
 
-def _renamed(wanted: tuple[Path, str, str]) -> pa.Table:
-    path, old, new = wanted
+def _renamed(path: Path, old: str, new: str) -> pa.Table:
     try:
-        table = pq.read_table(path, columns=FINGERPRINTS.names, filters=[("video_id", "=", old)])
-        rows = table.cast(FINGERPRINTS.schema).to_pandas().assign(video_id=new)
+        present = set(pq.read_schema(path).names)
+        names = [name for name in FINGERPRINTS.names if name in present]
+        table = pq.read_table(path, columns=names, filters=[("video_id", "=", old)])
+        for field in FINGERPRINTS.schema:
+            if field.name not in present:
+                table = table.append_column(field, pa.nulls(len(table), field.type))
+        named = pa.array([new] * len(table), pa.string())
+        return table.set_column(0, "video_id", named).cast(FINGERPRINTS.schema)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise CaerError(f"{path}: not a readable parquet table ({error})") from error
-    return tables.check(FINGERPRINTS, rows)

@@ -82,29 +82,32 @@ def find(
     if not wanted or not files:
         return {}
     content = [
-        [name, *(of.known.times[[0, -1]].tolist()), len(of.known.times), sorted(of.clips.items())]
+        [name, *(of.known.times[[0, -1]].tolist()), len(of.known.times), len(of.known.sound),
+         sorted(of.clips.items())]
         for name, of in sorted(wanted.items())
-    ]
+    ]  # fmt: skip
     key = key_of("rips", VERSION, None, hash_of(content, 32), audio)
     store = Store(work)
     looks = [_Look(p, files[p], audio, wanted, store, key) for p in sorted(files)]
     best: dict[str, dict[str, Any]] = {}
     with reporter.stage("other rips", len(looks), "files") as bar:
+        results = {}
         for path, found in _looked(looks, jobs):
-            for name, entry in found.items():
-                if name not in best or _rank(entry) > _rank(best[name]):
-                    best[name] = {**entry, "path": path}
+            results[path] = found
             bar.advance(1, path.name)
+    for path in sorted(results):
+        for name, entry in results[path].items():
+            if name not in best or _rank(entry) > _rank(best[name]):
+                best[name] = {**entry, "path": path}
     return best
 
 
 def _looked(looks: Sequence[_Look], jobs: int) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield the results for each file in order; files searched earlier are not read again."""
+    """Yield the results for each file as they come; files searched earlier are not read again."""
     known = {look.path: _recorded(look) for look in looks}
     missing = [look for look in looks if known[look.path] is None]
-    known.update(run_map(_look, missing, jobs, PRELOAD))
-    for look in looks:
-        yield look.path, known[look.path] or {}
+    yield from ((path, found) for path, found in known.items() if found is not None)
+    yield from run_map(_look, missing, jobs, PRELOAD)
 
 
 def _recorded(look: _Look) -> dict[str, Any] | None:
@@ -121,7 +124,8 @@ def _look(look: _Look) -> tuple[Path, dict[str, Any]]:
     """Decode one file and align it, in a worker process; return its path and results."""
     try:
         info = probe(look.path, audio=look.audio)
-        shown = scan(look.path, info)
+        sound = any(len(wanted.known.sound) for wanted in look.wanted.values())
+        shown = scan(look.path, info, sound)
     except CaerError:
         return look.path, {}  # not a readable video
     found: dict[str, Any] = {}
@@ -183,7 +187,7 @@ def _clip(
 
     Returns:
         Cells of `Span`; `frames`, for each frame the number of the original frame that it shows;
-        `bits`; and `error`, in frames of the file.
+        `bits` and `sound`, the differences found; and `error`, in frames of the file.
     """
     step = float(np.median(np.diff(shown.times)))
     first, end = np.searchsorted(shown.times, (found.start - step / 2, found.end - step / 2))
@@ -196,6 +200,7 @@ def _clip(
         **_cells(span),
         "frames": _sources(shown.times[first:end], found, wanted[2]).tolist(),
         "bits": round(found.bits, 2),
+        "sound": None if found.sound is None else round(found.sound, 2),
         "error": error,
     }
 

@@ -1,16 +1,22 @@
 """Alignment of a video with another copy of it that may differ in rate, cuts, insertions and frame.
 
-Only hashes of some pictures of the first video are known. The other file is available, so every
-frame of it has a fingerprint. Similar pictures vote for a speed and for shifts in time; each advert
-that was removed or inserted causes another shift. The cheapest path through all pictures (Viterbi)
-determines which shift applies when, so that repeated camera set-ups do not mislead it. Finally, all
-pictures of a stretch together determine its position to a hundredth of a second.
+Only hashes of some pictures of the first video are known, and fingerprints of its sound. The other
+file is available, so every frame of it has a fingerprint. Similar pictures, and similar sound, vote
+for a speed and for shifts in time; each advert that was removed or inserted causes another shift.
+The cheapest path through all pictures (Viterbi) determines which shift applies when, so that
+repeated camera set-ups do not mislead it. An edit removes or inserts footage, but does not reorder
+it, so stretches are dropped for which the other file would go back in time. Finally, all pictures
+of a stretch together determine its position to a hundredth of a second.
+
+Sound counts where the pictures of a rip are too dark or too altered to be recognised, or where
+nothing moves in them. It never replaces the pictures altogether: those of a clip have to resemble
+the recorded ones more than unrelated pictures do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Final
 
@@ -21,6 +27,7 @@ from caer_data.media import shared_frame, windows
 from caer_data.media.fingerprints import RATE
 from caer_data.media.scan import Scan, shares
 from caer_data.media.shared_frame import Hashes, Pairs, SharedFrame
+from caer_data.media.sound_alignment import SoundAlignment
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
@@ -38,14 +45,26 @@ _BARS: Final = 12  # kinds of bars in the first video that are distinguished
 _AROUND: Final = 0.6  # s
 _STEPS: Final = np.round(np.arange(-_AROUND, _AROUND + 1e-9, 0.01), 3)
 _COARSE: Final = np.round(np.arange(-0.3, 0.31, 0.06), 3)
+_HERE: Final = np.zeros(1)
 _ABSENT: Final = 18.0  # cost in bits of a picture that is not in the file
 _SWITCH: Final = 45.0  # cost in bits of a change from one shift to another
 _STRETCH: Final = 4  # pictures of the shortest stretch
+_OVERLAP: Final = 1.0  # s by which neighbouring stretches may seem to overlap in the file
+_ATTEMPTS: Final = 8  # paths that are tried until none goes back in time
+_OWN: Final = RATE  # pictures of the shortest span that can have another position than its stretch
 _BLOCK_S: Final = 20.0  # length of the blocks of a stretch that measure its drift
 _BLOCKS: Final = 3  # minimum number of blocks with a definite position
 _DRIFT: Final = 0.04  # s over a stretch; a smaller drift is taken for a usual speed
 _FITS: Final = 20.0  # maximum mean difference of a span at its stretch's position, out of 64
+_RESEMBLES: Final = 26.0  # the same for pictures if the sound of the span fits
+_SOUNDS: Final = 18.0  # maximum mean difference of sound that fits
+_CLEAR: Final = 12.0  # median difference of the pictures of a stretch that need no sound
 _BETTER: Final = 1.5  # bits by which another position must fit better than the stretch's
+_EDGE: Final = RATE // 2  # pictures at the ends of a stretch that may belong to something else
+_MIN_PAIRS: Final = 2 * RATE  # moments that must sound alike to determine the shared frame
+_AS_WELL: Final = 1.03  # costs that differ less than by this factor are equal
+_ALIKE: Final = 18.0  # maximum mean difference, capped at 22, of pictures that sound alike
+_SAME_LINE: Final = 0.08  # s by which two stretches may differ that are one
 _SHARP: Final = 2.0  # bits by which a definite position fits better than those 0.25 s away
 _QUARTER: Final = 25  # of `_STEPS`
 
@@ -56,13 +75,15 @@ class Known:
 
     Attributes:
         times: time of each picture, seconds from the first frame, rising; shape (n,).
-        hashes: hashes in the released windows; shape (n, `shared_frame.RELEASED`), uint64.
+        hashes: hashes in the released windows; shape (n, windows of `RELEASED`), uint64.
         inside: box between the black bars, as shares of the frame; shape (n, 4).
+        sound: fingerprints of the sound, see `sound_prints`; empty if unknown.
     """
 
     times: Floats
     hashes: Hashes
     inside: Floats
+    sound: npt.NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
 
 
 @dataclass(frozen=True)
@@ -90,14 +111,16 @@ class Found:
         start: start in the other file, seconds.
         end: end in the other file, seconds, exclusive.
         bits: mean difference of the pictures' hashes, in bits out of 64.
-        error_s: deviation from the position where the span's own pictures fit best, seconds; None
-            if too little moves in the span to determine it.
+        error_s: deviation from the position where the span's own pictures (or its sound, if they do
+            not determine one) fit best, seconds; None if neither determines one.
+        sound: mean difference of the sound, in bits out of 64; None if it was not compared.
     """
 
     start: float
     end: float
     bits: float
     error_s: float | None
+    sound: float | None = None
 
 
 class Alignment:
@@ -108,8 +131,11 @@ class Alignment:
         stretches: the parts that the file contains, in the order of the first video.
     """
 
-    def __init__(self, known: Known, scan: Scan, frame: SharedFrame) -> None:
+    def __init__(
+        self, known: Known, scan: Scan, frame: SharedFrame, sound: SoundAlignment | None = None
+    ) -> None:
         self.frame = frame
+        self._sound = sound
         self.stretches: list[Stretch] = []
         self._known, self._times = known, scan.times
         self._wanted = known.hashes[:, frame.window]
@@ -119,17 +145,19 @@ class Alignment:
     def follow(self, ways: Sequence[tuple[float, Floats]]) -> None:
         """Find the stretches at the best-fitting speed; `ways` are speeds with their shifts."""
         found = [self._followed(speed, shifts) for speed, shifts in ways]
-        self.stretches = min(found, key=lambda way: way[0])[1]
+        least = min(cost for cost, _ in found)
+        # speeds that hardly differ fit a short video equally well; the usual ones come first
+        self.stretches = next(made for cost, made in found if cost <= least * _AS_WELL)
 
     def _followed(self, speed: float, shifts: Floats) -> tuple[float, list[Stretch]]:
         """Return the remaining cost in bits and the stretches at one speed."""
-        paths = _path(self._emissions(speed, shifts))
+        paths = _forward(self._emissions(speed, shifts), self._known.times * speed, shifts)
         if not paths:
             return float("inf"), []
         parts = [(part, float(shifts[number])) for number, part in paths]
         longest = max(parts, key=lambda part: part[0].stop - part[0].start)
         rate = self._rate(longest[0], speed, longest[1])
-        cost, stretches = _SWITCH * len(parts), []
+        cost, stretches, gains = _SWITCH * len(parts), [], []
         absent = len(self._wanted)
         for part, shift in parts:
             # the shift was found at another speed, relative to the start of the video
@@ -138,7 +166,23 @@ class Alignment:
             stretches.append(stretch)
             cost += bits
             absent -= part.stop - part.start
-        return cost + _ABSENT * absent, stretches
+            gains.append(_ABSENT * (part.stop - part.start) - bits)
+        spans = [(stretch.at(stretch.start), stretch.at(stretch.end)) for stretch in stretches]
+        kept = [stretches[index] for index in _in_order(spans, gains)]
+        return cost + _ABSENT * absent, _apart(self._bridged(kept))
+
+    def _bridged(self, stretches: Sequence[Stretch]) -> list[Stretch]:
+        """Return stretches without the gaps in which both files go on and pictures are similar."""
+        made: list[Stretch] = []
+        for stretch in stretches:
+            if made and abs(made[-1].at(stretch.start) - stretch.at(stretch.start)) < _SAME_LINE:
+                gap = slice(*np.searchsorted(self._known.times, (made[-1].end, stretch.start)))
+                due = self._known.times[gap] * stretch.rate + stretch.shift
+                if not len(due) or self._bits(gap, due, _HERE).mean() <= _RESEMBLES:
+                    made[-1] = replace(made[-1], end=stretch.end)
+                    continue
+            made.append(stretch)
+        return made
 
     def find(self, start: float, end: float) -> Found | None:
         """Find a span (in seconds) of the first video; None if the file lacks any part of it."""
@@ -156,13 +200,29 @@ class Alignment:
         cost = self._bits(pictures, due, _STEPS).mean(axis=0)
         here = len(_STEPS) // 2
         own = _lowest(cost)
-        sharp = _is_sharp(cost, own)
-        step = own if sharp and cost[here] - cost[own] > _BETTER else here
-        if cost[step] > _FITS:
+        sharp = len(due) >= _OWN and _is_sharp(cost, own)
+        surely = sharp and cost[own] <= _FITS
+        step = own if surely and cost[here] - cost[own] > _BETTER else here
+        error = abs(float(_STEPS[own] - _STEPS[step])) if sharp else None
+        heard = self._heard(stretch, start, end)
+        sound = None
+        if heard is not None:
+            sound = float(heard[here])
+            if error is None and _is_sharp(heard, _lowest(heard)):
+                error = abs(float(_STEPS[_lowest(heard)]))
+        most = _RESEMBLES if sound is not None and sound <= _SOUNDS else _FITS
+        if cost[step] > most:
             return None
         moved = float(_STEPS[step])
-        error = abs(float(_STEPS[own] - _STEPS[step])) if sharp else None
-        return Found(stretch.at(start) + moved, stretch.at(end) + moved, float(cost[step]), error)
+        bits = float(cost[step])
+        return Found(stretch.at(start) + moved, stretch.at(end) + moved, bits, error, sound)
+
+    def _heard(self, stretch: Stretch, start: float, end: float) -> npt.NDArray[np.float32] | None:
+        """Return the difference of the sound of a span for each step; None if there is none."""
+        if self._sound is None:
+            return None
+        heard = self._sound.over(start, end, stretch.rate, stretch.shift, _STEPS)
+        return heard if np.isfinite(heard).all() else None
 
     def _bits(self, pictures: slice, due: Floats, steps: Floats) -> npt.NDArray[np.float32]:
         """Return the differences in bits from the frames at the times `due`, moved by each step."""
@@ -180,6 +240,12 @@ class Alignment:
         every = slice(0, len(self._wanted))
         due = self._known.times * speed
         columns = [self._bits(every, due + shift, _COARSE).min(axis=1) for shift in shifts]
+        if self._sound is not None:
+            times = self._known.times
+            columns = [
+                np.minimum(shown, self._sound.cost(times, speed, shift, _COARSE).min(axis=1))
+                for shown, shift in zip(columns, shifts.tolist(), strict=True)
+            ]
         absent = np.full(len(due), _ABSENT, np.float32)
         return np.stack([*columns, absent], axis=1)
 
@@ -192,12 +258,24 @@ class Alignment:
         return _usual(speed + drift, float(times[-1] - times[0]))
 
     def _placed(self, part: slice, rate: float, shift: float) -> tuple[Stretch, float]:
-        """Return a stretch at its best-fitting position, and the mean difference there in bits."""
+        """Return a stretch at its best-fitting position, and its difference there in bits."""
         times = self._known.times[part]
-        cost = self._bits(part, times * rate + shift, _STEPS).sum(axis=0)
-        best = _lowest(cost / len(times))
+        bits = self._bits(part, times * rate + shift, _STEPS)
+        cost = bits.mean(axis=0)
+        best = _lowest(cost)
+        if self._sound is not None and not _is_sharp(cost, best):
+            start, end = float(times[0]), float(times[-1])
+            heard = self._sound.over(start, end, rate, shift, _STEPS)
+            if np.isfinite(heard).all() and _is_sharp(heard, _lowest(heard)):
+                best = _lowest(heard)
         shift += float(_STEPS[best])
-        return Stretch(float(times[0]), float(times[-1]), rate, shift), float(cost[best])
+        cost = bits[:, best]
+        if np.median(cost) <= _CLEAR:
+            kept = _trimmed(cost)
+            times, cost = times[kept], cost[kept]
+        if self._sound is not None:
+            cost = np.minimum(cost, self._sound.cost(times, rate, shift, _HERE)[:, 0])
+        return Stretch(float(times[0]), float(times[-1]), rate, shift), float(cost.sum())
 
 
 def likely(videos: Sequence[Known], scan: Scan, most: int = 3) -> list[int]:
@@ -227,19 +305,81 @@ def align(known: Known, scan: Scan) -> Alignment | None:
     if min(len(known.times), len(scan.times)) < _STRETCH:
         return None
     pairs = seen_again(known, scan)
-    if not len(pairs):
-        return None
-    here, there = known.times[pairs[:, 0]], scan.rough_times[pairs[:, 1]]
-    ranked = [_shifts(pairs[:, 0], there - here * speed) for speed in SPEEDS]
+    seen = [_shifts_of(known, scan, pairs, speed) for speed in SPEEDS]
+    sound = None
+    if len(known.sound) and len(scan.sound):
+        sound = SoundAlignment(known.sound, scan.sound)
+    heard = [np.zeros(0) if sound is None else sound.shifts(speed) for speed in SPEEDS]
+    frames = []
     # the votes determine the shared frame; the speed is the one with the lowest remaining cost
-    best = max(range(len(SPEEDS)), key=lambda n: (float(ranked[n][1][0]), -n))
-    speed, (shifts, votes) = SPEEDS[best], ranked[best]
-    if votes[0] < _MIN_VOTES:
+    best = max(range(len(SPEEDS)), key=lambda n: (float(seen[n][1].max(initial=0)), -n))
+    if seen[best][1].max(initial=0) >= _MIN_VOTES:
+        here, there = known.times[pairs[:, 0]], scan.rough_times[pairs[:, 1]]
+        off = np.abs(there - here * SPEEDS[best] - seen[best][0][0])
+        frames.append(shared_frame.find(*_paired(known, scan, pairs[off < _BIN])))
+    if sound is not None:
+        frames = _by_sound(known, scan, sound, heard, frames)
+    if not frames:
         return None
-    off = np.abs(there - here * speed - shifts[0])
-    found = Alignment(known, scan, _frame(known, scan, pairs[off < _BIN]))
-    found.follow([(speed, shifts) for speed, (shifts, _) in zip(SPEEDS, ranked, strict=True)])
+    found = Alignment(known, scan, frames[0], sound)
+    shifts = [np.concatenate([own, other]) for (own, _), other in zip(seen, heard, strict=True)]
+    found.follow([way for way in zip(SPEEDS, shifts, strict=True) if len(way[1])])
     return found if found.stretches else None
+
+
+def _by_sound(
+    known: Known,
+    scan: Scan,
+    sound: SoundAlignment,
+    heard: Sequence[Floats],
+    frames: Sequence[SharedFrame],
+) -> list[SharedFrame]:
+    """Return the shared frame, `frames` included, that fits best at moments that sound alike.
+
+    Args:
+        known: what is known about the first video.
+        scan: the other file.
+        sound: their sound.
+        heard: shifts in time that the sound suggests at each of `SPEEDS`.
+        frames: shared frames that the pictures suggest.
+    """
+    pairs = max(
+        (_alike_in_sound(known, scan, sound, *way) for way in zip(SPEEDS, heard, strict=True)),
+        key=len,
+    )
+    if len(pairs) < _MIN_PAIRS:
+        return list(frames)
+    tried = list(frames)
+    costs = [shared_frame.cost(frame, _paired(known, scan, pairs)[0]) for frame in tried]
+    for mirrored in (0, 1):
+        if min(costs, default=windows.BITS) > _CLEAR:
+            pairs[:, 2] = mirrored
+            some, turned = _paired(known, scan, pairs)
+            tried.append(shared_frame.find(some, turned))
+            costs.append(shared_frame.cost(tried[-1], some))
+    return [tried[int(np.argmin(costs))]] if min(costs) <= _ALIKE else list(frames)
+
+
+def _alike_in_sound(
+    known: Known, scan: Scan, sound: SoundAlignment, speed: float, shifts: Floats
+) -> Places:
+    """Return pairs of moments that sound alike, as `seen_again` does."""
+    found = [np.zeros((0, 3), np.int64)]
+    for shift in shifts.tolist():
+        cost = sound.cost(known.times, speed, shift, _COARSE)
+        rows = np.flatnonzero(cost.min(axis=1) <= _SOUNDS)
+        due = known.times[rows] * speed + shift + _COARSE[cost[rows].argmin(axis=1)]
+        there = np.clip(np.searchsorted(scan.rough_times, due), 0, len(scan.rough_times) - 1)
+        found.append(np.stack([rows, there, np.zeros_like(rows)], axis=1))
+    return np.concatenate(found)
+
+
+def _shifts_of(known: Known, scan: Scan, pairs: Places, speed: float) -> tuple[Floats, Floats]:
+    """Return the shifts in time for which most pictures vote, and their votes."""
+    if not len(pairs):
+        return np.zeros(0), np.zeros(0)
+    here, there = known.times[pairs[:, 0]], scan.rough_times[pairs[:, 1]]
+    return _shifts(pairs[:, 0], there - here * speed)
 
 
 def seen_again(known: Known, scan: Scan) -> Places:
@@ -295,7 +435,8 @@ def _shifts(pictures: Places, shift: Floats) -> tuple[Floats, Floats]:
     return np.asarray((chosen + low + 0.5) * _BIN), np.asarray(both[chosen])
 
 
-def _frame(known: Known, scan: Scan, pairs: Places) -> SharedFrame:
+def _paired(known: Known, scan: Scan, pairs: Places) -> tuple[Pairs, bool]:
+    """Return some pairs of moments with their pictures, and whether most of them are mirrored."""
     mirrored = bool(pairs[:, 2].mean() > 0.5)
     some = pairs[pairs[:, 2] == mirrored]
     some = some[np.linspace(0, len(some) - 1, min(len(some), _SAMPLE)).astype(int)]
@@ -304,8 +445,21 @@ def _frame(known: Known, scan: Scan, pairs: Places) -> SharedFrame:
     if mirrored:
         bars = np.stack([1 - bars[:, 2], bars[:, 1], 1 - bars[:, 0], bars[:, 3]], axis=1)
     frames = scan.pictures[np.searchsorted(scan.pts, scan.rough[0][there])]
-    same = Pairs(known.hashes[here], known.inside[here], frames, bars)
-    return shared_frame.find(same, mirrored)
+    return Pairs(known.hashes[here], known.inside[here], frames, bars), mirrored
+
+
+def _trimmed(cost: npt.NDArray[np.float32]) -> slice:
+    """Return which pictures of a stretch remain without those at its ends that do not fit.
+
+    The sound there may belong to what comes before or after. More than `_EDGE` such pictures are a
+    scene that is hard to recognise.
+    """
+    fits = np.flatnonzero(cost <= _FITS)
+    if not len(fits):
+        return slice(0, len(cost))
+    first = int(fits[0]) if fits[0] <= _EDGE else 0
+    last = int(fits[-1]) + 1 if len(cost) - 1 - fits[-1] <= _EDGE else len(cost)
+    return slice(first, last)
 
 
 def _kinds(inside: Floats) -> tuple[list[shared_frame.Box], Places]:
@@ -338,6 +492,90 @@ def _path(emissions: npt.NDArray[np.float32]) -> list[tuple[int, slice]]:
         for a, b in pairwise(edges)
         if path[a] < states - 1 and b - a >= _STRETCH
     ]
+
+
+def _forward(
+    emissions: npt.NDArray[np.float32], due: Floats, shifts: Floats
+) -> list[tuple[int, slice]]:
+    """Return the cheapest path on which the other file never goes back in time.
+
+    Args:
+        emissions: costs as for `_path`.
+        due: time of each picture in the other file before shifting, seconds.
+        shifts: the shifts, seconds.
+    """
+    emissions = emissions.copy()
+    found: list[tuple[int, slice]] = []
+    for _ in range(_ATTEMPTS):
+        found = _path(emissions)
+        spans = [
+            (float(due[part.start] + shifts[n]), float(due[part.stop - 1] + shifts[n]))
+            for n, part in found
+        ]
+        gains = [float((_ABSENT - emissions[part, n]).sum()) for n, part in found]
+        kept = _in_order(spans, gains)
+        untrue = [found[index] for index in sorted(set(range(len(found))) - set(kept))]
+        untrue += [
+            _worse(emissions, due, shifts, found[one], found[other])
+            for one, other in pairwise(kept)
+            if spans[one][1] - spans[other][0] > _OVERLAP
+        ]
+        for number, part in untrue:
+            emissions[part, number] = np.inf
+        found = [found[index] for index in kept]
+        if not untrue:
+            break
+    return found
+
+
+def _in_order(spans: Sequence[tuple[float, float]], gains: Sequence[float]) -> list[int]:
+    """Return the indexes of spans that start and end in order, with the highest total gain.
+
+    Time that two of them claim counts for one of them only.
+    """
+    best: list[tuple[float, int]] = []
+    for index, (start, end) in enumerate(spans):
+        before = [(0.0, -1)]
+        for other in range(index):
+            if spans[other][0] < start and spans[other][1] < end:
+                twice = max(0.0, spans[other][1] - start) * RATE * _ABSENT
+                before.append((best[other][0] - twice, other))
+        gain, previous = max(before)
+        best.append((gains[index] + gain, previous))
+    chosen: list[int] = []
+    at = max(range(len(best)), key=lambda index: best[index][0], default=-1)
+    while at >= 0:
+        chosen.append(at)
+        at = best[at][1]
+    return chosen[::-1]
+
+
+def _worse(
+    emissions: npt.NDArray[np.float32],
+    due: Floats,
+    shifts: Floats,
+    one: tuple[int, slice],
+    other: tuple[int, slice],
+) -> tuple[int, slice]:
+    """Return the shift and pictures, of two stretches that claim the same time, that fit worse."""
+    start = due[other[1].start] + shifts[other[0]]
+    end = due[one[1].stop - 1] + shifts[one[0]]
+    first = int(np.searchsorted(due, start - shifts[one[0]]))
+    last = int(np.searchsorted(due, end - shifts[other[0]], side="right"))
+    parts = [(one[0], slice(first, one[1].stop)), (other[0], slice(other[1].start, last))]
+    return max(parts, key=lambda part: float(emissions[part[1], part[0]].mean()))
+
+
+def _apart(stretches: Sequence[Stretch]) -> list[Stretch]:
+    """Return stretches without the time in the other file that two neighbours claim."""
+    made = list(stretches)
+    for index in range(len(made) - 1):
+        one, other = made[index], made[index + 1]
+        start, end = other.at(other.start), one.at(one.end)
+        if end > start:
+            made[index] = replace(one, end=(start - one.shift) / one.rate)
+            made[index + 1] = replace(other, start=(end - other.shift) / other.rate)
+    return [stretch for stretch in made if stretch.end > stretch.start]
 
 
 def _drift(times: Floats, bits: npt.NDArray[np.float32]) -> float:

@@ -1,8 +1,8 @@
-"""Decoding a whole file into a small picture of every frame, and fingerprints."""
+"""Decoding a whole file into a small picture of every frame, fingerprints, and sound."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,7 @@ from caer_data.media.fingerprints import GRID, Seen
 from caer_data.media.frame import Picture
 from caer_data.media.interlacing import Interlacing
 from caer_data.media.probe import VideoInfo
+from caer_data.media.sound_prints import Samples, samples_of
 
 SIZE: Final = (64, 36)
 """Size of the picture of a frame including its bars, px."""
@@ -37,6 +38,7 @@ class Scan:
         interlaced: whether some frames are flagged as two fields.
         fields: what the pictures ask to be done with fields.
         handed_over: whether frames cannot be cut by timestamp; see `clip_command.Source`.
+        sound: the chosen sound from the first frame on; empty if there is none or it is not wanted.
     """
 
     pts: npt.NDArray[np.int64]
@@ -47,6 +49,7 @@ class Scan:
     interlaced: bool
     fields: Fields
     handed_over: bool
+    sound: Samples = field(default_factory=lambda: np.zeros(0, np.int16))
 
     @property
     def rough_times(self) -> Floats:
@@ -59,8 +62,13 @@ def shares(inside: npt.NDArray[np.uint8]) -> Floats:
     return np.asarray(inside / np.array(GRID * 2, np.float64))
 
 
-def scan(path: Path, info: VideoInfo) -> Scan:
+def scan(path: Path, info: VideoInfo, sound: bool = False) -> Scan:
     """Decode a file and return its pictures and fingerprints.
+
+    Args:
+        path: the file.
+        info: its properties.
+        sound: whether to decode the sound, too.
 
     Raises:
         CaerError: no frame can be decoded.
@@ -88,4 +96,5 @@ def scan(path: Path, info: VideoInfo) -> Scan:
         interlaced=reader.interlaced > 0,
         fields=fields_seen.measured().fields,
         handed_over=reader.damage.retimed > 0 or reader.reshaped,
+        sound=samples_of(path, info) if sound else np.zeros(0, np.int16),
     )

@@ -24,8 +24,8 @@ Floats = npt.NDArray[np.float64]
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom, as shares of a frame."""
 
-RELEASED: Final = 5
-"""Number of windows of `windows.WINDOWS` whose hashes are known for the first video."""
+RELEASED: Final = (*windows.WINDOWS[:5], (0.6, 0.6))
+"""Windows whose hashes are known for the first video; earlier releases lack the last one."""
 
 WHOLE: Final[Box] = (0.0, 0.0, 1.0, 1.0)
 
@@ -42,7 +42,7 @@ class SharedFrame:
 
     Attributes:
         box: position of the first video's frame in the other's (after undoing any mirroring).
-        window: index in `windows.WINDOWS` of the largest window that both show.
+        window: index in `RELEASED` of the largest window that both show.
         mirrored: whether left and right are exchanged in the other video.
     """
 
@@ -62,7 +62,7 @@ class SharedFrame:
             pictures: frames of the other video; shape (n, height, width), uint8.
             inside: box between the bars of the first video.
         """
-        shown = within(self.box, _window(inside, self.window))
+        shown = within(self.box, _part_of(inside, RELEASED[self.window]))
         return _hashes(pictures, shown, self.mirrored)
 
 
@@ -71,7 +71,7 @@ class Pairs:
     """Pairs of pictures of two videos that are probably the same.
 
     Attributes:
-        hashes: hashes of the first video's pictures in the released windows; (n, `RELEASED`).
+        hashes: hashes of the first video's pictures in the windows of `RELEASED`; (n, windows).
         inside: boxes between the first video's bars, shares; (n, 4).
         pictures: frames of the other video; (n, height, width).
         there: boxes between the other video's bars, shares, mirrored if it is; (n, 4).
@@ -89,8 +89,13 @@ def find(pairs: Pairs, mirrored: bool) -> SharedFrame:
     starts = sorted((search.cost(box, window), window, box) for box, window in _starts(pairs))
     found = [(*search.descend(box, window), window) for _, window, box in starts[:_TRIED]]
     _, box, _ = min(found)
-    window = min(range(RELEASED), key=lambda number: search.cost(box, number))
+    window = min(range(pairs.hashes.shape[1]), key=lambda number: search.cost(box, number))
     return SharedFrame(box, window, mirrored)
+
+
+def cost(frame: SharedFrame, pairs: Pairs) -> float:
+    """Return the mean difference of pairs of pictures if the frames overlap in this way, bits."""
+    return _Search(pairs, frame.mirrored).cost(frame.box, frame.window)
 
 
 def within(outer: Box, box: Box) -> Box:
@@ -104,8 +109,8 @@ def within(outer: Box, box: Box) -> Box:
     )
 
 
-def _window(inside: Box, number: int) -> Box:
-    width, height = windows.WINDOWS[number]
+def _part_of(inside: Box, window: tuple[float, float]) -> Box:
+    width, height = window
     centred = (1 - width) / 2, (1 - height) / 2, (1 + width) / 2, (1 + height) / 2
     return within(inside, centred)
 
@@ -113,11 +118,15 @@ def _window(inside: Box, number: int) -> Box:
 def _starts(pairs: Pairs) -> list[tuple[Box, int]]:
     """Return boxes for which a window of one video is the whole of the other, with the window."""
     here, there = _usual(pairs.inside), _usual(pairs.there)
-    chosen = [(number, 0) for number in range(RELEASED)]
-    chosen += [(0, number) for number in range(1, len(windows.WINDOWS))]
+    whole = windows.WINDOWS[0]
+    released = RELEASED[: pairs.hashes.shape[1]]
+    chosen = [(number, window, whole) for number, window in enumerate(released)]
+    chosen += [(0, whole, window) for window in windows.WINDOWS[1:]]
     bars = dict.fromkeys([(here, there), (WHOLE, WHOLE), (here, WHOLE), (WHOLE, there)])
     found = [
-        (_mapping(_window(one, a), _window(other, b)), a) for one, other in bars for a, b in chosen
+        (_mapping(_part_of(one, a), _part_of(other, b)), number)
+        for one, other in bars
+        for number, a, b in chosen
     ]
     return list(dict.fromkeys(found))
 
@@ -149,13 +158,13 @@ class _Search:
         """Return the mean difference in a window, bits; infinite if the other shows less."""
         found, mirrored = [], self._mirrored
         for inside, rows in self._groups:
-            shown = within(box, _window(inside, number))
+            shown = within(box, _part_of(inside, RELEASED[number]))
             if min(shown[:2]) < -_OVER or max(shown[2:]) > 1 + _OVER:
                 return float("inf")
             made = _hashes(self._pairs.pictures[rows], shown, mirrored)
             found.append(np.bitwise_count(made ^ self._pairs.hashes[rows, number]))
         bits = np.minimum(np.concatenate(found).astype(float), _MAX_BITS)
-        return float(bits.mean()) + _SMALLER * (2 - sum(windows.WINDOWS[number]))
+        return float(bits.mean()) + _SMALLER * (2 - sum(RELEASED[number]))
 
     def descend(self, box: Box, window: int) -> tuple[float, Box]:
         """Return the lowest cost near a box, compared in a window, and the box that has it."""
@@ -192,7 +201,7 @@ def _hashes(pictures: Picture, shown: Box, mirrored: bool) -> Hashes:
     """Return the hashes of a part of frames; the part may extend slightly beyond them."""
     if mirrored:
         shown = 1 - shown[2], shown[1], 1 - shown[0], shown[3]
-    made = windows.hashes(_part(pictures, shown), 1)[:, 0]
+    made = windows.hashes(_part(pictures, shown), windows.WINDOWS[:1])[:, 0]
     return windows.mirrored(made) if mirrored else made
 
 

@@ -19,6 +19,9 @@ from caer_data.media.probe import VideoInfo, open_container
 RATE: Final = 16
 """Fingerprints per second."""
 
+Samples = npt.NDArray[np.int16]
+"""One channel of sound, 8,000 samples per second."""
+
 _SAMPLES = 8000  # per second
 _HOP = _SAMPLES // RATE
 _WINDOW = 2960  # samples, 0.37 s as in the paper
@@ -35,28 +38,44 @@ def sound_prints(path: Path, info: VideoInfo) -> npt.NDArray[np.uint32]:
 
     Silence is 0. If decoding fails, the fingerprints end there.
     """
+    return of_samples(samples_of(path, info))
+
+
+def samples_of(path: Path, info: VideoInfo) -> Samples:
+    """Return the video's chosen sound from its first frame on; empty without sound.
+
+    If decoding fails, the sound ends there.
+    """
     if info.audio_index is None:
-        return np.zeros(0, np.uint32)
+        return np.zeros(0, np.int16)
     start = info.start_pts * info.time_base if info.start_pts else Fraction(0)
-    return of_samples(_samples(path, info, start))
+    return _samples(path, info, start)
 
 
-def of_samples(samples: npt.NDArray[np.int16]) -> npt.NDArray[np.uint32]:
-    """Return the fingerprints of 16-bit sound at 8,000 samples per second."""
-    count = (len(samples) - _WINDOW) // _HOP + 1
+def of_samples(samples: Samples, fine: int = 1) -> npt.NDArray[np.uint32]:
+    """Return the fingerprints of sound, `fine` times `RATE` per second; silence is 0."""
+    hop = _HOP // fine
+    count = (len(samples) - _WINDOW) // hop + 1
     if count < 2:
         return np.zeros(0, np.uint32)
-    windows = np.lib.stride_tricks.sliding_window_view(samples, _WINDOW)[::_HOP]
-    parts = [_energies(windows[at : at + _CHUNK]) for at in range(0, count, _CHUNK)]
-    energies = np.concatenate(parts)
-    slope = np.diff(energies, axis=1)
-    bits = np.diff(slope, axis=0, prepend=slope[:1]) > 0
-    made = (bits * (1 << np.arange(_BANDS - 1, dtype=np.uint64))).sum(axis=1, dtype=np.uint64)
-    made[energies.mean(axis=1) < np.log(_QUIET)] = 0
-    return np.asarray(made, np.uint32)
+    windows = np.lib.stride_tricks.sliding_window_view(samples, _WINDOW)[::hop]
+    made = np.empty(count, np.uint32)
+    before: npt.NDArray[np.float64] | None = None
+    for at in range(0, count, _CHUNK):
+        energies = _energies(windows[at : at + _CHUNK])
+        slope = np.diff(energies, axis=1)
+        if before is None:
+            before = np.repeat(slope[:1], fine, axis=0)
+        earlier = np.concatenate([before, slope])
+        bits = slope > earlier[: len(slope)]
+        packed = (bits * (1 << np.arange(_BANDS - 1, dtype=np.uint64))).sum(axis=1)
+        packed[energies.mean(axis=1) < np.log(_QUIET)] = 0
+        made[at : at + _CHUNK] = packed
+        before = earlier[-fine:]
+    return made
 
 
-def _energies(windows: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
+def _energies(windows: Samples) -> npt.NDArray[np.float64]:
     """Return the logarithm of the energy in each band of each window; shape (n, bands)."""
     power = np.abs(np.fft.rfft(windows * (np.hanning(_WINDOW) / 2**15), axis=1)) ** 2
     edges = np.geomspace(_LOW, _HIGH, _BANDS + 1) / _SAMPLES * _WINDOW
@@ -65,8 +84,8 @@ def _energies(windows: npt.NDArray[np.int16]) -> npt.NDArray[np.float64]:
     return np.asarray(np.log(sums + 1e-9))
 
 
-def _samples(path: Path, info: VideoInfo, start: Fraction) -> npt.NDArray[np.int16]:
-    parts: list[npt.NDArray[np.int16]] = []
+def _samples(path: Path, info: VideoInfo, start: Fraction) -> Samples:
+    parts: list[Samples] = []
     at = 0
     try:
         with open_container(path, info.max_pixels) as container:
@@ -93,9 +112,7 @@ def _frames(container: Any, stream: Any) -> Any:
             continue
 
 
-def _placed(
-    part: npt.NDArray[np.int16], at: int, made: Any, start: Fraction
-) -> npt.NDArray[np.int16]:
+def _placed(part: Samples, at: int, made: Any, start: Fraction) -> Samples:
     """Return a part with silence in front, or without its start, so that it is in its place."""
     if made.pts is None:
         return part

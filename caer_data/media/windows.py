@@ -48,16 +48,18 @@ TURNED: Final = np.array([-1 if u % 2 else 1 for u, _ in _LOWEST], np.float32)
 """Factors that turn the frequencies of a picture into those of the mirrored picture."""
 
 
-def hashes(pictures: Picture, windows: int = len(WINDOWS)) -> npt.NDArray[np.uint64]:
-    """Return the hashes of pictures (n, HEIGHT, WIDTH) in the first `windows`: (n, windows)."""
+def hashes(
+    pictures: Picture, windows: tuple[tuple[float, float], ...] = WINDOWS
+) -> npt.NDArray[np.uint64]:
+    """Return the hashes of pictures (n, HEIGHT, WIDTH) in some windows: (n, windows)."""
     bits = (_levelled(pictures) @ _operator(windows)) > 0
-    return _packed(bits.reshape(len(pictures), windows, BITS))
+    return _packed(bits.reshape(len(pictures), len(windows), BITS))
 
 
 def frequencies(pictures: Picture, window: int) -> npt.NDArray[np.float32]:
     """Return the frequencies whose signs are the bits of one window, as unit vectors (n, BITS)."""
     part = slice(window * BITS, (window + 1) * BITS)
-    made = _levelled(pictures) @ _operator(len(WINDOWS))[:, part]
+    made = _levelled(pictures) @ _operator(WINDOWS)[:, part]
     size = np.linalg.norm(made, axis=1, keepdims=True)
     return np.asarray(made / np.maximum(size, 1e-3), np.float32)
 
@@ -87,10 +89,10 @@ def _packed(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
 
 
 @cache
-def _operator(windows: int) -> npt.NDArray[np.float32]:
+def _operator(windows: tuple[tuple[float, float], ...]) -> npt.NDArray[np.float32]:
     """Return the matrix that transforms flattened pictures; (HEIGHT * WIDTH, windows * BITS)."""
     columns = []
-    for width, height in WINDOWS[:windows]:
+    for width, height in windows:
         x, y = _waves(WIDTH, width), _waves(HEIGHT, height)
         columns += [np.outer(y[v], x[u]).reshape(-1) for u, v in _LOWEST]
     return np.array(columns, np.float32).T.copy()

@@ -65,7 +65,7 @@ def test_the_verb_says_it_and_json_lists_it(everything, changed, capsys):
     assert stop.value.code == 0
     said = capsys.readouterr().err
     assert "21 clips before, 20 after: 1 added, 2 removed, 2 changed." in said
-    assert f"went: {clips[0]}" in said
+    assert f"removed: {clips[0]}" in said
     with pytest.raises(SystemExit):
         main(["diff", str(everything.folder), str(after), "--json"])
     told = json.loads(capsys.readouterr().out.splitlines()[-1])

@@ -118,7 +118,9 @@ def test_what_is_missing_is_named_and_the_rest_is_made(origin, tmp_path, capsys)
     assert stop.value.code == 3
     said = capsys.readouterr().err
     assert "no file for Show 1 S01/e0" in said
-    assert "3 of 9 clips are missing: 0 could not be recreated, 3 are of" in said
+    assert (
+        "3 of 9 clips are missing: 0 could not be recreated, 3 are of 1 episode not found" in said
+    )
     made = pd.read_parquet(tmp_path / "release-rebuilt/manifest.parquet")
     assert set(made.show) == {"Show 0", "Show 2"}
     assert verify(tmp_path / "release-rebuilt", QUIET).problems == []
@@ -304,6 +306,23 @@ def test_a_partial_rebuild_says_so_everywhere(from_rips, capsys):
     assert "Show 1 S01/e0 (0:40 min)" in (made / "README.md").read_text()
     main_exits(["verify", str(made)], 0)
     assert "It was rebuilt. It contains 6 of 9 clips" in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_verify_and_diff_say_of_a_partial_rebuild(origin, from_rips, capsys):
+    made = str(from_rips[0] / "made")
+    main_exits(["verify", made], 0)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "It contains 6 of 9 clips of the original" in said
+    assert "numbers below" not in said
+    assert "that those who made the original have not filled in" in said
+    assert "All numbers below refer to the clips" in (from_rips[0] / "made/README.md").read_text()
+    main_exits(["diff", str(origin / "without"), made], 0)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "9 clips before, 6 after: 0 added, 3 removed, 6 changed." in said
+    assert "media: no -> yes" in said
+    assert "rebuilt: nothing -> clips 9, aligned 6" in said
+    assert "source file" in said
+    assert "pictures, boxes" in said
 
 
 def main_exits(arguments, code):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from notes import tune
 
-from caer_data.media import alignment, windows
+from caer_data.media import alignment, sound_prints, windows
 from caer_data.media.alignment import Known, align, likely
 from caer_data.media.fields import Fields
 from caer_data.media.scan import SIZE, Scan
@@ -27,14 +28,15 @@ def look(seed, moment, size=(160, 90)):
     return wide[:, x : x + size[0]]
 
 
-def known_of(seed=1, length=LENGTH):
+def known_of(seed=1, length=LENGTH, sound=False):
     times = np.arange(0, length, 1 / 8)
     small = [cv2.resize(look(seed, t), (32, 18), interpolation=cv2.INTER_AREA) for t in times]
     hashes = windows.hashes(np.array(small), RELEASED)
-    return Known(times, hashes, np.tile([0.0, 0.0, 1.0, 1.0], (len(times), 1)))
+    heard = sound_prints.of_samples(tune(seed, length) if sound else np.zeros(0, np.int16))
+    return Known(times, hashes, np.tile([0.0, 0.0, 1.0, 1.0], (len(times), 1)), heard)
 
 
-def scan_of(moments, seed=1, edit=lambda picture: picture):
+def scan_of(moments, seed=1, edit=lambda picture: picture, sound=()):
     """A file that shows some moments, one a frame; None is a grey picture of something else."""
     shown = []
     for number, moment in enumerate(moments):
@@ -45,8 +47,10 @@ def scan_of(moments, seed=1, edit=lambda picture: picture):
     rough = np.arange(0, len(moments), 3)
     small = [cv2.resize(shown[n], (32, 18), interpolation=cv2.INTER_AREA) for n in rough]
     bars = np.tile(np.array([0, 0, 128, 72], np.uint8), (len(rough), 1))
+    samples = np.asarray(sound, np.int16)
     seen = rough, np.array(small), bars
-    return Scan(pts, len(pts), pts / FPS, pictures, seen, False, Fields.FLAGGED, False)
+    fields = Fields.FLAGGED
+    return Scan(pts, len(pts), pts / FPS, pictures, seen, False, fields, False, samples)
 
 
 def moments_of(start, end, speed=1.0):
@@ -134,3 +138,76 @@ def test_a_path_does_not_leave_for_a_moment():
     cost[:20, 0], cost[20:, 1] = 2, 2
     cost[8:10, 0] = 32  # two pictures that look like nothing
     assert alignment._path(cost) == [(0, slice(0, 20)), (1, slice(20, 40))]
+
+
+def smeared(picture):
+    """A dull picture with shades that are not in it."""
+    shades = (
+        np.random.default_rng(int(picture[::7, ::7].sum())).normal(0, 33, (5, 9)).astype(np.float32)
+    )
+    wide = cv2.resize(shades, picture.shape[::-1], interpolation=cv2.INTER_CUBIC)
+    return np.clip(picture * 0.35 + 60 + wide, 0, 255).astype(np.uint8)
+
+
+def test_what_the_file_shows_twice_does_not_reverse_its_order(known):
+    """Three seconds are left out; what was shown before them resembles them."""
+    emissions = np.full((120, 3), 30, np.float32)
+    emissions[:, 2] = alignment._ABSENT
+    due, shifts = np.arange(120) / 8, np.array([0.0, -3.0])
+    emissions[:48, 0] = 2
+    emissions[72:, 1] = 2
+    emissions[48:72, 1] = 1  # at 3 s to 6 s of the file, which the first stretch claims
+    emissions[48:72, 0] = 30
+    path = alignment._forward(emissions, due, shifts)
+    assert [number for number, _ in path] == [0, 1]
+    assert due[path[1][1].start] - 3.0 >= due[path[0][1].stop - 1] - alignment._OVERLAP
+
+
+def test_order_is_kept_by_the_stretches_that_gain_most():
+    spans = [(0.0, 10.0), (50.0, 52.0), (10.0, 20.0), (19.5, 30.0)]
+    assert alignment._in_order(spans, [100, 30, 100, 2000]) == [0, 2, 3]
+    assert alignment._in_order([], []) == []
+    assert alignment._in_order(spans[1:3], [500, 100]) == [0]
+
+
+def test_two_neighbours_do_not_claim_the_same_time():
+    one, other = alignment.Stretch(0, 10, 1.0, 0.0), alignment.Stretch(12, 20, 1.0, -3.0)
+    apart = alignment._apart([one, other])
+    assert apart[0].at(apart[0].end) == pytest.approx(9.0)
+    assert apart[1].at(apart[1].start) == pytest.approx(10.0)
+
+
+def test_few_pictures_do_not_leave_their_stretch(known):
+    some = np.ones(len(known.times), bool)
+    some[82:94] = False
+    few = Known(known.times[some], known.hashes[some], known.inside[some])
+    found = align(few, scan_of(moments_of(0, LENGTH))).find(10.0, 12.0)
+    assert found.start == pytest.approx(10.0, abs=0.03)
+    assert found.error_s is None
+
+
+@pytest.mark.parametrize("crop", [0.15, 0.2])
+def test_a_narrow_crop(known, crop):
+    x, y = int(160 * crop), int(90 * crop)
+    found = align(known, scan_of(moments_of(0, LENGTH), edit=lambda p: p[y:-y, x:-x]))
+    side = crop / (1 - 2 * crop)
+    assert found.frame.box == pytest.approx((-side, -side, 1 + side, 1 + side), abs=0.05)
+    assert found.find(10.0, 12.0).start == pytest.approx(10.0, abs=0.08)
+
+
+def test_sound_tells_the_moment_of_pictures_that_are_hard_to_recognise(known):
+    assert align(known, scan_of(moments_of(0, LENGTH), edit=smeared)) is None
+    heard = scan_of(moments_of(0, LENGTH), edit=smeared, sound=tune(1, LENGTH))
+    found = align(known_of(sound=True), heard)
+    for start in np.arange(1.0, 21.0, 2.5):
+        span = found.find(start, start + 2.0)
+        assert span.start == pytest.approx(start, abs=0.08)
+        assert span.sound < alignment._SOUNDS
+
+
+def test_sound_alone_is_no_evidence_of_a_clip():
+    known = known_of(sound=True)
+    assert align(known, scan_of(moments_of(0, LENGTH), seed=2, sound=tune(2, LENGTH))) is None
+    dubbed_over = scan_of(moments_of(0, LENGTH), seed=2, sound=tune(1, LENGTH))
+    found = align(known, dubbed_over)
+    assert found is None or [n for n in range(20) if found.find(n, n + 2)] == []

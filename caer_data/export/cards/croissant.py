@@ -21,7 +21,7 @@ from caer_data.engine.release_layouts import LAYOUTS
 from caer_data.export.cards import statements
 from caer_data.export.cards.facts import Facts
 from caer_data.export.manifest import BOXES, MANIFEST, SOURCES, SPLITS
-from caer_data.export.prints import FINGERPRINTS
+from caer_data.export.prints import FINGERPRINTS, SOUND
 
 _CONTEXT: Final = {
     "@language": "en",
@@ -180,7 +180,7 @@ def _responsible(facts: Facts) -> dict[str, Any]:
         "rai:dataUseCases": list(statements.USES),
         "rai:dataSocialImpact": statements.LAW,
         "rai:dataReleaseMaintenancePlan": statements.given(facts, "maintenance"),
-        "rai:hasSyntheticData": False,
+        "rai:hasSyntheticData": bool(facts.about["made_up_ratings"]),
         "prov:wasDerivedFrom": [
             "Episodes of television shows, by hash in sources.parquet; rights: "
             + statements.rights(facts)
@@ -194,7 +194,7 @@ def _responsible(facts: Facts) -> dict[str, Any]:
 
 def _present(root: Path) -> list[Table]:
     """Return the tables of the release; only releases without footage have fingerprints."""
-    every = (MANIFEST, SOURCES, BOXES, FINGERPRINTS)
+    every = (MANIFEST, SOURCES, BOXES, FINGERPRINTS, SOUND)
     return [table for table in every if (root / f"{table.name}.parquet").is_file()]
 
 

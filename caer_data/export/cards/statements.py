@@ -56,8 +56,6 @@ def rebuilt(about: Mapping[str, Any]) -> str:
     if rebuilt["missing"]:
         names = ", ".join(episode_in_words(episode) for episode in rebuilt["missing"])
         text += f" Missing episodes: {names}."
-    if present < whole:
-        text += " All numbers below refer to the clips in this release."
     return text
 
 

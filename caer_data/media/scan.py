@@ -17,7 +17,7 @@ from caer_data.media.fingerprints import GRID, Seen
 from caer_data.media.frame import Picture
 from caer_data.media.interlacing import Interlacing
 from caer_data.media.probe import VideoInfo
-from caer_data.media.sound_prints import Samples, samples_of
+from caer_data.media.sound_prints import SAMPLES, Samples, samples_of
 
 SIZE: Final = (64, 36)
 """Size of the picture of a frame including its bars, px."""
@@ -87,6 +87,8 @@ def scan(path: Path, info: VideoInfo, sound: bool = False) -> Scan:
     if not pts:
         raise CaerError(f"{path}: no frame can be decoded")
     stamps = np.array(pts, np.int64)
+    heard = samples_of(path, info) if sound else np.zeros(0, np.int16)
+    length = float((end_pts - stamps[0]) * info.time_base)  # some files have sound for longer
     return Scan(
         stamps,
         end_pts,
@@ -96,5 +98,5 @@ def scan(path: Path, info: VideoInfo, sound: bool = False) -> Scan:
         interlaced=reader.interlaced > 0,
         fields=fields_seen.measured().fields,
         handed_over=reader.damage.retimed > 0 or reader.reshaped,
-        sound=samples_of(path, info) if sound else np.zeros(0, np.int16),
+        sound=heard[: round(length * SAMPLES)],
     )

@@ -22,15 +22,16 @@ RATE: Final = 16
 Samples = npt.NDArray[np.int16]
 """One channel of sound, 8,000 samples per second."""
 
-_SAMPLES = 8000  # per second
-_HOP = _SAMPLES // RATE
+SAMPLES: Final = 8000
+"""Samples of sound per second."""
+_HOP = SAMPLES // RATE
 _WINDOW = 2960  # samples, 0.37 s as in the paper
 _LOW, _HIGH = 300.0, 2000.0  # Hz
 _BANDS = 33
 _QUIET = 1e-4  # mean power (out of 1) below which sound counts as silence
 _CHUNK = 256  # windows transformed at a time
-_JUMP = _SAMPLES // 20  # samples; only timestamps that deviate by more than this move the sound
-_MAX_SAMPLES = 6 * 3600 * _SAMPLES
+_JUMP = SAMPLES // 20  # samples; only timestamps that deviate by more than this move the sound
+_MAX_SAMPLES = 6 * 3600 * SAMPLES
 
 
 def sound_prints(path: Path, info: VideoInfo) -> npt.NDArray[np.uint32]:
@@ -78,7 +79,7 @@ def of_samples(samples: Samples, fine: int = 1) -> npt.NDArray[np.uint32]:
 def _energies(windows: Samples) -> npt.NDArray[np.float64]:
     """Return the logarithm of the energy in each band of each window; shape (n, bands)."""
     power = np.abs(np.fft.rfft(windows * (np.hanning(_WINDOW) / 2**15), axis=1)) ** 2
-    edges = np.geomspace(_LOW, _HIGH, _BANDS + 1) / _SAMPLES * _WINDOW
+    edges = np.geomspace(_LOW, _HIGH, _BANDS + 1) / SAMPLES * _WINDOW
     starts = edges.round().astype(int)
     sums = np.add.reduceat(power[:, : starts[-1]], starts[:-1], axis=1)
     return np.asarray(np.log(sums + 1e-9))
@@ -90,7 +91,7 @@ def _samples(path: Path, info: VideoInfo, start: Fraction) -> Samples:
     try:
         with open_container(path, info.max_pixels) as container:
             stream = container.streams[info.audio_index]
-            resampler = av.AudioResampler(format="s16", layout="mono", rate=_SAMPLES)
+            resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLES)
             for frame in _frames(container, stream):
                 for made in resampler.resample(frame):
                     part = made.to_ndarray().reshape(-1).astype(np.int16)
@@ -116,7 +117,7 @@ def _placed(part: Samples, at: int, made: Any, start: Fraction) -> Samples:
     """Return a part with silence in front, or without its start, so that it is in its place."""
     if made.pts is None:
         return part
-    due = round((made.pts * made.time_base - start) * _SAMPLES)
+    due = round((made.pts * made.time_base - start) * SAMPLES)
     ahead = due - at
     if abs(ahead) <= _JUMP or ahead > _MAX_SAMPLES:
         return part

@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from notes import tune
+from numbered_video import write
 
 from caer_data.media import sound_prints
+from caer_data.media.probe import probe
+from caer_data.media.scan import scan
 from caer_data.media.sound_alignment import CHANCE, SoundAlignment
 
 LENGTH = 30.0
@@ -42,3 +45,11 @@ def test_silence_says_nothing():
     assert np.isfinite(cost[:, 0]).tolist() == [True, False, True, False]
     assert len(SoundAlignment(known, np.zeros(0, np.int16)).shifts(1.0)) == 0
     assert len(SoundAlignment(np.zeros(99, np.uint32), plain).shifts(1.0)) == 0
+
+
+def test_the_sound_of_a_file_ends_with_its_pictures(tmp_path):
+    loud = write(tmp_path / "loud.mp4", 75, sound=True)
+    shown = scan(loud, probe(loud), sound=True)
+    assert len(shown.sound) / sound_prints.SAMPLES == pytest.approx(3.0, abs=0.1)
+    assert len(shown.sound) <= 3.0 * sound_prints.SAMPLES
+    assert len(scan(loud, probe(loud)).sound) == 0

@@ -24,6 +24,7 @@ Samples = npt.NDArray[np.int16]
 
 SAMPLES: Final = 8000
 """Samples of sound per second."""
+
 _HOP = SAMPLES // RATE
 _WINDOW = 2960  # samples, 0.37 s as in the paper
 _LOW, _HIGH = 300.0, 2000.0  # Hz

@@ -36,7 +36,7 @@ from caer_data.faces import find as faces_stage
 from caer_data.faces import people as people_stage
 from caer_data.faces.bars import find_bars
 from caer_data.faces.models.choose import create_detector, create_embedder
-from caer_data.faces.samples import MAX_SIDE, Samples, SampleWriter
+from caer_data.faces.samples import MAX_SIDE, Samples, SampleWriter, encoded
 from caer_data.faces.search import Frames, Models
 from caer_data.media.decode import frames
 from caer_data.media.probe import probe
@@ -69,7 +69,7 @@ def _looked_at(
             pts.append(frame.pts)
             end = frame.pts + frame.duration
             if writer.due((frame.pts - pts[0]) * info.time_base):
-                writer.add(frame.index, frame.picture(MAX_SIDE))
+                writer.add(frame.index, encoded(frame.picture(MAX_SIDE)))
         writer.close()
         seconds = (np.array([*pts, end]) - pts[0]) * float(info.time_base)
         timing = filter_stage.Timing(Fraction(info.fps), info.time_base, np.array([*pts, end]))

@@ -15,7 +15,7 @@ from caer_data.media.probe import VideoInfo
 from caer_data.media.unchanged import Stamp
 
 SHOTS_VERSION = 14
-FACES_VERSION = 5
+FACES_VERSION = 6
 SPEAKERS_VERSION = 2
 
 

@@ -94,13 +94,12 @@ def _follow(
     sampled: list[int], frames: Frames, models: Models, settings: recipes.Faces
 ) -> list[tracking.Track]:
     """Return the tracks of the faces in one shot."""
+    looked = look(sampled, frames, models, settings)
     tracks = tracking.associate(
-        look(sampled, frames, models, settings),
+        looked,
         frames.times,
         settings.min_iou,
         settings.max_gap_s,
-        settings.min_detections,
-        models.min_score,
     )
 
     def alike(first: tracking.Track, second: tracking.Track) -> bool:
@@ -110,7 +109,10 @@ def _follow(
         # the position suggests the same person, so only a clearly different face is rejected
         return float(np.linalg.norm(a - b)) <= _SAME_PLACE * models.embedder.threshold
 
-    return tracking.rejoin(tracks, frames.times, settings.max_gap_s, alike)
+    def counts(track: tracking.Track) -> bool:
+        return tracking.lasts(track, len(looked), settings.min_detections, models.min_score)
+
+    return tracking.rejoin(tracks, frames.times, settings.max_gap_s, alike, counts)
 
 
 def _describe(

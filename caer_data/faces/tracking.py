@@ -52,20 +52,16 @@ def associate(
     times: npt.NDArray[np.float64],
     min_iou: float,
     max_gap_s: float,
-    min_detections: int,
-    min_score: float,
 ) -> list[Track]:
     """Join the detections of one shot to tracks, ordered by first frame, then from left to right.
+
+    Every detection is in a track, be it alone; see `lasts`.
 
     Args:
         detections: detections by sampled frame.
         times: time of every frame of the video, s.
         min_iou: minimum overlap (of enlarged boxes) of one face in successive samples.
         max_gap_s: maximum time without a detection within a track, s.
-        min_detections: minimum number of detections of a track, but in a short shot not more than
-            a third of its samples; shorter tracks are dropped as false alarms.
-        min_score: minimum score of a track's best detection; its other detections may be weaker
-            (ByteTrack, Zhang et al. 2022, arXiv:2110.06864, section 3).
     """
     from scipy.optimize import linear_sum_assignment
 
@@ -87,9 +83,22 @@ def associate(
         for b in sorted(free):
             tracks.append(Track())
             _extend(tracks[-1], frame, found, b)
-    least = min(min_detections, -(-len(detections) // 3))
-    lasting = [t for t in tracks if len(t.frames) >= least and max(t.scores) >= min_score]
-    return sorted(lasting, key=lambda t: (t.frames[0], float(t.boxes[0][0])))
+    return sorted(tracks, key=lambda t: (t.frames[0], float(t.boxes[0][0])))
+
+
+def lasts(track: Track, samples: int, min_detections: int, min_score: float) -> bool:
+    """Whether a track counts; others are probably false alarms.
+
+    Args:
+        track: the track.
+        samples: number of the shot's samples.
+        min_detections: minimum number of detections of a track, but in a short shot not more than
+            a third of its samples.
+        min_score: minimum score of a track's best detection; its other detections may be weaker
+            (ByteTrack, Zhang et al. 2022, arXiv:2110.06864, section 3).
+    """
+    least = min(min_detections, -(-samples // 3))
+    return len(track.frames) >= least and max(track.scores) >= min_score
 
 
 def _extend(track: Track, frame: int, found: Detections, index: int) -> None:
@@ -104,20 +113,24 @@ def rejoin(
     times: npt.NDArray[np.float64],
     max_gap_s: float,
     alike: Callable[[Track, Track], bool],
+    counts: Callable[[Track], bool],
 ) -> list[Track]:
     """Join tracks of one face that was lost, as by a sudden turn, and reappears in the same place.
 
-    Tracks that are closest in time are joined first.
+    Tracks that are closest in time are joined first. A track that does not count by itself, such as
+    a single detection of a face that then moves fast, may continue one that does.
 
     Args:
         tracks: tracks of one shot, as returned by `associate`.
         times: time of every frame of the video, s.
         max_gap_s: maximum time between the end of one track and the start of the next, s.
         alike: returns whether the end of one track and the start of another show one person.
+        counts: returns whether a track counts by itself; see `lasts`.
 
     Returns:
-        The joined tracks, in the same order.
+        The joined tracks that count, in the same order.
     """
+    counted = [counts(track) for track in tracks]
     order = sorted(
         (float(times[b.frames[0]] - times[a.frames[-1]]), i, j)
         for i, a in enumerate(tracks)
@@ -128,6 +141,8 @@ def rejoin(
     for gap, i, j in order:
         if gap > max_gap_s + 1e-9 or i in following or j in following.values():
             continue
+        if not (counted[i] or counted[j]):
+            continue
         if _same_place(tracks[i].boxes[-1], tracks[j].boxes[0]) and alike(tracks[i], tracks[j]):
             following[i] = j
     joined = []
@@ -137,7 +152,7 @@ def rejoin(
             while chain[-1] in following:
                 chain.append(following[chain[-1]])
             joined.append(_chained([tracks[n] for n in chain]))
-    return joined
+    return [track for track in joined if counts(track)]
 
 
 def _same_place(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> bool:

@@ -5,7 +5,7 @@ import pytest
 
 from caer_data.faces.models.geometry import iou
 from caer_data.faces.models.interface import Detections
-from caer_data.faces.tracking import Track, associate, path_of, rejoin
+from caer_data.faces.tracking import Track, associate, lasts, path_of, rejoin
 
 TIMES = np.arange(200) / 25  # 25 frames per second
 
@@ -20,7 +20,8 @@ def box(x: float, y: float = 50, size: float = 40) -> tuple[float, float, float,
 
 
 def follow(detections, min_iou=0.3, max_gap_s=1.0, min_detections=2):
-    return associate(detections, TIMES, min_iou, max_gap_s, min_detections, 0.5)
+    tracks = associate(detections, TIMES, min_iou, max_gap_s)
+    return [t for t in tracks if lasts(t, len(detections), min_detections, 0.5)]
 
 
 def test_two_faces_keep_their_tracks_while_they_approach_each_other():
@@ -93,11 +94,24 @@ def track(frames, x, size=40.0):
 
 
 def joined(*tracks, max_gap_s=1.0, alike=True):
-    return [t.frames for t in rejoin(list(tracks), TIMES, max_gap_s, lambda a, b: alike)]
+    tracks = rejoin(
+        list(tracks), TIMES, max_gap_s, lambda a, b: alike, lambda t: lasts(t, 9, 2, 0.5)
+    )
+    return [t.frames for t in tracks]
 
 
 def test_a_track_that_breaks_off_and_goes_on_at_the_same_place_is_one():
     assert joined(track([0, 8, 16], 50), track([24, 32], 80)) == [[0, 8, 16, 24, 32]]
+
+
+def test_a_single_detection_belongs_to_the_track_that_it_continues():
+    """A large face that moves fast does not overlap in the first two samples."""
+    single, others = track([0], 20), track([8, 16], 50)
+    assert joined(single, others) == [[0, 8, 16]]
+    assert joined(others, track([24], 80)) == [[8, 16, 24]]
+    assert joined(single, others, alike=False) == [[8, 16]]
+    assert joined(track([0], 200), others) == [[8, 16]]
+    assert joined(track([0], 20), track([8], 50)) == []
 
 
 def test_three_parts_of_one_face_become_one_track():

@@ -48,7 +48,7 @@ def test_the_builds_linker_would_give_the_target_away() -> None:
         0: Detections(found[:2, 1:], np.ones(2, np.float32)),
         10: Detections(found[2:, 1:], np.ones(1, np.float32)),
     }
-    tracks = associate(detections, times, 0.1, np.inf, 1, 0.0)
+    tracks = associate(detections, times, 0.1, np.inf)
     assert [[box[0] for box in track.boxes] for track in tracks] == [[0], [60, 45]]
 
 
@@ -56,7 +56,7 @@ def test_a_face_that_was_hidden_is_one_target_but_two_tracks_of_a_build() -> Non
     found = rows((0, 0, 0, 50), (100, 0, 0, 50))
     assert [len(face) for face in detect.follow(found)] == [2]
     one = {f: Detections(found[:1, 1:], np.ones(1, np.float32)) for f in (0, 100)}
-    tracks = associate(one, np.arange(101) / 25, 0.1, Faces().max_gap_s, 1, 0.0)
+    tracks = associate(one, np.arange(101) / 25, 0.1, Faces().max_gap_s)
     assert [track.frames for track in tracks] == [[0], [100]]
 
 

@@ -144,50 +144,103 @@ def _partners(
 
 @lru_cache(maxsize=2)  # the audit and its list of pairs both need it, for two parts of a release
 def _near(hashes: bytes, sides: bytes, distance: int) -> npt.NDArray[np.int64]:
-    """Return nearly equal pairs on different sides: differing bits, lower index, higher index."""
+    """Return nearly equal pairs on different sides: differing bits, lower index, higher index.
+
+    The hashes must be sorted, and no side may have one twice.
+    """
     values, of_side = np.frombuffer(hashes, np.uint64), np.frombuffer(sides, np.int64)
-    found = [np.zeros((0, 3), np.int64)]
-    for one, other in _candidates(values, distance):
-        bits = np.bitwise_count(values[one] ^ values[other])
-        near = (bits <= distance) & (of_side[one] != of_side[other])
-        low, high = np.minimum(one, other)[near], np.maximum(one, other)[near]
-        found.append(np.stack([bits[near], low, high], axis=1).astype(np.int64))
-    return np.unique(np.concatenate(found), axis=0)
+    different, first, count = np.unique(values, return_index=True, return_counts=True)
+    lowest, highest = of_side[first], of_side[first + count - 1]
+    found = [np.stack([np.arange(len(different))] * 2)]  # a hash may be on several sides
+    for pair in _close(different, distance):
+        one, other = np.sort(np.searchsorted(different, pair), axis=0)
+        low, high = np.minimum(lowest[one], lowest[other]), np.maximum(highest[one], highest[other])
+        found.append(np.stack([one, other])[:, low < high])
+    one, other = np.concatenate(found, axis=1)
+    parts = [np.zeros((0, 3), np.int64)]
+    most = int(count.max(initial=0))
+    for a, b in itertools.product(range(most), repeat=2):
+        there = (a < count[one]) & (b < count[other]) & ((one != other) | (a < b))
+        low, high = first[one[there]] + a, first[other[there]] + b
+        across = of_side[low] != of_side[high]
+        low, high = low[across], high[across]
+        bits = np.bitwise_count(values[low] ^ values[high])
+        parts.append(np.stack([bits, low, high], axis=1).astype(np.int64))
+    return np.unique(np.concatenate(parts), axis=0)
 
 
-def _candidates(
+def _close(
     hashes: npt.NDArray[np.uint64], distance: int
-) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Yield the pairs that share enough bands of bits, some of them more than once."""
+) -> Iterator[tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]]:
+    """Yield pairs of nearly equal, different hashes, each once.
+
+    For each choice of bands, the bits of all hashes are rearranged so that the chosen bands come
+    first. Sorted, hashes that share these bands are neighbours, and differ in as many bits as
+    before. Indices are therefore needed only for the few pairs that are found.
+    """
     shared = 2 if len(hashes) < _MANY else 3
-    edges = np.linspace(0, _BITS, distance + shared + 1).astype(int)
-    bands = [(hashes >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
-             for low, high in itertools.pairwise(edges.tolist())]  # fmt: skip
-    widths = np.diff(edges).tolist()
-    for chosen in itertools.combinations(range(len(bands)), shared):
-        key = np.zeros(len(hashes), np.uint64)
-        for at in chosen:
-            key = key << np.uint64(widths[at]) | bands[at]
-        yield from _sharing(key)
+    edges = np.linspace(0, _BITS, distance + shared + 1).astype(int).tolist()
+    for chosen in itertools.combinations(range(len(edges) - 1), shared):
+        others = [band for band in range(len(edges) - 1) if band not in chosen]
+        moves, top = [], 0
+        for band in (*others, *chosen):
+            width = edges[band + 1] - edges[band]
+            moves.append((edges[band], top, width))
+            top += width
+        free = sum(edges[band + 1] - edges[band] for band in others)
+        arranged = np.sort(_rearranged(hashes, moves))
+        back = [(new, old, width) for old, new, width in moves]
+        before = [(new, width) for band, (_, new, width) in zip(others, moves, strict=False)
+                  if band < chosen[-1]]  # fmt: skip
+        for one, other in _sharing(arranged, free, distance):
+            # a pair that shares more bands is listed for the first of them
+            first = np.ones(len(one), bool)
+            for new, width in before:
+                first &= (one ^ other) & np.uint64(((1 << width) - 1) << new) != 0
+            yield _rearranged(one[first], back), _rearranged(other[first], back)
+
+
+def _rearranged(
+    hashes: npt.NDArray[np.uint64], moves: list[tuple[int, int, int]]
+) -> npt.NDArray[np.uint64]:
+    """Return the hashes with bits moved: from where, to where, and how many."""
+    joined: list[tuple[int, int, int]] = []
+    for old, new, width in moves:
+        if joined and [sum(joined[-1][0::2]), sum(joined[-1][1:])] == [old, new]:
+            joined[-1] = (joined[-1][0], joined[-1][1], joined[-1][2] + width)
+        else:
+            joined.append((old, new, width))
+    result = np.zeros_like(hashes)
+    for at in range(0, len(hashes), _BLOCK):  # small enough for the processor's cache
+        part, target = hashes[at : at + _BLOCK], result[at : at + _BLOCK]
+        for old, new, width in joined:
+            bits = part >> np.uint64(old)
+            bits &= np.uint64((1 << width) - 1)
+            bits <<= np.uint64(new)
+            target |= bits
+    return result
+
+
+_BLOCK: Final = 1 << 15
+"""Number of hashes rearranged at a time."""
 
 
 def _sharing(
-    key: npt.NDArray[np.uint64],
-) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Yield all pairs of equal keys, once each: neighbours in sorted order, then the next ones."""
-    bits = len(key).bit_length()
-    if len(key) and int(key.max()).bit_length() + bits <= _BITS:
-        # keys with their indices appended are sorted as plain numbers, several times faster
-        both = np.sort(key << np.uint64(bits) | np.arange(len(key), dtype=np.uint64))
-        order = (both & np.uint64((1 << bits) - 1)).astype(np.int64)
-        ordered = both >> np.uint64(bits)
-    else:
-        order = np.argsort(key, kind="stable")
-        ordered = key[order]
-    at = np.flatnonzero(ordered[1:] == ordered[:-1])
+    ordered: npt.NDArray[np.uint64], free: int, distance: int
+) -> Iterator[tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]]:
+    """Yield nearly equal pairs of sorted hashes that are equal but for their lowest `free` bits.
+
+    Neighbours are compared first, then hashes two places apart where those were equal, and so on.
+    """
+    at = np.arange(len(ordered))
     for step in itertools.count(1):
-        if not len(at):
+        at = at[: np.searchsorted(at, len(ordered) - step)]
+        whole = len(at) == len(ordered) - step  # a slice is quicker than a list of places
+        one = ordered[: len(at)] if whole else ordered[at]
+        difference = one ^ (ordered[step:] if whole else ordered[at + step])
+        together = np.flatnonzero(difference < np.uint64(1 << free))
+        if not len(together):
             return
-        yield order[at], order[at + step]
-        at = at[at + step + 1 < len(key)]
-        at = at[ordered[at] == ordered[at + step + 1]]
+        at = together if whole else at[together]
+        near = at[np.bitwise_count(difference[together]) <= distance]
+        yield ordered[near], ordered[near + step]

@@ -81,6 +81,7 @@ print((full - rss().rss) // 10**6, pa.total_allocated_bytes())
 """
 
 
+@only_glibc
 def test_memory_of_tables_that_are_gone_is_given_back():
     done = subprocess.run(
         [sys.executable, "-c", TABLES], check=True, capture_output=True, text=True

@@ -31,20 +31,39 @@ def test_many_equal_hashes_of_one_side_are_no_duplicates():
     assert (pairs(np.full(5000, 7, np.uint64), np.zeros(5000, np.int64)) == -1).all()
 
 
-def test_few_of_very_many_unrelated_hashes_are_compared():
+def test_few_of_very_many_unrelated_hashes_are_compared(monkeypatch):
+    """Only those that share bands of bits; all pairs would be 800 million."""
     random = np.random.default_rng(2)
-    key = random.integers(0, 2**64, 40_000, dtype=np.uint64) & np.uint64(0xFFFF)
-    compared = sum(len(one) for one, _ in duplicates._sharing(key))
-    pairs_of_equal_keys = sum(n * (n - 1) // 2 for n in np.unique(key, return_counts=True)[1])
-    assert compared == pairs_of_equal_keys < 20_000
+    hashes = random.integers(0, 2**64, 40_000, dtype=np.uint64)
+    compared = []
+    count = np.bitwise_count
+    monkeypatch.setattr(np, "bitwise_count", lambda of: compared.append(len(of)) or count(of))
+    assert (pairs(hashes, random.integers(0, 3, 40_000)) == -1).all()
+    expected = 28 * 40_000**2 / 2 / 2**16  # pairs of 28 choices of bands of 16 bits
+    assert 0.5 * expected < sum(compared) < 2 * expected
 
 
-def test_keys_too_long_to_stand_before_their_place_are_sorted_all_the_same():
-    key = np.array([2**64 - 1, 5, 2**64 - 1, 5, 7], np.uint64)
-    found = {
-        (a, b) for one, other in duplicates._sharing(key) for a, b in zip(one, other, strict=True)
+@pytest.mark.parametrize("shared", [2, 3])
+def test_each_close_pair_is_listed_once(shared, monkeypatch):
+    monkeypatch.setattr(duplicates, "_MANY", 10_000 if shared == 2 else 0)
+    monkeypatch.setattr(duplicates, "_BLOCK", 7)
+    random = np.random.default_rng(3)
+    base = random.integers(0, 2**64, 4, dtype=np.uint64)
+    masks = [sum(1 << int(b) for b in random.choice(64, n, replace=False))
+             for n in random.integers(0, 6, 60)]  # fmt: skip
+    hashes = np.unique([base[i % 4] ^ np.uint64(mask) for i, mask in enumerate(masks)])
+    listed = [
+        frozenset((int(a), int(b)))
+        for one, other in duplicates._close(hashes, DISTANCE)
+        for a, b in zip(one, other, strict=True)
+    ]
+    close = np.bitwise_count(hashes[:, None] ^ hashes[None]) <= DISTANCE
+    expected = {
+        frozenset((int(hashes[i]), int(hashes[j])))
+        for i, j in zip(*np.nonzero(np.triu(close, 1)), strict=True)
     }
-    assert found == {(0, 2), (1, 3)}
+    assert len(expected) > 50
+    assert len(listed) == len(set(listed)) and set(listed) == expected
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pydantic import TypeAdapter, ValidationError
 
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
@@ -150,13 +152,28 @@ def _facts(origin: Path) -> cards.Facts:
     if not about:
         raise CaerError(f"{origin}: not a release (it has no {folder.ABOUT}); give its folder")
     try:
-        facts = cards.Facts(**about["facts"])
+        facts = TypeAdapter(cards.Facts).validate_json(json.dumps(about["facts"]), strict=True)
         facts.about["media"]
-    except (KeyError, TypeError) as error:
+    except (KeyError, ValidationError) as error:
         raise CaerError(
-            f"{origin / folder.ABOUT}: written by another version of caer-data ({error})"
+            f"{origin / folder.ABOUT}: damaged, or written by another version of caer-data "
+            f"({_reason(error)})"
         ) from error
+    for row in (*facts.table1, *facts.split):
+        for name, value in row.items():
+            if not isinstance(value, str | int | float | None):
+                raise CaerError(
+                    f"{origin / folder.ABOUT}: damaged: {name!r} is not a number or text"
+                )
     return facts
+
+
+def _reason(error: KeyError | ValidationError) -> str:
+    """Return what is missing or wrong, in a few words."""
+    if isinstance(error, KeyError):
+        return f"it lacks {error}"
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:200]
 
 
 def shared(rip: Mapping[str, Any]) -> SharedFrame:

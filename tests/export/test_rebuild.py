@@ -325,6 +325,30 @@ def test_what_verify_and_diff_say_of_a_partial_rebuild(origin, from_rips, capsys
     assert "pictures, boxes" in said
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("drops", None),
+        ("funnel", [["shots", None]]),
+        ("split", [{"split": []}]),
+        ("agreement", {"alpha": "x"}),
+        ("card", []),
+        ("raters", -1.5),
+        ("recipe", {}),
+        ("about", {}),
+    ],
+)
+def test_facts_that_are_none_are_refused_before_anything_is_cut(origin, tmp_path, name, value):
+    shutil.copytree(origin / "without", tmp_path / "r")
+    told = json.loads((tmp_path / "r/release.json").read_text())
+    told["facts"][name] = value
+    (tmp_path / "r/release.json").write_text(json.dumps(told))
+    with pytest.raises(CaerError, match=r"release\.json: damaged") as error:
+        recut.recut(tmp_path / "r", origin / "shows", tmp_path / "made", False, 1, QUIET)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "made").exists()
+
+
 def main_exits(arguments, code):
     with pytest.raises(SystemExit) as stop:
         main(arguments)

@@ -177,6 +177,7 @@ def test_croissant_has_what_reviewers_ask_of_responsible_ai(cards):
     for field in ("dataLimitations", "dataBiases", "personalSensitiveInformation", "dataUseCases",
                   "dataSocialImpact", "hasSyntheticData"):  # fmt: skip
         assert f"rai:{field}" in croissant
+    assert croissant["rai:hasSyntheticData"] is False
     assert {"prov:wasDerivedFrom", "prov:wasGeneratedBy"} <= croissant.keys()
     sets = {found["@id"]: found for found in croissant["recordSet"]}
     assert sets["splits"]["dataType"] == "cr:Split"
@@ -198,6 +199,7 @@ def test_made_up_ratings_are_said_everywhere(tmp_path):
     cards, release = made(dataset, tmp_path, layouts=("caer",))
     for name in CARDS:
         assert statements.MADE_UP in cards[name], name
+    assert json.loads(cards["croissant.json"])["rai:hasSyntheticData"] is True
     about = json.loads((release.folder / "release.json").read_text())
     assert about["facts"]["about"]["made_up_ratings"] is True
     assert release.manifest.made_up.all()

@@ -22,12 +22,24 @@ MAX_PAIRS: Final = 32
 """Maximum number of others that one hash is paired with in a list of all pairs."""
 
 _BITS = 64
+_TEXTS: Final = 100_000
+"""Number of texts read at a time."""
 _MANY: Final = 150_000
 """Number of hashes from which pairs must agree in three bands, not two: more but shorter lists."""
 
 
 def listed(texts: pd.Series) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
     """Return the hashes in texts, where they are joined by spaces, and the index of their text."""
+    hashes, of_text = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
+    for at in range(0, len(texts), _TEXTS):
+        some, of_some = _listed(texts.iloc[at : at + _TEXTS])
+        hashes.append(some)
+        of_text.append(of_some + at)
+    return np.concatenate(hashes), np.concatenate(of_text)
+
+
+def _listed(texts: pd.Series) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """Do the same as `listed`, for all texts at once."""
     lists = pa.chunked_array([pa.array(texts, pa.string())])
     lists = pc.ascii_split_whitespace(lists).combine_chunks()
     words = lists.flatten()

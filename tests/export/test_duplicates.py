@@ -74,7 +74,9 @@ def test_each_close_pair_is_listed_once(shared, monkeypatch):
         pytest.param(["ff 1", "00000000000000ff", "0f  a1 ", "", "abc"], id="of-any-length"),
     ],
 )
-def test_hashes_are_read_from_texts(texts):
+@pytest.mark.parametrize("part", [2, 100_000])
+def test_hashes_are_read_from_texts(texts, part, monkeypatch):
+    monkeypatch.setattr(duplicates, "_TEXTS", part)
     hashes, of_text = duplicates.listed(pd.Series(texts, dtype="str"))
     words = [(int(word, 16), at) for at, text in enumerate(texts) for word in text.split()]
     assert list(zip(hashes.tolist(), of_text.tolist(), strict=True)) == words

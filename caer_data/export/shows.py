@@ -17,6 +17,7 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.files import sha256_of
 from caer_data.engine.progress import Reporter
 from caer_data.engine.recipe import Recipe
+from caer_data.engine.release_layouts import LAYOUTS
 from caer_data.export import cards, folder, prints, rips
 from caer_data.export import manifest as manifests
 from caer_data.media.shared_frame import SharedFrame
@@ -159,6 +160,9 @@ def _facts(origin: Path) -> cards.Facts:
             f"{origin / folder.ABOUT}: damaged, or written by another version of caer-data "
             f"({_reason(error)})"
         ) from error
+    layouts = facts.about.get("layouts")
+    if not isinstance(layouts, list) or any(str(layout) not in LAYOUTS for layout in layouts):
+        raise CaerError(f"{origin / folder.ABOUT}: damaged: it names layouts that do not exist")
     for row in (*facts.table1, *facts.split):
         for name, value in row.items():
             if not isinstance(value, str | int | float | None):

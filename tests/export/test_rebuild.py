@@ -336,6 +336,7 @@ def test_what_verify_and_diff_say_of_a_partial_rebuild(origin, from_rips, capsys
         ("raters", -1.5),
         ("recipe", {}),
         ("about", {}),
+        ("about", {"media": False, "layouts": [[]]}),
     ],
 )
 def test_facts_that_are_none_are_refused_before_anything_is_cut(origin, tmp_path, name, value):

@@ -47,6 +47,7 @@ from caer_data.shots.detect import ShotDetector
 _PROGRESS_EVERY = 100  # frames
 _NEARLY_ALL = 0.95
 _SOON = 1500  # frames after which fields that contradict the flags stop the first decode
+_MOST_REPEATS = 3  # a first decode that stopped, another that found damage, one with other fields
 _PAUSE_S, _PAUSE_STEPS = 1.0, 5.0
 _NO_STAMP = int(np.iinfo(np.int64).min)
 
@@ -111,20 +112,24 @@ class _Pass:
         started = time.perf_counter()
         check_unchanged(self._job.path, self._job.stamp)
         fields, threads = Fields.FLAGGED, threads_for(self._job.threads)
-        while True:
-            found = self._decode(folder, threads, fields)
+        found = self._decode(folder, threads, fields, may_stop=True)
+        for _ in range(_MOST_REPEATS):
             # How a decoder repairs damage depends on the scheduling of its threads.
             again = threads > 1 and self._damage.is_damaged
             if found is fields and not again:
                 break
             fields, threads = found, 1 if again else threads
+            found = self._decode(folder, threads, fields)
         check_unchanged(self._job.path, self._job.stamp)
         self._seconds = time.perf_counter() - started
 
-    def _decode(self, folder: Path, threads: int, fields: Fields) -> Fields:
+    def _decode(
+        self, folder: Path, threads: int, fields: Fields, *, may_stop: bool = False
+    ) -> Fields:
         """Decode the video, showing fields as given, and return what the pictures ask for.
 
-        If the first decode soon contradicts the flags, it ends there.
+        If it may stop, and the pictures soon contradict the flags, it ends there. The rest of the
+        file may still prove the flags right, so only the first decode may stop.
         """
         job, self._pts, self._retimed = self._job, [], []
         info = replace(job.info, fields=fields)
@@ -143,7 +148,7 @@ class _Pass:
                 self._retimed.append((frame.index, stamp, frame.pts))
             self._end_pts = frame.pts + frame.duration
             fields_seen.push(frame)
-            if frame.index == _SOON and fields is Fields.FLAGGED:
+            if may_stop and frame.index == _SOON:
                 soon = fields_seen.measured().fields
                 if soon is not fields:
                     self._damage = Damage()
@@ -170,7 +175,7 @@ class _Pass:
             "scan_measured": measured.scan_type,
             "interlaced_share": measured.share,
             "order_measured": measured.order,
-            "fields": measured.fields,
+            "fields": fields,
             "shape_changes": reader.reshaped,
         }
         if detector:

@@ -17,6 +17,7 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.files import scratch_folder
 from caer_data.media.decode import THREADS
 from caer_data.media.fields import Fields
+from caer_data.media.interlacing import Measured
 from caer_data.media.packets import Damage
 from caer_data.media.probe import probe
 from caer_data.media.unchanged import stamp_of
@@ -108,24 +109,13 @@ def test_results_do_not_depend_on_the_number_of_threads(media_data, tmp_path, na
         assert results(threads) == alone
 
 
-@pytest.mark.parametrize(
-    ("laid", "fields", "soon", "decodes"),
-    [
-        (film.TOP, Fields.TOP, 40, [40, 124]),
-        (film.TOP, Fields.TOP, 1500, [124, 124]),
-        (film.WHOLE, Fields.FLAGGED, 40, [124]),
-    ],
-    ids=["soon", "in-the-end", "as-flagged"],
-)
-def test_what_pictures_say_of_fields_holds_for_the_whole_video(
-    tmp_path, monkeypatch, laid, fields, soon, decodes
-):
-    path = film.write(tmp_path / "a.mkv", laid)
-    shown, told = [], []
+def noted_decodes(monkeypatch: pytest.MonkeyPatch) -> list[list[tuple[int, Fields]]]:
+    """Note number and fields of the frames of each decode to come, of which there may be five."""
+    shown: list[list[tuple[int, Fields]]] = []
     sample = analyse.frames
-    monkeypatch.setattr(analyse, "_SOON", soon)
 
     def noted(path: Path, info: Any, threads: int, **options: Any) -> Any:
+        assert len(shown) < 5
         shown.append([])
         for frame in sample(path, info, threads, **options):
             shown[-1].append((frame.index, frame.info.fields))
@@ -141,6 +131,24 @@ def test_what_pictures_say_of_fields_holds_for_the_whole_video(
             return self._frames
 
     monkeypatch.setattr(analyse, "frames", Reader)
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("laid", "fields", "soon", "decodes"),
+    [
+        (film.TOP, Fields.TOP, 40, [40, 124]),
+        (film.TOP, Fields.TOP, 1500, [124, 124]),
+        (film.WHOLE, Fields.FLAGGED, 40, [124]),
+    ],
+    ids=["soon", "in-the-end", "as-flagged"],
+)
+def test_what_pictures_say_of_fields_holds_for_the_whole_video(
+    tmp_path, monkeypatch, laid, fields, soon, decodes
+):
+    path, told = film.write(tmp_path / "a.mkv", laid), []
+    monkeypatch.setattr(analyse, "_SOON", soon)
+    shown = noted_decodes(monkeypatch)
     job = job_of(path, tmp_path / "work")
     decode(job, lambda stage, seconds: told.append(seconds))
     values = analysis_results.measured(job)
@@ -152,6 +160,47 @@ def test_what_pictures_say_of_fields_holds_for_the_whole_video(
     assert values["order_measured"] == ("tt" if fields is Fields.TOP else None)
     assert analysis_results.shown_as(job).fields is fields
     assert sum(told) == pytest.approx(3.96)  # every 100 frames, each once
+
+
+@pytest.mark.parametrize(
+    ("parts", "flagged", "soon", "first"),
+    [
+        ([(film.TOP, 2), (film.WHOLE, 11)], False, 45, Fields.TOP),
+        ([(film.WHOLE, 5), (film.TOP, 5)], True, 115, Fields.WHOLE),
+    ],
+    ids=["fields-then-whole", "whole-then-fields"],
+)
+def test_a_start_unlike_the_rest_of_the_video_costs_one_decode(
+    tmp_path, monkeypatch, parts, flagged, soon, first
+):
+    path = film.joined(tmp_path, parts, flagged=flagged)
+    monkeypatch.setattr(analyse, "_SOON", soon)
+    shown = noted_decodes(monkeypatch)
+    job = job_of(path, tmp_path / "work")
+    decode(job, lambda *_: None)
+    assert [run[0][1] for run in shown] == [Fields.FLAGGED, first, Fields.FLAGGED]
+    assert shown[0][-1][0] == soon
+    assert len(shown[1]) == len(shown[2]) == analysis_results.measured(job)["frames"]
+    assert analysis_results.shown_as(job).fields is Fields.FLAGGED
+
+
+def test_the_number_of_decodes_is_limited_and_the_last_one_counts(tmp_path, monkeypatch):
+    wavering = iter([Fields.TOP, Fields.WHOLE, Fields.BOTTOM, Fields.TOP, Fields.WHOLE])
+
+    class Wavering:
+        def push(self, frame: Any) -> None:
+            pass
+
+        def measured(self) -> Measured:
+            return Measured("mixed", 0.5, "tt", next(wavering))
+
+    monkeypatch.setattr(analyse, "Interlacing", Wavering)
+    shown = noted_decodes(monkeypatch)
+    job = job_of(numbered.write(tmp_path / "a.mp4", 30), tmp_path / "work")
+    decode(job, lambda *_: None)
+    assert [run[0][1] for run in shown] == [
+        Fields.FLAGGED, Fields.TOP, Fields.WHOLE, Fields.BOTTOM]  # fmt: skip
+    assert analysis_results.shown_as(job).fields is Fields.BOTTOM
 
 
 @pytest.mark.parametrize(

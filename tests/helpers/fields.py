@@ -18,7 +18,9 @@ MOVES = "scroll=horizontal=0.01"
 _FLAGGED = ["-flags", "+ildct+ilme"]
 
 
-def write(path: Path, laid: str, *, flagged: bool = False, moves: str = MOVES, s: int = 5) -> Path:
+def write(
+    path: Path, laid: str, *, flagged: bool = False, moves: str = MOVES, s: float = 5
+) -> Path:
     """Write a film of some seconds at 25 frames per second, of which `laid` makes fields."""
     still = path.with_suffix(".png")
     cv2.imwrite(str(still), cv2.resize(stress_shots.photographs()[0], (480, 360)))
@@ -28,6 +30,18 @@ def write(path: Path, laid: str, *, flagged: bool = False, moves: str = MOVES, s
     named = f"setfield={order if flagged else 'prog'},format=yuv420p"
     ffmpeg("-loop", 1, "-r", rate, "-t", s, "-i", still, "-vf", f"{moves},{laid},{named}",
            "-r", 25, *flags, "-c:v", "mpeg2video", "-q:v", 3, path)  # fmt: skip
+    return path
+
+
+def joined(folder: Path, parts: list[tuple[str, float]], *, flagged: bool = False) -> Path:
+    """Write films of `laid` and seconds one after another into one file."""
+    files = [write(folder / f"{n}.mpg", laid, s=s) for n, (laid, s) in enumerate(parts)]
+    inputs = [word for file in files for word in ("-i", file)]
+    flags = _FLAGGED if flagged else []
+    path = folder / "joined.mkv"
+    ffmpeg(*inputs, "-filter_complex",
+           f"concat=n={len(files)},setfield={'tff' if flagged else 'prog'}",
+           *flags, "-c:v", "mpeg2video", "-q:v", 3, path)  # fmt: skip
     return path
 
 

@@ -36,6 +36,7 @@ _MIN_HEARD: Final = RATE // 2  # fingerprints around a moment in which both file
 _MIDDLE: Final = 0.185  # s from the start of a fingerprint's window to its middle
 _BIN: Final = 0.5  # s; votes for shifts within one bin are added up
 _SHIFTS: Final = 12  # number of shifts that are tried
+_BLOCK: Final = 1 << 20  # samples that are resampled at a time
 
 
 class SoundAlignment:
@@ -108,8 +109,12 @@ def _resampled(samples: Samples, pitch: float) -> Samples:
     """Return sound played so that a copy of the given pitch sounds as the video does."""
     if pitch == 1.0 or not len(samples):
         return samples
-    at = np.arange(int(len(samples) / pitch)) * pitch
-    return np.asarray(np.interp(at, np.arange(len(samples)), samples), np.int16)
+    made = np.empty(int(len(samples) / pitch), np.int16)
+    for first in range(0, len(made), _BLOCK):
+        at = np.arange(first, min(first + _BLOCK, len(made))) * pitch
+        low, high = int(at[0]), min(int(at[-1]) + 2, len(samples))
+        made[first : first + _BLOCK] = np.interp(at, np.arange(low, high), samples[low:high])
+    return made
 
 
 def _alike(known: Prints, rough: Prints) -> npt.NDArray[np.int64]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from notes import tune
 from numbered_video import write
 
-from caer_data.media import sound_prints
+from caer_data.media import sound_alignment, sound_prints
 from caer_data.media.probe import probe
 from caer_data.media.scan import scan
 from caer_data.media.sound_alignment import CHANCE, SoundAlignment
@@ -53,3 +55,26 @@ def test_the_sound_of_a_file_ends_with_its_pictures(tmp_path):
     assert len(shown.sound) / sound_prints.SAMPLES == pytest.approx(3.0, abs=0.1)
     assert len(shown.sound) <= 3.0 * sound_prints.SAMPLES
     assert len(scan(loud, probe(loud)).sound) == 0
+
+
+@pytest.mark.parametrize("count", [1, 2, 960, 999, 5000])
+@pytest.mark.parametrize("pitch", sound_alignment.PITCHES)
+@pytest.mark.parametrize("block", [1, 7, 24, 480, 1 << 20])
+def test_sound_resampled_in_blocks_is_the_same_as_in_one_piece(count, pitch, block, monkeypatch):
+    monkeypatch.setattr(sound_alignment, "_BLOCK", block)
+    samples = np.random.default_rng(count).integers(-(2**15), 2**15, count, np.int16)
+    at = np.arange(int(count / pitch)) * pitch
+    whole = np.interp(at, np.arange(count), samples).astype(np.int16)
+    made = sound_alignment._resampled(samples, pitch)
+    assert made.dtype == np.int16
+    assert made.tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("pitch", [24 / 25, 25 / 24])
+def test_resampling_holds_the_result_and_one_block(pitch):
+    samples = np.zeros(12 << 20, np.int16)
+    tracemalloc.start()
+    made = sound_alignment._resampled(samples, pitch)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < made.nbytes + 64 * sound_alignment._BLOCK

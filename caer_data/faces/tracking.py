@@ -7,7 +7,8 @@ every frame. Tracks never cross a cut, because shots are processed one at a time
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -66,9 +67,10 @@ def associate(
     from scipy.optimize import linear_sum_assignment
 
     tracks: list[Track] = []
+    active: list[Track] = []
     for frame in sorted(detections):
         found = detections[frame]
-        active = [t for t in tracks if times[frame] - times[t.frames[-1]] <= max_gap_s + 1e-9]
+        active = [t for t in active if times[frame] - times[t.frames[-1]] <= max_gap_s + 1e-9]
         free = set(range(len(found)))
         if active and len(found):
             overlap = iou(
@@ -82,6 +84,7 @@ def associate(
                     free.discard(b)
         for b in sorted(free):
             tracks.append(Track())
+            active.append(tracks[-1])
             _extend(tracks[-1], frame, found, b)
     return sorted(tracks, key=lambda t: (t.frames[0], float(t.boxes[0][0])))
 
@@ -121,7 +124,7 @@ def rejoin(
     a single detection of a face that then moves fast, may continue one that does.
 
     Args:
-        tracks: tracks of one shot, as returned by `associate`.
+        tracks: tracks of one shot, in order of their first frames, as returned by `associate`.
         times: time of every frame of the video, s.
         max_gap_s: maximum time between the end of one track and the start of the next, s.
         alike: returns whether the end of one track and the start of another show one person.
@@ -130,29 +133,41 @@ def rejoin(
     Returns:
         The joined tracks that count, in the same order.
     """
-    counted = [counts(track) for track in tracks]
-    order = sorted(
-        (float(times[b.frames[0]] - times[a.frames[-1]]), i, j)
-        for i, a in enumerate(tracks)
-        for j, b in enumerate(tracks)
-        if a.frames[-1] < b.frames[0]
-    )
     following: dict[int, int] = {}
-    for gap, i, j in order:
-        if gap > max_gap_s + 1e-9 or i in following or j in following.values():
-            continue
-        if not (counted[i] or counted[j]):
+    continued: set[int] = set()
+    counted = [counts(track) for track in tracks]
+    for _, i, j in sorted(_near(tracks, times, max_gap_s, counted)):
+        if i in following or j in continued:
             continue
         if _same_place(tracks[i].boxes[-1], tracks[j].boxes[0]) and alike(tracks[i], tracks[j]):
             following[i] = j
+            continued.add(j)
     joined = []
     for start in range(len(tracks)):
-        if start not in following.values():
+        if start not in continued:
             chain = [start]
             while chain[-1] in following:
                 chain.append(following[chain[-1]])
             joined.append(_chained([tracks[n] for n in chain]))
     return [track for track in joined if counts(track)]
+
+
+def _near(
+    tracks: list[Track], times: npt.NDArray[np.float64], max_gap_s: float, counted: list[bool]
+) -> Iterator[tuple[float, int, int]]:
+    """Yield the gaps, s, between tracks that may be joined, and the indexes of the two tracks.
+
+    In a long shot, most pairs are far apart: there are too many to look at each.
+    """
+    starts = [track.frames[0] for track in tracks]
+    for i, track in enumerate(tracks):
+        end = track.frames[-1]
+        for j in range(bisect_right(starts, end), len(tracks)):
+            gap = float(times[starts[j]] - times[end])
+            if gap > max_gap_s + 1e-9:
+                break
+            if counted[i] or counted[j]:
+                yield gap, i, j
 
 
 def _same_place(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> bool:

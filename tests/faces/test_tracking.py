@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -137,3 +139,46 @@ def test_other_tracks_stay_apart(second, alike):
 def test_a_track_goes_on_in_one_other_only_the_nearest_in_time():
     tracks = [track([0, 8], 50), track([16, 24], 60), track([20, 28], 60)]
     assert joined(*tracks) == [[0, 8, 16, 24], [20, 28]]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_tracks_joined_are_those_that_a_comparison_of_all_pairs_joins(seed):
+    random = np.random.default_rng(seed)
+    tracks = []
+    for start in sorted(random.integers(0, 150, 30).tolist()):
+        frames = range(start, start + 8 * int(random.integers(1, 5)), 8)
+        tracks.append(track(frames, float(random.choice([50, 70, 400]))))
+    counts = [len(t.frames) > 1 for t in tracks]
+    pairs = sorted(
+        (TIMES[b.frames[0]] - TIMES[a.frames[-1]], i, j)
+        for i, a in enumerate(tracks)
+        for j, b in enumerate(tracks)
+        if a.frames[-1] < b.frames[0] and (counts[i] or counts[j])
+    )
+    after = {}
+    for gap, i, j in pairs:
+        near = abs(float(tracks[i].boxes[0][0] - tracks[j].boxes[0][0])) <= 40
+        if gap <= 0.6 + 1e-9 and near and i not in after and j not in after.values():
+            after[i] = j
+    expected = []
+    for first in sorted({*range(len(tracks))} - {*after.values()}):
+        last, frames = first, list(tracks[first].frames)
+        while last in after:
+            last = after[last]
+            frames += tracks[last].frames
+        if len(frames) > 1:
+            expected.append(frames)
+    assert after
+    assert joined(*tracks, max_gap_s=0.6) == expected
+
+
+@pytest.mark.parametrize("length", [1, 2], ids=["none counts", "all count"])
+def test_tracks_hours_apart_are_not_compared(length):
+    """In one fixed shot of hours, the memory grows with the number of tracks, not its square."""
+    times = np.arange(40_000) / 25
+    tracks = [track(range(n, n + length), 50) for n in range(0, 40_000, 20)]
+    tracemalloc.start()
+    rejoin(tracks, times, 1.0, lambda a, b: False, lambda t: len(t.frames) > 1)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1000 * len(tracks)

@@ -125,10 +125,18 @@ def _torch() -> Iterator[Finding]:
 
 def _triton() -> Finding:
     """Triton compiles the GPU kernels of CAER-Net; PyTorch's own operations are the alternative."""
+    slower = "CAER-Net trains at less than half the speed"
     if importlib.util.find_spec("triton") is None:
-        slower = "not installed; CAER-Net trains at less than half the speed"
-        return Finding("Triton", "warning", slower, "pip install triton")
-    return Finding("Triton", "ok", extras.version("triton") or "installed")
+        return Finding("Triton", "warning", f"not installed; {slower}", "pip install triton")
+    import torch
+
+    from caer_data.benchmark.networks import fused_kernels
+
+    problem = fused_kernels.why_not(torch.device("cuda", torch.cuda.current_device()))
+    if problem:
+        compiler = "install a C compiler and Python's header files"
+        return Finding("Triton", "warning", f"does not run ({problem}); {slower}", compiler)
+    return Finding("Triton", "ok", f"{extras.version('triton')}, runs")
 
 
 def _embedded_models() -> Iterator[Finding]:

@@ -1,5 +1,6 @@
 import json
 import shutil
+import sys
 import types
 
 import pytest
@@ -124,11 +125,19 @@ def test_a_provider_that_is_listed_but_does_not_run_is_warned_about(monkeypatch)
     assert findings["  cpu provider"].status == "ok"
 
 
-def test_a_gpu_without_triton_is_warned_about(monkeypatch):
+def test_a_gpu_without_triton_or_compiler_is_warned_about(monkeypatch):
     monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
     finding = doctor._triton()
     assert (finding.status, finding.fix) == ("warning", "pip install triton")
     monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr("torch.cuda.current_device", lambda: 0)
+    problems = ["RuntimeError: Failed to find C compiler", None]
+    kernels = types.ModuleType("caer_data.benchmark.networks.fused_kernels")
+    kernels.why_not = lambda device: problems.pop(0)
+    monkeypatch.setitem(sys.modules, kernels.__name__, kernels)
+    monkeypatch.setattr("caer_data.benchmark.networks.fused_kernels", kernels, raising=False)
+    finding = doctor._triton()
+    assert finding.status == "warning" and "Failed to find C compiler" in finding.found
     assert doctor._triton().status == "ok"
 
 

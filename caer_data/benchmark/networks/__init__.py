@@ -128,15 +128,21 @@ def own_class_errors(recipe: ModelRecipe) -> Iterator[None]:
     except CaerError:
         raise
     except (Exception, SystemExit) as error:
-        module = sys.modules.get(recipe.model.partition(":")[0]) if recipe.is_own_class else None
-        frames = traceback.extract_tb(error.__traceback__)
-        own = [f.lineno for f in frames if module and f.filename == module.__file__]
-        if module is None or not own:
+        theirs = _files_of(recipe.model.partition(":")[0]) if recipe.is_own_class else set()
+        own = [f for f in traceback.extract_tb(error.__traceback__) if f.filename in theirs]
+        if not own:
             raise
         raise CaerError(
-            f"model {recipe.model}: fails in line {own[-1]} of {module.__file__} "
+            f"model {recipe.model}: fails in line {own[-1].lineno} of {own[-1].filename} "
             f"({type(error).__name__}: {error})"
         ) from error
+
+
+def _files_of(module: str) -> set[str]:
+    """Return the files of a module, or of all loaded modules of its package."""
+    package = module.partition(".")[0]
+    loaded = (m for name, m in sys.modules.items() if name.partition(".")[0] == package)
+    return {str(path) for m in loaded if (path := getattr(m, "__file__", None))}
 
 
 def _check_output(found: object, recipe: ModelRecipe, classes: int) -> None:
@@ -181,7 +187,8 @@ def _own_class(name: str) -> Callable[[ModelRecipe, int], nn.Module]:
         ) from error
     found = getattr(module, class_name, None)
     if found is None:
-        raise CaerError(f"model {name}: {module.__file__} has no class {class_name}")
+        where = getattr(module, "__file__", None) or f"the module {module_name}"
+        raise CaerError(f"model {name}: {where} has no class {class_name}")
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise CaerError(f"model {name}: {class_name} is not a subclass of torch.nn.Module")
     return found

@@ -19,13 +19,17 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+
+_log = logging.getLogger(__name__)
 
 KERNELS: Any = None
 """The module `fused_kernels`, or None where PyTorch comes without CUDA or without Triton."""
@@ -97,7 +101,22 @@ def _has_kernels(conv: nn.Conv2d | nn.Conv3d, x: Tensor) -> bool:
     possible = conv.weight.dtype == torch.float32 and channels & (channels - 1) == 0
     if KERNELS is None or not (x.is_cuda and possible):
         return False
-    return torch.compiler.is_compiling() or x.numel() // x.shape[1] * channels >= _MIN_VALUES
+    if torch.compiler.is_compiling():  # which needs Triton and a C compiler anyway
+        return True
+    return x.numel() // x.shape[1] * channels >= _MIN_VALUES and _kernels_run(x.device)
+
+
+@cache
+def _kernels_run(device: torch.device) -> bool:
+    """Return whether the kernels run on a device; if not, say why, once."""
+    problem = KERNELS.why_not(device)
+    if problem:
+        _log.warning(
+            "The GPU kernels of CAER-Net do not run (%s), so PyTorch's slower operations are used; "
+            "Triton needs a C compiler, such as gcc, and Python's header files",
+            problem,
+        )
+    return not problem
 
 
 def _fused(

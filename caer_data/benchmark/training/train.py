@@ -268,4 +268,7 @@ def shared_batches(pick: Pick, batch_size: int, fabric: Fabric) -> list[Pick]:
 
 def identity_of(recipe: ModelRecipe, data: str, seed: int) -> str:
     """Return a value that must be equal for a checkpoint to belong to the same run."""
-    return json.dumps([recipe.model_dump(mode="json"), data, seed], sort_keys=True)
+    settings = recipe.model_dump(mode="json")
+    # which kernels compute it changes no model, and runs of earlier versions do not name them
+    del settings["compute"]["fused_kernels"]
+    return json.dumps([settings, data, seed], sort_keys=True)

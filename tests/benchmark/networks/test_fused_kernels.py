@@ -5,6 +5,7 @@ The kernels themselves need a GPU, or Triton's interpreter: `make kernels`.
 
 from __future__ import annotations
 
+import math
 import os
 from types import SimpleNamespace
 
@@ -95,6 +96,23 @@ def operator(kernels):
         return out, found[0], found[1]
 
     return call
+
+
+@needs_triton
+def test_what_keeps_the_kernels_from_running_is_returned(monkeypatch):
+    from caer_data.benchmark.networks import fused_kernels
+
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
+    here = torch.device(HERE)
+    assert fused_kernels.why_not(here) is None
+
+    def fail(*_):
+        raise RuntimeError("Failed to find C compiler.\nMore")
+
+    fused_kernels.why_not.cache_clear()
+    monkeypatch.setattr(fused_kernels, "scale_relu_pool", fail)
+    assert fused_kernels.why_not(here) == "RuntimeError: Failed to find C compiler."
+    fused_kernels.why_not.cache_clear()
 
 
 @needs_triton
@@ -199,9 +217,27 @@ def test_another_way_that_was_asked_for_is_taken(kernels, compute):
     ],
 )
 def test_kernels_are_used_where_they_pay(monkeypatch, kind, channels, side, taken):
-    monkeypatch.setattr(pooled_norm, "KERNELS", object())
+    monkeypatch.setattr(pooled_norm, "KERNELS", SimpleNamespace(why_not=lambda device: None))
+    pooled_norm._kernels_run.cache_clear()
     conv = nn.Conv2d(3, channels, 3, padding=1, dtype=kind, device="meta")
-    x = SimpleNamespace(is_cuda=True, shape=(4, 3, side, side), numel=lambda: 4 * 3 * side**2)
+    x = on_gpu(4, 3, side, side)
     assert pooled_norm._has_kernels(conv, x) is taken
     x.is_cuda = False
     assert not pooled_norm._has_kernels(conv, x)
+
+
+def on_gpu(*shape):
+    device = torch.device("cuda", 0)
+    return SimpleNamespace(is_cuda=True, device=device, shape=shape, numel=lambda: math.prod(shape))
+
+
+def test_kernels_that_do_not_run_are_said_once_and_not_used(monkeypatch, caplog):
+    problem = "RuntimeError: Failed to find C compiler"
+    monkeypatch.setattr(pooled_norm, "KERNELS", SimpleNamespace(why_not=lambda device: problem))
+    pooled_norm._kernels_run.cache_clear()
+    conv = nn.Conv2d(3, 32, 3, padding=1, device="meta")
+    for _ in range(3):
+        assert not pooled_norm._has_kernels(conv, on_gpu(4, 3, 4096, 4096))
+    pooled_norm._kernels_run.cache_clear()
+    assert len(caplog.records) == 1
+    assert problem in caplog.text and "C compiler, such as gcc" in caplog.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -295,6 +296,7 @@ def test_mistakes_are_found_before_anything_is_decoded(
         "unfinished": "cannot be imported .*NameError: name 'torch'",
         "left": "cannot be imported .*SystemExit: 0",
         "nowhere": "No module named 'nowhere'; its module must be installed",
+        "sys": "the module sys has no class Fine",
     }.items():
         with pytest.raises(CaerError, match=sentence):
             compare.check(vary(small(), {"model": f"{module}:Fine"}))
@@ -305,11 +307,17 @@ def test_mistakes_are_found_before_anything_is_decoded(
         compare.check(small(), tmp_path / "nowhere.safetensors")
 
 
+@pytest.mark.parametrize("package", ["large", "pack"])
 @pytest.mark.parametrize("error", ["ValueError('too many')", "SystemExit(0)"])
 def test_a_mistake_that_only_larger_batches_show_names_its_line(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: str, package: str
 ) -> None:
-    (tmp_path / "large.py").write_text(
+    (tmp_path / "pack").mkdir()
+    (tmp_path / "pack" / "__init__.py").write_text("from pack.large import Picky\n")
+    monkeypatch.delitem(sys.modules, "large", raising=False)
+    for name in ("pack", "pack.large"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    (tmp_path / ("pack" if package == "pack" else "") / "large.py").write_text(
         "import torch\n"
         "from caer_data.benchmark.networks import Output\n"
         "class Picky(torch.nn.Module):\n"
@@ -322,9 +330,9 @@ def test_a_mistake_that_only_larger_batches_show_names_its_line(
         "        return Output(self.layer(face.flatten(2).mean(2)))\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    recipe = vary(tiny_recipe(epochs=1), {"model": "large:Picky"})
+    recipe = vary(tiny_recipe(epochs=1), {"model": f"{package}:Picky"})
     compare.check(recipe)
-    with pytest.raises(CaerError, match=r"model large:Picky: fails in line 9 of .*large\.py"):
+    with pytest.raises(CaerError, match=rf"model {package}:Picky: fails in line 9 of .*large\.py"):
         compare.single(bench, recipe, tiny_store())
 
 

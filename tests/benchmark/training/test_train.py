@@ -213,6 +213,15 @@ def test_the_folder_depends_on_recipe_and_data(tmp_path: Path) -> None:
     assert len(folders) == 4
 
 
+def test_how_a_gpu_computes_it_does_not_make_it_another_run() -> None:
+    recipe = tiny_recipe()
+    slower = vary(recipe, {"compute": {"fused_kernels": False}})
+    assert train.identity_of(slower, "data", 0) == train.identity_of(recipe, "data", 0)
+    assert "fused_kernels" not in train.identity_of(recipe, "data", 0)
+    other = vary(recipe, {"compute": {"channels_last": not recipe.compute.channels_last}})
+    assert train.identity_of(other, "data", 0) != train.identity_of(recipe, "data", 0)
+
+
 def test_a_cosine_falls_to_nothing_and_is_not_scaled_for_adamw() -> None:
     settings = vary(
         tiny_recipe(epochs=4),

@@ -73,6 +73,7 @@ ON_THE_BENCHMARK = {
     "caer_data.report.answers",
     "caer_data.report.benchmark",
     "caer_data.report.benchmarked",
+    "caer_data.report.installation",  # says whether GPU kernels run
     "caer_data.report.results",
     "caer_data.report.selftest",
     "caer_data.report.uncertainty",
@@ -214,6 +215,7 @@ def test_everything_but_the_benchmark_loads_without_the_extras() -> None:
             "caer_data.api.models",
             "caer_data.cli.benchmark",
             "caer_data.cli.benchmark_run",
+            "caer_data.report.installation",
         }
         and module not in OF_EXTRAS["starlette"] + OF_EXTRAS["uvicorn"]
         and ".guard.caer_" not in module  # runs inside Label Studio's own environment

@@ -30,7 +30,7 @@ from caer_data.curate.job import Job
 from caer_data.engine.artifacts import write_json
 from caer_data.faces.mouths import Mouth, mouth_of
 from caer_data.faces.speakers import TICKS, Speaking, load
-from caer_data.media.decode import frames
+from caer_data.media.decode import frames, threads_for
 from caer_data.media.probe import open_container
 from caer_data.media.voice import RATE
 
@@ -105,7 +105,9 @@ def _faces(job: Job, on_second: Callable[[], None]) -> Iterator[tuple[str, _Face
     pts = timestamps(job)
     seconds = (pts - pts[0]) * float(job.info.time_base)
     under_way: dict[str, _Face] = {}
-    for frame in frames(job.path, shown_as(job), job.threads):
+    # How a decoder repairs damage depends on its threads; one repairs it as the analysis saw it.
+    threads = 1 if measured(job)["hurt"] else threads_for(job.threads)
+    for frame in frames(job.path, shown_as(job), threads):
         if frame.index % _TOLD_EVERY == 0:
             on_second()
         here = by_frame.get(frame.index)

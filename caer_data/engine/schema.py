@@ -80,7 +80,7 @@ VIDEOS = Table(
             "scan_measured",
             STRING,
             "how its pictures were scanned, by the pictures; telecined: film in interlaced frames; "
-            "unknown: too little moves",
+            "unknown: too little moves, or the signs contradict each other",
             nullable=True,
             values=("progressive", "interlaced", "telecined", "mixed", "unknown"),
             added=True,

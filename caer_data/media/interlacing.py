@@ -3,7 +3,8 @@
 FFmpeg's filter `idet` compares the lines of each frame with those of its neighbours. It says
 nothing about frames in which nothing moves, and it takes some vertical scrolling for fields. So an
 interlaced file must, moreover, have frames that are torn: where something moves, lines differ more
-from the lines beside them than from those of their own field.
+from the lines beside them than from those of their own field. Frames of two fields that move up or
+down slowly are not torn either, so if none are torn but `idet` prefers one order, nothing is known.
 
 When film is converted to 59.94 fields per second (2:3 pulldown), whole frames of film come back at
 the same places of every five frames. No camera does that.
@@ -33,7 +34,7 @@ _EVERY: Final = 5
 
 _MIN_KNOWN: Final = 25  # frames in which something moves; fewer prove nothing
 _MIN_CLEARED: Final = 100  # the same, to prove that flags of two fields are wrong
-_CLEARED: Final = 0.02  # maximum share of interlaced frames among these
+_CLEARED: Final = 0.02  # maximum share of interlaced frames among these, torn or not
 _SOME: Final = 0.05  # share of interlaced frames from which a file is called mixed
 _MANY: Final = 0.2  # ... from which frames that are flagged as whole are deinterlaced
 _MOST: Final = 0.75  # ... from which a file is called interlaced
@@ -62,7 +63,8 @@ class Measured:
     """How the frames of a file are made, by its pictures.
 
     Attributes:
-        scan_type: progressive, interlaced, telecined, mixed, or unknown if too little moves.
+        scan_type: progressive, interlaced, telecined, mixed, or unknown if too little moves or the
+            signs contradict each other.
         share: share of the frames with motion that consist of two fields; None if unknown.
         order: tt (top field first) or bb; None unless there are frames of two fields.
         fields: what to do with the fields.
@@ -109,8 +111,13 @@ class Interlacing:
 
     def measured(self) -> Measured:
         """Return what the frames so far show."""
-        words = self._believed()
+        words = self._words()
         all_words = words[True] + words[False]
+        if not self._is_torn():
+            if _is_doubtful(all_words) or _is_doubtful(words[True]):
+                return _UNKNOWN
+            words = {flagged: _progressive(said) for flagged, said in words.items()}
+            all_words = _progressive(all_words)
         if all_words.total() < _MIN_KNOWN:
             return _UNKNOWN
         share, order = _share(all_words)
@@ -120,16 +127,17 @@ class Interlacing:
         kind = "telecined" if film else "interlaced" if share >= _MOST else "mixed"
         return Measured(kind, share, order, _shown(words, order, film))
 
-    def _believed(self) -> dict[bool, Counter[str]]:
-        """Return how often each word was said of flagged and other frames, if it means anything."""
-        torn = self._torn >= max(1, _MIN_TORN * self._compared)
-        heard = {"progressive", *(_ORDERS if torn else ())}
+    def _words(self) -> dict[bool, Counter[str]]:
+        """Return how often each word was said of flagged and other frames, if it says anything."""
+        known = [v for v in self._verdicts if v.word != "undetermined"]
         return {
-            flagged: Counter(
-                v.word for v in self._verdicts if v.flagged == flagged and v.word in heard
-            )
+            flagged: Counter(v.word for v in known if v.flagged == flagged)
             for flagged in (True, False)
         }
+
+    def _is_torn(self) -> bool:
+        """Whether enough of the frames that `idet` calls interlaced are torn."""
+        return self._torn >= max(1, _MIN_TORN * self._compared)
 
     def _has_beat(self) -> bool:
         """Whether most of the interlaced windows have the pattern of telecined film."""
@@ -150,6 +158,15 @@ def _share(words: Counter[str]) -> tuple[float, str]:
     return abs(lead) / words.total(), _ORDERS["tff" if lead >= 0 else "bff"]
 
 
+def _is_doubtful(words: Counter[str]) -> bool:
+    """Whether frames that are not torn may consist of two fields: one order prevails."""
+    return abs(words["tff"] - words["bff"]) > _CLEARED * max(words.total(), _MIN_CLEARED)
+
+
+def _progressive(words: Counter[str]) -> Counter[str]:
+    return Counter(progressive=words["progressive"])
+
+
 def _shown(words: dict[bool, Counter[str]], order: str, film: bool) -> Fields:
     """Return what to do with the fields: as flagged, unless the pictures contradict the flags."""
     flagged, others = words[True], words[False]
@@ -157,7 +174,7 @@ def _shown(words: dict[bool, Counter[str]], order: str, film: bool) -> Fields:
         return _SHOWN[order, True]
     if others.total() >= _MIN_KNOWN and _share(others)[0] >= _MANY:
         return _SHOWN[order, False]
-    if not others.total() and _share(flagged)[0] >= _MOST:
+    if others.total() < _MIN_KNOWN and _share(flagged)[0] >= _MOST:
         return _SHOWN[order, False]  # the flags may name the wrong order
     two_fields = flagged["tff"] + flagged["bff"]
     if flagged.total() >= _MIN_CLEARED and two_fields <= _CLEARED * flagged.total():

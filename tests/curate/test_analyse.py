@@ -13,6 +13,7 @@ from caer_data.curate import analyse, analysis_results
 from caer_data.curate.job import Job
 from caer_data.curate.pyannote_files import Imported
 from caer_data.engine import recipe as recipes
+from caer_data.engine.artifacts import key_of
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import scratch_folder
 from caer_data.media.decode import THREADS
@@ -52,6 +53,11 @@ def test_face_models_count_by_what_they_hold_not_where_they_lie(tmp_path):
 
     assert key("here", "one") == key("elsewhere", "one")
     assert key("here", "one") != key("here", "other")
+
+
+def test_fingerprints_from_before_fields_were_measured_are_made_anew(tmp_path):
+    job = job_of(numbered.write(tmp_path / "a.mp4", 10), tmp_path)
+    assert job.prints_key != key_of("prints", 1, None, job.sha256, job.info.audio_index)
 
 
 def test_a_damaged_video_is_decoded_once_more_with_one_thread(media_data, tmp_path, monkeypatch):
@@ -173,7 +179,8 @@ def test_what_pictures_say_of_fields_holds_for_the_whole_video(
 def test_a_start_unlike_the_rest_of_the_video_costs_one_decode(
     tmp_path, monkeypatch, parts, flagged, soon, first
 ):
-    path = film.joined(tmp_path, parts, flagged=flagged)
+    films = [film.write(tmp_path / f"{n}.mpg", laid, s=s) for n, (laid, s) in enumerate(parts)]
+    path = film.joined(tmp_path / "a.mkv", films, flagged=flagged)
     monkeypatch.setattr(analyse, "_SOON", soon)
     shown = noted_decodes(monkeypatch)
     job = job_of(path, tmp_path / "work")

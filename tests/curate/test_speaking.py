@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -10,8 +11,8 @@ import pandas as pd
 import pytest
 from tiny_onnx import speaking
 
+from caer_data.curate import analysis_results, speaker_pass
 from caer_data.curate import filter as filter_stage
-from caer_data.curate import speaker_pass
 from caer_data.curate.job import Job
 from caer_data.curate.pyannote_files import Imported
 from caer_data.curate.speaker_pass import Scores
@@ -19,7 +20,8 @@ from caer_data.curate.speaking import Speakers
 from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
 from caer_data.engine.artifacts import write_json
-from caer_data.media.probe import probe
+from caer_data.media.decode import THREADS, VideoReader
+from caer_data.media.probe import VideoInfo, probe
 
 
 def film(path: Path, frames: int = 100) -> Path:
@@ -62,7 +64,8 @@ def job(tmp_path: Path) -> Job:
 
     def shots(folder: Path) -> None:
         np.save(folder / "pts.npy", np.arange(100) * made.info.time_base.denominator // 25)
-        write_json(folder / "video.json", {"first_pts": 0, "duration_s": 4.0})
+        values = {"first_pts": 0, "duration_s": 4.0, "fields": "flagged", "hurt": False}
+        write_json(folder / "video.json", values)
 
     def sound(folder: Path) -> None:
         np.save(folder / "windows.npy", np.full(125, 190, np.uint8))
@@ -87,6 +90,25 @@ def test_the_face_that_the_model_picks_speaks(job: Job) -> None:
     assert found.times.max() == pytest.approx(99 / 25, abs=0.05)
     people = pd.Series({"s0001.t1": "one", "s0001.t2": "two"})
     assert Speakers(found, [(0.0, 4.0)], people).of(0.0, 4.0) == "two"
+
+
+@pytest.mark.parametrize(
+    ("hurt", "cores", "threads"), [(False, 1, THREADS), (False, 6, 6), (True, 6, 1)]
+)
+def test_a_damaged_video_is_decoded_as_its_analysis_saw_it(
+    job: Job, monkeypatch: pytest.MonkeyPatch, hurt: bool, cores: int, threads: int
+) -> None:
+    used: list[int] = []
+    frames, values = speaker_pass.frames, analysis_results.measured(job) | {"hurt": hurt}
+
+    def noted(path: Path, info: VideoInfo, threads: int) -> VideoReader:
+        used.append(threads)
+        return frames(path, info, threads)
+
+    monkeypatch.setattr(speaker_pass, "frames", noted)
+    monkeypatch.setattr(speaker_pass, "measured", lambda _: values)
+    assert len(list(speaker_pass._faces(replace(job, threads=cores), lambda: None))) == 2
+    assert used == [threads]
 
 
 def told(one: float, two: float, spoken: float = 4.0) -> str | None:

@@ -33,14 +33,12 @@ def write(
     return path
 
 
-def joined(folder: Path, parts: list[tuple[str, float]], *, flagged: bool = False) -> Path:
-    """Write films of `laid` and seconds one after another into one file."""
-    files = [write(folder / f"{n}.mpg", laid, s=s) for n, (laid, s) in enumerate(parts)]
-    inputs = [word for file in files for word in ("-i", file)]
+def joined(path: Path, parts: list[Path], *, flagged: bool = False) -> Path:
+    """Write films one after another into one file, whose frames are all flagged or none."""
+    inputs = [word for part in parts for word in ("-i", part)]
     flags = _FLAGGED if flagged else []
-    path = folder / "joined.mkv"
     ffmpeg(*inputs, "-filter_complex",
-           f"concat=n={len(files)},setfield={'tff' if flagged else 'prog'}",
+           f"concat=n={len(parts)},setfield={'tff' if flagged else 'prog'}",
            *flags, "-c:v", "mpeg2video", "-q:v", 3, path)  # fmt: skip
     return path
 

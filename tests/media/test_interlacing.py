@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from odd_media import cut, ffmpeg
 
+from caer_data.media import interlacing
 from caer_data.media.decode import frames
 from caer_data.media.fields import Fields
 from caer_data.media.interlacing import Interlacing, Measured
@@ -86,6 +88,54 @@ def test_a_file_of_both_kinds_is_mixed(tmp_path: Path, seconds: float, fields: F
     assert found.share == pytest.approx(seconds / (11 + seconds), abs=0.03)
 
 
+def test_fields_that_are_not_torn_are_not_called_whole(tmp_path: Path) -> None:
+    """A camera that tilts slowly tears no line, and `idet` is right to call its frames fields."""
+    whole = film.write(tmp_path / "a.mpg", film.WHOLE, s=6)
+    tilted = film.write(tmp_path / "b.mpg", film.TOP, moves="scroll=vertical=0.001", s=6)
+    found = measured(film.joined(tmp_path / "a.mkv", [whole, tilted], flagged=True))
+    assert found == Measured("unknown", None, None, Fields.FLAGGED)
+
+
+@pytest.mark.parametrize(
+    ("flagged", "others", "fields"),
+    [
+        ({"progressive": 30}, {"tff": 20, "progressive": 80}, Fields.TOP),
+        ({"bff": 80, "progressive": 20}, {"progressive": 24}, Fields.BOTTOM),
+        ({"bff": 80, "progressive": 20}, {"progressive": 25}, Fields.FLAGGED),
+        ({"tff": 70, "progressive": 30}, {}, Fields.FLAGGED),
+        ({"tff": 2, "progressive": 98}, {"progressive": 50}, Fields.WHOLE),
+        ({"tff": 2, "progressive": 97}, {}, Fields.FLAGGED),
+        ({"tff": 3, "progressive": 97}, {}, Fields.FLAGGED),
+        ({}, {"tff": 19, "progressive": 81}, Fields.FLAGGED),
+    ],
+)
+def test_fields_follow_flags_unless_pictures_contradict_them(
+    flagged: dict[str, int], others: dict[str, int], fields: Fields
+) -> None:
+    words = {True: Counter(flagged), False: Counter(others)}
+    order = interlacing._share(words[True] + words[False])[1]
+    assert interlacing._shown(words, order, film=False) is fields
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "share", "fields"),
+    [
+        ({"tff": 5, "bff": 3, "progressive": 192}, "progressive", 0.0, Fields.WHOLE),
+        ({"tff": 5, "progressive": 195}, "unknown", None, Fields.FLAGGED),
+        ({"tff": 90, "bff": 90, "progressive": 100}, "progressive", 0.0, Fields.WHOLE),
+        ({"tff": 343, "progressive": 147}, "unknown", None, Fields.FLAGGED),
+        ({"tff": 2, "progressive": 30}, "progressive", 0.0, Fields.FLAGGED),
+    ],
+)
+def test_flags_are_wrong_only_if_no_order_prevails(
+    said: dict[str, int], kind: str, share: float | None, fields: Fields
+) -> None:
+    seen = Interlacing()
+    words = Counter(said).elements()
+    seen._verdicts = [interlacing._Verdict(n, True, word) for n, word in enumerate(words)]
+    assert seen.measured() == Measured(kind, share, None, fields)
+
+
 def test_one_window_in_five_is_examined_after_the_start() -> None:
     seen: Any = Interlacing()
     taken = []
@@ -100,8 +150,6 @@ def test_one_window_in_five_is_examined_after_the_start() -> None:
         def push(self, index: int, _: object) -> list[Any]:
             taken.append(index)
             return []
-
-    from caer_data.media import interlacing
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(interlacing, "_Window", Window)

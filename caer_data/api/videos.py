@@ -94,6 +94,9 @@ def build(
 def detect_shots(video: Pathlike, recipe: RecipeLike = "caer") -> pd.DataFrame:
     """Find the shots of one video, with PySceneDetect's or other detectors and refined cuts.
 
+    Frames that the file flags as two fields are deinterlaced. A build also measures fields, so its
+    shots may differ where the pictures contradict the flags.
+
     Args:
         video: a video file.
         recipe: a recipe, of which the sections `media` and `shots` are used.

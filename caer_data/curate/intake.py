@@ -19,8 +19,9 @@ from caer_data.engine.progress import printable
 from caer_data.media.fields import Fields
 
 TELECINED: Final = (
-    "film telecined to interlaced frames: the film's frames are put together again, but one frame "
-    "in five repeats the previous one"
+    "film telecined to interlaced frames: clips cut by time show the film's frames put together "
+    "again, of which one in five repeats the previous one; shots, faces and other clips show one "
+    "field of each frame"
 )
 
 
@@ -146,7 +147,7 @@ def analyse_videos(setup: Setup, probed: Probed) -> list[Video]:
         video.row["reason"] = values.pop("damage") or None
         if values.pop("hurt"):
             video.row["status"] = "damaged"
-        if note := fields_note(values):
+        if note := fields_note(video.row | values):
             setup.reporter.warn(printable(f"{video.row['path']}: {note}"))
         video.row |= values
     return good
@@ -156,22 +157,38 @@ def fields_note(values: Mapping[str, Any]) -> str | None:
     """Return what users should know of a video's fields; None if its flags are right.
 
     Args:
-        values: `scan_type, scan_measured, interlaced_share, fields`, as in `videos`.
+        values: `scan_type, field_order, scan_measured, interlaced_share, fields`, as in `videos`.
     """
-    fields, whole = Fields(values["fields"]), values["scan_type"] == "progressive"
-    if values["scan_measured"] == "telecined":
+    fields, flags, seen = Fields(values["fields"]), values["scan_type"], values["scan_measured"]
+    if seen == "telecined":
         return TELECINED
     if fields is Fields.WHOLE:
-        return "its frames are flagged as two fields but are whole, so they are not deinterlaced"
-    if not whole or values["scan_measured"] not in ("interlaced", "mixed"):
+        which = "its" if flags == "interlaced" else "some"
+        return f"{which} frames are flagged as two fields but are whole, so none are deinterlaced"
+    if fields is Fields.FLAGGED and seen != "mixed":
         return None
-    share = (
-        f"{values['interlaced_share']:.0%} of its frames with motion consist of two fields, though "
-        "they are flagged as whole"
-    )
-    if fields is Fields.FLAGGED:
-        return f"{share}; as most do not, none are deinterlaced, and some clips have combs"
-    return f"{share}; all frames are deinterlaced"
+    if flags == seen == "interlaced":
+        return _order_note(values["field_order"], fields)
+    share = f"{values['interlaced_share']:.0%} of its frames with motion consist of two fields"
+    if flags != "interlaced":
+        which = "they are" if flags == "progressive" else "some are"
+        share = f"{share}, though {which} flagged as whole"
+    if fields is not Fields.FLAGGED:
+        done = "all frames are deinterlaced"
+    elif flags == "progressive":
+        done = "as most do not, none are deinterlaced, and some clips have combs"
+    else:
+        done = "those frames are deinterlaced that are flagged as two fields"
+    return f"{share}; {done}"
+
+
+def _order_note(told: str, fields: Fields) -> str | None:
+    """Return that the header names the wrong order; None if it names none or the right one."""
+    first = "top" if fields is Fields.TOP else "bottom"
+    # the second letter is the order of display
+    if told not in ("tt", "bb", "tb", "bt") or told[-1] == first[0]:
+        return None
+    return f"its header names the wrong order of fields; deinterlaced with the {first} field first"
 
 
 def _analysed(setup: Setup, tasks: list[Task], minutes: float, count: int) -> dict[str, str]:

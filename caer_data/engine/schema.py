@@ -104,7 +104,8 @@ VIDEOS = Table(
             "fields",
             STRING,
             "frames deinterlaced: as flagged, none (whole), all (top or bottom field first), or "
-            "all with their film frames put together again (film_top, film_bottom)",
+            "all as telecined film, which clips cut by time put together again (film_top, "
+            "film_bottom)",
             nullable=True,
             values=("flagged", "whole", "top", "bottom", "film_top", "film_bottom"),
             added=True,

@@ -16,7 +16,8 @@ class Fields(StrEnum):
         WHOLE: none are; the flags are wrong.
         TOP: all frames are deinterlaced; the top field comes first.
         BOTTOM: the same, with the bottom field first.
-        FILM_TOP: telecined film, whose fields are put together again; the top field comes first.
+        FILM_TOP: telecined film; clips cut by time show its frames put together again, and other
+            pictures show one field. The top field comes first.
         FILM_BOTTOM: the same, with the bottom field first.
     """
 

@@ -118,12 +118,14 @@ def detect(
 ) -> list[dict[str, Any]]:
     """Decode a video and return its rows of the table `shots`, without identifiers.
 
+    Fields are shown as `info.fields` says: by the file's flags, unless it was changed.
+
     Args:
         path: the video.
         info: its properties.
         settings: the recipe's section.
-        threads: number of threads that scale frames, besides those of the decoder. The result does
-            not depend on it.
+        threads: number of threads that scale frames, besides those of the decoder. The shots of
+            undamaged files do not depend on either number.
 
     Raises:
         CaerError: the file can no longer be opened, or the recipe's detector is not installed.

@@ -184,9 +184,8 @@ def fields_note(values: Mapping[str, Any]) -> str | None:
 
 def _order_note(told: str, fields: Fields) -> str | None:
     """Return that the header names the wrong order; None if it names none or the right one."""
-    first = "top" if fields is Fields.TOP else "bottom"
-    # the second letter is the order of display
-    if told not in ("tt", "bb", "tb", "bt") or told[-1] == first[0]:
+    first, other = ("top", "bb") if fields is Fields.TOP else ("bottom", "tt")
+    if told != other:  # tb and bt mean one thing in QuickTime and the opposite in FFmpeg's files
         return None
     return f"its header names the wrong order of fields; deinterlaced with the {first} field first"
 

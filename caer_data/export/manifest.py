@@ -19,6 +19,7 @@ from caer_data.engine.emotions import EMOTIONS, PROBABILITY_COLUMNS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.release_layouts import LAYOUTS
 from caer_data.export.layouts import is_media_path
+from caer_data.media.fields import Fields
 
 SPLITS: Final = ("train", "validation", "test")
 """Names of the splits, in the usual order."""
@@ -318,7 +319,7 @@ def read_boxes(release: Path) -> pd.DataFrame:
 
 
 def read_sources(release: Path) -> pd.DataFrame:
-    """Return the source videos of a release; rates and sizes are checked.
+    """Return the source videos of a release; rates, sizes and what is done with fields are checked.
 
     Raises:
         CaerError: the table is missing or damaged, or a row is impossible.
@@ -327,6 +328,8 @@ def read_sources(release: Path) -> pd.DataFrame:
     sources = read_table(SOURCES, path)
     for column in ("fps", "time_base"):
         _refuse(path, sources, column, ~sources[column].map(_is_rate))
+    fields = sources["fields"]
+    _refuse(path, sources, "fields", fields.notna() & ~fields.isin(list(Fields)))
     _refuse(path, sources, "bytes", sources["bytes"] < 0)
     _refuse(path, sources, "sha256", sources["sha256"].map(_SHA256.fullmatch).isna())
     for column in ("video_id", "show", "episode"):

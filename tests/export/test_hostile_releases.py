@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -11,6 +12,7 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
 from caer_data.export import folder, manifest
 from caer_data.export.verify import verify
+from caer_data.media.fields import Fields
 
 QUIET = Reporter("quiet")
 
@@ -63,6 +65,19 @@ def test_sources_without_a_rate(release, value):
     _change(release, "sources.parquet", "fps", value)
     with pytest.raises(CaerError, match=r"sources.parquet: .*'fps'"):
         manifest.read_sources(release)
+
+
+@pytest.mark.parametrize("value", ["foo", "", "FLAGGED"])
+def test_sources_whose_fields_are_shown_in_an_unknown_way(release, value):
+    _change(release, "sources.parquet", "fields", value)
+    with pytest.raises(CaerError, match=r"sources.parquet: row 1: .*'fields' cannot be "):
+        manifest.read_sources(release)
+
+
+@pytest.mark.parametrize("value", [None, *Fields])
+def test_sources_whose_fields_are_shown_in_a_known_way(release, value):
+    _change(release, "sources.parquet", "fields", value)
+    assert manifest.read_sources(release)["fields"].iloc[0] in (value, np.nan)
 
 
 def test_tables_written_back_by_plain_pandas_are_the_same(release):

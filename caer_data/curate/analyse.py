@@ -68,13 +68,28 @@ def analyse(job: Job, progress: Progress) -> None:
     if job.done:
         return
     reuse_pictures()
+    heap = Heap()
     with held(job.path, lambda: progress("shots", 0.0)):
         if None in (job.shots, job.prints, job.faces):
             _look(job, progress)
+            heap.tidy()
         if job.sound is None:
             _listen(job, progress)
+            heap.tidy()
         if job.wants_speakers and job.speakers is None:
             _attribute(job, progress)
+            heap.tidy()
+
+
+def _telling(progress: Progress) -> Callable[[], None]:
+    """Return a function that gives a sign of life and returns free memory to the system."""
+    heap = Heap()
+
+    def tell() -> None:
+        progress("faces", 0.0)
+        heap.tidy()
+
+    return tell
 
 
 def _attribute(job: Job, progress: Progress) -> None:
@@ -83,7 +98,7 @@ def _attribute(job: Job, progress: Progress) -> None:
         "speakers",
         job.subject,
         job.speakers_key,
-        lambda folder: speaker_pass.fill(folder, job, lambda: progress("faces", 0.0)),
+        lambda folder: speaker_pass.fill(folder, job, _telling(progress)),
     )
 
 
@@ -352,13 +367,7 @@ def _find_faces(job: Job, samples: Path, folder: Path, progress: Progress) -> No
     pts = timestamps(job)
     seconds = (pts - pts[0]).astype(np.float64) * float(job.info.time_base)
     detector, embedder = kept_models(settings, job.threads, job.weights)
-    heap = Heap()
-
-    def on_read() -> None:
-        progress("faces", 0.0)
-        heap.tidy()
-
-    pictures = Samples(samples, on_read)
+    pictures = Samples(samples, _telling(progress))
     faces.find(
         shots=found_shots(job),
         frames=search.Frames(

@@ -24,8 +24,7 @@ def reuse_pictures() -> None:
     """Let this process reuse the memory of freed pictures, up to 64 MB per arena of the allocator.
 
     By default glibc returns such memory to the system almost at once. The system clears it before
-    the next picture gets it, which costs up to a tenth of the time of a decoding
-    pass.
+    the next picture gets it, which costs up to a tenth of the time of a decoding pass.
     """
     library = ctypes.CDLL(None) if sys.platform == "linux" else None
     mallopt = getattr(library, "mallopt", None)  # only glibc has it

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import fields as film
@@ -41,6 +43,25 @@ def job_of(path: Path, work: Path, **given: Any) -> Job:
 def decode(job: Job, progress: Any) -> None:
     with scratch_folder(job.work, "samples") as samples:
         analyse._decode(job, samples, progress)
+
+
+def test_free_memory_is_returned_after_each_pass_and_while_speakers_are_judged(
+    tmp_path, monkeypatch
+):
+    job = SimpleNamespace(
+        done=False, path=tmp_path, subject=None, speakers_key="key", wants_speakers=True,
+        shots=None, prints=None, faces=None, sound=None, speakers=None,
+        store=SimpleNamespace(make=lambda name, subject, key, fill: fill(tmp_path)),
+    )  # fmt: skip
+    steps: list[str] = []
+    monkeypatch.setattr(analyse, "reuse_pictures", lambda: None)
+    monkeypatch.setattr(analyse, "Heap", lambda: SimpleNamespace(tidy=lambda: steps.append("tidy")))
+    monkeypatch.setattr(analyse, "held", lambda path, tell: nullcontext())
+    monkeypatch.setattr(analyse, "_look", lambda job, progress: steps.append("look"))
+    monkeypatch.setattr(analyse, "_listen", lambda job, progress: steps.append("listen"))
+    monkeypatch.setattr(analyse.speaker_pass, "fill", lambda folder, job, tell: tell())
+    analyse.analyse(job, lambda stage, seconds: steps.append(stage))
+    assert steps == ["look", "tidy", "listen", "tidy", "faces", "tidy", "tidy"]
 
 
 def test_face_models_count_by_what_they_hold_not_where_they_lie(tmp_path):

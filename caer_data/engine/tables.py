@@ -227,13 +227,22 @@ def count(table: Table, path: Path) -> int:
 @contextmanager
 def _opened(table: Table, path: Path | BinaryIO) -> Iterator[pq.ParquetFile]:
     """Open a table's file; turn failures, also those while it is read, into a CaerError."""
+    with _explained(table, path), pq.ParquetFile(path) as file:
+        yield file
+
+
+@contextmanager
+def _explained(table: Table, path: Path | BinaryIO) -> Iterator[None]:
+    """Turn failures while a table's file is read into a CaerError."""
     try:
-        with pq.ParquetFile(path) as file:
-            yield file
+        yield
     except FileNotFoundError as error:
         raise CaerError(f"{path}: no table '{table.name}' here; build the dataset first") from error
-    except (pa.ArrowInvalid, OSError) as error:
-        raise CaerError(f"{path}: not a readable parquet table ({error})") from error
+    except pa.ArrowMemoryError:  # it says nothing about the file
+        raise
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CaerError(f"{path}: not a readable parquet table ({reason})") from error
 
 
 def _is_own(table: Table, schema: pa.Schema) -> bool:
@@ -284,12 +293,17 @@ def read_some(
         path: its file.
         columns: names of the columns to read.
         wanted: by column, the accepted values; an empty set gives no rows.
+
+    Raises:
+        CaerError: the file is missing or damaged.
     """
     rows = [pa.array([str(value) for value in values], STRING) for values in wanted.values()]
     if not all(map(len, rows)):  # to Arrow, an empty set of words has another type
         return to_pandas(table.schema.empty_table().select(columns))
     fits = [pc.field(name).isin(values) for name, values in zip(wanted, rows, strict=True)]
-    return to_pandas(pq.read_table(path, columns=columns, filters=reduce(and_, fits)))
+    with _explained(table, path):
+        found = pq.read_table(path, columns=columns, filters=reduce(and_, fits))
+    return to_pandas(found)
 
 
 def rows(data: pd.DataFrame) -> Iterator[Any]:
@@ -315,17 +329,13 @@ def read_parts(table: Table, path: Path, columns: list[str], words: str) -> Iter
     Raises:
         CaerError: the file is missing or damaged, or has a different layout.
     """
-    try:
+    with _explained(table, path):
         own = pq.read_schema(path).equals(table.schema, check_metadata=False)
         if own:
             with pq.ParquetFile(path, read_dictionary=[words]) as file:
                 for batch in file.iter_batches(_PART, columns=columns):
                     yield pa.Table.from_batches([batch]).select(columns)
-    except FileNotFoundError:
-        own = False
-    except (pa.ArrowInvalid, OSError) as error:
-        raise CaerError(f"{path}: not a readable parquet table ({error})") from error
-    if not own:  # written back by another program, or missing
+    if not own:  # written back by another program
         whole = check(table, read(table, path)).select(columns)
         place = columns.index(words)
         yield whole.set_column(place, words, whole[words].dictionary_encode())

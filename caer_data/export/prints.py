@@ -158,7 +158,7 @@ def _rows(table: Table, path: Path, wanted: set[str], rate: int) -> dict[str, pd
                         raise CaerError(f"{path}: has more than a day of {name}; fetch it again")
                     if name in wanted:
                         parts.setdefault(name, []).append(some)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise CaerError(f"{path}: not a readable parquet table ({error})") from error
     return {name: pd.concat(some) for name, some in parts.items()}
 

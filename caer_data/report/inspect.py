@@ -84,17 +84,10 @@ def _tables(dataset: Dataset) -> list[dict[str, Any]]:
 
 def _rows(dataset: Dataset, name: str) -> int | None:
     """Return the number of rows of a table; None if it has not been written."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    from caer_data.engine import tables
 
-    from caer_data.engine.errors import CaerError
-    from caer_data.engine.schema import TABLES
-
-    path = dataset.path_of(TABLES[name])
-    try:
-        return int(pq.read_metadata(path).num_rows) if path.is_file() else None
-    except (pa.ArrowInvalid, OSError) as error:
-        raise CaerError(f"{path}: not a readable parquet table ({error})") from error
+    path = dataset.path_of(tables.TABLES[name])
+    return tables.count(tables.TABLES[name], path) if path.is_file() else None
 
 
 def _time(dataset: Dataset) -> dict[str, Any]:

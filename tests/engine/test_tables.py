@@ -81,6 +81,40 @@ def test_an_unreadable_table_is_one_sentence(tmp_path, content):
         tables.read(tables.PEOPLE, path)
 
 
+@pytest.mark.parametrize("error", [
+    pa.ArrowNotImplementedError("Unknown\n encoding"),
+    pa.ArrowKeyError("no such field"),
+    UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+], ids=lambda error: type(error).__name__)  # fmt: skip
+@pytest.mark.parametrize("read", [
+    tables.read,
+    tables.count,
+    lambda table, path: list(tables.read_parts(table, path, ["person_id", "show"], "show")),
+    lambda table, path: tables.read_some(table, path, ["person_id"], show=["S"]),
+], ids=["read", "count", "read parts", "read some"])  # fmt: skip
+def test_whatever_arrow_cannot_read_is_one_sentence(tmp_path, read, error, monkeypatch):
+    path = tmp_path / "people.parquet"
+    tables.write(tables.PEOPLE, tables.frame(tables.PEOPLE, [PERSON]), path)
+
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pq, "ParquetFile", fail)
+    monkeypatch.setattr(pq, "read_schema", fail)
+    monkeypatch.setattr(pq, "read_table", fail)
+    with pytest.raises(CaerError, match=r"people\.parquet: not a readable parquet table \(.*\)$"):
+        read(tables.PEOPLE, path)
+
+
+def test_lack_of_memory_says_nothing_about_a_table(tmp_path, monkeypatch):
+    def fail(*_: object, **__: object) -> None:
+        raise pa.ArrowMemoryError("malloc of size 9 failed")
+
+    monkeypatch.setattr(pq, "ParquetFile", fail)
+    with pytest.raises(MemoryError):
+        tables.read(tables.PEOPLE, tmp_path / "people.parquet")
+
+
 def test_a_table_of_another_layout_is_refused(tmp_path):
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "p")
     with pytest.raises(CaerError, match="another version"):

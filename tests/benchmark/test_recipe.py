@@ -225,7 +225,7 @@ def test_a_users_own_class(tmp_path, monkeypatch):
     [
         ("not_installed_anywhere:Net", "must be installed or in a folder of PYTHONPATH"),
         ("json:JSONDecoder", "JSONDecoder is not a subclass of torch.nn.Module"),
-        ("json:missing", "has no attribute 'missing'"),
+        ("json:missing", "has no class missing"),
     ],
 )
 def test_a_class_that_is_no_model(model, message):

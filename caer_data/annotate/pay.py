@@ -44,7 +44,7 @@ def pay(dataset: Dataset, since: str | None = None, until: str | None = None) ->
     answers = _answers(dataset)[(days >= (since or "")) & (days <= (until or "9999"))]
     wage, secret = dataset.recipe.annotate.wage, secret_of(dataset.folder)
     rows = []
-    for rater, mine in answers.groupby("rater"):
+    for rater, mine in answers.groupby("rater", observed=True):
         hours = seconds_of_work(mine["lead_time_s"]) / 3600
         amount = None if wage is None else round(hours * wage, 2)
         untimed = int(mine["lead_time_s"].isna().sum())

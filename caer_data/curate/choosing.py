@@ -93,7 +93,7 @@ def mint_keys(
     videos: list[Video], tracks: dict[str, pd.DataFrame], clips: pd.DataFrame, ledger: Ledger
 ) -> None:
     """Set the key of every kept clip, in place; an unchanged clip keeps its earlier key."""
-    by_video = clips[clips["status"] == "kept"].groupby("video_id", sort=False)
+    by_video = clips[clips["status"] == "kept"].groupby("video_id", sort=False, observed=True)
     kept = {str(name): own for name, own in by_video}
     with_clips = [video for video in videos if video.job.video_id in kept]
     found: list[Anchor] = []

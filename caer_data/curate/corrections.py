@@ -166,7 +166,7 @@ def _anchors(dataset: Dataset, person: str, count: int) -> list[Anchor]:
 
 def _together(tracks: pd.DataFrame) -> tuple[str, str] | None:
     """Return two persons who share frames of a shot; None if no two do."""
-    for _, own in tracks.groupby("shot_id"):
+    for _, own in tracks.groupby("shot_id", observed=True):
         spans = list(zip(own["person_id"], own["start_frame"], own["end_frame"], strict=True))
         for (one, start, end), (other, first, last) in itertools.combinations(spans, 2):
             if one != other and start < last and first < end:

@@ -77,7 +77,7 @@ def choose(
         clips: minimum and maximum length of clips.
         speaker_of: returns who speaks between two times; see `speaking.Speakers.of`.
     """
-    by_shot = dict(tuple(tracks.groupby("shot_id", sort=False)))
+    by_shot = dict(tuple(tracks.groupby("shot_id", sort=False, observed=True)))
     rows: list[dict[str, Any]] = []
     for shot in tables.records(shots):
         seen = by_shot.get(shot["shot_id"], tracks.iloc[:0])
@@ -211,7 +211,7 @@ def _people(tracks: pd.DataFrame, start: int, end: int) -> list[_Presence]:
     """Return all persons whose face is visible between two frames, in order of `person_id`."""
     inside = tracks[(tracks["start_frame"] < end) & (tracks["end_frame"] > start)]
     people = []
-    for person_id, own in inside.groupby("person_id", sort=True):
+    for person_id, own in inside.groupby("person_id", sort=True, observed=True):
         shown = np.zeros(end - start, bool)
         frames = []
         for first, last in zip(own["start_frame"], own["end_frame"], strict=True):

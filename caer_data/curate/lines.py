@@ -131,7 +131,7 @@ def with_clips(lines: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
     """
     keys = pd.Series([None] * len(lines), index=lines.index, dtype=object)
     kept = clips[clips["clip_key"].notna()].sort_values("start_s")
-    for video_id, own in lines.groupby("video_id"):
+    for video_id, own in lines.groupby("video_id", observed=True):
         of_video = kept[kept["video_id"] == video_id]
         starts, ends = (of_video[name].to_numpy(float) for name in ("start_s", "end_s"))
         for index, start, end in own[["start_s", "end_s"]].itertuples():

@@ -301,7 +301,7 @@ def repeated_episodes(videos: pd.DataFrame, found: pd.DataFrame) -> list[tuple[s
     lengths = dict(zip(videos["video_id"], videos["duration_s"].astype(float), strict=True))
     named = []
     pairs = found[found["video_id"] != found["of_video_id"]]
-    for (later, first), rows in pairs.groupby(["video_id", "of_video_id"]):
+    for (later, first), rows in pairs.groupby(["video_id", "of_video_id"], observed=True):
         own = rows.sort_values("start_s").drop_duplicates("shot_id")
         shown = float((own["end_s"] - own["start_s"]).sum())
         share = shown / max(min(lengths.get(later, 0.0), lengths.get(first, 0.0)), 1e-9)

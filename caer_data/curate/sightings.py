@@ -44,7 +44,7 @@ def of_tracks(
         faces: their rows of `faces`.
     """
     found = {}
-    boxes = dict(iter(faces.groupby("track_id", sort=False)))
+    boxes = dict(iter(faces.groupby("track_id", sort=False, observed=True)))
     for track in tables.records(tracks):
         middle = (track["start_frame"] + track["end_frame"]) // 2
         found[track["track_id"]] = Anchor(
@@ -82,7 +82,7 @@ def tracks_at(
     own = [a for a in anchors if a.video_key == video["sha256"] and a.box is not None]
     if not own:
         return [None] * len(anchors)
-    boxes = dict(iter(faces.groupby("track_id", sort=False)))
+    boxes = dict(iter(faces.groupby("track_id", sort=False, observed=True)))
     return [_track_at(video, tracks, boxes, a) if a in own else None for a in anchors]
 
 

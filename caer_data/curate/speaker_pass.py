@@ -100,7 +100,7 @@ def _faces(job: Job, on_second: Callable[[], None]) -> Iterator[tuple[str, _Face
     boxes = _boxes(job)
     if boxes.empty:
         return
-    by_frame = dict(iter(boxes.groupby("frame", sort=True)))
+    by_frame = dict(iter(boxes.groupby("frame", sort=True, observed=True)))
     last = int(boxes["frame"].max())
     pts = timestamps(job)
     seconds = (pts - pts[0]) * float(job.info.time_base)

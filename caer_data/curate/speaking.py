@@ -47,7 +47,7 @@ class Speakers:
             {"track": self.scores.tracks[heard], "score": self.scores.scores[heard]}
         )
         rows["person"] = rows["track"].map(self.people)
-        means = rows.groupby("person")["score"].agg(["mean", "size"])
+        means = rows.groupby("person", observed=True)["score"].agg(["mean", "size"])
         ranked = means[means["size"] * _TICK_S >= _MIN_S]["mean"].sort_values(ascending=False)
         if ranked.empty or ranked.iloc[0] <= 0:
             return UNKNOWN

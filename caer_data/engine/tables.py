@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import reduce
 from operator import and_
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import pandas as pd
 import pyarrow as pa
@@ -69,6 +69,7 @@ __all__ = [
     "SPEECH",
     "STRING",
     "TABLES",
+    "TEXT",
     "TRACKS",
     "USED",
     "VIDEOS",
@@ -87,6 +88,10 @@ __all__ = [
     "write_arrow",
     "write_parts",
 ]
+
+
+TEXT: Final = pd.Series(["text"]).dtype
+"""What pandas makes of text: `str`, in which an empty cell is NaN, and `object` before pandas 3."""
 
 
 def empty(table: Table) -> pd.DataFrame:

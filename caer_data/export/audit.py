@@ -110,7 +110,7 @@ def straddling(clips: pd.DataFrame, check: str, column: str) -> Verdict:
     known = clips.dropna(subset=[column])
     if known.empty:
         return Verdict(check, "not measured", 0, f"no clip has a {column}")
-    splits = known.groupby(column)["split"].nunique()
+    splits = known.groupby(column, observed=True)["split"].nunique()
     across = splits[splits > 1]
     if across.empty:
         return _well(check, "in one split each", _unknown(clips, known), column)
@@ -153,7 +153,9 @@ def _people_across_shows(clips: pd.DataFrame) -> Verdict:
         text = text if clips["person_id"].notna().any() else "no clip has a person_id"
         return Verdict(check, "not measured", 0, text)
     unknown = _unknown(clips, known)
-    counts = known.groupby("identity").agg(shows=("show", "nunique"), splits=("split", "nunique"))
+    counts = known.groupby("identity", observed=True).agg(
+        shows=("show", "nunique"), splits=("split", "nunique")
+    )
     met = counts[counts["shows"] > 1]
     across = met[met["splits"] > 1]
     if across.empty:
@@ -289,8 +291,8 @@ def _box_size_by_split(manifest: pd.DataFrame) -> Verdict:
     sized = manifest[["clip_id", "split", "face_height"]].dropna(subset=["face_height"])
     if sized.empty:
         return Verdict(check, "not measured", 0, "no clip has a face_height")
-    of_clip = sized.groupby(["clip_id", "split"])["face_height"].median()
-    medians = of_clip.groupby("split").median()
+    of_clip = sized.groupby(["clip_id", "split"], observed=True)["face_height"].median()
+    medians = of_clip.groupby("split", observed=True).median()
     listed = ", ".join(f"{s} {medians[s]:.2f}" for s in SPLITS if s in medians.index)
     return Verdict(check, "note", 0, f"median box height as a share of frame height: {listed}")
 
@@ -299,7 +301,7 @@ def _one_size_a_clip(manifest: pd.DataFrame) -> pd.DataFrame:
     """Return the median box size per clip and split, because frames of a clip are dependent."""
     keys = ["clip_id", "split", "emotion"]
     sized = manifest[[*keys, "face_height"]].dropna(subset=["face_height"])
-    return sized.groupby(keys, sort=False)[["face_height"]].median().reset_index()
+    return sized.groupby(keys, sort=False, observed=True)[["face_height"]].median().reset_index()
 
 
 def _area(sizes: npt.NDArray[np.float64], inside: npt.NDArray[np.bool_]) -> tuple[float, float]:

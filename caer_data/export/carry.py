@@ -77,7 +77,7 @@ def take(previous: Earlier, clips: Iterable[str], root: Path, cut: Path) -> dict
         for path in rows.loc[rows["member"].isna(), "path"]:
             with atomic_path(root / path) as temporary:
                 shutil.copyfile(previous.root / path, temporary)
-        for path, packed in rows[rows["member"].notna()].groupby("path", sort=True):
+        for path, packed in rows[rows["member"].notna()].groupby("path", sort=True, observed=True):
             members = dict(zip(packed["member"], packed["clip_id"], strict=True))
             unpack(previous.root / str(path), {m: files[c].path for m, c in members.items()})
     except (OSError, tarfile.TarError) as error:

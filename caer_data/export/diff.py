@@ -108,7 +108,7 @@ def _boxes(release: Path) -> dict[str, str]:
     """Return for each clip its number of boxes and a checksum of them."""
     boxes = manifests.read_boxes(release).sort_values(["clip_id", "frame"])
     hashes = pd.util.hash_pandas_object(boxes.drop(columns="clip_id"), index=False)
-    of_clip = hashes.groupby(boxes["clip_id"])
+    of_clip = hashes.groupby(boxes["clip_id"], observed=True)
     return {
         str(clip): f"{count} {total:016x}"
         for (clip, count), total in zip(of_clip.size().items(), of_clip.sum(), strict=True)

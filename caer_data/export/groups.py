@@ -57,7 +57,7 @@ def groups_of(clips: pd.DataFrame, by: str) -> pd.Series:
     )
     # a component is named by its first name in sorted order, whatever the order of rows
     names = columns[0].astype(str)
-    return names.groupby(part).transform("min")
+    return names.groupby(part, observed=True).transform("min")
 
 
 def _column(clips: pd.DataFrame, word: str) -> pd.Series:
@@ -99,4 +99,6 @@ def with_scenes(clips: pd.DataFrame, repeated: pd.DataFrame) -> pd.DataFrame:
     pairs = np.stack([index[known[name]].to_numpy(np.int64) for name in ("clip_id", "of_clip_id")])
     shots = pd.factorize(clips["shot_id"])[0]
     part = connected(len(clips), pairs, np.stack([np.arange(len(clips)), _first_of(shots)]))
-    return clips.assign(scene_id=clips["shot_id"].astype(object).groupby(part).transform("min"))
+    return clips.assign(
+        scene_id=clips["shot_id"].astype(object).groupby(part, observed=True).transform("min")
+    )

@@ -259,7 +259,9 @@ def _whole(parts: list[Part], recipe: Recipe, keep: bool) -> _Whole:
 
 
 def _refuse_straddling(clips: pd.DataFrame, by: str) -> None:
-    counts = clips["split"].groupby(groups_of(clips, by)).agg(lambda of: of.nunique())
+    counts = (
+        clips["split"].groupby(groups_of(clips, by), observed=True).agg(lambda of: of.nunique())
+    )
     straddling = sorted(counts[counts > 1].index)
     if straddling:
         count = len(straddling)
@@ -278,8 +280,8 @@ def _refuse_straddling(clips: pd.DataFrame, by: str) -> None:
 
 def _overlapping(clips: pd.DataFrame) -> tuple[str, str] | None:
     """Return two clips in different splits that overlap in a shared video; None if none do."""
-    parts = clips.groupby("video_id")["part"].transform("nunique")
-    for _, rows in clips[parts > 1].sort_values("start_pts").groupby("video_id"):
+    parts = clips.groupby("video_id", observed=True)["part"].transform("nunique")
+    for _, rows in clips[parts > 1].sort_values("start_pts").groupby("video_id", observed=True):
         last: dict[str, tuple[int, str]] = {}  # latest end, and its clip, by split
         for row in tables.rows(rows):
             for split, (end, clip_id) in last.items():

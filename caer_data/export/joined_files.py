@@ -87,7 +87,7 @@ def copied(
                     with atomic_path(path) as temporary:
                         shutil.copyfile(parts[row.part].origin.folder / row.part_path, temporary)
                 bar.advance(1)
-        for _, rows in packed.groupby(["part", "part_path"], sort=True):
+        for _, rows in packed.groupby(["part", "part_path"], sort=True, observed=True):
             first = next(tables.rows(rows))
             members = {
                 member: clip_files[clip].path

@@ -257,10 +257,12 @@ def _words(
     """Return a column of text, by file."""
     if name in planned.columns:
         cells = planned[name].array
-        return pd.array(cells, "str") if name in MANIFEST.key else pd.Categorical(cells)
+        return pd.array(cells, tables.TEXT) if name in MANIFEST.key else pd.Categorical(cells)
     if name in clips.columns:
         return pd.Categorical(clips[name]).take(place)
-    return pd.Categorical.from_codes(np.full(len(place), -1, np.int8), pd.Index([], dtype="str"))
+    return pd.Categorical.from_codes(
+        np.full(len(place), -1, np.int8), pd.Index([], dtype=tables.TEXT)
+    )
 
 
 def _numbers(rows: pd.DataFrame, columns: list[Column]) -> pd.DataFrame:

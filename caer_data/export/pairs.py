@@ -149,8 +149,8 @@ def _number(value: Any) -> float | None:
 def _together(clips: pd.DataFrame, kind: str, column: str) -> Iterator[dict[str, Any]]:
     """Yield pairs of clips of one group in different splits."""
     known = clips.dropna(subset=[column])
-    across = known[known.groupby(column)["split"].transform("nunique") > 1]
-    for _, group in across.groupby(column, sort=True):
+    across = known[known.groupby(column, observed=True)["split"].transform("nunique") > 1]
+    for _, group in across.groupby(column, sort=True, observed=True):
         for one, other in _across(list(tables.rows(group))):
             if kind == "same clip" or one.clip_id != other.clip_id:
                 yield _row(kind, (one, other))
@@ -246,9 +246,9 @@ def _shown(row: Any, number: int) -> Any:
 def _same_person(clips: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """Yield one pair of clips for each person who occurs in two shows."""
     known = clips.dropna(subset=["identity", "person_id", "show"])
-    known = known[known.groupby("identity")["show"].transform("nunique") > 1]
+    known = known[known.groupby("identity", observed=True)["show"].transform("nunique") > 1]
     firsts = known.drop_duplicates(["identity", "person_id", "split"])
-    for _, group in firsts.groupby("identity", sort=True):
+    for _, group in firsts.groupby("identity", sort=True, observed=True):
         for one, other in itertools.combinations(list(tables.rows(group))[:_ALL], 2):
             if one.show != other.show:
                 yield _row("same person in two shows", (one, other))

@@ -346,7 +346,7 @@ def write(
         reached = pd.DataFrame(list(facts.split))
         reached.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
     media_there, spelling = facts.about["media"], facts.about.get("spelling", "caer")
-    for word, rows in manifest.groupby("layout", sort=False):
+    for word, rows in manifest.groupby("layout", sort=False, observed=True):
         finished = layouts.Finished(root, rows, of_targets, clip_files, media_there, said, spelling)
         layouts.module(str(word)).finish(finished)
 

@@ -150,7 +150,7 @@ def _against_manifest(release: Path, manifest: pd.DataFrame, listed: dict[str, s
         if path in listed
     ]
     packed = written[written["member"].notna()]
-    for path, members in packed.groupby("path", sort=False):
+    for path, members in packed.groupby("path", sort=False, observed=True):
         wanted = dict(zip(members["member"], members["sha256"], strict=True))
         problems += _in_shard(release / str(path), str(path), wanted)
     return problems

@@ -113,7 +113,9 @@ def _best(people: pd.DataFrame, tracks: pd.DataFrame, embeddings: Vectors) -> li
     clear = (tracks["face_height"] * (0.2 + tracks["sharpness"])).to_numpy(float)
     order = np.lexsort((np.arange(len(tracks)), -clear))
     order = order[finite[order]]
-    of_person = pd.Series(order).groupby(tracks["person_id"].to_numpy(object)[order]).indices
+    of_person = (
+        pd.Series(order).groupby(tracks["person_id"].to_numpy(object)[order], observed=True).indices
+    )
     nothing = np.zeros(0, np.int64)
     indices = (order[of_person.get(name, nothing)[:_MAX_TRACKS]] for name in people["person_id"])
     return [embeddings[index] for index in indices]
@@ -145,7 +147,7 @@ def _parts(
         edges = (np.ones(len(i), bool), (part[start + i], part[start + j]))
         found = connected_components(coo_array(edges, shape=(count, count)), directed=False)[1]
         part = found.astype(np.int64)[part]
-    for members in pd.Series(np.arange(count)).groupby(part).indices.values():
+    for members in pd.Series(np.arange(count)).groupby(part, observed=True).indices.values():
         if len(members) > 1:
             yield np.asarray(members, np.int64)
 

@@ -197,7 +197,7 @@ def _unrelated(clips: pd.DataFrame, ids: set[str]) -> pd.DataFrame:
 def _clips(dataset: Dataset, ids: set[str], remaining: Mapping[str, Span]) -> pd.DataFrame:
     clips = dataset.clips
     parts = [tables.empty(tables.CLIPS)]
-    for video_id, own in clips.groupby("video_id", sort=False):
+    for video_id, own in clips.groupby("video_id", sort=False, observed=True):
         if video_id not in ids:
             span = remaining.get(str(video_id))
             parts.append(apply_decisions.without_spans(own, span.spans) if span else own)

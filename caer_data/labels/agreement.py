@@ -219,7 +219,7 @@ def _pairs(accepted: pd.DataFrame, chosen: np.ndarray) -> pd.DataFrame:
     both = answers.merge(answers, on="clip_key", suffixes=("_a", "_b"))
     both = both[both["rater_a"] < both["rater_b"]]
     n = len(EMOTIONS)
-    groups = both.groupby(["rater_a", "rater_b"])
+    groups = both.groupby(["rater_a", "rater_b"], observed=True)
     cell = (groups.ngroup() * n + both["emotion_a"]) * n + both["emotion_b"]
     tables = np.bincount(cell, minlength=groups.ngroups * n * n).reshape(-1, n, n)
     agreement, kappa = agreement_measures.cohen_kappas(tables.astype(np.float64))
@@ -253,7 +253,7 @@ def _confusion(counts: np.ndarray) -> pd.DataFrame:
 def _cannot_judge(cannot: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     dropped = labels.loc[labels["reason"] == "cannot_judge", "clip_key"]
     of_dropped = cannot["clip_key"].where(cannot["clip_key"].isin(dropped))
-    groups = cannot.assign(dropped=of_dropped).groupby("cannot_judge")
+    groups = cannot.assign(dropped=of_dropped).groupby("cannot_judge", observed=True)
     counts = {
         "answers": groups.size(),
         "clips": groups["clip_key"].nunique(),
@@ -270,7 +270,7 @@ def _raters(
     ratings: pd.DataFrame,
     assignments: pd.DataFrame | None,
 ) -> pd.DataFrame:
-    by_rater = accepted.assign(right=right).groupby("rater")
+    by_rater = accepted.assign(right=right).groupby("rater", observed=True)
     both_ways = [pairs.set_index(name)["kappa"] for name in ("rater_a", "rater_b")]
     refused = ratings.loc[ratings["status"] == "refused", "rater"].value_counts()
     columns = {
@@ -279,7 +279,7 @@ def _raters(
         "refused": refused,
         "compared": by_rater["right"].count(),
         "accuracy": by_rater["right"].mean(),
-        "kappa": pd.concat(both_ways).groupby(level=0).mean(),
+        "kappa": pd.concat(both_ways).groupby(level=0, observed=True).mean(),
         "confidence": by_rater["confidence"].mean(),
         "lead_time_s": by_rater["lead_time_s"].median(),
         "too_fast": by_rater["too_fast"].mean(),
@@ -304,7 +304,7 @@ def _calibration(confidence: np.ndarray, right: np.ndarray) -> pd.DataFrame:
     answers = pd.DataFrame(
         {"step": step, "right": right, "confidence": np.where(known, confidence, np.nan)}
     )
-    groups = answers.groupby("step")
+    groups = answers.groupby("step", observed=True)
     return pd.DataFrame(
         {
             "answers": groups.size(),

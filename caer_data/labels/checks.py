@@ -82,7 +82,10 @@ def raters(
         equal=checks["emotion"].notna() & (checks["emotion"].astype(object) == meant),
         done=checks["emotion"].notna() | checks["reason"].notna(),
     )
-    rows = [_rater(str(rater), mine, settings, secret) for rater, mine in judged.groupby("rater")]
+    rows = [
+        _rater(str(rater), mine, settings, secret)
+        for rater, mine in judged.groupby("rater", observed=True)
+    ]
     return tables.frame(tables.RATERS, rows)
 
 

@@ -241,13 +241,15 @@ def _wrong_raters(path: Path, rows: list[dict[str, Any]], dataset: Dataset) -> l
     allowed = dataset.recipe.annotate.raters_per_clip
     assigned: dict[Any, set[str]] = {}
     if dataset.has(tables.ASSIGNMENTS):
-        assigned = dataset.assignments.groupby("clip_key")["rater"].agg(set).to_dict()
+        assigned = (
+            dataset.assignments.groupby("clip_key", observed=True)["rater"].agg(set).to_dict()
+        )
     raters: dict[Any, set[str]] = {}
     if dataset.has(tables.RATINGS):
         ratings = dataset.ratings
         accepted = ratings[ratings["status"] == "accepted"]
         made_up = accepted["source"] == MADE_UP
-        raters = accepted.groupby(["clip_key", made_up])["rater"].agg(set).to_dict()
+        raters = accepted.groupby(["clip_key", made_up], observed=True)["rater"].agg(set).to_dict()
     for row in rows:
         clip_id, key, rater = row["clip_id"], row["clip_key"], row["rater"]
         where = f"{path}, row {row['source_id']}"

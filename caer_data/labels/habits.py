@@ -69,7 +69,7 @@ class Habits:
 def habits(ratings: pd.DataFrame) -> list[Habits]:
     """Return the habits of each rater, from accepted answers that are not made up."""
     real = ratings[(ratings["status"] == "accepted") & (ratings["source"] != "made-up")]
-    return [_habits(str(rater), mine, real) for rater, mine in real.groupby("rater")]
+    return [_habits(str(rater), mine, real) for rater, mine in real.groupby("rater", observed=True)]
 
 
 def _habits(rater: str, mine: pd.DataFrame, everybody: pd.DataFrame) -> Habits:

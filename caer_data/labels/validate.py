@@ -235,7 +235,9 @@ def merge(
     weight = joined["source"].map({source: i for i, source in enumerate(SOURCES)})
     accepted = joined[joined["status"] == "accepted"]
     best = (
-        weight[accepted.index].groupby([accepted["clip_key"], accepted["rater"]]).transform("min")
+        weight[accepted.index]
+        .groupby([accepted["clip_key"], accepted["rater"]], observed=True)
+        .transform("min")
     )
     superseded = (
         (joined["status"] == "accepted") & (weight > best.reindex(joined.index)) & from_file

@@ -32,7 +32,11 @@ def persons(dataset: Dataset, pictures: Pictures) -> Section | None:
     if people["identity"].isna().all():
         return Section(title, pages.paragraph(_NOT_COMPARED))
     known = people.dropna(subset=["identity"])
-    shows = known.groupby("identity")["show"].nunique().sort_values(ascending=False, kind="stable")
+    shows = (
+        known.groupby("identity", observed=True)["show"]
+        .nunique()
+        .sort_values(ascending=False, kind="stable")
+    )
     several = shows[shows > 1]
     unknown = len(people) - len(known)
     text = f"{len(several):,} of {len(shows):,} persons were found in more than one show"
@@ -76,7 +80,7 @@ def repeats(dataset: Dataset, pictures: Pictures) -> Section | None:
         "were dropped because another clip shows the same footage."
     )
     lengths = (found["end_s"] - found["start_s"]).groupby(
-        [found["video_id"], found["of_video_id"]], sort=True
+        [found["video_id"], found["of_video_id"]], sort=True, observed=True
     )
     most = lengths.sum().sort_values(ascending=False, kind="stable")
     tiles = []

@@ -60,8 +60,8 @@ class ModelAnswers:
             raise CaerError(
                 f"{self.folder}: its results cannot be read ({error}); run the benchmark again"
             ) from error
-        labels = table.groupby(["row", "clip_id"], sort=False)["label"].first()
-        means = table.groupby(["row", "clip_id"], sort=False)[classes].mean()
+        labels = table.groupby(["row", "clip_id"], sort=False, observed=True)["label"].first()
+        means = table.groupby(["row", "clip_id"], sort=False, observed=True)[classes].mean()
         words = np.array([str(name).removeprefix("p_") for name in classes])
         values = means.to_numpy()
         found = means.index.to_frame(index=False).assign(

@@ -43,7 +43,7 @@ def emotions(dataset: Dataset) -> Section | None:
         return None
     frames = (own["end_frame"] - own["start_frame"]).astype(int)
     clips = own["emotion"].value_counts()
-    by_frames = frames.groupby(own["emotion"].astype(object)).sum()
+    by_frames = frames.groupby(own["emotion"].astype(object), observed=True).sum()
     whole, of_paper = len(own), sum(count for count, _ in PAPER.values())
     rows = [
         {

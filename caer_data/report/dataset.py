@@ -195,7 +195,7 @@ def _people(people: pd.DataFrame, tracks: pd.DataFrame, pictures: Pictures) -> S
     shows = list(dict.fromkeys(people["show"]))
     if len(shows) > SHOWS_SHOWN:
         html += pages.paragraph(f"The first {SHOWS_SHOWN} of {len(shows)} shows.", "note")
-    by_person = dict(list(tracks.groupby("person_id")))
+    by_person = dict(list(tracks.groupby("person_id", observed=True)))
     for show in shows[:SHOWS_SHOWN]:
         own = people[people["show"] == show].sort_values(
             ["seconds", "person_id"], ascending=[False, True]

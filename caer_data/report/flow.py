@@ -45,7 +45,7 @@ def picture(dataset: Dataset, splits: Mapping[str, str]) -> Markup:
     flows += [Flow("found", name, size) for name, size in lost.items()]
     present = clips["status"].isin(tables.PRESENT)
     kept = float(seconds[present].sum())
-    by_reason = seconds[~present].groupby(clips["reason"].astype(object)).sum()
+    by_reason = seconds[~present].groupby(clips["reason"].astype(object), observed=True).sum()
     reasons = {name: float(by_reason.get(name, 0.0)) for name in REASONS}
     columns.append(
         [Box("kept", _words("kept", kept), kept)]
@@ -70,7 +70,7 @@ def _add_labels(
     labels = dataset.labels.drop_duplicates("clip_key").set_index("clip_key")
     state = labels["reason"].where(labels["status"] == "dropped", "labelled")
     found = held["clip_key"].map(state).astype(object).fillna("unlabelled")
-    sizes = seconds[held.index].groupby(found).sum()
+    sizes = seconds[held.index].groupby(found, observed=True).sum()
     agreed = float(sizes.get("labelled", 0.0))
     rest = {name: float(sizes.get(name, 0.0)) for name in _LABEL_WORDS}
     columns.append(
@@ -82,7 +82,7 @@ def _add_labels(
     if not splits:
         return
     split = held["clip_key"].map(dict(splits))[found == "labelled"]
-    shares = seconds[split.index].groupby(split.astype(object)).sum()
+    shares = seconds[split.index].groupby(split.astype(object), observed=True).sum()
     parts = {name: float(shares.get(name, 0.0)) for name in SPLITS}
     columns.append([Box(name, _words(name, size), size) for name, size in parts.items()])
     flows += [Flow("labelled", name, size) for name, size in parts.items()]

@@ -42,7 +42,7 @@ def shown(dataset: Dataset, release: Path, manifest: pd.DataFrame, pictures: Pic
     today = dataset.clips.dropna(subset=["clip_key"]).set_index("clip_key", drop=False)
     known = dict(zip(keys["clip_id"], keys["clip_key"], strict=True))
     html = Markup()
-    for kind, own in sides.groupby("kind", sort=False):
+    for kind, own in sides.groupby("kind", sort=False, observed=True):
         tiles = [_pair(row, known, today, pictures) for row in tables.records(own.head(EACH))]
         html += Markup('<h3>{}: {:,} {}</h3><ul class="pairs">{}</ul>').format(
             kind, len(own), "pair" if len(own) == 1 else "pairs", Markup("").join(tiles)

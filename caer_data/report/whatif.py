@@ -72,7 +72,9 @@ def judged(dataset: Dataset, recipe: recipes.Recipe) -> pd.DataFrame:
         `status` and `reason`, indexed like the table `clips`.
     """
     clips = dataset.clips
-    by_shot = {str(shot): own for shot, own in dataset.tracks.groupby("shot_id", sort=False)}
+    by_shot = {
+        str(shot): own for shot, own in dataset.tracks.groupby("shot_id", sort=False, observed=True)
+    }
     nobody = tables.empty(tables.TRACKS)
     rows = []
     for clip in clips.to_dict("records"):
@@ -136,7 +138,7 @@ def effects(dataset: Dataset, values: Mapping[str, Any]) -> dict[str, Any]:
             "clips": len(own),
             "examples": own["clip_id"].head(3).tolist(),
         }
-        for (before, after), own in differing.groupby(["before", "after"])
+        for (before, after), own in differing.groupby(["before", "after"], observed=True)
     ]
     lost = differing[differing["before"] == "kept"]["clip_key"].dropna()
     rated = set(dataset.ratings["clip_key"].dropna()) if dataset.has(tables.RATINGS) else set()

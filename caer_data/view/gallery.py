@@ -23,7 +23,9 @@ def people(catalogue: Catalogue, decisions: Decisions) -> list[dict[str, Any]]:
     noted = about_persons(catalogue, decisions)
     ordered = catalogue.people.sort_values(["show", "seconds"], ascending=[True, False])
     tracks = catalogue.tracks.sort_values("face_height", ascending=False)
-    faces = tracks.groupby("person_id", sort=False)["track_id"].agg(lambda ids: list(ids[:_FACES]))
+    faces = tracks.groupby("person_id", sort=False, observed=True)["track_id"].agg(
+        lambda ids: list(ids[:_FACES])
+    )
     clips = catalogue.clips
     kept = clips.loc[clips["status"] != "dropped", "person_id"].value_counts()
     return [

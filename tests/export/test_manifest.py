@@ -66,7 +66,7 @@ def test_metadata_for_the_hub_do_not_mention_categories(released: release.Releas
             "bool",
         }
         assert set(pd.read_parquet(path).dtypes.astype(str)) <= {
-            "str", "int64", "Int64", "float64", "bool", "boolean"
+            str(tables.TEXT), "int64", "Int64", "float64", "bool", "boolean"
         }  # fmt: skip
     assert types
 
@@ -86,7 +86,7 @@ def test_the_key_of_a_release_does_not_depend_on_categories(
     """Nor on the number of rows that are hashed at a time."""
     plan = released.plan
     plain = plan.files.astype(
-        {n: "str" for n in plan.files if isinstance(plan.files[n].dtype, pd.CategoricalDtype)}
+        {n: tables.TEXT for n in plan.files if isinstance(plan.files[n].dtype, pd.CategoricalDtype)}
     )
     digests = []
     for files, part in ((plan.files, 1 << 20), (plan.files, 7), (plain, 1 << 20)):

@@ -156,7 +156,7 @@ def replace(
         raise CaerError(f"{new}: this rater has left before; give another address")
     loads = Counter(assignments["rater"])
     others = sorted(set(loads) - left_before - {old} | ({new} if new else set()))
-    holders = assignments.groupby("clip_key")["rater"].agg(set).to_dict()
+    holders = assignments.groupby("clip_key", observed=True)["rater"].agg(set).to_dict()
     for clip_key, rater in seen:
         holders.setdefault(clip_key, set()).add(rater)
     old_clips = assignments.loc[assignments["rater"] == old, "clip_key"]
@@ -191,7 +191,7 @@ def _resume_at(
         return 0, 0
     number = int(existing["block"].max())
     last = existing[existing["block"] == number]
-    assigned = last.groupby("clip_key", sort=False)["rater"].agg(sorted).tolist()
+    assigned = last.groupby("clip_key", sort=False, observed=True)["rater"].agg(sorted).tolist()
     names = _names(people, order, _loads_before(existing, number), seed, number)
     planned = [sorted(names[i] for i in subset) for subset in order[: len(assigned)]]
     return (number, len(assigned)) if assigned == planned else (number + 1, 0)
@@ -216,7 +216,7 @@ def _names(
 
 def _with_positions(rows: list[_Row], existing: pd.DataFrame, seed: int) -> list[_Row]:
     """Shuffle each rater's new clips and number them after the rater's earlier ones."""
-    following = (existing.groupby("rater")["position"].max() + 1).to_dict()
+    following = (existing.groupby("rater", observed=True)["position"].max() + 1).to_dict()
     ranked = sorted(rows, key=lambda row: shuffle_key(seed, "order", row["rater"], row["clip_key"]))
     position: dict[tuple[str, str], int] = {}
     for row in ranked:

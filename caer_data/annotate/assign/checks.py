@@ -48,7 +48,7 @@ def plan(
     left = set(assignments["replaces"].dropna())
     seen_before = before["rater"].value_counts()
     rows: list[_Row] = []
-    for rater, mine in assignments.groupby("rater"):
+    for rater, mine in assignments.groupby("rater", observed=True):
         if rater in left:
             continue
         order = mine.sort_values("position")

@@ -76,7 +76,10 @@ def level(
 
 
 def _last_positions(assignments: pd.DataFrame) -> dict[str, int]:
-    return {str(k): int(v) for k, v in assignments.groupby("rater")["position"].max().items()}
+    return {
+        str(k): int(v)
+        for k, v in assignments.groupby("rater", observed=True)["position"].max().items()
+    }
 
 
 def _loads(assignments: pd.DataFrame, present: Collection[str]) -> list[dict[str, int]]:

@@ -195,7 +195,7 @@ class _Boxes:
 
     def __init__(self, dataset: Dataset, clips: pd.DataFrame) -> None:
         faces = boxes_of_targets(clips, dataset.tracks, dataset.faces)
-        self._faces = dict(iter(faces.groupby("clip_id", sort=False)))
+        self._faces = dict(iter(faces.groupby("clip_id", sort=False, observed=True)))
         self._heights = dict(zip(*(dataset.videos[c] for c in ("video_id", "height")), strict=True))
 
     def best(self, clip: Any) -> tuple[float, list[float]] | None:

@@ -45,7 +45,7 @@ def read(folder: Path) -> tuple[dict[str, list[pd.DataFrame]], list[str]]:
         values: dict[str, Any] = json.loads(wanted[0].read_text(encoding="utf-8"))
         classes = [str(name) for name in values["runs"][0]["classes"]]
         table = pd.read_parquet(wanted[1]).drop(columns="attention", errors="ignore")
-        parts = table.groupby(["row", "run"], sort=False)
+        parts = table.groupby(["row", "run"], sort=False, observed=True)
     except (ValueError, KeyError, IndexError, OSError) as error:
         raise CaerError(
             f"{folder}: its results cannot be read ({error}); run the benchmark again"

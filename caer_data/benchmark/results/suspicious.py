@@ -51,7 +51,7 @@ def table(predictions: pd.DataFrame, classes: Sequence[str] = EMOTIONS) -> pd.Da
     keyed = predictions.assign(
         clip_id=predictions["clip_id"].where(predictions["clip_id"] != "", predictions["sample_id"])
     )
-    clips = keyed.groupby("clip_id", sort=True, as_index=False).agg(
+    clips = keyed.groupby("clip_id", sort=True, as_index=False, observed=True).agg(
         {**dict.fromkeys(columns, "mean"), "sample_id": "first", "split": "first", "label": "first"}
     )
     labels = clips["label"].to_numpy(np.int64)

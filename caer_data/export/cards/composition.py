@@ -46,7 +46,7 @@ def of_manifest(manifest: pd.DataFrame) -> Composition:
         person=clips["identity"].astype(object).fillna(clips["person_id"].astype(object)),
     )
     shows = (
-        clips.groupby("show")
+        clips.groupby("show", observed=True)
         .agg(
             episodes=("video_id", "nunique"),
             persons=("person", "nunique"),

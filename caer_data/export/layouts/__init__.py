@@ -83,7 +83,7 @@ def module(word: str) -> ModuleType:
 
 def numbered(rows: pd.DataFrame, within: list[str]) -> pd.Series:
     """Number rows from 1 in their order, restarting in each group."""
-    return rows.groupby(within, sort=False).cumcount() + 1
+    return rows.groupby(within, sort=False, observed=True).cumcount() + 1
 
 
 def split_folder(split: str, spelling: str) -> str:
@@ -142,7 +142,9 @@ def label_lists(finished: Finished, folder: str) -> None:
     """
     place = finished.root / folder / "lists"
     place.mkdir(parents=True, exist_ok=True)
-    for split, rows in finished.rows[["split", "path", "label"]].groupby("split", sort=False):
+    for split, rows in finished.rows[["split", "path", "label"]].groupby(
+        "split", sort=False, observed=True
+    ):
         lines = [
             f"{path.removeprefix(folder + '/')} {label}\n"
             for path, label in zip(rows["path"], rows["label"], strict=True)

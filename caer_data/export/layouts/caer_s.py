@@ -56,7 +56,7 @@ def write_lists(finished: Finished, folder: str) -> None:
     class_folders(finished, folder)
     peers = finished.spelling == "peers"
     columns = ["split", "path", "label", "x1", "y1", "x2", "y2"]
-    for split, rows in finished.rows[columns].groupby("split", sort=False):
+    for split, rows in finished.rows[columns].groupby("split", sort=False, observed=True):
         name = split_folder(str(split), finished.spelling)
         whole, below = f"{folder}/", f"{folder}/{name}/"
         _write_boxes(finished.root / folder / f"{name}.txt", rows, whole if peers else below)

@@ -33,7 +33,7 @@ def plan(wanted: Wanted) -> pd.DataFrame:
     total = int(frames.number(clips, wanted.settings.frames_per_clip).sum())
     per_class = max(1, total // clips["emotion"].nunique())
     drawn = []
-    for emotion, of_class in clips.groupby("emotion", sort=True):
+    for emotion, of_class in clips.groupby("emotion", sort=True, observed=True):
         needed = pd.Series(-(-per_class // len(of_class)), index=of_class.index)
         # other clips compensate for clips with too few boxes
         rows = frames.stretches(of_class, wanted.boxes, needed * 2)

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from caer_data.engine import tables
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.files import atomic_path
 from caer_data.export.layouts import Finished, Wanted, numbered
@@ -48,10 +49,10 @@ def finish(finished: Finished) -> None:
     fields = [field.with_nullable(True) for field in [pa.field("file_name", pa.string()), *own]]
     features = json.dumps({"info": {"features": _features(fields)}})
     schema = pa.schema(fields, metadata={"huggingface": features})
-    for split, rows in finished.rows.groupby("split", sort=False):
+    for split, rows in finished.rows.groupby("split", sort=False, observed=True):
         data = rows.assign(file_name=rows["path"].str.rsplit("/", n=1).str[-1])[schema.names]
         # the file tells pandas the types of the frame, and categories are only for memory
-        plain = data.astype(dict.fromkeys(data.select_dtypes("category").columns, "str"))
+        plain = data.astype(dict.fromkeys(data.select_dtypes("category").columns, tables.TEXT))
         table = pa.Table.from_pandas(plain, schema=schema, preserve_index=False)
         with atomic_path(finished.root / NAME / str(split) / "metadata.parquet") as temporary:
             pq.write_table(table, temporary)

@@ -42,7 +42,7 @@ def plan(wanted: Wanted) -> pd.DataFrame:
     ]
     rows = rows.sort_values(["split", "order"], ignore_index=True)
     paths, members = [], []
-    for split, of_split in rows.groupby("split", sort=False):
+    for split, of_split in rows.groupby("split", sort=False, observed=True):
         shard, held, size = 0, 0, 0
         for number, clip_bytes in enumerate(of_split["bytes"]):
             if held and (held == SHARD_CLIPS or size + clip_bytes > SHARD_BYTES):
@@ -61,9 +61,9 @@ def finish(finished: Finished) -> None:
     """
     if not finished.media:
         return
-    boxes = dict(iter(finished.boxes.groupby("clip_id")))
-    lines = dict(iter(finished.lines.groupby("clip_id")))
-    for path, rows in finished.rows.groupby("path", sort=False):
+    boxes = dict(iter(finished.boxes.groupby("clip_id", observed=True)))
+    lines = dict(iter(finished.lines.groupby("clip_id", observed=True)))
+    for path, rows in finished.rows.groupby("path", sort=False, observed=True):
         with (
             atomic_path(finished.root / str(path)) as temporary,
             tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as shard,

@@ -227,3 +227,23 @@ def test_everything_but_the_benchmark_loads_without_the_extras() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_groups_are_the_same_before_pandas_3() -> None:
+    """Before pandas 3, `groupby` returns groups for categories that do not occur, by default."""
+    calls = [
+        (module, call)
+        for module, path in modules().items()
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr == "groupby"
+        and not (isinstance(call.func.value, ast.Name) and call.func.value.id == "itertools")
+    ]
+    assert len(calls) > 50
+    unclear = [
+        f"{module}, line {call.lineno}"
+        for module, call in calls
+        if not any(word.arg == "observed" for word in call.keywords)
+    ]
+    assert not unclear

@@ -1,10 +1,11 @@
-"""Kill builds at random moments, and compare what is left with an undisturbed build.
+"""Kill builds at random moments, and compare what the same command then makes of them.
 
-    python performance/kills.py VIDEO... [--kills 100] [--seed 1] [-- OPTIONS OF BUILD]
+    python performance/kills.py VIDEO... [--kills 100] [--seed 1] [--engines local,shards,ray]
 
-Half of the kills (-9) hit the whole build, half one process below it: a worker, an ffmpeg, the
-server that workers are forked from, with `-- --engine ray` a process of Ray. The same command is
-then given again until it ends. Tables and clips are compared byte for byte.
+Each kill (-9) hits a whole command, one process below it (a worker, an ffmpeg, the server that
+workers are forked from, a process of Ray), or Ray's node. Then the same command is given again, and
+tables and clips are compared byte for byte with an undisturbed build. Half of the killed commands
+continue what an earlier kill left. Shards are two commands at once, and the build after them.
 """
 
 from __future__ import annotations
@@ -27,35 +28,37 @@ def main() -> int:
     parser.add_argument("videos", nargs="+", type=Path)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
-    arguments, more = parser.parse_known_args()
+    parser.add_argument("--engines", default="local,shards,ray")
+    arguments = parser.parse_args()
+    engines = arguments.engines.split(",")
+    if unknown := set(engines) - kills.ENGINES.keys():
+        parser.error(
+            f"--engines {','.join(sorted(unknown))}: give some of {', '.join(kills.ENGINES)}"
+        )
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for number, video in enumerate(arguments.videos):
             place = folder / "shows" / f"Show {number % 2}" / f"e{number}{video.suffix}"
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(video, place)
-        count = kills.run(
-            folder / "shows",
-            scale.write_recipe(folder),
-            folder,
-            arguments.kills,
-            random.Random(arguments.seed),  # noqa: S311 - moments, not secrets
-            tuple(word for word in more if word != "--"),
-            _print,
+        draw = random.Random(arguments.seed)  # noqa: S311 - moments, not secrets
+        recipe = scale.write_recipe(folder)
+        count = kills.Killer(folder / "shows", recipe, folder, draw, engines).run(
+            arguments.kills, _print
         )
-    print("done")
-    for text in (*count.differing, *count.without_a_sentence):
+    print("done: every kill cost only time" if count.is_good else "done: not all is well")
+    for text in (*count.differing, *count.processes, *count.traces):
         print(text)
-    return bool(count.differing or count.leftovers or count.without_a_sentence)
+    return not count.is_good
 
 
 def _print(count: kills.Count) -> None:
     """The count so far, on one line, so that a run that is stopped has said something."""
     print(
-        f"kills: {dict(count.kills)}; builds that went to their end: {count.finished}; "
-        f"files that differ from the undisturbed build: {len(count.differing)}; "
-        f"temporary files left: {count.leftovers}; "
-        f"commands that ended with a stack trace: {len(count.without_a_sentence)}",
+        f"{sum(count.kills.values())} kills: {dict(sorted(count.kills.items()))}; "
+        f"of what another kill left: {count.from_killed}; equal afterwards: {count.equal}; "
+        f"different: {len(count.differing)}; temporary files left: {count.leftovers}; processes "
+        f"left: {len(count.processes)}; stack traces: {len(count.traces)}",
         flush=True,
     )
 

@@ -50,9 +50,9 @@ def wait_for(path: Path, pattern: str, process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.slow
 def test_kills_at_random_moments(shows, recipe, tmp_path) -> None:
-    count = kills.run(shows, recipe, tmp_path, 3, random.Random(4))
+    count = kills.Killer(shows, recipe, tmp_path, random.Random(4), ["local", "shards"]).run(3)
     assert sum(count.kills.values()) == 3
-    assert (count.differing, count.leftovers, count.without_a_sentence) == ([], 0, [])
+    assert count.is_good, count
 
 
 @pytest.mark.slow

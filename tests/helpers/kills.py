@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 import psutil
@@ -23,7 +23,7 @@ ENGINES = {
 }
 """How a dataset is built: steps, and the options of the commands that run at once in each."""
 
-_SHARES = {"local": 0.6, "shards": 0.25, "ray": 0.15}
+_SHARES = {"local": 0.65, "shards": 0.25, "ray": 0.1}
 _ENDED = {0, 3}
 """Exit codes of a command that went to its end: all well, or some videos failed."""
 _NODE = "raylet"
@@ -53,6 +53,10 @@ class Count:
     leftovers: int = 0
     processes: list[str] = field(default_factory=list)
     traces: list[str] = field(default_factory=list)
+
+    def __add__(self, other: Count) -> Count:
+        """Return what happened in both."""
+        return Count(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
     @property
     def is_good(self) -> bool:
@@ -136,9 +140,8 @@ class Killer:
             _named(p) for p in psutil.wait_procs(killed, _QUIET_S)[1] if _lives(p)
         ]
         shutil.rmtree(self._kept, ignore_errors=True)
-        shutil.copytree(
-            self._dataset, self._kept, symlinks=True
-        ) if self._dataset.exists() else None
+        if self._dataset.exists():
+            shutil.copytree(self._dataset, self._kept, symlinks=True)
         return True
 
     def _finish(self, engine: str) -> None:

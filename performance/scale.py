@@ -217,6 +217,7 @@ def _one_engine(
     rows: Rows,
 ) -> None:
     first_rate = 0.0
+    one_size = len({usable for usable, _ in sizes}) == 1
     earlier: tuple[int, Took] | None = None
     for usable, count in sizes:
         with tempfile.TemporaryDirectory() as name:
@@ -232,7 +233,7 @@ def _one_engine(
         first_rate = first_rate or rate
         rows.row(
             engine, usable, count, f"{took.cpu_s:.1f}", f"{took.cpu_s / count:.2f}",
-            f"{length / took.cpu_s:.2f}", f"{rate / first_rate:.2f}", f"{took.wall_s:.1f}",
+            f"{length / took.cpu_s:.2f}", "" if one_size else f"{rate / first_rate:.2f}", f"{took.wall_s:.1f}",
             *(f"{length / stages[n]:.1f}" if stages.get(n) else "" for n in _HEAD[8:11]),
             *(f"{stages.get(n, 0.0):.2f}" for n in ("people", "repeats")),
             f"{took.peak_mb:.0f}", files, _growth(earlier, count, took),
@@ -241,6 +242,7 @@ def _one_engine(
 
 
 def _growth(earlier: tuple[int, Took] | None, count: int, took: Took) -> str:
+    """The exponent of processor time since the row before."""
     if earlier is None or earlier[0] == count:
         return ""
     power = math.log(took.cpu_s / earlier[1].cpu_s) / math.log(count / earlier[0])

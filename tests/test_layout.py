@@ -247,3 +247,22 @@ def test_groups_are_the_same_before_pandas_3() -> None:
         if not any(word.arg == "observed" for word in call.keywords)
     ]
     assert not unclear
+
+
+def test_parquet_files_are_read_in_one_module() -> None:
+    """It explains damage; a call elsewhere would end in a traceback."""
+    reading = {"read_table", "read_schema", "read_metadata", "ParquetFile", "ParquetDataset",
+               "read_parquet"}  # fmt: skip
+    calls = [
+        (module, node.lineno)
+        for module, path in modules().items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in reading
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id in ("pq", "pd", "parquet", "pandas")
+    ]
+    others = [call for call in calls if call[0] != "caer_data.engine.parquet"]
+    assert len(calls) > len(others)
+    assert not others

@@ -14,7 +14,6 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from caer_data.curate import hand_cuts
 from caer_data.curate.job import Job
@@ -108,7 +107,7 @@ def tracks_of(job: Job) -> pd.DataFrame:
 
 def faces_of(job: Job) -> pa.Table:
     """Return the video's rows of `faces`."""
-    faces = pq.read_table(faces_artifact(job).open("faces.parquet"))
+    faces = tables.read_arrow(tables.FACES, faces_artifact(job).open("faces.parquet"))
     names = pc.binary_join_element_wise(job.video_id, faces["track_id"], ".")
     index = faces.schema.get_field_index("track_id")
     return faces.set_column(index, faces.schema.field(index), names)

@@ -17,7 +17,6 @@ from typing import Any, Final
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from caer_data.curate.sightings import share
 from caer_data.curate.target_boxes import boxes_of_targets
@@ -103,7 +102,7 @@ def mint(clips: pd.DataFrame, found: Sequence[Anchor], ledger: Ledger) -> pd.Dat
 def mint_all(dataset: Dataset, clips: pd.DataFrame, ledger: Ledger) -> pd.DataFrame:
     """Return the table `clips` with the keys of all kept clips, from the dataset's other tables."""
     clips, kept, tracks = clips.copy(), anchors.present(clips), dataset.tracks
-    faces = pq.read_table(dataset.path_of(tables.FACES)) if len(kept) else None
+    faces = tables.read_arrow(tables.FACES, dataset.path_of(tables.FACES)) if len(kept) else None
     for video in tables.records(dataset.videos):
         own = kept[kept["video_id"] == video["video_id"]]
         if own.empty or faces is None:
@@ -152,7 +151,7 @@ def absent(dataset: Dataset, rows: Iterable[dict[str, Any]]) -> Absent:
     tracks = tracks[tracks["video_id"].isin(ids)]
     shots = shots[shots["video_id"].isin(ids)]
     people = people[people["person_id"].isin(tracks["person_id"])]
-    faces = pq.read_table(dataset.path_of(tables.FACES))
+    faces = tables.read_arrow(tables.FACES, dataset.path_of(tables.FACES))
     faces = faces.filter(pc.field("track_id").isin(pa.array(tracks["track_id"], pa.string())))
     return Absent(
         videos[gone].assign(status="absent", reason=None), shots, tracks, people, clips, faces

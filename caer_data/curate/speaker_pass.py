@@ -27,6 +27,7 @@ from caer_data.curate.analysis_results import (
 )
 from caer_data.curate.audio_pass import read
 from caer_data.curate.job import Job
+from caer_data.engine import tables
 from caer_data.engine.artifacts import write_json
 from caer_data.faces.mouths import Mouth, mouth_of
 from caer_data.faces.speakers import TICKS, Speaking, load
@@ -129,7 +130,7 @@ def _faces(job: Job, on_second: Callable[[], None]) -> Iterator[tuple[str, _Face
 
 def _boxes(job: Job) -> pd.DataFrame:
     """Return the boxes in shots in which somebody speaks."""
-    faces: pd.DataFrame = pd.read_parquet(faces_artifact(job).open("faces.parquet"))
+    faces = tables.read(tables.FACES, faces_artifact(job).open("faces.parquet"))
     heard, listened = read(sound_artifact(job))
     if not listened:
         return faces

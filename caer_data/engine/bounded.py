@@ -11,8 +11,8 @@ from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from caer_data.engine import parquet
 from caer_data.engine.errors import CaerError
 
 MAX_ROWS: Final = 50_000_000
@@ -24,40 +24,21 @@ def read(path: Path, columns: Sequence[str]) -> pa.Table:
     """Read those of the given columns that a parquet file has; texts may be dictionary-encoded.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        MissingFileError: there is no such file.
         CaerError: it is not a parquet file, is damaged, or exceeds `MAX_ROWS` or `MAX_BYTES`.
     """
-    try:
-        schema = pq.read_schema(path)
-        wanted = [name for name in columns if schema.names.count(name) == 1]
-        texts = [name for name in wanted if _is_text(schema.field(name).type)]
-        with pq.ParquetFile(path, read_dictionary=texts) as file:
-            about = file.metadata
-            groups = (about.row_group(at) for at in range(about.num_row_groups))
-            size = sum(group.total_byte_size for group in groups)
-            if about.num_rows > MAX_ROWS or size > MAX_BYTES:
-                raise CaerError(f"{path}: holds {about.num_rows:,} rows, too many to be read")
-            table = file.read(columns=wanted)
-    except FileNotFoundError:
-        raise
-    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise CaerError(f"{path}: not a readable parquet table ({reason})") from error
+    schema = parquet.schema_of(path)
+    wanted = [name for name in columns if schema.names.count(name) == 1]
+    texts = [name for name in wanted if _is_text(schema.field(name).type)]
+    with parquet.opened(path, texts) as file:
+        about = file.metadata
+        groups = (about.row_group(at) for at in range(about.num_row_groups))
+        size = sum(group.total_byte_size for group in groups)
+        if about.num_rows > MAX_ROWS or size > MAX_BYTES:
+            raise CaerError(f"{path}: holds {about.num_rows:,} rows, too many to be read")
+        table = parquet.rows_of(file, wanted)
     _check_texts(path, table)
     return table
-
-
-def names_of(path: Path) -> list[str]:
-    """Return the names of the columns of a parquet file.
-
-    Raises:
-        CaerError: it is missing, not a parquet file, or damaged.
-    """
-    try:
-        return [str(name) for name in pq.read_schema(path).names]
-    except (pa.ArrowException, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise CaerError(f"{path}: not a readable parquet table ({reason})") from error
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -12,9 +12,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from caer_data.engine import parquet
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import is_temporary, write_text
 from caer_data.engine.schema import TABLES
@@ -93,8 +91,8 @@ def read_object(path: Path) -> dict[str, Any]:
 def is_table(path: Path, name: str) -> bool:
     """Whether a file is a caer-data table of this name, by its parquet metadata."""
     try:
-        metadata = pq.read_schema(path).metadata or {}
-    except (OSError, pa.ArrowException):
+        metadata = parquet.schema_of(path).metadata or {}
+    except CaerError:
         return False
     return bool(metadata.get(b"table") == name.encode())
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from caer_data.engine import parquet
 from caer_data.engine.columns import ANCHOR, BOOL, BOX, FLOAT, FLOAT32, INT, STRING, Column, Table
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path
@@ -213,7 +214,7 @@ def read_arrow(table: Table, path: Path | BinaryIO, columns: list[str] | None = 
     with _opened(table, path) as file:
         own = _is_own(table, file.schema_arrow)
         held = [name for name in wanted if name in file.schema_arrow.names]
-        arrow = file.read(columns=held if own else None)
+        arrow = parquet.rows_of(file, held if own else None)
     if not own:
         return _of_others(table, _with_added(table, arrow, table.names), path).select(wanted)
     return _with_added(table, arrow, wanted).select(wanted)
@@ -232,22 +233,17 @@ def count(table: Table, path: Path) -> int:
 @contextmanager
 def _opened(table: Table, path: Path | BinaryIO) -> Iterator[pq.ParquetFile]:
     """Open a table's file; turn failures, also those while it is read, into a CaerError."""
-    with _explained(table, path), pq.ParquetFile(path) as file:
+    with _explained(table, path), parquet.opened(path) as file:
         yield file
 
 
 @contextmanager
 def _explained(table: Table, path: Path | BinaryIO) -> Iterator[None]:
-    """Turn failures while a table's file is read into a CaerError."""
+    """Say what is missing where a table's file is."""
     try:
         yield
-    except FileNotFoundError as error:
+    except parquet.MissingFileError as error:
         raise CaerError(f"{path}: no table '{table.name}' here; build the dataset first") from error
-    except pa.ArrowMemoryError:  # it says nothing about the file
-        raise
-    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise CaerError(f"{path}: not a readable parquet table ({reason})") from error
 
 
 def _is_own(table: Table, schema: pa.Schema) -> bool:
@@ -307,7 +303,7 @@ def read_some(
         return to_pandas(table.schema.empty_table().select(columns))
     fits = [pc.field(name).isin(values) for name, values in zip(wanted, rows, strict=True)]
     with _explained(table, path):
-        found = pq.read_table(path, columns=columns, filters=reduce(and_, fits))
+        found = parquet.read(path, columns, reduce(and_, fits))
     return to_pandas(found)
 
 
@@ -334,12 +330,11 @@ def read_parts(table: Table, path: Path, columns: list[str], words: str) -> Iter
     Raises:
         CaerError: the file is missing or damaged, or has a different layout.
     """
-    with _explained(table, path):
-        own = pq.read_schema(path).equals(table.schema, check_metadata=False)
+    with _explained(table, path), parquet.opened(path, [words]) as file:
+        own = parquet.schema_of(path).equals(table.schema, check_metadata=False)
         if own:
-            with pq.ParquetFile(path, read_dictionary=[words]) as file:
-                for batch in file.iter_batches(_PART, columns=columns):
-                    yield pa.Table.from_batches([batch]).select(columns)
+            for batch in parquet.parts_of(file, _PART, columns):
+                yield pa.Table.from_batches([batch]).select(columns)
     if not own:  # written back by another program
         whole = check(table, read(table, path)).select(columns)
         place = columns.index(words)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from caer_data.engine import bounded, tables
+from caer_data.engine import bounded, parquet, tables
 from caer_data.engine.columns import BOOL, FLOAT, FLOAT32, INT, STRING, Column, Table
 from caer_data.engine.emotions import EMOTIONS, PROBABILITY_COLUMNS
 from caer_data.engine.errors import CaerError
@@ -364,7 +364,7 @@ def read_table(table: tables.Table, path: Path) -> pd.DataFrame:
     """
     try:
         arrow = bounded.read(path, table.names)
-    except FileNotFoundError as error:
+    except parquet.MissingFileError as error:
         raise CaerError(f"{path}: missing; fetch or export the release again") from error
     for column in table.columns:
         lacking = column.name not in arrow.schema.names

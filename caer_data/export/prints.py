@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from caer_data.curate.repeats import prints_of
-from caer_data.engine import tables
+from caer_data.engine import parquet, tables
 from caer_data.engine.artifacts import Artifact, Store
 from caer_data.engine.columns import INT, STRING, Column, Table
 from caer_data.engine.dataset import Dataset
@@ -148,18 +148,15 @@ def _rows(table: Table, path: Path, wanted: set[str], rate: int) -> dict[str, pd
         return {}
     parts: dict[str, list[pd.DataFrame]] = {}
     counted: dict[str, int] = {}
-    try:
-        # a long text may be repeated in each row: it is never expanded
-        with pq.ParquetFile(path, read_dictionary=["video_id"]) as file:
-            for batch in file.iter_batches(65_536, columns=_columns(table, path, file)):
-                for name, some in _by_video(table, pa.Table.from_batches([batch])):
-                    counted[name] = counted.get(name, 0) + len(some)
-                    if counted[name] > _MAX_SECONDS * rate:
-                        raise CaerError(f"{path}: has more than a day of {name}; fetch it again")
-                    if name in wanted:
-                        parts.setdefault(name, []).append(some)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise CaerError(f"{path}: not a readable parquet table ({error})") from error
+    # a long text may be repeated in each row: it is never expanded
+    with parquet.opened(path, ["video_id"]) as file:
+        for batch in parquet.parts_of(file, 65_536, _columns(table, path, file)):
+            for name, some in _by_video(table, pa.Table.from_batches([batch])):
+                counted[name] = counted.get(name, 0) + len(some)
+                if counted[name] > _MAX_SECONDS * rate:
+                    raise CaerError(f"{path}: has more than a day of {name}; fetch it again")
+                if name in wanted:
+                    parts.setdefault(name, []).append(some)
     return {name: pd.concat(some) for name, some in parts.items()}
 
 
@@ -235,14 +232,12 @@ def write_joined(root: Path, parts: Iterable[tuple[Path, pd.DataFrame, Mapping[s
 
 
 def _renamed(path: Path, old: str, new: str) -> pa.Table:
-    try:
-        present = set(pq.read_schema(path).names)
-        names = [name for name in FINGERPRINTS.names if name in present]
-        table = pq.read_table(path, columns=names, filters=[("video_id", "=", old)])
+    present = set(parquet.schema_of(path).names)
+    names = [name for name in FINGERPRINTS.names if name in present]
+    table = parquet.read(path, names, [("video_id", "=", old)])
+    with parquet.explained(path):
         for field in FINGERPRINTS.schema:
             if field.name not in present:
                 table = table.append_column(field, pa.nulls(len(table), field.type))
         named = pa.array([new] * len(table), pa.string())
         return table.set_column(0, "video_id", named).cast(FINGERPRINTS.schema)
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise CaerError(f"{path}: not a readable parquet table ({error})") from error

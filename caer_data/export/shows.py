@@ -20,6 +20,7 @@ from caer_data.engine.recipe import Recipe
 from caer_data.engine.release_layouts import LAYOUTS
 from caer_data.export import cards, folder, prints, rips
 from caer_data.export import manifest as manifests
+from caer_data.export.cards import told
 from caer_data.media.shared_frame import SharedFrame
 
 
@@ -154,28 +155,23 @@ def _facts(origin: Path) -> cards.Facts:
         raise CaerError(f"{origin}: not a release (it has no {folder.ABOUT}); give its folder")
     try:
         facts = TypeAdapter(cards.Facts).validate_json(json.dumps(about["facts"]), strict=True)
-        facts.about["media"]
-    except (KeyError, ValidationError) as error:
+        told.check(facts)
+    except (KeyError, TypeError, RecursionError, ValidationError) as error:
         raise CaerError(
             f"{origin / folder.ABOUT}: damaged, or written by another version of caer-data "
             f"({_reason(error)})"
         ) from error
-    layouts = facts.about.get("layouts")
-    if not isinstance(layouts, list) or any(str(layout) not in LAYOUTS for layout in layouts):
+    if any(layout not in LAYOUTS for layout in facts.about["layouts"]):
         raise CaerError(f"{origin / folder.ABOUT}: damaged: it names layouts that do not exist")
-    for row in (*facts.table1, *facts.split):
-        for name, value in row.items():
-            if not isinstance(value, str | int | float | None):
-                raise CaerError(
-                    f"{origin / folder.ABOUT}: damaged: {name!r} is not a number or text"
-                )
     return facts
 
 
-def _reason(error: KeyError | ValidationError) -> str:
+def _reason(error: Exception) -> str:
     """Return what is missing or wrong, in a few words."""
     if isinstance(error, KeyError):
         return f"it lacks {error}"
+    if not isinstance(error, ValidationError):
+        return "its facts are not an object" if isinstance(error, TypeError) else "nested too deep"
     first = error.errors()[0]
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:200]
 

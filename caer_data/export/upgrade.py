@@ -10,10 +10,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-import pyarrow.parquet as pq
-
 from caer_data.curate import keeping
-from caer_data.engine import anchors, ownership, tables
+from caer_data.engine import anchors, ownership, parquet, tables
 from caer_data.engine.columns import Table
 from caer_data.engine.dataset import BUILT, Dataset
 from caer_data.engine.hashing import digest
@@ -99,19 +97,19 @@ def votes_of(text: str) -> _Rows:
 
 def _fill(dataset: Dataset, table: Table) -> None:
     """Write a table with the columns added since; values that were not measured are empty."""
-    schema = pq.read_schema(dataset.path_of(table))
+    schema = parquet.schema_of(dataset.path_of(table))
     if not schema.equals(table.schema, check_metadata=False):
         dataset.write(table, tables.frame(table, _read(dataset, table)))
 
 
 def _is_old(dataset: Dataset, table: Table) -> bool:
-    names = pq.read_schema(dataset.path_of(table)).names
+    names = parquet.schema_of(dataset.path_of(table)).names
     lacking = {column.name for column in table.columns if not column.added} - set(names)
     return bool(lacking & {"clip_key", "video_key"})
 
 
 def _read(dataset: Dataset, table: Table) -> _Rows:
-    rows: _Rows = pq.read_table(dataset.path_of(table)).to_pylist()
+    rows: _Rows = parquet.read(dataset.path_of(table)).to_pylist()
     return rows
 
 

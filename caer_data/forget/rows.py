@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from caer_data.curate import apply_decisions, sightings
 from caer_data.curate.lines import during
@@ -90,7 +89,7 @@ def built_without(
     if dataset.has(tables.LINES):
         found[tables.LINES] = _lines(dataset.lines, ids, forgotten, remaining)
     found[tables.TRACKS] = tracks[stays]
-    faces = pq.read_table(dataset.path_of(tables.FACES))
+    faces = tables.read_arrow(tables.FACES, dataset.path_of(tables.FACES))
     known = pa.array(list(lost["track_id"]), pa.string())
     faces = faces.filter(pc.invert(pc.field("track_id").isin(known)))
     found[tables.FACES] = _faces(dataset, faces, forgotten)

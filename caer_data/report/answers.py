@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from caer_data.benchmark.results.saved_predictions import NAME
-from caer_data.engine import tables
+from caer_data.engine import parquet, tables
 from caer_data.engine.errors import CaerError
 from caer_data.export.manifest import MANIFEST
 
@@ -53,10 +53,10 @@ class ModelAnswers:
             CaerError: results or release cannot be read.
         """
         try:
-            table = pd.read_parquet(self.folder / NAME)
+            table = parquet.to_frame(self.folder / NAME)
             classes = [name for name in table if str(name).startswith("p_")]
             table = table[[*_FEW, *classes]]
-        except (OSError, ValueError, KeyError) as error:
+        except (CaerError, ValueError, KeyError) as error:
             raise CaerError(
                 f"{self.folder}: its results cannot be read ({error}); run the benchmark again"
             ) from error
@@ -102,8 +102,8 @@ class ModelAnswers:
             return None
         wanted = [("clip_id", "in", sorted(set(own["clip_id"])))]
         try:
-            table = pd.read_parquet(self.folder / NAME, filters=wanted)
-        except (OSError, ValueError):
+            table = parquet.to_frame(self.folder / NAME, filters=wanted)
+        except CaerError:
             return None
         if "attention" not in table or table["attention"].isna().all():
             return None

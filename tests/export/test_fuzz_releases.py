@@ -20,7 +20,7 @@ from caer_data.engine import bounded
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
-from caer_data.export import manifest, pairs
+from caer_data.export import cards, diff, manifest, pairs, shows
 from caer_data.export.release import audit_parts, export
 from caer_data.export.verify import verify
 
@@ -125,6 +125,48 @@ def test_any_json_says_what_the_release_is(release, tmp_path, told):
     shutil.copytree(release, tmp_path / "r")
     (tmp_path / "r" / "release.json").write_text(told)
     everything_that_reads(tmp_path / "r")
+
+
+def places(value, path=()):
+    """Every place in nested JSON, with the way to it."""
+    yield path
+    if isinstance(value, list):
+        value = dict(enumerate(value))
+    for key, item in value.items() if isinstance(value, dict) else ():
+        yield from places(item, (*path, key))
+
+
+hostile_json = st.one_of(
+    hostile_cell, st.just({}), st.just([]), st.just([{}]), st.just({"clips": None}), st.just([[0]])
+)
+
+
+@given(st.data())
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_any_value_in_what_the_release_says(release, tmp_path_factory, data):
+    """Cards are written from facts that are accepted."""
+    values = json.loads((release / "release.json").read_text())
+    way = data.draw(st.sampled_from(list(places(values["facts"]))[1:]))
+    holder = values["facts"]
+    for key in way[:-1]:
+        holder = holder[key]
+    if isinstance(holder, dict) and data.draw(st.booleans()):
+        del holder[way[-1]]
+    else:
+        holder[way[-1]] = data.draw(hostile_json)
+    folder = tmp_path_factory.mktemp("j") / "release"
+    shutil.copytree(release, folder)
+    (folder / "release.json").write_text(json.dumps(values))
+    try:
+        origin = shows.read(folder)
+    except CaerError as error:
+        assert "\n" not in str(error)
+        assert len(str(error)) < 1000
+    else:
+        (folder / "audit.json").unlink()
+        cards.write(folder, origin.facts, origin.manifest, {}, "mp4")
+        assert (folder / "audit.json").is_file()
+    diff.diff(release, folder)
 
 
 def test_few_bytes_that_stand_for_many(tmp_path):

@@ -8,11 +8,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from caer_data.auditing.entries import Recognised, frame, split_of
 from caer_data.auditing.layouts.places import Places
 from caer_data.auditing.walk import PICTURES, VIDEOS, Files
+from caer_data.engine import parquet
 from caer_data.engine.errors import CaerError
 
 _MEDIA: Final = ("image", "video", "img", "clip", "picture", "audio")
@@ -82,9 +82,9 @@ def schema_of(path: Path) -> pa.Schema:
     Raises:
         CaerError: it is neither, or is damaged.
     """
+    if path.suffix == ".parquet":
+        return parquet.schema_of(path)
     try:
-        if path.suffix == ".parquet":
-            return pq.read_schema(path)
         with pa.memory_map(str(path)) as source:
             return pa.ipc.open_stream(source).schema
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -101,11 +101,11 @@ def batches(path: Path, columns: list[str]) -> Iterator[pa.RecordBatch]:
     Raises:
         CaerError: it is neither, or is damaged.
     """
+    if path.suffix == ".parquet":
+        with parquet.opened(path) as file:
+            yield from parquet.parts_of(file, _ROWS, columns)
+        return
     try:
-        if path.suffix == ".parquet":
-            with pq.ParquetFile(path) as file:
-                yield from file.iter_batches(_ROWS, columns=columns)
-            return
         with pa.memory_map(str(path)) as source:
             for batch in pa.ipc.open_stream(source):
                 for at in range(0, len(batch), _ROWS):

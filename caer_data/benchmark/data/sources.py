@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from caer_data.benchmark.data.samples import NO_BOXES, SPLITS, Boxes, Sample, Source
-from caer_data.engine import bounded
+from caer_data.engine import bounded, parquet
 from caer_data.engine.emotions import EMOTIONS, LABELS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import inside
@@ -173,7 +173,7 @@ def _table(path: Path, needed: tuple[str, ...]) -> pd.DataFrame:
     Raises:
         CaerError: it cannot be read, lacks a column, or names an impossible file.
     """
-    names = bounded.names_of(path)
+    names = [str(name) for name in parquet.schema_of(path).names]
     missing = [name for name in needed if name not in names]
     if missing:
         raise CaerError(f"{path}: lacks the columns {missing}; export the release again")

@@ -18,6 +18,7 @@ from caer_data.benchmark.results.intervals import Estimate
 from caer_data.benchmark.results.saved_predictions import write_predictions
 from caer_data.benchmark.training.metrics import mean_and_deviation
 from caer_data.benchmark.training.run import Result, predictions_file
+from caer_data.engine import parquet
 from caer_data.engine.files import write_text
 
 # sizes (train with validation, test) that identify the paper's datasets
@@ -72,7 +73,7 @@ class Entry:
         """Return predictions of the runs, one frame per seed; a seed's folds are concatenated."""
         of_seed: dict[int, list[pd.DataFrame]] = {}
         for run, folder in zip(self.runs, self.folders, strict=True):
-            frame = pd.read_parquet(folder / predictions_file(self.test))
+            frame = parquet.to_frame(folder / predictions_file(self.test))
             of_seed.setdefault(run["seed"], []).append(frame)
         return [pd.concat(frames, ignore_index=True) for frames in of_seed.values()]
 

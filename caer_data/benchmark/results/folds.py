@@ -14,6 +14,7 @@ from caer_data.benchmark.recipe import ModelRecipe
 from caer_data.benchmark.results.compare import Bench
 from caer_data.benchmark.results.entries import Entry
 from caer_data.benchmark.training.run import Result, folder_of, predictions_file, run
+from caer_data.engine import parquet
 from caer_data.engine.errors import CaerError
 
 UNUSED = "unused"
@@ -70,7 +71,7 @@ def predictions(bench: Bench, recipe: ModelRecipe, store: Store, folds: int) -> 
     for number, fold_store in enumerate(stores(store, folds, seed), 1):
         _run(bench, recipe, fold_store, seed, f"fold {number} of {folds}")
         path = folder_of(bench.results, recipe, fold_store, seed) / predictions_file()
-        frame = pd.read_parquet(path)
+        frame = parquet.to_frame(path)
         found.append(frame[frame["split"] == "test"])
     held_out = pd.concat(found, ignore_index=True)
     return held_out.assign(split=held_out["sample_id"].map(true_split))

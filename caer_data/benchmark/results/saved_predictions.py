@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from caer_data.engine import parquet
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import atomic_path
 
@@ -44,9 +45,9 @@ def read(folder: Path) -> tuple[dict[str, list[pd.DataFrame]], list[str]]:
     try:
         values: dict[str, Any] = json.loads(wanted[0].read_text(encoding="utf-8"))
         classes = [str(name) for name in values["runs"][0]["classes"]]
-        table = pd.read_parquet(wanted[1]).drop(columns="attention", errors="ignore")
+        table = parquet.to_frame(wanted[1]).drop(columns="attention", errors="ignore")
         parts = table.groupby(["row", "run"], sort=False, observed=True)
-    except (ValueError, KeyError, IndexError, OSError) as error:
+    except (CaerError, ValueError, KeyError, IndexError, OSError) as error:
         raise CaerError(
             f"{folder}: its results cannot be read ({error}); run the benchmark again"
         ) from error

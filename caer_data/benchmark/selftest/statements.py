@@ -28,6 +28,7 @@ from caer_data.benchmark.selftest.synthetic import KINDS, SyntheticClips
 from caer_data.benchmark.training import checkpoint
 from caer_data.benchmark.training.predict import outputs
 from caer_data.benchmark.training.run import folder_of
+from caer_data.engine import parquet
 
 STREAMS: Final[dict[str, dict[str, bool]]] = {
     "face only": {"context": False, "context_attention": False, "fusion_attention": False},
@@ -295,7 +296,7 @@ def _right(bench: Bench, recipe: ModelRecipe, store: Store) -> Shares:
     hits = []
     for seed in bench.seeds:
         folder = folder_of(bench.results, recipe, store, seed)
-        found = pd.read_parquet(folder / "predictions.parquet")
+        found = parquet.to_frame(folder / "predictions.parquet")
         test = found[found["split"] == "test"]
         columns = [name for name in test.columns if name.startswith("p_")]
         hits.append(test[columns].to_numpy().argmax(1) == test["label"].to_numpy())

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from caer_data import __version__
+from caer_data.engine import parquet
 from caer_data.engine.columns import Table
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.files import sha256_of
@@ -292,7 +292,7 @@ def _words(name: str, words: tuple[str, ...], kind: str) -> dict[str, Any]:
 
 
 def _records(root: Path, table: Table) -> dict[str, Any]:
-    written = set(pq.read_schema(root / f"{table.name}.parquet").names)
+    written = set(parquet.schema_of(root / f"{table.name}.parquet").names)
     return {
         "@type": "cr:RecordSet",
         "@id": table.name,

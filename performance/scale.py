@@ -233,7 +233,8 @@ def _one_engine(
         first_rate = first_rate or rate
         rows.row(
             engine, usable, count, f"{took.cpu_s:.1f}", f"{took.cpu_s / count:.2f}",
-            f"{length / took.cpu_s:.2f}", "" if one_size else f"{rate / first_rate:.2f}", f"{took.wall_s:.1f}",
+            f"{length / took.cpu_s:.2f}", "" if one_size else f"{rate / first_rate:.2f}",
+            f"{took.wall_s:.1f}",
             *(f"{length / stages[n]:.1f}" if stages.get(n) else "" for n in _HEAD[8:11]),
             *(f"{stages.get(n, 0.0):.2f}" for n in ("people", "repeats")),
             f"{took.peak_mb:.0f}", files, _growth(earlier, count, took),

@@ -136,9 +136,7 @@ class Killer:
         if not killed:  # it was done before: moments of the next one are earlier
             self._lengths[engine] = 0.8 * self._lengths[engine]
             return False
-        self.count.processes += [
-            _named(p) for p in psutil.wait_procs(killed, _QUIET_S)[1] if _lives(p)
-        ]
+        self.count.processes += [_named(process) for process in _outliving(killed)]
         shutil.rmtree(self._kept, ignore_errors=True)
         if self._dataset.exists():
             shutil.copytree(self._dataset, self._kept, symlinks=True)
@@ -209,6 +207,14 @@ class Killer:
             return []
         self.count.kills[f"{engine}: {what}"] += 1
         return ending
+
+
+def _outliving(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Which of these processes still work after a while."""
+    end = time.monotonic() + _QUIET_S
+    while (left := [p for p in processes if _lives(p)]) and time.monotonic() < end:
+        time.sleep(0.1)
+    return left
 
 
 def _lives(process: psutil.Process) -> bool:

@@ -52,7 +52,8 @@ if TYPE_CHECKING:
     "--shard",
     metavar="I/N",
     help="Only compute the intermediate results of a part of the videos, without locking the "
-    "folder; the same command without --shard then completes the dataset.",
+    "folder, and cut its clips if all other parts are done; the same command without --shard "
+    "then completes the dataset.",
 )
 @click.option(
     "--engine",
@@ -102,9 +103,7 @@ def command(
 
     part = shards.parse(shard) if shard is not None else None
     if part and drop_rated:
-        raise click.UsageError(
-            "--shard computes intermediate results only; --drop-rated belongs to the final build"
-        )
+        raise click.UsageError("--shard writes no tables; --drop-rated belongs to the final build")
     if dry_run and (part or pyannote or engine != "local"):
         raise click.UsageError(
             "--dry-run runs on this machine; it cannot be combined with --shard, --pyannote or "
@@ -128,7 +127,7 @@ def command(
     outcome: BuildResult | ShardResult
     with closing(where):
         if part:
-            from caer_data.curate.run import build_shard
+            from caer_data.curate.shard_build import build_shard
 
             outcome = build_shard(shows, output, recipe, shard=part, **common_options)
         else:

@@ -208,13 +208,31 @@ def cut(
                 "sha256": sha256_of(target),
                 "seconds": seconds / len(group.clips),
             }
-        store = Store(work)
-        store.discard(
-            "clips", group.name, group.key(settings)
-        )  # the files it describes no longer exist
-        store.record("clips", group.name, group.key(settings), known)
+        _record(work, group, settings, known)
         progress("clips", len(group.clips))
     return problems
+
+
+def _record(
+    work: Path, group: Group, settings: recipes.Clips, known: dict[str, dict[str, Any]]
+) -> None:
+    """Record the finished clips of a group; a record that already says the same stays.
+
+    Another process that cuts the same clips may be about to read it.
+    """
+    store, key = Store(work), group.key(settings)
+    earlier = store.recorded("clips", group.name, key)
+    if earlier is not None and _without_seconds(earlier) == _without_seconds(known):
+        return
+    store.discard("clips", group.name, key)  # the files it describes no longer exist
+    store.record("clips", group.name, key, known)
+
+
+def _without_seconds(known: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {
+        clip_id: {name: value for name, value in values.items() if name != "seconds"}
+        for clip_id, values in known.items()
+    }
 
 
 Written = tuple[str, int, str]

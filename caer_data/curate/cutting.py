@@ -54,7 +54,7 @@ def cut(
     """
     wanted = _wanted(videos, clips)
     groups = clip_stage.grouped(wanted.values())
-    problems = _cut(setup, groups)
+    _, problems = _cut(setup, groups)
     folder, settings = setup.dataset.folder, setup.recipe.clips
     records: dict[str, dict[str, Any]] = {}
     for group in groups:
@@ -79,8 +79,19 @@ def cut(
     return Cut(cut_rows, groups, failed)
 
 
-def _cut(setup: Setup, groups: list[clip_stage.Group]) -> dict[str, str]:
-    """Cut the missing clips; return why some could not be cut, by `clip_id`."""
+def cut_alone(setup: Setup, videos: list[Video], clips: pd.DataFrame) -> tuple[int, dict[str, str]]:
+    """Cut the kept clips of some videos that have no file yet, and remove none.
+
+    Returns:
+        How many were cut, and why others could not be cut, by `clip_id`.
+    """
+    own = clips[clips["video_id"].isin([video.job.video_id for video in videos])]
+    count, problems = _cut(setup, clip_stage.grouped(_wanted(videos, own).values()))
+    return count - len(problems), {printable(name): why for name, why in problems.items()}
+
+
+def _cut(setup: Setup, groups: list[clip_stage.Group]) -> tuple[int, dict[str, str]]:
+    """Cut the missing clips; return how many, and why some could not be cut, by `clip_id`."""
     folder, settings = setup.dataset.folder, setup.recipe.clips
     missing = clip_stage.unfinished(folder, setup.work, groups, settings, cores())
     tasks = [
@@ -88,7 +99,8 @@ def _cut(setup: Setup, groups: list[clip_stage.Group]) -> dict[str, str]:
         for chunk in clip_stage.chunks(missing)
     ]
     problems: dict[str, str] = {}
-    with setup.reporter.stage("clips", sum(len(g.clips) for g in missing), "clips") as bar:
+    count = sum(len(group.clips) for group in missing)
+    with setup.reporter.stage("clips", count, "clips") as bar:
         for outcome in setup.run(
             "clips", tasks, lambda task, _, amount: bar.advance(amount, task.name)
         ):
@@ -96,7 +108,7 @@ def _cut(setup: Setup, groups: list[clip_stage.Group]) -> dict[str, str]:
             if outcome.error:
                 chunk = outcome.task.arguments[2]
                 problems |= {c.clip_id: outcome.error for g in chunk for c in g.clips}
-    return problems
+    return count, problems
 
 
 def _wanted(videos: list[Video], clips: pd.DataFrame) -> dict[str, clip_stage.Clip]:

@@ -110,14 +110,25 @@ def counted(forgotten: dict[str, int]) -> str:
 
 @dataclass
 class ShardResult(_Result):
-    """Result of one shard, which creates artifacts but no tables."""
+    """Result of one shard, which creates artifacts and clips but no tables.
+
+    Attributes:
+        shard: the shard, such as `3/8`.
+        clips: number of clips that were cut.
+        uncut: why no clip may be cut yet; empty if all are.
+    """
 
     shard: str = ""
+    clips: int = 0
+    uncut: str = ""
 
     def summary(self) -> str:
         """Describe the result in one line."""
-        return (
-            f"Shard {self.shard}: {self.videos} videos done, {len(self.failed)} failed. Took "
-            f"{self.seconds:.0f} s. When all shards are done, run the same command without --shard "
-            "to complete the dataset"
-        )
+        done = f"Shard {self.shard}: {self.videos} videos done, {len(self.failed)} failed"
+        took = f"Took {self.seconds:.0f} s"
+        then = "run the same command without --shard to complete the dataset"
+        if self.uncut:
+            return (
+                f"{done}. {took}. No clips were cut: {self.uncut}. When all shards are done, {then}"
+            )
+        return f"{done}, {self.clips} clips cut. {took}. When all shards are done, {then}"

@@ -17,23 +17,22 @@ from caer_data.curate import videos as video_stage
 from caer_data.curate.across import identify
 from caer_data.curate.choosing import choose, mint_keys
 from caer_data.curate.cutting import cut
-from caer_data.curate.dialogue import collect_dialogue
-from caer_data.curate.intake import analyse_videos, probe_files
+from caer_data.curate.dialogue import Dialogue, collect_dialogue
+from caer_data.curate.intake import Probed, analyse_videos, probe_files
 from caer_data.curate.persons import persons
 from caer_data.curate.pyannote_files import Imported, imported_for, require_some
-from caer_data.curate.repeating import drop_repeats
-from caer_data.curate.result import BuildResult, ShardResult
-from caer_data.curate.setup import Setup
-from caer_data.curate.shards import Shard
+from caer_data.curate.repeating import Repeated, drop_repeats
+from caer_data.curate.result import BuildResult
+from caer_data.curate.setup import Setup, Video
 from caer_data.curate.writing import Built, write
-from caer_data.engine import logs, tables
 from caer_data.engine import recipe as recipes
+from caer_data.engine import tables
 from caer_data.engine.artifacts import write_json
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.decisions import Decisions
 from caer_data.engine.engines import Engine, LocalEngine
 from caer_data.engine.errors import CaerError
-from caer_data.engine.files import create_text, explain_os_error, remove_leftovers, write_text
+from caer_data.engine.files import explain_os_error, remove_leftovers, write_text
 from caer_data.engine.forgotten import Forgotten
 from caer_data.engine.ledger import Ledger
 from caer_data.engine.ownership import check_dataset, claim_dataset, is_outdated
@@ -100,45 +99,6 @@ def build(
                 finish(dataset)
             outcome.seconds = round(time.perf_counter() - started, 1)
             return outcome
-    except OSError as error:
-        raise CaerError(explain_os_error(error, output)) from error
-
-
-def build_shard(
-    shows: Path,
-    output: Path,
-    recipe: RecipeLike | None = None,
-    *,
-    shard: Shard,
-    workers: int | None = None,
-    limit: int | None = None,
-    pyannote: Path | None = None,
-    reporter: Reporter | None = None,
-    limits: Limits | None = None,
-    engine: Engine | None = None,
-) -> ShardResult:
-    """Create the artifacts of one shard's videos: sound, shots, faces; see `build` for arguments.
-
-    The folder is not locked, so that shards can run in parallel with each other and with a build.
-
-    Raises:
-        CaerError: as in `build`.
-    """
-    started = time.perf_counter()
-    prepared = prepare(shows, output, recipe, limit, pyannote, reporter)
-    engine, limits = engine or LocalEngine(workers), limits or Limits()
-    dataset = prepared.dataset
-    found = [item for item in prepared.found if shard.holds(item.relative)]
-    try:
-        claim_dataset(output)
-        with logs.to_file(shard.log_folder(dataset.work_folder)):
-            create_text(dataset.recipe_path, recipes.dump(prepared.recipe))
-            setup = prepared.setup(engine, limits)
-            probed = probe_files(setup, found)
-            videos, failed = analyse_videos(setup, probed), probed.failed()
-            shard.note(dataset.work_folder, len(videos), failed)
-            seconds = round(time.perf_counter() - started, 1)
-            return ShardResult(output, len(videos), failed, seconds, str(shard))
     except OSError as error:
         raise CaerError(explain_os_error(error, output)) from error
 
@@ -248,24 +208,26 @@ def run_stages(setup: Setup, found: list[video_stage.Found]) -> BuildResult:
     Raises:
         RatedClipsError: rated clips would be changed or removed, and `drop_rated` is false.
     """
-    dataset, ledger = setup.dataset, Ledger.of(setup.dataset)
+    dataset = setup.dataset
     probed = probe_files(setup, found)
     videos = analyse_videos(setup, probed)
-    tracks, people = persons(setup, videos)
-    clips = choose(setup, videos, tracks)
-    mint_keys(videos, tracks, clips, ledger)
-    said = collect_dialogue(setup, videos, probed.sidecars)
-    clips = said.with_speech(clips)
-    absent = keeping.absent(dataset, probed.rows.values())
-    people, absent = identify(setup, videos, tracks, people, absent)
-    repeated = drop_repeats(setup, videos, clips, absent, probed.rows)
-    clips = repeated.clips
-    fates = keeping.fates(dataset, pd.concat([clips, absent.clips], ignore_index=True))
+    decided = decide(setup, probed, videos)
     if not setup.drop_rated:
-        keeping.check(fates)
+        keeping.check(decided.fates)
     unread = {key for key, row in probed.rows.items() if row["status"] == "failed"}
-    done = cut(setup, videos, clips, absent, unread)
-    built = Built(probed, videos, tracks, people, done, absent, repeated, ledger, said)
+    absent, people = decided.absent, decided.people
+    done = cut(setup, videos, decided.repeated.clips, absent, unread)
+    built = Built(
+        probed,
+        videos,
+        decided.tracks,
+        people,
+        done,
+        absent,
+        decided.repeated,
+        decided.ledger,
+        decided.said,
+    )
     write(setup, built)
     kept = done.clips["status"].isin(tables.PRESENT)
     damaged = probed.damaged()
@@ -280,8 +242,56 @@ def run_stages(setup: Setup, found: list[video_stage.Found]) -> BuildResult:
         dropped={str(reason): int(count) for reason, count in reasons.items()},
         people=len(people),
         absent=len(absent.videos),
-        rated=fates,
+        rated=decided.fates,
         failed=probed.failed() | done.failed,
         damaged=damaged,
         forgotten=setup.forgotten.counts(),
     )
+
+
+@dataclass
+class Decided:
+    """What a build decides about the videos of all shows together, before anything is cut.
+
+    Attributes:
+        tracks: tracks with persons, by `video_id`.
+        people: persons of all shows.
+        absent: tables of absent videos.
+        repeated: repeated content, and the table `clips`, not yet cut.
+        ledger: keys of clips.
+        said: speech and subtitles.
+        fates: number of rated clips that are the `same`, `changed` or `gone`.
+    """
+
+    tracks: dict[str, pd.DataFrame]
+    people: pd.DataFrame
+    absent: keeping.Absent
+    repeated: Repeated
+    ledger: Ledger
+    said: Dialogue
+    fates: dict[str, int]
+
+
+def decide(setup: Setup, probed: Probed, videos: list[Video]) -> Decided:
+    """Find persons and repeats, and choose the clips to cut; nothing is written but artifacts.
+
+    These steps need all videos of a show or of all shows, so they are the barrier between analysing
+    videos and cutting clips.
+
+    Args:
+        setup: the build.
+        probed: the probed files.
+        videos: the analysed videos.
+    """
+    dataset, ledger = setup.dataset, Ledger.of(setup.dataset)
+    tracks, people = persons(setup, videos)
+    clips = choose(setup, videos, tracks)
+    mint_keys(videos, tracks, clips, ledger)
+    said = collect_dialogue(setup, videos, probed.sidecars)
+    clips = said.with_speech(clips)
+    absent = keeping.absent(dataset, probed.rows.values())
+    people, absent = identify(setup, videos, tracks, people, absent)
+    repeated = drop_repeats(setup, videos, clips, absent, probed.rows)
+    every = pd.concat([repeated.clips, absent.clips], ignore_index=True)
+    fates = keeping.fates(dataset, every)
+    return Decided(tracks, people, absent, repeated, ledger, said, fates)

@@ -1,9 +1,10 @@
 """Shards: parts of a build that any scheduler can distribute among machines.
 
-`build --shard 3/8` creates the artifacts of an eighth of the videos and touches nothing else: no
-table, no clip, no lock. Any number of shards, even of different divisions, may run at the same time
-as each other and as a build, on any engine. A build without --shard then finds the artifacts and
-does the rest.
+`build --shard 3/8` creates the artifacts of an eighth of the videos. If every other video is done
+then, it also decides which clips to cut, as a build does, and cuts those of its own videos. It
+writes no table and takes no lock. Any number of shards, even of different divisions, may run at the
+same time as each other and as a build, on any engine. A build without --shard then finds artifacts
+and clips and does the rest.
 
 A hash of a video's path below the shows folder determines its shard, so that adding or removing
 videos does not move others to another shard.
@@ -16,8 +17,10 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from caer_data.engine.artifacts import write_json
+from caer_data.curate.videos import Found
+from caer_data.engine.artifacts import read_json, write_json
 from caer_data.engine.errors import CaerError
+from caer_data.engine.hashing import hash_of
 
 _FORM = re.compile(r"(\d{1,6})/(\d{1,6})")
 
@@ -41,10 +44,45 @@ class Shard:
         """Return the folder of this shard's logs."""
         return work / "log" / f"shard-{self.number}-of-{self.of}"
 
-    def note(self, work: Path, videos: int, failed: dict[str, str]) -> None:
-        """Record the result of the shard in `work/shards/`."""
-        path = work / "shards" / f"{self.number}-of-{self.of}.json"
-        write_json(path, {"videos": videos, "failed": failed})
+    def note(self, work: Path, inputs: Inputs, videos: int, failed: dict[str, str]) -> None:
+        """Record in `work/shards/` that the shard is done, and what failed.
+
+        Args:
+            work: the folder of artifacts.
+            inputs: what the shards were made of.
+            videos: number of videos of the shard that are done.
+            failed: why files failed, by path, and clips, by `clip_id`.
+        """
+        values = {"videos": videos, "failed": failed, "inputs": inputs.hash_for(self)}
+        write_json(self._path(work), values)
+
+    def is_done(self, work: Path, inputs: Inputs) -> bool:
+        """Whether the shard was noted as done with these inputs."""
+        try:
+            values = read_json(self._path(work))
+        except (OSError, ValueError):
+            return False
+        return isinstance(values, dict) and values.get("inputs") == inputs.hash_for(self)
+
+    def _path(self, work: Path) -> Path:
+        return work / "shards" / f"{self.number}-of-{self.of}.json"
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """All files of the shows, and the recipe, as text."""
+
+    found: tuple[Found, ...]
+    recipe: str
+
+    def hash_for(self, shard: Shard) -> str:
+        """Return a hash of the recipe and of the paths, sizes and times of a shard's files."""
+        files = []
+        for item in self.found:
+            if shard.holds(item.relative) and item.path.exists():
+                status = item.path.stat()
+                files.append([item.relative, status.st_size, status.st_mtime_ns])
+        return hash_of([self.recipe, files], 16)
 
 
 def parse(text: str) -> Shard:

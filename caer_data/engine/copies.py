@@ -50,6 +50,7 @@ _WORK: Final = "work"
 _HERE_ONLY: Final = ("log", "samples", "annotate", "view")
 """Folders of `work` that concern only this machine or are quickly recomputed."""
 _LOCK: Final = ".lock"
+_NOTES: Final = "copy.json"
 _CLIPS: Final = "clips/"
 _STATES: Final = "states"
 _REMOVED: Final = "removed"
@@ -79,7 +80,7 @@ class Copy:
         self.bucket = Bucket(place)
         self._root = store_folder("dataset", str(place))
         self.folder = self._root / place.name
-        self._notes = self._root / "copy.json"
+        self._notes = self._root / _NOTES
         self._clips = clips
         self._artifacts = artifacts
         self._dataset = dataset
@@ -351,6 +352,11 @@ class Copy:
             f"{self.place}: was changed by another command since state {known.base}; work of this "
             f"machine that was not uploaded yet is now in {aside}"
         )
+
+
+def is_copy(folder: Path) -> bool:
+    """Whether a folder is the working copy of something in an object store."""
+    return (folder.parent / _NOTES).is_file()
 
 
 def _state_name(number: int) -> str:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import scale_builds as scale
+import yaml
+from click.testing import CliRunner
 
 from caer_data import Dataset
 from caer_data.api import build
-from caer_data.curate import shards
-from caer_data.curate.run import build_shard
+from caer_data.cli import cli
+from caer_data.curate import clips, shards
+from caer_data.curate.result import ShardResult
+from caer_data.curate.shard_build import build_shard
+from caer_data.engine.artifacts import Store
 from caer_data.engine.errors import CaerError
 from caer_data.engine.ownership import claim_dataset
 
@@ -80,6 +87,77 @@ def test_shards_at_once_and_a_plain_build_after_them_give_the_same_bytes(
     assert scale.leftovers(folder) == []
 
 
+def test_clips_are_cut_in_shards_once_all_videos_are_done(
+    shows, recipe, undisturbed, tmp_path
+) -> None:
+    folder = tmp_path / "d"
+
+    def one(text: str) -> ShardResult:
+        return build_shard(shows, folder, str(recipe), shard=shards.parse(text), workers=1)
+
+    first, second = one("5/5"), one("2/5")  # with the broken file, and with a clip
+    assert first.uncut == "2 videos of other shards must be analysed first"
+    assert second.uncut == "1 video of other shards must be analysed first"
+    assert not (folder / "clips").exists()
+    third, again = one("3/5"), one("2/5")  # the broken file of another does not hold them up
+    assert (third.uncut, again.uncut) == ("", "")
+    assert third.clips > 0
+    assert again.clips > 0
+    wanted = {name for name in scale.result(undisturbed) if "clips/" in name}
+    cut = {path: path.stat().st_ino for path in folder.rglob("clips/*/*.mp4")}
+    assert len(cut) == len(wanted) == third.clips + again.clips
+    assert one("2/5").clips == 0
+    build(shows, folder, workers=1)
+    assert scale.result(folder) == scale.result(undisturbed)
+    assert cut == {path: path.stat().st_ino for path in cut}
+    assert scale.leftovers(folder) == []
+
+
+def test_a_shard_cuts_nothing_where_a_build_would_ask(shows, undisturbed, tmp_path) -> None:
+    folder = tmp_path / "d"
+    shutil.copytree(undisturbed, folder)
+    kept = Dataset(folder).clips
+    rows = [f"{name},a@x.org,happy,1" for name in kept.loc[kept["status"] == "kept", "clip_id"]]
+    (tmp_path / "r.csv").write_text("\n".join(["clip_id,rater,emotion,confidence", *rows]) + "\n")
+    done = CliRunner().invoke(cli, ["annotate", "import", f"{tmp_path}/r.csv", "-d", f"{folder}"])
+    assert done.exit_code == 0, done.output
+    stricter = tmp_path / "stricter.yaml"
+    values = scale.RECIPE | {"filter": {"min_face_height": 0.99}}
+    stricter.write_text(yaml.safe_dump(values))
+    for text in ("1/2", "2/2"):
+        result = build_shard(shows, folder, stricter, shard=shards.parse(text), workers=1)
+        assert result.uncut == "rated clips would change, so the build must be asked first"
+    assert scale.result(folder).items() >= scale.result(undisturbed).items()
+
+
+def test_a_record_of_the_same_clips_stays_for_those_who_are_about_to_read_it(tmp_path) -> None:
+    group = SimpleNamespace(name="a", key=lambda settings: "k")
+    known = {"a": {"path": "clips/a.mp4", "sha256": "1", "seconds": 1.0}}
+    path = Store(tmp_path).path("clips", "a", "k")
+    clips._record(tmp_path, group, None, known)
+    before = path.stat().st_ino
+    clips._record(tmp_path, group, None, {"a": known["a"] | {"seconds": 2.0}})
+    assert path.stat().st_ino == before
+    clips._record(tmp_path, group, None, {"a": known["a"] | {"sha256": "2"}})
+    assert Store(tmp_path).recorded("clips", "a", "k")["a"]["sha256"] == "2"
+
+
+def test_a_shard_is_done_only_with_the_same_recipe_and_files(tmp_path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(b"1")
+    found = SimpleNamespace(relative="One/a.mp4", path=path)
+    part = shards.parse("1/1")
+    inputs = shards.Inputs((found,), "recipe")
+    assert not part.is_done(tmp_path, inputs)
+    part.note(tmp_path, inputs, 0, {})
+    assert part.is_done(tmp_path, inputs)
+    assert not part.is_done(tmp_path, shards.Inputs((found,), "another"))
+    path.write_bytes(b"22")
+    assert not part.is_done(tmp_path, inputs)
+    (tmp_path / "shards" / "1-of-1.json").write_text("[")
+    assert not part.is_done(tmp_path, inputs)
+
+
 def test_a_shard_works_on_while_a_build_holds_the_folder(
     shows, recipe, undisturbed, tmp_path
 ) -> None:
@@ -99,15 +177,24 @@ def test_the_slurm_script_of_the_docs_runs_with_local_processes(
     names = {"SHOWS": shows, "DATASET": tmp_path / "d", "RECIPE": recipe}
     given = {name: str(path) for name, path in names.items()}
     given["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    running = [
-        scale.start(
-            ["bash", str(script)],
-            SLURM_ARRAY_TASK_ID=str(number),
-            SLURM_ARRAY_TASK_COUNT="3",
-            **given,
-        )
-        for number in (1, 2, 3)
-    ]
-    texts = [process.communicate(timeout=300)[1] for process in running]
-    assert sorted(process.returncode for process in running) == [0, 0, 3], texts
+
+    def array() -> list[int]:
+        running = [
+            scale.start(
+                ["bash", str(script)],
+                SLURM_ARRAY_TASK_ID=str(number),
+                SLURM_ARRAY_TASK_COUNT="5",
+                **given,
+            )
+            for number in (2, 3, 5)  # the others hold nothing
+        ]
+        texts = [process.communicate(timeout=300)[1] for process in running]
+        assert not [text for text in texts if "Traceback" in text]
+        return [process.returncode for process in running]
+
+    assert array() == [0, 0, 3]
     assert scale.artifacts(tmp_path / "d") == scale.artifacts(undisturbed)
+    assert array() == [0, 0, 3]  # the clips
+    wanted = scale.hashes(undisturbed / "clips")
+    assert wanted
+    assert scale.hashes(tmp_path / "d" / "clips") == wanted

@@ -60,6 +60,12 @@ def result(dataset: Path) -> dict[str, str]:
     return {p.relative_to(dataset).as_posix(): _hash(p.read_bytes()) for p in sorted(files)}
 
 
+def hashes(folder: Path) -> dict[str, str]:
+    """Hash of every file below a folder."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    return {path.relative_to(folder).as_posix(): _hash(path.read_bytes()) for path in files}
+
+
 def artifacts(dataset: Path) -> dict[str, str]:
     """Hash of every member of the artifacts of videos, but of the seconds that making them took."""
     from caer_data.engine.artifacts import Artifact, Store

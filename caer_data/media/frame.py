@@ -6,6 +6,7 @@ the whole frame.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -15,6 +16,8 @@ from typing import Any, Final
 import cv2
 import numpy as np
 import numpy.typing as npt
+from av import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
 
 from caer_data.media.colour import HLG, PQ, assumed, one_field, tone_mapped
 from caer_data.media.geometry import Crop, Turn, displayed, fit
@@ -45,6 +48,8 @@ _WHOLE: Final = Crop()
 _BLOCK: Final = 4
 """Pixels; a multiple of the pixels that share a chroma sample."""
 _FULL_RANGE: Final = 2
+_MOST_SCALERS: Final = 16
+_AREA: Final = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
 
 
 @dataclass(frozen=True)
@@ -88,19 +93,45 @@ class DecodedFrame:
         If displayed and stored pixels coincide, only the surroundings of the rectangle are
         converted.
         """
-        info, raw, own = self.info, self.raw, self.info.crop
+        if not self._shown_as_stored:
+            return self.picture()[y1:y2, x1:x2]
+        near, x, y = self._surroundings(x1, y1, x2, y2)
+        size = self.raw.width - near.left - near.right, self.raw.height - near.top - near.bottom
+        info = replace(self.info, crop=near, width=size[0], height=size[1])
+        return replace(self, info=info).picture()[y : y + y2 - y1, x : x + x2 - x1]
+
+    def part_at(self, x1: int, y1: int, x2: int, y2: int, width: int, height: int) -> Picture:
+        """Return the same rectangle at exactly this size, averaging areas to shrink it."""
+        if not self._shown_as_stored or x2 - x1 < width or y2 - y1 < height:
+            return averaged(self.part(x1, y1, x2, y2), (width, height))
+        raw, (near, x, y) = self.raw, self._surroundings(x1, y1, x2, y2)
+        planes = []
+        for number in range(3):
+            plane = _plane(raw, number, _PLANAR[raw.format.name], near, False)
+            # a colour sample belongs to all its pixels, of which only some may be in the rectangle
+            full = raw.width - near.left - near.right, raw.height - near.top - near.bottom
+            if plane.shape != full[::-1]:
+                plane = cv2.resize(plane, full, interpolation=cv2.INTER_NEAREST)
+            planes.append(averaged(plane[y : y + y2 - y1, x : x + x2 - x1], (width, height)))
+        picture = _bgr_of(raw, planes, self._untagged)
+        return tone_mapped(picture, raw.color_trc) if raw.color_trc in (PQ, HLG) else picture
+
+    @property
+    def _shown_as_stored(self) -> bool:
+        """Whether displayed pixels are stored pixels, in a planar format."""
+        info, raw = self.info, self.raw
         plain = info.turn == Turn() and info.pixel_aspect == 1 and self.aspect is None
         stored = (raw.width, raw.height) == (info.stored_width, info.stored_height)
-        if not (plain and stored and raw.format.name in _PLANAR) or self._split:
-            return self.picture()[y1:y2, x1:x2]
+        return plain and stored and raw.format.name in _PLANAR and not self._split
+
+    def _surroundings(self, x1: int, y1: int, x2: int, y2: int) -> tuple[Crop, int, int]:
+        """Return whole blocks around a rectangle, and its left and top edge in them."""
+        raw, own = self.raw, self.info.crop
         left, top = (max(0, n // _BLOCK - 1) * _BLOCK for n in (own.left + x1, own.top + y1))
         right = min(raw.width, (own.left + x2 + 2 * _BLOCK) // _BLOCK * _BLOCK)
         bottom = min(raw.height, (own.top + y2 + 2 * _BLOCK) // _BLOCK * _BLOCK)
         near = Crop(left, top, raw.width - right, raw.height - bottom)
-        size = right - left, bottom - top
-        picture = replace(self, info=replace(info, crop=near, width=size[0], height=size[1]))
-        x, y = own.left - left, own.top - top
-        return picture.picture()[y1 + y : y2 + y, x1 + x : x2 + x]
+        return near, own.left + x1 - left, own.top + y1 - top
 
     def small(self, width: int, height: int) -> Picture:
         """Return the picture (BGR, upright) at exactly this size, for comparing frames.
@@ -201,7 +232,13 @@ def _to_bgr(
         full = _cropped(raw.reformat(format="bgr24").to_ndarray(), raw, crop)
         full = one_field(full) if split and len(full) > 1 else full
         return np.asarray(cv2.resize(full, size, interpolation=cv2.INTER_AREA))
-    luma, *colours = [scale(_plane(raw, n, depth, crop, split), n, size) for n in range(3)]
+    planes = [scale(_plane(raw, n, depth, crop, split), n, size) for n in range(3)]
+    return _bgr_of(raw, planes, untagged)
+
+
+def _bgr_of(raw: Any, planes: list[npt.NDArray[Any]], untagged: tuple[float, float]) -> Picture:
+    """Convert three planes of one size, in 8 bits, with the colours of a frame."""
+    luma, *colours = planes
     scaled, matrix = _conversion(raw, untagged)
     return np.asarray(cv2.transform(cv2.merge([cv2.LUT(luma, scaled), *colours]), matrix))
 
@@ -217,10 +254,46 @@ def _nearest_colour(
     return np.asarray(cv2.resize(plane, size, interpolation=how))
 
 
+def averaged(picture: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
+    """Return a picture or plane of 8 bits at `size` (width, height).
+
+    Shrinking averages areas to avoid aliasing; enlarging interpolates linearly.
+    """
+    height, width = picture.shape[:2]
+    if picture.ndim == 2 and width >= size[0] and height >= size[1]:
+        return _scalers.shrunk(picture, size)
+    how = cv2.INTER_AREA if width * height > size[0] * size[1] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, size, interpolation=how), np.uint8)
+
+
 def _averaged(plane: npt.NDArray[Any], _: int, size: tuple[int, int]) -> npt.NDArray[Any]:
-    shrinks = plane.shape[1] * plane.shape[0] > size[0] * size[1]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(plane, size, interpolation=how))
+    return averaged(plane, size)
+
+
+class _Scalers(threading.local):
+    """FFmpeg's scalers of planes; each keeps its tables as long as its sizes stay the same.
+
+    They average areas as exactly as OpenCV does, in a quarter of its time.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, ...], VideoReformatter] = {}
+
+    def shrunk(self, plane: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
+        """Return a plane of 8 bits at a smaller size (width, height)."""
+        key = (*plane.shape, *size)
+        if key not in self._known:
+            if len(self._known) >= _MOST_SCALERS:
+                self._known.clear()
+            self._known[key] = VideoReformatter()
+        grey = VideoFrame.from_numpy_buffer(plane, "gray")
+        found = self._known[key].reformat(grey, *size, "gray", interpolation=_AREA, threads=1)
+        small: Any = found.planes[0]
+        rows = np.frombuffer(small, np.uint8).reshape(small.height, small.line_size)
+        return np.asarray(rows[:, : small.width])
+
+
+_scalers: Final = _Scalers()
 
 
 def _cropped(plane: npt.NDArray[Any], raw: Any, crop: Crop) -> npt.NDArray[Any]:

@@ -122,7 +122,7 @@ def probe(path: Path, max_megapixels: float = 36.0, audio: str = "default") -> V
         stream = _main_stream(container, path)
         context = stream.codec_context
         _check_size(path, context.width, context.height, max_pixels)
-        frame = _first_frame(container, stream, path)
+        frame, stamped = _first_frame(container, stream, path)
         _check_size(path, frame.width, frame.height, max_pixels)
         aspect = pixel_aspect(stream.sample_aspect_ratio)
         turn, crop = _turn(frame), _crop(path, container, stream, frame)
@@ -150,7 +150,7 @@ def probe(path: Path, max_megapixels: float = 36.0, audio: str = "default") -> V
             audio_index=None if sound is None else sound.stream,
             sounds=sounds,
             duration_s=_duration(container, stream),
-            start_pts=_start(path, stream, max_pixels),
+            start_pts=stream.start_time if stamped else _start(path, stream, max_pixels),
             stream_index=stream.index,
             max_pixels=max_pixels,
         )
@@ -220,10 +220,13 @@ def _main_stream(container: Any, path: Path) -> Any:
     return next((s for s in known if s.disposition & av.stream.Disposition.default), known[0])
 
 
-def _first_frame(container: Any, stream: Any, path: Path) -> Any:
-    why = "damaged, or holding none"
+def _first_frame(container: Any, stream: Any, path: Path) -> tuple[Any, bool]:
+    """Return the first frame, and whether the first packet has a presentation or decode time."""
+    why, stamped = "damaged, or holding none", None
     try:
         for packet in islice(container.demux(stream), _PACKETS_TRIED):
+            if stamped is None:
+                stamped = packet.pts is not None or packet.dts is not None
             if packet.has_sidedata("encryption_info"):
                 why = "it is encrypted"
                 break
@@ -232,7 +235,7 @@ def _first_frame(container: Any, stream: Any, path: Path) -> Any:
             except av.FFmpegError:
                 continue
             if frames:
-                return frames[0]
+                return frames[0], bool(stamped)
     except av.FFmpegError:
         pass
     raise CaerError(f"{path}: no frame can be decoded ({why})")

@@ -14,7 +14,7 @@ from odd_media import ffmpeg
 
 from caer_data.media import frame as frame_module
 from caer_data.media.decode import frames
-from caer_data.media.frame import fitted
+from caer_data.media.frame import averaged, fitted
 from caer_data.media.geometry import Turn
 from caer_data.media.probe import probe
 
@@ -135,6 +135,63 @@ def test_shrunk_pictures_are_the_whole_resized(
     assert difference.mean() < 1
     if size[0] < 100:  # enlarged, single pixels at edges of colours differ
         assert difference.max() <= 12
+
+
+def exact_average(plane: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The mean over the area of every pixel of the result, in double precision."""
+
+    def weights(count: int, fewer: int) -> np.ndarray:
+        edges = np.arange(fewer + 1) * (count / fewer)
+        starts = np.maximum(edges[:-1, None], np.arange(count))
+        ends = np.minimum(edges[1:, None], np.arange(count) + 1)
+        return np.clip(ends - starts, 0, None) * (fewer / count)
+
+    width, height = size
+    return weights(plane.shape[0], height) @ plane @ weights(plane.shape[1], width).T
+
+
+@pytest.mark.parametrize("size", [(171, 128), (96, 96), (32, 24), (224, 224), (350, 390)])
+@pytest.mark.parametrize("stored", [(712, 400), (1280, 720), (401, 433)])
+def test_shrinking_averages_areas_to_within_rounding(
+    stored: tuple[int, int], size: tuple[int, int]
+) -> None:
+    width, height = stored
+    noise = np.random.default_rng(0).integers(0, 256, (height + 9, width + 30), np.uint8)
+    plane = noise[4 : 4 + height, 7 : 7 + width]  # rows are apart in memory
+    error = averaged(plane, size) - exact_average(plane, size)
+    assert np.abs(error).max() < 1.2
+    assert np.abs(error).mean() < 0.27, "rounding alone: 0.25"
+    assert abs(error.mean()) < 0.02
+
+
+@pytest.mark.parametrize("name", ODD_PICTURES)
+def test_parts_can_be_shrunk_at_once(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "one.mkv"
+    photograph_as(path, *ODD_PICTURES[name])
+    info = probe(path)
+    if name == "turned":
+        info = replace(info, turn=Turn(90), width=info.height, height=info.width)
+    frame = next(iter(frames(path, info)))
+    for edges in [(0, 0, 200, 200), (101, 57, 140, 99), (13, 8, 64, 48), (50, 50, 62, 90)]:
+        size = (20, 24)
+        expected = averaged(frame.part(*edges), size).astype(int)
+        difference = np.abs(frame.part_at(*edges, *size) - expected)
+        assert difference.mean() < 1
+        assert difference.max() <= 16  # at edges of colours
+
+
+def test_shrunk_parts_are_as_close_to_the_original_as_resized_ones(tmp_path: Path) -> None:
+    path = tmp_path / "one.mkv"
+    original = photograph_as(path, "yuv420p", "-qp", 0)
+    frame = next(iter(frames(path, probe(path))))
+    errors = {"at once": 0.0, "converted, then resized": 0.0}
+    for x in range(60, 80):
+        edges = (x, x - 20, x + 151, x + 110)
+        true = averaged(original[edges[1] : edges[3], edges[0] : edges[2]], (96, 96)).astype(int)
+        errors["at once"] += np.abs(frame.part_at(*edges, 96, 96) - true).mean()
+        resized = averaged(frame.part(*edges), (96, 96))
+        errors["converted, then resized"] += np.abs(resized - true).mean()
+    assert errors["at once"] <= 1.02 * errors["converted, then resized"]
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,15 @@ from PIL import Image, UnidentifiedImageError
 
 from caer_data.benchmark.data.samples import Boxes
 from caer_data.engine.errors import CaerError
-from caer_data.media.decode import frames
-from caer_data.media.frame import DecodedFrame
+from caer_data.media.frame import DecodedFrame, averaged
 from caer_data.media.probe import VideoInfo, probe
+from caer_data.media.sampling import sampled_frames
 
 Picture = npt.NDArray[np.uint8]
 """RGB, shape (height, width, 3)."""
+
+Edges = tuple[int, int, int, int]
+"""Left, top, right and bottom of a rectangle in pixels; right and bottom are exclusive."""
 
 MAX_PIXELS: Final = 36_000_000
 
@@ -37,8 +40,8 @@ class Shown(Protocol):
     def at(self, size: tuple[int, int]) -> Picture:
         """Return the whole picture at `size` (height, width); shrinking averages areas."""
 
-    def part(self, x1: int, y1: int, x2: int, y2: int) -> Picture:
-        """Return a rectangle of it, with right and bottom exclusive."""
+    def part(self, edges: Edges, size: tuple[int, int]) -> Picture:
+        """Return a rectangle of it at `size`."""
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,12 @@ class Still:
 
     def at(self, size: tuple[int, int]) -> Picture:
         """The picture resized."""
-        return resized(self.picture, size)
+        return np.asarray(averaged(self.picture, size[::-1]), np.uint8)
 
-    def part(self, x1: int, y1: int, x2: int, y2: int) -> Picture:
-        """A rectangle."""
-        return self.picture[y1:y2, x1:x2]
+    def part(self, edges: Edges, size: tuple[int, int]) -> Picture:
+        """A rectangle resized."""
+        x1, y1, x2, y2 = edges
+        return np.asarray(averaged(self.picture[y1:y2, x1:x2], size[::-1]), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,9 @@ class Moving:
         """The displayed picture resized."""
         return _rgb(self.frame.shrunk(*size[::-1]))
 
-    def part(self, x1: int, y1: int, x2: int, y2: int) -> Picture:
-        """A rectangle of the displayed picture."""
-        return _rgb(self.frame.part(x1, y1, x2, y2))
+    def part(self, edges: Edges, size: tuple[int, int]) -> Picture:
+        """A rectangle of the displayed picture resized."""
+        return _rgb(self.frame.part_at(*edges, *size[::-1]))
 
 
 def _rgb(bgr: Picture) -> Picture:
@@ -108,22 +112,12 @@ def sampled(
     if fps is None:
         yield 0, Still(_image(path))
         return
-    info = info or probe(path)
-    before: tuple[float, DecodedFrame] | None = None
-    taken, first, end = 0, None, 0.0
-    for frame in frames(path, info, threads=1):
-        first = frame.pts if first is None else first
-        time = float((frame.pts - first) * info.time_base)
-        end = time + float(frame.duration * info.time_base)
-        while before is not None and taken / fps <= (before[0] + time) / 2:
-            taken += 1
-            yield before[1].index, Moving(before[1])
-        before = time, frame
-    if before is None:
+    found = False
+    for frame in sampled_frames(path, info or probe(path), fps):
+        found = True
+        yield frame.index, Moving(frame)
+    if not found:
         raise CaerError(f"{path}: no frame can be decoded")
-    while taken == 0 or taken / fps < end - 1e-6:
-        taken += 1
-        yield before[1].index, Moving(before[1])
 
 
 def is_picture(path: Path) -> bool:
@@ -165,11 +159,4 @@ def face_crop(shown: Shown, box: npt.NDArray[np.float32], size: tuple[int, int])
     if x2 - x1 < 2 or y2 - y1 < 2:
         numbers = ", ".join(f"{v:.1f}" for v in box)
         raise CaerError(f"the box ({numbers}) lies outside the frame of {width}x{height}")
-    return resized(shown.part(x1, y1, x2, y2), size)
-
-
-def resized(picture: Picture, size: tuple[int, int]) -> Picture:
-    """Return the picture at `size` (height, width); shrinking averages areas to avoid aliasing."""
-    shrinks = picture.shape[0] * picture.shape[1] > size[0] * size[1]
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(picture, size[::-1], interpolation=how), np.uint8)
+    return shown.part((x1, y1, x2, y2), size)

@@ -38,7 +38,7 @@ from caer_data.engine.pool import run_map
 from caer_data.engine.progress import Reporter
 from caer_data.media.probe import probe
 
-VERSION: Final = 4
+VERSION: Final = 5
 MAX_FACES: Final = 8
 CHECKED: Final = "checked.json"
 

@@ -72,10 +72,11 @@ def _needed(fps: float, frames: int) -> int:
 def _columns(windows: Samples) -> npt.NDArray[np.float32]:
     """Convert samples (n, WINDOW) to energies (n, MELS); unknown if half of a window is."""
     unknown = np.isnan(windows)
-    shaped = np.where(unknown, 0, windows) * np.hanning(WINDOW).astype(np.float32)
+    known = unknown.mean(axis=1) < 1 / 2
+    shaped = np.where(unknown, 0, windows)[known] * np.hanning(WINDOW).astype(np.float32)
     power = np.abs(np.fft.rfft(shaped, _FFT, axis=1)) ** 2
-    energies = np.log(power @ _filters() + FLOOR).astype(np.float32)
-    energies[unknown.mean(axis=1) >= 1 / 2] = np.nan
+    energies = np.full((len(windows), MELS), np.nan, np.float32)
+    energies[known] = np.log(power @ _filters() + FLOOR)
     return energies
 
 

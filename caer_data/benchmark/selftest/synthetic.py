@@ -30,7 +30,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from caer_data.benchmark.data.pictures import Still, face_crop, resized
+from caer_data.benchmark.data.pictures import Still, face_crop
 from caer_data.benchmark.data.samples import SPLITS, Sample, Source
 from caer_data.benchmark.data.shards import MAX_FACES, Format
 from caer_data.benchmark.data.sound import RATE, of_samples
@@ -210,7 +210,7 @@ def store(
         for i in range(n)
         for t in range(T)
     ]
-    contexts = [resized(picture, frame_size) for picture in clips.frames.reshape(-1, *SIZE, 3)]
+    contexts = [Still(picture).at(frame_size) for picture in clips.frames.reshape(-1, *SIZE, 3)]
     boxes = np.zeros((n * T, MAX_FACES, 4), np.float32)
     scale = np.array([frame_size[1] / SIZE[1], frame_size[0] / SIZE[0]] * 2, np.float32)
     boxes[:, 0] = clips.face_boxes.reshape(-1, 4) * scale

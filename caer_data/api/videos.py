@@ -94,8 +94,8 @@ def build(
 def detect_shots(video: Pathlike, recipe: RecipeLike = "caer") -> pd.DataFrame:
     """Find the shots of one video, with PySceneDetect's or other detectors and refined cuts.
 
-    Frames that the file flags as two fields are deinterlaced. A build also measures fields, so its
-    shots may differ where the pictures contradict the flags.
+    They are those that a build finds: the pictures, and not only the file's flags, decide whether
+    frames are deinterlaced.
 
     Args:
         video: a video file.

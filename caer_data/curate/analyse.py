@@ -7,6 +7,7 @@ again. `curate/analysis_results.py` reads them.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -32,23 +33,28 @@ from caer_data.faces.bars import find_bars
 from caer_data.faces.samples import MAX_SIDE, Samples, SampleWriter, encoded
 from caer_data.media import fingerprints
 from caer_data.media.ahead import ahead, depth_of
+from caer_data.media.attempts import Attempt, attempts
 from caer_data.media.decode import VideoReader, frames, threads_for
-from caer_data.media.fields import Fields
 from caer_data.media.frame import DecodedFrame
 from caer_data.media.frame_rate import usual_rate
-from caer_data.media.interlacing import Interlacing
-from caer_data.media.packets import Damage
+from caer_data.media.packets import Damage, usual_step
 from caer_data.media.probe import VideoInfo
 from caer_data.media.sound_prints import sound_prints
 from caer_data.media.unchanged import check_unchanged
-from caer_data.media.unfinished import CUT_OFF, FRAGMENTS_MISSING, JOINED, unfinished
+from caer_data.media.unfinished import (
+    CUT_OFF,
+    FRAGMENTS_MISSING,
+    JOINED,
+    PAGES_MISSING,
+    unfinished,
+)
 from caer_data.shots.detect import ShotDetector
 
 _PROGRESS_EVERY = 100  # frames
 _NEARLY_ALL = 0.95
-_SOON = 1500  # frames after which fields that contradict the flags stop the first decode
-_MOST_REPEATS = 3  # a first decode that stopped, another that found damage, one with other fields
 _PAUSE_S, _PAUSE_STEPS = 1.0, 5.0
+_GAP_STEPS = 1.75  # steps from which evenly spaced pictures have a pause
+_INCOMPLETE = (CUT_OFF, FRAGMENTS_MISSING, PAGES_MISSING)
 _NO_STAMP = int(np.iinfo(np.int64).min)
 
 
@@ -119,41 +125,24 @@ class _Pass:
         self._seconds = 0.0
 
     def spool_samples(self, folder: Path) -> None:
-        """Decode the video and write samples to a folder.
-
-        It is decoded again if its pictures contradict the flags of its fields, so that shots,
-        samples and clips show the same, or with one thread if it is damaged.
-        """
+        """Decode the video and write samples to a folder."""
         started = time.perf_counter()
         check_unchanged(self._job.path, self._job.stamp)
-        fields, threads = Fields.FLAGGED, threads_for(self._job.threads)
-        found = self._decode(folder, threads, fields, may_stop=True)
-        for _ in range(_MOST_REPEATS):
-            # How a decoder repairs damage depends on the scheduling of its threads.
-            again = threads > 1 and self._damage.is_damaged
-            if found is fields and not again:
-                break
-            fields, threads = found, 1 if again else threads
-            found = self._decode(folder, threads, fields)
+        for attempt in attempts(threads_for(self._job.threads)):
+            self._decode(folder, attempt)
         check_unchanged(self._job.path, self._job.stamp)
         self._seconds = time.perf_counter() - started
 
-    def _decode(
-        self, folder: Path, threads: int, fields: Fields, *, may_stop: bool = False
-    ) -> Fields:
-        """Decode the video, showing fields as given, and return what the pictures ask for.
-
-        If it may stop, and the pictures soon contradict the flags, it ends there. The rest of the
-        file may still prove the flags right, so only the first decode may stop.
-        """
+    def _decode(self, folder: Path, attempt: Attempt) -> None:
+        """Decode the video, showing fields as the attempt says."""
         job, self._pts, self._retimed = self._job, [], []
-        info = replace(job.info, fields=fields)
+        info = replace(job.info, fields=attempt.fields)
         pts = self._pts
         writer = SampleWriter(folder, job.recipe.faces.samples_per_second)
         prints = fingerprints.Writer(job.info.time_base)
         imported = job.imported.shots
         detector = ShotDetector(job.recipe.shots, info) if imported is None else None
-        reader, fields_seen = frames(job.path, info, threads, for_analysis=True), Interlacing()
+        reader = frames(job.path, info, attempt.threads, for_analysis=True)
         calls, heap = _calls(reader, detector, prints, writer), Heap()
         for looked in ahead(calls, job.threads, depth_of(job.info, job.threads)):
             frame = looked.frame
@@ -162,13 +151,9 @@ class _Pass:
                 stamp = _NO_STAMP if frame.stamp is None else frame.stamp
                 self._retimed.append((frame.index, stamp, frame.pts))
             self._end_pts = frame.pts + frame.duration
-            fields_seen.push(frame)
-            if may_stop and frame.index == _SOON:
-                soon = fields_seen.measured().fields
-                if soon is not fields:
-                    self._damage = Damage()
-                    writer.close()
-                    return soon
+            if not attempt.goes_on_after(frame):
+                writer.close()
+                return
             if detector:
                 detector.push(frame, looked.prepared)
             if looked.look is not None:
@@ -184,13 +169,14 @@ class _Pass:
         if not pts:
             raise CaerError("no frame can be decoded")
         self._damage = reader.damage
-        measured = fields_seen.measured()
+        attempt.finish(damaged=reader.damage.is_damaged)
+        measured = attempt.measured
         self._seen = {
             "scan_type": _scan_type(reader.interlaced, len(pts)),
             "scan_measured": measured.scan_type,
             "interlaced_share": measured.share,
             "order_measured": measured.order,
-            "fields": fields,
+            "fields": attempt.fields,
             "shape_changes": reader.reshaped,
         }
         if detector:
@@ -198,7 +184,6 @@ class _Pass:
         elif imported:
             starts = pyannote_import.read_shots(imported)
             self._rows = pyannote_import.shot_rows(starts, pts, self._end_pts, job.info.time_base)
-        return measured.fields
 
     def _tell(self, index: int, seconds: float) -> None:
         """Report progress; frames that are decoded again do not count."""
@@ -224,7 +209,7 @@ class _Pass:
         np.save(folder / "retimed.npy", np.array(self._retimed, np.int64).reshape(-1, 3))
         values = _measured(self._pts, self._end_pts, self._job.info)
         ending = unfinished(self._job.path)
-        if ending in (CUT_OFF, FRAGMENTS_MISSING) and not self._damage.frames_lost:
+        if ending in _INCOMPLETE and not self._damage.frames_lost:
             self._damage.reckon(
                 _expected(ending, values, self._pts, self._job.info), len(self._pts)
             )
@@ -232,7 +217,7 @@ class _Pass:
         values |= self._seen | {
             "damage": ", ".join(filter(None, reasons)),
             "damaged_share": self._damage.share if self._damage.is_damaged else 0.0,
-            "hurt": self._damage.is_damaged or ending in (CUT_OFF, JOINED, FRAGMENTS_MISSING),
+            "hurt": self._damage.is_damaged or ending in (*_INCOMPLETE, JOINED),
             "retimed": self._damage.retimed,
         }
         write_json(folder / "video.json", values)
@@ -345,18 +330,31 @@ def _measured(pts: list[int], end_pts: int, info: VideoInfo) -> dict[str, Any]:
 
 def _expected(ending: str, values: dict[str, Any], pts: list[int], info: VideoInfo) -> int:
     """Return the number of frames that an incomplete file should have, by its length and rate."""
-    length = float((pts[-1] - pts[0]) * info.time_base)
+    rate = Fraction(values["fps"])
+    length = float((pts[-1] - pts[0]) * info.time_base + 1 / rate)
     if ending == CUT_OFF:
         length = max(length, info.duration_s or 0.0)
-    return round(length * float(Fraction(values["fps"])))
+    return round(length * float(rate))
 
 
 def _pauses(pts: list[int], info: VideoInfo) -> str:
-    """Describe long pauses between frames, which may be intended or due to lost frames."""
-    steps = np.diff(np.array(pts, np.float64)) * float(info.time_base)
-    least = max(_PAUSE_S, _PAUSE_STEPS * float(np.median(steps))) if len(steps) else 0.0
-    long = steps[steps >= least]
-    return f"{len(long)} pauses in the pictures, {long.sum():.1f} s in all" if len(long) else ""
+    """Describe pauses between frames, which may be intended or due to lost frames.
+
+    If all other frames are evenly spaced, even one that is left out is a pause.
+    """
+    steps = np.diff(np.array(pts, np.int64))
+    if not len(steps):
+        return ""
+    least = max(_PAUSE_S / float(info.time_base), _PAUSE_STEPS * float(np.median(steps)))
+    usual = usual_step(Counter(steps.tolist()))
+    if usual is not None:
+        least = min(least, _GAP_STEPS * usual)
+    long = [step for step in steps.tolist() if step >= least]
+    if not long:
+        return ""
+    seconds = float(sum(long) * info.time_base)
+    pauses = "1 pause" if len(long) == 1 else f"{len(long)} pauses"
+    return f"{pauses} in the pictures, {seconds:.1f} s in all"
 
 
 def _find_faces(job: Job, samples: Path, folder: Path, progress: Progress) -> None:

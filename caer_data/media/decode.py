@@ -10,7 +10,15 @@ from typing import Any, Final
 
 from caer_data.engine.errors import CaerError
 from caer_data.media.frame import DecodedFrame, Picture
-from caer_data.media.packets import Damage, Given, Tears, decoded, packets_of, promised
+from caer_data.media.packets import (
+    Damage,
+    Given,
+    Steps,
+    Tears,
+    decoded,
+    packets_of,
+    promised,
+)
 from caer_data.media.probe import VideoInfo, open_container, pixel_aspect
 from caer_data.media.retime import Retimer
 
@@ -74,23 +82,24 @@ class VideoReader:
     def __iter__(self) -> Iterator[DecodedFrame]:
         self.damage, self.interlaced, self.reshaped = Damage(), 0, False
         self._torn = set()
-        spoilt, last, holes = False, None, 0
+        spoilt, last = False, None
         nominal = max(1, round(1 / (self.info.fps * self.info.time_base)))
+        steps = Steps(nominal)
         retimer = Retimer(nominal, self.info.start_pts)
         for index, timed in enumerate(retimer.times(self._raw_frames())):
             raw, aspect = timed.raw.frame, timed.raw.aspect
             self._note(raw, aspect)
             # frames predicted from a repaired one inherit its faults, up to the next key frame
+            before = spoilt
             spoilt = (spoilt and not raw.key_frame) or raw.is_corrupt or timed.stamp in self._torn
             self.damage.corrupt_frames += spoilt
-            if spoilt and self._torn and last is not None:  # whole frames may be missing, too
-                holes += max(0, round((timed.pts - last) / nominal) - 1)
+            if last is not None:  # whole frames may be missing, too
+                steps.add(timed.pts - last, beside_damage=before or spoilt)
             last = timed.pts
             step = raw.duration or nominal
             yield DecodedFrame(index, timed.pts, step, raw, self.info, timed.stamp, aspect)
             self.damage.restarts, self.damage.retimed = retimer.restarts, retimer.retimed
-        self.damage.frames_given += holes
-        self.damage.frames_lost += holes
+        self.damage.miss(steps.missing(torn=bool(self._torn)))
 
     def _note(self, raw: Any, aspect: Fraction | None) -> None:
         self.interlaced += bool(raw.interlaced_frame)

@@ -76,7 +76,7 @@ class Measured:
     fields: Fields
 
 
-_UNKNOWN: Final = Measured("unknown", None, None, Fields.FLAGGED)
+UNKNOWN: Final = Measured("unknown", None, None, Fields.FLAGGED)
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,11 @@ class Interlacing:
         all_words = words[True] + words[False]
         if not self._is_torn():
             if _is_doubtful(all_words) or _is_doubtful(words[True]):
-                return _UNKNOWN
+                return UNKNOWN
             words = {flagged: _progressive(said) for flagged, said in words.items()}
             all_words = _progressive(all_words)
         if all_words.total() < _MIN_KNOWN:
-            return _UNKNOWN
+            return UNKNOWN
         share, order = _share(all_words)
         if share < _SOME:
             return Measured("progressive", share, None, _shown(words, order, film=False))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,6 +12,9 @@ import av
 _ERRORS_IN_A_ROW: Final = 100
 # Errors of PyAV besides its own class, for example if a new stream appears within the file.
 _STRAY: Final = (IndexError, KeyError, ValueError, AttributeError)
+_EVEN: Final = 0.9
+"""Minimum share of steps of the usual length where frames are evenly spaced."""
+_UNEVEN: Final = 0.25  # deviation from the usual step, as a share of it
 _TEAR_BEHIND: Final = 2
 """Number of packets by which FFmpeg may report a gap early."""
 _EMPTY_MPEG4: Final = 8
@@ -44,6 +48,12 @@ class Damage:
         """Count the missing frames of a file without an index, from the number expected."""
         self.frames_given = max(self.frames_given, expected)
         self.frames_lost = max(0, expected - received)
+
+    def miss(self, frames: int) -> None:
+        """Count frames that are missing in the pictures, some of which may be known to be lost."""
+        more = max(0, frames - self.frames_lost)
+        self.frames_given += more
+        self.frames_lost += more
 
     @property
     def is_damaged(self) -> bool:
@@ -120,6 +130,49 @@ class Given:
         return key is not None and packet.pts is not None and packet.pts < key
 
 
+class Steps:
+    """Reckons how many frames are missing beside damage, from the usual step between frames.
+
+    Args:
+        nominal: duration of a frame by the header, in the time base.
+    """
+
+    def __init__(self, nominal: int) -> None:
+        self._nominal = nominal
+        self._all: Counter[int] = Counter()
+        self._beside: list[int] = []
+
+    def add(self, step: int, *, beside_damage: bool) -> None:
+        """Add the step from one frame to the next."""
+        self._all[step] += 1
+        if beside_damage:
+            self._beside.append(step)
+
+    def missing(self, *, torn: bool) -> int:
+        """Return the number of missing frames.
+
+        Unevenly spaced frames tell nothing, unless the file is known to have lost data (`torn`).
+        """
+        usual = usual_step(self._all)
+        if usual is None and not torn:
+            return 0
+        return sum(max(0, round(step / (usual or self._nominal)) - 1) for step in self._beside)
+
+
+def usual_step(steps: Counter[int]) -> int | None:
+    """Return the usual step between frames; None if they are not evenly spaced.
+
+    Args:
+        steps: how often each step occurs.
+    """
+    if not steps:
+        return None
+    ((usual, _),) = steps.most_common(1)
+    near = max(1.0, _UNEVEN * usual)
+    even = sum(count for step, count in steps.items() if abs(step - usual) <= near)
+    return usual if even >= _EVEN * steps.total() else None
+
+
 class Tears:
     """Finds the packets of a transport stream after which data is missing.
 
@@ -150,13 +203,14 @@ class Tears:
 def promised(container: Any, stream: Any) -> int:
     """Return the number of frames in a file's index, 0 if it has none.
 
-    The index of AVI counts clock ticks; if a picture lasts several ticks, the others have no frame.
+    The header of AVI counts clock ticks. If a picture lasts several ticks, the others have no
+    frame, as only the index tells.
     """
     frames = int(stream.frames)
     if container.format.name != "avi":
         return frames
     beats = [entry.timestamp for entry in stream.index_entries]
-    return frames - int(beats[-1] - beats[0] + 1 - len(beats)) if beats else frames
+    return frames - int(beats[-1] - beats[0] + 1 - len(beats)) if len(beats) > 1 else 0
 
 
 def packets_of(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:

@@ -7,6 +7,11 @@ from typing import BinaryIO, Final
 
 _EBML: Final = b"\x1a\x45\xdf\xa3"
 _SEGMENT: Final = b"\x18\x53\x80\x67"
+_ASF: Final = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+_ASF_DATA: Final = bytes.fromhex("3626b2758e66cf11a6d900aa0062ce6c")
+_PAGE: Final = b"OggS"
+_FIRST_BOXES: Final = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+"""Types with which an MP4 or an old QuickTime file begins."""
 _HEAD: Final = 4096
 _FRAGMENT: Final = 24  # bytes up to a fragment's number (ISO/IEC 14496-12, section 8.8.5)
 _BOXES: Final = 10_000
@@ -15,13 +20,14 @@ _BOXES: Final = 10_000
 CUT_OFF: Final = "the file is truncated"
 NOT_CLOSED: Final = "the recording was never closed"
 FRAGMENTS_MISSING: Final = "fragments are missing"
+PAGES_MISSING: Final = "pages of the file are missing"
 JOINED: Final = "another film is appended to it, which is not read"
 
 
 def unfinished(path: Path) -> str:
     """Return what is wrong with the end of a file, by the sizes it states; empty if nothing.
 
-    Only Matroska, MP4 and AVI state their sizes.
+    Only Matroska, MP4, QuickTime, AVI, FLV, ASF and Ogg state the sizes of their parts.
 
     Raises:
         OSError: the file cannot be read.
@@ -33,7 +39,13 @@ def unfinished(path: Path) -> str:
             return _matroska(head, size)
         if head.startswith(b"RIFF") and head[8:12] == b"AVI ":
             return _avi(file, 8 + int.from_bytes(head[4:8], "little"), size)
-        return _mp4(file, size) if head[4:8] == b"ftyp" else ""
+        if head.startswith(b"FLV"):
+            return _flv(file, int.from_bytes(head[5:9], "big"), size)
+        if head.startswith(_ASF):
+            return _asf(file, int.from_bytes(head[16:24], "little"), size)
+        if head.startswith(_PAGE):
+            return _ogg(file, size)
+        return _mp4(file, size) if head[4:8] in _FIRST_BOXES else ""
 
 
 def _avi(file: BinaryIO, end: int, size: int) -> str:
@@ -70,6 +82,60 @@ def _mp4(file: BinaryIO, size: int) -> str:
     if films > 1:
         return JOINED
     return FRAGMENTS_MISSING if missing else ""
+
+
+def _flv(file: BinaryIO, at: int, size: int) -> str:
+    """Check the tags: each states its size before it, and again behind it."""
+    file.seek(size - 4)
+    length = int.from_bytes(file.read(4), "big")
+    if 11 <= length <= size - 4:
+        file.seek(size - 4 - length)
+        if int.from_bytes(file.read(4)[1:], "big") + 11 == length:
+            return ""
+    at += 4
+    while at + 11 <= size:
+        file.seek(at)
+        tag = file.read(4)
+        if tag[0] & 0x1F not in (8, 9, 18):  # neither sound nor pictures nor a script
+            return ""
+        at += 11 + int.from_bytes(tag[1:], "big")
+        if at > size:
+            return CUT_OFF
+        at += 4
+    return ""
+
+
+def _asf(file: BinaryIO, at: int, size: int) -> str:
+    """Check the size of the data object, which live recordings do not state."""
+    file.seek(at)
+    data = file.read(24)
+    if not data.startswith(_ASF_DATA):
+        return ""
+    return CUT_OFF if at + int.from_bytes(data[16:24], "little") > size else ""
+
+
+def _ogg(file: BinaryIO, size: int) -> str:
+    """Check that the pages of each stream are numbered without gaps, and the last one is whole."""
+    at, missing = 0, False
+    last, open_ = dict[bytes, int](), set[bytes]()
+    while at < size:
+        file.seek(at)
+        page = file.read(27 + 255)
+        if not page.startswith(_PAGE) or len(page) < 27:
+            step = page.find(_PAGE, 1)
+            at += step if step > 0 else max(1, len(page) - len(_PAGE) + 1)
+            continue
+        stream, number = page[14:18], int.from_bytes(page[18:22], "little")
+        first = page[5] & 2
+        missing |= not first and stream in last and number > last[stream] + 1
+        last[stream] = number
+        (open_.discard if page[5] & 4 else open_.add)(stream)
+        at += 27 + page[26] + sum(page[27 : 27 + page[26]])
+    if at > size and page.startswith(_PAGE):
+        return CUT_OFF
+    if missing:
+        return PAGES_MISSING
+    return NOT_CLOSED if open_ else ""
 
 
 def _matroska(head: bytes, size: int) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -27,8 +28,10 @@ from scenedetect.detectors import (
 )
 
 from caer_data.engine import recipe
+from caer_data.engine.errors import CaerError
 from caer_data.media.ahead import ahead, depth_of
-from caer_data.media.decode import frames
+from caer_data.media.attempts import attempts
+from caer_data.media.decode import frames, threads_for
 from caer_data.media.frame import DecodedFrame
 from caer_data.media.probe import VideoInfo
 from caer_data.shots.boundaries import BoundaryFinder, Cut
@@ -118,23 +121,36 @@ def detect(
 ) -> list[dict[str, Any]]:
     """Decode a video and return its rows of the table `shots`, without identifiers.
 
-    Fields are shown as `info.fields` says: by the file's flags, unless it was changed.
+    Fields are shown as the pictures ask, and damaged files are decoded as in a build: see
+    `attempts`.
 
     Args:
         path: the video.
         info: its properties.
         settings: the recipe's section.
-        threads: number of threads that scale frames, besides those of the decoder. The shots of
-            undamaged files do not depend on either number.
+        threads: number of threads that scale frames, besides those of the decoder. The shots do not
+            depend on it.
 
     Raises:
-        CaerError: the file can no longer be opened, or the recipe's detector is not installed.
+        CaerError: the file can no longer be opened, no frame can be decoded, or the recipe's
+            detector is not installed.
     """
-    detector = ShotDetector(settings, info)
-    calls = (partial(_prepared, f, detector) for f in frames(path, info, for_analysis=True))
-    for frame, prepared in ahead(calls, threads, depth_of(info, threads)):
-        detector.push(frame, prepared)
-    return detector.finish()
+    rows: list[dict[str, Any]] = []
+    for attempt in attempts(threads_for(threads)):
+        shown = replace(info, fields=attempt.fields)
+        detector = ShotDetector(settings, shown)
+        reader = frames(path, shown, attempt.threads, for_analysis=True)
+        calls = (partial(_prepared, f, detector) for f in reader)
+        for frame, prepared in ahead(calls, threads, depth_of(info, threads)):
+            if not attempt.goes_on_after(frame):
+                break
+            detector.push(frame, prepared)
+        else:
+            rows = detector.finish()
+            attempt.finish(damaged=reader.damage.is_damaged)
+    if not rows:
+        raise CaerError(f"{path}: no frame can be decoded")
+    return rows
 
 
 def _prepared(frame: DecodedFrame, detector: ShotDetector) -> tuple[DecodedFrame, Any]:

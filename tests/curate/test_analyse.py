@@ -18,6 +18,7 @@ from caer_data.engine import recipe as recipes
 from caer_data.engine.artifacts import key_of
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import scratch_folder
+from caer_data.media import attempts
 from caer_data.media.decode import THREADS
 from caer_data.media.fields import Fields
 from caer_data.media.interlacing import Measured
@@ -174,7 +175,7 @@ def test_what_pictures_say_of_fields_holds_for_the_whole_video(
     tmp_path, monkeypatch, laid, fields, soon, decodes
 ):
     path, told = film.write(tmp_path / "a.mkv", laid), []
-    monkeypatch.setattr(analyse, "_SOON", soon)
+    monkeypatch.setattr(attempts, "_SOON", soon)
     shown = noted_decodes(monkeypatch)
     job = job_of(path, tmp_path / "work")
     decode(job, lambda stage, seconds: told.append(seconds))
@@ -202,7 +203,7 @@ def test_a_start_unlike_the_rest_of_the_video_costs_one_decode(
 ):
     films = [film.write(tmp_path / f"{n}.mpg", laid, s=s) for n, (laid, s) in enumerate(parts)]
     path = film.joined(tmp_path / "a.mkv", films, flagged=flagged)
-    monkeypatch.setattr(analyse, "_SOON", soon)
+    monkeypatch.setattr(attempts, "_SOON", soon)
     shown = noted_decodes(monkeypatch)
     job = job_of(path, tmp_path / "work")
     decode(job, lambda *_: None)
@@ -222,7 +223,7 @@ def test_the_number_of_decodes_is_limited_and_the_last_one_counts(tmp_path, monk
         def measured(self) -> Measured:
             return Measured("mixed", 0.5, "tt", next(wavering))
 
-    monkeypatch.setattr(analyse, "Interlacing", Wavering)
+    monkeypatch.setattr(attempts, "Interlacing", Wavering)
     shown = noted_decodes(monkeypatch)
     job = job_of(numbered.write(tmp_path / "a.mp4", 30), tmp_path / "work")
     decode(job, lambda *_: None)
@@ -283,7 +284,7 @@ def test_a_pause_is_named_and_no_damage(tmp_path):
     job = job_of(numbered.write(tmp_path / "a.mp4", 100, pts=times), tmp_path / "work")
     decode(job, lambda *_: None)
     values = analysis_results.measured(job)
-    assert values["damage"] == "1 pauses in the pictures, 2.0 s in all"
+    assert values["damage"] == "1 pause in the pictures, 2.0 s in all"
     assert not values["hurt"]
 
 

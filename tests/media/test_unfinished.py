@@ -7,15 +7,27 @@ import numbered_video as numbered
 import pytest
 from odd_media import ffmpeg
 
-from caer_data.media.unfinished import CUT_OFF, FRAGMENTS_MISSING, JOINED, NOT_CLOSED, unfinished
+from caer_data.media.unfinished import (
+    CUT_OFF,
+    FRAGMENTS_MISSING,
+    JOINED,
+    NOT_CLOSED,
+    PAGES_MISSING,
+    unfinished,
+)
+
+_CODECS = {"avi": "mpeg4", "wmv": "wmv2", "ogv": "libtheora"}
 
 
-@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.avi", "a.mov"])
-def test_a_file_that_breaks_off(tmp_path: Path, name: str) -> None:
-    codec = "mpeg4" if name.endswith("avi") else "libx264"
-    path = numbered.write(tmp_path / name, 50, codec=codec)
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.avi", "a.mov", "a.flv", "a.wmv", "a.ogv"])
+@pytest.mark.parametrize("sound", [False, True], ids=["silent", "with-sound"])
+def test_a_file_that_breaks_off(tmp_path: Path, name: str, sound: bool) -> None:
+    plain = numbered.write(tmp_path / "plain.mkv", 50, sound=sound)
+    path = tmp_path / name
+    coded = ["-c:v", _CODECS.get(name[2:], "libx264"), "-qscale:v", 3, "-crf", 20]
+    ffmpeg("-i", plain, *(coded[:4] if name[2:] in _CODECS else [*coded[:2], *coded[4:]]), path)
     assert unfinished(path) == ""
-    path.write_bytes(path.read_bytes()[:-2000])
+    path.write_bytes(path.read_bytes()[:-1500])
     assert unfinished(path) == CUT_OFF
 
 
@@ -41,6 +53,38 @@ def test_fragments_and_other_containers(tmp_path: Path) -> None:
     for data in (b"", b"\x1a\x45\xdf\xa3", b"\0\0\0\x08ftyp", b"RIFF\xff\xff\xff\xffAVI "):
         (tmp_path / "odd").write_bytes(data)
         unfinished(tmp_path / "odd")
+
+
+def test_an_old_quicktime_file_has_no_box_that_names_its_type(tmp_path: Path) -> None:
+    path = numbered.write(tmp_path / "a.mov", 50)
+    data = path.read_bytes()
+    path.write_bytes(data[int.from_bytes(data[:4], "big") :])
+    assert unfinished(path) == ""
+    path.write_bytes(path.read_bytes()[:-2000])
+    assert unfinished(path) == CUT_OFF
+
+
+def test_pages_that_are_missing_in_the_middle_of_an_ogg_file(tmp_path: Path) -> None:
+    plain, path = numbered.write(tmp_path / "plain.mkv", 50, sound=True), tmp_path / "a.ogv"
+    ffmpeg("-i", plain, "-c:v", "libtheora", "-q:v", 5, path)
+    data = path.read_bytes()
+    pages = [m.start() for m in re.finditer(b"OggS", data)]
+    middle = len(pages) // 2
+    path.write_bytes(data[: pages[middle]] + data[pages[middle + 3] :])
+    assert unfinished(path) == PAGES_MISSING
+    path.write_bytes(data[: len(data) // 2] + data[len(data) // 2 + 9000 :])
+    assert unfinished(path) == PAGES_MISSING
+    path.write_bytes(data[: pages[-1]])
+    assert unfinished(path) == NOT_CLOSED
+    path.write_bytes(data + data)  # chained recordings
+    assert unfinished(path) == ""
+
+
+def test_an_flv_without_the_size_behind_its_last_tag_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.flv"
+    ffmpeg("-i", numbered.write(tmp_path / "plain.mkv", 50), "-c:v", "flv", path)
+    path.write_bytes(path.read_bytes()[:-4])
+    assert unfinished(path) == ""
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.avi"])

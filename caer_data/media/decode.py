@@ -44,6 +44,7 @@ class Received:
     pts: int | None
     dts: int | None
     aspect: Fraction | None = None
+    duration: int | None = None
 
 
 @dataclass
@@ -99,7 +100,8 @@ class VideoReader:
             step = raw.duration or nominal
             yield DecodedFrame(index, timed.pts, step, raw, self.info, timed.stamp, aspect)
             self.damage.restarts, self.damage.retimed = retimer.restarts, retimer.retimed
-        self.damage.miss(steps.missing(torn=bool(self._torn)))
+        if missing := steps.missing(torn=bool(self._torn)):
+            self.damage.miss(missing, steps.frames)
 
     def _note(self, raw: Any, aspect: Fraction | None) -> None:
         self.interlaced += bool(raw.interlaced_frame)
@@ -126,7 +128,7 @@ class VideoReader:
                         aspect = pixel_aspect(context.sample_aspect_ratio)
                     first = first or aspect
                     changed = None if aspect == first else aspect
-                    yield Received(raw, raw.pts, raw.dts, changed)
+                    yield Received(raw, raw.pts, raw.dts, changed, raw.duration)
             self.damage.frames_given = given.frames
             self.damage.frames_lost = given.lost(received)
             self.damage.headless = given.headless(received)

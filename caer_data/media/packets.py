@@ -49,11 +49,10 @@ class Damage:
         self.frames_given = max(self.frames_given, expected)
         self.frames_lost = max(0, expected - received)
 
-    def miss(self, frames: int) -> None:
-        """Count frames that are missing in the pictures, some of which may be known to be lost."""
-        more = max(0, frames - self.frames_lost)
-        self.frames_given += more
-        self.frames_lost += more
+    def miss(self, frames: int, received: int) -> None:
+        """Count frames that are missing in the pictures, which may already be known to be lost."""
+        self.frames_lost = max(self.frames_lost, frames)
+        self.frames_given = max(self.frames_given, received + self.frames_lost)
 
     @property
     def is_damaged(self) -> bool:
@@ -147,6 +146,11 @@ class Steps:
         self._all[step] += 1
         if beside_damage:
             self._beside.append(step)
+
+    @property
+    def frames(self) -> int:
+        """Number of frames so far."""
+        return self._all.total() + 1
 
     def missing(self, *, torn: bool) -> int:
         """Return the number of missing frames.

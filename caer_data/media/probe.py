@@ -8,6 +8,7 @@ are refused, and files that they refer to are never opened.
 from __future__ import annotations
 
 import stat
+from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -32,6 +33,9 @@ FORMATS: Final = (
 )
 _PACKETS_TRIED: Final = 1000
 """Maximum number of broken video packets before the first good frame."""
+
+_STILLS: Final = ("mjpeg", "png", "bmp", "gif", "webp", "tiff", "jpeg2000", "jpegls", "jpegxl")
+"""Codecs of pictures that may be covers; some are those of films, too."""
 
 _REORDERED: Final = 16
 """Number of packets after which no earlier picture can follow."""
@@ -119,7 +123,7 @@ def probe(path: Path, max_megapixels: float = 36.0, audio: str = "default") -> V
     """
     max_pixels = int(max_megapixels * 1e6)
     with open_container(path, max_pixels) as container:
-        stream = _main_stream(container, path)
+        stream = _main_stream(container, path, max_pixels)
         context = stream.codec_context
         _check_size(path, context.width, context.height, max_pixels)
         frame, stamped = _first_frame(container, stream, path)
@@ -207,8 +211,11 @@ def start_of(path: Path, info: VideoInfo) -> float:
         return (container.start_time or 0) / float(av.time_base)
 
 
-def _main_stream(container: Any, path: Path) -> Any:
-    """Return the first stream marked as default, otherwise the first; never cover art."""
+def _main_stream(container: Any, path: Path, max_pixels: int) -> Any:
+    """Return the first stream marked as default, otherwise the first; never cover art.
+
+    A cover need not be marked as one: a stream of one picture is no film if there is another.
+    """
     hidden = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
     streams = [s for s in container.streams.video if not s.disposition & hidden]
     if not streams:
@@ -217,7 +224,25 @@ def _main_stream(container: Any, path: Path) -> Any:
     known = [s for s in streams if s.codec_context is not None]
     if not known:
         raise CaerError(f"{path}: its video codec is unknown, so no frame can be decoded")
-    return next((s for s in known if s.disposition & av.stream.Disposition.default), known[0])
+    covers = _covers(path, known, max_pixels)
+    films = [s for s in known if s.index not in covers] or known
+    return next((s for s in films if s.disposition & av.stream.Disposition.default), films[0])
+
+
+def _covers(path: Path, streams: list[Any], max_pixels: int) -> set[int]:
+    """Return the indices of those streams of still pictures that have only one."""
+    stills = [s.index for s in streams if s.codec_context.codec.canonical_name in _STILLS]
+    if not stills or len(streams) == 1:
+        return set()
+    counts: Counter[int] = Counter()
+    with open_container(path, max_pixels) as container:
+        try:
+            packets = container.demux([container.streams[s.index] for s in streams])
+            for packet in islice(packets, _PACKETS_TRIED):
+                counts[packet.stream.index] += packet.size > 0
+        except (av.FFmpegError, IndexError):
+            pass
+    return {index for index in stills if counts[index] <= 1}
 
 
 def _first_frame(container: Any, stream: Any, path: Path) -> tuple[Any, bool]:

@@ -16,6 +16,7 @@ _MAX_BYTES: Final = 8 << 20
 _SYNC: Final = 0x47
 _SIZES: Final = (188, 192, 204)  # of packets: plain, after an arrival time, with a checksum
 _PACKET: Final = 188
+_HEAD: Final = 1 << 16
 _IN_STEP: Final = 5  # packets that must begin where they should
 _PAT, _PMT = 0, 2
 
@@ -71,14 +72,30 @@ def _sections(data: bytes, wanted: set[int]) -> Iterator[tuple[int, bytes]]:
             del open_[pid]
 
 
+def is_transport_stream(path: Path) -> bool:
+    """Whether a file is a transport stream, by its content.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        return _layout(file.read(_HEAD)) is not None
+
+
 def _packets(data: bytes) -> Iterator[bytes]:
+    start, size = _layout(data) or (len(data), _PACKET)
+    for at in range(start, len(data) - _PACKET + 1, size):
+        if data[at] == _SYNC:
+            yield data[at : at + _PACKET]
+
+
+def _layout(data: bytes) -> tuple[int, int] | None:
+    """Return the start of the first packet, and the size of packets; None if there are none."""
     for size in _SIZES:
         for start in range(size):
             if all(data[n : n + 1] == b"\x47" for n in range(start, start + _IN_STEP * size, size)):
-                for at in range(start, len(data) - _PACKET + 1, size):
-                    if data[at] == _SYNC:
-                        yield data[at : at + _PACKET]
-                return
+                return start, size
+    return None
 
 
 def _pid(data: bytes, at: int) -> int:

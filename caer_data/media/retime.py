@@ -4,7 +4,9 @@ A decoder returns frames in presentation order, but their timestamps may be wron
 presentation times, joined recordings restart their clock, and broadcasts repeat timestamps. No
 frame is dropped for this. As in FFmpeg (`guess_correct_pts`), a frame's timestamp is its
 presentation or its decode time, whichever has had fewer faults so far. Where timestamps then still
-fall, repeat or are missing, frames get new times.
+fall, repeat or are missing, frames get new times: each lasts as long as the decoder says, otherwise
+as long as usual. (DVDs state few times, and film on them alternates between frames of three fields
+and of two.)
 """
 
 from __future__ import annotations
@@ -18,6 +20,9 @@ _AHEAD: Final = 8
 """Frames to look ahead before deciding that a timestamp is wrong: if none of them rises above the
 last good one, the clock has restarted. The same number is examined before the first frame gets a
 time. The frames are held in memory, so the number is small."""
+
+_SHORTEST: Final = 0.75  # durations of frames that are believed, in usual ones
+_LONGEST: Final = 2.25
 
 
 @dataclass
@@ -80,6 +85,7 @@ class Retimer:
     _doubtful: list[tuple[Any, int | None]] = field(default_factory=list)
     _offset: int = 0
     _last: int | None = None
+    _lasts: int = 0
 
     def times(self, frames: Iterable[Any]) -> Iterator[Timed]:
         """Yield the frames with their times; at a fault, a few frames are held back briefly."""
@@ -119,11 +125,13 @@ class Retimer:
     def _between(self, end: int) -> Iterator[Timed]:
         """Assign evenly spaced times to the doubtful frames, before a frame with a certain time."""
         kept, self._doubtful = self._doubtful, []
-        first = end - self.nominal * len(kept) if self._last is None else self._last
+        before = sum(self._length(raw) for raw, _ in kept)
+        first = end - before if self._last is None else self._last
         count = len(kept) + (self._last is not None)
+        step = 0 if self._last is None else self._lasts
         for number, (raw, _) in enumerate(kept, 1 if self._last is not None else 0):
-            step = min(self.nominal * number, (end - first) * number // max(1, count))
-            yield self._timed(raw, first + step)
+            yield self._timed(raw, first + min(step, (end - first) * number // max(1, count)))
+            step += self._length(raw)
 
     def _begin_again(self) -> Iterator[Timed]:
         """Treat the doubtful frames as the first ones after a restart of the clock."""
@@ -146,9 +154,15 @@ class Retimer:
     def _next(self) -> int:
         if self._last is None:
             return self.start or 0
-        return self._last + self.nominal
+        return self._last + self._lasts
+
+    def _length(self, raw: Any) -> int:
+        """Return how long a frame lasts, in the time base."""
+        told = raw.duration or 0
+        plausible = _SHORTEST * self.nominal <= told <= _LONGEST * self.nominal
+        return int(told) if plausible else self.nominal
 
     def _timed(self, raw: Any, pts: int) -> Timed:
-        self._last = pts
+        self._last, self._lasts = pts, self._length(raw)
         self.retimed += raw.pts != pts
         return Timed(raw, raw.pts, pts)

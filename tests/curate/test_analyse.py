@@ -10,6 +10,7 @@ import fields as film
 import numbered_video as numbered
 import numpy as np
 import pytest
+from odd_media import ffmpeg
 
 from caer_data.curate import analyse, analysis_results
 from caer_data.curate.job import Job
@@ -286,6 +287,21 @@ def test_a_pause_is_named_and_no_damage(tmp_path):
     values = analysis_results.measured(job)
     assert values["damage"] == "1 pause in the pictures, 2.0 s in all"
     assert not values["hurt"]
+
+
+def test_a_broadcast_whose_codec_changes_is_damaged(tmp_path):
+    first = numbered.write(tmp_path / "1.ts", 100, codec="mpeg2video", sound=True)
+    plain = numbered.write(tmp_path / "plain.ts", 100, sound=True)
+    second = tmp_path / "2.ts"
+    at_four = ["-muxdelay", 0, "-muxpreload", 0, "-output_ts_offset", 4]
+    ffmpeg("-i", plain, "-c", "copy", *at_four, second)
+    path = tmp_path / "a.ts"
+    path.write_bytes(first.read_bytes() + second.read_bytes())
+    job = job_of(path, tmp_path / "work")
+    decode(job, lambda *_: None)
+    values = analysis_results.measured(job)
+    assert values["hurt"]
+    assert values["damaged_share"] == pytest.approx(1 - values["frames"] / 200, abs=0.03)
 
 
 def test_a_file_that_changes_while_it_is_decoded_is_noticed(tmp_path):

@@ -218,6 +218,41 @@ def test_timestamps_always_rise(
     assert str(reader.damage) == says
 
 
+def test_frames_without_times_last_as_long_as_the_decoder_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from caer_data.media.decode import VideoReader
+
+    path = numbered.write(tmp_path / "any.mkv", 5)
+    lengths = [40, 60, 40, 60, 4000, 0, 40]  # film on a DVD, then nonsense
+    given = [Received(_Raw(), None, None, duration=length) for length in lengths]
+    monkeypatch.setattr(VideoReader, "_raw_frames", lambda self: iter(given))
+    assert [f.pts for f in frames(path, probe(path))] == [0, 40, 100, 140, 200, 240, 280]
+
+
+def test_frames_that_are_missing_beside_damage_are_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from caer_data.media.decode import VideoReader
+
+    class Torn(_Raw):
+        is_corrupt, key_frame = True, False
+
+    class Key(_Raw):
+        key_frame = True
+
+    path = numbered.write(tmp_path / "any.mkv", 5)
+    whole = [Received(Key(), 40 * n, None) for n in range(100)]
+    monkeypatch.setattr(VideoReader, "_raw_frames", lambda self: iter(given))
+    given = [*whole[:50], *whole[60:]]
+    reader = frames(path, probe(path))
+    assert sum(1 for _ in reader) == 90
+    assert not reader.damage.is_damaged, "a gap alone may be intended"
+    given = [*whole[:49], Received(Torn(), 49 * 40, None), *whole[60:]]
+    assert sum(1 for _ in reader) == 90
+    assert (reader.damage.frames_lost, reader.damage.corrupt_frames) == (10, 1)
+
+
 def test_decode_times_are_taken_where_they_have_fewer_faults(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ import av
 import numbered_video as numbered
 import numpy as np
 import pytest
+from odd_media import ffmpeg
 
 from caer_data.engine.errors import CaerError
 from caer_data.media.probe import probe
@@ -216,6 +217,23 @@ def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> N
         probe(loop)
     with pytest.raises(CaerError, match="No such file"):
         probe(tmp_path / "absent.mp4")
+
+
+@pytest.mark.parametrize("default", ["0", "default"])
+@pytest.mark.parametrize("name", ["a.mkv", "a.mov"])
+def test_a_cover_that_is_not_marked_as_one_is_no_film(
+    tmp_path: Path, name: str, default: str
+) -> None:
+    film = numbered.write(tmp_path / "plain.mp4", 30)
+    cover, path = tmp_path / "cover.jpg", tmp_path / name
+    ffmpeg("-i", film, "-frames:v", 1, cover)
+    ffmpeg("-i", cover, "-i", film, "-map", "0:v", "-map", "1:v", "-c", "copy",
+           "-disposition:v:0", default, "-disposition:v:1", "0", path)  # fmt: skip
+    info = probe(path)
+    assert (info.stream_index, info.codec) == (1, "h264")
+    alone = tmp_path / "alone.mov"
+    ffmpeg("-i", film, "-c:v", "mjpeg", alone)
+    assert probe(alone).codec == "mjpeg"
 
 
 def test_sound_that_cannot_be_decoded_is_none(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from caer_data.media.probe import start_of
 TIMEOUT_S = 540
 """Seconds after which ffmpeg is stopped; must be less than a worker's `stall_s`."""
 
+_START_CODE, _PACK = b"\0\0\1", b"\xba"  # of MPEG video; what begins with a pack is a container
 _AAC_SAMPLES = 1024  # samples in a packet
 _LONGER_S = 0.1  # by which sound may outlast the pictures: the last packet is filled
 
@@ -56,8 +57,8 @@ def cut_clips(
     """Cut neighbouring clips in one decode and check that they contain the requested frames.
 
     Clips with errors are cut again individually. If timestamps do not lead to the right frames
-    (containers that seek inaccurately, sound that changes its layout, retimed frames), the frames
-    are decoded from the start and piped to ffmpeg.
+    (containers that seek inaccurately, bare video without a container, sound that changes its
+    layout, retimed frames), the frames are decoded from the start and piped to ffmpeg.
 
     Args:
         source: the video.
@@ -71,7 +72,7 @@ def cut_clips(
         Properties of each file, or the error that prevented cutting it.
     """
     results: dict[Path, Media | CaerError] = {}
-    groups = [] if source.handed_over else [dict(clips)]
+    groups = [] if source.handed_over or _is_bare(source.path) else [dict(clips)]
     if groups and len(clips) > 1:
         groups += [{target: span} for target, span in clips.items()]
     for group in groups:
@@ -82,6 +83,20 @@ def cut_clips(
     if left:
         results |= _cut_by_frames(source, left, settings, feed or Feed(source, on_try))
     return {target: results[target] for target in clips}
+
+
+def _is_bare(path: Path) -> bool:
+    """Whether a file is MPEG video without a container, in which ffmpeg's times depend on the seek.
+
+    Raises:
+        CaerError: it can no longer be read.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(len(_START_CODE) + 1)
+    except OSError as error:
+        raise CaerError(explain_os_error(error, path)) from error
+    return head.startswith(_START_CODE) and not head.endswith(_PACK)
 
 
 def cut_clip(source: Source, span: Span, target: Path, settings: Encoding) -> Media:

@@ -148,6 +148,16 @@ def test_one_bad_clip_does_not_cost_its_neighbours(tmp_path):
     assert list((tmp_path / "out").iterdir()) == [good]
 
 
+def test_video_without_a_container_is_cut_at_its_own_frames(tmp_path):
+    """After a seek, ffmpeg counts its times from wherever it lands."""
+    plain, path = numbered.write(tmp_path / "plain.mp4", 200), tmp_path / "a.m2v"
+    ffmpeg("-i", plain, "-c:v", "mpeg2video", "-q:v", 2, "-g", 12, "-bf", 2, path)
+    source, times = source_of(path)
+    clip = tmp_path / "clip.mp4"
+    cut_clip(source, span(times, 120, 150), clip, SETTINGS)
+    assert numbers(clip) == list(range(120, 150))
+
+
 def test_where_timestamps_do_not_lead_the_frames_themselves_are_handed_over(tmp_path, monkeypatch):
     path = numbered.write(tmp_path / "a.mp4", 250, sound=True)
     source, pts = source_of(path)

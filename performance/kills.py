@@ -47,8 +47,6 @@ def main() -> int:
             shutil.copyfile(video, place)
         count = _run(folder, engines, arguments.kills, arguments.at_once, arguments.seed)
     print("done: every kill cost only time" if count.is_good else "done: not all is well")
-    for text in (*count.differing, *count.processes, *count.traces):
-        print(text)
     return not count.is_good
 
 
@@ -75,7 +73,7 @@ def _run(folder: Path, engines: list[str], most: int, at_once: int, seed: int) -
 
 
 def _print(count: kills.Count) -> None:
-    """The count so far, on one line, so that a run that is stopped has said something."""
+    """The count so far, on one line, and what is wrong, so that a run may be stopped."""
     print(
         f"{sum(count.kills.values())} kills: {dict(sorted(count.kills.items()))}; "
         f"of what another kill left: {count.from_killed}; equal afterwards: {count.equal}; "
@@ -83,6 +81,8 @@ def _print(count: kills.Count) -> None:
         f"left: {len(count.processes)}; stack traces: {len(count.traces)}",
         flush=True,
     )
+    for text in (*count.differing, *count.processes, *count.traces):
+        print(f"    {text}", flush=True)
 
 
 if __name__ == "__main__":

@@ -13,17 +13,21 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import queue
 import secrets
 import shutil
 import socket
 import tempfile
+import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
+
+import psutil
 
 from caer_data import __version__
 from caer_data.engine import extras, failures, logs
@@ -36,6 +40,7 @@ _POLL_S: Final = 0.5
 _TELL_S: Final = 0.5
 _ANSWER_S: Final = 120.0
 _REACHED_S: Final = 10.0
+_START_S: Final = 300.0  # Ray itself waits forever if one of its processes dies while it starts
 _RETRIES: Final = 3  # retries of a task whose node or Ray process died
 _AHEAD: Final = 4  # tasks submitted to Ray per running task, so that no node waits
 _STORE_BYTES: Final = 80_000_000  # little data is sent; Ray's default is a third of the memory
@@ -67,6 +72,7 @@ class RayEngine:
         self._needs = dict(needs or {})
         self._folder: str | None = None
         self._connected = False
+        self._starter = _Starter()
 
     def threads(self, videos: int) -> int:
         """Return the number of cores that Ray reserves for a task."""
@@ -138,6 +144,8 @@ class RayEngine:
 
             ray.shutdown()
             self._connected = False
+            self._starter.end()
+            self._starter = _Starter()
         if self._folder:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
@@ -151,8 +159,14 @@ class RayEngine:
         given = self._given() if self._address else self._own()
         import ray
 
-        try:
+        def init() -> None:
             ray.init(**given, log_to_driver=False, logging_level=logging.ERROR)
+
+        try:
+            self._starter.call(init, _START_S)
+        except TimeoutError as error:
+            self._end_own()
+            raise CaerError(self._late()) from error
         except Exception as error:  # Ray's connection errors have no common class
             self.close()
             raise CaerError(self._why(error)) from error
@@ -195,6 +209,26 @@ class RayEngine:
             "_temp_dir": self._folder,
         }
 
+    def _end_own(self) -> None:
+        """End the processes of a Ray of our own that did not start."""
+        for process in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                if self._folder and any(self._folder in word for word in process.cmdline()):
+                    process.kill()
+        self._starter.end()
+        self.close()
+
+    def _late(self) -> str:
+        if self._address:
+            return (
+                f"--address {self._address}: the Ray cluster did not let this machine in within "
+                f"{_START_S:.0f} s; see 'ray status'"
+            )
+        return (
+            f"--engine ray: Ray did not start on this machine within {_START_S:.0f} s; run the "
+            "same command again"
+        )
+
     def _why(self, error: Exception) -> str:
         text = " ".join(str(error).split())
         if "version" in text.lower() and ("python" in text.lower() or "ray" in text.lower()):
@@ -208,6 +242,46 @@ class RayEngine:
                 "start --head', or omit --address to run Ray on this machine"
             )
         return f"--engine ray: Ray does not start on this machine ({text[:200]})"
+
+
+class _Starter:
+    """Calls a function that cannot be interrupted, in a thread that lives until `end`.
+
+    Linux ends the processes that a thread has started with Ray's `prctl` when the thread ends.
+    """
+
+    def __init__(self) -> None:
+        self._ended = threading.Event()
+
+    def call(self, function: Callable[[], None], within_s: float) -> None:
+        """Call the function.
+
+        Raises:
+            TimeoutError: it did not end in time; it goes on.
+            Exception: what the function raised.
+        """
+        raised: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
+
+        def run() -> None:
+            try:
+                function()
+            except BaseException as error:
+                raised.put(error)
+            else:
+                raised.put(None)
+                self._ended.wait()
+
+        threading.Thread(target=run, daemon=True, name="ray").start()
+        try:
+            error = raised.get(timeout=within_s)
+        except queue.Empty:
+            raise TimeoutError from None
+        if error is not None:
+            raise error
+
+    def end(self) -> None:
+        """Let the thread end."""
+        self._ended.set()
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,6 +34,14 @@ TIMEOUT_S = 540
 _START_CODE, _PACK = b"\0\0\1", b"\xba"  # of MPEG video; what begins with a pack is a container
 _AAC_SAMPLES = 1024  # samples in a packet
 _LONGER_S = 0.1  # by which sound may outlast the pictures: the last packet is filled
+
+
+_KILLED = {-signal.SIGKILL, -signal.SIGTERM} if hasattr(signal, "SIGKILL") else set()
+_TOLD_TO_END = 255  # ffmpeg's exit code after SIGTERM or SIGINT; it then says nothing
+
+
+class FfmpegKilledError(CaerError):
+    """ffmpeg was killed from outside, which says nothing about the video."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,10 @@ def cut_clips(
 
     Returns:
         Properties of each file, or the error that prevented cutting it.
+
+    Raises:
+        FfmpegKilledError: ffmpeg was killed. Other ways of cutting are not tried then, as they may
+            give other bytes.
     """
     results: dict[Path, Media | CaerError] = {}
     groups = [] if source.handed_over or _is_bare(source.path) else [dict(clips)]
@@ -163,6 +176,8 @@ def _cut_by_frames(
                 arguments = by_frames(source, span, heard, made[target], settings)
                 problems[target] = problem or _run(arguments, feed.pictures(span))
                 sound.unlink(missing_ok=True)
+        except FfmpegKilledError:
+            raise
         except CaerError as error:
             return dict.fromkeys(clips, str(error)) | problems
         return problems
@@ -233,7 +248,11 @@ def _temporary_folder(folder: Path) -> Iterator[None]:
 
 
 def _run(arguments: list[str], pictures: Iterable[bytes] = ()) -> str:
-    """Run ffmpeg with pictures as input; return an error message, or an empty text."""
+    """Run ffmpeg with pictures as input; return an error message, or an empty text.
+
+    Raises:
+        FfmpegKilledError: it was killed by someone else.
+    """
     pictures = iter(pictures)
     first = next(pictures, b"")  # may take long, which must not count towards ffmpeg's timeout
     process = subprocess.Popen(
@@ -262,5 +281,11 @@ def _run(arguments: list[str], pictures: Iterable[bytes] = ()) -> str:
         return f"ffmpeg did not finish within {TIMEOUT_S} s"
     if process.returncode == 0:
         return ""
+    told = process.returncode == _TOLD_TO_END and not said.strip()
+    if told or process.returncode in _KILLED:
+        raise FfmpegKilledError(
+            "ffmpeg was killed from outside while it cut a clip, most likely because the machine "
+            "ran out of memory; run the same command again with fewer workers"
+        )
     lines = said.decode("utf-8", "replace").strip().splitlines()
     return lines[-1] if lines else f"ffmpeg ended with code {process.returncode}"

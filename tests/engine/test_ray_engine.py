@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -20,7 +21,7 @@ import scale_builds as scale
 from packaging.requirements import Requirement
 
 from caer_data.api import build
-from caer_data.engine import extras
+from caer_data.engine import extras, ray_engine
 from caer_data.engine.errors import CaerError
 from caer_data.engine.ray_engine import Answer, RayEngine, refuse
 
@@ -60,6 +61,42 @@ def test_an_address_that_nobody_listens_at_is_refused_at_once(address) -> None:
         port = server.getsockname()[1]
     with pytest.raises(CaerError, match="no Ray cluster answers there"):
         RayEngine(address=address.format(port=port))._given()
+
+
+@needs_ray
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        (None, "--engine ray: Ray did not start on this machine within 0 s; run the same command"),
+        ("auto", "--address auto: the Ray cluster did not let this machine in within 0 s"),
+    ],
+)
+def test_a_ray_that_never_starts_is_not_waited_for_forever(monkeypatch, address, says) -> None:
+    import ray
+
+    stuck = threading.Event()
+    monkeypatch.setattr(ray, "init", lambda **given: stuck.wait())
+    monkeypatch.setattr(ray_engine, "_START_S", 0.2)
+    for name in ("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "RAY_USAGE_STATS_ENABLED", "RAY_AUTH_TOKEN"):
+        monkeypatch.setenv(name, "0")  # is set by the engine, and then again as it was
+    engine = RayEngine(address)
+    with pytest.raises(CaerError, match=says):
+        engine.check([])
+    stuck.set()
+    assert engine._folder is None
+
+
+def test_what_a_start_raises_is_raised() -> None:
+    before = threading.enumerate()
+    starter = ray_engine._Starter()
+    with pytest.raises(KeyError):
+        starter.call(lambda: {}["a"], 5)
+    starter.call(lambda: None, 5)
+    threads = [t for t in threading.enumerate() if t.name == "ray" and t not in before]
+    assert len(threads) == 1  # which Linux takes for the parent of what was started
+    starter.end()
+    threads[0].join(5)
+    assert not threads[0].is_alive()
 
 
 @needs_ray

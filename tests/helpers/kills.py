@@ -29,7 +29,9 @@ _ENDED = {0, 3}
 _NODE = "raylet"
 """The process of Ray that is a node: the others end when it does."""
 _FIRST_S = 0.2
-_QUIET_S = 60.0
+_HUNG_S = 900.0
+_QUIET_S = 120.0
+"""Two agents of Ray notice only after a minute that Ray has ended."""
 
 
 @dataclass
@@ -40,7 +42,7 @@ class Count:
         kills: kills by engine and by what was killed.
         from_killed: kills of a command that continued what another kill had left.
         equal: builds that then had the tables and clips of an undisturbed one.
-        differing: files that were not the same, or commands that did not succeed.
+        differing: files that were not the same, or commands that did not succeed or end.
         leftovers: temporary files that were left.
         processes: processes that outlived what was killed, with their commands.
         traces: ends of the output of commands that ended with a stack trace.
@@ -173,9 +175,14 @@ class Killer:
         for step in ENGINES[engine]:
             words = [scale.command(self._shows, self._dataset, self._recipe, *m) for m in step]
             started = [scale.start(w) for w in words]
+            end = time.monotonic() + _HUNG_S
             while running := [process for process in started if process.poll() is None]:
                 meanwhile(running)
                 time.sleep(0.02)
+                if time.monotonic() > end:
+                    self.count.differing.append(f"{engine}: hung")
+                    for process in running:
+                        process.kill()
             for more, process in zip(step, started, strict=True):
                 text = process.communicate()[1]
                 if "Traceback" in text:

@@ -171,6 +171,21 @@ def test_where_timestamps_do_not_lead_the_frames_themselves_are_handed_over(tmp_
     assert clicks(tmp_path / "90.mp4")[0] == pytest.approx(0.4, abs=0.003)
 
 
+@pytest.mark.parametrize("ends", ["kill -KILL $$", "kill -TERM $$", "exit 255"])
+@pytest.mark.parametrize("way", ["by_time", "by_frames"])
+def test_if_ffmpeg_is_killed_no_other_way_is_tried(tmp_path, monkeypatch, ends, way):
+    path = numbered.write(tmp_path / "a.mp4", 60)
+    source, pts = source_of(path)
+    monkeypatch.setattr(cut, "by_time", lambda *_: ["false"])
+    monkeypatch.setattr(cut, "by_frames", lambda *_: pytest.fail("another way was tried"))
+    monkeypatch.setattr(cut, way, lambda *_: ["sh", "-c", f"cat > /dev/null; {ends}"])
+    targets = [tmp_path / "out" / name for name in ("a.mp4", "b.mp4")]
+    spans = dict(zip(targets, (span(pts, 0, 20), span(pts, 20, 40)), strict=True))
+    with pytest.raises(cut.FfmpegKilledError, match="killed from outside"):
+        cut_clips(source, spans, SETTINGS)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def clicks(path: Path) -> np.ndarray:
     """Seconds at which the sound is loud."""
     with av.open(str(path)) as container:

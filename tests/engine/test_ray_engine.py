@@ -165,10 +165,11 @@ def test_what_a_task_tells_comes_back(tmp_path) -> None:
             engine.check([here])
             told = []
             tasks = [Task("double", w.double, (4,)), Task("mistake", w.mistake, ()),
-                     Task("bug", w.bug, ()), Task("crash", w.crash, ()), Task("hang", w.hang, ())]
+                     Task("bug", w.bug, ()), Task("crash", w.crash, ()), Task("hang", w.hang, ()),
+                     Task("grow", w.grow, ())]
             with logs.to_file(here / "log"):
                 for o in engine.run("analyse", tasks, lambda t, *rest: told.append((t.name, *rest)),
-                                    Limits(stall_s=20), ()):
+                                    Limits(800_000_000, 20), ()):
                     print(o.task.name, o.value, o.error)
             print("progress", told)
             engine.close()
@@ -191,6 +192,7 @@ def test_what_a_task_tells_comes_back(tmp_path) -> None:
     assert "KeyError" in log.read_text()
     assert "in bug" in log.read_text()
     assert "hang None made no progress for" in done.stdout
+    assert "grow None needed more than" in done.stdout
     assert "('double', 'doubling', 1.0)" in done.stdout
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import random
@@ -14,6 +15,11 @@ from pathlib import Path
 import kills
 import pytest
 import scale_builds as scale
+
+from caer_data.api import build
+from caer_data.curate.shard_build import build_shard
+from caer_data.curate.shards import Shard
+from caer_data.engine.pool import Limits
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +42,21 @@ def undisturbed(shows, recipe, tmp_path_factory) -> dict[str, str]:
 def run(shows: Path, folder: Path, recipe: Path, *more: str) -> tuple[int, str]:
     done = subprocess.run(
         scale.command(shows, folder, recipe, *more),
-        capture_output=True, text=True, check=False, timeout=300,
+        capture_output=True, text=True, check=False, timeout=900,
     )  # fmt: skip
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr
+
+
+needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="no Ray installed")
+engines = pytest.mark.parametrize(
+    "more",
+    [
+        pytest.param((), id="local"),
+        pytest.param(("--shard", "1/1"), id="shard"),
+        pytest.param(("--engine", "ray"), id="ray", marks=[pytest.mark.service, needs_ray]),
+    ],
+)
 
 
 def wait_for(path: Path, pattern: str, process: subprocess.Popen[str]) -> None:
@@ -67,14 +84,15 @@ def test_a_killed_shard_is_finished_by_the_build(shows, recipe, undisturbed, tmp
     assert scale.leftovers(folder) == []
 
 
+@engines
 @pytest.mark.slow
 def test_a_source_that_vanishes_is_named_and_comes_back(
-    shows, recipe, undisturbed, tmp_path
+    shows, recipe, undisturbed, tmp_path, more
 ) -> None:
     own = tmp_path / "raw"
     shutil.copytree(shows, own)
     folder = tmp_path / "d"
-    process = scale.start(scale.command(own, folder, recipe, "--workers", "1"))
+    process = scale.start(scale.command(own, folder, recipe, "--workers", "1", *more))
     wait_for(folder, "work/videos/*.zip", process)
     away = tmp_path / "away.mp4"
     (own / "One" / "b.mp4").rename(away)
@@ -87,9 +105,10 @@ def test_a_source_that_vanishes_is_named_and_comes_back(
     assert scale.result(folder) == undisturbed
 
 
+@engines
 @pytest.mark.slow
 def test_a_source_that_is_replaced_gives_what_the_new_one_gives(
-    shows, recipe, undisturbed, tmp_path, media_data
+    shows, recipe, undisturbed, tmp_path, media_data, more
 ) -> None:
     own = tmp_path / "raw"
     shutil.copytree(shows, own)
@@ -97,7 +116,7 @@ def test_a_source_that_is_replaced_gives_what_the_new_one_gives(
     film = own / "One" / "b.mp4"
     other = media_data / "videos" / "carphone_4s.mp4"
     shutil.copyfile(other, film)  # another film first, the right one while it is worked on
-    process = scale.start(scale.command(own, folder, recipe, "--workers", "1"))
+    process = scale.start(scale.command(own, folder, recipe, "--workers", "1", *more))
     wait_for(folder, "work/videos/*.zip", process)
     shutil.copyfile(shows / "One" / "b.mp4", tmp_path / "right.mp4")
     (tmp_path / "right.mp4").replace(film)
@@ -105,6 +124,50 @@ def test_a_source_that_is_replaced_gives_what_the_new_one_gives(
     assert process.returncode in (0, 3)
     assert run(own, folder, recipe)[0] == 3
     assert scale.result(folder) == undisturbed
+
+
+@engines
+@pytest.mark.slow
+def test_a_full_disk_is_one_sentence_and_nothing_is_lost(
+    shows, recipe, undisturbed, tmp_path, more
+) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=120k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small file system needs more rights than this process has")
+    try:
+        code, text = run(shows, disk / "d", recipe, *more)
+        assert code in (2, 3)
+        assert "no space left" in text
+        subprocess.run(["mount", "-o", "remount,size=300m", str(disk)], check=True)
+        assert run(shows, disk / "d", recipe, *more)[0] == 3
+        assert run(shows, disk / "d", recipe)[0] == 3
+        assert scale.result(disk / "d") == undisturbed
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shard", [None, Shard(1, 1)], ids=["local", "shard"])
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [(Limits(memory=1e6), "needed more than"), (Limits(stall_s=0.02), "made no progress for")],
+    ids=["memory", "hang"],
+)
+def test_a_video_that_needs_too_much_is_tried_again(
+    shows, recipe, undisturbed, tmp_path, shard, limits, words
+) -> None:
+    folder = tmp_path / "d"
+    given = {"workers": 1, "limits": limits}
+    if shard is None:
+        failed = build(shows, folder, str(recipe), **given).failed
+    else:
+        failed = build_shard(shows, folder, str(recipe), shard=shard, **given).failed
+    assert [why for why in failed.values() if words in why]
+    assert run(shows, folder, recipe)[0] == 3
+    assert scale.result(folder) == undisturbed
+    assert scale.leftovers(folder) == []
 
 
 @pytest.mark.slow

@@ -40,7 +40,7 @@ sabotage: $(VENV)/.tested
 # its own.
 kernels: $(VENV)/.tested
 	$(BIN)/python -m pip --disable-pip-version-check install --quiet --no-deps --upgrade --target $(VENV)/triton triton==3.9.0
-	TRITON_INTERPRET=1 PYTHONPATH=$(VENV)/triton $(BIN)/python -m pytest tests/benchmark/networks/test_fused_kernels.py
+	TRITON_INTERPRET=1 PYTHONPATH=$(VENV)/triton $(BIN)/python -m pytest tests/benchmark/kernels
 
 lint: $(VENV)/.tested
 	$(BIN)/ruff check .

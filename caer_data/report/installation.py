@@ -130,9 +130,9 @@ def _triton() -> Finding:
         return Finding("Triton", "warning", f"not installed; {slower}", "pip install triton")
     import torch
 
-    from caer_data.benchmark.networks import fused_kernels
+    from caer_data.benchmark.kernels import fused
 
-    problem = fused_kernels.why_not(torch.device("cuda", torch.cuda.current_device()))
+    problem = fused.why_not(torch.device("cuda", torch.cuda.current_device()))
     if problem:
         compiler = "install a C compiler and Python's header files"
         return Finding("Triton", "warning", f"does not run ({problem}); {slower}", compiler)

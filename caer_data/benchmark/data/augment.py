@@ -14,6 +14,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from caer_data.benchmark import kernels
 from caer_data.benchmark.data.batches import Batch
 from caer_data.benchmark.recipe import Augment, Hide, ModelRecipe
 
@@ -87,20 +88,18 @@ def constants(recipe: ModelRecipe, device: torch.device) -> Constants:
 def augmented(
     batch: Batch, draw: Draw, fixed: Constants, recipe: ModelRecipe, dtype: torch.dtype
 ) -> tuple[Tensor | None, ...]:
-    """Return `inputs` for given choices; uses no random numbers, so that it can be compiled."""
-    crop = recipe.input.crop
+    """Return `inputs` for given choices; uses no random numbers, so that it can be compiled.
+
+    Outside compiled graphs, a GPU kernel processes the pixels.
+    """
+    shown = _by_kernel if _has_kernel(batch, recipe) else _by_torch
     face = context = None
     if batch.face is not None:
-        face = _finish(_normal(_flipped(batch.face, draw.flip), draw, fixed), recipe, dtype)
+        face = _finish(shown(batch.face, None, draw, fixed, None, dtype), recipe, dtype)
     if batch.context is not None:
-        rows = draw.top[:, None] + torch.arange(crop[0], device=draw.top.device)
-        columns = draw.left[:, None] + torch.arange(crop[1], device=draw.top.device)
-        columns = torch.where(draw.flip[:, None], columns.flip(1), columns)
-        shown = _normal(_gather(batch.context, rows, columns), draw, fixed)
-        if recipe.hide.faces != "none":
-            hidden = hidden_pixels(batch.boxes, rows, columns, recipe.hide)
-            shown = torch.where(hidden[..., None], fixed.fill, shown)
-        context = _finish(shown, recipe, dtype)
+        edges = None if recipe.hide.faces == "none" else edges_of(batch.boxes, recipe.hide)
+        crop = recipe.input.crop
+        context = _finish(shown(batch.context, crop, draw, fixed, edges, dtype), recipe, dtype)
     return (face, context, heard(batch).to(dtype)) if recipe.hears else (face, context)
 
 
@@ -132,7 +131,25 @@ def draw_for(
     return Draw(flip, contrast * color, (1 - contrast).expand(n, 3) * 0.5, top, left)
 
 
-def hidden_pixels(boxes: Tensor, rows: Tensor, columns: Tensor, hide: Hide) -> Tensor:
+def edges_of(boxes: Tensor, hide: Hide) -> Tensor:
+    """Return the edges of what to hide: left, right, top and bottom, with the margin.
+
+    Args:
+        boxes: (N, T, faces, 4) in context pixels, the target first; unused ones are zero.
+        hide: which faces to hide, and the margin as a share of the box's size on every side.
+
+    Returns:
+        (N, T, faces, 4); the right edge of unused boxes is not to the right of the left one.
+    """
+    chosen = boxes[:, :, :1] if hide.faces == "target" else boxes
+    x1, y1, x2, y2 = chosen.unbind(-1)
+    wider, higher = (x2 - x1) * hide.margin, (y2 - y1) * hide.margin
+    unused = x2 <= x1
+    left = torch.where(unused, torch.inf, x1 - wider)
+    return torch.stack([left, x2 + wider, y1 - higher, y2 + higher], -1)
+
+
+def hidden_pixels(edges: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Return which pixels to hide: every pixel that a box touches.
 
     Frames were shrunk by averaging areas, so a pixel that no box touches contains nothing of the
@@ -140,30 +157,70 @@ def hidden_pixels(boxes: Tensor, rows: Tensor, columns: Tensor, hide: Hide) -> T
     full-size frame.
 
     Args:
-        boxes: (N, T, faces, 4) in context pixels, the target first; unused ones are zero.
+        edges: see `edges_of`.
         rows: (N, h) rows of the frame that are in the crop.
         columns: (N, w) columns of the frame that are in the crop, in their order.
-        hide: which faces to hide, and the margin as a share of the box's size on every side.
 
     Returns:
         (N, T, h, w) bool.
     """
-    chosen = boxes[:, :, :1] if hide.faces == "target" else boxes
-    x1, y1, x2, y2 = (v.unsqueeze(-1) for v in chosen.unbind(-1))  # (N, T, faces, 1)
-    wider, higher = (x2 - x1) * hide.margin, (y2 - y1) * hide.margin
+    left, right, top, bottom = (v.unsqueeze(-1) for v in edges.unbind(-1))  # (N, T, faces, 1)
     x, y = columns[:, None, None, :], rows[:, None, None, :]
-    across = (x + 1 > x1 - wider) & (x < x2 + wider)  # (N, T, faces, w)
-    down = (y + 1 > y1 - higher) & (y < y2 + higher)  # (N, T, faces, h)
-    real = x2 > x1
-    return ((down & real)[..., :, None] & across[..., None, :]).any(2)
+    across = (x + 1 > left) & (x < right)  # (N, T, faces, w)
+    down = (y + 1 > top) & (y < bottom)  # (N, T, faces, h)
+    return (down[..., :, None] & across[..., None, :]).any(2)
 
 
 def _around_one(shape: tuple[int, ...], spread: float, device: torch.device) -> Tensor:
     return 1 + (torch.rand(shape, device=device) * 2 - 1) * spread
 
 
-def _flipped(frames: Tensor, flip: Tensor) -> Tensor:
-    return torch.where(flip[:, None, None, None, None], frames.flip(3), frames)
+def _has_kernel(batch: Batch, recipe: ModelRecipe) -> bool:
+    possible = recipe.compute.fused_kernels and not torch.compiler.is_compiling()
+    return possible and batch.boxes.is_cuda and kernels.run_on(batch.boxes.device)
+
+
+def _by_kernel(
+    frames: Tensor,
+    crop: tuple[int, int] | None,
+    draw: Draw,
+    fixed: Constants,
+    edges: Tensor | None,
+    dtype: torch.dtype,
+) -> Tensor:
+    """Return the same as `_by_torch`, in `dtype`."""
+    shown: Tensor = kernels.AUGMENTED.pixels(
+        frames,
+        None if crop is None else (draw.top, draw.left),
+        crop or tuple(frames.shape[2:4]),
+        draw.flip,
+        _factors(draw, fixed),
+        edges,
+        fixed.fill,
+        dtype,
+    )
+    return shown
+
+
+def _by_torch(
+    frames: Tensor,
+    crop: tuple[int, int] | None,
+    draw: Draw,
+    fixed: Constants,
+    edges: Tensor | None,
+    _: torch.dtype,
+) -> Tensor:
+    """Return (N, T, H, W, 3) uint8 cropped, flipped, normalised, and with hidden faces, in fp32."""
+    if crop is None:
+        flipped = torch.where(draw.flip[:, None, None, None, None], frames.flip(3), frames)
+        return _normal(flipped, draw, fixed)
+    rows = draw.top[:, None] + torch.arange(crop[0], device=draw.top.device)
+    columns = draw.left[:, None] + torch.arange(crop[1], device=draw.top.device)
+    columns = torch.where(draw.flip[:, None], columns.flip(1), columns)
+    shown = _normal(_gather(frames, rows, columns), draw, fixed)
+    if edges is None:
+        return shown
+    return torch.where(hidden_pixels(edges, rows, columns)[..., None], fixed.fill, shown)
 
 
 def _gather(frames: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -176,9 +233,13 @@ def _gather(frames: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 def _normal(frames: Tensor, draw: Draw, fixed: Constants) -> Tensor:
     """Apply contrast, colour and normalisation to (N, T, H, W, 3) uint8 as one multiply-add."""
-    scale = (draw.scale / (255 * fixed.std))[:, None, None, None]
-    shift = ((draw.shift - fixed.mean) / fixed.std)[:, None, None, None]
+    scale, shift = (x[:, None, None, None] for x in _factors(draw, fixed))
     return torch.addcmul(shift, frames.to(scale.dtype), scale)
+
+
+def _factors(draw: Draw, fixed: Constants) -> tuple[Tensor, Tensor]:
+    """Return the scale and shift of each clip's colours for values from 0 to 255, (N, 3)."""
+    return draw.scale / (255 * fixed.std), (draw.shift - fixed.mean) / fixed.std
 
 
 def _fill(recipe: ModelRecipe) -> tuple[float, ...]:

@@ -11,17 +11,13 @@ may get the gradient).
 
 In testing, the normalisation is part of the convolution (`_folded`).
 
-On a GPU, `fused_kernels` does the same in two passes forward and one backward, and convolves the
-pictures of a clip in two dimensions, as stacks of neighbouring frames (`_convolve`).
+On a GPU, `kernels.fused` does the same in two passes forward and one backward, after convolutions
+that `wide_convolution` computes.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import logging
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import torch
@@ -29,18 +25,12 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-_log = logging.getLogger(__name__)
-
-KERNELS: Any = None
-"""The module `fused_kernels`, or None where PyTorch comes without CUDA or without Triton."""
-if torch.version.cuda and importlib.util.find_spec("triton"):
-    KERNELS = importlib.import_module("caer_data.benchmark.networks.fused_kernels")
+from caer_data.benchmark import kernels
+from caer_data.benchmark.networks.wide_convolution import convolve
 
 # Outside compiled graphs, starting the kernels takes the host longer than PyTorch's own, which pays
-# off only for as many values as an H200 needs half a millisecond longer to process without them.
-_MIN_VALUES = 1 << 26
-_LAYOUTS = {4: torch.channels_last, 5: torch.channels_last_3d}
-_STACKED = 16  # channels of stacked frames: three frames of three colours, and zeros
+# off only for as many values as an H200 needs a quarter of a millisecond longer for without them.
+_MIN_VALUES = 1 << 25
 
 
 def norm_relu_pool(
@@ -99,24 +89,11 @@ def norm_relu_pool(
 def _has_kernels(conv: nn.Conv2d | nn.Conv3d, x: Tensor) -> bool:
     channels = conv.out_channels
     possible = conv.weight.dtype == torch.float32 and channels & (channels - 1) == 0
-    if KERNELS is None or not (x.is_cuda and possible):
+    if kernels.FUSED is None or not (x.is_cuda and possible):
         return False
     if torch.compiler.is_compiling():  # which needs Triton and a C compiler anyway
         return True
-    return x.numel() // x.shape[1] * channels >= _MIN_VALUES and _kernels_run(x.device)
-
-
-@cache
-def _kernels_run(device: torch.device) -> bool:
-    """Return whether the kernels run on a device; if not, say why, once."""
-    problem = KERNELS.why_not(device)
-    if problem:
-        _log.warning(
-            "The GPU kernels of CAER-Net do not run (%s), so PyTorch's slower operations are used; "
-            "Triton needs a C compiler, such as gcc, and Python's header files",
-            problem,
-        )
-    return not problem
+    return x.numel() // x.shape[1] * channels >= _MIN_VALUES and kernels.run_on(x.device)
 
 
 def _fused(
@@ -125,34 +102,18 @@ def _fused(
     x: Tensor,
     pool: tuple[int, ...],
 ) -> Tensor:
-    y = _convolve(conv, x)
-    y = y.contiguous(memory_format=_LAYOUTS[y.dim()])
+    found = convolve(conv, x, pool)
     gamma, beta = norm.weight.float(), norm.bias.float()
     if norm.training:
-        out, mean, variance = KERNELS.norm_relu_pool(y, gamma, beta, norm.eps, pool)
-        _update_running(norm, mean, variance, count=y.numel() // y.shape[1])
-        return out  # type: ignore[no-any-return]
+        out, mean, variance = kernels.FUSED.norm_relu_pool(
+            found.y, gamma, beta, norm.eps, found.windows
+        )
+        _update_running(norm, mean, variance, count=found.y.numel() // found.y.shape[1])
+        return found.restored(out)
     assert norm.running_mean is not None and norm.running_var is not None  # noqa: S101
     scale = gamma * torch.rsqrt(norm.running_var + norm.eps)
     shift = beta - norm.running_mean * scale
-    return KERNELS.scale_relu_pool(y, scale, shift, pool)  # type: ignore[no-any-return]
-
-
-def _convolve(conv: nn.Conv2d | nn.Conv3d, x: Tensor) -> Tensor:
-    """Return conv(x); pictures of a clip are convolved in 2-D, three frames at once.
-
-    Convolutions of three channels are slow. With 16 channels, the same values take half the time.
-    """
-    weight = conv.weight
-    pictures = x.dim() == 5 and x.shape[1] == 3 and not x.requires_grad
-    if not pictures or weight.shape[2:] != (3, 3, 3) or conv.bias is not None:
-        return conv(x)  # type: ignore[no-any-return]
-    if torch.is_autocast_enabled(x.device.type):
-        x = x.to(torch.get_autocast_dtype(x.device.type))
-    frames = KERNELS.stacked_frames(x, _STACKED)
-    flat = weight.permute(0, 2, 1, 3, 4).flatten(1, 2)  # (C, 9, 3, 3)
-    y = F.conv2d(frames, F.pad(flat, (0, 0, 0, 0, 0, _STACKED - flat.shape[1])), padding=1)
-    return y.view(x.shape[0], x.shape[2], *y.shape[1:]).transpose(1, 2)
+    return found.restored(kernels.FUSED.scale_relu_pool(found.y, scale, shift, found.windows))
 
 
 def _folded(

@@ -7,7 +7,7 @@ import pytest
 import torch
 from small_releases import small
 
-from caer_data.benchmark.data.augment import draw_for, hidden_pixels, inputs
+from caer_data.benchmark.data.augment import draw_for, edges_of, hidden_pixels, inputs
 from caer_data.benchmark.data.batches import Batch
 from caer_data.benchmark.recipe import Hide, ModelRecipe, vary
 
@@ -72,7 +72,7 @@ def test_nothing_of_the_hidden_face_reaches_the_network(batch: Batch, recipe: Mo
 def test_hidden_pixels(hide: Hide, box: list[float], columns: list[int]) -> None:
     boxes = torch.tensor(box).view(1, 1, 1, 4)
     rows, across = torch.arange(4)[None], torch.arange(10)[None]
-    hidden = hidden_pixels(boxes, rows, across, hide)
+    hidden = hidden_pixels(edges_of(boxes, hide), rows, across)
     assert hidden.shape == (1, 1, 4, 10)
     assert hidden[0, 0, 1].nonzero().flatten().tolist() == columns
 

@@ -1,4 +1,4 @@
-"""GPU kernels for what lies between convolutions: normalisation, ReLU, pooling, stacking of frames.
+"""GPU kernels for what lies between convolutions: normalisation, ReLU, pooling.
 
 PyTorch runs batch normalisation, ReLU and max-pooling as separate passes over the largest tensors
 of a network, and its kernels for bf16 in `channels_last` are slow: on an H200, they took 159 of the
@@ -74,19 +74,6 @@ def scale_relu_pool(y: Tensor, scale: Tensor, shift: Tensor, pool: tuple[int, ..
     return _pooled(y, line, pool, training=False)[0]
 
 
-def stacked_frames(x: Tensor, channels: int) -> Tensor:
-    """Return each frame of clips with its neighbours as channels: (N T, channels, H, W).
-
-    The channels are the colours of the frame before, of the frame, and of the one after (zero
-    outside the clip), and then zeros. It has no gradient.
-
-    Args:
-        x: clips, (N, 3, T, H, W), with any strides.
-        channels: number of channels, a power of two of at least nine.
-    """
-    return _stacked_frames(x, channels) if torch.compiler.is_compiling() else _stacked(x, channels)
-
-
 class _NormReluPool(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -133,8 +120,7 @@ def _gradients(
 ) -> tuple[Tensor, Tensor]:
     """Return the gradients of y, and of beta and gamma as the first of four lines of C values."""
     channels = y.shape[1]
-    if grad.stride() != best.stride():
-        grad = torch.empty_like(best, dtype=grad.dtype).copy_(grad)
+    grad = grad.contiguous(memory_format=_layout(y))
     windows = best.numel() // channels
     parts, block = _parts(windows, channels, y.device)
     _sums_kernel[(len(parts),)](grad, best, found, parts, windows, C=channels, ROWS=block)
@@ -177,20 +163,6 @@ def _pooled(
     return out, best, places
 
 
-def _stacked(x: Tensor, channels: int) -> Tensor:
-    count, colours, time, height, width = x.shape
-    out = _stacked_like(x, channels)
-    rows = count * time * height * width
-    block = 2 * _VALUES // channels
-    _stack_kernel[(triton.cdiv(rows, block),)](
-        *(x, out, rows, time, height, width, *x.stride()),
-        COLOURS=colours,
-        C=channels,
-        ROWS=block,
-    )
-    return out
-
-
 def _parts(rows: int, channels: int, device: torch.device) -> tuple[Tensor, int]:
     """Return space for two sums per channel of each program, and the rows of a block."""
     block = _rows(channels)
@@ -217,15 +189,12 @@ def _five_lines(gamma: Tensor) -> Tensor:
 
 def _pooled_like(y: Tensor, pool: Sequence[int], dtype: torch.dtype) -> Tensor:
     sizes = [n // k for n, k in zip(y.shape[2:], pool, strict=True)]
-    layout = torch.channels_last_3d if y.dim() == 5 else torch.channels_last
     shape = (y.shape[0], y.shape[1], *sizes)
-    return torch.empty(shape, dtype=dtype, device=y.device, memory_format=layout)
+    return torch.empty(shape, dtype=dtype, device=y.device, memory_format=_layout(y))
 
 
-def _stacked_like(x: Tensor, channels: int) -> Tensor:
-    count, _, time, height, width = x.shape
-    shape = (count * time, channels, height, width)
-    return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
+def _layout(y: Tensor) -> torch.memory_format:
+    return torch.channels_last_3d if y.dim() == 5 else torch.channels_last
 
 
 @torch.library.custom_op(
@@ -296,20 +265,6 @@ def _scale_relu_pool(y: Tensor, line: Tensor, pool: list[int]) -> Tensor:
 @_scale_relu_pool.register_fake
 def _(y: Tensor, line: Tensor, pool: list[int]) -> Tensor:
     return _pooled_like(y, pool, y.dtype)
-
-
-@torch.library.custom_op(
-    "caer_data::stacked_frames",
-    mutates_args=(),
-    schema="(Tensor x, int channels) -> Tensor",
-)
-def _stacked_frames(x: Tensor, channels: int) -> Tensor:
-    return _stacked(x, channels)
-
-
-@_stacked_frames.register_fake
-def _(x: Tensor, channels: int) -> Tensor:
-    return _stacked_like(x, channels)
 
 
 # The kernels.
@@ -479,22 +434,3 @@ def _grad_kernel(
         value = tl.load(y + target, inside, 0.0).to(tl.float32) * of_each + of_all
         value += tl.where(place == k, given, 0.0)
         tl.store(grad_y + target, value.to(grad_y.dtype.element_ty), inside)
-
-
-@triton.jit
-def _stack_kernel(
-    x: tl.tensor, out: tl.tensor, rows: tl.tensor, T: tl.tensor, H: tl.tensor, W: tl.tensor,
-    of_clip: tl.tensor, of_colour: tl.tensor, of_time: tl.tensor, of_height: tl.tensor,
-    of_width: tl.tensor,
-    COLOURS: tl.constexpr, C: tl.constexpr, ROWS: tl.constexpr,
-) -> None:  # fmt: skip
-    """Copy the colours of three neighbouring frames side by side."""
-    row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)[:, None]
-    channel = tl.arange(0, C)[None, :]
-    w, h, frame = row % W, row // W % H, row // (W * H)
-    time = frame % T + channel // COLOURS - 1
-    inside = (row < rows) & (time >= 0) & (time < T) & (channel < 3 * COLOURS)
-    source = (frame // T).to(tl.int64) * of_clip + time.to(tl.int64) * of_time
-    source += channel % COLOURS * of_colour + h * of_height + w * of_width
-    value = tl.load(x + source, inside, 0.0)
-    tl.store(out + row.to(tl.int64) * C + channel, value, row < rows)

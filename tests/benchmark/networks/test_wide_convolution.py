@@ -1,0 +1,22 @@
+"""Wide convolutions: the weights of a product equal those in their order, one after the other."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from caer_data.benchmark.networks import wide_convolution
+
+
+@pytest.mark.parametrize(
+    ("order", "shape"),
+    [
+        (wide_convolution._in_blocks, (5, 3, 3, 3, 3)),
+        (wide_convolution._in_blocks, (5, 3, 3, 3)),
+        (wide_convolution._in_pairs, (5, 4, 3, 3, 3)),
+    ],
+    ids=str,
+)
+def test_weights_are_copied_exactly(order, shape):
+    weight = torch.randn(shape)
+    assert torch.equal(wide_convolution._widened(weight, order), order(weight))

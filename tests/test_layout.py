@@ -37,7 +37,7 @@ ORDER = (
 """From the lowest to the highest; those side by side do not import each other."""
 
 BENCHMARK_ORDER = (
-    ("recipe",),
+    ("recipe", "kernels"),
     ("networks", "data"),
     ("training",),
     ("results",),

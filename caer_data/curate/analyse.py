@@ -38,8 +38,8 @@ from caer_data.media.decode import VideoReader, frames, threads_for
 from caer_data.media.frame import DecodedFrame
 from caer_data.media.frame_rate import usual_rate
 from caer_data.media.packets import Damage, usual_step
-from caer_data.media.probe import VideoInfo
-from caer_data.media.programmes import is_transport_stream
+from caer_data.media.probe import VideoInfo, open_container
+from caer_data.media.programmes import is_transport_stream, rest_without
 from caer_data.media.sound_prints import sound_prints
 from caer_data.media.unchanged import check_unchanged
 from caer_data.media.unfinished import (
@@ -57,6 +57,7 @@ _PAUSE_S, _PAUSE_STEPS = 1.0, 5.0
 _GAP_STEPS = 1.75  # steps from which evenly spaced pictures have a pause
 _INCOMPLETE = (CUT_OFF, FRAGMENTS_MISSING, PAGES_MISSING)
 _LATE_S, _LATE = 1.5, 0.01  # seconds, and share of a broadcast, that its pictures may end early
+_REST = 0.02  # share of a broadcast after its pictures from which they go on in another stream
 _NO_STAMP = int(np.iinfo(np.int64).min)
 
 
@@ -215,8 +216,8 @@ class _Pass:
             self._damage.reckon(
                 _expected(ending, values, self._pts, self._job.info), len(self._pts)
             )
-        if late := _goes_on(self._job.path, self._job.info, self._damage, self._end_pts):
-            self._damage.miss(round(late * float(Fraction(values["fps"]))), len(self._pts))
+        if lost := _lost_behind(self._job, self._damage, self._end_pts, values):
+            self._damage.miss(lost, len(self._pts))
         reasons = [ending, str(self._damage), _pauses(self._pts, self._job.info)]
         values |= self._seen | {
             "damage": ", ".join(filter(None, reasons)),
@@ -341,18 +342,26 @@ def _expected(ending: str, values: dict[str, Any], pts: list[int], info: VideoIn
     return round(length * float(rate))
 
 
-def _goes_on(path: Path, info: VideoInfo, damage: Damage, end_pts: int) -> float:
-    """Return how long a broadcast goes on after its last picture that can be decoded, s.
+def _lost_behind(job: Job, damage: Damage, end_pts: int, values: dict[str, Any]) -> int:
+    """Return how many frames a broadcast has after its last picture that can be decoded.
 
     Its codec may change, or it may become encrypted. Only of transport streams is the end of the
-    pictures known, which FFmpeg takes from the file's last packets; not if their times restart.
+    pictures known, which FFmpeg takes from the file's last packets; not if their times restart. Or
+    the pictures go on in another stream: then their number is reckoned from the size of the rest.
     """
+    info, frames = job.info, int(values["frames"])
+    if not is_transport_stream(job.path):
+        return 0
+    with open_container(job.path, info.max_pixels) as container:
+        pid = int(container.streams[info.stream_index].id)
+    rest = rest_without(job.path, pid)
+    if rest >= _REST:
+        return round(frames * rest / max(_REST, 1 - rest))
     if info.duration_s is None or info.start_pts is None or damage.restarts:
-        return 0.0
-    if not is_transport_stream(path):
-        return 0.0
+        return 0
     late = info.duration_s - float((end_pts - info.start_pts) * info.time_base)
-    return late if late >= max(_LATE_S, _LATE * info.duration_s) else 0.0
+    ends_early = late >= max(_LATE_S, _LATE * info.duration_s)
+    return round(late * float(Fraction(values["fps"]))) if ends_early else 0
 
 
 def _pauses(pts: list[int], info: VideoInfo) -> str:

@@ -211,6 +211,8 @@ def promised(container: Any, stream: Any) -> int:
     frame, as only the index tells.
     """
     frames = int(stream.frames)
+    if "mp4" in container.format.name:  # an edit list may leave some out
+        return min(frames, len(stream.index_entries))
     if container.format.name != "avi":
         return frames
     beats = [entry.timestamp for entry in stream.index_entries]

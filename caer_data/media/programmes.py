@@ -18,7 +18,7 @@ _SIZES: Final = (188, 192, 204)  # of packets: plain, after an arrival time, wit
 _PACKET: Final = 188
 _HEAD: Final = 1 << 16
 _IN_STEP: Final = 5  # packets that must begin where they should
-_PAT, _PMT = 0, 2
+_PAT, _PMT, _PADDING = 0, 2, 0x1FFF
 
 
 def elsewhere(path: Path, pid: int) -> frozenset[int]:
@@ -80,6 +80,29 @@ def is_transport_stream(path: Path) -> bool:
     """
     with path.open("rb") as file:
         return _layout(file.read(_HEAD)) is not None
+
+
+def rest_without(path: Path, pid: int) -> float:
+    """Return the share of a transport stream that comes after the last packet of stream `pid`.
+
+    Padding does not count.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    size = end = path.stat().st_size
+    behind = 0
+    with path.open("rb") as file:
+        while end > 0:
+            start = max(0, end - _MAX_BYTES)
+            file.seek(start)
+            pids = [_pid(packet, 1) for packet in _packets(file.read(end - start))]
+            last = max((n for n, found in enumerate(pids) if found == pid), default=-1)
+            behind += sum(found != _PADDING for found in pids[last + 1 :])
+            if last >= 0:
+                break
+            end = start
+    return behind * _PACKET / size if size else 0.0
 
 
 def _packets(data: bytes) -> Iterator[bytes]:

@@ -28,6 +28,7 @@ _TWO_STREAMS = ("caer-net", "caer-net-s")
 _OF_IMAGES = ("caer-net-s", "alexnet", "vgg", "resnet")
 _MIN_FRAMES = {"caer-net": 8, "c3d": 16, "r2plus1d": 2}
 """Minimum number of frames, because poolings halve them three or four times."""
+_VARIANTS: Final = {"vgg": ("", "16", "16_bn"), "resnet": ("", "18", "50")}
 MELS: Final = 64
 """Number of mel bands."""
 COLUMNS_A_SECOND: Final = 100
@@ -218,6 +219,14 @@ class ModelRecipe(Section):
             raise ValueError(f"streams.sound is true, but {self.model} takes images without sound")
         return self
 
+    @model_validator(mode="after")
+    def _has_the_variant(self) -> ModelRecipe:
+        variant, known = self.baseline.variant, _VARIANTS.get(self.model, ("",))
+        if variant not in known and not self.is_own_class:
+            others = ", ".join(name for name in known if name) or "no variants"
+            raise ValueError(f"baseline.variant is {variant}, but {self.model} has {others}")
+        return self
+
     @field_validator("input")
     @classmethod
     def _model_takes(cls, value: Input, info: ValidationInfo) -> Input:
@@ -275,11 +284,50 @@ class _RecipeFile(ModelRecipe):
 
     tuned: dict[str, Any] = Field(default={})
 
+    @model_validator(mode="after")
+    def _has_no_idle_field(self) -> _RecipeFile:
+        if problem := _idle_field(self):
+            raise ValueError(problem)
+        return self
+
     @field_validator("tuned")
     @classmethod
     def _valid_changes(cls, value: dict[str, Any]) -> dict[str, Any]:
         _check_names(ModelRecipe, value)
         return value
+
+
+def _idle_field(recipe: ModelRecipe) -> str:
+    """Return a sentence about a value that changes nothing; a class of one's own may read all."""
+    for name, why in () if recipe.is_own_class else _idle(recipe):
+        first, _, field = name.partition(".")
+        section = getattr(recipe, first)
+        usual = type(section)()
+        for part in (field,) if field else type(section).model_fields:
+            if getattr(section, part) != getattr(usual, part):
+                return f"{first}.{part} has no effect {why}; leave it out"
+    return ""
+
+
+def _idle(recipe: ModelRecipe) -> list[tuple[str, str]]:
+    """Return the sections and fields that a recipe does not use, and why not."""
+    of_model = f"on {recipe.model}"
+    found: list[tuple[str, str]] = []
+    if recipe.is_caer_net:
+        found.append(("baseline", of_model))
+    else:
+        names = ("streams", "layers", "compute.pool_first", "compute.pool_as_maximum")
+        found += [(name, of_model) for name in names]
+    if recipe.model == "onnx-probe":
+        found += [(f"baseline.{name}", of_model) for name in ("weights", "frozen")]
+    else:
+        found.append(("baseline.encoder", of_model))
+    if recipe.train.schedule == "cosine":
+        names = ("train.lr_step_epochs", "train.lr_gamma")
+        found += [(name, "with train.schedule: cosine") for name in names]
+    if not recipe.compute.compile:
+        found.append(("compute.cuda_graphs", "without compute.compile"))
+    return found
 
 
 def shipped() -> dict[str, str]:
@@ -312,7 +360,10 @@ def parse(text: str, where: str, preset: Preset = "paper") -> ModelRecipe:
         return paper
     if not file.tuned:
         raise CaerError(f"{where}: has no section 'tuned'; leave out --preset tuned")
-    return vary(paper, {**file.tuned, "preset": "tuned"}, where=f"{where}: tuned")
+    tuned = vary(paper, {**file.tuned, "preset": "tuned"}, where=f"{where}: tuned")
+    if problem := _idle_field(tuned):
+        raise CaerError(f"{where}: tuned: {problem}")
+    return tuned
 
 
 def vary(recipe: ModelRecipe, changes: Mapping[str, Any], where: str = "recipe") -> ModelRecipe:

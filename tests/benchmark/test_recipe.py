@@ -127,6 +127,28 @@ def test_the_paper_preset_is_the_paper():
         ("name: x\nmodel: caer-net\ninput: {std: [0.2, 0.0, 0.2]}\n", "std must be above 0"),
         ("name: x\nmodel: caer-net\ntuned:\n  trian: {}\n", "my.yaml:3: tuned: unknown field 'tri"),
         ("name: x\nmodel: caer-net\ntuned: {train: {lr: 1}}\n", "unknown field 'lr'"),
+        ("name: x\nmodel: vgg\nbaseline: {variant: '50'}\n", "but vgg has 16, 16_bn"),
+        ("name: x\nmodel: resnet\nbaseline: {variant: '16'}\n", "but resnet has 18, 50"),
+        ("name: x\nmodel: c3d\nbaseline: {variant: '16'}\n", "but c3d has no variants"),
+        (
+            "name: x\nmodel: resnet\nlayers: {dropout: 0.1}\n",
+            "layers.dropout has no effect on resnet; leave it out",
+        ),
+        ("name: x\nmodel: vgg\nlayers: {attention_pool: mean}\n", "no effect on vgg"),
+        ("name: x\nmodel: vgg\nstreams: {fusion_attention: false}\n", "no effect on vgg"),
+        ("name: x\nmodel: vgg\ncompute: {pool_first: true}\n", "pool_first has no effect on vgg"),
+        ("name: x\nmodel: caer-net\nbaseline: {width: 64}\n", "width has no effect on caer-net"),
+        ("name: x\nmodel: caer-net\nbaseline: {input: face}\n", "baseline.input has no effect"),
+        ("name: x\nmodel: c3d\nbaseline: {encoder: a.onnx}\n", "encoder has no effect on c3d"),
+        ("name: x\nmodel: onnx-probe\nbaseline: {weights: a.pth}\n", "weights has no effect"),
+        (
+            "name: x\nmodel: c3d\ntrain: {schedule: cosine, lr_gamma: 0.5}\n",
+            "train.lr_gamma has no effect with train.schedule: cosine",
+        ),
+        (
+            "name: x\nmodel: c3d\ncompute: {cuda_graphs: true}\n",
+            "cuda_graphs has no effect without compute.compile",
+        ),
         ("name: x\n", "my.yaml:1: model: Field required"),
         ("name: x\nmodel: os.system\n", "package.module:Class"),
     ],
@@ -152,6 +174,9 @@ def test_the_fewest_frames_of_a_clip_are_enough(model, frames):
 def test_a_wrong_value_in_tuned_is_found_when_the_preset_is_asked_for():
     text = "name: x\nmodel: caer-net\ntuned: {train: {epochs: 0}}\n"
     assert parse(text, "my.yaml").train.epochs == 12
+    idle = "name: x\nmodel: c3d\ntuned: {layers: {dropout: 0.2}}\n"
+    with pytest.raises(CaerError, match=r"my.yaml: tuned: layers.dropout has no effect on c3d"):
+        parse(idle, "my.yaml", "tuned")
     with pytest.raises(CaerError, match=r"my.yaml: tuned: train.epochs: .*\(found 0\)"):
         parse(text, "my.yaml", "tuned")
 

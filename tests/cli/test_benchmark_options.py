@@ -77,7 +77,12 @@ def nothing_runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(benchmark_run, "_check", checked)
     monkeypatch.setattr(benchmark_run, "_finish", lambda *_: {})
     monkeypatch.setattr(benchmark_run, "_suspicious", _reads_folds)
-    monkeypatch.setattr(plan, "with_features", lambda recipe, _: recipe)
+    with_features = plan.with_features
+    monkeypatch.setattr(
+        plan,
+        "with_features",
+        lambda recipe, files: recipe if files.keys() == {"c3d"} else with_features(recipe, files),
+    )
     monkeypatch.setattr(plan.Changes, "__call__", lambda self, recipe: recipe)
     monkeypatch.setattr(plan.Stores, "__call__", given)
     monkeypatch.setattr(sources, "check", given)
@@ -157,6 +162,10 @@ PAIRS_THAT_FAIL = {
     ),
     "described, too": (("--describe", "sound", "--preset", "tuned"), "has no section 'tuned'"),
     "an encoder of another model": (("REL", "--encoder", "FILE"), "add --model onnx-probe"),
+    "features of an encoder": (
+        ("REL", "--model", "onnx-probe", "--features", "onnx-probe=FILE"),
+        "give its trained encoder with --encoder",
+    ),
     "groups of nothing": (("REL", "--grouped"), "--grouped needs --folds K"),
     "folds of weights": (("REL", "--weights", "FILE", "--folds", "3"), "--folds has no effect"),
     "folds of a suite": (("REL", "--suite", "table3", "--folds", "3"), "--folds has no effect"),

@@ -54,6 +54,8 @@ def open_store(
             f"{release}: has no {what}; put box lists (train.txt, ...) there, or let the build's "
             "detector find the faces with --detect mmod"
         )
+    if faces is not None and not (everyone or unknown):
+        reporter.warn(f"{release}: all samples have face boxes, so no faces are detected in it")
     form = Format(recipe.input.face, recipe.input.frame, recipe.input.fps if recipe.clips else None)
 
     def make() -> Store:

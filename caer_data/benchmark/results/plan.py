@@ -85,6 +85,8 @@ def with_features(recipe: ModelRecipe, features: Mapping[str, str]) -> ModelReci
             f"--features {', '.join(features)}: this run is of {recipe.model}, and only baselines "
             "take trained features"
         )
+    if recipe.model == "onnx-probe":
+        raise CaerError("--features onnx-probe: give its trained encoder with --encoder FILE.onnx")
     return vary(recipe, {"baseline": {"weights": features[recipe.model]}}, "--features")
 
 

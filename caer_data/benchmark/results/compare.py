@@ -135,7 +135,7 @@ def suite(
         layouts = sorted({sources.LAYOUTS[_kind(row.recipe)] for row in skipped})
         sentence = (
             f"{release}: no {' or '.join(kinds)} for {len(skipped)} rows of {name} "
-            f"({', '.join(row.label for row in skipped)}); they need a release with "
+            f"({'; '.join(row.label for row in skipped)}); they need a release with "
             f"--layout {' --layout '.join(layouts)}"
         )
         if not wanted:

@@ -1,13 +1,15 @@
 """How well repeated footage is found, whatever was done to it, and how seldom by mistake.
 
-    python performance/duplicates.py FOLDER [--work SCRATCH] [--half tune|report]
+    python performance/duplicates.py FOLDER [--work SCRATCH] [--half tune|report] [--seed N]
 
 FOLDER holds real videos. Pieces of four seconds are cut from them, and each is edited in ten ways.
 Recall is the share of edited pieces that are matched with the piece they were made from; false
 alarms are matches with pieces of other videos (other scenes), of other takes of one person before
 one camera (other takes), or of another moment of the same video (same set-up). `--half` takes the
 videos with even (tune) or odd numbers (report); docs/build.md says which thresholds were chosen
-with which half in view.
+with which half in view. With a seed other than 0, pieces begin elsewhere, crops lie off the centre,
+logos are in another corner and of another size, and recaps are cut at other moments; thresholds
+were chosen with seed 0 alone.
 Peers: the 64-bit pHash of imagehash on four frames, and ORB features of OpenCV with RANSAC.
 """
 
@@ -40,23 +42,41 @@ from caer_data.media.probe import probe
 SECONDS = 4
 APART = 6
 MAX_PIECES = 4  # pieces of a video
-_LOGO = (
-    "drawbox=x=iw*0.82:y=ih*0.05:w=iw*0.13:h=ih*0.1:color=white:t=fill,"
-    "drawbox=x=iw*0.84:y=ih*0.07:w=iw*0.09:h=ih*0.06:color=red:t=fill"
-)
-EDITS = {
-    "re-encode": ["-vf", "null", "-crf", "34"],
-    "size": ["-vf", "scale=-2:180"],
-    "crop 5 %": ["-vf", "crop=iw*0.9:ih*0.9"],
-    "crop 10 %": ["-vf", "crop=iw*0.8:ih*0.8"],
-    "logo": ["-vf", _LOGO],
-    "bars": ["-vf", "drawbox=y=0:h=ih*0.12:w=iw:color=black:t=fill,"
-                    "drawbox=y=ih*0.88:h=ih*0.12:w=iw:color=black:t=fill"],
-    "letterbox": ["-vf", "pad=iw:ih*4/3:0:(oh-ih)/2"],
-    "pillarbox": ["-vf", "pad=iw*4/3:ih:(ow-iw)/2:0"],
-    "mirrored": ["-vf", "hflip"],
-    "recap": ["-ss", "1.1", "-t", "2", "-vf", f"crop=iw*0.92:ih*0.92,{_LOGO}", "-crf", "32"],
-}  # fmt: skip
+KINDS = (
+    "re-encode", "size", "crop 5 %", "crop 10 %", "logo", "bars", "letterbox", "pillarbox",
+    "mirrored", "recap",
+)  # fmt: skip
+
+
+def edit(kind: str, seed: int, piece: int) -> list[str]:
+    """Options of ffmpeg for an edit of this kind; seed 0 edits all pieces in the same way."""
+    random = np.random.default_rng([seed, piece])
+    left, top, size, start, length = 0.82, 0.05, 1.0, 1.1, 2.0
+    place = ""
+    if seed:
+        left, top = random.uniform(0.03, 0.1), random.uniform(0.04, 0.1)
+        left = random.choice([left, 0.8])
+        size, start, length = random.uniform(0.7, 1.2), *random.uniform([0.1, 1.5], [1.4, 2.4])
+        place = f":(iw-ow)*{random.uniform(0.2, 0.8):.2f}:(ih-oh)*{random.uniform(0.2, 0.8):.2f}"
+    logo = ",".join(
+        f"drawbox=x=iw*{left + size * x:.3f}:y=ih*{top + size * y:.3f}:w=iw*{size * w:.3f}:"
+        f"h=ih*{size * h:.3f}:color={colour}:t=fill"
+        for x, y, w, h, colour in ((0, 0, 0.13, 0.1, "white"), (0.02, 0.02, 0.09, 0.06, "red"))
+    )
+    return {
+        "re-encode": ["-vf", "null", "-crf", "34"],
+        "size": ["-vf", "scale=-2:180"],
+        "crop 5 %": ["-vf", f"crop=iw*0.9:ih*0.9{place}"],
+        "crop 10 %": ["-vf", f"crop=iw*0.8:ih*0.8{place}"],
+        "logo": ["-vf", logo],
+        "bars": ["-vf", "drawbox=y=0:h=ih*0.12:w=iw:color=black:t=fill,"
+                        "drawbox=y=ih*0.88:h=ih*0.12:w=iw:color=black:t=fill"],
+        "letterbox": ["-vf", "pad=iw:ih*4/3:0:(oh-ih)/2"],
+        "pillarbox": ["-vf", "pad=iw*4/3:ih:(ow-iw)/2:0"],
+        "mirrored": ["-vf", "hflip"],
+        "recap": ["-ss", f"{start:.2f}", "-t", f"{length:.2f}", "-vf",
+                  f"crop=iw*0.92:ih*0.92{place},{logo}", "-crf", "32"],
+    }[kind]  # fmt: skip
 
 
 @dataclass
@@ -75,8 +95,8 @@ def ffmpeg(*arguments: str) -> None:
     )
 
 
-def pieces(videos: list[Path], work: Path) -> list[Piece]:
-    """Cut and edit; what is there already is kept."""
+def pieces(videos: list[Path], work: Path, seed: int) -> list[Piece]:
+    """Cut pieces; what is there already is kept."""
     made: list[Piece] = []
     for at, video in enumerate(videos):
         length = probe(video).duration_s or SECONDS
@@ -84,25 +104,26 @@ def pieces(videos: list[Path], work: Path) -> list[Piece]:
             plain = work / f"{at:03d}-{number}-original.mp4"
             made.append(Piece(at, number, "original", plain))
             if not plain.is_file():
-                ffmpeg("-ss", str(number * APART), "-t", str(SECONDS), "-i", str(video), "-vf",
+                start = number * APART + (1.3 * seed % 2 if length >= APART + SECONDS else 0)
+                ffmpeg("-ss", str(start), "-t", str(SECONDS), "-i", str(video), "-vf",
                        "scale=-2:min(ih\\,360),crop=trunc(iw/2)*2:trunc(ih/2)*2,format=yuv420p",
                        "-preset", "veryfast", str(plain))  # fmt: skip
     return made
 
 
-def edits(originals: list[Piece], work: Path) -> list[Piece]:
+def edits(originals: list[Piece], work: Path, seed: int, kinds: list[str]) -> list[Piece]:
     """Every edit of every piece."""
     wanted = [
         Piece(p.video, p.number, kind, work / f"{p.video:03d}-{p.number}-{kind.split()[0]}"
               f"{kind.split()[1] if ' ' in kind else ''}.mp4")
-        for p in originals for kind in EDITS
+        for p in originals for kind in kinds
     ]  # fmt: skip
     sources = {(p.video, p.number): p.path for p in originals}
 
     def make(piece: Piece) -> None:
         if piece.path.is_file():
             return
-        options = list(EDITS[piece.kind])
+        options = edit(piece.kind, seed, 100 * piece.video + piece.number)
         place = options.index("-vf") + 1
         options[place] += ",crop=trunc(iw/2)*2:trunc(ih/2)*2"
         ffmpeg("-i", str(sources[piece.video, piece.number]), *options, "-preset", "ultrafast",
@@ -217,8 +238,10 @@ def said(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--work", type=Path, help="folder where edits are kept")
+    parser.add_argument("--work", type=Path, help="folder where edits of one seed are kept")
     parser.add_argument("--half", choices=["tune", "report", "all"], default="report")
+    parser.add_argument("--seed", type=int, default=0, help="another one makes other edits")
+    parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=KINDS)
     parser.add_argument("--peers", action="store_true", help="measure pHash and ORB as well")
     parser.add_argument(
         "--shares",
@@ -231,11 +254,12 @@ def main() -> None:
     videos = sorted(p for place in places for p in arguments.folder.glob(place))
     with tempfile.TemporaryDirectory() as scratch:
         work = arguments.work or Path(scratch)
-        originals = pieces(videos, work)
+        originals = pieces(videos, work, arguments.seed)
         if arguments.half != "all":
             side = arguments.half == "report"
             originals = [p for p in originals if p.video % 2 == side]
-        measure([*originals, *edits(originals, work)], videos, arguments)
+        edited = edits(originals, work, arguments.seed, arguments.kinds)
+        measure([*originals, *edited], videos, arguments)
 
 
 def measure(every: list[Piece], videos: list[Path], arguments: argparse.Namespace) -> None:

@@ -203,7 +203,8 @@ def make(data: Path, original: Path, name: str, target: Path) -> Path:
 
 def _edited(data: Path, original: Path, rip: Rip, target: Path) -> None:
     """The episode without what is cut out, and with adverts."""
-    edges = sorted({0.0, *(edge for span in rip.out for edge in span), *rip.into, 1e4})
+    whole = round(_seconds(original) * RATE) / RATE
+    edges = sorted({0.0, *(edge for span in rip.out for edge in span), *rip.into, whole})
     paths: list[Path] = []
     spans: list[tuple[float, float] | None] = []
     for start, end in pairwise(edges):

@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
@@ -75,6 +75,10 @@ def _standing(setup: Setup) -> set[tuple[str, str]]:
     return repeats.standing(dataset.videos, dataset.repeats)
 
 
+_SAME: Final = 0.8
+"""Share from which two episodes are the same; with less, one may be a compilation of the other."""
+
+
 def _twice(found: Iterable[tuple[str, str, float]]) -> Iterator[str]:
     """Yield one sentence per repeated episode, for any number of copies."""
     copies: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
@@ -82,8 +86,13 @@ def _twice(found: Iterable[tuple[str, str, float]]) -> Iterator[str]:
         copies[later].append((-share, first))
     for later, of in sorted(copies.items()):
         share, first = min(of)
-        more = f", and {len(of) - 1} more" if len(of) > 1 else ""
-        yield f"{later}: is the same episode as {first}{more} ({-share:.0%} of it)"
+        same = -share >= _SAME
+        others = sum(-other >= _SAME for other, _ in of) - 1 if same else len(of) - 1
+        more = f", and {others} more" if others else ""
+        if same:
+            yield f"{later}: is the same episode as {first}{more} ({-share:.0%} of it)"
+        else:
+            yield f"{later}: shares {-share:.0%} of its footage with {first}{more}"
 
 
 def _known(setup: Setup, videos: list[Video], absent: keeping.Absent) -> list[repeats.Known]:

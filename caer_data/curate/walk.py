@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final
 
 from caer_data.engine.errors import CaerError
@@ -108,7 +108,9 @@ def walk(folder: Path, endings: set[str], exclude: Sequence[str]) -> Walked:
         found.hidden += [(here / name).relative_to(folder).as_posix() for name in hidden]
         visible = sorted(name for name in folders if not name.startswith("."))
         folders[:] = [name for name in visible if not left_out(here / name)]
-        for name in sorted(name for name in names if not name.startswith(".")):
+        # "S01E02.mp4" comes before "S01E02 again.mp4"
+        own = [name for name in names if not name.startswith(".")]
+        for name in sorted(own, key=lambda name: (PurePath(name).stem, name)):
             if not left_out(here / name):
                 _sort_in(found, here / name, endings, folder)
     found.videos.sort(key=lambda path: path.relative_to(folder).parts)

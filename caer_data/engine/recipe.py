@@ -211,7 +211,7 @@ class Filter(Section):
     min_face_height: float = Field(0.1, gt=0, lt=1)
     min_sharpness: float = Field(0.08, ge=0, le=1)
     min_brightness: float = Field(0.1, ge=0, le=1)
-    min_repeat_score: float | None = Field(0.85, ge=0.85, le=1)
+    min_repeat_score: float | None = Field(0.75, ge=0.75, le=1)
     speaker_decides: bool = False
 
 

@@ -5,26 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from caer_data.media import sound_prints
-from caer_data.media.fingerprints import HEIGHT, RATE, WIDTH
+from caer_data.media import overlapping, sound_prints
+from caer_data.media.fingerprints import RATE
 from caer_data.media.frame import Picture
+from caer_data.media.overlapping import ALIKE, Place, Rows
+from caer_data.media.windows import FLAT
 
-Vectors = npt.NDArray[np.float32]
-
-_SCALES: Final = (
-    (1.0, 1.0), (0.95, 0.95), (0.9, 0.9), (0.85, 0.85), (0.8, 0.8), (0.75, 0.75),
-    (1.0, 0.93), (1.0, 0.87), (1.0, 0.8), (1.0, 0.75), (0.93, 1.0), (0.87, 1.0), (0.75, 1.0),
-)  # fmt: skip
-_FINER: Final = 2  # pictures are compared at this multiple of their size
-_ALIKE: Final = 0.72  # minimum correlation of pictures that may be the same
 _MIN_PICTURES: Final = 6  # pictures that two strips must have in common
+_REFINED: Final = (-3, 0, 3)  # pictures around a similar one by which the overlap is refined
 MIN_MOTION: Final = 0.0008
 """Minimum mean squared change of a unit vector; smaller changes are encoding noise."""
 _SURELY: Final = 4  # changes this many times larger are motion, even if the other strip is still
+_SHIFTS: Final = tuple(number / 40 for number in range(-5, 6))  # seconds between pictures
+_EARLY: Final = 0.02  # seconds by which a time may be outside of a strip
+_PERIOD: Final = 6  # pictures among which motion is compared by itself
+_MOVES: Final = 3  # a period moves if it has this many times the minimum motion,
+_MOVES_SHARE: Final = 0.1  # and this share of the motion of the passage
 
 
 @dataclass(frozen=True)
@@ -43,21 +42,6 @@ class Strip:
 
 
 @dataclass(frozen=True)
-class Place:
-    """How the pictures of two strips overlap.
-
-    Attributes:
-        inside: True if the second strip's pictures are inside the first's, otherwise vice versa.
-        box: left, top, right, bottom of the shared part, as shares of the outer picture.
-        mirrored: whether left and right are exchanged.
-    """
-
-    inside: bool
-    box: tuple[float, float, float, float]
-    mirrored: bool
-
-
-@dataclass(frozen=True)
 class Match:
     """A passage that two strips share.
 
@@ -68,6 +52,8 @@ class Match:
         picture: mean correlation of the pictures, at most 1.
         motion: correlation of the changes in them; None if nothing moves.
         sound: share of equal bits of the sound; None if there is none.
+        least: correlation of the changes in the period of the passage in which they agree least;
+            None if nothing moves in any.
     """
 
     one: tuple[float, float]
@@ -76,6 +62,7 @@ class Match:
     picture: float
     motion: float | None
     sound: float | None
+    least: float | None = None
 
     @property
     def length(self) -> float:
@@ -94,6 +81,28 @@ class Match:
         return round(self.worth, 1), self.length
 
 
+@dataclass(frozen=True)
+class _View:
+    """The shared part of a strip's pictures.
+
+    Attributes:
+        times: as in `Strip`.
+        rows: pictures as unit vectors; shape (n, pixels).
+        clear: which of them are not almost uniform, so that they can be compared; shape (n,).
+    """
+
+    times: npt.NDArray[np.float64]
+    rows: Rows
+    clear: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, times: npt.NDArray[np.float64], pictures: Rows) -> _View:
+        rows = pictures - pictures.mean(axis=1, keepdims=True)
+        size = np.linalg.norm(rows, axis=1, keepdims=True)
+        clear = size[:, 0] >= FLAT * np.sqrt(rows.shape[1])
+        return cls(times, np.asarray(rows / np.maximum(size, 1e-3)), clear)
+
+
 def compare(one: Strip, other: Strip, at: tuple[int, int], mirrored: bool) -> Match | None:
     """Find the shared passage around two pictures that may be the same.
 
@@ -106,103 +115,68 @@ def compare(one: Strip, other: Strip, at: tuple[int, int], mirrored: bool) -> Ma
     Returns:
         The shared passage, of any quality; None if the two pictures are not similar.
     """
-    place = locate(one.pictures[at[0]], other.pictures[at[1]], mirrored)
+    place = overlapping.locate(one.pictures[at[0]], other.pictures[at[1]], mirrored)
     if place is None:
         return None
-    first, second = views(one.pictures, other.pictures, place)
+    around = [
+        (at[0] + step, at[1] + step)
+        for step in _REFINED
+        if 0 <= at[0] + step < len(one.pictures) and 0 <= at[1] + step < len(other.pictures)
+    ]
+    first, second = ([pair[side] for pair in around] for side in (0, 1))
+    place = overlapping.refined(one.pictures[first], other.pictures[second], place)
+    shared = overlapping.views(one.pictures, other.pictures, place)
+    views = _View.of(one.times, shared[0]), _View.of(other.times, shared[1])
     matches = [
-        _passage(one, other, first, second, start, place)
-        for start in (_moves_together(first, second), at)
+        _passage(one, other, views, start, place)
+        for start in (_moves_together(*views), at)
         if start is not None
     ]
     # motion determines the time offset better than two similar pictures
     return max((m for m in matches if m is not None), key=lambda m: m.rank, default=None)
 
 
-def locate(one: Picture, other: Picture, mirrored: bool) -> Place | None:
-    """Find how two pictures overlap; None if they are not similar."""
-    turned = cv2.flip(other, 1) if mirrored else other
-    large = [
-        cv2.resize(p, (WIDTH * _FINER, HEIGHT * _FINER), interpolation=cv2.INTER_LINEAR)
-        for p in (one, turned)
-    ]
-    best, found = _ALIKE, None
-    for inside in (True, False):
-        outer, inner = large if inside else large[::-1]
-        for width, height in _SCALES[not inside :]:
-            size = round(width * WIDTH * _FINER), round(height * HEIGHT * _FINER)
-            part = cv2.resize(inner, size, interpolation=cv2.INTER_AREA)
-            _, score, _, (x, y) = cv2.minMaxLoc(
-                cv2.matchTemplate(outer, part, cv2.TM_CCOEFF_NORMED)
-            )
-            if score > best:
-                sides = (x, y, x + size[0], y + size[1])
-                whole = (WIDTH * _FINER, HEIGHT * _FINER) * 2
-                box = tuple(a / b for a, b in zip(sides, whole, strict=True))
-                best, found = score, Place(inside, box, mirrored)
-    return found
-
-
-def views(one: Picture, other: Picture, place: Place) -> tuple[Vectors, Vectors]:
-    """Return the shared part of two strips' pictures as unit vectors; (n, WIDTH * HEIGHT)."""
-    turned = other[:, :, ::-1] if place.mirrored else other
-    parts = [part(one, place.box), turned] if place.inside else [one, part(turned, place.box)]
-    return _unit(parts[0]), _unit(parts[1])
-
-
-def part(pictures: Picture, box: tuple[float, float, float, float]) -> Picture:
-    """Return a part of each picture, given as shares of its sides, at the size of the whole."""
-    if box == (0, 0, 1, 1):
-        return pictures
-    x, y = box[0] * WIDTH, box[1] * HEIGHT
-    sx, sy = (box[2] - box[0]), (box[3] - box[1])
-    warp = np.array([[sx, 0, x + sx / 2 - 0.5], [0, sy, y + sy / 2 - 0.5]], np.float32)
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    made = [
-        cv2.warpAffine(p, warp, (WIDTH, HEIGHT), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        for p in pictures
-    ]
-    return np.array(made, np.uint8)
-
-
-def _unit(pictures: Picture) -> Vectors:
-    rows = pictures.reshape(len(pictures), -1).astype(np.float32)
-    rows -= rows.mean(axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-3))
-
-
 def _passage(
-    one: Strip, other: Strip, first: Vectors, second: Vectors, at: tuple[int, int], place: Place
+    one: Strip, other: Strip, views: tuple[_View, _View], at: tuple[int, int], place: Place
 ) -> Match | None:
-    """Return the passage that extends from two similar pictures as far as pictures are similar."""
+    """Return the passage that extends from two similar pictures as far as pictures are similar.
+
+    Pictures that are almost uniform, as between two fades, do not end it.
+    """
+    first, second = views
     apart = at[1] - at[0]
-    start, end = max(0, -apart), min(len(first), len(second) - apart)
-    same = _along(first[start:end], second, start + apart)
-    here = at[0] - start
-    low, high = _run(same >= _ALIKE, here)
-    if low == high:
+    start, end = max(0, -apart), min(len(first.rows), len(second.rows) - apart)
+    here = slice(start, end), slice(start + apart, end + apart)
+    same = _along(first.rows[here[0]], second.rows, start + apart)
+    clear = first.clear[here[0]] & second.clear[here[1]]
+    low, high = _run((same >= ALIKE) | ~clear, at[0] - start)
+    told = low + np.flatnonzero(clear[low:high])
+    if not len(told):
         return None
+    low, high = int(told[0]), int(told[-1]) + 1
     a, b = slice(start + low, start + high), slice(start + low + apart, start + high + apart)
+    moved = compare_motion(first, second, a, b.start)
     return Match(
         (float(one.times[a][0]), float(one.times[a][-1])),
         (float(other.times[b][0]), float(other.times[b][-1])),
         place,
-        float(same[low:high].mean()),
-        motion(first[a], second[b]),
+        float(same[told].mean()),
+        moved[0],
         _sound(one, other, float(one.times[a][0]), float(other.times[b][0]), high - low),
+        moved[1],
     )
 
 
-def _moves_together(first: Vectors, second: Vectors) -> tuple[int, int] | None:
+def _moves_together(first: _View, second: _View) -> tuple[int, int] | None:
     """Return the indexes of two pictures around which both strips move alike; None if none do."""
-    rows = [strip - strip.mean(axis=0) for strip in (first, second)]
+    rows = [_changes(view.rows, view.clear) for view in (first, second)]
     energy = [np.concatenate([[0.0], np.cumsum((r**2).sum(axis=1))]) for r in rows]
     if min(e[-1] / len(r) for e, r in zip(energy, rows, strict=True)) < MIN_MOTION:
         return None
     products = rows[0] @ rows[1].T
     best, found = 0.0, None
-    for apart in range(_MIN_PICTURES - len(first), len(second) - _MIN_PICTURES + 1):
-        start, end = max(0, -apart), min(len(first), len(second) - apart)
+    for apart in range(_MIN_PICTURES - len(rows[0]), len(rows[1]) - _MIN_PICTURES + 1):
+        start, end = max(0, -apart), min(len(rows[0]), len(rows[1]) - apart)
         moved = [
             energy[0][end] - energy[0][start],
             energy[1][end + apart] - energy[1][start + apart],
@@ -217,7 +191,14 @@ def _moves_together(first: Vectors, second: Vectors) -> tuple[int, int] | None:
     return found
 
 
-def _along(first: Vectors, second: Vectors, start: int) -> Vectors:
+def _changes(rows: Rows, clear: npt.NDArray[np.bool_]) -> Rows:
+    """Return pictures without their mean; zeros for those that are not clear."""
+    if not clear.any():
+        return np.zeros_like(rows)
+    return np.asarray((rows - rows[clear].mean(axis=0)) * clear[:, None])
+
+
+def _along(first: Rows, second: Rows, start: int) -> npt.NDArray[np.float32]:
     """Return the correlation of pictures with another strip's from `start` on.
 
     Neighbouring pictures are also tried, since the pictures of two strips may be half a step apart.
@@ -243,27 +224,75 @@ def _run(alike: npt.NDArray[np.bool_], here: int) -> tuple[int, int]:
     return low, high + 1
 
 
-def motion(first: Vectors, second: Vectors) -> float | None:
-    """Return the correlation of the changes in two equally long strips; None if both are still.
+def compare_motion(
+    first: _View, second: _View, part: slice, start: int
+) -> tuple[float | None, float | None]:
+    """Compare what changes in a part of one strip and, from `start` on, in another.
 
-    The times of the second may be between those of the first; its pictures are interpolated.
+    Pictures are eight per second only on average, and those of the second may be taken between
+    those of the first: the second's are interpolated at the times of the first's, at several
+    shifts of up to an eighth of a second.
+
+    Returns:
+        `motion` and `least` of `Match`.
     """
-    changes = [rows - rows.mean(axis=0) for rows in (first, second)]
-    energy = [float((rows**2).sum()) for rows in changes]
-    least = MIN_MOTION * len(first)
-    if min(energy) < least and max(energy) < _SURELY * least:
-        return None
-    best = -1.0
-    for part in (0.0, 1 / 3, 2 / 3):
-        between = changes[1].copy()
-        between[:-1] = (1 - part) * changes[1][:-1] + part * changes[1][1:]
-        for step in (-1, 0, 1):
-            a = changes[0][max(0, -step) : len(first) - max(0, step)]
-            b = between[max(0, step) : len(first) - max(0, -step)]
-            scale = np.sqrt(float((a**2).sum()) * float((b**2).sum()))
-            if scale > 0:
-                best = max(best, float((a * b).sum() / scale))
-    return best
+    rows, clear = first.rows[part], first.clear[part]
+    times = first.times[part] - first.times[part][0] + second.times[start]
+    best: tuple[float, Rows, Rows] | None = None
+    still = True
+    for shift in _SHIFTS:
+        inside, between = _at(second, times + shift)
+        inside &= clear
+        if inside.sum() < max(2, len(rows) // 2):
+            continue
+        pair = rows[inside], between[inside]
+        changes = [side - side.mean(axis=0) for side in pair]
+        energy = [float(np.vdot(side, side)) for side in changes]
+        least = MIN_MOTION * len(pair[0])
+        still &= min(energy) < least and max(energy) < _SURELY * least
+        score = _ratio(changes[0], changes[1], energy)
+        if best is None or score > best[0]:
+            best = score, *pair
+    if best is None or still:
+        return None, None
+    return best[0], _least(best[1], best[2])
+
+
+def _at(view: _View, times: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.bool_], Rows]:
+    """Return a strip's pictures at some times, and which of these lie inside it and are clear."""
+    own = view.times
+    if len(own) < 2:
+        return np.abs(times - own[0]) <= _EARLY, view.rows[np.zeros(len(times), np.int64)]
+    after = np.clip(np.searchsorted(own, times), 1, len(own) - 1)
+    before = after - 1
+    part = np.clip((times - own[before]) / (own[after] - own[before]), 0, 1)
+    share = part.astype(np.float32)[:, None]
+    inside = (times >= own[0] - _EARLY) & (times <= own[-1] + _EARLY) & view.clear[before]
+    inside &= view.clear[after]
+    between = (1 - share) * view.rows[before] + share * view.rows[after]
+    return inside, np.asarray(between, np.float32)
+
+
+def _least(first: Rows, second: Rows) -> float | None:
+    """Return how alike two strips move in the period in which they move least alike.
+
+    Other takes of a scene may move alike as a whole, but hardly from moment to moment.
+    """
+    moved = float(((first - first.mean(axis=0)) ** 2).sum()) / len(first)
+    enough = max(_MOVES * MIN_MOTION, _MOVES_SHARE * moved)
+    found: list[float] = []
+    for at in range(max(1, len(first) - _PERIOD + 1)):
+        changes = [side[at : at + _PERIOD] for side in (first, second)]
+        changes = [side - side.mean(axis=0) for side in changes]
+        energy = [float(np.vdot(side, side)) for side in changes]
+        if max(energy) >= enough * len(changes[0]):
+            found.append(_ratio(changes[0], changes[1], energy))
+    return min(found, default=None)
+
+
+def _ratio(first: Rows, second: Rows, energy: list[float]) -> float:
+    scale = np.sqrt(energy[0] * energy[1])
+    return float(np.vdot(first, second) / scale) if scale > 0 else 0.0
 
 
 def _sound(one: Strip, other: Strip, first: float, second: float, pictures: int) -> float | None:

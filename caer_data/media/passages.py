@@ -24,14 +24,15 @@ from caer_data.media.matching import Match, Strip, compare
 NEAR: Final = 16
 """Maximum difference of hashes for a close comparison, bits out of 64 (unrelated pictures: 32)."""
 
-PARTNERS: Final = 24
+PARTNERS: Final = 32
 """Default number of strips that each strip is closely compared with."""
 
 _MIN_PICTURES: Final = RATE - 1  # minimum length of a passage, almost a second
 _MIN_SHARE: Final = 0.6  # minimum share of a strip that is shorter than this
 _MOVING: Final = ((0.88, 0.68), (0.76, 0.8))  # minimum correlation of pictures and of motion
+_LEAST: Final = 0.46  # minimum correlation of motion in each period of a passage
 _STILL: Final = 0.955  # minimum correlation of pictures without motion
-_EQUAL: Final = 0.9995  # the same for silent passages that are only part of the longer strip
+_EQUAL: Final = 0.985  # the same for silent passages that are only part of the longer strip
 _WHOLE: Final = 0.9  # share of the longer strip that counts as all of it
 _PICTURE: Final = 0.97  # minimum correlation of single pictures
 _HEARD: Final = 0.62  # minimum share of equal bits of sound; 0.5 is chance
@@ -82,7 +83,7 @@ def near_among(pictures: int) -> int:
 
     With a fixed value, the number of close comparisons would grow with the square of the pictures.
     """
-    near, looked_up = NEAR, 2 * len(windows.WINDOWS) * pictures
+    near, looked_up = NEAR, 2 * len(windows.LOOKED_UP) * pictures
     while near > _MIN_NEAR and looked_up * _chance(near) > _UNRELATED:
         near -= 1
     return near
@@ -144,7 +145,7 @@ def _keyed(
     rows: list[tuple[int, int]] = []
     kept: list[npt.NDArray[np.uint64]] = []
     for number, strip in enumerate(strips):
-        values = windows.hashes(strip.pictures)
+        values = windows.hashes(strip.pictures, windows.LOOKED_UP)
         last: np.uint64 | None = None
         taken = 0
         for index in np.flatnonzero(~windows.flat(strip.pictures)):
@@ -157,7 +158,7 @@ def _keyed(
     return (
         indices[:, 0],
         indices[:, 1],
-        np.array(kept, np.uint64).reshape(len(rows), len(windows.WINDOWS)),
+        np.array(kept, np.uint64).reshape(len(rows), len(windows.LOOKED_UP)),
     )
 
 
@@ -181,10 +182,10 @@ def _near(
 def repeated(match: Match, one: Strip, other: Strip) -> bool:
     """Whether a match is a repetition, and not another moment of the same camera set-up.
 
-    Motion must agree: more closely if the pictures differ more, and less closely if the sound
-    agrees. If nothing moves, both pictures and sound must be almost equal. A still and silent match
-    counts as a repetition if it covers both strips from cut to cut, or if it covers one of them and
-    the pictures are equal.
+    Motion must agree, as a whole and in each period of the passage: more closely if the pictures
+    differ more, and less closely if the sound agrees. If nothing moves, both pictures and sound
+    must be almost equal. A still and silent match counts as a repetition if it covers both strips
+    from cut to cut, or if it covers one of them and the pictures are as good as equal.
     """
     shorter, longer = sorted((len(one.times), len(other.times)))
     pictures = round(match.length * RATE) + 1
@@ -195,7 +196,9 @@ def repeated(match: Match, one: Strip, other: Strip) -> bool:
         if match.picture >= _SURELY_HEARD[1] and moving >= _SURELY_HEARD[2]:
             return True
     if match.motion is not None:
-        return any(match.picture >= p and match.motion >= m for p, m in _MOVING)
+        throughout = match.least is None or match.least >= _LEAST
+        alike = any(match.picture >= p and match.motion >= m for p, m in _MOVING)
+        return alike and throughout
     if match.sound is not None:
         return match.picture >= _STILL and match.sound >= _HEARD
     if shorter == 1:

@@ -23,6 +23,17 @@ WINDOWS: Final = (
 )  # fmt: skip
 """Width and height of each centred window, as shares of the picture's."""
 
+Window = tuple[float, float] | tuple[float, float, float, float]
+"""Width and height, and how far the window lies to the right of the picture's centre and below it;
+all as shares of the picture's sides."""
+
+LOOKED_UP: Final[tuple[Window, ...]] = (
+    *WINDOWS,
+    *((0.9, 0.9, x, y) for x in (-0.03, 0.03) for y in (-0.03, 0.03)),
+    *((0.8, 0.8, x, y) for x in (-0.05, 0.05) for y in (-0.05, 0.05)),
+)
+"""Windows in which a copy is looked for; some lie off the centre."""
+
 BITS: Final = 64
 FLAT: Final = 6.0
 """Standard deviation of brightness (out of 255) below which a picture is too flat to compare."""
@@ -48,18 +59,21 @@ TURNED: Final = np.array([-1 if u % 2 else 1 for u, _ in _LOWEST], np.float32)
 """Factors that turn the frequencies of a picture into those of the mirrored picture."""
 
 
-def hashes(
-    pictures: Picture, windows: tuple[tuple[float, float], ...] = WINDOWS
-) -> npt.NDArray[np.uint64]:
+def hashes(pictures: Picture, windows: tuple[Window, ...] = WINDOWS) -> npt.NDArray[np.uint64]:
     """Return the hashes of pictures (n, HEIGHT, WIDTH) in some windows: (n, windows)."""
     bits = (_levelled(pictures) @ _operator(windows)) > 0
     return _packed(bits.reshape(len(pictures), len(windows), BITS))
 
 
 def frequencies(pictures: Picture, window: int) -> npt.NDArray[np.float32]:
-    """Return the frequencies whose signs are the bits of one window, as unit vectors (n, BITS)."""
+    """Return the frequencies whose signs are the bits of a window, as unit vectors (n, BITS).
+
+    Args:
+        pictures: grey pictures; shape (n, HEIGHT, WIDTH).
+        window: its index in `LOOKED_UP`.
+    """
     part = slice(window * BITS, (window + 1) * BITS)
-    made = _levelled(pictures) @ _operator(WINDOWS)[:, part]
+    made = _levelled(pictures) @ _operator(LOOKED_UP)[:, part]
     size = np.linalg.norm(made, axis=1, keepdims=True)
     return np.asarray(made / np.maximum(size, 1e-3), np.float32)
 
@@ -89,18 +103,19 @@ def _packed(bits: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint64]:
 
 
 @cache
-def _operator(windows: tuple[tuple[float, float], ...]) -> npt.NDArray[np.float32]:
+def _operator(windows: tuple[Window, ...]) -> npt.NDArray[np.float32]:
     """Return the matrix that transforms flattened pictures; (HEIGHT * WIDTH, windows * BITS)."""
     columns = []
-    for width, height in windows:
-        x, y = _waves(WIDTH, width), _waves(HEIGHT, height)
+    for width, height, *shift in windows:
+        right, down = shift or (0.0, 0.0)
+        x, y = _waves(WIDTH, width, right), _waves(HEIGHT, height, down)
         columns += [np.outer(y[v], x[u]).reshape(-1) for u, v in _LOWEST]
     return np.array(columns, np.float32).T.copy()
 
 
-def _waves(size: int, share: float) -> npt.NDArray[np.float64]:
-    """Return zero-mean cosines over a window in the middle of `size` pixels; (12, size)."""
-    start, length = size * (1 - share) / 2, size * share
+def _waves(size: int, share: float, shift: float) -> npt.NDArray[np.float64]:
+    """Return zero-mean cosines over a window in `size` pixels; (12, size)."""
+    start, length = size * ((1 - share) / 2 + shift), size * share
     edges = np.clip(np.arange(size + 1), start, start + length)
     covered = np.diff(edges)
     middle = (edges[:-1] + edges[1:]) / 2

@@ -136,10 +136,13 @@ def test_clips_of_absent_videos_stay_where_they_are(tmp_path, episodes):
 
 
 def test_each_episode_that_is_there_again_is_named_once():
-    found = [("c", "a", 0.7), ("b", "a", 0.9), ("c", "b", 0.8)]
+    found = [("c", "a", 0.7), ("b", "a", 0.9), ("c", "b", 0.8), ("d", "b", 0.55), ("e", "a", 0.85),
+             ("e", "b", 0.9)]  # fmt: skip
     assert list(repeating._twice(found)) == [
         "b: is the same episode as a (90% of it)",
-        "c: is the same episode as b, and 1 more (80% of it)",
+        "c: is the same episode as b (80% of it)",
+        "d: shares 55% of its footage with b",
+        "e: is the same episode as b, and 1 more (90% of it)",
     ]
 
 

@@ -8,14 +8,14 @@ import numpy as np
 WIDTH, HEIGHT = 192, 108
 
 
-def scene(seed: int, frames: int, first: int = 0) -> np.ndarray:
+def scene(seed: int, frames: int, first: float = 0) -> np.ndarray:
     """Grey pictures of a scene in which a bright spot wanders; shape (frames, HEIGHT, WIDTH)."""
     random = np.random.default_rng(seed)
     small = random.integers(30, 200, (7, 11)).astype(np.uint8)
     ground = cv2.resize(small, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
     turns = random.uniform(0.3, 1.2, 4)
     made = []
-    for number in range(first, first + frames):
+    for number in first + np.arange(frames):
         t = number / 12
         x = WIDTH * (0.5 + 0.3 * np.sin(turns[0] * t + turns[2] * 6))
         y = HEIGHT * (0.5 + 0.3 * np.cos(turns[1] * t + turns[3] * 6))

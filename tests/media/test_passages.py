@@ -7,9 +7,9 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
-from moving import EDITS, scene
+from moving import EDITS, crop, scene
 
-from caer_data.media import fingerprints, matching, motions, passages, windows
+from caer_data.media import fingerprints, matching, motions, overlapping, passages, windows
 from caer_data.media.matching import Strip
 
 SILENCE = np.zeros(0, np.uint32)
@@ -38,6 +38,12 @@ def test_an_edit_is_found_among_others(edit):
     assert found([*plain, edited]) == {(3, 8)}
 
 
+def test_a_crop_that_is_not_centred_is_found():
+    plain = [strip(scene(seed, 16)) for seed in range(8)]
+    cropped = np.array([cv2.resize(p[5:97, 26:180], (192, 108)) for p in scene(3, 16)])
+    assert found([*plain, strip(cropped, 100.0)]) == {(3, 8)}
+
+
 def test_another_moment_before_the_same_camera_is_no_repetition():
     assert not found([strip(scene(1, 16)), strip(scene(1, 16, 300))])
 
@@ -62,9 +68,15 @@ def test_where_nothing_moves_the_sound_decides():
     assert found([strip(still, 0, one), strip(still)]) == {(0, 1)}
 
 
-def _match(picture: float, motion: float | None, sound: float | None, seconds: float = 1.875):
-    place = matching.Place(True, (0, 0, 1, 1), mirrored=False)
-    return matching.Match((0, seconds), (0, seconds), place, picture, motion, sound)
+def _match(
+    picture: float,
+    motion: float | None,
+    sound: float | None,
+    seconds: float = 1.875,
+    least: float | None = None,
+):
+    place = overlapping.Place(True, (0, 0, 1, 1), mirrored=False)
+    return matching.Match((0, seconds), (0, seconds), place, picture, motion, sound, least)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +87,10 @@ def _match(picture: float, motion: float | None, sound: float | None, seconds: f
         (_match(0.9999, None, None, 1.2), False),
         (_match(0.95, 0.62, None), False),  # another moment of a face
         (_match(0.95, 0.7, None), True),
+        (_match(0.97, 0.9, None, least=0.35), False),  # another take: alike only as a whole
+        (_match(0.97, 0.9, None, least=0.6), True),
         (_match(0.92, 0.5, 0.86), True),  # the sound tells
+        (_match(0.92, 0.5, 0.86, least=0.3), True),
         (_match(0.92, 0.5, 0.64), False),
         (_match(0.92, 0.1, 0.86), False),  # the same music to something else
     ],
@@ -97,10 +112,55 @@ def test_strips_of_which_only_one_moves_do_not_move_alike():
     random = np.random.default_rng(0)
     still = np.repeat(random.normal(size=(1, 576)), 16, axis=0)
     moving = still + random.normal(scale=0.2, size=still.shape)
-    rows = [np.float32(r / np.linalg.norm(r, axis=1, keepdims=True)) for r in (still, moving)]
-    assert matching.motion(rows[0], rows[0]) is None
-    assert matching.motion(*rows) is not None
-    assert matching.motion(*rows) < 0.5
+    rows = [np.float32(100 * r) for r in (still, moving)]
+    one, other = (matching._View.of(np.arange(16) / 8, r) for r in rows)
+    assert matching.compare_motion(one, one, slice(0, 16), 0) == (None, None)
+    found, _ = matching.compare_motion(one, other, slice(0, 16), 0)
+    assert found is not None
+    assert found < 0.5
+
+
+def test_another_take_moves_alike_as_a_whole_but_not_from_moment_to_moment():
+    """The spot takes the same way, but for a second in the middle it goes the other way round."""
+    take = scene(1, 24)
+    way = np.arange(24.0)
+    way[8:16] = way[8:16][::-1]
+    strips = [strip(take), strip(np.array([scene(1, 1, at)[0] for at in way]))]
+    match = matching.compare(*strips, (0, 0), mirrored=False)
+    assert match.picture > 0.9
+    assert match.motion > 0.7
+    assert match.least < 0.46
+    assert not passages.repeated(match, *strips)
+    same = matching.compare(strip(take), strip(EDITS["crop 5 %"](take), 50), (0, 0), False)
+    assert same.least > 0.9
+
+
+def test_pictures_taken_at_other_times_move_alike():
+    """At 30 frames per second, pictures are 3 or 4 frames apart, and a cut shifts which."""
+
+    def sampled(first: int) -> Strip:
+        frames, due = [], 0.0
+        for number in range(first, first + 90):
+            if (number - first) / 30 >= due:
+                frames.append(number)
+                due += 1 / 8
+        # a picture of the scene every third of a frame would be a slow motion of it
+        pictures = np.array([scene(1, 1, 0.4 * f)[0] for f in frames])
+        made = strip(pictures)
+        return Strip((np.array(frames) - first) / 30, made.pictures, SILENCE)
+
+    whole, later = sampled(0), sampled(5)
+    match = matching.compare(whole, later, (4, 3), mirrored=False)
+    assert match.motion > 0.95
+    assert match.least > 0.9
+
+
+def test_black_between_two_fades_does_not_end_a_passage():
+    light = np.abs(np.linspace(-1, 1, 24))[:, None, None]  # black in the middle
+    faded = np.uint8(scene(1, 24) * np.where(light < 0.2, 0, light))
+    match = matching.compare(strip(faded), strip(EDITS["crop 5 %"](faded)), (1, 1), mirrored=False)
+    assert match.length > 2.5
+    assert match.motion > 0.9
 
 
 def test_of_moments_before_one_camera_the_same_moves_alike():
@@ -157,11 +217,25 @@ def test_the_hash_of_the_mirrored_picture_follows():
 
 def test_a_place_says_how_pictures_lie_in_each_other():
     plain, cropped = (strip(p).pictures[0] for p in (scene(1, 1), EDITS["crop 10 %"](scene(1, 1))))
-    place = matching.locate(plain, cropped, False)
+    place = overlapping.locate(plain, cropped, False)
     assert place.inside
-    assert place.box == pytest.approx((0.1, 0.1, 0.9, 0.9), abs=0.03)
-    assert not matching.locate(cropped, plain, False).inside
-    assert matching.locate(plain, strip(scene(9, 1)).pictures[0], False) is None
+    assert place.box == pytest.approx((0.1, 0.1, 0.9, 0.9), abs=0.06)
+    assert not overlapping.locate(cropped, plain, False).inside
+    assert overlapping.locate(plain, strip(scene(9, 1)).pictures[0], False) is None
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.04, 0.08, 0.1])
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_place_is_refined_to_a_fraction_of_a_pixel(share, mirrored):
+    pictures = scene(2, 3)
+    edited = EDITS["mirrored"](crop(pictures, share)) if mirrored else crop(pictures, share)
+    plain, cropped = strip(pictures).pictures, strip(edited).pictures
+    rough = overlapping.locate(plain[0], cropped[0], mirrored)
+    place = overlapping.refined(plain, cropped, rough)
+    assert place.box == pytest.approx((share, share, 1 - share, 1 - share), abs=0.012)
+    first, second = overlapping.views(plain, cropped, place)
+    assert first.shape == second.shape
+    assert np.abs(first - second).mean() < 4  # of 255
 
 
 def test_of_many_pictures_only_nearer_ones_are_looked_at_closely():

@@ -323,8 +323,8 @@ def _idle(recipe: ModelRecipe) -> list[tuple[str, str]]:
     else:
         found.append(("baseline.encoder", of_model))
     if recipe.train.schedule == "cosine":
-        names = ("train.lr_step_epochs", "train.lr_gamma")
-        found += [(name, "with train.schedule: cosine") for name in names]
+        why = "with train.schedule: cosine"
+        found += [("train.lr_step_epochs", why), ("train.lr_gamma", why)]
     if not recipe.compute.compile:
         found.append(("compute.cuda_graphs", "without compute.compile"))
     return found

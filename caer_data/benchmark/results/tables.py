@@ -147,14 +147,20 @@ def _percent(share: float | None) -> float | None:
 
 def readable(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with readable cells: estimates in percent with interval and n."""
-    return frame.astype(object).map(_cell)
+    cells = {
+        name: [_cell(value, percent=str(name).endswith("%")) for value in frame[name]]
+        for name in frame
+    }
+    return pd.DataFrame(cells, index=frame.index, columns=frame.columns)
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, percent: bool) -> str:
     if isinstance(value, Estimate):
         return _estimate(value)
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
+    if isinstance(value, float) and percent:
+        return f"{value:.1f}"
     if isinstance(value, float):
         return f"{value:.3g}" if abs(value) < 1 else f"{value:.2f}"
     return str(value)

@@ -48,6 +48,8 @@ def test_every_table_is_there_for_every_row(found: Analysis) -> None:
     recalls = tables.readable(made["recall-by-class"])
     assert recalls["row"].tolist() == ["base", "b_50%", "third"]
     assert recalls["fear"].str.fullmatch(r"[\d.]+ \[[\d.]+, [\d.]+\] n=\d+").all()
+    shows = tables.readable(made["by-show"])
+    assert shows["UAR %"].str.fullmatch(r"\d+\.\d|–").all()
     matrix = made["difference-matrix"].set_index("row minus column")
     better = matrix.loc["b_50%", "base"]
     assert better.startswith("+") and better.endswith("*")

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from caer_data.engine import identity, tables
@@ -28,6 +30,12 @@ READ: Final = [
 def present(clips: pd.DataFrame) -> pd.DataFrame:
     """Return the clips that the dataset contains: those kept, and those of absent videos."""
     return clips[clips["status"].isin(tables.PRESENT)]
+
+
+def are_present(rows: pd.DataFrame, clips: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Return for each row whether the dataset contains the clip with its `clip_key`."""
+    today = pd.Index(present(clips)["clip_key"].dropna().unique())
+    return np.asarray(today.get_indexer(rows["clip_key"]) >= 0)
 
 
 def of_clips(clips: pd.DataFrame) -> dict[str, Anchor]:
@@ -68,14 +76,13 @@ def verdicts(rows: pd.DataFrame, clips: pd.DataFrame) -> list[Resolution | None]
         rows: rows of any table, with `clip_key` and `COLUMNS`.
         clips: the table `clips`.
     """
-    today = set(present(clips)["clip_key"].dropna())
     keys = rows["clip_key"].to_numpy(object)
-    other = [at for at, key in enumerate(keys) if key not in today]
+    other = np.flatnonzero(~are_present(rows, clips))
     found = of_rows(rows.iloc[other])
     known = of_clips(clips) if any(found) else {}
     answers = iter(identity.resolve([anchor for anchor in found if anchor], known))
     result: list[Resolution | None] = [Resolution("same", key) for key in keys]
-    for at, anchor in zip(other, found, strict=True):
+    for at, anchor in zip(other.tolist(), found, strict=True):
         result[at] = next(answers) if anchor else None
     return result
 

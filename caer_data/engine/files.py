@@ -307,9 +307,12 @@ def inside(folder: Path, relative: str) -> Path:
         CaerError: the path is absolute or leaves the folder.
     """
     # strings, which are faster than paths: large releases call this for every clip
+    path = os.path.normpath(os.path.join(folder, relative))  # noqa: PTH118
+    if os.pardir not in relative and not os.path.isabs(relative):  # noqa: PTH117
+        return Path(path)
     root = os.path.abspath(folder)  # noqa: PTH100
     full = os.path.normpath(f"{root}{os.sep}{relative}")
     below = full == root or full.startswith(f"{root.rstrip(os.sep)}{os.sep}")
     if relative.startswith(os.sep) or not below:
         raise CaerError(f"'{relative}' points outside of {folder}")
-    return Path(os.path.normpath(os.path.join(folder, relative)))  # noqa: PTH118
+    return Path(path)

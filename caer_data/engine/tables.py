@@ -125,10 +125,17 @@ def _typed(table: Table, data: pd.DataFrame) -> pa.Table:
     unknown = [n for n in data.columns if n not in table.names]
     if missing or unknown:
         raise CaerError(f"{where}: missing columns {missing}, unknown columns {unknown}")
+    words = set(data.select_dtypes("category"))
     try:
         arrow = pa.Table.from_pandas(
-            data[table.names], schema=table.schema, preserve_index=False, safe=True
+            data[[n for n in table.names if n not in words]],
+            schema=pa.schema([f for f in table.schema if f.name not in words]),
+            preserve_index=False,
+            safe=True,
         )
+        for index, field in enumerate(table.schema):
+            if field.name in words:
+                arrow = arrow.add_column(index, field, _decoded(data[field.name], field))
     except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
         raise CaerError(f"{where}: {error}") from error
     for column in table.columns:
@@ -140,6 +147,22 @@ def _typed(table: Table, data: pd.DataFrame) -> pa.Table:
                     f"but only {list(column.values)} are allowed"
                 )
     return arrow.replace_schema_metadata(table.schema.metadata)
+
+
+def _decoded(cells: pd.Series, field: pa.Field) -> pa.Array:
+    """Return a categorical column as Arrow; `from_pandas` would make an object of every cell.
+
+    Raises:
+        ValueError: a cell is empty, but the field may not be.
+        pa.ArrowInvalid: a cell has another type.
+    """
+    array = pa.array(cells).dictionary_decode().cast(field.type)
+    if array.null_count and not field.nullable:
+        raise ValueError(
+            f"Field {field.name} was non-nullable but pandas column had {array.null_count} null "
+            "values"
+        )
+    return array
 
 
 def _refuse_repeated(table: Table, data: pd.DataFrame) -> None:
@@ -167,8 +190,8 @@ def write(table: Table, data: pd.DataFrame, path: Path) -> None:
         _refuse_repeated(table, data)
 
 
-_ROW_GROUP = 1 << 20
-"""Number of rows in a row group, as Arrow writes them."""
+_ROW_GROUP = 1 << 18
+"""Number of rows in a row group, which are in memory twice while they are written."""
 
 
 def _is_left_out(table: Table, name: str, data: pd.DataFrame) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -32,12 +33,13 @@ class ClipFiles(Mapping[str, ClipFile]):
     def __init__(self, folder: Path, clips: pd.DataFrame) -> None:
         self._folder = folder
         self._place = {clip_id: place for place, clip_id in enumerate(clips["clip_id"])}
-        self._columns = [pa.array(clips[name]) for name in ("path", "frames", "sha256")]
+        self._paths, self._sha256s = (pa.array(clips[name]) for name in ("path", "sha256"))
+        self._frames = clips["frames"].to_numpy(np.int64)
 
     def __getitem__(self, clip_id: str) -> ClipFile:
         place = self._place[clip_id]
-        path, frames, sha256 = (column[place].as_py() for column in self._columns)
-        return ClipFile(inside(self._folder, path), frames, sha256)
+        path = inside(self._folder, self._paths[place].as_py())
+        return ClipFile(path, int(self._frames[place]), self._sha256s[place].as_py())
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._place)

@@ -204,12 +204,12 @@ def _close(
         back = [(new, old, width) for old, new, width in moves]
         before = [(new, width) for band, (_, new, width) in zip(others, moves, strict=False)
                   if band < chosen[-1]]  # fmt: skip
-        for one, other in _sharing(arranged, free, distance):
-            # a pair that shares more bands is listed for the first of them
-            first = np.ones(len(one), bool)
-            for new, width in before:
-                first &= (one ^ other) & np.uint64(((1 << width) - 1) << new) != 0
-            yield _rearranged(one[first], back), _rearranged(other[first], back)
+        one, other = _sharing(arranged, free, distance)
+        # a pair that shares more bands is listed for the first of them
+        first = np.ones(len(one), bool)
+        for new, width in before:
+            first &= (one ^ other) & np.uint64(((1 << width) - 1) << new) != 0
+        yield _rearranged(one[first], back), _rearranged(other[first], back)
 
 
 def _rearranged(
@@ -234,25 +234,30 @@ def _rearranged(
 
 
 _BLOCK: Final = 1 << 15
-"""Number of hashes rearranged at a time."""
+"""Number of hashes rearranged or compared at a time."""
 
 
 def _sharing(
     ordered: npt.NDArray[np.uint64], free: int, distance: int
-) -> Iterator[tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]]:
-    """Yield nearly equal pairs of sorted hashes that are equal but for their lowest `free` bits.
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
+    """Return nearly equal pairs of sorted hashes that are equal but for their lowest `free` bits.
 
     Neighbours are compared first, then hashes two places apart where those were equal, and so on.
     """
-    at = np.arange(len(ordered))
-    for step in itertools.count(1):
-        at = at[: np.searchsorted(at, len(ordered) - step)]
-        whole = len(at) == len(ordered) - step  # a slice is quicker than a list of places
-        one = ordered[: len(at)] if whole else ordered[at]
-        difference = one ^ (ordered[step:] if whole else ordered[at + step])
-        together = np.flatnonzero(difference < np.uint64(1 << free))
-        if not len(together):
-            return
-        at = together if whole else at[together]
-        near = at[np.bitwise_count(difference[together]) <= distance]
-        yield ordered[near], ordered[near + step]
+    found = [np.zeros((2, 0), np.uint64)]
+    for start in range(0, len(ordered), _BLOCK):
+        block = ordered[start : start + _BLOCK]
+        after = ordered[start + 1 : start + 1 + _BLOCK]
+        difference, at = block[: len(after)] ^ after, np.arange(start, start + len(after))
+        for step in itertools.count(1):
+            together = np.flatnonzero(difference < np.uint64(1 << free))
+            if not len(together):
+                break
+            at = at[together]
+            near = at[np.bitwise_count(difference[together]) <= distance]
+            if len(near):
+                found.append(ordered[np.stack([near, near + step])])
+            at = at[: np.searchsorted(at, len(ordered) - step - 1)]
+            difference = ordered[at] ^ ordered[at + step + 1]
+    one, other = np.concatenate(found, axis=1)
+    return one, other

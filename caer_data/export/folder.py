@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -33,6 +34,8 @@ ABOUT: Final = ownership.RELEASE
 
 _PARTS: Final = {"lock", "key", "done.jsonl", "release", "cut", "looked", "replaced"}
 _NAMED: Final = 5
+_FLUSH_S: Final = 1.0
+_encode: Final = json.JSONEncoder(check_circular=False).encode  # there are many results
 
 
 class Unfinished:
@@ -56,14 +59,21 @@ class Unfinished:
         remove_leftovers(self.root)
         self.done = self._read_journal()
         self._stream: TextIO | None = None
+        self._flush_at = 0.0
 
     def note(self, result: dict[str, Any]) -> None:
-        """Record that a clip is finished; its files must already exist."""
+        """Record that a clip is finished; its files must already exist.
+
+        A process that is killed may lose the records of the last second, whose clips are then
+        processed again.
+        """
         try:
             if self._stream is None:
                 self._stream = self._journal.open("a", encoding="utf-8")
-            self._stream.write(json.dumps(result) + "\n")
-            self._stream.flush()
+            self._stream.write(_encode(result) + "\n")
+            if time.monotonic() >= self._flush_at:
+                self._stream.flush()
+                self._flush_at = time.monotonic() + _FLUSH_S
         except OSError as error:
             raise CaerError(explain_os_error(error, self._journal)) from error
 

@@ -73,16 +73,20 @@ def read(dataset: Dataset) -> pd.DataFrame:
 
 def current_keys(rows: pd.DataFrame, clips: pd.DataFrame) -> pd.Series:
     """Return the current key of each row's clip; None if the clip changed or is gone."""
-    found = anchors.verdicts(rows, clips)
-    keys = [verdict.key if verdict and verdict.verdict == "same" else None for verdict in found]
-    return pd.Series(keys, index=rows.index, dtype=object)
+    keys = rows["clip_key"].astype(object)
+    other = ~anchors.are_present(rows, clips)
+    found = anchors.verdicts(rows[other], clips)
+    now = [verdict.key if verdict and verdict.verdict == "same" else None for verdict in found]
+    keys[other] = pd.Series(now, index=rows.index[other], dtype=object)
+    return keys
 
 
 def changed(dataset: Dataset) -> int:
     """Return how many kept labels `read` omits because their clip has changed since."""
     labels = dataset.read_columns(tables.LABELS, ["clip_key", "status", *anchors.COLUMNS])
     clips = dataset.read_columns(tables.CLIPS, anchors.READ)
-    found = anchors.verdicts(labels[labels.status == "kept"], clips)
+    labels = labels[(labels["status"] == "kept") & ~anchors.are_present(labels, clips)]
+    found = anchors.verdicts(labels, clips)
     return sum(verdict is not None and verdict.verdict == "changed" for verdict in found)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import av
 import cv2
@@ -35,8 +35,7 @@ _FLAT: Final = 6.0
 """Minimum standard deviation of brightness (of 255) for a picture to be compared."""
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """A PNG to be made from the sharpest frame of a stretch of the clip."""
 
     path: str

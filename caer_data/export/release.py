@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -56,7 +56,7 @@ class Release:
 
     Attributes:
         folder: its folder.
-        plan: the plan that it was made from.
+        plan: the plan that it was made from; its files are the manifest.
         manifest: its files, `MANIFEST`.
         verdicts: verdicts of the audit, by part: `release`, and the layout with its own split.
         new: whether it was made now; False if it already existed.
@@ -89,6 +89,7 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
         FindingsError: `strict` is set and the audit has findings; nothing was published.
     """
     planned = plan.plan(dataset, options)
+    heap.return_unused()
     changed = labelled.changed(dataset)
     if changed:
         reporter.warn(
@@ -104,6 +105,7 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
     folder.check_target(target, dataset.folder, options.overwrite)
     with folder.unfinished(target, key) as under_way:
         release, clip_files = _worked_on(dataset, target, planned, options, under_way, reporter)
+        planned = release.plan
         _refuse_findings(release, options)
         root, boxes = under_way.root, planned.boxes
         said = planned.lines
@@ -127,6 +129,7 @@ def _kept(dataset: Dataset, target: Path, planned: Plan, options: Options) -> Re
     """Return the release made by an earlier equal call, audited again."""
     manifest = tables.read(MANIFEST, target / "manifest.parquet")
     verdicts = audit_parts(manifest, planned.repeats)
+    planned = replace(planned, files=manifest)
     release = Release(target, planned, manifest, verdicts, new=False)
     _refuse_findings(release, options)
     plan.remember(dataset, planned, options)
@@ -147,10 +150,13 @@ def _worked_on(
     missing = (task for task in tasks if task.clip_id not in under_way.done)
     running = run_map(media.make, missing, options.jobs, PRELOAD)
     results = Results(collect(running, len(clip_files), under_way, reporter))
+    del tasks, missing, running
     manifest = fill_manifest(planned.files, results)
     del results
+    planned = replace(planned, files=manifest)  # nothing needs the columns without results
     heap.return_unused()
     verdicts = audit_parts(manifest, planned.repeats)
+    heap.return_unused()
     return Release(target, planned, manifest, verdicts, new=True), clip_files
 
 
@@ -171,7 +177,7 @@ def works(
     write_files: bool,
 ) -> Iterator[media.Work]:
     """Yield the task for each clip, by `clip_id`; arguments as in `Plan` and `media.Work`."""
-    boxes_of = _by_clip(of_targets)
+    boxes = _BoxesOfClips(of_targets)
     for clip_id, copies, pictures, has_clip in _files_of_clips(planned):
         clip = clip_files[clip_id]
         yield media.Work(
@@ -182,7 +188,7 @@ def works(
             root=root,
             copies=copies,
             pictures=pictures,
-            boxes=boxes_of(clip_id),
+            boxes=boxes[clip_id],
             hash_frames=has_clip,
             write=write_files,
         )
@@ -211,38 +217,57 @@ def _files_of_clips(
                          in_archive[rows].tolist(), strict=True))  # fmt: skip
         for name, begin, stop in zip(by_name[at:], own - own[0], own[1:] - own[0], strict=False):
             of_clip = files[begin:stop]
-            pictures = tuple(media.Picture(p, f, e) for p, f, e, _ in of_clip if f >= 0)
-            copies = tuple(path for path, f, _, packed in of_clip if f < 0 and not packed)
-            yield clip_ids[name], copies, pictures, len(pictures) < len(of_clip)
+            pictures = [media.Picture(p, f, e) for p, f, e, _ in of_clip if f >= 0]
+            copies = [path for path, f, _, packed in of_clip if f < 0 and not packed]
+            has_clip = len(pictures) < len(of_clip)
+            yield clip_ids[name], tuple(copies), tuple(pictures), has_clip
 
 
 _CLIPS: Final = 10_000
 """Number of clips whose files are looked up at a time."""
 
 
-def _by_clip(of_targets: pd.DataFrame) -> Callable[[str], npt.NDArray[np.float32]]:
-    """Return a function that gives a clip's `frame, x1, y1, x2, y2`, without an array of all."""
-    named = of_targets["clip_id"].astype("category")
-    codes = named.cat.codes.to_numpy()
-    rows: npt.NDArray[np.int64] | None = None
-    if (codes[1:] < codes[:-1]).any():
-        rows = np.argsort(codes, kind="stable")
-        codes = codes[rows]
-    place = {name: code for code, name in enumerate(named.cat.categories)}
-    starts = np.searchsorted(codes, np.arange(len(place) + 1, dtype=codes.dtype))
-    columns = [of_targets[name].to_numpy() for name in ("frame", "x1", "y1", "x2", "y2")]
+class _BoxesOfClips:
+    """Boxes of each clip as an array; those of some thousand clips are converted at a time.
 
-    def boxes_of(clip_id: str) -> npt.NDArray[np.float32]:
-        code = place.get(clip_id)
-        own: Any = slice(0, 0) if code is None else slice(starts[code], starts[code + 1])
-        own = own if rows is None else rows[own]
-        parts = [column[own] for column in columns]
-        boxes = np.empty((len(parts[0]), len(parts)), np.float32)
-        for number, part in enumerate(parts):
-            boxes[:, number] = part
-        return boxes
+    Clips are asked for in the order of their boxes.
+    """
 
-    return boxes_of
+    def __init__(self, of_targets: pd.DataFrame) -> None:
+        named = of_targets["clip_id"].astype("category")
+        codes = named.cat.codes.to_numpy()
+        self._rows: npt.NDArray[np.int64] | None = None
+        if (codes[1:] < codes[:-1]).any():
+            self._rows = np.argsort(codes, kind="stable")
+            codes = codes[self._rows]
+        self._place = {name: code for code, name in enumerate(named.cat.categories)}
+        self._starts = np.searchsorted(codes, np.arange(len(self._place) + 1, dtype=codes.dtype))
+        names = ("frame", "x1", "y1", "x2", "y2")
+        self._columns = [of_targets[name].to_numpy() for name in names]
+        self._first = 0
+        self._held: list[npt.NDArray[np.float32]] = []
+
+    def __getitem__(self, clip_id: str) -> npt.NDArray[np.float32]:
+        """Return `frame, x1, y1, x2, y2` of a clip's boxes, shape (n, 5)."""
+        code = self._place.get(clip_id)
+        if code is None:
+            return np.empty((0, len(self._columns)), np.float32)
+        if not 0 <= code - self._first < len(self._held):
+            self._first, self._held = code, self._some(code)
+        return self._held[code - self._first]
+
+    def _some(self, code: int) -> list[npt.NDArray[np.float32]]:
+        """Return the boxes of a clip and of those after it."""
+        starts = self._starts[code : code + _BOXED + 1]
+        own: Any = slice(starts[0], starts[-1])
+        own = own if self._rows is None else self._rows[own]
+        boxes = np.stack([column[own] for column in self._columns], axis=1, dtype=np.float32,
+                         casting="same_kind")  # fmt: skip
+        return np.split(boxes, starts[1:-1] - starts[0])
+
+
+_BOXED: Final = 1 << 12
+"""Number of clips whose boxes are converted at a time."""
 
 
 def collect(

@@ -38,6 +38,20 @@ def test_equal_rows_give_equal_bytes(tmp_path):
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
+def test_categories_give_the_same_bytes_as_text(tmp_path):
+    people = tables.frame(tables.PEOPLE, [PERSON, {**PERSON, "person_id": "s.p0002", "name": None}])
+    words = {name: pd.Categorical(people[name]) for name in ("person_id", "show", "name")}
+    tables.write(tables.PEOPLE, people, tmp_path / "text")
+    tables.write(tables.PEOPLE, people.assign(**words), tmp_path / "categories")
+    assert (tmp_path / "text").read_bytes() == (tmp_path / "categories").read_bytes()
+
+
+def test_an_empty_category_is_refused_where_a_cell_must_be_filled():
+    people = tables.frame(tables.PEOPLE, [PERSON])
+    with pytest.raises(CaerError, match="show was non-nullable"):
+        tables.check(tables.PEOPLE, people.assign(show=pd.Categorical([None], ["S"])))
+
+
 def test_empty_cells_survive(tmp_path):
     row = {"video_id": "s.e", "show": "S", "episode": "e", "path": "p", "status": "failed",
            "reason": "broken", "bytes": 0}  # fmt: skip

@@ -181,7 +181,8 @@ def measured(folder: Path, by: str) -> None:
     release.run_map = made_up  # type: ignore[assignment]
     start = time.process_time()
     options = plan.Options(Export(by=by, layouts=("caer", "caer-s")), seed=2019, media=False)
-    made = release.export(Dataset(folder), folder.with_name(f"release-{by}"), options, Reporter("quiet"))
+    target = folder.with_name(f"release-{by}")
+    made = release.export(Dataset(folder), target, options, Reporter("quiet"))
     whole = time.process_time() - start
     print(
         f"{len(made.plan.clips):,} clips, {len(made.manifest):,} files, --by {by}: {whole:.1f} s "

@@ -24,7 +24,7 @@ from caer_data.benchmark.data.transfer import CopyStream, NoCopy
 from caer_data.benchmark.networks import create
 from caer_data.benchmark.recipe import ModelRecipe
 from caer_data.benchmark.training import runtime
-from caer_data.benchmark.training.compiled import as_compiled
+from caer_data.benchmark.training.compiled import as_compiled, is_compiled
 from caer_data.benchmark.training.step import TrainingStep
 from caer_data.engine.progress import Reporter
 
@@ -135,10 +135,15 @@ def measure(
         wholes.append(train_limits.clock() - started)
     if options.profile:
         _profile(lambda: trainer.learn(given, 0.005, 0), label, batch, options.profile)
-    augment_s = best_of(
-        lambda: augment.inputs(given, recipe, training=True), device, 5, statistics.median
-    )
     dtype = runtime.input_type(recipe, trainer.bf16)
+    augment_s = 0.0  # compiled, it is part of the model's graph
+    if not is_compiled(recipe.compute):
+        augment_s = best_of(
+            lambda: augment.inputs(given, recipe, training=True, dtype=dtype),
+            device,
+            5,
+            statistics.median,
+        )
     face, context = augment.inputs(given, recipe, training=False, dtype=dtype)
     trainer.tested.eval()
 

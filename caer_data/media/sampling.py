@@ -70,10 +70,11 @@ def _skipping(path: Path, info: VideoInfo, fps: float) -> Generator[DecodedFrame
     anything unexpected is found, it returns how many were yielded.
     """
     given = 0
-    if info.codec != "h264" or path.stat().st_size > _LARGEST:
+    if info.codec != "h264":
         return given
     with open_container(path, info.max_pixels) as container:
-        if not any(name in container.format.name for name in _PRESENTED):
+        named = any(name in container.format.name for name in _PRESENTED)
+        if not named or container.size > _LARGEST:
             return given
         stream = container.streams[info.stream_index]
         damage = Damage()

@@ -1,4 +1,4 @@
-"""GPU kernels of CAER-Net, written in Triton, and whether they run here.
+"""GPU kernels, written in Triton, and whether they run here.
 
 `fused` has what lies between convolutions, `rearranged` the inputs of convolutions of few channels,
 and `augmented` the augmentation. Each has PyTorch's operations as an alternative, which are used
@@ -35,11 +35,26 @@ def run_on(device: torch.device) -> bool:
     """Return whether the kernels run on a device; if they should and do not, say why, once."""
     if FUSED is None or device.type != "cuda":
         return False
-    problem = FUSED.why_not(device)
+    problem = why_not(device)
     if problem:
         _log.warning(
-            "The GPU kernels of CAER-Net do not run (%s), so PyTorch's slower operations are used; "
-            "Triton needs a C compiler, such as gcc, and Python's header files",
+            "The GPU kernels do not run (%s), so PyTorch's slower operations are used; Triton "
+            "needs a C compiler, such as gcc, and Python's header files",
             problem,
         )
     return not problem
+
+
+@cache
+def why_not(device: torch.device) -> str | None:
+    """Return why the kernels do not run on a device, such as no C compiler; None if they do."""
+    if FUSED is None:
+        return "PyTorch was built without CUDA, or Triton is not installed"
+    try:
+        for module in (FUSED, REARRANGED, AUGMENTED):
+            module.probe(device)
+        torch.cuda.synchronize(device)
+    except Exception as error:  # Triton's errors have no common class
+        lines = str(error).strip().splitlines() or [""]
+        return f"{type(error).__name__}: {lines[0]}"
+    return None

@@ -14,6 +14,19 @@ from torch import Tensor
 _PIXELS = 512  # per block
 
 
+def probe(device: torch.device) -> None:
+    """Run the kernel on a pixel, to see whether Triton works."""
+    frames = torch.zeros((1, 1, 1, 1, 3), dtype=torch.uint8, device=device)
+    colours, still = (
+        torch.zeros((1, 3), device=device),
+        torch.zeros(1, dtype=torch.bool, device=device),
+    )
+    corner = torch.zeros(1, dtype=torch.int64, device=device)
+    edges = torch.zeros((1, 1, 1, 4), device=device)
+    factors = colours, colours
+    pixels(frames, (corner, corner), (1, 1), still, factors, edges, colours[0], torch.float32)
+
+
 def pixels(
     frames: Tensor,
     corner: tuple[Tensor, Tensor] | None,

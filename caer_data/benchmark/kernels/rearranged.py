@@ -39,6 +39,12 @@ def blocks_of_pixels(x: Tensor, frames: int, channels: int) -> Tensor:
     return _blocks(x, frames, channels)
 
 
+def probe(device: torch.device) -> None:
+    """Run each kernel on a little data, to see whether Triton works."""
+    _blocks(torch.zeros((1, 3, 1, 2, 2), device=device), 1, 4)
+    _frames(_pairs(torch.zeros((1, 4, 2, 1, 1), device=device)), 2)
+
+
 def pairs_of_frames(x: Tensor) -> Tensor:
     """Return pairs of frames between their neighbours: frames 2i - 1 to 2i + 2 for pair i.
 

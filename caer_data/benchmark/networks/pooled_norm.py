@@ -17,7 +17,9 @@ that `wide_convolution` computes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -26,11 +28,22 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from caer_data.benchmark import kernels
-from caer_data.benchmark.networks.wide_convolution import convolve
+from caer_data.benchmark.networks import wide_convolution
 
-# Outside compiled graphs, starting the kernels takes the host longer than PyTorch's own, which pays
-# off only for as many values as an H200 needs half a millisecond longer for without them.
+# Outside compiled graphs, the kernels are used for outputs of at least so many values. The host
+# needs longer to start them than PyTorch's, which costs more than they save for smaller outputs.
 _MIN_VALUES = 1 << 26
+_times: ContextVar[float] = ContextVar("times", default=1.0)
+
+
+@contextmanager
+def as_if_larger(times: float) -> Iterator[None]:
+    """Use the kernels as for a batch so many times as large, to check some of its samples."""
+    token = _times.set(times)
+    try:
+        yield
+    finally:
+        _times.reset(token)
 
 
 def norm_relu_pool(
@@ -93,7 +106,8 @@ def _has_kernels(conv: nn.Conv2d | nn.Conv3d, x: Tensor) -> bool:
         return False
     if torch.compiler.is_compiling():  # which needs Triton and a C compiler anyway
         return True
-    return x.numel() // x.shape[1] * channels >= _MIN_VALUES and kernels.run_on(x.device)
+    values = x.numel() // x.shape[1] * channels * _times.get()
+    return values >= _MIN_VALUES and kernels.run_on(x.device)
 
 
 def _fused(
@@ -102,7 +116,7 @@ def _fused(
     x: Tensor,
     pool: tuple[int, ...],
 ) -> Tensor:
-    found = convolve(conv, x, pool)
+    found = wide_convolution.convolve(conv, x, pool)
     gamma, beta = norm.weight.float(), norm.bias.float()
     if norm.training:
         out, mean, variance = kernels.FUSED.norm_relu_pool(

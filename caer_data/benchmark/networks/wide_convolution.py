@@ -15,8 +15,8 @@ tile:
 Its weights are zero where an output does not depend on an input, which makes a quarter to two
 thirds of the products useless. Still, on an H200, the first convolution takes a third of the time,
 and the second 60 %. The pixels of a block and the frames of a pair belong to the same window of the
-pooling that follows. The output therefore stays in its order, and is only viewed as having windows
-that pool the same values.
+pooling that follows, so the output is not brought back into order: it is viewed as a tensor with
+other windows that contain the same values.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Convolved(NamedTuple):
     Attributes:
         y: (N', C, ...), in `channels_last`.
         windows: windows of the pooling, as dimensions of y.
-        shape: shape of the pooled output, in its usual order; it has the same order in memory.
+        shape: usual shape of the pooled output; the values of the pooled y are in its order.
     """
 
     y: Tensor
@@ -116,8 +116,8 @@ def _of_frames(weight: Tensor, x: Tensor, pool: tuple[int, ...]) -> Convolved:
 def _widened(weight: Tensor, order: Callable[[Tensor], Tensor]) -> Tensor:
     """Return order(weight), outside compiled graphs by a single operation instead of about ten.
 
-    Each weight is copied to several places: a product with a matrix of zeros and ones, which is
-    exact.
+    Each weight is copied to several places, which is a product with a matrix of zeros and ones.
+    Where the convolution's own products are in bf16 or TF32, the weights are rounded here already.
     """
     if torch.compiler.is_compiling():
         return order(weight)
@@ -134,11 +134,12 @@ def _places(
 
     Also returns the shape of an output channel's weights in that order: (outputs, ...).
     """
-    single = torch.eye(shape.numel(), device=device).view(-1, *shape)
-    placed = order(single)  # (outputs x weights, ...)
-    outputs = len(placed) // len(single)
-    places = placed.view(outputs, len(single), -1).transpose(0, 1).flatten(1)
-    return places.contiguous(), (outputs, *placed.shape[1:])
+    with torch.inference_mode(False), torch.no_grad():  # as it may be used in training, too
+        single = torch.eye(shape.numel(), device=device).view(-1, *shape)
+        placed = order(single)  # (outputs x weights, ...)
+        outputs = len(placed) // len(single)
+        places = placed.view(outputs, len(single), -1).transpose(0, 1).flatten(1)
+        return places.contiguous(), (outputs, *placed.shape[1:])
 
 
 def _in_blocks(weight: Tensor) -> Tensor:

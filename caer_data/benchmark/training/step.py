@@ -20,6 +20,7 @@ from caer_data.benchmark.data.memory import (
     peak_memory,
 )
 from caer_data.benchmark.data.store import Store
+from caer_data.benchmark.networks.pooled_norm import as_if_larger
 from caer_data.benchmark.recipe import ModelRecipe
 from caer_data.benchmark.training.compiled import (
     Whole,
@@ -164,7 +165,8 @@ class TrainingStep:
 
     def _check_numerics(self, seen: tuple[Tensor | None, ...], labels: Tensor) -> dict[str, float]:
         some = tuple(None if x is None else x[:CHECKED] for x in seen)
-        found = check_bf16(self.model, some, labels[:CHECKED])
+        with as_if_larger(len(labels) / len(labels[:CHECKED])):  # computed as the batch will be
+            found = check_bf16(self.model, some, labels[:CHECKED])
         # processes checked different samples, but must all decide the same
         mine = torch.tensor(float(found["trusted"]), device=labels.device)
         everyone = self.fabric.all_reduce(mine, reduce_op="sum")
@@ -184,7 +186,8 @@ class TrainingStep:
             # the plain model, because other devices do not take part
             dtype = input_type(self.recipe, self.bf16)
             seen = inputs(part, self.recipe, training=True, dtype=dtype)
-            loss = self.loss(self.model, seen, part.labels, part.samples)
+            with as_if_larger(size / count):
+                loss = self.loss(self.model, seen, part.labels, part.samples)
             loss.backward()  # type: ignore[no-untyped-call]
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from small_releases import small
 
+from caer_data.benchmark import kernels
+from caer_data.benchmark.data import augment
 from caer_data.benchmark.data.augment import draw_for, edges_of, hidden_pixels, inputs
 from caer_data.benchmark.data.batches import Batch
 from caer_data.benchmark.recipe import Hide, ModelRecipe, vary
@@ -133,3 +137,19 @@ def test_images_have_no_time(recipe: ModelRecipe) -> None:
     face, context = inputs(one, small(), training=True)
     assert face.shape == (2, 3, 16, 16)
     assert context.shape == (2, 3, 16, 24)
+
+
+@pytest.mark.parametrize(
+    ("on_gpu", "runs", "wanted", "taken"),
+    [(True, True, True, True), (False, True, True, False), (True, False, True, False),
+     (True, True, False, False)],
+)  # fmt: skip
+def test_the_kernel_is_used_on_gpus_where_it_runs(
+    recipe: ModelRecipe, monkeypatch, on_gpu, runs, wanted, taken
+) -> None:
+    monkeypatch.setattr(kernels, "run_on", lambda device: runs)
+    chosen = vary(recipe, {"compute": {"fused_kernels": wanted}})
+    batch = SimpleNamespace(boxes=SimpleNamespace(is_cuda=on_gpu, device=None))
+    assert augment._has_kernel(batch, chosen) is taken
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    assert not augment._has_kernel(batch, chosen)

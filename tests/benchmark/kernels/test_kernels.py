@@ -1,35 +1,64 @@
-"""Kernels that should run and do not are reported."""
+"""Kernels that should run and do not are reported, and then not used."""
 
 from __future__ import annotations
 
+import importlib
 from types import SimpleNamespace
 
 import pytest
 import torch
+from kernel_references import HERE, needs_triton
 
 from caer_data.benchmark import kernels
 
+GPU = torch.device("cuda", 0)
+NAMES = ("FUSED", "REARRANGED", "AUGMENTED")
+
 
 @pytest.fixture(autouse=True)
-def asked_anew():
-    kernels.run_on.cache_clear()
+def asked_anew(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: None)
+    for function in (kernels.run_on, kernels.why_not):
+        function.cache_clear()
     yield
-    kernels.run_on.cache_clear()
+    for function in (kernels.run_on, kernels.why_not):
+        function.cache_clear()
 
 
-def test_kernels_that_do_not_run_are_said_once(monkeypatch, caplog):
-    problem = "RuntimeError: Failed to find C compiler"
-    monkeypatch.setattr(kernels, "FUSED", SimpleNamespace(why_not=lambda device: problem))
+def nothing(device):
+    pass
+
+
+def failing(device):
+    raise RuntimeError("Failed to find C compiler.\nMore")
+
+
+@pytest.mark.parametrize("which", range(3))
+def test_kernels_that_do_not_run_are_said_once(monkeypatch, caplog, which):
+    for number, name in enumerate(NAMES):
+        probe = failing if number == which else nothing
+        monkeypatch.setattr(kernels, name, SimpleNamespace(probe=probe))
     for _ in range(3):
-        assert not kernels.run_on(torch.device("cuda", 0))
+        assert not kernels.run_on(GPU)
+    assert kernels.why_not(GPU) == "RuntimeError: Failed to find C compiler."
     assert len(caplog.records) == 1
-    assert problem in caplog.text and "C compiler, such as gcc" in caplog.text
+    assert "Failed to find C compiler." in caplog.text and "such as gcc" in caplog.text
 
 
 def test_kernels_run_on_gpus_only(monkeypatch):
-    monkeypatch.setattr(kernels, "FUSED", SimpleNamespace(why_not=lambda device: None))
-    assert kernels.run_on(torch.device("cuda", 0))
+    for name in NAMES:
+        monkeypatch.setattr(kernels, name, SimpleNamespace(probe=nothing))
+    assert kernels.run_on(GPU) and kernels.why_not(GPU) is None
     assert not kernels.run_on(torch.device("cpu"))
-    kernels.run_on.cache_clear()
+
+
+def test_without_kernels_the_reason_is_said(monkeypatch):
     monkeypatch.setattr(kernels, "FUSED", None)
-    assert not kernels.run_on(torch.device("cuda", 0))
+    assert not kernels.run_on(GPU)
+    assert "without CUDA" in kernels.why_not(GPU)
+
+
+@needs_triton
+@pytest.mark.parametrize("name", ["fused", "rearranged", "augmented"])
+def test_each_module_probes_its_kernels(name):
+    importlib.import_module(f"caer_data.benchmark.kernels.{name}").probe(torch.device(HERE))

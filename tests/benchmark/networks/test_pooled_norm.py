@@ -102,6 +102,8 @@ def test_kernels_are_used_where_they_pay(monkeypatch, kind, channels, side, take
     conv = nn.Conv2d(3, channels, 3, padding=1, dtype=kind, device="meta")
     x = on_gpu(4, 3, side, side)
     assert pooled_norm._has_kernels(conv, x) is taken
+    with pooled_norm.as_if_larger(1 / 4096):
+        assert not pooled_norm._has_kernels(conv, x)
     x.is_cuda = False
     assert not pooled_norm._has_kernels(conv, x)
 

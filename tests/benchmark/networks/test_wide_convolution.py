@@ -15,7 +15,7 @@ from caer_data.benchmark.networks import wide_convolution
         (wide_convolution._in_blocks, (5, 3, 3, 3)),
         (wide_convolution._in_pairs, (5, 4, 3, 3, 3)),
     ],
-    ids=str,
+    ids=["clips", "pictures", "pairs of frames"],
 )
 def test_weights_are_copied_exactly(order, shape):
     weight = torch.randn(shape)

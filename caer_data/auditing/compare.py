@@ -21,16 +21,17 @@ PARTNERS: Final = 6
 
 
 def repeated(entries: pd.DataFrame, looks: Mapping[int, Look], apart: bool) -> pd.DataFrame:
-    """Return pairs with the same footage, as `REPEATED`, in seconds from each entry's start.
+    """Return pairs with the same footage, as `REPEATED`, in seconds from the source's start.
 
     Args:
-        entries: `clip_id, split`.
+        entries: `clip_id, split, start_s`; `start_s` counts from the source's start.
         looks: fingerprints by row of the entries.
         apart: whether to compare only entries of different splits.
     """
     indices = sorted(looks)
     strips = [looks[index].strip for index in indices]
     sides = [SPLITS.index(entries["split"].iloc[index]) for index in indices] if apart else None
+    began = entries["start_s"].fillna(0.0).to_numpy(float)
     near = passages.near_among(sum(len(strip.times) for strip in strips))
     rows = []
     for one, other, match in passages.shared(strips, sides, PARTNERS, near):
@@ -40,8 +41,8 @@ def repeated(entries: pd.DataFrame, looks: Mapping[int, Look], apart: bool) -> p
                 {
                     "clip_id": names[0],
                     "of_clip_id": names[1],
-                    "start_s": match.one[0],
-                    "of_start_s": match.other[0],
+                    "start_s": began[indices[one]] + match.one[0],
+                    "of_start_s": began[indices[other]] + match.other[0],
                     "seconds": match.length + (1 / RATE if match.length else 0.0),
                     "score": min(match.picture, 1.0),
                     "mirrored": match.place.mirrored,

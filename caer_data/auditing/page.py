@@ -65,7 +65,8 @@ def _pairs(audited: Audited, jobs: int) -> list[pages.Section]:
         if own.empty:
             continue
         rows = [_figure(pair, pictures) for pair in tables.rows(chosen[chosen["kind"] == kind])]
-        said = f"{len(own):,} pairs, {int(own['leaks'].sum()):,} of them across splits"
+        said = pair_lists.counted(len(own))
+        said += f", {int(own['leaks'].sum()):,} of them across splits" if audited.apart else ""
         shown_ = f"; the first {len(rows)} are shown" if len(rows) < len(own) else ""
         html = pages.paragraph(f"{said}{shown_}. All are in {pair_lists.NAME}.")
         sections.append(
@@ -123,7 +124,7 @@ def _pictures(
 
 def _within(row: pd.Series, second: float) -> float:
     """Return a table's time, which counts from the start of the source, as a time in the file."""
-    if pd.isna(row["video_id"]) or pd.isna(row["start_s"]):
+    if pd.isna(row["start_s"]):
         return second
     return max(0.0, second - float(row["start_s"]))
 

@@ -160,7 +160,8 @@ def _audited(
     apart = entries["split"].nunique() > 1
     filled = entries.assign(split=entries["split"].fillna(SPLITS[0]))
     repeated = compare.repeated(filled, looks, apart) if looks else None
-    verdicts = checks.audit(filled, repeated) if apart else _without_splits(filled, repeated)
+    told = [_own_classes(filled, verdict) for verdict in checks.audit(filled, repeated)]
+    verdicts = told if apart else _without_splits(filled, told)
     pairs = pair_lists.find(filled, repeated)
     copies = filled.dropna(subset=["sha256"])
     if apart:
@@ -197,15 +198,26 @@ def _measured(entries: pd.DataFrame, looks: dict[int, Look]) -> pd.DataFrame:
     return entries
 
 
-def _without_splits(entries: pd.DataFrame, repeated: pd.DataFrame | None) -> list[Verdict]:
-    """Return the verdicts for a dataset without splits."""
+def _own_classes(entries: pd.DataFrame, verdict: Verdict) -> Verdict:
+    """Return the verdict on class balance by the dataset's own classes, and others unchanged."""
+    if verdict.check != "class balance":
+        return verdict
+    labelled = entries.dropna(subset=["label"])
+    if labelled.empty:
+        return Verdict(verdict.check, "not measured", 0, "no entry has a class")
+    labels = labelled["label"].astype(str)
+    return checks.balance(labelled["split"], labels, sorted(set(labels)))
+
+
+def _without_splits(entries: pd.DataFrame, told: list[Verdict]) -> list[Verdict]:
+    """Return the verdicts for a dataset without splits, of those for one split."""
     text = "there are none, so nothing can leak between them; repeats are listed"
     copies = entries.dropna(subset=["sha256"])
     twice = int(copies["sha256"].duplicated(keep=False).sum())
     same = Verdict("same file", "note", twice, f"{twice:,} files are identical to another one")
     if copies.empty:
         same = Verdict("same file", "not measured", 0, "no file was read")
-    by_check = {verdict.check: verdict for verdict in checks.audit(entries, repeated)}
+    by_check = {verdict.check: verdict for verdict in told}
     shown = [by_check[name] for name in ("repeated footage", "box size by class", "class balance")]
     return [Verdict("splits", "note", 0, text), same, *shown]
 
@@ -247,5 +259,6 @@ def counts(entries: pd.DataFrame) -> pd.DataFrame:
     split = entries["split"].astype(object).fillna("no split")
     label = entries["label"].astype(object).fillna("no class").astype(str)
     table = pd.crosstab(label, split)
+    table = table[[name for name in (*SPLITS, "no split") if name in table]]
     most = Counter(label).most_common(40)
     return table.loc[sorted(name for name, _ in most)].rename_axis(None, axis=1).reset_index()

@@ -45,6 +45,7 @@ def command(
     from caer_data.auditing.run import audit_folder
     from caer_data.engine.cores import cores
     from caer_data.engine.progress import printable
+    from caer_data.export.pairs import counted
     from caer_data.export.release import FindingsError
 
     jobs = workers or cores()
@@ -60,7 +61,7 @@ def command(
         reporter.warn(printable(f"{count:,} entries cannot be read, such as {name}: {why}"))
     for verdict in found.verdicts:
         reporter.say(printable(f"  {verdict}"))
-    reporter.say(f"{len(found.pairs):,} pairs: see {output / write.PAGE}.")
+    reporter.say(f"{counted(len(found.pairs))}: see {output / write.PAGE}.")
     answer: dict[str, Any] = {
         "folder": str(folder),
         "layout": found.layout,

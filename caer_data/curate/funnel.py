@@ -153,7 +153,9 @@ def score_text(clip: Mapping[Any, Any], recipe: Recipe) -> str:
     limit = limit_of(reason, recipe)
     # Rounded down, so that a score just below its limit does not look equal to it.
     shown = f"{math.floor(value * 1000) / 1000:g}" if isinstance(value, float) else f"{value}"
-    return f"{name}: {reason.score} {shown} {reason.sign} {limit}"
+    text = f"{name}: {reason.score} {shown} {reason.sign} {limit}"
+    of = clip["repeat_of"] if name == "repeated" else None
+    return text if pd.isna(of) else f"{text}, the same as {of}"
 
 
 def duration_text(seconds: float) -> str:

@@ -6,7 +6,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import pandas as pd
 
@@ -52,6 +52,7 @@ def drop_repeats(
     started = time.perf_counter()
     known = _known(setup, videos, absent)
     with setup.reporter.stage("repeats", len(known), "videos") as bar:
+        known = repeats.best_first(setup.work, known)
         table = repeats.find(setup.work, known, _standing(setup))
         bar.advance(len(known))
     every = keeping.with_absent(list(rows.values()), absent)
@@ -61,7 +62,8 @@ def drop_repeats(
     if least is not None:
         rated, before = keeping.first_come(setup.dataset, clips)
         strong = table[table["score"] >= least]
-        clips = repeats.drop(clips, absent.clips, strong, rated, before)
+        order = [video.video_id for video in known]
+        clips = repeats.drop(clips, absent.clips, strong, rated, before, order)
     setup.seconds["repeats"] = time.perf_counter() - started
     path = Store(setup.work).path("repeats", "all", repeats.key(known))
     return Repeated(clips, table, Artifact(path).name)
@@ -75,10 +77,6 @@ def _standing(setup: Setup) -> set[tuple[str, str]]:
     return repeats.standing(dataset.videos, dataset.repeats)
 
 
-_SAME: Final = 0.8
-"""Share from which two episodes are the same; with less, one may be a compilation of the other."""
-
-
 def _twice(found: Iterable[tuple[str, str, float]]) -> Iterator[str]:
     """Yield one sentence per repeated episode, for any number of copies."""
     copies: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
@@ -86,8 +84,8 @@ def _twice(found: Iterable[tuple[str, str, float]]) -> Iterator[str]:
         copies[later].append((-share, first))
     for later, of in sorted(copies.items()):
         share, first = min(of)
-        same = -share >= _SAME
-        others = sum(-other >= _SAME for other, _ in of) - 1 if same else len(of) - 1
+        same = -share >= repeats.SAME
+        others = sum(-other >= repeats.SAME for other, _ in of) - 1 if same else len(of) - 1
         more = f", and {others} more" if others else ""
         if same:
             yield f"{later}: is the same episode as {first}{more} ({-share:.0%} of it)"
@@ -106,6 +104,7 @@ def _known(setup: Setup, videos: list[Video], absent: keeping.Absent) -> list[re
             first_pts=v.row["first_pts"],
             time_base=v.job.info.time_base,
             earlier=v.job.sha256 in earlier,
+            picture=repeats.picture_of(v.row),
         )
         for v in videos
     ]

@@ -2,13 +2,14 @@
 
 Titles, recaps, credits, adverts and second rips would be rated repeatedly and leak from train to
 test. Of clips that show the same content, the rated one is kept, otherwise the one that was added
-to the dataset first, so that an episode added later removes nothing.
+to the dataset first, so that an episode added later removes nothing. Of copies of an episode that
+were added together, the one with the best picture is kept.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -29,6 +30,9 @@ _MAX_PICTURES: Final = 60 * fingerprints.RATE  # of a strip; longer shots are co
 _COVERED: Final = 0.5  # minimum share of the shorter of two clips that must be shared
 _REPEATED_SHARE: Final = 0.5  # minimum share of a video that must be shared by a repeated episode
 
+SAME: Final = 0.8
+"""Share from which two episodes are the same; with less, one may be a compilation of the other."""
+
 
 @dataclass(frozen=True)
 class Known:
@@ -42,6 +46,7 @@ class Known:
         first_pts: timestamp of its first frame.
         time_base: unit of its timestamps, seconds.
         earlier: whether it was in the dataset before this build.
+        picture: how good its picture is, see `picture_of`.
     """
 
     video_id: str
@@ -51,6 +56,20 @@ class Known:
     first_pts: int
     time_base: Fraction
     earlier: bool = False
+    picture: tuple[float, float] = (0.0, 0.0)
+
+
+def picture_of(row: Mapping[Any, Any]) -> tuple[float, float]:
+    """Return how good a video's picture is: pixels of a frame, and bytes per second.
+
+    Args:
+        row: its row of `videos`.
+    """
+    width, height, seconds, size = (
+        0.0 if pd.isna(row[name]) else float(row[name])
+        for name in ("width", "height", "duration_s", "bytes")
+    )
+    return width * height, size / seconds if seconds else 0.0
 
 
 def absent(store: Store, videos: pd.DataFrame, shots: pd.DataFrame) -> list[Known]:
@@ -61,8 +80,17 @@ def absent(store: Store, videos: pd.DataFrame, shots: pd.DataFrame) -> list[Know
         if artifact is not None:
             own = shots[shots["video_id"] == row["video_id"]]
             base = Fraction(row["time_base"])
-            video_id, sha256 = row["video_id"], row["sha256"]
-            found.append(Known(video_id, sha256, artifact, own, int(row["first_pts"]), base, True))
+            known = Known(
+                video_id=row["video_id"],
+                sha256=row["sha256"],
+                prints=artifact,
+                shots=own,
+                first_pts=int(row["first_pts"]),
+                time_base=base,
+                earlier=True,
+                picture=picture_of(row),
+            )
+            found.append(known)
     return found
 
 
@@ -79,22 +107,64 @@ def find(
 
     Args:
         work: the dataset's work folder.
-        videos: the videos, in the order of the dataset.
+        videos: the videos, those that take precedence first; see `best_first`.
         standing: pairs of hashes of videos of which, according to the last build, the first repeats
             the second; this does not change.
     """
-    store = Store(work)
+    by_content, pairs = _found(work, videos)
+    ranked = {v.sha256: (not v.earlier, index) for index, v in enumerate(videos)}
+    rows = [_row(pair, by_content, ranked, standing) for pair in pairs]
+    ordered = sorted(rows, key=lambda r: (r["shot_id"], r["of_shot_id"]))
+    return tables.frame(tables.REPEATS, ordered)
+
+
+def best_first(work: Path, videos: Sequence[Known]) -> list[Known]:
+    """Return the videos in the order in which their clips take precedence.
+
+    Those of earlier builds come first. Copies of one episode exchange their places, so that the
+    largest picture, and of equally large ones the least compressed, comes first.
+
+    Args:
+        work: the dataset's work folder.
+        videos: the videos, in the order of the dataset.
+    """
+    by_content, pairs = _found(work, videos)
+    shown = pd.DataFrame(
+        {
+            "video_id": pairs["video"],
+            "of_video_id": pairs["of_video"],
+            "shot_id": pairs["shot"],
+            "start_s": pairs["start"],
+            "end_s": pairs["end"],
+        }
+    )
+    lengths = [float(v.shots["end_s"].max()) if len(v.shots) else 0.0 for v in by_content]
+    numbers = pd.DataFrame({"video_id": range(len(by_content)), "duration_s": lengths})
+    copies = {index: {index} for index in range(len(by_content))}
+    for one, other, share in repeated_episodes(numbers, shown):
+        if share >= SAME:
+            together = copies[int(one)] | copies[int(other)]
+            copies |= dict.fromkeys(together, together)
+    place = {video.sha256: index for index, video in enumerate(videos)}
+    ordered = list(videos)
+    for group in {min(group): group for group in copies.values()}.values():
+        members = sorted((by_content[index] for index in group), key=lambda v: place[v.sha256])
+        best = sorted(members, key=lambda v: v.picture, reverse=True)
+        for member, better in zip(members, best, strict=True):
+            ordered[place[member.sha256]] = better
+    return sorted(ordered, key=lambda v: not v.earlier)
+
+
+def _found(work: Path, videos: Sequence[Known]) -> tuple[list[Known], npt.NDArray[Any]]:
+    """Return the videos by hash and the pairs that refer to them, see `_pairs`; cached."""
     by_content = sorted(videos, key=lambda v: v.sha256)
-    artifact = store.make(
+    artifact = Store(work).make(
         "repeats",
         "all",
         key(videos),
         lambda folder: np.save(folder / "pairs.npy", _pairs(by_content)),
     )
-    ranked = {v.sha256: (not v.earlier, index) for index, v in enumerate(videos)}
-    rows = [_row(pair, by_content, ranked, standing) for pair in artifact.array("pairs.npy")]
-    ordered = sorted(rows, key=lambda r: (r["shot_id"], r["of_shot_id"]))
-    return tables.frame(tables.REPEATS, ordered)
+    return by_content, artifact.array("pairs.npy")
 
 
 def key(videos: Sequence[Known]) -> str:
@@ -247,6 +317,7 @@ def drop(
     found: pd.DataFrame,
     rated: Set[str],
     before: Set[str],
+    order: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Drop kept clips that repeat another one.
 
@@ -256,6 +327,8 @@ def drop(
         found: the table `repeats`.
         rated: keys of clips with answers, which are also kept.
         before: keys of clips that the last build kept, which take precedence over others.
+        order: identifiers of the videos whose clips take precedence first; the clips' own order
+            decides between clips of a video, and between videos that are not listed.
 
     Returns:
         The clips, with `repeat_of` and `repeat_score` for those that repeat a kept clip.
@@ -267,9 +340,11 @@ def drop(
         partners[pair.of_clip_id].append((-pair.score, pair.clip_id))
     fixed = kept["clip_key"].isin(rated) | kept["clip_id"].isin(others["clip_id"])
     new = ~kept["clip_key"].isin(before)
+    rank = kept["video_id"].map({name: place for place, name in enumerate(order)})
     stays = set(kept.loc[fixed, "clip_id"])
     repeats: dict[str, tuple[float, str]] = {}
-    for clip in kept[~fixed].assign(new=new).sort_values("new", kind="stable")["clip_id"]:
+    tried = kept[~fixed].assign(new=new, rank=rank)
+    for clip in tried.sort_values(["new", "rank"], kind="stable")["clip_id"]:
         same = sorted(pair for pair in partners[clip] if pair[1] in stays)
         if same:
             repeats[clip] = same[0]

@@ -7,6 +7,7 @@ others.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final, Literal
@@ -331,12 +332,27 @@ def _balance(manifest: pd.DataFrame) -> Verdict:
         return Verdict("class balance", "not measured", 0, "no clip has an emotion")
     first = manifest["layout"].iloc[0]
     files = manifest if pd.isna(first) else manifest[manifest["layout"] == first]
-    counts = pd.crosstab(files["split"], files["emotion"]).reindex(
-        columns=list(EMOTIONS), fill_value=0
-    )
-    missing = [f"{e} in {s}" for s in counts.index for e in EMOTIONS if counts.loc[s, e] == 0]
+    return balance(files["split"], files["emotion"], EMOTIONS)
+
+
+_NAMED: Final = 12  # missing classes that a verdict names
+
+
+def balance(splits: pd.Series, labels: pd.Series, classes: Sequence[str]) -> Verdict:
+    """Check whether every split has files of every class, and report the shares of classes.
+
+    Args:
+        splits: split of each file.
+        labels: class of each file.
+        classes: the classes that a dataset of this kind has.
+    """
+    counts = pd.crosstab(splits, labels).reindex(columns=list(classes), fill_value=0)
+    present = [split for split in SPLITS if split in counts.index]
+    missing = [f"{e} in {s}" for s in present for e in classes if counts.loc[s, e] == 0]
     if missing:
-        text = f"there is no file of {', '.join(missing)}"
+        more = len(missing) - _NAMED
+        text = f"there is no file of {', '.join(missing[:_NAMED])}"
+        text += f", and {more:,} more" if more > 0 else ""
         return Verdict("class balance", "finding", len(missing), text)
     total = counts.sum()
     text = (

@@ -86,6 +86,11 @@ def find(
     return _listed(found, part)
 
 
+def counted(number: int) -> str:
+    """Return a number of pairs in words, such as `1 pair` or `2,000 pairs`."""
+    return f"{number:,} pair{'' if number == 1 else 's'}"
+
+
 def nothing() -> pd.DataFrame:
     """Return an empty table of pairs."""
     return tables.empty(PAIRS)

@@ -91,9 +91,10 @@ def repeats(dataset: Dataset, pictures: Pictures) -> Section | None:
     html = pages.paragraph(text) + Markup('<ul class="pairs">{}</ul>').format(
         Markup("").join(tiles)
     )
+    shown = f" {EPISODES} of {len(most):,} pairs are shown." if len(most) > EPISODES else ""
     html += pages.paragraph(
-        f"{len(tiles)} of {len(most):,} pairs of videos, those with most in common, each with the "
-        "two shots that are most alike. The table 'repeats' lists all.",
+        "Each pair of videos with its two shots that are most alike, the repeating one on the left; "
+        f"pairs with most in common come first.{shown} The table 'repeats' lists all shots.",
         "note",
     )
     return Section("Repeated footage", html)

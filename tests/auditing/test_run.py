@@ -93,6 +93,37 @@ def test_videos_are_compared_by_what_moves_in_them(tmp_path):
     assert pair["end_s"] > 1
 
 
+def test_times_of_repeats_count_from_the_start_of_the_source(tmp_path):
+    from fractions import Fraction
+
+    folder = tmp_path / "v"
+    for name, seed in (("a", 1), ("b", 2), ("c", 1)):
+        write_clip(folder / f"{name}.mp4", seed, 50, Fraction(25))
+    (folder / "clips.csv").write_text(
+        "path,split,emotion,episode,start,end\n"
+        "a.mp4,train,joyful,e1,10,12\nb.mp4,train,sad,e1,20,22\nc.mp4,test,joyful,e2,30,32\n"
+    )
+    audited = audit_folder(folder, 1, QUIET)
+    pair = audited.pairs[audited.pairs["kind"] == "repeated footage"].iloc[0]
+    assert 10 <= pair["start_s"] < pair["end_s"] <= 12.5
+    assert 30 <= pair["of_start_s"] < pair["of_end_s"] <= 32.5
+    write.write(audited, tmp_path / "out", 1)
+    page = (tmp_path / "out" / write.PAGE).read_text(encoding="utf-8")
+    assert "1 pair, 1 of them across splits" in page
+    assert "no picture" not in page
+
+
+def test_classes_are_those_of_the_dataset(tmp_path):
+    for name, seed in (("train/boredom/1.png", 1), ("train/awe/2.png", 2), ("test/awe/3.png", 3)):
+        save(tmp_path / "p" / name, scene(seed))
+    audited = audit_folder(tmp_path / "p", 1, QUIET)
+    balance = verdicts(audited)["class balance"]
+    assert (balance.verdict, balance.text) == ("finding", "there is no file of boredom in test")
+    save(tmp_path / "p" / "test/boredom/4.png", scene(4))
+    balance = verdicts(audit_folder(tmp_path / "p", 1, QUIET))["class balance"]
+    assert balance.verdict == "note"
+
+
 def test_without_splits_what_repeats_is_listed_and_nothing_leaks(tmp_path):
     save(tmp_path / "p" / "1.png", scene(1))
     save(tmp_path / "p" / "2.jpg", scene(1))

@@ -69,6 +69,15 @@ def test_score_text(dataset, reason, text) -> None:
     assert score_text(clips[chosen].iloc[0].to_dict(), dataset.recipe) == text
 
 
+def test_score_text_names_the_clip_that_is_repeated(dataset) -> None:
+    clip = dataset.clips.iloc[0].to_dict()
+    clip |= {"reason": "repeated", "repeat_score": 0.9, "repeat_of": "show.e1.s0001.c1"}
+    told = "repeated: repeat_score 0.9 >= 0.75"
+    assert score_text(clip, dataset.recipe) == f"{told}, the same as show.e1.s0001.c1"
+    forgotten = clip | {"repeat_of": None}
+    assert score_text(forgotten, dataset.recipe) == told
+
+
 def test_label_names_the_row_alone(dataset) -> None:
     steps = funnel(dataset.videos, dataset.shots, dataset.clips).to_dict("records")
     labels = [label(step) for step in steps]

@@ -128,6 +128,34 @@ def test_the_rated_one_stays_and_so_does_what_was_kept_before(tmp_path, episodes
     assert dropped(repeats.drop(clips, nothing, found, everything, set())) == {}
 
 
+def test_of_copies_added_together_the_best_picture_stays(tmp_path):
+    scenes = [shot(seed) for seed in range(4)]
+    known = [
+        video(tmp_path, "a", [*map(EDITS["crop 5 %"], scenes)]),  # a poor copy of "c"
+        video(tmp_path, "b", [shot(8), shot(9), EDITS["recap"](scenes[0])]),
+        video(tmp_path, "c", scenes),
+        video(tmp_path, "d", [shot(8), shot(10), shot(11), shot(12)]),  # shares one shot with "b"
+    ]
+    pictures = [(100.0, 9.0), (100.0, 5.0), (400.0, 3.0), (900.0, 9.0)]
+    known = [
+        repeats.Known(**{**vars(v), "picture": p}) for v, p in zip(known, pictures, strict=True)
+    ]
+    ordered = repeats.best_first(tmp_path, known)
+    assert [v.video_id for v in ordered] == ["c", "b", "a", "d"]
+    found = repeats.find(tmp_path, ordered)
+    of_copies = found[found["video_id"].isin(["a", "c"]) & found["of_video_id"].isin(["a", "c"])]
+    assert set(of_copies["video_id"]) == {"a"}
+    order = [v.video_id for v in ordered]
+    told = repeats.drop(clips_of(*known), tables.empty(tables.CLIPS), found, set(), set(), order)
+    assert {name[0] for name in dropped(told)} == {"a", "b", "d"}
+    assert {name[0] for name in dropped(told).values()} == {"b", "c"}
+    sizes = [(100.0, 3.0), (0.0, 0.0), (100.0, 9.0), (0.0, 0.0)]  # equally large: by compression
+    equal = [repeats.Known(**{**vars(v), "picture": p}) for v, p in zip(known, sizes, strict=True)]
+    assert [v.video_id for v in repeats.best_first(tmp_path, equal)] == ["c", "b", "a", "d"]
+    earlier = [repeats.Known(**{**vars(v), "earlier": v.video_id == "a"}) for v in known]
+    assert [v.video_id for v in repeats.best_first(tmp_path, earlier)] == ["a", "c", "b", "d"]
+
+
 def test_clips_of_absent_videos_stay_where_they_are(tmp_path, episodes):
     found = repeats.find(tmp_path, episodes)
     one, two = (clips_of(v) for v in episodes)
@@ -165,9 +193,10 @@ def test_an_episode_that_is_there_twice_is_named(tmp_path):
 def test_absent_videos_are_found_by_their_content(tmp_path):
     known = video(tmp_path, "one", [shot(1)])
     row = {"video_id": "one", "sha256": "one".ljust(16, "0") + "f" * 48, "time_base": "1/1000",
-           "first_pts": 100}  # fmt: skip
+           "first_pts": 100, "width": 640, "height": 360, "duration_s": 4.0, "bytes": 1000}  # fmt: skip
     [again] = repeats.absent(Store(tmp_path), pd.DataFrame([row]), known.shots)
     assert again.earlier
+    assert again.picture == (640 * 360, 250)
     assert again.prints.path == known.prints.path
     gone = pd.DataFrame([row | {"sha256": "e" * 64}])
     assert repeats.absent(Store(tmp_path), gone, known.shots) == []
@@ -177,7 +206,7 @@ def test_absent_videos_are_found_by_their_content(tmp_path):
 def test_a_second_rip_is_named_and_rated_once(media_data, tmp_path, capsys):
     film = media_data / "videos" / "portrait_d19_man_smile.mp4"
     shows = tmp_path / "raw"
-    for name, filters in (("e1", "null"), ("e2", "crop=iw*0.92:ih*0.92,scale=-2:240")):
+    for name, filters in (("e2", "null"), ("e1", "crop=iw*0.92:ih*0.92,scale=-2:240")):
         (shows / "Show").mkdir(parents=True, exist_ok=True)
         subprocess.run(
             [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-i", film, "-t", "4",
@@ -190,10 +219,10 @@ def test_a_second_rip_is_named_and_rated_once(media_data, tmp_path, capsys):
     }
     (tmp_path / "r.yaml").write_text(yaml.safe_dump(recipe))
     outcome = build(shows, tmp_path / "d", tmp_path / "r.yaml", workers=1, reporter=Reporter())
-    assert "show.e2: is the same episode as show.e1" in capsys.readouterr().err
+    assert "show.e1: is the same episode as show.e2" in capsys.readouterr().err
     assert outcome.dropped == {"repeated": 1}
     dataset = Dataset(tmp_path / "d")
-    assert dataset.read(tables.REPEATS)["shot_id"].tolist() == ["show.e2.s0001"]
+    assert dataset.read(tables.REPEATS)["shot_id"].tolist() == ["show.e1.s0001"]
     (tmp_path / "r.yaml").write_text(
         yaml.safe_dump(recipe | {"filter": {"min_repeat_score": None}})
     )

@@ -354,14 +354,15 @@ def _lost_behind(job: Job, damage: Damage, end_pts: int, values: dict[str, Any])
         return 0
     with open_container(job.path, info.max_pixels) as container:
         pid = int(container.streams[info.stream_index].id)
-    rest = rest_without(job.path, pid)
-    if rest >= _REST:
-        return round(frames * rest / max(_REST, 1 - rest))
+    rest, rate = rest_without(job.path, pid), Fraction(values["fps"])
+    lost = round(frames * rest / max(_REST, 1 - rest))
+    if rest >= _REST and lost / rate >= _LATE_S:  # sound is stored some packets behind its pictures
+        return lost
     if info.duration_s is None or info.start_pts is None or damage.restarts:
         return 0
     late = info.duration_s - float((end_pts - info.start_pts) * info.time_base)
     ends_early = late >= max(_LATE_S, _LATE * info.duration_s)
-    return round(late * float(Fraction(values["fps"]))) if ends_early else 0
+    return round(late * float(rate)) if ends_early else 0
 
 
 def _pauses(pts: list[int], info: VideoInfo) -> str:

@@ -23,7 +23,7 @@ from caer_data.media.frame_rate import Span
 from caer_data.media.handover import Feed
 from caer_data.media.unchanged import Stamp, check_unchanged
 
-CLIPS_VERSION = 8
+CLIPS_VERSION = 9
 
 _WINDOW_S = 12
 _MAX_GAP_S = 1

@@ -108,13 +108,16 @@ def walk(folder: Path, endings: set[str], exclude: Sequence[str]) -> Walked:
         found.hidden += [(here / name).relative_to(folder).as_posix() for name in hidden]
         visible = sorted(name for name in folders if not name.startswith("."))
         folders[:] = [name for name in visible if not left_out(here / name)]
-        # "S01E02.mp4" comes before "S01E02 again.mp4"
-        own = [name for name in names if not name.startswith(".")]
-        for name in sorted(own, key=lambda name: (PurePath(name).stem, name)):
+        for name in sorted(name for name in names if not name.startswith(".")):
             if not left_out(here / name):
                 _sort_in(found, here / name, endings, folder)
-    found.videos.sort(key=lambda path: path.relative_to(folder).parts)
+    found.videos.sort(key=lambda path: _order(path.relative_to(folder)))
     return found
+
+
+def _order(path: PurePath) -> tuple[str, ...]:
+    """Return a sort key by which `S01E02.mp4` comes before `S01E02 again.mp4`."""
+    return (*path.parent.parts, path.stem, path.suffix)
 
 
 def _sort_in(found: Walked, path: Path, endings: set[str], folder: Path) -> None:

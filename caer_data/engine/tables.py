@@ -125,7 +125,7 @@ def _typed(table: Table, data: pd.DataFrame) -> pa.Table:
     unknown = [n for n in data.columns if n not in table.names]
     if missing or unknown:
         raise CaerError(f"{where}: missing columns {missing}, unknown columns {unknown}")
-    words = set(data.select_dtypes("category"))
+    words = {f.name for f in table.schema if _is_text_in_categories(data[f.name], f)}
     try:
         arrow = pa.Table.from_pandas(
             data[[n for n in table.names if n not in words]],
@@ -149,12 +149,18 @@ def _typed(table: Table, data: pd.DataFrame) -> pa.Table:
     return arrow.replace_schema_metadata(table.schema.metadata)
 
 
+def _is_text_in_categories(cells: pd.Series, field: pa.Field) -> bool:
+    """Whether a column of text consists of categories; a cast would make text of any others."""
+    if field.type != pa.string() or not isinstance(cells.dtype, pd.CategoricalDtype):
+        return False
+    return bool(pd.api.types.is_string_dtype(cells.cat.categories))
+
+
 def _decoded(cells: pd.Series, field: pa.Field) -> pa.Array:
-    """Return a categorical column as Arrow; `from_pandas` would make an object of every cell.
+    """Return categories of text as Arrow; `from_pandas` would make an object of every cell.
 
     Raises:
         ValueError: a cell is empty, but the field may not be.
-        pa.ArrowInvalid: a cell has another type.
     """
     array = pa.array(cells).dictionary_decode().cast(field.type)
     if array.null_count and not field.nullable:

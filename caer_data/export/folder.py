@@ -18,7 +18,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -79,8 +79,9 @@ class Unfinished:
 
     def close(self) -> None:
         """Close the list of finished clips."""
-        if self._stream is not None:
-            self._stream.close()
+        with suppress(OSError):  # what is not listed is processed again
+            if self._stream is not None:
+                self._stream.close()
 
     def publish(self, target: Path) -> None:
         """Move the complete release to its target, replacing an old one.

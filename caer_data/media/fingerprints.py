@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from caer_data.media.frame import DecodedFrame, Picture
 
-VERSION: Final = 2
+VERSION: Final = 3
 RATE: Final = 8
 """Pictures per second."""
 

@@ -14,7 +14,7 @@ _ERRORS_IN_A_ROW: Final = 100
 _STRAY: Final = (IndexError, KeyError, ValueError, AttributeError)
 _EVEN: Final = 0.9
 """Minimum share of steps of the usual length where frames are evenly spaced."""
-_UNEVEN: Final = 0.25  # deviation from the usual step, as a share of it
+_UNEVEN: Final = 0.25  # deviation from the usual step, as a share of it; or a tick of the clock
 _TEAR_BEHIND: Final = 2
 """Number of packets by which FFmpeg may report a gap early."""
 _EMPTY_MPEG4: Final = 8
@@ -172,7 +172,7 @@ def usual_step(steps: Counter[int]) -> int | None:
     if not steps:
         return None
     ((usual, _),) = steps.most_common(1)
-    near = max(1.0, _UNEVEN * usual)
+    near = max(float(usual > 1), _UNEVEN * usual)  # two ticks instead of one are another step
     even = sum(count for step, count in steps.items() if abs(step - usual) <= near)
     return usual if even >= _EVEN * steps.total() else None
 

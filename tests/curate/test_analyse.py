@@ -25,6 +25,7 @@ from caer_data.media.fields import Fields
 from caer_data.media.interlacing import Measured
 from caer_data.media.packets import Damage
 from caer_data.media.probe import probe
+from caer_data.media.programmes import rest_without
 from caer_data.media.unchanged import stamp_of
 
 
@@ -307,6 +308,20 @@ def test_a_broadcast_of_which_a_part_cannot_be_read_is_damaged(tmp_path, codec, 
     values = analysis_results.measured(job)
     assert values["hurt"]
     assert values["damaged_share"] == pytest.approx(1 - values["frames"] / 200, abs=0.05)
+
+
+def test_sound_that_is_stored_behind_the_last_picture_is_no_lost_picture(tmp_path):
+    path = tmp_path / "a.ts"
+    picture, sound = ["testsrc=s=640x360:r=25:d=2", "sine=d=2"]
+    ffmpeg("-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound, "-c:v", "libx264",
+           "-c:a", "aac", "-b:a", "192k", path)  # fmt: skip
+    job = job_of(path, tmp_path / "work")
+    pid = 256  # ffmpeg's first
+    assert rest_without(path, pid) > 0.02
+    decode(job, lambda *_: None)
+    values = analysis_results.measured(job)
+    assert values["frames"] == 50
+    assert not values["hurt"]
 
 
 def test_a_file_that_changes_while_it_is_decoded_is_noticed(tmp_path):

@@ -67,6 +67,17 @@ def test_hidden_and_other_files_are_passed_over_and_order_is_by_path(tmp_path: P
     ]
 
 
+def test_of_two_files_of_one_episode_the_shorter_name_comes_first(tmp_path: Path) -> None:
+    touch(tmp_path, "b/S01E02 again.mp4", "b/S01E02.mp4", "b/S01E02.mkv", "b x/1.mp4", "b/a/1.mp4")
+    assert [f.relative for f in videos.find(tmp_path, SETTINGS)] == [
+        "b/S01E02.mkv",
+        "b/S01E02.mp4",
+        "b/S01E02 again.mp4",
+        "b/a/1.mp4",
+        "b x/1.mp4",
+    ]
+
+
 def test_an_identifier_does_not_depend_on_what_else_is_there(tmp_path: Path) -> None:
     names = [
         "S/a b.mp4", "S/a-b.mp4", "S/a_b.mkv", "S/a b.mkv", "S/a b mkv.mp4", "S/a  b.mp4",

@@ -52,6 +52,21 @@ def test_an_empty_category_is_refused_where_a_cell_must_be_filled():
         tables.check(tables.PEOPLE, people.assign(show=pd.Categorical([None], ["S"])))
 
 
+@pytest.mark.parametrize("wrong", [[1], [1.5], [True]])
+def test_categories_of_another_type_are_refused_as_other_cells_are(wrong):
+    people = tables.frame(tables.PEOPLE, [PERSON])
+    for cells in (pd.Series(wrong, dtype=object), pd.Series(pd.Categorical(wrong))):
+        with pytest.raises(CaerError, match="table 'people'"):
+            tables.check(tables.PEOPLE, people.assign(show=cells))
+
+
+def test_categories_of_text_are_no_numbers():
+    people = tables.frame(tables.PEOPLE, [PERSON])
+    number = next(c.name for c in tables.PEOPLE.columns if c.type == tables.INT)
+    with pytest.raises(CaerError, match="table 'people'"):
+        tables.check(tables.PEOPLE, people.assign(**{number: pd.Categorical(["1"])}))
+
+
 def test_empty_cells_survive(tmp_path):
     row = {"video_id": "s.e", "show": "S", "episode": "e", "path": "p", "status": "failed",
            "reason": "broken", "bytes": 0}  # fmt: skip

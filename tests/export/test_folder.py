@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 
@@ -79,6 +81,17 @@ def test_what_was_finished_before_is_known(target, key, tail, size, known):
         assert (under_way.root / "a.png").exists() == (key == "key")
         under_way.note({"clip_id": "c3", "files": {}})
         assert json.loads((home / "done.jsonl").read_text().splitlines()[-1])["clip_id"] == "c3"
+
+
+def test_a_list_that_cannot_be_written_at_the_end_does_no_harm(target, monkeypatch):
+    class Full(io.StringIO):
+        def close(self):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with folder.unfinished(target, "key") as under_way:
+        monkeypatch.setattr(under_way, "_stream", Full())
+        under_way.note(RESULT)
+    assert not target.with_name(".release.unfinished").exists()
 
 
 def test_the_old_release_survives_an_interruption(target):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import numbered_video as numbered
@@ -8,7 +9,7 @@ from odd_media import ffmpeg
 
 from caer_data.engine.errors import CaerError
 from caer_data.media.decode import frames
-from caer_data.media.packets import Damage
+from caer_data.media.packets import Damage, usual_step
 from caer_data.media.probe import probe
 from caer_data.media.unchanged import check_unchanged, stamp_of
 
@@ -91,3 +92,21 @@ def test_frames_before_the_first_key_frame_are_counted(tmp_path: Path) -> None:
     assert 10 < reader.damage.headless < 50
     assert "before the first key frame" in str(reader.damage)
     assert not reader.damage.is_damaged
+
+
+@pytest.mark.parametrize(
+    ("steps", "usual"),
+    [
+        ({}, None),
+        ({41: 30, 42: 70}, 42),  # milliseconds
+        ({16: 40, 17: 60, 33: 5}, 17),
+        ({3003: 50, 4505: 50}, None),
+        ({1: 95, 2: 5}, 1),
+        ({1: 60, 2: 40}, None),  # pictures of one and of two ticks
+        ({2: 60, 3: 40}, 2),  # of two and a half
+    ],
+)
+def test_the_usual_step_is_that_of_evenly_spaced_frames(
+    steps: dict[int, int], usual: int | None
+) -> None:
+    assert usual_step(Counter(steps)) == usual

@@ -58,15 +58,22 @@ def build_shard(
             own = [item for item in prepared.found if shard.holds(item.relative)]
             probed = probe_files(setup, own)
             videos, failed = analyse_videos(setup, probed), probed.failed()
-            shard.note(work, inputs, len(videos), failed)
+            without = _without_results(own, probed)
+            shard.note(work, inputs, len(videos), failed, without)
             clips, problems, uncut = _cut(setup, inputs, shard)
             if problems:
                 failed |= problems
-                shard.note(work, inputs, len(videos), failed)
+                shard.note(work, inputs, len(videos), failed, without)
             seconds = round(time.perf_counter() - started, 1)
             return ShardResult(output, len(videos), failed, seconds, str(shard), clips, uncut)
     except OSError as error:
         raise CaerError(explain_os_error(error, output)) from error
+
+
+def _without_results(found: list[video_stage.Found], probed: Probed) -> list[str]:
+    """Return the paths of the files that failed or are forgotten."""
+    held = {row["path"] for row in probed.rows.values() if row["status"] != "failed"}
+    return [item.relative for item in found if item.relative not in held]
 
 
 def _cut(setup: Setup, inputs: Inputs, shard: Shard) -> tuple[int, dict[str, str], str]:
@@ -94,11 +101,12 @@ def _cut(setup: Setup, inputs: Inputs, shard: Shard) -> tuple[int, dict[str, str
 def _all_done(setup: Setup, inputs: Inputs, shard: Shard) -> tuple[Probed, int]:
     """Return the analysed videos of all shards, and how many videos must still be analysed.
 
-    Videos without results that belong to a shard that is done have failed, or are forgotten.
+    Those that their shard notes as having no results have failed, or are forgotten. Others without
+    results were never analysed, or with another version of the package or other decisions by hand.
     """
     recipe, work = setup.recipe, setup.work
     shards = [Shard(number, shard.of) for number in range(1, shard.of + 1)]
-    done = [part for part in shards if part.is_done(work, inputs)]
+    without = frozenset[str]().union(*(part.without_results(work, inputs) for part in shards))
     known: list[video_stage.Found] = []
     missing: list[str] = []
     for item in inputs.found:
@@ -112,5 +120,4 @@ def _all_done(setup: Setup, inputs: Inputs, shard: Shard) -> tuple[Probed, int]:
             missing.append(video.row["path"])
             video.row["status"] = "failed"
     probed.videos = [video for video in probed.videos if video.job.done]
-    waiting = [path for path in missing if not any(part.holds(path) for part in done)]
-    return probed, len(waiting)
+    return probed, sum(path not in without for path in missing)

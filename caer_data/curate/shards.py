@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +45,14 @@ class Shard:
         """Return the folder of this shard's logs."""
         return work / "log" / f"shard-{self.number}-of-{self.of}"
 
-    def note(self, work: Path, inputs: Inputs, videos: int, failed: dict[str, str]) -> None:
+    def note(
+        self,
+        work: Path,
+        inputs: Inputs,
+        videos: int,
+        failed: dict[str, str],
+        without: Collection[str],
+    ) -> None:
         """Record in `work/shards/` that the shard is done, and what failed.
 
         Args:
@@ -52,17 +60,20 @@ class Shard:
             inputs: what the shards were made of.
             videos: number of videos of the shard that are done.
             failed: why files failed, by path, and clips, by `clip_id`.
+            without: paths of its files that have no results: they failed, or are forgotten.
         """
-        values = {"videos": videos, "failed": failed, "inputs": inputs.hash_for(self)}
-        write_json(self._path(work), values)
+        values = {"videos": videos, "failed": failed, "without": sorted(without)}
+        write_json(self._path(work), values | {"inputs": inputs.hash_for(self)})
 
-    def is_done(self, work: Path, inputs: Inputs) -> bool:
-        """Whether the shard was noted as done with these inputs."""
+    def without_results(self, work: Path, inputs: Inputs) -> frozenset[str]:
+        """Return the files noted as having no results; none if the inputs were others."""
         try:
             values = read_json(self._path(work))
         except (OSError, ValueError):
-            return False
-        return isinstance(values, dict) and values.get("inputs") == inputs.hash_for(self)
+            return frozenset()
+        if not isinstance(values, dict) or values.get("inputs") != inputs.hash_for(self):
+            return frozenset()
+        return frozenset(values.get("without", ()))
 
     def _path(self, work: Path) -> Path:
         return work / "shards" / f"{self.number}-of-{self.of}.json"

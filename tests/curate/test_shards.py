@@ -107,6 +107,9 @@ def test_clips_are_cut_in_shards_once_all_videos_are_done(
     cut = {path: path.stat().st_ino for path in folder.rglob("clips/*/*.mp4")}
     assert len(cut) == len(wanted) == third.clips + again.clips
     assert one("2/5").clips == 0
+    for path in (folder / "work" / "shots").iterdir():  # as if another version had made them
+        path.unlink()
+    assert one("5/5").uncut == "2 videos of other shards must be analysed first"
     build(shows, folder, workers=1)
     assert scale.result(folder) == scale.result(undisturbed)
     assert cut == {path: path.stat().st_ino for path in cut}
@@ -142,20 +145,20 @@ def test_a_record_of_the_same_clips_stays_for_those_who_are_about_to_read_it(tmp
     assert Store(tmp_path).recorded("clips", "a", "k")["a"]["sha256"] == "2"
 
 
-def test_a_shard_is_done_only_with_the_same_recipe_and_files(tmp_path) -> None:
+def test_what_a_shard_notes_holds_for_the_same_recipe_and_files_only(tmp_path) -> None:
     path = tmp_path / "a.mp4"
     path.write_bytes(b"1")
     found = SimpleNamespace(relative="One/a.mp4", path=path)
     part = shards.parse("1/1")
     inputs = shards.Inputs((found,), "recipe")
-    assert not part.is_done(tmp_path, inputs)
-    part.note(tmp_path, inputs, 0, {})
-    assert part.is_done(tmp_path, inputs)
-    assert not part.is_done(tmp_path, shards.Inputs((found,), "another"))
+    assert part.without_results(tmp_path, inputs) == set()
+    part.note(tmp_path, inputs, 0, {}, ["One/a.mp4"])
+    assert part.without_results(tmp_path, inputs) == {"One/a.mp4"}
+    assert part.without_results(tmp_path, shards.Inputs((found,), "another")) == set()
     path.write_bytes(b"22")
-    assert not part.is_done(tmp_path, inputs)
+    assert part.without_results(tmp_path, inputs) == set()
     (tmp_path / "shards" / "1-of-1.json").write_text("[")
-    assert not part.is_done(tmp_path, inputs)
+    assert part.without_results(tmp_path, inputs) == set()
 
 
 def test_a_shard_works_on_while_a_build_holds_the_folder(

@@ -93,8 +93,8 @@ def repeats(dataset: Dataset, pictures: Pictures) -> Section | None:
     )
     shown = f" {EPISODES} of {len(most):,} pairs are shown." if len(most) > EPISODES else ""
     html += pages.paragraph(
-        "Each pair of videos with its two shots that are most alike, the repeating one on the left; "
-        f"pairs with most in common come first.{shown} The table 'repeats' lists all shots.",
+        "Each pair of videos with its two shots that are most alike, the repeating one on the "
+        f"left; pairs with most in common come first.{shown} The table 'repeats' lists all shots.",
         "note",
     )
     return Section("Repeated footage", html)

@@ -193,7 +193,8 @@ def test_an_episode_that_is_there_twice_is_named(tmp_path):
 def test_absent_videos_are_found_by_their_content(tmp_path):
     known = video(tmp_path, "one", [shot(1)])
     row = {"video_id": "one", "sha256": "one".ljust(16, "0") + "f" * 48, "time_base": "1/1000",
-           "first_pts": 100, "width": 640, "height": 360, "duration_s": 4.0, "bytes": 1000}  # fmt: skip
+           "first_pts": 100, "width": 640, "height": 360, "duration_s": 4.0,
+           "bytes": 1000}  # fmt: skip
     [again] = repeats.absent(Store(tmp_path), pd.DataFrame([row]), known.shots)
     assert again.earlier
     assert again.picture == (640 * 360, 250)

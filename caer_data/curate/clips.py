@@ -185,9 +185,11 @@ def cut(
                 results = cut_clips(source, spans, settings, lambda: progress("clips", 0), feed)
                 check_unchanged(source.path, group.clips[0].stamp)
         except CaerError as error:
-            for target in targets:
-                target.unlink(missing_ok=True)
-            problems |= {clip.clip_id: str(error) for clip in group.clips}
+            whole = records(dataset, work, group, settings)  # another process may have cut them
+            for target, clip in targets.items():
+                if clip.clip_id not in whole:
+                    target.unlink(missing_ok=True)
+                    problems[clip.clip_id] = str(error)
             continue
         seconds = time.perf_counter() - started
         known = {}

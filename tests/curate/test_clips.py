@@ -7,7 +7,9 @@ from pathlib import Path
 import numbered_video as numbered
 import pytest
 
+from caer_data.curate import clips
 from caer_data.curate.clips import Clip, Group, cut, grouped, records, unfinished
+from caer_data.engine.errors import CaerError
 from caer_data.engine.recipe import Clips
 from caer_data.media.clip_command import Source
 from caer_data.media.frame_rate import Span
@@ -79,6 +81,24 @@ def test_a_clip_that_cannot_be_cut_is_named_and_the_others_are_kept(source, tmp_
     assert "30 frames instead of 50" in problems["show.a.70"]
     assert list(records(tmp_path, tmp_path / "work", group, SETTINGS)) == ["show.a.30"]
     assert unfinished(tmp_path, tmp_path / "work", [group], SETTINGS, 1) == [group]
+
+
+def test_a_clip_that_another_process_has_cut_survives_a_failure(source, tmp_path, monkeypatch):
+    (group,) = grouped([clip(source, 0, 35), clip(source, 35, 70)])
+    work = tmp_path / "work"
+    cut(tmp_path, work, [group], SETTINGS, lambda *_: None)
+    torn, whole = (tmp_path / each.path for each in group.clips)
+    torn.write_bytes(b"torn")
+    content = whole.read_bytes()
+
+    def killed(*_):
+        raise CaerError("ffmpeg was killed")
+
+    monkeypatch.setattr(clips, "cut_clips", killed)
+    problems = cut(tmp_path, work, [group], SETTINGS, lambda *_: None)
+    assert problems == {"show.a.0": "ffmpeg was killed"}
+    assert not torn.exists()
+    assert whole.read_bytes() == content
 
 
 def test_what_changes_no_byte_changes_no_key(source):

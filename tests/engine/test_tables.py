@@ -218,7 +218,7 @@ def test_numbers_and_booleans_keep_their_types_whether_cells_are_empty_or_not():
     )
     for rows in (arrow, arrow.slice(1, 2), pa.concat_tables([arrow, arrow])):
         data = tables.to_pandas(rows)
-        kinds = {"some": "Int64", "word": "str", "none": "Int64", "always": "int64"}
+        kinds = {"some": "Int64", "word": str(tables.TEXT), "none": "Int64", "always": "int64"}
         assert data.dtypes.astype(str).to_dict() == {**kinds, "known": "boolean"}
         cells = [[None if pd.isna(v) else v for v in data[name]] for name in data]
         assert cells == [rows[name].to_pylist() for name in rows.schema.names]

@@ -243,7 +243,7 @@ def _contained(data: bytes, name: str) -> bytes:
                 part.stream = target_stream
                 if is_video:
                     part.pts = part.dts = next(taken)
-                    part.time_base = beat.length
+                    part.duration, part.time_base = 1, beat.length
                 output.mux(part)
     return target.getvalue()
 

@@ -80,6 +80,14 @@ def test_avi_is_read_without_a_complaint(work, clip):
     assert said.stderr == ""
 
 
+def test_readers_of_an_avi_learn_its_number_of_pictures_from_its_header(work, clip):
+    media.make(replace(work, copies=("a.avi",)))
+    opened = cv2.VideoCapture(str(work.root / "a.avi"))
+    assert opened.get(cv2.CAP_PROP_FRAME_COUNT) == len(list(decoded(clip)))
+    with av.open(str(work.root / "a.avi")) as other, av.open(str(clip)) as one:
+        assert float(other.duration - one.duration) / av.time_base == pytest.approx(0, abs=0.1)
+
+
 def test_avi_of_a_clip_with_uneven_steps_shows_each_picture_once_and_in_time(tmp_path):
     times = [n * 20 for n in range(40)] + [800 + n * 55 for n in range(20)]
     clip = numbered.write(tmp_path / "clip.mp4", 60, pts=times, time_base=Fraction(1, 600))

@@ -207,8 +207,8 @@ def _say(release: Release, options: Options, reporter: Reporter) -> None:
 def _to_fill_in(fields: tuple[str, ...]) -> str:
     return (
         f"{len(fields)} field{'s' * (len(fields) != 1)} to fill in on the cards "
-        f"({', '.join(fields)}): write release.yaml with 'caer-data export --init', edit it, and "
-        "export again."
+        f"({', '.join(fields)}): edit the dataset's release.yaml, which 'caer-data export --init' "
+        "creates, and export again."
     )
 
 

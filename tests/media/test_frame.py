@@ -14,7 +14,7 @@ from odd_media import ffmpeg
 
 from caer_data.media import frame as frame_module
 from caer_data.media.decode import frames
-from caer_data.media.frame import averaged, fitted
+from caer_data.media.frame import DecodedFrame, averaged, fitted
 from caer_data.media.geometry import Turn
 from caer_data.media.probe import probe
 
@@ -105,14 +105,17 @@ ODD_PICTURES = {
 }
 
 
-@pytest.mark.parametrize("name", ODD_PICTURES)
-def test_parts_are_those_of_the_whole_picture(tmp_path: Path, name: str) -> None:
-    path = tmp_path / "one.mkv"
+def odd_picture(path: Path, name: str) -> DecodedFrame:
     photograph_as(path, *ODD_PICTURES[name])
     info = probe(path)
     if name == "turned":
         info = replace(info, turn=Turn(90), width=info.height, height=info.width)
-    frame = next(iter(frames(path, info)))
+    return next(iter(frames(path, info)))
+
+
+@pytest.mark.parametrize("name", ODD_PICTURES)
+def test_parts_are_those_of_the_whole_picture(tmp_path: Path, name: str) -> None:
+    frame = odd_picture(tmp_path / "one.mkv", name)
     whole = frame.picture()
     height, width = whole.shape[:2]
     for x1, y1, x2, y2 in [(0, 0, width, height), (101, 57, 140, 99), (width - 9, 0, width, 5)]:
@@ -166,12 +169,7 @@ def test_shrinking_averages_areas_to_within_rounding(
 
 @pytest.mark.parametrize("name", ODD_PICTURES)
 def test_parts_can_be_shrunk_at_once(tmp_path: Path, name: str) -> None:
-    path = tmp_path / "one.mkv"
-    photograph_as(path, *ODD_PICTURES[name])
-    info = probe(path)
-    if name == "turned":
-        info = replace(info, turn=Turn(90), width=info.height, height=info.width)
-    frame = next(iter(frames(path, info)))
+    frame = odd_picture(tmp_path / "one.mkv", name)
     for edges in [(0, 0, 200, 200), (101, 57, 140, 99), (13, 8, 64, 48), (50, 50, 62, 90)]:
         size = (20, 24)
         expected = averaged(frame.part(*edges), size).astype(int)

@@ -44,12 +44,12 @@ from pathlib import Path
 from typing import TextIO
 
 import av
+import checkout
 import imageio_ffmpeg
 import psutil
 
 from caer_data.engine.cores import cores
 
-_ROOT = Path(__file__).resolve().parents[1]
 _RECIPE = "name: scale\nfilter: {min_repeat_score: null}\n"
 _SCENE_S = 5.0
 _SIZE = "640x360"
@@ -130,13 +130,13 @@ def _has_sound(video: Path) -> bool:
 def run(words: list[str], usable: int) -> Took:
     """A command of caer-data on so many cores: its processor time with that of all it started."""
     mask = set(sorted(os.sched_getaffinity(0))[:usable])
-    paths = filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])
+    paths = filter(None, [str(checkout.ROOT), os.environ.get("PYTHONPATH")])
     started = time.perf_counter()
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, mask)  # what is started now inherits it
     try:
         process = subprocess.Popen(
-            [sys.executable, "-m", "caer_data", *words],
+            [sys.executable, checkout.__file__, *words],  # finds recipes if it is not installed
             stderr=subprocess.PIPE, text=True,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
         )  # fmt: skip

@@ -35,6 +35,7 @@ from caer_data.media import fingerprints
 from caer_data.media.ahead import ahead, depth_of
 from caer_data.media.attempts import Attempt, attempts
 from caer_data.media.decode import VideoReader, frames, threads_for
+from caer_data.media.fragments import stated
 from caer_data.media.frame import DecodedFrame
 from caer_data.media.frame_rate import usual_rate
 from caer_data.media.packets import Damage, usual_step
@@ -216,6 +217,8 @@ class _Pass:
             self._damage.reckon(
                 _expected(ending, values, self._pts, self._job.info), len(self._pts)
             )
+        if ending in _INCOMPLETE and (listed := _in_fragments(self._job, values)):
+            self._damage.miss(listed - len(self._pts), len(self._pts))
         if lost := _lost_behind(self._job, self._damage, self._end_pts, values):
             self._damage.miss(lost, len(self._pts))
         reasons = [ending, str(self._damage), _pauses(self._pts, self._job.info)]
@@ -340,6 +343,13 @@ def _expected(ending: str, values: dict[str, Any], pts: list[int], info: VideoIn
     if ending == CUT_OFF:
         length = max(length, info.duration_s or 0.0)
     return round(length * float(rate))
+
+
+def _in_fragments(job: Job, values: dict[str, Any]) -> int:
+    """Return the number of frames that the fragments of an MP4 list, or its stated length has."""
+    with open_container(job.path, job.info.max_pixels) as container:
+        told = stated(job.path, int(container.streams[job.info.stream_index].id))
+    return max(told.frames, round(told.seconds * Fraction(values["fps"])))
 
 
 def _lost_behind(job: Job, damage: Damage, end_pts: int, values: dict[str, Any]) -> int:

@@ -14,7 +14,7 @@ from caer_data.media import fingerprints
 from caer_data.media.probe import VideoInfo
 from caer_data.media.unchanged import Stamp
 
-SHOTS_VERSION = 16
+SHOTS_VERSION = 17
 FACES_VERSION = 6
 SPEAKERS_VERSION = 2
 

@@ -27,11 +27,12 @@ from caer_data.engine.sources import held
 from caer_data.media.colour import MATRICES, PRIMARIES, TRANSFERS
 from caer_data.media.geometry import Crop, Turn
 from caer_data.media.probe import VideoInfo, probe
+from caer_data.media.programmes import Programme
 from caer_data.media.sound import SoundTrack, fits
 from caer_data.media.subtitles import ENDINGS as SUBTITLES
 from caer_data.media.unchanged import Stamp, stamp_of
 
-VIDEOS_VERSION = 4
+VIDEOS_VERSION = 5
 
 _ENDINGS = {ending.removeprefix(".") for ending in Videos().extensions}
 _FRACTIONS = ("pixel_aspect", "fps", "time_base")
@@ -202,6 +203,10 @@ def remembered(found: Found, settings: Videos, audio: str, work: Path) -> Descri
             "crop": Crop(**stored["crop"]),
             "turn": Turn(**stored["turn"]),
             "sounds": tuple(SoundTrack(**track) for track in stored["sounds"]),
+            "opening": tuple((name, value) for name, value in stored["opening"]),
+            "programmes": tuple(
+                Programme(p["number"], p["name"], tuple(p["streams"])) for p in stored["programmes"]
+            ),
         }
     )
     row = _row(found) | {
@@ -225,6 +230,7 @@ def remembered(found: Found, settings: Videos, audio: str, work: Path) -> Descri
         "audio_language": next(
             (t.language for t in info.sounds if t.stream == info.audio_index), None
         ),
+        "programmes": ", ".join(map(str, info.programmes)) or None,
     }
     return Described(row, found.path, info, stamp_of(found.path))
 
@@ -262,6 +268,16 @@ def sound_notes(described: list[Described], wanted: str) -> list[str]:
                 f"{item.row['path']}: using sound track '{name}' of {len(info.sounds)} tracks"
             )
     return notes
+
+
+def programme_notes(described: list[Described]) -> list[str]:
+    """Return notes on the programmes used and not used of broadcasts that contain several."""
+    return [
+        f"{item.row['path']}: using programme {item.info.programmes[0]}, not "
+        + ", ".join(map(str, item.info.programmes[1:]))
+        for item in described
+        if item.info is not None and len(item.info.programmes) > 1
+    ]
 
 
 def failed(found: Found, reason: str | None) -> Described:

@@ -120,6 +120,13 @@ VIDEOS = Table(
         Column("has_audio", BOOL, "has a sound track", nullable=True),
         Column("audio_language", STRING, "language of the sound track used", nullable=True),
         Column(
+            "programmes",
+            STRING,
+            "numbers and names of the programmes of a broadcast, the one used first",
+            nullable=True,
+            added=True,
+        ),
+        Column(
             "speech",
             FLOAT,
             "share of its sound in which somebody speaks; empty: not measured, or unknown",

@@ -163,7 +163,8 @@ def sound_alone(source: Source, span: Span, target: Path, origin_s: float) -> li
         target: the file to write.
         origin_s: timestamp of the start of the file, s.
     """
-    entry = ffmpeg.input("", protocol_whitelist="file", format_whitelist=FORMATS)
+    opening = dict(source.info.opening)
+    entry = ffmpeg.input("", protocol_whitelist="file", format_whitelist=FORMATS, **opening)
     start, end = (f"{float(time) - origin_s:.6f}" for time in _seconds(source, span))
     stream = (
         entry[str(source.info.audio_index)]
@@ -205,6 +206,7 @@ def _opening(source: Source, first: Span) -> dict[str, Any]:
         "threads": 1,
         "noautorotate": None,
         "apply_cropping": "codec",
+        **dict(info.opening),
     }
     start = float(first.start_pts * info.time_base)
     margin = _SEEK_MARGIN_S if source.path.suffix.lower() in _UNINDEXED else 0.0

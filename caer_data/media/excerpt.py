@@ -32,6 +32,7 @@ def excerpt(path: Path, info: VideoInfo, start_s: float, length_s: float, target
         [
             *(imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-nostdin"),
             *("-protocol_whitelist", "file", "-format_whitelist", FORMATS),
+            *(word for name, value in info.opening for word in (f"-{name}", value)),
             *("-ss", f"{start_s:.3f}", "-t", f"{length_s:.3f}", "-i", f"file:{path}"),
             *(word for stream in streams for word in ("-map", f"0:{stream}")),
             *("-c", "copy", "-f", "matroska", f"file:{target}"),

@@ -22,7 +22,7 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
 from caer_data.media.fields import Fields
 from caer_data.media.geometry import Crop, Turn, displayed, matroska_crop, turn_of
-from caer_data.media.programmes import elsewhere
+from caer_data.media.programmes import Programme, elsewhere, pictures_begin, programmes
 from caer_data.media.sound import SoundTrack, choose, sound_tracks
 
 # Demuxers that read only one file, so not hls, dash, concat, sdp, image2 and the like. The mov
@@ -31,6 +31,11 @@ from caer_data.media.sound import SoundTrack, choose, sound_tracks
 FORMATS: Final = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,flv,asf,ogg,mxf,dv,rm"
 )
+_PATIENT: Final = {"analyzeduration": "90000000", "probesize": "50000000"}
+"""How much of a file is examined for the properties of pictures that begin late: microseconds and
+bytes. FFmpeg gives up after seven seconds of a broadcast."""
+_SKIP: Final = "skip_initial_bytes"
+_OPENING: Final = (_SKIP, *_PATIENT)
 _PACKETS_TRIED: Final = 1000
 """Maximum number of broken video packets before the first good frame."""
 
@@ -75,6 +80,8 @@ class VideoInfo:
             first picture that has one; None if there is none.
         stream_index: index of the video stream among all streams of the file.
         max_pixels: maximum number of pixels of a stored picture.
+        opening: options that FFmpeg needs to see all streams of the file, besides the usual ones.
+        programmes: programmes of a broadcast, the one with the pictures first.
         fields: how frames are shown that consist of two fields. By default, the flags are
             trusted; `interlacing` measures.
     """
@@ -101,6 +108,8 @@ class VideoInfo:
     start_pts: int | None
     stream_index: int
     max_pixels: int
+    opening: tuple[tuple[str, str], ...] = ()
+    programmes: tuple[Programme, ...] = ()
     fields: Fields = Fields.FLAGGED
 
     @property
@@ -133,7 +142,10 @@ def probe(path: Path, max_megapixels: float = 36.0, audio: str = "default") -> V
         width, height = displayed(frame.width, frame.height, crop, aspect, turn.rotation)
         _check_size(path, width, height, max_pixels)
         sounds = sound_tracks(container)
-        sound = choose(_beside(path, container, stream, sounds), audio)
+        on_air = _programmes(path, container, stream)
+        others = elsewhere(on_air, int(stream.id))
+        beside = [t for t in sounds if int(container.streams[t.stream].id) not in others]
+        sound = choose(beside, audio)
         return VideoInfo(
             width=width,
             height=height,
@@ -157,21 +169,22 @@ def probe(path: Path, max_megapixels: float = 36.0, audio: str = "default") -> V
             start_pts=stream.start_time if stamped else _start(path, stream, max_pixels),
             stream_index=stream.index,
             max_pixels=max_pixels,
+            opening=tuple((k, container.options[k]) for k in _OPENING if k in container.options),
+            programmes=tuple(on_air),
         )
 
 
-def _beside(
-    path: Path, container: Any, stream: Any, sounds: tuple[SoundTrack, ...]
-) -> list[SoundTrack]:
-    """Return the sound tracks that may belong to the pictures: not those of another programme."""
+def _programmes(path: Path, container: Any, stream: Any) -> list[Programme]:
+    """Return the programmes of a broadcast, the one with the pictures first."""
     if container.format.name != "mpegts":
-        return list(sounds)
-    others = elsewhere(path, int(stream.id))
-    return [track for track in sounds if int(container.streams[track.stream].id) not in others]
+        return []
+    return sorted(programmes(path), key=lambda programme: int(stream.id) not in programme.streams)
 
 
 def open_container(path: Path, max_pixels: int) -> Any:
     """Open a regular file with FFmpeg in such a way that no other file is ever read.
+
+    If its pictures begin too late for FFmpeg to see their properties, more of it is examined.
 
     Raises:
         CaerError: it is not a regular file, not readable, or not in a known video format.
@@ -189,6 +202,14 @@ def open_container(path: Path, max_pixels: int) -> Any:
         "format_whitelist": FORMATS,
         "max_pixels": str(max_pixels),
     }
+    container = _opened(path, options)
+    if more := _missed(path, container):
+        container.close()
+        container = _opened(path, options | more)
+    return container
+
+
+def _opened(path: Path, options: dict[str, str]) -> Any:
     try:
         # The explicit protocol keeps a name such as "concat:a|b.mp4" from being read as a URL.
         # Without `metadata_errors`, titles that are not UTF-8 would raise an error.
@@ -201,6 +222,18 @@ def open_container(path: Path, max_pixels: int) -> Any:
         ) from error
 
 
+def _missed(path: Path, container: Any) -> dict[str, str]:
+    """Return the options that make FFmpeg see pictures that it has missed; empty if it has not."""
+    films = _films(container)
+    known = [s for s in films if s.codec_context is not None]
+    if known:
+        return {} if known[0].codec_context.width else _PATIENT
+    if container.format.name != "mpegts" or films:
+        return {}
+    place = pictures_begin(path)
+    return {_SKIP: str(place), **_PATIENT} if place else {}
+
+
 def start_of(path: Path, info: VideoInfo) -> float:
     """Return the timestamp at which a file begins, s; FFmpeg's command line counts from there.
 
@@ -211,13 +244,18 @@ def start_of(path: Path, info: VideoInfo) -> float:
         return (container.start_time or 0) / float(av.time_base)
 
 
+def _films(container: Any) -> list[Any]:
+    """Return the video streams that are not marked as cover art."""
+    hidden = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+    return [s for s in container.streams.video if not s.disposition & hidden]
+
+
 def _main_stream(container: Any, path: Path, max_pixels: int) -> Any:
     """Return the first stream marked as default, otherwise the first; never cover art.
 
     A cover need not be marked as one: a stream of one picture is no film if there is another.
     """
-    hidden = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
-    streams = [s for s in container.streams.video if not s.disposition & hidden]
+    streams = _films(container)
     if not streams:
         kind = "sound but no pictures" if container.streams.audio else "no video stream"
         raise CaerError(f"{path}: has {kind}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from caer_data.media.fragments import top_level
+
 _EBML: Final = b"\x1a\x45\xdf\xa3"
 _SEGMENT: Final = b"\x18\x53\x80\x67"
 _ASF: Final = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
@@ -14,8 +16,6 @@ _FIRST_BOXES: Final = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"p
 """Types with which an MP4 or an old QuickTime file begins."""
 _HEAD: Final = 4096
 _FRAGMENT: Final = 24  # bytes up to a fragment's number (ISO/IEC 14496-12, section 8.8.5)
-_BOXES: Final = 10_000
-"""Maximum number of top-level boxes of an MP4 that are examined; a fragment has two."""
 
 CUT_OFF: Final = "the file is truncated"
 NOT_CLOSED: Final = "the recording was never closed"
@@ -59,25 +59,19 @@ def _avi(file: BinaryIO, end: int, size: int) -> str:
 
 def _mp4(file: BinaryIO, size: int) -> str:
     """Check the top-level boxes; one film has one box `moov`."""
-    at = films = 0
-    missing, last = False, None
-    for _ in range(_BOXES):
-        file.seek(at)
-        box = file.read(_FRAGMENT)
-        if len(box) < 8:
-            break
-        films += box[4:8] == b"moov"
-        if box[4:8] == b"moof" and box[12:16] == b"mfhd":
-            number = int.from_bytes(box[20:24], "big")
-            missing = missing or (last is not None and number > last + 1)
-            last = number
-        length = int.from_bytes(box[:4], "big")
-        if length == 1:
-            length = int.from_bytes(box[8:16], "big")
-        if length < 8:  # 0: to the end of the file
-            break
-        at += length
-    if at > size:
+    films = 0
+    cut_off, missing, last = False, False, None
+    for kind, start, _, end in top_level(file, size):
+        cut_off = end > size
+        films += kind == b"moov"
+        if kind == b"moof":
+            file.seek(start)
+            box = file.read(_FRAGMENT)
+            if box[12:16] == b"mfhd":
+                number = int.from_bytes(box[20:24], "big")
+                missing = missing or (last is not None and number > last + 1)
+                last = number
+    if cut_off:
         return CUT_OFF
     if films > 1:
         return JOINED

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
@@ -279,6 +280,23 @@ def test_a_recording_that_breaks_off_says_so(tmp_path):
     assert values["hurt"]
     assert values["damaged_share"] == pytest.approx(1 - values["frames"] / 100, abs=0.011)
     assert 0.2 < values["damaged_share"] < 0.4
+
+
+@pytest.mark.parametrize("index", ["", "+global_sidx"], ids=["fragment", "film"])
+def test_of_a_fragmented_film_that_breaks_off_all_that_it_states_is_missing(tmp_path, index):
+    plain = numbered.write(tmp_path / "plain.mp4", 100, gop=20)
+    path = tmp_path / "a.mp4"
+    flags = f"frag_keyframe+empty_moov+default_base_moof{index}"
+    ffmpeg("-i", plain, "-c", "copy", "-movflags", flags, path)
+    data = path.read_bytes()
+    third, fourth = (m.start() - 4 for m in list(re.finditer(b"moof", data))[2:4])
+    path.write_bytes(data[: third + (fourth - third) // 3])
+    job = job_of(path, tmp_path / "work")
+    decode(job, lambda *_: None)
+    values = analysis_results.measured(job)
+    stated = 100 if index else 60
+    assert f"of {stated} frames lost" in values["damage"]
+    assert values["damaged_share"] >= 1 - values["frames"] / stated > 0.05
 
 
 def test_a_pause_is_named_and_no_damage(tmp_path):

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import av
 import numbered_video as numbered
+import numpy as np
 import pytest
-from odd_media import ffmpeg
+from odd_media import cut, ffmpeg
 
+from caer_data.curate.videos import Described, programme_notes
+from caer_data.engine.errors import CaerError
+from caer_data.media.decode import frames
 from caer_data.media.probe import probe
-from caer_data.media.programmes import elsewhere
+from caer_data.media.programmes import elsewhere, programmes
 
 
 def channel(folder: Path, *, own_sound: bool) -> Path:
@@ -53,5 +59,102 @@ def test_other_files_have_no_programmes(tmp_path: Path) -> None:
     path = tmp_path / "a.ts"
     for data in (b"", b"\x47" * 2000, b"\x00" * 5000, b"\x47\x40\x00\x10\x00" + b"\xff" * 183):
         path.write_bytes(data * 8)
-        assert elsewhere(path, 256) == frozenset()
-    assert elsewhere(numbered.write(tmp_path / "one.ts", 25, sound=True), 256) == frozenset()
+        assert programmes(path) == []
+    one = programmes(numbered.write(tmp_path / "one.ts", 25, sound=True))
+    assert [programme.streams for programme in one] == [(256, 257)]
+    assert elsewhere(one, 256) == frozenset()
+
+
+def test_what_is_used_and_what_not_is_said(tmp_path: Path) -> None:
+    path = channel(tmp_path, own_sound=True)
+    info = probe(path)
+    assert [(p.number, p.name) for p in info.programmes] == [(1, "one"), (2, "two")]
+    notes = programme_notes([Described({"path": "a.ts"}, path, info)])
+    assert notes == ["a.ts: using programme 1 'one', not 2 'two'"]
+    assert programme_notes([Described({}, path, replace(info, programmes=()))]) == []
+
+
+def test_programmes_that_are_only_listed_do_not_count(tmp_path: Path) -> None:
+    path = channel(tmp_path, own_sound=True)
+    data = path.read_bytes()
+    first = probe(path).programmes[0]
+    packets = [data[at : at + 188] for at in range(0, len(data), 188)]
+    stays = [p for p in packets if (pid(p) < 256 or pid(p) in first.streams or pid(p) >= 4096)]
+    path.write_bytes(b"".join(stays))
+    assert programmes(path) == [first]
+
+
+def pid(packet: bytes) -> int:
+    return (packet[1] & 0x1F) << 8 | packet[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"plain", "plain"),
+        (b"\x15Stra\xc3\x9fe", "Straße"),
+        (b"\x05Stra\xdfe", "Straße"),
+        (b"\x10\x00\x01Stra\xdfe", "Straße"),
+        (b"\x10", ""),
+        (b"\x10\x00\xffabc", "abc"),
+        (b"line\x8abreak", "linebreak"),
+    ],
+)
+def test_names_of_programmes(tmp_path: Path, name: bytes, shown: str) -> None:
+    path = channel(tmp_path, own_sound=True)
+    service = b"\x48" + bytes([3 + len(name), 1, 0, len(name)]) + name
+    listed = b"\x00\x01\xfc\x80" + bytes([len(service)]) + service
+    rest = b"\x00\x01\xc1\x00\x00\x00\x01\xff" + listed + bytes(4)
+    table = b"\x42\xf0" + bytes([len(rest)]) + rest
+    packet = (b"\x47\x40\x11\x10\x00" + table).ljust(188, b"\xff")
+    path.write_bytes(path.read_bytes() + packet)
+    assert programmes(path)[0].name == shown
+
+
+LATE = ("-itsoffset", 12)
+
+
+@pytest.mark.parametrize("arrival_times", ["0", "1"], ids=["ts", "m2ts"])
+def test_pictures_that_begin_late_have_their_own_shape_and_rate(
+    tmp_path: Path, arrival_times: str
+) -> None:
+    """FFmpeg gives up before it sees their properties."""
+    plain = numbered.write(tmp_path / "plain.mp4", 50)
+    path = tmp_path / f"late{arrival_times}.ts"
+    ffmpeg(
+        *LATE, "-i", plain, "-f", "lavfi", "-i", "sine=d=14", "-map", "0:v", "-map", "1:a",
+        "-vf", "setsar=2", "-c:v", "libx264", "-preset", "ultrafast", "-crf", 12, "-c:a", "mp2",
+        "-mpegts_m2ts_mode", arrival_times, "-f", "mpegts", path,
+    )  # fmt: skip
+    info = probe(path)
+    assert (info.width, info.fps, info.pixel_aspect) == (384, 25, 2)
+    first = next(iter(frames(path, info)))
+    assert first.pts == info.start_pts
+    clip = cut(path, tmp_path / "clip.mp4", 10, 40)
+    assert [numbered.number_of(f.picture()) for f in frames(clip, probe(clip))] == [*range(10, 40)]
+
+
+def test_pictures_that_take_over_the_number_of_a_sound(tmp_path: Path) -> None:
+    """As where recordings of different receivers were joined; FFmpeg alone sees only the sound."""
+    whole = numbered.write(tmp_path / "whole.mp4", 75, sound=True)
+    sound, both = tmp_path / "sound.ts", tmp_path / "both.ts"
+    ffmpeg("-i", whole, "-map", "0:a", "-t", 6, "-c:a", "mp2", sound)
+    ffmpeg("-i", whole, "-map", "0:v", "-map", "0:a", "-c:v", "copy", "-c:a", "mp2",
+           "-output_ts_offset", 6, both)  # fmt: skip
+    path = tmp_path / "joined.ts"
+    path.write_bytes(sound.read_bytes() + both.read_bytes())
+    for handed_over in (False, True):
+        clip = cut(path, tmp_path / "clip.mp4", 20, 60, handed_over=handed_over)
+        seen = [numbered.number_of(f.picture()) for f in frames(clip, probe(clip))]
+        assert seen == [*range(20, 60)]
+        with av.open(str(clip)) as container:
+            heard = np.concatenate([f.to_ndarray()[0] for f in container.decode(audio=0)])
+        # a click at frame 25, five frames into the clip
+        assert np.flatnonzero(np.abs(heard) > 0.2)[0] / 48000 == pytest.approx(0.2, abs=0.005)
+
+
+def test_sound_without_pictures_is_still_refused(tmp_path: Path) -> None:
+    path = tmp_path / "sound.ts"
+    ffmpeg("-f", "lavfi", "-i", "sine=d=2", "-c:a", "mp2", path)
+    with pytest.raises(CaerError, match="sound but no pictures"):
+        probe(path)

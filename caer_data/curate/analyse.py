@@ -413,7 +413,7 @@ def _find_faces(job: Job, samples: Path, folder: Path, progress: Progress) -> No
             height=job.info.height,
             bars=find_bars(pictures),
         ),
-        models=search.Models.of(detector, embedder, settings),
+        models=search.Models.of(detector, embedder, settings, job.threads),
         settings=settings,
         tracks=job.imported.read_tracks(seconds, job.info),
         folder=folder,

@@ -20,6 +20,7 @@ from caer_data.engine import recipe as recipes
 from caer_data.engine import tables
 from caer_data.faces import tracking
 from caer_data.faces.appearance import Appearance, chip_of, crop_of, measure
+from caer_data.faces.models.interface import Detections
 from caer_data.faces.search import Frames, Models, look
 
 _THUMBNAIL = 320
@@ -66,11 +67,13 @@ def find(
     (folder / "thumbnails").mkdir()
     (folder / "portraits").mkdir()
     found = Found()
-    for shot in tables.records(shots):
-        sampled = frames.samples.between(shot["start_frame"], shot["end_frame"])
+    rows = tables.records(shots)
+    samples = [frames.samples.between(row["start_frame"], row["end_frame"]) for row in rows]
+    looked = look([sampled for sampled in samples if sampled], frames, models, settings)
+    for shot, sampled in zip(rows, samples, strict=True):
         if sampled:
             if tracks is None:
-                own = _follow(sampled, frames, models, settings)
+                own = _follow(next(looked), frames, models, settings)
             else:
                 own = tracking.among(tracks, sampled)
             seen = [measure(track, frames, models, settings.embeddings_per_track) for track in own]
@@ -91,10 +94,9 @@ def find(
 
 
 def _follow(
-    sampled: list[int], frames: Frames, models: Models, settings: recipes.Faces
+    looked: dict[int, Detections], frames: Frames, models: Models, settings: recipes.Faces
 ) -> list[tracking.Track]:
-    """Return the tracks of the faces in one shot."""
-    looked = look(sampled, frames, models, settings)
+    """Return the tracks of the faces found in one shot."""
     tracks = tracking.associate(
         looked,
         frames.times,

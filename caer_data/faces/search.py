@@ -3,26 +3,30 @@
 Searching a whole frame is the most expensive step of a build. A shot is therefore first searched in
 a few samples and skipped if they show no face. Otherwise the whole frame is searched at intervals,
 and the samples in between only around the faces found before and after.
+
+What to search next in a shot depends on what was found in it, so one shot alone rarely fills a
+batch. On a GPU or on several cores, batches are filled with pictures from the next shots.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from caer_data.engine import recipe as recipes
+from caer_data.faces.models.fixed_batches import BATCH
 from caer_data.faces.models.geometry import iou
 from caer_data.faces.models.interface import Detections, Detector, Embedder, Picture
 from caer_data.faces.samples import Samples
 
-_BATCH = 8
 _REGION = 320  # px; size to which a region around a face is resized
 _ROOM = 3.0  # width of a region as a multiple of the face's, which is then about 107 px wide
 _ONE_FACE = 0.4  # two boxes that overlap more are the same face
+_AHEAD = 16  # shots that are begun at most before the first of them is finished
 
 
 @dataclass(frozen=True)
@@ -34,20 +38,35 @@ class Models:
         embedder: distinguishes persons.
         min_score: minimum score that a face must reach at least once in the shot.
         weak_score: minimum score of all its other detections.
+        batch: pictures that are given to the detector at once.
+        filled: whether batches contain pictures of several shots; results do not depend on it.
     """
 
     detector: Detector
     embedder: Embedder
     min_score: float
     weak_score: float
+    batch: int = BATCH
+    filled: bool = False
 
     @classmethod
-    def of(cls, detector: Detector, embedder: Embedder, settings: recipes.Faces) -> Models:
-        """Return models with the recipe's scores, or the detector's if the recipe has none."""
+    def of(
+        cls, detector: Detector, embedder: Embedder, settings: recipes.Faces, threads: int = 1
+    ) -> Models:
+        """Return models with the recipe's scores, or the detector's if the recipe has none.
+
+        Args:
+            detector: see above.
+            embedder: see above.
+            settings: the recipe's section on faces.
+            threads: processor cores that the detector uses if it runs on the CPU.
+        """
         strong, weak = settings.min_score, settings.weak_score
         strong = detector.min_score if strong is None else strong
         weak = min(detector.weak_score, strong) if weak is None else weak
-        return cls(detector, embedder, strong, weak)
+        on_cpu = detector.provider == "cpu"
+        batch = threads * -(-BATCH // threads) if on_cpu else BATCH  # the same for each core
+        return cls(detector, embedder, strong, weak, batch, threads > 1 or not on_cpu)
 
 
 @dataclass(frozen=True)
@@ -73,31 +92,133 @@ class Frames:
         return self.height * (1 - sum(self.bars))
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A sampled frame in which to detect faces, or a square of it.
+
+    Attributes:
+        frame: number of the frame.
+        square: x1, y1, x2, y2 in pixels of the displayed frame; None for the whole frame.
+    """
+
+    frame: int
+    square: npt.NDArray[np.float64] | None = None
+
+    @property
+    def size(self) -> int | None:
+        """Long side to which the detector resizes it, px; None for the recipe's size."""
+        return None if self.square is None else _REGION
+
+
+_Search = Generator[list[_Part], list[Detections], dict[int, Detections]]
+"""Yields what to search next, is sent what was found there, and returns detections by frame."""
+
+
+@dataclass
+class _Begun:
+    """A shot that is being searched: what of it is wanted next, and what of that was found."""
+
+    search: _Search
+    wanted: list[_Part] = field(default_factory=list)
+    found: list[Detections] = field(default_factory=list)
+    result: dict[int, Detections] | None = None
+
+    def advance(self) -> None:
+        """Go on until the search wants something that was not found yet, or has ended."""
+        try:
+            if not self.wanted:
+                self.wanted = next(self.search)
+            while len(self.found) == len(self.wanted):
+                self.wanted, self.found = self.search.send(self.found), []
+        except StopIteration as end:
+            self.result = end.value
+
+    @property
+    def open(self) -> list[_Part]:
+        """The parts that are yet to be searched."""
+        return [] if self.result is not None else self.wanted[len(self.found) :]
+
+
 def look(
-    sampled: Sequence[int], frames: Frames, models: Models, settings: recipes.Faces
-) -> dict[int, Detections]:
-    """Find the faces in a shot's samples; stop early if the first few samples show no face.
+    shots: Sequence[Sequence[int]], frames: Frames, models: Models, settings: recipes.Faces
+) -> Iterator[dict[int, Detections]]:
+    """Find the faces in shots; stop early in a shot whose first few samples show no face.
 
     Args:
-        sampled: the shot's sampled frames, in order.
+        shots: the sampled frames of each shot, in order.
         frames: the video's frames.
         models: the detector.
         settings: the recipe's section on faces.
 
-    Returns:
-        Detections by frame, in pixels of the displayed frame, without faces that are too small.
+    Yields:
+        A shot's detections by frame, in pixels of the displayed frame, without faces that are too
+        small; in the order of shots.
     """
+    waiting = iter(shots)
+    begun: list[_Begun] = []
+
+    def begin() -> bool:
+        sampled = next(waiting, None)
+        if sampled is None:
+            return False
+        begun.append(_Begun(_search(sampled, frames, settings)))
+        begun[-1].advance()
+        return True
+
+    while begun or begin():
+        if begun[0].result is not None:
+            yield begun.pop(0).result or {}
+            continue
+        size = begun[0].open[0].size
+        while (
+            models.filled
+            and len(begun) < _AHEAD
+            and sum(part.size == size for shot in begun for part in shot.open) < models.batch
+            and begin()
+        ):
+            pass
+        _detect(begun, size, frames, models, settings)
+
+
+def _detect(
+    begun: list[_Begun],
+    size: int | None,
+    frames: Frames,
+    models: Models,
+    settings: recipes.Faces,
+) -> None:
+    """Detect faces in one batch of parts of this size, the first shots' first."""
+    batch = [(shot, part) for shot in begun for part in shot.open if part.size == size]
+    batch = batch[: models.batch]
+    pictures = [_picture(part, frames) for _, part in batch]
+    alike = [picture.shape == pictures[0].shape for picture in pictures]
+    if not all(alike):  # the detector takes pictures of one size
+        count = alike.index(False)
+        batch, pictures = batch[:count], pictures[:count]
+    seen = models.detector.detect(pictures, models.weak_score, size=size)
+    found = [
+        _moved(faces, part, picture, frames)
+        for (_, part), picture, faces in zip(batch, pictures, seen, strict=True)
+    ]
+    for (shot, part), faces in zip(batch, found, strict=True):
+        shot.found.append(faces if part.square is not None else _large(faces, frames, settings))
+    for shot in {id(shot): shot for shot, _ in batch}.values():
+        shot.advance()
+
+
+def _search(sampled: Sequence[int], frames: Frames, settings: recipes.Faces) -> _Search:
+    """Search one shot; see `_Search`."""
     first = _spread(sampled, settings.first_look)
-    found = _search(first, frames, models, settings)
+    found = yield from _search_whole(first)
     if not any(len(faces) for faces in found.values()):
         return {}
     whole = sampled
     if settings.whole_frame_every_s > 0:
         seconds = frames.times[sampled[-1]] - frames.times[sampled[0]]
         whole = _spread(sampled, 1 + int(np.ceil(seconds / settings.whole_frame_every_s)))
-    found |= _search([f for f in whole if f not in found], frames, models, settings)
+    found |= yield from _search_whole([f for f in whole if f not in found])
     between = [f for f in sampled if f not in found]
-    found |= _search_around(between, dict(found), frames, models, settings)
+    found |= yield from _search_around(between, dict(found), frames, settings)
     return found
 
 
@@ -109,44 +230,29 @@ def _spread(sampled: Sequence[int], count: int) -> list[int]:
     return sorted({sampled[round(index)] for index in indices})
 
 
-def _search(
-    wanted: Sequence[int], frames: Frames, models: Models, settings: recipes.Faces
-) -> dict[int, Detections]:
+def _search_whole(wanted: Sequence[int]) -> _Search:
     """Return the faces found by searching whole frames, by frame."""
-    result = {}
-    for at in range(0, len(wanted), _BATCH):
-        batch = wanted[at : at + _BATCH]
-        pictures = [frames.samples.picture(frame) for frame in batch]
-        seen = models.detector.detect(pictures, models.weak_score)
-        for frame, picture, faces in zip(batch, pictures, seen, strict=True):
-            factor = frames.width / picture.shape[1]
-            result[frame] = _large(_moved(faces, factor, 0, 0), frames, settings)
-    return result
+    seen = (yield [_Part(frame) for frame in wanted]) if wanted else []
+    return dict(zip(wanted, seen, strict=True))
 
 
 def _search_around(
     wanted: Sequence[int],
     known: dict[int, Detections],
     frames: Frames,
-    models: Models,
     settings: recipes.Faces,
-) -> dict[int, Detections]:
+) -> _Search:
     """Return the faces found near those of the whole-frame searches before and after, by frame."""
     marks = np.array(sorted(known))
-    jobs: list[tuple[int, npt.NDArray[np.float64]]] = []
+    parts: list[_Part] = []
     for frame in wanted:
         index = int(np.searchsorted(marks, frame))
         near = [int(marks[n]) for n in (index - 1, index) if 0 <= n < len(marks)]
-        jobs += [(frame, square) for square in _squares([known[n].boxes for n in near])]
+        parts += [_Part(frame, square) for square in _squares([known[n].boxes for n in near])]
+    seen = (yield parts) if parts else []
     found: dict[int, list[Detections]] = {frame: [] for frame in wanted}
-    for at in range(0, len(jobs), _BATCH):
-        batch = jobs[at : at + _BATCH]
-        scale = frames.samples.picture(batch[0][0]).shape[1] / frames.width
-        crops = [_crop(frames.samples.picture(frame), square * scale) for frame, square in batch]
-        seen = models.detector.detect(crops, models.weak_score, size=_REGION)
-        for (frame, square), faces in zip(batch, seen, strict=True):
-            factor = (square[2] - square[0]) / _REGION
-            found[frame].append(_moved(faces, factor, square[0], square[1]))
+    for part, faces in zip(parts, seen, strict=True):
+        found[part.frame].append(faces)
     return {frame: _large(_joined(parts), frames, settings) for frame, parts in found.items()}
 
 
@@ -188,8 +294,21 @@ def _crop(picture: Picture, square: npt.NDArray[np.float64]) -> Picture:
     return np.asarray(cv2.warpAffine(picture, matrix, (_REGION, _REGION)), np.uint8)
 
 
-def _moved(faces: Detections, factor: float, x: float, y: float) -> Detections:
-    """Convert detections from the coordinates of a scaled part to those of the frame."""
+def _picture(part: _Part, frames: Frames) -> Picture:
+    """Return the picture of a part."""
+    whole = frames.samples.picture(part.frame)
+    if part.square is None:
+        return whole
+    return _crop(whole, part.square * (whole.shape[1] / frames.width))
+
+
+def _moved(faces: Detections, part: _Part, picture: Picture, frames: Frames) -> Detections:
+    """Convert detections from the coordinates of a part's picture to those of the frame."""
+    if part.square is None:
+        factor, x, y = frames.width / picture.shape[1], 0.0, 0.0
+    else:
+        factor = (part.square[2] - part.square[0]) / _REGION
+        x, y = part.square[:2]
     boxes = faces.boxes * np.float32(factor) + np.array([x, y, x, y], np.float32)
     points = faces.points
     if points is not None:

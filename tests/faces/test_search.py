@@ -16,7 +16,8 @@ def looked(tmp_path, pictures, width=640, height=360, **settings):
     frames = Frames(spooled(tmp_path, pictures), TIMES, width, height)
     models = Models(detector, BrightnessEmbedder(), 0.0, 0.0)
     faces = Faces(**{"detector": "mmod"} | settings)
-    return look(sorted(pictures), frames, models, faces), detector
+    (found,) = look([sorted(pictures)], frames, models, faces)
+    return found, detector
 
 
 def test_a_shot_without_faces_is_left_after_the_first_look(tmp_path):
@@ -77,3 +78,68 @@ def test_faces_too_small_to_matter_are_left_out(tmp_path):
     pictures = {10 * n: scene((100, 80, 60, 200), (400, 80, 16, 200)) for n in range(8)}
     found, _ = looked(tmp_path, pictures, min_face=0.06)
     assert all(len(faces) == 1 for faces in found.values())
+
+
+FACE, NOTHING = scene((100, 80, 60, 200)), scene()
+
+
+def looked_at_all(folder, shots, **models):
+    """Detections of shots of twelve samples each, with or without a face, and the detector."""
+    pictures = {10 * n: FACE if shots[n // 12] else NOTHING for n in range(12 * len(shots))}
+    detector = SquareDetector()
+    frames = Frames(spooled(folder, pictures), np.arange(12_000) / 25, 640, 360)
+    models = Models(detector, BrightnessEmbedder(), 0.0, 0.0, **models)
+    samples = [[120 * n + 10 * k for k in range(12)] for n in range(len(shots))]
+    return look(samples, frames, models, Faces(detector="mmod", first_look=3)), detector
+
+
+def test_shots_that_share_batches_give_the_same_in_their_order(tmp_path):
+    shots = [True, False, False, True, True, False, True, False] * 3
+    alone, one_by_one = looked_at_all(tmp_path, shots)
+    together, filled = looked_at_all(tmp_path, shots, filled=True)
+    for expected, found, face in zip(alone, together, shots, strict=True):
+        assert list(expected) == list(found)
+        assert bool(found) == face
+        for frame in expected:
+            assert np.array_equal(expected[frame].boxes, found[frame].boxes)
+    searched = [sum(count for count, _ in detector.calls) for detector in (one_by_one, filled)]
+    assert searched[0] == searched[1]
+    assert len(filled.calls) < 0.6 * len(one_by_one.calls)
+    whole = [count for count, size in filled.calls if size is None]
+    assert whole.count(8) > 0.7 * len(whole)
+
+
+def test_only_as_many_shots_are_begun_as_fill_a_batch(tmp_path):
+    found, detector = looked_at_all(tmp_path, [False] * 24, filled=True)
+    assert next(found) == {}
+    assert detector.calls == [(8, None)]
+
+
+def test_a_batch_has_pictures_of_one_size(tmp_path):
+    small = scene((50, 40, 30, 200), width=320, height=180)
+    pictures = {10 * n: small if n >= 12 else FACE for n in range(24)}
+    frames = Frames(spooled(tmp_path, pictures), TIMES, 640, 360)
+    sizes = []
+
+    class Strict(SquareDetector):
+        def detect(self, pictures, min_score, size=None):
+            sizes.append({picture.shape for picture in pictures})
+            return super().detect(pictures, min_score, size)
+
+    models = Models(Strict(), BrightnessEmbedder(), 0.0, 0.0, filled=True)
+    shots = [[10 * n for n in range(12)], [10 * n for n in range(12, 24)]]
+    first, second = look(shots, frames, models, Faces(detector="mmod"))
+    assert all(len(shapes) == 1 for shapes in sizes)
+    for found in (*first.values(), *second.values()):
+        assert found.boxes[0] == pytest.approx([100, 80, 160, 140], abs=4)
+
+
+@pytest.mark.parametrize(
+    ("provider", "threads", "batch", "filled"),
+    [("cpu", 1, 8, False), ("cpu", 3, 9, True), ("cpu", 16, 16, True), ("cuda", 1, 8, True)],
+)
+def test_batches_are_filled_where_it_saves_time(provider, threads, batch, filled):
+    detector = SquareDetector()
+    detector.provider = provider
+    models = Models.of(detector, BrightnessEmbedder(), Faces(detector="mmod"), threads)
+    assert (models.batch, models.filled) == (batch, filled)

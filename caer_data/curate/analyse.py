@@ -208,7 +208,7 @@ class _Pass:
             {"shot_id": f"s{number:04d}", "video_id": "", **row}
             for number, row in enumerate(self._rows, 1)
         ]
-        tables.write(tables.SHOTS, tables.frame(tables.SHOTS, shots), folder / "shots.parquet")
+        tables.write_rows(tables.SHOTS, shots, folder / "shots.parquet")
         np.save(folder / "pts.npy", np.array(self._pts, np.int64))
         np.save(folder / "retimed.npy", np.array(self._retimed, np.int64).reshape(-1, 3))
         values = _measured(self._pts, self._end_pts, self._job.info)

@@ -88,37 +88,42 @@ def shown_as(job: Job) -> VideoInfo:
 
 def shots_of(job: Job) -> pd.DataFrame:
     """Return the video's rows of `shots`."""
-    return _named(found_shots(job), job.video_id)
+    if job.cuts:
+        shots = tables.check(tables.SHOTS, found_shots(job))
+    else:
+        shots = tables.read_arrow(tables.SHOTS, shots_artifact(job).open("shots.parquet"))
+    return tables.to_pandas(_named(shots, job.video_id))
 
 
 def found_shots(job: Job) -> pd.DataFrame:
     """Return the detected shots, corrected by decisions by hand."""
     artifact = shots_artifact(job)
     found = tables.read(tables.SHOTS, artifact.open("shots.parquet"))
+    if not job.cuts:
+        return found
     return hand_cuts.applied(found, artifact.array("pts.npy"), job.info.time_base, job.cuts)
 
 
 def tracks_of(job: Job) -> pd.DataFrame:
     """Return the video's rows of `tracks`, without persons."""
-    return _named(
-        tables.read(tables.TRACKS, faces_artifact(job).open("tracks.parquet")), job.video_id
-    )
+    tracks = tables.read_arrow(tables.TRACKS, faces_artifact(job).open("tracks.parquet"))
+    return tables.to_pandas(_named(tracks, job.video_id))
 
 
 def faces_of(job: Job) -> pa.Table:
     """Return the video's rows of `faces`."""
     faces = tables.read_arrow(tables.FACES, faces_artifact(job).open("faces.parquet"))
-    names = pc.binary_join_element_wise(job.video_id, faces["track_id"], ".")
-    index = faces.schema.get_field_index("track_id")
-    return faces.set_column(index, faces.schema.field(index), names)
+    return _named(faces, job.video_id)
 
 
-def _named(rows: pd.DataFrame, video_id: str) -> pd.DataFrame:
+def _named(rows: pa.Table, video_id: str) -> pa.Table:
     """Return rows of an artifact with the identifiers that they have in this dataset."""
-    rows["video_id"] = video_id
-    for name in ("shot_id", "track_id"):
-        if name in rows:
-            rows[name] = f"{video_id}." + rows[name]
+    for index, field in enumerate(rows.schema):
+        if field.name == "video_id":
+            rows = rows.set_column(index, field, pa.repeat(pa.scalar(video_id), len(rows)))
+        elif field.name in ("shot_id", "track_id"):
+            names = pc.binary_join_element_wise(video_id, rows[field.name], ".")
+            rows = rows.set_column(index, field, names)
     return rows
 
 

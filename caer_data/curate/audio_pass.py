@@ -15,7 +15,7 @@ from caer_data.media.hearing import Block, Heard, hear
 from caer_data.media.probe import VideoInfo
 from caer_data.media.subtitle_tracks import SubtitleTrack
 from caer_data.media.subtitles import Cue, Subtitles
-from caer_data.media.voice import Voice, load_file
+from caer_data.media.voice import kept_voice
 
 SOUND_VERSION: Final = 1
 
@@ -47,7 +47,7 @@ def fill(
     Raises:
         CaerError: the file can no longer be opened, or the model is not installed.
     """
-    voice = Voice(load_file()) if settings.voice == "silero" and info.has_audio else None
+    voice = kept_voice() if settings.voice == "silero" and info.has_audio else None
     heard = hear(path, info, voice, settings.subtitles, on_second)
     for found in heard.lines.values():
         found.cues = [_without_text(cue, forgotten) for cue in found.cues]

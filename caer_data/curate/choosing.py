@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 
 import pandas as pd
 import pyarrow as pa
@@ -33,20 +33,30 @@ from caer_data.engine import tables
 from caer_data.engine.identity import Anchor
 from caer_data.engine.ledger import Ledger
 
+_KINDS: Final = apply_decisions.KINDS
+_ROWS_AT_ONCE: Final = 10_000
 _TOGETHER: Final = 16  # videos whose faces are in memory at once
 
 
 def choose(setup: Setup, videos: list[Video], tracks: dict[str, pd.DataFrame]) -> pd.DataFrame:
     """Keep or drop every shot; return the rows of `clips`, not yet cut."""
     started = time.perf_counter()
-    chosen = [tables.empty(tables.CLIPS)]
+    chosen: list[pd.DataFrame] = [tables.empty(tables.CLIPS)]
+    decided = {row.about[0].video_key for row in setup.decisions if row.kind in _KINDS}
+    plain: list[dict[str, Any]] = []  # of videos that nobody has decided anything about
+
+    def flush() -> None:
+        if plain:
+            chosen.append(tables.frame(tables.CLIPS, plain))
+            plain.clear()
+
     for video in videos:
         timing = filter_stage.Timing(
             Fraction(video.row["fps"]), video.job.info.time_base, timestamps(video.job)
         )
         own = tracks[video.job.video_id]
-        clips = filter_stage.choose(
-            pd.Series(video.row),
+        rows = filter_stage.choose_rows(
+            video.row,
             shots_of(video.job),
             own,
             timing,
@@ -54,9 +64,16 @@ def choose(setup: Setup, videos: list[Video], tracks: dict[str, pd.DataFrame]) -
             setup.recipe.clips,
             _speaker_of(video, own),
         )
-        clips = by_hand(setup, video, clips, own)
+        if video.row["sha256"] not in decided and not video.job.forgotten:
+            plain += rows
+            if len(plain) >= _ROWS_AT_ONCE:
+                flush()
+            continue
+        flush()
+        clips = by_hand(setup, video, tables.frame(tables.CLIPS, rows), own)
         spans = redact.spans_of(faces_artifact(video.job)) if video.job.forgotten else []
         chosen.append(apply_decisions.without_spans(clips, spans))
+    flush()
     setup.seconds["filter"] = time.perf_counter() - started
     return pd.concat(chosen, ignore_index=True)
 
@@ -81,7 +98,7 @@ def by_hand(setup: Setup, video: Video, clips: pd.DataFrame, tracks: pd.DataFram
     about = [
         row
         for row in setup.decisions
-        if row.kind in apply_decisions.KINDS and row.about[0].video_key == video.row["sha256"]
+        if row.kind in _KINDS and row.about[0].video_key == video.row["sha256"]
     ]
     if not about:
         return clips

@@ -77,9 +77,9 @@ class Dialogue:
     def with_speech(self, clips: pd.DataFrame) -> pd.DataFrame:
         """Return the table `clips` with the share of speech in each clip."""
         found = clips["speech"].astype(float)
-        for video_id, spans in self._spans.items():
-            own = clips[clips["video_id"] == video_id]
-            found.loc[own.index] = speech.shares(own, *spans)
+        for video_id, own in clips.groupby("video_id", sort=False, observed=True):
+            if spans := self._spans.get(str(video_id)):
+                found.loc[own.index] = speech.shares(own, *spans)
         return clips.assign(speech=found)
 
     def tables(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from caer_data.curate import audio_pass, hand_cuts, redact
@@ -42,30 +43,30 @@ class Job:
     forgotten: tuple[Anchor, ...] = ()
     """Parts of it that must not be analysed; see `curate.redact`."""
 
-    @property
+    @cached_property
     def subject(self) -> str:
         """Subject of this video's artifacts: the first digits of its hash."""
         return self.sha256[:16]
 
-    @property
+    @cached_property
     def shots_key(self) -> str:
         """Key of the shots artifact: content and the recipe's section."""
         content = (self.sha256, self.imported.shots_sha256)
         return key_of("shots", SHOTS_VERSION, self.recipe.shots, *content)
 
-    @property
+    @cached_property
     def prints_key(self) -> str:
         """Key of the fingerprints artifact, without what is forgotten."""
         sound = self.info.audio_index
         key = key_of("prints", fingerprints.VERSION, None, self.sha256, sound)
         return redact.key_without(key, self.forgotten)
 
-    @property
+    @cached_property
     def faces_key(self) -> str:
         """Key of the faces artifact, without what is forgotten."""
         return redact.key_without(self.whole_faces_key, self.forgotten)
 
-    @property
+    @cached_property
     def whole_faces_key(self) -> str:
         """Key of the faces artifact before anything was forgotten."""
         decided = (self.cuts,) if self.cuts else ()
@@ -74,7 +75,7 @@ class Job:
         settings = self.recipe.faces.model_copy(update={"weights": None, "weights_sha256": ()})
         return key_of("faces", FACES_VERSION, settings, *inputs)
 
-    @property
+    @cached_property
     def sound_key(self) -> str:
         """Key of the sound artifact, without the lines of what is forgotten."""
         # speakers have a separate artifact
@@ -88,7 +89,7 @@ class Job:
         """Whether speakers are requested and can be determined."""
         return self.recipe.speech.speaker != "none" and self.info.has_audio
 
-    @property
+    @cached_property
     def speakers_key(self) -> str:
         """Key of the speakers artifact."""
         inputs = (self.faces_key, self.sound_key, self.speaker_model)

@@ -26,6 +26,8 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.identity import Anchor
 from caer_data.engine.ledger import Ledger
 
+_PLACE: Final = ["clip_id", "start_frame", "end_frame", "start_pts", "end_pts"]
+
 LOST: Final = ("clip_changed", "dropped_clip")
 """Reasons of answers that were refused because their clip was changed or dropped."""
 
@@ -87,7 +89,7 @@ def anchored(
             int(clip.end_frame - clip.start_frame),
             share(boxes[clip.clip_id], video) if clip.clip_id in boxes else None,
         )
-        for clip in tables.rows(clips)
+        for clip in tables.rows(clips[_PLACE])
     ]
 
 

@@ -50,9 +50,10 @@ def persons(setup: Setup, videos: list[Video]) -> tuple[dict[str, pd.DataFrame],
                 threshold,
                 _corrections(spoken_of, together),
             )
-            for video in own:
-                mine = labelled["video_id"] == video.job.video_id
-                tracks[video.job.video_id] = labelled[mine].reset_index(drop=True)
+            ends = np.cumsum([len(frame) for frame in frames])  # clustering keeps the order
+            for video, frame, end in zip(own, frames, ends.tolist(), strict=True):
+                mine = labelled.iloc[end - len(frame) : end]
+                tracks[video.job.video_id] = mine.reset_index(drop=True)
             people.append(_named(found, labelled, spoken_of))
             bar.advance(1, show)
     setup.seconds["people"] = time.perf_counter() - started

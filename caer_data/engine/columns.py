@@ -14,6 +14,7 @@ Conventions:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import pyarrow as pa
@@ -52,9 +53,9 @@ class Table:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
-        """Return the Arrow schema, with unit and meaning as field metadata."""
+        """The Arrow schema, with unit and meaning as field metadata."""
         return pa.schema(
             [
                 pa.field(

@@ -7,9 +7,10 @@ writes the same bytes for the same rows.
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import and_
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -88,6 +89,7 @@ __all__ = [
     "write",
     "write_arrow",
     "write_parts",
+    "write_rows",
 ]
 
 
@@ -102,8 +104,12 @@ def empty(table: Table) -> pd.DataFrame:
 
 def frame(table: Table, rows: list[dict[str, Any]]) -> pd.DataFrame:
     """Return a typed data frame of rows; missing nullable columns are filled with empty cells."""
+    return to_pandas(_arrow_of(table, rows))
+
+
+def _arrow_of(table: Table, rows: list[dict[str, Any]]) -> pa.Table:
     filled = [{c.name: row.get(c.name) for c in table.columns} for row in rows]
-    return to_pandas(pa.Table.from_pylist(filled, schema=table.schema))
+    return pa.Table.from_pylist(filled, schema=table.schema)
 
 
 def check(table: Table, data: pd.DataFrame) -> pa.Table:
@@ -138,15 +144,48 @@ def _typed(table: Table, data: pd.DataFrame) -> pa.Table:
                 arrow = arrow.add_column(index, field, _decoded(data[field.name], field))
     except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
         raise CaerError(f"{where}: {error}") from error
+    _refuse_strange(table, arrow)
+    return arrow.replace_schema_metadata(table.schema.metadata)
+
+
+def _refuse_strange(table: Table, arrow: pa.Table) -> None:
+    """Raise a CaerError if a column contains a value that is not allowed."""
     for column in table.columns:
         if column.values:
             strange = set(arrow[column.name].unique().to_pylist()) - {None, *column.values}
             if strange:
                 raise CaerError(
-                    f"{where}: column '{column.name}' holds {sorted(map(str, strange))}, "
-                    f"but only {list(column.values)} are allowed"
+                    f"table '{table.name}': column '{column.name}' holds "
+                    f"{sorted(map(str, strange))}, but only {list(column.values)} are allowed"
                 )
-    return arrow.replace_schema_metadata(table.schema.metadata)
+
+
+def _is_as_checked(table: Table, arrow: pa.Table) -> bool:
+    """Whether `_typed` would return the same cells: declared types, no NaN, none empty unless so.
+
+    In a data frame an empty number is NaN, so a NaN becomes an empty cell.
+    """
+    if not arrow.schema.equals(table.schema, check_metadata=False):
+        return False
+    for field, cells in zip(arrow.schema, arrow.columns, strict=True):
+        if cells.null_count and not field.nullable:
+            return False
+        if pa.types.is_floating(field.type) and pc.any(pc.is_nan(cells)).as_py():
+            return False
+    return True
+
+
+def _checked(table: Table, arrow: pa.Table) -> pa.Table:
+    """Do the same as `check` for an Arrow table, in most cases without a data frame."""
+    if not _is_as_checked(table, arrow):
+        return check(table, to_pandas(arrow))
+    _refuse_strange(table, arrow)
+    keys = arrow.select(list(table.key))
+    if len(keys) > _SHORT:
+        _refuse_repeated(table, to_pandas(keys))
+    elif len(set(zip(*keys.to_pydict().values(), strict=True))) < len(keys):
+        _refuse_repeated(table, to_pandas(keys))
+    return arrow.replace_schema_metadata(table.schema.metadata).combine_chunks()
 
 
 def _is_text_in_categories(cells: pd.Series, field: pa.Field) -> bool:
@@ -196,6 +235,26 @@ def write(table: Table, data: pd.DataFrame, path: Path) -> None:
         _refuse_repeated(table, data)
 
 
+def write_rows(table: Table, rows: list[dict[str, Any]], path: Path) -> None:
+    """Validate and write a few rows, with the same bytes as `write` writes for their `frame`."""
+    arrow = _checked(table, _arrow_of(table, rows))
+    optional = {column.name for column in table.columns if column.optional}
+    held = [
+        field
+        for field in table.schema
+        if field.name not in optional or arrow[field.name].null_count < len(arrow)
+    ]
+    schema = pa.schema(held, table.schema.metadata)
+    with (
+        atomic_path(path) as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        writer.write_table(arrow.select(schema.names))
+
+
+_SHORT: Final = 10_000
+"""Up to this number of rows, making a data frame of their keys takes longer than comparing them."""
+
 _ROW_GROUP = 1 << 18
 """Number of rows in a row group, which are in memory twice while they are written."""
 
@@ -211,17 +270,21 @@ def write_arrow(table: Table, parts: Iterable[pa.Table], path: Path) -> None:
 
     Keys must not repeat across parts; this is not checked.
     """
-    write_parts(table, (part.to_pandas() for part in parts), path)
+    _write_checked(table, (_checked(table, part) for part in parts), path)
 
 
 def write_parts(table: Table, parts: Iterable[pd.DataFrame], path: Path) -> None:
     """Do the same as `write_arrow`, from data frames."""
+    _write_checked(table, (check(table, part) for part in parts), path)
+
+
+def _write_checked(table: Table, parts: Iterable[pa.Table], path: Path) -> None:
     with (
         atomic_path(path) as temporary,
         pq.ParquetWriter(temporary, table.schema, compression="zstd") as writer,
     ):
         for part in parts:
-            writer.write_table(check(table, part))
+            writer.write_table(part)
 
 
 def read(table: Table, path: Path | BinaryIO) -> pd.DataFrame:
@@ -338,7 +401,15 @@ def read_some(
 
 def rows(data: pd.DataFrame) -> Iterator[Any]:
     """Yield rows whose cells are attributes (`row.clip_id`) of the declared types."""
-    yield from data.astype(object).itertuples()  # cell by cell, Arrow's and masked columns are slow
+    # column by column: reading Arrow's and masked columns cell by cell is slow
+    cells = [data.iloc[:, n].tolist() for n in range(data.shape[1])]
+    yield from map(_row_type(tuple(data.columns))._make, zip(data.index, *cells, strict=True))
+
+
+@lru_cache(maxsize=64)
+def _row_type(names: tuple[str, ...]) -> Any:
+    """Return the type of rows of a data frame, as `itertuples` makes it at every call."""
+    return namedtuple("Pandas", ("Index", *names), rename=True)  # type: ignore[misc]  # noqa: PYI024
 
 
 def records(data: pd.DataFrame) -> list[dict[str, Any]]:
@@ -376,11 +447,13 @@ _PART = 1 << 18
 
 def to_pandas(arrow: pa.Table) -> pd.DataFrame:
     """Convert Arrow to pandas, with nullable types for integers and booleans that may be empty."""
-    masked = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
-    names = arrow.schema.names
-    nullable = [f.name for f in arrow.schema if f.nullable and f.type in masked]
-    data: pd.DataFrame = arrow.drop_columns(nullable).to_pandas()
-    others = arrow.select(nullable).to_pandas(types_mapper=masked.get)
-    for name in nullable:  # from left to right, so that each finds its place
-        data.insert(names.index(name), name, others[name])
-    return data
+    nullable = [f.name for f in arrow.schema if f.nullable and f.type in _MASKED]
+    threads = len(arrow) > _SHORT
+    if not nullable:
+        return arrow.to_pandas(use_threads=threads)
+    data: pd.DataFrame = arrow.drop_columns(nullable).to_pandas(use_threads=threads)
+    others = arrow.select(nullable).to_pandas(types_mapper=_MASKED.get, use_threads=threads)
+    return pd.concat([data, others], axis=1)[arrow.schema.names]
+
+
+_MASKED: Final = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}

@@ -68,6 +68,7 @@ class Worker:
         self.has_begun = False
         self.alive_at = time.monotonic()
         self._server: int | None = None
+        self._seen: psutil.Process | None = None
         context = multiprocessing.get_context(METHOD)
         their_inbox, self._inbox = context.Pipe(duplex=False)
         self._outbox, their_outbox = context.Pipe(duplex=False)
@@ -88,7 +89,8 @@ class Worker:
     def memory(self) -> int:
         """Resident memory, bytes."""
         try:
-            return int(psutil.Process(self._process.pid).memory_info().rss)
+            self._seen = self._seen or psutil.Process(self._process.pid)
+            return int(self._seen.memory_info().rss)
         except psutil.Error:
             return 0
 

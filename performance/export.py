@@ -152,8 +152,8 @@ STEPS = (
     (plan.labelled, "read"), (plan.boxes, "of_dataset"),
     (plan.splits, "assign"), (plan, "plan"), (release.labelled, "changed"),
     (release.cards, "collect"), (release, "_key"), (release, "works"), (release, "Results"),
-    (release, "fill_manifest"), (release, "audit_parts"), (release, "write"),
-    (release, "write_pairs"), (release.cards, "write"), (release, "describe"),
+    (release, "write_boxes"), (release, "fill_manifest"), (release, "audit_parts"),
+    (release, "write"), (release, "write_pairs"), (release.cards, "write"), (release, "describe"),
     (release.plan, "remember"),
 )  # fmt: skip
 """Functions whose processor time is printed; `plan` contains those before it."""

@@ -151,6 +151,17 @@ def records(
     }
 
 
+def recorded(work: Path, group: Group, settings: recipes.Clips) -> dict[str, str]:
+    """Return the SHA-256 of a group's finished clips by path, whether the files are here or not.
+
+    It is empty unless every clip of the group was cut.
+    """
+    known = Store(work).recorded("clips", group.name, group.key(settings)) or {}
+    if not all(clip.clip_id in known for clip in group.clips):
+        return {}
+    return {clip.path: known[clip.clip_id]["sha256"] for clip in group.clips}
+
+
 def unfinished(
     dataset: Path, work: Path, groups: Sequence[Group], settings: recipes.Clips, workers: int
 ) -> list[Group]:

@@ -12,7 +12,7 @@ from caer_data.curate import clips as clip_stage
 from caer_data.curate import keeping
 from caer_data.curate.analysis_results import shown_as, timestamps
 from caer_data.curate.setup import Setup, Video
-from caer_data.engine import anchors, tables
+from caer_data.engine import anchors, copies, tables
 from caer_data.engine.cores import cores
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.pool import Task
@@ -54,7 +54,7 @@ def cut(
     """
     wanted = _wanted(videos, clips)
     groups = clip_stage.grouped(wanted.values())
-    _, problems = _cut(setup, groups)
+    _, problems = _cut(setup, groups, fetch=True)
     folder, settings = setup.dataset.folder, setup.recipe.clips
     records: dict[str, dict[str, Any]] = {}
     for group in groups:
@@ -86,14 +86,34 @@ def cut_alone(setup: Setup, videos: list[Video], clips: pd.DataFrame) -> tuple[i
         How many were cut, and why others could not be cut, by `clip_id`.
     """
     own = clips[clips["video_id"].isin([video.job.video_id for video in videos])]
-    count, problems = _cut(setup, clip_stage.grouped(_wanted(videos, own).values()))
+    groups = clip_stage.grouped(_wanted(videos, own).values())
+    count, problems = _cut(setup, groups, fetch=False)
+    copy, settings = copies.at(setup.dataset.folder), setup.recipe.clips
+    if copy is not None:
+        done: dict[str, str] = {}
+        for group in groups:
+            here = clip_stage.records(setup.dataset.folder, setup.work, group, settings)
+            done |= {record["path"]: record["sha256"] for record in here.values()}
+        copy.hand_over(done)
     return count - len(problems), {printable(name): why for name, why in problems.items()}
 
 
-def _cut(setup: Setup, groups: list[clip_stage.Group]) -> tuple[int, dict[str, str]]:
-    """Cut the missing clips; return how many, and why some could not be cut, by `clip_id`."""
+def _cut(
+    setup: Setup, groups: list[clip_stage.Group], *, fetch: bool
+) -> tuple[int, dict[str, str]]:
+    """Cut the missing clips; return how many, and why some could not be cut, by `clip_id`.
+
+    In the copy of a dataset in an object store, those that a shard has cut are in the store; with
+    `fetch` they are fetched.
+    """
     folder, settings = setup.dataset.folder, setup.recipe.clips
     missing = clip_stage.unfinished(folder, setup.work, groups, settings, cores())
+    copy = copies.at(folder)
+    if copy is not None and missing:
+        stored = _stored(setup, copy, missing)
+        if fetch:
+            copy.fetch_contents({path: sha for files in stored.values() for path, sha in files})
+        missing = [group for group in missing if group.name not in stored]
     tasks = [
         Task(chunk[0].name, clip_stage.cut, (folder, setup.work, chunk, settings))
         for chunk in clip_stage.chunks(missing)
@@ -109,6 +129,22 @@ def _cut(setup: Setup, groups: list[clip_stage.Group]) -> tuple[int, dict[str, s
                 chunk = outcome.task.arguments[2]
                 problems |= {c.clip_id: outcome.error for g in chunk for c in g.clips}
     return count, problems
+
+
+def _stored(
+    setup: Setup, copy: copies.Copy, groups: list[clip_stage.Group]
+) -> dict[str, list[tuple[str, str]]]:
+    """Return the groups whose clips are all in the store, by name: paths and SHA-256."""
+    known = {
+        group.name: list(clip_stage.recorded(setup.work, group, setup.recipe.clips).items())
+        for group in groups
+    }
+    contents = copy.contents() if any(known.values()) else set()
+    return {
+        name: files
+        for name, files in known.items()
+        if files and all(digest in contents for _, digest in files)
+    }
 
 
 def _wanted(videos: list[Video], clips: pd.DataFrame) -> dict[str, clip_stage.Clip]:

@@ -13,9 +13,8 @@ from caer_data.curate.result import ShardResult
 from caer_data.curate.run import RecipeLike, decide, prepare
 from caer_data.curate.setup import Setup
 from caer_data.curate.shards import Inputs, Shard
-from caer_data.engine import logs
+from caer_data.engine import copies, logs
 from caer_data.engine import recipe as recipes
-from caer_data.engine.copies import is_copy
 from caer_data.engine.engines import Engine, LocalEngine
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import create_text, explain_os_error
@@ -82,8 +81,8 @@ def _cut(setup: Setup, inputs: Inputs, shard: Shard) -> tuple[int, dict[str, str
     Returns:
         How many were cut, why others could not be cut, and why none may be cut.
     """
-    if is_copy(setup.dataset.folder):
-        return 0, {}, "the build cuts the clips of datasets in object storage"
+    if (copy := copies.at(setup.dataset.folder)) is not None:
+        copy.exchange()
     silent = replace(setup, reporter=Reporter("quiet"))  # the build will say the same
     probed, waiting = _all_done(silent, inputs, shard)
     if waiting:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,9 +53,10 @@ _LOCK: Final = ".lock"
 _NOTES: Final = "copy.json"
 _CLIPS: Final = "clips/"
 _STATES: Final = "states"
+_SHARDS: Final = "shards"
 _REMOVED: Final = "removed"
 _TRIED: Final = "caer-data.txt"
-_OURS: Final = (f"{_STATES}/", "blobs/", "artifacts/", "shards/", f"{_REMOVED}/", _TRIED)
+_OURS: Final = (f"{_STATES}/", "blobs/", "artifacts/", f"{_SHARDS}/", f"{_REMOVED}/", _TRIED)
 
 Say = Callable[[str], None]
 
@@ -85,6 +86,7 @@ class Copy:
         self._artifacts = artifacts
         self._dataset = dataset
         self._there: set[str] | None = None
+        self._noted = {path.name: stamp_of(path) for path in self._notes_of_shards()}
 
     def pull(self, say: Say = lambda text: None) -> None:
         """Update the folder to the newest state.
@@ -131,8 +133,53 @@ class Copy:
             if state:
                 self._put_state()
             else:
-                for path in (self.folder / _WORK / "shards").glob("*.json"):
-                    self.bucket.put(f"shards/{path.name}", path)
+                self._put_notes()
+
+    def exchange(self) -> None:
+        """Upload the artifacts and notes of this shard, and fetch those of the others.
+
+        Raises:
+            CaerError: the store does not answer or refuses.
+        """
+        with self._synchronising():
+            self.put_artifacts()
+            self._put_notes()
+            self._fetch_artifacts()
+            own = {path.name for path in self._new_notes()}
+            for name in [Path(thing.path).name for thing in self.bucket.things(_SHARDS)]:
+                if name not in own:
+                    target = self.folder / _WORK / _SHARDS / name
+                    with atomic_path(target) as temporary:
+                        self.bucket.fetch(f"{_SHARDS}/{name}", temporary)
+                    self._noted[name] = stamp_of(target)
+
+    def contents(self) -> set[str]:
+        """Return the SHA-256 of all files whose content is in the store."""
+        return {Path(thing.path).name for thing in self.bucket.things("blobs")}
+
+    def fetch_contents(self, wanted: Mapping[str, str]) -> None:
+        """Fetch files whose content is in the store, though no state lists them yet.
+
+        Args:
+            wanted: SHA-256 by path relative to the folder.
+        """
+        entries = [(name, Entry(0, digest)) for name, digest in wanted.items()]
+        _each(entries, lambda item: self._fetch_file(*item))
+
+    def hand_over(self, files: Mapping[str, str]) -> None:
+        """Upload the content of files for a later command, and remove those that no state lists.
+
+        The folder otherwise would have changes that this machine seems to have kept to itself.
+
+        Args:
+            files: SHA-256 by path relative to the folder.
+        """
+        paths = {name: inside(self.folder, name) for name in files}
+        _each(files.items(), lambda item: self._put_blob(item[1], paths[item[0]]))
+        listed = read_known(self._notes).files
+        for name, path in paths.items():
+            if name not in listed:
+                path.unlink(missing_ok=True)
 
     def prune(self) -> None:
         """Remove earlier states from the store, and files and artifacts that this folder lacks.
@@ -188,6 +235,17 @@ class Copy:
     def check_writable(self) -> None:
         """Check, before any work is done, that objects can be created in the store."""
         self.bucket.create(_TRIED, b"Made by caer-data, see docs/scale.md there.\n")
+
+    def _notes_of_shards(self) -> list[Path]:
+        return sorted((self.folder / _WORK / _SHARDS).glob("*.json"))
+
+    def _new_notes(self) -> list[Path]:
+        """Return the notes that shards on this machine have written since the command began."""
+        return [p for p in self._notes_of_shards() if stamp_of(p) != self._noted.get(p.name)]
+
+    def _put_notes(self) -> None:
+        for path in self._new_notes():
+            self.bucket.put(f"{_SHARDS}/{path.name}", path)
 
     def _local_artifacts(self) -> list[Path]:
         return [
@@ -354,9 +412,22 @@ class Copy:
         )
 
 
-def is_copy(folder: Path) -> bool:
-    """Whether a folder is the working copy of something in an object store."""
-    return (folder.parent / _NOTES).is_file()
+def at(folder: Path) -> Copy | None:
+    """Return the working copy that a command is at work in; None if the folder is not one."""
+    return _at_work.get(folder)
+
+
+@contextmanager
+def at_work(copy: Copy) -> Iterator[None]:
+    """Let the steps of a command find the copy by its folder."""
+    _at_work[copy.folder] = copy
+    try:
+        yield
+    finally:
+        del _at_work[copy.folder]
+
+
+_at_work: Final[dict[Path, Copy]] = {}
 
 
 def _state_name(number: int) -> str:

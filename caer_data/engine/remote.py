@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from caer_data.engine.copies import Copy, Say
+from caer_data.engine.copies import Copy, Say, at_work
 from caer_data.engine.errors import PartialFailure
 from caer_data.engine.objects import Place
 
@@ -41,10 +41,7 @@ def opened(
     if artifacts:
         copy.check_writable()
     try:
-        if artifacts:
-            with copy.putting_artifacts():
-                yield copy.folder
-        else:
+        with at_work(copy), copy.putting_artifacts() if artifacts else nullcontext():
             yield copy.folder
     except PartialFailure:
         copy.push(state=state)

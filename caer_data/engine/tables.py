@@ -181,9 +181,7 @@ def _checked(table: Table, arrow: pa.Table) -> pa.Table:
         return check(table, to_pandas(arrow))
     _refuse_strange(table, arrow)
     keys = arrow.select(list(table.key))
-    if len(keys) > _SHORT:
-        _refuse_repeated(table, to_pandas(keys))
-    elif len(set(zip(*keys.to_pydict().values(), strict=True))) < len(keys):
+    if len(keys) > _SHORT or len(set(zip(*keys.to_pydict().values(), strict=True))) < len(keys):
         _refuse_repeated(table, to_pandas(keys))
     return arrow.replace_schema_metadata(table.schema.metadata).combine_chunks()
 
@@ -409,7 +407,7 @@ def rows(data: pd.DataFrame) -> Iterator[Any]:
 @lru_cache(maxsize=64)
 def _row_type(names: tuple[str, ...]) -> Any:
     """Return the type of rows of a data frame, as `itertuples` makes it at every call."""
-    return namedtuple("Pandas", ("Index", *names), rename=True)  # type: ignore[misc]  # noqa: PYI024
+    return namedtuple("Pandas", ("Index", *names), rename=True)
 
 
 def records(data: pd.DataFrame) -> list[dict[str, Any]]:
@@ -449,11 +447,12 @@ def to_pandas(arrow: pa.Table) -> pd.DataFrame:
     """Convert Arrow to pandas, with nullable types for integers and booleans that may be empty."""
     nullable = [f.name for f in arrow.schema if f.nullable and f.type in _MASKED]
     threads = len(arrow) > _SHORT
-    if not nullable:
-        return arrow.to_pandas(use_threads=threads)
     data: pd.DataFrame = arrow.drop_columns(nullable).to_pandas(use_threads=threads)
+    if not nullable:
+        return data
     others = arrow.select(nullable).to_pandas(types_mapper=_MASKED.get, use_threads=threads)
-    return pd.concat([data, others], axis=1)[arrow.schema.names]
+    both: pd.DataFrame = pd.concat([data, others], axis=1)[arrow.schema.names]
+    return both
 
 
 _MASKED: Final = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}

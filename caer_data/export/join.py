@@ -308,7 +308,8 @@ def _write(
     else:
         prints.write_joined(root, [(p.origin.folder, p.origin.sources, p.videos) for p in parts])
     said = _lines(parts)
-    release.write(root, manifest, whole.sources, whole.boxes, facts, clip_files, said)
+    release.write_boxes(root, whole.boxes)
+    release.write(root, manifest, whole.sources, facts, clip_files, said)
     release.write_pairs(root, manifest, None)
     cards.write(root, facts, manifest, verdicts, recipe.export.container)
     release.describe(root, key, facts, manifest)

@@ -175,7 +175,8 @@ def _write(
     facts = partial.facts(
         given.facts, given.manifest, made, given.sources, given.sha256, repeated, recipe.seed
     )
-    release.write(root, made, sources_of(given, videos, previous), boxes, facts, files)
+    release.write_boxes(root, boxes)
+    release.write(root, made, sources_of(given, videos, previous), facts, files)
     verdicts = release.audit_parts(made, repeated)
     release.write_pairs(root, made, repeated)
     cards.write(root, facts, made, verdicts, recipe.export.container)

@@ -104,13 +104,18 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
             return _stated(_kept(dataset, target, planned, options), facts)
     folder.check_target(target, dataset.folder, options.overwrite)
     with folder.unfinished(target, key) as under_way:
-        release, clip_files = _worked_on(dataset, target, planned, options, under_way, reporter)
-        planned = release.plan
-        _refuse_findings(release, options)
-        root, boxes = under_way.root, planned.boxes
-        said = planned.lines
+        root, clip_files = under_way.root, ClipFiles(dataset.folder, planned.clips)
+        results = _results(planned, clip_files, options, under_way, reporter)
+        write_boxes(root, planned.boxes)
+        manifest = fill_manifest(planned.files, results)
+        # nothing needs the boxes any more, nor the columns without results
+        planned = replace(planned, files=manifest, boxes=tables.empty(BOXES))
+        del results
         heap.return_unused()
-        write(root, release.manifest, planned.sources, boxes, facts, clip_files, said)
+        release = Release(target, planned, manifest, audit_parts(manifest, planned.repeats), True)
+        heap.return_unused()
+        _refuse_findings(release, options)
+        write(root, manifest, planned.sources, facts, clip_files, planned.lines)
         container = options.settings.container
         write_pairs(root, release.manifest, planned.repeats)
         prints.write(root, planned.prints)
@@ -136,28 +141,18 @@ def _kept(dataset: Dataset, target: Path, planned: Plan, options: Options) -> Re
     return release
 
 
-def _worked_on(
-    dataset: Dataset,
-    target: Path,
+def _results(
     planned: Plan,
+    clip_files: ClipFiles,
     options: Options,
     under_way: folder.Unfinished,
     reporter: Reporter,
-) -> tuple[Release, ClipFiles]:
-    """Process all clips not done yet, audit them, and return the release and the clip files."""
-    clip_files = ClipFiles(dataset.folder, planned.clips)
+) -> Results:
+    """Process all clips not done yet, and return the results of all."""
     tasks = works(planned.files, planned.boxes, clip_files, under_way.root, options.media)
     missing = (task for task in tasks if task.clip_id not in under_way.done)
     running = run_map(media.make, missing, options.jobs, PRELOAD)
-    results = Results(collect(running, len(clip_files), under_way, reporter))
-    del tasks, missing, running
-    manifest = fill_manifest(planned.files, results)
-    del results
-    planned = replace(planned, files=manifest)  # nothing needs the columns without results
-    heap.return_unused()
-    verdicts = audit_parts(manifest, planned.repeats)
-    heap.return_unused()
-    return Release(target, planned, manifest, verdicts, new=True), clip_files
+    return Results(collect(running, len(clip_files), under_way, reporter))
 
 
 def _refuse_findings(release: Release, options: Options) -> None:
@@ -350,20 +345,23 @@ def write_pairs(root: Path, manifest: pd.DataFrame, repeated: pd.DataFrame | Non
         tables.write(REPEATED, own, root / "repeats.parquet")
 
 
+def write_boxes(root: Path, of_targets: pd.DataFrame) -> None:
+    """Write the boxes of the targets, which `write` and the layouts then find."""
+    parts = (of_targets.iloc[at : at + _PART] for at in range(0, max(1, len(of_targets)), _PART))
+    tables.write_parts(BOXES, parts, root / "boxes.parquet")
+
+
 def write(
     root: Path,
     manifest: pd.DataFrame,
     sources: pd.DataFrame,
-    of_targets: pd.DataFrame,
     facts: cards.Facts,
     clip_files: Mapping[str, ClipFile],
     said: pd.DataFrame | None = None,
 ) -> None:
-    """Write the tables and the additional files of the layouts."""
+    """Write the other tables and the additional files of the layouts, after `write_boxes`."""
     tables.write(MANIFEST, manifest, root / "manifest.parquet")
     tables.write(SOURCES, sources, root / "sources.parquet")
-    parts = (of_targets.iloc[at : at + _PART] for at in range(0, max(1, len(of_targets)), _PART))
-    tables.write_parts(BOXES, parts, root / "boxes.parquet")
     said = tables.empty(CLIP_LINES) if said is None else said
     if len(said):
         tables.write(CLIP_LINES, said, root / "lines.parquet")
@@ -372,7 +370,7 @@ def write(
         reached.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
     media_there, spelling = facts.about["media"], facts.about.get("spelling", "caer")
     for word, rows in manifest.groupby("layout", sort=False, observed=True):
-        finished = layouts.Finished(root, rows, of_targets, clip_files, media_there, said, spelling)
+        finished = layouts.Finished(root, rows, clip_files, media_there, said, spelling)
         layouts.module(str(word)).finish(finished)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -134,3 +135,40 @@ def test_a_server_that_is_killed_costs_no_work(server, recipe, raw, undisturbed,
         assert fresh.returncode == 0, fresh.stderr
     finally:
         own.kill()
+
+
+def test_shards_cut_clips_that_a_build_elsewhere_only_fetches(
+    server, recipe, raw, undisturbed, tmp_path
+) -> None:
+    place = f"s3://{object_store.BUCKET}/cut"
+    machines = {
+        part: object_store.environment(server.url, tmp_path / name)
+        for part, name in (("5/5", "a"), ("3/5", "b"), ("2/5", "c"))  # the others hold nothing
+    }
+
+    def shard(part: str) -> str:
+        done = object_store.run(words(recipe, place, "--shard", part), machines[part])
+        assert done.returncode == (3 if part == "5/5" else 0), done.stderr
+        assert not list(tmp_path.glob("*/s3/dataset-*/cut/clips/*/*.mp4"))
+        return done.stdout + done.stderr
+
+    def stored() -> list[str]:
+        names = server.request("GET", f"{object_store.BUCKET}?prefix=cut/blobs/").decode()
+        return re.findall(r"blobs/[0-9a-f]{64}", names)
+
+    clips = {digest for name, digest in undisturbed.items() if "clips/" in name}
+    for part in ("5/5", "3/5"):
+        shard(part)
+        assert not stored()
+    shard("2/5")  # the last one finds all videos analysed
+    assert 0 < len(stored()) < len(clips)
+    shard("3/5")
+    shard("5/5")
+    assert {name.partition("/")[2] for name in stored()} == clips
+    # a build that had to cut anything would fail
+    cannot_cut = object_store.environment(server.url, tmp_path / "d")
+    cannot_cut["IMAGEIO_FFMPEG_EXE"] = shutil.which("false") or ""
+    done = object_store.run(words(recipe, place), cannot_cut)
+    assert done.returncode == 3, done.stderr
+    folder = next((tmp_path / "d").glob("s3/dataset-*/cut"))
+    assert scale.result(folder) == undisturbed

@@ -39,7 +39,7 @@ def finish(finished: Finished) -> None:
     if not finished.media:
         return
     root = finished.root / NAME
-    boxes = {str(clip): rows for clip, rows in finished.boxes.groupby("clip_id", observed=True)}
+    boxes = {str(clip): rows for clip, rows in finished.boxes().groupby("clip_id", observed=True)}
     index = []
     for row in tables.records(finished.rows):
         name = row["path"].removeprefix(f"{NAME}/data/").removesuffix(".mp4")

@@ -61,7 +61,7 @@ def finish(finished: Finished) -> None:
     """
     if not finished.media:
         return
-    boxes = dict(iter(finished.boxes.groupby("clip_id", observed=True)))
+    boxes = dict(iter(finished.boxes().groupby("clip_id", observed=True)))
     lines = dict(iter(finished.lines.groupby("clip_id", observed=True)))
     for path, rows in finished.rows.groupby("path", sort=False, observed=True):
         with (

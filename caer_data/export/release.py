@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -348,7 +349,15 @@ def write_pairs(root: Path, manifest: pd.DataFrame, repeated: pd.DataFrame | Non
 def write_boxes(root: Path, of_targets: pd.DataFrame) -> None:
     """Write the boxes of the targets, which `write` and the layouts then find."""
     parts = (of_targets.iloc[at : at + _PART] for at in range(0, max(1, len(of_targets)), _PART))
-    tables.write_parts(BOXES, parts, root / "boxes.parquet")
+    tables.write_parts(BOXES, parts, root / _BOXES)
+
+
+def _boxes(root: Path) -> pd.DataFrame:
+    boxes = tables.read(BOXES, root / _BOXES)
+    return boxes.assign(clip_id=boxes["clip_id"].astype("category"))
+
+
+_BOXES: Final = "boxes.parquet"
 
 
 def write(
@@ -369,8 +378,9 @@ def write(
         reached = pd.DataFrame(list(facts.split))
         reached.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
     media_there, spelling = facts.about["media"], facts.about.get("spelling", "caer")
+    boxes = partial(_boxes, root)
     for word, rows in manifest.groupby("layout", sort=False, observed=True):
-        finished = layouts.Finished(root, rows, clip_files, media_there, said, spelling)
+        finished = layouts.Finished(root, rows, boxes, clip_files, media_there, said, spelling)
         layouts.module(str(word)).finish(finished)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -52,6 +52,7 @@ class Finished:
     Attributes:
         root: the unfinished release.
         rows: the layout's rows of the manifest.
+        boxes: reads the boxes of the targets, `BOXES`, which few layouts need and which are large.
         clip_files: media of each clip, by `clip_id`.
         media: whether footage is part of the release.
         lines: subtitles of the clips, `CLIP_LINES`.
@@ -60,18 +61,11 @@ class Finished:
 
     root: Path
     rows: pd.DataFrame
+    boxes: Callable[[], pd.DataFrame]
     clip_files: Mapping[str, ClipFile]
     media: bool
     lines: pd.DataFrame
     spelling: str = "caer"
-
-    def boxes(self) -> pd.DataFrame:
-        """Read the boxes of the targets, `BOXES`; only few layouts need them, which are large."""
-        from caer_data.engine import tables
-        from caer_data.export.manifest import BOXES  # which knows the layouts
-
-        boxes = tables.read(BOXES, self.root / "boxes.parquet")
-        return boxes.assign(clip_id=boxes["clip_id"].astype("category"))
 
 
 def is_media_path(path: str) -> bool:

@@ -4,7 +4,8 @@
         [--jobs N] [--pictures-of 24]
 
 1. A whole export of made-up clips, as many as the paper has, but for what reads media: processor
-   time of every step and peak memory, in a process of its own.
+   time of every step and peak memory, in a process of its own; then `verify` and `diff` of what it
+   made, in one each.
 2. CAER-S pictures: the whole export (decoding, choosing, PNG, hashes) against PyAV decoding the
    same clips once, both with one process and both on all cores; in the same run, best of three.
 """
@@ -38,7 +39,7 @@ from caer_data.engine.files import write_text
 from caer_data.engine.pool import cores, run_map
 from caer_data.engine.progress import Reporter
 from caer_data.engine.recipe import Export
-from caer_data.export import PRELOAD, media, plan, release
+from caer_data.export import PRELOAD, diff, media, plan, release, verify
 from caer_data.export.frames import number, stretches
 
 PAPER = {"anger": 1628, "disgust": 719, "fear": 514, "happy": 2726, "neutral": 4579, "sad": 1473,
@@ -192,6 +193,21 @@ def measured(folder: Path, by: str) -> None:
         print(f"  {name:<24}{seconds:7.1f} s, peak {more:+,.0f} MB", flush=True)
 
 
+def read_again(folder: Path, by: str, what: str) -> None:
+    """Processor time and peak memory of a command that reads a release, in this process."""
+    target = folder.with_name(f"release-{by}")
+    start = time.process_time()
+    if what == "verify":
+        assert not verify.verify(target, Reporter("quiet")).problems
+    else:
+        assert diff.diff(target, target).same
+    print(
+        f"  {what + ', a process of its own':<24}{time.process_time() - start:7.1f} s, peak "
+        f"{peak_mb():,.0f} MB",
+        flush=True,
+    )
+
+
 def peak_mb() -> float:
     """Peak memory of this process; `ru_maxrss` begins with that of the process that started it."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
@@ -206,9 +222,12 @@ def without_media(counts: list[int], ways: list[str]) -> None:
             folder.mkdir()
             write_dataset(folder, labelled_clips(count, np.random.default_rng(0)))
             for by in ways:
-                child = get_context("spawn").Process(target=measured, args=(folder, by))
-                child.start()
-                child.join()
+                for function, more in ((measured, ()), (read_again, ("verify",)),
+                                       (read_again, ("diff",))):  # fmt: skip
+                    arguments = (folder, by, *more)
+                    child = get_context("spawn").Process(target=function, args=arguments)
+                    child.start()
+                    child.join()
 
 
 def made_up(

@@ -109,17 +109,26 @@ def test_shards_of_several_machines_and_a_build_give_the_bytes_of_a_local_one(
     assert not [text for text in [*held, names] if object_store.SECRET in text]
 
 
-def test_a_server_that_is_killed_costs_no_work(server, recipe, raw, undisturbed, tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("more", "begun"),
+    [
+        pytest.param((), "clips/*/*", id="build"),
+        pytest.param(("--shard", "1/1"), "work/shots/*.zip", id="shard"),
+    ],
+)
+def test_a_server_that_is_killed_costs_no_work(
+    server, recipe, raw, undisturbed, tmp_path, more, begun
+) -> None:
     own = object_store.Server()
     try:
         own.put_folder(raw, "raw")
         given = object_store.environment(own.url, tmp_path)
         plain = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         running = subprocess.Popen(
-            [sys.executable, "-m", "caer_data", *words(recipe, SET)],
+            [sys.executable, "-m", "caer_data", *words(recipe, SET, *more)],
             env=plain | given, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-        while running.poll() is None and not list(tmp_path.glob("s3/dataset-*/dataset/clips/*/*")):
+        while running.poll() is None and not list(tmp_path.glob(f"s3/dataset-*/dataset/{begun}")):
             time.sleep(0.05)
         own.kill()
         said = running.communicate(timeout=300)[1]
@@ -127,8 +136,9 @@ def test_a_server_that_is_killed_costs_no_work(server, recipe, raw, undisturbed,
         assert "the server does not answer" in said
         own.start()
         own.put_folder(raw, "raw")
-        again = object_store.run(words(recipe, SET), given)
-        assert again.returncode == 3, again.stderr
+        for options in dict.fromkeys([more, ()]):  # the same again, then the build
+            again = object_store.run(words(recipe, SET, *options), given)
+            assert again.returncode == 3, again.stderr
         assert scale.result(copy_of(tmp_path)) == undisturbed
         shutil.rmtree(tmp_path / "s3")
         fresh = object_store.run(["status", "-d", SET], given)

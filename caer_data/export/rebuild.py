@@ -26,6 +26,7 @@ from caer_data.export import (
     rips,
 )
 from caer_data.export.cards import statements
+from caer_data.export.clip_boxes import FromTable
 from caer_data.export.clip_files import ClipFile
 from caer_data.export.rebuilt import boxes_of, in_order, manifest_of, sources_of
 from caer_data.export.recutting import Aligned, Cut
@@ -231,7 +232,9 @@ def _cuts(
     by_clip = {row["clip_id"]: row for row in tables.records(planned.drop_duplicates("clip_id"))}
     recorded = _recorded(planned)
     packed = set(planned.loc[planned["member"].notna(), "clip_id"])
-    for work in release.works(planned, given.boxes, files, under_way.root, write_files=True):
+    for work in release.works(
+        planned, FromTable(given.boxes), files, under_way.root, write_files=True
+    ):
         if work.clip_id in under_way.done:
             continue
         clip = by_clip[work.clip_id]

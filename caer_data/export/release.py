@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,6 +36,7 @@ from caer_data.export import (
     plan,
     prints,
 )
+from caer_data.export.clip_boxes import BoxesOfClips, FromFile
 from caer_data.export.clip_files import ClipFile, ClipFiles
 from caer_data.export.layouts.caer_s_2019 import NAME as LEAKY
 from caer_data.export.lines import CLIP_LINES
@@ -106,11 +106,13 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
     folder.check_target(target, dataset.folder, options.overwrite)
     with folder.unfinished(target, key) as under_way:
         root, clip_files = under_way.root, ClipFiles(dataset.folder, planned.clips)
-        results = _results(planned, clip_files, options, under_way, reporter)
         write_boxes(root, planned.boxes)
+        # from here on, boxes are read from the file: in memory they are a third of what is held
+        planned = replace(planned, boxes=tables.empty(BOXES))
+        heap.return_unused()
+        results = _results(planned, clip_files, options, under_way, reporter)
         manifest = fill_manifest(planned.files, results)
-        # nothing needs the boxes any more, nor the columns without results
-        planned = replace(planned, files=manifest, boxes=tables.empty(BOXES))
+        planned = replace(planned, files=manifest)  # nothing needs the columns without results
         del results
         heap.return_unused()
         release = Release(target, planned, manifest, audit_parts(manifest, planned.repeats), True)
@@ -150,7 +152,8 @@ def _results(
     reporter: Reporter,
 ) -> Results:
     """Process all clips not done yet, and return the results of all."""
-    tasks = works(planned.files, planned.boxes, clip_files, under_way.root, options.media)
+    boxes = FromFile(under_way.root / _BOXES)
+    tasks = works(planned.files, boxes, clip_files, under_way.root, options.media)
     missing = (task for task in tasks if task.clip_id not in under_way.done)
     running = run_map(media.make, missing, options.jobs, PRELOAD)
     return Results(collect(running, len(clip_files), under_way, reporter))
@@ -167,13 +170,12 @@ def _refuse_findings(release: Release, options: Options) -> None:
 
 def works(
     planned: pd.DataFrame,
-    of_targets: pd.DataFrame,
+    boxes: BoxesOfClips,
     clip_files: Mapping[str, ClipFile],
     root: Path,
     write_files: bool,
 ) -> Iterator[media.Work]:
     """Yield the task for each clip, by `clip_id`; arguments as in `Plan` and `media.Work`."""
-    boxes = _BoxesOfClips(of_targets)
     for clip_id, copies, pictures, has_clip in _files_of_clips(planned):
         clip = clip_files[clip_id]
         yield media.Work(
@@ -221,49 +223,6 @@ def _files_of_clips(
 
 _CLIPS: Final = 10_000
 """Number of clips whose files are looked up at a time."""
-
-
-class _BoxesOfClips:
-    """Boxes of each clip as an array; those of some thousand clips are converted at a time.
-
-    Clips are asked for in the order of their boxes.
-    """
-
-    def __init__(self, of_targets: pd.DataFrame) -> None:
-        named = of_targets["clip_id"].astype("category")
-        codes = named.cat.codes.to_numpy()
-        self._rows: npt.NDArray[np.int64] | None = None
-        if (codes[1:] < codes[:-1]).any():
-            self._rows = np.argsort(codes, kind="stable")
-            codes = codes[self._rows]
-        self._place = {name: code for code, name in enumerate(named.cat.categories)}
-        self._starts = np.searchsorted(codes, np.arange(len(self._place) + 1, dtype=codes.dtype))
-        names = ("frame", "x1", "y1", "x2", "y2")
-        self._columns = [of_targets[name].to_numpy() for name in names]
-        self._first = 0
-        self._held: list[npt.NDArray[np.float32]] = []
-
-    def __getitem__(self, clip_id: str) -> npt.NDArray[np.float32]:
-        """Return `frame, x1, y1, x2, y2` of a clip's boxes, shape (n, 5)."""
-        code = self._place.get(clip_id)
-        if code is None:
-            return np.empty((0, len(self._columns)), np.float32)
-        if not 0 <= code - self._first < len(self._held):
-            self._first, self._held = code, self._some(code)
-        return self._held[code - self._first]
-
-    def _some(self, code: int) -> list[npt.NDArray[np.float32]]:
-        """Return the boxes of a clip and of those after it."""
-        starts = self._starts[code : code + _BOXED + 1]
-        own: Any = slice(starts[0], starts[-1])
-        own = own if self._rows is None else self._rows[own]
-        boxes = np.stack([column[own] for column in self._columns], axis=1, dtype=np.float32,
-                         casting="same_kind")  # fmt: skip
-        return np.split(boxes, starts[1:-1] - starts[0])
-
-
-_BOXED: Final = 1 << 12
-"""Number of clips whose boxes are converted at a time."""
 
 
 def collect(

@@ -31,7 +31,7 @@ from caer_data.faces import find as faces
 from caer_data.faces import search
 from caer_data.faces.bars import find_bars
 from caer_data.faces.samples import MAX_SIDE, Samples, SampleWriter, encoded
-from caer_data.media import fingerprints
+from caer_data.media import fingerprints, glimpse
 from caer_data.media.ahead import ahead, depth_of
 from caer_data.media.attempts import Attempt, attempts
 from caer_data.media.decode import VideoReader, frames, threads_for
@@ -120,6 +120,7 @@ class _Pass:
         self._progress = progress
         self._pts: list[int] = []
         self._retimed: list[tuple[int, int, int]] = []
+        self._glimpses = bytearray()
         self._end_pts = 0
         self._told = 0
         self._rows: list[dict[str, Any]] = []
@@ -140,6 +141,7 @@ class _Pass:
     def _decode(self, folder: Path, attempt: Attempt) -> None:
         """Decode the video, showing fields as the attempt says."""
         job, self._pts, self._retimed = self._job, [], []
+        self._glimpses = bytearray()
         info = replace(job.info, fields=attempt.fields)
         pts = self._pts
         writer = SampleWriter(folder, job.recipe.faces.samples_per_second)
@@ -151,6 +153,7 @@ class _Pass:
         for looked in ahead(calls, job.threads, depth_of(job.info, job.threads)):
             frame = looked.frame
             pts.append(frame.pts)
+            self._glimpses += looked.glimpse
             if frame.stamp != frame.pts:
                 stamp = _NO_STAMP if frame.stamp is None else frame.stamp
                 self._retimed.append((frame.index, stamp, frame.pts))
@@ -210,6 +213,8 @@ class _Pass:
         ]
         tables.write_rows(tables.SHOTS, shots, folder / "shots.parquet")
         np.save(folder / "pts.npy", np.array(self._pts, np.int64))
+        seen = np.frombuffer(self._glimpses, np.uint8)
+        np.save(folder / "glimpses.npy", seen.reshape(-1, glimpse.HEIGHT, glimpse.WIDTH))
         np.save(folder / "retimed.npy", np.array(self._retimed, np.int64).reshape(-1, 3))
         values = _measured(self._pts, self._end_pts, self._job.info)
         ending = unfinished(self._job.path)
@@ -238,6 +243,7 @@ class _Looked:
 
     frame: DecodedFrame
     prepared: Any
+    glimpse: bytes
     look: fingerprints.Look | None
     sample: bytes | None
 
@@ -265,6 +271,7 @@ def _look_at(
     return _Looked(
         frame,
         detector.prepared(frame) if detector else None,
+        glimpse.of_frame(frame).tobytes(),
         fingerprints.looked_at(frame) if printed else None,
         encoded(frame.picture(MAX_SIDE)) if sampled else None,
     )

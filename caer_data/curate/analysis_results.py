@@ -30,6 +30,12 @@ def timestamps(job: Job) -> npt.NDArray[np.int64]:
     return pts
 
 
+def glimpses(job: Job) -> npt.NDArray[np.uint8]:
+    """Return a tiny picture of every frame of an analysed video; see `glimpse`."""
+    pictures: npt.NDArray[np.uint8] = shots_artifact(job).array("glimpses.npy")
+    return pictures
+
+
 def retimed(job: Job) -> npt.NDArray[np.int64]:
     """Return `retimed.npy`: frames whose timestamps differ from the file's; see `Job.shots`."""
     rows: npt.NDArray[np.int64] = shots_artifact(job).array("retimed.npy")

@@ -20,10 +20,11 @@ from caer_data.media.clip_command import Source
 from caer_data.media.cut import cut_clips
 from caer_data.media.fields import Fields
 from caer_data.media.frame_rate import Span
+from caer_data.media.glimpse import Ends
 from caer_data.media.handover import Feed
 from caer_data.media.unchanged import Stamp, check_unchanged
 
-CLIPS_VERSION = 9
+CLIPS_VERSION = 10
 
 _WINDOW_S = 12
 _MAX_GAP_S = 1
@@ -43,6 +44,8 @@ class Clip:
     """SHA-256 of the video."""
     stamp: Stamp | None = None
     """State of the video's file when it was hashed."""
+    ends: Ends | None = None
+    """What its first and last picture look like."""
 
     @property
     def path(self) -> str:
@@ -188,12 +191,15 @@ def cut(
         started = time.perf_counter()
         targets = {dataset / clip.path: clip for clip in group.clips}
         spans = {target: clip.span for target, clip in targets.items()}
+        ends = {target: clip.ends for target, clip in targets.items() if clip.ends is not None}
         source = group.clips[0].source
         feed = feeds.setdefault(source.path, Feed(source, lambda: progress("clips", 0)))
         try:
             with held(source.path, lambda: progress("clips", 0)):
                 check_unchanged(source.path, group.clips[0].stamp)
-                results = cut_clips(source, spans, settings, lambda: progress("clips", 0), feed)
+                results = cut_clips(
+                    source, spans, settings, lambda: progress("clips", 0), feed, ends
+                )
                 check_unchanged(source.path, group.clips[0].stamp)
         except CaerError as error:
             whole = records(dataset, work, group, settings)  # another process may have cut them

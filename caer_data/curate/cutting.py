@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
 
 from caer_data.curate import clips as clip_stage
 from caer_data.curate import keeping
-from caer_data.curate.analysis_results import shown_as, timestamps
+from caer_data.curate.analysis_results import glimpses, shown_as, timestamps
 from caer_data.curate.setup import Setup, Video
 from caer_data.engine import anchors, copies, tables
 from caer_data.engine.cores import cores
@@ -19,6 +20,7 @@ from caer_data.engine.pool import Task
 from caer_data.engine.progress import printable
 from caer_data.media.clip_command import Source
 from caer_data.media.frame_rate import span_of
+from caer_data.media.glimpse import Ends
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ def _stored(
 def _wanted(videos: list[Video], clips: pd.DataFrame) -> dict[str, clip_stage.Clip]:
     by_id = {v.job.video_id: v for v in videos}
     times = {name: timestamps(v.job) for name, v in by_id.items()}
+    seen = lru_cache(1)(lambda name: glimpses(by_id[name].job))  # rows are in order of videos
     wanted = {}
     for row in clips[clips["status"] == "kept"].to_dict("records"):
         video = by_id[row["video_id"]]
@@ -174,6 +177,7 @@ def _wanted(videos: list[Video], clips: pd.DataFrame) -> dict[str, clip_stage.Cl
             ),
             sha256=video.job.sha256,
             stamp=video.job.stamp,
+            ends=Ends.of(seen(row["video_id"]), row["start_frame"], row["end_frame"]),
         )
     return wanted
 

@@ -15,7 +15,7 @@ from caer_data.media import fingerprints
 from caer_data.media.probe import VideoInfo
 from caer_data.media.unchanged import Stamp
 
-SHOTS_VERSION = 17
+SHOTS_VERSION = 18
 FACES_VERSION = 6
 SPEAKERS_VERSION = 2
 
@@ -104,7 +104,8 @@ class Job:
     def shots(self) -> Artifact | None:
         """The shots artifact, if it exists.
 
-        Its members are `shots.parquet`, `pts.npy`, `retimed.npy`, `video.json` and `seconds.json`.
+        Its members are `shots.parquet`, `pts.npy`, `retimed.npy`, `glimpses.npy`, `video.json` and
+        `seconds.json`.
         `retimed.npy` (int64) has a row for each frame whose time differs from the file's: frame,
         timestamp in the file (the lowest integer if it has none), retimed timestamp.
         """

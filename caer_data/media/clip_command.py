@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import ffmpeg
 import imageio_ffmpeg
 
+from caer_data.media import glimpse
 from caer_data.media.frame_rate import Span
 from caer_data.media.picture_filters import scaled, scaled_bgr, upright
 from caer_data.media.probe import FORMATS, VideoInfo
@@ -85,12 +86,15 @@ def clip_size(width: int, height: int, max_height: int) -> tuple[int, int]:
     return max(2, 2 * round(width * scale / 2)), max(2, 2 * round(height * scale / 2))
 
 
-def by_time(source: Source, clips: Sequence[tuple[Span, Path]], settings: Encoding) -> list[str]:
+def by_time(
+    source: Source, clips: Sequence[tuple[Span, Path, Path]], settings: Encoding
+) -> list[str]:
     """Return the ffmpeg arguments that cut clips by timestamp, in one decode.
 
     Args:
         source: the video.
-        clips: the frames of each clip and the mp4 file to write, in the order of the video.
+        clips: the frames of each clip, the mp4 file to write, and the file to write glimpses of its
+            first and last frame to (see `glimpse`), in the order of the video.
         settings: the recipe's section on clips.
     """
     info = source.info
@@ -100,14 +104,16 @@ def by_time(source: Source, clips: Sequence[tuple[Span, Path]], settings: Encodi
     pictures = _copies(shown, "split", len(clips))
     sounds = _copies(entry[str(info.audio_index)], "asplit", len(clips)) if info.has_audio else []
     outputs = []
-    for number, (span, _) in enumerate(clips):
+    for number, (span, _, _) in enumerate(clips):
         start, end = _seconds(source, span)
         streams = [_picture(pictures[number].filter("trim", start=start, end=end), span)]
-        streams[0] = scaled(streams[0], info, *size)
+        shown, seen = _copies(scaled(streams[0], info, *size), "split", 2)
+        streams[0] = shown
         if sounds:
             streams.append(_sound(sounds[number], span, start, end))
         outputs.append(_output(streams, source, span, settings))
-    targets = [target for _, target in clips]
+        outputs.append(_glimpses(seen, span))
+    targets = [path for _, target, seen in clips for path in (target, seen)]
     return _compiled(ffmpeg.merge_outputs(*outputs), [source.path], targets, "-nostdin", "-copyts")
 
 
@@ -282,6 +288,12 @@ def _output(streams: list[Any], source: Source, span: Span, settings: Encoding) 
         **{"flags:v": "+bitexact", "flags:a": "+bitexact"},
         **codec,
     )
+
+
+def _glimpses(pictures: Any, span: Span) -> Any:
+    """Return the output of the tiny pictures of a clip's first and last frame."""
+    raw = {"format": "rawvideo", "vcodec": "rawvideo", "fps_mode": "passthrough"}
+    return ffmpeg.output(glimpse.filtered(pictures, span.frames), "", **raw)
 
 
 def _seconds(source: Source, span: Span) -> tuple[str, str]:

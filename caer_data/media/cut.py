@@ -25,6 +25,7 @@ from caer_data.media.clip_command import (
     sound_alone,
 )
 from caer_data.media.frame_rate import Span
+from caer_data.media.glimpse import Ends
 from caer_data.media.handover import Feed
 from caer_data.media.probe import start_of
 
@@ -62,10 +63,12 @@ def cut_clips(
     settings: Encoding,
     on_try: Callable[[], None] = lambda: None,
     feed: Feed | None = None,
+    ends: Mapping[Path, Ends] | None = None,
 ) -> dict[Path, Media | CaerError]:
     """Cut neighbouring clips in one decode and check that they contain the requested frames.
 
-    Clips with errors are cut again individually. If timestamps do not lead to the right frames
+    The number of frames is checked, and the first and last picture if `ends` are given. Clips with
+    errors are cut again individually. If timestamps do not lead to the right frames
     (containers that seek inaccurately, bare video without a container, sound that changes its
     layout, retimed frames), the frames are decoded from the start and piped to ffmpeg.
 
@@ -76,6 +79,8 @@ def cut_clips(
         settings: the recipe's section on clips.
         on_try: called as a sign of life, at least every `TIMEOUT_S`.
         feed: pipes the frames to ffmpeg; sharing one among calls avoids repeated decoding.
+        ends: what the first and last picture of each clip look like according to the decode pass.
+            Frames that are piped have been counted, and are not compared.
 
     Returns:
         Properties of each file, or the error that prevented cutting it.
@@ -91,7 +96,7 @@ def cut_clips(
     for group in groups:
         if not all(isinstance(results.get(target), Media) for target in group):
             on_try()
-            results |= _cut_by_time(source, group, settings)
+            results |= _cut_by_time(source, group, settings, ends or {})
     left = {t: span for t, span in clips.items() if not isinstance(results.get(t), Media)}
     if left:
         results |= _cut_by_frames(source, left, settings, feed or Feed(source, on_try))
@@ -148,13 +153,25 @@ def examine(path: Path) -> Media:
 
 
 def _cut_by_time(
-    source: Source, clips: Mapping[Path, Span], settings: Encoding
+    source: Source,
+    clips: Mapping[Path, Span],
+    settings: Encoding,
+    ends: Mapping[Path, Ends],
 ) -> dict[Path, Media | CaerError]:
     """Cut clips with one command, by timestamp."""
 
     def make(made: dict[Path, Path]) -> dict[Path, str]:
-        pairs = [(span, made[target]) for target, span in clips.items()]
-        return dict.fromkeys(clips, _run(by_time(source, pairs, settings)))
+        seen = {target: made[target].with_suffix(".glimpses") for target in clips}
+        wanted = [(span, made[target], seen[target]) for target, span in clips.items()]
+        problem = _run(by_time(source, wanted, settings))
+        if problem:
+            return dict.fromkeys(clips, problem)
+        return {
+            target: ends[target].amiss(seen[target].read_bytes(), span.frames)
+            if target in ends
+            else ""
+            for target, span in clips.items()
+        }
 
     return _published(source, clips, make)
 

@@ -155,14 +155,25 @@ class DecodedFrame:
 
         Unlike single samples, averages do not depend on the size of the video.
         """
+        return self._luma(width, height, 4 * max(width, height), cv2.INTER_AREA)
+
+    def brightness(self, width: int, height: int) -> Picture:
+        """Return the brightness of the picture (upright) at this size, of single samples.
+
+        This takes a tenth of the time of `luma` if the video is large.
+        """
+        return self._luma(width, height, max(width, height), cv2.INTER_LINEAR)
+
+    def _luma(self, width: int, height: int, side: int, how: int) -> Picture:
+        """Return the brightness; formats that must be converted are first made `side` px wide."""
         raw, turn, crop = self.raw, self.info.turn, self.info.crop
         depth = _PLANAR.get(raw.format.name)
         if depth is None or raw.color_trc in (PQ, HLG):
-            grey = cv2.cvtColor(self.picture(4 * max(width, height)), cv2.COLOR_BGR2GRAY)
+            grey = cv2.cvtColor(self.picture(side), cv2.COLOR_BGR2GRAY)
             return np.asarray(cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA))
         size = (height, width) if turn.rotation in (90, 270) else (width, height)
         plane = _plane(raw, 0, depth, crop, self._split)
-        small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(plane, size, interpolation=how)
         small = cv2.LUT(small, _conversion(raw, _WEIGHTS_601)[0])
         if turn.mirrored:
             small = cv2.flip(small, 1)

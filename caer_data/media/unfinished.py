@@ -49,12 +49,16 @@ def unfinished(path: Path) -> str:
 
 
 def _avi(file: BinaryIO, end: int, size: int) -> str:
-    """Check the size of the first RIFF chunk; a long film continues in chunks called AVIX."""
-    if end > size:
-        return CUT_OFF
-    file.seek(end + end % 2)
-    behind = file.read(12)
-    return JOINED if behind[:4] == b"RIFF" and behind[8:12] == b"AVI " else ""
+    """Check the sizes of the RIFF chunks; a long film continues in chunks called AVIX."""
+    while end <= size:
+        file.seek(end + end % 2)
+        behind = file.read(12)
+        if behind[:4] != b"RIFF":
+            return ""
+        if behind[8:12] == b"AVI ":
+            return JOINED
+        end += end % 2 + 8 + int.from_bytes(behind[4:8], "little")
+    return CUT_OFF
 
 
 def _mp4(file: BinaryIO, size: int) -> str:

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
+import imageio_ffmpeg
 import numbered_video as numbered
+import numpy as np
 import pytest
-from odd_media import ffmpeg
+from odd_media import cut, ffmpeg
 
+from caer_data.media.decode import frames
+from caer_data.media.probe import probe
 from caer_data.media.unfinished import (
     CUT_OFF,
     FRAGMENTS_MISSING,
@@ -93,3 +98,58 @@ def test_a_film_joined_on_behind_the_end_is_named(tmp_path: Path, name: str) -> 
     path = numbered.write(tmp_path / name, 50, codec=codec)
     path.write_bytes(path.read_bytes() * 2)
     assert unfinished(path) == JOINED
+
+
+def test_a_long_avi_goes_on_in_further_chunks(tmp_path: Path) -> None:
+    """OpenDML: from a gigabyte on; here the pictures are divided by hand."""
+    plain = numbered.write(tmp_path / "plain.avi", 100, codec="mpeg4")
+    path = tmp_path / "long.avi"
+    path.write_bytes(b"".join(divided(plain.read_bytes())))
+    assert unfinished(path) == ""
+    reader = frames(path, probe(path))
+    assert [numbered.number_of(f.picture()) for f in reader] == list(range(100))
+    assert not reader.damage.is_damaged
+    for start, end in ((5, 40), (40, 90)):
+        clip = cut(path, tmp_path / "clip.mp4", start, end)
+        seen = [numbered.number_of(f.picture()) for f in frames(clip, probe(clip))]
+        assert seen == list(range(start, end))
+    path.write_bytes(path.read_bytes()[:-3000])
+    assert unfinished(path) == CUT_OFF
+
+
+def divided(avi: bytes) -> list[bytes]:
+    """The parts of an AVI whose pictures are in three RIFF chunks, without an index."""
+    at = avi.index(b"movi") - 8
+    end = at + 8 + int.from_bytes(avi[at + 4 : at + 8], "little")
+    chunks, place = [], at + 12
+    while place < end:
+        length = 8 + int.from_bytes(avi[place + 4 : place + 8], "little")
+        chunks.append(avi[place : place + length + length % 2])
+        place += length + length % 2
+    thirds = [chunks[n * len(chunks) // 3 : (n + 1) * len(chunks) // 3] for n in range(3)]
+    lists = [chunk(b"LIST", b"movi" + b"".join(third)) for third in thirds]
+    first = chunk(b"RIFF", b"AVI " + avi[12:at] + lists[0])
+    return [first, *(chunk(b"RIFF", b"AVIX" + movi) for movi in lists[1:])]
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return name + len(data).to_bytes(4, "little") + data + b"\0" * (len(data) % 2)
+
+
+def test_b_frames_packed_with_their_reference_are_read_as_ffmpeg_reads_them(tmp_path: Path) -> None:
+    """As DivX and XviD store them in AVI files: two frames in one packet, then an empty one."""
+    path = tmp_path / "packed.avi"
+    plain = numbered.write(tmp_path / "plain.mp4", 100, sound=True)
+    ffmpeg("-i", plain, "-c:v", "libxvid", "-q:v", 2, "-bf", 2, "-c:a", "libmp3lame", path)
+    assert re.search(rb"DivX\d+b\d+p", path.read_bytes())
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", path, "-map", "0:v",
+               "-fps_mode", "passthrough", "-pix_fmt", "bgr24", "-f", "rawvideo", "-"]  # fmt: skip
+    raw = subprocess.run(command, capture_output=True, check=True).stdout
+    pictures = np.frombuffer(raw, np.uint8).reshape(-1, 96, numbered.BITS * 16, 3)
+    theirs = [numbered.number_of(picture) for picture in pictures]
+    assert len(theirs) >= 95
+    reader = frames(path, probe(path))
+    assert [numbered.number_of(f.picture()) for f in reader] == theirs
+    clip = cut(path, tmp_path / "clip.mp4", 20, 70)
+    seen = [numbered.number_of(f.picture()) for f in frames(clip, probe(clip))]
+    assert seen == theirs[20:70]

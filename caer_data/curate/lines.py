@@ -78,7 +78,7 @@ def tracks_of(
         found.append(Track(name, stream.language, stream.forced, cues))
     for name, sidecar in sidecars:
         try:
-            lines = subtitles.read(sidecar.path)
+            lines = subtitles.read(sidecar.path, sidecar.language)
         except CaerError as error:
             notes.append(str(error).replace(str(sidecar.path), name))
             continue

@@ -79,6 +79,8 @@ class Videos(Section):
         "*/behind the scenes",
         "*/deleted scenes",
         "sample.*",
+        "sample-*.*",
+        "*.sample.*",
         "*-sample.*",
         "*-trailer.*",
         "#recycle",

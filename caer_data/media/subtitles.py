@@ -38,6 +38,19 @@ _CONTROLS: Final = re.compile(
 )
 
 
+_LATIN: Final = frozenset({
+    "cp1250", "cp1252", "cp1254", "cp1257", "cp1258", "latin_1", "iso8859_1", "iso8859_2",
+    "iso8859_3", "iso8859_4", "iso8859_9", "iso8859_10", "iso8859_13", "iso8859_14", "iso8859_15",
+    "iso8859_16",
+})  # fmt: skip
+_PAGES: Final = {
+    "cp1252": ("eng", "deu", "fra", "spa", "ita", "por", "nld", "swe", "dan", "nor", "fin"),
+    "cp1250": ("pol", "ces", "slk", "hun", "ron"),
+    "cp1254": ("tur",),
+}
+"""Code pages of Windows by the languages that are written in them."""
+
+
 @dataclass(frozen=True)
 class Cue:
     """A subtitle with its times.
@@ -94,8 +107,12 @@ class Subtitles:
         return notes
 
 
-def read(path: Path) -> Subtitles:
+def read(path: Path, language: str | None = None) -> Subtitles:
     """Return the cues of a subtitle file.
+
+    Args:
+        path: the file.
+        language: ISO 639 code of its language, for guessing its encoding; None if unknown.
 
     Raises:
         CaerError: it cannot be read, is too large, or contains no line with times.
@@ -107,18 +124,20 @@ def read(path: Path) -> Subtitles:
         raise CaerError(explain_os_error(error, path)) from error
     if len(data) > _MAX_BYTES:
         raise CaerError(f"{path}: larger than {_MAX_BYTES >> 20} MB, too large for a subtitle file")
-    text, encoding, guessed = decode(data)
+    text, encoding, guessed = decode(data, language)
     found = parse(text, path.suffix.lower())
     if not (found.cues or found.backwards or found.early):
         raise CaerError(f"{path}: holds no line with times")
     return replace(found, encoding=encoding, guessed=guessed)
 
 
-def decode(data: bytes) -> tuple[str, str, bool]:
+def decode(data: bytes, language: str | None = None) -> tuple[str, str, bool]:
     """Return the text of a file, its encoding, and whether the encoding is a guess.
 
     The encoding is that of the byte order mark, otherwise UTF-8 if the data are valid, otherwise
-    the most plausible one. Undecodable bytes become the replacement character U+FFFD.
+    the most plausible one. Encodings of Latin scripts differ in few letters, so that the language,
+    if it is known (ISO 639 code), decides between them. Undecodable bytes become the
+    replacement character U+FFFD.
     """
     marked = marked_encoding(data)
     try:
@@ -129,7 +148,18 @@ def decode(data: bytes) -> tuple[str, str, bool]:
         return data.decode(marked, "replace"), marked, False
     best = from_bytes(data[:1_000_000]).best()
     encoding = "cp1252" if best is None else best.encoding
+    if language is not None and encoding in _LATIN:
+        usual = next((page for page, spoken in _PAGES.items() if language in spoken), encoding)
+        encoding = usual if _fits(data, usual) else encoding
     return data.decode(encoding, "replace"), encoding, True
+
+
+def _fits(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def parse(text: str, ending: str) -> Subtitles:

@@ -89,6 +89,29 @@ def test_a_guessed_encoding_is_said(data: bytes, encoding: str, guessed: bool) -
     assert text.removeprefix("\ufeff").startswith(("Grüße", "Привет"))
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding", "language"),
+    [
+        ("Café naïve", "cp1252", "fra"),
+        ("Żółta łódź płynie", "cp1250", "pol"),
+        ("Işık çok güzel", "cp1254", "tur"),
+    ],
+)
+def test_the_language_decides_between_encodings_of_latin_scripts(
+    text: str, encoding: str, language: str
+) -> None:
+    data = f"1\n00:00:01,000 --> 00:00:02,000\n{text}\n".encode(encoding)
+    read, named, guessed = subtitles.decode(data, language)
+    assert text in read
+    assert (named, guessed) == (encoding, True)
+
+
+def test_the_language_does_not_decide_between_other_scripts() -> None:
+    data = ("Привет, как дела? " * 20).encode("koi8-r")
+    assert subtitles.decode(data, "rus")[0] == subtitles.decode(data)[0]
+    assert "Привет" in subtitles.decode(("Привет, как дела? " * 20).encode("cp1251"), "eng")[0]
+
+
 def test_hostile_text_is_bounded(tmp_path: Path) -> None:
     path = tmp_path / "e.srt"
     path.write_text("00:00:01,000 --> 00:00:02,000\n" + "\x1b[31m<b>" * 50_000 + "x" * 50_000)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +35,9 @@ def of_dataset(dataset: Dataset, clips: pd.DataFrame, sources: pd.DataFrame) -> 
     pairs = pairs_of(clips, dataset.tracks)
     names = pd.Index(pairs["track_id"].unique())
     track_of_pair = names.get_indexer(pairs["track_id"])
-    faces = _faces(dataset, names)
+    faces, store = _faces(dataset, names)
+    # tracks are numbered in the order of clips, so that their faces are needed in this order
+    first_needed = np.minimum.accumulate(track_of_pair[::-1])[::-1]
     clip_ids = np.sort(clips["clip_id"].to_numpy(object))
     rows = clips.set_index("clip_id").loc[clip_ids]
     heights = sources.set_index("video_id")["height"].loc[rows["video_id"]].to_numpy(float)
@@ -58,6 +61,8 @@ def of_dataset(dataset: Dataset, clips: pd.DataFrame, sources: pd.DataFrame) -> 
         at_clip[new], at_frame[new] = clip[seen], at[seen]
         sides[:, new], between[new] = box[seen].T, faces.interpolated[place][seen]
         count = new.stop
+        if own.stop < len(first_needed):
+            store.release(int(np.searchsorted(faces.track, first_needed[own.stop])))
     if not count:
         return tables.empty(BOXES)
     named = pd.Categorical.from_codes(at_clip[:count], categories=pd.Index(clip_ids))
@@ -67,7 +72,10 @@ def of_dataset(dataset: Dataset, clips: pd.DataFrame, sources: pd.DataFrame) -> 
 
 
 class _Faces(NamedTuple):
-    """Faces by track: track number, frame, sides (shape (n, 4)), and whether interpolated."""
+    """Faces by track: track number, frame, sides (shape (n, 4)), and whether interpolated.
+
+    Rows that were released are 0.
+    """
 
     track: npt.NDArray[np.int32]
     frame: npt.NDArray[np.int32]
@@ -75,13 +83,44 @@ class _Faces(NamedTuple):
     interpolated: npt.NDArray[np.bool_]
 
 
-def _faces(dataset: Dataset, names: pd.Index) -> _Faces:
-    """Return the faces of some tracks, by track."""
+class _Store:
+    """Memory of long arrays, which is used as they are filled and can be returned from the start.
+
+    The arrays of results grow while those of faces shrink, so that both are never held whole.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[tuple[mmap.mmap, int]] = []
+        self._released = 0
+
+    def array(self, rows: int, columns: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """Return an array, shape (rows, columns), or (rows,) for one column."""
+        of_row = columns * np.dtype(dtype).itemsize
+        shape = (rows, columns) if columns > 1 else (rows,)
+        if not hasattr(mmap, "MADV_DONTNEED") or not rows:
+            return np.empty(shape, dtype)
+        room = mmap.mmap(-1, rows * of_row, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._held.append((room, of_row))
+        return np.frombuffer(room, dtype).reshape(shape)
+
+    def release(self, rows: int) -> None:
+        """Return the memory of the first rows of all arrays to the system."""
+        for room, of_row in self._held:
+            first, end = (n * of_row // mmap.PAGESIZE for n in (self._released, rows))
+            if end > first:
+                size = (end - first) * mmap.PAGESIZE
+                room.madvise(mmap.MADV_DONTNEED, first * mmap.PAGESIZE, size)
+        self._released = max(self._released, rows)
+
+
+def _faces(dataset: Dataset, names: pd.Index) -> tuple[_Faces, _Store]:
+    """Return the faces of some tracks, by track, and the memory that holds them."""
     path = dataset.path_of(tables.FACES)
     columns = ["track_id", "frame", *_SIDES, "interpolated"]
-    most = tables.count(tables.FACES, path)  # memory is used as it is filled
-    track, frame = np.empty(most, np.int32), np.empty(most, np.int32)
-    sides, interpolated = np.empty((most, len(_SIDES)), np.float32), np.empty(most, np.bool_)
+    most, store = tables.count(tables.FACES, path), _Store()
+    track, frame = store.array(most, 1, np.int32), store.array(most, 1, np.int32)
+    sides = store.array(most, len(_SIDES), np.float32)
+    interpolated = store.array(most, 1, np.bool_)
     count = 0
     for part in tables.read_parts(tables.FACES, path, columns, words="track_id"):
         words = part["track_id"].combine_chunks()
@@ -97,9 +136,9 @@ def _faces(dataset: Dataset, names: pd.Index) -> _Faces:
     faces = _Faces(track[:count], frame[:count], sides[:count], interpolated[:count])
     if (faces.track[1:] < faces.track[:-1]).any():
         order = np.argsort(faces.track, kind="stable")
-        track, frame, sides, interpolated = faces
-        faces = _Faces(track[order], frame[order], sides[order], interpolated[order])
-    return faces
+        for column in faces:
+            column[:] = column[order]
+    return faces, store
 
 
 def _blocks(clip_of_pair: npt.NDArray[np.int64]) -> Iterator[slice]:

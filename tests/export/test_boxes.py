@@ -102,3 +102,34 @@ def test_faces_that_another_program_wrote_back_are_read(seen, tmp_path):
     own[own.columns[::-1]].astype({"x1": "float64"}).to_parquet(path)
     again = boxes.of_dataset(Dataset(tmp_path), pd.DataFrame([CLIP]), SOURCES)
     pd.testing.assert_frame_equal(found, again)
+
+
+@pytest.mark.parametrize("last_shot", ["s39", "s00"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_faces_are_released_only_when_no_later_clip_needs_them(seen, monkeypatch, last_shot, order):
+    shots = [f"s{n:02d}" for n in range(39)] + [last_shot]
+    clips = [
+        {**CLIP, "clip_id": f"c{n:02d}", "shot_id": shot, "start_frame": 0, "end_frame": 300,
+         "frames": 300}
+        for n, shot in enumerate(shots)
+    ]  # fmt: skip
+    tracks = [{**track(f"t{shot}"), "shot_id": shot} for shot in sorted(set(shots))]
+    found = [
+        row
+        for n, one in enumerate(tracks[::order])
+        for row in faces(one["track_id"], range(300), box=(20 + n, 40, 90 + n, 100))
+    ]
+    released = []
+    release = boxes._Store.release
+
+    def noted(store: boxes._Store, rows: int) -> None:
+        released.append(rows)
+        release(store, rows)
+
+    monkeypatch.setattr(boxes._Store, "release", noted)
+    whole = seen(tracks, found, *clips)
+    assert not released  # all in one block
+    monkeypatch.setattr(boxes, "_PAIRS", 1)
+    pd.testing.assert_frame_equal(seen(tracks, found, *clips), whole)
+    assert len(whole) == 40 * 300
+    assert max(released) == (0 if last_shot == "s00" else 39 * 300)

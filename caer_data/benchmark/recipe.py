@@ -161,7 +161,7 @@ class Compute(Section):
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     channels_last: bool = True
-    pool_first: bool = False
+    pool_first: bool | Literal["auto"] = "auto"
     pool_as_maximum: bool = False
     fused_kernels: bool = True
     compile: bool = False
@@ -169,7 +169,7 @@ class Compute(Section):
 
     @model_validator(mode="after")
     def _one_order(self) -> Compute:
-        if self.pool_first and self.pool_as_maximum:
+        if self.pool_first is True and self.pool_as_maximum:
             raise ValueError("pool_first and pool_as_maximum: set one of them to true")
         return self
 
@@ -303,6 +303,8 @@ def _idle_field(recipe: ModelRecipe) -> str:
         first, _, field = name.partition(".")
         section = getattr(recipe, first)
         usual = type(section)()
+        if first == "hide" and not recipe.is_caer_net:
+            usual = Hide(faces="none")  # what is filled in for baselines
         for part in (field,) if field else type(section).model_fields:
             if getattr(section, part) != getattr(usual, part):
                 return f"{first}.{part} has no effect {why}; leave it out"
@@ -322,6 +324,14 @@ def _idle(recipe: ModelRecipe) -> list[tuple[str, str]]:
         found += [(f"baseline.{name}", of_model) for name in ("weights", "frozen")]
     else:
         found.append(("baseline.encoder", of_model))
+    if recipe.hide.faces == "none":
+        found += [(f"hide.{name}", "with hide.faces: none") for name in ("fill", "margin")]
+    elif not recipe.sees_context:
+        setting = "streams.context: false" if recipe.is_caer_net else "baseline.input: face"
+        found += [(f"hide.{name}", f"with {setting}") for name in ("fill", "margin", "faces")]
+    if not recipe.clips:
+        why = of_model if recipe.model in _OF_IMAGES else "with input.frames: 1"
+        found += [("input.fps", why), ("input.stride", why)]
     if recipe.train.schedule == "cosine":
         why = "with train.schedule: cosine"
         found += [("train.lr_step_epochs", why), ("train.lr_gamma", why)]

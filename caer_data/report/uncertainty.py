@@ -85,7 +85,14 @@ def notes(found: Analysis) -> list[str]:
 
 def _part(name: str, frame: pd.DataFrame) -> Markup:
     heading = Markup("<h3>{}</h3>").format(_TITLES[name])
-    return heading + pages.paragraph(_NOTES[name], "note") + pages.table(tables.readable(frame))
+    cells = tables.readable(frame).map(_unbroken)
+    return heading + pages.paragraph(_NOTES[name], "note") + pages.table(cells)
+
+
+def _unbroken(cell: str) -> str:
+    """Return a cell whose interval and number of samples stay on one line."""
+    value, bracket, rest = cell.partition("[")
+    return value + bracket + rest.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def _plots(rows: Mapping[str, RowAnalysis]) -> Markup:
@@ -100,14 +107,19 @@ def _reliability(title: str, row: RowAnalysis) -> Markup:
     bins = row.calibration.bins
     used = bins[bins["n"] > 0]
     with pages.figure(4.0, 3.8) as (figure, axes):
-        axes.plot([0, 1], [0, 1], color=pages.COLOURS[1], lw=1, label="perfect")
+        axes.plot([0, 1], [0, 1], color=pages.COLOURS[1], lw=1, label="perfect calibration")
         sizes = 12 + 220 * used["n"] / used["n"].sum()
-        axes.scatter(used["confidence"], used["accuracy"], s=sizes, color=pages.COLOURS[0])
+        places = used["confidence"], used["accuracy"]
+        # a bin of accuracy 0 or 1 lies on the frame, which would cut its disc in half
+        axes.scatter(
+            *places, s=sizes, color=pages.COLOURS[0], label="model", clip_on=False, zorder=3
+        )
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
         axes.set_xlabel("confidence (area: samples)")
         axes.set_ylabel("accuracy")
         axes.set_title(f"{title}: reliability")
+        figure.legend(loc="outside lower center", ncols=2, fontsize=8, markerscale=0.5)
         return pages.plot(figure, f"reliability of {title}")
 
 

@@ -149,6 +149,25 @@ def test_the_paper_preset_is_the_paper():
             "name: x\nmodel: c3d\ncompute: {cuda_graphs: true}\n",
             "cuda_graphs has no effect without compute.compile",
         ),
+        (
+            "name: x\nmodel: caer-net\nhide: {faces: all}\n"
+            "streams: {context: false, context_attention: false, fusion_attention: false}\n",
+            "hide.faces has no effect with streams.context: false; leave it out",
+        ),
+        (
+            "name: x\nmodel: vgg\nbaseline: {input: face}\nhide: {faces: target}\n",
+            "hide.faces has no effect with baseline.input: face; leave it out",
+        ),
+        (
+            "name: x\nmodel: caer-net\nhide: {faces: none, fill: mean}\n",
+            "hide.fill has no effect with hide.faces: none",
+        ),
+        ("name: x\nmodel: vgg\ninput: {fps: 5.0}\n", "input.fps has no effect on vgg; leave"),
+        ("name: x\nmodel: caer-net-s\ninput: {stride: 4}\n", "stride has no effect on caer-net-s"),
+        (
+            "name: x\nmodel: onnx-probe\ninput: {frames: 1, fps: 5.0}\n",
+            "input.fps has no effect with input.frames: 1",
+        ),
         ("name: x\n", "my.yaml:1: model: Field required"),
         ("name: x\nmodel: os.system\n", "package.module:Class"),
     ],
@@ -159,7 +178,7 @@ def test_mistakes_name_file_line_and_field(text, message):
 
 
 @pytest.mark.parametrize("model", sorted({*NAMES} - {*MODELS, "onnx-probe"}))
-@pytest.mark.parametrize("given", ["", "input: {fps: 5.0}\n"], ids=["nothing", "something"])
+@pytest.mark.parametrize("given", ["", "input: {crop: [96, 96]}\n"], ids=["nothing", "something"])
 def test_frames_that_are_left_out_suit_the_model(model, given):
     recipe = parse(f"name: x\nmodel: {model}\n{given}", "my.yaml")
     assert recipe.input.frames == load(model).input.frames

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +51,7 @@ def norm_relu_pool(
     norm: nn.BatchNorm2d | nn.BatchNorm3d,
     x: Tensor,
     pool: tuple[int, ...],
-    pool_first: bool,
+    pool_first: bool | Literal["auto"],
     as_maximum: bool = False,
     fused: bool = False,
 ) -> Tensor:
@@ -62,15 +62,17 @@ def norm_relu_pool(
         norm: the normalisation of its output.
         x: input of the convolution.
         pool: windows of the pooling.
-        pool_first: pool before normalisation and ReLU.
+        pool_first: pool before normalisation and ReLU; `auto`: on CPUs.
         as_maximum: pool with `maximum`.
         fused: use the fused kernels where they apply: on a GPU with Triton, in the plain order, for
             as many channels as a power of two and large outputs.
     """
     testing = not (norm.training or torch.is_grad_enabled())
-    plain = not (pool_first or as_maximum)
+    plain = pool_first is not True and not as_maximum
     if fused and plain and _has_kernels(conv, x) and (norm.training or testing):
         return _fused(conv, norm, x, pool)
+    if pool_first == "auto":
+        pool_first = x.is_cpu and not as_maximum
     if testing:
         return _folded(conv, norm, x, pool, as_maximum)
     if max(pool) == 1 or not pool_first:
@@ -171,8 +173,8 @@ def maximum(y: Tensor, pool: tuple[int, ...]) -> Tensor:
 class _PoolNormRelu(torch.autograd.Function):
     """relu(norm(max_pool(y))) with the statistics of all of y; gamma must not be negative.
 
-    It saves y, its pooled values and their indices for the gradient. The plain order would save y,
-    the normalised y and the indices.
+    For the gradient, it saves y, its pooled values, their indices and the result (which the next
+    convolution saves, too). The plain order would save y, the normalised y and the indices.
     """
 
     @staticmethod
@@ -181,23 +183,24 @@ class _PoolNormRelu(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         mean, variance = _moments(y)
         rstd = torch.rsqrt(variance + eps)
+        scale = gamma * rstd
         pooled, places = _max_pool_with_places(y, pool)
-        normal = (pooled - _wide(mean, y)) * _wide(rstd, y)
-        out = torch.relu_(normal * _wide(gamma, y) + _wide(beta, y))
-        ctx.save_for_backward(y, pooled, places, gamma, beta, mean, rstd)
+        shift = beta - mean * scale
+        out = torch.addcmul(_wide(shift, y), pooled, _wide(scale, y)).relu_().to(y.dtype)
+        ctx.save_for_backward(y, pooled, places, out, gamma, mean, rstd)
         ctx.pool = pool
         ctx.mark_non_differentiable(mean, variance)
-        return out.to(y.dtype), mean, variance
+        return out, mean, variance
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        y, pooled, places, gamma, beta, mean, rstd = ctx.saved_tensors
-        others = _all_but_channels(y)
-        normal = (pooled - _wide(mean, y)) * _wide(rstd, y)
-        grad = grad * (normal * _wide(gamma, y) + _wide(beta, y) > 0)
-        grad_beta = grad.sum(others, dtype=mean.dtype)
-        grad_gamma = (grad * normal).sum(others, dtype=mean.dtype)
+        y, pooled, places, out, gamma, mean, rstd = ctx.saved_tensors
+        grad = torch.ops.aten.threshold_backward(grad, out, 0)  # of ReLU
+        # only the gradients of gamma and beta, whose sums are over the pooled values
+        _, grad_gamma, grad_beta = torch.ops.aten.native_batch_norm_backward(
+            grad, pooled, gamma, None, None, mean, rstd, True, 0.0, [False, True, True]
+        )
         scale = gamma * rstd
         grad_y = _max_unpool((grad * _wide(scale, y)).to(y.dtype), y, ctx.pool, places)
         # every value affects the mean and the deviation: - scale / M (grad_beta + y_hat grad_gamma)

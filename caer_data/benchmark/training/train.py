@@ -269,6 +269,9 @@ def shared_batches(pick: Pick, batch_size: int, fabric: Fabric) -> list[Pick]:
 def identity_of(recipe: ModelRecipe, data: str, seed: int) -> str:
     """Return a value that must be equal for a checkpoint to belong to the same run."""
     settings = recipe.model_dump(mode="json")
-    # which kernels compute it changes no model, and runs of earlier versions do not name them
-    del settings["compute"]["fused_kernels"]
+    # how a device computes it changes no model; runs of earlier versions name no kernels, and false
+    # as the order of pooling
+    compute = settings["compute"]
+    del compute["fused_kernels"]
+    compute["pool_first"] = compute["pool_first"] is True
     return json.dumps([settings, data, seed], sort_keys=True)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from caer_data.benchmark.networks import architecture, caer_net
+from caer_data.benchmark.networks import architecture, caer_net, pooled_norm
 from caer_data.benchmark.networks.pooled_norm import norm_relu_pool
 from caer_data.benchmark.recipe import Compute, Layers, ModelRecipe, load, vary
 
@@ -152,7 +152,7 @@ def weighed(shape):
 
 
 ORDERS = {
-    "norm-first": Compute(),
+    "norm-first": Compute(pool_first=False),
     "pool-first": Compute(pool_first=True),
     "maximum": Compute(pool_as_maximum=True),
 }
@@ -342,6 +342,18 @@ def test_in_testing_the_convolution_normalises(pool, bias, compute):
     with torch.no_grad():
         found = norm_relu_pool(*given)
     torch.testing.assert_close(found, expected.detach(), rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_pooling_comes_first_on_cpus(device, monkeypatch):
+    orders = []
+    known = pooled_norm._PoolNormRelu.apply
+    monkeypatch.setattr(
+        pooled_norm._PoolNormRelu, "apply", lambda *given: orders.append("first") or known(*given)
+    )
+    block = caer_net.Block(3, 4, (2, 2), Compute()).to(device)
+    block(torch.randn(2, 3, 4, 4, device=device))
+    assert orders == (["first"] if device == "cpu" else [])
 
 
 def test_one_way_of_pooling_at_a_time():

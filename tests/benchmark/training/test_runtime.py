@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -139,3 +140,30 @@ def test_precision_on_a_gpu(monkeypatch: pytest.MonkeyPatch, real: bool, expecte
 
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
     assert precision_of("auto", torch.device("cuda", 0)) == expected
+
+
+PAGES = """
+import resource
+import torch
+from caer_data.benchmark.training.runtime import start
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+def tensors():  # of 64 MB, which malloc would map and unmap each time
+    before = faults()
+    for _ in range(8):
+        torch.ones(1 << 24)
+    return faults() - before
+
+start("cpu")
+tensors()
+print(tensors())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a setting of glibc")
+def test_a_step_on_a_cpu_reuses_the_memory_of_the_last() -> None:
+    command = [sys.executable, "-c", PAGES]
+    found = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+    assert int(found.stdout) < 1000  # one of these tensors has 16,384 pages

@@ -218,6 +218,9 @@ def test_how_a_gpu_computes_it_does_not_make_it_another_run() -> None:
     slower = vary(recipe, {"compute": {"fused_kernels": False}})
     assert train.identity_of(slower, "data", 0) == train.identity_of(recipe, "data", 0)
     assert "fused_kernels" not in train.identity_of(recipe, "data", 0)
+    assert recipe.compute.pool_first == "auto"
+    plain = vary(recipe, {"compute": {"pool_first": False}})  # the default of earlier versions
+    assert train.identity_of(plain, "data", 0) == train.identity_of(recipe, "data", 0)
     other = vary(recipe, {"compute": {"channels_last": not recipe.compute.channels_last}})
     assert train.identity_of(other, "data", 0) != train.identity_of(recipe, "data", 0)
 

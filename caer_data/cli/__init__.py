@@ -14,6 +14,7 @@ import click
 
 from caer_data import __version__
 from caer_data.engine import failures, logs
+from caer_data.engine.cores import ONE_THREAD
 
 # verb: (module with a click command named `command`, one line of help)
 _VERBS = {
@@ -89,6 +90,8 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; report any error in one sentence with a non-zero exit code."""
     logs.begin()
+    for name, value in ONE_THREAD.items():  # takes effect because NumPy is not imported yet
+        os.environ.setdefault(name, value)
     try:
         result: Any = cli.main(args=arguments, prog_name="caer-data", standalone_mode=False)
     except click.exceptions.Exit as stop:

@@ -7,6 +7,10 @@ import os
 from pathlib import Path
 from typing import Final
 
+ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1"}
+"""Environment variables for processes that share the machine. NumPy's matrix library would start a
+thread for each core, and these spin between the small products that are computed here."""
+
 _CGROUPS: Final = Path("/sys/fs/cgroup")
 _OWN_CGROUPS: Final = Path("/proc/self/cgroup")
 

@@ -29,6 +29,7 @@ from typing import Any, Final
 import psutil
 
 from caer_data.engine import failures, logs
+from caer_data.engine.cores import ONE_THREAD
 from caer_data.engine.errors import CaerError, MachineError
 
 METHOD: Final = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
@@ -213,12 +214,13 @@ def warm_up(preload: Sequence[str]) -> None:
 
     Workers are forked from a clean server that has imported the modules `preload` once. By default
     Python would let it import from the current folder, which may contain a user's `types.py`. Only
-    an environment variable prevents this; it is set briefly and restored.
+    an environment variable prevents this; it and `ONE_THREAD` are set briefly and restored.
     """
     if METHOD != "forkserver":
         return
-    known = os.environ.get(_SAFE_PATH)
-    os.environ[_SAFE_PATH] = "1"
+    wanted = {_SAFE_PATH: "1"} | {k: os.environ.get(k, v) for k, v in ONE_THREAD.items()}
+    known = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
     # The server inherits this thread's signal mask, so that only this process handles Ctrl-C.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -226,10 +228,11 @@ def warm_up(preload: Sequence[str]) -> None:
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if known is None:
-            del os.environ[_SAFE_PATH]
-        else:
-            os.environ[_SAFE_PATH] = known
+        for name, value in known.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextmanager

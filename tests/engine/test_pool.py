@@ -12,6 +12,7 @@ import pytest
 import worker_tasks as tasks
 
 from caer_data.curate import PRELOAD
+from caer_data.engine.cores import cores
 from caer_data.engine.errors import CaerError, MachineError
 from caer_data.engine.pool import Limits, Outcome, Standby, Task, run_map, run_tasks
 
@@ -112,6 +113,12 @@ def test_library_code_leaves_environment_and_signals_alone():
     run([Task("x", tasks.double, (1,))])
     assert (dict(os.environ), signal.getsignal(signal.SIGINT)) == before
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+@pytest.mark.skipif(cores() < 2, reason="needs two cores")
+def test_matrix_libraries_of_workers_use_one_thread():
+    """Threads for each core would spin: a build on 16 cores took three times as much."""
+    assert set(run([Task("x", tasks.matrix_threads, ())])["x"].value) == {1}
 
 
 def test_a_plain_script_without_a_guard_works(tmp_path):

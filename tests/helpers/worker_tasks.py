@@ -111,3 +111,10 @@ def kill_the_server(progress: Progress) -> None:
 
 def no_memory(progress: Progress) -> None:
     raise MemoryError
+
+
+def matrix_threads(progress: Progress) -> list[int]:
+    import numpy  # noqa: F401
+    from threadpoolctl import threadpool_info
+
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]

@@ -20,13 +20,16 @@ PARTNERS: Final = 6
 """Number of nearest entries with which each entry is compared closely."""
 
 
-def repeated(entries: pd.DataFrame, looks: Mapping[int, Look], apart: bool) -> pd.DataFrame:
+def repeated(
+    entries: pd.DataFrame, looks: Mapping[int, Look], apart: bool, jobs: int = 1
+) -> pd.DataFrame:
     """Return pairs with the same footage, as `REPEATED`, in seconds from the source's start.
 
     Args:
         entries: `clip_id, split, start_s`; `start_s` counts from the source's start.
         looks: fingerprints by row of the entries.
         apart: whether to compare only entries of different splits.
+        jobs: processes for comparisons; results do not depend on it.
     """
     indices = sorted(looks)
     strips = [looks[index].strip for index in indices]
@@ -34,7 +37,7 @@ def repeated(entries: pd.DataFrame, looks: Mapping[int, Look], apart: bool) -> p
     began = entries["start_s"].fillna(0.0).to_numpy(float)
     near = passages.near_among(sum(len(strip.times) for strip in strips))
     rows = []
-    for one, other, match in passages.shared(strips, sides, PARTNERS, near):
+    for one, other, match in passages.shared(strips, sides, PARTNERS, near, jobs):
         names = [entries["clip_id"].iloc[indices[at]] for at in (one, other)]
         if names[0] != names[1] and passages.repeated(match, strips[one], strips[other]):
             rows.append(

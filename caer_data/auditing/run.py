@@ -94,7 +94,7 @@ def audit_folder(folder: Path, jobs: int, reporter: Reporter, with_faces: bool =
     notes = [*found.notes, *(f"{n:,} {what}" for what, n in sorted(files.passed_over.items()))]
     reporter.say(f"{folder}: recognised as {found.layout}, {len(found.entries):,} entries.")
     looks, unread = _looks(folder, found, jobs, reporter)
-    return _audited(folder, found, looks, unread, notes, jobs if with_faces else 0, reporter)
+    return _audited(folder, found, looks, unread, notes, jobs, with_faces, reporter)
 
 
 def _release(folder: Path) -> Audited:
@@ -153,13 +153,14 @@ def _audited(
     looks: dict[int, Look],
     unread: dict[str, str],
     notes: list[str],
-    jobs_for_faces: int,
+    jobs: int,
+    with_faces: bool,
     reporter: Reporter,
 ) -> Audited:
     entries = _measured(found.entries, looks)
     apart = entries["split"].nunique() > 1
     filled = entries.assign(split=entries["split"].fillna(SPLITS[0]))
-    repeated = compare.repeated(filled, looks, apart) if looks else None
+    repeated = compare.repeated(filled, looks, apart, jobs) if looks else None
     told = [_own_classes(filled, verdict) for verdict in checks.audit(filled, repeated)]
     verdicts = told if apart else _without_splits(filled, told)
     pairs = pair_lists.find(filled, repeated)
@@ -167,8 +168,8 @@ def _audited(
     if apart:
         verdicts.insert(0, checks.straddling(copies, "same file", "sha256"))
         pairs = pd.concat([pair_lists.of_files(copies), pairs], ignore_index=True)
-    if jobs_for_faces and apart:
-        verdict, close = _faces(folder, filled, jobs_for_faces, reporter)
+    if with_faces and apart:
+        verdict, close = _faces(folder, filled, jobs, reporter)
         verdicts.append(verdict)
         pairs = pd.concat([pairs, close], ignore_index=True)
     elif apart:

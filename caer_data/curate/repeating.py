@@ -15,6 +15,7 @@ from caer_data.curate.analysis_results import prints_artifact, shots_of
 from caer_data.curate.setup import Setup, Video
 from caer_data.engine import tables
 from caer_data.engine.artifacts import Artifact, Store
+from caer_data.engine.cores import cores
 from caer_data.engine.progress import printable
 
 
@@ -52,8 +53,9 @@ def drop_repeats(
     started = time.perf_counter()
     known = _known(setup, videos, absent)
     with setup.reporter.stage("repeats", len(known), "videos") as bar:
-        known = repeats.best_first(setup.work, known)
-        table = repeats.find(setup.work, known, _standing(setup))
+        jobs = min(setup.engine.workers, cores())  # on this machine, whatever the engine
+        known = repeats.best_first(setup.work, known, jobs)
+        table = repeats.find(setup.work, known, _standing(setup), jobs)
         bar.advance(len(known))
     every = keeping.with_absent(list(rows.values()), absent)
     for sentence in _twice(repeats.repeated_episodes(every, table)):

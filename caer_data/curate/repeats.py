@@ -101,7 +101,10 @@ def prints_of(store: Store, sha256: str) -> Artifact | None:
 
 
 def find(
-    work: Path, videos: Sequence[Known], standing: Set[tuple[str, str]] = frozenset()
+    work: Path,
+    videos: Sequence[Known],
+    standing: Set[tuple[str, str]] = frozenset(),
+    jobs: int = 1,
 ) -> pd.DataFrame:
     """Return the table `repeats` of all videos; results for the same videos are cached.
 
@@ -110,15 +113,16 @@ def find(
         videos: the videos, those that take precedence first; see `best_first`.
         standing: pairs of hashes of videos of which, according to the last build, the first repeats
             the second; this does not change.
+        jobs: processes for comparisons; results do not depend on it.
     """
-    by_content, pairs = _found(work, videos)
+    by_content, pairs = _found(work, videos, jobs)
     ranked = {v.sha256: (not v.earlier, index) for index, v in enumerate(videos)}
     rows = [_row(pair, by_content, ranked, standing) for pair in pairs]
     ordered = sorted(rows, key=lambda r: (r["shot_id"], r["of_shot_id"]))
     return tables.frame(tables.REPEATS, ordered)
 
 
-def best_first(work: Path, videos: Sequence[Known]) -> list[Known]:
+def best_first(work: Path, videos: Sequence[Known], jobs: int = 1) -> list[Known]:
     """Return the videos in the order in which their clips take precedence.
 
     Those of earlier builds come first. Copies of one episode exchange their places, so that the
@@ -127,8 +131,9 @@ def best_first(work: Path, videos: Sequence[Known]) -> list[Known]:
     Args:
         work: the dataset's work folder.
         videos: the videos, in the order of the dataset.
+        jobs: processes for comparisons; results do not depend on it.
     """
-    by_content, pairs = _found(work, videos)
+    by_content, pairs = _found(work, videos, jobs)
     shown = pd.DataFrame(
         {
             "video_id": pairs["video"],
@@ -155,14 +160,14 @@ def best_first(work: Path, videos: Sequence[Known]) -> list[Known]:
     return sorted(ordered, key=lambda v: not v.earlier)
 
 
-def _found(work: Path, videos: Sequence[Known]) -> tuple[list[Known], npt.NDArray[Any]]:
+def _found(work: Path, videos: Sequence[Known], jobs: int) -> tuple[list[Known], npt.NDArray[Any]]:
     """Return the videos by hash and the pairs that refer to them, see `_pairs`; cached."""
     by_content = sorted(videos, key=lambda v: v.sha256)
     artifact = Store(work).make(
         "repeats",
         "all",
         key(videos),
-        lambda folder: np.save(folder / "pairs.npy", _pairs(by_content)),
+        lambda folder: np.save(folder / "pairs.npy", _pairs(by_content, jobs)),
     )
     return by_content, artifact.array("pairs.npy")
 
@@ -185,7 +190,7 @@ _PAIR: Final = np.dtype(
 )  # fmt: skip
 
 
-def _pairs(videos: Sequence[Known]) -> npt.NDArray[Any]:
+def _pairs(videos: Sequence[Known], jobs: int) -> npt.NDArray[Any]:
     """Return the best passage of each pair of matching shots in different videos, by indexes."""
     strips: list[Strip] = []
     indices: list[tuple[int, int]] = []
@@ -194,7 +199,8 @@ def _pairs(videos: Sequence[Known]) -> npt.NDArray[Any]:
             strips.append(strip)
             indices.append((number, shot))
     best: dict[tuple[tuple[int, int], tuple[int, int]], Match] = {}
-    for one, other, match in passages.shared(strips, [number for number, _ in indices]):
+    sides = [number for number, _ in indices]
+    for one, other, match in passages.shared(strips, sides, jobs=jobs):
         if not passages.repeated(match, strips[one], strips[other]):
             continue
         pair = indices[one], indices[other]

@@ -12,11 +12,13 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from caer_data.engine.pool import run_map
 from caer_data.media import motions, windows
 from caer_data.media.fingerprints import RATE
 from caer_data.media.matching import Match, Strip, compare
@@ -43,6 +45,9 @@ _UNRELATED: Final = 20  # hashes that are near by chance; about one in twenty sh
 _MIN_NEAR: Final = 10
 _TRIES: Final = 3  # pairs of pictures per pair of strips that are compared closely
 _CONSIDERED: Final = 4  # strips whose motion is compared, as a multiple of the partners
+_PART: Final = 64  # pairs of strips that a process compares at a time, which takes half a second
+_WORTH: Final = 4 * _PART  # pairs from which starting processes saves time
+_PRELOAD: Final = ("caer_data.media.passages",)
 
 Pair = tuple[int, int]
 _Try = tuple[int, int, int, bool, int]
@@ -54,6 +59,7 @@ def shared(
     sides: Sequence[int] | None = None,
     partners: int = PARTNERS,
     near: int = NEAR,
+    jobs: int = 1,
 ) -> Iterator[tuple[int, int, Match]]:
     """Find the passages that pairs of strips share.
 
@@ -62,20 +68,63 @@ def shared(
         sides: side of each strip; strips of the same side are not compared.
         partners: number of strips, nearest by hash, that each strip is closely compared with.
         near: maximum difference of hashes for a close comparison, in bits; see `near_among`.
+        jobs: processes for the close comparisons; results do not depend on it.
 
     Yields:
-        Indexes of two strips, the lower first, and their best match.
+        Indexes of two strips, the lower first, and their best match; in the order of indexes.
     """
-    for (one, other), tries in sorted(_candidates(strips, sides, partners, near).items()):
+    pairs = sorted(_candidates(strips, sides, partners, near).items())
+    parts = (_part(strips, pairs, start) for start in range(0, len(pairs), _PART))
+    jobs = jobs if len(pairs) >= _WORTH else 1
+    early: dict[int, _Matches] = {}
+    wanted = 0
+    for start, matches in run_map(_compare, parts, jobs, _PRELOAD):
+        early[start] = matches
+        while wanted in early:
+            yield from early.pop(wanted)
+            wanted += _PART
+
+
+_Matches = list[tuple[int, int, Match]]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some pairs of strips that are compared closely, as they are sent to a process.
+
+    Attributes:
+        start: position of the first among all pairs.
+        strips: the strips by index.
+        pairs: each with the pairs of pictures to start from.
+    """
+
+    start: int
+    strips: dict[int, Strip]
+    pairs: list[tuple[Pair, list[tuple[int, int, bool]]]]
+
+
+def _part(
+    strips: Sequence[Strip], pairs: list[tuple[Pair, list[tuple[int, int, bool]]]], start: int
+) -> _Part:
+    own = pairs[start : start + _PART]
+    indices = {index for pair, _ in own for index in pair}
+    return _Part(start, {index: strips[index] for index in indices}, own)
+
+
+def _compare(part: _Part) -> tuple[int, _Matches]:
+    """Return the position of a part, and the best match of each of its pairs that has one."""
+    matches: _Matches = []
+    for (one, other), tries in part.pairs:
         best: Match | None = None
         for a, b, mirrored in tries:
-            found = compare(strips[one], strips[other], (a, b), mirrored)
+            found = compare(part.strips[one], part.strips[other], (a, b), mirrored)
             if found and (best is None or found.rank > best.rank):
                 best = found
-            if best is not None and repeated(best, strips[one], strips[other]):
+            if best is not None and repeated(best, part.strips[one], part.strips[other]):
                 break
         if best is not None:
-            yield one, other, best
+            matches.append((one, other, best))
+    return part.start, matches
 
 
 def near_among(pictures: int) -> int:

@@ -254,3 +254,13 @@ def test_fewer_unrelated_pictures_are_looked_at_closely_if_they_must_be_nearer()
     asked = [len(passages._candidates(strips, None, 6, near)) for near in (18, 14)]
     assert asked[0] > 0
     assert asked[1] < asked[0] / 2
+
+
+def test_results_and_their_order_do_not_depend_on_the_number_of_processes(monkeypatch):
+    monkeypatch.setattr(passages, "_PART", 5)
+    title = [strip(scene(1, 8)) for _ in range(10)]
+    strips = [*title, strip(scene(2, 16)), strip(crop(scene(2, 16), 0.05))]
+    alone = list(passages.shared(strips))
+    assert len(alone) > 5 * 5
+    monkeypatch.setattr(passages, "_WORTH", 1)
+    assert list(passages.shared(strips, jobs=3)) == alone

@@ -239,7 +239,10 @@ def _finish(
 
     folder = bench.results / slug(release.resolve().name) / slug(title)
     examples = report.examples_of(bench, entries, stores, release)
-    found = report.publish(entries, folder, f"Benchmark: {title}", examples)
+    missing = [*bench.failures, *bench.left_out]
+    found = report.publish(
+        entries, folder, f"Benchmark: {title}", examples, report.without_results(missing)
+    )
     made_up = any(run["made_up"] for entry in entries for run in entry.runs)
     title += " (made-up data: the figures say nothing about people)" if made_up else ""
     if bench.reporter.mode not in ("json", "quiet"):

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from caer_data.benchmark.results.analysis import Analysis
 from caer_data.benchmark.results.attention import Example
 from caer_data.benchmark.results.entries import Entry, spread, table
-from caer_data.benchmark.training.run import Result
+from caer_data.benchmark.training.run import FROM_SCRATCH, Result
 from caer_data.engine.files import write_text
 from caer_data.report import pages, uncertainty
 
@@ -119,7 +119,10 @@ def _runs(entries: Sequence[Entry]) -> pages.Section:
     for entry in entries:
         for note in _notes(entry):
             of_note.setdefault(note, []).append(entry.label)
-    notes = [f"{', '.join(labels)}: {note}" for note, labels in of_note.items()]
+    notes = [
+        note if len(labels) == len(entries) else f"{'; '.join(labels)}: {note}"
+        for note, labels in of_note.items()
+    ]
     parts = [pages.table(pd.DataFrame(rows)), *(pages.paragraph(n, "note") for n in notes)]
     return pages.Section("Runs", Markup("").join(parts))
 
@@ -151,7 +154,11 @@ def _notes(entry: Entry) -> list[str]:
         for what, counts in counted.items()
         if any(counts.values())
     ]
-    return [*notes, *run["notes"], *([entry.note] if entry.note else [])]
+    if not entry.note:
+        return [*notes, *run["notes"]]
+    # the suite's note says which weights were not given
+    own = [note for note in run["notes"] if note != FROM_SCRATCH]
+    return [*notes, *own, f"{entry.note[0].upper()}{entry.note[1:]}."]
 
 
 def _section(entry: Entry, examples: Sequence[Example]) -> pages.Section:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from markupsafe import Markup
 
 from caer_data.benchmark.data.store import Store
 from caer_data.benchmark.recipe import ModelRecipe
@@ -54,6 +55,14 @@ def publish(
     page.write(path, title, entries, examples, first, found)
     write_plots(path, folder / "plots")
     return values
+
+
+def without_results(sentences: Sequence[str]) -> list[pages.Section]:
+    """Return a section about rows of a suite that are not among the results, and why not."""
+    if not sentences:
+        return []
+    html = Markup("").join(pages.paragraph(sentence, "note") for sentence in sentences)
+    return [pages.Section("Rows without results", html)]
 
 
 def examples_of(

@@ -72,19 +72,20 @@ def notes(found: Analysis) -> list[str]:
     for title, row in found.rows.items():
         said.setdefault(row.groups.sentence, []).append(title)
     lines = [
-        sentence if len(said) == 1 else f"{', '.join(titles)}: {sentence}"
+        sentence if len(said) == 1 else f"{'; '.join(titles)}: {sentence}"
         for sentence, titles in said.items()
     ]
     if found.apart:
         lines.append(
             f"Not compared with {next(iter(found.rows))}, because they were tested on different "
-            f"samples: {', '.join(found.apart)}."
+            f"samples: {'; '.join(found.apart)}."
         )
     return lines
 
 
 def _part(name: str, frame: pd.DataFrame) -> Markup:
     heading = Markup("<h3>{}</h3>").format(_TITLES[name])
+    frame = frame.drop(columns="minus", errors="ignore")  # always the first row
     cells = tables.readable(frame).map(_unbroken)
     return heading + pages.paragraph(_NOTES[name], "note") + pages.table(cells)
 

@@ -36,6 +36,7 @@ class Bench:
 
     Attributes:
         failures: sentences about rows of a suite that could not be computed.
+        left_out: sentences about rows of a suite for which the release has no data.
         kept: arrays left on the GPU between runs.
     """
 
@@ -44,6 +45,7 @@ class Bench:
     fabric: Fabric
     reporter: Reporter
     failures: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     kept: OnDevice = field(default_factory=OnDevice)
 
     @property
@@ -140,6 +142,7 @@ def suite(
         )
         if not wanted:
             raise CaerError(sentence)
+        bench.left_out.append(sentence)
         bench.reporter.warn(sentence)
     if not entries:
         raise CaerError(f"{name}: no row could be computed; the first: {bench.failures[0]}")
@@ -161,7 +164,8 @@ def _row(bench: Bench, row: suites.Row, release: Path, open_store: OpenStore) ->
     try:
         return bench.runs(entry, open_store(release, row.recipe))
     except NoSoundError as error:  # a row without data is not a failure
-        bench.reporter.warn(f"{row.label}: left out ({error})")
+        bench.left_out.append(f"{row.label}: left out ({error})")
+        bench.reporter.warn(bench.left_out[-1])
         return None
     except Exception as error:
         if bench.fabric.world_size > 1:

@@ -15,7 +15,8 @@ from caer_data.benchmark.results.paired import Difference
 from caer_data.engine.files import write_text
 
 _SCORES: Final = {"war": "Acc. (WAR) %", "uar": "UAR %", "macro_f1": "macro-F1 %"}
-_LATEX: Final = {"±": r"$\pm$", "✓": r"\checkmark", "–": "--", "−": "$-$", "λ": r"$\lambda$"}
+_LATEX = {"±": r"$\pm$", "✓": r"\checkmark", "–": "--", "−": "$-$", "λ": r"$\lambda$"}
+_LATEX |= {"<": "$<$", "\N{NO-BREAK SPACE}": "~"}
 
 
 def every(found: Analysis) -> dict[str, pd.DataFrame]:
@@ -51,7 +52,7 @@ def differences(found: Iterable[Difference]) -> pd.DataFrame:
                 "row": d.row,
                 "minus": d.base,
                 "figure": _SCORES[d.figure],
-                "difference": Estimate(d.value, d.low, d.high, 0),
+                "difference": _of_difference(d),
                 "p (bootstrap)": d.p,
                 "p, Holm": d.p_corrected,
                 "only first right": d.only_base,
@@ -62,6 +63,12 @@ def differences(found: Iterable[Difference]) -> pd.DataFrame:
             for d in found
         ]
     )
+
+
+def _of_difference(d: Difference) -> Estimate:
+    """Return a difference; without an interval if all replicates agree, as for other figures."""
+    spread = d.low < d.high
+    return Estimate(d.value, d.low if spread else None, d.high if spread else None, 0)
 
 
 def matrix(found: Analysis) -> pd.DataFrame:
@@ -83,8 +90,9 @@ def _points(forward: Difference | None, backward: Difference | None) -> str:
     known = forward or backward
     if known is None:
         return "–"
-    value = known.value if forward else -known.value
-    return f"{100 * value:+.1f}{'*' if known.significant else ''}"
+    points = round(100 * (known.value if forward else -known.value), 1)
+    text = f"{points:+.1f}" if points else "0.0"  # neither +0.0 nor -0.0
+    return text + ("*" if known.significant else "")
 
 
 def people(found: Analysis) -> pd.DataFrame:
@@ -148,8 +156,7 @@ def _percent(share: float | None) -> float | None:
 def readable(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with readable cells: estimates in percent with interval and n."""
     cells = {
-        name: [_cell(value, percent=str(name).endswith("%")) for value in frame[name]]
-        for name in frame
+        name: [_cell(value, percent="%" in str(name)) for value in frame[name]] for name in frame
     }
     return pd.DataFrame(cells, index=frame.index, columns=frame.columns)
 
@@ -161,8 +168,10 @@ def _cell(value: Any, percent: bool) -> str:
         return "–"
     if isinstance(value, float) and percent:
         return f"{value:.1f}"
+    if isinstance(value, float) and 0 < value < 0.0005:
+        return "<\N{NO-BREAK SPACE}0.001"
     if isinstance(value, float):
-        return f"{value:.3g}" if abs(value) < 1 else f"{value:.2f}"
+        return f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}"
     return str(value)
 
 

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 Result = dict[str, Any]
 
+FROM_SCRATCH: Final = "No weight file was given: all layers learn from scratch."
+
 ABOUT_A_SAMPLE: Final = ("show", "episode", "video", "person", "votes")
 """Columns of a release that predictions repeat; empty if the release lacks them."""
 
@@ -221,7 +223,7 @@ def _about(trainer: Trainer, progress: Progress) -> Result:
     source = store.source
     notes = list(source.notes)
     if not recipe.is_caer_net and recipe.baseline.weights is None:
-        notes.append("No weight file was given: all layers learn from scratch.")
+        notes.append(FROM_SCRATCH)
     train = recipe.train
     if train.scaled_learning_rate != train.learning_rate:
         notes.append(

@@ -21,6 +21,7 @@ from caer_data.benchmark.results import compare, entries, folds, suites
 from caer_data.benchmark.results.compare import Bench
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
+from caer_data.report import results as report
 
 
 @pytest.fixture
@@ -190,6 +191,8 @@ def test_a_row_that_hears_is_left_out_of_a_suite_without_sound_and_fails_nothing
     )
     assert "CAER-Net-S F" not in [e.label for e in entries] and len(entries) > 1
     assert bench.failures == []
+    [section] = report.without_results(bench.left_out[:1])
+    assert "CAER-Net-S F: left out (shows" in section.html
     assert "CAER-Net-S F: left out (shows: none of its clips" in " ".join(
         capsys.readouterr().err.split()
     )

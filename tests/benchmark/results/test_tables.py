@@ -57,6 +57,17 @@ def test_every_table_is_there_for_every_row(found: Analysis) -> None:
     assert matrix.loc["base", "base"] == "–"
 
 
+def test_no_figure_that_cannot_be() -> None:
+    """Rows that answer alike differ by 0.0, not by -0.0 [0.0, 0.0]; no p-value is 3e-05."""
+    runs = [predictions(seed=9, skill=3.0)]
+    made = tables.every(analyse({"one": runs, "same": runs, "again": runs}, EMOTIONS))
+    matrix = made["difference-matrix"].set_index("row minus column")
+    assert matrix.loc["one"].tolist() == ["–", "0.0", "0.0"]
+    assert set(tables.readable(made["differences"])["difference"]) == {"0.0"}
+    assert tables._cell(3.05e-05, percent=False) == "<\N{NO-BREAK SPACE}0.001"
+    assert tables._cell(0.84, percent=False) == "0.840"
+
+
 def test_numbers_are_numbers(found: Analysis) -> None:
     scores = pd.read_csv(io.StringIO(tables.numeric(tables.every(found)["scores"]).to_csv()))
     assert (scores["Acc. (WAR) low"] < scores["Acc. (WAR)"]).all()

@@ -60,9 +60,10 @@ def _results(entries: Sequence[Entry], found: Analysis | None) -> pages.Section:
         pages.table(rows),
         pages.paragraph(
             "WAR is the accuracy, UAR the mean recall of the classes, each in percent with mean "
-            "and standard deviation over seeds and, in brackets, a 95 % interval. The majority "
-            "column is the accuracy of always answering the most frequent training class. The "
-            "checkpoint was chosen on validation; test was used once.",
+            "and standard deviation over seeds and, in brackets, a 95 % interval (none where all "
+            "resamples of the test clips give the same figure). The majority column is the "
+            "accuracy of always answering the most frequent training class. The checkpoint was "
+            "chosen on validation; test was used once.",
             "note",
         ),
         _comparison(entries) if len(entries) > 1 else "",

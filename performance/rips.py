@@ -1,6 +1,8 @@
 """Episodes edited from real footage, and rips of them as people have them: what became of each.
 
-The footage comes in two halves: `tune` and `report`. No file is in both.
+The footage comes in two halves: `tune` and `report`. No file is in both. Seed 0 makes the rips that
+rules were chosen with; another seed puts the parts in another order, and draws where pictures are
+cropped, what the logo, the bars and the tone are like, when adverts come, and what is combined.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import av
 import imageio_ffmpeg
+import numpy as np
 
 from caer_data.media.probe import probe
 
@@ -158,24 +161,93 @@ RIPS = {
 }
 
 
+def rips(seed: int) -> dict[str, Rip]:
+    """The rips of a seed."""
+    if not seed:
+        return RIPS
+    random = np.random.default_rng(seed)
+
+    def crop(most: float) -> tuple[str, Box]:
+        """A crop that takes up to `most` of each side, and not the same of opposite ones."""
+        left, right, top, bottom = random.uniform(most / 4, most, 4).round(3).tolist()
+        width, height = 1 - left - right, 1 - top - bottom
+        filters = f"crop=iw*{width:.3f}:ih*{height:.3f}:iw*{left}:ih*{top}"
+        return filters, (left, top, 1 - right, 1 - bottom)
+
+    def logo() -> str:
+        x, y = random.choice([0.03, 0.78]), random.choice([0.04, 0.84])
+        w, h = random.uniform((0.08, 0.06), (0.18, 0.13))
+        return f"drawbox=x=iw*{x}:y=ih*{y}:w=iw*{w:.3f}:h=ih*{h:.3f}:color=white@0.8:t=fill"
+
+    tall, wide, black = random.uniform((1.1, 1.1, 0.5), (1.4, 1.4, 6.0)).round(2).tolist()
+    letterbox = f"pad=iw:ceil(ih*{tall}/2)*2:0:(oh-ih)/2"
+    bars = (0.0, (1 - 1 / tall) / 2, 1.0, (1 + 1 / tall) / 2)
+    sides = ((1 - 1 / wide) / 2, 0.0, (1 + 1 / wide) / 2, 1.0)
+    at, to, again = np.sort(random.uniform(15, 100, 3)).round().tolist()
+    (five, five_shown), (ten, ten_shown) = crop(0.05), crop(0.1)
+    (more, more_shown), (mixed, mixed_shown) = crop(0.1), crop(0.08)
+    return {
+        "re-encoded, 144 lines": Rip("scale=-2:144", encoded=("-crf", "34")),
+        "1080 lines": Rip("scale=-2:1080", encoded=("-crf", "28")),
+        f"{black} s of black in front": Rip(
+            f"tpad=start_duration={black}:start_mode=add:color=black",
+            f"adelay={round(black * 1000)}:all=1",
+            before=black,
+        ),
+        "23.976 fps by dropping frames": Rip("fps=24000/1001"),
+        "50 fps by duplicating frames": Rip("fps=50"),
+        "PAL speed, 4 % slower": Rip(
+            "setpts=PTS*25/24,fps=24", "asetrate=46080,aresample=48000", 25 / 24
+        ),
+        "letterbox": Rip(letterbox, bars=bars),
+        "pillarbox": Rip(f"pad=ceil(iw*{wide}/2)*2:ih:(ow-iw)/2:0", bars=sides),
+        "logo": Rip(logo()),
+        "crop up to 5 % a side": Rip(five, shown=five_shown),
+        "crop up to 10 % a side": Rip(ten, shown=ten_shown),
+        "crop up to 10 % a side, logo": Rip(f"{more},{logo()}", shown=more_shown),
+        "mirrored": Rip("hflip", bars=(1, 0, 0, 1)),
+        "gamma 0.7": Rip("eq=gamma=0.7"),
+        "gamma 1.3": Rip("eq=gamma=1.3"),
+        "adverts removed": Rip(out=((at, at + 9.0), (to, to + 4.0))),
+        "adverts inserted": Rip(into=(at, to, again)),
+        "combined": Rip(
+            f"{mixed},{logo()},eq=gamma=0.85,scale=-2:234,setpts=PTS*25/24,fps=24",
+            "asetrate=46080,aresample=48000",
+            25 / 24,
+            shown=mixed_shown,
+            out=((at, at + 9.0),),
+            into=(again,),
+            encoded=("-crf", "31"),
+        ),
+        "dark, gamma 0.35": Rip("eq=gamma=0.35"),
+        "nearly black": Rip("eq=brightness=-0.33:contrast=0.45"),
+    }
+
+
 def ffmpeg(*arguments: str) -> None:
     subprocess.run(
         [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-y", *arguments], check=True
     )
 
 
-def episode(data: Path, half: str, target: Path) -> Path:
+def parts(half: str, seed: int) -> list[str]:
+    """The parts of an episode, in order."""
+    order = np.random.default_rng(seed).permutation(len(PARTS[half])) if seed else None
+    return PARTS[half] if order is None else [PARTS[half][at] for at in order]
+
+
+def episode(data: Path, half: str, seed: int, target: Path) -> Path:
     """All parts of a half, one after the other."""
     if not target.is_file():
-        paths = [data / part for part in PARTS[half]]
+        paths = [data / part for part in parts(half, seed)]
         _joined(paths, [None] * len(paths), target, ("-preset", "veryfast", "-crf", "20"))
     return target
 
 
-def clips(data: Path, half: str) -> list[tuple[float, float]]:
+def clips(data: Path, half: str, seed: int) -> list[tuple[float, float]]:
     """Spans of an episode, seconds, that lie within one part."""
     ends = [0.0]
-    for part in PARTS[half]:
+    for part in parts(half, seed):
         ends.append(ends[-1] + _seconds(data / part))
     spans = []
     for start, end in pairwise(ends):
@@ -186,9 +258,8 @@ def clips(data: Path, half: str) -> list[tuple[float, float]]:
     return spans
 
 
-def make(data: Path, original: Path, name: str, target: Path) -> Path:
+def make(data: Path, original: Path, rip: Rip, target: Path) -> Path:
     """One rip of an episode; what is there already is kept."""
-    rip = RIPS[name]
     if target.is_file():
         return target
     source = original

@@ -30,7 +30,10 @@ from caer_data.media.frame_rate import Span, is_even, span_of, usual_rate
 from caer_data.media.probe import VideoInfo, probe
 from caer_data.media.scan import Scan, scan
 
-VERSION: Final = 2
+VERSION: Final = 3
+
+LEAST: Final = 0.25
+"""Share of the file, or of the episode, that they have in common if the file is a rip of it."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def find(
     Returns:
         For each `video_id`, the best file's `path`, `source` (cells of `SOURCES` that differ) and
         `clips` (see `_clip`). If there are several rips of an episode, the one with the most of
-        its clips is chosen.
+        its clips is chosen. Files that only show some of its footage, such as a recap, are none.
     """
     if not wanted or not files:
         return {}
@@ -140,7 +143,7 @@ def _look(look: _Look) -> tuple[Path, dict[str, Any]]:
 
 def _episode(wanted: Wanted, shown: Scan, info: VideoInfo) -> dict[str, Any] | None:
     aligned = alignment.align(wanted.known, shown)
-    if aligned is None:
+    if aligned is None or aligned.share < LEAST:
         return None
     usual = usual_rate(shown.pts, info.time_base, info.fps)
     clips = {

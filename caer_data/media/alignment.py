@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from caer_data.media import shared_frame, windows
+from caer_data.media import shared_frame, sound_alignment, windows
 from caer_data.media.fingerprints import RATE
 from caer_data.media.scan import Scan, shares
 from caer_data.media.shared_frame import Hashes, Pairs, SharedFrame
@@ -40,6 +40,7 @@ _BIN: Final = 0.5  # s; votes for shifts within one bin are added up
 _SHIFTS: Final = 32  # number of shifts that are tried
 _SPARSE: Final = RATE  # step between the pictures that identify a file
 _MIN_VOTES: Final = 6  # pictures that must vote for the best shift
+_MANY: Final = 0.25  # share of a video's pictures that identify it without its sound
 _SAMPLE: Final = 80  # pictures that determine the shared frame
 _BARS: Final = 12  # kinds of bars in the first video that are distinguished
 _AROUND: Final = 0.6  # s
@@ -141,6 +142,13 @@ class Alignment:
         self._wanted = known.hashes[:, frame.window]
         boxes, self._kind = _kinds(known.inside)
         self._shown = np.stack([frame.hashes(scan.pictures, box) for box in boxes])
+
+    @property
+    def share(self) -> float:
+        """Share of the shorter one of the two that the other contains."""
+        known = sum(stretch.end - stretch.start for stretch in self.stretches)
+        shown = sum((stretch.end - stretch.start) * stretch.rate for stretch in self.stretches)
+        return max(known / _length(self._known.times), shown / _length(self._times))
 
     def follow(self, ways: Sequence[tuple[float, Floats]]) -> None:
         """Find the stretches at the best-fitting speed; `ways` are speeds with their shifts."""
@@ -281,8 +289,9 @@ class Alignment:
 def likely(videos: Sequence[Known], scan: Scan, most: int = 3) -> list[int]:
     """Return the indexes of the videos that a file most likely shows, best first.
 
-    One picture per second is compared. If there are only `most` videos or fewer, all are returned,
-    since `align` decides in the end.
+    One picture per second is compared, and the sound if no video has many pictures in common with
+    the file. If there are only `most` videos or fewer, all are returned, since `align` decides in
+    the end.
     """
     if len(videos) <= most:
         return list(range(len(videos)))
@@ -291,13 +300,21 @@ def likely(videos: Sequence[Known], scan: Scan, most: int = 3) -> list[int]:
     hashes = np.concatenate(some)
     pictures = scan.rough[1][:: _SPARSE // 2]
     pictures = pictures[~windows.flat(pictures)]
-    if not len(pictures):
-        return []
-    pairs = _alike(hashes, windows.hashes(pictures))
-    seen = np.unique(pairs[:, 0])
-    votes = np.bincount(owner[seen], minlength=len(videos))
-    ranked = np.argsort(-votes, kind="stable")[:most]
-    return [int(number) for number in ranked if votes[number]]
+    votes = np.zeros(len(videos), np.int64)
+    if len(pictures):
+        seen = np.unique(_alike(hashes, windows.hashes(pictures))[:, 0])
+        votes = np.bincount(owner[seen], minlength=len(videos))
+    ranked = [int(n) for n in np.argsort(-votes, kind="stable")[:most] if votes[n]]
+    if ranked and votes[ranked[0]] >= _MANY * len(some[ranked[0]]):
+        return ranked
+    heard = sound_alignment.votes([video.sound for video in videos], scan.sound)
+    loudest = [int(n) for n in np.argsort(-heard, kind="stable")[:most] if heard[n]]
+    return list(dict.fromkeys([*loudest, *ranked]))
+
+
+def _length(times: Floats) -> float:
+    """Return the time from the first to the last picture, at least one picture's."""
+    return max(float(times[-1] - times[0]), 1 / RATE)
 
 
 def align(known: Known, scan: Scan) -> Alignment | None:

@@ -7,6 +7,7 @@ pitch at which copies are played. Equal bits vote for shifts in time, as similar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -103,6 +104,24 @@ class SoundAlignment:
         middle = np.round((times - _MIDDLE) * RATE).astype(np.int64)
         count = len(self._known)
         return np.clip(middle - _AROUND, 0, count), np.clip(middle + _AROUND + 1, 0, count)
+
+
+def votes(known: Sequence[Prints], samples: Samples) -> npt.NDArray[np.int64]:
+    """Return for how many fingerprints of each video a file has equal ones at one shift in time.
+
+    Too few to be more than chance count as 0.
+
+    Args:
+        known: fingerprints of the videos.
+        samples: sound of the file.
+    """
+    most = np.zeros(len(known), np.int64)
+    for pitch in PITCHES if len(samples) else ():
+        rough = sound_prints.of_samples(_resampled(samples, pitch))
+        for number, prints in enumerate(known):
+            found = _shifts(_alike(prints, rough) / RATE * np.array([1.0, pitch]), pitch)[1]
+            most[number] = max(most[number], int(found.max(initial=0)))
+    return np.where(most >= _MIN_VOTES, most, 0)
 
 
 def _resampled(samples: Samples, pitch: float) -> Samples:

@@ -262,6 +262,36 @@ def test_clips_are_found_in_other_rips(origin, from_rips):
     assert verify(home / "made", QUIET).problems == []
 
 
+def test_an_episode_that_shows_a_bit_of_another_is_no_rip_of_it(origin, tmp_path):
+    """A recap: two seconds of show 1, in which a clip lies, then what is not in the release."""
+    recap, shown = tmp_path / "raw/next episode.mp4", origin / "shows/Show 1/S01/e0.mp4"
+    rip(shown, tmp_path / "whole/1.mp4")
+    rip(origin / "shows/Show 0/S01/e0.mp4", tmp_path / "raw/0.mp4")
+    clips = pd.read_parquet(origin / "without/manifest.parquet").drop_duplicates("clip_id")
+    first = int(clips[clips.show == "Show 1"].start_frame.min())
+    write_clip(tmp_path / "other.mp4", 77, 600, Fraction(25))
+    recap.parent.mkdir(exist_ok=True)
+    pictures = []
+    for path, start, end in ((shown, first, first + 50), (tmp_path / "other.mp4", 0, 600)):
+        with av.open(str(path)) as source:
+            every = [f.to_ndarray(format="rgb24") for f in source.decode(video=0)]
+        pictures += [cv2.resize(p, (160, 120)) for p in every[start:end]]
+    with av.open(str(recap), "w") as output:
+        made = output.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        made.height, made.width, made.pix_fmt = 120, 160, "yuv420p"
+        for picture in pictures:
+            output.mux(made.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        output.mux(made.encode())
+    outcome = recut.recut(origin / "without", tmp_path / "raw", tmp_path / "made", False, 1, QUIET)
+    assert (outcome.aligned, outcome.failed, outcome.clips_missing) == (3, {}, 6)
+    assert outcome.rips == {"Show 0 S01/e0": "0.mp4"}
+    assert [name.partition(" (")[0] for name in outcome.missing] == [
+        "Show 1 S01/e0", "Show 2 S01/e0",
+    ]  # fmt: skip
+    later = recut.recut(origin / "without", tmp_path / "whole", tmp_path / "made", False, 1, QUIET)
+    assert (later.aligned, later.kept, later.failed) == (6, 3, {})
+
+
 def test_boxes_of_another_rip_are_in_its_pixels(origin, from_rips):
     home, _ = from_rips
     made = pd.read_parquet(home / "made/boxes.parquet")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -118,6 +120,27 @@ def test_the_likely_ones_come_first(known):
     videos = [*others[:4], known, *others[4:]]
     assert likely(videos, scan_of(moments_of(0, LENGTH)))[0] == 4
     assert likely(videos[:2], scan_of(moments_of(0, LENGTH))) == [0, 1]
+
+
+def test_a_file_that_is_too_dark_to_recognise_is_known_by_its_sound():
+    videos = [known_of(seed, sound=True) for seed in range(3, 8)]
+    nearly_black = scan_of(moments_of(0, LENGTH), seed=5, edit=lambda p: p // 60 + 16)
+    assert likely(videos, nearly_black) == []
+    heard = scan_of(
+        moments_of(0, LENGTH), seed=5, edit=lambda p: p // 60 + 16, sound=tune(5, LENGTH)
+    )
+    assert likely(videos, heard)[0] == 2
+    slower = tune(5, LENGTH, 25 / 24)
+    assert likely(videos, replace(heard, sound=slower))[0] == 2
+    assert likely(videos, replace(heard, sound=tune(9, LENGTH))) == []
+
+
+def test_how_much_of_each_other_two_files_contain(known):
+    assert align(known, scan_of(moments_of(0, LENGTH))).share > 0.95
+    half = align(known, scan_of(moments_of(6, 18)))
+    assert half.share > 0.95, "it shows nothing else"
+    part = align(known, scan_of([*moments_of(6, 9), *[None] * 21 * FPS]))
+    assert part.share == pytest.approx(3 / 24, abs=0.03), "of either"
 
 
 def test_nothing_is_found_in_nothing(known):

@@ -17,14 +17,15 @@ from caer_data.engine.files import write_text
 from caer_data.export import audit
 from caer_data.export.cards import composition, croissant, statements
 from caer_data.export.cards.facts import Facts
-from caer_data.export.layouts import split_folder
+from caer_data.export.layouts import folder_features, split_folder
 
 _LOADED: Final = {
-    "huggingface": ("clips", "huggingface/{}/*"),
-    "caer": ("clips", "CAER/{}/**"),
-    "caer-s": ("frames", "CAER-S/{}/**"),
+    "huggingface": ("clips", "huggingface/{}/*", None),
+    "caer": ("clips", "CAER/{}/**", "video"),
+    "caer-s": ("frames", "CAER-S/{}/**", "image"),
 }
-"""Layouts that `datasets.load_dataset` can read with the card, and the files of each split."""
+"""Layouts that `datasets.load_dataset` can read with the card: name, files of each split, and what
+is in a folder per class; None if the layout has a table of its classes."""
 
 _SIZES: Final = (("n<1K", 1_000), ("1K<n<10K", 10_000), ("10K<n<100K", 100_000))
 
@@ -98,11 +99,12 @@ def _config(facts: Facts) -> dict[str, Any]:
     shown = [word for word in _LOADED if word in facts.about["layouts"] and facts.about["media"]]
     if not shown:
         return {"config_name": "manifest", "data_files": "manifest.parquet", "default": True}
-    name, pattern = _LOADED[shown[0]]
+    name, pattern, kind = _LOADED[shown[0]]
     splits = [row["split"] for row in facts.split if row["clips"]]
     spelling = facts.about.get("spelling", "caer") if shown[0] != "huggingface" else "caer"
     files = [{"split": s, "path": pattern.format(split_folder(s, spelling))} for s in splits]
-    return {"config_name": name, "data_files": files, "default": True}
+    config = {"config_name": name, "data_files": files, "default": True}
+    return config if kind is None else {**config, "features": folder_features(kind, spelling)}
 
 
 def _licence(facts: Facts) -> dict[str, str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.files import write_text
@@ -123,16 +123,50 @@ def numbered_paths(rows: pd.DataFrame, folder: str, suffix: str, spelling: str) 
     return pd.Series(paths.to_pandas().array, rows.index)
 
 
-def class_folders(finished: Finished, folder: str) -> None:
-    """Create the folder of every class in every split, even if it is empty.
+def class_folders(finished: Finished, folder: str, kind: str) -> None:
+    """Create the folder of every class in every split, even if it is empty, and a card.
 
-    Otherwise, readers that number the existing folders would assign different class ids.
+    Otherwise, readers that number the existing folders would assign different class ids. `datasets`
+    numbers the folders that have files, so the card states the classes.
+
+    Args:
+        finished: the release.
+        folder: folder of the layout.
+        kind: `video` or `image`, what the files are.
     """
-    for split in finished.rows["split"].unique() if finished.media else ():
+    import yaml
+
+    from caer_data.export.manifest import SPLITS  # which itself needs this module
+
+    if not finished.media:
+        return
+    present = finished.rows["split"].unique()
+    splits = [split for split in SPLITS if split in present]
+    for split in splits:
         for emotion in EMOTIONS:
-            parent = finished.root / folder / split_folder(str(split), finished.spelling)
+            parent = finished.root / folder / split_folder(split, finished.spelling)
             path = parent / class_folder(emotion, finished.spelling)
             path.mkdir(parents=True, exist_ok=True)
+    files = [{"split": s, "path": f"{split_folder(s, finished.spelling)}/**"} for s in splits]
+    features = folder_features(kind, finished.spelling)
+    config = {"config_name": "default", "data_files": files, "features": features}
+    card = yaml.safe_dump({"configs": [config]}, sort_keys=False)
+    about = "This folder is one layout of the release above it, whose card describes it."
+    write_text(finished.root / folder / "README.md", f"---\n{card}---\n\n{about}\n")
+
+
+def folder_features(kind: str, spelling: str) -> list[dict[str, Any]]:
+    """Return the columns of a layout with a folder per class, for a Hugging Face card.
+
+    Args:
+        kind: `video` or `image`.
+        spelling: see `split_folder`.
+    """
+    names = {str(n): class_folder(emotion, spelling) for n, emotion in enumerate(EMOTIONS)}
+    return [
+        {"name": kind, "dtype": kind},
+        {"name": "label", "dtype": {"class_label": {"names": names}}},
+    ]
 
 
 def label_lists(finished: Finished, folder: str) -> None:

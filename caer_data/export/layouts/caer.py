@@ -25,6 +25,6 @@ def plan(wanted: Wanted) -> pd.DataFrame:
 
 def finish(finished: Finished) -> None:
     """Create folders of empty classes, and write lists of clips if the spelling is `peers`."""
-    class_folders(finished, "CAER")
+    class_folders(finished, "CAER", "video")
     if finished.spelling == "peers" and finished.media:
         label_lists(finished, "CAER")

@@ -53,7 +53,7 @@ def write_lists(finished: Finished, folder: str) -> None:
     With the spelling `peers`, its paths include the split's folder, and lists with paths relative
     to that are in `<folder>/lists/`.
     """
-    class_folders(finished, folder)
+    class_folders(finished, folder, "image")
     peers = finished.spelling == "peers"
     columns = ["split", "path", "label", "x1", "y1", "x2", "y2"]
     for split, rows in finished.rows[columns].groupby("split", sort=False, observed=True):

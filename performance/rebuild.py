@@ -2,9 +2,9 @@
 
     python performance/rebuild.py ../shared/data --half report [--seed N]
 
-Episodes are edited from real footage, see `rips.py`; rules and thresholds were chosen with seed 0, most of
-them on the half `tune`. A clip counts as found where both of its ends are within two frames, at 25
-a second.
+Episodes are edited from real footage, see `rips.py`; rules and thresholds were chosen with seed 0,
+most of them on the half `tune`. A clip counts as found where both of its ends are within two
+frames, at 25 a second.
 """
 
 from __future__ import annotations

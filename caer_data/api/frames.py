@@ -252,7 +252,7 @@ def audit(clips: pd.DataFrame) -> list[Verdict]:
     >>> import pandas as pd
     >>> clips = pd.DataFrame({"clip_id": ["a", "b"], "split": ["train", "test"], "show": "Friends"})
     >>> next(str(v) for v in audit(clips) if v.check == "same show")
-    'finding       same show: 1 of 1 are in more than one split (2 of 2 clips)'
+    'finding       same show: 1 of 1 is in more than one split (2 of 2 clips)'
     """
     from caer_data.export import audit as audits
 

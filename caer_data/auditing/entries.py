@@ -66,6 +66,11 @@ def split_of(word: str) -> str | None:
     return SPLIT_OF.get(plain) or SPLIT_OF.get(plain.replace("_", "-").split("-")[0])
 
 
+def counted(number: int, one: str, many: str) -> str:
+    """Return a number with its noun, such as `1 entry` or `2,000 entries`."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
 def emotion_of(word: Any) -> str | None:
     """Return our emotion for another dataset's word; None if it is not one of the seven."""
     return EMOTION_OF.get(str(word).strip().lower())

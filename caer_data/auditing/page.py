@@ -8,6 +8,7 @@ from typing import Final
 import pandas as pd
 from markupsafe import Markup
 
+from caer_data.auditing.entries import counted
 from caer_data.auditing.items import items_of
 from caer_data.auditing.media import shown
 from caer_data.auditing.run import LIMITS, PRELOAD, Audited, counts
@@ -33,7 +34,7 @@ def page(audited: Audited, jobs: int) -> str:
     ]
     if audited.unread:
         sections.append(pages.Section("Unreadable files", _unread(audited.unread), "unread"))
-    what = f"{audited.layout}; {len(audited.entries):,} entries"
+    what = f"{audited.layout}; {counted(len(audited.entries), 'entry', 'entries')}"
     return pages.page(f"Audit of {audited.folder.resolve().name}", sections, what)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from caer_data.auditing import compare, faces
-from caer_data.auditing.entries import Recognised, emotion_of
+from caer_data.auditing.entries import Recognised, counted, emotion_of
 from caer_data.auditing.items import items_of
 from caer_data.auditing.layouts import recognise
 from caer_data.auditing.media import Look
@@ -92,7 +92,9 @@ def audit_folder(folder: Path, jobs: int, reporter: Reporter, with_faces: bool =
     files = files_of(folder)
     found = recognise(files)
     notes = [*found.notes, *(f"{n:,} {what}" for what, n in sorted(files.passed_over.items()))]
-    reporter.say(f"{folder}: recognised as {found.layout}, {len(found.entries):,} entries.")
+    reporter.say(
+        f"{folder}: recognised as {found.layout}, {counted(len(found.entries), 'entry', 'entries')}."
+    )
     looks, unread = _looks(folder, found, jobs, reporter)
     return _audited(folder, found, looks, unread, notes, jobs, with_faces, reporter)
 
@@ -161,12 +163,16 @@ def _audited(
     apart = entries["split"].nunique() > 1
     filled = entries.assign(split=entries["split"].fillna(SPLITS[0]))
     repeated = compare.repeated(filled, looks, apart, jobs) if looks else None
-    told = [_own_classes(filled, verdict) for verdict in checks.audit(filled, repeated)]
+    noun = noun_of(entries)
+    told = [_own_classes(filled, verdict, noun) for verdict in checks.audit(filled, repeated, noun)]
     verdicts = told if apart else _without_splits(filled, told)
     pairs = pair_lists.find(filled, repeated)
     copies = filled.dropna(subset=["sha256"])
     if apart:
-        verdicts.insert(0, checks.straddling(copies, "same file", "sha256"))
+        same = checks.straddling(copies, "same file", "sha256", noun)
+        if copies.empty:
+            same = Verdict("same file", "not measured", 0, _no_file(entries))
+        verdicts.insert(0, same)
         pairs = pd.concat([pair_lists.of_files(copies), pairs], ignore_index=True)
     if with_faces and apart:
         verdict, close = _faces(folder, filled, jobs, reporter)
@@ -199,13 +205,34 @@ def _measured(entries: pd.DataFrame, looks: dict[int, Look]) -> pd.DataFrame:
     return entries
 
 
-def _own_classes(entries: pd.DataFrame, verdict: Verdict) -> Verdict:
+def noun_of(entries: pd.DataFrame) -> str:
+    """Return what to call one entry: `picture`, `clip`, or `file` if there are both."""
+    kinds = set(entries.loc[entries["kind"] != "none", "kind"])
+    if kinds == {"picture"}:
+        return "picture"
+    return "file" if "picture" in kinds else "clip"
+
+
+def _no_file(entries: pd.DataFrame) -> str:
+    if (entries["kind"] == "frames").any():
+        return "its clips are folders of pictures, not files"
+    return "no file was read"
+
+
+def _own_clips(entries: pd.DataFrame, verdict: Verdict, noun: str) -> Verdict:
+    """Return `not measured` for clips of which no table says what pictures are from them."""
+    if verdict.check != "same clip" or noun != "picture" or entries["clip_id"].duplicated().any():
+        return verdict
+    return Verdict(verdict.check, "not measured", 0, "nothing says which clip a picture is from")
+
+
+def _own_classes(entries: pd.DataFrame, verdict: Verdict, noun: str) -> Verdict:
     """Return the verdict on class balance by the dataset's own classes, and others unchanged."""
     if verdict.check != "class balance":
         return verdict
     labelled = entries.dropna(subset=["label"])
     if labelled.empty:
-        return Verdict(verdict.check, "not measured", 0, "no entry has a class")
+        return Verdict(verdict.check, "not measured", 0, f"no {noun} has a class")
     labels = labelled["label"].astype(str)
     return checks.balance(labelled["split"], labels, sorted(set(labels)))
 
@@ -215,9 +242,9 @@ def _without_splits(entries: pd.DataFrame, told: list[Verdict]) -> list[Verdict]
     text = "there are none, so nothing can leak between them; repeats are listed"
     copies = entries.dropna(subset=["sha256"])
     twice = int(copies["sha256"].duplicated(keep=False).sum())
-    same = Verdict("same file", "note", twice, f"{twice:,} files are identical to another one")
+    same = Verdict("same file", "note", twice, f"{twice:,} files that are identical to another one")
     if copies.empty:
-        same = Verdict("same file", "not measured", 0, "no file was read")
+        same = Verdict("same file", "not measured", 0, _no_file(entries))
     by_check = {verdict.check: verdict for verdict in told}
     shown = [by_check[name] for name in ("repeated footage", "box size by class", "class balance")]
     return [Verdict("splits", "note", 0, text), same, *shown]
@@ -251,7 +278,8 @@ def _faces(
     some = f"of {len(indices):,} with a face" + (f" (every {step}th entry)" if step > 1 else "")
     if not len(near):
         return Verdict(check, "ok", 0, f"no face {some} is close to one of another split"), pairs
-    text = f"{len(near):,} {some} show a face that is close to one of another split"
+    show = "shows" if len(near) == 1 else "show"
+    text = f"{len(near):,} {some} {show} a face that is close to one of another split"
     return Verdict(check, "finding", len(near), text), pairs
 
 

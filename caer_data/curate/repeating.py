@@ -92,7 +92,7 @@ def _twice(found: Iterable[tuple[str, str, float]]) -> Iterator[str]:
         if same:
             yield f"{later}: is the same episode as {first}{more} ({-share:.0%} of it)"
         else:
-            yield f"{later}: shares {-share:.0%} of its footage with {first}{more}"
+            yield f"{later}: shares footage with {first}{more} ({-share:.0%} of the shorter one)"
 
 
 def _known(setup: Setup, videos: list[Video], absent: keeping.Absent) -> list[repeats.Known]:

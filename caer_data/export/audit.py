@@ -54,7 +54,9 @@ class Verdict:
         return f"{self.verdict:<14}{self.check}: {self.text}"
 
 
-def audit(manifest: pd.DataFrame, repeated: pd.DataFrame | None = None) -> list[Verdict]:
+def audit(
+    manifest: pd.DataFrame, repeated: pd.DataFrame | None = None, noun: str = "clip"
+) -> list[Verdict]:
     """Audit one split of a manifest.
 
     Args:
@@ -63,6 +65,7 @@ def audit(manifest: pd.DataFrame, repeated: pd.DataFrame | None = None) -> list[
             may be missing.
         repeated: pairs of clips with the same footage, see `repeated.of_clips`; None if not
             searched.
+        noun: what the verdicts call a clip, such as `picture`; its plural ends in s.
 
     Returns:
         One verdict per check, always the same checks in the same order. A check whose columns are
@@ -74,16 +77,16 @@ def audit(manifest: pd.DataFrame, repeated: pd.DataFrame | None = None) -> list[
     manifest = with_all_columns(manifest)
     clips = manifest.drop_duplicates(["clip_id", "split"])
     return [
-        *(straddling(clips, check, column) for check, column in _GROUPS[:1]),
-        _overlapping(clips),
-        *(straddling(clips, check, column) for check, column in _GROUPS[1:]),
-        _people_across_shows(clips),
-        _repeated(clips, repeated),
-        _near_duplicates(manifest),
-        _box_size_by_class(manifest),
-        _box_size_by_split(manifest),
-        _short(clips),
-        _balance(manifest),
+        *(straddling(clips, check, column, noun) for check, column in _GROUPS[:1]),
+        _overlapping(clips, noun),
+        *(straddling(clips, check, column, noun) for check, column in _GROUPS[1:]),
+        _people_across_shows(clips, noun),
+        _repeated(clips, repeated, noun),
+        _near_duplicates(manifest, noun),
+        _box_size_by_class(manifest, noun),
+        _box_size_by_split(manifest, noun),
+        _short(clips, noun),
+        _balance(manifest, noun),
     ]
 
 
@@ -106,19 +109,19 @@ _GROUPS: Final = (
 )
 
 
-def straddling(clips: pd.DataFrame, check: str, column: str) -> Verdict:
+def straddling(clips: pd.DataFrame, check: str, column: str, noun: str = "clip") -> Verdict:
     """Check whether clips with the same value of a column are in more than one split."""
     known = clips.dropna(subset=[column])
     if known.empty:
-        return Verdict(check, "not measured", 0, f"no clip has a {column}")
+        return Verdict(check, "not measured", 0, f"no {noun} has a {column}")
     splits = known.groupby(column, observed=True)["split"].nunique()
     across = splits[splits > 1]
     if across.empty:
-        return _well(check, "in one split each", _unknown(clips, known), column)
+        return _well(check, "in one split each", _unknown(clips, known), column, noun)
     inside = known[known[column].isin(across.index)]["clip_id"].nunique()
     text = (
-        f"{len(across):,} of {len(splits):,} are in more than one split "
-        f"({inside:,} of {clips['clip_id'].nunique():,} clips)"
+        f"{len(across):,} of {len(splits):,} {'is' if len(across) == 1 else 'are'} in more than "
+        f"one split ({inside:,} of {clips['clip_id'].nunique():,} {noun}s)"
     )
     return Verdict(check, "finding", len(across), text)
 
@@ -128,30 +131,30 @@ def _unknown(clips: pd.DataFrame, known: pd.DataFrame) -> int:
     return int(clips["clip_id"].nunique() - known["clip_id"].nunique())
 
 
-def _unchecked(unknown: int, column: str) -> str:
-    have, were = ("clip has", "was") if unknown == 1 else ("clips have", "were")
+def _unchecked(unknown: int, column: str, noun: str) -> str:
+    have, were = (f"{noun} has", "was") if unknown == 1 else (f"{noun}s have", "were")
     return f"; {unknown:,} {have} no {column} and {were} not checked" if unknown else ""
 
 
-def _well(check: str, text: str, unknown: int, column: str) -> Verdict:
+def _well(check: str, text: str, unknown: int, column: str, noun: str) -> Verdict:
     """Return `ok`, or a note with the number of clips that could not be checked."""
     verdict: Literal["ok", "note"] = "note" if unknown else "ok"
-    return Verdict(check, verdict, unknown, text + _unchecked(unknown, column))
+    return Verdict(check, verdict, unknown, text + _unchecked(unknown, column, noun))
 
 
-def _people_across_shows(clips: pd.DataFrame) -> Verdict:
+def _people_across_shows(clips: pd.DataFrame, noun: str) -> Verdict:
     """Check whether persons who occur in several shows are in one split each."""
     check = "same person in two shows"
     shows = clips["show"].nunique()
     if not shows:
-        return Verdict(check, "not measured", 0, "no clip has a show")
+        return Verdict(check, "not measured", 0, f"no {noun} has a show")
     if shows == 1:
         unknown = _unknown(clips, clips.dropna(subset=["show"]))
-        return _well(check, "there is one show", unknown, "show")
+        return _well(check, "there is one show", unknown, "show", noun)
     known = clips.dropna(subset=["identity", "show"])
     if known.empty:
-        text = f"no clip has an identity: nobody compared the persons of the {shows} shows"
-        text = text if clips["person_id"].notna().any() else "no clip has a person_id"
+        text = f"no {noun} has an identity: nobody compared the persons of the {shows} shows"
+        text = text if clips["person_id"].notna().any() else f"no {noun} has a person_id"
         return Verdict(check, "not measured", 0, text)
     unknown = _unknown(clips, known)
     counts = known.groupby("identity", observed=True).agg(
@@ -161,17 +164,18 @@ def _people_across_shows(clips: pd.DataFrame) -> Verdict:
     across = met[met["splits"] > 1]
     if across.empty:
         text = f"{len(met):,} persons occur in several shows, each in one split"
-        return _well(check, text, unknown, "identity or no show")
+        return _well(check, text, unknown, "identity or no show", noun)
     own = known[known["identity"] == across.index[0]]
     names = " and ".join(sorted(own["person_id"].dropna().unique())[:2])
     text = (
-        f"{len(across):,} of {len(met):,} persons who occur in several shows are in more than one "
-        f"split (such as {names}){_unchecked(unknown, 'identity or no show')}"
+        f"{len(across):,} of {len(met):,} persons who occur in several shows "
+        f"{'is' if len(across) == 1 else 'are'} in more than one split "
+        f"(such as {names}){_unchecked(unknown, 'identity or no show', noun)}"
     )
     return Verdict(check, "finding", len(across), text)
 
 
-def _repeated(clips: pd.DataFrame, found: pd.DataFrame | None) -> Verdict:
+def _repeated(clips: pd.DataFrame, found: pd.DataFrame | None, noun: str) -> Verdict:
     """Check for clips that show the same footage, by the fingerprints of their videos."""
     check = "repeated footage"
     if found is None:
@@ -186,26 +190,27 @@ def _repeated(clips: pd.DataFrame, found: pd.DataFrame | None) -> Verdict:
         if one in splits and other in splits
     ]
     if not pairs:
-        return Verdict(check, "ok", 0, "no two clips show the same footage")
+        return Verdict(check, "ok", 0, f"no two {noun}s show the same footage")
     across = [pair for pair in pairs if len(pair[2]) > 1]
     concerned = {name for pair in across or pairs for name in pair[:2]}
     if not across:
-        text = f"{len(concerned):,} clips show the same footage as another one in the same split"
+        text = f"{len(concerned):,} {noun}s show the same footage as another one in the same split"
         return Verdict(check, "note", len(concerned), text)
     text = (
-        f"{len(concerned):,} of {clips['clip_id'].nunique():,} clips show the same footage as one "
-        f"in another split (such as {across[0][0]} and {across[0][1]})"
+        f"{len(concerned):,} of {clips['clip_id'].nunique():,} {noun}s show the same footage as "
+        f"one in another split (such as {across[0][0]} and {across[0][1]})"
     )
     return Verdict(check, "finding", len(concerned), text)
 
 
-def _overlapping(clips: pd.DataFrame) -> Verdict:
+def _overlapping(clips: pd.DataFrame, noun: str) -> Verdict:
     """Check for clips of one video that overlap in time with a clip in another split."""
     check = "overlapping time"
     columns = ["video_id", "start_pts", "end_pts", "split", "clip_id"]
     timed = clips[columns].dropna()
     if timed.empty:
-        return Verdict(check, "not measured", 0, "no clip has a video_id, start_pts and end_pts")
+        text = f"no {noun} has a video_id, start_pts and end_pts"
+        return Verdict(check, "not measured", 0, text)
     concerned: set[str] = set()
     current, open_until = "", list[tuple[int, str, str]]()
     for video, start, end, split, clip_id in sorted(timed.itertuples(index=False)):
@@ -217,13 +222,13 @@ def _overlapping(clips: pd.DataFrame) -> Verdict:
         open_until.append((end, split, clip_id))
         current = video
     if not concerned:
-        text = "no clip overlaps in time with one of another split"
-        return _well(check, text, _unknown(clips, timed), "video_id or no span of pts")
-    text = f"{len(concerned):,} clips overlap in time with a clip of another split"
+        text = f"no {noun} overlaps in time with one of another split"
+        return _well(check, text, _unknown(clips, timed), "video_id or no span of pts", noun)
+    text = f"{len(concerned):,} {noun}s overlap in time with one of another split"
     return Verdict(check, "finding", len(concerned), text)
 
 
-def _near_duplicates(manifest: pd.DataFrame) -> Verdict:
+def _near_duplicates(manifest: pd.DataFrame, noun: str) -> Verdict:
     check = "near-duplicate pictures"
     columns = ["clip_id", "split", "perceptual_hash"]
     hashed = manifest[columns].dropna(subset=["perceptual_hash"]).drop_duplicates()
@@ -237,18 +242,19 @@ def _near_duplicates(manifest: pd.DataFrame) -> Verdict:
     clips = len(clip_ids[of_row[concerned]].unique())
     total = hashed["clip_id"].nunique()
     if not clips:
-        text = f"no clip looks like one of another split ({len(values):,} pictures compared)"
-        return _well(check, text, _unknown(manifest, hashed), "perceptual hash")
+        text = f"no {noun} looks like one of another split ({len(values):,} pictures compared)"
+        return _well(check, text, _unknown(manifest, hashed), "perceptual hash", noun)
     first = concerned[0]
     one, other = (clip_ids[of_row[at]] for at in (first, partner[first]))
+    nearly = "are" if noun == "picture" else "have a picture that is"
     text = (
-        f"{clips:,} of {total:,} clips have a picture that is nearly equal to one of another split "
-        f"(such as {one} and {other})"
+        f"{clips:,} of {total:,} {noun}s {nearly} nearly equal to one of another split (such as "
+        f"{one} and {other})"
     )
     return Verdict(check, "finding", clips, text)
 
 
-def _box_size_by_class(manifest: pd.DataFrame) -> Verdict:
+def _box_size_by_class(manifest: pd.DataFrame, noun: str) -> Verdict:
     """Check for the shortcut in public CAER-S boxes: classes whose boxes have a different scale.
 
     A class stands out if box size distinguishes it from the other classes, either in all splits
@@ -257,7 +263,7 @@ def _box_size_by_class(manifest: pd.DataFrame) -> Verdict:
     check = "box size by class"
     for name in ("a face_height", "an emotion"):
         if manifest[name.split()[1]].isna().all():
-            return Verdict(check, "not measured", 0, f"no clip has {name}")
+            return Verdict(check, "not measured", 0, f"no {noun} has {name}")
     sized = _one_size_a_clip(manifest)
     parts = [sized, *(sized[sized["split"] == split] for split in SPLITS)]
     worst: dict[str, float] = {}
@@ -272,26 +278,26 @@ def _box_size_by_class(manifest: pd.DataFrame) -> Verdict:
             if area - 0.5 >= max(GUESSED - 0.5, 4 * error):
                 given_away.add(emotion)
     if not worst:
-        text = f"this needs {_MIN_CLIPS} clips of a class and {_MIN_CLIPS} of other classes"
+        text = f"this needs {_MIN_CLIPS} {noun}s of a class and {_MIN_CLIPS} of other classes"
         return Verdict(check, "not measured", 0, text)
     if not given_away:
         unknown, columns = _unknown(manifest, sized), "face_height or no emotion"
         text = f"box sizes do not reveal the class (AUC at most {max(worst.values()):.2f})"
         few = [e for e in EMOTIONS if e not in worst and (sized["emotion"] == e).any()]
         if few:
-            text += f"; fewer than {_MIN_CLIPS} clips of {', '.join(few)}"
-            return Verdict(check, "note", len(few), text + _unchecked(unknown, columns))
-        return _well(check, text, unknown, columns)
+            text += f"; fewer than {_MIN_CLIPS} {noun}s of {', '.join(few)}"
+            return Verdict(check, "note", len(few), text + _unchecked(unknown, columns, noun))
+        return _well(check, text, unknown, columns, noun)
     named = ", ".join(f"{e} (AUC {worst[e]:.2f})" for e in EMOTIONS if e in given_away)
     text = f"box sizes distinguish {named} from the other classes"
     return Verdict(check, "finding", len(given_away), text)
 
 
-def _box_size_by_split(manifest: pd.DataFrame) -> Verdict:
+def _box_size_by_split(manifest: pd.DataFrame, noun: str) -> Verdict:
     check = "box size by split"
     sized = manifest[["clip_id", "split", "face_height"]].dropna(subset=["face_height"])
     if sized.empty:
-        return Verdict(check, "not measured", 0, "no clip has a face_height")
+        return Verdict(check, "not measured", 0, f"no {noun} has a face_height")
     of_clip = sized.groupby(["clip_id", "split"], observed=True)["face_height"].median()
     medians = of_clip.groupby("split", observed=True).median()
     listed = ", ".join(f"{s} {medians[s]:.2f}" for s in SPLITS if s in medians.index)
@@ -314,22 +320,23 @@ def _area(sizes: npt.NDArray[np.float64], inside: npt.NDArray[np.bool_]) -> tupl
     return max(area, 1 - area), error
 
 
-def _short(clips: pd.DataFrame) -> Verdict:
+def _short(clips: pd.DataFrame, noun: str) -> Verdict:
     check = f"under {WINDOW} frames at {RATE} fps"
     unique = clips.drop_duplicates("clip_id").dropna(subset=["start_s", "end_s"])
     if unique.empty:
-        return Verdict(check, "not measured", 0, "no clip has a start_s and end_s")
+        return Verdict(check, "not measured", 0, f"no {noun} has a start_s and end_s")
     seconds = (unique["end_s"] - unique["start_s"]).to_numpy(float)
     count = int((seconds < float(Fraction(WINDOW, RATE)) - 1e-9).sum())
     if not count:
-        return _well(check, "no clip is that short", _unknown(clips, unique), "start_s or no end_s")
-    text = f"{count:,} of {len(unique):,} clips; models must repeat their last frame"
+        unknown = _unknown(clips, unique)
+        return _well(check, f"no {noun} is that short", unknown, "start_s or no end_s", noun)
+    text = f"{count:,} of {len(unique):,} {noun}s; models must repeat their last frame"
     return Verdict(check, "note", count, text)
 
 
-def _balance(manifest: pd.DataFrame) -> Verdict:
+def _balance(manifest: pd.DataFrame, noun: str) -> Verdict:
     if manifest["emotion"].isna().all():
-        return Verdict("class balance", "not measured", 0, "no clip has an emotion")
+        return Verdict("class balance", "not measured", 0, f"no {noun} has an emotion")
     first = manifest["layout"].iloc[0]
     files = manifest if pd.isna(first) else manifest[manifest["layout"] == first]
     return balance(files["split"], files["emotion"], EMOTIONS)
@@ -354,7 +361,10 @@ def balance(splits: pd.Series, labels: pd.Series, classes: Sequence[str]) -> Ver
         text = f"there is no file of {', '.join(missing[:_NAMED])}"
         text += f", and {more:,} more" if more > 0 else ""
         return Verdict("class balance", "finding", len(missing), text)
-    total = counts.sum()
+    total = counts.rename(columns=lambda c: f"class {c}" if str(c).isdecimal() else c).sum()
+    if total.nunique() == 1:
+        text = f"{len(total):,} classes of equal size" if len(total) > 1 else "there is one class"
+        return Verdict("class balance", "note", 0, text)
     text = (
         f"{total.idxmax()} {total.max() / total.sum():.1%} to {total.idxmin()} "
         f"{total.min() / total.sum():.1%}; always predicting {total.idxmax()} is correct in "

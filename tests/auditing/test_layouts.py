@@ -45,7 +45,7 @@ def test_folders_with_and_without_splits(tmp_path):
     found = read(tmp_path / "a")
     assert found.layout == "pictures in folders by split and class"
     assert list(found.entries["split"]) == ["train", "train", "validation"]
-    assert found.notes == ["1 media files outside the splits were ignored"]
+    assert found.notes == ["1 media file was outside the splits and ignored"]
     empty(tmp_path / "b" / "x.mp4")
     flat = read(tmp_path / "b")
     assert (flat.layout, flat.entries["split"].isna().all()) == (
@@ -64,7 +64,19 @@ def test_lists_with_boxes_wherever_their_paths_begin(tmp_path):
     assert list(rows["path"]) == ["train/Anger/a b.png", "test/Sad/2.png"]
     assert list(rows["label"]) == ["Anger", "Sad"]
     assert rows[["y1", "y2"]].iloc[0].tolist() == [20, 140]
-    assert found.notes == ["1 lines that name no file were ignored"]
+    assert found.notes == ["1 line that names no file, ignored"]
+
+
+def test_folders_that_hold_several_classes_are_no_classes(tmp_path):
+    """All pictures in one folder, or a folder per clip: the number in the list is the class."""
+    for number in range(6):
+        empty(tmp_path / f"one/img/{number}.jpg")
+        empty(tmp_path / f"each/clip{number}/1.jpg")
+    for name, path in (("one", "img/{}.jpg"), ("each", "clip{}/1.jpg")):
+        for split, numbers in (("train", range(4)), ("test", range(4, 6))):
+            lines = [f"{path.format(n)} {n % 2}\n" for n in numbers]
+            (tmp_path / name / f"{split}.txt").write_text("".join(lines))
+        assert sorted(read(tmp_path / name).entries["label"]) == ["0"] * 3 + ["1"] * 3
 
 
 def test_a_csv_of_clips(tmp_path):

@@ -60,6 +60,13 @@ def test_copies_crops_and_mirrored_pictures_are_found(audited):
     assert found["same face"].verdict == "not measured"
 
 
+def test_verdicts_call_a_picture_a_picture(audited):
+    found = verdicts(audited)
+    assert found["same file"].text == "1 of 23 is in more than one split (2 of 24 pictures)"
+    assert found["same clip"].verdict == "not measured", "a picture's clip is unknown"
+    assert not [v for v in found.values() if "clips" in v.text or "no clip" in v.text]
+
+
 def test_page_pairs_and_verdicts_are_written(audited, tmp_path):
     write.write(audited, tmp_path / "out", 2)
     page = (tmp_path / "out" / write.PAGE).read_text(encoding="utf-8")

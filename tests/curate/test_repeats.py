@@ -169,7 +169,7 @@ def test_each_episode_that_is_there_again_is_named_once():
     assert list(repeating._twice(found)) == [
         "b: is the same episode as a (90% of it)",
         "c: is the same episode as b (80% of it)",
-        "d: shares 55% of its footage with b",
+        "d: shares footage with b (55% of the shorter one)",
         "e: is the same episode as b, and 1 more (90% of it)",
     ]
 

@@ -38,7 +38,7 @@ def read(files: Files) -> Recognised | None:
     missing = int(entries["path"].isna().sum())
     notes = [f"fold {whole[0]} of {len(whole)} is audited; all folds have the same clips"]
     if missing:
-        notes.append(f"{missing:,} of {len(entries):,} clips are missing")
+        notes.append(f"{missing:,} of {len(entries):,} clips missing")
     return Recognised("DFEW", entries, notes)
 
 

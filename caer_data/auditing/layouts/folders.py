@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import PurePosixPath
 from typing import Any
 
-from caer_data.auditing.entries import Recognised, emotion_of, frame, split_of
+from caer_data.auditing.entries import Recognised, counted, emotion_of, frame, split_of
 from caer_data.auditing.walk import PICTURES, VIDEOS, Files
 from caer_data.engine.emotions import EMOTIONS
 
@@ -25,7 +25,10 @@ def read(files: Files) -> Recognised | None:
     notes = []
     if 0 < len(beside) < len(rows):
         rows = [row for row in rows if row["split"] is not None]
-        notes.append(f"{len(beside):,} media files outside the splits were ignored")
+        notes.append(
+            counted(len(beside), "media file was", "media files were")
+            + " outside the splits and ignored"
+        )
     return Recognised(_layout(rows), frame(rows), notes)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Any
 
-from caer_data.auditing.entries import Recognised, frame, split_of
+from caer_data.auditing.entries import Recognised, counted, emotion_of, frame, split_of
 from caer_data.auditing.layouts.places import Places
 from caer_data.auditing.layouts.texts import text_of
 from caer_data.auditing.walk import PICTURES, VIDEOS, Files
@@ -34,8 +34,22 @@ def read(files: Files) -> Recognised | None:
                 rows.append(row)
             elif line.strip():
                 lost += 1
-    notes = [f"{lost:,} lines that name no file were ignored"] if lost else []
-    return Recognised(f"lists of files by split ({', '.join(lists)})", frame(rows), notes)
+    if not _named(rows):  # so they are no classes
+        rows = [{**row, "label": row["number"]} for row in rows]
+    ignored = counted(lost, "line that names", "lines that name") + " no file, ignored"
+    notes = [ignored] if lost else []
+    found = [{name: cell for name, cell in row.items() if name != "number"} for row in rows]
+    return Recognised(f"lists of files by split ({', '.join(lists)})", frame(found), notes)
+
+
+def _named(rows: list[dict[str, Any]]) -> bool:
+    """Return whether folders are named after classes: one name for each number in the lists."""
+    pairs = {
+        (emotion_of(row["label"]) or row["label"], row["number"])
+        for row in rows
+        if row["number"] is not None
+    }
+    return all(len({pair[side] for pair in pairs}) == len(pairs) for side in (0, 1))
 
 
 def _is_list(text: str, path: str, split: str, places: Places) -> bool:
@@ -59,6 +73,7 @@ def _row(line: str, path: str, split: str, places: Places) -> dict[str, Any] | N
                 "kind": "picture" if suffix in PICTURES else "video",
                 "split": split,
                 "label": _label(rest, name),
+                "number": rest[0].strip() if rest else None,
                 **box,
             }
     return None

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pandas as pd
 
-from caer_data.auditing.entries import Recognised, frame, split_of
+from caer_data.auditing.entries import Recognised, counted, frame, split_of
 from caer_data.auditing.layouts.places import Places
 from caer_data.auditing.layouts.texts import sheet
 from caer_data.auditing.walk import PICTURES, VIDEOS, Files
@@ -47,7 +47,8 @@ def read(files: Files) -> Recognised | None:
         names.append(path)
     if not parts:
         return None
-    notes = [f"{lost:,} rows name no file here, so their footage was not compared"] if lost else []
+    unseen = counted(lost, "row names", "rows name") + " no file here; no footage to compare"
+    notes = [unseen] if lost else []
     together = pd.concat(parts, ignore_index=True)
     return Recognised(f"a CSV of clips ({', '.join(names[:5])})", together, notes)
 

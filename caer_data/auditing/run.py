@@ -92,9 +92,8 @@ def audit_folder(folder: Path, jobs: int, reporter: Reporter, with_faces: bool =
     files = files_of(folder)
     found = recognise(files)
     notes = [*found.notes, *(f"{n:,} {what}" for what, n in sorted(files.passed_over.items()))]
-    reporter.say(
-        f"{folder}: recognised as {found.layout}, {counted(len(found.entries), 'entry', 'entries')}."
-    )
+    many = counted(len(found.entries), "entry", "entries")
+    reporter.say(f"{folder}: recognised as {found.layout}, {many}.")
     looks, unread = _looks(folder, found, jobs, reporter)
     return _audited(folder, found, looks, unread, notes, jobs, with_faces, reporter)
 

@@ -163,7 +163,10 @@ def _audited(
     filled = entries.assign(split=entries["split"].fillna(SPLITS[0]))
     repeated = compare.repeated(filled, looks, apart, jobs) if looks else None
     noun = noun_of(entries)
-    told = [_own_classes(filled, verdict, noun) for verdict in checks.audit(filled, repeated, noun)]
+    told = [
+        _own_clips(filled, _own_classes(filled, verdict, noun), noun)
+        for verdict in checks.audit(filled, repeated, noun)
+    ]
     verdicts = told if apart else _without_splits(filled, told)
     pairs = pair_lists.find(filled, repeated)
     copies = filled.dropna(subset=["sha256"])

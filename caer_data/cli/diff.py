@@ -79,8 +79,12 @@ def _change(change: Change) -> str:
 def _value(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict) and isinstance(value.get("name"), str):
+        return str(value["name"])
     if isinstance(value, dict):
         counts = [f"{name} {n:,}" for name, n in value.items() if type(n) is int and n]
         return ", ".join(counts) or "stated"
+    if isinstance(value, list):
+        return ", ".join(map(_value, value)) or "nothing"
     text = "nothing" if value is None else str(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,9 +101,12 @@ def _renamed(origin: Origin, name: str, taken: _Taken) -> tuple[Part, list[Diffe
     twice, differing = _shared(origin, clips, name, taken)
     own_videos = sources[~sources["sha256"].isin(taken.videos)]
     videos, shown = _videos(sources, name, taken)
-    shots = _shots(clips, videos, name, taken)
+    moved = {video for video in own_videos["video_id"] if videos[video] != video}
+    shots = _shots(clips, videos, name, taken, moved)
     people = _people(clips, twice, name, taken)
-    clip_ids = _fresh(sorted(set(clips["clip_id"]) - set(twice)), name, taken.clip_ids)
+    of_moved = set(clips.loc[clips["video_id"].isin(moved), "clip_id"])
+    own_clips = sorted(set(clips["clip_id"]) - set(twice))
+    clip_ids = _fresh(own_clips, name, taken.clip_ids, of_moved)
     renamed = manifest[manifest["clip_id"].isin(clip_ids)].assign(
         part_path=lambda rows: rows["path"], part_member=lambda rows: rows["member"]
     )
@@ -187,12 +190,21 @@ def _videos(
 
 
 def _shots(
-    clips: pd.DataFrame, videos: Mapping[str, str], name: str, taken: _Taken
+    clips: pd.DataFrame, videos: Mapping[str, str], name: str, taken: _Taken, moved: set[str]
 ) -> dict[str, str]:
-    """Return new names of shots; equal names in a shared video may be one shot and are kept."""
+    """Return new names of shots; equal names in a shared video may be one shot and are kept.
+
+    Args:
+        clips: the clips of the release.
+        videos: new names of its videos.
+        name: name of its dataset.
+        taken: names in use.
+        moved: its videos that have a new name.
+    """
     of = dict(zip(clips["shot_id"], clips["video_id"].map(videos), strict=True))
     same = {shot: shot for shot, video in of.items() if taken.shots.get(shot) == video}
-    return same | _fresh(sorted(set(of) - set(same)), name, set(taken.shots))
+    of_moved = set(clips.loc[clips["video_id"].isin(moved), "shot_id"])
+    return same | _fresh(sorted(set(of) - set(same)), name, set(taken.shots), of_moved)
 
 
 def _people(
@@ -209,13 +221,18 @@ def _people(
     return same | _fresh(sorted(used - set(same)), name, taken.people)
 
 
-def _fresh(own: Iterable[str], name: str, taken: set[str]) -> dict[str, str]:
-    """Return an unused name for each: its own, or with the dataset's name as a prefix."""
+def _fresh(
+    own: Iterable[str], name: str, taken: set[str], moved: Collection[str] = ()
+) -> dict[str, str]:
+    """Return an unused name for each: its own, or with the dataset's name as a prefix.
+
+    Names in `moved` get the prefix in any case: what is in a renamed video is named after it.
+    """
     own = list(own)
     used, found = taken | set(own), {}
     for old in own:
         new = old
-        if old in taken:
+        if old in taken or old in moved:
             while new in used:
                 new = f"{name}-{new}"
         used.add(new)

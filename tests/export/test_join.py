@@ -86,6 +86,26 @@ def test_names_that_collide_get_the_name_of_the_dataset(lab):
     assert raters == {f"rater-{number}" for number in range(1, 7)}
 
 
+def test_clips_of_a_renamed_video_are_named_after_it(by_show, tmp_path):
+    """Even if no other clip has their name."""
+    first, second = by_show
+    mine = tmp_path / "mine"
+    shutil.copytree(second, mine)
+    for table, name in ((manifests.MANIFEST, "manifest"), (manifests.BOXES, "boxes")):
+        edit(mine, table, name, lambda rows: rows.assign(clip_id=rows.clip_id + "x"))
+    joined(first, mine, to=tmp_path / "both", shares=(0.4, 0.3, 0.3), by="show")
+    now = clips_of(tmp_path / "both")
+    of_second = now[now.clip_id.str.endswith("x")]
+    assert len(of_second) == 9
+    assert of_second.clip_id.str.startswith("lab-b-").all()
+    assert of_second.video_id.str.startswith("lab-b-").all()
+
+
+def test_the_differences_to_a_joined_release_name_its_datasets(lab):
+    said = CliRunner().invoke(cli, ["diff", str(lab[0]), str(lab[2])]).output
+    assert "joined: nothing -> caer, lab-b" in said
+
+
 def test_every_clip_keeps_its_split_label_and_boxes(lab):
     first, second, target, _ = lab
     changes = diff(first, target).changed

@@ -136,12 +136,9 @@ def class_folders(finished: Finished, folder: str, kind: str) -> None:
     """
     import yaml
 
-    from caer_data.export.manifest import SPLITS  # which itself needs this module
-
     if not finished.media:
         return
-    present = finished.rows["split"].unique()
-    splits = [split for split in SPLITS if split in present]
+    splits = [str(split) for split in finished.rows["split"].unique()]
     for split in splits:
         for emotion in EMOTIONS:
             parent = finished.root / folder / split_folder(split, finished.spelling)

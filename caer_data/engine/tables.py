@@ -446,13 +446,18 @@ _PART = 1 << 18
 def to_pandas(arrow: pa.Table) -> pd.DataFrame:
     """Convert Arrow to pandas, with nullable types for integers and booleans that may be empty."""
     nullable = [f.name for f in arrow.schema if f.nullable and f.type in _MASKED]
-    threads = len(arrow) > _SHORT
+    threads = len(arrow) > _SHORT  # starting them takes longer than converting a short table
     data: pd.DataFrame = arrow.drop_columns(nullable).to_pandas(use_threads=threads)
     if not nullable:
         return data
     others = arrow.select(nullable).to_pandas(types_mapper=_MASKED.get, use_threads=threads)
-    both: pd.DataFrame = pd.concat([data, others], axis=1)[arrow.schema.names]
-    return both
+    names = arrow.schema.names
+    if len(arrow) <= _SHORT:
+        both: pd.DataFrame = pd.concat([data, others], axis=1)[names]
+        return both
+    for name in nullable:  # from left to right, so that each finds its place; without a copy
+        data.insert(names.index(name), name, others[name])
+    return data
 
 
 _MASKED: Final = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}

@@ -37,7 +37,7 @@ def of_dataset(dataset: Dataset, clips: pd.DataFrame, sources: pd.DataFrame) -> 
     track_of_pair = names.get_indexer(pairs["track_id"])
     faces, store = _faces(dataset, names)
     # tracks are numbered in the order of clips, so that their faces are needed in this order
-    first_needed = np.minimum.accumulate(track_of_pair[::-1])[::-1]
+    first_needed = np.minimum.accumulate(track_of_pair[::-1])[::-1].astype(faces.track.dtype)
     clip_ids = np.sort(clips["clip_id"].to_numpy(object))
     rows = clips.set_index("clip_id").loc[clip_ids]
     heights = sources.set_index("video_id")["height"].loc[rows["video_id"]].to_numpy(float)
@@ -62,6 +62,7 @@ def of_dataset(dataset: Dataset, clips: pd.DataFrame, sources: pd.DataFrame) -> 
         sides[:, new], between[new] = box[seen].T, faces.interpolated[place][seen]
         count = new.stop
         if own.stop < len(first_needed):
+            # a number of another type would make a copy of all tracks
             store.release(int(np.searchsorted(faces.track, first_needed[own.stop])))
     if not count:
         return tables.empty(BOXES)

@@ -135,7 +135,7 @@ def test_results_do_not_depend_on_the_number_of_threads(media_data, tmp_path, na
 
     alone = results(1)
     assert len(alone["samples.bin"]) > 1000
-    assert len(alone) == 9
+    assert len(alone) == 10
     for threads in (2, 16):
         assert results(threads) == alone
 

@@ -31,6 +31,8 @@ LOOKED_UP: Final[tuple[Window, ...]] = (
     *WINDOWS,
     *((0.9, 0.9, x, y) for x in (-0.03, 0.03) for y in (-0.03, 0.03)),
     *((0.8, 0.8, x, y) for x in (-0.05, 0.05) for y in (-0.05, 0.05)),
+    *((0.9, 0.9, *place) for place in ((-0.03, 0.0), (0.03, 0.0), (0.0, -0.03), (0.0, 0.03))),
+    *((0.8, 0.8, *place) for place in ((-0.05, 0.0), (0.05, 0.0), (0.0, -0.05), (0.0, 0.05))),
 )
 """Windows in which a copy is looked for; some lie off the centre."""
 

@@ -228,6 +228,8 @@ def without_media(counts: list[int], ways: list[str]) -> None:
                     child = get_context("spawn").Process(target=function, args=arguments)
                     child.start()
                     child.join()
+                    if child.exitcode:
+                        sys.exit(f"{function.__name__} {' '.join(more)}: exit code {child.exitcode}")
 
 
 def made_up(

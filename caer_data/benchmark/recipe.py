@@ -161,7 +161,7 @@ class Compute(Section):
 
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     channels_last: bool = True
-    pool_first: bool | Literal["auto"] = "auto"
+    pool_first: Literal[True, False, "auto"] = "auto"
     pool_as_maximum: bool = False
     fused_kernels: bool = True
     compile: bool = False

@@ -79,6 +79,29 @@ def test_folders_that_hold_several_classes_are_no_classes(tmp_path):
         assert sorted(read(tmp_path / name).entries["label"]) == ["0"] * 3 + ["1"] * 3
 
 
+def test_a_wrong_number_in_a_list_does_not_cost_the_names_of_classes(tmp_path):
+    for name in ("Anger/1", "Anger/2", "Anger/3", "Sad/4", "Sad/5", "Sad/6", "Sad/7"):
+        empty(tmp_path / f"{name}.png")
+    train = "Anger/1.png 0\nAnger/2.png 0\nSad/4.png 1\nSad/5.png 1\nSad/6.png 0\n"
+    (tmp_path / "train.txt").write_text(train)
+    (tmp_path / "test.txt").write_text("Anger/3.png 0\nSad/7.png 1\n")
+    found = read(tmp_path)
+    assert set(found.entries["label"]) == {"Anger", "Sad"}
+    (note,) = found.notes
+    assert note == "1 line has a number of another class than the folder; the folder is used"
+
+
+def test_numbers_that_replace_folders_are_said_with_lines_that_have_none(tmp_path):
+    for number in range(6):
+        empty(tmp_path / f"clip{number}/1.jpg")
+    (tmp_path / "train.txt").write_text("".join(f"clip{n}/1.jpg {n % 2}\n" for n in range(4)))
+    (tmp_path / "test.txt").write_text("clip4/1.jpg\nclip5/1.jpg\n")
+    found = read(tmp_path)
+    assert found.entries["label"].isna().sum() == 2
+    assert "classes are the numbers in the lists" in found.notes[0]
+    assert found.notes[1] == "2 lines have no number, so no class"
+
+
 def test_a_csv_of_clips(tmp_path):
     empty(tmp_path / "clips" / "one.mp4")
     empty(tmp_path / "clips" / "two.mp4")

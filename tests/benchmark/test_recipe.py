@@ -12,7 +12,9 @@ from caer_data.benchmark.networks import Output, architecture, create
 from caer_data.benchmark.recipe import ModelRecipe, load, parse, vary
 from caer_data.benchmark.results import suites
 from caer_data.benchmark.results.describe import describe
+from caer_data.benchmark.results.plan import Changes
 from caer_data.engine import recipe as recipes
+from caer_data.engine import section as sections
 from caer_data.engine.errors import CaerError
 
 NAMES = [
@@ -340,3 +342,19 @@ def test_baselines_without_weights_learn_from_scratch_and_say_so():
 def test_mistakes_with_suites(suite, weights, message):
     with pytest.raises(CaerError, match=message):
         suites.rows(suite, weights=weights)
+
+
+@pytest.mark.parametrize("name", ["context-only", "face-only", "resnet", "vgg", "onnx-probe"])
+@pytest.mark.parametrize("stream", ["face", "frame"])
+def test_a_recipe_changed_by_options_can_be_read_back(name, stream):
+    changed = Changes(stream=stream)(load(name))
+    assert parse(sections.dump(changed), "recipe.yaml") == changed
+
+
+def test_a_wrong_word_for_when_to_pool_first_names_the_field():
+    with pytest.raises(CaerError, match=r"compute\.pool_first: .*'auto'") as wrong:
+        parse("name: x\nmodel: caer-net\ncompute: {pool_first: maybe}\n", "my.yaml")
+    assert "bool" not in str(wrong.value).split("pool_first")[0]
+    for word, value in (("true", True), ("false", False), ("auto", "auto")):
+        text = f"name: x\nmodel: caer-net\ncompute: {{pool_first: {word}}}\n"
+        assert parse(text, "my.yaml").compute.pool_first == value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -11,6 +12,7 @@ from caer_data.auditing.layouts.texts import text_of
 from caer_data.auditing.walk import PICTURES, VIDEOS, Files
 
 _FOUND = 0.5  # minimum share of lines that name a file
+_SLIPS = 0.2  # maximum share of lines with a wrong number if folders are named after classes
 _LOOKED_AT = 200  # number of lines checked to decide whether a text is a list
 
 
@@ -34,22 +36,39 @@ def read(files: Files) -> Recognised | None:
                 rows.append(row)
             elif line.strip():
                 lost += 1
-    if not _named(rows):  # so they are no classes
-        rows = [{**row, "label": row["number"]} for row in rows]
     ignored = counted(lost, "line that names", "lines that name") + " no file, ignored"
     notes = [ignored] if lost else []
+    against = _against_folders(rows)
+    if against > _SLIPS * len(rows):  # so folders are no classes
+        rows = [{**row, "label": row["number"]} for row in rows]
+        notes.append("classes are the numbers in the lists, since folders are not named after them")
+        if bare := sum(row["number"] is None for row in rows):
+            notes.append(counted(bare, "line has", "lines have") + " no number, so no class")
+    elif against:
+        disagree = counted(against, "line has", "lines have")
+        notes.append(f"{disagree} a number of another class than the folder; the folder is used")
     found = [{name: cell for name, cell in row.items() if name != "number"} for row in rows]
     return Recognised(f"lists of files by split ({', '.join(lists)})", frame(found), notes)
 
 
-def _named(rows: list[dict[str, Any]]) -> bool:
-    """Return whether folders are named after classes: one name for each number in the lists."""
-    pairs = {
+def _against_folders(rows: list[dict[str, Any]]) -> int:
+    """Return how many lines disagree if folders are classes, each with its most frequent number.
+
+    A single folder for several numbers is no class, even if most lines have the same number.
+    """
+    pairs = Counter(
         (emotion_of(row["label"]) or row["label"], row["number"])
         for row in rows
         if row["number"] is not None
-    }
-    return all(len({pair[side] for pair in pairs}) == len(pairs) for side in (0, 1))
+    )
+    names, numbers, agreeing = set(), set(), 0
+    for (name, number), count in pairs.most_common():
+        if name not in names and number not in numbers:
+            names.add(name)
+            numbers.add(number)
+            agreeing += count
+    alone = len(names) == 1 and len({number for _, number in pairs}) > 1
+    return pairs.total() - (0 if alone else agreeing)
 
 
 def _is_list(text: str, path: str, split: str, places: Places) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from caer_data.benchmark.data.prepare import check_heard, open_store
 from caer_data.benchmark.data.store import MAX_LEFT_OUT, Store
-from caer_data.benchmark.recipe import ModelRecipe, vary
+from caer_data.benchmark.recipe import Hide, ModelRecipe, vary
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
 from caer_data.engine.recipe import Faces
@@ -54,6 +54,7 @@ class Changes:
         changes = {
             "train": _given(epochs=self.epochs, batch_size=self.batch_size),
             "baseline": _given(input=self.stream) | self._encoder_of(recipe),
+            "hide": Hide(faces="none").model_dump() if self.stream == "face" else {},
             "compute": compute_of(self.compiled, self.cuda_graphs, self.precision),
         }
         return vary(recipe, changes, "command line")

@@ -90,9 +90,9 @@ def _points(forward: Difference | None, backward: Difference | None) -> str:
     known = forward or backward
     if known is None:
         return "–"
-    points = round(100 * (known.value if forward else -known.value), 1)
-    text = f"{points:+.1f}" if points else "0.0"  # neither +0.0 nor -0.0
-    return text + ("*" if known.significant else "")
+    text = _rounded(100 * (known.value if forward else -known.value), 1)
+    sign = "+" if float(text) > 0 else ""
+    return sign + text + ("*" if known.significant else "")
 
 
 def people(found: Analysis) -> pd.DataFrame:
@@ -167,20 +167,30 @@ def _cell(value: Any, percent: bool) -> str:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, float) and percent:
-        return f"{value:.1f}"
+        return _rounded(value, 1)
     if isinstance(value, float) and 0 < value < 0.0005:
         return "<\N{NO-BREAK SPACE}0.001"
     if isinstance(value, float):
-        return f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}"
+        return _rounded(value, 3 if abs(value) < 1 else 2)
     return str(value)
+
+
+def _rounded(value: float, digits: int) -> str:
+    """Return a number with so many decimals; zero has no sign."""
+    text = f"{value:.{digits}f}"
+    return text if float(text) else text.removeprefix("-")
 
 
 def _estimate(found: Estimate) -> str:
     if found.value is None:
         return "–"
-    text = f"{100 * found.value:.1f}"
+    text = _rounded(100 * found.value, 1)
     if found.low is not None and found.high is not None:
-        text += f" [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+        for digits in (1, 2):  # an interval that is narrow, but not empty, must not look empty
+            low, high = (_rounded(100 * bound, digits) for bound in (found.low, found.high))
+            if low != high:
+                text = f"{_rounded(100 * found.value, digits)} [{low}, {high}]"
+                break
     return text + (f" n={found.n:,}" if found.n else "")
 
 

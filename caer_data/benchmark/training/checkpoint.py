@@ -184,6 +184,9 @@ def _like(value: Tensor, parameter: nn.Parameter, optimizer: torch.optim.Optimiz
 def _structure(part: str, values: Any) -> Any:
     if part == "baseline" and isinstance(values, dict):
         return {k: v for k, v in values.items() if not k.startswith("weights") and k != "frozen"}
+    if part == "input" and isinstance(values, dict) and values.get("frames") == 1:
+        # once, recipes for single pictures could state these
+        return {k: v for k, v in values.items() if k not in ("fps", "stride")}
     return values
 
 

@@ -12,6 +12,7 @@ from predicted import predictions
 
 from caer_data.benchmark.results import saved_predictions, tables
 from caer_data.benchmark.results.analysis import Analysis, analyse, as_json
+from caer_data.benchmark.results.intervals import Estimate
 from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.errors import CaerError
 from caer_data.report import results as report
@@ -66,6 +67,20 @@ def test_no_figure_that_cannot_be() -> None:
     assert set(tables.readable(made["differences"])["difference"]) == {"0.0"}
     assert tables._cell(3.05e-05, percent=False) == "<\N{NO-BREAK SPACE}0.001"
     assert tables._cell(0.84, percent=False) == "0.840"
+    assert tables._cell(-0.0002, percent=False) == "0.000"
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "text"),
+    [
+        (-0.0004, -0.0009, 0.0003, "0.0 [-0.1, 0.0]"),
+        (0.0002, 0.0, 0.0004, "0.02 [0.00, 0.04]"),
+        (0.5, 0.5, 0.5, "50.0"),
+        (0.123, 0.101, 0.145, "12.3 [10.1, 14.5]"),
+    ],
+)
+def test_rounding_makes_no_negative_zero_and_no_empty_interval(value, low, high, text) -> None:
+    assert tables._estimate(Estimate(value, low, high, 0)) == text
 
 
 def test_numbers_are_numbers(found: Analysis) -> None:

@@ -70,6 +70,15 @@ def test_another_model_is_one_clear_sentence(
         checkpoint.load_weights(saved(tmp_path), create(recipe), recipe, classes)
 
 
+def test_rates_that_single_pictures_do_not_have_are_not_compared(tmp_path: Path) -> None:
+    """Recipes for single pictures could once state them; now they are refused there."""
+    old = vary(RECIPE, {"input": {"frames": 1, "fps": 5.0, "stride": 3}})
+    now = vary(RECIPE, {"input": {"frames": 1}})
+    path = tmp_path / "weights.safetensors"
+    checkpoint.save_weights(path, create(old), old, EMOTIONS, seed=3)
+    checkpoint.load_weights(path, create(now), now, EMOTIONS)
+
+
 def test_layers_of_another_model_are_named(tmp_path: Path) -> None:
     other = create(synthetic.recipe())
     with pytest.raises(CaerError, match="holds another model: layer"):

@@ -25,7 +25,7 @@ def release(labelled_folder, tmp_path_factory):
 def test_folders_and_lists(release):
     folder = release / "CAER-S"
     assert sorted(p.name for p in folder.iterdir()) == [
-        "lists", "test", "test.txt", "train", "train.txt", "val", "val.txt",
+        "README.md", "lists", "test", "test.txt", "train", "train.txt", "val", "val.txt",
     ]  # fmt: skip
     assert {p.name for p in (folder / "train").iterdir()} == {
         "Angry", "Disgust", "Fear", "Happy", "Neutral", "Sad", "Surprise",

@@ -229,7 +229,9 @@ def without_media(counts: list[int], ways: list[str]) -> None:
                     child.start()
                     child.join()
                     if child.exitcode:
-                        sys.exit(f"{function.__name__} {' '.join(more)}: exit code {child.exitcode}")
+                        sys.exit(
+                            f"{function.__name__} {' '.join(more)}: exit code {child.exitcode}"
+                        )
 
 
 def made_up(

@@ -58,6 +58,7 @@ _PAUSE_S, _PAUSE_STEPS = 1.0, 5.0
 _GAP_STEPS = 1.75  # steps from which evenly spaced pictures have a pause
 _INCOMPLETE = (CUT_OFF, FRAGMENTS_MISSING, PAGES_MISSING)
 _LATE_S, _LATE = 1.5, 0.01  # seconds, and share of a broadcast, that its pictures may end early
+_LONGEST_S = 100 * 3600  # length up to which a damaged file is believed
 _REST = 0.02  # share of a broadcast after its pictures from which they go on in another stream
 _NO_STAMP = int(np.iinfo(np.int64).min)
 
@@ -353,10 +354,15 @@ def _expected(ending: str, values: dict[str, Any], pts: list[int], info: VideoIn
 
 
 def _in_fragments(job: Job, values: dict[str, Any]) -> int:
-    """Return the number of frames that the fragments of an MP4 list, or its stated length has."""
+    """Return the number of frames that the fragments of an MP4 list, or its stated length has.
+
+    Numbers that no film has come from damage, and are ignored.
+    """
     with open_container(job.path, job.info.max_pixels) as container:
         told = stated(job.path, int(container.streams[job.info.stream_index].id))
-    return max(told.frames, round(told.seconds * Fraction(values["fps"])))
+    rate = Fraction(values["fps"])
+    numbers = told.frames, round(told.seconds * rate)
+    return max((number for number in numbers if number <= _LONGEST_S * rate), default=0)
 
 
 def _lost_behind(job: Job, damage: Damage, end_pts: int, values: dict[str, Any]) -> int:

@@ -269,6 +269,8 @@ class Copy:
             if not target.exists():
                 wanted[name] = target
         _each(wanted.items(), lambda item: self._fetch_artifact(*item))
+        if self._there is not None:
+            self._there |= things
         return len(things)
 
     def _fetch_artifact(self, name: str, target: Path) -> None:
@@ -424,7 +426,7 @@ def at_work(copy: Copy) -> Iterator[None]:
     try:
         yield
     finally:
-        del _at_work[copy.folder]
+        _at_work.pop(copy.folder, None)
 
 
 _at_work: Final[dict[Path, Copy]] = {}

@@ -80,7 +80,8 @@ class Videos(Section):
         "*/deleted scenes",
         "sample.*",
         "sample-*.*",
-        "*.sample.*",
+        "*.sample.???",  # not The.Sample.720p.mkv
+        "*.sample.????",
         "*-sample.*",
         "*-trailer.*",
         "#recycle",

@@ -25,7 +25,7 @@ from caer_data.media.clip_command import (
     sound_alone,
 )
 from caer_data.media.frame_rate import Span
-from caer_data.media.glimpse import Ends
+from caer_data.media.glimpse import Ends, comparable
 from caer_data.media.handover import Feed
 from caer_data.media.probe import start_of
 
@@ -80,7 +80,8 @@ def cut_clips(
         on_try: called as a sign of life, at least every `TIMEOUT_S`.
         feed: pipes the frames to ffmpeg; sharing one among calls avoids repeated decoding.
         ends: what the first and last picture of each clip look like according to the decode pass.
-            Frames that are piped have been counted, and are not compared.
+            Frames that are piped have been counted, and are not compared, and neither are those of
+            interlaced video whose lower field comes first.
 
     Returns:
         Properties of each file, or the error that prevented cutting it.
@@ -89,6 +90,8 @@ def cut_clips(
         FfmpegKilledError: ffmpeg was killed. Other ways of cutting are not tried then, as they may
             give other bytes.
     """
+    if not comparable(source.info, source.interlaced):
+        ends = None
     results: dict[Path, Media | CaerError] = {}
     groups = [] if source.handed_over or _is_bare(source.path) else [dict(clips)]
     if groups and len(clips) > 1:

@@ -80,11 +80,14 @@ def top_level(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int, int]
         length, begin = _number(head, 0, 4), at + _HEAD
         if length == 1 and len(head) == 2 * _HEAD:
             length, begin = _number(head, 8, 8), at + 2 * _HEAD
-        if length < _HEAD:  # 0: to the end of the file
+        if length == 0:  # to the end of the file
             yield head[4:8], at, begin, size
+        if length < begin - at:
             return
         yield head[4:8], at, begin, at + length
         at += length
+        if at > size:
+            return
 
 
 def _boxes_of(file: BinaryIO, size: int) -> Iterator[tuple[bytes, bytes]]:

@@ -13,7 +13,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from caer_data.media.fields import Fields
 from caer_data.media.frame import DecodedFrame, Picture
+from caer_data.media.probe import VideoInfo
 
 WIDTH, HEIGHT = 8, 4
 """Size, px."""
@@ -35,6 +37,21 @@ def of_frame(frame: DecodedFrame) -> Picture:
     """Return the brightness of a displayed frame; shape (HEIGHT, WIDTH), uint8."""
     sampled = frame.brightness(*_SAMPLED)
     return np.asarray(cv2.resize(sampled, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA))
+
+
+def comparable(info: VideoInfo, interlaced: bool) -> bool:
+    """Whether clips show the same field as glimpses of interlaced frames, the upper one.
+
+    FFmpeg keeps the field that comes first. The headers tb and bt have opposite meanings in
+    different files, so they say nothing.
+
+    Args:
+        info: properties of the video.
+        interlaced: whether some of its frames are flagged as two fields.
+    """
+    if info.fields is Fields.FLAGGED:
+        return not interlaced or info.field_order == "tt"
+    return info.fields not in (Fields.BOTTOM, Fields.FILM_BOTTOM)
 
 
 def filtered(pictures: Any, frames: int) -> Any:

@@ -227,7 +227,7 @@ def _missed(path: Path, container: Any) -> dict[str, str]:
     films = _films(container)
     known = [s for s in films if s.codec_context is not None]
     if known:
-        return {} if known[0].codec_context.width else _PATIENT
+        return {} if any(s.codec_context.width for s in known) else _PATIENT
     if container.format.name != "mpegts" or films:
         return {}
     place = pictures_begin(path)
@@ -262,6 +262,8 @@ def _main_stream(container: Any, path: Path, max_pixels: int) -> Any:
     known = [s for s in streams if s.codec_context is not None]
     if not known:
         raise CaerError(f"{path}: its video codec is unknown, so no frame can be decoded")
+    # a broadcast may list pictures of which none were recorded
+    known = [s for s in known if s.codec_context.width] or known
     covers = _covers(path, known, max_pixels)
     films = [s for s in known if s.index not in covers] or known
     return next((s for s in films if s.disposition & av.stream.Disposition.default), films[0])

@@ -7,6 +7,8 @@ the pictures of another. Transport streams list the streams of each (ISO/IEC 138
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,16 @@ _IN_STEP: Final = 5  # packets that must begin where they should
 _PAT, _PMT, _PADDING = 0, 2, 0x1FFF
 _SDT_PID, _SDT = 0x11, 0x42
 _SERVICE: Final = 0x48  # descriptor of a programme's name
+_SMALLEST: Final = 12  # bytes of a section with its head and checksum
+_ENCODINGS: Final = {
+    b"\x11": "utf-16-be",
+    b"\x12": "euc_kr",
+    b"\x13": "gb2312",
+    b"\x14": "big5",
+    b"\x15": "utf-8",
+}
+_ACCENTS: Final = "\u0300\u0301\u0302\u0303\u0304\u0306\u0307\u0308 \u030a\u0327 \u030b\u0328\u030c"
+"""Combining accents of ISO 6937, from 0xC1 on."""
 _PICTURES: Final = frozenset(
     (0x01, 0x02, 0x10, 0x1B, 0x20, 0x21, 0x24, 0x33, 0x42, 0xD1, 0xD2, 0xEA)
 )
@@ -58,17 +70,26 @@ def programmes(path: Path) -> list[Programme]:
     with path.open("rb") as file:
         data = file.read(_MAX_BYTES)
     present = {_pid(packet, 1) for _, packet in _packets(data)}
-    numbers = _map_pids(data)
-    streams: dict[int, set[int]] = {pid: set() for pid in numbers}
-    for pid, _, section in _sections(data, set(numbers)):
-        if section[0] == _PMT:
-            streams[pid].update(other for _, other in _streams(section))
+    pids = _map_pids(data)
+    streams: dict[int, dict[int, int]] = {number: {} for number in pids}
+    for pid, _, section in _sections(data, set(pids.values())):
+        number = int.from_bytes(section[3:5], "big")
+        if section[0] == _PMT and pids.get(number) == pid:  # programmes may share a PID
+            streams[number].update((own, kind) for kind, own in _streams(section))
     names = _names(data)
     return [
-        Programme(number, names.get(number, ""), tuple(sorted(streams[pid])))
-        for pid, number in numbers.items()
-        if streams[pid] & present
+        Programme(number, names.get(number, ""), tuple(sorted(own)))
+        for number, own in streams.items()
+        if present & _telling(own)
     ]
+
+
+def _telling(streams: dict[int, int]) -> set[int]:
+    """Return the streams of which packets show that a programme is there: pictures if it has any.
+
+    Others, such as teletext, are shared by programmes.
+    """
+    return {pid for pid, kind in streams.items() if kind in _PICTURES} or set(streams)
 
 
 def elsewhere(among: Iterable[Programme], pid: int) -> frozenset[int]:
@@ -94,7 +115,7 @@ def pictures_begin(path: Path) -> int:
     before = 0
     with path.open("rb") as file:
         while data := file.read(_MAX_BYTES):
-            maps |= set(_map_pids(data))
+            maps |= set(_map_pids(data).values())
             place = 0
             for pid, at, section in _sections(data, {_PAT, *maps}):
                 if pid == _PAT:
@@ -106,14 +127,14 @@ def pictures_begin(path: Path) -> int:
 
 
 def _map_pids(data: bytes) -> dict[int, int]:
-    """Return the numbers of the programmes by the PID of their lists of streams."""
+    """Return the PID of the list of streams of each programme, by its number."""
     found: dict[int, int] = {}
     for _, _, section in _sections(data, {_PAT}):
         if section[0] == _PAT:
             for at in range(8, len(section) - 7, 4):
                 number = int.from_bytes(section[at : at + 2], "big")
                 if number:  # number 0 is the network's
-                    found.setdefault(_pid(section, at + 2), number)
+                    found.setdefault(number, _pid(section, at + 2))
     return found
 
 
@@ -143,8 +164,8 @@ def _descriptors(data: bytes) -> Iterator[tuple[int, bytes]]:
 def _text(data: bytes) -> str:
     """Decode a name (ETSI EN 300 468, annex A); a first byte below 0x20 says how."""
     table, encoding, name = data[:1], "latin-1", data[data[:1] < b" " :]
-    if table == b"\x15":
-        encoding = "utf-8"
+    if data[:1] in _ENCODINGS:
+        encoding = _ENCODINGS[data[:1]]
     elif b"\x01" <= table <= b"\x0b" and table != b"\x08":
         encoding = f"iso8859-{table[0] + 4}"
     elif table == b"\x10":
@@ -153,7 +174,14 @@ def _text(data: bytes) -> str:
         text = name.decode(encoding, "replace")
     except LookupError:
         text = name.decode("ascii", "replace")
+    if table >= b" ":  # ISO 6937 puts an accent before its letter
+        text = re.sub("([\xc1-\xcf])([A-Za-z])", _accented, text)
     return "".join(c for c in text if c.isprintable()).strip()
+
+
+def _accented(found: re.Match[str]) -> str:
+    accent = _ACCENTS[ord(found[1]) - 0xC1]
+    return unicodedata.normalize("NFC", found[2] + accent) if accent.strip() else found[0]
 
 
 def _streams(section: bytes) -> Iterator[tuple[int, int]]:
@@ -177,8 +205,9 @@ def _sections(data: bytes, wanted: set[int]) -> Iterator[tuple[int, int, bytes]]
         elif pid in open_:
             open_[pid] += packet[at:]
         section = open_.get(pid, b"")
-        if len(section) > 12 and len(section) >= 3 + _length(section, 1):
-            yield pid, place, section[: 3 + _length(section, 1)]
+        if len(section) > 3 and len(section) >= 3 + _length(section, 1):
+            if 3 + _length(section, 1) >= _SMALLEST:
+                yield pid, place, section[: 3 + _length(section, 1)]
             del open_[pid]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from caer_data.media.fragments import top_level
+from caer_data.media.fragments import MOST_BOXES, top_level
 
 _EBML: Final = b"\x1a\x45\xdf\xa3"
 _SEGMENT: Final = b"\x18\x53\x80\x67"
@@ -50,15 +50,15 @@ def unfinished(path: Path) -> str:
 
 def _avi(file: BinaryIO, end: int, size: int) -> str:
     """Check the sizes of the RIFF chunks; a long film continues in chunks called AVIX."""
-    while end <= size:
+    for _ in range(MOST_BOXES):
+        if end > size:
+            return CUT_OFF
         file.seek(end + end % 2)
         behind = file.read(12)
-        if behind[:4] != b"RIFF":
-            return ""
-        if behind[8:12] == b"AVI ":
-            return JOINED
+        if behind[:4] != b"RIFF" or behind[8:12] != b"AVIX":
+            return JOINED if behind[:4] == b"RIFF" and behind[8:12] == b"AVI " else ""
         end += end % 2 + 8 + int.from_bytes(behind[4:8], "little")
-    return CUT_OFF
+    return ""
 
 
 def _mp4(file: BinaryIO, size: int) -> str:

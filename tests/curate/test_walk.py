@@ -30,10 +30,11 @@ def test_what_is_no_episode_is_left_out_and_named(tmp_path: Path) -> None:
         tmp_path, "Show/S01E01.mkv", "Show/Sample/s.mkv", "Show/Extras/making.mkv",
         "Show/S01E01-sample.mkv", "@eaDir/x.mp4", "#recycle/y.mp4", "Show/S01E01-trailer.mp4",
         "lost+found/z.mp4", "Extras/S01E01.mkv",
-        "Show/sample-s01e01.mkv", "Show/S01E01.sample.mkv",
+        "Show/sample-s01e01.mkv", "Show/S01E01.sample.mkv", "Show/S01E02.The.Sample.720p.mkv",
     )  # fmt: skip
     found, notes = names(tmp_path)
-    assert found == ["Extras/S01E01.mkv", "Show/S01E01.mkv"], "a show may be called Extras"
+    episodes = ["Show/S01E01.mkv", "Show/S01E02.The.Sample.720p.mkv"]
+    assert found == ["Extras/S01E01.mkv", *episodes], "a show may be called Extras"
     assert "9" in str(len(walk(tmp_path, {".mkv", ".mp4"}, SETTINGS.exclude).excluded))
     assert len(notes) == 1
     assert notes[0].startswith("skipped by videos.exclude: #recycle")

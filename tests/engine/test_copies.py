@@ -136,6 +136,19 @@ def test_pieces_of_several_machines_come_together_and_pruned_ones_do_not_come_ba
     assert [thing.path for thing in three.bucket.things("artifacts")] == ["artifacts/shots/b.2.zip"]
 
 
+def test_what_was_fetched_from_the_store_is_not_put_there_again(machine, monkeypatch) -> None:
+    one, two = machine("one"), machine("two")
+    for copy, name in ((one, "a"), (two, "b")):
+        write(copy, f"work/shots/{name}.k.zip", name)
+        copy.put_artifacts()
+    put = []
+    monkeypatch.setattr(type(one.bucket), "create", lambda _, path, __: put.append(path))
+    one.exchange()
+    assert (one.folder / "work/shots/b.k.zip").is_file()
+    one.put_artifacts()
+    assert put == []
+
+
 def test_a_damaged_object_and_an_emptied_bucket_are_refused(machine) -> None:
     one = machine("one")
     one.pull()

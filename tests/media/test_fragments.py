@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+import tracemalloc
 from pathlib import Path
 
 import numbered_video as numbered
@@ -11,6 +12,7 @@ import pytest
 from odd_media import ffmpeg
 
 from caer_data.media.fragments import Stated, stated
+from caer_data.media.unfinished import CUT_OFF, unfinished
 
 NOTHING = Stated(0, 0)
 PLAIN = "frag_keyframe+empty_moov+default_base_moof"
@@ -66,3 +68,39 @@ def test_other_files_state_nothing(tmp_path: Path) -> None:
     for data in (b"", b"\0", b"\0\0\0\x01mdat\0\0", whole[:50], b"\xff" * 400, whole[3:]):
         (tmp_path / "odd").write_bytes(data)
         assert stated(tmp_path / "odd", 1) == NOTHING
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        struct.pack(">I4sQ", 1, b"free", 2**64 - 16),
+        struct.pack(">I4sQ", 1, b"moof", 14),
+        struct.pack(">I4sQ", 1, b"moof", 15),
+        struct.pack(">I4sQ", 1, b"moof", 2**63),
+    ],
+    ids=["beyond-all-places", "smaller-than-its-head", "one-byte-smaller", "huge"],
+)
+def test_impossible_sizes_end_the_search(tmp_path: Path, box: bytes) -> None:
+    path = fragmented(tmp_path)
+    data = path.read_bytes()
+    path.write_bytes(data[: fragment(data, 6)] + box + bytes(1 << 20))
+    tracemalloc.start()
+    try:
+        assert stated(path, 1).frames == 60
+        assert tracemalloc.get_traced_memory()[1] < 1 << 19
+    finally:
+        tracemalloc.stop()
+    assert unfinished(path) in ("", CUT_OFF)
+
+
+def test_chunks_without_content_do_not_hold_up_the_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.avi"
+    head = b"RIFF" + struct.pack("<I", 4) + b"AVI "
+    path.write_bytes(head + b"RIFF\0\0\0\0" * 1000)
+    assert unfinished(path) == ""
+    path.write_bytes(head + (b"RIFF" + struct.pack("<I", 4) + b"AVIX") * 1000)
+    assert unfinished(path) == ""
+    monkeypatch.setattr("caer_data.media.unfinished.MOST_BOXES", 3)
+    assert unfinished(path) == ""

@@ -18,6 +18,7 @@ from caer_data.media.frame_rate import Span, span_of
 from caer_data.media.glimpse import Ends, of_frame
 from caer_data.media.probe import probe
 
+FAST = "scroll=h=.03:v=.02"
 SETTINGS = Clips(preset="ultrafast", crf=12)
 
 
@@ -74,8 +75,21 @@ def numbers(path: Path) -> list[int]:
         ("-vf", "setsar=2"),
         ("-c:v", "ffv1", "-pix_fmt", "bgr0"),
         ("-c:v", "mpeg2video", "-q:v", 2, "-flags", "+ilme+ildct", "-vf", "interlace"),
+        ("-c:v", "ffv1", "-vf", f"{FAST},interlace=scan=bff:lowpass=off,setfield=bff"),
+        ("-c:v", "ffv1", "-vf", f"{FAST},interlace=scan=tff:lowpass=off,setfield=tff"),
     ],
-    ids=["h264", "mpeg4", "full-range", "large", "turned", "anamorphic", "rgb", "interlaced"],
+    ids=[
+        "h264",
+        "mpeg4",
+        "full-range",
+        "large",
+        "turned",
+        "anamorphic",
+        "rgb",
+        "interlaced",
+        "lower-field-first",
+        "upper-field-first",
+    ],
 )
 def test_the_right_frames_are_recognised(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: tuple[object, ...]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from caer_data.curate.videos import Described, programme_notes
 from caer_data.engine.errors import CaerError
 from caer_data.media.decode import frames
 from caer_data.media.probe import probe
-from caer_data.media.programmes import elsewhere, programmes
+from caer_data.media.programmes import elsewhere, pictures_begin, programmes
 
 
 def channel(folder: Path, *, own_sound: bool) -> Path:
@@ -98,6 +99,9 @@ def pid(packet: bytes) -> int:
         (b"\x10", ""),
         (b"\x10\x00\xffabc", "abc"),
         (b"line\x8abreak", "linebreak"),
+        (b"\x11\x4e\x2d\x59\x2e", "\u4e2d\u592e"),
+        (b"\x13\xd6\xd0\xd1\xeb", "\u4e2d\u592e"),
+        (b"\xc2Ecole \xcbcaf\xc2e", "École çafé"),
     ],
 )
 def test_names_of_programmes(tmp_path: Path, name: bytes, shown: str) -> None:
@@ -158,3 +162,58 @@ def test_sound_without_pictures_is_still_refused(tmp_path: Path) -> None:
     ffmpeg("-f", "lavfi", "-i", "sine=d=2", "-c:a", "mp2", path)
     with pytest.raises(CaerError, match="sound but no pictures"):
         probe(path)
+
+
+def edited(path: Path, pid_wanted: int, change: Callable[[bytearray], None]) -> Path:
+    """A copy in which all packets of a PID are changed; the section begins at byte 5."""
+    data = bytearray(path.read_bytes())
+    for at in range(0, len(data), 188):
+        packet = data[at : at + 188]
+        if pid(packet) == pid_wanted and packet[1] & 0x40:
+            change(packet)
+            data[at : at + 188] = packet
+    copy = path.with_name("edited.ts")
+    copy.write_bytes(data)
+    return copy
+
+
+@pytest.mark.parametrize("length", range(9))
+@pytest.mark.parametrize("table", [0, 4096], ids=["list-of-programmes", "list-of-streams"])
+def test_lists_that_are_too_short_are_passed_over(tmp_path: Path, table: int, length: int) -> None:
+    def shorten(packet: bytearray) -> None:
+        packet[6:8] = bytes([packet[6] & 0xF0, length])
+
+    path = edited(numbered.write(tmp_path / "one.ts", 25, sound=True), table, shorten)
+    assert [programme.streams for programme in programmes(path)] in ([], [()])
+    assert pictures_begin(path) == 0
+
+
+def test_a_recording_of_a_programme_that_is_not_listed_first(tmp_path: Path) -> None:
+    path = channel(tmp_path, own_sound=True)
+    own = programmes(path)[1].streams
+    data = path.read_bytes()
+    packets = [data[at : at + 188] for at in range(0, len(data), 188)]
+    path.write_bytes(
+        b"".join(p for p in packets if pid(p) < 256 or pid(p) >= 4096 or pid(p) in own)
+    )
+    info = probe(path)
+    assert info.width == 160
+    assert [programme.number for programme in info.programmes] == [2]
+    assert info.has_audio
+
+
+def test_programmes_whose_lists_share_a_pid_are_told_apart(tmp_path: Path) -> None:
+    path = channel(tmp_path, own_sound=True)
+    first, second = programmes(path)
+    data = bytearray(path.read_bytes())
+    for at in range(0, len(data), 188):
+        if pid(data[at : at + 188]) == 4097:
+            data[at + 1 : at + 3] = bytes([data[at + 1] & 0xE0 | 0x10, 0x00])
+    path.write_bytes(data)
+
+    def share(packet: bytearray) -> None:
+        place = packet.index(bytes([0, 2, 0xF0, 0x01]))
+        packet[place + 3] = 0x00
+
+    found = programmes(edited(path, 0, share))
+    assert [p.streams for p in found] == [first.streams, second.streams]

@@ -165,7 +165,7 @@ class MadeUp:
         ]
         return pd.DataFrame(rows, columns=["shot_id", "start_pts", "end_pts", "end_s"])
 
-    def pairs(self, videos: list[repeats.Known]) -> Any:
+    def pairs(self, videos: list[repeats.Known], jobs: int) -> Any:
         """Shots of two videos that show the same scene, for as long as the shorter one lasts."""
         contents = {sha_of(content): content for content in self.files.values()}
         shown = [

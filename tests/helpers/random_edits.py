@@ -26,6 +26,7 @@ from caer_data.engine import anchors, ownership, tables
 from caer_data.engine import recipe as recipes
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.decisions import Decision, Decisions
+from caer_data.engine.engines import LocalEngine
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import write_text
 from caer_data.engine.forgotten import Forgotten
@@ -200,7 +201,7 @@ class World:
         setup = Setup(
             self.dataset,
             recipes.Recipe(),
-            1,
+            LocalEngine(1),
             Reporter("quiet"),
             drop_rated=drop,
             decisions=tuple(Decisions(folder).standing()),

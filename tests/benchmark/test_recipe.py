@@ -13,6 +13,7 @@ from caer_data.benchmark.recipe import ModelRecipe, load, parse, vary
 from caer_data.benchmark.results import suites
 from caer_data.benchmark.results.describe import describe
 from caer_data.benchmark.results.plan import Changes
+from caer_data.benchmark.selftest import synthetic
 from caer_data.engine import recipe as recipes
 from caer_data.engine import section as sections
 from caer_data.engine.errors import CaerError
@@ -358,3 +359,9 @@ def test_a_wrong_word_for_when_to_pool_first_names_the_field():
     for word, value in (("true", True), ("false", False), ("auto", "auto")):
         text = f"name: x\nmodel: caer-net\ncompute: {{pool_first: {word}}}\n"
         assert parse(text, "my.yaml").compute.pool_first == value
+
+
+@pytest.mark.parametrize("model", ["caer-net", "caer-net-s"])
+def test_recipes_of_the_self_test_can_be_read_back(model):
+    for made in (synthetic.recipe(model), synthetic.ordered_recipe(model)):
+        assert parse(sections.dump(made), "recipe.yaml") == made

@@ -112,7 +112,9 @@ def manifest_row(
 def small(model: str = "caer-net-s", **changes: object) -> ModelRecipe:
     """A recipe at the smallest sizes."""
     frames = 8 if model in ("caer-net", "c3d") else 1
-    sizes = {"face": (16, 16), "frame": (24, 32), "crop": (16, 24), "frames": frames, "stride": 4}
+    sizes = {"face": (16, 16), "frame": (24, 32), "crop": (16, 24), "frames": frames}
+    if frames > 1:
+        sizes["stride"] = 4
     merged: dict[str, object] = {
         "input": sizes,
         "train": {"epochs": 2, "batch_size": 8, "learning_rate": 0.02},

@@ -165,7 +165,8 @@ def judge_scenes(scenes: list[composed_scenes.Scene], models: Models, recipe: An
     )
     video = pd.Series({"show": "s", "episode": "e"})
     no_limit = recipes.Clips(min_frames=1, max_seconds=3600.0)
-    clips = filter_stage.choose(video, shots, tracks, timing, recipe.filter, no_limit)
+    rows = filter_stage.choose(video, shots, tracks, timing, recipe.filter, no_limit)
+    clips = tables.frame(tables.CLIPS, rows)
     rows = [
         {
             "kind": scene.kind.split()[0], "true": _counted(len(scene.people)),
@@ -235,7 +236,8 @@ def count_faces(data: Path, models: Models, recipe: Any) -> pd.DataFrame:
         shots, tracks, vectors, timing = find_faces(path, path.stem, spans, models, recipe)
         tracks, _ = people_stage.cluster("s", "s", tracks, vectors, threshold_of(models, recipe))
         video = pd.Series({"show": "s", "episode": "e"})
-        clips = filter_stage.choose(video, shots, tracks, timing, recipe.filter, no_limit)
+        rows = filter_stage.choose(video, shots, tracks, timing, recipe.filter, no_limit)
+        clips = tables.frame(tables.CLIPS, rows)
         judged = zip(truth["shots"], clips["n_people"], clips["status"], strict=True)
         for shot, found, status in judged:
             wanted = {"0": "none", "1": "one"}.get(shot["faces"], "more")

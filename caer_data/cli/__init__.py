@@ -90,8 +90,10 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; report any error in one sentence with a non-zero exit code."""
     logs.begin()
-    for name, value in ONE_THREAD.items():  # takes effect because NumPy is not imported yet
-        os.environ.setdefault(name, value)
+    words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] != ["benchmark"]:  # where PyTorch may train with the same library
+        for name, value in ONE_THREAD.items():  # takes effect because NumPy is not imported yet
+            os.environ.setdefault(name, value)
     try:
         result: Any = cli.main(args=arguments, prog_name="caer-data", standalone_mode=False)
     except click.exceptions.Exit as stop:

@@ -55,7 +55,7 @@ def choose(setup: Setup, videos: list[Video], tracks: dict[str, pd.DataFrame]) -
             Fraction(video.row["fps"]), video.job.info.time_base, timestamps(video.job)
         )
         own = tracks[video.job.video_id]
-        rows = filter_stage.choose_rows(
+        rows = filter_stage.choose(
             video.row,
             shots_of(video.job),
             own,

@@ -65,20 +65,6 @@ def choose(
     settings: recipes.Filter,
     clips: recipes.Clips,
     speaker_of: Callable[[float, float], str | None] = lambda start_s, end_s: None,
-) -> pd.DataFrame:
-    """Do the same as `choose_rows`; return a data frame."""
-    rows = choose_rows(video, shots, tracks, timing, settings, clips, speaker_of)
-    return tables.frame(tables.CLIPS, rows)
-
-
-def choose_rows(
-    video: Mapping[Any, Any],
-    shots: pd.DataFrame,
-    tracks: pd.DataFrame,
-    timing: Timing,
-    settings: recipes.Filter,
-    clips: recipes.Clips,
-    speaker_of: Callable[[float, float], str | None] = lambda start_s, end_s: None,
 ) -> list[dict[str, Any]]:
     """Judge every shot of one video; return its rows of `clips`, not yet cut, for `tables.frame`.
 

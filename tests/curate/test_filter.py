@@ -45,10 +45,11 @@ def judge(
             }
         )  # fmt: skip
     timing = Timing(Fraction(FPS), Fraction(1, FPS), np.arange(10 + frames + 5))
-    return choose(
+    found = choose(
         video, shots, tables.frame(tables.TRACKS, rows), timing, settings or Filter(),
         clips or Clips(),
     )  # fmt: skip
+    return tables.frame(tables.CLIPS, found)
 
 
 @pytest.mark.parametrize(

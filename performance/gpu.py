@@ -5,10 +5,10 @@
     python performance/gpu.py --release made          # writes made-up clips, to try a suite on
 
 For each shipped recipe (and ResNet-18): its logits on the device against the CPU's, both fp32; what
-the check of bf16 against fp32 says of its first step; and its loss before and after some steps on
+the check of bf16 against fp32 says of its first step; and its loss before and after many steps on
 one batch of noise, in the precision that `auto` gives and in fp32, each the median of three runs
-that draw differently. Exits with 1 where logits differ, bf16 was not trusted, or the loss is higher
-than fp32's by more than noise.
+that draw differently. Speed is that of 20 of these steps. Exits with 1 where logits differ, bf16
+was not trusted, or the loss is higher than fp32's by more than noise.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from caer_data.benchmark.data import augment
 from caer_data.benchmark.data.batches import Batch
 from caer_data.benchmark.networks import create
 from caer_data.benchmark.networks.pooled_norm import as_if_larger
-from caer_data.benchmark.recipe import ModelRecipe, load, shipped, vary
+from caer_data.benchmark.recipe import MELS, ModelRecipe, columns_of, load, shipped, vary
 from caer_data.benchmark.selftest import synthetic, synthetic_release
 from caer_data.benchmark.training import runtime
 from caer_data.benchmark.training.step import TrainingStep
@@ -38,6 +38,8 @@ CLOSE = 1e-2
 HIGHER = 0.5
 """How far the loss may be above fp32's; on an H200, two runs of CAER-Net were 0.65 apart."""
 RUNS = 3
+VARIANTS = {"resnet-18": ("resnet", {"baseline": {"variant": "18"}})}
+WARM_UP, TIMED = 4, 20  # steps
 
 
 def main() -> None:
@@ -59,7 +61,7 @@ def main() -> None:
 
 
 def _models() -> list[str]:
-    return [name for name in shipped() if name != "onnx-probe"] + ["resnet-18"]
+    return [name for name in shipped() if name != "onnx-probe"] + [*VARIANTS]
 
 
 def _check(name: str, fabric: Any, options: Any) -> bool:
@@ -71,10 +73,8 @@ def _check(name: str, fabric: Any, options: Any) -> bool:
 
 
 def _learns(name: str, fabric: Any, options: Any) -> bool:
-    own, variant = name.partition("-18")[::2]
-    recipe = load(own, "paper")
-    if variant:
-        recipe = vary(recipe, {"baseline": {"variant": "18"}})
+    own, changes = VARIANTS.get(name, (name, {}))
+    recipe = vary(load(own, "paper"), changes)
     recipe = vary(recipe, {"train": {"batch_size": options.batch}})
     torch.manual_seed(0)
     model = create(recipe)
@@ -116,13 +116,15 @@ def _trained(
     """Samples per second, and the first and the last loss of always the same batch and draws."""
     rate = step.recipe.train.scaled_learning_rate
     first = step.learn(batch, rate, seed).item()
-    for _ in range(4):
+    for _ in range(WARM_UP):
         step.learn(batch, rate, seed).item()
     started = time.perf_counter()
-    losses = [step.learn(batch, rate, seed) for _ in range(options.steps)]
-    last = losses[-1].item()  # waits for the device
-    speed = options.steps * options.batch / (time.perf_counter() - started)
-    return speed, first / options.batch, last / options.batch
+    losses = [step.learn(batch, rate, seed) for _ in range(TIMED)]
+    losses[-1].item()  # waits for the device
+    speed = TIMED * options.batch / (time.perf_counter() - started)
+    for _ in range(max(1, options.steps - 1 - WARM_UP - TIMED)):
+        last = step.learn(batch, rate, seed)
+    return speed, first / options.batch, last.item() / options.batch
 
 
 def _noise(recipe: ModelRecipe, count: int) -> Batch:
@@ -134,9 +136,12 @@ def _noise(recipe: ModelRecipe, count: int) -> Batch:
     boxes = torch.zeros(count, size.frames, 8, 4)
     boxes[:, :, 0] = torch.tensor([20.0, 20.0, 60.0, 70.0])
     numbers = torch.arange(count)
+    sound = None
+    if recipe.hears:
+        sound = torch.randn(count, size.frames, MELS, columns_of(size.fps))
     face = pixels(*size.face) if recipe.sees_face else None
     context = pixels(*size.frame) if recipe.sees_context else None
-    return Batch(face, context, boxes, numbers % 7, numbers)
+    return Batch(face, context, boxes, numbers % 7, numbers, sound)
 
 
 def _apart(model: Any, recipe: ModelRecipe, batch: Batch, device: torch.device) -> float:
@@ -151,7 +156,7 @@ def _apart(model: Any, recipe: ModelRecipe, batch: Batch, device: torch.device) 
 
 
 def _moved(batch: Batch, device: torch.device) -> Batch:
-    parts = (batch.face, batch.context, batch.boxes, batch.labels, batch.samples)
+    parts = (batch.face, batch.context, batch.boxes, batch.labels, batch.samples, batch.sound)
     return Batch(*(None if x is None else x.to(device) for x in parts))
 
 
@@ -160,7 +165,7 @@ def _options() -> Any:
     parser.add_argument("--device", choices=["cpu", "cuda"])
     parser.add_argument("--models", type=lambda s: s.split(","), help="of the shipped recipes")
     parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=75, help="on a batch, at least 26")
     parser.add_argument("--release", type=Path, help="write made-up clips there, and nothing else")
     return parser.parse_args()
 

@@ -2,7 +2,7 @@
 
 For every new size of batch, cuDNN first plans the convolutions, which takes 1 to 2 seconds in each
 process (measured on an H200 with ONNX Runtime 1.31), as long as thousands of pictures take. The
-number of faces in a shot varies, so batches are filled up to one size.
+number of faces in a shot varies, so batches are filled up to one size, even for a single picture.
 """
 
 from __future__ import annotations
@@ -13,20 +13,22 @@ from typing import Any, Final
 import numpy as np
 
 BATCH: Final = 8
-"""Pictures per batch. A picture that is alone is run alone, as some models require."""
+"""Pictures per batch."""
 
 
 class FixedBatches:
-    """Wraps a session so that `run` only ever calls it with one or with `BATCH` pictures.
+    """Wraps a session so that `run` only ever calls it with `BATCH` pictures.
 
     A picture's results do not depend on the pictures in its batch.
 
     Args:
         session: an onnxruntime.InferenceSession; the first axis of inputs and outputs is the batch.
+        one_by_one: the model takes one picture at a time, and is always given one.
     """
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Any, one_by_one: bool = False) -> None:
         self._session = session
+        self._one_by_one = one_by_one
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
@@ -34,7 +36,7 @@ class FixedBatches:
     def run(self, outputs: Sequence[str] | None, feed: dict[str, Any]) -> list[Any]:
         """Run a batch and return its outputs, as `InferenceSession.run` does."""
         count = min(len(values) for values in feed.values())
-        if count < 2:
+        if self._one_by_one:
             answer: list[Any] = self._session.run(outputs, feed)
             return answer
         answers = []

@@ -60,13 +60,14 @@ class OnnxModel:
     warnings: list[str]
 
 
-def load(file: ModelFile, provider: Provider, threads: int) -> OnnxModel:
+def load(file: ModelFile, provider: Provider, threads: int, one_by_one: bool = False) -> OnnxModel:
     """Load a checked model file.
 
     Args:
         file: the model.
         provider: the provider that the recipe requests.
         threads: pictures of a batch to process at once on the CPU; results do not depend on it.
+        one_by_one: the model will be given one picture at a time, though its file may allow more.
 
     Raises:
         CaerError: ONNX Runtime is not installed, or cannot load the file.
@@ -91,7 +92,8 @@ def load(file: ModelFile, provider: Provider, threads: int) -> OnnxModel:
     if really == "cpu" and threads > 1:
         session = SideBySide(session, threads)
     elif really != "cpu":
-        session = FixedBatches(session)
+        fixed = isinstance(session.get_inputs()[0].shape[0], int)
+        session = FixedBatches(session, one_by_one or fixed)
     return OnnxModel(session, really, _fallback(provider, really, available))
 
 

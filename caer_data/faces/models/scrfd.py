@@ -104,4 +104,6 @@ def check(settings: Settings) -> None:
 def create(settings: Settings, threads: int) -> ScrfdDetector:
     """Return the loaded detector; see `choose.create_detector`."""
     file = weights.local(settings, ScrfdDetector.name)
-    return ScrfdDetector(onnx.load(file, settings.provider, threads), settings.detector_size)
+    return ScrfdDetector(
+        onnx.load(file, settings.provider, threads, one_by_one=True), settings.detector_size
+    )

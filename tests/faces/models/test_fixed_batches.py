@@ -28,7 +28,13 @@ def test_every_picture_gets_its_own_result(count):
     sums, pairs = FixedBatches(session).run(None, {"pictures": pictures})
     assert sums.tolist() == pictures.reshape(count, -1).sum(1).tolist()
     assert pairs.tolist() == np.stack([sums, -sums], 1).tolist()
-    assert set(session.sizes) == {1 if count == 1 else BATCH}
+    assert set(session.sizes) == {BATCH}
+
+
+def test_models_that_take_one_picture_are_given_one():
+    session = Session()
+    FixedBatches(session, one_by_one=True).run(None, {"pictures": np.ones((1, 4, 4, 3))})
+    assert session.sizes == [1]
 
 
 def test_everything_else_is_the_sessions():

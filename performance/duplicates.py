@@ -1,6 +1,6 @@
 """How well repeated footage is found, whatever was done to it, and how seldom by mistake.
 
-    python performance/duplicates.py FOLDER [--work SCRATCH] [--half tune|report] [--seed N]
+    python performance/duplicates.py FOLDER [--work SCRATCH] [--half tune|report] [--seed N ...]
 
 FOLDER holds real videos. Pieces of four seconds are cut from them, and each is edited in ten ways.
 Recall is the share of edited pieces that are matched with the piece they were made from; false
@@ -8,8 +8,10 @@ alarms are matches with pieces of other videos (other scenes), of other takes of
 one camera (other takes), or of another moment of the same video (same set-up). `--half` takes the
 videos with even (tune) or odd numbers (report); docs/build.md says which thresholds were chosen
 with which half in view. With a seed other than 0, pieces begin elsewhere, crops lie off the centre,
-logos are in another corner and of another size, and recaps are cut at other moments; thresholds
-were chosen with seed 0 alone.
+logos are in another corner and of another size, and recaps are cut at other moments. Several seeds
+are measured one after the other and then counted together. Even seeds are for looking at what is
+missed (`--misses`) and for choosing thresholds, odd seeds for testing. Intervals hold 95 % of
+10,000 samples of the videos, since excerpts of one video are not independent.
 Peers: the 64-bit pHash of imagehash on four frames, and ORB features of OpenCV with RANSAC.
 """
 
@@ -20,7 +22,7 @@ import itertools
 import subprocess
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -36,10 +38,13 @@ from PIL import Image
 
 from caer_data.media import fingerprints, passages, sound_prints
 from caer_data.media.decode import frames
-from caer_data.media.matching import Strip
+from caer_data.media.matching import Match, Strip
 from caer_data.media.probe import probe
 
 SECONDS = 4
+FFMPEG_SECONDS = 120
+LEAST = 1.0  # seconds of a recap
+SAMPLES = 10_000  # of the videos, for intervals
 APART = 6
 MAX_PIECES = 4  # pieces of a video
 KINDS = (
@@ -48,8 +53,11 @@ KINDS = (
 )  # fmt: skip
 
 
-def edit(kind: str, seed: int, piece: int) -> list[str]:
-    """Options of ffmpeg for an edit of this kind; seed 0 edits all pieces in the same way."""
+def edit(kind: str, seed: int, piece: int, seconds: float) -> list[str]:
+    """Options of ffmpeg for an edit of this kind; seed 0 edits all pieces in the same way.
+
+    At least `LEAST` of the piece's seconds are left, the length of the shortest clip of a dataset.
+    """
     random = np.random.default_rng([seed, piece])
     left, top, size, start, length = 0.82, 0.05, 1.0, 1.1, 2.0
     place = ""
@@ -58,6 +66,7 @@ def edit(kind: str, seed: int, piece: int) -> list[str]:
         left = random.choice([left, 0.8])
         size, start, length = random.uniform(0.7, 1.2), *random.uniform([0.1, 1.5], [1.4, 2.4])
         place = f":(iw-ow)*{random.uniform(0.2, 0.8):.2f}:(ih-oh)*{random.uniform(0.2, 0.8):.2f}"
+    start = max(0.0, min(start, seconds - LEAST))
     logo = ",".join(
         f"drawbox=x=iw*{left + size * x:.3f}:y=ih*{top + size * y:.3f}:w=iw*{size * w:.3f}:"
         f"h=ih*{size * h:.3f}:color={colour}:t=fill"
@@ -89,14 +98,20 @@ class Piece:
     path: Path
 
 
-def ffmpeg(*arguments: str) -> None:
+def ffmpeg(*arguments: str, to: Path) -> None:
+    """Make a file with FFmpeg, within `FFMPEG_SECONDS`; a file that is there is complete."""
+    unfinished = to.with_stem(f"{to.stem}-unfinished")
     subprocess.run(
-        [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-y", *arguments], check=True
-    )
+        [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-nostdin", "-y", *arguments,
+         str(unfinished)],
+        check=True, timeout=FFMPEG_SECONDS,
+    )  # fmt: skip
+    unfinished.replace(to)
 
 
 def pieces(videos: list[Path], work: Path, seed: int) -> list[Piece]:
     """Cut pieces; what is there already is kept."""
+    work.mkdir(parents=True, exist_ok=True)
     made: list[Piece] = []
     for at, video in enumerate(videos):
         length = probe(video).duration_s or SECONDS
@@ -107,7 +122,7 @@ def pieces(videos: list[Path], work: Path, seed: int) -> list[Piece]:
                 start = number * APART + (1.3 * seed % 2 if length >= APART + SECONDS else 0)
                 ffmpeg("-ss", str(start), "-t", str(SECONDS), "-i", str(video), "-vf",
                        "scale=-2:min(ih\\,360),crop=trunc(iw/2)*2:trunc(ih/2)*2,format=yuv420p",
-                       "-preset", "veryfast", str(plain))  # fmt: skip
+                       "-preset", "veryfast", to=plain)  # fmt: skip
     return made
 
 
@@ -123,11 +138,13 @@ def edits(originals: list[Piece], work: Path, seed: int, kinds: list[str]) -> li
     def make(piece: Piece) -> None:
         if piece.path.is_file():
             return
-        options = edit(piece.kind, seed, 100 * piece.video + piece.number)
+        source = sources[piece.video, piece.number]
+        seconds = probe(source).duration_s or SECONDS
+        options = edit(piece.kind, seed, 100 * piece.video + piece.number, seconds)
         place = options.index("-vf") + 1
         options[place] += ",crop=trunc(iw/2)*2:trunc(ih/2)*2"
-        ffmpeg("-i", str(sources[piece.video, piece.number]), *options, "-preset", "ultrafast",
-               str(piece.path))  # fmt: skip
+        ffmpeg("-i", str(source), *options, "-preset", "ultrafast",
+               to=piece.path)  # fmt: skip
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(make, wanted))
@@ -199,23 +216,71 @@ def of_peer(
     }
 
 
-def said(
-    name: str,
-    every: list[Piece],
-    pairs: set[tuple[int, int]],
-    exempt: set[int],
-    takes_of: dict[int, str],
-) -> None:
-    """Print recall by kind of edit, and false alarms; pairs are of positions in the list.
+@dataclass
+class Counts:
+    """What one method found.
+
+    Attributes:
+        found: by kind of edit, for each edit the number of its video and whether it was found.
+        alarms: by kind of other footage, the numbers of pairs that were matched, and of pairs.
+    """
+
+    found: defaultdict[str, list[tuple[int, bool]]]
+    alarms: defaultdict[str, list[int]]
+
+    @classmethod
+    def none(cls) -> Counts:
+        return cls(defaultdict(list), defaultdict(lambda: [0, 0]))
+
+    def add(self, other: Counts) -> None:
+        """Count another seed as well."""
+        for kind, found in other.found.items():
+            self.found[kind] += found
+        for kind, (alarms, pairs) in other.alarms.items():
+            self.alarms[kind][0] += alarms
+            self.alarms[kind][1] += pairs
+
+    def show(self, name: str) -> None:
+        """Print recall by kind of edit, and false alarms."""
+        print(f"{name}:")
+        for kind, found in self.found.items():
+            low, high = interval(found)
+            right = sum(yes for _, yes in found)
+            print(
+                f"  {kind}: {right / len(found):.3f} ({right} of {len(found)}; "
+                f"95 % interval {low:.3f} to {high:.3f})"
+            )
+        for kind, (alarms, pairs) in self.alarms.items():
+            rate = f"{1000 * alarms / pairs:.2f} per 1,000"
+            if not alarms:
+                # with 95 % confidence, if pairs were independent
+                rate = f"at most {1000 * (1 - 0.05 ** (1 / pairs)):.2f} per 1,000"
+            print(f"  false alarms, {kind}: {alarms} of {pairs:,} pairs ({rate})")
+
+
+def interval(found: list[tuple[int, bool]]) -> tuple[float, float]:
+    """Return the interval that holds 95 % of the recalls of samples of the videos."""
+    videos = sorted({video for video, _ in found})
+    right = np.array([sum(yes for v, yes in found if v == video) for video in videos])
+    count = np.array([sum(v == video for v, _ in found) for video in videos])
+    drawn = np.random.default_rng(0).integers(len(videos), size=(SAMPLES, len(videos)))
+    low, high = np.quantile(right[drawn].sum(axis=1) / count[drawn].sum(axis=1), [0.025, 0.975])
+    return float(low), float(high)
+
+
+def counted(
+    every: list[Piece], pairs: set[tuple[int, int]], exempt: set[int], takes_of: dict[int, str]
+) -> Counts:
+    """Count recall by kind of edit, and false alarms; pairs are of positions in the list.
 
     Videos with equal names in `takes_of` show one person before one camera.
     """
-    of = {(p.video, p.number): at for at, p in enumerate(every) if p.kind == "original"}
-    recall, total, alarms, asked = (Counter[str]() for _ in range(4))
+    counts = Counts.none()
+    of = originals_of(every)
     for at, piece in enumerate(every):
         if piece.kind != "original":
-            total[piece.kind] += 1
-            recall[piece.kind] += (of[piece.video, piece.number], at) in pairs
+            found = (of[piece.video, piece.number], at) in pairs
+            counts.found[piece.kind].append((piece.video, found))
     for a, b in itertools.combinations(range(len(every)), 2):
         one, other = every[a], every[b]
         if exempt & {one.video, other.video} or "original" not in (one.kind, other.kind):
@@ -225,24 +290,27 @@ def said(
             alone = takes[0] is None or takes[0] != takes[1]
             kind = "other scenes" if alone else "other takes"
             kind = kind if one.video != other.video else "same set-up"
-            asked[kind] += 1
-            alarms[kind] += (a, b) in pairs
-    print(f"{name}: " + ", ".join(f"{k} {recall[k] / total[k]:.2f}" for k in total))
-    for kind, count in asked.items():
-        print(
-            f"  false alarms, {kind}: {alarms[kind]} of {count:,} pairs "
-            f"({1000 * alarms[kind] / count:.2f} per 1,000)"
-        )
+            counts.alarms[kind][0] += (a, b) in pairs
+            counts.alarms[kind][1] += 1
+    return counts
+
+
+def originals_of(every: list[Piece]) -> dict[tuple[int, int], int]:
+    """Return the positions of the originals by video and number."""
+    return {(p.video, p.number): at for at, p in enumerate(every) if p.kind == "original"}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--work", type=Path, help="folder where edits of one seed are kept")
+    parser.add_argument("--work", type=Path, help="folder where edits are kept, by seed")
     parser.add_argument("--half", choices=["tune", "report", "all"], default="report")
-    parser.add_argument("--seed", type=int, default=0, help="another one makes other edits")
+    parser.add_argument(
+        "--seed", type=int, nargs="+", default=[0], help="others than 0 make other edits"
+    )
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=KINDS)
     parser.add_argument("--peers", action="store_true", help="measure pHash and ORB as well")
+    parser.add_argument("--misses", action="store_true", help="print what is missed or mistaken")
     parser.add_argument(
         "--shares",
         nargs="*",
@@ -252,39 +320,76 @@ def main() -> None:
     arguments = parser.parse_args()
     places = ("videos/*", "shots_gt/*.m*", "identities/intel_asl/*.mkv")
     videos = sorted(p for place in places for p in arguments.folder.glob(place))
+    together: defaultdict[str, Counts] = defaultdict(Counts.none)
     with tempfile.TemporaryDirectory() as scratch:
-        work = arguments.work or Path(scratch)
-        originals = pieces(videos, work, arguments.seed)
-        if arguments.half != "all":
-            side = arguments.half == "report"
-            originals = [p for p in originals if p.video % 2 == side]
-        edited = edits(originals, work, arguments.seed, arguments.kinds)
-        measure([*originals, *edited], videos, arguments)
+        for seed in arguments.seed:
+            work = (arguments.work or Path(scratch)) / f"seed-{seed}"
+            originals = pieces(videos, work, seed)
+            if arguments.half != "all":
+                side = arguments.half == "report"
+                originals = [p for p in originals if p.video % 2 == side]
+            edited = edits(originals, work, seed, arguments.kinds)
+            print(f"seed {seed}")
+            for name, counts in measure([*originals, *edited], videos, arguments).items():
+                counts.show(name)
+                together[name].add(counts)
+    if len(arguments.seed) > 1:
+        print(f"all {len(arguments.seed)} seeds together")
+        for name, counts in together.items():
+            counts.show(name)
 
 
-def measure(every: list[Piece], videos: list[Path], arguments: argparse.Namespace) -> None:
+def measure(
+    every: list[Piece], videos: list[Path], arguments: argparse.Namespace
+) -> dict[str, Counts]:
+    """Compare all pieces, and count what each method finds."""
     exempt = {at for at, v in enumerate(videos) if v.name in arguments.shares}
     start = time.perf_counter()
     strips = [prints(p.path) for p in every]
     made = time.perf_counter() - start
+    matches = {(one, other): match for one, other, match in passages.shared(strips)}
     found = {
-        (one, other)
-        for one, other, match in passages.shared(strips)
-        if passages.repeated(match, strips[one], strips[other])
+        pair
+        for pair, match in matches.items()
+        if passages.repeated(match, strips[pair[0]], strips[pair[1]])
     }
     spent = time.perf_counter() - start - made
     print(f"{len(every)} pieces: fingerprints {made:.1f} s, matching {spent:.1f} s")
     takes = {
         at: v.name.split("_")[0] for at, v in enumerate(videos) if v.parent.name == "intel_asl"
     }
-    said("caer-data", every, found, exempt, takes)
+    if arguments.misses:
+        explain(every, videos, matches, found, exempt)
+    methods = {"caer-data": counted(every, found, exempt, takes)}
     if arguments.peers:
-        said(
-            "imagehash", every, of_peer(every, [phash(p.path) for p in every], near), exempt, takes
-        )
-        said(
-            "ORB", every, of_peer(every, [orb(p.path) for p in every], same_features), exempt, takes
-        )
+        hashes, features = [phash(p.path) for p in every], [orb(p.path) for p in every]
+        methods["imagehash"] = counted(every, of_peer(every, hashes, near), exempt, takes)
+        methods["ORB"] = counted(every, of_peer(every, features, same_features), exempt, takes)
+    return methods
+
+
+def explain(
+    every: list[Piece],
+    videos: list[Path],
+    matches: dict[tuple[int, int], Match],
+    found: set[tuple[int, int]],
+    exempt: set[int],
+) -> None:
+    """Print the edits that are missed and the other pairs that are matched, with their match."""
+    of = originals_of(every)
+    mistaken = {
+        (a, b) for a, b in found
+        if (every[a].video, every[a].number) != (every[b].video, every[b].number)
+        and "original" in (every[a].kind, every[b].kind)
+        and not exempt & {every[a].video, every[b].video}
+    }  # fmt: skip
+    missed = {
+        (of[p.video, p.number], at) for at, p in enumerate(every) if p.kind != "original"
+    } - found
+    for what, pairs in (("missed", missed), ("matched", mistaken)):
+        for a, b in sorted(pairs):
+            names = (f"{videos[every[n].video].name} ({every[n].path.name})" for n in (a, b))
+            print(f"  {what}: {' and '.join(names)}: {matches.get((a, b), 'not compared closely')}")
 
 
 if __name__ == "__main__":

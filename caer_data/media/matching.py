@@ -14,6 +14,9 @@ from caer_data.media.frame import Picture
 from caer_data.media.overlapping import ALIKE, Place, Rows
 from caer_data.media.windows import FLAT
 
+HEARD: Final = 0.75
+"""Share of equal bits from which two passages surely have the same sound; 0.5 is chance."""
+
 _MIN_PICTURES: Final = 6  # pictures that two strips must have in common
 _REFINED: Final = (-3, 0, 3)  # pictures around a similar one by which the overlap is refined
 MIN_MOTION: Final = 0.0008
@@ -76,9 +79,10 @@ class Match:
         return (self.picture + moving) * min(1.0, self.length + 1 / RATE)
 
     @property
-    def rank(self) -> tuple[float, float]:
-        """Sort key: the better match is worth more, or is worth the same and is longer."""
-        return round(self.worth, 1), self.length
+    def rank(self) -> tuple[bool, float, float]:
+        """Sort key: the better match has the same sound, is worth more, or is longer."""
+        heard = self.sound is not None and self.sound >= HEARD
+        return heard, round(self.worth, 1), self.length
 
 
 @dataclass(frozen=True)
@@ -299,13 +303,14 @@ def _sound(one: Strip, other: Strip, first: float, second: float, pictures: int)
     """Return the share of equal bits at the best shift of up to 0.25 s; None if silent."""
     rate = sound_prints.RATE
     length = max(rate // 2, pictures * rate // RATE)
-    a = one.sound[round(first * rate) :][:length]
+    heard = one.sound[round(first * rate) :][:length]
     shares = []
     for shift in range(-rate // 4, rate // 4 + 1):
         begin = round(second * rate) + shift
-        b = other.sound[begin : begin + len(a)] if begin >= 0 else other.sound[:0]
-        heard = (a[: len(b)] != 0) & (b != 0)
-        if heard.sum() >= rate // 2:
-            different = np.bitwise_count(a[: len(b)][heard] ^ b[heard])
+        b = other.sound[max(begin, 0) :][: max(len(heard) + min(begin, 0), 0)]
+        a = heard[max(-begin, 0) :][: len(b)]
+        both = (a != 0) & (b != 0)
+        if both.sum() >= rate // 2:
+            different = np.bitwise_count(a[both] ^ b[both])
             shares.append(1 - float(different.mean()) / 32)
     return max(shares, default=None)

@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from caer_data.engine.pool import run_map
-from caer_data.media import motions, windows
+from caer_data.media import motions, sound_matches, windows
 from caer_data.media.fingerprints import RATE
-from caer_data.media.matching import Match, Strip, compare
+from caer_data.media.matching import HEARD, Match, Strip, compare
 
 NEAR: Final = 16
 """Maximum difference of hashes for a close comparison, bits out of 64 (unrelated pictures: 32)."""
@@ -38,7 +38,8 @@ _EQUAL: Final = 0.985  # the same for silent passages that are only part of the 
 _WHOLE: Final = 0.9  # share of the longer strip that counts as all of it
 _PICTURE: Final = 0.97  # minimum correlation of single pictures
 _HEARD: Final = 0.62  # minimum share of equal bits of sound; 0.5 is chance
-_SURELY_HEARD: Final = (0.75, 0.85, 0.4)  # alternative minimums of sound, pictures and motion
+_SURELY_HEARD: Final = ((HEARD, 0.85, 0.4), (0.9, 0.85, 0.2))
+"""Alternative minimums of sound, pictures and motion."""
 _SAME: Final = 4  # bits; a picture that differs less from the previous one is skipped
 _OFTEN: Final = 4  # one of this many pictures is looked up even if nothing changes
 _UNRELATED: Final = 20  # hashes that are near by chance; about one in twenty shares a band
@@ -50,6 +51,8 @@ _WORTH: Final = 4 * _PART  # pairs from which starting processes saves time
 _PRELOAD: Final = ("caer_data.media.passages",)
 
 Pair = tuple[int, int]
+_Start = tuple[int, int, bool]
+"""Picture of each strip from which they are compared closely, and whether mirrored."""
 _Try = tuple[int, int, int, bool, int]
 """Bits, picture of each strip, whether mirrored, window (of the second strip if below 0)."""
 
@@ -100,12 +103,10 @@ class _Part:
 
     start: int
     strips: dict[int, Strip]
-    pairs: list[tuple[Pair, list[tuple[int, int, bool]]]]
+    pairs: list[tuple[Pair, list[_Start]]]
 
 
-def _part(
-    strips: Sequence[Strip], pairs: list[tuple[Pair, list[tuple[int, int, bool]]]], start: int
-) -> _Part:
+def _part(strips: Sequence[Strip], pairs: list[tuple[Pair, list[_Start]]], start: int) -> _Part:
     own = pairs[start : start + _PART]
     indices = {index for pair, _ in own for index in pair}
     return _Part(start, {index: strips[index] for index in indices}, own)
@@ -146,7 +147,7 @@ def _chance(near: int) -> float:
 
 def _candidates(
     strips: Sequence[Strip], sides: Sequence[int] | None, most: int, near: int
-) -> dict[tuple[int, int], list[tuple[int, int, bool]]]:
+) -> dict[tuple[int, int], list[_Start]]:
     """Return, by pair of strips, the pairs of pictures with near hashes, nearest first."""
     strip, picture, values = _keyed(strips)
     side = strip if sides is None else np.asarray(sides)[strip]
@@ -167,15 +168,26 @@ def _candidates(
     together = {pair: moving.alike(*pair, *least[pair][3:]) for pair in nearest}
     others = {p: (-together[p].score, least[p][0]) for p in nearest if p not in chosen}
     chosen |= _first(others, most // 2)
-    return {pair: _tries(found[pair], together[pair]) for pair in chosen}
+    heard = sound_matches.pairs(
+        strips, np.arange(len(strips)) if sides is None else np.asarray(sides)
+    )
+    chosen |= _first({pair: (-count,) for pair, count in heard.items()}, most // 2)
+    return {pair: _tries(strips, pair, found[pair], together.get(pair)) for pair in chosen}
 
 
-def _tries(near: list[_Try], together: motions.Together) -> list[tuple[int, int, bool]]:
+def _tries(
+    strips: Sequence[Strip], pair: Pair, near: list[_Try], together: motions.Together | None
+) -> list[_Start]:
     """Return the pairs of pictures that are compared closely, one per shift, likeliest first."""
-    tries = [(*together.at, together.mirrored)]
+    tries: list[_Start] = [] if together is None else [(*together.at, together.mirrored)]
     tries += [(a, b, mirrored) for _, a, b, mirrored, _ in sorted(near)]
     shifts = {(b - a, mirrored): (a, b, mirrored) for a, b, mirrored in reversed(tries)}
-    return sorted(shifts.values(), key=tries.index)[:_TRIES]
+    seen = sorted(shifts.values(), key=tries.index)[:_TRIES]
+    sound = sound_matches.aligned(strips[pair[0]], strips[pair[1]])
+    if sound is None:
+        return seen
+    turned = {mirrored for _, _, mirrored in seen} or {False, True}
+    return [*((*sound, mirrored) for mirrored in sorted(turned)), *seen]
 
 
 def _first(values: Mapping[Pair, tuple[float, ...]], most: int) -> set[Pair]:
@@ -240,9 +252,10 @@ def repeated(match: Match, one: Strip, other: Strip) -> bool:
     pictures = round(match.length * RATE) + 1
     if pictures < min(_MIN_PICTURES, shorter * _MIN_SHARE):
         return False
-    if match.sound is not None and match.sound >= _SURELY_HEARD[0]:
+    if match.sound is not None:
         moving = 1.0 if match.motion is None else match.motion
-        if match.picture >= _SURELY_HEARD[1] and moving >= _SURELY_HEARD[2]:
+        values = match.sound, match.picture, moving
+        if any(all(v >= m for v, m in zip(values, least, strict=True)) for least in _SURELY_HEARD):
             return True
     if match.motion is not None:
         throughout = match.least is None or match.least >= _LEAST

@@ -129,17 +129,20 @@ def _waves(size: int, share: float, shift: float) -> npt.NDArray[np.float64]:
 class Known:
     """An index of hashes in which others are looked up.
 
-    Only hashes that agree in one of several sets of 16 bits are compared, and of many with equal
-    bits only the first `_CROWD`. With `owners`, of the equal bits of one owner only the first hash
-    counts; the hashes of one owner must be adjacent.
+    Only hashes that agree in one of several sets of bits (`bands`) are compared, and of many with
+    equal bits only the first `_CROWD`. With `owners`, of the equal bits of one owner only the first
+    hash counts; the hashes of one owner must be adjacent.
     """
 
     def __init__(
-        self, values: npt.NDArray[np.uint64], owners: npt.NDArray[np.int64] | None = None
+        self,
+        values: npt.NDArray[np.uint64],
+        owners: npt.NDArray[np.int64] | None = None,
+        bands: Iterable[Iterable[int]] = _BANDS,
     ) -> None:
         self._values = values
         self._bands = []
-        for bits in _BANDS:
+        for bits in bands:
             keys = _band(values, bits)
             order = np.argsort(keys, kind="stable")
             ordered = keys[order]

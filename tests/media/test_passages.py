@@ -68,6 +68,37 @@ def test_where_nothing_moves_the_sound_decides():
     assert found([strip(still, 0, one), strip(still)]) == {(0, 1)}
 
 
+def test_the_sound_tells_which_moment_of_a_still_shot_is_shown():
+    random = np.random.default_rng(0)
+    sound = random.integers(1, 2**32, 64, dtype=np.uint32)
+    still = np.repeat(scene(5, 1), 32, axis=0)
+    copy = strip(still[:12], 0, sound[16:40])
+    strips = [strip(still, 0, sound), copy]
+    [(_, _, match)] = passages.shared(strips)
+    assert match.one[0] - match.other[0] == pytest.approx(1, abs=0.13)
+    assert match.sound > 0.99
+    assert passages.repeated(match, *strips)
+
+
+def test_sound_is_compared_up_to_the_beginning_of_a_video():
+    random = np.random.default_rng(0)
+    sound = random.integers(1, 2**32, 64, dtype=np.uint32)
+    whole, later = strip(scene(1, 24), 0, sound), strip(scene(1, 16), 0, sound[19:])
+    # a quarter of a second too early, so that the first fingerprints have no counterpart
+    assert matching._sound(whole, later, 16 / 16, 0.0, 12) == 1.0
+
+
+def test_strips_with_one_sound_are_compared_whatever_their_pictures_are():
+    random = np.random.default_rng(0)
+    sounds = random.integers(1, 2**32, (60, 48), dtype=np.uint32)
+    strips = [strip(scene(n, 16), 0, sound) for n, sound in enumerate(sounds)]
+    copy = strip(scene(99, 12), 0, sounds[7, 8:32])
+    chosen = passages._candidates([*strips, copy], None, 4, near=0)
+    assert [pair for pair in chosen if 60 in pair] == [(7, 60)]
+    assert {a - b for a, b, _ in chosen[7, 60]} == {4}
+    assert passages._candidates([*strips, copy], [0] * 61, 4, near=0) == {}
+
+
 def _match(
     picture: float,
     motion: float | None,
@@ -93,6 +124,9 @@ def _match(
         (_match(0.92, 0.5, 0.86, least=0.3), True),
         (_match(0.92, 0.5, 0.64), False),
         (_match(0.92, 0.1, 0.86), False),  # the same music to something else
+        (_match(0.92, 0.1, 0.99), False),
+        (_match(0.92, 0.25, 0.95), True),  # hardly anything moves, but all of the sound is the same
+        (_match(0.8, 0.25, 0.95), False),
     ],
 )
 def test_what_is_sure(match, repeats):

@@ -105,9 +105,15 @@ def _refuse_missing(outcome: Outcome, target: Path, shows: Path) -> None:
     shown = "\n  ".join(problems[:20])
     if len(problems) > 20:
         shown += f"\n  and {len(problems) - 20:,} more"
-    episodes = f"{len(outcome.missing):,} episode{'s' * (len(outcome.missing) != 1)}"
+    why = []
+    if outcome.failed:
+        why.append(f"{len(outcome.failed):,} could not be recreated")
+    if outcome.missing:
+        episodes = f"{len(outcome.missing):,} episode{'s' * (len(outcome.missing) != 1)}"
+        are = "is" if outcome.clips_missing == 1 else "are"
+        why.append(f"{outcome.clips_missing:,} {are} of {episodes} not found below {shows}")
     raise PartialFailure(
-        f"{lacking:,} of {total:,} clips are missing: {len(outcome.failed):,} could not be "
-        f"recreated, {outcome.clips_missing:,} are of {episodes} not found below {shows}; the rest "
-        f"is in {target}:\n  {shown}" + ("" if outcome.fingerprints else _NO_FINGERPRINTS)
+        f"{lacking:,} of {total:,} clips {'is' if lacking == 1 else 'are'} missing: "
+        f"{', '.join(why)}; the rest is in {target}:\n  {shown}"
+        + ("" if outcome.fingerprints else _NO_FINGERPRINTS)
     )

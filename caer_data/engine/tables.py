@@ -356,10 +356,41 @@ def _of_others(table: Table, arrow: pa.Table, path: Path | BinaryIO) -> pa.Table
     try:
         return check(table, to_pandas(arrow.select(table.names).cast(table.schema)))
     except (pa.ArrowException, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise CaerError(f"{path}: a column has the wrong type ({reason})") from error
+        raise CaerError(f"{path}: {wrong_type(table, arrow, error)}") from error
     except CaerError as error:
         raise CaerError(f"{path}: {error}") from error
+
+
+_KINDS: Final = (
+    (pa.types.is_integer, "whole numbers"),
+    (pa.types.is_floating, "numbers"),
+    (pa.types.is_boolean, "true or false"),
+    (pa.types.is_string, "text"),
+)
+
+
+def wrong_type(table: Table, arrow: pa.Table, error: Exception) -> str:
+    """Return which column does not have the type of a table's, and what it holds.
+
+    Args:
+        table: what the columns should be.
+        arrow: a table with the same columns that cannot be converted.
+        error: the error of the conversion, for reasons that no single column explains.
+    """
+    for field in table.schema:
+        cells = arrow[field.name]
+        wanted = next((words for is_kind, words in _KINDS if is_kind(field.type)), str(field.type))
+        if cells.null_count and not field.nullable:
+            return f"column '{field.name}' has empty cells; it must hold {wanted} in every row"
+        try:
+            cells.cast(field.type)
+        except (pa.ArrowException, ValueError, TypeError):
+            held = next((str(cell)[:40] for cell in cells if cell.is_valid), "nothing")
+            if cells.type != field.type and not pa.types.is_floating(cells.type):
+                return f"column '{field.name}' must hold {wanted}, but holds {held!r}"
+            return f"column '{field.name}' must hold {wanted}"
+    reason = " ".join(str(error).split())[:200]
+    return f"a column has the wrong type ({reason})"
 
 
 def _with_added(table: Table, arrow: pa.Table, wanted: list[str]) -> pa.Table:

@@ -377,8 +377,7 @@ def read_table(table: tables.Table, path: Path) -> pd.DataFrame:
         cast = arrow.select(table.names).cast(table.schema)
         return tables.to_pandas(tables.check(table, tables.to_pandas(cast)))
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise CaerError(f"{path}: a column has the wrong type ({reason})") from error
+        raise CaerError(f"{path}: {tables.wrong_type(table, arrow, error)}") from error
     except CaerError as error:
         raise CaerError(f"{path}: {error}; fetch the release again") from error
 

@@ -13,7 +13,7 @@ from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.recipe import Export
 from caer_data.export import boxes, groups, labelled, layouts, lines, prints, repeated, splits
-from caer_data.export.manifest import rows
+from caer_data.export.manifest import SPLITS, rows
 
 
 @dataclass(frozen=True)
@@ -90,8 +90,11 @@ def plan(dataset: Dataset, options: Options) -> Plan:
     clips = every
     if options.drop_repeats:
         clips = repeated.without(every, repeated.needed(found, "--drop-repeats"))
-    if "scene" in groups.words_of(options.settings.by):
+    by = options.settings.by
+    if "scene" in groups.words_of(by):
         clips = groups.with_scenes(clips, repeated.needed(found, "--by scene"))
+    elif found is not None and groups.groups_of(clips, by).nunique() < len(SPLITS):
+        clips = groups.with_scenes(clips, found)  # another way to split, which the error names
     sources = labelled.sources(dataset, clips)
     of_targets = boxes.of_dataset(dataset, clips, sources)
     heap.return_unused()

@@ -225,6 +225,13 @@ def test_one_show_cannot_be_split_by_show(tmp_path, capsys):
     code, error = fail(capsys, "--by", "show")
     assert code == 2
     assert "split by clip (7 groups)" in error
+    assert "by scene" not in error
+
+
+def test_what_cannot_be_split_by_show_can_be_split_by_scene(tmp_path, capsys):
+    dataset = make_dataset(tmp_path / "dataset", shows=1, media=False)
+    dataset.write(tables.REPEATS, tables.empty(tables.REPEATS))
+    assert "by clip (7 groups) or by scene (7 groups)" in fail(capsys, "--by", "show")[1]
 
 
 def test_a_clip_that_changed_is_named_and_nothing_is_published(dataset, tmp_path, capsys):

@@ -158,8 +158,10 @@ def test_a_table_that_plain_pandas_wrote_back_is_accepted_if_its_columns_are_rig
     written.sample(frac=1, axis=1, random_state=1).to_parquet(path)
     pd.testing.assert_frame_equal(tables.read(tables.PEOPLE, path), rows)
     for column, cell, words in (
-        ("tracks", 2.5, "wrong type"),
-        ("show", None, "people"),
+        ("tracks", 2.5, "column 'tracks' must hold whole numbers$"),
+        ("tracks", None, "column 'tracks' has empty cells; it must hold whole numbers in every"),
+        ("tracks", "many", "column 'tracks' must hold whole numbers, but holds 'many'"),
+        ("show", None, "column 'show' has empty cells; it must hold text in every row"),
         ("person_id", "same", "more than once"),
     ):  # fmt: skip
         written.astype({"show": object}).assign(**{column: cell}).to_parquet(path)

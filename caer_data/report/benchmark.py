@@ -186,7 +186,7 @@ def _curves(runs: Sequence[Result]) -> list[Markup]:
                     shown = label if number == 0 else None
                     axes.plot(epochs, values, color=color, label=shown, alpha=0.8)
                     axes.plot(epochs[best], values[best], "o", color=color)
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
             axes.set_ylim(0, 103 if scale == 100 else 1.05 * axes.dataLim.ymax)
             axes.set_xlabel("epoch (dot: kept)")
             axes.set_title(title)

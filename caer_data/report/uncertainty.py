@@ -19,8 +19,8 @@ _NOTES: Final = {
     "of a share is never narrower than Wilson's for as many independent samples.",
     "differences": "Difference from the first row on the same samples, in points, with its paired "
     "95 % interval. The bootstrap draws groups and seeds; McNemar's test draws samples, treats "
-    "them as independent, and judges the mean over the seeds. Holm: corrected for the number of "
-    "comparisons in a figure.",
+    "them as independent, and judges the accuracy of the mean over the seeds. Holm: corrected for "
+    "the number of comparisons in a figure.",
     "difference-matrix": "Accuracy of the row minus that of the column, in points. * p < 0.05 by "
     "the bootstrap, corrected for all pairs (Holm).",
     "people": "Each rater is scored against the majority of the other raters of the clip, where "

@@ -45,24 +45,33 @@ def _of_rows(found: Analysis, cells: Callable[[RowAnalysis], Mapping[str, Any]])
 
 
 def differences(found: Iterable[Difference]) -> pd.DataFrame:
-    """Return a table that compares every other row with the first."""
-    return pd.DataFrame(
-        [
-            {
-                "row": d.row,
-                "minus": d.base,
-                "figure": _SCORES[d.figure],
-                "difference": _of_difference(d),
-                "p (bootstrap)": d.p,
-                "p, Holm": d.p_corrected,
-                "only first right": d.only_base,
-                "only this right": d.only_row,
-                "p (McNemar)": d.p_mcnemar,
-                "p McNemar, Holm": d.p_mcnemar_corrected,
-            }
-            for d in found
-        ]
-    )
+    """Return a table that compares every other row with the first.
+
+    McNemar's test compares accuracies, so its columns are empty for other figures.
+    """
+    lines = [
+        {
+            "row": d.row,
+            "minus": d.base,
+            "figure": _SCORES[d.figure],
+            "difference": _of_difference(d),
+            "p (bootstrap)": d.p,
+            "p, Holm": d.p_corrected,
+            **({} if d.figure != "war" else _mcnemar(d)),
+        }
+        for d in found
+    ]
+    counted = [name for name in ("only first right", "only this right") if lines]
+    return pd.DataFrame(lines).astype(dict.fromkeys(counted, "Int64"))
+
+
+def _mcnemar(d: Difference) -> dict[str, float]:
+    return {
+        "only first right": d.only_base,
+        "only this right": d.only_row,
+        "p (McNemar)": d.p_mcnemar,
+        "p McNemar, Holm": d.p_mcnemar_corrected,
+    }
 
 
 def _of_difference(d: Difference) -> Estimate:
@@ -164,7 +173,7 @@ def readable(frame: pd.DataFrame) -> pd.DataFrame:
 def _cell(value: Any, percent: bool) -> str:
     if isinstance(value, Estimate):
         return _estimate(value)
-    if value is None or (isinstance(value, float) and math.isnan(value)):
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, float) and percent:
         return _rounded(value, 1)

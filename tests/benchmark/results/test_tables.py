@@ -58,6 +58,19 @@ def test_every_table_is_there_for_every_row(found: Analysis) -> None:
     assert matrix.loc["base", "base"] == "–"
 
 
+def test_mcnemar_is_stated_once_for_each_pair(found: Analysis) -> None:
+    made = tables.every(found)
+    war = "Acc. (WAR) %"
+    given = made["differences"].set_index(["row", "figure"])
+    columns = [name for name in given if "McNemar" in name or name.endswith("right")]
+    assert len(columns) == 4
+    assert given.xs(war, level="figure")[columns].notna().all(axis=None)
+    assert given.drop(index=war, level="figure")[columns].isna().all(axis=None)
+    read = tables.readable(made["differences"]).set_index(["row", "figure"])
+    assert read.loc[("third", war), "only this right"].isdigit()
+    assert set(read.drop(index=war, level="figure")[columns].to_numpy().ravel()) == {"–"}
+
+
 def test_no_figure_that_cannot_be() -> None:
     """Rows that answer alike differ by 0.0, not by -0.0 [0.0, 0.0]; no p-value is 3e-05."""
     runs = [predictions(seed=9, skill=3.0)]

@@ -5,12 +5,14 @@ A few bytes of parquet can encode any number of equal rows or repeat a long text
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from caer_data.engine import parquet
 from caer_data.engine.errors import CaerError
@@ -18,6 +20,11 @@ from caer_data.engine.errors import CaerError
 MAX_ROWS: Final = 50_000_000
 MAX_BYTES: Final = 4 << 30
 """Maximum size of a decoded table, with all texts expanded."""
+
+MAX_ROWS_IN_PARTS: Final = 200_000_000
+MAX_BYTES_IN_PARTS: Final = 16 << 30
+"""Maximum size of a table that is read part by part, which limits time rather than memory; each
+part may have `MAX_BYTES`."""
 
 
 def read(path: Path, columns: Sequence[str]) -> pa.Table:
@@ -27,18 +34,50 @@ def read(path: Path, columns: Sequence[str]) -> pa.Table:
         MissingFileError: there is no such file.
         CaerError: it is not a parquet file, is damaged, or exceeds `MAX_ROWS` or `MAX_BYTES`.
     """
+    with _opened(path, columns, MAX_ROWS, MAX_BYTES) as (file, wanted):
+        table = parquet.rows_of(file, wanted)
+    _refuse_long(path, _text_bytes(table), MAX_BYTES)
+    return table
+
+
+def parts(path: Path, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
+    """Do the same as `read`, but yield parts of at most so many rows; there is at least one.
+
+    Raises:
+        MissingFileError: there is no such file.
+        CaerError: it is not a parquet file, is damaged, exceeds `MAX_ROWS_IN_PARTS` or
+            `MAX_BYTES_IN_PARTS`, or a part exceeds `MAX_BYTES`.
+    """
+    total = 0
+    with _opened(path, columns, MAX_ROWS_IN_PARTS, MAX_BYTES_IN_PARTS) as (file, wanted):
+        if not file.metadata.num_rows:
+            yield parquet.rows_of(file, wanted)
+            return
+        for batch in parquet.parts_of(file, rows, wanted):
+            part = pa.Table.from_batches([batch])
+            size = _text_bytes(part)
+            _refuse_long(path, size, MAX_BYTES)
+            total += size
+            _refuse_long(path, total, MAX_BYTES_IN_PARTS)
+            yield part
+
+
+@contextmanager
+def _opened(
+    path: Path, columns: Sequence[str], max_rows: int, max_bytes: int
+) -> Iterator[tuple[pq.ParquetFile, list[str]]]:
+    """Open a file that is not too large, with those of the columns that it has once."""
     schema = parquet.schema_of(path)
     wanted = [name for name in columns if schema.names.count(name) == 1]
     texts = [name for name in wanted if _is_text(schema.field(name).type)]
     with parquet.opened(path, texts) as file:
         about = file.metadata
         groups = (about.row_group(at) for at in range(about.num_row_groups))
-        size = sum(group.total_byte_size for group in groups)
-        if about.num_rows > MAX_ROWS or size > MAX_BYTES:
+        sizes = [group.total_byte_size for group in groups]
+        largest = max(sizes, default=0)
+        if about.num_rows > max_rows or sum(sizes) > max_bytes or largest > MAX_BYTES:
             raise CaerError(f"{path}: holds {about.num_rows:,} rows, too many to be read")
-        table = parquet.rows_of(file, wanted)
-    _check_texts(path, table)
-    return table
+        yield file, wanted
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -50,15 +89,17 @@ def _is_text(kind: pa.DataType) -> bool:
     )
 
 
-def _check_texts(path: Path, table: pa.Table) -> None:
-    """Check the total length of the texts before any of them is expanded."""
+def _text_bytes(table: pa.Table) -> int:
+    """Return the total length of the texts, of which none is expanded."""
     total = 0
     for name in table.column_names:
         for chunk in table.column(name).chunks:
             if isinstance(chunk, pa.DictionaryArray) and len(chunk.dictionary):
                 lengths = pc.binary_length(chunk.dictionary).cast(pa.int64())
                 total += pc.sum(lengths.take(chunk.indices)).as_py() or 0
-        if total > MAX_BYTES:
-            raise CaerError(
-                f"{path}: its text columns are larger than the limit of {MAX_BYTES:,} bytes"
-            )
+    return total
+
+
+def _refuse_long(path: Path, size: int, limit: int) -> None:
+    if size > limit:
+        raise CaerError(f"{path}: its text columns are larger than the limit of {limit:,} bytes")

@@ -85,6 +85,8 @@ __all__ = [
     "read_arrow",
     "read_parts",
     "read_some",
+    "refuse_repeated",
+    "refuse_strange",
     "to_pandas",
     "write",
     "write_arrow",
@@ -120,7 +122,7 @@ def check(table: Table, data: pd.DataFrame) -> pa.Table:
             or contains a value that is not allowed; or a key occurs twice.
     """
     arrow = _typed(table, data)
-    _refuse_repeated(table, data)
+    refuse_repeated(table, data)
     return arrow
 
 
@@ -144,11 +146,11 @@ def _typed(table: Table, data: pd.DataFrame) -> pa.Table:
                 arrow = arrow.add_column(index, field, _decoded(data[field.name], field))
     except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
         raise CaerError(f"{where}: {error}") from error
-    _refuse_strange(table, arrow)
+    refuse_strange(table, arrow)
     return arrow.replace_schema_metadata(table.schema.metadata)
 
 
-def _refuse_strange(table: Table, arrow: pa.Table) -> None:
+def refuse_strange(table: Table, arrow: pa.Table) -> None:
     """Raise a CaerError if a column contains a value that is not allowed."""
     for column in table.columns:
         if column.values:
@@ -179,10 +181,10 @@ def _checked(table: Table, arrow: pa.Table) -> pa.Table:
     """Do the same as `check` for an Arrow table, in most cases without a data frame."""
     if not _is_as_checked(table, arrow):
         return check(table, to_pandas(arrow))
-    _refuse_strange(table, arrow)
+    refuse_strange(table, arrow)
     keys = arrow.select(list(table.key))
     if len(keys) > _SHORT or len(set(zip(*keys.to_pydict().values(), strict=True))) < len(keys):
-        _refuse_repeated(table, to_pandas(keys))
+        refuse_repeated(table, to_pandas(keys))
     return arrow.replace_schema_metadata(table.schema.metadata).combine_chunks()
 
 
@@ -208,7 +210,7 @@ def _decoded(cells: pd.Series, field: pa.Field) -> pa.Array:
     return array
 
 
-def _refuse_repeated(table: Table, data: pd.DataFrame) -> None:
+def refuse_repeated(table: Table, data: pd.DataFrame) -> None:
     """Raise a CaerError if two rows have the same key."""
     repeated = data.duplicated(list(table.key))
     if repeated.any():
@@ -230,7 +232,7 @@ def write(table: Table, data: pd.DataFrame, path: Path) -> None:
         for at in range(0, max(1, len(data)), _ROW_GROUP):
             part = _typed(table, data.iloc[at : at + _ROW_GROUP])
             writer.write_table(part.select(schema.names))
-        _refuse_repeated(table, data)
+        refuse_repeated(table, data)
 
 
 def write_rows(table: Table, rows: list[dict[str, Any]], path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,22 +17,29 @@ NAME: Final = "SHA256SUMS"
 _LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<path>.+)")
 
 
-def files_of(folder: Path) -> Iterator[Path]:
-    """Yield the files of a release in order, except the list itself."""
-    return (
-        path
-        for path in sorted(folder.rglob("*"))
-        if (path.is_symlink() or not path.is_dir()) and path != folder / NAME
-    )
+def names_of(folder: Path) -> Iterator[str]:
+    """Yield the files of a release in order, relative to its folder, except the list itself."""
+    return (name for name in _names_below(str(folder), "") if name != NAME)
+
+
+def _names_below(folder: str, prefix: str) -> Iterator[str]:
+    """Yield the files below a folder, sorted by the parts of their paths, links among them."""
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted((e.name, e.is_dir(follow_symlinks=False)) for e in entries)
+    except PermissionError:
+        return
+    for name, is_folder in found:
+        if is_folder:
+            yield from _names_below(f"{folder}/{name}", f"{prefix}{name}/")
+        else:
+            yield f"{prefix}{name}"
 
 
 def write(root: Path, known: dict[str, str] | None = None) -> None:
     """Write the list of all files; hashes in `known` are not computed again."""
     known = known or {}
-    lines = []
-    for path in files_of(root):
-        name = path.relative_to(root).as_posix()
-        lines.append(f"{known.get(name) or sha256_of(path)}  {name}\n")
+    lines = [f"{known.get(name) or sha256_of(root / name)}  {name}\n" for name in names_of(root)]
     write_text(root / NAME, "".join(lines))
 
 
@@ -64,12 +72,12 @@ def strangers(root: Path) -> list[str]:
     """
     listed = read(root)
 
-    def is_ours(path: Path) -> bool:
-        known = listed.get(path.relative_to(root).as_posix())
+    def is_ours(name: str) -> bool:
+        path, known = root / name, listed.get(name)
         return known is not None and not path.is_symlink() and sha256_of(path) == known
 
-    files = list(files_of(root))
+    names = list(names_of(root))
     # hashing releases the GIL, so threads use all cores
     with ThreadPoolExecutor() as pool:
-        ours = list(pool.map(is_ours, files))
-    return [p.relative_to(root).as_posix() for p, own in zip(files, ours, strict=True) if not own]
+        ours = list(pool.map(is_ours, names))
+    return [name for name, own in zip(names, ours, strict=True) if not own]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from caer_data.engine import tables
+from caer_data.engine import heap
 from caer_data.engine.errors import CaerError
-from caer_data.export import folder
+from caer_data.export import checked, folder
 from caer_data.export import manifest as manifests
 from caer_data.export.layouts.caer_s_2019 import NAME as LEAKY
 
@@ -73,73 +76,140 @@ def diff(one: Path, other: Path) -> Difference:
         CaerError: a folder is not a release, cannot be read, or has two clips with the same key.
     """
     before, after = _clips(one), _clips(other)
-    common = [key for key in after.index if key in before.index]
+    place = before.index.get_indexer(after.index)
+    went = np.ones(len(before), np.bool_)
+    went[place[place >= 0]] = False
     return Difference(
         len(before),
         len(after),
-        _listed(after, [key for key in after.index if key not in before.index]),
-        _listed(before, [key for key in before.index if key not in after.index]),
-        _changes(before, after, common),
+        _listed(after[place < 0]),
+        _listed(before[went]),
+        _changes(before.iloc[place[place >= 0]], after[place >= 0]),
         _about(one, other),
     )
 
 
 def _clips(release: Path) -> pd.DataFrame:
-    """Return the clips of a release by key, with the columns that are compared."""
+    """Return the clips of a release by key, sorted by name, with the columns that are compared.
+
+    Columns: `clip_id`, those of `COMPARED`, and the boxes: `boxes`, their number, and `boxes_sum`,
+    a checksum.
+    """
     if not folder.about(release):
         raise CaerError(f"{release}: not a release (it has no {folder.ABOUT}); give its folder")
-    manifest = manifests.read(release)
-    # caer-s-2019 has its own splits
-    usual = manifest[manifest["layout"] != LEAKY]
-    rows = usual if len(usual) else manifest
-    rows = rows.sort_values("frame", na_position="first", kind="stable")
-    clips = rows.drop_duplicates("clip_id").copy()
-    # a frame's hash does not identify the clip
-    clips["framehash"] = clips["framehash"].where(clips["frame"].isna())
-    keys = clips["clip_key"].astype(object).fillna(clips["clip_id"].astype(object))
-    if keys.duplicated().any():
-        twice = keys[keys.duplicated()].iloc[0]
+    usual, leaky = _FirstFiles(), _FirstFiles()
+    for part in manifests.parts(release):
+        own = checked.by_word(part["layout"], LEAKY.__eq__)  # it has its own splits
+        leaky.add(part.filter(pa.array(own)))
+        usual.add(part.filter(pa.array(~own)))
+    clips = (usual if len(usual) else leaky).rows()
+    del usual, leaky
+    keys = pd.Index(clips["clip_key"].where(clips["clip_key"].notna(), clips["clip_id"]))
+    if keys.has_duplicates:
+        twice = keys[keys.duplicated()][0]
         raise CaerError(f"{release / 'manifest.parquet'}: two clips have the key {twice}")
-    clips["boxes"] = clips["clip_id"].map(_boxes(release))
-    return clips.set_index(keys.rename("key")).sort_values("clip_id")
+    # a frame's hash does not identify the clip
+    clips["framehash"] = clips["framehash"].astype(object).where(clips["frame"].isna())
+    clips = clips.drop(columns=["clip_key", "frame"]).set_index(keys.rename("key"))
+    clips = clips.sort_values("clip_id")
+    clips["boxes"], clips["boxes_sum"] = _boxes(release, pd.Index(clips["clip_id"]))
+    heap.return_unused()
+    return clips
 
 
-def _boxes(release: Path) -> dict[str, str]:
-    """Return for each clip its number of boxes and a checksum of them."""
-    boxes = manifests.read_boxes(release).sort_values(["clip_id", "frame"])
-    hashes = pd.util.hash_pandas_object(boxes.drop(columns="clip_id"), index=False)
-    of_clip = hashes.groupby(boxes["clip_id"], observed=True)
-    return {
-        str(clip): f"{count} {total:016x}"
-        for (clip, count), total in zip(of_clip.size().items(), of_clip.sum(), strict=True)
-    }
+class _FirstFiles:
+    """The first file of each clip by frame, a whole clip before frames; others are not kept."""
+
+    def __init__(self) -> None:
+        self._held: pa.Table | None = None
+        self._waiting: list[pa.Table] = []
+
+    def __len__(self) -> int:
+        return sum(map(len, self._waiting)) + (0 if self._held is None else len(self._held))
+
+    def add(self, files: pa.Table) -> None:
+        """Add files, all after those added before."""
+        self._waiting.append(_first_of_clips(files.select(["clip_key", "clip_id", *_OF_FILES])))
+        if sum(map(len, self._waiting)) > max(checked.PART, len(self) // 2):
+            self._merge()
+
+    def rows(self) -> pd.DataFrame:
+        """Return the files, those of whole clips first, then by frame; at least one was added."""
+        held = self._merge()
+        order = np.argsort(_frames(held), kind="stable")
+        clips: pd.DataFrame = held.take(pa.array(order)).to_pandas()
+        return clips.astype({"clip_key": object, "clip_id": object})
+
+    def _merge(self) -> pa.Table:
+        held = [] if self._held is None else [self._held]
+        self._held = _first_of_clips(pa.concat_tables([*held, *self._waiting]))
+        self._waiting.clear()
+        return self._held
 
 
-def _listed(clips: pd.DataFrame, keys: list[Any]) -> list[Clip]:
-    return [_clip(str(key), row) for key, row in zip(keys, _rows(clips, keys), strict=True)]
+_OF_FILES: Final = ("frame", *COMPARED)
 
 
-def _rows(clips: pd.DataFrame, keys: list[Any]) -> list[dict[str, Any]]:
-    return tables.records(clips.loc[keys])
+def _first_of_clips(files: pa.Table) -> pa.Table:
+    """Return the first file of each clip by frame, in the order of the files."""
+    clip = checked.words_of(files["clip_id"].combine_chunks())[0]
+    order = np.lexsort((_frames(files), clip))
+    is_first = np.append(True, np.diff(clip[order]) != 0)[: len(order)]
+    return checked.take(files, np.sort(order[is_first]))
 
 
-def _clip(key: str, row: Mapping[str, Any]) -> Clip:
-    return Clip(key, row["clip_id"], row["split"], row["emotion"])
+def _frames(files: pa.Table) -> npt.NDArray[np.int64]:
+    """Return the frames of files; those of whole clips are -1."""
+    return checked.numbers(pc.fill_null(files["frame"], -1))
 
 
-def _changes(before: pd.DataFrame, after: pd.DataFrame, keys: list[Any]) -> list[Change]:
+def _boxes(release: Path, clips: pd.Index) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
+    """Return for each clip its number of boxes, and a checksum of them in any order."""
+    count, total = np.zeros(len(clips), np.int64), np.zeros(len(clips), np.uint64)
+    for part in manifests.parts_of_boxes(release):
+        codes, words = checked.words_of(part["clip_id"].combine_chunks())
+        clip = clips.get_indexer(words.to_pylist())[codes]
+        sums = pd.util.hash_pandas_object(part.drop_columns("clip_id").to_pandas(), index=False)
+        known = clip >= 0
+        clip, own = clip[known], sums.to_numpy()[known]
+        starts = np.flatnonzero(np.append(True, np.diff(clip) != 0)[: len(clip)])
+        if len(starts):
+            np.add.at(count, clip[starts], np.diff(np.append(starts, len(clip))))
+            np.add.at(total, clip[starts], np.add.reduceat(own, starts))
+    return count, total
+
+
+def _listed(clips: pd.DataFrame) -> list[Clip]:
+    return [
+        Clip(str(key), *row)
+        for key, row in zip(
+            clips.index, clips[["clip_id", "split", "emotion"]].itertuples(index=False), strict=True
+        )
+    ]
+
+
+def _changes(before: pd.DataFrame, after: pd.DataFrame) -> list[Change]:
+    """Return the differences between clips in two releases, in the order of the rows."""
+    differ = np.zeros((len(after), len(COMPARED)), np.bool_)
+    for index, name in enumerate(COMPARED):
+        was, now = (clips[name].to_numpy(object) for clips in (before, after))
+        empty = pd.isna(was), pd.isna(now)
+        differ[:, index] = (was != now) & ~(empty[0] & empty[1])
+        if name == "framehash":  # one of the two has only frames, no clips
+            differ[:, index] &= ~(empty[0] | empty[1])
+    counts = [clips["boxes"].to_numpy() for clips in (before, after)]
+    sums = [clips["boxes_sum"].to_numpy() for clips in (before, after)]
+    boxes_differ = (counts[0] != counts[1]) | (sums[0] != sums[1])
     found = []
-    pairs = zip(keys, _rows(before, keys), _rows(after, keys), strict=True)
-    for key, was, now in pairs:
-        columns = {name: (_plain(was[name]), _plain(now[name])) for name in COMPARED}
-        changed = {name: both for name, both in columns.items() if both[0] != both[1]}
-        if None in changed.get("framehash", ()):
-            del changed["framehash"]  # one of the two has only frames, no clips
-        boxes = str(was["boxes"]), str(now["boxes"])
-        if boxes[0] != boxes[1]:
-            changed["boxes"] = boxes[0].split()[0], boxes[1].split()[0]
-        if changed:
-            found.append(Change(_clip(str(key), now), changed))
+    for at in np.flatnonzero(differ.any(axis=1) | boxes_differ):
+        columns = {
+            name: (_plain(before[name].iloc[at]), _plain(after[name].iloc[at]))
+            for name, own in zip(COMPARED, differ[at], strict=True)
+            if own
+        }
+        if boxes_differ[at]:
+            columns["boxes"] = str(counts[0][at] or "nan"), str(counts[1][at] or "nan")
+        found.append(Change(_listed(after.iloc[at : at + 1])[0], columns))
     return found
 
 

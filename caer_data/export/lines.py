@@ -13,7 +13,7 @@ import pandas as pd
 from caer_data.engine import tables
 from caer_data.engine.columns import BOOL, FLOAT, INT, STRING, Column, Table
 from caer_data.engine.dataset import Dataset
-from caer_data.export.manifest import read_table
+from caer_data.export import checked
 
 CLIP_LINES: Final = Table(
     "lines",
@@ -57,4 +57,4 @@ def read(release: Path) -> pd.DataFrame:
         CaerError: the table is damaged.
     """
     path = release / "lines.parquet"
-    return read_table(CLIP_LINES, path) if path.is_file() else tables.empty(CLIP_LINES)
+    return checked.read(CLIP_LINES, path) if path.is_file() else tables.empty(CLIP_LINES)

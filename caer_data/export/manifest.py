@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,11 +14,11 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from caer_data.engine import bounded, parquet, tables
+from caer_data.engine import tables
 from caer_data.engine.columns import BOOL, FLOAT, FLOAT32, INT, STRING, Column, Table
 from caer_data.engine.emotions import EMOTIONS, PROBABILITY_COLUMNS
-from caer_data.engine.errors import CaerError
 from caer_data.engine.release_layouts import LAYOUTS
+from caer_data.export import checked
 from caer_data.export.layouts import is_media_path
 from caer_data.media.fields import Fields
 
@@ -296,11 +297,12 @@ def read(release: Path) -> pd.DataFrame:
     Raises:
         CaerError: it is missing or damaged, has other columns, or a row is impossible.
     """
-    path = release / "manifest.parquet"
-    manifest = read_table(MANIFEST, path)
-    for column, wrong in _wrong_cells(manifest):
-        _refuse(path, manifest, column, wrong)
-    return manifest
+    return checked.read(MANIFEST, release / "manifest.parquet", _wrong_files)
+
+
+def parts(release: Path) -> Iterator[pa.Table]:
+    """Yield what `read` returns part by part, as `checked.parts` does."""
+    return checked.parts(MANIFEST, release / "manifest.parquet", _wrong_files)
 
 
 def read_boxes(release: Path) -> pd.DataFrame:
@@ -309,15 +311,12 @@ def read_boxes(release: Path) -> pd.DataFrame:
     Raises:
         CaerError: the table is missing or damaged, or a box is impossible.
     """
-    path = release / "boxes.parquet"
-    boxes = read_table(BOXES, path)
-    sides = boxes[["x1", "y1", "x2", "y2"]]
-    _refuse(path, boxes, "frame", ~boxes["frame"].between(0, MAX_FRAMES - 1))
-    for side in sides.columns:
-        _refuse(path, boxes, side, ~np.isfinite(boxes[side]))
-    _refuse(path, boxes, "x2", boxes["x2"] <= boxes["x1"])
-    _refuse(path, boxes, "y2", boxes["y2"] <= boxes["y1"])
-    return boxes
+    return checked.read(BOXES, release / "boxes.parquet", _wrong_boxes)
+
+
+def parts_of_boxes(release: Path) -> Iterator[pa.Table]:
+    """Yield what `read_boxes` returns part by part, as `checked.parts` does."""
+    return checked.parts(BOXES, release / "boxes.parquet", _wrong_boxes)
 
 
 def read_sources(release: Path) -> pd.DataFrame:
@@ -326,19 +325,7 @@ def read_sources(release: Path) -> pd.DataFrame:
     Raises:
         CaerError: the table is missing or damaged, or a row is impossible.
     """
-    path = release / "sources.parquet"
-    sources = read_table(SOURCES, path)
-    for column in ("fps", "time_base"):
-        _refuse(path, sources, column, ~sources[column].map(_is_rate))
-    fields = sources["fields"]
-    _refuse(path, sources, "fields", fields.notna() & ~fields.isin(list(Fields)))
-    _refuse(path, sources, "bytes", sources["bytes"] < 0)
-    _refuse(path, sources, "sha256", sources["sha256"].map(_SHA256.fullmatch).isna())
-    for column in ("video_id", "show", "episode"):
-        _refuse(path, sources, column, _is_no_name(sources[column]))
-    for column in ("width", "height"):
-        _refuse(path, sources, column, ~sources[column].between(1, MAX_SIDE))
-    return sources
+    return checked.read(SOURCES, release / "sources.parquet", _wrong_sources)
 
 
 def read_repeated(release: Path) -> pd.DataFrame | None:
@@ -348,80 +335,75 @@ def read_repeated(release: Path) -> pd.DataFrame | None:
         CaerError: the table is damaged, or a row is impossible.
     """
     path = release / "repeats.parquet"
-    if not path.is_file():
-        return None
-    found = read_table(REPEATED, path)
-    for column in ("start_s", "of_start_s", "seconds", "score"):
-        _refuse(path, found, column, ~np.isfinite(found[column]))
-    return found
+    return checked.read(REPEATED, path, _wrong_pairs) if path.is_file() else None
 
 
-def read_table(table: tables.Table, path: Path) -> pd.DataFrame:
-    """Return a table whose columns may be in another order or have pandas' own types.
+def _wrong_files(part: pa.Table) -> Iterator[tuple[str, checked.Mask]]:
+    def number(name: str) -> npt.NDArray[Any]:
+        return checked.numbers(part[name])
 
-    Raises:
-        CaerError: it is missing or damaged, or lacks columns.
-    """
-    try:
-        arrow = bounded.read(path, table.names)
-    except parquet.MissingFileError as error:
-        raise CaerError(f"{path}: missing; fetch or export the release again") from error
-    for column in table.columns:
-        lacking = column.name not in arrow.schema.names
-        if lacking and (column.added or column.optional):
-            arrow = arrow.append_column(column.name, pa.nulls(len(arrow), column.type))
-    missing = [name for name in table.names if name not in arrow.schema.names]
-    if missing:
-        raise CaerError(f"{path}: lacks the columns {missing}; export the release again")
-    try:
-        cast = arrow.select(table.names).cast(table.schema)
-        return tables.to_pandas(tables.check(table, tables.to_pandas(cast)))
-    except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
-        raise CaerError(f"{path}: {tables.wrong_type(table, arrow, error)}") from error
-    except CaerError as error:
-        raise CaerError(f"{path}: {error}; fetch the release again") from error
+    def by_word(name: str, fits: Callable[[str], Any], empty: bool = True) -> checked.Mask:
+        return ~checked.by_word(part[name], fits, empty)
 
-
-def _wrong_cells(manifest: pd.DataFrame) -> list[tuple[str, pd.Series]]:
-    """Return columns of the manifest, each with a mask of rows with impossible values."""
-    ids = manifest["emotion"].map(EMOTIONS.index)
-    frame = manifest["frame"].astype("Float64")
-    member = manifest["member"].fillna("")
-    hashes = manifest["perceptual_hash"].dropna().map(_HASHES.fullmatch).isna()
-    return [
-        ("label", manifest["label"] != ids),
-        ("layout", ~manifest["layout"].isin(LAYOUTS)),
-        ("path", ~manifest["path"].map(is_media_path)),
-        ("member", member.str.contains(r"[/\\\x00]") | member.isin([".", ".."])),
-        ("fps", ~manifest["fps"].map(_is_rate)),
-        ("frames", ~manifest["frames"].between(1, MAX_FRAMES)),
-        ("frame", ((frame < 0) | (frame >= MAX_FRAMES)).fillna(False)),
-        ("end_frame", manifest["end_frame"] <= manifest["start_frame"]),
-        ("end_pts", manifest["end_pts"] <= manifest["start_pts"]),
-        *((c, ~manifest[c].between(1, MAX_SIDE)) for c in ("width", "height")),
-        ("bytes", (manifest["bytes"] < 0).fillna(False)),
-        *((c, _is_no_name(manifest[c])) for c in _NAMES),
-        *((c, manifest[c].astype(float).abs() == np.inf) for c in _NUMBERS),
-        *((c, manifest[c].isna()) for c in ("start_s", "end_s")),
-        ("source_sha256", manifest["source_sha256"].map(_SHA256.fullmatch).isna()),
-        ("perceptual_hash", hashes.reindex(manifest.index, fill_value=False)),
-    ]
+    ids = np.zeros(len(part), np.int64)
+    for index, emotion in enumerate(EMOTIONS):
+        ids[checked.by_word(part["emotion"], emotion.__eq__)] = index
+    yield "label", number("label") != ids
+    yield "layout", by_word("layout", LAYOUTS.__contains__)
+    yield "path", by_word("path", is_media_path)
+    yield "member", by_word("member", _is_member)
+    yield "fps", by_word("fps", _is_rate)
+    yield "frames", _outside(number("frames"), 1, MAX_FRAMES)
+    yield "frame", _outside(number("frame"), 0, MAX_FRAMES - 1)
+    yield "end_frame", number("end_frame") <= number("start_frame")
+    yield "end_pts", number("end_pts") <= number("start_pts")
+    for name in ("width", "height"):
+        yield name, _outside(number(name), 1, MAX_SIDE)
+    yield "bytes", number("bytes") < 0
+    for name in _NAMES:
+        yield name, by_word(name, _is_name)
+    for name in _NUMBERS:
+        yield name, np.isinf(number(name))
+    yield "source_sha256", by_word("source_sha256", _SHA256.fullmatch)
+    yield "perceptual_hash", by_word("perceptual_hash", _HASHES.fullmatch)
 
 
-def _is_no_name(cells: pd.Series) -> pd.Series:
-    known = cells.fillna("").astype(str)
-    return (known.str.len() > MAX_TEXT) | known.str.contains("\0", regex=False)
+def _wrong_boxes(part: pa.Table) -> Iterator[tuple[str, checked.Mask]]:
+    yield "frame", _outside(checked.numbers(part["frame"]), 0, MAX_FRAMES - 1)
+    x1, y1, x2, y2 = (checked.numbers(part[side]) for side in ("x1", "y1", "x2", "y2"))
+    for name, side in {"x1": x1, "y1": y1, "x2": x2, "y2": y2}.items():
+        yield name, ~np.isfinite(side)
+    yield "x2", x2 <= x1
+    yield "y2", y2 <= y1
 
 
-def _refuse(path: Path, rows: pd.DataFrame, column: str, wrong: pd.Series) -> None:
-    """Raise a CaerError about the first wrong row, if there is one."""
-    at = np.flatnonzero(wrong.to_numpy(bool))
-    if len(at):
-        cell = rows[column].iloc[at[0]]
-        raise CaerError(
-            f"{path}: row {at[0] + 1}: the column '{column}' cannot be {str(cell)[:80]!r}; "
-            "fetch the release again"
-        )
+def _wrong_sources(part: pa.Table) -> Iterator[tuple[str, checked.Mask]]:
+    for name in ("fps", "time_base"):
+        yield name, ~checked.by_word(part[name], _is_rate)
+    yield "fields", ~checked.by_word(part["fields"], list(Fields).__contains__)
+    yield "bytes", checked.numbers(part["bytes"]) < 0
+    yield "sha256", ~checked.by_word(part["sha256"], _SHA256.fullmatch)
+    for name in ("video_id", "show", "episode"):
+        yield name, ~checked.by_word(part[name], _is_name)
+    for name in ("width", "height"):
+        yield name, _outside(checked.numbers(part[name]), 1, MAX_SIDE)
+
+
+def _wrong_pairs(part: pa.Table) -> Iterator[tuple[str, checked.Mask]]:
+    for name in ("start_s", "of_start_s", "seconds", "score"):
+        yield name, ~np.isfinite(checked.numbers(part[name]))
+
+
+def _outside(cells: npt.NDArray[Any], least: int, most: int) -> checked.Mask:
+    return (cells < least) | (cells > most)
+
+
+def _is_name(text: str) -> bool:
+    return len(text) <= MAX_TEXT and "\0" not in text
+
+
+def _is_member(text: str) -> bool:
+    return not re.search(r"[/\\\x00]", text) and text not in (".", "..")
 
 
 def _is_rate(text: str) -> bool:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, Any, Final
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from caer_data.engine import heap
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
-
-if TYPE_CHECKING:
-    import pandas as pd
+from caer_data.export import checked
 
 
 class DamagedError(CaerError):
@@ -49,7 +52,7 @@ def verify(release: Path, reporter: Reporter) -> Verified:
     Raises:
         CaerError: the folder is not a release, or its lists cannot be read.
     """
-    from caer_data.export import checksums, folder, manifest
+    from caer_data.export import checksums, folder
 
     if release.is_file():
         raise CaerError(f"{release}: this is a file; name the folder of a release")
@@ -64,15 +67,7 @@ def verify(release: Path, reporter: Reporter) -> Verified:
     problems = _against_list(release, listed, reporter)
     edited = [name for name in CARDS if f"{name}: changed" in problems]
     problems = [line for line in problems if line.removesuffix(": changed") not in edited]
-    rows = manifest.read(release)
-    if _has_media(about):
-        problems += _against_manifest(release, rows, listed)
-    else:
-        problems += [
-            f"{path}: exists, although the release says that it has no media"
-            for path in sorted(set(rows["path"]) & listed.keys())
-        ]
-    problems += _against_tables(release, rows)
+    problems += _against_tables(release, listed, _has_media(about))
     facts = about.get("facts")
     missing = facts.get("missing") if isinstance(facts, dict) else None
     fields = [str(field) for field in missing] if isinstance(missing, list) else []
@@ -121,66 +116,110 @@ def _against_list(release: Path, listed: dict[str, str], reporter: Reporter) -> 
             return f"{name}: missing"
         return None if sha256_of(path) == listed[name] else f"{name}: changed"
 
-    found = {path.relative_to(release).as_posix() for path in checksums.files_of(release)}
-    problems = [f"{name}: not part of the release" for name in found - listed.keys()]
+    problems = [
+        f"{name}: not part of the release"
+        for name in checksums.names_of(release)
+        if name not in listed
+    ]
     # hashing releases the GIL, so threads use all cores
     with (
         ThreadPoolExecutor(cores()) as pool,
         reporter.stage("files", len(listed), "files") as bar,
     ):
-        for answer in pool.map(problem, listed):
-            problems += [answer] if answer else []
-            bar.advance(1)
+        names = iter(listed)
+        while some := list(islice(names, _AT_ONCE)):
+            for answer in pool.map(problem, some):
+                problems += [answer] if answer else []
+                bar.advance(1)
     return problems
 
 
-def _against_manifest(release: Path, manifest: pd.DataFrame, listed: dict[str, str]) -> list[str]:
-    """Return differences between the manifest, the list of hashes and the shards' contents."""
-    unwritten = manifest[manifest["sha256"].isna()]
-    written = manifest[manifest["sha256"].notna()]
-    plain = written[written["member"].isna()]
-    problems = [
-        f"{path}: the hash in the manifest differs from the list"
-        for path, sha256 in zip(plain["path"], plain["sha256"], strict=True)
-        if listed.get(path) != sha256
-    ]
-    problems += [
-        f"{path}: exists, although the manifest says that it was not written"
-        for path in unwritten["path"].unique()
-        if path in listed
-    ]
-    packed = written[written["member"].notna()]
-    for path, members in packed.groupby("path", sort=False, observed=True):
-        wanted = dict(zip(members["member"], members["sha256"], strict=True))
-        problems += _in_shard(release / str(path), str(path), wanted)
-    return problems
+_AT_ONCE: Final = 10_000
+"""Number of files that are waiting to be hashed."""
 
 
-def _against_tables(release: Path, listed: pd.DataFrame) -> list[str]:
-    """Return problems of the other tables: unknown clips or videos, impossible cells."""
+def _against_tables(release: Path, listed: dict[str, str], has_media: bool) -> list[str]:
+    """Return differences between the tables, the list of hashes and the shards' contents."""
     from caer_data.export import manifest
 
-    sources, boxes = manifest.read_sources(release), manifest.read_boxes(release)
+    told = _Manifest()
+    for part in manifest.parts(release):
+        told.add(part, listed, has_media)
+    heap.return_unused()
+    problems = told.problems + (_in_shards(release, told.packed) if has_media else [])
+    told.packed.clear()
+    sources = manifest.read_sources(release)
+    facts = checked.distinct(pa.concat_tables(told.clips)).to_pandas()
+    told.clips.clear()
+    clips = set(facts["clip_id"].cat.categories)
+    others = {"boxes.parquet": set[str]()}
+    for part in manifest.parts_of_boxes(release):
+        named = checked.words_of(part["clip_id"].combine_chunks())[1].to_pylist()
+        others["boxes.parquet"].update(clip for clip in named if clip not in clips)
     repeated = manifest.read_repeated(release)
-    clips = set(listed["clip_id"])
-    problems = [
-        f"manifest.parquet: {video} is not a video of sources.parquet"
-        for video in sorted(set(listed["video_id"]) - set(sources["video_id"]))
-    ]
-    others = {"boxes.parquet": set(boxes["clip_id"])}
     if repeated is not None:
-        others["repeats.parquet"] = set(repeated["clip_id"]) | set(repeated["of_clip_id"])
-    for name, named in others.items():
-        strange = sorted(named - clips)
-        problems += [f"{name}: {clip} is not a clip of the manifest" for clip in strange]
-    hashes = dict(zip(sources["video_id"], sources["sha256"], strict=True))
-    own = listed["source_sha256"]
-    differ = listed["video_id"].map(hashes).fillna(own) != own
+        named = set(repeated["clip_id"]) | set(repeated["of_clip_id"])
+        others["repeats.parquet"] = named - clips
     problems += [
-        f"manifest.parquet: the source of {clip} differs from sources.parquet"
-        for clip in sorted(set(listed.loc[differ, "clip_id"]))
+        f"manifest.parquet: {video} is not a video of sources.parquet"
+        for video in set(facts["video_id"]) - set(sources["video_id"])
     ]
-    return problems
+    problems += [
+        f"{name}: {clip} is not a clip of the manifest"
+        for name, strange in others.items()
+        for clip in strange
+    ]
+    hashes = dict(zip(sources["video_id"], sources["sha256"], strict=True))
+    own = facts["source_sha256"].astype(object)
+    differ = facts["video_id"].astype(object).map(hashes).fillna(own) != own
+    return problems + [
+        f"manifest.parquet: the source of {clip} differs from sources.parquet"
+        for clip in set(facts.loc[differ, "clip_id"])
+    ]
+
+
+class _Manifest:
+    """What the parts of a manifest say.
+
+    Attributes:
+        problems: differences from the list of hashes.
+        packed: `path, member, sha256` of the members of archives.
+        clips: `clip_id, video_id, source_sha256` of each clip, part by part.
+    """
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+        self.packed: list[pa.Table] = []
+        self.clips: list[pa.Table] = []
+        self._unwritten: set[str] = set()
+
+    def add(self, part: pa.Table, listed: dict[str, str], has_media: bool) -> None:
+        """Compare a part with the list of hashes, and note what it says."""
+        names = ["clip_id", "video_id", "source_sha256"]
+        self.clips.append(checked.distinct(part.select(names)))
+        if not has_media:
+            text = "the release says that it has no media"
+            self._refuse_listed(part["path"], listed, text)
+            return
+        written = pc.is_valid(part["sha256"])
+        text = "the manifest says that it was not written"
+        self._refuse_listed(part["path"].filter(pc.invert(written)), listed, text)
+        in_archive = pc.is_valid(part["member"])
+        plain = part.filter(pc.and_not(written, in_archive)).select(["path", "sha256"])
+        self.problems += [
+            f"{path}: the hash in the manifest differs from the list"
+            for path, sha256 in zip(*plain.to_pydict().values(), strict=True)
+            if listed.get(path) != sha256
+        ]
+        packed = part.filter(pc.and_(written, in_archive)).select(["path", "member", "sha256"])
+        if len(packed):
+            self.packed.append(checked.plain(packed))
+
+    def _refuse_listed(self, paths: pa.ChunkedArray, listed: dict[str, str], text: str) -> None:
+        """Note the files that exist although a text says otherwise, each once."""
+        found = set(checked.words_of(paths.combine_chunks())[1].to_pylist()) & listed.keys()
+        self.problems += [f"{path}: exists, although {text}" for path in found - self._unwritten]
+        self._unwritten |= found
 
 
 def _digest(stream: IO[bytes]) -> str:
@@ -188,6 +227,21 @@ def _digest(stream: IO[bytes]) -> str:
     while block := stream.read(1 << 20):
         digest.update(block)
     return digest.hexdigest()
+
+
+def _in_shards(release: Path, packed: list[pa.Table]) -> list[str]:
+    """Return members of archives that are missing or changed."""
+    if not packed:
+        return []
+    members = pa.concat_tables(packed).sort_by("path")
+    runs = pc.run_end_encode(members["path"].combine_chunks())
+    problems, start = list[str](), 0
+    for path, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+        own = members.slice(start, end - start).select(["member", "sha256"])
+        wanted = dict(zip(*own.to_pydict().values(), strict=True))
+        problems += _in_shard(release / path, path, wanted)
+        start = end
+    return problems
 
 
 def _in_shard(shard: Path, name: str, wanted: dict[str, str]) -> list[str]:

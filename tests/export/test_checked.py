@@ -1,0 +1,158 @@
+"""Tables of a release, whole and part by part."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from caer_data.engine import bounded, tables
+from caer_data.engine.errors import CaerError
+from caer_data.engine.progress import Reporter
+from caer_data.export import checked, checksums, diff, manifest
+from caer_data.export.verify import verify
+
+QUIET = Reporter("quiet")
+
+
+@pytest.fixture
+def release(everything, tmp_path):
+    return shutil.copytree(everything.folder, tmp_path / "release")
+
+
+@pytest.fixture
+def short_parts(monkeypatch):
+    monkeypatch.setattr(checked, "PART", 7)
+
+
+def _rewritten(path, change):
+    change(pd.read_parquet(path)).to_parquet(path)
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_parts_are_the_whole_table(release, short_parts, shuffled):
+    if shuffled:
+        for name in ("manifest.parquet", "boxes.parquet"):
+            _rewritten(release / name, lambda rows: rows.sample(frac=1, random_state=0))
+    for read, parts, table in (
+        (manifest.read, manifest.parts, manifest.MANIFEST),
+        (manifest.read_boxes, manifest.parts_of_boxes, manifest.BOXES),
+    ):
+        whole = read(release)
+        found = list(parts(release))
+        assert len(found) > 5
+        assert max(map(len, found)) == 7
+        plain = pa.concat_tables(map(checked.plain, found)).cast(table.schema)
+        pd.testing.assert_frame_equal(tables.to_pandas(plain), whole)
+
+
+def test_an_empty_table_is_one_part_without_rows(release):
+    _rewritten(release / "boxes.parquet", lambda rows: rows.iloc[:0])
+    [part] = manifest.parts_of_boxes(release)
+    assert (len(part), part.schema.names) == (0, manifest.BOXES.names)
+
+
+def test_an_impossible_cell_is_named_by_its_row_in_the_file(release, short_parts):
+    def change(rows):
+        rows.loc[19, "width"] = -5
+        return rows
+
+    _rewritten(release / "manifest.parquet", change)
+    for call in (lambda: manifest.read(release), lambda: list(manifest.parts(release))):
+        with pytest.raises(CaerError, match=r"row 20: the column 'width' cannot be '-5'"):
+            call()
+
+
+@pytest.mark.parametrize("name", ["manifest.parquet", "boxes.parquet"])
+def test_equal_keys_in_different_parts_are_refused(release, short_parts, name):
+    rows = pd.read_parquet(release / name)
+    _rewritten(release / name, lambda rows: pd.concat([rows, rows.iloc[[3]]]))
+    key = manifest.MANIFEST.key if name == "manifest.parquet" else manifest.BOXES.key
+    parts = manifest.parts if name == "manifest.parquet" else manifest.parts_of_boxes
+    with pytest.raises(CaerError, match="occurs more than once; fetch the release again") as stop:
+        list(parts(release))
+    assert str(rows.iloc[3][key[0]]) in str(stop.value)
+
+
+def test_keys_with_equal_hashes_are_compared_themselves(release, short_parts, monkeypatch):
+    monkeypatch.setattr(checked, "_hashes", lambda keys: np.zeros(len(keys), np.uint64))
+    _rewritten(release / "boxes.parquet", lambda rows: rows.sample(frac=1, random_state=0))
+    assert sum(map(len, manifest.parts_of_boxes(release))) == len(manifest.read_boxes(release))
+    _rewritten(release / "boxes.parquet", lambda rows: pd.concat([rows, rows.iloc[[3]]]))
+    with pytest.raises(CaerError, match="occurs more than once"):
+        list(manifest.parts_of_boxes(release))
+
+
+def test_the_same_problems_in_short_parts(release, monkeypatch):
+    (release / "CAER/train/Happy/0001.mp4").write_bytes(b"changed")
+    tar = next((release / "webdataset").glob("*.tar"))
+    tar.write_bytes(tar.read_bytes().replace(b"ftyp", b"ftyq"))
+    _rewritten(
+        release / "boxes.parquet",
+        lambda rows: rows.assign(clip_id=[*rows["clip_id"].iloc[:-1], "stranger"]),
+    )
+    _rewritten(release / "sources.parquet", lambda rows: rows.assign(sha256="0" * 64).iloc[1:])
+    checksums.write(release)
+    _rewritten(
+        release / "manifest.parquet",
+        lambda rows: rows.assign(sha256=rows["sha256"].where(rows.index % 40 != 0)),
+    )
+    whole = verify(release, QUIET)
+    kinds = ("not a clip of the manifest", "is not a video of", "differs from sources",
+             "differs from the list", "is changed", "was not written")  # fmt: skip
+    assert all(any(kind in line for line in whole.problems) for kind in kinds)
+    monkeypatch.setattr(checked, "PART", 7)
+    assert verify(release, QUIET) == whole
+
+
+def test_the_same_differences_in_short_parts(everything, release, monkeypatch):
+    _rewritten(
+        release / "manifest.parquet",
+        lambda rows: rows[rows["clip_id"] != rows["clip_id"].iloc[0]].assign(confidence=0.25),
+    )
+    _rewritten(release / "boxes.parquet", lambda rows: rows.iloc[: len(rows) // 2])
+    whole = diff.diff(everything.folder, release)
+    assert len(whole.went) == 1
+    assert any("boxes" in change.columns for change in whole.changed)
+    monkeypatch.setattr(checked, "PART", 7)
+    assert diff.diff(everything.folder, release) == whole
+
+
+def test_few_bytes_that_stand_for_many(tmp_path):
+    long = pa.DictionaryArray.from_arrays(
+        pa.array(np.zeros(100_000, np.int32)), pa.array(["x" * 1_000_000])
+    )
+    pq.write_table(pa.table({"clip_id": long}), tmp_path / "texts.parquet")
+    with pytest.raises(CaerError, match="text columns are larger"):
+        list(bounded.parts(tmp_path / "texts.parquet", ["clip_id"], 100_000))
+
+
+def test_too_many_rows_for_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(bounded, "MAX_ROWS_IN_PARTS", 10)
+    pd.DataFrame({"clip_id": ["a"] * 11}).to_parquet(tmp_path / "t.parquet")
+    with pytest.raises(CaerError, match="11 rows, too many"):
+        list(bounded.parts(tmp_path / "t.parquet", ["clip_id"], 5))
+
+
+def test_words_that_occur():
+    cells = pa.array(["b", None, "a", "b", "c"]).dictionary_encode()
+    codes, words = checked.words_of(cells.slice(1, 3))
+    assert words.to_pylist() == ["b", "a"]
+    assert codes.tolist() == [-1, 1, 0]
+
+
+def test_files_are_listed_in_the_order_of_their_paths(tmp_path):
+    for name in ("a/b/1", "a.b/1", "a/c", "a-b", "ab/z/y", "é"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    wanted = [
+        path.relative_to(tmp_path).as_posix()
+        for path in sorted(tmp_path.rglob("*"))
+        if path.is_symlink() or not path.is_dir()
+    ]
+    assert list(checksums.names_of(tmp_path)) == wanted

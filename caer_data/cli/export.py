@@ -9,6 +9,7 @@ import click
 
 from caer_data.cli import options as common
 from caer_data.engine import progress
+from caer_data.engine.emotions import EMOTIONS
 from caer_data.engine.progress import Reporter
 from caer_data.engine.recipe import GROUPS
 from caer_data.engine.release_layouts import LAYOUTS
@@ -172,6 +173,18 @@ def _say(release: Release, options: Options, reporter: Reporter) -> None:
                 f"{row['clips']:,} clip{'s' * (row['clips'] != 1)} in "
                 f"{row['groups']:,} group{'s' * (row['groups'] != 1)}"
             )
+    if options.drop_repeats:
+        dropped = release.plan.dropped
+        reporter.say(
+            f"{dropped:,} clip{' was' if dropped == 1 else 's were'} left out because of the same "
+            "footage as another one."
+        )
+    unused = _unused_classes(release, options)
+    if unused:
+        reporter.say(
+            f"No clip shows {', '.join(unused)}: load the folders CAER and CAER-S by their path, "
+            "since load_dataset('imagefolder', data_dir=...) numbers only classes that have files."
+        )
     for part, lines in release.verdicts.items():
         reporter.say(f"Audit of {'the split' if part == 'release' else part}:")
         for line in lines:
@@ -202,6 +215,14 @@ def _say(release: Release, options: Options, reporter: Reporter) -> None:
             "findings": [str(line) for line in release.findings],
         }
     )
+
+
+def _unused_classes(release: Release, options: Options) -> list[str]:
+    """Return the classes without any clip, if there are layouts with a folder per class."""
+    if not {"caer", "caer-s", "caer-s-2019"} & set(options.settings.layouts) or not options.media:
+        return []
+    used = set(release.plan.clips["emotion"])
+    return [emotion for emotion in EMOTIONS if emotion not in used]
 
 
 def _to_fill_in(fields: tuple[str, ...]) -> str:

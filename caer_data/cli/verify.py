@@ -44,8 +44,8 @@ def command(release: Path, reporter: Reporter) -> None:
         reporter.say(f"It was rebuilt. {found.rebuilt}")
     if found.edited:
         reporter.say(
-            f"Edited since the export: {', '.join(found.edited)}. The next export overwrites them "
-            "from the dataset's release.yaml."
+            f"Edited since the export: {', '.join(found.edited)}. The next export refuses to "
+            "replace what was edited; state it in the dataset's release.yaml instead."
         )
     if found.missing:
         count = len(found.missing)

@@ -164,6 +164,8 @@ def _people_across_shows(clips: pd.DataFrame, noun: str) -> Verdict:
     across = met[met["splits"] > 1]
     if across.empty:
         text = f"{len(met):,} persons occur in several shows, each in one split"
+        if len(met) == 1:
+            text = "1 person occurs in several shows, in one split"
         return _well(check, text, unknown, "identity or no show", noun)
     own = known[known["identity"] == across.index[0]]
     names = " and ".join(sorted(own["person_id"].dropna().unique())[:2])

@@ -292,3 +292,40 @@ def test_labels_of_clips_that_changed_are_counted(dataset, tmp_path):
     assert "2 labels omitted: frames or target of the clip have" in said
     manifest = pd.read_parquet(tmp_path / "release/manifest.parquet")
     assert not set(manifest["clip_id"]) & set(clips["clip_id"][:2])
+
+
+def test_clips_left_out_as_repeats_are_counted(dataset):
+    dataset.write(tables.REPEATS, tables.empty(tables.REPEATS))
+    arguments = "--layout", "caer", "--no-media", "--drop-repeats"
+    assert "0 clips were left out because of the same footage" in run(*arguments).stderr
+
+
+@pytest.mark.parametrize(
+    ("clips", "options", "said"),
+    [
+        (6, ["--layout", "caer"], "No clip shows surprise: load the folders CAER and CAER-S by"),
+        (7, ["--layout", "caer"], None),
+        (6, ["--layout", "huggingface"], None),
+        (6, ["--layout", "caer", "--no-media"], None),
+    ],
+)
+def test_a_class_without_a_clip_is_named_where_folders_are_classes(tmp_path, clips, options, said):
+    make_dataset(tmp_path / "dataset", first_clips=clips)
+    written = run("--by", "clip", *options).stderr
+    assert said in written if said else "No clip shows" not in written
+
+
+def test_an_edited_card_is_not_said_to_be_replaced(dataset, tmp_path, capsys):
+    run("--layout", "caer", "--no-media")
+    card = tmp_path / "release/datasheet.md"
+    card.write_text(card.read_text() + "They were asked.")
+    with pytest.raises(SystemExit) as stop:
+        main(["verify", "release"])
+    assert stop.value.code == 0
+    assert "Edited since the export: datasheet.md. The next export refuses to replace" in (
+        capsys.readouterr().err
+    )
+    (dataset.folder / "release.yaml").write_text("funding: DFG")
+    code, error = fail(capsys, "--layout", "caer", "--no-media", "--overwrite")
+    assert code == 2
+    assert "datasheet.md" in error

@@ -113,6 +113,11 @@ def _release(folder: Path) -> Audited:
     return Audited(folder, "a release of caer-data", entries, verdicts, pairs, notes)
 
 
+_NO_MEDIA: Final = (
+    "the table holds no media for it, or too much, and its file is not in this folder"
+)
+
+
 def _looks(
     folder: Path, found: Recognised, jobs: int, reporter: Reporter
 ) -> tuple[dict[int, Look], dict[str, str]]:
@@ -129,6 +134,10 @@ def _looks(
             else:
                 unread[str(entries["clip_id"].iloc[index])] = error
             bar.advance(1)
+    for index in np.flatnonzero((entries["kind"] != "none").to_numpy()).tolist():
+        name = str(entries["clip_id"].iloc[index])
+        if index not in looks and name not in unread:
+            unread[name] = _NO_MEDIA
     return looks, unread
 
 

@@ -41,7 +41,7 @@ def command(
     of clips, Hugging Face datasets on disk, MELD, DFEW, and releases of caer-data. Compares files,
     pictures and sound, and the shows, episodes, persons and times in tables.
     """
-    from caer_data.auditing import write
+    from caer_data.auditing import entries, write
     from caer_data.auditing.run import audit_folder
     from caer_data.engine.cores import cores
     from caer_data.engine.progress import printable
@@ -57,8 +57,9 @@ def command(
         reporter.say(f"  note: {printable(note)}")
     if found.unread:
         name, why = next(iter(found.unread.items()))
-        count = len(found.unread)
-        reporter.warn(printable(f"{count:,} entries cannot be read, such as {name}: {why}"))
+        many = entries.counted(len(found.unread), "entry", "entries")
+        such = f"{name}: {why}" if len(found.unread) == 1 else f"such as {name}: {why}"
+        reporter.warn(printable(f"{many} cannot be read, {such}"))
     for verdict in found.verdicts:
         reporter.say(printable(f"  {verdict}"))
     reporter.say(f"{counted(len(found.pairs))}: see {output / write.PAGE}.")

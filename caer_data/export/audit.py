@@ -196,7 +196,8 @@ def _repeated(clips: pd.DataFrame, found: pd.DataFrame | None, noun: str) -> Ver
     across = [pair for pair in pairs if len(pair[2]) > 1]
     concerned = {name for pair in across or pairs for name in pair[:2]}
     if not across:
-        text = f"{len(concerned):,} {noun}s show the same footage as another one in the same split"
+        text = f"{len(concerned):,} {noun}s show the same footage as another one"
+        text += " in the same split" if clips["split"].nunique() > 1 else ""
         return Verdict(check, "note", len(concerned), text)
     text = (
         f"{len(concerned):,} of {clips['clip_id'].nunique():,} {noun}s show the same footage as "

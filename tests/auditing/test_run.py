@@ -8,6 +8,8 @@ import shutil
 
 import cv2
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 from export_fixtures import write_clip
@@ -42,6 +44,22 @@ def leaking(tmp_path_factory):
 @pytest.fixture(scope="module")
 def audited(leaking):
     return audit_folder(leaking, 2, QUIET)
+
+
+def test_media_outside_of_a_table_and_its_folder_are_named(tmp_path):
+    elsewhere = save(tmp_path / "elsewhere.png", scene(1))
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    cells = [
+        {"bytes": None, "path": str(elsewhere)},
+        {"bytes": elsewhere.read_bytes(), "path": "1.png"},
+    ]
+    table = pa.table({"image": pa.array(cells, image), "label": ["Anger", "Happy"]})
+    (tmp_path / "set").mkdir()
+    pq.write_table(table, tmp_path / "set/train.parquet")
+    audited = audit_folder(tmp_path / "set", 1, QUIET)
+    assert len(audited.entries) == 2
+    assert list(audited.unread) == ["train.parquet:0"]
+    assert "holds no media for it" in audited.unread["train.parquet:0"]
 
 
 def test_copies_crops_and_mirrored_pictures_are_found(audited):
@@ -175,3 +193,18 @@ def test_faces_of_other_splits_are_near_or_not():
     nearest, distance = same_faces(vectors, np.array([0, 0, 1, 1]), 0.5)
     assert list(nearest) == [2, -1, 0, -1]
     assert distance[0] == pytest.approx(0.0141, abs=1e-3)
+
+
+def test_without_splits_nothing_is_said_of_one_split_and_one_file_is_one_entry(tmp_path):
+    for name in ("a", "b"):
+        save(tmp_path / "set/Anger" / f"{name}.png", scene(1))
+    (tmp_path / "set/Anger/c.png").write_bytes(b"no picture")
+    said = (
+        CliRunner()
+        .invoke(
+            cli, ["audit", str(tmp_path / "set"), "-o", str(tmp_path / "out"), "--workers", "1"]
+        )
+        .stderr
+    )
+    assert "2 pictures show the same footage as another one\n" in said
+    assert "1 entry cannot be read, Anger/c.png: " in said

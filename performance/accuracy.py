@@ -2,9 +2,13 @@
 
     python performance/accuracy.py DATA [--scrfd det_500m.onnx] [--embedder w600k_mbf.onnx]
         [--speaker-model lr-asd.onnx] [--odd-tools FOLDER] [--only cuts faces ...]
+    python performance/accuracy.py DATA --films FOLDER [--scrfd det_500m.onnx] [--verbose]
 
-DATA is laid out as `accuracy_faces.py` says. What the material or the files for a figure are
-missing for is printed as "not measured", never left out.
+DATA is laid out as `accuracy_faces.py` says. With `--films`, only the shots of your own labelled
+films are counted: a folder of videos with a JSON file beside each, as in `shots_gt`. There, a shot
+may also say `clear_target` (whether it shows one; else whether it shows one face) and `doubtful`.
+What the material or the files for a figure are missing for is printed as "not measured", never left
+out.
 """
 
 from __future__ import annotations
@@ -45,6 +49,13 @@ def faces(given: argparse.Namespace) -> None:
     show("faces, what is missing", left)
 
 
+def films(given: argparse.Namespace) -> None:
+    """Shots sorted and kept clips of one's own films, by detector."""
+    for name, recipe in accuracy_faces.chosen(given.scrfd, given.embedder).items():
+        found = accuracy_faces.film_figures(given.films, recipe, name, given.verbose)
+        show(f"{given.films.name}, {name}", found)
+
+
 def speech(given: argparse.Namespace) -> None:
     """Voices, who speaks, and offsets of subtitles."""
     show("speech", accuracy_speech.figures(given.data, given.speaker_model))
@@ -63,7 +74,12 @@ def main() -> None:
     parser.add_argument("--speaker-model", help="ONNX file of LR-ASD, to score it too")
     parser.add_argument("--odd-tools", type=Path, help="folder of numbered.py and make.sh")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--films", type=Path, help="folder of labelled films: count their shots")
+    parser.add_argument("--verbose", action="store_true", help="with --films, print every shot")
     given = parser.parse_args()
+    if given.films:
+        films(given)
+        return
     measure: dict[str, Callable[[argparse.Namespace], None]] = {
         "cuts": cuts, "faces": faces, "speech": speech, "odd": odd,
     }  # fmt: skip

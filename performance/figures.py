@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from caer_data.labels.agreement_measures import wilson
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -36,10 +38,11 @@ class Figure:
 
 
 def share(what: str, right: int, of: int, aim: float | None = None) -> Figure:
-    """A share of a number of cases; not measured where there is no case."""
+    """A share of a number of cases, with Wilson's 95 % interval; not measured without a case."""
     if not of:
         return Figure(what, None, aim, note="no case in the material")
-    return Figure(what, right / of, aim, note=f"{right} of {of}")
+    low, high = wilson(right, of)
+    return Figure(what, right / of, aim, note=f"{right} of {of} ({low:.3f} to {high:.3f})")
 
 
 def missing(what: str, why: str, aim: float | None = None) -> Figure:

@@ -70,6 +70,7 @@ def build(
     """
     from caer_data.curate import run
     from caer_data.labels.decide import follow
+    from caer_data.report import pages
     from caer_data.report.dataset import write_report
 
     def finish(dataset: Dataset) -> None:
@@ -88,6 +89,7 @@ def build(
         drop_rated=drop_rated,
         engine=engine,
         finish=finish,
+        meanwhile=pages.preload,
     )
 
 

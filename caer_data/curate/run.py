@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pandas as pd
@@ -59,6 +60,7 @@ def build(
     drop_rated: bool = False,
     engine: Engine | None = None,
     finish: Callable[[Dataset], object] | None = None,
+    meanwhile: Callable[[], object] | None = None,
 ) -> BuildResult:
     """Build a dataset from a folder of shows, or resume one.
 
@@ -74,6 +76,8 @@ def build(
         drop_rated: whether to continue if rated clips would be changed or removed.
         engine: runs the work on videos; by default `workers` processes of this machine.
         finish: called with the complete dataset while it is still locked, to write the report.
+        meanwhile: called in a thread of its own while processes work on videos, to prepare
+            `finish`.
 
     Raises:
         CaerError: there are no videos, the recipe has a mistake, or the output folder cannot be
@@ -94,6 +98,8 @@ def build(
                 write_text(dataset.recipe_path, recipes.dump(setup.recipe))
                 model = {"speaker_model": setup.speaker_model} if setup.speaker_model else {}
                 write_json(dataset.provenance_path, provenance(shows) | model)
+                if meanwhile is not None:
+                    Thread(target=meanwhile).start()  # no daemon: an exit waits for it
                 outcome = run_stages(setup, prepared.found)
             if finish is not None:
                 finish(dataset)

@@ -13,7 +13,7 @@ import math
 import numbers
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -159,6 +159,13 @@ def jpeg(data: bytes, width: int, height: int, alt: str = "") -> Markup:
     return Markup(
         '<img src="data:image/jpeg;base64,{}" width="{}" height="{}" alt="{}" loading="lazy">'
     ).format(base64.b64encode(data).decode(), width, height, alt)
+
+
+def preload() -> None:
+    """Import what plots need, which takes half a second; a failure is left to the first plot."""
+    with suppress(ImportError):
+        import matplotlib.backends.backend_svg
+        import matplotlib.figure  # noqa: F401
 
 
 @contextmanager

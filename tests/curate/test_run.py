@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -548,3 +549,22 @@ def test_clips_of_absent_videos_stay(built, shows, recipe, tmp_path):
     assert outcome.rated == {"same": len(kept), "changed": 0, "gone": 0}
     assert set(labelled.read(dataset)["clip_key"]) == set(kept["clip_key"])
     assert len(dataset.faces) == len(boxes)
+
+
+def test_plots_are_prepared_while_videos_are_worked_on(shows, recipe, tmp_path, monkeypatch):
+    began, prepared, seen = threading.Event(), threading.Event(), []
+
+    def preload():
+        if began.wait(60):
+            prepared.set()
+
+    def run_stages(setup, found):
+        began.set()
+        seen.append(prepared.wait(60))
+        raise CaerError("enough")
+
+    monkeypatch.setattr("caer_data.report.pages.preload", preload)
+    monkeypatch.setattr("caer_data.curate.run.run_stages", run_stages)
+    with pytest.raises(CaerError, match="enough"):
+        build(shows, tmp_path / "d", recipe)
+    assert seen == [True]

@@ -202,10 +202,12 @@ def plot(drawn: Figure, alt: str = "") -> Markup:
     SVG are made unique by its content, so that a page can have several plots.
     """
     import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "caer-data", "svg.fonttype": "path"}):
-        drawn.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        # `savefig` draws twice, the first time only to lay out
+        FigureCanvasSVG(drawn).print_svg(buffer, metadata={"Date": None, "Creator": None})
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)

@@ -14,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test coverage services sabotage kernels lint docs browser clean
+.PHONY: demo test coverage services sabotage kernels lint docs browser prepared clean
 
 demo: $(VENV)/.installed
 ifdef SHOWS
@@ -87,6 +87,10 @@ browser:
 		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium nginx-light caddy postgresql >/dev/null \
 			|| echo "they could not be installed: tests of services will be skipped"; \
 	fi
+
+# What the tests of services would each wait for: those programs, a rating server with its database.
+prepared: $(VENV)/.tested browser
+	$(BIN)/python tests/helpers/annotate_fixtures.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage*

@@ -187,17 +187,12 @@ class Studio:
     server: Server
 
 
-@pytest.fixture(scope="session")
-def migrated() -> Path:
-    """Server folder whose database is set up; making it takes a minute, so it is kept."""
+def migrate() -> Path:
+    """Make a server folder whose database is set up, unless there is one; it takes a minute."""
     kept = cache_folder() / f"test-server-{environment.VERSION}"
     kept.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(kept.with_suffix(".lock")):  # tests may run in several processes
         if not kept.is_dir():
-            try:
-                environment.install(Reporter("quiet"))
-            except CaerError as error:
-                pytest.skip(f"no Label Studio to test with: {error}")
             quiet = Reporter("quiet")
             with (
                 tempfile.TemporaryDirectory() as hasty,
@@ -207,6 +202,16 @@ def migrated() -> Path:
             ):
                 pass
     return kept
+
+
+@pytest.fixture(scope="session")
+def migrated() -> Path:
+    """Server folder whose database is set up; it is kept."""
+    try:
+        environment.install(Reporter("quiet"))
+    except CaerError as error:
+        pytest.skip(f"no Label Studio to test with: {error}")
+    return migrate()
 
 
 # Nobody cuts the power of a test: the database need not wait for the disk after each transaction.
@@ -339,3 +344,12 @@ def studio(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def open_studio(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Studio]:
     """The same server without the guard."""
     yield from _studio(migrated, tmp_path_factory.mktemp("open"), guard=False)
+
+
+if __name__ == "__main__":  # before the tests, so that they need not wait for it
+    try:
+        environment.install(Reporter("quiet"))
+    except CaerError as error:
+        print(f"tests of the rating server will be skipped: {error}")
+    else:
+        migrate()

@@ -93,7 +93,9 @@ def load(file: ModelFile, provider: Provider, threads: int, one_by_one: bool = F
         session = SideBySide(session, threads)
     elif really != "cpu":
         fixed = isinstance(session.get_inputs()[0].shape[0], int)
-        session = FixedBatches(session, one_by_one or fixed)
+        session = FixedBatches(
+            session, lambda: _open(file.data, options, providers)[0], one_by_one or fixed
+        )
     return OnnxModel(session, really, _fallback(provider, really, available))
 
 

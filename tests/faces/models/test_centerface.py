@@ -7,7 +7,7 @@ from box_overlap import overlap
 
 from caer_data.engine.errors import CaerError
 from caer_data.engine.recipe import Faces
-from caer_data.faces.models import create_detector, weights
+from caer_data.faces.models import create_detector, onnx, weights
 from caer_data.faces.models.centerface import with_free_size
 
 FACE = np.array((178, 62, 268, 186))
@@ -43,6 +43,18 @@ def test_a_batch_gives_what_single_pictures_give(detector, portrait):
         np.testing.assert_allclose(faces.boxes, alone.boxes, atol=0.05)
         np.testing.assert_allclose(faces.points, alone.points, atol=0.05)
     assert [len(faces) for faces in batch] == [1, 1, 0]
+
+
+@needs_the_file
+def test_sizes_in_turn_as_on_a_gpu_give_what_the_processor_gives(detector, portrait, monkeypatch):
+    monkeypatch.setitem(onnx.WORDS, "CPUExecutionProvider", "cuda")
+    in_batches = create_detector(Faces(detector="centerface", detector_size=320), 1)
+    assert in_batches.provider == "cuda"
+    for size in (320, 256, 320):
+        expected = detector.detect([portrait], 0.35, size)[0]
+        found = in_batches.detect([portrait], 0.35, size)[0]
+        np.testing.assert_allclose(found.boxes, expected.boxes, atol=0.05)
+        np.testing.assert_allclose(found.scores, expected.scores, atol=1e-4)
 
 
 @needs_the_file

@@ -195,8 +195,8 @@ def run(words: list[str], usable: int) -> Took:
                 samples.append((time.monotonic(), max(cpu, samples[-1][1])))
                 peak = max(peak, memory)
                 time.sleep(_SAMPLED_S)
-            text = said.result()[1]
-        ended = time.monotonic()
+            ended = time.monotonic()
+            text = said.result()[1]  # also waits for the server of processes, which ends by itself
         if process.returncode != 0:
             raise SystemExit(f"{' '.join(words)} ended with {process.returncode}: {text[-1000:]}")
         steps = _steps(json.loads(noted.read_text()), samples, ended)
@@ -286,8 +286,9 @@ def copies(kind: str, films: list[Path], recipe: str) -> float:
         started = time.monotonic()  # all have just been started
 
         def wait(number: int) -> None:
-            text = processes[number].communicate()[1]
+            processes[number].wait()  # not for the server of processes, which ends by itself
             took[number] = time.monotonic() - started
+            text = processes[number].communicate()[1]
             if processes[number].returncode:
                 raise SystemExit(f"{kind}: a copy failed: {text[-1000:]}")
 

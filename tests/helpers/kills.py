@@ -90,9 +90,10 @@ class Killer:
         self._shows, self._recipe, self._draw = shows, recipe, draw
         self._engines = list(engines)
         self._dataset, self._kept = folder / "killed", folder / "kept"
-        self._lengths: dict[str, float] = {}
         undisturbed = folder / "undisturbed"
+        started = time.monotonic()
         _run(scale.command(shows, undisturbed, recipe))
+        self._lengths = {"local": time.monotonic() - started}
         self._wanted = scale.result(undisturbed)
 
     def run(self, kills: int, on_kill: Callable[[Count], None] = lambda count: None) -> Count:

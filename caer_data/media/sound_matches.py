@@ -29,7 +29,6 @@ _STRIPS: Final = 256  # looked up at a time
 _BLURRED: Final = 4  # fingerprints at the end of a strip that hear what follows it
 _ENOUGH: Final = 12  # fingerprints that two strips must have in common
 
-_LONGEST: Final = 2**20  # fingerprints of one video, which are 18 hours
 _NONE: Final = np.zeros(0, np.int64)
 
 Prints = npt.NDArray[np.uint32]
@@ -49,12 +48,14 @@ def pairs(strips: Sequence[Strip], sides: npt.NDArray[np.int64]) -> dict[tuple[i
     owner = np.repeat(np.arange(len(strips)), [len(sound) for _, sound in spans])
     if not len(owner):
         return {}
-    place = np.concatenate([start + np.arange(len(sound)) for start, sound in spans])
+    own = np.concatenate([np.arange(len(sound)) for _, sound in spans])
+    place = own + np.array([start for start, _ in spans])[owner]
     values = np.concatenate([sound for _, sound in spans]).astype(np.uint64)
     bits = np.bitwise_count(values)
     useful = np.flatnonzero((bits >= _PLAIN) & (bits <= _BITS - _PLAIN))
-    owner, place, values = owner[useful], place[useful], values[useful]
-    held = np.flatnonzero(place % _KNOWN == 0)
+    owner, own, values = owner[useful], own[useful], values[useful]
+    held = np.flatnonzero(place[useful] % _KNOWN == 0)
+    longest = max(len(sound) for _, sound in spans)
     known = windows.Known(values[held], owner[held], _BANDS)
     found: dict[tuple[int, int], int] = {}
     for start in range(0, len(strips), _STRIPS):
@@ -66,11 +67,12 @@ def pairs(strips: Sequence[Strip], sides: npt.NDArray[np.int64]) -> dict[tuple[i
         asked, here = np.divmod(np.unique(np.concatenate([_NONE, *near])), len(values))
         apart = sides[owner[asked]] != sides[owner[here]]
         asked, here = asked[apart], here[apart]
-        shift = place[here] - place[asked] + _LONGEST
-        both = owner[asked] * len(strips) + owner[here]
-        keys, count = np.unique(both * 2 * _LONGEST + shift, return_counts=True)
+        shift = own[here] - own[asked] + longest
+        both, which = np.unique(owner[asked] * len(strips) + owner[here], return_inverse=True)
+        keys, count = np.unique(which * 2 * longest + shift, return_counts=True)
         keys, count = keys[count >= _AGREE], count[count >= _AGREE]
-        for key, times in zip((keys // (2 * _LONGEST)).tolist(), count.tolist(), strict=True):
+        alike = both[keys // (2 * longest)]
+        for key, times in zip(alike.tolist(), count.tolist(), strict=True):
             one, other = divmod(key, len(strips))
             pair = min(one, other), max(one, other)
             found[pair] = max(times, found.get(pair, 0))
@@ -82,11 +84,8 @@ def aligned(one: Strip, other: Strip) -> tuple[int, int] | None:
     (start, a), (begin, b) = _span(one), _span(other)
     if min(len(a), len(b)) < _ENOUGH:
         return None
-    heard = ((a != 0)[:, None] & (b != 0)).reshape(-1)
-    equal = _BITS - np.bitwise_count(a[:, None] ^ b).astype(np.int64).reshape(-1)
-    diagonal = (np.arange(len(b)) - np.arange(len(a))[:, None] + len(a) - 1).reshape(-1)
-    common = np.bincount(diagonal, heard)
-    share = np.bincount(diagonal, equal * heard) / np.maximum(_BITS * common, 1)
+    common, agreed = _by_shift(a, b)
+    share = agreed / np.maximum(_BITS * common, 1)
     share[common < _ENOUGH] = 0
     best = int(np.argmax(share))
     if share[best] < HEARD:
@@ -95,6 +94,27 @@ def aligned(one: Strip, other: Strip) -> tuple[int, int] | None:
     middle = (max(0, -apart) + min(len(a), len(b) - apart)) / 2
     times = (start + middle) / RATE, (begin + middle + apart) / RATE
     return _at(one, times[0]), _at(other, times[1])
+
+
+def _by_shift(a: Prints, b: Prints) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return how many fingerprints overlap that are not silent, and how many of their bits agree.
+
+    Both are given for each shift of `b`, from 1 - len(a) to len(b) - 1. They are correlations, which
+    take n log n steps with Fourier transforms; a still picture may last for hours.
+    """
+    size = 1 << (len(a) + len(b) - 2).bit_length()
+    waves = [np.fft.rfft(_signs(prints), size) for prints in (a, b)]
+    products = waves[0].conj() * waves[1]
+    found = np.fft.irfft([products[-1], products[:-1].sum(axis=0)], size)
+    shifts = np.arange(1 - len(a), len(b)) % size
+    common, surplus = np.rint(found[:, shifts]).astype(np.int64)
+    return common, (_BITS * common + surplus) // 2
+
+
+def _signs(prints: Prints) -> npt.NDArray[np.float64]:
+    """Return the bits as 1 and -1, shape (33, n), and 1 in the last row; 0 for silence."""
+    bits = (prints >> np.arange(_BITS, dtype=np.uint32)[:, None] & 1) * 2.0 - 1
+    return np.concatenate([bits, np.ones((1, len(prints)))]) * (prints != 0)
 
 
 def _at(strip: Strip, time: float) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -67,3 +69,23 @@ def test_the_shift_of_two_sounds_is_found(share):
     assert sound_matches.aligned(strip(plain[1]), part) is None
     assert sound_matches.aligned(strip(np.zeros(64, np.uint32)), part) is None
     assert sound_matches.aligned(strip(plain[0]), strip(plain[0, :8], seconds=0.5)) is None
+
+
+def test_shots_late_in_a_video_of_a_day_are_found():
+    day = sounds(1, 86_400)[0]
+    late = 23 * 3600
+    shots = [strip(day), strip(day, late)]
+    copy = strip(day[late * sound_matches.RATE :][:64])
+    assert found([copy, *shots]) == {(0, 2)}
+    assert found([*shots, copy]) == {(1, 2)}
+
+
+def test_memory_grows_with_the_length_of_a_still_shot_and_not_its_square():
+    plain = sounds(1, 300)[0]
+    whole, part = strip(plain, seconds=300), strip(plain[64:], seconds=296)
+    tracemalloc.start()
+    here, there = sound_matches.aligned(whole, part)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert here - there == 4 * fingerprints.RATE
+    assert peak < 50e6  # the comparison of each with each takes 600e6

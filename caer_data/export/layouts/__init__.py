@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from caer_data.export.clip_files import ClipFile
 
 _PATH: Final = re.compile(r"[\w.-]+/[\w./-]+", re.ASCII)
-_FOLDERS: Final = {layout.folder for layout in LAYOUTS.values()}
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,8 @@ class Finished:
 def is_media_path(path: str) -> bool:
     """Return whether a path can be that of a layout's media file, inside the release."""
     parts = path.split("/")
-    return _PATH.fullmatch(path) is not None and parts[0] in _FOLDERS and ".." not in parts
+    known = any(parts[0] == layout.folder for layout in LAYOUTS.values())
+    return known and _PATH.fullmatch(path) is not None and ".." not in parts
 
 
 def module(word: str) -> ModuleType:

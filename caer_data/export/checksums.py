@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterator
@@ -18,22 +19,38 @@ _LINE = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<path>.+)")
 
 
 def names_of(folder: Path) -> Iterator[str]:
-    """Yield the files of a release in order, relative to its folder, except the list itself."""
-    return (name for name in _names_below(str(folder), "") if name != NAME)
+    """Yield the files of a release in order, relative to its folder, except the list itself.
+
+    Raises:
+        CaerError: folders lie so deep in folders that they cannot be opened.
+    """
+    return (name for name in _names_below(str(folder)) if name != NAME)
 
 
-def _names_below(folder: str, prefix: str) -> Iterator[str]:
+def _names_below(folder: str) -> Iterator[str]:
     """Yield the files below a folder, sorted by the parts of their paths, links among them."""
-    try:
-        with os.scandir(folder) as entries:
-            found = sorted((e.name, e.is_dir(follow_symlinks=False)) for e in entries)
-    except PermissionError:
-        return
-    for name, is_folder in found:
+    waiting = _entries(folder, "")
+    while waiting:
+        name, is_folder = waiting.pop()
         if is_folder:
-            yield from _names_below(f"{folder}/{name}", f"{prefix}{name}/")
+            waiting += _entries(folder, f"{name}/")
         else:
-            yield f"{prefix}{name}"
+            yield name
+
+
+def _entries(folder: str, prefix: str) -> list[tuple[str, bool]]:
+    """Return what a folder directly contains, the last one first, and which are folders."""
+    found: list[tuple[str, bool]] = []
+    try:
+        with os.scandir(f"{folder}/{prefix}") as entries:
+            found += ((f"{prefix}{e.name}", e.is_dir(follow_symlinks=False)) for e in entries)
+    except PermissionError:
+        return []
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise CaerError(f"{folder}: has too many folders in folders to be read") from error
+    return sorted(found, reverse=True)
 
 
 def write(root: Path, known: dict[str, str] | None = None) -> None:

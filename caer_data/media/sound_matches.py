@@ -99,8 +99,8 @@ def aligned(one: Strip, other: Strip) -> tuple[int, int] | None:
 def _by_shift(a: Prints, b: Prints) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return how many fingerprints overlap that are not silent, and how many of their bits agree.
 
-    Both are given for each shift of `b`, from 1 - len(a) to len(b) - 1. They are correlations, which
-    take n log n steps with Fourier transforms; a still picture may last for hours.
+    Both are given for each shift of `b`, from 1 - len(a) to len(b) - 1. They are correlations,
+    which take n log n steps with Fourier transforms; a still picture may last for hours.
     """
     size = 1 << (len(a) + len(b) - 2).bit_length()
     waves = [np.fft.rfft(_signs(prints), size) for prints in (a, b)]
@@ -114,7 +114,7 @@ def _by_shift(a: Prints, b: Prints) -> tuple[npt.NDArray[np.int64], npt.NDArray[
 def _signs(prints: Prints) -> npt.NDArray[np.float64]:
     """Return the bits as 1 and -1, shape (33, n), and 1 in the last row; 0 for silence."""
     bits = (prints >> np.arange(_BITS, dtype=np.uint32)[:, None] & 1) * 2.0 - 1
-    return np.concatenate([bits, np.ones((1, len(prints)))]) * (prints != 0)
+    return np.asarray(np.concatenate([bits, np.ones((1, len(prints)))]) * (prints != 0))
 
 
 def _at(strip: Strip, time: float) -> int:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import shutil
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -156,3 +160,29 @@ def test_files_are_listed_in_the_order_of_their_paths(tmp_path):
         if path.is_symlink() or not path.is_dir()
     ]
     assert list(checksums.names_of(tmp_path)) == wanted
+
+
+def test_files_below_more_folders_than_functions_can_be_nested(tmp_path):
+    deep = tmp_path.joinpath(*["a"] * 200)
+    deep.mkdir(parents=True)
+    (deep / "b").write_text("")
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack()) + 150)
+    try:
+        names = list(checksums.names_of(tmp_path))
+    finally:
+        sys.setrecursionlimit(limit)
+    assert names == ["a/" * 200 + "b"]
+
+
+def test_a_path_that_is_too_long_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = Path("a" * 250)
+    for _ in range(20):
+        folder.mkdir()
+        os.chdir(folder)
+    with pytest.raises(CaerError, match="too many folders in folders"):
+        list(checksums.names_of(tmp_path))
+    for _ in range(20):
+        os.chdir("..")
+        folder.rmdir()

@@ -1,6 +1,7 @@
 """How well repeated footage is found, whatever was done to it, and how seldom by mistake.
 
     python performance/duplicates.py FOLDER [--work SCRATCH] [--half tune|report] [--seed N ...]
+        [--pictures]
 
 FOLDER holds real videos. Pieces of four seconds are cut from them, and each is edited in ten ways.
 Recall is the share of edited pieces that are matched with the piece they were made from; false
@@ -12,6 +13,8 @@ logos are in another corner and of another size, and recaps are cut at other mom
 are measured one after the other and then counted together. Even seeds are for looking at what is
 missed (`--misses`) and for choosing thresholds, odd seeds for testing. Intervals hold 95 % of
 10,000 samples of the videos, since excerpts of one video are not independent.
+With `--pictures`, only one picture of each piece is compared, as in audits of datasets of pictures,
+one kind of edit at a time.
 Peers: the 64-bit pHash of imagehash on four frames, and ORB features of OpenCV with RANSAC.
 """
 
@@ -36,6 +39,7 @@ import imageio_ffmpeg
 import numpy as np
 from PIL import Image
 
+from caer_data.auditing import compare
 from caer_data.media import fingerprints, passages, sound_prints
 from caer_data.media.decode import frames
 from caer_data.media.matching import Match, Strip
@@ -160,6 +164,15 @@ def prints(path: Path) -> Strip:
     pts, pictures, _ = writer.finish()
     times = (pts - pts[0]) * float(info.time_base)
     return Strip(times, pictures, sound_prints.sound_prints(path, info))
+
+
+def picture(path: Path) -> Strip:
+    """Fingerprints of the frame after a second, as an audit of pictures makes them."""
+    with av.open(str(path)) as container:
+        shown = [f.to_ndarray(format="gray") for f in container.decode(video=0)]
+        rate = float(container.streams.video[0].average_rate)
+    grey = shown[min(round(rate), len(shown) - 1)]
+    return Strip(np.zeros(1), fingerprints.of_pictures([grey]), np.zeros(0, np.uint32))
 
 
 def phash(path: Path) -> list[int]:
@@ -309,6 +322,7 @@ def main() -> None:
         "--seed", type=int, nargs="+", default=[0], help="others than 0 make other edits"
     )
     parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=KINDS)
+    parser.add_argument("--pictures", action="store_true", help="compare single pictures")
     parser.add_argument("--peers", action="store_true", help="measure pHash and ORB as well")
     parser.add_argument("--misses", action="store_true", help="print what is missed or mistaken")
     parser.add_argument(
@@ -330,11 +344,15 @@ def main() -> None:
                 originals = [p for p in originals if p.video % 2 == side]
             edited = edits(originals, work, seed, arguments.kinds)
             print(f"seed {seed}")
-            for name, counts in measure([*originals, *edited], videos, arguments).items():
-                counts.show(name)
-                together[name].add(counts)
-    if len(arguments.seed) > 1:
-        print(f"all {len(arguments.seed)} seeds together")
+            parts = [edited]
+            if arguments.pictures:
+                parts = [[p for p in edited if p.kind == kind] for kind in arguments.kinds]
+            for part in parts:
+                for name, counts in measure([*originals, *part], videos, arguments).items():
+                    counts.show(name)
+                    together[name].add(counts)
+    if len(arguments.seed) > 1 or arguments.pictures:
+        print("together")
         for name, counts in together.items():
             counts.show(name)
 
@@ -345,9 +363,15 @@ def measure(
     """Compare all pieces, and count what each method finds."""
     exempt = {at for at, v in enumerate(videos) if v.name in arguments.shares}
     start = time.perf_counter()
-    strips = [prints(p.path) for p in every]
+    strips = [(picture if arguments.pictures else prints)(p.path) for p in every]
+    partners, near_bits = passages.PARTNERS, passages.NEAR
+    if arguments.pictures:
+        partners, near_bits = compare.PARTNERS, passages.near_among(len(strips))
     made = time.perf_counter() - start
-    matches = {(one, other): match for one, other, match in passages.shared(strips)}
+    matches = {
+        (one, other): match
+        for one, other, match in passages.shared(strips, None, partners, near_bits)
+    }
     found = {
         pair
         for pair, match in matches.items()

@@ -194,9 +194,13 @@ class Alignment:
 
     def find(self, start: float, end: float) -> Found | None:
         """Find a span (in seconds) of the first video; None if the file lacks any part of it."""
-        step = _step(self._known.times)
+        times = self._known.times
+        step = _step(times)
+        before = times[times < end - 1e-3]
         for stretch in self.stretches:
-            if stretch.start - step <= start and end <= stretch.end + step:
+            # pictures are not equally far apart: the last one may be longer before the end
+            whole = end <= stretch.end + step or (len(before) and before[-1] <= stretch.end)
+            if stretch.start - step <= start and whole:
                 return self._found(stretch, start, end)
         return None
 

@@ -87,6 +87,15 @@ def test_what_was_put_in_and_cut_out(known):
     assert found.find(11.0, 16.0) is None
 
 
+def test_the_end_of_a_video_is_found_though_its_last_picture_is_some_time_before(known):
+    """At 25 frames per second, pictures are 0.12 or 0.16 s apart."""
+    rows = np.arange(len(known.times)) < len(known.times) - 1
+    short = Known(known.times[rows], known.hashes[rows], known.inside[rows], known.sound)
+    found = align(short, scan_of(moments_of(0, LENGTH)))
+    end = LENGTH - 0.1  # the last picture is 0.15 s earlier
+    assert found.find(end - 2, end).end == pytest.approx(end, abs=0.05)
+
+
 @pytest.mark.parametrize(
     ("edit", "box"),
     [

@@ -13,7 +13,7 @@ import yaml
 
 from caer_data.engine import tables
 from caer_data.engine.emotions import EMOTIONS
-from caer_data.engine.files import write_text
+from caer_data.engine.files import sha256_of, write_text
 from caer_data.export import audit
 from caer_data.export.cards import composition, croissant, statements
 from caer_data.export.cards.facts import Facts
@@ -62,7 +62,7 @@ def write(
         "given": lambda field: _stated(facts, field),
         "creators": "; ".join(_one_line(c["name"]) for c in facts.card.get("creators") or ())
         or f"**{statements.missing('creators')}**",
-        "header": _header(facts),
+        "header": _header(root, facts),
     }
     for name in ("README.md", "datasheet.md"):
         write_text(root / name, _template(f"{name}.j2").render(context).rstrip() + "\n")
@@ -73,7 +73,7 @@ def write(
     write_text(root / "recipe.yaml", facts.recipe)
 
 
-def _header(facts: Facts) -> str:
+def _header(root: Path, facts: Facts) -> str:
     """Return the YAML header of a Hugging Face dataset card.
 
     https://huggingface.co/docs/hub/datasets-cards and .../datasets-manual-configuration
@@ -85,9 +85,18 @@ def _header(facts: Facts) -> str:
         "task_categories": ["video-classification", "image-classification"],
         "tags": ["emotion-recognition", "context", "croissant"],
         "size_categories": [next((word for word, n in _SIZES if count < n), "100K<n<1M")],
-        "configs": [_config(facts)],
+        "configs": [{**_config(facts), "description": _content(root)}],
     }
     return str(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+
+
+def _content(root: Path) -> str:
+    """Return what identifies the files and splits of a release.
+
+    `datasets` keeps what it has loaded by the content of the card's header alone: without this, a
+    release that was exported again with another split would load with the former one.
+    """
+    return f"manifest.parquet {sha256_of(root / 'manifest.parquet')[:16]}"
 
 
 def _config(facts: Facts) -> dict[str, Any]:

@@ -7,6 +7,7 @@ tables: `clip_id, split, layout, path`, for files in an archive also `member`, a
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import re
 from collections.abc import Callable, Mapping
@@ -145,10 +146,24 @@ def class_folders(finished: Finished, folder: str, kind: str) -> None:
             path.mkdir(parents=True, exist_ok=True)
     files = [{"split": s, "path": f"{split_folder(s, finished.spelling)}/**"} for s in splits]
     features = folder_features(kind, finished.spelling)
-    config = {"config_name": "default", "data_files": files, "features": features}
+    config = {
+        "config_name": "default",
+        # `datasets` keeps what it has loaded by this header alone, so it must change with the files
+        "description": f"files {_content(finished.rows)}",
+        "data_files": files,
+        "features": features,
+    }
     card = yaml.safe_dump({"configs": [config]}, sort_keys=False)
     about = "This folder is one layout of the release above it, whose card describes it."
     write_text(finished.root / folder / "README.md", f"---\n{card}---\n\n{about}\n")
+
+
+def _content(rows: pd.DataFrame) -> str:
+    """Return a hash of the paths and contents of a layout's files."""
+    content = hashlib.sha256()
+    for path, sha256 in zip(rows["path"], rows["sha256"], strict=True):
+        content.update(f"{path}\0{sha256}\n".encode())
+    return content.hexdigest()[:16]
 
 
 def folder_features(kind: str, spelling: str) -> list[dict[str, Any]]:

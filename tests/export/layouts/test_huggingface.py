@@ -88,3 +88,43 @@ def test_the_card_and_every_folder_load_with_their_splits_and_classes(tmp_path, 
     names = [e if "huggingface" in layouts else e.capitalize() for e in EMOTIONS]
     expected = [f"{name} {splits} {names}" for name in (None, *folders) for _ in range(2)]
     assert done.stdout.splitlines() == expected
+
+
+_SPLITS = """
+import sys
+import datasets
+
+folder, cache = sys.argv[1:]
+datasets.disable_progress_bars()
+for where in (folder, folder + "/CAER"):
+    found = datasets.load_dataset(where, cache_dir=cache)
+    for split, data in found.items():
+        for row in data.cast_column("video", datasets.Video(decode=False)):
+            path = row["video"]["path"].replace(chr(92), "/")
+            assert f"/{split}/" in path, (split, path)
+            print(where, split, row.get("clip_id", path))
+"""
+
+
+def test_another_split_in_the_same_folder_is_not_loaded_from_the_cache(tmp_path):
+    """`datasets` keeps what it has loaded by the header of the card alone."""
+    dataset = make_dataset(tmp_path / "dataset")
+    loaded = []
+    for seed in (1, 2):
+        given = options(
+            layouts=("huggingface", "caer"), by="clip", seed=seed, resplit=True, overwrite=True
+        )
+        release = export(dataset, tmp_path / "out", given, Reporter("quiet"))
+        done = subprocess.run(
+            [sys.executable, "-c", _SPLITS, str(release.folder), str(tmp_path / "cache")],
+            env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        own = release.manifest[release.manifest["layout"] == "huggingface"]
+        told = {tuple(line.split()[1:]) for line in done.stdout.splitlines()}
+        assert set(zip(own["split"], own["clip_id"], strict=True)) <= told
+        loaded.append(told)
+    assert loaded[0] != loaded[1]

@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from caer_data.engine import anchors, identity, tables
 from caer_data.engine.dataset import Dataset
+from caer_data.engine.emotions import LABELS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.secret import secret_of
 from caer_data.export.manifest import SOURCES
@@ -66,6 +67,14 @@ def read(dataset: Dataset) -> pd.DataFrame:
         raise CaerError(
             f"{dataset.folder}: {len(lacking)} labelled clips have no media record "
             f"(the first is {lacking.clip_id.iloc[0]}); run 'caer-data build' again"
+        )
+    wrong = found[found["label"] != found["emotion"].map(LABELS)]
+    if len(wrong):
+        first = wrong.iloc[0]
+        raise CaerError(
+            f"{dataset.folder}: the table of labels was changed: clip {first.clip_id} has the label "
+            f"{first.label}, but the emotion '{first.emotion}'; run 'caer-data annotate pull' or "
+            "'caer-data annotate import' again"
         )
     found["votes"] = without_names(votes.take(pa.array(found["votes"])), secret_of(dataset.folder))
     return found.sort_values("clip_id", ignore_index=True)

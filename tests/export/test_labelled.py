@@ -13,6 +13,7 @@ from keyed import votes
 
 from caer_data.engine import identity, tables
 from caer_data.engine.dataset import Dataset
+from caer_data.engine.emotions import LABELS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
 from caer_data.engine.rating_schema import VOTES
@@ -180,4 +181,15 @@ def test_a_clip_without_media_record(dataset):
     clips.loc[3, "path"] = None
     dataset.write(tables.CLIPS, clips)
     with pytest.raises(CaerError, match="1 labelled clips have no media record"):
+        labelled.read(dataset)
+
+
+@pytest.mark.parametrize(("label", "emotion"), [(99, None), (-1, None), (None, "sad")])
+def test_a_label_that_is_not_its_emotions_is_refused(dataset, label, emotion):
+    labels = dataset.labels
+    own = LABELS[labels.loc[3, "emotion"]]
+    labels.loc[3, "label"] = own if label is None else label
+    labels.loc[3, "emotion"] = emotion or labels.loc[3, "emotion"]
+    dataset.write(tables.LABELS, labels)
+    with pytest.raises(CaerError, match="the table of labels was changed: clip .* has the label"):
         labelled.read(dataset)

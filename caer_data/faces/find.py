@@ -22,10 +22,14 @@ from caer_data.faces import tracking
 from caer_data.faces.appearance import Appearance, chip_of, crop_of, measure
 from caer_data.faces.models.interface import Detections
 from caer_data.faces.search import Frames, Models, look
+from caer_data.faces.still import without_pictures
 
 _THUMBNAIL = 320
 _PORTRAIT = 112
 _SAME_PLACE = 1.3  # factor on the embedder's threshold for a face that reappears in place
+# Factor on the embedder's threshold for tracks at which an unconfirmed track counts. On films seen,
+# the same person's were at .48 to .78 of the threshold, false alarms and others' from .97 on.
+_CLEARLY_SAME = 0.8
 
 
 @dataclass
@@ -78,9 +82,9 @@ def find(
                 own = tracking.among(tracks, sampled)
             seen = [measure(track, frames, models, settings.embeddings_per_track) for track in own]
             if tracks is None:
-                seen = [one for one in seen if one.confirmed]
+                seen = without_pictures(_counting(seen, models.embedder.track_threshold), frames)
             for number, one in enumerate(seen, 1):
-                _describe(shot, number, one, frames, settings, found, folder)
+                _describe(shot, number, one, frames, sampled, found, folder)
             _thumbnail(shot["shot_id"], sampled, [one.track for one in seen], frames, found, folder)
         on_shot(shot["end_s"] - shot["start_s"])
     tables.write_rows(tables.TRACKS, found.tracks, folder / "tracks.parquet")
@@ -115,12 +119,39 @@ def _follow(
     return tracking.rejoin(tracks, frames.times, settings.max_gap_s, alike, counts)
 
 
+def _counting(seen: list[Appearance], threshold: float) -> list[Appearance]:
+    """Return the tracks that count: confirmed ones, and those that clearly show the same person.
+
+    A shaking camera breaks a face into several tracks, of which the less certain ones are not
+    confirmed by themselves. Of two such tracks that show the person at the same time, the longer
+    one counts.
+    """
+    sure = [one for one in seen if one.confirmed]
+    counted = list(sure)
+    unsure = [one for one in seen if not one.confirmed]
+    for one in sorted(unsure, key=lambda one: -len(one.track.frames)):
+        known = any(_apart(one, s) and _distance(one, s) <= _CLEARLY_SAME * threshold for s in sure)
+        if known and all(_apart(one, c) or _distance(one, c) > threshold for c in counted):
+            counted.append(one)
+    return [one for one in seen if any(one is c for c in counted)]
+
+
+def _apart(one: Appearance, other: Appearance) -> bool:
+    """Whether one track ends before the other begins."""
+    a, b = one.track.frames, other.track.frames
+    return a[-1] < b[0] or b[-1] < a[0]
+
+
+def _distance(one: Appearance, other: Appearance) -> float:
+    return float(np.linalg.norm(one.vector - other.vector))
+
+
 def _describe(
     shot: dict[str, Any],
     number: int,
     seen: Appearance,
     frames: Frames,
-    settings: recipes.Faces,
+    sampled: list[int],
     found: Found,
     folder: Path,
 ) -> None:
@@ -131,7 +162,7 @@ def _describe(
         shot["start_frame"],
         shot["end_frame"] - 1,
         frames.times,
-        1 / settings.samples_per_second,
+        sampled,
     )
     end = path.start + len(path.boxes)
     found.embeddings.append(seen.vector)

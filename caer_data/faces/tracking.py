@@ -7,8 +7,8 @@ every frame. Tracks never cross a cut, because shots are processed one at a time
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -205,24 +205,31 @@ def among(tracks: list[Track], frames: list[int]) -> list[Track]:
 
 
 def path_of(
-    track: Track, first: int, last: int, times: npt.NDArray[np.float64], reach_s: float
+    track: Track,
+    first: int,
+    last: int,
+    times: npt.NDArray[np.float64],
+    samples: Sequence[int],
 ) -> Path:
     """Return a track's box in every frame.
 
     The ends extend half-way to the next sample, or to the edge of the shot if there is no sample in
-    between, since the face was not seen to leave.
+    between, since the face was not seen to leave. Tracks that end and begin at neighbouring samples
+    share no frame.
 
     Args:
         track: the track.
         first: first frame of the shot.
         last: last frame of the shot (inclusive).
         times: time of every frame of the video, s.
-        reach_s: time between two samples.
+        samples: the shot's sampled frames, in order.
     """
     frames = np.array(track.frames)
     boxes = _smooth(np.array(track.boxes, np.float64))
-    start = _reach(frames[0], first, times, reach_s)
-    end = _reach(frames[-1], last, times, reach_s)
+    before = bisect_left(samples, track.frames[0]) - 1
+    after = bisect_right(samples, track.frames[-1])
+    start = first if before < 0 else _middle(samples, before, times) + 1
+    end = last if after == len(samples) else _middle(samples, after - 1, times)
     wanted = np.arange(start, end + 1)
     seconds = times[wanted]
     columns = [np.interp(seconds, times[frames], boxes[:, k]) for k in range(4)]
@@ -233,12 +240,10 @@ def path_of(
     )
 
 
-def _reach(frame: int, edge: int, times: npt.NDArray[np.float64], reach_s: float) -> int:
-    if abs(times[edge] - times[frame]) <= reach_s + 1e-9:
-        return edge
-    if edge < frame:
-        return int(np.searchsorted(times, times[frame] - reach_s / 2))
-    return int(np.searchsorted(times, times[frame] + reach_s / 2, "right")) - 1
+def _middle(samples: Sequence[int], index: int, times: npt.NDArray[np.float64]) -> int:
+    """Return the last frame before or at half the time between a sample and the next."""
+    middle = (times[samples[index]] + times[samples[index + 1]]) / 2
+    return int(np.searchsorted(times, middle, "right")) - 1
 
 
 def _smooth(boxes: Boxes) -> Boxes:

@@ -12,6 +12,7 @@ from caer_data.engine import tables
 from caer_data.engine.recipe import Faces
 from caer_data.faces import appearance
 from caer_data.faces import find as faces
+from caer_data.faces.models.interface import Detections
 from caer_data.faces.search import Frames, Models
 from caer_data.faces.tracking import Track
 
@@ -170,3 +171,36 @@ def test_a_track_that_nobody_takes_for_a_face_is_left_out(tmp_path, least, count
     faces.find(SHOTS.iloc[:1], frames, models, Faces(detector="mmod"), out, lambda _: None)
     assert len(tables.read(tables.TRACKS, out / "tracks.parquet")) == count
     assert (out / "thumbnails" / "v.s0001.jpg").is_file()
+
+
+class _SureOnTheLeft(SquareDetector):
+    """Certain of faces in the left half of the frame only, and of nothing in a closer look."""
+
+    sure_score = 0.7
+    close_score = 9.0
+
+    def _one(self, picture: np.ndarray) -> Detections:
+        found = super()._one(picture)
+        scores = np.where(found.boxes[:, 0] < 320, 1.0, 0.5).astype(np.float32)
+        return Detections(found.boxes, scores)
+
+
+@pytest.mark.parametrize(
+    ("brightness", "together", "count"),
+    [(200, False, 2), (120, False, 1), (200, True, 1)],
+    ids=["same person later", "another person", "alike at the same time"],
+)
+def test_an_uncertain_track_counts_if_it_clearly_shows_a_person_who_was_seen_before(
+    tmp_path, brightness, together, count
+):
+    spool, out = tmp_path / "spool", tmp_path / "out"
+    spool.mkdir()
+    out.mkdir()
+    left, right = (100, 80, 90, 200), (450, 80, 90, brightness)
+    pictures = {n: scene(*([left, right] if together else [left])) for n in range(0, 50, 10)}
+    pictures |= {n: scene(*([left, right] if together else [right])) for n in range(50, 100, 10)}
+    frames = Frames(spooled(spool, pictures), TIMES, 640, 360)
+    models = Models(_SureOnTheLeft(), BrightnessEmbedder(), 0.0, 0.0)
+    settings = Faces(detector="mmod", whole_frame_every_s=0.0)
+    faces.find(SHOTS.iloc[:1], frames, models, settings, out, lambda _: None)
+    assert len(tables.read(tables.TRACKS, out / "tracks.parquet")) == count

@@ -62,7 +62,7 @@ def test_a_face_that_jumps_is_another_face():
 
 def test_a_path_fills_every_frame_and_marks_what_is_interpolated():
     (track,) = follow({0: seen(box(50)), 10: seen(box(60)), 20: seen(box(70))})
-    path = path_of(track, 0, 24, TIMES, reach_s=0.4)
+    path = path_of(track, 0, 24, TIMES, [0, 10, 20])
     assert path.start == 0
     assert len(path.boxes) == 25  # the last sample lies within one step of the shot's end
     assert np.flatnonzero(~path.interpolated).tolist() == [0, 10, 20]
@@ -71,14 +71,28 @@ def test_a_path_fills_every_frame_and_marks_what_is_interpolated():
 
 def test_a_face_that_leaves_ends_half_way_to_the_next_sample():
     (track,) = follow({0: seen(box(50)), 10: seen(box(50)), 20: seen(), 30: seen()})
-    path = path_of(track, 0, 100, TIMES, reach_s=0.4)
+    path = path_of(track, 0, 100, TIMES, range(0, 101, 10))
     assert path.start + len(path.boxes) - 1 == 15
+
+
+@pytest.mark.parametrize("step", [8, 9, 10])
+def test_tracks_of_neighbouring_samples_share_no_frame_and_leave_none_out(step):
+    samples = list(range(0, 6 * step, step))
+    times = np.arange(samples[-1] + step) / 25
+    paths = [
+        path_of(track(samples[a:b], 50), 0, len(times) - 1, times, samples)
+        for a, b in ((0, 3), (3, 6))
+    ]
+    first, second = ((p.start, p.start + len(p.boxes)) for p in paths)
+    assert first[0] == 0
+    assert first[1] == second[0]
+    assert second[1] == len(times)
 
 
 def test_smoothing_removes_jitter_but_keeps_the_ends():
     steps = {10 * n: seen(box(50 + (3 if n % 2 else -3))) for n in range(7)}
     (track,) = follow(steps)
-    path = path_of(track, 0, 60, TIMES, reach_s=0.4)
+    path = path_of(track, 0, 60, TIMES, range(0, 61, 10))
     at_samples = path.boxes[::10, 0]
     assert np.ptp(at_samples[1:-1]) < 0.1
     assert at_samples[0] == 47

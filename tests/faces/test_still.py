@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from fake_faces import BrightnessEmbedder, SquareDetector, scene, spooled
+
+from caer_data.engine import tables
+from caer_data.engine.recipe import Faces
+from caer_data.faces import find as faces
+from caer_data.faces.search import Frames, Models
+
+TIMES = np.arange(101) / 25
+PICTURE = (60, 60, 80)  # x, y, side
+PERSON = (400, 100, 100)
+
+
+def _textured(picture: np.ndarray, place: tuple[int, int, int], seed: int) -> np.ndarray:
+    """A face with structure, all of it bright enough for the detector."""
+    x, y, side = place
+    values = np.random.default_rng(seed).integers(100, 250, (12, 12, 1)).astype(np.uint8)
+    face = cv2.resize(values, (side, side), interpolation=cv2.INTER_CUBIC)
+    picture[y : y + side, x : x + side] = np.clip(face, 95, 250)[:, :, None]
+    return picture
+
+
+def _grain(picture: np.ndarray, seed: int) -> np.ndarray:
+    noise = np.random.default_rng(seed).normal(0, 3, picture.shape)
+    return np.clip(picture + noise, 0, 255).astype(np.uint8)
+
+
+def _tracks(tmp_path, pictures: list[np.ndarray], step: int = 8) -> list[float]:
+    """Left edges of the faces that remain in a shot of these samples, `step` frames apart."""
+    spool, out = tmp_path / "spool", tmp_path / "out"
+    spool.mkdir()
+    out.mkdir()
+    end = len(pictures) * step
+    shot = {
+        "shot_id": "v.s0001", "video_id": "v", "start_frame": 0, "end_frame": end,
+        "start_pts": 0, "end_pts": end, "start_s": 0.0, "end_s": end / 25,
+    }  # fmt: skip
+    samples = spooled(spool, {n * step: picture for n, picture in enumerate(pictures)})
+    faces.find(
+        tables.frame(tables.SHOTS, [shot]),
+        Frames(samples, TIMES, 640, 360),
+        Models(SquareDetector(), BrightnessEmbedder(), 0.0, 0.0),
+        Faces(detector="mmod", samples_per_second=25 / step),
+        out,
+        lambda _: None,
+    )
+    tracks = tables.read(tables.TRACKS, out / "tracks.parquet")
+    boxes = tables.read(tables.FACES, out / "faces.parquet").groupby("track_id", observed=True)
+    return sorted(float(boxes.get_group(name)["x1"].median()) for name in tracks["track_id"])
+
+
+def _speaking(n: int) -> np.ndarray:
+    """A person whose face changes, and beside them one that does not."""
+    return _textured(_textured(scene(), PICTURE, 1), PERSON, 100 + n)
+
+
+@pytest.mark.parametrize("grainy", [False, True], ids=["clean", "grainy"])
+def test_a_picture_beside_a_person_is_no_face(tmp_path, grainy):
+    shown = [_speaking(n) for n in range(6)]
+    shown = [_grain(picture, n) for n, picture in enumerate(shown)] if grainy else shown
+    assert _tracks(tmp_path, shown) == [pytest.approx(PERSON[0], abs=3)]
+
+
+def test_faces_of_a_still_remain(tmp_path):
+    assert len(_tracks(tmp_path, [_speaking(0)] * 6)) == 2
+
+
+def test_a_picture_alone_remains(tmp_path):
+    assert len(_tracks(tmp_path, [_textured(scene(), PICTURE, 1)] * 6)) == 1
+
+
+def test_less_than_a_second_says_nothing(tmp_path):
+    assert len(_tracks(tmp_path, [_speaking(n) for n in range(3)], step=12)) == 2
+
+
+def test_a_person_who_only_moves_the_mouth_remains(tmp_path):
+    shown = [_speaking(n) for n in range(6)]
+    x, y, side = PICTURE
+    for n, picture in enumerate(shown):
+        mouth = picture[y + 3 * side // 4 : y + 7 * side // 8, x + side // 3 : x + 2 * side // 3]
+        mouth[:] = 100 if n % 2 else 240
+    assert len(_tracks(tmp_path, shown)) == 2
+
+
+def test_a_picture_that_is_carried_remains(tmp_path):
+    shown = [
+        _textured(_textured(scene(), (60 + 15 * n, 60, 80), 1), PERSON, 100 + n) for n in range(6)
+    ]
+    assert len(_tracks(tmp_path, shown)) == 2

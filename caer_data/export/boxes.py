@@ -13,6 +13,7 @@ import pandas as pd
 from caer_data.curate.target_boxes import boxes_in, pairs_of
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
+from caer_data.engine.errors import CaerError
 from caer_data.export.manifest import BOXES
 
 _SIDES = ["x1", "y1", "x2", "y2"]
@@ -31,6 +32,9 @@ def of_dataset(dataset: Dataset, clips: pd.DataFrame, sources: pd.DataFrame) -> 
         dataset: its tracks and faces are read.
         clips: labelled clips with `start_frame, frames, width, height`.
         sources: `video_id, height` of their videos.
+
+    Raises:
+        CaerError: a side of a box is infinite.
     """
     pairs = pairs_of(clips, dataset.tracks)
     names = pd.Index(pairs["track_id"].unique())
@@ -52,6 +56,11 @@ def of_dataset(dataset: Dataset, clips: pd.DataFrame, sources: pd.DataFrame) -> 
     for own in _blocks(clip_of_pair):
         pair, place = boxes_in(pairs.iloc[own], track_of_pair[own], faces.track, faces.frame)
         clip = clip_of_pair[own][pair]
+        if not np.isfinite(faces.sides[place]).all():
+            raise CaerError(
+                f"{dataset.folder}: the table of faces was changed: a side of a box is not a "
+                "number; run 'caer-data build' again"
+            )
         pixels = faces.sides[place].astype(float) * scale[clip][:, None]
         box = np.clip(pixels, 0, size[clip]).astype(np.float32)
         at = faces.frame[place].astype(np.int64) - start[clip]

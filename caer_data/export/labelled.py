@@ -12,7 +12,7 @@ from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import LABELS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.secret import secret_of
-from caer_data.export.manifest import SOURCES
+from caer_data.export.manifest import MAX_FRAMES, MAX_SIDE, SOURCES, is_rate
 from caer_data.labels import vote_text
 
 
@@ -68,14 +68,7 @@ def read(dataset: Dataset) -> pd.DataFrame:
             f"{dataset.folder}: {len(lacking)} labelled clips have no media record "
             f"(the first is {lacking.clip_id.iloc[0]}); run 'caer-data build' again"
         )
-    wrong = found[found["label"] != found["emotion"].map(LABELS)]
-    if len(wrong):
-        first = wrong.iloc[0]
-        raise CaerError(
-            f"{dataset.folder}: the table of labels was changed: clip {first.clip_id} has the label "
-            f"{first.label}, but the emotion '{first.emotion}'; run 'caer-data annotate pull' or "
-            "'caer-data annotate import' again"
-        )
+    _refuse_changed(dataset, found)
     found["votes"] = without_names(votes.take(pa.array(found["votes"])), secret_of(dataset.folder))
     return found.sort_values("clip_id", ignore_index=True)
 
@@ -99,10 +92,47 @@ def changed(dataset: Dataset) -> int:
     return sum(verdict is not None and verdict.verdict == "changed" for verdict in found)
 
 
+def _refuse_changed(dataset: Dataset, found: pd.DataFrame) -> None:
+    """Raise a CaerError if a row of the clips or labels has a value that no build writes."""
+    wrong = found["label"] != found["emotion"].map(LABELS)
+    if wrong.any():
+        first = found[wrong].iloc[0]
+        raise CaerError(
+            f"{dataset.folder}: the table of labels was changed: clip {first.clip_id} has the "
+            f"label {first.label}, but the emotion '{first.emotion}'; run 'caer-data annotate "
+            "pull' or 'caer-data annotate import' again"
+        )
+    possible = {
+        "fps": found["fps"].map(is_rate),
+        "frames": found["frames"].between(1, MAX_FRAMES),
+        "width": found["width"].between(1, MAX_SIDE),
+        "height": found["height"].between(1, MAX_SIDE),
+    }
+    for name, fits in possible.items():
+        if not fits.all():
+            first = found[~fits.astype(bool)].iloc[0]
+            raise CaerError(
+                f"{dataset.folder}: the table of clips was changed: the column '{name}' of "
+                f"{first.clip_id} cannot be '{first[name]}'; run 'caer-data build' again"
+            )
+
+
 def sources(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame:
-    """Return the source videos of some clips, as `SOURCES`."""
+    """Return the source videos of some clips, as `SOURCES`.
+
+    Raises:
+        CaerError: a video has an impossible rate or unit of time.
+    """
     videos = dataset.videos
     used = videos[videos.video_id.isin(clips.video_id.unique())].assign(rip_of=None)
+    for name in ("fps", "time_base"):
+        wrong = used[~used[name].map(is_rate).astype(bool)]
+        if len(wrong):
+            first = wrong.iloc[0]
+            raise CaerError(
+                f"{dataset.folder}: the table of videos was changed: the column '{name}' of "
+                f"{first.video_id} cannot be '{first[name]}'; run 'caer-data build' again"
+            )
     return used[SOURCES.names].sort_values("video_id", ignore_index=True)
 
 

@@ -291,6 +291,11 @@ _RATE = re.compile(r"[1-9]\d{0,8}(/[1-9]\d{0,8})?", re.ASCII)
 _HASHES = re.compile(r"[0-9a-f]{1,16}( [0-9a-f]{1,16})*", re.ASCII)
 
 
+def is_rate(text: object) -> bool:
+    """Return whether a cell is a frame rate or a unit of time, such as `25` or `1/12800`."""
+    return isinstance(text, str) and _RATE.fullmatch(text) is not None
+
+
 def read(release: Path) -> pd.DataFrame:
     """Return the manifest of a release, which is not trusted; every row is checked.
 

@@ -125,7 +125,7 @@ def of_tables(
     planned = [
         layouts.module(word).plan(wanted) for word in dict.fromkeys(options.settings.layouts)
     ]
-    if sum(map(len, planned)) == 0:
+    if not all(map(len, planned)):
         raise CaerError(
             "no frame of a labelled clip has a box of its target; run 'caer-data build' again"
         )

@@ -191,5 +191,44 @@ def test_a_label_that_is_not_its_emotions_is_refused(dataset, label, emotion):
     labels.loc[3, "label"] = own if label is None else label
     labels.loc[3, "emotion"] = emotion or labels.loc[3, "emotion"]
     dataset.write(tables.LABELS, labels)
-    with pytest.raises(CaerError, match="the table of labels was changed: clip .* has the label"):
+    with pytest.raises(CaerError, match=r"the table of labels was changed: clip .* has the label"):
         labelled.read(dataset)
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"), [("fps", "1/0"), ("fps", "x"), ("frames", 2**40), ("width", 0)]
+)
+def test_a_clip_that_no_build_makes_is_refused(dataset, column, cell):
+    clips = dataset.clips
+    clips.loc[3, column] = cell
+    dataset.write(tables.CLIPS, clips)
+    with pytest.raises(CaerError, match=f"the column '{column}' of {clips.loc[3, 'clip_id']}"):
+        labelled.read(dataset)
+
+
+@pytest.mark.parametrize("column", ["fps", "time_base"])
+def test_a_video_that_no_build_makes_is_refused(dataset, column):
+    videos = dataset.videos
+    videos.loc[0, column] = "1/0"
+    dataset.write(tables.VIDEOS, videos)
+    with pytest.raises(CaerError, match=f"the column '{column}' of {videos.loc[0, 'video_id']}"):
+        labelled.sources(dataset, dataset.clips)
+
+
+@pytest.mark.parametrize("side", [np.inf, -np.inf])
+def test_a_box_without_an_end_is_refused(dataset, tmp_path, side):
+    faces = dataset.read(tables.FACES)
+    faces["x1"] = np.float32(side)
+    dataset.write(tables.FACES, faces)
+    given = options(layouts=("caer", "caer-s"))
+    with pytest.raises(CaerError, match="the table of faces was changed"):
+        export(dataset, tmp_path / "out", given, Reporter("quiet"))
+
+
+def test_a_layout_that_would_have_no_file_is_refused(dataset, tmp_path):
+    faces = dataset.read(tables.FACES)
+    faces["frame"] += 1_000_000
+    dataset.write(tables.FACES, faces)
+    given = options(layouts=("caer", "caer-s"))
+    with pytest.raises(CaerError, match="no frame of a labelled clip has a box"):
+        export(dataset, tmp_path / "out", given, Reporter("quiet"))

@@ -1,6 +1,7 @@
 """Reading untrusted parquet files in bounded memory.
 
-A few bytes of parquet can encode any number of equal rows or repeat a long text many times.
+A few bytes of parquet can encode any number of equal rows, repeat a long text many times, or hold
+lists of any length in a single row.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def read(path: Path, columns: Sequence[str]) -> pa.Table:
 
     Raises:
         MissingFileError: there is no such file.
-        CaerError: it is not a parquet file, is damaged, or exceeds `MAX_ROWS` or `MAX_BYTES`.
+        CaerError: it is not a parquet file, is damaged, exceeds `MAX_ROWS` or `MAX_BYTES`, or a
+            cell of a column may hold several values.
     """
     with _opened(path, columns, MAX_ROWS, MAX_BYTES) as (file, wanted):
         table = parquet.rows_of(file, wanted)
@@ -46,7 +48,7 @@ def parts(path: Path, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
     Raises:
         MissingFileError: there is no such file.
         CaerError: it is not a parquet file, is damaged, exceeds `MAX_ROWS_IN_PARTS` or
-            `MAX_BYTES_IN_PARTS`, or a part exceeds `MAX_BYTES`.
+            `MAX_BYTES_IN_PARTS`, a part exceeds `MAX_BYTES`, or a cell may hold several values.
     """
     total = 0
     with _opened(path, columns, MAX_ROWS_IN_PARTS, MAX_BYTES_IN_PARTS) as (file, wanted):
@@ -70,10 +72,21 @@ def _opened(
     schema = parquet.schema_of(path)
     wanted = [name for name in columns if schema.names.count(name) == 1]
     texts = [name for name in wanted if _is_text(schema.field(name).type)]
+    for name in wanted:
+        if name not in texts and not _is_one_value(schema.field(name).type):
+            kind = schema.field(name).type
+            raise CaerError(f"{path}: column '{name}' cannot hold values of the type {kind}")
     with parquet.opened(path, texts) as file:
         about = file.metadata
         groups = (about.row_group(at) for at in range(about.num_row_groups))
-        sizes = [group.total_byte_size for group in groups]
+        counts, sizes = list[int](), list[int]()
+        for group in groups:
+            counts.append(group.num_rows)
+            sizes.append(group.total_byte_size)
+        if (
+            sum(counts) != about.num_rows or min(counts, default=0) < 0
+        ):  # the groups are what is read
+            raise CaerError(f"{path}: damaged; it states two different numbers of rows")
         largest = max(sizes, default=0)
         if about.num_rows > max_rows or sum(sizes) > max_bytes or largest > MAX_BYTES:
             raise CaerError(f"{path}: holds {about.num_rows:,} rows, too many to be read")
@@ -86,6 +99,18 @@ def _is_text(kind: pa.DataType) -> bool:
         or pa.types.is_large_string(kind)
         or pa.types.is_binary(kind)
         or pa.types.is_large_binary(kind)
+        or pa.types.is_string_view(kind)
+        or pa.types.is_binary_view(kind)
+    )
+
+
+def _is_one_value(kind: pa.DataType) -> bool:
+    """Whether cells of a type take at most 32 bytes, apart from texts in a dictionary."""
+    return bool(
+        pa.types.is_primitive(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_null(kind)
+        or (pa.types.is_dictionary(kind) and _is_text(kind.value_type))
     )
 
 

@@ -132,16 +132,22 @@ def _typed(table: Table, path: Path, arrow: pa.Table) -> pa.Table:
     missing = [name for name in table.names if name not in arrow.schema.names]
     if missing:
         raise CaerError(f"{path}: lacks the columns {missing}; export the release again")
-    declared = [f.with_type(_TEXT) if f.type == STRING else f for f in table.schema]
     try:
-        cells = [_as_words(arrow[f.name]) if f.type == _TEXT else arrow[f.name] for f in declared]
-        typed = pa.table(cells, table.names).cast(pa.schema(declared))
+        typed = _cast(table, arrow, table.names)
     except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
         raise CaerError(f"{path}: {tables.wrong_type(table, arrow, error)}") from error
     with _advised(path):
-        typed = _without_nan(table, typed)
+        typed = _without_nan(typed)
         tables.refuse_strange(table, typed)
     return typed
+
+
+def _cast(table: Table, arrow: pa.Table, names: list[str]) -> pa.Table:
+    """Return some columns of a part with the declared types, texts as dictionaries."""
+    fields = [table.schema.field(name) for name in names]
+    declared = [f.with_type(_TEXT) if f.type == STRING else f for f in fields]
+    cells = [_as_words(arrow[f.name]) if f.type == _TEXT else arrow[f.name] for f in declared]
+    return pa.table(cells, names).cast(pa.schema(declared))
 
 
 def _as_words(cells: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -150,7 +156,7 @@ def _as_words(cells: pa.ChunkedArray) -> pa.ChunkedArray:
     return cells.cast(STRING).dictionary_encode()
 
 
-def _without_nan(table: Table, part: pa.Table) -> pa.Table:
+def _without_nan(part: pa.Table) -> pa.Table:
     """Return a part in which a number that is NaN is an empty cell.
 
     Raises:
@@ -161,7 +167,9 @@ def _without_nan(table: Table, part: pa.Table) -> pa.Table:
         if not pa.types.is_floating(field.type) or not pc.any(pc.is_nan(cells)).as_py():
             continue
         if not field.nullable:
-            tables.check(table, tables.to_pandas(plain(part)))  # says so
+            raise CaerError(
+                f"column '{field.name}' has empty cells; it must hold numbers in every row"
+            )
         cells = pc.if_else(pc.is_nan(cells), pa.scalar(None, field.type), cells)
         part = part.set_column(index, field, cells)
     return part
@@ -262,12 +270,7 @@ class _Keys:
         """Yield the keys once more, part by part."""
         names = list(self._table.key)
         for arrow in bounded.parts(self._path, names, PART):
-            yield pa.table(
-                [_as_words(arrow[n]) if self._is_text(n) else arrow[n] for n in names], names
-            )
-
-    def _is_text(self, name: str) -> bool:
-        return bool(self._table.schema.field(name).type == STRING)
+            yield _cast(self._table, arrow, names)
 
     def _refuse(self, keys: pa.Table) -> None:
         """Raise a CaerError if keys are equal, which equal hashes do not prove."""

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -178,12 +179,16 @@ def _against_tables(release: Path, listed: dict[str, str], has_media: bool) -> l
     ]
 
 
+_MEMBERS: Final = pa.schema({"member": pa.large_string(), "sha256": pa.large_string()})
+"""How names and hashes are kept; those of many members are longer than the 2 GB of other texts."""
+
+
 class _Manifest:
     """What the parts of a manifest say.
 
     Attributes:
         problems: differences from the list of hashes.
-        packed: `path, member, sha256` of the members of archives.
+        packed: `path, member, sha256` of the members of archives; paths are dictionaries.
         clips: `clip_id, video_id, source_sha256` of each clip, part by part.
     """
 
@@ -213,7 +218,9 @@ class _Manifest:
         ]
         packed = part.filter(pc.and_(written, in_archive)).select(["path", "member", "sha256"])
         if len(packed):
-            self.packed.append(checked.plain(packed))
+            path = checked.take(packed.select(["path"]), np.arange(len(packed)))["path"]
+            others = packed.select(["member", "sha256"]).cast(_MEMBERS)
+            self.packed.append(others.append_column("path", path))
 
     def _refuse_listed(self, paths: pa.ChunkedArray, listed: dict[str, str], text: str) -> None:
         """Note the files that exist although a text says otherwise, each once."""
@@ -233,14 +240,16 @@ def _in_shards(release: Path, packed: list[pa.Table]) -> list[str]:
     """Return members of archives that are missing or changed."""
     if not packed:
         return []
-    members = pa.concat_tables(packed).sort_by("path")
-    runs = pc.run_end_encode(members["path"].combine_chunks())
+    members = pa.concat_tables(packed).combine_chunks()
+    codes, paths = checked.words_of(members["path"].combine_chunks())
+    order = np.argsort(codes, kind="stable")
+    members = members.select(["member", "sha256"]).take(pa.array(order))
     problems, start = list[str](), 0
-    for path, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
-        own = members.slice(start, end - start).select(["member", "sha256"])
+    for path, count in zip(paths.to_pylist(), np.bincount(codes).tolist(), strict=True):
+        own = members.slice(start, count)
         wanted = dict(zip(*own.to_pydict().values(), strict=True))
         problems += _in_shard(release / path, path, wanted)
-        start = end
+        start += count
     return problems
 
 
@@ -251,9 +260,11 @@ def _in_shard(shard: Path, name: str, wanted: dict[str, str]) -> list[str]:
     try:
         with tarfile.open(shard, "r:") as archive:
             for entry in archive:
-                stream = archive.extractfile(entry) if entry.isfile() else None
-                if stream is not None and entry.name in wanted:
-                    found[entry.name] = _digest(stream)
+                if entry.name not in wanted or not entry.isfile():
+                    continue
+                # a few bytes of a sparse file can stand for any number, and exports write none
+                stream = None if entry.issparse() else archive.extractfile(entry)
+                found[entry.name] = "" if stream is None else _digest(stream)
     except (OSError, tarfile.TarError) as error:
         return [f"{name}: cannot be read as a tar file ({error})"]
     return [

@@ -6,6 +6,7 @@ import inspect
 import os
 import shutil
 import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from caer_data.engine import bounded, tables
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
 from caer_data.export import checked, checksums, diff, manifest
+from caer_data.export import verify as verified
 from caer_data.export.verify import verify
 
 QUIET = Reporter("quiet")
@@ -82,6 +84,30 @@ def test_equal_keys_in_different_parts_are_refused(release, short_parts, name):
     assert str(rows.iloc[3][key[0]]) in str(stop.value)
 
 
+@pytest.mark.parametrize("frames", [["1", "9", "01", "3"], [0.0, 9.0, -0.0, 3.0]])
+def test_equal_keys_that_are_written_differently_are_refused(tmp_path, monkeypatch, frames):
+    monkeypatch.setattr(checked, "PART", 2)
+    sides = {name: np.float32(name in ("x2", "y2")) for name in ("x1", "y1", "x2", "y2")}
+    boxes = pd.DataFrame({"clip_id": "c", "frame": frames, **sides, "interpolated": False})
+    boxes.to_parquet(tmp_path / "boxes.parquet")
+    for call in (
+        lambda: manifest.read_boxes(tmp_path),
+        lambda: [*manifest.parts_of_boxes(tmp_path)],
+    ):
+        with pytest.raises(CaerError, match=r"the key .*'frame': [01]\} occurs more than once"):
+            call()
+
+
+def test_a_number_that_is_not_one_is_an_empty_cell(release):
+    boxes = pq.read_table(release / "boxes.parquet")
+    cells = pa.array(np.full(len(boxes), np.nan, np.float32))
+    column = boxes.schema.get_field_index("x1")
+    pq.write_table(boxes.set_column(column, "x1", cells), release / "boxes.parquet")
+    for call in (lambda: manifest.read_boxes(release), lambda: [*manifest.parts_of_boxes(release)]):
+        with pytest.raises(CaerError, match="column 'x1' has empty cells; it must hold numbers"):
+            call()
+
+
 def test_keys_with_equal_hashes_are_compared_themselves(release, short_parts, monkeypatch):
     monkeypatch.setattr(checked, "_hashes", lambda keys: np.zeros(len(keys), np.uint64))
     _rewritten(release / "boxes.parquet", lambda rows: rows.sample(frac=1, random_state=0))
@@ -135,11 +161,89 @@ def test_few_bytes_that_stand_for_many(tmp_path):
         list(bounded.parts(tmp_path / "texts.parquet", ["clip_id"], 100_000))
 
 
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pa.array([[1, 2], []]),
+        pa.array([{"a": 1}, {"a": 2}]),
+        pa.array([b"four", b"more"], pa.binary(4)),
+    ],
+    ids=["list", "struct", "binary"],
+)
+def test_cells_of_any_size_are_refused(tmp_path, cells):
+    pq.write_table(pa.table({"frame": cells}), tmp_path / "t.parquet")
+    for call in (bounded.read, lambda *given: list(bounded.parts(*given, 5))):
+        with pytest.raises(CaerError, match="column 'frame' cannot hold values of the type"):
+            call(tmp_path / "t.parquet", ["frame"])
+
+
+def test_long_texts_of_another_type_are_not_expanded(tmp_path):
+    long = pa.array(["x" * 1_000_000] * 100).cast(pa.string_view())
+    pq.write_table(pa.table({"clip_id": long}), tmp_path / "t.parquet")
+    [part] = bounded.parts(tmp_path / "t.parquet", ["clip_id"], 1000)
+    assert part.nbytes < 2_000_000
+
+
+@pytest.mark.parametrize("at", [0, -1], ids=["of the file", "of its only group"])
+@pytest.mark.parametrize("count", [0, 1, 8191])
+def test_two_numbers_of_rows_are_refused(tmp_path, at, count):
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"frame": np.arange(300)}), path)
+    data = bytearray(path.read_bytes())
+    wanted = b"\x16\xd8\x04"  # a field of 64 bits: 300, zigzag
+    places = [place for place in range(len(data)) if data[place : place + 3] == wanted]
+    twice = 2 * count
+    data[places[at] + 1 : places[at] + 3] = bytes((0x80 | twice & 0x7F, twice >> 7))
+    path.write_bytes(data)
+    about = pq.read_metadata(path)
+    assert {about.num_rows, about.row_group(0).num_rows} == {300, count}
+    for call in (bounded.read, lambda *given: list(bounded.parts(*given, 5))):
+        with pytest.raises(CaerError, match="damaged; it states two different numbers of rows"):
+            call(path, ["frame"])
+
+
 def test_too_many_rows_for_parts(tmp_path, monkeypatch):
     monkeypatch.setattr(bounded, "MAX_ROWS_IN_PARTS", 10)
     pd.DataFrame({"clip_id": ["a"] * 11}).to_parquet(tmp_path / "t.parquet")
     with pytest.raises(CaerError, match="11 rows, too many"):
         list(bounded.parts(tmp_path / "t.parquet", ["clip_id"], 5))
+
+
+def test_the_path_of_an_archive_is_kept_once_and_not_for_each_member(release):
+    long = "webdataset/" + "x" * 4000
+
+    def change(rows):
+        return rows.assign(path=rows["path"].where(rows["member"].isna(), long))
+
+    _rewritten(release / "manifest.parquet", change)
+    found = verified._Manifest()
+    for part in manifest.parts(release):
+        found.add(part, {}, has_media=True)
+    count = sum(map(len, found.packed))
+    assert count > 20
+    assert sum(table.nbytes for table in found.packed) < count * 1000
+    problems = verify(release, QUIET).problems
+    assert any(line.startswith(f"{long}: cannot be read as a tar file") for line in problems)
+
+
+def test_sparse_members_of_archives_are_changed_and_not_read(release, monkeypatch):
+    shard, *others = (release / "webdataset").glob("*.tar")
+    for other in others:
+        other.unlink()
+    with tarfile.open(shard) as archive:
+        name = next(name for name in archive.getnames() if name.endswith(".mp4"))
+    sparse = tarfile.TarInfo(name)
+    sparse.type = tarfile.GNUTYPE_SPARSE
+    header = bytearray(sparse.tobuf(tarfile.GNU_FORMAT))
+    header[483:495] = b"%011o\0" % (1 << 32)  # size; all of it is a hole
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    shard.write_bytes(bytes(header) + bytes(1024))
+    with tarfile.open(shard) as archive:
+        assert archive.getmember(name).size == 1 << 32
+    monkeypatch.setattr(verified, "_digest", lambda stream: pytest.fail("it was read"))
+    problems = verify(release, QUIET).problems
+    assert f"{shard.relative_to(release)}: {name} is changed" in problems
 
 
 def test_words_that_occur():

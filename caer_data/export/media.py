@@ -220,9 +220,11 @@ def _contained(data: bytes, name: str) -> bytes:
     if suffix == ".mp4":
         return data
     target = io.BytesIO()
+    # sound in mp4 begins before 0; moved to 0, all pictures but the first would be a beat late
+    options = {"fflags": "+bitexact", "avoid_negative_ts": "disabled"}
     with (
         av.open(io.BytesIO(data), "r", format="mp4") as source,
-        av.open(target, "w", format=suffix[1:], options={"fflags": "+bitexact"}) as output,
+        av.open(target, "w", format=suffix[1:], options=options) as output,
     ):
         streams = {s.index: output.add_stream_from_template(s) for s in source.streams}
         # H.264 has start codes in AVI but lengths in mp4; the coded pictures are unchanged

@@ -149,3 +149,20 @@ def test_a_damaged_clip(work, tmp_path):
     damaged.write_bytes(b"no video" * 99)
     with pytest.raises(CaerError, match="cannot be decoded"):
         media.make(replace(work, source=damaged, sha256=None))
+
+
+def test_sound_that_begins_before_the_pictures_does_not_delay_those_of_an_avi(tmp_path):
+    """Encoders of AAC put a frame of silence before time 0, which an edit list hides in mp4."""
+    clip = tmp_path / "clip.mp4"
+    source = ["-f", "lavfi", "-i", "testsrc=r=25:d=2:s=192x108", "-f", "lavfi", "-i", "sine=d=2"]
+    coded = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac", str(clip)]
+    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *source, *coded]
+    subprocess.run(ffmpeg, check=True, timeout=60)
+    with av.open(str(clip)) as container:
+        assert min(p.dts for p in container.demux(audio=0) if p.size) < 0
+    work = media.Work("c", clip, None, 50, tmp_path, copies=("a.avi",), hash_frames=False)
+    media.make(work)
+    with av.open(str(tmp_path / "a.avi")) as container:
+        video = container.streams.video[0]
+        assert video.frames == 50
+        assert [p.dts for p in container.demux(video) if p.size] == list(range(50))

@@ -24,7 +24,7 @@ from caer_data.engine.artifacts import Artifact, Store, key_of
 from caer_data.media import fingerprints, passages
 from caer_data.media.matching import Match, Strip
 
-VERSION: Final = 6
+VERSION: Final = 7
 
 _MAX_PICTURES: Final = 60 * fingerprints.RATE  # of a strip; longer shots are compared in parts
 _COVERED: Final = 0.5  # minimum share of the shorter of two clips that must be shared

@@ -169,7 +169,7 @@ def _candidates(
     others = {p: (-together[p].score, least[p][0]) for p in nearest if p not in chosen}
     chosen |= _first(others, most // 2)
     heard = sound_matches.pairs(
-        strips, np.arange(len(strips)) if sides is None else np.asarray(sides)
+        strips, np.arange(len(strips)) if sides is None else np.asarray(sides), most
     )
     chosen |= _first({pair: (-count,) for pair, count in heard.items()}, most // 2)
     return {pair: _tries(strips, pair, found[pair], together.get(pair)) for pair in chosen}

@@ -34,12 +34,19 @@ _NONE: Final = np.zeros(0, np.int64)
 Prints = npt.NDArray[np.uint32]
 
 
-def pairs(strips: Sequence[Strip], sides: npt.NDArray[np.int64]) -> dict[tuple[int, int], int]:
+def pairs(
+    strips: Sequence[Strip], sides: npt.NDArray[np.int64], most: int
+) -> dict[tuple[int, int], int]:
     """Find the pairs of strips with several equal fingerprints of sound, one shift apart.
+
+    Thousands of strips may have the same theme music. Of the strips that one sounds like, only
+    those with the most equal fingerprints are kept, so that memory grows with the strips and not
+    with their pairs.
 
     Args:
         strips: the strips.
         sides: side of each strip; strips of the same side are not compared.
+        most: number of strips that are kept for each strip; it may be among more of the others'.
 
     Returns:
         By the indexes of two strips, the lower first: how many fingerprints are near.
@@ -70,13 +77,24 @@ def pairs(strips: Sequence[Strip], sides: npt.NDArray[np.int64]) -> dict[tuple[i
         shift = own[here] - own[asked] + longest
         both, which = np.unique(owner[asked] * len(strips) + owner[here], return_inverse=True)
         keys, count = np.unique(which * 2 * longest + shift, return_counts=True)
-        keys, count = keys[count >= _AGREE], count[count >= _AGREE]
-        alike = both[keys // (2 * longest)]
-        for key, times in zip(alike.tolist(), count.tolist(), strict=True):
-            one, other = divmod(key, len(strips))
-            pair = min(one, other), max(one, other)
+        best = np.zeros(len(both), np.int64)
+        np.maximum.at(best, keys // (2 * longest), count)
+        one, other = np.divmod(both, len(strips))
+        kept = _first(one, best, most)
+        rows = (one[kept].tolist(), other[kept].tolist(), best[kept].tolist())
+        for a, b, times in zip(*rows, strict=True):
+            pair = min(a, b), max(a, b)
             found[pair] = max(times, found.get(pair, 0))
     return found
+
+
+def _first(
+    strip: npt.NDArray[np.int64], count: npt.NDArray[np.int64], most: int
+) -> npt.NDArray[np.int64]:
+    """Return which rows have the highest counts of their strip, at least `_AGREE`."""
+    order = np.lexsort((-count, strip))  # stable, so the first of equal ones comes first
+    rank = np.arange(len(order)) - np.searchsorted(strip, strip[order])
+    return order[(rank < most) & (count[order] >= _AGREE)]
 
 
 def aligned(one: Strip, other: Strip) -> tuple[int, int] | None:

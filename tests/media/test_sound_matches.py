@@ -31,7 +31,7 @@ def worn(sound: np.ndarray, share: float) -> np.ndarray:
 
 
 def found(strips: list[Strip]) -> set[tuple[int, int]]:
-    return set(sound_matches.pairs(strips, np.arange(len(strips))))
+    return set(sound_matches.pairs(strips, np.arange(len(strips)), 16))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.04, 0.08])
@@ -57,7 +57,7 @@ def test_silence_and_hum_are_not_alike():
 
 def test_strips_of_one_side_are_not_compared():
     strips = [strip(sound) for sound in (*sounds(1), *sounds(1), *sounds(1))]
-    assert set(sound_matches.pairs(strips, np.array([0, 0, 1]))) == {(0, 2), (1, 2)}
+    assert set(sound_matches.pairs(strips, np.array([0, 0, 1]), 16)) == {(0, 2), (1, 2)}
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2])
@@ -78,6 +78,20 @@ def test_shots_late_in_a_video_of_a_day_are_found():
     copy = strip(day[late * sound_matches.RATE :][:64])
     assert found([copy, *shots]) == {(0, 2)}
     assert found([*shots, copy]) == {(1, 2)}
+
+
+def test_of_many_strips_with_the_same_music_only_the_most_alike_are_kept():
+    music = sounds(1)[0]
+    strips = [strip(worn(music, share)) for share in np.linspace(0, 0.05, 100)]
+    mixed = [np.concatenate([own[:32], music[:32]]) for own in sounds(100)]
+    strips += [*map(strip, mixed), strip(worn(mixed[50], 0.04))]
+    sides = np.arange(len(strips))
+    every, some = (sound_matches.pairs(strips, sides, most) for most in (len(strips), 8))
+    assert len(every) > 5000
+    assert len(some) <= 8 * len(strips)
+    assert some.items() <= every.items()
+    assert {at for pair in some for at in pair} == {at for pair in every for at in pair}
+    assert (150, 200) in some
 
 
 def test_memory_grows_with_the_length_of_a_still_shot_and_not_its_square():

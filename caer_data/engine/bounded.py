@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from caer_data.engine import parquet
+from caer_data.engine import files, parquet
 from caer_data.engine.errors import CaerError
 
 MAX_ROWS: Final = 50_000_000
@@ -69,6 +69,7 @@ def _opened(
     path: Path, columns: Sequence[str], max_rows: int, max_bytes: int
 ) -> Iterator[tuple[pq.ParquetFile, list[str]]]:
     """Open a file that is not too large, with those of the columns that it has once."""
+    files.refuse_special(path)
     schema = parquet.schema_of(path)
     wanted = [name for name in columns if schema.names.count(name) == 1]
     texts = [name for name in wanted if _is_text(schema.field(name).type)]

@@ -300,6 +300,16 @@ def identifier(name: str, context: str = "") -> str:
     return f"{text}-{number}"
 
 
+def refuse_special(path: Path) -> None:
+    """Do nothing if there is a file or nothing; reading a pipe would never end.
+
+    Raises:
+        CaerError: it is a folder, a pipe or a device.
+    """
+    if path.exists() and not path.is_file():
+        raise CaerError(f"{path}: not a file")
+
+
 def inside(folder: Path, relative: str) -> Path:
     """Return a path from a table or an archive joined to its folder.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from caer_data.engine.errors import CaerError
-from caer_data.engine.files import inside, sha256_of, write_text
+from caer_data.engine.files import inside, refuse_special, sha256_of, write_text
 
 NAME: Final = "SHA256SUMS"
 
@@ -22,7 +22,7 @@ def names_of(folder: Path) -> Iterator[str]:
     """Yield the files of a release in order, relative to its folder, except the list itself.
 
     Raises:
-        CaerError: folders lie so deep in folders that they cannot be opened.
+        CaerError: a folder cannot be read, or lies too deep in others to be opened.
     """
     return (name for name in _names_below(str(folder)) if name != NAME)
 
@@ -44,8 +44,9 @@ def _entries(folder: str, prefix: str) -> list[tuple[str, bool]]:
     try:
         with os.scandir(f"{folder}/{prefix}") as entries:
             found += ((f"{prefix}{e.name}", e.is_dir(follow_symlinks=False)) for e in entries)
-    except PermissionError:
-        return []
+    except PermissionError as error:
+        path = f"{folder}/{prefix}".rstrip("/")
+        raise CaerError(f"{path}: cannot be read ({error.strerror})") from error
     except OSError as error:
         if error.errno != errno.ENAMETOOLONG:
             raise
@@ -67,6 +68,7 @@ def read(root: Path) -> dict[str, str]:
         CaerError: the list is missing or damaged, or names a file outside the folder.
     """
     path = root / NAME
+    refuse_special(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -85,7 +87,7 @@ def strangers(root: Path) -> list[str]:
     """Return the files of a folder that are not on its list or differ from it, in order.
 
     Raises:
-        CaerError: see `read`.
+        CaerError: see `read` and `names_of`.
     """
     listed = read(root)
 

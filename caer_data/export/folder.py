@@ -26,7 +26,13 @@ from filelock import FileLock, Timeout
 
 from caer_data.engine import ownership
 from caer_data.engine.errors import BusyError, CaerError
-from caer_data.engine.files import explain_os_error, is_temporary, remove_leftovers, write_text
+from caer_data.engine.files import (
+    explain_os_error,
+    is_temporary,
+    refuse_special,
+    remove_leftovers,
+    write_text,
+)
 from caer_data.export import checksums
 
 ABOUT: Final = ownership.RELEASE
@@ -226,9 +232,10 @@ def about(target: Path) -> dict[str, Any]:
     """Return the contents of `release.json`; empty if there is no release.
 
     Raises:
-        CaerError: the file is damaged.
+        CaerError: the file is damaged, or no file.
     """
     path = target / ABOUT
+    refuse_special(path)
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):

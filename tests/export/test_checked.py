@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import os
 import shutil
 import sys
 import tarfile
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -290,3 +292,33 @@ def test_a_path_that_is_too_long_is_refused(tmp_path, monkeypatch):
     for _ in range(20):
         os.chdir("..")
         folder.rmdir()
+
+
+def test_a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one(release, monkeypatch):
+    (release / "closed").mkdir()
+    scandir = os.scandir
+
+    def refuses(path):
+        if str(path).rstrip("/").endswith("closed"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuses)
+    for call in (lambda: verify(release, QUIET), lambda: checksums.strangers(release)):
+        with pytest.raises(CaerError, match=r"closed: cannot be read \(Permission denied\)"):
+            call()
+
+
+@pytest.mark.parametrize("name", ["release.json", "SHA256SUMS", "boxes.parquet"])
+def test_a_pipe_instead_of_a_file_is_not_waited_for(release, name):
+    path = release / name
+    path.unlink()
+    os.mkfifo(path)
+    writer = threading.Thread(target=lambda: path.open("wb").close())
+    writer.start()  # a reader that waits would read an empty file
+    try:
+        with pytest.raises(CaerError, match=rf"{name}: not a file"):
+            verify(release, QUIET)
+    finally:
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
+        writer.join()

@@ -78,12 +78,12 @@ def _suits(size: int, per_second: float, whole_every_s: float, presence: float) 
 
 # CenterFace, SCRFD and YuNet also detect passers-by, so a face must be seen in a larger share.
 DETECTORS: Final[dict[str, DetectorEntry]] = {
-    "centerface": DetectorEntry("centerface", _suits(416, 3.0, 0.0, 0.5)),
+    "centerface": DetectorEntry("centerface", _suits(416, 3.0, 0.0, 0.4)),
     "mmod": DetectorEntry("mmod", _suits(1280, 2.5, 1.6, 0.3), gives_points=False),
     "hog": DetectorEntry("hog", _suits(1280, 2.5, 1.6, 0.3), gives_points=False),
     "scrfd": DetectorEntry(
         "scrfd",
-        _suits(640, 3.0, 0.0, 0.5),
+        _suits(640, 3.0, 0.0, 0.4),
         weights=Weights(
             ("det_*.onnx", "scrfd_*.onnx"),
             _RESEARCH_ONLY,
@@ -96,7 +96,7 @@ DETECTORS: Final[dict[str, DetectorEntry]] = {
     ),
     "yunet": DetectorEntry(
         "yunet",
-        _suits(640, 3.0, 0.0, 0.5),
+        _suits(640, 3.0, 0.0, 0.4),
         weights=Weights(
             ("*yunet*.onnx",),
             "Apache-2.0",

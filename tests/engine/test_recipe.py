@@ -108,7 +108,7 @@ def test_without_a_detector_the_best_embedded_one_is_taken(
     monkeypatch.setattr(recipes, "file_of", lambda *_: Path("a file") if there else None)
     recipe = recipes.parse(text, "x.yaml")
     assert (recipe.faces.detector, recipe.faces.detector_size) == (detector, size)
-    assert recipe.filter.min_presence == (0.5 if detector == "centerface" else 0.3)
+    assert recipe.filter.min_presence == (0.4 if detector == "centerface" else 0.3)
     assert recipes.parse(recipes.dump(recipe), "again.yaml") == recipe
 
 
@@ -127,9 +127,9 @@ def test_a_binary_file_is_no_recipe(tmp_path):
     ("text", "size", "presence"),
     [
         ("faces: {detector: mmod}", 1280, 0.3),
-        ("faces: {detector: scrfd, detector_size: null}", 640, 0.5),
+        ("faces: {detector: scrfd, detector_size: null}", 640, 0.4),
         ("faces: {detector: scrfd, detector_size: 320}\nfilter: {min_presence: 0.7}", 320, 0.7),
-        ("faces: {detector: centerface}\nfilter: {min_presence: null}", 416, 0.5),
+        ("faces: {detector: centerface}\nfilter: {min_presence: null}", 416, 0.4),
     ],
     ids=["dlib's", "InsightFace's", "given", "null"],
 )

@@ -23,7 +23,9 @@ else
 	$(BIN)/caer-data demo
 endif
 
-PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 15
+# A test that hangs is stopped after 20 minutes, and fails.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 15 \
+	-o faulthandler_timeout=1200 -o faulthandler_exit_on_timeout=true
 SERVICES := server or browser or service
 CORE := not ($(SERVICES) or retrains)
 

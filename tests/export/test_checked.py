@@ -314,11 +314,11 @@ def test_a_pipe_instead_of_a_file_is_not_waited_for(release, name):
     path = release / name
     path.unlink()
     os.mkfifo(path)
-    writer = threading.Thread(target=lambda: path.open("wb").close())
-    writer.start()  # a reader that waits would read an empty file
+    # A reader that waits would read an empty file. Nobody waits for the thread, which may open the
+    # pipe when it is too late.
+    threading.Thread(target=lambda: path.open("wb").close(), daemon=True).start()
     try:
         with pytest.raises(CaerError, match=rf"{name}: not a file"):
             verify(release, QUIET)
     finally:
         os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
-        writer.join()

@@ -25,7 +25,7 @@ endif
 
 # A test that hangs is stopped after 20 minutes, and fails.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder --durations 15 \
-	-o faulthandler_timeout=1200 -o faulthandler_exit_on_timeout=true
+	--max-worker-restart 1 -o faulthandler_timeout=1200 -o faulthandler_exit_on_timeout=true
 SERVICES := server or browser or service
 CORE := not ($(SERVICES) or retrains)
 

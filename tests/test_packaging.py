@@ -14,7 +14,8 @@ from packaging.utils import canonicalize_name
 from caer_data import __version__
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 OF_DEVELOPERS = {"test", "lint"}
 EXTRAS = PROJECT["optional-dependencies"]
 OF_USERS = [
@@ -70,6 +71,16 @@ def test_the_version_is_the_same_in_the_citation_and_the_changelog() -> None:
     assert "version" in PROJECT["dynamic"]
     assert changes is not None
     assert (citation["version"], changes[1]) == (__version__, __version__)
+
+
+def test_every_folder_of_code_is_installed() -> None:
+    """An installation from this folder (`--editable`) has them all; a wheel has those named."""
+    setuptools = PYPROJECT["tool"]["setuptools"]
+    places = {name: setuptools["package-dir"].get(name) for name in setuptools["packages"]}
+    named = {place or name.replace(".", "/") for name, place in places.items()}
+    code = {file.parent for file in (ROOT / "caer_data").rglob("*.py")}
+    assert {folder.relative_to(ROOT).as_posix() for folder in code} <= named
+    assert all((ROOT / folder).is_dir() for folder in named)
 
 
 def test_the_workflow_runs_the_script_that_contributors_run() -> None:

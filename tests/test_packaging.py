@@ -73,14 +73,35 @@ def test_the_version_is_the_same_in_the_citation_and_the_changelog() -> None:
     assert (citation["version"], changes[1]) == (__version__, __version__)
 
 
+def _places() -> dict[str, str]:
+    """Folders below the root, by the name of the package that is installed from there."""
+    setuptools = PYPROJECT["tool"]["setuptools"]
+    moved = setuptools["package-dir"]
+    return {name: moved.get(name, name.replace(".", "/")) for name in setuptools["packages"]}
+
+
 def test_every_folder_of_code_is_installed() -> None:
     """An installation from this folder (`--editable`) has them all; a wheel has those named."""
-    setuptools = PYPROJECT["tool"]["setuptools"]
-    places = {name: setuptools["package-dir"].get(name) for name in setuptools["packages"]}
-    named = {place or name.replace(".", "/") for name, place in places.items()}
     code = {file.parent for file in (ROOT / "caer_data").rglob("*.py")}
-    assert {folder.relative_to(ROOT).as_posix() for folder in code} <= named
-    assert all((ROOT / folder).is_dir() for folder in named)
+    assert {folder.relative_to(ROOT).as_posix() for folder in code} <= set(_places().values())
+    assert all((ROOT / folder).is_dir() for folder in _places().values())
+
+
+def test_every_other_file_is_installed() -> None:
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]
+    wanted = {
+        file
+        for folder in ("caer_data", "annotation", "models", "pipelines")
+        for file in (ROOT / folder).rglob("*")
+        if file.is_file() and file.suffix not in {".py", ".pyc"}
+    }
+    installed = {
+        file
+        for name, folder in _places().items()
+        for pattern in (*patterns["*"], *patterns.get(name, ()))
+        for file in (ROOT / folder).glob(pattern)
+    }
+    assert wanted <= installed, sorted(map(str, wanted - installed))
 
 
 def test_the_workflow_runs_the_script_that_contributors_run() -> None:

@@ -24,6 +24,10 @@ from caer_data.engine import tables
 UNKNOWN: Final = "unknown"
 """Value for the speaker if somebody is heard but no face clearly matches."""
 
+# Share of a part from which a rival counts in full: seen that long, they could be a target. A rival
+# of the target's height thus makes a part ambiguous if they are seen in a third of it.
+_IN_FULL: Final = 0.6
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -49,6 +53,11 @@ class _Presence:
     def prominence(self) -> float:
         """Height of the face times the square root of its coverage."""
         return self.face_height * math.sqrt(self.coverage)
+
+    @property
+    def rivalry(self) -> float:
+        """Prominence beside a target: as if a face that is seen long enough were always seen."""
+        return self.face_height * math.sqrt(min(1.0, self.coverage / _IN_FULL))
 
     def is_clear(self, settings: recipes.Filter) -> bool:
         """Whether the face is bright and sharp enough."""
@@ -185,8 +194,8 @@ def judge(
 
 
 def _dominance(target: _Presence | None, clear: list[_Presence]) -> float | None:
-    """Return the ratio of the target's prominence to the next person's; None if there is none."""
-    rivals = [p.prominence for p in clear if p is not target]
+    """Return the target's prominence over the strongest rival's; None if there is no rival."""
+    rivals = [p.rivalry for p in clear if p is not target]
     return target.prominence / max(rivals) if target and rivals and max(rivals) > 0 else None
 
 

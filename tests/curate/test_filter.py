@@ -61,6 +61,10 @@ def judge(
         pytest.param([{"face_height": h} for h in (0.3, 0.2, 0.15)], "group", id="three people"),
         pytest.param([{}, {"face_height": 0.29}], "ambiguous", id="two equals"),
         pytest.param([{}, {"face_height": 0.23}], "ambiguous", id="a third taller"),
+        pytest.param([{}, {"end": 42}], "ambiguous", id="an equal in two fifths"),
+        pytest.param([{}, {"end": 30}], None, id="an equal passes by"),
+        pytest.param([{}, {"end": 60, "face_height": 0.2}], None, id="one smaller in three fifths"),
+        pytest.param([{"end": 70}, {"start": 70}], "ambiguous", id="one equal after the other"),
         pytest.param([{"end": 50}], "too_brief", id="seen half of the time"),
         pytest.param([{"face_height": 0.08}], "too_small", id="small face"),
         pytest.param([{"sharpness": 0.01}], "blurred", id="blurred face"),
@@ -113,8 +117,14 @@ def test_the_target_is_the_person_with_the_largest_face_over_time():
 def test_dominance_is_a_ratio_of_heights_and_of_the_time_seen():
     (row,) = judge([{"face_height": 0.3}, {"face_height": 0.2}]).to_dict("records")
     assert row["dominance"] == pytest.approx(1.5)
-    (row,) = judge([{"face_height": 0.3}, {"face_height": 0.3, "end": 25}]).to_dict("records")
+    (row,) = judge([{"face_height": 0.3}, {"face_height": 0.3, "end": 15}]).to_dict("records")
     assert row["dominance"] == pytest.approx(2)
+
+
+def test_a_rival_who_could_be_the_target_counts_in_full():
+    for end in (60, 80, 100):
+        (row,) = judge([{}, {"face_height": 0.2, "end": end}]).to_dict("records")
+        assert row["dominance"] == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize("fault", [{"sharpness": 0.01}, {"brightness": 0.02}], ids=str)

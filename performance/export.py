@@ -57,6 +57,7 @@ def labelled_clips(count: int, random: np.random.Generator) -> pd.DataFrame:
     frames = random.lognormal(4.27, 0.55, count).clip(30, 753).astype(int)
     video = np.sort(random.integers(0, 79 * 16, count))
     start = np.cumsum(frames + 40) - frames
+    start -= start[np.searchsorted(video, video)]  # each video begins with its first clip
     clip_id = [f"show-{v // 16:02d}-e{v % 16:02d}-s{i:06d}" for i, v in enumerate(video)]
     hashes = random.integers(0, 2**63, count)
     keys = pd.Series([f"{n:064x}" for n in range(79 * 16)])
@@ -95,8 +96,8 @@ def write_dataset(folder: Path, clips: pd.DataFrame) -> None:
     videos = clips.drop_duplicates("video_id", ignore_index=True)
     write(
         tables.VIDEOS, **{name: videos[name] for name in ("video_id", "show", "episode")},
-        path=videos["video_id"], status="ok", frames=100_000, fps="25", variable_rate=False,
-        time_base="1/25", first_pts=0, duration_s=4000.0, width=1280, height=720, bytes=10**9,
+        path=videos["video_id"], status="ok", frames=2_160_000, fps="25", variable_rate=False,
+        time_base="1/25", first_pts=0, duration_s=86_400.0, width=1280, height=720, bytes=10**9,
         sha256=videos["video_key"], scan_type="progressive", shape_changes=False, retimed=0,
     )  # fmt: skip
     write(tables.SHOTS, **own)

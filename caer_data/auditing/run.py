@@ -100,6 +100,7 @@ def audit_folder(folder: Path, jobs: int, reporter: Reporter, with_faces: bool =
 
 def _release(folder: Path) -> Audited:
     """Return the audit of a release, which uses its manifest instead of its media."""
+    manifests.check(folder)
     manifest = manifests.read(folder)
     repeated = manifests.read_repeated(folder)
     parts = parts_of(manifest)

@@ -48,12 +48,17 @@ def earlier(target: Path, origin: Path, of: str) -> Earlier | None:
     if not isinstance(rebuilt, dict) or rebuilt.get("of") != of:
         return None
     folder.check_target(target, origin, overwrite=True, holds="the release")
-    return Earlier(
-        target,
-        manifests.read(target),
-        manifests.read_boxes(target),
-        manifests.read_sources(target),
-    )
+    return tables_of(target)
+
+
+def tables_of(root: Path) -> Earlier:
+    """Return a rebuild, whose tables are not trusted.
+
+    Raises:
+        CaerError: a table is missing or damaged, or a row is impossible.
+    """
+    sources = manifests.read_sources(root)
+    return Earlier(root, manifests.read(root), manifests.read_boxes(root), sources)
 
 
 def take(previous: Earlier, clips: Iterable[str], root: Path, cut: Path) -> dict[str, ClipFile]:

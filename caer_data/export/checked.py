@@ -57,7 +57,8 @@ def parts(table: Table, path: Path, checks: Checks | None = None) -> Iterator[pa
     """Yield a table as `read` returns it, part by part; all texts are dictionaries.
 
     Memory holds one part, and 8 bytes per row unless the rows are in the order of their keys. A key
-    that occurs in two parts is refused after the last one, so take them all.
+    that occurs in two parts is refused after the last one, so take them all. Keys of a table that
+    declares none are not compared.
 
     Raises:
         CaerError: see `read`.
@@ -67,7 +68,8 @@ def parts(table: Table, path: Path, checks: Checks | None = None) -> Iterator[pa
     with _explained(path):
         for arrow in bounded.parts(path, table.names, PART):
             part = _typed(table, path, arrow)
-            keys.add(part)
+            if table.key:
+                keys.add(part)
             _refuse(path, part, rows, checks)
             rows += len(part)
             yield part

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +16,8 @@ from caer_data.engine.dataset import Dataset
 from caer_data.engine.emotions import LABELS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.secret import secret_of
-from caer_data.export.manifest import MAX_FRAMES, MAX_SIDE, SOURCES, is_rate
+from caer_data.export import possible
+from caer_data.export.manifest import SOURCES
 from caer_data.labels import vote_text
 
 
@@ -102,37 +107,56 @@ def _refuse_changed(dataset: Dataset, found: pd.DataFrame) -> None:
             f"label {first.label}, but the emotion '{first.emotion}'; run 'caer-data annotate "
             "pull' or 'caer-data annotate import' again"
         )
-    possible = {
-        "fps": found["fps"].map(is_rate),
-        "frames": found["frames"].between(1, MAX_FRAMES),
-        "width": found["width"].between(1, MAX_SIDE),
-        "height": found["height"].between(1, MAX_SIDE),
-    }
-    for name, fits in possible.items():
-        if not fits.all():
-            first = found[~fits.astype(bool)].iloc[0]
+    wrong_rate = ~found["fps"].map(possible.is_rate).astype(bool).to_numpy()
+    _refuse(dataset, found, [("fps", wrong_rate), *possible.wrong_clips(_numbers_of(found))])
+
+
+def _refuse(
+    dataset: Dataset, clips: pd.DataFrame, wrong: Iterable[tuple[str, possible.Mask]]
+) -> None:
+    """Raise a CaerError about the first clip with an impossible cell, if there is one."""
+    for name, rows in wrong:
+        at = np.flatnonzero(rows)
+        if len(at):
+            first = clips.iloc[at[0]]
+            rated = name in tables.LABELS.names and name not in tables.CLIPS.names
+            remedy = "annotate pull' or 'caer-data annotate import" if rated else "build"
             raise CaerError(
-                f"{dataset.folder}: the table of clips was changed: the column '{name}' of "
-                f"{first.clip_id} cannot be '{first[name]}'; run 'caer-data build' again"
+                f"{dataset.folder}: the table of {'labels' if rated else 'clips'} was changed: the "
+                f"column '{name}' of {first.clip_id} cannot be '{first[name]}'; run 'caer-data "
+                f"{remedy}' again"
             )
+
+
+def _numbers_of(rows: pd.DataFrame) -> possible.Numbers:
+    def number(name: str) -> npt.NDArray[Any]:
+        cells = rows[name]
+        return cells.to_numpy(float, na_value=np.nan) if cells.hasnans else cells.to_numpy()
+
+    return number
 
 
 def sources(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame:
     """Return the source videos of some clips, as `SOURCES`.
 
     Raises:
-        CaerError: a video has an impossible rate or unit of time.
+        CaerError: a row is impossible, such as one with a rate of 1/0, or a clip does not fit its
+            video.
     """
     videos = dataset.videos
     used = videos[videos.video_id.isin(clips.video_id.unique())].assign(rip_of=None)
-    for name in ("fps", "time_base"):
-        wrong = used[~used[name].map(is_rate).astype(bool)]
-        if len(wrong):
-            first = wrong.iloc[0]
+    rates = [(name, ~used[name].map(possible.is_rate).astype(bool).to_numpy())
+             for name in ("fps", "time_base")]  # fmt: skip
+    for name, rows in (*rates, *possible.wrong_videos(_numbers_of(used))):
+        if rows.any():
+            first = used.iloc[np.flatnonzero(rows)[0]]
             raise CaerError(
                 f"{dataset.folder}: the table of videos was changed: the column '{name}' of "
                 f"{first.video_id} cannot be '{first[name]}'; run 'caer-data build' again"
             )
+    known = possible.Videos.of(used)
+    place = known.names.get_indexer(pd.Index(clips["video_id"]))
+    _refuse(dataset, clips, possible.wrong_spans(_numbers_of(clips), place, known))
     return used[SOURCES.names].sort_values("video_id", ignore_index=True)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +17,11 @@ import pyarrow as pa
 from caer_data.engine import tables
 from caer_data.engine.columns import BOOL, FLOAT, FLOAT32, INT, STRING, Column, Table
 from caer_data.engine.emotions import EMOTIONS, PROBABILITY_COLUMNS
+from caer_data.engine.errors import CaerError
 from caer_data.engine.release_layouts import LAYOUTS
-from caer_data.export import checked
+from caer_data.export import checked, possible
 from caer_data.export.layouts import is_media_path
+from caer_data.labels import vote_text
 from caer_data.media.fields import Fields
 
 SPLITS: Final = ("train", "validation", "test")
@@ -274,54 +276,41 @@ def _numbers(rows: pd.DataFrame, columns: list[Column]) -> pd.DataFrame:
     return tables.to_pandas(typed.replace_schema_metadata(None))  # forgets the types it had
 
 
-MAX_FRAMES: Final = 10_000_000
-"""Maximum number of frames of a clip in a manifest, which is more than four days."""
-MAX_SIDE: Final = 16_384
-"""Maximum width and height of a picture in a manifest."""
-
-MAX_TEXT: Final = 4_096
-"""Maximum length of a name or path in a manifest, in characters."""
-
-_NAMES: Final = ("clip_id", "show", "episode", "video_id", "shot_id", "path", "member")
-_NUMBERS: Final = (
-    "start_s", "end_s", "face_height", "confidence", "speech", "cut_score", *PROBABILITY_COLUMNS
-)  # fmt: skip
+_NAMES: Final = ("clip_id", "show", "episode", "video_id", "shot_id", "path", "member",
+                 "person_id", "identity")  # fmt: skip
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_RATE = re.compile(r"[1-9]\d{0,8}(/[1-9]\d{0,8})?", re.ASCII)
 _HASHES = re.compile(r"[0-9a-f]{1,16}( [0-9a-f]{1,16})*", re.ASCII)
-
-
-def is_rate(text: object) -> bool:
-    """Return whether a cell is a frame rate or a unit of time, such as `25` or `1/12800`."""
-    return isinstance(text, str) and _RATE.fullmatch(text) is not None
+_FILE: Final = "manifest.parquet"
+_BOXES: Final = "boxes.parquet"
 
 
 def read(release: Path) -> pd.DataFrame:
     """Return the manifest of a release, which is not trusted; every row is checked.
 
     Raises:
-        CaerError: it is missing or damaged, has other columns, or a row is impossible.
+        CaerError: it or the table of sources is missing or damaged, has other columns, or a row is
+            impossible, by itself or beside its video.
     """
-    return checked.read(MANIFEST, release / "manifest.parquet", _wrong_files)
+    return checked.read(MANIFEST, release / _FILE, _files_of(read_sources(release)))
 
 
 def parts(release: Path) -> Iterator[pa.Table]:
     """Yield what `read` returns part by part, as `checked.parts` does."""
-    return checked.parts(MANIFEST, release / "manifest.parquet", _wrong_files)
+    return checked.parts(MANIFEST, release / _FILE, _files_of(read_sources(release)))
 
 
 def read_boxes(release: Path) -> pd.DataFrame:
-    """Return the boxes of a release; each is finite and has a positive area.
+    """Return the boxes of a release; each has a positive area inside a picture of its clip.
 
     Raises:
-        CaerError: the table is missing or damaged, or a box is impossible.
+        CaerError: the table or the manifest is missing or damaged, or a box is impossible.
     """
-    return checked.read(BOXES, release / "boxes.parquet", _wrong_boxes)
+    return checked.read(BOXES, release / _BOXES, _boxes_of(_clips(release)))
 
 
 def parts_of_boxes(release: Path) -> Iterator[pa.Table]:
     """Yield what `read_boxes` returns part by part, as `checked.parts` does."""
-    return checked.parts(BOXES, release / "boxes.parquet", _wrong_boxes)
+    return checked.parts(BOXES, release / _BOXES, _boxes_of(_clips(release)))
 
 
 def read_sources(release: Path) -> pd.DataFrame:
@@ -343,9 +332,55 @@ def read_repeated(release: Path) -> pd.DataFrame | None:
     return checked.read(REPEATED, path, _wrong_pairs) if path.is_file() else None
 
 
+def check(release: Path) -> None:
+    """Check every row of the tables that each release has; memory holds parts of the long ones.
+
+    Raises:
+        CaerError: a table is missing or damaged, or a row is impossible.
+    """
+    for _ in itertools.chain(parts(release), parts_of_boxes(release)):
+        pass
+    read_repeated(release)
+
+
+def _clips(release: Path) -> possible.Clips:
+    """Return the clips of a manifest, with the most frames and pixels that a file of each states.
+
+    Raises:
+        CaerError: the manifest is missing or damaged.
+    """
+    columns = tuple(column for column in MANIFEST.columns if column.name in _OF_CLIPS)
+    held = []
+    for part in checked.parts(Table(MANIFEST.name, MANIFEST.row, (), columns), release / _FILE):
+        codes, words = checked.words_of(part["clip_id"].combine_chunks())
+        start, end = (checked.numbers(part[name]) for name in ("start_frame", "end_frame"))
+        facts = {"frames": np.maximum(end - start, checked.numbers(part["frames"]))}
+        facts |= {name: checked.numbers(part[name]) for name in ("width", "height")}
+        rows = pd.DataFrame(facts).groupby(codes, observed=True).max()
+        held.append(pa.table({"clip_id": words, **rows}))
+    most = [("frames", "max"), ("width", "max"), ("height", "max")]
+    clips = pa.concat_tables(held).group_by("clip_id").aggregate(most)
+    numbers = (checked.numbers(clips[f"{name}_max"]) for name, _ in most)
+    return possible.Clips(pd.Index(clips["clip_id"].to_pandas(), dtype=object), *numbers)
+
+
+_OF_CLIPS: Final = ("clip_id", "start_frame", "end_frame", "frames", "width", "height")
+
+
+def _files_of(sources: pd.DataFrame) -> checked.Checks:
+    """Return the checks of a manifest whose clips are of these videos."""
+    videos = possible.Videos.of(sources)
+
+    def wrong(part: pa.Table) -> Iterator[tuple[str, checked.Mask]]:
+        yield from _wrong_files(part)
+        place = _places(part["video_id"], videos.names)
+        yield from possible.wrong_spans(_numbers_of(part), place, videos)
+
+    return wrong
+
+
 def _wrong_files(part: pa.Table) -> Iterator[tuple[str, checked.Mask]]:
-    def number(name: str) -> npt.NDArray[Any]:
-        return checked.numbers(part[name])
+    number = _numbers_of(part)
 
     def by_word(name: str, fits: Callable[[str], Any], empty: bool = True) -> checked.Mask:
         return ~checked.by_word(part[name], fits, empty)
@@ -357,59 +392,72 @@ def _wrong_files(part: pa.Table) -> Iterator[tuple[str, checked.Mask]]:
     yield "layout", by_word("layout", LAYOUTS.__contains__)
     yield "path", by_word("path", is_media_path)
     yield "member", by_word("member", _is_member)
-    yield "fps", by_word("fps", _is_rate)
-    yield "frames", _outside(number("frames"), 1, MAX_FRAMES)
-    yield "frame", _outside(number("frame"), 0, MAX_FRAMES - 1)
-    yield "end_frame", number("end_frame") <= number("start_frame")
-    yield "end_pts", number("end_pts") <= number("start_pts")
-    for name in ("width", "height"):
-        yield name, _outside(number(name), 1, MAX_SIDE)
-    yield "bytes", number("bytes") < 0
+    yield "fps", by_word("fps", possible.is_rate)
+    yield from possible.wrong_clips(number)
+    yield from possible.wrong_pictures(number)
+    yield "bytes", possible.outside(number("bytes"), 0, possible.MAX_BYTES)
+    for name in PROBABILITY_COLUMNS:
+        yield name, possible.outside(number(name), 0, possible.ONE)
+    yield (
+        "error_frames",
+        possible.outside(number("error_frames"), -possible.MAX_FRAMES, possible.MAX_FRAMES),
+    )
     for name in _NAMES:
         yield name, by_word(name, _is_name)
-    for name in _NUMBERS:
-        yield name, np.isinf(number(name))
-    yield "source_sha256", by_word("source_sha256", _SHA256.fullmatch)
+    for name in ("source_sha256", "sha256", "framehash"):
+        yield name, by_word(name, _SHA256.fullmatch)
     yield "perceptual_hash", by_word("perceptual_hash", _HASHES.fullmatch)
+    yield "votes", by_word("votes", _are_votes)
 
 
-def _wrong_boxes(part: pa.Table) -> Iterator[tuple[str, checked.Mask]]:
-    yield "frame", _outside(checked.numbers(part["frame"]), 0, MAX_FRAMES - 1)
-    x1, y1, x2, y2 = (checked.numbers(part[side]) for side in ("x1", "y1", "x2", "y2"))
-    for name, side in {"x1": x1, "y1": y1, "x2": x2, "y2": y2}.items():
-        yield name, ~np.isfinite(side)
-    yield "x2", x2 <= x1
-    yield "y2", y2 <= y1
+def _boxes_of(clips: possible.Clips) -> checked.Checks:
+    """Return the checks of boxes in these clips."""
+
+    def wrong(part: pa.Table) -> Iterator[tuple[str, checked.Mask]]:
+        number = _numbers_of(part)
+        yield from possible.wrong_boxes(number)
+        yield from possible.wrong_places(number, _places(part["clip_id"], clips.names), clips)
+
+    return wrong
 
 
 def _wrong_sources(part: pa.Table) -> Iterator[tuple[str, checked.Mask]]:
     for name in ("fps", "time_base"):
-        yield name, ~checked.by_word(part[name], _is_rate)
+        yield name, ~checked.by_word(part[name], possible.is_rate)
     yield "fields", ~checked.by_word(part["fields"], list(Fields).__contains__)
-    yield "bytes", checked.numbers(part["bytes"]) < 0
-    yield "sha256", ~checked.by_word(part["sha256"], _SHA256.fullmatch)
-    for name in ("video_id", "show", "episode"):
+    for name in ("sha256", "rip_of"):
+        yield name, ~checked.by_word(part[name], _SHA256.fullmatch)
+    for name in ("video_id", "show", "episode", "scan_type"):
         yield name, ~checked.by_word(part[name], _is_name)
-    for name in ("width", "height"):
-        yield name, _outside(checked.numbers(part[name]), 1, MAX_SIDE)
+    yield from possible.wrong_videos(_numbers_of(part))
 
 
 def _wrong_pairs(part: pa.Table) -> Iterator[tuple[str, checked.Mask]]:
-    for name in ("start_s", "of_start_s", "seconds", "score"):
-        yield name, ~np.isfinite(checked.numbers(part[name]))
+    for name in ("clip_id", "of_clip_id"):
+        yield name, ~checked.by_word(part[name], _is_name)
+    yield from possible.wrong_pairs(_numbers_of(part))
 
 
-def _outside(cells: npt.NDArray[Any], least: int, most: int) -> checked.Mask:
-    return (cells < least) | (cells > most)
+def _numbers_of(part: pa.Table) -> possible.Numbers:
+    return lambda name: checked.numbers(part[name])
+
+
+def _places(cells: pa.ChunkedArray, names: pd.Index) -> npt.NDArray[np.intp]:
+    """Return the place of each cell's word among the names; -1 if it is none of them."""
+    codes, words = checked.words_of(cells.combine_chunks())
+    return np.append(names.get_indexer(words.to_pylist()), -1)[codes]
 
 
 def _is_name(text: str) -> bool:
-    return len(text) <= MAX_TEXT and "\0" not in text
+    return len(text) <= possible.MAX_TEXT and "\0" not in text
 
 
 def _is_member(text: str) -> bool:
     return not re.search(r"[/\\\x00]", text) and text not in (".", "..")
 
 
-def _is_rate(text: str) -> bool:
-    return _RATE.fullmatch(text) is not None and Fraction(text) > 0
+def _are_votes(text: str) -> bool:
+    try:
+        return not any(vote.confidence < 0 or vote.confidence > 1 for vote in vote_text.parse(text))
+    except CaerError:
+        return False

@@ -37,6 +37,7 @@ from caer_data.export import (
     plan,
     prints,
 )
+from caer_data.export import manifest as manifests
 from caer_data.export.clip_boxes import BoxesOfClips, FromFile
 from caer_data.export.clip_files import ClipFile, ClipFiles
 from caer_data.export.layouts.caer_s_2019 import NAME as LEAKY
@@ -136,7 +137,7 @@ def _stated(release: Release, facts: cards.Facts) -> Release:
 
 def _kept(dataset: Dataset, target: Path, planned: Plan, options: Options) -> Release:
     """Return the release made by an earlier equal call, audited again."""
-    manifest = tables.read(MANIFEST, target / "manifest.parquet")
+    manifest = manifests.read(target)
     verdicts = audit_parts(manifest, planned.repeats)
     planned = replace(planned, files=manifest)
     release = Release(target, planned, manifest, verdicts, new=False)

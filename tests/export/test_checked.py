@@ -93,8 +93,8 @@ def test_equal_keys_that_are_written_differently_are_refused(tmp_path, monkeypat
     boxes = pd.DataFrame({"clip_id": "c", "frame": frames, **sides, "interpolated": False})
     boxes.to_parquet(tmp_path / "boxes.parquet")
     for call in (
-        lambda: manifest.read_boxes(tmp_path),
-        lambda: [*manifest.parts_of_boxes(tmp_path)],
+        lambda: checked.read(manifest.BOXES, tmp_path / "boxes.parquet"),
+        lambda: [*checked.parts(manifest.BOXES, tmp_path / "boxes.parquet")],
     ):
         with pytest.raises(CaerError, match=r"the key .*'frame': [01]\} occurs more than once"):
             call()

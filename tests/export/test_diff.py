@@ -19,7 +19,7 @@ def changed(everything, tmp_path):
     """A release in which one clip went, one is another, one has other labels, one other boxes."""
     target = tmp_path / "after"
     target.mkdir()
-    for name in ("manifest.parquet", "boxes.parquet", "release.json"):
+    for name in ("manifest.parquet", "boxes.parquet", "sources.parquet", "release.json"):
         shutil.copy(everything.folder / name, target / name)
     manifest = tables.read(MANIFEST, target / "manifest.parquet")
     clips = sorted(manifest.clip_id.unique())

@@ -7,10 +7,16 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from export_fixtures import options
 
+from caer_data.auditing.run import audit_folder
+from caer_data.benchmark.data import sources as loader
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
-from caer_data.export import folder, manifest
+from caer_data.export import carry, folder, manifest, shows
+from caer_data.export.diff import diff
+from caer_data.export.join import join
+from caer_data.export.release import export
 from caer_data.export.verify import verify
 from caer_data.media.fields import Fields
 
@@ -24,7 +30,8 @@ def release(everything, tmp_path):
 
 def _change(release, table, column, value):
     rows = pd.read_parquet(release / table)
-    rows[column] = [value, *rows[column].iloc[1:]]
+    cells = rows[column] if column in rows else pd.Series([None] * len(rows))
+    rows[column] = [value, *cells.iloc[1:]]
     rows.to_parquet(release / table)
 
 
@@ -44,7 +51,31 @@ def _change(release, table, column, value):
         ("width", -5),
         ("height", 2**40),
         ("bytes", -1),
+        ("bytes", 2**62),
         ("perceptual_hash", "zz"),
+        ("sha256", "zz"),
+        ("framehash", "A" * 64),
+        ("start_frame", -1),
+        ("end_frame", 2**40),
+        ("end_frame", 999_999),
+        ("start_pts", -1),
+        ("start_pts", 2**62),
+        ("end_pts", 2**40),
+        ("start_s", 999.0),
+        ("end_s", float("inf")),
+        ("box_x1", float("inf")),
+        ("box_y2", 1e308),
+        ("face_height", -1.0),
+        ("p_happy", 1e9),
+        ("confidence", 3.0),
+        ("speech", -0.5),
+        ("cut_score", 2.0),
+        ("raters", -3),
+        ("agreement", 2**40),
+        ("x1", 3),
+        ("votes", "rater-1"),
+        ("votes", "rater-1=happy:7"),
+        ("person_id", "\0"),
     ],
 )
 def test_a_manifest_that_cannot_be_true(release, column, value):
@@ -53,11 +84,105 @@ def test_a_manifest_that_cannot_be_true(release, column, value):
         verify(release, QUIET)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_boxes_that_are_no_boxes(release, value):
-    _change(release, "boxes.parquet", "x1", value)
-    with pytest.raises(CaerError, match=r"boxes.parquet: .*'x1'"):
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("x1", float("nan")),
+        ("x1", float("inf")),
+        ("x1", -1.0),
+        ("y2", 5000.0),
+        ("y2", 1e30),
+        ("frame", 2**40),
+        ("frame", 9_999_999),
+        ("frame", -1),
+    ],
+)
+def test_boxes_that_are_no_boxes(release, column, value):
+    _change(release, "boxes.parquet", column, value)
+    with pytest.raises(CaerError, match=rf"boxes.parquet: .*'{column}'"):
         manifest.read_boxes(release)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("bytes", 2**60),
+        ("first_pts", 2**62),
+        ("first_pts", -(2**62)),
+        ("retimed", -1),
+        ("duration_s", float("inf")),
+        ("duration_s", -1.0),
+        ("duration_s", 1e300),
+        ("width", 0),
+        ("rip_of", "no hash"),
+    ],
+)
+def test_sources_that_cannot_be(release, column, value):
+    _change(release, "sources.parquet", column, value)
+    with pytest.raises(CaerError, match=rf"sources.parquet: .*'{column}'"):
+        verify(release, QUIET)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("seconds", 1e300), ("score", 2.0), ("start_s", -1.0), ("clip_id", "\0")]
+)
+def test_pairs_that_cannot_be(release, column, value):
+    names = pd.read_parquet(release / "manifest.parquet")["clip_id"].unique()[:2]
+    row = {"clip_id": names[0], "of_clip_id": names[1], "start_s": 0.0, "of_start_s": 0.0,
+           "seconds": 1.0, "score": 0.9, "mirrored": False}  # fmt: skip
+    pd.DataFrame([{**row, column: value}]).to_parquet(release / "repeats.parquet")
+    with pytest.raises(CaerError, match=rf"repeats.parquet: .*'{column}'"):
+        verify(release, QUIET)
+
+
+VERBS = {
+    "verify": lambda folder, other: verify(folder, QUIET),
+    "diff": diff,
+    "diff, as the second": lambda folder, other: diff(other, folder),
+    "audit": lambda folder, other: audit_folder(folder, 1, QUIET),
+    "join": lambda folder, other: join([other, folder], folder.parent / "j", None, None, False,
+                                       QUIET),
+    "rebuild": lambda folder, other: shows.read(folder),
+    "continued rebuild": lambda folder, other: carry.tables_of(folder),
+    "benchmark": lambda folder, other: loader.read(folder, "clips"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("manifest.parquet", "end_frame", 2**40),
+        ("sources.parquet", "fps", "1/0"),
+        ("boxes.parquet", "frame", 2**40),
+    ],
+    ids=["manifest", "sources", "boxes"],
+)
+def test_every_verb_checks_every_table(release, everything, verb, table, column, value):
+    _change(release, table, column, value)
+    with pytest.raises(CaerError, match=rf"{table}: .*'{column}'"):
+        VERBS[verb](release, everything.folder)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("clips", "end_frame", 2**40),
+        ("clips", "end_pts", 2**40),
+        ("clips", "start_s", 1e9),
+        ("videos", "duration_s", 1e300),
+        ("labels", "confidence", 7.0),
+    ],
+)
+def test_a_dataset_that_was_changed_is_not_exported(dataset, tmp_path, table, column, value):
+    path = dataset.folder / "tables" / f"{table}.parquet"
+    rows = pd.read_parquet(path)
+    rows[column] = [value, *rows[column].iloc[1:]]
+    rows.to_parquet(path)
+    with pytest.raises(
+        CaerError, match=rf"the table of {table} was changed: the column '{column}'"
+    ):
+        export(dataset, tmp_path / "r", options(), QUIET)
 
 
 @pytest.mark.parametrize("value", ["1/0", "0", "-25", "9" * 40])

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from caer_data.benchmark.data.samples import NO_BOXES, SPLITS, Boxes, Sample, Source
-from caer_data.engine import bounded, parquet
+from caer_data.engine import bounded, ownership, parquet
 from caer_data.engine.emotions import EMOTIONS, LABELS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.files import inside
+from caer_data.export import manifest as manifests
 from caer_data.labels import vote_text
 
 if TYPE_CHECKING:
@@ -57,10 +58,12 @@ def read(folder: Path, kind: Kind) -> Source:
     """Return the clips or pictures of a release.
 
     Raises:
-        CaerError: nothing of this kind exists, a class folder is missing, a list or manifest is
-            damaged, or a split is empty.
+        CaerError: nothing of this kind exists, a class folder is missing, a list or a table is
+            damaged or has impossible rows, or a split is empty.
     """
     tree = check(folder, kind)
+    if ownership.is_release(folder):
+        manifests.check(folder)
     if (folder / "manifest.parquet").is_file() and tree != folder:
         source = _from_manifest(folder, tree, kind)
     else:

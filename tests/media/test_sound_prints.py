@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import numpy as np
+import pytest
 from numbered_video import write
+from odd_media import ffmpeg
 
 from caer_data.media import sound_prints
 from caer_data.media.probe import probe
@@ -41,3 +46,36 @@ def test_a_video_has_sixteen_a_second_and_one_without_sound_none(tmp_path):
     assert abs(len(made) - 3 * sound_prints.RATE) <= 8
     mute = write(tmp_path / "mute.mp4", 10)
     assert len(sound_prints.sound_prints(mute, probe(mute))) == 0
+
+
+NOTHING = (b"\x47\x1f\xff\x10" + b"\xff" * 184) * 40_000
+"""Stuffing of 7 MB: more than is looked at when a file is opened."""
+
+
+def joined(tmp_path: Path, later: Sequence[str]) -> Path:
+    """Two recordings of four seconds of the same sound, of which the second is made differently."""
+    plain = write(tmp_path / "plain.mp4", 100, sound=True)
+    path = tmp_path / "joined.ts"
+    for number, options in enumerate((["-ac", "2"], later)):
+        part = tmp_path / f"{number}.ts"
+        made = ["-c:v", "copy", "-c:a", "ac3", "-output_ts_offset", number * 4, *options]
+        ffmpeg("-i", plain, *made, part)
+        with path.open("ab") as whole:
+            whole.write(part.read_bytes() + NOTHING)
+    return path
+
+
+@pytest.mark.parametrize("later", [["-ac", "6"], ["-ar", "44100"], ["-ac", "1"]])
+def test_sound_whose_form_changes_is_heard_to_its_end(tmp_path: Path, later: list[str]) -> None:
+    path = joined(tmp_path, later)
+    made = sound_prints.sound_prints(path, probe(path))
+    assert len(made) == pytest.approx(8 * sound_prints.RATE, abs=8)
+    again = made[4 * sound_prints.RATE :]
+    assert equal_bits(made[8 : len(again) - 8], again[8:-8]) > 0.7
+
+
+def test_streams_that_appear_midway_do_not_end_the_sound(tmp_path: Path) -> None:
+    path = joined(tmp_path, ["-mpegts_start_pid", "0x300", "-mpegts_service_id", "7",
+                             "-mpegts_pmt_start_pid", "0x1100"])  # fmt: skip
+    made = sound_prints.sound_prints(path, probe(path))
+    assert len(made) == pytest.approx(4 * sound_prints.RATE, abs=8)

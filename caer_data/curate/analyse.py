@@ -377,9 +377,10 @@ def _lost_behind(job: Job, damage: Damage, end_pts: int, values: dict[str, Any])
         return 0
     with open_container(job.path, info.max_pixels) as container:
         pid = int(container.streams[info.stream_index].id)
-    rest, rate = rest_without(job.path, pid), Fraction(values["fps"])
+        others = {int(stream.id) for stream in container.streams if stream.type != "video"}
+    rest, rate = rest_without(job.path, pid, others), Fraction(values["fps"])
     lost = round(frames * rest / max(_REST, 1 - rest))
-    if rest >= _REST and lost / rate >= _LATE_S:  # sound is stored some packets behind its pictures
+    if rest >= _REST and lost / rate >= _LATE_S:
         return lost
     if info.duration_s is None or info.start_pts is None or damage.restarts:
         return 0

@@ -46,7 +46,8 @@ class Dialogue:
         audible = speech.audible(heard, first_s)
         own = {"video_id": job.video_id}
         if heard.lost:
-            self.notes.append(f"{relative}: {heard.lost} packets of its sound cannot be decoded")
+            packets = "1 packet" if heard.lost == 1 else f"{heard.lost} packets"
+            self.notes.append(f"{relative}: {packets} of its sound cannot be decoded")
         if listened:
             self.spoken += [own | row for row in speech.rows(spoken, audible, length_s)]
             self.shares[job.video_id] = speech.share_of_all(spoken, audible)

@@ -17,7 +17,7 @@ from caer_data.media.unchanged import Stamp
 
 SHOTS_VERSION = 18
 FACES_VERSION = 7
-SPEAKERS_VERSION = 2
+SPEAKERS_VERSION = 3
 
 
 @dataclass(frozen=True)

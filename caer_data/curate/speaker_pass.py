@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import av
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -32,7 +31,9 @@ from caer_data.engine.artifacts import write_json
 from caer_data.faces.mouths import Mouth, mouth_of
 from caer_data.faces.speakers import TICKS, Speaking, load
 from caer_data.media.decode import frames, threads_for
+from caer_data.media.packets import Damage, decoded, readable_packets
 from caer_data.media.probe import open_container
+from caer_data.media.resampling import Resampler
 from caer_data.media.voice import RATE
 
 _MAX_S: Final = 6.0
@@ -167,18 +168,22 @@ def _sound(job: Job) -> npt.NDArray[np.int16]:
     parts: list[npt.NDArray[np.int16]] = []
     samples = 0
     with open_container(job.path, job.info.max_pixels) as container:
-        resampler: Any = av.AudioResampler(format="s16", layout="mono", rate=RATE)
-        try:
-            for frame in container.decode(container.streams[job.info.audio_index]):
-                if frame.pts is not None:
-                    gap = round(float(frame.pts * frame.time_base) * RATE) - samples
-                    if gap > RATE // 10:
-                        parts.append(np.zeros(gap, np.int16))
-                        samples += gap
-                frame.pts = None
-                for part in resampler.resample(frame):
-                    parts.append(part.to_ndarray()[0])
-                    samples += len(parts[-1])
-        except (av.FFmpegError, ValueError):
-            pass  # the rest is silence; the speech stage reports how much was lost
+        resampler = Resampler("s16", RATE)
+        stream = container.streams[job.info.audio_index]
+        for frame in _frames(container, stream):
+            if frame.pts is not None:
+                gap = round(float(frame.pts * frame.time_base) * RATE) - samples
+                if gap > RATE // 10:
+                    parts.append(np.zeros(gap, np.int16))
+                    samples += gap
+            frame.pts = None
+            for part in resampler.convert(frame):
+                parts.append(part.to_ndarray()[0])
+                samples += len(parts[-1])
     return np.concatenate([np.zeros(0, np.int16), *parts])
+
+
+def _frames(container: Any, stream: Any) -> Iterator[Any]:
+    """Yield the sound that can be decoded; the speech stage reports how much is lost."""
+    for packet in readable_packets(container, stream):
+        yield from decoded(stream.codec_context, packet, Damage())

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from caer_data.media.frame import DecodedFrame, Picture
 
-VERSION: Final = 3
+VERSION: Final = 4
 RATE: Final = 8
 """Pictures per second."""
 

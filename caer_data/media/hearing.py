@@ -7,16 +7,17 @@ joined end to end, times continue, as those of the pictures do (see `retime`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import av
 import numpy as np
 import numpy.typing as npt
 
+from caer_data.media.packets import Damage, decoded, readable_packets
 from caer_data.media.probe import VideoInfo, open_container
+from caer_data.media.resampling import Resampler
 from caer_data.media.subtitle_tracks import SubtitleTrack, cue_of, subtitle_tracks
 from caer_data.media.subtitles import Subtitles
 from caer_data.media.voice import RATE, WINDOW, Samples, Voice
@@ -27,7 +28,6 @@ _SCALE: Final = 200  # scales a probability to one byte
 _MICROS: Final = 1_000_000
 _BREAK: Final = 500_000  # a gap or a step back of this size is a break; microseconds
 _SILENCE: Final = 1e-4  # of full scale: below the noise of any microphone
-_ERRORS_IN_A_ROW: Final = 100
 _AT_ONCE: Final = 256  # windows, 8 s
 
 
@@ -93,7 +93,7 @@ def hear(
         if not wanted:
             return heard
         ear = _Ear(voice)
-        for packet in _packets(container, wanted):
+        for packet in readable_packets(container, wanted):
             stream = packet.stream.index
             if stream == sound:
                 heard.lost += ear.listen(packet)
@@ -105,27 +105,13 @@ def hear(
     return heard
 
 
-def _packets(container: Any, streams: list[Any]) -> Iterator[Any]:
-    """Yield the packets of some streams, even after damage, and then empty packets as a flush."""
-    errors = 0
-    while errors < _ERRORS_IN_A_ROW:
-        try:
-            for packet in container.demux(streams):
-                errors = 0
-                yield packet
-            return
-        except (av.FFmpegError, IndexError, KeyError, ValueError, AttributeError):
-            errors += 1
-
-
 class _Ear:
     """Decodes sound, positions it by timestamp, and runs the voice model on it."""
 
     def __init__(self, voice: Voice | None) -> None:
         self.blocks: list[Block] = []
         self._voice = voice
-        self._resampler: Any = None
-        self._form: Any = None
+        self._resampler = Resampler("flt", RATE)
         self._start: int | None = None
         self._samples = 0  # in the current block
         self._rest: list[Samples] = []
@@ -134,25 +120,17 @@ class _Ear:
 
     def listen(self, packet: Any) -> int:
         """Process a packet; return 1 if it could not be decoded, otherwise 0."""
-        try:
-            frames = packet.stream.codec_context.decode(packet)
-        except (av.FFmpegError, ValueError, EOFError):
-            return 1
-        for frame in frames:
+        damage = Damage()
+        for frame in decoded(packet.stream.codec_context, packet, damage):
             self._place(frame)
-        return 0
+        return damage.packets
 
     def end(self) -> None:
         """Process the end of the sound."""
-        self._take(self._resampled(None))
+        self._take(self._resampler.finish())
         self._close()
 
     def _place(self, frame: Any) -> None:
-        form = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if form != self._form:  # sound may change its layout within the file
-            self._take(self._resampled(None))
-            self._form = form
-            self._resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
         now = self._time_of(frame)
         here = self._here()
         if self._start is None:
@@ -164,7 +142,7 @@ class _Ear:
             elif gap > _BREAK:
                 self._break(now + self._shift)
         frame.pts = None
-        self._take(self._resampled(frame))
+        self._take(self._resampler.convert(frame))
 
     def _time_of(self, frame: Any) -> int | None:
         if frame.pts is None or frame.time_base is None:
@@ -175,21 +153,13 @@ class _Ear:
         return None if self._start is None else self._start + self._samples * _MICROS // RATE
 
     def _break(self, start: int) -> None:
-        self._take(self._resampled(None))
-        self._resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
+        self._take(self._resampler.finish())
         self._close()
         self._start = start
 
-    def _resampled(self, frame: Any) -> Iterable[Any]:
-        if self._resampler is None:
-            return ()
-        try:
-            return [part.to_ndarray()[0] for part in self._resampler.resample(frame)]
-        except (av.FFmpegError, ValueError):
-            return ()
-
-    def _take(self, parts: Iterable[Samples]) -> None:
-        for part in parts:
+    def _take(self, frames: Iterable[Any]) -> None:
+        for frame in frames:
+            part = frame.to_ndarray()[0]
             self._rest.append(np.nan_to_num(part, nan=0.0, posinf=1.0, neginf=-1.0))
             self._samples += len(part)
         if sum(map(len, self._rest)) >= _AT_ONCE * WINDOW:

@@ -66,16 +66,20 @@ class Damage:
         return min(1.0, damaged / max(1, self.frames_given, damaged))
 
     def __str__(self) -> str:
-        lost = f"of {self.frames_given} frames lost"
+        given = "frame" if self.frames_given == 1 else "frames"
         parts = (
-            (self.frames_lost, lost),
-            (self.packets, "damaged packets skipped"),
-            (self.corrupt_frames, "frames repaired by the decoder or built on repaired ones"),
-            (self.headless, "frames before the first key frame, which cannot be decoded"),
-            (self.restarts, "restarts of the timestamps"),
-            (self.retimed, "frames retimed"),
+            (self.frames_lost, f"of {self.frames_given} {given}", " lost"),
+            (self.packets, "damaged packet", " skipped"),
+            (self.corrupt_frames, "frame", " repaired by the decoder or built on repaired ones"),
+            (self.headless, "frame", " before the first key frame, which cannot be decoded"),
+            (self.restarts, "restart", " of the timestamps"),
+            (self.retimed, "frame", " retimed"),
         )
-        return ", ".join(f"{count} {what}" for count, what in parts if count)
+        return ", ".join(
+            f"{count} {what}{'' if count == 1 or what.startswith('of ') else 's'}{how}"
+            for count, what, how in parts
+            if count
+        )
 
 
 class Given:
@@ -220,23 +224,38 @@ def promised(container: Any, stream: Any) -> int:
 
 
 def packets_of(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
-    """Yield all readable packets of a stream, and finally the empty one that flushes the decoder.
+    """Yield all readable packets of a stream, and finally an empty one that flushes the decoder."""
+    flushed = False
+    for packet in readable_packets(container, stream, damage):
+        flushed = not packet.size
+        yield packet
+    if not flushed:
+        yield av.Packet(0)
 
-    After an error, the demuxer continues after the damage.
+
+def readable_packets(container: Any, streams: Any, damage: Damage | None = None) -> Iterator[Any]:
+    """Yield all readable packets of one or several streams; after damage, what follows it.
+
+    An empty packet of each stream comes last, unless too many errors follow one another.
+
+    Args:
+        container: the opened file.
+        streams: a stream of it, or several.
+        damage: counts the packets that could not be read.
     """
     in_a_row = 0
     while in_a_row < _ERRORS_IN_A_ROW:
         try:
-            for packet in container.demux(stream):
+            for packet in container.demux(streams):
                 in_a_row = 0
                 yield packet
             return
         except av.FFmpegError:
-            damage.packets += 1
             in_a_row += 1
+            if damage is not None:
+                damage.packets += 1
         except _STRAY:
             continue
-    yield av.Packet(0)
 
 
 def decoded(context: Any, packet: Any, damage: Damage) -> list[Any]:

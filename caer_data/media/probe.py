@@ -22,6 +22,7 @@ from caer_data.engine.errors import CaerError
 from caer_data.engine.files import explain_os_error
 from caer_data.media.fields import Fields
 from caer_data.media.geometry import Crop, Turn, displayed, matroska_crop, turn_of
+from caer_data.media.packets import Damage, decoded, readable_packets
 from caer_data.media.programmes import Programme, elsewhere, pictures_begin, programmes
 from caer_data.media.sound import SoundTrack, choose, sound_tracks
 
@@ -276,33 +277,23 @@ def _covers(path: Path, streams: list[Any], max_pixels: int) -> set[int]:
         return set()
     counts: Counter[int] = Counter()
     with open_container(path, max_pixels) as container:
-        try:
-            packets = container.demux([container.streams[s.index] for s in streams])
-            for packet in islice(packets, _PACKETS_TRIED):
-                counts[packet.stream.index] += packet.size > 0
-        except (av.FFmpegError, IndexError):
-            pass
+        packets = readable_packets(container, [container.streams[s.index] for s in streams])
+        for packet in islice(packets, _PACKETS_TRIED):
+            counts[packet.stream.index] += packet.size > 0
     return {index for index in stills if counts[index] <= 1}
 
 
 def _first_frame(container: Any, stream: Any, path: Path) -> tuple[Any, bool]:
     """Return the first frame, and whether the first packet has a presentation or decode time."""
     why, stamped = "damaged, or holding none", None
-    try:
-        for packet in islice(container.demux(stream), _PACKETS_TRIED):
-            if stamped is None:
-                stamped = packet.pts is not None or packet.dts is not None
-            if packet.has_sidedata("encryption_info"):
-                why = "it is encrypted"
-                break
-            try:
-                frames = stream.codec_context.decode(packet)
-            except av.FFmpegError:
-                continue
-            if frames:
-                return frames[0], bool(stamped)
-    except av.FFmpegError:
-        pass
+    for packet in islice(readable_packets(container, stream), _PACKETS_TRIED):
+        if stamped is None:
+            stamped = packet.pts is not None or packet.dts is not None
+        if packet.has_sidedata("encryption_info"):
+            why = "it is encrypted"
+            break
+        if frames := decoded(stream.codec_context, packet, Damage()):
+            return frames[0], bool(stamped)
     raise CaerError(f"{path}: no frame can be decoded ({why})")
 
 
@@ -315,18 +306,15 @@ def _start(path: Path, of: Any, max_pixels: int) -> int | None:
     with open_container(path, max_pixels) as container:
         stream = container.streams[of.index]
         unstamped, stamps = 0, list[int]()
-        try:
-            for packet in islice(container.demux(stream), _PACKETS_TRIED):
-                if not packet.size:
-                    break
-                if packet.pts is not None:
-                    stamps.append(packet.pts)
-                elif packet.dts is None:
-                    unstamped += 1
-                if not unstamped or len(stamps) == _REORDERED:
-                    break
-        except av.FFmpegError:
-            pass
+        for packet in islice(readable_packets(container, stream), _PACKETS_TRIED):
+            if not packet.size:
+                break
+            if packet.pts is not None:
+                stamps.append(packet.pts)
+            elif packet.dts is None:
+                unstamped += 1
+            if not unstamped or len(stamps) == _REORDERED:
+                break
     start: int | None = of.start_time
     if not unstamped or not stamps:
         return start

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -221,23 +221,27 @@ def is_transport_stream(path: Path) -> bool:
         return _layout(file.read(_HEAD)) is not None
 
 
-def rest_without(path: Path, pid: int) -> float:
+def rest_without(path: Path, pid: int, ignored: Set[int] = frozenset()) -> float:
     """Return the share of a transport stream that comes after the last packet of stream `pid`.
 
-    Padding does not count.
+    Args:
+        path: the file.
+        pid: number of the stream.
+        ignored: numbers of the streams that do not count, such as its sound; nor does padding.
 
     Raises:
         OSError: the file cannot be read.
     """
     size = end = path.stat().st_size
     behind = 0
+    ignored = {*ignored, _PADDING}
     with path.open("rb") as file:
         while end > 0:
             start = max(0, end - _MAX_BYTES)
             file.seek(start)
             pids = [_pid(packet, 1) for _, packet in _packets(file.read(end - start))]
             last = max((n for n, found in enumerate(pids) if found == pid), default=-1)
-            behind += sum(found != _PADDING for found in pids[last + 1 :])
+            behind += sum(found not in ignored for found in pids[last + 1 :])
             if last >= 0:
                 break
             end = start

@@ -14,7 +14,9 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from caer_data.media.packets import Damage, decoded, readable_packets
 from caer_data.media.probe import VideoInfo, open_container
+from caer_data.media.resampling import Resampler
 
 RATE: Final = 16
 """Fingerprints per second."""
@@ -92,9 +94,9 @@ def _samples(path: Path, info: VideoInfo, start: Fraction) -> Samples:
     try:
         with open_container(path, info.max_pixels) as container:
             stream = container.streams[info.audio_index]
-            resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLES)
+            resampler = Resampler("s16", SAMPLES)
             for frame in _frames(container, stream):
-                for made in resampler.resample(frame):
+                for made in resampler.convert(frame):
                     part = made.to_ndarray().reshape(-1).astype(np.int16)
                     part = _placed(part, at, made, start)
                     parts.append(part)
@@ -107,11 +109,8 @@ def _samples(path: Path, info: VideoInfo, start: Fraction) -> Samples:
 
 
 def _frames(container: Any, stream: Any) -> Any:
-    for packet in container.demux(stream):
-        try:
-            yield from packet.decode()
-        except av.InvalidDataError:
-            continue
+    for packet in readable_packets(container, stream):
+        yield from decoded(stream.codec_context, packet, Damage())
 
 
 def _placed(part: Samples, at: int, made: Any, start: Fraction) -> Samples:

@@ -328,9 +328,10 @@ def test_a_broadcast_of_which_a_part_cannot_be_read_is_damaged(tmp_path, codec, 
     assert values["damaged_share"] == pytest.approx(1 - values["frames"] / 200, abs=0.05)
 
 
-def test_sound_that_is_stored_behind_the_last_picture_is_no_lost_picture(tmp_path):
+@pytest.mark.parametrize("seconds", [2, 20])
+def test_sound_that_is_stored_behind_the_last_picture_is_no_lost_picture(tmp_path, seconds):
     path = tmp_path / "a.ts"
-    picture, sound = ["testsrc=s=640x360:r=25:d=2", "sine=d=2"]
+    picture, sound = ["testsrc=s=640x360:r=25:d=2", f"sine=d={seconds}"]
     ffmpeg("-f", "lavfi", "-i", picture, "-f", "lavfi", "-i", sound, "-c:v", "libx264",
            "-c:a", "aac", "-b:a", "192k", path)  # fmt: skip
     job = job_of(path, tmp_path / "work")

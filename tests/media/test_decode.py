@@ -178,11 +178,11 @@ def _received(pts: int | None, dts: int | None = None) -> Received:
     [
         ([0, 40, 80], [0, 40, 80], ""),
         ([None, None, None], [0, 40, 80], "3 frames retimed"),
-        ([0, None, 80], [0, 40, 80], "1 frames retimed"),
+        ([0, None, 80], [0, 40, 80], "1 frame retimed"),
         ([-80, -40, 0], [-80, -40, 0], ""),
-        ([0, 40, 30, 120], [0, 40, 80, 120], "1 frames retimed"),
-        ([0, 40, 40, 80], [0, 40, 60, 80], "1 frames retimed"),
-        ([0, 40, 0, 8040], [0, 40, 80, 8040], "1 frames retimed"),
+        ([0, 40, 30, 120], [0, 40, 80, 120], "1 frame retimed"),
+        ([0, 40, 40, 80], [0, 40, 60, 80], "1 frame retimed"),
+        ([0, 40, 0, 8040], [0, 40, 80, 8040], "1 frame retimed"),
         (
             [90000, 90040, *range(0, 480, 40)],
             list(range(90000, 90560, 40)),

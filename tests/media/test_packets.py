@@ -110,3 +110,12 @@ def test_the_usual_step_is_that_of_evenly_spaced_frames(
     steps: dict[int, int], usual: int | None
 ) -> None:
     assert usual_step(Counter(steps)) == usual
+
+
+def test_counts_of_one_are_singular() -> None:
+    one = Damage(packets=1, corrupt_frames=1, frames_given=9, frames_lost=1, restarts=1)
+    assert str(one) == (
+        "1 of 9 frames lost, 1 damaged packet skipped, "
+        "1 frame repaired by the decoder or built on repaired ones, 1 restart of the timestamps"
+    )
+    assert str(Damage(packets=2, retimed=3)) == "2 damaged packets skipped, 3 frames retimed"

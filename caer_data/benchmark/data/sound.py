@@ -18,7 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from caer_data.benchmark.recipe import MELS, columns_of
+from caer_data.media.packets import Damage, decoded, readable_packets
 from caer_data.media.probe import VideoInfo, open_container
+from caer_data.media.resampling import Resampler
 
 RATE: Final = 16_000
 """Sampling rate to which sound is converted, in Hz."""
@@ -119,14 +121,10 @@ def _samples(path: Path, info: VideoInfo, count: int) -> Samples:
 
 def _parts(container: Any, stream: Any) -> Iterator[tuple[Samples, Fraction | None]]:
     """Yield decoded sound at `RATE`, with its start time in seconds."""
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
-    for packet in container.demux(stream):
-        try:
-            frames = packet.decode()
-        except av.InvalidDataError:
-            continue
-        for frame in frames:
-            for made in resampler.resample(frame):
+    resampler = Resampler("flt", RATE)
+    for packet in readable_packets(container, stream):
+        for frame in decoded(stream.codec_context, packet, Damage()):
+            for made in resampler.convert(frame):
                 yield np.nan_to_num(made.to_ndarray()[0]), _time_of(made)
 
 

@@ -186,7 +186,7 @@ def _received(pts: int | None, dts: int | None = None) -> Received:
         (
             [90000, 90040, *range(0, 480, 40)],
             list(range(90000, 90560, 40)),
-            "1 restarts of the timestamps, 12 frames retimed",
+            "1 restart of the timestamps, 12 frames retimed",
         ),
         ([90000, 90040, 0, 40], [90000, 90040, 90080, 90120], "2 frames retimed"),
         ([0, 8000, 8040], [0, 8000, 8040], ""),

@@ -18,7 +18,7 @@ PERSON = (400, 100, 100)
 def _textured(picture: np.ndarray, place: tuple[int, int, int], seed: int) -> np.ndarray:
     """A face with structure, all of it bright enough for the detector."""
     x, y, side = place
-    values = np.random.default_rng(seed).integers(100, 250, (12, 12, 1)).astype(np.uint8)
+    values = np.random.default_rng(seed).integers(100, 250, (8, 8, 1)).astype(np.uint8)
     face = cv2.resize(values, (side, side), interpolation=cv2.INTER_CUBIC)
     picture[y : y + side, x : x + side] = np.clip(face, 95, 250)[:, :, None]
     return picture
@@ -86,8 +86,32 @@ def test_a_person_who_only_moves_the_mouth_remains(tmp_path):
     assert len(_tracks(tmp_path, shown)) == 2
 
 
-def test_a_picture_that_is_carried_remains(tmp_path):
+@pytest.mark.parametrize("step", [3, 15], ids=["slow", "fast"])
+def test_a_picture_past_which_the_camera_moves_is_no_face(tmp_path, step):
+    wall, person = PICTURE, PERSON
+    shown = []
+    for n in range(6):
+        side = wall[2] + 2 * n  # the camera comes nearer, too
+        there = _textured(scene(), (wall[0] + step * n, wall[1] + n, side), 1)
+        shown.append(_grain(_textured(there, person, 100 + n), n))
+    assert _tracks(tmp_path, shown) == [pytest.approx(person[0], abs=3)]
+
+
+def test_a_person_past_whom_the_camera_moves_remains(tmp_path):
+    shown = []
+    for n in range(6):
+        there = _textured(scene(), (60 + 10 * n, 60, 80), 1)
+        x, y, side = 60 + 10 * n, 60, 80
+        there[y + 3 * side // 4 : y + 7 * side // 8, x + side // 3 : x + 2 * side // 3] = (
+            100 if n % 2 else 240
+        )
+        shown.append(_textured(there, PERSON, 100 + n))
+    assert len(_tracks(tmp_path, shown)) == 2
+
+
+def test_pictures_past_which_the_camera_moves_remain_if_there_is_nobody_else(tmp_path):
     shown = [
-        _textured(_textured(scene(), (60 + 15 * n, 60, 80), 1), PERSON, 100 + n) for n in range(6)
+        _textured(_textured(scene(), (60 + 8 * n, 60, 80), 1), (400 + 8 * n, 100, 80), 2)
+        for n in range(6)
     ]
     assert len(_tracks(tmp_path, shown)) == 2

@@ -53,8 +53,16 @@ def opened(path: Path | BinaryIO, texts: Sequence[str] = ()) -> Iterator[pq.Parq
         MissingFileError: the file does not exist.
         CaerError: it is not a parquet file, or is damaged.
     """
-    with explained(path), pq.ParquetFile(path, read_dictionary=list(texts)) as file:
+    with explained(path), _file(path, texts) as file:
         yield file
+
+
+def _file(path: Path | BinaryIO, texts: Sequence[str]) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path, read_dictionary=list(texts))
+    except KeyError as error:  # how Arrow says that there is no such column
+        name = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
+        raise CaerError(f"{path}: lacks the column '{name}'") from error
 
 
 def schema_of(path: Path | BinaryIO) -> pa.Schema:

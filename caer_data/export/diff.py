@@ -20,9 +20,12 @@ from caer_data.export.layouts.caer_s_2019 import NAME as LEAKY
 
 COMPARED: Final = (
     "split", "emotion", "votes", "confidence", "agreement", "made_up", "show", "episode",
-    "person_id", "start_pts", "end_pts", "source_sha256", "framehash",
+    "person_id", "start_s", "end_s", "source_sha256", "framehash",
 )  # fmt: skip
-"""Columns of the manifest that are compared; boxes are compared, too."""
+"""Columns of the manifest that are compared; boxes are compared, too.
+
+Times are seconds, because timestamps of another rip have another unit.
+"""
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ def _clips(release: Path) -> pd.DataFrame:
     clips["framehash"] = clips["framehash"].astype(object).where(clips["frame"].isna())
     clips = clips.drop(columns=["clip_key", "frame"]).set_index(keys.rename("key"))
     clips = clips.sort_values("clip_id")
+    clips[["start_s", "end_s"]] = clips[["start_s", "end_s"]].round(3)
     clips["boxes"], clips["boxes_sum"] = _boxes(release, pd.Index(clips["clip_id"]))
     heap.return_unused()
     return clips

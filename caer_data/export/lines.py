@@ -5,15 +5,17 @@ Subtitles are protected by copyright like the footage, so a release without foot
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pandas as pd
+import pyarrow as pa
 
 from caer_data.engine import tables
 from caer_data.engine.columns import BOOL, FLOAT, INT, STRING, Column, Table
 from caer_data.engine.dataset import Dataset
-from caer_data.export import checked
+from caer_data.export import checked, possible
 
 CLIP_LINES: Final = Table(
     "lines",
@@ -54,7 +56,14 @@ def read(release: Path) -> pd.DataFrame:
     """Return the lines of a release, which is not trusted; empty if there are none.
 
     Raises:
-        CaerError: the table is damaged.
+        CaerError: the table is damaged, or a row is impossible.
     """
     path = release / "lines.parquet"
-    return checked.read(CLIP_LINES, path) if path.is_file() else tables.empty(CLIP_LINES)
+    return checked.read(CLIP_LINES, path, _wrong) if path.is_file() else tables.empty(CLIP_LINES)
+
+
+def _wrong(part: pa.Table) -> Iterator[tuple[str, checked.Mask]]:
+    longest = possible.MAX_SECONDS
+    yield "number", possible.outside(checked.numbers(part["number"]), 0, possible.MAX_FRAMES)
+    for name in ("start_s", "end_s"):
+        yield name, possible.outside(checked.numbers(part[name]), -longest, longest)

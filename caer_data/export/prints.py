@@ -26,6 +26,7 @@ from caer_data.engine.artifacts import Artifact, Store
 from caer_data.engine.columns import INT, STRING, Column, Table
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
+from caer_data.export import possible
 from caer_data.media import fingerprints, sound_prints, windows
 from caer_data.media.alignment import Known
 from caer_data.media.shared_frame import RELEASED
@@ -142,11 +143,51 @@ def read(release: Path, sources: pd.DataFrame) -> dict[str, Known]:
     }
 
 
+def check(release: Path, sources: pd.DataFrame) -> set[str]:
+    """Check the fingerprints of a release, which is not trusted; memory holds a part of them.
+
+    Args:
+        release: its folder.
+        sources: its `SOURCES`.
+
+    Returns:
+        Videos with fingerprints that are not among the sources.
+
+    Raises:
+        CaerError: a table cannot be read, or contains impossible values.
+    """
+    of = {row.video_id: row for row in tables.rows(sources)}
+    strangers: set[str] = set()
+    last: dict[str, int] = {}
+    for name, some in _each(FINGERPRINTS, release / NAME, fingerprints.RATE):
+        if name not in of:
+            strangers.add(name)
+            continue
+        _known(release / NAME, some, of[name], np.zeros(0, np.uint32))
+        if name in last and some["pts"].iloc[0] <= last[name]:
+            raise _impossible(release / NAME, name)
+        last[name] = some["pts"].iloc[-1]
+    counted: dict[str, int] = {}
+    for name, some in _each(SOUND, release / SOUND_NAME, sound_prints.RATE):
+        strangers |= {name} - of.keys()
+        _sound(release / SOUND_NAME, name, some, counted.get(name, 0))
+        counted[name] = counted.get(name, 0) + len(some)
+    return strangers
+
+
 def _rows(table: Table, path: Path, wanted: set[str], rate: int) -> dict[str, pd.DataFrame]:
     """Return the rows of some videos, by `video_id`; none if the file does not exist."""
-    if not path.is_file():
-        return {}
     parts: dict[str, list[pd.DataFrame]] = {}
+    for name, some in _each(table, path, rate):
+        if name in wanted:
+            parts.setdefault(name, []).append(some)
+    return {name: pd.concat(some) for name, some in parts.items()}
+
+
+def _each(table: Table, path: Path, rate: int) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the rows of each video part by part; none if the file does not exist."""
+    if not path.is_file():
+        return
     counted: dict[str, int] = {}
     # a long text may be repeated in each row: it is never expanded
     with parquet.opened(path, ["video_id"]) as file:
@@ -155,9 +196,11 @@ def _rows(table: Table, path: Path, wanted: set[str], rate: int) -> dict[str, pd
                 counted[name] = counted.get(name, 0) + len(some)
                 if counted[name] > _MAX_SECONDS * rate:
                     raise CaerError(f"{path}: has more than a day of {name}; fetch it again")
-                if name in wanted:
-                    parts.setdefault(name, []).append(some)
-    return {name: pd.concat(some) for name, some in parts.items()}
+                yield name, some
+
+
+def _impossible(path: Path, name: str) -> CaerError:
+    return CaerError(f"{path}: impossible values for {name}; fetch it again")
 
 
 def _columns(table: Table, path: Path, file: pq.ParquetFile) -> list[str]:
@@ -187,11 +230,13 @@ def _by_video(table: Table, read: pa.Table) -> Iterator[tuple[str, pd.DataFrame]
         yield str(names.dictionary[int(number)]), rows[of == number]
 
 
-def _sound(path: Path, name: str, rows: pd.DataFrame) -> npt.NDArray[np.uint32]:
+def _sound(path: Path, name: str, rows: pd.DataFrame, start: int = 0) -> npt.NDArray[np.uint32]:
+    """Return the bits of a video's sound, whose numbers rise from the given one."""
     bits = rows["bits"].to_numpy(np.int64)
     places = rows["number"].to_numpy(np.int64)
-    if (places != np.arange(len(rows))).any() or (bits < 0).any() or (bits >> 32).any():
-        raise CaerError(f"{path}: impossible values for {name}; fetch it again")
+    follow = places == np.arange(start, start + len(rows))
+    if not follow.all() or (bits < 0).any() or (bits >> 32).any():
+        raise _impossible(path, name)
     return bits.astype(np.uint32)
 
 
@@ -200,12 +245,14 @@ def _known(path: Path, rows: pd.DataFrame, source: Any, sound: npt.NDArray[np.ui
     bars = rows[list(_BARS)].to_numpy(np.int64)
     whole = np.array(fingerprints.GRID * 2)
     within = (bars >= 0).all() and (bars <= whole).all() and (bars[:, :2] < bars[:, 2:]).all()
-    if not within or (np.diff(pts) <= 0).any():
-        raise CaerError(f"{path}: impossible values for {source.video_id}; fetch it again")
+    first, base = int(source.first_pts), Fraction(source.time_base)
+    least, most = first - 1 / base, first + int(possible.MAX_SECONDS / base)
+    if not within or (np.diff(pts) <= 0).any() or possible.outside(pts, float(least), most).any():
+        raise _impossible(path, source.video_id)
     # where a release was joined with an earlier one, a batch may lack the last window
     names = [name for name in _HASHES if name in rows and rows[name].notna().all()]
     hashes = np.ascontiguousarray(rows[names].to_numpy(np.int64)).view(np.uint64)
-    times = (pts - int(source.first_pts)) * float(Fraction(source.time_base))
+    times = (pts - first) * float(base)
     return Known(times, hashes, bars / whole, sound)
 
 

@@ -141,7 +141,7 @@ _AT_ONCE: Final = 10_000
 
 def _against_tables(release: Path, listed: dict[str, str], has_media: bool) -> list[str]:
     """Return differences between the tables, the list of hashes and the shards' contents."""
-    from caer_data.export import manifest
+    from caer_data.export import lines, manifest, prints
 
     told = _Manifest()
     for part in manifest.parts(release):
@@ -161,6 +161,11 @@ def _against_tables(release: Path, listed: dict[str, str], has_media: bool) -> l
     if repeated is not None:
         named = set(repeated["clip_id"]) | set(repeated["of_clip_id"])
         others["repeats.parquet"] = named - clips
+    others["lines.parquet"] = set(lines.read(release)["clip_id"]) - clips
+    problems += [
+        f"fingerprints: {video} is not a video of sources.parquet"
+        for video in prints.check(release, sources)
+    ]
     problems += [
         f"manifest.parquet: {video} is not a video of sources.parquet"
         for video in set(facts["video_id"]) - set(sources["video_id"])

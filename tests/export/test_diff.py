@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from fractions import Fraction
 
 import pytest
 
@@ -11,7 +12,7 @@ from caer_data.cli import main
 from caer_data.engine import tables
 from caer_data.engine.errors import CaerError
 from caer_data.export.diff import diff
-from caer_data.export.manifest import BOXES, MANIFEST
+from caer_data.export.manifest import BOXES, MANIFEST, SOURCES
 
 
 @pytest.fixture
@@ -75,3 +76,23 @@ def test_the_verb_says_it_and_json_lists_it(everything, changed, capsys):
 def test_a_folder_that_is_no_release(everything, tmp_path):
     with pytest.raises(CaerError, match="not a release"):
         diff(everything.folder, tmp_path)
+
+
+def test_another_unit_of_time_is_no_other_time(everything, changed):
+    """A rip has its own timestamps: times are compared, and clips differ by their source alone."""
+    after, clips = changed
+    sources = tables.read(SOURCES, after / "sources.parquet")
+    files = tables.read(MANIFEST, after / "manifest.parquet")
+    own = files["clip_id"] == clips[5]
+    video = sources["video_id"] == files.loc[own, "video_id"].iloc[0]
+    base = Fraction(sources.loc[video, "time_base"].iloc[0])
+    sources.loc[video, ["time_base", "sha256"]] = [str(base / 4), "a" * 64]
+    of_video = files["video_id"] == sources.loc[video, "video_id"].iloc[0]
+    files.loc[of_video, ["start_pts", "end_pts"]] *= 4
+    files.loc[of_video, "source_sha256"] = "a" * 64
+    tables.write(SOURCES, sources, after / "sources.parquet")
+    tables.write(MANIFEST, files, after / "manifest.parquet")
+    told = {
+        change.clip.clip_id: change.columns for change in diff(everything.folder, after).changed
+    }
+    assert list(told[clips[5]]) == ["source_sha256"]

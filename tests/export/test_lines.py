@@ -6,11 +6,14 @@ import json
 import tarfile
 
 import pandas as pd
+import pytest
 from export_fixtures import options
 
 from caer_data.engine import tables
+from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
 from caer_data.export.release import export
+from caer_data.export.verify import verify
 
 
 def add_lines(dataset) -> pd.DataFrame:
@@ -57,3 +60,17 @@ def test_no_footage_no_lines(dataset, tmp_path) -> None:
     )
     assert not (made.folder / "lines.parquet").exists()
     assert "lines.parquet" not in (made.folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("column", "value"), [("start_s", float("inf")), ("number", -1)])
+def test_lines_that_cannot_be_are_refused(dataset, tmp_path, column, value) -> None:
+    add_lines(dataset)
+    made = export(dataset, tmp_path / "r", options(layouts=("caer",)), Reporter("quiet"))
+    table = made.folder / "lines.parquet"
+    lines = pd.read_parquet(table).head(1)
+    lines.assign(clip_id="stranger").to_parquet(table)
+    told = "lines.parquet: stranger is not a clip of the manifest"
+    assert told in verify(made.folder, Reporter("quiet")).problems
+    lines.assign(**{column: value}).to_parquet(table)
+    with pytest.raises(CaerError, match=rf"lines.parquet: row 1: .*'{column}'"):
+        verify(made.folder, Reporter("quiet"))

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from caer_data.engine import parquet
 from caer_data.engine.artifacts import Store
 from caer_data.engine.errors import CaerError
 from caer_data.export import prints
@@ -73,12 +74,15 @@ def changed(release, change, name=prints.NAME):
         pytest.param(lambda t: t.assign(pts="soon"), id="another type"),
         pytest.param(lambda t: t.assign(window_0=0.5), id="halves of bits"),
         pytest.param(lambda t: t.assign(pts=None), id="empty cells"),
+        pytest.param(lambda t: t.assign(pts=t.pts + 2**40), id="far away"),
+        pytest.param(lambda t: t.drop(columns="video_id"), id="no names"),
     ],
 )
-def test_tables_that_cannot_be_true_are_refused(release, change):
+@pytest.mark.parametrize("reader", [prints.read, prints.check], ids=["read", "check"])
+def test_tables_that_cannot_be_true_are_refused(release, change, reader):
     changed(release, change)
     with pytest.raises(CaerError, match=r"fingerprints\.parquet"):
-        prints.read(release, SOURCES)
+        reader(release, SOURCES)
 
 
 @pytest.mark.parametrize(
@@ -90,12 +94,29 @@ def test_tables_that_cannot_be_true_are_refused(release, change):
         pytest.param(lambda t: t.assign(bits=2**32), id="more than 32 bits"),
         pytest.param(lambda t: t.assign(bits=None), id="empty cells"),
         pytest.param(lambda t: t.drop(columns="number"), id="a column is missing"),
+        pytest.param(lambda t: t.drop(columns="video_id"), id="no names"),
     ],
 )
-def test_sound_that_cannot_be_true_is_refused(release, change):
+@pytest.mark.parametrize("reader", [prints.read, prints.check], ids=["read", "check"])
+def test_sound_that_cannot_be_true_is_refused(release, change, reader):
     changed(release, change, prints.SOUND_NAME)
     with pytest.raises(CaerError, match=r"sound_fingerprints\.parquet"):
-        prints.read(release, SOURCES)
+        reader(release, SOURCES)
+
+
+def test_those_of_other_videos_are_named(release):
+    assert prints.check(release, SOURCES) == set()
+    assert prints.check(release, SOURCES[:1]) == {"b"}
+
+
+def test_a_long_video_is_checked_part_by_part(release, monkeypatch):
+    """Its times rise and its sound goes on from one part to the next."""
+    parts_of = parquet.parts_of
+    monkeypatch.setattr(parquet, "parts_of", lambda file, rows, names: parts_of(file, 3, names))
+    assert prints.check(release, SOURCES) == set()
+    changed(release, lambda t: t.assign(pts=t.pts.where(t.index != 12, 0)))
+    with pytest.raises(CaerError, match="impossible values for b"):
+        prints.check(release, SOURCES)
 
 
 def earlier(release):

@@ -16,7 +16,7 @@ from caer_data.media.probe import VideoInfo
 from caer_data.media.unchanged import Stamp
 
 SHOTS_VERSION = 18
-FACES_VERSION = 8
+FACES_VERSION = 9
 SPEAKERS_VERSION = 3
 
 

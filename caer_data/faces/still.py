@@ -26,10 +26,10 @@ _MIN_DETECTIONS: Final = 3
 _SIDE: Final = 32  # px; size at which faces are compared, so that grain hardly counts
 _LEAST_CONTRAST: Final = 4.0  # grey levels
 
-# Posters past which the camera moves changed by .02 to .04 when laid over, the least lively face
-# beside another in real footage by .08, in 1.5 s or longer (in 1.3 s, by .064).
+# Posters past which the camera moves changed by .02 to .04 when laid over. Of people, the least
+# lively changed by .14 in 2.3 seconds or longer, but a calm man in 1.7 seconds by only .05.
 _LEAST_CHANGE_LAID: Final = 0.05
-_MIN_SECONDS_LAID: Final = 1.5
+_MIN_SECONDS_LAID: Final = 2.5
 _LAID_SIDE: Final = 64  # px; height of a face that is laid over another
 _ROOM: Final = 1.5  # side of the area in which it is sought, as a multiple of the face's
 _EDGE: Final = 4  # px; the edge of the face that is not compared, as it may have come into view
@@ -41,7 +41,7 @@ def without_pictures(seen: list[Appearance], frames: Frames) -> list[Appearance]
     """Return the faces of a shot without those in pictures.
 
     A face is in a picture if its place in the frame does not change for a second or longer, or if
-    the face, wherever it or the camera moves, does not change for 1.5 seconds or longer, while
+    the face, wherever it or the camera moves, does not change for 2.5 seconds or longer, while
     another face does. In a shot in which no face changes (a still, a frozen frame, a picture past
     which the camera moves), all remain.
 

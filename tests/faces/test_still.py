@@ -13,6 +13,7 @@ from caer_data.faces.search import Frames, Models
 TIMES = np.arange(101) / 25
 PICTURE = (60, 60, 80)  # x, y, side
 PERSON = (400, 100, 100)
+SLOW = 13  # frames between samples, of which six take 2.6 s
 
 
 def _textured(picture: np.ndarray, place: tuple[int, int, int], seed: int) -> np.ndarray:
@@ -94,7 +95,14 @@ def test_a_picture_past_which_the_camera_moves_is_no_face(tmp_path, step):
         side = wall[2] + 2 * n  # the camera comes nearer, too
         there = _textured(scene(), (wall[0] + step * n, wall[1] + n, side), 1)
         shown.append(_grain(_textured(there, person, 100 + n), n))
-    assert _tracks(tmp_path, shown) == [pytest.approx(person[0], abs=3)]
+    assert _tracks(tmp_path, shown, SLOW) == [pytest.approx(person[0], abs=3)]
+
+
+def test_less_than_two_and_a_half_seconds_of_a_moving_face_say_nothing(tmp_path):
+    shown = [
+        _textured(_textured(scene(), (60 + 8 * n, 60, 80), 1), PERSON, 100 + n) for n in range(6)
+    ]
+    assert len(_tracks(tmp_path, shown, SLOW - 1)) == 2
 
 
 def test_a_person_past_whom_the_camera_moves_remains(tmp_path):
@@ -106,7 +114,7 @@ def test_a_person_past_whom_the_camera_moves_remains(tmp_path):
             100 if n % 2 else 240
         )
         shown.append(_textured(there, PERSON, 100 + n))
-    assert len(_tracks(tmp_path, shown)) == 2
+    assert len(_tracks(tmp_path, shown, SLOW)) == 2
 
 
 def test_pictures_past_which_the_camera_moves_remain_if_there_is_nobody_else(tmp_path):
@@ -114,4 +122,4 @@ def test_pictures_past_which_the_camera_moves_remain_if_there_is_nobody_else(tmp
         _textured(_textured(scene(), (60 + 8 * n, 60, 80), 1), (400 + 8 * n, 100, 80), 2)
         for n in range(6)
     ]
-    assert len(_tracks(tmp_path, shown)) == 2
+    assert len(_tracks(tmp_path, shown, SLOW)) == 2

@@ -237,14 +237,15 @@ def _record(
 ) -> None:
     """Record the finished clips of a group; a record that already says the same stays.
 
-    Another process that cuts the same clips may be about to read it.
+    Another process that cuts the same clips may be about to read it, so there is a record at any
+    time. Of two processes, one may replace the files that the other records only if their bytes
+    differ, which `records` then notices.
     """
     store, key = Store(work), group.key(settings)
     earlier = store.recorded("clips", group.name, key)
     if earlier is not None and _without_seconds(earlier) == _without_seconds(known):
         return
-    store.discard("clips", group.name, key)  # the files it describes no longer exist
-    store.record("clips", group.name, key, known)
+    store.record("clips", group.name, key, known, replace=True)
 
 
 def _without_seconds(known: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from caer_data.curate.videos import Found
+from caer_data.engine import copies
 from caer_data.engine.artifacts import read_json, write_json
 from caer_data.engine.errors import CaerError
 from caer_data.engine.hashing import hash_of
@@ -63,7 +64,12 @@ class Shard:
             without: paths of its files that have no results: they failed, or are forgotten.
         """
         values = {"videos": videos, "failed": failed, "without": sorted(without)}
-        write_json(self._path(work), values | {"inputs": inputs.hash_for(self)})
+        path, values = self._path(work), values | {"inputs": inputs.hash_for(self)}
+        copy = copies.at(work.parent)
+        if copy is None:
+            write_json(path, values)
+        else:
+            copy.put_note(path, lambda: write_json(path, values))
 
     def without_results(self, work: Path, inputs: Inputs) -> frozenset[str]:
         """Return the files noted as having no results; none if the inputs were others."""

@@ -122,13 +122,23 @@ class Store:
         """Return an artifact, or None if it is missing or damaged; a damaged one is removed."""
         return _whole(self.path(stage, subject, key))
 
-    def make(self, stage: str, subject: str, key: str, fill: Callable[[Path], None]) -> Artifact:
+    def make(
+        self,
+        stage: str,
+        subject: str,
+        key: str,
+        fill: Callable[[Path], None],
+        *,
+        replace: bool = False,
+    ) -> Artifact:
         """Return an artifact; if it does not exist, create it from the files that `fill` writes.
+
+        With `replace`, it is created in any case; readers find the old one or the new one.
 
         Raises:
             CaerError: the disk is full or the folder cannot be written.
         """
-        artifact = self.get(stage, subject, key)
+        artifact = None if replace else self.get(stage, subject, key)
         if artifact is not None:
             return artifact
         path = self.path(stage, subject, key)
@@ -139,7 +149,10 @@ class Store:
             packed = path.with_name(temporary_name(path.name))
             try:
                 _pack(scratch, packed)
-                create(packed, path)
+                if replace:
+                    packed.replace(path)
+                else:
+                    create(packed, path)
             finally:
                 packed.unlink(missing_ok=True)
         except OSError as error:
@@ -148,11 +161,15 @@ class Store:
             shutil.rmtree(scratch, ignore_errors=True)
         return Artifact(path)
 
-    def record(self, stage: str, subject: str, key: str, values: Any) -> Artifact:
+    def record(
+        self, stage: str, subject: str, key: str, values: Any, *, replace: bool = False
+    ) -> Artifact:
         """Store plain values as an artifact whose only member is `values.json`, and return it."""
-        return self.make(
-            stage, subject, key, lambda folder: write_json(folder / "values.json", values)
-        )
+
+        def fill(folder: Path) -> None:
+            write_json(folder / "values.json", values)
+
+        return self.make(stage, subject, key, fill, replace=replace)
 
     def recorded(self, stage: str, subject: str, key: str) -> Any | None:
         """Return the values that `record` stored; None if there are none."""

@@ -21,7 +21,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -86,7 +86,6 @@ class Copy:
         self._artifacts = artifacts
         self._dataset = dataset
         self._there: set[str] | None = None
-        self._noted = {path.name: stamp_of(path) for path in self._notes_of_shards()}
 
     def pull(self, say: Say = lambda text: None) -> None:
         """Update the folder to the newest state.
@@ -132,26 +131,29 @@ class Copy:
                 self.put_artifacts()
             if state:
                 self._put_state()
-            else:
-                self._put_notes()
 
     def exchange(self) -> None:
-        """Upload the artifacts and notes of this shard, and fetch those of the others.
+        """Upload the artifacts of this shard, and fetch the artifacts and notes of all shards.
 
         Raises:
             CaerError: the store does not answer or refuses.
         """
         with self._synchronising():
             self.put_artifacts()
-            self._put_notes()
             self._fetch_artifacts()
-            own = {path.name for path in self._new_notes()}
             for name in [Path(thing.path).name for thing in self.bucket.things(_SHARDS)]:
-                if name not in own:
-                    target = self.folder / _WORK / _SHARDS / name
-                    with atomic_path(target) as temporary:
-                        self.bucket.fetch(f"{_SHARDS}/{name}", temporary)
-                    self._noted[name] = stamp_of(target)
+                with atomic_path(self.folder / _WORK / _SHARDS / name) as temporary:
+                    self.bucket.fetch(f"{_SHARDS}/{name}", temporary)
+
+    def put_note(self, path: Path, write: Callable[[], None]) -> None:
+        """Write the note of a shard, and upload it before another command fetches an older one.
+
+        Raises:
+            CaerError: the store does not answer or refuses.
+        """
+        with self._synchronising():
+            write()
+            self.bucket.put(f"{_SHARDS}/{path.name}", path)
 
     def contents(self) -> set[str]:
         """Return the SHA-256 of all files whose content is in the store."""
@@ -169,17 +171,20 @@ class Copy:
     def hand_over(self, files: Mapping[str, str]) -> None:
         """Upload the content of files for a later command, and remove those that no state lists.
 
-        The folder otherwise would have changes that this machine seems to have kept to itself.
+        The folder otherwise would have changes that this machine seems to have kept to itself. They
+        stay if another command works in the folder, such as a build that is about to list them.
+        Another shard may read or remove the same files: what is gone from here is in the store.
 
         Args:
             files: SHA-256 by path relative to the folder.
         """
         paths = {name: inside(self.folder, name) for name in files}
         _each(files.items(), lambda item: self._put_blob(item[1], paths[item[0]]))
-        listed = read_known(self._notes).files
-        for name, path in paths.items():
-            if name not in listed:
-                path.unlink(missing_ok=True)
+        with suppress(BusyError), self._unused():
+            listed = read_known(self._notes).files
+            for name, path in paths.items():
+                if name not in listed:
+                    path.unlink(missing_ok=True)
 
     def prune(self) -> None:
         """Remove earlier states from the store, and files and artifacts that this folder lacks.
@@ -235,17 +240,6 @@ class Copy:
     def check_writable(self) -> None:
         """Check, before any work is done, that objects can be created in the store."""
         self.bucket.create(_TRIED, b"Made by caer-data, see docs/scale.md there.\n")
-
-    def _notes_of_shards(self) -> list[Path]:
-        return sorted((self.folder / _WORK / _SHARDS).glob("*.json"))
-
-    def _new_notes(self) -> list[Path]:
-        """Return the notes that shards on this machine have written since the command began."""
-        return [p for p in self._notes_of_shards() if stamp_of(p) != self._noted.get(p.name)]
-
-    def _put_notes(self) -> None:
-        for path in self._new_notes():
-            self.bucket.put(f"{_SHARDS}/{path.name}", path)
 
     def _local_artifacts(self) -> list[Path]:
         return [
@@ -377,8 +371,14 @@ class Copy:
 
     def _put_blob(self, digest: str, path: Path) -> None:
         name = f"blobs/{digest}"
-        if self.bucket.size(name) is None:
+        if self.bucket.size(name) is not None:
+            return
+        try:
             self.bucket.create(name, path)
+        except CaerError:
+            # another shard on this machine may have uploaded and removed it meanwhile
+            if path.exists() or self.bucket.size(name) is None:
+                raise
 
     def _changed(self, known: Known) -> bool:
         """Whether the folder contains changes that are not in any state."""

@@ -20,6 +20,7 @@ from caer_data.cli import cli
 from caer_data.curate import clips, shards
 from caer_data.curate.result import ShardResult
 from caer_data.curate.shard_build import build_shard
+from caer_data.engine import artifacts
 from caer_data.engine.artifacts import Store
 from caer_data.engine.errors import CaerError
 from caer_data.engine.ownership import claim_dataset
@@ -133,7 +134,9 @@ def test_a_shard_cuts_nothing_where_a_build_would_ask(shows, undisturbed, tmp_pa
     assert scale.result(folder).items() >= scale.result(undisturbed).items()
 
 
-def test_a_record_of_the_same_clips_stays_for_those_who_are_about_to_read_it(tmp_path) -> None:
+def test_a_record_of_the_same_clips_stays_for_those_who_are_about_to_read_it(
+    tmp_path, monkeypatch
+) -> None:
     group = SimpleNamespace(name="a", key=lambda settings: "k")
     known = {"a": {"path": "clips/a.mp4", "sha256": "1", "seconds": 1.0}}
     path = Store(tmp_path).path("clips", "a", "k")
@@ -141,7 +144,15 @@ def test_a_record_of_the_same_clips_stays_for_those_who_are_about_to_read_it(tmp
     before = path.stat().st_ino
     clips._record(tmp_path, group, None, {"a": known["a"] | {"seconds": 2.0}})
     assert path.stat().st_ino == before
+    seen, pack = [], artifacts._pack
+
+    def read_meanwhile(folder: Path, target: Path) -> None:
+        seen.append(Store(tmp_path).recorded("clips", "a", "k"))
+        pack(folder, target)
+
+    monkeypatch.setattr(artifacts, "_pack", read_meanwhile)
     clips._record(tmp_path, group, None, {"a": known["a"] | {"sha256": "2"}})
+    assert seen == [known]
     assert Store(tmp_path).recorded("clips", "a", "k")["a"]["sha256"] == "2"
 
 

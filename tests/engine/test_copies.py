@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -147,6 +149,62 @@ def test_what_was_fetched_from_the_store_is_not_put_there_again(machine, monkeyp
     assert (one.folder / "work/shots/b.k.zip").is_file()
     one.put_artifacts()
     assert put == []
+
+
+def test_the_note_of_a_shard_is_never_replaced_by_an_older_one(machine, monkeypatch) -> None:
+    one, other = machine("one"), machine("one")
+    path = one.folder / "work/shards/1-of-2.json"
+    path.parent.mkdir(parents=True)
+    other.put_note(path, lambda: path.write_text("old"))
+    noting = threading.Thread(
+        target=other.put_note, args=(path, lambda: write(other, "work/shards/1-of-2.json", "new"))
+    )
+    fetch = Bucket.fetch
+
+    def fetch_slowly(bucket: Bucket, name: str, target: Path) -> None:
+        fetch(bucket, name, target)
+        if bucket is one.bucket:
+            noting.start()
+            noting.join(0.5)  # ends meanwhile if nothing keeps it waiting
+
+    monkeypatch.setattr(Bucket, "fetch", fetch_slowly)
+    one.exchange()
+    noting.join()
+    assert path.read_text() == "new"
+    assert one.bucket.read("shards/1-of-2.json") == b"new"
+
+
+def test_fetched_notes_are_not_put_over_newer_ones(machine) -> None:
+    one, two = machine("one"), machine("two")
+    path = two.folder / "work/shards/2-of-2.json"
+    path.parent.mkdir(parents=True)
+    two.put_note(path, lambda: path.write_text("old"))
+    one.exchange()
+    two.put_note(path, lambda: path.write_text("new"))
+    one.push(state=False)
+    one.exchange()
+    assert (one.folder / "work/shards/2-of-2.json").read_text() == "new"
+
+
+def test_clips_are_handed_over_by_two_shards_and_stay_for_a_build(machine, monkeypatch) -> None:
+    one, other = machine("one"), machine("one")
+    path = write(one, "clips/a.mp4", "film")
+    files = {"clips/a.mp4": hashlib.sha256(b"film").hexdigest()}
+    create = Bucket.create
+
+    def create_slowly(bucket: Bucket, name: str, content: Path) -> bool:
+        if bucket is one.bucket:
+            other.hand_over(files)  # uploads and removes the same file
+        return create(bucket, name, content)
+
+    monkeypatch.setattr(Bucket, "create", create_slowly)
+    one.hand_over(files)
+    assert not path.exists()
+    assert one.contents() == set(files.values())
+    write(one, "clips/a.mp4", "film")
+    with one._unused():  # as a build does
+        other.hand_over(files)
+    assert path.read_text() == "film"
 
 
 def test_a_damaged_object_and_an_emptied_bucket_are_refused(machine) -> None:

@@ -154,7 +154,7 @@ STEPS = (
     (plan.labelled, "read"), (plan.boxes, "of_dataset"),
     (plan.splits, "assign"), (plan, "plan"), (release.labelled, "changed"),
     (release.cards, "collect"), (release, "_key"), (release, "works"), (release, "Results"),
-    (release, "write_boxes"), (release, "fill_manifest"), (release, "audit_parts"),
+    (release, "write_boxes"), (release, "fill"), (release, "audit_parts"),
     (release, "write"), (release, "write_pairs"), (release.cards, "write"), (release, "describe"),
     (release.plan, "remember"),
 )  # fmt: skip
@@ -187,7 +187,7 @@ def measured(folder: Path, by: str) -> None:
     made = release.export(Dataset(folder), target, options, Reporter("quiet"))
     whole = time.process_time() - start
     print(
-        f"{len(made.plan.clips):,} clips, {len(made.manifest):,} files, --by {by}: {whole:.1f} s "
+        f"{len(made.plan.clips):,} clips, {len(made.plan.files):,} files, --by {by}: {whole:.1f} s "
         f"of processor time, peak memory {peak_mb():,.0f} MB; {len(made.findings)} findings"
     )
     for name, (seconds, more) in took.items():

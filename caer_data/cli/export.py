@@ -208,7 +208,7 @@ def _say(release: Release, options: Options, reporter: Reporter) -> None:
         {
             "release": str(release.folder),
             "new": release.new,
-            "files": len(release.manifest),
+            "files": len(release.plan.files),
             "clips": len(release.plan.clips),
             "media": options.media,
             "split": release.plan.reached.to_dict("records"),

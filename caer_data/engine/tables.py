@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import lru_cache, reduce
 from operator import and_
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Protocol
 
 import pandas as pd
 import pyarrow as pa
@@ -218,21 +218,36 @@ def refuse_repeated(table: Table, data: pd.DataFrame) -> None:
         raise CaerError(f"table '{table.name}': the key {first} occurs more than once")
 
 
-def write(table: Table, data: pd.DataFrame, path: Path) -> None:
+class Rows(Protocol):
+    """Rows of a table, of which any columns can be had as a data frame."""
+
+    def __len__(self) -> int: ...
+
+    def frame(self, names: Iterable[str], rows: slice = ...) -> pd.DataFrame:
+        """Return some columns of some rows (default: all)."""
+
+
+def write(table: Table, data: pd.DataFrame | Rows, path: Path) -> None:
     """Validate and write a table atomically; equal rows give equal bytes.
 
     A long table is converted row group by row group, so that it is not in memory twice.
     """
-    held = [field for field in table.schema if not _is_left_out(table, field.name, data)]
+
+    def some(names: list[str], rows: slice = slice(None)) -> pd.DataFrame:
+        return data.iloc[rows] if isinstance(data, pd.DataFrame) else data.frame(names, rows)
+
+    optional = {column.name for column in table.columns if column.optional}
+    omitted = {n for n in optional if (c := some([n]).get(n)) is not None and c.isna().all()}
+    held = [field for field in table.schema if field.name not in omitted]
     schema = pa.schema(held, table.schema.metadata)
     with (
         atomic_path(path) as temporary,
         pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
     ):
         for at in range(0, max(1, len(data)), _ROW_GROUP):
-            part = _typed(table, data.iloc[at : at + _ROW_GROUP])
+            part = _typed(table, some(table.names, slice(at, at + _ROW_GROUP)))
             writer.write_table(part.select(schema.names))
-        refuse_repeated(table, data)
+        refuse_repeated(table, some(list(table.key)))
 
 
 def write_rows(table: Table, rows: list[dict[str, Any]], path: Path) -> None:
@@ -257,12 +272,6 @@ _SHORT: Final = 10_000
 
 _ROW_GROUP = 1 << 18
 """Number of rows in a row group, which are in memory twice while they are written."""
-
-
-def _is_left_out(table: Table, name: str, data: pd.DataFrame) -> bool:
-    """Whether a column is optional and empty in all rows."""
-    optional = any(column.optional for column in table.columns if column.name == name)
-    return optional and name in data.columns and bool(data[name].isna().all())
 
 
 def write_arrow(table: Table, parts: Iterable[pa.Table], path: Path) -> None:

@@ -14,6 +14,9 @@ _TEXTS: Final = ("layout", "path", "emotion", "shot_id", "video_id", "show", "pe
                  "identity", "fps", "perceptual_hash")  # fmt: skip
 _NUMBERS: Final = ("frame", "start_pts", "end_pts", "start_s", "end_s", "face_height")
 
+COLUMNS: Final = ("clip_id", "split", *_TEXTS, *_NUMBERS)
+"""All columns that an audit and its list of pairs use."""
+
 
 def with_all_columns(manifest: pd.DataFrame) -> pd.DataFrame:
     """Return the manifest with all columns; missing ones are added and empty.

@@ -226,56 +226,6 @@ REPEATED: Final = Table(
 )
 
 
-def rows(planned: pd.DataFrame, clips: pd.DataFrame) -> pd.DataFrame:
-    """Return a layout's planned files with the facts about their clips.
-
-    Args:
-        planned: `clip_id, split, layout, path` and, if applicable, `member` and `frame`.
-        clips: labelled clips, from `labelled.read`.
-
-    Returns:
-        A frame with the columns of `MANIFEST`; columns that depend on the media are still empty.
-        Words that many files share are categorical, with sorted categories, because a release can
-        have millions of files.
-    """
-    place = pd.Index(clips["clip_id"]).get_indexer(planned["clip_id"])
-    if (place < 0).any():
-        raise ValueError("a planned file belongs to none of the clips")
-    own = [c for c in MANIFEST.columns if c.name in planned.columns]
-    others = [c for c in MANIFEST.columns if c.name not in planned.columns]
-    of_files, of_clips = _numbers(planned, own), _numbers(clips, others).take(place)
-    cells = {}
-    for column in MANIFEST.columns:
-        if column.type == STRING:
-            cells[column.name] = _words(column.name, planned, clips, place)
-        else:
-            known = of_files if column.name in of_files else of_clips
-            cells[column.name] = known[column.name].array
-    return pd.DataFrame(cells, copy=False)
-
-
-def _words(
-    name: str, planned: pd.DataFrame, clips: pd.DataFrame, place: npt.NDArray[np.intp]
-) -> Any:
-    """Return a column of text, by file."""
-    if name in planned.columns:
-        cells = planned[name].array
-        return pd.array(cells, tables.TEXT) if name in MANIFEST.key else pd.Categorical(cells)
-    if name in clips.columns:
-        return pd.Categorical(clips[name]).take(place)
-    return pd.Categorical.from_codes(
-        np.full(len(place), -1, np.int8), pd.Index([], dtype=tables.TEXT)
-    )
-
-
-def _numbers(rows: pd.DataFrame, columns: list[Column]) -> pd.DataFrame:
-    """Return those of some columns that are not text, typed; unknown ones are empty."""
-    schema = pa.schema([MANIFEST.schema.field(c.name) for c in columns if c.type != STRING])
-    cells = rows.reindex(columns=schema.names)
-    typed = pa.Table.from_pandas(cells, schema, preserve_index=False)
-    return tables.to_pandas(typed.replace_schema_metadata(None))  # forgets the types it had
-
-
 _NAMES: Final = ("clip_id", "show", "episode", "video_id", "shot_id", "path", "member",
                  "person_id", "identity")  # fmt: skip
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)

@@ -13,7 +13,8 @@ from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
 from caer_data.engine.recipe import Export
 from caer_data.export import boxes, groups, labelled, layouts, lines, prints, repeated, splits
-from caer_data.export.manifest import SPLITS, rows
+from caer_data.export.file_rows import FileRows, rows
+from caer_data.export.manifest import SPLITS
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class Plan:
         clips: labelled clips with their `split`.
         sources: their videos, `SOURCES`.
         boxes: boxes of their targets, `BOXES`.
-        files: rows of `MANIFEST`; pictures also have `from_frame` and `to_frame`, between which
-            the frame will be chosen. Columns that depend on the media are still empty.
+        files: the files; pictures also have `from_frame` and `to_frame`, between which the frame
+            will be chosen. Columns that depend on the media are still empty.
         reached: the requested and the actual split.
         lines: their subtitles, `CLIP_LINES`; none without footage.
         repeats: pairs of clips with the same footage, see `repeated.of_clips`; None if not
@@ -69,7 +70,7 @@ class Plan:
     clips: pd.DataFrame
     sources: pd.DataFrame
     boxes: pd.DataFrame
-    files: pd.DataFrame
+    files: FileRows
     reached: pd.DataFrame
     lines: pd.DataFrame = field(default_factory=lambda: tables.empty(lines.CLIP_LINES))
     repeats: pd.DataFrame | None = None
@@ -130,15 +131,8 @@ def of_tables(
             "no frame of a labelled clip has a box of its target; run 'caer-data build' again"
         )
     listed = pd.concat(planned, ignore_index=True)
-    listed = listed.reindex(
-        columns=list(dict.fromkeys([*listed.columns, "from_frame", "to_frame"]))
-    )
-    spans = listed[["from_frame", "to_frame"]].astype("Int64")
-    files = pd.concat([rows(listed.drop(columns=list(spans)), clips), spans], axis=1)
-    files.loc[files["from_frame"].notna(), "frames"] = 1
-    return Plan(
-        clips, sources, of_targets, files, splits.reached(clips, clips["split"], options.scheme)
-    )
+    reached = splits.reached(clips, clips["split"], options.scheme)
+    return Plan(clips, sources, of_targets, rows(listed, clips), reached)
 
 
 def assigned(dataset: Dataset, scheme: splits.Scheme) -> dict[str, str]:

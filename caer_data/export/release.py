@@ -6,7 +6,8 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,6 +41,8 @@ from caer_data.export import (
 from caer_data.export import manifest as manifests
 from caer_data.export.clip_boxes import BoxesOfClips, FromFile
 from caer_data.export.clip_files import ClipFile, ClipFiles
+from caer_data.export.columns import COLUMNS
+from caer_data.export.file_rows import FileRows
 from caer_data.export.layouts.caer_s_2019 import NAME as LEAKY
 from caer_data.export.lines import CLIP_LINES
 from caer_data.export.manifest import BOXES, MANIFEST, REPEATED, SOURCES
@@ -60,7 +63,6 @@ class Release:
     Attributes:
         folder: its folder.
         plan: the plan that it was made from; its files are the manifest.
-        manifest: its files, `MANIFEST`.
         verdicts: verdicts of the audit, by part: `release`, and the layout with its own split.
         new: whether it was made now; False if it already existed.
         missing: fields of `release.yaml` that are not stated.
@@ -69,11 +71,15 @@ class Release:
 
     folder: Path
     plan: Plan
-    manifest: pd.DataFrame
     verdicts: dict[str, list[audit.Verdict]]
     new: bool
     missing: tuple[str, ...] = ()
     rights: str | None = None
+
+    @cached_property
+    def manifest(self) -> pd.DataFrame:
+        """The table of its files, `MANIFEST`."""
+        return self.plan.files.frame()
 
     @property
     def findings(self) -> list[audit.Verdict]:
@@ -113,19 +119,21 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
         planned = replace(planned, boxes=tables.empty(BOXES))
         heap.return_unused()
         results = _results(planned, clip_files, options, under_way, reporter)
-        manifest = fill_manifest(planned.files, results)
-        planned = replace(planned, files=manifest)  # nothing needs the columns without results
+        # nothing needs the columns without results
+        planned = replace(planned, files=fill(planned.files, results))
         del results
         heap.return_unused()
-        release = Release(target, planned, manifest, audit_parts(manifest, planned.repeats), True)
+        release = Release(target, planned, _audited(planned), new=True)
         heap.return_unused()
         _refuse_findings(release, options)
-        write(root, manifest, planned.sources, facts, clip_files, planned.lines)
-        container = options.settings.container
-        write_pairs(root, release.manifest, planned.repeats)
+        files = planned.files
+        write(root, files, planned.sources, facts, clip_files, planned.lines)
+        heap.return_unused()
+        write_pairs(root, files.frame(_AUDITED), planned.repeats)
         prints.write(root, planned.prints)
-        cards.write(root, facts, release.manifest, release.verdicts, container)
-        describe(root, key, facts, release.manifest)
+        container = options.settings.container
+        cards.write(root, facts, files.frame(cards.COLUMNS), release.verdicts, container)
+        describe(root, key, facts, files)
         plan.remember(dataset, planned, options)
         under_way.publish(target)
     return _stated(release, facts)
@@ -138,12 +146,19 @@ def _stated(release: Release, facts: cards.Facts) -> Release:
 def _kept(dataset: Dataset, target: Path, planned: Plan, options: Options) -> Release:
     """Return the release made by an earlier equal call, audited again."""
     manifest = manifests.read(target)
-    verdicts = audit_parts(manifest, planned.repeats)
-    planned = replace(planned, files=manifest)
-    release = Release(target, planned, manifest, verdicts, new=False)
+    planned = replace(planned, files=FileRows.of_frame(manifest))
+    release = Release(target, planned, _audited(planned), new=False)
     _refuse_findings(release, options)
     plan.remember(dataset, planned, options)
     return release
+
+
+def _audited(planned: Plan) -> dict[str, list[audit.Verdict]]:
+    return audit_parts(planned.files.frame(_AUDITED), planned.repeats)
+
+
+_AUDITED: Final = (*COLUMNS, "layout")
+"""Columns that the audit, its evidence and `parts_of` use."""
 
 
 def _results(
@@ -155,7 +170,7 @@ def _results(
 ) -> Results:
     """Process all clips not done yet, and return the results of all."""
     boxes = FromFile(under_way.root / _BOXES)
-    tasks = works(planned.files, boxes, clip_files, under_way.root, options.media)
+    tasks = works(planned.files.frame(_OF_WORKS), boxes, clip_files, under_way.root, options.media)
     missing = (task for task in tasks if task.clip_id not in under_way.done)
     running = run_map(media.make, missing, options.jobs, PRELOAD)
     return Results(collect(running, len(clip_files), under_way, reporter))
@@ -223,6 +238,8 @@ def _files_of_clips(
             yield clip_ids[name], tuple(copies), tuple(pictures), has_clip
 
 
+_OF_WORKS: Final = ("clip_id", "path", "member", "from_frame", "to_frame")
+
 _CLIPS: Final = 10_000
 """Number of clips whose files are looked up at a time."""
 
@@ -247,23 +264,39 @@ def collect(
             bar.advance(1, result["clip_id"])
 
 
-def fill_manifest(planned: pd.DataFrame, results: Results) -> pd.DataFrame:
-    """Return the manifest, completed with the results from the media, in the plan's order.
+def fill(planned: FileRows, results: Results) -> FileRows:
+    """Return the files, completed with the results from the media.
 
     Args:
         planned: as `Plan.files`.
         results: results of `media.make`.
     """
+    return planned.filled(_cells(planned.frame(_OF_CELLS), results))
+
+
+def fill_manifest(planned: pd.DataFrame, results: Results) -> pd.DataFrame:
+    """Return the manifest, completed with the results from the media, in the plan's order.
+
+    Args:
+        planned: rows of `MANIFEST`, and `from_frame`, a number for pictures.
+        results: results of `media.make`.
+    """
+    filled = {name: planned[name] for name in MANIFEST.names} | _cells(planned, results)
+    return pd.DataFrame(filled, copy=False)
+
+
+def _cells(planned: pd.DataFrame, results: Results) -> dict[str, pd.Series]:
+    """Return the columns of the manifest that come from the media."""
     of_file, of_clip = results.of_files(planned["path"]), results.of_clips(planned["clip_id"])
     is_picture = planned["from_frame"].notna().to_numpy(bool)
     # hash of the clip's own file, even without footage or in an archive
     is_file = (planned["member"].notna() | planned["path"].str.endswith(".mp4")).to_numpy(bool)
-    filled = {name: planned[name] for name in MANIFEST.names}
+    found: dict[str, pd.Series] = {}
 
     def fill(name: str, cells: pa.ChunkedArray) -> None:
-        filled[name] = tables.to_pandas(pa.table({name: cells}))[name].set_axis(planned.index)
+        found[name] = tables.to_pandas(pa.table({name: cells}))[name].set_axis(planned.index)
 
-    for name in ("frame", "x1", "y1", "x2", "y2"):
+    for name in _SEEN:
         cells = of_file[name]
         if cells.null_count < len(cells):
             fill(name, cells)
@@ -274,10 +307,16 @@ def fill_manifest(planned: pd.DataFrame, results: Results) -> pd.DataFrame:
         ("perceptual_hash", ~is_picture),
     ):
         fill(name, pc.if_else(pa.array(rows), of_clip[name], of_file[name]))
-    y1, y2 = (filled[name].to_numpy(float, na_value=np.nan) for name in ("y1", "y2"))
-    height = (y2 - y1) / filled["height"].to_numpy(float)
-    filled["face_height"] = filled["face_height"].where(~is_picture, height)
-    return pd.DataFrame(filled, copy=False)
+    y1, y2 = (
+        found.get(name, planned[name]).to_numpy(float, na_value=np.nan) for name in ("y1", "y2")
+    )
+    height = (y2 - y1) / planned["height"].to_numpy(float)
+    found["face_height"] = planned["face_height"].where(~is_picture, height)
+    return found
+
+
+_SEEN: Final = ("frame", "x1", "y1", "x2", "y2")
+_OF_CELLS: Final = ("clip_id", "path", "member", "from_frame", "height", "face_height", *_SEEN)
 
 
 def audit_parts(
@@ -340,14 +379,14 @@ _BOXES: Final = "boxes.parquet"
 
 def write(
     root: Path,
-    manifest: pd.DataFrame,
+    files: FileRows,
     sources: pd.DataFrame,
     facts: cards.Facts,
     clip_files: Mapping[str, ClipFile],
     said: pd.DataFrame | None = None,
 ) -> None:
     """Write the other tables and the additional files of the layouts, after `write_boxes`."""
-    tables.write(MANIFEST, manifest, root / "manifest.parquet")
+    tables.write(MANIFEST, files, root / "manifest.parquet")
     tables.write(SOURCES, sources, root / "sources.parquet")
     said = tables.empty(CLIP_LINES) if said is None else said
     if len(said):
@@ -357,12 +396,13 @@ def write(
         reached.to_csv(temporary, index=False, float_format="%.6f", lineterminator="\n")
     media_there, spelling = facts.about["media"], facts.about.get("spelling", "caer")
     boxes = partial(_boxes, root)
-    for word, rows in manifest.groupby("layout", sort=False, observed=True):
-        finished = layouts.Finished(root, rows, boxes, clip_files, media_there, said, spelling)
-        layouts.module(str(word)).finish(finished)
+    for word, own in files.by_layout().items():
+        layout = layouts.module(word)
+        rows = files.frame(layout.COLUMNS, own)
+        layout.finish(layouts.Finished(root, rows, boxes, clip_files, media_there, said, spelling))
 
 
-def describe(root: Path, key: str, facts: cards.Facts, manifest: pd.DataFrame) -> None:
+def describe(root: Path, key: str, facts: cards.Facts, files: FileRows) -> None:
     """Write `release.json` and `SHA256SUMS`."""
     values = {
         "format": ownership.RELEASE_FORMAT,
@@ -372,14 +412,18 @@ def describe(root: Path, key: str, facts: cards.Facts, manifest: pd.DataFrame) -
         "facts": asdict(facts),
     }
     write_text(root / folder.ABOUT, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
-    hashed = manifest["member"].isna() & manifest["sha256"].notna()
-    known = manifest.loc[hashed, ["path", "sha256"]]
+    listed = files.frame(("path", "member", "sha256"))
+    known = listed[listed["member"].isna() & listed["sha256"].notna()]
     checksums.write(root, dict(zip(known["path"], known["sha256"], strict=True)))
 
 
 def _key(planned: Plan, facts: cards.Facts) -> str:
     found = pd.DataFrame() if planned.repeats is None else planned.repeats
-    parts = [planned.files, planned.sources, planned.boxes, planned.lines, found]
+    files = planned.files
+    columns = (*MANIFEST.names, "from_frame", "to_frame")
+    some = (slice(at, at + _HASHED) for at in range(0, len(files), _HASHED))
+    rows = (files.frame(columns, own) for own in some)
+    parts = chain(rows, [planned.sources, planned.boxes, planned.lines, found])
     return hash_of([ownership.RELEASE_VERSION, __version__, str(facts), digest_of(parts)], 64)
 
 

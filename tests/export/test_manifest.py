@@ -12,7 +12,7 @@ import pytest
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.progress import Reporter
-from caer_data.export import audit, layouts, manifest, pairs, release
+from caer_data.export import audit, file_rows, layouts, manifest, pairs, release
 from caer_data.export.cards import composition
 
 
@@ -77,7 +77,7 @@ def test_every_planned_file_needs_its_clip(dataset: Dataset) -> None:
         {"clip_id": ["nobody"], "split": "train", "layout": "caer", "path": "CAER/a.mp4"}
     )
     with pytest.raises(ValueError, match="none of the clips"):
-        manifest.rows(planned, clips)
+        file_rows.rows(planned, clips)
 
 
 def test_the_key_of_a_release_does_not_depend_on_categories(
@@ -85,11 +85,12 @@ def test_the_key_of_a_release_does_not_depend_on_categories(
 ) -> None:
     """Nor on the number of rows that are hashed at a time."""
     plan = released.plan
-    plain = plan.files.astype(
-        {n: tables.TEXT for n in plan.files if isinstance(plan.files[n].dtype, pd.CategoricalDtype)}
+    whole = plan.files.frame()
+    plain = whole.astype(
+        {n: tables.TEXT for n in whole if isinstance(whole[n].dtype, pd.CategoricalDtype)}
     )
     digests = []
-    for files, part in ((plan.files, 1 << 20), (plan.files, 7), (plain, 1 << 20)):
+    for files, part in ((whole, 1 << 20), (whole, 7), (plain, 1 << 20)):
         monkeypatch.setattr(release, "_HASHED", part)
         digests.append(release.digest_of([files, plan.boxes]))
     assert len(set(digests)) == 1

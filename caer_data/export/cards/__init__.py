@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from caer_data.export.cards.facts import Facts, collect
-from caer_data.export.cards.write import write
+from caer_data.export.cards.write import COLUMNS, write
 
-__all__ = ["Facts", "collect", "write"]
+__all__ = ["COLUMNS", "Facts", "collect", "write"]

@@ -9,6 +9,9 @@ import pandas as pd
 
 from caer_data.engine import tables
 
+COLUMNS: Final = ("clip_id", "show", "video_id", "person_id", "identity", "start_s", "end_s")
+"""Columns of the manifest that `of_manifest` uses."""
+
 MAX_SHOWS: Final = 50
 """Maximum number of shows listed on the card, those with the most clips."""
 

@@ -27,6 +27,9 @@ _LOADED: Final = {
 """Layouts that `datasets.load_dataset` can read with the card: name, files of each split, and what
 is in a folder per class; None if the layout has a table of its classes."""
 
+COLUMNS: Final = ("emotion", "split", "face_height", *composition.COLUMNS)
+"""Columns of the manifest that `write` uses."""
+
 _SIZES: Final = (("n<1K", 1_000), ("1K<n<10K", 10_000), ("10K<n<100K", 100_000))
 
 
@@ -42,7 +45,7 @@ def write(
     Args:
         root: the release; its tables are already written.
         facts: its facts.
-        manifest: its files.
+        manifest: its files; columns other than `COLUMNS` may be missing.
         verdicts: verdicts of its audit, by part.
         container: suffix of the clips in the layout `caer`, without the dot.
     """

@@ -2,7 +2,8 @@
 
 A layout has a word, `NAME`, and two functions. `plan` returns the future files, computed only from
 tables: `clip_id, split, layout, path`, for files in an archive also `member`, and for pictures also
-`from_frame` and `to_frame`. `finish` writes lists, metadata and archives once all media exist.
+`from_frame` and `to_frame`. `finish` writes lists, metadata and archives once all media exist, with
+the columns `COLUMNS` of the manifest.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Finished:
 
     Attributes:
         root: the unfinished release.
-        rows: the layout's rows of the manifest.
+        rows: the layout's rows of the manifest, with the columns that it uses.
         boxes: reads the boxes of the targets, `BOXES`, which few layouts need and which are large.
         clip_files: media of each clip, by `clip_id`.
         media: whether footage is part of the release.

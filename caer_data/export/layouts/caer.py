@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pandas as pd
 
 from caer_data.export.layouts import (
@@ -13,6 +15,8 @@ from caer_data.export.layouts import (
 )
 
 NAME = "caer"
+
+COLUMNS: Final = ("split", "path", "sha256", "label")
 
 
 def plan(wanted: Wanted) -> pd.DataFrame:

@@ -9,6 +9,7 @@ in the folder to which these paths are relative, so the spelling `peers` has bot
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import pandas as pd
 
@@ -24,6 +25,8 @@ from caer_data.export.layouts import (
 )
 
 NAME = "caer-s"
+
+COLUMNS: Final = ("split", "path", "sha256", "label", "x1", "y1", "x2", "y2")
 
 
 def plan(wanted: Wanted) -> pd.DataFrame:

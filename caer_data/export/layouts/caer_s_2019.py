@@ -14,10 +14,12 @@ import pandas as pd
 from caer_data.engine.errors import CaerError
 from caer_data.engine.hashing import shuffle_key
 from caer_data.export import frames
-from caer_data.export.layouts import Finished, Wanted
+from caer_data.export.layouts import Finished, Wanted, caer_s
 from caer_data.export.layouts.caer_s import picture_paths, write_lists
 
 NAME = "caer-s-2019"
+
+COLUMNS: Final = caer_s.COLUMNS
 
 TRAIN_SHARE: Final = 0.7
 """Share of train: 49,007 of the 69,999 pictures in the original release."""

@@ -26,6 +26,8 @@ _TYPE: Final = "eta.core.datasets.LabeledVideoDataset"
 _WORDS: Final = ("split", "show", "episode", "clip_id", "person_id")
 _NUMBERS: Final = ("confidence", "start_s", "end_s")
 
+COLUMNS: Final = ("path", "emotion", "label", "width", "height", *_WORDS, *_NUMBERS)
+
 
 def plan(wanted: Wanted) -> pd.DataFrame:
     """Return one video file per clip, numbered across all splits."""

@@ -26,6 +26,8 @@ _DTYPES: Final = {
 }
 _ELSEWHERE: Final = {"layout", "path", "member", "frame", "split", "x1", "y1", "x2", "y2"}
 
+COLUMNS: Final = ("split", "path", *(n for n in MANIFEST.names if n not in _ELSEWHERE))
+
 
 def plan(wanted: Wanted) -> pd.DataFrame:
     """Return one video file per clip."""

@@ -31,6 +31,8 @@ _TOLD = [
     "speaker", "cut", "cut_score", *PROBABILITY_COLUMNS,
 ]  # fmt: skip
 
+COLUMNS: Final = ("path", "member", "sha256", *_TOLD)
+
 _SAID = ["start_s", "end_s", "text", "language", "speaker"]
 
 

@@ -42,5 +42,7 @@ def test_the_manifest_tells_what_the_original_hid(everything):
 
 @pytest.mark.parametrize("container", ["avi", "mp4"])
 def test_container(labelled_folder, container):
-    files = plan(Dataset(labelled_folder), options(layouts=("caer",), container=container)).files
+    files = plan(
+        Dataset(labelled_folder), options(layouts=("caer",), container=container)
+    ).files.frame()
     assert files.path.str.endswith(f".{container}").all()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,7 @@ from caer_data.curate.target_boxes import boxes_in, pairs_of
 from caer_data.engine import tables
 from caer_data.engine.dataset import Dataset
 from caer_data.engine.errors import CaerError
+from caer_data.engine.spill import Spill, set_aside
 from caer_data.export.manifest import BOXES
 
 _SIDES = ["x1", "y1", "x2", "y2"]
@@ -25,8 +25,8 @@ def of_dataset(dataset: Dataset, clips: pd.DataFrame, sources: pd.DataFrame) -> 
     """Return the boxes of every clip's target, as `BOXES`, by clip and frame.
 
     The faces of a large dataset do not fit into memory. They are therefore read part by part, and
-    only the targets' values are kept. For the same reason `clip_id` is a categorical column, and
-    `frame` has 32 bits.
+    only the targets' values are kept, in a file without a name (see `put_down`). For the same
+    reason `clip_id` is a categorical column, and `frame` has 32 bits.
 
     Args:
         dataset: its tracks and faces are read.
@@ -39,9 +39,9 @@ def of_dataset(dataset: Dataset, clips: pd.DataFrame, sources: pd.DataFrame) -> 
     pairs = pairs_of(clips, dataset.tracks)
     names = pd.Index(pairs["track_id"].unique())
     track_of_pair = names.get_indexer(pairs["track_id"])
-    faces, store = _faces(dataset, names)
+    spill = Spill(dataset.folder)
     # tracks are numbered in the order of clips, so that their faces are needed in this order
-    first_needed = np.minimum.accumulate(track_of_pair[::-1])[::-1].astype(faces.track.dtype)
+    faces = _faces(dataset, names, spill)
     clip_ids = np.sort(clips["clip_id"].to_numpy(object))
     rows = clips.set_index("clip_id").loc[clip_ids]
     heights = sources.set_index("video_id")["height"].loc[rows["video_id"]].to_numpy(float)
@@ -49,9 +49,10 @@ def of_dataset(dataset: Dataset, clips: pd.DataFrame, sources: pd.DataFrame) -> 
     scale = size[:, 1] / heights
     start, frames = (rows[name].to_numpy(np.int64) for name in ("start_frame", "frames"))
     clip_of_pair = pd.Index(clip_ids).get_indexer(pairs["clip_id"])
-    most = int(frames.sum())  # one box per clip and frame; memory is used as it is filled
-    at_clip, at_frame = np.empty(most, np.int32), np.empty(most, np.int32)
-    sides, between = np.empty((len(_SIDES), most), np.float32), np.empty(most, np.bool_)
+    most = int(frames.sum())  # one box per clip and frame
+    at_clip, at_frame = spill.array(most, np.int32), spill.array(most, np.int32)
+    sides = [spill.array(most, np.float32) for _ in _SIDES]
+    between = spill.array(most, np.bool_)
     count = 0
     for own in _blocks(clip_of_pair):
         pair, place = boxes_in(pairs.iloc[own], track_of_pair[own], faces.track, faces.frame)
@@ -68,11 +69,11 @@ def of_dataset(dataset: Dataset, clips: pd.DataFrame, sources: pd.DataFrame) -> 
         seen &= (box[:, 2] - box[:, 0] >= 1) & (box[:, 3] - box[:, 1] >= 1)
         new = slice(count, count + int(seen.sum()))
         at_clip[new], at_frame[new] = clip[seen], at[seen]
-        sides[:, new], between[new] = box[seen].T, faces.interpolated[place][seen]
+        between[new] = faces.interpolated[place][seen]
+        for side, own_sides in zip(sides, box[seen].T, strict=True):
+            side[new] = own_sides
         count = new.stop
-        if own.stop < len(first_needed):
-            # a number of another type would make a copy of all tracks
-            store.release(int(np.searchsorted(faces.track, first_needed[own.stop])))
+        set_aside(*faces, at_clip, at_frame, *sides, between)
     if not count:
         return tables.empty(BOXES)
     named = pd.Categorical.from_codes(at_clip[:count], categories=pd.Index(clip_ids))
@@ -81,11 +82,22 @@ def of_dataset(dataset: Dataset, clips: pd.DataFrame, sources: pd.DataFrame) -> 
     return pd.DataFrame({**found, "interpolated": between[:count]}, copy=False)
 
 
-class _Faces(NamedTuple):
-    """Faces by track: track number, frame, sides (shape (n, 4)), and whether interpolated.
+def parts(of_targets: pd.DataFrame, rows: int) -> Iterator[pd.DataFrame]:
+    """Yield so many boxes after the other, at least one part; only one needs memory at a time."""
+    for at in range(0, max(1, len(of_targets)), rows):
+        yield of_targets.iloc[at : at + rows]
+        put_down(of_targets)
 
-    Rows that were released are 0.
-    """
+
+def put_down(of_targets: pd.DataFrame) -> None:
+    """Return the memory of boxes from `of_dataset`, which come from their file when next used."""
+    numbers = of_targets.drop(columns="clip_id")
+    set_aside(of_targets["clip_id"].astype("category").cat.codes.to_numpy(),
+              *(cells.to_numpy() for _, cells in numbers.items()))  # fmt: skip
+
+
+class _Faces(NamedTuple):
+    """Faces by track: track number, frame, sides (shape (n, 4)), and whether interpolated."""
 
     track: npt.NDArray[np.int32]
     frame: npt.NDArray[np.int32]
@@ -93,44 +105,14 @@ class _Faces(NamedTuple):
     interpolated: npt.NDArray[np.bool_]
 
 
-class _Store:
-    """Memory of long arrays, which is used as they are filled and can be returned from the start.
-
-    The arrays of results grow while those of faces shrink, so that both are never held whole.
-    """
-
-    def __init__(self) -> None:
-        self._held: list[tuple[mmap.mmap, int]] = []
-        self._released = 0
-
-    def array(self, rows: int, columns: int, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-        """Return an array, shape (rows, columns), or (rows,) for one column."""
-        of_row = columns * np.dtype(dtype).itemsize
-        shape = (rows, columns) if columns > 1 else (rows,)
-        if not hasattr(mmap, "MADV_DONTNEED") or not rows:
-            return np.empty(shape, dtype)
-        room = mmap.mmap(-1, rows * of_row, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        self._held.append((room, of_row))
-        return np.frombuffer(room, dtype).reshape(shape)
-
-    def release(self, rows: int) -> None:
-        """Return the memory of the first rows of all arrays to the system."""
-        for room, of_row in self._held:
-            first, end = (n * of_row // mmap.PAGESIZE for n in (self._released, rows))
-            if end > first:
-                size = (end - first) * mmap.PAGESIZE
-                room.madvise(mmap.MADV_DONTNEED, first * mmap.PAGESIZE, size)
-        self._released = max(self._released, rows)
-
-
-def _faces(dataset: Dataset, names: pd.Index) -> tuple[_Faces, _Store]:
-    """Return the faces of some tracks, by track, and the memory that holds them."""
+def _faces(dataset: Dataset, names: pd.Index, spill: Spill) -> _Faces:
+    """Return the faces of some tracks, by track."""
     path = dataset.path_of(tables.FACES)
     columns = ["track_id", "frame", *_SIDES, "interpolated"]
-    most, store = tables.count(tables.FACES, path), _Store()
-    track, frame = store.array(most, 1, np.int32), store.array(most, 1, np.int32)
-    sides = store.array(most, len(_SIDES), np.float32)
-    interpolated = store.array(most, 1, np.bool_)
+    most = tables.count(tables.FACES, path)
+    track, frame = spill.array(most, np.int32), spill.array(most, np.int32)
+    sides = spill.array(most * len(_SIDES), np.float32).reshape(most, len(_SIDES))
+    interpolated = spill.array(most, np.bool_)
     count = 0
     for part in tables.read_parts(tables.FACES, path, columns, words="track_id"):
         words = part["track_id"].combine_chunks()
@@ -143,12 +125,13 @@ def _faces(dataset: Dataset, names: pd.Index) -> tuple[_Faces, _Store]:
             sides[new, side] = part[name].to_numpy()[own]
         interpolated[new] = part["interpolated"].to_numpy()[own]
         count = new.stop
+        set_aside(track, frame, sides, interpolated)
     faces = _Faces(track[:count], frame[:count], sides[:count], interpolated[:count])
     if (faces.track[1:] < faces.track[:-1]).any():
         order = np.argsort(faces.track, kind="stable")
         for column in faces:
             column[:] = column[order]
-    return faces, store
+    return faces
 
 
 def _blocks(clip_of_pair: npt.NDArray[np.int64]) -> Iterator[slice]:

@@ -101,6 +101,7 @@ def plan(dataset: Dataset, options: Options) -> Plan:
     heap.return_unused()
     kept = {} if options.resplit else assigned(dataset, options.scheme)
     planned = of_tables(clips, sources, of_targets, options, kept)
+    boxes.put_down(of_targets)
     said = lines.of_clips(dataset, clips) if options.media else planned.lines
     if found is not None:
         known = pd.Index(clips["clip_id"])  # quicker than pandas' isin

@@ -28,6 +28,7 @@ from caer_data.engine.progress import Reporter
 from caer_data.export import (
     PRELOAD,
     audit,
+    boxes,
     cards,
     checksums,
     folder,
@@ -62,7 +63,8 @@ class Release:
 
     Attributes:
         folder: its folder.
-        plan: the plan that it was made from; its files are the manifest.
+        plan: the plan that it was made from, without boxes, and clips with a few columns only; its
+            files are the manifest.
         verdicts: verdicts of the audit, by part: `release`, and the layout with its own split.
         new: whether it was made now; False if it already existed.
         missing: fields of `release.yaml` that are not stated.
@@ -115,8 +117,8 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
     with folder.unfinished(target, key) as under_way:
         root, clip_files = under_way.root, ClipFiles(dataset.folder, planned.clips)
         write_boxes(root, planned.boxes)
-        # from here on, boxes are read from the file: in memory they are a third of what is held
-        planned = replace(planned, boxes=tables.empty(BOXES))
+        # from here on, boxes are read from the file, and most columns of clips are not needed
+        planned = replace(planned, boxes=tables.empty(BOXES), clips=planned.clips[_OF_CLIPS])
         heap.return_unused()
         results = _results(planned, clip_files, options, under_way, reporter)
         # nothing needs the columns without results
@@ -137,6 +139,9 @@ def export(dataset: Dataset, target: Path, options: Options, reporter: Reporter)
         plan.remember(dataset, planned, options)
         under_way.publish(target)
     return _stated(release, facts)
+
+
+_OF_CLIPS: Final = ["clip_id", "clip_key", "split", "emotion", "made_up"]
 
 
 def _stated(release: Release, facts: cards.Facts) -> Release:
@@ -348,8 +353,7 @@ def write_pairs(root: Path, manifest: pd.DataFrame, repeated: pd.DataFrame | Non
 
 def write_boxes(root: Path, of_targets: pd.DataFrame) -> None:
     """Write the boxes of the targets, which `write` and the layouts then find."""
-    parts = (of_targets.iloc[at : at + _PART] for at in range(0, max(1, len(of_targets)), _PART))
-    tables.write_parts(BOXES, parts, root / _BOXES)
+    tables.write_parts(BOXES, boxes.parts(of_targets, _PART), root / _BOXES)
 
 
 def _boxes(root: Path) -> pd.DataFrame:
@@ -423,7 +427,8 @@ def _key(planned: Plan, facts: cards.Facts) -> str:
     columns = (*MANIFEST.names, "from_frame", "to_frame")
     some = (slice(at, at + _HASHED) for at in range(0, len(files), _HASHED))
     rows = (files.frame(columns, own) for own in some)
-    parts = chain(rows, [planned.sources, planned.boxes, planned.lines, found])
+    held = boxes.parts(planned.boxes, _HASHED)
+    parts = chain(rows, [planned.sources], held, [planned.lines, found])
     return hash_of([ownership.RELEASE_VERSION, __version__, str(facts), digest_of(parts)], 64)
 
 

@@ -89,8 +89,17 @@ def _opened(
         ):  # the groups are what is read
             raise CaerError(f"{path}: damaged; it states two different numbers of rows")
         largest = max(sizes, default=0)
-        if about.num_rows > max_rows or sum(sizes) > max_bytes or largest > MAX_BYTES:
-            raise CaerError(f"{path}: holds {about.num_rows:,} rows, too many to be read")
+        if about.num_rows > max_rows:
+            raise CaerError(
+                f"{path}: holds {about.num_rows:,} rows, but this command reads at most "
+                f"{max_rows:,} of a table"
+            )
+        for size, limit in ((largest, MAX_BYTES), (sum(sizes), max_bytes)):
+            if size > limit:
+                raise CaerError(
+                    f"{path}: holds {size:,} bytes, but this command reads at most {limit:,} "
+                    "of a table"
+                )
         yield file, wanted
 
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
 from caer_data import Dataset
-from caer_data.engine import recipe, tables
+from caer_data.engine import recipe, spill, tables
 from caer_data.export import boxes
 from caer_data.export.manifest import BOXES
 
@@ -106,7 +107,9 @@ def test_faces_that_another_program_wrote_back_are_read(seen, tmp_path):
 
 @pytest.mark.parametrize("last_shot", ["s39", "s00"])
 @pytest.mark.parametrize("order", [1, -1])
-def test_faces_are_released_only_when_no_later_clip_needs_them(seen, monkeypatch, last_shot, order):
+def test_memory_is_returned_after_each_block_and_nothing_is_lost(
+    seen, monkeypatch, last_shot, order
+):
     shots = [f"s{n:02d}" for n in range(39)] + [last_shot]
     clips = [
         {**CLIP, "clip_id": f"c{n:02d}", "shot_id": shot, "start_frame": 0, "end_frame": 300,
@@ -119,17 +122,19 @@ def test_faces_are_released_only_when_no_later_clip_needs_them(seen, monkeypatch
         for n, one in enumerate(tracks[::order])
         for row in faces(one["track_id"], range(300), box=(20 + n, 40, 90 + n, 100))
     ]
-    released = []
-    release = boxes._Store.release
-
-    def noted(store: boxes._Store, rows: int) -> None:
-        released.append(rows)
-        release(store, rows)
-
-    monkeypatch.setattr(boxes._Store, "release", noted)
     whole = seen(tracks, found, *clips)
-    assert not released  # all in one block
+    plain = whole.copy(deep=True)
+    returned = []
+
+    def noted(*arrays: np.ndarray) -> None:
+        returned.append(sum(array.nbytes for array in arrays))
+        spill.set_aside(*arrays)
+
+    monkeypatch.setattr(boxes, "set_aside", noted)
     monkeypatch.setattr(boxes, "_PAIRS", 1)
-    pd.testing.assert_frame_equal(seen(tracks, found, *clips), whole)
-    assert len(whole) == 40 * 300
-    assert max(released) == (0 if last_shot == "s00" else 39 * 300)
+    pd.testing.assert_frame_equal(seen(tracks, found, *clips), plain)
+    assert len(plain) == 40 * 300
+    assert len(returned) > 40  # the faces, and each clip
+    parts = list(boxes.parts(whole, 7_000))
+    pd.testing.assert_frame_equal(pd.concat(parts), plain)
+    assert returned[-1] == len(whole) * 22  # of few clips, the numbers have 8 bits

@@ -39,7 +39,7 @@ import imageio_ffmpeg
 import numpy as np
 from PIL import Image
 
-from caer_data.auditing import compare
+from caer_data.auditing import compare, media
 from caer_data.media import fingerprints, passages, sound_prints
 from caer_data.media.decode import frames
 from caer_data.media.matching import Match, Strip
@@ -163,7 +163,9 @@ def prints(path: Path) -> Strip:
         writer.push(frame)
     pts, pictures, _ = writer.finish()
     times = (pts - pts[0]) * float(info.time_base)
-    return Strip(times, pictures, sound_prints.sound_prints(path, info))
+    stills, detailed = writer.details()
+    sound = sound_prints.sound_prints(path, info)
+    return Strip(times, pictures, sound, times[stills], detailed)
 
 
 def picture(path: Path) -> Strip:
@@ -172,7 +174,7 @@ def picture(path: Path) -> Strip:
         shown = [f.to_ndarray(format="gray") for f in container.decode(video=0)]
         rate = float(container.streams.video[0].average_rate)
     grey = shown[min(round(rate), len(shown) - 1)]
-    return Strip(np.zeros(1), fingerprints.of_pictures([grey]), np.zeros(0, np.uint32))
+    return media.of_picture(grey)
 
 
 def phash(path: Path) -> list[int]:

@@ -140,9 +140,15 @@ def _picture(item: Item) -> Look:
         raise CaerError(f"{item.path}: cannot be read ({error.strerror})") from error
     shown = open_picture(item.path, data)
     grey = np.asarray(shown.convert("L"), np.uint8)
-    strip = Strip(np.zeros(1), fingerprints.of_pictures([grey]), np.zeros(0, np.uint32))
+    strip = of_picture(grey)
     height = _full_height(data)
     return Look(hashlib.sha256(data).hexdigest(), height, 0.0, strip, perceptual_hash(grey) or None)
+
+
+def of_picture(grey: Picture) -> Strip:
+    """Return the fingerprints of a single grey picture."""
+    pictures, detailed = fingerprints.of_pictures([grey])
+    return Strip(np.zeros(1), pictures, np.zeros(0, np.uint32), np.zeros(1), detailed)
 
 
 def _full_height(data: bytes) -> int:
@@ -174,7 +180,7 @@ def _frames(item: Item, progress: Progress) -> Look:
     if not greys:
         raise CaerError(f"{item.path}: contains no pictures")
     times = np.arange(len(greys)) / fingerprints.RATE
-    strip = Strip(times, fingerprints.of_pictures(greys), np.zeros(0, np.uint32))
+    strip = Strip(times, fingerprints.of_pictures(greys)[0], np.zeros(0, np.uint32))
     return Look("", height, len(greys) / fingerprints.RATE, strip, _hashes(greys))
 
 
@@ -202,7 +208,9 @@ def _video(path: Path, sha256: str, most: int, progress: Progress) -> Look:
     sound = sound_prints.sound_prints(path, info)
     heard = sound[: int((times[-1] + 1) * sound_prints.RATE) + 1]
     seconds = (last - first) * float(info.time_base) + 1 / fingerprints.RATE
-    return Look(sha256, info.height, seconds, Strip(times, pictures, heard), _hashes(greys))
+    stills, detailed = writer.details()
+    strip = Strip(times, pictures, heard, times[stills], detailed)
+    return Look(sha256, info.height, seconds, strip, _hashes(greys))
 
 
 def _names(folder: Path) -> list[str]:

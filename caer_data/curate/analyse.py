@@ -128,6 +128,7 @@ class _Pass:
         self._damage = Damage()
         self._seen: dict[str, Any] = {}
         self._prints = fingerprints.nothing()
+        self._details = fingerprints.no_stills()
         self._seconds = 0.0
 
     def spool_samples(self, folder: Path) -> None:
@@ -174,6 +175,7 @@ class _Pass:
                 heap.tidy()
         writer.close()
         self._prints = prints.finish()
+        self._details = prints.details()
         if not pts:
             raise CaerError("no frame can be decoded")
         self._damage = reader.damage
@@ -204,7 +206,7 @@ class _Pass:
         for start, end in _forgotten_spans(self._job):
             pictures[(pts >= start) & (pts < end)] = 0
         heard = sound_prints(self._job.path, self._job.info)
-        fingerprints.Fingerprints(pts, pictures, inside, heard).save(folder)
+        fingerprints.Fingerprints(pts, pictures, inside, heard, *self._details).save(folder)
 
     def write_shots(self, folder: Path) -> None:
         """Write the members of the shots artifact."""

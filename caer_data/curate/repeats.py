@@ -24,7 +24,7 @@ from caer_data.engine.artifacts import Artifact, Store, key_of
 from caer_data.media import fingerprints, passages
 from caer_data.media.matching import Match, Strip
 
-VERSION: Final = 7
+VERSION: Final = 8
 
 _MAX_PICTURES: Final = 60 * fingerprints.RATE  # of a strip; longer shots are compared in parts
 _COVERED: Final = 0.5  # minimum share of the shorter of two clips that must be shared
@@ -221,7 +221,17 @@ def _strips(video: Known) -> Iterator[tuple[int, Strip]]:
     for shot, (start, end) in enumerate(np.searchsorted(known.pts, edges)):
         for at in range(start, end, _MAX_PICTURES):
             part = slice(at, min(at + _MAX_PICTURES, end))
-            yield shot, Strip(times[part], known.pictures[part], known.sound)
+            held = slice(*np.searchsorted(known.stills, [part.start, part.stop]))
+            yield (
+                shot,
+                Strip(
+                    times[part],
+                    known.pictures[part],
+                    known.sound,
+                    times[known.stills[held]],
+                    known.detailed[held],
+                ),
+            )
 
 
 def _span(times: tuple[float, float]) -> tuple[float, float]:

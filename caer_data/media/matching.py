@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from caer_data.media import overlapping, sound_prints
-from caer_data.media.fingerprints import RATE
+from caer_data.media import details, overlapping, sound_prints
+from caer_data.media.fingerprints import RATE, no_details
 from caer_data.media.frame import Picture
 from caer_data.media.overlapping import ALIKE, Place, Rows
 from caer_data.media.windows import FLAT
@@ -24,6 +24,9 @@ MIN_MOTION: Final = 0.0008
 _SURELY: Final = 4  # changes this many times larger are motion, even if the other strip is still
 _SHIFTS: Final = tuple(number / 40 for number in range(-5, 6))  # seconds between pictures
 _EARLY: Final = 0.02  # seconds by which a time may be outside of a strip
+_STILLS: Final = 4  # still pictures of a passage that are compared in detail
+_SAME_STILL: Final = 1.5  # seconds; detailed pictures are up to two seconds apart
+_NEAR_STILL: Final = 0.5  # seconds by which they may lie outside of the passage
 _PERIOD: Final = 6  # pictures among which motion is compared by itself
 _MOVES: Final = 3  # a period moves if it has this many times the minimum motion,
 _MOVES_SHARE: Final = 0.1  # and this share of the motion of the passage
@@ -37,11 +40,15 @@ class Strip:
         times: time of each picture, seconds from the video's first frame; shape (n,).
         pictures: grey pictures; shape (n, HEIGHT, WIDTH), uint8.
         sound: sound of the whole video, from its first frame on; shape (m,), uint32.
+        stills: time of each detailed picture, seconds; shape (k,).
+        detailed: pictures in which nothing moves, in detail; shape (k, height, width), uint8.
     """
 
     times: npt.NDArray[np.float64]
     pictures: Picture
     sound: npt.NDArray[np.uint32]
+    stills: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    detailed: Picture = field(default_factory=no_details)
 
 
 @dataclass(frozen=True)
@@ -130,6 +137,10 @@ def compare(one: Strip, other: Strip, at: tuple[int, int], mirrored: bool) -> Ma
     first, second = ([pair[side] for pair in around] for side in (0, 1))
     place = overlapping.refined(one.pictures[first], other.pictures[second], place)
     shared = overlapping.views(one.pictures, other.pictures, place)
+    start, apart = max(0, at[0] - at[1]), at[1] - at[0]
+    common = np.arange(start, min(len(shared[0]), len(shared[1]) - apart))
+    seen = ~overlapping.overlaid(*shared, place, np.stack([common, common + apart]))
+    shared = shared[0][:, seen], shared[1][:, seen]
     views = _View.of(one.times, shared[0]), _View.of(other.times, shared[1])
     matches = [
         _passage(one, other, views, start, place)
@@ -169,6 +180,24 @@ def _passage(
         _sound(one, other, float(one.times[a][0]), float(other.times[b][0]), high - low),
         moved[1],
     )
+
+
+def in_detail(match: Match, one: Strip, other: Strip) -> float | None:
+    """Return how alike the still pictures of a passage are in detail; None if there are none.
+
+    Each of some still pictures of the first strip is compared with those that the second shows at
+    about the same time; the least alike one counts.
+    """
+    first, last = match.one[0] - _NEAR_STILL, match.one[1] + _NEAR_STILL
+    mine = np.flatnonzero((one.stills >= first) & (one.stills <= last))
+    apart = match.other[0] - match.one[0]
+    scores = []
+    for still in mine[:: max(1, len(mine) // _STILLS)]:
+        due = one.stills[still] + apart
+        near = np.flatnonzero(np.abs(other.stills - due) <= _SAME_STILL)
+        pairs = [details.alike(one.detailed[still], other.detailed[n], match.place) for n in near]
+        scores.append(max((pair for pair in pairs if pair is not None), default=None))
+    return min((score for score in scores if score is not None), default=None)
 
 
 def _moves_together(first: _View, second: _View) -> tuple[int, int] | None:

@@ -35,6 +35,10 @@ _MOVES: Final = np.array(
 )
 _GAIN: Final = 0.002  # of correlation, for which the same step is tried again
 _MIN_SIDE: Final = 0.6  # of a box
+_OTHER: Final = 16.0  # out of 255; minimum difference between a logo and what it covers,
+_OTHER_SHARE: Final = 4.0  # and as a multiple of the median difference
+_UNCHANGED: Final = 4.0  # out of 255; maximum standard deviation of a logo over time
+_LOGO: Final = 0.1  # maximum share of the pixels that a logo and its edge cover
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,31 @@ def views(one: Picture, other: Picture, place: Place) -> tuple[Rows, Rows]:
     shared = outer[:, y, x].astype(np.float32).reshape(len(outer), -1)
     made = (down @ inner.astype(np.float32) @ across.T).reshape(len(inner), -1)
     return (shared, made) if place.inside else (made, shared)
+
+
+def overlaid(
+    one: Rows, other: Rows, place: Place, moments: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    """Return which pixels of a shared part a logo covers in only one of two strips.
+
+    A logo does not change, differs from what the other strip shows, and is small. In a dark
+    picture, it is all that one sees.
+
+    Args:
+        one: the shared part in the first strip, as `views` returns it.
+        other: the shared part in the second.
+        place: how they overlap.
+        moments: numbers of pictures of each strip that show the same moments; shape (2, n).
+    """
+    sides = one[moments[0]], other[moments[1]]
+    apart = sides[0].mean(axis=0) - sides[1].mean(axis=0)
+    apart = np.abs(apart - np.median(apart))
+    different = apart >= max(_OTHER, _OTHER_SHARE * float(np.median(apart)))
+    unchanged = np.minimum(*(side.std(axis=0) for side in sides)) <= _UNCHANGED
+    columns, _ = _averaged(WIDTH, place.box[0], place.box[2])
+    found = (different & unchanged).reshape(-1, columns.stop - columns.start)
+    around = cv2.dilate(found.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool).reshape(-1)
+    return around if around.mean() <= _LOGO else np.zeros_like(around)
 
 
 @lru_cache(512)

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from caer_data.engine.pool import run_map
 from caer_data.media import motions, sound_matches, windows
 from caer_data.media.fingerprints import RATE
-from caer_data.media.matching import HEARD, Match, Strip, compare
+from caer_data.media.matching import HEARD, Match, Strip, compare, in_detail
 
 NEAR: Final = 16
 """Maximum difference of hashes for a close comparison, bits out of 64 (unrelated pictures: 32)."""
@@ -36,7 +36,10 @@ _LEAST: Final = 0.46  # minimum correlation of motion in each period of a passag
 _STILL: Final = 0.955  # minimum correlation of pictures without motion
 _EQUAL: Final = 0.985  # the same for silent passages that are only part of the longer strip
 _WHOLE: Final = 0.9  # share of the longer strip that counts as all of it
-_PICTURE: Final = 0.97  # minimum correlation of single pictures
+_PICTURE: Final = 0.97  # minimum correlation of single pictures without structure
+_PICTURES: Final = ((0.97, 0.65), (0.85, 0.8))
+"""Alternative minimums of the correlation of single pictures, and of their details."""
+_DETAIL: Final = 0.66  # minimum correlation of the details of a passage in which nothing moves
 _HEARD: Final = 0.62  # minimum share of equal bits of sound; 0.5 is chance
 _SURELY_HEARD: Final = ((HEARD, 0.85, 0.4), (0.9, 0.85, 0.2))
 """Alternative minimums of sound, pictures and motion."""
@@ -230,7 +233,9 @@ def _near(
 ]:
     """Yield pairs of pictures, one whole and one in some window, whose hashes are near."""
     whole = values[:, 0]
-    known = windows.Known(whole, strip)
+    alone = len(np.unique(strip)) == len(strip)  # single pictures have one chance to be found
+    bands = windows.bands_among(len(strip)) if alone else windows.BANDS
+    known = windows.Known(whole, strip, bands)
     for window in range(values.shape[1]):
         for mirrored in (False, True):
             asked = values[:, window]
@@ -246,24 +251,56 @@ def repeated(match: Match, one: Strip, other: Strip) -> bool:
     Motion must agree, as a whole and in each period of the passage: more closely if the pictures
     differ more, and less closely if the sound agrees. If nothing moves, both pictures and sound
     must be almost equal. A still and silent match counts as a repetition if it covers both strips
-    from cut to cut, or if it covers one of them and the pictures are as good as equal.
+    from cut to cut, or if it covers one of them and the pictures are as good as equal. Where the
+    motion does not decide, still pictures must agree in detail, as far as they are known: cards
+    with other text to the same music are no repetition.
     """
     shorter, longer = sorted((len(one.times), len(other.times)))
     pictures = round(match.length * RATE) + 1
     if pictures < min(_MIN_PICTURES, shorter * _MIN_SHARE):
         return False
-    if match.sound is not None:
-        moving = 1.0 if match.motion is None else match.motion
-        values = match.sound, match.picture, moving
-        if any(all(v >= m for v, m in zip(values, least, strict=True)) for least in _SURELY_HEARD):
-            return True
     if match.motion is not None:
         throughout = match.least is None or match.least >= _LEAST
-        alike = any(match.picture >= p and match.motion >= m for p, m in _MOVING)
-        return alike and throughout
+        if throughout and any(match.picture >= p and match.motion >= m for p, m in _MOVING):
+            return True
+    if shorter == 1 and match.motion is None:
+        return _same_picture(match, one, other)
+    if not _surely_heard(match) and not _still(match, shorter, longer):
+        return False
+    detail = in_detail(match, one, other)
+    return detail is None or detail >= _DETAIL
+
+
+def _surely_heard(match: Match) -> bool:
+    """Whether sound shows that it is a repetition, as far as pictures and motion allow it."""
+    if match.sound is None:
+        return False
+    values = match.sound, match.picture, 1.0 if match.motion is None else match.motion
+    return any(all(v >= m for v, m in zip(values, least, strict=True)) for least in _SURELY_HEARD)
+
+
+def _still(match: Match, shorter: int, longer: int) -> bool:
+    """Whether nothing moves in a match, and it may be a repetition nevertheless.
+
+    Args:
+        match: the match.
+        shorter: number of pictures of the shorter strip.
+        longer: number of pictures of the other.
+    """
+    if match.motion is not None:
+        return False
     if match.sound is not None:
         return match.picture >= _STILL and match.sound >= _HEARD
-    if shorter == 1:
-        return match.picture >= _PICTURE
+    pictures = round(match.length * RATE) + 1
     enough = _STILL if pictures >= _WHOLE * longer else _EQUAL
     return match.picture >= enough and pictures >= _WHOLE * shorter
+
+
+def _same_picture(match: Match, one: Strip, other: Strip) -> bool:
+    """Whether a single picture is a copy."""
+    if match.picture < min(picture for picture, _ in _PICTURES):
+        return False
+    detail = in_detail(match, one, other)
+    if detail is None:
+        return match.picture >= _PICTURE
+    return any(match.picture >= p and detail >= d for p, d in _PICTURES)

@@ -7,6 +7,8 @@ frequencies of the cosine transform; the hash of the mirrored picture can be der
 
 from __future__ import annotations
 
+import math
+import random
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Final
@@ -42,7 +44,7 @@ FLAT: Final = 6.0
 
 _NOISE: Final = 2.0  # out of 255; encoding noise
 
-_BANDS: Final = (
+BANDS: Final = (
     range(16),
     range(16, 32),
     range(0, 32, 2),
@@ -50,6 +52,12 @@ _BANDS: Final = (
     (*range(8), *range(16, 24)),
     (*range(8, 16), *range(24, 32)),
 )
+"""Sets of bits; hashes that agree in one of them are compared. The lowest are the most stable."""
+
+_MANY: Final = 12  # sets of bits for single pictures
+_STABLE: Final = 48  # bits of which they consist
+_FEWEST, _MOST = 8, 16  # bits of such a set
+_SHARED: Final = 2  # unrelated pictures that agree in such a set by chance, at most
 _CROWD: Final = 48  # maximum number of hashes with equal bits in a band that are used
 _ROWS: Final = 20_000  # hashes looked up at a time
 
@@ -126,6 +134,15 @@ def _waves(size: int, share: float, shift: float) -> npt.NDArray[np.float64]:
     return np.asarray(waves)
 
 
+def bands_among(pictures: int) -> list[list[int]]:
+    """Return more sets of bits than `BANDS`: shorter ones, the fewer pictures there are."""
+    size = math.ceil(math.log2(max(pictures, 1) / _SHARED + 1))
+    choice = random.Random(0)  # noqa: S311
+    return [
+        sorted(choice.sample(range(_STABLE), min(max(size, _FEWEST), _MOST))) for _ in range(_MANY)
+    ]
+
+
 class Known:
     """An index of hashes in which others are looked up.
 
@@ -138,7 +155,7 @@ class Known:
         self,
         values: npt.NDArray[np.uint64],
         owners: npt.NDArray[np.int64] | None = None,
-        bands: Iterable[Iterable[int]] = _BANDS,
+        bands: Iterable[Iterable[int]] = BANDS,
     ) -> None:
         self._values = values
         self._bands = []

@@ -65,8 +65,30 @@ def test_every_frame_where_that_is_asked_for(tmp_path):
 
 def test_single_pictures_have_bars_of_their_own():
     plain = scene(3, 1)[0]
-    one, other = fingerprints.of_pictures([plain, EDITS["pillarbox"](plain[None])[0]])
-    assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.97
+    small, detailed = fingerprints.of_pictures([plain, EDITS["pillarbox"](plain[None])[0]])
+    assert detailed.shape == (2, *reversed(fingerprints.DETAIL))
+    for one, other in (small, detailed):
+        assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.97
+
+
+def test_a_bar_may_bear_a_logo_if_the_opposite_one_is_clean():
+    marked = letterbox(scene(1, 30))
+    marked[:, 2:14, 150:180] = 255
+    assert np.abs(made(letterbox(scene(1, 30))).astype(int) - made(marked)).mean() < 6
+    dark = np.zeros((30, 108, 192), np.uint8)
+    dark[:, 2:14, 150:180] = 255  # no bar opposite that ends: all of it is dark
+    assert made(dark).shape == (30, fingerprints.HEIGHT, fingerprints.WIDTH)
+
+
+def test_still_pictures_are_kept_in_detail():
+    writer = fingerprints.Writer(Fraction(1, 25))
+    cards = [np.repeat(scene(seed, 1), 20, axis=0) for seed in (1, 2)]
+    for picture in np.concatenate([*cards, scene(3, 20)]):
+        writer.add(fingerprints.Look.of(cv2.resize(picture, (128, 72))))
+    writer.finish()
+    stills, detailed = writer.details()
+    assert stills.tolist() == [4, 24]  # each half a second after it came
+    assert detailed.shape == (2, *reversed(fingerprints.DETAIL))
 
 
 def test_what_was_saved_is_read_again(tmp_path):
@@ -78,3 +100,16 @@ def test_what_was_saved_is_read_again(tmp_path):
     again = fingerprints.load(lambda name: np.load(tmp_path / name))
     assert (again.pictures == pictures).all()
     assert again.sound.tolist() == list(range(7))
+    assert len(again.stills) == len(again.detailed) == 0
+
+
+def test_fingerprints_of_earlier_versions_have_no_details():
+    known = {
+        "pts.npy": np.arange(5),
+        "pictures.npy": made(scene(1, 5)),
+        "inside.npy": np.zeros((5, 4), np.uint8),
+        "sound.npy": np.zeros(0, np.uint32),
+    }
+    again = fingerprints.load(known.__getitem__)
+    assert len(again.pts) == 5
+    assert len(again.stills) == len(again.detailed) == 0

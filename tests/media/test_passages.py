@@ -20,7 +20,10 @@ def strip(pictures: np.ndarray, start: float = 0.0, sound: np.ndarray = SILENCE)
     for picture in pictures:
         small = cv2.resize(picture, (128, 72), interpolation=cv2.INTER_AREA)
         writer.add(fingerprints.Look.of(small))
-    return Strip(start + np.arange(len(pictures)) / fingerprints.RATE, writer.finish()[1], sound)
+    times = start + np.arange(len(pictures)) / fingerprints.RATE
+    small = writer.finish()[1]
+    stills, detailed = writer.details()
+    return Strip(times, small, sound, times[stills], detailed)
 
 
 def found(strips: list[Strip]) -> set[tuple[int, int]]:
@@ -66,6 +69,76 @@ def test_where_nothing_moves_the_sound_decides():
     assert found(same) == {(0, 1)}
     assert not found([strip(still, 0, one), strip(still, 0, other)])
     assert found([strip(still, 0, one), strip(still)]) == {(0, 1)}
+
+
+def card(name: str) -> np.ndarray:
+    """A white card with lines of credits, as a still picture."""
+    picture = np.full((108, 192), 235, np.uint8)
+    for line, text in enumerate(("DIRECTED BY", name, "PRODUCED BY", name[::-1])):
+        cv2.putText(picture, text, (30, 30 + 18 * line), cv2.FONT_HERSHEY_SIMPLEX, 0.5, 10, 1)
+    return np.repeat(picture[None], 24, axis=0)
+
+
+def test_other_cards_to_the_same_music_are_no_repetition():
+    music = np.random.default_rng(0).integers(1, 2**32, 64, dtype=np.uint32)
+    one, other = card("MARIA NOVAK"), card("CLARA BROOK")
+    strips = [strip(one, 0, music), strip(other, 0, music), strip(crop(one, 0.05), 0, music)]
+    matches = {(a, b): match for a, b, match in passages.shared(strips)}
+    assert matches[0, 1].picture > 0.85  # they hardly differ in small
+    assert matches[0, 1].sound > 0.99
+    assert found(strips) == {(0, 2)}
+
+
+def single(picture: np.ndarray) -> Strip:
+    small, detailed = fingerprints.of_pictures([picture])
+    return Strip(np.zeros(1), small, SILENCE, np.zeros(1), detailed)
+
+
+def textured(seed: int, detail: int = 0) -> np.ndarray:
+    """A picture of large patches, and details of a share of them."""
+    made = []
+    for size, number in (((5, 7), seed), ((27, 48), [seed, detail])):
+        cells = np.random.default_rng(number).integers(0, 256, size).astype(np.uint8)
+        made.append(cv2.resize(cells, (192, 108), interpolation=cv2.INTER_CUBIC))
+    return np.uint8(0.7 * made[0] + 0.3 * made[1])
+
+
+@pytest.mark.parametrize("edit", ["crop 5 %", "crop 10 %", "logo", "mirrored"])
+def test_an_edited_picture_is_found_among_others(edit):
+    plain = [single(textured(seed)) for seed in range(20)]
+    copies = [single(EDITS[edit](textured(seed)[None])[0]) for seed in range(20)]
+    pairs = found([*plain, *copies])
+    assert pairs <= {(n, n + 20) for n in range(20)}
+    assert len(pairs) >= 19
+
+
+def test_pictures_that_differ_only_in_detail_are_no_copies():
+    one, other = single(textured(1)), single(textured(1, detail=1))
+    alike = Strip(one.times, one.pictures, SILENCE, other.stills, other.detailed)
+    assert found([one, one]) == {(0, 1)}
+    assert not found([one, alike])
+
+
+def test_single_pictures_are_looked_up_by_fewer_bits_the_fewer_there_are():
+    sizes = [len(windows.bands_among(count)[0]) for count in (1, 100, 10_000, 1_000_000)]
+    assert sizes == [8, 8, 13, 16]
+    assert len(windows.bands_among(100)) == 12
+
+
+def test_pixels_under_a_logo_are_found():
+    dark = np.uint8(scene(1, 16) // 6)
+    marked = dark.copy()
+    marked[:, 6:18, 150:180] = 255
+    place = overlapping.Place(True, (0, 0, 1, 1), mirrored=False)
+    plain, branded = overlapping.views(strip(dark).pictures, strip(marked).pictures, place)
+    moments = np.tile(np.arange(16), (2, 1))
+    for pair in ((plain, branded), (branded, plain)):
+        covered = overlapping.overlaid(*pair, place, moments)
+        assert covered.mean() < 0.1
+        assert np.abs(plain - branded)[:, ~covered].max() < 16
+    assert not overlapping.overlaid(plain, plain, place, moments).any()
+    other = strip(scene(2, 16)).pictures.reshape(16, -1).astype(np.float32)
+    assert not overlapping.overlaid(plain, other, place, moments).any()
 
 
 def test_the_sound_tells_which_moment_of_a_still_shot_is_shown():

@@ -56,7 +56,7 @@ class Difference:
         came: clips that are only in the second release.
         went: clips that are only in the first release.
         changed: clips in both releases that differ, as they are in the second.
-        about: differing fields of `release.json`: values before and after.
+        about: differing fields of `release.json` and `release.yaml`: values before and after.
     """
 
     before: int
@@ -225,9 +225,21 @@ def _about(one: Path, other: Path) -> dict[str, tuple[Any, Any]]:
 
 
 def _facts(release: Path) -> dict[str, Any]:
+    """Return what a release says about itself, with the fields of its `release.yaml`."""
     facts = folder.about(release).get("facts")
-    about = facts.get("about") if isinstance(facts, dict) else None
-    return about if isinstance(about, dict) else {}
+    about, card = (
+        facts.get(name) if isinstance(facts, dict) else None for name in ("about", "card")
+    )
+    stated = {
+        f"release.yaml, {name}": value
+        for name, value in _object(card).items()
+        if value not in (None, []) and name != "license_url"  # which follows from the licence
+    }
+    return _object(about) | stated
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _plain(value: Any) -> Any:

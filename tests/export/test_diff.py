@@ -36,6 +36,7 @@ def changed(everything, tmp_path):
     tables.write(BOXES, boxes, target / "boxes.parquet")
     about = json.loads((target / "release.json").read_text())
     about["facts"]["about"]["name"] = "second edition"
+    about["facts"]["card"]["version"] = "1.1.0"
     (target / "release.json").write_text(json.dumps(about))
     return target, clips
 
@@ -57,6 +58,7 @@ def test_what_came_went_and_changed(everything, changed):
     assert told[clips[2]]["emotion"] == ("fear", "sad")
     assert list(told[clips[3]]) == ["boxes"]
     assert found.about["name"][1] == "second edition"
+    assert found.about["release.yaml, version"] == (None, "1.1.0")
 
 
 def test_the_verb_says_it_and_json_lists_it(everything, changed, capsys):

@@ -15,8 +15,8 @@ from caer_data.media import fingerprints
 from caer_data.media.probe import VideoInfo
 from caer_data.media.unchanged import Stamp
 
-SHOTS_VERSION = 18
-FACES_VERSION = 9
+SHOTS_VERSION = 19
+FACES_VERSION = 10
 SPEAKERS_VERSION = 3
 
 

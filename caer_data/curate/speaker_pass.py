@@ -74,12 +74,14 @@ def fill(folder: Path, job: Job, on_second: Callable[[], None]) -> None:
         CaerError: the video can no longer be read, or the model has the wrong inputs or outputs.
     """
     model = load(job.recipe.speech.speaker, job.recipe.speech.speaker_model)
-    sound = _sound(job)
-    first_s = float(measured(job)["first_pts"] * job.info.time_base)
+    values = measured(job)
+    first_s = float(values["first_pts"] * job.info.time_base)
+    begin = max(0, round(first_s * RATE))
+    sound = _sound(job, begin, round((first_s + values["duration_s"] + 1) * RATE))
     tracks: list[tuple[str, int]] = []
     times, scores = [np.zeros(0)], [np.zeros(0, np.float32)]
     for track, face in _faces(job, on_second):
-        at, found = _scored(face, model, sound, first_s)
+        at, found = _scored(face, model, sound, first_s, begin)
         tracks.append((track, len(at)))
         times.append(at)
         scores.append(found)
@@ -145,9 +147,17 @@ def _boxes(job: Job) -> pd.DataFrame:
 
 
 def _scored(
-    face: _Face, model: Speaking, sound: npt.NDArray[np.int16], first_s: float
+    face: _Face, model: Speaking, sound: npt.NDArray[np.int16], first_s: float, begin: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
-    """Return times and scores of a face, at 25 pictures per second for any frame rate."""
+    """Return times and scores of a face, at 25 pictures per second for any frame rate.
+
+    Args:
+        face: the face.
+        model: the model.
+        sound: the sound.
+        first_s: time of the first picture on the container's clock.
+        begin: number of the sound's first sample on that clock.
+    """
     own = np.array(face.times)
     count = int((own[-1] - own[0]) * TICKS) + 1
     if count < _MIN_S * TICKS:
@@ -155,7 +165,7 @@ def _scored(
     ticks = own[0] + np.arange(count) / TICKS
     nearest = np.abs(own[None] - ticks[:, None]).argmin(axis=1)
     mouths = np.stack([face.mouths[n] for n in nearest])
-    start = round((own[0] + first_s) * RATE)
+    start = round((own[0] + first_s) * RATE) - begin
     heard = np.zeros(round(count / TICKS * RATE), np.int16)
     here = sound[max(0, start) : max(0, start + len(heard))]
     offset = max(0, -start)
@@ -163,24 +173,36 @@ def _scored(
     return ticks, model.score(mouths, heard)
 
 
-def _sound(job: Job) -> npt.NDArray[np.int16]:
-    """Return the chosen sound from the start of the container's clock on, mono, 16 kHz."""
-    parts: list[npt.NDArray[np.int16]] = []
-    samples = 0
+def _sound(job: Job, begin: int, end: int) -> npt.NDArray[np.int16]:
+    """Return a part of the chosen sound, mono, 16 kHz; silence where there is none.
+
+    Broadcasts begin at any time of a clock of 26 hours, and damaged timestamps are anywhere, so
+    that nothing is kept outside of this part.
+
+    Args:
+        job: the video.
+        begin: its first sample, counted from the start of the container's clock.
+        end: one past its last.
+    """
+    sound = np.zeros(max(0, end - begin), np.int16)
+    at = 0
     with open_container(job.path, job.info.max_pixels) as container:
         resampler = Resampler("s16", RATE)
         stream = container.streams[job.info.audio_index]
         for frame in _frames(container, stream):
             if frame.pts is not None:
-                gap = round(float(frame.pts * frame.time_base) * RATE) - samples
-                if gap > RATE // 10:
-                    parts.append(np.zeros(gap, np.int16))
-                    samples += gap
+                now = round(float(frame.pts * frame.time_base) * RATE)
+                if now - at > RATE // 10:
+                    at = now
             frame.pts = None
-            for part in resampler.convert(frame):
-                parts.append(part.to_ndarray()[0])
-                samples += len(parts[-1])
-    return np.concatenate([np.zeros(0, np.int16), *parts])
+            for made in resampler.convert(frame):
+                part = made.to_ndarray()[0][max(0, begin - at) :]
+                place = max(0, at - begin)
+                sound[place : place + len(part)] = part[: max(0, len(sound) - place)]
+                at += made.samples
+            if at >= end:
+                break
+    return sound
 
 
 def _frames(container: Any, stream: Any) -> Iterator[Any]:

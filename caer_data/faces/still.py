@@ -42,8 +42,8 @@ def without_pictures(seen: list[Appearance], frames: Frames) -> list[Appearance]
 
     A face is in a picture if its place in the frame does not change for a second or longer, or if
     the face, wherever it or the camera moves, does not change for 2.5 seconds or longer, while
-    another face does. In a shot in which no face changes (a still, a frozen frame, a picture past
-    which the camera moves), all remain.
+    another face does. In a shot in which no face is seen to change (a still, a frozen frame, a
+    picture past which the camera moves), all remain; a face that is seen too briefly says nothing.
 
     Args:
         seen: the faces found in one shot.
@@ -51,12 +51,10 @@ def without_pictures(seen: list[Appearance], frames: Frames) -> list[Appearance]
     """
     if len(seen) < 2:
         return seen
-    still = [_is_still(one.track, frames) for one in seen]
-    return (
-        seen
-        if all(still)
-        else [one for one, is_still in zip(seen, still, strict=True) if not is_still]
-    )
+    rest = [one for one in seen if not _is_still(one.track, frames)]
+    if len(rest) < len(seen) and any(_is_changing(one.track, frames) for one in rest):
+        return rest
+    return seen
 
 
 def _is_still(track: Track, frames: Frames) -> bool:
@@ -68,6 +66,11 @@ def _is_still(track: Track, frames: Frames) -> bool:
         return True
     laid = (change < _LEAST_CHANGE_LAID for change in _changes_laid(track, frames))
     return seconds >= _MIN_SECONDS_LAID and all(laid)
+
+
+def _is_changing(track: Track, frames: Frames) -> bool:
+    """Whether a face that is not still is seen to change, however briefly."""
+    return any(change >= _LEAST_CHANGE_LAID for change in _changes_laid(track, frames))
 
 
 def _unmoved(track: Track) -> bool:

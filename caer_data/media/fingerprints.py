@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from caer_data.media.frame import DecodedFrame, Picture
 
-VERSION: Final = 4
+VERSION: Final = 5
 RATE: Final = 8
 """Pictures per second."""
 
@@ -78,12 +78,12 @@ class Fingerprints:
 
     def save(self, folder: Path) -> None:
         """Write each array to a file named after it."""
-        for name in (*_ALWAYS, *_SINCE_4):
+        for name in (*_ALWAYS, *_SINCE_5):
             np.save(folder / f"{name}.npy", getattr(self, name))
 
 
 _ALWAYS: Final = ("pts", "pictures", "inside", "sound")
-_SINCE_4: Final = ("stills", "detailed")
+_SINCE_5: Final = ("stills", "detailed")
 
 
 def load(read: Callable[[str], npt.NDArray[Any]]) -> Fingerprints:
@@ -93,7 +93,7 @@ def load(read: Callable[[str], npt.NDArray[Any]]) -> Fingerprints:
     """
     made = Fingerprints(*(read(f"{name}.npy") for name in _ALWAYS))
     try:
-        return replace(made, **{name: read(f"{name}.npy") for name in _SINCE_4})
+        return replace(made, **{name: read(f"{name}.npy") for name in _SINCE_5})
     except KeyError:
         return made
 

@@ -236,7 +236,8 @@ def packets_of(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
 def readable_packets(container: Any, streams: Any, damage: Damage | None = None) -> Iterator[Any]:
     """Yield all readable packets of one or several streams; after damage, what follows it.
 
-    An empty packet of each stream comes last, unless too many errors follow one another.
+    One empty packet of each stream comes last, unless too many errors follow one another. If a new
+    stream has appeared, PyAV may fail between these and begin with them again.
 
     Args:
         container: the opened file.
@@ -244,10 +245,15 @@ def readable_packets(container: Any, streams: Any, damage: Damage | None = None)
         damage: counts the packets that could not be read.
     """
     in_a_row = 0
+    ended = set[int]()
     while in_a_row < _ERRORS_IN_A_ROW:
         try:
             for packet in container.demux(streams):
                 in_a_row = 0
+                if packet.size == 0 and packet.pts is None and packet.dts is None:
+                    if packet.stream.index in ended:
+                        continue
+                    ended.add(packet.stream.index)
                 yield packet
             return
         except av.FFmpegError:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -90,6 +92,32 @@ def test_the_face_that_the_model_picks_speaks(job: Job) -> None:
     assert found.times.max() == pytest.approx(99 / 25, abs=0.05)
     people = pd.Series({"s0001.t1": "one", "s0001.t2": "two"})
     assert Speakers(found, [(0.0, 4.0)], people).of(0.0, 4.0) == "two"
+
+
+def test_only_the_sound_of_the_pictures_is_in_memory(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rate = speaker_pass.RATE
+    plain = speaker_pass._sound(job, 0, 5 * rate)
+    assert np.abs(plain[: 4 * rate]).max() > 0.2 * 2**15
+    assert not plain[4 * rate + rate // 10 :].any()
+    packets = speaker_pass._frames
+    late = 90_000 * 48_000  # broadcasts begin anywhere on a clock of 26 hours
+
+    def later(container: Any, stream: Any) -> Iterator[Any]:
+        for frame in packets(container, stream):
+            frame.pts += late
+            yield frame
+        frame.pts = 2**62  # damage
+        yield frame
+
+    monkeypatch.setattr(speaker_pass, "_frames", later)
+    begin = 90_000 * rate
+    assert not speaker_pass._sound(job, 0, 5 * rate).any()
+    found = speaker_pass._sound(job, begin, begin + 5 * rate)
+    np.testing.assert_array_equal(found, plain)
+    half = speaker_pass._sound(job, begin + rate // 2, begin + 2 * rate)
+    np.testing.assert_array_equal(half, plain[rate // 2 : 2 * rate])
 
 
 @pytest.mark.parametrize(

@@ -123,3 +123,18 @@ def test_pictures_past_which_the_camera_moves_remain_if_there_is_nobody_else(tmp
         for n in range(6)
     ]
     assert len(_tracks(tmp_path, shown, SLOW)) == 2
+
+
+@pytest.mark.parametrize(("step", "moves"), [(9, 0), (SLOW, 8)], ids=["frozen", "camera moves"])
+def test_a_still_face_that_is_seen_briefly_is_no_person_beside_the_other(tmp_path, step, moves):
+    shown = [_textured(scene(), (60 + moves * n, 60, 80), 1) for n in range(6)]
+    for n, picture in enumerate(shown[:3]):
+        _textured(picture, (400 + moves * n, 100, 80), 2)
+    assert len(_tracks(tmp_path, shown, step)) == 2
+
+
+def test_a_person_who_is_seen_briefly_tells_a_picture(tmp_path):
+    shown = [_textured(scene(), PICTURE, 1) for _ in range(6)]
+    for n, picture in enumerate(shown[:3]):
+        _textured(picture, PERSON, 100 + n)
+    assert _tracks(tmp_path, shown, 9) == [pytest.approx(PERSON[0], abs=3)]

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numbered_video as numbered
 import pytest
@@ -9,7 +12,7 @@ from odd_media import ffmpeg
 
 from caer_data.engine.errors import CaerError
 from caer_data.media.decode import frames
-from caer_data.media.packets import Damage, usual_step
+from caer_data.media.packets import Damage, readable_packets, usual_step
 from caer_data.media.probe import probe
 from caer_data.media.unchanged import check_unchanged, stamp_of
 
@@ -30,6 +33,26 @@ def test_a_stream_that_appears_midway_costs_nothing(tmp_path: Path) -> None:
     reader = frames(path, info)
     assert [numbered.number_of(f.picture()) for f in reader] == [*range(200)] * 3
     assert reader.damage.frames_lost == reader.damage.corrupt_frames == 0
+    assert not reader.damage.is_damaged
+
+
+def test_each_stream_ends_once_even_if_pyav_begins_again() -> None:
+    class Container:
+        """As PyAV: at the end, it fails if a stream has appeared, and then begins with it again."""
+
+        runs = 0
+
+        def demux(self, streams: list[int]) -> Iterator[Any]:
+            self.runs += 1
+            for number in streams:
+                if self.runs == 1 and number == streams[-1]:
+                    raise IndexError
+                yield SimpleNamespace(
+                    size=0, pts=None, dts=None, stream=SimpleNamespace(index=number)
+                )
+
+    ended = [packet.stream.index for packet in readable_packets(Container(), [0, 1, 2])]
+    assert ended == [0, 1, 2]
 
 
 def test_encrypted_files_are_refused(tmp_path: Path) -> None:

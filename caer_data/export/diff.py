@@ -27,6 +27,11 @@ COMPARED: Final = (
 Times are seconds, because timestamps of another rip have another unit.
 """
 
+_TIMES: Final = ("start_s", "end_s")
+_SAME_S: Final = 0.0025
+"""Maximum difference of equal times: containers such as Matroska round timestamps to 1 ms, also
+that of the first frame, and both are rounded again here. A frame of 240 per second takes longer."""
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -115,7 +120,7 @@ def _clips(release: Path) -> pd.DataFrame:
     clips["framehash"] = clips["framehash"].astype(object).where(clips["frame"].isna())
     clips = clips.drop(columns=["clip_key", "frame"]).set_index(keys.rename("key"))
     clips = clips.sort_values("clip_id")
-    clips[["start_s", "end_s"]] = clips[["start_s", "end_s"]].round(3)
+    clips[[*_TIMES]] = clips[[*_TIMES]].round(3)
     clips["boxes"], clips["boxes_sum"] = _boxes(release, pd.Index(clips["clip_id"]))
     heap.return_unused()
     return clips
@@ -199,6 +204,8 @@ def _changes(before: pd.DataFrame, after: pd.DataFrame) -> list[Change]:
         was, now = (clips[name].to_numpy(object) for clips in (before, after))
         empty = pd.isna(was), pd.isna(now)
         differ[:, index] = (was != now) & ~(empty[0] & empty[1])
+        if name in _TIMES:
+            differ[:, index] &= np.abs(was.astype(float) - now.astype(float)) > _SAME_S
         if name == "framehash":  # one of the two has only frames, no clips
             differ[:, index] &= ~(empty[0] | empty[1])
     counts = [clips["boxes"].to_numpy() for clips in (before, after)]

@@ -140,14 +140,15 @@ def sources(dataset: Dataset, clips: pd.DataFrame) -> pd.DataFrame:
     """Return the source videos of some clips, as `SOURCES`.
 
     Raises:
-        CaerError: a row is impossible, such as one with a rate of 1/0, or a clip does not fit its
-            video.
+        CaerError: a row is impossible, such as one with a rate of 1/0, or lacks a needed cell, or a
+            clip does not fit its video.
     """
     videos = dataset.videos
     used = videos[videos.video_id.isin(clips.video_id.unique())].assign(rip_of=None)
+    empty = [(c.name, used[c.name].isna().to_numpy()) for c in SOURCES.columns if not c.nullable]
     rates = [(name, ~used[name].map(possible.is_rate).astype(bool).to_numpy())
              for name in ("fps", "time_base")]  # fmt: skip
-    for name, rows in (*rates, *possible.wrong_videos(_numbers_of(used))):
+    for name, rows in (*empty, *rates, *possible.wrong_videos(_numbers_of(used))):
         if rows.any():
             first = used.iloc[np.flatnonzero(rows)[0]]
             raise CaerError(

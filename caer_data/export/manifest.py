@@ -346,8 +346,6 @@ def _wrong_files(part: pa.Table) -> Iterator[tuple[str, checked.Mask]]:
     yield from possible.wrong_clips(number)
     yield from possible.wrong_pictures(number)
     yield "bytes", possible.outside(number("bytes"), 0, possible.MAX_BYTES)
-    for name in PROBABILITY_COLUMNS:
-        yield name, possible.outside(number(name), 0, possible.ONE)
     yield (
         "error_frames",
         possible.outside(number("error_frames"), -possible.MAX_FRAMES, possible.MAX_FRAMES),

@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from caer_data.engine.emotions import PROBABILITY_COLUMNS
+
 Mask = npt.NDArray[np.bool_]
 """Which rows are meant, shape (rows,)."""
 
@@ -45,7 +47,9 @@ ONE: Final = 1.001
 
 _SLACK_S: Final = 0.05
 _SIDES: Final = ("x1", "y1", "x2", "y2")
-_RATE = re.compile(r"[1-9]\d{0,8}(/[1-9]\d{0,8})?", re.ASCII)
+_RATE = re.compile(r"[1-9]\d{0,9}(/[1-9]\d{0,9})?", re.ASCII)
+_MAX_PART: Final = (1 << 31) - 1
+"""Maximum number in a fraction, which is that of FFmpeg."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,9 @@ class Clips:
 
 def is_rate(text: object) -> bool:
     """Return whether a cell is a frame rate or a unit of time, such as `25` or `1/12800`."""
-    return isinstance(text, str) and _RATE.fullmatch(text) is not None
+    if not isinstance(text, str) or not _RATE.fullmatch(text):
+        return False
+    return all(int(part) <= _MAX_PART for part in text.split("/"))
 
 
 def outside(cells: npt.NDArray[Any], least: float, most: float) -> Mask:
@@ -108,7 +114,7 @@ def wrong_clips(number: Numbers) -> Iterator[tuple[str, Mask]]:
     for name in ("box_x1", "box_y1", "box_x2", "box_y2"):
         yield name, outside(number(name), -_FAR, _FAR)
     yield "face_height", outside(number("face_height"), 0, _FAR)
-    for name in ("speech", "cut_score", "confidence"):
+    for name in ("speech", "cut_score", "confidence", *PROBABILITY_COLUMNS):
         yield name, outside(number(name), 0, ONE)
     for name in ("raters", "agreement"):
         yield name, outside(number(name), 0, MAX_COUNT)

@@ -98,3 +98,26 @@ def test_another_unit_of_time_is_no_other_time(everything, changed):
         change.clip.clip_id: change.columns for change in diff(everything.folder, after).changed
     }
     assert list(told[clips[5]]) == ["source_sha256"]
+
+
+@pytest.mark.parametrize("moved", [0.001, -0.002])
+def test_rounded_timestamps_are_no_other_time(everything, changed, moved):
+    """Matroska rounds timestamps to milliseconds, and each clip's to its own side."""
+    after, clips = changed
+    files = tables.read(MANIFEST, after / "manifest.parquet")
+    files.loc[files["clip_id"] == clips[5], ["start_s", "end_s"]] += moved
+    tables.write(MANIFEST, files, after / "manifest.parquet")
+    assert clips[5] not in {
+        change.clip.clip_id for change in diff(everything.folder, after).changed
+    }
+
+
+def test_a_clip_that_moved_by_a_short_frame_has_another_time(everything, changed):
+    after, clips = changed
+    files = tables.read(MANIFEST, after / "manifest.parquet")
+    files.loc[files["clip_id"] == clips[5], "start_s"] += 1 / 240
+    tables.write(MANIFEST, files, after / "manifest.parquet")
+    told = {
+        change.clip.clip_id: change.columns for change in diff(everything.folder, after).changed
+    }
+    assert list(told[clips[5]]) == ["start_s"]

@@ -171,7 +171,10 @@ def test_every_verb_checks_every_table(release, everything, verb, table, column,
         ("clips", "end_pts", 2**40),
         ("clips", "start_s", 1e9),
         ("videos", "duration_s", 1e300),
+        ("videos", "first_pts", None),
+        ("videos", "width", None),
         ("labels", "confidence", 7.0),
+        ("labels", "p_happy", 7.0),
     ],
 )
 def test_a_dataset_that_was_changed_is_not_exported(dataset, tmp_path, table, column, value):

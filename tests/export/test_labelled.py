@@ -17,7 +17,7 @@ from caer_data.engine.emotions import LABELS
 from caer_data.engine.errors import CaerError
 from caer_data.engine.progress import Reporter
 from caer_data.engine.rating_schema import VOTES
-from caer_data.export import labelled, manifest
+from caer_data.export import labelled, manifest, possible
 from caer_data.export.release import export
 from caer_data.labels import vote_text
 
@@ -232,3 +232,14 @@ def test_a_layout_that_would_have_no_file_is_refused(dataset, tmp_path):
     given = options(layouts=("caer", "caer-s"))
     with pytest.raises(CaerError, match="no frame of a labelled clip has a box"):
         export(dataset, tmp_path / "out", given, Reporter("quiet"))
+
+
+def test_the_measured_rate_of_a_long_file_is_possible(dataset: Dataset, tmp_path: Path) -> None:
+    """FFmpeg reads it from an MP4 of 30,001 frames in units of 1/90000 s; others count in ns."""
+    for table in (tables.VIDEOS, tables.CLIPS):
+        rows = dataset.read(table)
+        dataset.write(table, rows.assign(fps="1350045000/56308127"))
+    export(dataset, tmp_path / "r", options(), Reporter("quiet"))
+    assert set(manifest.read(tmp_path / "r")["fps"]) == {"1350045000/56308127"}
+    assert possible.is_rate("1/1000000000")
+    assert not possible.is_rate(f"{2**31}/1")  # FFmpeg has no such fractions

@@ -62,6 +62,8 @@ def _file(path: Path | BinaryIO, texts: Sequence[str]) -> pq.ParquetFile:
         return pq.ParquetFile(path, read_dictionary=list(texts))
     except KeyError as error:  # how Arrow says that there is no such column
         name = error.args[0].decode() if isinstance(error.args[0], bytes) else error.args[0]
+        if name not in texts:
+            raise
         raise CaerError(f"{path}: lacks the column '{name}'") from error
 
 

@@ -120,11 +120,15 @@ def _refuse(
         if len(at):
             first = clips.iloc[at[0]]
             rated = name in tables.LABELS.names and name not in tables.CLIPS.names
-            remedy = "annotate pull' or 'caer-data annotate import" if rated else "build"
+            remedy = (
+                "'caer-data annotate pull' or 'caer-data annotate import'"
+                if rated
+                else "'caer-data build'"
+            )
             raise CaerError(
                 f"{dataset.folder}: the table of {'labels' if rated else 'clips'} was changed: the "
-                f"column '{name}' of {first.clip_id} cannot be '{first[name]}'; run 'caer-data "
-                f"{remedy}' again"
+                f"column '{name}' of {first.clip_id} cannot be '{first[name]}'; run "
+                f"{remedy} again"
             )
 
 

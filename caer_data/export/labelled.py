@@ -74,7 +74,9 @@ def read(dataset: Dataset) -> pd.DataFrame:
             f"(the first is {lacking.clip_id.iloc[0]}); run 'caer-data build' again"
         )
     _refuse_changed(dataset, found)
-    found["votes"] = without_names(votes.take(pa.array(found["votes"])), secret_of(dataset.folder))
+    used = votes.take(pa.array(found["votes"]))
+    found["votes"] = without_names(used, secret_of(dataset.folder))
+    _refuse(dataset, found, [("votes", _wrong_votes(used))])
     return found.sort_values("clip_id", ignore_index=True)
 
 
@@ -130,6 +132,16 @@ def _refuse(
                 f"column '{name}' of {first.clip_id} cannot be '{first[name]}'; run "
                 f"{remedy} again"
             )
+
+
+def _wrong_votes(votes: pa.ChunkedArray) -> possible.Mask:
+    """Return which clips have a vote whose confidence is impossible."""
+    lists = votes.combine_chunks()
+    sure = pc.struct_field(lists.flatten(), "confidence").to_numpy(False)
+    clip = np.repeat(np.arange(len(lists)), lists.value_lengths().fill_null(0).to_numpy())
+    wrong = np.zeros(len(lists), bool)
+    wrong[clip[possible.outside(sure, 0, 1)]] = True
+    return wrong
 
 
 def _numbers_of(rows: pd.DataFrame) -> possible.Numbers:

@@ -21,6 +21,10 @@ _EMPTY_MPEG4: Final = 8
 """Maximum size in bytes of an MPEG-4 part 2 packet that only repeats the previous frame."""
 
 
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 @dataclass
 class Damage:
     """Damage that was found while decoding a file.
@@ -66,20 +70,16 @@ class Damage:
         return min(1.0, damaged / max(1, self.frames_given, damaged))
 
     def __str__(self) -> str:
-        given = "frame" if self.frames_given == 1 else "frames"
         parts = (
-            (self.frames_lost, f"of {self.frames_given} {given}", " lost"),
-            (self.packets, "damaged packet", " skipped"),
-            (self.corrupt_frames, "frame", " repaired by the decoder or built on repaired ones"),
-            (self.headless, "frame", " before the first key frame, which cannot be decoded"),
-            (self.restarts, "restart", " of the timestamps"),
-            (self.retimed, "frame", " retimed"),
+            (self.packets, "damaged packet", "skipped"),
+            (self.corrupt_frames, "frame", "repaired by the decoder or built on repaired ones"),
+            (self.headless, "frame", "before the first key frame, which cannot be decoded"),
+            (self.restarts, "restart", "of the timestamps"),
+            (self.retimed, "frame", "retimed"),
         )
-        return ", ".join(
-            f"{count} {what}{'' if count == 1 or what.startswith('of ') else 's'}{how}"
-            for count, what, how in parts
-            if count
-        )
+        lost = [f"{self.frames_lost} of {_counted(self.frames_given, 'frame')} lost"]
+        others = [f"{_counted(count, what)} {how}" for count, what, how in parts if count]
+        return ", ".join((lost if self.frames_lost else []) + others)
 
 
 class Given:

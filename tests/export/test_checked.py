@@ -207,7 +207,7 @@ def test_two_numbers_of_rows_are_refused(tmp_path, at, count):
 def test_too_many_rows_for_parts(tmp_path, monkeypatch):
     monkeypatch.setattr(bounded, "MAX_ROWS_IN_PARTS", 10)
     pd.DataFrame({"clip_id": ["a"] * 11}).to_parquet(tmp_path / "t.parquet")
-    with pytest.raises(CaerError, match="11 rows, but .* at most 10 "):
+    with pytest.raises(CaerError, match=r"11 rows, but .* at most 10 "):
         list(bounded.parts(tmp_path / "t.parquet", ["clip_id"], 5))
 
 

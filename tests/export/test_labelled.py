@@ -206,6 +206,16 @@ def test_a_clip_that_no_build_makes_is_refused(dataset, column, cell):
         labelled.read(dataset)
 
 
+@pytest.mark.parametrize("confidence", [-0.5, 7.0])
+def test_a_vote_that_nobody_gives_is_refused(dataset, confidence):
+    labels = dataset.labels
+    labels.at[3, "votes"] = votes(("ann", "happy", confidence))
+    dataset.write(tables.LABELS, labels)
+    named = f"table of labels .* 'votes' of {labels.loc[3, 'clip_id']} .*=happy:{confidence:g}"
+    with pytest.raises(CaerError, match=named):
+        labelled.read(dataset)
+
+
 @pytest.mark.parametrize("column", ["fps", "time_base"])
 def test_a_video_that_no_build_makes_is_refused(dataset, column):
     videos = dataset.videos

@@ -56,7 +56,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 @command.command()
-@common.dataset_clips
+@common.dataset_tables
 @common.url
 @options
 def status(dataset: Path, url: str | None, reporter: Reporter) -> None:
@@ -90,7 +90,7 @@ def pull(dataset: Path, url: str | None, reporter: Reporter) -> None:
 
 
 @command.command()
-@common.dataset_clips
+@common.dataset_tables
 @click.option(
     "-o",
     "--output",

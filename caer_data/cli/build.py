@@ -81,7 +81,7 @@ if TYPE_CHECKING:
 @options
 def command(
     shows: Path | Place,
-    output: Path,
+    output: Path | Place,
     recipe: str | None,
     workers: int | None,
     limit: int | None,
@@ -109,34 +109,53 @@ def command(
             "--dry-run runs on this machine; it cannot be combined with --shard, --pyannote or "
             "--engine"
         )
-    if isinstance(shows, Place):
-        shows = _laid_out(shows, output, recipe)
     where = _engine(engine, address, workers, needs)
+    if isinstance(shows, Place) or isinstance(output, Place):
+        _check_before_fetching(shows, recipe, where)
     if engine == "local":
         warm_up(PRELOAD)
-    if dry_run:
-        _estimate(shows, output, recipe, workers, limit, reporter)
-        return
-    common_options: dict[str, Any] = {
-        "workers": workers,
-        "limit": limit,
-        "pyannote": pyannote,
-        "engine": where,
-        "reporter": reporter,
-    }
-    outcome: BuildResult | ShardResult
-    with closing(where):
+    opened = common.working_copy(output, artifacts=True, state=part is None, writes=not dry_run)
+    with closing(where), opened as folder:
+        raw = _laid_out(shows, folder, recipe) if isinstance(shows, Place) else shows
+        if dry_run:
+            _estimate(raw, folder, recipe, workers, limit, reporter)
+            return
+        common_options: dict[str, Any] = {
+            "workers": workers,
+            "limit": limit,
+            "pyannote": pyannote,
+            "engine": where,
+            "reporter": reporter,
+        }
+        outcome: BuildResult | ShardResult
         if part:
             from caer_data.curate.shard_build import build_shard
 
-            outcome = build_shard(shows, output, recipe, shard=part, **common_options)
+            outcome = build_shard(raw, folder, recipe, shard=part, **common_options)
         else:
             from caer_data.api import build
 
-            outcome = build(shows, output, recipe, drop_rated=drop_rated, **common_options)
-    reporter.say(outcome.summary())
-    reporter.result(outcome.as_dict())
-    outcome.raise_if_failed()
+            outcome = build(raw, folder, recipe, drop_rated=drop_rated, **common_options)
+        reporter.say(outcome.summary())
+        reporter.result(outcome.as_dict())
+        outcome.raise_if_failed()
+
+
+def _check_before_fetching(shows: Path | Place, recipe: str | None, engine: Engine) -> None:
+    """Check what can be checked before anything is fetched from an object store."""
+    from caer_data.curate import prerequisites
+    from caer_data.curate import videos as video_stage
+    from caer_data.engine import recipe as recipes
+    from caer_data.engine.objects import Bucket
+
+    chosen = None if recipe is None else recipes.load(recipe)
+    if chosen is not None:
+        prerequisites.check(chosen)
+    if isinstance(shows, Place):
+        Bucket(shows).check()
+    elif chosen is not None or not shows.exists():
+        video_stage.find(shows, (chosen or recipes.load("caer")).videos)
+    engine.check([])
 
 
 def _laid_out(shows: Place, output: Path, recipe: str | None) -> Path:

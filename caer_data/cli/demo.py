@@ -21,6 +21,7 @@ from caer_data.engine.progress import Reporter, options
     help="Folder for the shows, their ground truth and the credits.",
 )
 @common.built_dataset("Folder of the dataset to build.")
+@common.worked_on("output", artifacts=True)
 @click.option("--recipe", default="caer", show_default=True, help="Recipe to build with.")
 @common.workers
 @click.option(

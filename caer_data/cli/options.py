@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -63,18 +64,29 @@ def worked_on(name: str, **how: bool) -> Decorator:
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            place = kwargs[name]
-            if not isinstance(place, Place):
-                return function(*args, **kwargs)
-            from caer_data.engine.remote import opened
-
-            more = how | ({"state": False} if kwargs.get("shard") else {})
-            with opened(place, _say, **more) as folder:
+            with working_copy(kwargs[name], **how) as folder:
                 return function(*args, **kwargs | {name: folder})
 
         return wrapper
 
     return decorate
+
+
+@contextmanager
+def working_copy(place: Path | Place, **how: bool) -> Iterator[Path]:
+    """Yield a folder as it is, or the working copy of an address in an object store.
+
+    Args:
+        place: the folder or address.
+        how: arguments of `remote.opened`.
+    """
+    if not isinstance(place, Place):
+        yield place
+        return
+    from caer_data.engine.remote import opened
+
+    with opened(place, _say, **how) as folder:
+        yield folder
 
 
 def _say(text: str) -> None:
@@ -93,11 +105,11 @@ def dataset_and_prune(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def dataset_tables(function: Callable[..., Any]) -> Callable[..., Any]:
     """Like `dataset`, for verbs that only read tables."""
-    return _dataset(worked_on("dataset", clips=False)(function))
+    return _dataset(worked_on("dataset", clips=False, writes=False)(function))
 
 
 def dataset_clips(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Like `dataset`, for verbs that only read tables and clips."""
+    """Like `dataset`, for verbs that need no intermediate results."""
     return _dataset(worked_on("dataset")(function))
 
 
@@ -134,7 +146,7 @@ def dataset_or_argument(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def tables_or_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     """Like `dataset_tables`, for verbs that also take the folder as their argument."""
-    return _or_argument(worked_on("dataset", clips=False)(function))
+    return _or_argument(worked_on("dataset", clips=False, writes=False)(function))
 
 
 def clips_or_argument(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -159,8 +171,8 @@ def _or_argument(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def built_dataset(text: str) -> Decorator:
-    """Return a decorator that adds the dataset to write: `-o/--output` or `-d/--dataset`."""
-    option = click.option(
+    """Return an option for the dataset to write: `-o/--output` or `-d/--dataset`."""
+    return click.option(
         "-o",
         "--output",
         "-d",
@@ -171,7 +183,6 @@ def built_dataset(text: str) -> Decorator:
         show_default=True,
         help=text,
     )
-    return lambda function: option(worked_on("output", artifacts=True)(function))
 
 
 def workers(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -15,7 +15,7 @@ _SHOWN = 20
 
 @click.command()
 @click.argument("release", type=common.PLACE, default="release")
-@common.worked_on("release", dataset=False)
+@common.worked_on("release", dataset=False, writes=False)
 @progress.options
 def command(release: Path, reporter: Reporter) -> None:
     """Check every file of RELEASE against its manifest and its list of hashes."""

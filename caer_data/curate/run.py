@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
@@ -90,6 +90,7 @@ def build(
     engine, limits = engine or LocalEngine(workers), limits or Limits()
     dataset = prepared.dataset
     try:
+        prepared.check_engine(engine)
         claim_dataset(output)
         with dataset.lock():
             remove_leftovers(output)
@@ -122,14 +123,29 @@ class Prepared:
     notes: list[str]
     imported: dict[str, Imported]
 
-    def setup(self, engine: Engine, limits: Limits, drop_rated: bool = False) -> Setup:
-        """Return the setup of a build: check the engine, print notes, and read decisions by hand.
+    def check_engine(self, engine: Engine) -> None:
+        """Create the dataset's folder, and check that the engine can run tasks that reach it.
+
+        If it cannot, a folder that was not there before is removed again.
 
         Raises:
             CaerError: the engine cannot run tasks.
+            OSError: the folder cannot be created.
         """
+        folder = self.dataset.folder
+        created = [path for path in (folder, *folder.parents) if not path.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            engine.check([folder, self.shows])
+        except BaseException:
+            with suppress(OSError):  # another command has begun to use it
+                for path in created:
+                    path.rmdir()
+            raise
+
+    def setup(self, engine: Engine, limits: Limits, drop_rated: bool = False) -> Setup:
+        """Return the setup of a build: print notes, and read decisions by hand."""
         folder, reporter, speech = self.dataset.folder, self.reporter, self.recipe.speech
-        engine.check([folder, self.shows])
         secret_of(folder)
         for note in self.notes:
             reporter.warn(printable(note))

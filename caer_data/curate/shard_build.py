@@ -50,6 +50,7 @@ def build_shard(
     work = prepared.dataset.work_folder
     inputs = Inputs(tuple(prepared.found), recipes.dump(prepared.recipe))
     try:
+        prepared.check_engine(engine)
         claim_dataset(output)
         with logs.to_file(shard.log_folder(work)):
             create_text(prepared.dataset.recipe_path, inputs.recipe)

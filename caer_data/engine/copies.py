@@ -87,6 +87,23 @@ class Copy:
         self._dataset = dataset
         self._there: set[str] | None = None
 
+    def check(self, *, writes: bool) -> None:
+        """Check, before anything is created or fetched, that the store can be used.
+
+        Args:
+            writes: whether objects must be created. This is tried with an object that is removed
+                again if the credentials allow it.
+
+        Raises:
+            CaerError: the store does not answer or refuses, or contains something else here.
+        """
+        self.bucket.check()
+        if self._newest() == 0:
+            self._require_ours()
+        if writes and self.bucket.create(_TRIED, b"Made by caer-data, see docs/scale.md there.\n"):
+            with suppress(CaerError):
+                self.bucket.remove([_TRIED])
+
     def pull(self, say: Say = lambda text: None) -> None:
         """Update the folder to the newest state.
 
@@ -97,11 +114,8 @@ class Copy:
         Raises:
             BusyError: a command on this machine is working in the folder.
         """
-        self.bucket.check()
         with self._synchronising(), self._unused():
             known, newest = read_known(self._notes), self._newest()
-            if newest == 0:
-                self._require_ours()
             if newest < known.base:
                 raise CaerError(
                     f"{self.place}: is older than this machine's copy (state {newest}, the copy "
@@ -236,10 +250,6 @@ class Copy:
         finally:
             stop.set()
             thread.join()
-
-    def check_writable(self) -> None:
-        """Check, before any work is done, that objects can be created in the store."""
-        self.bucket.create(_TRIED, b"Made by caer-data, see docs/scale.md there.\n")
 
     def _local_artifacts(self) -> list[Path]:
         return [

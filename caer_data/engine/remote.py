@@ -21,11 +21,12 @@ def opened(
     dataset: bool = True,
     state: bool = True,
     prune: bool = False,
+    writes: bool = True,
 ) -> Iterator[Path]:
     """Yield a working copy of a dataset or release; upload its changes when the block ends.
 
     Changes are also uploaded after a `PartialFailure`, since the remaining work was done. After any
-    other exception, the folder keeps the finished work for the next command.
+    other exception, the folder keeps the finished work for the next command that writes.
 
     Args:
         place: address of the dataset or release.
@@ -35,17 +36,21 @@ def opened(
         dataset: see `Copy`.
         state: see `Copy.push`.
         prune: whether to remove from the store what the folder no longer contains.
+        writes: whether the command may change something. If so, a store that cannot be written is
+            refused before anything is fetched or done; otherwise nothing is uploaded.
     """
     copy = Copy(place, clips=clips, artifacts=artifacts, dataset=dataset)
+    copy.check(writes=writes)
     copy.pull(say)
-    if artifacts:
-        copy.check_writable()
     try:
-        with at_work(copy), copy.putting_artifacts() if artifacts else nullcontext():
+        uploads = artifacts and writes
+        with at_work(copy), copy.putting_artifacts() if uploads else nullcontext():
             yield copy.folder
     except PartialFailure:
-        copy.push(state=state)
+        if writes:
+            copy.push(state=state)
         raise
-    copy.push(state=state)
+    if writes:
+        copy.push(state=state)
     if prune:
         copy.prune()

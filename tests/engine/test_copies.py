@@ -13,6 +13,7 @@ import pytest
 from caer_data.engine.copies import Copy
 from caer_data.engine.errors import CaerError
 from caer_data.engine.objects import Bucket, parse
+from caer_data.engine.remote import opened
 
 pytestmark = pytest.mark.service
 PLACE = parse(f"s3://{object_store.BUCKET}/set/dataset")
@@ -227,7 +228,33 @@ def test_a_place_that_holds_something_else_is_refused(machine) -> None:
     one = machine("one")
     one.bucket.create("somebody/s.txt", b"hers")
     with pytest.raises(CaerError, match="is not empty and was not written by caer-data"):
-        one.pull()
+        one.check(writes=True)
+    assert [thing.path for thing in one.bucket.things()] == ["somebody/s.txt"]
+
+
+def test_trying_to_write_leaves_nothing_in_the_store(machine, monkeypatch) -> None:
+    one = machine("one")
+    one.check(writes=True)
+    assert list(one.bucket.things()) == []
+    assert not one.folder.parent.exists()
+
+    def forbidden(bucket: Bucket, paths: list[str]) -> None:
+        raise CaerError("cannot be written")
+
+    monkeypatch.setattr(Bucket, "remove", forbidden)  # by credentials that only may add
+    one.check(writes=True)
+    one.check(writes=True)
+    machine("two").check(writes=True)
+
+
+def test_a_command_that_only_reads_uploads_nothing(machine) -> None:
+    one = machine("one")
+    with opened(one.place, print, artifacts=True, writes=False) as folder:
+        write(one, "work/shots/a.k.zip", "unfinished")
+    assert list(one.bucket.things()) == []
+    with opened(one.place, print, artifacts=True) as again:
+        assert (again, (again / "work/shots/a.k.zip").read_text()) == (folder, "unfinished")
+    assert "artifacts/shots/a.k.zip" in {thing.path for thing in one.bucket.things()}
 
 
 def test_names_cannot_leave_the_folder(machine) -> None:
